@@ -1,0 +1,54 @@
+"""Backends by name; each is imported only when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import cast
+
+from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions
+from pisnn_deploy.errors import UsageError
+from pisnn_deploy.graph.integer import IntegerGraph
+
+_MODULES: Mapping[str, str] = {
+    "cpu": "pisnn_deploy.backends.cpu",
+    "fast": "pisnn_deploy.backends.fast",
+    "torch": "pisnn_deploy.training.backend",
+}
+NAMES = tuple(_MODULES)
+"""Names of the backends."""
+
+
+def run_graph(
+    backend: str, graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Progress | None = None
+) -> Run:
+    """Run a graph on a backend.
+
+    Parameters
+    ----------
+    backend : str
+        One of `NAMES`.
+    graph : IntegerGraph
+        Compiled to the end.
+    mass : int64 array [cells]
+        Masses in quanta at the start.
+    options : RunOptions
+    progress : callable, optional
+        Called now and then with the number of PDE steps done.
+
+    Returns
+    -------
+    Run
+        Also when a violation stopped the run: see ``Run.failure``.
+
+    Raises
+    ------
+    UsageError
+        Unknown backend, or one that this interpreter cannot run.
+    CheckError
+        The backend itself broke down.
+    """
+    if backend not in _MODULES:
+        raise UsageError(f"backend {backend!r}: unknown; use {', '.join(NAMES)}")
+    module = importlib.import_module(_MODULES[backend])
+    return cast(Run, module.run(graph, mass, options, progress))

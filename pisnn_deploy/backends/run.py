@@ -1,0 +1,99 @@
+"""What a run is asked for and what it gives back, the same for every backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.int64]
+Progress = Callable[[int], None]
+"""Called with the number of PDE steps done so far."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a run is asked for.
+
+    Attributes
+    ----------
+    steps : int
+        PDE steps, at least 0.
+    every : int
+        Keep each ``every``-th PDE step in the trace; the first and the last are always kept.
+    deadline_seconds : float
+        A run of the `cpu` backend that takes longer is ended as a deadlock.
+    """
+
+    steps: int
+    every: int = 1
+    deadline_seconds: float = 3600.0
+
+    def kept_steps(self) -> Integers:
+        """PDE steps that the trace keeps, int64, ascending."""
+        kept = np.arange(0, self.steps + 1, self.every, dtype=np.int64)
+        return kept if kept[-1] == self.steps else np.append(kept, np.int64(self.steps))
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Integers of the kept PDE steps.
+
+    Attributes
+    ----------
+    step : int64 array [n]
+    mass : int64 array [n, cells]
+        Masses in quanta after each kept step.
+    transported : int64 array [n, faces]
+        Packets through each face, summed since the start.
+    in_flight : int64 array [n]
+        Sum of the absolute packets that arrived in that step.
+    """
+
+    step: Integers
+    mass: Integers
+    transported: Integers
+    in_flight: Integers
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished or stopped run.
+
+    Attributes
+    ----------
+    backend : str
+    steps : int
+        PDE steps that were completed.
+    time_steps : int
+        Time steps that were completed.
+    trace : Trace
+        Rows up to the last completed step.
+    violations : dict of str to int
+        By kind, see `pisnn_deploy.invariants.KINDS`.
+    failure : str
+        The sentence of the violation that stopped the run; empty if none.
+    packets_sent, quanta_sent : int
+    events : dict of str to int
+        Nonzero payloads sent, by population.
+    wall_seconds : float
+        Stepping only, without set-up.
+    """
+
+    backend: str
+    steps: int
+    time_steps: int
+    trace: Trace
+    violations: dict[str, int]
+    failure: str
+    packets_sent: int
+    quanta_sent: int
+    events: dict[str, int]
+    wall_seconds: float
+
+    @property
+    def conserved(self) -> bool:
+        """Whether the run was completed without any violation."""
+        return not self.failure and not any(self.violations.values())

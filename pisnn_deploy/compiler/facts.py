@@ -1,0 +1,49 @@
+"""What a graph can be known to be. Passes name facts that they require and ensure; the pipeline verifies both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pisnn_deploy.graph import FloatGraph, IntegerGraph
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A named predicate on graphs.
+
+    Attributes
+    ----------
+    name : str
+    holds : callable
+        Takes a graph, returns whether the fact holds.
+    """
+
+    name: str
+    holds: Callable[[object], bool]
+
+
+def _quantised(graph: object) -> bool:
+    return isinstance(graph, IntegerGraph) and bool(graph.operator)
+
+
+def _bounded(graph: object) -> bool:
+    if not isinstance(graph, IntegerGraph):
+        return False
+    bounded = {(bound.population, bound.quantity) for bound in graph.bounds}
+    wanted = {("membrane", "mass"), ("membrane", "payload"), *(("flux", name) for name in FLUX_QUANTITIES)}
+    for population in graph.hidden:
+        wanted |= {(population.name, name) for name in ("drive", "activation", "payload")}
+    wanted |= {(synapse.name, "accumulator") for synapse in graph.synapses}
+    return wanted <= bounded
+
+
+FLUX_QUANTITIES = ("drive", "current", "potential", "packet", "residue")
+"""Bounded quantities of a flux compartment; the potential is the residue with the current added, before it fires."""
+
+LOWERED = Fact("lowered", lambda graph: isinstance(graph, FloatGraph))
+QUANTISED = Fact("quantised", _quantised)
+SCHEDULED = Fact("scheduled", lambda graph: isinstance(graph, IntegerGraph) and None not in (graph.coding, graph.period))
+BOUNDED = Fact("bounded", _bounded)
+PROVED = Fact("proved", lambda graph: isinstance(graph, IntegerGraph) and graph.certificate is not None)
+PLACED = Fact("placed", lambda graph: isinstance(graph, IntegerGraph) and graph.placement is not None)

@@ -1,0 +1,200 @@
+"""The pipeline: which passes run, in which order, and why in that order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import ClassVar, Protocol
+
+from pisnn_deploy.compiler.bound import Bounds
+from pisnn_deploy.compiler.facts import Fact
+from pisnn_deploy.compiler.lower import Lower
+from pisnn_deploy.compiler.measure import Measure
+from pisnn_deploy.compiler.place import Place
+from pisnn_deploy.compiler.prove import Prove
+from pisnn_deploy.compiler.quantise import Quantise
+from pisnn_deploy.compiler.schedule import Schedule
+from pisnn_deploy.errors import CompileError
+from pisnn_deploy.graph import FloatGraph, IntegerGraph, PassRecord
+from pisnn_deploy.graph.integer import Coding
+from pisnn_deploy.graph.wellformed import defects
+from pisnn_deploy.mesh import Side
+from pisnn_deploy.model import Model, OperatingRange
+from pisnn_deploy.profiles import Profile
+
+
+class IntegerPass(Protocol):
+    """A pass from integer graph to integer graph: a frozen dataclass whose fields are its options."""
+
+    name: ClassVar[str]
+    requires: ClassVar[tuple[Fact, ...]]
+    ensures: ClassVar[tuple[Fact, ...]]
+
+    def __call__(self, graph: IntegerGraph) -> IntegerGraph:
+        """Return a new graph."""
+        ...
+
+    def summary(self, graph: IntegerGraph) -> str:
+        """Say in a sentence what was made."""
+        ...
+
+
+@dataclass(frozen=True)
+class CompileOptions:
+    """What a model is compiled for.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Cells along each axis.
+    boundary : tuple of str
+        Condition of each axis.
+    profile : Profile
+        The target.
+    coding : str
+        ``delta`` or ``dense``.
+    operating_range : OperatingRange or None
+        Replaces the model's own.
+    """
+
+    shape: tuple[int, ...]
+    boundary: tuple[Side, ...]
+    profile: Profile
+    coding: Coding = "delta"
+    operating_range: OperatingRange | None = None
+
+
+def pipeline(options: CompileOptions, floating: FloatGraph) -> tuple[IntegerPass, ...]:
+    """Passes on the integer graph, in order.
+
+    Parameters
+    ----------
+    options : CompileOptions
+    floating : FloatGraph
+        What was quantised.
+
+    Returns
+    -------
+    tuple of passes
+    """
+    limits = _limits(options.profile)
+    return (
+        Schedule(options.coding),  # first: payloads, and so their widths, depend on the coding
+        Bounds(limits.state_bits, limits.payload_bits, limits.accumulator_bits),  # before the proof, which cites it
+        Prove(),  # after the last pass that touches a weight
+        Measure(floating),  # on the bounded graph, so that a width that does not hold shows here
+        Place(limits.neurons_per_core, limits.cores_per_chip),  # last: it changes no integer of the run
+    )
+
+
+def compile_model(model: Model, options: CompileOptions) -> IntegerGraph:
+    """Compile a trained model for a mesh and a target.
+
+    Parameters
+    ----------
+    model : Model
+    options : CompileOptions
+
+    Returns
+    -------
+    IntegerGraph
+        Bounded, proved, scheduled and placed. ``history`` tells what each pass did.
+
+    Raises
+    ------
+    CompileError
+        The model cannot be compiled as asked; the message names the pass.
+    """
+    lower = Lower(options.shape, options.boundary)
+    floating = lower(model)
+    _verify(lower.ensures, floating, lower.name, "ensures")
+    quantise = Quantise(_limits(options.profile).state_bits, options.operating_range)
+    graph = quantise(floating)
+    _verify(quantise.ensures, graph, quantise.name, "ensures")
+    history = [
+        PassRecord(_text(lower), lower.summary(floating)),
+        PassRecord(_text(quantise), quantise.summary(graph)),
+    ]
+    graph, records = run_passes(replace(graph, profile=options.profile.name), pipeline(options, floating))
+    return replace(graph, history=(*history, *records))
+
+
+def run_passes(graph: IntegerGraph, passes: Sequence[IntegerPass]) -> tuple[IntegerGraph, list[PassRecord]]:
+    """Run passes, verifying the graph and what each pass requires and ensures.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    passes : sequence of passes
+
+    Returns
+    -------
+    graph : IntegerGraph
+    records : list of PassRecord
+        One per pass.
+
+    Raises
+    ------
+    CompileError
+        A pass refused the graph, or broke it.
+    """
+    records = []
+    for one in passes:
+        _verify(one.requires, graph, one.name, "requires")
+        graph = one(graph)
+        found = defects(graph)
+        if found:
+            raise CompileError(one.name, f"left a graph that is not well formed: {found[0]}")
+        _verify(one.ensures, graph, one.name, "ensures")
+        records.append(PassRecord(_text(one), one.summary(graph)))
+    return graph, records
+
+
+@dataclass(frozen=True)
+class _Limits:
+    state_bits: int
+    payload_bits: int
+    accumulator_bits: int
+    neurons_per_core: int | None
+    cores_per_chip: int | None
+
+
+def _limits(profile: Profile) -> _Limits:
+    """Widths to compile for. Lava's simulator sums in int32, whatever the target; and a target without graded spikes
+    is compiled for as if it had them, so that the resource check can say what is missing.
+    """
+    return _Limits(
+        state_bits=profile.state.bits.value,
+        payload_bits=profile.payload.bits.value or _GRADED_PAYLOAD_BITS,
+        accumulator_bits=min(profile.accumulator.bits.value or _SIMULATOR_BITS, _SIMULATOR_BITS),
+        neurons_per_core=profile.core.neurons_max.value,
+        cores_per_chip=profile.chip.cores_usable.value,
+    )
+
+
+_GRADED_PAYLOAD_BITS = 24
+_SIMULATOR_BITS = 32
+
+
+def _verify(facts: tuple[Fact, ...], graph: object, name: str, verb: str) -> None:
+    for fact in facts:
+        if not fact.holds(graph):
+            raise CompileError(name, f"{verb} a graph that is {fact.name}, and it is not")
+
+
+def _text(one: object) -> str:
+    """A pass as text, such as ``bound{state-bits=24 payload-bits=24}``; graphs among its options are left out."""
+    options = " ".join(
+        f"{field.name.replace('_', '-')}={_plain(getattr(one, field.name))}"
+        for field in fields(one)  # type: ignore[arg-type]
+        if not isinstance(getattr(one, field.name), FloatGraph)
+    )
+    return f"{getattr(one, 'name')}{{{options}}}" if options else str(getattr(one, "name"))
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, OperatingRange):
+        return f"{value.lower}..{value.upper}/{value.slope}"
+    if isinstance(value, tuple):
+        return "x".join(str(item) for item in value)
+    return str(value)

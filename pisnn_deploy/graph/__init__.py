@@ -1,0 +1,36 @@
+"""The typed intermediate representation and the artifact that holds it."""
+
+from pisnn_deploy.graph.floating import FloatGraph, FloatLayer
+from pisnn_deploy.graph.integer import (
+    Bound,
+    Certificate,
+    Claim,
+    Flux,
+    IntegerGraph,
+    IntegerLayer,
+    Membrane,
+    OperatingWindow,
+    PassRecord,
+    Placement,
+    Quantisation,
+    Rectifier,
+    Synapse,
+)
+
+__all__ = [
+    "Bound",
+    "Certificate",
+    "Claim",
+    "FloatGraph",
+    "FloatLayer",
+    "Flux",
+    "IntegerGraph",
+    "IntegerLayer",
+    "Membrane",
+    "OperatingWindow",
+    "PassRecord",
+    "Placement",
+    "Quantisation",
+    "Rectifier",
+    "Synapse",
+]

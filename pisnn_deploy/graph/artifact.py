@@ -1,0 +1,266 @@
+"""Reading and writing the artifact (docs/artifact.md): one deterministic zip file, no pickle.
+
+The bytes depend on the graph and the provenance alone: members are stored uncompressed, sorted by name and dated
+1980-01-01.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+from pydantic import ValidationError
+
+from pisnn_deploy.errors import FileError
+from pisnn_deploy.graph.document import document, graph_from_document
+from pisnn_deploy.graph.integer import IntegerGraph, Integers
+from pisnn_deploy.graph.wellformed import defects
+
+LARGEST_ARTIFACT = 1 << 33
+"""Bytes; a larger file is refused before anything is allocated."""
+LARGEST_DOCUMENT = 1 << 26
+"""Bytes of one JSON member."""
+LARGEST_COUNT = 1 << 20
+"""Members of the archive."""
+_DATE = (1980, 1, 1, 0, 0, 0)
+_REMEDY = "compile the model again"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A graph as read from a file.
+
+    Attributes
+    ----------
+    graph : IntegerGraph
+    provenance : dict
+        Model hash, options and versions, as the compiler noted them.
+    sha256 : str
+        Of the file's bytes.
+    """
+
+    graph: IntegerGraph
+    provenance: dict[str, Any]
+    sha256: str
+
+
+def artifact_bytes(graph: IntegerGraph, provenance: Mapping[str, object]) -> bytes:
+    """Bytes of the artifact.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    provenance : mapping
+        Plain data for ``provenance.json``.
+
+    Returns
+    -------
+    bytes
+        The same for the same graph and provenance, on every machine.
+    """
+    described, certificate, arrays = document(graph)
+    members = {
+        "graph.json": _json(described),
+        "certificate.json": _json(certificate),
+        "provenance.json": _json(provenance),
+        **{f"arrays/{name}.npy": _npy(array) for name, array in arrays.items()},
+    }
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(members):
+            info = zipfile.ZipInfo(name, _DATE)
+            info.external_attr = 0o644 << 16
+            info.create_system = 3
+            archive.writestr(info, members[name])
+    return buffer.getvalue()
+
+
+def write_artifact(path: Path, graph: IntegerGraph, provenance: Mapping[str, object]) -> str:
+    """Write an artifact, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+    graph : IntegerGraph
+    provenance : mapping
+
+    Returns
+    -------
+    str
+        SHA-256 of the file.
+
+    Raises
+    ------
+    FileError
+        The file cannot be written.
+    """
+    data = artifact_bytes(graph, provenance)
+    write_whole(path, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that a crash leaves the old one or the new one.
+
+    Parameters
+    ----------
+    path : Path
+    data : bytes
+
+    Raises
+    ------
+    FileError
+        The folder is missing or not writable, or the disk is full.
+    """
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            mask = os.umask(0)
+            os.umask(mask)
+            Path(temporary).chmod(0o666 & ~mask)
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise FileError(path, f"cannot be written ({error.strerror or error})") from error
+
+
+def read_artifact(path: Path) -> Artifact:
+    """Read an artifact from an untrusted file.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    Artifact
+
+    Raises
+    ------
+    FileError
+        Not an artifact of this version, damaged, or not well formed.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > LARGEST_ARTIFACT:
+            raise FileError(path, f"is larger than {LARGEST_ARTIFACT} bytes")
+        data = path.read_bytes()
+    except OSError as error:
+        raise FileError(path, f"cannot be read ({error.strerror or error})") from error
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = _members(path, archive)
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, ValueError) as error:
+        raise FileError(path, "is not an artifact", remedy="expected a .pisnn file written by compile") from error
+    for name in ("graph.json", "certificate.json", "provenance.json"):
+        if name not in members:
+            raise FileError(path, "is missing", field=name, remedy=_REMEDY)
+    arrays = {
+        name.removeprefix("arrays/").removesuffix(".npy"): _read_npy(path, name, content)
+        for name, content in members.items()
+        if name.startswith("arrays/")
+    }
+    described, certificate, provenance = (
+        _read_json(path, name, members[name]) for name in ("graph.json", "certificate.json", "provenance.json")
+    )
+    try:
+        graph = graph_from_document(described, certificate, arrays)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise FileError(path, str(first["msg"]), field=f"graph.json: {field}", remedy=_REMEDY) from error
+    except KeyError as error:
+        raise FileError(path, "is missing", field=f"arrays/{error.args[0]}.npy", remedy=_REMEDY) from error
+    except ValueError as error:
+        raise FileError(path, str(error), remedy=_REMEDY) from error
+    found = defects(graph)
+    if found:
+        raise FileError(path, found[0], remedy=_REMEDY)
+    return Artifact(graph, provenance, hashlib.sha256(data).hexdigest())
+
+
+def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, bytes]:
+    infos = archive.infolist()
+    if len(infos) > LARGEST_COUNT:
+        raise FileError(path, f"has more than {LARGEST_COUNT} members")
+    members: dict[str, bytes] = {}
+    for info in infos:
+        name = info.filename
+        known = name in ("graph.json", "certificate.json", "provenance.json") or (
+            name.startswith("arrays/") and name.endswith(".npy") and ".." not in name and name.count("/") == 1
+        )
+        if not known:
+            raise FileError(path, "does not belong into an artifact", field=repr(name))
+        if name in members:
+            raise FileError(path, "is there twice", field=name)
+        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
+            raise FileError(path, "is compressed or encrypted, artifacts store their members plainly", field=name)
+        if name.endswith(".json") and info.file_size > LARGEST_DOCUMENT:
+            raise FileError(path, f"is larger than {LARGEST_DOCUMENT} bytes", field=name)
+        members[name] = archive.read(info)
+    return members
+
+
+def _json(value: object) -> bytes:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return text.encode() + b"\n"
+
+
+def _read_json(path: Path, name: str, content: bytes) -> dict[str, Any]:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        if len(set(keys)) != len(keys):
+            raise ValueError("a key is given twice")
+        return dict(pairs)
+
+    def refuse(constant: str) -> float:
+        raise ValueError(f"{constant} is not JSON")
+
+    try:
+        value = json.loads(content, object_pairs_hook=unique, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise FileError(path, f"is not plain JSON ({error})", field=name, remedy=_REMEDY) from error
+    if not isinstance(value, dict):
+        raise FileError(path, "is not a JSON object", field=name, remedy=_REMEDY)
+    return value
+
+
+def _npy(array: Integers) -> bytes:
+    buffer = io.BytesIO()
+    npy.write_array(buffer, np.ascontiguousarray(array, dtype="<i8"), version=(1, 0), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _read_npy(path: Path, name: str, content: bytes) -> Integers:
+    stream = io.BytesIO(content)
+    try:
+        if npy.read_magic(stream) != (1, 0):
+            raise ValueError("unknown version of the npy format")
+        shape, fortran, dtype = npy.read_array_header_1_0(stream, max_header_size=10_000)
+    except Exception as error:
+        raise FileError(path, "is not a numpy array", field=name, remedy=_REMEDY) from error
+    if dtype != np.dtype("<i8") or fortran or len(shape) not in (1, 2) or min(shape, default=0) < 0:
+        raise FileError(path, "must be a little-endian int64 array in C order", field=name, remedy=_REMEDY)
+    body = content[stream.tell() :]
+    count = 1
+    for length in shape:
+        count *= int(length)
+    if count * 8 != len(body):
+        raise FileError(path, f"holds {len(body)} bytes, its shape {shape} needs {count * 8}", field=name)
+    return np.frombuffer(body, "<i8").reshape(shape).astype(np.int64)

@@ -1,0 +1,307 @@
+"""The integer graph as plain data: ``graph.json``, ``certificate.json`` and named integer arrays."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pisnn_deploy.graph.integer import (
+    Bound,
+    Certificate,
+    Claim,
+    Flux,
+    IntegerGraph,
+    IntegerLayer,
+    Integers,
+    Membrane,
+    OperatingWindow,
+    PassRecord,
+    Placement,
+    Quantisation,
+    Rectifier,
+    Synapse,
+)
+from pisnn_deploy.mesh import Mesh, Side
+from pisnn_deploy.mesh.boundary import MAXIMUM_CELLS
+from pisnn_deploy.model import FiniteFloat, ModelSpec, PositiveFloat
+
+SCHEMA = "pisnn-deploy/artifact"
+VERSION = 1
+
+Count = Annotated[int, Field(ge=0, le=MAXIMUM_CELLS)]
+Integer64 = Annotated[int, Field(ge=-(2**62), le=2**62)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class _Mesh(_Strict):
+    shape: Annotated[list[Annotated[int, Field(ge=1, le=MAXIMUM_CELLS)]], Field(min_length=1, max_length=3)]
+    lengths: Annotated[list[PositiveFloat], Field(min_length=1, max_length=3)]
+    boundary: Annotated[list[Side], Field(min_length=1, max_length=3)]
+
+
+class _Hidden(_Strict):
+    name: Name
+    shift: int
+
+
+class _Flux(_Strict):
+    threshold_exponent: int
+    leak: int
+
+
+class _Synapse(_Strict):
+    name: Name
+    source: Name
+    target: Name
+    inputs: Count
+    exponent: int
+
+
+class _Layer(_Strict):
+    shift: Annotated[int, Field(ge=0, le=30)]
+
+
+class _Window(_Strict):
+    lower: Integer64
+    upper: Integer64
+    difference: Integer64 | None
+
+
+class _Bound(_Strict):
+    population: Name
+    quantity: Name
+    lower: Integer64
+    upper: Integer64
+    bits: int
+
+
+class _Quantisation(_Strict):
+    steps: Annotated[int, Field(ge=0)]
+    relative_l2_float: FiniteFloat | None
+    relative_l2_integer: FiniteFloat | None
+    kernel_rounded: list[int]
+    kernel_chosen: list[int]
+    symbol_error_rounded: FiniteFloat | None
+    symbol_error_chosen: FiniteFloat | None
+
+
+class _Placement(_Strict):
+    cores: Annotated[int, Field(ge=1, le=1 << 24)]
+    chips: Annotated[int, Field(ge=1, le=1 << 20)]
+
+
+class _Record(_Strict):
+    text: str
+    summary: str
+
+
+class _Document(_Strict):
+    schema_: Literal["pisnn-deploy/artifact"] = Field(alias="schema")
+    version: Literal[1]
+    spec: dict[str, Any]
+    mesh: _Mesh
+    quantum: PositiveFloat
+    time_step: PositiveFloat
+    hidden: Annotated[list[_Hidden], Field(max_length=8)]
+    flux: _Flux
+    synapses: Annotated[list[_Synapse], Field(max_length=1024)]
+    operator: Annotated[list[_Layer], Field(max_length=9)]
+    window: _Window
+    quantisation: _Quantisation
+    coding: Literal["delta", "dense"] | None
+    period: int | None
+    bounds: Annotated[list[_Bound], Field(max_length=4096)]
+    placement: _Placement | None
+    profile: Annotated[str, Field(max_length=256)]
+    passes: Annotated[list[_Record], Field(max_length=256)]
+
+
+class _Claim(_Strict):
+    status: Literal["proved", "assumed", "none"]
+    details: str
+
+
+class _Certificate(_Strict):
+    conservation: _Claim
+    overflow: _Claim
+    stability: _Claim
+
+
+def document(graph: IntegerGraph) -> tuple[dict[str, Any], dict[str, Any], dict[str, Integers]]:
+    """Take a graph apart.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+
+    Returns
+    -------
+    described : dict
+        For ``graph.json``.
+    certificate : dict
+        For ``certificate.json``; empty if nothing was proved.
+    arrays : dict of str to int64 array
+        By the name of the member under ``arrays/``.
+    """
+    mesh, quantisation = graph.mesh, graph.quantisation
+    described: dict[str, Any] = {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "spec": graph.spec.model_dump(mode="json"),
+        "mesh": {"shape": list(mesh.shape), "lengths": list(mesh.lengths), "boundary": list(mesh.boundary)},
+        "quantum": graph.quantum,
+        "time_step": graph.time_step,
+        "hidden": [{"name": p.name, "shift": p.shift} for p in graph.hidden],
+        "flux": {"threshold_exponent": graph.flux.threshold_exponent, "leak": graph.flux.leak},
+        "synapses": [
+            {"name": s.name, "source": s.source, "target": s.target, "inputs": s.inputs, "exponent": s.exponent}
+            for s in graph.synapses
+        ],
+        "operator": [{"shift": layer.shift} for layer in graph.operator],
+        "window": vars(graph.window).copy(),
+        "quantisation": {
+            **vars(quantisation),
+            "kernel_rounded": list(quantisation.kernel_rounded),
+            "kernel_chosen": list(quantisation.kernel_chosen),
+        },
+        "coding": graph.coding,
+        "period": graph.period,
+        "bounds": [vars(bound).copy() for bound in graph.bounds],
+        "placement": graph.placement and {"cores": graph.placement.cores, "chips": graph.placement.chips},
+        "profile": graph.profile,
+        "passes": [{"text": record.text, "summary": record.summary} for record in graph.history],
+    }
+    arrays = {
+        "mesh.source": mesh.source,
+        "mesh.target": mesh.target,
+        "mesh.axis": mesh.axis,
+        "membrane.initial": graph.membrane.initial,
+        "flux.bias": graph.flux.bias,
+    }
+    for population in graph.hidden:
+        arrays[f"{population.name}.bias"] = population.bias
+    for synapse in graph.synapses:
+        arrays[f"{synapse.name}.row_starts"] = synapse.row_starts
+        arrays[f"{synapse.name}.columns"] = synapse.columns
+        arrays[f"{synapse.name}.mantissas"] = synapse.mantissas
+    for number, layer in enumerate(graph.operator):
+        arrays[f"operator{number}.weight"] = layer.weight
+        arrays[f"operator{number}.bias"] = layer.bias
+    if graph.placement is not None:
+        for name, cores in graph.placement.core.items():
+            arrays[f"placement.{name}"] = cores
+    certificate: dict[str, Any] = {}
+    if graph.certificate is not None:
+        certificate = {name: vars(claim).copy() for name, claim in vars(graph.certificate).items()}
+    return described, certificate, arrays
+
+
+def graph_from_document(
+    described: dict[str, Any], certificate: dict[str, Any], arrays: dict[str, Integers]
+) -> IntegerGraph:
+    """Put a graph together again; the inverse of `document`.
+
+    Parameters
+    ----------
+    described, certificate : dict
+    arrays : dict of str to int64 array
+
+    Returns
+    -------
+    IntegerGraph
+        Not yet checked by `pisnn_deploy.graph.wellformed.defects`.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        A field is missing, unknown, or not what it must be.
+    KeyError
+        An array is missing; its argument is the array's name.
+    ValueError
+        An array has the wrong number of dimensions, or is not one of the graph's.
+    """
+    read = _Document.model_validate(described)
+    rest = dict(arrays)
+
+    def take(name: str, dimensions: int = 1) -> Integers:
+        array = rest.pop(name)
+        if array.ndim != dimensions:
+            raise ValueError(f"arrays/{name}.npy has {array.ndim} dimensions, it must have {dimensions}")
+        return array
+
+    shape = tuple(read.mesh.shape)
+    if not len(shape) == len(read.mesh.lengths) == len(read.mesh.boundary):
+        raise ValueError("mesh: shape, lengths and boundary differ in their number of axes")
+    mesh = Mesh(
+        shape,
+        tuple(read.mesh.lengths),
+        tuple(read.mesh.boundary),
+        take("mesh.source"),
+        take("mesh.target"),
+        take("mesh.axis"),
+    )
+    hidden = tuple(Rectifier(p.name, take(f"{p.name}.bias"), p.shift) for p in read.hidden)
+    synapses = tuple(
+        Synapse(
+            s.name,
+            s.source,
+            s.target,
+            take(f"{s.name}.row_starts"),
+            take(f"{s.name}.columns"),
+            take(f"{s.name}.mantissas"),
+            s.inputs,
+            s.exponent,
+        )
+        for s in read.synapses
+    )
+    if any(synapse.row_starts.size == 0 for synapse in synapses):
+        raise ValueError("a synapse has no row_starts")
+    placement = None
+    if read.placement is not None:
+        names = ("membrane", *(p.name for p in hidden), "flux")
+        placement = Placement(
+            {name: take(f"placement.{name}") for name in names}, read.placement.cores, read.placement.chips
+        )
+    proved = None
+    if certificate:
+        claims = _Certificate.model_validate(certificate)
+        proved = Certificate(*(Claim(c.status, c.details) for c in (claims.conservation, claims.overflow, claims.stability)))
+    graph = IntegerGraph(
+        spec=ModelSpec.model_validate(read.spec),
+        mesh=mesh,
+        quantum=read.quantum,
+        time_step=read.time_step,
+        membrane=Membrane(take("membrane.initial")),
+        hidden=hidden,
+        flux=Flux(take("flux.bias"), read.flux.threshold_exponent, read.flux.leak),
+        synapses=synapses,
+        window=OperatingWindow(read.window.lower, read.window.upper, read.window.difference),
+        quantisation=Quantisation(
+            read.quantisation.steps,
+            read.quantisation.relative_l2_float,
+            read.quantisation.relative_l2_integer,
+            tuple(read.quantisation.kernel_rounded),
+            tuple(read.quantisation.kernel_chosen),
+            read.quantisation.symbol_error_rounded,
+            read.quantisation.symbol_error_chosen,
+        ),
+        operator=tuple(
+            IntegerLayer(take(f"operator{n}.weight", 2), take(f"operator{n}.bias"), layer.shift)
+            for n, layer in enumerate(read.operator)
+        ),
+        coding=read.coding,
+        period=read.period,
+        bounds=tuple(Bound(b.population, b.quantity, b.lower, b.upper, b.bits) for b in read.bounds),
+        certificate=proved,
+        placement=placement,
+        profile=read.profile,
+        history=tuple(PassRecord(r.text, r.summary) for r in read.passes),
+    )
+    if rest:
+        raise ValueError(f"arrays/{min(rest)}.npy does not belong to the graph")
+    return graph

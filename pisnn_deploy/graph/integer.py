@@ -1,0 +1,407 @@
+"""The integer graph: populations, synapses and what was proved of them.
+
+This is what the artifact stores and every backend runs. docs/artifact.md specifies its meaning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from pisnn_deploy.errors import OverflowViolation
+from pisnn_deploy.mesh import Mesh
+from pisnn_deploy.model import ModelSpec
+
+Integers = NDArray[np.int64]
+Coding = Literal["delta", "dense"]
+Status = Literal["proved", "assumed", "none"]
+
+MEMBRANE = "membrane"
+FLUX = "flux"
+
+
+@dataclass(frozen=True)
+class Membrane:
+    """One C-LIF membrane compartment per cell.
+
+    Attributes
+    ----------
+    initial : int64 array [cells]
+        Mass in quanta that a run starts from unless told otherwise.
+    """
+
+    initial: Integers
+
+    @property
+    def size(self) -> int:
+        """Number of cells."""
+        return int(self.initial.size)
+
+
+@dataclass(frozen=True)
+class Rectifier:
+    """A hidden population: ``a = relu(drive + bias) >> shift``.
+
+    Attributes
+    ----------
+    name : str
+        ``hidden1``, ``hidden2``, ...
+    bias : int64 array [size]
+    shift : int
+    """
+
+    name: str
+    bias: Integers
+    shift: int
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return int(self.bias.size)
+
+
+@dataclass(frozen=True)
+class Flux:
+    """One C-LIF flux compartment per face.
+
+    Attributes
+    ----------
+    bias : int64 array [faces]
+        Added to the drive, in flux units.
+    threshold_exponent : int
+        ``F``; the firing threshold theta is ``2^F`` flux units per quantum.
+    leak : int
+        Decay constant of the current, 1 to 4096 (memoryless).
+    """
+
+    bias: Integers
+    threshold_exponent: int
+    leak: int
+
+    @property
+    def size(self) -> int:
+        """Number of faces."""
+        return int(self.bias.size)
+
+
+@dataclass(frozen=True)
+class Synapse:
+    """A population of weighted connections as the chip stores it: mantissas and one shared exponent.
+
+    The effective weight is ``mantissa * 2^exponent``. Mantissas are even and the exponent is -1, because targets drop
+    the lowest bit of weights of mixed sign. Rows are post-synaptic, in compressed sparse row form. Several synapses
+    may join the same two populations; their contributions add up.
+
+    Attributes
+    ----------
+    name, source, target : str
+    row_starts : int64 array [post + 1]
+    columns : int64 array [entries]
+    mantissas : int64 array [entries]
+    inputs : int
+        Size of the source population.
+    exponent : int
+    """
+
+    name: str
+    source: str
+    target: str
+    row_starts: Integers
+    columns: Integers
+    mantissas: Integers
+    inputs: int
+    exponent: int
+
+    @property
+    def entries(self) -> int:
+        """Number of stored connections."""
+        return int(self.mantissas.size)
+
+    @property
+    def outputs(self) -> int:
+        """Size of the target population."""
+        return int(self.row_starts.size - 1)
+
+    def mantissa_matrix(self) -> sparse.csr_matrix:
+        """Mantissas as a scipy matrix [outputs, inputs], int64."""
+        return sparse.csr_matrix((self.mantissas, self.columns, self.row_starts), (self.outputs, self.inputs))
+
+    def matrix(self) -> sparse.csr_matrix:
+        """Effective integer weights as a scipy matrix [outputs, inputs], int64.
+
+        Raises
+        ------
+        ValueError
+            The exponent is positive, or a mantissa is not a multiple of ``2^-exponent``: `verify_graph` refuses such a
+            graph before it comes here.
+        """
+        scale = 1 << -self.exponent
+        if self.exponent > 0 or (self.mantissas % scale).any():
+            raise ValueError(f"synapse {self.name}: weights are not integers")
+        return sparse.csr_matrix((self.mantissas // scale, self.columns, self.row_starts), (self.outputs, self.inputs))
+
+
+@dataclass(frozen=True)
+class IntegerLayer:
+    """One layer of the quantised flux network, as every face applies it to its window.
+
+    Attributes
+    ----------
+    weight : int64 array [outputs, inputs]
+    bias : int64 array [outputs]
+    shift : int
+        Right shift after rectification; 0 for the last layer, whose output is the drive.
+    """
+
+    weight: Integers
+    bias: Integers
+    shift: int
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Interval that a quantity cannot leave while the operating range holds, and the width declared for it.
+
+    Attributes
+    ----------
+    population, quantity : str
+        E.g. ``flux`` and ``current``.
+    lower, upper : int
+        The interval, both ends included.
+    bits : int
+        Declared signed width; every backend stops a run at the first value outside it.
+    """
+
+    population: str
+    quantity: str
+    lower: int
+    upper: int
+    bits: int
+
+
+@dataclass(frozen=True)
+class OperatingWindow:
+    """The operating range in quanta; the audit checks it at every PDE step.
+
+    Attributes
+    ----------
+    lower, upper : int
+        Limits of the mass of a cell.
+    difference : int or None
+        Largest absolute difference of the masses on both sides of a face.
+    """
+
+    lower: int
+    upper: int
+    difference: int | None
+
+
+@dataclass(frozen=True)
+class Quantisation:
+    """What going to integers cost.
+
+    Attributes
+    ----------
+    steps : int
+        PDE steps over which both errors were measured.
+    relative_l2_float, relative_l2_integer : float or None
+        Relative L2 error of the float model and of the integer graph against the problem's reference at the same
+        physical time each; None without a reference.
+    kernel_rounded, kernel_chosen : tuple of int
+        For a linear flux network: the nearest integers and those that were chosen.
+    symbol_error_rounded, symbol_error_chosen : float or None
+        Error of the amplification factors of both (linear flux networks only).
+    """
+
+    steps: int
+    relative_l2_float: float | None
+    relative_l2_integer: float | None
+    kernel_rounded: tuple[int, ...] = ()
+    kernel_chosen: tuple[int, ...] = ()
+    symbol_error_rounded: float | None = None
+    symbol_error_chosen: float | None = None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One statement of the certificate.
+
+    Attributes
+    ----------
+    status : str
+        ``proved``, ``assumed`` (holds while the operating range does, which every run checks) or ``none``.
+    details : str
+        Why.
+    """
+
+    status: Status
+    details: str
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What the compiler proved of the graph."""
+
+    conservation: Claim
+    overflow: Claim
+    stability: Claim
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Populations on cores.
+
+    Attributes
+    ----------
+    core : dict of str to int64 array
+        Core number of each neuron, by population.
+    cores, chips : int
+    """
+
+    core: dict[str, Integers]
+    cores: int
+    chips: int
+
+
+@dataclass(frozen=True)
+class PassRecord:
+    """What one compiler pass did: its name and options as text, and a sentence."""
+
+    text: str
+    summary: str
+
+
+@dataclass(frozen=True)
+class IntegerGraph:
+    """A PISNN as integers, ready to be bounded, proved, scheduled and run.
+
+    Attributes
+    ----------
+    spec : ModelSpec
+    mesh : Mesh
+    quantum : float
+        Physical mass of one unit: ``value = quantum * mass / mesh.volume``.
+    time_step : float
+        Physical time of one PDE step, derived from the integer weights.
+    membrane : Membrane
+    hidden : tuple of Rectifier
+    flux : Flux
+    synapses : tuple of Synapse
+        Membrane to first hidden layer, ..., to flux; and flux to membrane (the route of the packets).
+    window : OperatingWindow
+    quantisation : Quantisation
+    operator : tuple of IntegerLayer
+        The quantised flux network that the synapses lay out on the mesh.
+    coding : str or None
+        ``delta`` or ``dense``, once scheduled.
+    period : int or None
+        Time steps per PDE step, once scheduled.
+    bounds : tuple of Bound
+    certificate : Certificate or None
+    placement : Placement or None
+    profile : str
+        Hardware profile that the graph was compiled for; empty for none.
+    history : tuple of PassRecord
+    """
+
+    spec: ModelSpec
+    mesh: Mesh
+    quantum: float
+    time_step: float
+    membrane: Membrane
+    hidden: tuple[Rectifier, ...]
+    flux: Flux
+    synapses: tuple[Synapse, ...]
+    window: OperatingWindow
+    quantisation: Quantisation
+    operator: tuple[IntegerLayer, ...] = ()
+    coding: Coding | None = None
+    period: int | None = None
+    bounds: tuple[Bound, ...] = ()
+    certificate: Certificate | None = None
+    placement: Placement | None = None
+    profile: str = ""
+    history: tuple[PassRecord, ...] = field(default=(), compare=False)
+
+    @property
+    def chain(self) -> tuple[str, ...]:
+        """Names of the populations in the order in which they answer: membrane, hidden layers, flux."""
+        return (MEMBRANE, *(population.name for population in self.hidden), FLUX)
+
+    @property
+    def value_per_quantum(self) -> float:
+        """Change of a cell's value when it gains one quantum."""
+        return self.quantum / self.mesh.volume
+
+    def size(self, population: str) -> int:
+        """Number of neurons of a population."""
+        return {MEMBRANE: self.membrane.size, FLUX: self.flux.size, **{p.name: p.size for p in self.hidden}}[population]
+
+    @property
+    def neurons(self) -> int:
+        """Number of neurons of all populations."""
+        return sum(self.size(name) for name in self.chain)
+
+    def between(self, source: str, target: str) -> Iterator[Synapse]:
+        """Synapses that join two populations."""
+        return (s for s in self.synapses if s.source == source and s.target == target)
+
+    def matrix(self, source: str, target: str) -> sparse.csr_matrix:
+        """Sum of the effective weights of all synapses between two populations, int64 [target, source]."""
+        total = sparse.csr_matrix((self.size(target), self.size(source)), dtype=np.int64)
+        for synapse in self.between(source, target):
+            total = total + synapse.matrix()
+        return sparse.csr_matrix(total)
+
+    def bits(self, population: str, quantity: str) -> int:
+        """Declared signed width of a quantity.
+
+        Raises
+        ------
+        KeyError
+            The graph has no bound for it.
+        """
+        for bound in self.bounds:
+            if (bound.population, bound.quantity) == (population, quantity):
+                return bound.bits
+        raise KeyError(f"no bound for {population} {quantity}")
+
+    def mass(self, values: NDArray[np.float64]) -> Integers:
+        """Masses in quanta of the given cell values, each rounded to the nearest integer.
+
+        Parameters
+        ----------
+        values : float64 array [cells]
+
+        Returns
+        -------
+        int64 array [cells]
+
+        Raises
+        ------
+        OverflowViolation
+            A value that does not fit the membrane's 64-bit integer at all.
+        """
+        scaled = np.asarray(values, np.float64).reshape(-1) / self.value_per_quantum
+        huge = np.flatnonzero(~(np.abs(scaled) < 2.0**53))
+        if huge.size:
+            raise OverflowViolation(MEMBRANE, "mass", int(huge[0]), 0, -1, 54)
+        return np.rint(scaled).astype(np.int64)
+
+    def values(self, mass: Integers) -> NDArray[np.float64]:
+        """Cell values of the given masses, any shape.
+
+        Parameters
+        ----------
+        mass : int64 array
+
+        Returns
+        -------
+        float64 array
+        """
+        return np.asarray(mass * self.value_per_quantum, np.float64)

@@ -1,0 +1,125 @@
+"""The meaning of an integer graph, in plain numpy: the numerics contract step by step.
+
+This is the reference that every backend is compared with; it is written to be read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pisnn_deploy.arithmetic import decay, packets, rectify, require_width
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
+
+
+@dataclass(frozen=True)
+class State:
+    """What a PISNN holds between two PDE steps.
+
+    Attributes
+    ----------
+    mass : int64 array [cells]
+    current, residue : int64 array [faces]
+        State of the flux compartments.
+    packets : int64 array [faces]
+        What fired in the last PDE step.
+    """
+
+    mass: Integers
+    current: Integers
+    residue: Integers
+    packets: Integers
+
+
+class Semantics:
+    """An integer graph made ready to be stepped.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        At least quantised. Widths are enforced if it is bounded.
+    """
+
+    def __init__(self, graph: IntegerGraph) -> None:
+        self._graph = graph
+        chain = graph.chain
+        self._matrices = [graph.matrix(source, target) for source, target in zip(chain, chain[1:], strict=False)]
+        self._route = graph.matrix(FLUX, MEMBRANE)
+        self._bits = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
+
+    def start(self, mass: Integers) -> State:
+        """State before the first PDE step.
+
+        Parameters
+        ----------
+        mass : int64 array [cells]
+
+        Returns
+        -------
+        State
+        """
+        nothing = np.zeros(self._graph.flux.size, np.int64)
+        self._require(mass, MEMBRANE, "mass", 0)
+        return State(mass.astype(np.int64, copy=True), nothing, nothing, nothing)
+
+    def activations(self, mass: Integers, step: int = 0) -> list[Integers]:
+        """Activation of each population of the chain before the flux compartments.
+
+        Parameters
+        ----------
+        mass : int64 array [cells]
+        step : int
+            PDE step, for error messages.
+
+        Returns
+        -------
+        list of int64 array
+            The masses, then each hidden population.
+        """
+        found = [mass]
+        for population, matrix in zip(self._graph.hidden, self._matrices, strict=False):
+            drive = matrix @ found[-1] + population.bias
+            self._require(drive, population.name, "drive", step)
+            found.append(rectify(drive, population.shift))
+            self._require(found[-1], population.name, "activation", step)
+        return found
+
+    def step(self, state: State, step: int = 0) -> State:
+        """One PDE step.
+
+        Parameters
+        ----------
+        state : State
+        step : int
+            Its number, counted from 0, for error messages.
+
+        Returns
+        -------
+        State
+            A new state; `state` is unchanged.
+
+        Raises
+        ------
+        OverflowViolation
+            A value outside its declared bits.
+        """
+        graph = self._graph
+        activation = self.activations(state.mass, step)[-1]
+        drive = self._matrices[-1] @ activation + graph.flux.bias
+        self._require(drive, FLUX, "drive", step)
+        current = decay(state.current, graph.flux.leak) + drive
+        self._require(current, FLUX, "current", step)
+        residue = state.residue + current
+        fired = packets(residue, graph.flux.threshold_exponent)
+        residue = residue - (fired << graph.flux.threshold_exponent)
+        self._require(fired, FLUX, "packet", step)
+        self._require(residue, FLUX, "residue", step)
+        mass = state.mass + self._route @ fired
+        self._require(mass, MEMBRANE, "mass", step + 1)
+        return State(mass, current, residue, fired)
+
+    def _require(self, values: Integers, population: str, quantity: str, step: int) -> None:
+        bits = self._bits.get((population, quantity))
+        if bits is not None:
+            require_width(values, bits, population, quantity, step)

@@ -1,0 +1,169 @@
+"""The audit: the conservation invariants of a run, in int64, at every time step.
+
+It keeps its own books. It is told what the membranes hold and what the flux compartments fired, and recomputes what
+should have happened from the mesh alone, never from the synapses that carried the packets.
+
+* I1 (global): the sum of all masses is one constant integer. A packet in flight weighs nothing here, because a
+  membrane gives and takes on arrival.
+* I2 (local): each membrane changes by exactly the packets that its faces fired, when they arrive, and only then.
+* I3 (flux): for each face ``theta * k + r_new - r_old = c``: what did not fire stays in the residue.
+* Range: the masses stay in the operating range on which the compiler's bounds rest.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.errors import InvariantViolation
+
+Integers = NDArray[np.int64]
+
+KINDS = ("global", "local", "flux", "overflow", "range")
+"""Kinds of violation, in the order in which reports list them."""
+
+
+class Audit:
+    """Books of one run.
+
+    Parameters
+    ----------
+    source, target : int64 array [faces]
+        Cells that a positive packet leaves and enters.
+    threshold_exponent : int
+        ``F``; theta is ``2^F``.
+    lower, upper : int
+        Operating range of the mass of a cell.
+    difference : int or None
+        Largest allowed difference of the masses on both sides of a face.
+    mass : int64 array [cells]
+        Masses at the start.
+    residue : int64 array [faces]
+        Residues at the start.
+
+    Attributes
+    ----------
+    counts : dict of str to int
+        Violations found so far, by kind: cells, faces or sums that were wrong.
+    packets_sent, quanta_sent : int
+        Faces that fired, and the sum of the absolute packets, over all steps.
+    """
+
+    def __init__(
+        self,
+        source: Integers,
+        target: Integers,
+        threshold_exponent: int,
+        lower: int,
+        upper: int,
+        difference: int | None,
+        mass: Integers,
+        residue: Integers,
+    ) -> None:
+        self.counts = dict.fromkeys(KINDS, 0)
+        self.packets_sent = 0
+        self.quanta_sent = 0
+        self._source = source
+        self._target = target
+        self._exponent = threshold_exponent
+        self._limits = (lower, upper, difference)
+        self._mass = mass.astype(np.int64, copy=True)
+        self._residue = residue.astype(np.int64, copy=True)
+        self._in_flight = np.zeros(source.size, np.int64)
+        self._total = int(self._mass.sum())
+        self._first: InvariantViolation | None = None
+
+    def observe_membranes(self, step: int, mass: Integers, *, absorbing: bool) -> None:
+        """Check the membranes after one time step (I1, I2, range).
+
+        Parameters
+        ----------
+        step : int
+            PDE step that the masses belong to.
+        mass : int64 array [cells]
+        absorbing : bool
+            Whether packets arrive in this time step; otherwise nothing may change.
+
+        Raises
+        ------
+        InvariantViolation
+            The first invariant that is broken; all of them are counted.
+        """
+        if absorbing:
+            np.add.at(self._mass, self._target, self._in_flight)
+            np.subtract.at(self._mass, self._source, self._in_flight)
+            self._in_flight.fill(0)
+        self._compare("local", "membrane", step, self._mass, mass)
+        total = int(mass.sum())
+        if total != self._total:
+            self._note(InvariantViolation("global", "mass of all cells", -1, step, self._total, total), 1)
+        if absorbing:
+            self._compare_range(step, mass)
+        self._raise_first()
+
+    def observe_flux(
+        self, step: int, packets: Integers, current: Integers, residue: Integers, *, firing: bool
+    ) -> None:
+        """Check the flux compartments after one time step (I3).
+
+        Parameters
+        ----------
+        step : int
+            PDE step.
+        packets, current, residue : int64 array [faces]
+            What fired, and the state after firing.
+        firing : bool
+            Whether compartments fire in this time step; otherwise no packet may leave and no residue may change.
+
+        Raises
+        ------
+        InvariantViolation
+            The first invariant that is broken.
+        """
+        if firing:
+            self._compare("flux", "flux", step, current, (packets << self._exponent) + residue - self._residue)
+            self._in_flight[:] = packets
+            self._residue[:] = residue
+            self.packets_sent += int(np.count_nonzero(packets))
+            self.quanta_sent += int(np.abs(packets).sum())
+        else:
+            self._compare("flux", "flux", step, self._residue, residue)
+            if packets.any():
+                self._compare("flux", "flux", step, np.zeros_like(packets), packets)
+        self._raise_first()
+
+    def _compare(self, kind: str, population: str, step: int, expected: Integers, found: Integers) -> None:
+        if np.array_equal(expected, found):
+            return
+        wrong = np.flatnonzero(expected != found)
+        index = int(wrong[0])
+        self._note(
+            InvariantViolation(kind, population, index, step, int(expected[index]), int(found[index])), wrong.size
+        )
+
+    def _compare_range(self, step: int, mass: Integers) -> None:
+        lower, upper, difference = self._limits
+        if int(mass.min()) < lower or int(mass.max()) > upper:
+            wrong = np.flatnonzero((mass < lower) | (mass > upper))
+            index, found = int(wrong[0]), int(mass[wrong[0]])
+            limit = lower if found < lower else upper
+            self._note(InvariantViolation("range", "membrane", index, step, limit, found), wrong.size)
+        if difference is not None and self._source.size:
+            steepness = np.abs(mass[self._target] - mass[self._source])
+            if int(steepness.max()) > difference:
+                wrong = np.flatnonzero(steepness > difference)
+                index = int(wrong[0])
+                violation = InvariantViolation(
+                    "range", "difference across face", index, step, difference, int(steepness[index])
+                )
+                self._note(violation, wrong.size)
+
+    def _note(self, violation: InvariantViolation, count: int) -> None:
+        self.counts[violation.kind] += count
+        if self._first is None:
+            self._first = violation
+
+    def _raise_first(self) -> None:
+        if self._first is not None:
+            first, self._first = self._first, None
+            raise first

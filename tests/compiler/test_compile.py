@@ -1,0 +1,202 @@
+"""Compiling whole models."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from pisnn_deploy.compiler import CompileOptions, compile_model
+from pisnn_deploy.compiler.bound import Bounds
+from pisnn_deploy.compiler.pipeline import run_passes
+from pisnn_deploy.compiler.place import Place
+from pisnn_deploy.compiler.prove import Prove
+from pisnn_deploy.compiler.schedule import Schedule
+from pisnn_deploy.errors import CompileError
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.wellformed import defects
+from pisnn_deploy.mesh import Side
+from pisnn_deploy.model import Model, OperatingRange
+from pisnn_deploy.profiles import load_profile
+from tests.models_under_test import compiled, heat_model, heat_spec, hidden_model
+
+
+def refusal(model: Model, shape: tuple[int, ...] = (16,), boundary: tuple[Side, ...] = ("periodic",)) -> str:
+    with pytest.raises(CompileError) as caught:
+        compile_model(model, CompileOptions(shape, boundary, load_profile("loihi2")))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("cells", [1, 2, 3, 7, 128])
+@pytest.mark.parametrize("boundary", ["periodic", "no-flux"])
+@pytest.mark.parametrize("model", [heat_model(), hidden_model((3, 2))], ids=["linear", "hidden"])
+def test_any_mesh_compiles(model: Model, cells: int, boundary: Side) -> None:
+    if cells == 1 and boundary == "no-flux":
+        assert refusal(model, (1,), ("no-flux",)) == (
+            "lower: the mesh has no face, so nothing could move; use at least two cells"
+        )
+        return
+    graph = compiled(model, cells, boundary)
+    assert defects(graph) == []
+    assert graph.period == 2 + len(graph.hidden)
+    assert graph.certificate is not None and graph.certificate.conservation.status == "proved"
+
+
+def test_states_use_the_width_of_the_target_and_no_more() -> None:
+    graph = compiled(cells=128)
+    states = [bound for bound in graph.bounds if bound.quantity != "accumulator"]
+    assert max(bound.bits for bound in states) == 24
+    assert graph.value_per_quantum == 2.0**-20
+
+
+def test_moments_come_first_and_nearest_integers_last() -> None:
+    found = compiled(cells=128).quantisation
+    assert found.kernel_rounded == (1, 4, 18, 46, -46, -18, -4, -1)
+    assert found.symbol_error_chosen is not None and found.symbol_error_rounded is not None
+    assert found.symbol_error_chosen < found.symbol_error_rounded
+    assert max(abs(np.subtract(found.kernel_chosen, found.kernel_rounded))) <= 1
+
+
+def test_the_time_step_is_what_the_integers_say() -> None:
+    graph = compiled(cells=100)
+    kernel = graph.operator[0].weight[0]
+    number = -float(kernel @ (np.arange(-3, 5) - 0.5)) / 128
+    assert graph.time_step == pytest.approx(number / 100**2 / 0.01, rel=1e-14)
+    leaky = compiled(heat_model(leak=1024), cells=100)
+    rounded = leaky.operator[0].weight[0]
+    number = -float(rounded @ (np.arange(-3, 5) - 0.5)) / 128
+    assert leaky.time_step == pytest.approx(4 * number / 100**2 / 0.01, rel=1e-14)
+
+
+def test_accuracy_of_heat1d_as_the_project_promises() -> None:
+    found = compiled(cells=128).quantisation
+    assert found.steps <= 200
+    assert found.relative_l2_integer is not None and found.relative_l2_integer <= 2e-6
+
+
+def test_weights_beyond_eight_bits_take_a_second_synapse() -> None:
+    graph = compiled(heat_model((0.0, 0.0, 0.1, 2.0)), boundary="no-flux")
+    names = [synapse.name for synapse in graph.synapses]
+    assert names == ["membrane-to-flux", "membrane-to-flux-2", "membrane-to-flux-3", "route"]
+    assert graph.certificate is not None and graph.certificate.stability.status == "none"
+
+
+def test_stability_says_what_it_rests_on() -> None:
+    maximum = compiled().certificate
+    assert maximum is not None and maximum.stability.details.startswith("discrete maximum principle")
+    symbol = compiled(heat_model(leak=2000)).certificate
+    assert symbol is not None and symbol.stability.status == "proved"
+    assert symbol.stability.details.startswith("all amplification factors lie in the unit disc")
+    hidden = compiled(hidden_model()).certificate
+    assert hidden is not None and hidden.stability.status == "none"
+
+
+def test_refusals() -> None:
+    assert refusal(heat_model(), (16, 16), ("periodic", "periodic")) == (
+        "lower: the model heat1d has 1 dimensions, the mesh 2 and the boundary 2; give --mesh and --boundary one entry "
+        "per dimension"
+    )
+    lopsided = Model(heat_spec(), (np.array([[1, 4, 18, 46, -45, -18, -4, -1]]) / 128,), (np.zeros(1),))
+    assert refusal(lopsided) == (
+        "quantise: the integer flux kernel (1, 4, 18, 46, -45, -18, -4, -1) sums to 1, so a constant field would not be "
+        "at rest; train with an antisymmetric kernel"
+    )
+    backwards = heat_model((-1 / 128, -4 / 128, -18 / 128, -46 / 128))
+    assert refusal(backwards) == (
+        "quantise: the integer flux kernel has diffusion number -0.992188; diffusion needs a positive one; train the "
+        "model further"
+    )
+    wide = heat_model(operating_range=OperatingRange(lower=-1e9, upper=1e9))
+    assert refusal(wide) == (
+        "quantise: cell values from -1e+09 to 1e+09 need states wider than 24 bits even with a quantum of 1; narrow the "
+        "operating range or choose a target with wider states"
+    )
+    square = heat_model(lengths=(1.0, 2.0))
+    assert refusal(square, (4, 4), ("periodic", "periodic")) == (
+        "lower: cells are 0.25 x 0.5, they must be as wide along every axis; choose --mesh in proportion to the domain"
+    )
+
+
+def test_a_route_that_does_not_conserve_is_refused() -> None:
+    graph = compiled()
+    route = graph.synapses[-1]
+    mantissas = route.mantissas.copy()
+    mantissas[0] -= 2
+    broken = replace(graph, synapses=(*graph.synapses[:-1], replace(route, mantissas=mantissas)))
+    with pytest.raises(CompileError) as caught:
+        Prove()(broken)
+    assert str(caught.value) == (
+        "prove: the route of face 0, as the target stores it, does not carry its packets from cell 0 to cell 1"
+    )
+
+
+def test_the_truncation_of_mixed_signs_is_part_of_the_proof() -> None:
+    graph = compiled()
+    route = graph.synapses[-1]
+    naive = replace(route, mantissas=route.mantissas // 2, exponent=0)
+    broken = replace(graph, synapses=(*graph.synapses[:-1], naive))
+    assert np.array_equal(naive.matrix().toarray(), route.matrix().toarray())
+    with pytest.raises(CompileError, match="as the target stores it, does not carry its packets"):
+        Prove()(broken)
+
+
+def test_a_pass_that_breaks_the_graph_is_blamed() -> None:
+    class Vandal(Schedule):
+        def __call__(self, graph: IntegerGraph) -> IntegerGraph:
+            return replace(super().__call__(graph), time_step=-1.0)
+
+    with pytest.raises(CompileError) as caught:
+        run_passes(compiled(), [Vandal()])
+    assert str(caught.value) == (
+        "schedule: left a graph that is not well formed: time_step is -1.0, it must be positive"
+    )
+
+
+def test_a_pass_out_of_order_is_refused() -> None:
+    unbounded = replace(compiled(), bounds=())
+    with pytest.raises(CompileError) as caught:
+        run_passes(unbounded, [Prove()])
+    assert str(caught.value) == "prove: requires a graph that is bounded, and it is not"
+
+
+def test_a_width_beyond_the_target_is_named() -> None:
+    with pytest.raises(CompileError) as caught:
+        Bounds(state_bits=20, payload_bits=24, accumulator_bits=32)(compiled())
+    assert str(caught.value).startswith("bound: membrane mass may reach ")
+    assert str(caught.value).endswith(
+        "signed bits; the target has 20; narrow the operating range, or choose another target"
+    )
+
+
+@pytest.mark.parametrize(("cells", "limit"), [(16, 4095), (100, 16), (7, 2), (33, 5)])
+def test_no_core_holds_more_than_it_can(cells: int, limit: int) -> None:
+    placement = Place(limit, 4)(compiled(cells=cells)).placement
+    assert placement is not None
+    load = sum(np.bincount(core, minlength=placement.cores) for core in placement.core.values())
+    assert int(np.max(load)) <= limit and int(np.min(load)) > 0
+    assert placement.chips == -(-placement.cores // 4)
+
+
+def test_the_history_names_each_pass_and_its_options() -> None:
+    graph = compiled()
+    assert [record.text for record in graph.history] == [
+        "lower{shape=16 boundary=periodic}",
+        "quantise{state-bits=24 operating-range=None}",
+        "schedule{coding=delta}",
+        "bound{state-bits=24 payload-bits=24 accumulator-bits=32}",
+        "prove",
+        "measure",
+        "place{neurons-per-core=4095 cores-per-chip=120}",
+    ]
+
+
+def test_the_integer_operator_is_what_the_synapses_hold() -> None:
+    graph = compiled(hidden_model((3,)), 9, "no-flux")
+    mass = np.arange(9, dtype=np.int64) * 1000
+    from pisnn_deploy.mesh.structured import window_cells
+
+    window = window_cells(graph.mesh, graph.spec.half_width)
+    expected = (mass[window] @ graph.operator[0].weight.T).reshape(-1)
+    assert np.array_equal(sparse.csr_matrix(graph.matrix("membrane", "hidden1")) @ mass, expected)

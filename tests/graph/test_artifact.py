@@ -1,0 +1,179 @@
+"""The artifact: deterministic bytes, a faithful round trip, and untrusted files."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pisnn_deploy.errors import FileError
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.artifact import artifact_bytes, read_artifact, write_artifact
+from pisnn_deploy.graph.document import document
+from tests.models_under_test import compiled, heat_model, hidden_model
+
+Members = dict[str, bytes]
+
+
+def same(left: IntegerGraph, right: IntegerGraph) -> bool:
+    (left_plain, left_proof, left_arrays), (right_plain, right_proof, right_arrays) = document(left), document(right)
+    return (
+        left_plain == right_plain
+        and left_proof == right_proof
+        and left_arrays.keys() == right_arrays.keys()
+        and all(np.array_equal(left_arrays[name], right_arrays[name]) for name in left_arrays)
+    )
+
+
+@pytest.mark.parametrize("graph", [compiled(), compiled(hidden_model((3, 2))), compiled(boundary="no-flux", cells=5)])
+def test_round_trip(graph: IntegerGraph, tmp_path: Path) -> None:
+    digest = write_artifact(tmp_path / "a.pisnn", graph, {"note": "x"})
+    artifact = read_artifact(tmp_path / "a.pisnn")
+    assert same(artifact.graph, graph)
+    assert artifact.sha256 == digest and artifact.provenance == {"note": "x"}
+    assert artifact_bytes(artifact.graph, {"note": "x"}) == (tmp_path / "a.pisnn").read_bytes()
+
+
+def test_bytes_do_not_depend_on_the_hash_seed() -> None:
+    program = (
+        "import hashlib; from tests.models_under_test import compiled, hidden_model;"
+        "from pisnn_deploy.graph.artifact import artifact_bytes;"
+        "print(hashlib.sha256(artifact_bytes(compiled(hidden_model()), {'b': 1, 'a': 2})).hexdigest())"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(digests) == 1
+
+
+def test_writing_replaces_whole_and_leaves_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.pisnn"
+    path.write_bytes(b"old")
+    write_artifact(path, compiled(), {})
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.pisnn"]
+    assert zipfile.is_zipfile(path)
+
+
+def test_writing_into_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(FileError) as caught:
+        write_artifact(tmp_path / "none" / "a.pisnn", compiled(), {})
+    assert str(caught.value) == f"{tmp_path}/none/a.pisnn: cannot be written (No such file or directory)"
+
+
+def members_of(graph: IntegerGraph) -> Members:
+    with zipfile.ZipFile(io.BytesIO(artifact_bytes(graph, {}))) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def store(path: Path, members: Members, compression: int = zipfile.ZIP_STORED) -> Path:
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def edit(change: Callable[[dict[str, object]], None]) -> Callable[[Members], None]:
+    def apply(members: Members) -> None:
+        plain = json.loads(members["graph.json"])
+        change(plain)
+        members["graph.json"] = json.dumps(plain).encode()
+
+    return apply
+
+
+def npy(array: object, *, pickled: bool = False) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=pickled)
+    return buffer.getvalue()
+
+
+def replace(name: str, content: bytes) -> Callable[[Members], None]:
+    return lambda members: members.__setitem__(name, content)
+
+
+ARRAY = "must be a little-endian int64 array in C order; compile the model again"
+HUGE = b"\x93NUMPY\x01\x00\x76\x00" + b"{'descr': '<i8', 'fortran_order': False, 'shape': (9999999999999,), }".ljust(117) + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m.pop("graph.json"), "graph.json: is missing; compile the model again"),
+        (lambda m: m.pop("arrays/flux.bias.npy"), "arrays/flux.bias.npy: is missing; compile the model again"),
+        (replace("../evil", b""), "'../evil': does not belong into an artifact"),
+        (replace("arrays/../evil.npy", b""), "'arrays/../evil.npy': does not belong into an artifact"),
+        (replace("graph.json", b"{"), "graph.json: is not plain JSON"),
+        (replace("graph.json", b"[" * 100_000), "graph.json: is not plain JSON"),
+        (replace("graph.json", b'{"a":1,"a":2}'), "graph.json: is not plain JSON (a key is given twice)"),
+        (replace("graph.json", b'{"a":NaN}'), "graph.json: is not plain JSON (NaN is not JSON)"),
+        (replace("graph.json", b"[]"), "graph.json: is not a JSON object"),
+        (edit(lambda g: g.update(version=2)), "graph.json: version: Input should be 1"),
+        (edit(lambda g: g.update(extra=2)), "graph.json: extra: Extra inputs are not permitted"),
+        (edit(lambda g: g.update(quantum=-1.0)), "graph.json: quantum: Input should be greater than 0"),
+        (edit(lambda g: g.update(quantum="1")), "graph.json: quantum: Input should be a valid number"),
+        (replace("arrays/flux.bias.npy", npy(np.zeros(16))), f"arrays/flux.bias.npy: {ARRAY}"),
+        (replace("arrays/flux.bias.npy", npy(np.zeros(16, ">i8"))), f"arrays/flux.bias.npy: {ARRAY}"),
+        (replace("arrays/flux.bias.npy", npy(np.array([{}]), pickled=True)), f"arrays/flux.bias.npy: {ARRAY}"),
+        (replace("arrays/flux.bias.npy", b"junk"), "arrays/flux.bias.npy: is not a numpy array"),
+        (replace("arrays/flux.bias.npy", HUGE), "arrays/flux.bias.npy: holds 0 bytes, its shape"),
+        (replace("arrays/flux.bias.npy", npy(np.zeros(15, "<i8"))), "flux has 15 compartments for 16 faces"),
+        (replace("arrays/surplus.npy", npy(np.zeros(1, "<i8"))), "arrays/surplus.npy does not belong to the graph"),
+        (replace("arrays/mesh.target.npy", npy(np.zeros(16, "<i8"))), "mesh target does not match shape (16,)"),
+        (replace("arrays/route.mantissas.npy", npy(np.ones(32, "<i8"))), "synapse route: a mantissa is not a multiple"),
+        (replace("arrays/route.columns.npy", npy(np.full(32, 99, "<i8"))), "synapse route has a column outside 0 to 15"),
+    ],
+)
+def test_a_damaged_artifact_is_one_clear_line(change: Callable[[Members], object], message: str, tmp_path: Path) -> None:
+    members = members_of(compiled())
+    change(members)
+    path = store(tmp_path / "a.pisnn", members)
+    with pytest.raises(FileError) as caught:
+        read_artifact(path)
+    text = str(caught.value)
+    assert text.startswith(f"{path}: {message}") and "\n" not in text
+
+
+def test_compressed_members_are_refused(tmp_path: Path) -> None:
+    path = store(tmp_path / "a.pisnn", members_of(compiled()), zipfile.ZIP_DEFLATED)
+    with pytest.raises(FileError, match="is compressed or encrypted, artifacts store their members plainly"):
+        read_artifact(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"hello", b"PK\x05\x06" + bytes(18)])
+def test_not_an_artifact(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.pisnn"
+    path.write_bytes(content)
+    with pytest.raises(FileError):
+        read_artifact(path)
+
+
+def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(FileError) as caught:
+        read_artifact(tmp_path / "none.pisnn")
+    assert str(caught.value) == f"{tmp_path}/none.pisnn: cannot be read (No such file or directory)"
+    with pytest.raises(FileError, match="cannot be read"):
+        read_artifact(tmp_path)
+
+
+def test_truncation_anywhere_is_refused(tmp_path: Path) -> None:
+    whole = artifact_bytes(compiled(heat_model(), cells=4), {})
+    path = tmp_path / "a.pisnn"
+    for length in range(0, len(whole), 997):
+        path.write_bytes(whole[:length])
+        with pytest.raises(FileError):
+            read_artifact(path)

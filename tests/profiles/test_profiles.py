@@ -1,0 +1,219 @@
+"""Profiles: the library's figures, inheritance, and what is said of files that are no profiles."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from pisnn_deploy.errors import FileError, PisnnError, UsageError
+from pisnn_deploy.profiles import Figure, load_profile, names
+from pisnn_deploy.profiles.document import MAXIMUM_BYTES
+
+LOIHI2 = load_profile("loihi2")
+
+
+def write(folder: Path, text: str, name: str = "mine.yaml") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refusal(path: Path) -> str:
+    """What is said of a file, without its path."""
+    with pytest.raises(FileError) as caught:
+        load_profile(str(path))
+    return str(caught.value).removeprefix(f"{path}: ")
+
+
+def test_names() -> None:
+    assert names() == ("generic-int", "loihi1", "loihi2")
+
+
+@pytest.mark.parametrize("name", names())
+def test_library_profile_has_its_own_name(name: str) -> None:
+    assert load_profile(name).name == name
+
+
+def test_figures_of_loihi2() -> None:
+    assert LOIHI2.weights.bits.value == 8
+    assert LOIHI2.weights.mantissa_limit_mixed.value == 254
+    assert LOIHI2.weights.step_mixed.value == 2
+    assert LOIHI2.state.bits.value == 24
+    assert LOIHI2.payload.bits.value == 24
+    assert LOIHI2.payload.legal_widths_bits.value == (0, 8, 16, 24, 32)
+    assert (LOIHI2.accumulator.bits.value, LOIHI2.accumulator.bits.confidence) == (32, "inferred")
+    assert LOIHI2.decay.bits.value == 12
+    assert LOIHI2.core.neurons_max.value == 4095
+    assert LOIHI2.core.synaptic_memory_words.value == 16000
+    assert LOIHI2.core.word_bits.value == 64
+    assert LOIHI2.core.total_words.value == 20000
+    assert LOIHI2.chip.cores_usable.value == 120
+    assert LOIHI2.system.chips.value == 1
+    assert LOIHI2.payload.graded.value
+
+
+def test_figures_of_the_others() -> None:
+    loihi1, generic = load_profile("loihi1"), load_profile("generic-int")
+    assert not loihi1.payload.graded.value
+    assert loihi1.accumulator.bits.value == 16
+    assert loihi1.core.neurons_max.value == 1024
+    assert generic.state.bits.value == 32
+    assert generic.core.neurons_max.value is None
+    assert not generic.core.neurons_max.is_unpublished
+
+
+def test_energy_of_loihi2_is_not_invented() -> None:
+    energy = LOIHI2.energy.synaptic_operation_pj
+    assert energy.is_unpublished
+    assert (energy.value, energy.low, energy.high) == (None, 0.067, 6.8)
+
+
+def test_profiles_are_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        LOIHI2.state.bits.value = 16
+
+
+def test_unknown_name() -> None:
+    with pytest.raises(UsageError) as caught:
+        load_profile("loihi3")
+    assert str(caught.value) == (
+        "profile 'loihi3' is unknown; the library has generic-int, loihi1, loihi2, or give a .yaml file"
+    )
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "none.yaml") == "cannot be read (No such file or directory)"
+
+
+def test_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "folder.yaml"
+    folder.mkdir()
+    assert refusal(folder) == "cannot be read (Is a directory)"
+
+
+OWN = """\
+extends: loihi2
+name: mine
+core:
+  neurons_max: {value: 100, confidence: documented, source: "My own limit"}
+"""
+
+
+def test_profile_that_extends_the_library(tmp_path: Path) -> None:
+    mine = load_profile(str(write(tmp_path, OWN)))
+    assert mine.name == "mine"
+    assert mine.core.neurons_max == Figure[int](
+        value=100, low=None, high=None, confidence="documented", source="My own limit"
+    )
+    assert mine.core.word_bits == LOIHI2.core.word_bits
+    assert mine.weights == LOIHI2.weights
+
+
+def test_profile_that_extends_a_file_beside_it(tmp_path: Path) -> None:
+    write(tmp_path, OWN)
+    child = write(tmp_path, "{extends: mine.yaml, name: child}", "child.yml")
+    assert load_profile(str(child)).core.neurons_max.value == 100
+
+
+def test_figure_is_replaced_whole(tmp_path: Path) -> None:
+    path = write(tmp_path, "{extends: loihi2, core: {neurons_max: {value: 100}}}")
+    assert refusal(path) == "core.neurons_max.confidence: is missing (and 1 more)"
+
+
+def test_cyclic_extends(tmp_path: Path) -> None:
+    first = write(tmp_path, "extends: second.yaml", "first.yaml")
+    write(tmp_path, "extends: first.yaml", "second.yaml")
+    assert refusal(first) == "extends: extends itself, directly or by way of another profile"
+
+
+def test_self_extends(tmp_path: Path) -> None:
+    path = write(tmp_path, "extends: mine.yaml")
+    assert refusal(path) == "extends: extends itself, directly or by way of another profile"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "holds no mapping; write a profile as keys and values"),
+        ("- 1", "holds no mapping; write a profile as keys and values"),
+        ("name: [", "is not YAML: expected the node content, but found '<stream end>' (line 1, column 8)"),
+        ("name: a\nname: b", "line 2 gives the key 'name' a second time"),
+        ("core: {a: 1, a: 2}", "line 1 gives the key 'a' a second time"),
+        ("a: &x [1]\nb: *x", "line 2 uses an alias, which profiles may not"),
+        ("a: !!python/object/apply:os.getcwd []", "line 1 uses a tag, which profiles may not"),
+        ("a: !!timestamp x", "line 1 uses a tag, which profiles may not"),
+        ("1: a", "line 1 has a key that is not a word"),
+        ("a: 2001-99-99", "is not YAML: month must be in 1..12"),
+        ("extends: loihi3", "extends: profile 'loihi3' is unknown; the library has generic-int, loihi1, loihi2"),
+        ("extends: 3", "extends: must name a profile, found 3"),
+        (
+            'extends: "\\0.yaml"',
+            "extends: profile '\\x00.yaml' is unknown; the library has generic-int, loihi1, loihi2",
+        ),
+        ("{extends: loihi2, speed: 3}", "speed: is not a field of a profile"),
+        ("{extends: loihi2, name: My Chip}", "name: string should match pattern '^[a-z][a-z0-9_-]{0,63}$'"),
+        ("{extends: loihi2, core: 3}", "core: should be a valid dictionary or instance of Core"),
+    ],
+)
+def test_file_that_is_no_profile(tmp_path: Path, text: str, message: str) -> None:
+    assert refusal(write(tmp_path, text)) == message
+
+
+@pytest.mark.parametrize(
+    ("figure", "message"),
+    [
+        ("{value: -1, confidence: documented, source: s}", "value: should be greater than or equal to 0"),
+        ("{value: true, confidence: documented, source: s}", "value: should be a valid integer"),
+        ("{value: '3', confidence: documented, source: s}", "value: should be a valid integer"),
+        ("{confidence: documented, source: s}", "value: is missing"),
+        ("{value: 3, confidence: documented, source: ''}", "source: string should have at least 1 character"),
+        (
+            "{value: 3, confidence: sure, source: s}",
+            "confidence: should be 'documented', 'inferred', 'contradictory' or 'unpublished'",
+        ),
+        (
+            "{value: 3, confidence: unpublished, source: s}",
+            "the figure is unpublished, so its value must be null, not 3",
+        ),
+        (
+            "{value: 3, low: 1, confidence: contradictory, source: s}",
+            "sources contradict each other, so low and high must give their range",
+        ),
+        (
+            "{value: 3, low: 4, high: 5, confidence: inferred, source: s}",
+            "low, value and high must ascend, found 4, 3, 5",
+        ),
+    ],
+)
+def test_figure_that_is_refused(tmp_path: Path, figure: str, message: str) -> None:
+    path = write(tmp_path, f"extends: loihi2\ncore:\n  neurons_max: {figure}\n")
+    field = "core.neurons_max." if re.match(r"\w+: (should|is|string)", message) else "core.neurons_max: "
+    assert refusal(path) == field + message
+
+
+def test_missing_section(tmp_path: Path) -> None:
+    message = refusal(write(tmp_path, "{name: mine, description: d}"))
+    assert message == "system: is missing (and 12 more)"
+
+
+def test_large_file(tmp_path: Path) -> None:
+    path = write(tmp_path, "#" * (MAXIMUM_BYTES + 1))
+    assert refusal(path) == "is larger than 1048576 bytes; a profile is a short YAML file"
+
+
+def test_deep_nesting(tmp_path: Path) -> None:
+    assert refusal(write(tmp_path, "a: " + "[" * 5000)) == "is nested too deeply"
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(content=st.one_of(st.binary(max_size=200), st.text(max_size=100).map(lambda text: text.encode("utf-8"))))
+def test_any_bytes_give_a_sentence(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "any.yaml"
+    path.write_bytes(content)
+    with pytest.raises(PisnnError):
+        load_profile(str(path))

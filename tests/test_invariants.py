@@ -1,0 +1,101 @@
+"""The audit sees every broken invariant, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from pisnn_deploy.errors import InvariantViolation
+from pisnn_deploy.graph.semantics import Semantics, State
+from pisnn_deploy.invariants import Audit
+from tests.models_under_test import compiled
+
+
+def audit_and_states(steps: int = 3) -> tuple[Audit, list[State]]:
+    graph = compiled()
+    semantics = Semantics(graph)
+    states = [semantics.start(graph.membrane.initial)]
+    for step in range(steps):
+        states.append(semantics.step(states[-1], step))
+    audit = Audit(
+        graph.mesh.source, graph.mesh.target, 7, 0, 2**23, None, states[0].mass, np.zeros(graph.mesh.faces, np.int64)
+    )
+    return audit, states
+
+
+def walk(audit: Audit, states: list[State]) -> None:
+    audit.observe_membranes(0, states[0].mass, absorbing=True)
+    for step, state in enumerate(states[1:]):
+        audit.observe_flux(step, state.packets, state.current, state.residue, firing=True)
+        audit.observe_membranes(step, states[step].mass, absorbing=False)
+        audit.observe_flux(step, 0 * state.packets, state.current, state.residue, firing=False)
+        audit.observe_membranes(step + 1, state.mass, absorbing=True)
+
+
+def test_a_correct_run_passes_and_is_counted() -> None:
+    audit, states = audit_and_states()
+    walk(audit, states)
+    assert not any(audit.counts.values())
+    assert audit.quanta_sent == sum(int(np.abs(state.packets).sum()) for state in states)
+
+
+def flip_mass(state: State) -> None:
+    state.mass[5] ^= 1 << 6
+
+
+def move_mass(state: State) -> None:
+    state.mass[5] += 1
+    state.mass[6] -= 1
+
+
+def drop_packet(state: State) -> None:
+    face = int(np.flatnonzero(state.packets)[0])
+    state.packets[face] = 0
+
+
+def lossy_reset(state: State) -> None:
+    state.residue[:] = 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "also"),
+    [
+        (flip_mass, "local", "global"),
+        (move_mass, "local", "local"),
+        (drop_packet, "flux", "flux"),
+        (lossy_reset, "flux", "flux"),
+    ],
+)
+def test_each_fault_is_seen_at_its_step(fault: Callable[[State], None], kind: str, also: str) -> None:
+    audit, states = audit_and_states()
+    fault(states[2])
+    with pytest.raises(InvariantViolation) as caught:
+        walk(audit, states)
+    assert caught.value.kind == kind
+    assert caught.value.step == (2 if kind == "local" else 1)
+    assert audit.counts[kind] > 0 and audit.counts[also] > 0
+
+
+def test_a_change_between_the_phases_is_seen() -> None:
+    audit, states = audit_and_states()
+    audit.observe_membranes(0, states[0].mass, absorbing=True)
+    audit.observe_flux(0, states[1].packets, states[1].current, states[1].residue, firing=True)
+    with pytest.raises(InvariantViolation, match="local invariant broken"):
+        audit.observe_membranes(0, states[1].mass, absorbing=False)
+    with pytest.raises(InvariantViolation, match="flux invariant broken"):
+        audit.observe_flux(0, states[1].packets, states[1].current, states[1].residue, firing=False)
+
+
+def test_leaving_the_operating_range_names_cell_limit_and_value() -> None:
+    nothing = np.zeros(2, np.int64)
+    audit = Audit(np.array([0, 1]), np.array([1, 0]), 7, 0, 10, 3, np.array([11, 9]), nothing)
+    with pytest.raises(InvariantViolation) as caught:
+        audit.observe_membranes(0, np.array([11, 9]), absorbing=True)
+    assert str(caught.value) == "operating range left: membrane [0] at PDE step 0: limit 10, found 11"
+    audit = Audit(np.array([0, 1]), np.array([1, 0]), 7, 0, 10, 3, np.array([1, 9]), nothing)
+    with pytest.raises(InvariantViolation) as caught:
+        audit.observe_membranes(0, np.array([1, 9]), absorbing=True)
+    assert str(caught.value) == "operating range left: difference across face [0] at PDE step 0: limit 3, found 8"
+    assert audit.counts["range"] == 2
