@@ -34,7 +34,8 @@ def decay(current: Integers, leak: int) -> Integers:
     int64 array
         What is left of the current.
     """
-    return np.sign(current) * ((np.abs(current) * (MEMORYLESS - leak)) >> LEAK_BITS)
+    kept: Integers = np.sign(current) * ((np.abs(current) * (MEMORYLESS - leak)) >> LEAK_BITS)
+    return kept
 
 
 def packets(residue: Integers, threshold_exponent: int) -> Integers:
@@ -55,7 +56,8 @@ def packets(residue: Integers, threshold_exponent: int) -> Integers:
         Signed number of quanta.
     """
     half = (1 << threshold_exponent) // 2
-    return np.sign(residue) * ((np.abs(residue) + half - 1) >> threshold_exponent)
+    fired: Integers = np.sign(residue) * ((np.abs(residue) + half - 1) >> threshold_exponent)
+    return fired
 
 
 def rectify(drive: Integers, shift: int) -> Integers:

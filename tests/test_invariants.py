@@ -10,7 +10,7 @@ import pytest
 from pisnn_deploy.errors import InvariantViolation
 from pisnn_deploy.graph.semantics import Semantics, State
 from pisnn_deploy.invariants import Audit
-from tests.models_under_test import compiled
+from models_under_test import compiled
 
 
 def audit_and_states(steps: int = 3) -> tuple[Audit, list[State]]:

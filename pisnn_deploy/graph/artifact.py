@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 from pydantic import ValidationError
 
 from pisnn_deploy.errors import FileError
@@ -32,6 +31,8 @@ LARGEST_DOCUMENT = 1 << 26
 """Bytes of one JSON member."""
 LARGEST_COUNT = 1 << 20
 """Members of the archive."""
+_NPY: Any = np.lib.format
+"""numpy publishes no types for it."""
 _DATE = (1980, 1, 1, 0, 0, 0)
 _REMEDY = "compile the model again"
 
@@ -243,16 +244,16 @@ def _read_json(path: Path, name: str, content: bytes) -> dict[str, Any]:
 
 def _npy(array: Integers) -> bytes:
     buffer = io.BytesIO()
-    npy.write_array(buffer, np.ascontiguousarray(array, dtype="<i8"), version=(1, 0), allow_pickle=False)
+    _NPY.write_array(buffer, np.ascontiguousarray(array, dtype="<i8"), version=(1, 0), allow_pickle=False)
     return buffer.getvalue()
 
 
 def _read_npy(path: Path, name: str, content: bytes) -> Integers:
     stream = io.BytesIO(content)
     try:
-        if npy.read_magic(stream) != (1, 0):
+        if _NPY.read_magic(stream) != (1, 0):
             raise ValueError("unknown version of the npy format")
-        shape, fortran, dtype = npy.read_array_header_1_0(stream, max_header_size=10_000)
+        shape, fortran, dtype = _NPY.read_array_header_1_0(stream, max_header_size=10_000)
     except Exception as error:
         raise FileError(path, "is not a numpy array", field=name, remedy=_REMEDY) from error
     if dtype != np.dtype("<i8") or fortran or len(shape) not in (1, 2) or min(shape, default=0) < 0:

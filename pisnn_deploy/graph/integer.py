@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pisnn_deploy.errors import OverflowViolation
+from pisnn_deploy.errors import UsageError
 from pisnn_deploy.mesh import Mesh
 from pisnn_deploy.model import ModelSpec
 
@@ -384,14 +384,16 @@ class IntegerGraph:
 
         Raises
         ------
-        OverflowViolation
-            A value that does not fit the membrane's 64-bit integer at all.
+        UsageError
+            A value that is not finite, or too large to be an exact integer mass.
         """
-        scaled = np.asarray(values, np.float64).reshape(-1) / self.value_per_quantum
-        huge = np.flatnonzero(~(np.abs(scaled) < 2.0**53))
-        if huge.size:
-            raise OverflowViolation(MEMBRANE, "mass", int(huge[0]), 0, -1, 54)
-        return np.rint(scaled).astype(np.int64)
+        flat = np.asarray(values, np.float64).reshape(-1)
+        scaled = flat / self.value_per_quantum
+        unusable = np.flatnonzero(~(np.abs(scaled) < 2.0**53))
+        if unusable.size:
+            cell = int(unusable[0])
+            raise UsageError(f"cell {cell}: value {flat[cell]} is not a finite number of at most 2^53 quanta")
+        return np.asarray(np.rint(scaled), np.int64)
 
     def values(self, mass: Integers) -> NDArray[np.float64]:
         """Cell values of the given masses, any shape.

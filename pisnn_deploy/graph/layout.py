@@ -117,8 +117,8 @@ def synapses(source: str, target: str, matrix: sparse.csr_matrix) -> tuple[Synap
     return tuple(parts)
 
 
-def _canonical(matrix: sparse.spmatrix) -> sparse.csr_matrix:
-    result = sparse.csr_matrix(matrix, dtype=np.int64)
+def _canonical(matrix: sparse.coo_matrix | sparse.csr_matrix) -> sparse.csr_matrix:
+    result: sparse.csr_matrix = matrix.tocsr().astype(np.int64)
     result.sum_duplicates()
     result.eliminate_zeros()
     result.sort_indices()

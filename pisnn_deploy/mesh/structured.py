@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.mesh.boundary import NO_FLUX, PERIODIC, Side
 
 Indices = NDArray[np.int64]
+Number = TypeVar("Number", np.int64, np.float64)
 
 
 @dataclass(frozen=True)
@@ -62,18 +64,18 @@ class Mesh:
         """Volume of a cell."""
         return math.prod(self.spacing)
 
-    def divergence(self, flux: NDArray[np.int64]) -> NDArray[np.int64]:
+    def divergence(self, flux: NDArray[Number]) -> NDArray[Number]:
         """What arrives in each cell, ``D k``.
 
         Parameters
         ----------
-        flux : int64 array [faces]
-            Signed packets through each face.
+        flux : int64 or float64 array [faces]
+            Signed packets through each face, or a float flux.
 
         Returns
         -------
-        int64 array [cells]
-            Net number of quanta that each cell gains.
+        array [cells], same dtype
+            What each cell gains.
         """
         gain = np.zeros(self.cells, flux.dtype)
         np.add.at(gain, self.target, flux)

@@ -18,7 +18,7 @@ from pisnn_deploy.errors import FileError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import artifact_bytes, read_artifact, write_artifact
 from pisnn_deploy.graph.document import document
-from tests.models_under_test import compiled, heat_model, hidden_model
+from models_under_test import compiled, heat_model, hidden_model
 
 Members = dict[str, bytes]
 
@@ -44,14 +44,14 @@ def test_round_trip(graph: IntegerGraph, tmp_path: Path) -> None:
 
 def test_bytes_do_not_depend_on_the_hash_seed() -> None:
     program = (
-        "import hashlib; from tests.models_under_test import compiled, hidden_model;"
+        "import hashlib; from models_under_test import compiled, hidden_model;"
         "from pisnn_deploy.graph.artifact import artifact_bytes;"
         "print(hashlib.sha256(artifact_bytes(compiled(hidden_model()), {'b': 1, 'a': 2})).hexdigest())"
     )
     digests = {
         subprocess.run(
             [sys.executable, "-c", program],
-            env={**os.environ, "PYTHONHASHSEED": seed},
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parents[1])},
             capture_output=True,
             text=True,
             check=True,

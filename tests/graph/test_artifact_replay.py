@@ -12,7 +12,7 @@ import pytest
 from pisnn_deploy.backends import RunOptions, run_graph
 from pisnn_deploy.graph.artifact import write_artifact
 from pisnn_deploy.model import Model
-from tests.models_under_test import compiled, heat_model, hidden_model
+from models_under_test import compiled, heat_model, hidden_model
 
 PAGE = Path(__file__).parents[2] / "docs" / "artifact.md"
 

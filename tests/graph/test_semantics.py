@@ -12,7 +12,7 @@ from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.mesh import Side
 from pisnn_deploy.model import Model
-from tests.models_under_test import compiled, heat_model, hidden_model
+from models_under_test import compiled, heat_model, hidden_model
 
 
 def plain_python(graph: IntegerGraph, mass: list[int], steps: int) -> list[list[int]]:

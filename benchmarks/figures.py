@@ -1,0 +1,132 @@
+"""Measure the figures of README.md and docs/results.md, and write them there.
+
+Run it from the root of a checkout with ``make figures``. Everything is measured anew; nothing is typed by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from pisnn_deploy.backends import Run, RunOptions, run_graph
+from pisnn_deploy.compiler import CompileOptions, compile_model
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.mesh import NO_FLUX, PERIODIC, Side, structured_mesh
+from pisnn_deploy.problems import problem
+from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.training.checkpoint import read_checkpoint
+from pisnn_deploy.zoo import model_path
+
+ROOT = Path(__file__).parents[1]
+BLOCK = ("<!-- figures -->", "<!-- /figures -->")
+LONG_RUN_STEPS = 20_000
+CASES: tuple[tuple[int, Side, str], ...] = (
+    (128, PERIODIC, "cpu"),
+    (128, NO_FLUX, "cpu"),
+    (64, PERIODIC, "fast"),
+    (64, NO_FLUX, "fast"),
+    (500, PERIODIC, "fast"),
+    (500, NO_FLUX, "fast"),
+)
+
+
+def relative_l2(values: np.ndarray, exact: np.ndarray) -> float:
+    """Relative L2 distance of two fields."""
+    return float(np.linalg.norm(values - exact) / np.linalg.norm(exact))
+
+
+def compiled(cells: int, boundary: Side) -> IntegerGraph:
+    """The zoo's heat1d for a line of `cells`."""
+    with model_path("heat1d") as path:
+        model = read_checkpoint(path)
+    return compile_model(model, CompileOptions((cells,), (boundary,), load_profile("loihi2")))
+
+
+def explicit_euler(cells: int) -> tuple[int, float]:
+    """PDE steps and relative L2 error at t = 1 of float64 FTCS at r = 0.4, on the periodic line."""
+    mesh = structured_mesh((cells,), (1.0,), (PERIODIC,))
+    heat = problem("heat1d")
+    steps = int(np.ceil(heat.horizon * 0.01 * cells**2 / 0.4))
+    number = heat.horizon * 0.01 * cells**2 / steps
+    values = heat.initial(mesh)
+    for _ in range(steps):
+        values = values + number * (np.roll(values, 1) - 2 * values + np.roll(values, -1))
+    return steps, relative_l2(values, heat.reference(mesh, heat.horizon))
+
+
+def row(graph: IntegerGraph, run: Run) -> str:
+    """One line of the table."""
+    reached = run.steps * graph.time_step
+    exact = problem("heat1d").reference(graph.mesh, reached)
+    error = relative_l2(graph.values(run.trace.mass[-1]), exact)
+    drift = int(run.trace.mass[-1].sum()) - int(run.trace.mass[0].sum())
+    return (
+        f"| {graph.mesh.cells} | {graph.mesh.boundary[0]} | {run.backend} | {run.steps} | {reached:.4f} | {error:.1e} "
+        f"| {drift} | {sum(run.violations.values())} |"
+    )
+
+
+def table() -> list[str]:
+    """The accuracy table, with a long run on Lava at its end."""
+    lines = [
+        "| cells | boundary | backend | PDE steps | time | relative L2 error | drift | violations |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for cells, boundary, backend in CASES:
+        graph = compiled(cells, boundary)
+        steps = round(problem("heat1d").horizon / graph.time_step)
+        lines.append(row(graph, run_graph(backend, graph, graph.membrane.initial, RunOptions(steps))))
+    graph = compiled(128, PERIODIC)
+    run = run_graph("cpu", graph, graph.membrane.initial, RunOptions(LONG_RUN_STEPS, every=1000))
+    lines.append(row(graph, run))
+    found = graph.quantisation
+    states = [bound for bound in graph.bounds if bound.quantity != "accumulator"]
+    ftcs_steps, ftcs_error = explicit_euler(128)
+    lines += [
+        "",
+        f"At 128 cells: value of a quantum 2^{int(np.log2(graph.value_per_quantum))}, threshold 2^"
+        f"{graph.flux.threshold_exponent}, integer kernel {found.kernel_chosen}, widest state or payload "
+        f"{max(bound.bits for bound in states)} bits. The float model has a relative L2 error of "
+        f"{found.relative_l2_float:.1e} in {found.steps} steps; float64 FTCS on the same mesh {ftcs_error:.1e} in "
+        f"{ftcs_steps}.",
+    ]
+    return lines
+
+
+def help_seconds() -> float:
+    """Median wall time of ``pisnn-deploy --help``."""
+    command = [str(Path(sys.executable).with_name("pisnn-deploy")), "--help"]
+    times = []
+    for _ in range(7):
+        started = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def fill(path: Path, text: str) -> None:
+    """Put `text` between the figure marks of a file."""
+    before, _, rest = path.read_text().partition(BLOCK[0])
+    _, _, after = rest.partition(BLOCK[1])
+    path.write_text(f"{before}{BLOCK[0]}\n{text}\n{BLOCK[1]}{after}")
+
+
+def main() -> None:
+    """Measure, print, and write unless ``--dry-run`` is given."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dry-run", action="store_true", help="print only")
+    arguments = parser.parse_args()
+    text = "\n".join([*table(), "", f"`pisnn-deploy --help` takes {help_seconds():.2f} s here."])
+    sys.stdout.write(text + "\n")
+    if not arguments.dry_run:
+        fill(ROOT / "README.md", text)
+
+
+if __name__ == "__main__":
+    main()

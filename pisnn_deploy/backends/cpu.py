@@ -1,0 +1,228 @@
+"""The `cpu` backend: the graph as Lava processes on Lava's CPU simulator, in a worker process.
+
+This module imports neither Lava nor torch. The worker gets a process group, a folder and a shared-memory prefix of its
+own, so that nothing of a run is left behind, however it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, Trace
+from pisnn_deploy.errors import CheckError, UsageError
+from pisnn_deploy.graph.artifact import write_artifact
+from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.invariants import KINDS
+from pisnn_deploy.processes import exchange
+from pisnn_deploy.processes.exchange import Exchange
+
+INTERPRETER_VARIABLE = "PISNN_LAVA_PYTHON"
+"""Environment variable that names the Python 3.10 interpreter of the worker."""
+
+_POLL_SECONDS = 0.05
+_GRACE_SECONDS = 1.0
+"""Time that a worker gets to end its processes before its group is killed."""
+_DEADLINE_GRACE_SECONDS = 1.5
+_LOG_LINES = 12
+
+
+class WorkerError(CheckError):
+    """The worker or one of its processes broke down; the run has no verdict.
+
+    Parameters
+    ----------
+    cause : str
+        What happened.
+    details : str, optional
+        Traceback or last lines of the worker's log.
+    """
+
+    def __init__(self, cause: str, details: str = "") -> None:
+        super().__init__(f"cpu backend: {cause}" + (f"\n{details}" if details else ""))
+        self.cause = cause
+        self.details = details
+
+
+def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Progress | None = None) -> Run:
+    """Run a graph; see `pisnn_deploy.backends.run_graph`.
+
+    Raises
+    ------
+    UsageError
+        This interpreter cannot run Lava, the graph has an empty population, or there is too little shared memory.
+    WorkerError
+        A process raised, died or hung.
+    """
+    if not graph.mesh.faces:
+        raise UsageError("cpu backend: the mesh has no face, and Lava has no empty processes; use --backend fast")
+    command = worker_command()
+    kept = options.kept_steps()
+    prefix = f"pisnn_{secrets.token_hex(6)}_"
+    with tempfile.TemporaryDirectory(prefix="pisnn-run-") as folder:
+        files = Exchange(Path(folder))
+        files.create(mass, kept, graph.mesh.faces, len(graph.chain))
+        write_artifact(files.artifact, graph, {})
+        request = {
+            "parent": os.getpid(),
+            "steps": options.steps,
+            "deadline_seconds": options.deadline_seconds,
+            "shared_memory_prefix": prefix,
+        }
+        files.write_json(files.request, request)
+        try:
+            _serve(command, files, options, progress)
+        finally:
+            _remove_shared_memory(prefix)
+        return _collect(graph, kept, files, progress)
+
+
+def worker_command() -> list[str]:
+    """Command that starts the worker, without the request.
+
+    Raises
+    ------
+    UsageError
+        Lava does not run on this interpreter, and no other one is named.
+    """
+    interpreter = os.environ.get(INTERPRETER_VARIABLE, "")
+    if not interpreter:
+        if sys.version_info[:2] != (3, 10):
+            raise UsageError(
+                f"cpu backend: Lava needs Python 3.10 and this is {sys.version_info[0]}.{sys.version_info[1]}; name a "
+                f"Python 3.10 interpreter that has pisnn-deploy in {INTERPRETER_VARIABLE}, or use --backend fast"
+            )
+        interpreter = sys.executable
+    return [interpreter, "-m", "pisnn_deploy.processes.worker"]
+
+
+def _serve(command: Sequence[str], files: Exchange, options: RunOptions, progress: Progress | None) -> None:
+    """Start the worker and stay with it until it and all its processes have ended."""
+    environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, "1")}
+    with files.log.open("wb") as log:
+        try:
+            worker = subprocess.Popen(
+                [*command, str(files.request)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+                env=environment,
+            )
+        except OSError as error:
+            raise UsageError(f"cpu backend: {command[0]} cannot be started ({error.strerror})") from error
+    try:
+        _relay(worker, options, progress)
+    finally:
+        _end(worker)
+        _discard(worker)
+
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def _relay(worker: subprocess.Popen[bytes], options: RunOptions, progress: Progress | None) -> None:
+    """Pass progress on until the worker ends; leave when it is overdue."""
+    assert worker.stdout is not None
+    voice = worker.stdout.fileno()
+    overdue = time.monotonic() + options.deadline_seconds + _START_SECONDS + _DEADLINE_GRACE_SECONDS
+    pending = b""
+    while time.monotonic() < overdue:
+        ready, _, _ = select.select([voice], [], [], _POLL_SECONDS)
+        if ready:
+            heard = os.read(voice, 1 << 16)
+            if not heard:
+                return
+            *lines, pending = (pending + heard).split(b"\n")
+            for line in lines:
+                message = json.loads(line)
+                if "ended" in message:
+                    return
+                if progress is not None and "steps" in message:
+                    progress(message["steps"])
+                if "actors" in message:
+                    overdue = time.monotonic() + options.deadline_seconds + _DEADLINE_GRACE_SECONDS
+        elif worker.poll() is not None:
+            return
+
+
+_START_SECONDS = 60.0
+"""Longest time for importing Lava and compiling the network."""
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    """End the worker and its whole process group."""
+    try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if worker.poll() is None:
+                worker.send_signal(signal.SIGTERM)
+            worker.wait(_GRACE_SECONDS)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
+
+
+def _discard(worker: subprocess.Popen[bytes]) -> None:
+    if worker.stdout is not None:
+        worker.stdout.close()
+
+
+def _remove_shared_memory(prefix: str) -> None:
+    for segment in Path("/dev/shm").glob(f"{prefix}*"):
+        segment.unlink(missing_ok=True)
+
+
+def _collect(graph: IntegerGraph, kept: Integers, files: Exchange, progress: Progress | None) -> Run:
+    """Read what a worker left behind."""
+    result = files.read_json(files.result)
+    status = files.array("status")
+    if result is None:
+        raise WorkerError(f"the worker died at PDE step {int(status[exchange.STEPS])}", _tail(files.log))
+    if result["status"] == "refused":
+        raise UsageError(f"cpu backend: {result['failure']}")
+    if result["status"] == "broken":
+        details = str(result["traceback"]).rstrip() or _tail(files.log)
+        raise WorkerError(f"{result['failure']} (PDE step {int(status[exchange.STEPS])})", details)
+    steps, rows = int(status[exchange.STEPS]), int(status[exchange.ROWS])
+    if progress is not None:
+        progress(steps)
+    return Run(
+        backend="cpu",
+        steps=steps,
+        time_steps=int(status[exchange.TIME_STEPS]),
+        trace=Trace(
+            kept[:rows],
+            *(np.array(files.array(name)[:rows]) for name in ("mass", "transported", "in_flight")),
+        ),
+        violations=_violations(status, overflow=bool(result.get("overflow"))),
+        failure=str(result["failure"]),
+        packets_sent=int(status[exchange.PACKETS]),
+        quanta_sent=int(status[exchange.QUANTA]),
+        events=files.events(graph.chain),
+        wall_seconds=float(result["seconds"]),
+    )
+
+
+def _violations(status: Integers, *, overflow: bool) -> Mapping[str, int]:
+    counts = dict(zip(KINDS, status[exchange.VIOLATIONS].tolist(), strict=True))
+    counts["overflow"] += int(overflow)
+    return counts
+
+
+def _tail(log: Path) -> str:
+    """Last lines of the log."""
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    return "\n".join(text.splitlines()[-_LOG_LINES:])

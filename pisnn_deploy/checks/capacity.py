@@ -1,0 +1,202 @@
+"""Rules on capacity: what cores and chips hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.checks.counts import placement_problems
+from pisnn_deploy.checks.rule import GRAPH, Subject, Violation, allowed, excess, rule, unpublished
+from pisnn_deploy.profiles import Figure
+
+
+def _per_core(
+    subject: Subject, uses: NDArray[np.int64] | NDArray[np.float64], limit: Figure[int | None], what: str
+) -> Iterator[Violation]:
+    """Every core that uses more than a limit; for an unplaced graph, the single core that it would need."""
+    yield from unpublished(subject, limit, f"{what} in a core")
+    if limit.value is None:
+        return
+    lowest = limit.value if limit.low is None else min(limit.low, limit.value)
+    for index in np.flatnonzero(uses > lowest):
+        used = math.ceil(uses[index])
+        severity = excess(used, limit) or "warning"
+        most = allowed(limit, severity)
+        some = "" if severity == "error" else " by one source"
+        if subject.counts.placed:
+            core = f"core {int(subject.counts.core[index])}"
+            yield Violation(core, used, most, f"{used} {what}, and a core holds {most}{some}", severity)
+        else:
+            message = f"the graph is not placed; a single core would need {used} {what}, and holds {most}{some}"
+            yield Violation(GRAPH, used, most, message, severity)
+
+
+@rule("PD101", "placement-valid")
+def placement_valid(subject: Subject) -> Iterator[Violation]:
+    """A placement gives every neuron of every population one core.
+
+    A graph without a placement is counted as if it stood on a single core. One with an unusable placement is too.
+
+    Fix: place the graph again by compiling it for the profile.
+    """
+    for problem in placement_problems(subject.graph):
+        yield Violation(GRAPH, None, None, f"the placement cannot be used: {problem}")
+
+
+@rule("PD102", "neurons-per-core")
+def neurons_per_core(subject: Subject) -> Iterator[Violation]:
+    """A core holds at most `core.neurons_max` neurons.
+
+    Fix: place the populations on more cores.
+    """
+    yield from _per_core(subject, subject.counts.neurons, subject.profile.core.neurons_max, "neurons")
+
+
+@rule("PD103", "neuron-groups-per-core")
+def neuron_groups_per_core(subject: Subject) -> Iterator[Violation]:
+    """A core holds parts of at most `core.neuron_groups_max` populations.
+
+    Each population is a group of its own: one neuron program with its shared configuration.
+
+    Fix: place whole populations on cores of their own.
+    """
+    yield from _per_core(subject, subject.counts.groups, subject.profile.core.neuron_groups_max, "neuron groups")
+
+
+@rule("PD104", "synaptic-memory")
+def synaptic_memory(subject: Subject) -> Iterator[Violation]:
+    """The packed synapses that arrive at a core take at most `core.synaptic_memory_words` words.
+
+    Synapses are packed for each input axon and rounded up to whole words: weight, index and header bits of the
+    profile's `synapse` section. It is the limit that real deployments meet first. For Loihi 2 the packing is inferred
+    from resource tables that public notebooks print, not documented.
+
+    Fix: place the target populations on more cores, or use a model with a smaller window or fewer channels.
+    """
+    limit = subject.profile.core.synaptic_memory_words
+    yield from _per_core(subject, subject.counts.synaptic_words, limit, "words of synaptic memory")
+
+
+@rule("PD105", "synapse-list")
+def synapse_list(subject: Subject) -> Iterator[Violation]:
+    """The packed synapses of one input axon take at most `synapse.axon_words_max` words.
+
+    Fix: place the target population on more cores, so that each axon reaches fewer neurons of a core.
+    """
+    limit = subject.profile.synapse.axon_words_max
+    yield from unpublished(subject, limit, "the words of one input axon")
+    for name, words in subject.counts.longest_axon_words.items():
+        severity = excess(words, limit)
+        if severity:
+            most = allowed(limit, severity)
+            message = f"its longest input axon takes {words} words, and the most is {most}"
+            yield Violation(name, words, most, message, severity)
+
+
+@rule("PD106", "input-axons")
+def input_axons(subject: Subject) -> Iterator[Violation]:
+    """A core has at most `core.input_axons_max` input axons.
+
+    Each source neuron takes one input axon on each core that it reaches, for each synapse population. A single neuron
+    with more inputs than that cannot be split over cores.
+
+    Fix: place neighbouring cells and faces on the same core, or place the target population on more cores.
+    """
+    yield from _per_core(subject, subject.counts.input_axons, subject.profile.core.input_axons_max, "input axons")
+
+
+@rule("PD107", "output-axons")
+def output_axons(subject: Subject) -> Iterator[Violation]:
+    """The neurons of a core take at most `core.output_axons_max` output axon entries.
+
+    A neuron takes one entry for each synapse population and core that it reaches, and `core.output_axon_cross_chip`
+    more where that core is on another chip.
+
+    Fix: place neighbouring cells and faces on the same core and chip, or place the source population on more cores.
+    """
+    limit = subject.profile.core.output_axons_max
+    yield from _per_core(subject, subject.counts.output_axons, limit, "output axon entries")
+
+
+@rule("PD108", "axon-map")
+def axon_map(subject: Subject) -> Iterator[Violation]:
+    """The axon map of a core takes at most `core.axon_map_words` words.
+
+    It has one entry for each neuron and synapse population that leaves it. For Loihi 2 the size of an entry is
+    inferred.
+
+    Fix: place the source population on more cores.
+    """
+    limit = subject.profile.core.axon_map_words
+    yield from _per_core(subject, subject.counts.axon_map_words, limit, "words of axon map")
+
+
+@rule("PD109", "axon-memory")
+def axon_memory(subject: Subject) -> Iterator[Violation]:
+    """The axon memory of a core takes at most `core.axon_memory_words` words.
+
+    It holds the output axons beyond the first of each entry of the axon map. For Loihi 2 the size of an axon is an
+    estimate.
+
+    Fix: place neighbouring cells and faces on the same core, or place the source population on more cores.
+    """
+    limit = subject.profile.core.axon_memory_words
+    yield from _per_core(subject, subject.counts.axon_memory_words, limit, "words of axon memory")
+
+
+@rule("PD110", "total-memory")
+def total_memory(subject: Subject) -> Iterator[Violation]:
+    """All memories of a core take at most `core.total_words` words together.
+
+    They are neurons, synapses, input axons, axon map and axon memory.
+
+    The limit and the weight of each part are inferred for Loihi 2: they reproduce the totals that public notebooks
+    print.
+
+    Fix: place the populations on more cores.
+    """
+    yield from _per_core(subject, subject.counts.total_words, subject.profile.core.total_words, "words in total")
+
+
+@rule("PD111", "cores")
+def cores(subject: Subject) -> Iterator[Violation]:
+    """A placement uses only cores that its chips have: `chip.cores_usable` on each of them.
+
+    Cores are numbered through all chips. Usable cores are fewer than nominal ones.
+
+    Fix: place the graph on more chips, or use a smaller mesh.
+    """
+    placement, usable = subject.graph.placement, subject.profile.chip.cores_usable
+    yield from unpublished(subject, usable, "usable cores")
+    if placement is None or not subject.counts.placed or usable.value is None:
+        return
+    available = usable.value * placement.chips
+    needed = max(int(subject.counts.core[-1]) + 1, placement.cores)
+    if needed > available:
+        yield Violation(
+            GRAPH,
+            needed,
+            available,
+            f"the placement needs {needed} cores, and {available} are usable ({usable.value} on each of its chips)",
+        )
+
+
+@rule("PD112", "chips")
+def chips(subject: Subject) -> Iterator[Violation]:
+    """A placement uses at most `system.chips` chips.
+
+    Fix: compile for a larger system, or use a smaller mesh.
+    """
+    limit = subject.profile.system.chips
+    yield from unpublished(subject, limit, "chips")
+    placement = subject.graph.placement
+    used = subject.counts.chips if placement is None else max(subject.counts.chips, placement.chips)
+    severity = excess(used, limit)
+    if severity:
+        most = allowed(limit, severity)
+        yield Violation(
+            GRAPH, used, most, f"the placement uses {used} chips, and {subject.profile.name} has {most}", severity
+        )

@@ -1,0 +1,222 @@
+"""Rules on numbers: weights, widths, payloads and decay constants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pisnn_deploy.arithmetic import signed_width
+from pisnn_deploy.checks.rule import Subject, Violation, allowed, excess, rule, unpublished
+from pisnn_deploy.graph import Bound, IntegerGraph, Synapse
+
+PAYLOADS = frozenset({"payload", "packet"})
+ACCUMULATOR = "accumulator"
+STATES = frozenset({"mass", "drive", "current", "residue", "activation"})
+
+
+def required_quantities(graph: IntegerGraph) -> list[tuple[str, str]]:
+    """Population and quantity of every width that a graph must declare."""
+    found = [("membrane", "mass"), ("membrane", "payload")]
+    for population in graph.hidden:
+        found += [(population.name, quantity) for quantity in ("drive", "activation", "payload")]
+    found += [("flux", quantity) for quantity in ("drive", "current", "residue", "packet")]
+    return found + [(synapse.name, ACCUMULATOR) for synapse in graph.synapses]
+
+
+def _bounds(subject: Subject, quantities: frozenset[str]) -> Iterator[Bound]:
+    return (bound for bound in subject.graph.bounds if bound.quantity in quantities)
+
+
+def _first_entry(synapse: Synapse, wrong: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> str:
+    entry = int(np.flatnonzero(wrong)[0])
+    row = int(np.searchsorted(synapse.row_starts, entry, side="right")) - 1
+    return f"the first is {int(synapse.mantissas[entry])} from neuron {int(synapse.columns[entry])} to neuron {row}"
+
+
+@rule("PD001", "weight-mantissas")
+def weight_mantissas(subject: Subject) -> Iterator[Violation]:
+    """Every stored weight is a mantissa that the target can hold without changing it.
+
+    A synapse population with weights of both signs is stored in mixed mode, which loses the lowest bit: its mantissas
+    must be multiples of `weights.step_mixed` between `weights.mantissa_lowest_mixed` and
+    `weights.mantissa_limit_mixed`. One of a single sign keeps every integer up to `weights.mantissa_limit_single`.
+    Targets clip and truncate without a word, and then packets no longer sum to zero.
+
+    Fix: quantise the model with fewer weight bits, or split the synapse population into an excitatory and an inhibitory
+    one.
+    """
+    weights = subject.profile.weights
+    for synapse in subject.graph.synapses:
+        mantissas = synapse.mantissas
+        if not mantissas.size:
+            continue
+        mixed = int(mantissas.min()) < 0 < int(mantissas.max())
+        highest = weights.mantissa_limit_mixed.value if mixed else weights.mantissa_limit_single.value
+        lowest = weights.mantissa_lowest_mixed.value if mixed else -weights.mantissa_limit_single.value
+        mode = "mixed mode" if mixed else "single-sign mode"
+        outside = (mantissas > highest) | (mantissas < lowest)
+        if outside.any():
+            found = int(mantissas[np.flatnonzero(outside)[0]])
+            yield Violation(
+                synapse.name,
+                found,
+                highest if found > highest else lowest,
+                f"{int(outside.sum())} of {mantissas.size} mantissas are outside {lowest} to {highest} ({mode}); "
+                f"{_first_entry(synapse, outside)}",
+            )
+        step = weights.step_mixed.value if mixed else 1
+        off = mantissas % step != 0
+        if off.any():
+            yield Violation(
+                synapse.name,
+                int(mantissas[np.flatnonzero(off)[0]]),
+                step,
+                f"{int(off.sum())} of {mantissas.size} mantissas are no multiple of {step} ({mode}); "
+                f"{_first_entry(synapse, off)}",
+            )
+
+
+@rule("PD002", "weight-exponent")
+def weight_exponent(subject: Subject) -> Iterator[Violation]:
+    """The shared exponent of every synapse population is one that the target can hold.
+
+    It must be between `weights.exponent_lowest` and `weights.exponent_highest`. The exponent is a small signed field,
+    one for all weights of a synapse population.
+
+    Fix: choose weight exponents (or a threshold exponent) for the model that need a smaller shift.
+    """
+    lowest, highest = subject.profile.weights.exponent_lowest.value, subject.profile.weights.exponent_highest.value
+    for synapse in subject.graph.synapses:
+        if not lowest <= synapse.exponent <= highest:
+            yield Violation(
+                synapse.name,
+                synapse.exponent,
+                lowest if synapse.exponent < lowest else highest,
+                f"the weight exponent is {synapse.exponent}, and {lowest} to {highest} are possible",
+            )
+
+
+@rule("PD003", "bounds-declared")
+def bounds_declared(subject: Subject) -> Iterator[Violation]:
+    """Every state, payload and accumulator has a declared width that holds its proved interval.
+
+    The rules on widths judge declared widths. What is not declared cannot be judged, and a width that does not hold its
+    own interval would stop a run.
+
+    Fix: compile the model with the standard pipeline, whose `bound` pass declares all widths.
+    """
+    graph = subject.graph
+    declared = {(bound.population, bound.quantity) for bound in graph.bounds}
+    for population, quantity in required_quantities(graph):
+        if (population, quantity) not in declared:
+            yield Violation(population, None, None, f"no width is declared for the {quantity}, so it was not checked")
+    for bound in graph.bounds:
+        needed = signed_width(bound.lower, bound.upper)
+        if bound.lower > bound.upper:
+            message = f"the interval of the {bound.quantity} is empty: {bound.lower} to {bound.upper}"
+            yield Violation(bound.population, bound.lower, bound.upper, message)
+        elif bound.bits < needed:
+            yield Violation(
+                bound.population,
+                needed,
+                bound.bits,
+                f"the {bound.quantity} ranges from {bound.lower} to {bound.upper} and needs {needed} bits, "
+                f"but {bound.bits} are declared",
+            )
+
+
+@rule("PD004", "state-width")
+def state_width(subject: Subject) -> Iterator[Violation]:
+    """Every state of a neuron fits `state.bits` signed bits.
+
+    States are the membrane's mass, the flux compartment's current and residue, and the drive and activation of hidden
+    neurons; in delta coding also the flux compartment's drive, which it accumulates. A state that leaves its width
+    wraps or saturates, and either loses mass or breaks the proofs.
+
+    Fix: use fewer quanta per unit, a smaller threshold exponent or smaller weight exponents, or narrow the operating
+    range.
+    """
+    limit = subject.profile.state.bits
+    for bound in _bounds(subject, STATES):
+        if subject.graph.coding == "dense" and (bound.population, bound.quantity) == ("flux", "drive"):
+            continue
+        severity = excess(bound.bits, limit)
+        if severity:
+            width = allowed(limit, severity)
+            message = f"the {bound.quantity} needs {bound.bits} signed bits, and a state holds {width}"
+            yield Violation(bound.population, bound.bits, width, message, severity)
+
+
+@rule("PD005", "payload-width")
+def payload_width(subject: Subject) -> Iterator[Violation]:
+    """Every payload fits the widest legal payload of at most `payload.bits` bits.
+
+    A payload is sent in one of `payload.legal_widths_bits`, rounded up from the signed width that was declared for it.
+    Targets without graded spikes are the matter of rule graded-spikes.
+
+    Fix: use fewer quanta per unit, use delta coding, or narrow the operating range or its slope.
+    """
+    payload = subject.profile.payload
+    if not payload.graded.value:
+        return
+    widest = max((width for width in payload.legal_widths_bits.value if width <= payload.bits.value), default=0)
+    for bound in _bounds(subject, PAYLOADS):
+        if bound.bits > widest:
+            message = f"the {bound.quantity} needs {bound.bits} signed bits, and a spike carries at most {widest}"
+            yield Violation(bound.population, bound.bits, widest, message)
+
+
+@rule("PD006", "graded-spikes")
+def graded_spikes(subject: Subject) -> Iterator[Violation]:
+    """A target whose spikes are binary receives no population that sends integers.
+
+    Packets, changes of mass and activations are signed integers: a spike that carries none would drop magnitude and
+    sign.
+
+    Fix: compile for a target with graded spikes, such as loihi2.
+    """
+    if subject.profile.payload.graded.value:
+        return
+    senders = {synapse.source for synapse in subject.graph.synapses}
+    for population in subject.graph.chain:
+        if population in senders:
+            yield Violation(
+                population,
+                "graded",
+                "binary",
+                f"its spikes carry integers, and {subject.profile.name} has binary spikes only",
+            )
+
+
+@rule("PD007", "accumulator-width")
+def accumulator_width(subject: Subject) -> Iterator[Violation]:
+    """The sum of mantissa times payload over all inputs of a neuron fits `accumulator.bits` signed bits.
+
+    The accumulator is summed before the exponent is applied, and its overflow is silent.
+
+    Fix: use smaller weight exponents or fewer quanta per unit, or use delta coding, whose payloads are small.
+    """
+    limit = subject.profile.accumulator.bits
+    yield from unpublished(subject, limit, "the accumulator's width")
+    for bound in _bounds(subject, frozenset({ACCUMULATOR})):
+        severity = excess(bound.bits, limit)
+        if severity:
+            width = allowed(limit, severity)
+            some = "" if severity == "error" else " by one source"
+            message = f"the accumulator needs {bound.bits} signed bits, and holds {width}{some}"
+            yield Violation(bound.population, bound.bits, width, message, severity)
+
+
+@rule("PD008", "decay-constant")
+def decay_constant(subject: Subject) -> Iterator[Violation]:
+    """The leak of the flux compartments is between 1 and 2 to the power of `decay.bits`.
+
+    The target stores the leak less one, because it adds one to the decay constant of a current.
+
+    Fix: train the model with a leak in that range; 4096 is memoryless.
+    """
+    leak, limit = subject.graph.flux.leak, 1 << subject.profile.decay.bits.value
+    if not 1 <= leak <= limit:
+        bound = 1 if leak < 1 else limit
+        yield Violation("flux", leak, bound, f"the leak is {leak}, and 1 to {limit} are possible")

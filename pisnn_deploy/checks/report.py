@@ -1,0 +1,121 @@
+"""What a check found, as data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+Severity = Literal["error", "warning", "info"]
+"""``error``: does not fit. ``warning``: fits by one source and not by another. ``info``: could not be checked."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One violation of a rule, or a limit that could not be checked.
+
+    Attributes
+    ----------
+    rule : str
+        Code, such as ``PD103``.
+    name : str
+        Name of the rule, such as ``synaptic-memory``.
+    severity : str
+    population : str
+        Where: a population, a synapse population, ``core 3``, or ``graph``.
+    value, limit : int, float, str or None
+        What was found and what is allowed.
+    message : str
+        A sentence with the facts.
+    fix : str
+        What to do about it, from the rule.
+    """
+
+    rule: str
+    name: str
+    severity: Severity
+    population: str
+    value: int | float | str | None
+    limit: int | float | str | None
+    message: str
+    fix: str
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the graph uses.
+
+    Attributes
+    ----------
+    cores, chips : int
+        One core and one chip for a graph that is not placed.
+    neurons, synapses : int
+    synaptic_memory_words : int
+        Sum over all cores, in words of the profile.
+    utilisation : dict of str to float
+        Used fraction of each limited resource; of the fullest core for what a core limits.
+    """
+
+    cores: int
+    chips: int
+    neurons: int
+    synapses: int
+    synaptic_memory_words: int
+    utilisation: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A quantity that the public record allows only a range for.
+
+    Attributes
+    ----------
+    value, low, high : float or None
+        None where the public record gives none.
+    confidence : str
+    sources : tuple of str
+        What it rests on.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    confidence: str
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome of one check.
+
+    Attributes
+    ----------
+    profile : str
+    findings : tuple of Finding
+        In the order of the rules.
+    resources : Resources
+    estimates : dict of str to Estimate
+        ``time_per_pde_step_us`` and ``energy_per_pde_step_nj``.
+    """
+
+    profile: str
+    findings: tuple[Finding, ...]
+    resources: Resources
+    estimates: dict[str, Estimate]
+
+    @property
+    def passed(self) -> bool:
+        """Whether no finding is an error."""
+        return all(finding.severity != "error" for finding in self.findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object of the command ``check``: plain lists, dicts, numbers and strings."""
+        return {
+            "profile": self.profile,
+            "pass": self.passed,
+            "findings": [asdict(finding) for finding in self.findings],
+            "resources": asdict(self.resources),
+            "estimates": {
+                name: asdict(estimate) | {"sources": list(estimate.sources)}
+                for name, estimate in self.estimates.items()
+            },
+        }

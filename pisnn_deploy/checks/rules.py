@@ -1,0 +1,79 @@
+"""All rules in the order of their codes, and the check that runs them."""
+
+from __future__ import annotations
+
+from pisnn_deploy.checks import capacity, numbers, proofs
+from pisnn_deploy.checks.counts import Counts, count
+from pisnn_deploy.checks.estimates import estimates
+from pisnn_deploy.checks.report import Report, Resources
+from pisnn_deploy.checks.rule import Rule, Subject
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.profiles import Profile
+
+RULES: tuple[Rule, ...] = (
+    numbers.weight_mantissas,
+    numbers.weight_exponent,
+    numbers.bounds_declared,
+    numbers.state_width,
+    numbers.payload_width,
+    numbers.graded_spikes,
+    numbers.accumulator_width,
+    numbers.decay_constant,
+    capacity.placement_valid,
+    capacity.neurons_per_core,
+    capacity.neuron_groups_per_core,
+    capacity.synaptic_memory,
+    capacity.synapse_list,
+    capacity.input_axons,
+    capacity.output_axons,
+    capacity.axon_map,
+    capacity.axon_memory,
+    capacity.total_memory,
+    capacity.cores,
+    capacity.chips,
+    proofs.certificate_present,
+    proofs.conservation_proved,
+    proofs.overflow_bounded,
+)
+
+
+def check(graph: IntegerGraph, profile: Profile) -> Report:
+    """Check a graph against a hardware profile.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        A verified graph. Its populations may be placed; without a placement, figures of a core are those of a single
+        one.
+    profile : Profile
+
+    Returns
+    -------
+    Report
+        With every violation of every rule.
+    """
+    counts = count(graph, profile)
+    subject = Subject(graph, profile, counts)
+    findings = tuple(finding for rule in RULES for finding in rule.findings(subject))
+    return Report(profile.name, findings, _resources(graph, profile, counts), estimates(graph, profile, counts))
+
+
+def _resources(graph: IntegerGraph, profile: Profile, counts: Counts) -> Resources:
+    chips = counts.chips
+    cores = int(counts.core.size)
+    core = profile.core
+    total_cores = None
+    if profile.chip.cores_usable.value is not None and profile.system.chips.value is not None:
+        total_cores = profile.chip.cores_usable.value * profile.system.chips.value
+    used = {
+        "neurons": (counts.neurons.max(), core.neurons_max.value),
+        "synaptic_memory": (counts.synaptic_words.max(), core.synaptic_memory_words.value),
+        "input_axons": (counts.input_axons.max(), core.input_axons_max.value),
+        "output_axons": (counts.output_axons.max(), core.output_axons_max.value),
+        "total_memory": (counts.total_words.max(), core.total_words.value),
+        "cores": (cores, total_cores),
+        "chips": (chips, profile.system.chips.value),
+    }
+    utilisation = {name: float(value) / limit for name, (value, limit) in used.items() if limit}
+    synapses = sum(synapse.entries for synapse in graph.synapses)
+    return Resources(cores, chips, graph.neurons, synapses, int(counts.synaptic_words.sum()), utilisation)

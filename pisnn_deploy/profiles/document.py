@@ -1,0 +1,85 @@
+"""Reading a YAML document that may come from anyone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pisnn_deploy.errors import FileError
+
+MAXIMUM_BYTES = 1 << 20
+"""Largest profile that is read; the library's own are below 20 kB."""
+
+
+class _Refused(yaml.YAMLError):
+    """A construct that a profile must not use."""
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """Plain data only.
+
+    No aliases (a short text could stand for gigabytes), no tags, and every key is a word given once.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
+        line = event.start_mark.line + 1 if event.start_mark else 0
+        if isinstance(event, yaml.AliasEvent):
+            raise _Refused(f"line {line} uses an alias, which profiles may not")
+        if getattr(event, "tag", None) is not None:
+            raise _Refused(f"line {line} uses a tag, which profiles may not")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if key.tag != "tag:yaml.org,2002:str":
+                raise _Refused(f"line {line} has a key that is not a word")
+            if key.value in seen:
+                raise _Refused(f"line {line} gives the key {key.value!r} a second time")
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds one mapping.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    dict
+        Plain Python values.
+
+    Raises
+    ------
+    FileError
+        It cannot be read, is larger than 1 MiB, is not YAML, repeats a key, uses an alias, or holds no mapping.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAXIMUM_BYTES + 1)
+    except OSError as error:
+        raise FileError(path, f"cannot be read ({error.strerror})") from error
+    if len(content) > MAXIMUM_BYTES:
+        raise FileError(path, f"is larger than {MAXIMUM_BYTES} bytes", remedy="a profile is a short YAML file")
+    try:
+        document = yaml.load(content, _PlainLoader)  # noqa: S506 - derives from SafeLoader
+    except _Refused as error:
+        raise FileError(path, str(error)) from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        raise FileError(path, f"is not YAML: {error.problem}{place}") from error
+    except RecursionError as error:
+        raise FileError(path, "is nested too deeply") from error
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        raise FileError(path, f"is not YAML: {str(error).splitlines()[0]}") from error
+    if not isinstance(document, dict):
+        raise FileError(path, "holds no mapping", remedy="write a profile as keys and values")
+    return document
