@@ -83,10 +83,10 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
         }
         files.write_json(files.request, request)
         try:
-            _serve(command, files, options, progress)
+            end = _serve(command, files, options, progress)
         finally:
             _remove_shared_memory(prefix)
-        return _collect(graph, kept, files, progress)
+        return _collect(graph, kept, files, end, progress)
 
 
 def worker_command() -> list[str]:
@@ -105,12 +105,27 @@ def worker_command() -> list[str]:
                 f"Python 3.10 interpreter that has pisnn-deploy in {INTERPRETER_VARIABLE}, or use --backend fast"
             )
         interpreter = sys.executable
-    return [interpreter, "-m", "pisnn_deploy.processes.worker"]
+    return [interpreter, "-c", _START]
 
 
-def _serve(command: Sequence[str], files: Exchange, options: RunOptions, progress: Progress | None) -> None:
-    """Start the worker and stay with it until it and all its processes have ended."""
+_START = "import sys; sys.path.pop(0); from pisnn_deploy.processes.worker import main; sys.exit(main())"
+"""Like ``-m``, but the current folder is not on the import path: what lies there must not replace a package."""
+
+
+def _environment(command: Sequence[str]) -> dict[str, str]:
+    """Environment of the worker: one thread per process, and this very package if the interpreter is this one."""
     environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, "1")}
+    if command[0] == sys.executable:
+        paths = [str(Path(__file__).resolve().parents[2]), environment.get("PYTHONPATH", "")]
+        environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+    return environment
+
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def _serve(command: Sequence[str], files: Exchange, options: RunOptions, progress: Progress | None) -> str:
+    """Start the worker and stay with it until it and all its processes have ended; say how it ended."""
     with files.log.open("wb") as log:
         try:
             worker = subprocess.Popen(
@@ -119,22 +134,20 @@ def _serve(command: Sequence[str], files: Exchange, options: RunOptions, progres
                 stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,
-                env=environment,
+                env=_environment(command),
             )
         except OSError as error:
             raise UsageError(f"cpu backend: {command[0]} cannot be started ({error.strerror})") from error
     try:
-        _relay(worker, options, progress)
+        return _relay(worker, options, progress)
     finally:
         _end(worker)
-        _discard(worker)
+        if worker.stdout is not None:
+            worker.stdout.close()
 
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-
-def _relay(worker: subprocess.Popen[bytes], options: RunOptions, progress: Progress | None) -> None:
-    """Pass progress on until the worker ends; leave when it is overdue."""
+def _relay(worker: subprocess.Popen[bytes], options: RunOptions, progress: Progress | None) -> str:
+    """Pass progress on until the worker ends or is overdue; say which."""
     assert worker.stdout is not None
     voice = worker.stdout.fileno()
     overdue = time.monotonic() + options.deadline_seconds + _START_SECONDS + _DEADLINE_GRACE_SECONDS
@@ -144,18 +157,29 @@ def _relay(worker: subprocess.Popen[bytes], options: RunOptions, progress: Progr
         if ready:
             heard = os.read(voice, 1 << 16)
             if not heard:
-                return
+                return _death(worker)
             *lines, pending = (pending + heard).split(b"\n")
             for line in lines:
                 message = json.loads(line)
                 if "ended" in message:
-                    return
+                    return "the worker ended"
                 if progress is not None and "steps" in message:
                     progress(message["steps"])
                 if "actors" in message:
                     overdue = time.monotonic() + options.deadline_seconds + _DEADLINE_GRACE_SECONDS
         elif worker.poll() is not None:
-            return
+            return _death(worker)
+    return "the worker did not keep its deadline and was killed"
+
+
+def _death(worker: subprocess.Popen[bytes]) -> str:
+    try:
+        code = worker.wait(_GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        return "the worker closed its output and was killed"
+    if code < 0:
+        return f"the worker was killed by signal {-code} ({signal.Signals(-code).name})"
+    return f"the worker ended by itself with exit code {code}"
 
 
 _START_SECONDS = 60.0
@@ -175,22 +199,17 @@ def _end(worker: subprocess.Popen[bytes]) -> None:
         worker.wait()
 
 
-def _discard(worker: subprocess.Popen[bytes]) -> None:
-    if worker.stdout is not None:
-        worker.stdout.close()
-
-
 def _remove_shared_memory(prefix: str) -> None:
     for segment in Path("/dev/shm").glob(f"{prefix}*"):
         segment.unlink(missing_ok=True)
 
 
-def _collect(graph: IntegerGraph, kept: Integers, files: Exchange, progress: Progress | None) -> Run:
+def _collect(graph: IntegerGraph, kept: Integers, files: Exchange, end: str, progress: Progress | None) -> Run:
     """Read what a worker left behind."""
     result = files.read_json(files.result)
     status = files.array("status")
     if result is None:
-        raise WorkerError(f"the worker died at PDE step {int(status[exchange.STEPS])}", _tail(files.log))
+        raise WorkerError(f"{end} (PDE step {int(status[exchange.STEPS])})", _tail(files.log))
     if result["status"] == "refused":
         raise UsageError(f"cpu backend: {result['failure']}")
     if result["status"] == "broken":

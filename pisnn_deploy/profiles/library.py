@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pisnn_deploy.errors import FileError, UsageError
-from pisnn_deploy.profiles.document import read_mapping
+from pisnn_deploy.plain_yaml import read_mapping
 from pisnn_deploy.profiles.schema import Profile
 
 PACKAGE = "pisnn_deploy.hardware_profiles"

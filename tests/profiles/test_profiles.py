@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from pisnn_deploy.errors import FileError, PisnnError, UsageError
 from pisnn_deploy.profiles import Figure, load_profile, names
-from pisnn_deploy.profiles.document import MAXIMUM_BYTES
+from pisnn_deploy.plain_yaml import MAXIMUM_BYTES
 
 LOIHI2 = load_profile("loihi2")
 
@@ -139,14 +139,14 @@ def test_self_extends(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "holds no mapping; write a profile as keys and values"),
-        ("- 1", "holds no mapping; write a profile as keys and values"),
+        ("", "holds no mapping; write keys and values"),
+        ("- 1", "holds no mapping; write keys and values"),
         ("name: [", "is not YAML: expected the node content, but found '<stream end>' (line 1, column 8)"),
         ("name: a\nname: b", "line 2 gives the key 'name' a second time"),
         ("core: {a: 1, a: 2}", "line 1 gives the key 'a' a second time"),
-        ("a: &x [1]\nb: *x", "line 2 uses an alias, which profiles may not"),
-        ("a: !!python/object/apply:os.getcwd []", "line 1 uses a tag, which profiles may not"),
-        ("a: !!timestamp x", "line 1 uses a tag, which profiles may not"),
+        ("a: &x [1]\nb: *x", "line 2 uses an alias, which is not allowed"),
+        ("a: !!python/object/apply:os.getcwd []", "line 1 uses a tag, which is not allowed"),
+        ("a: !!timestamp x", "line 1 uses a tag, which is not allowed"),
         ("1: a", "line 1 has a key that is not a word"),
         ("a: 2001-99-99", "is not YAML: month must be in 1..12"),
         ("extends: loihi3", "extends: profile 'loihi3' is unknown; the library has generic-int, loihi1, loihi2"),
@@ -203,7 +203,7 @@ def test_missing_section(tmp_path: Path) -> None:
 
 def test_large_file(tmp_path: Path) -> None:
     path = write(tmp_path, "#" * (MAXIMUM_BYTES + 1))
-    assert refusal(path) == "is larger than 1048576 bytes; a profile is a short YAML file"
+    assert refusal(path) == "is larger than 1048576 bytes; expected a short YAML file"
 
 
 def test_deep_nesting(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ import yaml
 from pisnn_deploy.errors import FileError
 
 MAXIMUM_BYTES = 1 << 20
-"""Largest profile that is read; the library's own are below 20 kB."""
+"""Largest file that is read; those of the package are below 20 kB."""
 
 
 class _Refused(yaml.YAMLError):
-    """A construct that a profile must not use."""
+    """A construct beyond plain data."""
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -27,9 +27,9 @@ class _PlainLoader(yaml.SafeLoader):
         event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
         line = event.start_mark.line + 1 if event.start_mark else 0
         if isinstance(event, yaml.AliasEvent):
-            raise _Refused(f"line {line} uses an alias, which profiles may not")
+            raise _Refused(f"line {line} uses an alias, which is not allowed")
         if getattr(event, "tag", None) is not None:
-            raise _Refused(f"line {line} uses a tag, which profiles may not")
+            raise _Refused(f"line {line} uses a tag, which is not allowed")
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -67,7 +67,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise FileError(path, f"cannot be read ({error.strerror})") from error
     if len(content) > MAXIMUM_BYTES:
-        raise FileError(path, f"is larger than {MAXIMUM_BYTES} bytes", remedy="a profile is a short YAML file")
+        raise FileError(path, f"is larger than {MAXIMUM_BYTES} bytes", remedy="expected a short YAML file")
     try:
         document = yaml.load(content, _PlainLoader)  # noqa: S506 - derives from SafeLoader
     except _Refused as error:
@@ -81,5 +81,5 @@ def read_mapping(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise FileError(path, f"is not YAML: {str(error).splitlines()[0]}") from error
     if not isinstance(document, dict):
-        raise FileError(path, "holds no mapping", remedy="write a profile as keys and values")
+        raise FileError(path, "holds no mapping", remedy="write keys and values")
     return document

@@ -1,0 +1,1 @@
+"""The audit inside the graph."""

@@ -1,0 +1,86 @@
+"""The fixed-point model of the audit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from pisnn_deploy import invariants
+from pisnn_deploy.errors import InvariantViolation
+from pisnn_deploy.graph.integer import Integers
+from pisnn_deploy.processes import exchange
+from pisnn_deploy.processes.audit.process import Audit
+
+
+@implements(proc=Audit, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class AuditModel(PyLoihiProcessModel):
+    """Observes membranes and flux compartments, writes the trace, and stops the run at the first broken invariant."""
+
+    mass_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    flux_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._period = int(proc_params["period"])
+        window, source = proc_params["window"], proc_params["source"]
+        self._books = invariants.Audit(
+            source,
+            proc_params["target"],
+            proc_params["threshold_exponent"],
+            window.lower,
+            window.upper,
+            window.difference,
+            proc_params["initial"],
+            np.zeros(source.size, np.int64),
+        )
+        files = exchange.Exchange(proc_params["folder"])
+        self._kept = files.array("kept").tolist()
+        self._mass = files.array("mass")
+        self._transported = files.array("transported")
+        self._in_flight = files.array("in_flight")
+        self._status = files.array("status")
+        self._sum = np.zeros(source.size, np.int64)
+        self._row = 0
+        self._arriving = 0
+
+    def run_spk(self) -> None:
+        """One time step."""
+        mass = self.mass_in.recv()
+        packets, current, residue = self.flux_in.recv()
+        step, phase = divmod(self.time_step - 1, self._period)
+        absorbing, firing = phase == 0, phase == self._period - 1
+        try:
+            self._books.observe_membranes(step, mass, absorbing=absorbing)
+            if absorbing:
+                self._absorbed(step, mass)
+            self._books.observe_flux(step, packets, current, residue, firing=firing)
+        except InvariantViolation:
+            self._status[exchange.VIOLATIONS] = list(self._books.counts.values())
+            raise
+        if firing:
+            self._fired(packets)
+        self._status[exchange.TIME_STEPS] = self.time_step
+
+    def _absorbed(self, step: int, mass: Integers) -> None:
+        if step == self._kept[self._row]:
+            self._mass[self._row] = mass
+            self._transported[self._row] = self._sum
+            self._in_flight[self._row] = self._arriving
+            self._row += 1
+            self._status[exchange.ROWS] = self._row
+        self._status[exchange.STEPS] = step
+
+    def _fired(self, packets: Integers) -> None:
+        self._sum += packets
+        self._arriving = self._books.quanta_sent - int(self._status[exchange.QUANTA])
+        self._status[exchange.PACKETS] = self._books.packets_sent
+        self._status[exchange.QUANTA] = self._books.quanta_sent

@@ -1,0 +1,61 @@
+"""The process of the audit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lava.magma.core.process.ports.ports import InPort
+from lava.magma.core.process.process import AbstractProcess
+
+from pisnn_deploy.graph.integer import Integers, OperatingWindow
+
+
+class Audit(AbstractProcess):
+    """Checks the conservation invariants at every time step and keeps the trace.
+
+    Parameters
+    ----------
+    source, target : int64 array [faces]
+        Cells that a positive packet leaves and enters.
+    threshold_exponent : int
+    window : OperatingWindow
+    initial : int64 array [cells]
+        Masses at the start.
+    period : int
+        Time steps per PDE step.
+    folder : Path
+        Folder of the run.
+    name : str
+
+    Attributes
+    ----------
+    mass_in : InPort [cells]
+        Masses.
+    flux_in : InPort [3, faces]
+        Packets, current and residue.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: Integers,
+        target: Integers,
+        threshold_exponent: int,
+        window: OperatingWindow,
+        initial: Integers,
+        period: int,
+        folder: Path,
+        name: str,
+    ) -> None:
+        super().__init__(
+            source=source,
+            target=target,
+            threshold_exponent=threshold_exponent,
+            window=window,
+            initial=initial,
+            period=period,
+            folder=folder,
+            name=name,
+        )
+        self.mass_in = InPort(shape=initial.shape)
+        self.flux_in = InPort(shape=(3, *source.shape))

@@ -1,0 +1,1 @@
+"""The C-LIF neurons of a mesh as one process."""

@@ -1,0 +1,71 @@
+"""The C-LIF neurons as a network of processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lava.magma.core.decorator import implements, tag
+from lava.magma.core.model.sub.model import AbstractSubProcessModel
+
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
+from pisnn_deploy.processes.audit.process import Audit
+from pisnn_deploy.processes.clif.process import CLIF
+from pisnn_deploy.processes.flux.process import Flux
+from pisnn_deploy.processes.membrane.process import Membrane
+from pisnn_deploy.processes.payload import payload_guard
+from pisnn_deploy.processes.synapse import sparse_process
+
+
+@implements(proc=CLIF)
+@tag("fixed_pt")
+class CLIFModel(AbstractSubProcessModel):
+    """Membranes to audit; flux compartments to audit; packets from flux compartments through the route to membranes."""
+
+    def __init__(self, proc: Any) -> None:
+        graph: IntegerGraph = proc.proc_params["graph"]
+        initial, folder = proc.proc_params["initial"], proc.proc_params["folder"]
+        period, dense = int(graph.period or 0), graph.coding == "dense"
+        self.membrane = Membrane(
+            initial=initial,
+            period=period,
+            dense=dense,
+            mass_bits=graph.bits(MEMBRANE, "mass"),
+            guard=payload_guard(graph, MEMBRANE),
+            folder=folder,
+            event_slot=graph.chain.index(MEMBRANE),
+            name=MEMBRANE,
+        )
+        self.flux = Flux(
+            accumulator=proc.proc_params["accumulator"],
+            bias=graph.flux.bias,
+            threshold_exponent=graph.flux.threshold_exponent,
+            leak=graph.flux.leak,
+            period=period,
+            dense=dense,
+            drive_bits=graph.bits(FLUX, "drive"),
+            current_bits=graph.bits(FLUX, "current"),
+            residue_bits=graph.bits(FLUX, "residue"),
+            guard=payload_guard(graph, FLUX),
+            folder=folder,
+            event_slot=graph.chain.index(FLUX),
+            name=FLUX,
+        )
+        self.audit = Audit(
+            source=graph.mesh.source,
+            target=graph.mesh.target,
+            threshold_exponent=graph.flux.threshold_exponent,
+            window=graph.window,
+            initial=initial,
+            period=period,
+            folder=folder,
+            name="audit",
+        )
+        for number, synapse in enumerate(graph.between(FLUX, MEMBRANE)):
+            route = sparse_process(synapse)
+            setattr(self, f"route{number}", route)
+            self.flux.s_out.connect(route.s_in)
+            route.a_out.connect(self.membrane.arrival)
+        self.membrane.audit_out.connect(self.audit.mass_in)
+        self.flux.audit_out.connect(self.audit.flux_in)
+        self.membrane.s_out.connect(proc.out_ports.s_out)
+        proc.in_ports.d_in.connect(self.flux.d_in)

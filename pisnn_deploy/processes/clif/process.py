@@ -1,0 +1,42 @@
+"""The hierarchical process of the C-LIF neurons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+
+from pisnn_deploy.graph.integer import IntegerGraph, Integers
+
+
+class CLIF(AbstractProcess):
+    """Conservative leaky integrate-and-fire neurons: membranes, flux compartments, the route of packets, the audit.
+
+    The wiring between them is inside, so nobody can wire it in a way that loses packets.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    initial : int64 array [cells]
+        Masses at the start.
+    accumulator : int64 array [faces]
+        Drive at the start, without bias (delta coding).
+    folder : Path
+        Folder of the run.
+    name : str
+
+    Attributes
+    ----------
+    s_out : OutPort [cells]
+        Payload of the membranes to the flux network.
+    d_in : InPort [faces]
+        Drive from the flux network.
+    """
+
+    def __init__(
+        self, *, graph: IntegerGraph, initial: Integers, accumulator: Integers, folder: Path, name: str = "clif"
+    ) -> None:
+        super().__init__(graph=graph, initial=initial, accumulator=accumulator, folder=folder, name=name)
+        self.s_out = OutPort(shape=(graph.membrane.size,))
+        self.d_in = InPort(shape=(graph.flux.size,))

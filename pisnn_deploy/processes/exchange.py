@@ -1,0 +1,113 @@
+"""The files between the `cpu` backend, its worker and the process models of one run.
+
+A run has a folder of its own. Results are memory-mapped arrays that the models write themselves: reading them through
+Lava costs 27 microseconds an element, and they survive the death of the worker. This module imports neither Lava nor
+torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from pisnn_deploy.invariants import KINDS
+
+Integers = NDArray[np.int64]
+
+STEPS, ROWS, TIME_STEPS, PACKETS, QUANTA = range(5)
+"""Slots of the status array: PDE steps done, trace rows written, time steps audited, packets and quanta sent."""
+VIOLATIONS = slice(5, 5 + len(KINDS))
+"""Slots of the status array: violations by kind."""
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """The folder of one run.
+
+    Attributes
+    ----------
+    folder : Path
+    """
+
+    folder: Path
+
+    @property
+    def artifact(self) -> Path:
+        """The graph."""
+        return self.folder / "graph.pisnn"
+
+    @property
+    def request(self) -> Path:
+        """What is asked of the worker, JSON."""
+        return self.folder / "request.json"
+
+    @property
+    def result(self) -> Path:
+        """How the run ended, JSON; missing if the worker did not live to tell."""
+        return self.folder / "result.json"
+
+    @property
+    def log(self) -> Path:
+        """What the worker, Lava and the models print."""
+        return self.folder / "worker.log"
+
+    def create(self, mass: Integers, kept: Integers, faces: int, populations: int) -> None:
+        """Make the arrays of a run.
+
+        Parameters
+        ----------
+        mass : int64 array [cells]
+            Masses at the start.
+        kept : int64 array [n]
+            PDE steps that the trace keeps.
+        faces, populations : int
+        """
+        np.save(self.folder / "initial.npy", mass.astype(np.int64), allow_pickle=False)
+        np.save(self.folder / "kept.npy", kept, allow_pickle=False)
+        shapes: Mapping[str, tuple[int, ...]] = {
+            "mass": (kept.size, mass.size),
+            "transported": (kept.size, faces),
+            "in_flight": (kept.size,),
+            "status": (VIOLATIONS.stop,),
+            "events": (populations,),
+        }
+        for name, shape in shapes.items():
+            npy.open_memmap(self.folder / f"{name}.npy", "w+", np.int64, shape).flush()
+
+    def array(self, name: str) -> Integers:
+        """A shared array, mapped for reading and writing.
+
+        Parameters
+        ----------
+        name : str
+            ``initial``, ``kept``, ``mass``, ``transported``, ``in_flight``, ``status`` or ``events``.
+
+        Returns
+        -------
+        int64 array
+        """
+        return np.asarray(np.load(self.folder / f"{name}.npy", mmap_mode="r+", allow_pickle=False))
+
+    def write_json(self, path: Path, content: Mapping[str, object]) -> None:
+        """Write a small JSON file, whole or not at all."""
+        temporary = path.with_suffix(".part")
+        temporary.write_text(json.dumps(content), encoding="utf-8")
+        temporary.replace(path)
+
+    def read_json(self, path: Path) -> dict[str, Any] | None:
+        """Read a JSON file; None if there is none."""
+        if not path.exists():
+            return None
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return content
+
+    def events(self, populations: Sequence[str]) -> dict[str, int]:
+        """Nonzero payloads sent, by population."""
+        return {name: int(count) for name, count in zip(populations, self.array("events"), strict=True)}

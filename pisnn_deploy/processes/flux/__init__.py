@@ -1,0 +1,1 @@
+"""Flux compartments of the C-LIF neurons."""

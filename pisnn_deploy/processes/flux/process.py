@@ -1,0 +1,86 @@
+"""The process of the flux compartments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
+
+from pisnn_deploy.graph.integer import Integers
+from pisnn_deploy.processes.payload import PayloadGuard
+
+
+class Flux(AbstractProcess):
+    """One flux compartment per face: leaky current, residue, and packets with a conservative reset.
+
+    Parameters
+    ----------
+    accumulator : int64 array [faces]
+        Weighted input at the start (delta coding).
+    bias : int64 array [faces]
+    threshold_exponent : int
+        ``F``; theta is ``2^F``.
+    leak : int
+        Decay constant of the current, 1 to 4096.
+    period : int
+        Time steps per PDE step; faces fire in the last one.
+    dense : bool
+        Take the drive itself, and not its change.
+    drive_bits, current_bits, residue_bits : int
+        Declared signed widths.
+    guard : PayloadGuard
+    folder : Path
+        Folder of the run.
+    event_slot : int
+        Where this population counts its events.
+    name : str
+
+    Attributes
+    ----------
+    d_in : InPort [faces]
+        Drive from the flux network.
+    s_out : OutPort [faces]
+        Packets.
+    audit_out : OutPort [3, faces]
+        Packets, current and residue, every time step.
+    """
+
+    def __init__(
+        self,
+        *,
+        accumulator: Integers,
+        bias: Integers,
+        threshold_exponent: int,
+        leak: int,
+        period: int,
+        dense: bool,
+        drive_bits: int,
+        current_bits: int,
+        residue_bits: int,
+        guard: PayloadGuard,
+        folder: Path,
+        event_slot: int,
+        name: str,
+    ) -> None:
+        super().__init__(
+            faces=bias.size,
+            threshold_exponent=threshold_exponent,
+            leak=leak,
+            period=period,
+            dense=dense,
+            drive_bits=drive_bits,
+            current_bits=current_bits,
+            residue_bits=residue_bits,
+            guard=guard,
+            folder=folder,
+            event_slot=event_slot,
+            name=name,
+        )
+        self.d_in = InPort(shape=bias.shape)
+        self.s_out = OutPort(shape=bias.shape)
+        self.audit_out = OutPort(shape=(3, *bias.shape))
+        self.bias = Var(shape=bias.shape, init=bias)
+        self.accumulator = Var(shape=bias.shape, init=accumulator)
+        self.state = Var(shape=(3, *bias.shape), init=0)

@@ -1,0 +1,39 @@
+"""Keeps processes from outliving those that they work for."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(parent: int, number: signal.Signals) -> None:
+    """Have this process signalled when its parent dies.
+
+    Parameters
+    ----------
+    parent : int
+        Process id of the parent, in case it is dead already.
+    number : Signals
+        The signal.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), number)
+
+
+def guard_forked_children() -> None:
+    """Have every process that is forked from here on die with this one, and deaf to Ctrl-C."""
+    worker = os.getpid()
+
+    def in_child() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if os.getppid() == worker:
+            die_with_parent(worker, signal.SIGKILL)
+
+    os.register_at_fork(after_in_child=in_child)

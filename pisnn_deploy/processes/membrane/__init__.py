@@ -1,0 +1,1 @@
+"""Membrane compartments of the C-LIF neurons."""

@@ -1,0 +1,57 @@
+"""The fixed-point model of the membrane compartments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from pisnn_deploy.arithmetic import require_width
+from pisnn_deploy.graph.integer import MEMBRANE
+from pisnn_deploy.processes.exchange import Exchange
+from pisnn_deploy.processes.membrane.process import Membrane
+
+
+@implements(proc=Membrane, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class MembraneModel(PyLoihiProcessModel):
+    """Phase 0: ``m <- m + arrival``; sends ``m`` or its change. Silent in the other phases."""
+
+    arrival: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    audit_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
+    mass: np.ndarray = LavaPyType(np.ndarray, np.int64)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._period = int(proc_params["period"])
+        self._dense = bool(proc_params["dense"])
+        self._bits = int(proc_params["mass_bits"])
+        self._guard = proc_params["guard"]
+        self._events = Exchange(proc_params["folder"]).array("events")
+        self._slot = int(proc_params["event_slot"])
+        self._silence = np.zeros(proc_params["cells"], np.int32)
+
+    def run_spk(self) -> None:
+        """One time step."""
+        step, phase = divmod(self.time_step - 1, self._period)
+        if phase:
+            self.s_out.send(self._silence)
+            self.audit_out.send(self.mass)
+            self.arrival.recv()
+            return
+        change = self.arrival.recv()
+        self.mass += change
+        require_width(self.mass, self._bits, MEMBRANE, "mass", step)
+        payload = self.mass if self._dense else change
+        self._guard.require(payload, step)
+        self.s_out.send(payload)
+        self.audit_out.send(self.mass)
+        self._events[self._slot] += np.count_nonzero(payload)

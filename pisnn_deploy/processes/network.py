@@ -1,0 +1,137 @@
+"""An integer graph as a compiled network of Lava processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lava.magma.compiler.executable import Executable
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.sparse.models import PySparseModelBitAcc
+from lava.proc.sparse.process import Sparse
+
+from pisnn_deploy.errors import UsageError
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
+from pisnn_deploy.graph.semantics import Semantics
+from pisnn_deploy.processes.audit.models import AuditModel
+from pisnn_deploy.processes.audit.process import Audit
+from pisnn_deploy.processes.clif.process import CLIF
+from pisnn_deploy.processes.flux.models import FluxModel
+from pisnn_deploy.processes.flux.process import Flux
+from pisnn_deploy.processes.membrane.models import MembraneModel
+from pisnn_deploy.processes.membrane.process import Membrane
+from pisnn_deploy.processes.payload import payload_guard
+from pisnn_deploy.processes.rectifier.models import RectifierModel
+from pisnn_deploy.processes.rectifier.process import Rectifier
+from pisnn_deploy.processes.shared_memory import channel_bytes, free_shared_memory, require_shared_memory
+from pisnn_deploy.processes.synapse import sparse_process
+
+MODELS: Mapping[type[AbstractProcess], type] = {
+    Audit: AuditModel,
+    Flux: FluxModel,
+    Membrane: MembraneModel,
+    Rectifier: RectifierModel,
+    Sparse: PySparseModelBitAcc,
+}
+"""The fixed-point model of each process."""
+
+CHANNEL_SIZE = 2
+"""Messages that a channel buffers. Lava's default of 64 needs 32 times the shared memory and is no faster."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A compiled network.
+
+    Attributes
+    ----------
+    root : AbstractProcess
+        The process through which the network is run.
+    executable : Executable
+    actors : tuple of str
+        Name and model class of each process, in the order in which the runtime starts them.
+    """
+
+    root: AbstractProcess
+    executable: Executable
+    actors: tuple[str, ...]
+
+
+def build_network(
+    graph: IntegerGraph,
+    mass: Integers,
+    folder: Path,
+    replaced_models: Mapping[type[AbstractProcess], type] | None = None,
+) -> Network:
+    """Build and compile the network of a graph.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Compiled to the end.
+    mass : int64 array [cells]
+        Masses at the start.
+    folder : Path
+        Folder of the run, see `pisnn_deploy.processes.exchange`.
+    replaced_models : mapping, optional
+        Model class to take in place of the usual one, by process class.
+
+    Returns
+    -------
+    Network
+
+    Raises
+    ------
+    UsageError
+        Lava would change a mantissa, or there is not enough shared memory.
+    """
+    replaced = dict(replaced_models or {})
+    root = _wire(graph, mass, folder)
+    configuration = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=replaced)
+    executable = root.compile(configuration, {"pypy_channel_size": CHANNEL_SIZE})
+    for process in executable.proc_builders:
+        expected = {**MODELS, **replaced}[type(process)]
+        if process.model_class is not expected:
+            raise AssertionError(f"Lava chose {process.model_class} for {process.name}, not {expected}")
+    require_shared_memory(channel_bytes(executable), free_shared_memory())
+    actors = tuple(f"{process.name} ({process.model_class.__name__})" for process in executable.proc_builders)
+    return Network(root, executable, actors)
+
+
+def _wire(graph: IntegerGraph, mass: Integers, folder: Path) -> CLIF:
+    unchecked = Semantics(replace(graph, bounds=()))  # the models check the widths, when the values are used
+    activations = unchecked.activations(mass)
+    chain = graph.chain
+    drives = [
+        graph.matrix(source, target) @ activation
+        for source, target, activation in zip(chain, chain[1:], activations, strict=False)
+    ]
+    clif = CLIF(graph=graph, initial=mass, accumulator=drives[-1], folder=folder)
+    outputs: dict[str, Any] = {MEMBRANE: clif.s_out}
+    inputs: dict[str, Any] = {FLUX: clif.d_in}
+    for number, population in enumerate(graph.hidden, 1):
+        rectifier = Rectifier(
+            accumulator=drives[number - 1],
+            activation=activations[number],
+            bias=population.bias,
+            shift=population.shift,
+            phase=number,
+            period=int(graph.period or 0),
+            dense=graph.coding == "dense",
+            drive_bits=graph.bits(population.name, "drive"),
+            activation_bits=graph.bits(population.name, "activation"),
+            guard=payload_guard(graph, population.name),
+            folder=folder,
+            event_slot=chain.index(population.name),
+            name=population.name,
+        )
+        outputs[population.name], inputs[population.name] = rectifier.s_out, rectifier.a_in
+    for source, target in zip(chain, chain[1:], strict=False):
+        for synapse in graph.between(source, target):
+            process = sparse_process(synapse)
+            outputs[source].connect(process.s_in)
+            process.a_out.connect(inputs[target])
+    return clif

@@ -1,0 +1,93 @@
+"""What a population may send: a payload in its declared width that no accumulator behind it can wrap on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from pisnn_deploy.arithmetic import require_width
+from pisnn_deploy.errors import OverflowViolation
+from pisnn_deploy.graph.integer import FLUX, IntegerGraph
+
+Integers = NDArray[np.int64]
+
+_MESSAGE_BITS = 32
+_ACCUMULATOR_BITS = 32
+_ACCUMULATOR_LIMIT = (1 << (_ACCUMULATOR_BITS - 1)) - 1
+
+
+@dataclass(frozen=True)
+class PayloadGuard:
+    """Checks of the payloads of a population.
+
+    Lava's synapses sum in int32 and wrap silently. The compiler's bounds exclude that inside the operating range; a
+    payload that is larger than they foresaw is checked here before it is sent.
+
+    Attributes
+    ----------
+    population, quantity : str
+        Names for the message.
+    bits : int
+        Declared signed width.
+    largest : int
+        Absolute payload up to which no accumulator can wrap.
+    reach : tuple of (str, csr_matrix)
+        Name and absolute mantissas, int64 [post, pre], of each synapse that takes the payload.
+    """
+
+    population: str
+    quantity: str
+    bits: int
+    largest: int
+    reach: tuple[tuple[str, sparse.csr_matrix], ...]
+
+    def require(self, values: Integers, step: int) -> None:
+        """Refuse payloads that do not fit.
+
+        Parameters
+        ----------
+        values : int64 array
+        step : int
+            PDE step for the message.
+
+        Raises
+        ------
+        OverflowViolation
+            The payload leaves its width, or an accumulator could wrap on it.
+        """
+        require_width(values, self.bits, self.population, self.quantity, step)
+        if self.largest >> (self.bits - 1) or int(np.abs(values).max()) <= self.largest:
+            return
+        magnitude = np.abs(values)
+        for name, matrix in self.reach:
+            sums = matrix @ magnitude
+            if sums.size and int(sums.max()) > _ACCUMULATOR_LIMIT:
+                index = int(np.argmax(sums > _ACCUMULATOR_LIMIT))
+                raise OverflowViolation(name, "accumulator", index, step, int(sums[index]), _ACCUMULATOR_BITS)
+
+
+def payload_guard(graph: IntegerGraph, population: str) -> PayloadGuard:
+    """The guard of a population of a graph.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    population : str
+
+    Returns
+    -------
+    PayloadGuard
+    """
+    quantity = "packet" if population == FLUX else "payload"
+    reach = tuple((s.name, abs(s.mantissa_matrix())) for s in graph.synapses if s.source == population)
+    bits = min(graph.bits(population, quantity), _MESSAGE_BITS)
+    return PayloadGuard(population, quantity, bits, _largest(reach), reach)
+
+
+def _largest(reach: Sequence[tuple[str, sparse.csr_matrix]]) -> int:
+    sums = [int(matrix.sum(axis=1).max()) for _, matrix in reach]
+    return _ACCUMULATOR_LIMIT // max(1, *sums)

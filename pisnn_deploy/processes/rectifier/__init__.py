@@ -1,0 +1,1 @@
+"""Hidden populations of the flux network."""

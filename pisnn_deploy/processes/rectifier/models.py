@@ -1,0 +1,66 @@
+"""The fixed-point model of a hidden population."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from pisnn_deploy.arithmetic import rectify, require_width
+from pisnn_deploy.processes.exchange import Exchange
+from pisnn_deploy.processes.rectifier.process import Rectifier
+
+
+@implements(proc=Rectifier, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class RectifierModel(PyLoihiProcessModel):
+    """At its phase: ``a = relu(drive + bias) >> shift``; sends ``a`` or its change. Silent in the other phases."""
+
+    a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    bias: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    accumulator: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    activation: np.ndarray = LavaPyType(np.ndarray, np.int64)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._population = str(proc_params["name"])
+        self._shift = int(proc_params["shift"])
+        self._phase = int(proc_params["phase"])
+        self._period = int(proc_params["period"])
+        self._dense = bool(proc_params["dense"])
+        self._drive_bits = int(proc_params["drive_bits"])
+        self._activation_bits = int(proc_params["activation_bits"])
+        self._guard = proc_params["guard"]
+        self._events = Exchange(proc_params["folder"]).array("events")
+        self._slot = int(proc_params["event_slot"])
+        self._silence = np.zeros(proc_params["neurons"], np.int32)
+
+    def run_spk(self) -> None:
+        """One time step."""
+        step, phase = divmod(self.time_step - 1, self._period)
+        if phase != self._phase:
+            self.s_out.send(self._silence)
+            self.a_in.recv()
+            return
+        arrival = self.a_in.recv()
+        if self._dense:
+            self.accumulator[:] = arrival
+        else:
+            self.accumulator += arrival
+        drive = self.accumulator + self.bias
+        require_width(drive, self._drive_bits, self._population, "drive", step)
+        activation = rectify(drive, self._shift)
+        require_width(activation, self._activation_bits, self._population, "activation", step)
+        payload = activation if self._dense else activation - self.activation
+        self._guard.require(payload, step)
+        self.s_out.send(payload)
+        self.activation[:] = activation
+        self._events[self._slot] += np.count_nonzero(payload)

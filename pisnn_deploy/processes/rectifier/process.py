@@ -1,0 +1,78 @@
+"""The process of a hidden population."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
+
+from pisnn_deploy.graph.integer import Integers
+from pisnn_deploy.processes.payload import PayloadGuard
+
+
+class Rectifier(AbstractProcess):
+    """A hidden population: ``a = relu(drive + bias) >> shift``, sent at its phase.
+
+    Parameters
+    ----------
+    accumulator : int64 array [neurons]
+        Weighted input at the start (delta coding).
+    activation : int64 array [neurons]
+        Activation at the start (delta coding).
+    bias : int64 array [neurons]
+    shift : int
+    phase, period : int
+        When it answers, and time steps per PDE step.
+    dense : bool
+        Take and send values themselves, and not their changes.
+    drive_bits, activation_bits : int
+        Declared signed widths.
+    guard : PayloadGuard
+    folder : Path
+        Folder of the run.
+    event_slot : int
+        Where this population counts its events.
+    name : str
+
+    Attributes
+    ----------
+    a_in, s_out : InPort, OutPort [neurons]
+    """
+
+    def __init__(
+        self,
+        *,
+        accumulator: Integers,
+        activation: Integers,
+        bias: Integers,
+        shift: int,
+        phase: int,
+        period: int,
+        dense: bool,
+        drive_bits: int,
+        activation_bits: int,
+        guard: PayloadGuard,
+        folder: Path,
+        event_slot: int,
+        name: str,
+    ) -> None:
+        super().__init__(
+            neurons=bias.size,
+            shift=shift,
+            phase=phase,
+            period=period,
+            dense=dense,
+            drive_bits=drive_bits,
+            activation_bits=activation_bits,
+            guard=guard,
+            folder=folder,
+            event_slot=event_slot,
+            name=name,
+        )
+        self.a_in = InPort(shape=bias.shape)
+        self.s_out = OutPort(shape=bias.shape)
+        self.bias = Var(shape=bias.shape, init=bias)
+        self.accumulator = Var(shape=bias.shape, init=accumulator)
+        self.activation = Var(shape=bias.shape, init=activation)

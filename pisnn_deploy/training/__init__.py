@@ -1,0 +1,1 @@
+"""Training in lava-dl: the C-LIF neuron, flux networks, PISNNs, recipes and checkpoints."""

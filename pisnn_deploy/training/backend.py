@@ -1,0 +1,81 @@
+"""The `torch` backend: the quantisation-aware forward of training, driven by the integers of a compiled graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions
+from pisnn_deploy.backends.stepping import audited_run
+from pisnn_deploy.errors import UsageError
+from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.graph.semantics import State
+from pisnn_deploy.training.clif import CLIF
+from pisnn_deploy.training.lava_dl import MANTISSAS_PER_WEIGHT, WEIGHT_SCALE
+from pisnn_deploy.training.pisnn import PISNN, wiring
+
+
+def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Progress | None = None) -> Run:
+    """Run a graph; see `pisnn_deploy.backends.run_graph`.
+
+    Raises
+    ------
+    UsageError
+        The graph lacks the flux network that its synapses lay out.
+    """
+    if not graph.operator:
+        raise UsageError("backend torch: the artifact does not hold its flux network; compile the model again")
+    return audited_run("torch", graph, mass, options, _states(graph, mass), progress)
+
+
+class _Given:
+    """Stands where training has its weight hook: the compiler has chosen the integers already."""
+
+    scale = 1.0
+
+    def __call__(self, weight: torch.Tensor, descale: bool = False) -> torch.Tensor:
+        return weight * WEIGHT_SCALE if descale else weight
+
+
+def deployed(graph: IntegerGraph) -> PISNN:
+    """A PISNN that computes with the integers of a compiled graph.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+
+    Returns
+    -------
+    PISNN
+        Quantised.
+    """
+    net = PISNN(graph.spec)
+    net.neuron = CLIF(graph.flux.threshold_exponent, graph.flux.leak)
+    network = net.network
+    with torch.no_grad():
+        for layer, integers in enumerate(graph.operator):
+            weight = torch.from_numpy(integers.weight) * (MANTISSAS_PER_WEIGHT / WEIGHT_SCALE)
+            network.synapses[layer].weight.copy_(weight[:, :, None, None, None])
+            network.synapses[layer].pre_hook_fx = _Given()
+            exponent = graph.spec.weight_exponents[layer]
+            # The network multiplies biases by 2^exponent over the quantum, both powers of two: this is exact.
+            scale = graph.value_per_quantum / 2.0**exponent
+            network.biases[layer].copy_(torch.from_numpy(integers.bias * scale))
+    return net
+
+
+def _states(graph: IntegerGraph, mass: Integers) -> Iterator[State]:
+    net = deployed(graph)
+    wires = wiring(graph.mesh, graph.spec.half_width)
+    with torch.no_grad():
+        masses = torch.from_numpy(mass.astype(np.float64))[None]
+        state = net.neuron.rest(masses[:, wires.source])
+        while True:
+            masses, state, packets = net.step(masses, state, wires, graph.value_per_quantum)
+            yield State(*(_integers(tensor) for tensor in (masses, state.current, state.residue, packets)))
+
+
+def _integers(tensor: torch.Tensor) -> Integers:
+    return tensor[0].numpy().astype(np.int64)

@@ -1,0 +1,1 @@
+"""Process models with one fault each, for tests only."""
