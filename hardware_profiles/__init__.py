@@ -1,1 +1,1 @@
-"""Hardware profiles shipped with the package."""
+"""Hardware profiles that come with the package."""

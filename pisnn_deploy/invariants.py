@@ -101,9 +101,7 @@ class Audit:
             self._compare_range(step, mass)
         self._raise_first()
 
-    def observe_flux(
-        self, step: int, packets: Integers, current: Integers, residue: Integers, *, firing: bool
-    ) -> None:
+    def observe_flux(self, step: int, packets: Integers, current: Integers, residue: Integers, *, firing: bool) -> None:
         """Check the flux compartments after one time step (I3).
 
         Parameters

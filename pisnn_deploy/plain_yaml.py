@@ -69,7 +69,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     if len(content) > MAXIMUM_BYTES:
         raise FileError(path, f"is larger than {MAXIMUM_BYTES} bytes", remedy="expected a short YAML file")
     try:
-        document = yaml.load(content, _PlainLoader)  # noqa: S506 - derives from SafeLoader
+        document = yaml.load(content, _PlainLoader)
     except _Refused as error:
         raise FileError(path, str(error)) from error
     except yaml.MarkedYAMLError as error:

@@ -64,9 +64,7 @@ def test_width_check_names_the_first_value_outside(value: int, bits: int) -> Non
         return
     with pytest.raises(OverflowViolation) as caught:
         require_width(values, bits, "flux", "current", 3)
-    assert str(caught.value) == (
-        f"overflow: flux current [1] is {value} at PDE step 3, outside its {bits} signed bits"
-    )
+    assert str(caught.value) == (f"overflow: flux current [1] is {value} at PDE step 3, outside its {bits} signed bits")
 
 
 def test_width_check_accepts_nothing() -> None:

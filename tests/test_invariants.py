@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from models_under_test import compiled
 
 from pisnn_deploy.errors import InvariantViolation
 from pisnn_deploy.graph.semantics import Semantics, State
 from pisnn_deploy.invariants import Audit
-from models_under_test import compiled
 
 
 def audit_and_states(steps: int = 3) -> tuple[Audit, list[State]]:

@@ -126,7 +126,9 @@ class _EventCount:
             self.events[MEMBRANE] += int(np.count_nonzero(payload if self._delta else state.mass))
             return
         activations = self._activations(state.mass)
-        self._count([new - old for new, old in zip(activations, self._last, strict=True)] if self._delta else activations)
+        self._count(
+            [new - old for new, old in zip(activations, self._last, strict=True)] if self._delta else activations
+        )
         self._last = activations
 
     def _activations(self, mass: Integers) -> list[Integers]:

@@ -43,7 +43,9 @@ FLUX_QUANTITIES = ("drive", "current", "potential", "packet", "residue")
 
 LOWERED = Fact("lowered", lambda graph: isinstance(graph, FloatGraph))
 QUANTISED = Fact("quantised", _quantised)
-SCHEDULED = Fact("scheduled", lambda graph: isinstance(graph, IntegerGraph) and None not in (graph.coding, graph.period))
+SCHEDULED = Fact(
+    "scheduled", lambda graph: isinstance(graph, IntegerGraph) and None not in (graph.coding, graph.period)
+)
 BOUNDED = Fact("bounded", _bounded)
 PROVED = Fact("proved", lambda graph: isinstance(graph, IntegerGraph) and graph.certificate is not None)
 PLACED = Fact("placed", lambda graph: isinstance(graph, IntegerGraph) and graph.placement is not None)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.arithmetic import MEMORYLESS
-from pisnn_deploy.compiler.facts import QUANTISED, SCHEDULED, Fact
+from pisnn_deploy.compiler.facts import QUANTISED, Fact
 from pisnn_deploy.errors import CompileError, OverflowViolation
 from pisnn_deploy.graph import FloatGraph, IntegerGraph
 from pisnn_deploy.graph.semantics import Semantics

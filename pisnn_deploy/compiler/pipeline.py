@@ -189,7 +189,7 @@ def _text(one: object) -> str:
         for field in fields(one)  # type: ignore[arg-type]
         if not isinstance(getattr(one, field.name), FloatGraph)
     )
-    return f"{getattr(one, 'name')}{{{options}}}" if options else str(getattr(one, "name"))
+    return f"{one.name}{{{options}}}" if options else str(one.name)
 
 
 def _plain(value: object) -> str:

@@ -183,9 +183,7 @@ class Quantise:
         widest = signed_width(window.lower, window.upper)
         if widest > self.state_bits:
             return widest
-        found = network_intervals(
-            _operator(graph, weights, exponent), window, spec.weight_exponents[-1], spec.leak
-        )
+        found = network_intervals(_operator(graph, weights, exponent), window, spec.weight_exponents[-1], spec.leak)
         states = [found.current, found.potential, found.residue]
         return max(widest, *(signed_width(low, high) for low, high in (*states, *found.drives, *found.activations)))
 
@@ -207,5 +205,3 @@ def _window(limits: OperatingRange, cell_width: float, quantum_exponent: int) ->
     scale = 2.0**quantum_exponent
     difference = None if limits.slope is None else math.ceil(limits.slope * cell_width * scale)
     return OperatingWindow(math.floor(limits.lower * scale), math.ceil(limits.upper * scale), difference)
-
-

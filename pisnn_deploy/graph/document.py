@@ -270,7 +270,9 @@ def graph_from_document(
     proved = None
     if certificate:
         claims = _Certificate.model_validate(certificate)
-        proved = Certificate(*(Claim(c.status, c.details) for c in (claims.conservation, claims.overflow, claims.stability)))
+        proved = Certificate(
+            *(Claim(c.status, c.details) for c in (claims.conservation, claims.overflow, claims.stability))
+        )
     graph = IntegerGraph(
         spec=ModelSpec.model_validate(read.spec),
         mesh=mesh,

@@ -13,7 +13,6 @@ from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.sparse.models import PySparseModelBitAcc
 from lava.proc.sparse.process import Sparse
 
-from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.processes.audit.models import AuditModel

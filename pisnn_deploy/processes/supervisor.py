@@ -93,9 +93,7 @@ def run_network(
         _reap(runtime)
 
 
-def _watch_actors(
-    network: Network, runtime: Any, deadline: float, watch: Callable[[dict[str, int]], None]
-) -> None:
+def _watch_actors(network: Network, runtime: Any, deadline: float, watch: Callable[[dict[str, int]], None]) -> None:
     actors = runtime._messaging_infrastructure.actors
     names = [*network.actors, *("Lava's runtime service" for _ in actors[len(network.actors) :])]
     pids = {name: actor.pid for name, actor in zip(names, actors, strict=True)}

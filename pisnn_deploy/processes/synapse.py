@@ -31,9 +31,7 @@ def sparse_process(synapse: Synapse) -> Sparse:
     for problem in mantissa_problems(synapse):
         raise UsageError(f"synapse {synapse.name}: {problem}")
     matrix = sparse.csr_matrix(synapse.mantissa_matrix().astype(int))
-    process = Sparse(
-        weights=matrix, weight_exp=synapse.exponent, num_message_bits=_MESSAGE_BITS, name=synapse.name
-    )
+    process = Sparse(weights=matrix, weight_exp=synapse.exponent, num_message_bits=_MESSAGE_BITS, name=synapse.name)
     kept = {name: process.proc_params.get(name) for name in ("weight_exp", "num_message_bits", "sign_mode")}
     if kept != {"weight_exp": synapse.exponent, "num_message_bits": _MESSAGE_BITS, "sign_mode": None}:
         raise AssertionError(f"synapse {synapse.name}: Lava kept {kept}")

@@ -86,7 +86,9 @@ def _run(
     reporter = _Reporter(voice, int(str(request["parent"])), files.array("status"))
     try:
         graph = read_artifact(files.artifact).graph
-        network = build_network(graph, files.array("initial"), files.folder, replaced_models() if replaced_models else {})
+        network = build_network(
+            graph, files.array("initial"), files.folder, replaced_models() if replaced_models else {}
+        )
         seconds = run_network(
             network,
             steps * int(graph.period or 0) + 1,

@@ -162,8 +162,10 @@ def _train(recipe: Recipe, seed: int, resume: bool, state_path: Path, on_epoch: 
         losses.append(stats.training.loss_sum / stats.training.num_samples)
         stats.update()
         if not math.isfinite(losses[-1]):
-            raise CheckError(f"training {recipe.model.name}: the loss is {losses[-1]} in epoch {epoch + 1}; lower "
-                             "learning_rate or shorten horizons")
+            raise CheckError(
+                f"training {recipe.model.name}: the loss is {losses[-1]} in epoch {epoch + 1}; lower "
+                "learning_rate or shorten horizons"
+            )
         if (epoch + 1) % _SAVE_EVERY == 0:
             _save(state_path, mark, net, optimiser, schedule, losses)
         if on_epoch is not None:

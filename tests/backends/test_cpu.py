@@ -102,7 +102,9 @@ def test_a_lossy_reset_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_an_overflow_names_population_index_and_step(population: str, quantity: str) -> None:
     graph = compiled()
-    tight = tuple(replace(b, bits=3) if (b.population, b.quantity) == (population, quantity) else b for b in graph.bounds)
+    tight = tuple(
+        replace(b, bits=3) if (b.population, b.quantity) == (population, quantity) else b for b in graph.bounds
+    )
     narrow = replace(graph, bounds=tight)
     mass = graph.membrane.initial
     found = cpu.run(narrow, mass, RunOptions(50))

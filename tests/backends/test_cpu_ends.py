@@ -66,9 +66,7 @@ def test_a_good_run_leaves_nothing(traces: Traces) -> None:
         ("exiting", "process audit (ExitingModel) ended by itself with exit code 0 (PDE step 4)"),
     ],
 )
-def test_a_process_that_breaks_down(
-    fault: str, cause: str, traces: Traces, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_process_that_breaks_down(fault: str, cause: str, traces: Traces, monkeypatch: pytest.MonkeyPatch) -> None:
     break_with(monkeypatch, fault)
     error, seconds = broken_run()
     assert error.cause == cause and error.exit_code == 1
@@ -76,7 +74,9 @@ def test_a_process_that_breaks_down(
     assert traces.nothing_left()
     if fault == "raising":
         assert error.details.startswith("Traceback (most recent call last):\n  File ")
-        assert error.details.endswith("in run_spk\n    raise ValueError(\"the model is broken\")\nValueError: the model is broken")
+        assert error.details.endswith(
+            'in run_spk\n    raise ValueError("the model is broken")\nValueError: the model is broken'
+        )
         assert "lava" not in error.details
 
 
@@ -127,9 +127,7 @@ def test_a_killed_worker(number: signal.Signals, traces: Traces) -> None:
     with pytest.raises(WorkerError) as caught:
         cpu.run(graph, graph.membrane.initial, RunOptions(MANY_STEPS, MANY_STEPS), kill)
     assert time.monotonic() - killed[0] < PROMPT_SECONDS
-    assert caught.value.cause.startswith(
-        f"the worker was killed by signal {int(number)} ({number.name}) (PDE step "
-    )
+    assert caught.value.cause.startswith(f"the worker was killed by signal {int(number)} ({number.name}) (PDE step ")
     assert traces.nothing_left()
 
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from models_under_test import compiled, heat_model, hidden_model
 
 from pisnn_deploy.backends import RunOptions, run_graph
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph
-from models_under_test import compiled, heat_model, hidden_model
 
 
 def initial(graph: IntegerGraph) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:

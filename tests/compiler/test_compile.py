@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from models_under_test import compiled, heat_model, heat_spec, hidden_model
 from scipy import sparse
 
 from pisnn_deploy.compiler import CompileOptions, compile_model
@@ -20,7 +21,6 @@ from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.mesh import Side
 from pisnn_deploy.model import Model, OperatingRange
 from pisnn_deploy.profiles import load_profile
-from models_under_test import compiled, heat_model, heat_spec, hidden_model
 
 
 def refusal(model: Model, shape: tuple[int, ...] = (16,), boundary: tuple[Side, ...] = ("periodic",)) -> str:

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from models_under_test import compiled, heat_model, hidden_model
 
 from pisnn_deploy.errors import FileError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import artifact_bytes, read_artifact, write_artifact
 from pisnn_deploy.graph.document import document
-from models_under_test import compiled, heat_model, hidden_model
 
 Members = dict[str, bytes]
 
@@ -107,7 +107,11 @@ def replace(name: str, content: bytes) -> Callable[[Members], None]:
 
 
 ARRAY = "must be a little-endian int64 array in C order; compile the model again"
-HUGE = b"\x93NUMPY\x01\x00\x76\x00" + b"{'descr': '<i8', 'fortran_order': False, 'shape': (9999999999999,), }".ljust(117) + b"\n"
+HUGE = (
+    b"\x93NUMPY\x01\x00\x76\x00"
+    + b"{'descr': '<i8', 'fortran_order': False, 'shape': (9999999999999,), }".ljust(117)
+    + b"\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -135,10 +139,15 @@ HUGE = b"\x93NUMPY\x01\x00\x76\x00" + b"{'descr': '<i8', 'fortran_order': False,
         (replace("arrays/surplus.npy", npy(np.zeros(1, "<i8"))), "arrays/surplus.npy does not belong to the graph"),
         (replace("arrays/mesh.target.npy", npy(np.zeros(16, "<i8"))), "mesh target does not match shape (16,)"),
         (replace("arrays/route.mantissas.npy", npy(np.ones(32, "<i8"))), "synapse route: a mantissa is not a multiple"),
-        (replace("arrays/route.columns.npy", npy(np.full(32, 99, "<i8"))), "synapse route has a column outside 0 to 15"),
+        (
+            replace("arrays/route.columns.npy", npy(np.full(32, 99, "<i8"))),
+            "synapse route has a column outside 0 to 15",
+        ),
     ],
 )
-def test_a_damaged_artifact_is_one_clear_line(change: Callable[[Members], object], message: str, tmp_path: Path) -> None:
+def test_a_damaged_artifact_is_one_clear_line(
+    change: Callable[[Members], object], message: str, tmp_path: Path
+) -> None:
     members = members_of(compiled())
     change(members)
     path = store(tmp_path / "a.pisnn", members)

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from models_under_test import compiled, heat_model, hidden_model
 
 from pisnn_deploy.backends import RunOptions, run_graph
 from pisnn_deploy.graph.artifact import write_artifact
 from pisnn_deploy.model import Model
-from models_under_test import compiled, heat_model, hidden_model
 
 PAGE = Path(__file__).parents[2] / "docs" / "artifact.md"
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from models_under_test import compiled, heat_model, hidden_model
 
 from pisnn_deploy.errors import OverflowViolation
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.mesh import Side
 from pisnn_deploy.model import Model
-from models_under_test import compiled, heat_model, hidden_model
 
 
 def plain_python(graph: IntegerGraph, mass: list[int], steps: int) -> list[list[int]]:

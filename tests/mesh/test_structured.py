@@ -20,9 +20,7 @@ def test_what_leaves_a_cell_enters_another(axes: list[tuple[int, Side]], seed: i
     mesh = structured_mesh(shape, (1.0,) * len(axes), tuple(side for _, side in axes))
     packets = np.random.default_rng(seed).integers(-100, 100, mesh.faces)
     assert mesh.divergence(packets).sum() == 0
-    expected = sum(
-        int(np.prod(shape)) // count * (count if side == "periodic" else count - 1) for count, side in axes
-    )
+    expected = sum(int(np.prod(shape)) // count * (count if side == "periodic" else count - 1) for count, side in axes)
     assert mesh.faces == expected
 
 

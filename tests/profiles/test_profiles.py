@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pisnn_deploy.errors import FileError, PisnnError, UsageError
-from pisnn_deploy.profiles import Figure, load_profile, names
 from pisnn_deploy.plain_yaml import MAXIMUM_BYTES
+from pisnn_deploy.profiles import Figure, load_profile, names
 
 LOIHI2 = load_profile("loihi2")
 

@@ -1,0 +1,65 @@
+# The front door is `make help`.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format bench figures models clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SOURCES := pisnn_deploy cli hardware_profiles models tests benchmarks
+
+# First a Python that the user names, then one on the path that really runs, then pyenv's and uv's.
+FIND_PYTHON = for candidate in "$$PYTHON" python3.10 \
+	"$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.10*/bin/python "$$(uv python find 3.10 2>/dev/null)" python3 python; do \
+	if [ -n "$$candidate" ] && "$$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 10))' \
+	2>/dev/null; then echo "$$candidate"; break; fi; done
+
+help: ## show this text
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+setup: $(STAMP) ## build .venv from the pinned constraints (about 2 minutes, 6 GB)
+
+$(STAMP): setup.cfg pyproject.toml constraints.txt
+	@python=$$($(FIND_PYTHON)); \
+	if [ -z "$$python" ]; then \
+		echo "pisnn-deploy needs Python 3.10, because Lava runs on no other, and there is none here." >&2; \
+		echo "Install it with 'pyenv install 3.10' or 'uv python install 3.10', or name one: make setup PYTHON=..." >&2; \
+		exit 2; \
+	fi; \
+	echo "using $$python"; \
+	test -x $(BIN)/python || "$$python" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt pip setuptools wheel
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev]'
+	@touch $(STAMP)
+
+demo: setup ## compile heat1d, run it on Lava, verify it, draw it: build/demo/heat1d.png
+	@mkdir -p build/demo
+	$(BIN)/pisnn-deploy compile models/heat1d/model.pt --profile loihi2 -o build/demo/heat1d.pisnn
+	$(BIN)/pisnn-deploy check build/demo/heat1d.pisnn --profile loihi2
+	$(BIN)/pisnn-deploy simulate build/demo/heat1d.pisnn --backend cpu \
+		--plot build/demo/heat1d.png --save build/demo/heat1d.npz
+	@echo "picture: build/demo/heat1d.png"
+
+test: lint ## ruff, mypy and all tests
+	$(BIN)/python -m pytest -q
+
+lint: setup ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy pisnn_deploy tests
+
+format: setup ## let ruff rewrite the sources
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## speed on Lava, beside a Lava network that does no arithmetic
+	PYTHONPATH=. $(BIN)/python benchmarks/lava_overhead.py
+
+figures: setup ## measure the figures and the picture of README.md and write them there
+	PYTHONPATH=. $(BIN)/python benchmarks/figures.py
+
+models: setup ## train the zoo again, into build/models
+	@mkdir -p build/models
+	$(BIN)/pisnn-deploy train heat1d -o build/models/heat1d.pt
+
+clean: ## remove what was built, but not .venv
+	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,19 @@
+"""The worker of the `cpu` backend with models that compute nothing: ``python idle_worker.py REQUEST.json``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from pisnn_deploy.processes.worker import serve
+
+
+def idle_models() -> dict[type, type]:
+    """Models without arithmetic; importing them imports Lava, which `serve` must prepare first."""
+    from idle_models.models import IDLE_MODELS
+
+    return IDLE_MODELS
+
+
+if __name__ == "__main__":
+    sys.exit(serve(Path(sys.argv[1]), idle_models))

@@ -1,0 +1,1 @@
+"""The zoo: trained models with their recipes."""
