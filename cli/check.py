@@ -1,0 +1,82 @@
+"""``pisnn-deploy check``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pisnn_deploy.checks import Report, check
+from pisnn_deploy.cli.console import print_table
+from pisnn_deploy.errors import CheckError
+from pisnn_deploy.graph.artifact import read_artifact, write_whole
+from pisnn_deploy.profiles import load_profile
+
+_COLOURS = {"error": "red", "warning": "yellow", "info": "blue"}
+
+
+@click.command("check", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.option("--profile", "profiles", multiple=True, help="Hardware profile: a name or a YAML file; may be repeated.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the JSON report here.")
+@click.option("--select", metavar="RULES", help="Only these rules, such as PD001,PD102.")
+@click.option("--ignore", metavar="RULES", help="Not these rules.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+def command(
+    artifact: Path,
+    profiles: tuple[str, ...],
+    form: str,
+    output: Path | None,
+    select: str | None,
+    ignore: str | None,
+    quiet: bool,
+) -> None:
+    """Check ARTIFACT against hardware profiles; the artifact's own unless given.
+
+    \b
+    Examples:
+      pisnn-deploy check heat.pisnn
+      pisnn-deploy check heat.pisnn --profile loihi2 --profile loihi1
+      pisnn-deploy check heat.pisnn --format json --ignore PD105
+    """
+    graph = read_artifact(artifact).graph
+    names = profiles or (graph.profile or "loihi2",)
+    reports = [_filtered(check(graph, load_profile(name)), select, ignore) for name in names]
+    plain: list[dict[str, Any]] = [report.to_dict() for report in reports]
+    text = json.dumps(plain[0] if len(plain) == 1 else {"reports": plain}, indent=2, allow_nan=False)
+    if output is not None:
+        write_whole(output, text.encode() + b"\n")
+    if form == "json":
+        click.echo(text)
+    elif not quiet:
+        for report in reports:
+            _show(report)
+    failed = [name for name, report in zip(names, reports, strict=True) if not report.passed]
+    if failed:
+        raise CheckError(f"{artifact}: does not fit {', '.join(failed)}")
+
+
+def _filtered(report: Report, select: str | None, ignore: str | None) -> Report:
+    wanted = set(select.split(",")) if select else None
+    unwanted = set(ignore.split(",")) if ignore else set()
+    kept = tuple(f for f in report.findings if (wanted is None or f.rule in wanted) and f.rule not in unwanted)
+    return replace(report, findings=kept)
+
+
+def _show(report: Report) -> None:
+    plain = report.to_dict()
+    resources = plain["resources"]
+    verdict = "[bold green]passes[/]" if report.passed else "[bold red]fails[/]"
+    rows: list[tuple[str, ...]] = [(name, str(resources[name])) for name in ("cores", "chips", "neurons", "synapses")]
+    rows += [(f"use of {name}", f"{share:.1%}") for name, share in sorted(resources["utilisation"].items())]
+    print_table(f"{plain['profile']}: {verdict}", rows)
+    if report.findings:
+        found = [
+            (f"[{_COLOURS[f.severity]}]{f.severity}[/]", f"{f.rule} {f.name}", f.population, f.message, f.fix)
+            for f in report.findings
+        ]
+        print_table("findings", found, ("severity", "rule", "place", "what", "fix"))

@@ -1,0 +1,124 @@
+"""``pisnn-deploy compile``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from pisnn_deploy.cli.compilation import compile_file
+from pisnn_deploy.cli.console import print_json, print_table
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.artifact import write_artifact
+
+
+@click.command("compile", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("model")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to write the artifact.")
+@click.option("--profile", default="loihi2", show_default=True, help="Hardware profile: a name or a YAML file.")
+@click.option("--mesh", help="Cells along each axis, such as 128 or 64x64; the problem's own unless given.")
+@click.option("--boundary", default="periodic", show_default=True, help="periodic, no-flux, or x=periodic y=no-flux.")
+@click.option("--coding", type=click.Choice(["delta", "dense"]), default="delta", show_default=True)
+@click.option("--range", "limits", metavar="LOWER,UPPER", help="Range of cell values, instead of the model's.")
+@click.option("--slope", type=float, help="Largest slope of the field, instead of the model's.")
+@click.option("--explain", is_flag=True, help="Tell what each compiler pass did.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+def command(
+    model: str,
+    output: Path | None,
+    profile: str,
+    mesh: str | None,
+    boundary: str,
+    coding: Literal["delta", "dense"],
+    limits: str | None,
+    slope: float | None,
+    explain: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Compile MODEL, a checkpoint (.pt) or the name of a model of the zoo, to an artifact (.pisnn).
+
+    \b
+    Examples:
+      pisnn-deploy compile heat1d
+      pisnn-deploy compile model.pt --mesh 500 --boundary no-flux -o heat.pisnn
+      pisnn-deploy compile model.pt --explain
+    """
+    started = time.perf_counter()
+    graph, provenance = compile_file(
+        model, mesh=mesh, boundary=boundary, profile=profile, coding=coding, limits=limits, slope=slope
+    )
+    named = Path(model)
+    path = output or (named.with_suffix(".pisnn") if named.suffix or named.exists() else Path(f"{named.name}.pisnn"))
+    digest = write_artifact(path, graph, provenance)
+    if as_json:
+        print_json(_as_json(graph, path, digest, time.perf_counter() - started))
+    elif not quiet:
+        print_table(f"{path}", _rows(graph))
+    if explain and not as_json:
+        print_table("passes", [(record.text, record.summary) for record in graph.history], ("pass", "what it did"))
+
+
+def _widths(graph: IntegerGraph) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for bound in graph.bounds:
+        key = bound.quantity if bound.population in ("flux",) else f"{bound.population}_{bound.quantity}"
+        key = "membrane" if key == "membrane_mass" else key
+        found[key] = max(bound.bits, found.get(key, 0))
+    return found
+
+
+def _as_json(graph: IntegerGraph, path: Path, digest: str, seconds: float) -> dict[str, Any]:
+    certificate, placement, quantisation = graph.certificate, graph.placement, graph.quantisation
+    claims = {} if certificate is None else {name: vars(claim).copy() for name, claim in vars(certificate).items()}
+    return {
+        "artifact": str(path),
+        "sha256": digest,
+        "model": graph.spec.name,
+        "mesh": list(graph.mesh.shape),
+        "cells": graph.mesh.cells,
+        "faces": graph.mesh.faces,
+        "neurons": graph.neurons,
+        "synapses": sum(synapse.entries for synapse in graph.synapses),
+        "period": graph.period,
+        "coding": graph.coding,
+        "quantum": graph.quantum,
+        "theta": 1 << graph.flux.threshold_exponent,
+        "bits": _widths(graph),
+        "quantisation": {
+            "relative_l2_float": quantisation.relative_l2_float,
+            "relative_l2_integer": quantisation.relative_l2_integer,
+            "steps": quantisation.steps,
+        },
+        "certificate": {
+            **{name: claim["status"] for name, claim in claims.items()},
+            "details": {name: claim["details"] for name, claim in claims.items()},
+        },
+        "placement": {"cores": placement.cores, "chips": placement.chips} if placement else None,
+        "wall_seconds": seconds,
+    }
+
+
+def _rows(graph: IntegerGraph) -> list[tuple[str, ...]]:
+    quantisation, certificate, placement = graph.quantisation, graph.certificate, graph.placement
+    states = [bound.bits for bound in graph.bounds if bound.quantity != "accumulator"]
+    rows: list[tuple[str, ...]] = [
+        ("model", graph.spec.name),
+        ("mesh", f"{graph.mesh.cells} cells, {graph.mesh.faces} faces, {' '.join(graph.mesh.boundary)}"),
+        ("neurons", f"{graph.neurons}, {sum(synapse.entries for synapse in graph.synapses)} synapses"),
+        ("schedule", f"{graph.period} time steps per PDE step, {graph.coding} coding"),
+        ("quantum", f"{graph.quantum:g} (value {graph.value_per_quantum:g}), theta 2^{graph.flux.threshold_exponent}"),
+        ("widths", f"states and payloads {max(states)} bits, accumulators {max(b.bits for b in graph.bounds)} bits"),
+        ("time step", f"{graph.time_step:.6g}"),
+    ]
+    if quantisation.relative_l2_float is not None and quantisation.relative_l2_integer is not None:
+        errors = f"float {quantisation.relative_l2_float:.2e}, integer {quantisation.relative_l2_integer:.2e}"
+        rows.append(("relative L2 error", f"{errors} after {quantisation.steps} PDE steps"))
+    if certificate is not None:
+        rows += [(name, claim.status) for name, claim in vars(certificate).items()]
+    if placement is not None:
+        rows.append(("placement", f"{placement.cores} cores on {placement.chips} chips ({graph.profile})"))
+    return rows

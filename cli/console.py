@@ -1,0 +1,71 @@
+"""What commands print: tables and JSON on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+SECONDS_BETWEEN_LINES = 1.0
+
+
+def print_json(value: Mapping[str, object]) -> None:
+    """Print exactly one JSON object on stdout."""
+    click.echo(json.dumps(value, indent=2, allow_nan=False))
+
+
+def print_table(title: str, rows: Sequence[tuple[str, ...]], columns: Sequence[str] = ()) -> None:
+    """Print a table on stdout; the first column names the row.
+
+    Parameters
+    ----------
+    title : str
+    rows : sequence of tuple of str
+        May hold rich's markup.
+    columns : sequence of str
+        Headings; none for a list of names and values.
+    """
+    table = Table(title=title, title_justify="left", show_header=bool(columns))
+    for heading in columns or ("", "")[: len(rows[0]) if rows else 2]:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+@contextmanager
+def progress(title: str, total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Show progress on stderr: a bar on a terminal, else a line a second.
+
+    Yields
+    ------
+    callable
+        To be called with what is done so far.
+    """
+    console = Console(stderr=True)
+    if quiet or total <= 0:
+        yield lambda done: None
+    elif console.is_terminal:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task(title, total=total)
+            yield lambda done: bar.update(task, completed=done)
+    else:
+        yield _Lines(title, total)
+
+
+class _Lines:
+    def __init__(self, title: str, total: int) -> None:
+        self._title, self._total, self._last = title, total, time.monotonic()
+
+    def __call__(self, done: int) -> None:
+        now = time.monotonic()
+        if now - self._last >= SECONDS_BETWEEN_LINES:
+            self._last = now
+            click.echo(f"{self._title}: {done} of {self._total}", err=True)

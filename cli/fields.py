@@ -1,0 +1,59 @@
+"""Reading fields of cell averages from files that may come from anyone."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.errors import FileError
+
+_NPY: Any = np.lib.format
+"""numpy publishes no types for it."""
+LARGEST_HEADER = 4096
+
+
+def read_field(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Read cell averages from an ``.npy`` file.
+
+    Parameters
+    ----------
+    path : Path
+        Floats or integers of any width and byte order; no pickle.
+    shape : tuple of int
+        What the mesh demands; nothing larger is read.
+
+    Returns
+    -------
+    float64 array
+
+    Raises
+    ------
+    FileError
+        Not such a file, another shape, or values that are not finite.
+    """
+    try:
+        with path.open("rb") as stream:
+            try:
+                version = _NPY.read_magic(stream)
+                reader = _NPY.read_array_header_1_0 if version == (1, 0) else _NPY.read_array_header_2_0
+                found, _, dtype = reader(stream, max_header_size=LARGEST_HEADER)
+            except ValueError as error:
+                raise FileError(path, "is not a numpy array", remedy="write it with numpy.save") from error
+            if dtype.kind not in "fiu" or dtype.itemsize > 8:
+                raise FileError(path, f"holds {dtype}, it must hold floats")
+            if found != shape:
+                raise FileError(path, f"has shape {found}, the mesh has {shape}")
+            if path.stat().st_size - stream.tell() < math.prod(shape) * dtype.itemsize:
+                raise FileError(path, "ends too early")
+            stream.seek(0)
+            values = np.load(stream, allow_pickle=False).astype(np.float64)
+    except OSError as error:
+        raise FileError(path, f"cannot be read ({error.strerror or error})") from error
+    bad = np.flatnonzero(~np.isfinite(values.reshape(-1)))
+    if bad.size:
+        raise FileError(path, f"value {values.reshape(-1)[bad[0]]} is not finite", field=f"cell {int(bad[0])}")
+    return values

@@ -1,0 +1,83 @@
+"""``pisnn-deploy inspect``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from pisnn_deploy.cli.console import print_table
+from pisnn_deploy.errors import UsageError
+from pisnn_deploy.graph.artifact import Artifact, read_artifact, write_whole
+from pisnn_deploy.graph.document import document
+
+
+@click.command("inspect", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.option("--format", "form", type=click.Choice(["text", "json", "dot", "png"]), default="text", show_default=True)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
+def command(artifact: Path, form: str, output: Path | None) -> None:
+    """Show what is in ARTIFACT.
+
+    \b
+    Examples:
+      pisnn-deploy inspect heat.pisnn
+      pisnn-deploy inspect heat.pisnn --format png -o graph.png
+    """
+    read = read_artifact(artifact)
+    if form == "png":
+        from pisnn_deploy.report.graph_picture import draw_graph
+
+        if output is None:
+            raise UsageError("--format png needs a file to write to: give -o FILE.png")
+        draw_graph(output, read.graph)
+        return
+    if form == "text" and output is None:
+        _tables(artifact, read)
+        return
+    if form == "dot":
+        from pisnn_deploy.report.graph_picture import dot_text
+
+        text = dot_text(read.graph)
+    else:
+        text = json.dumps(_plain(read), indent=2, allow_nan=False) + "\n"
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        write_whole(output, text.encode())
+
+
+def _plain(read: Artifact) -> dict[str, object]:
+    described, certificate, arrays = document(read.graph)
+    sizes = {name: list(array.shape) for name, array in sorted(arrays.items())}
+    return {
+        "sha256": read.sha256,
+        "graph": described,
+        "certificate": certificate,
+        "provenance": read.provenance,
+        "arrays": sizes,
+    }
+
+
+def _tables(path: Path, read: Artifact) -> None:
+    graph = read.graph
+    print_table(
+        f"{path} ({graph.spec.name}, {' x '.join(map(str, graph.mesh.shape))} cells, {' '.join(graph.mesh.boundary)})",
+        [(name, str(graph.size(name))) for name in graph.chain],
+        ("population", "neurons"),
+    )
+    rows = []
+    for synapse in graph.synapses:
+        low, high = (int(synapse.mantissas.min()), int(synapse.mantissas.max())) if synapse.entries else (0, 0)
+        rows.append(
+            (synapse.name, f"{synapse.source} to {synapse.target}", str(synapse.entries), f"{low} to {high}",
+             str(synapse.exponent))
+        )
+    print_table("synapses", rows, ("synapse", "joins", "entries", "mantissas", "exponent"))
+    bounds = [(f"{b.population} {b.quantity}", f"{b.lower} to {b.upper}", str(b.bits)) for b in graph.bounds]
+    print_table("bounds", bounds, ("quantity", "interval", "bits"))
+    if graph.certificate is not None:
+        claims = [(name, claim.status, claim.details) for name, claim in vars(graph.certificate).items()]
+        print_table("certificate", claims, ("claim", "status", "why"))
+    print_table("passes", [(record.text, record.summary) for record in graph.history], ("pass", "what it did"))

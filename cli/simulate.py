@@ -1,0 +1,198 @@
+"""``pisnn-deploy simulate``."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.backends import NAMES, Run, RunOptions, run_graph
+from pisnn_deploy.cli.compilation import compile_file
+from pisnn_deploy.cli.console import print_json, print_table, progress
+from pisnn_deploy.cli.fields import read_field
+from pisnn_deploy.errors import CheckError, UsageError
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.artifact import artifact_bytes, read_artifact, write_whole
+from pisnn_deploy.problems import problem
+
+ROWS_WITHOUT_SAVING = 400
+LONGEST_RUN = 1 << 40
+LARGEST_TRACE = 1 << 33
+"""Bytes that a trace may take."""
+
+
+@click.command("simulate", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("artifact", default="heat1d")
+@click.option("--backend", type=click.Choice(NAMES), default="cpu", show_default=True)
+@click.option("--steps", type=click.IntRange(0, LONGEST_RUN), help="PDE steps; to the problem's horizon unless given.")
+@click.option("--initial", help="Named initial condition, or a .npy file of cell averages.")
+@click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Write the trace (.npz).")
+@click.option("--every", type=click.IntRange(1, LONGEST_RUN), help="Keep each K-th PDE step in trace and picture.")
+@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the run (.png).")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=3600.0, show_default=True, help="Seconds.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress, no table.")
+def command(
+    artifact: str,
+    backend: str,
+    steps: int | None,
+    initial: str | None,
+    save: Path | None,
+    every: int | None,
+    plot: Path | None,
+    timeout: float,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Run ARTIFACT (.pisnn), or a model of the zoo (heat1d unless given), and audit every step.
+
+    \b
+    Examples:
+      pisnn-deploy simulate
+      pisnn-deploy simulate heat.pisnn --backend cpu --plot run.png
+      pisnn-deploy simulate heat.pisnn --backend fast --steps 20000 --save run.npz --every 100
+      pisnn-deploy simulate heat.pisnn --initial field.npy --json
+    """
+    graph, digest = _graph(artifact)
+    mass, named = _initial_mass(graph, initial)
+    heat = problem(graph.spec.problem)
+    steps = round(heat.horizon / graph.time_step) if steps is None else steps
+    every = every or (1 if save else max(1, steps // ROWS_WITHOUT_SAVING))
+    options = RunOptions(steps, every, timeout)
+    rows = steps // every + 2
+    if rows * (graph.mesh.cells + graph.mesh.faces) * 8 > LARGEST_TRACE:
+        raise UsageError(f"the trace would hold {rows} steps, more than {LARGEST_TRACE} bytes; keep fewer with --every")
+    with progress(f"{graph.spec.name} on {backend}", steps, quiet=quiet or as_json) as report:
+        run = run_graph(backend, graph, mass, options, report)
+    reference = None
+    if named is not None and run.steps:
+        reference = heat.reference(graph.mesh, run.steps * graph.time_step, named or None).reshape(-1)
+    result = _result(graph, run, artifact, reference)
+    if save is not None:
+        write_whole(save, _trace_bytes(graph, run, digest))
+    if plot is not None:
+        from pisnn_deploy.report.picture import draw_run
+
+        draw_run(plot, graph, run, reference)
+    if as_json:
+        print_json(result)
+    elif not quiet:
+        print_table(f"{graph.spec.name} on {backend}", _rows(graph, result))
+    if not run.conserved:
+        raise CheckError(run.failure)
+
+
+def _graph(name: str) -> tuple[IntegerGraph, str]:
+    if Path(name).exists() or Path(name).suffix:
+        read = read_artifact(Path(name))
+        graph, digest = read.graph, read.sha256
+    else:
+        import hashlib
+
+        graph, provenance = compile_file(name)
+        digest = hashlib.sha256(artifact_bytes(graph, provenance)).hexdigest()
+    if graph.period is None or not graph.bounds:
+        raise UsageError(f"{name}: the graph was not compiled to the end; compile the model again")
+    return graph, digest
+
+
+def _initial_mass(graph: IntegerGraph, initial: str | None) -> tuple[NDArray[np.int64], str | None]:
+    """Masses at the start, and the name of the initial condition ("" for the default, None for a file)."""
+    if initial is None:
+        return graph.membrane.initial, ""
+    if initial.endswith(".npy"):
+        mass, name = graph.mass(read_field(Path(initial), graph.mesh.shape)), None
+    else:
+        mass, name = graph.mass(problem(graph.spec.problem).initial(graph.mesh, initial)), initial
+    window = graph.window
+    outside = np.flatnonzero((mass < window.lower) | (mass > window.upper))
+    if outside.size:
+        cell = int(outside[0])
+        limits = [float(limit * graph.value_per_quantum) for limit in (window.lower, window.upper)]
+        raise UsageError(
+            f"{initial}: cell {cell} has the value {float(mass[cell] * graph.value_per_quantum):g}, outside the operating "
+            f"range {limits[0]:g} to {limits[1]:g}; compile with --range LOWER,UPPER to widen it"
+        )
+    if window.difference is not None:
+        steep = np.flatnonzero(np.abs(mass[graph.mesh.target] - mass[graph.mesh.source]) > window.difference)
+        if steep.size:
+            raise UsageError(
+                f"{initial}: face {int(steep[0])} is steeper than the operating range allows; compile with --slope to "
+                "widen it"
+            )
+    return mass, name
+
+
+def _result(
+    graph: IntegerGraph, run: Run, artifact: str, reference: NDArray[np.float64] | None
+) -> dict[str, Any]:
+    first, last = (sum(int(m) for m in run.trace.mass[row]) if run.trace.step.size else 0 for row in (0, -1))
+    error = None
+    if reference is not None:
+        distance = float(np.linalg.norm(graph.values(run.trace.mass[-1]) - reference) / np.linalg.norm(reference))
+        time = run.steps * graph.time_step
+        error = {"relative_l2": distance, "reference": problem(graph.spec.problem).equation, "time": time}
+    return {
+        "verdict": "conserved" if run.conserved else "violated",
+        "backend": run.backend,
+        "artifact": artifact,
+        "model": graph.spec.name,
+        "mesh": list(graph.mesh.shape),
+        "cells": graph.mesh.cells,
+        "faces": graph.mesh.faces,
+        "steps": run.steps,
+        "time_steps": run.time_steps,
+        "period": graph.period,
+        "mass": {"initial": first, "final": last, "ledger": 0, "in_flight": 0, "drift": last - first},
+        "violations": run.violations,
+        "packets": {"sent": run.packets_sent, "quanta": run.quanta_sent},
+        "events": run.events,
+        "error": error if run.conserved else None,
+        "wall_seconds": run.wall_seconds,
+        "steps_per_second": run.steps / run.wall_seconds if run.wall_seconds > 0 else 0.0,
+    }
+
+
+def _rows(graph: IntegerGraph, result: dict[str, Any]) -> list[tuple[str, ...]]:
+    mass, error = result["mass"], result["error"]
+    colour = "green" if result["verdict"] == "conserved" else "red"
+    rows: list[tuple[str, ...]] = [
+        ("verdict", f"[bold {colour}]{result['verdict']}[/]"),
+        ("steps", f"{result['steps']} PDE steps, {result['time_steps']} time steps"),
+        ("mass", f"{mass['initial']} quanta at the start, {mass['final']} at the end"),
+        ("drift", f"{mass['drift']} quanta"),
+        ("violations", ", ".join(f"{kind} {count}" for kind, count in result["violations"].items())),
+        ("packets", f"{result['packets']['sent']} sent, {result['packets']['quanta']} quanta"),
+        ("events", ", ".join(f"{name} {count}" for name, count in result["events"].items())),
+    ]
+    if error is not None:
+        rows.append(("relative L2 error", f"{error['relative_l2']:.2e} at time {error['time']:.4f} ({error['reference']})"))
+    rows.append(("speed", f"{result['steps_per_second']:.0f} PDE steps per second"))
+    return rows
+
+
+def _trace_bytes(graph: IntegerGraph, run: Run, digest: str) -> bytes:
+    trace = run.trace
+    meta = {
+        "quantum": graph.quantum,
+        "theta": 1 << graph.flux.threshold_exponent,
+        "time_step": graph.time_step,
+        "artifact": digest,
+        "backend": run.backend,
+    }
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        step=trace.step,
+        mass=trace.mass.reshape(-1, *graph.mesh.shape),
+        ledger=np.zeros((trace.step.size, 0), np.int64),
+        transported=trace.transported,
+        in_flight=trace.in_flight,
+        meta=np.frombuffer(json.dumps(meta, sort_keys=True).encode(), np.uint8),
+    )
+    return buffer.getvalue()

@@ -1,0 +1,57 @@
+"""``pisnn-deploy train``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from pisnn_deploy import zoo
+from pisnn_deploy.cli.console import print_json, print_table, progress
+from pisnn_deploy.errors import FileError
+
+
+@click.command("train", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("recipe")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to write the model.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Instead of the recipe's.")
+@click.option("--resume", is_flag=True, help="Go on where an interrupted training stopped.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress, no table.")
+def command(recipe: str, output: Path | None, seed: int | None, resume: bool, as_json: bool, quiet: bool) -> None:
+    """Train a model from RECIPE, a YAML file or the name of a model of the zoo.
+
+    \b
+    Examples:
+      pisnn-deploy train heat1d
+      pisnn-deploy train my_recipe.yaml -o my_model.pt --seed 7
+      pisnn-deploy train my_recipe.yaml -o my_model.pt --resume
+    """
+    from pisnn_deploy.training.checkpoint import write_checkpoint
+    from pisnn_deploy.training.recipe import read_recipe
+    from pisnn_deploy.training.trainer import train
+
+    started = time.perf_counter()
+    named = Path(recipe)
+    if named.exists() or named.suffix:
+        read, path = read_recipe(named), output or named.with_suffix(".pt")
+    else:
+        with zoo.recipe_path(recipe) as found:
+            read, path = read_recipe(found), output or Path(f"{recipe}.pt")
+    if not path.parent.is_dir():
+        raise FileError(path, "cannot be written (its folder does not exist)")
+    with progress(f"training {read.model.name}", read.training.epochs, quiet=quiet or as_json) as report:
+        trained = train(
+            read,
+            seed=seed,
+            resume=resume,
+            state_path=path.with_name(f"{path.name}.state"),
+            on_epoch=lambda done, epochs, loss: report(done),
+        )
+    write_checkpoint(path, trained.model, trained.summary)
+    result = {"model": str(path), **trained.summary, "wall_seconds": time.perf_counter() - started}
+    if as_json:
+        print_json(result)
+    elif not quiet:
+        print_table(str(path), [(key, str(value)) for key, value in result.items()])
