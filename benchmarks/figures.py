@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-from pisnn_deploy.zoo import model_path
 
 from pisnn_deploy.backends import Run, RunOptions, run_graph
 from pisnn_deploy.compiler import CompileOptions, compile_model
@@ -22,6 +21,7 @@ from pisnn_deploy.mesh import NO_FLUX, PERIODIC, Side, structured_mesh
 from pisnn_deploy.problems import problem
 from pisnn_deploy.profiles import load_profile
 from pisnn_deploy.training.checkpoint import read_checkpoint
+from pisnn_deploy.zoo import model_path
 
 ROOT = Path(__file__).parents[1]
 BLOCK = ("<!-- figures -->", "<!-- /figures -->")

@@ -50,7 +50,7 @@ def read_field(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
             if path.stat().st_size - stream.tell() < math.prod(shape) * dtype.itemsize:
                 raise FileError(path, "ends too early")
             stream.seek(0)
-            values = np.load(stream, allow_pickle=False).astype(np.float64)
+            values: NDArray[np.float64] = np.load(stream, allow_pickle=False).astype(np.float64)
     except OSError as error:
         raise FileError(path, f"cannot be read ({error.strerror or error})") from error
     bad = np.flatnonzero(~np.isfinite(values.reshape(-1)))

@@ -71,8 +71,13 @@ def _tables(path: Path, read: Artifact) -> None:
     for synapse in graph.synapses:
         low, high = (int(synapse.mantissas.min()), int(synapse.mantissas.max())) if synapse.entries else (0, 0)
         rows.append(
-            (synapse.name, f"{synapse.source} to {synapse.target}", str(synapse.entries), f"{low} to {high}",
-             str(synapse.exponent))
+            (
+                synapse.name,
+                f"{synapse.source} to {synapse.target}",
+                str(synapse.entries),
+                f"{low} to {high}",
+                str(synapse.exponent),
+            )
         )
     print_table("synapses", rows, ("synapse", "joins", "entries", "mantissas", "exponent"))
     bounds = [(f"{b.population} {b.quantity}", f"{b.lower} to {b.upper}", str(b.bits)) for b in graph.bounds]

@@ -110,13 +110,13 @@ def _initial_mass(graph: IntegerGraph, initial: str | None) -> tuple[NDArray[np.
     else:
         mass, name = graph.mass(problem(graph.spec.problem).initial(graph.mesh, initial)), initial
     window = graph.window
+    scale = graph.value_per_quantum
     outside = np.flatnonzero((mass < window.lower) | (mass > window.upper))
     if outside.size:
         cell = int(outside[0])
-        limits = [float(limit * graph.value_per_quantum) for limit in (window.lower, window.upper)]
         raise UsageError(
-            f"{initial}: cell {cell} has the value {float(mass[cell] * graph.value_per_quantum):g}, outside the operating "
-            f"range {limits[0]:g} to {limits[1]:g}; compile with --range LOWER,UPPER to widen it"
+            f"{initial}: cell {cell} has the value {float(mass[cell] * scale):g}, outside the operating range "
+            f"{window.lower * scale:g} to {window.upper * scale:g}; compile with --range LOWER,UPPER to widen it"
         )
     if window.difference is not None:
         steep = np.flatnonzero(np.abs(mass[graph.mesh.target] - mass[graph.mesh.source]) > window.difference)
@@ -128,9 +128,7 @@ def _initial_mass(graph: IntegerGraph, initial: str | None) -> tuple[NDArray[np.
     return mass, name
 
 
-def _result(
-    graph: IntegerGraph, run: Run, artifact: str, reference: NDArray[np.float64] | None
-) -> dict[str, Any]:
+def _result(graph: IntegerGraph, run: Run, artifact: str, reference: NDArray[np.float64] | None) -> dict[str, Any]:
     first, last = (sum(int(m) for m in run.trace.mass[row]) if run.trace.step.size else 0 for row in (0, -1))
     error = None
     if reference is not None:
@@ -171,7 +169,9 @@ def _rows(graph: IntegerGraph, result: dict[str, Any]) -> list[tuple[str, ...]]:
         ("events", ", ".join(f"{name} {count}" for name, count in result["events"].items())),
     ]
     if error is not None:
-        rows.append(("relative L2 error", f"{error['relative_l2']:.2e} at time {error['time']:.4f} ({error['reference']})"))
+        rows.append(
+            ("relative L2 error", f"{error['relative_l2']:.2e} at time {error['time']:.4f} ({error['reference']})")
+        )
     rows.append(("speed", f"{result['steps_per_second']:.0f} PDE steps per second"))
     return rows
 

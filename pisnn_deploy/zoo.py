@@ -47,7 +47,7 @@ def recipe_path(name: str) -> Iterator[Path]:
 
 @contextmanager
 def _path(name: str, member: str) -> Iterator[Path]:
-    entry = files(_PACKAGE).joinpath(name, member)
+    entry = files(_PACKAGE).joinpath(name).joinpath(member)
     if not entry.is_file():
         raise UsageError(f"model {name!r}: no such file, and the zoo has only {', '.join(names())}")
     with as_file(entry) as path:

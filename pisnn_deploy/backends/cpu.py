@@ -226,7 +226,7 @@ def _collect(graph: IntegerGraph, kept: Integers, files: Exchange, end: str, pro
             kept[:rows],
             *(np.array(files.array(name)[:rows]) for name in ("mass", "transported", "in_flight")),
         ),
-        violations=_violations(status, overflow=bool(result.get("overflow"))),
+        violations=dict(_violations(status, overflow=bool(result.get("overflow")))),
         failure=str(result["failure"]),
         packets_sent=int(status[exchange.PACKETS]),
         quanta_sent=int(status[exchange.QUANTA]),

@@ -1,7 +1,7 @@
 """Interval analysis of the integer flux network over the operating window.
 
-Everything here works on the shared kernel, so its cost does not depend on the mesh. At walls the folded weights are sums
-of kernel weights on the same values, for which the kernel's interval holds as well.
+Everything here works on the shared kernel, so its cost does not depend on the mesh. At walls the folded weights are
+sums of kernel weights on the same values, for which the kernel's interval holds as well.
 """
 
 from __future__ import annotations

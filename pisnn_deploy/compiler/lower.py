@@ -58,7 +58,7 @@ class Lower:
         if max(mesh.spacing) > min(mesh.spacing) * (1 + 1e-12):
             raise CompileError(
                 self.name,
-                f"cells are {' x '.join(f'{width:g}' for width in mesh.spacing)}, they must be as wide along every axis",
+                f"cells are {' x '.join(f'{width:g}' for width in mesh.spacing)}, they must be as wide along each axis",
                 remedy="choose --mesh in proportion to the domain",
             )
         if mesh.faces == 0:

@@ -182,7 +182,7 @@ def _verify(facts: tuple[Fact, ...], graph: object, name: str, verb: str) -> Non
             raise CompileError(name, f"{verb} a graph that is {fact.name}, and it is not")
 
 
-def _text(one: object) -> str:
+def _text(one: Lower | Quantise | IntegerPass) -> str:
     """A pass as text, such as ``bound{state-bits=24 payload-bits=24}``; graphs among its options are left out."""
     options = " ".join(
         f"{field.name.replace('_', '-')}={_plain(getattr(one, field.name))}"

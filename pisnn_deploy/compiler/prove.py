@@ -111,7 +111,7 @@ def _stability(graph: IntegerGraph) -> Claim:
         if (update.nnz == 0 or int(update.data.min()) >= 0) and (sums == theta).all():
             return Claim(
                 "proved",
-                "discrete maximum principle: the integer update matrix has no negative entry and every row sums to theta",
+                "discrete maximum principle: no entry of the integer update is negative and its rows sum to theta",
             )
     if len(graph.mesh.shape) == 1:
         waves = np.linspace(0.0, np.pi, graph.mesh.cells + 1)

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from pisnn_deploy.invariants import KINDS
 
 Integers = NDArray[np.int64]
+
+_NPY: Any = np.lib.format
+"""numpy publishes no types for it."""
 
 STEPS, ROWS, TIME_STEPS, PACKETS, QUANTA = range(5)
 """Slots of the status array: PDE steps done, trace rows written, time steps audited, packets and quanta sent."""
@@ -79,7 +81,7 @@ class Exchange:
             "events": (populations,),
         }
         for name, shape in shapes.items():
-            npy.open_memmap(self.folder / f"{name}.npy", "w+", np.int64, shape).flush()
+            _NPY.open_memmap(self.folder / f"{name}.npy", "w+", np.int64, shape).flush()
 
     def array(self, name: str) -> Integers:
         """A shared array, mapped for reading and writing.

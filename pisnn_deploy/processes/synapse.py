@@ -36,7 +36,7 @@ def sparse_process(synapse: Synapse) -> Sparse:
     if kept != {"weight_exp": synapse.exponent, "num_message_bits": _MESSAGE_BITS, "sign_mode": None}:
         raise AssertionError(f"synapse {synapse.name}: Lava kept {kept}")
     stored = process.weights.init
-    if not isinstance(stored, sparse.csr_matrix) or stored.dtype.kind != "i" or (stored != matrix).nnz:
+    if not isinstance(stored, sparse.csr_matrix) or stored.dtype.kind != "i" or (stored - matrix).count_nonzero():
         raise AssertionError(f"synapse {synapse.name}: Lava changed the mantissas")
     return process
 

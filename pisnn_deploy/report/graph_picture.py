@@ -70,7 +70,9 @@ def draw_graph(path: Path, graph: IntegerGraph) -> None:
         axes.annotate("", xytext=ends[0], xy=ends[1], arrowprops=arrow)
         text = "\n".join(f"{synapse.name}: {synapse.entries} entries" for synapse in parts)
         axes.text((start + end) / 2, -1.1 if back else 0.36, text, ha="center", va="bottom", fontsize=9)
-    schedule = "not scheduled" if graph.period is None else f"{graph.period} time steps a PDE step, {graph.coding} coding"
+    schedule = (
+        "not scheduled" if graph.period is None else f"{graph.period} time steps a PDE step, {graph.coding} coding"
+    )
     axes.set_title(f"{graph.spec.name}: {schedule}", fontsize=11)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})

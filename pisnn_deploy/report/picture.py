@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from pisnn_deploy.graph.artifact import write_whole
 
 _DOTS_PER_INCH = 150
 _BLUE, _ORANGE, _GREY, _RED = "#2b6cb0", "#dd6b20", "#a0aec0", "#c53030"
-_STYLE = {"linewidth": 1.6}
+_WIDTH = 1.6
 
 
 def draw_run(path: Path, graph: IntegerGraph, run: Run, reference: NDArray[np.float64] | None) -> None:
@@ -59,9 +60,7 @@ def draw_run(path: Path, graph: IntegerGraph, run: Run, reference: NDArray[np.fl
     write_whole(path, buffer.getvalue())
 
 
-def _caption(
-    graph: IntegerGraph, run: Run, values: NDArray[np.float64], reference: NDArray[np.float64] | None
-) -> str:
+def _caption(graph: IntegerGraph, run: Run, values: NDArray[np.float64], reference: NDArray[np.float64] | None) -> str:
     verdict = "conserved" if run.conserved else "VIOLATED"
     text = f"{graph.spec.name}: {verdict}, {graph.mesh.cells} cells, {run.steps} PDE steps on {run.backend}"
     if reference is not None:
@@ -85,14 +84,16 @@ def _field(
         tick = graph.time_step / 2
         rows = np.concatenate([[times[0] - tick], ends, [times[-1] + tick]])
         edges = np.arange(mesh.cells + 1) * mesh.spacing[0]
-        image = axes.pcolormesh(edges, rows, values, cmap="viridis", rasterized=True)
+        image: ScalarMappable = axes.pcolormesh(edges, rows, values, cmap="viridis", rasterized=True)
         axes.set(xlabel="position (length)", ylabel="time", title="cell values in space and time")
     else:
         plane = values[-1].reshape(mesh.shape)
         plane = plane[mesh.shape[0] // 2] if plane.ndim == 3 else plane
         extent = (0.0, mesh.lengths[-1], 0.0, mesh.lengths[-2])
         image = axes.imshow(plane, origin="lower", extent=extent, cmap="viridis", aspect="equal")
-        axes.set(xlabel="last axis (length)", ylabel="axis before (length)", title=f"cell values at time {times[-1]:.4g}")
+        axes.set(
+            xlabel="last axis (length)", ylabel="axis before (length)", title=f"cell values at time {times[-1]:.4g}"
+        )
     figure.colorbar(image, ax=axes, label="cell value")
 
 
@@ -104,14 +105,14 @@ def _profile(
     reference: NDArray[np.float64] | None,
 ) -> None:
     centres = (np.arange(graph.mesh.shape[-1]) + 0.5) * graph.mesh.spacing[-1]
-    axes.plot(centres, _middle_line(graph, values[0]), color=_GREY, label="start", **_STYLE)
-    axes.plot(centres, _middle_line(graph, values[-1]), color=_BLUE, label="integers, end", **_STYLE)
+    axes.plot(centres, _middle_line(graph, values[0]), color=_GREY, label="start", linewidth=_WIDTH)
+    axes.plot(centres, _middle_line(graph, values[-1]), color=_BLUE, label="integers, end", linewidth=_WIDTH)
     axes.set(ylabel="cell value", title="profile at the end")
     axes.tick_params(labelbottom=False)
     difference.axhline(0, color=_GREY, linewidth=0.8)
     if reference is not None:
         exact = _middle_line(graph, reference)
-        axes.plot(centres, exact, color=_ORANGE, linestyle=(0, (4, 3)), label="exact", **_STYLE)
+        axes.plot(centres, exact, color=_ORANGE, linestyle=(0, (4, 3)), label="exact", linewidth=_WIDTH)
         difference.plot(centres, _middle_line(graph, values[-1]) - exact, color=_ORANGE, linewidth=1.2)
     axes.legend(frameon=False)
     difference.set(xlabel="position (length)", ylabel="integers\nminus exact")
@@ -120,7 +121,7 @@ def _profile(
 
 def _packets(axes: Axes, times: NDArray[np.float64], run: Run) -> None:
     arriving = run.trace.in_flight[1:]
-    axes.plot(times[1:], arriving, color=_BLUE, **_STYLE)
+    axes.plot(times[1:], arriving, color=_BLUE, linewidth=_WIDTH)
     if arriving.size and arriving.min() > 0 and arriving.max() > 30 * arriving.min():
         axes.set_yscale("log")
     elif arriving.size:
@@ -132,7 +133,7 @@ def _balance(axes: Axes, times: NDArray[np.float64], run: Run) -> None:
     totals = [sum(int(mass) for mass in row) for row in run.trace.mass]
     drift = np.array([total - totals[0] for total in totals], np.float64)
     axes.fill_between(times, -1, 1, color=_GREY, alpha=0.25, linewidth=0, label="one quantum")
-    axes.plot(times, drift, color=_BLUE, **_STYLE)
+    axes.plot(times, drift, color=_BLUE, linewidth=_WIDTH)
     broken = drift != 0
     if broken.any():
         axes.plot(times[broken], drift[broken], "o", color=_RED, markersize=3)

@@ -78,4 +78,4 @@ def _states(graph: IntegerGraph, mass: Integers) -> Iterator[State]:
 
 
 def _integers(tensor: torch.Tensor) -> Integers:
-    return tensor[0].numpy().astype(np.int64)
+    return np.asarray(tensor[0].numpy(), np.int64)

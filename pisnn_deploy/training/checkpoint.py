@@ -95,8 +95,8 @@ def read_checkpoint(path: Path) -> Model:
 def load_tensors(path: Path) -> Any:
     """Load plain data and tensors from an untrusted torch file, without executing anything.
 
-    The zip format only: torch 2.3 executes code from legacy files in spite of ``weights_only`` (CVE-2025-32434). Sizes are
-    looked at before anything is allocated.
+    The zip format only: torch 2.3 executes code from legacy files in spite of ``weights_only`` (CVE-2025-32434). Sizes
+    are looked at before anything is allocated.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ class _Fire(torch.autograd.Function):
         return gradients[0] * context.slope, None, None
 
 
-class CLIF(Neuron):  # type: ignore[misc]
+class CLIF(Neuron):
     """Conservative leaky integrate-and-fire flux compartments.
 
     One call is one PDE step::
@@ -43,8 +43,8 @@ class CLIF(Neuron):  # type: ignore[misc]
         c <- decay(c) + d        r <- r + c        k = fire(r)        r <- r - theta k
 
     What leaves through a face enters the neighbouring cell as the same number of quanta, and what did not fire stays in
-    the residue, so nothing is lost. Quantised, all values are integers in float64 tensors and equal the numerics contract
-    bit for bit (exact below 2^53). Not quantised, ``k = r / theta`` and nothing is rounded.
+    the residue, so nothing is lost. Quantised, all values are integers in float64 tensors and equal the numerics
+    contract bit for bit (exact below 2^53). Not quantised, ``k = r / theta`` and nothing is rounded.
 
     Parameters
     ----------
@@ -140,5 +140,6 @@ class CLIF(Neuron):  # type: ignore[misc]
             kept = kept + (torch.trunc(kept) - kept).detach()
         current = kept + drive
         residue = state.residue + current
-        packets = _Fire.apply(residue, self.theta, self.scale_rho) if self.quantised else residue / self.theta
+        fire: Any = _Fire.apply
+        packets = fire(residue, self.theta, self.scale_rho) if self.quantised else residue / self.theta
         return packets, FluxState(current, residue - self.theta * packets)

@@ -42,7 +42,8 @@ class WeightHook:
         distance = torch.arange(1 - half, half + 1, dtype=weight.dtype).reshape(1, -1, 1, 1, 1) - 0.5
         number = -(odd * distance).sum()
         wanted = self._spec.diffusion_number * self._neuron.integer_leak() / self._neuron.p_scale
-        return odd * (wanted / number)
+        scaled: torch.Tensor = odd * (wanted / number)
+        return scaled
 
     def __call__(self, weight: torch.Tensor, descale: bool = False) -> torch.Tensor:
         """Weights in slayer's units, or in mantissas if `descale`, as lava-dl's export asks for."""
@@ -104,7 +105,8 @@ class FluxNetwork(torch.nn.Module):
             activation = torch.relu(drive) / 2.0 ** exponents[layer]
             if quantised:
                 activation = slayer.utils.quantize(activation, mode=slayer.utils.QUANTIZE_MODE.FLOOR)
-        return drive[:, 0]
+        last: torch.Tensor = drive[:, 0]
+        return last
 
     def real_weights(self) -> tuple[NDArray[np.float64], ...]:
         """Dimensionless weights of each layer, float64 [outputs, inputs], constrained and not rounded."""

@@ -69,8 +69,8 @@ class RolloutDefect(torch.nn.Module):
     def forward(self, modes: torch.Tensor) -> torch.Tensor:
         """Defect of each field at each PDE step, relative to the size of the initial variation.
 
-        The reference is taken at the physical time that the network's own weights imply, so that rounding a weight moves
-        the clock instead of counting as an error.
+        The reference is taken at the physical time that the network's own weights imply, so that rounding a weight
+        moves the clock instead of counting as an error.
 
         Parameters
         ----------
@@ -88,7 +88,8 @@ class RolloutDefect(torch.nn.Module):
         damped = amplitudes[:, None, :] * torch.exp(-self._rates * times[:, None])
         exact = mean[:, None] + damped @ self._basis
         size = amplitudes.square().sum(dim=1).sqrt()[:, None, None]
-        return (fields[1:].transpose(0, 1) - exact) / size
+        defect: torch.Tensor = (fields[1:].transpose(0, 1) - exact) / size
+        return defect
 
 
 def train(

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from models_under_test import compiled, heat_model, hidden_model
+from network_runs import assert_same, break_with
 
 from pisnn_deploy.backends import RunOptions, cpu, fast
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
-from tests.models_under_test import compiled, heat_model, hidden_model
-from tests.processes.network_runs import assert_same, break_with
 
 GRAPHS: dict[str, Callable[[], IntegerGraph]] = {
     "periodic": lambda: compiled(cells=32),

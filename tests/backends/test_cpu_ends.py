@@ -10,12 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+from models_under_test import compiled
+from network_runs import Traces, break_with, children, marked_run
 
 from pisnn_deploy.backends import RunOptions, cpu
 from pisnn_deploy.backends.cpu import WorkerError
 from pisnn_deploy.graph.artifact import write_artifact
-from tests.models_under_test import compiled
-from tests.processes.network_runs import Traces, break_with, children, marked_run
 
 PROMPT_SECONDS = 2.0
 MANY_STEPS = 10_000_000

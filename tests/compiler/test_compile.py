@@ -100,8 +100,8 @@ def test_refusals() -> None:
     )
     lopsided = Model(heat_spec(), (np.array([[1, 4, 18, 46, -45, -18, -4, -1]]) / 128,), (np.zeros(1),))
     assert refusal(lopsided) == (
-        "quantise: the integer flux kernel (1, 4, 18, 46, -45, -18, -4, -1) sums to 1, so a constant field would not be "
-        "at rest; train with an antisymmetric kernel"
+        "quantise: the integer flux kernel (1, 4, 18, 46, -45, -18, -4, -1) sums to 1, so a constant field would not "
+        "be at rest; train with an antisymmetric kernel"
     )
     backwards = heat_model((-1 / 128, -4 / 128, -18 / 128, -46 / 128))
     assert refusal(backwards) == (
@@ -110,12 +110,12 @@ def test_refusals() -> None:
     )
     wide = heat_model(operating_range=OperatingRange(lower=-1e9, upper=1e9))
     assert refusal(wide) == (
-        "quantise: cell values from -1e+09 to 1e+09 need states wider than 24 bits even with a quantum of 1; narrow the "
-        "operating range or choose a target with wider states"
+        "quantise: cell values from -1e+09 to 1e+09 need states wider than 24 bits even with a quantum of 1; narrow "
+        "the operating range or choose a target with wider states"
     )
     square = heat_model(lengths=(1.0, 2.0))
     assert refusal(square, (4, 4), ("periodic", "periodic")) == (
-        "lower: cells are 0.25 x 0.5, they must be as wide along every axis; choose --mesh in proportion to the domain"
+        "lower: cells are 0.25 x 0.5, they must be as wide along each axis; choose --mesh in proportion to the domain"
     )
 
 
@@ -165,8 +165,8 @@ def test_a_width_beyond_the_target_is_named() -> None:
     with pytest.raises(CompileError) as caught:
         Bounds(state_bits=20, payload_bits=24, accumulator_bits=32)(compiled())
     assert str(caught.value) == (
-        "bound: flux drive may reach 7569408, which takes 24 signed bits; the target has 20; narrow the operating range, "
-        "or choose another target"
+        "bound: flux drive may reach 7569408, which takes 24 signed bits; the target has 20; narrow the operating "
+        "range, or choose another target"
     )
 
 

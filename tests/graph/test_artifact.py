@@ -10,6 +10,7 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,7 +97,7 @@ def edit(change: Callable[[dict[str, object]], None]) -> Callable[[Members], Non
     return apply
 
 
-def npy(array: object, *, pickled: bool = False) -> bytes:
+def npy(array: np.ndarray[Any, Any], *, pickled: bool = False) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=pickled)
     return buffer.getvalue()

@@ -47,7 +47,7 @@ def test_shape() -> None:
 
 @pytest.mark.parametrize("text", ["", "x", "-4", "1.5", "4x", "1x2x3x4", "٣", "0x5"])
 def test_wrong_shape(text: str) -> None:
-    with pytest.raises(UsageError, match="^mesh "):
+    with pytest.raises(UsageError, match=r"^mesh "):
         parse_shape(text)
 
 

@@ -57,7 +57,7 @@ def marked_run(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Traces:
     monkeypatch.setenv(MARK_VARIABLE, mark)
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    monkeypatch.setattr(cpu.secrets, "token_hex", lambda _: mark)
+    monkeypatch.setattr(secrets, "token_hex", lambda _: mark)
     return Traces(mark, folder)
 
 

@@ -30,9 +30,9 @@ class FluxModel(PyLoihiProcessModel):
     d_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     audit_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
-    bias: np.ndarray = LavaPyType(np.ndarray, np.int64)
-    accumulator: np.ndarray = LavaPyType(np.ndarray, np.int64)
-    state: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    bias: Integers = LavaPyType(np.ndarray, np.int64)
+    accumulator: Integers = LavaPyType(np.ndarray, np.int64)
+    state: Integers = LavaPyType(np.ndarray, np.int64)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)

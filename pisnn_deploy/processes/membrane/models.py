@@ -13,7 +13,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from pisnn_deploy.arithmetic import require_width
-from pisnn_deploy.graph.integer import MEMBRANE
+from pisnn_deploy.graph.integer import MEMBRANE, Integers
 from pisnn_deploy.processes.exchange import Exchange
 from pisnn_deploy.processes.membrane.process import Membrane
 
@@ -27,7 +27,7 @@ class MembraneModel(PyLoihiProcessModel):
     arrival: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     audit_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
-    mass: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    mass: Integers = LavaPyType(np.ndarray, np.int64)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)

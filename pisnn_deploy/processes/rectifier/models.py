@@ -13,6 +13,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from pisnn_deploy.arithmetic import rectify, require_width
+from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.processes.exchange import Exchange
 from pisnn_deploy.processes.rectifier.process import Rectifier
 
@@ -25,9 +26,9 @@ class RectifierModel(PyLoihiProcessModel):
 
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
-    bias: np.ndarray = LavaPyType(np.ndarray, np.int64)
-    accumulator: np.ndarray = LavaPyType(np.ndarray, np.int64)
-    activation: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    bias: Integers = LavaPyType(np.ndarray, np.int64)
+    accumulator: Integers = LavaPyType(np.ndarray, np.int64)
+    activation: Integers = LavaPyType(np.ndarray, np.int64)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
