@@ -156,7 +156,7 @@ def test_a_mantissa_that_lava_would_change_is_refused() -> None:
     with pytest.raises(UsageError) as caught:
         cpu.run(replace(graph, synapses=(odd, *graph.synapses[1:])), graph.membrane.initial, RunOptions(5))
     assert str(caught.value) == (
-        f"cpu backend: synapse {drive.name}: mantissa 1 is odd, Lava drops the lowest bit of weights of mixed sign"
+        f"cpu backend: synapse {drive.name}: mantissa -5 is odd, Lava drops the lowest bit of weights of mixed sign"
     )
 
 

@@ -1,0 +1,246 @@
+"""The command line: results, errors and exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from models_under_test import compiled
+
+from pisnn_deploy.graph.artifact import write_artifact
+
+COMMAND = str(Path(sys.executable).with_name("pisnn-deploy"))
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    output: str
+    errors: str
+
+
+def call(*words: object, folder: Path | None = None) -> Ended:
+    done = subprocess.run([COMMAND, *map(str, words)], capture_output=True, text=True, cwd=folder, check=False)
+    assert "Traceback" not in done.stderr
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("artifact") / "heat with spaces ü.pisnn"
+    assert call("compile", "heat1d", "--mesh", 32, "-o", path, "-q") == Ended(0, "", "")
+    return path
+
+
+def test_the_main_job_from_model_to_verified_lava_run(tmp_path: Path) -> None:
+    assert call("compile", "heat1d", folder=tmp_path).code == 0
+    ran = call(
+        "simulate", "heat1d.pisnn", "--backend", "cpu", "--plot", "a.png", "--save", "a.npz", "--json", folder=tmp_path
+    )
+    assert ran.code == 0
+    found = json.loads(ran.output)
+    assert found["verdict"] == "conserved" and found["mass"]["drift"] == 0
+    assert not any(found["violations"].values())
+    assert found["steps"] <= 200 and found["error"]["relative_l2"] <= 2e-6
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as trace:
+        assert trace["mass"].dtype == np.int64 and trace["mass"].shape == (found["steps"] + 1, 128)
+        assert (trace["mass"].sum(axis=1) == found["mass"]["initial"]).all()
+        assert json.loads(trace["meta"].tobytes())["backend"] == "cpu"
+    assert call("check", "heat1d.pisnn", "--profile", "loihi2", folder=tmp_path).code == 0
+
+
+def test_compile_says_what_it_made(tmp_path: Path) -> None:
+    found = json.loads(call("compile", "heat1d", "--boundary", "no-flux", "--json", folder=tmp_path).output)
+    assert found["artifact"] == "heat1d.pisnn" and found["faces"] == 127 and found["period"] == 2
+    assert found["certificate"]["conservation"] == "proved"
+    assert found["bits"]["membrane"] == 23 and max(found["bits"][key] for key in ("drive", "current", "residue")) == 24
+    again = json.loads(call("compile", "heat1d", "--boundary", "no-flux", "--json", folder=tmp_path).output)
+    assert found["sha256"] == again["sha256"]
+    assert "quantise" in call("compile", "heat1d", "--explain", folder=tmp_path).output
+
+
+@pytest.mark.parametrize("backend", ["fast", "torch", "cpu"])
+def test_backends_agree_on_the_trace(backend: str, artifact: Path, tmp_path: Path) -> None:
+    for name in ("fast", backend):
+        assert call("simulate", artifact, "--backend", name, "--steps", 30, "--save", tmp_path / name, "-q").code == 0
+    left, right = (np.load(tmp_path / name, allow_pickle=False) for name in ("fast", backend))
+    for key in ("step", "mass", "transported", "in_flight", "ledger"):
+        assert np.array_equal(left[key], right[key])
+
+
+def test_a_violated_run_exits_with_1_and_still_reports(tmp_path: Path) -> None:
+    graph = compiled(cells=16)
+    route = graph.synapses[-1]
+    mantissas = route.mantissas.copy()
+    mantissas[4] *= 2
+    write_artifact(
+        tmp_path / "bad.pisnn",
+        replace(graph, synapses=(*graph.synapses[:-1], replace(route, mantissas=mantissas))),
+        {},
+    )
+    for backend in ("fast", "cpu"):
+        ended = call("simulate", tmp_path / "bad.pisnn", "--backend", backend, "--steps", 20, "--json")
+        assert ended.code == 1 and json.loads(ended.output)["verdict"] == "violated"
+        assert json.loads(ended.output)["violations"]["local"] == 1
+        assert ended.errors.startswith("error: local invariant broken: membrane [2] at PDE step 1: expected ")
+
+
+def test_initial_data_from_a_file(artifact: Path, tmp_path: Path) -> None:
+    for dtype in ("<f4", ">f8", "<f2", "<i4"):
+        np.save(tmp_path / "u.npy", np.ones(32).astype(dtype))
+        found = json.loads(
+            call("simulate", artifact, "--backend", "fast", "--initial", tmp_path / "u.npy", "--json").output
+        )
+        assert found["error"] is None and found["packets"]["sent"] == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        (np.ones(31), "{path}: has shape (31,), the mesh has (32,)"),
+        (np.where(np.arange(32) == 7, np.nan, 1.0), "{path}: cell 7: value nan is not finite"),
+        (
+            np.where(np.arange(32) == 7, 9.0, 1.0),
+            "{path}: cell 7 has the value 9, outside the operating range 0 to 2; "
+            "compile with --range LOWER,UPPER to widen it",
+        ),
+        (np.array(["a"] * 32), "{path}: holds <U1, it must hold floats"),
+        (np.ones(32) * 1j, "{path}: holds complex128, it must hold floats"),
+        (
+            np.arange(32) % 2 * 2.0,
+            "{path}: face 0 is steeper than the operating range allows; compile with --slope to widen it",
+        ),
+    ],
+)
+def test_wrong_initial_data(
+    field: np.ndarray[tuple[int, ...], np.dtype[np.generic]], message: str, artifact: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "u.npy"
+    np.save(path, field)
+    ended = call("simulate", artifact, "--backend", "fast", "--initial", path)
+    assert ended == Ended(2, "", f"error: {message.format(path=path)}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("compile", "nothing"), "error: model 'nothing': no such file, and the zoo has only heat1d\n"),
+        (("compile", "nothing.pt"), "error: nothing.pt: cannot be read (No such file or directory)\n"),
+        (
+            ("compile", "heat1d", "--mesh", "x"),
+            "error: mesh 'x': expected cells along each axis, such as 128 or 64x64\n",
+        ),
+        (
+            ("compile", "heat1d", "--mesh", "8x8"),
+            "error: lower: the model heat1d has 1 dimensions, the mesh 2 and the "
+            "boundary 2; give --mesh and --boundary one entry per dimension\n",
+        ),
+        (("compile", "heat1d", "--range", "2"), "error: --range '2': expected two numbers, such as 0,2\n"),
+        (
+            ("compile", "heat1d", "--range", "2,1"),
+            "error: operating range: Value error, lower 2.0 must be below upper 1.0\n",
+        ),
+        (
+            ("compile", "heat1d", "-o", "no/x.pisnn"),
+            "error: no/x.pisnn: cannot be written (No such file or directory)\n",
+        ),
+        (("simulate", "none.pisnn"), "error: none.pisnn: cannot be read (No such file or directory)\n"),
+        (
+            ("simulate", "--initial", "hat"),
+            "error: initial condition 'hat': heat1d has none of that name; known are modes\n",
+        ),
+        (("train", "none.yaml"), "error: none.yaml: cannot be read (No such file or directory)\n"),
+        (("check", "none.pisnn"), "error: none.pisnn: cannot be read (No such file or directory)\n"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_2(words: Sequence[str], message: str, tmp_path: Path) -> None:
+    assert call(*words, folder=tmp_path) == Ended(2, "", message)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_options_that_click_refuses_exit_with_2() -> None:
+    ended = call("simulate", "--steps", "-1")
+    assert ended.code == 2 and "Invalid value for '--steps'" in ended.errors
+    assert call("nonsense").code == 2
+
+
+def test_check_fails_for_a_target_without_graded_spikes(artifact: Path, tmp_path: Path) -> None:
+    ended = call("check", artifact, "--profile", "loihi1", "--format", "json", "--output", tmp_path / "report.json")
+    assert ended.code == 1
+    found = json.loads(ended.output)
+    assert found["pass"] is False and "PD006" in {finding["rule"] for finding in found["findings"]}
+    assert json.loads((tmp_path / "report.json").read_text()) == found
+    assert call("check", artifact, "--profile", "loihi1", "--select", "PD101").code == 0
+
+
+def test_inspect_models_and_profiles(artifact: Path, tmp_path: Path) -> None:
+    assert json.loads(call("inspect", artifact, "--format", "json").output)["graph"]["period"] == 2
+    assert "membrane-to-flux" in call("inspect", artifact).output
+    assert call("inspect", artifact, "--format", "dot").output.startswith("digraph")
+    assert call("inspect", artifact, "--format", "png") == Ended(
+        2, "", "error: --format png needs a file to write to: give -o FILE.png\n"
+    )
+    assert call("inspect", artifact, "--format", "png", "-o", tmp_path / "g.png").code == 0
+    assert call("models").output == "heat1d\n"
+    assert json.loads(call("models", "show", "heat1d", "--json").output)["spec"]["half_width"] == 4
+    assert "loihi2" in call("profiles").output
+    assert json.loads(call("profiles", "show", "loihi2", "--json").output)["state"]["bits"]["value"] == 24
+    (tmp_path / "mine.yaml").write_text("name: mine\nextends: loihi2\ndescription: Mine.\n")
+    assert call("profiles", "validate", tmp_path / "mine.yaml").code == 0
+    assert call("profiles", "validate", tmp_path / "none.yaml").code == 2
+
+
+def test_help_is_quick_because_it_imports_little() -> None:
+    program = (
+        "import sys; from pisnn_deploy.cli.main import group; "
+        "group.main(['--help'], standalone_mode=False); "
+        "print(sorted({'torch', 'lava', 'numpy', 'matplotlib', 'pydantic', 'scipy', 'rich'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("command", ["models", "train", "compile", "simulate", "check", "inspect", "profiles"])
+def test_every_command_has_help_with_examples(command: str) -> None:
+    for flag in ("-h", "--help"):
+        ended = call(command, flag)
+        assert ended.code == 0 and "Examples:" in ended.output
+
+
+def test_ctrl_c_exits_with_130_and_leaves_nothing_behind(artifact: Path, tmp_path: Path) -> None:
+    shared = {entry.name for entry in Path("/dev/shm").iterdir()}
+    process = subprocess.Popen(
+        [
+            COMMAND,
+            "simulate",
+            str(artifact),
+            "--steps",
+            "1000000",
+            "--every",
+            "1000",
+            "--save",
+            str(tmp_path / "x.npz"),
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stderr is not None
+    process.stderr.readline()
+    started = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130 and errors.endswith("interrupted\n")
+    assert time.monotonic() - started < 5
+    assert {entry.name for entry in Path("/dev/shm").iterdir()} <= shared
+    assert list(tmp_path.iterdir()) == []

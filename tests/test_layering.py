@@ -1,0 +1,123 @@
+"""Who may import whom (docs/architecture.md): imports go downwards only, and heavy guests stay where they belong."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1] / "pisnn_deploy"
+
+NUMERICS = {"errors", "arithmetic"}
+ALLOWED: dict[str, set[str]] = {
+    "errors": set(),
+    "arithmetic": {"errors"},
+    "invariants": {"errors"},
+    "plain_yaml": {"errors"},
+    "zoo": {"errors"},
+    "mesh": {"errors"},
+    "model": {"arithmetic"},
+    "graph": NUMERICS | {"mesh", "model"},
+    "problems": {"errors", "mesh"},
+    "profiles": {"errors", "plain_yaml"},
+    "checks": NUMERICS | {"graph", "profiles"},
+    "compiler": NUMERICS | {"graph", "mesh", "model", "problems", "profiles"},
+    "processes": NUMERICS | {"graph", "invariants"},
+    "backends": NUMERICS | {"graph", "invariants", "processes"},
+    "training": NUMERICS | {"backends", "graph", "mesh", "model", "plain_yaml"},
+    "report": {"backends", "graph"},
+    "hardware_profiles": set(),
+    "models": set(),
+}
+"""What each part of the package may import of the others; `cli` may import everything but `processes`."""
+ALLOWED["cli"] = set(ALLOWED) - {"processes"} | {"__init__"}
+
+FROM_BACKENDS = {"pisnn_deploy.processes.exchange"}
+"""The only module of `processes` that anything else imports: the files between backend and worker, without Lava."""
+GUESTS = {"torch": {"training"}, "lava": {"processes", "training"}, "matplotlib": {"report"}, "click": {"cli"}}
+"""Who may import what is heavy or belongs to one layer."""
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(source: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide the layer"
+            module = node.module or ""
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def violations(part: str, source: str) -> list[str]:
+    found = []
+    for name in imports(source):
+        words = name.split(".")
+        if words[0] in GUESTS and part not in GUESTS[words[0]]:
+            found.append(f"{part} imports {words[0]}")
+        if words[0] != "pisnn_deploy" or len(words) < 2:
+            continue
+        target = words[1]
+        if target == part or target.startswith("__"):
+            continue
+        if target not in ALLOWED[part]:
+            found.append(f"{part} imports {target}")
+        if (
+            part == "backends"
+            and target == "processes"
+            and not any(name.startswith(m) for m in FROM_BACKENDS)
+            and name != ("pisnn_deploy.processes.exchange")
+        ):
+            found.append(f"{part} imports {name}")
+    return found
+
+
+def modules() -> list[Path]:
+    return sorted(
+        path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE
+    ) + sorted(path for name in ("cli", "hardware_profiles", "models") for path in (PACKAGE / name).glob("*.py"))
+
+
+def test_imports_go_downwards_only() -> None:
+    found = [text for path in modules() for text in violations(part_of(path), path.read_text())]
+    assert found == []
+
+
+def test_every_part_is_in_the_table() -> None:
+    parts = {part_of(path) for path in modules()}
+    assert parts == set(ALLOWED)
+
+
+def test_the_table_has_no_cycle() -> None:
+    order: list[str] = []
+    rest = {part: set(targets) - {"__init__", part} for part, targets in ALLOWED.items()}
+    while rest:
+        ready = sorted(part for part, targets in rest.items() if targets <= set(order))
+        assert ready, f"a cycle among {sorted(rest)}"
+        order += ready
+        rest = {part: targets for part, targets in rest.items() if part not in ready}
+
+
+def test_a_forbidden_import_is_seen() -> None:
+    assert violations("graph", "def f():\n    import torch.nn\n") == ["graph imports torch"]
+    assert violations("mesh", "from pisnn_deploy.graph import integer") == ["mesh imports graph"]
+    assert violations("compiler", "from pisnn_deploy import backends") == ["compiler imports backends"]
+    assert violations("checks", "from lava.proc import sparse") == ["checks imports lava"]
+    assert violations("backends", "from pisnn_deploy.processes.network import x") == [
+        "backends imports pisnn_deploy.processes.network.x"
+    ]
+
+
+def test_the_core_loads_neither_torch_nor_lava() -> None:
+    program = (
+        "import sys, pisnn_deploy.compiler, pisnn_deploy.graph.artifact, pisnn_deploy.backends, pisnn_deploy.checks, "
+        "pisnn_deploy.backends.fast, pisnn_deploy.backends.cpu, pisnn_deploy.problems; "
+        "print(sorted({'torch', 'lava'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,106 @@
+"""Training is seeded, resumable bit for bit, and learns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pisnn_deploy.errors import FileError
+from pisnn_deploy.model import Model
+from pisnn_deploy.training import trainer
+from pisnn_deploy.training.recipe import Recipe, read_recipe
+from pisnn_deploy.training.trainer import train
+
+TINY = """
+model:
+  name: tiny
+  equation: diffusion
+  diffusivity: 0.01
+  problem: heat1d
+  lengths: [1.0]
+  half_width: 2
+  weight_exponents: [7]
+  diffusion_number: 0.5
+  operating_range: {lower: 0.0, upper: 2.0}
+training:
+  cells: 16
+  modes: 6
+  batch: 4
+  epochs: 60
+  horizons: [1, 2]
+  learning_rate: 0.05
+  quantised_from: 0.5
+"""
+
+
+def recipe(tmp_path: Path, text: str = TINY) -> Recipe:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(text)
+    return read_recipe(path)
+
+
+def same(left: Model, right: Model) -> bool:
+    return left.spec == right.spec and all(
+        np.array_equal(a, b) for a, b in zip(left.weights, right.weights, strict=True)
+    )
+
+
+def test_it_learns_and_is_seeded(tmp_path: Path) -> None:
+    first, second, third = (
+        train(recipe(tmp_path), seed=seed, state_path=tmp_path / "state") for seed in (None, None, 2)
+    )
+    assert same(first.model, second.model) and not same(first.model, third.model)
+    assert first.summary["loss_last"] < first.summary["loss_first"] / 20
+    assert float(first.model.weights[0].sum()) == 0.0
+    assert not (tmp_path / "state").exists()
+
+
+def test_an_interrupted_training_resumes_to_the_same_weights(tmp_path: Path) -> None:
+    whole = train(recipe(tmp_path), state_path=tmp_path / "whole")
+
+    def interrupt(done: int, epochs: int, loss: float) -> None:
+        if done == 41:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe(tmp_path), state_path=tmp_path / "state", on_epoch=interrupt)
+    assert (tmp_path / "state").exists()
+    seen: list[int] = []
+    resumed = train(
+        recipe(tmp_path), resume=True, state_path=tmp_path / "state", on_epoch=lambda done, *_: seen.append(done)
+    )
+    assert seen[0] == 26, "goes on after the last saved epoch"
+    assert same(resumed.model, whole.model) and resumed.summary == whole.summary
+
+
+def test_a_state_of_another_recipe_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer, "_SAVE_EVERY", 1)
+
+    def interrupt(done: int, epochs: int, loss: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe(tmp_path), seed=1, state_path=tmp_path / "state", on_epoch=interrupt)
+    with pytest.raises(FileError) as caught:
+        train(recipe(tmp_path), seed=2, resume=True, state_path=tmp_path / "state")
+    assert str(caught.value) == (f"{tmp_path}/state: is the state of another recipe or seed; train without --resume")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("half_width: 2", "half_width: 0", "model.half_width: Input should be greater than or equal to 1"),
+        ("epochs: 60", "epochs: many", "training.epochs: Input should be a valid integer"),
+        ("batch: 4", "bunch: 4", "training.batch: Field required"),
+        ("diffusivity: 0.01", "diffusivity: .nan", "model.diffusivity: Input should be"),
+        ("upper: 2.0", "upper: -2.0", "model.operating_range: Value error, lower 0.0 must be below upper -2.0"),
+        ("[7]", "[7, 7]", "model: Value error, weight_exponents has 2 entries for 1 layers"),
+    ],
+)
+def test_a_wrong_recipe_names_the_field(old: str, new: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(FileError) as caught:
+        recipe(tmp_path, TINY.replace(old, new))
+    assert str(caught.value).startswith(f"{tmp_path}/tiny.yaml: {message}")
+    assert "\n" not in str(caught.value)
