@@ -44,7 +44,7 @@ def hidden_model(channels: tuple[int, ...] = (4,), seed: int = 1, leak: int = 40
         weights.append(rng.uniform(-0.4, 0.4, (outputs, inputs)))
         biases.append(rng.uniform(-0.2, 0.2, outputs))
     weights[0] -= weights[0].mean(axis=1, keepdims=True)
-    weights[-1] *= 0.02
+    weights[-1] *= 0.1
     biases[-1][:] = 0.0
     spec = heat_spec(
         half_width=2,

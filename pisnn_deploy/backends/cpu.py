@@ -71,7 +71,11 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
     command = worker_command()
     kept = options.kept_steps()
     prefix = f"pisnn_{secrets.token_hex(6)}_"
-    with tempfile.TemporaryDirectory(prefix="pisnn-run-") as folder:
+    # Python's own sockets get a folder apart: their paths must be short.
+    with (
+        tempfile.TemporaryDirectory(prefix="pisnn-run-") as folder,
+        tempfile.TemporaryDirectory(prefix="pisnn-") as sockets,
+    ):
         files = Exchange(Path(folder))
         files.create(mass, kept, graph.mesh.faces, len(graph.chain))
         write_artifact(files.artifact, graph, {})
@@ -80,6 +84,7 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
             "steps": options.steps,
             "deadline_seconds": options.deadline_seconds,
             "shared_memory_prefix": prefix,
+            "sockets": sockets,
         }
         files.write_json(files.request, request)
         try:

@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from multiprocessing import shared_memory
+from multiprocessing import current_process, shared_memory
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -57,12 +57,14 @@ def serve(request_path: Path, replaced_models: ModelSource | None = None) -> int
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent(int(request["parent"]), signal.SIGTERM)
     _mark_shared_memory(str(request["shared_memory_prefix"]))
+    _keep_sockets_in(str(request["sockets"]))
     guard_forked_children()
     try:
         result = _run(files, request, voice, replaced_models)
     except _Told:
         if os.getppid() != int(request["parent"]):
-            shutil.rmtree(files.folder, ignore_errors=True)  # nobody else is left to do it
+            for folder in (files.folder, Path(str(request["sockets"]))):
+                shutil.rmtree(folder, ignore_errors=True)  # nobody else is left to do it
         return 128 + signal.SIGTERM
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     files.write_json(files.result, result)
@@ -167,6 +169,11 @@ def _mark_shared_memory(prefix: str) -> None:
     """Give every shared-memory segment of this run a name that the parent can find again."""
     shared_memory._SHM_NAME_PREFIX = f"/{prefix}"  # type: ignore[attr-defined]
     shared_memory._SHM_SAFE_NAME_LENGTH = len(prefix) + 1 + 12  # type: ignore[attr-defined]
+
+
+def _keep_sockets_in(folder: str) -> None:
+    """Have multiprocessing put its sockets where the parent removes them, even if this process is killed."""
+    current_process()._config["tempdir"] = folder  # type: ignore[attr-defined]
 
 
 def _end(number: int, frame: object) -> None:

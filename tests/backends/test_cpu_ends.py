@@ -135,7 +135,8 @@ def test_ctrl_c_ends_everything(traces: Traces, tmp_path: Path) -> None:
     parent, output = started_run(traces, tmp_path)
     signalled = time.monotonic()
     parent.send_signal(signal.SIGINT)
-    assert parent.wait(10) == 130
+    parent.communicate(timeout=10)
+    assert parent.returncode == 130
     assert time.monotonic() - signalled < PROMPT_SECONDS
     assert traces.nothing_left()
     assert output
@@ -145,7 +146,7 @@ def test_a_worker_does_not_outlive_its_parent(traces: Traces, tmp_path: Path) ->
     parent, _ = started_run(traces, tmp_path)
     assert traces.shared_memory()
     parent.kill()
-    parent.wait()
+    parent.communicate()
     killed = time.monotonic()
     while not traces.nothing_left() and time.monotonic() - killed < PROMPT_SECONDS:
         time.sleep(0.05)

@@ -62,6 +62,6 @@ def test_the_graph_as_picture_and_as_dot(tmp_path: Path) -> None:
         '  "hidden1" [label="hidden1\\n12 neurons"];\n'
         '  "flux" [label="flux\\n4 neurons"];\n'
         '  "membrane" -> "hidden1" [label="membrane-to-hidden1\\n48 entries"];\n'
-        '  "hidden1" -> "flux" [label="hidden1-to-flux\\n12 entries"];\n'
+        '  "hidden1" -> "flux" [label="hidden1-to-flux\\n8 entries"];\n'
         '  "flux" -> "membrane" [label="route\\n8 entries"];\n}\n'
     )
