@@ -52,7 +52,10 @@ format: setup ## let ruff rewrite the sources
 	$(BIN)/ruff format .
 
 bench: setup ## speed on Lava, beside a Lava network that does no arithmetic
-	PYTHONPATH=. $(BIN)/python benchmarks/lava_overhead.py
+	@mkdir -p build/bench
+	$(BIN)/pisnn-deploy compile heat1d -q -o build/bench/heat1d.pisnn
+	$(BIN)/python benchmarks/lava_overhead.py --artifact build/bench/heat1d.pisnn --steps 1000 \
+		--output build/bench/lava_overhead.json
 
 figures: setup ## measure the figures and the picture of README.md and write them there
 	PYTHONPATH=. $(BIN)/python benchmarks/figures.py

@@ -1,4 +1,4 @@
-"""Measure the figures of README.md and docs/results.md, and write them there.
+"""Measure the figures of README.md, and its picture, and write them there.
 
 Run it from the root of a checkout with ``make figures``. Everything is measured anew; nothing is typed by hand.
 """
@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pisnn_deploy.backends import Run, RunOptions, run_graph
 from pisnn_deploy.compiler import CompileOptions, compile_model
@@ -20,6 +21,7 @@ from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import NO_FLUX, PERIODIC, Side, structured_mesh
 from pisnn_deploy.problems import problem
 from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.report.picture import draw_run
 from pisnn_deploy.training.checkpoint import read_checkpoint
 from pisnn_deploy.zoo import model_path
 
@@ -36,7 +38,10 @@ CASES: tuple[tuple[int, Side, str], ...] = (
 )
 
 
-def relative_l2(values: np.ndarray, exact: np.ndarray) -> float:
+Field = NDArray[np.float64]
+
+
+def relative_l2(values: Field, exact: Field) -> float:
     """Relative L2 distance of two fields."""
     return float(np.linalg.norm(values - exact) / np.linalg.norm(exact))
 
@@ -117,6 +122,14 @@ def fill(path: Path, text: str) -> None:
     path.write_text(f"{before}{BLOCK[0]}\n{text}\n{BLOCK[1]}{after}")
 
 
+def picture(path: Path) -> None:
+    """The picture of the README: heat1d on Lava."""
+    graph = compiled(128, PERIODIC)
+    steps = round(problem("heat1d").horizon / graph.time_step)
+    run = run_graph("cpu", graph, graph.membrane.initial, RunOptions(steps))
+    draw_run(path, graph, run, problem("heat1d").reference(graph.mesh, steps * graph.time_step))
+
+
 def main() -> None:
     """Measure, print, and write unless ``--dry-run`` is given."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -126,6 +139,7 @@ def main() -> None:
     sys.stdout.write(text + "\n")
     if not arguments.dry_run:
         fill(ROOT / "README.md", text)
+        picture(ROOT / "docs" / "heat1d.png")
 
 
 if __name__ == "__main__":

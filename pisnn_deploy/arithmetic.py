@@ -34,6 +34,8 @@ def decay(current: Integers, leak: int) -> Integers:
     int64 array
         What is left of the current.
     """
+    if leak == MEMORYLESS:
+        return np.zeros_like(current)
     kept: Integers = np.sign(current) * ((np.abs(current) * (MEMORYLESS - leak)) >> LEAK_BITS)
     return kept
 
@@ -116,7 +118,8 @@ def require_width(values: Integers, bits: int, population: str, quantity: str, s
     if values.size == 0:
         return
     limit = 1 << (bits - 1)
-    if int(values.max()) >= limit or int(values.min()) < -limit:
+    # The reductions themselves, because the methods of an array cost as much again on small populations.
+    if np.maximum.reduce(values, axis=None) >= limit or np.minimum.reduce(values, axis=None) < -limit:
         flat = values.reshape(-1)
         index = int(np.flatnonzero((flat >= limit) | (flat < -limit))[0])
         raise OverflowViolation(population, quantity, index, step, int(flat[index]), bits)

@@ -88,7 +88,7 @@ def test_a_checkout_without_links_builds_the_same(wheel: Path, tmp_path: Path) -
 def test_the_wheel_runs_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
     venv.create(tmp_path / "env", with_pip=True)
     binaries = tmp_path / "env" / "bin"
-    install = [binaries / "python", "-m", "pip", "install", "-q", "-c", ROOT / "constraints.txt", wheel]
+    install = [str(binaries / "python"), "-m", "pip", "install", "-q", "-c", str(ROOT / "constraints.txt"), str(wheel)]
     subprocess.run(install, check=True, cwd=tmp_path, capture_output=True)
     for words in (["simulate", "--steps", "20", "--json"], ["simulate", "--backend", "fast", "--json"]):
         done = subprocess.run(
