@@ -36,6 +36,7 @@ _POLL_SECONDS = 0.05
 _GRACE_SECONDS = 1.0
 """Time that a worker gets to end its processes before its group is killed."""
 _DEADLINE_GRACE_SECONDS = 1.5
+_REAP_SECONDS = 0.005
 _LOG_LINES = 12
 
 
@@ -202,6 +203,16 @@ def _end(worker: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(worker.pid, signal.SIGKILL)
         worker.wait()
+        _await_group(worker.pid)
+
+
+def _await_group(group: int) -> None:
+    """Wait until the last process of a killed group is gone, so that none can make new shared memory."""
+    overdue = time.monotonic() + _GRACE_SECONDS
+    with contextlib.suppress(ProcessLookupError):
+        while time.monotonic() < overdue:
+            os.killpg(group, 0)
+            time.sleep(_REAP_SECONDS)
 
 
 def _remove_shared_memory(prefix: str) -> None:

@@ -6,10 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from models_under_test import compiled
 
+from pisnn_deploy import zoo
+from pisnn_deploy.backends import RunOptions, run_graph
 from pisnn_deploy.errors import FileError
 from pisnn_deploy.model import Model
 from pisnn_deploy.training import trainer
+from pisnn_deploy.training.checkpoint import read_checkpoint
 from pisnn_deploy.training.recipe import Recipe, read_recipe
 from pisnn_deploy.training.trainer import train
 
@@ -104,3 +108,22 @@ def test_a_wrong_recipe_names_the_field(old: str, new: str, message: str, tmp_pa
         recipe(tmp_path, TINY.replace(old, new))
     assert str(caught.value).startswith(f"{tmp_path}/tiny.yaml: {message}")
     assert "\n" not in str(caught.value)
+
+
+def test_the_recipe_of_the_zoo_gives_the_committed_model(tmp_path: Path) -> None:
+    with zoo.recipe_path("heat1d") as recipe_file, zoo.model_path("heat1d") as model_file:
+        trained = train(read_recipe(recipe_file), state_path=tmp_path / "state").model
+        committed = read_checkpoint(model_file)
+    assert trained.spec == committed.spec
+    kernels = [np.rint(model.weights[0] * 2**7).astype(int).tolist() for model in (trained, committed)]
+    assert kernels[0] == kernels[1]
+
+
+def test_a_network_with_a_hidden_layer_trains_and_deploys(tmp_path: Path) -> None:
+    text = TINY.replace("weight_exponents: [7]", "weight_exponents: [7, 7]\n  hidden: [6]")
+    text = text.replace("learning_rate: 0.05", "learning_rate: 0.01").replace("epochs: 60", "epochs: 200")
+    trained = train(recipe(tmp_path, text), state_path=tmp_path / "state")
+    assert trained.summary["loss_last"] < trained.summary["loss_first"] / 5
+    graph = compiled(trained.model, 16)
+    run = run_graph("fast", graph, graph.membrane.initial, RunOptions(10))
+    assert run.conserved and run.packets_sent > 0
