@@ -20,11 +20,12 @@ from pisnn_deploy.graph.artifact import write_artifact
 PROMPT_SECONDS = 2.0
 MANY_STEPS = 10_000_000
 INTERRUPTED = """
-import sys
+import signal, sys
 from pathlib import Path
 from pisnn_deploy.backends import RunOptions, cpu
 from pisnn_deploy.graph.artifact import read_artifact
 cpu.secrets.token_hex = lambda _: sys.argv[2]
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 graph = read_artifact(Path(sys.argv[1])).graph
 try:
     cpu.run(graph, graph.membrane.initial, RunOptions(10_000_000, every=10_000_000), lambda n: print(n, flush=True))
@@ -135,7 +136,10 @@ def test_ctrl_c_ends_everything(traces: Traces, tmp_path: Path) -> None:
     parent, output = started_run(traces, tmp_path)
     signalled = time.monotonic()
     parent.send_signal(signal.SIGINT)
-    parent.communicate(timeout=10)
+    try:
+        parent.communicate(timeout=10)
+    finally:
+        parent.kill()
     assert parent.returncode == 130
     assert time.monotonic() - signalled < PROMPT_SECONDS
     assert traces.nothing_left()

@@ -217,6 +217,11 @@ def test_every_command_has_help_with_examples(command: str) -> None:
         assert ended.code == 0 and "Examples:" in ended.output
 
 
+def heed_interrupts() -> None:
+    """A shell's background jobs, and what they start, ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_exits_with_130_and_leaves_nothing_behind(artifact: Path, tmp_path: Path) -> None:
     shared = {entry.name for entry in Path("/dev/shm").iterdir()}
     process = subprocess.Popen(
@@ -234,12 +239,16 @@ def test_ctrl_c_exits_with_130_and_leaves_nothing_behind(artifact: Path, tmp_pat
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=heed_interrupts,
     )
     assert process.stderr is not None
     process.stderr.readline()
     started = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=20)
+    try:
+        _, errors = process.communicate(timeout=20)
+    finally:
+        process.kill()
     assert process.returncode == 130 and errors.endswith("interrupted\n")
     assert time.monotonic() - started < 5
     assert {entry.name for entry in Path("/dev/shm").iterdir()} <= shared
