@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pisnn_deploy.graph.integer import (
+    FLUX,
+    MEMBRANE,
     Bound,
     Certificate,
     Claim,
@@ -226,53 +228,9 @@ def graph_from_document(
         An array has the wrong number of dimensions, or is not one of the graph's.
     """
     read = _Document.model_validate(described)
-    rest = dict(arrays)
-
-    def take(name: str, dimensions: int = 1) -> Integers:
-        array = rest.pop(name)
-        if array.ndim != dimensions:
-            raise ValueError(f"arrays/{name}.npy has {array.ndim} dimensions, it must have {dimensions}")
-        return array
-
-    shape = tuple(read.mesh.shape)
-    if not len(shape) == len(read.mesh.lengths) == len(read.mesh.boundary):
-        raise ValueError("mesh: shape, lengths and boundary differ in their number of axes")
-    mesh = Mesh(
-        shape,
-        tuple(read.mesh.lengths),
-        tuple(read.mesh.boundary),
-        take("mesh.source"),
-        take("mesh.target"),
-        take("mesh.axis"),
-    )
+    take = _Arrays(arrays)
+    mesh = _read_mesh(read.mesh, take)
     hidden = tuple(Rectifier(p.name, take(f"{p.name}.bias"), p.shift) for p in read.hidden)
-    synapses = tuple(
-        Synapse(
-            s.name,
-            s.source,
-            s.target,
-            take(f"{s.name}.row_starts"),
-            take(f"{s.name}.columns"),
-            take(f"{s.name}.mantissas"),
-            s.inputs,
-            s.exponent,
-        )
-        for s in read.synapses
-    )
-    if any(synapse.row_starts.size == 0 for synapse in synapses):
-        raise ValueError("a synapse has no row_starts")
-    placement = None
-    if read.placement is not None:
-        names = ("membrane", *(p.name for p in hidden), "flux")
-        placement = Placement(
-            {name: take(f"placement.{name}") for name in names}, read.placement.cores, read.placement.chips
-        )
-    proved = None
-    if certificate:
-        claims = _Certificate.model_validate(certificate)
-        proved = Certificate(
-            *(Claim(c.status, c.details) for c in (claims.conservation, claims.overflow, claims.stability))
-        )
     graph = IntegerGraph(
         spec=ModelSpec.model_validate(read.spec),
         mesh=mesh,
@@ -281,17 +239,9 @@ def graph_from_document(
         membrane=Membrane(take("membrane.initial")),
         hidden=hidden,
         flux=Flux(take("flux.bias"), read.flux.threshold_exponent, read.flux.leak),
-        synapses=synapses,
+        synapses=tuple(_read_synapse(synapse, take) for synapse in read.synapses),
         window=OperatingWindow(read.window.lower, read.window.upper, read.window.difference),
-        quantisation=Quantisation(
-            read.quantisation.steps,
-            read.quantisation.relative_l2_float,
-            read.quantisation.relative_l2_integer,
-            tuple(read.quantisation.kernel_rounded),
-            tuple(read.quantisation.kernel_chosen),
-            read.quantisation.symbol_error_rounded,
-            read.quantisation.symbol_error_chosen,
-        ),
+        quantisation=_read_quantisation(read.quantisation),
         operator=tuple(
             IntegerLayer(take(f"operator{n}.weight", 2), take(f"operator{n}.bias"), layer.shift)
             for n, layer in enumerate(read.operator)
@@ -299,11 +249,67 @@ def graph_from_document(
         coding=read.coding,
         period=read.period,
         bounds=tuple(Bound(b.population, b.quantity, b.lower, b.upper, b.bits) for b in read.bounds),
-        certificate=proved,
-        placement=placement,
+        certificate=_read_certificate(certificate),
+        placement=_read_placement(read.placement, (MEMBRANE, *(p.name for p in hidden), FLUX), take),
         profile=read.profile,
         history=tuple(PassRecord(r.text, r.summary) for r in read.passes),
     )
-    if rest:
-        raise ValueError(f"arrays/{min(rest)}.npy does not belong to the graph")
+    take.require_all_taken()
     return graph
+
+
+class _Arrays:
+    """The arrays of an artifact, each to be taken once."""
+
+    def __init__(self, arrays: dict[str, Integers]) -> None:
+        self._rest = dict(arrays)
+
+    def __call__(self, name: str, dimensions: int = 1) -> Integers:
+        array = self._rest.pop(name)
+        if array.ndim != dimensions:
+            raise ValueError(f"arrays/{name}.npy has {array.ndim} dimensions, it must have {dimensions}")
+        return array
+
+    def require_all_taken(self) -> None:
+        if self._rest:
+            raise ValueError(f"arrays/{min(self._rest)}.npy does not belong to the graph")
+
+
+def _read_mesh(read: _Mesh, take: _Arrays) -> Mesh:
+    if not len(read.shape) == len(read.lengths) == len(read.boundary):
+        raise ValueError("mesh: shape, lengths and boundary differ in their number of axes")
+    shape, lengths, boundary = tuple(read.shape), tuple(read.lengths), tuple(read.boundary)
+    return Mesh(shape, lengths, boundary, take("mesh.source"), take("mesh.target"), take("mesh.axis"))
+
+
+def _read_synapse(read: _Synapse, take: _Arrays) -> Synapse:
+    starts, columns, mantissas = (take(f"{read.name}.{part}") for part in ("row_starts", "columns", "mantissas"))
+    if starts.size == 0:
+        raise ValueError(f"synapse {read.name} has no row_starts")
+    return Synapse(read.name, read.source, read.target, starts, columns, mantissas, read.inputs, read.exponent)
+
+
+def _read_quantisation(read: _Quantisation) -> Quantisation:
+    return Quantisation(
+        read.steps,
+        read.relative_l2_float,
+        read.relative_l2_integer,
+        tuple(read.kernel_rounded),
+        tuple(read.kernel_chosen),
+        read.symbol_error_rounded,
+        read.symbol_error_chosen,
+    )
+
+
+def _read_certificate(certificate: dict[str, Any]) -> Certificate | None:
+    if not certificate:
+        return None
+    read = _Certificate.model_validate(certificate)
+    claims = (read.conservation, read.overflow, read.stability)
+    return Certificate(*(Claim(claim.status, claim.details) for claim in claims))
+
+
+def _read_placement(read: _Placement | None, populations: tuple[str, ...], take: _Arrays) -> Placement | None:
+    if read is None:
+        return None
+    return Placement({name: take(f"placement.{name}") for name in populations}, read.cores, read.chips)

@@ -15,35 +15,37 @@ Field = NDArray[np.float64]
 
 
 class Problem(Protocol):
-    """A conservation law with initial conditions and a reference solution.
-
-    Attributes
-    ----------
-    name : str
-    equation : str
-        For people.
-    diffusivity : float
-        In length^2 per time.
-    horizon : float
-        Time to which accuracy is measured.
-    default_shape : tuple of int
-        Mesh that is used unless another is asked for.
-    initial_conditions : tuple of str
-        Names; the first is the default.
-    """
+    """A conservation law with initial conditions and a reference solution."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str:
+        """Short name."""
+        ...
+
     @property
-    def equation(self) -> str: ...  # noqa: D102
+    def equation(self) -> str:
+        """The equation, for people."""
+        ...
+
     @property
-    def diffusivity(self) -> float: ...  # noqa: D102
+    def diffusivity(self) -> float:
+        """In length^2 per time."""
+        ...
+
     @property
-    def horizon(self) -> float: ...  # noqa: D102
+    def horizon(self) -> float:
+        """Time to which accuracy is measured."""
+        ...
+
     @property
-    def default_shape(self) -> tuple[int, ...]: ...  # noqa: D102
+    def default_shape(self) -> tuple[int, ...]:
+        """Mesh that is used unless another is asked for."""
+        ...
+
     @property
-    def initial_conditions(self) -> tuple[str, ...]: ...  # noqa: D102
+    def initial_conditions(self) -> tuple[str, ...]:
+        """Names; the first is the default."""
+        ...
 
     def initial(self, mesh: Mesh, name: str | None = None) -> Field:
         """Cell averages at time 0, float64 [cells]."""
