@@ -15,6 +15,7 @@ from pisnn_deploy.backends import NAMES, Run, RunOptions, run_graph
 from pisnn_deploy.cli.compilation import compile_file
 from pisnn_deploy.cli.console import print_json, print_table, progress
 from pisnn_deploy.cli.fields import read_field
+from pisnn_deploy.compiler.facts import BOUNDED, SCHEDULED
 from pisnn_deploy.errors import CheckError, UsageError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import artifact_bytes, read_artifact, write_whole
@@ -96,7 +97,7 @@ def _graph(name: str) -> tuple[IntegerGraph, str]:
 
         graph, provenance = compile_file(name)
         digest = hashlib.sha256(artifact_bytes(graph, provenance)).hexdigest()
-    if graph.period is None or not graph.bounds:
+    if not (SCHEDULED.holds(graph) and BOUNDED.holds(graph)):
         raise UsageError(f"{name}: the graph was not compiled to the end; compile the model again")
     return graph, digest
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -229,6 +230,12 @@ def graph_from_document(
     """
     read = _Document.model_validate(described)
     take = _Arrays(arrays)
+    membrane = Membrane(take("membrane.initial"))
+    if math.prod(read.mesh.shape) != membrane.size:
+        # Before anything is built from the shape: a few digits could claim more cells than there is memory for.
+        raise ValueError(
+            f"arrays/membrane.initial.npy has {membrane.size} cells, the mesh {math.prod(read.mesh.shape)}"
+        )
     mesh = _read_mesh(read.mesh, take)
     hidden = tuple(Rectifier(p.name, take(f"{p.name}.bias"), p.shift) for p in read.hidden)
     graph = IntegerGraph(
@@ -236,7 +243,7 @@ def graph_from_document(
         mesh=mesh,
         quantum=read.quantum,
         time_step=read.time_step,
-        membrane=Membrane(take("membrane.initial")),
+        membrane=membrane,
         hidden=hidden,
         flux=Flux(take("flux.bias"), read.flux.threshold_exponent, read.flux.leak),
         synapses=tuple(_read_synapse(synapse, take) for synapse in read.synapses),

@@ -95,6 +95,16 @@ def test_a_violated_run_exits_with_1_and_still_reports(tmp_path: Path) -> None:
         assert ended.errors.startswith("error: local invariant broken: membrane [2] at PDE step 1: expected ")
 
 
+def test_a_graph_that_was_not_compiled_to_the_end_is_refused(tmp_path: Path) -> None:
+    graph = compiled(cells=16)
+    unfinished = replace(graph, bounds=tuple(bound for bound in graph.bounds if bound.quantity != "residue"))
+    write_artifact(tmp_path / "a.pisnn", unfinished, {})
+    path = tmp_path / "a.pisnn"
+    assert call("simulate", path) == Ended(
+        2, "", f"error: {path}: the graph was not compiled to the end; compile the model again\n"
+    )
+
+
 def test_initial_data_from_a_file(artifact: Path, tmp_path: Path) -> None:
     for dtype in ("<f4", ">f8", "<f2", "<i4"):
         np.save(tmp_path / "u.npy", np.ones(32).astype(dtype))

@@ -88,7 +88,7 @@ def store(path: Path, members: Members, compression: int = zipfile.ZIP_STORED) -
     return path
 
 
-def edit(change: Callable[[dict[str, object]], None]) -> Callable[[Members], None]:
+def edit(change: Callable[[dict[str, Any]], None]) -> Callable[[Members], None]:
     def apply(members: Members) -> None:
         plain = json.loads(members["graph.json"])
         change(plain)
@@ -128,6 +128,10 @@ HUGE = (
         (replace("graph.json", b'{"a":NaN}'), "graph.json: is not plain JSON (NaN is not JSON)"),
         (replace("graph.json", b"[]"), "graph.json: is not a JSON object"),
         (edit(lambda g: g.update(version=2)), "graph.json: version: Input should be 1"),
+        (
+            edit(lambda g: g["mesh"].update(shape=[2**26, 2**26], lengths=[1.0, 1.0], boundary=["periodic"] * 2)),
+            "arrays/membrane.initial.npy has 16 cells, the mesh 4503599627370496",
+        ),
         (edit(lambda g: g.update(extra=2)), "graph.json: extra: Extra inputs are not permitted"),
         (edit(lambda g: g.update(quantum=-1.0)), "graph.json: quantum: Input should be greater than 0"),
         (edit(lambda g: g.update(quantum="1")), "graph.json: quantum: Input should be a valid number"),
