@@ -71,8 +71,9 @@ def command(
     with progress(f"{graph.spec.name} on {backend}", steps, quiet=quiet or as_json) as report:
         run = run_graph(backend, graph, mass, options, report)
     reference = None
-    if named is not None and run.steps:
-        reference = heat.reference(graph.mesh, run.steps * graph.time_step, named or None).reshape(-1)
+    if named is not None and run.trace.step.size:
+        reached = int(run.trace.step[-1]) * graph.time_step  # a run that was stopped may have gone on since
+        reference = heat.reference(graph.mesh, reached, named or None).reshape(-1)
     result = _result(graph, run, artifact, reference)
     if save is not None:
         write_whole(save, _trace_bytes(graph, run, digest))

@@ -70,7 +70,7 @@ class Run:
     time_steps : int
         Time steps that were completed.
     trace : Trace
-        Rows up to the last completed step.
+        Rows up to the last kept step; none if the run was stopped at its start.
     violations : dict of str to int
         By kind, see `pisnn_deploy.invariants.KINDS`.
     failure : str

@@ -4,14 +4,30 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Literal
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import write_whole
 
 _QUANTITY = {"membrane": "mass", "flux": "current"}
+_FACE = {"membrane": "#dceaf7", "flux": "#fde8d3"}
+_EDGE = {"membrane": "tab:blue", "flux": "tab:orange"}
+_HIDDEN_FACE, _HIDDEN_EDGE = "#eceff1", "#78909c"
+_INK, _SOFT = "#202124", "#5f6368"
+
+# Inches, the unit of the axes.
+_BOX = (1.9, 1.15)
+_STRIDE = 4.3
+_MARGIN = 0.35
+_LANE = 0.5
+_LINE = 0.19
+
+_STROKE = 1.4
 
 
 def dot_text(graph: IntegerGraph) -> str:
@@ -41,7 +57,7 @@ def draw_graph(path: Path, graph: IntegerGraph) -> None:
     Parameters
     ----------
     path : Path
-        A ``.png`` file; written whole or not at all.
+        A ``.png`` file; written whole or not at all, and the same bytes for the same graph.
     graph : IntegerGraph
 
     Raises
@@ -50,30 +66,75 @@ def draw_graph(path: Path, graph: IntegerGraph) -> None:
         The file cannot be written.
     """
     chain = graph.chain
-    figure = Figure(figsize=(3.2 * len(chain) + 0.8, 3.4), layout="constrained")
+    wide, high = _BOX
+    pairs = (*zip(chain, chain[1:], strict=False), (chain[-1], chain[0]))
+    labels = {pair: [f"{s.name}: {s.entries:,} entries" for s in graph.between(*pair)] for pair in pairs}
+    above = max(len(labels[pair]) for pair in pairs[:-1]) * _LINE
+    below = _LANE + len(labels[pairs[-1]]) * _LINE
+    width = _STRIDE * (len(chain) - 1) + wide + 2 * _MARGIN
+    top = max(high, 2 * above + 0.3) / 2 + _MARGIN + 0.4
+    bottom = high / 2 + below + _MARGIN
+    figure = Figure(figsize=(width, top + bottom))
     FigureCanvasAgg(figure)
-    axes = figure.subplots()
-    axes.set(xlim=(-0.6, len(chain) - 0.4), ylim=(-1.25, 1.0))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(-wide / 2 - _MARGIN, width - wide / 2 - _MARGIN), ylim=(-bottom, top))
     axes.axis("off")
+    place = {name: _STRIDE * index for index, name in enumerate(chain)}
     bits = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
-    for place, name in enumerate(chain):
-        width = bits.get((name, _QUANTITY.get(name, "activation")))
-        text = f"{name}\n{graph.size(name)} neurons" + (f"\n{width} bits" if width else "")
-        box = {"boxstyle": "round,pad=0.6", "facecolor": "#ebf4ff", "edgecolor": "#2b6cb0"}
-        axes.text(place, 0, text, ha="center", va="center", fontsize=11, bbox=box)
-    for source, target in (*zip(chain, chain[1:], strict=False), (chain[-1], chain[0])):
-        parts = list(graph.between(source, target))
-        start, end = chain.index(source), chain.index(target)
-        back = end < start
-        arrow = {"arrowstyle": "-|>", "color": "#4a5568", "connectionstyle": f"arc3,rad={-0.35 if back else 0}"}
-        ends = ((start, -0.32), (end, -0.32)) if back else ((start + 0.28, 0), (end - 0.28, 0))
-        axes.annotate("", xytext=ends[0], xy=ends[1], arrowprops=arrow)
-        text = "\n".join(f"{synapse.name}: {synapse.entries} entries" for synapse in parts)
-        axes.text((start + end) / 2, -1.1 if back else 0.36, text, ha="center", va="bottom", fontsize=9)
+
+    for name, x in place.items():
+        box = FancyBboxPatch(
+            (x - wide / 2, -high / 2),
+            wide,
+            high,
+            boxstyle="round,pad=0,rounding_size=0.12",
+            facecolor=_FACE.get(name, _HIDDEN_FACE),
+            edgecolor=_EDGE.get(name, _HIDDEN_EDGE),
+            linewidth=1.6,
+        )
+        axes.add_patch(box)
+        quantity = _QUANTITY.get(name, "activation")
+        width_bits = bits.get((name, quantity))
+        details = f"{graph.size(name):,} neurons" + (f"\n{quantity}: {width_bits} bits" if width_bits else "")
+        axes.text(x, 0.27, name, ha="center", va="center", fontsize=12, fontweight="bold", color=_INK)
+        axes.text(x, -0.17, details, ha="center", va="center", fontsize=10, color=_INK)
+
+    for source, target in pairs[:-1]:
+        ends = (place[source] + wide / 2, 0.0), (place[target] - wide / 2, 0.0)
+        _arrow(axes, *ends)
+        _label(axes, (ends[0][0] + ends[1][0]) / 2, 0.09, "bottom", labels[source, target])
+    lane = -high / 2 - _LANE
+    first, last = place[chain[0]], place[chain[-1]]
+    corners = [last, last, first], [-high / 2, lane, lane]
+    axes.plot(*corners, color=_SOFT, linewidth=_STROKE, solid_capstyle="projecting", solid_joinstyle="miter")
+    _arrow(axes, (first, lane), (first, -high / 2))
+    _label(axes, (first + last) / 2, lane - 0.08, "top", labels[pairs[-1]])
+
     schedule = (
-        "not scheduled" if graph.period is None else f"{graph.period} time steps a PDE step, {graph.coding} coding"
+        "not scheduled" if graph.period is None else f"{graph.period} time steps per PDE step, {graph.coding} coding"
     )
-    axes.set_title(f"{graph.spec.name}: {schedule}", fontsize=11)
+    axes.text(
+        (first + last) / 2,
+        top - 0.15,
+        f"{graph.spec.name}: {schedule}",
+        ha="center",
+        va="top",
+        fontsize=12,
+        color=_INK,
+        parse_math=False,
+    )
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
     write_whole(path, buffer.getvalue())
+
+
+def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    axes.add_patch(
+        FancyArrowPatch(
+            start, end, arrowstyle="-|>", mutation_scale=14, color=_SOFT, linewidth=_STROKE, shrinkA=0, shrinkB=0
+        )
+    )
+
+
+def _label(axes: Axes, x: float, y: float, edge: Literal["top", "bottom"], lines: list[str]) -> None:
+    axes.text(x, y, "\n".join(lines), ha="center", va=edge, fontsize=9, color=_INK, linespacing=1.3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -10,19 +11,31 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from pisnn_deploy.backends.run import Run
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import write_whole
 
+Field = NDArray[np.float64]
+
 _DOTS_PER_INCH = 150
-_BLUE, _ORANGE, _GREY, _RED = "#2b6cb0", "#dd6b20", "#a0aec0", "#c53030"
-_WIDTH = 1.6
+_BLUE, _ORANGE, _RED = "tab:blue", "tab:orange", "tab:red"
+_GREY, _INK = "#9aa0a6", "#202124"
+_WIDTH = 1.8
+_CAPTION_CHARACTERS = 120
+_MOST_ROWS = 1000
+"""Rows of the space-time picture; the panel has fewer dots than that."""
+_FEW_POINTS = 32
+"""Up to so many points a line also gets marks, so that a single point can be seen."""
+_DECADES = 100
+"""Ratio of the largest to the smallest number from which an axis is logarithmic."""
 
 
-def draw_run(path: Path, graph: IntegerGraph, run: Run, reference: NDArray[np.float64] | None) -> None:
+def draw_run(
+    path: Path, graph: IntegerGraph, run: Run, reference: Field | None, reference_name: str = "exact", title: str = ""
+) -> None:
     """Draw a run.
 
     Parameters
@@ -31,9 +44,13 @@ def draw_run(path: Path, graph: IntegerGraph, run: Run, reference: NDArray[np.fl
         A ``.png`` file; written whole or not at all, and the same bytes for the same run.
     graph : IntegerGraph
     run : Run
-        At least one kept step.
+        A run that was stopped at its start has no kept step; its picture holds the caption alone.
     reference : float64 array [cells] or None
         Cell values that the last kept step should have.
+    reference_name : str
+        What the legend calls the reference.
+    title : str
+        Opens the caption; the model's name if empty.
 
     Raises
     ------
@@ -42,103 +59,191 @@ def draw_run(path: Path, graph: IntegerGraph, run: Run, reference: NDArray[np.fl
     """
     figure = Figure(figsize=(11, 7.6), layout="constrained")
     FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2).tolist()
-    grid = left.get_gridspec()
-    left.remove()
-    right.remove()
-    columns = [grid[0].subgridspec(2, 1, height_ratios=(3, 2)), grid[1].subgridspec(3, 1, height_ratios=(3, 1.2, 1.6))]
-    times = run.trace.step * graph.time_step
+    times = np.asarray(run.trace.step * graph.time_step, np.float64)
     values = graph.values(run.trace.mass)
-    _field(figure, figure.add_subplot(columns[0][0]), graph, times, values)
-    profile, difference = figure.add_subplot(columns[1][0]), figure.add_subplot(columns[1][1])
-    _profile(profile, difference, graph, values, None if reference is None else reference)
-    _packets(figure.add_subplot(columns[0][1]), times, run)
-    _balance(figure.add_subplot(columns[1][2]), times, run)
-    figure.suptitle(_caption(graph, run, values, reference), fontsize=12)
+    if times.size:
+        _panels(figure, graph, run, times, values, reference, reference_name)
+    else:
+        figure.text(0.5, 0.5, "no step was kept", ha="center", va="center", fontsize=14, color=_GREY)
+    figure.suptitle(
+        _caption(graph, run, values, reference, title),
+        fontsize=12.5,
+        fontweight="bold",
+        color=_INK if run.conserved else _RED,
+        parse_math=False,
+    )
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
     write_whole(path, buffer.getvalue())
 
 
-def _caption(graph: IntegerGraph, run: Run, values: NDArray[np.float64], reference: NDArray[np.float64] | None) -> str:
+def _panels(
+    figure: Figure,
+    graph: IntegerGraph,
+    run: Run,
+    times: Field,
+    values: Field,
+    reference: Field | None,
+    reference_name: str,
+) -> None:
+    grid = figure.add_gridspec(2, 2, height_ratios=(3, 2))
+    _field(figure, figure.add_subplot(grid[0, 0]), graph, times, values)
+    if reference is None:
+        profile = figure.add_subplot(grid[0, 1])
+    else:
+        halves = grid[0, 1].subgridspec(2, 1, height_ratios=(3, 1.1), hspace=0.02)
+        profile = figure.add_subplot(halves[0])
+        difference = figure.add_subplot(halves[1], sharex=profile)
+        _difference(difference, graph, values[-1] - reference, reference_name)
+        profile.tick_params(labelbottom=False)
+    _profile(profile, graph, values, reference, reference_name)
+    _packets(figure.add_subplot(grid[1, 0]), graph, times, run)
+    _balance(figure.add_subplot(grid[1, 1]), graph, times, run)
+
+
+def _caption(graph: IntegerGraph, run: Run, values: Field, reference: Field | None, title: str) -> str:
     verdict = "conserved" if run.conserved else "VIOLATED"
-    text = f"{graph.spec.name}: {verdict}, {graph.mesh.cells} cells, {run.steps} PDE steps on {run.backend}"
-    if reference is not None:
-        error = np.linalg.norm(values[-1] - reference) / np.linalg.norm(reference)
-        text += f", relative L2 error {error:.1e}"
-    return text
+    text = f"{title or graph.spec.name}: {verdict}, {graph.mesh.cells} cells, {run.steps} PDE steps on {run.backend}"
+    size = 0.0 if reference is None else float(np.linalg.norm(reference))
+    if reference is not None and size > 0 and len(values):
+        text += f", relative L2 error {np.linalg.norm(values[-1] - reference) / size:.1e}"
+    lines = textwrap.wrap(text, _CAPTION_CHARACTERS) + textwrap.wrap(run.failure, _CAPTION_CHARACTERS)
+    return "\n".join(lines)
 
 
-def _middle_line(graph: IntegerGraph, field: NDArray[np.float64]) -> NDArray[np.float64]:
+def _headline(axes: Axes, text: str) -> None:
+    """The panel's title, and the look that all line panels share."""
+    axes.set_title(text, loc="left", fontsize=10.5, color=_INK, parse_math=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color=_GREY, alpha=0.25, linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def _mark(points: int) -> str:
+    return "o" if points <= _FEW_POINTS else ""
+
+
+def _middle_line(graph: IntegerGraph, field: Field) -> Field:
     """The field along its last axis, through the middle of the others."""
     shaped = field.reshape(graph.mesh.shape)
     return np.asarray(shaped[tuple(count // 2 for count in graph.mesh.shape[:-1])], np.float64)
 
 
-def _field(
-    figure: Figure, axes: Axes, graph: IntegerGraph, times: NDArray[np.float64], values: NDArray[np.float64]
-) -> None:
+def _centres(graph: IntegerGraph) -> Field:
+    return np.asarray((np.arange(graph.mesh.shape[-1]) + 0.5) * graph.mesh.spacing[-1], np.float64)
+
+
+def _field(figure: Figure, axes: Axes, graph: IntegerGraph, times: Field, values: Field) -> None:
     mesh = graph.mesh
+    lowest, highest = float(values.min()), float(values.max())
+    # A constant field would leave the colour bar without a range.
+    lowest, highest = (lowest, highest) if lowest < highest else (lowest - 0.5, highest + 0.5)
     if len(mesh.shape) == 1:
-        ends = (times[:-1] + times[1:]) / 2
-        tick = graph.time_step / 2
-        rows = np.concatenate([[times[0] - tick], ends, [times[-1] + tick]])
-        edges = np.arange(mesh.cells + 1) * mesh.spacing[0]
-        image: ScalarMappable = axes.pcolormesh(edges, rows, values, cmap="viridis", rasterized=True)
-        axes.set(xlabel="position (length)", ylabel="time", title="cell values in space and time")
+        shown = np.unique(np.linspace(0, len(times) - 1, min(len(times), _MOST_ROWS)).astype(np.int64))
+        at = times[shown]
+        last = at[-1] if len(at) > 1 else at[0] + graph.time_step
+        rows = np.concatenate([at[:1], (at[:-1] + at[1:]) / 2, [last]])
+        columns = np.arange(mesh.cells + 1) * mesh.spacing[0]
+        image: ScalarMappable = axes.pcolormesh(
+            columns, rows, values[shown], cmap="viridis", vmin=lowest, vmax=highest, rasterized=True
+        )
+        axes.set(xlabel="position (units of length)", ylabel="time (units of time)")
+        title = "cell values in space and time"
     else:
         plane = values[-1].reshape(mesh.shape)
         plane = plane[mesh.shape[0] // 2] if plane.ndim == 3 else plane
         extent = (0.0, mesh.lengths[-1], 0.0, mesh.lengths[-2])
-        image = axes.imshow(plane, origin="lower", extent=extent, cmap="viridis", aspect="equal")
-        axes.set(
-            xlabel="last axis (length)", ylabel="axis before (length)", title=f"cell values at time {times[-1]:.4g}"
+        image = axes.imshow(
+            plane, origin="lower", extent=extent, cmap="viridis", vmin=lowest, vmax=highest, aspect="equal"
         )
-    figure.colorbar(image, ax=axes, label="cell value")
+        axes.set(xlabel="last axis (units of length)", ylabel="axis before it (units of length)")
+        title = f"cell values at time {times[-1]:.4g}" + (", middle plane" if len(mesh.shape) == 3 else "")
+    _headline(axes, f"(a) {title}")
+    axes.grid(visible=False)
+    figure.colorbar(image, ax=axes, label="cell value", pad=0.02).outline.set_visible(False)  # type: ignore[operator]
 
 
-def _profile(
-    axes: Axes,
-    difference: Axes,
-    graph: IntegerGraph,
-    values: NDArray[np.float64],
-    reference: NDArray[np.float64] | None,
-) -> None:
-    centres = (np.arange(graph.mesh.shape[-1]) + 0.5) * graph.mesh.spacing[-1]
-    axes.plot(centres, _middle_line(graph, values[0]), color=_GREY, label="start", linewidth=_WIDTH)
-    axes.plot(centres, _middle_line(graph, values[-1]), color=_BLUE, label="integers, end", linewidth=_WIDTH)
-    axes.set(ylabel="cell value", title="profile at the end")
-    axes.tick_params(labelbottom=False)
-    difference.axhline(0, color=_GREY, linewidth=0.8)
-    if reference is not None:
-        exact = _middle_line(graph, reference)
-        axes.plot(centres, exact, color=_ORANGE, linestyle=(0, (4, 3)), label="exact", linewidth=_WIDTH)
-        difference.plot(centres, _middle_line(graph, values[-1]) - exact, color=_ORANGE, linewidth=1.2)
-    axes.legend(frameon=False)
-    difference.set(xlabel="position (length)", ylabel="integers\nminus exact")
-    difference.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
-
-
-def _packets(axes: Axes, times: NDArray[np.float64], run: Run) -> None:
-    arriving = run.trace.in_flight[1:]
-    axes.plot(times[1:], arriving, color=_BLUE, linewidth=_WIDTH)
-    if arriving.size and arriving.min() > 0 and arriving.max() > 30 * arriving.min():
-        axes.set_yscale("log")
-    elif arriving.size:
-        axes.set_ylim(bottom=0)
-    axes.set(xlabel="time", ylabel="quanta per PDE step", title="packets in flight")
-
-
-def _balance(axes: Axes, times: NDArray[np.float64], run: Run) -> None:
-    totals = [sum(int(mass) for mass in row) for row in run.trace.mass]
-    drift = np.array([total - totals[0] for total in totals], np.float64)
-    axes.fill_between(times, -1, 1, color=_GREY, alpha=0.25, linewidth=0, label="one quantum")
-    axes.plot(times, drift, color=_BLUE, linewidth=_WIDTH)
-    broken = drift != 0
-    if broken.any():
-        axes.plot(times[broken], drift[broken], "o", color=_RED, markersize=3)
+def _profile(axes: Axes, graph: IntegerGraph, values: Field, reference: Field | None, reference_name: str) -> None:
+    centres = _centres(graph)
+    mark = _mark(centres.size)
+    axes.plot(centres, _middle_line(graph, values[0]), color=_GREY, label="start", linewidth=_WIDTH, marker=mark)
+    axes.plot(centres, _middle_line(graph, values[-1]), color=_BLUE, label="integers", linewidth=_WIDTH, marker=mark)
+    if reference is None:
+        axes.set_xlabel("position (units of length)")
     else:
-        axes.set_ylim(-2, 2)
+        exact = _middle_line(graph, reference)
+        axes.plot(centres, exact, color=_ORANGE, linestyle=(0, (4, 3)), label=reference_name, linewidth=_WIDTH)
+    _headline(axes, "(b) profile at the end" + (", middle row" if len(graph.mesh.shape) > 1 else ""))
+    axes.set(ylabel="cell value", xlim=(0, graph.mesh.lengths[-1]))
+    axes.legend(frameon=False, loc="best", fontsize=9)
+
+
+def _difference(axes: Axes, graph: IntegerGraph, error: Field, reference_name: str) -> None:
+    _headline(axes, "")
+    centres = _centres(graph)
+    axes.axhline(0, color=_GREY, linewidth=0.8)
+    axes.plot(centres, _middle_line(graph, error), color=_ORANGE, linewidth=1.2, marker=_mark(centres.size))
+    axes.set(xlabel="position (units of length)", ylabel=f"integers\n- {reference_name}")
+    axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
+
+
+def _time_axis(axes: Axes, graph: IntegerGraph, times: Field, run: Run) -> None:
+    """Time from the start to the last completed step, or to the one that broke."""
+    axes.set_xlabel("time (units of time)")
+    steps = run.steps + 1 if run.failure else run.steps
+    margin = 0.02 * max(steps, 1) * graph.time_step
+    axes.set_xlim(times[0] - margin, max(steps, 1) * graph.time_step + margin)
+    if run.failure:
+        axes.axvline(steps * graph.time_step, color=_RED, linewidth=1.2, linestyle=":", label="run stopped")
+
+
+def _packets(axes: Axes, graph: IntegerGraph, times: Field, run: Run) -> None:
+    arriving = run.trace.in_flight[1:]
+    _headline(axes, "(c) packets in flight")
+    axes.set_ylabel("quanta per PDE step")
+    _time_axis(axes, graph, times, run)
+    if not arriving.any():
+        axes.set_ylim(0, 1)
+        axes.set_yticks([0])
+        axes.text(
+            0.5,
+            0.5,
+            "no packets" if arriving.size else "no step completed",
+            transform=axes.transAxes,
+            ha="center",
+            va="center",
+            color=_GREY,
+        )
+    if not arriving.size:
+        return
+    axes.plot(times[1:], arriving, color=_BLUE, linewidth=_WIDTH, marker=_mark(arriving.size), clip_on=False)
+    some = arriving[arriving > 0]
+    if some.size and some.max() > _DECADES * some.min():
+        # A settled field sends nothing, and zero has no logarithm.
+        axes.set_yscale("log" if some.size == arriving.size else "symlog")
+    elif some.size:
+        axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_formatter(EngFormatter())
+
+
+def _balance(axes: Axes, graph: IntegerGraph, times: Field, run: Run) -> None:
+    # Python's integers: the sum of many cells may not fit in 64 bits.
+    totals = [sum(row.tolist()) for row in run.trace.mass]
+    drift = np.array([total - totals[0] for total in totals], np.float64)
+    broken = drift != 0
+    axes.axhspan(-1, 1, color=_GREY, alpha=0.22, linewidth=0, label="±1 quantum")
+    kept = f"drift, {len(totals):,} kept step{'s' * (len(totals) > 1)}"
+    axes.plot(times, drift, color=_BLUE, linewidth=_WIDTH, marker=_mark(times.size), label=kept)
+    if broken.any():
+        axes.plot(times[broken], drift[broken], "X", color=_RED, markersize=7, label="not 0", linestyle="")
+        _headline(axes, f"(d) mass balance: {totals[0]:,} quanta at the start")
+    else:
+        axes.set_ylim(-2.4, 2.4)
+        _headline(axes, f"(d) mass balance: {totals[0]:,} quanta")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="time", ylabel="drift (quanta)", title=f"mass balance: {totals[0]:,} quanta")
-    axes.legend(frameon=False, loc="upper right")
+    axes.set_ylabel("drift (quanta)")
+    _time_axis(axes, graph, times, run)
+    # With drift the line may lie anywhere; without, the upper band is free.
+    place, columns = ("best", 1) if broken.any() else ("upper right", 2)
+    axes.legend(frameon=False, loc=place, ncol=columns, fontsize=9)

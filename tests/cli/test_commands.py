@@ -89,7 +89,9 @@ def test_a_violated_run_exits_with_1_and_still_reports(tmp_path: Path) -> None:
         {},
     )
     for backend in ("fast", "cpu"):
-        ended = call("simulate", tmp_path / "bad.pisnn", "--backend", backend, "--steps", 20, "--json")
+        words = ("simulate", tmp_path / "bad.pisnn", "--backend", backend, "--every", 7, "--plot", tmp_path / "bad.png")
+        ended = call(*words, "--steps", 20, "--json")
+        assert (tmp_path / "bad.png").exists()
         assert ended.code == 1 and json.loads(ended.output)["verdict"] == "violated"
         assert json.loads(ended.output)["violations"]["local"] == 1
         assert ended.errors.startswith("error: local invariant broken: membrane [2] at PDE step 1: expected ")

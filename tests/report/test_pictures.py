@@ -7,15 +7,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 from models_under_test import compiled, hidden_model
 
 from pisnn_deploy.backends import RunOptions, run_graph
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.mesh import structured_mesh
+from pisnn_deploy.mesh.boundary import PERIODIC
 from pisnn_deploy.problems import problem
 from pisnn_deploy.report.graph_picture import dot_text, draw_graph
 from pisnn_deploy.report.picture import draw_run
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+RED = (214, 39, 40)
+
+
+def red_dots(path: Path) -> int:
+    dots = np.rint(imread(path)[:, :, :3] * 255).astype(np.int64)
+    return int((dots == RED).all(axis=2).sum())
 
 
 def test_a_run_is_drawn_the_same_each_time(tmp_path: Path) -> None:
@@ -50,6 +59,67 @@ def test_a_field_at_rest_is_drawn(tmp_path: Path) -> None:
     run = run_graph("fast", graph, np.full(8, 1000, np.int64), RunOptions(4))
     assert run.packets_sent == 0
     draw_run(tmp_path / "a.png", graph, run, None)
+
+
+def test_a_violated_run_is_told_in_red(tmp_path: Path) -> None:
+    whole, broken = compiled(cells=8), violated()
+    for name, graph in (("whole.png", whole), ("broken.png", broken)):
+        draw_run(tmp_path / name, graph, run_graph("fast", graph, graph.membrane.initial, RunOptions(9)), None)
+    assert red_dots(tmp_path / "whole.png") == 0
+    assert red_dots(tmp_path / "broken.png") > 0
+
+
+def test_a_run_stopped_at_its_start_is_drawn(tmp_path: Path) -> None:
+    graph = compiled(cells=8)
+    run = run_graph("fast", graph, graph.membrane.initial + graph.window.upper, RunOptions(9))
+    assert run.trace.step.size == 0
+    draw_run(tmp_path / "a.png", graph, run, np.ones(8))
+    assert red_dots(tmp_path / "a.png") > 0
+
+
+def test_drift_is_marked_even_where_no_check_saw_it(tmp_path: Path) -> None:
+    graph = compiled(cells=8)
+    run = run_graph("fast", graph, graph.membrane.initial, RunOptions(9))
+    mass = run.trace.mass.copy()
+    mass[5, 3] += 1
+    drifted = replace(run, trace=replace(run.trace, mass=mass))
+    assert drifted.conserved
+    draw_run(tmp_path / "a.png", graph, drifted, None)
+    assert red_dots(tmp_path / "a.png") > 0
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (1, 16), (2, 2, 4)])
+def test_planes_and_boxes_are_drawn(shape: tuple[int, ...], tmp_path: Path) -> None:
+    line = compiled(cells=16)
+    run = run_graph("fast", line, line.membrane.initial, RunOptions(3))
+    mesh = structured_mesh(shape, (1.0,) * len(shape), (PERIODIC,) * len(shape))
+    draw_run(tmp_path / "a.png", replace(line, mesh=mesh), run, np.ones(16))
+    assert (tmp_path / "a.png").read_bytes().startswith(SIGNATURE)
+
+
+@pytest.mark.parametrize("arriving", [(0, 10**6, 10**3, 1), (0, 10**6, 10**3, 0), (0, 5, 4, 3)])
+def test_packets_over_decades_are_drawn(arriving: tuple[int, ...], tmp_path: Path) -> None:
+    graph = compiled(cells=8)
+    run = run_graph("fast", graph, graph.membrane.initial, RunOptions(3))
+    trace = replace(run.trace, in_flight=np.array(arriving, np.int64))
+    draw_run(tmp_path / "a.png", graph, replace(run, trace=trace), None)
+    assert (tmp_path / "a.png").read_bytes().startswith(SIGNATURE)
+
+
+def test_a_reference_of_zeros_and_a_title_with_dollars_are_drawn(tmp_path: Path) -> None:
+    graph = compiled(cells=8)
+    run = run_graph("fast", graph, graph.membrane.initial, RunOptions(3))
+    draw_run(tmp_path / "a.png", graph, run, np.zeros(8), "zero", "$\\unknown$")
+    assert (tmp_path / "a.png").read_bytes().startswith(SIGNATURE)
+
+
+def test_a_graph_is_drawn_the_same_each_time(tmp_path: Path) -> None:
+    graph = compiled(hidden_model((3, 4)), 8)
+    for name in ("a.png", "b.png"):
+        draw_graph(tmp_path / name, graph)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    draw_graph(tmp_path / "c.png", replace(graph, period=None, coding=None, bounds=()))
+    assert (tmp_path / "c.png").read_bytes() != (tmp_path / "a.png").read_bytes()
 
 
 def test_the_graph_as_picture_and_as_dot(tmp_path: Path) -> None:
