@@ -95,6 +95,9 @@ def table() -> list[str]:
     ftcs_steps, ftcs_error = explicit_euler(128)
     lines += [
         "",
+        "The last row is a long run: the field has come to rest, every cell at the mean. It shows conservation, not "
+        "accuracy.",
+        "",
         f"At 128 cells: value of a quantum 2^{int(np.log2(graph.value_per_quantum))}, threshold 2^"
         f"{graph.flux.threshold_exponent}, integer kernel {found.kernel_chosen}, widest state or payload "
         f"{max(bound.bits for bound in states)} bits. The float model has a relative L2 error of "
