@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from pisnn_deploy.checks import Report, check
+from pisnn_deploy.checks import RULES, Report, check
 from pisnn_deploy.cli.console import print_table
-from pisnn_deploy.errors import CheckError
+from pisnn_deploy.errors import CheckError, UsageError
 from pisnn_deploy.graph.artifact import read_artifact, write_whole
 from pisnn_deploy.profiles import load_profile
 
@@ -43,9 +43,10 @@ def command(
       pisnn-deploy check heat.pisnn --profile loihi2 --profile loihi1
       pisnn-deploy check heat.pisnn --format json --ignore PD105
     """
+    selected, ignored = _codes("--select", select), _codes("--ignore", ignore)
     graph = read_artifact(artifact).graph
     names = profiles or (graph.profile or "loihi2",)
-    reports = [_filtered(check(graph, load_profile(name)), select, ignore) for name in names]
+    reports = [_filtered(check(graph, load_profile(name)), selected, ignored) for name in names]
     plain: list[dict[str, Any]] = [report.to_dict() for report in reports]
     text = json.dumps(plain[0] if len(plain) == 1 else {"reports": plain}, indent=2, allow_nan=False)
     if output is not None:
@@ -60,10 +61,18 @@ def command(
         raise CheckError(f"{artifact}: does not fit {', '.join(failed)}")
 
 
-def _filtered(report: Report, select: str | None, ignore: str | None) -> Report:
-    wanted = set(select.split(",")) if select else None
-    unwanted = set(ignore.split(",")) if ignore else set()
-    kept = tuple(f for f in report.findings if (wanted is None or f.rule in wanted) and f.rule not in unwanted)
+def _codes(option: str, text: str | None) -> frozenset[str]:
+    """Codes of rules; one that does not exist would pass everything or nothing unseen."""
+    codes = [code.strip() for code in text.split(",")] if text is not None else []
+    known = [rule.code for rule in RULES]
+    for code in codes:
+        if code not in known:
+            raise UsageError(f"{option} {code!r}: no such rule; known are {', '.join(known)}")
+    return frozenset(codes)
+
+
+def _filtered(report: Report, selected: frozenset[str], ignored: frozenset[str]) -> Report:
+    kept = tuple(f for f in report.findings if (not selected or f.rule in selected) and f.rule not in ignored)
     return replace(report, findings=kept)
 
 

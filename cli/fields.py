@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tokenize
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def read_field(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
                 version = _NPY.read_magic(stream)
                 reader = _NPY.read_array_header_1_0 if version == (1, 0) else _NPY.read_array_header_2_0
                 found, _, dtype = reader(stream, max_header_size=LARGEST_HEADER)
-            except ValueError as error:
+            except (ValueError, TypeError, SyntaxError, RecursionError, tokenize.TokenError) as error:
                 raise FileError(path, "is not a numpy array", remedy="write it with numpy.save") from error
             if dtype.kind not in "fiu" or dtype.itemsize > 8:
                 raise FileError(path, f"holds {dtype}, it must hold floats")

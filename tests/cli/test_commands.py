@@ -195,6 +195,19 @@ def test_check_fails_for_a_target_without_graded_spikes(artifact: Path, tmp_path
     assert call("check", artifact, "--profile", "loihi1", "--select", "PD101").code == 0
 
 
+def test_an_unknown_rule_is_refused(artifact: Path) -> None:
+    ended = call("check", artifact, "--select", "PD999")
+    assert ended.code == 2 and ended.errors.startswith("error: --select 'PD999': no such rule; known are PD001, ")
+
+
+@pytest.mark.parametrize("header", [b"((((", b"{'descr': 3}", b"", b"{'descr': '<f8', 'fortran_order': False, 'shape'"])
+def test_a_damaged_array_header_is_one_line(header: bytes, artifact: Path, tmp_path: Path) -> None:
+    path = tmp_path / "u.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    ended = call("simulate", artifact, "--backend", "fast", "--initial", path)
+    assert ended == Ended(2, "", f"error: {path}: is not a numpy array; write it with numpy.save\n")
+
+
 def test_inspect_models_and_profiles(artifact: Path, tmp_path: Path) -> None:
     assert json.loads(call("inspect", artifact, "--format", "json").output)["graph"]["period"] == 2
     assert "membrane-to-flux" in call("inspect", artifact).output
