@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.text import Text
 
 from pisnn_deploy.checks import RULES, Report, check
-from pisnn_deploy.cli.console import print_table
+from pisnn_deploy.cli.console import Row, print_table, print_text
+from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.errors import CheckError, UsageError
 from pisnn_deploy.graph.artifact import read_artifact, write_whole
 from pisnn_deploy.profiles import load_profile
@@ -43,6 +45,7 @@ def command(
       pisnn-deploy check heat.pisnn --profile loihi2 --profile loihi1
       pisnn-deploy check heat.pisnn --format json --ignore PD105
     """
+    check_outputs([output], [artifact, *profiles])
     selected, ignored = _codes("--select", select), _codes("--ignore", ignore)
     graph = read_artifact(artifact).graph
     names = profiles or (graph.profile or "loihi2",)
@@ -52,7 +55,7 @@ def command(
     if output is not None:
         write_whole(output, text.encode() + b"\n")
     if form == "json":
-        click.echo(text)
+        print_text(text)
     elif not quiet:
         for report in reports:
             _show(report)
@@ -63,8 +66,10 @@ def command(
 
 def _codes(option: str, text: str | None) -> frozenset[str]:
     """Codes of rules; one that does not exist would pass everything or nothing unseen."""
-    codes = [code.strip() for code in text.split(",")] if text is not None else []
+    if text is None:
+        return frozenset()
     known = [rule.code for rule in RULES]
+    codes = [code.strip().upper() for code in text.split(",")]
     for code in codes:
         if code not in known:
             raise UsageError(f"{option} {code!r}: no such rule; known are {', '.join(known)}")
@@ -79,13 +84,13 @@ def _filtered(report: Report, selected: frozenset[str], ignored: frozenset[str])
 def _show(report: Report) -> None:
     plain = report.to_dict()
     resources = plain["resources"]
-    verdict = "[bold green]passes[/]" if report.passed else "[bold red]fails[/]"
-    rows: list[tuple[str, ...]] = [(name, str(resources[name])) for name in ("cores", "chips", "neurons", "synapses")]
+    verdict = Text("passes", "bold green") if report.passed else Text("fails", "bold red")
+    rows: list[Row] = [(name, str(resources[name])) for name in ("cores", "chips", "neurons", "synapses")]
     rows += [(f"use of {name}", f"{share:.1%}") for name, share in sorted(resources["utilisation"].items())]
-    print_table(f"{plain['profile']}: {verdict}", rows)
+    print_table(Text(f"{plain['profile']}: ") + verdict, rows)
     if report.findings:
         found = [
-            (f"[{_COLOURS[f.severity]}]{f.severity}[/]", f"{f.rule} {f.name}", f.population, f.message, f.fix)
+            (Text(f.severity, _COLOURS[f.severity]), f"{f.rule} {f.name}", f.population, f.message, f.fix)
             for f in report.findings
         ]
         print_table("findings", found, ("severity", "rule", "place", "what", "fix"))

@@ -22,11 +22,17 @@ from pisnn_deploy.problems import problem
 from pisnn_deploy.profiles import load_profile
 
 
+def is_file_name(name_or_path: str) -> bool:
+    """Whether a user means a file: there is one, or it looks like one; a folder named like a model does not count."""
+    path = Path(name_or_path)
+    return path.is_file() or bool(path.suffix)
+
+
 @contextmanager
 def model_file(name_or_path: str) -> Iterator[Path]:
     """The checkpoint that a user named: a file if there is one, else a model of the zoo."""
     path = Path(name_or_path)
-    if path.exists() or path.suffix:
+    if is_file_name(name_or_path):
         yield path
     else:
         with zoo.model_path(name_or_path) as found:
@@ -103,6 +109,6 @@ def _operating_range(own: OperatingRange, limits: str | None, slope: float | Non
         lower, upper = (own.lower, own.upper) if limits is None else map(float, limits.split(","))
         return OperatingRange(lower=lower, upper=upper, slope=own.slope if slope is None else slope)
     except ValidationError as error:
-        raise UsageError(f"operating range: {error.errors()[0]['msg']}") from error
+        raise UsageError(f"operating range: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
     except ValueError as error:
         raise UsageError(f"--range {limits!r}: expected two numbers, such as 0,2") from error

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 import click
 
-from pisnn_deploy.cli.compilation import compile_file
-from pisnn_deploy.cli.console import print_json, print_table
+from pisnn_deploy.cli.compilation import compile_file, is_file_name
+from pisnn_deploy.cli.console import Row, print_json, print_table
+from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import write_artifact
 
@@ -48,18 +49,21 @@ def command(
       pisnn-deploy compile model.pt --explain
     """
     started = time.perf_counter()
+    named = Path(model)
+    path = output or (named.with_suffix(".pisnn") if is_file_name(model) else Path(f"{model}.pisnn"))
+    check_outputs([path], [model, profile])
     graph, provenance = compile_file(
         model, mesh=mesh, boundary=boundary, profile=profile, coding=coding, limits=limits, slope=slope
     )
-    named = Path(model)
-    path = output or (named.with_suffix(".pisnn") if named.suffix or named.exists() else Path(f"{named.name}.pisnn"))
     digest = write_artifact(path, graph, provenance)
+    passes = [(record.text, record.summary) for record in graph.history]
     if as_json:
-        print_json(_as_json(graph, path, digest, time.perf_counter() - started))
+        explained = {"passes": [{"pass": name, "summary": summary} for name, summary in passes]} if explain else {}
+        print_json(_as_json(graph, path, digest, time.perf_counter() - started) | explained)
     elif not quiet:
         print_table(f"{path}", _rows(graph))
-    if explain and not as_json:
-        print_table("passes", [(record.text, record.summary) for record in graph.history], ("pass", "what it did"))
+    if explain and not (as_json or quiet):
+        print_table("passes", passes, ("pass", "what it did"))
 
 
 def _widths(graph: IntegerGraph) -> dict[str, int]:
@@ -102,10 +106,10 @@ def _as_json(graph: IntegerGraph, path: Path, digest: str, seconds: float) -> di
     }
 
 
-def _rows(graph: IntegerGraph) -> list[tuple[str, ...]]:
+def _rows(graph: IntegerGraph) -> list[Row]:
     quantisation, certificate, placement = graph.quantisation, graph.certificate, graph.placement
     states = [bound.bits for bound in graph.bounds if bound.quantity != "accumulator"]
-    rows: list[tuple[str, ...]] = [
+    rows: list[Row] = [
         ("model", graph.spec.name),
         ("mesh", f"{graph.mesh.cells} cells, {graph.mesh.faces} faces, {' '.join(graph.mesh.boundary)}"),
         ("neurons", f"{graph.neurons}, {sum(synapse.entries for synapse in graph.synapses)} synapses"),

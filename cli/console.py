@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,32 +13,59 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 SECONDS_BETWEEN_LINES = 1.0
+
+Cell = str | Text
+"""A plain string is printed as it is; only a `Text` has colours."""
+Row = tuple[Cell, ...]
+
+
+def print_text(text: str) -> None:
+    """Print lines on stdout; a reader that has gone does not change how the command ends.
+
+    Parameters
+    ----------
+    text : str
+        Without the last line break.
+    """
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        # What comes after this, and the interpreter's flush at exit, must not complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_json(value: Mapping[str, object]) -> None:
     """Print exactly one JSON object on stdout."""
-    click.echo(json.dumps(value, indent=2, allow_nan=False))
+    print_text(json.dumps(value, indent=2, allow_nan=False))
 
 
-def print_table(title: str, rows: Sequence[tuple[str, ...]], columns: Sequence[str] = ()) -> None:
+def print_table(title: Cell, rows: Sequence[Row], columns: Sequence[str] = ()) -> None:
     """Print a table on stdout; the first column names the row.
 
     Parameters
     ----------
-    title : str
-    rows : sequence of tuple of str
-        May hold rich's markup.
+    title : str or Text
+    rows : sequence of tuple of str or Text
     columns : sequence of str
         Headings; none for a list of names and values.
     """
-    table = Table(title=title, title_justify="left", show_header=bool(columns))
+    table = Table(title=_plain(title), title_justify="left", show_header=bool(columns))
     for heading in columns or ("", "")[: len(rows[0]) if rows else 2]:
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+        table.add_row(*map(_plain, row))
+    console = Console()
+    with console.capture() as captured:
+        console.print(table)
+    print_text(captured.get().removesuffix("\n"))
+
+
+def _plain(cell: Cell) -> Text:
+    """Names and messages come from users' files: brackets in them are no markup."""
+    return cell if isinstance(cell, Text) else Text(cell)
 
 
 @contextmanager

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import tokenize
+import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,11 @@ from pisnn_deploy.errors import FileError
 
 _NPY: Any = np.lib.format
 """numpy publishes no types for it."""
+_HEADER_READERS: Any = {
+    (1, 0): _NPY.read_array_header_1_0,
+    (2, 0): _NPY.read_array_header_2_0,
+    (3, 0): _NPY.read_array_header_2_0,
+}
 LARGEST_HEADER = 4096
 
 
@@ -37,15 +43,12 @@ def read_field(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
         Not such a file, another shape, or values that are not finite.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise FileError(path, "is not a file")
         with path.open("rb") as stream:
-            try:
-                version = _NPY.read_magic(stream)
-                reader = _NPY.read_array_header_1_0 if version == (1, 0) else _NPY.read_array_header_2_0
-                found, _, dtype = reader(stream, max_header_size=LARGEST_HEADER)
-            except (ValueError, TypeError, SyntaxError, RecursionError, tokenize.TokenError) as error:
-                raise FileError(path, "is not a numpy array", remedy="write it with numpy.save") from error
+            found, dtype = _header(path, stream)
             if dtype.kind not in "fiu" or dtype.itemsize > 8:
-                raise FileError(path, f"holds {dtype}, it must hold floats")
+                raise FileError(path, f"holds {dtype}, it must hold floats of at most 64 bits")
             if found != shape:
                 raise FileError(path, f"has shape {found}, the mesh has {shape}")
             if path.stat().st_size - stream.tell() < math.prod(shape) * dtype.itemsize:
@@ -58,3 +61,15 @@ def read_field(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
     if bad.size:
         raise FileError(path, f"value {values.reshape(-1)[bad[0]]} is not finite", field=f"cell {int(bad[0])}")
     return values
+
+
+def _header(path: Path, stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    try:
+        reader = _HEADER_READERS[_NPY.read_magic(stream)]
+        with warnings.catch_warnings():
+            # numpy warns of headers that Python 2 wrote before it refuses those that it cannot read at all.
+            warnings.simplefilter("ignore")
+            shape, _, dtype = reader(stream, max_header_size=LARGEST_HEADER)
+    except (ValueError, KeyError, TypeError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError) as error:
+        raise FileError(path, "is not a numpy array", remedy="write it with numpy.save") from error
+    return shape, dtype

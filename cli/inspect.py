@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from pisnn_deploy.cli.console import print_table
+from pisnn_deploy.cli.console import Row, print_table, print_text
+from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph.artifact import Artifact, read_artifact, write_whole
 from pisnn_deploy.graph.document import document
@@ -17,7 +18,8 @@ from pisnn_deploy.graph.document import document
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.option("--format", "form", type=click.Choice(["text", "json", "dot", "png"]), default="text", show_default=True)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
-def command(artifact: Path, form: str, output: Path | None) -> None:
+@click.option("-q", "--quiet", is_flag=True, help="No tables.")
+def command(artifact: Path, form: str, output: Path | None, quiet: bool) -> None:
     """Show what is in ARTIFACT.
 
     \b
@@ -25,6 +27,7 @@ def command(artifact: Path, form: str, output: Path | None) -> None:
       pisnn-deploy inspect heat.pisnn
       pisnn-deploy inspect heat.pisnn --format png -o graph.png
     """
+    check_outputs([output], [artifact])
     read = read_artifact(artifact)
     if form == "png":
         from pisnn_deploy.report.graph_picture import draw_graph
@@ -34,7 +37,8 @@ def command(artifact: Path, form: str, output: Path | None) -> None:
         draw_graph(output, read.graph)
         return
     if form == "text" and output is None:
-        _tables(artifact, read)
+        if not quiet:
+            _tables(artifact, read)
         return
     if form == "dot":
         from pisnn_deploy.report.graph_picture import dot_text
@@ -43,7 +47,7 @@ def command(artifact: Path, form: str, output: Path | None) -> None:
     else:
         text = json.dumps(_plain(read), indent=2, allow_nan=False) + "\n"
     if output is None:
-        click.echo(text, nl=False)
+        print_text(text.removesuffix("\n"))
     else:
         write_whole(output, text.encode())
 
@@ -67,7 +71,7 @@ def _tables(path: Path, read: Artifact) -> None:
         [(name, str(graph.size(name))) for name in graph.chain],
         ("population", "neurons"),
     )
-    rows = []
+    rows: list[Row] = []
     for synapse in graph.synapses:
         low, high = (int(synapse.mantissas.min()), int(synapse.mantissas.max())) if synapse.entries else (0, 0)
         rows.append(

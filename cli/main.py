@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ COMMANDS: Mapping[str, str] = {
 }
 """Each command with its line in ``--help``; the module of the same name holds it."""
 INTERRUPTED = 130
+ONE_LINE = str.maketrans("\r\n\x1b", "   ")
+"""Keeps text from a user's files from breaking the line or steering the terminal."""
 
 
 class LazyGroup(click.Group):
@@ -64,13 +67,17 @@ def group() -> None:
 
 def main() -> None:
     """Run the command line and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        # A file name that the terminal's encoding lacks is no reason to lose a result.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = group.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         code = error.exit_code
     except PisnnError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {str(error).translate(ONE_LINE)}", err=True)
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)

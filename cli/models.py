@@ -5,8 +5,10 @@ from __future__ import annotations
 import click
 
 from pisnn_deploy import zoo
-from pisnn_deploy.cli.console import print_json, print_table
+from pisnn_deploy.cli.console import Row, print_json, print_table, print_text
 
+_QUIET = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 _HELP = {"help_option_names": ["-h", "--help"]}
 
 
@@ -25,17 +27,34 @@ def command(context: click.Context) -> None:
 
 
 @command.command("list", context_settings=_HELP)
-def list_models() -> None:
-    """List the models of the zoo."""
-    for name in zoo.names():
-        click.echo(name)
+@_JSON
+@_QUIET
+def list_models(as_json: bool, quiet: bool) -> None:
+    """List the models of the zoo.
+
+    \b
+    Examples:
+      pisnn-deploy models list
+      pisnn-deploy models list --json
+    """
+    if as_json:
+        print_json({"models": list(zoo.names())})
+    elif not quiet:
+        print_text("\n".join(zoo.names()))
 
 
 @command.command("show", context_settings=_HELP)
 @click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def show(name: str, as_json: bool) -> None:
-    """Show the spec and weights of a model."""
+@_JSON
+@_QUIET
+def show(name: str, as_json: bool, quiet: bool) -> None:
+    """Show the spec and weights of the model NAME.
+
+    \b
+    Examples:
+      pisnn-deploy models show heat1d
+      pisnn-deploy models show heat1d --json
+    """
     from pisnn_deploy.training.checkpoint import read_checkpoint
 
     with zoo.model_path(name) as path:
@@ -44,6 +63,8 @@ def show(name: str, as_json: bool) -> None:
     if as_json:
         print_json({"spec": spec, "weights": [weight.tolist() for weight in model.weights]})
         return
-    rows: list[tuple[str, ...]] = [(key, str(value)) for key, value in spec.items()]
+    if quiet:
+        return
+    rows: list[Row] = [(key, str(value)) for key, value in spec.items()]
     rows += [(f"weight {n}", str(weight.round(6).tolist())) for n, weight in enumerate(model.weights)]
     print_table(name, rows)

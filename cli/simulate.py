@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 from numpy.typing import NDArray
+from rich.text import Text
 
 from pisnn_deploy.backends import NAMES, Run, RunOptions, run_graph
-from pisnn_deploy.cli.compilation import compile_file
-from pisnn_deploy.cli.console import print_json, print_table, progress
+from pisnn_deploy.cli.compilation import compile_file, is_file_name
+from pisnn_deploy.cli.console import Row, print_json, print_table, progress
 from pisnn_deploy.cli.fields import read_field
+from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.compiler.facts import BOUNDED, SCHEDULED
 from pisnn_deploy.errors import CheckError, UsageError
 from pisnn_deploy.graph import IntegerGraph
@@ -59,6 +62,9 @@ def command(
       pisnn-deploy simulate heat.pisnn --backend fast --steps 20000 --save run.npz --every 100
       pisnn-deploy simulate heat.pisnn --initial field.npy --json
     """
+    if not math.isfinite(timeout):
+        raise UsageError(f"--timeout {timeout}: expected a finite number of seconds")
+    check_outputs([save, plot], [artifact, initial])
     graph, digest = _graph(artifact)
     mass, named = _initial_mass(graph, initial)
     heat = problem(graph.spec.problem)
@@ -68,7 +74,7 @@ def command(
     rows = steps // every + 2
     if rows * (graph.mesh.cells + graph.mesh.faces) * 8 > LARGEST_TRACE:
         raise UsageError(f"the trace would hold {rows} steps, more than {LARGEST_TRACE} bytes; keep fewer with --every")
-    with progress(f"{graph.spec.name} on {backend}", steps, quiet=quiet or as_json) as report:
+    with progress(f"{graph.spec.name} on {backend}", steps, quiet=quiet) as report:
         run = run_graph(backend, graph, mass, options, report)
     reference = None
     if named is not None and run.trace.step.size:
@@ -86,11 +92,11 @@ def command(
     elif not quiet:
         print_table(f"{graph.spec.name} on {backend}", _rows(graph, result))
     if not run.conserved:
-        raise CheckError(run.failure)
+        raise CheckError(run.failure or "the audit found violations")
 
 
 def _graph(name: str) -> tuple[IntegerGraph, str]:
-    if Path(name).exists() or Path(name).suffix:
+    if is_file_name(name):
         read = read_artifact(Path(name))
         graph, digest = read.graph, read.sha256
     else:
@@ -107,19 +113,23 @@ def _initial_mass(graph: IntegerGraph, initial: str | None) -> tuple[NDArray[np.
     """Masses at the start, and the name of the initial condition ("" for the default, None for a file)."""
     if initial is None:
         return graph.membrane.initial, ""
-    if initial.endswith(".npy"):
-        mass, name = graph.mass(read_field(Path(initial), graph.mesh.shape)), None
+    name = None if is_file_name(initial) else initial
+    if name is None:
+        values = read_field(Path(initial), graph.mesh.shape).reshape(-1)
     else:
-        mass, name = graph.mass(problem(graph.spec.problem).initial(graph.mesh, initial)), initial
+        values = problem(graph.spec.problem).initial(graph.mesh, name).reshape(-1)
     window = graph.window
     scale = graph.value_per_quantum
-    outside = np.flatnonzero((mass < window.lower) | (mass > window.upper))
+    # In floats first: a value may be too large for an integer mass.
+    rounded = np.rint(values / scale)
+    outside = np.flatnonzero((rounded < window.lower) | (rounded > window.upper))
     if outside.size:
         cell = int(outside[0])
         raise UsageError(
-            f"{initial}: cell {cell} has the value {float(mass[cell] * scale):g}, outside the operating range "
+            f"{initial}: cell {cell} has the value {values[cell]:g}, outside the operating range "
             f"{window.lower * scale:g} to {window.upper * scale:g}; compile with --range LOWER,UPPER to widen it"
         )
+    mass = graph.mass(values)
     if window.difference is not None:
         steep = np.flatnonzero(np.abs(mass[graph.mesh.target] - mass[graph.mesh.source]) > window.difference)
         if steep.size:
@@ -158,11 +168,11 @@ def _result(graph: IntegerGraph, run: Run, artifact: str, reference: NDArray[np.
     }
 
 
-def _rows(graph: IntegerGraph, result: dict[str, Any]) -> list[tuple[str, ...]]:
+def _rows(graph: IntegerGraph, result: dict[str, Any]) -> list[Row]:
     mass, error = result["mass"], result["error"]
     colour = "green" if result["verdict"] == "conserved" else "red"
-    rows: list[tuple[str, ...]] = [
-        ("verdict", f"[bold {colour}]{result['verdict']}[/]"),
+    rows: list[Row] = [
+        ("verdict", Text(result["verdict"], f"bold {colour}")),
         ("steps", f"{result['steps']} PDE steps, {result['time_steps']} time steps"),
         ("mass", f"{mass['initial']} quanta at the start, {mass['final']} at the end"),
         ("drift", f"{mass['drift']} quanta"),

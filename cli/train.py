@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
 
 from pisnn_deploy import zoo
+from pisnn_deploy.cli.compilation import is_file_name
 from pisnn_deploy.cli.console import print_json, print_table, progress
-from pisnn_deploy.errors import FileError
+from pisnn_deploy.cli.files import check_outputs
 
 
 @click.command("train", context_settings={"help_option_names": ["-h", "--help"]})
@@ -34,14 +36,11 @@ def command(recipe: str, output: Path | None, seed: int | None, resume: bool, as
 
     started = time.perf_counter()
     named = Path(recipe)
-    if named.exists() or named.suffix:
-        read, path = read_recipe(named), output or named.with_suffix(".pt")
-    else:
-        with zoo.recipe_path(recipe) as found:
-            read, path = read_recipe(found), output or Path(f"{recipe}.pt")
-    if not path.parent.is_dir():
-        raise FileError(path, "cannot be written (its folder does not exist)")
-    with progress(f"training {read.model.name}", read.training.epochs, quiet=quiet or as_json) as report:
+    path = output or (named.with_suffix(".pt") if is_file_name(recipe) else Path(f"{recipe}.pt"))
+    check_outputs([path], [recipe])
+    with nullcontext(named) if is_file_name(recipe) else zoo.recipe_path(recipe) as found:
+        read = read_recipe(found)
+    with progress(f"training {read.model.name}", read.training.epochs, quiet=quiet) as report:
         trained = train(
             read,
             seed=seed,

@@ -1,0 +1,42 @@
+"""Files that commands write: refused before the work, not after it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from pisnn_deploy.errors import FileError
+
+
+def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path | str | None] = ()) -> None:
+    """Make sure that files can be written where a user wants them, and that none replaces what is read.
+
+    Parameters
+    ----------
+    outputs : iterable of Path or None
+        What the command will write.
+    inputs : iterable of Path, str or None
+        What it reads; names that are no file are passed over.
+
+    Raises
+    ------
+    FileError
+        A folder that is missing or not writable, a file that the command reads, or twice the same file.
+    """
+    taken = {Path(path).resolve() for path in inputs if path is not None and Path(path).is_file()}
+    written: set[Path] = set()
+    for path in outputs:
+        if path is None:
+            continue
+        if not path.parent.is_dir():
+            raise FileError(path, "cannot be written (No such file or directory)")
+        if path.is_dir():
+            raise FileError(path, "cannot be written (Is a directory)")
+        if not os.access(path.parent, os.W_OK):
+            raise FileError(path, "cannot be written (Permission denied)")
+        if path.resolve() in taken:
+            raise FileError(path, "is what this command reads", remedy="write to another file")
+        if path.resolve() in written:
+            raise FileError(path, "is given for two outputs", remedy="write to two files")
+        written.add(path.resolve())
