@@ -5,13 +5,16 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-SOURCES := pisnn_deploy cli hardware_profiles models tests benchmarks
+IS_3_10 := import sys; sys.exit(sys.version_info[:2] != (3, 10))
 
 # First a Python that the user names, then one on the path that really runs, then pyenv's and uv's.
 FIND_PYTHON = for candidate in "$$PYTHON" python3.10 \
 	"$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.10*/bin/python "$$(uv python find 3.10 2>/dev/null)" python3 python; do \
-	if [ -n "$$candidate" ] && "$$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 10))' \
-	2>/dev/null; then echo "$$candidate"; break; fi; done
+	if [ -n "$$candidate" ] && "$$candidate" -c '$(IS_3_10)' 2>/dev/null; then \
+	echo "$$candidate"; break; fi; done
+
+# A set-up that was interrupted leaves a .venv without pip; one of another Python cannot hold Lava.
+VENV_IS_USABLE = { $(BIN)/python -c '$(IS_3_10)' && $(BIN)/python -m pip --version; } >/dev/null 2>&1
 
 help: ## show this text
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -19,14 +22,18 @@ help: ## show this text
 setup: $(STAMP) ## build .venv from the pinned constraints (about 2 minutes, 6 GB)
 
 $(STAMP): setup.cfg pyproject.toml constraints.txt
-	@python=$$($(FIND_PYTHON)); \
+	@if $(VENV_IS_USABLE); then exit 0; fi; \
+	python=$$($(FIND_PYTHON)); \
 	if [ -z "$$python" ]; then \
 		echo "pisnn-deploy needs Python 3.10, because Lava runs on no other, and there is none here." >&2; \
 		echo "Install it with 'pyenv install 3.10' or 'uv python install 3.10', or name one: make setup PYTHON=..." >&2; \
 		exit 2; \
 	fi; \
+	if [ -n "$$PYTHON" ] && [ "$$PYTHON" != "$$python" ]; then \
+		echo "PYTHON=$$PYTHON is no Python 3.10 that runs; using $$python instead." >&2; \
+	fi; \
 	echo "using $$python"; \
-	test -x $(BIN)/python || "$$python" -m venv $(VENV)
+	"$$python" -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt pip setuptools wheel
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev]'
 	@touch $(STAMP)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -36,6 +37,12 @@ ALLOWED["cli"] = set(ALLOWED) - {"processes"} | {"__init__"}
 
 EXCHANGE = "pisnn_deploy.processes.exchange"
 """The only module of `processes` that anything else imports: the files between backend and worker, without Lava."""
+BY_NAME = {
+    "backends": {"pisnn_deploy.training.backend"},
+    "profiles": {"pisnn_deploy.hardware_profiles"},
+    "zoo": {"pisnn_deploy.models"},
+}
+"""What a part may name in a string, to load it when asked: a backend that is chosen by name, and packages of data."""
 GUESTS = {
     "lava.lib.dl": {"training"},
     "lava": {"processes"},
@@ -60,13 +67,21 @@ def imports(source: str) -> Iterator[str]:
             yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
+def names_in_strings(source: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
+        text = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(text, str) and re.fullmatch(r"(pisnn_deploy|lava|torch)(\.\w+)+", text):
+            yield text
+
+
 def is_within(name: str, module: str) -> bool:
     return name == module or name.startswith(f"{module}.")
 
 
 def violations(part: str, source: str) -> list[str]:
     found = []
-    for name in imports(source):
+    named = set(names_in_strings(source)) - BY_NAME.get(part, set())
+    for name in (*imports(source), *sorted(named)):
         guest = next((guest for guest in GUESTS if is_within(name, guest)), None)
         if guest is not None and part not in GUESTS[guest]:
             found.append(f"{part} imports {guest}")
@@ -123,6 +138,13 @@ def test_a_forbidden_import_is_seen() -> None:
         "backends imports pisnn_deploy.processes.exchange_of_torch"
     ]
     assert violations("backends", "from pisnn_deploy.processes import exchange") == []
+
+
+def test_a_forbidden_module_named_in_a_string_is_seen() -> None:
+    assert violations("backends", "NAME = 'pisnn_deploy.training.backend'") == []
+    assert violations("backends", "NAME = 'pisnn_deploy.training.trainer'") == ["backends imports training"]
+    assert violations("mesh", "importlib.import_module('torch.nn')") == ["mesh imports torch"]
+    assert violations("graph", "'see pisnn_deploy.training.backend'") == []
 
 
 def test_the_core_loads_neither_torch_nor_lava() -> None:

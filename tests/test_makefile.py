@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -42,6 +43,74 @@ def test_setup_without_python_3_10_says_what_to_install(tmp_path: Path) -> None:
     assert "pisnn-deploy needs Python 3.10, because Lava runs on no other, and there is none here." in done.stderr
     assert "Install it with 'pyenv install 3.10' or 'uv python install 3.10'" in done.stderr
     assert not (tmp_path / ".venv").exists()
+
+
+INTERPRETER = """#!/bin/sh
+echo "$0 $*" >> {log}
+case "$*" in
+    "-m venv --clear .venv") rm -rf .venv; mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
+    {refused}) exit 1 ;;
+esac
+"""
+"""Stands for a Python 3.10: notes how it was called, makes environments that hold itself, fails where it is told to."""
+
+
+def interpreter(path: Path, log: Path, refused: str = "nothing") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(INTERPRETER.format(log=log, refused=refused))
+    path.chmod(0o755)
+    return path
+
+
+def set_up(folder: Path, python: Path, path: str = os.environ["PATH"]) -> subprocess.CompletedProcess[str]:
+    for name in ("Makefile", "setup.cfg", "pyproject.toml", "constraints.txt"):
+        shutil.copy2(ROOT / name, folder)
+    environment = {**os.environ, "PATH": path}
+    return subprocess.run(
+        ["make", "setup", f"PYTHON={python}"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
+def installations(log: Path) -> int:
+    return log.read_text().count("-m pip install")
+
+
+@pytest.mark.parametrize(
+    "refused", [None, "'-m pip --version'", "'-c '*"], ids=["none there", "without pip", "another Python"]
+)
+def test_setup_replaces_an_environment_that_cannot_be_used(tmp_path: Path, refused: str | None) -> None:
+    log = tmp_path / "calls"
+    if refused is not None:
+        interpreter(tmp_path / ".venv/bin/python", log, refused)
+    python = interpreter(tmp_path / "python", log)
+    done = set_up(tmp_path, python)
+    assert f"using {python}" in done.stdout
+    assert f"{python} -m venv --clear .venv\n" in log.read_text()
+    assert installations(log) == 2
+
+
+def test_setup_keeps_an_environment_that_can_be_used_and_installs_once(tmp_path: Path) -> None:
+    log = tmp_path / "calls"
+    interpreter(tmp_path / ".venv/bin/python", log)
+    python = interpreter(tmp_path / "python", log)
+    set_up(tmp_path, python)
+    assert str(python) not in log.read_text()
+    assert installations(log) == 2
+    set_up(tmp_path, python)
+    assert installations(log) == 2
+
+
+def test_setup_says_that_it_passes_over_a_named_python(tmp_path: Path) -> None:
+    log = tmp_path / "calls"
+    other = interpreter(tmp_path / "bin/python3.10", log)
+    named = interpreter(tmp_path / "python", log, "'-c '*")
+    done = set_up(tmp_path, named, f"{other.parent}{os.pathsep}{os.environ['PATH']}")
+    assert done.stderr == f"PYTHON={named} is no Python 3.10 that runs; using python3.10 instead.\n"
 
 
 @pytest.mark.parametrize("line", ["exec make test"])

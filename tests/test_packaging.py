@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import configparser
+import importlib.metadata
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+
+import pisnn_deploy
 
 ROOT = Path(__file__).parents[1]
 MAPPED = ("cli", "hardware_profiles", "models")
@@ -75,6 +80,57 @@ def test_setup_cfg_names_every_package() -> None:
             if not any(part.is_symlink() for part in (init.parent, *init.parents) if ROOT in part.parents):
                 found.add(".".join(words if words[0] == "pisnn_deploy" else ("pisnn_deploy", *words)))
     assert named == found
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def requirements(name: str, extras: frozenset[str] = frozenset(), seen: set[str] | None = None) -> set[str]:
+    """Give the distributions that one needs here, those that they need, and so on."""
+    found: set[str] = set() if seen is None else seen
+    for text in importlib.metadata.requires(name) or ():
+        needed = Requirement(text)
+        marker = needed.marker
+        if marker is not None and not any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+            continue
+        if canonical(needed.name) not in found:
+            found.add(canonical(needed.name))
+            requirements(needed.name, frozenset(needed.extras), found)
+    return found
+
+
+def pins(text: str) -> set[str]:
+    return {canonical(line.partition("==")[0]) for line in text.splitlines() if "==" in line}
+
+
+def unpinned(text: str) -> set[str]:
+    return requirements("pisnn-deploy", frozenset({"dev"})) - pins(text)
+
+
+def test_constraints_pin_every_version_that_is_installed() -> None:
+    text = (ROOT / "constraints.txt").read_text()
+    assert unpinned(text) == set()
+    needed = requirements("pisnn-deploy", frozenset({"dev"}))
+    for line in text.splitlines():
+        name, equals, version = line.partition("==")
+        assert equals, line
+        # A pin that another platform needs is no requirement here.
+        assert canonical(name) not in needed or importlib.metadata.version(name) == version, line
+
+
+def test_a_version_that_is_not_pinned_is_seen() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    # `pip freeze` never lists argparse, which unittest2, a requirement of lava-dl, installs.
+    assert unpinned("\n".join(line for line in lines if not line.startswith("argparse=="))) == {"argparse"}
+    assert unpinned("\n".join(line.replace("torch==", "torch>=") for line in lines)) == {"torch"}
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    version = importlib.metadata.version("pisnn-deploy")
+    assert version == pisnn_deploy.__version__
+    assert f"version: {version}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"## {version} " in (ROOT / "CHANGELOG.md").read_text()
 
 
 def test_the_wheel_holds_all_modules_and_data_and_nothing_else(wheel: Path) -> None:
