@@ -16,8 +16,9 @@ from pisnn_deploy import __version__, zoo
 from pisnn_deploy.compiler import CompileOptions, compile_model
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.mesh import parse_boundary, parse_shape
-from pisnn_deploy.model import OperatingRange
+from pisnn_deploy.mesh import Boundary, boundary_from_mapping, parse_boundary, parse_shape
+from pisnn_deploy.model import ModelSpec, OperatingRange
+from pisnn_deploy.plain_yaml import read_mapping
 from pisnn_deploy.problems import problem
 from pisnn_deploy.profiles import load_profile
 
@@ -43,7 +44,7 @@ def compile_file(
     name_or_path: str,
     *,
     mesh: str | None = None,
-    boundary: str = "periodic",
+    boundary: str | None = None,
     profile: str = "loihi2",
     coding: Literal["delta", "dense"] = "delta",
     limits: str | None = None,
@@ -56,7 +57,7 @@ def compile_file(
     name_or_path : str
         Model of the zoo, or a ``.pt`` file.
     mesh, boundary, profile, coding : str
-        As on the command line.
+        As on the command line; mesh and boundary are the problem's own unless given.
     limits : str, optional
         ``LOWER,UPPER``: the range of cell values, instead of the model's.
     slope : float, optional
@@ -78,10 +79,12 @@ def compile_file(
     with model_file(name_or_path) as path:
         model = read_checkpoint(path)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    shape = parse_shape(mesh) if mesh else problem(model.spec.problem).default_shape
+    own = problem(model.spec.problem)
+    shape = parse_shape(mesh) if mesh else own_shape(model.spec, own.default_shape)
+    sides = own.default_boundary(shape) if boundary is None else read_boundary(boundary, len(shape))
     options = CompileOptions(
         shape=shape,
-        boundary=parse_boundary(boundary, len(shape)),
+        boundary=sides,
         profile=target,
         coding=coding,
         operating_range=_operating_range(model.spec.operating_range, limits, slope),
@@ -91,7 +94,7 @@ def compile_file(
         "model_sha256": digest,
         "options": {
             "mesh": "x".join(map(str, shape)),
-            "boundary": boundary,
+            "boundary": sides.text if boundary is None else boundary,
             "profile": target.name,
             "coding": coding,
             "range": limits,
@@ -102,12 +105,32 @@ def compile_file(
     return compile_model(model, options), provenance
 
 
+def own_shape(spec: ModelSpec, default: tuple[int, ...]) -> tuple[int, ...]:
+    """Mesh of a model unless another is asked for: its own where its equation has a length, else the problem's."""
+    if spec.cell_width is None:
+        return default
+    return tuple(round(length / spec.cell_width) for length in spec.lengths)
+
+
+def read_boundary(text: str, dimensions: int) -> Boundary:
+    """Boundary conditions as the command line names them: a YAML file, or the text itself.
+
+    Raises
+    ------
+    UsageError
+        The file or text cannot be understood.
+    """
+    if Path(text).suffix in (".yaml", ".yml"):
+        return boundary_from_mapping(read_mapping(Path(text)), dimensions)
+    return parse_boundary(text, dimensions)
+
+
 def _operating_range(own: OperatingRange, limits: str | None, slope: float | None) -> OperatingRange | None:
     if limits is None and slope is None:
         return None
     try:
         lower, upper = (own.lower, own.upper) if limits is None else map(float, limits.split(","))
-        return OperatingRange(lower=lower, upper=upper, slope=own.slope if slope is None else slope)
+        return OperatingRange(lower=lower, upper=upper, slope=own.slope if slope is None else slope, flux=own.flux)
     except ValidationError as error:
         raise UsageError(f"operating range: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
     except ValueError as error:

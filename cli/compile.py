@@ -20,7 +20,12 @@ from pisnn_deploy.graph.artifact import write_artifact
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to write the artifact.")
 @click.option("--profile", default="loihi2", show_default=True, help="Hardware profile: a name or a YAML file.")
 @click.option("--mesh", help="Cells along each axis, such as 128 or 64x64; the problem's own unless given.")
-@click.option("--boundary", default="periodic", show_default=True, help="periodic, no-flux, or x=periodic y=no-flux.")
+@click.option(
+    "--boundary",
+    metavar="SPEC",
+    help="periodic, no-flux, dirichlet=0,1, x=periodic y=no-flux, x-=no-flux x+=dirichlet=1, or a YAML file; the "
+    "problem's own unless given.",
+)
 @click.option("--coding", type=click.Choice(["delta", "dense"]), default="delta", show_default=True)
 @click.option("--range", "limits", metavar="LOWER,UPPER", help="Range of cell values, instead of the model's.")
 @click.option("--slope", type=float, help="Largest slope of the field, instead of the model's.")
@@ -32,7 +37,7 @@ def command(
     output: Path | None,
     profile: str,
     mesh: str | None,
-    boundary: str,
+    boundary: str | None,
     coding: Literal["delta", "dense"],
     limits: str | None,
     slope: float | None,
@@ -46,7 +51,8 @@ def command(
     Examples:
       pisnn-deploy compile heat1d
       pisnn-deploy compile model.pt --mesh 500 --boundary no-flux -o heat.pisnn
-      pisnn-deploy compile model.pt --explain
+      pisnn-deploy compile heat1d --boundary dirichlet=0,1
+      pisnn-deploy compile laplace2d --mesh 128x128 --explain
     """
     started = time.perf_counter()
     named = Path(model)
@@ -108,14 +114,15 @@ def _as_json(graph: IntegerGraph, path: Path, digest: str, seconds: float) -> di
 
 def _rows(graph: IntegerGraph) -> list[Row]:
     quantisation, certificate, placement = graph.quantisation, graph.certificate, graph.placement
-    states = [bound.bits for bound in graph.bounds if bound.quantity != "accumulator"]
+    states = [bound.bits for bound in graph.bounds if bound.quantity not in ("accumulator", "ledger")]
+    accumulators = max(bound.bits for bound in graph.bounds if bound.quantity == "accumulator")
     rows: list[Row] = [
         ("model", graph.spec.name),
-        ("mesh", f"{graph.mesh.cells} cells, {graph.mesh.faces} faces, {' '.join(graph.mesh.boundary)}"),
+        ("mesh", f"{graph.mesh.cells} cells, {graph.mesh.faces} faces, {graph.mesh.boundary_text}"),
         ("neurons", f"{graph.neurons}, {sum(synapse.entries for synapse in graph.synapses)} synapses"),
         ("schedule", f"{graph.period} time steps per PDE step, {graph.coding} coding"),
         ("quantum", f"{graph.quantum:g} (value {graph.value_per_quantum:g}), theta 2^{graph.flux.threshold_exponent}"),
-        ("widths", f"states and payloads {max(states)} bits, accumulators {max(b.bits for b in graph.bounds)} bits"),
+        ("widths", f"states and payloads {max(states)} bits, accumulators {accumulators} bits"),
         ("time step", f"{graph.time_step:.6g}"),
     ]
     if quantisation.relative_l2_float is not None and quantisation.relative_l2_integer is not None:

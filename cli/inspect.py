@@ -67,7 +67,7 @@ def _plain(read: Artifact) -> dict[str, object]:
 def _tables(path: Path, read: Artifact) -> None:
     graph = read.graph
     print_table(
-        f"{path} ({graph.spec.name}, {' x '.join(map(str, graph.mesh.shape))} cells, {' '.join(graph.mesh.boundary)})",
+        f"{path} ({graph.spec.name}, {' x '.join(map(str, graph.mesh.shape))} cells, {graph.mesh.boundary_text})",
         [(name, str(graph.size(name))) for name in graph.chain],
         ("population", "neurons"),
     )

@@ -67,20 +67,20 @@ def command(
     check_outputs([save, plot], [artifact, initial])
     graph, digest = _graph(artifact)
     mass, named = _initial_mass(graph, initial)
-    heat = problem(graph.spec.problem)
-    steps = round(heat.horizon / graph.time_step) if steps is None else steps
+    own = problem(graph.spec.problem, graph.spec.diffusivity, graph.spec.velocity)
+    steps = round(own.horizon / graph.time_step) if steps is None else steps
     every = every or (1 if save else max(1, steps // ROWS_WITHOUT_SAVING))
     options = RunOptions(steps, every, timeout)
     rows = steps // every + 2
-    if rows * (graph.mesh.cells + graph.mesh.faces) * 8 > LARGEST_TRACE:
+    if rows * (graph.mesh.holders + graph.mesh.faces) * 8 > LARGEST_TRACE:
         raise UsageError(f"the trace would hold {rows} steps, more than {LARGEST_TRACE} bytes; keep fewer with --every")
     with progress(f"{graph.spec.name} on {backend}", steps, quiet=quiet) as report:
         run = run_graph(backend, graph, mass, options, report)
     reference = None
     if named is not None and run.trace.step.size:
         reached = int(run.trace.step[-1]) * graph.time_step  # a run that was stopped may have gone on since
-        reference = heat.reference(graph.mesh, reached, named or None).reshape(-1)
-    result = _result(graph, run, artifact, reference)
+        reference = own.reference(graph.mesh, reservoir_levels(graph), reached, named or None)
+    result = _result(graph, run, artifact, own.equation, reference)
     if save is not None:
         write_whole(save, _trace_bytes(graph, run, digest))
     if plot is not None:
@@ -117,7 +117,8 @@ def _initial_mass(graph: IntegerGraph, initial: str | None) -> tuple[NDArray[np.
     if name is None:
         values = read_field(Path(initial), graph.mesh.shape).reshape(-1)
     else:
-        values = problem(graph.spec.problem).initial(graph.mesh, name).reshape(-1)
+        own = problem(graph.spec.problem, graph.spec.diffusivity, graph.spec.velocity)
+        values = own.initial(graph.mesh, reservoir_levels(graph), name)
     window = graph.window
     scale = graph.value_per_quantum
     # In floats first: a value may be too large for an integer mass.
@@ -131,7 +132,10 @@ def _initial_mass(graph: IntegerGraph, initial: str | None) -> tuple[NDArray[np.
         )
     mass = graph.mass(values)
     if window.difference is not None:
-        steep = np.flatnonzero(np.abs(mass[graph.mesh.target] - mass[graph.mesh.source]) > window.difference)
+        levels = np.concatenate([mass, graph.membrane.reservoirs])
+        beside = np.maximum(graph.mesh.source, graph.mesh.target) >= mass.size
+        limits = np.where(beside, window.difference // 2, window.difference)
+        steep = np.flatnonzero(np.abs(levels[graph.mesh.target] - levels[graph.mesh.source]) > limits)
         if steep.size:
             raise UsageError(
                 f"{initial}: face {int(steep[0])} is steeper than the operating range allows; compile with --slope to "
@@ -140,13 +144,22 @@ def _initial_mass(graph: IntegerGraph, initial: str | None) -> tuple[NDArray[np.
     return mass, name
 
 
-def _result(graph: IntegerGraph, run: Run, artifact: str, reference: NDArray[np.float64] | None) -> dict[str, Any]:
-    first, last = (sum(int(m) for m in run.trace.mass[row]) if run.trace.step.size else 0 for row in (0, -1))
+def reservoir_levels(graph: IntegerGraph) -> NDArray[np.float64]:
+    """Cell values that the reservoirs of a graph show, float64 [reservoirs]."""
+    return graph.values(graph.membrane.reservoirs)
+
+
+def _result(
+    graph: IntegerGraph, run: Run, artifact: str, equation: str, reference: NDArray[np.float64] | None
+) -> dict[str, Any]:
+    trace = run.trace
+    first, last = (sum(trace.mass[row].tolist()) if trace.step.size else 0 for row in (0, -1))
+    ledger = sum(trace.ledger[-1].tolist()) if trace.step.size else 0
     error = None
     if reference is not None:
         distance = float(np.linalg.norm(graph.values(run.trace.mass[-1]) - reference) / np.linalg.norm(reference))
         time = run.steps * graph.time_step
-        error = {"relative_l2": distance, "reference": problem(graph.spec.problem).equation, "time": time}
+        error = {"relative_l2": distance, "reference": equation, "time": time}
     return {
         "verdict": "conserved" if run.conserved else "violated",
         "backend": run.backend,
@@ -158,7 +171,7 @@ def _result(graph: IntegerGraph, run: Run, artifact: str, reference: NDArray[np.
         "steps": run.steps,
         "time_steps": run.time_steps,
         "period": graph.period,
-        "mass": {"initial": first, "final": last, "ledger": 0, "in_flight": 0, "drift": last - first},
+        "mass": {"initial": first, "final": last, "ledger": ledger, "in_flight": 0, "drift": last + ledger - first},
         "violations": run.violations,
         "packets": {"sent": run.packets_sent, "quanta": run.quanta_sent},
         "events": run.events,
@@ -175,6 +188,7 @@ def _rows(graph: IntegerGraph, result: dict[str, Any]) -> list[Row]:
         ("verdict", Text(result["verdict"], f"bold {colour}")),
         ("steps", f"{result['steps']} PDE steps, {result['time_steps']} time steps"),
         ("mass", f"{mass['initial']} quanta at the start, {mass['final']} at the end"),
+        *([("ledgers", f"{mass['ledger']} quanta, taken by the reservoirs")] if graph.mesh.reservoirs else []),
         ("drift", f"{mass['drift']} quanta"),
         ("violations", ", ".join(f"{kind} {count}" for kind, count in result["violations"].items())),
         ("packets", f"{result['packets']['sent']} sent, {result['packets']['quanta']} quanta"),
@@ -202,7 +216,7 @@ def _trace_bytes(graph: IntegerGraph, run: Run, digest: str) -> bytes:
         buffer,
         step=trace.step,
         mass=trace.mass.reshape(-1, *graph.mesh.shape),
-        ledger=np.zeros((trace.step.size, 0), np.int64),
+        ledger=trace.ledger,
         transported=trace.transported,
         in_flight=trace.in_flight,
         meta=np.frombuffer(json.dumps(meta, sort_keys=True).encode(), np.uint8),

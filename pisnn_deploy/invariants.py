@@ -3,11 +3,13 @@
 It keeps its own books. It is told what the membranes hold and what the flux compartments fired, and recomputes what
 should have happened from the mesh alone, never from the synapses that carried the packets.
 
-* I1 (global): the sum of all masses is one constant integer. A packet in flight weighs nothing here, because a
-  membrane gives and takes on arrival.
+* I1 (global): the sum of all masses and ledgers is one constant integer. A packet in flight weighs nothing here,
+  because a membrane gives and takes on arrival.
 * I2 (local): each membrane changes by exactly the packets that its faces fired, when they arrive, and only then.
 * I3 (flux): for each face ``theta * k + r_new - r_old = c``: what did not fire stays in the residue.
-* Range: the masses stay in the operating range on which the compiler's bounds rest.
+* Range: masses and currents stay in the operating range on which the compiler's bounds rest.
+
+A reservoir's membrane is its ledger: it takes part in I1 and I2 like a cell, and has no range.
 """
 
 from __future__ import annotations
@@ -29,15 +31,20 @@ class Audit:
     Parameters
     ----------
     source, target : int64 array [faces]
-        Cells that a positive packet leaves and enters.
+        Holders that a positive packet leaves and enters: cells, and reservoirs numbered after them.
     threshold_exponent : int
         ``F``; theta is ``2^F``.
     lower, upper : int
         Operating range of the mass of a cell.
     difference : int or None
-        Largest allowed difference of the masses on both sides of a face.
-    mass : int64 array [cells]
-        Masses at the start.
+        Largest allowed difference of the masses on both sides of a face. A reservoir's value counts at half a cell's
+        distance.
+    current : int or None
+        Largest allowed absolute current.
+    mass : int64 array [holders]
+        Masses and ledgers at the start.
+    reservoirs : int64 array [reservoirs]
+        Values that reservoirs show.
     residue : int64 array [faces]
         Residues at the start.
 
@@ -57,7 +64,9 @@ class Audit:
         lower: int,
         upper: int,
         difference: int | None,
+        current: int | None,
         mass: Integers,
+        reservoirs: Integers,
         residue: Integers,
     ) -> None:
         self.counts = dict.fromkeys(KINDS, 0)
@@ -66,7 +75,14 @@ class Audit:
         self._source = source
         self._target = target
         self._exponent = threshold_exponent
-        self._limits = (lower, upper, difference)
+        self._limits = (lower, upper)
+        self._current = current
+        self._cells = mass.size - reservoirs.size
+        self._reservoirs = reservoirs
+        self._steepest: Integers | None = None
+        if difference is not None and source.size:
+            beside_reservoir = np.maximum(source, target) >= self._cells
+            self._steepest = np.where(beside_reservoir, difference // 2, difference)
         self._mass = mass.astype(np.int64, copy=True)
         self._residue = residue.astype(np.int64, copy=True)
         self._in_flight = np.zeros(source.size, np.int64)
@@ -80,7 +96,7 @@ class Audit:
         ----------
         step : int
             PDE step that the masses belong to.
-        mass : int64 array [cells]
+        mass : int64 array [holders]
         absorbing : bool
             Whether packets arrive in this time step; otherwise nothing may change.
 
@@ -96,9 +112,9 @@ class Audit:
         self._compare("local", "membrane", step, self._mass, mass)
         total = int(mass.sum())
         if total != self._total:
-            self._note(InvariantViolation("global", "mass of all cells", -1, step, self._total, total), 1)
+            self._note(InvariantViolation("global", "mass of all cells and ledgers", -1, step, self._total, total), 1)
         if absorbing:
-            self._compare_range(step, mass)
+            self._compare_range(step, mass[: self._cells])
         self._raise_first()
 
     def observe_flux(self, step: int, packets: Integers, current: Integers, residue: Integers, *, firing: bool) -> None:
@@ -120,6 +136,11 @@ class Audit:
         """
         if firing:
             self._compare("flux", "flux", step, current, (packets << self._exponent) + residue - self._residue)
+            if self._current is not None and int(np.abs(current).max(initial=0)) > self._current:
+                wrong = np.flatnonzero(np.abs(current) > self._current)
+                index = int(wrong[0])
+                violation = InvariantViolation("range", "flux current", index, step, self._current, int(current[index]))
+                self._note(violation, wrong.size)
             self._in_flight[:] = packets
             self._residue[:] = residue
             self.packets_sent += int(np.count_nonzero(packets))
@@ -140,19 +161,21 @@ class Audit:
         )
 
     def _compare_range(self, step: int, mass: Integers) -> None:
-        lower, upper, difference = self._limits
+        lower, upper = self._limits
         if int(mass.min()) < lower or int(mass.max()) > upper:
             wrong = np.flatnonzero((mass < lower) | (mass > upper))
             index, found = int(wrong[0]), int(mass[wrong[0]])
             limit = lower if found < lower else upper
             self._note(InvariantViolation("range", "membrane", index, step, limit, found), wrong.size)
-        if difference is not None and self._source.size:
-            steepness = np.abs(mass[self._target] - mass[self._source])
-            if int(steepness.max()) > difference:
-                wrong = np.flatnonzero(steepness > difference)
+        if self._steepest is not None:
+            values = np.concatenate([mass, self._reservoirs]) if self._reservoirs.size else mass
+            steepness = np.abs(values[self._target] - values[self._source])
+            wrong = np.flatnonzero(steepness > self._steepest)
+            if wrong.size:
                 index = int(wrong[0])
+                limit = int(self._steepest[index])
                 violation = InvariantViolation(
-                    "range", "difference across face", index, step, difference, int(steepness[index])
+                    "range", "difference across face", index, step, limit, int(steepness[index])
                 )
                 self._note(violation, wrong.size)
 

@@ -1,13 +1,15 @@
 """A trained PISNN as plain data: what a checkpoint holds and the compiler takes.
 
 The flux network is the same at every face and every PDE step. It sees the `half_width` cells on either side of a face
-along the face's axis (a window, from the lowest to the highest position) and answers with the flux through the face::
+along the face's axis, and `transverse` cells to either side of these along the other axes (a window; its positions are
+in C order, the face's axis first), and answers with the flux through the face::
 
     a_0 = window of cell values u            a_{l+1} = relu(W_l a_l + b_l)           flux = W_L a_L + b_L
     c <- (1 - leak / 4096) c + flux           u <- u + D c
 
 All quantities are in units of the cell value; ``c`` is the change that one PDE step makes to the value of the cell
-behind the face. Weights have no unit, so one model serves every mesh size, boundary and horizon.
+behind the face. Weights have no unit. Where the equation has no length of its own (diffusion, Laplace) one model
+serves every mesh size; where it has one (a cell Peclet or Reynolds number), the model belongs to one cell width.
 """
 
 from __future__ import annotations
@@ -21,8 +23,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pisnn_deploy.arithmetic import MEMORYLESS
+from pisnn_deploy.mesh import Wall
 
 FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
+Equation = Literal["diffusion", "advection-diffusion", "burgers", "laplace"]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -35,6 +39,8 @@ class OperatingRange(BaseModel):
         Limits of the cell values.
     slope : float or None
         Largest difference of neighbouring cell values divided by the distance of their centres.
+    flux : float or None
+        Largest flux through a face in one PDE step, in units of the cell value.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +48,7 @@ class OperatingRange(BaseModel):
     lower: FiniteFloat
     upper: FiniteFloat
     slope: PositiveFloat | None = None
+    flux: PositiveFloat | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> OperatingRange:
@@ -58,19 +65,33 @@ class ModelSpec(BaseModel):
     name : str
         Short name, such as ``heat1d``.
     equation : str
-        The conservation law; ``diffusion`` is ``u_t = diffusivity * laplacian(u)``.
+        The conservation law: ``diffusion`` is ``u_t = diffusivity * laplacian(u)``; ``advection-diffusion`` adds
+        ``- velocity * u_x``; ``burgers`` adds ``- (u^2 / 2)_x``; ``laplace`` is ``laplacian(u) = 0``, reached in the
+        pseudo-time of the damped wave equation ``u_tt + damping * u_t = laplacian(u)``.
     diffusivity : float
-        In length^2 per time.
+        In length^2 per time; 1 for ``laplace``.
+    velocity : float
+        In length per time, for ``advection-diffusion``.
+    damping : float or None
+        Per unit of pseudo-time, for ``laplace``: the compiler derives the leak from it, so that the number of PDE steps
+        grows with the number of cells along an axis and not with its square.
+    cell_width : float or None
+        The cell width that the model belongs to, for equations with a length of their own.
     problem : str
         Name of the problem that supplies initial conditions and references.
     lengths : tuple of float
         Extent of the domain along each axis.
     half_width : int
         Cells that a face sees on either side.
+    transverse : int
+        Cells that it sees to either side of these, along each other axis.
     hidden : tuple of int
         Channels of each hidden layer, per face; empty for a linear flux network.
+    wall : str
+        How ghost cells beyond a Dirichlet side follow from the field, see `pisnn_deploy.mesh.window_cells`.
     leak : int
-        Decay constant of the flux compartment, 1 to 4096; 4096 is memoryless.
+        Decay constant of the flux compartment, 1 to 4096; 4096 is memoryless. Where there is a damping, this is the
+        leak on the mesh of the training.
     weight_exponents : tuple of int
         One per layer: integer weights are ``weight * 2^exponent``. The last is the threshold exponent ``F``.
     diffusion_number : float
@@ -82,11 +103,16 @@ class ModelSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
-    equation: Literal["diffusion"]
+    equation: Equation
     diffusivity: PositiveFloat
+    velocity: FiniteFloat = 0.0
+    damping: PositiveFloat | None = None
+    cell_width: PositiveFloat | None = None
     problem: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
     lengths: Annotated[tuple[PositiveFloat, ...], Field(min_length=1, max_length=3)]
     half_width: Annotated[int, Field(ge=1, le=32)]
+    transverse: Annotated[int, Field(ge=0, le=8)] = 0
+    wall: Wall = "reflection"
     hidden: Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(max_length=8)] = ()
     leak: Annotated[int, Field(ge=1, le=MEMORYLESS)] = MEMORYLESS
     weight_exponents: tuple[Annotated[int, Field(ge=1, le=14)], ...]
@@ -101,10 +127,46 @@ class ModelSpec(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _parameters_of_the_equation(self) -> ModelSpec:
+        own_length = self.equation in ("advection-diffusion", "burgers")
+        for name, wanted, given in (
+            ("velocity", self.equation == "advection-diffusion", self.velocity != 0),
+            ("damping", self.equation == "laplace", self.damping is not None),
+            ("cell_width", own_length, self.cell_width is not None),
+        ):
+            if wanted != given:
+                raise ValueError(f"{name} {'is missing for' if wanted else 'means nothing for'} {self.equation}")
+        if own_length and len(self.lengths) != 1:
+            raise ValueError(f"{self.equation} is one-dimensional, lengths has {len(self.lengths)} entries")
+        if own_length and self.leak != MEMORYLESS:
+            raise ValueError(f"leak must be {MEMORYLESS} for {self.equation}")
+        return self
+
+    @model_validator(mode="after")
+    def _parabolas_along_one_axis(self) -> ModelSpec:
+        if self.wall == "quadratic" and self.transverse:
+            raise ValueError("wall quadratic needs transverse 0")
+        return self
+
+    @property
+    def weight_unit(self) -> int:
+        """What the integer weights of the first layer are multiples of, so that folded ghost cells stay integers."""
+        return 2 if self.wall == "quadratic" else 1
+
+    @property
+    def positions(self) -> NDArray[np.float64]:
+        """Offsets of the window's positions from the face, in cells, float64 [axes, positions]; its own axis first."""
+        along = np.arange(1 - self.half_width, self.half_width + 1) - 0.5
+        across = np.arange(-self.transverse, self.transverse + 1, dtype=np.float64)
+        grids = np.meshgrid(along, *(across,) * (len(self.lengths) - 1), indexing="ij")
+        return np.stack([grid.reshape(-1) for grid in grids])
+
     @property
     def layer_shapes(self) -> tuple[tuple[int, int], ...]:
         """Shape (outputs, inputs) of the weight matrix of each layer."""
-        widths = (2 * self.half_width, *self.hidden, 1)
+        window = 2 * self.half_width * (2 * self.transverse + 1) ** (len(self.lengths) - 1)
+        widths = (window, *self.hidden, 1)
         return tuple((widths[i + 1], widths[i]) for i in range(len(widths) - 1))
 
 
@@ -145,21 +207,46 @@ class Model:
         return not self.spec.hidden and not self.biases[0].any()
 
 
-def flux_moments(kernel: NDArray[np.float64], half_width: int) -> tuple[float, float]:
+def flux_moments(kernel: NDArray[np.float64], positions: NDArray[np.float64]) -> tuple[float, float]:
     """Consistency moments of a linear flux kernel.
 
-    For cell values ``u(x)`` with cell width ``h`` the flux is ``zeroth * u - first * h * u'`` to leading order, so
-    a diffusive flux needs ``zeroth == 0``, and then ``first`` is the diffusion number of one PDE step.
+    For cell values ``u(x)`` with cell width ``h`` the flux is ``zeroth * u - first * h * u'`` to leading order: the
+    Courant number and the diffusion number of one PDE step.
 
     Parameters
     ----------
-    kernel : float64 array [2 * half_width]
-        Weights over the window, from the lowest to the highest position.
-    half_width : int
+    kernel : float64 array [positions]
+        Weights over the window.
+    positions : float64 array [axes, positions]
+        See `ModelSpec.positions`.
 
     Returns
     -------
     zeroth, first : float
     """
-    distance = np.arange(1 - half_width, half_width + 1) - 0.5
-    return math.fsum(kernel), -math.fsum(kernel * distance)
+    return math.fsum(kernel), -math.fsum(kernel * positions[0])
+
+
+def symmetry_basis(spec: ModelSpec) -> NDArray[np.int64]:
+    """Kernels that span those with the symmetry of the equation.
+
+    Diffusion looks the same from both sides of a face: its kernels are odd along the face's axis, and even and alike
+    along all others. Advection has no such symmetry.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+
+    Returns
+    -------
+    int64 array [n, positions]
+        Entries -1, 0 and 1 with disjoint supports.
+    """
+    positions = spec.positions
+    count = positions.shape[1]
+    if spec.equation not in ("diffusion", "laplace"):
+        return np.eye(count, dtype=np.int64)
+    keys = [(abs(p[0]), *sorted(np.abs(p[1:]))) for p in positions.T]
+    downhill = -np.sign(positions[0])
+    orbits = sorted(set(keys), reverse=True)
+    return np.array([np.where([key == orbit for key in keys], downhill, 0) for orbit in orbits], np.int64)

@@ -7,7 +7,7 @@ import numpy as np
 from pisnn_deploy.compiler import CompileOptions, compile_model
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import Coding
-from pisnn_deploy.mesh import Side
+from pisnn_deploy.mesh import Mesh, parse_boundary, structured_mesh
 from pisnn_deploy.model import Model, ModelSpec, OperatingRange
 from pisnn_deploy.profiles import load_profile
 
@@ -56,9 +56,47 @@ def hidden_model(channels: tuple[int, ...] = (4,), seed: int = 1, leak: int = 40
     return Model(spec, tuple(weights), tuple(biases))
 
 
+def box(shape: tuple[int, ...], boundary: str = "periodic") -> Mesh:
+    """A mesh of a unit box."""
+    return structured_mesh(shape, (1.0,) * len(shape), parse_boundary(boundary, len(shape)).sides)
+
+
+def laplace_model() -> Model:
+    """A linear Laplace model with friction and quadratic ghost cells."""
+    spec = heat_spec(
+        name="laplace2d",
+        equation="laplace",
+        diffusivity=1.0,
+        damping=8.9,
+        problem="laplace2d",
+        lengths=(1.0, 1.0),
+        half_width=2,
+        wall="quadratic",
+        weight_exponents=(6,),
+        diffusion_number=0.28,
+        operating_range=OperatingRange(lower=-0.5, upper=1.5, flux=2.0),
+    )
+    return Model(spec, (np.array([[-2.0, 24.0, -24.0, 2.0]]) / 64,), (np.zeros(1),))
+
+
+def plane_model() -> Model:
+    """A heat model that sees three lines of cells on a plane."""
+    spec = heat_spec(
+        name="heat2d", problem="heat2d", lengths=(5.0, 6.0), half_width=1, transverse=1, diffusion_number=0.2
+    )
+    kernel = np.array([3.0, 20.0, 3.0, -3.0, -20.0, -3.0]) / 128
+    return Model(spec, (kernel[None, :],), (np.zeros(1),))
+
+
+def compiled_box(model: Model, shape: tuple[int, ...], boundary: str, coding: Coding = "delta") -> IntegerGraph:
+    """A model compiled for a small box."""
+    options = CompileOptions(shape, parse_boundary(boundary, len(shape)), load_profile("loihi2"), coding)
+    return compile_model(model, options)
+
+
 def compiled(
-    model: Model | None = None, cells: int = 16, boundary: Side = "periodic", coding: Coding = "delta"
+    model: Model | None = None, cells: int = 16, boundary: str = "periodic", coding: Coding = "delta"
 ) -> IntegerGraph:
     """A model compiled for a small line."""
-    options = CompileOptions((cells,), (boundary,), load_profile("loihi2"), coding)
+    options = CompileOptions((cells,), parse_boundary(boundary, 1), load_profile("loihi2"), coding)
     return compile_model(model or heat_model(), options)

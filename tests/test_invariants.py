@@ -13,14 +13,23 @@ from pisnn_deploy.graph.semantics import Semantics, State
 from pisnn_deploy.invariants import Audit
 
 
-def audit_and_states(steps: int = 3) -> tuple[Audit, list[State]]:
-    graph = compiled()
+def audit_and_states(steps: int = 3, boundary: str = "periodic") -> tuple[Audit, list[State]]:
+    graph = compiled(boundary=boundary)
     semantics = Semantics(graph)
     states = [semantics.start(graph.membrane.initial)]
     for step in range(steps):
         states.append(semantics.step(states[-1], step))
     audit = Audit(
-        graph.mesh.source, graph.mesh.target, 7, 0, 2**23, None, states[0].mass, np.zeros(graph.mesh.faces, np.int64)
+        graph.mesh.source,
+        graph.mesh.target,
+        7,
+        0,
+        2**23,
+        None,
+        None,
+        states[0].mass,
+        graph.membrane.reservoirs,
+        np.zeros(graph.mesh.faces, np.int64),
     )
     return audit, states
 
@@ -89,13 +98,60 @@ def test_a_change_between_the_phases_is_seen() -> None:
 
 
 def test_leaving_the_operating_range_names_cell_limit_and_value() -> None:
-    nothing = np.zeros(2, np.int64)
-    audit = Audit(np.array([0, 1]), np.array([1, 0]), 7, 0, 10, 3, np.array([11, 9]), nothing)
+    source, target = np.array([0, 1]), np.array([1, 0])
+    nothing, none = np.zeros(2, np.int64), np.zeros(0, np.int64)
+    audit = Audit(source, target, 7, 0, 10, 3, None, np.array([11, 9]), none, nothing)
     with pytest.raises(InvariantViolation) as caught:
         audit.observe_membranes(0, np.array([11, 9]), absorbing=True)
     assert str(caught.value) == "operating range left: membrane [0] at PDE step 0: limit 10, found 11"
-    audit = Audit(np.array([0, 1]), np.array([1, 0]), 7, 0, 10, 3, np.array([1, 9]), nothing)
+    audit = Audit(source, target, 7, 0, 10, 3, None, np.array([1, 9]), none, nothing)
     with pytest.raises(InvariantViolation) as caught:
         audit.observe_membranes(0, np.array([1, 9]), absorbing=True)
     assert str(caught.value) == "operating range left: difference across face [0] at PDE step 0: limit 3, found 8"
     assert audit.counts["range"] == 2
+
+
+def test_a_reservoir_counts_at_half_a_cell_and_has_no_range() -> None:
+    # One cell between reservoirs that show 100 and 0.
+    source, target, shown = np.array([1, 0]), np.array([0, 2]), np.array([100, 0])
+    audit = Audit(source, target, 7, 0, 100, 100, None, np.array([50, 0, 0]), shown, np.zeros(2, np.int64))
+    audit.observe_membranes(0, np.array([50, 0, 0]), absorbing=True)
+    audit = Audit(source, target, 7, 0, 100, 100, None, np.array([49, 0, 0]), shown, np.zeros(2, np.int64))
+    with pytest.raises(InvariantViolation) as caught:
+        audit.observe_membranes(0, np.array([49, 0, 0]), absorbing=True)
+    assert str(caught.value) == "operating range left: difference across face [0] at PDE step 0: limit 50, found 51"
+
+
+def lost_ledger(state: State) -> None:
+    state.mass[-1] += 1
+
+
+def quiet_ledger(state: State) -> None:
+    state.mass[-2:] = 0
+
+
+@pytest.mark.parametrize("fault", [lost_ledger, quiet_ledger])
+def test_a_ledger_that_is_wrong_is_seen(fault: Callable[[State], None]) -> None:
+    audit, states = audit_and_states(boundary="dirichlet=0,1")
+    fault(states[2])
+    with pytest.raises(InvariantViolation) as caught:
+        walk(audit, states)
+    assert caught.value.kind == "local" and caught.value.index >= 16 and audit.counts["global"] > 0
+
+
+def test_a_current_beyond_its_limit_is_seen() -> None:
+    audit = Audit(
+        np.array([0]),
+        np.array([1]),
+        7,
+        0,
+        10,
+        None,
+        200,
+        np.array([5, 5]),
+        np.zeros(0, np.int64),
+        np.zeros(1, np.int64),
+    )
+    with pytest.raises(InvariantViolation) as caught:
+        audit.observe_flux(3, np.array([2]), np.array([201]), np.array([-55]), firing=True)
+    assert str(caught.value) == "operating range left: flux current [0] at PDE step 3: limit 200, found 201"

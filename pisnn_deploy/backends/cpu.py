@@ -78,7 +78,7 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
         tempfile.TemporaryDirectory(prefix="pisnn-") as sockets,
     ):
         files = Exchange(Path(folder))
-        files.create(mass, kept, graph.mesh.faces, len(graph.chain))
+        files.create(graph.membrane.holdings(mass), kept, graph.mesh.faces, len(graph.chain))
         write_artifact(files.artifact, graph, {})
         request = {
             "parent": os.getpid(),
@@ -242,6 +242,7 @@ def _collect(graph: IntegerGraph, kept: Integers, files: Exchange, end: str, pro
     if result["status"] == "broken":
         details = str(result["traceback"]).rstrip() or _tail(files.log)
         raise WorkerError(f"{result['failure']} (PDE step {int(status[exchange.STEPS])})", details)
+    cells = graph.mesh.cells
     steps, rows = int(status[exchange.STEPS]), int(status[exchange.ROWS])
     if progress is not None:
         progress(steps)
@@ -251,7 +252,9 @@ def _collect(graph: IntegerGraph, kept: Integers, files: Exchange, end: str, pro
         time_steps=int(status[exchange.TIME_STEPS]),
         trace=Trace(
             kept[:rows],
-            *(np.array(files.array(name)[:rows]) for name in ("mass", "transported", "in_flight")),
+            np.array(files.array("mass")[:rows, :cells]),
+            np.array(files.array("mass")[:rows, cells:]),
+            *(np.array(files.array(name)[:rows]) for name in ("transported", "in_flight")),
         ),
         violations=dict(_violations(status, overflow=bool(result.get("overflow")))),
         failure=str(result["failure"]),

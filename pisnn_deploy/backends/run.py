@@ -46,6 +46,8 @@ class Trace:
     step : int64 array [n]
     mass : int64 array [n, cells]
         Masses in quanta after each kept step.
+    ledger : int64 array [n, reservoirs]
+        What each reservoir has taken, less what it gave, since the start.
     transported : int64 array [n, faces]
         Packets through each face, summed since the start.
     in_flight : int64 array [n]
@@ -54,8 +56,14 @@ class Trace:
 
     step: Integers
     mass: Integers
+    ledger: Integers
     transported: Integers
     in_flight: Integers
+
+    def totals(self) -> list[int]:
+        """Mass of all cells and ledgers in each row, as Python integers: the sum of many may not fit in 64 bits."""
+        rows = zip(self.mass, self.ledger, strict=True)
+        return [sum(mass.tolist()) + sum(ledger.tolist()) for mass, ledger in rows]
 
 
 @dataclass(frozen=True)

@@ -43,9 +43,11 @@ def audited_run(
     Run
     """
     kept = options.kept_steps()
+    cells = graph.mesh.cells
     trace = Trace(
         kept,
-        np.zeros((kept.size, graph.mesh.cells), np.int64),
+        np.zeros((kept.size, cells), np.int64),
+        np.zeros((kept.size, graph.mesh.reservoirs), np.int64),
         np.zeros((kept.size, graph.mesh.faces), np.int64),
         np.zeros(kept.size, np.int64),
     )
@@ -57,16 +59,19 @@ def audited_run(
         window.lower,
         window.upper,
         window.difference,
-        mass,
+        window.current,
+        graph.membrane.holdings(mass),
+        graph.membrane.reservoirs,
         np.zeros(graph.flux.size, np.int64),
     )
-    count = _EventCount(graph, mass, options.steps)
+    count = _EventCount(graph)
     transported = np.zeros(graph.mesh.faces, np.int64)
     rows, done, failure = 0, 0, ""
     started = reported = time.perf_counter()
     try:
         require_width(mass, graph.bits(MEMBRANE, "mass"), MEMBRANE, "mass", 0)
-        audit.observe_membranes(0, mass, absorbing=True)
+        audit.observe_membranes(0, graph.membrane.holdings(mass), absorbing=True)
+        count.start(graph.membrane.holdings(mass), sends=options.steps > 0)
         trace.mass[0], rows = mass, 1
         for step in range(options.steps):
             state = next(states)
@@ -76,7 +81,8 @@ def audited_run(
             transported += state.packets
             done = step + 1
             if done == kept[rows]:
-                trace.mass[rows], trace.transported[rows] = state.mass, transported
+                trace.mass[rows], trace.ledger[rows] = state.mass[:cells], state.mass[cells:]
+                trace.transported[rows] = transported
                 trace.in_flight[rows] = np.abs(state.packets).sum()
                 rows += 1
             if progress is not None and time.perf_counter() - reported > _PROGRESS_SECONDS:
@@ -94,7 +100,13 @@ def audited_run(
         backend=backend,
         steps=done,
         time_steps=done * (graph.period or 0) + 1,
-        trace=Trace(trace.step[:rows], trace.mass[:rows], trace.transported[:rows], trace.in_flight[:rows]),
+        trace=Trace(
+            trace.step[:rows],
+            trace.mass[:rows],
+            trace.ledger[:rows],
+            trace.transported[:rows],
+            trace.in_flight[:rows],
+        ),
         violations=dict(audit.counts),
         failure=failure,
         packets_sent=audit.packets_sent,
@@ -107,33 +119,39 @@ def audited_run(
 class _EventCount:
     """Nonzero payloads by population, as the schedule of the graph sends them."""
 
-    def __init__(self, graph: IntegerGraph, mass: Integers, steps: int) -> None:
+    def __init__(self, graph: IntegerGraph) -> None:
         self.events = dict.fromkeys(graph.chain, 0)
         self._graph = graph
+        self._cells = graph.mesh.cells
         self._delta = graph.coding == "delta"
         self._semantics = Semantics(graph) if graph.hidden else None
-        self._last = self._activations(mass)
+        self._last: list[Integers] = []
+
+    def start(self, mass: Integers, *, sends: bool) -> None:
+        """Count what the masses at the start send; hidden layers answer if there is a first PDE step."""
+        self._last = self._activations(mass, 0)
         if not self._delta:
-            self._count(self._last if steps else self._last[:1])
+            self._count(self._last if sends else self._last[:1])
 
     def add(self, step: int, state: State, *, sends: bool) -> None:
         """Count the packets of a state; the state's own activations are sent if there is a next PDE step."""
         self.events[FLUX] += int(np.count_nonzero(state.packets))
         if self._delta:
-            payload = state.mass - self._last[0]
+            payload = state.mass[: self._cells] - self._last[0][: self._cells]
             require_width(payload, self._graph.bits(MEMBRANE, "payload"), MEMBRANE, "payload", step)
         if not sends:
-            self.events[MEMBRANE] += int(np.count_nonzero(payload if self._delta else state.mass))
+            self._count([payload if self._delta else state.mass])
             return
-        activations = self._activations(state.mass)
+        activations = self._activations(state.mass, step)
         self._count(
             [new - old for new, old in zip(activations, self._last, strict=True)] if self._delta else activations
         )
         self._last = activations
 
-    def _activations(self, mass: Integers) -> list[Integers]:
-        return [mass] if self._semantics is None else self._semantics.activations(mass)
+    def _activations(self, mass: Integers, step: int) -> list[Integers]:
+        return [mass] if self._semantics is None else self._semantics.activations(mass, step)
 
     def _count(self, payloads: list[Integers]) -> None:
         for name, payload in zip(self._graph.chain, payloads, strict=False):
-            self.events[name] += int(np.count_nonzero(payload))
+            sent = payload[: self._cells] if name == MEMBRANE else payload
+            self.events[name] += int(np.count_nonzero(sent))

@@ -20,7 +20,9 @@ def required_quantities(graph: IntegerGraph) -> list[tuple[str, str]]:
     found = [("membrane", "mass"), ("membrane", "payload")]
     for population in graph.hidden:
         found += [(population.name, quantity) for quantity in ("drive", "activation", "payload")]
-    found += [("flux", quantity) for quantity in ("drive", "current", "residue", "packet")]
+    found += [("flux", quantity) for quantity in ("drive", "current", "potential", "residue", "packet")]
+    if graph.mesh.reservoirs:
+        found.append(("membrane", "ledger"))
     return found + [(synapse.name, ACCUMULATOR) for synapse in graph.synapses]
 
 

@@ -9,10 +9,14 @@ import numpy as np
 
 from pisnn_deploy.arithmetic import signed_width
 from pisnn_deploy.compiler.facts import BOUNDED, SCHEDULED, Fact
-from pisnn_deploy.compiler.intervals import Interval, network_intervals
+from pisnn_deploy.compiler.intervals import Interval, network_intervals, shown
 from pisnn_deploy.errors import CompileError
 from pisnn_deploy.graph import Bound, IntegerGraph, Synapse
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
+from pisnn_deploy.mesh import window_cells
+
+LEDGER_BITS = 48
+LARGEST_LEDGER = (1 << (LEDGER_BITS - 1)) - 1
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,8 @@ class Bounds:
     2. The payload of a population is its value (dense) or a difference of two values (delta); a membrane's change is
        also at most the packets of its faces.
     3. The accumulator of a synapse holds ``sum(|mantissa| * |payload|)`` at most, also for each partial sum.
-    4. Anything wider than the target offers is refused, with the quantity's name.
+    4. A ledger gets 48 bits, two words of state; the proof says how many PDE steps that lasts.
+    5. Anything wider than the target offers is refused, with the quantity's name.
 
     Parameters
     ----------
@@ -48,7 +53,11 @@ class Bounds:
             A quantity is wider than the target's.
         """
         window = graph.window
-        found = network_intervals(graph.operator, window, graph.flux.threshold_exponent, graph.flux.leak)
+        spec, along = graph.spec, 2 * graph.spec.half_width
+        seen = window_cells(graph.mesh, spec.half_width, spec.transverse, graph.membrane.reservoirs, spec.wall)
+        found = network_intervals(
+            graph.operator, shown(seen, window, along), graph.flux.threshold_exponent, graph.flux.leak, along
+        )
         mass = (window.lower, window.upper)
         faces_per_cell = 2 * len(graph.mesh.shape)
         packet = max(abs(found.packet[0]), abs(found.packet[1]))
@@ -61,6 +70,8 @@ class Bounds:
             self._bound(MEMBRANE, "mass", mass, self.state_bits),
             self._bound(MEMBRANE, "payload", payloads[MEMBRANE], self.payload_bits),
         ]
+        if graph.mesh.reservoirs:
+            bounds.append(Bound(MEMBRANE, "ledger", -LARGEST_LEDGER, LARGEST_LEDGER, LEDGER_BITS))
         for population, drive, activation in zip(graph.hidden, found.drives, found.activations, strict=False):
             spread = activation[1] - activation[0]
             payloads[population.name] = (-spread, spread) if graph.coding == "delta" else activation
@@ -82,7 +93,9 @@ class Bounds:
     def summary(self, graph: IntegerGraph) -> str:
         """One sentence on what the pass made."""
         widest = max(graph.bounds, key=lambda bound: bound.bits)
-        states = max((b for b in graph.bounds if b.quantity != "accumulator"), key=lambda bound: bound.bits)
+        states = max(
+            (b for b in graph.bounds if b.quantity not in ("accumulator", "ledger")), key=lambda bound: bound.bits
+        )
         return (
             f"{len(graph.bounds)} quantities; widest {widest.population} {widest.quantity} with {widest.bits} bits, "
             f"widest state or payload {states.population} {states.quantity} with {states.bits}"

@@ -5,12 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from pisnn_deploy.compiler.facts import LOWERED, Fact
 from pisnn_deploy.errors import CompileError
 from pisnn_deploy.graph import FloatGraph, FloatLayer
-from pisnn_deploy.mesh import Side, structured_mesh
-from pisnn_deploy.mesh.structured import window_cells
-from pisnn_deploy.model import Model
+from pisnn_deploy.mesh import (
+    DIRICHLET,
+    PERIODIC,
+    Boundary,
+    reservoir_layers,
+    reservoir_values,
+    structured_mesh,
+    window_cells,
+)
+from pisnn_deploy.mesh.structured import QUADRATIC
+from pisnn_deploy.model import Model, ModelSpec
 from pisnn_deploy.problems import problem
 
 
@@ -21,14 +31,17 @@ class Lower:
     1. The mesh has the model's dimensions; its cells are as wide along every axis, because the flux network is one
        and the same for all axes. Refused otherwise.
     2. A mesh without any face is refused: nothing could move.
-    3. Ghost cells beyond a no-flux side are even reflections; their window positions name the mirrored cell.
+    3. An equation with a length of its own is compiled for the cell width that the model was trained for, and for
+       periodic axes: reflections are not what flows in from beyond a wall. Refused otherwise.
+    4. Ghost cells beyond a no-flux side are even reflections; beyond a Dirichlet side they are odd reflections about
+       the reservoir's value, or parabolas through it, as the model says.
 
     Parameters
     ----------
     shape : tuple of int
         Cells along each axis.
-    boundary : tuple of str
-        Condition of each axis.
+    boundary : Boundary
+        Conditions of each axis.
     """
 
     name: ClassVar[str] = "lower"
@@ -36,7 +49,7 @@ class Lower:
     ensures: ClassVar[tuple[Fact, ...]] = (LOWERED,)
 
     shape: tuple[int, ...]
-    boundary: tuple[Side, ...]
+    boundary: Boundary
 
     def __call__(self, model: Model) -> FloatGraph:
         """Lower `model`.
@@ -47,14 +60,14 @@ class Lower:
             The mesh does not suit the model.
         """
         spec = model.spec
-        if len(self.shape) != len(spec.lengths) or len(self.boundary) != len(spec.lengths):
+        if len(self.shape) != len(spec.lengths) or len(self.boundary.sides) != len(spec.lengths):
             raise CompileError(
                 self.name,
                 f"the model {spec.name} has {len(spec.lengths)} dimensions, the mesh {len(self.shape)} "
-                f"and the boundary {len(self.boundary)}",
+                f"and the boundary {len(self.boundary.sides)}",
                 remedy="give --mesh and --boundary one entry per dimension",
             )
-        mesh = structured_mesh(self.shape, spec.lengths, self.boundary)
+        mesh = structured_mesh(self.shape, spec.lengths, self.boundary.sides)
         if max(mesh.spacing) > min(mesh.spacing) * (1 + 1e-12):
             raise CompileError(
                 self.name,
@@ -65,10 +78,38 @@ class Lower:
             raise CompileError(
                 self.name, "the mesh has no face, so nothing could move", remedy="use at least two cells"
             )
+        self._require_own_length(spec, mesh.spacing[0])
         layers = tuple(FloatLayer(weight, bias) for weight, bias in zip(model.weights, model.biases, strict=True))
-        initial = problem(spec.problem).initial(mesh).reshape(-1)
-        return FloatGraph(spec, mesh, layers, window_cells(mesh, spec.half_width), initial)
+        reservoirs = np.array(reservoir_values(self.boundary, reservoir_layers(mesh)), np.float64)
+        if spec.wall == QUADRATIC and any(
+            count < 2 and DIRICHLET in sides for count, sides in zip(mesh.shape, mesh.boundary, strict=True)
+        ):
+            raise CompileError(
+                self.name, "quadratic ghost cells need two cells beside a reservoir", remedy="use at least two cells"
+            )
+        window = window_cells(mesh, spec.half_width, spec.transverse, reservoirs, spec.wall)
+        initial = problem(spec.problem, spec.diffusivity, spec.velocity).initial(mesh, reservoirs).reshape(-1)
+        return FloatGraph(spec, mesh, layers, window, reservoirs, initial)
+
+    def _require_own_length(self, spec: ModelSpec, width: float) -> None:
+        if spec.cell_width is None:
+            return
+        if abs(width - spec.cell_width) > 1e-9 * spec.cell_width:
+            cells = round(spec.lengths[0] / spec.cell_width)
+            raise CompileError(
+                self.name,
+                f"the model {spec.name} was trained for cells {spec.cell_width:g} wide, these are {width:g}: "
+                f"{spec.equation} has a length of its own, so its flux depends on the cell width",
+                remedy=f"compile it for {cells} cells, or train it for this mesh",
+            )
+        if any(sides != (PERIODIC, PERIODIC) for sides in self.boundary.sides):
+            raise CompileError(
+                self.name,
+                f"the model {spec.name} carries what it transports through the sides, and a wall or reservoir has "
+                "nothing upstream of it",
+                remedy="compile it with --boundary periodic",
+            )
 
     def summary(self, graph: FloatGraph) -> str:
         """One sentence on what the pass made."""
-        return f"{graph.mesh.cells} cells, {graph.mesh.faces} faces, windows of {graph.window.shape[1]} cells"
+        return f"{graph.mesh.cells} cells, {graph.mesh.faces} faces, windows of {graph.window.cell.shape[1]} cells"

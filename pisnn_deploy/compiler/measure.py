@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.arithmetic import MEMORYLESS
+from pisnn_deploy.clock import damped_leak, nominal_time_step, time_step
 from pisnn_deploy.compiler.facts import QUANTISED, Fact
 from pisnn_deploy.errors import CompileError, OverflowViolation
 from pisnn_deploy.graph import FloatGraph, IntegerGraph
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.model import flux_moments
-from pisnn_deploy.problems import problem
+from pisnn_deploy.problems import Problem, problem
 
 CELL_STEPS = 20_000_000
 """Most cells times PDE steps that are spent on the measurement."""
@@ -47,11 +48,16 @@ class Measure:
         CompileError
             The problem's own initial data leave the declared widths.
         """
-        horizon = problem(graph.spec.problem).horizon
+        horizon = self._problem.horizon
         steps = max(1, min(round(horizon / graph.time_step), CELL_STEPS // graph.mesh.cells))
         try:
             integer = self._integer_error(graph, steps)
         except OverflowViolation as violation:
+            stability = graph.certificate and graph.certificate.stability
+            if stability and stability.status == "none":
+                raise CompileError(
+                    self.name, f"{violation}; {stability.details}", remedy="choose a finer mesh or another model"
+                ) from violation
             raise CompileError(self.name, str(violation), remedy="widen the operating range") from violation
         quantisation = replace(
             graph.quantisation,
@@ -71,31 +77,36 @@ class Measure:
             f"integer {found.relative_l2_integer:.2e}"
         )
 
-    def _integer_error(self, graph: IntegerGraph, steps: int) -> float:
+    @property
+    def _problem(self) -> Problem:
+        spec = self.floating.spec
+        return problem(spec.problem, spec.diffusivity, spec.velocity)
+
+    def _integer_error(self, graph: IntegerGraph, steps: int) -> float | None:
         semantics = Semantics(graph)
         state = semantics.start(graph.membrane.initial)
         for step in range(steps):
             state = semantics.step(state, step)
-        return self._error(graph.values(state.mass), steps * graph.time_step)
+        return self._error(graph.values(state.mass[: graph.mesh.cells]), steps * graph.time_step)
 
     def _float_error(self, steps: int) -> float | None:
         graph = self.floating
-        number = graph.spec.diffusion_number
+        spec, spacing = graph.spec, graph.mesh.spacing[0]
+        lasts = nominal_time_step(spec, spacing)
         if graph.is_linear:
-            _, first = flux_moments(graph.layers[0].weight[0], graph.spec.half_width)
-            number = first * MEMORYLESS / graph.spec.leak
-        time_step = number * graph.mesh.spacing[0] ** 2 / graph.spec.diffusivity
-        keep = 1 - graph.spec.leak / MEMORYLESS
+            moments = flux_moments(graph.layers[0].weight[0], spec.positions)
+            lasts = float(time_step(spec, *moments, spacing, spec.leak))
+        keep = 1 - damped_leak(spec, lasts) / MEMORYLESS
         values = graph.initial.copy()
         current = np.zeros(graph.mesh.faces)
         with np.errstate(over="ignore", invalid="ignore"):
             for _ in range(steps):
                 current = keep * current + graph.flux(values)
-                values += graph.mesh.divergence(current)
-            error = self._error(values, steps * time_step)
-        return error if np.isfinite(error) else None
+                values += graph.mesh.divergence(current)[: values.size]
+            error = self._error(values, steps * lasts)
+        return error if error is None or np.isfinite(error) else None
 
-    def _error(self, values: NDArray[np.float64], time: float) -> float:
+    def _error(self, values: NDArray[np.float64], time: float) -> float | None:
         graph = self.floating
-        exact = problem(graph.spec.problem).reference(graph.mesh, time).reshape(-1)
-        return float(np.linalg.norm(values - exact) / np.linalg.norm(exact))
+        exact = self._problem.reference(graph.mesh, graph.reservoirs, time)
+        return None if exact is None else float(np.linalg.norm(values - exact) / np.linalg.norm(exact))

@@ -18,7 +18,7 @@ from pisnn_deploy.errors import CompileError
 from pisnn_deploy.graph import FloatGraph, IntegerGraph, PassRecord
 from pisnn_deploy.graph.integer import Coding
 from pisnn_deploy.graph.wellformed import defects
-from pisnn_deploy.mesh import Side
+from pisnn_deploy.mesh import Boundary
 from pisnn_deploy.model import Model, OperatingRange
 from pisnn_deploy.profiles import Profile
 
@@ -47,8 +47,8 @@ class CompileOptions:
     ----------
     shape : tuple of int
         Cells along each axis.
-    boundary : tuple of str
-        Condition of each axis.
+    boundary : Boundary
+        Conditions of each axis, with the values of reservoirs.
     profile : Profile
         The target.
     coding : str
@@ -58,7 +58,7 @@ class CompileOptions:
     """
 
     shape: tuple[int, ...]
-    boundary: tuple[Side, ...]
+    boundary: Boundary
     profile: Profile
     coding: Coding = "delta"
     operating_range: OperatingRange | None = None
@@ -194,7 +194,9 @@ def _text(one: Lower | Quantise | IntegerPass) -> str:
 
 def _plain(value: object) -> str:
     if isinstance(value, OperatingRange):
-        return f"{value.lower}..{value.upper}/{value.slope}"
+        return f"{value.lower}..{value.upper}/{value.slope}/{value.flux}"
+    if isinstance(value, Boundary):
+        return value.text.replace(" ", "-")
     if isinstance(value, tuple):
         return "x".join(str(item) for item in value)
     return str(value)

@@ -46,7 +46,10 @@ class Place:
         mesh = graph.mesh
         limit = self.neurons_per_core or graph.neurons
         neurons_per_face = sum(population.size for population in graph.hidden) // mesh.faces + 1
-        weight = 1 + neurons_per_face * np.bincount(mesh.source, minlength=mesh.cells)
+        owner = np.where(mesh.source < mesh.cells, mesh.source, mesh.target)
+        beside = owner[np.maximum(mesh.source, mesh.target) >= mesh.cells]  # the cell that each reservoir serves
+        weight = 1 + neurons_per_face * np.bincount(owner, minlength=mesh.cells)
+        weight += np.bincount(beside, minlength=mesh.cells)
         if int(weight.max()) > limit:
             raise CompileError(
                 self.name,
@@ -59,9 +62,9 @@ class Place:
             if int(np.bincount(core, weights=weight).max()) <= limit:
                 break
             cores += 1
-        faces = core[mesh.source]
+        faces = core[owner]
         placed = {name: np.repeat(faces, graph.size(name) // mesh.faces) for name in graph.chain[1:]}
-        placed[graph.chain[0]] = core
+        placed[graph.chain[0]] = np.concatenate([core, core[beside]])
         chips = -(-cores // (self.cores_per_chip or cores))
         return replace(graph, placement=Placement(placed, cores, chips))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 from typing import ClassVar
@@ -11,17 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.arithmetic import MEMORYLESS, signed_width
+from pisnn_deploy.clock import damped_leak, nominal_time_step, time_step
 from pisnn_deploy.compiler.facts import LOWERED, QUANTISED, Fact
-from pisnn_deploy.compiler.intervals import network_intervals
-from pisnn_deploy.compiler.symbol import diffusion_error
+from pisnn_deploy.compiler.intervals import network_intervals, shown
+from pisnn_deploy.compiler.kernels import neighbours, symbol_error
 from pisnn_deploy.errors import CompileError
 from pisnn_deploy.graph import FloatGraph, Flux, IntegerGraph, IntegerLayer, Membrane, OperatingWindow, Quantisation
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers, Rectifier
-from pisnn_deploy.graph.layout import pointwise_matrix, route_matrix, synapses, window_matrix
-from pisnn_deploy.model import OperatingRange, flux_moments
+from pisnn_deploy.graph.layout import pointwise_matrix, route_matrix, synapses, window_bias, window_matrix
+from pisnn_deploy.mesh import Window, window_cells
+from pisnn_deploy.model import OperatingRange, flux_moments, symmetry_basis
 
 FINEST_QUANTUM_EXPONENT = 40
-SEARCHED_WEIGHTS = 6
+SEARCHED_WEIGHTS = 8
 """The search visits 3^n kernels for n independent weights; wider stencils keep the nearest integers."""
 
 
@@ -37,15 +38,18 @@ class _Kernel:
 class Quantise:
     """Choose the integers.
 
-    1. Weights are ``round(weight * 2^exponent)``. For a linear, memoryless, antisymmetric diffusive kernel all
-       kernels within one unit of these are tried, and the one whose amplification factors are closest to exact
-       diffusion *at its own diffusion number* is taken: moments first, nearest integers last.
+    1. Weights are ``round(weight * 2^exponent)``, even ones where quadratic ghost cells bring halves. For a linear
+       kernel with the symmetry of its equation all kernels within one unit of these are tried, and the one whose
+       amplification factors are closest to the equation *over its own time step* is taken: moments first, nearest
+       integers last.
     2. The quantum is the smallest power of two of the cell value for which every state fits `state_bits`, by interval
        analysis over the operating range.
-    3. Biases are rounded in units of that quantum.
-    4. The time step follows from the integer weights: ``dt = r h^2 / diffusivity`` where ``r`` is their first moment
-       times ``4096 / leak``. A network with hidden layers has no such moment; it keeps the one it was trained for.
+    3. Biases are rounded in units of that quantum, and so are the reservoirs' values, whose odd reflections add to the
+       biases of the faces that see them.
+    4. The time step follows from the moments of the integer weights (`pisnn_deploy.clock`). A network with hidden
+       layers has no such moments; it keeps the one it was trained for.
     5. A linear diffusive kernel must sum to zero, else a constant field would not be at rest; refused otherwise.
+    6. Where the model has a damping, the leak follows from it and the time step.
 
     Parameters
     ----------
@@ -71,23 +75,30 @@ class Quantise:
             No quantum lets the states fit, or the integers no longer describe the equation.
         """
         spec, mesh = graph.spec, graph.mesh
+        units = (spec.weight_unit, *(1,) * len(spec.hidden))
         weights = [
-            np.rint(layer.weight * 2.0**exponent).astype(np.int64)
-            for layer, exponent in zip(graph.layers, spec.weight_exponents, strict=True)
+            unit * np.rint(layer.weight * 2.0**exponent / unit).astype(np.int64)
+            for layer, exponent, unit in zip(graph.layers, spec.weight_exponents, units, strict=True)
         ]
+        self._require_reservoirs_in_range(graph)
         kernel = self._kernel(graph, weights[0][0]) if graph.is_linear else None
         if kernel is not None:
             weights[0] = kernel.chosen[None, :]
         time_step = self._time_step(graph, weights[0][0])
+        leak = damped_leak(spec, time_step)
         limits = self.operating_range or spec.operating_range
-        exponent = self._quantum_exponent(graph, weights, limits)
+        exponent = self._quantum_exponent(graph, weights, limits, leak)
         operator = _operator(graph, weights, exponent)
-        window = _window(limits, mesh.spacing[0], exponent)
-        connections = [window_matrix(operator[0].weight, graph.window, mesh.cells)]
+        window = _operating_window(graph, limits, exponent)
+        reservoirs = np.rint(graph.reservoirs * 2.0**exponent).astype(np.int64)
+        seen = window_cells(mesh, spec.half_width, spec.transverse, reservoirs, spec.wall)
+        connections = [window_matrix(operator[0].weight, seen, mesh.holders)]
         connections += [pointwise_matrix(layer.weight, mesh.faces) for layer in operator[1:]]
+        biases = [window_bias(operator[0].weight, operator[0].bias, seen)]
+        biases += [np.tile(layer.bias, mesh.faces) for layer in operator[1:]]
         hidden = tuple(
-            Rectifier(f"hidden{number}", np.tile(layer.bias, mesh.faces), layer.shift)
-            for number, layer in enumerate(operator[:-1], 1)
+            Rectifier(f"hidden{number}", bias, layer.shift)
+            for number, (layer, bias) in enumerate(zip(operator[:-1], biases, strict=False), 1)
         )
         chain = (MEMBRANE, *(population.name for population in hidden), FLUX)
         links = [
@@ -100,9 +111,9 @@ class Quantise:
             mesh=mesh,
             quantum=2.0**-exponent * mesh.volume,
             time_step=time_step,
-            membrane=Membrane(np.rint(graph.initial * 2.0**exponent).astype(np.int64)),
+            membrane=Membrane(np.rint(graph.initial * 2.0**exponent).astype(np.int64), reservoirs),
             hidden=hidden,
-            flux=Flux(np.tile(operator[-1].bias, mesh.faces), spec.weight_exponents[-1], spec.leak),
+            flux=Flux(biases[-1], spec.weight_exponents[-1], leak),
             synapses=(*links, *synapses(FLUX, MEMBRANE, route_matrix(mesh))),
             window=window,
             quantisation=Quantisation(
@@ -126,22 +137,35 @@ class Quantise:
             text += f", nearest integers {found.symbol_error_rounded:.1e})"
         return text
 
+    def _require_reservoirs_in_range(self, graph: FloatGraph) -> None:
+        limits = self.operating_range or graph.spec.operating_range
+        outside = np.flatnonzero((graph.reservoirs < limits.lower) | (graph.reservoirs > limits.upper))
+        if outside.size:
+            number = int(outside[0])
+            raise CompileError(
+                self.name,
+                f"reservoir {number} holds the value {graph.reservoirs[number]:g}, outside the operating range "
+                f"{limits.lower:g} to {limits.upper:g}",
+                remedy="widen the range with --range LOWER,UPPER",
+            )
+
     def _kernel(self, graph: FloatGraph, rounded: Integers) -> _Kernel:
-        if int(rounded.sum()) != 0:
+        spec = graph.spec
+        if spec.equation != "advection-diffusion" and int(rounded.sum()) != 0:
             raise CompileError(
                 self.name,
                 f"the integer flux kernel {tuple(int(w) for w in rounded)} sums to {int(rounded.sum())}, so a constant "
                 "field would not be at rest",
                 remedy="train with an antisymmetric kernel",
             )
-        half_width = graph.spec.half_width
-        scale = 2.0 ** graph.spec.weight_exponents[0]
-        if graph.spec.leak < MEMORYLESS or half_width > SEARCHED_WEIGHTS or (rounded != -rounded[::-1]).any():
+        basis = symmetry_basis(spec)
+        supports = np.abs(basis).sum(axis=1)
+        spanned = ((rounded @ basis.T // supports) @ basis == rounded).all()
+        searchable = spec.leak == MEMORYLESS or spec.equation == "laplace"
+        if not (searchable and spanned and len(basis) <= SEARCHED_WEIGHTS):
             return _Kernel(rounded)
-        offsets = np.array(list(itertools.product((0, -1, 1), repeat=half_width)), np.int64)
-        lower = rounded[:half_width] + offsets
-        candidates = np.concatenate([lower, -lower[:, ::-1]], axis=1)
-        errors = diffusion_error(candidates / scale)
+        candidates = neighbours(rounded, spec.weight_unit * basis)
+        errors = symbol_error(candidates / 2.0 ** spec.weight_exponents[0], spec, graph.mesh.spacing[0])
         best = int(np.argmin(errors))
         if not math.isfinite(errors[best]):
             return _Kernel(rounded)
@@ -153,23 +177,25 @@ class Quantise:
         )
 
     def _time_step(self, graph: FloatGraph, kernel: Integers) -> float:
-        spec = graph.spec
-        number = spec.diffusion_number
-        if graph.is_linear:
-            _, first = flux_moments(kernel.astype(np.float64), spec.half_width)
-            number = first / 2.0 ** spec.weight_exponents[0] * MEMORYLESS / spec.leak
-            if number <= 0:
-                raise CompileError(
-                    self.name,
-                    f"the integer flux kernel has diffusion number {number:g}; diffusion needs a positive one",
-                    remedy="train the model further",
-                )
-        return number * graph.mesh.spacing[0] ** 2 / spec.diffusivity
+        spec, spacing = graph.spec, graph.mesh.spacing[0]
+        if not graph.is_linear:
+            return nominal_time_step(spec, spacing)
+        zeroth, first = flux_moments(kernel / 2.0 ** spec.weight_exponents[0], spec.positions)
+        step = float(time_step(spec, zeroth, first, spacing, spec.leak))
+        if step <= 0 or first <= 0:
+            raise CompileError(
+                self.name,
+                f"the integer flux kernel has diffusion number {first:g} and Courant number {zeroth:g}; with these, "
+                f"{spec.equation} does not run forwards in time",
+                remedy="train the model further",
+            )
+        return step
 
-    def _quantum_exponent(self, graph: FloatGraph, weights: list[Integers], limits: OperatingRange) -> int:
-        width = graph.mesh.spacing[0]
-        for exponent in range(FINEST_QUANTUM_EXPONENT, -1, -1):
-            if self._widest(graph, weights, _window(limits, width, exponent), exponent) <= self.state_bits:
+    def _quantum_exponent(self, graph: FloatGraph, weights: list[Integers], limits: OperatingRange, leak: int) -> int:
+        widest_range = 2.0**self.state_bits
+        finest = FINEST_QUANTUM_EXPONENT if max(abs(limits.lower), abs(limits.upper)) < widest_range else -1
+        for exponent in range(finest, -1, -1):
+            if self._widest(graph, weights, limits, leak, exponent) <= self.state_bits:
                 return exponent
         raise CompileError(
             self.name,
@@ -178,12 +204,18 @@ class Quantise:
             remedy="narrow the operating range or choose a target with wider states",
         )
 
-    def _widest(self, graph: FloatGraph, weights: list[Integers], window: OperatingWindow, exponent: int) -> int:
+    def _widest(
+        self, graph: FloatGraph, weights: list[Integers], limits: OperatingRange, leak: int, exponent: int
+    ) -> int:
         spec = graph.spec
+        window = _operating_window(graph, limits, exponent)
         widest = signed_width(window.lower, window.upper)
         if widest > self.state_bits:
             return widest
-        found = network_intervals(_operator(graph, weights, exponent), window, spec.weight_exponents[-1], spec.leak)
+        operator = _operator(graph, weights, exponent)
+        along = 2 * spec.half_width
+        seen = shown(_scaled(graph.window, exponent), window, along)
+        found = network_intervals(operator, seen, spec.weight_exponents[-1], leak, along)
         states = [found.current, found.potential, found.residue]
         return max(widest, *(signed_width(low, high) for low, high in (*states, *found.drives, *found.activations)))
 
@@ -201,7 +233,18 @@ def _operator(graph: FloatGraph, weights: list[Integers], quantum_exponent: int)
     )
 
 
-def _window(limits: OperatingRange, cell_width: float, quantum_exponent: int) -> OperatingWindow:
+def _operating_window(graph: FloatGraph, limits: OperatingRange, quantum_exponent: int) -> OperatingWindow:
     scale = 2.0**quantum_exponent
-    difference = None if limits.slope is None else math.ceil(limits.slope * cell_width * scale)
-    return OperatingWindow(math.floor(limits.lower * scale), math.ceil(limits.upper * scale), difference)
+    flux_units = scale * 2.0 ** graph.spec.weight_exponents[-1]
+    difference = None if limits.slope is None else math.ceil(limits.slope * graph.mesh.spacing[0] * scale)
+    current = None if limits.flux is None else math.ceil(limits.flux * flux_units)
+    return OperatingWindow(math.floor(limits.lower * scale), math.ceil(limits.upper * scale), difference, current)
+
+
+def _scaled(window: Window, quantum_exponent: int) -> Window:
+    """The window with its offsets in quanta; far from 0 by rounding, so that the interval holds for any rounding."""
+    offset = window.offset * 2.0**quantum_exponent
+    # An offset is up to so many times a rounded reservoir value.
+    margin = np.abs(window.numerator).sum(axis=2) + 1
+    rounded = np.rint(offset) + margin * np.sign(offset)
+    return Window(window.cell, window.numerator, window.denominator, np.asarray(rounded, np.int64))

@@ -25,12 +25,12 @@ from pisnn_deploy.graph.integer import (
     Rectifier,
     Synapse,
 )
-from pisnn_deploy.mesh import Mesh, Side
+from pisnn_deploy.mesh import PERIODIC, Mesh, Side
 from pisnn_deploy.mesh.boundary import MAXIMUM_CELLS
 from pisnn_deploy.model import FiniteFloat, ModelSpec, PositiveFloat
 
 SCHEMA = "pisnn-deploy/artifact"
-VERSION = 1
+VERSION = 2
 
 Count = Annotated[int, Field(ge=0, le=MAXIMUM_CELLS)]
 Integer64 = Annotated[int, Field(ge=-(2**62), le=2**62)]
@@ -41,10 +41,13 @@ class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+_Sides = Annotated[list[Side], Field(min_length=2, max_length=2)]
+
+
 class _Mesh(_Strict):
     shape: Annotated[list[Annotated[int, Field(ge=1, le=MAXIMUM_CELLS)]], Field(min_length=1, max_length=3)]
     lengths: Annotated[list[PositiveFloat], Field(min_length=1, max_length=3)]
-    boundary: Annotated[list[Side], Field(min_length=1, max_length=3)]
+    boundary: Annotated[list[_Sides], Field(min_length=1, max_length=3)]
 
 
 class _Hidden(_Strict):
@@ -73,6 +76,7 @@ class _Window(_Strict):
     lower: Integer64
     upper: Integer64
     difference: Integer64 | None
+    current: Integer64 | None
 
 
 class _Bound(_Strict):
@@ -105,7 +109,7 @@ class _Record(_Strict):
 
 class _Document(_Strict):
     schema_: Literal["pisnn-deploy/artifact"] = Field(alias="schema")
-    version: Literal[1]
+    version: Literal[2]
     spec: dict[str, Any]
     mesh: _Mesh
     quantum: PositiveFloat
@@ -156,7 +160,11 @@ def document(graph: IntegerGraph) -> tuple[dict[str, Any], dict[str, Any], dict[
         "schema": SCHEMA,
         "version": VERSION,
         "spec": graph.spec.model_dump(mode="json"),
-        "mesh": {"shape": list(mesh.shape), "lengths": list(mesh.lengths), "boundary": list(mesh.boundary)},
+        "mesh": {
+            "shape": list(mesh.shape),
+            "lengths": list(mesh.lengths),
+            "boundary": [list(s) for s in mesh.boundary],
+        },
         "quantum": graph.quantum,
         "time_step": graph.time_step,
         "hidden": [{"name": p.name, "shift": p.shift} for p in graph.hidden],
@@ -184,6 +192,7 @@ def document(graph: IntegerGraph) -> tuple[dict[str, Any], dict[str, Any], dict[
         "mesh.target": mesh.target,
         "mesh.axis": mesh.axis,
         "membrane.initial": graph.membrane.initial,
+        "membrane.reservoirs": graph.membrane.reservoirs,
         "flux.bias": graph.flux.bias,
     }
     for population in graph.hidden:
@@ -230,11 +239,11 @@ def graph_from_document(
     """
     read = _Document.model_validate(described)
     take = _Arrays(arrays)
-    membrane = Membrane(take("membrane.initial"))
-    if math.prod(read.mesh.shape) != membrane.size:
+    membrane = Membrane(take("membrane.initial"), take("membrane.reservoirs"))
+    if math.prod(read.mesh.shape) != membrane.initial.size:
         # Before anything is built from the shape: a few digits could claim more cells than there is memory for.
         raise ValueError(
-            f"arrays/membrane.initial.npy has {membrane.size} cells, the mesh {math.prod(read.mesh.shape)}"
+            f"arrays/membrane.initial.npy has {membrane.initial.size} cells, the mesh {math.prod(read.mesh.shape)}"
         )
     mesh = _read_mesh(read.mesh, take)
     hidden = tuple(Rectifier(p.name, take(f"{p.name}.bias"), p.shift) for p in read.hidden)
@@ -247,7 +256,7 @@ def graph_from_document(
         hidden=hidden,
         flux=Flux(take("flux.bias"), read.flux.threshold_exponent, read.flux.leak),
         synapses=tuple(_read_synapse(synapse, take) for synapse in read.synapses),
-        window=OperatingWindow(read.window.lower, read.window.upper, read.window.difference),
+        window=OperatingWindow(read.window.lower, read.window.upper, read.window.difference, read.window.current),
         quantisation=_read_quantisation(read.quantisation),
         operator=tuple(
             IntegerLayer(take(f"operator{n}.weight", 2), take(f"operator{n}.bias"), layer.shift)
@@ -285,7 +294,10 @@ class _Arrays:
 def _read_mesh(read: _Mesh, take: _Arrays) -> Mesh:
     if not len(read.shape) == len(read.lengths) == len(read.boundary):
         raise ValueError("mesh: shape, lengths and boundary differ in their number of axes")
-    shape, lengths, boundary = tuple(read.shape), tuple(read.lengths), tuple(read.boundary)
+    if any(lower != upper and PERIODIC in (lower, upper) for lower, upper in read.boundary):
+        raise ValueError("mesh: an axis is periodic at one side only")
+    shape, lengths = tuple(read.shape), tuple(read.lengths)
+    boundary = tuple((lower, upper) for lower, upper in read.boundary)
     return Mesh(shape, lengths, boundary, take("mesh.source"), take("mesh.target"), take("mesh.axis"))
 
 

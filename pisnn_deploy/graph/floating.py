@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.mesh import Mesh
+from pisnn_deploy.mesh import Mesh, Window
 from pisnn_deploy.model import ModelSpec
 
 
@@ -36,8 +36,10 @@ class FloatGraph:
     spec : ModelSpec
     mesh : Mesh
     layers : tuple of FloatLayer
-    window : int64 array [faces, 2 * half_width]
-        Cells that each face sees, ghost cells resolved.
+    window : Window
+        What each face sees, ghost cells resolved.
+    reservoirs : float64 array [reservoirs]
+        Cell values that the reservoirs hold.
     initial : float64 array [cells]
         Cell values that a run starts from unless told otherwise.
     """
@@ -45,7 +47,8 @@ class FloatGraph:
     spec: ModelSpec
     mesh: Mesh
     layers: tuple[FloatLayer, ...]
-    window: NDArray[np.int64]
+    window: Window
+    reservoirs: NDArray[np.float64]
     initial: NDArray[np.float64]
 
     @property
@@ -64,7 +67,7 @@ class FloatGraph:
         -------
         float64 array [faces]
         """
-        activation = values[self.window]
+        activation = self.window.values(values)
         for layer in self.layers[:-1]:
             activation = np.maximum(activation @ layer.weight.T + layer.bias, 0.0)
         last = self.layers[-1]

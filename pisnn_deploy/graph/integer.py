@@ -27,20 +27,39 @@ FLUX = "flux"
 
 @dataclass(frozen=True)
 class Membrane:
-    """One C-LIF membrane compartment per cell.
+    """One C-LIF membrane compartment per cell, followed by one per reservoir.
+
+    A reservoir's compartment is its ledger: it absorbs packets like any other and starts at 0, but it never sends. What
+    a reservoir shows to the flux network is its constant value, which is in the biases.
 
     Attributes
     ----------
     initial : int64 array [cells]
         Mass in quanta that a run starts from unless told otherwise.
+    reservoirs : int64 array [reservoirs]
+        Value that each reservoir shows, in quanta.
     """
 
     initial: Integers
+    reservoirs: Integers
 
     @property
     def size(self) -> int:
-        """Number of cells."""
-        return int(self.initial.size)
+        """Number of cells and reservoirs."""
+        return int(self.initial.size + self.reservoirs.size)
+
+    def holdings(self, mass: Integers) -> Integers:
+        """Masses of the cells followed by empty ledgers.
+
+        Parameters
+        ----------
+        mass : int64 array [cells]
+
+        Returns
+        -------
+        int64 array [cells + reservoirs]
+        """
+        return np.concatenate([mass.astype(np.int64), np.zeros_like(self.reservoirs)])
 
 
 @dataclass(frozen=True)
@@ -193,12 +212,16 @@ class OperatingWindow:
     lower, upper : int
         Limits of the mass of a cell.
     difference : int or None
-        Largest absolute difference of the masses on both sides of a face.
+        Largest absolute difference of the masses on both sides of a face; a reservoir's value counts at half a cell's
+        distance.
+    current : int or None
+        Largest absolute current of a flux compartment, in flux units.
     """
 
     lower: int
     upper: int
     difference: int | None
+    current: int | None = None
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers, Synapse
-from pisnn_deploy.mesh import Mesh
+from pisnn_deploy.mesh import Mesh, Window
 
 MIXED_SIGN_EXPONENT = -1
 """Exponent of every synapse: targets drop the lowest bit of mixed-sign mantissas, so all mantissas are doubled."""
@@ -15,28 +14,55 @@ LARGEST_WEIGHT = 127
 """Largest effective weight of one synapse: its mantissa is at most 254."""
 
 
-def window_matrix(weight: Integers, window: NDArray[np.int64], cells: int) -> sparse.csr_matrix:
-    """First layer as a matrix from cells to the layer's neurons.
+def window_matrix(weight: Integers, window: Window, holders: int) -> sparse.csr_matrix:
+    """First layer as a matrix from membranes to the layer's neurons.
 
     Neuron ``f * outputs + o`` is output ``o`` at face ``f``. Where a ghost cell is the image of a cell that the window
-    also holds, their weights add up.
+    also holds, their weights add up. Reservoirs have no entries: what they add is in `window_bias`.
 
     Parameters
     ----------
     weight : int64 array [outputs, inputs]
-    window : int64 array [faces, inputs]
-    cells : int
+    window : Window
+        With ``[faces, inputs]`` arrays.
+    holders : int
+        Cells and reservoirs.
 
     Returns
     -------
-    scipy.sparse.csr_matrix, int64 [faces * outputs, cells]
+    scipy.sparse.csr_matrix, int64 [faces * outputs, holders]
+
+    Raises
+    ------
+    ValueError
+        A folded weight would not be an integer.
     """
-    faces, inputs = window.shape
+    faces, inputs, terms = window.cell.shape
     outputs = weight.shape[0]
-    rows = np.repeat(np.arange(faces * outputs, dtype=np.int64), inputs)
-    columns = np.repeat(window[:, None, :], outputs, axis=1).reshape(-1)
-    data = np.broadcast_to(weight, (faces, outputs, inputs)).reshape(-1)
-    return _canonical(sparse.coo_matrix((data, (rows, columns)), (faces * outputs, cells)))
+    rows = np.repeat(np.arange(faces * outputs, dtype=np.int64), inputs * terms)
+    columns = np.repeat(window.cell[:, None], outputs, axis=1).reshape(-1)
+    data = (weight[:, :, None] * window.numerator[:, None]).reshape(-1)
+    if (data % window.denominator).any():
+        raise ValueError(f"weights must be multiples of {window.denominator}, the denominator of the ghost cells")
+    data = data // window.denominator
+    return _canonical(sparse.coo_matrix((data, (rows, columns)), (faces * outputs, holders)))
+
+
+def window_bias(weight: Integers, bias: Integers, window: Window) -> Integers:
+    """Bias of the first layer, with what odd reflections about reservoir values add.
+
+    Parameters
+    ----------
+    weight : int64 array [outputs, inputs]
+    bias : int64 array [outputs]
+    window : Window
+        With offsets in quanta.
+
+    Returns
+    -------
+    int64 array [faces * outputs]
+    """
+    return np.asarray((window.offset @ weight.T + bias).reshape(-1), np.int64)
 
 
 def pointwise_matrix(weight: Integers, faces: int) -> sparse.csr_matrix:
@@ -62,7 +88,7 @@ def pointwise_matrix(weight: Integers, faces: int) -> sparse.csr_matrix:
 
 
 def route_matrix(mesh: Mesh) -> sparse.csr_matrix:
-    """Incidence ``D``: the route of the packets from faces to cells.
+    """Incidence ``D``: the route of the packets from faces to cells and reservoirs.
 
     Parameters
     ----------
@@ -70,12 +96,12 @@ def route_matrix(mesh: Mesh) -> sparse.csr_matrix:
 
     Returns
     -------
-    scipy.sparse.csr_matrix, int64 [cells, faces]
+    scipy.sparse.csr_matrix, int64 [holders, faces]
     """
     face = np.arange(mesh.faces, dtype=np.int64)
     ones = np.ones(mesh.faces, np.int64)
     entries = (np.concatenate([ones, -ones]), (np.concatenate([mesh.target, mesh.source]), np.tile(face, 2)))
-    return _canonical(sparse.coo_matrix(entries, (mesh.cells, mesh.faces)))
+    return _canonical(sparse.coo_matrix(entries, (mesh.holders, mesh.faces)))
 
 
 def synapses(source: str, target: str, matrix: sparse.csr_matrix) -> tuple[Synapse, ...]:

@@ -19,7 +19,8 @@ class State:
 
     Attributes
     ----------
-    mass : int64 array [cells]
+    mass : int64 array [cells + reservoirs]
+        Masses of the cells, then ledgers.
     current, residue : int64 array [faces]
         State of the flux compartments.
     packets : int64 array [faces]
@@ -61,14 +62,14 @@ class Semantics:
         """
         nothing = np.zeros(self._graph.flux.size, np.int64)
         self._require(mass, MEMBRANE, "mass", 0)
-        return State(mass.astype(np.int64, copy=True), nothing, nothing, nothing)
+        return State(self._graph.membrane.holdings(mass), nothing, nothing, nothing)
 
     def activations(self, mass: Integers, step: int = 0) -> list[Integers]:
         """Activation of each population of the chain before the flux compartments.
 
         Parameters
         ----------
-        mass : int64 array [cells]
+        mass : int64 array [cells + reservoirs]
         step : int
             PDE step, for error messages.
 
@@ -111,12 +112,15 @@ class Semantics:
         current = decay(state.current, graph.flux.leak) + drive
         self._require(current, FLUX, "current", step)
         residue = state.residue + current
+        self._require(residue, FLUX, "potential", step)
         fired = packets(residue, graph.flux.threshold_exponent)
         residue = residue - (fired << graph.flux.threshold_exponent)
         self._require(fired, FLUX, "packet", step)
         self._require(residue, FLUX, "residue", step)
         mass = state.mass + self._route @ fired
-        self._require(mass, MEMBRANE, "mass", step + 1)
+        cells = graph.mesh.cells
+        self._require(mass[:cells], MEMBRANE, "mass", step + 1)
+        self._require(mass[cells:], MEMBRANE, "ledger", step + 1)
         return State(mass, current, residue, fired)
 
     def _require(self, values: Integers, population: str, quantity: str, step: int) -> None:

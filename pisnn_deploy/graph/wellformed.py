@@ -38,8 +38,10 @@ def _mesh(graph: IntegerGraph) -> Iterator[str]:
 
 
 def _populations(graph: IntegerGraph) -> Iterator[str]:
-    if graph.membrane.size != graph.mesh.cells:
-        yield f"membrane has {graph.membrane.size} neurons for {graph.mesh.cells} cells"
+    if graph.membrane.initial.size != graph.mesh.cells:
+        yield f"membrane has {graph.membrane.initial.size} neurons for {graph.mesh.cells} cells"
+    if graph.membrane.reservoirs.size != graph.mesh.reservoirs:
+        yield f"membrane has {graph.membrane.reservoirs.size} reservoir values for {graph.mesh.reservoirs} reservoirs"
     if graph.flux.size != graph.mesh.faces:
         yield f"flux has {graph.flux.size} compartments for {graph.mesh.faces} faces"
     if not 1 <= graph.flux.threshold_exponent <= 30:

@@ -1,6 +1,36 @@
 """Finite-volume meshes: cells, faces, incidence and boundaries."""
 
-from pisnn_deploy.mesh.boundary import NO_FLUX, PERIODIC, Side, parse_boundary, parse_shape
-from pisnn_deploy.mesh.structured import Mesh, structured_mesh
+from pisnn_deploy.mesh.boundary import (
+    DIRICHLET,
+    NO_FLUX,
+    PERIODIC,
+    Boundary,
+    Side,
+    Sides,
+    boundary_from_mapping,
+    parse_boundary,
+    parse_shape,
+    reservoir_values,
+    uniform_boundary,
+)
+from pisnn_deploy.mesh.structured import Mesh, Wall, Window, reservoir_layers, structured_mesh, window_cells
 
-__all__ = ["NO_FLUX", "PERIODIC", "Mesh", "Side", "parse_boundary", "parse_shape", "structured_mesh"]
+__all__ = [
+    "DIRICHLET",
+    "NO_FLUX",
+    "PERIODIC",
+    "Boundary",
+    "Mesh",
+    "Side",
+    "Sides",
+    "Wall",
+    "Window",
+    "boundary_from_mapping",
+    "parse_boundary",
+    "parse_shape",
+    "reservoir_layers",
+    "reservoir_values",
+    "structured_mesh",
+    "uniform_boundary",
+    "window_cells",
+]

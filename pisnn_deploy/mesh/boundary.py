@@ -1,67 +1,169 @@
-"""Boundary conditions of a structured mesh and their text forms."""
+"""Boundary conditions of a structured mesh: what stands at each side, and what reservoirs hold."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pisnn_deploy.errors import UsageError
 
-Side = Literal["periodic", "no-flux"]
+Side = Literal["periodic", "no-flux", "dirichlet"]
 """What stands at a side of the domain."""
+Sides = tuple[Side, Side]
+"""The lower and the upper side of an axis; both are periodic or none is."""
 
 PERIODIC: Side = "periodic"
 NO_FLUX: Side = "no-flux"
+DIRICHLET: Side = "dirichlet"
 
 MAXIMUM_CELLS = 1 << 26
 """Largest mesh that is accepted, so that a typing error cannot exhaust memory."""
+AXES = "xyz"
+
+Values = tuple[float, ...]
+"""What the reservoirs of a side hold: one value for all, or one per cell of the side in C order; empty without."""
 
 
-def parse_boundary(text: str, dimensions: int) -> tuple[Side, ...]:
-    """Boundary condition of each axis from its text.
+@dataclass(frozen=True)
+class Boundary:
+    """Boundary conditions of all axes.
+
+    Attributes
+    ----------
+    sides : tuple of (str, str)
+        Condition of the lower and the upper side of each axis.
+    values : tuple of (tuple of float, tuple of float)
+        Cell values that the reservoirs of these sides hold.
+    """
+
+    sides: tuple[Sides, ...]
+    values: tuple[tuple[Values, Values], ...]
+
+    @property
+    def text(self) -> str:
+        """Short text for people; arrays of values are not spelled out."""
+        parts = [
+            " ".join(_side_text(side, values) for side, values in zip(sides, pair, strict=True))
+            if sides != (PERIODIC, PERIODIC)
+            else PERIODIC
+            for sides, pair in zip(self.sides, self.values, strict=True)
+        ]
+        return parts[0] if len(parts) == 1 else ", ".join(f"{AXES[n]}: {part}" for n, part in enumerate(parts))
+
+
+def uniform_boundary(side: Side, dimensions: int, value: float | None = None) -> Boundary:
+    """The same condition at all sides.
+
+    Parameters
+    ----------
+    side : str
+    dimensions : int
+    value : float, optional
+        What reservoirs hold, for Dirichlet sides.
+
+    Returns
+    -------
+    Boundary
+    """
+    values: Values = () if value is None else (float(value),)
+    return Boundary(((side, side),) * dimensions, ((values, values),) * dimensions)
+
+
+def parse_boundary(text: str, dimensions: int) -> Boundary:
+    """Boundary conditions from their text.
 
     Parameters
     ----------
     text : str
-        ``periodic`` or ``no-flux`` for all axes, or one entry an axis: ``x=periodic y=no-flux``.
+        ``periodic``, ``no-flux`` or ``dirichlet=LOWER,UPPER`` for all axes; or an entry an axis,
+        ``x=periodic y=dirichlet=0,1``; or an entry a side, ``x-=no-flux x+=dirichlet=1``.
     dimensions : int
         Number of axes of the mesh.
 
     Returns
     -------
-    tuple of str
-        One condition per axis.
+    Boundary
 
     Raises
     ------
     UsageError
-        Unknown condition or axis, or an axis that is missing.
+        Unknown condition or axis, one that is given twice or missing, or a side that is periodic alone.
     """
-    names = "xyz"[:dimensions]
+    found: dict[tuple[int, int], tuple[Side, Values]] = {}
     entries = text.split()
-    if len(entries) == 1 and ("=" not in entries[0] or entries[0].startswith("dirichlet")):
-        return (_side(entries[0]),) * dimensions
-    found: dict[str, Side] = {}
+    if len(entries) == 1 and entries[0].partition("=")[0].rstrip("+-") not in AXES:
+        entries = [f"{axis}={entries[0]}" for axis in AXES[:dimensions]]
     for entry in entries:
-        axis, _, condition = entry.partition("=")
-        if axis not in names or not axis:
-            raise UsageError(f"boundary {text!r}: unknown axis {axis!r}; use {', '.join(names)}")
-        if axis in found:
-            raise UsageError(f"boundary {text!r}: axis {axis!r} is given twice")
-        found[axis] = _side(condition)
-    missing = [axis for axis in names if axis not in found]
-    if missing:
-        raise UsageError(f"boundary {text!r}: nothing is said of axis {missing[0]!r}")
-    return tuple(found[axis] for axis in names)
+        name, _, condition = entry.partition("=")
+        axis, which = _axis(text, name, dimensions)
+        pair = _conditions(text, condition, len(which))
+        for side, one in zip(which, pair, strict=True):
+            if (axis, side) in found:
+                raise UsageError(f"boundary {text!r}: axis {AXES[axis]!r} is given twice")
+            found[axis, side] = one
+    return _assemble(f"boundary {text!r}", found, dimensions)
 
 
-def _side(condition: str) -> Side:
-    if condition == "periodic":
-        return PERIODIC
-    if condition == "no-flux":
-        return NO_FLUX
-    if condition.startswith("dirichlet"):
-        raise UsageError(f"boundary {condition!r}: Dirichlet sides are not supported yet; use periodic or no-flux")
-    raise UsageError(f"boundary {condition!r}: unknown condition; use periodic or no-flux")
+def boundary_from_mapping(content: Mapping[str, object], dimensions: int) -> Boundary:
+    """Boundary conditions from plain data, as a YAML file holds them.
+
+    Parameters
+    ----------
+    content : mapping
+        By axis (``x``) or side (``x-``, ``x+``): ``periodic``, ``no-flux``, or ``{dirichlet: value}`` with a number or,
+        along a side, a list of numbers.
+    dimensions : int
+
+    Returns
+    -------
+    Boundary
+
+    Raises
+    ------
+    UsageError
+        As `parse_boundary`.
+    """
+    found: dict[tuple[int, int], tuple[Side, Values]] = {}
+    for name, condition in content.items():
+        axis, which = _axis("file", str(name), dimensions)
+        for side in which:
+            if (axis, side) in found:
+                raise UsageError(f"boundary file: axis {AXES[axis]!r} is given twice")
+            found[axis, side] = _plain_condition(str(name), condition)
+    return _assemble("boundary file", found, dimensions)
+
+
+def reservoir_values(boundary: Boundary, layers: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> Values:
+    """Value of each reservoir, in the order of the reservoirs.
+
+    Parameters
+    ----------
+    boundary : Boundary
+    layers : sequence of (int64 array, int64 array)
+        Per axis, the numbers of the reservoirs at its lower and its upper side, counted from 0; empty without.
+
+    Returns
+    -------
+    tuple of float
+
+    Raises
+    ------
+    UsageError
+        A side has another number of values than cells.
+    """
+    held: dict[int, float] = {}
+    for axis, (numbers, pair) in enumerate(zip(layers, boundary.values, strict=True)):
+        for which, (layer, values) in enumerate(zip(numbers, pair, strict=True)):
+            if layer.size and len(values) not in (1, layer.size):
+                side = f"{AXES[axis]}{'-+'[which]}"
+                raise UsageError(f"boundary side {side} has {len(values)} values for {layer.size} cells")
+            held.update(zip(layer.reshape(-1).tolist(), values * (layer.size if len(values) == 1 else 1), strict=False))
+    return tuple(held[number] for number in sorted(held))
 
 
 def parse_shape(text: str) -> tuple[int, ...]:
@@ -92,3 +194,67 @@ def parse_shape(text: str) -> tuple[int, ...]:
     if not 1 <= cells <= MAXIMUM_CELLS:
         raise UsageError(f"mesh {text!r}: {cells} cells; between 1 and {MAXIMUM_CELLS} are possible")
     return shape
+
+
+def _side_text(side: Side, values: Values) -> str:
+    if side != DIRICHLET:
+        return side
+    return f"{side}={values[0]:g}" if len(values) == 1 else f"{side} ({len(values)} values)"
+
+
+def _axis(text: str, name: str, dimensions: int) -> tuple[int, tuple[int, ...]]:
+    """Axis and sides (0 lower, 1 upper) that a name such as ``x`` or ``x+`` means."""
+    letters = AXES[:dimensions]
+    letter, end = name[:1], name[1:]
+    if not letter or letter not in letters or end not in ("", "-", "+"):
+        raise UsageError(f"boundary {text!r}: unknown axis {name!r}; use {', '.join(letters)}")
+    return letters.index(letter), {"": (0, 1), "-": (0,), "+": (1,)}[end]
+
+
+def _conditions(text: str, condition: str, count: int) -> tuple[tuple[Side, Values], ...]:
+    kind, _, numbers = condition.partition("=")
+    if kind in (PERIODIC, NO_FLUX) and not numbers:
+        return ((kind, ()),) * count
+    if kind != DIRICHLET:
+        raise UsageError(f"boundary {condition!r}: unknown condition; use periodic, no-flux or dirichlet=LOWER,UPPER")
+    try:
+        values = [float(number) for number in numbers.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != count or not all(map(math.isfinite, values)):
+        expected = "two numbers, such as dirichlet=0,1" if count == 2 else "a number, such as dirichlet=1"
+        raise UsageError(f"boundary {text!r}: expected {expected}")
+    return tuple((DIRICHLET, (value,)) for value in values)
+
+
+def _plain_condition(name: str, condition: object) -> tuple[Side, Values]:
+    if condition == PERIODIC:
+        return PERIODIC, ()
+    if condition == NO_FLUX:
+        return NO_FLUX, ()
+    if isinstance(condition, Mapping) and list(condition) == [DIRICHLET]:
+        held = condition[DIRICHLET]
+        numbers = held if isinstance(held, list) else [held]
+        if numbers and all(
+            isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
+            for number in numbers
+        ):
+            return DIRICHLET, tuple(float(number) for number in numbers)
+    raise UsageError(
+        f"boundary file: {name} must be periodic, no-flux, or dirichlet with a number or a list of numbers"
+    )
+
+
+def _assemble(where: str, found: Mapping[tuple[int, int], tuple[Side, Values]], dimensions: int) -> Boundary:
+    sides: list[Sides] = []
+    values: list[tuple[Values, Values]] = []
+    for axis in range(dimensions):
+        pair = [found.get((axis, side)) for side in (0, 1)]
+        if pair[0] is None or pair[1] is None:
+            raise UsageError(f"{where}: nothing is said of axis {AXES[axis]!r}")
+        (lower, low), (upper, high) = pair[0], pair[1]
+        if (lower == PERIODIC) != (upper == PERIODIC):
+            raise UsageError(f"{where}: axis {AXES[axis]!r} is periodic at one side only")
+        sides.append((lower, upper))
+        values.append((low, high))
+    return Boundary(tuple(sides), tuple(values))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.errors import UsageError
-from pisnn_deploy.mesh import Mesh
-from pisnn_deploy.problems.heat import heat1d
+from pisnn_deploy.mesh import Boundary, Mesh
+from pisnn_deploy.problems.advection import AdvectionDiffusion
+from pisnn_deploy.problems.burgers import Burgers
+from pisnn_deploy.problems.heat import Heat
+from pisnn_deploy.problems.laplace import Laplace
 
 Field = NDArray[np.float64]
 
@@ -47,28 +51,59 @@ class Problem(Protocol):
         """Names; the first is the default."""
         ...
 
-    def initial(self, mesh: Mesh, name: str | None = None) -> Field:
+    def default_boundary(self, shape: tuple[int, ...]) -> Boundary:
+        """Boundary conditions that are used unless others are asked for."""
+        ...
+
+    def initial(self, mesh: Mesh, reservoirs: Field, name: str | None = None) -> Field:
         """Cell averages at time 0, float64 [cells]."""
         ...
 
-    def reference(self, mesh: Mesh, time: float, name: str | None = None) -> Field:
-        """Cell averages at a time, float64 [cells]."""
+    def reference(self, mesh: Mesh, reservoirs: Field, time: float, name: str | None = None) -> Field | None:
+        """Cell averages at a time, float64 [cells]; None where no exact solution is known."""
         ...
 
 
-_PROBLEMS: dict[str, Problem] = {"heat1d": heat1d}
-NAMES = tuple(_PROBLEMS)
+_DEFAULTS: dict[str, Problem] = {
+    "heat1d": Heat("heat1d", (128,)),
+    "heat2d": Heat("heat2d", (64, 64)),
+    "laplace2d": Laplace(),
+    "advection_diffusion1d": AdvectionDiffusion(),
+    "burgers1d": Burgers(),
+}
+_WITH: dict[str, Callable[[float, float], Problem]] = {
+    "heat1d": lambda diffusivity, _: Heat("heat1d", (128,), diffusivity),
+    "heat2d": lambda diffusivity, _: Heat("heat2d", (64, 64), diffusivity),
+    "laplace2d": lambda _, __: Laplace(),
+    "advection_diffusion1d": lambda diffusivity, velocity: AdvectionDiffusion(
+        diffusivity=diffusivity, velocity=velocity
+    ),
+    "burgers1d": lambda diffusivity, _: Burgers(diffusivity=diffusivity),
+}
+NAMES = tuple(_DEFAULTS)
 """Names of the problems."""
 
 
-def problem(name: str) -> Problem:
+def problem(name: str, diffusivity: float | None = None, velocity: float = 0.0) -> Problem:
     """Problem of that name.
+
+    Parameters
+    ----------
+    name : str
+    diffusivity : float, optional
+        A model's own coefficients instead of the problem's.
+    velocity : float
+        Counts only with a diffusivity.
+
+    Returns
+    -------
+    Problem
 
     Raises
     ------
     UsageError
         There is none; the message lists those that exist.
     """
-    if name not in _PROBLEMS:
+    if name not in _DEFAULTS:
         raise UsageError(f"problem {name!r}: unknown; known are {', '.join(NAMES)}")
-    return _PROBLEMS[name]
+    return _DEFAULTS[name] if diffusivity is None else _WITH[name](diffusivity, velocity)

@@ -65,8 +65,8 @@ class Exchange:
 
         Parameters
         ----------
-        mass : int64 array [cells]
-            Masses at the start.
+        mass : int64 array [holders]
+            Masses and ledgers at the start.
         kept : int64 array [n]
             PDE steps that the trace keeps.
         faces, populations : int

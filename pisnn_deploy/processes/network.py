@@ -71,8 +71,8 @@ def build_network(
     ----------
     graph : IntegerGraph
         Compiled to the end.
-    mass : int64 array [cells]
-        Masses at the start.
+    mass : int64 array [holders]
+        Masses and ledgers at the start.
     folder : Path
         Folder of the run, see `pisnn_deploy.processes.exchange`.
     replaced_models : mapping, optional
@@ -104,16 +104,17 @@ def _wire(graph: IntegerGraph, mass: Integers, folder: Path) -> CLIF:
     unchecked = Semantics(replace(graph, bounds=()))  # the models check the widths, when the values are used
     activations = unchecked.activations(mass)
     chain = graph.chain
+    biases = [*(population.bias for population in graph.hidden), graph.flux.bias]
     drives = [
-        graph.matrix(source, target) @ activation
-        for source, target, activation in zip(chain, chain[1:], activations, strict=False)
+        graph.matrix(source, target) @ activation + bias
+        for source, target, activation, bias in zip(chain, chain[1:], activations, biases, strict=False)
     ]
-    clif = CLIF(graph=graph, initial=mass, accumulator=drives[-1], folder=folder)
+    clif = CLIF(graph=graph, initial=mass, drive=drives[-1], folder=folder)
     outputs: dict[str, Any] = {MEMBRANE: clif.s_out}
     inputs: dict[str, Any] = {FLUX: clif.d_in}
     for number, population in enumerate(graph.hidden, 1):
         rectifier = Rectifier(
-            accumulator=drives[number - 1],
+            drive=drives[number - 1],
             activation=activations[number],
             bias=population.bias,
             shift=population.shift,

@@ -228,8 +228,7 @@ def _packets(axes: Axes, graph: IntegerGraph, times: Field, run: Run) -> None:
 
 
 def _balance(axes: Axes, graph: IntegerGraph, times: Field, run: Run) -> None:
-    # Python's integers: the sum of many cells may not fit in 64 bits.
-    totals = [sum(row.tolist()) for row in run.trace.mass]
+    totals = run.trace.totals()
     drift = np.array([total - totals[0] for total in totals], np.float64)
     broken = drift != 0
     axes.axhspan(-1, 1, color=_GREY, alpha=0.22, linewidth=0, label="±1 quantum")
@@ -240,7 +239,8 @@ def _balance(axes: Axes, graph: IntegerGraph, times: Field, run: Run) -> None:
         _headline(axes, f"(d) mass balance: {totals[0]:,} quanta at the start")
     else:
         axes.set_ylim(-2.4, 2.4)
-        _headline(axes, f"(d) mass balance: {totals[0]:,} quanta")
+        held = ", ledgers included" if graph.mesh.reservoirs else ""
+        _headline(axes, f"(d) mass balance: {totals[0]:,} quanta{held}")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("drift (quanta)")
     _time_axis(axes, graph, times, run)

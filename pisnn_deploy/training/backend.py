@@ -68,9 +68,10 @@ def deployed(graph: IntegerGraph) -> PISNN:
 
 def _states(graph: IntegerGraph, mass: Integers) -> Iterator[State]:
     net = deployed(graph)
-    wires = wiring(graph.mesh, graph.spec.half_width)
+    levels = graph.values(graph.membrane.reservoirs)
+    wires = wiring(graph.mesh, graph.spec, levels if levels.size else None)
     with torch.no_grad():
-        masses = torch.from_numpy(mass.astype(np.float64))[None]
+        masses = torch.from_numpy(graph.membrane.holdings(mass).astype(np.float64))[None]
         state = net.neuron.rest(masses[:, wires.source])
         while True:
             masses, state, packets = net.step(masses, state, wires, graph.value_per_quantum)

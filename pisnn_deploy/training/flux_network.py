@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pisnn_deploy.clock import nominal_time_step, time_step
 from pisnn_deploy.graph.layout import LARGEST_WEIGHT
-from pisnn_deploy.model import ModelSpec
+from pisnn_deploy.model import ModelSpec, symmetry_basis
 from pisnn_deploy.training.clif import CLIF
 from pisnn_deploy.training.lava_dl import MANTISSAS_PER_WEIGHT, WEIGHT_SCALE, slayer
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """What is built into the weights of a linear flux network instead of being learned.
+
+    Attributes
+    ----------
+    symmetric : bool
+        Kernels have the symmetry of the equation (`pisnn_deploy.model.symmetry_basis`): a mirrored field gives the
+        mirrored flux, and a constant field is at rest.
+    consistent : bool
+        Moments are those of the equation for the diffusion number of the spec. Without, a network that is compared
+        at the physical time of its own weights could win by standing still.
+    """
+
+    symmetric: bool = True
+    consistent: bool = True
+
+
+PHYSICAL = Constraints()
+UNCONSTRAINED = Constraints(symmetric=False, consistent=False)
 
 
 class WeightHook:
     """What a synapse applies to its weight before use: first the physics, then the hardware's grid.
 
-    A linear flux network is made antisymmetric, so that a constant field is at rest, and is scaled so that its first
-    moment is the diffusion number of the spec: without that, the network could win by standing still. The grid is
-    lava-dl's ``quantize_8bit``: even mantissas, of which 254 is the largest that is legal in both signs.
+    The grid is lava-dl's ``quantize_8bit``: even mantissas, of which 254 is the largest that is legal in both signs;
+    coarser where the first layer's weights must be multiples of `ModelSpec.weight_unit`.
 
     Parameters
     ----------
@@ -25,24 +49,42 @@ class WeightHook:
     layer : int
     neuron : CLIF
         Supplies lava-dl's hook and says whether to quantise.
+    constraints : Constraints
+        Of linear networks; hidden layers have none.
     """
 
-    def __init__(self, spec: ModelSpec, layer: int, neuron: CLIF) -> None:
+    def __init__(self, spec: ModelSpec, layer: int, neuron: CLIF, constraints: Constraints) -> None:
         self._spec = spec
         self._neuron = neuron
-        self._constrained = layer == 0 and not spec.hidden
+        self._constraints = UNCONSTRAINED if spec.hidden else constraints
+        self._unit = spec.weight_unit if layer == 0 else 1
         self.scale = 2.0 ** spec.weight_exponents[layer] * MANTISSAS_PER_WEIGHT / WEIGHT_SCALE
+        basis = torch.from_numpy(symmetry_basis(spec)).double()
+        self._projection = basis.T @ (basis / basis.abs().sum(dim=1, keepdim=True))
+        self._distance = torch.from_numpy(spec.positions[0])
 
     def real(self, weight: torch.Tensor) -> torch.Tensor:
         """Dimensionless weights, constrained and not rounded, in the shape of `weight`."""
-        if not self._constrained:
+        if not (self._constraints.symmetric or self._constraints.consistent):
             return weight / self.scale
-        odd = (weight - weight.flip(1)) / 2
-        half = self._spec.half_width
-        distance = torch.arange(1 - half, half + 1, dtype=weight.dtype).reshape(1, -1, 1, 1, 1) - 0.5
-        number = -(odd * distance).sum()
-        wanted = self._spec.diffusion_number * self._neuron.integer_leak() / self._neuron.p_scale
-        scaled: torch.Tensor = odd * (wanted / number)
+        kernel = weight.reshape(-1) / self.scale
+        if self._constraints.symmetric:
+            kernel = kernel @ self._projection
+        if self._constraints.consistent:
+            kernel = self._with_moments(kernel)
+        return kernel.reshape(weight.shape)
+
+    def _with_moments(self, kernel: torch.Tensor) -> torch.Tensor:
+        spec, distance = self._spec, self._distance
+        if spec.equation == "advection-diffusion":
+            # exp(-i C xi - r xi^2) to second order asks for the moments C and r + C^2 / 2 (Lax and Wendroff, 1960).
+            courant = nominal_time_step(spec, _width(spec)) * spec.velocity / _width(spec)
+            missing = courant - kernel.sum()
+            tilt = -(spec.diffusion_number + courant**2 / 2) - (kernel * distance).sum()
+            corrected: torch.Tensor = kernel + missing / kernel.numel() + tilt * distance / distance.square().sum()
+            return corrected
+        kept = 1.0 if spec.equation == "laplace" else self._neuron.integer_leak() / self._neuron.p_scale
+        scaled: torch.Tensor = kernel * (spec.diffusion_number * kept / -(kernel * distance).sum())
         return scaled
 
     def __call__(self, weight: torch.Tensor, descale: bool = False) -> torch.Tensor:
@@ -51,8 +93,16 @@ class WeightHook:
         if not self._neuron.quantised:
             return ready * WEIGHT_SCALE if descale else ready
         largest = MANTISSAS_PER_WEIGHT * LARGEST_WEIGHT / WEIGHT_SCALE
-        on_grid: torch.Tensor = self._neuron.quantize_8bit(ready.clamp(-largest, largest), descale)
+        on_grid: torch.Tensor = (
+            self._neuron.quantize_8bit(ready.clamp(-largest, largest) / self._unit, descale) * self._unit
+        )
         return on_grid
+
+
+def _width(spec: ModelSpec) -> float:
+    """Cell width of a model that belongs to one."""
+    assert spec.cell_width is not None
+    return spec.cell_width
 
 
 class FluxNetwork(torch.nn.Module):
@@ -62,13 +112,14 @@ class FluxNetwork(torch.nn.Module):
     ----------
     spec : ModelSpec
     neuron : CLIF
+    constraints : Constraints
     """
 
-    def __init__(self, spec: ModelSpec, neuron: CLIF) -> None:
+    def __init__(self, spec: ModelSpec, neuron: CLIF, constraints: Constraints) -> None:
         super().__init__()
         self._spec = spec
         self._neuron = neuron
-        self.hooks = [WeightHook(spec, layer, neuron) for layer in range(len(spec.layer_shapes))]
+        self.hooks = [WeightHook(spec, layer, neuron, constraints) for layer in range(len(spec.layer_shapes))]
         self.synapses = torch.nn.ModuleList(
             slayer.synapse.Dense(inputs, outputs, pre_hook_fx=hook).double()
             for (outputs, inputs), hook in zip(spec.layer_shapes, self.hooks, strict=True)
@@ -83,8 +134,8 @@ class FluxNetwork(torch.nn.Module):
 
         Parameters
         ----------
-        windows : float64 tensor [batch, 2 * half_width, faces]
-            Masses that each face sees, in quanta.
+        windows : float64 tensor [batch, positions, faces]
+            What each face sees, in quanta.
         quantum : float
             Cell value of one quantum.
 
@@ -115,12 +166,22 @@ class FluxNetwork(torch.nn.Module):
             for hook, synapse in zip(self.hooks, self.synapses, strict=True)
         )
 
-    def diffusion_number(self) -> torch.Tensor:
-        """First moment of the weights as they are used, times 4096 / leak; differentiable."""
+    def kernel(self) -> torch.Tensor:
+        """Weights of a linear network as they are used, dimensionless, float64 [positions]; differentiable."""
+        used: torch.Tensor = self.hooks[0](self.synapses[0].weight).reshape(-1) / self.hooks[0].scale
+        return used
+
+    def time_step(self, spacing: float) -> torch.Tensor:
+        """Physical time of one PDE step of the weights as they are used; differentiable.
+
+        Parameters
+        ----------
+        spacing : float
+            Cell width.
+        """
         if self._spec.hidden:
-            return torch.tensor(self._spec.diffusion_number, dtype=torch.float64)
-        half = self._spec.half_width
-        distance = torch.arange(1 - half, half + 1, dtype=torch.float64) - 0.5
-        used = self.hooks[0](self.synapses[0].weight)[0, :, 0, 0, 0] / self.hooks[0].scale
-        number: torch.Tensor = -(used * distance).sum() * self._neuron.p_scale / self._neuron.integer_leak()
-        return number
+            return torch.tensor(nominal_time_step(self._spec, spacing), dtype=torch.float64)
+        kernel = self.kernel()
+        first = -(kernel * torch.from_numpy(self._spec.positions[0])).sum()
+        lasts: torch.Tensor = time_step(self._spec, kernel.sum(), first, spacing, self._neuron.integer_leak())
+        return lasts

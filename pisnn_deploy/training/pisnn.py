@@ -6,34 +6,60 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from pisnn_deploy.mesh import Mesh
-from pisnn_deploy.mesh.structured import window_cells
+from pisnn_deploy.mesh import Mesh, window_cells
 from pisnn_deploy.model import Model, ModelSpec
 from pisnn_deploy.training.clif import CLIF, FluxState
-from pisnn_deploy.training.flux_network import FluxNetwork
+from pisnn_deploy.training.flux_network import PHYSICAL, UNCONSTRAINED, Constraints, FluxNetwork
 
 
 class Wiring(NamedTuple):
-    """Index tensors of a mesh, int64.
+    """Index tensors of a mesh.
 
     Attributes
     ----------
-    window : tensor [2 * half_width, faces]
+    window : int64 tensor [terms, positions, faces]
         Cells that each face sees.
-    source, target : tensor [faces]
-        Cells that a positive packet leaves and enters.
+    factor : float64 tensor [terms, positions, faces]
+        How often it sees them; ghost cells have other factors than 1.
+    offset : float64 tensor [positions, faces] or [batch, positions, faces]
+        What reservoirs add, in cell values; whole quanta if the network is quantised.
+    source, target : int64 tensor [faces]
+        Holders that a positive packet leaves and enters.
+    reservoirs : int
+        Holders that are no cells.
     """
 
     window: torch.Tensor
+    factor: torch.Tensor
+    offset: torch.Tensor
     source: torch.Tensor
     target: torch.Tensor
+    reservoirs: int
 
 
-def wiring(mesh: Mesh, half_width: int) -> Wiring:
-    """Index tensors of `mesh` for flux networks that see `half_width` cells on either side."""
-    window = np.ascontiguousarray(window_cells(mesh, half_width).T)
-    return Wiring(torch.from_numpy(window), torch.from_numpy(mesh.source), torch.from_numpy(mesh.target))
+def wiring(mesh: Mesh, spec: ModelSpec, reservoirs: NDArray[np.float64] | None = None) -> Wiring:
+    """Index tensors of `mesh` for the flux network of `spec`.
+
+    Parameters
+    ----------
+    mesh : Mesh
+    spec : ModelSpec
+    reservoirs : float64 array [reservoirs] or [batch, reservoirs], optional
+        Cell values that reservoirs hold; 0 if not given.
+    """
+    held = np.zeros((1, mesh.reservoirs)) if reservoirs is None else np.atleast_2d(reservoirs)
+    windows = [window_cells(mesh, spec.half_width, spec.transverse, one, spec.wall) for one in held]
+    offsets = torch.from_numpy(np.stack([window.offset.T for window in windows]))
+    return Wiring(
+        torch.from_numpy(np.ascontiguousarray(windows[0].cell.T)),
+        torch.from_numpy(np.ascontiguousarray(windows[0].numerator.T)) / float(windows[0].denominator),
+        offsets[0] if len(windows) == 1 else offsets,
+        torch.from_numpy(mesh.source),
+        torch.from_numpy(mesh.target),
+        mesh.reservoirs,
+    )
 
 
 class PISNN(torch.nn.Module):
@@ -45,13 +71,16 @@ class PISNN(torch.nn.Module):
     quantised : bool
         Whether to compute with the hardware's integers (held in float64) or in floats.
     learn_leak : bool
+    constraints : Constraints
     """
 
-    def __init__(self, spec: ModelSpec, *, quantised: bool = True, learn_leak: bool = False) -> None:
+    def __init__(
+        self, spec: ModelSpec, *, quantised: bool = True, learn_leak: bool = False, constraints: Constraints = PHYSICAL
+    ) -> None:
         super().__init__()
         self.spec = spec
         self.neuron = CLIF(spec.weight_exponents[-1], spec.leak, quantised=quantised, requires_grad=learn_leak)
-        self.network = FluxNetwork(spec, self.neuron)
+        self.network = FluxNetwork(spec, self.neuron, constraints)
 
     @classmethod
     def from_model(cls, model: Model, *, quantised: bool = True) -> PISNN:
@@ -62,7 +91,7 @@ class PISNN(torch.nn.Module):
         model : Model
         quantised : bool
         """
-        net = cls(model.spec, quantised=quantised)
+        net = cls(model.spec, quantised=quantised, constraints=UNCONSTRAINED)
         with torch.no_grad():
             for layer, hook in enumerate(net.network.hooks):
                 weight = torch.from_numpy(model.weights[layer] * hook.scale)
@@ -83,8 +112,8 @@ class PISNN(torch.nn.Module):
 
         Parameters
         ----------
-        mass : float64 tensor [batch, cells]
-            In quanta.
+        mass : float64 tensor [batch, holders]
+            Masses and ledgers in quanta.
         state : FluxState
         wires : Wiring
         quantum : float
@@ -92,23 +121,24 @@ class PISNN(torch.nn.Module):
 
         Returns
         -------
-        mass : float64 tensor [batch, cells]
+        mass : float64 tensor [batch, holders]
         state : FluxState
         packets : float64 tensor [batch, faces]
         """
-        drive = self.network(mass[:, wires.window], quantum)
+        seen = (wires.factor * mass[:, wires.window]).sum(dim=1) + wires.offset / quantum
+        drive = self.network(seen, quantum)
         packets, state = self.neuron(drive, state)
         mass = mass.index_add(1, wires.target, packets).index_add(1, wires.source, -packets)
         return mass, state, packets
 
-    def rollout(self, values: torch.Tensor, mesh: Mesh, steps: int, quantum: float) -> torch.Tensor:
+    def rollout(self, values: torch.Tensor, wires: Wiring, steps: int, quantum: float) -> torch.Tensor:
         """Fields after 0 to `steps` PDE steps.
 
         Parameters
         ----------
         values : float64 tensor [batch, cells]
             Cell averages at the start.
-        mesh : Mesh
+        wires : Wiring
         steps : int
         quantum : float
             Cell value of one quantum.
@@ -118,13 +148,14 @@ class PISNN(torch.nn.Module):
         float64 tensor [steps + 1, batch, cells]
             Cell averages.
         """
-        wires = wiring(mesh, self.spec.half_width)
+        cells = values.shape[1]
         mass = values / quantum
         if self.neuron.quantised:
             mass = torch.round(mass)
-        state = self.neuron.rest(mass[:, wires.source])
-        fields = [mass]
+        mass = torch.cat([mass, mass.new_zeros(len(mass), wires.reservoirs)], dim=1)
+        state = self.neuron.rest(mass.new_zeros(len(mass), len(wires.source)))
+        fields = [mass[:, :cells]]
         for _ in range(steps):
             mass, state, _ = self.step(mass, state, wires, quantum)
-            fields.append(mass)
+            fields.append(mass[:, :cells])
         return torch.stack(fields) * quantum

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pisnn_deploy.errors import FileError
-from pisnn_deploy.model import ModelSpec
+from pisnn_deploy.model import FiniteFloat, ModelSpec, PositiveFloat
 from pisnn_deploy.plain_yaml import read_mapping
 
 
@@ -19,9 +19,11 @@ class TrainingOptions(BaseModel):
     ----------
     seed : int
     cells : int
-        Cells of the periodic line that the network is trained on.
+        Cells along each axis of the mesh that the network is trained on.
     modes : int
-        Fourier modes of the random initial fields.
+        Waves along each axis of the random fields.
+    mean, amplitude : float
+        Mean of the fields, and standard deviation of the amplitude of each wave.
     batch : int
         Fields per epoch.
     epochs : int
@@ -35,6 +37,14 @@ class TrainingOptions(BaseModel):
     quantum_exponent : int
         The cell value of one quantum in training is ``2^-quantum_exponent``.
     learn_leak : bool
+    symmetric : bool
+        Build the symmetry of the equation into the kernel of a linear network.
+    consistent : bool
+        Build the moments of the equation into the kernel of a linear network.
+    noise : float
+        Standard deviation of what is added to the start of each rollout, in cell values.
+    stability : float
+        Weight of a penalty on amplification factors outside the unit disc (linear networks).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +59,12 @@ class TrainingOptions(BaseModel):
     quantised_from: Annotated[float, Field(ge=0, le=1)]
     quantum_exponent: Annotated[int, Field(ge=0, le=30)] = 20
     learn_leak: bool = False
+    mean: FiniteFloat = 1.0
+    amplitude: PositiveFloat = 0.1
+    symmetric: bool = True
+    consistent: bool = True
+    noise: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    stability: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
 
 class Recipe(BaseModel):

@@ -13,18 +13,24 @@ from typing import Any
 import numpy as np
 import torch
 
+from pisnn_deploy.arithmetic import MEMORYLESS
+from pisnn_deploy.clock import damped_leak
 from pisnn_deploy.errors import CheckError, FileError, UsageError
 from pisnn_deploy.graph.artifact import write_whole
-from pisnn_deploy.mesh import PERIODIC, structured_mesh
-from pisnn_deploy.model import Model
+from pisnn_deploy.model import Model, ModelSpec
+from pisnn_deploy.symbol import gain
 from pisnn_deploy.training.checkpoint import load_tensors
+from pisnn_deploy.training.fields import TrainingFields, training_fields
+from pisnn_deploy.training.flux_network import Constraints
 from pisnn_deploy.training.lava_dl import slayer
 from pisnn_deploy.training.pisnn import PISNN
-from pisnn_deploy.training.recipe import Recipe
+from pisnn_deploy.training.recipe import Recipe, TrainingOptions
 
 OnEpoch = Callable[[int, int, float], None]
 """Called with the epochs done, all epochs, and the loss of the last one."""
 _SAVE_EVERY = 25
+PENALISED_WAVES = {1: 65, 2: 17, 3: 9}
+"""Waves along each axis on which growth is penalised."""
 
 
 @dataclass(frozen=True)
@@ -43,53 +49,77 @@ class Trained:
 
 
 class RolloutDefect(torch.nn.Module):
-    """How far a PISNN's rollout is from the heat equation.
+    """How far a PISNN's rollout is from the equation.
 
     Parameters
     ----------
     net : PISNN
-    recipe : Recipe
+    fields : TrainingFields
+    options : TrainingOptions
     """
 
-    def __init__(self, net: PISNN, recipe: Recipe) -> None:
+    def __init__(self, net: PISNN, fields: TrainingFields, options: TrainingOptions) -> None:
         super().__init__()
         self.net = net
         self.steps = 1
-        self._quantum = 2.0**-recipe.training.quantum_exponent
-        self._diffusivity = recipe.model.diffusivity
-        self._mesh = structured_mesh((recipe.training.cells,), recipe.model.lengths, (PERIODIC,))
-        waves = 2 * np.pi / recipe.model.lengths[0] * np.arange(1, recipe.training.modes + 1)
-        edges = np.arange(recipe.training.cells + 1) * self._mesh.spacing[0]
-        scale = waves[:, None] * self._mesh.spacing[0]
-        cosines = np.diff(np.sin(waves[:, None] * edges), axis=1) / scale
-        sines = -np.diff(np.cos(waves[:, None] * edges), axis=1) / scale
-        self.register_buffer("_basis", torch.from_numpy(np.concatenate([cosines, sines])))
-        self.register_buffer("_rates", torch.from_numpy(np.tile(waves**2, 2) * recipe.model.diffusivity))
+        self._fields = fields
+        self._noise = options.noise
+        self._quantum = 2.0**-options.quantum_exponent
 
-    def forward(self, modes: torch.Tensor) -> torch.Tensor:
-        """Defect of each field at each PDE step, relative to the size of the initial variation.
+    def forward(self, drawn: torch.Tensor) -> torch.Tensor:
+        """Defect of each field at each PDE step, relative to the size of its variation.
 
         The reference is taken at the physical time that the network's own weights imply, so that rounding a weight
         moves the clock instead of counting as an error.
 
         Parameters
         ----------
-        modes : float64 tensor [batch, 1 + 2 * modes]
-            Mean, cosine and sine amplitudes.
+        drawn : float64 tensor [batch, numbers + cells]
+            Standard normal numbers: those that make a field, then noise.
 
         Returns
         -------
         float64 tensor [batch, steps, cells]
         """
-        mean, amplitudes = modes[:, :1], modes[:, 1:]
-        fields = self.net.rollout(mean + amplitudes @ self._basis, self._mesh, self.steps, self._quantum)
-        time_step = self.net.network.diffusion_number() * self._mesh.spacing[0] ** 2 / self._diffusivity
+        numbers = self._fields.numbers
+        start = self._fields.start(drawn[:, :numbers])
+        values = start.values + self._noise * drawn[:, numbers:]
+        fields = self.net.rollout(values, start.wires, self.steps, self._quantum)
+        time_step = self.net.network.time_step(self._fields.mesh.spacing[0])
         times = torch.arange(1, self.steps + 1, dtype=torch.float64) * time_step
-        damped = amplitudes[:, None, :] * torch.exp(-self._rates * times[:, None])
-        exact = mean[:, None] + damped @ self._basis
-        size = amplitudes.square().sum(dim=1).sqrt()[:, None, None]
-        defect: torch.Tensor = (fields[1:].transpose(0, 1) - exact) / size
-        return defect
+        exact = self._fields.at(drawn[:, :numbers], times)
+        defect: torch.Tensor = (fields[1:].transpose(0, 1) - exact) / start.size[:, None, None]
+        return defect[:, :, self._fields.counted(self.steps)]
+
+
+class Objective:
+    """Mean square defect, and a penalty on waves that grow.
+
+    Parameters
+    ----------
+    net : PISNN
+    options : TrainingOptions
+    """
+
+    def __init__(self, net: PISNN, options: TrainingOptions) -> None:
+        self._net = net
+        self._weight = options.stability if not net.spec.hidden else 0.0
+        axes = len(net.spec.lengths)
+        turn = np.linspace(-np.pi, np.pi, PENALISED_WAVES[axes])
+        waves = np.stack([grid.reshape(-1) for grid in np.meshgrid(*(turn,) * axes, indexing="ij")])
+        # The gain is linear in the kernel, so the gains of the unit kernels are all that is needed.
+        self._gains = torch.from_numpy(gain(np.eye(net.spec.positions.shape[1]), net.spec.positions, waves))
+
+    def __call__(self, defect: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:
+        """Loss of `defect`; the second argument is lava-dl's target."""
+        loss = defect.square().mean()
+        if self._weight:
+            gains = self._net.network.kernel().to(torch.complex128) @ self._gains
+            kept = self._net.neuron.integer_leak() / MEMORYLESS
+            # A leak lets symmetric kernels go beyond the unit disc's own limit, to gains of -2 (2 - leak / 4096).
+            beyond = torch.relu(-gains.real - 2 * (2 - kept)) if kept < 1 else torch.relu((1 + gains).abs() - 1)
+            loss = loss + self._weight * beyond.square().mean()
+        return loss
 
 
 def train(
@@ -127,8 +157,8 @@ def train(
         The loss became infinite or NaN.
     """
     options = recipe.training
-    if len(recipe.model.lengths) != 1:
-        raise UsageError(f"recipe {recipe.model.name}: only one-dimensional models can be trained")
+    if recipe.model.equation == "laplace" and len(recipe.model.lengths) != 2:
+        raise UsageError(f"recipe {recipe.model.name}: laplace models are trained in two dimensions")
     seed = options.seed if seed is None else seed
     threads = torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
@@ -144,11 +174,15 @@ def train(
 def _train(recipe: Recipe, seed: int, resume: bool, state_path: Path, on_epoch: OnEpoch | None) -> Trained:
     options = recipe.training
     net = _initial_network(recipe, seed)
-    defect = RolloutDefect(net, recipe)
-    optimiser = torch.optim.Adam([p for p in net.parameters() if p.requires_grad], lr=options.learning_rate)
+    fields = training_fields(recipe.model, options)
+    defect = RolloutDefect(net, fields, options)
+    groups: list[dict[str, Any]] = [{"params": [p for p in net.network.parameters() if p.requires_grad]}]
+    if options.learn_leak:
+        groups.append({"params": [net.neuron.leak], "lr": options.learning_rate * MEMORYLESS})
+    optimiser = torch.optim.Adam(groups, lr=options.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, options.epochs, options.learning_rate / 100)
     stats = slayer.utils.LearningStats()
-    assistant = slayer.utils.Assistant(defect, torch.nn.functional.mse_loss, optimiser, stats)
+    assistant = slayer.utils.Assistant(defect, Objective(net, options), optimiser, stats)
     mark = hashlib.sha256(f"{recipe.model_dump_json()} {seed}".encode()).hexdigest()
     losses: list[float] = []
     if resume and state_path.exists():
@@ -156,8 +190,9 @@ def _train(recipe: Recipe, seed: int, resume: bool, state_path: Path, on_epoch: 
     for epoch in range(len(losses), options.epochs):
         net.neuron.quantised = epoch >= options.quantised_from * options.epochs
         defect.steps = options.horizons[epoch * len(options.horizons) // options.epochs]
-        fields = _fields(recipe, seed, epoch)
-        assistant.train(fields, torch.zeros(options.batch, defect.steps, options.cells, dtype=torch.float64))
+        random = np.random.default_rng([seed, 1, epoch])
+        drawn = random.normal(size=(options.batch, fields.numbers + fields.mesh.cells))
+        assistant.train(torch.from_numpy(drawn), torch.zeros(options.batch))
         net.neuron.clamp()
         schedule.step()
         losses.append(stats.training.loss_sum / stats.training.num_samples)
@@ -178,13 +213,15 @@ def _train(recipe: Recipe, seed: int, resume: bool, state_path: Path, on_epoch: 
         "epochs": options.epochs,
         "loss_first": losses[0],
         "loss_last": losses[-1],
-        "diffusion_number": float(net.network.diffusion_number()),
+        "time_step": float(net.network.time_step(fields.mesh.spacing[0])),
     }
     return Trained(net.to_model(), summary)
 
 
 def _initial_network(recipe: Recipe, seed: int) -> PISNN:
-    net = PISNN(recipe.model, quantised=False, learn_leak=recipe.training.learn_leak)
+    options = recipe.training
+    constraints = Constraints(options.symmetric, options.consistent)
+    net = PISNN(_on_training_mesh(recipe), quantised=False, learn_leak=options.learn_leak, constraints=constraints)
     random = np.random.default_rng([seed, 0])
     with torch.no_grad():
         for layer, synapse in enumerate(net.network.synapses):
@@ -192,17 +229,18 @@ def _initial_network(recipe: Recipe, seed: int) -> PISNN:
             weight = random.normal(0.0, 1 / math.sqrt(inputs), (outputs, inputs))
             if not recipe.model.hidden:
                 # Downhill everywhere: a random sign could make the first moment vanish, by which the hook divides.
-                weight = np.abs(weight) * np.where(np.arange(inputs) < inputs // 2, 1.0, -1.0)
+                weight = np.abs(weight) * -np.sign(recipe.model.positions[0])
             synapse.weight.copy_(torch.from_numpy(weight)[:, :, None, None, None])
     return net
 
 
-def _fields(recipe: Recipe, seed: int, epoch: int) -> torch.Tensor:
-    """Random smooth fields: mean 1, all modes equally strong."""
-    options = recipe.training
-    random = np.random.default_rng([seed, 1, epoch])
-    amplitudes = random.normal(0.0, 0.1, (options.batch, 2 * options.modes))
-    return torch.from_numpy(np.concatenate([np.ones((options.batch, 1)), amplitudes], axis=1))
+def _on_training_mesh(recipe: Recipe) -> ModelSpec:
+    """The spec with the leak that its damping implies on the mesh of the training."""
+    spec = recipe.model
+    if spec.damping is None:
+        return spec
+    step = spec.diffusion_number**0.5 * spec.lengths[0] / recipe.training.cells
+    return spec.model_copy(update={"leak": damped_leak(spec, step)})
 
 
 def _save(path: Path, mark: str, net: PISNN, optimiser: Any, schedule: Any, losses: list[float]) -> None:

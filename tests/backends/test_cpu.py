@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from models_under_test import compiled, heat_model, hidden_model
+from models_under_test import compiled, compiled_box, heat_model, hidden_model, laplace_model, plane_model
 from network_runs import assert_same, break_with
 
 from pisnn_deploy.backends import RunOptions, cpu, fast
@@ -24,11 +24,18 @@ GRAPHS: dict[str, Callable[[], IntegerGraph]] = {
     "dense": lambda: compiled(cells=11, coding="dense"),
     "dense, two hidden layers": lambda: compiled(hidden_model((3, 2)), cells=8, coding="dense"),
     "two cells": lambda: compiled(cells=2),
+    "reservoirs": lambda: compiled(cells=10, boundary="dirichlet=0.5,1.5"),
+    "reservoir and wall, dense": lambda: compiled(cells=9, boundary="x-=no-flux x+=dirichlet=1", coding="dense"),
+    "reservoirs, hidden layer": lambda: compiled(hidden_model((4,)), cells=6, boundary="dirichlet=-1,1"),
+    "plane, friction, parabolas": lambda: compiled_box(laplace_model(), (20, 20), "x=dirichlet=0,1 y=dirichlet=0,0"),
+    "plane, transverse": lambda: compiled_box(plane_model(), (5, 6), "x=periodic y=dirichlet=1,1"),
 }
 
 
 def lively_mass(graph: IntegerGraph) -> Integers:
-    """Random masses in the middle half of the window, so that packets move."""
+    """Random masses in the middle half of the window, so that packets move; reservoirs move them by themselves."""
+    if graph.mesh.reservoirs:
+        return graph.membrane.initial
     window = graph.window
     quarter = (window.upper - window.lower) // 4
     if window.difference is not None:

@@ -27,6 +27,7 @@ BOUNDS = (
     Bound("membrane", "payload", -100, 100, 16),
     Bound("flux", "drive", -1000, 1000, 20),
     Bound("flux", "current", -1000, 1000, 20),
+    Bound("flux", "potential", -1128, 1128, 20),
     Bound("flux", "residue", -128, 128, 10),
     Bound("flux", "packet", -100, 100, 16),
     Bound("drive", "accumulator", -2000, 2000, 22),
@@ -36,7 +37,7 @@ BOUNDS = (
 
 def heat_graph(cells: int = 8, weight: int = 64) -> IntegerGraph:
     """A periodic, linear heat graph in 1D: two synapses at each face and two at each cell."""
-    mesh = structured_mesh((cells,), (1.0,), (PERIODIC,))
+    mesh = structured_mesh((cells,), (1.0,), ((PERIODIC, PERIODIC),))
     spec = ModelSpec(
         name="heat1d",
         equation="diffusion",
@@ -75,7 +76,7 @@ def heat_graph(cells: int = 8, weight: int = 64) -> IntegerGraph:
         mesh=mesh,
         quantum=2.0**-16,
         time_step=0.01,
-        membrane=Membrane(np.full(cells, 1000, np.int64)),
+        membrane=Membrane(np.full(cells, 1000, np.int64), np.zeros(0, np.int64)),
         hidden=(),
         flux=Flux(np.zeros(cells, np.int64), 8, 4096),
         synapses=(drive, route),

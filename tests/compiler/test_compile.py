@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from models_under_test import compiled, heat_model, heat_spec, hidden_model
+from models_under_test import compiled, compiled_box, heat_model, heat_spec, hidden_model, laplace_model
 from scipy import sparse
 
 from pisnn_deploy.compiler import CompileOptions, compile_model
@@ -18,23 +18,37 @@ from pisnn_deploy.compiler.schedule import Schedule
 from pisnn_deploy.errors import CompileError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.wellformed import defects
-from pisnn_deploy.mesh import Side
+from pisnn_deploy.mesh import parse_boundary, window_cells
 from pisnn_deploy.model import Model, OperatingRange
 from pisnn_deploy.profiles import load_profile
 
 
-def refusal(model: Model, shape: tuple[int, ...] = (16,), boundary: tuple[Side, ...] = ("periodic",)) -> str:
+def refusal(model: Model, shape: tuple[int, ...] = (16,), boundary: str = "periodic") -> str:
+    options = CompileOptions(shape, parse_boundary(boundary, len(shape)), load_profile("loihi2"))
     with pytest.raises(CompileError) as caught:
-        compile_model(model, CompileOptions(shape, boundary, load_profile("loihi2")))
+        compile_model(model, options)
     return str(caught.value)
 
 
+def advection_model() -> Model:
+    spec = heat_spec(
+        name="advection_diffusion1d",
+        equation="advection-diffusion",
+        problem="advection_diffusion1d",
+        velocity=1.0,
+        cell_width=1 / 16,
+        half_width=1,
+        operating_range=OperatingRange(lower=0.0, upper=2.0),
+    )
+    return Model(spec, (np.array([[52.0, -20.0]]) / 128,), (np.zeros(1),))
+
+
 @pytest.mark.parametrize("cells", [1, 2, 3, 7, 128])
-@pytest.mark.parametrize("boundary", ["periodic", "no-flux"])
+@pytest.mark.parametrize("boundary", ["periodic", "no-flux", "dirichlet=0.5,1.5", "x-=dirichlet=1 x+=no-flux"])
 @pytest.mark.parametrize("model", [heat_model(), hidden_model((3, 2))], ids=["linear", "hidden"])
-def test_any_mesh_compiles(model: Model, cells: int, boundary: Side) -> None:
+def test_any_mesh_compiles(model: Model, cells: int, boundary: str) -> None:
     if cells == 1 and boundary == "no-flux":
-        assert refusal(model, (1,), ("no-flux",)) == (
+        assert refusal(model, (1,), "no-flux") == (
             "lower: the mesh has no face, so nothing could move; use at least two cells"
         )
         return
@@ -74,6 +88,8 @@ def test_accuracy_of_heat1d_as_the_project_promises() -> None:
     found = compiled(cells=128).quantisation
     assert found.steps <= 200
     assert found.relative_l2_integer is not None and found.relative_l2_integer <= 2e-6
+    between_reservoirs = compiled(cells=128, boundary="dirichlet=0,1").quantisation
+    assert between_reservoirs.relative_l2_integer is not None and between_reservoirs.relative_l2_integer <= 2e-6
 
 
 def test_weights_beyond_eight_bits_take_a_second_synapse() -> None:
@@ -89,12 +105,19 @@ def test_stability_says_what_it_rests_on() -> None:
     symbol = compiled(heat_model(leak=2000)).certificate
     assert symbol is not None and symbol.stability.status == "proved"
     assert symbol.stability.details.startswith("all amplification factors lie in the unit disc")
+    held = compiled(heat_model((0.25,)), boundary="dirichlet=0,1").certificate
+    assert held is not None and held.stability.details.endswith("what reservoirs give included")
+    fine = compiled_box(laplace_model(), (32, 32), "dirichlet=0,1").certificate
+    assert fine is not None and fine.stability.status == "proved"
+    assert "an amplification factor has modulus 1.20218, so some modes grow" in refusal(
+        laplace_model(), (16, 16), "dirichlet=0,1"
+    )
     hidden = compiled(hidden_model()).certificate
     assert hidden is not None and hidden.stability.status == "none"
 
 
 def test_refusals() -> None:
-    assert refusal(heat_model(), (16, 16), ("periodic", "periodic")) == (
+    assert refusal(heat_model(), (16, 16)) == (
         "lower: the model heat1d has 1 dimensions, the mesh 2 and the boundary 2; give --mesh and --boundary one entry "
         "per dimension"
     )
@@ -105,16 +128,33 @@ def test_refusals() -> None:
     )
     backwards = heat_model((-1 / 128, -4 / 128, -18 / 128, -46 / 128))
     assert refusal(backwards) == (
-        "quantise: the integer flux kernel has diffusion number -0.992188; diffusion needs a positive one; train the "
-        "model further"
+        "quantise: the integer flux kernel has diffusion number -0.992188 and Courant number 0; with these, diffusion "
+        "does not run forwards in time; train the model further"
     )
-    wide = heat_model(operating_range=OperatingRange(lower=-1e9, upper=1e9))
-    assert refusal(wide) == (
-        "quantise: cell values from -1e+09 to 1e+09 need states wider than 24 bits even with a quantum of 1; narrow "
-        "the operating range or choose a target with wider states"
+    for widest in ("1e+09", "1e+300"):
+        wide = heat_model(operating_range=OperatingRange(lower=-float(widest), upper=float(widest)))
+        assert refusal(wide) == (
+            f"quantise: cell values from -{widest} to {widest} need states wider than 24 bits even with a quantum of "
+            "1; narrow the operating range or choose a target with wider states"
+        )
+    assert refusal(heat_model(), (16,), "dirichlet=0,2.5") == (
+        "quantise: reservoir 1 holds the value 2.5, outside the operating range 0 to 2; widen the range with --range "
+        "LOWER,UPPER"
+    )
+    assert refusal(laplace_model(), (1, 1), "dirichlet=0,1") == (
+        "lower: quadratic ghost cells need two cells beside a reservoir; use at least two cells"
+    )
+    assert refusal(advection_model(), (128,)) == (
+        "lower: the model advection_diffusion1d was trained for cells 0.0625 wide, these are 0.0078125: "
+        "advection-diffusion has a length of its own, so its flux depends on the cell width; compile it for 16 cells, "
+        "or train it for this mesh"
+    )
+    assert refusal(advection_model(), (16,), "no-flux") == (
+        "lower: the model advection_diffusion1d carries what it transports through the sides, and a wall or reservoir "
+        "has nothing upstream of it; compile it with --boundary periodic"
     )
     square = heat_model(lengths=(1.0, 2.0))
-    assert refusal(square, (4, 4), ("periodic", "periodic")) == (
+    assert refusal(square, (4, 4)) == (
         "lower: cells are 0.25 x 0.5, they must be as wide along each axis; choose --mesh in proportion to the domain"
     )
 
@@ -195,8 +235,6 @@ def test_the_history_names_each_pass_and_its_options() -> None:
 def test_the_integer_operator_is_what_the_synapses_hold() -> None:
     graph = compiled(hidden_model((3,)), 9, "no-flux")
     mass = np.arange(9, dtype=np.int64) * 1000
-    from pisnn_deploy.mesh.structured import window_cells
-
-    window = window_cells(graph.mesh, graph.spec.half_width)
+    window = window_cells(graph.mesh, graph.spec.half_width, 0, np.zeros(0)).cell[:, :, 0]
     expected = (mass[window] @ graph.operator[0].weight.T).reshape(-1)
     assert np.array_equal(sparse.csr_matrix(graph.matrix("membrane", "hidden1")) @ mass, expected)

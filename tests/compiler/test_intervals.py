@@ -32,7 +32,7 @@ def test_no_field_in_the_window_leaves_its_interval(
         IntegerLayer(np.array(second, np.int64), np.array([11]), 0),
     )
     difference = max(1, spread // 3)
-    found = network_intervals(operator, OperatingWindow(lower, lower + spread, difference), 7, 4096)
+    found = network_intervals(operator, OperatingWindow(lower, lower + spread, difference), 7, 4096, 6)
     walk = np.cumsum(rng.integers(-difference, difference + 1, (50, 6)), axis=1)
     field = np.clip(lower + spread // 2 + walk, lower, lower + spread)
     drive = field @ weight.T + operator[0].bias
@@ -50,7 +50,7 @@ def test_no_field_in_the_window_leaves_its_interval(
 def test_zero_sum_kernels_are_bounded_by_differences_and_reach_the_bound() -> None:
     kernel = np.array([[1, 4, 18, 46, -46, -18, -4, -1]], np.int64)
     operator = (IntegerLayer(kernel, np.zeros(1, np.int64), 0),)
-    found = network_intervals(operator, OperatingWindow(0, 10**6, 10), 7, 4096)
+    found = network_intervals(operator, OperatingWindow(0, 10**6, 10), 7, 4096, 8)
     assert found.drives == ((-1270, 1270),)
     assert int(kernel[0] @ (10 * np.arange(8))) == -1270
     assert found.residue == (-64, 64) and found.packet == (-10, 10)
@@ -58,5 +58,5 @@ def test_zero_sum_kernels_are_bounded_by_differences_and_reach_the_bound() -> No
 
 def test_the_leak_is_a_geometric_series() -> None:
     operator = (IntegerLayer(np.array([[1, -1]]), np.zeros(1, np.int64), 0),)
-    found = network_intervals(operator, OperatingWindow(0, 100, None), 7, 1024)
+    found = network_intervals(operator, OperatingWindow(0, 100, None), 7, 1024, 2)
     assert found.current == (-400, 400)

@@ -127,9 +127,13 @@ HUGE = (
         (replace("graph.json", b'{"a":1,"a":2}'), "graph.json: is not plain JSON (a key is given twice)"),
         (replace("graph.json", b'{"a":NaN}'), "graph.json: is not plain JSON (NaN is not JSON)"),
         (replace("graph.json", b"[]"), "graph.json: is not a JSON object"),
-        (edit(lambda g: g.update(version=2)), "graph.json: version: Input should be 1"),
+        (edit(lambda g: g.update(version=1)), "graph.json: version: Input should be 2"),
         (
-            edit(lambda g: g["mesh"].update(shape=[2**26, 2**26], lengths=[1.0, 1.0], boundary=["periodic"] * 2)),
+            edit(
+                lambda g: g["mesh"].update(
+                    shape=[2**26, 2**26], lengths=[1.0, 1.0], boundary=[["periodic", "periodic"]] * 2
+                )
+            ),
             "arrays/membrane.initial.npy has 16 cells, the mesh 4503599627370496",
         ),
         (edit(lambda g: g.update(extra=2)), "graph.json: extra: Extra inputs are not permitted"),

@@ -3,31 +3,52 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from models_under_test import box
 
-from pisnn_deploy.graph.layout import LARGEST_WEIGHT, pointwise_matrix, route_matrix, synapses, window_matrix
-from pisnn_deploy.mesh import Side, structured_mesh
-from pisnn_deploy.mesh.structured import window_cells
+from pisnn_deploy.graph.layout import (
+    LARGEST_WEIGHT,
+    pointwise_matrix,
+    route_matrix,
+    synapses,
+    window_bias,
+    window_matrix,
+)
+from pisnn_deploy.mesh import window_cells
+from pisnn_deploy.mesh.structured import QUADRATIC
 
 weights = st.lists(st.integers(-500, 500), min_size=2, max_size=8).filter(lambda row: len(row) % 2 == 0)
-sides: st.SearchStrategy[Side] = st.sampled_from(["periodic", "no-flux"])
+sides = st.sampled_from(["periodic", "no-flux", "dirichlet=3,-5", "x-=no-flux x+=dirichlet=9"])
 
 
 @given(weights, st.integers(2, 9), sides, st.integers(0, 2**31))
-def test_window_matrix_applies_the_kernel_to_the_window(row: list[int], cells: int, side: Side, seed: int) -> None:
-    mesh = structured_mesh((cells,), (1.0,), (side,))
-    window = window_cells(mesh, len(row) // 2)
+def test_window_matrix_applies_the_kernel_to_the_window(row: list[int], cells: int, side: str, seed: int) -> None:
+    mesh = box((cells,), side)
+    held = np.arange(mesh.reservoirs) * 7 + 3
+    window = window_cells(mesh, len(row) // 2, 0, held)
     kernel = np.array([row, row[::-1]], np.int64)
-    mass = np.random.default_rng(seed).integers(-1000, 1000, cells)
-    found = window_matrix(kernel, window, cells) @ mass
-    assert np.array_equal(found.reshape(-1, 2), mass[window] @ kernel.T)
+    mass = np.random.default_rng(seed).integers(-1000, 1000, mesh.holders)
+    bias = np.array([5, -6])
+    found = window_matrix(kernel, window, mesh.holders) @ mass + window_bias(kernel, bias, window)
+    assert np.array_equal(found.reshape(-1, 2), window.values(mass[:cells].astype(float)) @ kernel.T + bias)
+
+
+def test_halves_of_quadratic_ghost_cells_need_even_weights() -> None:
+    window = window_cells(box((4,), "dirichlet=0,0"), 1, 0, np.array([10, 20]), QUADRATIC)
+    matrix = window_matrix(np.array([[2, -2]]), window, 6)
+    assert matrix.toarray()[0].tolist() == [-7, 1, 0, 0, 0, 0]
+    assert window_bias(np.array([[2, -2]]), np.zeros(1, np.int64), window).tolist() == [60, 0, 0, 0, -120]
+    with pytest.raises(ValueError, match="weights must be multiples of 2"):
+        window_matrix(np.array([[1, -1]]), window, 6)
 
 
 @given(weights, st.integers(2, 9), sides)
-def test_synapses_are_legal_and_add_up(row: list[int], cells: int, side: Side) -> None:
-    mesh = structured_mesh((cells,), (1.0,), (side,))
-    matrix = window_matrix(np.array([row]), window_cells(mesh, len(row) // 2), cells)
+def test_synapses_are_legal_and_add_up(row: list[int], cells: int, side: str) -> None:
+    mesh = box((cells,), side)
+    seen = window_cells(mesh, len(row) // 2, 0, np.zeros(mesh.reservoirs, np.int64))
+    matrix = window_matrix(np.array([row]), seen, mesh.holders)
     parts = synapses("membrane", "flux", matrix)
     total = sum(part.matrix().toarray() for part in parts)
     assert np.array_equal(total, matrix.toarray())
@@ -38,7 +59,7 @@ def test_synapses_are_legal_and_add_up(row: list[int], cells: int, side: Side) -
 
 
 def test_route_is_the_incidence() -> None:
-    mesh = structured_mesh((3,), (1.0,), ("periodic",))
+    mesh = box((3,))
     assert route_matrix(mesh).toarray().tolist() == [[-1, 0, 1], [1, -1, 0], [0, 1, -1]]
     packets = np.array([4, -7, 9])
     assert np.array_equal(route_matrix(mesh) @ packets, mesh.divergence(packets))
@@ -52,6 +73,6 @@ def test_pointwise_layers_stay_at_their_face() -> None:
 
 
 def test_an_empty_matrix_is_still_a_synapse() -> None:
-    mesh = structured_mesh((1,), (1.0,), ("periodic",))
+    mesh = box((1,))
     (route,) = synapses("flux", "membrane", route_matrix(mesh))
     assert route.entries == 0 and route.name == "route"

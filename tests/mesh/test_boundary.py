@@ -5,32 +5,47 @@ from __future__ import annotations
 import pytest
 
 from pisnn_deploy.errors import UsageError
-from pisnn_deploy.mesh import parse_boundary, parse_shape
+from pisnn_deploy.mesh import boundary_from_mapping, parse_boundary, parse_shape, reservoir_layers, reservoir_values
+from pisnn_deploy.mesh.structured import structured_mesh
 
 
 @pytest.mark.parametrize(
-    ("text", "dimensions", "expected"),
+    ("text", "dimensions", "expected", "shown"),
     [
-        ("periodic", 1, ("periodic",)),
-        ("no-flux", 2, ("no-flux", "no-flux")),
-        ("y=no-flux x=periodic", 2, ("periodic", "no-flux")),
+        ("periodic", 1, (("periodic", "periodic"),), "periodic"),
+        ("no-flux", 2, (("no-flux", "no-flux"),) * 2, "x: no-flux no-flux, y: no-flux no-flux"),
+        (
+            "y=no-flux x=periodic",
+            2,
+            (("periodic", "periodic"), ("no-flux", "no-flux")),
+            "x: periodic, y: no-flux no-flux",
+        ),
+        ("dirichlet=0,1.5", 1, (("dirichlet", "dirichlet"),), "dirichlet=0 dirichlet=1.5"),
+        ("x-=no-flux x+=dirichlet=2", 1, (("no-flux", "dirichlet"),), "no-flux dirichlet=2"),
     ],
 )
-def test_boundary(text: str, dimensions: int, expected: tuple[str, ...]) -> None:
-    assert parse_boundary(text, dimensions) == expected
+def test_boundary(text: str, dimensions: int, expected: tuple[tuple[str, str], ...], shown: str) -> None:
+    found = parse_boundary(text, dimensions)
+    assert found.sides == expected and found.text == shown
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("wall", "boundary 'wall': unknown condition; use periodic or no-flux"),
+        ("wall", "boundary 'wall': unknown condition; use periodic, no-flux or dirichlet=LOWER,UPPER"),
         ("z=periodic", "boundary 'z=periodic': unknown axis 'z'; use x, y"),
         ("x=periodic", "boundary 'x=periodic': nothing is said of axis 'y'"),
         ("x=periodic x=periodic", "boundary 'x=periodic x=periodic': axis 'x' is given twice"),
         ("", "boundary '': nothing is said of axis 'x'"),
+        ("dirichlet=0", "boundary 'dirichlet=0': expected two numbers, such as dirichlet=0,1"),
+        ("dirichlet=0,nan", "boundary 'dirichlet=0,nan': expected two numbers, such as dirichlet=0,1"),
         (
-            "dirichlet=0,1",
-            "boundary 'dirichlet=0,1': Dirichlet sides are not supported yet; use periodic or no-flux",
+            "x-=periodic x+=no-flux y=periodic",
+            "boundary 'x-=periodic x+=no-flux y=periodic': axis 'x' is periodic at one side only",
+        ),
+        (
+            "x-=dirichlet=1,2 x+=no-flux y=periodic",
+            "boundary 'x-=dirichlet=1,2 x+=no-flux y=periodic': expected a number, such as dirichlet=1",
         ),
     ],
 )
@@ -38,6 +53,33 @@ def test_wrong_boundary(text: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_boundary(text, 2)
     assert str(caught.value) == message
+
+
+def test_a_file_may_give_a_value_for_each_cell_of_a_side() -> None:
+    plain = {"x": "periodic", "y-": "no-flux", "y+": {"dirichlet": [1, 2.5, 3]}}
+    boundary = boundary_from_mapping(plain, 2)
+    mesh = structured_mesh((3, 2), (1.0, 1.0), boundary.sides)
+    assert reservoir_values(boundary, reservoir_layers(mesh)) == (1.0, 2.5, 3.0)
+    wrong = structured_mesh((4, 2), (1.0, 1.0), boundary.sides)
+    with pytest.raises(UsageError) as caught:
+        reservoir_values(boundary, reservoir_layers(wrong))
+    assert str(caught.value) == "boundary side y+ has 3 values for 4 cells"
+
+
+@pytest.mark.parametrize(
+    ("plain", "message"),
+    [
+        ({"x": "wall"}, "x must be periodic, no-flux, or dirichlet with a number or a list of numbers"),
+        ({"x": {"dirichlet": []}}, "x must be periodic, no-flux, or dirichlet with a number or a list of numbers"),
+        ({"x": {"dirichlet": [True]}}, "x must be periodic, no-flux, or dirichlet with a number or a list of numbers"),
+        ({"x": "periodic", "x+": "no-flux"}, "axis 'x' is given twice"),
+        ({}, "nothing is said of axis 'x'"),
+    ],
+)
+def test_wrong_boundary_file(plain: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        boundary_from_mapping(plain, 1)
+    assert str(caught.value) == f"boundary file: {message}"
 
 
 def test_shape() -> None:

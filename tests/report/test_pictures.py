@@ -30,7 +30,7 @@ def red_dots(path: Path) -> int:
 def test_a_run_is_drawn_the_same_each_time(tmp_path: Path) -> None:
     graph = compiled(cells=32)
     run = run_graph("fast", graph, graph.membrane.initial, RunOptions(20, every=3))
-    exact = problem("heat1d").reference(graph.mesh, 20 * graph.time_step)
+    exact = problem("heat1d").reference(graph.mesh, np.zeros(0), 20 * graph.time_step)
     for name in ("a.png", "b.png"):
         draw_run(tmp_path / name, graph, run, exact)
     assert (tmp_path / "a.png").read_bytes().startswith(SIGNATURE)
@@ -92,7 +92,7 @@ def test_drift_is_marked_even_where_no_check_saw_it(tmp_path: Path) -> None:
 def test_planes_and_boxes_are_drawn(shape: tuple[int, ...], tmp_path: Path) -> None:
     line = compiled(cells=16)
     run = run_graph("fast", line, line.membrane.initial, RunOptions(3))
-    mesh = structured_mesh(shape, (1.0,) * len(shape), (PERIODIC,) * len(shape))
+    mesh = structured_mesh(shape, (1.0,) * len(shape), ((PERIODIC, PERIODIC),) * len(shape))
     draw_run(tmp_path / "a.png", replace(line, mesh=mesh), run, np.ones(16))
     assert (tmp_path / "a.png").read_bytes().startswith(SIGNATURE)
 

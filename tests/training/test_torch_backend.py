@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from models_under_test import compiled, heat_model, hidden_model
+from models_under_test import compiled, compiled_box, heat_model, hidden_model, laplace_model, plane_model
 
 from pisnn_deploy import zoo
 from pisnn_deploy.backends import RunOptions, run_graph
-from pisnn_deploy.mesh import Side
 from pisnn_deploy.model import Model
 from pisnn_deploy.training.checkpoint import read_checkpoint
-from pisnn_deploy.training.pisnn import PISNN
+from pisnn_deploy.training.pisnn import PISNN, wiring
 
 
 @pytest.mark.parametrize(
@@ -20,13 +19,24 @@ from pisnn_deploy.training.pisnn import PISNN
     [heat_model(), heat_model(leak=700), hidden_model((4,)), hidden_model((3, 2), leak=900)],
     ids=["linear", "leak", "hidden", "hidden-leak"],
 )
-@pytest.mark.parametrize("boundary", ["periodic", "no-flux"])
-def test_torch_and_fast_agree_on_every_integer(model: Model, boundary: Side) -> None:
+@pytest.mark.parametrize("boundary", ["periodic", "no-flux", "dirichlet=0.5,1.5"])
+def test_torch_and_fast_agree_on_every_integer(model: Model, boundary: str) -> None:
     graph = compiled(model, 11, boundary)
     runs = [run_graph(name, graph, graph.membrane.initial, RunOptions(60)) for name in ("torch", "fast")]
     assert runs[0].conserved and runs[0].events == runs[1].events
-    for name in ("step", "mass", "transported", "in_flight"):
+    for name in ("step", "mass", "ledger", "transported", "in_flight"):
         assert np.array_equal(getattr(runs[0].trace, name), getattr(runs[1].trace, name))
+
+
+def test_torch_and_fast_agree_on_planes() -> None:
+    for graph in (
+        compiled_box(laplace_model(), (20, 20), "x=dirichlet=0,1 y=dirichlet=0,0"),
+        compiled_box(plane_model(), (5, 6), "x=periodic y=dirichlet=1,1"),
+    ):
+        torch_run, fast_run = (run_graph(n, graph, graph.membrane.initial, RunOptions(30)) for n in ("torch", "fast"))
+        assert torch_run.conserved and fast_run.packets_sent > 0
+        for name in ("mass", "ledger", "transported"):
+            assert np.array_equal(getattr(torch_run.trace, name), getattr(fast_run.trace, name))
 
 
 def test_the_forward_of_training_is_what_the_zoo_deploys() -> None:
@@ -36,7 +46,7 @@ def test_the_forward_of_training_is_what_the_zoo_deploys() -> None:
     net = PISNN.from_model(model)
     values = torch.from_numpy(graph.values(graph.membrane.initial))[None]
     with torch.no_grad():
-        fields = net.rollout(values, graph.mesh, 40, graph.value_per_quantum)
+        fields = net.rollout(values, wiring(graph.mesh, graph.spec), 40, graph.value_per_quantum)
     run = run_graph("fast", graph, graph.membrane.initial, RunOptions(40))
     assert np.array_equal(fields[:, 0].numpy(), graph.values(run.trace.mass))
 

@@ -39,7 +39,9 @@ class AuditModel(PyLoihiProcessModel):
             window.lower,
             window.upper,
             window.difference,
+            window.current,
             proc_params["initial"],
+            proc_params["reservoirs"],
             np.zeros(source.size, np.int64),
         )
         files = exchange.Exchange(proc_params["folder"])

@@ -16,11 +16,13 @@ class Audit(AbstractProcess):
     Parameters
     ----------
     source, target : int64 array [faces]
-        Cells that a positive packet leaves and enters.
+        Holders that a positive packet leaves and enters.
     threshold_exponent : int
     window : OperatingWindow
-    initial : int64 array [cells]
-        Masses at the start.
+    initial : int64 array [holders]
+        Masses and ledgers at the start.
+    reservoirs : int64 array [reservoirs]
+        Values that reservoirs show.
     period : int
         Time steps per PDE step.
     folder : Path
@@ -29,8 +31,8 @@ class Audit(AbstractProcess):
 
     Attributes
     ----------
-    mass_in : InPort [cells]
-        Masses.
+    mass_in : InPort [holders]
+        Masses and ledgers.
     flux_in : InPort [3, faces]
         Packets, current and residue.
     """
@@ -43,6 +45,7 @@ class Audit(AbstractProcess):
         threshold_exponent: int,
         window: OperatingWindow,
         initial: Integers,
+        reservoirs: Integers,
         period: int,
         folder: Path,
         name: str,
@@ -53,6 +56,7 @@ class Audit(AbstractProcess):
             threshold_exponent=threshold_exponent,
             window=window,
             initial=initial,
+            reservoirs=reservoirs,
             period=period,
             folder=folder,
             name=name,

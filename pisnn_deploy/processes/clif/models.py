@@ -27,16 +27,18 @@ class CLIFModel(AbstractSubProcessModel):
         period, dense = int(graph.period or 0), graph.coding == "dense"
         self.membrane = Membrane(
             initial=initial,
+            cells=graph.mesh.cells,
             period=period,
             dense=dense,
             mass_bits=graph.bits(MEMBRANE, "mass"),
+            ledger_bits=graph.bits(MEMBRANE, "ledger") if graph.mesh.reservoirs else 0,
             guard=payload_guard(graph, MEMBRANE),
             folder=folder,
             event_slot=graph.chain.index(MEMBRANE),
             name=MEMBRANE,
         )
         self.flux = Flux(
-            accumulator=proc.proc_params["accumulator"],
+            drive=proc.proc_params["drive"],
             bias=graph.flux.bias,
             threshold_exponent=graph.flux.threshold_exponent,
             leak=graph.flux.leak,
@@ -44,6 +46,7 @@ class CLIFModel(AbstractSubProcessModel):
             dense=dense,
             drive_bits=graph.bits(FLUX, "drive"),
             current_bits=graph.bits(FLUX, "current"),
+            potential_bits=graph.bits(FLUX, "potential"),
             residue_bits=graph.bits(FLUX, "residue"),
             guard=payload_guard(graph, FLUX),
             folder=folder,
@@ -56,6 +59,7 @@ class CLIFModel(AbstractSubProcessModel):
             threshold_exponent=graph.flux.threshold_exponent,
             window=graph.window,
             initial=initial,
+            reservoirs=graph.membrane.reservoirs,
             period=period,
             folder=folder,
             name="audit",

@@ -18,25 +18,25 @@ class CLIF(AbstractProcess):
     Parameters
     ----------
     graph : IntegerGraph
-    initial : int64 array [cells]
-        Masses at the start.
-    accumulator : int64 array [faces]
-        Drive at the start, without bias (delta coding).
+    initial : int64 array [holders]
+        Masses and ledgers at the start.
+    drive : int64 array [faces]
+        Drive at the start, bias included (delta coding).
     folder : Path
         Folder of the run.
     name : str
 
     Attributes
     ----------
-    s_out : OutPort [cells]
+    s_out : OutPort [holders]
         Payload of the membranes to the flux network.
     d_in : InPort [faces]
         Drive from the flux network.
     """
 
     def __init__(
-        self, *, graph: IntegerGraph, initial: Integers, accumulator: Integers, folder: Path, name: str = "clif"
+        self, *, graph: IntegerGraph, initial: Integers, drive: Integers, folder: Path, name: str = "clif"
     ) -> None:
-        super().__init__(graph=graph, initial=initial, accumulator=accumulator, folder=folder, name=name)
+        super().__init__(graph=graph, initial=initial, drive=drive, folder=folder, name=name)
         self.s_out = OutPort(shape=(graph.membrane.size,))
         self.d_in = InPort(shape=(graph.flux.size,))

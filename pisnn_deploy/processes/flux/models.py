@@ -31,7 +31,7 @@ class FluxModel(PyLoihiProcessModel):
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     audit_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
     bias: Integers = LavaPyType(np.ndarray, np.int64)
-    accumulator: Integers = LavaPyType(np.ndarray, np.int64)
+    drive: Integers = LavaPyType(np.ndarray, np.int64)
     state: Integers = LavaPyType(np.ndarray, np.int64)
 
     def __init__(self, proc_params: Any) -> None:
@@ -42,6 +42,7 @@ class FluxModel(PyLoihiProcessModel):
         self._dense = bool(proc_params["dense"])
         self._drive_bits = int(proc_params["drive_bits"])
         self._current_bits = int(proc_params["current_bits"])
+        self._potential_bits = int(proc_params["potential_bits"])
         self._residue_bits = int(proc_params["residue_bits"])
         self._guard = proc_params["guard"]
         self._events = Exchange(proc_params["folder"]).array("events")
@@ -59,12 +60,11 @@ class FluxModel(PyLoihiProcessModel):
             return
         arrival = self.d_in.recv()
         if self._dense:
-            self.accumulator[:] = arrival
+            np.add(arrival, self.bias, out=self.drive)
         else:
-            self.accumulator += arrival
-        drive = self.accumulator + self.bias
-        require_width(drive, self._drive_bits, FLUX, "drive", step)
-        self.fire(drive, step)
+            self.drive += arrival
+        require_width(self.drive, self._drive_bits, FLUX, "drive", step)
+        self.fire(self.drive, step)
         self.s_out.send(self.state[0])
         self.audit_out.send(self.state)
         self._events[self._slot] += np.count_nonzero(self.state[0])
@@ -85,6 +85,7 @@ class FluxModel(PyLoihiProcessModel):
             np.add(decay(current, self._leak), drive, out=current)
         require_width(current, self._current_bits, FLUX, "current", step)
         residue += current
+        require_width(residue, self._potential_bits, FLUX, "potential", step)
         fired[:] = packets(residue, self._exponent)
         self._guard.require(fired, step)
         residue -= fired << self._exponent

@@ -17,8 +17,8 @@ class Flux(AbstractProcess):
 
     Parameters
     ----------
-    accumulator : int64 array [faces]
-        Weighted input at the start (delta coding).
+    drive : int64 array [faces]
+        Weighted input at the start, bias included (delta coding).
     bias : int64 array [faces]
     threshold_exponent : int
         ``F``; theta is ``2^F``.
@@ -28,7 +28,7 @@ class Flux(AbstractProcess):
         Time steps per PDE step; faces fire in the last one.
     dense : bool
         Take the drive itself, and not its change.
-    drive_bits, current_bits, residue_bits : int
+    drive_bits, current_bits, potential_bits, residue_bits : int
         Declared signed widths.
     guard : PayloadGuard
     folder : Path
@@ -50,7 +50,7 @@ class Flux(AbstractProcess):
     def __init__(
         self,
         *,
-        accumulator: Integers,
+        drive: Integers,
         bias: Integers,
         threshold_exponent: int,
         leak: int,
@@ -58,6 +58,7 @@ class Flux(AbstractProcess):
         dense: bool,
         drive_bits: int,
         current_bits: int,
+        potential_bits: int,
         residue_bits: int,
         guard: PayloadGuard,
         folder: Path,
@@ -72,6 +73,7 @@ class Flux(AbstractProcess):
             dense=dense,
             drive_bits=drive_bits,
             current_bits=current_bits,
+            potential_bits=potential_bits,
             residue_bits=residue_bits,
             guard=guard,
             folder=folder,
@@ -82,5 +84,5 @@ class Flux(AbstractProcess):
         self.s_out = OutPort(shape=bias.shape)
         self.audit_out = OutPort(shape=(3, *bias.shape))
         self.bias = Var(shape=bias.shape, init=bias)
-        self.accumulator = Var(shape=bias.shape, init=accumulator)
+        self.drive = Var(shape=bias.shape, init=drive)
         self.state = Var(shape=(3, *bias.shape), init=0)

@@ -37,7 +37,9 @@ class MembraneModel(PyLoihiProcessModel):
         self._guard = proc_params["guard"]
         self._events = Exchange(proc_params["folder"]).array("events")
         self._slot = int(proc_params["event_slot"])
-        self._silence = np.zeros(proc_params["cells"], np.int32)
+        self._cells = int(proc_params["cells"])
+        self._ledger_bits = int(proc_params["ledger_bits"])
+        self._silence = np.zeros(proc_params["holders"], np.int32)
 
     def run_spk(self) -> None:
         """One time step."""
@@ -49,8 +51,13 @@ class MembraneModel(PyLoihiProcessModel):
             return
         change = self.arrival.recv()
         self.mass += change
-        require_width(self.mass, self._bits, MEMBRANE, "mass", step)
+        cells = self._cells
+        require_width(self.mass[:cells], self._bits, MEMBRANE, "mass", step)
         payload = self.mass if self._dense else change
+        if cells < self.mass.size:
+            require_width(self.mass[cells:], self._ledger_bits, MEMBRANE, "ledger", step)
+            payload = payload.copy()
+            payload[cells:] = 0
         self._guard.require(payload, step)
         self.s_out.send(payload)
         self.audit_out.send(self.mass)

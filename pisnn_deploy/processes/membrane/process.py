@@ -13,18 +13,21 @@ from pisnn_deploy.processes.payload import PayloadGuard
 
 
 class Membrane(AbstractProcess):
-    """One membrane compartment per cell: it absorbs packets at phase 0 and sends its mass.
+    """One membrane compartment per cell, which absorbs packets at phase 0 and sends its mass; then one per reservoir,
+    its ledger, which absorbs and never sends.
 
     Parameters
     ----------
-    initial : int64 array [cells]
-        Masses at the start.
+    initial : int64 array [holders]
+        Masses and ledgers at the start.
+    cells : int
+        How many of these are cells.
     period : int
         Time steps per PDE step.
     dense : bool
         Send the mass itself, and not its change.
-    mass_bits : int
-        Declared signed width of the mass.
+    mass_bits, ledger_bits : int
+        Declared signed widths of the mass of a cell and of a ledger.
     guard : PayloadGuard
     folder : Path
         Folder of the run.
@@ -34,31 +37,35 @@ class Membrane(AbstractProcess):
 
     Attributes
     ----------
-    arrival : InPort [cells]
+    arrival : InPort [holders]
         Quanta that arrive.
-    s_out : OutPort [cells]
+    s_out : OutPort [holders]
         Payload to the flux network.
-    audit_out : OutPort [cells]
-        Masses, every time step.
+    audit_out : OutPort [holders]
+        Masses and ledgers, every time step.
     """
 
     def __init__(
         self,
         *,
         initial: Integers,
+        cells: int,
         period: int,
         dense: bool,
         mass_bits: int,
+        ledger_bits: int,
         guard: PayloadGuard,
         folder: Path,
         event_slot: int,
         name: str,
     ) -> None:
         super().__init__(
-            cells=initial.size,
+            holders=initial.size,
+            cells=cells,
             period=period,
             dense=dense,
             mass_bits=mass_bits,
+            ledger_bits=ledger_bits,
             guard=guard,
             folder=folder,
             event_slot=event_slot,

@@ -27,7 +27,7 @@ class RectifierModel(PyLoihiProcessModel):
     a_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     bias: Integers = LavaPyType(np.ndarray, np.int64)
-    accumulator: Integers = LavaPyType(np.ndarray, np.int64)
+    drive: Integers = LavaPyType(np.ndarray, np.int64)
     activation: Integers = LavaPyType(np.ndarray, np.int64)
 
     def __init__(self, proc_params: Any) -> None:
@@ -53,12 +53,11 @@ class RectifierModel(PyLoihiProcessModel):
             return
         arrival = self.a_in.recv()
         if self._dense:
-            self.accumulator[:] = arrival
+            np.add(arrival, self.bias, out=self.drive)
         else:
-            self.accumulator += arrival
-        drive = self.accumulator + self.bias
-        require_width(drive, self._drive_bits, self._population, "drive", step)
-        activation = rectify(drive, self._shift)
+            self.drive += arrival
+        require_width(self.drive, self._drive_bits, self._population, "drive", step)
+        activation = rectify(self.drive, self._shift)
         require_width(activation, self._activation_bits, self._population, "activation", step)
         payload = activation if self._dense else activation - self.activation
         self._guard.require(payload, step)

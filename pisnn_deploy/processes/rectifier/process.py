@@ -17,8 +17,8 @@ class Rectifier(AbstractProcess):
 
     Parameters
     ----------
-    accumulator : int64 array [neurons]
-        Weighted input at the start (delta coding).
+    drive : int64 array [neurons]
+        Weighted input at the start, bias included (delta coding).
     activation : int64 array [neurons]
         Activation at the start (delta coding).
     bias : int64 array [neurons]
@@ -44,7 +44,7 @@ class Rectifier(AbstractProcess):
     def __init__(
         self,
         *,
-        accumulator: Integers,
+        drive: Integers,
         activation: Integers,
         bias: Integers,
         shift: int,
@@ -74,5 +74,5 @@ class Rectifier(AbstractProcess):
         self.a_in = InPort(shape=bias.shape)
         self.s_out = OutPort(shape=bias.shape)
         self.bias = Var(shape=bias.shape, init=bias)
-        self.accumulator = Var(shape=bias.shape, init=accumulator)
+        self.drive = Var(shape=bias.shape, init=drive)
         self.activation = Var(shape=bias.shape, init=activation)

@@ -1,0 +1,80 @@
+"""Exact cell averages of sums of cosines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.mesh import DIRICHLET, PERIODIC, Mesh, Sides
+
+Field = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Modes:
+    """A periodic line of cosines: ``mean + sum_n amplitude_n cos(2 pi n x / length - phase_n)``, n from 1 on.
+
+    Attributes
+    ----------
+    mean : float
+    amplitudes, phases : tuple of float
+        Radians for the phases.
+    """
+
+    mean: float
+    amplitudes: tuple[float, ...]
+    phases: tuple[float, ...] = ()
+
+    def waves(self, length: float) -> Field:
+        """Wave number of each mode, radians per unit of length."""
+        return np.asarray(2 * np.pi / length * np.arange(1, len(self.amplitudes) + 1), np.float64)
+
+    def shifts(self) -> Field:
+        """Phase of each mode; 0 where none is given."""
+        return np.array([*self.phases, *(0.0,) * (len(self.amplitudes) - len(self.phases))])
+
+
+def cosine_averages(edges: Field, waves: Field, phases: Field) -> Field:
+    """Exact cell averages of ``cos(wave x - phase)``.
+
+    Parameters
+    ----------
+    edges : float64 array [cells + 1]
+    waves, phases : float64 array [n]
+        Waves are positive.
+
+    Returns
+    -------
+    float64 array [n, cells]
+    """
+    integral = np.sin(waves[:, None] * edges - phases[:, None]) / waves[:, None]
+    return np.asarray(np.diff(integral, axis=1) / np.diff(edges), np.float64)
+
+
+def cell_edges(mesh: Mesh, axis: int) -> Field:
+    """Positions of the cells' edges along an axis, float64 [cells + 1]."""
+    return np.asarray(np.arange(mesh.shape[axis] + 1) * mesh.spacing[axis], np.float64)
+
+
+def eigenmodes(sides: Sides, length: float, numbers: Field) -> tuple[Field, Field]:
+    """Waves and phases of the modes of the Laplacian that suit the sides of an axis.
+
+    Parameters
+    ----------
+    sides : tuple of (str, str)
+    length : float
+    numbers : float64 array [n]
+        Count from 1.
+
+    Returns
+    -------
+    waves, phases : float64 array [n]
+        ``cos(wave x - phase)`` is periodic, has no slope at a no-flux side and vanishes at a Dirichlet side.
+    """
+    if sides == (PERIODIC, PERIODIC):
+        return 2 * np.pi / length * numbers, np.zeros_like(numbers)
+    odd = sides[0] == DIRICHLET
+    halves = numbers - 0.5 if sides[0] != sides[1] else numbers
+    return np.pi / length * halves, np.full_like(numbers, np.pi / 2 if odd else 0.0)

@@ -1,0 +1,192 @@
+"""Random fields with known futures: what a network is trained on."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pisnn_deploy.mesh import DIRICHLET, PERIODIC, Mesh, reservoir_layers, structured_mesh
+from pisnn_deploy.model import ModelSpec
+from pisnn_deploy.training.pisnn import Wiring, wiring
+from pisnn_deploy.training.recipe import TrainingOptions
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where rollouts start from, and how far a field may be off.
+
+    Attributes
+    ----------
+    values : float64 tensor [batch, cells]
+        Cell averages.
+    wires : Wiring
+    size : float64 tensor [batch]
+        Root-mean-square size of each field's variation, to which defects are relative.
+    """
+
+    values: torch.Tensor
+    wires: Wiring
+    size: torch.Tensor
+
+
+class TrainingFields(Protocol):
+    """A distribution of fields that are known at all times."""
+
+    @property
+    def mesh(self) -> Mesh:
+        """The mesh of the training."""
+        ...
+
+    @property
+    def numbers(self) -> int:
+        """Standard normal numbers that make a field."""
+        ...
+
+    def counted(self, steps: int) -> torch.Tensor:
+        """Cells whose values are known after so many PDE steps, int64 tensor."""
+        ...
+
+    def start(self, drawn: torch.Tensor) -> Start:
+        """Fields at the start from `drawn`, float64 tensor [batch, numbers]."""
+        ...
+
+    def at(self, drawn: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        """Exact cell averages, float64 tensor [batch, times, cells]; differentiable in `times`, float64 [n]."""
+        ...
+
+
+def training_fields(spec: ModelSpec, options: TrainingOptions) -> TrainingFields:
+    """The fields that suit the equation of a model.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    options : TrainingOptions
+
+    Returns
+    -------
+    TrainingFields
+    """
+    if spec.equation == "laplace":
+        return HarmonicFields(spec, options)
+    return FourierFields(spec, options)
+
+
+class FourierFields:
+    """Sums of Fourier modes on a periodic mesh, which advection and diffusion move and damp one by one.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    options : TrainingOptions
+        All modes with up to ``modes`` waves along each axis are equally strong.
+    """
+
+    def __init__(self, spec: ModelSpec, options: TrainingOptions) -> None:
+        dimensions = len(spec.lengths)
+        self.mesh = structured_mesh((options.cells,) * dimensions, spec.lengths, ((PERIODIC, PERIODIC),) * dimensions)
+        self._mean, self._amplitude = options.mean, options.amplitude
+        waves = _half_space(options.modes, dimensions) * (2 * np.pi / np.array(spec.lengths))
+        spacing = self.mesh.spacing
+        centres = [(np.arange(options.cells) + 0.5) * width for width in spacing]
+        points = np.stack([grid.reshape(-1) for grid in np.meshgrid(*centres, indexing="ij")])
+        # The average of exp(i k x) over a cell is its value at the centre times a sinc along each axis.
+        shrink = np.prod(np.sinc(waves * np.array(spacing) / (2 * np.pi)), axis=1)
+        phase = waves @ points
+        self._cosines = torch.from_numpy(shrink[:, None] * np.cos(phase))
+        self._sines = torch.from_numpy(shrink[:, None] * np.sin(phase))
+        self._rates = torch.from_numpy(spec.diffusivity * (waves**2).sum(axis=1))
+        self._turns = torch.from_numpy(spec.velocity * waves[:, 0])
+        self.numbers = 2 * len(waves)
+        self._wires = wiring(self.mesh, spec)
+
+    def counted(self, steps: int) -> torch.Tensor:
+        """All cells."""
+        return torch.arange(self.mesh.cells)
+
+    def start(self, drawn: torch.Tensor) -> Start:
+        """See `TrainingFields.start`."""
+        size = drawn.square().sum(dim=1).sqrt() * self._amplitude
+        return Start(self.at(drawn, torch.zeros(1, dtype=torch.float64))[:, 0], self._wires, size)
+
+    def at(self, drawn: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        """See `TrainingFields.at`."""
+        cosine, sine = (drawn * self._amplitude).chunk(2, dim=1)
+        damping = torch.exp(-self._rates * times[:, None])
+        turn = self._turns * times[:, None]
+        even = cosine[:, None] * torch.cos(turn) - sine[:, None] * torch.sin(turn)
+        odd = sine[:, None] * torch.cos(turn) + cosine[:, None] * torch.sin(turn)
+        return self._mean + (even * damping) @ self._cosines + (odd * damping) @ self._sines
+
+
+class HarmonicFields:
+    """Steady states between reservoirs, where a network must leave them.
+
+    On each side the reservoirs follow a random sum of sines; the steady state is a sum of ``sin(k x) sinh(k y)``. Cells
+    that a wall can have reached do not count: what happens there is the ghost cells' doing, not the kernel's.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        Two-dimensional.
+    options : TrainingOptions
+        Each side has ``modes`` sines; the amplitude of sine ``k`` falls like ``1 / k``.
+    """
+
+    def __init__(self, spec: ModelSpec, options: TrainingOptions) -> None:
+        self.mesh = structured_mesh((options.cells,) * 2, spec.lengths, ((DIRICHLET, DIRICHLET),) * 2)
+        self._spec = spec
+        self._quantum = 2.0**-options.quantum_exponent
+        cells, length = options.cells, spec.lengths[0]
+        edges = np.linspace(0.0, length, cells + 1)
+        waves = np.pi / length * np.arange(1, options.modes + 1)
+        sines = -np.diff(np.cos(waves[:, None] * edges), axis=1) / (waves[:, None] * length / cells)
+        rises = np.diff(np.cosh(waves[:, None] * edges), axis=1)
+        rises /= waves[:, None] * length / cells * np.sinh(waves[:, None] * length)
+        strength = options.amplitude / np.arange(1, options.modes + 1)
+        shapes, levels = [], []
+        for axis, sides in enumerate(reservoir_layers(self.mesh)):
+            for which, numbers in enumerate(sides):
+                rising = rises if which else rises[:, ::-1]
+                fields = [np.outer(a, b) for a, b in zip(sines, rising, strict=True)]
+                shapes += [s * (field.T if axis == 0 else field) for s, field in zip(strength, fields, strict=True)]
+                for s, sine in zip(strength, sines, strict=True):
+                    held = np.zeros(self.mesh.reservoirs)
+                    held[numbers] = s * sine
+                    levels.append(held)
+        self._reach = spec.half_width
+        # What the flux along one axis alone would do to the longest wave in one PDE step.
+        self._curvature = spec.diffusion_number * (np.pi / cells) ** 2
+        self._exact = torch.from_numpy(np.stack(shapes).reshape(len(shapes), -1))
+        self._levels = np.stack(levels)
+        self.numbers = len(shapes)
+
+    def counted(self, steps: int) -> torch.Tensor:
+        """Cells that no wall has reached."""
+        numbers = np.arange(self.mesh.cells).reshape(self.mesh.shape)
+        margin = steps * self._reach
+        return torch.from_numpy(numbers[margin:-margin, margin:-margin].reshape(-1).copy())
+
+    def start(self, drawn: torch.Tensor) -> Start:
+        """See `TrainingFields.start`."""
+        exact = drawn @ self._exact
+        levels = np.rint(drawn.numpy() @ self._levels / self._quantum) * self._quantum
+        wires = wiring(self.mesh, self._spec, levels)
+        return Start(exact, wires, exact.square().mean(dim=1).sqrt() * self._curvature)
+
+    def at(self, drawn: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        """The steady state, whatever the time."""
+        return (drawn @ self._exact)[:, None].expand(-1, len(times), -1)
+
+
+def _half_space(modes: int, dimensions: int) -> Floats:
+    """One of each pair of opposite wave vectors with up to `modes` waves along each axis, float64 [n, axes]."""
+    every = itertools.product(range(-modes, modes + 1), repeat=dimensions)
+    return np.array([wave for wave in every if wave > (0,) * dimensions], np.float64)
