@@ -32,7 +32,7 @@ def command(recipe: str, output: Path | None, seed: int | None, resume: bool, as
     """
     from pisnn_deploy.training.checkpoint import write_checkpoint
     from pisnn_deploy.training.recipe import read_recipe
-    from pisnn_deploy.training.trainer import train
+    from pisnn_deploy.training.trainer import epochs, train
 
     started = time.perf_counter()
     named = Path(recipe)
@@ -40,13 +40,13 @@ def command(recipe: str, output: Path | None, seed: int | None, resume: bool, as
     check_outputs([path], [recipe])
     with nullcontext(named) if is_file_name(recipe) else zoo.recipe_path(recipe) as found:
         read = read_recipe(found)
-    with progress(f"training {read.model.name}", read.training.epochs, quiet=quiet) as report:
+    with progress(f"training {read.model.name}", epochs(read), quiet=quiet) as report:
         trained = train(
             read,
             seed=seed,
             resume=resume,
             state_path=path.with_name(f"{path.name}.state"),
-            on_epoch=lambda done, epochs, loss: report(done),
+            on_epoch=lambda done, total, loss: report(done),
         )
     write_checkpoint(path, trained.model, trained.summary)
     result = {"model": str(path), **trained.summary, "wall_seconds": time.perf_counter() - started}

@@ -29,7 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "compiler": NUMERICS | {"clock", "graph", "mesh", "model", "problems", "profiles", "symbol"},
     "processes": NUMERICS | {"graph", "invariants"},
     "backends": NUMERICS | {"graph", "invariants", "processes"},
-    "training": NUMERICS | {"backends", "clock", "graph", "mesh", "model", "plain_yaml", "symbol"},
+    "training": NUMERICS | {"backends", "clock", "graph", "mesh", "model", "plain_yaml", "problems", "symbol"},
     "report": {"backends", "graph"},
     "hardware_profiles": set(),
     "models": set(),

@@ -27,6 +27,37 @@ _REACH = 7.0
 _POINTS = 4001
 
 
+def cole_hopf(mesh: Mesh, modes: Modes, diffusivity: float, time: float) -> Field:
+    """Exact cell averages of a Burgers flow on a periodic line.
+
+    Parameters
+    ----------
+    mesh : Mesh
+        One-dimensional.
+    modes : Modes
+        The field at time 0.
+    diffusivity, time : float
+
+    Returns
+    -------
+    float64 array [cells]
+    """
+    edges = cell_edges(mesh, 0)
+    waves = modes.waves(mesh.lengths[0])
+    if time == 0:
+        shapes = cosine_averages(edges, waves, modes.shifts())
+        return np.asarray(modes.mean + np.array(modes.amplitudes) @ shapes, np.float64)
+    steps = np.linspace(-_REACH, _REACH, _POINTS)
+    at = (edges - modes.mean * time)[:, None] + math.sqrt(4 * diffusivity * time) * steps
+    exponent = -(steps**2)
+    for amplitude, wave, phase in zip(modes.amplitudes, waves, modes.shifts(), strict=True):
+        exponent = exponent - amplitude / wave * np.sin(wave * at - phase) / (2 * diffusivity)
+    # The trapezoidal rule converges faster than any power of the step for such integrands.
+    largest = exponent.max(axis=1, keepdims=True)
+    logarithm = largest[:, 0] + np.log(np.exp(exponent - largest).sum(axis=1))
+    return np.asarray(modes.mean - 2 * diffusivity * np.diff(logarithm) / mesh.spacing[0], np.float64)
+
+
 @dataclass(frozen=True)
 class Burgers:
     """``u_t + (u^2 / 2)_x = diffusivity * u_xx`` on a periodic line.
@@ -52,28 +83,14 @@ class Burgers:
 
     def initial(self, mesh: Mesh, reservoirs: Field, name: str | None = None) -> Field:
         """Cell averages at time 0, float64 [cells]."""
-        modes = self._modes(mesh, name)
-        shapes = cosine_averages(cell_edges(mesh, 0), modes.waves(mesh.lengths[0]), modes.shifts())
-        return np.asarray(modes.mean + np.array(modes.amplitudes) @ shapes, np.float64)
+        return cole_hopf(mesh, self._modes(mesh, name), self.diffusivity, 0.0)
 
     def reference(self, mesh: Mesh, reservoirs: Field, time: float, name: str | None = None) -> Field | None:
         """Exact cell averages at a time, float64 [cells]; None unless the line is periodic."""
         modes = self._modes(mesh, name)
         if mesh.boundary != ((PERIODIC, PERIODIC),):
             return None
-        if time == 0:
-            return self.initial(mesh, reservoirs, name)
-        edges = cell_edges(mesh, 0)
-        steps = np.linspace(-_REACH, _REACH, _POINTS)
-        at = (edges - modes.mean * time)[:, None] + math.sqrt(4 * self.diffusivity * time) * steps
-        waves = modes.waves(mesh.lengths[0])
-        exponent = -(steps**2)
-        for amplitude, wave, phase in zip(modes.amplitudes, waves, modes.shifts(), strict=True):
-            exponent = exponent - amplitude / wave * np.sin(wave * at - phase) / (2 * self.diffusivity)
-        # The trapezoidal rule converges faster than any power of the step for such integrands.
-        largest = exponent.max(axis=1, keepdims=True)
-        logarithm = largest[:, 0] + np.log(np.exp(exponent - largest).sum(axis=1))
-        return np.asarray(modes.mean - 2 * self.diffusivity * np.diff(logarithm) / mesh.spacing[0], np.float64)
+        return cole_hopf(mesh, modes, self.diffusivity, time)
 
     def _modes(self, mesh: Mesh, name: str | None) -> Modes:
         if len(mesh.shape) != 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,18 @@ import numpy as np
 import torch
 
 from pisnn_deploy.arithmetic import MEMORYLESS
-from pisnn_deploy.clock import damped_leak
-from pisnn_deploy.errors import CheckError, FileError, UsageError
+from pisnn_deploy.clock import damped_leak, nominal_time_step
+from pisnn_deploy.errors import CheckError, FileError
 from pisnn_deploy.graph.artifact import write_whole
 from pisnn_deploy.model import Model, ModelSpec
 from pisnn_deploy.symbol import gain
 from pisnn_deploy.training.checkpoint import load_tensors
 from pisnn_deploy.training.fields import TrainingFields, training_fields
 from pisnn_deploy.training.flux_network import Constraints
+from pisnn_deploy.training.gauss_newton import GaussNewton, Progress, total_steps
 from pisnn_deploy.training.lava_dl import slayer
 from pisnn_deploy.training.pisnn import PISNN
-from pisnn_deploy.training.recipe import Recipe, TrainingOptions
+from pisnn_deploy.training.recipe import GaussNewtonOptions, Recipe, TrainingOptions
 
 OnEpoch = Callable[[int, int, float], None]
 """Called with the epochs done, all epochs, and the loss of the last one."""
@@ -151,30 +152,105 @@ def train(
     ------
     FileError
         The state file cannot be used.
-    UsageError
-        The trainer does not know the recipe's equation on its domain.
     CheckError
         The loss became infinite or NaN.
     """
     options = recipe.training
-    if recipe.model.equation == "laplace" and len(recipe.model.lengths) != 2:
-        raise UsageError(f"recipe {recipe.model.name}: laplace models are trained in two dimensions")
     seed = options.seed if seed is None else seed
+    state = _State(state_path, hashlib.sha256(f"{recipe.model_dump_json()} {seed}".encode()).hexdigest(), resume)
     threads = torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     try:
-        return _train(recipe, seed, resume, state_path, on_epoch)
+        if isinstance(options, GaussNewtonOptions):
+            return _train_with_gauss_newton(recipe.model, options, seed, state, on_epoch)
+        return _train_with_adam(recipe.model, options, seed, state, on_epoch)
     finally:
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(deterministic)
 
 
-def _train(recipe: Recipe, seed: int, resume: bool, state_path: Path, on_epoch: OnEpoch | None) -> Trained:
+def epochs(recipe: Recipe) -> int:
+    """Steps of the optimiser in a whole training."""
     options = recipe.training
-    net = _initial_network(recipe, seed)
-    fields = training_fields(recipe.model, options)
+    return total_steps(options) if isinstance(options, GaussNewtonOptions) else options.epochs
+
+
+class _State:
+    """The file in which a training is kept while it runs.
+
+    Parameters
+    ----------
+    path : Path
+    mark : str
+        Of the recipe and the seed.
+    resume : bool
+        Whether to read what is there.
+    """
+
+    def __init__(self, path: Path, mark: str, resume: bool) -> None:
+        self._path = path
+        self._mark = mark
+        self._resume = resume
+
+    def save(self, content: Mapping[str, Any]) -> None:
+        """Keep `content`, plain data and tensors."""
+        buffer = io.BytesIO()
+        torch.save({"recipe": self._mark, **content}, buffer)
+        write_whole(self._path, buffer.getvalue())
+
+    def restore(self, apply: Callable[[dict[str, Any]], Any]) -> Any:
+        """What `apply` makes of the kept content; None if there is none, or it is not asked for."""
+        if not (self._resume and self._path.exists()):
+            return None
+        content = load_tensors(self._path)
+        if not isinstance(content, dict) or content.get("recipe") != self._mark:
+            raise FileError(self._path, "is the state of another recipe or seed", remedy="train without --resume")
+        try:
+            return apply(content)
+        except (KeyError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+            raise FileError(self._path, "is not a complete training state", remedy="train without --resume") from error
+
+    def remove(self) -> None:
+        """Forget it."""
+        self._path.unlink(missing_ok=True)
+
+
+def _train_with_gauss_newton(
+    spec: ModelSpec, options: GaussNewtonOptions, seed: int, state: _State, on_epoch: OnEpoch | None
+) -> Trained:
+    training = GaussNewton(spec, options, seed)
+
+    def restored(content: dict[str, Any]) -> Progress:
+        arrays = {name: content[name].numpy() for name in ("parameters", "rounded")}
+        plain = {name: content[name] for name in ("stage", "iteration", "damping", "before_rounding")}
+        return Progress(**arrays, **plain, losses=tuple(content["losses"]))
+
+    def keep(progress: Progress, done: int) -> None:
+        arrays = {name: torch.from_numpy(vars(progress)[name]) for name in ("parameters", "rounded")}
+        state.save({**vars(progress), **arrays, "losses": list(progress.losses)})
+        if on_epoch is not None:
+            on_epoch(done, total_steps(options), progress.losses[-1])
+
+    end = training.run(state.restore(restored) or training.start(), keep)
+    state.remove()
+    summary = {
+        "seed": seed,
+        "epochs": total_steps(options),
+        "loss_first": end.losses[0],
+        "loss_before_rounding": end.before_rounding,
+        "loss_last": end.losses[-1],
+        "time_step": nominal_time_step(spec, spec.lengths[0] if spec.cell_width is None else spec.cell_width),
+    }
+    return Trained(training.model(end), summary)
+
+
+def _train_with_adam(
+    spec: ModelSpec, options: TrainingOptions, seed: int, state: _State, on_epoch: OnEpoch | None
+) -> Trained:
+    net = _initial_network(spec, options, seed)
+    fields = training_fields(spec, options)
     defect = RolloutDefect(net, fields, options)
     groups: list[dict[str, Any]] = [{"params": [p for p in net.network.parameters() if p.requires_grad]}]
     if options.learn_leak:
@@ -183,10 +259,14 @@ def _train(recipe: Recipe, seed: int, resume: bool, state_path: Path, on_epoch: 
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, options.epochs, options.learning_rate / 100)
     stats = slayer.utils.LearningStats()
     assistant = slayer.utils.Assistant(defect, Objective(net, options), optimiser, stats)
-    mark = hashlib.sha256(f"{recipe.model_dump_json()} {seed}".encode()).hexdigest()
-    losses: list[float] = []
-    if resume and state_path.exists():
-        losses = _restore(state_path, mark, net, optimiser, schedule)
+    kept: dict[str, Any] = {"net": net, "optimiser": optimiser, "schedule": schedule}
+
+    def restored(content: dict[str, Any]) -> list[float]:
+        for name, part in kept.items():
+            part.load_state_dict(content[name])
+        return [float(loss) for loss in content["losses"]]
+
+    losses: list[float] = state.restore(restored) or []
     for epoch in range(len(losses), options.epochs):
         net.neuron.quantised = epoch >= options.quantised_from * options.epochs
         defect.steps = options.horizons[epoch * len(options.horizons) // options.epochs]
@@ -199,14 +279,14 @@ def _train(recipe: Recipe, seed: int, resume: bool, state_path: Path, on_epoch: 
         stats.update()
         if not math.isfinite(losses[-1]):
             raise CheckError(
-                f"training {recipe.model.name}: the loss is {losses[-1]} in epoch {epoch + 1}; lower "
+                f"training {spec.name}: the loss is {losses[-1]} in epoch {epoch + 1}; lower "
                 "learning_rate or shorten horizons"
             )
         if (epoch + 1) % _SAVE_EVERY == 0:
-            _save(state_path, mark, net, optimiser, schedule, losses)
+            state.save({**{name: part.state_dict() for name, part in kept.items()}, "losses": losses})
         if on_epoch is not None:
             on_epoch(epoch + 1, options.epochs, losses[-1])
-    state_path.unlink(missing_ok=True)
+    state.remove()
     net.neuron.quantised = True
     summary = {
         "seed": seed,
@@ -218,52 +298,26 @@ def _train(recipe: Recipe, seed: int, resume: bool, state_path: Path, on_epoch: 
     return Trained(net.to_model(), summary)
 
 
-def _initial_network(recipe: Recipe, seed: int) -> PISNN:
-    options = recipe.training
+def _initial_network(spec: ModelSpec, options: TrainingOptions, seed: int) -> PISNN:
     constraints = Constraints(options.symmetric, options.consistent)
-    net = PISNN(_on_training_mesh(recipe), quantised=False, learn_leak=options.learn_leak, constraints=constraints)
+    net = PISNN(
+        _on_training_mesh(spec, options), quantised=False, learn_leak=options.learn_leak, constraints=constraints
+    )
     random = np.random.default_rng([seed, 0])
     with torch.no_grad():
         for layer, synapse in enumerate(net.network.synapses):
-            outputs, inputs = recipe.model.layer_shapes[layer]
+            outputs, inputs = spec.layer_shapes[layer]
             weight = random.normal(0.0, 1 / math.sqrt(inputs), (outputs, inputs))
-            if not recipe.model.hidden:
+            if not spec.hidden:
                 # Downhill everywhere: a random sign could make the first moment vanish, by which the hook divides.
-                weight = np.abs(weight) * -np.sign(recipe.model.positions[0])
+                weight = np.abs(weight) * -np.sign(spec.positions[0])
             synapse.weight.copy_(torch.from_numpy(weight)[:, :, None, None, None])
     return net
 
 
-def _on_training_mesh(recipe: Recipe) -> ModelSpec:
+def _on_training_mesh(spec: ModelSpec, options: TrainingOptions) -> ModelSpec:
     """The spec with the leak that its damping implies on the mesh of the training."""
-    spec = recipe.model
     if spec.damping is None:
         return spec
-    step = spec.diffusion_number**0.5 * spec.lengths[0] / recipe.training.cells
+    step = spec.diffusion_number**0.5 * spec.lengths[0] / options.cells
     return spec.model_copy(update={"leak": damped_leak(spec, step)})
-
-
-def _save(path: Path, mark: str, net: PISNN, optimiser: Any, schedule: Any, losses: list[float]) -> None:
-    buffer = io.BytesIO()
-    state = {
-        "recipe": mark,
-        "losses": losses,
-        "net": net.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "schedule": schedule.state_dict(),
-    }
-    torch.save(state, buffer)
-    write_whole(path, buffer.getvalue())
-
-
-def _restore(path: Path, mark: str, net: PISNN, optimiser: Any, schedule: Any) -> list[float]:
-    state = load_tensors(path)
-    if not isinstance(state, dict) or state.get("recipe") != mark:
-        raise FileError(path, "is the state of another recipe or seed", remedy="train without --resume")
-    try:
-        net.load_state_dict(state["net"])
-        optimiser.load_state_dict(state["optimiser"])
-        schedule.load_state_dict(state["schedule"])
-        return [float(loss) for loss in state["losses"]]
-    except (KeyError, RuntimeError, TypeError, ValueError, AttributeError) as error:
-        raise FileError(path, "is not a complete training state", remedy="train without --resume") from error

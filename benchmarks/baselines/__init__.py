@@ -1,0 +1,1 @@
+"""What users would otherwise pick: physics-informed networks, their naive conversions, and finite volumes."""

@@ -1,0 +1,124 @@
+"""Measure the baselines of a problem: ``python -m benchmarks.baselines --problem heat1d --output heat1d.json``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.baselines import classical, conversion, pinn
+from benchmarks.baselines.setting import Field, Setting, mass_drift, relative_l2, setting
+from pisnn_deploy.problems import NAMES
+
+SERIES = 41
+"""Times between 0 and twice the horizon at which errors are kept."""
+MULTIPLES = (1, 2, 10, 100)
+TIME_STEPS = (64, 256, 1024)
+"""Of the rate code; the longest only in one dimension, for its cost."""
+RATE_CODED_SERIES = 9
+CACHE = Path("build/baselines")
+
+
+def times(one: Setting, series: int = SERIES) -> list[float]:
+    """Times at which a baseline is compared: a series over twice the horizon, and beyond."""
+    horizon = one.problem.horizon
+    if one.is_steady:
+        return [horizon]
+    return [*np.linspace(0, 2 * horizon, series).tolist(), *(m * horizon for m in MULTIPLES[2:])]
+
+
+def measured(
+    name: str, one: Setting, at: Callable[[float], Field], when: list[float], **details: object
+) -> dict[str, Any]:
+    """Errors and drifts of one baseline.
+
+    Parameters
+    ----------
+    name : str
+    one : Setting
+    at : callable
+        Cell averages at a time.
+    when : list of float
+        The times.
+    """
+    started = time.perf_counter()
+    rows = [row(one, t, at(t)) for t in when]
+    return {"name": name, "rows": rows, "seconds": time.perf_counter() - started, **details}
+
+
+def row(one: Setting, time_: float, field: Field) -> dict[str, float | None]:
+    """Error and drift at one time; a steady state has no drift."""
+    drift = None if one.is_steady else mass_drift(field, one.initial())
+    return {"time": time_, "relative_l2": relative_l2(field, one.exact(time_)), "drift": drift}
+
+
+def finite_volumes(one: Setting, time_step: float) -> list[dict[str, Any]]:
+    """Classical schemes with the time step of the deployed network."""
+    if one.is_steady:
+        found = classical.direct_laplace(one)
+        return [measured("two-point finite volumes, direct", one, lambda _: found, times(one))]
+    results = []
+    for name, (step, limit) in classical.schemes(one).items():
+        wanted = sorted({*np.linspace(0, 2, SERIES), *MULTIPLES})
+        counts = [round(w * one.problem.horizon / time_step) for w in wanted]
+        kept = {}
+        for number, field in classical.trajectory(step, limit, one.initial(), time_step, max(counts)):
+            if number in counts:
+                kept[number] = field
+        rows = [row(one, number * time_step, field) for number, field in sorted(kept.items())]
+        results.append({"name": name, "rows": rows, "substeps": classical.substeps(limit, time_step)})
+    return results
+
+
+def networks(one: Setting, quick: bool) -> list[dict[str, Any]]:
+    """The conventional PINN and its conversions."""
+    network = pinn.trained(one, CACHE, *((50, 0) if quick else ()))
+    horizon = one.problem.horizon
+    corner = np.ones(len(one.mesh.shape))
+    upper = corner if one.is_steady else np.append(corner, horizon)
+    lower = np.zeros_like(upper)
+    imbalance = {"flux_imbalance": pinn.flux_imbalance(network)} if one.is_steady else {}
+    results = [
+        measured(
+            "PINN (DeepXDE)",
+            one,
+            lambda t: pinn.field(network, one, t),
+            times(one),
+            training_seconds=network.seconds,
+            **imbalance,
+        )
+    ]
+    small = conversion.int8(network, lower, upper)
+    results.append(measured("PINN, int8 (onnxruntime)", one, lambda t: pinn.field(small, one, t), times(one)))
+    layers = conversion.student(network, lower, upper)
+    for steps in (16,) if quick else TIME_STEPS[: 4 - len(one.mesh.shape)]:
+        coded = conversion.RateCoded(layers, steps, lower, upper)
+        name = f"PINN, rate-coded, {steps} time steps (lava-dl)"
+        results.append(measured(name, one, partial(pinn.field, coded, one), times(one, RATE_CODED_SERIES)))
+    return results
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--problem", choices=NAMES, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--time-step", type=float, required=True, help="of the deployed network, for finite volumes")
+    parser.add_argument("--quick", action="store_true", help="train almost nothing, to see that it runs")
+    arguments = parser.parse_args()
+    one = setting(arguments.problem)
+    results = finite_volumes(one, arguments.time_step) + networks(one, arguments.quick)
+    versions = {name: importlib.metadata.version(name) for name in ("deepxde", "onnxruntime", "lava-dl", "torch")}
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(json.dumps({"problem": arguments.problem, "versions": versions, "baselines": results}))
+
+
+if __name__ == "__main__":
+    main()

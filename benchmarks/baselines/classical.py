@@ -1,0 +1,133 @@
+"""Classical finite volumes in float64 on the mesh and with the time step of the deployed network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.linalg import spsolve
+
+from benchmarks.baselines.setting import Setting
+from pisnn_deploy.mesh import Mesh, window_cells
+
+Field = NDArray[np.float64]
+Step = Callable[[Field, float], Field]
+"""Field after a time step."""
+
+_SAFETY = 0.9
+
+
+def schemes(setting: Setting) -> dict[str, tuple[Step, float]]:
+    """The schemes that suit a problem, each with its largest stable time step.
+
+    Parameters
+    ----------
+    setting : Setting
+
+    Returns
+    -------
+    dict of str to (callable, float)
+    """
+    mesh, width = setting.mesh, setting.mesh.spacing[0]
+    diffusivity = setting.problem.diffusivity
+    diffusive = width**2 / (2 * len(mesh.shape) * diffusivity)
+    if setting.problem.name == "burgers1d":
+        fastest = float(np.abs(setting.initial()).max())
+        limit = 1 / (1 / diffusive + fastest / width)
+        return {
+            "Godunov, Euler": (lambda u, dt: u + dt * _burgers(u, width, diffusivity, second_order=False), limit),
+            "MUSCL (minmod), RK2": (lambda u, dt: _heun(u, dt, width, diffusivity), limit),
+        }
+    if setting.velocity:
+        speed = setting.velocity
+        limit = min(diffusive, 2 * diffusivity / speed**2)
+        return {
+            "upwind, Euler": (
+                lambda u, dt: _advect(u, dt, width, speed, diffusivity, second_order=False),
+                1 / (1 / diffusive + speed / width),
+            ),
+            "Lax-Wendroff": (lambda u, dt: _advect(u, dt, width, speed, diffusivity, second_order=True), limit),
+        }
+    return {"FTCS": (lambda u, dt: u + dt * _diffusion(u, mesh, setting.reservoirs, diffusivity), diffusive)}
+
+
+def trajectory(step: Step, limit: float, start: Field, time_step: float, steps: int) -> Iterator[tuple[int, Field]]:
+    """Fields after 0 to `steps` time steps, each in as few equal parts as are stable.
+
+    Parameters
+    ----------
+    step : callable
+    limit : float
+        Largest stable time step.
+    start : float64 array [cells]
+    time_step : float
+    steps : int
+
+    Yields
+    ------
+    int, float64 array [cells]
+        Number of the time step and the field after it.
+    """
+    parts = substeps(limit, time_step)
+    field = start.copy()
+    yield 0, field
+    for number in range(1, steps + 1):
+        for _ in range(parts):
+            field = step(field, time_step / parts)
+        yield number, field
+
+
+def substeps(limit: float, time_step: float) -> int:
+    """Equal parts into which a time step is cut to be stable."""
+    return max(1, math.ceil(time_step / (_SAFETY * limit)))
+
+
+def direct_laplace(setting: Setting) -> Field:
+    """Steady state of the two-point flux by a direct solver, float64 [cells]."""
+    mesh = setting.mesh
+    seen = window_cells(mesh, 1, 0, setting.reservoirs)
+    rows = np.repeat(np.arange(mesh.faces), 2)
+    pick = np.tile([1.0, -1.0], mesh.faces)
+    entries = (pick * seen.numerator.reshape(-1), (rows, seen.cell.reshape(-1)))
+    flux = sparse.coo_matrix(entries, (mesh.faces, mesh.cells)).tocsr()
+    offset = seen.offset[:, 0] - seen.offset[:, 1]
+    face = np.arange(mesh.faces)
+    ones = np.ones(mesh.faces)
+    ends = (np.concatenate([ones, -ones]), (np.concatenate([mesh.target, mesh.source]), np.tile(face, 2)))
+    incidence = sparse.coo_matrix(ends, (mesh.holders, mesh.faces)).tocsr()[: mesh.cells]
+    return np.asarray(spsolve((incidence @ flux).tocsc(), -incidence @ offset), np.float64)
+
+
+def _diffusion(field: Field, mesh: Mesh, reservoirs: Field, diffusivity: float) -> Field:
+    seen = window_cells(mesh, 1, 0, reservoirs).values(field)
+    flux = diffusivity * (seen[:, 0] - seen[:, 1]) / mesh.spacing[0] ** 2
+    return mesh.divergence(flux)[: mesh.cells]
+
+
+def _advect(u: Field, dt: float, width: float, speed: float, diffusivity: float, *, second_order: bool) -> Field:
+    left = np.roll(u, 1)
+    flux = speed * (left + u) / 2 - speed**2 * dt / (2 * width) * (u - left) if second_order else speed * left
+    flux = flux - diffusivity * (u - left) / width
+    return np.asarray(u - dt / width * (np.roll(flux, -1) - flux), np.float64)
+
+
+def _burgers(u: Field, width: float, diffusivity: float, *, second_order: bool) -> Field:
+    """Rate of change; flux at the lower face of each cell by the exact Riemann solver for u^2 / 2."""
+    half = _minmod(u - np.roll(u, 1), np.roll(u, -1) - u) / 2 if second_order else np.zeros_like(u)
+    lower, upper = np.roll(u + half, 1), u - half
+    flux = np.maximum(np.maximum(lower, 0) ** 2, np.minimum(upper, 0) ** 2) / 2
+    flux = flux - diffusivity * (u - np.roll(u, 1)) / width
+    return np.asarray((flux - np.roll(flux, -1)) / width, np.float64)
+
+
+def _heun(u: Field, dt: float, width: float, diffusivity: float) -> Field:
+    first = u + dt * _burgers(u, width, diffusivity, second_order=True)
+    second = first + dt * _burgers(first, width, diffusivity, second_order=True)
+    return np.asarray((u + second) / 2, np.float64)
+
+
+def _minmod(a: Field, b: Field) -> Field:
+    return np.asarray(np.where(a * b > 0, np.sign(a) * np.minimum(np.abs(a), np.abs(b)), 0.0), np.float64)

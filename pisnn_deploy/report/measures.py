@@ -1,0 +1,89 @@
+"""Measures of a run over time: accuracy against a reference, and what the integers themselves say of conservation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.backends.run import Run
+from pisnn_deploy.graph import IntegerGraph
+
+Field = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Measures at the kept PDE steps of a run.
+
+    Attributes
+    ----------
+    time : float64 array [n]
+        Physical time.
+    relative_l2 : float64 array [n]
+        ``|u - reference| / |reference|``; NaN where no reference is known.
+    drift : int64 array [n]
+        Mass of all cells and ledgers less that at the start, in quanta.
+    residual : int64 array [n]
+        Largest ``|m_new - m_old - D (sum of packets)|`` over all holders since the kept step before, in quanta: how
+        far local conservation is off.
+    overshoot : int64 array [n]
+        How far any cell lies outside the range of the start and the reservoirs, in quanta: what a maximum principle
+        forbids.
+    energy : float64 array [n]
+        ``sum(u^2)`` over the cells, relative to the start.
+    """
+
+    time: Field
+    relative_l2: Field
+    drift: Integers
+    residual: Integers
+    overshoot: Integers
+    energy: Field
+
+
+def measure_run(graph: IntegerGraph, run: Run, reference: Callable[[float], Field | None]) -> Measures:
+    """Measure a run at each of its kept PDE steps.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    run : Run
+        With at least one kept step.
+    reference : callable
+        Exact cell averages, float64 [cells], at a physical time; None where unknown.
+
+    Returns
+    -------
+    Measures
+    """
+    trace = run.trace
+    held = np.concatenate([trace.mass, trace.ledger], axis=1)
+    time = np.asarray(trace.step * graph.time_step, np.float64)
+    levels = np.concatenate([trace.mass[0], graph.membrane.reservoirs])
+    above = trace.mass.max(axis=1) - levels.max()
+    below = levels.min() - trace.mass.min(axis=1)
+    totals = trace.totals()
+    residual = np.zeros(time.size, np.int64)
+    for row in range(1, time.size):
+        moved = graph.mesh.divergence(trace.transported[row] - trace.transported[row - 1])
+        residual[row] = np.abs(held[row] - held[row - 1] - moved).max()
+    values = graph.values(trace.mass)
+    energy = (values**2).sum(axis=1)
+    return Measures(
+        time=time,
+        relative_l2=np.array([relative_l2(u, reference(float(t))) for u, t in zip(values, time, strict=True)]),
+        drift=np.array([total - totals[0] for total in totals], np.int64),
+        residual=residual,
+        overshoot=np.maximum(0, np.maximum(above, below)),
+        energy=energy / energy[0] if energy[0] > 0 else energy,
+    )
+
+
+def relative_l2(values: Field, exact: Field | None) -> float:
+    """``|values - exact| / |exact|``; NaN without a reference or where it is zero."""
+    size = 0.0 if exact is None else float(np.linalg.norm(exact))
+    return float(np.linalg.norm(values - exact)) / size if exact is not None and size > 0 else float("nan")

@@ -1,0 +1,287 @@
+"""Training of flux networks with one hidden layer by Gauss-Newton steps on whole rollouts, to integer weights.
+
+1. The network starts as a piecewise linear interpolant of the flux, each kink at the foot of its characteristic.
+2. Levenberg-Marquardt steps on the error of rollouts against exact solutions, over growing horizons.
+3. Output weights, then input weights are rounded with compensation, in passes; after each, a few more steps on what is
+   still free. Biases are never rounded to eight bits, so they stay free to the end.
+
+Rounding to nearest costs a factor of 500 in accuracy here, and straight-through training a factor of 25; this costs
+nothing that can be measured (docs/results/ablation.md).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.clock import nominal_time_step
+from pisnn_deploy.graph.layout import LARGEST_WEIGHT
+from pisnn_deploy.mesh import PERIODIC, structured_mesh
+from pisnn_deploy.model import Model, ModelSpec
+from pisnn_deploy.problems.burgers import cole_hopf
+from pisnn_deploy.problems.modes import Modes
+from pisnn_deploy.training.hidden_flux import Course, HiddenFlux, NormalEquations, normal_equations, stencil
+from pisnn_deploy.training.recipe import GaussNewtonOptions
+from pisnn_deploy.training.rounding import round_with_compensation, rounding_order
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+KNOWN_TIMES = 8
+"""Equally spaced times at which each rollout is compared."""
+LONGEST_QUIET_TIME = 1.0
+"""Quiet fields are followed twice as long as the others, up to here."""
+KINK_MARGIN = 0.05
+"""Kinks cover the range of the fields and so much beyond."""
+KINK_SCALE, LINEAR_SCALE, LINEAR_BIAS, LINEAR_JITTER = 0.5, 0.99, 1.2, 0.2
+LARGEST_INPUT_WEIGHT = 0.94
+LARGEST_OUTPUT_PART = 0.97
+"""How far units are scaled up before rounding: close to the largest weights, with a little room to move."""
+START_DAMPING, ACCEPTED, REJECTED, SMALLEST_DAMPING = 1e-2, 0.25, 6.0, 1e-9
+TRIES = 5
+PASSES = ((True, 1.0, 2), (False, 0.5, 1), (False, 0.6, 1), (False, 1.0, 2))
+"""Rounding passes: output weights or not, which part of what is left, and Gauss-Newton steps afterwards."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a training stands; everything that the rest of it depends on.
+
+    Attributes
+    ----------
+    stage : int
+        Horizons first, then rounding passes.
+    iteration : int
+        Steps done in this stage.
+    parameters : float64 array
+    damping : float
+    rounded : int64 array
+        Parameters that are on their grid.
+    losses : tuple of float
+        After each step, a mean square.
+    before_rounding : float
+        The last loss before the first rounding pass; NaN until then.
+    """
+
+    stage: int
+    iteration: int
+    parameters: Floats
+    damping: float
+    rounded: Indices
+    losses: tuple[float, ...]
+    before_rounding: float
+
+
+class GaussNewton:
+    """One training.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        Burgers, one hidden layer.
+    options : GaussNewtonOptions
+    seed : int
+    """
+
+    def __init__(self, spec: ModelSpec, options: GaussNewtonOptions, seed: int) -> None:
+        assert spec.cell_width is not None
+        self._spec = spec
+        self._options = options
+        self._step = nominal_time_step(spec, spec.cell_width)
+        cells = round(spec.lengths[0] / spec.cell_width)
+        self._mesh = structured_mesh((cells,), spec.lengths, ((PERIODIC, PERIODIC),))
+        self._network = characteristic_network(spec, options, seed)
+        self._fields = _random_fields(options, seed)
+        self._courses: tuple[int, list[Course]] = (0, [])
+        count = self._network.vector().size
+        table = np.arange(count).reshape(spec.hidden[0], -1)
+        self._inputs, self._outputs = table[:, :-2].reshape(-1), table[:, -1]
+        self._units = np.ones(count)
+        self._units[self._inputs] = 2.0 ** -spec.weight_exponents[0]
+        self._units[self._outputs] = 2.0 ** -spec.weight_exponents[1]
+
+    def start(self) -> Progress:
+        """Before the first step."""
+        nothing = np.zeros(0, np.int64)
+        return Progress(0, 0, self._network.vector(), START_DAMPING, nothing, (), math.nan)
+
+    def run(self, progress: Progress, on_step: Callable[[Progress, int], None]) -> Progress:
+        """Go on to the end.
+
+        Parameters
+        ----------
+        progress : Progress
+        on_step : callable
+            Called after each step with where the training stands and the number of steps done.
+
+        Returns
+        -------
+        Progress
+        """
+        options = self._options
+        stages: list[tuple[int, tuple[bool, float] | None, int]] = [
+            (horizon, None, count) for horizon, count in zip(options.horizons, options.iterations, strict=True)
+        ]
+        stages += [(options.horizons[-1], (outputs, part), count) for outputs, part, count in PASSES]
+        done = sum(count for _, _, count in stages[: progress.stage])
+        for number, (horizon, rounding, count) in enumerate(stages):
+            if number < progress.stage:
+                continue
+            equations = self._equations(progress.parameters, horizon)
+            if progress.iteration == 0 and rounding is not None:
+                progress = self._round(progress, equations, *rounding)
+                equations = self._equations(progress.parameters, horizon)
+            elif progress.iteration == 0:
+                progress = _replace(progress, damping=START_DAMPING)
+            while progress.iteration < count:
+                progress, equations, moved = self._improve(progress, equations, horizon)
+                progress = _replace(progress, iteration=progress.iteration + 1 if moved else count)
+                on_step(progress, done + progress.iteration)
+            done += count
+            progress = _replace(progress, stage=number + 1, iteration=0, damping=START_DAMPING)
+        return progress
+
+    def model(self, progress: Progress) -> Model:
+        """The trained model; the mean flux is taken off, which moves nothing and saves bits."""
+        network = self._network.with_vector(progress.parameters)
+        cells = network.weight.shape[1]
+        lower, upper = (network.flux(np.full(cells, v))[0] for v in (self._options.lower, self._options.upper))
+        biases = (network.bias, np.array([-(lower + upper) / 2]))
+        return Model(self._spec, (network.weight, network.output[None, :]), biases)
+
+    def _improve(
+        self, progress: Progress, equations: NormalEquations, horizon: int
+    ) -> tuple[Progress, NormalEquations, bool]:
+        """One accepted Levenberg-Marquardt step, or none if none helps."""
+        count = progress.parameters.size
+        free = np.setdiff1d(np.arange(count), progress.rounded)
+        limits = LARGEST_WEIGHT * self._units
+        bounded = np.concatenate([self._inputs, self._outputs]) if progress.rounded.size else np.zeros(0, np.int64)
+        damping = progress.damping
+        for _ in range(TRIES):
+            diagonal = np.diag(equations.matrix)[free]
+            matrix = equations.matrix[np.ix_(free, free)] + np.diag(damping * diagonal + damping * 1e-7 + 1e-12)
+            parameters = progress.parameters.copy()
+            parameters[free] -= np.linalg.solve(matrix, equations.gradient[free])
+            parameters[bounded] = np.clip(parameters[bounded], -limits[bounded], limits[bounded])
+            found = self._equations(parameters, horizon)
+            if found.loss < equations.loss:
+                better = _replace(
+                    progress,
+                    parameters=parameters,
+                    damping=max(damping * ACCEPTED, SMALLEST_DAMPING),
+                    losses=(*progress.losses, found.loss),
+                )
+                return better, found, True
+            damping *= REJECTED
+        return _replace(progress, losses=(*progress.losses, equations.loss)), equations, False
+
+    def _round(self, progress: Progress, equations: NormalEquations, outputs: bool, part: float) -> Progress:
+        if not progress.rounded.size:
+            network = _balanced(self._network.with_vector(progress.parameters), self._options, self._spec)
+            progress = _replace(progress, parameters=network.vector(), before_rounding=equations.loss)
+            equations = self._equations(progress.parameters, self._options.horizons[-1])
+        wanted = np.setdiff1d(self._outputs if outputs else self._inputs, progress.rounded)
+        free = np.setdiff1d(np.arange(progress.parameters.size), progress.rounded)
+        order = rounding_order(equations.matrix, wanted, np.setdiff1d(free, wanted))
+        order = order[: math.ceil(wanted.size * part)]
+        limits = LARGEST_WEIGHT * self._units
+        parameters = round_with_compensation(progress.parameters, equations.matrix, order, free, self._units, limits)
+        both = np.concatenate([self._inputs, self._outputs])
+        parameters[both] = np.clip(parameters[both], -limits[both], limits[both])
+        return _replace(progress, parameters=parameters, rounded=np.union1d(progress.rounded, order))
+
+    def _equations(self, parameters: Floats, horizon: int) -> NormalEquations:
+        if self._courses[0] != horizon:
+            self._courses = (horizon, self._known(horizon))
+        return normal_equations(self._network.with_vector(parameters), self._courses[1])
+
+    def _known(self, horizon: int) -> list[Course]:
+        longest = max(horizon, round(LONGEST_QUIET_TIME / self._step))
+        courses = []
+        for number, modes in enumerate(self._fields):
+            last = horizon if number < self._options.fields else min(2 * horizon, longest)
+            steps = tuple(sorted({max(1, round(last * n / KNOWN_TIMES)) for n in range(1, KNOWN_TIMES + 1)}))
+            start, *exact = (
+                cole_hopf(self._mesh, modes, self._spec.diffusivity, step * self._step) for step in (0, *steps)
+            )
+            courses.append(Course(start, steps, np.array(exact)))
+        return courses
+
+
+def total_steps(options: GaussNewtonOptions) -> int:
+    """Gauss-Newton steps of a whole training."""
+    return sum(options.iterations) + sum(steps for _, _, steps in PASSES)
+
+
+def characteristic_network(spec: ModelSpec, options: GaussNewtonOptions, seed: int) -> HiddenFlux:
+    """The network before training.
+
+    Kink ``k`` contributes ``d max(u_k - theta_k, 0)``, in sum a piecewise linear ``u^2 / 2``, where ``u_k`` is the
+    point value at the foot of the characteristic of speed ``theta_k``: that makes the flux second order in time. Units
+    that are always active carry the rest of the linear part, and diffusion.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    options : GaussNewtonOptions
+    seed : int
+
+    Returns
+    -------
+    HiddenFlux
+    """
+    assert spec.cell_width is not None
+    random = np.random.default_rng([seed, 0])
+    courant = nominal_time_step(spec, spec.cell_width) / spec.cell_width
+    half, kinks = spec.half_width, spec.hidden[0] - options.linear_units
+    lowest = options.lower - KINK_MARGIN
+    width = (options.upper + KINK_MARGIN - lowest) / kinks
+    places = lowest + width * (np.arange(kinks) + 0.5)
+    rows = [KINK_SCALE * stencil(half, -place * courant)[0] for place in places]
+    slope = stencil(half, 0.0)[1]
+    linear = courant * lowest * stencil(half, -lowest * courant)[0] - spec.diffusion_number * slope
+    scale = LINEAR_SCALE / np.abs(linear).max()
+    jitter = 1 + LINEAR_JITTER * random.normal(size=(options.linear_units, 2 * half))
+    weight = np.concatenate([rows, linear * scale * jitter])
+    bias = np.concatenate([-KINK_SCALE * places, np.full(options.linear_units, LINEAR_BIAS)])
+    output = np.concatenate(
+        [np.full(kinks, courant * width / KINK_SCALE), np.full(options.linear_units, 1 / scale / options.linear_units)]
+    )
+    return HiddenFlux(weight, bias, output)
+
+
+def _balanced(network: HiddenFlux, options: GaussNewtonOptions, spec: ModelSpec) -> HiddenFlux:
+    """The same function, with each unit scaled so that its weights use their bits."""
+    largest = LARGEST_OUTPUT_PART * LARGEST_WEIGHT * 2.0 ** -spec.weight_exponents[1]
+    scale = LARGEST_INPUT_WEIGHT / np.abs(network.weight).max(axis=1)
+    scale = np.maximum(scale, np.abs(network.output) / largest)
+    return HiddenFlux(network.weight * scale[:, None], network.bias * scale, network.output / scale)
+
+
+def _random_fields(options: GaussNewtonOptions, seed: int) -> list[Modes]:
+    """Lively fields that fill most of the range, then ever quieter ones."""
+    random = np.random.default_rng([seed, 1])
+    fields = []
+    quiet = np.geomspace(0.5, 0.02, options.quiet_fields)
+    for number in range(options.fields + options.quiet_fields):
+        most = options.modes if number < options.fields else min(2, options.modes)
+        count = int(random.integers(1, most + 1))
+        cosines, sines = random.normal(size=(2, count)) / np.sqrt(np.arange(1, count + 1))
+        filled = random.uniform(0.6, 1.0) if number < options.fields else quiet[number - options.fields]
+        phases = np.arctan2(sines, cosines)
+        amplitudes = np.hypot(cosines, sines)
+        turns = 2 * np.pi * np.outer(np.arange(1, count + 1), np.arange(1024) / 1024)
+        shape = amplitudes @ np.cos(turns - phases[:, None])
+        mean = (options.lower + options.upper) / 2
+        scale = filled * min((options.upper - mean) / shape.max(), (mean - options.lower) / -shape.min())
+        fields.append(Modes(mean, tuple((scale * amplitudes).tolist()), tuple(phases.tolist())))
+    return fields
+
+
+def _replace(progress: Progress, **changes: object) -> Progress:
+    return Progress(**{**vars(progress), **changes})

@@ -1,0 +1,166 @@
+"""A flux network with one hidden layer on a periodic line, with the derivatives of whole rollouts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class HiddenFlux:
+    """``flux = output @ relu(weight @ window + bias)``, in units of the cell value.
+
+    Attributes
+    ----------
+    weight : float64 array [hidden, positions]
+    bias, output : float64 array [hidden]
+    """
+
+    weight: Floats
+    bias: Floats
+    output: Floats
+
+    def vector(self) -> Floats:
+        """All parameters, float64 [hidden * (positions + 2)]: weights, bias and output of unit after unit."""
+        return np.column_stack([self.weight, self.bias, self.output]).reshape(-1)
+
+    def with_vector(self, vector: Floats) -> HiddenFlux:
+        """The network with other parameters, in the order of `vector`."""
+        table = vector.reshape(self.bias.size, -1)
+        return HiddenFlux(table[:, :-2].copy(), table[:, -2].copy(), table[:, -1].copy())
+
+    def flux(self, values: Floats) -> Floats:
+        """Flux through the lower face of each cell, float64 [cells]."""
+        return np.asarray(
+            np.maximum(_windows(values, self.weight.shape[1]) @ self.weight.T + self.bias, 0) @ self.output
+        )
+
+
+@dataclass(frozen=True)
+class Course:
+    """A field and what it becomes.
+
+    Attributes
+    ----------
+    start : float64 array [cells]
+        Cell averages.
+    steps : tuple of int
+        PDE steps after which the field is known, ascending.
+    exact : float64 array [len(steps), cells]
+    """
+
+    start: Floats
+    steps: tuple[int, ...]
+    exact: Floats
+
+
+@dataclass(frozen=True)
+class NormalEquations:
+    """Gauss-Newton's view of a loss around some parameters.
+
+    Attributes
+    ----------
+    matrix : float64 array [parameters, parameters]
+    gradient : float64 array [parameters]
+    loss : float
+        Mean square of the relative L2 errors of all courses at all their steps; infinite if a rollout blew up.
+    """
+
+    matrix: Floats
+    gradient: Floats
+    loss: float
+
+
+def normal_equations(network: HiddenFlux, courses: Sequence[Course]) -> NormalEquations:
+    """Loss of whole rollouts with its gradient and its Gauss-Newton matrix.
+
+    Parameters
+    ----------
+    network : HiddenFlux
+    courses : sequence of Course
+    """
+    count = network.vector().size
+    matrix, gradient, loss, known = np.zeros((count, count)), np.zeros(count), 0.0, 0
+    for course in courses:
+        for row, (values, sensitivity) in enumerate(_rollout(network, course)):
+            size = np.linalg.norm(course.exact[row])
+            error = (values - course.exact[row]) / size
+            if not np.isfinite(error).all():
+                return NormalEquations(matrix, gradient, np.inf)
+            scaled = sensitivity / np.float32(size)
+            matrix += scaled.T @ scaled
+            gradient += scaled.T @ error.astype(np.float32)
+            loss, known = loss + float(error @ error), known + 1
+    return NormalEquations(matrix / known, gradient / known, loss / known)
+
+
+def _rollout(network: HiddenFlux, course: Course) -> list[tuple[Floats, NDArray[np.float32]]]:
+    """Values and their derivatives by all parameters at the known steps; single precision is enough for the latter."""
+    values, (hidden, positions) = course.start, network.weight.shape
+    half, cells = positions // 2, course.start.size
+    count = hidden * (positions + 2)
+    sensitivity = np.zeros((cells, count), np.float32)
+    padded = np.empty((cells + positions - 1, count), np.float32)
+    flux_by = np.empty((cells + 1, hidden, positions + 2), np.float32)
+    flat = flux_by.reshape(cells + 1, count)
+    product = np.empty((cells, count), np.float32)
+    output, weight = network.output.astype(np.float32), network.weight.astype(np.float32)
+    found = []
+    with np.errstate(over="ignore", invalid="ignore"):
+        for step in range(1, course.steps[-1] + 1):
+            seen = _windows(values, positions)
+            drive = seen @ network.weight.T + network.bias
+            active = drive > 0
+            activation = np.where(active, drive, 0)
+            through = active * output
+            flux_by[:cells, :, :positions] = through[:, :, None] * seen[:, None, :].astype(np.float32)
+            flux_by[:cells, :, positions] = through
+            flux_by[:cells, :, positions + 1] = activation
+            by_cell = through @ weight
+            padded[:half], padded[half : half + cells] = sensitivity[-half:], sensitivity
+            padded[half + cells :] = sensitivity[: half - 1]
+            for position in range(positions):
+                np.multiply(padded[position : position + cells], by_cell[:, position : position + 1], out=product)
+                flat[:cells] += product
+            flat[cells] = flat[0]
+            sensitivity += flat[:cells]
+            sensitivity -= flat[1:]
+            flux = activation @ network.output
+            values = values + flux - np.roll(flux, -1)
+            if step in course.steps:
+                found.append((values.copy(), sensitivity.copy()))
+    return found
+
+
+def _windows(values: Floats, positions: int) -> Floats:
+    """What the lower face of each cell sees, float64 [cells, positions]."""
+    half = positions // 2
+    padded = np.concatenate([values[-half:], values, values[: half - 1]])
+    return np.lib.stride_tricks.sliding_window_view(padded, positions)
+
+
+def stencil(half_width: int, shift: float) -> tuple[Floats, Floats]:
+    """Point value and slope near a face from cell averages, exact for polynomials of the stencil's order.
+
+    Parameters
+    ----------
+    half_width : int
+    shift : float
+        Distance from the face in cells, positive along the axis.
+
+    Returns
+    -------
+    value, slope : float64 array [2 * half_width]
+        Weights; the slope is per cell width.
+    """
+    edges = np.arange(-half_width, half_width + 1.0)
+    powers = np.arange(2 * half_width)
+    averages = np.diff(edges[:, None] ** (powers + 1), axis=0).T / (powers[:, None] + 1)
+    value = shift**powers
+    slope = np.where(powers > 0, powers * shift ** np.maximum(powers - 1.0, 0), 0.0)
+    return np.linalg.solve(averages, value), np.linalg.solve(averages, slope)
