@@ -1,6 +1,6 @@
 # The front door is `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench figures models clean
+.PHONY: help setup demo test lint format bench figures results models clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -67,9 +67,17 @@ bench: setup ## speed on Lava, beside a Lava network that does no arithmetic
 figures: setup ## measure the figures and the picture of README.md and write them there
 	PYTHONPATH=. $(BIN)/python benchmarks/figures.py
 
+PROBLEMS := heat1d heat2d laplace2d advection_diffusion1d burgers1d
+
+results: setup ## measure the zoo and its baselines into docs/results (40 minutes; trainings are kept in build)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,baselines]'
+	@for problem in $(PROBLEMS); do $(BIN)/python -m benchmarks.baselines --problem $$problem || exit 1; done
+	$(BIN)/python -m benchmarks.ablation
+	$(BIN)/python -m benchmarks.results
+
 models: setup ## train the zoo again, into build/models
 	@mkdir -p build/models
-	$(BIN)/pisnn-deploy train heat1d -o build/models/heat1d.pt
+	@for problem in $(PROBLEMS); do $(BIN)/pisnn-deploy train $$problem -o build/models/$$problem.pt || exit 1; done
 
 clean: ## remove what was built, but not .venv
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -111,11 +111,12 @@ def _graph(name: str) -> tuple[IntegerGraph, str]:
 
 def _initial_mass(graph: IntegerGraph, initial: str | None) -> tuple[NDArray[np.int64], str | None]:
     """Masses at the start, and the name of the initial condition ("" for the default, None for a file)."""
+    name: str | None = initial or ""
     if initial is None:
-        return graph.membrane.initial, ""
-    name = None if is_file_name(initial) else initial
-    if name is None:
-        values = read_field(Path(initial), graph.mesh.shape).reshape(-1)
+        values = graph.values(graph.membrane.initial)
+        initial = "the problem's own start"
+    elif is_file_name(initial):
+        name, values = None, read_field(Path(initial), graph.mesh.shape).reshape(-1)
     else:
         own = problem(graph.spec.problem, graph.spec.diffusivity, graph.spec.velocity)
         values = own.initial(graph.mesh, reservoir_levels(graph), name)

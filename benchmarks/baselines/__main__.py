@@ -15,7 +15,11 @@ import numpy as np
 
 from benchmarks.baselines import classical, conversion, pinn
 from benchmarks.baselines.setting import Field, Setting, mass_drift, relative_l2, setting
+from pisnn_deploy.compiler import CompileOptions, compile_model
 from pisnn_deploy.problems import NAMES
+from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.training.checkpoint import read_checkpoint
+from pisnn_deploy.zoo import model_path
 
 SERIES = 41
 """Times between 0 and twice the horizon at which errors are kept."""
@@ -105,19 +109,29 @@ def networks(one: Setting, quick: bool) -> list[dict[str, Any]]:
     return results
 
 
+def deployed_time_step(one: Setting) -> float:
+    """Time step of the zoo's model of a problem, compiled for its mesh."""
+    with model_path(one.problem.name) as path:
+        model = read_checkpoint(path)
+    sides = one.problem.default_boundary(one.mesh.shape)
+    return compile_model(model, CompileOptions(one.mesh.shape, sides, load_profile("loihi2"))).time_step
+
+
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--problem", choices=NAMES, required=True)
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--time-step", type=float, required=True, help="of the deployed network, for finite volumes")
+    parser.add_argument("--output", type=Path, help="build/results/baselines/PROBLEM.json unless given")
+    parser.add_argument("--time-step", type=float, help="for finite volumes; that of the deployed network unless given")
     parser.add_argument("--quick", action="store_true", help="train almost nothing, to see that it runs")
     arguments = parser.parse_args()
     one = setting(arguments.problem)
-    results = finite_volumes(one, arguments.time_step) + networks(one, arguments.quick)
+    time_step = arguments.time_step or deployed_time_step(one)
+    results = finite_volumes(one, time_step) + networks(one, arguments.quick)
     versions = {name: importlib.metadata.version(name) for name in ("deepxde", "onnxruntime", "lava-dl", "torch")}
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps({"problem": arguments.problem, "versions": versions, "baselines": results}))
+    output = arguments.output or Path("build/results/baselines") / f"{arguments.problem}.json"
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps({"problem": arguments.problem, "versions": versions, "baselines": results}))
 
 
 if __name__ == "__main__":

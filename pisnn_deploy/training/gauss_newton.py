@@ -126,7 +126,8 @@ class GaussNewton:
         stages: list[tuple[int, tuple[bool, float] | None, int]] = [
             (horizon, None, count) for horizon, count in zip(options.horizons, options.iterations, strict=True)
         ]
-        stages += [(options.horizons[-1], (outputs, part), count) for outputs, part, count in PASSES]
+        if options.rounding == "compensated":
+            stages += [(options.horizons[-1], (outputs, part), count) for outputs, part, count in PASSES]
         done = sum(count for _, _, count in stages[: progress.stage])
         for number, (horizon, rounding, count) in enumerate(stages):
             if number < progress.stage:
@@ -148,6 +149,8 @@ class GaussNewton:
     def model(self, progress: Progress) -> Model:
         """The trained model; the mean flux is taken off, which moves nothing and saves bits."""
         network = self._network.with_vector(progress.parameters)
+        if not progress.rounded.size:
+            network = _balanced(network, self._spec)
         cells = network.weight.shape[1]
         lower, upper = (network.flux(np.full(cells, v))[0] for v in (self._options.lower, self._options.upper))
         biases = (network.bias, np.array([-(lower + upper) / 2]))
@@ -182,7 +185,7 @@ class GaussNewton:
 
     def _round(self, progress: Progress, equations: NormalEquations, outputs: bool, part: float) -> Progress:
         if not progress.rounded.size:
-            network = _balanced(self._network.with_vector(progress.parameters), self._options, self._spec)
+            network = _balanced(self._network.with_vector(progress.parameters), self._spec)
             progress = _replace(progress, parameters=network.vector(), before_rounding=equations.loss)
             equations = self._equations(progress.parameters, self._options.horizons[-1])
         wanted = np.setdiff1d(self._outputs if outputs else self._inputs, progress.rounded)
@@ -215,7 +218,8 @@ class GaussNewton:
 
 def total_steps(options: GaussNewtonOptions) -> int:
     """Gauss-Newton steps of a whole training."""
-    return sum(options.iterations) + sum(steps for _, _, steps in PASSES)
+    passes = sum(steps for _, _, steps in PASSES) if options.rounding == "compensated" else 0
+    return sum(options.iterations) + passes
 
 
 def characteristic_network(spec: ModelSpec, options: GaussNewtonOptions, seed: int) -> HiddenFlux:
@@ -255,7 +259,7 @@ def characteristic_network(spec: ModelSpec, options: GaussNewtonOptions, seed: i
     return HiddenFlux(weight, bias, output)
 
 
-def _balanced(network: HiddenFlux, options: GaussNewtonOptions, spec: ModelSpec) -> HiddenFlux:
+def _balanced(network: HiddenFlux, spec: ModelSpec) -> HiddenFlux:
     """The same function, with each unit scaled so that its weights use their bits."""
     largest = LARGEST_OUTPUT_PART * LARGEST_WEIGHT * 2.0 ** -spec.weight_exponents[1]
     scale = LARGEST_INPUT_WEIGHT / np.abs(network.weight).max(axis=1)

@@ -90,6 +90,8 @@ class GaussNewtonOptions(BaseModel):
         PDE steps of the rollouts, stage after stage.
     iterations : tuple of int
         Steps of the optimiser in each stage.
+    rounding : str
+        ``compensated``, or ``nearest`` for comparison: the compiler then rounds all weights at once.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -104,6 +106,7 @@ class GaussNewtonOptions(BaseModel):
     modes: Annotated[int, Field(ge=1, le=64)]
     horizons: Annotated[tuple[Annotated[int, Field(ge=1, le=16384)], ...], Field(min_length=1, max_length=16)]
     iterations: Annotated[tuple[Annotated[int, Field(ge=1, le=1000)], ...], Field(min_length=1, max_length=16)]
+    rounding: Literal["compensated", "nearest"] = "compensated"
 
     @model_validator(mode="after")
     def _consistent(self) -> GaussNewtonOptions:

@@ -2,8 +2,8 @@
 
 Rounding all weights to the nearest integers at once moves a nonlinear network far from its minimum. Near the minimum
 the loss is a quadratic form; each rounded weight is an equality constraint on it, and the best values of the others
-follow (B. Hassibi and D. G. Stork, "Optimal brain surgeon", 1993; E. Frantar and D. Alistarh, "Optimal brain compression",
-2022). The order matters: what can be compensated least is rounded first (the ordering of V-BLAST receivers).
+follow (B. Hassibi and D. G. Stork, "Optimal brain surgeon", 1993; E. Frantar and D. Alistarh, "Optimal brain
+compression", 2022). The order matters: what can be compensated least is rounded first, as V-BLAST receivers do it.
 """
 
 from __future__ import annotations

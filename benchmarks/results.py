@@ -1,0 +1,453 @@
+"""Measure every model of the zoo and write ``docs/results/``: one page and one picture a problem, and an overview.
+
+Run it from the root of a checkout with ``make results``, which trains and measures the baselines first. Everything is
+measured anew but the trainings of the baselines, which are kept under ``build/``; nothing is typed by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from benchmarks.baselines.setting import Field, Setting, mass_drift, relative_l2, setting
+from pisnn_deploy.arithmetic import MEMORYLESS
+from pisnn_deploy.backends import Run, RunOptions, run_graph
+from pisnn_deploy.clock import damped_leak, nominal_time_step, time_step
+from pisnn_deploy.compiler import CompileOptions, compile_model
+from pisnn_deploy.compiler.lower import Lower
+from pisnn_deploy.graph import FloatGraph, IntegerGraph
+from pisnn_deploy.mesh import Boundary, parse_boundary
+from pisnn_deploy.model import Model, flux_moments
+from pisnn_deploy.problems import NAMES
+from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.report.measures import Measures, measure_run
+from pisnn_deploy.training.checkpoint import read_checkpoint, write_checkpoint
+from pisnn_deploy.training.recipe import GaussNewtonOptions, read_recipe
+from pisnn_deploy.training.trainer import train
+from pisnn_deploy.zoo import model_path, recipe_path
+
+ROOT = Path(__file__).parents[1]
+PAGES = ROOT / "docs" / "results"
+BASELINES = ROOT / "build" / "results" / "baselines"
+CACHE = ROOT / "build" / "results" / "float"
+MULTIPLES = (1, 2, 10, 100)
+SERIES_ROWS = 160
+LONG_ROWS = 200
+BLOCK = ("<!-- figures -->", "<!-- /figures -->")
+
+VARIANTS: dict[str, tuple[tuple[str, str], ...]] = {
+    "heat1d": (
+        ("64", "periodic"),
+        ("128", "no-flux"),
+        ("128", "dirichlet=0,1"),
+        ("128", "x-=no-flux x+=dirichlet=1"),
+        ("500", "periodic"),
+    ),
+    "heat2d": (
+        ("32x32", "periodic"),
+        ("64x64", "no-flux"),
+        ("64x64", "x=dirichlet=1,1 y=no-flux"),
+        ("128x128", "periodic"),
+    ),
+    "laplace2d": (("32x32", ""), ("128x128", "")),
+    "advection_diffusion1d": (),
+    "burgers1d": (),
+}
+TARGETS = {
+    "heat1d": ("2e-6 in at most 200 PDE steps", 2e-6),
+    "heat2d": ("5e-5", 5e-5),
+    "laplace2d": ("5e-4 within 400 PDE steps, reach for 1e-4", 5e-4),
+    "advection_diffusion1d": ("2e-3", 2e-3),
+    "burgers1d": ("3e-3, reach for 1e-3, then 4e-4", 3e-3),
+}
+COLOURS = {
+    "PISNN, integers": "tab:blue",
+    "PISNN, float": "tab:cyan",
+    "PINN (DeepXDE)": "tab:red",
+    "PINN, int8 (onnxruntime)": "tab:orange",
+    "PINN, rate-coded, 256 time steps (lava-dl)": "tab:purple",
+}
+CLASSICAL = ("tab:green", "tab:olive")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Error and drift of one method over time."""
+
+    name: str
+    time: Field
+    relative_l2: Field
+    drift: Field
+    exact: bool = False
+
+    def at(self, when: float) -> tuple[float, float]:
+        """Error and drift at the known time that is nearest; NaN if none is within a hundredth."""
+        nearest = int(np.argmin(np.abs(self.time - when)))
+        if abs(self.time[nearest] - when) > 0.02 * when:
+            return math.nan, math.nan
+        return float(self.relative_l2[nearest]), float(self.drift[nearest])
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was measured of one model."""
+
+    graph: IntegerGraph
+    model: Model
+    short: Run
+    measures: Measures
+    far: Measures
+    curves: tuple[Curve, ...]
+    held_out: dict[str, float]
+    lava: str
+    variants: tuple[tuple[str, str, int, float, float, int], ...]
+
+
+def read_model(name: str) -> Model:
+    """The zoo's model."""
+    with model_path(name) as path:
+        return read_checkpoint(path)
+
+
+def compiled(model: Model, one: Setting, mesh: str = "", boundary: str = "") -> IntegerGraph:
+    """A model compiled for loihi2."""
+    shape = tuple(int(count) for count in mesh.split("x")) if mesh else one.mesh.shape
+    sides: Boundary = parse_boundary(boundary, len(shape)) if boundary else one.problem.default_boundary(shape)
+    return compile_model(model, CompileOptions(shape, sides, load_profile("loihi2")))
+
+
+def float_model(name: str) -> Model:
+    """A model of the zoo, trained without ever being rounded, or taken from the cache.
+
+    Compensated rounding moves Burgers' weights onto their grid and leaves its biases free, so its network in float64 is
+    the float model.
+    """
+    with recipe_path(name) as path:
+        recipe = read_recipe(path)
+    if isinstance(recipe.training, GaussNewtonOptions):
+        return read_model(name)
+    stored = CACHE / f"{name}.pt"
+    if not stored.exists():
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        options = recipe.training.model_copy(update={"quantised_from": 1.0})
+        trained = train(recipe.model_copy(update={"training": options}), state_path=stored.with_suffix(".state"))
+        write_checkpoint(stored, trained.model, trained.summary)
+    return read_checkpoint(stored)
+
+
+def float_curve(model: Model, one: Setting, rows: Sequence[float]) -> Curve:
+    """A network in float64, with the time step of its own float weights."""
+    graph: FloatGraph = Lower(one.mesh.shape, one.problem.default_boundary(one.mesh.shape))(model)
+    spec, spacing = graph.spec, graph.mesh.spacing[0]
+    lasts = nominal_time_step(spec, spacing)
+    if graph.is_linear:
+        moments = flux_moments(graph.layers[0].weight[0], spec.positions)
+        lasts = float(time_step(spec, *moments, spacing, spec.leak))
+    keep = 1 - damped_leak(spec, lasts) / MEMORYLESS
+    wanted = sorted({round(t / lasts) for t in rows})
+    values, current, found = graph.initial.copy(), np.zeros(graph.mesh.faces), []
+    for step in range(wanted[-1] + 1):
+        if step in wanted:
+            found.append((step * lasts, values.copy()))
+        current = keep * current + graph.flux(values)
+        values = values + graph.mesh.divergence(current)[: values.size]
+    drift = [0.0 if one.is_steady else mass_drift(u, graph.initial) for _, u in found]
+    errors = [relative_l2(u, one.exact(t)) for t, u in found]
+    return Curve("PISNN, float", np.array([t for t, _ in found]), np.array(errors), np.array(drift))
+
+
+def baseline_curves(name: str) -> list[Curve]:
+    """Curves that ``benchmarks.baselines`` has measured."""
+    content = json.loads((BASELINES / f"{name}.json").read_text())
+    return [
+        Curve(
+            baseline["name"],
+            np.array([row["time"] for row in baseline["rows"]]),
+            np.array([row["relative_l2"] for row in baseline["rows"]]),
+            np.array([math.nan if row["drift"] is None else row["drift"] for row in baseline["rows"]]),
+        )
+        for baseline in content["baselines"]
+    ]
+
+
+def find(name: str) -> Found:
+    """Measure one model."""
+    one, model = setting(name), read_model(name)
+    graph = compiled(model, one)
+    horizon = one.problem.horizon
+    steps = round(horizon / graph.time_step)
+    start = graph.membrane.initial
+    short = run_graph("fast", graph, start, RunOptions(2 * steps, every=max(1, 2 * steps // SERIES_ROWS)))
+    measures = measure_run(graph, short, one.exact)
+    multiple = 10 if one.is_steady else 100
+    far = measure_run(
+        graph,
+        run_graph("fast", graph, start, RunOptions(multiple * steps, every=multiple * steps // LONG_ROWS)),
+        one.exact,
+    )
+    times = np.concatenate([measures.time, far.time[1:]])
+    errors = np.concatenate([measures.relative_l2, far.relative_l2[1:]])
+    drifts = np.concatenate([measures.drift, far.drift[1:]])
+    curves = [Curve("PISNN, integers", times, errors, drifts.astype(float), exact=True)]
+    curves.append(float_curve(float_model(name), one, times.tolist()))
+    curves += baseline_curves(name)
+    held_out = {}
+    for initial in one.problem.initial_conditions[1:]:
+        values = one.problem.initial(one.mesh, one.reservoirs, initial)
+        mass = graph.mass(values)
+        run = run_graph("fast", graph, mass, RunOptions(steps, every=steps or 1))
+        if run.conserved:
+            exact = one.problem.reference(one.mesh, one.reservoirs, steps * graph.time_step, initial)
+            assert exact is not None
+            held_out[initial] = relative_l2(graph.values(run.trace.mass[-1]), exact)
+    variants = []
+    for mesh, boundary in VARIANTS[name]:
+        other = compiled(model, one, mesh, boundary)
+        assert other.quantisation.relative_l2_integer is not None
+        count = other.quantisation.steps
+        run = run_graph("fast", other, other.membrane.initial, RunOptions(count, every=count))
+        assert run.conserved, run.failure
+        totals = run.trace.totals()
+        errors_ = (other.quantisation.relative_l2_float or math.nan, other.quantisation.relative_l2_integer)
+        variants.append((mesh, boundary or "the problem's own", count, *errors_, totals[-1] - totals[0]))
+    return Found(graph, model, short, measures, far, tuple(curves), held_out, lava_run(graph, steps), tuple(variants))
+
+
+def lava_run(graph: IntegerGraph, steps: int) -> str:
+    """Run on Lava and compare every kept integer with the `fast` backend; a sentence."""
+    options = RunOptions(steps, every=max(1, steps // 50))
+    on_lava, on_fast = (run_graph(name, graph, graph.membrane.initial, options) for name in ("cpu", "fast"))
+    same = all(
+        np.array_equal(getattr(on_lava.trace, part), getattr(on_fast.trace, part))
+        for part in ("mass", "ledger", "transported")
+    )
+    totals = on_lava.trace.totals()
+    assert on_lava.conserved and same
+    return (
+        f"On Lava, as fixed-point processes: {on_lava.steps} PDE steps, verdict conserved, drift "
+        f"{totals[-1] - totals[0]}, violations {sum(on_lava.violations.values())}; masses, ledgers and packets equal "
+        f"those of `fast` at all {on_lava.trace.step.size} kept PDE steps."
+    )
+
+
+def number(value: float) -> str:
+    """A figure for a table."""
+    return "-" if math.isnan(value) else f"{value:.1e}"
+
+
+def comparison(found: Found, one: Setting) -> list[str]:
+    """Table of all methods at multiples of the horizon."""
+    horizon = one.problem.horizon
+    multiples = (1, 2, 10) if one.is_steady else MULTIPLES
+    heads = [f"error at {m}T" for m in multiples] + [f"drift at {m}T" for m in multiples]
+    lines = ["| method | " + " | ".join(heads) + " |", "| --- |" + " --- |" * len(heads)]
+    for curve in found.curves:
+        at = [curve.at(m * horizon) for m in multiples]
+        drifts = ["0 (exact)" if curve.exact and drift == 0 else number(drift) for _, drift in at]
+        lines.append(f"| {curve.name} | " + " | ".join([number(error) for error, _ in at] + drifts) + " |")
+    return lines
+
+
+def page(name: str, found: Found) -> str:
+    """The page of a problem."""
+    one, graph = setting(name), found.graph
+    spec, quantisation = graph.spec, graph.quantisation
+    horizon = one.problem.horizon
+    steps = round(horizon / graph.time_step)
+    widths = max(bound.bits for bound in graph.bounds if bound.quantity not in ("accumulator", "ledger"))
+    network = (
+        f"integer kernel {quantisation.kernel_chosen} / 2^{spec.weight_exponents[0]}"
+        if quantisation.kernel_chosen
+        else f"{' -> '.join(str(outputs) for outputs, _ in spec.layer_shapes)} units, exponents {spec.weight_exponents}"
+    )
+    growth = found.curves[0].at(10 * horizon)[0] / found.curves[0].at(horizon)[0]
+    far = found.far
+    lines = [
+        f"# {name}",
+        "",
+        f"`{one.problem.equation}`, mesh {'x'.join(map(str, graph.mesh.shape))}, {graph.mesh.boundary_text}; T = "
+        f"{horizon:g} ({'pseudo-time' if one.is_steady else 'units of time'}), {steps} PDE steps.",
+        "",
+        f"Deployed: {network}; leak {graph.flux.leak}; value of a quantum "
+        f"2^{round(math.log2(graph.value_per_quantum))}; states and payloads within {widths} bits; stability "
+        f"{graph.certificate.stability.status if graph.certificate else 'none'}.",
+        "",
+        f"![fields, error and drift of {name}]({name}.png)",
+        "",
+        "## Against the exact solution, and against what else one could take",
+        "",
+        "Relative L2 error of cell averages, and mass drift. T is the horizon that the PINN was trained for; it solves "
+        "one instance, the PISNN an operator. Drift is relative for floats, and the difference of integer sums for "
+        "integers. The float PISNN is trained like the deployed one, but never rounded.",
+        "",
+        *comparison(found, one),
+        "",
+        "Finite volumes in float64 conserve to rounding as well; they take the PISNN's time step, cut into equal parts "
+        "where they would be unstable.",
+        "",
+        "## What the integers did",
+        "",
+        f"- {found.lava}",
+        f"- Over {round(far.time[-1] / graph.time_step)} PDE steps on `fast` ({far.time[-1] / horizon:.0f} T): largest "
+        f"drift {int(np.abs(far.drift).max())} quanta, largest local conservation residual {int(far.residual.max())} "
+        "quanta (kept steps; the audit looks at every step: violations 0).",
+        f"- Maximum principle: cells leave the range of the start by at most {int(far.overshoot.max())} quanta "
+        f"({far.overshoot.max() * graph.value_per_quantum:.1e}). Energy never rises by more than "
+        f"{max(0.0, float(np.diff(far.energy).max())):.1e} of the start's between kept steps."
+        if not one.is_steady
+        else f"- Cells leave the range of the reservoirs by at most {int(far.overshoot.max())} quanta "
+        f"({far.overshoot.max() * graph.value_per_quantum:.1e}) on the way.",
+        f"- From T to 10 T the error grows by a factor of {growth:.2g}; linear growth would be 10."
+        if not math.isnan(growth)
+        else "- No growth to report.",
+    ]
+    for initial, error in found.held_out.items():
+        lines.append(f"- Held-out start `{initial}`: relative L2 error {error:.1e} at T.")
+    if found.variants:
+        lines += [
+            "",
+            "## The same model on other meshes and between other sides",
+            "",
+            "| mesh | boundary | PDE steps | float | integer | drift |",
+            "| --- | --- | --- | --- | --- | --- |",
+            *(
+                f"| {mesh} | {boundary} | {count} | {number(floating)} | {number(integer)} | {drift} |"
+                for mesh, boundary, count, floating, integer, drift in found.variants
+            ),
+        ]
+    lines += ["", "Made by `make results`."]
+    return "\n".join(lines) + "\n"
+
+
+def picture(name: str, found: Found, path: Path) -> None:
+    """Fields, error over time, drift over time."""
+    one, graph = setting(name), found.graph
+    figure = Figure(figsize=(13, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, middle, right = figure.subplots(1, 3)
+    horizon = one.problem.horizon
+    row = int(np.argmin(np.abs(found.measures.time - horizon)))
+    values, exact = graph.values(found.short.trace.mass[row]), one.exact(float(found.measures.time[row]))
+    if len(graph.mesh.shape) == 1:
+        x = (np.arange(graph.mesh.cells) + 0.5) * graph.mesh.spacing[0]
+        left.plot(x, one.initial(), color="#9aa0a6", label="start")
+        left.plot(x, values, color="tab:blue", label="integers")
+        left.plot(x, exact, color="k", linestyle=(0, (3, 3)), label="exact")
+        left.set(xlabel="position (units of length)", ylabel="cell value")
+        left.legend(frameon=False)
+    else:
+        extent = (0.0, graph.mesh.lengths[0], 0.0, graph.mesh.lengths[1])
+        image = left.imshow(values.reshape(graph.mesh.shape).T, origin="lower", extent=extent, cmap="viridis")
+        figure.colorbar(image, ax=left, label="cell value")
+        left.set(xlabel="x (units of length)", ylabel="y (units of length)")
+    left.set_title(f"(a) {name} at T", loc="left", fontsize=10)
+    unit = "pseudo-time / T" if one.is_steady else "time / T"
+    others = [curve.name for curve in found.curves if curve.name not in COLOURS and "rate-coded" not in curve.name]
+    colours = {**COLOURS, **dict(zip(others, CLASSICAL, strict=False))}
+    for curve in found.curves:
+        if "rate-coded" in curve.name and not curve.name.startswith("PINN, rate-coded, 256"):
+            continue
+        style = {"color": colours.get(curve.name), "label": curve.name, "linewidth": 2.0 if curve.exact else 1.2}
+        order = np.argsort(curve.time)
+        time = curve.time[order] / horizon
+        known = time > 0
+        mark = "o" if known.sum() < 5 else ""
+        middle.loglog(time[known], np.maximum(curve.relative_l2[order][known], 1e-16), marker=mark, **style)
+        drift = np.abs(curve.drift[order][known])
+        if curve.exact:
+            if not drift.any():
+                right.axhline(1e-18, **{**style, "label": f"{curve.name}: 0, exactly"})
+        elif not np.isnan(drift).all():
+            right.loglog(time[known], np.maximum(drift, 1e-17), marker=mark, **style)
+    middle.axvline(1, color="#9aa0a6", linewidth=0.8)
+    middle.set(xlabel=unit, ylabel="relative L2 error", ylim=(1e-9, 10))
+    middle.set_title("(b) error over time", loc="left", fontsize=10)
+    middle.legend(frameon=False, fontsize=7)
+    right.set_xscale("log")
+    right.set_yscale("log")
+    right.set(xlabel=unit, ylabel="mass drift (relative)", ylim=(3e-19, 10))
+    right.set_title("(c) mass drift over time", loc="left", fontsize=10)
+    right.legend(frameon=False, fontsize=7)
+    for axes in (middle, right):
+        axes.grid(alpha=0.25)
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+
+
+def overview(everything: dict[str, Found]) -> str:
+    """The first page."""
+    lines = [
+        "# Results",
+        "",
+        "Every model of the zoo, deployed on integers: 8-bit weights, states and payloads within 24 bits, loihi2. "
+        "Errors are relative L2 against exact cell averages at the physical time that the integers say. Drift is the "
+        "difference of integer sums, ledgers included. The float model is trained like the deployed one, but never "
+        "rounded.",
+        "",
+        "| problem | goal | PDE steps | float | integer | integer / float | drift | goal met |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, found in everything.items():
+        quantisation = found.graph.quantisation
+        integer = quantisation.relative_l2_integer or math.nan
+        floating = found.curves[1].at(setting(name).problem.horizon)[0]
+        goal, limit = TARGETS[name]
+        drift = int(np.abs(found.far.drift).max())
+        lines.append(
+            f"| [{name}]({name}.md) | {goal} | {quantisation.steps} | {number(floating)} | {number(integer)} | "
+            f"{integer / floating:.2f} | {drift} | {'yes' if integer <= limit and drift == 0 else 'NO'} |"
+        )
+    lines += [
+        "",
+        "What each switch of the training is worth: [ablation.md](ablation.md).",
+        "",
+        "Made by `make results`. The figures of the baselines are of one training each on two shared cores.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def fill_card(name: str, found: Found) -> None:
+    """Put the measured figures into a model card."""
+    path = ROOT / "models" / name / "card.md"
+    quantisation = found.graph.quantisation
+    held = "".join(f" Held-out start `{k}`: {v:.1e}." for k, v in found.held_out.items())
+    floating = found.curves[1].at(setting(name).problem.horizon)[0]
+    text = (
+        f"Mesh {'x'.join(map(str, found.graph.mesh.shape))}, {found.graph.mesh.boundary_text}, "
+        f"{quantisation.steps} PDE steps: relative L2 error {quantisation.relative_l2_integer:.1e} on integers, "
+        f"{floating:.1e} trained in float; drift {int(np.abs(found.far.drift).max())}.{held} Measured by "
+        "`make results`; more in docs/results."
+    )
+    before, _, rest = path.read_text().partition(BLOCK[0])
+    _, _, after = rest.partition(BLOCK[1])
+    path.write_text(f"{before}{BLOCK[0]}\n{text}\n{BLOCK[1]}{after}")
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=NAMES, action="append", help="measure these alone, and leave the overview")
+    arguments = parser.parse_args()
+    PAGES.mkdir(parents=True, exist_ok=True)
+    everything: dict[str, Any] = {}
+    for name in arguments.only or NAMES:
+        sys.stderr.write(f"measuring {name}\n")
+        everything[name] = found = find(name)
+        (PAGES / f"{name}.md").write_text(page(name, found))
+        picture(name, found, PAGES / f"{name}.png")
+        fill_card(name, found)
+    if not arguments.only:
+        (PAGES / "README.md").write_text(overview(everything))
+
+
+if __name__ == "__main__":
+    main()
