@@ -83,7 +83,8 @@ def pipeline(options: CompileOptions, floating: FloatGraph) -> tuple[IntegerPass
         Bounds(limits.state_bits, limits.payload_bits, limits.accumulator_bits),  # before the proof, which cites it
         Prove(),  # after the last pass that touches a weight
         Measure(floating),  # on the bounded graph, so that a width that does not hold shows here
-        Place(limits.neurons_per_core, limits.cores_per_chip),  # last: it changes no integer of the run
+        # Last: it changes no integer of the run.
+        Place(limits.neurons_per_core, limits.synapses_per_core, limits.cores_per_chip),
     )
 
 
@@ -156,6 +157,7 @@ class _Limits:
     payload_bits: int
     accumulator_bits: int
     neurons_per_core: int | None
+    synapses_per_core: int | None
     cores_per_chip: int | None
 
 
@@ -168,6 +170,8 @@ def _limits(profile: Profile) -> _Limits:
         payload_bits=profile.payload.bits.value or _GRADED_PAYLOAD_BITS,
         accumulator_bits=min(profile.accumulator.bits.value or _SIMULATOR_BITS, _SIMULATOR_BITS),
         neurons_per_core=profile.core.neurons_max.value,
+        # A synapse takes less than a word, so this keeps a core's memory within its limit with room for axons.
+        synapses_per_core=profile.core.total_words.value,
         cores_per_chip=profile.chip.cores_usable.value,
     )
 

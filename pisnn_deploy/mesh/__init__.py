@@ -1,6 +1,7 @@
 """Finite-volume meshes: cells, faces, incidence and boundaries."""
 
 from pisnn_deploy.mesh.boundary import (
+    AXES,
     DIRICHLET,
     NO_FLUX,
     PERIODIC,
@@ -16,6 +17,7 @@ from pisnn_deploy.mesh.boundary import (
 from pisnn_deploy.mesh.structured import Mesh, Wall, Window, reservoir_layers, structured_mesh, window_cells
 
 __all__ = [
+    "AXES",
     "DIRICHLET",
     "NO_FLUX",
     "PERIODIC",

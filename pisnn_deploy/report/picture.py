@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.backends.run import Run
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import write_whole
+from pisnn_deploy.mesh import AXES
 
 Field = NDArray[np.float64]
 
@@ -129,6 +130,12 @@ def _middle_line(graph: IntegerGraph, field: Field) -> Field:
     return np.asarray(shaped[tuple(count // 2 for count in graph.mesh.shape[:-1])], np.float64)
 
 
+def _along(graph: IntegerGraph) -> str:
+    """Label of the axis that a profile follows."""
+    dimensions = len(graph.mesh.shape)
+    return f"{'position' if dimensions == 1 else AXES[dimensions - 1]} (units of length)"
+
+
 def _centres(graph: IntegerGraph) -> Field:
     return np.asarray((np.arange(graph.mesh.shape[-1]) + 0.5) * graph.mesh.spacing[-1], np.float64)
 
@@ -152,11 +159,12 @@ def _field(figure: Figure, axes: Axes, graph: IntegerGraph, times: Field, values
     else:
         plane = values[-1].reshape(mesh.shape)
         plane = plane[mesh.shape[0] // 2] if plane.ndim == 3 else plane
-        extent = (0.0, mesh.lengths[-1], 0.0, mesh.lengths[-2])
+        extent = (0.0, mesh.lengths[-2], 0.0, mesh.lengths[-1])
         image = axes.imshow(
-            plane, origin="lower", extent=extent, cmap="viridis", vmin=lowest, vmax=highest, aspect="equal"
+            plane.T, origin="lower", extent=extent, cmap="viridis", vmin=lowest, vmax=highest, aspect="equal"
         )
-        axes.set(xlabel="last axis (units of length)", ylabel="axis before it (units of length)")
+        names = AXES[: len(mesh.shape)]
+        axes.set(xlabel=f"{names[-2]} (units of length)", ylabel=f"{names[-1]} (units of length)")
         title = f"cell values at time {times[-1]:.4g}" + (", middle plane" if len(mesh.shape) == 3 else "")
     _headline(axes, f"(a) {title}")
     axes.grid(visible=False)
@@ -169,11 +177,11 @@ def _profile(axes: Axes, graph: IntegerGraph, values: Field, reference: Field | 
     axes.plot(centres, _middle_line(graph, values[0]), color=_GREY, label="start", linewidth=_WIDTH, marker=mark)
     axes.plot(centres, _middle_line(graph, values[-1]), color=_BLUE, label="integers", linewidth=_WIDTH, marker=mark)
     if reference is None:
-        axes.set_xlabel("position (units of length)")
+        axes.set_xlabel(_along(graph))
     else:
         exact = _middle_line(graph, reference)
         axes.plot(centres, exact, color=_ORANGE, linestyle=(0, (4, 3)), label=reference_name, linewidth=_WIDTH)
-    _headline(axes, "(b) profile at the end" + (", middle row" if len(graph.mesh.shape) > 1 else ""))
+    _headline(axes, "(b) profile at the end" + (", through the middle" if len(graph.mesh.shape) > 1 else ""))
     axes.set(ylabel="cell value", xlim=(0, graph.mesh.lengths[-1]))
     axes.legend(frameon=False, loc="best", fontsize=9)
 
@@ -183,7 +191,7 @@ def _difference(axes: Axes, graph: IntegerGraph, error: Field, reference_name: s
     centres = _centres(graph)
     axes.axhline(0, color=_GREY, linewidth=0.8)
     axes.plot(centres, _middle_line(graph, error), color=_ORANGE, linewidth=1.2, marker=_mark(centres.size))
-    axes.set(xlabel="position (units of length)", ylabel=f"integers\n- {reference_name}")
+    axes.set(xlabel=_along(graph), ylabel=f"integers\n- {reference_name}")
     axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
 
 

@@ -55,8 +55,7 @@ def test_what_leaves_the_rod_is_in_its_ledgers(rod: Path) -> None:
 
 
 def test_the_model_steps_heat_right(rod: Path) -> None:
-    words = ("compile", "rod.pt", "--mesh", "100", "-o", "ring.pisnn", "-q")
-    assert run(rod, *words).returncode == 0
+    assert run(rod, "compile", "rod.pt", "--mesh", "100", "-o", "ring.pisnn", "-q").returncode == 0
     edges = np.arange(101) * 0.02
     start = 20 + np.diff(np.sin(np.pi * edges)) / np.pi / 0.02 * 5
     np.save(rod / "wave.npy", start)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from models_under_test import compiled, compiled_box, heat_model, heat_spec, hidden_model, laplace_model
+from models_under_test import compiled, compiled_box, heat_model, heat_spec, hidden_model, laplace_model, plane_model
 from scipy import sparse
 
 from pisnn_deploy.compiler import CompileOptions, compile_model
@@ -212,7 +212,7 @@ def test_a_width_beyond_the_target_is_named() -> None:
 
 @pytest.mark.parametrize(("cells", "limit"), [(16, 4095), (100, 16), (7, 2), (33, 5)])
 def test_no_core_holds_more_than_it_can(cells: int, limit: int) -> None:
-    placement = Place(limit, 4)(compiled(cells=cells)).placement
+    placement = Place(limit, None, 4)(compiled(cells=cells)).placement
     assert placement is not None
     load = sum(np.bincount(core, minlength=placement.cores) for core in placement.core.values())
     assert int(np.max(load)) <= limit and int(np.min(load)) > 0
@@ -228,7 +228,7 @@ def test_the_history_names_each_pass_and_its_options() -> None:
         "bound{state-bits=24 payload-bits=24 accumulator-bits=32}",
         "prove",
         "measure",
-        "place{neurons-per-core=4095 cores-per-chip=120}",
+        "place{neurons-per-core=4095 synapses-per-core=20000 cores-per-chip=120}",
     ]
 
 
@@ -238,3 +238,16 @@ def test_the_integer_operator_is_what_the_synapses_hold() -> None:
     window = window_cells(graph.mesh, graph.spec.half_width, 0, np.zeros(0)).cell[:, :, 0]
     expected = (mass[window] @ graph.operator[0].weight.T).reshape(-1)
     assert np.array_equal(sparse.csr_matrix(graph.matrix("membrane", "hidden1")) @ mass, expected)
+
+
+def test_no_core_holds_more_synapses_than_it_can() -> None:
+    graph = compiled_box(plane_model(), (10, 12), "x=dirichlet=1,1 y=periodic")
+    most = 120
+    placement = Place(None, most)(graph).placement
+    assert placement is not None
+    load = np.zeros(placement.cores, np.int64)
+    for synapse in graph.synapses:
+        np.add.at(load, placement.core[synapse.target], np.diff(synapse.row_starts))
+    assert most - 40 < int(load.max()) <= most and load.sum() == sum(synapse.entries for synapse in graph.synapses)
+    with pytest.raises(CompileError, match=r"place: a cell and its faces take \d+ synapses, a core holds 3; "):
+        Place(None, 3)(graph)
