@@ -61,7 +61,8 @@ def show(name: str, as_json: bool, quiet: bool) -> None:
         model = read_checkpoint(path)
     spec = model.spec.model_dump(mode="json")
     if as_json:
-        print_json({"spec": spec, "weights": [weight.tolist() for weight in model.weights]})
+        arrays = {"weights": model.weights, "biases": model.biases}
+        print_json({"spec": spec, **{name: [a.tolist() for a in parts] for name, parts in arrays.items()}})
         return
     if quiet:
         return

@@ -55,6 +55,8 @@ class CompileOptions:
         ``delta`` or ``dense``.
     operating_range : OperatingRange or None
         Replaces the model's own.
+    search : bool
+        Whether to search for better integers than the nearest.
     """
 
     shape: tuple[int, ...]
@@ -62,6 +64,7 @@ class CompileOptions:
     profile: Profile
     coding: Coding = "delta"
     operating_range: OperatingRange | None = None
+    search: bool = True
 
 
 def pipeline(options: CompileOptions, floating: FloatGraph) -> tuple[IntegerPass, ...]:
@@ -109,7 +112,7 @@ def compile_model(model: Model, options: CompileOptions) -> IntegerGraph:
     lower = Lower(options.shape, options.boundary)
     floating = lower(model)
     _verify(lower.ensures, floating, lower.name, "ensures")
-    quantise = Quantise(_limits(options.profile).state_bits, options.operating_range)
+    quantise = Quantise(_limits(options.profile).state_bits, options.operating_range, options.search)
     graph = quantise(floating)
     _verify(quantise.ensures, graph, quantise.name, "ensures")
     history = [

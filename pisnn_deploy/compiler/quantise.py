@@ -57,6 +57,8 @@ class Quantise:
         Signed width of a state of the target.
     operating_range : OperatingRange or None
         Replaces the model's own.
+    search : bool
+        Whether to search; else the nearest integers are taken.
     """
 
     name: ClassVar[str] = "quantise"
@@ -65,6 +67,7 @@ class Quantise:
 
     state_bits: int
     operating_range: OperatingRange | None = None
+    search: bool = True
 
     def __call__(self, graph: FloatGraph) -> IntegerGraph:
         """Quantise `graph`.
@@ -161,7 +164,7 @@ class Quantise:
         basis = symmetry_basis(spec)
         supports = np.abs(basis).sum(axis=1)
         spanned = ((rounded @ basis.T // supports) @ basis == rounded).all()
-        searchable = spec.leak == MEMORYLESS or spec.equation == "laplace"
+        searchable = self.search and (spec.leak == MEMORYLESS or spec.equation == "laplace")
         if not (searchable and spanned and len(basis) <= SEARCHED_WEIGHTS):
             return _Kernel(rounded)
         candidates = neighbours(rounded, spec.weight_unit * basis)

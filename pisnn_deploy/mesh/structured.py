@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -253,9 +254,11 @@ def window_cells(
         cell[faces] = (np.stack(inside, axis=-1) @ strides)[:, :, None]
         numerator[faces, :, 0], offset[faces] = terms * signs, offsets
         if quadratic:
-            _extrapolate(
-                mesh, axis, coordinates, (cell, numerator, offset, faces), layers[axis], reservoirs, strides[axis]
-            )
+            for out, cells, numerators, ghosts in _parabolas(mesh, axis, coordinates, layers[axis], reservoirs):
+                face, position = np.nonzero(out)
+                cell[faces[face], position] = cells
+                numerator[faces[face], position] = numerators
+                offset[faces[face], position] = ghosts
     return Window(cell, numerator, terms, offset)
 
 
@@ -286,21 +289,12 @@ def _reflected(
     return signs, offsets
 
 
-def _extrapolate(
-    mesh: Mesh,
-    axis: int,
-    coordinates: list[Indices],
-    window: tuple[Indices, Indices, NDArray[Any], Indices],
-    layers: tuple[Indices, Indices],
-    reservoirs: NDArray[Any],
-    stride: np.int64,
-) -> None:
-    """Replace the ghost cells beyond Dirichlet sides of an axis by parabolas, in halves."""
-    cell, numerator, offset, faces = window
+def _parabolas(
+    mesh: Mesh, axis: int, coordinates: list[Indices], layers: tuple[Indices, Indices], reservoirs: NDArray[Any]
+) -> Iterator[tuple[NDArray[np.bool_], Indices, Indices, NDArray[Any]]]:
+    """Ghost cells beyond each Dirichlet side of an axis: which, of what cells, how many halves of these, offsets."""
     count = mesh.shape[axis]
     others = tuple(c for a, c in enumerate(coordinates) if a != axis)
-    strides = [math.prod(mesh.shape[a + 1 :]) for a in range(len(mesh.shape)) if a != axis]
-    row = sum((c * s for c, s in zip(others, strides, strict=True)), np.zeros_like(coordinates[axis]))
     for which, side in enumerate(mesh.boundary[axis]):
         if side != DIRICHLET:
             continue
@@ -310,11 +304,13 @@ def _extrapolate(
         second = (3 * i + 2) * (i + 1) // 2
         first = -2 * (2 * i + 1) - 3 * second
         nearest = (0, 1) if which == 0 else (count - 1, count - 2)
-        face, position = faces[np.nonzero(out)[0]], np.nonzero(out)[1]
-        for term, (along, coefficient) in enumerate(zip(nearest, (first, second), strict=True)):
-            cell[face, position, term] = row[out] + along * stride
-            numerator[face, position, term] = coefficient
-        offset[face, position] = (2 - first - second) // 2 * reservoirs[_behind(layers[which], others, out)]
+        cells = []
+        for along in nearest:
+            place = [c[out] for c in coordinates]
+            place[axis] = np.full_like(i, along)
+            cells.append(np.ravel_multi_index(tuple(place), mesh.shape))
+        offsets = (2 - first - second) // 2 * reservoirs[_behind(layers[which], others, out)]
+        yield out, np.stack(cells, axis=-1), np.stack([first, second], axis=-1), offsets
 
 
 def _behind(layer: Indices, others: tuple[Indices, ...], out: NDArray[np.bool_]) -> Indices:

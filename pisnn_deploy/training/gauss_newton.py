@@ -5,8 +5,7 @@
 3. Output weights, then input weights are rounded with compensation, in passes; after each, a few more steps on what is
    still free. Biases are never rounded to eight bits, so they stay free to the end.
 
-Rounding to nearest costs a factor of 500 in accuracy here, and straight-through training a factor of 25; this costs
-nothing that can be measured (docs/results/ablation.md).
+Rounding to nearest instead costs most of the accuracy (docs/results/ablation.md).
 """
 
 from __future__ import annotations

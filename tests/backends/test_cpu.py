@@ -121,20 +121,6 @@ def test_an_overflow_names_population_index_and_step(population: str, quantity: 
     assert_same(found, fast.run(narrow, mass, RunOptions(50)))
 
 
-@pytest.mark.parametrize("quantity", ["drive", "activation"])
-def test_an_overflow_in_a_hidden_population(quantity: str) -> None:
-    graph = compiled(hidden_model((4,)))
-    tight = tuple(
-        replace(b, bits=3) if (b.population, b.quantity) == ("hidden1", quantity) else b for b in graph.bounds
-    )
-    narrow = replace(graph, bounds=tight)
-    mass = lively_mass(graph)
-    found = cpu.run(narrow, mass, RunOptions(50))
-    assert found.failure.startswith(f"overflow: hidden1 {quantity} [")
-    assert found.failure.endswith("outside its 3 signed bits") and " at PDE step 0, " in found.failure
-    assert found.violations["overflow"] == 1 and found.steps == 0 and found.trace.step.tolist() == [0]
-
-
 def test_a_payload_beyond_its_width_stops_the_run() -> None:
     graph = compiled()
     tight = tuple(
@@ -196,3 +182,20 @@ def test_an_interpreter_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(UsageError) as caught:
         cpu.run(graph, graph.membrane.initial, RunOptions(5))
     assert str(caught.value) == "cpu backend: /no/such/python cannot be started (No such file or directory)"
+
+
+@pytest.mark.parametrize(
+    ("population", "quantity"), [("hidden1", "drive"), ("hidden1", "activation"), ("flux", "potential")]
+)
+def test_an_overflow_at_the_start_stops_both_backends_alike(population: str, quantity: str) -> None:
+    graph = compiled(hidden_model((4,)), cells=10)
+    narrow = tuple(
+        replace(bound, bits=3) if (bound.population, bound.quantity) == (population, quantity) else bound
+        for bound in graph.bounds
+    )
+    broken = replace(graph, bounds=narrow)
+    ends = [backend.run(broken, graph.membrane.initial, RunOptions(5)) for backend in (cpu, fast)]
+    assert ends[0].failure == ends[1].failure
+    assert ends[0].failure.startswith(f"overflow: {population} {quantity} [")
+    assert "at PDE step 0, outside its 3 signed bits" in ends[0].failure
+    assert [end.violations["overflow"] for end in ends] == [1, 1]

@@ -148,7 +148,11 @@ def test_wrong_initial_data(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("compile", "nothing"), "error: model 'nothing': no such file, and the zoo has only heat1d\n"),
+        (
+            ("compile", "nothing"),
+            "error: model 'nothing': no such file, and the zoo has only "
+            "advection_diffusion1d, burgers1d, heat1d, heat2d, laplace2d\n",
+        ),
         (("compile", "nothing.pt"), "error: nothing.pt: cannot be read (No such file or directory)\n"),
         (
             ("compile", "heat1d", "--mesh", "x"),
@@ -186,7 +190,11 @@ def test_wrong_initial_data(
             ("simulate", "--backend", "fast", "--save", "no/x.npz"),
             "error: no/x.npz: cannot be written (No such file or directory)\n",
         ),
-        (("models", "show", ".."), "error: model '..': no such file, and the zoo has only heat1d\n"),
+        (
+            ("models", "show", ".."),
+            "error: model '..': no such file, and the zoo has only "
+            "advection_diffusion1d, burgers1d, heat1d, heat2d, laplace2d\n",
+        ),
         (("check", "none.pisnn"), "error: none.pisnn: cannot be read (No such file or directory)\n"),
     ],
 )
@@ -231,7 +239,8 @@ def test_inspect_models_and_profiles(artifact: Path, tmp_path: Path) -> None:
         2, "", "error: --format png needs a file to write to: give -o FILE.png\n"
     )
     assert call("inspect", artifact, "--format", "png", "-o", tmp_path / "g.png").code == 0
-    assert call("models").output == "heat1d\n"
+    zoo = ["advection_diffusion1d", "burgers1d", "heat1d", "heat2d", "laplace2d"]
+    assert call("models").output.split() == zoo
     assert json.loads(call("models", "show", "heat1d", "--json").output)["spec"]["half_width"] == 4
     assert "loihi2" in call("profiles").output
     assert json.loads(call("profiles", "show", "loihi2", "--json").output)["state"]["bits"]["value"] == 24

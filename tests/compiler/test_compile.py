@@ -71,6 +71,11 @@ def test_moments_come_first_and_nearest_integers_last() -> None:
     assert found.symbol_error_chosen is not None and found.symbol_error_rounded is not None
     assert found.symbol_error_chosen < found.symbol_error_rounded
     assert max(abs(np.subtract(found.kernel_chosen, found.kernel_rounded))) <= 1
+    options = CompileOptions((128,), parse_boundary("periodic", 1), load_profile("loihi2"), search=False)
+    nearest = compile_model(heat_model(), options).quantisation
+    assert nearest.kernel_chosen == found.kernel_rounded
+    assert nearest.relative_l2_integer is not None and found.relative_l2_integer is not None
+    assert found.relative_l2_integer < nearest.relative_l2_integer / 2
 
 
 def test_the_time_step_is_what_the_integers_say() -> None:
@@ -223,7 +228,7 @@ def test_the_history_names_each_pass_and_its_options() -> None:
     graph = compiled()
     assert [record.text for record in graph.history] == [
         "lower{shape=16 boundary=periodic}",
-        "quantise{state-bits=24 operating-range=None}",
+        "quantise{state-bits=24 operating-range=None search=True}",
         "schedule{coding=delta}",
         "bound{state-bits=24 payload-bits=24 accumulator-bits=32}",
         "prove",

@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 from models_under_test import compiled
 
-from pisnn_deploy import zoo
 from pisnn_deploy.backends import RunOptions, run_graph
 from pisnn_deploy.errors import FileError
 from pisnn_deploy.model import Model
 from pisnn_deploy.training import trainer
-from pisnn_deploy.training.checkpoint import read_checkpoint
 from pisnn_deploy.training.recipe import Recipe, read_recipe
 from pisnn_deploy.training.trainer import train
 
@@ -108,15 +106,6 @@ def test_a_wrong_recipe_names_the_field(old: str, new: str, message: str, tmp_pa
         recipe(tmp_path, TINY.replace(old, new))
     assert str(caught.value).startswith(f"{tmp_path}/tiny.yaml: {message}")
     assert "\n" not in str(caught.value)
-
-
-def test_the_recipe_of_the_zoo_gives_the_committed_model(tmp_path: Path) -> None:
-    with zoo.recipe_path("heat1d") as recipe_file, zoo.model_path("heat1d") as model_file:
-        trained = train(read_recipe(recipe_file), state_path=tmp_path / "state").model
-        committed = read_checkpoint(model_file)
-    assert trained.spec == committed.spec
-    kernels = [np.rint(model.weights[0] * 2**7).astype(int).tolist() for model in (trained, committed)]
-    assert kernels[0] == kernels[1]
 
 
 def test_a_network_with_a_hidden_layer_trains_and_deploys(tmp_path: Path) -> None:
