@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from pisnn_deploy import zoo
-from pisnn_deploy.cli.console import Row, print_json, print_table, print_text
+from pisnn_deploy.cli.console import Row, print_json, print_table
 
 _QUIET = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -40,7 +40,18 @@ def list_models(as_json: bool, quiet: bool) -> None:
     if as_json:
         print_json({"models": list(zoo.names())})
     elif not quiet:
-        print_text("\n".join(zoo.names()))
+        print_table("models of the zoo", [_row(name) for name in zoo.names()], ("model", "equation", "mesh"))
+
+
+def _row(name: str) -> Row:
+    """Name, equation and usual mesh of a model, from its recipe: reading the checkpoint would load torch."""
+    from pisnn_deploy.problems import problem
+    from pisnn_deploy.training.recipe import read_recipe
+
+    with zoo.recipe_path(name) as path:
+        spec = read_recipe(path).model
+    one = problem(spec.problem, spec.diffusivity, spec.velocity)
+    return name, one.equation, "x".join(map(str, one.default_shape))
 
 
 @command.command("show", context_settings=_HELP)

@@ -240,7 +240,9 @@ def test_inspect_models_and_profiles(artifact: Path, tmp_path: Path) -> None:
     )
     assert call("inspect", artifact, "--format", "png", "-o", tmp_path / "g.png").code == 0
     zoo = ["advection_diffusion1d", "burgers1d", "heat1d", "heat2d", "laplace2d"]
-    assert call("models").output.split() == zoo
+    listed = call("models").output
+    assert all(name in listed for name in zoo) and "u_t = 0.01 laplacian(u)" in listed
+    assert json.loads(call("models", "list", "--json").output) == {"models": zoo}
     assert json.loads(call("models", "show", "heat1d", "--json").output)["spec"]["half_width"] == 4
     assert "loihi2" in call("profiles").output
     assert json.loads(call("profiles", "show", "loihi2", "--json").output)["state"]["bits"]["value"] == 24
