@@ -68,8 +68,13 @@ def shown(seen: Window, window: OperatingWindow, along: int) -> OperatingWindow:
     elif difference is not None:
         lines = (seen.cell.shape[0], along, -1)
         sign, offset = seen.numerator.reshape(lines), seen.offset.reshape(lines)
-        steps = np.abs(np.diff(offset, axis=1))[np.diff(sign, axis=1) == 0]
-        difference += int(steps.max(initial=0))
+        turns = np.diff(sign, axis=1) != 0
+        # Beside a wall stand a cell and its reflection; what was reflected twice is no such cell.
+        upright = np.where(sign[:, 1:] > 0, offset[:, 1:], offset[:, :-1])
+        if (turns & (upright != 0)).any():
+            difference = None
+        else:
+            difference += int(np.abs(np.diff(offset, axis=1))[~turns].max(initial=0))
     return OperatingWindow(low, high, difference, window.current)
 
 

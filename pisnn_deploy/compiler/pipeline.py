@@ -22,6 +22,9 @@ from pisnn_deploy.mesh import Boundary
 from pisnn_deploy.model import Model, OperatingRange
 from pisnn_deploy.profiles import Profile
 
+FEWEST_STATE_BITS = 12
+"""With fewer bits for its states no model of the zoo resembles its equation."""
+
 
 class IntegerPass(Protocol):
     """A pass from integer graph to integer graph: a frozen dataclass whose fields are its options."""
@@ -112,15 +115,22 @@ def compile_model(model: Model, options: CompileOptions) -> IntegerGraph:
     lower = Lower(options.shape, options.boundary)
     floating = lower(model)
     _verify(lower.ensures, floating, lower.name, "ensures")
-    quantise = Quantise(_limits(options.profile).state_bits, options.operating_range, options.search)
-    graph = quantise(floating)
-    _verify(quantise.ensures, graph, quantise.name, "ensures")
-    history = [
-        PassRecord(_text(lower), lower.summary(floating)),
-        PassRecord(_text(quantise), quantise.summary(graph)),
-    ]
-    graph, records = run_passes(replace(graph, profile=options.profile.name), pipeline(options, floating))
-    return replace(graph, history=(*history, *records))
+    first = PassRecord(_text(lower), lower.summary(floating))
+    state_bits = _limits(options.profile).state_bits
+    while True:
+        quantise = Quantise(state_bits, options.operating_range, options.search)
+        graph = quantise(floating)
+        _verify(quantise.ensures, graph, quantise.name, "ensures")
+        second = PassRecord(_text(quantise), quantise.summary(graph))
+        try:
+            graph, records = run_passes(replace(graph, profile=options.profile.name), pipeline(options, floating))
+        except CompileError as error:
+            # States fit their bits, but a payload or an accumulator does not: a coarser quantum makes all smaller.
+            if error.pass_name != Bounds.name or state_bits <= FEWEST_STATE_BITS:
+                raise
+            state_bits -= 1
+        else:
+            return replace(graph, history=(first, second, *records))
 
 
 def run_passes(graph: IntegerGraph, passes: Sequence[IntegerPass]) -> tuple[IntegerGraph, list[PassRecord]]:

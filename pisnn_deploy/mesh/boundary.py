@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -24,6 +23,9 @@ DIRICHLET: Side = "dirichlet"
 MAXIMUM_CELLS = 1 << 26
 """Largest mesh that is accepted, so that a typing error cannot exhaust memory."""
 AXES = "xyz"
+
+LARGEST_VALUE = 2.0**53
+"""Larger values of reservoirs are refused: no integer mass could hold them exactly."""
 
 Values = tuple[float, ...]
 """What the reservoirs of a side hold: one value for all, or one per cell of the side in C order; empty without."""
@@ -221,7 +223,7 @@ def _conditions(text: str, condition: str, count: int) -> tuple[tuple[Side, Valu
         values = [float(number) for number in numbers.split(",")]
     except ValueError:
         values = []
-    if len(values) != count or not all(map(math.isfinite, values)):
+    if len(values) != count or not all(abs(value) <= LARGEST_VALUE for value in values):
         expected = "two numbers, such as dirichlet=0,1" if count == 2 else "a number, such as dirichlet=1"
         raise UsageError(f"boundary {text!r}: expected {expected}")
     return tuple((DIRICHLET, (value,)) for value in values)
@@ -236,7 +238,7 @@ def _plain_condition(name: str, condition: object) -> tuple[Side, Values]:
         held = condition[DIRICHLET]
         numbers = held if isinstance(held, list) else [held]
         if numbers and all(
-            isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
+            isinstance(number, int | float) and not isinstance(number, bool) and abs(number) <= LARGEST_VALUE
             for number in numbers
         ):
             return DIRICHLET, tuple(float(number) for number in numbers)

@@ -164,6 +164,20 @@ def test_refusals() -> None:
     )
 
 
+def test_the_quantum_is_coarsened_until_accumulators_fit() -> None:
+    options = CompileOptions((16,), parse_boundary("periodic", 1), load_profile("loihi1"))
+    graph = compile_model(heat_model(), options)
+    assert max(bound.bits for bound in graph.bounds) == 16
+    assert compiled(heat_model()).value_per_quantum < graph.value_per_quantum
+
+
+def test_a_start_that_the_model_is_not_meant_for_is_not_measured() -> None:
+    narrow = compiled(heat_model(operating_range=OperatingRange(lower=0.9, upper=1.1)))
+    assert narrow.quantisation.relative_l2_integer is None and narrow.quantisation.steps == 0
+    steep = compiled_box(laplace_model(), (32, 32), "periodic")
+    assert steep.quantisation.relative_l2_integer is None
+
+
 def test_a_route_that_does_not_conserve_is_refused() -> None:
     graph = compiled()
     route = graph.synapses[-1]

@@ -38,6 +38,7 @@ def test_boundary(text: str, dimensions: int, expected: tuple[tuple[str, str], .
         ("x=periodic x=periodic", "boundary 'x=periodic x=periodic': axis 'x' is given twice"),
         ("", "boundary '': nothing is said of axis 'x'"),
         ("dirichlet=0", "boundary 'dirichlet=0': expected two numbers, such as dirichlet=0,1"),
+        ("dirichlet=0,1e300", "boundary 'dirichlet=0,1e300': expected two numbers, such as dirichlet=0,1"),
         ("dirichlet=0,nan", "boundary 'dirichlet=0,nan': expected two numbers, such as dirichlet=0,1"),
         (
             "x-=periodic x+=no-flux y=periodic",
