@@ -5,8 +5,10 @@ Run it from the root of a checkout with ``make results``. Each line trains the z
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import math
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +27,18 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "results" / "ablation.md"
 STATE = ROOT / "build" / "results" / "ablation.state"
 
+BEFORE = """# What each switch is worth
+
+Each line trains the zoo's recipe with one thing changed, compiles it and runs it on integers. Errors are relative L2
+at the horizon T: of the float weights, of the nearest integers, and of those that the compiler's search finds; of the
+latter also at 10 T.
+
+"""
+AFTER = """Where two lines deploy the same integers, the compiler's search of the kernels beside the nearest one has
+made up for the difference.
+
+Made by `make results`.
+"""
 HEAD = "| what | float | nearest integers | searched integers | at 10 T | run |"
 NEVER = {"training": {"quantised_from": 1.0}}
 CHANGES: dict[str, tuple[tuple[str, dict[str, dict[str, Any]]], ...]] = {
@@ -106,31 +120,26 @@ def line(name: str, what: str, recipe: Recipe) -> str:
     )
 
 
+def section(name: str) -> str:
+    """Measure the lines of one problem; a part of the page."""
+    with recipe_path(name) as path:
+        recipe = read_recipe(path)
+    lines = [f"## {name}", "", HEAD, "| --- |" + " --- |" * 5]
+    for what, change in CHANGES[name]:
+        sys.stderr.write(f"{name}: {what}\n")
+        lines.append(line(name, what, changed(recipe, change)))
+    return "\n".join(lines) + "\n\n"
+
+
 def main() -> None:
     """Train, measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=tuple(CHANGES), action="append", help="measure these alone, keep the rest")
+    only = parser.parse_args().only or tuple(CHANGES)
     STATE.parent.mkdir(parents=True, exist_ok=True)
-    lines = [
-        "# What each switch is worth",
-        "",
-        "Each line trains the zoo's recipe with one thing changed, compiles it and runs it on integers. Errors are "
-        "relative L2 at the horizon T: of the float weights, of the nearest integers, and of those that the compiler's "
-        "search finds; of the latter also at 10 T.",
-    ]
-    for name, changes in CHANGES.items():
-        with recipe_path(name) as path:
-            recipe = read_recipe(path)
-        lines += ["", f"## {name}", "", HEAD, "| --- |" + " --- |" * 5]
-        for what, change in changes:
-            sys.stderr.write(f"{name}: {what}\n")
-            lines.append(line(name, what, changed(recipe, change)))
-    lines += [
-        "",
-        "Where two lines deploy the same integers, the compiler's search of the kernels beside the nearest one has "
-        "made up for the difference.",
-        "",
-        "Made by `make results`.",
-    ]
-    PAGE.write_text("\n".join(lines) + "\n")
+    known = dict(re.findall(r"(?ms)^## (\w+)\n(.*?\n)(?=^## |^Where)", PAGE.read_text())) if PAGE.exists() else {}
+    parts = {name: section(name) if name in only else f"## {name}\n{known.get(name, '')}" for name in CHANGES}
+    PAGE.write_text(BEFORE + "".join(parts.values()) + AFTER)
 
 
 if __name__ == "__main__":

@@ -156,14 +156,16 @@ def float_curve(model: Model, one: Setting, rows: Sequence[float]) -> Curve:
         lasts = float(time_step(spec, *moments, spacing, spec.leak))
     keep = 1 - damped_leak(spec, lasts) / MEMORYLESS
     wanted = sorted({round(t / lasts) for t in rows})
-    values, current, found = graph.initial.copy(), np.zeros(graph.mesh.faces), []
+    cells, found = graph.mesh.cells, []
+    held = np.concatenate([graph.initial, np.zeros(graph.mesh.reservoirs)])
+    start, current = held.copy(), np.zeros(graph.mesh.faces)
     for step in range(wanted[-1] + 1):
         if step in wanted:
-            found.append((step * lasts, values.copy()))
-        current = keep * current + graph.flux(values)
-        values = values + graph.mesh.divergence(current)[: values.size]
-    drift = [0.0 if one.is_steady else mass_drift(u, graph.initial) for _, u in found]
-    errors = [relative_l2(u, one.exact(t)) for t, u in found]
+            found.append((step * lasts, held.copy()))
+        current = keep * current + graph.flux(held[:cells])
+        held = held + graph.mesh.divergence(current)
+    drift = [mass_drift(both, start) for _, both in found]
+    errors = [relative_l2(both[:cells], one.exact(t)) for t, both in found]
     return Curve("PISNN, float", np.array([t for t, _ in found]), np.array(errors), np.array(drift))
 
 
@@ -312,6 +314,12 @@ def page(name: str, found: Found) -> str:
         if not math.isnan(growth)
         else "- No growth to report.",
     ]
+    if graph.mesh.reservoirs:
+        at_end = found.short.trace.ledger[-1].tolist()
+        lines.append(
+            f"- Ledgers after {found.short.steps} PDE steps: the reservoirs gave {-sum(x for x in at_end if x < 0)} "
+            f"quanta and took {sum(x for x in at_end if x > 0)}; with the cells that makes the sum of the start."
+        )
     for initial, error in found.held_out.items():
         lines.append(f"- Held-out start `{initial}`: relative L2 error {error:.1e} at T.")
     if found.variants:
