@@ -285,18 +285,26 @@ def page(name: str, found: Found) -> str:
         f"2^{round(math.log2(graph.value_per_quantum))}; states and payloads within {widths} bits; stability "
         f"{graph.certificate.stability.status if graph.certificate else 'none'}.",
         "",
+        trained_on(name, graph),
+        "",
         f"![fields, error and drift of {name}]({name}.png)",
         "",
         "## Against the exact solution, and against what else one could take",
         "",
         "Relative L2 error of cell averages, and mass drift. T is the horizon that the PINN was trained for; it solves "
         "one instance, the PISNN an operator. Drift is relative for floats, and the difference of integer sums for "
-        "integers. The float PISNN is trained like the deployed one, but never rounded.",
+        "integers. "
+        + (
+            "The float PISNN has the same weights, which lie on their grid, and float biases and arithmetic."
+            if graph.hidden
+            else "The float PISNN is trained like the deployed one, but never rounded."
+        ),
         "",
         *comparison(found, one),
         "",
         "Finite volumes in float64 conserve to rounding as well; they take the PISNN's time step, cut into equal parts "
-        "where they would be unstable.",
+        "where they would be unstable. lava-dl's integrate-and-fire neurons reset to zero and lose what they hold above "
+        "their threshold, so its rate code converges slowly.",
         "",
         "## What the integers did",
         "",
@@ -336,6 +344,14 @@ def page(name: str, found: Found) -> str:
         ]
     lines += ["", "Made by `make results`."]
     return "\n".join(lines) + "\n"
+
+
+def trained_on(name: str, graph: IntegerGraph) -> str:
+    """How far the rollouts of the training reached; a sentence."""
+    with recipe_path(name) as path:
+        longest = max(read_recipe(path).training.horizons)
+    part = longest * graph.time_step / setting(name).problem.horizon
+    return f"Trained on rollouts of at most {longest} PDE steps, {part:.2g} T. All that lies beyond is extrapolation."
 
 
 def picture(name: str, found: Found, path: Path) -> None:
