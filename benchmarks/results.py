@@ -303,8 +303,8 @@ def page(name: str, found: Found) -> str:
         *comparison(found, one),
         "",
         "Finite volumes in float64 conserve to rounding as well; they take the PISNN's time step, cut into equal parts "
-        "where they would be unstable. lava-dl's integrate-and-fire neurons reset to zero and lose what they hold above "
-        "their threshold, so its rate code converges slowly.",
+        "where they would be unstable. lava-dl's integrate-and-fire neurons reset to zero and lose what they hold "
+        "above their threshold, so its rate code converges slowly.",
         "",
         "## What the integers did",
         "",
