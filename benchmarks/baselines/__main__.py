@@ -105,7 +105,9 @@ def networks(one: Setting, quick: bool) -> list[dict[str, Any]]:
     for steps in (16,) if quick else TIME_STEPS[: 4 - len(one.mesh.shape)]:
         coded = conversion.RateCoded(layers, steps, lower, upper)
         name = f"PINN, rate-coded, {steps} time steps (lava-dl)"
-        results.append(measured(name, one, partial(pinn.field, coded, one), times(one, RATE_CODED_SERIES)))
+        results.append(
+            measured(name, one, partial(pinn.field, coded, one, centres=True), times(one, RATE_CODED_SERIES))
+        )
     return results
 
 

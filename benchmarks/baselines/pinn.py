@@ -71,13 +71,18 @@ def trained(setting: Setting, cache: Path, adam: int = ADAM_ITERATIONS, lbfgs: i
         return Network(weights, biases, float(stored["seconds"]))
 
 
-def field(network: Callable[[NDArray[Any]], NDArray[Any]], setting: Setting, at: float) -> Field:
-    """Cell averages at a time by a function of points, float64 [cells]."""
+def field(
+    network: Callable[[NDArray[Any]], NDArray[Any]], setting: Setting, at: float, *, centres: bool = False
+) -> Field:
+    """Cell averages at a time by a function of points, float64 [cells]; from the cells' centres alone if asked."""
     points = setting.points()
+    if centres:
+        points = points.mean(axis=1, keepdims=True)
     flat = points.reshape(-1, points.shape[-1])
     if not setting.is_steady:
         flat = np.column_stack([flat, np.full(len(flat), at)])
-    return setting.averages(np.asarray(network(flat), np.float64).reshape(points.shape[:2]))
+    values = np.asarray(network(flat), np.float64).reshape(points.shape[:2])
+    return values[:, 0] if centres else setting.averages(values)
 
 
 def flux_imbalance(network: Network) -> float:

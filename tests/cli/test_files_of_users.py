@@ -218,7 +218,9 @@ def test_every_command_has_examples_and_quiet(words: str) -> None:
 
 
 def test_lists_as_json() -> None:
-    assert json.loads(CliRunner().invoke(group, ["models", "list", "--json"]).output) == {"models": ["heat1d"]}
+    assert json.loads(CliRunner().invoke(group, ["models", "list", "--json"]).output) == {
+        "models": ["advection_diffusion1d", "burgers1d", "heat1d", "heat2d", "laplace2d"]
+    }
     found = json.loads(CliRunner().invoke(group, ["profiles", "list", "--json"]).output)["profiles"]
     assert "loihi2" in {profile["name"] for profile in found}
     assert CliRunner().invoke(group, ["models", "show", "heat1d", "-q"]).output == ""
