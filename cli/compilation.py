@@ -49,6 +49,7 @@ def compile_file(
     coding: Literal["delta", "dense"] = "delta",
     limits: str | None = None,
     slope: float | None = None,
+    flux: float | None = None,
 ) -> tuple[IntegerGraph, dict[str, Any]]:
     """Compile a checkpoint.
 
@@ -60,8 +61,8 @@ def compile_file(
         As on the command line; mesh and boundary are the problem's own unless given.
     limits : str, optional
         ``LOWER,UPPER``: the range of cell values, instead of the model's.
-    slope : float, optional
-        The largest slope, instead of the model's.
+    slope, flux : float, optional
+        The largest slope, and the largest flux through a face in one PDE step, instead of the model's.
 
     Returns
     -------
@@ -87,7 +88,7 @@ def compile_file(
         boundary=sides,
         profile=target,
         coding=coding,
-        operating_range=_operating_range(model.spec.operating_range, limits, slope),
+        operating_range=_operating_range(model.spec.operating_range, limits, slope, flux),
     )
     provenance = {
         "model": model.spec.name,
@@ -99,6 +100,7 @@ def compile_file(
             "coding": coding,
             "range": limits,
             "slope": slope,
+            "flux": flux,
         },
         "versions": {"pisnn-deploy": __version__, "python": platform.python_version(), "numpy": np.__version__},
     }
@@ -125,12 +127,19 @@ def read_boundary(text: str, dimensions: int) -> Boundary:
     return parse_boundary(text, dimensions)
 
 
-def _operating_range(own: OperatingRange, limits: str | None, slope: float | None) -> OperatingRange | None:
-    if limits is None and slope is None:
+def _operating_range(
+    own: OperatingRange, limits: str | None, slope: float | None, flux: float | None
+) -> OperatingRange | None:
+    if limits is None and slope is None and flux is None:
         return None
     try:
         lower, upper = (own.lower, own.upper) if limits is None else map(float, limits.split(","))
-        return OperatingRange(lower=lower, upper=upper, slope=own.slope if slope is None else slope, flux=own.flux)
+        return OperatingRange(
+            lower=lower,
+            upper=upper,
+            slope=own.slope if slope is None else slope,
+            flux=own.flux if flux is None else flux,
+        )
     except ValidationError as error:
         raise UsageError(f"operating range: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
     except ValueError as error:

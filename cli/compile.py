@@ -29,6 +29,7 @@ from pisnn_deploy.graph.artifact import write_artifact
 @click.option("--coding", type=click.Choice(["delta", "dense"]), default="delta", show_default=True)
 @click.option("--range", "limits", metavar="LOWER,UPPER", help="Range of cell values, instead of the model's.")
 @click.option("--slope", type=float, help="Largest slope of the field, instead of the model's.")
+@click.option("--flux", type=float, help="Largest flux through a face in one PDE step, in cell values.")
 @click.option("--explain", is_flag=True, help="Tell what each compiler pass did.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
@@ -41,6 +42,7 @@ def command(
     coding: Literal["delta", "dense"],
     limits: str | None,
     slope: float | None,
+    flux: float | None,
     explain: bool,
     as_json: bool,
     quiet: bool,
@@ -59,7 +61,7 @@ def command(
     path = output or (named.with_suffix(".pisnn") if is_file_name(model) else Path(f"{model}.pisnn"))
     check_outputs([path], [model, profile])
     graph, provenance = compile_file(
-        model, mesh=mesh, boundary=boundary, profile=profile, coding=coding, limits=limits, slope=slope
+        model, mesh=mesh, boundary=boundary, profile=profile, coding=coding, limits=limits, slope=slope, flux=flux
     )
     digest = write_artifact(path, graph, provenance)
     passes = [(record.text, record.summary) for record in graph.history]

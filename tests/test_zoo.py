@@ -100,3 +100,13 @@ def test_laplace_on_lava_closes_its_balance_with_the_ledgers(tmp_path: Path) -> 
         assert trace["ledger"].shape == (41, 256) and trace["mass"].shape == (41, 64, 64)
         totals = trace["mass"].sum(axis=(1, 2)) + trace["ledger"].sum(axis=1)
     assert (totals == mass["initial"]).all()
+
+
+def test_laplace_from_zero_needs_a_wider_range(tmp_path: Path) -> None:
+    command = Path(sys.executable).with_name("pisnn-deploy")
+    wider = "compile laplace2d --mesh 32x32 --range -0.5,1.5 --flux 0.9 -o a.pisnn -q"
+    subprocess.run([command, *wider.split()], cwd=tmp_path, check=True)
+    from_zero = "simulate a.pisnn --initial zero --backend fast --json -q"
+    done = subprocess.run([command, *from_zero.split()], cwd=tmp_path, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    assert found["verdict"] == "conserved" and found["error"]["relative_l2"] < 2e-3 and found["mass"]["drift"] == 0

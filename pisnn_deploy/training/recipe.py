@@ -148,6 +148,8 @@ class Recipe(BaseModel):
         elif model.cell_width is not None and abs(model.lengths[0] / model.cell_width - training.cells) > 1e-6:
             wanted = model.lengths[0] / model.cell_width
             raise ValueError(f"training.cells is {training.cells}, model.cell_width asks for {wanted:g}")
+        if isinstance(training, TrainingOptions) and training.learn_leak and model.damping is not None:
+            raise ValueError("training.learn_leak is of no use where model.damping sets the leak")
         if model.equation == "laplace" and len(model.lengths) != 2:
             raise ValueError("model.lengths must have two entries for laplace")
         return self

@@ -224,6 +224,8 @@ def _train_with_gauss_newton(
 
     def restored(content: dict[str, Any]) -> Progress:
         arrays = {name: content[name].numpy() for name in ("parameters", "rounded")}
+        if arrays["parameters"].shape != training.start().parameters.shape:
+            raise ValueError("another number of parameters")
         plain = {name: content[name] for name in ("stage", "iteration", "damping", "before_rounding")}
         return Progress(**arrays, **plain, losses=tuple(content["losses"]))
 
@@ -239,7 +241,7 @@ def _train_with_gauss_newton(
         "seed": seed,
         "epochs": total_steps(options),
         "loss_first": end.losses[0],
-        "loss_before_rounding": end.before_rounding,
+        "loss_before_rounding": None if math.isnan(end.before_rounding) else end.before_rounding,
         "loss_last": end.losses[-1],
         "time_step": nominal_time_step(spec, spec.lengths[0] if spec.cell_width is None else spec.cell_width),
     }

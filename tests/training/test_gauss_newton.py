@@ -10,6 +10,7 @@ import torch
 from models_under_test import box
 
 from pisnn_deploy import zoo
+from pisnn_deploy.errors import FileError
 from pisnn_deploy.mesh import window_cells
 from pisnn_deploy.training.checkpoint import read_checkpoint
 from pisnn_deploy.training.gauss_newton import characteristic_network
@@ -114,7 +115,9 @@ def test_weights_end_on_their_grid_and_the_loss_falls(tmp_path: Path) -> None:
         assert np.array_equal(integers, np.rint(integers)) and np.abs(integers).max() <= 127
     summary = trained.summary
     assert summary["loss_before_rounding"] < summary["loss_first"] and np.isfinite(summary["loss_last"])
-    nearest = train(small_recipe(rounding="nearest"), state_path=tmp_path / "state").model
+    unrounded = train(small_recipe(rounding="nearest"), state_path=tmp_path / "state")
+    nearest = unrounded.model
+    assert unrounded.summary["loss_before_rounding"] is None
     assert not np.array_equal(nearest.weights[0] * 2**7, np.rint(nearest.weights[0] * 2**7))
 
 
@@ -147,3 +150,18 @@ def test_the_zoo_s_burgers_is_on_its_grid_and_computes_in_lava_dl() -> None:
 def test_a_wrong_recipe_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         small_recipe(**changes)
+
+
+def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
+    def interrupt(done: int, epochs: int, loss: float) -> None:
+        raise KeyboardInterrupt
+
+    state = tmp_path / "state"
+    with pytest.raises(KeyboardInterrupt):
+        train(small_recipe(), state_path=state, on_epoch=interrupt)
+    content = torch.load(state, weights_only=True)
+    content["parameters"] = content["parameters"][:-1]
+    torch.save(content, state)
+    with pytest.raises(FileError) as caught:
+        train(small_recipe(), resume=True, state_path=state)
+    assert str(caught.value) == f"{state}: is not a complete training state; train without --resume"

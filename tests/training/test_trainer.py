@@ -116,3 +116,22 @@ def test_a_network_with_a_hidden_layer_trains_and_deploys(tmp_path: Path) -> Non
     graph = compiled(trained.model, 16)
     run = run_graph("fast", graph, graph.membrane.initial, RunOptions(10))
     assert run.conserved and run.packets_sent > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ("equation: laplace\n  damping: 8.9", "model.lengths must have two entries for laplace"),
+        ("equation: burgers\n  cell_width: 0.0625", "training.method adam does not suit equation burgers"),
+        (
+            "equation: advection-diffusion\n  velocity: 1.0\n  cell_width: 0.1",
+            "training.cells is 16, model.cell_width asks for 10",
+        ),
+        ("equation: advection-diffusion", "model: Value error, velocity is missing for advection-diffusion"),
+        ("equation: diffusion\n  velocity: 1.0", "model: Value error, velocity means nothing for diffusion"),
+    ],
+)
+def test_a_recipe_whose_parts_do_not_go_together_says_so(changes: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(FileError) as caught:
+        recipe(tmp_path, TINY.replace("equation: diffusion", changes))
+    assert message in str(caught.value) and "\n" not in str(caught.value)
