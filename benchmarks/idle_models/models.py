@@ -33,7 +33,7 @@ class IdleMembraneModel(PyLoihiProcessModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._period = int(proc_params["period"])
-        self._silence = np.zeros(proc_params["cells"], np.int32)
+        self._silence = np.zeros(proc_params["holders"], np.int32)
 
     def run_spk(self) -> None:
         """One time step, in the order of the real model."""
@@ -56,7 +56,7 @@ class IdleFluxModel(PyLoihiProcessModel):
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     audit_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
     bias: np.ndarray = LavaPyType(np.ndarray, np.int64)
-    accumulator: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    drive: np.ndarray = LavaPyType(np.ndarray, np.int64)
     state: np.ndarray = LavaPyType(np.ndarray, np.int64)
 
     def __init__(self, proc_params: Any) -> None:

@@ -42,6 +42,8 @@ class FluxModel(PyLoihiProcessModel):
         self._dense = bool(proc_params["dense"])
         self._drive_bits = int(proc_params["drive_bits"])
         self._current_bits = int(proc_params["current_bits"])
+        # Without memory the current is the drive, which was looked at already.
+        self._has_own_current = self._leak != MEMORYLESS or self._current_bits < self._drive_bits
         self._potential_bits = int(proc_params["potential_bits"])
         self._residue_bits = int(proc_params["residue_bits"])
         self._guard = proc_params["guard"]
@@ -83,7 +85,8 @@ class FluxModel(PyLoihiProcessModel):
             current[:] = drive
         else:
             np.add(decay(current, self._leak), drive, out=current)
-        require_width(current, self._current_bits, FLUX, "current", step)
+        if self._has_own_current:
+            require_width(current, self._current_bits, FLUX, "current", step)
         residue += current
         require_width(residue, self._potential_bits, FLUX, "potential", step)
         fired[:] = packets(residue, self._exponent)
