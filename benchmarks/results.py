@@ -78,7 +78,7 @@ COLOURS = {
     "PINN, int8 (onnxruntime)": "tab:orange",
     "PINN, rate-coded, 256 time steps (lava-dl)": "tab:purple",
 }
-CLASSICAL = ("tab:green", "tab:olive")
+CLASSICAL = ("tab:green", "tab:olive", "tab:brown")
 
 
 @dataclass(frozen=True)
@@ -292,8 +292,8 @@ def page(name: str, found: Found) -> str:
         "## Against the exact solution, and against what else one could take",
         "",
         "Relative L2 error of cell averages, and mass drift. T is the horizon that the PINN was trained for; it solves "
-        "one instance, the PISNN an operator. Drift is relative for floats, and the difference of integer sums for "
-        "integers. "
+        "one instance, the PISNN an operator. Drift is from each method's own start, relative for floats, and the "
+        "difference of integer sums for integers. "
         + (
             "The float PISNN has the same weights, which lie on their grid, and float biases and arithmetic."
             if graph.hidden

@@ -43,13 +43,20 @@ def schemes(setting: Setting) -> dict[str, tuple[Step, float]]:
         }
     if setting.velocity:
         speed = setting.velocity
-        limit = min(diffusive, 2 * diffusivity / speed**2)
+        # (v dt / h)^2 + 2 D dt / h^2 <= 1, solved for dt.
+        limit = (math.sqrt(diffusivity**2 + (speed * width) ** 2) - diffusivity) / speed**2
+
+        def lax_wendroff(u: Field, dt: float) -> Field:
+            return _advect(u, dt, width, speed, diffusivity, second_order=True)
+
         return {
             "upwind, Euler": (
                 lambda u, dt: _advect(u, dt, width, speed, diffusivity, second_order=False),
                 1 / (1 / diffusive + speed / width),
             ),
-            "Lax-Wendroff": (lambda u, dt: _advect(u, dt, width, speed, diffusivity, second_order=True), limit),
+            "Lax-Wendroff": (lax_wendroff, limit),
+            # At a Courant number of a half its two dispersion errors happen to cancel; at others they do not.
+            "Lax-Wendroff, half that step": (lax_wendroff, limit / 2),
         }
     return {"FTCS": (lambda u, dt: u + dt * _diffusion(u, mesh, setting.reservoirs, diffusivity), diffusive)}
 
