@@ -7,6 +7,7 @@ measured anew but the trainings of the baselines, which are kept under ``build/`
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import sys
@@ -20,14 +21,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from benchmarks.baselines.setting import Field, Setting, mass_drift, relative_l2, setting
-from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.backends import Run, RunOptions, run_graph
-from pisnn_deploy.clock import damped_leak, nominal_time_step, time_step
 from pisnn_deploy.compiler import CompileOptions, compile_model
 from pisnn_deploy.compiler.lower import Lower
 from pisnn_deploy.graph import FloatGraph, IntegerGraph
 from pisnn_deploy.mesh import Boundary, parse_boundary
-from pisnn_deploy.model import Model, flux_moments
+from pisnn_deploy.model import Model
 from pisnn_deploy.problems import NAMES
 from pisnn_deploy.profiles import load_profile
 from pisnn_deploy.report.measures import Measures, measure_run
@@ -149,21 +148,12 @@ def float_model(name: str) -> Model:
 def float_curve(model: Model, one: Setting, rows: Sequence[float]) -> Curve:
     """A network in float64, with the time step of its own float weights."""
     graph: FloatGraph = Lower(one.mesh.shape, one.problem.default_boundary(one.mesh.shape))(model)
-    spec, spacing = graph.spec, graph.mesh.spacing[0]
-    lasts = nominal_time_step(spec, spacing)
-    if graph.is_linear:
-        moments = flux_moments(graph.layers[0].weight[0], spec.positions)
-        lasts = float(time_step(spec, *moments, spacing, spec.leak))
-    keep = 1 - damped_leak(spec, lasts) / MEMORYLESS
+    lasts = graph.time_step
     wanted = sorted({round(t / lasts) for t in rows})
-    cells, found = graph.mesh.cells, []
-    held = np.concatenate([graph.initial, np.zeros(graph.mesh.reservoirs)])
-    start, current = held.copy(), np.zeros(graph.mesh.faces)
-    for step in range(wanted[-1] + 1):
-        if step in wanted:
-            found.append((step * lasts, held.copy()))
-        current = keep * current + graph.flux(held[:cells])
-        held = held + graph.mesh.divergence(current)
+    cells = graph.mesh.cells
+    steps = enumerate(itertools.islice(graph.fields(), wanted[-1] + 1))
+    found = [(step * lasts, held) for step, held in steps if step in wanted]
+    start = found[0][1]
     drift = [mass_drift(both, start) for _, both in found]
     errors = [relative_l2(both[:cells], one.exact(t)) for t, both in found]
     return Curve("PISNN, float", np.array([t for t, _ in found]), np.array(errors), np.array(drift))

@@ -22,7 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "model": {"arithmetic", "mesh"},
     "clock": {"arithmetic", "model"},
     "symbol": {"arithmetic"},
-    "graph": NUMERICS | {"mesh", "model"},
+    "graph": NUMERICS | {"clock", "mesh", "model"},
     "problems": {"errors", "mesh"},
     "profiles": {"errors", "plain_yaml"},
     "checks": NUMERICS | {"graph", "profiles"},

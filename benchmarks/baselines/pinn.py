@@ -64,7 +64,7 @@ def trained(setting: Setting, cache: Path, adam: int = ADAM_ITERATIONS, lbfgs: i
         arrays = {f"weight{n}": w for n, w in enumerate(network.weights)}
         arrays |= {f"bias{n}": b for n, b in enumerate(network.biases)}
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(path, seconds=network.seconds, **arrays)  # type: ignore[arg-type]
+        np.savez(path, seconds=network.seconds, **arrays)
     with np.load(path) as stored:
         layers = range(len(LAYERS) + 1)
         weights, biases = (tuple(stored[f"{name}{n}"] for n in layers) for name in ("weight", "bias"))

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.arithmetic import MEMORYLESS
-from pisnn_deploy.clock import damped_leak, nominal_time_step, time_step
 from pisnn_deploy.compiler.facts import QUANTISED, Fact
 from pisnn_deploy.errors import CompileError, OverflowViolation
 from pisnn_deploy.graph import FloatGraph, IntegerGraph
 from pisnn_deploy.graph.semantics import Semantics
-from pisnn_deploy.model import flux_moments
 from pisnn_deploy.problems import Problem, problem
 
 CELL_STEPS = 20_000_000
@@ -96,19 +94,9 @@ class Measure:
 
     def _float_error(self, steps: int) -> float | None:
         graph = self.floating
-        spec, spacing = graph.spec, graph.mesh.spacing[0]
-        lasts = nominal_time_step(spec, spacing)
-        if graph.is_linear:
-            moments = flux_moments(graph.layers[0].weight[0], spec.positions)
-            lasts = float(time_step(spec, *moments, spacing, spec.leak))
-        keep = 1 - damped_leak(spec, lasts) / MEMORYLESS
-        values = graph.initial.copy()
-        current = np.zeros(graph.mesh.faces)
         with np.errstate(over="ignore", invalid="ignore"):
-            for _ in range(steps):
-                current = keep * current + graph.flux(values)
-                values += graph.mesh.divergence(current)[: values.size]
-            error = self._error(values, steps * lasts)
+            held = next(itertools.islice(graph.fields(), steps, None))
+            error = self._error(held[: graph.mesh.cells], steps * graph.time_step)
         return error if error is None or np.isfinite(error) else None
 
     def _error(self, values: NDArray[np.float64], time: float) -> float | None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pisnn_deploy.arithmetic import MEMORYLESS
+from pisnn_deploy.clock import damped_leak, nominal_time_step, time_step
 from pisnn_deploy.mesh import Mesh, Window
-from pisnn_deploy.model import ModelSpec
+from pisnn_deploy.model import ModelSpec, flux_moments
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,25 @@ class FloatGraph:
     def is_linear(self) -> bool:
         """Whether one PDE step is a linear map of the cell values."""
         return len(self.layers) == 1 and not self.layers[0].bias.any()
+
+    @property
+    def time_step(self) -> float:
+        """Physical time of one PDE step, by the float weights."""
+        spec, spacing = self.spec, self.mesh.spacing[0]
+        if not self.is_linear:
+            return nominal_time_step(spec, spacing)
+        moments = flux_moments(self.layers[0].weight[0], spec.positions)
+        return float(time_step(spec, *moments, spacing, spec.leak))
+
+    def fields(self) -> Iterator[NDArray[np.float64]]:
+        """Values of the cells, then float ledgers, after 0, 1, 2, ... PDE steps, each float64 [cells + reservoirs]."""
+        keep = 1 - damped_leak(self.spec, self.time_step) / MEMORYLESS
+        held = np.concatenate([self.initial, np.zeros(self.mesh.reservoirs)])
+        current = np.zeros(self.mesh.faces)
+        while True:
+            yield held
+            current = keep * current + self.flux(held[: self.mesh.cells])
+            held = held + self.mesh.divergence(current)
 
     def flux(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Flux through each face, in units of the cell value.

@@ -10,7 +10,7 @@ from models_under_test import box
 from pisnn_deploy.arithmetic import rectify
 from pisnn_deploy.compiler.intervals import network_intervals, shown
 from pisnn_deploy.graph import IntegerLayer, OperatingWindow
-from pisnn_deploy.mesh import window_cells
+from pisnn_deploy.mesh import Wall, window_cells
 
 small = st.integers(-127, 127)
 
@@ -88,7 +88,7 @@ def test_a_declared_flux_bounds_the_current_more_tightly_than_the_series() -> No
 )
 @settings(deadline=None)
 def test_what_faces_see_beyond_reservoirs_is_counted_in(
-    case: tuple[tuple[int, ...], str, int, int, str], seed: int
+    case: tuple[tuple[int, ...], str, int, int, Wall], seed: int
 ) -> None:
     shape, boundary, half_width, transverse, wall = case
     mesh = box(shape, boundary)
@@ -99,7 +99,7 @@ def test_what_faces_see_beyond_reservoirs_is_counted_in(
     beside = np.maximum(mesh.source, mesh.target) >= mesh.cells
     steepness = np.abs(levels[mesh.target] - levels[mesh.source]) * np.where(beside, 2, 1)
     window = OperatingWindow(-1000, 3000, int(steepness.max()))
-    seen = window_cells(mesh, half_width, transverse, held, wall)  # type: ignore[arg-type]
+    seen = window_cells(mesh, half_width, transverse, held, wall)
     values = seen.values(mass.astype(float))
     found = shown(seen, window, 2 * half_width)
     assert found.lower <= values.min() and values.max() <= found.upper

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from models_under_test import box
 
-from pisnn_deploy.mesh import Mesh, Sides, reservoir_layers, structured_mesh, window_cells
+from pisnn_deploy.mesh import Mesh, Sides, Wall, reservoir_layers, structured_mesh, window_cells
 from pisnn_deploy.mesh.structured import QUADRATIC
 
 pairs: st.SearchStrategy[Sides] = st.sampled_from(
@@ -93,14 +93,14 @@ def test_transverse_positions_come_after_those_along_the_axis() -> None:
 
 @pytest.mark.parametrize("wall", ["reflection", QUADRATIC])
 @pytest.mark.parametrize("axis", [0, 1])
-def test_ghost_cells_continue_a_slope_beyond_reservoirs(wall: str, axis: int) -> None:
+def test_ghost_cells_continue_a_slope_beyond_reservoirs(wall: Wall, axis: int) -> None:
     mesh = box((4, 6), "x=dirichlet=0,0 y=dirichlet=0,0")
     along = np.indices(mesh.shape)[axis].reshape(-1) + 0.5
     held = np.zeros(mesh.reservoirs)
     for a, pair in enumerate(reservoir_layers(mesh)):
         for which, numbers in enumerate(pair):
             held[numbers] = which * mesh.shape[axis] if a == axis else np.arange(numbers.size) + 0.5
-    seen = window_cells(mesh, 3, 0, held, wall).values(along)  # type: ignore[arg-type]
+    seen = window_cells(mesh, 3, 0, held, wall).values(along)
     steps = np.diff(seen[mesh.axis == axis], axis=1)
     assert np.abs(steps - 1).max() < 1e-12
 

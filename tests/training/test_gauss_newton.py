@@ -103,7 +103,8 @@ def test_an_interrupted_training_resumes_to_the_same_weights(stop: int, tmp_path
         train(small_recipe(), state_path=tmp_path / "state", on_epoch=interrupt)
     resumed = train(small_recipe(), resume=True, state_path=tmp_path / "state")
     assert resumed.summary == whole.summary and resumed.model.spec == whole.model.spec
-    for left, right in zip((*resumed.model.weights, *resumed.model.biases), (*whole.model.weights, *whole.model.biases), strict=True):  # fmt: skip  # noqa: E501
+    pairs = ((model.weights + model.biases) for model in (resumed.model, whole.model))
+    for left, right in zip(*pairs, strict=True):
         assert np.array_equal(left, right)
     assert not (tmp_path / "state").exists()
 
