@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
-from pisnn_deploy.arithmetic import signed_width
+from pisnn_deploy.arithmetic import MEMORYLESS, signed_width
 from pisnn_deploy.compiler.facts import BOUNDED, SCHEDULED, Fact
-from pisnn_deploy.compiler.intervals import Interval, network_intervals, shown
+from pisnn_deploy.compiler.intervals import Interval, NetworkIntervals, change_rows, face_rows, network_intervals
 from pisnn_deploy.errors import CompileError
 from pisnn_deploy.graph import Bound, IntegerGraph, Synapse
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
-from pisnn_deploy.mesh import window_cells
 
 LEDGER_BITS = 48
 LARGEST_LEDGER = (1 << (LEDGER_BITS - 1)) - 1
@@ -24,9 +24,10 @@ class Bounds:
     """Bound every quantity by interval analysis over the operating window.
 
     1. States come from the intervals of the flux network; the current also from the geometric series of its leak.
-    2. The payload of a population is its value (dense) or a difference of two values (delta); a membrane's change is
-       also at most the packets of its faces.
-    3. The accumulator of a synapse holds ``sum(|mantissa| * |payload|)`` at most, also for each partial sum.
+    2. The payload of a population is its value (dense) or a difference of two values (delta). A membrane's change is
+       at most the packets of its faces, and for a linear memoryless network what ``D W`` can give it, ``theta`` a face
+       more for what residues hold back.
+    3. The accumulator of a synapse holds any partial sum of the products of its mantissas and payloads.
     4. A ledger gets 48 bits, two words of state; the proof says how many PDE steps that lasts.
     5. Anything wider than the target offers is refused, with the quantity's name.
 
@@ -53,15 +54,10 @@ class Bounds:
             A quantity is wider than the target's.
         """
         window = graph.window
-        spec, along = graph.spec, 2 * graph.spec.half_width
-        seen = window_cells(graph.mesh, spec.half_width, spec.transverse, graph.membrane.reservoirs, spec.wall)
-        found = network_intervals(
-            graph.operator, shown(seen, window, along), graph.flux.threshold_exponent, graph.flux.leak, along
-        )
+        rows = face_rows(graph.mesh, graph.spec, graph.operator[0], graph.membrane.reservoirs)
+        found = network_intervals(rows, graph.operator, window, graph.flux.threshold_exponent, graph.flux.leak)
         mass = (window.lower, window.upper)
-        faces_per_cell = 2 * len(graph.mesh.shape)
-        packet = max(abs(found.packet[0]), abs(found.packet[1]))
-        change = min(window.upper - window.lower, faces_per_cell * packet)
+        change = _largest_change(graph, found)
         payloads: dict[str, Interval] = {
             MEMBRANE: (-change, change) if graph.coding == "delta" else mass,
             FLUX: found.packet,
@@ -87,7 +83,8 @@ class Bounds:
             self._bound(FLUX, "residue", found.residue, self.state_bits),
             self._bound(FLUX, "packet", found.packet, self.payload_bits),
         ]
-        bounds += [self._accumulator(synapse, payloads[synapse.source]) for synapse in graph.synapses]
+        for synapse in graph.synapses:
+            bounds += self._synapse(synapse, payloads[synapse.source])
         return replace(graph, bounds=tuple(bounds))
 
     def summary(self, graph: IntegerGraph) -> str:
@@ -101,13 +98,22 @@ class Bounds:
             f"widest state or payload {states.population} {states.quantity} with {states.bits}"
         )
 
-    def _accumulator(self, synapse: Synapse, payload: Interval) -> Bound:
-        sums = np.zeros(synapse.outputs, np.int64)
-        filled = np.flatnonzero(np.diff(synapse.row_starts))
-        if filled.size:
-            sums[filled] = np.add.reduceat(np.abs(synapse.mantissas), synapse.row_starts[filled])
-        reach = int(sums.max(initial=0)) * max(abs(payload[0]), abs(payload[1]))
-        return self._bound(synapse.name, "accumulator", (-reach, reach), self.accumulator_bits)
+    def _synapse(self, synapse: Synapse, payload: Interval) -> Iterator[Bound]:
+        starts, mantissas = synapse.connections.distinct
+        low, high = payload
+        sums = []
+        for part in (np.maximum(mantissas, 0), np.minimum(mantissas, 0)):
+            total = np.concatenate([[0], np.cumsum(part)])[starts]
+            sums.append(np.diff(total))
+        positive, negative = sums
+        # Inputs arrive in any order, so each partial sum counts: one of all positive or of all negative products.
+        least = int((positive * min(low, 0) - np.abs(negative) * max(high, 0)).min(initial=0))
+        most = int((positive * max(high, 0) - np.abs(negative) * min(low, 0)).max(initial=0))
+        ends = [int(m) * p for m in (mantissas.min(initial=0), mantissas.max(initial=0)) for p in payload]
+        # A positive exponent shifts the sum within the same register.
+        bits = self.accumulator_bits - max(0, synapse.exponent)
+        yield self._bound(synapse.name, "product", (min(ends), max(ends)), bits)
+        yield self._bound(synapse.name, "accumulator", (least, most), bits)
 
     def _bound(self, population: str, quantity: str, interval: Interval, limit: int) -> Bound:
         low, high = interval
@@ -120,3 +126,19 @@ class Bounds:
                 remedy="narrow the operating range, or choose another target",
             )
         return Bound(population, quantity, low, high, bits)
+
+
+def _largest_change(graph: IntegerGraph, found: NetworkIntervals) -> int:
+    """Largest absolute change of a cell's mass in one PDE step."""
+    window, theta = graph.window, 1 << graph.flux.threshold_exponent
+    faces_per_cell = 2 * len(graph.mesh.shape)
+    change = min(window.upper - window.lower, faces_per_cell * max(abs(found.packet[0]), abs(found.packet[1])))
+    weight, bias = graph.operator[0].weight, graph.operator[0].bias
+    if graph.hidden or graph.flux.leak != MEMORYLESS or bias.any() or weight.sum() != 0:
+        return change
+    # theta dm = D W m + D (r_old - r_new), and residues stay within theta / 2 of 0.
+    rows = change_rows(graph.mesh, graph.spec, weight)
+    reach = (rows.positive * (window.upper - window.lower)).max()
+    if window.difference is not None and int(rows.variation.min()) >= 0:
+        reach = min(reach, (rows.variation * window.difference // 2).max())
+    return min(change, int(reach) // theta + faces_per_cell)

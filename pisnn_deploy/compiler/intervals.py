@@ -1,8 +1,7 @@
 """Interval analysis of the integer flux network over the operating window.
 
-Everything here works on the shared kernel, so its cost does not depend on the mesh. At walls the folded weights are
-sums of kernel weights on the same values, for which the kernel's interval holds as well once the values that ghost
-cells may have are counted in.
+The first layer is bounded row by row, with the ghost cells of walls folded into the weights, so that a value that a
+window shows twice counts once. Rows repeat over the mesh; only those that differ are looked at.
 """
 
 from __future__ import annotations
@@ -11,12 +10,62 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
 
 from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.graph import IntegerLayer, OperatingWindow
-from pisnn_deploy.mesh import Window
+from pisnn_deploy.graph.layout import window_bias, window_matrix, window_stencil
+from pisnn_deploy.mesh import (
+    DIRICHLET,
+    PERIODIC,
+    Mesh,
+    distinct_faces,
+    reservoir_layers,
+    structured_mesh,
+    window_cells,
+)
+from pisnn_deploy.model import ModelSpec
 
+Integers = NDArray[np.int64]
 Interval = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class LinearRows:
+    """What bounds weighted sums of masses, row by row.
+
+    A row is ``constant + sum(w m)``. Where the weights of each line of cells sum to zero, the value of a reservoir on
+    that line counted in, it is also ``excess + sum(C_i (m_i - m_{i+1}))`` with the partial sums ``C_i`` of its weights
+    (summation by parts): differences of neighbours bound it.
+
+    Attributes
+    ----------
+    constant : int64 array [rows]
+    positive, negative : int64 array [rows]
+        Sums of the positive and of the negative weights of cells.
+    excess : int64 array [rows]
+        What is left of a row when all masses on each line equal the reservoir's value there.
+    variation : int64 array [rows]
+        ``sum(|C_i|)`` times twice the distance in cells; -1 where differences bound nothing.
+    """
+
+    constant: Integers
+    positive: Integers
+    negative: Integers
+    excess: Integers
+    variation: Integers
+
+    def intervals(self, window: OperatingWindow) -> tuple[Integers, Integers]:
+        """Lower and upper ends of the intervals of all rows, int64 [rows] each."""
+        low = self.constant + self.positive * window.lower + self.negative * window.upper
+        high = self.constant + self.positive * window.upper + self.negative * window.lower
+        if window.difference is not None:
+            reach = self.variation * window.difference // 2
+            known = self.variation >= 0
+            low = np.where(known, np.maximum(low, self.excess - reach), low)
+            high = np.where(known, np.minimum(high, self.excess + reach), high)
+        return low, high
 
 
 @dataclass(frozen=True)
@@ -41,75 +90,189 @@ class NetworkIntervals:
     packet: Interval
 
 
-def shown(seen: Window, window: OperatingWindow, along: int) -> OperatingWindow:
-    """The operating window of what faces see: masses, and ghost cells beyond reservoirs.
+def face_rows(mesh: Mesh, spec: ModelSpec, layer: IntegerLayer, reservoirs: Integers) -> LinearRows:
+    """The first layer at all faces whose windows differ.
 
     Parameters
     ----------
-    seen : Window
-        With offsets in quanta.
-    window : OperatingWindow
-        Small enough for all products to fit int64.
-    along : int
-        Positions of a face's window along its axis.
+    mesh : Mesh
+    spec : ModelSpec
+    layer : IntegerLayer
+    reservoirs : int64 array [reservoirs]
+        Values in quanta.
 
     Returns
     -------
-    OperatingWindow
-        In Python integers. Two ghost cells beside each other may differ by more than the cells that they mirror, if
-        their reservoirs do.
+    LinearRows
+        Row ``f * outputs + o`` is output ``o`` at the ``f``-th of these faces.
     """
-    up, down = np.maximum(seen.numerator, 0).sum(axis=2), np.minimum(seen.numerator, 0).sum(axis=2)
-    low = int(((up * window.lower + down * window.upper) // seen.denominator + seen.offset).min())
-    high = int((-((-up * window.upper - down * window.lower) // seen.denominator) + seen.offset).max())
-    difference = window.difference
-    if seen.denominator > 1:
-        difference = None  # parabolas are steeper than the field that they continue
-    elif difference is not None:
-        lines = (seen.cell.shape[0], along, -1)
-        sign, offset = seen.numerator.reshape(lines), seen.offset.reshape(lines)
-        turns = np.diff(sign, axis=1) != 0
-        # Beside a wall stand a cell and its reflection; what was reflected twice is no such cell.
-        upright = np.where(sign[:, 1:] > 0, offset[:, 1:], offset[:, :-1])
-        if (turns & (upright != 0)).any():
-            difference = None
-        else:
-            difference += int(np.abs(np.diff(offset, axis=1))[~turns].max(initial=0))
-    return OperatingWindow(low, high, difference, window.current)
+    faces = distinct_faces(mesh, spec.half_width, spec.transverse)
+    window = window_cells(mesh, spec.half_width, spec.transverse, reservoirs, spec.wall, faces)
+    matrix = window_matrix(layer.weight, window, mesh.holders)
+    below = np.where(mesh.source[faces] < mesh.cells, mesh.source[faces], mesh.target[faces])
+    outputs = layer.weight.shape[0]
+    constant = window_bias(layer.weight, layer.bias, window)
+    return _linear_rows(
+        mesh, matrix, constant, np.repeat(mesh.axis[faces], outputs), np.repeat(below, outputs), reservoirs
+    )
+
+
+def change_rows(mesh: Mesh, spec: ModelSpec, weight: Integers) -> LinearRows:
+    """What one PDE step of a linear memoryless network adds to a cell, in flux units and before rounding.
+
+    A mesh of a few cells along each axis has the rows of all larger ones.
+
+    Parameters
+    ----------
+    mesh : Mesh
+    spec : ModelSpec
+    weight : int64 array [1, positions]
+
+    Returns
+    -------
+    LinearRows
+        A row for each axis and cell. `positive` counts reservoirs in, so that the rows sum to zero.
+    """
+    shape = tuple(min(count, 4 * spec.half_width + 2 * spec.transverse + 2) for count in mesh.shape)
+    small = structured_mesh(shape, mesh.lengths, mesh.boundary)
+    drive = window_stencil(weight, small, spec.half_width, spec.transverse, spec.wall).rows.matrix(small.holders)
+    parts = []
+    cells = np.arange(small.cells, dtype=np.int64)
+    for axis in range(len(shape)):
+        here = np.flatnonzero(small.axis == axis)
+        signs = np.repeat(np.array([1, -1]), here.size)
+        ends = np.concatenate([small.target[here], small.source[here]])
+        route = sparse.coo_matrix((signs, (ends, np.tile(here, 2))), (small.holders, small.faces)).tocsr()
+        nothing = np.zeros(small.cells, np.int64)
+        held = np.zeros(small.reservoirs, np.int64)
+        update = sparse.csr_matrix((route @ drive)[: small.cells])
+        parts.append(_linear_rows(small, update, nothing, np.full(small.cells, axis), cells, held))
+    return LinearRows(
+        np.zeros(small.cells, np.int64),
+        sum((part.positive for part in parts), np.zeros(small.cells, np.int64)),
+        sum((part.negative for part in parts), np.zeros(small.cells, np.int64)),
+        np.zeros(small.cells, np.int64),
+        sum((part.variation for part in parts), np.zeros(small.cells, np.int64)),
+    )
+
+
+def _linear_rows(
+    mesh: Mesh, matrix: sparse.csr_matrix, constant: Integers, axis: Integers, origin: Integers, reservoirs: Integers
+) -> LinearRows:
+    """Bound rows, each of which sees lines of cells along its own axis, around the cell `origin`."""
+    rows = matrix.shape[0]
+    row = np.repeat(np.arange(rows), np.diff(matrix.indptr))
+    cell, weight = matrix.indices.astype(np.int64), matrix.data.astype(np.int64)
+    positive, negative = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
+    np.add.at(positive, row, np.maximum(weight, 0))
+    np.add.at(negative, row, np.minimum(weight, 0))
+    shape = np.array(mesh.shape)
+    stride = np.array([int(shape[a + 1 :].prod()) for a in range(shape.size)])
+    own = axis[row]
+    along = cell // stride[own] % shape[own]
+    line = cell - along * stride[own]
+    periodic = np.array([sides == (PERIODIC, PERIODIC) for sides in mesh.boundary])
+    half = shape[own] // 2
+    around = (along - origin[row] // stride[own] % shape[own] + half) % shape[own] - half
+    place = 2 * np.where(periodic[own], around, along) + 1
+    # Lines of a row, and what their weights lack of zero: the weight of the reservoir that the line ends at.
+    key, line_of = np.unique(row * mesh.cells + line, return_inverse=True)
+    sums = np.zeros(key.size, np.int64)
+    np.add.at(sums, line_of, weight)
+    excess, known = constant.copy(), np.ones(rows, np.bool_)
+    open_lines = np.flatnonzero(sums)
+    at_row, at_line = key[open_lines] // mesh.cells, key[open_lines] % mesh.cells
+    ends = [np.array([sides[which] == DIRICHLET for sides in mesh.boundary])[axis[at_row]] for which in (0, 1)]
+    near_upper = 2 * (origin[at_row] // stride[axis[at_row]] % shape[axis[at_row]]) >= shape[axis[at_row]]
+    upper = ends[1] & (near_upper | ~ends[0])
+    known[at_row[~(ends[0] | ends[1])]] = False
+    if open_lines.size and reservoirs.size:
+        held = _held(mesh, axis[at_row], at_line, upper, reservoirs)
+        np.add.at(excess, at_row, np.where(ends[0] | ends[1], sums[open_lines] * held, 0))
+    row = np.concatenate([row, at_row])
+    place = np.concatenate([place, np.where(upper, 2 * shape[axis[at_row]], 0)])
+    line_of = np.concatenate([line_of, open_lines])
+    weight = np.concatenate([weight, -sums[open_lines]])
+    kept = known[row]
+    order = np.lexsort((place[kept], line_of[kept]))
+    row, place, line_of, weight = (array[kept][order] for array in (row, place, line_of, weight))
+    partial = np.abs(np.cumsum(weight))[:-1] * np.diff(place)
+    partial = np.where(np.diff(line_of) == 0, partial, 0)
+    variation = np.zeros(rows, np.int64)
+    np.add.at(variation, row[:-1], partial)
+    return LinearRows(constant, positive, negative, excess, np.where(known, variation, -1))
+
+
+def _held(mesh: Mesh, axis: Integers, line: Integers, upper: NDArray[np.bool_], reservoirs: Integers) -> Integers:
+    """Values of the reservoirs at the ends of lines, each named by its cell of coordinate 0; 0 without one."""
+    layers = reservoir_layers(mesh)
+    coordinates = np.unravel_index(line, mesh.shape)
+    held = np.zeros(line.size, np.int64)
+    for a in range(len(mesh.shape)):
+        others = tuple(c for b, c in enumerate(coordinates) if b != a)
+        for which in (0, 1):
+            here = np.flatnonzero((axis == a) & (upper == bool(which)))
+            layer = layers[a][which]
+            if here.size and layer.size:
+                held[here] = reservoirs[layer[tuple(c[here] for c in others)] if others else layer]
+    return held
 
 
 def network_intervals(
-    operator: Sequence[IntegerLayer], window: OperatingWindow, threshold_exponent: int, leak: int, along: int
+    rows: LinearRows,
+    operator: Sequence[IntegerLayer],
+    window: OperatingWindow,
+    threshold_exponent: int,
+    leak: int,
 ) -> NetworkIntervals:
     """Intervals that hold while the masses stay in the operating window.
 
     Parameters
     ----------
+    rows : LinearRows
+        Of the first layer, see `face_rows`.
     operator : sequence of IntegerLayer
     window : OperatingWindow
-        Of what faces see, see `shown`.
     threshold_exponent, leak : int
         Of the flux compartment.
-    along : int
-        Positions of a face's window along its axis.
 
     Returns
     -------
     NetworkIntervals
-        All in Python integers, so that nothing can wrap.
+        In Python integers.
     """
-    inputs: list[Interval] = [(window.lower, window.upper)] * operator[0].weight.shape[1]
-    drives, activations = [], []
-    for number, layer in enumerate(operator):
-        difference = window.difference if number == 0 else None
-        outputs = [
-            _affine([int(w) for w in row], int(bias), inputs, difference, along)
-            for row, bias in zip(layer.weight, layer.bias, strict=True)
-        ]
-        drives.append(_hull(outputs))
-        if number + 1 < len(operator):
-            inputs = [(max(low, 0) >> layer.shift, max(high, 0) >> layer.shift) for low, high in outputs]
-            activations.append(_hull(inputs))
+    low, high = rows.intervals(window)
+    drives, activations = [(int(low.min()), int(high.max()))], []
+    for number, layer in enumerate(operator[1:]):
+        shift, inputs = operator[number].shift, operator[number].weight.shape[0]
+        low, high = (np.maximum(end, 0).reshape(-1, inputs) >> shift for end in (low, high))
+        activations.append((int(low.min()), int(high.max())))
+        up, down = np.maximum(layer.weight, 0).T, np.minimum(layer.weight, 0).T
+        low, high = layer.bias + low @ up + high @ down, layer.bias + high @ up + low @ down
+        drives.append((int(low.min()), int(high.max())))
+    return flux_intervals(drives, activations, window, threshold_exponent, leak)
+
+
+def flux_intervals(
+    drives: Sequence[Interval],
+    activations: Sequence[Interval],
+    window: OperatingWindow,
+    threshold_exponent: int,
+    leak: int,
+) -> NetworkIntervals:
+    """Intervals of the flux compartments from those of their drives.
+
+    Parameters
+    ----------
+    drives, activations : sequence of interval
+        Of each layer; the last drive is that of the flux compartments.
+    window : OperatingWindow
+    threshold_exponent, leak : int
+
+    Returns
+    -------
+    NetworkIntervals
+    """
     low, high = drives[-1]
     # The leak keeps at most (4096 - leak) / 4096 of the current: a geometric series.
     current = (-(max(-low, 0) * MEMORYLESS // leak), max(high, 0) * MEMORYLESS // leak)
@@ -117,28 +280,8 @@ def network_intervals(
         limit = window.current
         kept = limit * (MEMORYLESS - leak) // MEMORYLESS
         current = (max(current[0], -limit), min(current[1], limit))
-        drives[-1] = (max(low, -limit - kept), min(high, limit + kept))
+        low, high = max(low, -limit - kept), min(high, limit + kept)
     half = (1 << threshold_exponent) // 2
     potential = (current[0] - half, current[1] + half)
     packet = (-((half - 1 - potential[0]) >> threshold_exponent), (potential[1] + half - 1) >> threshold_exponent)
-    return NetworkIntervals(tuple(drives), tuple(activations), current, potential, (-half, half), packet)
-
-
-def _affine(weights: list[int], bias: int, inputs: list[Interval], difference: int | None, along: int) -> Interval:
-    """Interval of ``sum(w a) + bias``; if each line of cells along the face's axis has weights that sum to zero, also
-    through the differences of neighbours on these lines.
-    """
-    low = bias + sum(w * (inputs[i][0] if w > 0 else inputs[i][1]) for i, w in enumerate(weights))
-    high = bias + sum(w * (inputs[i][1] if w > 0 else inputs[i][0]) for i, w in enumerate(weights))
-    if difference is None:
-        return low, high
-    partial = np.cumsum(np.array(weights, np.int64).reshape(along, -1), axis=0)
-    if not partial[-1].any():
-        # Summation by parts: sum(w a) = -sum(C_i (a_{i+1} - a_i)) with C_i = w_0 + ... + w_i.
-        reach = difference * int(np.abs(partial).sum())
-        low, high = max(low, bias - reach), min(high, bias + reach)
-    return low, high
-
-
-def _hull(intervals: Sequence[Interval]) -> Interval:
-    return min(low for low, _ in intervals), max(high for _, high in intervals)
+    return NetworkIntervals((*drives[:-1], (low, high)), tuple(activations), current, potential, (-half, half), packet)

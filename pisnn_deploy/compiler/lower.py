@@ -17,9 +17,8 @@ from pisnn_deploy.mesh import (
     reservoir_layers,
     reservoir_values,
     structured_mesh,
-    window_cells,
 )
-from pisnn_deploy.mesh.structured import QUADRATIC
+from pisnn_deploy.mesh.window import QUADRATIC
 from pisnn_deploy.model import Model, ModelSpec
 from pisnn_deploy.problems import problem
 
@@ -87,9 +86,8 @@ class Lower:
             raise CompileError(
                 self.name, "quadratic ghost cells need two cells beside a reservoir", remedy="use at least two cells"
             )
-        window = window_cells(mesh, spec.half_width, spec.transverse, reservoirs, spec.wall)
         initial = problem(spec.problem, spec.diffusivity, spec.velocity).initial(mesh, reservoirs).reshape(-1)
-        return FloatGraph(spec, mesh, layers, window, reservoirs, initial)
+        return FloatGraph(spec, mesh, layers, reservoirs, initial)
 
     def _require_own_length(self, spec: ModelSpec, width: float) -> None:
         if spec.cell_width is None:
@@ -112,4 +110,4 @@ class Lower:
 
     def summary(self, graph: FloatGraph) -> str:
         """One sentence on what the pass made."""
-        return f"{graph.mesh.cells} cells, {graph.mesh.faces} faces, windows of {graph.window.cell.shape[1]} cells"
+        return f"{graph.mesh.cells} cells, {graph.mesh.faces} faces, windows of {graph.spec.layer_shapes[0][1]} cells"

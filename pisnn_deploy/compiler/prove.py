@@ -17,7 +17,7 @@ from pisnn_deploy.graph import Certificate, Claim, IntegerGraph, Synapse
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.graph.layout import route_matrix, window_matrix
 from pisnn_deploy.mesh import structured_mesh, window_cells
-from pisnn_deploy.mesh.structured import QUADRATIC
+from pisnn_deploy.mesh.window import QUADRATIC
 from pisnn_deploy.symbol import amplification, largest_root
 
 ROUNDING_MARGIN = 1e-9
@@ -102,8 +102,8 @@ def as_stored(synapse: Synapse) -> sparse.csr_matrix:
     mantissas = synapse.mantissas
     if mantissas.size and mantissas.min() < 0 < mantissas.max():
         mantissas = (mantissas >> 1) << 1
-    shape = (synapse.outputs, synapse.inputs)
-    return sparse.csr_matrix((mantissas >> -synapse.exponent, synapse.columns, synapse.row_starts), shape)
+    weights = mantissas << synapse.exponent if synapse.exponent >= 0 else mantissas >> -synapse.exponent
+    return sparse.csr_matrix((weights, synapse.columns, synapse.row_starts), (synapse.outputs, synapse.inputs))
 
 
 def _overflow(graph: IntegerGraph) -> Claim:

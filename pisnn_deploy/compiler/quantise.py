@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,16 +13,18 @@ from numpy.typing import NDArray
 from pisnn_deploy.arithmetic import MEMORYLESS, signed_width
 from pisnn_deploy.clock import damped_leak, nominal_time_step, time_step
 from pisnn_deploy.compiler.facts import LOWERED, QUANTISED, Fact
-from pisnn_deploy.compiler.intervals import network_intervals, shown
+from pisnn_deploy.compiler.intervals import face_rows, network_intervals
 from pisnn_deploy.compiler.kernels import neighbours, symbol_error
 from pisnn_deploy.errors import CompileError
 from pisnn_deploy.graph import FloatGraph, Flux, IntegerGraph, IntegerLayer, Membrane, OperatingWindow, Quantisation
+from pisnn_deploy.graph.connections import Blocks, Connections, Incidence
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers, Rectifier
-from pisnn_deploy.graph.layout import pointwise_matrix, route_matrix, synapses, window_bias, window_matrix
-from pisnn_deploy.mesh import Window, window_cells
+from pisnn_deploy.graph.layout import synapses, window_biases, window_stencil
 from pisnn_deploy.model import OperatingRange, flux_moments, symmetry_basis
 
 FINEST_QUANTUM_EXPONENT = 40
+LARGEST_BIAS = 2.0**52
+"""Biases beyond this are wider than any target's states, and products with them could wrap."""
 SEARCHED_WEIGHTS = 8
 """The search visits 3^n kernels for n independent weights; wider stencils keep the nearest integers."""
 
@@ -94,10 +97,10 @@ class Quantise:
         operator = _operator(graph, weights, exponent)
         window = _operating_window(graph, limits, exponent)
         reservoirs = np.rint(graph.reservoirs * 2.0**exponent).astype(np.int64)
-        seen = window_cells(mesh, spec.half_width, spec.transverse, reservoirs, spec.wall)
-        connections = [window_matrix(operator[0].weight, seen, mesh.holders)]
-        connections += [pointwise_matrix(layer.weight, mesh.faces) for layer in operator[1:]]
-        biases = [window_bias(operator[0].weight, operator[0].bias, seen)]
+        reach = (spec.half_width, spec.transverse)
+        connections: list[Connections] = [window_stencil(operator[0].weight, mesh, *reach, spec.wall)]
+        connections += [Blocks(layer.weight, mesh.faces) for layer in operator[1:]]
+        biases = [window_biases(operator[0].weight, operator[0].bias, mesh, *reach, reservoirs, spec.wall)]
         biases += [np.tile(layer.bias, mesh.faces) for layer in operator[1:]]
         hidden = tuple(
             Rectifier(f"hidden{number}", bias, layer.shift)
@@ -106,8 +109,8 @@ class Quantise:
         chain = (MEMBRANE, *(population.name for population in hidden), FLUX)
         links = [
             synapse
-            for source, target, matrix in zip(chain, chain[1:], connections, strict=False)
-            for synapse in synapses(source, target, matrix)
+            for source, target, connection in zip(chain, chain[1:], connections, strict=False)
+            for synapse in synapses(source, target, connection)
         ]
         return IntegerGraph(
             spec=spec,
@@ -117,7 +120,7 @@ class Quantise:
             membrane=Membrane(np.rint(graph.initial * 2.0**exponent).astype(np.int64), reservoirs),
             hidden=hidden,
             flux=Flux(biases[-1], spec.weight_exponents[-1], leak),
-            synapses=(*links, *synapses(FLUX, MEMBRANE, route_matrix(mesh))),
+            synapses=(*links, *synapses(FLUX, MEMBRANE, Incidence(mesh.source, mesh.target, mesh.holders, 1))),
             window=window,
             quantisation=Quantisation(
                 steps=0,
@@ -137,7 +140,8 @@ class Quantise:
         text = f"value of a quantum {graph.value_per_quantum:g}, time step {graph.time_step:.6g}"
         if found.symbol_error_chosen is not None:
             text += f", kernel {found.kernel_chosen} (decay rate off by {found.symbol_error_chosen:.1e}"
-            text += f", nearest integers {found.symbol_error_rounded:.1e})"
+            nearest = found.symbol_error_rounded
+            text += f", nearest integers {'unstable' if nearest is None else f'{nearest:.1e}'})"
         return text
 
     def _require_reservoirs_in_range(self, graph: FloatGraph) -> None:
@@ -197,28 +201,33 @@ class Quantise:
     def _quantum_exponent(self, graph: FloatGraph, weights: list[Integers], limits: OperatingRange, leak: int) -> int:
         widest_range = 2.0**self.state_bits
         finest = FINEST_QUANTUM_EXPONENT if max(abs(limits.lower), abs(limits.upper)) < widest_range else -1
-        for exponent in range(finest, -1, -1):
-            if self._widest(graph, weights, limits, leak, exponent) <= self.state_bits:
-                return exponent
-        raise CompileError(
-            self.name,
-            f"cell values from {limits.lower:g} to {limits.upper:g} need states wider than {self.state_bits} bits even "
-            "with a quantum of 1",
-            remedy="narrow the operating range or choose a target with wider states",
+        # All intervals grow with the exponent, so the largest that fits is found by bisection.
+        exponents = range(finest + 1)
+        found = bisect.bisect_left(
+            exponents, True, key=lambda e: self._widest(graph, weights, limits, leak, e) > self.state_bits
         )
+        if found == 0:
+            raise CompileError(
+                self.name,
+                f"cell values from {limits.lower:g} to {limits.upper:g} need states wider than {self.state_bits} bits "
+                "even with a quantum of 1",
+                remedy="narrow the operating range or choose a target with wider states",
+            )
+        return exponents[found - 1]
 
     def _widest(
         self, graph: FloatGraph, weights: list[Integers], limits: OperatingRange, leak: int, exponent: int
     ) -> int:
         spec = graph.spec
         window = _operating_window(graph, limits, exponent)
+        largest_bias = max(float(np.abs(layer.bias).max(initial=0.0)) for layer in graph.layers)
         widest = signed_width(window.lower, window.upper)
-        if widest > self.state_bits:
-            return widest
+        if widest > self.state_bits or largest_bias * 2.0 ** (exponent + max(spec.weight_exponents)) > LARGEST_BIAS:
+            return max(widest, self.state_bits + 1)
         operator = _operator(graph, weights, exponent)
-        along = 2 * spec.half_width
-        seen = shown(_scaled(graph.window, exponent), window, along)
-        found = network_intervals(operator, seen, spec.weight_exponents[-1], leak, along)
+        reservoirs = np.rint(graph.reservoirs * 2.0**exponent).astype(np.int64)
+        rows = face_rows(graph.mesh, spec, operator[0], reservoirs)
+        found = network_intervals(rows, operator, window, spec.weight_exponents[-1], leak)
         states = [found.current, found.potential, found.residue]
         return max(widest, *(signed_width(low, high) for low, high in (*states, *found.drives, *found.activations)))
 
@@ -242,12 +251,3 @@ def _operating_window(graph: FloatGraph, limits: OperatingRange, quantum_exponen
     difference = None if limits.slope is None else math.ceil(limits.slope * graph.mesh.spacing[0] * scale)
     current = None if limits.flux is None else math.ceil(limits.flux * flux_units)
     return OperatingWindow(math.floor(limits.lower * scale), math.ceil(limits.upper * scale), difference, current)
-
-
-def _scaled(window: Window, quantum_exponent: int) -> Window:
-    """The window with its offsets in quanta; far from 0 by rounding, so that the interval holds for any rounding."""
-    offset = window.offset * 2.0**quantum_exponent
-    # An offset is up to so many times a rounded reservoir value.
-    margin = np.abs(window.numerator).sum(axis=2) + 1
-    rounded = np.rint(offset) + margin * np.sign(offset)
-    return Window(window.cell, window.numerator, window.denominator, np.asarray(rounded, np.int64))

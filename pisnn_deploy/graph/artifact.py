@@ -31,6 +31,12 @@ LARGEST_DOCUMENT = 1 << 26
 """Bytes of one JSON member."""
 LARGEST_COUNT = 1 << 20
 """Members of the archive."""
+SHORTEST_RUNS = 64
+"""Shorter arrays are stored number by number, however equal these are."""
+LARGEST_RUNS = 1 << 28
+"""Numbers that the runs of a file may expand to."""
+SPELLED_OUT = ("membrane.initial",)
+"""Never stored as runs, so that a mesh is never much larger than its file."""
 _NPY: Any = np.lib.format
 """numpy publishes no types for it."""
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -74,7 +80,7 @@ def artifact_bytes(graph: IntegerGraph, provenance: Mapping[str, object]) -> byt
         "graph.json": _json(described),
         "certificate.json": _json(certificate),
         "provenance.json": _json(provenance),
-        **{f"arrays/{name}.npy": _npy(array) for name, array in arrays.items()},
+        **dict(_array_member(name, array) for name, array in arrays.items()),
     }
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
@@ -172,11 +178,7 @@ def read_artifact(path: Path) -> Artifact:
     for name in ("graph.json", "certificate.json", "provenance.json"):
         if name not in members:
             raise FileError(path, "is missing", field=name, remedy=_REMEDY)
-    arrays = {
-        name.removeprefix("arrays/").removesuffix(".npy"): _read_npy(path, name, content)
-        for name, content in members.items()
-        if name.startswith("arrays/")
-    }
+    arrays = _read_arrays(path, members)
     described, certificate, provenance = (
         _read_json(path, name, members[name]) for name in ("graph.json", "certificate.json", "provenance.json")
     )
@@ -246,6 +248,38 @@ def _npy(array: Integers) -> bytes:
     buffer = io.BytesIO()
     _NPY.write_array(buffer, np.ascontiguousarray(array, dtype="<i8"), version=(1, 0), allow_pickle=False)
     return buffer.getvalue()
+
+
+def _array_member(name: str, array: Integers) -> tuple[str, bytes]:
+    """An array as a member: as runs of equal numbers where that takes less room."""
+    if array.ndim == 1 and array.size > SHORTEST_RUNS and name not in SPELLED_OUT:
+        first = np.flatnonzero(np.concatenate([[True], array[1:] != array[:-1]]))
+        if 2 * first.size < array.size:
+            lengths = np.diff(np.concatenate([first, [array.size]]))
+            return f"arrays/{name}.runs.npy", _npy(np.column_stack([array[first], lengths]))
+    return f"arrays/{name}.npy", _npy(array)
+
+
+def _read_arrays(path: Path, members: Mapping[str, bytes]) -> dict[str, Integers]:
+    arrays: dict[str, Integers] = {}
+    room = LARGEST_RUNS
+    for name, content in members.items():
+        if not name.startswith("arrays/"):
+            continue
+        key = name.removeprefix("arrays/").removesuffix(".npy")
+        array = _read_npy(path, name, content)
+        if key.endswith(".runs"):
+            key = key.removesuffix(".runs")
+            lengths = array[:, 1] if array.ndim == 2 and array.shape[1] == 2 else np.zeros(1, np.int64)
+            total = float(lengths.sum(dtype=np.float64))
+            if lengths.min(initial=1) < 1 or total > room or key in SPELLED_OUT:
+                raise FileError(path, f"must be pairs of a value and a length, at most {room} in all", field=name)
+            room -= int(total)
+            array = np.repeat(array[:, 0], lengths)
+        if key in arrays:
+            raise FileError(path, "is there twice", field=name)
+        arrays[key] = array
+    return arrays
 
 
 def _read_npy(path: Path, name: str, content: bytes) -> Integers:

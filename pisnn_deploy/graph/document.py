@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from pisnn_deploy.graph.connections import Blocks, Connections, Explicit, Incidence, Stencil
 from pisnn_deploy.graph.integer import (
     FLUX,
     MEMBRANE,
@@ -25,12 +27,14 @@ from pisnn_deploy.graph.integer import (
     Rectifier,
     Synapse,
 )
-from pisnn_deploy.mesh import PERIODIC, Mesh, Side
+from pisnn_deploy.mesh import PERIODIC, Boxes, Mesh, Side, structured_mesh
 from pisnn_deploy.mesh.boundary import MAXIMUM_CELLS
 from pisnn_deploy.model import FiniteFloat, ModelSpec, PositiveFloat
 
+LARGEST_MANTISSA = 256
+"""Of any target's weights; larger ones could not be multiplied without wrapping."""
 SCHEMA = "pisnn-deploy/artifact"
-VERSION = 2
+VERSION = 3
 
 Count = Annotated[int, Field(ge=0, le=MAXIMUM_CELLS)]
 Integer64 = Annotated[int, Field(ge=-(2**62), le=2**62)]
@@ -64,7 +68,7 @@ class _Synapse(_Strict):
     name: Name
     source: Name
     target: Name
-    inputs: Count
+    kind: Literal["explicit", "stencil", "blocks", "incidence"]
     exponent: int
 
 
@@ -109,7 +113,7 @@ class _Record(_Strict):
 
 class _Document(_Strict):
     schema_: Literal["pisnn-deploy/artifact"] = Field(alias="schema")
-    version: Literal[2]
+    version: Literal[3]
     spec: dict[str, Any]
     mesh: _Mesh
     quantum: PositiveFloat
@@ -170,7 +174,13 @@ def document(graph: IntegerGraph) -> tuple[dict[str, Any], dict[str, Any], dict[
         "hidden": [{"name": p.name, "shift": p.shift} for p in graph.hidden],
         "flux": {"threshold_exponent": graph.flux.threshold_exponent, "leak": graph.flux.leak},
         "synapses": [
-            {"name": s.name, "source": s.source, "target": s.target, "inputs": s.inputs, "exponent": s.exponent}
+            {
+                "name": s.name,
+                "source": s.source,
+                "target": s.target,
+                "kind": _KINDS[type(s.connections)],
+                "exponent": s.exponent,
+            }
             for s in graph.synapses
         ],
         "operator": [{"shift": layer.shift} for layer in graph.operator],
@@ -188,9 +198,6 @@ def document(graph: IntegerGraph) -> tuple[dict[str, Any], dict[str, Any], dict[
         "passes": [{"text": record.text, "summary": record.summary} for record in graph.history],
     }
     arrays = {
-        "mesh.source": mesh.source,
-        "mesh.target": mesh.target,
-        "mesh.axis": mesh.axis,
         "membrane.initial": graph.membrane.initial,
         "membrane.reservoirs": graph.membrane.reservoirs,
         "flux.bias": graph.flux.bias,
@@ -198,9 +205,7 @@ def document(graph: IntegerGraph) -> tuple[dict[str, Any], dict[str, Any], dict[
     for population in graph.hidden:
         arrays[f"{population.name}.bias"] = population.bias
     for synapse in graph.synapses:
-        arrays[f"{synapse.name}.row_starts"] = synapse.row_starts
-        arrays[f"{synapse.name}.columns"] = synapse.columns
-        arrays[f"{synapse.name}.mantissas"] = synapse.mantissas
+        arrays |= {f"{synapse.name}.{part}": array for part, array in _parts(synapse.connections).items()}
     for number, layer in enumerate(graph.operator):
         arrays[f"operator{number}.weight"] = layer.weight
         arrays[f"operator{number}.bias"] = layer.bias
@@ -245,8 +250,9 @@ def graph_from_document(
         raise ValueError(
             f"arrays/membrane.initial.npy has {membrane.initial.size} cells, the mesh {math.prod(read.mesh.shape)}"
         )
-    mesh = _read_mesh(read.mesh, take)
+    mesh = _read_mesh(read.mesh)
     hidden = tuple(Rectifier(p.name, take(f"{p.name}.bias"), p.shift) for p in read.hidden)
+    sizes = {MEMBRANE: membrane.size, **{p.name: p.size for p in hidden}, FLUX: mesh.faces}
     graph = IntegerGraph(
         spec=ModelSpec.model_validate(read.spec),
         mesh=mesh,
@@ -255,7 +261,7 @@ def graph_from_document(
         membrane=membrane,
         hidden=hidden,
         flux=Flux(take("flux.bias"), read.flux.threshold_exponent, read.flux.leak),
-        synapses=tuple(_read_synapse(synapse, take) for synapse in read.synapses),
+        synapses=tuple(_read_synapse(synapse, mesh, sizes, take) for synapse in read.synapses),
         window=OperatingWindow(read.window.lower, read.window.upper, read.window.difference, read.window.current),
         quantisation=_read_quantisation(read.quantisation),
         operator=tuple(
@@ -291,21 +297,71 @@ class _Arrays:
             raise ValueError(f"arrays/{min(self._rest)}.npy does not belong to the graph")
 
 
-def _read_mesh(read: _Mesh, take: _Arrays) -> Mesh:
+def _read_mesh(read: _Mesh) -> Mesh:
     if not len(read.shape) == len(read.lengths) == len(read.boundary):
         raise ValueError("mesh: shape, lengths and boundary differ in their number of axes")
     if any(lower != upper and PERIODIC in (lower, upper) for lower, upper in read.boundary):
         raise ValueError("mesh: an axis is periodic at one side only")
-    shape, lengths = tuple(read.shape), tuple(read.lengths)
-    boundary = tuple((lower, upper) for lower, upper in read.boundary)
-    return Mesh(shape, lengths, boundary, take("mesh.source"), take("mesh.target"), take("mesh.axis"))
+    return structured_mesh(
+        tuple(read.shape), tuple(read.lengths), tuple((lower, upper) for lower, upper in read.boundary)
+    )
 
 
-def _read_synapse(read: _Synapse, take: _Arrays) -> Synapse:
-    starts, columns, mantissas = (take(f"{read.name}.{part}") for part in ("row_starts", "columns", "mantissas"))
-    if starts.size == 0:
-        raise ValueError(f"synapse {read.name} has no row_starts")
-    return Synapse(read.name, read.source, read.target, starts, columns, mantissas, read.inputs, read.exponent)
+_KINDS = {Explicit: "explicit", Stencil: "stencil", Blocks: "blocks", Incidence: "incidence"}
+
+
+def _parts(connections: Connections) -> dict[str, Integers]:
+    if isinstance(connections, Explicit):
+        return {"row_starts": connections.starts, "columns": connections.columns, "mantissas": connections.values}
+    if isinstance(connections, Stencil):
+        boxes = connections.boxes
+        return {
+            "boxes": np.column_stack([boxes.axis, boxes.lower, boxes.shape]),
+            "row_starts": connections.starts,
+            "offsets": connections.offsets,
+            "mantissas": connections.values,
+        }
+    if isinstance(connections, Blocks):
+        return {"mantissas": connections.block}
+    return {"mantissas": np.array([connections.value], np.int64)}
+
+
+def _read_synapse(read: _Synapse, mesh: Mesh, sizes: dict[str, int], take: _Arrays) -> Synapse:
+    for end in (read.source, read.target):
+        if end not in sizes:
+            raise ValueError(f"synapse {read.name}: there is no population {end}")
+    connections = _read_connections(read, mesh, sizes, take)
+    return Synapse(read.name, read.source, read.target, connections, read.exponent)
+
+
+def _read_connections(read: _Synapse, mesh: Mesh, sizes: dict[str, int], take: _Arrays) -> Connections:
+    where = f"synapse {read.name}"
+    if read.kind == "explicit":
+        starts, columns, mantissas = (take(f"{read.name}.{part}") for part in ("row_starts", "columns", "mantissas"))
+        if starts.size == 0:
+            raise ValueError(f"{where} has no row_starts")
+        return Explicit(starts, columns, mantissas, sizes[read.source])
+    if read.kind == "incidence":
+        value = take(f"{read.name}.mantissas")
+        if value.size != 1 or abs(int(value[0])) > LARGEST_MANTISSA:
+            raise ValueError(f"{where}: one mantissa of at most {LARGEST_MANTISSA} is expected")
+        return Incidence(mesh.source, mesh.target, mesh.holders, int(value[0]))
+    per_face, rest = divmod(sizes[read.target], max(1, mesh.faces))
+    if rest or not per_face:
+        raise ValueError(f"{where}: {read.target} has not the same number of neurons at every face")
+    if read.kind == "blocks":
+        block = take(f"{read.name}.mantissas", 2)
+        if 0 in block.shape:
+            raise ValueError(f"{where} has an empty block")
+        return Blocks(block, mesh.faces)
+    boxes = take(f"{read.name}.boxes", 2)
+    offsets = take(f"{read.name}.offsets", 2)
+    starts, mantissas = take(f"{read.name}.row_starts"), take(f"{read.name}.mantissas")
+    axes = len(mesh.shape)
+    if boxes.shape[1] != 1 + 2 * axes or offsets.shape[1] != axes or offsets.shape[0] != mantissas.size:
+        raise ValueError(f"{where}: boxes, offsets and mantissas do not go together")
+    corners = Boxes(boxes[:, 0], boxes[:, 1 : 1 + axes], boxes[:, 1 + axes :])
+    return Stencil(mesh, corners, starts, offsets, mantissas, per_face)
 
 
 def _read_quantisation(read: _Quantisation) -> Quantisation:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.clock import damped_leak, nominal_time_step, time_step
-from pisnn_deploy.mesh import Mesh, Window
+from pisnn_deploy.graph.layout import window_biases, window_stencil
+from pisnn_deploy.mesh import Mesh
 from pisnn_deploy.model import ModelSpec, flux_moments
 
 
@@ -39,8 +42,6 @@ class FloatGraph:
     spec : ModelSpec
     mesh : Mesh
     layers : tuple of FloatLayer
-    window : Window
-        What each face sees, ghost cells resolved.
     reservoirs : float64 array [reservoirs]
         Cell values that the reservoirs hold.
     initial : float64 array [cells]
@@ -50,7 +51,6 @@ class FloatGraph:
     spec: ModelSpec
     mesh: Mesh
     layers: tuple[FloatLayer, ...]
-    window: Window
     reservoirs: NDArray[np.float64]
     initial: NDArray[np.float64]
 
@@ -78,6 +78,15 @@ class FloatGraph:
             current = keep * current + self.flux(held[: self.mesh.cells])
             held = held + self.mesh.divergence(current)
 
+    @cached_property
+    def _first_layer(self) -> tuple[sparse.csr_matrix, NDArray[np.float64]]:
+        spec, first = self.spec, self.layers[0]
+        stencil = window_stencil(first.weight, self.mesh, spec.half_width, spec.transverse, spec.wall)
+        biases = window_biases(
+            first.weight, first.bias, self.mesh, spec.half_width, spec.transverse, self.reservoirs, spec.wall
+        )
+        return stencil.rows.matrix(self.mesh.holders)[:, : self.mesh.cells], biases
+
     def flux(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Flux through each face, in units of the cell value.
 
@@ -89,8 +98,8 @@ class FloatGraph:
         -------
         float64 array [faces]
         """
-        activation = self.window.values(values)
-        for layer in self.layers[:-1]:
-            activation = np.maximum(activation @ layer.weight.T + layer.bias, 0.0)
-        last = self.layers[-1]
-        return np.asarray((activation @ last.weight.T + last.bias)[:, 0], np.float64)
+        matrix, bias = self._first_layer
+        activation = (matrix @ values + bias).reshape(self.mesh.faces, -1)
+        for layer in self.layers[1:]:
+            activation = np.maximum(activation, 0.0) @ layer.weight.T + layer.bias
+        return np.asarray(activation[:, 0], np.float64)

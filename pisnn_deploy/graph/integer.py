@@ -6,7 +6,7 @@ This is what the artifact stores and every backend runs. docs/artifact.md specif
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pisnn_deploy.errors import UsageError
+from pisnn_deploy.graph.connections import Connections, Explicit
 from pisnn_deploy.mesh import Mesh
 from pisnn_deploy.model import ModelSpec
 
@@ -112,43 +113,74 @@ class Flux:
 class Synapse:
     """A population of weighted connections as the chip stores it: mantissas and one shared exponent.
 
-    The effective weight is ``mantissa * 2^exponent``. Mantissas are even and the exponent is -1, because targets drop
-    the lowest bit of weights of mixed sign. Rows are post-synaptic, in compressed sparse row form. Several synapses
-    may join the same two populations; their contributions add up.
+    The effective weight is ``mantissa * 2^exponent``. Mantissas are even, because targets drop the lowest bit of
+    weights of mixed sign. Several synapses may join the same two populations; their contributions add up.
 
     Attributes
     ----------
     name, source, target : str
-    row_starts : int64 array [post + 1]
-    columns : int64 array [entries]
-    mantissas : int64 array [entries]
-    inputs : int
-        Size of the source population.
+    connections : Explicit, Stencil, Blocks or Incidence
+        With mantissas as values.
     exponent : int
     """
 
     name: str
     source: str
     target: str
-    row_starts: Integers
-    columns: Integers
-    mantissas: Integers
-    inputs: int
+    connections: Connections
     exponent: int
 
     @property
     def entries(self) -> int:
         """Number of stored connections."""
-        return int(self.mantissas.size)
+        return self.connections.entries
+
+    @property
+    def inputs(self) -> int:
+        """Size of the source population."""
+        return self.connections.inputs
 
     @property
     def outputs(self) -> int:
         """Size of the target population."""
-        return int(self.row_starts.size - 1)
+        return self.connections.outputs
+
+    @property
+    def row_starts(self) -> Integers:
+        """Where the connections of each target neuron start, int64 [outputs + 1]."""
+        return self.connections.rows.starts
+
+    @property
+    def columns(self) -> Integers:
+        """Source neuron of each connection, int64 [entries]."""
+        return self.connections.rows.columns
+
+    @property
+    def mantissas(self) -> Integers:
+        """Mantissa of each connection, int64 [entries]."""
+        return self.connections.rows.values
+
+    @property
+    def distinct_mantissas(self) -> Integers:
+        """Mantissas among which each of the synapse's is, int64."""
+        return self.connections.distinct[1]
+
+    def with_mantissas(self, mantissas: Integers) -> Synapse:
+        """The synapse spelled out, with other mantissas.
+
+        Parameters
+        ----------
+        mantissas : int64 array [entries]
+
+        Returns
+        -------
+        Synapse
+        """
+        return replace(self, connections=Explicit(self.row_starts, self.columns, mantissas, self.inputs))
 
     def mantissa_matrix(self) -> sparse.csr_matrix:
         """Mantissas as a scipy matrix [outputs, inputs], int64."""
-        return sparse.csr_matrix((self.mantissas, self.columns, self.row_starts), (self.outputs, self.inputs))
+        return self.connections.rows.matrix(self.inputs)
 
     def matrix(self) -> sparse.csr_matrix:
         """Effective integer weights as a scipy matrix [outputs, inputs], int64.
@@ -156,13 +188,16 @@ class Synapse:
         Raises
         ------
         ValueError
-            The exponent is positive, or a mantissa is not a multiple of ``2^-exponent``: `verify_graph` refuses such a
-            graph before it comes here.
+            A mantissa is not a multiple of ``2^-exponent``: `verify_graph` refuses such a graph before it comes here.
         """
-        scale = 1 << -self.exponent
-        if self.exponent > 0 or (self.mantissas % scale).any():
-            raise ValueError(f"synapse {self.name}: weights are not integers")
-        return sparse.csr_matrix((self.mantissas // scale, self.columns, self.row_starts), (self.outputs, self.inputs))
+        mantissas = self.mantissas
+        if self.exponent >= 0:
+            weights = mantissas << self.exponent
+        else:
+            weights = mantissas >> -self.exponent
+            if (weights << -self.exponent != mantissas).any():
+                raise ValueError(f"synapse {self.name}: weights are not integers")
+        return sparse.csr_matrix((weights, self.columns, self.row_starts), (self.outputs, self.inputs))
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 from scipy import sparse
 
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers, Synapse
-from pisnn_deploy.mesh import Mesh, Window
+from pisnn_deploy.graph.connections import Connections, Incidence, Stencil, Values
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Synapse
+from pisnn_deploy.mesh import Boxes, Mesh, Wall, Window, distinct_faces, face_boxes, window_cells
 
 MIXED_SIGN_EXPONENT = -1
-"""Exponent of every synapse: targets drop the lowest bit of mixed-sign mantissas, so all mantissas are doubled."""
+"""Exponent of synapses: targets drop the lowest bit of mixed-sign mantissas, so all mantissas are doubled."""
 LARGEST_WEIGHT = 127
-"""Largest effective weight of one synapse: its mantissa is at most 254."""
+"""Largest effective weight of one synapse of that exponent: its mantissa is at most 254."""
+DIGIT_BITS = 7
+"""Bits that one of several synapses adds to weights beyond two of these."""
 
 
-def window_matrix(weight: Integers, window: Window, holders: int) -> sparse.csr_matrix:
+def window_matrix(weight: Values, window: Window, holders: int) -> sparse.csr_matrix:
     """First layer as a matrix from membranes to the layer's neurons.
 
     Neuron ``f * outputs + o`` is output ``o`` at face ``f``. Where a ghost cell is the image of a cell that the window
@@ -22,7 +28,7 @@ def window_matrix(weight: Integers, window: Window, holders: int) -> sparse.csr_
 
     Parameters
     ----------
-    weight : int64 array [outputs, inputs]
+    weight : int64 or float64 array [outputs, inputs]
     window : Window
         With ``[faces, inputs]`` arrays.
     holders : int
@@ -30,7 +36,7 @@ def window_matrix(weight: Integers, window: Window, holders: int) -> sparse.csr_
 
     Returns
     -------
-    scipy.sparse.csr_matrix, int64 [faces * outputs, holders]
+    scipy.sparse.csr_matrix [faces * outputs, holders], of the type of the weights
 
     Raises
     ------
@@ -42,49 +48,91 @@ def window_matrix(weight: Integers, window: Window, holders: int) -> sparse.csr_
     rows = np.repeat(np.arange(faces * outputs, dtype=np.int64), inputs * terms)
     columns = np.repeat(window.cell[:, None], outputs, axis=1).reshape(-1)
     data = (weight[:, :, None] * window.numerator[:, None]).reshape(-1)
-    if (data % window.denominator).any():
-        raise ValueError(f"weights must be multiples of {window.denominator}, the denominator of the ghost cells")
-    data = data // window.denominator
+    if window.denominator > 1:
+        if weight.dtype == np.int64 and (data % window.denominator).any():
+            raise ValueError(f"weights must be multiples of {window.denominator}, the denominator of the ghost cells")
+        data = data // window.denominator if weight.dtype == np.int64 else data / window.denominator
     return _canonical(sparse.coo_matrix((data, (rows, columns)), (faces * outputs, holders)))
 
 
-def window_bias(weight: Integers, bias: Integers, window: Window) -> Integers:
+def window_bias(weight: Values, bias: Values, window: Window) -> Values:
     """Bias of the first layer, with what odd reflections about reservoir values add.
 
     Parameters
     ----------
-    weight : int64 array [outputs, inputs]
-    bias : int64 array [outputs]
+    weight : int64 or float64 array [outputs, inputs]
+    bias : int64 or float64 array [outputs]
     window : Window
-        With offsets in quanta.
+        With offsets in quanta, or in the unit of the cell value.
 
     Returns
     -------
-    int64 array [faces * outputs]
+    array [faces * outputs], of the type of the weights
     """
-    return np.asarray((window.offset @ weight.T + bias).reshape(-1), np.int64)
+    return np.asarray((window.offset @ weight.T + bias).reshape(-1), weight.dtype)
 
 
-def pointwise_matrix(weight: Integers, faces: int) -> sparse.csr_matrix:
-    """A later layer, which acts at each face alone, as a block-diagonal matrix.
+def window_stencil(weight: Values, mesh: Mesh, half_width: int, transverse: int, wall: Wall) -> Stencil:
+    """First layer as connections that repeat over the mesh; what `window_matrix` is for all faces.
 
     Parameters
     ----------
-    weight : int64 array [outputs, inputs]
-    faces : int
+    weight : int64 or float64 array [outputs, inputs]
+    mesh : Mesh
+    half_width, transverse : int
+    wall : str
+        See `pisnn_deploy.mesh.window_cells`.
 
     Returns
     -------
-    scipy.sparse.csr_matrix, int64 [faces * outputs, faces * inputs]
+    Stencil
     """
-    outputs, inputs = weight.shape
-    face = np.arange(faces, dtype=np.int64)[:, None, None]
-    rows, columns = np.broadcast_arrays(
-        face * outputs + np.arange(outputs)[:, None], face * inputs + np.arange(inputs)[None, :]
+    boxes = face_boxes(mesh, half_width, transverse)
+    faces = np.array([boxes.faces(mesh, box)[0] for box in range(boxes.axis.size)], np.int64)
+    order = np.argsort(faces)
+    nothing = np.zeros(mesh.reservoirs, np.int64)
+    window = window_cells(mesh, half_width, transverse, nothing, wall, faces[order])
+    boxes = Boxes(boxes.axis[order], boxes.lower[order], boxes.shape[order])
+    matrix = window_matrix(weight, window, mesh.holders)
+    coordinates = np.stack(np.unravel_index(matrix.indices, mesh.shape), axis=1).astype(np.int64)
+    box = np.repeat(np.arange(matrix.shape[0]) // weight.shape[0], np.diff(matrix.indptr))
+    return Stencil(
+        mesh, boxes, matrix.indptr.astype(np.int64), coordinates - boxes.lower[box], matrix.data, weight.shape[0]
     )
-    data = np.broadcast_to(weight, rows.shape)
-    shape = (faces * outputs, faces * inputs)
-    return _canonical(sparse.coo_matrix((data.reshape(-1), (rows.reshape(-1), columns.reshape(-1))), shape))
+
+
+def window_biases(
+    weight: Values,
+    bias: Values,
+    mesh: Mesh,
+    half_width: int,
+    transverse: int,
+    reservoirs: Values,
+    wall: Wall,
+) -> Values:
+    """Bias of the first layer at every face, with what reservoirs add.
+
+    Parameters
+    ----------
+    weight : int64 or float64 array [outputs, inputs]
+    bias : int64 or float64 array [outputs]
+    mesh : Mesh
+    half_width, transverse : int
+    reservoirs : int64 or float64 array [reservoirs]
+        Their values.
+    wall : str
+        See `pisnn_deploy.mesh.window_cells`.
+
+    Returns
+    -------
+    array [faces * outputs], of the type of the weights
+    """
+    biases = np.tile(bias, mesh.faces).astype(weight.dtype)
+    if mesh.reservoirs:
+        faces = distinct_faces(mesh, half_width, transverse)
+        window = window_cells(mesh, half_width, transverse, reservoirs, wall, faces)
+        biases.reshape(mesh.faces, -1)[faces] = window_bias(weight, bias, window).reshape(faces.size, -1)
+    return biases
 
 
 def route_matrix(mesh: Mesh) -> sparse.csr_matrix:
@@ -104,47 +152,67 @@ def route_matrix(mesh: Mesh) -> sparse.csr_matrix:
     return _canonical(sparse.coo_matrix(entries, (mesh.holders, mesh.faces)))
 
 
-def synapses(source: str, target: str, matrix: sparse.csr_matrix) -> tuple[Synapse, ...]:
-    """Encode an integer matrix as synapses that the target hardware stores without loss.
+def synapses(source: str, target: str, connections: Connections) -> tuple[Synapse, ...]:
+    """Encode integer weights as synapses that the target hardware stores without loss.
 
     1. Mantissas are doubled and the exponent is -1, so that dropping the lowest bit loses nothing.
-    2. A weight beyond 127 is split over as many synapses as it takes; each holds what the ones before it left over.
+    2. Weights up to twice 127 are split over two synapses, the second of which holds what the first leaves over.
+    3. Larger weights are split into digits of 7 bits, from low to high, each in a synapse with an exponent of its own.
 
     Parameters
     ----------
     source, target : str
         Populations.
-    matrix : scipy.sparse.csr_matrix, int64 [target, source]
+    connections : Explicit, Stencil, Blocks or Incidence
+        With integer weights as values.
 
     Returns
     -------
     tuple of Synapse
-        At least one, even if the matrix is empty.
+        At least one, even if there is no connection.
     """
     name = "route" if (source, target) == (FLUX, MEMBRANE) else f"{source}-to-{target}"
-    parts: list[Synapse] = []
-    rest = matrix
-    while not parts or rest.nnz:
-        held = rest.copy()
-        held.data = np.clip(rest.data, -LARGEST_WEIGHT, LARGEST_WEIGHT)
-        rest = _canonical(rest - held)
-        parts.append(
-            Synapse(
-                name=name if not parts else f"{name}-{len(parts) + 1}",
-                source=source,
-                target=target,
-                row_starts=held.indptr.astype(np.int64),
-                columns=held.indices.astype(np.int64),
-                mantissas=2 * held.data.astype(np.int64),
-                inputs=held.shape[1],
-                exponent=MIXED_SIGN_EXPONENT,
-            )
-        )
-    return tuple(parts)
+    parts = list(_parts(connections))
+    return tuple(
+        Synapse(name if number == 0 else f"{name}-{number + 1}", source, target, part, exponent)
+        for number, (part, exponent) in enumerate(parts)
+    )
+
+
+def _parts(connections: Connections) -> Iterator[tuple[Connections, int]]:
+    largest = _largest(connections)
+    if isinstance(connections, Incidence) and largest <= LARGEST_WEIGHT:
+        yield replace(connections, value=2 * connections.value), MIXED_SIGN_EXPONENT
+    elif largest <= LARGEST_WEIGHT:
+        yield connections.revalued(lambda weights: 2 * weights), MIXED_SIGN_EXPONENT
+    elif largest <= 2 * LARGEST_WEIGHT:
+        yield connections.revalued(lambda weights: 2 * _clipped(weights)), MIXED_SIGN_EXPONENT
+        yield connections.revalued(lambda weights: 2 * (weights - _clipped(weights))), MIXED_SIGN_EXPONENT
+    else:
+        exponent = MIXED_SIGN_EXPONENT
+        while _largest(connections) > LARGEST_WEIGHT:
+            yield connections.revalued(lambda weights: 2 * _digit(weights)), exponent
+            connections = connections.revalued(lambda weights: (weights - _digit(weights)) >> DIGIT_BITS)
+            exponent += DIGIT_BITS
+        yield connections.revalued(lambda weights: 2 * weights), exponent
+
+
+def _largest(connections: Connections) -> int:
+    return int(np.abs(connections.distinct[1]).max(initial=0))
+
+
+def _clipped(weights: Values) -> Values:
+    return np.clip(weights, -LARGEST_WEIGHT, LARGEST_WEIGHT)
+
+
+def _digit(weights: Values) -> Values:
+    """Lowest digit, -64 to 63."""
+    half = 1 << (DIGIT_BITS - 1)
+    return ((weights + half) & (2 * half - 1)) - half
 
 
 def _canonical(matrix: sparse.coo_matrix | sparse.csr_matrix) -> sparse.csr_matrix:
-    result: sparse.csr_matrix = matrix.tocsr().astype(np.int64)
+    result: sparse.csr_matrix = matrix.tocsr()
     result.sum_duplicates()
     result.eliminate_zeros()
     result.sort_indices()

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from pisnn_deploy.arithmetic import MEMORYLESS
+from pisnn_deploy.graph.connections import Connections, Explicit, Rows, Stencil
+from pisnn_deploy.graph.document import LARGEST_MANTISSA
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Synapse
-from pisnn_deploy.mesh import structured_mesh
+from pisnn_deploy.mesh import PERIODIC, face_grid, structured_mesh
 
 
 def defects(graph: IntegerGraph) -> list[str]:
@@ -76,26 +78,76 @@ def _synapses(graph: IntegerGraph) -> Iterator[str]:
 def _one_synapse(graph: IntegerGraph, synapse: Synapse) -> Iterator[str]:
     inputs, outputs = graph.size(synapse.source), graph.size(synapse.target)
     where = f"synapse {synapse.name}"
-    starts = synapse.row_starts
     if synapse.inputs != inputs or synapse.outputs != outputs:
         yield f"{where} is {synapse.outputs} x {synapse.inputs} between populations of {outputs} and {inputs}"
         return
-    if starts[0] != 0 or (np.diff(starts) < 0).any() or starts[-1] != synapse.entries:
-        yield f"{where}: row_starts is not an ascending list from 0 to {synapse.entries}"
+    problem = _misfit(graph, synapse.connections)
+    if problem:
+        yield f"{where}: {problem}"
         return
-    if synapse.columns.size != synapse.entries:
-        yield f"{where} has {synapse.columns.size} columns for {synapse.entries} mantissas"
-        return
-    if synapse.entries and (synapse.columns.min() < 0 or synapse.columns.max() >= inputs):
-        yield f"{where} has a column outside 0 to {inputs - 1}"
-        return
-    rows = np.repeat(np.arange(outputs), np.diff(starts))
-    if ((np.diff(synapse.columns) <= 0) & (np.diff(rows) == 0)).any():
-        yield f"{where}: columns are not strictly ascending within each row"
-    if not -8 <= synapse.exponent <= 0:
-        yield f"{where}: exponent is {synapse.exponent}, it must be -8 to 0"
-    elif (synapse.mantissas % (1 << -synapse.exponent)).any():
+    mantissas = synapse.distinct_mantissas
+    if not -8 <= synapse.exponent <= 7:
+        yield f"{where}: exponent is {synapse.exponent}, it must be -8 to 7"
+    elif int(np.abs(mantissas).max(initial=0)) > LARGEST_MANTISSA:
+        yield f"{where}: a mantissa is beyond {LARGEST_MANTISSA}"
+    elif synapse.exponent < 0 and (mantissas % (1 << -synapse.exponent)).any():
         yield f"{where}: a mantissa is not a multiple of {1 << -synapse.exponent}, so its weight is no integer"
+
+
+def _misfit(graph: IntegerGraph, connections: Connections) -> str:
+    """Why connections of the right size cannot be expanded on the graph's mesh; empty if they can."""
+    if isinstance(connections, Explicit):
+        return _rows_misfit(connections.rows, connections.inputs)
+    if isinstance(connections, Stencil):
+        return _stencil_misfit(graph, connections)
+    return ""
+
+
+def _rows_misfit(rows: Rows, inputs: int) -> str:
+    starts, columns, entries = rows.starts, rows.columns, rows.values.size
+    if starts[0] != 0 or (np.diff(starts) < 0).any() or starts[-1] != entries:
+        return f"row_starts is not an ascending list from 0 to {entries}"
+    if columns.size != entries:
+        return f"{columns.size} columns for {entries} mantissas"
+    if entries and (columns.min() < 0 or columns.max() >= inputs):
+        return f"a column is outside 0 to {inputs - 1}"
+    rises = np.diff(columns) > 0
+    rises[starts[1:-1][(starts[1:-1] > 0) & (starts[1:-1] < entries)] - 1] = True
+    return "" if rises.all() else "columns are not strictly ascending within each row"
+
+
+def _stencil_misfit(graph: IntegerGraph, stencil: Stencil) -> str:
+    """A stencil must give each face exactly one window, and each window each cell once and without leaving a wall."""
+    mesh, boxes = graph.mesh, stencil.boxes
+    rows = boxes.axis.size * stencil.outputs_per_face
+    starts, entries = stencil.starts, stencil.values.size
+    if starts.size != rows + 1 or starts[0] != 0 or (np.diff(starts) < 0).any() or starts[-1] != entries:
+        return f"starts is not an ascending list of {rows + 1} numbers from 0 to {entries}"
+    if boxes.axis.size and not 0 <= boxes.axis.min() <= boxes.axis.max() < len(mesh.shape):
+        return f"a box names an axis outside 0 to {len(mesh.shape) - 1}"
+    if (boxes.shape < 1).any():
+        return "a box has no face"
+    covered = np.zeros(mesh.faces, np.int8)
+    for box in range(boxes.axis.size):
+        first, counts = face_grid(mesh, int(boxes.axis[box]))[1:]
+        low = boxes.lower[box] - np.where(np.arange(len(counts)) == boxes.axis[box], first, 0)
+        if (low < 0).any() or (low + boxes.shape[box] > counts).any():
+            return f"box {box} leaves the mesh"
+        covered[boxes.faces(mesh, box)] += 1
+        if int(covered.max()) > 1:
+            return f"a face is in box {box} and in another"
+    if not covered.all():
+        return "a face is in no box"
+    box_of = np.repeat(np.arange(rows) // stencil.outputs_per_face, np.diff(starts))
+    row_of = np.repeat(np.arange(rows), np.diff(starts))
+    walls = [a for a, sides in enumerate(mesh.boundary) if sides != (PERIODIC, PERIODIC)]
+    low = (boxes.lower[box_of] + stencil.offsets)[:, walls]
+    high = low + (boxes.shape[box_of] - 1)[:, walls]
+    if (low < 0).any() or (high >= np.array(mesh.shape)[walls]).any():
+        return "an offset leads beyond a wall"
+    first_cells = np.ravel_multi_index(tuple(((boxes.lower[box_of] + stencil.offsets) % mesh.shape).T), mesh.shape)
+    keys = row_of * mesh.cells + first_cells
+    return "" if (np.diff(keys) > 0).all() else "offsets are not in the order of their cells, each cell once"
 
 
 def _annotations(graph: IntegerGraph) -> Iterator[str]:

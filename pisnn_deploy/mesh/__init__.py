@@ -14,7 +14,8 @@ from pisnn_deploy.mesh.boundary import (
     reservoir_values,
     uniform_boundary,
 )
-from pisnn_deploy.mesh.structured import Mesh, Wall, Window, reservoir_layers, structured_mesh, window_cells
+from pisnn_deploy.mesh.structured import Mesh, face_grid, reservoir_layers, structured_mesh
+from pisnn_deploy.mesh.window import Boxes, Wall, Window, distinct_faces, face_boxes, window_cells
 
 __all__ = [
     "AXES",
@@ -22,12 +23,16 @@ __all__ = [
     "NO_FLUX",
     "PERIODIC",
     "Boundary",
+    "Boxes",
     "Mesh",
     "Side",
     "Sides",
     "Wall",
     "Window",
     "boundary_from_mapping",
+    "distinct_faces",
+    "face_boxes",
+    "face_grid",
     "parse_boundary",
     "parse_shape",
     "reservoir_layers",

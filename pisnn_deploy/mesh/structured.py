@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +12,6 @@ from numpy.typing import NDArray
 from pisnn_deploy.mesh.boundary import AXES, DIRICHLET, PERIODIC, Sides
 
 Indices = NDArray[np.int64]
-Wall = Literal["reflection", "quadratic"]
-"""How ghost cells beyond a Dirichlet side follow from the field."""
-REFLECTION: Wall = "reflection"
-QUADRATIC: Wall = "quadratic"
 Number = TypeVar("Number", np.int64, np.float64)
 
 
@@ -112,43 +107,6 @@ class Mesh:
         return gain
 
 
-@dataclass(frozen=True)
-class Window:
-    """What the flux network of each face sees, ghost cells resolved.
-
-    Position ``p`` of face ``f`` shows ``sum_t numerator[f, p, t] * value[cell[f, p, t]] / denominator + offset[f, p]``.
-
-    Attributes
-    ----------
-    cell : int64 array [faces, positions, terms]
-        Flat cell indices.
-    numerator : int64 array [faces, positions, terms]
-    denominator : int
-        1, or 2 if some ghost cell is quadratic.
-    offset : float64 or int64 array [faces, positions]
-        What reservoirs add.
-    """
-
-    cell: Indices
-    numerator: Indices
-    denominator: int
-    offset: NDArray[Any]
-
-    def values(self, field: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The values that each face sees.
-
-        Parameters
-        ----------
-        field : float64 array [cells]
-
-        Returns
-        -------
-        float64 array [faces, positions]
-        """
-        seen = (self.numerator * field[self.cell]).sum(axis=2) / self.denominator
-        return np.asarray(seen + self.offset, np.float64)
-
-
 def structured_mesh(shape: tuple[int, ...], lengths: tuple[float, ...], boundary: tuple[Sides, ...]) -> Mesh:
     """Build a structured mesh.
 
@@ -199,139 +157,32 @@ def reservoir_layers(mesh: Mesh) -> tuple[tuple[Indices, Indices], ...]:
     return tuple(layers)
 
 
-def window_cells(
-    mesh: Mesh, half_width: int, transverse: int, reservoirs: NDArray[Any], wall: Wall = REFLECTION
-) -> Window:
-    """What the flux network of each face sees, ghost cells resolved.
-
-    The window of a face holds the `half_width` cells on its lower side and as many on its upper side, along the
-    face's axis, and as far as `transverse` cells to either side along each other axis. Beyond a no-flux side the field
-    is reflected evenly: ghost cell ``-1 - i`` is cell ``i``. Beyond a Dirichlet side with the value ``g`` it is, by
-    `wall`,
-
-    * ``reflection``: reflected oddly, ``2 g - u_i``;
-    * ``quadratic``: the average of the parabola that has the value ``g`` at the side and the averages ``u_0`` and
-      ``u_1``: ``c g + a u_0 + b u_1`` with ``b = (3 i + 2)(i + 1) / 4``, ``a = -(2 i + 1) - 3 b``, ``c = 1 - a - b``.
+def face_grid(mesh: Mesh, axis: int) -> tuple[int, int, tuple[int, ...]]:
+    """How the faces normal to an axis are numbered: in C order of the coordinates of what is on their lower side.
 
     Parameters
     ----------
     mesh : Mesh
-    half_width : int
-        Cells on either side along the face's axis, at least 1.
-    transverse : int
-        Cells to either side along each other axis, at least 0.
-    reservoirs : float64 or int64 array [reservoirs]
-        Values of the reservoirs; their type is that of the offsets.
-    wall : str
-        ``quadratic`` asks for ``transverse == 0`` and for two cells along each axis with a Dirichlet side.
+    axis : int
 
     Returns
     -------
-    Window
-        Positions in C order: along the face's axis first (slowest), then along the other axes in their order.
+    base : int
+        Number of the first of them.
+    first : int
+        Coordinate of its lower side along the axis: -1 for a reservoir, else 0.
+    counts : tuple of int
+        Faces along each axis.
     """
-    dimensions = len(mesh.shape)
-    quadratic = wall == QUADRATIC and mesh.reservoirs > 0
-    terms = 2 if quadratic else 1
-    positions = 2 * half_width * (2 * transverse + 1) ** (dimensions - 1)
-    cell = np.empty((mesh.faces, positions, terms), np.int64)
-    numerator = np.zeros((mesh.faces, positions, terms), np.int64)
-    offset = np.zeros((mesh.faces, positions), reservoirs.dtype)
-    layers = reservoir_layers(mesh)
-    strides = np.array([math.prod(mesh.shape[axis + 1 :]) for axis in range(dimensions)])
-    for axis in range(dimensions):
-        faces = np.flatnonzero(mesh.axis == axis)
-        lower = _lower_coordinates(mesh, axis)
-        others = [a for a in range(dimensions) if a != axis]
-        along, across = np.arange(1 - half_width, half_width + 1), np.arange(-transverse, transverse + 1)
-        steps = np.meshgrid(along, *(across,) * len(others), indexing="ij")
-        step = dict(zip((axis, *others), (s.reshape(-1) for s in steps), strict=True))
-        coordinates = [lower[a][:, None] + step[a] for a in range(dimensions)]
-        inside = [
-            _mirrored(c, count, sides) for c, count, sides in zip(coordinates, mesh.shape, mesh.boundary, strict=True)
-        ]
-        signs, offsets = _reflected(mesh, coordinates, inside, layers, reservoirs)
-        cell[faces] = (np.stack(inside, axis=-1) @ strides)[:, :, None]
-        numerator[faces, :, 0], offset[faces] = terms * signs, offsets
-        if quadratic:
-            for out, cells, numerators, ghosts in _parabolas(mesh, axis, coordinates, layers[axis], reservoirs):
-                face, position = np.nonzero(out)
-                cell[faces[face], position] = cells
-                numerator[faces[face], position] = numerators
-                offset[faces[face], position] = ghosts
-    return Window(cell, numerator, terms, offset)
-
-
-def _reflected(
-    mesh: Mesh,
-    coordinates: list[Indices],
-    inside: list[Indices],
-    layers: tuple[tuple[Indices, Indices], ...],
-    reservoirs: NDArray[Any],
-) -> tuple[Indices, NDArray[Any]]:
-    """Signs and offsets of reflections into the mesh, axis after axis; wide stencils reflect repeatedly."""
-    signs = np.ones(coordinates[0].shape, np.int64)
-    offsets = np.zeros(coordinates[0].shape, reservoirs.dtype)
-    for axis, (count, sides) in enumerate(zip(mesh.shape, mesh.boundary, strict=True)):
-        along = coordinates[axis].copy()
-        if sides == (PERIODIC, PERIODIC):
-            continue
-        others = tuple(inside[a] for a in range(len(mesh.shape)) if a != axis)
-        while True:
-            beyond = (along < 0, along >= count)
-            if not (beyond[0].any() or beyond[1].any()):
-                break
-            for which, out in enumerate(beyond):
-                if sides[which] == DIRICHLET and out.any():
-                    offsets[out] += 2 * signs[out] * reservoirs[_behind(layers[axis][which], others, out)]
-                    signs[out] *= -1
-                along[out] = -1 - along[out] if which == 0 else 2 * count - 1 - along[out]
-    return signs, offsets
-
-
-def _parabolas(
-    mesh: Mesh, axis: int, coordinates: list[Indices], layers: tuple[Indices, Indices], reservoirs: NDArray[Any]
-) -> Iterator[tuple[NDArray[np.bool_], Indices, Indices, NDArray[Any]]]:
-    """Ghost cells beyond each Dirichlet side of an axis: which, of what cells, how many halves of these, offsets."""
-    count = mesh.shape[axis]
-    others = tuple(c for a, c in enumerate(coordinates) if a != axis)
-    for which, side in enumerate(mesh.boundary[axis]):
-        if side != DIRICHLET:
-            continue
-        depth = -1 - coordinates[axis] if which == 0 else coordinates[axis] - count
-        out = depth >= 0
-        i = depth[out]
-        second = (3 * i + 2) * (i + 1) // 2
-        first = -2 * (2 * i + 1) - 3 * second
-        nearest = (0, 1) if which == 0 else (count - 1, count - 2)
-        cells = []
-        for along in nearest:
-            place = [c[out] for c in coordinates]
-            place[axis] = np.full_like(i, along)
-            cells.append(np.ravel_multi_index(tuple(place), mesh.shape))
-        offsets = (2 - first - second) // 2 * reservoirs[_behind(layers[which], others, out)]
-        yield out, np.stack(cells, axis=-1), np.stack([first, second], axis=-1), offsets
-
-
-def _behind(layer: Indices, others: tuple[Indices, ...], out: NDArray[np.bool_]) -> Indices:
-    """Reservoirs behind the ghost cells that `out` marks."""
-    numbers = layer[tuple(along[out] for along in others)] if others else layer
-    return np.asarray(numbers, np.int64)
-
-
-def _mirrored(along: Indices, count: int, sides: Sides) -> Indices:
-    if sides == (PERIODIC, PERIODIC):
-        return along % count
-    along = along % (2 * count)
-    return np.where(along < count, along, 2 * count - 1 - along)
-
-
-def _lower_coordinates(mesh: Mesh, axis: int) -> list[Indices]:
-    """Coordinates of what is on the lower side of the faces of an axis; -1 for a reservoir there."""
-    first = -1 if mesh.boundary[axis][0] == DIRICHLET else 0
-    last = mesh.shape[axis] if mesh.boundary[axis][1] in (DIRICHLET, PERIODIC) else mesh.shape[axis] - 1
-    ranges = [np.arange(first, last) if a == axis else np.arange(count) for a, count in enumerate(mesh.shape)]
-    return [grid.reshape(-1) for grid in np.meshgrid(*ranges, indexing="ij")]
+    base = 0
+    for a, (count, (lower, upper)) in enumerate(zip(mesh.shape, mesh.boundary, strict=True)):
+        first = -1 if lower == DIRICHLET else 0
+        along = (count if upper in (DIRICHLET, PERIODIC) else count - 1) - first
+        counts = (*mesh.shape[:a], along, *mesh.shape[a + 1 :])
+        if a == axis:
+            return base, first, counts
+        base += math.prod(counts)
+    raise ValueError(f"the mesh has no axis {axis}")
 
 
 def _padded(shape: tuple[int, ...], boundary: tuple[Sides, ...]) -> list[Indices]:

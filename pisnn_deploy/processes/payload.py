@@ -36,7 +36,8 @@ class PayloadGuard:
     largest : int
         Absolute payload up to which no accumulator can wrap.
     reach : tuple of (str, csr_matrix)
-        Name and absolute mantissas, int64 [post, pre], of each synapse that takes the payload.
+        Name and absolute mantissas, int64 [post, pre], of each synapse that takes the payload, times ``2^exponent`` if
+        that is more.
     """
 
     population: str
@@ -83,7 +84,10 @@ def payload_guard(graph: IntegerGraph, population: str) -> PayloadGuard:
     PayloadGuard
     """
     quantity = "packet" if population == FLUX else "payload"
-    reach = tuple((s.name, abs(s.mantissa_matrix())) for s in graph.synapses if s.source == population)
+    # A positive exponent shifts the sum within the same width.
+    reach = tuple(
+        (s.name, abs(s.mantissa_matrix()) * (1 << max(0, s.exponent))) for s in graph.synapses if s.source == population
+    )
     bits = min(graph.bits(population, quantity), _MESSAGE_BITS)
     return PayloadGuard(population, quantity, bits, _largest(reach), reach)
 

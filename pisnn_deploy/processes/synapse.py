@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from lava.proc.sparse.process import Sparse
 from scipy import sparse
 
@@ -43,15 +44,13 @@ def sparse_process(synapse: Synapse) -> Sparse:
 
 def mantissa_problems(synapse: Synapse) -> list[str]:
     """What Lava's fixed-point model would silently do to the mantissas of a synapse; empty if nothing."""
-    found = []
-    scale = 1 << -synapse.exponent
-    for value in synapse.mantissas.tolist():
-        if value % 2:
-            found.append(f"mantissa {value} is odd, Lava drops the lowest bit of weights of mixed sign")
-        elif abs(value) > _LARGEST_MANTISSA:
-            found.append(f"mantissa {value} is beyond {_LARGEST_MANTISSA}, Lava clips it")
-        elif value % scale:
-            found.append(f"mantissa {value} is not a multiple of {scale}, Lava rounds its products down")
-        if found:
-            break
-    return found
+    mantissas = synapse.distinct_mantissas
+    scale = 1 << max(0, -synapse.exponent)
+    for wrong, text in (
+        (mantissas % 2 != 0, "is odd, Lava drops the lowest bit of weights of mixed sign"),
+        (np.abs(mantissas) > _LARGEST_MANTISSA, f"is beyond {_LARGEST_MANTISSA}, Lava clips it"),
+        (mantissas % scale != 0, f"is not a multiple of {scale}, Lava rounds its products down"),
+    ):
+        if wrong.any():
+            return [f"mantissa {mantissas.reshape(-1)[int(np.argmax(wrong))]} {text}"]
+    return []

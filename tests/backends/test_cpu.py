@@ -72,7 +72,7 @@ def test_a_wrong_weight_of_the_route_is_caught() -> None:
     route = graph.synapses[-1]
     mantissas = route.mantissas.copy()
     mantissas[4] *= 2
-    broken = replace(graph, synapses=(*graph.synapses[:-1], replace(route, mantissas=mantissas)))
+    broken = replace(graph, synapses=(*graph.synapses[:-1], route.with_mantissas(mantissas)))
     mass = graph.membrane.initial
     found = cpu.run(broken, mass, RunOptions(50))
     assert found.failure.startswith("local invariant broken: membrane [2] at PDE step 1: expected ")
@@ -145,7 +145,7 @@ def test_leaving_the_operating_range_is_a_violation() -> None:
 def test_a_mantissa_that_lava_would_change_is_refused() -> None:
     graph = compiled()
     drive = graph.synapses[0]
-    odd = replace(drive, mantissas=drive.mantissas // 2, exponent=0)
+    odd = replace(drive.with_mantissas(drive.mantissas // 2), exponent=0)
     with pytest.raises(UsageError) as caught:
         cpu.run(replace(graph, synapses=(odd, *graph.synapses[1:])), graph.membrane.initial, RunOptions(5))
     assert str(caught.value) == (

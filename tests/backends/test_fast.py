@@ -49,7 +49,7 @@ def test_a_broken_route_is_caught() -> None:
     route = graph.synapses[-1]
     mantissas = route.mantissas.copy()
     mantissas[4] *= 2
-    broken = replace(graph, synapses=(*graph.synapses[:-1], replace(route, mantissas=mantissas)))
+    broken = replace(graph, synapses=(*graph.synapses[:-1], route.with_mantissas(mantissas)))
     run = run_graph("fast", broken, initial(graph), RunOptions(50))
     assert run.failure.startswith("local invariant broken: membrane [2] at PDE step 1: expected ")
     assert run.violations["local"] == 1 and run.violations["global"] == 1 and not run.conserved

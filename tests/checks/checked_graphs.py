@@ -18,6 +18,7 @@ from pisnn_deploy.graph import (
     Quantisation,
     Synapse,
 )
+from pisnn_deploy.graph.connections import Explicit
 from pisnn_deploy.mesh import PERIODIC, structured_mesh
 from pisnn_deploy.model import ModelSpec, OperatingRange
 from pisnn_deploy.profiles import Profile
@@ -54,20 +55,24 @@ def heat_graph(cells: int = 8, weight: int = 64) -> IntegerGraph:
         "drive",
         "membrane",
         "flux",
-        np.arange(0, 2 * cells + 1, 2, dtype=np.int64),
-        np.stack([mesh.source, mesh.target], 1).reshape(-1),
-        np.tile(np.array([2 * weight, -2 * weight], np.int64), cells),
-        cells,
+        Explicit(
+            np.arange(0, 2 * cells + 1, 2, dtype=np.int64),
+            np.stack([mesh.source, mesh.target], 1).reshape(-1),
+            np.tile(np.array([2 * weight, -2 * weight], np.int64), cells),
+            cells,
+        ),
         -1,
     )
     route = Synapse(
         "route",
         "flux",
         "membrane",
-        np.arange(0, 2 * cells + 1, 2, dtype=np.int64),
-        np.stack([np.roll(faces, 1), faces], 1).reshape(-1),
-        np.tile(np.array([2, -2], np.int64), cells),
-        cells,
+        Explicit(
+            np.arange(0, 2 * cells + 1, 2, dtype=np.int64),
+            np.stack([np.roll(faces, 1), faces], 1).reshape(-1),
+            np.tile(np.array([2, -2], np.int64), cells),
+            cells,
+        ),
         -1,
     )
     proved = Claim("proved", "By construction.")
@@ -103,7 +108,7 @@ def with_mantissas(graph: IntegerGraph, mantissas: list[int]) -> IntegerGraph:
     """The graph with other first mantissas in its synapse population ``drive``."""
     changed = graph.synapses[0].mantissas.copy()
     changed[: len(mantissas)] = mantissas
-    return replace(graph, synapses=(replace(graph.synapses[0], mantissas=changed), graph.synapses[1]))
+    return replace(graph, synapses=(graph.synapses[0].with_mantissas(changed), graph.synapses[1]))
 
 
 def with_exponent(graph: IntegerGraph, exponent: int) -> IntegerGraph:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pisnn_deploy.checks import RULES, Finding, Report, check
 from pisnn_deploy.graph import Bound, Claim, IntegerGraph, Rectifier, Synapse
+from pisnn_deploy.graph.connections import Explicit
 from pisnn_deploy.profiles import Profile, load_profile
 
 LOIHI1 = load_profile("loihi1")
@@ -550,9 +551,8 @@ def dense_graph(faces: int) -> IntegerGraph:
     """A graph with one more synapse population, from cell 0 to all faces."""
     graph = heat_graph(faces)
     starts = np.arange(faces + 1, dtype=np.int64)
-    everything = Synapse(
-        "all", "membrane", "flux", starts, np.zeros(faces, np.int64), np.full(faces, 2, np.int64), faces, -1
-    )
+    connections = Explicit(starts, np.zeros(faces, np.int64), np.full(faces, 2, np.int64), faces)
+    everything = Synapse("all", "membrane", "flux", connections, -1)
     return replace(graph, synapses=(*graph.synapses, everything))
 
 

@@ -85,7 +85,7 @@ def test_a_violated_run_exits_with_1_and_still_reports(tmp_path: Path) -> None:
     mantissas[4] *= 2
     write_artifact(
         tmp_path / "bad.pisnn",
-        replace(graph, synapses=(*graph.synapses[:-1], replace(route, mantissas=mantissas))),
+        replace(graph, synapses=(*graph.synapses[:-1], route.with_mantissas(mantissas))),
         {},
     )
     for backend in ("fast", "cpu"):

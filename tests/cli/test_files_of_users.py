@@ -201,7 +201,7 @@ def test_a_reader_that_has_gone_hides_no_violation(folder: Path) -> None:
     route = graph.synapses[-1]
     mantissas = route.mantissas.copy()
     mantissas[4] *= 2
-    wrong = replace(graph, synapses=(*graph.synapses[:-1], replace(route, mantissas=mantissas)))
+    wrong = replace(graph, synapses=(*graph.synapses[:-1], route.with_mantissas(mantissas)))
     write_artifact(folder / "bad.pisnn", wrong, {})
     code, said = into_a_closed_pipe("simulate", "bad.pisnn", "--backend", "fast", "--steps", "5", "--json")
     assert code == 1 and said.startswith("error: local invariant broken: ")

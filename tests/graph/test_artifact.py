@@ -127,7 +127,7 @@ HUGE = (
         (replace("graph.json", b'{"a":1,"a":2}'), "graph.json: is not plain JSON (a key is given twice)"),
         (replace("graph.json", b'{"a":NaN}'), "graph.json: is not plain JSON (NaN is not JSON)"),
         (replace("graph.json", b"[]"), "graph.json: is not a JSON object"),
-        (edit(lambda g: g.update(version=1)), "graph.json: version: Input should be 2"),
+        (edit(lambda g: g.update(version=1)), "graph.json: version: Input should be 3"),
         (
             edit(
                 lambda g: g["mesh"].update(
@@ -146,11 +146,43 @@ HUGE = (
         (replace("arrays/flux.bias.npy", HUGE), "arrays/flux.bias.npy: holds 0 bytes, its shape"),
         (replace("arrays/flux.bias.npy", npy(np.zeros(15, "<i8"))), "flux has 15 compartments for 16 faces"),
         (replace("arrays/surplus.npy", npy(np.zeros(1, "<i8"))), "arrays/surplus.npy does not belong to the graph"),
-        (replace("arrays/mesh.target.npy", npy(np.zeros(16, "<i8"))), "mesh target does not match shape (16,)"),
-        (replace("arrays/route.mantissas.npy", npy(np.ones(32, "<i8"))), "synapse route: a mantissa is not a multiple"),
         (
-            replace("arrays/route.columns.npy", npy(np.full(32, 99, "<i8"))),
-            "synapse route has a column outside 0 to 15",
+            replace("arrays/route.mantissas.npy", npy(np.ones(1, "<i8"))),
+            "synapse route: a mantissa is not a multiple",
+        ),
+        (replace("arrays/route.mantissas.npy", npy(np.ones(2, "<i8"))), "synapse route: one mantissa"),
+        (
+            replace("arrays/membrane-to-flux.offsets.npy", npy(np.zeros((8, 1), "<i8"))),
+            "synapse membrane-to-flux: offsets are not in the order of their cells",
+        ),
+        (
+            replace("arrays/membrane-to-flux.boxes.npy", npy(np.array([[0, 0, 15]], "<i8"))),
+            "synapse membrane-to-flux: a face is in no box",
+        ),
+        (
+            replace("arrays/membrane-to-flux.boxes.npy", npy(np.array([[0, 1, 16]], "<i8"))),
+            "synapse membrane-to-flux: box 0 leaves the mesh",
+        ),
+        (
+            replace("arrays/membrane-to-flux.boxes.npy", npy(np.array([[3, 0, 16]], "<i8"))),
+            "synapse membrane-to-flux: a box names an axis outside",
+        ),
+        (
+            replace("arrays/membrane-to-flux.row_starts.npy", npy(np.array([0, 9], "<i8"))),
+            "synapse membrane-to-flux: starts is not an ascending list",
+        ),
+        (edit(lambda g: g["synapses"][0].update(source="ghost")), "synapse membrane-to-flux: there is no population"),
+        (
+            replace("arrays/flux.bias.runs.npy", npy(np.array([[0, 16]], "<i8"))),
+            "arrays/flux.bias.runs.npy: is there twice",
+        ),
+        (
+            replace("arrays/other.runs.npy", npy(np.array([[0, 2**40]], "<i8"))),
+            "arrays/other.runs.npy: must be pairs of a value and a length",
+        ),
+        (
+            replace("arrays/other.runs.npy", npy(np.array([[0, -3]], "<i8"))),
+            "arrays/other.runs.npy: must be pairs of a value and a length",
         ),
     ],
 )

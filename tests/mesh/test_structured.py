@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from models_under_test import box
 
 from pisnn_deploy.mesh import Mesh, Sides, Wall, reservoir_layers, structured_mesh, window_cells
-from pisnn_deploy.mesh.structured import QUADRATIC
+from pisnn_deploy.mesh.window import QUADRATIC
 
 pairs: st.SearchStrategy[Sides] = st.sampled_from(
     [

@@ -42,7 +42,7 @@ def violated() -> IntegerGraph:
     route = graph.synapses[-1]
     mantissas = route.mantissas.copy()
     mantissas[3] *= 2
-    return replace(graph, synapses=(*graph.synapses[:-1], replace(route, mantissas=mantissas)))
+    return replace(graph, synapses=(*graph.synapses[:-1], route.with_mantissas(mantissas)))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,313 @@
+"""Connections between two populations: spelled out, or as a rule that repeats over the mesh.
+
+A flux network is one and the same at every face, so what it is connected to need not be stored a million times. Each
+kind of connections expands to the same compressed sparse rows; rows are post-synaptic.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from pisnn_deploy.mesh import Mesh
+from pisnn_deploy.mesh.window import Boxes
+
+Integers = NDArray[np.int64]
+Values = NDArray[Any]
+"""Mantissas are int64; the float model has float64 weights in the same places."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Compressed sparse rows.
+
+    Attributes
+    ----------
+    starts : int64 array [rows + 1]
+    columns : int64 array [entries]
+        Strictly ascending within each row.
+    values : int64 or float64 array [entries]
+    """
+
+    starts: Integers
+    columns: Integers
+    values: Values
+
+    def matrix(self, inputs: int) -> sparse.csr_matrix:
+        """As a scipy matrix [rows, inputs]."""
+        return sparse.csr_matrix((self.values, self.columns, self.starts), (self.starts.size - 1, inputs))
+
+
+@dataclass(frozen=True)
+class Explicit:
+    """Every connection spelled out.
+
+    Attributes
+    ----------
+    starts, columns, values : array
+        See `Rows`.
+    inputs : int
+        Size of the source population.
+    """
+
+    starts: Integers
+    columns: Integers
+    values: Values
+    inputs: int
+
+    @property
+    def outputs(self) -> int:
+        """Size of the target population."""
+        return int(self.starts.size - 1)
+
+    @property
+    def entries(self) -> int:
+        """Number of connections."""
+        return int(self.values.size)
+
+    @cached_property
+    def rows(self) -> Rows:
+        """The connections of each target neuron."""
+        return Rows(self.starts, self.columns, self.values)
+
+    @property
+    def distinct(self) -> tuple[Integers, Values]:
+        """Starts and values of rows among which every row has its like."""
+        return self.starts, self.values
+
+    def revalued(self, change: Callable[[Values], Values]) -> Explicit:
+        """With other values; zeros are dropped."""
+        values = change(self.values)
+        kept = values != 0
+        return Explicit(_shortened(self.starts, kept), self.columns[kept], values[kept], self.inputs)
+
+
+@dataclass(frozen=True)
+class Stencil:
+    """Connections from the cells of a structured mesh to its faces, alike within boxes of faces.
+
+    Neuron ``f * outputs_per_face + o`` of the target belongs to face ``f``. Row ``b * outputs_per_face + o`` of
+    `starts` holds the connections of output ``o`` at all faces of box ``b``: entry ``e`` comes from the cell at the
+    coordinates of the face's lower cell plus ``offsets[e]``, modulo the shape of the mesh.
+
+    Attributes
+    ----------
+    mesh : Mesh
+    boxes : Boxes
+        All faces, each in one box.
+    starts : int64 array [boxes * outputs_per_face + 1]
+    offsets : int64 array [entries of a face of each box, axes]
+    values : int64 or float64 array [entries of a face of each box]
+    outputs_per_face : int
+    """
+
+    mesh: Mesh
+    boxes: Boxes
+    starts: Integers
+    offsets: Integers
+    values: Values
+    outputs_per_face: int
+
+    @property
+    def inputs(self) -> int:
+        """Size of the source population: cells and reservoirs."""
+        return self.mesh.holders
+
+    @property
+    def outputs(self) -> int:
+        """Size of the target population."""
+        return self.mesh.faces * self.outputs_per_face
+
+    @cached_property
+    def entries(self) -> int:
+        """Number of connections."""
+        of_a_face = np.diff(self.starts).reshape(-1, self.outputs_per_face).sum(axis=1)
+        return int((of_a_face * self.boxes.shape.prod(axis=1)).sum())
+
+    @property
+    def distinct(self) -> tuple[Integers, Values]:
+        """Starts and values of rows among which every row has its like."""
+        return self.starts, self.values
+
+    @cached_property
+    def rows(self) -> Rows:
+        """The connections of each target neuron."""
+        outputs = self.outputs_per_face
+        lengths = np.zeros(self.outputs, np.int64)
+        faces = [self.boxes.faces(self.mesh, box) for box in range(self.boxes.axis.size)]
+        counts = np.diff(self.starts).reshape(-1, outputs)
+        for box, numbers in enumerate(faces):
+            for output in range(outputs):
+                lengths[numbers * outputs + output] = counts[box, output]
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        columns = np.empty(starts[-1], np.int64)
+        values = np.empty(starts[-1], self.values.dtype)
+        for box, numbers in enumerate(faces):
+            for output in range(outputs):
+                first, last = self.starts[box * outputs + output : box * outputs + output + 2]
+                cells = self._cells(box, self.offsets[first:last])
+                held = np.broadcast_to(self.values[first:last], cells.shape)
+                turned = np.flatnonzero((np.diff(cells, axis=1) < 0).any(axis=1))
+                if turned.size:  # around a periodic axis, the columns come in another order
+                    order = np.argsort(cells[turned], axis=1)
+                    cells[turned] = np.take_along_axis(cells[turned], order, axis=1)
+                    held = held.copy()
+                    held[turned] = np.take_along_axis(held[turned], order, axis=1)
+                at = starts[numbers * outputs + output][:, None] + np.arange(last - first)
+                columns[at], values[at] = cells, held
+        return Rows(starts, columns, values)
+
+    def revalued(self, change: Callable[[Values], Values]) -> Stencil:
+        """With other values; zeros are dropped."""
+        values = change(self.values)
+        kept = values != 0
+        return replace(self, starts=_shortened(self.starts, kept), offsets=self.offsets[kept], values=values[kept])
+
+    def _cells(self, box: int, offsets: Integers) -> Integers:
+        """Cells [faces of the box, offsets] that the faces of a box are connected to."""
+        shape = self.mesh.shape
+        found = np.zeros((1,) * len(shape) + (1,), np.int64)
+        for a, count in enumerate(shape):
+            along = (self.boxes.lower[box, a] + np.arange(self.boxes.shape[box, a]))[:, None] + offsets[:, a]
+            dimensions = [along.shape[0] if a == b else 1 for b in range(len(shape))]
+            found = found * count + (along % count).reshape(*dimensions, offsets.shape[0])
+        return np.ascontiguousarray(found.reshape(math.prod(self.boxes.shape[box]), offsets.shape[0]))
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A dense block of connections at each face: a later layer of the flux network, which acts at each face alone.
+
+    Attributes
+    ----------
+    block : int64 array [outputs, inputs]
+        Per face.
+    count : int
+        Number of faces.
+    """
+
+    block: Values
+    count: int
+
+    @property
+    def inputs(self) -> int:
+        """Size of the source population."""
+        return int(self.block.shape[1]) * self.count
+
+    @property
+    def outputs(self) -> int:
+        """Size of the target population."""
+        return int(self.block.shape[0]) * self.count
+
+    @property
+    def entries(self) -> int:
+        """Number of connections."""
+        return int(np.count_nonzero(self.block)) * self.count
+
+    @property
+    def distinct(self) -> tuple[Integers, Values]:
+        """Starts and values of rows among which every row has its like."""
+        kept = self.block != 0
+        return np.concatenate([[0], np.cumsum(kept.sum(axis=1))]), self.block[kept]
+
+    @cached_property
+    def rows(self) -> Rows:
+        """The connections of each target neuron."""
+        output, column = np.nonzero(self.block)
+        face = np.arange(self.count, dtype=np.int64)[:, None]
+        lengths = np.tile((self.block != 0).sum(axis=1), self.count)
+        return Rows(
+            np.concatenate([[0], np.cumsum(lengths)]),
+            (face * self.block.shape[1] + column).reshape(-1),
+            np.tile(self.block[output, column], self.count),
+        )
+
+    def revalued(self, change: Callable[[Values], Values]) -> Blocks:
+        """With other values; zeros are dropped."""
+        return Blocks(change(self.block), self.count)
+
+
+@dataclass(frozen=True)
+class Incidence:
+    """The route of the packets: from each face to the holder that they enter and, with the other sign, leave.
+
+    Attributes
+    ----------
+    source, target : int64 array [faces]
+        Holders that a positive packet leaves and enters.
+    holders : int
+    value : int
+    """
+
+    source: Integers
+    target: Integers
+    holders: int
+    value: int
+
+    @property
+    def inputs(self) -> int:
+        """Size of the source population: faces."""
+        return int(self.source.size)
+
+    @property
+    def outputs(self) -> int:
+        """Size of the target population: cells and reservoirs."""
+        return self.holders
+
+    @property
+    def entries(self) -> int:
+        """Number of connections."""
+        return self.rows.values.size
+
+    @property
+    def distinct(self) -> tuple[Integers, Values]:
+        """Starts and values of rows among which every row has its like."""
+        return self.rows.starts, self.rows.values
+
+    @cached_property
+    def rows(self) -> Rows:
+        """The connections of each target neuron."""
+        face = np.arange(self.inputs, dtype=np.int64)
+        signs = np.repeat(np.array([self.value, -self.value], np.int64), self.inputs)
+        ends = np.concatenate([self.target, self.source])
+        matrix = sparse.coo_matrix((signs, (ends, np.tile(face, 2))), (self.holders, self.inputs)).tocsr()
+        matrix.sum_duplicates()
+        matrix.eliminate_zeros()
+        matrix.sort_indices()
+        return Rows(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data.astype(np.int64))
+
+    def revalued(self, change: Callable[[Values], Values]) -> Explicit:
+        """With other values, spelled out; zeros are dropped."""
+        rows = self.rows
+        return Explicit(rows.starts, rows.columns, rows.values, self.inputs).revalued(change)
+
+
+Connections = Explicit | Stencil | Blocks | Incidence
+
+
+def explicit(matrix: sparse.csr_matrix) -> Explicit:
+    """Spell a matrix out.
+
+    Parameters
+    ----------
+    matrix : scipy.sparse.csr_matrix [target, source]
+        Rows sorted, without duplicates and zeros.
+
+    Returns
+    -------
+    Explicit
+    """
+    starts, columns = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64)
+    return Explicit(starts, columns, matrix.data, int(matrix.shape[1]))
+
+
+def _shortened(starts: Integers, kept: NDArray[np.bool_]) -> Integers:
+    """Starts of rows of which only some entries are kept."""
+    return np.asarray(np.concatenate([[0], np.cumsum(kept)])[starts], np.int64)

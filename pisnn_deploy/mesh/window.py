@@ -1,0 +1,292 @@
+"""What the flux network of each face of a structured mesh sees, ghost cells resolved."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.mesh.boundary import DIRICHLET, PERIODIC, Sides
+from pisnn_deploy.mesh.structured import Indices, Mesh, face_grid, reservoir_layers
+
+Wall = Literal["reflection", "quadratic"]
+"""How ghost cells beyond a Dirichlet side follow from the field."""
+REFLECTION: Wall = "reflection"
+QUADRATIC: Wall = "quadratic"
+
+
+@dataclass(frozen=True)
+class Window:
+    """What the flux network of each face sees, ghost cells resolved.
+
+    Position ``p`` of face ``f`` shows ``sum_t numerator[f, p, t] * value[cell[f, p, t]] / denominator + offset[f, p]``.
+
+    Attributes
+    ----------
+    cell : int64 array [faces, positions, terms]
+        Flat cell indices.
+    numerator : int64 array [faces, positions, terms]
+    denominator : int
+        1, or 2 if some ghost cell is quadratic.
+    offset : float64 or int64 array [faces, positions]
+        What reservoirs add.
+    """
+
+    cell: Indices
+    numerator: Indices
+    denominator: int
+    offset: NDArray[Any]
+
+    def values(self, field: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The values that each face sees.
+
+        Parameters
+        ----------
+        field : float64 array [cells]
+
+        Returns
+        -------
+        float64 array [faces, positions]
+        """
+        seen = (self.numerator * field[self.cell]).sum(axis=2) / self.denominator
+        return np.asarray(seen + self.offset, np.float64)
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """All faces of a mesh as boxes, in each of which windows look alike.
+
+    Two faces of a box are equally far from each wall and reservoir, as far as their windows can see. Box ``b`` holds
+    the faces normal to ``axis[b]`` whose lower cells have coordinates from ``lower[b]`` on, ``shape[b]`` of them along
+    each axis. A reservoir in the place of a lower cell has the coordinate -1.
+
+    Attributes
+    ----------
+    axis : int64 array [boxes]
+    lower, shape : int64 array [boxes, axes]
+    """
+
+    axis: Indices
+    lower: Indices
+    shape: Indices
+
+    def faces(self, mesh: Mesh, box: int) -> Indices:
+        """Numbers of the faces of a box, in C order.
+
+        Parameters
+        ----------
+        mesh : Mesh
+        box : int
+
+        Returns
+        -------
+        int64 array [faces of the box]
+        """
+        axis = int(self.axis[box])
+        base, first, counts = face_grid(mesh, axis)
+        ranges = [np.arange(n) + low for low, n in zip(self.lower[box], self.shape[box], strict=True)]
+        ranges[axis] = ranges[axis] - first
+        numbers = np.zeros((1,) * len(counts), np.int64)
+        for a, along in enumerate(ranges):
+            numbers = numbers * counts[a] + along.reshape([-1 if a == b else 1 for b in range(len(counts))])
+        return np.asarray(base + numbers.reshape(-1), np.int64)
+
+
+def face_boxes(mesh: Mesh, half_width: int, transverse: int) -> Boxes:
+    """Cut the faces into boxes in which windows look alike.
+
+    Parameters
+    ----------
+    mesh : Mesh
+    half_width, transverse : int
+        Of the window, see `window_cells`.
+
+    Returns
+    -------
+    Boxes
+        Their number does not depend on the number of cells of a large mesh.
+    """
+    found: list[tuple[int, tuple[tuple[int, int], ...]]] = []
+    for axis in range(len(mesh.shape)):
+        _, first, counts = face_grid(mesh, axis)
+        if 0 in counts:
+            continue
+        runs = []
+        for a, (count, number) in enumerate(zip(mesh.shape, counts, strict=True)):
+            begin = first if a == axis else 0
+            end = begin + number
+            below, above = (half_width - 1, count - half_width) if a == axis else (transverse, count - transverse)
+            if mesh.boundary[a] == (PERIODIC, PERIODIC):
+                below, above = begin, end
+            below, above = min(max(below, begin), end), max(min(above, end), begin)
+            singles = [*range(begin, below), *range(max(above, below), end)]
+            runs.append(sorted([(at, 1) for at in singles] + ([(below, above - below)] if above > below else [])))
+        found += [(axis, combination) for combination in itertools.product(*runs)]
+    axes = len(mesh.shape)
+    corners = np.array([list(runs) for _, runs in found], np.int64).reshape(-1, axes, 2)
+    return Boxes(np.array([axis for axis, _ in found], np.int64), corners[:, :, 0], corners[:, :, 1])
+
+
+def distinct_faces(mesh: Mesh, half_width: int, transverse: int) -> Indices:
+    """Faces among which every window of the mesh has its like: one of each box, and all that may see reservoirs.
+
+    Reservoirs beside each other may hold different values, so faces that see them are all different.
+
+    Parameters
+    ----------
+    mesh : Mesh
+    half_width, transverse : int
+        Of the window, see `window_cells`.
+
+    Returns
+    -------
+    int64 array
+        Ascending numbers.
+    """
+    boxes = face_boxes(mesh, half_width, transverse)
+    faces = [boxes.faces(mesh, box) for box in range(boxes.axis.size)]
+    held = [a for a, sides in enumerate(mesh.boundary) if DIRICHLET in sides]
+    near = (boxes.shape[:, held] == 1).any(axis=1)
+    return np.sort(np.concatenate([numbers if near[box] else numbers[:1] for box, numbers in enumerate(faces)]))
+
+
+def window_cells(
+    mesh: Mesh,
+    half_width: int,
+    transverse: int,
+    reservoirs: NDArray[Any],
+    wall: Wall = REFLECTION,
+    faces: Indices | None = None,
+) -> Window:
+    """What the flux network of each face sees, ghost cells resolved.
+
+    The window of a face holds the `half_width` cells on its lower side and as many on its upper side, along the
+    face's axis, and as far as `transverse` cells to either side along each other axis. Beyond a no-flux side the field
+    is reflected evenly: ghost cell ``-1 - i`` is cell ``i``. Beyond a Dirichlet side with the value ``g`` it is, by
+    `wall`,
+
+    * ``reflection``: reflected oddly, ``2 g - u_i``;
+    * ``quadratic``: the average of the parabola that has the value ``g`` at the side and the averages ``u_0`` and
+      ``u_1``: ``c g + a u_0 + b u_1`` with ``b = (3 i + 2)(i + 1) / 4``, ``a = -(2 i + 1) - 3 b``, ``c = 1 - a - b``.
+
+    Parameters
+    ----------
+    mesh : Mesh
+    half_width : int
+        Cells on either side along the face's axis, at least 1.
+    transverse : int
+        Cells to either side along each other axis, at least 0.
+    reservoirs : float64 or int64 array [reservoirs]
+        Values of the reservoirs; their type is that of the offsets.
+    wall : str
+        ``quadratic`` asks for ``transverse == 0`` and for two cells along each axis with a Dirichlet side.
+    faces : int64 array, optional
+        Ascending numbers of the faces that are asked for; all unless given.
+
+    Returns
+    -------
+    Window
+        Of these faces. Positions in C order: along the face's axis first (slowest), then along the other axes in their
+        order.
+    """
+    dimensions = len(mesh.shape)
+    quadratic = wall == QUADRATIC and mesh.reservoirs > 0
+    terms = 2 if quadratic else 1
+    positions = 2 * half_width * (2 * transverse + 1) ** (dimensions - 1)
+    asked = np.arange(mesh.faces) if faces is None else faces
+    cell = np.empty((asked.size, positions, terms), np.int64)
+    numerator = np.zeros((asked.size, positions, terms), np.int64)
+    offset = np.zeros((asked.size, positions), reservoirs.dtype)
+    layers = reservoir_layers(mesh)
+    strides = np.array([math.prod(mesh.shape[axis + 1 :]) for axis in range(dimensions)])
+    for axis in range(dimensions):
+        base, first, counts = face_grid(mesh, axis)
+        here = slice(*np.searchsorted(asked, [base, base + math.prod(counts)]))
+        lower = list(np.unravel_index(asked[here] - base, counts))
+        lower[axis] = lower[axis] + first
+        others = [a for a in range(dimensions) if a != axis]
+        along, across = np.arange(1 - half_width, half_width + 1), np.arange(-transverse, transverse + 1)
+        steps = np.meshgrid(along, *(across,) * len(others), indexing="ij")
+        step = dict(zip((axis, *others), (s.reshape(-1) for s in steps), strict=True))
+        coordinates = [lower[a][:, None] + step[a] for a in range(dimensions)]
+        inside = [
+            _mirrored(c, count, sides) for c, count, sides in zip(coordinates, mesh.shape, mesh.boundary, strict=True)
+        ]
+        signs, offsets = _reflected(mesh, coordinates, inside, layers, reservoirs)
+        cell[here] = sum(c * stride for c, stride in zip(inside, strides, strict=True))[:, :, None]
+        numerator[here, :, 0], offset[here] = terms * signs, offsets
+        if quadratic:
+            for out, cells, numerators, ghosts in _parabolas(mesh, axis, coordinates, layers[axis], reservoirs):
+                cell[here][out] = cells
+                numerator[here][out] = numerators
+                offset[here][out] = ghosts
+    return Window(cell, numerator, terms, offset)
+
+
+def _reflected(
+    mesh: Mesh,
+    coordinates: list[Indices],
+    inside: list[Indices],
+    layers: tuple[tuple[Indices, Indices], ...],
+    reservoirs: NDArray[Any],
+) -> tuple[Indices, NDArray[Any]]:
+    """Signs and offsets of reflections into the mesh, axis after axis; wide stencils reflect repeatedly."""
+    signs = np.ones(coordinates[0].shape, np.int64)
+    offsets = np.zeros(coordinates[0].shape, reservoirs.dtype)
+    for axis, (count, sides) in enumerate(zip(mesh.shape, mesh.boundary, strict=True)):
+        along = coordinates[axis].copy()
+        if sides == (PERIODIC, PERIODIC):
+            continue
+        others = tuple(inside[a] for a in range(len(mesh.shape)) if a != axis)
+        while True:
+            beyond = (along < 0, along >= count)
+            if not (beyond[0].any() or beyond[1].any()):
+                break
+            for which, out in enumerate(beyond):
+                if sides[which] == DIRICHLET and out.any():
+                    offsets[out] += 2 * signs[out] * reservoirs[_behind(layers[axis][which], others, out)]
+                    signs[out] *= -1
+                along[out] = -1 - along[out] if which == 0 else 2 * count - 1 - along[out]
+    return signs, offsets
+
+
+def _parabolas(
+    mesh: Mesh, axis: int, coordinates: list[Indices], layers: tuple[Indices, Indices], reservoirs: NDArray[Any]
+) -> Iterator[tuple[NDArray[np.bool_], Indices, Indices, NDArray[Any]]]:
+    """Ghost cells beyond each Dirichlet side of an axis: which, of what cells, how many halves of these, offsets."""
+    count = mesh.shape[axis]
+    others = tuple(c for a, c in enumerate(coordinates) if a != axis)
+    for which, side in enumerate(mesh.boundary[axis]):
+        if side != DIRICHLET:
+            continue
+        depth = -1 - coordinates[axis] if which == 0 else coordinates[axis] - count
+        out = depth >= 0
+        i = depth[out]
+        second = (3 * i + 2) * (i + 1) // 2
+        first = -2 * (2 * i + 1) - 3 * second
+        nearest = (0, 1) if which == 0 else (count - 1, count - 2)
+        cells = []
+        for along in nearest:
+            place = [c[out] for c in coordinates]
+            place[axis] = np.full_like(i, along)
+            cells.append(np.ravel_multi_index(tuple(place), mesh.shape))
+        offsets = (2 - first - second) // 2 * reservoirs[_behind(layers[which], others, out)]
+        yield out, np.stack(cells, axis=-1), np.stack([first, second], axis=-1), offsets
+
+
+def _behind(layer: Indices, others: tuple[Indices, ...], out: NDArray[np.bool_]) -> Indices:
+    """Reservoirs behind the ghost cells that `out` marks."""
+    numbers = layer[tuple(along[out] for along in others)] if others else layer
+    return np.asarray(numbers, np.int64)
+
+
+def _mirrored(along: Indices, count: int, sides: Sides) -> Indices:
+    if sides == (PERIODIC, PERIODIC):
+        return along % count
+    along = along % (2 * count)
+    return np.where(along < count, along, 2 * count - 1 - along)
