@@ -101,7 +101,7 @@ def table() -> list[str]:
     run = run_graph("cpu", graph, graph.membrane.initial, RunOptions(LONG_RUN_STEPS, every=1000))
     lines.append(row(graph, "periodic", run))
     found = graph.quantisation
-    states = [bound for bound in graph.bounds if bound.quantity not in ("accumulator", "ledger")]
+    states = [bound for bound in graph.bounds if bound.is_state_or_payload]
     ftcs_steps, ftcs_error = explicit_euler(128)
     lines += [
         "",

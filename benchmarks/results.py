@@ -257,7 +257,7 @@ def page(name: str, found: Found) -> str:
     spec, quantisation = graph.spec, graph.quantisation
     horizon = one.problem.horizon
     steps = round(horizon / graph.time_step)
-    widths = max(bound.bits for bound in graph.bounds if bound.quantity not in ("accumulator", "ledger"))
+    widths = max(bound.bits for bound in graph.bounds if bound.is_state_or_payload)
     network = (
         f"integer kernel {quantisation.kernel_chosen} / 2^{spec.weight_exponents[0]}"
         if quantisation.kernel_chosen

@@ -85,7 +85,7 @@ def _widths(graph: IntegerGraph) -> dict[str, int]:
 
 def _as_json(graph: IntegerGraph, path: Path, digest: str, seconds: float) -> dict[str, Any]:
     certificate, placement, quantisation = graph.certificate, graph.placement, graph.quantisation
-    claims = {} if certificate is None else {name: vars(claim).copy() for name, claim in vars(certificate).items()}
+    claims = {} if certificate is None else vars(certificate)
     return {
         "artifact": str(path),
         "sha256": digest,
@@ -106,8 +106,8 @@ def _as_json(graph: IntegerGraph, path: Path, digest: str, seconds: float) -> di
             "steps": quantisation.steps,
         },
         "certificate": {
-            **{name: claim["status"] for name, claim in claims.items()},
-            "details": {name: claim["details"] for name, claim in claims.items()},
+            **{name: claim.status for name, claim in claims.items()},
+            "details": {name: claim.details for name, claim in claims.items()},
         },
         "placement": {"cores": placement.cores, "chips": placement.chips} if placement else None,
         "wall_seconds": seconds,
@@ -116,7 +116,7 @@ def _as_json(graph: IntegerGraph, path: Path, digest: str, seconds: float) -> di
 
 def _rows(graph: IntegerGraph) -> list[Row]:
     quantisation, certificate, placement = graph.quantisation, graph.certificate, graph.placement
-    states = [bound.bits for bound in graph.bounds if bound.quantity not in ("accumulator", "ledger")]
+    states = [bound.bits for bound in graph.bounds if bound.is_state_or_payload]
     accumulators = max(bound.bits for bound in graph.bounds if bound.quantity == "accumulator")
     rows: list[Row] = [
         ("model", graph.spec.name),

@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "train": "Train a model from a recipe.",
     "compile": "Compile a model to an artifact.",
     "simulate": "Run an artifact and audit every step.",
+    "verify": "Prove the certificate of an artifact again.",
     "check": "Check an artifact against hardware profiles.",
     "inspect": "Show what is in an artifact.",
     "profiles": "List, show or validate hardware profiles.",
@@ -59,6 +60,7 @@ def group() -> None:
       pisnn-deploy simulate
       pisnn-deploy compile model.pt --profile loihi2
       pisnn-deploy simulate model.pisnn --backend cpu --plot run.png
+      pisnn-deploy verify model.pisnn
       pisnn-deploy check model.pisnn --profile loihi2
 
     Exit codes: 0 fine, 1 a check or verification failed, 2 wrong usage or input, 130 interrupted.

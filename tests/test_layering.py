@@ -27,6 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "profiles": {"errors", "plain_yaml"},
     "checks": NUMERICS | {"graph", "profiles"},
     "compiler": NUMERICS | {"clock", "graph", "mesh", "model", "problems", "profiles", "symbol"},
+    "verify": NUMERICS | {"clock", "graph", "mesh"},
     "processes": NUMERICS | {"graph", "invariants"},
     "backends": NUMERICS | {"graph", "invariants", "processes"},
     "training": NUMERICS | {"backends", "clock", "graph", "mesh", "model", "plain_yaml", "problems", "symbol"},

@@ -61,7 +61,7 @@ def test_its_goal_is_reached_on_integers_and_it_fits_loihi2(name: str) -> None:
     found = measure_run(graph, run, lambda time: one.reference(graph.mesh, held, time))
     assert found.relative_l2[-1] <= error
     assert not found.drift.any() and not found.residual.any()
-    assert max(bound.bits for bound in graph.bounds if bound.quantity not in ("accumulator", "ledger")) <= 24
+    assert max(bound.bits for bound in graph.bounds if bound.is_state_or_payload) <= 24
     report = check(graph, load_profile("loihi2"))
     assert [finding.message for finding in report.findings if finding.severity == "error"] == []
 

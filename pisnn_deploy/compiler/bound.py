@@ -10,7 +10,7 @@ import numpy as np
 
 from pisnn_deploy.arithmetic import MEMORYLESS, signed_width
 from pisnn_deploy.compiler.facts import BOUNDED, SCHEDULED, Fact
-from pisnn_deploy.compiler.intervals import Interval, NetworkIntervals, change_rows, face_rows, network_intervals
+from pisnn_deploy.compiler.intervals import Interval, NetworkIntervals, face_rows, largest_change, network_intervals
 from pisnn_deploy.errors import CompileError
 from pisnn_deploy.graph import Bound, IntegerGraph, Synapse
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
@@ -90,9 +90,7 @@ class Bounds:
     def summary(self, graph: IntegerGraph) -> str:
         """One sentence on what the pass made."""
         widest = max(graph.bounds, key=lambda bound: bound.bits)
-        states = max(
-            (b for b in graph.bounds if b.quantity not in ("accumulator", "ledger")), key=lambda bound: bound.bits
-        )
+        states = max((b for b in graph.bounds if b.is_state_or_payload), key=lambda bound: bound.bits)
         return (
             f"{len(graph.bounds)} quantities; widest {widest.population} {widest.quantity} with {widest.bits} bits, "
             f"widest state or payload {states.population} {states.quantity} with {states.bits}"
@@ -137,8 +135,5 @@ def _largest_change(graph: IntegerGraph, found: NetworkIntervals) -> int:
     if graph.hidden or graph.flux.leak != MEMORYLESS or bias.any() or weight.sum() != 0:
         return change
     # theta dm = D W m + D (r_old - r_new), and residues stay within theta / 2 of 0.
-    rows = change_rows(graph.mesh, graph.spec, weight)
-    reach = (rows.positive * (window.upper - window.lower)).max()
-    if window.difference is not None and int(rows.variation.min()) >= 0:
-        reach = min(reach, (rows.variation * window.difference // 2).max())
-    return min(change, int(reach) // theta + faces_per_cell)
+    reach = largest_change(graph.mesh, graph.spec, weight[0], window)
+    return min(change, reach // theta + faces_per_cell)

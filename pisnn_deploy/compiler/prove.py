@@ -12,19 +12,22 @@ from scipy import sparse
 from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.compiler.bound import LARGEST_LEDGER
 from pisnn_deploy.compiler.facts import BOUNDED, PROVED, Fact
+from pisnn_deploy.compiler.invariance import lattice_kernel, lattice_shape, rounding_drift
 from pisnn_deploy.errors import CompileError
 from pisnn_deploy.graph import Certificate, Claim, IntegerGraph, Synapse
+from pisnn_deploy.graph.claims import Figure, Method
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.graph.layout import route_matrix, window_matrix
-from pisnn_deploy.mesh import structured_mesh, window_cells
+from pisnn_deploy.mesh import reservoir_layers, structured_mesh, window_cells
 from pisnn_deploy.mesh.window import QUADRATIC
 from pisnn_deploy.symbol import amplification, largest_root
 
 ROUNDING_MARGIN = 1e-9
 """Allowance for float64 rounding in the modulus of an amplification factor."""
 MOST_CELLS_ALONG = 512
-MOST_WAVES = 1 << 20
+MOST_WAVES = 1 << 24
 """Most Fourier modes of a mesh whose factors are all computed."""
+WAVES_AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,9 @@ class Prove:
     1. *Conservation*: as the target stores the route (mixed-sign mantissas lose their lowest bit), it is exactly the
        incidence of the mesh, so each packet that leaves a cell or reservoir enters its neighbour: each column sums to
        zero. A route that is not is refused. Ledgers cannot wrap within the number of PDE steps that the claim names.
-    2. *Overflow*: every width holds while the masses stay in the operating window, which every run checks.
+    2. *Overflow*: every width holds while the masses stay in the operating window, which every run checks. Where a
+       discrete maximum principle holds, `pisnn_deploy.compiler.invariance` says how far rounding can lead from it, and
+       no run that starts so far inside the window leaves it: the claim is proved.
     3. *Stability*: for a linear memoryless network, ``theta I + D W`` as integers: if no entry is negative and every
        row sums to theta, each new value is an average of old ones (discrete maximum principle), up to the packets'
        rounding. Otherwise the amplification factors of the integer stencil, if they all lie in the unit disc.
@@ -74,12 +79,11 @@ class Prove:
                 f"the route of face {face}, as the target stores it, does not carry its packets from "
                 f"{_holder(graph, graph.mesh.source[face])} to {_holder(graph, graph.mesh.target[face])}",
             )
-        text = f"the stored route of each of the {graph.mesh.faces} faces is the mesh's incidence: -1 and +1, sum zero"
+        figures: dict[str, Figure] = {"faces": graph.mesh.faces, "reservoirs": graph.mesh.reservoirs}
         if graph.mesh.reservoirs:
             (packet,) = (bound for bound in graph.bounds if (bound.population, bound.quantity) == (FLUX, "packet"))
-            steps = LARGEST_LEDGER // max(1, abs(packet.lower), abs(packet.upper))
-            text += f"; the ledgers of {graph.mesh.reservoirs} reservoirs cannot wrap within {steps} PDE steps"
-        return Claim("proved", text)
+            figures["ledger_steps"] = LARGEST_LEDGER // max(1, abs(packet.lower), abs(packet.upper))
+        return Claim("proved", "incidence", figures)
 
 
 def _holder(graph: IntegerGraph, number: np.int64) -> str:
@@ -108,51 +112,107 @@ def as_stored(synapse: Synapse) -> sparse.csr_matrix:
 
 def _overflow(graph: IntegerGraph) -> Claim:
     window = graph.window
-    text = f"all {len(graph.bounds)} widths hold while masses stay in {window.lower} to {window.upper}"
+    figures: dict[str, Figure] = {"bounds": len(graph.bounds), "lower": window.lower, "upper": window.upper}
     if window.difference is not None:
-        text += f", differ by at most {window.difference} across a face"
+        figures["difference"] = window.difference
     if window.current is not None:
-        text += f", and currents by no more than {window.current} from 0"
-    return Claim("assumed", text + "; every run checks this at every PDE step and stops at the first value outside")
+        figures["current"] = window.current
+    start = _invariant_start(graph)
+    if start is None:
+        return Claim("assumed", "operating-window", figures)
+    return Claim("proved", "invariant-range", figures | start)
+
+
+def _invariant_start(graph: IntegerGraph) -> dict[str, Figure] | None:
+    """The starts from which a run never leaves the operating window; None if it cannot be told.
+
+    Values of cells average values of cells and reservoirs. Differences of neighbours obey the same kernel where the
+    field extends to the whole lattice: reservoirs stand along one axis only, alike along each side, or are all alike.
+    """
+    window, mesh = graph.window, graph.mesh
+    if window.current is not None or not _is_linear(graph) or not _averages(graph):
+        return None
+    if mesh.reservoirs and graph.spec.wall == QUADRATIC:
+        return None
+    kernel = lattice_kernel(graph.operator[0].weight[0], graph.spec.positions, lattice_shape(mesh))
+    drift = rounding_drift(kernel, 1 << graph.flux.threshold_exponent)
+    if drift is None:
+        return None
+    start: dict[str, Figure] = {
+        "drift": drift,
+        "start_lower": window.lower + drift,
+        "start_upper": window.upper - drift,
+    }
+    held = graph.membrane.reservoirs
+    if start["start_lower"] > start["start_upper"]:
+        return None
+    if held.size and (int(held.min()) < start["start_lower"] or int(held.max()) > start["start_upper"]):
+        return None
+    if window.difference is not None:
+        start["start_difference"] = window.difference - 2 * drift
+        if start["start_difference"] < 0 or not _reservoirs_extend(graph):
+            return None
+    return start
+
+
+def _reservoirs_extend(graph: IntegerGraph) -> bool:
+    held = graph.membrane.reservoirs
+    if held.size == 0 or int(held.min()) == int(held.max()):
+        return True
+    sides = [(axis, layer) for axis, pair in enumerate(reservoir_layers(graph.mesh)) for layer in pair if layer.size]
+    alike = all(int(held[layer].min()) == int(held[layer].max()) for _, layer in sides)
+    return alike and len({axis for axis, _ in sides}) == 1
+
+
+def _is_linear(graph: IntegerGraph) -> bool:
+    """Whether a PDE step is a linear map of the masses alone, up to rounding."""
+    return not graph.hidden and not graph.operator[0].bias.any() and graph.flux.leak == MEMORYLESS
+
+
+def _averages(graph: IntegerGraph) -> bool:
+    """Whether each new value averages old ones and those of reservoirs, up to rounding."""
+    theta, cells = 1 << graph.flux.threshold_exponent, graph.mesh.cells
+    route = graph.matrix(FLUX, MEMBRANE)[:cells]
+    update = (route @ graph.matrix(MEMBRANE, FLUX))[:, :cells] + theta * sparse.identity(cells, np.int64, format="csr")
+    if update.nnz and int(update.data.min()) < 0:
+        return False
+    lacking = theta - np.asarray(update.sum(axis=1)).reshape(-1)
+    held = graph.membrane.reservoirs
+    if not held.size:
+        return not lacking.any()
+    # What a cell takes from reservoirs is a bias, as much as its row lacks of theta.
+    taken = route @ graph.flux.bias
+    low, high = lacking * int(held.min()), lacking * int(held.max())
+    return bool((lacking >= 0).all() and (low <= taken).all() and (taken <= high).all())
 
 
 def _stability(graph: IntegerGraph) -> Claim:
     if graph.hidden or graph.operator[0].bias.any():
-        return Claim("none", "the flux network is not linear")
-    theta = 1 << graph.flux.threshold_exponent
-    if graph.flux.leak == MEMORYLESS:
-        cells = graph.mesh.cells
-        update = (graph.matrix(FLUX, MEMBRANE) @ graph.matrix(MEMBRANE, FLUX))[:cells, :cells]
-        update = update + theta * sparse.identity(cells, np.int64, format="csr")
-        # What a cell takes from reservoirs is a bias, as much as its row lacks of theta.
-        held = graph.membrane.reservoirs.size > 0
-        sums = np.asarray(update.sum(axis=1)).reshape(-1)
-        averages = (sums <= theta).all() if held else (sums == theta).all()
-        if (update.nnz == 0 or int(update.data.min()) >= 0) and averages:
-            return Claim(
-                "proved",
-                "discrete maximum principle: no entry of the integer update is negative and its rows sum to theta"
-                + (", what reservoirs give included" if held else ""),
-            )
+        return Claim("none", "nonlinear")
+    if graph.flux.leak == MEMORYLESS and _averages(graph):
+        return Claim("proved", "maximum-principle", {"reservoirs": graph.mesh.reservoirs})
     if graph.spec.wall == QUADRATIC and graph.mesh.reservoirs:
         return _stability_between_parabolas(graph)
     shape = graph.mesh.shape
     if math.prod(count + 1 for count in shape) > MOST_WAVES:
-        return Claim("none", f"the mesh has more than {MOST_WAVES} waves")
+        return Claim("none", "too-large")
     # Periodic axes have every other one of these waves, axes between walls or reservoirs all but the ends.
     turn = [np.arange(count + 1) * (np.pi / count) for count in shape]
     turn[1:] = [np.concatenate([-waves[:0:-1], waves]) for waves in turn[1:]]
-    waves = np.stack([grid.reshape(-1) for grid in np.meshgrid(*turn, indexing="ij")])
-    kernel = graph.operator[0].weight[0] / theta
-    largest = float(np.abs(amplification(kernel, graph.spec.positions, waves, graph.flux.leak)).max())
-    return _claim(largest)
+    kernel = graph.operator[0].weight[0] / (1 << graph.flux.threshold_exponent)
+    largest = 0.0
+    for first in np.array_split(turn[0], -(-math.prod(map(len, turn)) // WAVES_AT_ONCE)):
+        waves = np.stack([grid.reshape(-1) for grid in np.meshgrid(first, *turn[1:], indexing="ij")])
+        factors = amplification(kernel, graph.spec.positions, waves, graph.flux.leak)
+        largest = max(largest, float(np.abs(factors).max(initial=0.0)))
+    return _claim(largest, "fourier")
 
 
 def _stability_between_parabolas(graph: IntegerGraph) -> Claim:
     """Quadratic ghost cells have no Fourier modes; the operator is still a sum over the axes, and so are its gains."""
     mesh, spec = graph.mesh, graph.spec
     if max(mesh.shape) > MOST_CELLS_ALONG:
-        return Claim("none", f"an axis has more than {MOST_CELLS_ALONG} cells, too many for its eigenvalues")
+        return Claim("none", "too-large")
     gains = np.zeros(1, np.complex128)
     for count, sides in zip(mesh.shape, mesh.boundary, strict=True):
         line = structured_mesh((count,), (1.0,), (sides,))
@@ -160,10 +220,12 @@ def _stability_between_parabolas(graph: IntegerGraph) -> Claim:
         update = route_matrix(line) @ window_matrix(graph.operator[0].weight, seen, line.holders)
         eigenvalues = np.linalg.eigvals(update[:count, :count].toarray() / (1 << graph.flux.threshold_exponent))
         gains = (gains[:, None] + eigenvalues).reshape(-1)
-    return _claim(float(np.abs(largest_root(gains, graph.flux.leak)).max()))
+    return _claim(float(np.abs(largest_root(gains, graph.flux.leak)).max()), "axis-eigenvalues")
 
 
-def _claim(largest: float) -> Claim:
+def _claim(largest: float, method: Method) -> Claim:
+    # Rounded, because the last digits of transcendental functions differ from machine to machine.
+    modulus = float(f"{largest:.9g}")
     if largest <= 1 + ROUNDING_MARGIN:
-        return Claim("proved", f"all amplification factors lie in the unit disc, the largest is {largest:.12g}")
-    return Claim("none", f"an amplification factor has modulus {largest:.6g}, so some modes grow")
+        return Claim("proved", method, {"modulus": min(modulus, 1.0)})
+    return Claim("none", "growth", {"modulus": modulus})

@@ -1,10 +1,9 @@
 """The typed intermediate representation and the artifact that holds it."""
 
+from pisnn_deploy.graph.claims import Certificate, Claim
 from pisnn_deploy.graph.floating import FloatGraph, FloatLayer
 from pisnn_deploy.graph.integer import (
     Bound,
-    Certificate,
-    Claim,
     Flux,
     IntegerGraph,
     IntegerLayer,

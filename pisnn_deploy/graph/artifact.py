@@ -54,11 +54,14 @@ class Artifact:
         Model hash, options and versions, as the compiler noted them.
     sha256 : str
         Of the file's bytes.
+    altered : tuple of str
+        Members that are not what the certificate was issued for, by their hashes.
     """
 
     graph: IntegerGraph
     provenance: dict[str, Any]
     sha256: str
+    altered: tuple[str, ...] = ()
 
 
 def artifact_bytes(graph: IntegerGraph, provenance: Mapping[str, object]) -> bytes:
@@ -76,12 +79,10 @@ def artifact_bytes(graph: IntegerGraph, provenance: Mapping[str, object]) -> byt
         The same for the same graph and provenance, on every machine.
     """
     described, certificate, arrays = document(graph)
-    members = {
-        "graph.json": _json(described),
-        "certificate.json": _json(certificate),
-        "provenance.json": _json(provenance),
-        **dict(_array_member(name, array) for name, array in arrays.items()),
-    }
+    members = {"graph.json": _json(described), **dict(_array_member(name, array) for name, array in arrays.items())}
+    if certificate:
+        certificate["members"] = _hashes(members)
+    members |= {"certificate.json": _json(certificate), "provenance.json": _json(provenance)}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(members):
@@ -182,6 +183,11 @@ def read_artifact(path: Path) -> Artifact:
     described, certificate, provenance = (
         _read_json(path, name, members[name]) for name in ("graph.json", "certificate.json", "provenance.json")
     )
+    hashes = certificate.pop("members", {})
+    if not isinstance(hashes, dict):
+        raise FileError(path, "must name a hash for each member", field="certificate.json: members", remedy=_REMEDY)
+    found_hashes = _hashes(members)
+    altered = sorted(name for name in {*hashes, *found_hashes} if hashes.get(name) != found_hashes.get(name))
     try:
         graph = graph_from_document(described, certificate, arrays)
     except ValidationError as error:
@@ -195,7 +201,7 @@ def read_artifact(path: Path) -> Artifact:
     found = defects(graph)
     if found:
         raise FileError(path, found[0], remedy=_REMEDY)
-    return Artifact(graph, provenance, hashlib.sha256(data).hexdigest())
+    return Artifact(graph, provenance, hashlib.sha256(data).hexdigest(), tuple(altered))
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, bytes]:
@@ -248,6 +254,12 @@ def _npy(array: Integers) -> bytes:
     buffer = io.BytesIO()
     _NPY.write_array(buffer, np.ascontiguousarray(array, dtype="<i8"), version=(1, 0), allow_pickle=False)
     return buffer.getvalue()
+
+
+def _hashes(members: Mapping[str, bytes]) -> dict[str, str]:
+    """SHA-256 of the graph and of each of its arrays."""
+    issued = ("certificate.json", "provenance.json")
+    return {name: hashlib.sha256(content).hexdigest() for name, content in members.items() if name not in issued}
 
 
 def _array_member(name: str, array: Integers) -> tuple[str, bytes]:

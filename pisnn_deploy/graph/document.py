@@ -8,13 +8,12 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from pisnn_deploy.graph.claims import Certificate, Claim, Method, Status
 from pisnn_deploy.graph.connections import Blocks, Connections, Explicit, Incidence, Stencil
 from pisnn_deploy.graph.integer import (
     FLUX,
     MEMBRANE,
     Bound,
-    Certificate,
-    Claim,
     Flux,
     IntegerGraph,
     IntegerLayer,
@@ -132,9 +131,15 @@ class _Document(_Strict):
     passes: Annotated[list[_Record], Field(max_length=256)]
 
 
+_FigureName = Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,63}$")]
+
+
 class _Claim(_Strict):
-    status: Literal["proved", "assumed", "none"]
-    details: str
+    status: Status
+    method: Method
+    figures: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,63}$")], int | FiniteFloat], Field(max_length=64)
+    ]
 
 
 class _Certificate(_Strict):
@@ -214,7 +219,10 @@ def document(graph: IntegerGraph) -> tuple[dict[str, Any], dict[str, Any], dict[
             arrays[f"placement.{name}"] = cores
     certificate: dict[str, Any] = {}
     if graph.certificate is not None:
-        certificate = {name: vars(claim).copy() for name, claim in vars(graph.certificate).items()}
+        certificate = {
+            name: {"status": claim.status, "method": claim.method, "figures": dict(claim.figures)}
+            for name, claim in vars(graph.certificate).items()
+        }
     return described, certificate, arrays
 
 
@@ -381,7 +389,7 @@ def _read_certificate(certificate: dict[str, Any]) -> Certificate | None:
         return None
     read = _Certificate.model_validate(certificate)
     claims = (read.conservation, read.overflow, read.stability)
-    return Certificate(*(Claim(claim.status, claim.details) for claim in claims))
+    return Certificate(*(Claim(claim.status, claim.method, claim.figures) for claim in claims))
 
 
 def _read_placement(read: _Placement | None, populations: tuple[str, ...], take: _Arrays) -> Placement | None:

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pisnn_deploy.errors import UsageError
+from pisnn_deploy.graph.claims import Certificate
 from pisnn_deploy.graph.connections import Connections, Explicit
 from pisnn_deploy.mesh import Mesh
 from pisnn_deploy.model import ModelSpec
 
 Integers = NDArray[np.int64]
 Coding = Literal["delta", "dense"]
-Status = Literal["proved", "assumed", "none"]
 
 MEMBRANE = "membrane"
 FLUX = "flux"
@@ -237,6 +237,11 @@ class Bound:
     upper: int
     bits: int
 
+    @property
+    def is_state_or_payload(self) -> bool:
+        """Whether it is held in a neuron's word or sent as one; products, their sums and ledgers have wider ones."""
+        return self.quantity not in ("accumulator", "product", "ledger")
+
 
 @dataclass(frozen=True)
 class OperatingWindow:
@@ -283,31 +288,6 @@ class Quantisation:
     kernel_chosen: tuple[int, ...] = ()
     symbol_error_rounded: float | None = None
     symbol_error_chosen: float | None = None
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One statement of the certificate.
-
-    Attributes
-    ----------
-    status : str
-        ``proved``, ``assumed`` (holds while the operating range does, which every run checks) or ``none``.
-    details : str
-        Why.
-    """
-
-    status: Status
-    details: str
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """What the compiler proved of the graph."""
-
-    conservation: Claim
-    overflow: Claim
-    stability: Claim
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,16 @@ def _mesh(graph: IntegerGraph) -> Iterator[str]:
         yield f"time_step is {graph.time_step}, it must be positive"
 
 
+LARGEST_NUMBER = 2**53
+"""Of masses, reservoirs and biases, so that sums over a window cannot wrap."""
+
+
 def _populations(graph: IntegerGraph) -> Iterator[str]:
+    numbers = {"membrane initial": graph.membrane.initial, "membrane reservoirs": graph.membrane.reservoirs}
+    numbers |= {f"{p.name} bias": p.bias for p in graph.hidden} | {"flux bias": graph.flux.bias}
+    for name, array in numbers.items():
+        if array.size and not -LARGEST_NUMBER <= array.min() <= array.max() <= LARGEST_NUMBER:
+            yield f"{name} holds a number beyond 2^53"
     if graph.membrane.initial.size != graph.mesh.cells:
         yield f"membrane has {graph.membrane.initial.size} neurons for {graph.mesh.cells} cells"
     if graph.membrane.reservoirs.size != graph.mesh.reservoirs:

@@ -21,7 +21,7 @@ LOIHI2 = load_profile("loihi2")
 GENERIC = load_profile("generic-int")
 HEAT = heat_graph()
 EIGHT = list(range(8))
-NOTHING = Claim("none", "No interval was found.")
+NOTHING = Claim("none", "nonlinear")
 
 
 def core(key: str, value: int) -> Profile:
@@ -370,21 +370,21 @@ CASES = [
         "PD202",
         "conservation-proved",
         (HEAT, LOIHI2),
-        (with_claims(HEAT, conservation=Claim("assumed", "Column 3 sums to 2.")), LOIHI2),
+        (with_claims(HEAT, conservation=Claim("assumed", "nonlinear")), LOIHI2),
         "graph",
         "assumed",
         "proved",
-        "conservation is not proved: Column 3 sums to 2.",
+        "conservation is not proved: the flux network is not linear",
     ),
     Case(
         "PD203",
         "overflow-bounded",
-        (with_claims(HEAT, overflow=Claim("assumed", "Within the range.")), LOIHI2),
+        (with_claims(HEAT, overflow=Claim("assumed", "operating-window")), LOIHI2),
         (with_claims(HEAT, overflow=NOTHING), LOIHI2),
         "graph",
         "none",
         "assumed",
-        "states and payloads are not bounded: No interval was found.",
+        "states and payloads are not bounded: the flux network is not linear",
     ),
 ]
 

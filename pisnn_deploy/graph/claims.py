@@ -1,0 +1,99 @@
+"""The certificate: what was proved of a graph, by which method and with which figures.
+
+Claims hold figures and no prose, so that a checker can prove them again; the sentences for people are made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Status = Literal["proved", "assumed", "none"]
+Method = Literal[
+    "incidence",
+    "operating-window",
+    "invariant-range",
+    "maximum-principle",
+    "fourier",
+    "axis-eigenvalues",
+    "growth",
+    "nonlinear",
+    "too-large",
+]
+Figure = int | float
+
+_SENTENCES: dict[Method, str] = {
+    "incidence": "the stored route of each of the {faces} faces is the mesh's incidence: -1 and +1, sum zero",
+    "operating-window": "all {bounds} widths hold while masses stay in {lower} to {upper}",
+    "invariant-range": "all {bounds} widths hold for ever from any start with masses in {start_lower} to {start_upper}",
+    "maximum-principle": "discrete maximum principle: no entry of the integer update is negative and its rows sum to "
+    "theta",
+    "fourier": "all amplification factors lie in the unit disc, the largest is {modulus:.9g}",
+    "axis-eigenvalues": "all amplification factors lie in the unit disc, the largest is {modulus:.9g}",
+    "growth": "an amplification factor has modulus {modulus:.6g}, so some modes grow",
+    "nonlinear": "the flux network is not linear",
+    "too-large": "the mesh is too large for its amplification factors",
+}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One statement of the certificate.
+
+    Attributes
+    ----------
+    status : str
+        ``proved``, ``assumed`` (holds while the operating range does, which every run checks) or ``none``.
+    method : str
+        How it was proved, or why it was not; docs/artifact.md lists the methods.
+    figures : dict of str to int or float
+        What the statement says, see the method.
+    """
+
+    status: Status
+    method: Method
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+
+    @property
+    def details(self) -> str:
+        """The statement as a sentence."""
+        given = _Named(self.figures)
+        text = _SENTENCES[self.method].format_map(given)
+        if self.method == "incidence" and self.figures.get("reservoirs"):
+            text += (
+                f"; the ledgers of {given['reservoirs']} reservoirs cannot wrap within {given['ledger_steps']} steps"
+            )
+        if self.method == "operating-window":
+            if "difference" in given:
+                text += f", differ by at most {given['difference']} across a face"
+            if "current" in given:
+                text += f", and currents by no more than {given['current']} from 0"
+            text += "; every run checks this at every PDE step and stops at the first value outside"
+        if self.method == "invariant-range":
+            if "start_difference" in given:
+                text += f" that differ by at most {given['start_difference']} across a face"
+            text += ": the maximum principle keeps the field in its range,"
+            text += f" and rounding moves a cell by {given['drift']} quanta at most"
+        if self.method == "maximum-principle" and self.figures.get("reservoirs"):
+            text += ", what reservoirs give included"
+        return text
+
+
+class _Named(dict[str, Figure]):
+    """Figures by name; one that is missing shows as a question mark."""
+
+    def __init__(self, figures: Mapping[str, Figure]) -> None:
+        super().__init__(figures)
+
+    def __missing__(self, key: str) -> float:
+        return float("nan")
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What the compiler proved of the graph."""
+
+    conservation: Claim
+    overflow: Claim
+    stability: Claim

@@ -1,0 +1,266 @@
+"""The checker: proves every claim of a certificate again, from the graph alone.
+
+It imports nothing of the compiler and shares no analysis with it. Rows are folded at walls by `folding`, bounds are
+worked out row by row in Python integers, and amplification factors come from a Fourier transform of the operator.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from pisnn_deploy.arithmetic import signed_width
+from pisnn_deploy.clock import damped_leak, nominal_time_step, time_step
+from pisnn_deploy.graph import Claim, IntegerGraph
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE
+from pisnn_deploy.verify.folding import Folding
+from pisnn_deploy.verify.ranges import declared_bits, distinct_faces, intervals, is_memoryless
+from pisnn_deploy.verify.waves import MARGIN, axis_gains, lattice, modulus
+from pisnn_deploy.verify.waves import drift as rounding
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the checker found of one claim.
+
+    Attributes
+    ----------
+    claim : str
+    holds : bool
+    text : str
+        What was proved again, or the first thing that is wrong.
+    """
+
+    claim: str
+    holds: bool
+    text: str
+
+
+def check_certificate(graph: IntegerGraph, altered: tuple[str, ...] = ()) -> tuple[Finding, ...]:
+    """Prove the claims of a graph's certificate again.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Well formed.
+    altered : tuple of str
+        Members of the artifact that are not what the certificate was issued for.
+
+    Returns
+    -------
+    tuple of Finding
+        All of which hold if the artifact can be trusted.
+    """
+    if graph.certificate is None:
+        return (Finding("certificate", False, "the graph has none; compile the model again"),)
+    checks: tuple[tuple[str, Callable[[IntegerGraph], Iterator[str]], str], ...] = (
+        ("layout", _layout, "synapses and biases are the flux network laid out on the mesh"),
+        ("clock", _clock, "time step, leak, period and unit follow from the integer weights"),
+        ("conservation", _conservation, graph.certificate.conservation.details),
+        (
+            "bounds",
+            _bounds,
+            f"all {len(graph.bounds)} intervals contain what interval analysis gives, within their bits",
+        ),
+        ("overflow", _overflow, graph.certificate.overflow.details),
+        ("stability", _stability, graph.certificate.stability.details),
+    )
+    seal = next((f"{name} is not what the certificate was issued for" for name in altered), "")
+    findings = [Finding("seal", not seal, seal or "every member has the hash that the certificate names")]
+    for claim, check, text in checks:
+        if any(finding.claim == "layout" and not finding.holds for finding in findings):
+            problem = "not looked at: it rests on the layout"
+        else:
+            problem = next(check(graph), "")
+        findings.append(Finding(claim, not problem, problem or text))
+    return tuple(findings)
+
+
+def _stored(graph: IntegerGraph, source: str, target: str) -> sparse.csr_matrix:
+    """Effective weights as the target stores them: mantissas of mixed sign lose their lowest bit."""
+    total = sparse.csr_matrix((graph.size(target), graph.size(source)), dtype=np.int64)
+    for synapse in graph.between(source, target):
+        mantissas = synapse.mantissas
+        if mantissas.size and mantissas.min() < 0 < mantissas.max():
+            mantissas = mantissas >> 1 << 1
+        scaled = mantissas << synapse.exponent if synapse.exponent >= 0 else mantissas >> -synapse.exponent
+        shape = (synapse.outputs, synapse.inputs)
+        total = total + sparse.csr_matrix((scaled, synapse.columns, synapse.row_starts), shape)
+    total.eliminate_zeros()
+    return total
+
+
+def _layout(graph: IntegerGraph) -> Iterator[str]:
+    operator, faces = graph.operator, graph.mesh.faces
+    biases = [*(population.bias for population in graph.hidden), graph.flux.bias]
+    shapes = [layer.weight.shape for layer in operator if layer.bias.shape == layer.weight.shape[:1]]
+    if graph.mesh.lengths != graph.spec.lengths:
+        yield f"the mesh extends over {graph.mesh.lengths}, the model over {graph.spec.lengths}"
+        return
+    if shapes != [*graph.spec.layer_shapes] or [b.size for b in biases] != [faces * width for width, _ in shapes]:
+        yield "the operator has not the layers of the model's spec"
+        return
+    for number, (layer, bias) in enumerate(zip(operator, biases, strict=True)):
+        if number and (bias != np.tile(layer.bias, faces)).any():
+            yield f"a bias of {graph.chain[number + 1]} is not the operator's"
+        if layer.shift != (graph.hidden[number].shift if number < len(graph.hidden) else 0):
+            yield f"the shift of {graph.chain[number + 1]} is not the operator's"
+    for number, layer in enumerate(operator[1:], 1):
+        laid = sparse.csr_matrix(sparse.kron(sparse.identity(faces, np.int64), sparse.csr_matrix(layer.weight)))
+        if np.any((_stored(graph, graph.chain[number], graph.chain[number + 1]) - laid).data):
+            yield f"the synapses from {graph.chain[number]} are not the operator's"
+    folding, stored = Folding(graph), _stored(graph, MEMBRANE, graph.chain[1])
+    for face in distinct_faces(graph).tolist():
+        for output in range(shapes[0][0]):
+            row = face * shapes[0][0] + output
+            try:
+                cells, constant = folding.row(face, operator[0].weight[output].tolist())
+            except ValueError as error:
+                yield str(error)
+                continue
+            part = slice(stored.indptr[row], stored.indptr[row + 1])
+            if dict(zip(stored.indices[part].tolist(), stored.data[part].tolist(), strict=True)) != cells:
+                yield f"the weights of {graph.chain[1]} at face {face} are not the operator's, as they are stored"
+            if int(biases[0][row]) != constant + int(operator[0].bias[output]):
+                yield f"the bias of {graph.chain[1]} at face {face} is not what operator and reservoirs add up to"
+
+
+def _clock(graph: IntegerGraph) -> Iterator[str]:
+    spec, weight, width = graph.spec, graph.operator[0].weight[0], graph.mesh.spacing[0]
+    if graph.flux.threshold_exponent != spec.weight_exponents[-1]:
+        yield f"the threshold exponent is {graph.flux.threshold_exponent}, the model's {spec.weight_exponents[-1]}"
+    if not graph.hidden and not graph.operator[0].bias.any():
+        scaled = weight / 2.0**graph.flux.threshold_exponent
+        moments = math.fsum(scaled), -math.fsum(scaled * spec.positions[0])
+        expected = float(time_step(spec, *moments, width, spec.leak))
+    else:
+        expected = nominal_time_step(spec, width)
+    if not math.isclose(graph.time_step, expected, rel_tol=1e-12):
+        yield f"the time step is {graph.time_step}, the weights say {expected}"
+    if graph.flux.leak != damped_leak(spec, graph.time_step):
+        yield f"the leak is {graph.flux.leak}, the damping says {damped_leak(spec, graph.time_step)}"
+    if math.frexp(graph.value_per_quantum)[0] != 0.5:
+        yield f"the value of a quantum is {graph.value_per_quantum}, it must be a power of two"
+    if graph.coding is None or graph.period != len(graph.hidden) + 2:
+        yield "the graph is not scheduled"
+
+
+def _conservation(graph: IntegerGraph) -> Iterator[str]:
+    mesh, claim = graph.mesh, _claim(graph, "conservation")
+    face = np.tile(np.arange(mesh.faces), 2)
+    signs = np.repeat(np.array([1, -1], np.int64), mesh.faces)
+    incidence = sparse.csr_matrix(
+        (signs, (np.concatenate([mesh.target, mesh.source]), face)), (mesh.holders, mesh.faces)
+    )
+    wrong = (_stored(graph, FLUX, MEMBRANE) - incidence).tocsc()
+    wrong.eliminate_zeros()
+    if wrong.nnz:
+        first = int(np.flatnonzero(np.diff(wrong.indptr))[0])
+        yield f"the route of face {first} is not the mesh's, as the target stores it"
+    figures = {"faces": mesh.faces, "reservoirs": mesh.reservoirs}
+    if mesh.reservoirs:
+        packets = [b for b in graph.bounds if (b.population, b.quantity) == (FLUX, "packet")]
+        packet = max((max(-b.lower, b.upper) for b in packets), default=1 << 62)
+        lasts = ((1 << (declared_bits(graph, MEMBRANE, "ledger") - 1)) - 1) // max(1, packet)
+        figures["ledger_steps"] = min(lasts, int(claim.figures.get("ledger_steps", lasts + 1)))
+        if claim.figures.get("ledger_steps", lasts + 1) > lasts:
+            yield f"a ledger may wrap after {lasts} PDE steps"
+    if (claim.status, claim.method, dict(claim.figures)) != ("proved", "incidence", figures):
+        yield "the claim is not what was proved"
+
+
+def _claim(graph: IntegerGraph, name: str) -> Claim:
+    claim: Claim = getattr(graph.certificate, name)
+    return claim
+
+
+def _bounds(graph: IntegerGraph) -> Iterator[str]:
+    expected = intervals(graph)
+    found = {(b.population, b.quantity): b for b in graph.bounds}
+    if len(found) != len(graph.bounds) or set(found) != set(expected):
+        odd = sorted(set(found) ^ set(expected)) or [("a", "quantity")]
+        yield f"{' '.join(odd[0])} is bounded twice, not at all, or is no quantity of the graph"
+        return
+    for key, (low, high) in expected.items():
+        bound, name = found[key], " ".join(key)
+        if not bound.lower <= low <= high <= bound.upper:
+            yield f"{name} may be {low} to {high}, the bound says {bound.lower} to {bound.upper}"
+        if signed_width(bound.lower, bound.upper) > bound.bits:
+            yield f"{name} needs {signed_width(bound.lower, bound.upper)} bits, the bound says {bound.bits}"
+
+
+def _overflow(graph: IntegerGraph) -> Iterator[str]:
+    claim, window = _claim(graph, "overflow"), graph.window
+    figures: dict[str, float] = {"bounds": len(graph.bounds), "lower": window.lower, "upper": window.upper}
+    figures |= {n: v for n, v in (("difference", window.difference), ("current", window.current)) if v is not None}
+    given = dict(claim.figures)
+    drift = int(given.pop("drift", 0))
+    start = {name: given.pop(f"start_{name}", None) for name in ("lower", "upper", "difference")}
+    if given != figures:
+        yield "the operating window or the number of bounds is not the graph's"
+    if claim.status == "proved" and claim.method == "invariant-range":
+        yield from _invariance(graph, drift, start)
+    elif (claim.status, claim.method) != ("assumed", "operating-window") or drift or any(start.values()):
+        yield "the claim is not what was proved"
+
+
+def _invariance(graph: IntegerGraph, drift: int, start: dict[str, float | None]) -> Iterator[str]:
+    window, held, mesh = graph.window, graph.membrane.reservoirs, graph.mesh
+    lower, upper = window.lower + drift, window.upper - drift
+    difference = None if window.difference is None else window.difference - 2 * drift
+    if start != {"lower": lower, "upper": upper, "difference": difference} or lower > upper or (difference or 0) < 0:
+        yield f"rounding may move a cell by {drift} quanta, which the range of starts does not leave room for"
+    if window.current is not None or not is_memoryless(graph) or not _averages(graph):
+        yield "the maximum principle does not hold"
+        return
+    if held.size and (Folding(graph).quadratic or int(held.min()) < lower or int(held.max()) > upper):
+        yield "a reservoir is outside the range of starts, or ghost cells are parabolas"
+    sides = [values for values in _by_side(graph).values() if values]
+    axes = {axis for (axis, _), values in _by_side(graph).items() if values}
+    alike = len(set().union(*sides)) <= 1 or (len(axes) == 1 and all(len(values) == 1 for values in sides))
+    if difference is not None and not alike:
+        yield "reservoirs beside each other differ, so differences of neighbours may grow"
+    needed = rounding(lattice(graph))
+    if needed is None or needed > drift:
+        yield f"rounding may move a cell of the {mesh.cells} by {needed} quanta, the claim says {drift}"
+
+
+def _by_side(graph: IntegerGraph) -> dict[tuple[int, int], set[int]]:
+    found: dict[tuple[int, int], set[int]] = {}
+    for (axis, side, _), value in Folding(graph).held.items():
+        found.setdefault((axis, side), set()).add(value)
+    return found
+
+
+def _averages(graph: IntegerGraph) -> bool:
+    """Whether each new mass averages old ones and values of reservoirs, as integers."""
+    theta, cells, held = 1 << graph.flux.threshold_exponent, graph.mesh.cells, graph.membrane.reservoirs
+    route = _stored(graph, FLUX, MEMBRANE)[:cells]
+    update = (route @ _stored(graph, MEMBRANE, FLUX))[:, :cells] + theta * sparse.identity(cells, np.int64)
+    given, taken = theta - np.asarray(update.sum(axis=1)).reshape(-1), route @ graph.flux.bias
+    low, high = (int(held.min()), int(held.max())) if held.size else (0, 0)
+    inside = (given * low <= taken).all() and (taken <= given * high).all()
+    return bool(update.min() >= 0 and (given >= 0).all() and inside and (held.size or not given.any()))
+
+
+def _stability(graph: IntegerGraph) -> Iterator[str]:
+    claim, largest = _claim(graph, "stability"), None
+    if claim.status == "none":
+        return
+    linear = not graph.hidden and not graph.operator[0].bias.any()
+    if claim.method == "maximum-principle" and is_memoryless(graph) and _averages(graph):
+        if claim.figures != {"reservoirs": graph.mesh.reservoirs}:
+            yield "the claim is not what was proved"
+        return
+    if claim.method == "fourier" and linear and not Folding(graph).quadratic:
+        largest = modulus(lattice(graph), graph.flux.leak)
+    elif claim.method == "axis-eigenvalues" and linear and not graph.spec.transverse:
+        largest = modulus(axis_gains(graph), graph.flux.leak)
+    if largest is None or claim.status != "proved" or set(claim.figures) != {"modulus"}:
+        yield "the claim is not what was proved"
+    elif not largest - MARGIN <= claim.figures["modulus"] <= 1:
+        yield f"an amplification factor has modulus {largest:.9g}, the claim says {claim.figures['modulus']:.9g}"

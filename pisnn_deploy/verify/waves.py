@@ -1,0 +1,88 @@
+"""Fourier transforms for the checker: amplification factors, and what rounding adds up to."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.arithmetic import MEMORYLESS
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.mesh import DIRICHLET, NO_FLUX, PERIODIC
+from pisnn_deploy.verify.folding import Folding, fold_line
+
+Spectrum = NDArray[np.complex128]
+MARGIN = 1e-9
+"""Allowance for float64 rounding in amplification factors."""
+
+
+def lattice(graph: IntegerGraph) -> Spectrum:
+    """Spectrum of ``D W / theta`` on the lattice to which walls extend the field: 2 or 4 times as long."""
+    mesh, spec = graph.mesh, graph.spec
+    period = [
+        n * (1 if s[0] == PERIODIC else 2 if s[0] == s[1] else 4)
+        for n, s in zip(mesh.shape, mesh.boundary, strict=True)
+    ]
+    kernel = np.zeros(period)
+    weights = iter(graph.operator[0].weight[0].tolist())
+    across = range(-spec.transverse, spec.transverse + 1)
+    for steps in itertools.product(range(1 - spec.half_width, spec.half_width + 1), *(across,) * (len(period) - 1)):
+        weight = next(weights)
+        for axis in range(len(period)):
+            at = [*steps[1 : axis + 1], steps[0], *steps[axis + 1 :]]
+            kernel[tuple(np.mod(at, period))] -= weight  # through the upper face of cell 0
+            at[axis] -= 1
+            kernel[tuple(np.mod(at, period))] += weight
+    return np.fft.fftn(
+        kernel[tuple(np.ix_(*((-np.arange(n)) % n for n in period)))] / (1 << graph.flux.threshold_exponent)
+    )
+
+
+def drift(gain: Spectrum) -> int | None:
+    """Half of ``2 axes + sum_j |K^j (1 - K) D|``, bounded by the terms at powers of two (see docs/compiler.md)."""
+    update = np.fft.ifftn(1 + gain).real
+    if update.min() < -MARGIN:
+        return None
+    waves = np.meshgrid(*(np.fft.fftfreq(n) for n in gain.shape), indexing="ij")
+    total, power, steps = 2.0 * gain.ndim, np.ones_like(gain), 0
+    while steps < 1 << 50:
+        term = sum(np.abs(np.fft.ifftn(power * gain * (np.exp(2j * np.pi * wave) - 1))).sum() for wave in waves)
+        flat = power.copy()
+        flat.flat[0] = 0
+        left = np.abs(np.fft.ifftn(flat)).sum() if steps else 1.0
+        if left < 0.5:
+            most: float = (total + steps * term / (1 - left)) / 2
+            return math.ceil(most * (1 - MARGIN))
+        total += max(1, steps) * term
+        power, steps = (power * power, 2 * steps) if steps else (1 + gain, 1)
+    return None
+
+
+def modulus(gain: Spectrum, leak: int) -> float:
+    """Largest root of ``z^2 - (1 + keep + g) z + keep`` over all gains g, in modulus."""
+    keep = 1 - leak / MEMORYLESS
+    middle = (1 + keep + gain) / 2
+    root = np.sqrt(middle**2 - keep)
+    return float(np.maximum(np.abs(middle + root), np.abs(middle - root)).max())
+
+
+def axis_gains(graph: IntegerGraph) -> Spectrum:
+    """Eigenvalues of ``D W / theta``, which is a sum over the axes: sums of those along each."""
+    weights, gains = graph.operator[0].weight[0].tolist(), np.zeros(1, np.complex128)
+    quadratic = Folding(graph).quadratic
+    for count, sides in zip(graph.mesh.shape, graph.mesh.boundary, strict=True):
+        matrix = np.zeros((count, count))
+        for face in range(-1, count):
+            if (face < 0 and sides[0] != DIRICHLET) or (face == count - 1 and sides[1] == NO_FLUX):
+                continue
+            for step, weight in enumerate(weights, 1 - len(weights) // 2):
+                for place, part in fold_line(face + step, count, sides, quadratic).items():
+                    if 0 <= place < count:
+                        for cell, sign in ((face, -1), (face + 1, 1)):
+                            if 0 <= (cell % count if sides[0] == PERIODIC else cell) < count:
+                                matrix[cell % count, place] += sign * weight * part
+        scale = (2 if quadratic else 1) << graph.flux.threshold_exponent
+        gains = (gains[:, None] + np.linalg.eigvals(matrix / scale)).reshape(-1)
+    return gains
