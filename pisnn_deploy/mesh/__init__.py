@@ -15,6 +15,7 @@ from pisnn_deploy.mesh.boundary import (
     uniform_boundary,
 )
 from pisnn_deploy.mesh.structured import Mesh, Wall, Window, reservoir_layers, structured_mesh, window_cells
+from pisnn_deploy.mesh.unstructured import MeshFile, UnstructuredMesh, non_orthogonality, read_mesh, read_mesh_file
 
 __all__ = [
     "AXES",
@@ -23,13 +24,18 @@ __all__ = [
     "PERIODIC",
     "Boundary",
     "Mesh",
+    "MeshFile",
     "Side",
     "Sides",
+    "UnstructuredMesh",
     "Wall",
     "Window",
     "boundary_from_mapping",
+    "non_orthogonality",
     "parse_boundary",
     "parse_shape",
+    "read_mesh",
+    "read_mesh_file",
     "reservoir_layers",
     "reservoir_values",
     "structured_mesh",
