@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import math
 import stat
 import sys
 import warnings
@@ -49,7 +50,7 @@ GROUP_NUMBERS = ("gmsh:physical", "medit:ref")
 _SIMPLICES = {2: "triangle", 3: "tetra"}
 _SIDES = {2: "line", 3: "triangle"}
 _DEGENERATE = 1e-12
-"""Volume, in units of the longest edge's power, from which rounding cannot be told."""
+"""Determinant of edges, in units of the longest edge's power, from which rounding cannot be told."""
 _INSIDE = 1e-9
 """Least barycentric coordinate of a circumcentre that counts as inside; that of a right angle is 0 but for rounding."""
 _MEMORY, _MEMORY_PER_BYTE = 2**32, 64
@@ -410,7 +411,7 @@ def _content(path: Path) -> Any:
 
 def _check_abaqus(path: Path) -> None:
     """Refuse what meshio's reader of Abaqus files would read from elsewhere or put into the wrong cell sets."""
-    sets: list[str] = []
+    sets: dict[str, list[str]] = {"ELEMENT": [], "ELSET": []}
     in_set = False
     with path.open(errors="replace") as stream:
         for line in stream:
@@ -425,12 +426,15 @@ def _check_abaqus(path: Path) -> None:
                 raise FileError(path, "includes another file", remedy="write the mesh into one file")
             if text.startswith("*"):
                 in_set = keyword == "ELSET"
-            if text.startswith("*") and keyword in ("ELEMENT", "ELSET"):
-                named = [value.strip() for key, _, value in (p.partition("=") for p in parameters) if key == "ELSET"]
-                # An element block without a set shifts the sets of the blocks after it.
-                sets.append(named[0] if named else "")
-    if any(sets) and (len(set(sets)) < len(sets) or "" in sets):
-        raise FileError(path, "has cell sets of the same name, or blocks of elements with and without a cell set")
+            if text.startswith("*") and keyword in sets:
+                given = [value.strip() for key, _, value in (p.partition("=") for p in parameters) if key == "ELSET"]
+                sets[keyword].append(given[0] if given else "")
+    # meshio counts the sets of element blocks, not the blocks, and a set replaces one of the same name.
+    if any(sets["ELEMENT"]) and "" in sets["ELEMENT"]:
+        raise FileError(path, "has blocks of elements with and without a cell set", remedy="give each block one")
+    names = [name for kind in sets.values() for name in kind if name]
+    if len(set(names)) < len(names):
+        raise FileError(path, "has two cell sets of the same name", remedy="give each a name of its own")
 
 
 def _check_vtu(path: Path) -> None:
@@ -557,7 +561,7 @@ def _check_cells(path: Path, points: NDArray[np.float64], corners: Indices) -> N
     for i, j in itertools.combinations(range(corners.shape[1]), 2):
         longest = np.maximum(longest, np.linalg.norm(at[:, i] - at[:, j], axis=1))
     least = _DEGENERATE * np.maximum(longest, 1 / LARGEST_COORDINATE) ** points.shape[1]
-    thin = np.flatnonzero(abs(_signed_volumes(at)) <= least)
+    thin = np.flatnonzero(abs(_adjugates(at[:, 1:] - at[:, :1])[1]) <= least)
     if thin.size:
         raise FileError(path, f"has a cell without a volume, number {thin[0]} counted from 0")
     _, same = _equal_rows(np.sort(corners, axis=1))
@@ -631,23 +635,28 @@ def _sides(
     return _Sides(interior, interior_corners, cell[alone], sides[alone], group)
 
 
-def _signed_volumes(at: NDArray[np.float64]) -> NDArray[np.float64]:
-    edges = at[:, 1:] - at[:, :1]
-    if at.shape[2] == 2:
-        return np.asarray((edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]) / 2, np.float64)
-    return np.asarray((np.cross(edges[:, 0], edges[:, 1]) * edges[:, 2]).sum(axis=1) / 6, np.float64)
+def _adjugates(edges: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """For edges ``e_i`` from a corner of each cell, vectors ``a_i`` with ``a_i . e_j = 0``, and ``a_i . e_i`` for all i."""
+    if edges.shape[2] == 2:
+        adjugates = np.empty_like(edges)
+        adjugates[:, 0, 0], adjugates[:, 0, 1] = edges[:, 1, 1], -edges[:, 1, 0]
+        adjugates[:, 1, 0], adjugates[:, 1, 1] = -edges[:, 0, 1], edges[:, 0, 0]
+    else:
+        adjugates = np.cross(edges[:, [1, 2, 0]], edges[:, [2, 0, 1]])
+    return adjugates, (adjugates[:, 0] * edges[:, 0]).sum(axis=1)
 
 
 def _volumes_and_centres(at: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Volumes and centres of cells from their corners [cells, dims + 1, dims]."""
     edges = at[:, 1:] - at[:, :1]
-    inverse = np.linalg.inv(edges)
-    # Equally far from corner 0 and from corner i: e_i . r = |e_i|^2 / 2.
-    radius = np.einsum("cij,cj->ci", inverse, (edges**2).sum(axis=2) / 2)
-    barycentric = np.einsum("ci,cij->cj", radius, inverse)
+    adjugates, determinant = _adjugates(edges)
+    gradients = adjugates / determinant[:, None, None]
+    # The circumcentre r, seen from corner 0, is equally far from it and from corner i: e_i . r = |e_i|^2 / 2.
+    radius = (gradients * (edges**2).sum(axis=2)[:, :, None] / 2).sum(axis=1)
+    barycentric = (gradients * radius[:, None, :]).sum(axis=2)
     least = np.minimum(barycentric.min(axis=1), 1 - barycentric.sum(axis=1))
     centres = np.where((least > _INSIDE)[:, None], at[:, 0] + radius, at.mean(axis=1))
-    return abs(_signed_volumes(at)), centres
+    return abs(determinant) / math.factorial(at.shape[2]), centres
 
 
 def _faces(at: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
