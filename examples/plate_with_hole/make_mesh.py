@@ -41,7 +41,7 @@ def circle(radius: float) -> Points:
     """Points on a circle about the hole, an even number of them so that the mesh is free to be symmetric."""
     count = 2 * round(np.pi * radius / SPACING)
     angle = 2 * np.pi * np.arange(count) / count
-    return CENTRE + radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return np.asarray(CENTRE + radius * np.stack([np.cos(angle), np.sin(angle)], axis=1), np.float64)
 
 
 def outline() -> Points:

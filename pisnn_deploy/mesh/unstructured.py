@@ -53,7 +53,7 @@ _DEGENERATE = 1e-12
 """Determinant of edges, in units of the longest edge's power, from which rounding cannot be told."""
 _INSIDE = 1e-9
 """Least barycentric coordinate of a circumcentre that counts as inside; that of a right angle is 0 but for rounding."""
-_MEMORY, _MEMORY_PER_BYTE = 2**32, 64
+_MEMORY, _MEMORY_PER_BYTE = 2**31, 64
 """Bytes that reading may take, and for each byte of the file: a few bytes may announce or unpack to terabytes."""
 
 
@@ -207,7 +207,8 @@ class MeshFile:
             known = ", ".join(map(repr, self.group_names)) or "none: it has no boundary"
             raise UsageError(f"{self.path}: unknown boundary group {name!r}; the mesh has {known}")
         names = tuple(sorted(set(dirichlet)))
-        number = np.array([names.index(n) if n in names else -1 for n in self.group_names], np.int64)
+        place = {name: k for k, name in enumerate(names)}
+        number = np.array([place.get(name, -1) for name in self.group_names], np.int64)
         group = number[self.boundary_group]
         held = group >= 0
         cells, reservoirs = len(self.corners), np.arange(np.count_nonzero(held))
@@ -404,7 +405,10 @@ def _content(path: Path) -> Any:
         raise FileError(path, f"is damaged, or not {name}: it asks for more memory than its size can need") from error
     # Readers raise whatever their parsing of damaged content happens to raise, and meshio ends the interpreter.
     except (Exception, SystemExit) as error:
-        reason = printed.getvalue() if isinstance(error, SystemExit) else f"{type(error).__name__}: {error}"
+        if isinstance(error, DeprecationWarning):
+            reason = "text where numbers should be"
+        else:
+            reason = printed.getvalue() if isinstance(error, SystemExit) else f"{type(error).__name__}: {error}"
         reason = " ".join("".join(c if c.isprintable() else " " for c in reason).split())[:200].rstrip(": ")
         raise FileError(path, f"is damaged, or not {name}" + (f" ({reason})" if reason else "")) from error
 
@@ -493,7 +497,8 @@ def _elements(
         found, index = np.unique(tags, return_inverse=True)
         given = [nameless if tag == 0 else names_of.get(tag, str(tag)) for tag in found.tolist()]
         names = tuple(sorted({*given, nameless}))
-        return corners, np.array([names.index(name) for name in given], np.int64)[index], names
+        place = {name: k for k, name in enumerate(names)}
+        return corners, np.array([place[name] for name in given], np.int64)[index], names
     group, names = _sets(path, content, mine, [len(d) for d in data], nameless)
     return corners, group, names
 
@@ -515,6 +520,7 @@ def _sets(
     # meshio keeps entities of Gmsh there too, which are no sets of cells.
     sets = {str(name): members for name, members in content.cell_sets.items() if not str(name).startswith("gmsh:")}
     names = tuple(sorted({*sets, nameless}))
+    place = {name: k for k, name in enumerate(names)}
     parts = []
     for k, size in zip(blocks, sizes, strict=True):
         part = np.full(size, -1, np.int64)
@@ -529,8 +535,8 @@ def _sets(
             if (taken >= 0).any():
                 other = names[int(taken.max())]
                 raise FileError(path, f"has an element in two cell sets, {other!r} and {name!r}", remedy="keep one")
-            part[held] = names.index(name)
-        part[part < 0] = names.index(nameless)
+            part[held] = place[name]
+        part[part < 0] = place[nameless]
         parts.append(part)
     return np.concatenate(parts), names
 
@@ -636,7 +642,7 @@ def _sides(
 
 
 def _adjugates(edges: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """For edges ``e_i`` from a corner of each cell, vectors ``a_i`` with ``a_i . e_j = 0``, and ``a_i . e_i`` for all i."""
+    """Vectors ``a_i`` normal to all edges ``e_j`` of a corner but ``e_i``, and ``a_i . e_i``, the determinant."""
     if edges.shape[2] == 2:
         adjugates = np.empty_like(edges)
         adjugates[:, 0, 0], adjugates[:, 0, 1] = edges[:, 1, 1], -edges[:, 1, 0]
@@ -667,4 +673,5 @@ def _faces(at: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.flo
     else:
         across = np.cross(at[:, 1] - at[:, 0], at[:, 2] - at[:, 0]) / 2
     area = np.linalg.norm(across, axis=1)
-    return area, across / area[:, None], at.mean(axis=1)
+    # A corner: unlike a mean, it is not rounded, and far from the origin that is much.
+    return area, across / area[:, None], at[:, 0]

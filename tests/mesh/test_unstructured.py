@@ -316,6 +316,26 @@ def test_unused_points_and_elements_are_left_out(tmp_path: Path) -> None:
     assert [file.group_names[k] for k in file.boundary_group].count("inflow") == 1
 
 
+def test_a_single_cell(tmp_path: Path) -> None:
+    corner = np.concatenate([np.zeros((1, 3)), np.eye(3)])
+    for dims, size in ((2, 1 / 2), (3, 1 / 6)):
+        mesh: Mesh = (corner[: dims + 1, :dims], np.arange(dims + 1)[None])
+        file = read_mesh_file(write(tmp_path / "m.vtk", mesh))
+        assert file.with_reservoirs(()).faces == 0
+        closed = file.with_reservoirs(["rest"])
+        assert closed.volumes == pytest.approx([size]) and closed.reservoirs == dims + 1
+        heights = closed.area * closed.distance.sum(axis=1) / dims
+        assert heights.sum() == pytest.approx(size), "pyramids over the faces fill the cell"
+        check_incidence(closed)
+
+
+def test_far_from_the_origin(tmp_path: Path) -> None:
+    points, cells = lattice(3, 3, 0.5, 1.0)
+    near = read_mesh(write(tmp_path / "m.vtk", (points / 8, cells)), ["rest"])
+    far = read_mesh(write(tmp_path / "m.vtk", (points / 8 + 2.0**40, cells)), ["rest"])
+    assert np.array_equal(far.volumes, near.volumes) and np.array_equal(far.area, near.area)
+
+
 def test_cells_need_not_be_connected(tmp_path: Path) -> None:
     points, cells = SQUARE
     mesh = read_mesh(
