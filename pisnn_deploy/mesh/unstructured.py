@@ -51,8 +51,14 @@ _SIMPLICES = {2: "triangle", 3: "tetra"}
 _SIDES = {2: "line", 3: "triangle"}
 _DEGENERATE = 1e-12
 """Determinant of edges, in units of the longest edge's power, from which rounding cannot be told."""
-_INSIDE = 1e-9
-"""Least barycentric coordinate of a circumcentre that counts as inside; that of a right angle is 0 but for rounding."""
+_ROUNDING = 2**-40
+"""Least height of a cell, in units of the largest coordinate."""
+_INSIDE = 1e-3
+"""Least barycentric coordinate of a circumcentre that counts as inside.
+
+Opposite a right angle it is 0 but for rounding, and next to 0 two centres would all but meet at their face: its
+conductance would know no bound, and explicit time steps would vanish.
+"""
 _MEMORY, _MEMORY_PER_BYTE = 2**31, 64
 """Bytes that reading may take, and for each byte of the file: a few bytes may announce or unpack to terabytes."""
 
@@ -77,7 +83,7 @@ class UnstructuredMesh:
     volumes : float64 array [cells]
         Volume of each cell, in 2D its area.
     centres : float64 array [cells, dims]
-        The circumcentre where it lies inside the cell, else the centroid.
+        The circumcentre where it lies inside the cell (all barycentric coordinates above 1e-3), else the centroid.
     area : float64 array [faces]
         Area of each face, in 2D its length.
     distance : float64 array [faces, 2]
@@ -566,7 +572,10 @@ def _check_cells(path: Path, points: NDArray[np.float64], corners: Indices) -> N
     longest = np.zeros(len(corners))
     for i, j in itertools.combinations(range(corners.shape[1]), 2):
         longest = np.maximum(longest, np.linalg.norm(at[:, i] - at[:, j], axis=1))
-    least = _DEGENERATE * np.maximum(longest, 1 / LARGEST_COORDINATE) ** points.shape[1]
+    dims = points.shape[1]
+    least = _DEGENERATE * np.maximum(longest, 1 / LARGEST_COORDINATE) ** dims
+    # Far from the origin centres are rounded, and must not be rounded onto a face.
+    least = np.maximum(least, _ROUNDING * abs(points).max() * longest ** (dims - 1))
     thin = np.flatnonzero(abs(_adjugates(at[:, 1:] - at[:, :1])[1]) <= least)
     if thin.size:
         raise FileError(path, f"has a cell without a volume, number {thin[0]} counted from 0")
