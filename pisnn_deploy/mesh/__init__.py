@@ -15,6 +15,7 @@ from pisnn_deploy.mesh.boundary import (
     uniform_boundary,
 )
 from pisnn_deploy.mesh.structured import Mesh, face_grid, reservoir_layers, structured_mesh
+from pisnn_deploy.mesh.unstructured import MeshFile, UnstructuredMesh, non_orthogonality, read_mesh, read_mesh_file
 from pisnn_deploy.mesh.window import Boxes, Wall, Window, distinct_faces, face_boxes, window_cells
 
 __all__ = [
@@ -25,16 +26,21 @@ __all__ = [
     "Boundary",
     "Boxes",
     "Mesh",
+    "MeshFile",
     "Side",
     "Sides",
+    "UnstructuredMesh",
     "Wall",
     "Window",
     "boundary_from_mapping",
     "distinct_faces",
     "face_boxes",
     "face_grid",
+    "non_orthogonality",
     "parse_boundary",
     "parse_shape",
+    "read_mesh",
+    "read_mesh_file",
     "reservoir_layers",
     "reservoir_values",
     "structured_mesh",
