@@ -13,10 +13,12 @@ import numpy as np
 from pydantic import ValidationError
 
 from pisnn_deploy import __version__, zoo
-from pisnn_deploy.compiler import CompileOptions, compile_model
+from pisnn_deploy.cli.media import is_mesh_file, read_cell_property, read_groups, read_materials
+from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material, TwoPointOptions, compile_model
+from pisnn_deploy.compiler.pipeline import Report
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.mesh import Boundary, boundary_from_mapping, parse_boundary, parse_shape
+from pisnn_deploy.mesh import Boundary, boundary_from_mapping, parse_boundary, parse_shape, read_mesh_file
 from pisnn_deploy.model import ModelSpec, OperatingRange
 from pisnn_deploy.plain_yaml import read_mapping
 from pisnn_deploy.problems import problem
@@ -50,6 +52,10 @@ def compile_file(
     limits: str | None = None,
     slope: float | None = None,
     flux: float | None = None,
+    materials: Path | None = None,
+    conductivity: Path | None = None,
+    capacity: Path | None = None,
+    report: Report | None = None,
 ) -> tuple[IntegerGraph, dict[str, Any]]:
     """Compile a checkpoint.
 
@@ -63,6 +69,12 @@ def compile_file(
         ``LOWER,UPPER``: the range of cell values, instead of the model's.
     slope, flux : float, optional
         The largest slope, and the largest flux through a face in one PDE step, instead of the model's.
+    materials : Path, optional
+        YAML file of materials, for meshes from files.
+    conductivity, capacity : Path, optional
+        Of each cell of a grid, ``.npy``.
+    report : callable, optional
+        Told the name of each pass that has run and its seconds.
 
     Returns
     -------
@@ -80,31 +92,46 @@ def compile_file(
     with model_file(name_or_path) as path:
         model = read_checkpoint(path)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    own = problem(model.spec.problem)
-    shape = parse_shape(mesh) if mesh else own_shape(model.spec, own.default_shape)
-    sides = own.default_boundary(shape) if boundary is None else read_boundary(boundary, len(shape))
-    options = CompileOptions(
-        shape=shape,
-        boundary=sides,
-        profile=target,
-        coding=coding,
-        operating_range=_operating_range(model.spec.operating_range, limits, slope, flux),
-    )
+    limited = _operating_range(model.spec.operating_range, limits, slope, flux)
+    if mesh is not None and is_mesh_file(mesh):
+        read = read_mesh_file(Path(mesh))
+        named, sides_text = Path(mesh).name, boundary or "no-flux"
+        if conductivity is not None or capacity is not None:
+            raise UsageError("--conductivity and --capacity are for grids; name the mesh's --materials instead")
+        lower = LowerTwoPoint(read, read_groups(boundary), read_materials(materials))
+        options: CompileOptions | TwoPointOptions = TwoPointOptions(lower, target, coding, limited)
+    else:
+        if materials is not None:
+            raise UsageError("--materials are for meshes from files; give a grid --conductivity and --capacity")
+        own = problem(model.spec.problem)
+        shape = parse_shape(mesh) if mesh else own_shape(model.spec, own.default_shape)
+        sides = own.default_boundary(shape) if boundary is None else read_boundary(boundary, len(shape))
+        named, sides_text = "x".join(map(str, shape)), sides.text if boundary is None else boundary
+        options = CompileOptions(shape, sides, target, coding, limited)
+        if conductivity is not None or capacity is not None:
+            fields = [read_cell_property(path, shape) for path in (conductivity, capacity)]
+            lower = LowerTwoPoint(shape, sides, {"default": Material(1.0)} if conductivity else {}, *fields)
+            options = TwoPointOptions(lower, target, coding, limited)
     provenance = {
         "model": model.spec.name,
         "model_sha256": digest,
         "options": {
-            "mesh": "x".join(map(str, shape)),
-            "boundary": sides.text if boundary is None else boundary,
+            "mesh": named,
+            "boundary": sides_text,
             "profile": target.name,
             "coding": coding,
             "range": limits,
             "slope": slope,
             "flux": flux,
+            "files": {
+                Path(name).name: hashlib.sha256(Path(name).read_bytes()).hexdigest()
+                for name in (mesh if mesh and is_mesh_file(mesh) else None, materials, conductivity, capacity)
+                if name is not None
+            },
         },
         "versions": {"pisnn-deploy": __version__, "python": platform.python_version(), "numpy": np.__version__},
     }
-    return compile_model(model, options), provenance
+    return compile_model(model, options, report), provenance
 
 
 def own_shape(spec: ModelSpec, default: tuple[int, ...]) -> tuple[int, ...]:

@@ -19,13 +19,20 @@ from pisnn_deploy.graph.artifact import write_artifact
 @click.argument("model")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to write the artifact.")
 @click.option("--profile", default="loihi2", show_default=True, help="Hardware profile: a name or a YAML file.")
-@click.option("--mesh", help="Cells along each axis, such as 128 or 64x64; the problem's own unless given.")
+@click.option(
+    "--mesh",
+    help="Cells along each axis, such as 128 or 64x64, or a file of triangles or tetrahedra (.msh, .vtu, .vtk, .inp, "
+    ".mesh); the problem's own unless given.",
+)
 @click.option(
     "--boundary",
     metavar="SPEC",
     help="periodic, no-flux, dirichlet=0,1, x=periodic y=no-flux, x-=no-flux x+=dirichlet=1, or a YAML file; the "
-    "problem's own unless given.",
+    "problem's own unless given. For a mesh from a file by groups: hole=dirichlet=1; the rest is no-flux.",
 )
+@click.option("--materials", type=click.Path(path_type=Path), help="YAML file of the materials of a mesh from a file.")
+@click.option("--conductivity", type=click.Path(path_type=Path), help="Of each cell of a grid, .npy.")
+@click.option("--capacity", type=click.Path(path_type=Path), help="Mass per volume and value of each cell, .npy.")
 @click.option("--coding", type=click.Choice(["delta", "dense"]), default="delta", show_default=True)
 @click.option("--range", "limits", metavar="LOWER,UPPER", help="Range of cell values, instead of the model's.")
 @click.option("--slope", type=float, help="Largest slope of the field, instead of the model's.")
@@ -39,6 +46,9 @@ def command(
     profile: str,
     mesh: str | None,
     boundary: str | None,
+    materials: Path | None,
+    conductivity: Path | None,
+    capacity: Path | None,
     coding: Literal["delta", "dense"],
     limits: str | None,
     slope: float | None,
@@ -55,23 +65,39 @@ def command(
       pisnn-deploy compile model.pt --mesh 500 --boundary no-flux -o heat.pisnn
       pisnn-deploy compile heat1d --boundary dirichlet=0,1
       pisnn-deploy compile laplace2d --mesh 128x128 --explain
+      pisnn-deploy compile heat2d --mesh plate.msh --materials materials.yaml --boundary "hole=dirichlet=1"
     """
     started = time.perf_counter()
     named = Path(model)
     path = output or (named.with_suffix(".pisnn") if is_file_name(model) else Path(f"{model}.pisnn"))
-    check_outputs([path], [model, profile])
+    check_outputs([path], [model, profile, mesh, materials, conductivity, capacity])
+    seconds: list[float] = []
     graph, provenance = compile_file(
-        model, mesh=mesh, boundary=boundary, profile=profile, coding=coding, limits=limits, slope=slope, flux=flux
+        model,
+        mesh=mesh,
+        boundary=boundary,
+        profile=profile,
+        coding=coding,
+        limits=limits,
+        slope=slope,
+        flux=flux,
+        materials=materials,
+        conductivity=conductivity,
+        capacity=capacity,
+        report=lambda _, took: seconds.append(took),
     )
     digest = write_artifact(path, graph, provenance)
-    passes = [(record.text, record.summary) for record in graph.history]
+    # Where the quantum had to be made coarser, passes ran more than once: their last times are shown.
+    took = seconds[:1] + seconds[1 - len(graph.history) :]
+    passes = [(r.text, f"{s:.2f} s", r.summary) for r, s in zip(graph.history, took, strict=True)]
     if as_json:
-        explained = {"passes": [{"pass": name, "summary": summary} for name, summary in passes]} if explain else {}
+        told = [{"pass": name, "seconds": s, "summary": text} for (name, _, text), s in zip(passes, took, strict=True)]
+        explained = {"passes": told} if explain else {}
         print_json(_as_json(graph, path, digest, time.perf_counter() - started) | explained)
     elif not quiet:
         print_table(f"{path}", _rows(graph))
     if explain and not (as_json or quiet):
-        print_table("passes", passes, ("pass", "what it did"))
+        print_table("passes", passes, ("pass", "time", "what it did"))
 
 
 def _widths(graph: IntegerGraph) -> dict[str, int]:

@@ -22,6 +22,7 @@ from pisnn_deploy.compiler.facts import BOUNDED, SCHEDULED
 from pisnn_deploy.errors import CheckError, UsageError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import artifact_bytes, read_artifact, write_whole
+from pisnn_deploy.mesh import Mesh
 from pisnn_deploy.problems import problem
 
 ROWS_WITHOUT_SAVING = 400
@@ -77,9 +78,9 @@ def command(
     with progress(f"{graph.spec.name} on {backend}", steps, quiet=quiet) as report:
         run = run_graph(backend, graph, mass, options, report)
     reference = None
-    if named is not None and run.trace.step.size:
+    if named is not None and run.trace.step.size and graph.medium is None:
         reached = int(run.trace.step[-1]) * graph.time_step  # a run that was stopped may have gone on since
-        reference = own.reference(graph.mesh, reservoir_levels(graph), reached, named or None)
+        reference = own.reference(graph.grid, graph.reservoir_values(), reached, named or None)
     result = _result(graph, run, artifact, own.equation, reference)
     if save is not None:
         write_whole(save, _trace_bytes(graph, run, digest))
@@ -118,12 +119,15 @@ def _initial_mass(graph: IntegerGraph, initial: str | None) -> tuple[NDArray[np.
     elif is_file_name(initial):
         name, values = None, read_field(Path(initial), graph.mesh.shape).reshape(-1)
     else:
+        if not isinstance(graph.mesh, Mesh):
+            raise UsageError(f"{initial}: a mesh of any shape has no named initial conditions; give a field as .npy")
         own = problem(graph.spec.problem, graph.spec.diffusivity, graph.spec.velocity)
-        values = own.initial(graph.mesh, reservoir_levels(graph), name)
+        values = own.initial(graph.mesh, graph.reservoir_values(), name)
     window = graph.window
     scale = graph.value_per_quantum
     # In floats first: a value may be too large for an integer mass.
-    rounded = np.rint(values / scale)
+    weight = 1 if graph.medium is None else graph.medium.inverse_volume
+    rounded = np.rint(values / (scale * weight)) * weight
     outside = np.flatnonzero((rounded < window.lower) | (rounded > window.upper))
     if outside.size:
         cell = int(outside[0])
@@ -143,11 +147,6 @@ def _initial_mass(graph: IntegerGraph, initial: str | None) -> tuple[NDArray[np.
                 "widen it"
             )
     return mass, name
-
-
-def reservoir_levels(graph: IntegerGraph) -> NDArray[np.float64]:
-    """Cell values that the reservoirs of a graph show, float64 [reservoirs]."""
-    return graph.values(graph.membrane.reservoirs)
 
 
 def _result(

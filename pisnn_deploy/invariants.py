@@ -47,6 +47,8 @@ class Audit:
         Values that reservoirs show.
     residue : int64 array [faces]
         Residues at the start.
+    inverse_volume : int64 array [cells], optional
+        By which masses are multiplied before they are compared with the operating range, where cells differ.
 
     Attributes
     ----------
@@ -68,6 +70,7 @@ class Audit:
         mass: Integers,
         reservoirs: Integers,
         residue: Integers,
+        inverse_volume: Integers | None = None,
     ) -> None:
         self.counts = dict.fromkeys(KINDS, 0)
         self.packets_sent = 0
@@ -76,6 +79,7 @@ class Audit:
         self._target = target
         self._exponent = threshold_exponent
         self._limits = (lower, upper)
+        self._inverse_volume = inverse_volume
         self._current = current
         self._cells = mass.size - reservoirs.size
         self._reservoirs = reservoirs
@@ -114,7 +118,8 @@ class Audit:
         if total != self._total:
             self._note(InvariantViolation("global", "mass of all cells and ledgers", -1, step, self._total, total), 1)
         if absorbing:
-            self._compare_range(step, mass[: self._cells])
+            cells = mass[: self._cells]
+            self._compare_range(step, cells if self._inverse_volume is None else cells * self._inverse_volume)
         self._raise_first()
 
     def observe_flux(self, step: int, packets: Integers, current: Integers, residue: Integers, *, firing: bool) -> None:

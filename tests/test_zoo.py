@@ -58,7 +58,7 @@ def test_its_goal_is_reached_on_integers_and_it_fits_loihi2(name: str) -> None:
     run = run_graph("fast", graph, graph.membrane.initial, RunOptions(steps, every=max(1, steps // 7)))
     assert run.conserved, run.failure
     held = graph.values(graph.membrane.reservoirs)
-    found = measure_run(graph, run, lambda time: one.reference(graph.mesh, held, time))
+    found = measure_run(graph, run, lambda time: one.reference(graph.grid, held, time))
     assert found.relative_l2[-1] <= error
     assert not found.drift.any() and not found.residual.any()
     assert max(bound.bits for bound in graph.bounds if bound.is_state_or_payload) <= 24

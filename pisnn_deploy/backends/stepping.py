@@ -63,6 +63,7 @@ def audited_run(
         graph.membrane.holdings(mass),
         graph.membrane.reservoirs,
         np.zeros(graph.flux.size, np.int64),
+        None if graph.medium is None else graph.medium.inverse_volume,
     )
     count = _EventCount(graph)
     transported = np.zeros(graph.mesh.faces, np.int64)

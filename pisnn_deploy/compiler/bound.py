@@ -10,7 +10,14 @@ import numpy as np
 
 from pisnn_deploy.arithmetic import MEMORYLESS, signed_width
 from pisnn_deploy.compiler.facts import BOUNDED, SCHEDULED, Fact
-from pisnn_deploy.compiler.intervals import Interval, NetworkIntervals, face_rows, largest_change, network_intervals
+from pisnn_deploy.compiler.intervals import (
+    Interval,
+    NetworkIntervals,
+    face_rows,
+    largest_change,
+    medium_intervals,
+    network_intervals,
+)
 from pisnn_deploy.errors import CompileError
 from pisnn_deploy.graph import Bound, IntegerGraph, Synapse
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
@@ -54,10 +61,18 @@ class Bounds:
             A quantity is wider than the target's.
         """
         window = graph.window
-        rows = face_rows(graph.mesh, graph.spec, graph.operator[0], graph.membrane.reservoirs)
-        found = network_intervals(rows, graph.operator, window, graph.flux.threshold_exponent, graph.flux.leak)
-        mass = (window.lower, window.upper)
-        change = _largest_change(graph, found)
+        if graph.medium is not None:
+            found = medium_intervals(graph, graph.medium)
+            thinnest = int(graph.medium.inverse_volume.min())
+            mass: Interval = (-(-window.lower // thinnest) - 1, window.upper // thinnest + 1)
+            mass = (min(mass[0], 0), max(mass[1], 0))
+            packet = max(-found.packet[0], found.packet[1])
+            change = min((window.upper - window.lower) // thinnest + 1, _most_faces(graph) * packet)
+        else:
+            rows = face_rows(graph.grid, graph.spec, graph.operator[0], graph.membrane.reservoirs)
+            found = network_intervals(rows, graph.operator, window, graph.flux.threshold_exponent, graph.flux.leak)
+            mass = (window.lower, window.upper)
+            change = _largest_change(graph, found)
         payloads: dict[str, Interval] = {
             MEMBRANE: (-change, change) if graph.coding == "delta" else mass,
             FLUX: found.packet,
@@ -126,14 +141,19 @@ class Bounds:
         return Bound(population, quantity, low, high, bits)
 
 
+def _most_faces(graph: IntegerGraph) -> int:
+    ends = np.concatenate([graph.mesh.source, graph.mesh.target])
+    return int(np.bincount(ends, minlength=graph.mesh.holders)[: graph.mesh.cells].max())
+
+
 def _largest_change(graph: IntegerGraph, found: NetworkIntervals) -> int:
     """Largest absolute change of a cell's mass in one PDE step."""
     window, theta = graph.window, 1 << graph.flux.threshold_exponent
-    faces_per_cell = 2 * len(graph.mesh.shape)
+    faces_per_cell = 2 * len(graph.grid.shape)
     change = min(window.upper - window.lower, faces_per_cell * max(abs(found.packet[0]), abs(found.packet[1])))
     weight, bias = graph.operator[0].weight, graph.operator[0].bias
     if graph.hidden or graph.flux.leak != MEMORYLESS or bias.any() or weight.sum() != 0:
         return change
     # theta dm = D W m + D (r_old - r_new), and residues stay within theta / 2 of 0.
-    reach = largest_change(graph.mesh, graph.spec, weight[0], window)
+    reach = largest_change(graph.grid, graph.spec, weight[0], window)
     return min(change, reach // theta + faces_per_cell)

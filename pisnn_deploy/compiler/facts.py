@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pisnn_deploy.graph import FloatGraph, IntegerGraph
+from pisnn_deploy.graph import FloatGraph, IntegerGraph, TwoPointGraph
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Fact:
 
 
 def _quantised(graph: object) -> bool:
-    return isinstance(graph, IntegerGraph) and bool(graph.operator)
+    return isinstance(graph, IntegerGraph) and (bool(graph.operator) or graph.medium is not None)
 
 
 def _bounded(graph: object) -> bool:
@@ -42,6 +42,7 @@ FLUX_QUANTITIES = ("drive", "current", "potential", "packet", "residue")
 """Bounded quantities of a flux compartment; the potential is the residue with the current added, before it fires."""
 
 LOWERED = Fact("lowered", lambda graph: isinstance(graph, FloatGraph))
+TWO_POINT = Fact("lowered to two-point fluxes", lambda graph: isinstance(graph, TwoPointGraph))
 QUANTISED = Fact("quantised", _quantised)
 SCHEDULED = Fact(
     "scheduled", lambda graph: isinstance(graph, IntegerGraph) and None not in (graph.coding, graph.period)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pisnn_deploy.arithmetic import MEMORYLESS
-from pisnn_deploy.graph import IntegerLayer, OperatingWindow
+from pisnn_deploy.graph import IntegerGraph, IntegerLayer, Medium, OperatingWindow
+from pisnn_deploy.graph.integer import FLUX
 from pisnn_deploy.graph.layout import route_matrix, window_bias, window_matrix
 from pisnn_deploy.mesh import (
     DIRICHLET,
@@ -269,6 +270,32 @@ def network_intervals(
         low, high = layer.bias + low @ up + high @ down, layer.bias + high @ up + low @ down
         drives.append((int(low.min()), int(high.max())))
     return flux_intervals(drives, activations, window, threshold_exponent, leak)
+
+
+def medium_intervals(graph: IntegerGraph, medium: Medium) -> NetworkIntervals:
+    """Intervals where cells differ: of levels, and of the differences of two levels at each face.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    medium : Medium
+
+    Returns
+    -------
+    NetworkIntervals
+    """
+    window, population = graph.window, graph.hidden[0]
+    least, most = int(population.bias.min()), int(population.bias.max())
+    # A mass is an integer, so its level need not reach the ends of the window; inside them it may be anywhere.
+    drive = (window.lower + least, window.upper + most)
+    level = (max(drive[0], 0) >> population.shift, max(drive[1], 0) >> population.shift)
+    weights = graph.matrix(graph.chain[1], FLUX)
+    positive = np.asarray(weights.maximum(0).sum(axis=1)).reshape(-1).astype(np.int64)
+    negative = np.asarray(weights.minimum(0).sum(axis=1)).reshape(-1).astype(np.int64)
+    low = graph.flux.bias + positive * level[0] + negative * level[1]
+    high = graph.flux.bias + positive * level[1] + negative * level[0]
+    drives = [drive, (int(low.min()), int(high.max()))]
+    return flux_intervals(drives, [level], window, graph.flux.threshold_exponent, graph.flux.leak)
 
 
 def flux_intervals(

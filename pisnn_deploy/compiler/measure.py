@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.compiler.facts import QUANTISED, Fact
 from pisnn_deploy.errors import CompileError, OverflowViolation
-from pisnn_deploy.graph import FloatGraph, IntegerGraph
+from pisnn_deploy.graph import FloatGraph, IntegerGraph, TwoPointGraph
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.problems import Problem, problem
 
 CELL_STEPS = 20_000_000
 """Most cells times PDE steps that are spent on the measurement."""
+TWO_POINT_STEPS = 300
+"""Most PDE steps where the reference is an exponential, whose cost grows with them."""
 
 
 @dataclass(frozen=True)
@@ -30,15 +32,15 @@ class Measure:
 
     Parameters
     ----------
-    floating : FloatGraph
-        The graph before quantisation.
+    floating : FloatGraph or TwoPointGraph
+        The graph before quantisation. A two-point graph is its own reference: the exponential of its operator.
     """
 
     name: ClassVar[str] = "measure"
     requires: ClassVar[tuple[Fact, ...]] = (QUANTISED,)
     ensures: ClassVar[tuple[Fact, ...]] = (QUANTISED,)
 
-    floating: FloatGraph
+    floating: FloatGraph | TwoPointGraph
 
     def __call__(self, graph: IntegerGraph) -> IntegerGraph:
         """Measure `graph`.
@@ -48,11 +50,12 @@ class Measure:
         CompileError
             The integers are unstable, and the problem's own start shows it.
         """
-        start, window = graph.membrane.initial, graph.window
+        start, window = graph.levels(graph.membrane.initial), graph.window
         if int(start.min()) < window.lower or int(start.max()) > window.upper:
             return graph
-        horizon = self._problem.horizon
-        steps = max(1, min(round(horizon / graph.time_step), CELL_STEPS // graph.mesh.cells))
+        longest = TWO_POINT_STEPS if isinstance(self.floating, TwoPointGraph) else CELL_STEPS
+        horizon = round(self._problem.horizon / graph.time_step)
+        steps = max(1, min(horizon, longest, CELL_STEPS // graph.mesh.cells))
         try:
             integer = self._integer_error(graph, steps)
         except OverflowViolation as violation:
@@ -95,11 +98,15 @@ class Measure:
     def _float_error(self, steps: int) -> float | None:
         graph = self.floating
         with np.errstate(over="ignore", invalid="ignore"):
-            held = next(itertools.islice(graph.fields(), steps, None))
+            fields = graph.fields(graph.time_step) if isinstance(graph, TwoPointGraph) else graph.fields()
+            held = next(itertools.islice(fields, steps, None))
             error = self._error(held[: graph.mesh.cells], steps * graph.time_step)
         return error if error is None or np.isfinite(error) else None
 
     def _error(self, values: NDArray[np.float64], time: float) -> float | None:
         graph = self.floating
-        exact = self._problem.reference(graph.mesh, graph.reservoirs, time)
+        if isinstance(graph, TwoPointGraph):
+            exact: NDArray[np.float64] | None = graph.exact(time)
+        else:
+            exact = self._problem.reference(graph.mesh, graph.reservoirs, time)
         return None if exact is None else float(np.linalg.norm(values - exact) / np.linalg.norm(exact))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import ClassVar, Protocol
 
@@ -14,14 +15,17 @@ from pisnn_deploy.compiler.place import Place
 from pisnn_deploy.compiler.prove import Prove
 from pisnn_deploy.compiler.quantise import Quantise
 from pisnn_deploy.compiler.schedule import Schedule
+from pisnn_deploy.compiler.two_point import LowerTwoPoint, QuantiseTwoPoint
 from pisnn_deploy.errors import CompileError
-from pisnn_deploy.graph import FloatGraph, IntegerGraph, PassRecord
+from pisnn_deploy.graph import FloatGraph, IntegerGraph, PassRecord, TwoPointGraph
 from pisnn_deploy.graph.integer import Coding
 from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.mesh import Boundary
 from pisnn_deploy.model import Model, OperatingRange
 from pisnn_deploy.profiles import Profile
 
+Report = Callable[[str, float], None]
+"""Told the name of a pass and its seconds; kept apart from the graph, whose bytes must not depend on them."""
 FEWEST_STATE_BITS = 12
 """With fewer bits for its states no model of the zoo resembles its equation."""
 
@@ -70,13 +74,37 @@ class CompileOptions:
     search: bool = True
 
 
-def pipeline(options: CompileOptions, floating: FloatGraph) -> tuple[IntegerPass, ...]:
+@dataclass(frozen=True)
+class TwoPointOptions:
+    """What a linear model is compiled for on cells that differ.
+
+    Attributes
+    ----------
+    lower : LowerTwoPoint
+        The mesh with its boundary and materials.
+    profile : Profile
+        The target.
+    coding : str
+        ``delta`` or ``dense``.
+    operating_range : OperatingRange or None
+        Replaces the model's own.
+    """
+
+    lower: LowerTwoPoint
+    profile: Profile
+    coding: Coding = "delta"
+    operating_range: OperatingRange | None = None
+
+
+def pipeline(
+    options: CompileOptions | TwoPointOptions, floating: FloatGraph | TwoPointGraph
+) -> tuple[IntegerPass, ...]:
     """Passes on the integer graph, in order.
 
     Parameters
     ----------
-    options : CompileOptions
-    floating : FloatGraph
+    options : CompileOptions or TwoPointOptions
+    floating : FloatGraph or TwoPointGraph
         What was quantised.
 
     Returns
@@ -94,13 +122,17 @@ def pipeline(options: CompileOptions, floating: FloatGraph) -> tuple[IntegerPass
     )
 
 
-def compile_model(model: Model, options: CompileOptions) -> IntegerGraph:
+def compile_model(
+    model: Model, options: CompileOptions | TwoPointOptions, report: Report | None = None
+) -> IntegerGraph:
     """Compile a trained model for a mesh and a target.
 
     Parameters
     ----------
     model : Model
-    options : CompileOptions
+    options : CompileOptions or TwoPointOptions
+    report : callable, optional
+        Told the name of each pass that has run and the seconds that it took.
 
     Returns
     -------
@@ -112,18 +144,18 @@ def compile_model(model: Model, options: CompileOptions) -> IntegerGraph:
     CompileError
         The model cannot be compiled as asked; the message names the pass.
     """
-    lower = Lower(options.shape, options.boundary)
-    floating = lower(model)
-    _verify(lower.ensures, floating, lower.name, "ensures")
-    first = PassRecord(_text(lower), lower.summary(floating))
+    told = report or _silent
+    started = time.perf_counter()
+    floating, first = _lowered(model, options)
+    told(first.text.partition("{")[0], time.perf_counter() - started)
     state_bits = _limits(options.profile).state_bits
     while True:
-        quantise = Quantise(state_bits, options.operating_range, options.search)
-        graph = quantise(floating)
-        _verify(quantise.ensures, graph, quantise.name, "ensures")
-        second = PassRecord(_text(quantise), quantise.summary(graph))
+        started = time.perf_counter()
+        graph, second = _quantised(floating, options, state_bits)
+        told(second.text.partition("{")[0], time.perf_counter() - started)
         try:
-            graph, records = run_passes(replace(graph, profile=options.profile.name), pipeline(options, floating))
+            named = replace(graph, profile=options.profile.name)
+            graph, records = run_passes(named, pipeline(options, floating), told)
         except CompileError as error:
             # States fit their bits, but a payload or an accumulator does not: a coarser quantum makes all smaller.
             if error.pass_name != Bounds.name or state_bits <= FEWEST_STATE_BITS:
@@ -133,13 +165,46 @@ def compile_model(model: Model, options: CompileOptions) -> IntegerGraph:
             return replace(graph, history=(first, second, *records))
 
 
-def run_passes(graph: IntegerGraph, passes: Sequence[IntegerPass]) -> tuple[IntegerGraph, list[PassRecord]]:
+def _lowered(model: Model, options: CompileOptions | TwoPointOptions) -> tuple[FloatGraph | TwoPointGraph, PassRecord]:
+    if isinstance(options, TwoPointOptions):
+        condensed = options.lower(model)
+        _verify(options.lower.ensures, condensed, options.lower.name, "ensures")
+        return condensed, PassRecord(options.lower.name, options.lower.summary(condensed))
+    lower = Lower(options.shape, options.boundary)
+    floating = lower(model)
+    _verify(lower.ensures, floating, lower.name, "ensures")
+    return floating, PassRecord(_text(lower), lower.summary(floating))
+
+
+def _quantised(
+    floating: FloatGraph | TwoPointGraph, options: CompileOptions | TwoPointOptions, state_bits: int
+) -> tuple[IntegerGraph, PassRecord]:
+    if isinstance(floating, TwoPointGraph):
+        two_point = QuantiseTwoPoint(state_bits, options.operating_range)
+        graph = two_point(floating)
+        _verify(two_point.ensures, graph, two_point.name, "ensures")
+        return graph, PassRecord(_text(two_point), two_point.summary(graph))
+    quantise = Quantise(state_bits, options.operating_range, not isinstance(options, CompileOptions) or options.search)
+    graph = quantise(floating)
+    _verify(quantise.ensures, graph, quantise.name, "ensures")
+    return graph, PassRecord(_text(quantise), quantise.summary(graph))
+
+
+def _silent(name: str, seconds: float) -> None:
+    """Report of a pass that nobody asked for."""
+
+
+def run_passes(
+    graph: IntegerGraph, passes: Sequence[IntegerPass], report: Report = _silent
+) -> tuple[IntegerGraph, list[PassRecord]]:
     """Run passes, verifying the graph and what each pass requires and ensures.
 
     Parameters
     ----------
     graph : IntegerGraph
     passes : sequence of passes
+    report : callable
+        Told the name of each pass that has run and the seconds that it took.
 
     Returns
     -------
@@ -154,6 +219,7 @@ def run_passes(graph: IntegerGraph, passes: Sequence[IntegerPass]) -> tuple[Inte
     """
     records = []
     for one in passes:
+        started = time.perf_counter()
         _verify(one.requires, graph, one.name, "requires")
         graph = one(graph)
         found = defects(graph)
@@ -161,6 +227,7 @@ def run_passes(graph: IntegerGraph, passes: Sequence[IntegerPass]) -> tuple[Inte
             raise CompileError(one.name, f"left a graph that is not well formed: {found[0]}")
         _verify(one.ensures, graph, one.name, "ensures")
         records.append(PassRecord(_text(one), one.summary(graph)))
+        report(one.name, time.perf_counter() - started)
     return graph, records
 
 
@@ -199,12 +266,12 @@ def _verify(facts: tuple[Fact, ...], graph: object, name: str, verb: str) -> Non
             raise CompileError(name, f"{verb} a graph that is {fact.name}, and it is not")
 
 
-def _text(one: Lower | Quantise | IntegerPass) -> str:
+def _text(one: Lower | Quantise | QuantiseTwoPoint | IntegerPass) -> str:
     """A pass as text, such as ``bound{state-bits=24 payload-bits=24}``; graphs among its options are left out."""
     options = " ".join(
         f"{field.name.replace('_', '-')}={_plain(getattr(one, field.name))}"
         for field in fields(one)  # type: ignore[arg-type]
-        if not isinstance(getattr(one, field.name), FloatGraph)
+        if not isinstance(getattr(one, field.name), FloatGraph | TwoPointGraph)
     )
     return f"{one.name}{{{options}}}" if options else str(one.name)
 

@@ -16,7 +16,7 @@ from pisnn_deploy.compiler.invariance import lattice_kernel, lattice_shape, roun
 from pisnn_deploy.errors import CompileError
 from pisnn_deploy.graph import Certificate, Claim, IntegerGraph, Synapse
 from pisnn_deploy.graph.claims import Figure, Method
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Medium
 from pisnn_deploy.graph.layout import route_matrix, window_matrix
 from pisnn_deploy.mesh import reservoir_layers, structured_mesh, window_cells
 from pisnn_deploy.mesh.window import QUADRATIC
@@ -129,9 +129,9 @@ def _invariant_start(graph: IntegerGraph) -> dict[str, Figure] | None:
     Values of cells average values of cells and reservoirs. Differences of neighbours obey the same kernel where the
     field extends to the whole lattice: reservoirs stand along one axis only, alike along each side, or are all alike.
     """
-    window, mesh = graph.window, graph.mesh
-    if window.current is not None or not _is_linear(graph) or not _averages(graph):
+    if graph.medium is not None or graph.window.current is not None or not _is_linear(graph) or not _averages(graph):
         return None
+    window, mesh = graph.window, graph.grid
     if mesh.reservoirs and graph.spec.wall == QUADRATIC:
         return None
     kernel = lattice_kernel(graph.operator[0].weight[0], graph.spec.positions, lattice_shape(mesh))
@@ -159,7 +159,7 @@ def _reservoirs_extend(graph: IntegerGraph) -> bool:
     held = graph.membrane.reservoirs
     if held.size == 0 or int(held.min()) == int(held.max()):
         return True
-    sides = [(axis, layer) for axis, pair in enumerate(reservoir_layers(graph.mesh)) for layer in pair if layer.size]
+    sides = [(axis, layer) for axis, pair in enumerate(reservoir_layers(graph.grid)) for layer in pair if layer.size]
     alike = all(int(held[layer].min()) == int(held[layer].max()) for _, layer in sides)
     return alike and len({axis for axis, _ in sides}) == 1
 
@@ -169,9 +169,23 @@ def _is_linear(graph: IntegerGraph) -> bool:
     return not graph.hidden and not graph.operator[0].bias.any() and graph.flux.leak == MEMORYLESS
 
 
+def _stability_in_medium(graph: IntegerGraph, medium: Medium) -> Claim:
+    """Levels average those of neighbours while ``p_i * sum_f c_f <= 2^(F + s)``, as integers."""
+    conductance = np.zeros(graph.mesh.holders, np.int64)
+    weights = graph.matrix(graph.chain[1], FLUX)
+    if weights.nnz:
+        largest = abs(weights).max(axis=1).toarray().reshape(-1)
+        np.add.at(conductance, graph.mesh.source, largest)
+        np.add.at(conductance, graph.mesh.target, largest)
+    limit = 1 << (graph.flux.threshold_exponent + graph.hidden[0].shift)
+    if (medium.inverse_volume * conductance[: graph.mesh.cells] <= limit).all():
+        return Claim("proved", "maximum-principle", {"reservoirs": graph.mesh.reservoirs})
+    return Claim("none", "nonlinear")
+
+
 def _averages(graph: IntegerGraph) -> bool:
     """Whether each new value averages old ones and those of reservoirs, up to rounding."""
-    theta, cells = 1 << graph.flux.threshold_exponent, graph.mesh.cells
+    theta, cells = 1 << graph.flux.threshold_exponent, graph.grid.cells
     route = graph.matrix(FLUX, MEMBRANE)[:cells]
     update = (route @ graph.matrix(MEMBRANE, FLUX))[:, :cells] + theta * sparse.identity(cells, np.int64, format="csr")
     if update.nnz and int(update.data.min()) < 0:
@@ -187,13 +201,15 @@ def _averages(graph: IntegerGraph) -> bool:
 
 
 def _stability(graph: IntegerGraph) -> Claim:
+    if graph.medium is not None:
+        return _stability_in_medium(graph, graph.medium)
     if graph.hidden or graph.operator[0].bias.any():
         return Claim("none", "nonlinear")
     if graph.flux.leak == MEMORYLESS and _averages(graph):
         return Claim("proved", "maximum-principle", {"reservoirs": graph.mesh.reservoirs})
-    if graph.spec.wall == QUADRATIC and graph.mesh.reservoirs:
+    if graph.spec.wall == QUADRATIC and graph.grid.reservoirs:
         return _stability_between_parabolas(graph)
-    shape = graph.mesh.shape
+    shape = graph.grid.shape
     if math.prod(count + 1 for count in shape) > MOST_WAVES:
         return Claim("none", "too-large")
     # Periodic axes have every other one of these waves, axes between walls or reservoirs all but the ends.
@@ -210,7 +226,7 @@ def _stability(graph: IntegerGraph) -> Claim:
 
 def _stability_between_parabolas(graph: IntegerGraph) -> Claim:
     """Quadratic ghost cells have no Fourier modes; the operator is still a sum over the axes, and so are its gains."""
-    mesh, spec = graph.mesh, graph.spec
+    mesh, spec = graph.grid, graph.spec
     if max(mesh.shape) > MOST_CELLS_ALONG:
         return Claim("none", "too-large")
     gains = np.zeros(1, np.complex128)

@@ -7,6 +7,7 @@ from pisnn_deploy.graph.integer import (
     Flux,
     IntegerGraph,
     IntegerLayer,
+    Medium,
     Membrane,
     OperatingWindow,
     PassRecord,
@@ -15,6 +16,7 @@ from pisnn_deploy.graph.integer import (
     Rectifier,
     Synapse,
 )
+from pisnn_deploy.graph.two_point import TwoPointGraph
 
 __all__ = [
     "Bound",
@@ -25,6 +27,7 @@ __all__ = [
     "Flux",
     "IntegerGraph",
     "IntegerLayer",
+    "Medium",
     "Membrane",
     "OperatingWindow",
     "PassRecord",
@@ -32,4 +35,5 @@ __all__ = [
     "Quantisation",
     "Rectifier",
     "Synapse",
+    "TwoPointGraph",
 ]

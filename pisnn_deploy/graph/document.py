@@ -18,6 +18,7 @@ from pisnn_deploy.graph.integer import (
     IntegerGraph,
     IntegerLayer,
     Integers,
+    Medium,
     Membrane,
     OperatingWindow,
     PassRecord,
@@ -26,7 +27,7 @@ from pisnn_deploy.graph.integer import (
     Rectifier,
     Synapse,
 )
-from pisnn_deploy.mesh import PERIODIC, Boxes, Mesh, Side, structured_mesh
+from pisnn_deploy.mesh import PERIODIC, Boxes, CellMesh, Mesh, Side, structured_mesh
 from pisnn_deploy.mesh.boundary import MAXIMUM_CELLS
 from pisnn_deploy.model import FiniteFloat, ModelSpec, PositiveFloat
 
@@ -37,6 +38,7 @@ VERSION = 3
 
 Count = Annotated[int, Field(ge=0, le=MAXIMUM_CELLS)]
 Integer64 = Annotated[int, Field(ge=-(2**62), le=2**62)]
+Label = Annotated[str, Field(min_length=1, max_length=256)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
 
 
@@ -47,7 +49,19 @@ class _Strict(BaseModel):
 _Sides = Annotated[list[Side], Field(min_length=2, max_length=2)]
 
 
+class _CellMesh(_Strict):
+    kind: Literal["cells"]
+    point_exponent: Annotated[int, Field(ge=-200, le=200)]
+    material_names: Annotated[list[Label], Field(max_length=4096)]
+    group_names: Annotated[list[Label], Field(max_length=4096)]
+
+
+class _Medium(_Strict):
+    unit_volume: PositiveFloat
+
+
 class _Mesh(_Strict):
+    kind: Literal["structured"]
     shape: Annotated[list[Annotated[int, Field(ge=1, le=MAXIMUM_CELLS)]], Field(min_length=1, max_length=3)]
     lengths: Annotated[list[PositiveFloat], Field(min_length=1, max_length=3)]
     boundary: Annotated[list[_Sides], Field(min_length=1, max_length=3)]
@@ -114,7 +128,8 @@ class _Document(_Strict):
     schema_: Literal["pisnn-deploy/artifact"] = Field(alias="schema")
     version: Literal[3]
     spec: dict[str, Any]
-    mesh: _Mesh
+    mesh: Annotated[_Mesh | _CellMesh, Field(discriminator="kind")]
+    medium: _Medium | None
     quantum: PositiveFloat
     time_step: PositiveFloat
     hidden: Annotated[list[_Hidden], Field(max_length=8)]
@@ -169,11 +184,8 @@ def document(graph: IntegerGraph) -> tuple[dict[str, Any], dict[str, Any], dict[
         "schema": SCHEMA,
         "version": VERSION,
         "spec": graph.spec.model_dump(mode="json"),
-        "mesh": {
-            "shape": list(mesh.shape),
-            "lengths": list(mesh.lengths),
-            "boundary": [list(s) for s in mesh.boundary],
-        },
+        "mesh": _described_mesh(mesh),
+        "medium": None if graph.medium is None else {"unit_volume": graph.medium.unit_volume},
         "quantum": graph.quantum,
         "time_step": graph.time_step,
         "hidden": [{"name": p.name, "shift": p.shift} for p in graph.hidden],
@@ -207,6 +219,10 @@ def document(graph: IntegerGraph) -> tuple[dict[str, Any], dict[str, Any], dict[
         "membrane.reservoirs": graph.membrane.reservoirs,
         "flux.bias": graph.flux.bias,
     }
+    if isinstance(mesh, CellMesh):
+        arrays |= {f"mesh.{name}": getattr(mesh, name) for name in CELL_MESH_ARRAYS}
+    if graph.medium is not None:
+        arrays["medium.inverse_volume"] = graph.medium.inverse_volume
     for population in graph.hidden:
         arrays[f"{population.name}.bias"] = population.bias
     for synapse in graph.synapses:
@@ -253,12 +269,15 @@ def graph_from_document(
     read = _Document.model_validate(described)
     take = _Arrays(arrays)
     membrane = Membrane(take("membrane.initial"), take("membrane.reservoirs"))
-    if math.prod(read.mesh.shape) != membrane.initial.size:
-        # Before anything is built from the shape: a few digits could claim more cells than there is memory for.
-        raise ValueError(
-            f"arrays/membrane.initial.npy has {membrane.initial.size} cells, the mesh {math.prod(read.mesh.shape)}"
-        )
-    mesh = _read_mesh(read.mesh)
+    if isinstance(read.mesh, _CellMesh):
+        mesh: Mesh | CellMesh = _read_cell_mesh(read.mesh, take)
+    else:
+        if math.prod(read.mesh.shape) != membrane.initial.size:
+            # Before anything is built from the shape: a few digits could claim more cells than there is memory for.
+            raise ValueError(
+                f"arrays/membrane.initial.npy has {membrane.initial.size} cells, the mesh {math.prod(read.mesh.shape)}"
+            )
+        mesh = _read_mesh(read.mesh)
     hidden = tuple(Rectifier(p.name, take(f"{p.name}.bias"), p.shift) for p in read.hidden)
     sizes = {MEMBRANE: membrane.size, **{p.name: p.size for p in hidden}, FLUX: mesh.faces}
     graph = IntegerGraph(
@@ -282,6 +301,7 @@ def graph_from_document(
         certificate=_read_certificate(certificate),
         placement=_read_placement(read.placement, (MEMBRANE, *(p.name for p in hidden), FLUX), take),
         profile=read.profile,
+        medium=None if read.medium is None else Medium(take("medium.inverse_volume"), read.medium.unit_volume),
         history=tuple(PassRecord(r.text, r.summary) for r in read.passes),
     )
     take.require_all_taken()
@@ -303,6 +323,36 @@ class _Arrays:
     def require_all_taken(self) -> None:
         if self._rest:
             raise ValueError(f"arrays/{min(self._rest)}.npy does not belong to the graph")
+
+
+def _described_mesh(mesh: Mesh | CellMesh) -> dict[str, Any]:
+    if isinstance(mesh, CellMesh):
+        return {
+            "kind": "cells",
+            "point_exponent": mesh.point_exponent,
+            "material_names": list(mesh.material_names),
+            "group_names": list(mesh.group_names),
+        }
+    return {
+        "kind": "structured",
+        "shape": list(mesh.shape),
+        "lengths": list(mesh.lengths),
+        "boundary": [list(s) for s in mesh.boundary],
+    }
+
+
+CELL_MESH_ARRAYS = {"points": 2, "corners": 2, "source": 1, "target": 1, "material": 1, "group": 1}
+"""Arrays of an unstructured mesh, and their dimensions."""
+
+
+def _read_cell_mesh(read: _CellMesh, take: _Arrays) -> CellMesh:
+    arrays = {name: take(f"mesh.{name}", dimensions) for name, dimensions in CELL_MESH_ARRAYS.items()}
+    return CellMesh(
+        point_exponent=read.point_exponent,
+        material_names=tuple(read.material_names),
+        group_names=tuple(read.group_names),
+        **arrays,
+    )
 
 
 def _read_mesh(read: _Mesh) -> Mesh:
@@ -334,7 +384,7 @@ def _parts(connections: Connections) -> dict[str, Integers]:
     return {"mantissas": np.array([connections.value], np.int64)}
 
 
-def _read_synapse(read: _Synapse, mesh: Mesh, sizes: dict[str, int], take: _Arrays) -> Synapse:
+def _read_synapse(read: _Synapse, mesh: Mesh | CellMesh, sizes: dict[str, int], take: _Arrays) -> Synapse:
     for end in (read.source, read.target):
         if end not in sizes:
             raise ValueError(f"synapse {read.name}: there is no population {end}")
@@ -342,7 +392,7 @@ def _read_synapse(read: _Synapse, mesh: Mesh, sizes: dict[str, int], take: _Arra
     return Synapse(read.name, read.source, read.target, connections, read.exponent)
 
 
-def _read_connections(read: _Synapse, mesh: Mesh, sizes: dict[str, int], take: _Arrays) -> Connections:
+def _read_connections(read: _Synapse, mesh: Mesh | CellMesh, sizes: dict[str, int], take: _Arrays) -> Connections:
     where = f"synapse {read.name}"
     if read.kind == "explicit":
         starts, columns, mantissas = (take(f"{read.name}.{part}") for part in ("row_starts", "columns", "mantissas"))
@@ -362,6 +412,8 @@ def _read_connections(read: _Synapse, mesh: Mesh, sizes: dict[str, int], take: _
         if 0 in block.shape:
             raise ValueError(f"{where} has an empty block")
         return Blocks(block, mesh.faces)
+    if isinstance(mesh, CellMesh):
+        raise ValueError(f"{where} is a stencil, and the mesh is not structured")
     boxes = take(f"{read.name}.boxes", 2)
     offsets = take(f"{read.name}.offsets", 2)
     starts, mantissas = take(f"{read.name}.row_starts"), take(f"{read.name}.mantissas")

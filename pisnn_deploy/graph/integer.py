@@ -16,7 +16,7 @@ from scipy import sparse
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph.claims import Certificate
 from pisnn_deploy.graph.connections import Connections, Explicit
-from pisnn_deploy.mesh import Mesh
+from pisnn_deploy.mesh import CellMesh, Mesh
 from pisnn_deploy.model import ModelSpec
 
 Integers = NDArray[np.int64]
@@ -61,6 +61,22 @@ class Membrane:
         int64 array [cells + reservoirs]
         """
         return np.concatenate([mass.astype(np.int64), np.zeros_like(self.reservoirs)])
+
+
+@dataclass(frozen=True)
+class Medium:
+    """Cells that differ: each has a volume of its own, as an integer says.
+
+    Attributes
+    ----------
+    inverse_volume : int64 array [cells]
+        Positive. ``inverse_volume * mass`` is proportional to the value of a cell.
+    unit_volume : float
+        Volume (times heat capacity) of a cell whose inverse volume is 1.
+    """
+
+    inverse_volume: Integers
+    unit_volume: float
 
 
 @dataclass(frozen=True)
@@ -321,9 +337,9 @@ class IntegerGraph:
     Attributes
     ----------
     spec : ModelSpec
-    mesh : Mesh
+    mesh : Mesh or CellMesh
     quantum : float
-        Physical mass of one unit: ``value = quantum * mass / mesh.volume``.
+        Physical mass of one unit: ``value = quantum * mass / volume``.
     time_step : float
         Physical time of one PDE step, derived from the integer weights.
     membrane : Membrane
@@ -344,11 +360,13 @@ class IntegerGraph:
     placement : Placement or None
     profile : str
         Hardware profile that the graph was compiled for; empty for none.
+    medium : Medium or None
+        Where cells differ in volume or capacity; masses in `window` are then times their inverse volumes.
     history : tuple of PassRecord
     """
 
     spec: ModelSpec
-    mesh: Mesh
+    mesh: Mesh | CellMesh
     quantum: float
     time_step: float
     membrane: Membrane
@@ -364,6 +382,7 @@ class IntegerGraph:
     certificate: Certificate | None = None
     placement: Placement | None = None
     profile: str = ""
+    medium: Medium | None = None
     history: tuple[PassRecord, ...] = field(default=(), compare=False)
 
     @property
@@ -372,9 +391,22 @@ class IntegerGraph:
         return (MEMBRANE, *(population.name for population in self.hidden), FLUX)
 
     @property
+    def grid(self) -> Mesh:
+        """The mesh of a graph that is known to be structured.
+
+        Raises
+        ------
+        TypeError
+            It is not.
+        """
+        if not isinstance(self.mesh, Mesh):
+            raise TypeError("the mesh is not structured")
+        return self.mesh
+
+    @property
     def value_per_quantum(self) -> float:
-        """Change of a cell's value when it gains one quantum."""
-        return self.quantum / self.mesh.volume
+        """Change of a cell's value when it gains one quantum; with a medium, of a cell whose inverse volume is 1."""
+        return self.quantum / (self.grid.volume if self.medium is None else self.medium.unit_volume)
 
     def size(self, population: str) -> int:
         """Number of neurons of a population."""
@@ -427,6 +459,8 @@ class IntegerGraph:
         """
         flat = np.asarray(values, np.float64).reshape(-1)
         scaled = flat / self.value_per_quantum
+        if self.medium is not None:
+            scaled = scaled / self.medium.inverse_volume
         unusable = np.flatnonzero(~(np.abs(scaled) < 2.0**53))
         if unusable.size:
             cell = int(unusable[0])
@@ -434,14 +468,31 @@ class IntegerGraph:
         return np.asarray(np.rint(scaled), np.int64)
 
     def values(self, mass: Integers) -> NDArray[np.float64]:
-        """Cell values of the given masses, any shape.
+        """Cell values of the given masses.
 
         Parameters
         ----------
-        mass : int64 array
+        mass : int64 array [..., cells]
 
         Returns
         -------
-        float64 array
+        float64 array [..., cells]
         """
-        return np.asarray(mass * self.value_per_quantum, np.float64)
+        return np.asarray(self.levels(mass) * self.value_per_quantum, np.float64)
+
+    def levels(self, mass: Integers) -> Integers:
+        """Masses in the units of the operating window: times their inverse volumes where cells differ.
+
+        Parameters
+        ----------
+        mass : int64 array [..., cells]
+
+        Returns
+        -------
+        int64 array [..., cells]
+        """
+        return mass if self.medium is None else mass * self.medium.inverse_volume
+
+    def reservoir_values(self) -> NDArray[np.float64]:
+        """Cell values that the reservoirs show, float64 [reservoirs]."""
+        return np.asarray(self.membrane.reservoirs * self.value_per_quantum, np.float64)

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from pisnn_deploy.graph.connections import Connections, Incidence, Stencil, Values
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Synapse
-from pisnn_deploy.mesh import Boxes, Mesh, Wall, Window, distinct_faces, face_boxes, window_cells
+from pisnn_deploy.mesh import Boxes, CellMesh, Mesh, Wall, Window, distinct_faces, face_boxes, window_cells
 
 MIXED_SIGN_EXPONENT = -1
 """Exponent of synapses: targets drop the lowest bit of mixed-sign mantissas, so all mantissas are doubled."""
@@ -135,12 +135,12 @@ def window_biases(
     return biases
 
 
-def route_matrix(mesh: Mesh) -> sparse.csr_matrix:
+def route_matrix(mesh: Mesh | CellMesh) -> sparse.csr_matrix:
     """Incidence ``D``: the route of the packets from faces to cells and reservoirs.
 
     Parameters
     ----------
-    mesh : Mesh
+    mesh : Mesh or CellMesh
 
     Returns
     -------

@@ -10,7 +10,7 @@ from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.graph.connections import Connections, Explicit, Rows, Stencil
 from pisnn_deploy.graph.document import LARGEST_MANTISSA
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Synapse
-from pisnn_deploy.mesh import PERIODIC, face_grid, structured_mesh
+from pisnn_deploy.mesh import PERIODIC, CellMesh, Mesh, face_grid, structured_mesh
 
 
 def defects(graph: IntegerGraph) -> list[str]:
@@ -29,14 +29,41 @@ def defects(graph: IntegerGraph) -> list[str]:
 
 def _mesh(graph: IntegerGraph) -> Iterator[str]:
     mesh = graph.mesh
-    ideal = structured_mesh(mesh.shape, mesh.lengths, mesh.boundary)
-    for name in ("source", "target", "axis"):
-        if not np.array_equal(getattr(mesh, name), getattr(ideal, name)):
-            yield f"mesh {name} does not match shape {mesh.shape} with boundary {mesh.boundary}"
+    if isinstance(mesh, CellMesh):
+        yield from _cell_mesh(mesh)
+    else:
+        ideal = structured_mesh(mesh.shape, mesh.lengths, mesh.boundary)
+        for name in ("source", "target", "axis"):
+            if not np.array_equal(getattr(mesh, name), getattr(ideal, name)):
+                yield f"mesh {name} does not match shape {mesh.shape} with boundary {mesh.boundary}"
     if not (np.isfinite(graph.quantum) and graph.quantum > 0):
         yield f"quantum is {graph.quantum}, it must be positive"
     if not (np.isfinite(graph.time_step) and graph.time_step > 0):
         yield f"time_step is {graph.time_step}, it must be positive"
+
+
+def _cell_mesh(mesh: CellMesh) -> Iterator[str]:
+    cells, faces = mesh.cells, mesh.faces
+    if mesh.target.size != faces or mesh.material.size != cells:
+        yield "mesh source, target and material do not go together"
+        return
+    if mesh.points.shape[1] not in (2, 3) or mesh.corners.shape[1] != mesh.points.shape[1] + 1:
+        yield f"mesh corners are {mesh.corners.shape[1]} points a cell in {mesh.points.shape[1]} dimensions"
+    if np.abs(mesh.points).max(initial=0) > LARGEST_NUMBER:
+        yield "mesh points hold a number beyond 2^53"
+    for name, numbers, count in (
+        ("corners", mesh.corners, len(mesh.points)),
+        ("material", mesh.material, len(mesh.material_names)),
+        ("group", mesh.group, len(mesh.group_names)),
+        ("source", mesh.source, cells),
+        ("target", mesh.target, mesh.holders),
+    ):
+        if numbers.size and not 0 <= numbers.min() <= numbers.max() < count:
+            yield f"mesh {name} holds a number outside 0 to {count - 1}"
+            return
+    beside = mesh.target[mesh.target >= cells]
+    if not np.array_equal(np.sort(beside), cells + np.arange(mesh.reservoirs)):
+        yield "not every reservoir of the mesh has one face"
 
 
 LARGEST_NUMBER = 2**53
@@ -53,6 +80,18 @@ def _populations(graph: IntegerGraph) -> Iterator[str]:
         yield f"membrane has {graph.membrane.initial.size} neurons for {graph.mesh.cells} cells"
     if graph.membrane.reservoirs.size != graph.mesh.reservoirs:
         yield f"membrane has {graph.membrane.reservoirs.size} reservoir values for {graph.mesh.reservoirs} reservoirs"
+    if graph.medium is not None:
+        volumes = graph.medium.inverse_volume
+        if volumes.size != graph.mesh.cells or not 1 <= volumes.min(initial=1) <= volumes.max(initial=1) < 1 << 31:
+            yield "the medium's inverse_volume is not a positive number of at most 31 bits for each cell"
+        if not (np.isfinite(graph.medium.unit_volume) and graph.medium.unit_volume > 0):
+            yield f"the medium's unit_volume is {graph.medium.unit_volume}, it must be positive"
+        if len(graph.hidden) != 1 or graph.hidden[0].size != graph.mesh.cells:
+            yield "a graph with a medium has one hidden population of one neuron a cell"
+        if np.abs(graph.membrane.initial).max(initial=0) > LARGEST_NUMBER >> 31:
+            yield "membrane initial holds a number beyond 2^22"
+    elif isinstance(graph.mesh, CellMesh):
+        yield "a graph on cells of any shape has no medium"
     if graph.flux.size != graph.mesh.faces:
         yield f"flux has {graph.flux.size} compartments for {graph.mesh.faces} faces"
     if not 1 <= graph.flux.threshold_exponent <= 30:
@@ -108,7 +147,7 @@ def _misfit(graph: IntegerGraph, connections: Connections) -> str:
     if isinstance(connections, Explicit):
         return _rows_misfit(connections.rows, connections.inputs)
     if isinstance(connections, Stencil):
-        return _stencil_misfit(graph, connections)
+        return _stencil_misfit(graph.grid, connections)
     return ""
 
 
@@ -125,9 +164,9 @@ def _rows_misfit(rows: Rows, inputs: int) -> str:
     return "" if rises.all() else "columns are not strictly ascending within each row"
 
 
-def _stencil_misfit(graph: IntegerGraph, stencil: Stencil) -> str:
+def _stencil_misfit(mesh: Mesh, stencil: Stencil) -> str:
     """A stencil must give each face exactly one window, and each window each cell once and without leaving a wall."""
-    mesh, boxes = graph.mesh, stencil.boxes
+    boxes = stencil.boxes
     rows = boxes.axis.size * stencil.outputs_per_face
     starts, entries = stencil.starts, stencil.values.size
     if starts.size != rows + 1 or starts[0] != 0 or (np.diff(starts) < 0).any() or starts[-1] != entries:

@@ -14,6 +14,7 @@ from pisnn_deploy.mesh.boundary import (
     reservoir_values,
     uniform_boundary,
 )
+from pisnn_deploy.mesh.cell_mesh import CellMesh, cell_mesh
 from pisnn_deploy.mesh.structured import Mesh, face_grid, reservoir_layers, structured_mesh
 from pisnn_deploy.mesh.unstructured import MeshFile, UnstructuredMesh, non_orthogonality, read_mesh, read_mesh_file
 from pisnn_deploy.mesh.window import Boxes, Wall, Window, distinct_faces, face_boxes, window_cells
@@ -25,6 +26,7 @@ __all__ = [
     "PERIODIC",
     "Boundary",
     "Boxes",
+    "CellMesh",
     "Mesh",
     "MeshFile",
     "Side",
@@ -33,6 +35,7 @@ __all__ = [
     "Wall",
     "Window",
     "boundary_from_mapping",
+    "cell_mesh",
     "distinct_faces",
     "face_boxes",
     "face_grid",

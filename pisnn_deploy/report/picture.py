@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.backends.run import Run
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import write_whole
-from pisnn_deploy.mesh import AXES
+from pisnn_deploy.mesh import AXES, CellMesh, Mesh
 
 Field = NDArray[np.float64]
 
@@ -124,20 +125,32 @@ def _mark(points: int) -> str:
     return "o" if points <= _FEW_POINTS else ""
 
 
-def _middle_line(graph: IntegerGraph, field: Field) -> Field:
-    """The field along its last axis, through the middle of the others."""
-    shaped = field.reshape(graph.mesh.shape)
-    return np.asarray(shaped[tuple(count // 2 for count in graph.mesh.shape[:-1])], np.float64)
+def _middle_cells(graph: IntegerGraph) -> NDArray[np.int64]:
+    """Cells along the last axis of a grid, or along x of any other mesh, through the middle of the other axes."""
+    mesh = graph.mesh
+    if isinstance(mesh, CellMesh):
+        corners = mesh.coordinates()[mesh.corners]
+        low, high = corners[..., 1:].min(axis=1), corners[..., 1:].max(axis=1)
+        middle = (low.min(axis=0) + high.max(axis=0)) / 2
+        crossed = np.flatnonzero(((low <= middle) & (middle <= high)).all(axis=1))
+        return np.asarray(crossed[np.argsort(corners[crossed, :, 0].mean(axis=1), kind="stable")], np.int64)
+    numbers = np.arange(mesh.cells).reshape(mesh.shape)
+    return np.asarray(numbers[tuple(count // 2 for count in mesh.shape[:-1])], np.int64)
 
 
 def _along(graph: IntegerGraph) -> str:
     """Label of the axis that a profile follows."""
+    if isinstance(graph.mesh, CellMesh):
+        return "x (units of length)"
     dimensions = len(graph.mesh.shape)
     return f"{'position' if dimensions == 1 else AXES[dimensions - 1]} (units of length)"
 
 
 def _centres(graph: IntegerGraph) -> Field:
-    return np.asarray((np.arange(graph.mesh.shape[-1]) + 0.5) * graph.mesh.spacing[-1], np.float64)
+    mesh = graph.mesh
+    if isinstance(mesh, CellMesh):
+        return np.asarray(mesh.coordinates()[mesh.corners[_middle_cells(graph)]][..., 0].mean(axis=1), np.float64)
+    return np.asarray((np.arange(mesh.shape[-1]) + 0.5) * mesh.spacing[-1], np.float64)
 
 
 def _field(figure: Figure, axes: Axes, graph: IntegerGraph, times: Field, values: Field) -> None:
@@ -145,13 +158,16 @@ def _field(figure: Figure, axes: Axes, graph: IntegerGraph, times: Field, values
     lowest, highest = float(values.min()), float(values.max())
     # A constant field would leave the colour bar without a range.
     lowest, highest = (lowest, highest) if lowest < highest else (lowest - 0.5, highest + 0.5)
-    if len(mesh.shape) == 1:
+    if isinstance(mesh, CellMesh):
+        image: ScalarMappable = _cells(axes, mesh, values[-1], (lowest, highest))
+        title = f"cell values at time {times[-1]:.4g}" + (", seen along z" if mesh.dimensions == 3 else "")
+    elif len(mesh.shape) == 1:
         shown = np.unique(np.linspace(0, len(times) - 1, min(len(times), _MOST_ROWS)).astype(np.int64))
         at = times[shown]
         last = at[-1] if len(at) > 1 else at[0] + graph.time_step
         rows = np.concatenate([at[:1], (at[:-1] + at[1:]) / 2, [last]])
         columns = np.arange(mesh.cells + 1) * mesh.spacing[0]
-        image: ScalarMappable = axes.pcolormesh(
+        image = axes.pcolormesh(
             columns, rows, values[shown], cmap="viridis", vmin=lowest, vmax=highest, rasterized=True
         )
         axes.set(xlabel="position (units of length)", ylabel="time (units of time)")
@@ -171,18 +187,48 @@ def _field(figure: Figure, axes: Axes, graph: IntegerGraph, times: Field, values
     figure.colorbar(image, ax=axes, label="cell value", pad=0.02).outline.set_visible(False)  # type: ignore[operator]
 
 
+def _cells(axes: Axes, mesh: CellMesh, values: Field, limits: tuple[float, float]) -> ScalarMappable:
+    """Triangles in their colours; of tetrahedra the centres, those in front last."""
+    points = mesh.coordinates()
+    axes.set(xlabel="x (units of length)", ylabel="y (units of length)", aspect="equal")
+    if mesh.dimensions == 2:
+        inside = np.flatnonzero(mesh.target < mesh.cells)
+        between = inside[mesh.material[mesh.source[inside]] != mesh.material[mesh.target[inside]]]
+        image = axes.tripcolor(
+            points[:, 0], points[:, 1], mesh.corners, facecolors=values, cmap="viridis", vmin=limits[0], vmax=limits[1]
+        )
+        _draw_interfaces(axes, mesh, points, between)
+        return image
+    centres = points[mesh.corners].mean(axis=1)
+    order = np.argsort(centres[:, 2], kind="stable")
+    return axes.scatter(
+        centres[order, 0], centres[order, 1], c=values[order], s=6, cmap="viridis", vmin=limits[0], vmax=limits[1]
+    )
+
+
+def _draw_interfaces(axes: Axes, mesh: CellMesh, points: Field, faces: NDArray[np.int64]) -> None:
+    """The edges between different materials: the two corners that the cells beside a face share."""
+    lines = []
+    for ends in zip(mesh.source[faces].tolist(), mesh.target[faces].tolist(), strict=True):
+        shared = np.intersect1d(mesh.corners[ends[0]], mesh.corners[ends[1]])
+        lines.append(points[shared])
+    axes.add_collection(LineCollection(lines, colors="white", linewidths=0.8))
+
+
 def _profile(axes: Axes, graph: IntegerGraph, values: Field, reference: Field | None, reference_name: str) -> None:
     centres = _centres(graph)
-    mark = _mark(centres.size)
-    axes.plot(centres, _middle_line(graph, values[0]), color=_GREY, label="start", linewidth=_WIDTH, marker=mark)
-    axes.plot(centres, _middle_line(graph, values[-1]), color=_BLUE, label="integers", linewidth=_WIDTH, marker=mark)
+    mark, line = _mark(centres.size), _middle_cells(graph)
+    axes.plot(centres, values[0][line], color=_GREY, label="start", linewidth=_WIDTH, marker=mark)
+    axes.plot(centres, values[-1][line], color=_BLUE, label="integers", linewidth=_WIDTH, marker=mark)
     if reference is None:
         axes.set_xlabel(_along(graph))
     else:
-        exact = _middle_line(graph, reference)
-        axes.plot(centres, exact, color=_ORANGE, linestyle=(0, (4, 3)), label=reference_name, linewidth=_WIDTH)
-    _headline(axes, "(b) profile at the end" + (", through the middle" if len(graph.mesh.shape) > 1 else ""))
-    axes.set(ylabel="cell value", xlim=(0, graph.mesh.lengths[-1]))
+        axes.plot(centres, reference[line], color=_ORANGE, linestyle=(0, (4, 3)), label=reference_name, lw=_WIDTH)
+    is_line = isinstance(graph.mesh, Mesh) and len(graph.mesh.shape) == 1
+    _headline(axes, "(b) profile at the end" + ("" if is_line else ", through the middle"))
+    axes.set_ylabel("cell value")
+    if isinstance(graph.mesh, Mesh):
+        axes.set_xlim(0, graph.mesh.lengths[-1])
     axes.legend(frameon=False, loc="best", fontsize=9)
 
 
@@ -190,7 +236,7 @@ def _difference(axes: Axes, graph: IntegerGraph, error: Field, reference_name: s
     _headline(axes, "")
     centres = _centres(graph)
     axes.axhline(0, color=_GREY, linewidth=0.8)
-    axes.plot(centres, _middle_line(graph, error), color=_ORANGE, linewidth=1.2, marker=_mark(centres.size))
+    axes.plot(centres, error[_middle_cells(graph)], color=_ORANGE, linewidth=1.2, marker=_mark(centres.size))
     axes.set(xlabel=_along(graph), ylabel=f"integers\n- {reference_name}")
     axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
 

@@ -69,7 +69,7 @@ def deployed(graph: IntegerGraph) -> PISNN:
 def _states(graph: IntegerGraph, mass: Integers) -> Iterator[State]:
     net = deployed(graph)
     levels = graph.values(graph.membrane.reservoirs)
-    wires = wiring(graph.mesh, graph.spec, levels if levels.size else None)
+    wires = wiring(graph.grid, graph.spec, levels if levels.size else None)
     with torch.no_grad():
         masses = torch.from_numpy(graph.membrane.holdings(mass).astype(np.float64))[None]
         state = net.neuron.rest(masses[:, wires.source])

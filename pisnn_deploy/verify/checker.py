@@ -18,6 +18,7 @@ from pisnn_deploy.clock import damped_leak, nominal_time_step, time_step
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.verify.folding import Folding
+from pisnn_deploy.verify.medium import medium_averages, medium_layout
 from pisnn_deploy.verify.ranges import declared_bits, distinct_faces, intervals, is_memoryless
 from pisnn_deploy.verify.waves import MARGIN, axis_gains, lattice, modulus
 from pisnn_deploy.verify.waves import drift as rounding
@@ -95,11 +96,14 @@ def _stored(graph: IntegerGraph, source: str, target: str) -> sparse.csr_matrix:
 
 
 def _layout(graph: IntegerGraph) -> Iterator[str]:
+    if graph.medium is not None:
+        yield from medium_layout(graph, graph.medium, _stored)
+        return
     operator, faces = graph.operator, graph.mesh.faces
     biases = [*(population.bias for population in graph.hidden), graph.flux.bias]
     shapes = [layer.weight.shape for layer in operator if layer.bias.shape == layer.weight.shape[:1]]
-    if graph.mesh.lengths != graph.spec.lengths:
-        yield f"the mesh extends over {graph.mesh.lengths}, the model over {graph.spec.lengths}"
+    if graph.grid.lengths != graph.spec.lengths:
+        yield f"the mesh extends over {graph.grid.lengths}, the model over {graph.spec.lengths}"
         return
     if shapes != [*graph.spec.layer_shapes] or [b.size for b in biases] != [faces * width for width, _ in shapes]:
         yield "the operator has not the layers of the model's spec"
@@ -130,7 +134,14 @@ def _layout(graph: IntegerGraph) -> Iterator[str]:
 
 
 def _clock(graph: IntegerGraph) -> Iterator[str]:
-    spec, weight, width = graph.spec, graph.operator[0].weight[0], graph.mesh.spacing[0]
+    if graph.coding is None or graph.period != len(graph.hidden) + 2:
+        yield "the graph is not scheduled"
+    if math.frexp(graph.value_per_quantum)[0] != 0.5:
+        yield f"the value of a quantum is {graph.value_per_quantum}, it must be a power of two"
+    if graph.medium is not None:
+        # Conductances are the mesh's and the materials', which the graph does not keep: its time step is their scale.
+        return
+    spec, weight, width = graph.spec, graph.operator[0].weight[0], graph.grid.spacing[0]
     if graph.flux.threshold_exponent != spec.weight_exponents[-1]:
         yield f"the threshold exponent is {graph.flux.threshold_exponent}, the model's {spec.weight_exponents[-1]}"
     if not graph.hidden and not graph.operator[0].bias.any():
@@ -143,10 +154,6 @@ def _clock(graph: IntegerGraph) -> Iterator[str]:
         yield f"the time step is {graph.time_step}, the weights say {expected}"
     if graph.flux.leak != damped_leak(spec, graph.time_step):
         yield f"the leak is {graph.flux.leak}, the damping says {damped_leak(spec, graph.time_step)}"
-    if math.frexp(graph.value_per_quantum)[0] != 0.5:
-        yield f"the value of a quantum is {graph.value_per_quantum}, it must be a power of two"
-    if graph.coding is None or graph.period != len(graph.hidden) + 2:
-        yield "the graph is not scheduled"
 
 
 def _conservation(graph: IntegerGraph) -> Iterator[str]:
@@ -202,7 +209,7 @@ def _overflow(graph: IntegerGraph) -> Iterator[str]:
     start = {name: given.pop(f"start_{name}", None) for name in ("lower", "upper", "difference")}
     if given != figures:
         yield "the operating window or the number of bounds is not the graph's"
-    if claim.status == "proved" and claim.method == "invariant-range":
+    if claim.status == "proved" and claim.method == "invariant-range" and graph.medium is None:
         yield from _invariance(graph, drift, start)
     elif (claim.status, claim.method) != ("assumed", "operating-window") or drift or any(start.values()):
         yield "the claim is not what was proved"
@@ -250,6 +257,11 @@ def _averages(graph: IntegerGraph) -> bool:
 def _stability(graph: IntegerGraph) -> Iterator[str]:
     claim, largest = _claim(graph, "stability"), None
     if claim.status == "none":
+        return
+    if graph.medium is not None:
+        if claim.method != "maximum-principle" or claim.figures != {"reservoirs": graph.mesh.reservoirs}:
+            yield "the claim is not what was proved"
+        yield from medium_averages(graph, graph.medium, _stored)
         return
     linear = not graph.hidden and not graph.operator[0].bias.any()
     if claim.method == "maximum-principle" and is_memoryless(graph) and _averages(graph):

@@ -72,7 +72,7 @@ class Folding:
     @property
     def quadratic(self) -> bool:
         """Whether weights are in halves."""
-        return self.graph.spec.wall == "quadratic" and self.graph.mesh.reservoirs > 0
+        return self.graph.spec.wall == "quadratic" and self.graph.grid.reservoirs > 0
 
     @property
     def one(self) -> int:
@@ -82,7 +82,7 @@ class Folding:
     @cached_property
     def held(self) -> dict[tuple[int, int, int], int]:
         """Value of the reservoir beside a cell, by axis, side (0 lower, 1 upper) and cell."""
-        mesh = self.graph.mesh
+        mesh = self.graph.grid
         found = {}
         for face in np.flatnonzero(np.maximum(mesh.source, mesh.target) >= mesh.cells).tolist():
             ends = (int(mesh.source[face]), int(mesh.target[face]))
@@ -111,7 +111,7 @@ class Folding:
         ValueError
             Halves that do not add up to an integer.
         """
-        mesh, spec = self.graph.mesh, self.graph.spec
+        mesh, spec = self.graph.grid, self.graph.spec
         axis = int(mesh.axis[face])
         lower = self.lower(face)
         along, across = range(1 - spec.half_width, spec.half_width + 1), range(-spec.transverse, spec.transverse + 1)
@@ -132,14 +132,14 @@ class Folding:
 
     def lower(self, face: int) -> list[int]:
         """Coordinates of what is on the lower side of a face; -1 for a reservoir there."""
-        mesh = self.graph.mesh
+        mesh = self.graph.grid
         beside = mesh.source[face] < mesh.cells
         point = [int(c) for c in np.unravel_index(int(mesh.source[face] if beside else mesh.target[face]), mesh.shape)]
         point[int(mesh.axis[face])] -= not beside
         return point
 
     def _ghost(self, point: list[int]) -> tuple[Weights, int]:
-        mesh = self.graph.mesh
+        mesh = self.graph.grid
         lines = [
             fold_line(p, n, sides, self.quadratic) for p, n, sides in zip(point, mesh.shape, mesh.boundary, strict=True)
         ]

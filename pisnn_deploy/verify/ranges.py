@@ -13,6 +13,7 @@ from pisnn_deploy.graph.connections import Stencil
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.mesh import DIRICHLET, NO_FLUX, PERIODIC, Sides
 from pisnn_deploy.verify.folding import Folding, fold_line
+from pisnn_deploy.verify.medium import medium_drives
 
 Interval = tuple[int, int]
 Placed = dict[float, int]
@@ -22,14 +23,47 @@ Placed = dict[float, int]
 def intervals(graph: IntegerGraph) -> dict[tuple[str, str], Interval]:
     """The interval of every quantity while the masses stay in the operating window."""
     window, half = graph.window, (1 << graph.flux.threshold_exponent) // 2
+    found: dict[tuple[str, str], Interval] = {(MEMBRANE, "mass"): (window.lower, window.upper)}
+    payloads: dict[str, Interval] = {}
+    if graph.medium is not None:
+        name = graph.hidden[0].name
+        mass, drive, level, widest, (low, high) = medium_drives(graph, graph.medium)
+        found |= {(MEMBRANE, "mass"): mass, (name, "drive"): drive, (name, "activation"): level}
+        payloads[name] = (level[0] - level[1], level[1] - level[0]) if graph.coding == "delta" else level
+    else:
+        low, high = _network(graph, found, payloads)
+        mass, widest = (window.lower, window.upper), 0
+    # Decay rounds towards zero, so the geometric series of the leak is never exceeded.
+    current = (-(-min(low, 0) * MEMORYLESS // graph.flux.leak), max(high, 0) * MEMORYLESS // graph.flux.leak)
+    if window.current is not None:
+        # The audit stops a run whose current leaves this limit; the drive is a current less what the leak kept.
+        kept = window.current * (MEMORYLESS - graph.flux.leak) // MEMORYLESS
+        current = (max(current[0], -window.current), min(current[1], window.current))
+        low, high = max(low, -window.current - kept), min(high, window.current + kept)
+    potential = (current[0] - half, current[1] + half)
+    packet = (-((half - 1 - potential[0]) >> graph.flux.threshold_exponent), (potential[1] + half - 1) // (2 * half))
+    found |= {(FLUX, "drive"): (low, high), (FLUX, "current"): current, (FLUX, "potential"): potential}
+    found |= {(FLUX, "residue"): (-half, half), (FLUX, "packet"): packet}
+    largest = max(-packet[0], packet[1])
+    change = min(widest, _most_faces(graph) * largest) if graph.medium else _largest_change(graph, largest)
+    payloads |= {MEMBRANE: (-change, change) if graph.coding == "delta" else mass, FLUX: packet}
+    found |= {(name, "payload"): payload for name, payload in payloads.items() if name != FLUX}
+    if graph.mesh.reservoirs:
+        ledger = (1 << (declared_bits(graph, MEMBRANE, "ledger") - 1)) - 1
+        found[MEMBRANE, "ledger"] = (-ledger, ledger)
+    for synapse in graph.synapses:
+        found |= _synapse_intervals(synapse, payloads[synapse.source])
+    return found
+
+
+def _network(graph: IntegerGraph, found: dict[tuple[str, str], Interval], payloads: dict[str, Interval]) -> Interval:
+    """Interval of the flux compartments' drive; those of hidden layers are added to what was found."""
     folding, operator = Folding(graph), graph.operator
     rows = [
         _row_interval(graph, folding, face, layer_row.tolist(), int(bias))
         for face in distinct_faces(graph).tolist()
         for layer_row, bias in zip(operator[0].weight, operator[0].bias, strict=True)
     ]
-    found: dict[tuple[str, str], Interval] = {(MEMBRANE, "mass"): (window.lower, window.upper)}
-    payloads: dict[str, Interval] = {}
     for number, population in enumerate(graph.hidden):
         found[population.name, "drive"] = _hull(rows)
         ends = [(max(low, 0) >> population.shift, max(high, 0) >> population.shift) for low, high in rows]
@@ -41,29 +75,7 @@ def intervals(graph: IntegerGraph) -> dict[tuple[str, str], Interval]:
             for at in range(0, len(ends), width)
             for weights, bias in zip(following.weight.tolist(), following.bias, strict=True)
         ]
-    low, high = _hull(rows)
-    current = (min(low, 0) * MEMORYLESS // graph.flux.leak, -(-max(high, 0) * MEMORYLESS // graph.flux.leak))
-    if window.current is not None:
-        # The audit stops a run whose current leaves this limit; the drive is a current less what the leak kept.
-        kept = window.current * (MEMORYLESS - graph.flux.leak) // MEMORYLESS
-        current = (max(current[0], -window.current), min(current[1], window.current))
-        low, high = max(low, -window.current - kept), min(high, window.current + kept)
-    else:
-        # Decay rounds towards zero, so the series is never exceeded.
-        current = (-(-min(low, 0) * MEMORYLESS // graph.flux.leak), max(high, 0) * MEMORYLESS // graph.flux.leak)
-    potential = (current[0] - half, current[1] + half)
-    packet = (-((half - 1 - potential[0]) >> graph.flux.threshold_exponent), (potential[1] + half - 1) // (2 * half))
-    found |= {(FLUX, "drive"): (low, high), (FLUX, "current"): current, (FLUX, "potential"): potential}
-    found |= {(FLUX, "residue"): (-half, half), (FLUX, "packet"): packet}
-    change = _largest_change(graph, max(-packet[0], packet[1]))
-    payloads |= {MEMBRANE: (-change, change) if graph.coding == "delta" else (window.lower, window.upper), FLUX: packet}
-    found |= {(name, "payload"): payload for name, payload in payloads.items() if name != FLUX}
-    if graph.mesh.reservoirs:
-        ledger = (1 << (declared_bits(graph, MEMBRANE, "ledger") - 1)) - 1
-        found[MEMBRANE, "ledger"] = (-ledger, ledger)
-    for synapse in graph.synapses:
-        found |= _synapse_intervals(synapse, payloads[synapse.source])
-    return found
+    return _hull(rows)
 
 
 def _hull(intervals: list[Interval]) -> Interval:
@@ -95,7 +107,7 @@ def _synapse_intervals(synapse: Synapse, payload: Interval) -> dict[tuple[str, s
 
 def _row_interval(graph: IntegerGraph, folding: Folding, face: int, weights: list[int], bias: int) -> Interval:
     """Interval of a row of the first layer, by the range of the masses and by differences of neighbours."""
-    window, mesh, axis = graph.window, graph.mesh, int(graph.mesh.axis[face])
+    window, mesh, axis = graph.window, graph.grid, int(graph.grid.axis[face])
     cells, constant = folding.row(face, weights)
     low, high = _affine([*cells.values()], bias + constant, [(window.lower, window.upper)] * len(cells))
     if window.difference is None:
@@ -134,9 +146,14 @@ def _variation(placed: Placed) -> int:
     return int(total)
 
 
+def _most_faces(graph: IntegerGraph) -> int:
+    ends = np.concatenate([graph.mesh.source, graph.mesh.target])
+    return int(np.bincount(ends, minlength=graph.mesh.holders)[: graph.mesh.cells].max())
+
+
 def _largest_change(graph: IntegerGraph, packet: int) -> int:
     """Largest change of a cell in one PDE step: by its packets, or line by line from ``D W``."""
-    window, spec, mesh = graph.window, graph.spec, graph.mesh
+    window, spec, mesh = graph.window, graph.spec, graph.grid
     change = min(window.upper - window.lower, 2 * len(mesh.shape) * packet)
     if not is_memoryless(graph) or graph.operator[0].weight.sum():
         return change
@@ -180,7 +197,7 @@ def distinct_faces(graph: IntegerGraph) -> NDArray[np.int64]:
     """Faces to look at one by one: one for all that have the same row by construction and the same bias."""
     first = [s.connections for s in graph.between(MEMBRANE, graph.chain[1])]
     boxes = first[0].boxes if isinstance(first[0], Stencil) else None
-    everything = np.arange(graph.mesh.faces, dtype=np.int64)
+    everything = np.arange(graph.grid.faces, dtype=np.int64)
     for other in first:
         if boxes is None or not isinstance(other, Stencil):
             return everything
@@ -188,12 +205,12 @@ def distinct_faces(graph: IntegerGraph) -> NDArray[np.int64]:
             if not np.array_equal(getattr(boxes, name), getattr(other.boxes, name)):
                 return everything
     assert boxes is not None
-    held = [a for a, sides in enumerate(graph.mesh.boundary) if DIRICHLET in sides]
-    biases = (graph.hidden[0] if graph.hidden else graph.flux).bias.reshape(graph.mesh.faces, -1)
+    held = [a for a, sides in enumerate(graph.grid.boundary) if DIRICHLET in sides]
+    biases = (graph.hidden[0] if graph.hidden else graph.flux).bias.reshape(graph.grid.faces, -1)
     kept = []
     for box in range(boxes.axis.size):
-        numbers = boxes.faces(graph.mesh, box)
-        near = any(boxes.shape[box, a] < graph.mesh.shape[a] - 2 * _reach(graph) for a in held)
+        numbers = boxes.faces(graph.grid, box)
+        near = any(boxes.shape[box, a] < graph.grid.shape[a] - 2 * _reach(graph) for a in held)
         alike = not near and (biases[numbers] == biases[numbers[0]]).all()
         kept.append(numbers[:1] if alike else numbers)
     return np.sort(np.concatenate(kept))

@@ -20,7 +20,7 @@ MARGIN = 1e-9
 
 def lattice(graph: IntegerGraph) -> Spectrum:
     """Spectrum of ``D W / theta`` on the lattice to which walls extend the field: 2 or 4 times as long."""
-    mesh, spec = graph.mesh, graph.spec
+    mesh, spec = graph.grid, graph.spec
     period = [
         n * (1 if s[0] == PERIODIC else 2 if s[0] == s[1] else 4)
         for n, s in zip(mesh.shape, mesh.boundary, strict=True)
@@ -72,7 +72,7 @@ def axis_gains(graph: IntegerGraph) -> Spectrum:
     """Eigenvalues of ``D W / theta``, which is a sum over the axes: sums of those along each."""
     weights, gains = graph.operator[0].weight[0].tolist(), np.zeros(1, np.complex128)
     quadratic = Folding(graph).quadratic
-    for count, sides in zip(graph.mesh.shape, graph.mesh.boundary, strict=True):
+    for count, sides in zip(graph.grid.shape, graph.grid.boundary, strict=True):
         matrix = np.zeros((count, count))
         for face in range(-1, count):
             if (face < 0 and sides[0] != DIRICHLET) or (face == count - 1 and sides[1] == NO_FLUX):

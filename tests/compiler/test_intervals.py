@@ -197,7 +197,7 @@ def test_runs_reach_their_bounds_within_a_factor_of_two_and_never_leave_them(
     update = graph.matrix(FLUX, MEMBRANE).toarray() @ matrix
     reached: dict[tuple[str, str], int] = {}
     for weights in (*matrix[np.argsort(-np.abs(matrix).sum(axis=1))[:2]], *update):
-        field = steepest_field(graph.mesh, weights, limits, no_values)
+        field = steepest_field(graph.grid, weights, limits, no_values)
         assert field is not None
         start = np.clip(np.rint(field), window.lower, window.upper).astype(np.int64)
         for key, value in reached_quantities(graph, start, 1).items():

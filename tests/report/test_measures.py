@@ -17,7 +17,7 @@ def test_a_correct_run_has_no_drift_and_no_residual() -> None:
         graph = compiled(cells=32, boundary=boundary)
         run = run_graph("fast", graph, graph.membrane.initial, RunOptions(40, every=7))
         held = graph.values(graph.membrane.reservoirs)
-        found = measure_run(graph, run, lambda t: problem("heat1d").reference(graph.mesh, held, t))  # noqa: B023
+        found = measure_run(graph, run, lambda t: problem("heat1d").reference(graph.grid, held, t))  # noqa: B023
         assert not found.drift.any() and not found.residual.any()
         assert found.relative_l2[0] < 1e-5 and found.relative_l2.max() < 1e-4
         assert found.energy[0] == 1 and found.time[-1] == 40 * graph.time_step

@@ -30,7 +30,7 @@ def red_dots(path: Path) -> int:
 def test_a_run_is_drawn_the_same_each_time(tmp_path: Path) -> None:
     graph = compiled(cells=32)
     run = run_graph("fast", graph, graph.membrane.initial, RunOptions(20, every=3))
-    exact = problem("heat1d").reference(graph.mesh, np.zeros(0), 20 * graph.time_step)
+    exact = problem("heat1d").reference(graph.grid, np.zeros(0), 20 * graph.time_step)
     for name in ("a.png", "b.png"):
         draw_run(tmp_path / name, graph, run, exact)
     assert (tmp_path / "a.png").read_bytes().startswith(SIGNATURE)

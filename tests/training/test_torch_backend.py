@@ -46,7 +46,7 @@ def test_the_forward_of_training_is_what_the_zoo_deploys() -> None:
     net = PISNN.from_model(model)
     values = torch.from_numpy(graph.values(graph.membrane.initial))[None]
     with torch.no_grad():
-        fields = net.rollout(values, wiring(graph.mesh, graph.spec), 40, graph.value_per_quantum)
+        fields = net.rollout(values, wiring(graph.grid, graph.spec), 40, graph.value_per_quantum)
     run = run_graph("fast", graph, graph.membrane.initial, RunOptions(40))
     assert np.array_equal(fields[:, 0].numpy(), graph.values(run.trace.mass))
 

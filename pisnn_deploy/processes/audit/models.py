@@ -43,6 +43,7 @@ class AuditModel(PyLoihiProcessModel):
             proc_params["initial"],
             proc_params["reservoirs"],
             np.zeros(source.size, np.int64),
+            proc_params["inverse_volume"],
         )
         files = exchange.Exchange(proc_params["folder"])
         self._kept = files.array("kept").tolist()

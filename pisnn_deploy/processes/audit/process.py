@@ -23,6 +23,8 @@ class Audit(AbstractProcess):
         Masses and ledgers at the start.
     reservoirs : int64 array [reservoirs]
         Values that reservoirs show.
+    inverse_volume : int64 array [cells] or None
+        Where cells differ.
     period : int
         Time steps per PDE step.
     folder : Path
@@ -46,6 +48,7 @@ class Audit(AbstractProcess):
         window: OperatingWindow,
         initial: Integers,
         reservoirs: Integers,
+        inverse_volume: Integers | None,
         period: int,
         folder: Path,
         name: str,
@@ -57,6 +60,7 @@ class Audit(AbstractProcess):
             window=window,
             initial=initial,
             reservoirs=reservoirs,
+            inverse_volume=inverse_volume,
             period=period,
             folder=folder,
             name=name,

@@ -60,6 +60,7 @@ class CLIFModel(AbstractSubProcessModel):
             window=graph.window,
             initial=initial,
             reservoirs=graph.membrane.reservoirs,
+            inverse_volume=None if graph.medium is None else graph.medium.inverse_volume,
             period=period,
             folder=folder,
             name="audit",

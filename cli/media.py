@@ -1,0 +1,134 @@
+"""What users say of meshes from files and of materials: text and YAML to plain values."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.cli.fields import read_field
+from pisnn_deploy.compiler import Material
+from pisnn_deploy.errors import FileError, UsageError
+from pisnn_deploy.mesh import DIRICHLET, NO_FLUX
+from pisnn_deploy.mesh.boundary import LARGEST_VALUE
+from pisnn_deploy.mesh.unstructured import FORMATS
+from pisnn_deploy.plain_yaml import read_mapping
+
+PROPERTIES = ("conductivity", "capacity")
+
+
+def is_mesh_file(text: str) -> bool:
+    """Whether a mesh is named by a file: it has the suffix of one."""
+    return Path(text).suffix.lower() in FORMATS
+
+
+def read_groups(text: str | None) -> dict[str, float]:
+    """Values of the groups of a mesh's boundary that have reservoirs.
+
+    Parameters
+    ----------
+    text : str or None
+        ``hole=dirichlet=1 rim=no-flux``, or a YAML file with ``hole: {dirichlet: 1}``.
+
+    Returns
+    -------
+    dict of str to float
+
+    Raises
+    ------
+    UsageError
+        Another condition, a group that is given twice, or a value that is no number.
+    """
+    if text is None:
+        return {}
+    if Path(text).suffix in (".yaml", ".yml"):
+        entries: list[tuple[str, object]] = list(read_mapping(Path(text)).items())
+    else:
+        entries = []
+        for word in text.split():
+            group, _, rest = word.partition("=")
+            kind, _, number = rest.partition("=")
+            entries.append((group, {kind: _number(number)} if kind == DIRICHLET else rest))
+    found: dict[str, float] = {}
+    for group, said in entries:
+        condition: Any = said
+        if group in found:
+            raise UsageError(f"boundary: group {group!r} is given twice")
+        if condition == NO_FLUX:
+            continue
+        value = condition.get(DIRICHLET) if isinstance(condition, dict) and list(condition) == [DIRICHLET] else None
+        if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= LARGEST_VALUE:
+            raise UsageError(
+                f"boundary: {group!r} must be no-flux or dirichlet with a number, such as {group}=dirichlet=1"
+            )
+        found[group] = float(value)
+    return found
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def read_materials(path: Path | None) -> dict[str, Material]:
+    """Materials from a YAML file: by name, ``{conductivity: 16.0, capacity: 3.8}``.
+
+    Parameters
+    ----------
+    path : Path or None
+
+    Returns
+    -------
+    dict of str to Material
+
+    Raises
+    ------
+    FileError
+        Something other than positive numbers of that name.
+    """
+    if path is None:
+        return {}
+    found = {}
+    for name, given in read_mapping(path).items():
+        if not isinstance(given, dict) or not set(given) <= set(PROPERTIES) or "conductivity" not in given:
+            raise FileError(path, "must have a conductivity and may have a capacity, nothing else", field=str(name))
+        for quantity, value in given.items():
+            if not _is_positive(value):
+                raise FileError(path, "must be a positive number", field=f"{name}.{quantity}")
+        found[str(name)] = Material(**{quantity: float(value) for quantity, value in given.items()})
+    return found
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+
+
+def read_cell_property(path: Path | None, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
+    """A positive property of each cell of a grid from an ``.npy`` file.
+
+    Parameters
+    ----------
+    path : Path or None
+    shape : tuple of int
+
+    Returns
+    -------
+    float64 array of that shape, or None
+
+    Raises
+    ------
+    FileError
+        Not such a file, or a value that is not positive.
+    """
+    if path is None:
+        return None
+    values = read_field(path, shape)
+    wrong = np.flatnonzero(values.reshape(-1) <= 0)
+    if wrong.size:
+        raise FileError(path, f"value {values.reshape(-1)[wrong[0]]:g} is not positive", field=f"cell {int(wrong[0])}")
+    return values
