@@ -25,8 +25,9 @@ ALLOWED: dict[str, set[str]] = {
     "graph": NUMERICS | {"clock", "mesh", "model"},
     "problems": {"errors", "mesh"},
     "profiles": {"errors", "plain_yaml"},
-    "checks": NUMERICS | {"graph", "profiles"},
-    "compiler": NUMERICS | {"clock", "graph", "mesh", "model", "problems", "profiles", "symbol"},
+    "utilisation": {"graph", "profiles"},
+    "checks": NUMERICS | {"graph", "profiles", "utilisation"},
+    "compiler": NUMERICS | {"clock", "graph", "mesh", "model", "problems", "profiles", "symbol", "utilisation"},
     "processes": NUMERICS | {"graph", "invariants"},
     "backends": NUMERICS | {"graph", "invariants", "processes"},
     "training": NUMERICS | {"backends", "clock", "graph", "mesh", "model", "plain_yaml", "problems", "symbol"},
@@ -50,6 +51,7 @@ GUESTS = {
     "lava": {"processes"},
     "torch": {"training"},
     "matplotlib": {"report"},
+    "pymetis": {"compiler"},
     "click": {"cli"},
 }
 """Who may import what is heavy or belongs to one layer; the first name that fits decides."""
