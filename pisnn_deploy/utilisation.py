@@ -244,7 +244,7 @@ def _pairs(link: Link, core: Integers, start: int, end: int) -> tuple[Integers, 
         keys: NDArray[np.integer[Any]] = link.columns
     else:
         firsts = ((core - start) * link.inputs).astype(kind)
-        keys = np.repeat(firsts, np.diff(link.row_starts)) + link.columns
+        keys = np.add(np.repeat(firsts, np.diff(link.row_starts)), link.columns, dtype=kind)
     if span <= 2 * keys.size:
         # Few possible keys: a table of all of them takes less than sorting.
         table = np.bincount(keys, minlength=span)
