@@ -1,7 +1,7 @@
 """What the compiler's placement saves: writes ``docs/results/placement.md``.
 
-Run it from the root of a checkout with ``python -m benchmarks.placement``. Models of the zoo are compiled for loihi2 and
-placed by each method; everything is counted anew.
+Run it from the root of a checkout with ``python -m benchmarks.placement``. Models of the zoo are compiled for loihi2
+and placed by each method; everything is counted anew.
 """
 
 from __future__ import annotations

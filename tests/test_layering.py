@@ -31,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "processes": NUMERICS | {"graph", "invariants"},
     "backends": NUMERICS | {"graph", "invariants", "processes"},
     "training": NUMERICS | {"backends", "clock", "graph", "mesh", "model", "plain_yaml", "problems", "symbol"},
-    "report": {"backends", "graph", "mesh"},
+    "report": {"backends", "graph", "mesh", "profiles"},
     "hardware_profiles": set(),
     "models": set(),
 }
