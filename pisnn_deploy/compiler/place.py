@@ -316,7 +316,8 @@ def _by_blocks(problem: _Problem) -> _Trial:
                 problem.refuse(use)
             failures.append(_Failure(volume, surface, use.ratio))
             cubes = len(mesh.shape) * problem.cells * (number / problem.cells) ** (1 / len(mesh.shape))
-            ahead = min(int(_JUMP * use.ratio * number), problem.cells) if surface <= _NEAR_CUBES * cubes else 0
+            ratio = min(use.ratio, problem.cells)  # infinite where the limit is 0
+            ahead = min(int(_JUMP * ratio * number), problem.cells) if surface <= _NEAR_CUBES * cubes else 0
             if ahead > number + 1:
                 # Far too large: blocks of another shape could not be that much better.
                 fewest = ahead

@@ -135,11 +135,12 @@ def _map(axes: Axes, graph: IntegerGraph, placement: Placement) -> None:
         interpolation="nearest",
         aspect="auto" if len(mesh.shape) == 1 else "equal",
     )
-    if placement.cores <= _MOST_OUTLINES:
+    shown = np.unique(core).size
+    if shown <= _MOST_OUTLINES:
         _outline(axes, core, across, up, _SOFT, 0.7)
     if placement.chips > 1:
         _outline(axes, placement.chip[core], across, up, _INK, 2.4)
-    if placement.cores <= _MOST_LABELS:
+    if shown <= _MOST_LABELS:
         _labels(axes, core, across, up)
     what = "cores over the mesh" + (f", middle plane across {names[0]}" if len(mesh.shape) == 3 else "")
     lines = "; thick lines: chips" if placement.chips > 1 else ""
