@@ -15,7 +15,7 @@ from pisnn_deploy.utilisation import Axons, Link
 
 _CHUNK = 1 << 22
 """Synapses whose cells are looked at together."""
-_SHAPES = 4
+_SHAPES = 8
 """Shapes of blocks that are considered for one number of blocks: those with the least surface."""
 _HEAVIEST = 1 << 14
 """Largest weight of a vertex or an edge for METIS, which sums weights in 32 bits."""

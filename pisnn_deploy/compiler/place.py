@@ -37,8 +37,6 @@ PlacementMethod = Literal["auto", "blocks", "metis", "index"]
 
 _LARGE = 1_000_000
 """Synapses from which a shape of blocks is tried on single blocks before the whole graph is counted."""
-_SLACK = 1.01
-"""What a prediction must exceed a limit by to be believed: words are rounded, so uses are not quite linear."""
 _NEAR_CUBES = 1.5
 """Surface, in that of cubes, up to which a shape tells how many blocks others need."""
 _JUMP = 0.6
@@ -293,6 +291,11 @@ class _Failure:
     surface: int
     ratio: float
 
+    def rules_out(self, volume: int, surface: int) -> bool:
+        """Whether smaller blocks would still be too large, by a margin: the smaller, the less linear their uses are."""
+        margin = 1 + 1 / math.sqrt(volume)
+        return surface >= self.surface and self.ratio * volume > margin * self.volume
+
 
 def _by_blocks(problem: _Problem) -> _Trial:
     """The fewest blocks within all limits, and of these the least surface."""
@@ -305,9 +308,7 @@ def _by_blocks(problem: _Problem) -> _Trial:
             number = math.prod(blocks)
             volume = math.prod(-(-count // parts) for count, parts in zip(mesh.shape, blocks, strict=True))
             surface = cut_surface(mesh.shape, periodic, blocks)
-            if number < problem.cells and any(
-                surface >= failed.surface and failed.ratio * volume > _SLACK * failed.volume for failed in failures
-            ):
+            if number < problem.cells and any(failed.rules_out(volume, surface) for failed in failures):
                 continue
             found, use = _tried(problem, blocks, periodic)
             if found is not None:

@@ -174,6 +174,28 @@ def test_the_fewest_blocks_are_used() -> None:
     assert all(len(np.unique(core[8 * i : 8 * i + 8, 8 * j : 8 * j + 8])) == 1 for i in range(5) for j in range(6))
 
 
+@pytest.mark.parametrize(
+    ("name", "limits"),
+    [
+        ("plane", {"total_words": 560}),
+        ("plane", {"input_axons_max": 31}),
+        ("large-plane", {"total_words": 300}),
+        ("laplace", {"synaptic_memory_words": 41}),
+    ],
+)
+def test_no_fewer_blocks_would_do(name: str, limits: dict[str, int]) -> None:
+    graph, profile = graph_of(name), core_limits(**limits)
+    placement = placement_of(graph, profile)
+    shape, ((limit, most),) = graph.mesh.shape, limits.items()
+    for columns in range(1, min(placement.cores, shape[0] + 1)):
+        for rows in range(1, min(-(-placement.cores // columns), shape[1] + 1)):
+            core = cut_evenly(shape, (columns, rows))
+            cores = {population: core[home] for population, home in home_cells(graph).items()}
+            coarse = Placement(cores, columns * rows, 1, np.zeros(columns * rows, np.int64), "blocks")
+            uses = getattr(count(replace(graph, placement=coarse), profile), LIMITS[limit])
+            assert columns * rows >= placement.cores or uses.max() > most, (columns, rows)
+
+
 @pytest.mark.parametrize("name", ["line", "plane"])
 def test_metis_gives_the_same_placement_each_time(name: str) -> None:
     graph, profile = graph_of(name), on_chips(core_limits(neurons_max=20), 3)
