@@ -25,13 +25,14 @@ ALLOWED: dict[str, set[str]] = {
     "graph": NUMERICS | {"clock", "mesh", "model"},
     "problems": {"errors", "mesh"},
     "profiles": {"errors", "plain_yaml"},
-    "checks": NUMERICS | {"graph", "profiles"},
-    "compiler": NUMERICS | {"clock", "graph", "mesh", "model", "problems", "profiles", "symbol"},
+    "utilisation": {"graph", "profiles"},
+    "checks": NUMERICS | {"graph", "profiles", "utilisation"},
+    "compiler": NUMERICS | {"clock", "graph", "mesh", "model", "problems", "profiles", "symbol", "utilisation"},
     "verify": NUMERICS | {"clock", "graph", "mesh"},
     "processes": NUMERICS | {"graph", "invariants"},
     "backends": NUMERICS | {"graph", "invariants", "processes"},
     "training": NUMERICS | {"backends", "clock", "graph", "mesh", "model", "plain_yaml", "problems", "symbol"},
-    "report": {"backends", "graph", "mesh"},
+    "report": {"backends", "graph", "mesh", "profiles"},
     "hardware_profiles": set(),
     "models": set(),
 }
@@ -51,6 +52,8 @@ GUESTS = {
     "lava": {"processes"},
     "torch": {"training"},
     "matplotlib": {"report"},
+    "meshio": {"mesh"},
+    "pymetis": {"compiler"},
     "click": {"cli"},
 }
 """Who may import what is heavy or belongs to one layer; the first name that fits decides."""

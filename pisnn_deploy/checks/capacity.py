@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.checks.counts import placement_problems
 from pisnn_deploy.checks.rule import GRAPH, Subject, Violation, allowed, excess, rule, unpublished
 from pisnn_deploy.profiles import Figure
+from pisnn_deploy.utilisation import placement_problems
 
 
 def _per_core(
@@ -181,6 +181,13 @@ def cores(subject: Subject) -> Iterator[Violation]:
             needed,
             available,
             f"the placement needs {needed} cores, and {available} are usable ({usable.value} on each of its chips)",
+        )
+        return
+    held = np.bincount(placement.chip)
+    for chip in np.flatnonzero(held > usable.value):
+        used = int(held[chip])
+        yield Violation(
+            f"chip {int(chip)}", used, usable.value, f"{used} cores, and {usable.value} of a chip are usable"
         )
 
 

@@ -7,10 +7,10 @@ public figures bound neither microcoded neurons nor traffic.
 
 from __future__ import annotations
 
-from pisnn_deploy.checks.counts import Counts
 from pisnn_deploy.checks.report import Estimate
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.profiles import Figure, Profile
+from pisnn_deploy.utilisation import Counts
 
 PICOJOULES_PER_NANOJOULE = 1000.0
 NANOSECONDS_PER_MICROSECOND = 1000.0

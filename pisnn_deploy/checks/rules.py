@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pisnn_deploy.checks import capacity, numbers, proofs
-from pisnn_deploy.checks.counts import Counts, count
 from pisnn_deploy.checks.estimates import estimates
 from pisnn_deploy.checks.report import Report, Resources
 from pisnn_deploy.checks.rule import Rule, Subject
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.profiles import Profile
+from pisnn_deploy.utilisation import Counts, count
 
 RULES: tuple[Rule, ...] = (
     numbers.weight_mantissas,

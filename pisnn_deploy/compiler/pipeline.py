@@ -11,7 +11,7 @@ from pisnn_deploy.compiler.bound import Bounds
 from pisnn_deploy.compiler.facts import Fact
 from pisnn_deploy.compiler.lower import Lower
 from pisnn_deploy.compiler.measure import Measure
-from pisnn_deploy.compiler.place import Place
+from pisnn_deploy.compiler.place import Place, PlacementMethod
 from pisnn_deploy.compiler.prove import Prove
 from pisnn_deploy.compiler.quantise import Quantise
 from pisnn_deploy.compiler.schedule import Schedule
@@ -64,6 +64,8 @@ class CompileOptions:
         Replaces the model's own.
     search : bool
         Whether to search for better integers than the nearest.
+    placement : str
+        How cells are cut onto cores: ``auto``, ``blocks``, ``metis`` or ``index``.
     """
 
     shape: tuple[int, ...]
@@ -72,6 +74,7 @@ class CompileOptions:
     coding: Coding = "delta"
     operating_range: OperatingRange | None = None
     search: bool = True
+    placement: PlacementMethod = "auto"
 
 
 @dataclass(frozen=True)
@@ -88,12 +91,15 @@ class TwoPointOptions:
         ``delta`` or ``dense``.
     operating_range : OperatingRange or None
         Replaces the model's own.
+    placement : str
+        How cells are cut onto cores: ``auto``, ``blocks``, ``metis`` or ``index``.
     """
 
     lower: LowerTwoPoint
     profile: Profile
     coding: Coding = "delta"
     operating_range: OperatingRange | None = None
+    placement: PlacementMethod = "auto"
 
 
 def pipeline(
@@ -118,7 +124,7 @@ def pipeline(
         Prove(),  # after the last pass that touches a weight
         Measure(floating),  # on the bounded graph, so that a width that does not hold shows here
         # Last: it changes no integer of the run.
-        Place(limits.neurons_per_core, limits.synapses_per_core, limits.cores_per_chip),
+        Place(options.profile, options.placement),
     )
 
 
@@ -236,9 +242,6 @@ class _Limits:
     state_bits: int
     payload_bits: int
     accumulator_bits: int
-    neurons_per_core: int | None
-    synapses_per_core: int | None
-    cores_per_chip: int | None
 
 
 def _limits(profile: Profile) -> _Limits:
@@ -249,10 +252,6 @@ def _limits(profile: Profile) -> _Limits:
         state_bits=profile.state.bits.value,
         payload_bits=profile.payload.bits.value or _GRADED_PAYLOAD_BITS,
         accumulator_bits=min(profile.accumulator.bits.value or _SIMULATOR_BITS, _SIMULATOR_BITS),
-        neurons_per_core=profile.core.neurons_max.value,
-        # A synapse takes less than a word, so this keeps a core's memory within its limit with room for axons.
-        synapses_per_core=profile.core.total_words.value,
-        cores_per_chip=profile.chip.cores_usable.value,
     )
 
 
@@ -279,6 +278,8 @@ def _text(one: Lower | Quantise | QuantiseTwoPoint | IntegerPass) -> str:
 def _plain(value: object) -> str:
     if isinstance(value, OperatingRange):
         return f"{value.lower}..{value.upper}/{value.slope}/{value.flux}"
+    if isinstance(value, Profile):
+        return value.name
     if isinstance(value, Boundary):
         return value.text.replace(" ", "-")
     if isinstance(value, tuple):

@@ -32,7 +32,9 @@ from pisnn_deploy.problems import problem
 
 Field = NDArray[np.float64]
 LARGEST_EXPONENT = 14
-"""Of the threshold: conductances then have 14 bits, in two synapses."""
+"""Of the threshold."""
+LARGEST_WEIGHT = 127 * 128 + 63
+"""What two synapses hold."""
 FEWEST_BITS = 4
 """Of a conductance or an inverse volume, so that its rounding is felt but not seen."""
 
@@ -201,9 +203,10 @@ class QuantiseTwoPoint:
         """
         mesh, limits = graph.mesh, self.operating_range or graph.spec.operating_range
         self._require_in_range(graph, limits)
-        shift = (self.state_bits - 1) // 2
-        levels = 1 << (self.state_bits - 1 - shift)
         reference = float(np.median(graph.capacity))
+        finest = math.floor(math.log2(LARGEST_WEIGHT * float(graph.capacity.min()) / reference))
+        shift = max(1, min((self.state_bits - 1) // 2, finest))
+        levels = 1 << (self.state_bits - 1 - shift)
         inverse_volume = np.rint(2.0**shift * reference / graph.capacity).astype(np.int64)
         if int(inverse_volume.min()) < 1 << FEWEST_BITS:
             cell = int(np.argmin(inverse_volume))
@@ -287,7 +290,8 @@ class QuantiseTwoPoint:
         for exponent in range(LARGEST_EXPONENT, 0, -1):
             scale = SAFETY_OF_ROUNDING * 2.0 ** (exponent + shift) / steepest
             conductance = np.rint(scale * relative).astype(np.int64)
-            widest = signed_width(0, int(conductance.max()) * levels)
+            largest = int(conductance.max())
+            widest = signed_width(0, largest * levels) if largest <= LARGEST_WEIGHT else self.state_bits + 1
             total = np.zeros(graph.mesh.holders, np.int64)
             for ends in (graph.mesh.source, graph.mesh.target):
                 np.add.at(total, ends, conductance)

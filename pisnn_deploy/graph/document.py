@@ -13,6 +13,7 @@ from pisnn_deploy.graph.connections import Blocks, Connections, Explicit, Incide
 from pisnn_deploy.graph.integer import (
     FLUX,
     MEMBRANE,
+    UTILISATION,
     Bound,
     Flux,
     IntegerGraph,
@@ -117,6 +118,7 @@ class _Quantisation(_Strict):
 class _Placement(_Strict):
     cores: Annotated[int, Field(ge=1, le=1 << 24)]
     chips: Annotated[int, Field(ge=1, le=1 << 20)]
+    method: Literal["blocks", "metis", "index"]
 
 
 class _Record(_Strict):
@@ -210,7 +212,8 @@ def document(graph: IntegerGraph) -> tuple[dict[str, Any], dict[str, Any], dict[
         "coding": graph.coding,
         "period": graph.period,
         "bounds": [vars(bound).copy() for bound in graph.bounds],
-        "placement": graph.placement and {"cores": graph.placement.cores, "chips": graph.placement.chips},
+        "placement": graph.placement
+        and {"cores": graph.placement.cores, "chips": graph.placement.chips, "method": graph.placement.method},
         "profile": graph.profile,
         "passes": [{"text": record.text, "summary": record.summary} for record in graph.history],
     }
@@ -231,8 +234,7 @@ def document(graph: IntegerGraph) -> tuple[dict[str, Any], dict[str, Any], dict[
         arrays[f"operator{number}.weight"] = layer.weight
         arrays[f"operator{number}.bias"] = layer.bias
     if graph.placement is not None:
-        for name, cores in graph.placement.core.items():
-            arrays[f"placement.{name}"] = cores
+        arrays |= _placement_arrays(graph.placement)
     certificate: dict[str, Any] = {}
     if graph.certificate is not None:
         certificate = {
@@ -299,7 +301,9 @@ def graph_from_document(
         period=read.period,
         bounds=tuple(Bound(b.population, b.quantity, b.lower, b.upper, b.bits) for b in read.bounds),
         certificate=_read_certificate(certificate),
-        placement=_read_placement(read.placement, (MEMBRANE, *(p.name for p in hidden), FLUX), take),
+        placement=_read_placement(
+            read.placement, (MEMBRANE, *(p.name for p in hidden), FLUX), [s.name for s in read.synapses], take
+        ),
         profile=read.profile,
         medium=None if read.medium is None else Medium(take("medium.inverse_volume"), read.medium.unit_volume),
         history=tuple(PassRecord(r.text, r.summary) for r in read.passes),
@@ -444,7 +448,25 @@ def _read_certificate(certificate: dict[str, Any]) -> Certificate | None:
     return Certificate(*(Claim(claim.status, claim.method, claim.figures) for claim in claims))
 
 
-def _read_placement(read: _Placement | None, populations: tuple[str, ...], take: _Arrays) -> Placement | None:
+def _placement_arrays(placement: Placement) -> dict[str, Integers]:
+    arrays = {f"placement.{name}": cores for name, cores in placement.core.items()}
+    arrays["placement.chip"] = placement.chip
+    arrays |= {f"axons.{name}": runs for name, runs in placement.axons.items()}
+    arrays |= {f"utilisation.{name}": uses for name, uses in placement.utilisation.items()}
+    return arrays
+
+
+def _read_placement(
+    read: _Placement | None, populations: tuple[str, ...], synapses: list[str], take: _Arrays
+) -> Placement | None:
     if read is None:
         return None
-    return Placement({name: take(f"placement.{name}") for name in populations}, read.cores, read.chips)
+    return Placement(
+        {name: take(f"placement.{name}") for name in populations},
+        read.cores,
+        read.chips,
+        take("placement.chip"),
+        read.method,
+        {name: take(f"axons.{name}", 2) for name in synapses},
+        {name: take(f"utilisation.{name}") for name in UTILISATION},
+    )

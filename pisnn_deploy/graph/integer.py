@@ -22,6 +22,18 @@ from pisnn_deploy.model import ModelSpec
 Integers = NDArray[np.int64]
 Coding = Literal["delta", "dense"]
 
+UTILISATION = (
+    "neurons",
+    "synapses",
+    "synaptic_words",
+    "input_axons",
+    "output_axons",
+    "axon_map_words",
+    "axon_memory_words",
+    "total_words",
+)
+"""What a placement says of each core."""
+
 MEMBRANE = "membrane"
 FLUX = "flux"
 
@@ -315,11 +327,25 @@ class Placement:
     core : dict of str to int64 array
         Core number of each neuron, by population.
     cores, chips : int
+        Cores are numbered through all chips.
+    chip : int64 array [cores]
+        Chip of each core.
+    method : str
+        How the cores were cut: ``blocks``, ``metis`` or ``index``.
+    axons : dict of str to int64 array [runs, 3]
+        The axon tables, by synapse name: first source neuron, number of consecutive source neurons, target core.
+        Sorted by target core, then by first neuron. Axons that stay on their neuron's own core are not in it.
+    utilisation : dict of str to int64 array [cores]
+        What each core uses, by `UTILISATION`; fractions of words are rounded up.
     """
 
     core: dict[str, Integers]
     cores: int
     chips: int
+    chip: Integers
+    method: str
+    axons: dict[str, Integers] = field(default_factory=dict)
+    utilisation: dict[str, Integers] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.graph.connections import Connections, Explicit, Rows, Stencil
 from pisnn_deploy.graph.document import LARGEST_MANTISSA
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Synapse
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE, UTILISATION, IntegerGraph, Placement, Synapse
 from pisnn_deploy.mesh import PERIODIC, CellMesh, Mesh, face_grid, structured_mesh
 
 
@@ -207,9 +207,39 @@ def _annotations(graph: IntegerGraph) -> Iterator[str]:
         elif not 1 <= bound.bits <= 63:
             yield f"bound of {bound.population} {bound.quantity} declares {bound.bits} bits, it must be 1 to 63"
     if graph.placement is not None:
-        for name in graph.chain:
-            cores = graph.placement.core.get(name)
-            if cores is None or cores.size != graph.size(name):
-                yield f"placement does not cover population {name}"
-            elif cores.size and (cores.min() < 0 or cores.max() >= graph.placement.cores):
-                yield f"placement of {name} names a core outside 0 to {graph.placement.cores - 1}"
+        yield from _placement(graph, graph.placement)
+
+
+def _placement(graph: IntegerGraph, placement: Placement) -> Iterator[str]:
+    for name in graph.chain:
+        cores = placement.core.get(name)
+        if cores is None or cores.size != graph.size(name):
+            yield f"placement does not cover population {name}"
+            return
+        if cores.size and (cores.min() < 0 or cores.max() >= placement.cores):
+            yield f"placement of {name} names a core outside 0 to {placement.cores - 1}"
+    chip = placement.chip
+    if chip.shape != (placement.cores,):
+        yield f"placement has {placement.cores} cores and {chip.size} chip numbers"
+    elif chip.min() < 0 or chip.max() >= placement.chips:
+        yield f"placement names a chip outside 0 to {placement.chips - 1}"
+    for use in UTILISATION:
+        uses = placement.utilisation.get(use)
+        if uses is None or uses.shape != (placement.cores,):
+            yield f"placement does not say the {use} of each core"
+    for synapse in graph.synapses:
+        yield from _axons(placement, synapse.name, synapse.inputs)
+
+
+def _axons(placement: Placement, name: str, inputs: int) -> Iterator[str]:
+    runs = placement.axons.get(name)
+    if runs is None or runs.ndim != 2 or runs.shape[1] != 3:
+        yield f"placement has no axon table of synapse {name}"
+        return
+    first, length, core = runs.T
+    if (first < 0).any() or (length < 1).any() or (first > inputs - length).any():
+        yield f"axon table of {name} names a neuron outside 0 to {inputs - 1}"
+    elif (core < 0).any() or (core >= placement.cores).any():
+        yield f"axon table of {name} names a core outside 0 to {placement.cores - 1}"
+    elif ((np.diff(core) < 0) | ((np.diff(core) == 0) & (first[1:] < first[:-1] + length[:-1]))).any():
+        yield f"axon table of {name} is not sorted by core and neuron, or names a neuron twice"

@@ -1,4 +1,4 @@
-"""Pictures of a graph: its populations and the synapses between them."""
+"""Pictures of a graph: its populations, the synapses between them, and the cores below."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import write_whole
+from pisnn_deploy.report.core_picture import WIDTH as CORES_WIDTH
+from pisnn_deploy.report.core_picture import cores_height, fill_with_cores
 
 _QUANTITY = {"membrane": "mass", "flux": "current"}
 _FACE = {"membrane": "#dceaf7", "flux": "#fde8d3"}
@@ -52,7 +55,7 @@ def dot_text(graph: IntegerGraph) -> str:
 
 
 def draw_graph(path: Path, graph: IntegerGraph) -> None:
-    """Draw the populations as boxes and the synapses as arrows.
+    """Draw the populations as boxes and the synapses as arrows; of a placed graph, the cores over the mesh below.
 
     Parameters
     ----------
@@ -74,10 +77,13 @@ def draw_graph(path: Path, graph: IntegerGraph) -> None:
     width = _STRIDE * (len(chain) - 1) + wide + 2 * _MARGIN
     top = max(high, 2 * above + 0.3) / 2 + _MARGIN + 0.4
     bottom = high / 2 + below + _MARGIN
-    figure = Figure(figsize=(width, top + bottom))
-    FigureCanvasAgg(figure)
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(-wide / 2 - _MARGIN, width - wide / 2 - _MARGIN), ylim=(-bottom, top))
+    # A mesh without axes has no shape to draw cores over.
+    cores = graph.placement is not None and getattr(graph.mesh, "shape", None) is not None
+    drawn = max(width, CORES_WIDTH) if cores else width
+    figure, part = _figure(drawn, top + bottom, graph if cores else None)
+    axes = part.add_axes((0, 0, 1, 1))
+    left = -wide / 2 - _MARGIN - (drawn - width) / 2
+    axes.set(xlim=(left, left + drawn), ylim=(-bottom, top))
     axes.axis("off")
     place = {name: _STRIDE * index for index, name in enumerate(chain)}
     bits = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
@@ -126,6 +132,20 @@ def draw_graph(path: Path, graph: IntegerGraph) -> None:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
     write_whole(path, buffer.getvalue())
+
+
+def _figure(width: float, height: float, below: IntegerGraph | None) -> tuple[Figure, Figure | SubFigure]:
+    """A figure and the part of it that is `height` inches high, with the cores of a graph below it."""
+    if below is None:
+        figure = Figure(figsize=(width, height))
+        FigureCanvasAgg(figure)
+        return figure, figure
+    more = cores_height(below)
+    figure = Figure(figsize=(width, height + more), layout=ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.08))
+    FigureCanvasAgg(figure)
+    upper, lower = figure.subfigures(2, 1, height_ratios=(height, more))
+    fill_with_cores(lower, below)
+    return figure, upper
 
 
 def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:

@@ -218,8 +218,10 @@ def _draw_interfaces(axes: Axes, mesh: CellMesh, points: Field, faces: NDArray[n
 def _profile(axes: Axes, graph: IntegerGraph, values: Field, reference: Field | None, reference_name: str) -> None:
     centres = _centres(graph)
     mark, line = _mark(centres.size), _middle_cells(graph)
-    axes.plot(centres, values[0][line], color=_GREY, label="start", linewidth=_WIDTH, marker=mark)
-    axes.plot(centres, values[-1][line], color=_BLUE, label="integers", linewidth=_WIDTH, marker=mark)
+    # Through a mesh from a file the line may leave it and come back.
+    drawn, mark = ("", ".") if isinstance(graph.mesh, CellMesh) else ("-", mark)
+    axes.plot(centres, values[0][line], drawn, color=_GREY, label="start", linewidth=_WIDTH, marker=mark)
+    axes.plot(centres, values[-1][line], drawn, color=_BLUE, label="integers", linewidth=_WIDTH, marker=mark)
     if reference is None:
         axes.set_xlabel(_along(graph))
     else:

@@ -119,7 +119,8 @@ def with_exponent(graph: IntegerGraph, exponent: int) -> IntegerGraph:
 def placed(graph: IntegerGraph, membrane: list[int], flux: list[int], chips: int = 1) -> IntegerGraph:
     """The graph with the given core numbers."""
     core = {"membrane": np.array(membrane, np.int64), "flux": np.array(flux, np.int64)}
-    return replace(graph, placement=Placement(core, len({*membrane, *flux}), chips))
+    chip = np.minimum(np.arange(max(*membrane, *flux) + 1, dtype=np.int64) // 120, chips - 1)
+    return replace(graph, placement=Placement(core, len({*membrane, *flux}), chips, chip, "index"))
 
 
 def with_claims(graph: IntegerGraph, **status: Claim) -> IntegerGraph:

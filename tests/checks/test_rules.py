@@ -579,6 +579,26 @@ def test_placement_of_an_unknown_population() -> None:
     ]
 
 
+def test_a_placement_that_overfills_one_of_its_chips() -> None:
+    graph = placed(HEAT, [0] * 8, [239] * 8, 2)
+    assert graph.placement is not None
+    lopsided = replace(graph.placement, chip=np.array([0] * 119 + [1] * 121, np.int64))
+    found_ = found(check(replace(graph, placement=lopsided), LOIHI2), "PD111")
+    assert [(f.population, f.value, f.limit, f.message) for f in found_] == [
+        ("chip 1", 121, 120, "121 cores, and 120 of a chip are usable")
+    ]
+    assert found(check(graph, LOIHI2), "PD111") == []
+
+
+def test_a_placement_with_a_core_on_no_chip() -> None:
+    graph = placed(HEAT, [0] * 8, [1] * 8)
+    assert graph.placement is not None
+    short = replace(graph.placement, chip=np.zeros(1, np.int64))
+    assert [f.message for f in found(check(replace(graph, placement=short), LOIHI2), "PD101")] == [
+        "the placement cannot be used: population flux is on core 1, which is on no chip"
+    ]
+
+
 def test_rule_texts_are_complete() -> None:
     for rule in RULES:
         assert rule.statement.endswith("."), rule.code

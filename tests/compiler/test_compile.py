@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from checked_graphs import with_figure
 from models_under_test import compiled, compiled_box, heat_model, heat_spec, hidden_model, laplace_model, plane_model
 from scipy import sparse
 
@@ -21,6 +22,8 @@ from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.mesh import parse_boundary, window_cells
 from pisnn_deploy.model import Model, OperatingRange
 from pisnn_deploy.profiles import load_profile
+
+LOIHI2 = load_profile("loihi2")
 
 
 def refusal(model: Model, shape: tuple[int, ...] = (16,), boundary: str = "periodic") -> str:
@@ -231,7 +234,8 @@ def test_a_width_beyond_the_target_is_named() -> None:
 
 @pytest.mark.parametrize(("cells", "limit"), [(16, 4095), (100, 16), (7, 2), (33, 5)])
 def test_no_core_holds_more_than_it_can(cells: int, limit: int) -> None:
-    placement = Place(limit, None, 4)(compiled(cells=cells)).placement
+    profile = with_figure(with_figure(LOIHI2, "core.neurons_max", limit), "chip.cores_usable", 4)
+    placement = Place(profile)(compiled(cells=cells)).placement
     assert placement is not None
     load = sum(np.bincount(core, minlength=placement.cores) for core in placement.core.values())
     assert int(np.max(load)) <= limit and int(np.min(load)) > 0
@@ -247,7 +251,7 @@ def test_the_history_names_each_pass_and_its_options() -> None:
         "bound{state-bits=24 payload-bits=24 accumulator-bits=32}",
         "prove",
         "measure",
-        "place{neurons-per-core=4095 synapses-per-core=20000 cores-per-chip=120}",
+        "place{profile=loihi2 method=auto seed=0}",
     ]
 
 
@@ -261,12 +265,11 @@ def test_the_integer_operator_is_what_the_synapses_hold() -> None:
 
 def test_no_core_holds_more_synapses_than_it_can() -> None:
     graph = compiled_box(plane_model(), (10, 12), "x=dirichlet=1,1 y=periodic")
-    most = 120
-    placement = Place(None, most)(graph).placement
+    placement = Place(with_figure(LOIHI2, "core.synaptic_memory_words", 120))(graph).placement
     assert placement is not None
-    load = np.zeros(placement.cores, np.int64)
-    for synapse in graph.synapses:
-        np.add.at(load, placement.core[synapse.target], np.diff(synapse.row_starts))
-    assert most - 40 < int(load.max()) <= most and load.sum() == sum(synapse.entries for synapse in graph.synapses)
-    with pytest.raises(CompileError, match=r"place: a cell and its faces take \d+ synapses, a core holds 3; "):
-        Place(None, 3)(graph)
+    assert 60 < int(placement.utilisation["synaptic_words"].max()) <= 120
+    assert placement.utilisation["synapses"].sum() == sum(synapse.entries for synapse in graph.synapses)
+    with pytest.raises(
+        CompileError, match=r"place: a cell and its faces take \d+ words of synaptic memory, a core holds 3; "
+    ):
+        Place(with_figure(LOIHI2, "core.synaptic_memory_words", 3))(graph)

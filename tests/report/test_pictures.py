@@ -7,14 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checked_graphs import with_figure
 from matplotlib.image import imread
-from models_under_test import compiled, hidden_model
+from models_under_test import box, compiled, compiled_box, hidden_model, plane_model
 
 from pisnn_deploy.backends import RunOptions, run_graph
+from pisnn_deploy.compiler.partition import cut_evenly
+from pisnn_deploy.compiler.place import Place, PlacementMethod
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import structured_mesh
 from pisnn_deploy.mesh.boundary import PERIODIC
 from pisnn_deploy.problems import problem
+from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.report.core_picture import _colours, draw_cores
 from pisnn_deploy.report.graph_picture import dot_text, draw_graph
 from pisnn_deploy.report.picture import draw_run
 
@@ -135,3 +140,45 @@ def test_the_graph_as_picture_and_as_dot(tmp_path: Path) -> None:
         '  "hidden1" -> "flux" [label="hidden1-to-flux\\n8 entries"];\n'
         '  "flux" -> "membrane" [label="route\\n8 entries"];\n}\n'
     )
+
+
+def placed_anew(graph: IntegerGraph, neurons: int, usable: int, method: PlacementMethod = "auto") -> IntegerGraph:
+    profile = with_figure(load_profile("loihi2"), "core.neurons_max", neurons)
+    return Place(with_figure(profile, "chip.cores_usable", usable), method)(graph)
+
+
+def test_cores_over_a_line_a_plane_and_a_box_are_drawn_the_same_each_time(tmp_path: Path) -> None:
+    plane = compiled_box(plane_model(), (10, 12), "x=dirichlet=1,1 y=periodic")
+    cube = replace(compiled(cells=64), mesh=box((4, 4, 4)))
+    placement = placed_anew(compiled(cells=64), 32, 3).placement
+    graphs = [
+        compiled(cells=1),
+        placed_anew(compiled(cells=64), 20, 3),
+        placed_anew(plane, 60, 3),
+        placed_anew(plane, 60, 3, "metis"),
+        placed_anew(plane, 5, 12),
+        replace(cube, placement=placement),
+        replace(plane, placement=None),
+        replace(plane, profile="a-target-of-the-user"),
+    ]
+    for graph in graphs:
+        for name in ("a.png", "b.png"):
+            draw_cores(tmp_path / name, graph)
+        assert (tmp_path / "a.png").read_bytes().startswith(SIGNATURE)
+        assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_neighbouring_cores_differ_in_colour() -> None:
+    core = cut_evenly((32, 48), (16, 24)).reshape(32, 48)
+    colours = _colours(core, 16 * 24)[core]
+    for axis in (0, 1):
+        for shift in (1, -1):
+            other, shifted = np.roll(core, shift, axis), np.roll(colours, shift, axis)
+            assert (colours != shifted)[core != other].all()
+
+
+def test_the_picture_of_a_placed_graph_shows_the_cores_below(tmp_path: Path) -> None:
+    graph = compiled(cells=32)
+    draw_graph(tmp_path / "placed.png", graph)
+    draw_graph(tmp_path / "loose.png", replace(graph, placement=None))
+    assert imread(tmp_path / "placed.png").shape[0] > 2 * imread(tmp_path / "loose.png").shape[0]

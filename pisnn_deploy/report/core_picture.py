@@ -1,0 +1,269 @@
+"""The cores over the mesh: which cells each core holds, where chips end, and how full the cores are."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from pisnn_deploy.graph import IntegerGraph, Placement
+from pisnn_deploy.graph.artifact import write_whole
+from pisnn_deploy.mesh import AXES, CellMesh, Mesh
+from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.profiles import names as profile_names
+
+Integers = NDArray[np.int64]
+
+WIDTH, HEIGHT = 9.0, 5.4
+"""Inches that the cores take in a picture of several parts."""
+_STRIP_HEIGHT = 5.0
+_INK, _SOFT = "#202124", "#5f6368"
+_COLOURS = ListedColormap(
+    ["#a6cee3", "#fdbf6f", "#b2df8a", "#cab2d6", "#fb9a99", "#ffe79a", "#9fd8cb", "#e0c4a8", "#c7d0d9", "#f4b6d6"]
+)
+_MOST_LABELS = 60
+"""Cores up to which each one bears its number."""
+_MOST_OUTLINES = 400
+"""Cores up to which they are outlined; beyond that the colours tell them apart and lines would cover them."""
+_EMPTY, _FULL, _OVER = "#e8eaed", "#8ab4d8", "#d62728"
+_BAR = 0.36
+_RESOURCES = {
+    "neurons": "neurons",
+    "synaptic_words": "words of synapses",
+    "input_axons": "input axons",
+    "output_axons": "output axons",
+    "axon_map_words": "words of axon map",
+    "axon_memory_words": "words of axon memory",
+    "total_words": "words in total",
+}
+
+
+def draw_cores(path: Path, graph: IntegerGraph) -> None:
+    """Draw the cores over the mesh.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.png`` file; written whole or not at all, and the same bytes for the same graph.
+    graph : IntegerGraph
+        On a structured mesh. Of three axes, the middle plane of the first is shown.
+
+    Raises
+    ------
+    FileError
+        The file cannot be written.
+    """
+    figure = Figure(figsize=(WIDTH, cores_height(graph)), layout=ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.08))
+    FigureCanvasAgg(figure)
+    fill_with_cores(figure, graph)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
+    write_whole(path, buffer.getvalue())
+
+
+def cores_height(graph: IntegerGraph) -> float:
+    """Inches that the cores of a graph take at `WIDTH`."""
+    return _STRIP_HEIGHT if _is_strip(graph) else HEIGHT
+
+
+def _is_strip(graph: IntegerGraph) -> bool:
+    return isinstance(graph.mesh, Mesh) and len(graph.mesh.shape) == 1
+
+
+def fill_with_cores(figure: Figure | SubFigure, graph: IntegerGraph) -> None:
+    """Draw the cores over the mesh into a figure or a part of one.
+
+    Parameters
+    ----------
+    figure : Figure or SubFigure
+    graph : IntegerGraph
+        A graph without a placement gives a line of text.
+    """
+    placement = graph.placement
+    if placement is None:
+        figure.text(0.5, 0.5, "not placed on cores", ha="center", va="center", fontsize=12, color=_SOFT)
+        return
+    plane = not _is_strip(graph)
+    widths = {"width_ratios": (1.6, 1)} if plane else {"height_ratios": (1, 3.2)}
+    cores, uses = figure.subplots(*((1, 2) if plane else (2, 1)), gridspec_kw=widths)
+    _map(cores, graph, placement)
+    _uses(uses, graph, placement)
+    figure.suptitle(_title(graph, placement), fontsize=12, color=_INK, parse_math=False)
+
+
+def _title(graph: IntegerGraph, placement: Placement) -> str:
+    axons = sum(int(runs[:, 1].sum()) for runs in placement.axons.values())
+    return (
+        f"{_number(placement.cores, 'core')} on {_number(placement.chips, 'chip')} of {graph.profile or 'the target'} "
+        f"(by {placement.method}), {_number(axons, 'axon')} between cores"
+    )
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _map(axes: Axes, graph: IntegerGraph, placement: Placement) -> None:
+    """Cells in the colour of their core."""
+    if isinstance(graph.mesh, CellMesh):
+        _map_cells(axes, graph.mesh, placement)
+        return
+    mesh = graph.mesh
+    core = placement.core["membrane"][: mesh.cells].reshape(mesh.shape)
+    if core.ndim == 3:
+        core = core[mesh.shape[0] // 2]
+    names = AXES[: len(mesh.shape)]
+    if core.ndim == 1:
+        # One row of unit height: the strip.
+        core, across, up = core[:, None], mesh.lengths[0], 1.0
+        axes.set_yticks([])
+        axes.set_xlabel("position (units of length)")
+    else:
+        across, up = mesh.lengths[-2], mesh.lengths[-1]
+        axes.set(xlabel=f"{names[-2]} (units of length)", ylabel=f"{names[-1]} (units of length)")
+    extent = (0.0, across, 0.0, up)
+    colours = _colours(core, placement.cores)
+    axes.imshow(
+        colours[core].T,
+        origin="lower",
+        extent=extent,
+        cmap=_COLOURS,
+        vmin=-0.5,
+        vmax=_COLOURS.N - 0.5,
+        interpolation="nearest",
+        aspect="auto" if len(mesh.shape) == 1 else "equal",
+    )
+    shown = np.unique(core).size
+    if shown <= _MOST_OUTLINES:
+        _outline(axes, core, across, up, _SOFT, 0.7)
+    if placement.chips > 1:
+        _outline(axes, placement.chip[core], across, up, _INK, 2.4)
+    if shown <= _MOST_LABELS:
+        _labels(axes, core, across, up)
+    what = "cores over the mesh" + (f", middle plane across {names[0]}" if len(mesh.shape) == 3 else "")
+    lines = "; thick lines: chips" if placement.chips > 1 else ""
+    axes.set_title(f"{what}{lines}", loc="left", fontsize=10, color=_INK)
+    axes.tick_params(labelsize=9)
+
+
+def _map_cells(axes: Axes, mesh: CellMesh, placement: Placement) -> None:
+    """Triangles in the colour of their core; of tetrahedra the centres, seen along z."""
+    core, points = placement.core["membrane"][: mesh.cells], mesh.coordinates()
+    inside = mesh.target < mesh.cells
+    pairs = np.column_stack([core[mesh.source[inside]], core[mesh.target[inside]]])
+    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+    joined = np.asarray(np.unique(np.concatenate([pairs, pairs[:, ::-1]]), axis=0), np.int64)
+    colours = _told_apart(joined, placement.cores)[core]
+    lowest, highest = -0.5, _COLOURS.N - 0.5
+    if mesh.dimensions == 2:
+        axes.tripcolor(
+            points[:, 0], points[:, 1], mesh.corners, facecolors=colours, cmap=_COLOURS, vmin=lowest, vmax=highest
+        )
+    else:
+        centres = points[mesh.corners].mean(axis=1)
+        order = np.argsort(centres[:, 2], kind="stable")
+        axes.scatter(
+            centres[order, 0], centres[order, 1], c=colours[order], s=6, cmap=_COLOURS, vmin=lowest, vmax=highest
+        )
+    axes.set(xlabel="x (units of length)", ylabel="y (units of length)", aspect="equal")
+    axes.set_title("cores over the mesh", loc="left", fontsize=10, color=_INK)
+    axes.tick_params(labelsize=9)
+
+
+def _neighbours(core: Integers) -> Integers:
+    """Pairs of different cores that meet at a face or a corner, int64 [pairs, 2]; ends of an axis count as meeting."""
+    pairs = [np.zeros((0, 2), np.int64)]
+    for shift in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        pairs.append(np.stack([core.reshape(-1), np.roll(core, shift, (0, 1)).reshape(-1)], axis=1))
+    joined = np.concatenate(pairs)
+    joined = joined[joined[:, 0] != joined[:, 1]]
+    return np.asarray(np.unique(np.concatenate([joined, joined[:, ::-1]]), axis=0), np.int64)
+
+
+def _colours(core: Integers, cores: int) -> Integers:
+    """A colour for each core, so that neighbours differ: the least used one that no neighbour has yet."""
+    return _told_apart(_neighbours(core), cores)
+
+
+def _told_apart(pairs: Integers, cores: int) -> Integers:
+    """A colour for each core, from the sorted pairs of those that meet."""
+    first = np.searchsorted(pairs[:, 0], np.arange(cores + 1))
+    colours = np.full(cores, -1, np.int64)
+    used = np.zeros(_COLOURS.N, np.int64)
+    for number in range(cores):
+        taken = colours[pairs[first[number] : first[number + 1], 1]]
+        busy = np.bincount(taken[taken >= 0], minlength=_COLOURS.N)
+        # Where all colours are taken, the one that fewest neighbours have.
+        colours[number] = np.lexsort((used, busy))[0]
+        used[colours[number]] += 1
+    return colours
+
+
+def _outline(axes: Axes, number: Integers, across: float, up: float, colour: str, width: float) -> None:
+    """Lines between cells of different numbers."""
+    columns, rows = number.shape
+    i, j = np.nonzero(number[1:] != number[:-1])
+    upright = np.stack([np.stack([i + 1, j], 1), np.stack([i + 1, j + 1], 1)], 1)
+    i, j = np.nonzero(number[:, 1:] != number[:, :-1])
+    level = np.stack([np.stack([i, j + 1], 1), np.stack([i + 1, j + 1], 1)], 1)
+    segments = np.concatenate([upright, level]) * np.array([across / columns, up / rows])
+    axes.add_collection(LineCollection(list(segments), colors=colour, linewidths=width, capstyle="projecting"))
+
+
+def _labels(axes: Axes, core: Integers, across: float, up: float) -> None:
+    """The number of each core, in the middle of its largest piece: parts may pass through a periodic side."""
+    columns, rows = core.shape
+    for number in np.unique(core):
+        pieces = np.zeros(core.shape, np.int32)
+        ndimage.label(core == number, output=pieces)
+        x, y = np.nonzero(pieces == np.bincount(pieces[pieces > 0]).argmax())
+        # The cell nearest to the mean lies inside the piece, whatever its form.
+        nearest = int(((x - x.mean()) ** 2 + (y - y.mean()) ** 2).argmin())
+        at = (x[nearest] + 0.5) / columns * across, (y[nearest] + 0.5) / rows * up
+        axes.text(*at, str(number), ha="center", va="center", fontsize=8, color=_INK)
+
+
+def _uses(axes: Axes, graph: IntegerGraph, placement: Placement) -> None:
+    """What the fullest and the median core use, of what a core holds."""
+    limits = _limits(graph.profile)
+    for line, (name, what) in enumerate(reversed(_RESOURCES.items())):
+        uses = placement.utilisation[name]
+        limit, highest, middle = limits.get(name), int(uses.max()), float(np.median(uses))
+        if limit:
+            share = highest / limit
+            label = f"{what}: {highest:,} of {limit:,} ({share:.1%})"
+            axes.barh(line, 1.0, color=_EMPTY, height=_BAR)
+            axes.barh(line, min(share, 1.0), color=_FULL if share <= 1 else _OVER, height=_BAR)
+            axes.plot([min(middle / limit, 1.0)] * 2, [line - _BAR / 2, line + _BAR / 2], color=_INK, linewidth=1.4)
+        else:
+            label = f"{what}: {highest:,}" + (", no limit" if limits else "")
+        axes.text(0.0, line + 0.27, label, ha="left", va="bottom", fontsize=9, color=_INK)
+    axes.set(xlim=(0, 1.02), ylim=(-0.5, len(_RESOURCES) - 0.2))
+    axes.set_title("use of the fullest core; mark: median", loc="left", fontsize=10, color=_INK)
+    axes.axis("off")
+
+
+def _limits(name: str) -> dict[str, int]:
+    """What a core of a profile of the library holds; nothing of any other profile, which is not at hand."""
+    if name not in profile_names():
+        return {}
+    core = load_profile(name).core
+    figures = {
+        "neurons": core.neurons_max,
+        "synaptic_words": core.synaptic_memory_words,
+        "input_axons": core.input_axons_max,
+        "output_axons": core.output_axons_max,
+        "axon_map_words": core.axon_map_words,
+        "axon_memory_words": core.axon_memory_words,
+        "total_words": core.total_words,
+    }
+    return {use: figure.value for use, figure in figures.items() if figure.value is not None}
