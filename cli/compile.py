@@ -71,7 +71,7 @@ def command(
     named = Path(model)
     path = output or (named.with_suffix(".pisnn") if is_file_name(model) else Path(f"{model}.pisnn"))
     check_outputs([path], [model, profile, mesh, materials, conductivity, capacity])
-    seconds: list[float] = []
+    seconds: dict[str, float] = {}
     graph, provenance = compile_file(
         model,
         mesh=mesh,
@@ -84,11 +84,11 @@ def command(
         materials=materials,
         conductivity=conductivity,
         capacity=capacity,
-        report=lambda _, took: seconds.append(took),
+        report=seconds.__setitem__,
     )
     digest = write_artifact(path, graph, provenance)
     # Where the quantum had to be made coarser, passes ran more than once: their last times are shown.
-    took = seconds[:1] + seconds[1 - len(graph.history) :]
+    took = [seconds[record.text.partition("{")[0]] for record in graph.history]
     passes = [(r.text, f"{s:.2f} s", r.summary) for r, s in zip(graph.history, took, strict=True)]
     if as_json:
         told = [{"pass": name, "seconds": s, "summary": text} for (name, _, text), s in zip(passes, took, strict=True)]
@@ -129,6 +129,7 @@ def _as_json(graph: IntegerGraph, path: Path, digest: str, seconds: float) -> di
         "quantisation": {
             "relative_l2_float": quantisation.relative_l2_float,
             "relative_l2_integer": quantisation.relative_l2_integer,
+            "relative_l2_rounded": quantisation.relative_l2_rounded,
             "steps": quantisation.steps,
         },
         "certificate": {
@@ -155,6 +156,8 @@ def _rows(graph: IntegerGraph) -> list[Row]:
     ]
     if quantisation.relative_l2_float is not None and quantisation.relative_l2_integer is not None:
         errors = f"float {quantisation.relative_l2_float:.2e}, integer {quantisation.relative_l2_integer:.2e}"
+        if quantisation.relative_l2_rounded is not None:
+            errors += f" (nearest integers {quantisation.relative_l2_rounded:.2e})"
         rows.append(("relative L2 error", f"{errors} after {quantisation.steps} PDE steps"))
     if certificate is not None:
         rows += [(name, claim.status) for name, claim in vars(certificate).items()]

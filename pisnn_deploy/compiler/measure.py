@@ -68,8 +68,8 @@ class Measure:
         quantisation = replace(
             graph.quantisation,
             steps=steps,
-            relative_l2_float=self._float_error(steps),
-            relative_l2_integer=integer,
+            relative_l2_float=_shown(self._float_error(steps)),
+            relative_l2_integer=_shown(integer),
         )
         return replace(graph, quantisation=quantisation)
 
@@ -110,3 +110,8 @@ class Measure:
         else:
             exact = self._problem.reference(graph.mesh, graph.reservoirs, time)
         return None if exact is None else float(np.linalg.norm(values - exact) / np.linalg.norm(exact))
+
+
+def _shown(error: float | None) -> float | None:
+    """Four digits: the last ones of sums and of transcendental functions differ from machine to machine."""
+    return None if error is None else float(f"{error:.3e}")

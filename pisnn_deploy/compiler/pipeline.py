@@ -24,6 +24,12 @@ from pisnn_deploy.mesh import Boundary
 from pisnn_deploy.model import Model, OperatingRange
 from pisnn_deploy.profiles import Profile
 
+SEARCHED_CELL_STEPS = 4_000_000
+"""Most cells times PDE steps on which thresholds are tried."""
+FINER_THRESHOLDS = 3
+LARGEST_THRESHOLD = 14
+WORTH_A_BIT, WORTH_A_SYNAPSE = 0.9, 0.5
+"""Part of the error that a finer threshold must come down to; less where its weights take further synapses."""
 Report = Callable[[str, float], None]
 """Told the name of a pass and its seconds; kept apart from the graph, whose bytes must not depend on them."""
 FEWEST_STATE_BITS = 12
@@ -154,21 +160,92 @@ def compile_model(
     started = time.perf_counter()
     floating, first = _lowered(model, options)
     told(first.text.partition("{")[0], time.perf_counter() - started)
+    trial = _quantised_to_the_end(floating, options, told)
+    if isinstance(floating, FloatGraph) and isinstance(options, CompileOptions) and options.search:
+        started = time.perf_counter()
+        trial, summary = _best_threshold(floating, options, trial)
+        told("search", time.perf_counter() - started)
+        searched: tuple[PassRecord, ...] = (PassRecord("search", summary),)
+    else:
+        searched = ()
+    graph, records = run_passes(trial.graph, pipeline(options, floating)[-1:], told)
+    return replace(graph, history=(first, *trial.records, *searched, *records))
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A graph that was quantised, bounded, proved and measured."""
+
+    graph: IntegerGraph
+    records: tuple[PassRecord, ...]
+
+    @property
+    def error(self) -> float | None:
+        """Of the integers against the reference."""
+        return self.graph.quantisation.relative_l2_integer
+
+
+def _quantised_to_the_end(
+    floating: FloatGraph | TwoPointGraph, options: CompileOptions | TwoPointOptions, told: Report
+) -> _Trial:
+    """Quantise and run all passes but the placement, with the finest quantum that fits."""
     state_bits = _limits(options.profile).state_bits
     while True:
         started = time.perf_counter()
-        graph, second = _quantised(floating, options, state_bits)
-        told(second.text.partition("{")[0], time.perf_counter() - started)
+        graph, record = _quantised(floating, options, state_bits)
+        told(record.text.partition("{")[0], time.perf_counter() - started)
         try:
             named = replace(graph, profile=options.profile.name)
-            graph, records = run_passes(named, pipeline(options, floating), told)
+            graph, records = run_passes(named, pipeline(options, floating)[:-1], told)
         except CompileError as error:
             # States fit their bits, but a payload or an accumulator does not: a coarser quantum makes all smaller.
             if error.pass_name != Bounds.name or state_bits <= FEWEST_STATE_BITS:
                 raise
             state_bits -= 1
         else:
-            return replace(graph, history=(first, second, *records))
+            return _Trial(graph, (record, *records))
+
+
+def _best_threshold(floating: FloatGraph, options: CompileOptions, own: _Trial) -> tuple[_Trial, str]:
+    """Whether a finer threshold is worth its bits, and what the search gained over the nearest integers.
+
+    A threshold of one bit more halves what weights are rounded by. It costs a bit of the quantum where states are full,
+    and further synapses where weights outgrow one. Which counts more is measured, on the problem's own start.
+    """
+    steps = own.graph.quantisation.steps
+    if own.error is None or steps * own.graph.mesh.cells > SEARCHED_CELL_STEPS:
+        return own, "not searched: nothing to measure by, or too large a mesh to measure on"
+    nearest = _tried(floating, replace(options, search=False))
+    found = [f"nearest integers {'refused' if nearest is None else _error_text(nearest.error)}"]
+    kept, best = own, own.error
+    found.append(f"chosen at threshold 2^{own.graph.flux.threshold_exponent} {_error_text(own.error)}")
+    for more in range(1, FINER_THRESHOLDS + 1) if floating.is_linear else ():
+        spec = floating.spec
+        exponents = tuple(exponent + more for exponent in spec.weight_exponents)
+        if max(exponents) > LARGEST_THRESHOLD:
+            break
+        finer = _tried(replace(floating, spec=spec.model_copy(update={"weight_exponents": exponents})), options)
+        if finer is None or finer.error is None:
+            continue
+        found.append(f"2^{exponents[-1]} {_error_text(finer.error)}")
+        split = len(finer.graph.synapses) > len(own.graph.synapses)
+        if finer.error < best * (WORTH_A_SYNAPSE if split else WORTH_A_BIT):
+            kept, best = finer, finer.error
+    quantisation = replace(kept.graph.quantisation, relative_l2_rounded=nearest.error if nearest else None)
+    kept = replace(kept, graph=replace(kept.graph, quantisation=quantisation))
+    text = f"kept threshold 2^{kept.graph.flux.threshold_exponent}; relative L2 errors: {', '.join(found)}"
+    return kept, text
+
+
+def _tried(floating: FloatGraph, options: CompileOptions) -> _Trial | None:
+    try:
+        return _quantised_to_the_end(floating, options, _silent)
+    except CompileError:
+        return None
+
+
+def _error_text(error: float | None) -> str:
+    return "unknown" if error is None else f"{error:.2e}"
 
 
 def _lowered(model: Model, options: CompileOptions | TwoPointOptions) -> tuple[FloatGraph | TwoPointGraph, PassRecord]:
@@ -190,7 +267,8 @@ def _quantised(
         graph = two_point(floating)
         _verify(two_point.ensures, graph, two_point.name, "ensures")
         return graph, PassRecord(_text(two_point), two_point.summary(graph))
-    quantise = Quantise(state_bits, options.operating_range, not isinstance(options, CompileOptions) or options.search)
+    search = isinstance(options, CompileOptions) and options.search
+    quantise = Quantise(state_bits, options.operating_range, search)
     graph = quantise(floating)
     _verify(quantise.ensures, graph, quantise.name, "ensures")
     return graph, PassRecord(_text(quantise), quantise.summary(graph))

@@ -179,8 +179,8 @@ class Quantise:
         return _Kernel(
             candidates[best],
             tuple(int(w) for w in rounded),
-            float(errors[0]) if math.isfinite(errors[0]) else None,
-            float(errors[best]),
+            _shown(errors[0]) if math.isfinite(errors[0]) else None,
+            _shown(errors[best]),
         )
 
     def _time_step(self, graph: FloatGraph, kernel: Integers) -> float:
@@ -251,3 +251,8 @@ def _operating_window(graph: FloatGraph, limits: OperatingRange, quantum_exponen
     difference = None if limits.slope is None else math.ceil(limits.slope * graph.mesh.spacing[0] * scale)
     current = None if limits.flux is None else math.ceil(limits.flux * flux_units)
     return OperatingWindow(math.floor(limits.lower * scale), math.ceil(limits.upper * scale), difference, current)
+
+
+def _shown(error: float) -> float:
+    """Four digits: the last ones of transcendental functions differ from machine to machine."""
+    return float(f"{error:.3e}")

@@ -113,6 +113,7 @@ class _Quantisation(_Strict):
     kernel_chosen: list[int]
     symbol_error_rounded: FiniteFloat | None
     symbol_error_chosen: FiniteFloat | None
+    relative_l2_rounded: FiniteFloat | None
 
 
 class _Placement(_Strict):
@@ -437,6 +438,7 @@ def _read_quantisation(read: _Quantisation) -> Quantisation:
         tuple(read.kernel_chosen),
         read.symbol_error_rounded,
         read.symbol_error_chosen,
+        read.relative_l2_rounded,
     )
 
 

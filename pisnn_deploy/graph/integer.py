@@ -303,6 +303,8 @@ class Quantisation:
     relative_l2_float, relative_l2_integer : float or None
         Relative L2 error of the float model and of the integer graph against the problem's reference at the same
         physical time each; None without a reference.
+    relative_l2_rounded : float or None
+        The error with the nearest integers instead of those that were searched for.
     kernel_rounded, kernel_chosen : tuple of int
         For a linear flux network: the nearest integers and those that were chosen.
     symbol_error_rounded, symbol_error_chosen : float or None
@@ -316,6 +318,7 @@ class Quantisation:
     kernel_chosen: tuple[int, ...] = ()
     symbol_error_rounded: float | None = None
     symbol_error_chosen: float | None = None
+    relative_l2_rounded: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,86 @@
+"""Time, memory and file size of compiling large meshes: writes ``docs/results/scale.md``.
+
+Run it from the root of a checkout: ``python -m benchmarks.scale``. Each mesh is compiled in a process of its own
+through the command line, so that times and memory are those of a user.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+PAGE = Path(__file__).parents[1] / "docs" / "results" / "scale.md"
+SIZES = (256, 512, 1024, 2048)
+BOUNDARIES = ("periodic", "no-flux")
+LIMIT_SECONDS, LIMIT_BYTES = 60, 6e9
+BEFORE = """# Large meshes
+
+heat2d compiled for loihi2 by `pisnn-deploy compile`, and its artifact proved again by `pisnn-deploy verify`:
+wall-clock times with start-up, largest memory of the process, on {cores} cores.
+
+| mesh | boundary | cells | faces | compile | per million cells | memory | artifact | verify | memory |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+"""
+AFTER = """
+{verdict}
+
+Made by `python -m benchmarks.scale`.
+"""
+
+
+def run(*arguments: str) -> tuple[float, float, str]:
+    """Seconds, bytes and output of a command of ours."""
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pisnn_deploy.cli.main", *arguments], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{arguments[0]} failed")
+    return time.perf_counter() - started, usage.ru_maxrss * 1024.0, output
+
+
+def main() -> None:
+    """Compile, verify, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dry-run", action="store_true", help="print only")
+    arguments = parser.parse_args()
+    rows, within = [], True
+    with tempfile.TemporaryDirectory() as folder:
+        artifact = Path(folder) / "a.pisnn"
+        for boundary in BOUNDARIES:
+            for size in SIZES:
+                sys.stderr.write(f"{size} x {size} {boundary}\n")
+                mesh = ("--mesh", f"{size}x{size}", "--boundary", boundary)
+                seconds, memory, output = run("compile", "heat2d", *mesh, "-o", str(artifact), "--json")
+                found = json.loads(output)
+                again, used, _ = run("verify", str(artifact), "-q")
+                if found["cells"] == 1 << 20:
+                    within &= seconds < LIMIT_SECONDS and memory < LIMIT_BYTES
+                rows.append(
+                    f"| {size} x {size} | {boundary} | {found['cells']:,} | {found['faces']:,} | {seconds:.1f} s "
+                    f"| {seconds / found['cells'] * 1e6:.1f} s | {memory / 1e9:.2f} GB "
+                    f"| {artifact.stat().st_size / 1e6:.1f} MB | {again:.1f} s | {used / 1e9:.2f} GB |"
+                )
+    verdict = (
+        f"A million cells in under {LIMIT_SECONDS} s and {LIMIT_BYTES / 1e9:.0f} GB: {'met' if within else 'missed'}."
+    )
+    cores = len(os.sched_getaffinity(0))
+    text = BEFORE.format(cores=cores) + "\n".join(rows) + "\n" + AFTER.format(verdict=verdict)
+    sys.stdout.write(text)
+    if not arguments.dry_run:
+        PAGE.write_text(text)
+
+
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    main()
