@@ -7,6 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from models_under_test import compiled, compiled_box, heat_model, plane_model
+from numpy.typing import NDArray
 
 from pisnn_deploy.compiler.invariance import lattice_kernel, lattice_shape, rounding_drift
 from pisnn_deploy.graph import IntegerGraph
@@ -15,7 +16,7 @@ from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.model import OperatingRange
 
 
-def kernel_of(graph: IntegerGraph) -> np.ndarray:
+def kernel_of(graph: IntegerGraph) -> NDArray[np.int64]:
     return lattice_kernel(graph.operator[0].weight[0], graph.spec.positions, lattice_shape(graph.grid))
 
 
@@ -33,7 +34,7 @@ def test_walls_double_the_lattice_and_quadruple_it_between_unlike_ones() -> None
 
 def test_the_bound_is_the_sum_over_all_steps_and_little_more() -> None:
     graph = compiled(heat_model(), 24)
-    theta, cells = 128, 24
+    theta, cells = 1 << graph.flux.threshold_exponent, 24
     update = (graph.matrix(FLUX, MEMBRANE) @ graph.matrix(MEMBRANE, FLUX)).toarray() / theta
     step, route = np.eye(cells) + update, graph.matrix(FLUX, MEMBRANE).toarray()
     total, power = 2.0, np.eye(cells)
@@ -70,7 +71,7 @@ def test_no_run_drifts_further_from_exact_averages_than_the_bound(
     route = graph.matrix(FLUX, MEMBRANE)[:cells]
     update, given_flux = (route @ graph.matrix(MEMBRANE, FLUX))[:, :cells].toarray() / theta, route @ graph.flux.bias
     random = np.random.default_rng(seed)
-    start = random.integers(claim.figures["start_lower"], claim.figures["start_upper"] + 1, cells)
+    start = random.integers(int(claim.figures["start_lower"]), int(claim.figures["start_upper"]) + 1, cells)
     semantics = Semantics(graph)
     state, exact = semantics.start(start), start.astype(np.float64)
     for step in range(400):
