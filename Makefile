@@ -73,6 +73,9 @@ results: setup ## measure the zoo and its baselines into docs/results (40 minute
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev,baselines]'
 	@for problem in $(PROBLEMS); do $(BIN)/python -m benchmarks.baselines --problem $$problem || exit 1; done
 	$(BIN)/python -m benchmarks.ablation
+	$(BIN)/python -m benchmarks.quantisation
+	$(BIN)/python -m benchmarks.placement
+	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.results
 
 models: setup ## train the zoo again, into build/models

@@ -35,7 +35,7 @@ BETWEEN = """
 
 What the compiler measured before it chose. A threshold of one bit more rounds weights half as much; where states are
 full it costs a bit of the quantum, and weights beyond 127 take a second synapse population (high and low part). It is
-taken if it brings the error down to 90 %, to 50 % where it takes more synapses.
+taken if it halves the error.
 
 | model | target | measured |
 | --- | --- | --- |

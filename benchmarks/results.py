@@ -438,7 +438,9 @@ def overview(everything: dict[str, Found]) -> str:
         "Goal of integers against float: at most 1.1 times the error, or 1e-5. "
         + (f"Missed by: {', '.join(missed)}." if missed else "Met by all."),
         "",
-        "What each switch of the training is worth: [ablation.md](ablation.md).",
+        "What each switch of the training is worth: [ablation.md](ablation.md). What the compiler's search of integers "
+        "gains: [quantisation.md](quantisation.md). Cores: [placement.md](placement.md). Large meshes: "
+        "[scale.md](scale.md).",
         "",
         "Made by `make results`. The figures of the baselines are of one training each, on one core.",
     ]

@@ -16,6 +16,7 @@ from pisnn_deploy import __version__, zoo
 from pisnn_deploy.cli.media import is_mesh_file, read_cell_property, read_groups, read_materials
 from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material, TwoPointOptions, compile_model
 from pisnn_deploy.compiler.pipeline import Report
+from pisnn_deploy.compiler.place import PlacementMethod
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import Boundary, boundary_from_mapping, parse_boundary, parse_shape, read_mesh_file
@@ -55,6 +56,7 @@ def compile_file(
     materials: Path | None = None,
     conductivity: Path | None = None,
     capacity: Path | None = None,
+    placement: PlacementMethod = "auto",
     report: Report | None = None,
 ) -> tuple[IntegerGraph, dict[str, Any]]:
     """Compile a checkpoint.
@@ -73,6 +75,8 @@ def compile_file(
         YAML file of materials, for meshes from files.
     conductivity, capacity : Path, optional
         Of each cell of a grid, ``.npy``.
+    placement : str
+        How cells are cut onto cores.
     report : callable, optional
         Told the name of each pass that has run and its seconds.
 
@@ -99,7 +103,7 @@ def compile_file(
         if conductivity is not None or capacity is not None:
             raise UsageError("--conductivity and --capacity are for grids; name the mesh's --materials instead")
         lower = LowerTwoPoint(read, read_groups(boundary), read_materials(materials))
-        options: CompileOptions | TwoPointOptions = TwoPointOptions(lower, target, coding, limited)
+        options: CompileOptions | TwoPointOptions = TwoPointOptions(lower, target, coding, limited, placement)
     else:
         if materials is not None:
             raise UsageError("--materials are for meshes from files; give a grid --conductivity and --capacity")
@@ -107,11 +111,11 @@ def compile_file(
         shape = parse_shape(mesh) if mesh else own_shape(model.spec, own.default_shape)
         sides = own.default_boundary(shape) if boundary is None else read_boundary(boundary, len(shape))
         named, sides_text = "x".join(map(str, shape)), sides.text if boundary is None else boundary
-        options = CompileOptions(shape, sides, target, coding, limited)
+        options = CompileOptions(shape, sides, target, coding, limited, placement=placement)
         if conductivity is not None or capacity is not None:
             fields = [read_cell_property(path, shape) for path in (conductivity, capacity)]
             lower = LowerTwoPoint(shape, sides, {"default": Material(1.0)} if conductivity else {}, *fields)
-            options = TwoPointOptions(lower, target, coding, limited)
+            options = TwoPointOptions(lower, target, coding, limited, placement)
     provenance = {
         "model": model.spec.name,
         "model_sha256": digest,
@@ -120,6 +124,7 @@ def compile_file(
             "boundary": sides_text,
             "profile": target.name,
             "coding": coding,
+            "placement": placement,
             "range": limits,
             "slope": slope,
             "flux": flux,

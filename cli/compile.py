@@ -37,6 +37,13 @@ from pisnn_deploy.graph.artifact import write_artifact
 @click.option("--range", "limits", metavar="LOWER,UPPER", help="Range of cell values, instead of the model's.")
 @click.option("--slope", type=float, help="Largest slope of the field, instead of the model's.")
 @click.option("--flux", type=float, help="Largest flux through a face in one PDE step, in cell values.")
+@click.option(
+    "--placement",
+    type=click.Choice(["auto", "blocks", "metis", "index"]),
+    default="auto",
+    show_default=True,
+    help="How cells are cut onto cores: in boxes (grids), by METIS (any mesh), or in the order of their numbers.",
+)
 @click.option("--explain", is_flag=True, help="Tell what each compiler pass did.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
@@ -53,6 +60,7 @@ def command(
     limits: str | None,
     slope: float | None,
     flux: float | None,
+    placement: Literal["auto", "blocks", "metis", "index"],
     explain: bool,
     as_json: bool,
     quiet: bool,
@@ -84,6 +92,7 @@ def command(
         materials=materials,
         conductivity=conductivity,
         capacity=capacity,
+        placement=placement,
         report=seconds.__setitem__,
     )
     digest = write_artifact(path, graph, provenance)

@@ -28,8 +28,8 @@ SEARCHED_CELL_STEPS = 4_000_000
 """Most cells times PDE steps on which thresholds are tried."""
 FINER_THRESHOLDS = 3
 LARGEST_THRESHOLD = 14
-WORTH_A_BIT, WORTH_A_SYNAPSE = 0.9, 0.5
-"""Part of the error that a finer threshold must come down to; less where its weights take further synapses."""
+WORTH_IT = 0.5
+"""Part of the error that a finer threshold must come down to: less could be luck with one start."""
 Report = Callable[[str, float], None]
 """Told the name of a pass and its seconds; kept apart from the graph, whose bytes must not depend on them."""
 FEWEST_STATE_BITS = 12
@@ -228,8 +228,7 @@ def _best_threshold(floating: FloatGraph, options: CompileOptions, own: _Trial) 
         if finer is None or finer.error is None:
             continue
         found.append(f"2^{exponents[-1]} {_error_text(finer.error)}")
-        split = len(finer.graph.synapses) > len(own.graph.synapses)
-        if finer.error < best * (WORTH_A_SYNAPSE if split else WORTH_A_BIT):
+        if finer.error < best * WORTH_IT:
             kept, best = finer, finer.error
     quantisation = replace(kept.graph.quantisation, relative_l2_rounded=nearest.error if nearest else None)
     kept = replace(kept, graph=replace(kept.graph, quantisation=quantisation))

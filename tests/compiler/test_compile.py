@@ -227,7 +227,7 @@ def test_a_width_beyond_the_target_is_named() -> None:
     with pytest.raises(CompileError) as caught:
         Bounds(state_bits=20, payload_bits=24, accumulator_bits=32)(compiled())
     assert str(caught.value) == (
-        "bound: flux drive may reach 7569408, which takes 24 signed bits; the target has 20; narrow the operating "
+        "bound: flux drive may reach 7225344, which takes 24 signed bits; the target has 20; narrow the operating "
         "range, or choose another target"
     )
 
@@ -251,6 +251,7 @@ def test_the_history_names_each_pass_and_its_options() -> None:
         "bound{state-bits=24 payload-bits=24 accumulator-bits=32}",
         "prove",
         "measure",
+        "search",
         "place{profile=loihi2 method=auto seed=0}",
     ]
 
