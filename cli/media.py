@@ -14,7 +14,7 @@ from pisnn_deploy.compiler import Material
 from pisnn_deploy.errors import FileError, UsageError
 from pisnn_deploy.mesh import DIRICHLET, NO_FLUX
 from pisnn_deploy.mesh.boundary import LARGEST_VALUE
-from pisnn_deploy.mesh.unstructured import FORMATS
+from pisnn_deploy.mesh.meshio_content import FORMATS
 from pisnn_deploy.plain_yaml import read_mapping
 
 PROPERTIES = ("conductivity", "capacity")

@@ -15,8 +15,9 @@ from pisnn_deploy.mesh.boundary import (
     uniform_boundary,
 )
 from pisnn_deploy.mesh.cell_mesh import CellMesh, cell_mesh
+from pisnn_deploy.mesh.mesh_file import MeshFile, read_mesh, read_mesh_file
 from pisnn_deploy.mesh.structured import Mesh, face_grid, reservoir_layers, structured_mesh
-from pisnn_deploy.mesh.unstructured import MeshFile, UnstructuredMesh, non_orthogonality, read_mesh, read_mesh_file
+from pisnn_deploy.mesh.unstructured import UnstructuredMesh, non_orthogonality
 from pisnn_deploy.mesh.window import Boxes, Wall, Window, distinct_faces, face_boxes, window_cells
 
 __all__ = [

@@ -214,3 +214,17 @@ def test_runs_reach_their_bounds_within_a_factor_of_two_and_never_leave_them(
                 bound.quantity == "payload" and averages
             ):
                 assert reached[key] >= largest / 2 - theta - 4, key
+
+
+def test_the_current_of_a_leak_reaches_its_series_where_a_steady_slope_drives_it() -> None:
+    # Between reservoirs a straight slope is steady, so its drive adds up for as long as the leak keeps it.
+    operating_range = OperatingRange(lower=0.0, upper=1.0, slope=1.0)
+    graph = compiled(heat_model((0.25,), leak=512, operating_range=operating_range), 16, "dirichlet=0,1")
+    slope = graph.mass((np.arange(16) + 0.5) / 16)
+    semantics = Semantics(graph)
+    state = semantics.start(slope)
+    for step in range(100):
+        state = semantics.step(state, step)
+    (bound,) = (b for b in graph.bounds if (b.population, b.quantity) == (FLUX, "current"))
+    largest = max(-bound.lower, bound.upper)
+    assert largest / 2 <= np.abs(state.current).max() <= largest

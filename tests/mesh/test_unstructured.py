@@ -18,7 +18,14 @@ from scipy import sparse
 from scipy.sparse import linalg
 
 from pisnn_deploy.errors import FileError, UsageError
-from pisnn_deploy.mesh import UnstructuredMesh, non_orthogonality, read_mesh, read_mesh_file, unstructured
+from pisnn_deploy.mesh import (
+    UnstructuredMesh,
+    mesh_file,
+    meshio_content,
+    non_orthogonality,
+    read_mesh,
+    read_mesh_file,
+)
 
 PLATE = Path(__file__).parents[2] / "examples" / "plate_with_hole" / "plate.msh"
 GROUPS = ("hole", "left", "rest", "right")
@@ -303,7 +310,7 @@ def test_any_affine_lattice(rows: int, columns: int, apex: float, power: int, ra
         check_linear(mesh)
 
 
-@pytest.mark.parametrize("suffix", sorted(unstructured.FORMATS))
+@pytest.mark.parametrize("suffix", sorted(meshio_content.FORMATS))
 def test_every_format(suffix: str, tmp_path: Path) -> None:
     expected = read_mesh_file(write(tmp_path / "mesh.vtk", lattice(3, 3, 0.5, 0.9)))
     found = read_mesh_file(write(tmp_path / f"MESH{suffix}", lattice(3, 3, 0.5, 0.9)))
@@ -519,7 +526,7 @@ def test_a_boundary_face_in_two_groups(tmp_path: Path) -> None:
 
 
 def test_too_many_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unstructured, "MAXIMUM_CELLS", 1)
+    monkeypatch.setattr(mesh_file, "MAXIMUM_CELLS", 1)
     with pytest.raises(FileError, match="has 2 cells, more than 1"):
         read_mesh_file(write(tmp_path / "mesh.vtk", SQUARE))
 
@@ -566,7 +573,7 @@ def test_a_vtu_file_in_pieces(tmp_path: Path) -> None:
         read_mesh_file(path)
 
 
-@pytest.mark.parametrize("suffix", sorted(unstructured.FORMATS))
+@pytest.mark.parametrize("suffix", sorted(meshio_content.FORMATS))
 @pytest.mark.parametrize("content", [b"", b"\x80\x04\x95", b"garbage\n", b"$MeshFormat\n", b"\x00" * 100])
 def test_garbage(suffix: str, content: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / f"mesh{suffix}"
@@ -580,7 +587,7 @@ def test_garbage(suffix: str, content: bytes, tmp_path: Path, capfd: pytest.Capt
 def contents() -> dict[str, bytes]:
     """A small mesh in all formats."""
     with tempfile.TemporaryDirectory() as folder:
-        found = {s: write(Path(folder) / f"m{s}", SQUARE).read_bytes() for s in sorted(unstructured.FORMATS)}
+        found = {s: write(Path(folder) / f"m{s}", SQUARE).read_bytes() for s in sorted(meshio_content.FORMATS)}
     return {**found, "41.msh": GMSH41.encode(), "2.inp": (ABAQUS + "*ELSET, ELSET=a\n1, 2\n").encode()}
 
 

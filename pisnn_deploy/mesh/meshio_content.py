@@ -1,0 +1,135 @@
+"""What meshio reads from a mesh file that may come from anyone: bounded in memory, silent, one clear line of error."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import stat
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pisnn_deploy.errors import FileError
+
+LARGEST_FILE = 2**30
+"""Bytes."""
+FORMATS: Mapping[str, tuple[str, str]] = {
+    ".inp": ("abaqus", "Abaqus"),
+    ".mesh": ("medit", "Medit"),
+    ".msh": ("gmsh", "Gmsh"),
+    ".vtk": ("vtk", "VTK"),
+    ".vtu": ("vtu", "VTU"),
+}
+"""By suffix: meshio's name of the format and the one for people. None of these readers unpickles or needs HDF5."""
+_MEMORY, _MEMORY_PER_BYTE = 2**31, 64
+"""Bytes that reading may take, and for each byte of the file: a few bytes may announce or unpack to terabytes."""
+
+
+def mesh_content(path: Path) -> Any:
+    """What meshio reads, whatever it raises or prints."""
+    if path.suffix.lower() not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise FileError(path, "is of an unknown format", remedy=f"expected a file with one of the suffixes {known}")
+    file_format, name = FORMATS[path.suffix.lower()]
+    try:
+        found = path.stat()
+        if stat.S_ISDIR(found.st_mode):
+            raise FileError(path, "is a directory")
+        if not stat.S_ISREG(found.st_mode):
+            raise FileError(path, "is not a regular file")
+        if found.st_size > LARGEST_FILE:
+            raise FileError(path, f"is larger than {LARGEST_FILE} bytes")
+        if file_format in _CHECKS:
+            _CHECKS[file_format](path)
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise FileError(path, f"cannot be read ({error.strerror or error})") from error
+
+    import meshio
+
+    printed = io.StringIO()
+    try:
+        with (
+            contextlib.redirect_stdout(printed),
+            contextlib.redirect_stderr(io.StringIO()),
+            warnings.catch_warnings(),
+            _limited_memory(_MEMORY + _MEMORY_PER_BYTE * found.st_size),
+        ):
+            warnings.simplefilter("ignore")
+            # numpy's warning of numbers that are none, of which it says that it will be an error.
+            warnings.filterwarnings("error", "string or file could not be read", DeprecationWarning)
+            return meshio.read(path, file_format=file_format)
+    except MemoryError as error:
+        raise FileError(path, f"is damaged, or not {name}: it asks for more memory than its size can need") from error
+    # Readers raise whatever their parsing of damaged content happens to raise, and meshio ends the interpreter.
+    except (Exception, SystemExit) as error:
+        if isinstance(error, DeprecationWarning):
+            reason = "text where numbers should be"
+        else:
+            reason = printed.getvalue() if isinstance(error, SystemExit) else f"{type(error).__name__}: {error}"
+        reason = " ".join("".join(c if c.isprintable() else " " for c in reason).split())[:200].rstrip(": ")
+        raise FileError(path, f"is damaged, or not {name}" + (f" ({reason})" if reason else "")) from error
+
+
+def _check_abaqus(path: Path) -> None:
+    """Refuse what meshio's reader of Abaqus files would read from elsewhere or put into the wrong cell sets."""
+    sets: dict[str, list[str]] = {"ELEMENT": [], "ELSET": []}
+    in_set = False
+    with path.open(errors="replace") as stream:
+        for line in stream:
+            text = line.strip()
+            if not text or text.startswith("**"):
+                continue
+            keyword, *parameters = (part.strip() for part in text.upper().split(","))
+            if in_set and not keyword.startswith("*") and not keyword.isnumeric():
+                raise FileError(path, "has a cell set that is made of other sets", remedy="list its elements")
+            keyword = keyword.replace("*", "")
+            if keyword == "INCLUDE":
+                raise FileError(path, "includes another file", remedy="write the mesh into one file")
+            if text.startswith("*"):
+                in_set = keyword == "ELSET"
+            if text.startswith("*") and keyword in sets:
+                given = [value.strip() for key, _, value in (p.partition("=") for p in parameters) if key == "ELSET"]
+                sets[keyword].append(given[0] if given else "")
+    # meshio counts the sets of element blocks, not the blocks, and a set replaces one of the same name.
+    if any(sets["ELEMENT"]) and "" in sets["ELEMENT"]:
+        raise FileError(path, "has blocks of elements with and without a cell set", remedy="give each block one")
+    names = [name for kind in sets.values() for name in kind if name]
+    if len(set(names)) < len(names):
+        raise FileError(path, "has two cell sets of the same name", remedy="give each a name of its own")
+
+
+def _check_vtu(path: Path) -> None:
+    """Refuse a mesh in several pieces, of which meshio's reader would keep the last one only."""
+    pieces, tail, tag = 0, b"", b"<Piece"
+    with path.open("rb") as stream:
+        while chunk := stream.read(2**20):
+            text = tail + chunk
+            pieces += text.count(tag)
+            tail = text[1 - len(tag) :]
+    if pieces > 1:
+        raise FileError(path, f"has {pieces} pieces", remedy="write the mesh as one piece")
+
+
+_CHECKS = {"abaqus": _check_abaqus, "vtu": _check_vtu}
+
+
+@contextlib.contextmanager
+def _limited_memory(allowance: int) -> Iterator[None]:
+    """Let this process grow by so many bytes only; beyond them numpy raises MemoryError. Does nothing but on Linux."""
+    if sys.platform != "linux":
+        yield
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    limits = [now + allowance] + [limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_AS, (min(limits), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
