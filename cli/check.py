@@ -11,11 +11,13 @@ import click
 from rich.text import Text
 
 from pisnn_deploy.checks import RULES, Report, check
+from pisnn_deploy.checks.rule import DEFAULT_HORIZON
 from pisnn_deploy.cli.console import Row, print_table, print_text
 from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.errors import CheckError, UsageError
 from pisnn_deploy.graph.artifact import read_artifact, write_whole
 from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.verify import check_certificate
 
 _COLOURS = {"error": "red", "warning": "yellow", "info": "blue"}
 
@@ -27,6 +29,9 @@ _COLOURS = {"error": "red", "warning": "yellow", "info": "blue"}
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the JSON report here.")
 @click.option("--select", metavar="RULES", help="Only these rules, such as PD001,PD102.")
 @click.option("--ignore", metavar="RULES", help="Not these rules.")
+@click.option(
+    "--horizon", type=click.IntRange(min=0), default=DEFAULT_HORIZON, show_default=True, help="PDE steps to run for."
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def command(
     artifact: Path,
@@ -35,6 +40,7 @@ def command(
     output: Path | None,
     select: str | None,
     ignore: str | None,
+    horizon: int,
     quiet: bool,
 ) -> None:
     """Check ARTIFACT against hardware profiles; the artifact's own unless given.
@@ -47,9 +53,11 @@ def command(
     """
     check_outputs([output], [artifact, *profiles])
     selected, ignored = _codes("--select", select), _codes("--ignore", ignore)
-    graph = read_artifact(artifact).graph
+    read = read_artifact(artifact)
+    graph = read.graph
+    rejected = tuple((f.claim, f.text) for f in check_certificate(graph, read.altered) if not f.holds)
     names = profiles or (graph.profile or "loihi2",)
-    reports = [_filtered(check(graph, load_profile(name)), selected, ignored) for name in names]
+    reports = [_filtered(check(graph, load_profile(name), rejected, horizon), selected, ignored) for name in names]
     plain: list[dict[str, Any]] = [report.to_dict() for report in reports]
     text = json.dumps(plain[0] if len(plain) == 1 else {"reports": plain}, indent=2, allow_nan=False)
     if output is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from pisnn_deploy.checks.rule import GRAPH, Subject, Violation, rule
 
 
@@ -45,3 +47,62 @@ def overflow_bounded(subject: Subject) -> Iterator[Violation]:
     if certificate is not None and certificate.overflow.status == "none":
         claim = certificate.overflow
         yield Violation(GRAPH, "none", "assumed", f"states and payloads are not bounded: {claim.details}")
+
+
+@rule("PD204", "certificate-valid")
+def certificate_valid(subject: Subject) -> Iterator[Violation]:
+    """Every claim of the certificate can be proved again from the artifact alone.
+
+    A certificate is worth no more than its proof: the checker behind `pisnn-deploy verify` repeats it and compares the
+    hashes of graph and arrays.
+
+    Fix: compile the model again; do not edit artifacts.
+    """
+    for claim, reason in subject.rejected:
+        yield Violation(GRAPH, claim, "proved", f"{claim}: {reason}")
+
+
+@rule("PD205", "ledgers-last")
+def ledgers_last(subject: Subject) -> Iterator[Violation]:
+    """No ledger can wrap within the PDE steps that the graph is to run for.
+
+    A reservoir's ledger grows for as long as a steady flux passes through it. The certificate says how many PDE steps
+    its 48 bits last at the largest packet; the horizon is 1,000,000 PDE steps unless `--horizon` says otherwise.
+
+    Fix: compile with a narrower operating range or a smaller `--flux`, or read the ledgers and reset them in time.
+    """
+    certificate = subject.graph.certificate
+    if certificate is None or not subject.graph.mesh.reservoirs:
+        return
+    lasts = certificate.conservation.figures.get("ledger_steps", 0)
+    if lasts < subject.horizon:
+        message = f"a ledger may wrap after {lasts} PDE steps, and {subject.horizon} are asked for"
+        yield Violation("membrane", lasts, subject.horizon, message)
+
+
+@rule("PD206", "start-in-range")
+def start_in_range(subject: Subject) -> Iterator[Violation]:
+    """The masses that a run starts from lie in the operating range.
+
+    The widths rest on that range. A run that starts outside stops at its first PDE step.
+
+    Fix: compile with `--range LOWER,UPPER` or `--slope` to widen the range, or start from another field.
+    """
+    graph, window = subject.graph, subject.graph.window
+    levels = graph.levels(graph.membrane.initial)
+    for cell in np.flatnonzero((levels < window.lower) | (levels > window.upper))[:1].tolist():
+        found, limit = int(levels[cell]), window.lower if levels[cell] < window.lower else window.upper
+        yield Violation(
+            "membrane", found, limit, f"cell {cell} starts at {found}, outside {window.lower} to {window.upper}"
+        )
+    if window.difference is None:
+        return
+    shown = np.concatenate([levels, graph.membrane.reservoirs])
+    steepness = np.abs(shown[graph.mesh.target] - shown[graph.mesh.source])
+    beside = np.maximum(graph.mesh.source, graph.mesh.target) >= graph.mesh.cells
+    limits = np.where(beside, window.difference // 2, window.difference)
+    for face in np.flatnonzero(steepness > limits)[:1].tolist():
+        found, limit = int(steepness[face]), int(limits[face])
+        yield Violation(
+            "flux", found, limit, f"the start differs by {found} across face {face}, and {limit} is allowed"
+        )

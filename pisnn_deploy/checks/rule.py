@@ -19,6 +19,10 @@ GRAPH = "graph"
 """Place of a violation that concerns the whole graph."""
 
 
+DEFAULT_HORIZON = 1_000_000
+"""PDE steps."""
+
+
 @dataclass(frozen=True)
 class Subject:
     """What a rule looks at.
@@ -28,11 +32,17 @@ class Subject:
     graph : IntegerGraph
     profile : Profile
     counts : Counts
+    rejected : tuple of (str, str)
+        Claims of the certificate that the checker rejects, each with its reason.
+    horizon : int
+        PDE steps that the graph is to run for.
     """
 
     graph: IntegerGraph
     profile: Profile
     counts: Counts
+    rejected: tuple[tuple[str, str], ...] = ()
+    horizon: int = DEFAULT_HORIZON
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pisnn_deploy.checks import capacity, numbers, proofs
 from pisnn_deploy.checks.estimates import estimates
 from pisnn_deploy.checks.report import Report, Resources
-from pisnn_deploy.checks.rule import Rule, Subject
+from pisnn_deploy.checks.rule import DEFAULT_HORIZON, Rule, Subject
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.profiles import Profile
 from pisnn_deploy.utilisation import Counts, count
@@ -34,10 +34,18 @@ RULES: tuple[Rule, ...] = (
     proofs.certificate_present,
     proofs.conservation_proved,
     proofs.overflow_bounded,
+    proofs.certificate_valid,
+    proofs.ledgers_last,
+    proofs.start_in_range,
 )
 
 
-def check(graph: IntegerGraph, profile: Profile) -> Report:
+def check(
+    graph: IntegerGraph,
+    profile: Profile,
+    rejected: tuple[tuple[str, str], ...] = (),
+    horizon: int = DEFAULT_HORIZON,
+) -> Report:
     """Check a graph against a hardware profile.
 
     Parameters
@@ -46,6 +54,10 @@ def check(graph: IntegerGraph, profile: Profile) -> Report:
         A verified graph. Its populations may be placed; without a placement, figures of a core are those of a single
         one.
     profile : Profile
+    rejected : tuple of (str, str)
+        Claims of the certificate that `pisnn_deploy.verify` rejects, each with its reason.
+    horizon : int
+        PDE steps that the graph is to run for.
 
     Returns
     -------
@@ -53,7 +65,7 @@ def check(graph: IntegerGraph, profile: Profile) -> Report:
         With every violation of every rule.
     """
     counts = count(graph, profile)
-    subject = Subject(graph, profile, counts)
+    subject = Subject(graph, profile, counts, rejected, horizon)
     findings = tuple(finding for rule in RULES for finding in rule.findings(subject))
     return Report(profile.name, findings, _resources(graph, profile, counts), estimates(graph, profile, counts))
 

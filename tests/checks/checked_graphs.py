@@ -129,6 +129,21 @@ def with_claims(graph: IntegerGraph, **status: Claim) -> IntegerGraph:
     return replace(graph, certificate=replace(graph.certificate, **status))
 
 
+def with_ledger_steps(graph: IntegerGraph, steps: int) -> IntegerGraph:
+    """The graph with another claim of how long its ledgers last."""
+    assert graph.certificate is not None
+    claim = graph.certificate.conservation
+    return with_claims(graph, conservation=replace(claim, figures={**claim.figures, "ledger_steps": steps}))
+
+
+def with_start(graph: IntegerGraph, mass: int, difference: int | None = None) -> IntegerGraph:
+    """The graph with this mass in cell 3 and none in the others, and a limit of the differences of neighbours."""
+    initial = np.zeros_like(graph.membrane.initial)
+    initial[3] = mass
+    window = replace(graph.window, difference=difference)
+    return replace(graph, membrane=replace(graph.membrane, initial=initial), window=window)
+
+
 def with_figure(profile: Profile, key: str, value: object, **others: object) -> Profile:
     """The profile with one figure changed, e.g. ``core.neurons_max``; its range becomes the value alone."""
     section, name = key.split(".")

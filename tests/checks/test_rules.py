@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
-from checked_graphs import heat_graph, placed, with_bits, with_claims, with_exponent, with_figure, with_mantissas
+from checked_graphs import (
+    heat_graph,
+    placed,
+    with_bits,
+    with_claims,
+    with_exponent,
+    with_figure,
+    with_ledger_steps,
+    with_mantissas,
+    with_start,
+)
 from hypothesis import given
 from hypothesis import strategies as st
+from models_under_test import compiled
 
 from pisnn_deploy.checks import RULES, Finding, Report, check
 from pisnn_deploy.graph import Bound, Claim, IntegerGraph, Rectifier, Synapse
@@ -20,6 +32,7 @@ LOIHI1 = load_profile("loihi1")
 LOIHI2 = load_profile("loihi2")
 GENERIC = load_profile("generic-int")
 HEAT = heat_graph()
+RESERVOIRS = compiled(boundary="dirichlet=0.5,1")
 EIGHT = list(range(8))
 NOTHING = Claim("none", "nonlinear")
 
@@ -41,8 +54,8 @@ class Case:
 
     code: str
     name: str
-    passing: tuple[IntegerGraph, Profile]
-    failing: tuple[IntegerGraph, Profile]
+    passing: tuple[Any, ...]
+    failing: tuple[Any, ...]
     place: str
     value: int | str | None
     limit: int | str | None
@@ -385,6 +398,46 @@ CASES = [
         "none",
         "assumed",
         "states and payloads are not bounded: the flux network is not linear",
+    ),
+    Case(
+        "PD204",
+        "certificate-valid",
+        (HEAT, LOIHI2, ()),
+        (HEAT, LOIHI2, (("bounds", "flux packet may be -9 to 9, the bound says -8 to 8"),)),
+        "graph",
+        "bounds",
+        "proved",
+        "bounds: flux packet may be -9 to 9, the bound says -8 to 8",
+    ),
+    Case(
+        "PD205",
+        "ledgers-last",
+        (with_ledger_steps(RESERVOIRS, 1_000_000), LOIHI2),
+        (with_ledger_steps(RESERVOIRS, 999_999), LOIHI2),
+        "membrane",
+        999_999,
+        1_000_000,
+        "a ledger may wrap after 999999 PDE steps, and 1000000 are asked for",
+    ),
+    Case(
+        "PD206",
+        "start-in-range",
+        (with_start(HEAT, 2**20), LOIHI2),
+        (with_start(HEAT, 2**20 + 1), LOIHI2),
+        "membrane",
+        2**20 + 1,
+        2**20,
+        "cell 3 starts at 1048577, outside 0 to 1048576",
+    ),
+    Case(
+        "PD206",
+        "start-in-range",
+        (with_start(HEAT, 100, 100), LOIHI2),
+        (with_start(HEAT, 101, 100), LOIHI2),
+        "flux",
+        101,
+        100,
+        "the start differs by 101 across face 2, and 100 is allowed",
     ),
 ]
 
