@@ -11,7 +11,7 @@ from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.graph import IntegerGraph, Synapse
 from pisnn_deploy.graph.connections import Stencil
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
-from pisnn_deploy.mesh import DIRICHLET, NO_FLUX, PERIODIC, Sides
+from pisnn_deploy.mesh import DIRICHLET, NO_FLUX, PERIODIC, Boxes, Sides
 from pisnn_deploy.verify.folding import Folding, fold_line
 from pisnn_deploy.verify.medium import medium_drives
 
@@ -205,19 +205,32 @@ def distinct_faces(graph: IntegerGraph) -> NDArray[np.int64]:
             if not np.array_equal(getattr(boxes, name), getattr(other.boxes, name)):
                 return everything
     assert boxes is not None
-    held = [a for a, sides in enumerate(graph.grid.boundary) if DIRICHLET in sides]
     biases = (graph.hidden[0] if graph.hidden else graph.flux).bias.reshape(graph.grid.faces, -1)
     kept = []
     for box in range(boxes.axis.size):
         numbers = boxes.faces(graph.grid, box)
-        near = any(boxes.shape[box, a] < graph.grid.shape[a] - 2 * _reach(graph) for a in held)
-        alike = not near and (biases[numbers] == biases[numbers[0]]).all()
+        alike = _windows_are_alike(graph, boxes, box) and (biases[numbers] == biases[numbers[0]]).all()
         kept.append(numbers[:1] if alike else numbers)
     return np.sort(np.concatenate(kept))
 
 
-def _reach(graph: IntegerGraph) -> int:
-    return max(graph.spec.half_width, graph.spec.transverse)
+def _windows_are_alike(graph: IntegerGraph, boxes: Boxes, box: int) -> bool:
+    """Whether the windows of all faces of a box keep clear of each wall, or are equally far from it.
+
+    Beside a reservoir they need not be: each reservoir has a value of its own.
+    """
+    spec, mesh = graph.spec, graph.grid
+    for axis, (count, sides) in enumerate(zip(mesh.shape, mesh.boundary, strict=True)):
+        if sides == (PERIODIC, PERIODIC):
+            continue
+        own = axis == boxes.axis[box]
+        reach = spec.half_width if own else spec.transverse
+        first, past = reach - own, count - reach
+        lower, extent = int(boxes.lower[box, axis]), int(boxes.shape[box, axis])
+        clear = first <= lower and lower + extent <= past
+        if not clear and (extent > 1 or DIRICHLET in sides):
+            return False
+    return True
 
 
 def declared_bits(graph: IntegerGraph, population: str, quantity: str) -> int:

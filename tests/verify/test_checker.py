@@ -19,15 +19,19 @@ from hypothesis import strategies as st
 from models_under_test import compiled, compiled_box, heat_model, hidden_model, laplace_model, plane_model
 
 from pisnn_deploy.backends import RunOptions, run_graph
+from pisnn_deploy.compiler import CompileOptions, compile_model
 from pisnn_deploy.compiler.bound import Bounds
 from pisnn_deploy.compiler.pipeline import run_passes
 from pisnn_deploy.compiler.prove import Prove
 from pisnn_deploy.errors import CompileError, FileError, PisnnError
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.artifact import read_artifact, write_artifact
+from pisnn_deploy.graph.connections import Stencil
 from pisnn_deploy.graph.document import document, graph_from_document
 from pisnn_deploy.graph.wellformed import defects
+from pisnn_deploy.mesh import Boxes, parse_boundary
 from pisnn_deploy.model import OperatingRange
+from pisnn_deploy.profiles import load_profile
 from pisnn_deploy.verify import check_certificate
 
 Plain = dict[str, Any]
@@ -70,6 +74,35 @@ def test_a_wide_range_gives_an_unconditional_proof_and_runs_keep_to_it() -> None
     run = run_graph("fast", graph, start, RunOptions(2000))
     assert run.conserved and not rejected(graph)
     assert run.trace.mass.min() >= graph.window.lower and run.trace.mass.max() <= graph.window.upper
+
+
+@pytest.mark.parametrize("outer", [1, 2, 3])
+def test_one_rule_for_walls_and_inner_faces_is_rejected(outer: int) -> None:
+    # A stencil whose outer boxes are merged into the inner one gives faces near the wall the weights of inner ones.
+    options = CompileOptions((20,), parse_boundary("no-flux", 1), load_profile("loihi2"), search=False)
+    graph = compile_model(heat_model((1 / 128, 4 / 128, 18 / 128, 46 / 128)), options)
+    (drive, route) = graph.synapses
+    stencil = drive.connections
+    assert isinstance(stencil, Stencil)
+    inner = int(np.argmax(stencil.boxes.shape[:, 0]))
+    lower, extent = int(stencil.boxes.lower[inner, 0]), int(stencil.boxes.shape[inner, 0])
+    kept = [box for box in range(stencil.boxes.axis.size) if not inner < box <= inner + outer]
+    boxes = Boxes(
+        stencil.boxes.axis[kept],
+        stencil.boxes.lower[kept],
+        np.where(np.array(kept)[:, None] == inner, extent + outer, stencil.boxes.shape[kept]),
+    )
+    rows = [(stencil.starts[box], stencil.starts[box + 1]) for box in kept]
+    entries = np.concatenate([np.arange(*ends) for ends in rows])
+    offsets, values = stencil.offsets[entries], stencil.values[entries]
+    starts = np.concatenate([[0], np.cumsum([last - first for first, last in rows])])
+    # What would lead beyond the wall is left out, so that the graph is well formed.
+    reach = offsets[:, 0] + np.repeat(boxes.lower[:, 0] + boxes.shape[:, 0] - 1, np.diff(starts)) < 20
+    starts = np.concatenate([[0], np.cumsum(reach)])[starts]
+    merged = Stencil(stencil.mesh, boxes, starts, offsets[reach], values[reach], 1)
+    changed = replace(graph, synapses=(replace(drive, connections=merged), route))
+    assert lower + extent + outer <= 20 and not defects(changed)
+    assert "layout" in rejected(changed)
 
 
 # Mutations ------------------------------------------------------------------------------------------------------------
