@@ -76,33 +76,27 @@ def test_a_wide_range_gives_an_unconditional_proof_and_runs_keep_to_it() -> None
     assert run.trace.mass.min() >= graph.window.lower and run.trace.mass.max() <= graph.window.upper
 
 
-@pytest.mark.parametrize("outer", [1, 2, 3])
-def test_one_rule_for_walls_and_inner_faces_is_rejected(outer: int) -> None:
-    # A stencil whose outer boxes are merged into the inner one gives faces near the wall the weights of inner ones.
+@pytest.mark.parametrize("more", [1, 2, 3, 8])
+def test_weights_of_the_wall_at_inner_faces_are_rejected(more: int) -> None:
+    # The rule of the outermost face is stretched over its neighbours, so that the first face of the box is right.
     options = CompileOptions((20,), parse_boundary("no-flux", 1), load_profile("loihi2"), search=False)
     graph = compile_model(heat_model((1 / 128, 4 / 128, 18 / 128, 46 / 128)), options)
     (drive, route) = graph.synapses
     stencil = drive.connections
     assert isinstance(stencil, Stencil)
-    inner = int(np.argmax(stencil.boxes.shape[:, 0]))
-    lower, extent = int(stencil.boxes.lower[inner, 0]), int(stencil.boxes.shape[inner, 0])
-    kept = [box for box in range(stencil.boxes.axis.size) if not inner < box <= inner + outer]
-    boxes = Boxes(
-        stencil.boxes.axis[kept],
-        stencil.boxes.lower[kept],
-        np.where(np.array(kept)[:, None] == inner, extent + outer, stencil.boxes.shape[kept]),
-    )
-    rows = [(stencil.starts[box], stencil.starts[box + 1]) for box in kept]
-    entries = np.concatenate([np.arange(*ends) for ends in rows])
-    offsets, values = stencil.offsets[entries], stencil.values[entries]
-    starts = np.concatenate([[0], np.cumsum([last - first for first, last in rows])])
-    # What would lead beyond the wall is left out, so that the graph is well formed.
-    reach = offsets[:, 0] + np.repeat(boxes.lower[:, 0] + boxes.shape[:, 0] - 1, np.diff(starts)) < 20
-    starts = np.concatenate([[0], np.cumsum(reach)])[starts]
-    merged = Stencil(stencil.mesh, boxes, starts, offsets[reach], values[reach], 1)
-    changed = replace(graph, synapses=(replace(drive, connections=merged), route))
-    assert lower + extent + outer <= 20 and not defects(changed)
-    assert "layout" in rejected(changed)
+    boxes = stencil.boxes
+    first, last = boxes.lower[:, 0], boxes.lower[:, 0] + boxes.shape[:, 0]
+    covered = 1 + more
+    kept = np.flatnonzero((first == 0) | (last > covered))
+    lower = np.where(first[kept] == 0, 0, np.maximum(first[kept], covered))
+    past = np.where(first[kept] == 0, covered, last[kept])
+    merged = Boxes(boxes.axis[kept], lower[:, None], (past - lower)[:, None])
+    entries = np.concatenate([np.arange(stencil.starts[box], stencil.starts[box + 1]) for box in kept])
+    starts = np.concatenate([[0], np.cumsum(np.diff(stencil.starts)[kept])])
+    changed = Stencil(stencil.mesh, merged, starts, stencil.offsets[entries], stencil.values[entries], 1)
+    wrong = replace(graph, synapses=(replace(drive, connections=changed), route))
+    assert not defects(wrong)
+    assert "layout" in rejected(wrong)
 
 
 # Mutations ------------------------------------------------------------------------------------------------------------
