@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -110,6 +111,7 @@ def compile_file(
         own = problem(model.spec.problem)
         shape = parse_shape(mesh) if mesh else own_shape(model.spec, own.default_shape)
         sides = own.default_boundary(shape) if boundary is None else read_boundary(boundary, len(shape))
+        _require_memory(math.prod(shape))
         named, sides_text = "x".join(map(str, shape)), sides.text if boundary is None else boundary
         options = CompileOptions(shape, sides, target, coding, limited, placement=placement)
         if conductivity is not None or capacity is not None:
@@ -137,6 +139,25 @@ def compile_file(
         "versions": {"pisnn-deploy": __version__, "python": platform.python_version(), "numpy": np.__version__},
     }
     return compile_model(model, options, report), provenance
+
+
+BYTES_PER_CELL = 2200
+"""What compiling takes for each cell of a plane (docs/results/scale.md); lines take less."""
+
+
+def _require_memory(cells: int) -> None:
+    """Refuse a mesh that would have this process killed for want of memory."""
+    try:
+        known = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        available = int(known["MemAvailable"].split()[0]) * 1024
+    except (OSError, ValueError, KeyError, IndexError):
+        return
+    needed = cells * BYTES_PER_CELL
+    if needed > available:
+        raise UsageError(
+            f"{cells} cells take about {needed / 1e9:.0f} GB to compile, and {available / 1e9:.0f} GB are free; choose a "
+            "coarser --mesh"
+        )
 
 
 def own_shape(spec: ModelSpec, default: tuple[int, ...]) -> tuple[int, ...]:
