@@ -155,8 +155,8 @@ def _require_memory(cells: int) -> None:
     needed = cells * BYTES_PER_CELL
     if needed > available:
         raise UsageError(
-            f"{cells} cells take about {needed / 1e9:.0f} GB to compile, and {available / 1e9:.0f} GB are free; choose a "
-            "coarser --mesh"
+            f"{cells} cells take about {needed / 1e9:.0f} GB to compile, and {available / 1e9:.0f} GB are free; choose "
+            "a coarser --mesh"
         )
 
 
