@@ -36,7 +36,7 @@ def read_groups(text: str | None, known: Sequence[str]) -> dict[str, float]:
     Parameters
     ----------
     text : str or None
-        ``hole=dirichlet=1 rim=no-flux``, or a YAML file with ``hole: {dirichlet: 1}``.
+        ``no-flux`` for all, ``hole=dirichlet=1 rim=no-flux``, or a YAML file with ``hole: {dirichlet: 1}``.
     known : sequence of str
         Groups of the mesh.
 
@@ -49,7 +49,7 @@ def read_groups(text: str | None, known: Sequence[str]) -> dict[str, float]:
     UsageError
         Another condition, a group that is unknown or given twice, or a value that is no number.
     """
-    if text is None:
+    if text is None or text.strip() == NO_FLUX:
         return {}
     if is_yaml(text):
         entries: list[tuple[str, object]] = list(read_mapping(Path(text)).items())

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from models_under_test import heat_model, heat_spec, hidden_model, laplace_model, plane_model, space_model
+from models_under_test import heat_model, hidden_model, laplace_model, plane_model, space_model
 from numpy.typing import NDArray
 
 from pisnn_deploy.backends import RunOptions, run_graph
@@ -146,8 +146,9 @@ def test_mass_is_conserved_and_values_stay_between_those_of_start_and_reservoirs
 ) -> None:
     graph = compiled_on(lower)
     low, high = ends_of(graph)
-    ends = np.sort(np.random.default_rng(seed).uniform(low, high, 2))
-    values = np.random.default_rng(seed).uniform(*ends, graph.mesh.cells)
+    random = np.random.default_rng(seed)
+    least, most = sorted(random.uniform(low, high, 2).tolist())
+    values = random.uniform(least, most, graph.mesh.cells)
     mass = graph.mass(values)
     run = run_graph("fast", graph, mass, RunOptions(300))
     assert run.conserved and not any(run.violations.values()), run.failure
@@ -240,7 +241,10 @@ def test_wide_ratios_of_volumes_still_fit_and_wider_ones_are_refused() -> None:
 
 
 def refusal(
-    lower: LowerTwoPoint, model: Model | None = None, limits: OperatingRange | None = None, kind: type = CompileError
+    lower: LowerTwoPoint,
+    model: Model | None = None,
+    limits: OperatingRange | None = None,
+    kind: type[UsageError] = CompileError,
 ) -> str:
     with pytest.raises(kind) as caught:
         compiled_on(lower, model, limits)
@@ -342,8 +346,7 @@ def test_a_mesh_without_a_face() -> None:
 
 def test_the_model_says_its_diffusivity_where_no_material_does() -> None:
     lower = replace(on_simplices(2, 0, {}), materials={})
-    doubled = Model(
-        heat_spec(**{**vars(plane_model().spec), "diffusivity": 0.02}), plane_model().weights, plane_model().biases
-    )
-    once, twice = (lower(model).conductance for model in (plane_model(), doubled))
+    plane = plane_model()
+    doubled = replace(plane, spec=plane.spec.model_copy(update={"diffusivity": 0.02}))
+    once, twice = (lower(model).conductance for model in (plane, doubled))
     assert np.allclose(twice, 2 * once)
