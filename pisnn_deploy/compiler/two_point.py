@@ -221,7 +221,7 @@ class QuantiseTwoPoint:
         self._require_in_range(graph, limits)
         reference = float(graph.capacity.min())
         ratio = float(graph.capacity.max()) / reference
-        shift = max(1, (self.state_bits - 1) // 2, FEWEST_BITS + math.ceil(math.log2(ratio)))
+        shift = max(min((self.state_bits - 1) // 2, MOST_VOLUME_BITS), FEWEST_BITS + math.ceil(math.log2(ratio)))
         levels = 1 << max(0, self.state_bits - 1 - shift)
         usable = levels - 3 - 2 * ROOM
         if shift > MOST_VOLUME_BITS or usable < 1 << FEWEST_BITS:

@@ -237,6 +237,22 @@ def test_wide_ratios_of_volumes_still_fit_and_wider_ones_are_refused() -> None:
     assert run.conserved and all(finding.holds for finding in check_certificate(graph))
 
 
+@pytest.mark.parametrize("bits", [14, 16, 20, 24, 28, 32])
+def test_any_width_of_states_is_used_and_kept(bits: int) -> None:
+    wider = LOIHI2.state.model_copy(update={"bits": LOIHI2.state.bits.model_copy(update={"value": bits})})
+    target = LOIHI2.model_copy(update={"state": wider})
+    for lower in (on_simplices(2, 1, {"left": 0.5, "right": 1.5}), on_a_box((9,), 1, "dirichlet=0.5,1.5")):
+        graph = compile_model(model_of(lower), TwoPointOptions(lower, target))
+        states = [bound.bits for bound in graph.bounds if bound.is_state_or_payload]
+        assert max(states) <= bits and all(finding.holds for finding in check_certificate(graph))
+        run = run_graph("fast", graph, graph.membrane.initial, RunOptions(200))
+        assert run.conserved and run.packets_sent > 0
+        exact = lower(model_of(lower)).exact(200 * graph.time_step)
+        # A level is 2 / 2^(bits / 2), and rounding leads a few of them astray; time steps add their share.
+        room = 0.02 + 8 * level(graph)
+        assert np.abs(graph.values(run.trace.mass[-1]) - exact).max() <= room
+
+
 # Refusals -------------------------------------------------------------------------------------------------------------
 
 
