@@ -106,6 +106,11 @@ def test_without_a_boundary_all_is_wall_and_without_materials_the_model_says(fol
     assert compiled("--mesh", "plate.msh", "--materials", "m.yaml").time_step == pytest.approx(graph.time_step / 2)
 
 
+def test_a_run_without_steps_ends_soon_whatever_the_materials(folder: Path) -> None:
+    compiled("--mesh", "plate.msh", "--materials", "materials.yaml")
+    assert json.loads(run("simulate", "x.pisnn", "--backend", "fast", "--json"))["steps"] == 1000
+
+
 def test_initial_data_of_a_mesh_from_a_file(folder: Path) -> None:
     compiled("--mesh", "plate.msh", "--boundary", "hole=dirichlet=1")
     np.save("u.npy", np.ones(1926))
