@@ -104,6 +104,31 @@ def test_the_checker_says_what_is_wrong() -> None:
     )
 
 
+def test_a_mantissa_that_the_target_would_change_is_rejected() -> None:
+    name = "hidden1-to-flux-2"
+    for graph in map(base, NAMES):
+        (synapse,) = (one for one in graph.synapses if one.name == name)
+        mantissas = synapse.mantissas.copy()
+        mantissas[0] += 1
+        assert mantissas.min() < 0 < mantissas.max()
+        odd = tuple(one.with_mantissas(mantissas) if one is synapse else one for one in graph.synapses)
+        assert finding(replace(graph, synapses=odd)) == (
+            f"layout: synapse {name} has an odd mantissa among those of mixed sign, which the target would change"
+        )
+
+
+def test_a_claim_of_stability_is_the_one_that_was_proved() -> None:
+    graph = base("triangles")
+    assert graph.certificate is not None
+    stability = graph.certificate.stability
+    for other in (
+        replace(stability, status="assumed"),
+        replace(stability, method="fourier", figures={"modulus": 1.0}),
+        replace(stability, figures={"reservoirs": 4}),
+    ):
+        assert rejected(replace(graph, certificate=replace(graph.certificate, stability=other))) == ["stability"]
+
+
 def test_a_cell_that_takes_more_than_all_from_others_has_no_maximum_principle() -> None:
     graph = base("line")
     steeper = replace(graph, flux=replace(graph.flux, threshold_exponent=graph.flux.threshold_exponent - 1))
