@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from pisnn_deploy import __version__, zoo
-from pisnn_deploy.cli.media import is_mesh_file, read_cell_property, read_groups, read_materials
+from pisnn_deploy.cli.media import is_mesh_file, is_yaml, read_cell_property, read_groups, read_materials
 from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material, TwoPointOptions, compile_model
 from pisnn_deploy.compiler.pipeline import Report
 from pisnn_deploy.compiler.place import PlacementMethod
@@ -103,7 +103,7 @@ def compile_file(
         named, sides_text = Path(mesh).name, boundary or "no-flux"
         if conductivity is not None or capacity is not None:
             raise UsageError("--conductivity and --capacity are for grids; name the mesh's --materials instead")
-        lower = LowerTwoPoint(read, read_groups(boundary), read_materials(materials))
+        lower = LowerTwoPoint(read, read_groups(boundary, read.group_names), read_materials(materials))
         options: CompileOptions | TwoPointOptions = TwoPointOptions(lower, target, coding, limited, placement)
     else:
         if materials is not None:
@@ -175,7 +175,7 @@ def read_boundary(text: str, dimensions: int) -> Boundary:
     UsageError
         The file or text cannot be understood.
     """
-    if Path(text).suffix in (".yaml", ".yml"):
+    if is_yaml(text):
         return boundary_from_mapping(read_mapping(Path(text)), dimensions)
     return parse_boundary(text, dimensions)
 

@@ -11,6 +11,7 @@ import click
 from pisnn_deploy.cli.compilation import compile_file, is_file_name
 from pisnn_deploy.cli.console import Row, print_json, print_table
 from pisnn_deploy.cli.files import check_outputs
+from pisnn_deploy.cli.media import is_yaml
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import write_artifact
 
@@ -78,7 +79,8 @@ def command(
     started = time.perf_counter()
     named = Path(model)
     path = output or (named.with_suffix(".pisnn") if is_file_name(model) else Path(f"{model}.pisnn"))
-    check_outputs([path], [model, profile, mesh, materials, conductivity, capacity])
+    held = boundary if boundary is not None and is_yaml(boundary) else None
+    check_outputs([path], [model, profile, mesh, held, materials, conductivity, capacity])
     seconds: dict[str, float] = {}
     graph, provenance = compile_file(
         model,

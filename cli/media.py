@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,20 @@ def is_mesh_file(text: str) -> bool:
     return Path(text).suffix.lower() in FORMATS
 
 
-def read_groups(text: str | None) -> dict[str, float]:
+def is_yaml(text: str) -> bool:
+    """Whether a boundary is named by a file."""
+    return Path(text).suffix in (".yaml", ".yml")
+
+
+def read_groups(text: str | None, known: Sequence[str]) -> dict[str, float]:
     """Values of the groups of a mesh's boundary that have reservoirs.
 
     Parameters
     ----------
     text : str or None
-        ``hole=dirichlet=1 rim=no-flux``, or a YAML file with ``hole: {dirichlet: 1}``.
+        ``no-flux`` for all, ``hole=dirichlet=1 rim=no-flux``, or a YAML file with ``hole: {dirichlet: 1}``.
+    known : sequence of str
+        Groups of the mesh.
 
     Returns
     -------
@@ -40,11 +47,11 @@ def read_groups(text: str | None) -> dict[str, float]:
     Raises
     ------
     UsageError
-        Another condition, a group that is given twice, or a value that is no number.
+        Another condition, a group that is unknown or given twice, or a value that is no number.
     """
-    if text is None:
+    if text is None or text.strip() == NO_FLUX:
         return {}
-    if Path(text).suffix in (".yaml", ".yml"):
+    if is_yaml(text):
         entries: list[tuple[str, object]] = list(read_mapping(Path(text)).items())
     else:
         entries = []
@@ -53,10 +60,15 @@ def read_groups(text: str | None) -> dict[str, float]:
             kind, _, number = rest.partition("=")
             entries.append((group, {kind: _number(number)} if kind == DIRICHLET else rest))
     found: dict[str, float] = {}
+    seen: set[str] = set()
     for group, said in entries:
         condition: Any = said
-        if group in found:
+        if group not in known:
+            groups = ", ".join(map(repr, known)) or "none"
+            raise UsageError(f"boundary: unknown group {group!r}; the mesh has {groups}")
+        if group in seen:
             raise UsageError(f"boundary: group {group!r} is given twice")
+        seen.add(group)
         if condition == NO_FLUX:
             continue
         value = condition.get(DIRICHLET) if isinstance(condition, dict) and list(condition) == [DIRICHLET] else None
@@ -105,7 +117,7 @@ def read_materials(path: Path | None) -> dict[str, Material]:
 
 
 def _is_positive(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= LARGEST_VALUE
 
 
 def read_cell_property(path: Path | None, shape: tuple[int, ...]) -> NDArray[np.float64] | None:

@@ -27,6 +27,7 @@ from pisnn_deploy.problems import problem
 
 ROWS_WITHOUT_SAVING = 400
 LONGEST_RUN = 1 << 40
+STEPS_IN_A_MEDIUM = 1000
 LARGEST_TRACE = 1 << 33
 """Bytes that a trace may take."""
 
@@ -34,7 +35,11 @@ LARGEST_TRACE = 1 << 33
 @click.command("simulate", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("artifact", default="heat1d")
 @click.option("--backend", type=click.Choice(NAMES), default="cpu", show_default=True)
-@click.option("--steps", type=click.IntRange(0, LONGEST_RUN), help="PDE steps; to the problem's horizon unless given.")
+@click.option(
+    "--steps",
+    type=click.IntRange(0, LONGEST_RUN),
+    help="PDE steps; to the problem's horizon unless given, with materials at most 1000.",
+)
 @click.option("--initial", help="Named initial condition, or a .npy file of cell averages.")
 @click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Write the trace (.npz).")
 @click.option("--every", type=click.IntRange(1, LONGEST_RUN), help="Keep each K-th PDE step in trace and picture.")
@@ -69,7 +74,10 @@ def command(
     graph, digest = _graph(artifact)
     mass, named = _initial_mass(graph, initial)
     own = problem(graph.spec.problem, graph.spec.diffusivity, graph.spec.velocity)
-    steps = round(own.horizon / graph.time_step) if steps is None else steps
+    if steps is None:
+        steps = round(own.horizon / graph.time_step)
+        # Materials set a time scale of their own, which the problem's horizon may be millions of steps away from.
+        steps = steps if graph.medium is None else min(steps, STEPS_IN_A_MEDIUM)
     every = every or (1 if save else max(1, steps // ROWS_WITHOUT_SAVING))
     options = RunOptions(steps, every, timeout)
     rows = steps // every + 2

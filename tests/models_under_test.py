@@ -88,6 +88,14 @@ def plane_model() -> Model:
     return Model(spec, (kernel[None, :],), (np.zeros(1),))
 
 
+def space_model() -> Model:
+    """A heat model that sees one cell on either side in space; its box has room for 6 x 5 x 7 cubic cells."""
+    spec = heat_spec(
+        name="heat3d", problem="heat3d", lengths=(6.0, 5.0, 7.0), half_width=1, diffusivity=1.0, diffusion_number=0.15
+    )
+    return Model(spec, (np.array([[19.0, -19.0]]) / 128,), (np.zeros(1),))
+
+
 def compiled_box(model: Model, shape: tuple[int, ...], boundary: str, coding: Coding = "delta") -> IntegerGraph:
     """A model compiled for a small box."""
     options = CompileOptions(shape, parse_boundary(boundary, len(shape)), load_profile("loihi2"), coding)

@@ -19,7 +19,7 @@ from pisnn_deploy.compiler import CompileOptions, compile_model
 from pisnn_deploy.problems import NAMES
 from pisnn_deploy.profiles import load_profile
 from pisnn_deploy.training.checkpoint import read_checkpoint
-from pisnn_deploy.zoo import model_path
+from pisnn_deploy.zoo import model_path, names
 
 SERIES = 41
 """Times between 0 and twice the horizon at which errors are kept."""
@@ -123,7 +123,7 @@ def deployed_time_step(one: Setting) -> float:
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--problem", choices=NAMES, required=True)
+    parser.add_argument("--problem", choices=[name for name in NAMES if name in names()], required=True)
     parser.add_argument("--output", type=Path, help="build/results/baselines/PROBLEM.json unless given")
     parser.add_argument("--time-step", type=float, help="for finite volumes; that of the deployed network unless given")
     parser.add_argument("--quick", action="store_true", help="train almost nothing, to see that it runs")

@@ -109,7 +109,8 @@ class Measure:
             exact: NDArray[np.float64] | None = graph.exact(time)
         else:
             exact = self._problem.reference(graph.mesh, graph.reservoirs, time)
-        return None if exact is None else float(np.linalg.norm(values - exact) / np.linalg.norm(exact))
+        size = 0.0 if exact is None else float(np.linalg.norm(exact))
+        return None if exact is None or size == 0 else float(np.linalg.norm(values - exact) / size)
 
 
 def _shown(error: float | None) -> float | None:

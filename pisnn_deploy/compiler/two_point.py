@@ -36,7 +36,13 @@ LARGEST_EXPONENT = 14
 LARGEST_WEIGHT = 127 * 128 + 63
 """What two synapses hold."""
 FEWEST_BITS = 4
-"""Of a conductance or an inverse volume, so that its rounding is felt but not seen."""
+"""Of an inverse volume, so that its rounding is felt but not seen."""
+MOST_VOLUME_BITS = 13
+"""Of an inverse volume, so that synapses hold it."""
+ROOM = 16
+"""Levels beyond the range on either side: the rounding of packets leads a cell a few levels from an average."""
+LARGEST_SIZE, LARGEST_RATIO = 1e100, 1e30
+"""Of capacities and conductances, and of their ratios, so that no product overflows; integers tell far less apart."""
 
 
 @dataclass(frozen=True)
@@ -102,11 +108,19 @@ class LowerTwoPoint:
                 f"the model {spec.name} {kind}; cells that differ need a linear model of diffusion",
                 remedy="use a model such as heat1d or heat2d",
             )
-        graph = self._from_file(spec) if isinstance(self.mesh, MeshFile) else self._box(spec)
+        with np.errstate(all="ignore"):  # what overflows is refused below
+            graph = self._from_file(spec) if isinstance(self.mesh, MeshFile) else self._box(spec)
         if graph.mesh.faces == 0:
             raise CompileError(
                 self.name, "the mesh has no face, so nothing could move", remedy="use at least two cells"
             )
+        for what, values in (("capacities", graph.capacity), ("conductances", graph.conductance)):
+            low, high = float(values.min()), float(values.max())
+            if not 1 / LARGEST_SIZE < low <= high < LARGEST_SIZE or high > low * LARGEST_RATIO:
+                raise UsageError(
+                    f"{what} of the mesh's cells and materials go from {low:.3g} to {high:.3g}; use other units, or "
+                    "materials that differ less"
+                )
         return graph
 
     def summary(self, graph: TwoPointGraph) -> str:
@@ -170,10 +184,12 @@ def _bump(centres: Field) -> Field:
 class QuantiseTwoPoint:
     """Choose the integers of a two-point graph.
 
-    1. A population `hidden1` of one neuron a cell turns mass to *level*, ``(p m - L 2^s) >> s`` with the cell's integer
-       inverse volume p: levels are proportional to values, so that a constant field is exactly at rest whatever the
-       volumes. The physical volume of a cell is what p says.
-    2. The bits of a state are shared alike between levels and inverse volumes.
+    1. A population `hidden1` of one neuron a cell turns mass to *level*, ``(p m - L 2^s + 2^(s-1)) >> s`` with the
+       cell's integer inverse volume p: the value of the cell, rounded to the nearest level. The physical volume of a
+       cell is what p says. No p is above ``2^s``, so that a quantum is at most one level: every cell has a mass for
+       each level, the one nearest to it, and a constant field on a level is exactly at rest whatever the volumes.
+    2. The bits of a state are shared alike between levels and inverse volumes; where volumes differ much, inverse
+       volumes get more.
     3. A flux compartment takes the difference of the levels beside it times an integer conductance. The threshold is as
        fine as drives allow; conductances are scaled so that no weight of the update is negative:
        ``p_i * sum_f c_f <= 2^(F + s)``, a discrete maximum principle of the integers.
@@ -203,50 +219,42 @@ class QuantiseTwoPoint:
         """
         mesh, limits = graph.mesh, self.operating_range or graph.spec.operating_range
         self._require_in_range(graph, limits)
-        reference = float(np.median(graph.capacity))
-        finest = math.floor(math.log2(LARGEST_WEIGHT * float(graph.capacity.min()) / reference))
-        shift = max(1, min((self.state_bits - 1) // 2, finest))
-        levels = 1 << (self.state_bits - 1 - shift)
+        reference = float(graph.capacity.min())
+        ratio = float(graph.capacity.max()) / reference
+        shift = max(min((self.state_bits - 1) // 2, MOST_VOLUME_BITS), FEWEST_BITS + math.ceil(math.log2(ratio)))
+        levels = 1 << max(0, self.state_bits - 1 - shift)
+        usable = levels - 3 - 2 * ROOM
+        if shift > MOST_VOLUME_BITS or usable < 1 << FEWEST_BITS:
+            raise CompileError(
+                self.name,
+                f"cell {int(np.argmax(graph.capacity))} has {ratio:.3g} times the capacity of cell "
+                f"{int(np.argmin(graph.capacity))}, too much for states of {self.state_bits} bits",
+                remedy="use a mesh of more equal cells, or a target with wider states",
+            )
         inverse_volume = np.rint(2.0**shift * reference / graph.capacity).astype(np.int64)
-        if int(inverse_volume.min()) < 1 << FEWEST_BITS:
-            cell = int(np.argmin(inverse_volume))
-            raise CompileError(
-                self.name,
-                f"cell {cell} has {graph.capacity[cell] / reference:.3g} times the median capacity, too much for "
-                f"{shift} bits of inverse volume",
-                remedy="use a mesh of more equal cells, or a target with wider states",
-            )
-        # One quantum more than the range on either side, because the masses at the start are rounded.
-        margin = int(inverse_volume.max())
-        usable = levels - 3 - 2 * ((margin >> shift) + 1)
-        if usable < 1 << FEWEST_BITS:
-            raise CompileError(
-                self.name,
-                f"cell {int(np.argmin(graph.capacity))} has {graph.capacity.min() / reference:.3g} times the median "
-                "capacity: a quantum would change its value too much",
-                remedy="use a mesh of more equal cells, or a target with wider states",
-            )
+        margin = ROOM << shift
         unit = 2.0 ** math.ceil(math.log2((limits.upper - limits.lower) / usable))
         window = OperatingWindow(
             math.floor(limits.lower / unit * 2**shift) - margin,
             math.ceil(limits.upper / unit * 2**shift) + margin,
             None,
         )
-        lowest = window.lower >> shift
+        lowest, half = window.lower >> shift, 1 << (shift - 1)
         conductance, exponent = self._conductances(graph, inverse_volume, shift, levels, reference)
         reservoirs = np.rint(graph.reservoirs / unit).astype(np.int64)
         beside = mesh.target >= mesh.cells, mesh.source >= mesh.cells
         bias = np.zeros(mesh.faces, np.int64)
         for side, ends, sign in ((beside[0], mesh.target, -1), (beside[1], mesh.source, 1)):
             bias[side] = sign * conductance[side] * (reservoirs[ends[side] - mesh.cells] - lowest)
-        scale = 2.0**shift / unit
+        # On whole levels, so that a constant start beside equal reservoirs is at rest.
+        initial = np.rint(np.rint(graph.initial / unit) * 2.0**shift / inverse_volume).astype(np.int64)
         return IntegerGraph(
             spec=graph.spec,
             mesh=mesh,
             quantum=unit * reference,
             time_step=float(conductance.sum() / math.fsum(graph.conductance) * reference / 2.0**exponent),
-            membrane=Membrane(np.rint(graph.initial * scale / inverse_volume).astype(np.int64), reservoirs << shift),
-            hidden=(Rectifier("hidden1", np.full(mesh.cells, -(lowest << shift), np.int64), shift),),
+            membrane=Membrane(initial, reservoirs << shift),
+            hidden=(Rectifier("hidden1", np.full(mesh.cells, half - (lowest << shift), np.int64), shift),),
             flux=Flux(bias, exponent, MEMORYLESS),
             synapses=(
                 *synapses(MEMBRANE, "hidden1", _diagonal(inverse_volume, mesh.holders)),
@@ -268,7 +276,7 @@ class QuantiseTwoPoint:
         )
 
     def _require_in_range(self, graph: TwoPointGraph, limits: OperatingRange) -> None:
-        outside = np.flatnonzero((graph.reservoirs < limits.lower) | (graph.reservoirs > limits.upper))
+        outside = np.flatnonzero(~((graph.reservoirs >= limits.lower) & (graph.reservoirs <= limits.upper)))
         if outside.size:
             number = int(outside[0])
             raise CompileError(

@@ -1,4 +1,4 @@
-"""The heat equation on a line or a rectangle, with exact cell averages."""
+"""The heat equation on a line, a rectangle or a box, with exact cell averages."""
 
 from __future__ import annotations
 

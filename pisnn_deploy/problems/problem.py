@@ -67,6 +67,7 @@ class Problem(Protocol):
 _DEFAULTS: dict[str, Problem] = {
     "heat1d": Heat("heat1d", (128,)),
     "heat2d": Heat("heat2d", (64, 64)),
+    "heat3d": Heat("heat3d", (16, 16, 16)),
     "laplace2d": Laplace(),
     "advection_diffusion1d": AdvectionDiffusion(),
     "burgers1d": Burgers(),
@@ -74,6 +75,7 @@ _DEFAULTS: dict[str, Problem] = {
 _WITH: dict[str, Callable[[float, float], Problem]] = {
     "heat1d": lambda diffusivity, _: Heat("heat1d", (128,), diffusivity),
     "heat2d": lambda diffusivity, _: Heat("heat2d", (64, 64), diffusivity),
+    "heat3d": lambda diffusivity, _: Heat("heat3d", (16, 16, 16), diffusivity),
     "laplace2d": lambda _, __: Laplace(),
     "advection_diffusion1d": lambda diffusivity, velocity: AdvectionDiffusion(
         diffusivity=diffusivity, velocity=velocity

@@ -219,9 +219,9 @@ def _profile(axes: Axes, graph: IntegerGraph, values: Field, reference: Field | 
     centres = _centres(graph)
     mark, line = _mark(centres.size), _middle_cells(graph)
     # Through a mesh from a file the line may leave it and come back.
-    drawn, mark = ("", ".") if isinstance(graph.mesh, CellMesh) else ("-", mark)
-    axes.plot(centres, values[0][line], drawn, color=_GREY, label="start", linewidth=_WIDTH, marker=mark)
-    axes.plot(centres, values[-1][line], drawn, color=_BLUE, label="integers", linewidth=_WIDTH, marker=mark)
+    drawn, mark = ("none", ".") if isinstance(graph.mesh, CellMesh) else ("-", mark)
+    for field, colour, label in ((values[0], _GREY, "start"), (values[-1], _BLUE, "integers")):
+        axes.plot(centres, field[line], linestyle=drawn, color=colour, label=label, linewidth=_WIDTH, marker=mark)
     if reference is None:
         axes.set_xlabel(_along(graph))
     else:
@@ -249,6 +249,8 @@ def _time_axis(axes: Axes, graph: IntegerGraph, times: Field, run: Run) -> None:
     steps = run.steps + 1 if run.failure else run.steps
     margin = 0.02 * max(steps, 1) * graph.time_step
     axes.set_xlim(times[0] - margin, max(steps, 1) * graph.time_step + margin)
+    # Steps of a fine mesh of metals are tiny, and their many digits would overlap.
+    axes.ticklabel_format(axis="x", style="sci", scilimits=(-2, 4))
     if run.failure:
         axes.axvline(steps * graph.time_step, color=_RED, linewidth=1.2, linestyle=":", label="run stopped")
 

@@ -96,6 +96,10 @@ def _stored(graph: IntegerGraph, source: str, target: str) -> sparse.csr_matrix:
 
 
 def _layout(graph: IntegerGraph) -> Iterator[str]:
+    for synapse in graph.synapses:
+        mantissas = synapse.distinct_mantissas
+        if mantissas.size and mantissas.min() < 0 < mantissas.max() and (mantissas % 2).any():
+            yield f"synapse {synapse.name} has an odd mantissa among those of mixed sign, which the target would change"
     if graph.medium is not None:
         yield from medium_layout(graph, graph.medium, _stored)
         return
@@ -259,7 +263,8 @@ def _stability(graph: IntegerGraph) -> Iterator[str]:
     if claim.status == "none":
         return
     if graph.medium is not None:
-        if claim.method != "maximum-principle" or claim.figures != {"reservoirs": graph.mesh.reservoirs}:
+        figures = {"reservoirs": graph.mesh.reservoirs}
+        if (claim.status, claim.method, dict(claim.figures)) != ("proved", "maximum-principle", figures):
             yield "the claim is not what was proved"
         yield from medium_averages(graph, graph.medium, _stored)
         return

@@ -34,8 +34,11 @@ def medium_layout(graph: IntegerGraph, medium: Medium, stored: Stored) -> Iterat
     mesh, level = graph.mesh, graph.hidden[0]
     cells = mesh.cells
     lowest = int(level.bias[0])
-    if (level.bias != lowest).any() or lowest % (1 << level.shift) or graph.flux.leak != MEMORYLESS or graph.operator:
-        yield "the levels of all cells do not start from one whole level, or the flux keeps a memory"
+    # Half a level more than a whole one: values are rounded to the nearest.
+    if (level.bias != lowest).any() or 2 * (lowest % (1 << level.shift)) != 1 << level.shift:
+        yield "levels are not values rounded to the nearest, from one level on that all cells share"
+    if graph.flux.leak != MEMORYLESS or graph.operator:
+        yield "the flux keeps a memory, or there is an operator besides the conductances"
     diagonal = sparse.csr_matrix((medium.inverse_volume, (np.arange(cells),) * 2), (cells, mesh.holders))
     if np.any((stored(graph, MEMBRANE, level.name) - diagonal).data):
         yield "the synapses to the levels are not the inverse volumes"

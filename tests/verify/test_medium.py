@@ -1,0 +1,136 @@
+"""The checker where cells differ: every change of graph or certificate that changes a claim is rejected."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from models_under_test import heat_model, plane_model
+from mutations import assert_every_field_is_proved_again, assert_random_mutations_are_rejected_or_harmless, rejected
+
+from pisnn_deploy.compiler import LowerTwoPoint, Material, TwoPointOptions, compile_model
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.mesh import MeshFile, parse_boundary
+from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.verify import check_certificate
+
+
+def four_triangles() -> MeshFile:
+    """A square around a point off its middle, of two materials."""
+    points = np.array([[0.0, 0], [1, 0], [1, 1], [0, 1], [0.55, 0.45]])
+    return MeshFile(
+        path=Path("square.msh"),
+        points=points,
+        corners=np.array([[0, 1, 4], [1, 2, 4], [2, 3, 4], [3, 0, 4]]),
+        material=np.array([0, 0, 1, 1]),
+        material_names=("copper", "steel"),
+        interior=np.array([[0, 1], [0, 3], [1, 2], [2, 3]]),
+        interior_corners=np.array([[1, 4], [0, 4], [2, 4], [3, 4]]),
+        boundary=np.array([0, 1, 2, 3]),
+        boundary_corners=np.array([[0, 1], [1, 2], [2, 3], [0, 3]]),
+        boundary_group=np.array([0, 1, 0, 2]),
+        group_names=("left", "rest", "right"),
+    )
+
+
+@cache
+def base(name: str) -> IntegerGraph:
+    target = load_profile("loihi2")
+    if name == "line":
+        ramp = np.linspace(1.0, 3.0, 7)
+        lower = LowerTwoPoint((7,), parse_boundary("x-=no-flux x+=dirichlet=1", 1), {}, ramp, 4 - ramp)
+        return compile_model(heat_model(), TwoPointOptions(lower, target, "dense"))
+    if name == "plane":
+        ramp = np.linspace(1.0, 3.0, 12).reshape(3, 4)
+        lower = LowerTwoPoint((3, 4), parse_boundary("x=periodic y=no-flux", 2), {}, None, ramp)
+        return compile_model(plane_model(), TwoPointOptions(lower, target))
+    materials = {"copper": Material(2.0, 1.5), "steel": Material(1.0)}
+    lower = LowerTwoPoint(four_triangles(), {"left": 0.5, "right": 1.5}, materials)
+    return compile_model(plane_model(), TwoPointOptions(lower, target))
+
+
+NAMES = ("line", "plane", "triangles")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_the_compiler_issues_is_proved_again(name: str) -> None:
+    assert check_certificate(base(name)) and not rejected(base(name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_field_of_graph_and_certificate_is_proved_again(name: str) -> None:
+    assert_every_field_is_proved_again(base(name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_random_mutations_are_rejected_or_harmless(name: str) -> None:
+    assert_random_mutations_are_rejected_or_harmless(base(name), 300)
+
+
+def finding(graph: IntegerGraph) -> str:
+    return next(f"{one.claim}: {one.text}" for one in check_certificate(graph) if not one.holds)
+
+
+def test_the_checker_says_what_is_wrong() -> None:
+    graph = base("triangles")
+    medium, level = graph.medium, graph.hidden[0]
+    assert medium is not None
+    volumes = medium.inverse_volume + (np.arange(4) == 2)
+    assert finding(replace(graph, medium=replace(medium, inverse_volume=volumes))) == (
+        "layout: the synapses to the levels are not the inverse volumes"
+    )
+    for change in (1, 1 << (level.shift - 1)):
+        shifted = replace(level, bias=level.bias + change)
+        assert finding(replace(graph, hidden=(shifted,))) == (
+            "layout: levels are not values rounded to the nearest, from one level on that all cells share"
+        )
+    assert finding(replace(graph, flux=replace(graph.flux, leak=4095))) == (
+        "layout: the flux keeps a memory, or there is an operator besides the conductances"
+    )
+    assert finding(replace(graph, flux=replace(graph.flux, bias=graph.flux.bias + 1))) == (
+        "layout: a bias is not what conductance and reservoir say"
+    )
+    lower = replace(graph.flux, threshold_exponent=graph.flux.threshold_exponent - 1)
+    assert any("stability" in claim for claim in rejected(replace(graph, flux=lower)))
+    swapped = tuple(
+        synapse.with_mantissas(synapse.mantissas[::-1].copy()) if synapse.name == "hidden1-to-flux" else synapse
+        for synapse in graph.synapses
+    )
+    assert finding(replace(graph, synapses=swapped)) == (
+        "layout: a face does not take the difference of the levels beside it"
+    )
+
+
+def test_a_mantissa_that_the_target_would_change_is_rejected() -> None:
+    name = "hidden1-to-flux-2"
+    for graph in map(base, NAMES):
+        (synapse,) = (one for one in graph.synapses if one.name == name)
+        mantissas = synapse.mantissas.copy()
+        mantissas[0] += 1
+        assert mantissas.min() < 0 < mantissas.max()
+        odd = tuple(one.with_mantissas(mantissas) if one is synapse else one for one in graph.synapses)
+        assert finding(replace(graph, synapses=odd)) == (
+            f"layout: synapse {name} has an odd mantissa among those of mixed sign, which the target would change"
+        )
+
+
+def test_a_claim_of_stability_is_the_one_that_was_proved() -> None:
+    graph = base("triangles")
+    assert graph.certificate is not None
+    stability = graph.certificate.stability
+    for other in (
+        replace(stability, status="assumed"),
+        replace(stability, method="fourier", figures={"modulus": 1.0}),
+        replace(stability, figures={"reservoirs": 4}),
+    ):
+        assert rejected(replace(graph, certificate=replace(graph.certificate, stability=other))) == ["stability"]
+
+
+def test_a_cell_that_takes_more_than_all_from_others_has_no_maximum_principle() -> None:
+    graph = base("line")
+    steeper = replace(graph, flux=replace(graph.flux, threshold_exponent=graph.flux.threshold_exponent - 1))
+    found = {one.claim: one.text for one in check_certificate(steeper) if not one.holds}
+    assert found["stability"].startswith("the new level of cell ")
