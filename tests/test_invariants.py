@@ -22,7 +22,7 @@ def audit_and_states(steps: int = 3, boundary: str = "periodic") -> tuple[Audit,
     audit = Audit(
         graph.mesh.source,
         graph.mesh.target,
-        7,
+        graph.flux.threshold_exponent,
         0,
         2**23,
         None,
