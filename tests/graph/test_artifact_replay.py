@@ -8,22 +8,49 @@ import sys
 from pathlib import Path
 
 import pytest
-from models_under_test import compiled, heat_model, hidden_model
+from models_under_test import compiled, compiled_box, heat_model, hidden_model, plane_model
 
 from pisnn_deploy.backends import RunOptions, run_graph
+from pisnn_deploy.compiler import LowerTwoPoint, Material, TwoPointOptions, compile_model
+from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import write_artifact
+from pisnn_deploy.mesh import read_mesh_file
 from pisnn_deploy.model import Model
+from pisnn_deploy.profiles import load_profile
 
 PAGE = Path(__file__).parents[2] / "docs" / "artifact.md"
+
+
+def plate() -> IntegerGraph:
+    """The part with a hole and two materials."""
+    folder = PAGE.parents[1] / "examples" / "plate_with_hole"
+    lower = LowerTwoPoint(
+        read_mesh_file(folder / "plate.msh"),
+        {"hole": 1.0, "left": 0.0},
+        {"steel": Material(16.0, 3.8), "copper": Material(390.0, 3.4)},
+    )
+    return compile_model(plane_model(), TwoPointOptions(lower, load_profile("loihi2")))
+
+
+def test_the_program_of_the_page_replays_a_run_on_cells_that_differ(tmp_path: Path) -> None:
+    assert_replayed(plate(), tmp_path)
 
 
 @pytest.mark.parametrize("boundary", ["no-flux", "dirichlet=0.5,1.5"])
 @pytest.mark.parametrize("model", [heat_model(leak=900), hidden_model((3, 2))], ids=["leak", "hidden"])
 def test_the_program_of_the_page_replays_a_run(model: Model, boundary: str, tmp_path: Path) -> None:
+    assert_replayed(compiled(model, 9, boundary), tmp_path)
+
+
+@pytest.mark.parametrize("boundary", ["periodic", "x=no-flux y=dirichlet=1,0.5"])
+def test_the_program_of_the_page_replays_a_run_on_a_plane(boundary: str, tmp_path: Path) -> None:
+    assert_replayed(compiled_box(plane_model(), (5, 6), boundary), tmp_path)
+
+
+def assert_replayed(graph: IntegerGraph, tmp_path: Path) -> None:
     (program,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     script = tmp_path / "replay.py"
     script.write_text(program)
-    graph = compiled(model, 9, boundary)
     write_artifact(tmp_path / "a.pisnn", graph, {})
     printed = subprocess.run(
         [sys.executable, "-I", script, tmp_path / "a.pisnn", "25"], capture_output=True, text=True, check=True
