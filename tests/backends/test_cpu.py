@@ -150,7 +150,8 @@ def test_a_mantissa_that_lava_would_change_is_refused() -> None:
         cpu.run(replace(graph, synapses=(odd, *graph.synapses[1:])), graph.membrane.initial, RunOptions(5))
     first = next(mantissa for mantissa in odd.mantissas.tolist() if mantissa % 2)
     assert str(caught.value) == (
-        f"cpu backend: synapse {drive.name}: mantissa {first} is odd, Lava drops the lowest bit of weights of mixed sign"
+        f"cpu backend: synapse {drive.name}: mantissa {first} is odd, "
+        "Lava drops the lowest bit of weights of mixed sign"
     )
 
 
