@@ -111,7 +111,9 @@ def read_lineage(path: Path, stack: ExitStack, descendants: tuple[Path, ...] = (
     if Path(os.path.realpath(found)) in chain:
         raise _refused(path, f"{parent!r} is extended by itself, directly or by way of another profile")
     if len(chain) >= LIMIT:
-        raise _refused(path, f"{parent!r} would be one profile too many: at most {LIMIT} may extend one another in a row")
+        raise _refused(
+            path, f"{parent!r} would be one profile too many: at most {LIMIT} may extend one another in a row"
+        )
     inherited = read_lineage(found, stack, chain)
     wrong = problems_of(inherited.document, parent)
     if wrong:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pisnn_deploy.profiles.schema import Profile
+from pisnn_deploy.profiles.schema import Figure, Profile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _EXTENDS = {
@@ -30,12 +30,14 @@ def json_schema() -> dict[str, Any]:
         A JSON Schema of the draft 2020-12.
     """
     schema = _plain(Profile.model_json_schema())
-    renamed = {key: _figure_name(part) for key, part in schema["$defs"].items() if "confidence" in part["properties"]}
+    renamed = {}
+    for key, part in schema["$defs"].items():
+        if "confidence" in part["properties"]:
+            renamed[key] = _figure_name(part)
+            part["description"] = Figure.__doc__
     if len(set(renamed.values())) < len(renamed):
         raise AssertionError(f"two kinds of figures have the same name: {sorted(renamed.values())}")
-    parts = {
-        renamed.get(key, key): _with_references(part, renamed) for key, part in sorted(schema["$defs"].items())
-    }
+    parts = {renamed.get(key, key): _with_references(part, renamed) for key, part in sorted(schema["$defs"].items())}
     needed: dict[str, Any] = {}
     for field, value in schema["properties"].items():
         part = parts.get(value.get("$ref", "").rpartition("/")[2])

@@ -19,9 +19,9 @@ _LONGEST = 60
 """Characters of a wrong value that a message shows."""
 _EXPECTED = {
     "bool_type": "true or false",
+    "finite_number": "a finite number",
     "float_type": "a number",
     "int_type": "an integer",
-    "model_type": "a mapping",
     "string_type": "a text",
     "tuple_type": "a list",
 }
@@ -92,7 +92,7 @@ def _problem(details: ErrorDetails, file: str) -> Problem:
     kind, place, message = details["type"], details["loc"], details["msg"]
     field = ".".join(map(str, place))
     if kind == "missing":
-        return Problem(file, field, "is missing", _missing(place))
+        return Problem(file, field, "is missing", _form(place))
     if kind == "extra_forbidden":
         siblings = _siblings(place)
         close = get_close_matches(str(place[-1]), siblings, 1)
@@ -100,7 +100,11 @@ def _problem(details: ErrorDetails, file: str) -> Problem:
         return Problem(file, field, "is not a field of a profile", expected)
     if kind == "value_error":
         return Problem(file, field, message.removeprefix("Value error, "), "")
-    if kind == "string_pattern_mismatch":
+    if kind == "model_type":
+        expected = _form(place)
+    elif kind == "greater_than_equal":
+        expected = f"at least {details['ctx']['ge']}"
+    elif kind == "string_pattern_mismatch":
         expected = "lower-case letters, digits, - and _, at most 64 and a letter first"
     elif kind == "string_too_short":
         expected = "a text that is not empty"
@@ -109,7 +113,7 @@ def _problem(details: ErrorDetails, file: str) -> Problem:
     return Problem(file, field, f"found {shown(details['input'])}", expected)
 
 
-def _missing(place: Sequence[str | int]) -> str:
+def _form(place: Sequence[str | int]) -> str:
     if len(place) == 1:
         return "a text" if place[0] in ("name", "description") else "a mapping of figures"
     return "a figure with value, confidence and source" if len(place) == 2 else _MEMBERS[str(place[-1])]
