@@ -10,12 +10,13 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from checked_graphs import with_figure
 
 from pisnn_deploy import zoo
 from pisnn_deploy.checks import check
 from pisnn_deploy.cli.compilation import compile_file
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.profiles import load_profile, names
+from pisnn_deploy.profiles import Profile, load_profile, names
 
 EXPECTED = Path(__file__).with_name("expected_outcomes.json")
 
@@ -29,8 +30,8 @@ def graph_of(model: str) -> IntegerGraph:
     return compile_file(model)[0]
 
 
-def outcome(model: str, profile: str) -> Outcome:
-    report = check(graph_of(model), load_profile(profile))
+def outcome(model: str, profile: Profile) -> Outcome:
+    report = check(graph_of(model), profile)
     codes = sorted({finding.rule for finding in report.findings if finding.severity == "error"})
     assert report.passed == (not codes)
     return codes or "passes"
@@ -50,9 +51,13 @@ def test_every_model_and_profile_has_an_expected_outcome() -> None:
 @pytest.mark.parametrize("profile", names())
 @pytest.mark.parametrize("model", zoo.names())
 def test_outcome(model: str, profile: str) -> None:
-    assert outcome(model, profile) == expected()[model][profile]
+    assert outcome(model, load_profile(profile)) == expected()[model][profile]
+
+
+def test_a_profile_that_holds_less_changes_the_outcome() -> None:
+    assert outcome("heat1d", with_figure(load_profile("loihi2"), "core.neurons_max", 1)) == ["PD102"]
 
 
 if __name__ == "__main__":
-    outcomes = {model: {profile: outcome(model, profile) for profile in names()} for model in zoo.names()}
+    outcomes = {model: {profile: outcome(model, load_profile(profile)) for profile in names()} for model in zoo.names()}
     EXPECTED.write_text(json.dumps(outcomes, indent=2) + "\n", encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,17 @@ def test_ranges_where_sources_on_systems_disagree() -> None:
     assert (nahuku.low, nahuku.high) == (8, 32)
     usable = load_profile("hala_point").chip.cores_usable
     assert (usable.low, usable.value, usable.high, usable.confidence) == (120, 122, 122, "inferred")
+
+
+def test_the_page_on_profiles_names_them_all_and_its_example_is_valid(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "profiles.md").read_text(encoding="utf-8")
+    rows = [re.findall("`([^`]+)`", line) for line in page.splitlines() if line.startswith("| `")]
+    assert sorted([row[0], *parents_of(row[0])] for row in rows if row[0] in names()) == sorted(
+        row for row in rows if row[0] in names()
+    )
+    assert {row[0] for row in rows} >= set(names())
+    (example,) = re.findall(r"^    extends:.*?^(?=\S)", page, re.MULTILINE | re.DOTALL)
+    assert load_profile(str(write(tmp_path, textwrap.dedent(example)))).system.chips.value == 4
 
 
 def test_a_description_says_how_many_chips_there_are() -> None:
