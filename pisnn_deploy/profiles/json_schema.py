@@ -48,7 +48,7 @@ def json_schema() -> dict[str, Any]:
         "title": "Hardware profile of pisnn-deploy",
         "description": schema["description"],
         "type": "object",
-        "properties": {"extends": _EXTENDS, **schema["properties"]},
+        "properties": {"extends": dict(_EXTENDS), **schema["properties"]},
         "additionalProperties": False,
         "if": {"required": ["extends"]},
         "else": {"required": schema["required"], "properties": needed},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -177,6 +178,21 @@ def test_all_problems_are_reported(tmp_path: Path) -> None:
         Problem(file, "core.neuron_max", "is not a field of a profile", "'neurons_max'"),
         Problem(file, "weights", "found 3", "a mapping of figures"),
     )
+
+
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5))
+KEYS = st.sampled_from(["value", "low", "high", "confidence", "source", "core", "word_bits", "bits", "extends", "x\ny"])
+TREES = st.recursive(
+    SCALARS, lambda part: st.lists(part, max_size=3) | st.dictionaries(KEYS, part, max_size=4), max_leaves=12
+)
+
+
+@given(section=st.sampled_from(["extends", "name", *SECTIONS]), tree=TREES)
+def test_any_document_gives_sentences(section: str, tree: object, tmp_path_factory: pytest.TempPathFactory) -> None:
+    # JSON's NaN and Infinity are plain words in YAML, and wrong as such too.
+    path = write(tmp_path_factory.getbasetemp(), json.dumps({"extends": "loihi2", section: tree}))
+    for problem in validate_profile(str(path)):
+        assert problem.problem and problem.sentence.startswith(f"{path}: ")
 
 
 def test_a_name_that_is_no_profile() -> None:
