@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from pisnn_deploy.cli.console import Row, print_json, print_table, print_text
-from pisnn_deploy.profiles import load_profile, names
+from pisnn_deploy.cli.main import ONE_LINE
+from pisnn_deploy.errors import UsageError
+from pisnn_deploy.profiles import Figure, load_profile, names, parents_of, validate_profile
 
 _QUIET = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -15,13 +17,14 @@ _HELP = {"help_option_names": ["-h", "--help"]}
 @click.group("profiles", context_settings=_HELP, invoke_without_command=True)
 @click.pass_context
 def command(context: click.Context) -> None:
-    """List, show or validate hardware profiles.
+    """List, show or validate hardware profiles, or print the JSON Schema of their files.
 
     \b
     Examples:
       pisnn-deploy profiles
       pisnn-deploy profiles show loihi2
       pisnn-deploy profiles validate my_board.yaml
+      pisnn-deploy profiles schema > profile.schema.json
     """
     if context.invoked_subcommand is None:
         context.invoke(list_profiles)
@@ -31,18 +34,46 @@ def command(context: click.Context) -> None:
 @_JSON
 @_QUIET
 def list_profiles(as_json: bool, quiet: bool) -> None:
-    """List the profiles that come with the package.
+    """List the profiles that come with the package; cores are the usable ones of all chips.
 
     \b
     Examples:
       pisnn-deploy profiles list
       pisnn-deploy profiles list --json
     """
-    found = [(name, load_profile(name).description) for name in names()]
+    profiles = [load_profile(name) for name in names()]
     if as_json:
-        print_json({"profiles": [{"name": name, "description": description} for name, description in found]})
+        listed = [
+            {
+                "name": profile.name,
+                "description": profile.description,
+                "extends": next(iter(parents_of(profile.name)), None),
+                "chips": profile.system.chips.value,
+                "cores_usable_per_chip": profile.chip.cores_usable.value,
+                "state_bits": profile.state.bits.value,
+                "payload_bits": profile.payload.bits.value,
+            }
+            for profile in profiles
+        ]
+        print_json({"profiles": listed})
     elif not quiet:
-        print_table("profiles", found)
+        rows: list[Row] = [
+            (
+                profile.name,
+                _count(profile.system.chips),
+                _count(profile.chip.cores_usable, profile.system.chips.value or 1),
+                f"{profile.state.bits.value}/{profile.payload.bits.value}",
+                profile.description,
+            )
+            for profile in profiles
+        ]
+        print_table("profiles", rows, ("name", "chips", "cores", "states/payload bits", "description"))
+
+
+def _count(figure: Figure[int | None], times: int = 1) -> str:
+    if figure.value is None:
+        return "unpublished" if figure.is_unpublished else "no limit"
+    return f"{figure.value * times:,}"
 
 
 @command.command("show", context_settings=_HELP)
@@ -50,7 +81,7 @@ def list_profiles(as_json: bool, quiet: bool) -> None:
 @_JSON
 @_QUIET
 def show(name: str, as_json: bool, quiet: bool) -> None:
-    """Show every figure of the profile NAME with its range, confidence and source.
+    """Show every figure of the profile NAME with its range, confidence and source, and what NAME extends.
 
     \b
     Examples:
@@ -58,8 +89,10 @@ def show(name: str, as_json: bool, quiet: bool) -> None:
       pisnn-deploy profiles show my_board.yaml --json
     """
     plain = load_profile(name).model_dump(mode="json")
+    parents = parents_of(name)
     if as_json:
-        print_json(plain)
+        # What is printed is a profile's file again, since JSON is YAML.
+        print_json({"extends": parents[0], **plain} if parents else plain)
         return
     if quiet:
         return
@@ -67,21 +100,66 @@ def show(name: str, as_json: bool, quiet: bool) -> None:
     for section, figures in plain.items():
         if isinstance(figures, dict):
             for key, figure in figures.items():
-                ends = "" if figure["low"] is None else f"{figure['low']} to {figure['high']}"
-                rows.append((f"{section}.{key}", str(figure["value"]), ends, figure["confidence"], figure["source"]))
+                rows.append(
+                    (f"{section}.{key}", str(figure["value"]), _range(figure), figure["confidence"], figure["source"])
+                )
+    if parents:
+        print_text(f"{plain['name']} extends {', which extends '.join(parents)}".translate(ONE_LINE))
     print_table(plain["description"], rows, ("figure", "value", "range", "confidence", "source"))
 
 
+def _range(figure: dict[str, object]) -> str:
+    low, high = figure["low"], figure["high"]
+    if low is None or high is None:
+        return "" if low is high else f"at most {high}" if low is None else f"at least {low}"
+    return f"{low} to {high}"
+
+
 @command.command("validate", context_settings=_HELP)
-@click.argument("file")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@_JSON
 @_QUIET
-def validate(file: str, quiet: bool) -> None:
-    """Validate a profile of your own, FILE; says which field is wrong.
+@click.pass_context
+def validate(context: click.Context, files: tuple[str, ...], as_json: bool, quiet: bool) -> None:
+    """Validate profiles of your own, each FILE with what it extends; says everything that is wrong, field by field.
 
     \b
     Examples:
       pisnn-deploy profiles validate my_board.yaml
+      pisnn-deploy profiles validate boards/*.yaml --json
     """
-    name = load_profile(file).name
+    found = {file: validate_profile(file) for file in files}
+    if as_json:
+        told = [
+            {
+                "file": file,
+                "valid": not wrong,
+                "name": None if wrong else load_profile(file).name,
+                "errors": [vars(problem) for problem in wrong],
+            }
+            for file, wrong in found.items()
+        ]
+        print_json({"valid": not any(found.values()), "files": told})
+    else:
+        for file, wrong in found.items():
+            for problem in wrong:
+                click.echo(f"error: {problem.sentence.translate(ONE_LINE)}", err=True)
+            if not wrong and not quiet:
+                print_text(f"{file}: a valid profile of {load_profile(file).name}".translate(ONE_LINE))
+    if any(found.values()):
+        context.exit(UsageError.exit_code)
+
+
+@command.command("schema", context_settings=_HELP)
+@_QUIET
+def schema(quiet: bool) -> None:
+    """Print the JSON Schema of profile files, with which editors explain and check fields as you type.
+
+    \b
+    Examples:
+      pisnn-deploy profiles schema > profile.schema.json
+    """
+    from pisnn_deploy.profiles.json_schema import json_schema
+
     if not quiet:
-        print_text(f"{file}: a valid profile of {name}")
+        print_json(json_schema())

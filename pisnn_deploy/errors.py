@@ -41,6 +41,8 @@ class FileError(UsageError):
         super().__init__(f"{where}: {problem}" + (f"; {remedy}" if remedy else ""))
         self.path = Path(path)
         self.field = field
+        self.problem = problem
+        self.remedy = remedy
 
 
 class CompileError(UsageError):

@@ -81,5 +81,5 @@ def read_mapping(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise FileError(path, f"is not YAML: {str(error).splitlines()[0]}") from error
     if not isinstance(document, dict):
-        raise FileError(path, "holds no mapping", remedy="write keys and values")
+        raise FileError(path, "holds no mapping", remedy="expected keys and values")
     return document

@@ -1,35 +1,18 @@
-"""Finding and loading profiles: those of the library and those of a user."""
+"""Loading and validating profiles: those of the library and those of a user."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import ExitStack
-from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from pisnn_deploy.errors import FileError, UsageError
-from pisnn_deploy.plain_yaml import read_mapping
+from pisnn_deploy.profiles.inheritance import SUFFIX, Lineage, find, names, read_lineage
+from pisnn_deploy.profiles.problems import Problem, problems_of
 from pisnn_deploy.profiles.schema import Profile
-
-PACKAGE = "pisnn_deploy.hardware_profiles"
-"""The package whose YAML files are the library."""
-SUFFIX = ".yaml"
-
-
-def names() -> tuple[str, ...]:
-    """Names of the library's profiles, sorted."""
-    entries = (entry.name for entry in files(PACKAGE).iterdir())
-    return tuple(sorted(name[: -len(SUFFIX)] for name in entries if name.endswith(SUFFIX)))
 
 
 def load_profile(name_or_path: str) -> Profile:
-    """Load a profile.
-
-    A profile may say ``extends:`` with the name of one in the library, or the path of a file beside it; it then gives
-    only what differs. A figure is replaced whole: its source never outlives its value.
+    """Load a profile with all that it inherits (`pisnn_deploy.profiles.inheritance`).
 
     Parameters
     ----------
@@ -47,62 +30,65 @@ def load_profile(name_or_path: str) -> Profile:
     FileError
         A file that is not a valid profile; the message names the field.
     """
+    path, lineage = _read(name_or_path)
+    wrong = problems_of(lineage.document, str(path))
+    if wrong:
+        first, others = wrong[0], len(wrong) - 1
+        more = f" (and {others} more: see `pisnn-deploy profiles validate`)" if others else ""
+        remedy = first.remedy + more if first.expected else ""
+        problem = first.problem if first.expected else first.problem + more
+        raise FileError(path, problem, field=first.field, remedy=remedy)
+    return Profile.model_validate(lineage.document)
+
+
+def parents_of(name_or_path: str) -> tuple[str, ...]:
+    """What a profile extends.
+
+    Parameters
+    ----------
+    name_or_path : str
+
+    Returns
+    -------
+    tuple of str
+        Names and paths as the files say them: the nearest first, none for a profile that extends nothing.
+
+    Raises
+    ------
+    UsageError
+        There is no such profile, or it cannot be read.
+    """
+    return _read(name_or_path)[1].parents
+
+
+def validate_profile(name_or_path: str) -> tuple[Problem, ...]:
+    """Look for everything that is wrong with a profile.
+
+    Parameters
+    ----------
+    name_or_path : str
+        Name in the library, or a YAML file.
+
+    Returns
+    -------
+    tuple of Problem
+        None for a valid profile; one only for a file that cannot be read or extended.
+    """
+    try:
+        path, lineage = _read(name_or_path)
+    except FileError as error:
+        return (Problem(str(error.path), error.field, error.problem, error.remedy.removeprefix("expected ")),)
+    except UsageError:
+        expected = f"{', '.join(names())}, or a {SUFFIX} file"
+        return (Problem(name_or_path, "", "is neither a profile of the library nor a file", expected),)
+    return problems_of(lineage.document, str(path))
+
+
+def _read(name_or_path: str) -> tuple[Path, Lineage]:
     with ExitStack() as stack:
-        path = _find(name_or_path, Path(), stack)
+        path = find(name_or_path, Path(), stack)
         if path is None:
             raise UsageError(
                 f"profile {name_or_path!r} is unknown; the library has {', '.join(names())}, or give a {SUFFIX} file"
             )
-        document = _resolve(path, (), stack)
-        try:
-            return Profile.model_validate(document)
-        except ValidationError as error:
-            first = error.errors()[0]
-            others = error.error_count() - 1
-            field = ".".join(str(part) for part in first["loc"])
-            more = f" (and {others} more)" if others else ""
-            raise FileError(path, _sentence(first["type"], first["msg"]) + more, field=field) from error
-
-
-def _find(name_or_path: str, folder: Path, stack: ExitStack) -> Path | None:
-    if name_or_path in names():
-        return stack.enter_context(as_file(files(PACKAGE) / (name_or_path + SUFFIX)))
-    if "\0" in name_or_path:
-        return None
-    path = folder / name_or_path
-    return path if path.suffix in (SUFFIX, ".yml") or path.is_file() else None
-
-
-def _resolve(path: Path, descendants: tuple[Path, ...], stack: ExitStack) -> dict[str, Any]:
-    """Read a profile and lay it over the one that it extends."""
-    real = path.resolve()
-    if real in descendants:
-        raise FileError(path, "extends itself, directly or by way of another profile", field="extends")
-    document = read_mapping(path)
-    if "extends" not in document:
-        return document
-    parent = document.pop("extends")
-    if not isinstance(parent, str):
-        raise FileError(path, f"must name a profile, found {parent!r}", field="extends")
-    found = _find(parent, path.parent, stack)
-    if found is None:
-        raise FileError(path, f"profile {parent!r} is unknown; the library has {', '.join(names())}", field="extends")
-    return _overlay(_resolve(found, (*descendants, real), stack), document)
-
-
-def _overlay(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    result = dict(base)
-    for key, change in changes.items():
-        old = result.get(key)
-        is_section = isinstance(old, dict) and isinstance(change, dict) and "value" not in old
-        result[key] = _overlay(old, change) if is_section and old is not None else change
-    return result
-
-
-def _sentence(kind: str, message: str) -> str:
-    if kind == "missing":
-        return "is missing"
-    if kind == "extra_forbidden":
-        return "is not a field of a profile"
-    message = message.removeprefix("Value error, ").removeprefix("Input ")
-    return message[:1].lower() + message[1:]
+        return path, read_lineage(path, stack)

@@ -3,12 +3,14 @@
 Keys carry their unit (`_bits`, `_words`, `_ns`, `_pj`, `_w`); a key without one is a count. A figure whose value is
 null says either that the public record has none (confidence ``unpublished``) or that the target has no such limit (any
 other confidence). A check says which unpublished limits it did not check and is silent about limits that do not exist.
+
+The text below a field is its description in the JSON Schema (docs/profile.schema.json), which editors show.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Generic, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -24,28 +26,43 @@ Sentence = Annotated[str, Field(min_length=1)]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+_CONFIDENCE_RULES: dict[str, Any] = {
+    "allOf": [
+        {
+            "if": {"properties": {"confidence": {"const": "unpublished"}}, "required": ["confidence"]},
+            "then": {"properties": {"value": {"type": "null"}}},
+        },
+        {
+            "if": {"properties": {"confidence": {"const": "contradictory"}}, "required": ["confidence"]},
+            "then": {
+                "properties": {"low": {"not": {"type": "null"}}, "high": {"not": {"type": "null"}}},
+                "required": ["low", "high"],
+            },
+        },
+    ]
+}
+"""What `Figure._consistent` demands, as far as JSON Schema can say it: that low, value and high ascend, it cannot."""
 
 
 class Figure(_Frozen, Generic[Value]):
-    """One figure of a profile.
+    """One figure of a profile, with its range, confidence and source."""
 
-    Attributes
-    ----------
-    value : Value
-        What the package computes with; None where there is none.
-    low, high : Value or None
-        Range that the public record allows, both ends included.
-    confidence : str
-    source : str
-        Where the figure stands, or how it was derived.
-    """
+    model_config = ConfigDict(json_schema_extra=_CONFIDENCE_RULES)
 
     value: Value
+    """What the package computes with; null where the public record has none or the target has no such limit."""
     low: Value | None = None
+    """Lowest value that the public record allows."""
     high: Value | None = None
+    """Highest value that the public record allows."""
     confidence: Confidence
+    """How well the figure is known: documented, inferred, contradictory (give low and high) or unpublished (give null
+    as value)."""
     source: Sentence
+    """Where the figure stands, or how it was derived."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Figure[Value]:
@@ -74,145 +91,177 @@ Integers: TypeAlias = Figure[Annotated[tuple[NonNegative, ...], Field(strict=Fal
 
 
 class Chip(_Frozen):
-    """A chip. `cores_usable` is what a mapper may use; `cores_max` is the nominal number."""
+    """A chip."""
 
     cores_max: Limit
+    """Nominal number of neuron cores of a chip."""
     cores_usable: Limit
+    """Neuron cores of a chip that a mapper may use."""
     embedded_processors: Limit
+    """Embedded processors of a chip."""
 
 
 class System(_Frozen):
-    """A board or machine. `chips` is null where the number of chips is not limited."""
+    """A board or machine."""
 
     chips: Limit
+    """Chips; null where their number is not limited."""
 
 
 class Core(_Frozen):
-    """Capacities of one core, and what a neuron or an axon costs of them.
-
-    `total_words` limits the sum of all uses; `neuron_words`, `input_axon_words`, `axon_map_entry_words` (one per neuron
-    and outgoing synapse population) and `axon_memory_entry_words` (one per output axon beyond the first of such an
-    entry) are the costs. `output_axon_cross_chip` is what an output axon to another chip costs on top, in entries.
-    """
+    """Capacities of one core, and what a neuron or an axon costs of them."""
 
     word_bits: Bits
+    """Width of a memory word, the unit of all keys that end in words."""
     neurons_max: Limit
+    """Neurons of a core."""
     neuron_groups_max: Limit
+    """Populations of which a core may hold a part: each is a group with its own program and configuration."""
     neuron_words: Quantity
+    """Words that a neuron takes of `total_words`."""
     neuron_state_words: Limit
+    """Words of the memory of neuron states."""
     memory_bytes: Limit
+    """All memory of a core."""
     synaptic_memory_words: Limit
+    """Words for the packed synapses that arrive at a core."""
     pool_words: Limit
+    """Words of a memory that synapses and axons share."""
     total_words: Limit
+    """Limit of the sum of all uses: neurons, synapses, input axons, axon map and axon memory."""
     input_axons_max: Limit
+    """Input axons of a core: one for each source neuron and synapse population that reach it."""
     input_axon_words: Quantity
+    """Words that an input axon takes of `total_words`."""
     output_axons_max: Limit
+    """Output axon entries of a core: one for each of its neurons, synapse population and core reached."""
     output_axon_cross_chip: Limit
+    """Entries that an output axon to another chip costs on top."""
     axon_map_words: Limit
+    """Words of the axon map."""
     axon_map_entry_words: Quantity
+    """Words of an entry of the axon map: one for each neuron and synapse population that leaves it."""
     axon_memory_words: Limit
+    """Words of the axon memory."""
     axon_memory_entry_words: Quantity
+    """Words that each output axon beyond the first of an entry of the axon map takes of the axon memory."""
 
 
 class SynapsePacking(_Frozen):
     """How the synapses of one input axon are packed into words.
 
     ``bits = n * (weight + index_bits) + ceil(n / entry_synapses_max) * header_bits``, rounded up to whole words; one
-    word more where the number of bits modulo the word is in `extra_word_residues_bits`. Without `entry_synapses_max`
-    there is one header per axon.
+    word more where the number of bits modulo the word is in `extra_word_residues_bits`.
     """
 
     index_bits: Figure[NonNegative]
+    """Bits beside each weight that say which neuron it reaches."""
     header_bits: Figure[NonNegative]
+    """Bits before each entry of synapses."""
     entry_synapses_max: Figure[Positive | None]
+    """Synapses that share a header; null where there is one header for each input axon."""
     extra_word_residues_bits: Integers
+    """Numbers of bits modulo the word at which the packing takes one word more."""
     axon_words_max: Limit
+    """Words that the packed synapses of one input axon may take."""
 
 
 class Weights(_Frozen):
-    """Stored weights. Mixed means that a synapse population holds both signs; otherwise the step is 1.
-
-    `mantissa_limit_mixed` is the largest mantissa of either sign that is always legal; `mantissa_lowest_mixed` is the
-    most negative one. `mantissa_limit_single` is the largest absolute value where all mantissas have one sign.
-    """
+    """Stored weights. Mixed means that a synapse population holds both signs; otherwise the step is 1."""
 
     bits: Bits
+    """Bits of a stored weight."""
     mantissa_limit_mixed: Count
+    """Largest mantissa of either sign that is always legal in a population of both signs."""
     mantissa_lowest_mixed: Figure[int]
+    """Most negative mantissa in a population of both signs."""
     mantissa_limit_single: Count
+    """Largest absolute mantissa in a population of one sign."""
     step_mixed: Count
+    """Mantissas in a population of both signs are multiples of this."""
     exponent_lowest: Figure[int]
+    """Lowest exponent that all weights of a population share."""
     exponent_highest: Figure[int]
+    """Highest exponent that all weights of a population share."""
 
 
 class State(_Frozen):
-    """Signed width of one state of a neuron."""
+    """States of a neuron."""
 
     bits: Bits
+    """Signed width of one state."""
 
 
 class Accumulator(_Frozen):
-    """Signed width in which a neuron sums mantissa times payload over its inputs, before the exponent."""
+    """The sum of mantissa times payload over the inputs of a neuron, before the exponent."""
 
     bits: Figure[Positive | None]
+    """Signed width of the accumulator."""
     overflow: Figure[Literal["wrap", "saturate"] | None]
+    """What a sum beyond that width does."""
 
 
 class Payload(_Frozen):
-    """What a spike carries. `bits` is 0 where spikes are binary."""
+    """What a spike carries."""
 
     graded: Figure[bool]
+    """Whether a spike carries an integer."""
     bits: Figure[NonNegative]
+    """Signed width of a payload; 0 where spikes are binary."""
     legal_widths_bits: Integers
+    """Widths in which a payload may be sent."""
 
 
 class Decay(_Frozen):
-    """Decay constant of a current, in units of 2^-bits; 2^bits forgets everything."""
+    """Decay constant of a current."""
 
     bits: Bits
+    """The constant counts in units of 2^-bits; 2^bits forgets everything."""
 
 
 class Delay(_Frozen):
-    """Synaptic delay in time steps."""
+    """Synaptic delay."""
 
     steps_max: Limit
+    """Longest delay in time steps."""
 
 
 class Time(_Frozen):
     """Time of one operation in one core, and of the barrier that ends a time step."""
 
     synaptic_operation_ns: Quantity
+    """Time of one synaptic operation."""
     neuron_update_ns: Quantity
+    """Time of one neuron update."""
     barrier_ns: Quantity
+    """Time of the barrier over all chips of the system that ends a time step."""
 
 
 class Energy(_Frozen):
     """Dynamic energy of one operation."""
 
     synaptic_operation_pj: Quantity
+    """Energy of one synaptic operation."""
     neuron_update_active_pj: Quantity
+    """Energy of the update of an active neuron."""
     neuron_update_inactive_pj: Quantity
+    """Energy of the update of an inactive neuron."""
 
 
 class Power(_Frozen):
-    """Power of a chip at rest."""
+    """Power at rest."""
 
     static_chip_w: Quantity
+    """Static power of a chip."""
 
 
 class Profile(_Frozen):
-    """A hardware target.
-
-    Attributes
-    ----------
-    name : str
-        Name in the library, or of the user's choice.
-    description : str
-        One sentence for lists.
-    """
+    """A hardware target: figures with their ranges, confidence and sources."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+    """Name in the library, or of your choice: lower-case letters, digits, - and _."""
     description: Sentence
+    """One sentence for lists."""
     system: System
     chip: Chip
     core: Core

@@ -207,7 +207,7 @@ def test_a_reader_that_has_gone_hides_no_violation(folder: Path) -> None:
     assert code == 1 and said.startswith("error: local invariant broken: ")
 
 
-SUBCOMMANDS = ("models list", "models show", "profiles list", "profiles show", "profiles validate")
+SUBCOMMANDS = ("models list", "models show", "profiles list", "profiles show", "profiles validate", "profiles schema")
 
 
 @pytest.mark.parametrize("words", [*(name for name in COMMANDS if name not in {"models", "profiles"}), *SUBCOMMANDS])

@@ -1,8 +1,9 @@
-"""Profiles: the library's figures, inheritance, and what is said of files that are no profiles."""
+"""Profiles: the library's figures, and what is said of files that are no profiles."""
 
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from pydantic import ValidationError
 
 from pisnn_deploy.errors import FileError, PisnnError, UsageError
 from pisnn_deploy.plain_yaml import MAXIMUM_BYTES
-from pisnn_deploy.profiles import Figure, load_profile, names
+from pisnn_deploy.profiles import load_profile, names, parents_of
 
 LOIHI2 = load_profile("loihi2")
+LIBRARY = ", ".join(names())
 
 
 def write(folder: Path, text: str, name: str = "mine.yaml") -> Path:
@@ -31,7 +33,7 @@ def refusal(path: Path) -> str:
 
 
 def test_names() -> None:
-    assert names() == ("generic-int", "loihi1", "loihi2")
+    assert names() == ("generic-int", "hala_point", "kapoho_bay", "kapoho_point", "loihi1", "loihi2", "nahuku")
 
 
 @pytest.mark.parametrize("name", names())
@@ -67,6 +69,56 @@ def test_figures_of_the_others() -> None:
     assert not generic.core.neurons_max.is_unpublished
 
 
+SYSTEMS = [
+    ("kapoho_bay", "loihi1", 2, 256),
+    ("nahuku", "loihi1", 32, 4096),
+    ("kapoho_point", "loihi2", 8, 960),
+    ("hala_point", "loihi2", 1152, 140544),
+]
+
+
+@pytest.mark.parametrize(("name", "chip", "chips", "cores"), SYSTEMS)
+def test_figures_of_systems(name: str, chip: str, chips: int, cores: int) -> None:
+    system, of_one = load_profile(name), load_profile(chip)
+    assert parents_of(name) == (chip,)
+    assert system.system.chips.value == chips
+    assert system.chip.cores_usable.value is not None
+    assert system.chip.cores_usable.value * chips == cores
+    assert (system.core, system.weights, system.payload) == (of_one.core, of_one.weights, of_one.payload)
+
+
+@pytest.mark.parametrize("name", [name for name, *_ in SYSTEMS])
+def test_what_nobody_published_of_systems_is_not_invented(name: str) -> None:
+    system = load_profile(name)
+    assert system.time.barrier_ns.is_unpublished
+    if system.payload.graded.value:
+        assert system.core.output_axon_cross_chip.is_unpublished
+
+
+def test_ranges_where_sources_on_systems_disagree() -> None:
+    kapoho_point, nahuku = load_profile("kapoho_point").system.chips, load_profile("nahuku").system.chips
+    assert (kapoho_point.low, kapoho_point.high, kapoho_point.confidence) == (4, 8, "contradictory")
+    assert (nahuku.low, nahuku.high) == (8, 32)
+    usable = load_profile("hala_point").chip.cores_usable
+    assert (usable.low, usable.value, usable.high, usable.confidence) == (120, 122, 122, "inferred")
+
+
+def test_the_page_on_profiles_names_them_all_and_its_example_is_valid(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "profiles.md").read_text(encoding="utf-8")
+    rows = [re.findall("`([^`]+)`", line) for line in page.splitlines() if line.startswith("| `")]
+    assert sorted([row[0], *parents_of(row[0])] for row in rows if row[0] in names()) == sorted(
+        row for row in rows if row[0] in names()
+    )
+    assert {row[0] for row in rows} >= set(names())
+    (example,) = re.findall(r"^    extends:.*?^(?=\S)", page, re.MULTILINE | re.DOTALL)
+    assert load_profile(str(write(tmp_path, textwrap.dedent(example)))).system.chips.value == 4
+
+
+def test_a_description_says_how_many_chips_there_are() -> None:
+    for name, _, chips, _ in SYSTEMS:
+        assert f" {chips:,} Loihi " in load_profile(name).description
+
+
 def test_energy_of_loihi2_is_not_invented() -> None:
     energy = LOIHI2.energy.synaptic_operation_pj
     assert energy.is_unpublished
@@ -81,9 +133,7 @@ def test_profiles_are_frozen() -> None:
 def test_unknown_name() -> None:
     with pytest.raises(UsageError) as caught:
         load_profile("loihi3")
-    assert str(caught.value) == (
-        "profile 'loihi3' is unknown; the library has generic-int, loihi1, loihi2, or give a .yaml file"
-    )
+    assert str(caught.value) == f"profile 'loihi3' is unknown; the library has {LIBRARY}, or give a .yaml file"
 
 
 def test_missing_file(tmp_path: Path) -> None:
@@ -96,51 +146,11 @@ def test_folder(tmp_path: Path) -> None:
     assert refusal(folder) == "cannot be read (Is a directory)"
 
 
-OWN = """\
-extends: loihi2
-name: mine
-core:
-  neurons_max: {value: 100, confidence: documented, source: "My own limit"}
-"""
-
-
-def test_profile_that_extends_the_library(tmp_path: Path) -> None:
-    mine = load_profile(str(write(tmp_path, OWN)))
-    assert mine.name == "mine"
-    assert mine.core.neurons_max == Figure[int](
-        value=100, low=None, high=None, confidence="documented", source="My own limit"
-    )
-    assert mine.core.word_bits == LOIHI2.core.word_bits
-    assert mine.weights == LOIHI2.weights
-
-
-def test_profile_that_extends_a_file_beside_it(tmp_path: Path) -> None:
-    write(tmp_path, OWN)
-    child = write(tmp_path, "{extends: mine.yaml, name: child}", "child.yml")
-    assert load_profile(str(child)).core.neurons_max.value == 100
-
-
-def test_figure_is_replaced_whole(tmp_path: Path) -> None:
-    path = write(tmp_path, "{extends: loihi2, core: {neurons_max: {value: 100}}}")
-    assert refusal(path) == "core.neurons_max.confidence: is missing (and 1 more)"
-
-
-def test_cyclic_extends(tmp_path: Path) -> None:
-    first = write(tmp_path, "extends: second.yaml", "first.yaml")
-    write(tmp_path, "extends: first.yaml", "second.yaml")
-    assert refusal(first) == "extends: extends itself, directly or by way of another profile"
-
-
-def test_self_extends(tmp_path: Path) -> None:
-    path = write(tmp_path, "extends: mine.yaml")
-    assert refusal(path) == "extends: extends itself, directly or by way of another profile"
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "holds no mapping; write keys and values"),
-        ("- 1", "holds no mapping; write keys and values"),
+        ("", "holds no mapping; expected keys and values"),
+        ("- 1", "holds no mapping; expected keys and values"),
         ("name: [", "is not YAML: expected the node content, but found '<stream end>' (line 1, column 8)"),
         ("name: a\nname: b", "line 2 gives the key 'name' a second time"),
         ("core: {a: 1, a: 2}", "line 1 gives the key 'a' a second time"),
@@ -149,15 +159,33 @@ def test_self_extends(tmp_path: Path) -> None:
         ("a: !!timestamp x", "line 1 uses a tag, which is not allowed"),
         ("1: a", "line 1 has a key that is not a word"),
         ("a: 2001-99-99", "is not YAML: month must be in 1..12"),
-        ("extends: loihi3", "extends: profile 'loihi3' is unknown; the library has generic-int, loihi1, loihi2"),
-        ("extends: 3", "extends: must name a profile, found 3"),
         (
-            'extends: "\\0.yaml"',
-            "extends: profile '\\x00.yaml' is unknown; the library has generic-int, loihi1, loihi2",
+            "{extends: loihi2, speed: 3}",
+            "speed: is not a field of a profile; expected one of extends, name, description, system, chip, core, "
+            "synapse, weights, state, accumulator, payload, decay, delay, time, energy, power",
         ),
-        ("{extends: loihi2, speed: 3}", "speed: is not a field of a profile"),
-        ("{extends: loihi2, name: My Chip}", "name: string should match pattern '^[a-z][a-z0-9_-]{0,63}$'"),
-        ("{extends: loihi2, core: 3}", "core: should be a valid dictionary or instance of Core"),
+        ("{extends: loihi2, cores: 3}", "cores: is not a field of a profile; expected 'core'"),
+        (
+            "{extends: loihi2, name: My Chip}",
+            'name: found "My Chip"; expected lower-case letters, digits, - and _, at most 64 and a letter first',
+        ),
+        ("{extends: loihi2, core: 3}", "core: found 3; expected a mapping of figures"),
+        (
+            "{extends: loihi2, core: {word_bits: 64}}",
+            "core.word_bits: found 64; expected a figure with value, confidence and source",
+        ),
+        (
+            "{extends: loihi2, description: 0x" + "f" * 9000 + "}",
+            "description: found a huge integer; expected a text",
+        ),
+        (
+            "{extends: loihi2, description: [" + "1, " * 99 + "]}",
+            "description: found a list; expected a text",
+        ),
+        (
+            "{extends: loihi2, state: " + "x" * 99 + "}",
+            'state: found "' + "x" * 59 + "...; expected a mapping of figures",
+        ),
     ],
 )
 def test_file_that_is_no_profile(tmp_path: Path, text: str, message: str) -> None:
@@ -167,14 +195,20 @@ def test_file_that_is_no_profile(tmp_path: Path, text: str, message: str) -> Non
 @pytest.mark.parametrize(
     ("figure", "message"),
     [
-        ("{value: -1, confidence: documented, source: s}", "value: should be greater than or equal to 0"),
-        ("{value: true, confidence: documented, source: s}", "value: should be a valid integer"),
-        ("{value: '3', confidence: documented, source: s}", "value: should be a valid integer"),
-        ("{confidence: documented, source: s}", "value: is missing"),
-        ("{value: 3, confidence: documented, source: ''}", "source: string should have at least 1 character"),
+        ("{value: -1, confidence: documented, source: s}", "value: found -1; expected at least 0"),
+        ("{value: true, confidence: documented, source: s}", "value: found true; expected an integer"),
+        (
+            "{confidence: documented, source: s}",
+            "value: is missing; expected a value, or null where there is none",
+        ),
+        ("{value: 3, confidence: documented, source: ''}", 'source: found ""; expected a text that is not empty'),
         (
             "{value: 3, confidence: sure, source: s}",
-            "confidence: should be 'documented', 'inferred', 'contradictory' or 'unpublished'",
+            "confidence: found \"sure\"; expected 'documented', 'inferred', 'contradictory' or 'unpublished'",
+        ),
+        (
+            "{value: 3, confidence: documented, source: s, sources: s}",
+            "sources: is not a field of a profile; expected 'source'",
         ),
         (
             "{value: 3, confidence: unpublished, source: s}",
@@ -192,13 +226,15 @@ def test_file_that_is_no_profile(tmp_path: Path, text: str, message: str) -> Non
 )
 def test_figure_that_is_refused(tmp_path: Path, figure: str, message: str) -> None:
     path = write(tmp_path, f"extends: loihi2\ncore:\n  neurons_max: {figure}\n")
-    field = "core.neurons_max." if re.match(r"\w+: (should|is|string)", message) else "core.neurons_max: "
+    field = "core.neurons_max." if re.match(r"\w+: (found|is)", message) else "core.neurons_max: "
     assert refusal(path) == field + message
 
 
 def test_missing_section(tmp_path: Path) -> None:
     message = refusal(write(tmp_path, "{name: mine, description: d}"))
-    assert message == "system: is missing (and 12 more)"
+    assert message == (
+        "system: is missing; expected a mapping of figures (and 12 more: see `pisnn-deploy profiles validate`)"
+    )
 
 
 def test_large_file(tmp_path: Path) -> None:

@@ -1,0 +1,63 @@
+"""Which models of the zoo fit which profiles, and which rules fail where one does not.
+
+The outcomes are in expected_outcomes.json; ``python tests/checks/test_expected_outcomes.py`` writes it.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+import pytest
+from checked_graphs import with_figure
+
+from pisnn_deploy import zoo
+from pisnn_deploy.checks import check
+from pisnn_deploy.cli.compilation import compile_file
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.profiles import Profile, load_profile, names
+
+EXPECTED = Path(__file__).with_name("expected_outcomes.json")
+
+Outcome = str | list[str]
+"""``passes``, or the codes of the rules that fail as errors."""
+
+
+@cache
+def graph_of(model: str) -> IntegerGraph:
+    """The model compiled for its own mesh and loihi2."""
+    return compile_file(model)[0]
+
+
+def outcome(model: str, profile: Profile) -> Outcome:
+    report = check(graph_of(model), profile)
+    codes = sorted({finding.rule for finding in report.findings if finding.severity == "error"})
+    assert report.passed == (not codes)
+    return codes or "passes"
+
+
+def expected() -> dict[str, dict[str, Outcome]]:
+    found: dict[str, dict[str, Outcome]] = json.loads(EXPECTED.read_text(encoding="utf-8"))
+    return found
+
+
+def test_every_model_and_profile_has_an_expected_outcome() -> None:
+    assert {model: sorted(outcomes) for model, outcomes in expected().items()} == {
+        model: list(names()) for model in zoo.names()
+    }
+
+
+@pytest.mark.parametrize("profile", names())
+@pytest.mark.parametrize("model", zoo.names())
+def test_outcome(model: str, profile: str) -> None:
+    assert outcome(model, load_profile(profile)) == expected()[model][profile]
+
+
+def test_a_profile_that_holds_less_changes_the_outcome() -> None:
+    assert outcome("heat1d", with_figure(load_profile("loihi2"), "core.neurons_max", 1)) == ["PD102"]
+
+
+if __name__ == "__main__":
+    outcomes = {model: {profile: outcome(model, load_profile(profile)) for profile in names()} for model in zoo.names()}
+    EXPECTED.write_text(json.dumps(outcomes, indent=2) + "\n", encoding="utf-8")
