@@ -496,6 +496,8 @@ def test_report_as_json() -> None:
         "neurons": 16,
         "synapses": 32,
         "synaptic_memory_words": 16,
+        "input_axons": 16,
+        "output_axons": 16,
         "utilisation": {
             "neurons": 16 / 4095,
             "synaptic_memory": 16 / 16000,
