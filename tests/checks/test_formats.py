@@ -128,6 +128,15 @@ def test_junit_lists_all_findings_of_a_rule_and_counts() -> None:
     assert failure is not None and "error: membrane: " in failure and "error: flux: " in failure
 
 
+def test_junit_names_no_test_twice() -> None:
+    paths = ("heat.pisnn", "a/heat.pisnn", "b/heat.pisnn", "/far/v1.2/heat.pisnn")
+    outcomes = [outcome(name, PurePosixPath(path)) for path in paths for name in ("loihi2", "generic-int")]
+    root = ElementTree.fromstring(FORMATS["junit"](outcomes))
+    names = [(case.attrib["classname"], case.attrib["name"]) for case in root.iter("testcase")]
+    assert len(set(names)) == len(names) == len(outcomes) * len(RULES)
+    assert names[-1][0] == "generic-int.far.v1_2.heat"
+
+
 def test_junit_has_growth_only_against_a_baseline() -> None:
     assert "resource-growth" not in cases([outcome()])
     assert len(cases([outcome(growths=GROWTHS[1:2])])["resource-growth"]) == 0

@@ -39,8 +39,9 @@ def junit(outcomes: Sequence[Outcome]) -> str:
 
 def _suite(outcome: Outcome) -> ElementTree.Element:
     profile = outcome.report.profile
-    # Readers take what stands before the last dot for a package.
-    classname = f"{profile.replace('.', '_')}.{outcome.artifact.stem.replace('.', '_')}"
+    place = outcome.artifact.relative_to(outcome.artifact.anchor).with_suffix("")
+    # Readers take dots for the borders of packages, and a name that is there twice for one test.
+    classname = ".".join(part.replace(".", "_") for part in (profile, *place.parts))
     cases = [_case(classname, rule, outcome.of_rule(rule)) for rule in outcome.rules]
     if outcome.growths is not None:
         growth = _element("testcase", classname=classname, name="resource-growth")
