@@ -23,6 +23,10 @@ _ROUNDING = 1e-12
 _Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 _Fraction = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Value = int | float | str | None
+# Names are printed, and the file may come from anyone: no control characters, nothing endless.
+_Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+_MOST_REPORTS = 64
+_LONGEST_FIELD = 80
 
 
 class _Strict(BaseModel):
@@ -38,7 +42,7 @@ class _Resources(_Strict):
     # Reports of before these were counted are still a baseline for the rest.
     input_axons: _Count | None = None
     output_axons: _Count | None = None
-    utilisation: dict[str, _Fraction]
+    utilisation: dict[_Name, _Fraction]
 
 
 class _Finding(_Strict):
@@ -70,7 +74,7 @@ class _Growth(_Strict):
 
 class _Report(_Strict):
     artifact: str = ""
-    profile: str
+    profile: _Name
     passed: bool = Field(alias="pass")
     findings: list[_Finding]
     resources: _Resources
@@ -79,7 +83,7 @@ class _Report(_Strict):
 
 
 class _Reports(_Strict):
-    reports: list[_Report]
+    reports: Annotated[list[_Report], Field(max_length=_MOST_REPORTS)]
 
 
 @dataclass(frozen=True)
@@ -220,7 +224,7 @@ def _read(path: Path) -> list[_Report]:
         return [_Report.model_validate(plain)]
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
+        field = ".".join(map(str, first["loc"]))[:_LONGEST_FIELD]
         raise FileError(path, f"is no report of check ({first['msg']})", field=field, remedy=_REMEDY) from error
 
 

@@ -58,7 +58,7 @@ def _run(profile: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
                 "shortDescription": {"text": "No resource grows by more than is allowed beside the baseline."},
                 "fullDescription": {"text": "No resource grows by more than is allowed beside the baseline."},
                 "help": {"text": "Find out what grew, or write a new baseline."},
-                "helpUri": "docs/ci.md",
+                "helpUri": "docs/ci.md#growth",
                 "defaultConfiguration": {"level": "error"},
             }
         )
