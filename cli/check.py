@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import json
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
+from click.core import ParameterSource
 from rich.text import Text
 
-from pisnn_deploy.checks import RULES, Report, check
+from pisnn_deploy.checks import RULES, Report, Rule, check
+from pisnn_deploy.checks.baseline import Baseline, Growth
+from pisnn_deploy.checks.formats import FORMATS
+from pisnn_deploy.checks.formats.text import growth_rows, resource_rows
+from pisnn_deploy.checks.outcome import Outcome
 from pisnn_deploy.checks.rule import DEFAULT_HORIZON
-from pisnn_deploy.cli.console import Row, print_table, print_text
+from pisnn_deploy.cli.console import print_table, print_text
 from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.errors import CheckError, UsageError
 from pisnn_deploy.graph.artifact import read_artifact, write_whole
@@ -23,53 +28,84 @@ _COLOURS = {"error": "red", "warning": "yellow", "info": "blue"}
 
 
 @click.command("check", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("artifact", type=click.Path(path_type=Path))
+@click.argument("artifacts", metavar="ARTIFACT...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--profile", "profiles", multiple=True, help="Hardware profile: a name or a YAML file; may be repeated.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the JSON report here.")
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the report here, in that format; the terminal gets the text.",
+)
+@click.option(
+    "--baseline", type=click.Path(dir_okay=False, path_type=Path), help="JSON report to compare resources with."
+)
+@click.option(
+    "--max-growth",
+    metavar="PERCENT",
+    type=click.FloatRange(min=0),
+    default=5.0,
+    show_default=True,
+    help="By how much a resource may grow beside the baseline.",
+)
 @click.option("--select", metavar="RULES", help="Only these rules, such as PD001,PD102.")
 @click.option("--ignore", metavar="RULES", help="Not these rules.")
 @click.option(
     "--horizon", type=click.IntRange(min=0), default=DEFAULT_HORIZON, show_default=True, help="PDE steps to run for."
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+@click.pass_context
 def command(
-    artifact: Path,
+    context: click.Context,
+    artifacts: tuple[Path, ...],
     profiles: tuple[str, ...],
     form: str,
     output: Path | None,
+    baseline: Path | None,
+    max_growth: float,
     select: str | None,
     ignore: str | None,
     horizon: int,
     quiet: bool,
 ) -> None:
-    """Check ARTIFACT against hardware profiles; the artifact's own unless given.
+    """Check every ARTIFACT against hardware profiles; the artifact's own unless given.
 
     \b
     Examples:
       pisnn-deploy check heat.pisnn
       pisnn-deploy check heat.pisnn --profile loihi2 --profile loihi1
       pisnn-deploy check heat.pisnn --format json --ignore PD105
+      pisnn-deploy check heat.pisnn --format sarif --output heat.sarif
+      pisnn-deploy check heat.pisnn --baseline heat.json --max-growth 2
     """
-    check_outputs([output], [artifact, *profiles])
-    selected, ignored = _codes("--select", select), _codes("--ignore", ignore)
-    read = read_artifact(artifact)
-    graph = read.graph
-    rejected = tuple((f.claim, f.text) for f in check_certificate(graph, read.altered) if not f.holds)
-    names = profiles or (graph.profile or "loihi2",)
-    reports = [_filtered(check(graph, load_profile(name), rejected, horizon), selected, ignored) for name in names]
-    plain: list[dict[str, Any]] = [report.to_dict() for report in reports]
-    text = json.dumps(plain[0] if len(plain) == 1 else {"reports": plain}, indent=2, allow_nan=False)
+    check_outputs([output], [*artifacts, *profiles, baseline])
+    if baseline is None and context.get_parameter_source("max_growth") is not ParameterSource.DEFAULT:
+        raise UsageError("--max-growth: there is nothing to compare with; give --baseline FILE too")
+    if not math.isfinite(max_growth):
+        raise UsageError(f"--max-growth {max_growth}: expected a finite number of percent")
+    if baseline is not None and len(artifacts) > 1:
+        raise UsageError("--baseline is of one artifact; check one at a time")
+    rules = _rules(_codes("--select", select), _codes("--ignore", ignore))
+    old = None if baseline is None else Baseline(baseline)
+    outcomes = []
+    for artifact in artifacts:
+        read = read_artifact(artifact)
+        graph = read.graph
+        rejected = tuple((f.claim, f.text) for f in check_certificate(graph, read.altered) if not f.holds)
+        for name in profiles or (graph.profile or "loihi2",):
+            report = _filtered(check(graph, load_profile(name), rejected, horizon), rules)
+            growths = None if old is None else old.growths(report.profile, report.resources, max_growth)
+            outcomes.append(Outcome(_below_here(artifact), report, rules, growths))
+    content = FORMATS[form](outcomes)
     if output is not None:
-        write_whole(output, text.encode() + b"\n")
-    if form == "json":
-        print_text(text)
+        write_whole(output, content.encode("utf-8", "backslashreplace"))
+    # Programs that ask for JSON read it from stdout, whether or not it is kept in a file too.
+    if form == "json" or (form != "text" and output is None):
+        if content:
+            print_text(content.removesuffix("\n"))
     elif not quiet:
-        for report in reports:
-            _show(report)
-    failed = [name for name, report in zip(names, reports, strict=True) if not report.passed]
-    if failed:
-        raise CheckError(f"{artifact}: does not fit {', '.join(failed)}")
+        for outcome in outcomes:
+            _show(outcome, several=len(artifacts) > 1)
+    _fail(artifacts, outcomes, profiles)
 
 
 def _codes(option: str, text: str | None) -> frozenset[str]:
@@ -84,21 +120,54 @@ def _codes(option: str, text: str | None) -> frozenset[str]:
     return frozenset(codes)
 
 
-def _filtered(report: Report, selected: frozenset[str], ignored: frozenset[str]) -> Report:
-    kept = tuple(f for f in report.findings if (not selected or f.rule in selected) and f.rule not in ignored)
-    return replace(report, findings=kept)
+def _rules(selected: frozenset[str], ignored: frozenset[str]) -> tuple[Rule, ...]:
+    return tuple(rule for rule in RULES if (not selected or rule.code in selected) and rule.code not in ignored)
 
 
-def _show(report: Report) -> None:
-    plain = report.to_dict()
-    resources = plain["resources"]
-    verdict = Text("passes", "bold green") if report.passed else Text("fails", "bold red")
-    rows: list[Row] = [(name, str(resources[name])) for name in ("cores", "chips", "neurons", "synapses")]
-    rows += [(f"use of {name}", f"{share:.1%}") for name, share in sorted(resources["utilisation"].items())]
-    print_table(Text(f"{plain['profile']}: ") + verdict, rows)
+def _filtered(report: Report, rules: Sequence[Rule]) -> Report:
+    codes = {rule.code for rule in rules}
+    return replace(report, findings=tuple(finding for finding in report.findings if finding.rule in codes))
+
+
+def _below_here(path: Path) -> Path:
+    """The path from the current folder, if it lies below it: reports name files as the checkout does."""
+    here = Path.cwd()
+    whole = path.resolve() if ".." in path.parts else here / path
+    return whole.relative_to(here) if whole.is_relative_to(here) else whole
+
+
+def _fail(artifacts: Sequence[Path], outcomes: Sequence[Outcome], profiles: Sequence[str]) -> None:
+    """Say in one line what does not fit or grew; the outcomes are in the order of the artifacts."""
+    each = len(outcomes) // len(artifacts)
+    problems = []
+    for place, artifact in enumerate(artifacts):
+        own = outcomes[place * each : (place + 1) * each]
+        names = profiles or [outcome.report.profile for outcome in own]
+        failed = [name for name, outcome in zip(names, own, strict=True) if not outcome.report.passed]
+        if failed:
+            problems.append(f"{artifact}: does not fit {', '.join(failed)}")
+        grown: list[Growth] = [growth for outcome in own for growth in outcome.grown]
+        if grown:
+            more = f", and {len(grown) - 1} more" if len(grown) > 1 else ""
+            problems.append(f"{artifact}: grew: {grown[0].message}{more}")
+    if problems:
+        raise CheckError("; ".join(problems))
+
+
+def _show(outcome: Outcome, *, several: bool) -> None:
+    report = outcome.report
+    verdict = Text("passes", "bold green") if outcome.passed else Text("fails", "bold red")
+    name = f"{outcome.artifact} on {report.profile}" if several else report.profile
+    print_table(Text(f"{name}: ") + verdict, resource_rows(report))
     if report.findings:
         found = [
             (Text(f.severity, _COLOURS[f.severity]), f"{f.rule} {f.name}", f.population, f.message, f.fix)
             for f in report.findings
         ]
         print_table("findings", found, ("severity", "rule", "place", "what", "fix"))
+    if outcome.growths is not None:
+        rows = [
+            (*row[:3], Text(row[3], "bold red" if growth.grew else ""))
+            for row, growth in zip(growth_rows(outcome), outcome.growths, strict=True)
+        ]
+        print_table("beside the baseline", rows, ("resource", "old", "new", "change"))

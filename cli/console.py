@@ -57,7 +57,8 @@ def print_table(title: Cell, rows: Sequence[Row], columns: Sequence[str] = ()) -
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*map(_plain, row))
-    console = Console()
+    # rich drops only colours for NO_COLOR and would keep other escape codes.
+    console = Console(color_system=None if os.environ.get("NO_COLOR") else "auto")
     with console.capture() as captured:
         console.print(table)
     print_text(captured.get().removesuffix("\n"))

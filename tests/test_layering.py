@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "problems": {"errors", "mesh"},
     "profiles": {"errors", "plain_yaml"},
     "utilisation": {"graph", "profiles"},
-    "checks": NUMERICS | {"graph", "profiles", "utilisation"},
+    "checks": NUMERICS | {"graph", "mesh", "model", "profiles", "utilisation"},
     "compiler": NUMERICS | {"clock", "graph", "mesh", "model", "problems", "profiles", "symbol", "utilisation"},
     "verify": NUMERICS | {"clock", "graph", "mesh"},
     "processes": NUMERICS | {"graph", "invariants"},

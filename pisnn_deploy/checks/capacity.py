@@ -50,6 +50,8 @@ def placement_valid(subject: Subject) -> Iterator[Violation]:
 def neurons_per_core(subject: Subject) -> Iterator[Violation]:
     """A core holds at most `core.neurons_max` neurons.
 
+    A neuron keeps its states in its own core. What one core cannot hold is not moved to another by itself.
+
     Fix: place the populations on more cores.
     """
     yield from _per_core(subject, subject.counts.neurons, subject.profile.core.neurons_max, "neurons")
@@ -83,6 +85,8 @@ def synaptic_memory(subject: Subject) -> Iterator[Violation]:
 @rule("PD105", "synapse-list")
 def synapse_list(subject: Subject) -> Iterator[Violation]:
     """The packed synapses of one input axon take at most `synapse.axon_words_max` words.
+
+    It is a limit of its own: a list may be too long for one axon while the core has memory to spare.
 
     Fix: place the target population on more cores, so that each axon reaches fewer neurons of a core.
     """
@@ -194,6 +198,8 @@ def cores(subject: Subject) -> Iterator[Violation]:
 @rule("PD112", "chips")
 def chips(subject: Subject) -> Iterator[Violation]:
     """A placement uses at most `system.chips` chips.
+
+    Cores are numbered through all chips. Those of a chip that the system lacks do not exist.
 
     Fix: compile for a larger system, or use a smaller mesh.
     """

@@ -1,14 +1,21 @@
-"""The manual of the rules, written from their docstrings."""
+"""The manual of the rules, written from their docstrings and from what they say about a graph that fails."""
 
 from __future__ import annotations
 
+import sys
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+
+from pisnn_deploy.checks.examples import Example, examples
+from pisnn_deploy.checks.rule import Rule
 from pisnn_deploy.checks.rules import RULES
 
 _PREFACE = """\
 # Rules of `pisnn-deploy check`
 
-This page is written from the docstrings of the rules. To update it, run
-`python -m pisnn_deploy.checks.manual > docs/rules.md`; a test compares the two.
+This page and those of the rules are written from the docstrings of the rules. To update them, run
+`python -m pisnn_deploy.checks.manual docs`; a test compares them. [In a CI](ci.md) tells how to run the check there.
 
 A finding is an **error** where the graph does not fit, a **warning** where it fits by one source of the profile and not
 by another, and **info** where the public record has no limit, so that nothing was checked. Errors fail the check. All
@@ -18,17 +25,85 @@ gives their values, ranges, confidence and sources.
 An input axon is what one source neuron's one synapse population needs on one core. Figures of a core are those of the
 graph's placement; a graph without one is counted as if it stood on a single core, and the finding says so.
 """
+_WIDTH = 120
 
 
 def manual() -> str:
-    """The manual as Markdown: every rule's statement, reasons and fix."""
+    """The index as Markdown: every rule's statement, reasons and fix.
+
+    Returns
+    -------
+    str
+        Of the file ``rules.md``.
+    """
     sections = [_PREFACE]
     for rule in RULES:
         *text, _ = rule.paragraphs
         body = "\n\n".join(text)
-        sections.append(f"## {rule.code} {rule.name}\n\n{body}\n\n**How to fix:** {rule.fix}\n")
+        link = f"[Example](rules/{rule.code}.md)"
+        sections.append(f"## {rule.code} {rule.name}\n\n{body}\n\n**How to fix:** {rule.fix}\n\n{link}\n")
     return "\n".join(sections)
 
 
+def page(rule: Rule, example: Example) -> str:
+    """The page of one rule as Markdown: what, why, an example, how to fix.
+
+    Parameters
+    ----------
+    rule : Rule
+    example : Example
+        Is checked, and the finding is shown.
+
+    Returns
+    -------
+    str
+    """
+    statement, *reasons, _ = rule.paragraphs
+    found = example.finding(rule.code)
+    shown = f"{found.severity}: {found.rule} {found.name}: {found.population}: {found.message}"
+    parts = [
+        f"# {rule.code} {rule.name}",
+        statement,
+        "## Why",
+        *reasons,
+        "## Example",
+        example.text,
+        "```text\n" + "\n".join(textwrap.wrap(shown, _WIDTH, subsequent_indent="  ")) + "\n```",
+        "## How to fix",
+        rule.fix,
+        f"To leave it out: `pisnn-deploy check ARTIFACT --ignore {rule.code}`. [All rules](../rules.md)",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def pages() -> Mapping[str, str]:
+    """Every file of the manual.
+
+    Returns
+    -------
+    mapping of str to str
+        Content by path in the folder of the documentation.
+    """
+    shown = examples()
+    return {"rules.md": manual()} | {f"rules/{rule.code}.md": page(rule, shown[rule.code]) for rule in RULES}
+
+
+def main(words: list[str]) -> None:
+    """Write the manual into the folder that is named, or print the index.
+
+    Parameters
+    ----------
+    words : list of str
+        Of the command line.
+    """
+    if not words:
+        print(manual(), end="")
+        return
+    folder = Path(words[0])
+    (folder / "rules").mkdir(parents=True, exist_ok=True)
+    for path, content in pages().items():
+        (folder / path).write_text(content, encoding="utf-8")
+
+
 if __name__ == "__main__":
-    print(manual(), end="")
+    main(sys.argv[1:])

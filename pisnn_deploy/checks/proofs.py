@@ -72,10 +72,8 @@ def ledgers_last(subject: Subject) -> Iterator[Violation]:
     Fix: compile with a narrower operating range or a smaller `--flux`, or read the ledgers and reset them in time.
     """
     certificate = subject.graph.certificate
-    if certificate is None or not subject.graph.mesh.reservoirs:
-        return
-    lasts = certificate.conservation.figures.get("ledger_steps", 0)
-    if lasts < subject.horizon:
+    lasts = None if certificate is None else certificate.conservation.figures.get("ledger_steps")
+    if lasts is not None and lasts < subject.horizon:
         message = f"a ledger may wrap after {lasts} PDE steps, and {subject.horizon} are asked for"
         yield Violation("membrane", lasts, subject.horizon, message)
 

@@ -51,6 +51,8 @@ class Resources:
     neurons, synapses : int
     synaptic_memory_words : int
         Sum over all cores, in words of the profile.
+    input_axons, output_axons : int
+        Sums over all cores; output axons in entries.
     utilisation : dict of str to float
         Used fraction of each limited resource; of the fullest core for what a core limits.
     """
@@ -60,6 +62,8 @@ class Resources:
     neurons: int
     synapses: int
     synaptic_memory_words: int
+    input_axons: int
+    output_axons: int
     utilisation: dict[str, float]
 
 

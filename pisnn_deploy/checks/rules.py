@@ -88,4 +88,7 @@ def _resources(graph: IntegerGraph, profile: Profile, counts: Counts) -> Resourc
     }
     utilisation = {name: float(value) / limit for name, (value, limit) in used.items() if limit}
     synapses = sum(synapse.entries for synapse in graph.synapses)
-    return Resources(cores, chips, graph.neurons, synapses, int(counts.synaptic_words.sum()), utilisation)
+    words, inputs, outputs = (
+        int(uses.sum()) for uses in (counts.synaptic_words, counts.input_axons, counts.output_axons)
+    )
+    return Resources(cores, chips, graph.neurons, synapses, words, inputs, outputs, utilisation)

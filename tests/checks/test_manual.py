@@ -1,22 +1,59 @@
-"""docs/rules.md is what the docstrings of the rules say."""
+"""docs/rules.md and docs/rules/ are what the docstrings of the rules say, with what they find."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from pisnn_deploy.checks.manual import manual
+import pytest
+
+from pisnn_deploy.checks import Rule
+from pisnn_deploy.checks.examples import examples
+from pisnn_deploy.checks.manual import main, manual, page, pages
 from pisnn_deploy.checks.rules import RULES
 
-PAGE = Path(__file__).parents[2] / "docs" / "rules.md"
+DOCS = Path(__file__).parents[2] / "docs"
+UPDATE = "run: python -m pisnn_deploy.checks.manual docs"
 
 
-def test_page_equals_the_docstrings() -> None:
-    assert PAGE.read_text(encoding="utf-8") == manual(), "run: python -m pisnn_deploy.checks.manual > docs/rules.md"
+def test_pages_equal_the_docstrings_and_findings() -> None:
+    committed = {"rules.md", *(f"rules/{path.name}" for path in (DOCS / "rules").iterdir())}
+    assert committed == set(pages()), UPDATE
+    for path, content in pages().items():
+        assert (DOCS / path).read_text(encoding="utf-8") == content, UPDATE
 
 
-def test_page_has_every_rule() -> None:
+def test_index_has_every_rule() -> None:
     text = manual()
     for rule in RULES:
         assert f"## {rule.code} {rule.name}\n" in text
         assert rule.statement in text
         assert f"**How to fix:** {rule.fix}" in text
+        assert f"(rules/{rule.code}.md)" in text
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+def test_page_shows_an_error_of_its_rule(rule: Rule) -> None:
+    example = examples()[rule.code]
+    found = example.finding(rule.code)
+    assert found.severity == "error" and found.fix == rule.fix
+    text = page(rule, example)
+    assert " ".join(found.message.split()) in " ".join(text.split())
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    assert headings == [f"{rule.code} {rule.name}", "Why", "Example", "How to fix"]
+    sections = re.split(r"^## .*$", text, flags=re.MULTILINE)
+    assert all(section.strip() for section in sections)
+
+
+def test_command_writes_all_pages_or_prints_the_index(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main([str(tmp_path / "docs")])
+    written = {str(path.relative_to(tmp_path / "docs")) for path in tmp_path.rglob("*.md")}
+    assert written == set(pages()) and capsys.readouterr().out == ""
+    main([])
+    assert capsys.readouterr().out == manual()
+
+
+def test_links_of_the_pages_lead_somewhere() -> None:
+    for path in [DOCS / "rules.md", *(DOCS / "rules").iterdir()]:
+        for target in re.findall(r"\]\(([^)#]+)", path.read_text(encoding="utf-8")):
+            assert (path.parent / target).exists(), f"{path.name}: {target}"

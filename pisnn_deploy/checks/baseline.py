@@ -1,0 +1,238 @@
+"""Comparing what a graph uses with an earlier report: growth fails like a bundle that became too large."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pisnn_deploy.checks.report import Resources, Severity
+from pisnn_deploy.errors import FileError
+
+LARGEST_REPORT = 1 << 24
+"""Bytes; a larger file is refused before it is parsed."""
+_REMEDY = "write it with: pisnn-deploy check ARTIFACT --format json --output FILE"
+_ROUNDING = 1e-12
+"""Relative; fractions of equal limits must not differ by how they were divided."""
+
+_Count = Annotated[int, Field(ge=0, lt=1 << 63)]
+_Fraction = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Value = int | float | str | None
+# Names are printed, and the file may come from anyone: no control characters, nothing endless.
+_Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+_MOST_REPORTS = 64
+_LONGEST_FIELD = 80
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class _Resources(_Strict):
+    cores: _Count
+    chips: _Count
+    neurons: _Count
+    synapses: _Count
+    synaptic_memory_words: _Count
+    # Reports of before these were counted are still a baseline for the rest.
+    input_axons: _Count | None = None
+    output_axons: _Count | None = None
+    utilisation: dict[_Name, _Fraction]
+
+
+class _Finding(_Strict):
+    rule: str
+    name: str
+    severity: Severity
+    population: str
+    value: _Value
+    limit: _Value
+    message: str
+    fix: str
+
+
+class _Estimate(_Strict):
+    value: float | None
+    low: float | None
+    high: float | None
+    confidence: str
+    sources: list[str]
+
+
+class _Growth(_Strict):
+    resource: str
+    old: _Fraction
+    new: _Fraction
+    change_percent: float | None
+    grew: bool
+
+
+class _Report(_Strict):
+    artifact: str = ""
+    profile: _Name
+    passed: bool = Field(alias="pass")
+    findings: list[_Finding]
+    resources: _Resources
+    estimates: dict[str, _Estimate]
+    baseline: list[_Growth] = []
+
+
+class _Reports(_Strict):
+    reports: Annotated[list[_Report], Field(max_length=_MOST_REPORTS)]
+
+
+@dataclass(frozen=True)
+class Growth:
+    """One resource beside the baseline.
+
+    Attributes
+    ----------
+    resource : str
+        Key of the report's resources, such as ``cores`` or ``utilisation.neurons``.
+    old, new : int or float
+        Fractions for utilisations. A resource that the baseline does not have was 0.
+    allowed_percent : float
+    """
+
+    resource: str
+    old: int | float
+    new: int | float
+    allowed_percent: float
+
+    @property
+    def change_percent(self) -> float | None:
+        """Change in percent of the old value; None where that was 0 and the new one is not."""
+        if self.new == self.old:
+            return 0.0
+        change = 100.0 * (self.new - self.old) / self.old if self.old else math.inf
+        return change if math.isfinite(change) else None
+
+    @property
+    def grew(self) -> bool:
+        """Whether it grew by more than is allowed; from nothing to something always does."""
+        most = self.old * (1.0 + self.allowed_percent / 100.0) * (1.0 + _ROUNDING)
+        return self.new > most
+
+    @property
+    def message(self) -> str:
+        """A sentence with the facts."""
+        allowed = f"at most {self.allowed_percent:g}% is allowed"
+        old, new = amount(self.old), amount(self.new)
+        return f"{self.resource} went from {old} to {new} ({self.change}), and {allowed}"
+
+    @property
+    def change(self) -> str:
+        """The change as people read it."""
+        return "new" if self.change_percent is None else f"{self.change_percent:+.1f}%"
+
+    def to_dict(self) -> dict[str, Any]:
+        """One entry of the list ``baseline`` in JSON."""
+        return {
+            "resource": self.resource,
+            "old": self.old,
+            "new": self.new,
+            "change_percent": self.change_percent,
+            "grew": self.grew,
+        }
+
+
+def amount(value: int | float) -> str:
+    """A resource as people read it: counts as they are, fractions in percent."""
+    return str(value) if isinstance(value, int) else f"{value:.2%}"
+
+
+class Baseline:
+    """Resources of earlier reports, by profile.
+
+    Parameters
+    ----------
+    path : Path
+        A JSON report of ``pisnn-deploy check``; it may come from anyone.
+
+    Raises
+    ------
+    FileError
+        It cannot be read, is too large, or is no such report.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._resources: dict[str, _Resources] = {}
+        for report in _read(path):
+            if report.profile in self._resources:
+                raise FileError(path, f"has two reports for {report.profile!r}", remedy=_REMEDY)
+            self._resources[report.profile] = report.resources
+
+    def growths(self, profile: str, resources: Resources, allowed_percent: float) -> tuple[Growth, ...]:
+        """Compare every resource.
+
+        Parameters
+        ----------
+        profile : str
+            Must be one that the baseline was made for.
+        resources : Resources
+            What is used now.
+        allowed_percent : float
+
+        Returns
+        -------
+        tuple of Growth
+            In the order of the report.
+
+        Raises
+        ------
+        FileError
+            The baseline was made for other profiles.
+        """
+        old = self._resources.get(profile)
+        if old is None:
+            known = ", ".join(map(repr, self._resources)) or "no profile"
+            raise FileError(self._path, f"is a baseline for {known}, not for {profile!r}", remedy=_REMEDY)
+        return tuple(_compared(old, resources, allowed_percent))
+
+
+def _compared(old: _Resources, new: Resources, allowed_percent: float) -> Iterator[Growth]:
+    for name in ("cores", "chips", "neurons", "synapses", "synaptic_memory_words", "input_axons", "output_axons"):
+        before = getattr(old, name)
+        if before is not None:
+            yield Growth(name, before, getattr(new, name), allowed_percent)
+    for name in sorted(set(old.utilisation) | set(new.utilisation)):
+        before, after = old.utilisation.get(name, 0.0), new.utilisation.get(name, 0.0)
+        yield Growth(f"utilisation.{name}", before, after, allowed_percent)
+
+
+def _read(path: Path) -> list[_Report]:
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_REPORT + 1)
+    except OSError as error:
+        raise FileError(path, f"cannot be read ({error.strerror})") from error
+    if len(content) > LARGEST_REPORT:
+        raise FileError(path, f"is larger than {LARGEST_REPORT} bytes", remedy=_REMEDY)
+    try:
+        plain = json.loads(content, object_pairs_hook=_unique, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise FileError(path, f"is not plain JSON ({error})", remedy=_REMEDY) from error
+    try:
+        if isinstance(plain, dict) and "reports" in plain:
+            return _Reports.model_validate(plain).reports
+        return [_Report.model_validate(plain)]
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))[:_LONGEST_FIELD]
+        raise FileError(path, f"is no report of check ({first['msg']})", field=field, remedy=_REMEDY) from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({key for key, _ in pairs}) != len(pairs):
+        raise ValueError("a key is given twice")
+    return dict(pairs)
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is not JSON")

@@ -1,0 +1,316 @@
+"""A small graph for each rule that fails it, for the manual; the tests of the rules break the same graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pisnn_deploy.checks.report import Finding
+from pisnn_deploy.checks.rules import RULES, check
+from pisnn_deploy.graph import (
+    Bound,
+    Certificate,
+    Claim,
+    Flux,
+    IntegerGraph,
+    Membrane,
+    OperatingWindow,
+    Placement,
+    Quantisation,
+    Synapse,
+)
+from pisnn_deploy.graph.connections import Explicit
+from pisnn_deploy.mesh import PERIODIC, structured_mesh
+from pisnn_deploy.model import ModelSpec, OperatingRange
+from pisnn_deploy.profiles import Profile, load_profile
+
+CELLS = 8
+"""Of the examples; a periodic line has as many faces."""
+
+BOUNDS = (
+    Bound("membrane", "mass", 0, 2**20, 22),
+    Bound("membrane", "payload", -100, 100, 16),
+    Bound("flux", "drive", -1000, 1000, 20),
+    Bound("flux", "current", -1000, 1000, 20),
+    Bound("flux", "potential", -1128, 1128, 20),
+    Bound("flux", "residue", -128, 128, 10),
+    Bound("flux", "packet", -100, 100, 16),
+    Bound("drive", "accumulator", -2000, 2000, 22),
+    Bound("route", "accumulator", -400, 400, 12),
+)
+
+
+def heat_graph(cells: int = CELLS, weight: int = 64) -> IntegerGraph:
+    """A periodic, linear heat graph in 1D: two synapses at each face and two at each cell."""
+    mesh = structured_mesh((cells,), (1.0,), ((PERIODIC, PERIODIC),))
+    spec = ModelSpec(
+        name="heat1d",
+        equation="diffusion",
+        diffusivity=0.01,
+        problem="heat1d",
+        lengths=(1.0,),
+        half_width=1,
+        weight_exponents=(8,),
+        diffusion_number=0.25,
+        operating_range=OperatingRange(lower=0.0, upper=2.0),
+    )
+    faces = np.arange(cells, dtype=np.int64)
+    drive = Synapse(
+        "drive",
+        "membrane",
+        "flux",
+        Explicit(
+            np.arange(0, 2 * cells + 1, 2, dtype=np.int64),
+            np.stack([mesh.source, mesh.target], 1).reshape(-1),
+            np.tile(np.array([2 * weight, -2 * weight], np.int64), cells),
+            cells,
+        ),
+        -1,
+    )
+    route = Synapse(
+        "route",
+        "flux",
+        "membrane",
+        Explicit(
+            np.arange(0, 2 * cells + 1, 2, dtype=np.int64),
+            np.stack([np.roll(faces, 1), faces], 1).reshape(-1),
+            np.tile(np.array([2, -2], np.int64), cells),
+            cells,
+        ),
+        -1,
+    )
+    proved = Claim("proved", "incidence", {"faces": cells, "reservoirs": 0})
+    return IntegerGraph(
+        spec=spec,
+        mesh=mesh,
+        quantum=2.0**-16,
+        time_step=0.01,
+        membrane=Membrane(np.full(cells, 1000, np.int64), np.zeros(0, np.int64)),
+        hidden=(),
+        flux=Flux(np.zeros(cells, np.int64), 8, 4096),
+        synapses=(drive, route),
+        window=OperatingWindow(0, 2**20, None),
+        quantisation=Quantisation(0, None, None),
+        coding="delta",
+        period=2,
+        bounds=BOUNDS,
+        certificate=Certificate(proved, proved, proved),
+    )
+
+
+def with_bits(graph: IntegerGraph, population: str, quantity: str, bits: int) -> IntegerGraph:
+    """The graph with another width for one quantity."""
+    return replace(
+        graph,
+        bounds=tuple(
+            replace(b, bits=bits) if (b.population, b.quantity) == (population, quantity) else b for b in graph.bounds
+        ),
+    )
+
+
+def with_mantissas(graph: IntegerGraph, mantissas: list[int]) -> IntegerGraph:
+    """The graph with other first mantissas in its synapse population ``drive``."""
+    changed = graph.synapses[0].mantissas.copy()
+    changed[: len(mantissas)] = mantissas
+    return replace(graph, synapses=(graph.synapses[0].with_mantissas(changed), graph.synapses[1]))
+
+
+def with_exponent(graph: IntegerGraph, exponent: int) -> IntegerGraph:
+    """The graph with another exponent in its synapse population ``drive``."""
+    return replace(graph, synapses=(replace(graph.synapses[0], exponent=exponent), graph.synapses[1]))
+
+
+def placed(graph: IntegerGraph, membrane: list[int], flux: list[int], chips: int = 1) -> IntegerGraph:
+    """The graph with the given core numbers."""
+    core = {"membrane": np.array(membrane, np.int64), "flux": np.array(flux, np.int64)}
+    chip = np.minimum(np.arange(max(*membrane, *flux) + 1, dtype=np.int64) // 120, chips - 1)
+    return replace(graph, placement=Placement(core, len({*membrane, *flux}), chips, chip, "index"))
+
+
+def with_claims(graph: IntegerGraph, **status: Claim) -> IntegerGraph:
+    """The graph with other claims in its certificate."""
+    assert graph.certificate is not None
+    return replace(graph, certificate=replace(graph.certificate, **status))
+
+
+def with_ledger_steps(graph: IntegerGraph, steps: int) -> IntegerGraph:
+    """The graph with another claim of how long its ledgers last."""
+    assert graph.certificate is not None
+    claim = graph.certificate.conservation
+    return with_claims(graph, conservation=replace(claim, figures={**claim.figures, "ledger_steps": steps}))
+
+
+def with_start(graph: IntegerGraph, mass: int, difference: int | None = None) -> IntegerGraph:
+    """The graph with this mass in cell 3 and none in the others, and a limit of the differences of neighbours."""
+    initial = np.zeros_like(graph.membrane.initial)
+    initial[3] = mass
+    window = replace(graph.window, difference=difference)
+    return replace(graph, membrane=replace(graph.membrane, initial=initial), window=window)
+
+
+def with_figure(profile: Profile, key: str, value: object, **others: object) -> Profile:
+    """The profile with one figure changed, e.g. ``core.neurons_max``; its range becomes the value alone."""
+    section, name = key.split(".")
+    old = getattr(profile, section)
+    figure = getattr(old, name)
+    changed = figure.model_copy(update={"value": value, "low": None, "high": None, **others})
+    return profile.model_copy(update={section: old.model_copy(update={name: changed})})
+
+
+@dataclass(frozen=True)
+class Example:
+    """A graph that fails a rule.
+
+    Attributes
+    ----------
+    text : str
+        What is wrong with it, in words.
+    graph : IntegerGraph
+    profile : Profile
+    rejected : tuple of (str, str)
+        What the checker of certificates rejects.
+    """
+
+    text: str
+    graph: IntegerGraph
+    profile: Profile
+    rejected: tuple[tuple[str, str], ...] = ()
+
+    def finding(self, code: str) -> Finding:
+        """The first finding of a rule, which is run for it."""
+        return next(
+            finding for finding in check(self.graph, self.profile, self.rejected).findings if finding.rule == code
+        )
+
+
+def examples() -> Mapping[str, Example]:
+    """An example for every rule, by its code.
+
+    Returns
+    -------
+    mapping of str to Example
+    """
+    heat = heat_graph()
+    loihi2, generic = load_profile("loihi2"), load_profile("generic-int")
+    first, second = [0] * CELLS, [1] * CELLS
+    apart = placed(heat, first, second)
+    shared = placed(heat, first, [*second[1:], 0])
+    spread = placed(heat, [2] * CELLS, [0, 1] * (CELLS // 2))
+    usable = loihi2.chip.cores_usable.value or 1
+    far = placed(heat, first, [usable] * CELLS)
+    nothing = Claim("none", "nonlinear")
+
+    def core(key: str, limit: int) -> Profile:
+        return with_figure(loihi2, f"core.{key}", limit)
+
+    accumulator, leak = loihi2.accumulator.bits.value or 0, 1 << loihi2.decay.bits.value
+    state, spike = loihi2.state.bits.value, loihi2.payload
+    payload = max(width for width in spike.legal_widths_bits.value if width <= spike.bits.value)
+    found = (
+        Example(
+            "Weights of both signs, one of them odd: mixed mode has no room for its lowest bit.",
+            with_mantissas(heat, [3, -4]),
+            loihi2,
+        ),
+        Example(
+            "A shared exponent one above what the target's field holds.",
+            with_exponent(heat, loihi2.weights.exponent_highest.value + 1),
+            loihi2,
+        ),
+        Example(
+            "The mass has an interval and no declared width.",
+            replace(heat, bounds=heat.bounds[1:]),
+            loihi2,
+        ),
+        Example(
+            "A current that is one bit wider than a state of the target.",
+            with_bits(heat, "flux", "current", state + 1),
+            loihi2,
+        ),
+        Example(
+            "A packet that is one bit wider than the widest spike of the target.",
+            with_bits(heat, "flux", "packet", payload + 1),
+            loihi2,
+        ),
+        Example(
+            "A target whose spikes carry no integers.",
+            heat,
+            with_figure(loihi2, "payload.graded", value=False),
+        ),
+        Example(
+            "A sum over all inputs of a neuron that is one bit wider than the accumulator.",
+            with_bits(heat, "drive", "accumulator", accumulator + 1),
+            loihi2,
+        ),
+        Example(
+            "A leak one above the memoryless one.",
+            replace(heat, flux=replace(heat.flux, leak=leak + 1)),
+            loihi2,
+        ),
+        Example(
+            "A placement that says for seven of eight faces where they stand.",
+            placed(heat, first, second[1:]),
+            loihi2,
+        ),
+        Example("Eight cells on a core that holds seven neurons.", apart, core("neurons_max", CELLS - 1)),
+        Example(
+            "One face stands on the core of the cells, and a core holds parts of one population.",
+            shared,
+            core("neuron_groups_max", 1),
+        ),
+        Example(
+            "Eight faces hear two cells each, which takes one word an axon, on a core of seven words.",
+            apart,
+            core("synaptic_memory_words", CELLS - 1),
+        ),
+        Example(
+            "Each cell reaches two faces, and a list of synapses has room for one.",
+            heat,
+            with_figure(generic, "synapse.axon_words_max", 1),
+        ),
+        Example(
+            "One face stands on the core of the cells, which then needs ten axons: of eight faces and of two cells.",
+            shared,
+            core("input_axons_max", CELLS),
+        ),
+        Example(
+            "Eight cells send to another core, and a core has seven entries.",
+            apart,
+            core("output_axons_max", CELLS - 1),
+        ),
+        Example("Eight cells send, and the axon map has seven words.", apart, core("axon_map_words", CELLS - 1)),
+        Example(
+            "Faces alternate between two cores, so each cell has a second axon, of half a word.",
+            spread,
+            core("axon_memory_words", 3),
+        ),
+        Example(
+            "Neurons, synapses, input axons and axon map of a graph on a single core, together.",
+            heat,
+            core("total_words", 8 * CELLS - 1),
+        ),
+        Example("All faces stand on the first core that the chip does not have.", far, loihi2),
+        Example(
+            "A placement on two chips for a system of one.",
+            placed(heat, first, [usable] * CELLS, 2),
+            with_figure(loihi2, "system.chips", 1),
+        ),
+        Example("A graph that was never proved.", replace(heat, certificate=None), loihi2),
+        Example(
+            "A certificate that assumes conservation.",
+            with_claims(heat, conservation=Claim("assumed", "nonlinear")),
+            loihi2,
+        ),
+        Example("A certificate without a bound on states.", with_claims(heat, overflow=nothing), loihi2),
+        Example(
+            "A bound that was narrowed after the certificate was issued.",
+            heat,
+            loihi2,
+            (("bounds", "flux packet may be -101 to 101, the bound says -100 to 100"),),
+        ),
+        Example("Ledgers that wrap one PDE step before the horizon.", with_ledger_steps(heat, 999_999), loihi2),
+        Example("A start one quantum above the operating range.", with_start(heat, heat.window.upper + 1), loihi2),
+    )
+    return {rule.code: example for rule, example in zip(RULES, found, strict=True)}

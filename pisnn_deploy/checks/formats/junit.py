@@ -1,0 +1,95 @@
+"""JUnit XML: a CI shows every rule as a test.
+
+There are no times in it, so that the same outcome is the same bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from xml.etree import ElementTree
+
+from pisnn_deploy.checks.outcome import Outcome
+from pisnn_deploy.checks.report import Finding
+from pisnn_deploy.checks.rule import Rule
+
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def junit(outcomes: Sequence[Outcome]) -> str:
+    """One test suite a profile, one test case a rule.
+
+    Parameters
+    ----------
+    outcomes : sequence of Outcome
+
+    Returns
+    -------
+    str
+        Errors are failures, warnings stand in ``system-out``, and a rule that could not be checked was skipped.
+    """
+    suites = [_suite(outcome) for outcome in outcomes]
+    totals = {key: str(sum(int(suite.attrib[key]) for suite in suites)) for key in ("tests", "failures", "errors")}
+    root = ElementTree.Element("testsuites", {"name": "pisnn-deploy check", **totals})
+    root.extend(suites)
+    ElementTree.indent(root)
+    body = ElementTree.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
+
+
+def _suite(outcome: Outcome) -> ElementTree.Element:
+    profile = outcome.report.profile
+    place = outcome.artifact.relative_to(outcome.artifact.anchor).with_suffix("")
+    # Readers take dots for the borders of packages, and a name that is there twice for one test.
+    classname = ".".join(part.replace(".", "_") for part in (profile, *place.parts))
+    cases = [_case(classname, rule, outcome.of_rule(rule)) for rule in outcome.rules]
+    if outcome.growths is not None:
+        growth = _element("testcase", classname=classname, name="resource-growth")
+        if outcome.grown:
+            lines = "\n".join(found.message for found in outcome.grown)
+            growth.append(_element("failure", lines, message=outcome.grown[0].message, type="resource-growth"))
+        cases.append(growth)
+    counts = {name: sum(case.find(name) is not None for case in cases) for name in ("failure", "skipped")}
+    suite = _element(
+        "testsuite",
+        name=profile,
+        tests=str(len(cases)),
+        failures=str(counts["failure"]),
+        errors="0",
+        skipped=str(counts["skipped"]),
+        file=outcome.artifact.as_posix(),
+    )
+    suite.extend(cases)
+    return suite
+
+
+def _case(classname: str, rule: Rule, findings: Sequence[Finding]) -> ElementTree.Element:
+    case = _element("testcase", classname=classname, name=f"{rule.code} {rule.name}")
+    found = {severity: [f for f in findings if f.severity == severity] for severity in ("error", "warning", "info")}
+    if found["error"]:
+        text = f"{_listed(found['error'])}\nHow to fix: {rule.fix}"
+        case.append(_element("failure", text, message=_line(found["error"][0]), type=rule.name))
+    elif found["info"]:
+        case.append(_element("skipped", message="; ".join(finding.message for finding in found["info"])))
+    if found["warning"]:
+        case.append(_element("system-out", f"{_listed(found['warning'])}\nHow to fix: {rule.fix}"))
+    return case
+
+
+def _listed(findings: Sequence[Finding]) -> str:
+    return "\n".join(map(_line, findings))
+
+
+def _line(finding: Finding) -> str:
+    return f"{finding.severity}: {finding.population}: {finding.message}"
+
+
+def _element(tag: str, text: str = "", **attributes: str) -> ElementTree.Element:
+    element = ElementTree.Element(tag, {key: _allowed(value) for key, value in attributes.items()})
+    element.text = _allowed(text) or None
+    return element
+
+
+def _allowed(text: str) -> str:
+    """Text without characters that XML has no way to write; names of files may have them."""
+    return _NO_XML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -1,0 +1,149 @@
+"""SARIF 2.1.0, the exchange format of static analysis: code scanning shows findings and follows them over time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath
+from typing import Any
+from urllib.parse import quote_from_bytes
+
+from pisnn_deploy import __version__
+from pisnn_deploy.checks.outcome import Outcome
+from pisnn_deploy.checks.report import Finding
+from pisnn_deploy.checks.rule import GRAPH, Rule
+
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+MANUAL = "docs/rules.md"
+"""Of this project; a full address can stand here once it has one."""
+ROOT = "%SRCROOT%"
+"""Relative paths are of the checkout that the command ran in."""
+GROWTH = "resource-growth"
+_LEVELS = {"error": "error", "warning": "warning", "info": "note"}
+_FINGERPRINT = "pisnnDeployFinding/v1"
+
+
+def sarif(outcomes: Sequence[Outcome]) -> str:
+    """One run a profile.
+
+    Parameters
+    ----------
+    outcomes : sequence of Outcome
+
+    Returns
+    -------
+    str
+    """
+    profiles = dict.fromkeys(outcome.report.profile for outcome in outcomes)
+    runs = [_run(profile, [one for one in outcomes if one.report.profile == profile]) for profile in profiles]
+    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": runs}, indent=2, allow_nan=False) + "\n"
+
+
+def anchor(rule: Rule) -> str:
+    """Address of a rule's section in the manual."""
+    return f"{MANUAL}#{rule.code.lower()}-{rule.name}"
+
+
+def _run(profile: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    rules = [_descriptor(rule) for rule in outcomes[0].rules]
+    if any(outcome.growths is not None for outcome in outcomes):
+        rules.append(
+            {
+                "id": GROWTH,
+                "name": GROWTH,
+                "shortDescription": {"text": "No resource grows by more than is allowed beside the baseline."},
+                "fullDescription": {"text": "No resource grows by more than is allowed beside the baseline."},
+                "help": {"text": "Find out what grew, or write a new baseline."},
+                "helpUri": "docs/ci.md#growth",
+                "defaultConfiguration": {"level": "error"},
+            }
+        )
+    index = {rule["id"]: place for place, rule in enumerate(rules)}
+    seen: Counter[str] = Counter()
+    results = [result for outcome in outcomes for result in _results(outcome, index, seen)]
+    driver = {"name": "pisnn-deploy", "semanticVersion": __version__, "rules": rules}
+    return {
+        "tool": {"driver": driver},
+        # Code scanning takes several runs of one tool apart by it.
+        "automationDetails": {"id": f"pisnn-deploy/check/{profile}/"},
+        "invocations": [{"executionSuccessful": True}],
+        "results": results,
+    }
+
+
+def _descriptor(rule: Rule) -> dict[str, Any]:
+    *reasons, _ = rule.paragraphs
+    full = " ".join(reasons)
+    markdown = "\n\n".join((*reasons, f"**How to fix:** {rule.fix}"))
+    return {
+        "id": rule.code,
+        "name": rule.name,
+        "shortDescription": {"text": rule.statement},
+        "fullDescription": {"text": full},
+        "help": {"text": f"{full} How to fix: {rule.fix}", "markdown": markdown},
+        "helpUri": anchor(rule),
+        "defaultConfiguration": {"level": "error"},
+    }
+
+
+def _results(outcome: Outcome, index: dict[str, int], seen: Counter[str]) -> Iterator[dict[str, Any]]:
+    profile = outcome.report.profile
+    for finding in outcome.report.findings:
+        text = f"{finding.population}: {finding.message}" + (f". How to fix: {finding.fix}" if finding.fix else "")
+        # Other numbers are the same finding, as long as it is about the same thing.
+        words = re.sub(r"\d+", "#", finding.message)
+        identity = (profile, outcome.artifact.as_posix(), finding.rule, finding.population, words)
+        yield _result(
+            finding.rule,
+            index[finding.rule],
+            _LEVELS[finding.severity],
+            text,
+            _location(outcome.artifact, _logical(finding)),
+            _fingerprint(identity, seen),
+        )
+    for growth in outcome.grown:
+        identity = (profile, outcome.artifact.as_posix(), GROWTH, growth.resource, "")
+        logical = {"name": growth.resource, "kind": "resource"}
+        location = _location(outcome.artifact, logical)
+        yield _result(GROWTH, index[GROWTH], "error", growth.message, location, _fingerprint(identity, seen))
+
+
+def _result(rule: str, index: int, level: str, text: str, location: dict[str, Any], fingerprint: str) -> dict[str, Any]:
+    return {
+        "ruleId": rule,
+        "ruleIndex": index,
+        "level": level,
+        "message": {"text": text},
+        "locations": [location],
+        "partialFingerprints": {_FINGERPRINT: fingerprint},
+    }
+
+
+def _location(artifact: PurePath, logical: dict[str, str]) -> dict[str, Any]:
+    if artifact.is_absolute():
+        place = {"uri": Path(artifact).as_uri()}
+    else:
+        place = {"uri": quote_from_bytes(os.fsencode(artifact.as_posix())), "uriBaseId": ROOT}
+    # An artifact has no lines, but code scanning refuses a result without one.
+    return {
+        "physicalLocation": {"artifactLocation": place, "region": {"startLine": 1}},
+        "logicalLocations": [logical],
+    }
+
+
+def _logical(finding: Finding) -> dict[str, str]:
+    place = finding.population
+    kind = GRAPH if place == GRAPH else "population"
+    if re.fullmatch(r"(core|chip) \d+", place):
+        kind = place.split()[0]
+    return {"name": place, "kind": kind}
+
+
+def _fingerprint(identity: tuple[str, ...], seen: Counter[str]) -> str:
+    key = json.dumps(identity)
+    seen[key] += 1
+    return hashlib.sha256(f"{key}{seen[key]}".encode()).hexdigest()
