@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from rich.text import Text
 
 from pisnn_deploy.checks import RULES, Report, Rule, check
+from pisnn_deploy.checks.activity import read_activity
 from pisnn_deploy.checks.baseline import Baseline, Growth
 from pisnn_deploy.checks.formats import FORMATS
 from pisnn_deploy.checks.formats.text import growth_rows, resource_rows
@@ -50,6 +51,11 @@ _COLOURS = {"error": "red", "warning": "yellow", "info": "blue"}
 @click.option("--select", metavar="RULES", help="Only these rules, such as PD001,PD102.")
 @click.option("--ignore", metavar="RULES", help="Not these rules.")
 @click.option(
+    "--events",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Result of simulate --json: estimates then rest on what it counted.",
+)
+@click.option(
     "--horizon", type=click.IntRange(min=0), default=DEFAULT_HORIZON, show_default=True, help="PDE steps to run for."
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
@@ -64,6 +70,7 @@ def command(
     max_growth: float,
     select: str | None,
     ignore: str | None,
+    events: Path | None,
     horizon: int,
     quiet: bool,
 ) -> None:
@@ -76,8 +83,9 @@ def command(
       pisnn-deploy check heat.pisnn --format json --ignore PD105
       pisnn-deploy check heat.pisnn --format sarif --output heat.sarif
       pisnn-deploy check heat.pisnn --baseline heat.json --max-growth 2
+      pisnn-deploy check heat.pisnn --events run.json
     """
-    check_outputs([output], [*artifacts, *profiles, baseline])
+    check_outputs([output], [*artifacts, *profiles, baseline, events])
     if baseline is None and context.get_parameter_source("max_growth") is not ParameterSource.DEFAULT:
         raise UsageError("--max-growth: there is nothing to compare with; give --baseline FILE too")
     if not math.isfinite(max_growth):
@@ -91,8 +99,9 @@ def command(
         read = read_artifact(artifact)
         graph = read.graph
         rejected = tuple((f.claim, f.text) for f in check_certificate(graph, read.altered) if not f.holds)
+        activity = None if events is None else read_activity(events, graph)
         for name in profiles or (graph.profile or "loihi2",):
-            report = _filtered(check(graph, load_profile(name), rejected, horizon), rules)
+            report = _filtered(check(graph, load_profile(name), rejected, horizon, activity), rules)
             growths = None if old is None else old.growths(report.profile, report.resources, max_growth)
             outcomes.append(Outcome(_below_here(artifact), report, rules, growths))
     content = FORMATS[form](outcomes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pisnn_deploy.checks import capacity, numbers, proofs
+from pisnn_deploy.checks.activity import Activity
 from pisnn_deploy.checks.estimates import estimates
 from pisnn_deploy.checks.report import Report, Resources
 from pisnn_deploy.checks.rule import DEFAULT_HORIZON, Rule, Subject
@@ -45,6 +46,7 @@ def check(
     profile: Profile,
     rejected: tuple[tuple[str, str], ...] = (),
     horizon: int = DEFAULT_HORIZON,
+    activity: Activity | None = None,
 ) -> Report:
     """Check a graph against a hardware profile.
 
@@ -58,6 +60,8 @@ def check(
         Claims of the certificate that `pisnn_deploy.verify` rejects, each with its reason.
     horizon : int
         PDE steps that the graph is to run for.
+    activity : Activity, optional
+        What a run sent, for the estimates; every neuron once unless given.
 
     Returns
     -------
@@ -67,7 +71,9 @@ def check(
     counts = count(graph, profile)
     subject = Subject(graph, profile, counts, rejected, horizon)
     findings = tuple(finding for rule in RULES for finding in rule.findings(subject))
-    return Report(profile.name, findings, _resources(graph, profile, counts), estimates(graph, profile, counts))
+    return Report(
+        profile.name, findings, _resources(graph, profile, counts), estimates(graph, profile, counts, activity)
+    )
 
 
 def _resources(graph: IntegerGraph, profile: Profile, counts: Counts) -> Resources:

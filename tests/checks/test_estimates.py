@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from checked_graphs import heat_graph, placed, with_figure
+from models_under_test import compiled_box, plane_model
 
 from pisnn_deploy.checks import Estimate, check
+from pisnn_deploy.checks.activity import read_activity
+from pisnn_deploy.errors import FileError
 from pisnn_deploy.profiles import load_profile
 
 HEAT = heat_graph(1000)
@@ -49,13 +54,62 @@ def test_energy_on_loihi1() -> None:
 
 def test_generic_target_has_no_estimates() -> None:
     estimates = check(HEAT, load_profile("generic-int")).estimates
-    assert {(e.value, e.low, e.high) for e in estimates.values()} == {(None, None, None)}
+    for name in ("time_per_pde_step_us", "energy_per_pde_step_nj"):
+        assert (estimates[name].value, estimates[name].low, estimates[name].high) == (None, None, None)
 
 
 def test_unscheduled_graph_has_no_estimates() -> None:
     estimates = check(replace(HEAT, period=None), load_profile("loihi1")).estimates
     sources = ("The graph is not scheduled, so its period is unknown.",)
-    assert set(estimates.values()) == {Estimate(None, None, None, "unpublished", sources)}
+    for name in ("time_per_pde_step_us", "energy_per_pde_step_nj"):
+        assert estimates[name] == Estimate(None, None, None, "unpublished", sources)
+
+
+def test_synaptic_operations_and_messages_are_counted() -> None:
+    found = check(HEAT, load_profile("loihi2")).estimates
+    operations = found["synaptic_operations_per_pde_step"]
+    assert (operations.low, operations.value, operations.high) == (0.0, 4000.0, 4000.0)
+    assert found["messages_between_cores_per_pde_step"].value is None
+    placed_graph = compiled_box(plane_model(), (40, 48), "periodic")
+    placement = placed_graph.placement
+    assert placement is not None and placement.cores > 1
+    messages = check(placed_graph, load_profile("loihi2")).estimates["messages_between_cores_per_pde_step"]
+    assert messages.value == messages.high == sum(int(runs[:, 1].sum()) for runs in placement.axons.values())
+    assert messages.confidence == "counted"
+
+
+def test_counted_events_move_the_estimates_between_their_ends(tmp_path: Path) -> None:
+    run = {"steps": 10, "events": {"membrane": 5000, "flux": 2500}}
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(run))
+    activity = read_activity(path, HEAT)
+    assert activity.fraction == {"membrane": 0.5, "flux": 0.25}
+    found = check(HEAT, load_profile("loihi1"), activity=activity).estimates
+    assert found["synaptic_operations_per_pde_step"].value == 2000 * 0.5 + 2000 * 0.25
+    energy = found["energy_per_pde_step_nj"]
+    most = check(HEAT, load_profile("loihi1")).estimates["energy_per_pde_step_nj"].value
+    assert energy.value == pytest.approx(750 * 81e-3 + (4000 - 750) * 52e-3 + 1500 * 23.6e-3)
+    assert energy.low is not None and energy.value is not None and most is not None
+    assert energy.low < energy.value < most
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "is not JSON"),
+        ("[1]", "has no steps and events of a run"),
+        ('{"steps": 1, "events": {"membrane": -1, "flux": 0}}', "has no steps and events of a run"),
+        ('{"steps": true, "events": {"membrane": 1, "flux": 0}}', "has no steps and events of a run"),
+        ('{"steps": 1, "events": {"membrane": 1}}', "events: counts events of other populations than membrane, flux"),
+        ('{"steps": 0, "events": {"membrane": 1, "flux": 0}}', "steps: is a run of no PDE step"),
+    ],
+)
+def test_a_damaged_result_of_a_run_is_one_clear_line(content: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(content)
+    with pytest.raises(FileError) as caught:
+        read_activity(path, HEAT)
+    assert str(caught.value).startswith(f"{path}: {message}")
 
 
 def test_missing_figure_leaves_the_value_out() -> None:
