@@ -41,7 +41,7 @@ def estimates(
         ``energy_per_pde_step_nj`` (dynamic energy) in nanojoules.
     """
     active = activity or every_neuron(graph)
-    crossing = _messages(graph, active)
+    crossing = _messages(graph, counts, active)
     found = {"synaptic_operations_per_pde_step": _operations(graph, active), **crossing}
     period = graph.period
     if period is None:
@@ -62,11 +62,11 @@ def _operations(graph: IntegerGraph, active: Activity) -> Estimate:
     return Estimate(float(value), 0.0, most, "counted", (active.source,))
 
 
-def _messages(graph: IntegerGraph, active: Activity) -> dict[str, Estimate]:
+def _messages(graph: IntegerGraph, counts: Counts, active: Activity) -> dict[str, Estimate]:
     """Each axon that leaves a core carries each event of its neuron."""
     placement = graph.placement
     most, value = np.zeros(2), np.zeros(2)
-    if placement is None:
+    if placement is None or not counts.placed:
         nothing = Estimate(None, None, None, "unpublished", ("The graph is not placed.",))
         return {f"messages_between_{what}_per_pde_step": nothing for what in ("cores", "chips")}
     for synapse in graph.synapses:

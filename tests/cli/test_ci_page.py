@@ -19,6 +19,7 @@ from models_under_test import compiled
 
 from pisnn_deploy.checks.formats import FORMATS
 from pisnn_deploy.cli.check import command
+from pisnn_deploy.cli.simulate import command as simulate
 from pisnn_deploy.graph.artifact import write_artifact
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +64,7 @@ def documents() -> list[Any]:
 
 
 def test_the_page_has_a_snippet_for_each_place() -> None:
-    assert {name: len(blocks(name)) for name in ("sh", "make", "yaml")} == {"sh": 2, "make": 1, "yaml": 4}
+    assert {name: len(blocks(name)) for name in ("sh", "make", "yaml")} == {"sh": 3, "make": 1, "yaml": 4}
     assert set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)) == set(FORMATS)
 
 
@@ -162,7 +163,8 @@ def test_the_hook_checks_every_artifact_of_a_commit(folder: Path) -> None:
 
 
 def test_every_option_in_use_exists() -> None:
-    known = {name for option in command.params if isinstance(option, click.Option) for name in option.opts}
+    options = [option for one in (command, simulate) for option in one.params if isinstance(option, click.Option)]
+    known = {name for option in options for name in option.opts}
     hook = " ".join(HOOK["entry"].split())
     for text in (PAGE, ACTION["runs"]["steps"][-1]["run"], hook):
         assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text)) <= known
