@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.mesh.structured import Indices, Number
+from pisnn_deploy.mesh.structured import Indices, Number, arriving
 from pisnn_deploy.mesh.unstructured import UnstructuredMesh
 
 COORDINATE_BITS = 30
@@ -98,10 +98,7 @@ class CellMesh:
         -------
         array [holders], same dtype
         """
-        gain = np.zeros(self.holders, flux.dtype)
-        np.add.at(gain, self.target, flux)
-        np.subtract.at(gain, self.source, flux)
-        return gain
+        return arriving(flux, self.source, self.target, self.holders)
 
 
 def cell_mesh(mesh: UnstructuredMesh) -> CellMesh:

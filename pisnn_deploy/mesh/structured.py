@@ -101,10 +101,26 @@ class Mesh:
         array [holders], same dtype
             What each cell gains, then what each reservoir gains.
         """
-        gain = np.zeros(self.holders, flux.dtype)
-        np.add.at(gain, self.target, flux)
-        np.subtract.at(gain, self.source, flux)
-        return gain
+        return arriving(flux, self.source, self.target, self.holders)
+
+
+def arriving(flux: NDArray[Number], source: Indices, target: Indices, holders: int) -> NDArray[Number]:
+    """What arrives at each holder, ``D k``.
+
+    Parameters
+    ----------
+    flux : int64 or float64 array [faces]
+    source, target : int64 array [faces]
+    holders : int
+
+    Returns
+    -------
+    array [holders], same dtype
+    """
+    gain = np.zeros(holders, flux.dtype)
+    np.add.at(gain, target, flux)
+    np.subtract.at(gain, source, flux)
+    return gain
 
 
 def structured_mesh(shape: tuple[int, ...], lengths: tuple[float, ...], boundary: tuple[Sides, ...]) -> Mesh:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.mesh.structured import Indices, Number
+from pisnn_deploy.mesh.structured import Indices, Number, arriving
 
 _INSIDE = 1e-3
 """Least barycentric coordinate of a circumcentre that counts as inside.
@@ -106,10 +106,7 @@ class UnstructuredMesh:
         array [holders], same dtype
             What each cell gains, then what each reservoir gains.
         """
-        gain = np.zeros(self.holders, flux.dtype)
-        np.add.at(gain, self.target, flux)
-        np.subtract.at(gain, self.source, flux)
-        return gain
+        return arriving(flux, self.source, self.target, self.holders)
 
 
 def non_orthogonality(mesh: UnstructuredMesh) -> NDArray[np.float64]:
