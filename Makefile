@@ -47,7 +47,7 @@ demo: setup ## compile heat1d, run it on Lava, verify it, draw it: build/demo/he
 	@echo "picture: build/demo/heat1d.png"
 
 test: lint ## ruff, mypy and all tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto
 
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check .

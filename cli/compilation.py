@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from pisnn_deploy import __version__, zoo
 from pisnn_deploy.cli.media import is_mesh_file, is_yaml, read_cell_property, read_groups, read_materials
 from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material, TwoPointOptions, compile_model
-from pisnn_deploy.compiler.pipeline import Report
+from pisnn_deploy.compiler.pipeline import Report, SpikeKind
 from pisnn_deploy.compiler.place import PlacementMethod
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
@@ -58,6 +58,7 @@ def compile_file(
     conductivity: Path | None = None,
     capacity: Path | None = None,
     placement: PlacementMethod = "auto",
+    spikes: SpikeKind = "auto",
     report: Report | None = None,
 ) -> tuple[IntegerGraph, dict[str, Any]]:
     """Compile a checkpoint.
@@ -78,6 +79,8 @@ def compile_file(
         Of each cell of a grid, ``.npy``.
     placement : str
         How cells are cut onto cores.
+    spikes : str
+        What a spike carries.
     report : callable, optional
         Told the name of each pass that has run and its seconds.
 
@@ -104,7 +107,7 @@ def compile_file(
         if conductivity is not None or capacity is not None:
             raise UsageError("--conductivity and --capacity are for grids; name the mesh's --materials instead")
         lower = LowerTwoPoint(read, read_groups(boundary, read.group_names), read_materials(materials))
-        options: CompileOptions | TwoPointOptions = TwoPointOptions(lower, target, coding, limited, placement)
+        options: CompileOptions | TwoPointOptions = TwoPointOptions(lower, target, coding, limited, placement, spikes)
     else:
         if materials is not None:
             raise UsageError("--materials are for meshes from files; give a grid --conductivity and --capacity")
@@ -113,11 +116,11 @@ def compile_file(
         sides = own.default_boundary(shape) if boundary is None else read_boundary(boundary, len(shape))
         _require_memory(math.prod(shape))
         named, sides_text = "x".join(map(str, shape)), sides.text if boundary is None else boundary
-        options = CompileOptions(shape, sides, target, coding, limited, placement=placement)
+        options = CompileOptions(shape, sides, target, coding, limited, placement=placement, spikes=spikes)
         if conductivity is not None or capacity is not None:
             fields = [read_cell_property(path, shape) for path in (conductivity, capacity)]
             lower = LowerTwoPoint(shape, sides, {"default": Material(1.0)} if conductivity else {}, *fields)
-            options = TwoPointOptions(lower, target, coding, limited, placement)
+            options = TwoPointOptions(lower, target, coding, limited, placement, spikes)
     provenance = {
         "model": model.spec.name,
         "model_sha256": digest,
@@ -127,6 +130,7 @@ def compile_file(
             "profile": target.name,
             "coding": coding,
             "placement": placement,
+            "spikes": spikes,
             "range": limits,
             "slope": slope,
             "flux": flux,

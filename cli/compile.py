@@ -45,6 +45,13 @@ from pisnn_deploy.graph.artifact import write_artifact
     show_default=True,
     help="How cells are cut onto cores: in boxes (grids), by METIS (any mesh), or in the order of their numbers.",
 )
+@click.option(
+    "--spikes",
+    type=click.Choice(["auto", "graded", "binary"]),
+    default="auto",
+    show_default=True,
+    help="What a spike carries: an integer, or nothing, on a line for each bit; auto is what the profile has.",
+)
 @click.option("--explain", is_flag=True, help="Tell what each compiler pass did.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
@@ -62,6 +69,7 @@ def command(
     slope: float | None,
     flux: float | None,
     placement: Literal["auto", "blocks", "metis", "index"],
+    spikes: Literal["auto", "graded", "binary"],
     explain: bool,
     as_json: bool,
     quiet: bool,
@@ -74,6 +82,7 @@ def command(
       pisnn-deploy compile model.pt --mesh 500 --boundary no-flux -o heat.pisnn
       pisnn-deploy compile heat1d --boundary dirichlet=0,1
       pisnn-deploy compile laplace2d --mesh 128x128 --explain
+      pisnn-deploy compile heat1d --profile loihi1
       pisnn-deploy compile heat2d --mesh plate.msh --materials materials.yaml --boundary "hole=dirichlet=1"
     """
     started = time.perf_counter()
@@ -95,6 +104,7 @@ def command(
         conductivity=conductivity,
         capacity=capacity,
         placement=placement,
+        spikes=spikes,
         report=seconds.__setitem__,
     )
     digest = write_artifact(path, graph, provenance)
@@ -134,6 +144,7 @@ def _as_json(graph: IntegerGraph, path: Path, digest: str, seconds: float) -> di
         "synapses": sum(synapse.entries for synapse in graph.synapses),
         "period": graph.period,
         "coding": graph.coding,
+        "binary": graph.binary,
         "quantum": graph.quantum,
         "theta": 1 << graph.flux.threshold_exponent,
         "bits": _widths(graph),
@@ -152,6 +163,11 @@ def _as_json(graph: IntegerGraph, path: Path, digest: str, seconds: float) -> di
     }
 
 
+def _spikes(graph: IntegerGraph) -> str:
+    lines = ", ".join(f"{count} lines of each {name}" for name, count in graph.binary.items())
+    return f"binary: {lines}" if lines else "graded"
+
+
 def _rows(graph: IntegerGraph) -> list[Row]:
     quantisation, certificate, placement = graph.quantisation, graph.certificate, graph.placement
     states = [bound.bits for bound in graph.bounds if bound.is_state_or_payload]
@@ -161,6 +177,7 @@ def _rows(graph: IntegerGraph) -> list[Row]:
         ("mesh", f"{graph.mesh.cells} cells, {graph.mesh.faces} faces, {graph.mesh.boundary_text}"),
         ("neurons", f"{graph.neurons}, {sum(synapse.entries for synapse in graph.synapses)} synapses"),
         ("schedule", f"{graph.period} time steps per PDE step, {graph.coding} coding"),
+        ("spikes", _spikes(graph)),
         ("quantum", f"{graph.quantum:g} (value {graph.value_per_quantum:g}), theta 2^{graph.flux.threshold_exponent}"),
         ("widths", f"states and payloads {max(states)} bits, accumulators {accumulators} bits"),
         ("time step", f"{graph.time_step:.6g}"),

@@ -80,6 +80,26 @@ def rectify(drive: Integers, shift: int) -> Integers:
     return np.maximum(drive, 0) >> shift
 
 
+def bit_lines(values: Integers, bits: int) -> Integers:
+    """Two's-complement bits of integers, one line for each: ``values = sum_b 2^b line_b - 2^(bits-1) line_(bits-1)``.
+
+    The sum runs over all lines but the last.
+
+    Parameters
+    ----------
+    values : int64 array [n]
+        Within `bits` signed bits.
+    bits : int
+        Number of lines, at least 1.
+
+    Returns
+    -------
+    int64 array [bits, n]
+        Zeros and ones.
+    """
+    return (values >> np.arange(bits, dtype=np.int64)[:, None]) & 1
+
+
 def signed_width(lower: int, upper: int) -> int:
     """Smallest number of bits of a two's-complement integer that holds all of ``lower .. upper``.
 

@@ -1,7 +1,8 @@
 """What a graph puts on each core: neurons, input axons, synapses and words.
 
-An input axon is what one source neuron's one synapse population needs on one core. Cores are those that hold neurons,
-in ascending order of their numbers; an unplaced graph counts as if it stood on one core. The resource rules and the
+An input axon is what one source neuron's one synapse population needs on one core. Where spikes are binary, each line
+of a neuron counts as a neuron with axons of its own (`pisnn_deploy.graph.lines`). Cores are those that hold neurons, in
+ascending order of their numbers; an unplaced graph counts as if it stood on one core. The resource rules and the
 compiler's placement count alike, because both count here.
 """
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.lines import lines_of
 from pisnn_deploy.profiles import Profile
 
 Integers = NDArray[np.int64]
@@ -288,7 +290,8 @@ def count(graph: IntegerGraph, profile: Profile) -> Counts:
         link = Link(synapse.name, synapse.source, synapse.target, synapse.inputs, starts, columns)
         axons.append(input_axons(link, index[synapse.target], core.size))
     names = tuple((synapse.name, synapse.source) for synapse in graph.synapses)
-    return tally(names, axons, index, core, chip, profile, placement is not None)
+    lines = {name: lines_of(graph, name) for name in graph.chain}
+    return tally(names, axons, index, core, chip, profile, lines, placement is not None)
 
 
 def tally(
@@ -298,6 +301,7 @@ def tally(
     core: Integers,
     chip: Integers,
     profile: Profile,
+    lines: Mapping[str, int],
     placed: bool = True,
 ) -> Counts:
     """Add up the uses of each core.
@@ -313,6 +317,8 @@ def tally(
     core, chip : int64 array [cores]
         Number and chip of each core.
     profile : Profile
+    lines : mapping of str to int
+        Lines of a neuron, by population.
     placed : bool
         What `Counts.placed` says.
 
@@ -328,22 +334,24 @@ def tally(
     for (name, source), one in zip(synapses, axons, strict=True):
         each = packed_words(one.synapses, profile)
         longest[name] = int(each.max()) if each.size else 0
-        inputs += np.bincount(one.core, minlength=cores)
-        connections += _sums(one.core, one.synapses, cores)
-        words += _sums(one.core, each, cores)
+        times = lines[source]
+        inputs += times * np.bincount(one.core, minlength=cores)
+        connections += times * _sums(one.core, one.synapses, cores)
+        words += times * _sums(one.core, each, cores)
         home = index[source]
         origin = home[one.source]
-        leaving = np.bincount(origin, minlength=cores)
+        leaving = times * np.bincount(origin, minlength=cores)
         output_axons += leaving
         if crossing_cost:
-            output_axons += crossing_cost * np.bincount(origin[chip[origin] != chip[one.core]], minlength=cores)
+            crossing = np.bincount(origin[chip[origin] != chip[one.core]], minlength=cores)
+            output_axons += crossing_cost * times * crossing
         sends = np.zeros(home.size, np.bool_)
         sends[one.source] = True
-        ports = np.bincount(home[sends], minlength=cores)
+        ports = times * np.bincount(home[sends], minlength=cores)
         map_entries += ports
         memory_entries += leaving - ports
 
-    held = [np.bincount(home, minlength=cores) for home in index.values()]
+    held = [lines[name] * np.bincount(home, minlength=cores) for name, home in index.items()]
     neurons = np.sum(held, axis=0, dtype=np.int64)
     groups = np.sum([one > 0 for one in held], axis=0, dtype=np.int64)
     costs = profile.core

@@ -108,3 +108,9 @@ def compiled(
     """A model compiled for a small line."""
     options = CompileOptions((cells,), parse_boundary(boundary, 1), load_profile("loihi2"), coding)
     return compile_model(model or heat_model(), options)
+
+
+def binary_box(model: Model, shape: tuple[int, ...], boundary: str, coding: Coding = "delta") -> IntegerGraph:
+    """A model compiled for binary spikes."""
+    options = CompileOptions(shape, parse_boundary(boundary, len(shape)), load_profile("loihi1"), coding)
+    return compile_model(model, options)

@@ -37,6 +37,8 @@ _GRACE_SECONDS = 1.0
 """Time that a worker gets to end its processes before its group is killed."""
 _DEADLINE_GRACE_SECONDS = 1.5
 _REAP_SECONDS = 0.005
+_LONGEST_SOCKET_FOLDER = 60
+"""Characters: a socket's path may have 108 on Linux, and Python adds 47."""
 _LOG_LINES = 12
 
 
@@ -75,7 +77,7 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
     # Python's own sockets get a folder apart: their paths must be short.
     with (
         tempfile.TemporaryDirectory(prefix="pisnn-run-") as folder,
-        tempfile.TemporaryDirectory(prefix="pisnn-") as sockets,
+        tempfile.TemporaryDirectory(prefix="pisnn-", dir=_folder_of_sockets()) as sockets,
     ):
         files = Exchange(Path(folder))
         files.create(graph.membrane.holdings(mass), kept, graph.mesh.faces, len(graph.chain))
@@ -93,6 +95,12 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
         finally:
             _remove_shared_memory(prefix)
         return _collect(graph, kept, files, end, progress)
+
+
+def _folder_of_sockets() -> str:
+    """Where temporary files go, unless a socket in there would have too long a path."""
+    usual = tempfile.gettempdir()
+    return usual if len(usual) <= _LONGEST_SOCKET_FOLDER else "/tmp"
 
 
 def worker_command() -> list[str]:

@@ -11,6 +11,7 @@ from pisnn_deploy.arithmetic import require_width
 from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, Trace
 from pisnn_deploy.errors import InvariantViolation, OverflowViolation
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
+from pisnn_deploy.graph.lines import spikes
 from pisnn_deploy.graph.semantics import Semantics, State
 from pisnn_deploy.invariants import Audit
 
@@ -118,7 +119,7 @@ def audited_run(
 
 
 class _EventCount:
-    """Nonzero payloads by population, as the schedule of the graph sends them."""
+    """Spikes by population, as the schedule of the graph sends them."""
 
     def __init__(self, graph: IntegerGraph) -> None:
         self.events = dict.fromkeys(graph.chain, 0)
@@ -136,7 +137,7 @@ class _EventCount:
 
     def add(self, step: int, state: State, *, sends: bool) -> None:
         """Count the packets of a state; the state's own activations are sent if there is a next PDE step."""
-        self.events[FLUX] += int(np.count_nonzero(state.packets))
+        self.events[FLUX] += spikes(self._graph, FLUX, state.packets)
         if self._delta:
             payload = state.mass[: self._cells] - self._last[0][: self._cells]
             require_width(payload, self._graph.bits(MEMBRANE, "payload"), MEMBRANE, "payload", step)
@@ -155,4 +156,4 @@ class _EventCount:
     def _count(self, payloads: list[Integers]) -> None:
         for name, payload in zip(self._graph.chain, payloads, strict=False):
             sent = payload[: self._cells] if name == MEMBRANE else payload
-            self.events[name] += int(np.count_nonzero(sent))
+            self.events[name] += spikes(self._graph, name, sent)

@@ -9,6 +9,7 @@ import numpy as np
 from pisnn_deploy.arithmetic import signed_width
 from pisnn_deploy.checks.rule import Subject, Violation, allowed, excess, rule, unpublished
 from pisnn_deploy.graph import Bound, IntegerGraph, Synapse
+from pisnn_deploy.graph.lines import stored_synapses
 
 PAYLOADS = frozenset({"payload", "packet"})
 ACCUMULATOR = "accumulator"
@@ -49,7 +50,7 @@ def weight_mantissas(subject: Subject) -> Iterator[Violation]:
     one.
     """
     weights = subject.profile.weights
-    for synapse in subject.graph.synapses:
+    for synapse in (line.synapse for line in stored_synapses(subject.graph)):
         mantissas = synapse.mantissas
         if not mantissas.size:
             continue
@@ -89,7 +90,7 @@ def weight_exponent(subject: Subject) -> Iterator[Violation]:
     Fix: choose weight exponents (or a threshold exponent) for the model that need a smaller shift.
     """
     lowest, highest = subject.profile.weights.exponent_lowest.value, subject.profile.weights.exponent_highest.value
-    for synapse in subject.graph.synapses:
+    for synapse in (line.synapse for line in stored_synapses(subject.graph)):
         if not lowest <= synapse.exponent <= highest:
             yield Violation(
                 synapse.name,
@@ -155,12 +156,12 @@ def payload_width(subject: Subject) -> Iterator[Violation]:
     """Every payload fits the widest legal payload of at most `payload.bits` bits.
 
     A payload is sent in one of `payload.legal_widths_bits`, rounded up from the signed width that was declared for it.
-    Targets without graded spikes are the matter of rule graded-spikes.
+    Targets without graded spikes are the matter of rule graded-spikes, and binary spikes carry no payload.
 
     Fix: use fewer quanta per unit, use delta coding, or narrow the operating range or its slope.
     """
     payload = subject.profile.payload
-    if not payload.graded.value:
+    if not payload.graded.value or subject.graph.binary:
         return
     widest = max((width for width in payload.legal_widths_bits.value if width <= payload.bits.value), default=0)
     for bound in _bounds(subject, PAYLOADS):
@@ -174,11 +175,12 @@ def graded_spikes(subject: Subject) -> Iterator[Violation]:
     """A target whose spikes are binary receives no population that sends integers.
 
     Packets, changes of mass and activations are signed integers: a spike that carries none would drop magnitude and
-    sign.
+    sign. Sent as one binary spike for each bit, they lose nothing.
 
-    Fix: compile for a target with graded spikes, such as loihi2.
+    Fix: compile the model for this target, which gives each bit of a payload a line of its own (compile --spikes
+    binary), or take a target with graded spikes, such as loihi2.
     """
-    if subject.profile.payload.graded.value:
+    if subject.profile.payload.graded.value or subject.graph.binary:
         return
     senders = {synapse.source for synapse in subject.graph.synapses}
     for population in subject.graph.chain:

@@ -48,5 +48,6 @@ SCHEDULED = Fact(
     "scheduled", lambda graph: isinstance(graph, IntegerGraph) and None not in (graph.coding, graph.period)
 )
 BOUNDED = Fact("bounded", _bounded)
+ENCODED = Fact("encoded in binary spikes", lambda graph: isinstance(graph, IntegerGraph) and bool(graph.binary))
 PROVED = Fact("proved", lambda graph: isinstance(graph, IntegerGraph) and graph.certificate is not None)
 PLACED = Fact("placed", lambda graph: isinstance(graph, IntegerGraph) and graph.placement is not None)

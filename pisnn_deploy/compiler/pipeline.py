@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from pisnn_deploy.compiler.bound import Bounds
+from pisnn_deploy.compiler.encode import Encode
 from pisnn_deploy.compiler.facts import Fact
 from pisnn_deploy.compiler.lower import Lower
 from pisnn_deploy.compiler.measure import Measure
@@ -32,6 +33,8 @@ WORTH_IT = 0.5
 """Part of the error that a finer threshold must come down to: less could be luck with one start."""
 Report = Callable[[str, float], None]
 """Told the name of a pass and its seconds; kept apart from the graph, whose bytes must not depend on them."""
+SpikeKind = Literal["auto", "graded", "binary"]
+"""What a spike carries; ``auto`` is what the target has."""
 FEWEST_STATE_BITS = 12
 """With fewer bits for its states no model of the zoo resembles its equation."""
 
@@ -72,6 +75,8 @@ class CompileOptions:
         Whether to search for better integers than the nearest.
     placement : str
         How cells are cut onto cores: ``auto``, ``blocks``, ``metis`` or ``index``.
+    spikes : str
+        ``graded`` or ``binary``; ``auto`` is what the profile has.
     """
 
     shape: tuple[int, ...]
@@ -81,6 +86,7 @@ class CompileOptions:
     operating_range: OperatingRange | None = None
     search: bool = True
     placement: PlacementMethod = "auto"
+    spikes: SpikeKind = "auto"
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,8 @@ class TwoPointOptions:
         Replaces the model's own.
     placement : str
         How cells are cut onto cores: ``auto``, ``blocks``, ``metis`` or ``index``.
+    spikes : str
+        ``graded`` or ``binary``; ``auto`` is what the profile has.
     """
 
     lower: LowerTwoPoint
@@ -106,6 +114,7 @@ class TwoPointOptions:
     coding: Coding = "delta"
     operating_range: OperatingRange | None = None
     placement: PlacementMethod = "auto"
+    spikes: SpikeKind = "auto"
 
 
 def pipeline(
@@ -124,9 +133,13 @@ def pipeline(
     tuple of passes
     """
     limits = _limits(options.profile)
+    graded = options.profile.payload.graded.value
+    binary = options.spikes == "binary" or (options.spikes == "auto" and not graded)
+    encode = (Encode(options.profile.weights.mantissa_limit_mixed.value),) if binary else ()
     return (
         Schedule(options.coding),  # first: payloads, and so their widths, depend on the coding
         Bounds(limits.state_bits, limits.payload_bits, limits.accumulator_bits),  # before the proof, which cites it
+        *encode,  # after the widths, which are the numbers of lines
         Prove(),  # after the last pass that touches a weight
         Measure(floating),  # on the bounded graph, so that a width that does not hold shows here
         # Last: it changes no integer of the run.
@@ -199,7 +212,7 @@ def _quantised_to_the_end(
             graph, records = run_passes(named, pipeline(options, floating)[:-1], told)
         except CompileError as error:
             # States fit their bits, but a payload or an accumulator does not: a coarser quantum makes all smaller.
-            if error.pass_name != Bounds.name or state_bits <= FEWEST_STATE_BITS:
+            if error.pass_name not in (Bounds.name, Encode.name) or state_bits <= FEWEST_STATE_BITS:
                 raise
             state_bits -= 1
         else:
@@ -322,8 +335,8 @@ class _Limits:
 
 
 def _limits(profile: Profile) -> _Limits:
-    """Widths to compile for. Lava's simulator sums in int32, whatever the target; and a target without graded spikes
-    is compiled for as if it had them, so that the resource check can say what is missing.
+    """Widths to compile for. Lava's simulator sums in int32, whatever the target. Payloads of a target without graded
+    spikes are limited by what its weights can follow (pass `encode`).
     """
     return _Limits(
         state_bits=profile.state.bits.value,

@@ -28,6 +28,7 @@ from pisnn_deploy.compiler.partition import (
 from pisnn_deploy.errors import CompileError
 from pisnn_deploy.graph import IntegerGraph, Placement
 from pisnn_deploy.graph.integer import UTILISATION, Integers
+from pisnn_deploy.graph.lines import lines_of
 from pisnn_deploy.mesh import PERIODIC, Mesh
 from pisnn_deploy.profiles import Profile
 from pisnn_deploy.utilisation import Axons, Counts, Link, input_axons, links, tally
@@ -167,10 +168,11 @@ class _Problem:
     def loads(self) -> list[tuple[Integers | NDArray[np.float64], int]]:
         """What each cell takes of a resource at least, whatever the cut, and the limit of the resource."""
         core, packing = self.profile.core, self.profile.synapse
-        neurons = np.sum([np.bincount(home, minlength=self.cells) for home in self.homes.values()], axis=0)
+        held = [self.lines[name] * np.bincount(home, minlength=self.cells) for name, home in self.homes.items()]
+        neurons = np.sum(held, axis=0)
         entries = np.zeros(self.cells)
         for link in self.links:
-            lengths = np.diff(link.row_starts)
+            lengths = self.lines[link.source] * np.diff(link.row_starts)
             entries += np.bincount(self.homes[link.target], weights=lengths, minlength=self.cells)
         bits = self.profile.weights.bits.value + packing.index_bits.value
         words = entries * (bits / core.word_bits.value)
@@ -239,7 +241,12 @@ class _Problem:
 
     def tally(self, axons: tuple[Axons, ...] | list[Axons], index: dict[str, Integers], chip: Integers) -> Counts:
         names = [(link.name, link.source) for link in self.links]
-        return tally(names, axons, index, np.arange(chip.size), chip, self.profile)
+        return tally(names, axons, index, np.arange(chip.size), chip, self.profile, self.lines)
+
+    @cached_property
+    def lines(self) -> dict[str, int]:
+        """Lines of a neuron, by population."""
+        return {name: lines_of(self.graph, name) for name in self.graph.chain}
 
     def heaviest(self, counts: Counts, which: int | None = None) -> _Use:
         """The use that is nearest to its limit or furthest above, of all cores or of one."""

@@ -25,6 +25,9 @@ from pisnn_deploy.model import OperatingRange, flux_moments, symmetry_basis
 FINEST_QUANTUM_EXPONENT = 40
 LARGEST_BIAS = 2.0**52
 """Biases beyond this are wider than any target's states, and products with them could wrap."""
+ROUNDING = 3
+"""Quanta by which rounding may steepen a face beyond the declared slope: one at either end, and one for packets. They
+count where quanta are coarse; currents get a quantum's worth too."""
 SEARCHED_WEIGHTS = 8
 """The search visits 3^n kernels for n independent weights; wider stencils keep the nearest integers."""
 
@@ -248,8 +251,9 @@ def _operator(graph: FloatGraph, weights: list[Integers], quantum_exponent: int)
 def _operating_window(graph: FloatGraph, limits: OperatingRange, quantum_exponent: int) -> OperatingWindow:
     scale = 2.0**quantum_exponent
     flux_units = scale * 2.0 ** graph.spec.weight_exponents[-1]
-    difference = None if limits.slope is None else math.ceil(limits.slope * graph.mesh.spacing[0] * scale)
-    current = None if limits.flux is None else math.ceil(limits.flux * flux_units)
+    theta = 1 << graph.spec.weight_exponents[-1]
+    difference = None if limits.slope is None else math.ceil(limits.slope * graph.mesh.spacing[0] * scale) + ROUNDING
+    current = None if limits.flux is None else math.ceil(limits.flux * flux_units) + theta
     return OperatingWindow(math.floor(limits.lower * scale), math.ceil(limits.upper * scale), difference, current)
 
 

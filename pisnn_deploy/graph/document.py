@@ -35,7 +35,7 @@ from pisnn_deploy.model import FiniteFloat, ModelSpec, PositiveFloat
 LARGEST_MANTISSA = 256
 """Of any target's weights; larger ones could not be multiplied without wrapping."""
 SCHEMA = "pisnn-deploy/artifact"
-VERSION = 3
+VERSION = 4
 
 Count = Annotated[int, Field(ge=0, le=MAXIMUM_CELLS)]
 Integer64 = Annotated[int, Field(ge=-(2**62), le=2**62)]
@@ -129,7 +129,7 @@ class _Record(_Strict):
 
 class _Document(_Strict):
     schema_: Literal["pisnn-deploy/artifact"] = Field(alias="schema")
-    version: Literal[3]
+    version: Literal[4]
     spec: dict[str, Any]
     mesh: Annotated[_Mesh | _CellMesh, Field(discriminator="kind")]
     medium: _Medium | None
@@ -142,6 +142,7 @@ class _Document(_Strict):
     window: _Window
     quantisation: _Quantisation
     coding: Literal["delta", "dense"] | None
+    binary: Annotated[dict[Name, Annotated[int, Field(ge=1, le=32)]], Field(max_length=16)]
     period: int | None
     bounds: Annotated[list[_Bound], Field(max_length=4096)]
     placement: _Placement | None
@@ -211,6 +212,7 @@ def document(graph: IntegerGraph) -> tuple[dict[str, Any], dict[str, Any], dict[
             "kernel_chosen": list(quantisation.kernel_chosen),
         },
         "coding": graph.coding,
+        "binary": dict(graph.binary),
         "period": graph.period,
         "bounds": [vars(bound).copy() for bound in graph.bounds],
         "placement": graph.placement
@@ -307,6 +309,7 @@ def graph_from_document(
         ),
         profile=read.profile,
         medium=None if read.medium is None else Medium(take("medium.inverse_volume"), read.medium.unit_volume),
+        binary=dict(read.binary),
         history=tuple(PassRecord(r.text, r.summary) for r in read.passes),
     )
     take.require_all_taken()

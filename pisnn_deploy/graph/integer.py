@@ -391,6 +391,9 @@ class IntegerGraph:
         Hardware profile that the graph was compiled for; empty for none.
     medium : Medium or None
         Where cells differ in volume or capacity; masses in `window` are then times their inverse volumes.
+    binary : dict of str to int
+        Where spikes are binary: the number of lines of each population, one for each bit of its payload
+        (`pisnn_deploy.graph.lines`). Empty where spikes carry integers.
     history : tuple of PassRecord
     """
 
@@ -412,6 +415,7 @@ class IntegerGraph:
     placement: Placement | None = None
     profile: str = ""
     medium: Medium | None = None
+    binary: dict[str, int] = field(default_factory=dict)
     history: tuple[PassRecord, ...] = field(default=(), compare=False)
 
     @property

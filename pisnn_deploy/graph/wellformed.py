@@ -10,6 +10,7 @@ from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.graph.connections import Connections, Explicit, Rows, Stencil
 from pisnn_deploy.graph.document import LARGEST_MANTISSA
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, UTILISATION, IntegerGraph, Placement, Synapse
+from pisnn_deploy.graph.lines import stored_synapses
 from pisnn_deploy.mesh import PERIODIC, CellMesh, Mesh, face_grid, structured_mesh
 
 
@@ -202,6 +203,8 @@ def _stencil_misfit(mesh: Mesh, stencil: Stencil) -> str:
 def _annotations(graph: IntegerGraph) -> Iterator[str]:
     if graph.period is not None and graph.period != len(graph.hidden) + 2:
         yield f"period is {graph.period}, {len(graph.hidden)} hidden layers need {len(graph.hidden) + 2}"
+    if graph.binary:
+        yield from _binary(graph)
     for bound in graph.bounds:
         if bound.lower > bound.upper:
             yield f"bound of {bound.population} {bound.quantity} is empty"
@@ -209,6 +212,20 @@ def _annotations(graph: IntegerGraph) -> Iterator[str]:
             yield f"bound of {bound.population} {bound.quantity} declares {bound.bits} bits, it must be 1 to 63"
     if graph.placement is not None:
         yield from _placement(graph, graph.placement)
+
+
+def _binary(graph: IntegerGraph) -> Iterator[str]:
+    """Lines must hold every payload that its bound allows, and their mantissas be those of a target."""
+    if set(graph.binary) != set(graph.chain):
+        yield f"binary spikes are declared for {', '.join(sorted(graph.binary))} and not for each population"
+        return
+    for bound in graph.bounds:
+        if bound.quantity in ("payload", "packet") and bound.bits != graph.binary[bound.population]:
+            lines = graph.binary[bound.population]
+            yield f"the {bound.quantity} of {bound.population} has {bound.bits} bits and {lines} lines"
+    for line in stored_synapses(graph):
+        if int(np.abs(line.synapse.distinct_mantissas).max(initial=0)) > LARGEST_MANTISSA:
+            yield f"synapse {line.synapse.name}: a mantissa is beyond {LARGEST_MANTISSA}"
 
 
 def _placement(graph: IntegerGraph, placement: Placement) -> Iterator[str]:

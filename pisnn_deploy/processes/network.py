@@ -14,6 +14,7 @@ from lava.proc.sparse.models import PySparseModelBitAcc
 from lava.proc.sparse.process import Sparse
 
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
+from pisnn_deploy.graph.lines import stored_synapses
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.processes.audit.models import AuditModel
 from pisnn_deploy.processes.audit.process import Audit
@@ -129,9 +130,10 @@ def _wire(graph: IntegerGraph, mass: Integers, folder: Path) -> CLIF:
             name=population.name,
         )
         outputs[population.name], inputs[population.name] = rectifier.s_out, rectifier.a_in
-    for source, target in zip(chain, chain[1:], strict=False):
-        for synapse in graph.between(source, target):
-            process = sparse_process(synapse)
+    for line in stored_synapses(graph):
+        source, target = line.synapse.source, line.synapse.target
+        if source != FLUX:
+            process = sparse_process(line, graph.binary.get(source))
             outputs[source].connect(process.s_in)
             process.a_out.connect(inputs[target])
     return clif

@@ -1,4 +1,4 @@
-"""What a population may send: a payload in its declared width that no accumulator behind it can wrap on."""
+"""What a population sends: payloads in their declared width that no accumulator behind can wrap on, as spikes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pisnn_deploy.arithmetic import require_width
+from pisnn_deploy.arithmetic import bit_lines, require_width
 from pisnn_deploy.errors import OverflowViolation
 from pisnn_deploy.graph.integer import FLUX, IntegerGraph
 
@@ -38,6 +38,8 @@ class PayloadGuard:
     reach : tuple of (str, csr_matrix)
         Name and absolute mantissas, int64 [post, pre], of each synapse that takes the payload, times ``2^exponent`` if
         that is more.
+    lines : int
+        Lines of binary spikes; 0 where spikes carry integers.
     """
 
     population: str
@@ -45,6 +47,25 @@ class PayloadGuard:
     bits: int
     largest: int
     reach: tuple[tuple[str, sparse.csr_matrix], ...]
+    lines: int = 0
+
+    @property
+    def width(self) -> int:
+        """Spikes that one neuron may send in a time step."""
+        return max(1, self.lines)
+
+    def spikes(self, values: Integers) -> Integers:
+        """What travels for payloads: the integers themselves, or zeros and ones line after line.
+
+        Parameters
+        ----------
+        values : int64 array [neurons]
+
+        Returns
+        -------
+        int64 array [neurons], or [lines * neurons]
+        """
+        return bit_lines(values, self.lines).reshape(-1) if self.lines else values
 
     def require(self, values: Integers, step: int) -> None:
         """Refuse payloads that do not fit.
@@ -89,7 +110,7 @@ def payload_guard(graph: IntegerGraph, population: str) -> PayloadGuard:
         (s.name, abs(s.mantissa_matrix()) * (1 << max(0, s.exponent))) for s in graph.synapses if s.source == population
     )
     bits = min(graph.bits(population, quantity), _MESSAGE_BITS)
-    return PayloadGuard(population, quantity, bits, _largest(reach), reach)
+    return PayloadGuard(population, quantity, bits, _largest(reach), reach, graph.binary.get(population, 0))
 
 
 def _largest(reach: Sequence[tuple[str, sparse.csr_matrix]]) -> int:

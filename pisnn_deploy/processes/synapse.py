@@ -8,17 +8,21 @@ from scipy import sparse
 
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph.integer import Synapse
+from pisnn_deploy.graph.lines import Line
 
-_MESSAGE_BITS = 24
+_GRADED, _BINARY = 24, 0
+"""Lava's message bits: at 0 it takes whatever arrives as a spike or none."""
 _LARGEST_MANTISSA = 254
 
 
-def sparse_process(synapse: Synapse) -> Sparse:
-    """Build the process of a synapse.
+def sparse_process(line: Line, lines: int | None = None) -> Sparse:
+    """Build the process of a synapse population as it is stored.
 
     Parameters
     ----------
-    synapse : Synapse
+    line : Line
+    lines : int, optional
+        Lines of the source where its spikes are binary: all of them arrive at its one port.
 
     Returns
     -------
@@ -29,12 +33,16 @@ def sparse_process(synapse: Synapse) -> Sparse:
     UsageError
         Lava would change a mantissa: odd, beyond 254, or not a multiple of ``2^-exponent``.
     """
+    synapse, bits = line.synapse, _GRADED if lines is None else _BINARY
     for problem in mantissa_problems(synapse):
         raise UsageError(f"synapse {synapse.name}: {problem}")
-    matrix = sparse.csr_matrix(synapse.mantissa_matrix().astype(int))
-    process = Sparse(weights=matrix, weight_exp=synapse.exponent, num_message_bits=_MESSAGE_BITS, name=synapse.name)
+    rows, inputs = synapse.connections.rows, synapse.inputs
+    shape = (synapse.outputs, (lines or 1) * inputs)
+    columns = rows.columns + line.number * inputs
+    matrix = sparse.csr_matrix((rows.values.astype(int), columns, rows.starts), shape)
+    process = Sparse(weights=matrix, weight_exp=synapse.exponent, num_message_bits=bits, name=synapse.name)
     kept = {name: process.proc_params.get(name) for name in ("weight_exp", "num_message_bits", "sign_mode")}
-    if kept != {"weight_exp": synapse.exponent, "num_message_bits": _MESSAGE_BITS, "sign_mode": None}:
+    if kept != {"weight_exp": synapse.exponent, "num_message_bits": bits, "sign_mode": None}:
         raise AssertionError(f"synapse {synapse.name}: Lava kept {kept}")
     stored = process.weights.init
     if not isinstance(stored, sparse.csr_matrix) or stored.dtype.kind != "i" or (stored - matrix).count_nonzero():

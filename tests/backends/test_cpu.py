@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from models_under_test import compiled, compiled_box, heat_model, hidden_model, laplace_model, plane_model
+from models_under_test import binary_box, compiled, compiled_box, heat_model, hidden_model, laplace_model, plane_model
 from network_runs import assert_same, break_with
 
 from pisnn_deploy.backends import RunOptions, cpu, fast
@@ -29,6 +29,10 @@ GRAPHS: dict[str, Callable[[], IntegerGraph]] = {
     "reservoirs, hidden layer": lambda: compiled(hidden_model((4,)), cells=6, boundary="dirichlet=-1,1"),
     "plane, friction, parabolas": lambda: compiled_box(laplace_model(), (20, 20), "x=dirichlet=0,1 y=dirichlet=0,0"),
     "plane, transverse": lambda: compiled_box(plane_model(), (5, 6), "x=periodic y=dirichlet=1,1"),
+    "binary spikes": lambda: binary_box(heat_model(), (16,), "periodic"),
+    "binary spikes, dense, reservoirs": lambda: binary_box(heat_model(), (9,), "dirichlet=0,1", "dense"),
+    "binary spikes, two hidden layers": lambda: binary_box(hidden_model((3, 2)), (7,), "no-flux"),
+    "binary spikes, leaky": lambda: binary_box(heat_model(leak=1024), (12,), "no-flux"),
 }
 
 

@@ -213,7 +213,8 @@ def test_github_escapes_what_its_documentation_says() -> None:
     assert head == "file=50%25%2Ca%3Ab%0D%0A\x1b<&\"'>]]>\udcff ü.pisnn,title=PD006 graded-spikes"
     assert message == (
         "its spikes carry integers, and loihi1 has binary spikes only (membrane, loihi1)"
-        "%0AHow to fix: Compile for a target with graded spikes, such as loihi2."
+        "%0AHow to fix: Compile the model for this target, which gives each bit of a payload a line of its own "
+        "(compile --spikes binary), or take a target with graded spikes, such as loihi2."
     )
 
 

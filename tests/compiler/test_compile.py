@@ -227,7 +227,7 @@ def test_a_width_beyond_the_target_is_named() -> None:
     with pytest.raises(CompileError) as caught:
         Bounds(state_bits=20, payload_bits=24, accumulator_bits=32)(compiled())
     assert str(caught.value) == (
-        "bound: flux drive may reach 7225344, which takes 24 signed bits; the target has 20; narrow the operating "
+        "bound: flux drive may reach 7226100, which takes 24 signed bits; the target has 20; narrow the operating "
         "range, or choose another target"
     )
 

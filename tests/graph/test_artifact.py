@@ -127,7 +127,7 @@ HUGE = (
         (replace("graph.json", b'{"a":1,"a":2}'), "graph.json: is not plain JSON (a key is given twice)"),
         (replace("graph.json", b'{"a":NaN}'), "graph.json: is not plain JSON (NaN is not JSON)"),
         (replace("graph.json", b"[]"), "graph.json: is not a JSON object"),
-        (edit(lambda g: g.update(version=1)), "graph.json: version: Input should be 3"),
+        (edit(lambda g: g.update(version=1)), "graph.json: version: Input should be 4"),
         (
             edit(
                 lambda g: g["mesh"].update(

@@ -8,6 +8,7 @@ from lava.magma.core.decorator import implements, tag
 from lava.magma.core.model.sub.model import AbstractSubProcessModel
 
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
+from pisnn_deploy.graph.lines import stored_synapses
 from pisnn_deploy.processes.audit.process import Audit
 from pisnn_deploy.processes.clif.process import CLIF
 from pisnn_deploy.processes.flux.process import Flux
@@ -65,8 +66,8 @@ class CLIFModel(AbstractSubProcessModel):
             folder=folder,
             name="audit",
         )
-        for number, synapse in enumerate(graph.between(FLUX, MEMBRANE)):
-            route = sparse_process(synapse)
+        for number, line in enumerate(line for line in stored_synapses(graph) if line.synapse.source == FLUX):
+            route = sparse_process(line, graph.binary.get(FLUX))
             setattr(self, f"route{number}", route)
             self.flux.s_out.connect(route.s_in)
             route.a_out.connect(self.membrane.arrival)

@@ -7,7 +7,8 @@ from pathlib import Path
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 
-from pisnn_deploy.graph.integer import IntegerGraph, Integers
+from pisnn_deploy.graph.integer import MEMBRANE, IntegerGraph, Integers
+from pisnn_deploy.graph.lines import lines_of
 
 
 class CLIF(AbstractProcess):
@@ -28,7 +29,7 @@ class CLIF(AbstractProcess):
 
     Attributes
     ----------
-    s_out : OutPort [holders]
+    s_out : OutPort [holders], or [lines * holders]
         Payload of the membranes to the flux network.
     d_in : InPort [faces]
         Drive from the flux network.
@@ -38,5 +39,5 @@ class CLIF(AbstractProcess):
         self, *, graph: IntegerGraph, initial: Integers, drive: Integers, folder: Path, name: str = "clif"
     ) -> None:
         super().__init__(graph=graph, initial=initial, drive=drive, folder=folder, name=name)
-        self.s_out = OutPort(shape=(graph.membrane.size,))
+        self.s_out = OutPort(shape=(graph.membrane.size * lines_of(graph, MEMBRANE),))
         self.d_in = InPort(shape=(graph.flux.size,))

@@ -49,7 +49,7 @@ class FluxModel(PyLoihiProcessModel):
         self._guard = proc_params["guard"]
         self._events = Exchange(proc_params["folder"]).array("events")
         self._slot = int(proc_params["event_slot"])
-        self._silence = np.zeros(proc_params["faces"], np.int32)
+        self._silence = np.zeros(proc_params["faces"] * self._guard.width, np.int32)
 
     def run_spk(self) -> None:
         """One time step."""
@@ -67,9 +67,10 @@ class FluxModel(PyLoihiProcessModel):
             self.drive += arrival
         require_width(self.drive, self._drive_bits, FLUX, "drive", step)
         self.fire(self.drive, step)
-        self.s_out.send(self.state[0])
+        spikes = self._guard.spikes(self.state[0])
+        self.s_out.send(spikes)
         self.audit_out.send(self.state)
-        self._events[self._slot] += np.count_nonzero(self.state[0])
+        self._events[self._slot] += np.count_nonzero(spikes)
 
     def fire(self, drive: Integers, step: int) -> None:
         """Turn the drive into packets, current and residue.

@@ -41,8 +41,8 @@ class Flux(AbstractProcess):
     ----------
     d_in : InPort [faces]
         Drive from the flux network.
-    s_out : OutPort [faces]
-        Packets.
+    s_out : OutPort [faces], or [lines * faces]
+        Packets, see `PayloadGuard.spikes`.
     audit_out : OutPort [3, faces]
         Packets, current and residue, every time step.
     """
@@ -81,7 +81,7 @@ class Flux(AbstractProcess):
             name=name,
         )
         self.d_in = InPort(shape=bias.shape)
-        self.s_out = OutPort(shape=bias.shape)
+        self.s_out = OutPort(shape=(bias.size * guard.width,))
         self.audit_out = OutPort(shape=(3, *bias.shape))
         self.bias = Var(shape=bias.shape, init=bias)
         self.drive = Var(shape=bias.shape, init=drive)

@@ -39,7 +39,7 @@ class MembraneModel(PyLoihiProcessModel):
         self._slot = int(proc_params["event_slot"])
         self._cells = int(proc_params["cells"])
         self._ledger_bits = int(proc_params["ledger_bits"])
-        self._silence = np.zeros(proc_params["holders"], np.int32)
+        self._silence = np.zeros(proc_params["holders"] * self._guard.width, np.int32)
 
     def run_spk(self) -> None:
         """One time step."""
@@ -59,6 +59,7 @@ class MembraneModel(PyLoihiProcessModel):
             payload = payload.copy()
             payload[cells:] = 0
         self._guard.require(payload, step)
-        self.s_out.send(payload)
+        spikes = self._guard.spikes(payload)
+        self.s_out.send(spikes)
         self.audit_out.send(self.mass)
-        self._events[self._slot] += np.count_nonzero(payload)
+        self._events[self._slot] += np.count_nonzero(spikes)

@@ -39,8 +39,8 @@ class Membrane(AbstractProcess):
     ----------
     arrival : InPort [holders]
         Quanta that arrive.
-    s_out : OutPort [holders]
-        Payload to the flux network.
+    s_out : OutPort [holders], or [lines * holders]
+        Payload to the flux network, see `PayloadGuard.spikes`.
     audit_out : OutPort [holders]
         Masses and ledgers, every time step.
     """
@@ -72,6 +72,6 @@ class Membrane(AbstractProcess):
             name=name,
         )
         self.arrival = InPort(shape=initial.shape)
-        self.s_out = OutPort(shape=initial.shape)
+        self.s_out = OutPort(shape=(initial.size * guard.width,))
         self.audit_out = OutPort(shape=initial.shape)
         self.mass = Var(shape=initial.shape, init=initial)

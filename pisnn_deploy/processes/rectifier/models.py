@@ -42,7 +42,7 @@ class RectifierModel(PyLoihiProcessModel):
         self._guard = proc_params["guard"]
         self._events = Exchange(proc_params["folder"]).array("events")
         self._slot = int(proc_params["event_slot"])
-        self._silence = np.zeros(proc_params["neurons"], np.int32)
+        self._silence = np.zeros(proc_params["neurons"] * self._guard.width, np.int32)
 
     def run_spk(self) -> None:
         """One time step."""
@@ -61,6 +61,7 @@ class RectifierModel(PyLoihiProcessModel):
         require_width(activation, self._activation_bits, self._population, "activation", step)
         payload = activation if self._dense else activation - self.activation
         self._guard.require(payload, step)
-        self.s_out.send(payload)
+        spikes = self._guard.spikes(payload)
+        self.s_out.send(spikes)
         self.activation[:] = activation
-        self._events[self._slot] += np.count_nonzero(payload)
+        self._events[self._slot] += np.count_nonzero(spikes)

@@ -72,7 +72,7 @@ class Rectifier(AbstractProcess):
             name=name,
         )
         self.a_in = InPort(shape=bias.shape)
-        self.s_out = OutPort(shape=bias.shape)
+        self.s_out = OutPort(shape=(bias.size * guard.width,))
         self.bias = Var(shape=bias.shape, init=bias)
         self.drive = Var(shape=bias.shape, init=drive)
         self.activation = Var(shape=bias.shape, init=activation)
