@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, Trace
+from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, Snapshot, Trace, first_snapshot
 from pisnn_deploy.errors import CheckError, UsageError
 from pisnn_deploy.graph.artifact import write_artifact
 from pisnn_deploy.graph.integer import IntegerGraph
@@ -72,7 +72,7 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
     if not graph.mesh.faces:
         raise UsageError("cpu backend: the mesh has no face, and Lava has no empty processes; use --backend fast")
     command = worker_command()
-    kept = options.kept_steps()
+    kept, start = options.kept_steps(), options.start or first_snapshot(graph, mass)
     prefix = f"pisnn_{secrets.token_hex(6)}_"
     # Python's own sockets get a folder apart: their paths must be short.
     with (
@@ -80,11 +80,15 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
         tempfile.TemporaryDirectory(prefix="pisnn-", dir=_folder_of_sockets()) as sockets,
     ):
         files = Exchange(Path(folder))
-        files.create(graph.membrane.holdings(mass), kept, graph.mesh.faces, len(graph.chain))
+        flux = np.stack([start.packets, start.current, start.residue])
+        files.create(start.mass, flux, start.transported, kept, len(graph.chain), everything=options.everything)
+        files.array("status")[exchange.STEPS] = start.step
         write_artifact(files.artifact, graph, {})
         request = {
             "parent": os.getpid(),
             "steps": options.steps,
+            "first_step": start.step,
+            "goes_on": options.start is not None,
             "deadline_seconds": options.deadline_seconds,
             "shared_memory_prefix": prefix,
             "sockets": sockets,
@@ -94,7 +98,7 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
             end = _serve(command, files, options, progress)
         finally:
             _remove_shared_memory(prefix)
-        return _collect(graph, kept, files, end, progress)
+        return _collect(graph, start, options, files, end, progress)
 
 
 def _folder_of_sockets() -> str:
@@ -239,8 +243,11 @@ def _remove_shared_memory(prefix: str) -> None:
         segment.unlink(missing_ok=True)
 
 
-def _collect(graph: IntegerGraph, kept: Integers, files: Exchange, end: str, progress: Progress | None) -> Run:
+def _collect(
+    graph: IntegerGraph, start: Snapshot, options: RunOptions, files: Exchange, end: str, progress: Progress | None
+) -> Run:
     """Read what a worker left behind."""
+    kept = options.kept_steps()
     result = files.read_json(files.result)
     status = files.array("status")
     if result is None:
@@ -252,24 +259,40 @@ def _collect(graph: IntegerGraph, kept: Integers, files: Exchange, end: str, pro
         raise WorkerError(f"{result['failure']} (PDE step {int(status[exchange.STEPS])})", details)
     cells = graph.mesh.cells
     steps, rows = int(status[exchange.STEPS]), int(status[exchange.ROWS])
+    counted = files.events(graph.chain)
+    events = {name: count + start.events[name] for name, count in counted.items()}
+    flux = np.array(files.array("flux"))
+    packets_sent = start.packets_sent + int(status[exchange.PACKETS])
+    quanta_sent = start.quanta_sent + int(status[exchange.QUANTA])
+    trace = Trace(
+        kept[:rows],
+        np.array(files.array("mass")[:rows, :cells]),
+        np.array(files.array("mass")[:rows, cells:]),
+        np.array(files.array("transported")[:rows]),
+        np.array(files.array("in_flight")[:rows]),
+        flux[:rows] if options.everything else None,
+    )
+    finished = None
+    if steps == options.steps and not result["failure"]:
+        finished = start
+        if rows:
+            mass, (packets, current, residue) = np.array(files.array("mass")[rows - 1]), flux[-1]
+            transported = trace.transported[-1]
+            finished = Snapshot(steps, mass, packets, current, residue, transported, packets_sent, quanta_sent, events)
     if progress is not None:
         progress(steps)
     return Run(
         backend="cpu",
         steps=steps,
-        time_steps=int(status[exchange.TIME_STEPS]),
-        trace=Trace(
-            kept[:rows],
-            np.array(files.array("mass")[:rows, :cells]),
-            np.array(files.array("mass")[:rows, cells:]),
-            *(np.array(files.array(name)[:rows]) for name in ("transported", "in_flight")),
-        ),
+        time_steps=start.step * int(graph.period or 0) + int(status[exchange.TIME_STEPS]),
+        trace=trace,
         violations=dict(_violations(status, overflow=bool(result.get("overflow")))),
         failure=str(result["failure"]),
-        packets_sent=int(status[exchange.PACKETS]),
-        quanta_sent=int(status[exchange.QUANTA]),
-        events=files.events(graph.chain),
+        packets_sent=packets_sent,
+        quanta_sent=quanta_sent,
+        events=events,
         wall_seconds=float(result["seconds"]),
+        end=finished,
     )
 
 

@@ -8,9 +8,58 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pisnn_deploy.graph.integer import IntegerGraph
+
 Integers = NDArray[np.int64]
 Progress = Callable[[int], None]
 """Called with the number of PDE steps done so far."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Where a run stands after a PDE step: all that is needed to go on.
+
+    Attributes
+    ----------
+    step : int
+        PDE steps done.
+    mass : int64 array [holders]
+        Masses and ledgers.
+    packets, current, residue : int64 array [faces]
+        What fired last, and the state of the flux compartments.
+    transported : int64 array [faces]
+        Packets through each face, summed since the start.
+    packets_sent, quanta_sent : int
+    events : dict of str to int
+        Spikes sent, by population.
+    """
+
+    step: int
+    mass: Integers
+    packets: Integers
+    current: Integers
+    residue: Integers
+    transported: Integers
+    packets_sent: int
+    quanta_sent: int
+    events: dict[str, int]
+
+
+def first_snapshot(graph: IntegerGraph, mass: Integers) -> Snapshot:
+    """Where a run stands before its first PDE step.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    mass : int64 array [cells]
+
+    Returns
+    -------
+    Snapshot
+    """
+    nothing = np.zeros(graph.mesh.faces, np.int64)
+    holdings = graph.membrane.holdings(mass)
+    return Snapshot(0, holdings, nothing, nothing, nothing, nothing, 0, 0, dict.fromkeys(graph.chain, 0))
 
 
 @dataclass(frozen=True)
@@ -20,21 +69,33 @@ class RunOptions:
     Attributes
     ----------
     steps : int
-        PDE steps, at least 0.
+        PDE steps from the very start of the run, at least 0.
     every : int
         Keep each ``every``-th PDE step in the trace; the first and the last are always kept.
     deadline_seconds : float
         A run of the `cpu` backend that takes longer is ended as a deadlock.
+    everything : bool
+        Keep the integers of the flux compartments in the trace too.
+    start : Snapshot or None
+        Go on from there: what comes after is what an undivided run gives.
     """
 
     steps: int
     every: int = 1
     deadline_seconds: float = 3600.0
+    everything: bool = False
+    start: Snapshot | None = None
+
+    @property
+    def first_step(self) -> int:
+        """PDE steps done before the run begins."""
+        return 0 if self.start is None else self.start.step
 
     def kept_steps(self) -> Integers:
-        """PDE steps that the trace keeps, int64, ascending."""
+        """PDE steps that the trace keeps, int64, ascending; of a run that goes on, those that are still to come."""
         kept = np.arange(0, self.steps + 1, self.every, dtype=np.int64)
-        return kept if kept[-1] == self.steps else np.append(kept, np.int64(self.steps))
+        kept = kept if kept[-1] == self.steps else np.append(kept, np.int64(self.steps))
+        return kept if self.start is None else kept[kept > self.start.step]
 
 
 @dataclass(frozen=True)
@@ -52,6 +113,8 @@ class Trace:
         Packets through each face, summed since the start.
     in_flight : int64 array [n]
         Sum of the absolute packets that arrived in that step.
+    flux : int64 array [n, 3, faces], or None
+        Packets that arrived in that step, and the currents and residues after they fired; only if asked for.
     """
 
     step: Integers
@@ -59,6 +122,7 @@ class Trace:
     ledger: Integers
     transported: Integers
     in_flight: Integers
+    flux: Integers | None = None
 
     def totals(self) -> list[int]:
         """Mass of all cells and ledgers in each row, as Python integers: the sum of many may not fit in 64 bits."""
@@ -88,6 +152,8 @@ class Run:
         Nonzero payloads sent, by population.
     wall_seconds : float
         Stepping only, without set-up.
+    end : Snapshot or None
+        Where a run that was completed stands.
     """
 
     backend: str
@@ -100,6 +166,7 @@ class Run:
     quanta_sent: int
     events: dict[str, int]
     wall_seconds: float
+    end: Snapshot | None = None
 
     @property
     def conserved(self) -> bool:

@@ -60,23 +60,40 @@ class Exchange:
         """What the worker, Lava and the models print."""
         return self.folder / "worker.log"
 
-    def create(self, mass: Integers, kept: Integers, faces: int, populations: int) -> None:
+    def create(
+        self,
+        mass: Integers,
+        flux: Integers,
+        transported: Integers,
+        kept: Integers,
+        populations: int,
+        *,
+        everything: bool,
+    ) -> None:
         """Make the arrays of a run.
 
         Parameters
         ----------
         mass : int64 array [holders]
             Masses and ledgers at the start.
+        flux : int64 array [3, faces]
+            Packets, currents and residues at the start.
+        transported : int64 array [faces]
+            Packets through each face before the start.
         kept : int64 array [n]
             PDE steps that the trace keeps.
-        faces, populations : int
+        populations : int
+        everything : bool
+            Whether the trace keeps the flux compartments of each kept step, and not of the last one alone.
         """
-        np.save(self.folder / "initial.npy", mass.astype(np.int64), allow_pickle=False)
-        np.save(self.folder / "kept.npy", kept, allow_pickle=False)
+        start = {"initial": mass, "initial_flux": flux, "initial_transported": transported, "kept": kept}
+        for name, array in start.items():
+            np.save(self.folder / f"{name}.npy", array.astype(np.int64), allow_pickle=False)
         shapes: Mapping[str, tuple[int, ...]] = {
             "mass": (kept.size, mass.size),
-            "transported": (kept.size, faces),
+            "transported": (kept.size, transported.size),
             "in_flight": (kept.size,),
+            "flux": (kept.size if everything else 1, *flux.shape),
             "status": (VIOLATIONS.stop,),
             "events": (populations,),
         }
@@ -89,7 +106,8 @@ class Exchange:
         Parameters
         ----------
         name : str
-            ``initial``, ``kept``, ``mass``, ``transported``, ``in_flight``, ``status`` or ``events``.
+            ``initial``, ``initial_flux``, ``initial_transported``, ``kept``, ``mass``, ``transported``, ``in_flight``,
+            ``flux``, ``status`` or ``events``.
 
         Returns
         -------

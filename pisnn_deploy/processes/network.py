@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from lava.magma.compiler.executable import Executable
@@ -13,12 +12,13 @@ from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.sparse.models import PySparseModelBitAcc
 from lava.proc.sparse.process import Sparse
 
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
 from pisnn_deploy.graph.lines import stored_synapses
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.processes.audit.models import AuditModel
 from pisnn_deploy.processes.audit.process import Audit
 from pisnn_deploy.processes.clif.process import CLIF
+from pisnn_deploy.processes.exchange import Exchange
 from pisnn_deploy.processes.flux.models import FluxModel
 from pisnn_deploy.processes.flux.process import Flux
 from pisnn_deploy.processes.membrane.models import MembraneModel
@@ -62,8 +62,9 @@ class Network:
 
 def build_network(
     graph: IntegerGraph,
-    mass: Integers,
-    folder: Path,
+    files: Exchange,
+    first_step: int = 0,
+    goes_on: bool = False,
     replaced_models: Mapping[type[AbstractProcess], type] | None = None,
 ) -> Network:
     """Build and compile the network of a graph.
@@ -72,10 +73,12 @@ def build_network(
     ----------
     graph : IntegerGraph
         Compiled to the end.
-    mass : int64 array [holders]
-        Masses and ledgers at the start.
-    folder : Path
-        Folder of the run, see `pisnn_deploy.processes.exchange`.
+    files : Exchange
+        The run, with its arrays.
+    first_step : int
+        PDE steps that were done before.
+    goes_on : bool
+        Whether another run ended there.
     replaced_models : mapping, optional
         Model class to take in place of the usual one, by process class.
 
@@ -89,7 +92,7 @@ def build_network(
         Lava would change a mantissa, or there is not enough shared memory.
     """
     replaced = dict(replaced_models or {})
-    root = _wire(graph, mass, folder)
+    root = _wire(graph, files, first_step, goes_on)
     configuration = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=replaced)
     executable = root.compile(configuration, {"pypy_channel_size": CHANNEL_SIZE})
     for process in executable.proc_builders:
@@ -101,7 +104,8 @@ def build_network(
     return Network(root, executable, actors)
 
 
-def _wire(graph: IntegerGraph, mass: Integers, folder: Path) -> CLIF:
+def _wire(graph: IntegerGraph, files: Exchange, first_step: int, goes_on: bool) -> CLIF:
+    mass = files.array("initial")
     unchecked = Semantics(replace(graph, bounds=()))  # the models check the widths, when the values are used
     activations = unchecked.activations(mass)
     chain = graph.chain
@@ -110,7 +114,15 @@ def _wire(graph: IntegerGraph, mass: Integers, folder: Path) -> CLIF:
         graph.matrix(source, target) @ activation + bias
         for source, target, activation, bias in zip(chain, chain[1:], activations, biases, strict=False)
     ]
-    clif = CLIF(graph=graph, initial=mass, drive=drives[-1], folder=folder)
+    clif = CLIF(
+        graph=graph,
+        initial=mass,
+        drive=drives[-1],
+        flux=files.array("initial_flux"),
+        first_step=first_step,
+        goes_on=goes_on,
+        folder=files.folder,
+    )
     outputs: dict[str, Any] = {MEMBRANE: clif.s_out}
     inputs: dict[str, Any] = {FLUX: clif.d_in}
     for number, population in enumerate(graph.hidden, 1):
@@ -125,7 +137,8 @@ def _wire(graph: IntegerGraph, mass: Integers, folder: Path) -> CLIF:
             drive_bits=graph.bits(population.name, "drive"),
             activation_bits=graph.bits(population.name, "activation"),
             guard=payload_guard(graph, population.name),
-            folder=folder,
+            first_step=first_step,
+            folder=files.folder,
             event_slot=chain.index(population.name),
             name=population.name,
         )

@@ -83,17 +83,17 @@ def _run(
     from pisnn_deploy.processes.network import build_network
     from pisnn_deploy.processes.supervisor import ActorFailure, DeadlinePassed, run_network
 
-    steps = int(str(request["steps"]))
+    steps, first_step = int(str(request["steps"])), int(str(request["first_step"]))
     deadline_seconds = float(str(request["deadline_seconds"]))
     reporter = _Reporter(voice, int(str(request["parent"])), files.array("status"))
     try:
         graph = read_artifact(files.artifact).graph
         network = build_network(
-            graph, files.array("initial"), files.folder, replaced_models() if replaced_models else {}
+            graph, files, first_step, bool(request["goes_on"]), replaced_models() if replaced_models else {}
         )
         seconds = run_network(
             network,
-            steps * int(graph.period or 0) + 1,
+            (steps - first_step) * int(graph.period or 0) + 1,
             deadline_seconds,
             reporter.report,
         )

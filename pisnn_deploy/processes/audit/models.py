@@ -18,6 +18,9 @@ from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.processes import exchange
 from pisnn_deploy.processes.audit.process import Audit
 
+_NEVER = -1
+"""PDE step after the last one that the trace keeps."""
+
 
 @implements(proc=Audit, protocol=LoihiProtocol)
 @requires(CPU)
@@ -42,24 +45,29 @@ class AuditModel(PyLoihiProcessModel):
             window.current,
             proc_params["initial"],
             proc_params["reservoirs"],
-            np.zeros(source.size, np.int64),
+            proc_params["residue"],
             proc_params["inverse_volume"],
         )
         files = exchange.Exchange(proc_params["folder"])
-        self._kept = files.array("kept").tolist()
+        self._first_step = int(proc_params["first_step"])
+        self._kept = [*files.array("kept").tolist(), _NEVER]
         self._mass = files.array("mass")
         self._transported = files.array("transported")
         self._in_flight = files.array("in_flight")
+        self._flux = files.array("flux")
+        self._fired_last = files.array("initial_flux").copy()
         self._status = files.array("status")
-        self._sum = np.zeros(source.size, np.int64)
+        self._sum = files.array("initial_transported").copy()
         self._row = 0
         self._arriving = 0
 
     def run_spk(self) -> None:
         """One time step."""
         mass = self.mass_in.recv()
-        packets, current, residue = self.flux_in.recv()
+        flux = self.flux_in.recv()
+        packets, current, residue = flux
         step, phase = divmod(self.time_step - 1, self._period)
+        step += self._first_step
         absorbing, firing = phase == 0, phase == self._period - 1
         try:
             self._books.observe_membranes(step, mass, absorbing=absorbing)
@@ -70,7 +78,7 @@ class AuditModel(PyLoihiProcessModel):
             self._status[exchange.VIOLATIONS] = list(self._books.counts.values())
             raise
         if firing:
-            self._fired(packets)
+            self._fired(flux)
         self._status[exchange.TIME_STEPS] = self.time_step
 
     def _absorbed(self, step: int, mass: Integers) -> None:
@@ -78,12 +86,17 @@ class AuditModel(PyLoihiProcessModel):
             self._mass[self._row] = mass
             self._transported[self._row] = self._sum
             self._in_flight[self._row] = self._arriving
+            if len(self._flux) > self._row:
+                self._flux[self._row] = self._fired_last
+            elif self._kept[self._row + 1] == _NEVER:
+                self._flux[0] = self._fired_last
             self._row += 1
             self._status[exchange.ROWS] = self._row
         self._status[exchange.STEPS] = step
 
-    def _fired(self, packets: Integers) -> None:
-        self._sum += packets
+    def _fired(self, flux: Integers) -> None:
+        self._sum += flux[0]
+        self._fired_last[:] = flux
         self._arriving = self._books.quanta_sent - int(self._status[exchange.QUANTA])
         self._status[exchange.PACKETS] = self._books.packets_sent
         self._status[exchange.QUANTA] = self._books.quanta_sent

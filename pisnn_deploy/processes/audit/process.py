@@ -25,6 +25,10 @@ class Audit(AbstractProcess):
         Values that reservoirs show.
     inverse_volume : int64 array [cells] or None
         Where cells differ.
+    residue : int64 array [faces]
+        Residues at the start.
+    first_step : int
+        PDE steps that were done before.
     period : int
         Time steps per PDE step.
     folder : Path
@@ -49,6 +53,8 @@ class Audit(AbstractProcess):
         initial: Integers,
         reservoirs: Integers,
         inverse_volume: Integers | None,
+        residue: Integers,
+        first_step: int,
         period: int,
         folder: Path,
         name: str,
@@ -61,6 +67,8 @@ class Audit(AbstractProcess):
             initial=initial,
             reservoirs=reservoirs,
             inverse_volume=inverse_volume,
+            residue=residue,
+            first_step=first_step,
             period=period,
             folder=folder,
             name=name,

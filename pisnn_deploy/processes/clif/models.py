@@ -25,6 +25,7 @@ class CLIFModel(AbstractSubProcessModel):
     def __init__(self, proc: Any) -> None:
         graph: IntegerGraph = proc.proc_params["graph"]
         initial, folder = proc.proc_params["initial"], proc.proc_params["folder"]
+        flux, first_step = proc.proc_params["flux"], int(proc.proc_params["first_step"])
         period, dense = int(graph.period or 0), graph.coding == "dense"
         self.membrane = Membrane(
             initial=initial,
@@ -34,12 +35,15 @@ class CLIFModel(AbstractSubProcessModel):
             mass_bits=graph.bits(MEMBRANE, "mass"),
             ledger_bits=graph.bits(MEMBRANE, "ledger") if graph.mesh.reservoirs else 0,
             guard=payload_guard(graph, MEMBRANE),
+            first_step=first_step,
+            goes_on=bool(proc.proc_params["goes_on"]),
             folder=folder,
             event_slot=graph.chain.index(MEMBRANE),
             name=MEMBRANE,
         )
         self.flux = Flux(
             drive=proc.proc_params["drive"],
+            state=flux,
             bias=graph.flux.bias,
             threshold_exponent=graph.flux.threshold_exponent,
             leak=graph.flux.leak,
@@ -50,6 +54,7 @@ class CLIFModel(AbstractSubProcessModel):
             potential_bits=graph.bits(FLUX, "potential"),
             residue_bits=graph.bits(FLUX, "residue"),
             guard=payload_guard(graph, FLUX),
+            first_step=first_step,
             folder=folder,
             event_slot=graph.chain.index(FLUX),
             name=FLUX,
@@ -62,6 +67,8 @@ class CLIFModel(AbstractSubProcessModel):
             initial=initial,
             reservoirs=graph.membrane.reservoirs,
             inverse_volume=None if graph.medium is None else graph.medium.inverse_volume,
+            residue=flux[2],
+            first_step=first_step,
             period=period,
             folder=folder,
             name="audit",

@@ -23,6 +23,12 @@ class CLIF(AbstractProcess):
         Masses and ledgers at the start.
     drive : int64 array [faces]
         Drive at the start, bias included (delta coding).
+    flux : int64 array [3, faces]
+        Packets, currents and residues at the start.
+    first_step : int
+        PDE steps that were done before.
+    goes_on : bool
+        Whether another run ended there.
     folder : Path
         Folder of the run.
     name : str
@@ -36,8 +42,26 @@ class CLIF(AbstractProcess):
     """
 
     def __init__(
-        self, *, graph: IntegerGraph, initial: Integers, drive: Integers, folder: Path, name: str = "clif"
+        self,
+        *,
+        graph: IntegerGraph,
+        initial: Integers,
+        drive: Integers,
+        flux: Integers,
+        first_step: int,
+        goes_on: bool,
+        folder: Path,
+        name: str = "clif",
     ) -> None:
-        super().__init__(graph=graph, initial=initial, drive=drive, folder=folder, name=name)
+        super().__init__(
+            graph=graph,
+            initial=initial,
+            drive=drive,
+            flux=flux,
+            first_step=first_step,
+            goes_on=goes_on,
+            folder=folder,
+            name=name,
+        )
         self.s_out = OutPort(shape=(graph.membrane.size * lines_of(graph, MEMBRANE),))
         self.d_in = InPort(shape=(graph.flux.size,))

@@ -47,6 +47,7 @@ class FluxModel(PyLoihiProcessModel):
         self._potential_bits = int(proc_params["potential_bits"])
         self._residue_bits = int(proc_params["residue_bits"])
         self._guard = proc_params["guard"]
+        self._first_step = int(proc_params["first_step"])
         self._events = Exchange(proc_params["folder"]).array("events")
         self._slot = int(proc_params["event_slot"])
         self._silence = np.zeros(proc_params["faces"] * self._guard.width, np.int32)
@@ -54,6 +55,7 @@ class FluxModel(PyLoihiProcessModel):
     def run_spk(self) -> None:
         """One time step."""
         step, phase = divmod(self.time_step - 1, self._period)
+        step += self._first_step
         if phase != self._period - 1:
             self.s_out.send(self._silence)
             self.state[0] = 0

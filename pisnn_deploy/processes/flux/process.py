@@ -19,6 +19,8 @@ class Flux(AbstractProcess):
     ----------
     drive : int64 array [faces]
         Weighted input at the start, bias included (delta coding).
+    state : int64 array [3, faces]
+        Packets, currents and residues at the start.
     bias : int64 array [faces]
     threshold_exponent : int
         ``F``; theta is ``2^F``.
@@ -31,6 +33,8 @@ class Flux(AbstractProcess):
     drive_bits, current_bits, potential_bits, residue_bits : int
         Declared signed widths.
     guard : PayloadGuard
+    first_step : int
+        PDE steps that were done before.
     folder : Path
         Folder of the run.
     event_slot : int
@@ -51,6 +55,7 @@ class Flux(AbstractProcess):
         self,
         *,
         drive: Integers,
+        state: Integers,
         bias: Integers,
         threshold_exponent: int,
         leak: int,
@@ -61,6 +66,7 @@ class Flux(AbstractProcess):
         potential_bits: int,
         residue_bits: int,
         guard: PayloadGuard,
+        first_step: int,
         folder: Path,
         event_slot: int,
         name: str,
@@ -76,6 +82,7 @@ class Flux(AbstractProcess):
             potential_bits=potential_bits,
             residue_bits=residue_bits,
             guard=guard,
+            first_step=first_step,
             folder=folder,
             event_slot=event_slot,
             name=name,
@@ -85,4 +92,4 @@ class Flux(AbstractProcess):
         self.audit_out = OutPort(shape=(3, *bias.shape))
         self.bias = Var(shape=bias.shape, init=bias)
         self.drive = Var(shape=bias.shape, init=drive)
-        self.state = Var(shape=(3, *bias.shape), init=0)
+        self.state = Var(shape=state.shape, init=state)

@@ -35,6 +35,8 @@ class MembraneModel(PyLoihiProcessModel):
         self._dense = bool(proc_params["dense"])
         self._bits = int(proc_params["mass_bits"])
         self._guard = proc_params["guard"]
+        self._first_step = int(proc_params["first_step"])
+        self._goes_on = bool(proc_params["goes_on"])
         self._events = Exchange(proc_params["folder"]).array("events")
         self._slot = int(proc_params["event_slot"])
         self._cells = int(proc_params["cells"])
@@ -44,6 +46,7 @@ class MembraneModel(PyLoihiProcessModel):
     def run_spk(self) -> None:
         """One time step."""
         step, phase = divmod(self.time_step - 1, self._period)
+        step += self._first_step
         if phase:
             self.s_out.send(self._silence)
             self.audit_out.send(self.mass)
@@ -62,4 +65,5 @@ class MembraneModel(PyLoihiProcessModel):
         spikes = self._guard.spikes(payload)
         self.s_out.send(spikes)
         self.audit_out.send(self.mass)
-        self._events[self._slot] += np.count_nonzero(spikes)
+        if self.time_step > 1 or not self._goes_on:
+            self._events[self._slot] += np.count_nonzero(spikes)

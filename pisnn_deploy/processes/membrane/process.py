@@ -29,6 +29,10 @@ class Membrane(AbstractProcess):
     mass_bits, ledger_bits : int
         Declared signed widths of the mass of a cell and of a ledger.
     guard : PayloadGuard
+    first_step : int
+        PDE steps that were done before.
+    goes_on : bool
+        Whether another run ended there, and counted what this one sends first.
     folder : Path
         Folder of the run.
     event_slot : int
@@ -55,6 +59,8 @@ class Membrane(AbstractProcess):
         mass_bits: int,
         ledger_bits: int,
         guard: PayloadGuard,
+        first_step: int,
+        goes_on: bool,
         folder: Path,
         event_slot: int,
         name: str,
@@ -67,6 +73,8 @@ class Membrane(AbstractProcess):
             mass_bits=mass_bits,
             ledger_bits=ledger_bits,
             guard=guard,
+            first_step=first_step,
+            goes_on=goes_on,
             folder=folder,
             event_slot=event_slot,
             name=name,

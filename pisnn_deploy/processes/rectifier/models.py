@@ -40,6 +40,7 @@ class RectifierModel(PyLoihiProcessModel):
         self._drive_bits = int(proc_params["drive_bits"])
         self._activation_bits = int(proc_params["activation_bits"])
         self._guard = proc_params["guard"]
+        self._first_step = int(proc_params["first_step"])
         self._events = Exchange(proc_params["folder"]).array("events")
         self._slot = int(proc_params["event_slot"])
         self._silence = np.zeros(proc_params["neurons"] * self._guard.width, np.int32)
@@ -47,6 +48,7 @@ class RectifierModel(PyLoihiProcessModel):
     def run_spk(self) -> None:
         """One time step."""
         step, phase = divmod(self.time_step - 1, self._period)
+        step += self._first_step
         if phase != self._phase:
             self.s_out.send(self._silence)
             self.a_in.recv()

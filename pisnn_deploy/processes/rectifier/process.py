@@ -30,6 +30,8 @@ class Rectifier(AbstractProcess):
     drive_bits, activation_bits : int
         Declared signed widths.
     guard : PayloadGuard
+    first_step : int
+        PDE steps that were done before.
     folder : Path
         Folder of the run.
     event_slot : int
@@ -54,6 +56,7 @@ class Rectifier(AbstractProcess):
         drive_bits: int,
         activation_bits: int,
         guard: PayloadGuard,
+        first_step: int,
         folder: Path,
         event_slot: int,
         name: str,
@@ -67,6 +70,7 @@ class Rectifier(AbstractProcess):
             drive_bits=drive_bits,
             activation_bits=activation_bits,
             guard=guard,
+            first_step=first_step,
             folder=folder,
             event_slot=event_slot,
             name=name,

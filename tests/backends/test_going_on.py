@@ -1,0 +1,38 @@
+"""A run that is cut in two gives the integers of the undivided one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from models_under_test import binary_box, compiled, heat_model, hidden_model
+
+from pisnn_deploy.backends import RunOptions, run_graph
+from pisnn_deploy.graph.integer import IntegerGraph
+
+GRAPHS: dict[str, Callable[[], IntegerGraph]] = {
+    "leaky, reservoirs": lambda: compiled(heat_model(leak=1024), cells=9, boundary="dirichlet=0,1"),
+    "dense, hidden layer": lambda: compiled(hidden_model((3,)), cells=7, boundary="no-flux", coding="dense"),
+    "binary, hidden layer": lambda: binary_box(hidden_model((3,)), (7,), "no-flux"),
+}
+ROWS = ("step", "mass", "ledger", "transported", "in_flight", "flux")
+
+
+@pytest.mark.parametrize("backend", ["cpu"])
+@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize("cut", [0, 7])
+def test_both_parts_together_are_the_whole(backend: str, name: str, cut: int) -> None:
+    graph = GRAPHS[name]()
+    mass = graph.membrane.initial
+    whole = run_graph(backend, graph, mass, RunOptions(20, every=3, everything=True))
+    first = run_graph(backend, graph, mass, RunOptions(cut, every=3, everything=True))
+    second = run_graph(backend, graph, mass, RunOptions(20, every=3, everything=True, start=first.end))
+    # The last step of a run is always kept, also where the whole run would not keep it.
+    kept = first.trace.step % 3 == 0
+    for row in ROWS:
+        found = np.concatenate([getattr(first.trace, row)[kept], getattr(second.trace, row)])
+        assert np.array_equal(found, getattr(whole.trace, row)), row
+    for counted in ("steps", "time_steps", "packets_sent", "quanta_sent", "events"):
+        assert getattr(second, counted) == getattr(whole, counted), counted
+    assert second.conserved and whole.packets_sent > 0
