@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from pisnn_deploy.arithmetic import require_width
-from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, Trace
+from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, Snapshot, Trace, first_snapshot
 from pisnn_deploy.errors import InvariantViolation, OverflowViolation
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
 from pisnn_deploy.graph.lines import spikes
@@ -23,7 +23,7 @@ def audited_run(
     graph: IntegerGraph,
     mass: Integers,
     options: RunOptions,
-    states: Iterator[State],
+    states: Callable[[Snapshot], Iterator[State]],
     progress: Progress | None = None,
 ) -> Run:
     """Drive `states` for the asked number of PDE steps, checking every one.
@@ -35,22 +35,23 @@ def audited_run(
     mass : int64 array [cells]
         Masses at the start.
     options : RunOptions
-    states : iterator of State
-        The state after each PDE step, from the first on.
+    states : callable
+        Takes the snapshot to begin from and gives the state after each PDE step from there on.
     progress : callable, optional
 
     Returns
     -------
     Run
     """
-    kept = options.kept_steps()
-    cells = graph.mesh.cells
+    kept, start = options.kept_steps(), options.start or first_snapshot(graph, mass)
+    cells, faces = graph.mesh.cells, graph.mesh.faces
     trace = Trace(
         kept,
         np.zeros((kept.size, cells), np.int64),
         np.zeros((kept.size, graph.mesh.reservoirs), np.int64),
-        np.zeros((kept.size, graph.mesh.faces), np.int64),
+        np.zeros((kept.size, faces), np.int64),
         np.zeros(kept.size, np.int64),
+        np.zeros((kept.size, 3, faces), np.int64) if options.everything else None,
     )
     window = graph.window
     audit = Audit(
@@ -61,22 +62,25 @@ def audited_run(
         window.upper,
         window.difference,
         window.current,
-        graph.membrane.holdings(mass),
+        start.mass,
         graph.membrane.reservoirs,
-        np.zeros(graph.flux.size, np.int64),
+        start.residue,
         None if graph.medium is None else graph.medium.inverse_volume,
     )
     count = _EventCount(graph)
-    transported = np.zeros(graph.mesh.faces, np.int64)
-    rows, done, failure = 0, 0, ""
+    transported = start.transported.copy()
+    state = State(start.mass, start.current, start.residue, start.packets)
+    rows, done, failure = 0, start.step, ""
     started = reported = time.perf_counter()
     try:
-        require_width(mass, graph.bits(MEMBRANE, "mass"), MEMBRANE, "mass", 0)
-        audit.observe_membranes(0, graph.membrane.holdings(mass), absorbing=True)
-        count.start(graph.membrane.holdings(mass), sends=options.steps > 0)
-        trace.mass[0], rows = mass, 1
-        for step in range(options.steps):
-            state = next(states)
+        require_width(start.mass[:cells], graph.bits(MEMBRANE, "mass"), MEMBRANE, "mass", done)
+        audit.observe_membranes(done, start.mass, absorbing=True)
+        count.start(start.mass, sends=options.steps > done, goes_on=options.start is not None)
+        if options.start is None:
+            trace.mass[0], rows = mass, 1
+        following = states(start)
+        for step in range(done, options.steps):
+            state = next(following)
             audit.observe_flux(step, state.packets, state.current, state.residue, firing=True)
             audit.observe_membranes(step + 1, state.mass, absorbing=True)
             count.add(step + 1, state, sends=step + 1 < options.steps)
@@ -86,6 +90,8 @@ def audited_run(
                 trace.mass[rows], trace.ledger[rows] = state.mass[:cells], state.mass[cells:]
                 trace.transported[rows] = transported
                 trace.in_flight[rows] = np.abs(state.packets).sum()
+                if trace.flux is not None:
+                    trace.flux[rows] = state.packets, state.current, state.residue
                 rows += 1
             if progress is not None and time.perf_counter() - reported > _PROGRESS_SECONDS:
                 reported = time.perf_counter()
@@ -98,6 +104,8 @@ def audited_run(
     seconds = time.perf_counter() - started
     if progress is not None:
         progress(done)
+    sent, quanta = start.packets_sent + audit.packets_sent, start.quanta_sent + audit.quanta_sent
+    events = {name: start.events[name] + spikes for name, spikes in count.events.items()}
     return Run(
         backend=backend,
         steps=done,
@@ -108,14 +116,20 @@ def audited_run(
             trace.ledger[:rows],
             trace.transported[:rows],
             trace.in_flight[:rows],
+            None if trace.flux is None else trace.flux[:rows],
         ),
         violations=dict(audit.counts),
         failure=failure,
-        packets_sent=audit.packets_sent,
-        quanta_sent=audit.quanta_sent,
-        events=count.events,
+        packets_sent=sent,
+        quanta_sent=quanta,
+        events=events,
         wall_seconds=seconds,
+        end=None if failure else Snapshot(done, *_parts(state), transported, sent, quanta, events),
     )
+
+
+def _parts(state: State) -> tuple[Integers, Integers, Integers, Integers]:
+    return state.mass, state.packets, state.current, state.residue
 
 
 class _EventCount:
@@ -129,11 +143,16 @@ class _EventCount:
         self._semantics = Semantics(graph) if graph.hidden else None
         self._last: list[Integers] = []
 
-    def start(self, mass: Integers, *, sends: bool) -> None:
-        """Count what the masses at the start send; hidden layers answer if there is a first PDE step."""
+    def start(self, mass: Integers, *, sends: bool, goes_on: bool) -> None:
+        """Count what the masses at the start send; hidden layers answer if there is a next PDE step.
+
+        Where a run goes on, the one before counted the masses.
+        """
         self._last = self._activations(mass, 0)
         if not self._delta:
             self._count(self._last if sends else self._last[:1])
+            if goes_on:
+                self.events[MEMBRANE] -= spikes(self._graph, MEMBRANE, mass[: self._cells])
 
     def add(self, step: int, state: State, *, sends: bool) -> None:
         """Count the packets of a state; the state's own activations are sent if there is a next PDE step."""

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions
+from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, Snapshot
 from pisnn_deploy.backends.stepping import audited_run
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.semantics import State
-from pisnn_deploy.training.clif import CLIF
+from pisnn_deploy.training.clif import CLIF, FluxState
 from pisnn_deploy.training.lava_dl import MANTISSAS_PER_WEIGHT, WEIGHT_SCALE
 from pisnn_deploy.training.pisnn import PISNN, wiring
 
@@ -27,7 +27,7 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
     """
     if not graph.operator:
         raise UsageError("backend torch: the artifact does not hold its flux network; compile the model again")
-    return audited_run("torch", graph, mass, options, _states(graph, mass), progress)
+    return audited_run("torch", graph, mass, options, lambda start: _states(graph, start), progress)
 
 
 class _Given:
@@ -66,16 +66,20 @@ def deployed(graph: IntegerGraph) -> PISNN:
     return net
 
 
-def _states(graph: IntegerGraph, mass: Integers) -> Iterator[State]:
+def _states(graph: IntegerGraph, start: Snapshot) -> Iterator[State]:
     net = deployed(graph)
     levels = graph.values(graph.membrane.reservoirs)
     wires = wiring(graph.grid, graph.spec, levels if levels.size else None)
     with torch.no_grad():
-        masses = torch.from_numpy(graph.membrane.holdings(mass).astype(np.float64))[None]
-        state = net.neuron.rest(masses[:, wires.source])
+        masses, current, residue = (_floats(part) for part in (start.mass, start.current, start.residue))
+        state = FluxState(current, residue)
         while True:
             masses, state, packets = net.step(masses, state, wires, graph.value_per_quantum)
             yield State(*(_integers(tensor) for tensor in (masses, state.current, state.residue, packets)))
+
+
+def _floats(integers: Integers) -> torch.Tensor:
+    return torch.from_numpy(integers.astype(np.float64))[None]
 
 
 def _integers(tensor: torch.Tensor) -> Integers:

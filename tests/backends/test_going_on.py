@@ -19,7 +19,7 @@ GRAPHS: dict[str, Callable[[], IntegerGraph]] = {
 ROWS = ("step", "mass", "ledger", "transported", "in_flight", "flux")
 
 
-@pytest.mark.parametrize("backend", ["cpu"])
+@pytest.mark.parametrize("backend", ["cpu", "fast", "torch"])
 @pytest.mark.parametrize("name", GRAPHS)
 @pytest.mark.parametrize("cut", [0, 7])
 def test_both_parts_together_are_the_whole(backend: str, name: str, cut: int) -> None:
