@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -82,7 +82,7 @@ def progress(title: str, total: int, *, quiet: bool) -> Iterator[Callable[[int],
     if quiet or total <= 0:
         yield lambda done: None
     elif console.is_terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
         with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task(title, total=total)
             yield lambda done: bar.update(task, completed=done)
@@ -90,12 +90,21 @@ def progress(title: str, total: int, *, quiet: bool) -> Iterator[Callable[[int],
         yield _Lines(title, total)
 
 
+class _Rate(ProgressColumn):
+    """Steps per second."""
+
+    def render(self, task: Task) -> Text:
+        return Text("" if task.speed is None else f"{task.speed:.0f}/s")
+
+
 class _Lines:
     def __init__(self, title: str, total: int) -> None:
-        self._title, self._total, self._last = title, total, time.monotonic()
+        self._title, self._total, self._last, self._done = title, total, time.monotonic(), 0
 
     def __call__(self, done: int) -> None:
         now = time.monotonic()
         if now - self._last >= SECONDS_BETWEEN_LINES:
-            self._last = now
-            click.echo(f"{self._title}: {done} of {self._total}", err=True)
+            rate = (done - self._done) / (now - self._last)
+            self._last, self._done = now, done
+            left = f", {(self._total - done) / rate:.0f} s left" if rate > 0 else ""
+            click.echo(f"{self._title}: {done} of {self._total}, {rate:.0f}/s{left}", err=True)

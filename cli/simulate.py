@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import io
+import hashlib
 import json
 import math
+import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,9 @@ from numpy.typing import NDArray
 from rich.text import Text
 
 from pisnn_deploy.backends import NAMES, Run, RunOptions, run_graph
+from pisnn_deploy.backends.comparison import compare
+from pisnn_deploy.backends.recording import SUFFIX, discard, recording
+from pisnn_deploy.backends.segments import SEGMENT_SECONDS, run_in_segments
 from pisnn_deploy.cli.compilation import compile_file, is_file_name
 from pisnn_deploy.cli.console import Row, print_json, print_table, progress
 from pisnn_deploy.cli.fields import read_field
@@ -21,7 +26,7 @@ from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.compiler.facts import BOUNDED, SCHEDULED
 from pisnn_deploy.errors import CheckError, UsageError
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.artifact import artifact_bytes, read_artifact, write_whole
+from pisnn_deploy.graph.artifact import artifact_bytes, read_artifact, whole_file
 from pisnn_deploy.mesh import Mesh
 from pisnn_deploy.problems import problem
 
@@ -29,12 +34,17 @@ ROWS_WITHOUT_SAVING = 400
 LONGEST_RUN = 1 << 40
 STEPS_IN_A_MEDIUM = 1000
 LARGEST_TRACE = 1 << 33
-"""Bytes that a trace may take."""
+"""Bytes of memory that a trace may take."""
+BYTES_WITHOUT_SAVING = 1 << 30
+"""Memory that the rows of a run may take which nobody saves; a picture needs a few of them."""
 
 
 @click.command("simulate", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("artifact", default="heat1d")
 @click.option("--backend", type=click.Choice(NAMES), default="cpu", show_default=True)
+@click.option(
+    "--against", type=click.Choice(NAMES), help="Compare every integer of every PDE step with another backend."
+)
 @click.option(
     "--steps",
     type=click.IntRange(0, LONGEST_RUN),
@@ -42,6 +52,15 @@ LARGEST_TRACE = 1 << 33
 )
 @click.option("--initial", help="Named initial condition, or a .npy file of cell averages.")
 @click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Write the trace (.npz).")
+@click.option("--resume", is_flag=True, help="Go on with the run that --save was recording when it was interrupted.")
+@click.option(
+    "--record-every",
+    type=click.FloatRange(0, min_open=True),
+    default=SEGMENT_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="How often --save records where the run stands.",
+)
 @click.option("--every", type=click.IntRange(1, LONGEST_RUN), help="Keep each K-th PDE step in trace and picture.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the run (.png).")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=3600.0, show_default=True, help="Seconds.")
@@ -50,9 +69,12 @@ LARGEST_TRACE = 1 << 33
 def command(
     artifact: str,
     backend: str,
+    against: str | None,
     steps: int | None,
     initial: str | None,
     save: Path | None,
+    resume: bool,
+    record_every: float,
     every: int | None,
     plot: Path | None,
     timeout: float,
@@ -67,9 +89,17 @@ def command(
       pisnn-deploy simulate heat.pisnn --backend cpu --plot run.png
       pisnn-deploy simulate heat.pisnn --backend fast --steps 20000 --save run.npz --every 100
       pisnn-deploy simulate heat.pisnn --initial field.npy --json
+      pisnn-deploy simulate heat.pisnn --backend cpu --against fast
+      pisnn-deploy simulate heat.pisnn --backend fast --steps 1000000 --every 1000 --save run.npz
+      pisnn-deploy simulate heat.pisnn --backend fast --steps 1000000 --every 1000 --save run.npz --resume
+
+    With --save the run is recorded in a folder beside the trace (run.npz.partial) now and then, so one that was killed
+    loses little: the same command with --resume ends with the same bytes.
     """
     if not math.isfinite(timeout):
         raise UsageError(f"--timeout {timeout}: expected a finite number of seconds")
+    if resume and save is None:
+        raise UsageError("--resume: say with --save which run is to go on")
     check_outputs([save, plot], [artifact, initial])
     graph, digest = _graph(artifact)
     mass, named = _initial_mass(graph, initial)
@@ -78,20 +108,32 @@ def command(
         steps = round(own.horizon / graph.time_step)
         # Materials set a time scale of their own, which the problem's horizon may be millions of steps away from.
         steps = steps if graph.medium is None else min(steps, STEPS_IN_A_MEDIUM)
-    every = every or (1 if save else max(1, steps // ROWS_WITHOUT_SAVING))
+    row_bytes = 8 * (graph.mesh.holders + graph.mesh.faces)
+    if every is None:
+        rows = max(1, min(ROWS_WITHOUT_SAVING, BYTES_WITHOUT_SAVING // row_bytes - 2))
+        every = 1 if save else max(1, -(-steps // rows))
     options = RunOptions(steps, every, timeout)
-    rows = steps // every + 2
-    if rows * (graph.mesh.holders + graph.mesh.faces) * 8 > LARGEST_TRACE:
-        raise UsageError(f"the trace would hold {rows} steps, more than {LARGEST_TRACE} bytes; keep fewer with --every")
-    with progress(f"{graph.spec.name} on {backend}", steps, quiet=quiet) as report:
-        run = run_graph(backend, graph, mass, options, report)
+    _require_room(save, steps // every + 2, row_bytes)
+    run = _run(backend, graph, mass, options, save, digest, resume, record_every, quiet=quiet)
     reference = None
     if named is not None and run.trace.step.size and graph.medium is None:
         reached = int(run.trace.step[-1]) * graph.time_step  # a run that was stopped may have gone on since
         reference = own.reference(graph.grid, graph.reservoir_values(), reached, named or None)
     result = _result(graph, run, artifact, own.equation, reference)
+    compared = None
+    if against is not None:
+        with progress(f"{backend} against {against}", steps, quiet=quiet) as report:
+            compared = compare((backend, against), graph, mass, RunOptions(steps, deadline_seconds=timeout), report)
+        result["against"] = {
+            "backend": against,
+            "steps": compared.steps,
+            "equal_integers": compared.integers,
+            "difference": None if compared.difference is None else asdict(compared.difference),
+        }
     if save is not None:
-        write_whole(save, _trace_bytes(graph, run, digest))
+        with whole_file(save) as stream:
+            np.savez(stream, **_trace_arrays(graph, run, digest))
+        discard(_recording_of(save))
     if plot is not None:
         from pisnn_deploy.report.picture import draw_run
 
@@ -100,8 +142,67 @@ def command(
         print_json(result)
     elif not quiet:
         print_table(f"{graph.spec.name} on {backend}", _rows(graph, result))
+    if compared is not None:
+        if compared.difference is not None:
+            raise CheckError(compared.difference.sentence(backend, str(against)))
+        if compared.failures[0] != compared.failures[1]:
+            ends = (failure or "went on" for failure in compared.failures)
+            raise CheckError(f"{backend} and {against} end differently: {' / '.join(ends)}")
     if not run.conserved:
         raise CheckError(run.failure or "the audit found violations")
+
+
+def _require_room(save: Path | None, rows: int, row_bytes: int) -> None:
+    """Refuse a trace that cannot be held: on disk, where it stands twice for a moment, or in memory."""
+    if save is not None:
+        free = shutil.disk_usage(save.parent).free
+        if 2 * rows * row_bytes > free:
+            raise UsageError(
+                f"--save {save}: the trace would hold {rows} steps of {row_bytes} bytes, and takes twice that while it "
+                f"is written; {free} bytes are free; keep fewer with --every"
+            )
+    elif rows * row_bytes > LARGEST_TRACE:
+        raise UsageError(f"the trace would hold {rows} steps, more than {LARGEST_TRACE} bytes; keep fewer with --every")
+
+
+def _run(
+    backend: str,
+    graph: IntegerGraph,
+    mass: NDArray[np.int64],
+    options: RunOptions,
+    save: Path | None,
+    digest: str,
+    resume: bool,
+    record_every: float,
+    *,
+    quiet: bool,
+) -> Run:
+    with progress(f"{graph.spec.name} on {backend}", options.steps, quiet=quiet) as report:
+        if save is None:
+            return run_graph(backend, graph, mass, options, report)
+        identity = {
+            "artifact": digest,
+            "backend": backend,
+            "start": hashlib.sha256(mass.tobytes()).hexdigest(),
+            "steps": options.steps,
+            "every": options.every,
+        }
+        with recording(_recording_of(save), graph, identity) as record:
+            try:
+                return run_in_segments(
+                    backend, graph, mass, options, record, report, resume=resume, segment_seconds=record_every
+                )
+            except (KeyboardInterrupt, CheckError):
+                held = record.progressed()
+                if held is None:
+                    discard(_recording_of(save))
+                else:
+                    click.echo(f"recorded to PDE step {held.snapshot.step}; go on with --resume", err=True)
+                raise
+
+
+def _recording_of(save: Path) -> Path:
+    return save.with_name(save.name + SUFFIX)
 
 
 def _graph(name: str) -> tuple[IntegerGraph, str]:
@@ -109,8 +210,6 @@ def _graph(name: str) -> tuple[IntegerGraph, str]:
         read = read_artifact(Path(name))
         graph, digest = read.graph, read.sha256
     else:
-        import hashlib
-
         graph, provenance = compile_file(name)
         digest = hashlib.sha256(artifact_bytes(graph, provenance)).hexdigest()
     if not (SCHEDULED.holds(graph) and BOUNDED.holds(graph)):
@@ -206,11 +305,15 @@ def _rows(graph: IntegerGraph, result: dict[str, Any]) -> list[Row]:
         rows.append(
             ("relative L2 error", f"{error['relative_l2']:.2e} at time {error['time']:.4f} ({error['reference']})")
         )
+    if "against" in result:
+        other = result["against"]
+        equal = f"all {other['equal_integers']} integers of {other['steps']} PDE steps are equal"
+        rows.append((f"against {other['backend']}", "differs" if other["difference"] else equal))
     rows.append(("speed", f"{result['steps_per_second']:.0f} PDE steps per second"))
     return rows
 
 
-def _trace_bytes(graph: IntegerGraph, run: Run, digest: str) -> bytes:
+def _trace_arrays(graph: IntegerGraph, run: Run, digest: str) -> dict[str, Any]:
     trace = run.trace
     meta = {
         "quantum": graph.quantum,
@@ -219,14 +322,11 @@ def _trace_bytes(graph: IntegerGraph, run: Run, digest: str) -> bytes:
         "artifact": digest,
         "backend": run.backend,
     }
-    buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        step=trace.step,
-        mass=trace.mass.reshape(-1, *graph.mesh.shape),
-        ledger=trace.ledger,
-        transported=trace.transported,
-        in_flight=trace.in_flight,
-        meta=np.frombuffer(json.dumps(meta, sort_keys=True).encode(), np.uint8),
-    )
-    return buffer.getvalue()
+    return {
+        "step": trace.step,
+        "mass": trace.mass.reshape(-1, *graph.mesh.shape),
+        "ledger": trace.ledger,
+        "transported": trace.transported,
+        "in_flight": trace.in_flight,
+        "meta": np.frombuffer(json.dumps(meta, sort_keys=True).encode(), np.uint8),
+    }

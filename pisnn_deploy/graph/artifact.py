@@ -12,10 +12,11 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from pydantic import ValidationError
@@ -130,11 +131,32 @@ def write_whole(path: Path, data: bytes) -> None:
     FileError
         The folder is missing or not writable, or the disk is full.
     """
+    with whole_file(path) as stream:
+        stream.write(data)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Write a file piece by piece, so that a crash leaves the old one or the new one.
+
+    Parameters
+    ----------
+    path : Path
+
+    Yields
+    ------
+    binary stream
+
+    Raises
+    ------
+    FileError
+        The folder is missing or not writable, or the disk is full.
+    """
     try:
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
             with os.fdopen(descriptor, "wb") as stream:
-                stream.write(data)
+                yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
             mask = os.umask(0)

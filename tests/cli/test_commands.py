@@ -303,4 +303,18 @@ def test_ctrl_c_exits_with_130_and_leaves_nothing_behind(artifact: Path, tmp_pat
     assert process.returncode == 130 and errors.endswith("interrupted\n")
     assert time.monotonic() - started < 5
     assert {entry.name for entry in Path("/dev/shm").iterdir()} <= shared
-    assert list(tmp_path.iterdir()) == []
+    kept = [entry.name for entry in tmp_path.iterdir()]
+    assert kept == (["x.npz.partial"] if "go on with --resume" in errors else [])
+
+
+def test_a_backend_is_compared_with_another(tmp_path: Path) -> None:
+    words = "simulate heat1d --backend fast --against torch --steps 9 --json -q".split()
+    run = call(*words, folder=tmp_path)
+    assert run.code == 0, run.errors
+    against = json.loads(run.output)["against"]
+    assert against == {"backend": "torch", "steps": 9, "equal_integers": 10 * 4 * 128, "difference": None}
+
+
+def test_resuming_needs_to_know_what(tmp_path: Path) -> None:
+    message = "error: --resume: say with --save which run is to go on\n"
+    assert call("simulate", "heat1d", "--backend", "fast", "--resume", folder=tmp_path) == Ended(2, "", message)

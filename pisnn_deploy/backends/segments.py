@@ -1,0 +1,108 @@
+"""A long run, cut into segments so that no kill costs more than one of them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from pisnn_deploy.backends.recording import Recording
+from pisnn_deploy.backends.registry import run_graph
+from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, Snapshot, Trace
+from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.invariants import KINDS
+
+SEGMENT_SECONDS = 20.0
+"""Time that a segment takes unless another is asked for: what a kill may cost."""
+FIRST_SEGMENT = 1000
+"""PDE steps of the first segment, which shows how fast the run is."""
+FASTEST_GROWTH = 10.0
+ROWS_BYTES = 1 << 28
+"""Bytes of a segment's rows, which are held in memory until they are written."""
+
+
+def run_in_segments(
+    backend: str,
+    graph: IntegerGraph,
+    mass: Integers,
+    options: RunOptions,
+    record: Recording,
+    progress: Progress | None = None,
+    *,
+    resume: bool = False,
+    segment_seconds: float = SEGMENT_SECONDS,
+) -> Run:
+    """Run a graph and record it.
+
+    Parameters
+    ----------
+    backend, graph, mass, options, progress
+        As for `pisnn_deploy.backends.run_graph`.
+    record : Recording
+    resume : bool
+        Go on where the recording ends, if there is one.
+    segment_seconds : float
+        Time that a segment should take.
+
+    Returns
+    -------
+    Run
+        As if it had been undivided; its trace is mapped from disk.
+
+    Raises
+    ------
+    FileError
+        The recording is of another run, or the disk is full.
+    """
+    held = record.progressed() if resume else None
+    if held is None:
+        record.begin()
+    start = None if held is None else held.snapshot
+    rows, seconds = (0, 0.0) if held is None else (held.rows, held.seconds)
+    done = 0 if start is None else start.step
+    length = FIRST_SEGMENT
+    overdue = time.monotonic() + options.deadline_seconds
+    while True:
+        if start is not None and done == options.steps:
+            return _finished(backend, graph, start, record.trace(rows), seconds)
+        end = min(options.steps, done + min(length, _longest(graph, options)))
+        left = max(1.0, overdue - time.monotonic())
+        segment = replace(options, steps=end, start=start, deadline_seconds=left)
+        run = run_graph(backend, graph, mass, segment, progress)
+        trace = run.trace if end == options.steps or run.failure else _without_last(run.trace, options.every)
+        seconds += run.wall_seconds
+        rows = record.append(trace, rows, run.end, seconds)
+        if run.failure or end == options.steps:
+            return replace(run, trace=record.trace(rows), wall_seconds=seconds)
+        start, done = run.end, end
+        speed = (end - segment.first_step) / max(run.wall_seconds, 1e-3)
+        length = max(1, int(min(speed * segment_seconds, length * FASTEST_GROWTH)))
+
+
+def _finished(backend: str, graph: IntegerGraph, end: Snapshot, trace: Trace, seconds: float) -> Run:
+    """A run that was recorded to its end."""
+    return Run(
+        backend=backend,
+        steps=end.step,
+        time_steps=end.step * int(graph.period or 0) + 1,
+        trace=trace,
+        violations=dict.fromkeys(KINDS, 0),
+        failure="",
+        packets_sent=end.packets_sent,
+        quanta_sent=end.quanta_sent,
+        events=end.events,
+        wall_seconds=seconds,
+        end=end,
+    )
+
+
+def _longest(graph: IntegerGraph, options: RunOptions) -> int:
+    """Longest segment whose rows stay within memory."""
+    row = 8 * (graph.mesh.holders + graph.mesh.faces)
+    return max(1, ROWS_BYTES // max(row, 1)) * options.every
+
+
+def _without_last(trace: Trace, every: int) -> Trace:
+    """A segment always keeps its last step; the whole run does only if its turn has come."""
+    if not trace.step.size or trace.step[-1] % every == 0:
+        return trace
+    return Trace(*(part[:-1] for part in (trace.step, trace.mass, trace.ledger, trace.transported, trace.in_flight)))

@@ -1,0 +1,131 @@
+"""A recorded run: cut, killed, resumed, damaged, and always the bytes of the undivided one."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from models_under_test import compiled, heat_model
+
+from pisnn_deploy.backends import RunOptions, fast, segments
+from pisnn_deploy.backends.recording import Recording, discard, recording
+from pisnn_deploy.backends.segments import run_in_segments
+from pisnn_deploy.errors import FileError
+from pisnn_deploy.graph.artifact import write_artifact
+from pisnn_deploy.graph.integer import IntegerGraph
+
+PARTS = ("step", "mass", "ledger", "transported", "in_flight")
+
+
+def leaky_graph() -> IntegerGraph:
+    return compiled(heat_model(leak=1024), cells=9, boundary="dirichlet=0,1")
+
+
+@pytest.mark.parametrize(
+    ("steps", "every", "first_segment"), [(50, 1, 7), (50, 7, 3), (50, 20, 50), (0, 1, 5), (6, 9, 6)]
+)
+def test_segments_make_the_undivided_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int, every: int, first_segment: int
+) -> None:
+    monkeypatch.setattr(segments, "FIRST_SEGMENT", first_segment)
+    monkeypatch.setattr(segments, "FASTEST_GROWTH", 1.5)
+    graph = leaky_graph()
+    mass, options = graph.membrane.initial, RunOptions(steps, every)
+    expected = fast.run(graph, mass, options)
+    with recording(tmp_path / "run.partial", graph, {"run": 1}) as record:
+        found = run_in_segments("fast", graph, mass, options, record)
+        for part in PARTS:
+            assert np.array_equal(getattr(found.trace, part), getattr(expected.trace, part)), part
+        for counted in ("steps", "time_steps", "violations", "packets_sent", "quanta_sent", "events"):
+            assert getattr(found, counted) == getattr(expected, counted), counted
+        # One that was recorded to its end is not run again.
+        again = run_in_segments("fast", graph, mass, options, record, resume=True)
+        assert np.array_equal(again.trace.mass, expected.trace.mass) and again.events == expected.events
+
+
+def test_a_stopped_run_keeps_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "FIRST_SEGMENT", 4)
+    graph = compiled(cells=6)
+    route = graph.synapses[-1]
+    mantissas = route.mantissas.copy()
+    mantissas[4] *= 2
+    broken = replace(graph, synapses=(*graph.synapses[:-1], route.with_mantissas(mantissas)))
+    options = RunOptions(30)
+    expected = fast.run(broken, graph.membrane.initial, options)
+    assert expected.failure
+    with recording(tmp_path / "run.partial", broken, {}) as record:
+        found = run_in_segments("fast", broken, graph.membrane.initial, options, record)
+    assert found.failure == expected.failure and found.violations == expected.violations
+    assert np.array_equal(found.trace.mass, expected.trace.mass)
+
+
+def test_a_second_run_does_not_get_the_folder(tmp_path: Path) -> None:
+    graph = compiled(cells=4)
+    with recording(tmp_path / "a", graph, {}), pytest.raises(FileError, match="is in use: another run records there"):
+        recording(tmp_path / "a", graph, {}).__enter__()
+
+
+def recorded(folder: Path) -> tuple[IntegerGraph, RunOptions]:
+    graph, options = leaky_graph(), RunOptions(20, 2)
+    with recording(folder, graph, {"steps": 20}) as record:
+        run_in_segments("fast", graph, graph.membrane.initial, options, record)
+    return graph, options
+
+
+def test_another_run_is_not_resumed(tmp_path: Path) -> None:
+    graph, _ = recorded(tmp_path / "a")
+    with pytest.raises(FileError, match="records another run: its steps differs"):
+        Recording(tmp_path / "a", graph, {"steps": 21}).progressed()
+
+
+@pytest.mark.parametrize("name", ["snapshot.npz", "mass.int64", "step.int64"])
+def test_a_damaged_recording_is_one_line(tmp_path: Path, name: str) -> None:
+    graph, _ = recorded(tmp_path / "a")
+    path = tmp_path / "a" / name
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(FileError, match="is damaged"):
+        Recording(tmp_path / "a", graph, {"steps": 20}).progressed()
+
+
+def test_rows_beyond_the_last_snapshot_are_cut_off(tmp_path: Path) -> None:
+    graph, options = recorded(tmp_path / "a")
+    with (tmp_path / "a" / "mass.int64").open("ab") as stream:
+        stream.write(b"half a row of a segment that was killed")
+    record = Recording(tmp_path / "a", graph, {"steps": 20})
+    held = record.progressed()
+    assert held is not None
+    expected = fast.run(graph, graph.membrane.initial, options)
+    assert np.array_equal(record.trace(held.rows).mass, expected.trace.mass)
+    discard(tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+COMMAND = [sys.executable, "-m", "pisnn_deploy.cli.main", "simulate", "run.pisnn", "--backend", "fast", "-q"]
+COMMAND += ["--steps", "60000", "--every", "500", "--record-every", "0.2", "--save"]
+
+
+def test_killed_at_random_moments_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    write_artifact(tmp_path / "run.pisnn", leaky_graph(), {})
+    subprocess.run([*COMMAND, "whole.npz"], cwd=tmp_path, check=True)
+    chance = random.Random(4)
+    kills = 0
+    for _ in range(40):
+        run = subprocess.Popen([*COMMAND, "killed.npz", "--resume"], cwd=tmp_path)
+        try:
+            code = run.wait(chance.uniform(0.8, 2.0))
+        except subprocess.TimeoutExpired:
+            run.send_signal(signal.SIGKILL)
+            run.wait()
+            kills += 1
+            continue
+        assert code == 0
+        break
+    assert kills > 0
+    assert (tmp_path / "killed.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+    assert not (tmp_path / "killed.npz.partial").exists()
