@@ -308,7 +308,7 @@ def test_ctrl_c_exits_with_130_and_leaves_nothing_behind(artifact: Path, tmp_pat
 
 
 def test_a_backend_is_compared_with_another(tmp_path: Path) -> None:
-    words = "simulate heat1d --backend fast --against torch --steps 9 --json -q".split()
+    words = ["simulate", "heat1d", "--backend", "fast", "--against", "torch", "--steps", "9", "--json", "-q"]
     run = call(*words, folder=tmp_path)
     assert run.code == 0, run.errors
     against = json.loads(run.output)["against"]
