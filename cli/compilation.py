@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from pisnn_deploy import __version__, zoo
 from pisnn_deploy.cli.media import is_mesh_file, is_yaml, read_cell_property, read_groups, read_materials
 from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material, TwoPointOptions, compile_model
+from pisnn_deploy.compiler.measure import MEASURED_CELLS
 from pisnn_deploy.compiler.pipeline import Report, SpikeKind
 from pisnn_deploy.compiler.place import PlacementMethod
 from pisnn_deploy.errors import UsageError
@@ -114,7 +115,7 @@ def compile_file(
         own = problem(model.spec.problem)
         shape = parse_shape(mesh) if mesh else own_shape(model.spec, own.default_shape)
         sides = own.default_boundary(shape) if boundary is None else read_boundary(boundary, len(shape))
-        _require_memory(math.prod(shape))
+        _require_memory(math.prod(shape), placement)
         named, sides_text = "x".join(map(str, shape)), sides.text if boundary is None else boundary
         options = CompileOptions(shape, sides, target, coding, limited, placement=placement, spikes=spikes)
         if conductivity is not None or capacity is not None:
@@ -147,20 +148,23 @@ def compile_file(
 
 BYTES_PER_CELL = 2200
 """What compiling takes for each cell of a plane (docs/results/scale.md); lines take less."""
+BYTES_PER_CELL_UNPLACED = 800
+"""What is left of it on meshes that are neither measured nor placed."""
 
 
-def _require_memory(cells: int) -> None:
+def _require_memory(cells: int, placement: PlacementMethod) -> None:
     """Refuse a mesh that would have this process killed for want of memory."""
     try:
         known = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
         available = int(known["MemAvailable"].split()[0]) * 1024
     except (OSError, ValueError, KeyError, IndexError):
         return
-    needed = cells * BYTES_PER_CELL
+    unplaced = placement == "none" and cells > MEASURED_CELLS
+    needed = cells * (BYTES_PER_CELL_UNPLACED if unplaced else BYTES_PER_CELL)
     if needed > available:
+        remedy = "choose a coarser --mesh" if placement == "none" else "choose a coarser --mesh, or --placement none"
         raise UsageError(
-            f"{cells} cells take about {needed / 1e9:.0f} GB to compile, and {available / 1e9:.0f} GB are free; choose "
-            "a coarser --mesh"
+            f"{cells} cells take about {needed / 1e9:.0f} GB to compile, {available / 1e9:.0f} GB are free; {remedy}"
         )
 
 

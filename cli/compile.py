@@ -40,10 +40,10 @@ from pisnn_deploy.graph.artifact import write_artifact
 @click.option("--flux", type=float, help="Largest flux through a face in one PDE step, in cell values.")
 @click.option(
     "--placement",
-    type=click.Choice(["auto", "blocks", "metis", "index"]),
+    type=click.Choice(["auto", "blocks", "metis", "index", "none"]),
     default="auto",
     show_default=True,
-    help="How cells are cut onto cores: in boxes (grids), by METIS (any mesh), or in the order of their numbers.",
+    help="How cells are cut onto cores: in boxes (grids), by METIS (any mesh), in the order of their numbers, or not.",
 )
 @click.option(
     "--spikes",
@@ -68,7 +68,7 @@ def command(
     limits: str | None,
     slope: float | None,
     flux: float | None,
-    placement: Literal["auto", "blocks", "metis", "index"],
+    placement: Literal["auto", "blocks", "metis", "index", "none"],
     spikes: Literal["auto", "graded", "binary"],
     explain: bool,
     as_json: bool,

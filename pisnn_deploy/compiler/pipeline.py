@@ -143,7 +143,7 @@ def pipeline(
         Prove(),  # after the last pass that touches a weight
         Measure(floating),  # on the bounded graph, so that a width that does not hold shows here
         # Last: it changes no integer of the run.
-        Place(options.profile, options.placement),
+        *((Place(options.profile, options.placement),) if options.placement != "none" else ()),
     )
 
 
@@ -181,7 +181,7 @@ def compile_model(
         searched: tuple[PassRecord, ...] = (PassRecord("search", summary),)
     else:
         searched = ()
-    graph, records = run_passes(trial.graph, pipeline(options, floating)[-1:], told)
+    graph, records = run_passes(trial.graph, [p for p in pipeline(options, floating) if isinstance(p, Place)], told)
     return replace(graph, history=(first, *trial.records, *searched, *records))
 
 
@@ -209,7 +209,8 @@ def _quantised_to_the_end(
         told(record.text.partition("{")[0], time.perf_counter() - started)
         try:
             named = replace(graph, profile=options.profile.name)
-            graph, records = run_passes(named, pipeline(options, floating)[:-1], told)
+            before = [p for p in pipeline(options, floating) if not isinstance(p, Place)]
+            graph, records = run_passes(named, before, told)
         except CompileError as error:
             # States fit their bits, but a payload or an accumulator does not: a coarser quantum makes all smaller.
             if error.pass_name not in (Bounds.name, Encode.name) or state_bits <= FEWEST_STATE_BITS:

@@ -33,8 +33,8 @@ from pisnn_deploy.mesh import PERIODIC, Mesh
 from pisnn_deploy.profiles import Profile
 from pisnn_deploy.utilisation import Axons, Counts, Link, input_axons, links, tally
 
-PlacementMethod = Literal["auto", "blocks", "metis", "index"]
-"""``auto`` is ``blocks`` on a structured mesh and ``metis`` on any other."""
+PlacementMethod = Literal["auto", "blocks", "metis", "index", "none"]
+"""``auto`` is ``blocks`` on a structured mesh and ``metis`` on any other; ``none`` leaves the graph on no core."""
 
 _LARGE = 1_000_000
 """Synapses from which a shape of blocks is tried on single blocks before the whole graph is counted."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 from scipy import sparse
@@ -16,9 +16,10 @@ from pisnn_deploy.compiler.invariance import lattice_kernel, lattice_shape, roun
 from pisnn_deploy.errors import CompileError
 from pisnn_deploy.graph import Certificate, Claim, IntegerGraph, Synapse
 from pisnn_deploy.graph.claims import Figure, Method
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Medium
-from pisnn_deploy.graph.layout import route_matrix, window_matrix
-from pisnn_deploy.mesh import reservoir_layers, structured_mesh, window_cells
+from pisnn_deploy.graph.connections import Incidence, Stencil
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers, Medium
+from pisnn_deploy.graph.layout import route_matrix, window_matrix, window_stencil
+from pisnn_deploy.mesh import Boxes, reservoir_layers, structured_mesh, window_cells
 from pisnn_deploy.mesh.window import QUADRATIC
 from pisnn_deploy.symbol import amplification, largest_root
 
@@ -67,6 +68,15 @@ class Prove:
         return ", ".join(f"{name} {claim.status}" for name, claim in vars(graph.certificate).items())
 
     def _conservation(self, graph: IntegerGraph) -> Claim:
+        if not _is_incidence(graph):
+            self._compare_route(graph)
+        figures: dict[str, Figure] = {"faces": graph.mesh.faces, "reservoirs": graph.mesh.reservoirs}
+        if graph.mesh.reservoirs:
+            (packet,) = (bound for bound in graph.bounds if (bound.population, bound.quantity) == (FLUX, "packet"))
+            figures["ledger_steps"] = LARGEST_LEDGER // max(1, abs(packet.lower), abs(packet.upper))
+        return Claim("proved", "incidence", figures)
+
+    def _compare_route(self, graph: IntegerGraph) -> None:
         stored = sparse.csr_matrix((graph.mesh.holders, graph.mesh.faces), dtype=np.int64)
         for synapse in graph.between(FLUX, MEMBRANE):
             stored = stored + as_stored(synapse)
@@ -79,11 +89,21 @@ class Prove:
                 f"the route of face {face}, as the target stores it, does not carry its packets from "
                 f"{_holder(graph, graph.mesh.source[face])} to {_holder(graph, graph.mesh.target[face])}",
             )
-        figures: dict[str, Figure] = {"faces": graph.mesh.faces, "reservoirs": graph.mesh.reservoirs}
-        if graph.mesh.reservoirs:
-            (packet,) = (bound for bound in graph.bounds if (bound.population, bound.quantity) == (FLUX, "packet"))
-            figures["ledger_steps"] = LARGEST_LEDGER // max(1, abs(packet.lower), abs(packet.upper))
-        return Claim("proved", "incidence", figures)
+
+
+def _is_incidence(graph: IntegerGraph) -> bool:
+    """Whether the route is one rule for all faces that carries a packet of one quantum as one quantum."""
+    routes = list(graph.between(FLUX, MEMBRANE))
+    if len(routes) != 1 or not isinstance(routes[0].connections, Incidence):
+        return False
+    route, mesh = routes[0].connections, graph.mesh
+    ends = ((route.source, mesh.source), (route.target, mesh.target))
+    if not all(ours is theirs or np.array_equal(ours, theirs) for ours, theirs in ends):
+        return False
+    if (mesh.source == mesh.target).any():
+        return False  # a face from a cell to itself carries nothing
+    mantissas = np.array([route.value, -route.value], np.int64)
+    return np.array_equal(_effective(mantissas, routes[0].exponent), [1, -1])
 
 
 def _holder(graph: IntegerGraph, number: np.int64) -> str:
@@ -103,11 +123,14 @@ def as_stored(synapse: Synapse) -> sparse.csr_matrix:
     scipy.sparse.csr_matrix, int64 [outputs, inputs]
         ``floor(mantissa) * 2^exponent``, floored as the target floors a sum that one input alone drives.
     """
-    mantissas = synapse.mantissas
+    weights = _effective(synapse.mantissas, synapse.exponent)
+    return sparse.csr_matrix((weights, synapse.columns, synapse.row_starts), (synapse.outputs, synapse.inputs))
+
+
+def _effective(mantissas: Integers, exponent: int) -> Integers:
     if mantissas.size and mantissas.min() < 0 < mantissas.max():
         mantissas = (mantissas >> 1) << 1
-    weights = mantissas << synapse.exponent if synapse.exponent >= 0 else mantissas >> -synapse.exponent
-    return sparse.csr_matrix((weights, synapse.columns, synapse.row_starts), (synapse.outputs, synapse.inputs))
+    return mantissas << exponent if exponent >= 0 else mantissas >> -exponent
 
 
 def _overflow(graph: IntegerGraph) -> Claim:
@@ -185,6 +208,7 @@ def _stability_in_medium(graph: IntegerGraph, medium: Medium) -> Claim:
 
 def _averages(graph: IntegerGraph) -> bool:
     """Whether each new value averages old ones and those of reservoirs, up to rounding."""
+    graph = _shortened(graph)
     theta, cells = 1 << graph.flux.threshold_exponent, graph.grid.cells
     route = graph.matrix(FLUX, MEMBRANE)[:cells]
     update = (route @ graph.matrix(MEMBRANE, FLUX))[:, :cells] + theta * sparse.identity(cells, np.int64, format="csr")
@@ -198,6 +222,52 @@ def _averages(graph: IntegerGraph) -> bool:
     taken = route @ graph.flux.bias
     low, high = lacking * int(held.min()), lacking * int(held.max())
     return bool((lacking >= 0).all() and (low <= taken).all() and (taken <= high).all())
+
+
+def _shortened(graph: IntegerGraph) -> IntegerGraph:
+    """A graph on a smaller mesh in which every row of the update of a large one occurs; the same one if it is small.
+
+    Where synapses repeat over boxes of faces, an axis that is much longer than the windows only repeats rows.
+    """
+    mesh, spec, flux = graph.grid, graph.spec, graph.flux
+    longest = 4 * (spec.half_width + spec.transverse) + 8
+    shape = tuple(min(count, longest) for count in mesh.shape)
+    repeated = [(s, s.connections) for s in graph.between(MEMBRANE, FLUX) if isinstance(s.connections, Stencil)]
+    if shape == mesh.shape or mesh.reservoirs or len(repeated) + 1 != len(graph.synapses) or not _is_incidence(graph):
+        return graph
+    lengths = tuple(length / count * few for length, count, few in zip(mesh.lengths, mesh.shape, shape, strict=True))
+    small = structured_mesh(shape, lengths, mesh.boundary)
+    laid_out = window_stencil(graph.operator[0].weight, small, spec.half_width, spec.transverse, spec.wall)
+    boxes = laid_out.boxes
+    if any(not _same_boxes(stencil.boxes, mesh.shape, boxes, shape) for _, stencil in repeated):
+        return graph
+    synapses = []
+    for synapse, stencil in repeated:
+        half = np.array(mesh.shape) // 2  # around a ring an offset may be stored as the long way round
+        offsets = (stencil.offsets + half) % mesh.shape - half
+        shorter = replace(stencil, mesh=small, boxes=boxes, offsets=offsets)
+        synapses.append(replace(synapse, connections=shorter))
+    (route,) = graph.between(FLUX, MEMBRANE)
+    ends = Incidence(small.source, small.target, small.holders, int(cast(Incidence, route.connections).value))
+    return replace(
+        graph,
+        mesh=small,
+        membrane=replace(graph.membrane, initial=graph.membrane.initial[: small.cells]),
+        flux=replace(flux, bias=flux.bias[: small.faces]),
+        synapses=(*synapses, replace(route, connections=ends)),
+        placement=None,
+    )
+
+
+def _same_boxes(boxes: Boxes, shape: tuple[int, ...], others: Boxes, small: tuple[int, ...]) -> bool:
+    """Whether boxes of two meshes follow each other alike: of the same axes, as far from the nearer walls."""
+    if not np.array_equal(boxes.axis, others.axis):
+        return False
+    gone = np.array(shape) - np.array(small)
+    middle = np.array(small) // 2
+    grown = np.where(others.shape > 1, others.shape + gone, others.shape)
+    moved = np.where((others.shape == 1) & (others.lower >= middle), others.lower + gone, others.lower)
+    return bool(np.array_equal(boxes.shape, grown) and np.array_equal(boxes.lower, moved))
 
 
 def _stability(graph: IntegerGraph) -> Claim:
