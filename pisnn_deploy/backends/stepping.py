@@ -1,41 +1,224 @@
-"""The run of a backend that can hand over the integers of each PDE step: audit, trace and counts around it."""
+"""The run of a backend that steps from one PDE step to the next: what it steps, and trace, counts and progress around.
+
+A `Stepper` takes a run as far as it is told, checks every PDE step, and raises the violation that stops it.
+`ReferenceStepper` is one of plain numpy around anything that yields the integers of each step.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
-from pisnn_deploy.arithmetic import require_width
+from pisnn_deploy.arithmetic import MEMORYLESS, require_width
 from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, Trace
 from pisnn_deploy.errors import InvariantViolation, OverflowViolation
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
 from pisnn_deploy.graph.semantics import Semantics, State
-from pisnn_deploy.invariants import Audit
+from pisnn_deploy.invariants import KINDS, Audit
 
-_PROGRESS_SECONDS = 0.1
+SLICE_SECONDS = 0.1
+"""A stepper is asked for about so much work at a time, so that progress is told and an interrupt is heard."""
 
 
-def audited_run(
-    backend: str,
-    graph: IntegerGraph,
-    mass: Integers,
-    options: RunOptions,
-    states: Iterator[State],
-    progress: Progress | None = None,
+@dataclass(frozen=True)
+class RunState:
+    """A run between two PDE steps, all that is needed to go on with it.
+
+    Attributes
+    ----------
+    step : int
+        PDE steps done.
+    mass : int64 array [cells + reservoirs]
+        Masses of the cells, then ledgers.
+    current, residue : int64 array [faces]
+        State of the flux compartments. Currents are 0 where the leak forgets them.
+    transported : int64 array [faces]
+        Packets through each face, summed since the start.
+    in_flight : int
+        Sum of the absolute packets of the last PDE step.
+    packets_sent, quanta_sent : int
+        Faces that fired, and the sum of the absolute packets, since the start.
+    events : mapping of str to int
+        Nonzero payloads sent since the start, by population.
+    """
+
+    step: int
+    mass: Integers
+    current: Integers
+    residue: Integers
+    transported: Integers
+    in_flight: int = 0
+    packets_sent: int = 0
+    quanta_sent: int = 0
+    events: Mapping[str, int] = field(default_factory=dict)
+
+
+def start_of(graph: IntegerGraph, mass: Integers) -> RunState:
+    """State before the first PDE step.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    mass : int64 array [cells]
+
+    Returns
+    -------
+    RunState
+    """
+    nothing = np.zeros(graph.flux.size, np.int64)
+    events = dict.fromkeys(graph.chain, 0)
+    return RunState(0, graph.membrane.holdings(mass), nothing, nothing, nothing, events=events)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a run has counted so far, also where a violation stopped it; see `Run`."""
+
+    steps: int
+    packets_sent: int
+    quanta_sent: int
+    events: dict[str, int]
+    violations: dict[str, int]
+
+
+class Stepper(Protocol):
+    """A run that can be taken further, PDE step by PDE step."""
+
+    def begin(self) -> None:
+        """Check the start of the run and count what is sent then.
+
+        Raises
+        ------
+        InvariantViolation, OverflowViolation
+        """
+
+    def advance(self, steps: int) -> None:
+        """Do PDE steps, checking every one.
+
+        Parameters
+        ----------
+        steps : int
+            At least 1, and no more than are left of the run.
+
+        Raises
+        ------
+        InvariantViolation, OverflowViolation
+            What stopped the run.
+        """
+
+    def state(self) -> RunState:
+        """Where the run stands: copies, which further steps leave alone."""
+
+    def tally(self) -> Tally:
+        """What has been counted."""
+
+
+class ReferenceStepper:
+    """A run in plain numpy, step by step.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    start : RunState
+        Where to go on from.
+    steps : int
+        PDE steps of the whole run: after the last, nothing is sent.
+    states : iterator of State, optional
+        The state after each further PDE step; those of `pisnn_deploy.graph.semantics` unless given.
+    """
+
+    def __init__(
+        self, graph: IntegerGraph, start: RunState, steps: int, states: Iterator[State] | None = None
+    ) -> None:
+        self._graph = graph
+        self._states = _reference_states(graph, start) if states is None else states
+        self._now = start
+        self._steps = steps
+        self._count = _EventCount(graph, start.events)
+        window = graph.window
+        self._audit = Audit(
+            graph.mesh.source,
+            graph.mesh.target,
+            graph.flux.threshold_exponent,
+            window.lower,
+            window.upper,
+            window.difference,
+            window.current,
+            start.mass,
+            graph.membrane.reservoirs,
+            start.residue,
+            None if graph.medium is None else graph.medium.inverse_volume,
+        )
+        self._audit.packets_sent, self._audit.quanta_sent = start.packets_sent, start.quanta_sent
+        if start.step:
+            self._count.resume(start.mass)
+
+    def begin(self) -> None:
+        """Check the start of the run and count what is sent then."""
+        mass = self._now.mass
+        require_width(mass[: self._graph.mesh.cells], self._graph.bits(MEMBRANE, "mass"), MEMBRANE, "mass", 0)
+        self._audit.observe_membranes(0, mass, absorbing=True)
+        self._count.start(mass, sends=self._steps > 0)
+        self._now = RunState(**{**vars(self._now), "events": dict(self._count.events)})
+
+    def advance(self, steps: int) -> None:
+        """Do PDE steps, checking every one."""
+        for _ in range(steps):
+            step = self._now.step
+            state = next(self._states)
+            self._audit.observe_flux(step, state.packets, state.current, state.residue, firing=True)
+            self._audit.observe_membranes(step + 1, state.mass, absorbing=True)
+            self._count.add(step + 1, state, sends=step + 1 < self._steps)
+            self._now = RunState(
+                step + 1,
+                state.mass,
+                state.current if self._graph.flux.leak < MEMORYLESS else np.zeros_like(state.current),
+                state.residue,
+                self._now.transported + state.packets,
+                int(np.abs(state.packets).sum()),
+                self._audit.packets_sent,
+                self._audit.quanta_sent,
+                dict(self._count.events),
+            )
+
+    def state(self) -> RunState:
+        """Where the run stands."""
+        return self._now
+
+    def tally(self) -> Tally:
+        """What has been counted."""
+        audit = self._audit
+        return Tally(
+            self._now.step, audit.packets_sent, audit.quanta_sent, dict(self._count.events), dict(audit.counts)
+        )
+
+
+def _reference_states(graph: IntegerGraph, start: RunState) -> Iterator[State]:
+    semantics = Semantics(graph)
+    state = State(start.mass, start.current, start.residue, np.zeros_like(start.residue))
+    step = start.step
+    while True:
+        state = semantics.step(state, step)
+        step += 1
+        yield state
+
+
+def stepped_run(
+    backend: str, graph: IntegerGraph, stepper: Stepper, options: RunOptions, progress: Progress | None = None
 ) -> Run:
-    """Drive `states` for the asked number of PDE steps, checking every one.
+    """Take a run from its start to its end, or to the violation that stops it.
 
     Parameters
     ----------
     backend : str
     graph : IntegerGraph
-    mass : int64 array [cells]
-        Masses at the start.
+    stepper : Stepper
+        At its start.
     options : RunOptions
-    states : iterator of State
-        The state after each PDE step, from the first on.
     progress : callable, optional
 
     Returns
@@ -51,56 +234,40 @@ def audited_run(
         np.zeros((kept.size, graph.mesh.faces), np.int64),
         np.zeros(kept.size, np.int64),
     )
-    window = graph.window
-    audit = Audit(
-        graph.mesh.source,
-        graph.mesh.target,
-        graph.flux.threshold_exponent,
-        window.lower,
-        window.upper,
-        window.difference,
-        window.current,
-        graph.membrane.holdings(mass),
-        graph.membrane.reservoirs,
-        np.zeros(graph.flux.size, np.int64),
-        None if graph.medium is None else graph.medium.inverse_volume,
-    )
-    count = _EventCount(graph)
-    transported = np.zeros(graph.mesh.faces, np.int64)
-    rows, done, failure = 0, 0, ""
+    rows, failure, overflows = 0, "", 0
     started = reported = time.perf_counter()
     try:
-        require_width(mass, graph.bits(MEMBRANE, "mass"), MEMBRANE, "mass", 0)
-        audit.observe_membranes(0, graph.membrane.holdings(mass), absorbing=True)
-        count.start(graph.membrane.holdings(mass), sends=options.steps > 0)
-        trace.mass[0], rows = mass, 1
-        for step in range(options.steps):
-            state = next(states)
-            audit.observe_flux(step, state.packets, state.current, state.residue, firing=True)
-            audit.observe_membranes(step + 1, state.mass, absorbing=True)
-            count.add(step + 1, state, sends=step + 1 < options.steps)
-            transported += state.packets
-            done = step + 1
+        stepper.begin()
+        trace.mass[0], rows, done, some = stepper.state().mass[:cells], 1, 0, 1
+        while done < options.steps:
+            begun = time.perf_counter()
+            steps = min(some, int(kept[rows]) - done)
+            stepper.advance(steps)
+            done += steps
             if done == kept[rows]:
+                state = stepper.state()
                 trace.mass[rows], trace.ledger[rows] = state.mass[:cells], state.mass[cells:]
-                trace.transported[rows] = transported
-                trace.in_flight[rows] = np.abs(state.packets).sum()
+                trace.transported[rows] = state.transported
+                trace.in_flight[rows] = state.in_flight
                 rows += 1
-            if progress is not None and time.perf_counter() - reported > _PROGRESS_SECONDS:
-                reported = time.perf_counter()
+            now = time.perf_counter()
+            # Compiling may be in the first measure of all: never many times as many steps at once as before.
+            some = min(max(1, int(steps * SLICE_SECONDS / max(now - begun, 1e-9))), 64 * some)
+            if progress is not None and now - reported > SLICE_SECONDS:
+                reported = now
                 progress(done)
     except InvariantViolation as violation:
         failure = str(violation)
     except OverflowViolation as violation:
-        failure = str(violation)
-        audit.counts["overflow"] += 1
+        failure, overflows = str(violation), 1
     seconds = time.perf_counter() - started
+    tally = stepper.tally()
     if progress is not None:
-        progress(done)
+        progress(tally.steps)
     return Run(
         backend=backend,
-        steps=done,
-        time_steps=done * (graph.period or 0) + 1,
+        steps=tally.steps,
+        time_steps=tally.steps * (graph.period or 0) + 1,
         trace=Trace(
             trace.step[:rows],
             trace.mass[:rows],
@@ -108,11 +275,11 @@ def audited_run(
             trace.transported[:rows],
             trace.in_flight[:rows],
         ),
-        violations=dict(audit.counts),
+        violations={kind: tally.violations[kind] + (overflows if kind == "overflow" else 0) for kind in KINDS},
         failure=failure,
-        packets_sent=audit.packets_sent,
-        quanta_sent=audit.quanta_sent,
-        events=count.events,
+        packets_sent=tally.packets_sent,
+        quanta_sent=tally.quanta_sent,
+        events=tally.events,
         wall_seconds=seconds,
     )
 
@@ -120,8 +287,8 @@ def audited_run(
 class _EventCount:
     """Nonzero payloads by population, as the schedule of the graph sends them."""
 
-    def __init__(self, graph: IntegerGraph) -> None:
-        self.events = dict.fromkeys(graph.chain, 0)
+    def __init__(self, graph: IntegerGraph, events: Mapping[str, int]) -> None:
+        self.events = dict.fromkeys(graph.chain, 0) | dict(events)
         self._graph = graph
         self._cells = graph.mesh.cells
         self._delta = graph.coding == "delta"
@@ -133,6 +300,10 @@ class _EventCount:
         self._last = self._activations(mass, 0)
         if not self._delta:
             self._count(self._last if sends else self._last[:1])
+
+    def resume(self, mass: Integers) -> None:
+        """Go on from masses that have been counted."""
+        self._last = self._activations(mass, 0)
 
     def add(self, step: int, state: State, *, sends: bool) -> None:
         """Count the packets of a state; the state's own activations are sent if there is a next PDE step."""

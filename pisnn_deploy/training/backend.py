@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions
-from pisnn_deploy.backends.stepping import audited_run
+from pisnn_deploy.backends.stepping import ReferenceStepper, start_of, stepped_run
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.semantics import State
@@ -27,7 +27,8 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
     """
     if not graph.operator:
         raise UsageError("backend torch: the artifact does not hold its flux network; compile the model again")
-    return audited_run("torch", graph, mass, options, _states(graph, mass), progress)
+    stepper = ReferenceStepper(graph, start_of(graph, mass), options.steps, _states(graph, mass))
+    return stepped_run("torch", graph, stepper, options, progress)
 
 
 class _Given:

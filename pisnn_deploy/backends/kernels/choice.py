@@ -1,0 +1,32 @@
+"""Which kernels run a graph."""
+
+from __future__ import annotations
+
+from pisnn_deploy.backends.kernels.layout import kernel_of
+from pisnn_deploy.backends.kernels.structured_stepper import StructuredStepper
+from pisnn_deploy.backends.kernels.threads import thread_count
+from pisnn_deploy.backends.stepping import ReferenceStepper, RunState, Stepper
+from pisnn_deploy.graph.integer import IntegerGraph
+
+
+def kernel_stepper(graph: IntegerGraph, start: RunState, steps: int, threads: int | None = None) -> Stepper:
+    """The stepper with the fastest kernels that can run a graph.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    start : RunState
+        Where to go on from.
+    steps : int
+        PDE steps of the whole run.
+    threads : int, optional
+        As many as pay unless given.
+
+    Returns
+    -------
+    Stepper
+    """
+    kernel = kernel_of(graph)
+    if kernel is not None:
+        return StructuredStepper(graph, kernel, start, steps, threads or thread_count(graph.mesh.cells))
+    return ReferenceStepper(graph, start, steps)
