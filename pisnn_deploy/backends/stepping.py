@@ -154,8 +154,6 @@ class ReferenceStepper:
             None if graph.medium is None else graph.medium.inverse_volume,
         )
         self._audit.packets_sent, self._audit.quanta_sent = start.packets_sent, start.quanta_sent
-        if start.step:
-            self._count.resume(start.mass)
 
     def begin(self) -> None:
         """Check the start of the run and count what is sent then."""
@@ -167,6 +165,7 @@ class ReferenceStepper:
 
     def advance(self, steps: int) -> None:
         """Do PDE steps, checking every one."""
+        self._count.resume(self._now.mass)
         for _ in range(steps):
             step = self._now.step
             state = next(self._states)
@@ -302,8 +301,9 @@ class _EventCount:
             self._count(self._last if sends else self._last[:1])
 
     def resume(self, mass: Integers) -> None:
-        """Go on from masses that have been counted."""
-        self._last = self._activations(mass, 0)
+        """Go on from masses that have been counted, unless that is known."""
+        if not self._last:
+            self._last = self._activations(mass, 0)
 
     def add(self, step: int, state: State, *, sends: bool) -> None:
         """Count the packets of a state; the state's own activations are sent if there is a next PDE step."""
