@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import closing
 
 from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions
-from pisnn_deploy.backends.stepping import ReferenceStepper, Stepper, start_of, stepped_run
+from pisnn_deploy.backends.stepping import ReferenceStepper, start_of, stepped_run
 from pisnn_deploy.graph.integer import IntegerGraph
 
 
@@ -17,14 +18,12 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
     RuntimeWarning
         Where numba cannot be imported; the run then takes plain numpy, which gives the same integers slowly.
     """
-    return stepped_run("fast", graph, _stepper(graph, mass, options.steps), options, progress)
-
-
-def _stepper(graph: IntegerGraph, mass: Integers, steps: int) -> Stepper:
     start = start_of(graph, mass)
     try:
+        # Not before a run: importing numba takes longer than most commands.
         from pisnn_deploy.backends.kernels.choice import kernel_stepper
     except ImportError as error:
-        warnings.warn(f"the fast backend runs slowly, in plain numpy: {error}", RuntimeWarning, stacklevel=4)
-        return ReferenceStepper(graph, start, steps)
-    return kernel_stepper(graph, start, steps)
+        warnings.warn(f"the fast backend runs slowly, in plain numpy: {error}", RuntimeWarning, stacklevel=2)
+        return stepped_run("fast", graph, ReferenceStepper(graph, start, options.steps), options, progress)
+    with closing(kernel_stepper(graph, start, options.steps)) as stepper:
+        return stepped_run("fast", graph, stepper, options, progress)

@@ -115,3 +115,13 @@ def test_boxes(boundary: str, shape: tuple[int, int, int]) -> None:
     graph = fitted(space_model(), shape, boundary)
     assert is_structured(graph)
     assert_every_step(graph, lively(graph))
+
+
+@pytest.mark.parametrize("coding", ["delta", "dense"])
+@pytest.mark.parametrize("channels", [(4,), (3, 2)], ids=str)
+@pytest.mark.parametrize("boundary", ["periodic", "no-flux", "dirichlet=-1,1"])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_hidden_layers(coding: Coding, channels: tuple[int, ...], boundary: str, threads: int) -> None:
+    graph = unbounded_range(compiled(hidden_model(channels, leak=2048), 11, boundary, coding))
+    assert not is_structured(graph)
+    assert_every_step(graph, lively(graph), threads=threads)

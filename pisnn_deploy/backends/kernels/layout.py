@@ -29,15 +29,20 @@ UNLIMITED = 2**62
 class Tables(NamedTuple):
     """What the kernels follow; int64 arrays throughout, positions in the padded numbering.
 
-    The drive of a face is the sum of the entries of its axis, unless the face is special: then of those of its box.
+    The drive of a face is the sum of the entries of its axis, in pairs of opposite weight as far as there are, unless
+    the face is special: then it is the sum of those of its box.
     Runs are consecutive faces of an axis, or cells, of one block.
     """
 
     strides: Integers
     bias: Integers
-    entry_first: Integers
-    entry_delta: Integers
-    entry_weight: Integers
+    pair_first: Integers
+    pair_plus: Integers
+    pair_minus: Integers
+    pair_weight: Integers
+    single_first: Integers
+    single_delta: Integers
+    single_weight: Integers
     box_first: Integers
     box_delta: Integers
     box_weight: Integers
@@ -274,7 +279,7 @@ def tables_of(graph: IntegerGraph, kernel: Kernel, layout: Layout, slabs: int) -
     positions = np.arange(layout.size, dtype=np.int64)
     face_position = np.concatenate([layout.faces(positions, a).reshape(-1) for a in range(axes)])
     block_start, slab_block = _blocks(layout, slabs)
-    wide, entries, specials = _specials(graph, kernel, layout, positions)
+    wide, specials = _specials(graph, kernel, layout, positions)
 
     runs = [_runs(layout.faces(positions, axis), block_start) for axis in range(axes)]
     axis_of = np.repeat(np.arange(axes), [start.size for start, _ in runs])
@@ -312,9 +317,7 @@ def tables_of(graph: IntegerGraph, kernel: Kernel, layout: Layout, slabs: int) -
     return Tables(
         strides=np.array(strides, np.int64),
         bias=np.array([bias for bias, _ in wide], np.int64),
-        entry_first=entries[0],
-        entry_delta=entries[1],
-        entry_weight=entries[2],
+        **_wide_tables(kernel, layout, [box for _, box in wide]),
         **_box_tables(kernel, layout),
         special_position=special_position[special_order],
         special_box=special_box[special_order],
@@ -413,14 +416,13 @@ def _runs(view: NDArray[np.integer], block_start: Integers) -> tuple[Integers, I
 
 def _specials(
     graph: IntegerGraph, kernel: Kernel, layout: Layout, positions: Integers
-) -> tuple[list[tuple[int, int]], tuple[Integers, Integers, Integers], tuple[Integers, Integers, Integers, Integers]]:
-    """Bias and box of the wide box of each axis, their entries in pairs, and the faces that differ."""
+) -> tuple[list[tuple[int, int]], tuple[Integers, Integers, Integers, Integers]]:
+    """Bias and number of the wide box of each axis, and the faces that differ: axes, positions, boxes, biases."""
     axes = len(layout.shape)
     counts = kernel.shape.prod(axis=1)
     bias = np.zeros((axes, layout.size), np.int64)
     layout.scatter(graph.flux.bias, bias)
     wide: list[tuple[int, int]] = []
-    firsts, deltas, weights = [0], [], []
     special: list[tuple[Integers, Integers, Integers, Integers]] = []
     for axis in range(axes):
         boxes = np.flatnonzero(kernel.axis == axis)
@@ -437,15 +439,9 @@ def _specials(
                 at, values = at[differs], values[differs]
             special.append((np.full(at.size, axis), at, np.full(at.size, box), values))
         wide.append((common, chosen))
-        pairs = _flat_entries(kernel.entries[chosen], layout) if chosen >= 0 else []
-        pairs += [(0, 0)] * (len(pairs) % 2)
-        deltas += [delta for delta, _ in pairs]
-        weights += [weight for _, weight in pairs]
-        firsts.append(len(deltas))
     columns = [np.concatenate(column) for column in zip(*special, strict=True)] if special else [np.zeros(0)] * 4
     axis_of, at_of, box_of, bias_of = (column.astype(np.int64) for column in columns)
-    entries = np.array(firsts, np.int64), np.array(deltas, np.int64), np.array(weights, np.int64)
-    return wide, entries, (axis_of, at_of, box_of, bias_of)
+    return wide, (axis_of, at_of, box_of, bias_of)
 
 
 def _flat_entries(entries: dict[tuple[int, ...], int], layout: Layout) -> list[tuple[int, int]]:
@@ -454,6 +450,35 @@ def _flat_entries(entries: dict[tuple[int, ...], int], layout: Layout) -> list[t
         for offset, weight in entries.items()
         if weight
     )
+
+
+def _wide_tables(kernel: Kernel, layout: Layout, boxes: list[int]) -> dict[str, Integers]:
+    pairs: list[tuple[int, int, int]] = []
+    singles: list[tuple[int, int]] = []
+    pair_first, single_first = [0], [0]
+    for box in boxes:
+        left: dict[int, list[int]] = {}
+        for delta, weight in _flat_entries(kernel.entries[box], layout) if box >= 0 else []:
+            mates = left.get(-weight, [])
+            if mates:
+                mate = mates.pop()
+                pairs.append((delta, mate, weight) if weight > 0 else (mate, delta, -weight))
+            else:
+                left.setdefault(weight, []).append(delta)
+        singles += [(delta, weight) for weight, deltas in left.items() for delta in deltas]
+        pair_first.append(len(pairs))
+        single_first.append(len(singles))
+    pair_table = np.array(pairs, np.int64).reshape(-1, 3).T.copy()
+    single_table = np.array(singles, np.int64).reshape(-1, 2).T.copy()
+    return {
+        "pair_first": np.array(pair_first, np.int64),
+        "pair_plus": pair_table[0],
+        "pair_minus": pair_table[1],
+        "pair_weight": pair_table[2],
+        "single_first": np.array(single_first, np.int64),
+        "single_delta": single_table[0],
+        "single_weight": single_table[1],
+    }
 
 
 def _box_tables(kernel: Kernel, layout: Layout) -> dict[str, Integers]:

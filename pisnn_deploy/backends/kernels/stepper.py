@@ -13,6 +13,8 @@ from pisnn_deploy.errors import CheckError
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.invariants import KINDS
 
+FLAG_NAMES = ("global", "local", "flux", "width", "range", "state changed between steps")
+"""What the bits of the flags of all kernels mean, from the lowest on."""
 SNAPSHOT_SECONDS = 1.0
 """Work after which a stepper notes where it stands; so much may be done again to find what broke a run."""
 
@@ -113,6 +115,10 @@ class KernelStepper(ABC):
     @abstractmethod
     def state(self) -> RunState:
         """Where the run stands: copies, which further steps leave alone."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the threads."""
 
     @abstractmethod
     def _load(self, state: RunState) -> None: ...

@@ -23,7 +23,6 @@ DONE, IN_FLIGHT = 9, 10
 RESULTS = 11
 # Flags.
 FLAG_GLOBAL, FLAG_LOCAL, FLAG_FLUX, FLAG_WIDTH, FLAG_RANGE, FLAG_CHAIN = 1, 2, 4, 8, 16, 32
-FLAG_NAMES = ("global", "local", "flux", "width", "range", "state changed between steps")
 # Places in the limits. Those of widths are of absolute values and so too strict by one at the lower end; a flag that
 # the reference does not confirm is a false alarm.
 LOWER, UPPER, PAYLOAD, DRIVE, ABSOLUTE_CURRENT, POTENTIAL, PACKET, RESIDUE, LEDGER = range(9)
@@ -34,27 +33,35 @@ kernel = njit(nogil=True, cache=True, error_model="numpy")
 
 
 @kernel
-def _add_eight(total, m, at, delta, weight):
+def _add_four_pairs(total, m, at, plus, minus, weight):
+    """Pairs of entries of opposite weight need one product each, and products are what is dear here."""
     t = total.dtype.type
     n = total.size
-    a, b, c, d = m[at + delta[0] :][:n], m[at + delta[1] :][:n], m[at + delta[2] :][:n], m[at + delta[3] :][:n]
-    e, f, g, h = m[at + delta[4] :][:n], m[at + delta[5] :][:n], m[at + delta[6] :][:n], m[at + delta[7] :][:n]
+    a, b, c, d = m[at + plus[0] :][:n], m[at + plus[1] :][:n], m[at + plus[2] :][:n], m[at + plus[3] :][:n]
+    e, f, g, h = m[at + minus[0] :][:n], m[at + minus[1] :][:n], m[at + minus[2] :][:n], m[at + minus[3] :][:n]
     wa, wb, wc, wd = t(weight[0]), t(weight[1]), t(weight[2]), t(weight[3])
-    we, wf, wg, wh = t(weight[4]), t(weight[5]), t(weight[6]), t(weight[7])
     for x in range(n):
-        first = t(t(t(wa * a[x]) + t(wb * b[x])) + t(t(wc * c[x]) + t(wd * d[x])))
-        second = t(t(t(we * e[x]) + t(wf * f[x])) + t(t(wg * g[x]) + t(wh * h[x])))
+        first = t(t(wa * t(a[x] - e[x])) + t(wb * t(b[x] - f[x])))
+        second = t(t(wc * t(c[x] - g[x])) + t(wd * t(d[x] - h[x])))
         total[x] = t(total[x] + t(first + second))
 
 
 @kernel
-def _add_two(total, m, at, delta, weight):
+def _add_pair(total, m, at, plus, minus, weight):
     t = total.dtype.type
     n = total.size
-    a, b = m[at + delta[0] :][:n], m[at + delta[1] :][:n]
-    wa, wb = t(weight[0]), t(weight[1])
+    a, b, w = m[at + plus :][:n], m[at + minus :][:n], t(weight)
     for x in range(n):
-        total[x] = t(total[x] + t(t(wa * a[x]) + t(wb * b[x])))
+        total[x] = t(total[x] + t(w * t(a[x] - b[x])))
+
+
+@kernel
+def _add_one(total, m, at, delta, weight):
+    t = total.dtype.type
+    n = total.size
+    a, w = m[at + delta :][:n], t(weight)
+    for x in range(n):
+        total[x] = t(total[x] + t(w * a[x]))
 
 
 @kernel
@@ -211,13 +218,16 @@ def _drive(tables, axis, run, at, total, mass):
     """Drive of a run of faces: the kernel of the wide box, then those faces whose kernel or bias is another."""
     t = total.dtype.type
     total[:] = t(tables.bias[axis])
-    first, last = tables.entry_first[axis], tables.entry_first[axis + 1]
-    while last - first >= 8:
-        _add_eight(total, mass, at, tables.entry_delta[first : first + 8], tables.entry_weight[first : first + 8])
-        first += 8
+    first, last = tables.pair_first[axis], tables.pair_first[axis + 1]
+    while last - first >= 4:
+        four = slice(first, first + 4)
+        _add_four_pairs(total, mass, at, tables.pair_plus[four], tables.pair_minus[four], tables.pair_weight[four])
+        first += 4
     while first < last:
-        _add_two(total, mass, at, tables.entry_delta[first : first + 2], tables.entry_weight[first : first + 2])
-        first += 2
+        _add_pair(total, mass, at, tables.pair_plus[first], tables.pair_minus[first], tables.pair_weight[first])
+        first += 1
+    for e in range(tables.single_first[axis], tables.single_first[axis + 1]):
+        _add_one(total, mass, at, tables.single_delta[e], tables.single_weight[e])
     for s in range(tables.run_special[run], tables.run_special[run + 1]):
         place, box = tables.special_position[s], tables.special_box[s]
         value = np.int64(tables.special_bias[s])

@@ -21,7 +21,7 @@ from pisnn_deploy.backends.kernels.layout import (
     reservoir_order,
     tables_of,
 )
-from pisnn_deploy.backends.kernels.stepper import KernelStepper
+from pisnn_deploy.backends.kernels.stepper import FLAG_NAMES, KernelStepper
 from pisnn_deploy.backends.stepping import RunState
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
 
@@ -225,4 +225,4 @@ class StructuredStepper(KernelStepper):
 
     def _flag_names(self) -> str:
         flags = int(self._counters[structured.FLAGS])
-        return ", ".join(name for bit, name in enumerate(structured.FLAG_NAMES) if flags >> bit & 1)
+        return ", ".join(name for bit, name in enumerate(FLAG_NAMES) if flags >> bit & 1)
