@@ -97,7 +97,7 @@ def compare(
         end = min(options.steps, done + stretch)
         runs: list[Run] = []
         for backend, start in zip(backends, starts, strict=True):
-            asked = replace(options, steps=end, every=1, everything=True, start=start)
+            asked = replace(options, until=end, every=1, everything=True, start=start)
             runs.append(run_graph(backend, graph, mass, asked))
         first, second = runs
         difference = first_difference(first.trace, second.trace)

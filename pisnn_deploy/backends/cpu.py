@@ -21,7 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, Snapshot, Trace, first_snapshot
+from pisnn_deploy.arithmetic import MEMORYLESS
+from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, RunState, Trace, start_of
 from pisnn_deploy.errors import CheckError, UsageError
 from pisnn_deploy.graph.artifact import write_artifact
 from pisnn_deploy.graph.integer import IntegerGraph
@@ -72,7 +73,7 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
     if not graph.mesh.faces:
         raise UsageError("cpu backend: the mesh has no face, and Lava has no empty processes; use --backend fast")
     command = worker_command()
-    kept, start = options.kept_steps(), options.start or first_snapshot(graph, mass)
+    kept, start = options.kept_steps(), options.start or start_of(graph, mass)
     prefix = f"pisnn_{secrets.token_hex(6)}_"
     # Python's own sockets get a folder apart: their paths must be short.
     with (
@@ -80,13 +81,21 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
         tempfile.TemporaryDirectory(prefix="pisnn-", dir=_folder_of_sockets()) as sockets,
     ):
         files = Exchange(Path(folder))
-        flux = np.stack([start.packets, start.current, start.residue])
-        files.create(start.mass, flux, start.transported, kept, len(graph.chain), everything=options.everything)
+        flux = np.stack([np.zeros_like(start.current), start.current, start.residue])
+        files.create(
+            start.mass,
+            flux,
+            start.transported,
+            kept,
+            options.last_step,
+            len(graph.chain),
+            everything=options.everything,
+        )
         files.array("status")[exchange.STEPS] = start.step
         write_artifact(files.artifact, graph, {})
         request = {
             "parent": os.getpid(),
-            "steps": options.steps,
+            "time_steps": _time_steps(graph, start, options),
             "first_step": start.step,
             "goes_on": options.start is not None,
             "deadline_seconds": options.deadline_seconds,
@@ -105,6 +114,12 @@ def _folder_of_sockets() -> str:
     """Where temporary files go, unless a socket in there would have too long a path."""
     usual = tempfile.gettempdir()
     return usual if len(usual) <= _LONGEST_SOCKET_FOLDER else "/tmp"
+
+
+def _time_steps(graph: IntegerGraph, start: RunState, options: RunOptions) -> int:
+    """Time steps of a run; one that is to go on later ends when its hidden layers have answered the last masses."""
+    answers = len(graph.hidden) if options.last_step < options.steps else 0
+    return (options.last_step - start.step) * int(graph.period or 0) + 1 + answers
 
 
 def worker_command() -> list[str]:
@@ -244,7 +259,7 @@ def _remove_shared_memory(prefix: str) -> None:
 
 
 def _collect(
-    graph: IntegerGraph, start: Snapshot, options: RunOptions, files: Exchange, end: str, progress: Progress | None
+    graph: IntegerGraph, start: RunState, options: RunOptions, files: Exchange, end: str, progress: Progress | None
 ) -> Run:
     """Read what a worker left behind."""
     kept = options.kept_steps()
@@ -261,7 +276,6 @@ def _collect(
     steps, rows = int(status[exchange.STEPS]), int(status[exchange.ROWS])
     counted = files.events(graph.chain)
     events = {name: count + start.events[name] for name, count in counted.items()}
-    flux = np.array(files.array("flux"))
     packets_sent = start.packets_sent + int(status[exchange.PACKETS])
     quanta_sent = start.quanta_sent + int(status[exchange.QUANTA])
     trace = Trace(
@@ -270,15 +284,22 @@ def _collect(
         np.array(files.array("mass")[:rows, cells:]),
         np.array(files.array("transported")[:rows]),
         np.array(files.array("in_flight")[:rows]),
-        flux[:rows] if options.everything else None,
+        np.array(files.array("flux")[:rows]) if options.everything else None,
     )
-    finished = None
-    if steps == options.steps and not result["failure"]:
-        finished = start
-        if rows:
-            mass, (packets, current, residue) = np.array(files.array("mass")[rows - 1]), flux[-1]
-            transported = trace.transported[-1]
-            finished = Snapshot(steps, mass, packets, current, residue, transported, packets_sent, quanta_sent, events)
+    end_state = None
+    if steps == options.last_step and not result["failure"]:
+        _, current, residue = np.array(files.array("end_flux"))
+        end_state = RunState(
+            steps,
+            np.array(files.array("end_mass")),
+            current if graph.flux.leak < MEMORYLESS else np.zeros_like(current),
+            residue,
+            np.array(files.array("end_transported")),
+            int(np.abs(files.array("end_flux")[0]).sum()),
+            packets_sent,
+            quanta_sent,
+            events,
+        )
     if progress is not None:
         progress(steps)
     return Run(
@@ -292,7 +313,7 @@ def _collect(
         quanta_sent=quanta_sent,
         events=events,
         wall_seconds=float(result["seconds"]),
-        end=finished,
+        end=end_state,
     )
 
 

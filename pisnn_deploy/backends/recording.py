@@ -20,14 +20,15 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from pisnn_deploy.backends.run import Integers, Snapshot, Trace
+from pisnn_deploy.backends.run import Integers, RunState, Trace
 from pisnn_deploy.errors import FileError
 from pisnn_deploy.graph.artifact import whole_file
 from pisnn_deploy.graph.integer import IntegerGraph
 
 SUFFIX = ".partial"
 _PARTS = ("step", "mass", "ledger", "transported", "in_flight")
-_ARRAYS = ("mass", "packets", "current", "residue", "transported")
+_ARRAYS = ("mass", "current", "residue", "transported")
+_NUMBERS = ("step", "in_flight", "packets_sent", "quanta_sent")
 _REMEDY = "start anew without --resume"
 
 
@@ -37,14 +38,14 @@ class Progressed:
 
     Attributes
     ----------
-    snapshot : Snapshot
+    snapshot : RunState
     rows : int
         Rows of the trace that are on disk.
     seconds : float
         Time that stepping took so far.
     """
 
-    snapshot: Snapshot
+    snapshot: RunState
     rows: int
     seconds: float
 
@@ -81,7 +82,7 @@ class Recording:
                 content = {name: held[name] for name in held.files}
             said: dict[str, Any] = json.loads(bytes(content.pop("said")).decode())
             arrays = {name: np.asarray(content[name], np.int64) for name in _ARRAYS}
-            numbers = {name: int(said[name]) for name in ("step", "packets_sent", "quanta_sent", "rows")}
+            numbers = {name: int(said[name]) for name in (*_NUMBERS, "rows")}
             events = {str(name): int(count) for name, count in said["events"].items()}
             identity, seconds = said["identity"], float(said["seconds"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile) as error:
@@ -97,9 +98,9 @@ class Recording:
         for name in _PARTS:
             if not self._raw(name).exists() or self._raw(name).stat().st_size < rows * self._row_bytes(name):
                 raise FileError(self._raw(name), f"is damaged (fewer than {rows} rows)", remedy=_REMEDY)
-        step, sent, quanta = (numbers[name] for name in ("step", "packets_sent", "quanta_sent"))
-        mass, packets, current, residue, transported = (arrays[name] for name in _ARRAYS)
-        snapshot = Snapshot(step, mass, packets, current, residue, transported, sent, quanta, events)
+        mass, current, residue, transported = (arrays[name] for name in _ARRAYS)
+        step, in_flight, sent, quanta = (numbers[name] for name in _NUMBERS)
+        snapshot = RunState(step, mass, current, residue, transported, in_flight, sent, quanta, events)
         return Progressed(snapshot, rows, seconds)
 
     def begin(self) -> None:
@@ -108,7 +109,7 @@ class Recording:
         for name in _PARTS:
             self._raw(name).write_bytes(b"")
 
-    def append(self, trace: Trace, rows: int, end: Snapshot | None, seconds: float) -> int:
+    def append(self, trace: Trace, rows: int, end: RunState | None, seconds: float) -> int:
         """Add the rows of a segment, then the snapshot at its end.
 
         Parameters
@@ -116,7 +117,7 @@ class Recording:
         trace : Trace
         rows : int
             Rows that are on disk already and count.
-        end : Snapshot or None
+        end : RunState or None
             Where the run stands; None if it was stopped.
         seconds : float
             Time that stepping took so far.
@@ -150,8 +151,9 @@ class Recording:
         """The rows on disk, mapped for reading."""
         return Trace(*(self._mapped(name, rows) for name in _PARTS))
 
-    def _write_snapshot(self, end: Snapshot, rows: int, seconds: float) -> None:
+    def _write_snapshot(self, end: RunState, rows: int, seconds: float) -> None:
         said = {field.name: getattr(end, field.name) for field in fields(end) if field.name not in _ARRAYS}
+        said["events"] = dict(end.events)
         text = json.dumps({**said, "rows": rows, "seconds": seconds, "identity": self.identity})
         with whole_file(self._snapshot) as stream:
             arrays: dict[str, Any] = {name: getattr(end, name) for name in _ARRAYS}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,37 +16,40 @@ Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """Where a run stands after a PDE step: all that is needed to go on.
+class RunState:
+    """A run between two PDE steps, all that is needed to go on with it.
 
     Attributes
     ----------
     step : int
         PDE steps done.
-    mass : int64 array [holders]
-        Masses and ledgers.
-    packets, current, residue : int64 array [faces]
-        What fired last, and the state of the flux compartments.
+    mass : int64 array [cells + reservoirs]
+        Masses of the cells, then ledgers.
+    current, residue : int64 array [faces]
+        State of the flux compartments. Currents are 0 where the leak forgets them.
     transported : int64 array [faces]
         Packets through each face, summed since the start.
+    in_flight : int
+        Sum of the absolute packets of the last PDE step.
     packets_sent, quanta_sent : int
-    events : dict of str to int
-        Spikes sent, by population.
+        Faces that fired, and the sum of the absolute packets, since the start.
+    events : mapping of str to int
+        Spikes sent since the start, by population.
     """
 
     step: int
     mass: Integers
-    packets: Integers
     current: Integers
     residue: Integers
     transported: Integers
-    packets_sent: int
-    quanta_sent: int
-    events: dict[str, int]
+    in_flight: int = 0
+    packets_sent: int = 0
+    quanta_sent: int = 0
+    events: Mapping[str, int] = field(default_factory=dict)
 
 
-def first_snapshot(graph: IntegerGraph, mass: Integers) -> Snapshot:
-    """Where a run stands before its first PDE step.
+def start_of(graph: IntegerGraph, mass: Integers) -> RunState:
+    """State before the first PDE step.
 
     Parameters
     ----------
@@ -55,11 +58,11 @@ def first_snapshot(graph: IntegerGraph, mass: Integers) -> Snapshot:
 
     Returns
     -------
-    Snapshot
+    RunState
     """
     nothing = np.zeros(graph.mesh.faces, np.int64)
-    holdings = graph.membrane.holdings(mass)
-    return Snapshot(0, holdings, nothing, nothing, nothing, nothing, 0, 0, dict.fromkeys(graph.chain, 0))
+    events = dict.fromkeys(graph.chain, 0)
+    return RunState(0, graph.membrane.holdings(mass), nothing, nothing, nothing, events=events)
 
 
 @dataclass(frozen=True)
@@ -76,25 +79,34 @@ class RunOptions:
         A run of the `cpu` backend that takes longer is ended as a deadlock.
     everything : bool
         Keep the integers of the flux compartments in the trace too.
-    start : Snapshot or None
-        Go on from there: what comes after is what an undivided run gives.
+    start : RunState or None
+        Go on from there, in a run of as many PDE steps: what comes after is what an undivided run gives.
+    until : int or None
+        Stop after this PDE step, to go on later.
     """
 
     steps: int
     every: int = 1
     deadline_seconds: float = 3600.0
     everything: bool = False
-    start: Snapshot | None = None
+    start: RunState | None = None
+    until: int | None = None
 
     @property
     def first_step(self) -> int:
         """PDE steps done before the run begins."""
         return 0 if self.start is None else self.start.step
 
+    @property
+    def last_step(self) -> int:
+        """PDE steps done when the run stops."""
+        return self.steps if self.until is None else self.until
+
     def kept_steps(self) -> Integers:
-        """PDE steps that the trace keeps, int64, ascending; of a run that goes on, those that are still to come."""
-        kept = np.arange(0, self.steps + 1, self.every, dtype=np.int64)
-        kept = kept if kept[-1] == self.steps else np.append(kept, np.int64(self.steps))
+        """PDE steps that the trace keeps, int64, ascending; those that this part of the run does."""
+        kept = np.arange(0, self.last_step + 1, self.every, dtype=np.int64)
+        if self.last_step == self.steps and kept[-1] != self.steps:
+            kept = np.append(kept, np.int64(self.steps))
         return kept if self.start is None else kept[kept > self.start.step]
 
 
@@ -152,8 +164,8 @@ class Run:
         Nonzero payloads sent, by population.
     wall_seconds : float
         Stepping only, without set-up.
-    end : Snapshot or None
-        Where a run that was completed stands.
+    end : RunState or None
+        Where a run stands that was not stopped by a violation.
     """
 
     backend: str
@@ -166,7 +178,7 @@ class Run:
     quanta_sent: int
     events: dict[str, int]
     wall_seconds: float
-    end: Snapshot | None = None
+    end: RunState | None = None
 
     @property
     def conserved(self) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pisnn_deploy.backends.recording import Recording
 from pisnn_deploy.backends.registry import run_graph
-from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, Snapshot, Trace
+from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, RunState, Trace
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.invariants import KINDS
 
@@ -66,11 +66,10 @@ def run_in_segments(
             return _finished(backend, graph, start, record.trace(rows), seconds)
         end = min(options.steps, done + min(length, _longest(graph, options)))
         left = max(1.0, overdue - time.monotonic())
-        segment = replace(options, steps=end, start=start, deadline_seconds=left)
+        segment = replace(options, until=end, start=start, deadline_seconds=left)
         run = run_graph(backend, graph, mass, segment, progress)
-        trace = run.trace if end == options.steps or run.failure else _without_last(run.trace, options.every)
         seconds += run.wall_seconds
-        rows = record.append(trace, rows, run.end, seconds)
+        rows = record.append(run.trace, rows, run.end, seconds)
         if run.failure or end == options.steps:
             return replace(run, trace=record.trace(rows), wall_seconds=seconds)
         start, done = run.end, end
@@ -78,7 +77,7 @@ def run_in_segments(
         length = max(1, int(min(speed * segment_seconds, length * FASTEST_GROWTH)))
 
 
-def _finished(backend: str, graph: IntegerGraph, end: Snapshot, trace: Trace, seconds: float) -> Run:
+def _finished(backend: str, graph: IntegerGraph, end: RunState, trace: Trace, seconds: float) -> Run:
     """A run that was recorded to its end."""
     return Run(
         backend=backend,
@@ -89,7 +88,7 @@ def _finished(backend: str, graph: IntegerGraph, end: Snapshot, trace: Trace, se
         failure="",
         packets_sent=end.packets_sent,
         quanta_sent=end.quanta_sent,
-        events=end.events,
+        events=dict(end.events),
         wall_seconds=seconds,
         end=end,
     )
@@ -99,10 +98,3 @@ def _longest(graph: IntegerGraph, options: RunOptions) -> int:
     """Longest segment whose rows stay within memory."""
     row = 8 * (graph.mesh.holders + graph.mesh.faces)
     return max(1, ROWS_BYTES // max(row, 1)) * options.every
-
-
-def _without_last(trace: Trace, every: int) -> Trace:
-    """A segment always keeps its last step; the whole run does only if its turn has come."""
-    if not trace.step.size or trace.step[-1] % every == 0:
-        return trace
-    return Trace(*(part[:-1] for part in (trace.step, trace.mass, trace.ledger, trace.transported, trace.in_flight)))

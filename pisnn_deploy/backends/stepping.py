@@ -1,49 +1,179 @@
-"""The run of a backend that can hand over the integers of each PDE step: audit, trace and counts around it."""
+"""The run of a backend that steps from one PDE step to the next: what it steps, and trace, counts and progress around.
+
+A `Stepper` takes a run as far as it is told, checks every PDE step, and raises the violation that stops it.
+`ReferenceStepper` is one of plain numpy around anything that yields the integers of each step.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
-from pisnn_deploy.arithmetic import require_width
-from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, Snapshot, Trace, first_snapshot
+from pisnn_deploy.arithmetic import MEMORYLESS, require_width
+from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, RunState, Trace
 from pisnn_deploy.errors import InvariantViolation, OverflowViolation
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
 from pisnn_deploy.graph.lines import spikes
 from pisnn_deploy.graph.semantics import Semantics, State
-from pisnn_deploy.invariants import Audit
+from pisnn_deploy.invariants import KINDS, Audit
 
-_PROGRESS_SECONDS = 0.1
+SLICE_SECONDS = 0.1
+"""A stepper is asked for about so much work at a time, so that progress is told and an interrupt is heard."""
 
 
-def audited_run(
-    backend: str,
-    graph: IntegerGraph,
-    mass: Integers,
-    options: RunOptions,
-    states: Callable[[Snapshot], Iterator[State]],
-    progress: Progress | None = None,
+@dataclass(frozen=True)
+class Tally:
+    """What a run has counted so far, also where a violation stopped it; see `Run`."""
+
+    steps: int
+    packets_sent: int
+    quanta_sent: int
+    events: dict[str, int]
+    violations: dict[str, int]
+
+
+class Stepper(Protocol):
+    """A run that can be taken further, PDE step by PDE step."""
+
+    def begin(self) -> None:
+        """Check the start of the run and count what is sent then.
+
+        Raises
+        ------
+        InvariantViolation, OverflowViolation
+        """
+
+    def advance(self, steps: int) -> None:
+        """Do PDE steps, checking every one.
+
+        Parameters
+        ----------
+        steps : int
+            At least 1, and no more than are left of the run.
+
+        Raises
+        ------
+        InvariantViolation, OverflowViolation
+            What stopped the run.
+        """
+
+    def state(self) -> RunState:
+        """Where the run stands: copies, which further steps leave alone."""
+
+    def tally(self) -> Tally:
+        """What has been counted."""
+
+
+class ReferenceStepper:
+    """A run in plain numpy, step by step.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    start : RunState
+        Where to go on from.
+    steps : int
+        PDE steps of the whole run: after the last, nothing is sent.
+    states : iterator of State, optional
+        The state after each further PDE step; those of `pisnn_deploy.graph.semantics` unless given.
+    """
+
+    def __init__(self, graph: IntegerGraph, start: RunState, steps: int, states: Iterator[State] | None = None) -> None:
+        self._graph = graph
+        self._states = _reference_states(graph, start) if states is None else states
+        self._now = start
+        self._steps = steps
+        self._count = _EventCount(graph, start.events)
+        window = graph.window
+        self._audit = Audit(
+            graph.mesh.source,
+            graph.mesh.target,
+            graph.flux.threshold_exponent,
+            window.lower,
+            window.upper,
+            window.difference,
+            window.current,
+            start.mass,
+            graph.membrane.reservoirs,
+            start.residue,
+            None if graph.medium is None else graph.medium.inverse_volume,
+        )
+        self._audit.packets_sent, self._audit.quanta_sent = start.packets_sent, start.quanta_sent
+
+    def begin(self) -> None:
+        """Check the start of the run and count what is sent then."""
+        mass = self._now.mass
+        require_width(mass[: self._graph.mesh.cells], self._graph.bits(MEMBRANE, "mass"), MEMBRANE, "mass", 0)
+        self._audit.observe_membranes(0, mass, absorbing=True)
+        self._count.start(mass, sends=self._steps > 0)
+        self._now = replace(self._now, events=dict(self._count.events))
+
+    def advance(self, steps: int) -> None:
+        """Do PDE steps, checking every one."""
+        self._count.resume(self._now.mass)
+        for _ in range(steps):
+            step = self._now.step
+            state = next(self._states)
+            self._audit.observe_flux(step, state.packets, state.current, state.residue, firing=True)
+            self._audit.observe_membranes(step + 1, state.mass, absorbing=True)
+            self._count.add(step + 1, state, sends=step + 1 < self._steps)
+            self._now = RunState(
+                step + 1,
+                state.mass,
+                state.current if self._graph.flux.leak < MEMORYLESS else np.zeros_like(state.current),
+                state.residue,
+                self._now.transported + state.packets,
+                int(np.abs(state.packets).sum()),
+                self._audit.packets_sent,
+                self._audit.quanta_sent,
+                dict(self._count.events),
+            )
+
+    def state(self) -> RunState:
+        """Where the run stands."""
+        return self._now
+
+    def tally(self) -> Tally:
+        """What has been counted."""
+        audit = self._audit
+        return Tally(
+            self._now.step, audit.packets_sent, audit.quanta_sent, dict(self._count.events), dict(audit.counts)
+        )
+
+
+def _reference_states(graph: IntegerGraph, start: RunState) -> Iterator[State]:
+    semantics = Semantics(graph)
+    state = State(start.mass, start.current, start.residue, np.zeros_like(start.residue))
+    step = start.step
+    while True:
+        state = semantics.step(state, step)
+        step += 1
+        yield state
+
+
+def stepped_run(
+    backend: str, graph: IntegerGraph, stepper: Stepper, options: RunOptions, progress: Progress | None = None
 ) -> Run:
-    """Drive `states` for the asked number of PDE steps, checking every one.
+    """Take a run as far as it is asked for, or to the violation that stops it.
 
     Parameters
     ----------
     backend : str
     graph : IntegerGraph
-    mass : int64 array [cells]
-        Masses at the start.
+    stepper : Stepper
+        Where the run begins.
     options : RunOptions
-    states : callable
-        Takes the snapshot to begin from and gives the state after each PDE step from there on.
     progress : callable, optional
 
     Returns
     -------
     Run
     """
-    kept, start = options.kept_steps(), options.start or first_snapshot(graph, mass)
+    kept, last = options.kept_steps(), options.last_step
     cells, faces = graph.mesh.cells, graph.mesh.faces
     trace = Trace(
         kept,
@@ -53,63 +183,48 @@ def audited_run(
         np.zeros(kept.size, np.int64),
         np.zeros((kept.size, 3, faces), np.int64) if options.everything else None,
     )
-    window = graph.window
-    audit = Audit(
-        graph.mesh.source,
-        graph.mesh.target,
-        graph.flux.threshold_exponent,
-        window.lower,
-        window.upper,
-        window.difference,
-        window.current,
-        start.mass,
-        graph.membrane.reservoirs,
-        start.residue,
-        None if graph.medium is None else graph.medium.inverse_volume,
-    )
-    count = _EventCount(graph)
-    transported = start.transported.copy()
-    state = State(start.mass, start.current, start.residue, start.packets)
-    rows, done, failure = 0, start.step, ""
+    rows, failure, overflows = 0, "", 0
     started = reported = time.perf_counter()
     try:
-        require_width(start.mass[:cells], graph.bits(MEMBRANE, "mass"), MEMBRANE, "mass", done)
-        audit.observe_membranes(done, start.mass, absorbing=True)
-        count.start(start.mass, sends=options.steps > done, goes_on=options.start is not None)
+        done, some = options.first_step, 1
         if options.start is None:
-            trace.mass[0], rows = mass, 1
-        following = states(start)
-        for step in range(done, options.steps):
-            state = next(following)
-            audit.observe_flux(step, state.packets, state.current, state.residue, firing=True)
-            audit.observe_membranes(step + 1, state.mass, absorbing=True)
-            count.add(step + 1, state, sends=step + 1 < options.steps)
-            transported += state.packets
-            done = step + 1
-            if done == kept[rows]:
+            stepper.begin()
+            trace.mass[0], rows = stepper.state().mass[:cells], 1
+        before: RunState | None = None
+        while done < last:
+            begun = time.perf_counter()
+            away = (int(kept[rows]) if rows < kept.size else last) - done
+            if options.everything and away == 1:
+                before = stepper.state()
+            steps = min(some, away - 1 if options.everything and away > 1 else away)
+            stepper.advance(steps)
+            done += steps
+            if rows < kept.size and done == kept[rows]:
+                state = stepper.state()
+                if trace.flux is not None and before is not None:
+                    trace.flux[rows] = _flux(graph, before, state)
                 trace.mass[rows], trace.ledger[rows] = state.mass[:cells], state.mass[cells:]
-                trace.transported[rows] = transported
-                trace.in_flight[rows] = np.abs(state.packets).sum()
-                if trace.flux is not None:
-                    trace.flux[rows] = state.packets, state.current, state.residue
+                trace.transported[rows] = state.transported
+                trace.in_flight[rows] = state.in_flight
                 rows += 1
-            if progress is not None and time.perf_counter() - reported > _PROGRESS_SECONDS:
-                reported = time.perf_counter()
+            now = time.perf_counter()
+            # Compiling may be in the first measure of all: never many times as many steps at once as before.
+            some = min(max(1, int(steps * SLICE_SECONDS / max(now - begun, 1e-9))), 64 * some)
+            if progress is not None and now - reported > SLICE_SECONDS:
+                reported = now
                 progress(done)
     except InvariantViolation as violation:
         failure = str(violation)
     except OverflowViolation as violation:
-        failure = str(violation)
-        audit.counts["overflow"] += 1
+        failure, overflows = str(violation), 1
     seconds = time.perf_counter() - started
+    tally = stepper.tally()
     if progress is not None:
-        progress(done)
-    sent, quanta = start.packets_sent + audit.packets_sent, start.quanta_sent + audit.quanta_sent
-    events = {name: start.events[name] + spikes for name, spikes in count.events.items()}
+        progress(tally.steps)
     return Run(
         backend=backend,
-        steps=done,
-        time_steps=done * (graph.period or 0) + 1,
+        steps=tally.steps,
+        time_steps=tally.steps * (graph.period or 0) + 1,
         trace=Trace(
             trace.step[:rows],
             trace.mass[:rows],
@@ -118,41 +233,44 @@ def audited_run(
             trace.in_flight[:rows],
             None if trace.flux is None else trace.flux[:rows],
         ),
-        violations=dict(audit.counts),
+        violations={kind: tally.violations[kind] + (overflows if kind == "overflow" else 0) for kind in KINDS},
         failure=failure,
-        packets_sent=sent,
-        quanta_sent=quanta,
-        events=events,
+        packets_sent=tally.packets_sent,
+        quanta_sent=tally.quanta_sent,
+        events=tally.events,
         wall_seconds=seconds,
-        end=None if failure else Snapshot(done, *_parts(state), transported, sent, quanta, events),
+        end=None if failure else stepper.state(),
     )
 
 
-def _parts(state: State) -> tuple[Integers, Integers, Integers, Integers]:
-    return state.mass, state.packets, state.current, state.residue
+def _flux(graph: IntegerGraph, before: RunState, after: RunState) -> Integers:
+    """Packets, currents and residues of a PDE step; what became of the residue says what the audited current was."""
+    packets = after.transported - before.transported
+    current = (packets << graph.flux.threshold_exponent) + after.residue - before.residue
+    return np.stack([packets, current, after.residue])
 
 
 class _EventCount:
     """Spikes by population, as the schedule of the graph sends them."""
 
-    def __init__(self, graph: IntegerGraph) -> None:
-        self.events = dict.fromkeys(graph.chain, 0)
+    def __init__(self, graph: IntegerGraph, events: Mapping[str, int]) -> None:
+        self.events = dict.fromkeys(graph.chain, 0) | dict(events)
         self._graph = graph
         self._cells = graph.mesh.cells
         self._delta = graph.coding == "delta"
         self._semantics = Semantics(graph) if graph.hidden else None
         self._last: list[Integers] = []
 
-    def start(self, mass: Integers, *, sends: bool, goes_on: bool) -> None:
-        """Count what the masses at the start send; hidden layers answer if there is a next PDE step.
-
-        Where a run goes on, the one before counted the masses.
-        """
+    def start(self, mass: Integers, *, sends: bool) -> None:
+        """Count what the masses at the start send; hidden layers answer if there is a first PDE step."""
         self._last = self._activations(mass, 0)
         if not self._delta:
             self._count(self._last if sends else self._last[:1])
-            if goes_on:
-                self.events[MEMBRANE] -= spikes(self._graph, MEMBRANE, mass[: self._cells])
+
+    def resume(self, mass: Integers) -> None:
+        """Go on from masses that have been counted, unless that is known."""
+        if not self._last:
+            self._last = self._activations(mass, 0)
 
     def add(self, step: int, state: State, *, sends: bool) -> None:
         """Count the packets of a state; the state's own activations are sent if there is a next PDE step."""

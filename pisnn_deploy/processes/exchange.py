@@ -23,6 +23,9 @@ Integers = NDArray[np.int64]
 _NPY: Any = np.lib.format
 """numpy publishes no types for it."""
 
+_HEADER_BYTES = 128
+"""Of an array file without numbers."""
+
 STEPS, ROWS, TIME_STEPS, PACKETS, QUANTA = range(5)
 """Slots of the status array: PDE steps done, trace rows written, time steps audited, packets and quanta sent."""
 VIOLATIONS = slice(5, 5 + len(KINDS))
@@ -66,6 +69,7 @@ class Exchange:
         flux: Integers,
         transported: Integers,
         kept: Integers,
+        last_step: int,
         populations: int,
         *,
         everything: bool,
@@ -82,23 +86,29 @@ class Exchange:
             Packets through each face before the start.
         kept : int64 array [n]
             PDE steps that the trace keeps.
-        populations : int
+        last_step, populations : int
         everything : bool
-            Whether the trace keeps the flux compartments of each kept step, and not of the last one alone.
+            Whether the trace keeps the flux compartments too.
         """
         start = {"initial": mass, "initial_flux": flux, "initial_transported": transported, "kept": kept}
-        for name, array in start.items():
+        start["last_step"] = np.array([last_step])
+        end = {"end_mass": mass, "end_flux": flux, "end_transported": transported}
+        for name, array in (start | end).items():
             np.save(self.folder / f"{name}.npy", array.astype(np.int64), allow_pickle=False)
         shapes: Mapping[str, tuple[int, ...]] = {
             "mass": (kept.size, mass.size),
             "transported": (kept.size, transported.size),
             "in_flight": (kept.size,),
-            "flux": (kept.size if everything else 1, *flux.shape),
+            "flux": (kept.size if everything else 0, *flux.shape),
             "status": (VIOLATIONS.stop,),
             "events": (populations,),
         }
         for name, shape in shapes.items():
-            _NPY.open_memmap(self.folder / f"{name}.npy", "w+", np.int64, shape).flush()
+            path = self.folder / f"{name}.npy"
+            if 0 in shape:  # nothing can be mapped
+                np.save(path, np.zeros(shape, np.int64), allow_pickle=False)
+            else:
+                _NPY.open_memmap(path, "w+", np.int64, shape).flush()
 
     def array(self, name: str) -> Integers:
         """A shared array, mapped for reading and writing.
@@ -106,14 +116,16 @@ class Exchange:
         Parameters
         ----------
         name : str
-            ``initial``, ``initial_flux``, ``initial_transported``, ``kept``, ``mass``, ``transported``, ``in_flight``,
-            ``flux``, ``status`` or ``events``.
+            ``initial``, ``initial_flux``, ``initial_transported``, ``kept``, ``last_step``, ``mass``, ``transported``,
+            ``in_flight``, ``flux``, ``end_mass``, ``end_flux``, ``end_transported``, ``status`` or ``events``.
 
         Returns
         -------
         int64 array
         """
-        return np.asarray(np.load(self.folder / f"{name}.npy", mmap_mode="r+", allow_pickle=False))
+        path = self.folder / f"{name}.npy"
+        array = np.load(path, mmap_mode="r+" if path.stat().st_size > _HEADER_BYTES else None, allow_pickle=False)
+        return np.asarray(array)
 
     def write_json(self, path: Path, content: Mapping[str, object]) -> None:
         """Write a small JSON file, whole or not at all."""

@@ -138,6 +138,7 @@ def _wire(graph: IntegerGraph, files: Exchange, first_step: int, goes_on: bool) 
             activation_bits=graph.bits(population.name, "activation"),
             guard=payload_guard(graph, population.name),
             first_step=first_step,
+            goes_on=goes_on,
             folder=files.folder,
             event_slot=chain.index(population.name),
             name=population.name,

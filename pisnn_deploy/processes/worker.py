@@ -83,7 +83,7 @@ def _run(
     from pisnn_deploy.processes.network import build_network
     from pisnn_deploy.processes.supervisor import ActorFailure, DeadlinePassed, run_network
 
-    steps, first_step = int(str(request["steps"])), int(str(request["first_step"]))
+    time_steps, first_step = int(str(request["time_steps"])), int(str(request["first_step"]))
     deadline_seconds = float(str(request["deadline_seconds"]))
     reporter = _Reporter(voice, int(str(request["parent"])), files.array("status"))
     try:
@@ -93,7 +93,7 @@ def _run(
         )
         seconds = run_network(
             network,
-            (steps - first_step) * int(graph.period or 0) + 1,
+            time_steps,
             deadline_seconds,
             reporter.report,
         )

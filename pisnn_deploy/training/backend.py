@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, Snapshot
-from pisnn_deploy.backends.stepping import audited_run
+from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, RunState, start_of
+from pisnn_deploy.backends.stepping import ReferenceStepper, stepped_run
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.semantics import State
@@ -27,7 +27,9 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
     """
     if not graph.operator:
         raise UsageError("backend torch: the artifact does not hold its flux network; compile the model again")
-    return audited_run("torch", graph, mass, options, lambda start: _states(graph, start), progress)
+    start = options.start or start_of(graph, mass)
+    stepper = ReferenceStepper(graph, start, options.steps, _states(graph, start))
+    return stepped_run("torch", graph, stepper, options, progress)
 
 
 class _Given:
@@ -66,7 +68,7 @@ def deployed(graph: IntegerGraph) -> PISNN:
     return net
 
 
-def _states(graph: IntegerGraph, start: Snapshot) -> Iterator[State]:
+def _states(graph: IntegerGraph, start: RunState) -> Iterator[State]:
     net = deployed(graph)
     levels = graph.values(graph.membrane.reservoirs)
     wires = wiring(graph.grid, graph.spec, levels if levels.size else None)

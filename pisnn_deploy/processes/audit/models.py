@@ -55,6 +55,8 @@ class AuditModel(PyLoihiProcessModel):
         self._transported = files.array("transported")
         self._in_flight = files.array("in_flight")
         self._flux = files.array("flux")
+        self._last_step = int(files.array("last_step")[0])
+        self._end = {name: files.array(f"end_{name}") for name in ("mass", "flux", "transported")}
         self._fired_last = files.array("initial_flux").copy()
         self._status = files.array("status")
         self._sum = files.array("initial_transported").copy()
@@ -86,12 +88,12 @@ class AuditModel(PyLoihiProcessModel):
             self._mass[self._row] = mass
             self._transported[self._row] = self._sum
             self._in_flight[self._row] = self._arriving
-            if len(self._flux) > self._row:
+            if len(self._flux):
                 self._flux[self._row] = self._fired_last
-            elif self._kept[self._row + 1] == _NEVER:
-                self._flux[0] = self._fired_last
             self._row += 1
             self._status[exchange.ROWS] = self._row
+        if step == self._last_step:
+            self._end["mass"][:], self._end["flux"][:], self._end["transported"][:] = mass, self._fired_last, self._sum
         self._status[exchange.STEPS] = step
 
     def _fired(self, flux: Integers) -> None:

@@ -41,6 +41,7 @@ class RectifierModel(PyLoihiProcessModel):
         self._activation_bits = int(proc_params["activation_bits"])
         self._guard = proc_params["guard"]
         self._first_step = int(proc_params["first_step"])
+        self._goes_on = bool(proc_params["goes_on"])
         self._events = Exchange(proc_params["folder"]).array("events")
         self._slot = int(proc_params["event_slot"])
         self._silence = np.zeros(proc_params["neurons"] * self._guard.width, np.int32)
@@ -66,4 +67,5 @@ class RectifierModel(PyLoihiProcessModel):
         spikes = self._guard.spikes(payload)
         self.s_out.send(spikes)
         self.activation[:] = activation
-        self._events[self._slot] += np.count_nonzero(spikes)
+        if self.time_step > self._period or not self._goes_on:
+            self._events[self._slot] += np.count_nonzero(spikes)

@@ -32,6 +32,8 @@ class Rectifier(AbstractProcess):
     guard : PayloadGuard
     first_step : int
         PDE steps that were done before.
+    goes_on : bool
+        Whether another run ended there, and counted what this one sends first.
     folder : Path
         Folder of the run.
     event_slot : int
@@ -57,6 +59,7 @@ class Rectifier(AbstractProcess):
         activation_bits: int,
         guard: PayloadGuard,
         first_step: int,
+        goes_on: bool,
         folder: Path,
         event_slot: int,
         name: str,
@@ -71,6 +74,7 @@ class Rectifier(AbstractProcess):
             activation_bits=activation_bits,
             guard=guard,
             first_step=first_step,
+            goes_on=goes_on,
             folder=folder,
             event_slot=event_slot,
             name=name,

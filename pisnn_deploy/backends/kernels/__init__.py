@@ -1,0 +1,1 @@
+"""Compiled kernels of the `fast` backend; importing this imports numba."""

@@ -1,0 +1,193 @@
+"""Compiled kernels of any integer graph: rows of sparse synapses, in 64 bits.
+
+The phases of a PDE step are cut by rows: flux compartments fire, holders collect, hidden populations answer. Within a
+phase no row reads what another writes, so that shares of the rows may run on threads of their own. The audit looks at
+what was stored, in loops of its own, and at the incidence of the mesh instead of the synapses.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+# Numba's cache looks at this file alone, so constants that are compiled in stand here.
+FLAG_GLOBAL, FLAG_LOCAL, FLAG_FLUX, FLAG_WIDTH, FLAG_RANGE, FLAG_CHAIN = 1, 2, 4, 8, 16, 32
+# Places in the row of results of a share. Events by population follow.
+FLAGS, MASS_SUM, OLD_RESIDUE, RESIDUE_SUM, QUANTA, EVENTS = range(6)
+# Places in the limits; widths are given by the largest value, the smallest is one further from 0.
+LOWER, UPPER, MASS, PAYLOAD, LEDGER, DRIVE, CURRENT, POTENTIAL, PACKET, RESIDUE = range(10)
+LARGEST_CURRENT, DIFFERENCE, HALF_DIFFERENCE, EXPONENT, KEPT, CHANGES_COUNT = range(10, 16)
+LIMITS = 16
+
+kernel = njit(nogil=True, cache=True, error_model="numpy")
+
+
+@kernel
+def _outside(value, largest):
+    return value > largest or value < -largest - 1
+
+
+@kernel
+def fire(tables, limits, mass, state, begin, end, result):
+    """Flux compartments `begin` to `end`: drive, current, packets, residue."""
+    exponent, kept = limits[EXPONENT], limits[KEPT]
+    half = (np.int64(1) << exponent) // 2 - 1
+    layer = tables.first_row.size - 2
+    row = tables.first_row[layer]
+    source = mass if layer == 0 else state.activation[tables.first_unit[layer - 1] :]
+    flags = np.int64(0)
+    quanta, sent = np.int64(0), np.int64(0)
+    for f in range(begin, end):
+        drive = tables.bias[row + f]
+        for e in range(tables.start[row + layer + f], tables.start[row + layer + f + 1]):
+            drive += tables.weight[e] * source[tables.column[e]]
+        old = state.current[f]
+        part = (abs(old) * kept) >> 12
+        current = (part if old >= 0 else -part) + drive
+        before = state.residue[f]
+        potential = before + current
+        size = (abs(potential) + half) >> exponent
+        packet = size if potential >= 0 else -size
+        state.current[f] = current
+        state.before[f] = before
+        state.packets[f] = packet
+        state.residue[f] = potential - (packet << exponent)
+        state.transported[f] += packet
+        quanta += size
+        sent += size != 0
+        if _outside(drive, limits[DRIVE]) or _outside(potential, limits[POTENTIAL]):
+            flags |= FLAG_WIDTH
+    old_sum, new_sum = np.int64(0), np.int64(0)
+    for f in range(begin, end):
+        packet, current, residue, before = state.packets[f], state.current[f], state.residue[f], state.before[f]
+        if (packet << exponent) + residue - before != current:
+            flags |= FLAG_FLUX
+        old_sum += before
+        new_sum += residue
+        if _outside(packet, limits[PACKET]) or _outside(residue, limits[RESIDUE]):
+            flags |= FLAG_WIDTH
+        if _outside(current, limits[CURRENT]):
+            flags |= FLAG_WIDTH
+        if abs(current) > limits[LARGEST_CURRENT]:
+            flags |= FLAG_RANGE
+    if too_steep(tables, limits, mass, begin, end):
+        flags |= FLAG_RANGE
+    result[FLAGS] |= flags
+    result[QUANTA] += quanta
+    result[OLD_RESIDUE] += old_sum
+    result[RESIDUE_SUM] += new_sum
+    result[EVENTS + layer + 1] += sent
+
+
+@kernel
+def too_steep(tables, limits, mass, begin, end):
+    """Whether masses on both sides of faces `begin` to `end` differ by more than the operating range allows."""
+    cells = tables.inverse_volume.size
+    for f in range(begin, end):
+        lower, upper = tables.source[f], tables.target[f]
+        limit = limits[DIFFERENCE]
+        if lower >= cells or upper >= cells:
+            limit = limits[HALF_DIFFERENCE]
+        below = tables.reservoir[lower - cells] if lower >= cells else mass[lower] * tables.inverse_volume[lower]
+        above = tables.reservoir[upper - cells] if upper >= cells else mass[upper] * tables.inverse_volume[upper]
+        if abs(above - below) > limit:
+            return True
+    return False
+
+
+@kernel
+def collect(tables, limits, mass, new, state, begin, end, result):
+    """Holders `begin` to `end` take their packets."""
+    cells = tables.inverse_volume.size
+    for i in range(begin, end):
+        gain = np.int64(0)
+        for e in range(tables.route_start[i], tables.route_start[i + 1]):
+            gain += tables.route_weight[e] * state.packets[tables.route_face[e]]
+        new[i] = mass[i] + gain
+    flags = np.int64(0)
+    total, events = np.int64(0), np.int64(0)
+    for i in range(begin, end):
+        expected = mass[i]
+        for e in range(tables.mesh_start[i], tables.mesh_start[i + 1]):
+            expected += tables.mesh_sign[e] * state.packets[tables.mesh_face[e]]
+        found = new[i]
+        if found != expected:
+            flags |= FLAG_LOCAL
+        total += found
+        if i < cells:
+            change = found - mass[i]
+            events += change != 0 if limits[CHANGES_COUNT] else found != 0
+            level = found * tables.inverse_volume[i]
+            if level < limits[LOWER] or level > limits[UPPER]:
+                flags |= FLAG_RANGE
+            if _outside(found, limits[MASS]) or _outside(change, limits[PAYLOAD]):
+                flags |= FLAG_WIDTH
+        elif _outside(found, limits[LEDGER]):
+            flags |= FLAG_WIDTH
+    result[FLAGS] |= flags
+    result[MASS_SUM] += total
+    result[EVENTS] += events
+
+
+@kernel
+def answer(tables, limits, mass, state, layer, begin, end, result):
+    """Neurons `begin` to `end` of a hidden population."""
+    row, unit = tables.first_row[layer], tables.first_unit[layer]
+    source = mass if layer == 0 else state.activation[tables.first_unit[layer - 1] :]
+    shift, widest, largest = tables.shift[layer], tables.drive_limit[layer], tables.activation_limit[layer]
+    flags, events = np.int64(0), np.int64(0)
+    for j in range(begin, end):
+        drive = tables.bias[row + j]
+        for e in range(tables.start[row + layer + j], tables.start[row + layer + j + 1]):
+            drive += tables.weight[e] * source[tables.column[e]]
+        new = max(drive, 0) >> shift
+        old = state.activation[unit + j]
+        state.activation[unit + j] = new
+        events += new != old if limits[CHANGES_COUNT] else new != 0
+        if _outside(drive, widest) or _outside(new, largest):
+            flags |= FLAG_WIDTH
+    result[FLAGS] |= flags
+    result[EVENTS + 1 + layer] += events
+
+
+@kernel
+def settle(results, counters, totals):
+    """Add the results of all shares up after a PDE step; returns the flags of the whole step."""
+    flags = np.int64(0)
+    quanta, mass, old_residue, residue = 0, 0, 0, 0
+    for share in range(results.shape[0]):
+        result = results[share]
+        flags |= result[FLAGS]
+        quanta += result[QUANTA]
+        mass += result[MASS_SUM]
+        old_residue += result[OLD_RESIDUE]
+        residue += result[RESIDUE_SUM]
+        counters[EVENTS:] += result[EVENTS:]
+        result[:] = 0
+    if mass != totals[0]:
+        flags |= FLAG_GLOBAL
+    if old_residue != totals[1]:
+        flags |= FLAG_CHAIN
+    totals[1] = residue
+    counters[QUANTA] += quanta
+    counters[MASS_SUM] = quanta
+    counters[FLAGS] = flags
+    return flags
+
+
+@kernel
+def advance(tables, limits, mass, new, state, results, counters, totals, steps, last_is_silent):
+    """Some PDE steps on one thread, up to one with a flag; returns how many."""
+    faces, holders, layers = tables.source.size, mass.size, tables.shift.size
+    result = results[0]
+    for step in range(steps):
+        fire(tables, limits, mass, state, 0, faces, result)
+        collect(tables, limits, mass, new, state, 0, holders, result)
+        if step + 1 < steps or not last_is_silent:
+            for layer in range(layers):
+                count = tables.first_unit[layer + 1] - tables.first_unit[layer]
+                answer(tables, limits, new, state, layer, 0, count, result)
+        if settle(results, counters, totals):
+            return step + 1
+        mass, new = new, mass
+    return steps
