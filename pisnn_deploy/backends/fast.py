@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import warnings
 from contextlib import closing
+from typing import Protocol
 
-from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, start_of
-from pisnn_deploy.backends.stepping import ReferenceStepper, stepped_run
+from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, RunState, start_of
+from pisnn_deploy.backends.stepping import ReferenceStepper, Stepper, stepped_run
 from pisnn_deploy.graph.integer import IntegerGraph
+
+
+class FastStepper(Stepper, Protocol):
+    """A stepper that can be put elsewhere, and that may have threads to end."""
+
+    def restore(self, state: RunState) -> None:
+        """Go on from another state of the same graph."""
+
+    def close(self) -> None:
+        """End the threads."""
 
 
 def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Progress | None = None) -> Run:
@@ -19,13 +30,37 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
         Where numba cannot be imported; the run then takes plain numpy, which gives the same integers slowly.
     """
     start = options.start or start_of(graph, mass)
+    with closing(stepper_of(graph, start, options.steps)) as stepper:
+        return stepped_run("fast", graph, stepper, options, progress)
+
+
+def stepper_of(graph: IntegerGraph, start: RunState, steps: int) -> FastStepper:
+    """What steps a graph fastest here.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    start : RunState
+        Where to go on from.
+    steps : int
+        PDE steps of the whole run.
+
+    Returns
+    -------
+    FastStepper
+        To be closed.
+
+    Warns
+    -----
+    RuntimeWarning
+        Where numba cannot be imported.
+    """
     if graph.binary:  # kernels count payloads, not the bits that are set in them
-        return stepped_run("fast", graph, ReferenceStepper(graph, start, options.steps), options, progress)
+        return ReferenceStepper(graph, start, steps)
     try:
         # Not before a run: importing numba takes longer than most commands.
         from pisnn_deploy.backends.kernels.choice import kernel_stepper
     except ImportError as error:
-        warnings.warn(f"the fast backend runs slowly, in plain numpy: {error}", RuntimeWarning, stacklevel=2)
-        return stepped_run("fast", graph, ReferenceStepper(graph, start, options.steps), options, progress)
-    with closing(kernel_stepper(graph, start, options.steps)) as stepper:
-        return stepped_run("fast", graph, stepper, options, progress)
+        warnings.warn(f"the fast backend runs slowly, in plain numpy: {error}", RuntimeWarning, stacklevel=3)
+        return ReferenceStepper(graph, start, steps)
+    return kernel_stepper(graph, start, steps)

@@ -137,6 +137,18 @@ class ReferenceStepper:
         """Where the run stands."""
         return self._now
 
+    def restore(self, state: RunState) -> None:
+        """Go on from another state of the same graph, in the reference's own steps.
+
+        Parameters
+        ----------
+        state : RunState
+        """
+        self.__init__(self._graph, state, self._steps)  # type: ignore[misc]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
     def tally(self) -> Tally:
         """What has been counted."""
         audit = self._audit
