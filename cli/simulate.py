@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,12 @@ BYTES_WITHOUT_SAVING = 1 << 30
     type=click.IntRange(0, LONGEST_RUN),
     help="PDE steps; to the problem's horizon unless given, with materials at most 1000.",
 )
+@click.option(
+    "--domains",
+    type=click.IntRange(2, 1 << 16),
+    help="Cut a grid into so many domains, one a worker of a Dask cluster, with --backend fast.",
+)
+@click.option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster that runs, for --domains; else this machine's.")
 @click.option("--initial", help="Named initial condition, or a .npy file of cell averages.")
 @click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Write the trace (.npz).")
 @click.option("--resume", is_flag=True, help="Go on with the run that --save was recording when it was interrupted.")
@@ -71,6 +78,8 @@ def command(
     backend: str,
     against: str | None,
     steps: int | None,
+    domains: int | None,
+    scheduler: str | None,
     initial: str | None,
     save: Path | None,
     resume: bool,
@@ -90,6 +99,7 @@ def command(
       pisnn-deploy simulate heat.pisnn --backend fast --steps 20000 --save run.npz --every 100
       pisnn-deploy simulate heat.pisnn --initial field.npy --json
       pisnn-deploy simulate heat.pisnn --backend cpu --against fast
+      pisnn-deploy simulate large.pisnn --backend fast --domains 8 --scheduler tcp://host:8786
       pisnn-deploy simulate heat.pisnn --backend fast --steps 1000000 --every 1000 --save run.npz
       pisnn-deploy simulate heat.pisnn --backend fast --steps 1000000 --every 1000 --save run.npz --resume
 
@@ -100,6 +110,10 @@ def command(
         raise UsageError(f"--timeout {timeout}: expected a finite number of seconds")
     if resume and save is None:
         raise UsageError("--resume: say with --save which run is to go on")
+    if domains is not None and (backend != "fast" or save is not None or against is not None):
+        raise UsageError("--domains: goes with --backend fast, and not with --save or --against")
+    if scheduler is not None and domains is None:
+        raise UsageError("--scheduler: say with --domains how many domains its workers get")
     check_outputs([save, plot], [artifact, initial])
     graph, digest = _graph(artifact)
     mass, named = _initial_mass(graph, initial)
@@ -114,7 +128,11 @@ def command(
         every = 1 if save else max(1, -(-steps // rows))
     options = RunOptions(steps, every, timeout)
     _require_room(save, steps // every + 2, row_bytes)
-    run = _run(backend, graph, mass, options, save, digest, resume, record_every, quiet=quiet)
+    run = (
+        _run_divided(graph, mass, options, domains, scheduler, quiet=quiet)
+        if domains is not None
+        else _run(backend, graph, mass, options, save, digest, resume, record_every, quiet=quiet)
+    )
     reference = None
     if named is not None and run.trace.step.size and graph.medium is None:
         reached = int(run.trace.step[-1]) * graph.time_step  # a run that was stopped may have gone on since
@@ -201,6 +219,28 @@ def _run(
                 raise
 
 
+def _run_divided(
+    graph: IntegerGraph,
+    mass: NDArray[np.int64],
+    options: RunOptions,
+    parts: int,
+    scheduler: str | None,
+    *,
+    quiet: bool,
+) -> Run:
+    from pisnn_deploy.cluster import cluster
+    from pisnn_deploy.domains.run import dask_crew, divided, divided_run
+
+    whole = replace(graph, membrane=replace(graph.membrane, initial=mass))
+    domains, rounds, halo = divided(whole, parts)
+    with (
+        cluster(scheduler, min(parts, len(os.sched_getaffinity(0)))) as client,
+        dask_crew(client, domains, options.steps, halo) as crew,
+        progress(f"{graph.spec.name} in {parts} domains", options.steps, quiet=quiet) as report,
+    ):
+        return divided_run(whole, domains, crew, rounds, options, report)
+
+
 def _recording_of(save: Path) -> Path:
     return save.with_name(save.name + SUFFIX)
 
@@ -280,8 +320,9 @@ def _result(
         "period": graph.period,
         "mass": {"initial": first, "final": last, "ledger": ledger, "in_flight": 0, "drift": last + ledger - first},
         "violations": run.violations,
-        "packets": {"sent": run.packets_sent, "quanta": run.quanta_sent},
-        "events": run.events,
+        # Domains do not count spikes: those in halos are sent twice.
+        "packets": {"sent": run.packets_sent, "quanta": run.quanta_sent} if run.events else None,
+        "events": run.events or None,
         "error": error if run.conserved else None,
         "wall_seconds": run.wall_seconds,
         "steps_per_second": run.steps / run.wall_seconds if run.wall_seconds > 0 else 0.0,
@@ -298,9 +339,12 @@ def _rows(graph: IntegerGraph, result: dict[str, Any]) -> list[Row]:
         *([("ledgers", f"{mass['ledger']} quanta, taken by the reservoirs")] if graph.mesh.reservoirs else []),
         ("drift", f"{mass['drift']} quanta"),
         ("violations", ", ".join(f"{kind} {count}" for kind, count in result["violations"].items())),
-        ("packets", f"{result['packets']['sent']} sent, {result['packets']['quanta']} quanta"),
-        ("events", ", ".join(f"{name} {count}" for name, count in result["events"].items())),
     ]
+    if result["packets"] is not None:
+        rows += [
+            ("packets", f"{result['packets']['sent']} sent, {result['packets']['quanta']} quanta"),
+            ("events", ", ".join(f"{name} {count}" for name, count in result["events"].items())),
+        ]
     if error is not None:
         rows.append(
             ("relative L2 error", f"{error['relative_l2']:.2e} at time {error['time']:.4f} ({error['reference']})")

@@ -31,6 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "verify": NUMERICS | {"clock", "graph", "mesh"},
     "processes": NUMERICS | {"graph", "invariants"},
     "backends": NUMERICS | {"graph", "invariants", "mesh", "processes"},
+    "cluster": {"errors"},
     "domains": NUMERICS | {"backends", "graph", "invariants", "mesh"},
     "training": NUMERICS | {"backends", "clock", "graph", "mesh", "model", "plain_yaml", "problems", "symbol"},
     "report": {"backends", "graph", "mesh", "profiles"},
@@ -56,6 +57,8 @@ GUESTS = {
     "meshio": {"mesh"},
     "pymetis": {"compiler"},
     "click": {"cli"},
+    "dask": {"cluster"},
+    "distributed": {"cluster"},
 }
 """Who may import what is heavy or belongs to one layer; the first name that fits decides."""
 

@@ -100,6 +100,8 @@ class DomainWorker:
             self._paste(state, above, high)
         self._stepper.restore(state)
         try:
+            if state.step == 0:
+                self._require_range(state)
             if steps > 1:
                 self._stepper.advance(steps - 1)
             before = self._stepper.state().transported

@@ -13,6 +13,7 @@ from pisnn_deploy.backends import RunOptions, fast
 from pisnn_deploy.domains import cut as cutting
 from pisnn_deploy.domains.cut import cut, reach
 from pisnn_deploy.domains.run import LocalCrew, divided_run
+from pisnn_deploy.domains.worker import Report
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph
 
@@ -74,3 +75,38 @@ def test_each_cell_reservoir_and_face_has_one_owner() -> None:
 def test_too_few_rows_are_refused(parts: int, rounds: int) -> None:
     with pytest.raises(UsageError, match="a domain needs as many rows as halos"):
         cut(compiled(cells=64), parts, rounds)
+
+
+@pytest.mark.parametrize("kind", ["mass", "difference", "current"])
+def test_leaving_the_operating_range_is_seen_with_the_numbers_of_the_whole(kind: str) -> None:
+    graph = compiled(heat_model(leak=1024), 50, "x-=no-flux x+=dirichlet=1")
+    window, whole = graph.window, fast.run(graph, graph.membrane.initial, RunOptions(20, everything=True)).trace
+    assert whole.flux is not None
+    if kind == "mass":
+        narrow = replace(window, upper=int(whole.mass[:9].max()))
+    elif kind == "difference":
+        narrow = replace(window, difference=int(np.abs(np.diff(whole.mass[:9], axis=1)).max()))
+    else:
+        narrow = replace(window, current=int(np.abs(whole.flux[:9, 1]).max()))
+    graph = replace(graph, window=narrow)
+    undivided = fast.run(graph, graph.membrane.initial, RunOptions(20))
+    domains = cut(graph, 2, 1)
+    found = divided_run(graph, domains, LocalCrew(domains, 20, reach(graph)), 1, RunOptions(20))
+    assert found.failure == undivided.failure and found.violations["range"] == (1 if undivided.failure else 0)
+
+
+def test_lost_mass_is_seen() -> None:
+    graph = compiled(cells=64, boundary="no-flux")
+    domains = cut(graph, 2, 1)
+    crew = LocalCrew(domains, 9, reach(graph))
+    steal = crew._workers[1]
+    report = steal.report
+
+    def robbed() -> Report:
+        whole = report()
+        return replace(whole, mass=whole.mass - (np.arange(whole.mass.size) == 3)) if whole.packets.any() else whole
+
+    steal.report = robbed  # type: ignore[method-assign]
+    found = divided_run(graph, domains, crew, 1, RunOptions(9))
+    assert found.failure.startswith("global invariant broken: mass of all cells and ledgers at PDE step 1: expected ")
+    assert found.violations["global"] == 1

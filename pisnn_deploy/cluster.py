@@ -1,0 +1,69 @@
+"""Dask clusters: the cores of this machine, or one that runs already."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pisnn_deploy.errors import UsageError
+
+CONNECT_SECONDS = 10
+
+
+@contextmanager
+def cluster(scheduler: str | None = None, workers: int | None = None) -> Iterator[Any]:
+    """A client of a Dask cluster.
+
+    A cluster of this machine's has one process a worker with one thread each, listens on this machine alone, shows no
+    dashboard and leaves no file behind.
+
+    Parameters
+    ----------
+    scheduler : str, optional
+        Address of a scheduler that runs already, such as ``tcp://host:8786``.
+    workers : int, optional
+        Processes of a cluster of this machine's; as many as it has cores unless given.
+
+    Yields
+    ------
+    distributed.Client
+
+    Raises
+    ------
+    UsageError
+        No scheduler answers there, or it has no worker.
+    """
+    # Only now: most commands have no use for a cluster, and importing it takes longer than they do.
+    import dask
+    from distributed import Client, LocalCluster
+
+    if scheduler is not None:
+        try:
+            client = Client(scheduler, timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
+        except (OSError, ValueError) as error:
+            raise UsageError(f"--scheduler {scheduler}: no scheduler answers ({error})") from error
+        with client:
+            if not client.scheduler_info(n_workers=-1)["workers"]:
+                raise UsageError(f"--scheduler {scheduler}: the cluster has no worker")
+            yield client
+        return
+    count = workers or len(os.sched_getaffinity(0))
+    with (
+        tempfile.TemporaryDirectory(prefix="pisnn-dask-") as folder,
+        dask.config.set({"temporary-directory": folder}),
+        LocalCluster(  # type: ignore[no-untyped-call]
+            n_workers=count,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+            memory_limit=0,
+        ) as local,
+        Client(local) as client,  # type: ignore[no-untyped-call]
+    ):
+        yield client
