@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, str] = {
     "simulate": "Run an artifact and audit every step.",
     "verify": "Prove the certificate of an artifact again.",
     "check": "Check an artifact against hardware profiles.",
+    "export": "Write an artifact in the format of others.",
     "inspect": "Show what is in an artifact.",
     "profiles": "List, show or validate hardware profiles.",
 }

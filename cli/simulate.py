@@ -20,19 +20,21 @@ from pisnn_deploy.backends import NAMES, Run, RunOptions, run_graph
 from pisnn_deploy.backends.comparison import compare
 from pisnn_deploy.backends.recording import SUFFIX, discard, recording
 from pisnn_deploy.backends.segments import SEGMENT_SECONDS, run_in_segments
-from pisnn_deploy.cli.compilation import compile_file, is_file_name
+from pisnn_deploy.cli.compilation import is_file_name
 from pisnn_deploy.cli.console import Row, print_json, print_table, progress
 from pisnn_deploy.cli.fields import read_field
 from pisnn_deploy.cli.files import check_outputs
-from pisnn_deploy.compiler.facts import BOUNDED, SCHEDULED
+from pisnn_deploy.cli.graphs import read_graph
 from pisnn_deploy.errors import CheckError, UsageError
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.artifact import artifact_bytes, read_artifact, whole_file
+from pisnn_deploy.graph.artifact import whole_file
 from pisnn_deploy.mesh import Mesh
 from pisnn_deploy.problems import problem
 
 ROWS_WITHOUT_SAVING = 400
 LONGEST_RUN = 1 << 40
+ROWS_OF_DOMAINS = 20
+"""Each is gathered from all workers."""
 STEPS_IN_A_MEDIUM = 1000
 LARGEST_TRACE = 1 << 33
 """Bytes of memory that a trace may take."""
@@ -115,7 +117,7 @@ def command(
     if scheduler is not None and domains is None:
         raise UsageError("--scheduler: say with --domains how many domains its workers get")
     check_outputs([save, plot], [artifact, initial])
-    graph, digest = _graph(artifact)
+    graph, digest = read_graph(artifact)
     mass, named = _initial_mass(graph, initial)
     own = problem(graph.spec.problem, graph.spec.diffusivity, graph.spec.velocity)
     if steps is None:
@@ -124,7 +126,8 @@ def command(
         steps = steps if graph.medium is None else min(steps, STEPS_IN_A_MEDIUM)
     row_bytes = 8 * (graph.mesh.holders + graph.mesh.faces)
     if every is None:
-        rows = max(1, min(ROWS_WITHOUT_SAVING, BYTES_WITHOUT_SAVING // row_bytes - 2))
+        wanted = ROWS_WITHOUT_SAVING if domains is None else ROWS_OF_DOMAINS
+        rows = max(1, min(wanted, BYTES_WITHOUT_SAVING // row_bytes - 2))
         every = 1 if save else max(1, -(-steps // rows))
     options = RunOptions(steps, every, timeout)
     _require_room(save, steps // every + 2, row_bytes)
@@ -243,18 +246,6 @@ def _run_divided(
 
 def _recording_of(save: Path) -> Path:
     return save.with_name(save.name + SUFFIX)
-
-
-def _graph(name: str) -> tuple[IntegerGraph, str]:
-    if is_file_name(name):
-        read = read_artifact(Path(name))
-        graph, digest = read.graph, read.sha256
-    else:
-        graph, provenance = compile_file(name)
-        digest = hashlib.sha256(artifact_bytes(graph, provenance)).hexdigest()
-    if not (SCHEDULED.holds(graph) and BOUNDED.holds(graph)):
-        raise UsageError(f"{name}: the graph was not compiled to the end; compile the model again")
-    return graph, digest
 
 
 def _initial_mass(graph: IntegerGraph, initial: str | None) -> tuple[NDArray[np.int64], str | None]:

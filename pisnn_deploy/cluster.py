@@ -12,6 +12,8 @@ from typing import Any
 from pisnn_deploy.errors import UsageError
 
 CONNECT_SECONDS = 10
+_ENVIRONMENT = {"OMP_NUM_THREADS": 1, "OPENBLAS_NUM_THREADS": 1, "MKL_NUM_THREADS": 1}
+"""Of workers. Dask would also have them give memory back at once, which costs more than stepping through it."""
 
 
 @contextmanager
@@ -54,7 +56,7 @@ def cluster(scheduler: str | None = None, workers: int | None = None) -> Iterato
     count = workers or len(os.sched_getaffinity(0))
     with (
         tempfile.TemporaryDirectory(prefix="pisnn-dask-") as folder,
-        dask.config.set({"temporary-directory": folder}),
+        dask.config.set({"temporary-directory": folder, "distributed.nanny.pre-spawn-environ": _ENVIRONMENT}),
         LocalCluster(  # type: ignore[no-untyped-call]
             n_workers=count,
             threads_per_worker=1,

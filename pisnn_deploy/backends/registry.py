@@ -13,6 +13,7 @@ from pisnn_deploy.graph.integer import IntegerGraph
 _MODULES: Mapping[str, str] = {
     "cpu": "pisnn_deploy.backends.cpu",
     "fast": "pisnn_deploy.backends.fast",
+    "onnx": "pisnn_deploy.backends.onnx",
     "torch": "pisnn_deploy.training.backend",
 }
 NAMES = tuple(_MODULES)

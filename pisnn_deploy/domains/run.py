@@ -16,9 +16,9 @@ from pisnn_deploy.errors import InvariantViolation, OverflowViolation
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.invariants import KINDS
 
-MOST_ROUNDS = 16
+MOST_ROUNDS = 32
 """Most PDE steps between two exchanges."""
-LARGEST_HALO = 0.1
+LARGEST_HALO = 0.2
 """Part of a domain's rows that its halos may add to its work."""
 
 
@@ -63,12 +63,11 @@ def dask_crew(client: Any, domains: Sequence[Domain], steps: int, halo: int) -> 
     Crew
     """
     addresses = sorted(client.scheduler_info(n_workers=-1)["workers"])
-    futures = [
-        client.submit(
-            DomainWorker, domain, steps, halo, actor=True, pure=False, workers=[addresses[number % len(addresses)]]
-        )
-        for number, domain in enumerate(domains)
-    ]
+    futures = []
+    for number, domain in enumerate(domains):
+        home = [addresses[number % len(addresses)]]
+        sent = client.scatter(domain, workers=home, hash=False)  # to its worker, past the scheduler
+        futures.append(client.submit(DomainWorker, sent, steps, halo, actor=True, pure=False, workers=home))
     actors = [future.result() for future in futures]
 
     class DaskCrew:
@@ -169,18 +168,17 @@ def divided_run(
         while done < options.steps:
             steps = min(rounds, int(kept[rows]) - done)
             edges = crew.call("edges", nobody)
-            last = len(domains) - 1
-            crew.call(
-                "advance",
-                [
-                    (
-                        steps,
-                        edges[number - 1][1] if number or ring else None,
-                        edges[(number + 1) % len(domains)][0] if number < last or ring else None,
-                    )
-                    for number in range(len(domains))
-                ],
-            )
+            last, reports = len(domains) - 1, done + steps == kept[rows]
+            arguments = [
+                (
+                    steps,
+                    edges[number - 1][1] if number or ring else None,
+                    edges[(number + 1) % len(domains)][0] if number < last or ring else None,
+                    reports,
+                )
+                for number in range(len(domains))
+            ]
+            crew.call("advance", arguments)
             done += steps
             if done == kept[rows]:
                 found = _gather(trace, rows, domains, crew.call("report", nobody))

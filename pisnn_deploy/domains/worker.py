@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -68,15 +68,16 @@ class DomainWorker:
         self._domain, self._halo = domain, halo
         self._stepper = stepper_of(graph, start, steps)
         self._stepper.begin()
+        self._state = self._stepper.state()
         self._packets = nothing
 
     def edges(self) -> tuple[Strip, Strip]:
         """The outermost of its own rows, which its neighbours copy: the lowest, and the highest."""
         low, high = self._domain.own
-        state = self._stepper.state()
+        state = self._state
         return self._strip(state, low, low + self._halo), self._strip(state, high - self._halo, high)
 
-    def advance(self, steps: int, below: Strip | None, above: Strip | None) -> None:
+    def advance(self, steps: int, below: Strip | None, above: Strip | None, reports: bool) -> None:
         """Copy the neighbours' rows into the halos, then do PDE steps.
 
         Parameters
@@ -84,15 +85,15 @@ class DomainWorker:
         steps : int
         below, above : Strip or None
             None where there is no neighbour.
+        reports : bool
+            Whether a report follows, which tells the packets of the last PDE step.
 
         Raises
         ------
         InvariantViolation, OverflowViolation
             With the numbers of the whole mesh.
         """
-        state = self._stepper.state()
-        # What has no faces of its own in a strip keeps the state's; copies, because the state may be shared.
-        state = replace(state, **{name: getattr(state, name).copy() for name in ("mass", "current", "residue")})
+        state = self._state
         low, high = self._domain.own
         if below is not None:
             self._paste(state, below, low - self._halo)
@@ -102,19 +103,22 @@ class DomainWorker:
         try:
             if state.step == 0:
                 self._require_range(state)
-            if steps > 1:
-                self._stepper.advance(steps - 1)
-            before = self._stepper.state().transported
-            self._stepper.advance(1)
-            state = self._stepper.state()
-            self._packets = state.transported - before
-            self._require_range(state)
+            before = steps - 1 if reports else steps
+            if before:
+                self._stepper.advance(before)
+            if reports:
+                transported = self._stepper.state().transported
+                self._stepper.advance(1)
+            self._state = self._stepper.state()
+            if reports:
+                self._packets = self._state.transported - transported
+            self._require_range(self._state)
         except (InvariantViolation, OverflowViolation) as violation:
             raise self._in_the_whole(violation) from violation
 
     def report(self) -> Report:
         """What it owns, as it stands."""
-        domain, state = self._domain, self._stepper.state()
+        domain, state = self._domain, self._state
         cells = domain.graph.mesh.cells
         return Report(
             state.mass[:cells][domain.owned_cells],

@@ -79,11 +79,7 @@ def artifact_bytes(graph: IntegerGraph, provenance: Mapping[str, object]) -> byt
     bytes
         The same for the same graph and provenance, on every machine.
     """
-    described, certificate, arrays = document(graph)
-    members = {"graph.json": _json(described), **dict(_array_member(name, array) for name, array in arrays.items())}
-    if certificate:
-        certificate["members"] = _hashes(members)
-    members |= {"certificate.json": _json(certificate), "provenance.json": _json(provenance)}
+    members = _proved_members(graph) | {"provenance.json": _json(provenance)}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(members):
@@ -92,6 +88,28 @@ def artifact_bytes(graph: IntegerGraph, provenance: Mapping[str, object]) -> byt
             info.create_system = 3
             archive.writestr(info, members[name])
     return buffer.getvalue()
+
+
+def certificate_bytes(graph: IntegerGraph) -> bytes:
+    """Bytes of ``certificate.json``, which names the hash of every other member.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+
+    Returns
+    -------
+    bytes
+    """
+    return _proved_members(graph)["certificate.json"]
+
+
+def _proved_members(graph: IntegerGraph) -> dict[str, bytes]:
+    described, certificate, arrays = document(graph)
+    members = {"graph.json": _json(described), **dict(_array_member(name, array) for name, array in arrays.items())}
+    if certificate:
+        certificate["members"] = _hashes(members)
+    return members | {"certificate.json": _json(certificate)}
 
 
 def write_artifact(path: Path, graph: IntegerGraph, provenance: Mapping[str, object]) -> str:

@@ -1,0 +1,120 @@
+"""Scaling of a field that is cut into domains over a Dask cluster of this machine's, into docs/results/domains.md.
+
+Each worker has one thread, so that one worker and two can be compared. Usage: python -m benchmarks.domains
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+from pathlib import Path
+
+os.environ["PISNN_THREADS"] = "1"
+
+from pisnn_deploy.backends import RunOptions, fast
+from pisnn_deploy.backends.run import Run
+from pisnn_deploy.cli.compilation import compile_file
+from pisnn_deploy.cluster import cluster
+from pisnn_deploy.domains.run import LARGEST_HALO, MOST_ROUNDS, dask_crew, divided, divided_run, rounds_of
+from pisnn_deploy.graph.integer import IntegerGraph
+
+PAGE = Path(__file__).parents[1] / "docs" / "results" / "domains.md"
+ROUNDS = 3
+STEPS = 480
+
+
+def compiled(mesh: str) -> IntegerGraph:
+    """heat2d on a mesh, unplaced."""
+    return compile_file("heat2d", mesh=mesh, placement="none")[0]
+
+
+def seconds(graph: IntegerGraph, parts: int) -> float:
+    """Median time of a run in so many domains, each with a worker of its own; 1 is the undivided run."""
+    options = RunOptions(STEPS, every=STEPS)
+    found = []
+    for _ in range(ROUNDS):
+        if parts == 1:
+            run: Run = fast.run(graph, graph.membrane.initial, options)
+        else:
+            domains, rounds, halo = divided(graph, parts)
+            with cluster(workers=parts) as client, dask_crew(client, domains, STEPS, halo) as crew:
+                divided_run(graph, domains, crew, rounds, RunOptions(rounds, every=rounds))  # compiles the kernels
+                run = divided_run(graph, domains, crew, rounds, options)
+        if not run.conserved:
+            raise SystemExit(run.failure)
+        found.append(run.wall_seconds)
+    return statistics.median(found)
+
+
+def main() -> int:
+    """Measure and write the page."""
+    small, large = compiled("768x768"), compiled("1086x1086")
+    fast.run(small, small.membrane.initial, RunOptions(1))  # compiles the kernels
+    times = {"small_1": seconds(small, 1), "small_2": seconds(small, 2), "large_1": seconds(large, 1)}
+    times["large_2"] = seconds(large, 2)
+    strong = times["large_1"] / times["large_2"]
+    weak = times["small_1"] / times["large_2"]
+    # Least model that has both: t = a * cells of a domain with its halos + b for each exchange.
+    a = times["large_1"] / (large.mesh.cells * STEPS)
+    rounds = rounds_of(large, 2)
+    halo = large.spec.half_width * rounds
+    with_halo = (large.grid.shape[0] / 2 + halo) * large.grid.shape[1]
+    b = max(0.0, times["large_2"] - a * with_halo * STEPS) / (STEPS / rounds)
+    rows = []
+    for parts in (2, 4, 8, 16, 64):
+        side = 8192
+        each = rounds_of_rows(side // parts, large.spec.half_width)
+        work = a * (side / parts + 2 * large.spec.half_width * each) * side * each
+        exchange = b * (side / large.grid.shape[1])
+        rows.append(
+            f"| {parts} | {a * side * side * each / (work + exchange):.1f} | {exchange / (work + exchange):.0%} |"
+        )
+    text = PAGE_TEXT.format(
+        steps=STEPS,
+        strong=strong,
+        weak=weak,
+        rate=1e-6 / a,
+        exchange=1e3 * b,
+        rounds=rounds,
+        rows="\n".join(rows),
+        **times,
+    )
+    PAGE.write_text(text, encoding="utf-8")
+    print(json.dumps(times | {"strong": strong, "weak": weak}, indent=2))
+    return 0
+
+
+def rounds_of_rows(rows: int, reach: int) -> int:
+    """PDE steps between exchanges, as `pisnn_deploy.domains.run.rounds_of` chooses them."""
+    return int(min(MOST_ROUNDS, max(1, LARGEST_HALO * rows / 2 // reach)))
+
+
+PAGE_TEXT = """# Domains on a Dask cluster, measured
+
+`python -m benchmarks.domains` writes this page. heat2d, {steps} PDE steps, medians of three runs, one thread a
+worker, both workers on one machine of two cores; the halos of a domain are exchanged every {rounds} PDE steps. The
+integers are those of the undivided run (`tests/domains`).
+
+| cells | undivided, 1 thread | 2 domains, 2 workers |
+| --- | --- | --- |
+| 768 x 768 | {small_1:.2f} s | {small_2:.2f} s |
+| 1086 x 1086 | {large_1:.2f} s | {large_2:.2f} s |
+
+* strong scaling (1086 x 1086): {strong:.2f} times as fast with 2 workers
+* weak scaling (590,000 cells a worker): efficiency {weak:.0%}
+
+## What more workers would give
+A model, not a measurement: a PDE step takes the cells that a domain holds, halos included, times the time of one cell
+({rate:.0f} million cells a second on one thread here), and an exchange the time that was measured here for 1086 columns
+({exchange:.1f} ms, all strips through one client on one machine), in proportion to the columns, and the same however
+many domains there are. A network, and a client that serves many workers, will be slower. For 8192 x 8192 cells:
+
+| workers | speed-up | part of the time for exchange |
+| --- | --- | --- |
+{rows}
+"""
+
+if __name__ == "__main__":
+    sys.exit(main())
