@@ -131,9 +131,7 @@ class ReferenceStepper:
         The state after each further PDE step; those of `pisnn_deploy.graph.semantics` unless given.
     """
 
-    def __init__(
-        self, graph: IntegerGraph, start: RunState, steps: int, states: Iterator[State] | None = None
-    ) -> None:
+    def __init__(self, graph: IntegerGraph, start: RunState, steps: int, states: Iterator[State] | None = None) -> None:
         self._graph = graph
         self._states = _reference_states(graph, start) if states is None else states
         self._now = start

@@ -84,23 +84,22 @@ def _leak(current, drive, kept):
 
 @kernel
 def _fire(current, residue, packets, before, exponent):
-    """Packets of one run of faces; returns the largest potential and packet, how many fired, and how much."""
+    """Packets of one run of faces; returns the largest potential, how many fired, and how much."""
     t = current.dtype.type
     half, sign_bit, shift = t((1 << exponent) // 2 - 1), t(8 * current.itemsize - 1), t(exponent)
-    potential, largest, count, quanta = t(0), t(0), t(0), t(0)
+    potential, count, quanta = t(0), t(0), t(0)
     for x in range(current.size):
         old = t(residue[x])
         new = t(old + current[x])
         sign = t(new >> sign_bit)
-        size = t((new ^ sign) - sign)
+        size = t(t(new ^ sign) - sign)
         fired = t(t(size + half) >> shift)
         potential = max(potential, size)
-        largest = max(largest, fired)
-        count = t(count + t(fired > 0))
+        count = t(count + min(fired, t(1)))  # a comparison would be counted in 64 bits
         quanta = t(quanta + fired)
-        packets[x] = t((fired ^ sign) - sign)
+        packets[x] = t(t(fired ^ sign) - sign)
         before[x] = old
-    return potential, largest, count, quanta
+    return potential, count, quanta
 
 
 @kernel
@@ -144,7 +143,7 @@ def _exchange_one(mass, new, in0, out0):
     changed = t(0)
     for x in range(mass.size):
         gain = t(in0[x] - out0[x])
-        changed = t(changed + t(gain != 0))
+        changed = t(changed + min(max(gain, t(-gain)), t(1)))
         new[x] = t(mass[x] + gain)
     return changed
 
@@ -155,7 +154,7 @@ def _exchange_two(mass, new, in0, out0, in1, out1):
     changed = t(0)
     for x in range(mass.size):
         gain = t(t(in0[x] - out0[x]) + t(in1[x] - out1[x]))
-        changed = t(changed + t(gain != 0))
+        changed = t(changed + min(max(gain, t(-gain)), t(1)))
         new[x] = t(mass[x] + gain)
     return changed
 
@@ -166,7 +165,7 @@ def _exchange_three(mass, new, in0, out0, in1, out1, in2, out2):
     changed = t(0)
     for x in range(mass.size):
         gain = t(t(t(in0[x] - out0[x]) + t(in1[x] - out1[x])) + t(in2[x] - out2[x]))
-        changed = t(changed + t(gain != 0))
+        changed = t(changed + min(max(gain, t(-gain)), t(1)))
         new[x] = t(mass[x] + gain)
     return changed
 
@@ -261,7 +260,7 @@ def _faces(tables, limits, block, mass, arrays, packets, drive, before, result, 
                 if audited:
                     result[CURRENT_SUM] += _sum(stored)
                 current = stored
-            potential, largest, count, quanta = _fire(current, residue, fired, old, exponent)
+            potential, count, quanta = _fire(current, residue, fired, old, exponent)
             _reset(current, residue, fired, old, arrays.transported[axis, at : at + n], exponent)
             result[PACKETS] += count
             result[QUANTA] += quanta
@@ -273,6 +272,8 @@ def _faces(tables, limits, block, mass, arrays, packets, drive, before, result, 
                     flags |= FLAG_FLUX
                 if top > limits[ABSOLUTE_CURRENT] or potential > limits[POTENTIAL]:
                     flags |= FLAG_WIDTH
+                # The largest packet is that of the largest potential.
+                largest = (np.int64(potential) + (1 << exponent) // 2 - 1) >> exponent
                 if widest > limits[RESIDUE] or largest > limits[PACKET]:
                     flags |= FLAG_WIDTH
                 upper = at + tables.strides[axis]
@@ -356,7 +357,6 @@ def sweep(tables, limits, mass, new, arrays, buffers, slab, audited):
     for block in range(begin, end):
         size = tables.block_start[block + 1] - tables.block_start[block]
         if block > begin:
-            source = packets
             packets = buffers.work[slab]
             packets[0, :front] = buffers.tail[slab]
             _faces(tables, limits, block, mass, arrays, packets, drive, before, result, audited)
@@ -380,9 +380,7 @@ def join(tables, limits, mass, new, arrays, buffers, counters, audited):
             head[0, :front] = buffers.tail[(slab + slabs - 1) % slabs]
         else:
             head[0, :front] = 0
-        _cells(
-            tables, limits, tables.slab_block[slab], mass, new, arrays, head, buffers.before[slab], result, audited
-        )
+        _cells(tables, limits, tables.slab_block[slab], mass, new, arrays, head, buffers.before[slab], result, audited)
         flags |= result[FLAGS]
         total += result[MASS_SUM]
         old_residue += result[OLD_RESIDUE]
