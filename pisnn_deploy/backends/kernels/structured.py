@@ -32,6 +32,19 @@ LIMITS = 15
 kernel = njit(nogil=True, cache=True, error_model="numpy")
 
 
+# Loops instead of assignments to slices, which take seconds to compile.
+@kernel
+def _fill(values, value):
+    for x in range(values.size):
+        values[x] = value
+
+
+@kernel
+def _copy(target, source):
+    for x in range(target.size):
+        target[x] = source[x]
+
+
 @kernel
 def _add_four_pairs(total, m, at, plus, minus, weight):
     """Pairs of entries of opposite weight need one product each, and products are what is dear here."""
@@ -78,7 +91,7 @@ def _leak(current, drive, kept):
         part = t(t(t(size >> t(12)) * keep) + t(t(t(size & low) * keep) >> t(12)))
         top = max(top, max(new, t(-new)))
         drive[x] = t(t((part ^ sign) - sign) + new)
-    current[:] = drive
+    _copy(current, drive)
     return top
 
 
@@ -216,7 +229,7 @@ def _sum(values):
 def _drive(tables, axis, run, at, total, mass):
     """Drive of a run of faces: the kernel of the wide box, then those faces whose kernel or bias is another."""
     t = total.dtype.type
-    total[:] = t(tables.bias[axis])
+    _fill(total, t(tables.bias[axis]))
     first, last = tables.pair_first[axis], tables.pair_first[axis + 1]
     while last - first >= 4:
         four = slice(first, first + 4)
@@ -241,7 +254,9 @@ def _faces(tables, limits, block, mass, arrays, packets, drive, before, result, 
     axes = tables.strides.size
     front = tables.strides[0]
     begin = tables.block_start[block]
-    packets[:, front : front + tables.block_start[block + 1] - begin] = 0
+    size = tables.block_start[block + 1] - begin
+    for axis in range(axes):
+        _fill(packets[axis, front : front + size], 0)
     kept, exponent = limits[KEPT], limits[EXPONENT]
     flags = np.int64(0)
     for axis in range(axes):
@@ -311,7 +326,7 @@ def _cells(tables, limits, block, mass, new, arrays, packets, scratch, result, a
         result[EVENTS] += changed if limits[CHANGES_COUNT] else _nonzero(after)
         if audited:
             unexplained = scratch[:n]
-            unexplained[:] = 0
+            _fill(unexplained, 0)
             for axis in range(axes):
                 low = here - tables.strides[axis]
                 _audit_gain(unexplained, packets[axis, low : low + n], packets[axis, here : here + n])
@@ -350,20 +365,18 @@ def sweep(tables, limits, mass, new, arrays, buffers, slab, audited):
     """One PDE step of a slab but for its first block, whose cells wait for the packets of the slab before it."""
     front = tables.strides[0]
     result = buffers.result[slab]
-    result[:] = 0
-    packets = buffers.head[slab]
+    _fill(result, 0)
     drive, before = buffers.drive[slab], buffers.before[slab]
     begin, end = tables.slab_block[slab], tables.slab_block[slab + 1]
     for block in range(begin, end):
-        size = tables.block_start[block + 1] - tables.block_start[block]
+        # Each kernel is called from one place only, because it is compiled into every one.
+        packets = buffers.head[slab] if block == begin else buffers.work[slab]
+        _faces(tables, limits, block, mass, arrays, packets, drive, before, result, audited)
         if block > begin:
-            packets = buffers.work[slab]
-            packets[0, :front] = buffers.tail[slab]
-            _faces(tables, limits, block, mass, arrays, packets, drive, before, result, audited)
+            _copy(packets[0, :front], buffers.tail[slab])
             _cells(tables, limits, block, mass, new, arrays, packets, before, result, audited)
-        else:
-            _faces(tables, limits, block, mass, arrays, packets, drive, before, result, audited)
-        buffers.tail[slab, :] = packets[0, size : size + front]
+        size = tables.block_start[block + 1] - tables.block_start[block]
+        _copy(buffers.tail[slab], packets[0, size : size + front])
 
 
 @kernel
@@ -377,9 +390,9 @@ def join(tables, limits, mass, new, arrays, buffers, counters, audited):
     for slab in range(slabs):
         head, result = buffers.head[slab], buffers.result[slab]
         if slab or limits[PERIODIC_FIRST_AXIS]:
-            head[0, :front] = buffers.tail[(slab + slabs - 1) % slabs]
+            _copy(head[0, :front], buffers.tail[(slab + slabs - 1) % slabs])
         else:
-            head[0, :front] = 0
+            _fill(head[0, :front], 0)
         _cells(tables, limits, tables.slab_block[slab], mass, new, arrays, head, buffers.before[slab], result, audited)
         flags |= result[FLAGS]
         total += result[MASS_SUM]
