@@ -54,6 +54,7 @@ GUESTS = {
     "matplotlib": {"report"},
     "meshio": {"mesh"},
     "numba": {"backends"},
+    "llvmlite": {"backends"},
     "pymetis": {"compiler"},
     "click": {"cli"},
 }

@@ -14,7 +14,10 @@ the compiler cannot fold it away. A check answers by a bit of `flags`; who broke
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 # Numba's cache looks at this file alone, so constants that are compiled in stand here.
 # Places in the row of results of a slab; some are places in the counters of a run, too.
@@ -28,8 +31,31 @@ FLAG_GLOBAL, FLAG_LOCAL, FLAG_FLUX, FLAG_WIDTH, FLAG_RANGE, FLAG_CHAIN = 1, 2, 4
 LOWER, UPPER, PAYLOAD, DRIVE, ABSOLUTE_CURRENT, POTENTIAL, PACKET, RESIDUE, LEDGER = range(9)
 DIFFERENCE, HALF_DIFFERENCE, EXPONENT, KEPT, CHANGES_COUNT, PERIODIC_FIRST_AXIS = range(9, 15)
 LIMITS = 15
+CACHE_LINE = 64
 
 kernel = njit(nogil=True, cache=True, error_model="numpy")
+
+
+@intrinsic
+def _ask_for(typing_context, address):
+    """Ask the processor for the cache line at an address, which is going to be written."""
+
+    def generate(context, builder, signature, arguments):
+        pointer = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+        function_type = ir.FunctionType(ir.VoidType(), [pointer.type, *[ir.IntType(32)] * 3])
+        function = cgutils.get_or_insert_function(builder.module, function_type, "llvm.prefetch.p0i8")
+        builder.call(function, [pointer, *(ir.Constant(ir.IntType(32), value) for value in (1, 3, 1))])
+        return context.get_dummy_value()
+
+    return types.void(types.uintp), generate
+
+
+@kernel
+def _ask_for_all(values):
+    """Ask for consecutive numbers ahead of their use, so that they arrive while something else is computed."""
+    begin = values.ctypes.data
+    for offset in range(0, values.size * values.itemsize, CACHE_LINE):
+        _ask_for(types.uintp(begin + offset))
 
 
 # Loops instead of assignments to slices, which take seconds to compile.
@@ -184,6 +210,14 @@ def _exchange_three(mass, new, in0, out0, in1, out1, in2, out2):
 
 
 @kernel
+def _audit_first_gain(expected, incoming, outgoing):
+    """Start `expected` with what came through the faces of the first axis."""
+    t = expected.dtype.type
+    for x in range(expected.size):
+        expected[x] = t(outgoing[x] - incoming[x])
+
+
+@kernel
 def _audit_gain(expected, incoming, outgoing):
     """Take what came through the faces of one axis off `expected`."""
     t = expected.dtype.type
@@ -263,6 +297,10 @@ def _faces(tables, limits, block, mass, arrays, packets, drive, before, result, 
         for run in range(tables.block_run[block * axes + axis], tables.block_run[block * axes + axis + 1]):
             at, n = tables.run_start[run], tables.run_length[run]
             current, old = drive[:n], before[:n]
+            _ask_for_all(arrays.residue[axis, at : at + n])
+            _ask_for_all(arrays.transported[axis, at : at + n])
+            if kept:
+                _ask_for_all(arrays.current[axis, at : at + n])
             _drive(tables, axis, run, at, current, mass)
             residue = arrays.residue[axis, at : at + n]
             fired = packets[axis, front + at - begin : front + at - begin + n]
@@ -326,8 +364,8 @@ def _cells(tables, limits, block, mass, new, arrays, packets, scratch, result, a
         result[EVENTS] += changed if limits[CHANGES_COUNT] else _nonzero(after)
         if audited:
             unexplained = scratch[:n]
-            _fill(unexplained, 0)
-            for axis in range(axes):
+            _audit_first_gain(unexplained, in0, out0)
+            for axis in range(1, axes):
                 low = here - tables.strides[axis]
                 _audit_gain(unexplained, packets[axis, low : low + n], packets[axis, here : here + n])
             wrong, payload, lowest, highest, total = _audit_cells(old, after, unexplained)
