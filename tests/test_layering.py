@@ -56,6 +56,8 @@ GUESTS = {
     "torch": {"training"},
     "matplotlib": {"report"},
     "meshio": {"mesh"},
+    "numba": {"backends"},
+    "llvmlite": {"backends"},
     "pymetis": {"compiler"},
     "click": {"cli"},
     "onnx": {"exports"},
@@ -164,7 +166,7 @@ def test_the_core_loads_neither_torch_nor_lava() -> None:
     program = (
         "import sys, pisnn_deploy.compiler, pisnn_deploy.graph.artifact, pisnn_deploy.backends, pisnn_deploy.checks, "
         "pisnn_deploy.backends.fast, pisnn_deploy.backends.cpu, pisnn_deploy.problems; "
-        "print(sorted({'torch', 'lava'} & set(sys.modules)))"
+        "print(sorted({'torch', 'lava', 'numba'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

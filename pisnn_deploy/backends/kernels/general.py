@@ -162,8 +162,10 @@ def settle(results, counters, totals):
         mass += result[MASS_SUM]
         old_residue += result[OLD_RESIDUE]
         residue += result[RESIDUE_SUM]
-        counters[EVENTS:] += result[EVENTS:]
-        result[:] = 0
+        for place in range(EVENTS, result.size):
+            counters[place] += result[place]
+        for place in range(result.size):
+            result[place] = 0
     if mass != totals[0]:
         flags |= FLAG_GLOBAL
     if old_residue != totals[1]:

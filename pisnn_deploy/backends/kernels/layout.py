@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from pisnn_deploy.graph.connections import Incidence, Stencil
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.mesh import DIRICHLET, PERIODIC, Mesh
 from pisnn_deploy.mesh.structured import face_grid
+
+Values = NDArray[Any]
+"""Integers of 16, 32 or 64 bits."""
 
 TILE = 2048
 """Most faces or cells of one loop: what a loop reads and writes then fits the first-level cache."""
@@ -200,7 +203,7 @@ class Layout:
         """Length of an array in the padded numbering."""
         return 2 * self.guard + math.prod(self.shape)
 
-    def box(self, flat: NDArray[np.integer], lower: tuple[int, ...], shape: tuple[int, ...]) -> NDArray[np.integer]:
+    def box(self, flat: Values, lower: tuple[int, ...], shape: tuple[int, ...]) -> Values:
         """A box of cells as a view of an array in the padded numbering.
 
         Parameters
@@ -217,21 +220,21 @@ class Layout:
         padded = flat[self.guard : flat.size - self.guard].reshape(self.shape)
         return padded[tuple(slice(p + at, p + at + n) for (p, _), at, n in zip(self.pads, lower, shape, strict=True))]
 
-    def cells(self, flat: NDArray[np.integer]) -> NDArray[np.integer]:
+    def cells(self, flat: Values) -> Values:
         """All cells as a view of an array in the padded numbering."""
         return self.box(flat, (0,) * len(self.shape), self.mesh.shape)
 
-    def faces(self, flat: NDArray[np.integer], axis: int) -> NDArray[np.integer]:
+    def faces(self, flat: Values, axis: int) -> Values:
         """All faces of an axis, in the order of their numbers, as a view of an array in the padded numbering."""
         _, first, counts = face_grid(self.mesh, axis)
         return self.box(flat, tuple(first if a == axis else 0 for a in range(len(self.shape))), counts)
 
-    def gather(self, padded: NDArray[np.integer]) -> Integers:
+    def gather(self, padded: Values) -> Integers:
         """Values of all faces, int64 [faces], from an array [axes, size]."""
         parts = [self.faces(padded[a], a).reshape(-1) for a in range(len(self.shape))]
-        return np.concatenate(parts).astype(np.int64)
+        return np.asarray(np.concatenate(parts), np.int64)
 
-    def scatter(self, values: Integers, padded: NDArray[np.integer]) -> None:
+    def scatter(self, values: Integers, padded: Values) -> None:
         """Put values of all faces into an array [axes, size]."""
         begin = 0
         for axis in range(len(self.shape)):
@@ -360,7 +363,7 @@ def reservoir_order(layout: Layout) -> Integers:
     return np.argsort(face_position[faces], kind="stable")
 
 
-def pad_values(graph: IntegerGraph, layout: Layout, mass: NDArray[np.integer]) -> None:
+def pad_values(graph: IntegerGraph, layout: Layout, mass: Values) -> None:
     """Put the values that reservoirs show behind their faces, where only the audit of slopes looks."""
     mesh = layout.mesh
     positions = np.arange(layout.size, dtype=np.int64)
@@ -374,7 +377,7 @@ def pad_values(graph: IntegerGraph, layout: Layout, mass: NDArray[np.integer]) -
             mass[place_of[out]] = graph.membrane.reservoirs[holder[out] - mesh.cells]
 
 
-def fill_halo(tables: Tables, mass: NDArray[np.integer]) -> None:
+def fill_halo(tables: Tables, mass: Values) -> None:
     """Copy what cells hold to the pads beyond periodic sides."""
     mass[tables.halo_target] = mass[tables.halo_source]
 
@@ -397,7 +400,7 @@ def _blocks(layout: Layout, slabs: int) -> tuple[Integers, Integers]:
     return origin + stride * np.array([*starts, planes], np.int64), np.array(slab_block, np.int64)
 
 
-def _runs(view: NDArray[np.integer], block_start: Integers) -> tuple[Integers, Integers]:
+def _runs(view: Values, block_start: Integers) -> tuple[Integers, Integers]:
     """Starts and lengths of runs of consecutive positions, none across the start of a block or longer than a tile."""
     if view.size == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
@@ -425,7 +428,7 @@ def _specials(
     bias = np.zeros((axes, layout.size), np.int64)
     layout.scatter(graph.flux.bias, bias)
     wide: list[tuple[int, int]] = []
-    special: list[tuple[Integers, Integers, Integers, Integers]] = []
+    special: list[tuple[Values, Values, Values, Values]] = []
     for axis in range(axes):
         boxes = np.flatnonzero(kernel.axis == axis)
         chosen = int(boxes[np.argmax(counts[boxes])]) if boxes.size else -1

@@ -14,7 +14,10 @@ the compiler cannot fold it away. A check answers by a bit of `flags`; who broke
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 # Numba's cache looks at this file alone, so constants that are compiled in stand here.
 # Places in the row of results of a slab; some are places in the counters of a run, too.
@@ -28,8 +31,44 @@ FLAG_GLOBAL, FLAG_LOCAL, FLAG_FLUX, FLAG_WIDTH, FLAG_RANGE, FLAG_CHAIN = 1, 2, 4
 LOWER, UPPER, PAYLOAD, DRIVE, ABSOLUTE_CURRENT, POTENTIAL, PACKET, RESIDUE, LEDGER = range(9)
 DIFFERENCE, HALF_DIFFERENCE, EXPONENT, KEPT, CHANGES_COUNT, PERIODIC_FIRST_AXIS = range(9, 15)
 LIMITS = 15
+CACHE_LINE = 64
 
 kernel = njit(nogil=True, cache=True, error_model="numpy")
+
+
+@intrinsic
+def _ask_for(typing_context, address):
+    """Ask the processor for the cache line at an address, which is going to be written."""
+
+    def generate(context, builder, signature, arguments):
+        pointer = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+        function_type = ir.FunctionType(ir.VoidType(), [pointer.type, *[ir.IntType(32)] * 3])
+        function = cgutils.get_or_insert_function(builder.module, function_type, "llvm.prefetch.p0i8")
+        builder.call(function, [pointer, *(ir.Constant(ir.IntType(32), value) for value in (1, 3, 1))])
+        return context.get_dummy_value()
+
+    return types.void(types.uintp), generate
+
+
+@kernel
+def _ask_for_all(values):
+    """Ask for consecutive numbers ahead of their use, so that they arrive while something else is computed."""
+    begin = values.ctypes.data
+    for offset in range(0, values.size * values.itemsize, CACHE_LINE):
+        _ask_for(types.uintp(begin + offset))
+
+
+# Loops instead of assignments to slices, which take seconds to compile.
+@kernel
+def _fill(values, value):
+    for x in range(values.size):
+        values[x] = value
+
+
+@kernel
+def _copy(target, source):
+    for x in range(target.size):
+        target[x] = source[x]
 
 
 @kernel
@@ -78,29 +117,28 @@ def _leak(current, drive, kept):
         part = t(t(t(size >> t(12)) * keep) + t(t(t(size & low) * keep) >> t(12)))
         top = max(top, max(new, t(-new)))
         drive[x] = t(t((part ^ sign) - sign) + new)
-    current[:] = drive
+    _copy(current, drive)
     return top
 
 
 @kernel
 def _fire(current, residue, packets, before, exponent):
-    """Packets of one run of faces; returns the largest potential and packet, how many fired, and how much."""
+    """Packets of one run of faces; returns the largest potential, how many fired, and how much."""
     t = current.dtype.type
     half, sign_bit, shift = t((1 << exponent) // 2 - 1), t(8 * current.itemsize - 1), t(exponent)
-    potential, largest, count, quanta = t(0), t(0), t(0), t(0)
+    potential, count, quanta = t(0), t(0), t(0)
     for x in range(current.size):
         old = t(residue[x])
         new = t(old + current[x])
         sign = t(new >> sign_bit)
-        size = t((new ^ sign) - sign)
+        size = t(t(new ^ sign) - sign)
         fired = t(t(size + half) >> shift)
         potential = max(potential, size)
-        largest = max(largest, fired)
-        count = t(count + t(fired > 0))
+        count = t(count + min(fired, t(1)))  # a comparison would be counted in 64 bits
         quanta = t(quanta + fired)
-        packets[x] = t((fired ^ sign) - sign)
+        packets[x] = t(t(fired ^ sign) - sign)
         before[x] = old
-    return potential, largest, count, quanta
+    return potential, count, quanta
 
 
 @kernel
@@ -144,7 +182,7 @@ def _exchange_one(mass, new, in0, out0):
     changed = t(0)
     for x in range(mass.size):
         gain = t(in0[x] - out0[x])
-        changed = t(changed + t(gain != 0))
+        changed = t(changed + min(max(gain, t(-gain)), t(1)))
         new[x] = t(mass[x] + gain)
     return changed
 
@@ -155,7 +193,7 @@ def _exchange_two(mass, new, in0, out0, in1, out1):
     changed = t(0)
     for x in range(mass.size):
         gain = t(t(in0[x] - out0[x]) + t(in1[x] - out1[x]))
-        changed = t(changed + t(gain != 0))
+        changed = t(changed + min(max(gain, t(-gain)), t(1)))
         new[x] = t(mass[x] + gain)
     return changed
 
@@ -166,9 +204,17 @@ def _exchange_three(mass, new, in0, out0, in1, out1, in2, out2):
     changed = t(0)
     for x in range(mass.size):
         gain = t(t(t(in0[x] - out0[x]) + t(in1[x] - out1[x])) + t(in2[x] - out2[x]))
-        changed = t(changed + t(gain != 0))
+        changed = t(changed + min(max(gain, t(-gain)), t(1)))
         new[x] = t(mass[x] + gain)
     return changed
+
+
+@kernel
+def _audit_first_gain(expected, incoming, outgoing):
+    """Start `expected` with what came through the faces of the first axis."""
+    t = expected.dtype.type
+    for x in range(expected.size):
+        expected[x] = t(outgoing[x] - incoming[x])
 
 
 @kernel
@@ -217,7 +263,7 @@ def _sum(values):
 def _drive(tables, axis, run, at, total, mass):
     """Drive of a run of faces: the kernel of the wide box, then those faces whose kernel or bias is another."""
     t = total.dtype.type
-    total[:] = t(tables.bias[axis])
+    _fill(total, t(tables.bias[axis]))
     first, last = tables.pair_first[axis], tables.pair_first[axis + 1]
     while last - first >= 4:
         four = slice(first, first + 4)
@@ -242,13 +288,19 @@ def _faces(tables, limits, block, mass, arrays, packets, drive, before, result, 
     axes = tables.strides.size
     front = tables.strides[0]
     begin = tables.block_start[block]
-    packets[:, front : front + tables.block_start[block + 1] - begin] = 0
+    size = tables.block_start[block + 1] - begin
+    for axis in range(axes):
+        _fill(packets[axis, front : front + size], 0)
     kept, exponent = limits[KEPT], limits[EXPONENT]
     flags = np.int64(0)
     for axis in range(axes):
         for run in range(tables.block_run[block * axes + axis], tables.block_run[block * axes + axis + 1]):
             at, n = tables.run_start[run], tables.run_length[run]
             current, old = drive[:n], before[:n]
+            _ask_for_all(arrays.residue[axis, at : at + n])
+            _ask_for_all(arrays.transported[axis, at : at + n])
+            if kept:
+                _ask_for_all(arrays.current[axis, at : at + n])
             _drive(tables, axis, run, at, current, mass)
             residue = arrays.residue[axis, at : at + n]
             fired = packets[axis, front + at - begin : front + at - begin + n]
@@ -261,7 +313,7 @@ def _faces(tables, limits, block, mass, arrays, packets, drive, before, result, 
                 if audited:
                     result[CURRENT_SUM] += _sum(stored)
                 current = stored
-            potential, largest, count, quanta = _fire(current, residue, fired, old, exponent)
+            potential, count, quanta = _fire(current, residue, fired, old, exponent)
             _reset(current, residue, fired, old, arrays.transported[axis, at : at + n], exponent)
             result[PACKETS] += count
             result[QUANTA] += quanta
@@ -273,6 +325,8 @@ def _faces(tables, limits, block, mass, arrays, packets, drive, before, result, 
                     flags |= FLAG_FLUX
                 if top > limits[ABSOLUTE_CURRENT] or potential > limits[POTENTIAL]:
                     flags |= FLAG_WIDTH
+                # The largest packet is that of the largest potential.
+                largest = (np.int64(potential) + (1 << exponent) // 2 - 1) >> exponent
                 if widest > limits[RESIDUE] or largest > limits[PACKET]:
                     flags |= FLAG_WIDTH
                 upper = at + tables.strides[axis]
@@ -310,8 +364,8 @@ def _cells(tables, limits, block, mass, new, arrays, packets, scratch, result, a
         result[EVENTS] += changed if limits[CHANGES_COUNT] else _nonzero(after)
         if audited:
             unexplained = scratch[:n]
-            unexplained[:] = 0
-            for axis in range(axes):
+            _audit_first_gain(unexplained, in0, out0)
+            for axis in range(1, axes):
                 low = here - tables.strides[axis]
                 _audit_gain(unexplained, packets[axis, low : low + n], packets[axis, here : here + n])
             wrong, payload, lowest, highest, total = _audit_cells(old, after, unexplained)
@@ -349,21 +403,18 @@ def sweep(tables, limits, mass, new, arrays, buffers, slab, audited):
     """One PDE step of a slab but for its first block, whose cells wait for the packets of the slab before it."""
     front = tables.strides[0]
     result = buffers.result[slab]
-    result[:] = 0
-    packets = buffers.head[slab]
+    _fill(result, 0)
     drive, before = buffers.drive[slab], buffers.before[slab]
     begin, end = tables.slab_block[slab], tables.slab_block[slab + 1]
     for block in range(begin, end):
-        size = tables.block_start[block + 1] - tables.block_start[block]
+        # Each kernel is called from one place only, because it is compiled into every one.
+        packets = buffers.head[slab] if block == begin else buffers.work[slab]
+        _faces(tables, limits, block, mass, arrays, packets, drive, before, result, audited)
         if block > begin:
-            source = packets
-            packets = buffers.work[slab]
-            packets[0, :front] = buffers.tail[slab]
-            _faces(tables, limits, block, mass, arrays, packets, drive, before, result, audited)
+            _copy(packets[0, :front], buffers.tail[slab])
             _cells(tables, limits, block, mass, new, arrays, packets, before, result, audited)
-        else:
-            _faces(tables, limits, block, mass, arrays, packets, drive, before, result, audited)
-        buffers.tail[slab, :] = packets[0, size : size + front]
+        size = tables.block_start[block + 1] - tables.block_start[block]
+        _copy(buffers.tail[slab], packets[0, size : size + front])
 
 
 @kernel
@@ -377,9 +428,9 @@ def join(tables, limits, mass, new, arrays, buffers, counters, audited):
     for slab in range(slabs):
         head, result = buffers.head[slab], buffers.result[slab]
         if slab or limits[PERIODIC_FIRST_AXIS]:
-            head[0, :front] = buffers.tail[(slab + slabs - 1) % slabs]
+            _copy(head[0, :front], buffers.tail[(slab + slabs - 1) % slabs])
         else:
-            head[0, :front] = 0
+            _fill(head[0, :front], 0)
         _cells(tables, limits, tables.slab_block[slab], mass, new, arrays, head, buffers.before[slab], result, audited)
         flags |= result[FLAGS]
         total += result[MASS_SUM]

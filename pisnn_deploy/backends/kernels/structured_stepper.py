@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pisnn_deploy.backends.kernels import structured
 from pisnn_deploy.backends.kernels.layout import (
     TILE,
     Kernel,
+    Values,
     fill_halo,
     fits_narrow,
     layout_of,
@@ -24,8 +25,6 @@ from pisnn_deploy.backends.kernels.layout import (
 from pisnn_deploy.backends.kernels.stepper import FLAG_NAMES, KernelStepper
 from pisnn_deploy.backends.run import RunState
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
-
-Values = NDArray[np.integer[Any]]
 
 
 class Arrays(NamedTuple):
@@ -75,7 +74,8 @@ class StructuredStepper(KernelStepper):
         self.narrow = fits_narrow(graph, kernel, self._limits)
         word, short = (np.int32, np.int16) if self.narrow else (np.int64, np.int64)
         axes, kept = len(layout.shape), bool(self._limits[structured.KEPT])
-        self.mass, self._new = (np.zeros(layout.size, word) for _ in range(2))
+        self.mass: Values = np.zeros(layout.size, word)
+        self._new: Values = np.zeros(layout.size, word)
         for mass in (self.mass, self._new):
             pad_values(graph, layout, mass)
         self.arrays = Arrays(
@@ -176,8 +176,9 @@ class StructuredStepper(KernelStepper):
         slabs = range(1, self._buffers.result.shape[0])
         for step in range(steps):
             arguments = (self._tables, self._limits, self.mass, self._new, self.arrays, self._buffers)
-            others = [self._pool.submit(structured.sweep, *arguments, slab, self._audited) for slab in slabs]
-            structured.sweep(*arguments, 0, self._audited)
+            sweep = partial(structured.sweep, *arguments)
+            others = [self._pool.submit(sweep, slab, self._audited) for slab in slabs]
+            sweep(0, self._audited)
             for other in others:
                 other.result()
             flags = structured.join(*arguments, self._counters, self._audited)

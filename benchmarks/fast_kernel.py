@@ -1,0 +1,248 @@
+"""Speed of the kernels of the `fast` backend beside the bandwidth of the memory: writes ``docs/results/fast.md``.
+
+Run it from the root of a checkout: ``python -m benchmarks.fast_kernel``. Bandwidth, kernels with and without their
+audit, and plain numpy take turns in one process, so that all see the same machine; medians are reported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numba import njit
+
+from pisnn_deploy.backends.kernels.layout import kernel_of
+from pisnn_deploy.backends.kernels.structured_stepper import StructuredStepper
+from pisnn_deploy.backends.kernels.threads import available
+from pisnn_deploy.backends.run import start_of
+from pisnn_deploy.compiler import CompileOptions, compile_model
+from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.graph.semantics import Semantics
+from pisnn_deploy.problems import problem
+from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.training.checkpoint import read_checkpoint
+from pisnn_deploy.zoo import model_path
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "results" / "fast.md"
+DATA = ROOT / "build" / "results" / "fast.json"
+MESHES: dict[str, tuple[tuple[int, ...], ...]] = {
+    "heat1d": ((1 << 16,), (1 << 20,), (1 << 22,)),
+    "heat2d": ((256, 256), (1024, 1024), (2048, 2048)),
+    "laplace2d": ((256, 256), (1024, 1024), (2048, 2048)),
+}
+SMALL_LINE = (128,)
+ROUNDS = 7
+RUN_SECONDS = 0.25
+TRIAD_WORDS = 1 << 25
+NUMPY_CELLS = 1 << 20
+TARGET_RATE, TARGET_NUMPY, TARGET_AUDIT, TARGET_BANDWIDTH = 300e6, 10.0, 0.25, 0.5
+
+
+@njit(nogil=True)
+def _triad(a, b, c):
+    for x in range(a.size):
+        a[x] = b[x] + 3 * c[x]
+
+
+def bandwidth(threads: int) -> float:
+    """Bytes a second of ``a = b + 3 c`` over 32-bit words, 12 bytes a word, far beyond any cache; one measure."""
+    arrays = [np.ones(TRIAD_WORDS, np.int32) for _ in range(3)]
+    cuts = [slice(TRIAD_WORDS * t // threads, TRIAD_WORDS * (t + 1) // threads) for t in range(threads)]
+    with ThreadPoolExecutor(threads) as pool:
+
+        def once() -> None:
+            list(pool.map(lambda cut: _triad(*(array[cut] for array in arrays)), cuts))
+
+        once()
+        return 12 * TRIAD_WORDS / min(_seconds(once) for _ in range(3))
+
+
+def _seconds(action: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    action()
+    return time.perf_counter() - begun
+
+
+def bytes_of_step(stepper: StructuredStepper, faces: int, cells: int) -> float:
+    """Bytes a cell that a step must touch: each number of the state read once and written once."""
+    arrays = stepper.arrays
+    return 2 * (
+        stepper.mass.itemsize
+        + (arrays.residue.itemsize + arrays.transported.itemsize) * faces / cells
+        + (arrays.current.itemsize * faces / cells if arrays.current.size else 0)
+    )
+
+
+@dataclass
+class Case:
+    """One mesh, its steppers, and the rates measured so far, in cells a second."""
+
+    name: str
+    graph: IntegerGraph
+    steppers: dict[tuple[int, bool], StructuredStepper]
+    steps: dict[tuple[int, bool], int]
+    rates: dict[tuple[int, bool], list[float]]
+
+
+def graph_of(name: str, shape: tuple[int, ...]) -> IntegerGraph:
+    """A model of the zoo on a mesh.
+
+    On a line of a million cells neighbours differ by a few quanta, less than rounding adds; its operating range is
+    widened for the sake of the measurement.
+    """
+    with model_path(name) as path:
+        model = read_checkpoint(path)
+    boundary = problem(model.spec.problem).default_boundary(shape)
+    graph = compile_model(model, CompileOptions(shape, boundary, load_profile("loihi2")))
+    if len(shape) == 1 and shape != SMALL_LINE:
+        wider = tuple(replace(b, bits=min(b.bits + 6, 24)) for b in graph.bounds)
+        graph = replace(graph, window=replace(graph.window, difference=None), bounds=wider)
+    return graph
+
+
+def case_of(name: str, shape: tuple[int, ...], threads: tuple[int, ...]) -> Case:
+    """Prepare the steppers of a mesh and find how many steps a measure takes."""
+    graph = graph_of(name, shape)
+    kernel = kernel_of(graph)
+    assert kernel is not None
+    case = Case(name, graph, {}, {}, {})
+    for key in [(count, audited) for count in threads for audited in (True, False)]:
+        start = start_of(graph, graph.membrane.initial)
+        stepper = StructuredStepper(graph, kernel, start, 2**40, key[0], audited=key[1])
+        stepper.advance(1)
+        steps = max(1, int(RUN_SECONDS / _seconds(lambda s=stepper: s.advance(1))))
+        steps = max(1, int(RUN_SECONDS * steps / _seconds(lambda s=stepper, n=steps: s.advance(n))))
+        case.steppers[key], case.steps[key], case.rates[key] = stepper, steps, []
+    return case
+
+
+def measure(case: Case) -> None:
+    """One round: every stepper in turn."""
+    for key, stepper in case.steppers.items():
+        steps = case.steps[key]
+        case.rates[key].append(steps * case.graph.mesh.cells / _seconds(lambda s=stepper, n=steps: s.advance(n)))
+
+
+def numpy_rate(graph: IntegerGraph) -> float:
+    """Cells a second of the reference without its audit."""
+    semantics = Semantics(graph)
+    state = semantics.step(semantics.start(graph.membrane.initial))
+    rates = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        state = semantics.step(state)
+        rates.append(graph.mesh.cells / (time.perf_counter() - begun))
+    return statistics.median(rates)
+
+
+def main() -> None:
+    """Measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dry-run", action="store_true", help="print only")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    arguments = parser.parse_args()
+    threads = tuple(sorted({1, available()}))
+    triads: dict[int, list[float]] = {count: [] for count in threads}
+    rows = []
+    meshes = [(name, shape) for name, shapes in MESHES.items() for shape in shapes]
+    for name, shape in [("heat1d", SMALL_LINE), *meshes]:
+        case = case_of(name, shape, threads if shape != SMALL_LINE else (1,))
+        for _ in range(arguments.rounds):
+            for count in threads:
+                triads[count].append(bandwidth(count))
+            measure(case)
+        stepper = next(iter(case.steppers.values()))
+        row = {
+            "problem": name,
+            "mesh": "x".join(map(str, shape)),
+            "cells": case.graph.mesh.cells,
+            "bytes": bytes_of_step(stepper, case.graph.mesh.faces, case.graph.mesh.cells),
+            "rate": {count: statistics.median(rates) for (count, audited), rates in case.rates.items() if audited},
+            "audit": {
+                count: statistics.median(
+                    bare / full - 1
+                    for full, bare in zip(case.rates[count, True], case.rates[count, False], strict=True)
+                )
+                for count, audited in case.rates
+                if audited
+            },
+            "numpy": numpy_rate(case.graph) if case.graph.mesh.cells <= NUMPY_CELLS else None,
+            "load": os.getloadavg()[0],
+        }
+        for stepper in case.steppers.values():
+            stepper.close()
+        rows.append(row)
+        print(row, flush=True)
+    found = {
+        "cores": available(),
+        "bandwidth": {count: statistics.median(values) for count, values in triads.items()},
+        "rows": rows,
+    }
+    text = page(found)
+    print(text)
+    if not arguments.dry_run:
+        DATA.parent.mkdir(parents=True, exist_ok=True)
+        DATA.write_text(json.dumps(found, indent=1) + "\n")
+        PAGE.write_text(text)
+
+
+def page(found: dict) -> str:
+    """The page in Markdown."""
+    cores, bytes_a_second = found["cores"], found["bandwidth"]
+    speeds = [f"{value / 1e9:.1f} GB/s on {count} thread{'s' * (count > 1)}" for count, value in bytes_a_second.items()]
+    lines = [
+        f"""# Speed of the fast backend
+
+Linear models of the zoo on compiled kernels, the audit on at every PDE step, on {cores} cores whose load average was up to
+{max(row["load"] for row in found["rows"]):.1f} (of which up to {cores} is this benchmark's own). The bandwidth of the memory, as the triad
+`a = b + 3 c` over 32-bit words has it (12 bytes a word), was measured in turns with the kernels: {", ".join(speeds)}.
+
+A step must touch each number of its state twice: masses and sums of packets of 32 bits, residues of 16, currents of 32
+where the leak keeps them. `memory` is what the kernel moves of that, over the bandwidth on as many threads. `audit` is
+the time that it adds. Numpy is the reference without its audit.
+
+| problem | mesh | bytes a cell | threads | million cells a second | memory | audit | times numpy |
+| --- | --- | --- | --- | --- | --- | --- | --- |"""
+    ]
+    for row in found["rows"]:
+        for count, rate in row["rate"].items():
+            share = rate * row["bytes"] / bytes_a_second[count]
+            times = f"{rate / row['numpy']:.0f}" if row["numpy"] else ""
+            lines.append(
+                f"| {row['problem']} | {row['mesh']} | {row['bytes']:.0f} | {count} | {rate / 1e6:.0f} "
+                f"| {share:.0%} | {row['audit'][count]:.0%} | {times} |"
+            )
+    small = found["rows"][0]
+    aim = next(row for row in found["rows"] if (row["problem"], row["cells"]) == ("heat2d", 1 << 20))
+    rate = aim["rate"][cores]
+    share = rate * aim["bytes"] / bytes_a_second[cores]
+    verdicts = {
+        f"{TARGET_RATE / 1e6:.0f} million cells a second": rate >= TARGET_RATE,
+        f"{TARGET_NUMPY:.0f} times numpy": rate >= TARGET_NUMPY * aim["numpy"],
+        f"an audit under {TARGET_AUDIT:.0%}": aim["audit"][cores] < TARGET_AUDIT,
+        f"{TARGET_BANDWIDTH:.0%} of the bandwidth": share >= TARGET_BANDWIDTH,
+    }
+    lines += [
+        "",
+        f"Targets for heat2d on 1024x1024 cells and {cores} cores: "
+        + "; ".join(f"{what}: {'met' if met else 'missed'}" for what, met in verdicts.items())
+        + ".",
+        f"heat1d on {small['mesh']} cells does {small['rate'][1] / small['cells']:,.0f} PDE steps a second.",
+        "",
+        "Made by `python -m benchmarks.fast_kernel`.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
