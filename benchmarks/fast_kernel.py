@@ -198,12 +198,13 @@ def main() -> None:
 def page(found: dict) -> str:
     """The page in Markdown."""
     cores, bytes_a_second = found["cores"], found["bandwidth"]
+    busiest = max(row["load"] for row in found["rows"])
     speeds = [f"{value / 1e9:.1f} GB/s on {count} thread{'s' * (count > 1)}" for count, value in bytes_a_second.items()]
     lines = [
         f"""# Speed of the fast backend
 
-Linear models of the zoo on compiled kernels, the audit on at every PDE step, on {cores} cores whose load average was up to
-{max(row["load"] for row in found["rows"]):.1f} (of which up to {cores} is this benchmark's own). The bandwidth of the memory, as the triad
+Linear models of the zoo on compiled kernels, the audit on at every PDE step. The machine has {cores} cores; its load
+average was up to {busiest:.1f}, the benchmark's own threads included. The bandwidth of the memory, as the triad
 `a = b + 3 c` over 32-bit words has it (12 bytes a word), was measured in turns with the kernels: {", ".join(speeds)}.
 
 A step must touch each number of its state twice: masses and sums of packets of 32 bits, residues of 16, currents of 32

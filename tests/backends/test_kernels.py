@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +27,7 @@ from pisnn_deploy.errors import CheckError, UsageError
 from pisnn_deploy.graph.integer import Coding, IntegerGraph, Integers
 from pisnn_deploy.mesh import parse_boundary, read_mesh_file
 from pisnn_deploy.model import Model
+from pisnn_deploy.problems import problem
 from pisnn_deploy.profiles import load_profile
 from pisnn_deploy.training.checkpoint import read_checkpoint
 from pisnn_deploy.zoo import model_path, names
@@ -189,11 +192,12 @@ def test_the_zoo(name: str) -> None:
     with model_path(name) as path:
         model = read_checkpoint(path)
     shape = (40,) if len(model.spec.lengths) == 1 else (24, 24)
-    boundary = "x=dirichlet=0,0.1 y=dirichlet=0,0" if name == "laplace2d" else "periodic"
     spec = model.spec
     if spec.cell_width is not None:
         model = replace(model, spec=spec.model_copy(update={"lengths": (40 * spec.cell_width,)}))
-    graph = compile_model(model, CompileOptions(shape, parse_boundary(boundary, len(shape)), load_profile("loihi2")))
+    graph = compile_model(
+        model, CompileOptions(shape, problem(spec.problem).default_boundary(shape), load_profile("loihi2"))
+    )
     assert is_structured(graph) == (not graph.hidden)
     assert_every_step(graph, graph.membrane.initial, 20)
 
@@ -458,3 +462,20 @@ def test_threads_are_asked_for_by_an_environment_variable(monkeypatch: pytest.Mo
             thread_count(10)
     monkeypatch.delenv("PISNN_THREADS")
     assert thread_count(10) == 1 <= thread_count(10**7)
+
+
+def test_a_cache_that_cannot_be_written_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    program = (
+        "import warnings; warnings.simplefilter('error')\n"
+        "from pisnn_deploy.backends.kernels.compiled import kernel\n"
+        "exec(compile('def double(x): return 2 * x', '<nowhere>', 'exec'))\n"
+        "print(kernel(double)(3))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "file" / "cache")},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("6\n", "", 0)

@@ -8,7 +8,8 @@ what was stored, in loops of its own, and at the incidence of the mesh instead o
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from pisnn_deploy.backends.kernels.compiled import kernel
 
 # Numba's cache looks at this file alone, so constants that are compiled in stand here.
 FLAG_GLOBAL, FLAG_LOCAL, FLAG_FLUX, FLAG_WIDTH, FLAG_RANGE, FLAG_CHAIN = 1, 2, 4, 8, 16, 32
@@ -18,8 +19,6 @@ FLAGS, MASS_SUM, OLD_RESIDUE, RESIDUE_SUM, QUANTA, EVENTS = range(6)
 LOWER, UPPER, MASS, PAYLOAD, LEDGER, DRIVE, CURRENT, POTENTIAL, PACKET, RESIDUE = range(10)
 LARGEST_CURRENT, DIFFERENCE, HALF_DIFFERENCE, EXPONENT, KEPT, CHANGES_COUNT = range(10, 16)
 LIMITS = 16
-
-kernel = njit(nogil=True, cache=True, error_model="numpy")
 
 
 @kernel

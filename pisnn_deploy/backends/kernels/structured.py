@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from pisnn_deploy.backends.kernels.compiled import kernel
 
 # Numba's cache looks at this file alone, so constants that are compiled in stand here.
 # Places in the row of results of a slab; some are places in the counters of a run, too.
@@ -32,8 +34,6 @@ LOWER, UPPER, PAYLOAD, DRIVE, ABSOLUTE_CURRENT, POTENTIAL, PACKET, RESIDUE, LEDG
 DIFFERENCE, HALF_DIFFERENCE, EXPONENT, KEPT, CHANGES_COUNT, PERIODIC_FIRST_AXIS = range(9, 15)
 LIMITS = 15
 CACHE_LINE = 64
-
-kernel = njit(nogil=True, cache=True, error_model="numpy")
 
 
 @intrinsic
