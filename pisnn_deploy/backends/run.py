@@ -60,9 +60,9 @@ def start_of(graph: IntegerGraph, mass: Integers) -> RunState:
     -------
     RunState
     """
-    nothing = np.zeros(graph.mesh.faces, np.int64)
+    current, residue, transported = np.zeros((3, graph.mesh.faces), np.int64)
     events = dict.fromkeys(graph.chain, 0)
-    return RunState(0, graph.membrane.holdings(mass), nothing, nothing, nothing, events=events)
+    return RunState(0, graph.membrane.holdings(mass), current, residue, transported, events=events)
 
 
 @dataclass(frozen=True)

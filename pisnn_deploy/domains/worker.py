@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pisnn_deploy.backends.fast import stepper_of
-from pisnn_deploy.backends.run import Integers, RunState
+from pisnn_deploy.backends.run import Integers, RunState, start_of
 from pisnn_deploy.domains.cut import Domain
 from pisnn_deploy.errors import InvariantViolation, OverflowViolation
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
@@ -61,15 +61,13 @@ class DomainWorker:
     """
 
     def __init__(self, domain: Domain, steps: int, halo: int) -> None:
-        graph, nothing = domain.graph, np.zeros(domain.graph.mesh.faces, np.int64)
-        events = dict.fromkeys(graph.chain, 0)
-        holdings = graph.membrane.holdings(graph.membrane.initial)
-        start = RunState(0, holdings, nothing, nothing, nothing, events=events)
+        graph = domain.graph
+        start = start_of(graph, graph.membrane.initial)
         self._domain, self._halo = domain, halo
         self._stepper = stepper_of(graph, start, steps)
         self._stepper.begin()
         self._state = self._stepper.state()
-        self._packets = nothing
+        self._packets = np.zeros(graph.mesh.faces, np.int64)
 
     def edges(self) -> tuple[Strip, Strip]:
         """The outermost of its own rows, which its neighbours copy: the lowest, and the highest."""

@@ -76,7 +76,7 @@ def test_unknown_backend() -> None:
     graph = compiled()
     with pytest.raises(UsageError) as caught:
         run_graph("gpu", graph, initial(graph), RunOptions(1))
-    assert str(caught.value) == "backend 'gpu': unknown; use cpu, fast, torch"
+    assert str(caught.value) == "backend 'gpu': unknown; use cpu, fast, onnx, torch"
 
 
 def test_progress_ends_with_the_last_step() -> None:
