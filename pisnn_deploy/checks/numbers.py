@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from pisnn_deploy.arithmetic import signed_width
-from pisnn_deploy.checks.rule import Subject, Violation, allowed, excess, rule, unpublished
+from pisnn_deploy.checks.report import Severity
+from pisnn_deploy.checks.rule import Subject, Violation, allowed, excess, rule, shortfall, unpublished
 from pisnn_deploy.graph import Bound, IntegerGraph, Synapse
 from pisnn_deploy.graph.lines import stored_synapses
 
@@ -93,14 +94,22 @@ def weight_exponent(subject: Subject) -> Iterator[Violation]:
 
     Fix: choose weight exponents (or a threshold exponent) for the model that need a smaller shift.
     """
-    lowest, highest = subject.profile.weights.exponent_lowest.value, subject.profile.weights.exponent_highest.value
+    lowest, highest = subject.profile.weights.exponent_lowest, subject.profile.weights.exponent_highest
     for synapse in (line.synapse for line in stored_synapses(subject.graph)):
-        if not lowest <= synapse.exponent <= highest:
+        below, above = shortfall(synapse.exponent, lowest), excess(synapse.exponent, highest)
+        severity = below or above
+        if severity:
+            least, most, some = lowest.value, highest.value, ""
+            if severity == "warning":
+                least = least if lowest.high is None else lowest.high
+                most = most if highest.low is None else highest.low
+                some = " by one source"
             yield Violation(
                 synapse.name,
                 synapse.exponent,
-                lowest if synapse.exponent < lowest else highest,
-                f"the weight exponent is {synapse.exponent}, and {lowest} to {highest} are possible",
+                least if below else most,
+                f"the weight exponent is {synapse.exponent}, and {least} to {most} are possible{some}",
+                severity,
             )
 
 
@@ -167,11 +176,17 @@ def payload_width(subject: Subject) -> Iterator[Violation]:
     payload = subject.profile.payload
     if not payload.graded.value or subject.graph.binary:
         return
-    widest = max((width for width in payload.legal_widths_bits.value if width <= payload.bits.value), default=0)
+    legal = payload.legal_widths_bits.value
+    widest = max((width for width in legal if width <= payload.bits.value), default=0)
+    disputed = payload.bits.value if payload.bits.low is None else payload.bits.low
+    narrowest = max((width for width in legal if width <= disputed), default=0)
     for bound in _bounds(subject, PAYLOADS):
-        if bound.bits > widest:
-            message = f"the {bound.quantity} needs {bound.bits} signed bits, and a spike carries at most {widest}"
-            yield Violation(bound.population, bound.bits, widest, message)
+        if bound.bits > narrowest:
+            severity: Severity = "error" if bound.bits > widest else "warning"
+            most = widest if severity == "error" else narrowest
+            some = "" if severity == "error" else " by one source"
+            message = f"the {bound.quantity} needs {bound.bits} signed bits, and a spike carries at most {most}{some}"
+            yield Violation(bound.population, bound.bits, most, message, severity)
 
 
 @rule("PD006", "graded-spikes")
