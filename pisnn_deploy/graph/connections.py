@@ -218,7 +218,9 @@ class Stencil:
                     order = np.argsort(cells)
                     columns[place], values[place] = cells[order], self.values[part][order]
         starts = np.concatenate([[0], np.cumsum([one.size for one in columns], dtype=np.int64)])
-        return Rows(starts, np.concatenate([*columns, np.zeros(0, np.int64)]), np.concatenate([*values, self.values[:0]]))
+        return Rows(
+            starts, np.concatenate([*columns, np.zeros(0, np.int64)]), np.concatenate([*values, self.values[:0]])
+        )
 
     def revalued(self, change: Callable[[Values], Values]) -> Stencil:
         """With other values; zeros are dropped."""
