@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +21,8 @@ from pisnn_deploy.profiles import Profile
 Integers = NDArray[np.int64]
 Small = NDArray[np.int32]
 
-_CHUNK = 1 << 21
-"""Synapses that are looked at together: what bounds the memory of a count."""
+_CHUNK = 1 << 18
+"""Synapses that are looked at together: what a processor's cache holds, and few cores, so that tables are small."""
 
 
 @dataclass(frozen=True)
@@ -202,9 +201,9 @@ def links(graph: IntegerGraph) -> tuple[Link, ...]:
     """
     found = []
     for synapse in graph.synapses:
-        columns = np.asarray(synapse.columns, np.int32)
-        starts = np.asarray(synapse.row_starts, np.int64)
-        found.append(Link(synapse.name, synapse.source, synapse.target, synapse.inputs, starts, columns))
+        starts, columns = synapse.connections.pattern
+        narrow = np.asarray(columns, np.int32)
+        found.append(Link(synapse.name, synapse.source, synapse.target, synapse.inputs, starts, narrow))
     return tuple(found)
 
 
@@ -240,13 +239,18 @@ def input_axons(link: Link, core: Integers, cores: int) -> Axons:
 
 def _pairs(link: Link, core: Integers, start: int, end: int) -> tuple[Integers, Integers, Integers]:
     """Cores, source neurons and number of synapses of the axons into the cores from `start` to before `end`."""
-    span = (end - start) * link.inputs
-    kind = np.int32 if span < 1 << 31 else np.int64
+    # Sources are numbered anew among those that occur, so that few keys are possible.
+    lowest = int(link.columns.min()) if link.entries else 0
+    occurs = np.zeros(int(link.columns.max()) - lowest + 1 if link.entries else 0, np.bool_)
+    near = link.columns - lowest
+    occurs[near] = True
+    sources = np.flatnonzero(occurs)
+    number = np.cumsum(occurs, dtype=np.int64) - 1
+    span = (end - start) * sources.size
     if end == start + 1:
-        keys: NDArray[np.integer[Any]] = link.columns
+        keys = number[near]
     else:
-        firsts = ((core - start) * link.inputs).astype(kind)
-        keys = np.add(np.repeat(firsts, np.diff(link.row_starts)), link.columns, dtype=kind)
+        keys = np.repeat((core - start) * sources.size, np.diff(link.row_starts)) + number[near]
     if span <= 2 * keys.size:
         # Few possible keys: a table of all of them takes less than sorting.
         table = np.bincount(keys, minlength=span)
@@ -255,10 +259,10 @@ def _pairs(link: Link, core: Integers, start: int, end: int) -> tuple[Integers, 
     else:
         keys = np.sort(keys)
         starts = np.flatnonzero(np.concatenate([np.ones(min(keys.size, 1), np.bool_), keys[1:] != keys[:-1]]))
-        found = keys[starts].astype(np.int64)
+        found = keys[starts]
         synapses = np.diff(np.append(starts, keys.size))
-    at, source = np.divmod(found, link.inputs) if link.inputs else (found, found)
-    return at + start, source, synapses.astype(np.int64)
+    at, source = np.divmod(found, sources.size) if sources.size else (found, found)
+    return at + start, sources[source] + lowest, synapses.astype(np.int64)
 
 
 def count(graph: IntegerGraph, profile: Profile) -> Counts:
@@ -286,8 +290,9 @@ def count(graph: IntegerGraph, profile: Profile) -> Counts:
     axons = []
     for synapse in graph.synapses:
         # One after the other, so that no more than one synapse population is expanded at a time.
-        columns, starts = np.asarray(synapse.columns, np.int32), np.asarray(synapse.row_starts, np.int64)
-        link = Link(synapse.name, synapse.source, synapse.target, synapse.inputs, starts, columns)
+        starts, columns = synapse.connections.pattern
+        narrow = np.asarray(columns, np.int32)
+        link = Link(synapse.name, synapse.source, synapse.target, synapse.inputs, starts, narrow)
         axons.append(input_axons(link, index[synapse.target], core.size))
     names = tuple((synapse.name, synapse.source) for synapse in graph.synapses)
     lines = {name: lines_of(graph, name) for name in graph.chain}

@@ -177,22 +177,24 @@ def cores(subject: Subject) -> Iterator[Violation]:
     yield from unpublished(subject, usable, "usable cores")
     if placement is None or not subject.counts.placed or usable.value is None:
         return
-    available = usable.value * placement.chips
     needed = max(int(subject.counts.core[-1]) + 1, placement.cores)
-    if needed > available:
-        yield Violation(
-            GRAPH,
-            needed,
-            available,
-            f"the placement needs {needed} cores, and {available} are usable ({usable.value} on each of its chips)",
-        )
-        return
+    severity = excess(-(-needed // placement.chips), usable)
+    if severity:
+        most = allowed(usable, severity) or 0
+        some = "" if severity == "error" else " by one source"
+        available = most * placement.chips
+        message = f"the placement needs {needed} cores, and {available} are usable ({most} on each of its chips{some})"
+        yield Violation(GRAPH, needed, available, message, severity)
+        if severity == "error":
+            return
     held = np.bincount(placement.chip)
-    for chip in np.flatnonzero(held > usable.value):
-        used = int(held[chip])
-        yield Violation(
-            f"chip {int(chip)}", used, usable.value, f"{used} cores, and {usable.value} of a chip are usable"
-        )
+    for chip in range(held.size):
+        worse = excess(int(held[chip]), usable)
+        # What is disputed of all chips together was said already.
+        if worse and worse != severity:
+            used, most = int(held[chip]), allowed(usable, worse) or 0
+            some = "" if worse == "error" else " by one source"
+            yield Violation(f"chip {chip}", used, most, f"{used} cores, and {most} of a chip are usable{some}", worse)
 
 
 @rule("PD112", "chips")

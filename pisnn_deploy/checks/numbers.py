@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from pisnn_deploy.arithmetic import signed_width
-from pisnn_deploy.checks.rule import Subject, Violation, allowed, excess, rule, unpublished
+from pisnn_deploy.checks.report import Severity
+from pisnn_deploy.checks.rule import Subject, Violation, allowed, excess, rule, shortfall, unpublished
 from pisnn_deploy.graph import Bound, IntegerGraph, Synapse
 from pisnn_deploy.graph.lines import stored_synapses
 
@@ -51,13 +52,18 @@ def weight_mantissas(subject: Subject) -> Iterator[Violation]:
     """
     weights = subject.profile.weights
     for synapse in (line.synapse for line in stored_synapses(subject.graph)):
-        mantissas = synapse.mantissas
-        if not mantissas.size:
+        distinct = synapse.distinct_mantissas
+        if not distinct.size:
             continue
-        mixed = int(mantissas.min()) < 0 < int(mantissas.max())
+        mixed = int(distinct.min()) < 0 < int(distinct.max())
         highest = weights.mantissa_limit_mixed.value if mixed else weights.mantissa_limit_single.value
         lowest = weights.mantissa_lowest_mixed.value if mixed else -weights.mantissa_limit_single.value
         mode = "mixed mode" if mixed else "single-sign mode"
+        step = weights.step_mixed.value if mixed else 1
+        if int(distinct.max()) <= highest and int(distinct.min()) >= lowest and not (distinct % step).any():
+            # Millions of connections repeat these few; they are only spelled out to name one that is wrong.
+            continue
+        mantissas = synapse.mantissas
         outside = (mantissas > highest) | (mantissas < lowest)
         if outside.any():
             found = int(mantissas[np.flatnonzero(outside)[0]])
@@ -68,7 +74,6 @@ def weight_mantissas(subject: Subject) -> Iterator[Violation]:
                 f"{int(outside.sum())} of {mantissas.size} mantissas are outside {lowest} to {highest} ({mode}); "
                 f"{_first_entry(synapse, outside)}",
             )
-        step = weights.step_mixed.value if mixed else 1
         off = mantissas % step != 0
         if off.any():
             yield Violation(
@@ -89,14 +94,22 @@ def weight_exponent(subject: Subject) -> Iterator[Violation]:
 
     Fix: choose weight exponents (or a threshold exponent) for the model that need a smaller shift.
     """
-    lowest, highest = subject.profile.weights.exponent_lowest.value, subject.profile.weights.exponent_highest.value
+    lowest, highest = subject.profile.weights.exponent_lowest, subject.profile.weights.exponent_highest
     for synapse in (line.synapse for line in stored_synapses(subject.graph)):
-        if not lowest <= synapse.exponent <= highest:
+        below, above = shortfall(synapse.exponent, lowest), excess(synapse.exponent, highest)
+        severity = below or above
+        if severity:
+            least, most, some = lowest.value, highest.value, ""
+            if severity == "warning":
+                least = least if lowest.high is None else lowest.high
+                most = most if highest.low is None else highest.low
+                some = " by one source"
             yield Violation(
                 synapse.name,
                 synapse.exponent,
-                lowest if synapse.exponent < lowest else highest,
-                f"the weight exponent is {synapse.exponent}, and {lowest} to {highest} are possible",
+                least if below else most,
+                f"the weight exponent is {synapse.exponent}, and {least} to {most} are possible{some}",
+                severity,
             )
 
 
@@ -163,11 +176,17 @@ def payload_width(subject: Subject) -> Iterator[Violation]:
     payload = subject.profile.payload
     if not payload.graded.value or subject.graph.binary:
         return
-    widest = max((width for width in payload.legal_widths_bits.value if width <= payload.bits.value), default=0)
+    legal = payload.legal_widths_bits.value
+    widest = max((width for width in legal if width <= payload.bits.value), default=0)
+    disputed = payload.bits.value if payload.bits.low is None else payload.bits.low
+    narrowest = max((width for width in legal if width <= disputed), default=0)
     for bound in _bounds(subject, PAYLOADS):
-        if bound.bits > widest:
-            message = f"the {bound.quantity} needs {bound.bits} signed bits, and a spike carries at most {widest}"
-            yield Violation(bound.population, bound.bits, widest, message)
+        if bound.bits > narrowest:
+            severity: Severity = "error" if bound.bits > widest else "warning"
+            most = widest if severity == "error" else narrowest
+            some = "" if severity == "error" else " by one source"
+            message = f"the {bound.quantity} needs {bound.bits} signed bits, and a spike carries at most {most}{some}"
+            yield Violation(bound.population, bound.bits, most, message, severity)
 
 
 @rule("PD006", "graded-spikes")

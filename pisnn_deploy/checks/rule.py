@@ -138,6 +138,24 @@ def excess(value: float, limit: Figure[int | None] | Figure[int]) -> Severity | 
     return None
 
 
+def shortfall(value: float, limit: Figure[int]) -> Severity | None:
+    """How bad it is that a value meets a lower limit.
+
+    Parameters
+    ----------
+    value : float
+    limit : Figure
+
+    Returns
+    -------
+    str or None
+        ``error`` below the limit; ``warning`` above it but below the highest limit that a source gives; otherwise None.
+    """
+    if value < limit.value:
+        return "error"
+    return "warning" if limit.high is not None and value < limit.high else None
+
+
 def allowed(limit: Figure[int | None] | Figure[int], severity: Severity) -> int | None:
     """The limit that a value of this severity exceeds."""
     return limit.value if severity == "error" else limit.low

@@ -78,9 +78,27 @@ class Explicit:
         return Rows(self.starts, self.columns, self.values)
 
     @property
+    def pattern(self) -> tuple[Integers, NDArray[np.int32] | Integers]:
+        """Where the connections of each target neuron start, and their source neurons."""
+        return self.rows.starts, self.rows.columns
+
+    @property
     def distinct(self) -> tuple[Integers, Values]:
         """Starts and values of rows among which every row has its like."""
         return self.starts, self.values
+
+    def selected(self, rows: Integers) -> Rows:
+        """The connections of some target neurons alone, in the given order.
+
+        Parameters
+        ----------
+        rows : int64 array
+
+        Returns
+        -------
+        Rows
+        """
+        return _sliced(self.rows, rows)
 
     def revalued(self, change: Callable[[Values], Values]) -> Explicit:
         """With other values; zeros are dropped."""
@@ -139,30 +157,70 @@ class Stencil:
     @cached_property
     def rows(self) -> Rows:
         """The connections of each target neuron."""
+        starts, columns = self.pattern
+        values = np.empty(columns.size, self.values.dtype)
+        for box, numbers in enumerate(self._faces):
+            for output in range(self.outputs_per_face):
+                part, order = self._part(box, output)
+                held = np.broadcast_to(self.values[part][order], (numbers.size, order.size))
+                turned = self._turned(box, self.offsets[part])
+                if turned.size:
+                    held = held.copy()
+                    cells = self._cells(box, self.offsets[part][order], turned)
+                    held[turned] = np.take_along_axis(held[turned], np.argsort(cells, axis=1), axis=1)
+                _put(values, starts, numbers * self.outputs_per_face + output, held)
+        return Rows(starts, columns.astype(np.int64), values)
+
+    @cached_property
+    def pattern(self) -> tuple[Integers, NDArray[np.int32] | Integers]:
+        """Where the connections of each target neuron start, and their source neurons, of the narrowest type."""
         outputs = self.outputs_per_face
         lengths = np.zeros(self.outputs, np.int64)
-        faces = [self.boxes.faces(self.mesh, box) for box in range(self.boxes.axis.size)]
         counts = np.diff(self.starts).reshape(-1, outputs)
-        for box, numbers in enumerate(faces):
+        for box, numbers in enumerate(self._faces):
             for output in range(outputs):
                 lengths[numbers * outputs + output] = counts[box, output]
         starts = np.concatenate([[0], np.cumsum(lengths)])
-        columns = np.empty(starts[-1], np.int64)
-        values = np.empty(starts[-1], self.values.dtype)
-        for box, numbers in enumerate(faces):
+        columns = np.empty(starts[-1], np.int32 if self.inputs < 1 << 31 else np.int64)
+        for box, numbers in enumerate(self._faces):
             for output in range(outputs):
-                first, last = self.starts[box * outputs + output : box * outputs + output + 2]
-                cells = self._cells(box, self.offsets[first:last])
-                held = np.broadcast_to(self.values[first:last], cells.shape)
-                turned = np.flatnonzero((np.diff(cells, axis=1) < 0).any(axis=1))
-                if turned.size:  # around a periodic axis, the columns come in another order
-                    order = np.argsort(cells[turned], axis=1)
-                    cells[turned] = np.take_along_axis(cells[turned], order, axis=1)
-                    held = held.copy()
-                    held[turned] = np.take_along_axis(held[turned], order, axis=1)
-                at = starts[numbers * outputs + output][:, None] + np.arange(last - first)
-                columns[at], values[at] = cells, held
-        return Rows(starts, columns, values)
+                part, order = self._part(box, output)
+                cells = self._cells(box, self.offsets[part][order]).astype(columns.dtype, copy=False)
+                turned = self._turned(box, self.offsets[part])
+                cells[turned] = np.sort(cells[turned], axis=1)
+                _put(columns, starts, numbers * outputs + output, cells)
+        return starts, columns
+
+    def selected(self, rows: Integers) -> Rows:
+        """The connections of some target neurons alone, in the given order; nothing else is expanded.
+
+        Parameters
+        ----------
+        rows : int64 array
+
+        Returns
+        -------
+        Rows
+        """
+        wanted, output = np.divmod(rows, self.outputs_per_face)
+        columns: list[Integers] = [np.zeros(0, np.int64)] * rows.size
+        values: list[Values] = [self.values[:0]] * rows.size
+        where: dict[int, list[int]] = {}
+        for place, face in enumerate(wanted.tolist()):
+            where.setdefault(face, []).append(place)
+        asked = np.zeros(self.mesh.faces, np.bool_)
+        asked[wanted] = True
+        for box, numbers in enumerate(self._faces):
+            for at in np.flatnonzero(asked[numbers]).tolist():
+                for place in where[int(numbers[at])]:
+                    part = self._part(box, int(output[place]))[0]
+                    cells = self._cells(box, self.offsets[part], np.array([at]))[0]
+                    order = np.argsort(cells)
+                    columns[place], values[place] = cells[order], self.values[part][order]
+        starts = np.concatenate([[0], np.cumsum([one.size for one in columns], dtype=np.int64)])
+        return Rows(
+            starts, np.concatenate([*columns, np.zeros(0, np.int64)]), np.concatenate([*values, self.values[:0]])
+        )
 
     def revalued(self, change: Callable[[Values], Values]) -> Stencil:
         """With other values; zeros are dropped."""
@@ -170,15 +228,58 @@ class Stencil:
         kept = values != 0
         return replace(self, starts=_shortened(self.starts, kept), offsets=self.offsets[kept], values=values[kept])
 
-    def _cells(self, box: int, offsets: Integers) -> Integers:
-        """Cells [faces of the box, offsets] that the faces of a box are connected to."""
-        shape = self.mesh.shape
-        found = np.zeros((1,) * len(shape) + (1,), np.int64)
-        for a, count in enumerate(shape):
-            along = (self.boxes.lower[box, a] + np.arange(self.boxes.shape[box, a]))[:, None] + offsets[:, a]
-            dimensions = [along.shape[0] if a == b else 1 for b in range(len(shape))]
-            found = found * count + (along % count).reshape(*dimensions, offsets.shape[0])
-        return np.ascontiguousarray(found.reshape(math.prod(self.boxes.shape[box]), offsets.shape[0]))
+    @cached_property
+    def _faces(self) -> list[Integers]:
+        """Numbers of the faces of each box."""
+        return [self.boxes.faces(self.mesh, box) for box in range(self.boxes.axis.size)]
+
+    def _part(self, box: int, output: int) -> tuple[slice, Integers]:
+        """Entries of an output of a box, and the order in which their cells ascend away from periodic ends."""
+        at = box * self.outputs_per_face + output
+        part = slice(int(self.starts[at]), int(self.starts[at + 1]))
+        return part, np.lexsort(self._nearest(self.offsets[part]).T[::-1])
+
+    def _nearest(self, offsets: Integers) -> Integers:
+        """The same offsets modulo the shape of the mesh, each the one nearest to 0."""
+        shape = np.array(self.mesh.shape, np.int64)
+        return np.asarray((offsets + shape // 2) % shape - shape // 2, np.int64)
+
+    def _turned(self, box: int, offsets: Integers) -> Integers:
+        """Faces of a box from which an offset leads around a periodic axis, so that columns come in another order."""
+        nearest, lower, shape = self._nearest(offsets), self.boxes.lower[box], self.boxes.shape[box]
+        found = np.zeros(tuple(shape), np.bool_)
+        for a, count in enumerate(self.mesh.shape if len(nearest) else ()):
+            at = lower[a] + np.arange(shape[a])
+            around = (at + nearest[:, a].min() < 0) | (at + nearest[:, a].max() >= count)
+            found |= around.reshape([-1 if a == b else 1 for b in range(shape.size)])
+        return np.flatnonzero(found)
+
+    def _cells(self, box: int, offsets: Integers, faces: Integers | None = None) -> Integers:
+        """Cells [faces of the box, offsets] that the faces of a box, or some of them, are connected to."""
+        lower, shape = self.boxes.lower[box], self.boxes.shape[box]
+        if faces is not None:
+            places = np.stack(np.unravel_index(faces, tuple(shape)), axis=1) + lower
+            cells = (places[:, None] + offsets) % np.array(self.mesh.shape)
+            return np.asarray(np.ravel_multi_index(tuple(np.moveaxis(cells, 2, 0)), self.mesh.shape), np.int64)
+        kind = np.int32 if self.mesh.cells < 1 << 31 else np.int64
+        found = np.zeros((1,) * len(self.mesh.shape) + (1,), kind)
+        for a, count in enumerate(self.mesh.shape):
+            along = ((lower[a] + np.arange(shape[a]))[:, None] + offsets[:, a]) % count
+            dimensions = [along.shape[0] if a == b else 1 for b in range(shape.size)]
+            found = found * kind(count) + along.astype(kind).reshape(*dimensions, offsets.shape[0])
+        return np.ascontiguousarray(found.reshape(math.prod(shape), offsets.shape[0]))
+
+
+def _put(into: Values, starts: Integers, rows: Integers, content: Values) -> None:
+    """Write rows of equal length into their places."""
+    if not content.size:
+        return
+    first, last = starts[rows[0]], starts[rows[-1] + 1]
+    if last - first == content.size and rows.size == rows[-1] - rows[0] + 1:
+        # Ascending numbers without a gap: one piece.
+        into[first:last].reshape(content.shape)[:] = content
+    else:
+        into[starts[rows][:, None] + np.arange(content.shape[1])] = content
 
 
 @dataclass(frozen=True)
@@ -212,6 +313,11 @@ class Blocks:
         return int(np.count_nonzero(self.block)) * self.count
 
     @property
+    def pattern(self) -> tuple[Integers, NDArray[np.int32] | Integers]:
+        """Where the connections of each target neuron start, and their source neurons."""
+        return self.rows.starts, self.rows.columns
+
+    @property
     def distinct(self) -> tuple[Integers, Values]:
         """Starts and values of rows among which every row has its like."""
         kept = self.block != 0
@@ -228,6 +334,19 @@ class Blocks:
             (face * self.block.shape[1] + column).reshape(-1),
             np.tile(self.block[output, column], self.count),
         )
+
+    def selected(self, rows: Integers) -> Rows:
+        """The connections of some target neurons alone, in the given order.
+
+        Parameters
+        ----------
+        rows : int64 array
+
+        Returns
+        -------
+        Rows
+        """
+        return _sliced(self.rows, rows)
 
     def revalued(self, change: Callable[[Values], Values]) -> Blocks:
         """With other values; zeros are dropped."""
@@ -267,6 +386,11 @@ class Incidence:
         return self.rows.values.size
 
     @property
+    def pattern(self) -> tuple[Integers, NDArray[np.int32] | Integers]:
+        """Where the connections of each target neuron start, and their source neurons."""
+        return self.rows.starts, self.rows.columns
+
+    @property
     def distinct(self) -> tuple[Integers, Values]:
         """Starts and values of rows among which every row has its like."""
         return self.rows.starts, self.rows.values
@@ -282,6 +406,19 @@ class Incidence:
         matrix.eliminate_zeros()
         matrix.sort_indices()
         return Rows(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data.astype(np.int64))
+
+    def selected(self, rows: Integers) -> Rows:
+        """The connections of some target neurons alone, in the given order.
+
+        Parameters
+        ----------
+        rows : int64 array
+
+        Returns
+        -------
+        Rows
+        """
+        return _sliced(self.rows, rows)
 
     def revalued(self, change: Callable[[Values], Values]) -> Explicit:
         """With other values, spelled out; zeros are dropped."""
@@ -306,6 +443,13 @@ def explicit(matrix: sparse.csr_matrix) -> Explicit:
     """
     starts, columns = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64)
     return Explicit(starts, columns, matrix.data, int(matrix.shape[1]))
+
+
+def _sliced(whole: Rows, rows: Integers) -> Rows:
+    lengths = whole.starts[rows + 1] - whole.starts[rows]
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    at = np.arange(starts[-1]) + np.repeat(whole.starts[rows] - starts[:-1], lengths)
+    return Rows(starts, whole.columns[at], whole.values[at])
 
 
 def _shortened(starts: Integers, kept: NDArray[np.bool_]) -> Integers:

@@ -8,8 +8,13 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
+from pisnn_deploy.profiles import schema as sections
 from pisnn_deploy.profiles.schema import Figure, Profile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -29,7 +34,7 @@ def json_schema() -> dict[str, Any]:
     dict
         A JSON Schema of the draft 2020-12.
     """
-    schema = _plain(Profile.model_json_schema())
+    schema = _plain(_described(Profile.model_json_schema()))
     renamed = {}
     for key, part in schema["$defs"].items():
         if "confidence" in part["properties"]:
@@ -54,6 +59,29 @@ def json_schema() -> dict[str, Any]:
         "else": {"required": schema["required"], "properties": needed},
         "$defs": dict(sorted(parts.items())),
     }
+
+
+def _described(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema with the text below each field as its description.
+
+    Pydantic can do it while it builds the models, but that doubles the start-up time of commands that need no schema.
+    """
+    texts: dict[str, dict[str, str]] = {}
+    for section in ast.parse(inspect.getsource(sections)).body:
+        if isinstance(section, ast.ClassDef):
+            texts[section.name] = dict(_texts_below_fields(section))
+    for name, part in [("Profile", schema), *schema["$defs"].items()]:
+        own = texts[Figure.__name__ if name.startswith(Figure.__name__ + "_") else name]
+        for field, value in part["properties"].items():
+            if field in own:
+                value["description"] = own[field]
+    return schema
+
+
+def _texts_below_fields(section: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    for field, below in pairwise(section.body):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
+            yield field.target.id, str(ast.literal_eval(below.value))
 
 
 def _plain(schema: Any) -> Any:

@@ -28,7 +28,7 @@ _EXPECTED = {
 """Kinds of errors whose text by pydantic speaks of Python."""
 _MEMBERS = {
     "value": "a value, or null where there is none",
-    "confidence": "'documented', 'inferred', 'contradictory' or 'unpublished'",
+    "confidence": "'documented', 'quoted', 'inferred', 'contradictory' or 'unpublished'",
     "source": "a sentence on where the figure stands",
 }
 

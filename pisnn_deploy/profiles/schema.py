@@ -14,8 +14,9 @@ from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Confidence = Literal["documented", "inferred", "contradictory", "unpublished"]
-"""How well a figure is known: stated in public material, derived from it, disputed within it, or absent from it."""
+Confidence = Literal["documented", "quoted", "inferred", "contradictory", "unpublished"]
+"""How well a figure is known: stated in public material, known from a quotation of it, derived from it, disputed within
+it, or absent from it."""
 
 Value = TypeVar("Value")
 
@@ -26,7 +27,7 @@ Sentence = Annotated[str, Field(min_length=1)]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 _CONFIDENCE_RULES: dict[str, Any] = {
@@ -41,6 +42,10 @@ _CONFIDENCE_RULES: dict[str, Any] = {
                 "properties": {"low": {"not": {"type": "null"}}, "high": {"not": {"type": "null"}}},
                 "required": ["low", "high"],
             },
+        },
+        {
+            "if": {"properties": {"confidence": {"const": "quoted"}}, "required": ["confidence"]},
+            "then": {"properties": {"source": {"pattern": "quoted by"}}},
         },
     ]
 }
@@ -59,8 +64,8 @@ class Figure(_Frozen, Generic[Value]):
     high: Value | None = None
     """Highest value that the public record allows."""
     confidence: Confidence
-    """How well the figure is known: documented, inferred, contradictory (give low and high) or unpublished (give null
-    as value)."""
+    """How well the figure is known: documented, quoted (the source says by whom), inferred, contradictory (give low and
+    high) or unpublished (give null as value)."""
     source: Sentence
     """Where the figure stands, or how it was derived."""
 
@@ -70,6 +75,8 @@ class Figure(_Frozen, Generic[Value]):
             raise ValueError(f"the figure is unpublished, so its value must be null, not {self.value}")
         if self.confidence == "contradictory" and (self.low is None or self.high is None):
             raise ValueError("sources contradict each other, so low and high must give their range")
+        if self.confidence == "quoted" and "quoted by" not in self.source:
+            raise ValueError("the figure is known from a quotation, so its source must say 'quoted by' whom")
         ends = [end for end in (self.low, self.value, self.high) if isinstance(end, (int, float))]
         if any(left > right for left, right in pairwise(ends)):
             raise ValueError(f"low, value and high must ascend, found {', '.join(map(str, ends))}")
@@ -99,6 +106,12 @@ class Chip(_Frozen):
     """Neuron cores of a chip that a mapper may use."""
     embedded_processors: Limit
     """Embedded processors of a chip."""
+    cores_per_router: Limit
+    """Cores that share a router, a tile; null where nothing is known of a network of routers."""
+    router_columns: Limit
+    """Routers of a chip in a row, from west to east."""
+    router_rows: Limit
+    """Rows of routers of a chip, from north to south."""
 
 
 class System(_Frozen):
@@ -227,18 +240,28 @@ class Delay(_Frozen):
 
 
 class Time(_Frozen):
-    """Time of one operation in one core, and of the barrier that ends a time step."""
+    """Time of one operation in one core, of one message on its way, and of the barrier that ends a time step."""
 
     synaptic_operation_ns: Quantity
     """Time of one synaptic operation."""
     neuron_update_ns: Quantity
     """Time of one neuron update."""
+    message_out_ns: Quantity
+    """Time that a message takes to leave its core."""
+    message_in_ns: Quantity
+    """Time that a message takes to enter its core."""
+    within_tile_ns: Quantity
+    """Time of a message between two cores of a tile."""
+    hop_east_west_ns: Quantity
+    """Time of a message from one router to the next in its row."""
+    hop_north_south_ns: Quantity
+    """Time of a message from one router to the next in its column."""
     barrier_ns: Quantity
     """Time of the barrier over all chips of the system that ends a time step."""
 
 
 class Energy(_Frozen):
-    """Dynamic energy of one operation."""
+    """Dynamic energy of one operation, and of one message on its way."""
 
     synaptic_operation_pj: Quantity
     """Energy of one synaptic operation."""
@@ -246,6 +269,16 @@ class Energy(_Frozen):
     """Energy of the update of an active neuron."""
     neuron_update_inactive_pj: Quantity
     """Energy of the update of an inactive neuron."""
+    message_out_pj: Quantity
+    """Energy of a message that leaves its core."""
+    message_in_pj: Quantity
+    """Energy of a message that enters its core."""
+    within_tile_pj: Quantity
+    """Energy of a message between two cores of a tile."""
+    hop_east_west_pj: Quantity
+    """Energy of a message from one router to the next in its row."""
+    hop_north_south_pj: Quantity
+    """Energy of a message from one router to the next in its column."""
 
 
 class Power(_Frozen):

@@ -9,13 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from pisnn_deploy.arithmetic import signed_width
 from pisnn_deploy.clock import damped_leak, nominal_time_step, time_step
-from pisnn_deploy.graph import Claim, IntegerGraph
+from pisnn_deploy.graph import Claim, IntegerGraph, Synapse
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.verify.folding import Folding
 from pisnn_deploy.verify.medium import medium_averages, medium_layout
@@ -83,16 +85,39 @@ def check_certificate(graph: IntegerGraph, altered: tuple[str, ...] = ()) -> tup
 
 def _stored(graph: IntegerGraph, source: str, target: str) -> sparse.csr_matrix:
     """Effective weights as the target stores them: mantissas of mixed sign lose their lowest bit."""
-    total = sparse.csr_matrix((graph.size(target), graph.size(source)), dtype=np.int64)
-    for synapse in graph.between(source, target):
-        mantissas = synapse.mantissas
-        if mantissas.size and mantissas.min() < 0 < mantissas.max():
-            mantissas = mantissas >> 1 << 1
-        scaled = mantissas << synapse.exponent if synapse.exponent >= 0 else mantissas >> -synapse.exponent
-        shape = (synapse.outputs, synapse.inputs)
-        total = total + sparse.csr_matrix((scaled, synapse.columns, synapse.row_starts), shape)
-    total.eliminate_zeros()
+    shape = (graph.size(target), graph.size(source))
+    parts = [
+        sparse.csr_matrix((_effective(synapse, synapse.mantissas), synapse.columns, synapse.row_starts), shape)
+        for synapse in graph.between(source, target)
+    ]
+    if not parts:
+        return sparse.csr_matrix(shape, dtype=np.int64)
+    total = sparse.csr_matrix(sum(parts[1:], parts[0]))
+    if not total.data.all():
+        # On a copy: scipy may have taken the graph's own arrays.
+        total = total.copy()
+        total.eliminate_zeros()
     return total
+
+
+def _effective(synapse: Synapse, mantissas: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Effective weights of mantissas of a synapse, as the target stores them."""
+    distinct = synapse.distinct_mantissas
+    if distinct.size and distinct.min() < 0 < distinct.max():
+        mantissas = mantissas >> 1 << 1
+    return mantissas << synapse.exponent if synapse.exponent >= 0 else mantissas >> -synapse.exponent
+
+
+def _stored_rows(graph: IntegerGraph, target: str, rows: NDArray[np.int64]) -> list[dict[int, int]]:
+    """Rows of `_stored` between the membrane and a population, without zeros; no others are expanded."""
+    found: list[dict[int, int]] = [{} for _ in range(rows.size)]
+    for synapse in graph.between(MEMBRANE, target):
+        part = synapse.connections.selected(rows)
+        columns, weights = part.columns.tolist(), _effective(synapse, part.values).tolist()
+        for row, (first, last) in zip(found, pairwise(part.starts.tolist()), strict=True):
+            for column, weight in zip(columns[first:last], weights[first:last], strict=True):
+                row[column] = row.get(column, 0) + weight
+    return [{column: weight for column, weight in row.items() if weight} for row in found]
 
 
 def _layout(graph: IntegerGraph) -> Iterator[str]:
@@ -121,20 +146,19 @@ def _layout(graph: IntegerGraph) -> Iterator[str]:
         laid = sparse.csr_matrix(sparse.kron(sparse.identity(faces, np.int64), sparse.csr_matrix(layer.weight)))
         if np.any((_stored(graph, graph.chain[number], graph.chain[number + 1]) - laid).data):
             yield f"the synapses from {graph.chain[number]} are not the operator's"
-    folding, stored = Folding(graph), _stored(graph, MEMBRANE, graph.chain[1])
-    for face in distinct_faces(graph).tolist():
-        for output in range(shapes[0][0]):
-            row = face * shapes[0][0] + output
-            try:
-                cells, constant = folding.row(face, operator[0].weight[output].tolist())
-            except ValueError as error:
-                yield str(error)
-                continue
-            part = slice(stored.indptr[row], stored.indptr[row + 1])
-            if dict(zip(stored.indices[part].tolist(), stored.data[part].tolist(), strict=True)) != cells:
-                yield f"the weights of {graph.chain[1]} at face {face} are not the operator's, as they are stored"
-            if int(biases[0][row]) != constant + int(operator[0].bias[output]):
-                yield f"the bias of {graph.chain[1]} at face {face} is not what operator and reservoirs add up to"
+    folding, width = Folding(graph), shapes[0][0]
+    rows = (distinct_faces(graph)[:, None] * width + np.arange(width)).reshape(-1)
+    for row, stored in zip(rows.tolist(), _stored_rows(graph, graph.chain[1], rows), strict=True):
+        face, output = divmod(row, width)
+        try:
+            cells, constant = folding.row(face, operator[0].weight[output].tolist())
+        except ValueError as error:
+            yield str(error)
+            continue
+        if stored != cells:
+            yield f"the weights of {graph.chain[1]} at face {face} are not the operator's, as they are stored"
+        if int(biases[0][row]) != constant + int(operator[0].bias[output]):
+            yield f"the bias of {graph.chain[1]} at face {face} is not what operator and reservoirs add up to"
 
 
 def _clock(graph: IntegerGraph) -> Iterator[str]:

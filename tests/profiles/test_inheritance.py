@@ -83,7 +83,7 @@ def test_one_figure_changes_and_no_other(
     section: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     key = data.draw(st.sampled_from(sorted(type(getattr(LOIHI2, section)).model_fields)))
-    figure = getattr(getattr(LOIHI2, section), key).model_copy(update={"source": "Mine."})
+    figure = getattr(getattr(LOIHI2, section), key).model_copy(update={"source": "Mine, quoted by me."})
     text = f"{{extends: loihi2, {section}: {{{key}: {figure.model_dump_json()}}}}}"
     mine = load_profile(str(write(tmp_path_factory.getbasetemp(), text)))
     changed = getattr(LOIHI2, section).model_copy(update={key: figure})
@@ -173,7 +173,7 @@ def test_all_problems_are_reported(tmp_path: Path) -> None:
             file,
             "core.neurons_max.confidence",
             'found "sure"',
-            "'documented', 'inferred', 'contradictory' or 'unpublished'",
+            "'documented', 'quoted', 'inferred', 'contradictory' or 'unpublished'",
         ),
         Problem(file, "core.neuron_max", "is not a field of a profile", "'neurons_max'"),
         Problem(file, "weights", "found 3", "a mapping of figures"),

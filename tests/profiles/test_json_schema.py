@@ -116,8 +116,16 @@ VALUES = st.one_of(
     st.none(), st.booleans(), st.integers(-3, 30), st.sampled_from(["wrap", "", "documented"]), st.just([8])
 )
 FIGURES = st.fixed_dictionaries(
-    {"value": VALUES, "confidence": st.sampled_from(["documented", "inferred", "contradictory", "unpublished"])},
-    optional={"low": VALUES, "high": VALUES, "source": st.sampled_from(["s", ""]), "unit": st.just("bit")},
+    {
+        "value": VALUES,
+        "confidence": st.sampled_from(["documented", "quoted", "inferred", "contradictory", "unpublished"]),
+    },
+    optional={
+        "low": VALUES,
+        "high": VALUES,
+        "source": st.sampled_from(["s", "quoted by s", ""]),
+        "unit": st.just("bit"),
+    },
 )
 
 

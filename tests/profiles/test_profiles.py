@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from pisnn_deploy.errors import FileError, PisnnError, UsageError
 from pisnn_deploy.plain_yaml import MAXIMUM_BYTES
-from pisnn_deploy.profiles import load_profile, names, parents_of
+from pisnn_deploy.profiles import Figure, Profile, load_profile, names, parents_of
 
 LOIHI2 = load_profile("loihi2")
 LIBRARY = ", ".join(names())
@@ -204,7 +204,7 @@ def test_file_that_is_no_profile(tmp_path: Path, text: str, message: str) -> Non
         ("{value: 3, confidence: documented, source: ''}", 'source: found ""; expected a text that is not empty'),
         (
             "{value: 3, confidence: sure, source: s}",
-            "confidence: found \"sure\"; expected 'documented', 'inferred', 'contradictory' or 'unpublished'",
+            "confidence: found \"sure\"; expected 'documented', 'quoted', 'inferred', 'contradictory' or 'unpublished'",
         ),
         (
             "{value: 3, confidence: documented, source: s, sources: s}",
@@ -253,3 +253,53 @@ def test_any_bytes_give_a_sentence(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(PisnnError):
         load_profile(str(path))
+
+
+def figures(profile: Profile) -> dict[str, Figure[object]]:
+    """Every figure of a profile by its key."""
+    sections = [(name, getattr(profile, name)) for name in type(profile).model_fields]
+    return {
+        f"{name}.{key}": getattr(section, key)
+        for name, section in sections
+        if isinstance(section, BaseModel)
+        for key in type(section).model_fields
+    }
+
+
+@pytest.mark.parametrize("name", names())
+def test_what_was_not_read_says_who_quotes_it(name: str) -> None:
+    for key, figure in figures(load_profile(name)).items():
+        if figure.confidence == "quoted":
+            assert "quoted by" in figure.source, key
+        # Nobody here has read the technology brief of Loihi 2, nor Frady et al.
+        if "brief" in figure.source or "Frady" in figure.source:
+            assert "quoted by" in figure.source or "not confirmed" in figure.source, key
+
+
+def test_a_quotation_without_who_quotes_is_refused(tmp_path: Path) -> None:
+    text = "extends: loihi2\ncore: {word_bits: {value: 64, confidence: quoted, source: The brief}}\n"
+    assert refusal(write(tmp_path, text)) == (
+        "core.word_bits: the figure is known from a quotation, so its source must say 'quoted by' whom"
+    )
+
+
+def test_messages_and_hops() -> None:
+    loihi1 = load_profile("loihi1")
+    energy, time, chip = loihi1.energy, loihi1.time, loihi1.chip
+    assert (energy.within_tile_pj.value, time.within_tile_ns.value) == (1.7, 2.1)
+    assert (energy.hop_east_west_pj.value, time.hop_east_west_ns.value) == (3.0, 4.1)
+    assert (energy.hop_north_south_pj.low, energy.hop_north_south_pj.high) == (4.0, 4.2)
+    assert time.hop_north_south_ns.value == 6.5
+    assert (energy.message_out_pj.value, time.message_out_ns.value, time.message_in_ns.value) == (111.0, 5.1, 16.0)
+    assert energy.message_in_pj.is_unpublished
+    assert (chip.cores_per_router.value, chip.router_columns.value, chip.router_rows.value) == (4, 8, 4)
+    for key, figure in figures(LOIHI2).items():
+        if "hop_" in key or "message_" in key or "within_tile" in key:
+            assert figure.is_unpublished and (figure.low, figure.high) == (None, None), key
+
+
+def test_ranges_of_loihi1_hold_a_neuron_that_spikes_and_one_that_does_not() -> None:
+    loihi1 = load_profile("loihi1")
+    active, update = loihi1.energy.neuron_update_active_pj, loihi1.time.neuron_update_ns
+    assert (active.low, active.value, active.high) == (72.8, 81.0, 142.1)
+    assert (update.low, update.value, update.high) == (5.3, 8.4, 39.7)
