@@ -250,6 +250,11 @@ def examples() -> Mapping[str, Example]:
             loihi2,
         ),
         Example(
+            "A target whose neurons integrate and fire, and nothing else.",
+            heat,
+            with_figure(loihi2, "state.programmable", value=False),
+        ),
+        Example(
             "A placement that says for seven of eight faces where they stand.",
             placed(heat, first, second[1:]),
             loihi2,

@@ -231,6 +231,22 @@ def accumulator_width(subject: Subject) -> Iterator[Violation]:
             yield Violation(bound.population, bound.bits, width, message, severity)
 
 
+@rule("PD009", "programmable-neurons")
+def programmable_neurons(subject: Subject) -> Iterator[Violation]:
+    """Neurons of the target run programs.
+
+    A membrane that holds its mass and a flux compartment that keeps what it did not fire are no leaky
+    integrate-and-fire neurons. On a target that has only those, synapses and spikes can be laid out, but the neurons
+    themselves must run somewhere else, such as on its embedded processors.
+
+    Fix: take a target with programmable neurons, such as loihi2; or run the neurons yourself and ignore this rule.
+    """
+    if not subject.profile.state.programmable.value:
+        for population in subject.graph.chain:
+            message = f"it is no integrate-and-fire neuron, and {subject.profile.name} has no others"
+            yield Violation(population, "program", "integrate-and-fire", message)
+
+
 @rule("PD008", "decay-constant")
 def decay_constant(subject: Subject) -> Iterator[Violation]:
     """The leak of the flux compartments is between 1 and 2 to the power of `decay.bits`.

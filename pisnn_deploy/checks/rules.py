@@ -20,6 +20,7 @@ RULES: tuple[Rule, ...] = (
     numbers.graded_spikes,
     numbers.accumulator_width,
     numbers.decay_constant,
+    numbers.programmable_neurons,
     capacity.placement_valid,
     capacity.neurons_per_core,
     capacity.neuron_groups_per_core,

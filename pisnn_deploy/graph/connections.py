@@ -181,7 +181,8 @@ class Stencil:
             for output in range(outputs):
                 lengths[numbers * outputs + output] = counts[box, output]
         starts = np.concatenate([[0], np.cumsum(lengths)])
-        columns = np.empty(starts[-1], np.int32 if self.inputs < 1 << 31 else np.int64)
+        kind = np.int32 if self.inputs < 1 << 31 else np.int64
+        columns: NDArray[Any] = np.empty(starts[-1], kind)
         for box, numbers in enumerate(self._faces):
             for output in range(outputs):
                 part, order = self._part(box, output)
@@ -262,7 +263,7 @@ class Stencil:
             cells = (places[:, None] + offsets) % np.array(self.mesh.shape)
             return np.asarray(np.ravel_multi_index(tuple(np.moveaxis(cells, 2, 0)), self.mesh.shape), np.int64)
         kind = np.int32 if self.mesh.cells < 1 << 31 else np.int64
-        found = np.zeros((1,) * len(self.mesh.shape) + (1,), kind)
+        found: NDArray[Any] = np.zeros((1,) * len(self.mesh.shape) + (1,), kind)
         for a, count in enumerate(self.mesh.shape):
             along = ((lower[a] + np.arange(shape[a]))[:, None] + offsets[:, a]) % count
             dimensions = [along.shape[0] if a == b else 1 for b in range(shape.size)]

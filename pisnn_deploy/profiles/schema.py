@@ -203,6 +203,8 @@ class State(_Frozen):
 
     bits: Bits
     """Signed width of one state."""
+    programmable: Figure[bool]
+    """Whether neurons run programs; others are integrate-and-fire neurons and nothing else."""
 
 
 class Accumulator(_Frozen):

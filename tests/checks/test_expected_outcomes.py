@@ -24,14 +24,18 @@ Outcome = str | list[str]
 """``passes``, or the codes of the rules that fail as errors."""
 
 
+BINARY = "loihi1"
+"""A target that models are compiled for too: there their spikes are binary."""
+
+
 @cache
-def graph_of(model: str) -> IntegerGraph:
-    """The model compiled for its own mesh and loihi2."""
-    return compile_file(model)[0]
+def graph_of(model: str, target: str) -> IntegerGraph:
+    """The model compiled for its own mesh and a target."""
+    return compile_file(model, profile=target)[0]
 
 
-def outcome(model: str, profile: Profile) -> Outcome:
-    report = check(graph_of(model), profile)
+def outcome(model: str, profile: Profile, target: str = "loihi2") -> Outcome:
+    report = check(graph_of(model, target), profile)
     codes = sorted({finding.rule for finding in report.findings if finding.severity == "error"})
     assert report.passed == (not codes)
     return codes or "passes"
@@ -44,7 +48,7 @@ def expected() -> dict[str, dict[str, Outcome]]:
 
 def test_every_model_and_profile_has_an_expected_outcome() -> None:
     assert {model: sorted(outcomes) for model, outcomes in expected().items()} == {
-        model: list(names()) for model in zoo.names()
+        model: sorted([*names(), f"{BINARY} when compiled for it"]) for model in zoo.names()
     }
 
 
@@ -54,10 +58,20 @@ def test_outcome(model: str, profile: str) -> None:
     assert outcome(model, load_profile(profile)) == expected()[model][profile]
 
 
+@pytest.mark.parametrize("model", zoo.names())
+def test_outcome_of_binary_spikes(model: str) -> None:
+    found = outcome(model, load_profile(BINARY), BINARY)
+    assert found == expected()[model][f"{BINARY} when compiled for it"] == ["PD009"]
+
+
 def test_a_profile_that_holds_less_changes_the_outcome() -> None:
     assert outcome("heat1d", with_figure(load_profile("loihi2"), "core.neurons_max", 1)) == ["PD102"]
 
 
 if __name__ == "__main__":
-    outcomes = {model: {profile: outcome(model, load_profile(profile)) for profile in names()} for model in zoo.names()}
+    outcomes = {
+        model: {profile: outcome(model, load_profile(profile)) for profile in names()}
+        | {f"{BINARY} when compiled for it": outcome(model, load_profile(BINARY), BINARY)}
+        for model in zoo.names()
+    }
     EXPECTED.write_text(json.dumps(outcomes, indent=2) + "\n", encoding="utf-8")
