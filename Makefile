@@ -58,11 +58,9 @@ format: setup ## let ruff rewrite the sources
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup ## speed on Lava, beside a Lava network that does no arithmetic
-	@mkdir -p build/bench
-	$(BIN)/pisnn-deploy compile heat1d -q -o build/bench/heat1d.pisnn
-	$(BIN)/python benchmarks/lava_overhead.py --artifact build/bench/heat1d.pisnn --steps 1000 \
-		--output build/bench/lava_overhead.json
+bench: setup ## speed beside Lava's own parts, numpy, py-pde and FiPy, into docs/performance.md (15 minutes)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev,baselines]'
+	$(BIN)/python -m benchmarks.performance
 
 figures: setup ## measure the figures and the picture of README.md and write them there
 	PYTHONPATH=. $(BIN)/python benchmarks/figures.py
@@ -77,6 +75,7 @@ results: setup ## measure the zoo and its baselines into docs/results (40 minute
 	$(BIN)/python -m benchmarks.placement
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.fast_kernel
+	$(BIN)/python -m benchmarks.domains
 	$(BIN)/python -m benchmarks.results
 
 models: setup ## train the zoo again, into build/models

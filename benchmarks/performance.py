@@ -1,0 +1,226 @@
+"""Speed beside what users would take instead, measured in one run: writes docs/performance.md.
+
+Run it from the root of a checkout: ``python -m benchmarks.performance`` (``make bench``). Lava's figures are PDE steps
+a second of the `cpu` backend beside the same network without arithmetic and beside Lava's own LIF and Sparse; the
+others are seconds for one problem, heat1d to time 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.lava_overhead import measure
+from pisnn_deploy.backends import RunOptions, fast, onnx
+from pisnn_deploy.cli.compilation import compile_file
+from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.problems import problem
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "performance.md"
+DATA = ROOT / "build" / "bench" / "performance.json"
+MESHES = (("heat1d", "128"), ("heat1d", "4096"), ("heat1d", "65536"), ("heat1d", "1048576"))
+MESHES += (("heat2d", "64x64"), ("heat2d", "512x512"))
+MEASURE_SECONDS = 2.0
+ROUNDS = 3
+CELLS = 128
+
+
+def lava_row(name: str, mesh: str) -> dict[str, object]:
+    """PDE steps a second on Lava, beside the same network without arithmetic and a stock one."""
+    graph = compile_file(name, mesh=mesh, placement="none")[0]
+    trial = measure(graph, 4, 1)
+    steps = max(4, int(MEASURE_SECONDS * float(str(trial["steps_per_second"]))))
+    found = measure(graph, steps, ROUNDS)
+    entries = sum(synapse.entries for synapse in graph.synapses)
+    time_steps = steps * int(graph.period or 0)
+    seconds = [stock(graph.mesh.cells, entries, time_steps) for _ in range(ROUNDS)]
+    return {
+        "problem": name,
+        "mesh": mesh,
+        "steps_per_second": found["steps_per_second"],
+        "ratio_without_arithmetic": found["ratio"],
+        "stock_steps_per_second": steps / statistics.median(seconds),
+    }
+
+
+def stock(neurons: int, entries: int, steps: int) -> float:
+    """Seconds of a stock Lava network of as many neurons and synapses."""
+    command = [sys.executable, str(ROOT / "benchmarks" / "stock_lava.py"), *map(str, (neurons, entries, steps))]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
+
+
+def solver_rows() -> list[dict[str, object]]:
+    """Seconds and relative L2 errors of heat1d to time 1 on 128 cells; compiling is not counted."""
+    graph = compile_file("heat1d", mesh=str(CELLS))[0]
+    own = problem("heat1d", graph.spec.diffusivity, graph.spec.velocity)
+    start = np.asarray(own.initial(graph.grid, np.zeros(0), None), np.float64)
+    exact = own.reference(graph.grid, np.zeros(0), 1.0, None)
+    assert exact is not None
+    ftcs = round(graph.spec.diffusivity * CELLS**2 / 0.4)
+    solvers: dict[str, Callable[[], np.ndarray[tuple[int, ...], np.dtype[np.float64]]]] = {
+        "pisnn-deploy, fast": lambda: ours(graph, "fast"),
+        "pisnn-deploy, onnx": lambda: ours(graph, "onnx"),
+        "plain numpy, explicit float64": lambda: numpy_explicit(start, graph.spec.diffusivity, ftcs),
+        "py-pde, explicit, numba": lambda: py_pde(start, graph.spec.diffusivity, ftcs, "numba"),
+        "py-pde, explicit, numpy": lambda: py_pde(start, graph.spec.diffusivity, ftcs, "numpy"),
+        "FiPy, Crank-Nicolson, 100 steps": lambda: fipy_implicit(start, graph.spec.diffusivity, 100),
+    }
+    rows = []
+    for name, solver in solvers.items():
+        field = solver()  # also compiles
+        seconds = []
+        for _ in range(ROUNDS):
+            begun = time.perf_counter()
+            solver()
+            seconds.append(time.perf_counter() - begun)
+        reached = round(1.0 / graph.time_step) * graph.time_step if name.startswith("pisnn") else 1.0
+        truth = own.reference(graph.grid, np.zeros(0), reached, None)
+        assert truth is not None
+        error = float(np.linalg.norm(field - truth) / np.linalg.norm(truth))
+        drift = float(field.sum() / start.sum() - 1)
+        rows.append({"solver": name, "seconds": statistics.median(seconds), "error": error, "drift": drift})
+        print(rows[-1], flush=True)
+    return rows
+
+
+def ours(graph: IntegerGraph, backend: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """The zoo's own model."""
+    steps = round(1.0 / graph.time_step)
+    run = {"fast": fast, "onnx": onnx}[backend].run(graph, graph.membrane.initial, RunOptions(steps, every=steps))
+    if not run.conserved:
+        raise SystemExit(run.failure)
+    return graph.values(run.trace.mass[-1])
+
+
+def numpy_explicit(
+    start: np.ndarray[tuple[int, ...], np.dtype[np.float64]], diffusivity: float, steps: int
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """Forward Euler, central differences."""
+    field = start.copy()
+    number = diffusivity * CELLS**2 / steps
+    for _ in range(steps):
+        field = field + number * (np.roll(field, 1) - 2 * field + np.roll(field, -1))
+    return field
+
+
+def py_pde(
+    start: np.ndarray[tuple[int, ...], np.dtype[np.float64]], diffusivity: float, steps: int, backend: str
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """py-pde's explicit solver."""
+    import pde
+
+    grid = pde.CartesianGrid([[0, 1]], CELLS, periodic=True)
+    equation = _EQUATIONS.setdefault(diffusivity, pde.DiffusionPDE(diffusivity))
+    key = (backend, steps)
+    if key not in _STEPPERS:
+        solver = pde.ExplicitSolver(equation, backend=backend)
+        _STEPPERS[key] = solver.make_stepper(pde.ScalarField(grid, start), dt=1 / steps)
+    field = pde.ScalarField(grid, start)
+    _STEPPERS[key](field, 0.0, 1.0)
+    return np.asarray(field.data, np.float64)
+
+
+_EQUATIONS: dict[float, object] = {}
+_STEPPERS: dict[tuple[str, int], Callable[..., object]] = {}
+
+
+def fipy_implicit(
+    start: np.ndarray[tuple[int, ...], np.dtype[np.float64]], diffusivity: float, steps: int
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """FiPy's Crank-Nicolson scheme."""
+    import fipy
+
+    mesh = fipy.PeriodicGrid1D(nx=CELLS, dx=1 / CELLS)
+    field = fipy.CellVariable(mesh=mesh, value=start, hasOld=True)
+    equation = fipy.TransientTerm() == (
+        0.5 * fipy.DiffusionTerm(diffusivity) + 0.5 * fipy.ExplicitDiffusionTerm(diffusivity)
+    )
+    solver = fipy.LinearLUSolver(tolerance=1e-12)
+    for _ in range(steps):
+        field.updateOld()
+        equation.solve(var=field, dt=1 / steps, solver=solver)
+    return np.asarray(field.value, np.float64)
+
+
+PAGE_TEXT = """# Performance
+
+`make bench` measures all of this in one run and writes the page and `build/bench/performance.json`; medians of
+{rounds} runs on {cores} cores, load average {load:.1f} at the end. The kernels of `fast` beside the bandwidth of the
+memory are in [results/fast.md](results/fast.md), large meshes in [results/scale.md](results/scale.md), domains on a
+Dask cluster in [results/domains.md](results/domains.md).
+
+## On Lava's simulator
+PDE steps a second of the `cpu` backend; the time over that of the same network, messages and ports without arithmetic;
+and a stock network, two layers of Lava's LIF and a Sparse with as many neurons and synapses, over as many time steps.
+It computes something else and sends binary spikes; it says what Lava's own parts cost.
+
+| problem | mesh | PDE steps a second | time over no arithmetic | stock LIF and Sparse |
+| --- | --- | --- | --- | --- |
+{lava}
+
+## One problem, several solvers
+heat1d on 128 cells to time 1, one solution, without compiling. `drift` is the relative change of the total mass.
+
+| solver | seconds | relative L2 error | drift | time over ours |
+| --- | --- | --- | --- | --- |
+{solvers}
+
+On a processor compiled floats are faster: integers are for chips that have nothing else, and for a total that never
+drifts.
+"""
+
+
+def page(found: dict[str, object]) -> str:
+    """The page of the results."""
+    lava = [
+        f"| {row['problem']} | {row['mesh']} | {row['steps_per_second']:.3g} | {row['ratio_without_arithmetic']:.2f} "
+        f"| {row['stock_steps_per_second']:.3g} |"
+        for row in found["lava"]
+    ]
+    ours_seconds = found["solvers"][0]["seconds"]
+    solvers = [
+        f"| {row['solver']} | {row['seconds']:.2g} | {row['error']:.1e} | {row['drift']:.0e} "
+        f"| {row['seconds'] / ours_seconds:.2g} |"
+        for row in found["solvers"]
+    ]
+    return PAGE_TEXT.format(
+        rounds=ROUNDS,
+        cores=found["cores"],
+        load=found["load"],
+        lava="\n".join(lava),
+        solvers="\n".join(solvers),
+    )
+
+
+def main() -> int:
+    """Measure, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dry-run", action="store_true", help="print only")
+    arguments = parser.parse_args()
+    rows = []
+    for name, mesh in MESHES:
+        rows.append(lava_row(name, mesh))
+        print(rows[-1], flush=True)
+    found = {"lava": rows, "solvers": solver_rows(), "cores": len(os.sched_getaffinity(0)), "load": os.getloadavg()[0]}
+    text = page(found)
+    if arguments.dry_run:
+        print(text)
+        return 0
+    DATA.parent.mkdir(parents=True, exist_ok=True)
+    DATA.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    PAGE.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
