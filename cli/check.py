@@ -15,7 +15,7 @@ from pisnn_deploy.checks import RULES, Report, Rule, check
 from pisnn_deploy.checks.activity import read_activity
 from pisnn_deploy.checks.baseline import Baseline, Growth
 from pisnn_deploy.checks.formats import FORMATS
-from pisnn_deploy.checks.formats.text import growth_rows, resource_rows
+from pisnn_deploy.checks.formats.text import comparison_rows, estimate_rows, growth_rows, resource_rows
 from pisnn_deploy.checks.outcome import Outcome
 from pisnn_deploy.checks.rule import DEFAULT_HORIZON
 from pisnn_deploy.cli.console import print_table, print_text
@@ -56,6 +56,12 @@ _COLOURS = {"error": "red", "warning": "yellow", "info": "blue"}
     help="Result of simulate --json: estimates then rest on what it counted.",
 )
 @click.option(
+    "--against-seconds",
+    metavar="SECONDS",
+    type=float,
+    help="Seconds per PDE step of a float solver that you measured, to compare with.",
+)
+@click.option(
     "--horizon", type=click.IntRange(min=0), default=DEFAULT_HORIZON, show_default=True, help="PDE steps to run for."
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
@@ -71,6 +77,7 @@ def command(
     select: str | None,
     ignore: str | None,
     events: Path | None,
+    against_seconds: float | None,
     horizon: int,
     quiet: bool,
 ) -> None:
@@ -84,12 +91,15 @@ def command(
       pisnn-deploy check heat.pisnn --format sarif --output heat.sarif
       pisnn-deploy check heat.pisnn --baseline heat.json --max-growth 2
       pisnn-deploy check heat.pisnn --events run.json
+      pisnn-deploy check heat.pisnn --events run.json --against-seconds 0.0004
     """
     check_outputs([output], [*artifacts, *profiles, baseline, events])
     if baseline is None and context.get_parameter_source("max_growth") is not ParameterSource.DEFAULT:
         raise UsageError("--max-growth: there is nothing to compare with; give --baseline FILE too")
     if not math.isfinite(max_growth):
         raise UsageError(f"--max-growth {max_growth}: expected a finite number of percent")
+    if against_seconds is not None and not (math.isfinite(against_seconds) and against_seconds > 0):
+        raise UsageError(f"--against-seconds {against_seconds}: expected a positive number of seconds")
     if baseline is not None and len(artifacts) > 1:
         raise UsageError("--baseline is of one artifact; check one at a time")
     rules = _rules(_codes("--select", select), _codes("--ignore", ignore))
@@ -101,7 +111,7 @@ def command(
         rejected = tuple((f.claim, f.text) for f in check_certificate(graph, read.altered) if not f.holds)
         activity = None if events is None else read_activity(events, graph)
         for name in profiles or (graph.profile or "loihi2",):
-            report = _filtered(check(graph, load_profile(name), rejected, horizon, activity), rules)
+            report = _filtered(check(graph, load_profile(name), rejected, horizon, activity, against_seconds), rules)
             growths = None if old is None else old.growths(report.profile, report.resources, max_growth)
             outcomes.append(Outcome(_below_here(artifact), report, rules, growths))
     content = FORMATS[form](outcomes)
@@ -174,6 +184,10 @@ def _show(outcome: Outcome, *, several: bool) -> None:
             for f in report.findings
         ]
         print_table("findings", found, ("severity", "rule", "place", "what", "fix"))
+    print_table("estimates of a PDE step", estimate_rows(report))
+    compared = comparison_rows(report)
+    if compared:
+        print_table("a PDE step beside dense coding and a float solver", compared)
     if outcome.growths is not None:
         rows = [
             (*row[:3], Text(row[3], "bold red" if growth.grew else ""))

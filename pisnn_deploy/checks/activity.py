@@ -10,6 +10,8 @@ from typing import Any
 
 from pisnn_deploy.errors import FileError
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.integer import MEMBRANE
+from pisnn_deploy.graph.lines import lines_of
 
 LARGEST_RUN = 1 << 20
 """Bytes of a file that is read; a result of simulate has some hundreds."""
@@ -27,10 +29,30 @@ class Activity:
         0 to 1, by population.
     source : str
         Where it comes from, for reports.
+    counted : bool
+        Whether a run was counted.
     """
 
     fraction: Mapping[str, float]
     source: str
+    counted: bool = False
+
+
+def senders(graph: IntegerGraph, population: str) -> int:
+    """Spikes that a population sends in a PDE step if all its neurons send: ledgers of reservoirs never do.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    population : str
+
+    Returns
+    -------
+    int
+        Neurons, or their lines where spikes are binary.
+    """
+    neurons = graph.membrane.initial.size if population == MEMBRANE else graph.size(population)
+    return int(neurons) * lines_of(graph, population)
 
 
 def every_neuron(graph: IntegerGraph) -> Activity:
@@ -82,8 +104,8 @@ def read_activity(path: Path, graph: IntegerGraph) -> Activity:
         raise FileError(path, f"counts events of other populations than {', '.join(graph.chain)}", field="events")
     if steps == 0:
         raise FileError(path, "is a run of no PDE step, which says nothing of events", field="steps")
-    fraction = {name: min(1.0, events[name] / (steps * max(1, graph.size(name)))) for name in graph.chain}
-    return Activity(fraction, f"Events of {steps} PDE steps, counted by simulate.")
+    fraction = {name: min(1.0, events[name] / (steps * max(1, senders(graph, name)))) for name in graph.chain}
+    return Activity(fraction, f"Events of {steps} PDE steps, counted by simulate.", True)
 
 
 def _is_count(value: object) -> bool:

@@ -80,6 +80,8 @@ class _Report(_Strict):
     resources: _Resources
     estimates: dict[str, _Estimate]
     baseline: list[_Growth] = []
+    # Beside other solvers, which have nothing to do with growth.
+    comparison: dict[str, Any] = {}
 
 
 class _Reports(_Strict):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from pisnn_deploy.checks.compared import Comparison
+
 Severity = Literal["error", "warning", "info"]
 """``error``: does not fit. ``warning``: fits by one source and not by another. ``info``: could not be checked."""
 
@@ -98,13 +100,16 @@ class Report:
         In the order of the rules.
     resources : Resources
     estimates : dict of str to Estimate
-        ``time_per_pde_step_us`` and ``energy_per_pde_step_nj``.
+        Of a PDE step, see `pisnn_deploy.checks.estimates`.
+    comparison : Comparison
+        The estimates beside a dense-coded run and a float solver.
     """
 
     profile: str
     findings: tuple[Finding, ...]
     resources: Resources
     estimates: dict[str, Estimate]
+    comparison: Comparison
 
     @property
     def passed(self) -> bool:
@@ -122,4 +127,5 @@ class Report:
                 name: asdict(estimate) | {"sources": list(estimate.sources)}
                 for name, estimate in self.estimates.items()
             },
+            "comparison": self.comparison.to_dict(),
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pisnn_deploy.checks import capacity, numbers, proofs
 from pisnn_deploy.checks.activity import Activity
+from pisnn_deploy.checks.comparison import compare
 from pisnn_deploy.checks.estimates import estimates
 from pisnn_deploy.checks.report import Report, Resources
 from pisnn_deploy.checks.rule import DEFAULT_HORIZON, Rule, Subject
@@ -48,6 +49,7 @@ def check(
     rejected: tuple[tuple[str, str], ...] = (),
     horizon: int = DEFAULT_HORIZON,
     activity: Activity | None = None,
+    seconds: float | None = None,
 ) -> Report:
     """Check a graph against a hardware profile.
 
@@ -63,6 +65,8 @@ def check(
         PDE steps that the graph is to run for.
     activity : Activity, optional
         What a run sent, for the estimates; every neuron once unless given.
+    seconds : float, optional
+        Per PDE step of a float solver that the user measured, for the comparison.
 
     Returns
     -------
@@ -72,9 +76,9 @@ def check(
     counts = count(graph, profile)
     subject = Subject(graph, profile, counts, rejected, horizon)
     findings = tuple(finding for rule in RULES for finding in rule.findings(subject))
-    return Report(
-        profile.name, findings, _resources(graph, profile, counts), estimates(graph, profile, counts, activity)
-    )
+    estimated = estimates(graph, profile, counts, activity)
+    comparison = compare(graph, profile, counts, estimated["time_per_pde_step_us"], activity, seconds)
+    return Report(profile.name, findings, _resources(graph, profile, counts), estimated, comparison)
 
 
 def _resources(graph: IntegerGraph, profile: Profile, counts: Counts) -> Resources:

@@ -23,7 +23,7 @@ def test_time_on_loihi2() -> None:
     # 2,000 neurons at 0.59 and 4.2 ns in each of two time steps, and 4,000 synapses at 0.75 ns.
     assert estimate.low == pytest.approx(2 * 2000 * 0.59e-3)
     assert estimate.value == pytest.approx(2 * 2000 * 4.2e-3 + 4000 * 0.75e-3)
-    assert estimate.high is None
+    assert estimate.high == pytest.approx(2 * 2000 * 4.9e-3 + 4000 * 0.76e-3)
     assert estimate.confidence == "inferred"
     assert len(estimate.sources) == 3
 
@@ -40,9 +40,10 @@ def test_busiest_core_sets_the_pace() -> None:
     assert estimate.low == pytest.approx(2 * 1100 * 0.59e-3)
 
 
-def test_energy_is_not_published_for_loihi2() -> None:
+def test_energy_of_loihi2_has_bounds_and_no_figure() -> None:
     estimate = check(HEAT, load_profile("loihi2")).estimates["energy_per_pde_step_nj"]
-    assert (estimate.value, estimate.low, estimate.high, estimate.confidence) == (None, None, None, "unpublished")
+    assert (estimate.value, estimate.low, estimate.confidence) == (None, 0.0, "inferred")
+    assert estimate.high == pytest.approx(4000 * 6.8e-3 + 4000 * 10.8e-3)
     assert estimate.sources[0] == "Range from Hala Point's 15 TOPS/W and from 2,600 W at 380 T operations a second"
 
 

@@ -548,7 +548,7 @@ def test_hidden_population_needs_its_widths() -> None:
 def test_report_as_json() -> None:
     report = check(HEAT, LOIHI2)
     data = json.loads(json.dumps(report.to_dict(), allow_nan=False))
-    assert sorted(data) == ["estimates", "findings", "pass", "profile", "resources"]
+    assert sorted(data) == ["comparison", "estimates", "findings", "pass", "profile", "resources"]
     assert data["profile"] == "loihi2"
     assert data["pass"] is True
     assert sorted(data["findings"][0]) == [

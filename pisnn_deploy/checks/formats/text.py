@@ -6,8 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from pisnn_deploy.checks.baseline import amount
 from pisnn_deploy.checks.outcome import Outcome
-from pisnn_deploy.checks.report import Report
+from pisnn_deploy.checks.report import Estimate, Report
 
+LARGEST_PLAIN = 1e15
+"""Whole numbers below are printed with all digits."""
+_UNITS = {"us": "us", "ns": "ns", "nj": "nJ"}
 _COUNTS = ("cores", "chips", "neurons", "synapses")
 
 
@@ -38,6 +41,66 @@ def growth_rows(outcome: Outcome) -> list[tuple[str, str, str, str]]:
     ]
 
 
+def estimate_rows(report: Report) -> list[tuple[str, str]]:
+    """Name and range of each estimate, for a table; counts of a run come with their number."""
+    return [(_label(name), _estimated(estimate)) for name, estimate in report.estimates.items()]
+
+
+def comparison_rows(report: Report) -> list[tuple[str, str]]:
+    """What the estimates compare with, for a table; empty where neither a run nor a float solver was measured."""
+    found = report.comparison
+    if not found.asked:
+        return []
+    here, dense, ratio, solver = found.here, found.dense, found.ratio, found.float_solver
+    rows = [
+        ("spikes", _beside(here.spikes, dense.spikes, ratio.spikes)),
+        (
+            "synaptic operations",
+            _beside(here.synaptic_operations, dense.synaptic_operations, ratio.synaptic_operations),
+        ),
+        (
+            "energy (nJ)",
+            f"{_range(here.energy_low_nj, here.energy_high_nj)}; dense coding "
+            f"{_range(dense.energy_low_nj, dense.energy_high_nj)}; ratio {_range(ratio.energy_low, ratio.energy_high)}",
+        ),
+        ("float solver", f"{solver.operations} floating-point operations, {solver.bytes} bytes"),
+    ]
+    if solver.seconds is not None:
+        times = _range(solver.time_ratio_low, solver.time_ratio_high)
+        rows.append(("float solver's time", f"{solver.seconds:.4g} s, measured; the target's as parts of it: {times}"))
+    rows += [("comparable", sentence) for sentence in found.comparable]
+    return rows + [("not comparable", sentence) for sentence in found.not_comparable]
+
+
+def _label(name: str) -> str:
+    quantity, _, unit = name.replace("_per_pde_step", "").rpartition("_")
+    if unit in _UNITS:
+        return f"{quantity.replace('_', ' ')} ({_UNITS[unit]})"
+    return name.replace("_per_pde_step", "").replace("_", " ")
+
+
+def _beside(here: float, dense: float, ratio: float | None) -> str:
+    return f"{_number(here)}; dense coding {_number(dense)}; ratio {_range(ratio, ratio)}"
+
+
+def _estimated(estimate: Estimate) -> str:
+    if estimate.confidence == "counted" and estimate.value is not None:
+        return f"{_number(estimate.value)}, of {_range(estimate.low, estimate.high)}"
+    return _range(estimate.low, estimate.high)
+
+
+def _range(low: float | None, high: float | None) -> str:
+    if low is None and high is None:
+        return "not published"
+    if low is not None and high is not None:
+        return _number(low) if low == high else f"{_number(low)} to {_number(high)}"
+    return f"at least {_number(low)}" if low is not None else f"at most {_number(high or 0.0)}"
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value.is_integer() and abs(value) < LARGEST_PLAIN else f"{value:.4g}"
+
+
 def _lines(outcome: Outcome) -> Iterator[str]:
     yield f"{outcome.artifact}: {'passes' if outcome.passed else 'fails'} {outcome.report.profile}"
     yield from _aligned(resource_rows(outcome.report))
@@ -45,6 +108,12 @@ def _lines(outcome: Outcome) -> Iterator[str]:
         yield f"{finding.severity}: {finding.rule} {finding.name}: {finding.population}: {finding.message}"
         if finding.fix:
             yield f"  fix: {finding.fix}"
+    yield "estimates of a PDE step:"
+    yield from _aligned(estimate_rows(outcome.report))
+    compared = comparison_rows(outcome.report)
+    if compared:
+        yield "a PDE step beside dense coding and a float solver:"
+        yield from _aligned(compared)
     if outcome.growths is not None:
         yield "beside the baseline:"
         yield from _aligned([("resource", "old", "new", "change"), *growth_rows(outcome)])
