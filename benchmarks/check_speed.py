@@ -41,8 +41,8 @@ def main() -> int:
     PAGE.write_text(
         f"""# Time of the check
 
-`pisnn-deploy check ARTIFACT --profile PROFILE` with start-up and the verifier of the certificate: medians of {ROUNDS} runs on
-{len(os.sched_getaffinity(0))} cores, load average {os.getloadavg()[0]:.1f} at the end.
+`pisnn-deploy check ARTIFACT --profile PROFILE` with start-up and the verifier of the certificate: medians of {ROUNDS}
+runs on {len(os.sched_getaffinity(0))} cores, load average {os.getloadavg()[0]:.1f} at the end.
 
 | model | mesh | profile | time | goal | met |
 | --- | --- | --- | --- | --- | --- |
