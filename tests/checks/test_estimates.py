@@ -6,14 +6,16 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from checked_graphs import heat_graph, placed, with_figure
 from models_under_test import compiled_box, plane_model
 
 from pisnn_deploy.checks import Estimate, check
-from pisnn_deploy.checks.activity import read_activity
+from pisnn_deploy.checks.activity import Activity, read_activity
+from pisnn_deploy.checks.formats.text import estimate_rows
 from pisnn_deploy.errors import FileError
-from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.profiles import load_profile, names
 
 HEAT = heat_graph(1000)
 
@@ -118,3 +120,69 @@ def test_missing_figure_leaves_the_value_out() -> None:
     estimate = check(HEAT, profile).estimates["time_per_pde_step_us"]
     assert estimate.value is None
     assert estimate.low == pytest.approx(2 * 2000 * 5.3e-3)
+
+
+def test_a_message_goes_from_a_neighbour_to_the_other_corner_of_the_routers() -> None:
+    graph = placed(HEAT, [0] * 1000, [1] * 1000)
+    assert graph.placement is not None
+    # Each cell sends to the faces' core and each face to the cells'.
+    runs = {"drive": np.array([[0, 1000, 1]]), "route": np.array([[0, 1000, 0]])}
+    graph = replace(graph, placement=replace(graph.placement, axons=runs))
+    found = check(graph, load_profile("loihi1")).estimates
+    assert found["messages_between_cores_per_pde_step"].value == 2000
+    energy, time = found["message_energy_per_pde_step_nj"], found["message_time_ns"]
+    # 1.7 pJ within a tile; 111 out, 7 hops of 3.0 and 3 of at most 4.2.
+    assert energy.low == pytest.approx(2000 * 1.7e-3)
+    assert energy.high == pytest.approx(2000 * (111 + 7 * 3.0 + 3 * 4.2) * 1e-3)
+    assert time.low == pytest.approx(2.1)
+    assert time.high == pytest.approx(5.1 + 7 * 4.1 + 3 * 6.5 + 16.0)
+    assert energy.value is None and time.value is None
+    half = Activity({"membrane": 0.5, "flux": 0.5}, "by hand")
+    less = check(graph, load_profile("loihi1"), activity=half).estimates["message_energy_per_pde_step_nj"]
+    assert less.low == pytest.approx(1000 * 1.7e-3)
+
+
+def test_nothing_bounds_a_message_to_another_chip() -> None:
+    graph = placed(HEAT, [0] * 1000, [120] * 1000, 2)
+    assert graph.placement is not None
+    runs = {"drive": np.array([[0, 1000, 120]]), "route": np.array([[0, 1000, 0]])}
+    graph = replace(graph, placement=replace(graph.placement, axons=runs))
+    found = check(graph, load_profile("kapoho_bay")).estimates
+    assert found["messages_between_chips_per_pde_step"].value == 2000
+    for name in ("message_energy_per_pde_step_nj", "message_time_ns"):
+        assert found[name].low is not None and found[name].high is None
+        assert "Some messages go to other chips, and no energy or time of that is public." in found[name].sources
+
+
+def test_messages_of_loihi2_and_of_unplaced_graphs_are_not_published() -> None:
+    for graph, profile in ((placed(HEAT, [0] * 1000, [1] * 1000), "loihi2"), (HEAT, "loihi1")):
+        found = check(graph, load_profile(profile)).estimates
+        for name in ("message_energy_per_pde_step_nj", "message_time_ns"):
+            estimate = found[name]
+            assert (estimate.value, estimate.low, estimate.high) == (None, None, None)
+
+
+def test_ledgers_of_reservoirs_send_no_spikes() -> None:
+    graph = compiled_box(plane_model(), (10, 12), "dirichlet=0,1")
+    assert graph.mesh.reservoirs
+    most = check(graph, load_profile("loihi2")).estimates["spikes_per_pde_step"].high
+    assert most == graph.mesh.cells + graph.mesh.faces
+
+
+@pytest.mark.parametrize("name", names())
+def test_text_shows_ranges_and_never_a_figure_of_its_own(name: str) -> None:
+    """Of times and energies, the text has the ends of the range, or says that there is none."""
+    report = check(placed(HEAT, [0] * 1000, [1] * 1000), load_profile(name))
+    for row, (key, estimate) in zip(estimate_rows(report), report.estimates.items(), strict=True):
+        if estimate.confidence != "counted":
+            ends = [end for end in (estimate.low, estimate.high) if end is not None]
+            numbers = [float(word) for word in row[1].split() if word[0].isdigit()]
+            assert numbers == pytest.approx(sorted(set(ends)), rel=1e-3), key
+
+
+def test_ratio_of_energies_on_loihi2_is_at_most_that_of_a_quiet_graph() -> None:
+    """Between the ratio of operations and 1: a neuron that sends takes at least what one takes that does not."""
+    quarter = Activity({"membrane": 0.25, "flux": 0.25}, "by hand")
+    ratio = check(HEAT, load_profile("loihi2"), activity=quarter).comparison.ratio
+    assert ratio.energy_low is not None and ratio.energy_high is not None
+    assert 0.25 <= ratio.energy_low < ratio.energy_high <= 1

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from models_under_test import box
+from scipy import sparse
 
-from pisnn_deploy.graph.connections import Blocks, Incidence, Stencil, explicit
+from pisnn_deploy.graph.connections import Blocks, Incidence, Rows, Stencil, explicit
 from pisnn_deploy.graph.layout import (
     LARGEST_WEIGHT,
     route_matrix,
@@ -77,6 +80,42 @@ def test_a_stencil_is_the_window_of_every_face(window: tuple[Mesh, int, int, Wal
     assert stencil.entries == whole.entries and stencil.outputs == whole.outputs
     found = window_biases(weight, bias, mesh, half_width, transverse, held, wall)
     assert np.array_equal(found, window_bias(weight, bias, seen))
+
+
+def split(rows: Rows) -> list[tuple[list[int], list[int]]]:
+    """Columns and values of each row."""
+    parts = [slice(first, last) for first, last in pairwise(rows.starts.tolist())]
+    return [(rows.columns[part].tolist(), rows.values[part].tolist()) for part in parts]
+
+
+@given(windows(), st.integers(1, 2), st.data())
+@settings(deadline=None)
+def test_rows_by_name_and_the_pattern_are_those_of_the_whole(
+    window: tuple[Mesh, int, int, Wall], outputs: int, data: st.DataObject
+) -> None:
+    mesh, half_width, transverse, wall = window
+    positions = 2 * half_width * (2 * transverse + 1) ** (len(mesh.shape) - 1)
+    weight = 2 * np.arange(1, outputs * positions + 1).reshape(outputs, positions)
+    stencil = window_stencil(weight, mesh, half_width, transverse, wall)
+    # Two of the same kind, so that neither can lean on what the other has expanded before.
+    whole = split(window_stencil(weight, mesh, half_width, transverse, wall).rows)
+    chosen = data.draw(st.lists(st.integers(0, stencil.outputs - 1), max_size=6)) if stencil.outputs else []
+    assert split(stencil.selected(np.array(chosen, np.int64))) == [whole[row] for row in chosen]
+    starts, columns = stencil.pattern
+    assert split(Rows(starts, columns, columns)) == [(one, one) for one, _ in whole]
+
+
+@given(st.lists(st.integers(0, 5), max_size=8))
+def test_rows_by_name_of_other_connections(chosen: list[int]) -> None:
+    blocks = Blocks(np.array([[1, 2], [0, 4], [5, 6]]), 2)
+    mesh = box((2, 3), "no-flux")
+    incidence = Incidence(mesh.source, mesh.target, mesh.holders, 2)
+    matrix = np.array([[0, 3, 0], [1, 0, -1], [0, 0, 0], [2, 2, 2], [0, 0, 7], [1, 0, 0]])
+    for connections in (blocks, incidence, explicit(sparse.csr_matrix(matrix))):
+        whole = split(connections.rows)
+        assert split(connections.selected(np.array(chosen, np.int64))) == [whole[row] for row in chosen]
+        assert np.array_equal(connections.pattern[0], connections.rows.starts)
+        assert np.array_equal(connections.pattern[1], connections.rows.columns)
 
 
 def test_a_stencil_does_not_grow_with_the_mesh() -> None:
