@@ -17,6 +17,8 @@ NOT_COMPARABLE = (
     "Host input and output, loading and waiting in the network are in no time of the target.",
     "The public figures come from different chips and studies, simulated and fitted, so no chip has all of one end.",
 )
+BINARY = "Dense coding counts every line of a neuron; of binary spikes a value sends only its bits, so it is the most."
+"""Is not comparable either, where spikes are binary."""
 
 
 @dataclass(frozen=True)

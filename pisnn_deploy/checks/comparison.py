@@ -12,7 +12,7 @@ import numpy as np
 
 from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.checks.activity import Activity, every_neuron
-from pisnn_deploy.checks.compared import Comparison, FloatSolver, Ratio, Side
+from pisnn_deploy.checks.compared import BINARY, NOT_COMPARABLE, Comparison, FloatSolver, Ratio, Side
 from pisnn_deploy.checks.estimates import Uses, energy_range, energy_uses, operations, spikes
 from pisnn_deploy.checks.messages import highest, lowest
 from pisnn_deploy.checks.report import Estimate
@@ -64,7 +64,9 @@ def compare(
         *energies,
     )
     asked = active.counted or seconds is not None
-    return Comparison(asked, active.source, here, dense, ratio, float_solver(graph, seconds, time))
+    sentences = (*NOT_COMPARABLE, BINARY) if graph.binary else NOT_COMPARABLE
+    solver = float_solver(graph, seconds, time)
+    return Comparison(asked, active.source, here, dense, ratio, solver, not_comparable=sentences)
 
 
 def float_solver(graph: IntegerGraph, seconds: float | None, time: Estimate) -> FloatSolver:

@@ -102,6 +102,7 @@ def test_rows_by_name_and_the_pattern_are_those_of_the_whole(
     chosen = data.draw(st.lists(st.integers(0, stencil.outputs - 1), max_size=6)) if stencil.outputs else []
     assert split(stencil.selected(np.array(chosen, np.int64))) == [whole[row] for row in chosen]
     starts, columns = stencil.pattern
+    columns = np.asarray(columns, np.int64)
     assert split(Rows(starts, columns, columns)) == [(one, one) for one, _ in whole]
 
 

@@ -8,8 +8,8 @@ from pisnn_deploy.checks.baseline import amount
 from pisnn_deploy.checks.outcome import Outcome
 from pisnn_deploy.checks.report import Estimate, Report
 
-LARGEST_PLAIN = 1e15
-"""Whole numbers below are printed with all digits."""
+SMALLEST_PLAIN, LARGEST_PLAIN = 1e3, 1e15
+"""Between them numbers are printed with all digits before the point, whole numbers below as well."""
 _UNITS = {"us": "us", "ns": "ns", "nj": "nJ"}
 _COUNTS = ("cores", "chips", "neurons", "synapses")
 
@@ -98,7 +98,8 @@ def _range(low: float | None, high: float | None) -> str:
 
 
 def _number(value: float) -> str:
-    return str(int(value)) if value.is_integer() and abs(value) < LARGEST_PLAIN else f"{value:.4g}"
+    plain = value.is_integer() or abs(value) >= SMALLEST_PLAIN
+    return str(round(value)) if plain and abs(value) < LARGEST_PLAIN else f"{value:.4g}"
 
 
 def _lines(outcome: Outcome) -> Iterator[str]:
