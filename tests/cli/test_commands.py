@@ -19,6 +19,7 @@ from models_under_test import compiled
 from pisnn_deploy.graph.artifact import write_artifact
 
 COMMAND = str(Path(sys.executable).with_name("pisnn-deploy"))
+SHARED_MEMORY = Path("/dev/shm")
 
 
 @dataclass(frozen=True)
@@ -274,26 +275,24 @@ def heed_interrupts() -> None:
 
 
 def test_ctrl_c_exits_with_130_and_leaves_nothing_behind(artifact: Path, tmp_path: Path) -> None:
-    shared = {entry.name for entry in Path("/dev/shm").iterdir()}
+    outputs, temporary = tmp_path / "outputs", tmp_path / "temporary"
+    outputs.mkdir()
+    temporary.mkdir()
+    words = ["--steps", "1000000", "--every", "1000", "--save", str(outputs / "x.npz")]
     process = subprocess.Popen(
-        [
-            COMMAND,
-            "simulate",
-            str(artifact),
-            "--steps",
-            "1000000",
-            "--every",
-            "1000",
-            "--save",
-            str(tmp_path / "x.npz"),
-        ],
+        [COMMAND, "simulate", str(artifact), *words],
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
         preexec_fn=heed_interrupts,
+        env={**os.environ, "TMPDIR": str(temporary)},
     )
     assert process.stderr is not None
     process.stderr.readline()
+    # Other runs of this machine have shared memory too: only what begins with this run's prefix is looked at.
+    (request,) = temporary.glob("pisnn-run-*/request.json")
+    prefix = json.loads(request.read_text())["shared_memory_prefix"]
+    assert list(SHARED_MEMORY.glob(f"{prefix}*"))
     started = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)
     try:
@@ -302,8 +301,8 @@ def test_ctrl_c_exits_with_130_and_leaves_nothing_behind(artifact: Path, tmp_pat
         process.kill()
     assert process.returncode == 130 and errors.endswith("interrupted\n")
     assert time.monotonic() - started < 5
-    assert {entry.name for entry in Path("/dev/shm").iterdir()} <= shared
-    kept = [entry.name for entry in tmp_path.iterdir()]
+    assert not list(SHARED_MEMORY.glob(f"{prefix}*")) and not list(temporary.iterdir())
+    kept = [entry.name for entry in outputs.iterdir()]
     assert kept == (["x.npz.partial"] if "go on with --resume" in errors else [])
 
 
