@@ -21,8 +21,11 @@ from pisnn_deploy.errors import CheckError
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compiled packages are taken to work: importing each takes a process of its own."""
-    works = "works"
-    monkeypatch.setattr(doctor, "_imported", lambda name, module, how: doctor.Diagnosis(name, works, how))
+
+    def imported(name: str, module: str, how: str) -> doctor.Diagnosis:
+        return doctor.Diagnosis(name, "works", how)
+
+    monkeypatch.setattr(doctor, "_imported", imported)
 
 
 def diagnose(*words: str) -> tuple[dict[str, dict[str, str]], BaseException | None]:
