@@ -156,6 +156,14 @@ def test_what_a_used_checkout_leaves_behind_stays_out_of_the_wheel(wheel: Path, 
     assert members(build_wheel(tree, tmp_path / "dist")) == members(wheel)
 
 
+def test_twine_and_check_wheel_contents_accept_both_distributions(wheel: Path, tmp_path: Path) -> None:
+    tree = copy_tree(tmp_path / "tree", links=True)
+    run(sys.executable, "-m", "build", "--sdist", "--no-isolation", "-o", tmp_path, tree, folder=tree)
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    run(sys.executable, "-m", "twine", "check", "--strict", wheel, sdist, folder=tmp_path)
+    run(Path(sys.executable).with_name("check-wheel-contents"), wheel, folder=tmp_path)
+
+
 @pytest.fixture
 def empty_environment(tmp_path: Path) -> Iterator[Path]:
     """The programs' folder of a new virtual environment, removed afterwards because it grows to 6 GB."""

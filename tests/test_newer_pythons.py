@@ -1,0 +1,127 @@
+"""Life after Lava: the wheel on Python 3.11 to 3.13, where neither Lava nor lava-dl nor this project's torch runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pisnn_deploy.backends.cpu import INTERPRETER_VARIABLE
+
+ROOT = Path(__file__).parents[1]
+VERSIONS = ("3.11", "3.12", "3.13")
+THIS = Path(sys.executable)
+
+
+def interpreters() -> dict[str, str]:
+    """Interpreters of this machine by version, from its path, pyenv and uv; those that can make environments."""
+    found = {}
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    uv = Path.home() / ".local" / "share" / "uv" / "python"
+    for version in VERSIONS:
+        candidates = [
+            shutil.which(f"python{version}"),
+            *pyenv.glob(f"{version}*/bin/python"),
+            *uv.glob(f"*{version}*/bin/python3"),
+        ]
+        for candidate in candidates:
+            program = f"import ensurepip, sys; assert sys.version_info[:2] == ({version.replace('.', ', ')})"
+            if (
+                candidate
+                and subprocess.run([candidate, "-c", program], capture_output=True, check=False).returncode == 0
+            ):
+                found[version] = str(candidate)
+                break
+    return found
+
+
+INTERPRETERS = interpreters()
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    output: str
+    errors: str
+
+
+@dataclass(frozen=True)
+class Newer:
+    """The package, installed from its wheel on a newer Python."""
+
+    version: str
+    programs: Path
+    folder: Path
+
+    def call(self, *words: str, **environment: str) -> Ended:
+        clean = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", INTERPRETER_VARIABLE)}
+        done = subprocess.run(
+            [self.programs / "pisnn-deploy", *words],
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            env=clean | environment,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="module", params=sorted(INTERPRETERS))
+def newer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Newer]:
+    folder = tmp_path_factory.mktemp("newer")
+    environment = folder / "env"
+    subprocess.run([INTERPRETERS[request.param], "-m", "venv", environment], check=True)
+    subprocess.run(
+        [THIS, "-m", "build", "--wheel", "--no-isolation", "-o", folder, ROOT], check=True, capture_output=True
+    )
+    (wheel,) = folder.glob("*.whl")
+    install = [environment / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    done = subprocess.run(
+        [*install, "-c", ROOT / "constraints-newer.txt", wheel], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    yield Newer(request.param, environment / "bin", folder)
+    shutil.rmtree(environment)
+
+
+@pytest.mark.timeout(600)
+def test_everything_but_lava_and_training_works(newer: Newer) -> None:
+    here = THIS.with_name("pisnn-deploy")
+    subprocess.run([here, "compile", "heat1d", "--mesh", "32", "-o", "heat.pisnn", "-q"], cwd=newer.folder, check=True)
+    for words in (["verify"], ["check"], ["inspect"], ["export", "--to", "onnx", "-o", "heat.onnx"]):
+        command, *options = words
+        ended = newer.call(command, "heat.pisnn", *options)
+        assert (ended.code, ended.errors) == (0, ""), words
+    masses = {}
+    for backend in ("fast", "onnx"):
+        ended = newer.call("simulate", "heat.pisnn", "--backend", backend, "--save", f"{backend}.npz", "--json", "-q")
+        run = json.loads(ended.output)
+        assert run["verdict"] == "conserved" and ended.code == 0
+        masses[backend] = run["mass"]
+    assert masses["fast"] == masses["onnx"]
+    with_lava = newer.call(
+        "simulate", "heat.pisnn", "--against", "fast", "--json", "-q", **{INTERPRETER_VARIABLE: str(THIS)}
+    )
+    assert json.loads(with_lava.output)["against"]["difference"] is None
+
+    refused = newer.call("simulate", "heat.pisnn")
+    message = (
+        f"error: cpu backend: Lava needs Python 3.10 and this is {newer.version}; name a Python 3.10 interpreter that "
+        f"has pisnn-deploy in {INTERPRETER_VARIABLE}, or use --backend fast\n"
+    )
+    assert (refused.code, refused.output, refused.errors) == (2, "", message)
+    refused = newer.call("train", "heat1d")
+    assert (
+        refused.code == 2
+        and len(refused.errors.splitlines()) == 1
+        and refused.errors.startswith("error: train: needs ")
+    )
+    assert newer.call("doctor", "-q").code == 0
