@@ -8,8 +8,7 @@ from contextlib import contextmanager
 
 from pisnn_deploy.errors import UsageError
 
-_OF_LAVA = ("lava",)
-_OF_TORCH = ("torch",)
+_GUESTS = ("lava", "torch")
 
 
 @contextmanager
@@ -29,17 +28,12 @@ def guests(purpose: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        name = (error.name or "").partition(".")[0]
-        if name in _OF_LAVA:
-            raise UsageError(
-                f"{purpose}: needs lava-dl, which is not installed on this Python {python_version()}; it runs on "
-                "Python 3.10 alone: call pisnn-deploy from there"
-            ) from error
-        if name in _OF_TORCH:
-            raise UsageError(
-                f"{purpose}: needs torch, which is not installed on this Python {python_version()}; pip install torch"
-            ) from error
-        raise
+        if (error.name or "").partition(".")[0] not in _GUESTS:
+            raise
+        raise UsageError(
+            f"{purpose}: needs lava-dl and its torch, which are not installed on this Python {python_version()}; they "
+            "run on Python 3.10 alone: call pisnn-deploy from there"
+        ) from error
 
 
 def python_version() -> str:
