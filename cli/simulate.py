@@ -28,14 +28,12 @@ from pisnn_deploy.cli.graphs import read_graph
 from pisnn_deploy.errors import CheckError, UsageError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import whole_file
-from pisnn_deploy.mesh import Mesh
-from pisnn_deploy.problems import problem
+from pisnn_deploy.own_problem import admitted_mass, named_start, problem_of, reference_of, steps_to_horizon
 
 ROWS_WITHOUT_SAVING = 400
 LONGEST_RUN = 1 << 40
 ROWS_OF_DOMAINS = 20
 """Each is gathered from all workers."""
-STEPS_IN_A_MEDIUM = 1000
 LARGEST_TRACE = 1 << 33
 """Bytes of memory that a trace may take."""
 BYTES_WITHOUT_SAVING = 1 << 30
@@ -119,11 +117,8 @@ def command(
     check_outputs([save, plot], [artifact, initial])
     graph, digest = read_graph(artifact)
     mass, named = _initial_mass(graph, initial)
-    own = problem(graph.spec.problem, graph.spec.diffusivity, graph.spec.velocity)
     if steps is None:
-        steps = round(own.horizon / graph.time_step)
-        # Materials set a time scale of their own, which the problem's horizon may be millions of steps away from.
-        steps = steps if graph.medium is None else min(steps, STEPS_IN_A_MEDIUM)
+        steps = steps_to_horizon(graph)
     row_bytes = 8 * (graph.mesh.holders + graph.mesh.faces)
     if every is None:
         wanted = ROWS_WITHOUT_SAVING if domains is None else ROWS_OF_DOMAINS
@@ -137,10 +132,10 @@ def command(
         else _run(backend, graph, mass, options, save, digest, resume, record_every, quiet=quiet)
     )
     reference = None
-    if named is not None and run.trace.step.size and graph.medium is None:
-        reached = int(run.trace.step[-1]) * graph.time_step  # a run that was stopped may have gone on since
-        reference = own.reference(graph.grid, graph.reservoir_values(), reached, named or None)
-    result = _result(graph, run, artifact, own.equation, reference)
+    if named is not None and run.trace.step.size:
+        # A run that was stopped may have gone on since the last row of its trace.
+        reference = reference_of(graph, int(run.trace.step[-1]), named or None)
+    result = _result(graph, run, artifact, problem_of(graph).equation, reference)
     compared = None
     if against is not None:
         with progress(f"{backend} against {against}", steps, quiet=quiet) as report:
@@ -250,41 +245,11 @@ def _recording_of(save: Path) -> Path:
 
 def _initial_mass(graph: IntegerGraph, initial: str | None) -> tuple[NDArray[np.int64], str | None]:
     """Masses at the start, and the name of the initial condition ("" for the default, None for a file)."""
-    name: str | None = initial or ""
     if initial is None:
-        values = graph.values(graph.membrane.initial)
-        initial = "the problem's own start"
-    elif is_file_name(initial):
-        name, values = None, read_field(Path(initial), graph.mesh.shape).reshape(-1)
-    else:
-        if not isinstance(graph.mesh, Mesh):
-            raise UsageError(f"{initial}: a mesh of any shape has no named initial conditions; give a field as .npy")
-        own = problem(graph.spec.problem, graph.spec.diffusivity, graph.spec.velocity)
-        values = own.initial(graph.mesh, graph.reservoir_values(), name)
-    window = graph.window
-    scale = graph.value_per_quantum
-    # In floats first: a value may be too large for an integer mass.
-    weight = 1 if graph.medium is None else graph.medium.inverse_volume
-    rounded = np.rint(values / (scale * weight)) * weight
-    outside = np.flatnonzero((rounded < window.lower) | (rounded > window.upper))
-    if outside.size:
-        cell = int(outside[0])
-        raise UsageError(
-            f"{initial}: cell {cell} has the value {values[cell]:g}, outside the operating range "
-            f"{window.lower * scale:g} to {window.upper * scale:g}; compile with --range LOWER,UPPER to widen it"
-        )
-    mass = graph.mass(values)
-    if window.difference is not None:
-        levels = np.concatenate([mass, graph.membrane.reservoirs])
-        beside = np.maximum(graph.mesh.source, graph.mesh.target) >= mass.size
-        limits = np.where(beside, window.difference // 2, window.difference)
-        steep = np.flatnonzero(np.abs(levels[graph.mesh.target] - levels[graph.mesh.source]) > limits)
-        if steep.size:
-            raise UsageError(
-                f"{initial}: face {int(steep[0])} is steeper than the operating range allows; compile with --slope to "
-                "widen it"
-            )
-    return mass, name
+        return admitted_mass(graph, graph.values(graph.membrane.initial), "the problem's own start"), ""
+    if is_file_name(initial):
+        return admitted_mass(graph, read_field(Path(initial), graph.mesh.shape).reshape(-1), initial), None
+    return admitted_mass(graph, named_start(graph, initial), initial), initial
 
 
 def _result(
