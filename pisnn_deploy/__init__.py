@@ -1,3 +1,34 @@
-"""Deploy physics-informed spiking neural networks as integers that conserve mass exactly."""
+"""Deploy physics-informed spiking neural networks as integers that conserve mass exactly.
+
+From Python::
+
+    import pisnn_deploy as pd
+
+    artifact = pd.compile("heat1d", profile="loihi2")
+    run = artifact.simulate(steps=1000)
+    run.verdict
+    run.plot()
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pisnn_deploy.api import CompiledArtifact, SimulationRun, compile, load
 
 __version__ = "0.1.0"
+__all__ = ["CompiledArtifact", "SimulationRun", "__version__", "compile", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    # Only when it is asked for: `pisnn-deploy --help` imports this module and needs neither numpy nor the compiler.
+    if name in __all__:
+        from pisnn_deploy import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,267 @@
+"""An artifact in Python: compiled, loaded, proved again, checked, run."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pisnn_deploy.api.run import SimulationRun
+from pisnn_deploy.api.table import html_table
+from pisnn_deploy.backends import Progress, RunOptions, run_graph
+from pisnn_deploy.checks import Report, check
+from pisnn_deploy.cli.compilation import compile_file
+from pisnn_deploy.errors import UsageError
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.artifact import artifact_bytes, read_artifact, write_artifact
+from pisnn_deploy.own_problem import admitted_mass, named_start, reference_of, steps_to_horizon
+from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.verify import Finding, check_certificate
+
+ROWS = 400
+"""Rows that a run keeps unless asked for others."""
+
+
+def compile(
+    model: str | PathLike[str],
+    *,
+    mesh: str | int | tuple[int, ...] | None = None,
+    boundary: str | None = None,
+    profile: str = "loihi2",
+    coding: Literal["delta", "dense"] = "delta",
+    value_range: tuple[float, float] | None = None,
+    slope: float | None = None,
+    flux: float | None = None,
+) -> CompiledArtifact:
+    """Compile a model for a mesh and a target.
+
+    Parameters
+    ----------
+    model : str or path
+        A checkpoint, or the name of a model of the zoo.
+    mesh : str, int or tuple of int, optional
+        Cells along each axis, or a file of a mesh; the problem's own unless given.
+    boundary : str, optional
+        As on the command line, such as ``no-flux`` or ``dirichlet=0,1``; the problem's own unless given.
+    profile : str
+        Hardware profile: a name or a YAML file.
+    coding : str
+        ``delta`` or ``dense``.
+    value_range : (float, float), optional
+        Lowest and highest cell value, instead of the model's.
+    slope, flux : float, optional
+        Largest slope of the field, in values per length; largest flux through a face in one PDE step, in cell values.
+
+    Returns
+    -------
+    CompiledArtifact
+
+    Raises
+    ------
+    UsageError
+        Something that was given cannot be used.
+
+    Examples
+    --------
+    >>> import pisnn_deploy as pd
+    >>> pd.compile("heat1d", mesh=64).graph.mesh.cells
+    64
+    """
+    if isinstance(mesh, int):
+        mesh = (mesh,)
+    text = "x".join(map(str, mesh)) if isinstance(mesh, tuple) else mesh
+    limits = None if value_range is None else f"{value_range[0]!r},{value_range[1]!r}"
+    graph, provenance = compile_file(
+        str(model),
+        mesh=text,
+        boundary=boundary,
+        profile=profile,
+        coding=coding,
+        limits=limits,
+        slope=slope,
+        flux=flux,
+    )
+    return CompiledArtifact(graph, provenance)
+
+
+def load(path: str | PathLike[str]) -> CompiledArtifact:
+    """Read an artifact (``.pisnn``).
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    CompiledArtifact
+
+    Raises
+    ------
+    FileError
+        It cannot be read, or is no artifact.
+    """
+    read = read_artifact(Path(path))
+    return CompiledArtifact(read.graph, read.provenance, read.altered)
+
+
+@dataclass(frozen=True)
+class CompiledArtifact:
+    """A compiled model.
+
+    Attributes
+    ----------
+    graph : IntegerGraph
+        All integers: mesh, populations, synapses, bounds, placement and certificate.
+    provenance : mapping
+        Model hash, options and versions.
+    altered : tuple of str
+        Members of the file that are not what the certificate was issued for.
+    """
+
+    graph: IntegerGraph = field(repr=False)
+    provenance: Mapping[str, Any] = field(repr=False)
+    altered: tuple[str, ...] = ()
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the artifact's bytes."""
+        return hashlib.sha256(artifact_bytes(self.graph, self.provenance)).hexdigest()
+
+    def save(self, path: str | PathLike[str]) -> str:
+        """Write the artifact, whole or not at all.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Returns
+        -------
+        str
+            SHA-256 of the file.
+        """
+        return write_artifact(Path(path), self.graph, self.provenance)
+
+    def simulate(
+        self,
+        steps: int | None = None,
+        *,
+        backend: str = "cpu",
+        initial: str | ArrayLike | None = None,
+        every: int | None = None,
+        timeout: float = 3600.0,
+        progress: Progress | None = None,
+    ) -> SimulationRun:
+        """Run the graph; the audit looks at every step.
+
+        Parameters
+        ----------
+        steps : int, optional
+            PDE steps; to the problem's horizon unless given.
+        backend : str
+            ``cpu`` (Lava), ``fast``, ``onnx`` or ``torch``; all give the same integers.
+        initial : str or array of the mesh's shape, optional
+            Named initial condition, or cell averages in physical units; the problem's own start unless given.
+        every : int, optional
+            Keep each ``every``-th PDE step; so that about 400 are kept unless given.
+        timeout : float
+            Seconds after which a run on Lava is ended.
+        progress : callable, optional
+            Called now and then with the number of PDE steps done.
+
+        Returns
+        -------
+        SimulationRun
+            Also if a violation stopped the run: see `SimulationRun.verdict`.
+
+        Raises
+        ------
+        UsageError
+            A start or a number that cannot be used, or a backend that does not run here.
+        CheckError
+            The backend itself broke down.
+        """
+        graph = self.graph
+        length = steps_to_horizon(graph) if steps is None else steps
+        if length < 0:
+            raise UsageError(f"steps: {length} is negative")
+        if every is not None and every < 1:
+            raise UsageError(f"every: {every} is not positive")
+        name: str | None = initial if isinstance(initial, str) else None
+        if initial is None:
+            mass = graph.membrane.initial
+        elif isinstance(initial, str):
+            mass = admitted_mass(graph, named_start(graph, initial), initial)
+        else:
+            mass = admitted_mass(graph, self._cell_averages(initial), "initial")
+        options = RunOptions(length, every or max(1, -(-length // ROWS)), timeout)
+        run = run_graph(backend, graph, mass, options, progress)
+        known = (initial is None or name is not None) and run.trace.step.size > 0
+        reference = reference_of(graph, int(run.trace.step[-1]), name) if known else None
+        return SimulationRun(graph, run, reference)
+
+    def _cell_averages(self, initial: ArrayLike) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+        shape = self.graph.mesh.shape
+        try:
+            values = np.asarray(initial, np.float64)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"initial: is no array of numbers ({error})") from error
+        if values.shape != shape:
+            raise UsageError(f"initial: has shape {values.shape}, the mesh has {shape}")
+        bad = np.flatnonzero(~np.isfinite(values.reshape(-1)))
+        if bad.size:
+            raise UsageError(f"initial: cell {int(bad[0])} is not finite")
+        return values.reshape(-1)
+
+    def verify(self) -> tuple[Finding, ...]:
+        """Prove every claim of the certificate again, without the compiler.
+
+        Returns
+        -------
+        tuple of Finding
+            One for each claim; ``holds`` says whether it was proved.
+        """
+        return check_certificate(self.graph, self.altered)
+
+    def check(self, profile: str | None = None) -> Report:
+        """Check the graph against a hardware profile.
+
+        Parameters
+        ----------
+        profile : str, optional
+            A name or a YAML file; what the graph was compiled for unless given.
+
+        Returns
+        -------
+        Report
+            With every finding; ``passed`` is false if one is an error.
+        """
+        target = load_profile(profile or self.graph.profile or "loihi2")
+        rejected = tuple((finding.claim, finding.text) for finding in self.verify() if not finding.holds)
+        return check(self.graph, target, rejected)
+
+    @property
+    def _rows(self) -> dict[str, str]:
+        graph, certificate = self.graph, self.graph.certificate
+        claims = {} if certificate is None else vars(certificate)
+        return {
+            "mesh": f"{graph.mesh.cells} cells, {graph.mesh.faces} faces, {graph.mesh.boundary_text}",
+            "target": graph.profile or "none",
+            "schedule": f"{graph.period} time steps per PDE step, {graph.coding} coding",
+            "quantum": f"{graph.quantum:g}",
+            "time step": f"{graph.time_step:.6g}",
+            **{name: claim.status for name, claim in claims.items()},
+        }
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{name}: {text}" for name, text in self._rows.items())
+        return f"<CompiledArtifact {self.graph.spec.name}; {told}>"
+
+    def _repr_html_(self) -> str:
+        return html_table(self.graph.spec.name, self._rows)

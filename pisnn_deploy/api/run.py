@@ -1,0 +1,170 @@
+"""A run in Python: its verdict, its integers, its fields, and a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.api.table import html_table
+from pisnn_deploy.backends import Run
+from pisnn_deploy.errors import UsageError
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.mesh import AXES, Mesh
+
+if TYPE_CHECKING:
+    import xarray
+    from matplotlib.figure import Figure
+
+Integers = NDArray[np.int64]
+Field = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SimulationRun:
+    """What a run gave.
+
+    Attributes
+    ----------
+    graph : IntegerGraph
+    run : Run
+        Everything that the backend counted.
+    reference : float64 array [cells] or None
+        Exact cell averages at the last kept step, where they are known.
+    """
+
+    graph: IntegerGraph = field(repr=False)
+    run: Run = field(repr=False)
+    reference: Field | None = field(repr=False)
+
+    @property
+    def verdict(self) -> str:
+        """``conserved`` or ``violated``."""
+        return "conserved" if self.run.conserved else "violated"
+
+    @property
+    def failure(self) -> str:
+        """The sentence of the violation that stopped the run; empty if none did."""
+        return self.run.failure
+
+    @property
+    def drift(self) -> int:
+        """Quanta by which the mass of all cells and ledgers changed from the first kept step to the last; must be 0."""
+        totals = self.run.trace.totals()
+        return totals[-1] - totals[0] if totals else 0
+
+    @property
+    def steps(self) -> int:
+        """PDE steps that were completed."""
+        return self.run.steps
+
+    @property
+    def times(self) -> Field:
+        """Physical time of each kept step, float64 [n]."""
+        return np.asarray(self.run.trace.step * self.graph.time_step, np.float64)
+
+    @property
+    def mass(self) -> Integers:
+        """Mass in quanta of each kept step, int64 [n, *mesh]."""
+        return self.run.trace.mass.reshape(-1, *self.graph.mesh.shape)
+
+    @property
+    def values(self) -> Field:
+        """Cell averages in physical units of each kept step, float64 [n, *mesh]."""
+        return self.graph.values(self.run.trace.mass).reshape(-1, *self.graph.mesh.shape)
+
+    @property
+    def relative_l2(self) -> float | None:
+        """Relative L2 error of the last kept step; None where no reference is known, or it is 0 everywhere."""
+        if self.reference is None or not self.reference.any():
+            return None
+        end = self.graph.values(self.run.trace.mass[-1])
+        return float(np.linalg.norm(end - self.reference) / np.linalg.norm(self.reference))
+
+    def plot(self, path: str | PathLike[str] | None = None) -> Figure:
+        """Draw the run: field, profile, packets, mass balance.
+
+        Parameters
+        ----------
+        path : str or path, optional
+            Where to write it as a PNG, too.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from pisnn_deploy.report.picture import draw_run, figure_of_run
+
+        if path is not None:
+            draw_run(Path(path), self.graph, self.run, self.reference)
+        return figure_of_run(self.graph, self.run, self.reference)
+
+    def to_xarray(self) -> xarray.Dataset:
+        """The trace with names, coordinates and units.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``value`` (float64) and ``mass`` (int64) over time and the axes of the mesh, ``ledger`` over time and
+            reservoirs, ``transported`` over time and faces.
+
+        Raises
+        ------
+        UsageError
+            xarray is not installed.
+        """
+        try:
+            import xarray
+        except ImportError as error:
+            raise UsageError("to_xarray: xarray is not installed; pip install 'pisnn-deploy[xarray]'") from error
+        mesh, trace = self.graph.mesh, self.run.trace
+        axes = tuple(AXES[: len(mesh.shape)]) if isinstance(mesh, Mesh) else ("cell",)
+        coordinates: dict[str, Any] = {
+            "time": ("time", self.times, {"long_name": "physical time"}),
+            "step": ("time", trace.step, {"long_name": "PDE step"}),
+        }
+        if isinstance(mesh, Mesh):
+            for axis, cells, length in zip(axes, mesh.shape, mesh.lengths, strict=True):
+                centres = (np.arange(cells) + 0.5) * length / cells
+                coordinates[axis] = (axis, centres, {"long_name": f"cell centre along {axis}"})
+        variables: dict[str, Any] = {
+            "value": (("time", *axes), self.values, {"long_name": "cell average"}),
+            "mass": (("time", *axes), self.mass, {"units": "quanta"}),
+            "transported": (("time", "face"), trace.transported, {"units": "quanta"}),
+        }
+        if mesh.reservoirs:
+            variables["ledger"] = (("time", "reservoir"), trace.ledger, {"units": "quanta"})
+        attributes = {
+            "model": self.graph.spec.name,
+            "backend": self.run.backend,
+            "verdict": self.verdict,
+            "quantum": self.graph.quantum,
+            "value_per_quantum": self.graph.value_per_quantum,
+        }
+        return xarray.Dataset(variables, coordinates, attributes)
+
+    @property
+    def _rows(self) -> dict[str, str]:
+        violations = {kind: count for kind, count in self.run.violations.items() if count}
+        rows = {
+            "verdict": self.verdict,
+            "steps": f"{self.steps} PDE steps on {self.run.backend}",
+            "drift": f"{self.drift} quanta",
+            "violations": ", ".join(f"{kind} {count}" for kind, count in violations.items()) or "none",
+        }
+        if self.failure:
+            rows["failure"] = self.failure
+        if self.relative_l2 is not None:
+            rows["relative L2 error"] = f"{self.relative_l2:.2e}"
+        return rows
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{name}: {text}" for name, text in self._rows.items())
+        return f"<SimulationRun {self.graph.spec.name}; {told}>"
+
+    def _repr_html_(self) -> str:
+        return html_table(f"{self.graph.spec.name}, a run", self._rows)

@@ -1,0 +1,26 @@
+"""Tables that notebooks show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+
+
+def html_table(title: str, rows: Mapping[str, str]) -> str:
+    """A table of names and values as HTML.
+
+    Parameters
+    ----------
+    title : str
+    rows : mapping of str to str
+        Plain text: it may come from a user's file, and is escaped.
+
+    Returns
+    -------
+    str
+    """
+    body = "".join(
+        f'<tr><th style="text-align:left">{escape(name)}</th><td style="text-align:left">{escape(text)}</td></tr>'
+        for name, text in rows.items()
+    )
+    return f"<table><caption>{escape(title)}</caption>{body}</table>"
