@@ -17,6 +17,8 @@ CONNECT_SECONDS = 10
 _ENVIRONMENT = {"OMP_NUM_THREADS": 1, "OPENBLAS_NUM_THREADS": 1, "MKL_NUM_THREADS": 1}
 """Of workers. Dask would also have them give memory back at once, which costs more than stepping through it."""
 
+_PATIENCE = "1 day"
+
 
 @contextmanager
 def cluster(scheduler: str | None = None, workers: int | None = None) -> Iterator[Any]:
@@ -58,7 +60,12 @@ def cluster(scheduler: str | None = None, workers: int | None = None) -> Iterato
     count = workers or len(os.sched_getaffinity(0))
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pisnn-dask-"))
-        settings = {"temporary-directory": folder, "distributed.nanny.pre-spawn-environ": _ENVIRONMENT}
+        settings = {
+            "temporary-directory": folder,
+            "distributed.nanny.pre-spawn-environ": _ENVIRONMENT,
+            # A worker that was killed is started again; a cluster that has not seen it by then gives it up for good.
+            "distributed.deploy.lost-worker-timeout": _PATIENCE,
+        }
         stack.enter_context(dask.config.set(settings))
         with _deaf_to_interrupts():
             local = LocalCluster(  # type: ignore[no-untyped-call]

@@ -24,6 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "symbol": {"arithmetic"},
     "graph": NUMERICS | {"clock", "mesh", "model"},
     "problems": {"errors", "mesh"},
+    "own_problem": {"errors", "graph", "mesh", "problems"},
     "profiles": {"errors", "plain_yaml"},
     "utilisation": {"graph", "profiles"},
     "checks": NUMERICS | {"graph", "mesh", "model", "profiles", "utilisation"},
@@ -36,6 +37,10 @@ ALLOWED: dict[str, set[str]] = {
     "domains": NUMERICS | {"backends", "graph", "invariants", "mesh"},
     "training": NUMERICS | {"backends", "clock", "graph", "mesh", "model", "plain_yaml", "problems", "symbol"},
     "report": {"backends", "graph", "mesh", "profiles"},
+    "campaign": {
+        *("__init__", "backends", "errors", "graph", "mesh", "own_problem", "plain_yaml", "problems", "profiles"),
+        *("report", "zoo"),
+    },
     "hardware_profiles": set(),
     "models": set(),
 }
@@ -63,7 +68,8 @@ GUESTS = {
     "onnx": {"exports"},
     "onnxruntime": {"backends"},
     "dask": {"cluster"},
-    "distributed": {"cluster"},
+    "distributed": {"cluster", "campaign"},
+    "pyarrow": {"campaign"},
 }
 """Who may import what is heavy or belongs to one layer; the first name that fits decides."""
 
