@@ -87,7 +87,7 @@ def command(
         _list_cases(cases, as_json=as_json)
         return
     path = output or plan.with_suffix(".parquet")
-    check_outputs([path], [plan, *(named.location for case in cases for named in _inputs(case))])
+    check_outputs([path], {str(plan), *(location for case in cases for location in _files(case))})
     started = time.perf_counter()
     with record_of(path, resume=resume) as record:
         waiting = [case for case in cases if not _is_done(record.rows.get(case.key))]
@@ -97,8 +97,10 @@ def command(
             rows = [record.rows[case.key] for case in cases if case.key in record.rows]
             if rows:
                 _write(path, rows, read)
-            if len(rows) < len(cases):
+            if rows and len(rows) < len(cases):
                 click.echo(f"{len(rows)} of {len(cases)} cases have a row; go on with --resume", err=True)
+            if not record.rows:
+                discard(folder_of(path))
     discard(folder_of(path))
     result = _result(path, rows, len(waiting), time.perf_counter() - started)
     if as_json:
@@ -127,8 +129,10 @@ def compile_target(target: Target) -> tuple[IntegerGraph, str]:
     return graph, hashlib.sha256(artifact_bytes(graph, provenance)).hexdigest()
 
 
-def _inputs(case: Case) -> Sequence[Any]:
-    return [named for named in (case.target.model, case.target.mesh, case.initial) if named.is_file]
+def _files(case: Case) -> list[str]:
+    """Files that the plan names."""
+    target = case.target
+    return [named.location for named in (target.model, target.mesh, target.profile, case.initial) if named.is_file]
 
 
 def _is_done(row: Row | None) -> bool:
@@ -163,11 +167,12 @@ def _list_cases(cases: Sequence[Case], *, as_json: bool) -> None:
     if as_json:
         print_json({"artifacts": artifacts, "cases": listed})
         return
-    print_text(f"{len(cases)} cases of {artifacts} artifacts")
+    lines = [f"{len(cases)} cases of {artifacts} artifacts"]
     for facts in listed:
         steps = HORIZON if facts["asked_steps"] is None else facts["asked_steps"]
         words = (f"{name}={value}" for name, value in facts.items() if name not in ("key", "asked_steps"))
-        print_text("  ".join([*(word for word in words if word != "seed=None"), f"steps={steps}"]))
+        lines.append("  ".join([*(word for word in words if word != "seed=None"), f"steps={steps}"]))
+    print_text("\n".join(lines))
 
 
 def _result(path: Path, rows: Sequence[Row], ran: int, seconds: float) -> dict[str, Any]:

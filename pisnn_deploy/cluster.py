@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from multiprocessing import resource_tracker
 from typing import Any
 
+from pisnn_deploy.backends.kernels.threads import VARIABLE as THREADS
 from pisnn_deploy.errors import UsageError
 
 CONNECT_SECONDS = 10
@@ -24,7 +25,7 @@ _PATIENCE = "1 day"
 def cluster(scheduler: str | None = None, workers: int | None = None) -> Iterator[Any]:
     """A client of a Dask cluster.
 
-    A cluster of this machine's has one process a worker with one thread each, listens on this machine alone, shows no
+    A cluster of this machine's has one process a worker, which share its cores, listens on this machine alone, shows no
     dashboard and leaves no file behind.
 
     Parameters
@@ -57,12 +58,14 @@ def cluster(scheduler: str | None = None, workers: int | None = None) -> Iterato
                 raise UsageError(f"--scheduler {scheduler}: the cluster has no worker")
             yield client
         return
-    count = workers or len(os.sched_getaffinity(0))
+    cores = len(os.sched_getaffinity(0))
+    count = workers or cores
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pisnn-dask-"))
         settings = {
             "temporary-directory": folder,
             "distributed.nanny.pre-spawn-environ": _ENVIRONMENT,
+            "distributed.nanny.environ": {THREADS: os.environ.get(THREADS) or max(1, cores // count)},
             # A worker that was killed is started again; a cluster that has not seen it by then gives it up for good.
             "distributed.deploy.lost-worker-timeout": _PATIENCE,
         }

@@ -33,7 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "processes": NUMERICS | {"graph", "invariants"},
     "exports": NUMERICS | {"__init__", "graph", "mesh"},
     "backends": NUMERICS | {"exports", "graph", "invariants", "mesh", "processes"},
-    "cluster": {"errors"},
+    "cluster": {"backends", "errors"},
     "domains": NUMERICS | {"backends", "graph", "invariants", "mesh"},
     "training": NUMERICS | {"backends", "clock", "graph", "mesh", "model", "plain_yaml", "problems", "symbol"},
     "report": {"backends", "graph", "mesh", "profiles"},

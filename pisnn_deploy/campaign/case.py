@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 from pisnn_deploy import __version__
 
@@ -95,7 +96,7 @@ class Case:
             "backend": self.backend,
         }
 
-    @property
+    @cached_property
     def key(self) -> str:
         """SHA-256 of canonical JSON, hexadecimal: the same wherever the files lie, another if their bytes change.
 

@@ -14,6 +14,7 @@ import dask
 import pytest
 from campaign_cases import craft, in_process, planned, without_times
 
+from pisnn_deploy.backends.kernels.threads import available
 from pisnn_deploy.campaign.row import Row
 from pisnn_deploy.campaign.run import require_workers, run_cases
 from pisnn_deploy.cluster import cluster
@@ -34,6 +35,18 @@ def test_workers_of_another_version_are_refused(client: Any, monkeypatch: pytest
     address = min(client.run(os.getpid))
     with pytest.raises(UsageError, match=rf"^worker {address} has pisnn-deploy 0\.1\.0; all need 9$"):
         require_workers(client)
+
+
+def test_a_cluster_that_runs_already_is_used(client: Any, tmp_path: Path) -> None:
+    cases = planned(tmp_path, "models: heat1d\nsteps: [1, 2, 3]\n")
+    with cluster(client.scheduler.address) as other:
+        rows = [row for some in run_cases(other, cases, craft()) for row in some]
+    assert {row.key for row in without_times(rows)} == {case.key for case in cases}
+    assert len(client.run(os.getpid)) == 2
+
+
+def test_workers_share_the_cores(client: Any) -> None:
+    assert set(client.run(os.environ.get, "PISNN_THREADS").values()) == {str(max(1, available() // 2))}
 
 
 def test_a_lost_workers_cases_run_again(client: Any, tmp_path: Path) -> None:
