@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, str] = {
     "train": "Train a model from a recipe.",
     "compile": "Compile a model to an artifact.",
     "simulate": "Run an artifact and audit every step.",
+    "campaign": "Run a product of models, meshes and starts on a Dask cluster.",
     "verify": "Prove the certificate of an artifact again.",
     "check": "Check an artifact against hardware profiles.",
     "export": "Write an artifact in the format of others.",

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from multiprocessing import resource_tracker
 from typing import Any
 
+from pisnn_deploy.backends.kernels.threads import VARIABLE as THREADS
 from pisnn_deploy.errors import UsageError
 
 CONNECT_SECONDS = 10
 _ENVIRONMENT = {"OMP_NUM_THREADS": 1, "OPENBLAS_NUM_THREADS": 1, "MKL_NUM_THREADS": 1}
 """Of workers. Dask would also have them give memory back at once, which costs more than stepping through it."""
 
+_PATIENCE = "1 day"
+
 
 @contextmanager
 def cluster(scheduler: str | None = None, workers: int | None = None) -> Iterator[Any]:
     """A client of a Dask cluster.
 
-    A cluster of this machine's has one process a worker with one thread each, listens on this machine alone, shows no
+    A cluster of this machine's has one process a worker, which share its cores, listens on this machine alone, shows no
     dashboard and leaves no file behind.
 
     Parameters
@@ -53,19 +58,41 @@ def cluster(scheduler: str | None = None, workers: int | None = None) -> Iterato
                 raise UsageError(f"--scheduler {scheduler}: the cluster has no worker")
             yield client
         return
-    count = workers or len(os.sched_getaffinity(0))
-    with (
-        tempfile.TemporaryDirectory(prefix="pisnn-dask-") as folder,
-        dask.config.set({"temporary-directory": folder, "distributed.nanny.pre-spawn-environ": _ENVIRONMENT}),
-        LocalCluster(  # type: ignore[no-untyped-call]
-            n_workers=count,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address=None,
-            silence_logs=logging.CRITICAL,
-            memory_limit=0,
-        ) as local,
-        Client(local) as client,  # type: ignore[no-untyped-call]
-    ):
-        yield client
+    cores = len(os.sched_getaffinity(0))
+    count = workers or cores
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pisnn-dask-"))
+        settings = {
+            "temporary-directory": folder,
+            "distributed.nanny.pre-spawn-environ": _ENVIRONMENT,
+            "distributed.nanny.environ": {THREADS: os.environ.get(THREADS) or max(1, cores // count)},
+            # A worker that was killed is started again; a cluster that has not seen it by then gives it up for good.
+            "distributed.deploy.lost-worker-timeout": _PATIENCE,
+        }
+        stack.enter_context(dask.config.set(settings))
+        with _deaf_to_interrupts():
+            local = LocalCluster(  # type: ignore[no-untyped-call]
+                n_workers=count,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+                memory_limit=0,
+            )
+            stack.enter_context(local)
+        yield stack.enter_context(Client(local))  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Threads that begin meanwhile, and whatever they start later, never see Ctrl-C.
+
+    A terminal sends it to workers too, which would die with a traceback each. It is for this process to end them.
+    """
+    resource_tracker.ensure_running()  # it would unblock the signal in the thread that starts the first worker
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

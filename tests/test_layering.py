@@ -25,6 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "symbol": {"arithmetic"},
     "graph": NUMERICS | {"clock", "mesh", "model"},
     "problems": {"errors", "mesh"},
+    "own_problem": {"errors", "graph", "mesh", "problems"},
     "profiles": {"errors", "plain_yaml"},
     "utilisation": {"graph", "profiles"},
     "checks": NUMERICS | {"graph", "mesh", "model", "profiles", "utilisation"},
@@ -33,10 +34,14 @@ ALLOWED: dict[str, set[str]] = {
     "processes": NUMERICS | {"graph", "invariants"},
     "exports": NUMERICS | {"__init__", "graph", "mesh"},
     "backends": NUMERICS | {"guests", "exports", "graph", "invariants", "mesh", "processes"},
-    "cluster": {"errors"},
+    "cluster": {"backends", "errors"},
     "domains": NUMERICS | {"backends", "graph", "invariants", "mesh"},
     "training": NUMERICS | {"backends", "clock", "graph", "mesh", "model", "plain_yaml", "problems", "symbol"},
     "report": {"backends", "graph", "mesh", "profiles"},
+    "campaign": {
+        *("__init__", "backends", "errors", "graph", "mesh", "own_problem", "plain_yaml", "problems", "profiles"),
+        *("report", "zoo"),
+    },
     "hardware_profiles": set(),
     "models": set(),
 }
@@ -64,7 +69,8 @@ GUESTS = {
     "onnx": {"exports"},
     "onnxruntime": {"backends"},
     "dask": {"cluster"},
-    "distributed": {"cluster"},
+    "distributed": {"cluster", "campaign"},
+    "pyarrow": {"campaign"},
 }
 """Who may import what is heavy or belongs to one layer; the first name that fits decides."""
 

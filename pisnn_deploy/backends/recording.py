@@ -202,6 +202,24 @@ def recording(folder: Path, graph: IntegerGraph, identity: Mapping[str, object])
     FileError
         Another run records there, or the folder cannot be made.
     """
+    with held_folder(folder):
+        yield Recording(folder, graph, identity)
+
+
+@contextmanager
+def held_folder(folder: Path) -> Iterator[None]:
+    """Hold a folder; nobody else can hold it meanwhile, and a killed process no longer does.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if missing.
+
+    Raises
+    ------
+    FileError
+        Another run records there, or the folder cannot be made.
+    """
     try:
         folder.mkdir(exist_ok=True)
         descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -212,7 +230,7 @@ def recording(folder: Path, graph: IntegerGraph, identity: Mapping[str, object])
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise FileError(folder, "is in use: another run records there", remedy="save to another file") from error
-        yield Recording(folder, graph, identity)
+        yield
     finally:
         os.close(descriptor)
 

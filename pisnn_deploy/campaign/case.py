@@ -1,0 +1,109 @@
+"""One point of a campaign's product, with a key that stands for all that its row depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+from pisnn_deploy import __version__
+
+OWN = "own"
+"""The problem's own mesh, boundary or start."""
+HORIZON = "horizon"
+"""As many PDE steps as the problem's horizon takes."""
+RANDOM = "random"
+"""A random field for each seed as start."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a plan names.
+
+    Attributes
+    ----------
+    text : str
+        As the plan has it.
+    location : str
+        Absolute path of a file; otherwise the text.
+    digest : str
+        SHA-256 of what the name stands for, hexadecimal; empty where the text says all.
+    """
+
+    text: str
+    location: str
+    digest: str = ""
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file of the user's."""
+        return self.location != self.text
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is compiled; cases with equal targets share one artifact.
+
+    Attributes
+    ----------
+    model, mesh : Named
+    boundary : str
+    profile : Named
+    coding : str
+    """
+
+    model: Named
+    mesh: Named
+    boundary: str
+    profile: Named
+    coding: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is run.
+
+    Attributes
+    ----------
+    target : Target
+    initial : Named
+    seed : int or None
+        Of a random start.
+    steps : int or None
+        PDE steps; to the problem's horizon if None.
+    backend : str
+    """
+
+    target: Target
+    initial: Named
+    seed: int | None
+    steps: int | None
+    backend: str
+
+    def described(self) -> dict[str, str | int | None]:
+        """The case as the plan says it: name of the axis, and its value."""
+        target = self.target
+        return {
+            "model": target.model.text,
+            "mesh": target.mesh.text,
+            "boundary": target.boundary,
+            "profile": target.profile.text,
+            "coding": target.coding,
+            "initial": self.initial.text,
+            "seed": self.seed,
+            "asked_steps": self.steps,
+            "backend": self.backend,
+        }
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 of canonical JSON, hexadecimal: the same wherever the files lie, another if their bytes change.
+
+        The version of this package counts too.
+        """
+        content = asdict(self) | {"version": __version__}
+        for named in (content["initial"], *(content["target"][axis] for axis in ("model", "mesh", "profile"))):
+            del named["location"]
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()

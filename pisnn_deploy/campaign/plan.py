@@ -1,0 +1,257 @@
+"""Plans: what a campaign runs, as YAML (docs/campaigns.md)."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+
+from pisnn_deploy import problems, zoo
+from pisnn_deploy.campaign.case import HORIZON, OWN, RANDOM, Case, Named, Target
+from pisnn_deploy.errors import FileError, UsageError
+from pisnn_deploy.mesh import parse_boundary, parse_shape
+from pisnn_deploy.mesh.meshio_content import FORMATS
+from pisnn_deploy.plain_yaml import read_mapping
+from pisnn_deploy.profiles import load_profile
+
+LARGEST_PRODUCT = 100_000
+"""Most cases of a plan, counted before anything is made of them."""
+LONGEST_RUN = 1 << 40
+"""Most PDE steps of a case."""
+
+
+def _as_text(value: object) -> object:
+    """A mesh of one axis looks like a number in YAML."""
+    return str(value) if type(value) is int else value
+
+
+def _as_steps(value: object) -> object:
+    if value != HORIZON and (type(value) is not int or not 0 <= value <= LONGEST_RUN):
+        raise ValueError(f"expected {HORIZON}, or PDE steps from 0 to {LONGEST_RUN}")
+    return value
+
+
+_Text = Annotated[str, Field(min_length=1, max_length=4096)]
+_Mesh = Annotated[_Text, BeforeValidator(_as_text)]
+_Seed = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
+_Steps = Annotated[int | str, BeforeValidator(_as_steps)]
+_Backend = Literal["cpu", "fast", "onnx", "torch"]
+_Some = Field(min_length=1, max_length=LARGEST_PRODUCT)
+
+
+class Plan(BaseModel):
+    """What a campaign runs: the product of these lists.
+
+    Attributes
+    ----------
+    models : tuple of str
+        Names of the zoo, or checkpoints (``.pt``).
+    meshes : tuple of str
+        ``own``, cells along each axis, or mesh files.
+    boundaries : tuple of str
+        ``own``, or as ``compile --boundary`` has them.
+    profiles : tuple of str
+        Names of the library, or YAML files.
+    codings : tuple of str
+    initial : tuple of str
+        ``own``, names of initial conditions, ``.npy`` files, or ``random``, which stands for one start for each seed.
+    seeds : tuple of int
+        Of random starts.
+    steps : tuple of int or str
+        PDE steps, or ``horizon``.
+    backends : tuple of str
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    models: Annotated[tuple[_Text, ...], _Some]
+    meshes: Annotated[tuple[_Mesh, ...], _Some] = (OWN,)
+    boundaries: Annotated[tuple[_Text, ...], _Some] = (OWN,)
+    profiles: Annotated[tuple[_Text, ...], _Some] = ("loihi2",)
+    codings: Annotated[tuple[Literal["delta", "dense"], ...], _Some] = ("delta",)
+    initial: Annotated[tuple[_Text, ...], _Some] = (OWN,)
+    seeds: Annotated[tuple[_Seed, ...], Field(max_length=LARGEST_PRODUCT)] = ()
+    steps: Annotated[tuple[_Steps, ...], _Some] = (HORIZON,)
+    backends: Annotated[tuple[_Backend, ...], _Some] = ("fast",)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        """One value may stand for a list of one."""
+        return value if isinstance(value, list | tuple) else [value]
+
+    @property
+    def size(self) -> int:
+        """Number of cases."""
+        starts = len(self.initial) + (len(self.seeds) - 1 if RANDOM in self.initial else 0)
+        lists = (self.models, self.meshes, self.boundaries, self.profiles, self.codings, self.steps, self.backends)
+        return math.prod(map(len, lists)) * starts
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    FileError
+        It cannot be read, a field is not what it must be, or the product has more than `LARGEST_PRODUCT` cases; the
+        message names the field.
+    """
+    document = read_mapping(path)
+    try:
+        plan = Plan.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise FileError(path, first["msg"].removeprefix("Value error, "), field=field or "plan") from error
+    if (RANDOM in plan.initial) != bool(plan.seeds):
+        raise FileError(path, "goes with initial: random, which is one start for each seed", field="seeds")
+    for axis in type(plan).model_fields:
+        twice = [value for value, count in Counter(getattr(plan, axis)).items() if count > 1]
+        if twice:
+            raise FileError(path, f"{twice[0]} is given twice", field=axis)
+    if plan.size > LARGEST_PRODUCT:
+        raise FileError(path, f"is a product of {plan.size} cases, more than {LARGEST_PRODUCT}", remedy="split it")
+    return plan
+
+
+def cases_of(plan: Plan, path: Path) -> tuple[Case, ...]:
+    """All cases of a plan, in the order of its fields: those that share an artifact follow each other.
+
+    Parameters
+    ----------
+    plan : Plan
+    path : Path
+        The plan's file, beside which its own files are looked for.
+
+    Returns
+    -------
+    tuple of Case
+
+    Raises
+    ------
+    FileError
+        Something that the plan names does not exist or cannot be used; the message names the field.
+    """
+    models = _resolved(path, "models", plan.models, _model)
+    meshes = _resolved(path, "meshes", plan.meshes, _mesh)
+    if not any(mesh.is_file for mesh in meshes):
+        # The boundary of a mesh from a file has groups of any name.
+        _resolved(path, "boundaries", plan.boundaries, _conditions)
+    profiles = _resolved(path, "profiles", plan.profiles, _profile)
+    initial = _resolved(path, "initial", plan.initial, _initial)
+    starts = [(one, seed) for one in initial for seed in (plan.seeds if one.text == RANDOM else (None,))]
+    runs = tuple(itertools.product(starts, plan.steps, plan.backends))
+    return tuple(
+        Case(target, one, seed, None if isinstance(steps, str) else steps, backend)
+        for target in itertools.starmap(
+            Target, itertools.product(models, meshes, plan.boundaries, profiles, plan.codings)
+        )
+        for (one, seed), steps, backend in runs
+    )
+
+
+def _resolved(path: Path, axis: str, texts: Sequence[str], resolve: Callable[[str, Path], Named]) -> tuple[Named, ...]:
+    found = []
+    for number, text in enumerate(texts):
+        try:
+            found.append(resolve(text, path.parent))
+        except UsageError as error:
+            raise FileError(path, str(error), field=f"{axis}.{number}") from error
+    return tuple(found)
+
+
+def _model(text: str, folder: Path) -> Named:
+    if text in zoo.names():
+        with zoo.model_path(text) as found:
+            return Named(text, text, digest_of_file(found))
+    if not Path(text).suffix:
+        raise UsageError(f"{text!r} is no file, and the zoo has only {', '.join(zoo.names())}")
+    return _file(text, folder)
+
+
+def _mesh(text: str, folder: Path) -> Named:
+    if Path(text).suffix.lower() in FORMATS:
+        return _file(text, folder)
+    if text != OWN:
+        parse_shape(text)
+    return Named(text, text)
+
+
+def _conditions(text: str, folder: Path) -> Named:
+    """Boundary conditions that a grid of some number of axes can have."""
+    if text != OWN and not any(_parses(text, dimensions) for dimensions in (1, 2, 3)):
+        raise UsageError(f"{text!r}: expected conditions such as no-flux, dirichlet=0,1 or x=periodic y=no-flux")
+    return Named(text, text)
+
+
+def _parses(text: str, dimensions: int) -> bool:
+    try:
+        parse_boundary(text, dimensions)
+    except UsageError:
+        return False
+    return True
+
+
+def _profile(text: str, folder: Path) -> Named:
+    location = text if not Path(text).suffix else str((folder / text).resolve())
+    return Named(text, location, digest_of_profile(location))
+
+
+def _initial(text: str, folder: Path) -> Named:
+    if Path(text).suffix == ".npy":
+        return _file(text, folder)
+    known = {name for one in problems.NAMES for name in problems.problem(one).initial_conditions}
+    if text not in (OWN, RANDOM, *known):
+        raise UsageError(f"{text!r}: expected {OWN}, {RANDOM}, a .npy file, or one of {', '.join(sorted(known))}")
+    return Named(text, text)
+
+
+def _file(text: str, folder: Path) -> Named:
+    path = (folder / text).resolve()
+    return Named(text, str(path), digest_of_file(path))
+
+
+def digest_of_file(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal.
+
+    Raises
+    ------
+    FileError
+        It is no file, or cannot be read.
+    """
+    found = hashlib.sha256()
+    try:
+        if path.exists() and not path.is_file():
+            raise FileError(path, "is not a file")
+        with path.open("rb") as stream:
+            while piece := stream.read(1 << 20):
+                found.update(piece)
+    except OSError as error:
+        raise FileError(path, f"cannot be read ({error.strerror or error})") from error
+    return found.hexdigest()
+
+
+def digest_of_profile(name_or_path: str) -> str:
+    """SHA-256 of a profile with all that it inherits, hexadecimal.
+
+    Raises
+    ------
+    UsageError
+        There is no such profile, or it is not valid.
+    """
+    return hashlib.sha256(load_profile(name_or_path).model_dump_json().encode()).hexdigest()

@@ -1,0 +1,88 @@
+"""The table of a campaign as one Parquet file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from pisnn_deploy.campaign.plan import LARGEST_PRODUCT
+from pisnn_deploy.campaign.row import Row
+from pisnn_deploy.errors import FileError
+from pisnn_deploy.graph.artifact import whole_file
+
+LARGEST_TABLE = 1 << 30
+"""Bytes; a larger file is refused before anything is allocated."""
+_ROWS = TypeAdapter(list[Row])
+_REMEDY = "start anew without --resume"
+
+
+def write_table(path: Path, rows: Iterable[Row], notes: Mapping[str, str]) -> None:
+    """Write a table, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+    rows : iterable of Row
+        In the order in which they are to stand.
+    notes : mapping of str to str
+        Go into the file's metadata.
+
+    Raises
+    ------
+    FileError
+        The file cannot be written.
+    """
+    from pyarrow import Table, parquet
+
+    held = list(rows)
+    columns = {field.name: [getattr(row, field.name) for row in held] for field in fields(Row)}
+    table = Table.from_pydict(columns, schema=_schema().with_metadata(dict(notes)))
+    with whole_file(path) as stream:
+        parquet.write_table(table, stream)
+
+
+def read_table(path: Path) -> list[Row]:
+    """Read a table that `write_table` wrote.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    list of Row
+
+    Raises
+    ------
+    FileError
+        It cannot be read, or is no table of a campaign.
+    """
+    from pyarrow import ArrowException, parquet
+
+    try:
+        if path.stat().st_size > LARGEST_TABLE:
+            raise FileError(path, f"is larger than {LARGEST_TABLE} bytes")
+        with parquet.ParquetFile(path) as file:
+            # Looked at before anything is expanded.
+            if not file.schema_arrow.equals(_schema()) or file.metadata.num_rows > LARGEST_PRODUCT:
+                raise FileError(path, "is no table of a campaign", remedy=_REMEDY)
+            return _ROWS.validate_python(file.read().to_pylist())
+    except (OSError, ArrowException, ValidationError) as error:
+        raise FileError(path, "is no table of a campaign", remedy=_REMEDY) from error
+
+
+def _schema() -> Any:
+    import pyarrow
+
+    kinds = {"str": pyarrow.string(), "int": pyarrow.int64(), "float": pyarrow.float64(), "Verdict": pyarrow.string()}
+    columns = [(field.name, str(field.type)) for field in fields(Row)]
+    return pyarrow.schema(
+        [
+            pyarrow.field(name, kinds[kind.removesuffix(" | None")], nullable=kind.endswith(" | None"))
+            for name, kind in columns
+        ]
+    )

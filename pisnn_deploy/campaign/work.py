@@ -1,0 +1,184 @@
+"""What a worker does: compile a target, and run a case on what was compiled. Whatever goes wrong becomes a row."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.backends import Run, RunOptions, run_graph
+from pisnn_deploy.campaign.case import OWN, RANDOM, Case, Named, Target
+from pisnn_deploy.campaign.plan import digest_of_file, digest_of_profile
+from pisnn_deploy.campaign.row import Row, Verdict
+from pisnn_deploy.errors import CheckError, PisnnError, UsageError
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.own_problem import admitted_mass, named_start, random_start, reference_of, steps_to_horizon
+from pisnn_deploy.report.measures import relative_l2
+
+LARGEST = 2**63 - 1
+"""Count that a column of the table can hold."""
+
+
+@dataclass(frozen=True)
+class Craft:
+    """What a worker is told to compile and to read with.
+
+    Attributes
+    ----------
+    compile_target : callable
+        From a `Target` to its graph and the SHA-256 of its artifact. Needs torch.
+    read_field : callable
+        From a path and a shape to finite cell averages of that shape.
+    deadline_seconds : float
+        For each run, see `RunOptions`.
+    """
+
+    compile_target: Callable[[Target], tuple[IntegerGraph, str]]
+    read_field: Callable[[Path, tuple[int, ...]], NDArray[np.float64]]
+    deadline_seconds: float = 3600.0
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What came of compiling a target.
+
+    Attributes
+    ----------
+    graph : IntegerGraph or None
+        None if there is none to run.
+    artifact : str or None
+        SHA-256, hexadecimal.
+    seconds : float
+    verdict : str
+        Of all its cases if there is no graph.
+    message : str
+        Why there is none.
+    """
+
+    graph: IntegerGraph | None
+    artifact: str | None
+    seconds: float
+    verdict: Verdict = "refused"
+    message: str = ""
+
+
+def compile_case(target: Target, craft: Craft) -> Compiled:
+    """Compile a target.
+
+    Parameters
+    ----------
+    target : Target
+    craft : Craft
+
+    Returns
+    -------
+    Compiled
+    """
+    started = time.perf_counter()
+    try:
+        for named in (target.model, target.mesh):
+            _require_same(named)
+        if target.profile.digest != digest_of_profile(target.profile.location):
+            raise UsageError(f"profile {target.profile.text}: differs on this worker from what the plan was read with")
+        graph, artifact = craft.compile_target(target)
+    except Exception as error:
+        return Compiled(None, None, time.perf_counter() - started, *_reason(error))
+    return Compiled(graph, artifact, time.perf_counter() - started)
+
+
+def run_case(case: Case, compiled: Compiled, craft: Craft) -> Row:
+    """Run a case.
+
+    Parameters
+    ----------
+    case : Case
+    compiled : Compiled
+        Of its target.
+    craft : Craft
+
+    Returns
+    -------
+    Row
+    """
+    facts = _said(case) | {"artifact": compiled.artifact, "compile_seconds": compiled.seconds}
+    graph = compiled.graph
+    if graph is None:
+        return Row(**facts, verdict=compiled.verdict, message=compiled.message)
+    facts |= {"cells": graph.mesh.cells, "faces": graph.mesh.faces}
+    try:
+        steps = steps_to_horizon(graph) if case.steps is None else case.steps
+        facts["asked_steps"] = steps
+        mass = admitted_mass(graph, _start(case, graph, craft), case.initial.text)
+        options = RunOptions(steps, max(1, steps), craft.deadline_seconds)
+        run = run_graph(case.backend, graph, mass, options)
+        return Row(**facts, **_outcome(case, graph, run))
+    except Exception as error:
+        verdict, message = _reason(error)
+        return Row(**facts, verdict=verdict, message=message)
+
+
+def failed_row(case: Case, message: str) -> Row:
+    """Row of a case of which no worker could say what came of it."""
+    return Row(**_said(case), verdict="failed", message=message)
+
+
+def _said(case: Case) -> dict[str, Any]:
+    return {"key": case.key, **case.described()}
+
+
+def _reason(error: Exception) -> tuple[Verdict, str]:
+    """What a broken-off attempt means: input that cannot be used is a result, all else is none."""
+    if isinstance(error, PisnnError) and not isinstance(error, CheckError):
+        return "refused", str(error)
+    return "failed", str(error) if isinstance(error, CheckError) else f"{type(error).__name__}: {error}"
+
+
+def _start(case: Case, graph: IntegerGraph, craft: Craft) -> NDArray[np.float64]:
+    if case.initial.is_file:
+        _require_same(case.initial)
+        return craft.read_field(Path(case.initial.location), graph.mesh.shape).reshape(-1)
+    if case.initial.text == OWN:
+        return graph.values(graph.membrane.initial)
+    if case.initial.text == RANDOM:
+        return random_start(graph, case.seed or 0)
+    return named_start(graph, case.initial.text)
+
+
+def _require_same(named: Named) -> None:
+    if named.is_file and digest_of_file(Path(named.location)) != named.digest:
+        raise UsageError(f"{named.text}: differs on this worker from what the plan was read with")
+
+
+def _outcome(case: Case, graph: IntegerGraph, run: Run) -> dict[str, Any]:
+    facts: dict[str, Any] = {"verdict": "conserved" if run.conserved else "violated", "seconds": run.wall_seconds}
+    counts = {
+        "steps": run.steps,
+        "time_steps": run.time_steps,
+        **{f"violations_{kind}": count for kind, count in run.violations.items()},
+        "packets": run.packets_sent,
+        "events": sum(run.events.values()),
+    }
+    if run.end is not None:
+        totals = run.trace.totals()
+        counts["drift"] = totals[-1] - totals[0]
+        facts["time"] = run.steps * graph.time_step
+        facts["relative_l2_error"] = _error(case, graph, run)
+    outside = [f"{name} is {count}, too large for the table" for name, count in counts.items() if abs(count) > LARGEST]
+    message = "; ".join([run.failure, *outside] if run.failure else outside)
+    fitting = {name: count for name, count in counts.items() if abs(count) <= LARGEST}
+    return {**facts, **fitting, "message": message or None}
+
+
+def _error(case: Case, graph: IntegerGraph, run: Run) -> float | None:
+    """Relative L2 error at the end, where an exact solution is known."""
+    if case.initial.is_file or case.initial.text == RANDOM or not run.conserved:
+        return None
+    exact = reference_of(graph, run.steps, None if case.initial.text == OWN else case.initial.text)
+    error = relative_l2(graph.values(run.trace.mass[-1]), exact)
+    return error if math.isfinite(error) else None

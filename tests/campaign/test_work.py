@@ -1,0 +1,121 @@
+"""What a worker makes of a case; whatever goes wrong is a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from campaign_cases import craft, in_process, planned, without_times
+
+from pisnn_deploy.campaign.case import Target
+from pisnn_deploy.campaign.work import Craft, compile_case, run_case
+from pisnn_deploy.errors import CheckError
+from pisnn_deploy.graph import IntegerGraph
+
+
+def test_rows_say_what_came_of_their_cases(tmp_path: Path) -> None:
+    np.save(tmp_path / "u.npy", np.ones(16))
+    cases = planned(
+        tmp_path,
+        "models: heat1d\nmeshes: 16\ninitial: [own, bump, random, u.npy]\nseeds: [1, 2]\nsteps: [horizon, 0]\n",
+    )
+    rows = in_process(cases)
+    assert [row.key for row in rows] == [case.key for case in cases]
+    assert len({row.artifact for row in rows}) == 1 and len(str(rows[0].artifact)) == 64
+    for row in rows:
+        assert row.verdict == "conserved" and row.message is None and row.drift == 0
+        assert row.cells == row.faces == 16 and row.steps == row.asked_steps
+        assert (row.violations_global, row.violations_local, row.violations_flux) == (0, 0, 0)
+        assert (row.violations_overflow, row.violations_range) == (0, 0)
+        assert (row.relative_l2_error is not None) == (row.initial in ("own", "bump"))
+    assert rows[0].steps and rows[1].steps == 0 and rows[1].time == 0.0
+    assert rows[0].packets and rows[0].events
+    assert {row.packets for row in rows if row.initial == "u.npy"} == {0}
+
+
+def test_random_starts_stay_within_the_operating_range(tmp_path: Path) -> None:
+    text = "models: heat1d\nmeshes: 64\nboundaries: [no-flux, 'dirichlet=0.5,1']\ninitial: random\nseeds: [1, 2, 3]\n"
+    rows = in_process(planned(tmp_path, text))
+    assert {row.verdict for row in rows} == {"conserved"}
+
+
+def test_a_case_has_the_same_row_on_all_backends_and_each_time(tmp_path: Path) -> None:
+    text = "models: heat1d\nboundaries: [periodic, 'dirichlet=0,1']\ninitial: random\nseeds: 7\nbackends: [fast, onnx]"
+    cases = planned(tmp_path, text)
+    rows = without_times(in_process(cases))
+    assert rows == without_times(in_process(cases))
+    one = [replace(row, backend="", key="") for row in rows]
+    assert one[0] == one[1] and one[2] == one[3] and one[0] != one[2]
+
+
+def test_what_cannot_be_compiled_or_run_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "u.npy", np.full(16, 9.0))
+    np.save(tmp_path / "v.npy", np.ones(3))
+    rows = in_process(planned(tmp_path, "models: heat1d\nmeshes: [16, 4x4]\ninitial: [u.npy, v.npy, sine]\nsteps: 1\n"))
+    assert [(row.verdict, row.artifact is None, row.message) for row in rows[:3]] == [
+        (
+            "refused",
+            False,
+            "u.npy: cell 0 has the value 9, outside the operating range 0 to 2; compile with --range LOWER,UPPER to "
+            "widen it",
+        ),
+        ("refused", False, f"{tmp_path}/v.npy: has shape (3,), the mesh has (16,)"),
+        ("refused", False, "initial condition 'sine': heat1d has none of that name; known are modes, bump"),
+    ]
+    refusal = (
+        "lower: the model heat1d has 1 dimensions, the mesh 2 and the boundary 2; give --mesh and --boundary one entry "
+        "per dimension"
+    )
+    assert [(row.verdict, row.artifact, row.message) for row in rows[3:]] == [("refused", None, refusal)] * 3
+
+
+def wounded(target: Target) -> tuple[IntegerGraph, str]:
+    """A graph that does not conserve."""
+    graph, artifact = craft().compile_target(target)
+    route = graph.synapses[-1]
+    mantissas = route.mantissas.copy()
+    mantissas[4] *= 2
+    return replace(graph, synapses=(*graph.synapses[:-1], route.with_mantissas(mantissas))), artifact
+
+
+def test_a_violation_is_a_row_without_a_drift_that_nobody_measured(tmp_path: Path) -> None:
+    (row,) = in_process(planned(tmp_path, "models: heat1d\nsteps: 20\n"), replace(craft(), compile_target=wounded))
+    assert row.verdict == "violated" and row.drift is None and row.relative_l2_error is None
+    assert row.asked_steps == 20 and row.steps == 0 and row.violations_local == 1
+    assert str(row.message).startswith("local invariant broken: membrane [2] at PDE step 1: expected ")
+
+
+def failing(error: Exception) -> Callable[[Target], tuple[IntegerGraph, str]]:
+    def compile_target(target: Target) -> tuple[IntegerGraph, str]:
+        raise error
+
+    return compile_target
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (RuntimeError("out of luck"), "RuntimeError: out of luck"),
+        (MemoryError(), "MemoryError: "),
+        (CheckError("the backend broke down"), "the backend broke down"),
+    ],
+)
+def test_what_nobody_expected_is_no_result(error: Exception, message: str, tmp_path: Path) -> None:
+    (row,) = in_process(planned(tmp_path, "models: heat1d\n"), replace(craft(), compile_target=failing(error)))
+    assert (row.verdict, row.message, row.artifact) == ("failed", message, None)
+
+
+def test_a_file_that_changed_meanwhile_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "u.npy", np.ones(16))
+    (case,) = planned(tmp_path, "models: heat1d\ninitial: u.npy\n")
+    work: Craft = craft()
+    np.save(tmp_path / "u.npy", np.full(16, 1.5))
+    row = run_case(case, compile_case(case.target, work), work)
+    assert (row.verdict, row.message) == ("refused", "u.npy: differs on this worker from what the plan was read with")
+    other = replace(case, target=replace(case.target, profile=replace(case.target.profile, digest="0")))
+    row = run_case(other, compile_case(other.target, work), work)
+    expected = "profile loihi2: differs on this worker from what the plan was read with"
+    assert (row.verdict, row.message) == ("refused", expected)

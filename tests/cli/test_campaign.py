@@ -1,0 +1,175 @@
+"""``pisnn-deploy campaign``: the table, what is run again, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from campaign_cases import in_process, planned, without_times
+from click.testing import CliRunner, Result
+
+from pisnn_deploy.campaign.case import Case
+from pisnn_deploy.campaign.record import folder_of
+from pisnn_deploy.campaign.row import Row
+from pisnn_deploy.campaign.table import read_table
+from pisnn_deploy.campaign.work import Craft
+from pisnn_deploy.cli import campaign
+from pisnn_deploy.cli.fields import read_field
+from pisnn_deploy.cli.main import group
+from pisnn_deploy.errors import CheckError, FileError, UsageError
+
+COMMAND = str(Path(sys.executable).with_name("pisnn-deploy"))
+PLAN = "models: heat1d\nmeshes: [16, 4x4]\ninitial: [own, random]\nseeds: [1, 2]\nsteps: 5\n"
+
+
+def call(*words: object) -> Result:
+    return CliRunner().invoke(group, ["campaign", *map(str, words)], standalone_mode=False)
+
+
+class Ran:
+    """Stands for the cluster: runs cases in this process, backwards, and notes which."""
+
+    def __init__(self) -> None:
+        self.cases: list[Case] = []
+        self.interrupt_after: int | None = None
+        self.verdict: str | None = None
+
+    def __call__(self, client: Any, cases: Sequence[Case], work: Craft) -> Iterator[list[Row]]:
+        for number, case in enumerate(reversed(cases)):
+            if number == self.interrupt_after:
+                raise KeyboardInterrupt
+            self.cases.append(case)
+            (row,) = in_process([case])
+            yield [row if self.verdict is None else replace(row, verdict=self.verdict, message="as told")]  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
+    stand_in = Ran()
+    monkeypatch.setattr(campaign, "cluster", lambda *words: nullcontext())
+    monkeypatch.setattr(campaign, "require_workers", lambda client: None)
+    monkeypatch.setattr(campaign, "run_cases", stand_in)
+    return stand_in
+
+
+def test_a_campaign_is_one_table_in_the_order_of_the_plan(ran: Ran, tmp_path: Path) -> None:
+    cases = planned(tmp_path, PLAN)
+    done = call(tmp_path / "plan.yaml", "--json")
+    assert done.exception is None
+    rows = read_table(tmp_path / "plan.parquet")
+    assert [row.key for row in rows] == [case.key for case in cases]
+    assert without_times(rows) == without_times(in_process(cases))
+    assert not folder_of(tmp_path / "plan.parquet").exists()
+    found = json.loads(done.stdout)
+    assert found["verdicts"] == {"conserved": 3, "violated": 0, "refused": 3, "failed": 0}
+    assert (found["cases"], found["ran"], found["artifacts"], found["further_messages"]) == (6, 6, 1, 0)
+    assert found["groups"][0]["largest_drift"] == 0 and found["groups"][0]["model"] == "heat1d"
+    assert [(one["verdict"], one["rows"]) for one in found["messages"]] == [("refused", 3)]
+
+
+def test_what_is_done_is_not_run_again(ran: Ran, tmp_path: Path) -> None:
+    cases = planned(tmp_path, PLAN)
+    ran.interrupt_after = 4
+    stopped = call(tmp_path / "plan.yaml", "-q")
+    assert isinstance(stopped.exception, KeyboardInterrupt | SystemExit) or stopped.exit_code != 0
+    assert "4 of 6 cases have a row; go on with --resume" in stopped.stderr
+    assert [row.key for row in read_table(tmp_path / "plan.parquet")] == [case.key for case in cases[2:]]
+    ran.interrupt_after, ran.cases = None, []
+    assert call(tmp_path / "plan.yaml", "-q", "--resume").exception is None
+    assert [case.key for case in ran.cases] == [case.key for case in reversed(cases[:2])]
+    assert without_times(read_table(tmp_path / "plan.parquet")) == without_times(in_process(cases))
+    more = planned(tmp_path, PLAN.replace("[1, 2]", "[2, 3, 1]"))
+    ran.cases = []
+    assert call(tmp_path / "plan.yaml", "-q", "--resume").exception is None
+    assert {case.seed for case in ran.cases} == {3} and len(ran.cases) == 2
+    assert [row.key for row in read_table(tmp_path / "plan.parquet")] == [case.key for case in more]
+    ran.cases = []
+    assert call(tmp_path / "plan.yaml", "-q").exception is None
+    assert len(ran.cases) == len(more)
+
+
+def test_violated_and_failed_cases_end_with_1(ran: Ran, tmp_path: Path) -> None:
+    planned(tmp_path, "models: heat1d\ninitial: [own, bump]\nsteps: 1\n")
+    for verdict, remedy, again in (("violated", "", 0), ("failed", "; --resume runs them again", 2)):
+        ran.verdict, ran.cases = verdict, []
+        done = call(tmp_path / "plan.yaml", "-q")
+        assert isinstance(done.exception, CheckError)
+        assert str(done.exception) == f"2 of 2 cases {verdict}, the first: as told{remedy}"
+        assert [row.verdict for row in read_table(tmp_path / "plan.parquet")] == [verdict] * 2
+        ran.cases = []
+        call(tmp_path / "plan.yaml", "-q", "--resume")
+        assert len(ran.cases) == again
+
+
+def test_people_see_a_table(ran: Ran, tmp_path: Path) -> None:
+    planned(tmp_path, PLAN)
+    shown = call(tmp_path / "plan.yaml", "-o", tmp_path / "a.parquet").stdout
+    assert "6 cases of 1 artifacts" in " ".join(shown.split())
+    assert re.search(r"heat1d +│ fast +│ 3 +│ 0 +│ 3 +│ 0 +│ 0 +│", shown)
+    assert re.search(r"3 +│ refused │ lower: the model heat1d has 1 dimensions", shown)
+    again = call(tmp_path / "plan.yaml", "-o", tmp_path / "a.parquet", "--resume").stdout
+    assert "0 run, the others had a row" in " ".join(again.split())
+
+
+def test_a_dry_run_lists_the_cases_and_writes_nothing(tmp_path: Path) -> None:
+    planned(tmp_path, PLAN)
+    lines = call(tmp_path / "plan.yaml", "--dry-run").stdout.splitlines()
+    assert lines[0] == "6 cases of 2 artifacts" and len(lines) == 7
+    start = "model=heat1d  mesh=16  boundary=own  profile=loihi2  coding=delta"
+    assert lines[1] == f"{start}  initial=own  backend=fast  steps=5"
+    assert lines[2] == f"{start}  initial=random  seed=1  backend=fast  steps=5"
+    found = json.loads(call(tmp_path / "plan.yaml", "--dry-run", "--json").stdout)
+    assert found["artifacts"] == 2 and found["cases"][1]["seed"] == 1 and len(found["cases"][0]["key"]) == 64
+    assert [path.name for path in tmp_path.iterdir()] == ["plan.yaml"]
+
+
+def test_wrong_usage_is_refused_before_any_work(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    planned(tmp_path, "models: heat1d\n")
+    for words, message in (
+        ((path, "--timeout", "inf"), "--timeout inf: expected a finite number of seconds"),
+        (
+            (path, "--scheduler", "tcp://a:1", "--workers", 2),
+            "--workers: is for this machine, the cluster of --scheduler has workers of its own",
+        ),
+        ((path, "-o", path), f"{path}: is what this command reads; write to another file"),
+        ((tmp_path / "nix.yaml",), f"{tmp_path}/nix.yaml: cannot be read (No such file or directory)"),
+    ):
+        done = call(*words)
+        assert isinstance(done.exception, UsageError) and str(done.exception) == message
+    done = call(path, "-q", "--scheduler", "tcp://127.0.0.1:9")
+    assert isinstance(done.exception, UsageError) and not isinstance(done.exception, FileError)
+    assert str(done.exception).startswith("--scheduler tcp://127.0.0.1:9: no scheduler answers")
+
+
+def test_the_example_is_a_plan() -> None:
+    plan = Path(__file__).parents[2] / "examples" / "campaign" / "plan.yaml"
+    assert call(plan, "--dry-run").stdout.startswith("36 cases of 6 artifacts\n")
+
+
+def test_a_killed_campaign_goes_on_and_loses_nothing_that_was_done(tmp_path: Path) -> None:
+    """The real thing: zoo, torch and Dask in processes of their own, killed with SIGKILL."""
+    cases = planned(tmp_path, "models: heat1d\nmeshes: 32\ninitial: random\nseeds: [1, 2, 3, 4, 5, 6]\nsteps: 20000\n")
+    words = [COMMAND, "campaign", str(tmp_path / "plan.yaml"), "--workers", "1", "--json"]
+    recorded = folder_of(tmp_path / "plan.parquet") / "rows.jsonl"
+    with subprocess.Popen(words, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as killed:
+        while killed.poll() is None and (not recorded.exists() or not recorded.read_bytes()):
+            time.sleep(0.02)
+        os.kill(killed.pid, signal.SIGKILL)
+    lines = recorded.read_bytes().count(b"\n")
+    assert 0 < lines < len(cases)
+    done = subprocess.run([*words, "--resume"], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["ran"] == len(cases) - lines
+    expected = in_process(cases, Craft(campaign.compile_target, read_field))
+    assert without_times(read_table(tmp_path / "plan.parquet")) == without_times(expected)
