@@ -14,8 +14,9 @@ import torch
 from pydantic import ValidationError
 
 from pisnn_deploy.errors import FileError
-from pisnn_deploy.graph.artifact import write_whole
 from pisnn_deploy.model import Model, ModelSpec
+from pisnn_deploy.npy import DAMAGED_ARCHIVE
+from pisnn_deploy.output import write_whole
 
 SCHEMA = "pisnn-deploy/checkpoint"
 VERSION = 1
@@ -121,7 +122,7 @@ def load_tensors(path: Path) -> Any:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, EOFError, NotImplementedError) as error:
+    except DAMAGED_ARCHIVE as error:
         raise FileError(path, "is not a torch zip file", remedy=remedy) from error
     # torch recognises its zip format by the first bytes and would read anything else as a legacy pickle.
     if not data.startswith(b"PK\x03\x04"):

@@ -16,8 +16,8 @@ import torch
 from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.clock import damped_leak, nominal_time_step
 from pisnn_deploy.errors import CheckError, FileError
-from pisnn_deploy.graph.artifact import write_whole
 from pisnn_deploy.model import Model, ModelSpec
+from pisnn_deploy.output import write_whole
 from pisnn_deploy.symbol import gain
 from pisnn_deploy.training.checkpoint import load_tensors
 from pisnn_deploy.training.fields import TrainingFields, training_fields
