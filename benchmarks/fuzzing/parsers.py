@@ -243,12 +243,15 @@ def _parse_recipe(path: Path) -> None:
     read_recipe(path)
 
 
+_NONE = np.zeros(0, np.int64)
+
+
 def _parse_boundary(path: Path) -> None:
     from pisnn_deploy.cli.compilation import read_boundary
     from pisnn_deploy.mesh.boundary import reservoir_values
 
     boundary = read_boundary(str(path), 2)
-    reservoir_values(boundary, [(np.arange(3), np.arange(3, 6)), (np.arange(6, 10), np.arange(10, 14))])
+    reservoir_values(boundary, [(_NONE, _NONE), (_NONE, np.arange(4))])
 
 
 def _parse_groups(path: Path) -> None:
@@ -441,7 +444,10 @@ PARSERS: tuple[Parser, ...] = (
     Parser(
         "boundary",
         "input.yaml",
-        _given(b"x: periodic\ny-: no-flux\ny+: {dirichlet: [0.5, 1, 2, 3]}\n", b"x: {dirichlet: 1}\ny: no-flux\n"),
+        _given(
+            b"x: periodic\ny-: no-flux\ny+: {dirichlet: [0.5, 1, 2, 3]}\n",
+            b"x: no-flux\ny-: no-flux\ny+: {dirichlet: 1}\n",
+        ),
         _text,
         _parse_boundary,
     ),

@@ -239,7 +239,7 @@ def test_missing_section(tmp_path: Path) -> None:
 
 def test_large_file(tmp_path: Path) -> None:
     path = write(tmp_path, "#" * (MAXIMUM_BYTES + 1))
-    assert refusal(path) == "is larger than 1048576 bytes; expected a short YAML file"
+    assert refusal(path) == "is larger than 131072 bytes; expected a short YAML file"
 
 
 def test_deep_nesting(tmp_path: Path) -> None:
