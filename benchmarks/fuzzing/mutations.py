@@ -12,6 +12,7 @@ import struct
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from random import Random
 from typing import Any
 
@@ -92,6 +93,7 @@ WORDS = (
     "0x7fffffffffffffff",
     "1_000_000_000",
     "12:30:45",
+    "1" + ":59" * 3000,
     "2001-13-99",
     "0o777",
     "1e-400",
@@ -333,8 +335,13 @@ class Archive:
 
 def members_of(content: bytes) -> Members:
     """Names and contents of an archive."""
+    return list(_members_of(content))
+
+
+@lru_cache(maxsize=16)
+def _members_of(content: bytes) -> tuple[tuple[str, bytes], ...]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return [(info.filename, archive.read(info)) for info in archive.infolist()]
+        return tuple((info.filename, archive.read(info)) for info in archive.infolist())
 
 
 def zipped(members: Members, changes: Mapping[int, Mapping[str, int]] | None = None) -> bytes:

@@ -35,6 +35,8 @@ SHORTEST_RUNS = 64
 """Shorter arrays are stored number by number, however equal these are."""
 LARGEST_RUNS = 1 << 28
 """Numbers that the runs of a file may expand to."""
+RUNS_PER_CELL, SPARE_CELLS = 64, 64
+"""And so many for each cell and weight of the operator, both of which are spelled out; those of the zoo have 2 to 7."""
 SPELLED_OUT = ("membrane.initial",)
 """Never stored as runs, so that a mesh is never much larger than its file."""
 _NPY: Any = np.lib.format
@@ -261,7 +263,9 @@ def _array_member(name: str, array: Integers) -> tuple[str, bytes]:
 
 def _read_arrays(path: Path, members: Mapping[str, bytes]) -> dict[str, Integers]:
     arrays: dict[str, Integers] = {}
-    room = LARGEST_RUNS
+    cells = len(members.get("arrays/membrane.initial.npy", b"")) // 8
+    weights = sum(len(held) // 8 for name, held in members.items() if name.startswith("arrays/operator"))
+    room = min(LARGEST_RUNS, RUNS_PER_CELL * (cells + SPARE_CELLS) * (weights + 1))
     for name, content in members.items():
         if not name.startswith("arrays/"):
             continue
