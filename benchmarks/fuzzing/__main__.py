@@ -91,7 +91,7 @@ def main() -> None:
     text += AFTER.format(seed=arguments.seed, python=platform.python_version())
     print(text)
     for name, tally in ordered.items():
-        for offence, number in tally.offences.items():
+        for number, offence in tally.offences.items():
             print(f"{name} {number}: {offence}")
     if not (arguments.dry_run or arguments.only):
         write_whole(PAGE, text.encode())

@@ -137,7 +137,7 @@ class Guard:
             if len(text) > LONGEST_MESSAGE or "\n" in text or "\r" in text:
                 return (
                     "offending",
-                    f"a message of {len(text)} characters, {text.count(chr(10)) + 1} lines: {text[:80]!r}",
+                    f"a message of {len(text)} characters or several lines: {text[:80]!r}",
                 )
             return "refused", text
         except BaseException as error:

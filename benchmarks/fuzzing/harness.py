@@ -21,7 +21,6 @@ from benchmarks.fuzzing.parsers import Parser
 from pisnn_deploy.output import write_whole
 
 REPORT_SECONDS = 1.0
-KEPT_OFFENCES = 50
 
 
 @dataclass
@@ -33,10 +32,8 @@ class Tally:
     inputs, accepted, refused, offending : int
     seconds, growth : float, int
         The most that one input took.
-    offences : dict of str to int
-        The first input of each kind of offence.
-    refusals : int
-        Different beginnings of messages.
+    offences : dict of str to str
+        What was offending, by the number of the input. They are judged again when a run is gone on with.
     """
 
     inputs: int = 0
@@ -45,16 +42,23 @@ class Tally:
     offending: int = 0
     seconds: float = 0.0
     growth: int = 0
-    offences: dict[str, int] = field(default_factory=dict)
+    offences: dict[str, str] = field(default_factory=dict)
 
     def add(self, number: int, outcome: Outcome) -> None:
         """Count one input."""
-        self.inputs = number + 1
+        self.inputs = max(self.inputs, number + 1)
         setattr(self, outcome.verdict, getattr(self, outcome.verdict) + 1)
         self.seconds = max(self.seconds, outcome.seconds)
         self.growth = max(self.growth, outcome.growth)
-        if outcome.verdict == "offending" and len(self.offences) < KEPT_OFFENCES:
-            self.offences.setdefault(outcome.text, number)
+        if outcome.verdict == "offending":
+            self.offences[str(number)] = outcome.text
+
+    def forget_offences(self) -> list[int]:
+        """Take back what was offending, to judge it again."""
+        again = sorted(map(int, self.offences))
+        self.offending -= len(again)
+        self.offences = {}
+        return again
 
 
 def input_of(parser: Parser, seeds: Sequence[bytes], seed: int, number: int) -> bytes:
@@ -106,7 +110,7 @@ def fuzz(
         while waiting and len(running) < processes:
             parser = waiting.pop(0)
             tally = tallies.setdefault(parser.name, Tally())
-            if tally.inputs < parser.share(inputs):
+            if tally.inputs < parser.share(inputs) or tally.offences:
                 running.append(_Running(parser, seed, parser.share(inputs), tally))
         for one in list(running):
             if not one.advance():
@@ -120,13 +124,14 @@ class _Running:
 
     def __init__(self, parser: Parser, seed: int, stop: int, tally: Tally) -> None:
         self._parser, self._seed, self._stop, self._tally = parser, seed, stop, tally
-        self._start()
+        self._start(tally.forget_offences())
 
-    def _start(self) -> None:
+    def _start(self, again: Sequence[int] = ()) -> None:
         context = multiprocessing.get_context("fork")
         self._current = context.Value("q", self._tally.inputs)
         self._receiver, sender = context.Pipe(duplex=False)
-        arguments = (self._parser, self._seed, self._tally.inputs, self._stop, sender, self._current)
+        numbers = (*again, *range(self._tally.inputs, self._stop))
+        arguments = (self._parser, self._seed, numbers, sender, self._current)
         self._process = context.Process(target=_drive, args=arguments, daemon=True)
         self._process.start()
         sender.close()
@@ -152,8 +157,8 @@ class _Running:
         return False
 
 
-def _drive(parser: Parser, seed: int, first: int, stop: int, sender: Connection, current: Any) -> None:
-    """The process of a parser: its inputs from `first` to `stop`."""
+def _drive(parser: Parser, seed: int, numbers: Sequence[int], sender: Connection, current: Any) -> None:
+    """The process of a parser: some of its inputs."""
     with tempfile.TemporaryDirectory(prefix="pisnn-fuzzing-") as name:
         os.chdir(name)
         folder = Path(name)
@@ -165,7 +170,7 @@ def _drive(parser: Parser, seed: int, first: int, stop: int, sender: Connection,
             path.write_bytes(content)
             parser.parse(path)
         guard = Guard(folder)
-        for number in range(first, stop):
+        for number in numbers:
             current.value = number
             path.write_bytes(input_of(parser, seeds, seed, number))
             sender.send((number, guard.judge(parser.parse, path)))

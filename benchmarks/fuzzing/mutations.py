@@ -212,7 +212,10 @@ def mutated_json(random: Random, content: bytes) -> bytes:
     kind = random.randrange(8)
     if kind == 0:
         return mutated_bytes(random, content)
-    value = json.loads(content)
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):  # it was changed before
+        return mutated_bytes(random, content)
     for _ in range(random.choice((1, 1, 1, 2, 3))):
         value = mutated_plain(random, value)
     text = json.dumps(value)
@@ -252,7 +255,10 @@ def mutated_npy(random: Random, content: bytes) -> bytes:
         return _other_header(random, content)
     if kind == 2:
         return npy(np.array([_Malice()], dtype=object), pickled=True)
-    array = np.load(io.BytesIO(content), allow_pickle=False).copy()
+    try:
+        array = np.load(io.BytesIO(content), allow_pickle=False).copy()
+    except (ValueError, EOFError):  # it was changed before
+        return mutated_bytes(random, content)
     flat = array.reshape(-1)
     for _ in range(random.randint(1, 3)):
         if flat.size and array.dtype.kind == "f":

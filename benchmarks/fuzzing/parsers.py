@@ -431,17 +431,17 @@ def _unpacked(path: Path) -> list[tuple[str, bytes]]:
 
 def _meshes() -> list[Parser]:
     return [
-        Parser(f"mesh {suffix}", f"input{suffix}", _mesh_seeds(suffix, *options), _bytes_or_text, _parse_mesh, 0.4)
+        Parser(f"mesh {suffix}", f"input{suffix}", _mesh_seeds(suffix, *options), _bytes_or_text, _parse_mesh, 0.3)
         for suffix, options in _MESHES
     ]
 
 
 PARSERS: tuple[Parser, ...] = (
-    Parser("artifact", "input.pisnn", _artifact_seeds, Archive(_member_of_artifact), _parse_artifact, 1.0),
-    Parser("checkpoint", "input.pt", _checkpoint_seeds, Archive(_member_of_checkpoint), _parse_checkpoint, 3.0),
-    Parser("training state", "input.state", _state_seeds, Archive(_member_of_checkpoint), _parse_state, 0.2),
-    Parser("profile", "input.yaml", _files("hardware_profiles/*.yaml"), _text, _parse_profile, 0.4),
-    Parser("recipe", "input.yaml", _files("models/*/recipe.yaml"), _text, _parse_recipe, 0.6),
+    Parser("artifact", "input.pisnn", _artifact_seeds, Archive(_member_of_artifact), _parse_artifact, 0.4),
+    Parser("checkpoint", "input.pt", _checkpoint_seeds, Archive(_member_of_checkpoint), _parse_checkpoint, 2.0),
+    Parser("training state", "input.state", _state_seeds, Archive(_member_of_checkpoint), _parse_state, 0.04),
+    Parser("profile", "input.yaml", _files("hardware_profiles/*.yaml"), _text, _parse_profile, 0.15),
+    Parser("recipe", "input.yaml", _files("models/*/recipe.yaml"), _text, _parse_recipe, 0.3),
     Parser(
         "boundary",
         "input.yaml",
@@ -451,19 +451,21 @@ PARSERS: tuple[Parser, ...] = (
         ),
         _text,
         _parse_boundary,
+        1.5,
     ),
-    Parser("mesh groups", "input.yaml", _given(b"hole: {dirichlet: 1.5}\nrim: no-flux\n"), _text, _parse_groups, 1.0),
+    Parser("mesh groups", "input.yaml", _given(b"hole: {dirichlet: 1.5}\nrim: no-flux\n"), _text, _parse_groups, 1.5),
     Parser(
         "materials",
         "input.yaml",
         _given(b"default: {conductivity: 16.0, capacity: 3.8}\ntin: {conductivity: 67}\n"),
         _text,
         _parse_materials,
+        1.5,
     ),
-    Parser("initial field", "input.npy", _field_seeds, _npy, _parse_field, 2.0),
+    Parser("initial field", "input.npy", _field_seeds, _npy, _parse_field, 3.0),
     *_meshes(),
-    Parser("baseline report", "input.json", _report_seeds, _json, _parse_report, 0.6),
-    Parser("result of a run", "input.json", _run_seeds, _json, _parse_run),
+    Parser("baseline report", "input.json", _report_seeds, _json, _parse_report, 1.0),
+    Parser("result of a run", "input.json", _run_seeds, _json, _parse_run, 1.5),
     Parser("recording", "input.zip", _recording_seeds, Archive(_member_of_recording), _parse_recording, 0.5),
 )
 """Every parser of untrusted files; another one is one more line."""

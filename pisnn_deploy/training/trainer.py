@@ -15,7 +15,7 @@ import torch
 
 from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.clock import damped_leak, nominal_time_step
-from pisnn_deploy.errors import CheckError, FileError
+from pisnn_deploy.errors import CheckError, FileError, UsageError
 from pisnn_deploy.model import Model, ModelSpec
 from pisnn_deploy.output import write_whole
 from pisnn_deploy.symbol import gain
@@ -323,9 +323,19 @@ def _train_with_adam(
         "epochs": options.epochs,
         "loss_first": losses[0],
         "loss_last": losses[-1],
-        "time_step": float(net.network.time_step(fields.mesh.spacing[0])),
+        "time_step": _final_time_step(net, fields),
     }
     return Trained(net.to_model(), summary)
+
+
+def _final_time_step(net: PISNN, fields: TrainingFields) -> float:
+    try:
+        return float(net.network.time_step(fields.mesh.spacing[0]))
+    except (ArithmeticError, ValueError) as error:
+        raise UsageError(
+            f"training {net.spec.name}: the weights that it ended with give no time step; lower learning_rate, or train "
+            "without --resume"
+        ) from error
 
 
 def _initial_network(spec: ModelSpec, options: TrainingOptions, seed: int) -> PISNN:
