@@ -86,7 +86,7 @@ def test_two_writers_at_once_leave_the_whole_file_of_one(tmp_path: Path) -> None
     path = tmp_path / "a"
     processes = [writer(path, letters) for letters in ("xy", "z")]
     try:
-        seen = set()
+        seen: set[bytes] = set()
         until = time.monotonic() + 20
         while len(seen) < 3 and time.monotonic() < until:
             if path.exists():

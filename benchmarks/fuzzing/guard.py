@@ -77,7 +77,7 @@ class Guard:
         paths = sysconfig.get_paths()
         self._libraries = tuple(
             os.path.realpath(path)
-            for path in (*paths.values(), sys.base_prefix, sys.prefix, Path(__file__).parents[2], *sys.path)
+            for path in (*paths.values(), sys.base_prefix, sys.prefix, str(Path(__file__).parents[2]), *sys.path)
             if path
         )
         self._active = False
@@ -199,7 +199,7 @@ def _silence() -> Any:
         def flush(self) -> None:
             pass
 
-    with contextlib.redirect_stdout(Heard()), contextlib.redirect_stderr(Heard()):  # type: ignore[type-var]
+    with contextlib.redirect_stdout(Heard()), contextlib.redirect_stderr(Heard()):
         yield printed
 
 

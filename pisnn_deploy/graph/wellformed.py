@@ -25,7 +25,7 @@ def defects(graph: IntegerGraph) -> list[str]:
     -------
     list of str
     """
-    # Nothing can be laid out on a mesh that names holders it does not have, and no line be told of synapses without rows.
+    # Nothing can be laid out on a mesh that names holders it does not have, and no lines of synapses without rows.
     return [*_mesh(graph)] or [*_populations(graph), *_synapses(graph)] or [*_annotations(graph)]
 
 

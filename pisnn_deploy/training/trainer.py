@@ -333,8 +333,8 @@ def _final_time_step(net: PISNN, fields: TrainingFields) -> float:
         return float(net.network.time_step(fields.mesh.spacing[0]))
     except (ArithmeticError, ValueError) as error:
         raise UsageError(
-            f"training {net.spec.name}: the weights that it ended with give no time step; lower learning_rate, or train "
-            "without --resume"
+            f"training {net.spec.name}: the weights that it ended with give no time step; lower learning_rate, or "
+            "train without --resume"
         ) from error
 
 

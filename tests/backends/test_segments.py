@@ -164,7 +164,7 @@ def damage(folder: Path, **changes: object) -> None:
         ({"residue": np.full(10, 2**40)}, "a residue beyond half of theta"),
         ({"residue": np.zeros(3, np.int64)}, "arrays of another mesh"),
         ({"residue": np.zeros(10)}, "must be a little-endian int64 array in C order"),
-        ({"residue": np.zeros(1 << 18, np.int64)}, "larger than 1048976 bytes"),
+        ({"residue": np.zeros(1 << 18, np.int64)}, "larger than 1048984 bytes"),
     ],
 )
 def test_a_forged_snapshot_is_one_line(tmp_path: Path, changes: dict[str, object], problem: str) -> None:

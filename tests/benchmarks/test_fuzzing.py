@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -69,7 +70,7 @@ def wait(seconds: float) -> None:
         (raising(UsageError("a\nb")), "a message of 3 characters or several lines: 'a\\nb'"),
         (raising(UsageError("x" * 5000)), "a message of 5000 characters or several lines: "),
         (raising(SystemExit(3)), "SystemExit in test_fuzzing.py:parse: 3"),
-        (lambda path: print("heard"), "printed 'heard'"),
+        (lambda path: sys.stdout.write("heard"), "printed 'heard'"),
         (lambda path: warnings.warn("w", UserWarning, stacklevel=1), "UserWarning in "),
         (lambda path: Path("/etc/hostname").read_bytes(), "opened /etc/hostname to read"),
         (lambda path: path.parent.with_name("outside").open("w").close(), "opened /"),
