@@ -20,6 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "output": {"errors"},
     "plain_yaml": {"errors"},
     "zoo": {"errors"},
+    "guests": {"errors"},
     "mesh": {"errors"},
     "model": {"arithmetic", "mesh"},
     "clock": {"arithmetic", "model"},
@@ -33,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "verify": NUMERICS | {"clock", "graph", "mesh"},
     "processes": NUMERICS | {"graph", "invariants", "output"},
     "exports": NUMERICS | {"__init__", "graph", "mesh"},
-    "backends": NUMERICS | {"exports", "graph", "invariants", "mesh", "npy", "output", "processes"},
+    "backends": NUMERICS | {"exports", "graph", "guests", "invariants", "mesh", "npy", "output", "processes"},
     "cluster": {"errors"},
     "domains": NUMERICS | {"backends", "graph", "invariants", "mesh"},
     "training": NUMERICS
