@@ -79,6 +79,9 @@ results: setup ## measure the zoo and its baselines into docs/results (40 minute
 	$(BIN)/python -m benchmarks.check_speed
 	$(BIN)/python -m benchmarks.results
 
+fuzz: setup ## drive every parser with 100,000 damaged files, into docs/results/fuzzing.md (half an hour; goes on where it was)
+	$(BIN)/python -m benchmarks.fuzzing
+
 models: setup ## train the zoo again, into build/models
 	@mkdir -p build/models
 	@for problem in $(PROBLEMS); do $(BIN)/pisnn-deploy train $$problem -o build/models/$$problem.pt || exit 1; done

@@ -21,7 +21,8 @@ from pisnn_deploy.checks.rule import DEFAULT_HORIZON
 from pisnn_deploy.cli.console import print_table, print_text
 from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.errors import CheckError, UsageError
-from pisnn_deploy.graph.artifact import read_artifact, write_whole
+from pisnn_deploy.graph.artifact import read_artifact
+from pisnn_deploy.output import write_whole
 from pisnn_deploy.profiles import load_profile
 from pisnn_deploy.verify import check_certificate
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import json
@@ -116,11 +117,19 @@ def _machine() -> Iterator[Diagnosis]:
 
 
 def _packages() -> Iterator[Diagnosis]:
+    versions = _versions()
     for name in PACKAGES:
-        try:
-            yield Diagnosis(name, "note", importlib.metadata.version(name))
-        except importlib.metadata.PackageNotFoundError:
-            yield Diagnosis(name, "missing", "not installed")
+        known = name in versions
+        yield Diagnosis(name, "note" if known else "missing", versions.get(name, "not installed"))
+
+
+def _versions() -> dict[str, str]:
+    """Versions of those of `PACKAGES` that are installed."""
+    found = {}
+    for name in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def _abilities() -> Iterator[Diagnosis]:
@@ -131,20 +140,13 @@ def _abilities() -> Iterator[Diagnosis]:
         yield _imported("backend fast", "numba", "in compiled kernels")
     yield _imported("backend onnx", "onnxruntime", "on onnxruntime")
     needs_lava = f"needs lava-dl, which runs on Python 3.10 alone; this is {python_version()}"
-    for name, module, without in (
-        ("backend torch", "lava.lib.dl", needs_lava),
-        ("train", "lava.lib.dl", needs_lava),
-        ("compile", "torch", "of checkpoints: needs torch (pip install torch); other commands do not"),
-    ):
-        known = _is_installed(module)
-        yield Diagnosis(name, "works" if known else "missing", "" if known else without)
+    for name in ("backend torch", "train"):
+        known = "lava-dl" in _versions()
+        yield Diagnosis(name, "works" if known else "missing", "" if known else needs_lava)
 
 
 def _is_installed(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
+    return importlib.util.find_spec(module) is not None
 
 
 def _imported(name: str, module: str, how: str) -> Diagnosis:

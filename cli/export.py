@@ -9,7 +9,7 @@ import click
 from pisnn_deploy.cli.console import print_json, print_table
 from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.cli.graphs import read_graph
-from pisnn_deploy.graph.artifact import write_whole
+from pisnn_deploy.output import write_whole
 
 
 @click.command("export", context_settings={"help_option_names": ["-h", "--help"]})

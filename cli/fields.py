@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 import math
-import tokenize
-import warnings
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.errors import FileError
-
-_NPY: Any = np.lib.format
-"""numpy publishes no types for it."""
-_HEADER_READERS: Any = {
-    (1, 0): _NPY.read_array_header_1_0,
-    (2, 0): _NPY.read_array_header_2_0,
-    (3, 0): _NPY.read_array_header_2_0,
-}
-LARGEST_HEADER = 4096
+from pisnn_deploy.npy import read_header
 
 
 def read_field(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -46,7 +35,10 @@ def read_field(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
         if path.exists() and not path.is_file():
             raise FileError(path, "is not a file")
         with path.open("rb") as stream:
-            found, dtype = _header(path, stream)
+            try:
+                found, _, dtype = read_header(stream)
+            except ValueError as error:
+                raise FileError(path, str(error), remedy="write it with numpy.save") from error
             if dtype.kind not in "fiu" or dtype.itemsize > 8:
                 raise FileError(path, f"holds {dtype}, it must hold floats of at most 64 bits")
             if found != shape:
@@ -61,15 +53,3 @@ def read_field(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
     if bad.size:
         raise FileError(path, f"value {values.reshape(-1)[bad[0]]} is not finite", field=f"cell {int(bad[0])}")
     return values
-
-
-def _header(path: Path, stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    try:
-        reader = _HEADER_READERS[_NPY.read_magic(stream)]
-        with warnings.catch_warnings():
-            # numpy warns of headers that Python 2 wrote before it refuses those that it cannot read at all.
-            warnings.simplefilter("ignore")
-            shape, _, dtype = reader(stream, max_header_size=LARGEST_HEADER)
-    except (ValueError, KeyError, TypeError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError) as error:
-        raise FileError(path, "is not a numpy array", remedy="write it with numpy.save") from error
-    return shape, dtype

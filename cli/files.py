@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pisnn_deploy.errors import FileError
+from pisnn_deploy.output import require_writable
 
 
 def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path | str | None] = ()) -> None:
@@ -24,19 +25,15 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path | str | 
     FileError
         A folder that is missing or not writable, a file that the command reads, or twice the same file.
     """
-    taken = {Path(path).resolve() for path in inputs if path is not None and Path(path).is_file()}
-    written: set[Path] = set()
+    taken = {os.path.realpath(path) for path in inputs if path is not None and Path(path).is_file()}
+    written: set[str] = set()
     for path in outputs:
         if path is None:
             continue
-        if not path.parent.is_dir():
-            raise FileError(path, "cannot be written (No such file or directory)")
-        if path.is_dir():
-            raise FileError(path, "cannot be written (Is a directory)")
-        if not os.access(path.parent, os.W_OK):
-            raise FileError(path, "cannot be written (Permission denied)")
-        if path.resolve() in taken:
+        place = os.path.realpath(path)
+        if place in taken:
             raise FileError(path, "is what this command reads", remedy="write to another file")
-        if path.resolve() in written:
+        if place in written:
             raise FileError(path, "is given for two outputs", remedy="write to two files")
-        written.add(path.resolve())
+        require_writable(path)
+        written.add(place)

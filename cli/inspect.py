@@ -10,8 +10,9 @@ import click
 from pisnn_deploy.cli.console import Row, print_table, print_text
 from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.errors import UsageError
-from pisnn_deploy.graph.artifact import Artifact, read_artifact, write_whole
+from pisnn_deploy.graph.artifact import Artifact, read_artifact
 from pisnn_deploy.graph.document import document
+from pisnn_deploy.output import write_whole
 
 
 @click.command("inspect", context_settings={"help_option_names": ["-h", "--help"]})

@@ -27,7 +27,8 @@ from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.cli.graphs import read_graph
 from pisnn_deploy.errors import CheckError, UsageError
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.artifact import whole_file
+from pisnn_deploy.npy import write_arrays
+from pisnn_deploy.output import whole_file
 from pisnn_deploy.own_problem import admitted_mass, named_start, problem_of, reference_of, steps_to_horizon
 
 ROWS_WITHOUT_SAVING = 400
@@ -148,7 +149,7 @@ def command(
         }
     if save is not None:
         with whole_file(save) as stream:
-            np.savez(stream, **_trace_arrays(graph, run, digest))
+            write_arrays(stream, _trace_arrays(graph, run, digest))
         discard(_recording_of(save))
     if plot is not None:
         from pisnn_deploy.report.picture import draw_run
@@ -203,18 +204,19 @@ def _run(
             "steps": options.steps,
             "every": options.every,
         }
-        with recording(_recording_of(save), graph, identity) as record:
-            try:
-                return run_in_segments(
-                    backend, graph, mass, options, record, report, resume=resume, segment_seconds=record_every
-                )
-            except (KeyboardInterrupt, CheckError):
-                held = record.progressed()
-                if held is None:
-                    discard(_recording_of(save))
-                else:
-                    click.echo(f"recorded to PDE step {held.snapshot.step}; go on with --resume", err=True)
-                raise
+        # Held until the command ends: the trace is mapped from the recording and has yet to be written.
+        record = click.get_current_context().with_resource(recording(_recording_of(save), graph, identity))
+        try:
+            return run_in_segments(
+                backend, graph, mass, options, record, report, resume=resume, segment_seconds=record_every
+            )
+        except (KeyboardInterrupt, CheckError):
+            held = record.progressed()
+            if held is None:
+                discard(_recording_of(save))
+            else:
+                click.echo(f"recorded to PDE step {held.snapshot.step}; go on with --resume", err=True)
+            raise
 
 
 def _run_divided(

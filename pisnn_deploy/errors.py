@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+_LONGEST_FIELD = 200
+"""Characters of a field's name that a message shows."""
+
 
 class PisnnError(Exception):
     """Base of all errors that this package raises on purpose."""
@@ -37,6 +40,8 @@ class FileError(UsageError):
     """
 
     def __init__(self, path: Path | str, problem: str, *, field: str = "", remedy: str = "") -> None:
+        # The names of fields come from the file, which may come from anyone.
+        field = "".join(c if c.isprintable() else " " for c in field[:_LONGEST_FIELD])
         where = f"{path}: {field}" if field else f"{path}"
         super().__init__(f"{where}: {problem}" + (f"; {remedy}" if remedy else ""))
         self.path = Path(path)

@@ -9,8 +9,10 @@ import yaml
 
 from pisnn_deploy.errors import FileError
 
-MAXIMUM_BYTES = 1 << 20
-"""Largest file that is read; those of the package are below 20 kB."""
+MAXIMUM_BYTES = 1 << 17
+"""Largest file that is read, in about a second; those of the package are below 20 kB."""
+DEEPEST = 32
+"""Collections in one another; the scanner's time grows with the square of their number."""
 
 
 class _Refused(yaml.YAMLError):
@@ -20,8 +22,20 @@ class _Refused(yaml.YAMLError):
 class _PlainLoader(yaml.SafeLoader):
     """Plain data only.
 
-    No aliases (a short text could stand for gigabytes), no tags, and every key is a word given once.
+    No aliases (a short text could stand for gigabytes), no tags, few levels, and every key is a word given once.
     """
+
+    def fetch_flow_collection_start(self, TokenClass: Any) -> None:  # noqa: N803 - the name that yaml calls it by
+        self._require_shallow()
+        super().fetch_flow_collection_start(TokenClass)
+
+    def add_indent(self, column: int) -> bool:
+        self._require_shallow()
+        return bool(super().add_indent(column))
+
+    def _require_shallow(self) -> None:
+        if self.flow_level + len(self.indents) > DEEPEST:
+            raise _Refused("is nested too deeply")
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
@@ -59,7 +73,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     Raises
     ------
     FileError
-        It cannot be read, is larger than 1 MiB, is not YAML, repeats a key, uses an alias, or holds no mapping.
+        It cannot be read, is larger than 128 KiB, is not YAML, repeats a key, uses an alias, or holds no mapping.
     """
     try:
         with path.open("rb") as file:

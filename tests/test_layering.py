@@ -16,6 +16,8 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "arithmetic": {"errors"},
     "invariants": {"errors"},
+    "npy": set(),
+    "output": {"errors"},
     "plain_yaml": {"errors"},
     "zoo": {"errors"},
     "guests": {"errors"},
@@ -23,29 +25,31 @@ ALLOWED: dict[str, set[str]] = {
     "model": {"arithmetic", "mesh"},
     "clock": {"arithmetic", "model"},
     "symbol": {"arithmetic"},
-    "graph": NUMERICS | {"clock", "mesh", "model"},
+    "graph": NUMERICS | {"clock", "mesh", "model", "npy", "output"},
     "problems": {"errors", "mesh"},
     "own_problem": {"errors", "graph", "mesh", "problems"},
     "profiles": {"errors", "plain_yaml"},
     "utilisation": {"graph", "profiles"},
-    "checks": NUMERICS | {"graph", "mesh", "model", "profiles", "utilisation"},
+    "checks": NUMERICS | {"graph", "mesh", "model", "output", "profiles", "utilisation"},
     "compiler": NUMERICS | {"clock", "graph", "mesh", "model", "problems", "profiles", "symbol", "utilisation"},
     "verify": NUMERICS | {"clock", "graph", "mesh"},
-    "processes": NUMERICS | {"graph", "invariants"},
+    "processes": NUMERICS | {"graph", "invariants", "output"},
     "exports": NUMERICS | {"__init__", "graph", "mesh"},
-    "backends": NUMERICS | {"guests", "exports", "graph", "invariants", "mesh", "processes"},
+    "backends": NUMERICS | {"exports", "graph", "guests", "invariants", "mesh", "npy", "output", "processes"},
     "cluster": {"backends", "errors"},
     "domains": NUMERICS | {"backends", "graph", "invariants", "mesh"},
-    "training": NUMERICS | {"backends", "clock", "graph", "mesh", "model", "plain_yaml", "problems", "symbol"},
-    "report": {"backends", "graph", "mesh", "profiles"},
+    "training": NUMERICS
+    | {"backends", "clock", "graph", "mesh", "model", "npy", "output", "plain_yaml", "problems", "symbol"},
+    "report": {"backends", "graph", "mesh", "output", "profiles"},
     "campaign": {
-        *("__init__", "backends", "errors", "graph", "mesh", "own_problem", "plain_yaml", "problems", "profiles"),
-        *("report", "zoo"),
+        *("__init__", "backends", "errors", "graph", "mesh", "output", "own_problem", "plain_yaml", "problems"),
+        *("profiles", "report", "zoo"),
     },
     "hardware_profiles": set(),
     "models": set(),
 }
 """What each part of the package may import of the others; `cli` may import everything but `processes`."""
+ALLOWED["api"] = set(ALLOWED) - {"processes", "training", "campaign"} | {"cli"}
 ALLOWED["cli"] = set(ALLOWED) - {"processes"} | {"__init__"}
 
 EXCHANGE = "pisnn_deploy.processes.exchange"

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from pisnn_deploy.backends.cpu import INTERPRETER_VARIABLE
+from pisnn_deploy.graph.artifact import read_artifact
 
 ROOT = Path(__file__).parents[1]
 VERSIONS = ("3.11", "3.12", "3.13")
@@ -95,11 +96,15 @@ def newer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.mark.timeout(600)
 def test_everything_but_lava_and_training_works(newer: Newer) -> None:
     here = THIS.with_name("pisnn-deploy")
-    subprocess.run([here, "compile", "heat1d", "--mesh", "32", "-o", "heat.pisnn", "-q"], cwd=newer.folder, check=True)
-    for words in (["verify"], ["check"], ["inspect"], ["export", "--to", "onnx", "-o", "heat.onnx"]):
-        command, *options = words
+    words = ("compile", "heat1d", "--mesh", "32", "-q", "-o")
+    subprocess.run([here, *words, "here.pisnn"], cwd=newer.folder, check=True)
+    assert newer.call(*words, "heat.pisnn") == Ended(0, "", "")
+    compiled = [read_artifact(newer.folder / name).graph for name in ("here.pisnn", "heat.pisnn")]
+    assert compiled[0].membrane.initial.tolist() == compiled[1].membrane.initial.tolist()
+    for command_line in (["verify"], ["check"], ["inspect"], ["export", "--to", "onnx", "-o", "heat.onnx"]):
+        command, *options = command_line
         ended = newer.call(command, "heat.pisnn", *options)
-        assert (ended.code, ended.errors) == (0, ""), words
+        assert (ended.code, ended.errors) == (0, ""), command_line
     masses = {}
     for backend in ("fast", "onnx"):
         ended = newer.call("simulate", "heat.pisnn", "--backend", backend, "--save", f"{backend}.npz", "--json", "-q")

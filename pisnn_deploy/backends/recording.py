@@ -7,29 +7,37 @@ the last snapshot counts are whole; what lies beyond them is cut off.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
+import math
 import os
-import shutil
+import stat
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from pisnn_deploy.backends.run import Integers, RunState, Trace
 from pisnn_deploy.errors import FileError
-from pisnn_deploy.graph.artifact import whole_file
 from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.npy import DAMAGED_ARCHIVE, int64_array, write_arrays
+from pisnn_deploy.output import whole_file
 
 SUFFIX = ".partial"
 _PARTS = ("step", "mass", "ledger", "transported", "in_flight")
 _ARRAYS = ("mass", "current", "residue", "transported")
 _NUMBERS = ("step", "in_flight", "packets_sent", "quanta_sent")
 _REMEDY = "start anew without --resume"
+_LARGEST_TEXT = 1 << 20
+"""Bytes of what a snapshot says beside its arrays, and of all headers in it."""
+_LARGEST_COUNT = 1 << 62
+_LONGEST_REASON = 80
+_LOCK = "lock"
 
 
 @dataclass(frozen=True)
@@ -78,19 +86,21 @@ class Recording:
         if not path.exists():
             return None
         try:
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as held:
-                content = {name: held[name] for name in held.files}
-            said: dict[str, Any] = json.loads(bytes(content.pop("said")).decode())
-            arrays = {name: np.asarray(content[name], np.int64) for name in _ARRAYS}
-            numbers = {name: int(said[name]) for name in (*_NUMBERS, "rows")}
-            events = {str(name): int(count) for name, count in said["events"].items()}
+            members = _members(path, self._largest_snapshot)
+            said: dict[str, Any] = json.loads(members.pop("said").astype(np.uint8).tobytes())
+            numbers = {name: _counted(said[name]) for name in (*_NUMBERS, "rows")}
+            events = {str(name): _counted(count) for name, count in said["events"].items()}
             identity, seconds = said["identity"], float(said["seconds"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile) as error:
-            raise FileError(path, f"is damaged ({error})", remedy=_REMEDY) from error
-        if identity != self.identity:
-            wrong = next(key for key in self.identity if identity.get(key) != self.identity[key])
+            if not 0 <= seconds < math.inf:
+                raise ValueError("a time that is none")
+        except (*DAMAGED_ARCHIVE, TypeError, AttributeError, RecursionError) as error:
+            reason = " ".join(str(error).split())[:_LONGEST_REASON]
+            raise FileError(path, f"is damaged ({reason})", remedy=_REMEDY) from error
+        if not isinstance(identity, dict) or identity != self.identity:
+            held = identity if isinstance(identity, dict) else {}
+            wrong = next((key for key in self.identity if held.get(key) != self.identity[key]), "description")
             raise FileError(self.folder, f"records another run: its {wrong} differs", remedy=_REMEDY)
-        shapes = {name: array.shape for name, array in arrays.items()}
+        shapes = {name: array.shape for name, array in members.items()}
         faces, holders = (self.graph.mesh.faces,), (self.graph.mesh.holders,)
         if shapes != dict.fromkeys(_ARRAYS, faces) | {"mass": holders}:
             raise FileError(path, "is damaged (arrays of another mesh)", remedy=_REMEDY)
@@ -98,16 +108,25 @@ class Recording:
         for name in _PARTS:
             if not self._raw(name).exists() or self._raw(name).stat().st_size < rows * self._row_bytes(name):
                 raise FileError(self._raw(name), f"is damaged (fewer than {rows} rows)", remedy=_REMEDY)
-        mass, current, residue, transported = (arrays[name] for name in _ARRAYS)
+        mass, current, residue, transported = (members[name] for name in _ARRAYS)
         step, in_flight, sent, quanta = (numbers[name] for name in _NUMBERS)
         snapshot = RunState(step, mass, current, residue, transported, in_flight, sent, quanta, events)
         return Progressed(snapshot, rows, seconds)
 
     def begin(self) -> None:
-        """Forget what was recorded."""
-        self._snapshot.unlink(missing_ok=True)
-        for name in _PARTS:
-            self._raw(name).write_bytes(b"")
+        """Forget what was recorded.
+
+        Raises
+        ------
+        FileError
+            The folder is not writable, or the disk is full.
+        """
+        try:
+            self._snapshot.unlink(missing_ok=True)
+            for name in _PARTS:
+                self._raw(name).write_bytes(b"")
+        except OSError as error:
+            raise _unwritable(self.folder, error) from error
 
     def append(self, trace: Trace, rows: int, end: RunState | None, seconds: float) -> int:
         """Add the rows of a segment, then the snapshot at its end.
@@ -141,7 +160,7 @@ class Recording:
                     stream.flush()
                     os.fsync(stream.fileno())
         except OSError as error:
-            raise FileError(self.folder, f"cannot be written ({error.strerror or error})") from error
+            raise _unwritable(self.folder, error) from error
         rows += trace.step.size
         if end is not None:
             self._write_snapshot(end, rows, seconds)
@@ -156,8 +175,13 @@ class Recording:
         said["events"] = dict(end.events)
         text = json.dumps({**said, "rows": rows, "seconds": seconds, "identity": self.identity})
         with whole_file(self._snapshot) as stream:
-            arrays: dict[str, Any] = {name: getattr(end, name) for name in _ARRAYS}
-            np.savez(stream, said=np.frombuffer(text.encode(), np.uint8), **arrays)
+            arrays = {name: np.asarray(getattr(end, name), np.int64) for name in _ARRAYS}
+            write_arrays(stream, {"said": np.frombuffer(text.encode(), np.uint8).astype(np.int64), **arrays})
+
+    @property
+    def _largest_snapshot(self) -> int:
+        """Bytes; a larger file is refused before it is read."""
+        return _LARGEST_TEXT + 8 * (self.graph.mesh.holders + len(_ARRAYS) * self.graph.mesh.faces)
 
     @property
     def _snapshot(self) -> Path:
@@ -220,21 +244,73 @@ def held_folder(folder: Path) -> Iterator[None]:
     FileError
         Another run records there, or the folder cannot be made.
     """
+    descriptor = _lock(folder)
     try:
-        folder.mkdir(exist_ok=True)
-        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        raise FileError(folder, f"cannot be written ({error.strerror or error})") from error
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise FileError(folder, "is in use: another run records there", remedy="save to another file") from error
+        _require_plain_files(folder)
         yield
     finally:
         os.close(descriptor)
 
 
 def discard(folder: Path) -> None:
-    """Remove a recording whose trace is written."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Remove a recording whose trace is written, while it is held: the lock goes last, so that no other run is hit."""
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            if path.name != _LOCK:
+                path.unlink()
+        (folder / _LOCK).unlink()
+        folder.rmdir()
+
+
+def _lock(folder: Path) -> int:
+    """Make the folder and lock it; the lock is held as long as the descriptor is open."""
+    path = folder / _LOCK
+    while True:
+        descriptor = -1
+        try:
+            folder.mkdir(exist_ok=True)
+            _require_plain_files(folder)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(path.stat(), os.fstat(descriptor)):
+                return descriptor
+            os.close(descriptor)  # of a run that ended meanwhile and took its folder along
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise FileError(folder, "is in use: another run records there", remedy="save to another file") from error
+        except OSError as error:
+            if descriptor >= 0:
+                os.close(descriptor)
+            if not (isinstance(error, FileNotFoundError) and folder.parent.is_dir()):
+                raise _unwritable(folder, error) from error
+
+
+def _require_plain_files(folder: Path) -> None:
+    """A recording may come from anyone: a link in it would have another file emptied or written to."""
+    kinds = {path: path.lstat().st_mode for path in (folder, *folder.iterdir())}
+    for path, mode in kinds.items():
+        if not (stat.S_ISDIR(mode) if path == folder else stat.S_ISREG(mode)):
+            raise FileError(path, "is not what a recording is made of", remedy=f"remove {folder}")
+
+
+def _unwritable(path: Path, error: OSError) -> FileError:
+    return FileError(path, f"cannot be written ({error.strerror or error})")
+
+
+def _members(path: Path, largest: int) -> dict[str, Integers]:
+    """Arrays of a snapshot by name, each no larger than what is stored for it."""
+    if path.stat().st_size > largest:
+        raise ValueError(f"larger than {largest} bytes")
+    with zipfile.ZipFile(path) as archive:
+        infos = archive.infolist()
+        if sorted(info.filename for info in infos) != sorted(f"{name}.npy" for name in ("said", *_ARRAYS)):
+            raise ValueError("other members than those of a snapshot")
+        if any(info.compress_type != zipfile.ZIP_STORED or info.file_size > largest for info in infos):
+            raise ValueError("a member is compressed, or larger than the file")
+        return {info.filename.removesuffix(".npy"): int64_array(archive.read(info)) for info in infos}
+
+
+def _counted(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < _LARGEST_COUNT:
+        raise ValueError("a count that is none")
+    return value

@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from pisnn_deploy.backends.recording import Recording
+import numpy as np
+
+from pisnn_deploy.backends.recording import Progressed, Recording
 from pisnn_deploy.backends.registry import run_graph
 from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, RunState, Trace
+from pisnn_deploy.errors import FileError
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.invariants import KINDS
 
@@ -56,6 +59,8 @@ def run_in_segments(
     held = record.progressed() if resume else None
     if held is None:
         record.begin()
+    else:
+        _require_consistent(held, record, graph, mass, options)
     start = None if held is None else held.snapshot
     rows, seconds = (0, 0.0) if held is None else (held.rows, held.seconds)
     done = 0 if start is None else start.step
@@ -75,6 +80,29 @@ def run_in_segments(
         start, done = run.end, end
         speed = (end - segment.first_step) / max(run.wall_seconds, 1e-3)
         length = max(1, int(min(speed * segment_seconds, length * FASTEST_GROWTH)))
+
+
+def _require_consistent(
+    held: Progressed, record: Recording, graph: IntegerGraph, mass: Integers, options: RunOptions
+) -> None:
+    """Refuse a recording that no run of this graph from these masses can have made: it may come from anyone."""
+    state, mesh = held.snapshot, graph.mesh
+    rows = state.step // options.every + 1
+    rows += state.step == options.steps and options.steps % options.every > 0
+    expected = graph.membrane.holdings(mass)
+    np.subtract.at(expected, mesh.source, state.transported)
+    np.add.at(expected, mesh.target, state.transported)
+    problem = ""
+    if state.step > options.steps or held.rows != rows or set(state.events) != set(graph.chain):
+        problem = "counts of another run"
+    elif not np.array_equal(expected, state.mass):
+        problem = "masses that the packets do not explain"
+    elif np.abs(state.residue).max(initial=0) > 1 << graph.flux.threshold_exponent >> 1:
+        problem = "a residue beyond half of theta"
+    elif not np.array_equal(record.trace(rows).step, RunOptions(options.steps, options.every).kept_steps()[:rows]):
+        problem = "rows of other PDE steps"
+    if problem:
+        raise FileError(record.folder, f"is damaged ({problem})", remedy="start anew without --resume")
 
 
 def _finished(backend: str, graph: IntegerGraph, end: RunState, trace: Trace, seconds: float) -> Run:

@@ -20,7 +20,7 @@ from pisnn_deploy.backends.recording import SUFFIX, held_folder
 from pisnn_deploy.campaign.row import Row
 from pisnn_deploy.campaign.table import read_table
 from pisnn_deploy.errors import FileError
-from pisnn_deploy.graph.artifact import write_whole
+from pisnn_deploy.output import write_whole
 
 LARGEST_RECORD = 1 << 30
 """Bytes; a larger one is refused before it is read."""

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from pisnn_deploy.campaign.plan import LARGEST_PRODUCT
 from pisnn_deploy.campaign.row import Row
 from pisnn_deploy.errors import FileError
-from pisnn_deploy.graph.artifact import whole_file
+from pisnn_deploy.output import whole_file
 
 LARGEST_TABLE = 1 << 30
 """Bytes; a larger file is refused before anything is allocated."""

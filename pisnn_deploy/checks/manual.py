@@ -10,6 +10,7 @@ from pathlib import Path
 from pisnn_deploy.checks.examples import Example, examples
 from pisnn_deploy.checks.rule import Rule
 from pisnn_deploy.checks.rules import RULES
+from pisnn_deploy.output import write_whole
 
 _PREFACE = """\
 # Rules of `pisnn-deploy check`
@@ -121,7 +122,7 @@ def main(words: list[str]) -> None:
     folder = Path(words[0])
     (folder / "rules").mkdir(parents=True, exist_ok=True)
     for path, content in pages().items():
-        (folder / path).write_text(content, encoding="utf-8")
+        write_whole(folder / path, content.encode())
 
 
 if __name__ == "__main__":

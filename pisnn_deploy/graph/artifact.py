@@ -9,14 +9,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
@@ -25,6 +22,8 @@ from pisnn_deploy.errors import FileError
 from pisnn_deploy.graph.document import document, graph_from_document
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.wellformed import defects
+from pisnn_deploy.npy import DAMAGED_ARCHIVE, int64_array
+from pisnn_deploy.output import write_whole
 
 LARGEST_ARTIFACT = 1 << 33
 """Bytes; a larger file is refused before anything is allocated."""
@@ -36,6 +35,8 @@ SHORTEST_RUNS = 64
 """Shorter arrays are stored number by number, however equal these are."""
 LARGEST_RUNS = 1 << 28
 """Numbers that the runs of a file may expand to."""
+RUNS_PER_CELL, SPARE_CELLS = 64, 64
+"""And so many for each cell and weight of the operator, both of which are spelled out; those of the zoo have 2 to 7."""
 SPELLED_OUT = ("membrane.initial",)
 """Never stored as runs, so that a mesh is never much larger than its file."""
 _NPY: Any = np.lib.format
@@ -136,58 +137,6 @@ def write_artifact(path: Path, graph: IntegerGraph, provenance: Mapping[str, obj
     return hashlib.sha256(data).hexdigest()
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that a crash leaves the old one or the new one.
-
-    Parameters
-    ----------
-    path : Path
-    data : bytes
-
-    Raises
-    ------
-    FileError
-        The folder is missing or not writable, or the disk is full.
-    """
-    with whole_file(path) as stream:
-        stream.write(data)
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """Write a file piece by piece, so that a crash leaves the old one or the new one.
-
-    Parameters
-    ----------
-    path : Path
-
-    Yields
-    ------
-    binary stream
-
-    Raises
-    ------
-    FileError
-        The folder is missing or not writable, or the disk is full.
-    """
-    try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                yield stream
-                stream.flush()
-                os.fsync(stream.fileno())
-            mask = os.umask(0)
-            os.umask(mask)
-            Path(temporary).chmod(0o666 & ~mask)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise FileError(path, f"cannot be written ({error.strerror or error})") from error
-
-
 def read_artifact(path: Path) -> Artifact:
     """Read an artifact from an untrusted file.
 
@@ -214,7 +163,7 @@ def read_artifact(path: Path) -> Artifact:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = _members(path, archive)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, ValueError) as error:
+    except DAMAGED_ARCHIVE as error:
         raise FileError(path, "is not an artifact", remedy="expected a .pisnn file written by compile") from error
     for name in ("graph.json", "certificate.json", "provenance.json"):
         if name not in members:
@@ -314,7 +263,9 @@ def _array_member(name: str, array: Integers) -> tuple[str, bytes]:
 
 def _read_arrays(path: Path, members: Mapping[str, bytes]) -> dict[str, Integers]:
     arrays: dict[str, Integers] = {}
-    room = LARGEST_RUNS
+    cells = len(members.get("arrays/membrane.initial.npy", b"")) // 8
+    weights = sum(len(held) // 8 for name, held in members.items() if name.startswith("arrays/operator"))
+    room = min(LARGEST_RUNS, RUNS_PER_CELL * (cells + SPARE_CELLS) * (weights + 1))
     for name, content in members.items():
         if not name.startswith("arrays/"):
             continue
@@ -335,19 +286,10 @@ def _read_arrays(path: Path, members: Mapping[str, bytes]) -> dict[str, Integers
 
 
 def _read_npy(path: Path, name: str, content: bytes) -> Integers:
-    stream = io.BytesIO(content)
     try:
-        if _NPY.read_magic(stream) != (1, 0):
-            raise ValueError("unknown version of the npy format")
-        shape, fortran, dtype = _NPY.read_array_header_1_0(stream, max_header_size=10_000)
-    except Exception as error:
-        raise FileError(path, "is not a numpy array", field=name, remedy=_REMEDY) from error
-    if dtype != np.dtype("<i8") or fortran or len(shape) not in (1, 2) or min(shape, default=0) < 0:
-        raise FileError(path, "must be a little-endian int64 array in C order", field=name, remedy=_REMEDY)
-    body = content[stream.tell() :]
-    count = 1
-    for length in shape:
-        count *= int(length)
-    if count * 8 != len(body):
-        raise FileError(path, f"holds {len(body)} bytes, its shape {shape} needs {count * 8}", field=name)
-    return np.frombuffer(body, "<i8").reshape(shape).astype(np.int64)
+        array = int64_array(content)
+        if array.ndim not in (1, 2):
+            raise ValueError("must be a list or a table of numbers")
+    except ValueError as error:
+        raise FileError(path, str(error), field=name, remedy=_REMEDY) from error
+    return array

@@ -25,8 +25,8 @@ def defects(graph: IntegerGraph) -> list[str]:
     -------
     list of str
     """
-    # Nothing can be laid out on a mesh that names holders it does not have.
-    return [*_mesh(graph)] or [*_populations(graph), *_synapses(graph), *_annotations(graph)]
+    # Nothing can be laid out on a mesh that names holders it does not have, and no lines of synapses without rows.
+    return [*_mesh(graph)] or [*_populations(graph), *_synapses(graph)] or [*_annotations(graph)]
 
 
 def _mesh(graph: IntegerGraph) -> Iterator[str]:

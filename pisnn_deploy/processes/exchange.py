@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.invariants import KINDS
+from pisnn_deploy.output import write_whole
 
 Integers = NDArray[np.int64]
 
@@ -129,9 +130,7 @@ class Exchange:
 
     def write_json(self, path: Path, content: Mapping[str, object]) -> None:
         """Write a small JSON file, whole or not at all."""
-        temporary = path.with_suffix(".part")
-        temporary.write_text(json.dumps(content), encoding="utf-8")
-        temporary.replace(path)
+        write_whole(path, json.dumps(content).encode())
 
     def read_json(self, path: Path) -> dict[str, Any] | None:
         """Read a JSON file; None if there is none."""

@@ -24,6 +24,7 @@ from pisnn_deploy.profiles.problems import problems_of, shown
 PACKAGE = "pisnn_deploy.hardware_profiles"
 """The package whose YAML files are the library."""
 SUFFIX = ".yaml"
+_SUFFIXES = (SUFFIX, ".yml")
 LIMIT = 8
 """Profiles in a row of which each extends the next."""
 
@@ -72,7 +73,7 @@ def find(name_or_path: str, folder: Path, stack: ExitStack) -> Path | None:
         return None
     path = folder / name_or_path
     try:
-        return path if path.suffix in (SUFFIX, ".yml") or path.is_file() else None
+        return path if path.suffix in _SUFFIXES or path.is_file() else None
     except OSError:
         # A name too long for any file.
         return None
@@ -108,6 +109,9 @@ def read_lineage(path: Path, stack: ExitStack, descendants: tuple[Path, ...] = (
     found = find(parent, path.parent, stack)
     if found is None:
         raise _refused(path, f"profile {parent!r} is unknown; the library has {', '.join(names())}")
+    if found.suffix not in _SUFFIXES or (found.exists() and not found.is_file()):
+        # The profile may come from anyone: no other file is opened because it says so.
+        raise _refused(path, f"{parent!r} is no {SUFFIX} file")
     if Path(os.path.realpath(found)) in chain:
         raise _refused(path, f"{parent!r} is extended by itself, directly or by way of another profile")
     if len(chain) >= LIMIT:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from pisnn_deploy.graph import IntegerGraph, Placement
-from pisnn_deploy.graph.artifact import write_whole
 from pisnn_deploy.mesh import AXES, CellMesh, Mesh
+from pisnn_deploy.output import write_whole
 from pisnn_deploy.profiles import load_profile
 from pisnn_deploy.profiles import names as profile_names
 

@@ -13,7 +13,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.artifact import write_whole
+from pisnn_deploy.output import write_whole
 from pisnn_deploy.report.core_picture import WIDTH as CORES_WIDTH
 from pisnn_deploy.report.core_picture import cores_height, fill_with_cores
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.backends.run import Run
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.artifact import write_whole
 from pisnn_deploy.mesh import AXES, CellMesh, Mesh
+from pisnn_deploy.output import write_whole
 
 Field = NDArray[np.float64]
 

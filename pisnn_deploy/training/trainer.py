@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,18 @@ import torch
 
 from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.clock import damped_leak, nominal_time_step
-from pisnn_deploy.errors import CheckError, FileError
-from pisnn_deploy.graph.artifact import write_whole
+from pisnn_deploy.errors import CheckError, FileError, UsageError
 from pisnn_deploy.model import Model, ModelSpec
+from pisnn_deploy.output import write_whole
 from pisnn_deploy.symbol import gain
-from pisnn_deploy.training.checkpoint import load_tensors
 from pisnn_deploy.training.fields import TrainingFields, training_fields
 from pisnn_deploy.training.flux_network import Constraints
 from pisnn_deploy.training.gauss_newton import GaussNewton, Progress, total_steps
 from pisnn_deploy.training.lava_dl import slayer
 from pisnn_deploy.training.pisnn import PISNN
 from pisnn_deploy.training.recipe import GaussNewtonOptions, Recipe, TrainingOptions
+from pisnn_deploy.training.state import like, tensors
+from pisnn_deploy.training.tensor_file import read_tensors
 
 OnEpoch = Callable[[int, int, float], None]
 """Called with the epochs done, all epochs, and the loss of the last one."""
@@ -204,12 +205,12 @@ class _State:
         """What `apply` makes of the kept content; None if there is none, or it is not asked for."""
         if not (self._resume and self._path.exists()):
             return None
-        content = load_tensors(self._path)
+        content = read_tensors(self._path)
         if not isinstance(content, dict) or content.get("recipe") != self._mark:
             raise FileError(self._path, "is the state of another recipe or seed", remedy="train without --resume")
         try:
-            return apply(content)
-        except (KeyError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+            return apply(tensors(content))
+        except (KeyError, RuntimeError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise FileError(self._path, "is not a complete training state", remedy="train without --resume") from error
 
     def remove(self) -> None:
@@ -223,11 +224,16 @@ def _train_with_gauss_newton(
     training = GaussNewton(spec, options, seed)
 
     def restored(content: dict[str, Any]) -> Progress:
-        arrays = {name: content[name].numpy() for name in ("parameters", "rounded")}
-        if arrays["parameters"].shape != training.start().parameters.shape:
-            raise ValueError("another number of parameters")
-        plain = {name: content[name] for name in ("stage", "iteration", "damping", "before_rounding")}
-        return Progress(**arrays, **plain, losses=tuple(content["losses"]))
+        start = training.start()
+        parameters = like(torch.from_numpy(start.parameters), content["parameters"]).numpy()
+        rounded = content["rounded"].numpy()
+        if rounded.dtype != np.int64 or not np.isin(rounded, np.arange(parameters.size)).all():
+            raise ValueError("rounded parameters that are not there")
+        stage, iteration = (like(0, content[name]) for name in ("stage", "iteration"))
+        damping, before = float(content["damping"]), float(content["before_rounding"])
+        if min(stage, iteration) < 0 or not 0 < damping < math.inf:
+            raise ValueError("a place in the training that there is not")
+        return Progress(stage, iteration, parameters, damping, rounded, tuple(_losses(content)), before)
 
     def keep(progress: Progress, done: int) -> None:
         arrays = {name: torch.from_numpy(vars(progress)[name]) for name in ("parameters", "rounded")}
@@ -248,6 +254,22 @@ def _train_with_gauss_newton(
     return Trained(training.model(end), summary)
 
 
+def _losses(content: Mapping[str, Any]) -> list[float]:
+    losses = [float(loss) for loss in content["losses"]]
+    if not all(map(math.isfinite, losses)):
+        raise ValueError("a loss that is not finite")
+    return losses
+
+
+def _adam_states(groups: Sequence[Mapping[str, Any]]) -> dict[int, dict[str, torch.Tensor]]:
+    """What Adam keeps for each parameter after a step, without the right values."""
+    parameters = [parameter for group in groups for parameter in group["params"]]
+    return {
+        number: {"step": torch.tensor(0.0), "exp_avg": parameter.detach(), "exp_avg_sq": parameter.detach()}
+        for number, parameter in enumerate(parameters)
+    }
+
+
 def _train_with_adam(
     spec: ModelSpec, options: TrainingOptions, seed: int, state: _State, on_epoch: OnEpoch | None
 ) -> Trained:
@@ -264,9 +286,14 @@ def _train_with_adam(
     kept: dict[str, Any] = {"net": net, "optimiser": optimiser, "schedule": schedule}
 
     def restored(content: dict[str, Any]) -> list[float]:
+        losses = _losses(content)
+        expected = {name: part.state_dict() for name, part in kept.items()}
+        expected["optimiser"]["state"] = _adam_states(groups)
         for name, part in kept.items():
-            part.load_state_dict(content[name])
-        return [float(loss) for loss in content["losses"]]
+            part.load_state_dict(like(expected[name], content[name]))
+        if not 0 < len(losses) <= options.epochs or schedule.last_epoch != len(losses):
+            raise ValueError("losses of another number of epochs")
+        return losses
 
     losses: list[float] = state.restore(restored) or []
     for epoch in range(len(losses), options.epochs):
@@ -285,7 +312,8 @@ def _train_with_adam(
                 "learning_rate or shorten horizons"
             )
         if (epoch + 1) % _SAVE_EVERY == 0:
-            state.save({**{name: part.state_dict() for name, part in kept.items()}, "losses": losses})
+            states = {name: {**part.state_dict()} for name, part in kept.items()}
+            state.save({**states, "losses": losses})
         if on_epoch is not None:
             on_epoch(epoch + 1, options.epochs, losses[-1])
     state.remove()
@@ -295,9 +323,19 @@ def _train_with_adam(
         "epochs": options.epochs,
         "loss_first": losses[0],
         "loss_last": losses[-1],
-        "time_step": float(net.network.time_step(fields.mesh.spacing[0])),
+        "time_step": _final_time_step(net, fields),
     }
     return Trained(net.to_model(), summary)
+
+
+def _final_time_step(net: PISNN, fields: TrainingFields) -> float:
+    try:
+        return float(net.network.time_step(fields.mesh.spacing[0]))
+    except (ArithmeticError, ValueError) as error:
+        raise UsageError(
+            f"training {net.spec.name}: the weights that it ended with give no time step; lower learning_rate, or "
+            "train without --resume"
+        ) from error
 
 
 def _initial_network(spec: ModelSpec, options: TrainingOptions, seed: int) -> PISNN:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
@@ -133,3 +134,117 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(tmp_path: Path) ->
     subprocess.run([*COMMAND, "killed.npz", "--resume"], cwd=tmp_path, check=True)
     assert (tmp_path / "killed.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
     assert not (tmp_path / "killed.npz.partial").exists()
+
+
+def damage(folder: Path, **changes: object) -> None:
+    """Change what the snapshot says."""
+    path = folder / "snapshot.npz"
+    with np.load(path) as held:
+        arrays = {name: held[name] for name in held.files}
+    said = json.loads(arrays.pop("said").astype(np.uint8).tobytes())
+    for name, value in changes.items():
+        (arrays if name in arrays else said)[name] = value
+    text = np.frombuffer(json.dumps(said).encode(), np.uint8).astype(np.int64)
+    np.savez(path, **{"said": text, **arrays})
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"step": 2**70}, "a count that is none"),
+        ({"rows": -1}, "a count that is none"),
+        ({"in_flight": True}, "a count that is none"),
+        ({"seconds": float("nan")}, "a time that is none"),
+        ({"events": []}, "'list' object has no attribute 'items'"),
+        ({"events": {"membrane": 1}}, "counts of another run"),
+        ({"step": 21}, "counts of another run"),
+        ({"rows": 3}, "counts of another run"),
+        ({"mass": np.ones(11, np.int64)}, "masses that the packets do not explain"),
+        ({"transported": np.full(10, 2**60)}, "masses that the packets do not explain"),
+        ({"residue": np.full(10, 2**40)}, "a residue beyond half of theta"),
+        ({"residue": np.zeros(3, np.int64)}, "arrays of another mesh"),
+        ({"residue": np.zeros(10)}, "must be a little-endian int64 array in C order"),
+        ({"residue": np.zeros(1 << 18, np.int64)}, "larger than 1048984 bytes"),
+    ],
+)
+def test_a_forged_snapshot_is_one_line(tmp_path: Path, changes: dict[str, object], problem: str) -> None:
+    graph, options = recorded(tmp_path / "a")
+    damage(tmp_path / "a", **changes)
+    with recording(tmp_path / "a", graph, {"steps": 20}) as record, pytest.raises(FileError) as caught:
+        run_in_segments("fast", graph, graph.membrane.initial, options, record, resume=True)
+    said = str(caught.value).removeprefix(f"{tmp_path}/a").removeprefix("/snapshot.npz")
+    assert said == f": is damaged ({problem}); start anew without --resume"
+
+
+def test_rows_of_other_steps_are_refused(tmp_path: Path) -> None:
+    graph, options = recorded(tmp_path / "a")
+    np.arange(11).tofile(tmp_path / "a" / "step.int64")
+    with recording(tmp_path / "a", graph, {"steps": 20}) as record, pytest.raises(FileError) as caught:
+        run_in_segments("fast", graph, graph.membrane.initial, options, record, resume=True)
+    assert str(caught.value) == f"{tmp_path}/a: is damaged (rows of other PDE steps); start anew without --resume"
+
+
+def test_a_snapshot_that_unpacks_to_more_than_it_holds_is_refused(tmp_path: Path) -> None:
+    graph, _ = recorded(tmp_path / "a")
+    with np.load(tmp_path / "a" / "snapshot.npz") as held:
+        np.savez_compressed(tmp_path / "a" / "snapshot.npz", **dict(held))
+    with pytest.raises(FileError, match="a member is compressed, or larger than the file"):
+        Recording(tmp_path / "a", graph, {"steps": 20}).progressed()
+
+
+@pytest.mark.parametrize("name", ["snapshot.npz", "mass.int64", "lock", "anything"])
+def test_a_link_in_a_recording_is_not_followed(tmp_path: Path, name: str) -> None:
+    graph, _ = recorded(tmp_path / "a")
+    precious, link = tmp_path / "precious", tmp_path / "a" / name
+    precious.write_text("precious")
+    link.unlink(missing_ok=True)
+    link.symlink_to(precious)
+    with pytest.raises(FileError) as caught:
+        recording(tmp_path / "a", graph, {}).__enter__()
+    assert str(caught.value) == f"{link}: is not what a recording is made of; remove {tmp_path}/a"
+    assert precious.read_text() == "precious"
+
+
+def test_a_link_to_a_folder_is_no_recording(tmp_path: Path) -> None:
+    graph, _ = recorded(tmp_path / "a")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(FileError, match="b: is not what a recording is made of; remove "):
+        recording(tmp_path / "b", graph, {}).__enter__()
+
+
+def test_a_recording_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for name, reason in (
+        ("file", "File exists"),
+        ("file/a", "Not a directory"),
+        ("none/a", "No such file or directory"),
+    ):
+        with pytest.raises(FileError) as caught:
+            recording(tmp_path / name, compiled(cells=4), {}).__enter__()
+        assert str(caught.value) == f"{tmp_path / name}: cannot be written ({reason})"
+
+
+def test_a_run_that_ends_takes_its_own_recording_only(tmp_path: Path) -> None:
+    graph = compiled(cells=4)
+    for _ in range(3):
+        with recording(tmp_path / "a", graph, {}) as record:
+            record.begin()
+            discard(tmp_path / "a")
+            assert not (tmp_path / "a").exists()
+            # The folder of the next run is another one, although the first still holds its lock.
+            with recording(tmp_path / "a", graph, {}) as other:
+                other.begin()
+                assert (tmp_path / "a" / "mass.int64").exists()
+
+
+def test_two_commands_with_one_output_at_once(tmp_path: Path) -> None:
+    write_artifact(tmp_path / "run.pisnn", leaky_graph(), {})
+    command = [*COMMAND, "both.npz"]
+    runs = [subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    ends = sorted((run.communicate()[1], run.returncode) for run in runs)
+    lost = "error: both.npz.partial: is in use: another run records there; save to another file\n"
+    # Where one has ended before the other began, both have run.
+    assert ends in ([("", 0), (lost, 2)], [("", 0), ("", 0)])
+    with np.load(tmp_path / "both.npz") as trace:
+        assert trace["step"][-1] == 600000
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["both.npz", "run.pisnn"]

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -227,3 +228,28 @@ def test_truncation_anywhere_is_refused(tmp_path: Path) -> None:
         path.write_bytes(whole[:length])
         with pytest.raises(FileError):
             read_artifact(path)
+
+
+def test_runs_of_a_small_mesh_expand_to_little(tmp_path: Path) -> None:
+    members = members_of(compiled(cells=80))
+    name = next(name for name in members if name.endswith(".runs.npy"))
+    members[name] = npy(np.array([[0, 1 << 27]], "<i8"))
+    tracemalloc.start()
+    try:
+        with pytest.raises(FileError) as caught:
+            read_artifact(store(tmp_path / "a.pisnn", members))
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    finally:
+        tracemalloc.stop()
+    assert f"{name}: must be pairs of a value and a length, at most " in str(caught.value)
+
+
+def test_a_directory_that_ends_too_early_is_refused(tmp_path: Path) -> None:
+    # zipfile unpacks its fields before it looks whether they are there.
+    whole = bytearray(artifact_bytes(compiled(cells=4), {}))
+    entry = whole.rfind(b"PK\x01\x02")
+    whole[entry + 30 : entry + 32] = (4).to_bytes(2, "little")  # an extra field, of which only half is there
+    (tmp_path / "a.pisnn").write_bytes(whole)
+    with pytest.raises(FileError) as caught:
+        read_artifact(tmp_path / "a.pisnn")
+    assert str(caught.value).endswith("a.pisnn: is not an artifact; expected a .pisnn file written by compile")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -201,3 +202,12 @@ def test_a_name_that_is_no_profile() -> None:
         f"loihi3: is neither a profile of the library nor a file; expected {', '.join(names())}, or a .yaml file"
     )
     assert validate_profile("loihi2") == ()
+
+
+def test_no_other_file_is_opened_because_a_profile_says_so(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("password: x")
+    (tmp_path / "folder.yaml").mkdir()
+    os.mkfifo(tmp_path / "pipe.yaml")
+    for parent in ("secret", str(tmp_path / "secret"), "/dev/null", "folder.yaml", "pipe.yaml"):
+        path = write(tmp_path, f"extends: {parent}")
+        assert refusal(path) == f"{path}: extends: {parent!r} is no .yaml file"

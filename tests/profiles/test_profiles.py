@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -239,7 +240,7 @@ def test_missing_section(tmp_path: Path) -> None:
 
 def test_large_file(tmp_path: Path) -> None:
     path = write(tmp_path, "#" * (MAXIMUM_BYTES + 1))
-    assert refusal(path) == "is larger than 1048576 bytes; expected a short YAML file"
+    assert refusal(path) == "is larger than 131072 bytes; expected a short YAML file"
 
 
 def test_deep_nesting(tmp_path: Path) -> None:
@@ -303,3 +304,12 @@ def test_ranges_of_loihi1_hold_a_neuron_that_spikes_and_one_that_does_not() -> N
     active, update = loihi1.energy.neuron_update_active_pj, loihi1.time.neuron_update_ns
     assert (active.low, active.value, active.high) == (72.8, 81.0, 142.1)
     assert (update.low, update.value, update.high) == (5.3, 8.4, 39.7)
+
+
+@pytest.mark.parametrize("text", ["x: " + "[" * 100_000, "{a: " * 25_000, "? " * 50_000])
+def test_depth_takes_no_time(text: str, tmp_path: Path) -> None:
+    # The time of PyYAML's scanner grows with the square of the depth.
+    path = write(tmp_path, text)
+    started = time.process_time()
+    assert refusal(path) == "is nested too deeply"
+    assert time.process_time() - started < 1

@@ -77,11 +77,11 @@ def nan(content: Content) -> None:
         (lambda c: c["weights"].__setitem__(0, 3), "weights.0: must be a dense tensor"),
         (
             lambda c: c["weights"].__setitem__(0, torch.zeros(3, 4, dtype=torch.int64)),
-            "weights.0: must be float32 or float64, it is torch.int64",
+            "weights.0: must be float32 or float64, it is int64",
         ),
         (
             lambda c: c["weights"].__setitem__(0, torch.zeros(1).expand(3, 4)),
-            "weights.0: is larger than what is stored for it",
+            "is damaged, or not a torch file; expected a .pt file",
         ),
     ],
 )

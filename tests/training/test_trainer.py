@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from models_under_test import compiled
 
 from pisnn_deploy.backends import RunOptions, run_graph
@@ -135,3 +139,40 @@ def test_a_recipe_whose_parts_do_not_go_together_says_so(changes: str, message: 
     with pytest.raises(FileError) as caught:
         recipe(tmp_path, TINY.replace("equation: diffusion", changes))
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def interrupted(folder: Path) -> Path:
+    def stop(done: int, *_: object) -> None:
+        if done == 26:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe(folder), state_path=folder / "state", on_epoch=stop)
+    return folder / "state"
+
+
+FORGERIES: tuple[Callable[[Any], object], ...] = (
+    lambda c: c["net"].clear(),
+    lambda c: c["optimiser"]["param_groups"][0].update(lr="x"),
+    lambda c: c["optimiser"]["param_groups"][0].update(betas=(0.9,)),
+    lambda c: c["optimiser"]["state"][0].update(exp_avg=torch.zeros(3)),
+    lambda c: c["optimiser"]["state"][0]["exp_avg"].fill_(float("nan")),
+    lambda c: c["optimiser"].update(state={}),
+    lambda c: c["schedule"].update(last_epoch=3),
+    lambda c: c.update(losses=[]),
+    lambda c: c.update(losses=[float("nan")] * 25),
+    lambda c: c.update(losses="x"),
+    lambda c: c.update(net=[[[[[[[[[[0]]]]]]]]]]),
+)
+
+
+def test_a_forged_state_is_one_line(tmp_path: Path) -> None:
+    state = interrupted(tmp_path)
+    kept = state.read_bytes()
+    for change in FORGERIES:
+        content = torch.load(io.BytesIO(kept), weights_only=True)
+        change(content)
+        torch.save(content, state)
+        with pytest.raises(FileError) as caught:
+            train(recipe(tmp_path), resume=True, state_path=state)
+        assert str(caught.value) == f"{state}: is not a complete training state; train without --resume"

@@ -1,0 +1,90 @@
+"""What an interrupted training left, which may come from anyone: it must have the form of what a fresh one has."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+DEEPEST = 8
+"""Collections in one another."""
+LARGEST_COUNT = 1 << 20
+"""Values in all."""
+
+
+def tensors(content: object) -> Any:
+    """Plain data with torch tensors in place of numpy arrays, which are copied.
+
+    Parameters
+    ----------
+    content : object
+        As `pisnn_deploy.training.tensor_file.read_tensors` gives it.
+
+    Returns
+    -------
+    object
+
+    Raises
+    ------
+    ValueError
+        It is deeper or larger than any state; a list may stand in itself.
+    """
+    left = LARGEST_COUNT
+
+    def converted(value: object, depth: int) -> Any:
+        nonlocal left
+        left -= value.size if isinstance(value, np.ndarray) else 1
+        if left < 0 or depth > DEEPEST:
+            raise ValueError("deeper or larger than a state of training")
+        if isinstance(value, np.ndarray):
+            return torch.from_numpy(value.copy())
+        if isinstance(value, Mapping):
+            return {key: converted(item, depth + 1) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(converted(item, depth + 1) for item in value)
+        return value
+
+    return converted(content, 0)
+
+
+def like(expected: Any, found: Any) -> Any:
+    """What was found, if it has the form of what is expected.
+
+    Parameters
+    ----------
+    expected, found : object
+        Plain data and tensors.
+
+    Returns
+    -------
+    object
+        `found`.
+
+    Raises
+    ------
+    ValueError
+        Other keys, lengths, types, shapes, or numbers that are not finite.
+    """
+    fits = type(expected) is type(found) or (isinstance(expected, dict) and isinstance(found, dict))
+    if isinstance(expected, torch.Tensor):
+        # Also a network's parameter is kept as a tensor.
+        fits = isinstance(found, torch.Tensor) and (expected.shape, expected.dtype) == (found.shape, found.dtype)
+        fits = fits and bool(torch.isfinite(found).all())
+    elif isinstance(expected, dict):
+        fits = fits and expected.keys() == found.keys()
+    elif isinstance(expected, list | tuple):
+        fits = fits and len(expected) == len(found)
+    elif isinstance(expected, float):
+        fits = fits and math.isfinite(found)
+    if not fits:
+        raise ValueError("not of the form of a training's state")
+    if isinstance(expected, dict):
+        for key, value in expected.items():
+            like(value, found[key])
+    elif isinstance(expected, list | tuple):
+        for value, other in zip(expected, found, strict=True):
+            like(value, other)
+    return found

@@ -1,0 +1,163 @@
+"""Reading what ``torch.save`` writes, without torch: plain data and tensors from a file that may come from anyone.
+
+torch 2.3 is no reader for such files, in spite of ``weights_only``: it executes code from legacy files
+(CVE-2025-32434), hands archives with a member ``constants.pkl`` to TorchScript, and takes the length of a tensor's
+numbers from the pickle, so that it reads and writes beyond what is stored for it. Here
+
+1. the archive holds the members that ``torch.save`` writes, uncompressed, and nothing else;
+2. the pickle has only the operations that plain data and tensors need, and none that sets an object's state;
+3. the names that it may look up are those of storages, of the function that makes a tensor of one, and OrderedDict;
+4. a tensor is a view of what is stored, never a copy, and never larger.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import pickle
+import pickletools
+import re
+import zipfile
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.errors import FileError
+from pisnn_deploy.npy import DAMAGED_ARCHIVE
+
+LARGEST_FILE = 1 << 30
+"""Bytes, of the file and of all its members together."""
+LARGEST_COUNT = 4096
+"""Members of the archive."""
+_MEMBER = re.compile(r"[^/]+/(data\.pkl|byteorder|version|\.data/serialization_id|data/\d{1,9})")
+_OPERATIONS = frozenset(
+    (
+        *("PROTO", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"),
+        *("BINUNICODE", "EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "APPEND"),
+        *("APPENDS", "SETITEM", "SETITEMS", "BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET"),
+        *("GLOBAL", "REDUCE", "BINPERSID"),
+    )
+)
+_STORAGES = {
+    "DoubleStorage": "<f8",
+    "FloatStorage": "<f4",
+    "HalfStorage": "<f2",
+    "LongStorage": "<i8",
+    "IntStorage": "<i4",
+    "ShortStorage": "<i2",
+    "CharStorage": "|i1",
+    "ByteStorage": "|u1",
+}
+_REMEDY = "expected a .pt file in torch's zip format"
+
+
+def read_tensors(path: Path) -> Any:
+    """Read plain data and tensors.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    object
+        Numbers, texts, lists, tuples and dictionaries; a tensor is a numpy array that cannot be written to.
+
+    Raises
+    ------
+    FileError
+        Not such a file, or one that holds more.
+    """
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise FileError(path, f"is larger than {LARGEST_FILE} bytes")
+        data = path.read_bytes()
+    except OSError as error:
+        raise FileError(path, f"cannot be read ({error.strerror or error})") from error
+    members = _members(path, data)
+    if members.get("byteorder", b"little") != b"little" or "data.pkl" not in members:
+        raise FileError(path, "is damaged, or not a torch file", remedy=_REMEDY)
+    try:
+        _require_plain(members["data.pkl"])
+        return _Unpickler(members).load()
+    except pickle.UnpicklingError as error:
+        raise FileError(path, "holds more than plain data and tensors, and was not executed", remedy=_REMEDY) from error
+    except Exception as error:
+        # Operations of a damaged pickle find anything on the stack, and complain of it in any way.
+        raise FileError(path, "is damaged, or not a torch file", remedy=_REMEDY) from error
+
+
+def _members(path: Path, data: bytes) -> dict[str, bytes]:
+    """Contents of the archive, by the names below its only folder."""
+    if not data.startswith(b"PK\x03\x04"):
+        raise FileError(path, "is not a torch zip file", remedy=_REMEDY)
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            infos = archive.infolist()
+            if len(infos) > LARGEST_COUNT or sum(info.file_size for info in infos) > LARGEST_FILE:
+                raise FileError(path, f"unpacks to more than {LARGEST_FILE} bytes or {LARGEST_COUNT} members")
+            if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
+                raise FileError(path, "has compressed members, which torch never writes", remedy=_REMEDY)
+            names = [info.filename for info in infos]
+            if len({name.partition("/")[0] for name in names}) != 1 or not all(map(_MEMBER.fullmatch, names)):
+                raise FileError(path, "is damaged, or not a torch file", remedy=_REMEDY)
+            if len(set(names)) < len(names):
+                raise FileError(path, "has a member twice", remedy=_REMEDY)
+            return {info.filename.partition("/")[2]: archive.read(info) for info in infos}
+    except DAMAGED_ARCHIVE as error:
+        raise FileError(path, "is not a torch zip file", remedy=_REMEDY) from error
+
+
+def _require_plain(content: bytes) -> None:
+    """Look at a pickle's operations before one of them is done."""
+    for operation, argument, _ in pickletools.genops(content):
+        if operation.name not in _OPERATIONS:
+            raise pickle.UnpicklingError(operation.name)
+        # The number of a place in memory, all places up to which would be made.
+        if operation.name == "LONG_BINPUT" and int(argument or 0) > len(content):
+            raise ValueError("a place that no pickle of this length needs")
+
+
+class _Unpickler(pickle.Unpickler):
+    """Knows four names, and makes views of stored numbers."""
+
+    def __init__(self, members: Mapping[str, bytes]) -> None:
+        super().__init__(io.BytesIO(members["data.pkl"]))
+        self._stored = members
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module == "torch" and name in _STORAGES:
+            return np.dtype(_STORAGES[name])
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return _view
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        raise pickle.UnpicklingError(f"{module}.{name}")
+
+    def persistent_load(self, saved: Any) -> NDArray[Any]:
+        kind, dtype, key, _, count = saved
+        if kind != "storage" or not isinstance(dtype, np.dtype):
+            raise ValueError("not a storage")
+        return np.frombuffer(self._stored[f"data/{key}"], dtype, count) if count else np.zeros(0, dtype)
+
+
+def _view(
+    stored: NDArray[Any], offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *rest: object
+) -> NDArray[Any]:
+    """A tensor: a view of stored numbers that stays within them and is no larger than they are."""
+    numbers = (offset, *shape, *strides)
+    if len(shape) != len(strides) or len(shape) > 8 or not all(type(n) is int and n >= 0 for n in numbers):
+        raise ValueError("not a tensor")
+    last = offset + sum((length - 1) * stride for length, stride in zip(shape, strides, strict=True))
+    if not isinstance(stored, np.ndarray) or stored.ndim != 1:
+        raise ValueError("not a storage")
+    if 0 in shape:
+        return np.zeros(shape if max(shape) <= LARGEST_COUNT else (0,), stored.dtype)
+    if last >= stored.size or math.prod(shape) > stored.size:
+        raise ValueError("larger than what is stored for it")
+    bytes_apart = tuple(stride * stored.itemsize for stride in strides)
+    return np.lib.stride_tricks.as_strided(stored[offset:], shape, bytes_apart, writeable=False)
