@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "cluster": {"errors"},
     "domains": NUMERICS | {"backends", "graph", "invariants", "mesh"},
     "training": NUMERICS | {"backends", "clock", "graph", "mesh", "model", "plain_yaml", "problems", "symbol"},
-    "report": {"backends", "graph", "mesh", "profiles"},
+    "report": {"arithmetic", "backends", "checks", "graph", "mesh", "profiles"},
     "hardware_profiles": set(),
     "models": set(),
 }
@@ -55,6 +55,7 @@ GUESTS = {
     "lava": {"processes"},
     "torch": {"training"},
     "matplotlib": {"report"},
+    "jinja2": {"report"},
     "meshio": {"mesh"},
     "numba": {"backends"},
     "llvmlite": {"backends"},
