@@ -26,7 +26,7 @@ _INK, _SOFT = "#202124", "#5f6368"
 
 # Inches, the unit of the axes.
 _BOX = (1.9, 1.15)
-_STRIDE = 4.3
+_STRIDE = 4.8
 _MARGIN = 0.35
 _LANE = 0.5
 _LINE = 0.19
@@ -53,7 +53,9 @@ def dot_text(graph: IntegerGraph) -> str:
         f"  label={_quoted(title)};",
         "  labelloc=t;",
         "  rankdir=LR;",
-        '  node [shape=box, style="rounded,filled"];',
+        '  graph [fontname="sans-serif"];',
+        '  node [shape=box, style="rounded,filled", fontname="sans-serif"];',
+        '  edge [fontname="sans-serif", fontsize=11];',
     ]
     for name in graph.chain:
         details = [name, f"{graph.size(name):,} neurons"]
