@@ -50,9 +50,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         words = ("simulate", "heat2d", "--backend", "fast", "--report", "heat2d.html", "--quiet")
         subprocess.run([command, *words], cwd=folder, check=True)
-        page = browser.new_page(viewport={"width": 1200, "height": 960}, color_scheme="light")
+        page = browser.new_page(viewport={"width": 1200, "height": 1080}, color_scheme="light")
         page.goto((Path(folder) / "heat2d.html").as_uri())
         page.fill("#scrubber", "26")
+        page.evaluate("document.activeElement.blur()")
         page.screenshot(path=PICTURE)
     print(f"{PICTURE}: {PICTURE.stat().st_size} bytes")
 

@@ -166,7 +166,7 @@ def test_a_forbidden_module_named_in_a_string_is_seen() -> None:
 def test_the_core_loads_neither_torch_nor_lava() -> None:
     program = (
         "import sys, pisnn_deploy.compiler, pisnn_deploy.graph.artifact, pisnn_deploy.backends, pisnn_deploy.checks, "
-        "pisnn_deploy.backends.fast, pisnn_deploy.backends.cpu, pisnn_deploy.problems; "
+        "pisnn_deploy.backends.fast, pisnn_deploy.backends.cpu, pisnn_deploy.problems, pisnn_deploy.report.web_page; "
         "print(sorted({'torch', 'lava', 'numba'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

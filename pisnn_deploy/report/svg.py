@@ -14,7 +14,6 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, to_hex
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from pisnn_deploy.report.frames import Frames
 from pisnn_deploy.report.panels import BLUE, GREY, INK, ORANGE, RED
@@ -117,13 +116,14 @@ def profile_frame(frames: Frames, label: str) -> Chart:
     return chart("profile", 3.1, draw)
 
 
-def space_time_frame(frames: Frames, times: NDArray[np.float64], label: str) -> Chart:
+def space_time_frame(frames: Frames, times: tuple[float, float], label: str) -> Chart:
     """Axes and colours for a picture of space and time that a script fills.
 
     Parameters
     ----------
     frames : Frames
-    times : float64 array [frames]
+    times : (float, float)
+        Of the first and the last frame.
     label : str
         Of the axis across.
 
@@ -133,8 +133,7 @@ def space_time_frame(frames: Frames, times: NDArray[np.float64], label: str) -> 
     """
 
     def draw(axes: Axes) -> None:
-        last = times[-1] if times[-1] > times[0] else times[0] + 1.0
-        axes.set(xlim=frames.shown.extent[:2], ylim=(times[0], last), xlabel=label, ylabel="time (units of time)")
+        axes.set(xlim=frames.shown.extent[:2], ylim=times, xlabel=label, ylabel="time (units of time)")
         axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 4))
         _colour_bar(axes, frames)
 

@@ -205,7 +205,8 @@ def _animated(report: Report, frames: Frames) -> dict[str, Any]:
     pictures: dict[str, Chart] = {}
     across, up = _axis_labels(graph)
     if frames.shown.kind == "line":
-        times = np.asarray(trace.step[frames.rows] * graph.time_step, np.float64)
+        first, last = int(trace.step[0]), max(int(trace.step[-1]), int(trace.step[0]) + 1)
+        times = first * graph.time_step, last * graph.time_step
         pictures = {"profile": profile_frame(frames, across), "space-time": space_time_frame(frames, times, across)}
     else:
         pictures = {"map": map_frame(frames, (across, up))}

@@ -79,7 +79,7 @@ def width_uses(graph: IntegerGraph, run: Run) -> Widths:
     """Compare what a run reached with what was declared and proved, and with what the target has.
 
     Masses and ledgers are in the trace. Drives and activations are computed from them anew, as the numerics contract
-    says. Packets and payloads are differences of rows of consecutive PDE steps. Currents and residues are known where
+    says, unless the graph has more than `MOST_NUMBERS` synapses. Packets and payloads are differences of rows of consecutive PDE steps. Currents and residues are known where
     the trace keeps them (`RunOptions.everything`), else at the end of the run alone; without a leak a current is its
     drive. Products and accumulators are in no trace.
 
@@ -125,10 +125,28 @@ def _reached(graph: IntegerGraph, run: Run, rows: Integers) -> Mapping[tuple[str
     mass = np.concatenate([trace.mass[rows], trace.ledger[rows]], axis=1)
     found[MEMBRANE, "mass"], found[MEMBRANE, "ledger"] = mass[:, :cells], mass[:, cells:]
     follows = np.flatnonzero(np.diff(trace.step[rows]) == 1) + 1
-    sent, chain = mass.T, graph.chain
-    populations = [*graph.hidden, None]
     found[MEMBRANE, "payload"] = _payload(graph, mass[:, :cells].T, follows)
-    for source, target, population in zip(chain, chain[1:], populations, strict=False):
+    if sum(synapse.entries for synapse in graph.synapses) <= MOST_NUMBERS:
+        found |= _answers(graph, mass.T, follows)
+    if trace.flux is not None:
+        # The first row is the start, at which nothing has fired.
+        packets, currents, residues = np.moveaxis(trace.flux[rows], 1, 0)
+        found[FLUX, "packet"], found[FLUX, "residue"] = packets, residues
+        found[FLUX, "potential"] = residues + (packets << graph.flux.threshold_exponent)
+        found.setdefault((FLUX, "current"), currents)
+    else:
+        found[FLUX, "packet"] = trace.transported[rows[follows]] - trace.transported[rows[follows - 1]]
+        if run.end is not None:
+            found[FLUX, "residue"] = run.end.residue
+            found.setdefault((FLUX, "current"), run.end.current)
+    return {key: (int(values.min()), int(values.max())) for key, values in found.items() if values.size}
+
+
+def _answers(graph: IntegerGraph, mass: Integers, follows: Integers) -> dict[tuple[str, str], Integers]:
+    """Drives, activations and payloads of the populations after the membranes, whose masses are [holders, rows]."""
+    found: dict[tuple[str, str], Integers] = {}
+    sent, chain = mass, graph.chain
+    for source, target, population in zip(chain, chain[1:], [*graph.hidden, None], strict=False):
         bias = graph.flux.bias if population is None else population.bias
         drive = graph.matrix(source, target) @ sent + bias[:, None]
         found[target, "drive"] = drive
@@ -137,19 +155,7 @@ def _reached(graph: IntegerGraph, run: Run, rows: Integers) -> Mapping[tuple[str
             found[target, "activation"], found[target, "payload"] = sent, _payload(graph, sent, follows)
     if graph.flux.leak == MEMORYLESS:
         found[FLUX, "current"] = found[FLUX, "drive"]
-    if trace.flux is not None:
-        # The first row is the start, at which nothing has fired.
-        packets, currents, residues = np.moveaxis(trace.flux[rows], 1, 0)
-        found[FLUX, "packet"], found[FLUX, "residue"] = packets, residues
-        found[FLUX, "potential"] = residues + (packets << graph.flux.threshold_exponent)
-        if graph.flux.leak != MEMORYLESS:
-            found[FLUX, "current"] = currents
-    else:
-        found[FLUX, "packet"] = trace.transported[rows[follows]] - trace.transported[rows[follows - 1]]
-        if run.end is not None:
-            found[FLUX, "residue"] = run.end.residue
-            found.setdefault((FLUX, "current"), run.end.current)
-    return {key: (int(values.min()), int(values.max())) for key, values in found.items() if values.size}
+    return found
 
 
 def _payload(graph: IntegerGraph, sent: Integers, follows: Integers) -> Integers:

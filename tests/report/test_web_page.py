@@ -111,7 +111,7 @@ def test_a_violated_run_says_where_and_why_first(violated: Reported) -> None:
     assert violated.error.startswith("local invariant broken: membrane [")
     before = page.text[: page.text.index("Mass balance")]
     assert "Violated" in before and violated.error in before
-    assert "The run stopped itself there: 1 PDE steps" in before or "The run stopped itself there: 0" in before
+    assert "The run stopped itself there: 0 PDE steps and 1 time step were completed." in before
     assert violated.result["verdict"] == "violated"
 
 

@@ -90,3 +90,4 @@ def test_of_a_large_trace_some_pairs_of_steps_are_looked_at(monkeypatch: pytest.
     found = width_uses(graph, run)
     assert (found.looked_at, found.kept) == (4, 13)
     assert all(use.reached is not None for use in found.uses if use.quantity in ("mass", "payload", "packet"))
+    assert all(use.reached is None for use in found.uses if use.quantity == "drive")
