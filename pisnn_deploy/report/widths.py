@@ -79,9 +79,9 @@ def width_uses(graph: IntegerGraph, run: Run) -> Widths:
     """Compare what a run reached with what was declared and proved, and with what the target has.
 
     Masses and ledgers are in the trace. Drives and activations are computed from them anew, as the numerics contract
-    says, unless the graph has more than `MOST_NUMBERS` synapses. Packets and payloads are differences of rows of consecutive PDE steps. Currents and residues are known where
-    the trace keeps them (`RunOptions.everything`), else at the end of the run alone; without a leak a current is its
-    drive. Products and accumulators are in no trace.
+    says, unless the graph has more than `MOST_NUMBERS` synapses. Packets and payloads are differences of rows of
+    consecutive PDE steps. Currents and residues are known where the trace keeps them (`RunOptions.everything`), else at
+    the end of the run alone; without a leak a current is its drive. Products and accumulators are in no trace.
 
     Parameters
     ----------
