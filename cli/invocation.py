@@ -16,7 +16,7 @@ _RUNS_ON = {"cpu": "lava-nc", "fast": "numba", "onnx": "onnxruntime", "torch": "
 
 
 def command_line(context: click.Context) -> str:
-    """The command as it was called, for a shell.
+    """The command as it was called, for a shell; options from files and the environment are spelled out.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def command_line(context: click.Context) -> str:
     for parameter in context.command.params:
         name = str(parameter.name)
         value = context.params.get(name)
-        if context.get_parameter_source(name) is not ParameterSource.COMMANDLINE or value is None:
+        if context.get_parameter_source(name) is ParameterSource.DEFAULT or value is None:
             continue
         if isinstance(parameter, click.Option):
             words.append(max(parameter.opts, key=len))
