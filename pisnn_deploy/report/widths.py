@@ -138,7 +138,8 @@ def _reached(graph: IntegerGraph, run: Run, rows: Integers) -> Mapping[tuple[str
         found[FLUX, "packet"] = trace.transported[rows[follows]] - trace.transported[rows[follows - 1]]
         if run.end is not None:
             found[FLUX, "residue"] = run.end.residue
-            found.setdefault((FLUX, "current"), run.end.current)
+            if graph.flux.leak != MEMORYLESS:
+                found[FLUX, "current"] = run.end.current
     return {key: (int(values.min()), int(values.max())) for key, values in found.items() if values.size}
 
 

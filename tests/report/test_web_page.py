@@ -184,15 +184,15 @@ def test_the_same_report_gives_the_same_bytes() -> None:
 
 
 def test_a_long_run_of_a_large_mesh_stays_small() -> None:
-    graph = compiled(cells=40_000)
+    graph = compiled(cells=20_000)
     run = run_graph("fast", graph, graph.membrane.initial, RunOptions(1))
     rows = np.zeros(900, np.int64)
     trace = replace(run.trace.at(rows), step=np.arange(900))
     report = said(graph, 1)
-    html = page_bytes(replace(report, run=replace(run, trace=trace, steps=899), reference=lambda _: np.ones(40_000)))
+    html = page_bytes(replace(report, run=replace(run, trace=trace, steps=899), reference=lambda _: np.ones(20_000)))
     assert 1_000_000 < len(html) < LARGEST_PAGE
     words = Page(html.decode()).texts["field"]
-    assert "One cell of 3 along each axis is drawn." in words
+    assert "One cell of 2 along each axis is drawn." in words
     assert re.search(r"\d+ of 900 kept steps are drawn\.", words)
 
 
