@@ -33,7 +33,8 @@ def command(artifact: str, target: str, output: Path | None, loop: bool, as_json
 
     path = output or Path(Path(artifact).name).with_suffix(".onnx")
     check_outputs([path], [artifact])
-    graph, digest = read_graph(artifact)
+    read = read_graph(artifact)
+    graph, digest = read.graph, read.sha256
     content = (run_model if loop else step_model)(graph, digest).SerializeToString(deterministic=True)
     write_whole(path, content)
     facts = {"file": str(path), "format": target, "bytes": len(content), "steps": "input" if loop else "one"}

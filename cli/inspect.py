@@ -27,6 +27,7 @@ def command(artifact: Path, form: str, output: Path | None, quiet: bool) -> None
     Examples:
       pisnn-deploy inspect heat.pisnn
       pisnn-deploy inspect heat.pisnn --format png -o graph.png
+      pisnn-deploy inspect heat.pisnn --format dot | dot -Tsvg > graph.svg
     """
     check_outputs([output], [artifact])
     read = read_artifact(artifact)

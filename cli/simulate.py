@@ -8,6 +8,7 @@ import math
 import os
 import shutil
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,12 @@ from pisnn_deploy.cli.console import Row, print_json, print_table, progress
 from pisnn_deploy.cli.fields import read_field
 from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.cli.graphs import read_graph
+from pisnn_deploy.cli.invocation import command_line, versions
 from pisnn_deploy.errors import CheckError, UsageError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.npy import write_arrays
 from pisnn_deploy.output import whole_file
-from pisnn_deploy.own_problem import admitted_mass, named_start, problem_of, reference_of, steps_to_horizon
+from pisnn_deploy.own_problem import admitted_mass, named_start, problem_of, steps_to_horizon
 
 ROWS_WITHOUT_SAVING = 400
 LONGEST_RUN = 1 << 40
@@ -71,10 +73,18 @@ BYTES_WITHOUT_SAVING = 1 << 30
 )
 @click.option("--every", type=click.IntRange(1, LONGEST_RUN), help="Keep each K-th PDE step in trace and picture.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the run (.png).")
+@click.option(
+    "--report",
+    "page",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a report of the run: one page of HTML that needs no network.",
+)
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=3600.0, show_default=True, help="Seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no table.")
+@click.pass_context
 def command(
+    context: click.Context,
     artifact: str,
     backend: str,
     against: str | None,
@@ -87,6 +97,7 @@ def command(
     record_every: float,
     every: int | None,
     plot: Path | None,
+    page: Path | None,
     timeout: float,
     as_json: bool,
     quiet: bool,
@@ -96,7 +107,7 @@ def command(
     \b
     Examples:
       pisnn-deploy simulate
-      pisnn-deploy simulate heat.pisnn --backend cpu --plot run.png
+      pisnn-deploy simulate heat.pisnn --backend cpu --plot run.png --report run.html
       pisnn-deploy simulate heat.pisnn --backend fast --steps 20000 --save run.npz --every 100
       pisnn-deploy simulate heat.pisnn --initial field.npy --json
       pisnn-deploy simulate heat.pisnn --backend cpu --against fast
@@ -115,28 +126,34 @@ def command(
         raise UsageError("--domains: goes with --backend fast, and not with --save or --against")
     if scheduler is not None and domains is None:
         raise UsageError("--scheduler: say with --domains how many domains its workers get")
-    check_outputs([save, plot], [artifact, initial])
-    graph, digest = read_graph(artifact)
+    check_outputs([save, plot, page], [artifact, initial])
+    read = read_graph(artifact)
+    graph, digest = read.graph, read.sha256
     mass, named = _initial_mass(graph, initial)
+    own = problem_of(graph)
     if steps is None:
         steps = steps_to_horizon(graph)
-    row_bytes = 8 * (graph.mesh.holders + graph.mesh.faces)
+    # A report tells which currents and residues were reached; recordings and domains keep none.
+    everything = page is not None and save is None and domains is None
+    row_bytes = 8 * (graph.mesh.holders + (4 if everything else 1) * graph.mesh.faces)
     if every is None:
         wanted = ROWS_WITHOUT_SAVING if domains is None else ROWS_OF_DOMAINS
         rows = max(1, min(wanted, BYTES_WITHOUT_SAVING // row_bytes - 2))
         every = 1 if save else max(1, -(-steps // rows))
-    options = RunOptions(steps, every, timeout)
+    options = RunOptions(steps, every, timeout, everything)
     _require_room(save, steps // every + 2, row_bytes)
     run = (
         _run_divided(graph, mass, options, domains, scheduler, quiet=quiet)
         if domains is not None
         else _run(backend, graph, mass, options, save, digest, resume, record_every, quiet=quiet)
     )
+    exact = None
+    if named is not None and graph.medium is None:
+        exact = partial(own.reference, graph.grid, graph.reservoir_values(), name=named or None)
     reference = None
-    if named is not None and run.trace.step.size:
-        # A run that was stopped may have gone on since the last row of its trace.
-        reference = reference_of(graph, int(run.trace.step[-1]), named or None)
-    result = _result(graph, run, artifact, problem_of(graph).equation, reference)
+    if exact is not None and run.trace.step.size:
+        reference = exact(int(run.trace.step[-1]) * graph.time_step)  # a run that was stopped may have gone on since
+    result = _result(graph, run, artifact, own.equation, reference)
     compared = None
     if against is not None:
         with progress(f"{backend} against {against}", steps, quiet=quiet) as report:
@@ -155,6 +172,11 @@ def command(
         from pisnn_deploy.report.picture import draw_run
 
         draw_run(plot, graph, run, reference)
+    if page is not None:
+        from pisnn_deploy.report.web_page import Report, write_report
+
+        said = command_line(context), versions(backend)
+        write_report(page, Report(graph, run, result, exact, digest, read.provenance, *said))
     if as_json:
         print_json(result)
     elif not quiet:

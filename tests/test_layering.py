@@ -40,7 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "domains": NUMERICS | {"backends", "graph", "invariants", "mesh"},
     "training": NUMERICS
     | {"backends", "clock", "graph", "mesh", "model", "npy", "output", "plain_yaml", "problems", "symbol"},
-    "report": {"backends", "graph", "mesh", "output", "profiles"},
+    "report": {"arithmetic", "backends", "checks", "graph", "mesh", "output", "profiles"},
     "campaign": {
         *("__init__", "backends", "errors", "graph", "mesh", "output", "own_problem", "plain_yaml", "problems"),
         *("profiles", "report", "zoo"),
@@ -65,6 +65,7 @@ GUESTS = {
     "lava": {"processes"},
     "torch": {"training"},
     "matplotlib": {"report"},
+    "jinja2": {"report"},
     "meshio": {"mesh"},
     "numba": {"backends"},
     "llvmlite": {"backends"},
@@ -176,7 +177,7 @@ def test_a_forbidden_module_named_in_a_string_is_seen() -> None:
 def test_the_core_loads_neither_torch_nor_lava() -> None:
     program = (
         "import sys, pisnn_deploy.compiler, pisnn_deploy.graph.artifact, pisnn_deploy.backends, pisnn_deploy.checks, "
-        "pisnn_deploy.backends.fast, pisnn_deploy.backends.cpu, pisnn_deploy.problems; "
+        "pisnn_deploy.backends.fast, pisnn_deploy.backends.cpu, pisnn_deploy.problems, pisnn_deploy.report.web_page; "
         "print(sorted({'torch', 'lava', 'numba'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

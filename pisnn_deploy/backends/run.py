@@ -136,6 +136,24 @@ class Trace:
     in_flight: Integers
     flux: Integers | None = None
 
+    def at(self, rows: Integers) -> Trace:
+        """Some rows of the trace.
+
+        Parameters
+        ----------
+        rows : int64 array
+            Numbers of the rows.
+
+        Returns
+        -------
+        Trace
+        """
+        mass, ledger, transported, in_flight = (
+            part[rows] for part in (self.mass, self.ledger, self.transported, self.in_flight)
+        )
+        flux = None if self.flux is None else self.flux[rows]
+        return Trace(self.step[rows], mass, ledger, transported, in_flight, flux)
+
     def totals(self) -> list[int]:
         """Mass of all cells and ledgers in each row, as Python integers: the sum of many may not fit in 64 bits."""
         rows = zip(self.mass, self.ledger, strict=True)
