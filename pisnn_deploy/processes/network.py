@@ -23,7 +23,7 @@ from pisnn_deploy.processes.flux.models import FluxModel
 from pisnn_deploy.processes.flux.process import Flux
 from pisnn_deploy.processes.membrane.models import MembraneModel
 from pisnn_deploy.processes.membrane.process import Membrane
-from pisnn_deploy.processes.payload import payload_guard
+from pisnn_deploy.graph.payload import payload_guard
 from pisnn_deploy.processes.rectifier.models import RectifierModel
 from pisnn_deploy.processes.rectifier.process import Rectifier
 from pisnn_deploy.processes.shared_memory import channel_bytes, free_shared_memory, require_shared_memory

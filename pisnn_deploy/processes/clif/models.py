@@ -13,7 +13,7 @@ from pisnn_deploy.processes.audit.process import Audit
 from pisnn_deploy.processes.clif.process import CLIF
 from pisnn_deploy.processes.flux.process import Flux
 from pisnn_deploy.processes.membrane.process import Membrane
-from pisnn_deploy.processes.payload import payload_guard
+from pisnn_deploy.graph.payload import payload_guard
 from pisnn_deploy.processes.synapse import sparse_process
 
 
@@ -67,6 +67,7 @@ class CLIFModel(AbstractSubProcessModel):
             initial=initial,
             reservoirs=graph.membrane.reservoirs,
             inverse_volume=None if graph.medium is None else graph.medium.inverse_volume,
+            current=flux[1],
             residue=flux[2],
             first_step=first_step,
             period=period,
