@@ -1,4 +1,4 @@
-"""Runs with faults on the `fast` backend: kernels up to the first fault, then a chip in numpy, time step by time step."""
+"""Runs with faults on the `fast` backend: kernels up to the first fault, then a chip in numpy, by time steps."""
 
 from __future__ import annotations
 
@@ -150,7 +150,5 @@ class RelayedStepper:
 
     def _runner(self, step: int) -> Stepper:
         if self._faulty is None and step >= self._last:
-            self._faulty = FaultyStepper(
-                self._graph, self._kernels.state(), self._injector, recovers=self._recovers
-            )
+            self._faulty = FaultyStepper(self._graph, self._kernels.state(), self._injector, recovers=self._recovers)
         return self._faulty or self._kernels

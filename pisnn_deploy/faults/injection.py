@@ -74,11 +74,10 @@ class Injector:
         """
         none = np.zeros(0, np.int64)
         found = [
-            neurons.get(population, none)
-            for fault, neurons in self._dead
-            if (fault.step, fault.phase) <= (step, phase)
+            neurons.get(population, none) for fault, neurons in self._dead if (fault.step, fault.phase) <= (step, phase)
         ]
-        return np.unique(np.concatenate([none, *found]))
+        dead: Integers = np.unique(np.concatenate([none, *found]))
+        return dead
 
     def held(self, population: str, step: int, phase: int) -> Integers:
         """Neurons whose accumulator keeps its value when the population takes what has arrived.

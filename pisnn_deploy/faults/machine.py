@@ -62,11 +62,7 @@ class Machine:
             for source, target, activation in zip(graph.chain, graph.chain[1:], self._activations, strict=False)
         }
         self._guards = {name: payload_guard(graph, name) for name in graph.chain}
-        self._synapses = [
-            (line, injector.synapse(line), slice(line.number * size, (line.number + 1) * size))
-            for line in stored_synapses(graph)
-            for size in (graph.size(line.synapse.source),)
-        ]
+        self._synapses = [(line.synapse, injector.synapse(line)) for line in stored_synapses(graph)]
         self._arriving = {name: np.zeros(graph.size(name), np.int64) for name in graph.chain}
         self._told = mass.copy()
         self._untold = np.zeros_like(mass)
@@ -171,13 +167,13 @@ class Machine:
         guard = self._guards[population]
         if population != FLUX:
             guard.require(payload, step)
-        spikes = guard.spikes(payload)
+        spikes = guard.spikes(payload).reshape(-1, payload.size)
         if self._counts_start or self._time >= self._begin + self._period or (phase and population == FLUX):
             self.events[population] += int(np.count_nonzero(spikes))
         dead = self._injector.dead(population, step, phase)
         if dead.size:
             spikes = spikes.copy()
-            spikes.reshape(-1, payload.size)[:, dead] = 0
-        for line, synapse, spikes_of_line in self._synapses:
-            if line.synapse.source == population:
-                self._arriving[line.synapse.target] += synapse.product(spikes[spikes_of_line], step, phase)
+            spikes[:, dead] = 0
+        for stored, synapse in self._synapses:
+            if stored.source == population:
+                self._arriving[stored.target] += synapse.product(spikes[synapse.line], step, phase)

@@ -23,7 +23,7 @@ EXAMPLES: Mapping[Kind, str] = {
     "stale": "stale:flux[9]@12",
 }
 """One spec of each kind."""
-PACKET_KINDS = ("drop", "duplicate", "delay", "misroute")
+PACKET_KINDS: tuple[Kind, ...] = ("drop", "duplicate", "delay", "misroute")
 STATES = ("membrane", "current", "residue")
 """Words of state of which a bit can be flipped."""
 _LONGEST = 200
@@ -190,5 +190,3 @@ def wrong_place(fault: Fault, problem: str) -> UsageError:
     UsageError
     """
     return UsageError(f"fault {str(fault)!r}: {problem}")
-
-

@@ -40,10 +40,16 @@ class FaultySynapse:
         Where packets go.
     period : int
         Time steps per PDE step.
+
+    Attributes
+    ----------
+    line, inputs : int
+        Number of the line of binary spikes that it listens to, and neurons behind it.
     """
 
     def __init__(self, line: Line, faults: Sequence[Fault], mesh: Mesh | CellMesh, period: int) -> None:
         synapse = line.synapse
+        self.line, self.inputs = line.number, synapse.inputs
         self._shape = synapse.outputs, synapse.inputs
         self._exponent = synapse.exponent
         self._period = period
