@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pisnn_deploy.faults.spec import PACKET_KINDS, Fault
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
+from pisnn_deploy.graph.lines import stored_synapses
 from pisnn_deploy.recovery import Detection
 
 
@@ -37,8 +38,8 @@ def outcomes(graph: IntegerGraph, faults: Sequence[Fault], detections: Sequence[
     """Match faults and violations.
 
     A violation is put down to the faults that strike masses, packets or flux compartments in its PDE step. If there are
-    none, it is put down to those that had begun and can lead there: dead cores, weights of the route, and, for values
-    that left their range or width, any.
+    none, it is put down to the dead cores and weights of the route that were there; and a value that left its range or
+    width to the last fault before.
 
     Parameters
     ----------
@@ -55,8 +56,7 @@ def outcomes(graph: IntegerGraph, faults: Sequence[Fault], detections: Sequence[
     first: dict[int, Detection] = {}
     for detection in detections:
         behind = [number for number, fault in enumerate(faults) if _strikes(fault, detection.step)]
-        if not behind:
-            behind = [number for number, fault in enumerate(faults) if _leads_to(graph, fault, detection)]
+        behind = behind or _leading_to(graph, faults, detection)
         for number in behind:
             first.setdefault(number, detection)
     return tuple(
@@ -74,10 +74,13 @@ def _strikes(fault: Fault, step: int) -> bool:
     return is_hit and step == fault.step
 
 
-def _leads_to(graph: IntegerGraph, fault: Fault, detection: Detection) -> bool:
-    if detection.step < fault.step:
-        return False
+def _leading_to(graph: IntegerGraph, faults: Sequence[Fault], detection: Detection) -> list[int]:
+    begun = [number for number, fault in enumerate(faults) if fault.step <= detection.step]
     if detection.kind in ("range", "overflow"):
-        return True
-    sources = {synapse.source for synapse in graph.synapses if fault.synapse.startswith(synapse.name)}
-    return fault.kind == "dead" or FLUX in sources
+        last = max((faults[number].step, faults[number].phase) for number in begun) if begun else None
+        return [number for number in begun if (faults[number].step, faults[number].phase) == last]
+    return [number for number in begun if faults[number].kind == "dead" or _is_of_route(graph, faults[number])]
+
+
+def _is_of_route(graph: IntegerGraph, fault: Fault) -> bool:
+    return any(line.synapse.name == fault.synapse and line.synapse.source == FLUX for line in stored_synapses(graph))
