@@ -88,6 +88,7 @@ results: setup ## measure the zoo and its baselines into docs/results (40 minute
 	$(BIN)/python -m benchmarks.fast_kernel
 	$(BIN)/python -m benchmarks.domains
 	$(BIN)/python -m benchmarks.check_speed
+	$(BIN)/python -m benchmarks.faults
 	$(BIN)/python -m benchmarks.results
 
 fuzz: setup ## drive every parser with 100,000 damaged files, into docs/results/fuzzing.md (half an hour; goes on where it was)

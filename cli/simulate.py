@@ -28,6 +28,8 @@ from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.cli.graphs import read_graph
 from pisnn_deploy.cli.invocation import command_line, versions
 from pisnn_deploy.errors import CheckError, UsageError
+from pisnn_deploy.faults.outcome import outcomes
+from pisnn_deploy.faults.spec import parse_fault
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.npy import write_arrays
 from pisnn_deploy.output import whole_file
@@ -79,6 +81,14 @@ BYTES_WITHOUT_SAVING = 1 << 30
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write a report of the run: one page of HTML that needs no network.",
 )
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="SPEC",
+    help="Hit the run with a fault of a chip, on cpu or fast; may be given more than once. See docs/faults.md.",
+)
+@click.option("--recover", is_flag=True, help="Put right what the audit finds wrong after a --fault, and go on.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=3600.0, show_default=True, help="Seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no table.")
@@ -98,6 +108,8 @@ def command(
     every: int | None,
     plot: Path | None,
     page: Path | None,
+    faults: tuple[str, ...],
+    recover: bool,
     timeout: float,
     as_json: bool,
     quiet: bool,
@@ -114,6 +126,7 @@ def command(
       pisnn-deploy simulate large.pisnn --backend fast --domains 8 --scheduler tcp://host:8786
       pisnn-deploy simulate heat.pisnn --backend fast --steps 1000000 --every 1000 --save run.npz
       pisnn-deploy simulate heat.pisnn --backend fast --steps 1000000 --every 1000 --save run.npz --resume
+      pisnn-deploy simulate heat1d --backend fast --fault flip:membrane[17].bit5@40 --fault drop:packet[3]@12 --recover
 
     With --save the run is recorded in a folder beside the trace (run.npz.partial) now and then, so one that was killed
     loses little: the same command with --resume ends with the same bytes.
@@ -126,6 +139,7 @@ def command(
         raise UsageError("--domains: goes with --backend fast, and not with --save or --against")
     if scheduler is not None and domains is None:
         raise UsageError("--scheduler: say with --domains how many domains its workers get")
+    _require_faultless(faults, recover, domains=domains, against=against, resume=resume)
     check_outputs([save, plot, page], [artifact, initial])
     read = read_graph(artifact)
     graph, digest = read.graph, read.sha256
@@ -140,7 +154,8 @@ def command(
         wanted = ROWS_WITHOUT_SAVING if domains is None else ROWS_OF_DOMAINS
         rows = max(1, min(wanted, BYTES_WITHOUT_SAVING // row_bytes - 2))
         every = 1 if save else max(1, -(-steps // rows))
-    options = RunOptions(steps, every, timeout, everything)
+    injected = tuple(parse_fault(text) for text in faults)
+    options = RunOptions(steps, every, timeout, everything, faults=injected, recovers=recover)
     _require_room(save, steps // every + 2, row_bytes)
     run = (
         _run_divided(graph, mass, options, domains, scheduler, quiet=quiet)
@@ -154,6 +169,9 @@ def command(
     if exact is not None and run.trace.step.size:
         reference = exact(int(run.trace.step[-1]) * graph.time_step)  # a run that was stopped may have gone on since
     result = _result(graph, run, artifact, own.equation, reference)
+    if injected:
+        result["faults"] = [asdict(outcome) for outcome in outcomes(graph, injected, run.detections)]
+        result["healed"] = sum(found.healed for found in run.detections)
     compared = None
     if against is not None:
         with progress(f"{backend} against {against}", steps, quiet=quiet) as report:
@@ -167,7 +185,8 @@ def command(
     if save is not None:
         with whole_file(save) as stream:
             write_arrays(stream, _trace_arrays(graph, run, digest))
-        discard(_recording_of(save))
+        if not injected:
+            discard(_recording_of(save))
     if plot is not None:
         from pisnn_deploy.report.picture import draw_run
 
@@ -189,6 +208,17 @@ def command(
             raise CheckError(f"{backend} and {against} end differently: {' / '.join(ends)}")
     if not run.conserved:
         raise CheckError(run.failure or "the audit found violations")
+
+
+def _require_faultless(
+    faults: tuple[str, ...], recover: bool, *, domains: int | None, against: str | None, resume: bool
+) -> None:
+    """Refuse what runs with faults cannot do."""
+    if recover and not faults:
+        raise UsageError("--recover: goes with --fault; nothing else breaks a simulated run")
+    for option, is_given in (("--domains", domains), ("--against", against), ("--resume", resume)):
+        if faults and is_given:
+            raise UsageError(f"--fault: does not go with {option}")
 
 
 def _require_room(save: Path | None, rows: int, row_bytes: int) -> None:
@@ -217,7 +247,7 @@ def _run(
     quiet: bool,
 ) -> Run:
     with progress(f"{graph.spec.name} on {backend}", options.steps, quiet=quiet) as report:
-        if save is None:
+        if save is None or options.faults:  # what a fault left behind is not in a recorded state
             return run_graph(backend, graph, mass, options, report)
         identity = {
             "artifact": digest,
@@ -325,6 +355,12 @@ def _rows(graph: IntegerGraph, result: dict[str, Any]) -> list[Row]:
             ("packets", f"{result['packets']['sent']} sent, {result['packets']['quanta']} quanta"),
             ("events", ", ".join(f"{name} {count}" for name, count in result["events"].items())),
         ]
+    for outcome in result.get("faults", []):
+        found = "not detected"
+        if outcome["detected"]:
+            healed = ", healed" if outcome["healed"] else ""
+            found = f"{outcome['kind']} violation at {outcome['place']}, PDE step {outcome['step']}{healed}"
+        rows.append(("fault", Text(f"{outcome['spec']}: {found}")))
     if error is not None:
         rows.append(
             ("relative L2 error", f"{error['relative_l2']:.2e} at time {error['time']:.4f} ({error['reference']})")

@@ -33,9 +33,12 @@ ALLOWED: dict[str, set[str]] = {
     "checks": NUMERICS | {"graph", "mesh", "model", "output", "profiles", "utilisation"},
     "compiler": NUMERICS | {"clock", "graph", "mesh", "model", "problems", "profiles", "symbol", "utilisation"},
     "verify": NUMERICS | {"clock", "graph", "mesh"},
-    "processes": NUMERICS | {"graph", "invariants", "output"},
+    "recovery": {"errors", "invariants"},
+    "faults": NUMERICS | {"graph", "mesh", "recovery"},
+    "processes": NUMERICS | {"faults", "graph", "invariants", "output", "recovery"},
     "exports": NUMERICS | {"__init__", "graph", "mesh"},
-    "backends": NUMERICS | {"exports", "graph", "guests", "invariants", "mesh", "npy", "output", "processes"},
+    "backends": NUMERICS
+    | {"exports", "faults", "graph", "guests", "invariants", "mesh", "npy", "output", "processes", "recovery"},
     "cluster": {"backends", "errors"},
     "domains": NUMERICS | {"backends", "graph", "invariants", "mesh"},
     "training": NUMERICS

@@ -6,8 +6,10 @@ import warnings
 from contextlib import closing
 from typing import Protocol
 
+from pisnn_deploy.backends.faulty import RelayedStepper
 from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, RunState, start_of
 from pisnn_deploy.backends.stepping import ReferenceStepper, Stepper, stepped_run
+from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.graph.integer import IntegerGraph
 
 
@@ -30,7 +32,11 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
         Where numba cannot be imported; the run then takes plain numpy, which gives the same integers slowly.
     """
     start = options.start or start_of(graph, mass)
-    with closing(stepper_of(graph, start, options.steps)) as stepper:
+    with closing(stepper_of(graph, start, options.steps)) as kernels:
+        stepper: Stepper = kernels
+        if options.faults:
+            injector = Injector(graph, options.faults, options.steps)
+            stepper = RelayedStepper(graph, kernels, injector, recovers=options.recovers)
         return stepped_run("fast", graph, stepper, options, progress)
 
 

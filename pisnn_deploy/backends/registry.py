@@ -19,6 +19,8 @@ _MODULES: Mapping[str, str] = {
 }
 NAMES = tuple(_MODULES)
 """Names of the backends."""
+HIT = ("cpu", "fast")
+"""Backends that faults can hit."""
 
 
 def run_graph(
@@ -46,12 +48,14 @@ def run_graph(
     Raises
     ------
     UsageError
-        Unknown backend, or one that this interpreter cannot run.
+        Unknown backend, or one that this interpreter cannot run, or that has no faults.
     CheckError
         The backend itself broke down.
     """
     if backend not in _MODULES:
         raise UsageError(f"backend {backend!r}: unknown; use {', '.join(NAMES)}")
+    if options.faults and backend not in HIT:
+        raise UsageError(f"backend {backend}: it has nothing to hit with faults; use {' or '.join(HIT)}")
     with guests(f"backend {backend}"):
         module = importlib.import_module(_MODULES[backend])
     return cast(Run, module.run(graph, mass, options, progress))

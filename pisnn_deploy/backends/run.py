@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from pisnn_deploy.faults.spec import Fault
 from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.recovery import Detection
 
 Integers = NDArray[np.int64]
 Progress = Callable[[int], None]
@@ -83,6 +85,10 @@ class RunOptions:
         Go on from there, in a run of as many PDE steps: what comes after is what an undivided run gives.
     until : int or None
         Stop after this PDE step, to go on later.
+    faults : tuple of Fault
+        What hits the run; `cpu` and `fast` alone can be hit.
+    recovers : bool
+        Whether a faulty run puts memories right that the audit finds wrong, see `pisnn_deploy.recovery`.
     """
 
     steps: int
@@ -91,6 +97,8 @@ class RunOptions:
     everything: bool = False
     start: RunState | None = None
     until: int | None = None
+    faults: tuple[Fault, ...] = ()
+    recovers: bool = False
 
     @property
     def first_step(self) -> int:
@@ -184,6 +192,8 @@ class Run:
         Stepping only, without set-up.
     end : RunState or None
         Where a run stands that was not stopped by a violation.
+    detections : tuple of Detection
+        Violations that were healed, and the one that stopped the run.
     """
 
     backend: str
@@ -197,6 +207,7 @@ class Run:
     events: dict[str, int]
     wall_seconds: float
     end: RunState | None = None
+    detections: tuple[Detection, ...] = ()
 
     @property
     def conserved(self) -> bool:

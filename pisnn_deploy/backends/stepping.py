@@ -20,6 +20,7 @@ from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
 from pisnn_deploy.graph.lines import spikes
 from pisnn_deploy.graph.semantics import Semantics, State
 from pisnn_deploy.invariants import KINDS, Audit
+from pisnn_deploy.recovery import Detection, detection_of
 
 SLICE_SECONDS = 0.1
 """A stepper is asked for about so much work at a time, so that progress is told and an interrupt is heard."""
@@ -34,6 +35,7 @@ class Tally:
     quanta_sent: int
     events: dict[str, int]
     violations: dict[str, int]
+    healed: tuple[Detection, ...] = ()
 
 
 class Stepper(Protocol):
@@ -68,6 +70,38 @@ class Stepper(Protocol):
         """What has been counted."""
 
 
+def audit_of(graph: IntegerGraph, start: RunState) -> Audit:
+    """The audit of a run.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    start : RunState
+        Where the run goes on from.
+
+    Returns
+    -------
+    Audit
+    """
+    window = graph.window
+    audit = Audit(
+        graph.mesh.source,
+        graph.mesh.target,
+        graph.flux.threshold_exponent,
+        window.lower,
+        window.upper,
+        window.difference,
+        window.current,
+        start.mass,
+        graph.membrane.reservoirs,
+        start.residue,
+        None if graph.medium is None else graph.medium.inverse_volume,
+        start.current,
+    )
+    audit.packets_sent, audit.quanta_sent = start.packets_sent, start.quanta_sent
+    return audit
+
+
 class ReferenceStepper:
     """A run in plain numpy, step by step.
 
@@ -88,21 +122,7 @@ class ReferenceStepper:
         self._now = start
         self._steps = steps
         self._count = _EventCount(graph, start.events)
-        window = graph.window
-        self._audit = Audit(
-            graph.mesh.source,
-            graph.mesh.target,
-            graph.flux.threshold_exponent,
-            window.lower,
-            window.upper,
-            window.difference,
-            window.current,
-            start.mass,
-            graph.membrane.reservoirs,
-            start.residue,
-            None if graph.medium is None else graph.medium.inverse_volume,
-        )
-        self._audit.packets_sent, self._audit.quanta_sent = start.packets_sent, start.quanta_sent
+        self._audit = audit_of(graph, start)
 
     def begin(self) -> None:
         """Check the start of the run and count what is sent then."""
@@ -195,7 +215,8 @@ def stepped_run(
         np.zeros(kept.size, np.int64),
         np.zeros((kept.size, 3, faces), np.int64) if options.everything else None,
     )
-    rows, failure, overflows = 0, "", 0
+    rows = 0
+    stopped: InvariantViolation | OverflowViolation | None = None
     started = reported = time.perf_counter()
     try:
         done, some = options.first_step, 1
@@ -225,12 +246,11 @@ def stepped_run(
             if progress is not None and now - reported > SLICE_SECONDS:
                 reported = now
                 progress(done)
-    except InvariantViolation as violation:
-        failure = str(violation)
-    except OverflowViolation as violation:
-        failure, overflows = str(violation), 1
+    except (InvariantViolation, OverflowViolation) as violation:
+        stopped = violation
     seconds = time.perf_counter() - started
     tally = stepper.tally()
+    failure, overflows = str(stopped or ""), int(isinstance(stopped, OverflowViolation))
     if progress is not None:
         progress(tally.steps)
     return Run(
@@ -252,6 +272,7 @@ def stepped_run(
         events=tally.events,
         wall_seconds=seconds,
         end=None if failure else stepper.state(),
+        detections=tally.healed if stopped is None else (*tally.healed, detection_of(stopped)),
     )
 
 

@@ -14,6 +14,7 @@ from lava.proc.sparse.process import Sparse
 
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
 from pisnn_deploy.graph.lines import stored_synapses
+from pisnn_deploy.graph.payload import payload_guard
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.processes.audit.models import AuditModel
 from pisnn_deploy.processes.audit.process import Audit
@@ -23,7 +24,6 @@ from pisnn_deploy.processes.flux.models import FluxModel
 from pisnn_deploy.processes.flux.process import Flux
 from pisnn_deploy.processes.membrane.models import MembraneModel
 from pisnn_deploy.processes.membrane.process import Membrane
-from pisnn_deploy.processes.payload import payload_guard
 from pisnn_deploy.processes.rectifier.models import RectifierModel
 from pisnn_deploy.processes.rectifier.process import Rectifier
 from pisnn_deploy.processes.shared_memory import channel_bytes, free_shared_memory, require_shared_memory

@@ -25,6 +25,8 @@ from pisnn_deploy.processes.network import Network
 _POLL_SECONDS = 0.005
 _SETTLE_SECONDS = 0.05
 """Time given to other actors to report, so that the cause is named and not what followed from it."""
+_CAUSE_SECONDS = 0.5
+"""More of it while all that is seen are actors that left in peace, as all do when one of them has raised."""
 
 
 class DeadlinePassed(CheckError):
@@ -114,6 +116,9 @@ def _watch_actors(network: Network, runtime: Any, deadline: float, watch: Callab
 
 
 def _raise_cause(names: Sequence[str], actors: Sequence[Any]) -> None:
+    overdue = time.monotonic() + _CAUSE_SECONDS
+    while time.monotonic() < overdue and not any(actor.exception or actor.exitcode for actor in actors):
+        time.sleep(_POLL_SECONDS)
     raised = [(name, actor.exception) for name, actor in zip(names, actors, strict=True) if actor.exception]
     for _, (error, _trace) in raised:
         if isinstance(error, PisnnError):

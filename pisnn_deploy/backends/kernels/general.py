@@ -14,7 +14,7 @@ from pisnn_deploy.backends.kernels.compiled import kernel
 # Numba's cache looks at this file alone, so constants that are compiled in stand here.
 FLAG_GLOBAL, FLAG_LOCAL, FLAG_FLUX, FLAG_WIDTH, FLAG_RANGE, FLAG_CHAIN = 1, 2, 4, 8, 16, 32
 # Places in the row of results of a share. Events by population follow.
-FLAGS, MASS_SUM, OLD_RESIDUE, RESIDUE_SUM, QUANTA, EVENTS = range(6)
+FLAGS, MASS_SUM, OLD_RESIDUE, RESIDUE_SUM, OLD_CURRENT, CURRENT_SUM, QUANTA, EVENTS = range(8)
 # Places in the limits; widths are given by the largest value, the smallest is one further from 0.
 LOWER, UPPER, MASS, PAYLOAD, LEDGER, DRIVE, CURRENT, POTENTIAL, PACKET, RESIDUE = range(10)
 LARGEST_CURRENT, DIFFERENCE, HALF_DIFFERENCE, EXPONENT, KEPT, CHANGES_COUNT = range(10, 16)
@@ -36,11 +36,13 @@ def fire(tables, limits, mass, state, begin, end, result):
     source = mass if layer == 0 else state.activation[tables.first_unit[layer - 1] :]
     flags = np.int64(0)
     quanta, sent = np.int64(0), np.int64(0)
+    old_current, new_current = np.int64(0), np.int64(0)
     for f in range(begin, end):
         drive = tables.bias[row + f]
         for e in range(tables.start[row + layer + f], tables.start[row + layer + f + 1]):
             drive += tables.weight[e] * source[tables.column[e]]
         old = state.current[f]
+        old_current += old
         part = (abs(old) * kept) >> 12
         current = (part if old >= 0 else -part) + drive
         before = state.residue[f]
@@ -63,6 +65,7 @@ def fire(tables, limits, mass, state, begin, end, result):
             flags |= FLAG_FLUX
         old_sum += before
         new_sum += residue
+        new_current += current
         if _outside(packet, limits[PACKET]) or _outside(residue, limits[RESIDUE]):
             flags |= FLAG_WIDTH
         if _outside(current, limits[CURRENT]):
@@ -75,6 +78,8 @@ def fire(tables, limits, mass, state, begin, end, result):
     result[QUANTA] += quanta
     result[OLD_RESIDUE] += old_sum
     result[RESIDUE_SUM] += new_sum
+    result[OLD_CURRENT] += old_current
+    result[CURRENT_SUM] += new_current
     result[EVENTS + layer + 1] += sent
 
 
@@ -153,7 +158,7 @@ def answer(tables, limits, mass, state, layer, begin, end, result):
 def settle(results, counters, totals):
     """Add the results of all shares up after a PDE step; returns the flags of the whole step."""
     flags = np.int64(0)
-    quanta, mass, old_residue, residue = 0, 0, 0, 0
+    quanta, mass, old_residue, residue, old_current, current = 0, 0, 0, 0, 0, 0
     for share in range(results.shape[0]):
         result = results[share]
         flags |= result[FLAGS]
@@ -161,15 +166,17 @@ def settle(results, counters, totals):
         mass += result[MASS_SUM]
         old_residue += result[OLD_RESIDUE]
         residue += result[RESIDUE_SUM]
+        old_current += result[OLD_CURRENT]
+        current += result[CURRENT_SUM]
         for place in range(EVENTS, result.size):
             counters[place] += result[place]
         for place in range(result.size):
             result[place] = 0
     if mass != totals[0]:
         flags |= FLAG_GLOBAL
-    if old_residue != totals[1]:
+    if old_residue != totals[1] or old_current != totals[2]:
         flags |= FLAG_CHAIN
-    totals[1] = residue
+    totals[1], totals[2] = residue, current
     counters[QUANTA] += quanta
     counters[MASS_SUM] = quanta
     counters[FLAGS] = flags

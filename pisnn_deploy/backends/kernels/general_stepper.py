@@ -80,7 +80,7 @@ class GeneralStepper(KernelStepper):
         populations = len(graph.chain)
         self._results = np.zeros((threads, general.EVENTS + populations), np.int64)
         self._counters = np.zeros(general.EVENTS + populations, np.int64)
-        self._totals = np.zeros(2, np.int64)
+        self._totals = np.zeros(3, np.int64)
         self._step = 0
         self._pool = ThreadPoolExecutor(threads - 1, "pisnn-fast") if threads > 1 else None
         super().__init__(graph, start, steps)
@@ -116,7 +116,7 @@ class GeneralStepper(KernelStepper):
         counters[:] = 0
         counters[general.QUANTA], counters[general.MASS_SUM] = state.quanta_sent, state.in_flight
         counters[general.EVENTS :] = [state.events[name] for name in self._graph.chain]
-        self._totals[:] = state.mass.sum(), state.residue.sum()
+        self._totals[:] = state.mass.sum(), state.residue.sum(), state.current.sum()
 
     def _advance(self, steps: int) -> bool:
         if self._pool is None:

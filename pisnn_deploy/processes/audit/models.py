@@ -47,6 +47,7 @@ class AuditModel(PyLoihiProcessModel):
             proc_params["reservoirs"],
             proc_params["residue"],
             proc_params["inverse_volume"],
+            proc_params["current"],
         )
         files = exchange.Exchange(proc_params["folder"])
         self._first_step = int(proc_params["first_step"])
@@ -67,21 +68,39 @@ class AuditModel(PyLoihiProcessModel):
         """One time step."""
         mass = self.mass_in.recv()
         flux = self.flux_in.recv()
-        packets, current, residue = flux
         step, phase = divmod(self.time_step - 1, self._period)
         step += self._first_step
         absorbing, firing = phase == 0, phase == self._period - 1
         try:
-            self._books.observe_membranes(step, mass, absorbing=absorbing)
-            if absorbing:
-                self._absorbed(step, mass)
-            self._books.observe_flux(step, packets, current, residue, firing=firing)
+            self.observe(step, mass, flux, absorbing=absorbing, firing=firing)
         except InvariantViolation:
             self._status[exchange.VIOLATIONS] = list(self._books.counts.values())
             raise
+        if absorbing:
+            self._absorbed(step, mass)
         if firing:
             self._fired(flux)
         self._status[exchange.TIME_STEPS] = self.time_step
+
+    def observe(self, step: int, mass: Integers, flux: Integers, *, absorbing: bool, firing: bool) -> None:
+        """Compare the states of one time step with the books.
+
+        Parameters
+        ----------
+        step : int
+            PDE step.
+        mass : int64 array [holders]
+        flux : int64 array [3, faces]
+            Packets, current and residue.
+        absorbing, firing : bool
+
+        Raises
+        ------
+        InvariantViolation
+        """
+        packets, current, residue = flux
+        self._books.observe_membranes(step, mass, absorbing=absorbing)
+        self._books.observe_flux(step, packets, current, residue, firing=firing)
 
     def _absorbed(self, step: int, mass: Integers) -> None:
         if step == self._kept[self._row]:

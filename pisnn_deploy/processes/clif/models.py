@@ -9,11 +9,11 @@ from lava.magma.core.model.sub.model import AbstractSubProcessModel
 
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
 from pisnn_deploy.graph.lines import stored_synapses
+from pisnn_deploy.graph.payload import payload_guard
 from pisnn_deploy.processes.audit.process import Audit
 from pisnn_deploy.processes.clif.process import CLIF
 from pisnn_deploy.processes.flux.process import Flux
 from pisnn_deploy.processes.membrane.process import Membrane
-from pisnn_deploy.processes.payload import payload_guard
 from pisnn_deploy.processes.synapse import sparse_process
 
 
@@ -67,6 +67,7 @@ class CLIFModel(AbstractSubProcessModel):
             initial=initial,
             reservoirs=graph.membrane.reservoirs,
             inverse_volume=None if graph.medium is None else graph.medium.inverse_volume,
+            current=flux[1],
             residue=flux[2],
             first_step=first_step,
             period=period,
