@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "pisnn_deploy"
 NUMERICS = {"errors", "arithmetic"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
+    "docstrings": set(),
     "arithmetic": {"errors"},
     "invariants": {"errors"},
     "plain_yaml": {"errors"},
@@ -25,9 +26,9 @@ ALLOWED: dict[str, set[str]] = {
     "symbol": {"arithmetic"},
     "graph": NUMERICS | {"clock", "mesh", "model"},
     "problems": {"errors", "mesh"},
-    "profiles": {"errors", "plain_yaml"},
+    "profiles": {"docstrings", "errors", "plain_yaml"},
     "utilisation": {"graph", "profiles"},
-    "checks": NUMERICS | {"graph", "mesh", "model", "profiles", "utilisation"},
+    "checks": NUMERICS | {"docstrings", "graph", "mesh", "model", "profiles", "utilisation"},
     "compiler": NUMERICS | {"clock", "graph", "mesh", "model", "problems", "profiles", "symbol", "utilisation"},
     "verify": NUMERICS | {"clock", "graph", "mesh"},
     "processes": NUMERICS | {"graph", "invariants"},
