@@ -78,7 +78,7 @@ figures: setup ## measure the figures and the picture of README.md and write the
 
 PROBLEMS := heat1d heat2d laplace2d advection_diffusion1d burgers1d
 
-results: setup ## measure the zoo and its baselines into docs/results (40 minutes; trainings are kept in build)
+results: setup ## measure the zoo and its baselines into docs/results (75 minutes; trainings and long runs are kept in build)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev,baselines]'
 	@for problem in $(PROBLEMS); do $(BIN)/python -m benchmarks.baselines --problem $$problem || exit 1; done
 	$(BIN)/python -m benchmarks.ablation
@@ -86,6 +86,7 @@ results: setup ## measure the zoo and its baselines into docs/results (40 minute
 	$(BIN)/python -m benchmarks.placement
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.fast_kernel
+	$(BIN)/python -m benchmarks.long_horizons
 	$(BIN)/python -m benchmarks.domains
 	$(BIN)/python -m benchmarks.check_speed
 	$(BIN)/python -m benchmarks.faults

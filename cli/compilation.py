@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from pisnn_deploy import __version__, zoo
 from pisnn_deploy.cli.media import is_mesh_file, is_yaml, read_cell_property, read_groups, read_materials
+from pisnn_deploy.cli.memory import available_memory
 from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material, TwoPointOptions, compile_model
 from pisnn_deploy.compiler.measure import MEASURED_CELLS
 from pisnn_deploy.compiler.pipeline import Report, SpikeKind
@@ -154,10 +155,8 @@ BYTES_PER_CELL_UNPLACED = 800
 
 def _require_memory(cells: int, placement: PlacementMethod) -> None:
     """Refuse a mesh that would have this process killed for want of memory."""
-    try:
-        known = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-        available = int(known["MemAvailable"].split()[0]) * 1024
-    except (OSError, ValueError, KeyError, IndexError):
+    available = available_memory()
+    if available is None:
         return
     unplaced = placement == "none" and cells > MEASURED_CELLS
     needed = cells * (BYTES_PER_CELL_UNPLACED if unplaced else BYTES_PER_CELL)

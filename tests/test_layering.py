@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "pisnn_deploy"
 NUMERICS = {"errors", "arithmetic"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
+    "docstrings": set(),
     "arithmetic": {"errors"},
     "invariants": {"errors"},
     "npy": set(),
@@ -28,9 +29,9 @@ ALLOWED: dict[str, set[str]] = {
     "graph": NUMERICS | {"clock", "mesh", "model", "npy", "output"},
     "problems": {"errors", "mesh"},
     "own_problem": {"errors", "graph", "mesh", "problems"},
-    "profiles": {"errors", "plain_yaml"},
+    "profiles": {"docstrings", "errors", "plain_yaml"},
     "utilisation": {"graph", "profiles"},
-    "checks": NUMERICS | {"graph", "mesh", "model", "output", "profiles", "utilisation"},
+    "checks": NUMERICS | {"docstrings", "graph", "mesh", "model", "output", "profiles", "utilisation"},
     "compiler": NUMERICS | {"clock", "graph", "mesh", "model", "problems", "profiles", "symbol", "utilisation"},
     "verify": NUMERICS | {"clock", "graph", "mesh"},
     "recovery": {"errors", "invariants"},

@@ -66,7 +66,7 @@ def stepper_of(graph: IntegerGraph, start: RunState, steps: int) -> FastStepper:
     try:
         # Not before a run: importing numba takes longer than most commands.
         from pisnn_deploy.backends.kernels.choice import kernel_stepper
-    except ImportError as error:
+    except (ImportError, OSError) as error:  # the latter where a library of its own cannot be loaded
         warnings.warn(f"the fast backend runs slowly, in plain numpy: {error}", RuntimeWarning, stacklevel=3)
         return ReferenceStepper(graph, start, steps)
     return kernel_stepper(graph, start, steps)

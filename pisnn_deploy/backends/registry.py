@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Mapping
 from typing import cast
 
-from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions
+from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, require_room
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.guests import guests
@@ -48,7 +48,8 @@ def run_graph(
     Raises
     ------
     UsageError
-        Unknown backend, or one that this interpreter cannot run, or that has no faults.
+        Unknown backend, or one that this interpreter cannot run, or that has no faults; so many PDE steps that a sum of
+        packets may wrap.
     CheckError
         The backend itself broke down.
     """
@@ -56,6 +57,7 @@ def run_graph(
         raise UsageError(f"backend {backend!r}: unknown; use {', '.join(NAMES)}")
     if options.faults and backend not in HIT:
         raise UsageError(f"backend {backend}: it has nothing to hit with faults; use {' or '.join(HIT)}")
+    require_room(graph, options)
     with guests(f"backend {backend}"):
         module = importlib.import_module(_MODULES[backend])
     return cast(Run, module.run(graph, mass, options, progress))

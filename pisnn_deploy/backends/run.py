@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from pisnn_deploy.errors import UsageError
 from pisnn_deploy.faults.spec import Fault
-from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.graph.integer import FLUX, IntegerGraph
 from pisnn_deploy.recovery import Detection
 
 Integers = NDArray[np.int64]
@@ -116,6 +117,36 @@ class RunOptions:
         if self.last_step == self.steps and kept[-1] != self.steps:
             kept = np.append(kept, np.int64(self.steps))
         return kept if self.start is None else kept[kept > self.start.step]
+
+
+def require_room(graph: IntegerGraph, options: RunOptions) -> None:
+    """Make sure that no sum of packets leaves its 64 bits before the end of a run.
+
+    It is the only sum of a run that no width is declared for, and that is kept in a machine's integers.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Compiled to the end, so that packets have a width.
+    options : RunOptions
+
+    Raises
+    ------
+    UsageError
+        The packets of so many PDE steps might not fit.
+    """
+    bits = graph.bits(FLUX, "packet")
+    sums = np.zeros(0, np.int64) if options.start is None else options.start.transported
+    most = max(int(sums.max(initial=0)), -int(sums.min(initial=0)))
+    room = max(0, LARGEST_SUM - most) >> (bits - 1)
+    if options.steps - options.first_step > room:
+        raise UsageError(
+            f"{options.steps} PDE steps: packets of {bits} bits, summed in 64, may wrap after PDE step "
+            f"{options.first_step + room}; run at most so many"
+        )
+
+
+LARGEST_SUM = (1 << 63) - 1
 
 
 @dataclass(frozen=True)

@@ -113,12 +113,13 @@ class ReferenceStepper:
     steps : int
         PDE steps of the whole run: after the last, nothing is sent.
     states : iterator of State, optional
-        The state after each further PDE step; those of `pisnn_deploy.graph.semantics` unless given.
+        The state after each further PDE step, whose widths are checked here; those of
+        `pisnn_deploy.graph.semantics` unless given.
     """
 
     def __init__(self, graph: IntegerGraph, start: RunState, steps: int, states: Iterator[State] | None = None) -> None:
         self._graph = graph
-        self._states = _reference_states(graph, start) if states is None else states
+        self._states = _reference_states(graph, start) if states is None else _within_widths(graph, start.step, states)
         self._now = start
         self._steps = steps
         self._count = _EventCount(graph, start.events)
@@ -183,6 +184,24 @@ def _reference_states(graph: IntegerGraph, start: RunState) -> Iterator[State]:
     step = start.step
     while True:
         state = semantics.step(state, step)
+        step += 1
+        yield state
+
+
+def _within_widths(graph: IntegerGraph, step: int, states: Iterator[State]) -> Iterator[State]:
+    bits = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
+    cells = graph.mesh.cells
+    for state in states:
+        parts: tuple[tuple[str, str, Integers, int], ...] = (
+            (FLUX, "current", state.current, step),
+            (FLUX, "packet", state.packets, step),
+            (FLUX, "residue", state.residue, step),
+            (MEMBRANE, "mass", state.mass[:cells], step + 1),
+            (MEMBRANE, "ledger", state.mass[cells:], step + 1),
+        )
+        for population, quantity, values, at in parts:
+            if (population, quantity) in bits:
+                require_width(values, bits[population, quantity], population, quantity, at)
         step += 1
         yield state
 
