@@ -18,6 +18,8 @@ _MODULES: Mapping[str, str] = {
 }
 NAMES = tuple(_MODULES)
 """Names of the backends."""
+STOCK = ("cpu", "fast")
+"""Those that run graphs of stock processes."""
 
 
 def run_graph(
@@ -45,11 +47,13 @@ def run_graph(
     Raises
     ------
     UsageError
-        Unknown backend, or one that this interpreter cannot run.
+        Unknown backend, or one that cannot run this graph or runs not on this interpreter.
     CheckError
         The backend itself broke down.
     """
     if backend not in _MODULES:
         raise UsageError(f"backend {backend!r}: unknown; use {', '.join(NAMES)}")
+    if graph.stock is not None and backend not in STOCK:
+        raise UsageError(f"{backend} backend: a graph of stock processes runs on {' and '.join(STOCK)} alone")
     module = importlib.import_module(_MODULES[backend])
     return cast(Run, module.run(graph, mass, options, progress))

@@ -11,6 +11,7 @@ from pisnn_deploy.checks.report import Severity
 from pisnn_deploy.checks.rule import Subject, Violation, allowed, excess, rule, shortfall, unpublished
 from pisnn_deploy.graph import Bound, IntegerGraph, Synapse
 from pisnn_deploy.graph.lines import stored_synapses
+from pisnn_deploy.graph.stock import stored_exponent
 
 PAYLOADS = frozenset({"payload", "packet"})
 ACCUMULATOR = "accumulator"
@@ -96,7 +97,8 @@ def weight_exponent(subject: Subject) -> Iterator[Violation]:
     """
     lowest, highest = subject.profile.weights.exponent_lowest, subject.profile.weights.exponent_highest
     for synapse in (line.synapse for line in stored_synapses(subject.graph)):
-        below, above = shortfall(synapse.exponent, lowest), excess(synapse.exponent, highest)
+        exponent = stored_exponent(subject.graph, synapse)
+        below, above = shortfall(exponent, lowest), excess(exponent, highest)
         severity = below or above
         if severity:
             least, most, some = lowest.value, highest.value, ""
@@ -106,9 +108,9 @@ def weight_exponent(subject: Subject) -> Iterator[Violation]:
                 some = " by one source"
             yield Violation(
                 synapse.name,
-                synapse.exponent,
+                exponent,
                 least if below else most,
-                f"the weight exponent is {synapse.exponent}, and {least} to {most} are possible{some}",
+                f"the weight exponent is {exponent}, and {least} to {most} are possible{some}",
                 severity,
             )
 

@@ -123,6 +123,24 @@ class Semantics:
         self._require(mass[cells:], MEMBRANE, "ledger", step + 1)
         return State(mass, current, residue, fired)
 
+    def masses_after(self, mass: Integers, steps: int) -> Integers:
+        """Masses and ledgers after some PDE steps.
+
+        Parameters
+        ----------
+        mass : int64 array [cells]
+            At the start.
+        steps : int
+
+        Returns
+        -------
+        int64 array [cells + reservoirs]
+        """
+        state = self.start(mass)
+        for step in range(steps):
+            state = self.step(state, step)
+        return state.mass
+
     def _require(self, values: Integers, population: str, quantity: str, step: int) -> None:
         bits = self._bits.get((population, quantity))
         if bits is not None:
