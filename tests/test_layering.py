@@ -37,22 +37,24 @@ ALLOWED: dict[str, set[str]] = {
     "training": NUMERICS | {"backends", "clock", "graph", "mesh", "model", "plain_yaml", "problems", "symbol"},
     "report": {"backends", "graph", "mesh", "profiles"},
     "hardware_profiles": set(),
+    "lava_alone": set(),
     "models": set(),
 }
-"""What each part of the package may import of the others; `cli` may import everything but `processes`."""
-ALLOWED["cli"] = set(ALLOWED) - {"processes"} | {"__init__"}
+"""What each part of the package may import of the others; `cli` may import everything but what runs on Lava."""
+ALLOWED["cli"] = set(ALLOWED) - {"lava_alone", "processes"} | {"__init__"}
 
 EXCHANGE = "pisnn_deploy.processes.exchange"
 """The only module of `processes` that anything else imports: the files between backend and worker, without Lava."""
 BY_NAME = {
     "backends": {"pisnn_deploy.training.backend"},
+    "exports": {"pisnn_deploy.lava_alone"},
     "profiles": {"pisnn_deploy.hardware_profiles"},
     "zoo": {"pisnn_deploy.models"},
 }
 """What a part may name in a string, to load it when asked: a backend that is chosen by name, and packages of data."""
 GUESTS = {
     "lava.lib.dl": {"training"},
-    "lava": {"processes"},
+    "lava": {"lava_alone", "processes"},
     "torch": {"training"},
     "matplotlib": {"report"},
     "meshio": {"mesh"},
