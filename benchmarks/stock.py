@@ -192,7 +192,8 @@ def thresholds() -> list[str]:
         found, value = error(graph, run.trace.mass[-1], steps), threshold * graph.value_per_quantum
         total = sum(last.trace.mass[-1].tolist()) - sum(start.tolist())
         lines.append(
-            f"| {threshold} | {value:.1e} | {found:.1e} | {run.packets_sent} | {last.packets_sent} | {last.packets_sent - most.packets_sent} | {total} |"
+            f"| {threshold} | {value:.1e} | {found:.1e} | {run.packets_sent} "
+            f"| {last.packets_sent} | {last.packets_sent - most.packets_sent} | {total} |"
         )
     return lines
 
