@@ -255,6 +255,20 @@ def examples() -> Mapping[str, Example]:
             with_figure(loihi2, "state.programmable", value=False),
         ),
         Example(
+            "A threshold one bit wider than the target holds.",
+            replace(heat, flux=replace(heat.flux, threshold_exponent=loihi2.threshold.bits.value)),
+            loihi2,
+        ),
+        Example(
+            "Dense coding, and a bias one bit wider than the target holds.",
+            replace(
+                heat,
+                coding="dense",
+                flux=replace(heat.flux, bias=heat.flux.bias + (1 << (loihi2.bias.bits.value or 1) - 1)),
+            ),
+            loihi2,
+        ),
+        Example(
             "A placement that says for seven of eight faces where they stand.",
             placed(heat, first, second[1:]),
             loihi2,
@@ -301,6 +315,31 @@ def examples() -> Mapping[str, Example]:
             "A placement on two chips for a system of one.",
             placed(heat, first, [usable] * CELLS, 2),
             with_figure(loihi2, "system.chips", 1),
+        ),
+        Example(
+            "Eight cells of 22 bits of state and eight faces of 30, each in a word of its own, on a core of 15 words.",
+            heat,
+            core("neuron_state_words", 2 * CELLS - 1),
+        ),
+        Example(
+            "Sixteen neurons on a core whose synapses have indices of three bits.",
+            heat,
+            with_figure(loihi2, "synapse.index_bits", 3),
+        ),
+        Example(
+            "Faces alternate between two cores, so each cell takes two entries.",
+            spread,
+            with_figure(generic, "core.neuron_output_axons_max", 1),
+        ),
+        Example(
+            "Sixteen neurons of eight slots each on a core of 127.",
+            heat,
+            with_figure(load_profile("loihi1"), "delay.accumulators_max", 16 * CELLS - 1),
+        ),
+        Example(
+            "Eight cells, and two counters on each of three embedded processors.",
+            heat,
+            with_figure(loihi2, "io.spike_counters", 2),
         ),
         Example("A graph that was never proved.", replace(heat, certificate=None), loihi2),
         Example(
