@@ -273,12 +273,14 @@ def programmable_neurons(subject: Subject) -> Iterator[Violation]:
 def threshold_width(subject: Subject) -> Iterator[Violation]:
     """The firing threshold fits `threshold.bits` unsigned bits.
 
-    It is two to the power of the threshold exponent, on the scale of the weighted input.
+    It is two to the power of the threshold exponent, on the scale of the weighted input; of stock processes it is the
+    send threshold.
 
     Fix: use a smaller threshold exponent.
     """
     limit = subject.profile.threshold.bits
-    used = subject.graph.flux.threshold_exponent + 1
+    graph = subject.graph
+    used = graph.flux.threshold_exponent + 1 if graph.stock is None else graph.stock.send_threshold.bit_length()
     severity = excess(used, limit)
     if severity:
         most = allowed(limit, severity)

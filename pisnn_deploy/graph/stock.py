@@ -25,6 +25,10 @@ from pisnn_deploy.arithmetic import require_width
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers, Synapse
 from pisnn_deploy.graph.semantics import State
 
+STATE_BITS = 24
+"""Of a state of these processes. Source: ``precision=24`` in lava/proc/sdn/models.py of lava-nc 0.10.0."""
+STATES = {MEMBRANE: 1, FLUX: 3}
+"""States of a neuron: ``sigma``; and ``sigma``, ``act`` and ``residue``."""
 CONSTANT_MANTISSA = 2
 """Weight of the neuron that rounds; even, like all mantissas among others of mixed sign."""
 

@@ -41,8 +41,9 @@ def test_a_step_is_a_third_of_the_trained_one_and_as_accurate() -> None:
     stock, clif = stock_box(shape=(128,)), compiled(cells=128)
     assert (stock.period, stock.coding, stock.flux.threshold_exponent) == (1, "dense", 7)
     assert 0.28 < stock.time_step / clif.time_step < 0.38
-    found = [graph.quantisation.relative_l2_integer for graph in (stock, clif)]
-    assert all(error is not None and error < 1e-6 for error in found)
+    found = stock.quantisation
+    # FTCS in float64 has 5e-5 on this mesh.
+    assert (found.relative_l2_float or 1) < 2e-6 and (found.relative_l2_integer or 1) < 1e-5
     assert [stored_exponent(stock, synapse) for synapse in stock.synapses] == [-8, -1]
     claims = stock.certificate
     assert claims is not None
