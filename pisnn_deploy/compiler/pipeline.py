@@ -143,16 +143,8 @@ def pipeline(
     tuple of passes
     """
     limits = _limits(options.profile)
-    graded = options.profile.payload.graded.value
-    binary = options.spikes == "binary" or (options.spikes == "auto" and not graded)
     stock = isinstance(floating, FloatGraph) and floating.stock is not None
-    if binary and stock:
-        raise CompileError(
-            "encode",
-            f"stock cells send their whole states, and spikes of {options.profile.name} are binary",
-            remedy="compile it with --processes c-lif, or for a target with graded spikes",
-        )
-    encode = (Encode(options.profile.weights.mantissa_limit_mixed.value),) if binary else ()
+    encode = (Encode(options.profile.weights.mantissa_limit_mixed.value),) if _is_binary(options) else ()
     return (
         Schedule("dense" if stock else options.coding),  # first: payloads, and so their widths, depend on the coding
         Bounds(limits.state_bits, limits.payload_bits, limits.accumulator_bits),  # before the proof, which cites it
@@ -298,7 +290,18 @@ def _lowered(
     return floating, records
 
 
+def _is_binary(options: CompileOptions | TwoPointOptions) -> bool:
+    graded = options.profile.payload.graded.value
+    return options.spikes == "binary" or (options.spikes == "auto" and not graded)
+
+
 def _lower_stock(options: CompileOptions) -> LowerStock:
+    if _is_binary(options):
+        raise CompileError(
+            LowerStock.name,
+            f"cells send their whole states, and spikes for {options.profile.name} are binary",
+            remedy="compile it with --processes c-lif, or for graded spikes",
+        )
     lowest = options.profile.weights.exponent_lowest.value
     return LowerStock(_LOWEST_EXPONENT if lowest is None else lowest, options.send_threshold)
 
