@@ -18,7 +18,7 @@ from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, RunSt
 from pisnn_deploy.errors import InvariantViolation, OverflowViolation
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
 from pisnn_deploy.graph.lines import spikes
-from pisnn_deploy.graph.semantics import Semantics, State
+from pisnn_deploy.graph.semantics import Held, Reference, Semantics, State
 from pisnn_deploy.graph.stock import StockSemantics, StockState
 from pisnn_deploy.invariants import KINDS, Audit
 
@@ -166,22 +166,14 @@ def _kept_current(graph: IntegerGraph, state: State) -> Integers:
 
 
 def _reference_states(graph: IntegerGraph, start: RunState) -> Iterator[State]:
-    if graph.stock is not None:
-        yield from _stock_states(graph, start)
-    semantics = Semantics(graph)
-    state = State(start.mass, start.current, start.residue, np.zeros_like(start.residue))
-    step = start.step
-    while True:
-        state = semantics.step(state, step)
-        step += 1
-        yield state
-
-
-def _stock_states(graph: IntegerGraph, start: RunState) -> Iterator[State]:
-    semantics = StockSemantics(graph)
     nothing = np.zeros_like(start.residue)
-    state = StockState(start.mass, nothing, start.residue, nothing, start.current)
-    step = start.step
+    if graph.stock is None:
+        return _steps(Semantics(graph), State(start.mass, start.current, start.residue, nothing), start.step)
+    moving = StockState(start.mass, nothing, start.residue, nothing, start.current)
+    return _steps(StockSemantics(graph), moving, start.step)
+
+
+def _steps(semantics: Reference[Held], state: Held, step: int) -> Iterator[State]:
     while True:
         state = semantics.step(state, step)
         step += 1

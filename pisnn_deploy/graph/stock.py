@@ -21,9 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from pisnn_deploy.arithmetic import require_width
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers, Synapse
-from pisnn_deploy.graph.semantics import State
+from pisnn_deploy.graph.semantics import Reference, State
 
 STATE_BITS = 24
 """Of a state of these processes. Source: ``precision=24`` in lava/proc/sdn/models.py of lava-nc 0.10.0."""
@@ -46,7 +45,7 @@ class StockState(State):
     drive: Integers
 
 
-class StockSemantics:
+class StockSemantics(Reference[StockState]):
     """A graph of stock processes made ready to be stepped.
 
     Parameters
@@ -56,13 +55,12 @@ class StockSemantics:
     """
 
     def __init__(self, graph: IntegerGraph) -> None:
+        super().__init__(graph)
         assert graph.stock is not None
-        self._graph = graph
         self._send_threshold = graph.stock.send_threshold
         self._shift = graph.flux.threshold_exponent
         self._weights = graph.matrix(MEMBRANE, FLUX)
         self._route = graph.matrix(FLUX, MEMBRANE)
-        self._bits = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
 
     def drive(self, mass: Integers) -> Integers:
         """Drive of the faces: ``(W m + 2^(F-1)) >> F``.
@@ -78,39 +76,13 @@ class StockSemantics:
         return np.asarray((self._weights @ mass + (1 << self._shift >> 1)) >> self._shift, np.int64)
 
     def start(self, mass: Integers) -> StockState:
-        """State before the first PDE step.
-
-        Parameters
-        ----------
-        mass : int64 array [cells]
-
-        Returns
-        -------
-        StockState
-        """
+        """State before the first PDE step, with the drive of its masses."""
         nothing = np.zeros(self._graph.flux.size, np.int64)
         self._require(mass, MEMBRANE, "mass", 0)
         return StockState(mass.astype(np.int64), nothing, nothing, nothing, self.drive(mass))
 
     def step(self, state: StockState, step: int = 0) -> StockState:
-        """One PDE step.
-
-        Parameters
-        ----------
-        state : StockState
-        step : int
-            Its number, counted from 0, for error messages.
-
-        Returns
-        -------
-        StockState
-            A new state; its ``current`` is the drive that this step took.
-
-        Raises
-        ------
-        OverflowViolation
-            A value outside its declared bits.
-        """
+        """One PDE step; the ``current`` of the new state is the drive that it took."""
         self._require(state.drive, FLUX, "current", step)
         potential = state.residue + state.drive
         self._require(potential, FLUX, "potential", step)
@@ -121,29 +93,6 @@ class StockSemantics:
         mass = state.mass + self._route @ fired
         self._require(mass, MEMBRANE, "mass", step + 1)
         return StockState(mass, state.drive, residue, fired, self.drive(state.mass))
-
-    def masses_after(self, mass: Integers, steps: int) -> Integers:
-        """Masses after some PDE steps.
-
-        Parameters
-        ----------
-        mass : int64 array [cells]
-            At the start.
-        steps : int
-
-        Returns
-        -------
-        int64 array [cells]
-        """
-        state = self.start(mass)
-        for step in range(steps):
-            state = self.step(state, step)
-        return state.mass
-
-    def _require(self, values: Integers, population: str, quantity: str, step: int) -> None:
-        bits = self._bits.get((population, quantity))
-        if bits is not None:
-            require_width(values, bits, population, quantity, step)
 
 
 def stored_exponent(graph: IntegerGraph, synapse: Synapse) -> int:
