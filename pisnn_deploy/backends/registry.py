@@ -9,6 +9,7 @@ from typing import cast
 from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.guests import guests
 
 _MODULES: Mapping[str, str] = {
     "cpu": "pisnn_deploy.backends.cpu",
@@ -55,5 +56,6 @@ def run_graph(
         raise UsageError(f"backend {backend!r}: unknown; use {', '.join(NAMES)}")
     if graph.stock is not None and backend not in STOCK:
         raise UsageError(f"{backend} backend: a graph of stock processes runs on {' and '.join(STOCK)} alone")
-    module = importlib.import_module(_MODULES[backend])
+    with guests(f"backend {backend}"):
+        module = importlib.import_module(_MODULES[backend])
     return cast(Run, module.run(graph, mass, options, progress))

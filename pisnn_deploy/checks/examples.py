@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pisnn_deploy.checks.report import Finding
 from pisnn_deploy.checks.rules import RULES, check
@@ -57,30 +58,8 @@ def heat_graph(cells: int = CELLS, weight: int = 64) -> IntegerGraph:
         operating_range=OperatingRange(lower=0.0, upper=2.0),
     )
     faces = np.arange(cells, dtype=np.int64)
-    drive = Synapse(
-        "drive",
-        "membrane",
-        "flux",
-        Explicit(
-            np.arange(0, 2 * cells + 1, 2, dtype=np.int64),
-            np.stack([mesh.source, mesh.target], 1).reshape(-1),
-            np.tile(np.array([2 * weight, -2 * weight], np.int64), cells),
-            cells,
-        ),
-        -1,
-    )
-    route = Synapse(
-        "route",
-        "flux",
-        "membrane",
-        Explicit(
-            np.arange(0, 2 * cells + 1, 2, dtype=np.int64),
-            np.stack([np.roll(faces, 1), faces], 1).reshape(-1),
-            np.tile(np.array([2, -2], np.int64), cells),
-            cells,
-        ),
-        -1,
-    )
+    drive = Synapse("drive", "membrane", "flux", _pairs(mesh.source, mesh.target, 2 * weight), -1)
+    route = Synapse("route", "flux", "membrane", _pairs(np.roll(faces, 1), faces, 2), -1)
     proved = Claim("proved", "incidence", {"faces": cells, "reservoirs": 0})
     return IntegerGraph(
         spec=spec,
@@ -98,6 +77,15 @@ def heat_graph(cells: int = CELLS, weight: int = 64) -> IntegerGraph:
         bounds=BOUNDS,
         certificate=Certificate(proved, proved, proved),
     )
+
+
+def _pairs(plus: NDArray[np.int64], minus: NDArray[np.int64], weight: int) -> Explicit:
+    """Rows of two connections, of this weight and its negative; columns ascend within a row."""
+    columns = np.stack([plus, minus], 1)
+    order = np.argsort(columns, axis=1)
+    mantissas = np.where(order == 0, weight, -weight)
+    starts = np.arange(0, 2 * plus.size + 1, 2, dtype=np.int64)
+    return Explicit(starts, np.take_along_axis(columns, order, 1).reshape(-1), mantissas.reshape(-1), plus.size)
 
 
 def with_bits(graph: IntegerGraph, population: str, quantity: str, bits: int) -> IntegerGraph:

@@ -102,7 +102,7 @@ CASES = [
         "drive",
         256,
         255,
-        "1 of 16 mantissas are outside -255 to 255 (single-sign mode); the first is 256 from neuron 0 to neuron 7",
+        "1 of 16 mantissas are outside -255 to 255 (single-sign mode); the first is 256 from neuron 7 to neuron 7",
     ),
     Case(
         "PD002",
