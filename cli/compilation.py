@@ -18,7 +18,7 @@ from pisnn_deploy.cli.media import is_mesh_file, is_yaml, read_cell_property, re
 from pisnn_deploy.cli.memory import available_memory
 from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material, TwoPointOptions, compile_model
 from pisnn_deploy.compiler.measure import MEASURED_CELLS
-from pisnn_deploy.compiler.pipeline import Report, SpikeKind
+from pisnn_deploy.compiler.pipeline import ProcessKind, Report, SpikeKind
 from pisnn_deploy.compiler.place import PlacementMethod
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
@@ -61,6 +61,8 @@ def compile_file(
     capacity: Path | None = None,
     placement: PlacementMethod = "auto",
     spikes: SpikeKind = "auto",
+    processes: ProcessKind = "c-lif",
+    send_threshold: int | None = None,
     report: Report | None = None,
 ) -> tuple[IntegerGraph, dict[str, Any]]:
     """Compile a checkpoint.
@@ -83,6 +85,10 @@ def compile_file(
         How cells are cut onto cores.
     spikes : str
         What a spike carries.
+    processes : str
+        What the graph is made of.
+    send_threshold : int, optional
+        Of faces that are stock processes.
     report : callable, optional
         Told the name of each pass that has run and its seconds.
 
@@ -98,6 +104,8 @@ def compile_file(
     """
     from pisnn_deploy.training.checkpoint import read_checkpoint
 
+    if send_threshold is not None and processes != "stock":
+        raise UsageError("--send-threshold: goes with --processes stock")
     target = load_profile(profile)
     with model_file(name_or_path) as path:
         model = read_checkpoint(path)
@@ -118,11 +126,25 @@ def compile_file(
         sides = own.default_boundary(shape) if boundary is None else read_boundary(boundary, len(shape))
         _require_memory(math.prod(shape), placement)
         named, sides_text = "x".join(map(str, shape)), sides.text if boundary is None else boundary
-        options = CompileOptions(shape, sides, target, coding, limited, placement=placement, spikes=spikes)
+        options = CompileOptions(
+            shape,
+            sides,
+            target,
+            coding,
+            limited,
+            placement=placement,
+            spikes=spikes,
+            processes=processes,
+            send_threshold=send_threshold or 1,
+        )
         if conductivity is not None or capacity is not None:
             fields = [read_cell_property(path, shape) for path in (conductivity, capacity)]
             lower = LowerTwoPoint(shape, sides, {"default": Material(1.0)} if conductivity else {}, *fields)
             options = TwoPointOptions(lower, target, coding, limited, placement, spikes)
+    if processes == "stock" and isinstance(options, TwoPointOptions):
+        raise UsageError(
+            "--processes stock: cells that differ need levels of their own, which Sigma has not; use c-lif"
+        )
     provenance = {
         "model": model.spec.name,
         "model_sha256": digest,
@@ -136,6 +158,7 @@ def compile_file(
             "range": limits,
             "slope": slope,
             "flux": flux,
+            **({"processes": processes, "send_threshold": send_threshold or 1} if processes == "stock" else {}),
             "files": {
                 Path(name).name: hashlib.sha256(Path(name).read_bytes()).hexdigest()
                 for name in (mesh if mesh and is_mesh_file(mesh) else None, materials, conductivity, capacity)

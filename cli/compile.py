@@ -52,6 +52,19 @@ from pisnn_deploy.graph.artifact import write_artifact
     show_default=True,
     help="What a spike carries: an integer, or nothing, on a line for each bit; auto is what the profile has.",
 )
+@click.option(
+    "--processes",
+    type=click.Choice(["c-lif", "stock"]),
+    default="c-lif",
+    show_default=True,
+    help="What the graph is made of: C-LIF, or Lava's own Sigma, SigmaDelta and Sparse (linear, memoryless fluxes).",
+)
+@click.option(
+    "--send-threshold",
+    type=click.IntRange(1, 1 << 20),
+    metavar="QUANTA",
+    help="With --processes stock: a face keeps smaller fluxes until they have added up; 1 unless given.",
+)
 @click.option("--explain", is_flag=True, help="Tell what each compiler pass did.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
@@ -70,6 +83,8 @@ def command(
     flux: float | None,
     placement: Literal["auto", "blocks", "metis", "index", "none"],
     spikes: Literal["auto", "graded", "binary"],
+    processes: Literal["c-lif", "stock"],
+    send_threshold: int | None,
     explain: bool,
     as_json: bool,
     quiet: bool,
@@ -83,6 +98,7 @@ def command(
       pisnn-deploy compile heat1d --boundary dirichlet=0,1
       pisnn-deploy compile laplace2d --mesh 128x128 --explain
       pisnn-deploy compile heat1d --profile loihi1
+      pisnn-deploy compile heat1d --processes stock -o stock.pisnn
       pisnn-deploy compile heat2d --mesh plate.msh --materials materials.yaml --boundary "hole=dirichlet=1"
     """
     started = time.perf_counter()
@@ -105,6 +121,8 @@ def command(
         capacity=capacity,
         placement=placement,
         spikes=spikes,
+        processes=processes,
+        send_threshold=send_threshold,
         report=seconds.__setitem__,
     )
     digest = write_artifact(path, graph, provenance)
@@ -145,6 +163,7 @@ def _as_json(graph: IntegerGraph, path: Path, digest: str, seconds: float) -> di
         "period": graph.period,
         "coding": graph.coding,
         "binary": graph.binary,
+        "processes": "c-lif" if graph.stock is None else "stock",
         "quantum": graph.quantum,
         "theta": 1 << graph.flux.threshold_exponent,
         "bits": _widths(graph),
@@ -168,6 +187,10 @@ def _spikes(graph: IntegerGraph) -> str:
     return f"binary: {lines}" if lines else "graded"
 
 
+def _time_steps(graph: IntegerGraph) -> str:
+    return "1 time step" if graph.period == 1 else f"{graph.period} time steps"
+
+
 def _rows(graph: IntegerGraph) -> list[Row]:
     quantisation, certificate, placement = graph.quantisation, graph.certificate, graph.placement
     states = [bound.bits for bound in graph.bounds if bound.is_state_or_payload]
@@ -176,7 +199,8 @@ def _rows(graph: IntegerGraph) -> list[Row]:
         ("model", graph.spec.name),
         ("mesh", f"{graph.mesh.cells} cells, {graph.mesh.faces} faces, {graph.mesh.boundary_text}"),
         ("neurons", f"{graph.neurons}, {sum(synapse.entries for synapse in graph.synapses)} synapses"),
-        ("schedule", f"{graph.period} time steps per PDE step, {graph.coding} coding"),
+        ("processes", "C-LIF" if graph.stock is None else "Sigma, SigmaDelta, Sparse"),
+        ("schedule", f"{_time_steps(graph)} per PDE step, {graph.coding} coding"),
         ("spikes", _spikes(graph)),
         ("quantum", f"{graph.quantum:g} (value {graph.value_per_quantum:g}), theta 2^{graph.flux.threshold_exponent}"),
         ("widths", f"states and payloads {max(states)} bits, accumulators {accumulators} bits"),

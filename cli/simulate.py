@@ -377,7 +377,7 @@ def _trace_arrays(graph: IntegerGraph, run: Run, digest: str) -> dict[str, Any]:
     trace = run.trace
     meta = {
         "quantum": graph.quantum,
-        "theta": 1 << graph.flux.threshold_exponent,
+        "theta": 1 << graph.packet_exponent,
         "time_step": graph.time_step,
         "artifact": digest,
         "backend": run.backend,

@@ -110,6 +110,15 @@ def compiled(
     return compile_model(model or heat_model(), options)
 
 
+def stock_box(
+    model: Model | None = None, shape: tuple[int, ...] = (16,), boundary: str = "periodic", send_threshold: int = 1
+) -> IntegerGraph:
+    """A model compiled for Lava's own processes."""
+    sides, target = parse_boundary(boundary, len(shape)), load_profile("loihi2")
+    options = CompileOptions(shape, sides, target, processes="stock", send_threshold=send_threshold)
+    return compile_model(model or heat_model(), options)
+
+
 def binary_box(model: Model, shape: tuple[int, ...], boundary: str, coding: Coding = "delta") -> IntegerGraph:
     """A model compiled for binary spikes."""
     options = CompileOptions(shape, parse_boundary(boundary, len(shape)), load_profile("loihi1"), coding)

@@ -50,23 +50,25 @@ ALLOWED: dict[str, set[str]] = {
         *("profiles", "report", "zoo"),
     },
     "hardware_profiles": set(),
+    "lava_alone": set(),
     "models": set(),
 }
-"""What each part of the package may import of the others; `cli` may import everything but `processes`."""
-ALLOWED["api"] = set(ALLOWED) - {"processes", "training", "campaign"} | {"cli"}
-ALLOWED["cli"] = set(ALLOWED) - {"processes"} | {"__init__"}
+"""What each part of the package may import of the others; `cli` may import everything but what runs on Lava."""
+ALLOWED["api"] = set(ALLOWED) - {"lava_alone", "processes", "training", "campaign"} | {"cli"}
+ALLOWED["cli"] = set(ALLOWED) - {"lava_alone", "processes"} | {"__init__"}
 
 EXCHANGE = "pisnn_deploy.processes.exchange"
 """The only module of `processes` that anything else imports: the files between backend and worker, without Lava."""
 BY_NAME = {
     "backends": {"pisnn_deploy.training.backend"},
+    "exports": {"pisnn_deploy.lava_alone"},
     "profiles": {"pisnn_deploy.hardware_profiles"},
     "zoo": {"pisnn_deploy.models"},
 }
 """What a part may name in a string, to load it when asked: a backend that is chosen by name, and packages of data."""
 GUESTS = {
     "lava.lib.dl": {"training"},
-    "lava": {"processes"},
+    "lava": {"lava_alone", "processes"},
     "torch": {"training"},
     "matplotlib": {"report"},
     "jinja2": {"report"},

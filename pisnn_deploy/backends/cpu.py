@@ -301,7 +301,7 @@ def _collect(
         end_state = RunState(
             steps,
             np.array(files.array("end_mass")),
-            current if graph.flux.leak < MEMORYLESS else np.zeros_like(current),
+            current if graph.flux.leak < MEMORYLESS or graph.stock is not None else np.zeros_like(current),
             residue,
             np.array(files.array("end_transported")),
             int(np.abs(files.array("end_flux")[0]).sum()),

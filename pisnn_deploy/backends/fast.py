@@ -61,7 +61,8 @@ def stepper_of(graph: IntegerGraph, start: RunState, steps: int) -> FastStepper:
     RuntimeWarning
         Where numba cannot be imported.
     """
-    if graph.binary:  # kernels count payloads, not the bits that are set in them
+    # Kernels count payloads, not the bits that are set in them, and know no fluxes that are one step old.
+    if graph.binary or graph.stock is not None:
         return ReferenceStepper(graph, start, steps)
     try:
         # Not before a run: importing numba takes longer than most commands.

@@ -21,6 +21,8 @@ NAMES = tuple(_MODULES)
 """Names of the backends."""
 HIT = ("cpu", "fast")
 """Backends that faults can hit."""
+STOCK = ("cpu", "fast")
+"""Those that run graphs of stock processes."""
 
 
 def run_graph(
@@ -48,8 +50,8 @@ def run_graph(
     Raises
     ------
     UsageError
-        Unknown backend, or one that this interpreter cannot run, or that has no faults; so many PDE steps that a sum of
-        packets may wrap.
+        Unknown backend, or one that cannot run this graph, runs not on this interpreter, or has no faults; so many PDE
+        steps that a sum of packets may wrap.
     CheckError
         The backend itself broke down.
     """
@@ -58,6 +60,10 @@ def run_graph(
     if options.faults and backend not in HIT:
         raise UsageError(f"backend {backend}: it has nothing to hit with faults; use {' or '.join(HIT)}")
     require_room(graph, options)
+    if graph.stock is not None and backend not in STOCK:
+        raise UsageError(f"{backend} backend: a graph of stock processes runs on {' and '.join(STOCK)} alone")
+    if graph.stock is not None and options.faults:
+        raise UsageError("faults hit graphs of C-LIF processes alone; compile without --processes stock")
     with guests(f"backend {backend}"):
         module = importlib.import_module(_MODULES[backend])
     return cast(Run, module.run(graph, mass, options, progress))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.faults.spec import Fault
 from pisnn_deploy.graph.integer import FLUX, IntegerGraph
+from pisnn_deploy.graph.stock import StockSemantics
 from pisnn_deploy.recovery import Detection
 
 Integers = NDArray[np.int64]
@@ -29,7 +30,8 @@ class RunState:
     mass : int64 array [cells + reservoirs]
         Masses of the cells, then ledgers.
     current, residue : int64 array [faces]
-        State of the flux compartments. Currents are 0 where the leak forgets them.
+        State of the flux compartments. Currents are 0 where the leak forgets them; where faces are stock processes,
+        what they receive next.
     transported : int64 array [faces]
         Packets through each face, summed since the start.
     in_flight : int
@@ -64,6 +66,8 @@ def start_of(graph: IntegerGraph, mass: Integers) -> RunState:
     RunState
     """
     current, residue, transported = np.zeros((3, graph.mesh.faces), np.int64)
+    if graph.stock is not None:
+        current = StockSemantics(graph).drive(mass)
     events = dict.fromkeys(graph.chain, 0)
     return RunState(0, graph.membrane.holdings(mass), current, residue, transported, events=events)
 

@@ -18,7 +18,8 @@ from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, RunSt
 from pisnn_deploy.errors import InvariantViolation, OverflowViolation
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
 from pisnn_deploy.graph.lines import spikes
-from pisnn_deploy.graph.semantics import Semantics, State
+from pisnn_deploy.graph.semantics import Held, Reference, Semantics, State
+from pisnn_deploy.graph.stock import StockSemantics, StockState
 from pisnn_deploy.invariants import KINDS, Audit
 from pisnn_deploy.recovery import Detection, detection_of
 
@@ -87,7 +88,7 @@ def audit_of(graph: IntegerGraph, start: RunState) -> Audit:
     audit = Audit(
         graph.mesh.source,
         graph.mesh.target,
-        graph.flux.threshold_exponent,
+        graph.packet_exponent,
         window.lower,
         window.upper,
         window.difference,
@@ -145,7 +146,7 @@ class ReferenceStepper:
             self._now = RunState(
                 step + 1,
                 state.mass,
-                state.current if self._graph.flux.leak < MEMORYLESS else np.zeros_like(state.current),
+                _kept_current(self._graph, state),
                 state.residue,
                 self._now.transported + state.packets,
                 int(np.abs(state.packets).sum()),
@@ -178,10 +179,22 @@ class ReferenceStepper:
         )
 
 
+def _kept_current(graph: IntegerGraph, state: State) -> Integers:
+    """What the next PDE step takes of the currents, or of the drives that are on their way."""
+    if isinstance(state, StockState):
+        return state.drive
+    return state.current if graph.flux.leak < MEMORYLESS else np.zeros_like(state.current)
+
+
 def _reference_states(graph: IntegerGraph, start: RunState) -> Iterator[State]:
-    semantics = Semantics(graph)
-    state = State(start.mass, start.current, start.residue, np.zeros_like(start.residue))
-    step = start.step
+    nothing = np.zeros_like(start.residue)
+    if graph.stock is None:
+        return _steps(Semantics(graph), State(start.mass, start.current, start.residue, nothing), start.step)
+    moving = StockState(start.mass, nothing, start.residue, nothing, start.current)
+    return _steps(StockSemantics(graph), moving, start.step)
+
+
+def _steps(semantics: Reference[Held], state: Held, step: int) -> Iterator[State]:
     while True:
         state = semantics.step(state, step)
         step += 1
@@ -298,7 +311,7 @@ def stepped_run(
 def _flux(graph: IntegerGraph, before: RunState, after: RunState) -> Integers:
     """Packets, currents and residues of a PDE step; what became of the residue says what the audited current was."""
     packets = after.transported - before.transported
-    current = (packets << graph.flux.threshold_exponent) + after.residue - before.residue
+    current = (packets << graph.packet_exponent) + after.residue - before.residue
     return np.stack([packets, current, after.residue])
 
 

@@ -13,13 +13,15 @@ from pisnn_deploy.checks.numbers import biases
 from pisnn_deploy.checks.rule import GRAPH, Subject, Violation, allowed, excess, rule, unpublished
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.lines import lines_of
+from pisnn_deploy.graph.stock import STATE_BITS, STATES
 
 
 def state_bits(graph: IntegerGraph) -> Mapping[str, int]:
     """Bits of state that a neuron keeps from one time step to the next, by population.
 
     In delta coding a receiver keeps the drive that it accumulates, and a hidden neuron what it sent last; in dense
-    coding both keep their bias. A current is kept where a leak leaves something of it.
+    coding both keep their bias. A current is kept where a leak leaves something of it. Stock processes keep states of
+    the width that Lava declares for them, whatever is in them.
 
     Parameters
     ----------
@@ -30,6 +32,8 @@ def state_bits(graph: IntegerGraph) -> Mapping[str, int]:
     mapping of str to int
         Populations of the chain; widths that are not declared count nothing.
     """
+    if graph.stock is not None:
+        return {name: STATE_BITS * states for name, states in STATES.items()}
     delta = graph.coding == "delta"
     kept = {("membrane", "mass"), ("flux", "residue")}
     if graph.flux.leak < MEMORYLESS:

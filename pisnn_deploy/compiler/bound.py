@@ -34,7 +34,8 @@ class Bounds:
     2. The payload of a population is its value (dense) or a difference of two values (delta). A membrane's change is
        at most the packets of its faces, and for a linear memoryless network what ``D W`` can give it, ``theta`` a face
        more for what residues hold back.
-    3. The accumulator of a synapse holds any partial sum of the products of its mantissas and payloads.
+    3. The accumulator of a synapse holds any partial sum of the products of its mantissas and payloads. That between
+       stock cells and faces holds the product of the neuron that rounds as well.
     4. A ledger gets 48 bits, two words of state; the proof says how many PDE steps that lasts.
     5. Anything wider than the target offers is refused, with the quantity's name.
 
@@ -70,9 +71,10 @@ class Bounds:
             change = min((window.upper - window.lower) // thinnest + 1, _most_faces(graph) * packet)
         else:
             rows = face_rows(graph.grid, graph.spec, graph.operator[0], graph.membrane.reservoirs)
-            found = network_intervals(rows, graph.operator, window, graph.flux.threshold_exponent, graph.flux.leak)
+            flux = graph.flux
+            found = network_intervals(rows, graph.operator, window, flux.threshold_exponent, flux.leak, graph.stock)
             mass = (window.lower, window.upper)
-            change = _largest_change(graph, found)
+            change = _largest_change(graph, found) if graph.coding == "delta" else 0
         payloads: dict[str, Interval] = {
             MEMBRANE: (-change, change) if graph.coding == "delta" else mass,
             FLUX: found.packet,
@@ -99,7 +101,7 @@ class Bounds:
             self._bound(FLUX, "packet", found.packet, self.payload_bits),
         ]
         for synapse in graph.synapses:
-            bounds += self._synapse(synapse, payloads[synapse.source])
+            bounds += self._synapse(synapse, payloads[synapse.source], _rounding(graph, synapse))
         return replace(graph, bounds=tuple(bounds))
 
     def summary(self, graph: IntegerGraph) -> str:
@@ -111,7 +113,7 @@ class Bounds:
             f"widest state or payload {states.population} {states.quantity} with {states.bits}"
         )
 
-    def _synapse(self, synapse: Synapse, payload: Interval) -> Iterator[Bound]:
+    def _synapse(self, synapse: Synapse, payload: Interval, rounding: int) -> Iterator[Bound]:
         starts, mantissas = synapse.connections.distinct
         low, high = payload
         sums = []
@@ -121,7 +123,7 @@ class Bounds:
         positive, negative = sums
         # Inputs arrive in any order, so each partial sum counts: one of all positive or of all negative products.
         least = int((positive * min(low, 0) - np.abs(negative) * max(high, 0)).min(initial=0))
-        most = int((positive * max(high, 0) - np.abs(negative) * min(low, 0)).max(initial=0))
+        most = int((positive * max(high, 0) - np.abs(negative) * min(low, 0)).max(initial=0)) + rounding
         ends = [int(m) * p for m in (mantissas.min(initial=0), mantissas.max(initial=0)) for p in payload]
         # A positive exponent shifts the sum within the same register.
         bits = self.accumulator_bits - max(0, synapse.exponent)
@@ -139,6 +141,13 @@ class Bounds:
                 remedy="narrow the operating range, or choose another target",
             )
         return Bound(population, quantity, low, high, bits)
+
+
+def _rounding(graph: IntegerGraph, synapse: Synapse) -> int:
+    """What the neuron that rounds adds to a sum of mantissas times payloads."""
+    if graph.stock is None or synapse.source != MEMBRANE:
+        return 0
+    return 1 << (graph.flux.threshold_exponent - synapse.exponent - 1)
 
 
 def _most_faces(graph: IntegerGraph) -> int:

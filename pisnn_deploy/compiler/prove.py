@@ -21,7 +21,7 @@ from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers, Medium
 from pisnn_deploy.graph.layout import route_matrix, window_matrix, window_stencil
 from pisnn_deploy.mesh import Boxes, reservoir_layers, structured_mesh, window_cells
 from pisnn_deploy.mesh.window import QUADRATIC
-from pisnn_deploy.symbol import amplification, largest_root
+from pisnn_deploy.symbol import amplification, delayed_root, gain, largest_root
 
 ROUNDING_MARGIN = 1e-9
 """Allowance for float64 rounding in the modulus of an amplification factor."""
@@ -44,7 +44,8 @@ class Prove:
     3. *Stability*: for a linear memoryless network, ``theta I + D W`` as integers: if no entry is negative and every
        row sums to theta, each new value is an average of old ones (discrete maximum principle), up to the packets'
        rounding. Otherwise the amplification factors of the integer stencil, if they all lie in the unit disc.
-       Networks with hidden layers get no such claim.
+       Networks with hidden layers get no such claim. Factors of stock processes, whose fluxes are one step old, are
+       those of their own recurrence.
     """
 
     name: ClassVar[str] = "prove"
@@ -152,7 +153,13 @@ def _invariant_start(graph: IntegerGraph) -> dict[str, Figure] | None:
     Values of cells average values of cells and reservoirs. Differences of neighbours obey the same kernel where the
     field extends to the whole lattice: reservoirs stand along one axis only, alike along each side, or are all alike.
     """
-    if graph.medium is not None or graph.window.current is not None or not _is_linear(graph) or not _averages(graph):
+    if (
+        graph.stock is not None
+        or graph.medium is not None
+        or graph.window.current is not None
+        or not _is_linear(graph)
+        or not _averages(graph)
+    ):
         return None
     window, mesh = graph.window, graph.grid
     if mesh.reservoirs and graph.spec.wall == QUADRATIC:
@@ -275,7 +282,7 @@ def _stability(graph: IntegerGraph) -> Claim:
         return _stability_in_medium(graph, graph.medium)
     if graph.hidden or graph.operator[0].bias.any():
         return Claim("none", "nonlinear")
-    if graph.flux.leak == MEMORYLESS and _averages(graph):
+    if graph.stock is None and graph.flux.leak == MEMORYLESS and _averages(graph):
         return Claim("proved", "maximum-principle", {"reservoirs": graph.mesh.reservoirs})
     if graph.spec.wall == QUADRATIC and graph.grid.reservoirs:
         return _stability_between_parabolas(graph)
@@ -289,7 +296,10 @@ def _stability(graph: IntegerGraph) -> Claim:
     largest = 0.0
     for first in np.array_split(turn[0], -(-math.prod(map(len, turn)) // WAVES_AT_ONCE)):
         waves = np.stack([grid.reshape(-1) for grid in np.meshgrid(first, *turn[1:], indexing="ij")])
-        factors = amplification(kernel, graph.spec.positions, waves, graph.flux.leak)
+        if graph.stock is None:
+            factors = amplification(kernel, graph.spec.positions, waves, graph.flux.leak)
+        else:
+            factors = delayed_root(gain(kernel, graph.spec.positions, waves))
         largest = max(largest, float(np.abs(factors).max(initial=0.0)))
     return _claim(largest, "fourier")
 

@@ -85,10 +85,12 @@ def cut(graph: IntegerGraph, parts: int, rounds: int) -> tuple[Domain, ...]:
     Raises
     ------
     UsageError
-        The mesh has no rows, or too few of them.
+        The mesh has no rows, or too few of them, or processes are stock.
     """
     if not isinstance(graph.mesh, Mesh) or graph.medium is not None:
         raise UsageError("domains: only grids of equal cells are cut; run this graph undivided")
+    if graph.stock is not None:
+        raise UsageError("domains: a graph of stock processes is not cut; run it undivided")
     rows, halo = graph.mesh.shape[0], reach(graph) * rounds
     bounds = [rows * part // parts for part in range(parts + 1)]
     fewest = min(high - low for low, high in zip(bounds, bounds[1:], strict=False))

@@ -168,6 +168,10 @@ class _Builder:
     def step(self, state: Mapping[str, str]) -> None:
         """Nodes from `state` to its successor."""
         graph = self.graph
+        if graph.stock is not None:
+            raise UsageError(
+                "onnx: a graph of stock processes is exported to lava alone; compile it with --processes c-lif"
+            )
         size = sum(matrix.shape[0] * _longest(matrix) * 12 for matrix in _matrices(graph)) + 64 * graph.neurons
         if size > LARGEST_MODEL:
             raise UsageError(

@@ -26,6 +26,7 @@ from pisnn_deploy.graph.integer import (
     Placement,
     Quantisation,
     Rectifier,
+    Stock,
     Synapse,
 )
 from pisnn_deploy.mesh import PERIODIC, Boxes, CellMesh, Mesh, Side, structured_mesh
@@ -122,6 +123,10 @@ class _Placement(_Strict):
     method: Literal["blocks", "metis", "index"]
 
 
+class _Stock(_Strict):
+    send_threshold: Annotated[int, Field(ge=1, le=1 << 30)]
+
+
 class _Record(_Strict):
     text: str
     summary: str
@@ -146,6 +151,7 @@ class _Document(_Strict):
     period: int | None
     bounds: Annotated[list[_Bound], Field(max_length=4096)]
     placement: _Placement | None
+    stock: _Stock | None = None
     profile: Annotated[str, Field(max_length=256)]
     passes: Annotated[list[_Record], Field(max_length=256)]
 
@@ -220,6 +226,8 @@ def document(graph: IntegerGraph) -> tuple[dict[str, Any], dict[str, Any], dict[
         "profile": graph.profile,
         "passes": [{"text": record.text, "summary": record.summary} for record in graph.history],
     }
+    if graph.stock is not None:
+        described["stock"] = vars(graph.stock).copy()
     arrays = {
         "membrane.initial": graph.membrane.initial,
         "membrane.reservoirs": graph.membrane.reservoirs,
@@ -310,6 +318,7 @@ def graph_from_document(
         profile=read.profile,
         medium=None if read.medium is None else Medium(take("medium.inverse_volume"), read.medium.unit_volume),
         binary=dict(read.binary),
+        stock=None if read.stock is None else Stock(read.stock.send_threshold),
         history=tuple(PassRecord(r.text, r.summary) for r in read.passes),
     )
     take.require_all_taken()

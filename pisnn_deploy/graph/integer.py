@@ -138,6 +138,19 @@ class Flux:
 
 
 @dataclass(frozen=True)
+class Stock:
+    """What makes a graph one of Lava's own processes (`pisnn_deploy.graph.stock`).
+
+    Attributes
+    ----------
+    send_threshold : int
+        A face keeps what is smaller in its residue, in quanta; 1 sends everything.
+    """
+
+    send_threshold: int
+
+
+@dataclass(frozen=True)
 class Synapse:
     """A population of weighted connections as the chip stores it: mantissas and one shared exponent.
 
@@ -394,6 +407,8 @@ class IntegerGraph:
     binary : dict of str to int
         Where spikes are binary: the number of lines of each population, one for each bit of its payload
         (`pisnn_deploy.graph.lines`). Empty where spikes carry integers.
+    stock : Stock or None
+        For a graph of Lava's own processes; None for C-LIF.
     history : tuple of PassRecord
     """
 
@@ -416,6 +431,7 @@ class IntegerGraph:
     profile: str = ""
     medium: Medium | None = None
     binary: dict[str, int] = field(default_factory=dict)
+    stock: Stock | None = None
     history: tuple[PassRecord, ...] = field(default=(), compare=False)
 
     @property
@@ -440,6 +456,11 @@ class IntegerGraph:
     def value_per_quantum(self) -> float:
         """Change of a cell's value when it gains one quantum; with a medium, of a cell whose inverse volume is 1."""
         return self.quantum / (self.grid.volume if self.medium is None else self.medium.unit_volume)
+
+    @property
+    def packet_exponent(self) -> int:
+        """Binary exponent of what a packet of one quantum takes from the residue: ``F``, and 0 for stock processes."""
+        return self.flux.threshold_exponent if self.stock is None else 0
 
     def size(self, population: str) -> int:
         """Number of neurons of a population."""

@@ -5,7 +5,9 @@ This is the reference that every backend is compared with; it is written to be r
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -33,8 +35,11 @@ class State:
     packets: Integers
 
 
-class Semantics:
-    """An integer graph made ready to be stepped.
+Held = TypeVar("Held", bound=State)
+
+
+class Reference(ABC, Generic[Held]):
+    """A graph made ready to be stepped.
 
     Parameters
     ----------
@@ -44,12 +49,10 @@ class Semantics:
 
     def __init__(self, graph: IntegerGraph) -> None:
         self._graph = graph
-        chain = graph.chain
-        self._matrices = [graph.matrix(source, target) for source, target in zip(chain, chain[1:], strict=False)]
-        self._route = graph.matrix(FLUX, MEMBRANE)
         self._bits = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
 
-    def start(self, mass: Integers) -> State:
+    @abstractmethod
+    def start(self, mass: Integers) -> Held:
         """State before the first PDE step.
 
         Parameters
@@ -60,6 +63,69 @@ class Semantics:
         -------
         State
         """
+
+    @abstractmethod
+    def step(self, state: Held, step: int = 0) -> Held:
+        """One PDE step.
+
+        Parameters
+        ----------
+        state : State
+        step : int
+            Its number, counted from 0, for error messages.
+
+        Returns
+        -------
+        State
+            A new state; `state` is unchanged.
+
+        Raises
+        ------
+        OverflowViolation
+            A value outside its declared bits.
+        """
+
+    def masses_after(self, mass: Integers, steps: int) -> Integers:
+        """Masses and ledgers after some PDE steps.
+
+        Parameters
+        ----------
+        mass : int64 array [cells]
+            At the start.
+        steps : int
+
+        Returns
+        -------
+        int64 array [cells + reservoirs]
+        """
+        state = self.start(mass)
+        for step in range(steps):
+            state = self.step(state, step)
+        return state.mass
+
+    def _require(self, values: Integers, population: str, quantity: str, step: int) -> None:
+        bits = self._bits.get((population, quantity))
+        if bits is not None:
+            require_width(values, bits, population, quantity, step)
+
+
+class Semantics(Reference[State]):
+    """A graph of C-LIF membranes and flux compartments made ready to be stepped.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        At least quantised. Widths are enforced if it is bounded.
+    """
+
+    def __init__(self, graph: IntegerGraph) -> None:
+        super().__init__(graph)
+        chain = graph.chain
+        self._matrices = [graph.matrix(source, target) for source, target in zip(chain, chain[1:], strict=False)]
+        self._route = graph.matrix(FLUX, MEMBRANE)
+
+    def start(self, mass: Integers) -> State:
+        """State before the first PDE step."""
         nothing = np.zeros(self._graph.flux.size, np.int64)
         self._require(mass, MEMBRANE, "mass", 0)
         return State(self._graph.membrane.holdings(mass), nothing, nothing, nothing)
@@ -87,24 +153,7 @@ class Semantics:
         return found
 
     def step(self, state: State, step: int = 0) -> State:
-        """One PDE step.
-
-        Parameters
-        ----------
-        state : State
-        step : int
-            Its number, counted from 0, for error messages.
-
-        Returns
-        -------
-        State
-            A new state; `state` is unchanged.
-
-        Raises
-        ------
-        OverflowViolation
-            A value outside its declared bits.
-        """
+        """One PDE step."""
         graph = self._graph
         activation = self.activations(state.mass, step)[-1]
         drive = self._matrices[-1] @ activation + graph.flux.bias
@@ -122,8 +171,3 @@ class Semantics:
         self._require(mass[:cells], MEMBRANE, "mass", step + 1)
         self._require(mass[cells:], MEMBRANE, "ledger", step + 1)
         return State(mass, current, residue, fired)
-
-    def _require(self, values: Integers, population: str, quantity: str, step: int) -> None:
-        bits = self._bits.get((population, quantity))
-        if bits is not None:
-            require_width(values, bits, population, quantity, step)

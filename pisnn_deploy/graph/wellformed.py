@@ -201,7 +201,9 @@ def _stencil_misfit(mesh: Mesh, stencil: Stencil) -> str:
 
 
 def _annotations(graph: IntegerGraph) -> Iterator[str]:
-    if graph.period is not None and graph.period != len(graph.hidden) + 2:
+    if graph.stock is not None:
+        yield from _stock(graph)
+    elif graph.period is not None and graph.period != len(graph.hidden) + 2:
         yield f"period is {graph.period}, {len(graph.hidden)} hidden layers need {len(graph.hidden) + 2}"
     if graph.binary:
         yield from _binary(graph)
@@ -212,6 +214,20 @@ def _annotations(graph: IntegerGraph) -> Iterator[str]:
             yield f"bound of {bound.population} {bound.quantity} declares {bound.bits} bits, it must be 1 to 63"
     if graph.placement is not None:
         yield from _placement(graph, graph.placement)
+
+
+def _stock(graph: IntegerGraph) -> Iterator[str]:
+    """Lava's own processes have no phases, no leak and no reservoirs, and round the sum of one synapse alone."""
+    if graph.hidden or graph.mesh.reservoirs or graph.binary or graph.flux.bias.any():
+        yield "a graph of stock processes has a hidden layer, a reservoir, a bias or binary spikes"
+    if graph.flux.leak != MEMORYLESS:
+        yield f"a graph of stock processes has leak {graph.flux.leak}, it must be {MEMORYLESS}"
+    if graph.period not in (None, 1) or graph.coding not in (None, "dense"):
+        yield "a graph of stock processes takes one time step a PDE step, and sends states"
+    for source, target in ((MEMBRANE, FLUX), (FLUX, MEMBRANE)):
+        joining = list(graph.between(source, target))
+        if len(joining) != 1 or joining[0].exponent != -1:
+            yield f"a graph of stock processes has one synapse of exponent -1 from {source} to {target}"
 
 
 def _binary(graph: IntegerGraph) -> Iterator[str]:

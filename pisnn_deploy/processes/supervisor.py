@@ -23,6 +23,8 @@ from pisnn_deploy.errors import CheckError, PisnnError
 from pisnn_deploy.processes.network import Network
 
 _POLL_SECONDS = 0.005
+_LONGEST_SETTLE_SECONDS = 5.0
+"""On a busy machine an actor's last words may come later than the news that the run has ended."""
 _SETTLE_SECONDS = 0.05
 """Time given to other actors to report, so that the cause is named and not what followed from it."""
 _CAUSE_SECONDS = 0.5
@@ -105,7 +107,7 @@ def _watch_actors(network: Network, runtime: Any, deadline: float, watch: Callab
         if answer.probe():
             if enum_equal(answer.recv(), MGMT_RESPONSE.DONE):
                 return
-            time.sleep(_SETTLE_SECONDS)
+            _await_words(actors)
             _raise_cause(names, actors)
         if wait(channels, _POLL_SECONDS):
             time.sleep(_SETTLE_SECONDS)
@@ -113,6 +115,13 @@ def _watch_actors(network: Network, runtime: Any, deadline: float, watch: Callab
         if time.monotonic() > deadline:
             raise DeadlinePassed
         watch(pids)
+
+
+def _await_words(actors: Sequence[Any]) -> None:
+    overdue = time.monotonic() + _LONGEST_SETTLE_SECONDS
+    time.sleep(_SETTLE_SECONDS)
+    while time.monotonic() < overdue and not any(actor.exception or actor.exitcode is not None for actor in actors):
+        time.sleep(_SETTLE_SECONDS)
 
 
 def _raise_cause(names: Sequence[str], actors: Sequence[Any]) -> None:

@@ -22,7 +22,7 @@ from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.verify.folding import Folding
 from pisnn_deploy.verify.medium import medium_averages, medium_layout
 from pisnn_deploy.verify.ranges import declared_bits, distinct_faces, intervals, is_memoryless
-from pisnn_deploy.verify.waves import MARGIN, axis_gains, lattice, modulus
+from pisnn_deploy.verify.waves import MARGIN, axis_gains, delayed_modulus, lattice, modulus
 from pisnn_deploy.verify.waves import drift as rounding
 
 
@@ -162,7 +162,7 @@ def _layout(graph: IntegerGraph) -> Iterator[str]:
 
 
 def _clock(graph: IntegerGraph) -> Iterator[str]:
-    if graph.coding is None or graph.period != len(graph.hidden) + 2:
+    if graph.coding is None or graph.period != (len(graph.hidden) + 2 if graph.stock is None else 1):
         yield "the graph is not scheduled"
     if math.frexp(graph.value_per_quantum)[0] != 0.5:
         yield f"the value of a quantum is {graph.value_per_quantum}, it must be a power of two"
@@ -298,8 +298,9 @@ def _stability(graph: IntegerGraph) -> Iterator[str]:
             yield "the claim is not what was proved"
         return
     if claim.method == "fourier" and linear and not Folding(graph).quadratic:
-        largest = modulus(lattice(graph), graph.flux.leak)
-    elif claim.method == "axis-eigenvalues" and linear and not graph.spec.transverse:
+        gains = lattice(graph)
+        largest = modulus(gains, graph.flux.leak) if graph.stock is None else delayed_modulus(gains)
+    elif claim.method == "axis-eigenvalues" and linear and not graph.spec.transverse and graph.stock is None:
         largest = modulus(axis_gains(graph), graph.flux.leak)
     if largest is None or claim.status != "proved" or set(claim.figures) != {"modulus"}:
         yield "the claim is not what was proved"

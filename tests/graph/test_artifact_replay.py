@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from models_under_test import compiled, compiled_box, heat_model, hidden_model, plane_model
+from models_under_test import compiled, compiled_box, heat_model, hidden_model, plane_model, stock_box
 
 from pisnn_deploy.backends import RunOptions, run_graph
 from pisnn_deploy.compiler import LowerTwoPoint, Material, TwoPointOptions, compile_model
@@ -40,6 +40,10 @@ def test_the_program_of_the_page_replays_a_run_on_cells_that_differ(tmp_path: Pa
 @pytest.mark.parametrize("model", [heat_model(leak=900), hidden_model((3, 2))], ids=["leak", "hidden"])
 def test_the_program_of_the_page_replays_a_run(model: Model, boundary: str, tmp_path: Path) -> None:
     assert_replayed(compiled(model, 9, boundary), tmp_path)
+
+
+def test_the_program_of_the_page_replays_a_run_of_stock_processes(tmp_path: Path) -> None:
+    assert_replayed(stock_box(plane_model(), (5, 6), "x=periodic y=no-flux", send_threshold=40), tmp_path)
 
 
 @pytest.mark.parametrize("boundary", ["periodic", "x=no-flux y=dirichlet=1,0.5"])

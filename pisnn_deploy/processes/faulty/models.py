@@ -203,14 +203,14 @@ class RecoveringAuditModel(_Times, AuditModel):
         self._files = Exchange(proc_params["folder"])
         self._mended = self._files.array("mended")
         self._right = self._files.array("right_mass"), self._files.array("right_flux")
-        self._recovery = Recovery(self._books)
+        self._recovery = Recovery(self._books.audit)
 
     def observe(self, step: int, mass: Integers, flux: Integers, *, absorbing: bool, firing: bool) -> None:
         """Have both looked at, and put right what was wrong."""
         packets, current, residue = flux
         books = self._recovery.observe(
-            partial(self._books.observe_membranes, step, mass, absorbing=absorbing),
-            partial(self._books.observe_flux, step, packets, current, residue, firing=firing),
+            partial(self._books.audit.observe_membranes, step, mass, absorbing=absorbing),
+            partial(self._books.audit.observe_flux, step, packets, current, residue, firing=firing),
         )
         if books is not None:
             mass[:], current[:], residue[:] = books
