@@ -56,7 +56,7 @@ def _network(path: Path) -> Network:
     if "node" in tree:
         from pisnn_deploy.imports import nir_network
 
-        return nir_network.read_nir(path, data)
+        return nir_network.read_nir(path, tree)
     raise FileError(
         path, "is an HDF5 file of another kind", remedy="a netx file has the group layer, a NIR file the group node"
     )

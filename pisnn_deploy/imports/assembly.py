@@ -232,7 +232,9 @@ def _rest_of_hidden(path: Path, spec: ModelSpec, layers: tuple[Layer, ...]) -> l
             f"one: more than the {100 * TOLERANCE:g} % that are allowed",
             remedy="train it further, or subtract what it answers to a constant field",
         )
-    return [f"a constant field has a flux of up to {100 * at_rest / largest:.2g} % of the largest"] if at_rest else []
+    if at_rest <= ROUNDING * largest:
+        return []
+    return [f"a constant field has a flux of up to {100 * at_rest / largest:.2g} % of the largest"]
 
 
 def _flux(layers: tuple[Layer, ...], windows: Floats) -> Floats:

@@ -14,7 +14,7 @@ from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.errors import FileError
 from pisnn_deploy.exports.netx import GROUP, MANTISSAS_PER_WEIGHT, SCHEMA, VERSION
 from pisnn_deploy.imports.affine import AffineForm, FormError, Layer, form_of
-from pisnn_deploy.imports.hdf5_content import Tree
+from pisnn_deploy.imports.hdf5_reader import Tree
 from pisnn_deploy.imports.network import Network, ended
 from pisnn_deploy.imports.said import said_of
 
@@ -88,7 +88,8 @@ class _Group:
         value = self.content.get(key)
         if not isinstance(value, np.ndarray):
             raise self.error(key, "is missing or not an array of numbers")
-        return value.astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            return value.astype(np.float64)
 
     def number(self, key: str) -> int:
         found = self.numbers(key)

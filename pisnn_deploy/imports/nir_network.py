@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.errors import FileError, UsageError
 from pisnn_deploy.exports.nir_graph import SCHEMA
 from pisnn_deploy.imports.affine import AffineForm, FormError, Layer, form_of
+from pisnn_deploy.imports.hdf5_reader import Tree
 from pisnn_deploy.imports.network import Network, ended
 from pisnn_deploy.imports.said import said_of
 
@@ -23,15 +23,15 @@ SPEC = "pisnn_spec"
 KNOWN = "Affine, Conv1d, Flatten, Linear, Scale"
 
 
-def read_nir(path: Path, data: bytes) -> Network:
+def read_nir(path: Path, tree: Tree) -> Network:
     """Read a flux network.
 
     Parameters
     ----------
     path : Path
         For messages.
-    data : bytes
-        An HDF5 file that `pisnn_deploy.imports.hdf5_content.read_tree` has found harmless.
+    tree : Tree
+        The file's content.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def read_nir(path: Path, data: bytes) -> Network:
     except ImportError as error:
         raise UsageError(f"{path}: reading NIR needs nir, which is not installed; pip install nir") from error
     try:
-        graph = nir.read(io.BytesIO(data), type_check=False)
+        graph = nir.dict2NIRNode({**_plain(tree["node"]), "type_check": False})
     except Exception as error:
         raise FileError(path, f"is damaged, or not a NIR graph ({type(error).__name__})") from error
     if not isinstance(graph, nir.NIRGraph):
@@ -59,6 +59,15 @@ def read_nir(path: Path, data: bytes) -> Network:
         return _own(path, metadata)
     said = said_of(path, metadata[SPEC], SPEC) if isinstance(metadata.get(SPEC), str) else {}
     return _chain(path, nir, graph, said)
+
+
+def _plain(value: Any, name: str = "") -> Any:
+    """A tree as nir has it when it reads a file: numbers for arrays without axes, and pairs of names for edges."""
+    if isinstance(value, dict):
+        return {key: _plain(inner, key) for key, inner in value.items()}
+    if isinstance(value, np.ndarray):
+        return value[()] if value.ndim == 0 else value
+    return list(zip(value[::2], value[1::2], strict=True)) if name == "edges" else value
 
 
 def _own(path: Path, metadata: Mapping[str, Any]) -> Network:
@@ -84,7 +93,8 @@ def _numbers(path: Path, value: Any, field: str) -> NDArray[np.float64]:
     found = np.asarray(value) if value is not None else np.array("")
     if found.dtype.kind not in "fiu":
         raise FileError(path, "is missing or not an array of numbers", field=field)
-    return found.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        return found.astype(np.float64)
 
 
 def _chain(path: Path, nir: Any, graph: Any, said: dict[str, Any]) -> Network:

@@ -232,7 +232,8 @@ def _constant(value: Value | None) -> Constant:
 
 
 def _floats(value: Value | None) -> NDArray[np.float64]:
-    return _constant(value).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        return _constant(value).astype(np.float64)
 
 
 def _conv(course: _Course, given: list[Value | None], attributes: dict[str, Any], node: onnx.NodeProto) -> Value:
@@ -242,7 +243,7 @@ def _conv(course: _Course, given: list[Value | None], attributes: dict[str, Any]
         raise _NodeError(f"moves by {attributes['strides']} cells, a flux is wanted at every face")
     if any(attributes.get("pads", [])) or attributes.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
         course.notes.append(
-            f"the padding of node {node.name or node.op_type} was left out: --boundary says what is beyond a side"
+            f"the padding of node {(node.name or node.op_type)!r} was left out: --boundary says what is beyond a side"
         )
     bias = _floats(given[2]) if len(given) > 2 and given[2] is not None else 0.0
     return _form(given[0]).convolved(_floats(given[1]), bias, attributes.get("dilations", ()))
@@ -347,7 +348,7 @@ def _quantise(course: _Course, given: list[Value | None], attributes: dict[str, 
     point = _constant(zero) if zero is not None else np.zeros((), np.uint8)
     if point.size != 1:
         raise _NodeError("rounds channels on different grids, one for all is allowed")
-    note = f"the rounding of activations by node {node.name or node.op_type} was left out: the compiler rounds them"
+    note = f"the rounding of activations by node {(node.name or node.op_type)!r} was left out: the compiler rounds them"
     course.notes.append(note)
     if int(point.reshape(-1)[0]) == np.iinfo(point.dtype).min:
         return form.rectified()

@@ -41,5 +41,5 @@ def said_of(path: Path, text: str, field: str) -> dict[str, Any]:
         raise FileError(path, "must be a JSON object with fields of a spec", field=field, remedy="see docs/formats.md")
     for key in said:
         if key not in ModelSpec.model_fields:
-            raise FileError(path, "is unknown", field=f"{field}.{key}")
+            raise FileError(path, f"has no field {key!r}", field=field)
     return said
