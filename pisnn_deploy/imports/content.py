@@ -33,7 +33,7 @@ def format_of(path: Path) -> Format:
         with path.open("rb") as file:
             start = file.read(len(_HDF5))
     except OSError:
-        return "checkpoint"
+        start = b""
     if start == _HDF5:
         return "hdf5"
     if start.startswith(_ZIP):

@@ -48,12 +48,14 @@ def read_nir(path: Path, tree: Tree) -> Network:
         import nir
     except ImportError as error:
         raise UsageError(f"{path}: reading NIR needs nir, which is not installed; pip install nir") from error
+    root = tree["node"]
+    kind = root.get("type") if isinstance(root, dict) else None
+    if kind != "NIRGraph":
+        raise FileError(path, f"holds no graph of NIR, but {kind!r}")
     try:
-        graph = nir.dict2NIRNode({**_plain(tree["node"]), "type_check": False})
+        graph = nir.dict2NIRNode({**_plain(root), "type_check": False})
     except Exception as error:
         raise FileError(path, f"is damaged, or not a NIR graph ({type(error).__name__})") from error
-    if not isinstance(graph, nir.NIRGraph):
-        raise FileError(path, f"holds a single {type(graph).__name__}, not a graph")
     metadata = graph.metadata if isinstance(graph.metadata, dict) else {}
     if metadata.get("schema") == SCHEMA:
         return _own(path, metadata)

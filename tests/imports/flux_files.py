@@ -13,6 +13,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from pisnn_deploy.imports.hdf5_reader import Tree, _Reader
+
 KERNEL = np.array([1.0, 5.0, 18.0, 46.0, -46.0, -18.0, -5.0, -1.0]) / 128
 """An antisymmetric flux kernel whose integers at 2^7 are small."""
 
@@ -76,3 +78,9 @@ def written(path: Path, content: bytes) -> Path:
     """A file with that content."""
     path.write_bytes(content)
     return path
+
+
+def tree_of(data: bytes) -> Tree:
+    """An HDF5 file's content, without the process that `read_tree` starts."""
+    with h5py.File(io.BytesIO(data), "r") as file:
+        return _Reader(h5py).group(file, "", 0)

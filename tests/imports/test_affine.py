@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -21,7 +24,7 @@ def test_convolutions_are_those_of_torch(seed: int, axes: int, channels: int, ke
     bias = rng.integers(-9, 9, 2).astype(float)
     field = rng.integers(-9, 9, shape).astype(float)
     form = form_of(shape).convolved(weight, bias, (dilation,) * axes)
-    convolution = (torch.conv1d, torch.conv2d, torch.conv3d)[axes - 1]
+    convolution: Any = (torch.conv1d, torch.conv2d, torch.conv3d)[axes - 1]
     expected = convolution(*(torch.from_numpy(a) for a in (field, weight, bias)), dilation=dilation)
     found = form.weight @ field.reshape(-1) + form.bias
     assert np.array_equal(found, expected.numpy())
@@ -45,7 +48,7 @@ def test_a_rectifier_ends_a_layer_once() -> None:
 def test_what_does_not_fit_is_said() -> None:
     form = form_of((1, 4))
     other = form.rectified().reshaped((1, 4))
-    for wrong, message in (
+    wrongs: list[tuple[Callable[[], object], str]] = [
         (lambda: form.reshaped((3, -1)), "a tensor of shape (1, 4) cannot be given the shape (3, -1)"),
         (lambda: form.reshaped((-1, -1)), "a tensor of shape (1, 4) cannot be given the shape (-1, -1)"),
         (lambda: form.transposed((0, 0)), "(0, 0) is no order of the axes of a tensor of shape (1, 4)"),
@@ -69,7 +72,8 @@ def test_what_does_not_fit_is_said() -> None:
             lambda: form_of((4000,)).dense(np.ones((5000, 4000))),
             f"20000000 weights between two layers are more than the {LARGEST_ELEMENTS} that are allowed",
         ),
-    ):
+    ]
+    for wrong, message in wrongs:
         with pytest.raises(FormError) as caught:
             wrong()
         assert str(caught.value) == message

@@ -10,13 +10,12 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from flux_files import KERNEL, SIGMA, dense_layer, lava_dl_bytes
+from flux_files import KERNEL, SIGMA, dense_layer, lava_dl_bytes, tree_of
 from models_under_test import heat_model, hidden_model, laplace_model
 
 from pisnn_deploy.errors import FileError
 from pisnn_deploy.exports.netx import netx_file
 from pisnn_deploy.imports import Network
-from pisnn_deploy.imports.hdf5_reader import Tree, _Reader
 from pisnn_deploy.imports.netx import read_netx
 from pisnn_deploy.training.lava_dl import slayer
 
@@ -24,12 +23,6 @@ PATH = Path("flux.net")
 EVEN = 2 * np.array([0.0, 2.0, 8.0, 24.0, -24.0, -8.0, -2.0, 0.0]) / 64
 """A kernel of lava-dl's even mantissas."""
 CUBA = {"type": "CUBA", "iDecay": 4096, "vDecay": 0, "vThMant": 64, "refDelay": 1, "gradedSpike": False}
-
-
-def tree_of(data: bytes) -> Tree:
-    """Without the process that `read_tree` starts."""
-    with h5py.File(io.BytesIO(data), "r") as file:
-        return _Reader(h5py).group(file, "", 0)
 
 
 def read(data: bytes) -> Network:
@@ -194,6 +187,7 @@ KNOWN = "known are input, dense, conv, flatten"
             "layer/1: weights of shape (1, 6) do not fit a tensor of shape (8,)",
         ),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_is_no_flux_network_is_named(data: bytes, message: str) -> None:
     with pytest.raises(FileError) as caught:
