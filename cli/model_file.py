@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pisnn_deploy import zoo
 from pisnn_deploy.errors import UsageError
+from pisnn_deploy.guests import guests
 from pisnn_deploy.imports import Imported, Request, format_of, import_model
 from pisnn_deploy.model import Model
 
@@ -88,7 +89,8 @@ def read_model(name_or_path: str, request: Request) -> ModelRead:
     """
     with model_file(name_or_path) as path:
         if format_of(path) == CHECKPOINT:
-            from pisnn_deploy.training.checkpoint import read_checkpoint
+            with guests(f"{name_or_path}: a checkpoint"):
+                from pisnn_deploy.training.checkpoint import read_checkpoint
 
             imported = Imported(read_checkpoint(path), CHECKPOINT, ())
             if request.problem is not None or request.diffusion_number is not None:
