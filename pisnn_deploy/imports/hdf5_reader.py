@@ -11,7 +11,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import resource
 import sys
 from dataclasses import dataclass, field
 from typing import Any, Union
@@ -47,6 +46,8 @@ def main() -> int:
     int
         0, `REFUSED` with ``{"problem": ..., "field": ...}`` as JSON on standard output, or `MISSING`.
     """
+    import resource
+
     resource.setrlimit(resource.RLIMIT_AS, (LARGEST_MEMORY, LARGEST_MEMORY))
     try:
         import h5py

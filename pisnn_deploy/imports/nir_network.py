@@ -50,14 +50,16 @@ def read_nir(path: Path, tree: Tree) -> Network:
         raise UsageError(f"{path}: reading NIR needs nir, which is not installed; pip install nir") from error
     root = tree["node"]
     kind = root.get("type") if isinstance(root, dict) else None
-    if kind != "NIRGraph":
-        raise FileError(path, f"holds no graph of NIR, but {kind!r}")
+    if not isinstance(kind, str) or kind != "NIRGraph":
+        raise FileError(
+            path, f"holds no graph of NIR, but {kind!r}" if isinstance(kind, str) else "holds no graph of NIR"
+        )
     try:
         graph = nir.dict2NIRNode({**_plain(root), "type_check": False})
     except Exception as error:
         raise FileError(path, f"is damaged, or not a NIR graph ({type(error).__name__})") from error
     metadata = graph.metadata if isinstance(graph.metadata, dict) else {}
-    if metadata.get("schema") == SCHEMA:
+    if isinstance(metadata.get("schema"), str) and metadata["schema"] == SCHEMA:
         return _own(path, metadata)
     said = said_of(path, metadata[SPEC], SPEC) if isinstance(metadata.get(SPEC), str) else {}
     return _chain(path, nir, graph, said)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import nir
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -84,3 +85,22 @@ def tree_of(data: bytes) -> Tree:
     """An HDF5 file's content, without the process that `read_tree` starts."""
     with h5py.File(io.BytesIO(data), "r") as file:
         return _Reader(h5py).group(file, "", 0)
+
+
+def nir_file(graph: Any) -> bytes:
+    """A NIR graph as nir writes it."""
+    buffer = io.BytesIO()
+    nir.write(buffer, graph)
+    return buffer.getvalue()
+
+
+def nir_bytes(*nodes: Any, size: int = 8, metadata: dict[str, Any] | None = None) -> bytes:
+    """A chain of NIR nodes between an input of that size and an output."""
+    names = {
+        "u": nir.Input(np.array([size])),
+        **{f"n{at}": node for at, node in enumerate(nodes)},
+        "out": nir.Output(np.array([1])),
+    }
+    order = list(names)
+    edges = list(zip(order, order[1:], strict=False))
+    return nir_file(nir.NIRGraph(nodes=names, edges=edges, metadata=metadata or {}, type_check=False))

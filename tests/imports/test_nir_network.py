@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import nir
 import numpy as np
 import pytest
-from flux_files import KERNEL, tree_of
+from flux_files import KERNEL, nir_bytes, nir_file, tree_of
 from models_under_test import compiled, heat_model, hidden_model
 
 from pisnn_deploy.errors import FileError
@@ -22,25 +21,8 @@ from pisnn_deploy.imports.nir_network import read_nir
 PATH = Path("flux.nir")
 
 
-def written(graph: Any) -> bytes:
-    buffer = io.BytesIO()
-    nir.write(buffer, graph)
-    return buffer.getvalue()
-
-
 def read(data: bytes) -> Network:
     return read_nir(PATH, tree_of(data))
-
-
-def chain(*nodes: Any, size: int = 8, metadata: dict[str, Any] | None = None) -> bytes:
-    names = {
-        "u": nir.Input(np.array([size])),
-        **{f"n{at}": node for at, node in enumerate(nodes)},
-        "out": nir.Output(np.array([1])),
-    }
-    order = list(names)
-    edges = list(zip(order, order[1:], strict=False))
-    return written(nir.NIRGraph(nodes=names, edges=edges, metadata=metadata or {}, type_check=False))
 
 
 def conv1d(weight: Any, **changes: Any) -> Any:
@@ -52,11 +34,11 @@ def test_spellings_of_one_network() -> None:
     halves = np.zeros((2, 8))
     halves[0, :4], halves[1, 4:] = KERNEL[:4], KERNEL[4:]
     for data in (
-        chain(nir.Linear(weight=KERNEL[None, :])),
-        chain(nir.Affine(weight=2 * KERNEL[None, :], bias=np.zeros(1)), nir.Scale(np.array([0.5]))),
-        chain(nir.Linear(weight=halves), nir.Linear(weight=np.ones((1, 2)))),
-        chain(nir.Scale(np.full(8, 2.0)), nir.Linear(weight=KERNEL[None, :] / 2)),
-        chain(conv1d(KERNEL[None, None, :]), nir.Flatten({"input": np.array([1, 1])}, 0, -1)),
+        nir_bytes(nir.Linear(weight=KERNEL[None, :])),
+        nir_bytes(nir.Affine(weight=2 * KERNEL[None, :], bias=np.zeros(1)), nir.Scale(np.array([0.5]))),
+        nir_bytes(nir.Linear(weight=halves), nir.Linear(weight=np.ones((1, 2)))),
+        nir_bytes(nir.Scale(np.full(8, 2.0)), nir.Linear(weight=KERNEL[None, :] / 2)),
+        nir_bytes(conv1d(KERNEL[None, None, :]), nir.Flatten({"input": np.array([1, 1])}, 0, -1)),
     ):
         network = read(data)
         assert np.array_equal(network.layers[0].weight, KERNEL[None, :]) and network.window == (8,)
@@ -64,7 +46,7 @@ def test_spellings_of_one_network() -> None:
 
 def test_metadata_says_more() -> None:
     said = {"leak": 410, "problem": "heat1d"}
-    network = read(chain(nir.Linear(weight=KERNEL[None, :]), metadata={"pisnn_spec": json.dumps(said)}))
+    network = read(nir_bytes(nir.Linear(weight=KERNEL[None, :]), metadata={"pisnn_spec": json.dumps(said)}))
     assert network.said == said and network.source == "nir" and not network.is_integer
 
 
@@ -89,12 +71,12 @@ def _forked() -> bytes:
         "a": nir.Linear(weight=KERNEL[None, :]),
         "out": nir.Output(np.array([1])),
     }
-    return written(nir.NIRGraph(nodes=nodes, edges=[("u", "a"), ("u", "out"), ("a", "out")], type_check=False))
+    return nir_file(nir.NIRGraph(nodes=nodes, edges=[("u", "a"), ("u", "out"), ("a", "out")], type_check=False))
 
 
 def _ring() -> bytes:
     nodes = {"u": nir.Input(np.array([1])), "a": nir.Scale(np.ones(1)), "b": nir.Scale(np.ones(1))}
-    return written(nir.NIRGraph(nodes=nodes, edges=[("u", "a"), ("a", "b"), ("b", "a")], type_check=False))
+    return nir_file(nir.NIRGraph(nodes=nodes, edges=[("u", "a"), ("a", "b"), ("b", "a")], type_check=False))
 
 
 KNOWN = "known are Affine, Conv1d, Flatten, Linear, Scale"
@@ -104,31 +86,31 @@ KNOWN = "known are Affine, Conv1d, Flatten, Linear, Scale"
     ("data", "message"),
     [
         (
-            chain(nir.Linear(weight=KERNEL[None, :]), nir.Threshold(np.ones(1))),
+            nir_bytes(nir.Linear(weight=KERNEL[None, :]), nir.Threshold(np.ones(1))),
             f"node 'n1': a Threshold is no part of a flux network; {KNOWN}",
         ),
-        (chain(nir.I(r=np.ones(8))), "holds no weights"),
+        (nir_bytes(nir.I(r=np.ones(8))), "holds no weights"),
         (
-            chain(nir.Linear(weight=np.ones((3, 8)))),
+            nir_bytes(nir.Linear(weight=np.ones((3, 8)))),
             "node 'n0': the network answers 3 values to one window, a face has one flux",
         ),
         (
-            chain(nir.Linear(weight=KERNEL[None, :]), nir.Linear(weight=np.ones((1, 2)))),
+            nir_bytes(nir.Linear(weight=KERNEL[None, :]), nir.Linear(weight=np.ones((1, 2)))),
             "node 'n1': weights of shape (1, 2) do not fit a tensor of shape (1,)",
         ),
         (
-            chain(conv1d(KERNEL[None, None, :], stride=2)),
+            nir_bytes(conv1d(KERNEL[None, None, :], stride=2)),
             "node 'n0': must have one group and a stride of 1: a flux is wanted at every face",
         ),
         (_forked(), "node 'u': leads to 2 nodes, a flux network is a chain"),
         (_ring(), "node 'b': its chain of nodes does not end after 64"),
-        (written(nir.Linear(weight=KERNEL[None, :])), "holds no graph of NIR, but 'Linear'"),
+        (nir_file(nir.Linear(weight=KERNEL[None, :])), "holds no graph of NIR, but 'Linear'"),
         (
-            chain(nir.Linear(weight=KERNEL[None, :]), metadata={"schema": "pisnn-deploy/nir"}),
+            nir_bytes(nir.Linear(weight=KERNEL[None, :]), metadata={"schema": "pisnn-deploy/nir"}),
             "metadata/spec: is missing or no text",
         ),
         (
-            chain(nir.Linear(weight=KERNEL[None, :]), metadata={"pisnn_spec": "[]"}),
+            nir_bytes(nir.Linear(weight=KERNEL[None, :]), metadata={"pisnn_spec": "[]"}),
             "pisnn_spec: must be a JSON object with fields of a spec; see docs/formats.md",
         ),
     ],
@@ -141,7 +123,7 @@ def test_what_is_no_flux_network_is_named(data: bytes, message: str) -> None:
 
 
 def test_a_tree_that_is_no_graph_is_said() -> None:
-    tree = tree_of(chain(nir.Linear(weight=KERNEL[None, :])))
+    tree = tree_of(nir_bytes(nir.Linear(weight=KERNEL[None, :])))
     wrong: Any
     for wrong in (
         {},
