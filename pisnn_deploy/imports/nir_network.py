@@ -51,9 +51,8 @@ def read_nir(path: Path, tree: Tree) -> Network:
     root = tree["node"]
     kind = root.get("type") if isinstance(root, dict) else None
     if not isinstance(kind, str) or kind != "NIRGraph":
-        raise FileError(
-            path, f"holds no graph of NIR, but {kind!r}" if isinstance(kind, str) else "holds no graph of NIR"
-        )
+        held = f", but {kind!r}" if isinstance(kind, str) else ""
+        raise FileError(path, f"holds no graph of NIR{held}")
     try:
         graph = nir.dict2NIRNode({**_plain(root), "type_check": False})
     except Exception as error:

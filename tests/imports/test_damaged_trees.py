@@ -1,4 +1,4 @@
-"""Whatever stands where something else is expected in an HDF5 file ends in one line or in a model, never in a traceback."""
+"""Whatever stands where something else is expected in an HDF5 file ends in one line or in a model, not a traceback."""
 
 from __future__ import annotations
 
