@@ -24,7 +24,7 @@ LARGEST_FILE = 1 << 26
 """Bytes."""
 LARGEST_NODES = 512
 """Nodes of the graph; a flux network of 8 hidden layers has about 60 with quantisation."""
-SPEC = "pisnn_deploy.spec"
+SPEC = "pisnn_spec"
 """Key of the model's metadata that holds fields of the spec as JSON."""
 
 
