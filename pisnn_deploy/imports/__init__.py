@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from pisnn_deploy.errors import FileError
 from pisnn_deploy.imports.assembly import Imported, assemble
 from pisnn_deploy.imports.content import Format, bounded_bytes, format_of
@@ -37,7 +39,9 @@ def import_model(path: Path, request: Request) -> Imported:
     UsageError
         A package that reads it is not installed.
     """
-    return assemble(path, _network(path), request)
+    # What overflows is not finite, and is refused.
+    with np.errstate(all="ignore"):
+        return assemble(path, _network(path), request)
 
 
 def _network(path: Path) -> Network:

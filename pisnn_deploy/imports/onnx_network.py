@@ -17,7 +17,8 @@ from google.protobuf.message import DecodeError
 from pisnn_deploy.errors import FileError
 from pisnn_deploy.imports.affine import AffineForm, FormError, form_of
 from pisnn_deploy.imports.network import Network, ended
-from pisnn_deploy.imports.onnx_operators import FOLDED, Course, Value, attributes_of, tensor_values
+from pisnn_deploy.imports.onnx_operators import FOLDED, Course, Value
+from pisnn_deploy.imports.onnx_tensors import attributes_of, tensor_values
 from pisnn_deploy.imports.said import said_of
 
 LARGEST_FILE = 1 << 26
@@ -72,7 +73,7 @@ def read_onnx(path: Path, data: bytes) -> Network:
             rest.append((number, node))
     window, shape = _window(path, graph, inputs[0], values)
     try:
-        values[inputs[0].name] = form_of(shape)
+        values[inputs[0].name] = course.window = form_of(shape)
     except FormError as error:
         raise FileError(path, str(error), field=f"input {inputs[0].name!r}") from error
     for number, node in rest:

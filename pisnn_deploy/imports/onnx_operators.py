@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,77 +10,14 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
 from pisnn_deploy.errors import FileError
-from pisnn_deploy.imports.affine import LARGEST_ELEMENTS, AffineForm, FormError
+from pisnn_deploy.imports.affine import AffineForm, FormError
+from pisnn_deploy.imports.onnx_tensors import Constant, NodeError, attributes_of, tensor_values
 
-Constant = NDArray[Any]
 Value = AffineForm | Constant
 """What a name of a graph stands for."""
-
-
-class _NodeError(Exception):
-    """What is wrong with a node."""
-
-
-def tensor_values(path: Path | None, tensor: TensorProto) -> Constant:
-    """Numbers of a tensor that the file itself holds.
-
-    Parameters
-    ----------
-    path : Path or None
-        For messages; None where the tensor is a node's value, and the node is named instead.
-    tensor : onnx.TensorProto
-
-    Returns
-    -------
-    array
-
-    Raises
-    ------
-    FileError
-        It is stored elsewhere, holds no numbers, or not as many as its shape says.
-    """
-    problem = ""
-    if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
-        problem = "is stored in another file, which is not read; save the model with its weights"
-    elif tensor.data_type not in _NUMBERS:
-        problem = "is not a tensor of numbers"
-    elif any(size < 0 for size in tensor.dims) or len(tensor.dims) > 8:
-        problem = "has a shape that no tensor has"
-    elif math.prod(tensor.dims) > LARGEST_ELEMENTS:
-        problem = f"holds more than {LARGEST_ELEMENTS} numbers"
-    else:
-        try:
-            return np.asarray(numpy_helper.to_array(tensor))
-        except (ValueError, TypeError, OverflowError, KeyError, MemoryError):
-            problem = "holds more or fewer numbers than its shape says"
-    if path is None:
-        raise _NodeError(f"its value {problem}")
-    raise FileError(path, problem, field=f"initializer {tensor.name!r}")
-
-
-_NUMBERS = (
-    TensorProto.FLOAT,
-    TensorProto.DOUBLE,
-    TensorProto.FLOAT16,
-    TensorProto.INT8,
-    TensorProto.UINT8,
-    TensorProto.INT16,
-    TensorProto.UINT16,
-    TensorProto.INT32,
-    TensorProto.INT64,
-)
-
-
-def attributes_of(node: onnx.NodeProto) -> dict[str, Any]:
-    """Attributes of a node by name, without subgraphs; tensors as ``onnx.TensorProto``."""
-    return {
-        attribute.name: attribute.t if attribute.type == attribute.TENSOR else helper.get_attribute_value(attribute)
-        for attribute in node.attribute
-        if attribute.type not in (attribute.GRAPH, attribute.GRAPHS)
-    }
 
 
 @dataclass
@@ -93,10 +29,13 @@ class Course:
     path : Path
         For messages.
     notes : list of str
+    window : AffineForm or None
+        The input.
     """
 
     path: Path
     notes: list[str] = field(default_factory=list)
+    window: AffineForm | None = None
 
     def run(self, node: onnx.NodeProto, number: int, values: dict[str, Value]) -> None:
         """Add the result of a node to the values.
@@ -109,7 +48,7 @@ class Course:
         where = f"node {(node.name or number)!r} ({node.op_type})"
         try:
             found = self.value(node, values)
-        except (FormError, _NodeError) as error:
+        except (FormError, NodeError) as error:
             raise FileError(self.path, str(error), field=where) from error
         except (ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError) as error:
             raise FileError(self.path, "has inputs or attributes that do not fit", field=where) from error
@@ -120,23 +59,23 @@ class Course:
         """Result of a node."""
         operator = _OPERATORS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
         if operator is None:
-            raise _NodeError(f"is no operator of a flux network; known are {', '.join(sorted(_OPERATORS))}")
+            raise NodeError(f"is no operator of a flux network; known are {', '.join(sorted(_OPERATORS))}")
         missing = [name for name in node.input if name and name not in values]
         if missing:
-            raise _NodeError(f"its input {missing[0]!r} comes from nowhere before it")
+            raise NodeError(f"its input {missing[0]!r} comes from nowhere before it")
         given = [values[name] if name else None for name in node.input]
         return operator(self, given, attributes_of(node), node)
 
 
 def _form(value: Value | None) -> AffineForm:
     if not isinstance(value, AffineForm):
-        raise _NodeError("works on constants alone where a tensor of the network is expected")
+        raise NodeError("works on constants alone where a tensor of the network is expected")
     return value
 
 
 def _constant(value: Value | None) -> Constant:
     if value is None or isinstance(value, AffineForm):
-        raise _NodeError("must have constant weights")
+        raise NodeError("must have constant weights")
     return np.asarray(value)
 
 
@@ -147,9 +86,9 @@ def _floats(value: Value | None) -> NDArray[np.float64]:
 
 def _conv(course: Course, given: list[Value | None], attributes: dict[str, Any], node: onnx.NodeProto) -> Value:
     if attributes.get("group", 1) != 1:
-        raise _NodeError(f"has {attributes['group']} groups, one is allowed")
+        raise NodeError(f"has {attributes['group']} groups, one is allowed")
     if any(step != 1 for step in attributes.get("strides", [])):
-        raise _NodeError(f"moves by {attributes['strides']} cells, a flux is wanted at every face")
+        raise NodeError(f"moves by {attributes['strides']} cells, a flux is wanted at every face")
     if any(attributes.get("pads", [])) or attributes.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
         course.notes.append(
             f"the padding of node {(node.name or node.op_type)!r} was left out: --boundary says what is beyond a side"
@@ -160,7 +99,7 @@ def _conv(course: Course, given: list[Value | None], attributes: dict[str, Any],
 
 def _gemm(course: Course, given: list[Value | None], attributes: dict[str, Any], node: onnx.NodeProto) -> Value:
     if attributes.get("transA", 0):
-        raise _NodeError("transposes the tensor of the network")
+        raise NodeError("transposes the tensor of the network")
     weight = _floats(given[1]) * attributes.get("alpha", 1.0)
     bias = _floats(given[2]) * attributes.get("beta", 1.0) if len(given) > 2 and given[2] is not None else 0.0
     form = _form(given[0]).dense(weight if attributes.get("transB", 0) else weight.T)
@@ -196,7 +135,7 @@ def _relu(course: Course, given: list[Value | None], attributes: dict[str, Any],
 
 def _same(course: Course, given: list[Value | None], attributes: dict[str, Any], node: onnx.NodeProto) -> Value:
     if given[0] is None:
-        raise _NodeError("has no input")
+        raise NodeError("has no input")
     return given[0]
 
 
@@ -208,7 +147,7 @@ def _constant_node(
     for name in ("value_float", "value_int", "value_floats", "value_ints"):
         if name in attributes:
             return np.asarray(attributes[name])
-    raise _NodeError("has no value that is a number")
+    raise NodeError("has no value that is a number")
 
 
 def _flatten(course: Course, given: list[Value | None], attributes: dict[str, Any], node: onnx.NodeProto) -> Value:
@@ -246,7 +185,7 @@ def _squeeze(course: Course, given: list[Value | None], attributes: dict[str, An
         gone = {a % count for a in axes} if axes is not None else {a for a in range(count) if form.shape[a] == 1}
         return form.reshaped([size for a, size in enumerate(form.shape) if a not in gone])
     if axes is None:
-        raise _NodeError("has no axes")
+        raise NodeError("has no axes")
     shape = list(form.shape)
     for axis in sorted(a % (count + len(axes)) for a in axes):
         shape.insert(axis, 1)
@@ -254,36 +193,49 @@ def _squeeze(course: Course, given: list[Value | None], attributes: dict[str, An
 
 
 def _quantise(course: Course, given: list[Value | None], attributes: dict[str, Any], node: onnx.NodeProto) -> Value:
-    """Rounding of activations is the compiler's; what a quantised type cannot hold below 0 is a rectifier."""
-    form, zero = _form(given[0]), given[2] if len(given) > 2 else None
+    """Weights are rounded, activations are not; a type that holds nothing below 0 is a rectifier."""
+    value, zero = given[0], given[2] if len(given) > 2 else None
     point = _constant(zero) if zero is not None else np.zeros((), np.uint8)
+    limits = np.iinfo(point.dtype)
+    if not isinstance(value, AffineForm):
+        numbers = _floats(value)
+        scale, offset = _grid(numbers, _floats(given[1]), point.astype(np.float64), attributes)
+        rounded: Constant = np.clip(np.rint(numbers / scale) + offset, limits.min, limits.max)
+        return rounded
     if point.size != 1:
-        raise _NodeError("rounds channels on different grids, one for all is allowed")
+        raise NodeError("rounds channels on different grids, one for all is allowed")
     note = f"the rounding of activations by node {(node.name or node.op_type)!r} was left out: the compiler rounds them"
     course.notes.append(note)
-    if int(point.reshape(-1)[0]) == np.iinfo(point.dtype).min:
-        return form.rectified()
-    return form
+    # Cell values themselves may be negative, whatever calibration saw of them.
+    if int(point.reshape(-1)[0]) == limits.min and value is not course.window:
+        return value.rectified()
+    return value
 
 
 def _dequantise(course: Course, given: list[Value | None], attributes: dict[str, Any], node: onnx.NodeProto) -> Value:
     if isinstance(given[0], AffineForm):
         return given[0]
-    numbers, scale = _floats(given[0]), _floats(given[1])
-    point = _floats(given[2]) if len(given) > 2 and given[2] is not None else np.zeros(())
-    if scale.ndim and scale.size > 1:
-        axis = attributes.get("axis", 1) % max(numbers.ndim, 1)
-        if scale.ndim != 1 or scale.size != numbers.shape[axis] or point.size not in (1, scale.size):
-            raise _NodeError("has another number of scales than its axis has entries")
-        along = [1] * numbers.ndim
-        along[axis] = -1
-        scale, point = scale.reshape(along), point.reshape(along if point.size > 1 else ())
-    else:
-        scale, point = scale.reshape(()), point.reshape(())
+    numbers = _floats(given[0])
+    zero = _floats(given[2]) if len(given) > 2 and given[2] is not None else np.zeros(())
+    scale, point = _grid(numbers, _floats(given[1]), zero, attributes)
     return (numbers - point) * scale
 
 
-FOLDED = ("Constant", "DequantizeLinear", "Identity", "Reshape", "Transpose")
+def _grid(
+    numbers: NDArray[np.float64], scale: NDArray[np.float64], point: NDArray[np.float64], attributes: dict[str, Any]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Scale and zero point, shaped to broadcast over the numbers."""
+    if scale.size <= 1:
+        return scale.reshape(()), point.reshape(())
+    axis = attributes.get("axis", 1) % max(numbers.ndim, 1)
+    if scale.ndim != 1 or scale.size != numbers.shape[axis] or point.size not in (1, scale.size):
+        raise NodeError("has another number of scales than its axis has entries")
+    along = [1] * numbers.ndim
+    along[axis] = -1
+    return scale.reshape(along), point.reshape(along if point.size > 1 else ())
+
+
+FOLDED = ("Constant", "DequantizeLinear", "Identity", "QuantizeLinear", "Reshape", "Transpose")
 """Operators that also work on constants alone."""
 _OPERATORS: dict[str, Callable[[Course, list[Value | None], dict[str, Any], onnx.NodeProto], Value]] = {
     "Add": _add,

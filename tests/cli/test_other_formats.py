@@ -88,7 +88,7 @@ def test_a_network_trained_in_torch_runs_conserved() -> None:
     assert compiled["certificate"]["conservation"] == "proved" and compiled["imported"]["format"] == "onnx"
     run = told("simulate", "flux.pisnn", "--backend", "onnx")
     assert (run["verdict"], run["mass"]["drift"], sum(run["violations"].values())) == ("conserved", 0, 0)
-    assert run["error"]["relative_l2"] < 1e-3
+    assert run["error"]["relative_l2"] < 1e-5
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
