@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from flux_files import KERNEL, nir_bytes, nir_file, tree_of
 from models_under_test import compiled, heat_model, hidden_model
 
-from pisnn_deploy.errors import FileError
+from pisnn_deploy.errors import FileError, UsageError
 from pisnn_deploy.exports.flux_model import model_of
 from pisnn_deploy.exports.nir_graph import graph_file, network_file
 from pisnn_deploy.imports import Network
@@ -133,3 +134,11 @@ def test_a_tree_that_is_no_graph_is_said() -> None:
     ):
         with pytest.raises(FileError, match=r"^flux\.nir: is damaged, or not a NIR graph \(\w+\)$"):
             read_nir(PATH, {**tree, "node": {"type": "NIRGraph", **wrong}})
+
+
+def test_a_missing_package_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "nir", None)
+    with pytest.raises(
+        UsageError, match=r"^flux\.nir: reading NIR needs nir, which is not installed; pip install nir$"
+    ):
+        read_nir(PATH, {})
