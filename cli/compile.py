@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 import click
 
-from pisnn_deploy.cli.compilation import compile_file, is_file_name
+from pisnn_deploy.cli.compilation import compile_file
 from pisnn_deploy.cli.console import Row, print_json, print_table
 from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.cli.media import is_yaml
+from pisnn_deploy.cli.model_file import is_file_name
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import write_artifact
 
@@ -65,6 +66,12 @@ from pisnn_deploy.graph.artifact import write_artifact
     metavar="QUANTA",
     help="With --processes stock: a face keeps smaller fluxes until they have added up; 1 unless given.",
 )
+@click.option("--problem", metavar="NAME", help="What a network from ONNX, netx or NIR solves: heat1d, laplace2d, ...")
+@click.option(
+    "--diffusion-number",
+    type=float,
+    help="diffusivity * dt / h^2 that such a network was trained for, if it has hidden layers.",
+)
 @click.option("--explain", is_flag=True, help="Tell what each compiler pass did.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
@@ -85,11 +92,14 @@ def command(
     spikes: Literal["auto", "graded", "binary"],
     processes: Literal["c-lif", "stock"],
     send_threshold: int | None,
+    problem: str | None,
+    diffusion_number: float | None,
     explain: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Compile MODEL, a checkpoint (.pt) or the name of a model of the zoo, to an artifact (.pisnn).
+    """Compile MODEL to an artifact (.pisnn): a checkpoint (.pt), the name of a model of the zoo, or a flux network
+    trained elsewhere, as ONNX, netx (lava-dl) or NIR.
 
     \b
     Examples:
@@ -100,6 +110,8 @@ def command(
       pisnn-deploy compile heat1d --profile loihi1
       pisnn-deploy compile heat1d --processes stock -o stock.pisnn
       pisnn-deploy compile heat2d --mesh plate.msh --materials materials.yaml --boundary "hole=dirichlet=1"
+      pisnn-deploy compile flux.onnx --problem heat1d
+      pisnn-deploy compile flux.net --problem burgers1d --diffusion-number 0.2
     """
     started = time.perf_counter()
     named = Path(model)
@@ -123,18 +135,23 @@ def command(
         spikes=spikes,
         processes=processes,
         send_threshold=send_threshold,
+        problem_name=problem,
+        diffusion_number=diffusion_number,
         report=seconds.__setitem__,
     )
     digest = write_artifact(path, graph, provenance)
     # Where the quantum had to be made coarser, passes ran more than once: their last times are shown.
     took = [seconds[record.text.partition("{")[0]] for record in graph.history]
     passes = [(r.text, f"{s:.2f} s", r.summary) for r, s in zip(graph.history, took, strict=True)]
+    imported = provenance.get("imported")
     if as_json:
         told = [{"pass": name, "seconds": s, "summary": text} for (name, _, text), s in zip(passes, took, strict=True)]
-        explained = {"passes": told} if explain else {}
+        explained: dict[str, Any] = {"passes": told} if explain else {}
+        explained |= {} if imported is None else {"imported": imported}
         print_json(_as_json(graph, path, digest, time.perf_counter() - started) | explained)
     elif not quiet:
-        print_table(f"{path}", _rows(graph))
+        notes: list[Row] = [("imported", note) for note in imported["notes"]] if imported else []
+        print_table(f"{path}", [*_rows(graph), *notes])
     if explain and not (as_json or quiet):
         print_table("passes", passes, ("pass", "time", "what it did"))
 

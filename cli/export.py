@@ -3,53 +3,71 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
 from pisnn_deploy.cli.console import print_json, print_table
 from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.cli.graphs import read_graph
+from pisnn_deploy.cli.network_files import exported_network
 from pisnn_deploy.errors import FileError, UsageError
 from pisnn_deploy.output import write_whole
+
+ENDINGS = {"onnx": ".onnx", "netx": ".net", "nir": ".nir", "lava": "-lava"}
+"""Of what is written unless a name is given, by format."""
 
 
 @click.command("export", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("artifact", default="heat1d")
-@click.option("--to", "target", type=click.Choice(["onnx", "lava"]), required=True, help="Format.")
+@click.option("--to", "target", type=click.Choice(list(ENDINGS)), required=True, help="Format.")
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="File, NAME.onnx unless given; for lava a folder or a .zip, NAME-lava unless given.",
+    help="File, NAME.onnx, .net or .nir unless given; for lava a folder or a .zip, NAME-lava unless given.",
 )
 @click.option("--loop", is_flag=True, help="An ONNX model that does as many PDE steps as its input `steps` says.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
-def command(
-    artifact: str, target: Literal["onnx", "lava"], output: Path | None, loop: bool, as_json: bool, quiet: bool
-) -> None:
-    """Write ARTIFACT (.pisnn), or a model of the zoo, in the format of others.
+def command(artifact: str, target: str, output: Path | None, loop: bool, as_json: bool, quiet: bool) -> None:
+    """Write ARTIFACT (.pisnn), a checkpoint (.pt) or a model of the zoo in the format of others.
 
     \b
     Examples:
       pisnn-deploy export heat1d --to onnx
       pisnn-deploy export heat.pisnn --to onnx --loop -o heat.onnx
+      pisnn-deploy export model.pt --to netx -o flux.net
+      pisnn-deploy export heat.pisnn --to nir
       pisnn-deploy compile heat1d --processes stock -o stock.pisnn
       pisnn-deploy export stock.pisnn --to lava -o on_lava
 
     An ONNX model of one PDE step takes and gives masses, currents and residues as int64; onnxruntime alone runs it.
-    A script of a graph of stock processes and its data are run by lava-nc alone: python on_lava/run.py.
+    netx is the flux network in the layout of lava-dl. nir is, of an artifact, the whole graph in primitives of NIR, of
+    a model the flux network alone. docs/formats.md says what each holds exactly. A script of a graph of stock processes
+    and its data are run by lava-nc alone: python on_lava/run.py.
     """
     if loop and target != "onnx":
         raise UsageError("--loop: goes with --to onnx")
     named = Path(Path(artifact).name)
-    path = output or (named.with_suffix(".onnx") if target == "onnx" else Path(f"{named.stem}-lava"))
-    facts = (_write_onnx if target == "onnx" else _write_lava)(artifact, path, loop)
+    path = output or named.with_name(f"{named.stem}{ENDINGS[target]}")
+    if target == "onnx":
+        facts = _write_onnx(artifact, path, loop)
+    elif target == "lava":
+        facts = _write_lava(artifact, path)
+    else:
+        facts = _write_network(artifact, target, path)
     if as_json:
         print_json(facts)
     elif not quiet:
         print_table(f"{path}", [(name, str(fact)) for name, fact in facts.items()])
+
+
+def _write_network(artifact: str, target: str, path: Path) -> dict[str, Any]:
+    check_outputs([path], [artifact])
+    content, facts = exported_network(artifact, target)
+    write_whole(path, content)
+    return {"file": str(path), "format": target, "bytes": len(content), **facts}
 
 
 def _write_onnx(artifact: str, path: Path, loop: bool) -> dict[str, Any]:
@@ -62,7 +80,7 @@ def _write_onnx(artifact: str, path: Path, loop: bool) -> dict[str, Any]:
     return {"file": str(path), "format": "onnx", "bytes": len(content), "steps": "input" if loop else "one"}
 
 
-def _write_lava(artifact: str, path: Path, _: bool) -> dict[str, Any]:
+def _write_lava(artifact: str, path: Path) -> dict[str, Any]:
     from pisnn_deploy.exports.lava_script import DATA, SCRIPT, archive_bytes
 
     if path.suffix == ".zip":

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from pisnn_deploy.cli.compilation import compile_file, is_file_name
+from pisnn_deploy.cli.compilation import compile_file
+from pisnn_deploy.cli.model_file import is_file_name
 from pisnn_deploy.compiler.facts import BOUNDED, SCHEDULED
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph.artifact import Artifact, artifact_bytes, read_artifact

@@ -21,12 +21,12 @@ from pisnn_deploy.backends import NAMES, Run, RunOptions, run_graph
 from pisnn_deploy.backends.comparison import compare
 from pisnn_deploy.backends.recording import SUFFIX, discard, recording
 from pisnn_deploy.backends.segments import SEGMENT_SECONDS, run_in_segments
-from pisnn_deploy.cli.compilation import is_file_name
 from pisnn_deploy.cli.console import Row, print_json, print_table, progress
 from pisnn_deploy.cli.fields import read_field
 from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.cli.graphs import read_graph
 from pisnn_deploy.cli.invocation import command_line, versions
+from pisnn_deploy.cli.model_file import is_file_name
 from pisnn_deploy.errors import CheckError, UsageError
 from pisnn_deploy.faults.outcome import outcomes
 from pisnn_deploy.faults.spec import parse_fault
