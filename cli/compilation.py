@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from pisnn_deploy import __version__, zoo
 from pisnn_deploy.cli.media import is_mesh_file, is_yaml, read_cell_property, read_groups, read_materials
 from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material, TwoPointOptions, compile_model
+from pisnn_deploy.compiler.limit import Limiter
 from pisnn_deploy.compiler.measure import MEASURED_CELLS
 from pisnn_deploy.compiler.pipeline import Report, SpikeKind
 from pisnn_deploy.compiler.place import PlacementMethod
@@ -60,6 +61,7 @@ def compile_file(
     capacity: Path | None = None,
     placement: PlacementMethod = "auto",
     spikes: SpikeKind = "auto",
+    limiter: Limiter = "none",
     report: Report | None = None,
 ) -> tuple[IntegerGraph, dict[str, Any]]:
     """Compile a checkpoint.
@@ -82,6 +84,8 @@ def compile_file(
         How cells are cut onto cores.
     spikes : str
         What a spike carries.
+    limiter : str
+        What limits the packets of a face.
     report : callable, optional
         Told the name of each pass that has run and its seconds.
 
@@ -108,7 +112,9 @@ def compile_file(
         if conductivity is not None or capacity is not None:
             raise UsageError("--conductivity and --capacity are for grids; name the mesh's --materials instead")
         lower = LowerTwoPoint(read, read_groups(boundary, read.group_names), read_materials(materials))
-        options: CompileOptions | TwoPointOptions = TwoPointOptions(lower, target, coding, limited, placement, spikes)
+        options: CompileOptions | TwoPointOptions = TwoPointOptions(
+            lower, target, coding, limited, placement, spikes, limiter
+        )
     else:
         if materials is not None:
             raise UsageError("--materials are for meshes from files; give a grid --conductivity and --capacity")
@@ -117,11 +123,13 @@ def compile_file(
         sides = own.default_boundary(shape) if boundary is None else read_boundary(boundary, len(shape))
         _require_memory(math.prod(shape), placement)
         named, sides_text = "x".join(map(str, shape)), sides.text if boundary is None else boundary
-        options = CompileOptions(shape, sides, target, coding, limited, placement=placement, spikes=spikes)
+        options = CompileOptions(
+            shape, sides, target, coding, limited, placement=placement, spikes=spikes, limiter=limiter
+        )
         if conductivity is not None or capacity is not None:
             fields = [read_cell_property(path, shape) for path in (conductivity, capacity)]
             lower = LowerTwoPoint(shape, sides, {"default": Material(1.0)} if conductivity else {}, *fields)
-            options = TwoPointOptions(lower, target, coding, limited, placement, spikes)
+            options = TwoPointOptions(lower, target, coding, limited, placement, spikes, limiter)
     provenance = {
         "model": model.spec.name,
         "model_sha256": digest,
@@ -132,6 +140,7 @@ def compile_file(
             "coding": coding,
             "placement": placement,
             "spikes": spikes,
+            **({} if limiter == "none" else {"limiter": limiter}),
             "range": limits,
             "slope": slope,
             "flux": flux,

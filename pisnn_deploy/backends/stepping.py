@@ -101,6 +101,7 @@ class ReferenceStepper:
             graph.membrane.reservoirs,
             start.residue,
             None if graph.medium is None else graph.medium.inverse_volume,
+            graph.flux.share_shift,
         )
         self._audit.packets_sent, self._audit.quanta_sent = start.packets_sent, start.quanta_sent
 
@@ -257,6 +258,11 @@ def stepped_run(
 
 def _flux(graph: IntegerGraph, before: RunState, after: RunState) -> Integers:
     """Packets, currents and residues of a PDE step; what became of the residue says what the audited current was."""
+    if graph.flux.share_shift is not None:
+        # What was withheld is in no state; the step is done again.
+        silent = np.zeros_like(before.residue)
+        state = Semantics(graph).step(State(before.mass, before.current, before.residue, silent), before.step)
+        return np.stack([state.packets, state.current, state.residue])
     packets = after.transported - before.transported
     current = (packets << graph.flux.threshold_exponent) + after.residue - before.residue
     return np.stack([packets, current, after.residue])

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal, Protocol
 from pisnn_deploy.compiler.bound import Bounds
 from pisnn_deploy.compiler.encode import Encode
 from pisnn_deploy.compiler.facts import Fact
+from pisnn_deploy.compiler.limit import Limit, Limiter
 from pisnn_deploy.compiler.lower import Lower
 from pisnn_deploy.compiler.measure import Measure
 from pisnn_deploy.compiler.place import Place, PlacementMethod
@@ -77,6 +78,8 @@ class CompileOptions:
         How cells are cut onto cores: ``auto``, ``blocks``, ``metis`` or ``index``.
     spikes : str
         ``graded`` or ``binary``; ``auto`` is what the profile has.
+    limiter : str
+        ``none``, or ``positivity``: no cell gives more than it has.
     """
 
     shape: tuple[int, ...]
@@ -87,6 +90,7 @@ class CompileOptions:
     search: bool = True
     placement: PlacementMethod = "auto"
     spikes: SpikeKind = "auto"
+    limiter: Limiter = "none"
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,8 @@ class TwoPointOptions:
         How cells are cut onto cores: ``auto``, ``blocks``, ``metis`` or ``index``.
     spikes : str
         ``graded`` or ``binary``; ``auto`` is what the profile has.
+    limiter : str
+        ``none``, or ``positivity``: no cell gives more than it has.
     """
 
     lower: LowerTwoPoint
@@ -115,6 +121,7 @@ class TwoPointOptions:
     operating_range: OperatingRange | None = None
     placement: PlacementMethod = "auto"
     spikes: SpikeKind = "auto"
+    limiter: Limiter = "none"
 
 
 def pipeline(
@@ -136,8 +143,10 @@ def pipeline(
     graded = options.profile.payload.graded.value
     binary = options.spikes == "binary" or (options.spikes == "auto" and not graded)
     encode = (Encode(options.profile.weights.mantissa_limit_mixed.value),) if binary else ()
+    limit = (Limit(),) if options.limiter == "positivity" else ()
     return (
-        Schedule(options.coding),  # first: payloads, and so their widths, depend on the coding
+        *limit,  # before the widths, which it changes; after the weights, which it does not look at
+        Schedule(options.coding),  # before the widths: payloads, and so their widths, depend on the coding
         Bounds(limits.state_bits, limits.payload_bits, limits.accumulator_bits),  # before the proof, which cites it
         *encode,  # after the widths, which are the numbers of lines
         Prove(),  # after the last pass that touches a weight

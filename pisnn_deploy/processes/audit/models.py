@@ -47,6 +47,7 @@ class AuditModel(PyLoihiProcessModel):
             proc_params["reservoirs"],
             proc_params["residue"],
             proc_params["inverse_volume"],
+            proc_params["share_shift"],
         )
         files = exchange.Exchange(proc_params["folder"])
         self._first_step = int(proc_params["first_step"])

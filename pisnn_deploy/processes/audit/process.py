@@ -25,6 +25,8 @@ class Audit(AbstractProcess):
         Values that reservoirs show.
     inverse_volume : int64 array [cells] or None
         Where cells differ.
+    share_shift : int or None
+        With a limiter.
     residue : int64 array [faces]
         Residues at the start.
     first_step : int
@@ -53,6 +55,7 @@ class Audit(AbstractProcess):
         initial: Integers,
         reservoirs: Integers,
         inverse_volume: Integers | None,
+        share_shift: int | None,
         residue: Integers,
         first_step: int,
         period: int,
@@ -67,6 +70,7 @@ class Audit(AbstractProcess):
             initial=initial,
             reservoirs=reservoirs,
             inverse_volume=inverse_volume,
+            share_shift=share_shift,
             residue=residue,
             first_step=first_step,
             period=period,
