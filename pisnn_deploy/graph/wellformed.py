@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from pisnn_deploy.arithmetic import MEMORYLESS
-from pisnn_deploy.graph.connections import Connections, Explicit, Rows, Stencil
+from pisnn_deploy.graph.connections import Connections, Ends, Explicit, Rows, Stencil
 from pisnn_deploy.graph.document import LARGEST_MANTISSA
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, UTILISATION, IntegerGraph, Placement, Synapse
 from pisnn_deploy.graph.lines import stored_synapses
@@ -136,8 +136,11 @@ def _synapses(graph: IntegerGraph) -> Iterator[str]:
 def _one_port(graph: IntegerGraph, synapse: Synapse) -> Iterator[str]:
     if (synapse.source, synapse.target) != (MEMBRANE, FLUX):
         yield f"synapse {synapse.name} joins {synapse.source} and a port of {synapse.target}, and only flux has ports"
-    else:
-        yield from _one_synapse(graph, synapse)
+        return
+    ends, holder = synapse.connections, graph.mesh.source if synapse.port == "source" else graph.mesh.target
+    told = isinstance(ends, Ends) and ends.cells == graph.mesh.cells and np.array_equal(ends.holder, holder)
+    if not told or not -8 <= synapse.exponent < 0 or ends.distinct[1].tolist() not in ([], [1 << -synapse.exponent]):
+        yield f"synapse {synapse.name} does not tell each face the mass at its {synapse.port}"
 
 
 def _one_synapse(graph: IntegerGraph, synapse: Synapse) -> Iterator[str]:
