@@ -77,6 +77,7 @@ results: setup ## measure the zoo and its baselines into docs/results (40 minute
 	$(BIN)/python -m benchmarks.fast_kernel
 	$(BIN)/python -m benchmarks.domains
 	$(BIN)/python -m benchmarks.check_speed
+	$(BIN)/python -m benchmarks.limiter
 	$(BIN)/python -m benchmarks.results
 
 models: setup ## train the zoo again, into build/models
