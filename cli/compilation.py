@@ -22,6 +22,7 @@ from pisnn_deploy.compiler.pipeline import Report, SpikeKind
 from pisnn_deploy.compiler.place import PlacementMethod
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.guests import guests
 from pisnn_deploy.mesh import Boundary, boundary_from_mapping, parse_boundary, parse_shape, read_mesh_file
 from pisnn_deploy.model import ModelSpec, OperatingRange
 from pisnn_deploy.plain_yaml import read_mapping
@@ -99,7 +100,8 @@ def compile_file(
     UsageError
         Something that was given cannot be used.
     """
-    from pisnn_deploy.training.checkpoint import read_checkpoint
+    with guests(f"{name_or_path}: a checkpoint"):
+        from pisnn_deploy.training.checkpoint import read_checkpoint
 
     target = load_profile(profile)
     with model_file(name_or_path) as path:

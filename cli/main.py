@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import importlib
 import io
+import logging
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import cast
 
 import click
 
 from pisnn_deploy import __version__
-from pisnn_deploy.errors import PisnnError
+from pisnn_deploy.errors import FileError, PisnnError
 
 COMMANDS: Mapping[str, str] = {
     "models": "List the models of the zoo, or show one.",
@@ -24,9 +26,12 @@ COMMANDS: Mapping[str, str] = {
     "export": "Write an artifact in the format of others.",
     "inspect": "Show what is in an artifact.",
     "profiles": "List, show or validate hardware profiles.",
+    "doctor": "Tell what works on this machine.",
+    "completion": "Print a script that completes words in a shell.",
 }
 """Each command with its line in ``--help``; the module of the same name holds it."""
 INTERRUPTED = 130
+LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
 ONE_LINE = str.maketrans("\r\n\x1b", "   ")
 """Keeps text from a user's files from breaking the line or steering the terminal."""
 
@@ -53,7 +58,20 @@ class LazyGroup(click.Group):
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="pisnn-deploy")
-def group() -> None:
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File of options; pisnn.toml or setup.cfg of the current folder unless given.",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="warning",
+    show_default=True,
+    help="How much to tell on stderr of what goes on; debug also shows where an error arose.",
+)
+@click.pass_context
+def group(context: click.Context, config: Path | None, log_level: str) -> None:
     """Deploy physics-informed spiking neural networks as integers that conserve mass exactly.
 
     \b
@@ -64,8 +82,32 @@ def group() -> None:
       pisnn-deploy verify model.pisnn
       pisnn-deploy check model.pisnn --profile loihi2
 
+    Options that a project always wants stand in pisnn.toml, a table for each command ([compile] profile = "loihi2"), or
+    in setup.cfg ([pisnn-deploy.compile]).
+
     Exit codes: 0 fine, 1 a check or verification failed, 2 wrong usage or input, 130 interrupted.
     """
+    logging.basicConfig(format=LOG_FORMAT, level=logging.WARNING)
+    logging.getLogger("pisnn_deploy").setLevel(log_level.upper())
+    _set_defaults(context, config)
+
+
+def _set_defaults(context: click.Context, config: Path | None) -> None:
+    """Take defaults of the command that is called from a file of options."""
+    from pisnn_deploy.cli.config import defaults_of, find_config, read_config
+
+    path = config or find_config(Path())
+    name = context.invoked_subcommand
+    if path is None or name is None:
+        return
+    sections = read_config(path)
+    for section in sections:
+        if section not in COMMANDS:
+            raise FileError(path, f"is no command; expected one of {', '.join(COMMANDS)}", field=section)
+    command = group.get_command(context, name)
+    if name in sections and command is not None:
+        context.default_map = {name: defaults_of(command, sections[name], path)}
+        logging.getLogger(__name__).info("options of %s from %s", name, path)
 
 
 def main() -> None:
@@ -80,6 +122,7 @@ def main() -> None:
         error.show()
         code = error.exit_code
     except PisnnError as error:
+        logging.getLogger(__name__).debug("where the error arose", exc_info=error)
         click.echo(f"error: {str(error).translate(ONE_LINE)}", err=True)
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):

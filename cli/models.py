@@ -6,6 +6,7 @@ import click
 
 from pisnn_deploy import zoo
 from pisnn_deploy.cli.console import Row, print_json, print_table
+from pisnn_deploy.guests import guests
 
 _QUIET = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -66,7 +67,8 @@ def show(name: str, as_json: bool, quiet: bool) -> None:
       pisnn-deploy models show heat1d
       pisnn-deploy models show heat1d --json
     """
-    from pisnn_deploy.training.checkpoint import read_checkpoint
+    with guests(f"models show {name}"):
+        from pisnn_deploy.training.checkpoint import read_checkpoint
 
     with zoo.model_path(name) as path:
         model = read_checkpoint(path)

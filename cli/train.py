@@ -12,6 +12,7 @@ from pisnn_deploy import zoo
 from pisnn_deploy.cli.compilation import is_file_name
 from pisnn_deploy.cli.console import print_json, print_table, progress
 from pisnn_deploy.cli.files import check_outputs
+from pisnn_deploy.guests import guests
 
 
 @click.command("train", context_settings={"help_option_names": ["-h", "--help"]})
@@ -30,9 +31,10 @@ def command(recipe: str, output: Path | None, seed: int | None, resume: bool, as
       pisnn-deploy train my_recipe.yaml -o my_model.pt --seed 7
       pisnn-deploy train my_recipe.yaml -o my_model.pt --resume
     """
-    from pisnn_deploy.training.checkpoint import write_checkpoint
-    from pisnn_deploy.training.recipe import read_recipe
-    from pisnn_deploy.training.trainer import epochs, train
+    with guests("train"):
+        from pisnn_deploy.training.checkpoint import write_checkpoint
+        from pisnn_deploy.training.recipe import read_recipe
+        from pisnn_deploy.training.trainer import epochs, train
 
     started = time.perf_counter()
     named = Path(recipe)

@@ -127,6 +127,8 @@ class Counts:
         Words of the longest packed axon of each synapse population.
     output_axons : int64 array [cores]
         Entries, with what axons to other chips cost on top.
+    most_axons : dict of str to int
+        Entries of the neuron of each sending population that takes the most.
     axon_map_words, axon_memory_words, total_words : float64 array [cores]
     chips : int
         Chips that the cores in use stand on.
@@ -141,6 +143,7 @@ class Counts:
     synaptic_words: Integers
     longest_axon_words: dict[str, int]
     output_axons: Integers
+    most_axons: dict[str, int]
     axon_map_words: NDArray[np.float64]
     axon_memory_words: NDArray[np.float64]
     total_words: NDArray[np.float64]
@@ -335,6 +338,7 @@ def tally(
     inputs, connections, words, output_axons = (np.zeros(cores, np.int64) for _ in range(4))
     map_entries, memory_entries = np.zeros(cores, np.int64), np.zeros(cores, np.int64)
     longest: dict[str, int] = {}
+    entries: dict[str, Integers] = {}
     crossing_cost = profile.core.output_axon_cross_chip.value or 0
     for (name, source), one in zip(synapses, axons, strict=True):
         each = packed_words(one.synapses, profile)
@@ -347,9 +351,12 @@ def tally(
         origin = home[one.source]
         leaving = times * np.bincount(origin, minlength=cores)
         output_axons += leaving
+        of_neurons = np.bincount(one.source, minlength=home.size)
         if crossing_cost:
-            crossing = np.bincount(origin[chip[origin] != chip[one.core]], minlength=cores)
-            output_axons += crossing_cost * times * crossing
+            crosses = chip[origin] != chip[one.core]
+            output_axons += crossing_cost * times * np.bincount(origin[crosses], minlength=cores)
+            of_neurons += crossing_cost * np.bincount(one.source[crosses], minlength=home.size)
+        entries[source] = entries.get(source, 0) + of_neurons
         sends = np.zeros(home.size, np.bool_)
         sends[one.source] = True
         ports = times * np.bincount(home[sends], minlength=cores)
@@ -379,6 +386,7 @@ def tally(
         words,
         longest,
         output_axons,
+        {name: int(each.max(initial=0)) for name, each in entries.items()},
         axon_map,
         axon_memory,
         total,

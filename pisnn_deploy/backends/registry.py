@@ -9,6 +9,7 @@ from typing import cast
 from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.guests import guests
 
 _MODULES: Mapping[str, str] = {
     "cpu": "pisnn_deploy.backends.cpu",
@@ -51,5 +52,6 @@ def run_graph(
     """
     if backend not in _MODULES:
         raise UsageError(f"backend {backend!r}: unknown; use {', '.join(NAMES)}")
-    module = importlib.import_module(_MODULES[backend])
+    with guests(f"backend {backend}"):
+        module = importlib.import_module(_MODULES[backend])
     return cast(Run, module.run(graph, mass, options, progress))

@@ -13,11 +13,33 @@ from pisnn_deploy.profiles import Figure
 from pisnn_deploy.utilisation import placement_problems
 
 
-def _per_core(
-    subject: Subject, uses: NDArray[np.int64] | NDArray[np.float64], limit: Figure[int | None], what: str
+def per_core(
+    subject: Subject,
+    uses: NDArray[np.int64] | NDArray[np.float64],
+    limit: Figure[int | None],
+    what: str,
+    *,
+    silent: bool = False,
 ) -> Iterator[Violation]:
-    """Every core that uses more than a limit; for an unplaced graph, the single core that it would need."""
-    yield from unpublished(subject, limit, f"{what} in a core")
+    """Every core that uses more than a limit; for an unplaced graph, the single core that it would need.
+
+    Parameters
+    ----------
+    subject : Subject
+    uses : array [cores]
+        Of each core in use.
+    limit : Figure
+    what : str
+        Is used, in the plural.
+    silent : bool
+        Say nothing where no limit is published.
+
+    Yields
+    ------
+    Violation
+    """
+    if not silent:
+        yield from unpublished(subject, limit, f"{what} in a core")
     if limit.value is None:
         return
     lowest = limit.value if limit.low is None else min(limit.low, limit.value)
@@ -54,7 +76,7 @@ def neurons_per_core(subject: Subject) -> Iterator[Violation]:
 
     Fix: place the populations on more cores.
     """
-    yield from _per_core(subject, subject.counts.neurons, subject.profile.core.neurons_max, "neurons")
+    yield from per_core(subject, subject.counts.neurons, subject.profile.core.neurons_max, "neurons")
 
 
 @rule("PD103", "neuron-groups-per-core")
@@ -65,7 +87,7 @@ def neuron_groups_per_core(subject: Subject) -> Iterator[Violation]:
 
     Fix: place whole populations on cores of their own.
     """
-    yield from _per_core(subject, subject.counts.groups, subject.profile.core.neuron_groups_max, "neuron groups")
+    yield from per_core(subject, subject.counts.groups, subject.profile.core.neuron_groups_max, "neuron groups")
 
 
 @rule("PD104", "synaptic-memory")
@@ -79,7 +101,7 @@ def synaptic_memory(subject: Subject) -> Iterator[Violation]:
     Fix: place the target populations on more cores, or use a model with a smaller window or fewer channels.
     """
     limit = subject.profile.core.synaptic_memory_words
-    yield from _per_core(subject, subject.counts.synaptic_words, limit, "words of synaptic memory")
+    yield from per_core(subject, subject.counts.synaptic_words, limit, "words of synaptic memory")
 
 
 @rule("PD105", "synapse-list")
@@ -109,7 +131,7 @@ def input_axons(subject: Subject) -> Iterator[Violation]:
 
     Fix: place neighbouring cells and faces on the same core, or place the target population on more cores.
     """
-    yield from _per_core(subject, subject.counts.input_axons, subject.profile.core.input_axons_max, "input axons")
+    yield from per_core(subject, subject.counts.input_axons, subject.profile.core.input_axons_max, "input axons")
 
 
 @rule("PD107", "output-axons")
@@ -122,7 +144,7 @@ def output_axons(subject: Subject) -> Iterator[Violation]:
     Fix: place neighbouring cells and faces on the same core and chip, or place the source population on more cores.
     """
     limit = subject.profile.core.output_axons_max
-    yield from _per_core(subject, subject.counts.output_axons, limit, "output axon entries")
+    yield from per_core(subject, subject.counts.output_axons, limit, "output axon entries")
 
 
 @rule("PD108", "axon-map")
@@ -135,7 +157,7 @@ def axon_map(subject: Subject) -> Iterator[Violation]:
     Fix: place the source population on more cores.
     """
     limit = subject.profile.core.axon_map_words
-    yield from _per_core(subject, subject.counts.axon_map_words, limit, "words of axon map")
+    yield from per_core(subject, subject.counts.axon_map_words, limit, "words of axon map")
 
 
 @rule("PD109", "axon-memory")
@@ -148,7 +170,7 @@ def axon_memory(subject: Subject) -> Iterator[Violation]:
     Fix: place neighbouring cells and faces on the same core, or place the source population on more cores.
     """
     limit = subject.profile.core.axon_memory_words
-    yield from _per_core(subject, subject.counts.axon_memory_words, limit, "words of axon memory")
+    yield from per_core(subject, subject.counts.axon_memory_words, limit, "words of axon memory")
 
 
 @rule("PD110", "total-memory")
@@ -162,7 +184,7 @@ def total_memory(subject: Subject) -> Iterator[Violation]:
 
     Fix: place the populations on more cores.
     """
-    yield from _per_core(subject, subject.counts.total_words, subject.profile.core.total_words, "words in total")
+    yield from per_core(subject, subject.counts.total_words, subject.profile.core.total_words, "words in total")
 
 
 @rule("PD111", "cores")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pisnn_deploy.checks.report import Finding
 from pisnn_deploy.checks.rules import RULES, check
@@ -57,30 +58,8 @@ def heat_graph(cells: int = CELLS, weight: int = 64) -> IntegerGraph:
         operating_range=OperatingRange(lower=0.0, upper=2.0),
     )
     faces = np.arange(cells, dtype=np.int64)
-    drive = Synapse(
-        "drive",
-        "membrane",
-        "flux",
-        Explicit(
-            np.arange(0, 2 * cells + 1, 2, dtype=np.int64),
-            np.stack([mesh.source, mesh.target], 1).reshape(-1),
-            np.tile(np.array([2 * weight, -2 * weight], np.int64), cells),
-            cells,
-        ),
-        -1,
-    )
-    route = Synapse(
-        "route",
-        "flux",
-        "membrane",
-        Explicit(
-            np.arange(0, 2 * cells + 1, 2, dtype=np.int64),
-            np.stack([np.roll(faces, 1), faces], 1).reshape(-1),
-            np.tile(np.array([2, -2], np.int64), cells),
-            cells,
-        ),
-        -1,
-    )
+    drive = Synapse("drive", "membrane", "flux", _pairs(mesh.source, mesh.target, 2 * weight), -1)
+    route = Synapse("route", "flux", "membrane", _pairs(np.roll(faces, 1), faces, 2), -1)
     proved = Claim("proved", "incidence", {"faces": cells, "reservoirs": 0})
     return IntegerGraph(
         spec=spec,
@@ -98,6 +77,15 @@ def heat_graph(cells: int = CELLS, weight: int = 64) -> IntegerGraph:
         bounds=BOUNDS,
         certificate=Certificate(proved, proved, proved),
     )
+
+
+def _pairs(plus: NDArray[np.int64], minus: NDArray[np.int64], weight: int) -> Explicit:
+    """Rows of two connections, of this weight and its negative; columns ascend within a row."""
+    columns = np.stack([plus, minus], 1)
+    order = np.argsort(columns, axis=1)
+    mantissas = np.where(order == 0, weight, -weight)
+    starts = np.arange(0, 2 * plus.size + 1, 2, dtype=np.int64)
+    return Explicit(starts, np.take_along_axis(columns, order, 1).reshape(-1), mantissas.reshape(-1), plus.size)
 
 
 def with_bits(graph: IntegerGraph, population: str, quantity: str, bits: int) -> IntegerGraph:
@@ -255,6 +243,20 @@ def examples() -> Mapping[str, Example]:
             with_figure(loihi2, "state.programmable", value=False),
         ),
         Example(
+            "A threshold one bit wider than the target holds.",
+            replace(heat, flux=replace(heat.flux, threshold_exponent=loihi2.threshold.bits.value)),
+            loihi2,
+        ),
+        Example(
+            "Dense coding, and a bias one bit wider than the target holds.",
+            replace(
+                heat,
+                coding="dense",
+                flux=replace(heat.flux, bias=heat.flux.bias + (1 << (loihi2.bias.bits.value or 1) - 1)),
+            ),
+            loihi2,
+        ),
+        Example(
             "A placement that says for seven of eight faces where they stand.",
             placed(heat, first, second[1:]),
             loihi2,
@@ -301,6 +303,31 @@ def examples() -> Mapping[str, Example]:
             "A placement on two chips for a system of one.",
             placed(heat, first, [usable] * CELLS, 2),
             with_figure(loihi2, "system.chips", 1),
+        ),
+        Example(
+            "Eight cells of 22 bits of state and eight faces of 30, each in a word of its own, on a core of 15 words.",
+            heat,
+            core("neuron_state_words", 2 * CELLS - 1),
+        ),
+        Example(
+            "Sixteen neurons on a core whose synapses have indices of three bits.",
+            heat,
+            with_figure(loihi2, "synapse.index_bits", 3),
+        ),
+        Example(
+            "Faces alternate between two cores, so each cell takes two entries.",
+            spread,
+            with_figure(generic, "core.neuron_output_axons_max", 1),
+        ),
+        Example(
+            "Sixteen neurons of eight slots each on a core of 127.",
+            heat,
+            with_figure(load_profile("loihi1"), "delay.accumulators_max", 16 * CELLS - 1),
+        ),
+        Example(
+            "Eight cells, and two counters on each of three embedded processors.",
+            heat,
+            with_figure(loihi2, "io.spike_counters", 2),
         ),
         Example("A graph that was never proved.", replace(heat, certificate=None), loihi2),
         Example(

@@ -18,12 +18,31 @@ This page and those of the rules are written from the docstrings of the rules. T
 `python -m pisnn_deploy.checks.manual docs`; a test compares them. [In a CI](ci.md) tells how to run the check there.
 
 A finding is an **error** where the graph does not fit, a **warning** where it fits by one source of the profile and not
-by another, and **info** where the public record has no limit, so that nothing was checked. Errors fail the check. All
-violations are reported. Names such as `core.neurons_max` are keys of the profile: `pisnn-deploy profiles show NAME`
-gives their values, ranges, confidence and sources.
+by another, and **info** where nothing has to change: where the public record has no limit, so that nothing was checked,
+or where a limit is one of convenience. Errors fail the check. All violations are reported. Names such as
+`core.neurons_max` are keys of the profile: `pisnn-deploy profiles show NAME` gives their values, ranges, confidence and
+sources.
 
 An input axon is what one source neuron's one synapse population needs on one core. Figures of a core are those of the
 graph's placement; a graph without one is counted as if it stood on a single core, and the finding says so.
+
+## What breaks deployments, and which rule sees it
+| what | rules |
+| --- | --- |
+| synaptic memory of a core, after packing and rounding | PD104, PD105 |
+| input axons | PD106 |
+| output axons, with those to other chips | PD107, PD108, PD109, PD115 |
+| delay slots | PD116; no graph of this project delays a spike |
+| overflow of states and accumulators | PD003, PD004, PD007, PD203 |
+| values that the target changes without a word | PD001, PD002, PD008, PD010, PD011 |
+| neurons and words of state | PD009, PD102, PD110, PD113 |
+| configuration that a core shares | PD103; one decay and one threshold serve a population |
+| fields that address neurons | PD114; population spikes and convolutions have narrower ones, and are not used |
+| usable cores and chips | PD101, PD111, PD112 |
+| input and output | PD117; what a host reads or waits for is in no estimate |
+| payloads, from sender to receiver | PD005, PD006 |
+| time and energy | no rule: estimates, always a range |
+| mass | PD201, PD202, PD204, PD205, PD206 |
 """
 _WIDTH = 120
 

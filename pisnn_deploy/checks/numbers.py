@@ -10,6 +10,7 @@ from pisnn_deploy.arithmetic import signed_width
 from pisnn_deploy.checks.report import Severity
 from pisnn_deploy.checks.rule import Subject, Violation, allowed, excess, rule, shortfall, unpublished
 from pisnn_deploy.graph import Bound, IntegerGraph, Synapse
+from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.graph.lines import stored_synapses
 
 PAYLOADS = frozenset({"payload", "packet"})
@@ -26,6 +27,11 @@ def required_quantities(graph: IntegerGraph) -> list[tuple[str, str]]:
     if graph.mesh.reservoirs:
         found.append(("membrane", "ledger"))
     return found + [(synapse.name, ACCUMULATOR) for synapse in graph.synapses]
+
+
+def biases(graph: IntegerGraph) -> dict[str, Integers]:
+    """Biases of each population that has some."""
+    return {population.name: population.bias for population in graph.hidden} | {"flux": graph.flux.bias}
 
 
 def _bounds(subject: Subject, quantities: frozenset[str]) -> Iterator[Bound]:
@@ -231,6 +237,20 @@ def accumulator_width(subject: Subject) -> Iterator[Violation]:
             yield Violation(bound.population, bound.bits, width, message, severity)
 
 
+@rule("PD008", "decay-constant")
+def decay_constant(subject: Subject) -> Iterator[Violation]:
+    """The leak of the flux compartments is between 1 and 2 to the power of `decay.bits`.
+
+    The target stores the leak less one, because it adds one to the decay constant of a current.
+
+    Fix: train the model with a leak in that range; 4096 is memoryless.
+    """
+    leak, limit = subject.graph.flux.leak, 1 << subject.profile.decay.bits.value
+    if not 1 <= leak <= limit:
+        bound = 1 if leak < 1 else limit
+        yield Violation("flux", leak, bound, f"the leak is {leak}, and 1 to {limit} are possible")
+
+
 @rule("PD009", "programmable-neurons")
 def programmable_neurons(subject: Subject) -> Iterator[Violation]:
     """Neurons of the target run programs.
@@ -247,15 +267,44 @@ def programmable_neurons(subject: Subject) -> Iterator[Violation]:
             yield Violation(population, "program", "integrate-and-fire", message)
 
 
-@rule("PD008", "decay-constant")
-def decay_constant(subject: Subject) -> Iterator[Violation]:
-    """The leak of the flux compartments is between 1 and 2 to the power of `decay.bits`.
+@rule("PD010", "threshold-width")
+def threshold_width(subject: Subject) -> Iterator[Violation]:
+    """The firing threshold fits `threshold.bits` unsigned bits.
 
-    The target stores the leak less one, because it adds one to the decay constant of a current.
+    It is two to the power of the threshold exponent, on the scale of the weighted input.
 
-    Fix: train the model with a leak in that range; 4096 is memoryless.
+    Fix: use a smaller threshold exponent.
     """
-    leak, limit = subject.graph.flux.leak, 1 << subject.profile.decay.bits.value
-    if not 1 <= leak <= limit:
-        bound = 1 if leak < 1 else limit
-        yield Violation("flux", leak, bound, f"the leak is {leak}, and 1 to {limit} are possible")
+    limit = subject.profile.threshold.bits
+    used = subject.graph.flux.threshold_exponent + 1
+    severity = excess(used, limit)
+    if severity:
+        most = allowed(limit, severity)
+        some = "" if severity == "error" else " by one source"
+        message = f"the threshold needs {used} bits, and {most} are possible{some}"
+        yield Violation("flux", used, most, message, severity)
+
+
+@rule("PD011", "bias-width")
+def bias_width(subject: Subject) -> Iterator[Violation]:
+    """Every bias fits `bias.bits` signed bits.
+
+    Biases are added to the weighted input: those of trained layers, and what reservoirs show to the faces near them. In
+    delta coding a neuron accumulates its input from a start that holds the bias already, and keeps no other.
+
+    Fix: use delta coding, fewer quanta per unit, or smaller weight exponents.
+    """
+    graph, limit = subject.graph, subject.profile.bias.bits
+    if graph.coding == "delta":
+        return
+    yield from unpublished(subject, limit, "the width of a bias")
+    for name, bias in biases(graph).items():
+        if not bias.any():
+            continue
+        used = signed_width(int(bias.min()), int(bias.max()))
+        severity = excess(used, limit)
+        if severity:
+            most = allowed(limit, severity)
+            some = "" if severity == "error" else " by one source"
+            message = f"a bias needs {used} signed bits, and {most} are possible{some}"
+            yield Violation(name, used, most, message, severity)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pisnn_deploy.checks import capacity, numbers, proofs
+from pisnn_deploy.checks import capacity, numbers, proofs, tables
 from pisnn_deploy.checks.activity import Activity
 from pisnn_deploy.checks.comparison import compare
 from pisnn_deploy.checks.estimates import estimates
@@ -22,6 +22,8 @@ RULES: tuple[Rule, ...] = (
     numbers.accumulator_width,
     numbers.decay_constant,
     numbers.programmable_neurons,
+    numbers.threshold_width,
+    numbers.bias_width,
     capacity.placement_valid,
     capacity.neurons_per_core,
     capacity.neuron_groups_per_core,
@@ -34,6 +36,11 @@ RULES: tuple[Rule, ...] = (
     capacity.total_memory,
     capacity.cores,
     capacity.chips,
+    tables.state_words,
+    tables.neuron_addresses,
+    tables.axons_per_neuron,
+    tables.delay_slots,
+    tables.spike_counters,
     proofs.certificate_present,
     proofs.conservation_proved,
     proofs.overflow_bounded,

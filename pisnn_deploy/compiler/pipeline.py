@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
@@ -26,6 +27,7 @@ from pisnn_deploy.mesh import Boundary
 from pisnn_deploy.model import Model, OperatingRange
 from pisnn_deploy.profiles import Profile
 
+_LOG = logging.getLogger(__name__)
 SEARCHED_CELL_STEPS = 4_000_000
 """Most cells times PDE steps on which thresholds are tried."""
 FINER_THRESHOLDS = 3
@@ -333,6 +335,7 @@ def run_passes(
             raise CompileError(one.name, f"left a graph that is not well formed: {found[0]}")
         _verify(one.ensures, graph, one.name, "ensures")
         records.append(PassRecord(_text(one), one.summary(graph)))
+        _LOG.debug("%s: %s", records[-1].text, records[-1].summary)
         report(one.name, time.perf_counter() - started)
     return graph, records
 

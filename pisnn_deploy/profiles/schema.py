@@ -150,6 +150,8 @@ class Core(_Frozen):
     """Output axon entries of a core: one for each of its neurons, synapse population and core reached."""
     output_axon_cross_chip: Limit
     """Entries that an output axon to another chip costs on top."""
+    neuron_output_axons_max: Limit
+    """Output axon entries of one neuron."""
     axon_map_words: Limit
     """Words of the axon map."""
     axon_map_entry_words: Quantity
@@ -234,11 +236,36 @@ class Decay(_Frozen):
     """The constant counts in units of 2^-bits; 2^bits forgets everything."""
 
 
+class Threshold(_Frozen):
+    """Firing threshold."""
+
+    bits: Bits
+    """Unsigned width of a threshold, on the scale of the weighted input."""
+
+
+class Bias(_Frozen):
+    """What is added to the weighted input of a neuron in every time step."""
+
+    bits: Figure[Positive | None]
+    """Signed width of a bias, on the scale of the weighted input."""
+
+
 class Delay(_Frozen):
     """Synaptic delay."""
 
     steps_max: Limit
     """Longest delay in time steps."""
+    slots_lowest: Limit
+    """Fewest accumulators that a neuron has for input of later time steps."""
+    accumulators_max: Limit
+    """Accumulators of a core for input of later time steps."""
+
+
+class InputOutput(_Frozen):
+    """What leaves and enters a chip."""
+
+    spike_counters: Limit
+    """Counters of an embedded processor, each for the spikes of one neuron."""
 
 
 class Time(_Frozen):
@@ -306,7 +333,10 @@ class Profile(_Frozen):
     accumulator: Accumulator
     payload: Payload
     decay: Decay
+    threshold: Threshold
+    bias: Bias
     delay: Delay
+    io: InputOutput
     time: Time
     energy: Energy
     power: Power

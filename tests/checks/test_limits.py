@@ -34,6 +34,7 @@ HEAT = heat_graph()
 ALONE = placed(HEAT, [0] * 8, [0] * 8)
 APART = placed(HEAT, [0] * 8, [1] * 8)
 SPREAD = placed(HEAT, [2] * 8, [0, 1] * 4)
+BIASED = replace(HEAT, coding="dense", flux=replace(HEAT.flux, bias=HEAT.flux.bias - 512))
 ANY_WIDTH = with_figure(LOIHI2, "payload.legal_widths_bits", tuple(range(64)))
 
 NEAR = st.one_of(st.sampled_from([-1, 0, 1]), st.integers(-40, 40))
@@ -92,6 +93,16 @@ CAPACITIES = [
     Capacity("PD111", "chip.cores_usable", placed(HEAT, [0] * 8, [29] * 8), LOIHI2, "graph", 30),
     Capacity("PD112", "system.chips", placed(HEAT, [0] * 8, [120] * 8, 2), LOIHI2, "graph", 2),
     Capacity("PD002", "weights.exponent_highest", exponents(1), LOIHI2, "drive", 5),
+    # The threshold of the graph is 2^8.
+    Capacity("PD010", "threshold.bits", HEAT, LOIHI2, "flux", 9),
+    Capacity("PD011", "bias.bits", BIASED, LOIHI2, "flux", 10),
+    # A word for each cell's mass, and one for each face's drive and residue.
+    Capacity("PD113", "core.neuron_state_words", ALONE, LOIHI2, "core 0", 16),
+    Capacity("PD113", "core.neuron_state_words", APART, with_figure(LOIHI2, "core.word_bits", 16), "core 1", 16),
+    # Each cell reaches two cores; with an entry on top for another chip.
+    Capacity("PD115", "core.neuron_output_axons_max", SPREAD, LOIHI1, "membrane", 2),
+    Capacity("PD115", "core.neuron_output_axons_max", placed(HEAT, [0] * 8, [128] * 8, 2), LOIHI1, "membrane", 2),
+    Capacity("PD116", "delay.accumulators_max", ALONE, LOIHI1, "core 0", 128),
 ]
 NAMES = [f"{one.code}-{one.key}-{one.place}" for one in CAPACITIES]
 
@@ -144,6 +155,22 @@ def test_mantissas(key: str, mantissas: list[int], sign: int, distance: int) -> 
     found = check(with_mantissas(HEAT, mantissas), profile).findings
     wrong = [(f.severity, f.value, f.limit) for f in found if f.rule == "PD001"]
     assert wrong == ([("error", sign * 100, sign * limit)] if limit < 100 else [])
+
+
+@given(bits=st.integers(0, 6), distance=NEAR)
+def test_addresses(bits: int, distance: int) -> None:
+    cells = max(3, (1 << bits) + distance)
+    expected = None if cells <= 1 << bits else ("error", cells, 1 << bits)
+    profile = with_figure(LOIHI2, "synapse.index_bits", bits)
+    assert outcome(on_two_cores(cells), profile, "PD114", "core 1") == expected
+
+
+@given(counters=st.integers(1, 30), distance=NEAR)
+def test_counters_are_information(counters: int, distance: int) -> None:
+    cells = max(3, 3 * counters + distance)
+    report = check(heat_graph(cells), with_figure(LOIHI2, "io.spike_counters", counters))
+    found = [(f.severity, f.value, f.limit) for f in report.findings if f.rule == "PD117"]
+    assert found == ([("info", cells, 3 * counters)] if cells > 3 * counters else [])
 
 
 @given(bits=st.integers(1, 12), distance=NEAR)
@@ -317,7 +344,11 @@ def test_cores_of_one_chip_of_several(held: int, disputed: bool) -> None:
 
 def test_every_figure_that_a_rule_compares_is_here() -> None:
     """A rule that reads a limit of the profile and is in no table is not tested at its limit."""
-    tested = {one.code for one in CAPACITIES} | {one.code for one in GROWTHS} | {"PD001", "PD008", "PD205", "PD206"}
+    tested = (
+        {one.code for one in CAPACITIES}
+        | {one.code for one in GROWTHS}
+        | {"PD001", "PD008", "PD114", "PD117", "PD205", "PD206"}
+    )
     without_a_limit = {"PD003", "PD006", "PD009", "PD101", "PD201", "PD202", "PD203", "PD204"}
     assert tested | without_a_limit == {rule.code for rule in RULES}
     assert not tested & without_a_limit

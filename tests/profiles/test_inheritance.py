@@ -136,7 +136,7 @@ def test_long_chains(tmp_path: Path) -> None:
         ("3", "found 3; expected the name of a profile, or a file"),
         ("", "found null; expected the name of a profile, or a file"),
         ("[loihi1, loihi2]", "found a list; expected the name of a profile, or a file"),
-        ("parent.yaml", "'parent.yaml' is no valid profile: system: is missing (and 13 more)"),
+        ("parent.yaml", "'parent.yaml' is no valid profile: system: is missing (and 16 more)"),
         ("small.yaml", "'small.yaml' is no valid profile: core.word_bits.value: found 0"),
     ],
 )

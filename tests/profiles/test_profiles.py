@@ -162,7 +162,7 @@ def test_folder(tmp_path: Path) -> None:
         (
             "{extends: loihi2, speed: 3}",
             "speed: is not a field of a profile; expected one of extends, name, description, system, chip, core, "
-            "synapse, weights, state, accumulator, payload, decay, delay, time, energy, power",
+            "synapse, weights, state, accumulator, payload, decay, threshold, bias, delay, io, time, energy, power",
         ),
         ("{extends: loihi2, cores: 3}", "cores: is not a field of a profile; expected 'core'"),
         (
@@ -233,7 +233,7 @@ def test_figure_that_is_refused(tmp_path: Path, figure: str, message: str) -> No
 def test_missing_section(tmp_path: Path) -> None:
     message = refusal(write(tmp_path, "{name: mine, description: d}"))
     assert message == (
-        "system: is missing; expected a mapping of figures (and 12 more: see `pisnn-deploy profiles validate`)"
+        "system: is missing; expected a mapping of figures (and 15 more: see `pisnn-deploy profiles validate`)"
     )
 
 

@@ -1,0 +1,204 @@
+"""``pisnn-deploy doctor``."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import click
+import numpy as np
+from rich.text import Text
+
+from pisnn_deploy import __version__
+from pisnn_deploy.backends import RunOptions, run_graph
+from pisnn_deploy.backends.cpu import INTERPRETER_VARIABLE, worker_command
+from pisnn_deploy.checks.examples import heat_graph
+from pisnn_deploy.cli.console import print_json, print_table
+from pisnn_deploy.errors import CheckError, PisnnError, UsageError
+from pisnn_deploy.guests import python_version
+
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "numba",
+    "onnx",
+    "onnxruntime",
+    "torch",
+    "lava-nc",
+    "lava-dl",
+    "dask",
+    "pydantic",
+    "click",
+)
+STEPS = 20
+"""PDE steps of the trial runs."""
+SMALL_SHARED_MEMORY = 1 << 26
+"""Bytes; what containers have unless asked for more, too little for Lava networks of some ten thousand cells."""
+_ASK = (
+    "import json, importlib.metadata as m, lava, sys; "
+    "print(json.dumps({'python': sys.version.split()[0], 'pisnn-deploy': m.version('pisnn-deploy')}))"
+)
+_COLOURS = {"works": "green", "missing": "yellow", "broken": "red", "note": ""}
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What was found of one thing.
+
+    Attributes
+    ----------
+    name : str
+    status : str
+        ``works``; ``missing``, where it is not installed or cannot be on this Python; ``broken``; ``note``, which is
+        neither good nor bad.
+    detail : str
+    """
+
+    name: str
+    status: Literal["works", "missing", "broken", "note"]
+    detail: str
+
+
+@click.command("doctor", context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--run", "trial", is_flag=True, help="Run a small graph on every backend that works, and compare.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+def command(trial: bool, as_json: bool, quiet: bool) -> None:
+    """Tell what works on this machine: versions, cores, memory, backends.
+
+    \b
+    Examples:
+      pisnn-deploy doctor
+      pisnn-deploy doctor --run
+      pisnn-deploy doctor --json
+
+    Exit code 1 where something is broken: installed, and yet it does not work. What is only missing is no error.
+    """
+    found = [*_machine(), *_packages(), *_abilities()]
+    if trial:
+        found += _trials([one.name.removeprefix("backend ") for one in found if _runs(one)])
+    if as_json:
+        versions = {"pisnn-deploy": __version__, "python": platform.python_version()}
+        print_json({"versions": versions, "diagnoses": [asdict(one) for one in found]})
+    elif not quiet:
+        rows = [(one.name, Text(one.status, _COLOURS[one.status]), one.detail) for one in found]
+        print_table(f"pisnn-deploy {__version__} on Python {platform.python_version()}", rows, ("what", "", "found"))
+    broken = [one.name for one in found if one.status == "broken"]
+    if broken:
+        raise CheckError(f"broken: {', '.join(broken)}")
+
+
+def _runs(one: Diagnosis) -> bool:
+    # The torch backend wants a graph that was compiled from a checkpoint.
+    return one.status == "works" and one.name in ("backend cpu", "backend fast", "backend onnx")
+
+
+def _machine() -> Iterator[Diagnosis]:
+    yield Diagnosis("system", "note", f"{platform.system()} {platform.release()} on {platform.machine()}")
+    yield Diagnosis("interpreter", "note", sys.executable)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    yield Diagnosis("cores", "note", f"{cores}")
+    shared = Path("/dev/shm")
+    if shared.is_dir():
+        free = shutil.disk_usage(shared).free
+        hint = "; large Lava networks need more (docker run --shm-size)" if free < SMALL_SHARED_MEMORY else ""
+        yield Diagnosis("shared memory", "note", f"{free >> 20} MB free{hint}")
+
+
+def _packages() -> Iterator[Diagnosis]:
+    for name in PACKAGES:
+        try:
+            yield Diagnosis(name, "note", importlib.metadata.version(name))
+        except importlib.metadata.PackageNotFoundError:
+            yield Diagnosis(name, "missing", "not installed")
+
+
+def _abilities() -> Iterator[Diagnosis]:
+    yield _lava()
+    if importlib.util.find_spec("numba") is None:
+        yield Diagnosis("backend fast", "works", "in plain numpy, slowly: numba is not installed")
+    else:
+        yield _imported("backend fast", "numba", "in compiled kernels")
+    yield _imported("backend onnx", "onnxruntime", "on onnxruntime")
+    needs_lava = f"needs lava-dl, which runs on Python 3.10 alone; this is {python_version()}"
+    for name, module, without in (
+        ("backend torch", "lava.lib.dl", needs_lava),
+        ("train", "lava.lib.dl", needs_lava),
+        ("compile", "torch", "of checkpoints: needs torch (pip install torch); other commands do not"),
+    ):
+        known = _is_installed(module)
+        yield Diagnosis(name, "works" if known else "missing", "" if known else without)
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _imported(name: str, module: str, how: str) -> Diagnosis:
+    """Whether a compiled package can really be imported: some wheels do not fit the machine."""
+    if not _is_installed(module):
+        return Diagnosis(name, "missing", f"{module} is not installed")
+    done = subprocess.run([sys.executable, "-c", f"import {module}"], capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return Diagnosis(name, "works", how)
+    return Diagnosis(name, "broken", f"{module} cannot be imported: {_last_line(done.stderr)}")
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
+
+
+def _lava() -> Diagnosis:
+    name = "backend cpu"
+    try:
+        interpreter = worker_command()[0]
+    except UsageError as error:
+        return Diagnosis(name, "missing", str(error).removeprefix("cpu backend: "))
+    named = os.environ.get(INTERPRETER_VARIABLE)
+    try:
+        done = subprocess.run([interpreter, "-c", _ASK], capture_output=True, text=True, check=False)
+    except OSError as error:
+        return Diagnosis(name, "broken", f"{INTERPRETER_VARIABLE}={interpreter} cannot be started ({error.strerror})")
+    if done.returncode:
+        status: Literal["missing", "broken"] = "broken" if named or _is_installed("lava") else "missing"
+        return Diagnosis(name, status, f"{interpreter}: {_last_line(done.stderr)}")
+    told = json.loads(done.stdout.splitlines()[-1])
+    if told["pisnn-deploy"] != __version__:
+        return Diagnosis(
+            name, "broken", f"{interpreter} has pisnn-deploy {told['pisnn-deploy']}, this is {__version__}"
+        )
+    return Diagnosis(name, "works", f"real Lava processes on Python {told['python']}")
+
+
+def _trials(backends: list[str]) -> Iterator[Diagnosis]:
+    """Run the same small graph everywhere: the masses must be the same integers."""
+    graph = heat_graph()
+    mass = graph.membrane.initial + 100 * np.arange(graph.mesh.cells, dtype=np.int64)
+    ends = {}
+    for backend in backends:
+        try:
+            run = run_graph(backend, graph, mass, RunOptions(STEPS, STEPS, deadline_seconds=60.0))
+        except PisnnError as error:
+            yield Diagnosis(f"run on {backend}", "broken", str(error))
+            continue
+        ends[backend] = run.trace.mass[-1].tolist()
+        status: Literal["works", "broken"] = "works" if run.conserved else "broken"
+        yield Diagnosis(f"run on {backend}", status, run.failure or f"{STEPS} PDE steps conserved every quantum")
+    if len(ends) > 1:
+        equal = len({str(end) for end in ends.values()}) == 1
+        told = "all end with the same integers" if equal else f"end with different integers: {ends}"
+        yield Diagnosis(" and ".join(ends), "works" if equal else "broken", told)

@@ -1,0 +1,152 @@
+"""Rules on the tables of a core: what a neuron's states, addresses, axons and delays take of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.arithmetic import MEMORYLESS, signed_width
+from pisnn_deploy.checks.capacity import per_core
+from pisnn_deploy.checks.numbers import biases
+from pisnn_deploy.checks.rule import GRAPH, Subject, Violation, allowed, excess, rule, unpublished
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.lines import lines_of
+
+
+def state_bits(graph: IntegerGraph) -> Mapping[str, int]:
+    """Bits of state that a neuron keeps from one time step to the next, by population.
+
+    In delta coding a receiver keeps the drive that it accumulates, and a hidden neuron what it sent last; in dense
+    coding both keep their bias. A current is kept where a leak leaves something of it.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+
+    Returns
+    -------
+    mapping of str to int
+        Populations of the chain; widths that are not declared count nothing.
+    """
+    delta = graph.coding == "delta"
+    kept = {("membrane", "mass"), ("flux", "residue")}
+    if graph.flux.leak < MEMORYLESS:
+        kept.add(("flux", "current"))
+    if delta:
+        kept.add(("flux", "drive"))
+        kept |= {(population.name, quantity) for population in graph.hidden for quantity in ("drive", "activation")}
+    bits = dict.fromkeys(graph.chain, 0)
+    for bound in graph.bounds:
+        if (bound.population, bound.quantity) in kept:
+            bits[bound.population] += bound.bits
+    if not delta:
+        for name, bias in biases(graph).items():
+            bits[name] += signed_width(int(bias.min(initial=0)), int(bias.max(initial=0))) if bias.any() else 0
+    return bits
+
+
+def _on_each_core(subject: Subject, of_a_neuron: Mapping[str, int]) -> NDArray[np.int64]:
+    """Sum over the neurons of each core in use."""
+    graph, counts = subject.graph, subject.counts
+    total = np.zeros(counts.core.size, np.int64)
+    for name, amount in of_a_neuron.items():
+        if counts.placed and graph.placement is not None:
+            at = np.searchsorted(counts.core, graph.placement.core[name])
+        else:
+            at = np.zeros(graph.size(name), np.int64)
+        total += amount * np.bincount(at, minlength=total.size)
+    return total
+
+
+@rule("PD113", "state-words")
+def state_words(subject: Subject) -> Iterator[Violation]:
+    """The states of a core's neurons take at most `core.neuron_state_words` words.
+
+    States are those that a neuron keeps from one time step to the next, packed into whole words of `core.word_bits` for
+    each neuron. A neuron with several wide states takes two words, and a core then holds half as many.
+
+    Fix: place the populations on more cores, or use narrower states.
+    """
+    graph, word = subject.graph, subject.profile.core.word_bits.value
+    each = {name: lines_of(graph, name) * -(-bits // word) for name, bits in state_bits(graph).items()}
+    limit = subject.profile.core.neuron_state_words
+    yield from per_core(subject, _on_each_core(subject, each), limit, "words of neuron states")
+
+
+@rule("PD114", "neuron-addresses")
+def neuron_addresses(subject: Subject) -> Iterator[Violation]:
+    """Every neuron of a core has an address of `synapse.index_bits` bits.
+
+    A stored synapse names the neuron that it reaches by its index in the core. A larger index is cut off without a
+    word, and the packet arrives at another neuron.
+
+    Fix: place the populations on more cores.
+    """
+    bits, counts = subject.profile.synapse.index_bits.value, subject.counts
+    addresses = 1 << bits
+    for index in np.flatnonzero(counts.neurons > addresses):
+        used = int(counts.neurons[index])
+        place = f"core {int(counts.core[index])}" if counts.placed else GRAPH
+        yield Violation(place, used, addresses, f"{used} neurons, and indices of {bits} bits address {addresses}")
+
+
+@rule("PD115", "axons-per-neuron")
+def axons_per_neuron(subject: Subject) -> Iterator[Violation]:
+    """A neuron takes at most `core.neuron_output_axons_max` output axon entries.
+
+    It takes one for each synapse population and core that it reaches, so a neuron that is heard everywhere meets this
+    limit before its core meets PD107.
+
+    Fix: place those that hear a neuron on fewer cores.
+    """
+    limit = subject.profile.core.neuron_output_axons_max
+    yield from unpublished(subject, limit, "output axons of a neuron")
+    for name, used in subject.counts.most_axons.items():
+        severity = excess(used, limit)
+        if severity:
+            most = allowed(limit, severity)
+            some = "" if severity == "error" else " by one source"
+            message = f"one of its neurons takes {used} output axon entries, and may take {most}{some}"
+            yield Violation(name, used, most, message, severity)
+
+
+@rule("PD116", "delay-slots")
+def delay_slots(subject: Subject) -> Iterator[Violation]:
+    """The neurons of a core have at most `delay.accumulators_max` slots for delayed input together.
+
+    Each neuron has one accumulator for each time step in which input may still arrive, at least `delay.slots_lowest`.
+    The graphs of this project need no more than that: everything arrives in the next time step.
+
+    Fix: place the populations on more cores.
+    """
+    delay = subject.profile.delay
+    yield from unpublished(subject, delay.accumulators_max, "delay slots in a core")
+    if delay.accumulators_max.value is None:
+        return
+    slots = subject.counts.neurons * (delay.slots_lowest.value or 1)
+    yield from per_core(subject, slots, delay.accumulators_max, "delay slots", silent=True)
+
+
+@rule("PD117", "spike-counters")
+def spike_counters(subject: Subject) -> Iterator[Violation]:
+    """The masses of all cells can be watched by `io.spike_counters` counters on each embedded processor.
+
+    Nothing has to be watched for a graph to run, and states may be read when it has stopped. To count the spikes of all
+    membranes while it runs, there must be a counter for each; with fewer, cells are watched in turns, and the host's
+    share of a time step grows. Therefore this is information and never an error.
+
+    Fix: watch the cells in turns, or read the masses when the run has ended.
+    """
+    counters = subject.profile.io.spike_counters
+    processors, chips = subject.profile.chip.embedded_processors, subject.profile.system.chips
+    yield from unpublished(subject, counters, "spike counters")
+    if counters.value is None or processors.value is None or chips.value is None:
+        return
+    available = counters.value * processors.value * chips.value
+    cells = subject.graph.mesh.cells * lines_of(subject.graph, "membrane")
+    if cells > available:
+        turns = -(-cells // available)
+        message = f"{cells} membranes send, and {available} counters watch them in {turns} turns"
+        yield Violation("membrane", cells, available, message, "info")

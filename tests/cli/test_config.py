@@ -1,0 +1,117 @@
+"""Options from pisnn.toml and setup.cfg, completion, and how much is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from pisnn_deploy.cli import doctor
+from pisnn_deploy.cli.main import group
+
+COMMAND = str(Path(sys.executable).with_name("pisnn-deploy"))
+
+
+def call(folder: Path, *words: str, **environment: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [COMMAND, *words], capture_output=True, text=True, cwd=folder, env=os.environ | environment, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def nothing_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder, where the doctor looks at nothing: it is called for its options alone."""
+    monkeypatch.chdir(tmp_path)
+    for part in ("_machine", "_packages", "_abilities"):
+        monkeypatch.setattr(doctor, part, list)
+    return tmp_path
+
+
+def output(*words: str) -> str:
+    ended = CliRunner().invoke(group, words)
+    assert ended.exception is None
+    return ended.stdout
+
+
+def test_defaults_from_toml_and_from_a_file_that_is_named(nothing_found: Path) -> None:
+    (nothing_found / "pisnn.toml").write_text("[profiles]\n\n[doctor]\njson = true\n")
+    assert json.loads(output("doctor"))["diagnoses"] == []
+    (nothing_found / "other.toml").write_text("[doctor]\nquiet = true\n")
+    assert output("--config", "other.toml", "doctor") == ""
+
+
+def test_defaults_from_setup_cfg(nothing_found: Path) -> None:
+    (nothing_found / "setup.cfg").write_text("[metadata]\nname = x\n\n[pisnn-deploy.doctor]\nquiet = true\n")
+    assert output("doctor") == ""
+    (nothing_found / "setup.cfg").write_text("[metadata]\nname = x\nthis is none of our business\n")
+    assert "pisnn-deploy" in output("doctor")
+
+
+def test_what_is_typed_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pisnn.toml").write_text('[inspect]\nformat = "nonsense"\n')
+    refused = CliRunner().invoke(group, ["inspect", "nothing.pisnn"])
+    assert refused.exit_code == 2 and "'nonsense' is not one of" in refused.stderr
+    ended = CliRunner().invoke(group, ["inspect", "nothing.pisnn", "--format", "text"])
+    assert str(ended.exception) == "nothing.pisnn: cannot be read (No such file or directory)"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[doctor]\nspeed = 1\n", "doctor.speed: is no option; expected one of json, quiet, run"),
+        ("[doctor]\nquiet = {a = 1}\n", "doctor.quiet: must be a text, a number, true or false, or a list"),
+        ("quiet = true\n", "quiet: expected a table of a command's options, such as [compile]"),
+        ("[doctor\n", "cannot be understood: Expected ']' at the end of a table declaration (at line 1, column 8)"),
+        ("\udcff", "is not UTF-8 text"),
+        pytest.param("#" * (1 << 20) + "\n", "is larger than 1048576 bytes", id="large"),
+    ],
+)
+def test_wrong_files_are_named(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "pisnn.toml").write_text(text, errors="surrogateescape")
+    assert call(tmp_path, "doctor", "-q") == (2, "", f"error: pisnn.toml: {message}\n")
+
+
+def test_a_command_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    (tmp_path / "pisnn.toml").write_text("[dokter]\n")
+    code, _, errors = call(tmp_path, "doctor")
+    assert code == 2 and errors.startswith("error: pisnn.toml: dokter: is no command; expected one of models, train, ")
+
+
+def test_debug_says_where_an_error_arose(tmp_path: Path) -> None:
+    (tmp_path / "pisnn.toml").write_text("[dokter]\n")
+    _, _, errors = call(tmp_path, "--log-level", "debug", "doctor")
+    assert "Traceback" in errors and "_set_defaults" in errors
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("pisnn-deploy doc", ["doctor"]),
+        ("pisnn-deploy doctor --r", ["--run"]),
+        ("pisnn-deploy simulate --back", ["--backend"]),
+    ],
+)
+def test_words_are_completed(tmp_path: Path, words: str, expected: list[str]) -> None:
+    code, output, _ = call(
+        tmp_path, COMP_WORDS=words, COMP_CWORD=str(len(words.split()) - 1), _PISNN_DEPLOY_COMPLETE="bash_complete"
+    )
+    assert code == 0 and [line.partition(",")[2] for line in output.splitlines()] == expected
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_name_the_program(tmp_path: Path, shell: str) -> None:
+    code, output, _ = call(tmp_path, "completion", shell)
+    assert code == 0 and "_PISNN_DEPLOY_COMPLETE" in output and "pisnn-deploy" in output
+
+
+def test_bash_takes_the_script(tmp_path: Path) -> None:
+    _, script, _ = call(tmp_path, "completion", "bash")
+    done = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
