@@ -1,7 +1,7 @@
 """What ``--limiter positivity`` changes: writes ``docs/results/limiter.md``.
 
-Run it from the root of a checkout: ``python -m benchmarks.limiter``. Each start runs with and without the limiter
-on the same mesh, kernel and quantum; what was withheld is worked out from the trace. Speeds are PDE steps in a second of
+Run it from the root of a checkout: ``python -m benchmarks.limiter``. Each start runs with and without the limiter on
+the same mesh, kernel and quantum; what was withheld is worked out from the trace. Speeds are PDE steps in a second of
 processor time of one thread, the median of rounds in which all take turns.
 """
 
@@ -46,15 +46,24 @@ LIMITERS: tuple[Limiter, ...] = ("none", "positivity")
 
 HEAD = """# The limiter
 
-`compile --limiter positivity`: a face never takes more than its source can give. The same starts with it and without, on
-the same mesh, kernel and quantum. Errors are relative L2 against exact cell averages. A *packet* counts as withheld where
-a face carries less than would have fired; *part* is what was withheld of all quanta that would have fired.
+`compile --limiter positivity`: a face never takes more than its source can give. The same starts with it and without,
+on the same mesh, kernel and quantum; all are compiled without the search for better integers, so that both have the
+same ones. Errors are relative L2 against exact cell averages. A *packet* counts as withheld where a face carries less
+than would have fired; *part* is what was withheld of all quanta that would have fired.
 
-A cell gives at most `m >> s` through each face, in 1D half of its mass. Flows that carry more than that through a face in
-a PDE step are cut: the model of advection moves a field by about one cell a step, and friction lets Laplace overshoot.
+A cell gives at most `m >> s` through each face, in 1D half of its mass. Flows that carry more than that through a face
+in a PDE step are cut: the model of advection moves a field by about one cell a step, and with friction the currents of
+Laplace swing. Where no flow is that strong, the integers are the same with the limiter and without.
 
 """
-COLUMNS = ("model", "start", "limiter", "PDE steps", "relative L2", "lowest value", "lowest mass") + (
+COLUMNS = (
+    "model",
+    "start",
+    "limiter",
+    "PDE steps",
+    "relative L2",
+    "lowest value",
+    "lowest mass",
     "packets withheld",
     "quanta withheld",
     "part",
