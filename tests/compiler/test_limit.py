@@ -8,14 +8,30 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from models_under_test import compiled, compiled_box, hidden_model, oscillating_model, plane_model, space_model
+from models_under_test import (
+    compiled,
+    compiled_box,
+    heat_model,
+    hidden_model,
+    oscillating_model,
+    plane_model,
+    space_model,
+)
 
+from pisnn_deploy.backends import RunOptions, run_graph
+from pisnn_deploy.backends.comparison import compare
+from pisnn_deploy.compiler import LowerTwoPoint, Material, TwoPointOptions, compile_model
 from pisnn_deploy.compiler.limit import Limit, most_faces
 from pisnn_deploy.errors import CompileError
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.artifact import artifact_bytes, read_artifact, write_artifact
 from pisnn_deploy.graph.connections import Ends
 from pisnn_deploy.graph.wellformed import defects
+from pisnn_deploy.mesh import read_mesh_file
+from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.verify import check_certificate
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "plate_with_hole"
 
 
 @pytest.mark.parametrize(
@@ -50,6 +66,31 @@ def test_the_certificate_says_what_it_proved() -> None:
     beside = compiled(oscillating_model(), 12, "dirichlet=0,1", limiter="positivity").certificate
     assert beside is not None and beside.stability == Claim("none", "limited")
     assert beside.stability.details == "the limiter makes the update nonlinear"
+
+
+@pytest.mark.parametrize(
+    ("cells", "boundary"), [(1, "periodic"), (2, "periodic"), (2, "no-flux"), (1, "dirichlet=0,1")]
+)
+def test_the_smallest_meshes_are_proved_again(cells: int, boundary: str) -> None:
+    graph = compiled(heat_model(), cells, boundary, limiter="positivity")
+    assert all(finding.holds for finding in check_certificate(graph))
+    run = run_graph("fast", graph, graph.membrane.initial, RunOptions(5))
+    assert run.conserved and run.trace.mass.min() >= 0
+
+
+def test_cells_of_any_shape_share_what_they_have() -> None:
+    mesh = read_mesh_file(EXAMPLES / "plate.msh")
+    materials = {"steel": Material(16.0, 3.8), "copper": Material(390.0, 3.4)}
+    lower = LowerTwoPoint(mesh, {"hole": 1.0, "left": 0.0}, materials)
+    options = TwoPointOptions(lower, load_profile("loihi2"), placement="none", limiter="positivity")
+    graph = compile_model(plane_model(), options)
+    assert most_faces(graph) == 3 and graph.flux.share_shift == 2
+    assert all(finding.holds for finding in check_certificate(graph))
+    mass = np.zeros(graph.mesh.cells, np.int64)
+    mass[7] = graph.window.upper // int(graph.medium.inverse_volume[7]) if graph.medium else 0
+    found = compare(("fast", "onnx"), graph, mass, RunOptions(20))
+    assert found.difference is None and found.failures == ("", "")
+    assert run_graph("fast", graph, mass, RunOptions(20)).trace.mass.min() == 0
 
 
 def test_negative_ranges_and_reservoirs_are_refused() -> None:
