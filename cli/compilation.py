@@ -16,6 +16,7 @@ from pisnn_deploy.cli.media import is_mesh_file, is_yaml, read_cell_property, re
 from pisnn_deploy.cli.memory import available_memory
 from pisnn_deploy.cli.model_file import CHECKPOINT, read_model
 from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material, TwoPointOptions, compile_model
+from pisnn_deploy.compiler.limit import Limiter
 from pisnn_deploy.compiler.measure import MEASURED_CELLS
 from pisnn_deploy.compiler.pipeline import ProcessKind, Report, SpikeKind
 from pisnn_deploy.compiler.place import PlacementMethod
@@ -48,6 +49,7 @@ def compile_file(
     send_threshold: int | None = None,
     problem_name: str | None = None,
     diffusion_number: float | None = None,
+    limiter: Limiter = "none",
     report: Report | None = None,
 ) -> tuple[IntegerGraph, dict[str, Any]]:
     """Compile a model.
@@ -78,6 +80,8 @@ def compile_file(
         What a network in the format of others solves.
     diffusion_number : float, optional
         What such a network with hidden layers was trained for.
+    limiter : str
+        What limits the packets of a face.
     report : callable, optional
         Told the name of each pass that has run and its seconds.
 
@@ -104,7 +108,9 @@ def compile_file(
         if conductivity is not None or capacity is not None:
             raise UsageError("--conductivity and --capacity are for grids; name the mesh's --materials instead")
         lower = LowerTwoPoint(mesh_read, read_groups(boundary, mesh_read.group_names), read_materials(materials))
-        options: CompileOptions | TwoPointOptions = TwoPointOptions(lower, target, coding, limited, placement, spikes)
+        options: CompileOptions | TwoPointOptions = TwoPointOptions(
+            lower, target, coding, limited, placement, spikes, limiter
+        )
     else:
         if materials is not None:
             raise UsageError("--materials are for meshes from files; give a grid --conductivity and --capacity")
@@ -124,15 +130,18 @@ def compile_file(
             spikes=spikes,
             processes=processes,
             send_threshold=send_threshold or 1,
+            limiter=limiter,
         )
         if conductivity is not None or capacity is not None:
             fields = [read_cell_property(path, shape) for path in (conductivity, capacity)]
             lower = LowerTwoPoint(shape, sides, {"default": Material(1.0)} if conductivity else {}, *fields)
-            options = TwoPointOptions(lower, target, coding, limited, placement, spikes)
+            options = TwoPointOptions(lower, target, coding, limited, placement, spikes, limiter)
     if processes == "stock" and isinstance(options, TwoPointOptions):
         raise UsageError(
             "--processes stock: cells that differ need levels of their own, which Sigma has not; use c-lif"
         )
+    if processes == "stock" and limiter != "none":
+        raise UsageError("--processes stock: SigmaDelta cannot limit what it sends; use c-lif")
     provenance = {
         "model": model.spec.name,
         "model_sha256": read.sha256,
@@ -143,6 +152,7 @@ def compile_file(
             "coding": coding,
             "placement": placement,
             "spikes": spikes,
+            **({} if limiter == "none" else {"limiter": limiter}),
             "range": limits,
             "slope": slope,
             "flux": flux,

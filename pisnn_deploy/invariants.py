@@ -8,6 +8,8 @@ should have happened from the mesh alone, never from the synapses that carried t
 * I2 (local): each membrane changes by exactly the packets that its faces fired, when they arrive, and only then.
 * I3 (flux): for each face ``theta * k + r_new - r_old = c``: what did not fire stays in the residue. Between firings
   neither residue nor current may change.
+  With a limiter it is ``theta * (k + w) + r_new - r_old = c``: what it withholds, ``w`` packets, is dropped. The audit
+  works out from its own masses what each face may take, and so ``w``; it does not take a face's word for it.
 * Range: masses and currents stay in the operating range on which the compiler's bounds rest.
 
 A reservoir's membrane is its ledger: it takes part in I1 and I2 like a cell, and has no range.
@@ -26,6 +28,9 @@ Integers = NDArray[np.int64]
 
 KINDS = ("global", "local", "flux", "overflow", "range")
 """Kinds of violation, in the order in which reports list them."""
+
+_ANYTHING = 1 << 62
+"""What a reservoir may give."""
 
 
 class Books(NamedTuple):
@@ -68,6 +73,8 @@ class Audit:
         By which masses are multiplied before they are compared with the operating range, where cells differ.
     initial_current : int64 array [faces], optional
         Currents at the start, 0 unless given.
+    share_shift : int, optional
+        With a limiter, ``s``: a cell may give ``max(m, 0) >> s`` through a face, and a reservoir anything.
 
     Attributes
     ----------
@@ -91,6 +98,7 @@ class Audit:
         residue: Integers,
         inverse_volume: Integers | None = None,
         initial_current: Integers | None = None,
+        share_shift: int | None = None,
     ) -> None:
         self.counts = dict.fromkeys(KINDS, 0)
         self.packets_sent = 0
@@ -100,6 +108,7 @@ class Audit:
         self._exponent = threshold_exponent
         self._limits = (lower, upper)
         self._inverse_volume = inverse_volume
+        self._share_shift = share_shift
         self._current = current
         self._cells = mass.size - reservoirs.size
         self._reservoirs = reservoirs
@@ -160,7 +169,8 @@ class Audit:
             The first invariant that is broken.
         """
         if firing:
-            holds = self._compare("flux", "flux", step, current, (packets << self._exponent) + residue - self._residue)
+            left = packets if self._share_shift is None else packets + self._withheld(step, packets, current, residue)
+            holds = self._compare("flux", "flux", step, current, (left << self._exponent) + residue - self._residue)
             if self._current is not None and int(np.abs(current).max(initial=0)) > self._current:
                 wrong = np.flatnonzero(np.abs(current) > self._current)
                 index = int(wrong[0])
@@ -203,6 +213,16 @@ class Audit:
         self._compare_range(step, self._mass)
         self._raise_first()
         return Books(self._mass, self._flowing, self._residue)
+
+    def _withheld(self, step: int, packets: Integers, current: Integers, residue: Integers) -> Integers:
+        """Packets that the limiter must have withheld, by the masses that the audit itself has counted."""
+        fired = (current + self._residue - residue) >> self._exponent
+        give = np.maximum(self._mass, 0) >> int(self._share_shift or 0)
+        give[self._cells :] = _ANYTHING
+        allowed = np.where(fired > 0, np.minimum(fired, give[self._source]), -np.minimum(-fired, give[self._target]))
+        self._compare("flux", "limited packet", step, allowed, packets)
+        withheld: Integers = fired - allowed
+        return withheld
 
     def _compare(self, kind: str, population: str, step: int, expected: Integers, found: Integers) -> bool:
         if np.array_equal(expected, found):

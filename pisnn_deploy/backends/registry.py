@@ -62,8 +62,8 @@ def run_graph(
     require_room(graph, options)
     if graph.stock is not None and backend not in STOCK:
         raise UsageError(f"{backend} backend: a graph of stock processes runs on {' and '.join(STOCK)} alone")
-    if graph.stock is not None and options.faults:
-        raise UsageError("faults hit graphs of C-LIF processes alone; compile without --processes stock")
+    if options.faults and (graph.stock is not None or graph.flux.share_shift is not None):
+        raise UsageError("faults hit graphs of plain C-LIF alone; compile without --processes stock and --limiter")
     with guests(f"backend {backend}"):
         module = importlib.import_module(_MODULES[backend])
     return cast(Run, module.run(graph, mass, options, progress))

@@ -98,6 +98,7 @@ def audit_of(graph: IntegerGraph, start: RunState) -> Audit:
         start.residue,
         None if graph.medium is None else graph.medium.inverse_volume,
         start.current,
+        graph.flux.share_shift,
     )
     audit.packets_sent, audit.quanta_sent = start.packets_sent, start.quanta_sent
     return audit
@@ -310,6 +311,11 @@ def stepped_run(
 
 def _flux(graph: IntegerGraph, before: RunState, after: RunState) -> Integers:
     """Packets, currents and residues of a PDE step; what became of the residue says what the audited current was."""
+    if graph.flux.share_shift is not None:
+        # What was withheld is in no state; the step is done again.
+        silent = np.zeros_like(before.residue)
+        state = Semantics(graph).step(State(before.mass, before.current, before.residue, silent), before.step)
+        return np.stack([state.packets, state.current, state.residue])
     packets = after.transported - before.transported
     current = (packets << graph.packet_exponent) + after.residue - before.residue
     return np.stack([packets, current, after.residue])

@@ -20,8 +20,9 @@ def state_bits(graph: IntegerGraph) -> Mapping[str, int]:
     """Bits of state that a neuron keeps from one time step to the next, by population.
 
     In delta coding a receiver keeps the drive that it accumulates, and a hidden neuron what it sent last; in dense
-    coding both keep their bias. A current is kept where a leak leaves something of it. Stock processes keep states of
-    the width that Lava declares for them, whatever is in them.
+    coding both keep their bias. A current is kept where a leak leaves something of it. With a limiter faces keep the
+    masses at their ends, unless these arrive anew in the very time step in which faces fire. Stock processes keep
+    states of the width that Lava declares for them, whatever is in them.
 
     Parameters
     ----------
@@ -41,6 +42,8 @@ def state_bits(graph: IntegerGraph) -> Mapping[str, int]:
     if delta:
         kept.add(("flux", "drive"))
         kept |= {(population.name, quantity) for population in graph.hidden for quantity in ("drive", "activation")}
+    if delta or graph.hidden:
+        kept |= {("flux", "source-mass"), ("flux", "target-mass")}
     bits = dict.fromkeys(graph.chain, 0)
     for bound in graph.bounds:
         if (bound.population, bound.quantity) in kept:

@@ -18,6 +18,7 @@ from pisnn_deploy.compiler.intervals import (
     medium_intervals,
     network_intervals,
 )
+from pisnn_deploy.compiler.limit import most_faces
 from pisnn_deploy.errors import CompileError
 from pisnn_deploy.graph import Bound, IntegerGraph, Synapse
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
@@ -36,8 +37,10 @@ class Bounds:
        more for what residues hold back.
     3. The accumulator of a synapse holds any partial sum of the products of its mantissas and payloads. That between
        stock cells and faces holds the product of the neuron that rounds as well.
-    4. A ledger gets 48 bits, two words of state; the proof says how many PDE steps that lasts.
-    5. Anything wider than the target offers is refused, with the quantity's name.
+    4. With a limiter a flux compartment holds the masses at its ends, and the changes of a membrane are bounded by its
+       packets alone: what some faces withhold no longer cancels what others carry.
+    5. A ledger gets 48 bits, two words of state; the proof says how many PDE steps that lasts.
+    6. Anything wider than the target offers is refused, with the quantity's name.
 
     Parameters
     ----------
@@ -68,7 +71,7 @@ class Bounds:
             mass: Interval = (-(-window.lower // thinnest) - 1, window.upper // thinnest + 1)
             mass = (min(mass[0], 0), max(mass[1], 0))
             packet = max(-found.packet[0], found.packet[1])
-            change = min((window.upper - window.lower) // thinnest + 1, _most_faces(graph) * packet)
+            change = min((window.upper - window.lower) // thinnest + 1, most_faces(graph) * packet)
         else:
             rows = face_rows(graph.grid, graph.spec, graph.operator[0], graph.membrane.reservoirs)
             flux = graph.flux
@@ -100,6 +103,12 @@ class Bounds:
             self._bound(FLUX, "residue", found.residue, self.state_bits),
             self._bound(FLUX, "packet", found.packet, self.payload_bits),
         ]
+        if graph.flux.share_shift is not None:
+            bounds += [
+                self._bound(FLUX, "source-mass", mass, self.state_bits),
+                self._bound(FLUX, "target-mass", mass, self.state_bits),
+                self._bound(FLUX, "share", (0, max(mass[1], 0) >> graph.flux.share_shift), self.state_bits),
+            ]
         for synapse in graph.synapses:
             bounds += self._synapse(synapse, payloads[synapse.source], _rounding(graph, synapse))
         return replace(graph, bounds=tuple(bounds))
@@ -150,11 +159,6 @@ def _rounding(graph: IntegerGraph, synapse: Synapse) -> int:
     return 1 << (graph.flux.threshold_exponent - synapse.exponent - 1)
 
 
-def _most_faces(graph: IntegerGraph) -> int:
-    ends = np.concatenate([graph.mesh.source, graph.mesh.target])
-    return int(np.bincount(ends, minlength=graph.mesh.holders)[: graph.mesh.cells].max())
-
-
 def _largest_change(graph: IntegerGraph, found: NetworkIntervals) -> int:
     """Largest absolute change of a cell's mass in one PDE step."""
     window, theta = graph.window, 1 << graph.flux.threshold_exponent
@@ -162,6 +166,8 @@ def _largest_change(graph: IntegerGraph, found: NetworkIntervals) -> int:
     change = min(window.upper - window.lower, faces_per_cell * max(abs(found.packet[0]), abs(found.packet[1])))
     weight, bias = graph.operator[0].weight, graph.operator[0].bias
     if graph.hidden or graph.flux.leak != MEMORYLESS or bias.any() or weight.sum() != 0:
+        return change
+    if graph.flux.share_shift is not None:
         return change
     # theta dm = D W m + D (r_old - r_new), and residues stay within theta / 2 of 0.
     reach = largest_change(graph.grid, graph.spec, weight[0], window)

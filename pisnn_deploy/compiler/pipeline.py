@@ -11,6 +11,7 @@ from typing import ClassVar, Literal, Protocol
 from pisnn_deploy.compiler.bound import Bounds
 from pisnn_deploy.compiler.encode import Encode
 from pisnn_deploy.compiler.facts import Fact
+from pisnn_deploy.compiler.limit import Limit, Limiter
 from pisnn_deploy.compiler.lower import Lower
 from pisnn_deploy.compiler.measure import Measure
 from pisnn_deploy.compiler.place import Place, PlacementMethod
@@ -87,6 +88,8 @@ class CompileOptions:
         ``c-lif``, or ``stock`` for Lava's own processes; the latter send states, whatever `coding` says.
     send_threshold : int
         A stock face keeps less than so many quanta in its residue, at least 1.
+    limiter : str
+        ``none``, or ``positivity``: no cell gives more than it has.
     """
 
     shape: tuple[int, ...]
@@ -99,6 +102,7 @@ class CompileOptions:
     spikes: SpikeKind = "auto"
     processes: ProcessKind = "c-lif"
     send_threshold: int = 1
+    limiter: Limiter = "none"
 
 
 @dataclass(frozen=True)
@@ -119,6 +123,8 @@ class TwoPointOptions:
         How cells are cut onto cores: ``auto``, ``blocks``, ``metis`` or ``index``.
     spikes : str
         ``graded`` or ``binary``; ``auto`` is what the profile has.
+    limiter : str
+        ``none``, or ``positivity``: no cell gives more than it has.
     """
 
     lower: LowerTwoPoint
@@ -127,6 +133,7 @@ class TwoPointOptions:
     operating_range: OperatingRange | None = None
     placement: PlacementMethod = "auto"
     spikes: SpikeKind = "auto"
+    limiter: Limiter = "none"
 
 
 def pipeline(
@@ -147,8 +154,11 @@ def pipeline(
     limits = _limits(options.profile)
     stock = isinstance(floating, FloatGraph) and floating.stock is not None
     encode = (Encode(options.profile.weights.mantissa_limit_mixed.value),) if _is_binary(options) else ()
+    limit = (Limit(),) if options.limiter == "positivity" else ()
     return (
-        Schedule("dense" if stock else options.coding),  # first: payloads, and so their widths, depend on the coding
+        *limit,  # before the widths, which it changes; after the weights, which it does not look at
+        # Before the widths: payloads, and so their widths, depend on the coding.
+        Schedule("dense" if stock else options.coding),
         Bounds(limits.state_bits, limits.payload_bits, limits.accumulator_bits),  # before the proof, which cites it
         *encode,  # after the widths, which are the numbers of lines
         Prove(),  # after the last pass that touches a weight

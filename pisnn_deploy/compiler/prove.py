@@ -13,6 +13,7 @@ from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.compiler.bound import LARGEST_LEDGER
 from pisnn_deploy.compiler.facts import BOUNDED, PROVED, Fact
 from pisnn_deploy.compiler.invariance import lattice_kernel, lattice_shape, rounding_drift
+from pisnn_deploy.compiler.limit import most_faces
 from pisnn_deploy.errors import CompileError
 from pisnn_deploy.graph import Certificate, Claim, IntegerGraph, Synapse
 from pisnn_deploy.graph.claims import Figure, Method
@@ -46,6 +47,9 @@ class Prove:
        rounding. Otherwise the amplification factors of the integer stencil, if they all lie in the unit disc.
        Networks with hidden layers get no such claim. Factors of stock processes, whose fluxes are one step old, are
        those of their own recurrence.
+    4. With a limiter, *positivity*: no cell has more than ``2^s`` faces, so what it gives in a PDE step is at most what
+       it has. The update is then no longer linear; stability rests on the constant sum of nonnegative masses where
+       there are no reservoirs, and overflow on the operating window.
     """
 
     name: ClassVar[str] = "prove"
@@ -60,13 +64,14 @@ class Prove:
         CompileError
             The route of the packets does not conserve mass.
         """
-        return replace(graph, certificate=Certificate(self._conservation(graph), _overflow(graph), _stability(graph)))
+        claims = (self._conservation(graph), _overflow(graph), _stability(graph), _positivity(graph))
+        return replace(graph, certificate=Certificate(*claims))
 
     def summary(self, graph: IntegerGraph) -> str:
         """One sentence on what the pass made."""
         if graph.certificate is None:
             return "nothing"
-        return ", ".join(f"{name} {claim.status}" for name, claim in vars(graph.certificate).items())
+        return ", ".join(f"{name} {claim.status}" for name, claim in graph.certificate.claims.items())
 
     def _conservation(self, graph: IntegerGraph) -> Claim:
         if not _is_incidence(graph):
@@ -196,7 +201,8 @@ def _reservoirs_extend(graph: IntegerGraph) -> bool:
 
 def _is_linear(graph: IntegerGraph) -> bool:
     """Whether a PDE step is a linear map of the masses alone, up to rounding."""
-    return not graph.hidden and not graph.operator[0].bias.any() and graph.flux.leak == MEMORYLESS
+    linear = not graph.hidden and not graph.operator[0].bias.any() and graph.flux.share_shift is None
+    return linear and graph.flux.leak == MEMORYLESS
 
 
 def _stability_in_medium(graph: IntegerGraph, medium: Medium) -> Claim:
@@ -277,7 +283,18 @@ def _same_boxes(boxes: Boxes, shape: tuple[int, ...], others: Boxes, small: tupl
     return bool(np.array_equal(boxes.shape, grown) and np.array_equal(boxes.lower, moved))
 
 
+def _positivity(graph: IntegerGraph) -> Claim | None:
+    shift = graph.flux.share_shift
+    if shift is None:
+        return None
+    faces = most_faces(graph)
+    figures: dict[str, Figure] = {"shift": shift, "most_faces": faces}
+    return Claim("proved" if faces <= 1 << shift else "none", "shares", figures)
+
+
 def _stability(graph: IntegerGraph) -> Claim:
+    if graph.flux.share_shift is not None:
+        return Claim("none", "limited") if graph.mesh.reservoirs else Claim("proved", "constant-sum")
     if graph.medium is not None:
         return _stability_in_medium(graph, graph.medium)
     if graph.hidden or graph.operator[0].bias.any():

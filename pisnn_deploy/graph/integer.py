@@ -21,6 +21,7 @@ from pisnn_deploy.model import ModelSpec
 
 Integers = NDArray[np.int64]
 Coding = Literal["delta", "dense"]
+Port = Literal["", "source", "target"]
 
 UTILISATION = (
     "neurons",
@@ -125,11 +126,14 @@ class Flux:
         ``F``; the firing threshold theta is ``2^F`` flux units per quantum.
     leak : int
         Decay constant of the current, 1 to 4096 (memoryless).
+    share_shift : int or None
+        With a limiter, ``s``: a cell gives at most ``max(m, 0) >> s`` through each of its faces. None without.
     """
 
     bias: Integers
     threshold_exponent: int
     leak: int
+    share_shift: int | None = None
 
     @property
     def size(self) -> int:
@@ -160,9 +164,12 @@ class Synapse:
     Attributes
     ----------
     name, source, target : str
-    connections : Explicit, Stencil, Blocks or Incidence
+    connections : Explicit, Stencil, Blocks, Incidence or Ends
         With mantissas as values.
     exponent : int
+    port : str
+        Empty for what a neuron integrates. ``source`` and ``target`` tell flux compartments with a limiter the masses
+        at their ends.
     """
 
     name: str
@@ -170,6 +177,7 @@ class Synapse:
     target: str
     connections: Connections
     exponent: int
+    port: Port = ""
 
     @property
     def entries(self) -> int:
@@ -388,7 +396,8 @@ class IntegerGraph:
     hidden : tuple of Rectifier
     flux : Flux
     synapses : tuple of Synapse
-        Membrane to first hidden layer, ..., to flux; and flux to membrane (the route of the packets).
+        Membrane to first hidden layer, ..., to flux; and flux to membrane (the route of the packets). With a limiter
+        also membrane to the ports ``source`` and ``target`` of flux.
     window : OperatingWindow
     quantisation : Quantisation
     operator : tuple of IntegerLayer
@@ -472,8 +481,8 @@ class IntegerGraph:
         return sum(self.size(name) for name in self.chain)
 
     def between(self, source: str, target: str) -> Iterator[Synapse]:
-        """Synapses that join two populations."""
-        return (s for s in self.synapses if s.source == source and s.target == target)
+        """Synapses that join two populations, apart from those to ports."""
+        return (s for s in self.synapses if s.source == source and s.target == target and not s.port)
 
     def matrix(self, source: str, target: str) -> sparse.csr_matrix:
         """Sum of the effective weights of all synapses between two populations, int64 [target, source]."""

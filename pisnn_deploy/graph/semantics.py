@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from pisnn_deploy.arithmetic import decay, packets, rectify, require_width
+from pisnn_deploy.arithmetic import BOUNDLESS, decay, limit_packets, packets, rectify, require_width, shares
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
 
 
@@ -155,6 +155,7 @@ class Semantics(Reference[State]):
     def step(self, state: State, step: int = 0) -> State:
         """One PDE step."""
         graph = self._graph
+        given = self._given(state.mass, step)
         activation = self.activations(state.mass, step)[-1]
         drive = self._matrices[-1] @ activation + graph.flux.bias
         self._require(drive, FLUX, "drive", step)
@@ -164,6 +165,8 @@ class Semantics(Reference[State]):
         self._require(residue, FLUX, "potential", step)
         fired = packets(residue, graph.flux.threshold_exponent)
         residue = residue - (fired << graph.flux.threshold_exponent)
+        if given is not None:
+            fired = limit_packets(fired, *given)  # the rest is dropped
         self._require(fired, FLUX, "packet", step)
         self._require(residue, FLUX, "residue", step)
         mass = state.mass + self._route @ fired
@@ -171,3 +174,18 @@ class Semantics(Reference[State]):
         self._require(mass[:cells], MEMBRANE, "mass", step + 1)
         self._require(mass[cells:], MEMBRANE, "ledger", step + 1)
         return State(mass, current, residue, fired)
+
+    def _given(self, mass: Integers, step: int) -> tuple[Integers, Integers] | None:
+        """What the holders at both ends of each face can give; None without a limiter."""
+        mesh, shift = self._graph.mesh, self._graph.flux.share_shift
+        if shift is None:
+            return None
+        found = []
+        for quantity, holder in (("source-mass", mesh.source), ("target-mass", mesh.target)):
+            is_cell = holder < mesh.cells
+            held = np.where(is_cell, mass[holder], 0)
+            self._require(held, FLUX, quantity, step)
+            share = shares(held, shift)
+            self._require(share, FLUX, "share", step)
+            found.append(np.where(is_cell, share, BOUNDLESS))
+        return found[0], found[1]

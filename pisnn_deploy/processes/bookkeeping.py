@@ -47,6 +47,7 @@ class Bookkeeping:
             parameters["residue"],
             parameters["inverse_volume"],
             None if underway else parameters["current"],
+            None if underway else parameters["share_shift"],
         )
         files = exchange.Exchange(parameters["folder"])
         self._kept = [*files.array("kept").tolist(), _NEVER]

@@ -26,6 +26,8 @@ from pisnn_deploy.processes.clif.process import CLIF
 from pisnn_deploy.processes.exchange import Exchange
 from pisnn_deploy.processes.flux.models import FluxModel
 from pisnn_deploy.processes.flux.process import Flux
+from pisnn_deploy.processes.limited_flux.models import LimitedFluxModel
+from pisnn_deploy.processes.limited_flux.process import LimitedFlux
 from pisnn_deploy.processes.membrane.models import MembraneModel
 from pisnn_deploy.processes.membrane.process import Membrane
 from pisnn_deploy.processes.rectifier.models import RectifierModel
@@ -40,6 +42,7 @@ MODELS: Mapping[type[AbstractProcess], type] = {
     Audit: AuditModel,
     StockAudit: StockAuditModel,
     Flux: FluxModel,
+    LimitedFlux: LimitedFluxModel,
     Membrane: MembraneModel,
     Rectifier: RectifierModel,
     Sparse: PySparseModelBitAcc,
@@ -157,7 +160,7 @@ def _wire(graph: IntegerGraph, files: Exchange, first_step: int, goes_on: bool) 
         outputs[population.name], inputs[population.name] = rectifier.s_out, rectifier.a_in
     for line in stored_synapses(graph):
         source, target = line.synapse.source, line.synapse.target
-        if source != FLUX:
+        if source != FLUX and not line.synapse.port:
             process = sparse_process(line, graph.binary.get(source))
             outputs[source].connect(process.s_in)
             process.a_out.connect(inputs[target])

@@ -21,6 +21,7 @@ from pisnn_deploy.graph import Claim, IntegerGraph, Synapse
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.verify.folding import Folding
 from pisnn_deploy.verify.medium import medium_averages, medium_layout
+from pisnn_deploy.verify.positivity import positivity
 from pisnn_deploy.verify.ranges import declared_bits, distinct_faces, intervals, is_memoryless
 from pisnn_deploy.verify.waves import MARGIN, axis_gains, delayed_modulus, lattice, modulus
 from pisnn_deploy.verify.waves import drift as rounding
@@ -72,6 +73,9 @@ def check_certificate(graph: IntegerGraph, altered: tuple[str, ...] = ()) -> tup
         ("overflow", _overflow, graph.certificate.overflow.details),
         ("stability", _stability, graph.certificate.stability.details),
     )
+    positive = graph.certificate.positivity
+    if positive is not None or graph.flux.share_shift is not None:
+        checks = (*checks, ("positivity", _positivity, "" if positive is None else positive.details))
     seal = next((f"{name} is not what the certificate was issued for" for name in altered), "")
     findings = [Finding("seal", not seal, seal or "every member has the hash that the certificate names")]
     for claim, check, text in checks:
@@ -208,6 +212,11 @@ def _conservation(graph: IntegerGraph) -> Iterator[str]:
         yield "the claim is not what was proved"
 
 
+def _positivity(graph: IntegerGraph) -> Iterator[str]:
+    assert graph.certificate is not None
+    yield from positivity(graph, graph.certificate.positivity, _stored(graph, FLUX, MEMBRANE))
+
+
 def _claim(graph: IntegerGraph, name: str) -> Claim:
     claim: Claim = getattr(graph.certificate, name)
     return claim
@@ -285,6 +294,12 @@ def _averages(graph: IntegerGraph) -> bool:
 def _stability(graph: IntegerGraph) -> Iterator[str]:
     claim, largest = _claim(graph, "stability"), None
     if claim.status == "none":
+        return
+    if graph.flux.share_shift is not None:
+        # Nonnegative masses of a constant sum; both are claims of their own.
+        proved = (claim.status, claim.method) == ("proved", "constant-sum") and not claim.figures
+        if not proved or graph.mesh.reservoirs:
+            yield "the claim is not what was proved"
         return
     if graph.medium is not None:
         figures = {"reservoirs": graph.mesh.reservoirs}

@@ -53,6 +53,9 @@ def intervals(graph: IntegerGraph) -> dict[tuple[str, str], Interval]:
     if graph.mesh.reservoirs:
         ledger = (1 << (declared_bits(graph, MEMBRANE, "ledger") - 1)) - 1
         found[MEMBRANE, "ledger"] = (-ledger, ledger)
+    if graph.flux.share_shift is not None:
+        found |= {(FLUX, "source-mass"): mass, (FLUX, "target-mass"): mass}
+        found[FLUX, "share"] = (0, max(mass[1], 0) >> graph.flux.share_shift)
     for synapse in graph.synapses:
         found |= _synapse_intervals(synapse, payloads[synapse.source])
     return found
@@ -216,7 +219,7 @@ def _line_change(kernel: list[list[int]], x: int, count: int, sides: Sides, quad
 def is_memoryless(graph: IntegerGraph) -> bool:
     """Whether a PDE step is a linear map of the masses before it alone, up to rounding."""
     linear = not graph.hidden and not graph.operator[0].bias.any() and graph.flux.leak == MEMORYLESS
-    return linear and graph.stock is None
+    return linear and graph.stock is None and graph.flux.share_shift is None
 
 
 def distinct_faces(graph: IntegerGraph) -> NDArray[np.int64]:

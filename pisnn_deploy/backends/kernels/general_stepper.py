@@ -1,4 +1,4 @@
-"""Runs of any graph: unstructured meshes, media, hidden layers, synapses spelled out."""
+"""Runs of any graph: unstructured meshes, media, hidden layers, limiters, synapses spelled out."""
 
 from __future__ import annotations
 
@@ -246,6 +246,9 @@ def _limits(graph: IntegerGraph) -> Integers:
     limits[general.EXPONENT] = graph.flux.threshold_exponent
     limits[general.KEPT] = MEMORYLESS - graph.flux.leak
     limits[general.CHANGES_COUNT] = int(graph.coding == "delta")
+    limits[general.SHARE_SHIFT] = -1 if graph.flux.share_shift is None else graph.flux.share_shift
+    limits[general.END_MASS] = min(bits(FLUX, "source-mass"), bits(FLUX, "target-mass"))
+    limits[general.SHARE] = bits(FLUX, "share")
     return limits
 
 

@@ -25,6 +25,8 @@ class Audit(AbstractProcess):
         Values that reservoirs show.
     inverse_volume : int64 array [cells] or None
         Where cells differ.
+    share_shift : int or None
+        With a limiter.
     current, residue : int64 array [faces]
         Of the flux compartments at the start.
     first_step : int
@@ -53,6 +55,7 @@ class Audit(AbstractProcess):
         initial: Integers,
         reservoirs: Integers,
         inverse_volume: Integers | None,
+        share_shift: int | None,
         current: Integers,
         residue: Integers,
         first_step: int,
@@ -68,6 +71,7 @@ class Audit(AbstractProcess):
             initial=initial,
             reservoirs=reservoirs,
             inverse_volume=inverse_volume,
+            share_shift=share_shift,
             current=current,
             residue=residue,
             first_step=first_step,
