@@ -71,7 +71,7 @@ GUESTS = {
     "lava.lib.dl": {"training"},
     "lava": {"lava_alone", "processes"},
     "torch": {"training"},
-    "matplotlib": {"report"},
+    "matplotlib": {"api", "report"},
     "jinja2": {"report"},
     "meshio": {"mesh"},
     "numba": {"backends"},
