@@ -1,6 +1,6 @@
 # The front door is `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format docs bench figures results models clean
+.PHONY: help setup demo test lint browser format docs bench figures results models clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -46,13 +46,24 @@ demo: setup ## compile heat1d, run it on Lava, verify it, draw it: build/demo/he
 		--plot build/demo/heat1d.png --save build/demo/heat1d.npz
 	@echo "picture: build/demo/heat1d.png"
 
-test: lint ## ruff, mypy and all tests
+test: lint browser ## ruff, mypy and all tests
 	$(BIN)/python -m pytest -q -n auto
 
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy pisnn_deploy tests
+
+# Reports are tested in a real browser, and playwright's own would be another download of 200 MB.
+browser: ## chromium for the tests of reports; from Debian's packages where it is missing
+	@if command -v chromium >/dev/null 2>&1; then exit 0; fi; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then \
+		echo "The tests of reports need chromium, and there is none on the path; install it, for example with" \
+			"'sudo apt-get install chromium fonts-dejavu-core'." >&2; \
+		exit 2; \
+	fi; \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+		chromium fonts-dejavu-core
 
 format: setup ## let ruff rewrite the sources
 	$(BIN)/ruff check --fix .
@@ -71,7 +82,7 @@ figures: setup ## measure the figures and the picture of README.md and write the
 
 PROBLEMS := heat1d heat2d laplace2d advection_diffusion1d burgers1d
 
-results: setup ## measure the zoo and its baselines into docs/results (40 minutes; trainings are kept in build)
+results: setup ## measure the zoo and its baselines into docs/results (75 minutes; trainings and long runs are kept in build)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev,baselines]'
 	@for problem in $(PROBLEMS); do $(BIN)/python -m benchmarks.baselines --problem $$problem || exit 1; done
 	$(BIN)/python -m benchmarks.ablation
@@ -79,8 +90,11 @@ results: setup ## measure the zoo and its baselines into docs/results (40 minute
 	$(BIN)/python -m benchmarks.placement
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.fast_kernel
+	$(BIN)/python -m benchmarks.long_horizons
 	$(BIN)/python -m benchmarks.domains
 	$(BIN)/python -m benchmarks.check_speed
+	$(BIN)/python -m benchmarks.faults
+	$(BIN)/python -m benchmarks.limiter
 	$(BIN)/python -m benchmarks.results
 
 fuzz: setup ## drive every parser with 100,000 damaged files, into docs/results/fuzzing.md (half an hour; goes on where it was)

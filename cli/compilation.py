@@ -5,44 +5,29 @@ from __future__ import annotations
 import hashlib
 import math
 import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import ValidationError
 
-from pisnn_deploy import __version__, zoo
+from pisnn_deploy import __version__
 from pisnn_deploy.cli.media import is_mesh_file, is_yaml, read_cell_property, read_groups, read_materials
+from pisnn_deploy.cli.memory import available_memory
+from pisnn_deploy.cli.model_file import CHECKPOINT, read_model
 from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material, TwoPointOptions, compile_model
+from pisnn_deploy.compiler.limit import Limiter
 from pisnn_deploy.compiler.measure import MEASURED_CELLS
-from pisnn_deploy.compiler.pipeline import Report, SpikeKind
+from pisnn_deploy.compiler.pipeline import ProcessKind, Report, SpikeKind
 from pisnn_deploy.compiler.place import PlacementMethod
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.imports import Request
 from pisnn_deploy.mesh import Boundary, boundary_from_mapping, parse_boundary, parse_shape, read_mesh_file
 from pisnn_deploy.model import ModelSpec, OperatingRange
 from pisnn_deploy.plain_yaml import read_mapping
 from pisnn_deploy.problems import problem
 from pisnn_deploy.profiles import load_profile
-
-
-def is_file_name(name_or_path: str) -> bool:
-    """Whether a user means a file: there is one, or it looks like one; a folder named like a model does not count."""
-    path = Path(name_or_path)
-    return path.is_file() or bool(path.suffix)
-
-
-@contextmanager
-def model_file(name_or_path: str) -> Iterator[Path]:
-    """The checkpoint that a user named: a file if there is one, else a model of the zoo."""
-    path = Path(name_or_path)
-    if is_file_name(name_or_path):
-        yield path
-    else:
-        with zoo.model_path(name_or_path) as found:
-            yield found
 
 
 def compile_file(
@@ -60,14 +45,19 @@ def compile_file(
     capacity: Path | None = None,
     placement: PlacementMethod = "auto",
     spikes: SpikeKind = "auto",
+    processes: ProcessKind = "c-lif",
+    send_threshold: int | None = None,
+    problem_name: str | None = None,
+    diffusion_number: float | None = None,
+    limiter: Limiter = "none",
     report: Report | None = None,
 ) -> tuple[IntegerGraph, dict[str, Any]]:
-    """Compile a checkpoint.
+    """Compile a model.
 
     Parameters
     ----------
     name_or_path : str
-        Model of the zoo, or a ``.pt`` file.
+        Model of the zoo, a checkpoint, or a flux network in the format of others.
     mesh, boundary, profile, coding : str
         As on the command line; mesh and boundary are the problem's own unless given.
     limits : str, optional
@@ -82,6 +72,16 @@ def compile_file(
         How cells are cut onto cores.
     spikes : str
         What a spike carries.
+    processes : str
+        What the graph is made of.
+    send_threshold : int, optional
+        Of faces that are stock processes.
+    problem_name : str, optional
+        What a network in the format of others solves.
+    diffusion_number : float, optional
+        What such a network with hidden layers was trained for.
+    limiter : str
+        What limits the packets of a face.
     report : callable, optional
         Told the name of each pass that has run and its seconds.
 
@@ -95,36 +95,56 @@ def compile_file(
     UsageError
         Something that was given cannot be used.
     """
-    from pisnn_deploy.training.checkpoint import read_checkpoint
-
+    if send_threshold is not None and processes != "stock":
+        raise UsageError("--send-threshold: goes with --processes stock")
     target = load_profile(profile)
-    with model_file(name_or_path) as path:
-        model = read_checkpoint(path)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    on_grid = parse_shape(mesh) if mesh and not is_mesh_file(mesh) else None
+    read = read_model(name_or_path, Request(problem_name, diffusion_number, on_grid))
+    model = read.model
     limited = _operating_range(model.spec.operating_range, limits, slope, flux)
     if mesh is not None and is_mesh_file(mesh):
-        read = read_mesh_file(Path(mesh))
+        mesh_read = read_mesh_file(Path(mesh))
         named, sides_text = Path(mesh).name, boundary or "no-flux"
         if conductivity is not None or capacity is not None:
             raise UsageError("--conductivity and --capacity are for grids; name the mesh's --materials instead")
-        lower = LowerTwoPoint(read, read_groups(boundary, read.group_names), read_materials(materials))
-        options: CompileOptions | TwoPointOptions = TwoPointOptions(lower, target, coding, limited, placement, spikes)
+        lower = LowerTwoPoint(mesh_read, read_groups(boundary, mesh_read.group_names), read_materials(materials))
+        options: CompileOptions | TwoPointOptions = TwoPointOptions(
+            lower, target, coding, limited, placement, spikes, limiter
+        )
     else:
         if materials is not None:
             raise UsageError("--materials are for meshes from files; give a grid --conductivity and --capacity")
         own = problem(model.spec.problem)
-        shape = parse_shape(mesh) if mesh else own_shape(model.spec, own.default_shape)
+        shape = on_grid or own_shape(model.spec, own.default_shape)
         sides = own.default_boundary(shape) if boundary is None else read_boundary(boundary, len(shape))
         _require_memory(math.prod(shape), placement)
         named, sides_text = "x".join(map(str, shape)), sides.text if boundary is None else boundary
-        options = CompileOptions(shape, sides, target, coding, limited, placement=placement, spikes=spikes)
+        options = CompileOptions(
+            shape,
+            sides,
+            target,
+            coding,
+            limited,
+            search=not read.is_integer,
+            placement=placement,
+            spikes=spikes,
+            processes=processes,
+            send_threshold=send_threshold or 1,
+            limiter=limiter,
+        )
         if conductivity is not None or capacity is not None:
             fields = [read_cell_property(path, shape) for path in (conductivity, capacity)]
             lower = LowerTwoPoint(shape, sides, {"default": Material(1.0)} if conductivity else {}, *fields)
-            options = TwoPointOptions(lower, target, coding, limited, placement, spikes)
+            options = TwoPointOptions(lower, target, coding, limited, placement, spikes, limiter)
+    if processes == "stock" and isinstance(options, TwoPointOptions):
+        raise UsageError(
+            "--processes stock: cells that differ need levels of their own, which Sigma has not; use c-lif"
+        )
+    if processes == "stock" and limiter != "none":
+        raise UsageError("--processes stock: SigmaDelta cannot limit what it sends; use c-lif")
     provenance = {
         "model": model.spec.name,
-        "model_sha256": digest,
+        "model_sha256": read.sha256,
         "options": {
             "mesh": named,
             "boundary": sides_text,
@@ -132,9 +152,11 @@ def compile_file(
             "coding": coding,
             "placement": placement,
             "spikes": spikes,
+            **({} if limiter == "none" else {"limiter": limiter}),
             "range": limits,
             "slope": slope,
             "flux": flux,
+            **({"processes": processes, "send_threshold": send_threshold or 1} if processes == "stock" else {}),
             "files": {
                 Path(name).name: hashlib.sha256(Path(name).read_bytes()).hexdigest()
                 for name in (mesh if mesh and is_mesh_file(mesh) else None, materials, conductivity, capacity)
@@ -143,6 +165,13 @@ def compile_file(
         },
         "versions": {"pisnn-deploy": __version__, "python": platform.python_version(), "numpy": np.__version__},
     }
+    if read.source != CHECKPOINT:
+        provenance["imported"] = {
+            "format": read.source,
+            "problem": model.spec.problem,
+            "diffusion_number": diffusion_number,
+            "notes": list(read.notes),
+        }
     return compile_model(model, options, report), provenance
 
 
@@ -154,10 +183,8 @@ BYTES_PER_CELL_UNPLACED = 800
 
 def _require_memory(cells: int, placement: PlacementMethod) -> None:
     """Refuse a mesh that would have this process killed for want of memory."""
-    try:
-        known = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-        available = int(known["MemAvailable"].split()[0]) * 1024
-    except (OSError, ValueError, KeyError, IndexError):
+    available = available_memory()
+    if available is None:
         return
     unplaced = placement == "none" and cells > MEASURED_CELLS
     needed = cells * (BYTES_PER_CELL_UNPLACED if unplaced else BYTES_PER_CELL)

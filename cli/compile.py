@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 import click
 
-from pisnn_deploy.cli.compilation import compile_file, is_file_name
+from pisnn_deploy.cli.compilation import compile_file
 from pisnn_deploy.cli.console import Row, print_json, print_table
 from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.cli.media import is_yaml
+from pisnn_deploy.cli.model_file import is_file_name
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import write_artifact
 
@@ -52,6 +53,32 @@ from pisnn_deploy.graph.artifact import write_artifact
     show_default=True,
     help="What a spike carries: an integer, or nothing, on a line for each bit; auto is what the profile has.",
 )
+@click.option(
+    "--processes",
+    type=click.Choice(["c-lif", "stock"]),
+    default="c-lif",
+    show_default=True,
+    help="What the graph is made of: C-LIF, or Lava's own Sigma, SigmaDelta and Sparse (linear, memoryless fluxes).",
+)
+@click.option(
+    "--send-threshold",
+    type=click.IntRange(1, 1 << 20),
+    metavar="QUANTA",
+    help="With --processes stock: a face keeps smaller fluxes until they have added up; 1 unless given.",
+)
+@click.option("--problem", metavar="NAME", help="What a network from ONNX, netx or NIR solves: heat1d, laplace2d, ...")
+@click.option(
+    "--diffusion-number",
+    type=float,
+    help="diffusivity * dt / h^2 that such a network was trained for, if it has hidden layers.",
+)
+@click.option(
+    "--limiter",
+    type=click.Choice(["none", "positivity"]),
+    default="none",
+    show_default=True,
+    help="positivity: a face never takes more than its source can give, so no cell ever holds less than 0.",
+)
 @click.option("--explain", is_flag=True, help="Tell what each compiler pass did.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
@@ -70,11 +97,17 @@ def command(
     flux: float | None,
     placement: Literal["auto", "blocks", "metis", "index", "none"],
     spikes: Literal["auto", "graded", "binary"],
+    processes: Literal["c-lif", "stock"],
+    send_threshold: int | None,
+    problem: str | None,
+    diffusion_number: float | None,
+    limiter: Literal["none", "positivity"],
     explain: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Compile MODEL, a checkpoint (.pt) or the name of a model of the zoo, to an artifact (.pisnn).
+    """Compile MODEL to an artifact (.pisnn): a checkpoint (.pt), the name of a model of the zoo, or a flux network
+    trained elsewhere, as ONNX, netx (lava-dl) or NIR.
 
     \b
     Examples:
@@ -83,7 +116,11 @@ def command(
       pisnn-deploy compile heat1d --boundary dirichlet=0,1
       pisnn-deploy compile laplace2d --mesh 128x128 --explain
       pisnn-deploy compile heat1d --profile loihi1
+      pisnn-deploy compile heat1d --processes stock -o stock.pisnn
+      pisnn-deploy compile advection_diffusion1d --limiter positivity
       pisnn-deploy compile heat2d --mesh plate.msh --materials materials.yaml --boundary "hole=dirichlet=1"
+      pisnn-deploy compile flux.onnx --problem heat1d
+      pisnn-deploy compile flux.net --problem burgers1d --diffusion-number 0.2
     """
     started = time.perf_counter()
     named = Path(model)
@@ -105,18 +142,26 @@ def command(
         capacity=capacity,
         placement=placement,
         spikes=spikes,
+        processes=processes,
+        send_threshold=send_threshold,
+        problem_name=problem,
+        diffusion_number=diffusion_number,
+        limiter=limiter,
         report=seconds.__setitem__,
     )
     digest = write_artifact(path, graph, provenance)
     # Where the quantum had to be made coarser, passes ran more than once: their last times are shown.
     took = [seconds[record.text.partition("{")[0]] for record in graph.history]
     passes = [(r.text, f"{s:.2f} s", r.summary) for r, s in zip(graph.history, took, strict=True)]
+    imported = provenance.get("imported")
     if as_json:
         told = [{"pass": name, "seconds": s, "summary": text} for (name, _, text), s in zip(passes, took, strict=True)]
-        explained = {"passes": told} if explain else {}
+        explained: dict[str, Any] = {"passes": told} if explain else {}
+        explained |= {} if imported is None else {"imported": imported}
         print_json(_as_json(graph, path, digest, time.perf_counter() - started) | explained)
     elif not quiet:
-        print_table(f"{path}", _rows(graph))
+        notes: list[Row] = [("imported", note) for note in imported["notes"]] if imported else []
+        print_table(f"{path}", [*_rows(graph), *notes])
     if explain and not (as_json or quiet):
         print_table("passes", passes, ("pass", "time", "what it did"))
 
@@ -132,7 +177,7 @@ def _widths(graph: IntegerGraph) -> dict[str, int]:
 
 def _as_json(graph: IntegerGraph, path: Path, digest: str, seconds: float) -> dict[str, Any]:
     certificate, placement, quantisation = graph.certificate, graph.placement, graph.quantisation
-    claims = {} if certificate is None else vars(certificate)
+    claims = {} if certificate is None else certificate.claims
     return {
         "artifact": str(path),
         "sha256": digest,
@@ -145,8 +190,10 @@ def _as_json(graph: IntegerGraph, path: Path, digest: str, seconds: float) -> di
         "period": graph.period,
         "coding": graph.coding,
         "binary": graph.binary,
+        "processes": "c-lif" if graph.stock is None else "stock",
         "quantum": graph.quantum,
         "theta": 1 << graph.flux.threshold_exponent,
+        "limiter": "none" if graph.flux.share_shift is None else "positivity",
         "bits": _widths(graph),
         "quantisation": {
             "relative_l2_float": quantisation.relative_l2_float,
@@ -168,6 +215,15 @@ def _spikes(graph: IntegerGraph) -> str:
     return f"binary: {lines}" if lines else "graded"
 
 
+def _time_steps(graph: IntegerGraph) -> str:
+    return "1 time step" if graph.period == 1 else f"{graph.period} time steps"
+
+
+def _limiter(graph: IntegerGraph) -> list[Row]:
+    shift = graph.flux.share_shift
+    return [] if shift is None else [("limiter", f"positivity: a cell gives at most m >> {shift} through a face")]
+
+
 def _rows(graph: IntegerGraph) -> list[Row]:
     quantisation, certificate, placement = graph.quantisation, graph.certificate, graph.placement
     states = [bound.bits for bound in graph.bounds if bound.is_state_or_payload]
@@ -176,8 +232,10 @@ def _rows(graph: IntegerGraph) -> list[Row]:
         ("model", graph.spec.name),
         ("mesh", f"{graph.mesh.cells} cells, {graph.mesh.faces} faces, {graph.mesh.boundary_text}"),
         ("neurons", f"{graph.neurons}, {sum(synapse.entries for synapse in graph.synapses)} synapses"),
-        ("schedule", f"{graph.period} time steps per PDE step, {graph.coding} coding"),
+        ("processes", "C-LIF" if graph.stock is None else "Sigma, SigmaDelta, Sparse"),
+        ("schedule", f"{_time_steps(graph)} per PDE step, {graph.coding} coding"),
         ("spikes", _spikes(graph)),
+        *_limiter(graph),
         ("quantum", f"{graph.quantum:g} (value {graph.value_per_quantum:g}), theta 2^{graph.flux.threshold_exponent}"),
         ("widths", f"states and payloads {max(states)} bits, accumulators {accumulators} bits"),
         ("time step", f"{graph.time_step:.6g}"),
@@ -188,7 +246,7 @@ def _rows(graph: IntegerGraph) -> list[Row]:
             errors += f" (nearest integers {quantisation.relative_l2_rounded:.2e})"
         rows.append(("relative L2 error", f"{errors} after {quantisation.steps} PDE steps"))
     if certificate is not None:
-        rows += [(name, claim.status) for name, claim in vars(certificate).items()]
+        rows += [(name, claim.status) for name, claim in certificate.claims.items()]
     if placement is not None:
         rows.append(("placement", f"{placement.cores} cores on {placement.chips} chips ({graph.profile})"))
     return rows

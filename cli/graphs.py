@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from pisnn_deploy.cli.compilation import compile_file, is_file_name
+from pisnn_deploy.cli.compilation import compile_file
+from pisnn_deploy.cli.model_file import is_file_name
 from pisnn_deploy.compiler.facts import BOUNDED, SCHEDULED
 from pisnn_deploy.errors import UsageError
-from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.artifact import artifact_bytes, read_artifact
+from pisnn_deploy.graph.artifact import Artifact, artifact_bytes, read_artifact
 
 
-def read_graph(name: str) -> tuple[IntegerGraph, str]:
+def read_graph(name: str) -> Artifact:
     """Read or compile a graph that can be run.
 
     Parameters
@@ -22,9 +22,8 @@ def read_graph(name: str) -> tuple[IntegerGraph, str]:
 
     Returns
     -------
-    graph : IntegerGraph
-    digest : str
-        SHA-256 of the artifact.
+    Artifact
+        Of a model of the zoo, the one that would be written.
 
     Raises
     ------
@@ -32,11 +31,10 @@ def read_graph(name: str) -> tuple[IntegerGraph, str]:
         It cannot be read, or was not compiled to the end.
     """
     if is_file_name(name):
-        read = read_artifact(Path(name))
-        graph, digest = read.graph, read.sha256
+        artifact = read_artifact(Path(name))
     else:
         graph, provenance = compile_file(name)
-        digest = hashlib.sha256(artifact_bytes(graph, provenance)).hexdigest()
-    if not (SCHEDULED.holds(graph) and BOUNDED.holds(graph)):
+        artifact = Artifact(graph, provenance, hashlib.sha256(artifact_bytes(graph, provenance)).hexdigest())
+    if not (SCHEDULED.holds(artifact.graph) and BOUNDED.holds(artifact.graph)):
         raise UsageError(f"{name}: the graph was not compiled to the end; compile the model again")
-    return graph, digest
+    return artifact

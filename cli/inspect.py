@@ -27,6 +27,7 @@ def command(artifact: Path, form: str, output: Path | None, quiet: bool) -> None
     Examples:
       pisnn-deploy inspect heat.pisnn
       pisnn-deploy inspect heat.pisnn --format png -o graph.png
+      pisnn-deploy inspect heat.pisnn --format dot | dot -Tsvg > graph.svg
     """
     check_outputs([output], [artifact])
     read = read_artifact(artifact)
@@ -88,6 +89,6 @@ def _tables(path: Path, read: Artifact) -> None:
     bounds = [(f"{b.population} {b.quantity}", f"{b.lower} to {b.upper}", str(b.bits)) for b in graph.bounds]
     print_table("bounds", bounds, ("quantity", "interval", "bits"))
     if graph.certificate is not None:
-        claims = [(name, claim.status, claim.details) for name, claim in vars(graph.certificate).items()]
+        claims = [(name, claim.status, claim.details) for name, claim in graph.certificate.claims.items()]
         print_table("certificate", claims, ("claim", "status", "why"))
     print_table("passes", [(record.text, record.summary) for record in graph.history], ("pass", "what it did"))

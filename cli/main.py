@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib
 import io
 import logging
@@ -14,6 +16,8 @@ from typing import cast
 import click
 
 from pisnn_deploy import __version__
+from pisnn_deploy.cli.memory import is_lack_of_memory
+from pisnn_deploy.docstrings import docstring
 from pisnn_deploy.errors import FileError, PisnnError
 
 COMMANDS: Mapping[str, str] = {
@@ -32,9 +36,31 @@ COMMANDS: Mapping[str, str] = {
 }
 """Each command with its line in ``--help``; the module of the same name holds it."""
 INTERRUPTED = 130
+UNUSABLE = 2
+OUTPUT_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
 ONE_LINE = str.maketrans("\r\n\x1b", "   ")
 """Keeps text from a user's files from breaking the line or steering the terminal."""
+
+
+def documented(command: click.Command) -> click.Command:
+    """Give a command its help where the interpreter has dropped docstrings.
+
+    Parameters
+    ----------
+    command : click.Command
+        With all its subcommands.
+
+    Returns
+    -------
+    click.Command
+        The same one.
+    """
+    if command.help is None and command.callback is not None:
+        command.help = docstring(command.callback)
+    for one in command.commands.values() if isinstance(command, click.Group) else ():
+        documented(one)
+    return command
 
 
 class LazyGroup(click.Group):
@@ -49,7 +75,7 @@ class LazyGroup(click.Group):
         if name not in COMMANDS:
             return None
         module = importlib.import_module(f"pisnn_deploy.cli.{name}")
-        return cast(click.Command, module.command)
+        return documented(cast(click.Command, module.command))
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
@@ -117,6 +143,7 @@ def main() -> None:
         # A file name that the terminal's encoding lacks is no reason to lose a result.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    documented(group)
     try:
         code = group.main(standalone_mode=False)
     except click.ClickException as error:
@@ -131,9 +158,32 @@ def main() -> None:
         code = INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone; the interpreter must not complain about it at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         code = 0
+    except (OSError, MemoryError, ImportError, RuntimeError) as error:
+        problem = _lack(error)
+        if not problem:
+            raise
+        # The stream of errors may be as full as the other.
+        with contextlib.suppress(OSError):
+            click.echo(f"error: {problem}", err=True)
+        _forget_output()
+        code = UNUSABLE
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _lack(error: BaseException) -> str:
+    """What an error lacks that no command is to blame for; empty if it is of another kind."""
+    if is_lack_of_memory(error):
+        return "memory ran out; choose a coarser --mesh, or allow the process more"
+    if isinstance(error, OSError) and error.errno in OUTPUT_FULL and error.filename is None:
+        return f"output cannot be written ({error.strerror})"
+    return ""
+
+
+def _forget_output() -> None:
+    if sys.stdout is not None:  # closed by whoever started us
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import math
 import os
 import shutil
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,19 @@ from pisnn_deploy.backends import NAMES, Run, RunOptions, run_graph
 from pisnn_deploy.backends.comparison import compare
 from pisnn_deploy.backends.recording import SUFFIX, discard, recording
 from pisnn_deploy.backends.segments import SEGMENT_SECONDS, run_in_segments
-from pisnn_deploy.cli.compilation import is_file_name
 from pisnn_deploy.cli.console import Row, print_json, print_table, progress
 from pisnn_deploy.cli.fields import read_field
 from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.cli.graphs import read_graph
+from pisnn_deploy.cli.invocation import command_line, versions
+from pisnn_deploy.cli.model_file import is_file_name
 from pisnn_deploy.errors import CheckError, UsageError
+from pisnn_deploy.faults.outcome import outcomes
+from pisnn_deploy.faults.spec import parse_fault
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.npy import write_arrays
 from pisnn_deploy.output import whole_file
-from pisnn_deploy.own_problem import admitted_mass, named_start, problem_of, reference_of, steps_to_horizon
+from pisnn_deploy.own_problem import admitted_mass, named_start, problem_of, steps_to_horizon
 
 ROWS_WITHOUT_SAVING = 400
 LONGEST_RUN = 1 << 40
@@ -71,10 +75,26 @@ BYTES_WITHOUT_SAVING = 1 << 30
 )
 @click.option("--every", type=click.IntRange(1, LONGEST_RUN), help="Keep each K-th PDE step in trace and picture.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the run (.png).")
+@click.option(
+    "--report",
+    "page",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a report of the run: one page of HTML that needs no network.",
+)
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="SPEC",
+    help="Hit the run with a fault of a chip, on cpu or fast; may be given more than once. See docs/faults.md.",
+)
+@click.option("--recover", is_flag=True, help="Put right what the audit finds wrong after a --fault, and go on.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=3600.0, show_default=True, help="Seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no table.")
+@click.pass_context
 def command(
+    context: click.Context,
     artifact: str,
     backend: str,
     against: str | None,
@@ -87,6 +107,9 @@ def command(
     record_every: float,
     every: int | None,
     plot: Path | None,
+    page: Path | None,
+    faults: tuple[str, ...],
+    recover: bool,
     timeout: float,
     as_json: bool,
     quiet: bool,
@@ -96,13 +119,14 @@ def command(
     \b
     Examples:
       pisnn-deploy simulate
-      pisnn-deploy simulate heat.pisnn --backend cpu --plot run.png
+      pisnn-deploy simulate heat.pisnn --backend cpu --plot run.png --report run.html
       pisnn-deploy simulate heat.pisnn --backend fast --steps 20000 --save run.npz --every 100
       pisnn-deploy simulate heat.pisnn --initial field.npy --json
       pisnn-deploy simulate heat.pisnn --backend cpu --against fast
       pisnn-deploy simulate large.pisnn --backend fast --domains 8 --scheduler tcp://host:8786
       pisnn-deploy simulate heat.pisnn --backend fast --steps 1000000 --every 1000 --save run.npz
       pisnn-deploy simulate heat.pisnn --backend fast --steps 1000000 --every 1000 --save run.npz --resume
+      pisnn-deploy simulate heat1d --backend fast --fault flip:membrane[17].bit5@40 --fault drop:packet[3]@12 --recover
 
     With --save the run is recorded in a folder beside the trace (run.npz.partial) now and then, so one that was killed
     loses little: the same command with --resume ends with the same bytes.
@@ -115,28 +139,39 @@ def command(
         raise UsageError("--domains: goes with --backend fast, and not with --save or --against")
     if scheduler is not None and domains is None:
         raise UsageError("--scheduler: say with --domains how many domains its workers get")
-    check_outputs([save, plot], [artifact, initial])
-    graph, digest = read_graph(artifact)
+    _require_faultless(faults, recover, domains=domains, against=against, resume=resume)
+    check_outputs([save, plot, page], [artifact, initial])
+    read = read_graph(artifact)
+    graph, digest = read.graph, read.sha256
     mass, named = _initial_mass(graph, initial)
+    own = problem_of(graph)
     if steps is None:
         steps = steps_to_horizon(graph)
-    row_bytes = 8 * (graph.mesh.holders + graph.mesh.faces)
+    # A report tells which currents and residues were reached; recordings and domains keep none.
+    everything = page is not None and save is None and domains is None
+    row_bytes = 8 * (graph.mesh.holders + (4 if everything else 1) * graph.mesh.faces)
     if every is None:
         wanted = ROWS_WITHOUT_SAVING if domains is None else ROWS_OF_DOMAINS
         rows = max(1, min(wanted, BYTES_WITHOUT_SAVING // row_bytes - 2))
         every = 1 if save else max(1, -(-steps // rows))
-    options = RunOptions(steps, every, timeout)
+    injected = tuple(parse_fault(text) for text in faults)
+    options = RunOptions(steps, every, timeout, everything, faults=injected, recovers=recover)
     _require_room(save, steps // every + 2, row_bytes)
     run = (
         _run_divided(graph, mass, options, domains, scheduler, quiet=quiet)
         if domains is not None
         else _run(backend, graph, mass, options, save, digest, resume, record_every, quiet=quiet)
     )
+    exact = None
+    if named is not None and graph.medium is None:
+        exact = partial(own.reference, graph.grid, graph.reservoir_values(), name=named or None)
     reference = None
-    if named is not None and run.trace.step.size:
-        # A run that was stopped may have gone on since the last row of its trace.
-        reference = reference_of(graph, int(run.trace.step[-1]), named or None)
-    result = _result(graph, run, artifact, problem_of(graph).equation, reference)
+    if exact is not None and run.trace.step.size:
+        reference = exact(int(run.trace.step[-1]) * graph.time_step)  # a run that was stopped may have gone on since
+    result = _result(graph, run, artifact, own.equation, reference)
+    if injected:
+        result["faults"] = [asdict(outcome) for outcome in outcomes(graph, injected, run.detections)]
+        result["healed"] = sum(found.healed for found in run.detections)
     compared = None
     if against is not None:
         with progress(f"{backend} against {against}", steps, quiet=quiet) as report:
@@ -150,11 +185,17 @@ def command(
     if save is not None:
         with whole_file(save) as stream:
             write_arrays(stream, _trace_arrays(graph, run, digest))
-        discard(_recording_of(save))
+        if not injected:
+            discard(_recording_of(save))
     if plot is not None:
         from pisnn_deploy.report.picture import draw_run
 
         draw_run(plot, graph, run, reference)
+    if page is not None:
+        from pisnn_deploy.report.web_page import Report, write_report
+
+        said = command_line(context), versions(backend)
+        write_report(page, Report(graph, run, result, exact, digest, read.provenance, *said))
     if as_json:
         print_json(result)
     elif not quiet:
@@ -167,6 +208,17 @@ def command(
             raise CheckError(f"{backend} and {against} end differently: {' / '.join(ends)}")
     if not run.conserved:
         raise CheckError(run.failure or "the audit found violations")
+
+
+def _require_faultless(
+    faults: tuple[str, ...], recover: bool, *, domains: int | None, against: str | None, resume: bool
+) -> None:
+    """Refuse what runs with faults cannot do."""
+    if recover and not faults:
+        raise UsageError("--recover: goes with --fault; nothing else breaks a simulated run")
+    for option, is_given in (("--domains", domains), ("--against", against), ("--resume", resume)):
+        if faults and is_given:
+            raise UsageError(f"--fault: does not go with {option}")
 
 
 def _require_room(save: Path | None, rows: int, row_bytes: int) -> None:
@@ -195,7 +247,7 @@ def _run(
     quiet: bool,
 ) -> Run:
     with progress(f"{graph.spec.name} on {backend}", options.steps, quiet=quiet) as report:
-        if save is None:
+        if save is None or options.faults:  # what a fault left behind is not in a recorded state
             return run_graph(backend, graph, mass, options, report)
         identity = {
             "artifact": digest,
@@ -303,6 +355,12 @@ def _rows(graph: IntegerGraph, result: dict[str, Any]) -> list[Row]:
             ("packets", f"{result['packets']['sent']} sent, {result['packets']['quanta']} quanta"),
             ("events", ", ".join(f"{name} {count}" for name, count in result["events"].items())),
         ]
+    for outcome in result.get("faults", []):
+        found = "not detected"
+        if outcome["detected"]:
+            healed = ", healed" if outcome["healed"] else ""
+            found = f"{outcome['kind']} violation at {outcome['place']}, PDE step {outcome['step']}{healed}"
+        rows.append(("fault", Text(f"{outcome['spec']}: {found}")))
     if error is not None:
         rows.append(
             ("relative L2 error", f"{error['relative_l2']:.2e} at time {error['time']:.4f} ({error['reference']})")
@@ -319,7 +377,7 @@ def _trace_arrays(graph: IntegerGraph, run: Run, digest: str) -> dict[str, Any]:
     trace = run.trace
     meta = {
         "quantum": graph.quantum,
-        "theta": 1 << graph.flux.threshold_exponent,
+        "theta": 1 << graph.packet_exponent,
         "time_step": graph.time_step,
         "artifact": digest,
         "backend": run.backend,

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from pisnn_deploy import zoo
-from pisnn_deploy.cli.compilation import is_file_name
 from pisnn_deploy.cli.console import print_json, print_table, progress
 from pisnn_deploy.cli.files import check_outputs
+from pisnn_deploy.cli.model_file import is_file_name
 from pisnn_deploy.guests import guests
 
 

@@ -31,7 +31,7 @@ def command(artifact: Path, as_json: bool, quiet: bool) -> None:
     read = read_artifact(artifact)
     findings = check_certificate(read.graph, read.altered)
     certificate = read.graph.certificate
-    status = {name: claim.status for name, claim in vars(certificate).items()} if certificate else {}
+    status = {name: claim.status for name, claim in certificate.claims.items()} if certificate else {}
     if as_json:
         print_json(
             {

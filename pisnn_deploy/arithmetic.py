@@ -15,6 +15,8 @@ Integers = NDArray[np.int64]
 
 LEAK_BITS = 12
 """Width of the decay constant: a leak of 2^12 forgets everything (Loihi's 12-bit decay)."""
+BOUNDLESS = 1 << 62
+"""The share of a reservoir, which gives without limit."""
 MEMORYLESS = 1 << LEAK_BITS
 """The leak of a flux compartment that keeps nothing of its current."""
 
@@ -60,6 +62,44 @@ def packets(residue: Integers, threshold_exponent: int) -> Integers:
     half = (1 << threshold_exponent) // 2
     fired: Integers = np.sign(residue) * ((np.abs(residue) + half - 1) >> threshold_exponent)
     return fired
+
+
+def shares(mass: Integers, shift: int) -> Integers:
+    """What a cell gives through one of its faces at most: ``max(m, 0) >> s``.
+
+    Through up to ``2^s`` faces it so never gives more than it has.
+
+    Parameters
+    ----------
+    mass : int64 array
+        Masses of the cells at the start of the PDE step.
+    shift : int
+        ``s``, at least 0.
+
+    Returns
+    -------
+    int64 array
+        Nonnegative number of quanta.
+    """
+    return rectify(mass, shift)
+
+
+def limit_packets(fired: Integers, source_share: Integers, target_share: Integers) -> Integers:
+    """Packets that their givers can pay for: ``min(max(k, -share(target)), share(source))``.
+
+    Parameters
+    ----------
+    fired : int64 array [faces]
+        Packets that would fire.
+    source_share, target_share : int64 array [faces]
+        Shares of the holders that a positive packet leaves and enters; a negative packet is given by the latter.
+
+    Returns
+    -------
+    int64 array [faces]
+        Packets of the same signs, none of them larger.
+    """
+    return np.minimum(np.maximum(fired, -target_share), source_share)
 
 
 def rectify(drive: Integers, shift: int) -> Integers:

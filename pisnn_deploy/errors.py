@@ -100,6 +100,16 @@ class OverflowViolation(CheckError):
         self.value = value
         self.bits = bits
 
+    @property
+    def kind(self) -> str:
+        """``"overflow"``, beside the kinds of `InvariantViolation`."""
+        return "overflow"
+
+    @property
+    def place(self) -> str:
+        """Where it was seen, e.g. ``"flux current [3]"``."""
+        return f"{self.population} {self.quantity} [{self.index}]"
+
     def __reduce__(self) -> tuple[type, tuple[object, ...]]:
         return type(self), (self.population, self.quantity, self.index, self.step, self.value, self.bits)
 
@@ -119,10 +129,15 @@ class InvariantViolation(CheckError):
         The PDE step, counted from 0.
     expected, found : int
         The two integers that should have been equal (for a range: the nearest limit, and the value).
+
+    Attributes
+    ----------
+    place : str
+        Where it was seen, e.g. ``"membrane [17]"``.
     """
 
     def __init__(self, kind: str, population: str, index: int, step: int, expected: int, found: int) -> None:
-        place = f"{population} [{index}]" if index >= 0 else population
+        place = self.place = f"{population} [{index}]" if index >= 0 else population
         super().__init__(
             f"{kind} invariant broken: {place} at PDE step {step}: expected {expected}, found {found}"
             if kind != "range"

@@ -5,7 +5,8 @@ A memoryless linear flux kernel ``w`` changes the Fourier mode of wave numbers `
     K(xi) = 1 + sum_a (sum_p w_p exp(i xi . x_p)) * (exp(-i xi_a / 2) - exp(i xi_a / 2))
 
 where ``x_p`` is the offset of window position ``p`` from a face normal to axis ``a``. A leak ``delta`` makes it the
-larger root of ``z^2 - (1 + keep + g) z + keep = 0`` where ``keep = 1 - delta / 4096`` and ``g = K - 1``.
+larger root of ``z^2 - (1 + keep + g) z + keep = 0`` where ``keep = 1 - delta / 4096`` and ``g = K - 1``. Fluxes of the
+field one step before (`pisnn_deploy.graph.stock`) make it the larger root of ``z^2 - z - g = 0``.
 """
 
 from __future__ import annotations
@@ -79,4 +80,20 @@ def largest_root(gains: NDArray[np.complex128], leak: int) -> NDArray[np.complex
     total = 1 + keep + gains
     root = np.sqrt(total**2 - 4 * keep)
     upper, lower = (total + root) / 2, (total - root) / 2
+    return np.where(np.abs(upper) >= np.abs(lower), upper, lower)
+
+
+def delayed_root(gains: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """Amplification factors where fluxes are one step old: the larger root of ``z^2 - z - g``.
+
+    Parameters
+    ----------
+    gains : complex128 array
+
+    Returns
+    -------
+    complex128 array
+    """
+    root = np.sqrt(1 + 4 * gains)
+    upper, lower = (1 + root) / 2, (1 - root) / 2
     return np.where(np.abs(upper) >= np.abs(lower), upper, lower)

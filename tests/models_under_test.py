@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pisnn_deploy.compiler import CompileOptions, compile_model
+from pisnn_deploy.compiler.limit import Limiter
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import Coding
 from pisnn_deploy.mesh import Mesh, parse_boundary, structured_mesh
@@ -96,21 +97,42 @@ def space_model() -> Model:
     return Model(spec, (np.array([[19.0, -19.0]]) / 128,), (np.zeros(1),))
 
 
-def compiled_box(model: Model, shape: tuple[int, ...], boundary: str, coding: Coding = "delta") -> IntegerGraph:
+def compiled_box(
+    model: Model, shape: tuple[int, ...], boundary: str, coding: Coding = "delta", limiter: Limiter = "none"
+) -> IntegerGraph:
     """A model compiled for a small box."""
-    options = CompileOptions(shape, parse_boundary(boundary, len(shape)), load_profile("loihi2"), coding)
-    return compile_model(model, options)
+    sides, profile = parse_boundary(boundary, len(shape)), load_profile("loihi2")
+    return compile_model(model, CompileOptions(shape, sides, profile, coding, limiter=limiter))
 
 
 def compiled(
-    model: Model | None = None, cells: int = 16, boundary: str = "periodic", coding: Coding = "delta"
+    model: Model | None = None,
+    cells: int = 16,
+    boundary: str = "periodic",
+    coding: Coding = "delta",
+    limiter: Limiter = "none",
 ) -> IntegerGraph:
     """A model compiled for a small line."""
-    options = CompileOptions((cells,), parse_boundary(boundary, 1), load_profile("loihi2"), coding)
+    return compiled_box(model or heat_model(), (cells,), boundary, coding, limiter)
+
+
+def stock_box(
+    model: Model | None = None, shape: tuple[int, ...] = (16,), boundary: str = "periodic", send_threshold: int = 1
+) -> IntegerGraph:
+    """A model compiled for Lava's own processes."""
+    sides, target = parse_boundary(boundary, len(shape)), load_profile("loihi2")
+    options = CompileOptions(shape, sides, target, processes="stock", send_threshold=send_threshold)
     return compile_model(model or heat_model(), options)
 
 
-def binary_box(model: Model, shape: tuple[int, ...], boundary: str, coding: Coding = "delta") -> IntegerGraph:
+def binary_box(
+    model: Model, shape: tuple[int, ...], boundary: str, coding: Coding = "delta", limiter: Limiter = "none"
+) -> IntegerGraph:
     """A model compiled for binary spikes."""
-    options = CompileOptions(shape, parse_boundary(boundary, len(shape)), load_profile("loihi1"), coding)
-    return compile_model(model, options)
+    sides, profile = parse_boundary(boundary, len(shape)), load_profile("loihi1")
+    return compile_model(model, CompileOptions(shape, sides, profile, coding, limiter=limiter))
+
+
+def oscillating_model(half: tuple[float, ...] = (-20 / 128, 110 / 128), **changes: object) -> Model:
+    """A heat model whose short waves grow, over a range in which one cell may hold much."""
+    return heat_model(half, operating_range=OperatingRange(lower=-64.0, upper=64.0), **changes)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from models_under_test import compiled
+from models_under_test import compiled, oscillating_model
 
 from pisnn_deploy.errors import InvariantViolation
 from pisnn_deploy.graph.semantics import Semantics, State
@@ -155,3 +155,60 @@ def test_a_current_beyond_its_limit_is_seen() -> None:
     with pytest.raises(InvariantViolation) as caught:
         audit.observe_flux(3, np.array([2]), np.array([201]), np.array([-55]), firing=True)
     assert str(caught.value) == "operating range left: flux current [0] at PDE step 3: limit 200, found 201"
+
+
+# With a limiter -------------------------------------------------------------------------------------------------------
+
+
+def limited_audit() -> tuple[Audit, State, State]:
+    """An audit before the step in which some faces of the second state withhold packets."""
+    graph = compiled(oscillating_model(), 12, "dirichlet=0,0", limiter="positivity")
+    semantics = Semantics(graph)
+    before = semantics.start(np.where(np.arange(12) == 5, graph.window.upper // 4, 0))
+    after = semantics.step(before)
+    mesh, window = graph.mesh, graph.window
+    audit = Audit(
+        mesh.source,
+        mesh.target,
+        graph.flux.threshold_exponent,
+        0,
+        window.upper,
+        None,
+        None,
+        before.mass,
+        graph.membrane.reservoirs,
+        before.residue,
+        share_shift=graph.flux.share_shift,
+    )
+    audit.observe_membranes(0, before.mass, absorbing=True)
+    return audit, before, after
+
+
+def test_packets_that_a_limiter_withheld_are_worked_out_by_the_audit() -> None:
+    audit, _, after = limited_audit()
+    fired = after.current - after.residue
+    assert (fired != after.packets << 7).any(), "nothing is withheld"
+    audit.observe_flux(0, after.packets, after.current, after.residue, firing=True)
+    audit.observe_membranes(1, after.mass, absorbing=True)
+    assert not any(audit.counts.values())
+
+
+@pytest.mark.parametrize("change", [1, -1])
+def test_a_packet_that_is_not_limited_as_it_must_be_is_caught(change: int) -> None:
+    audit, _, after = limited_audit()
+    fired = (after.current - after.residue) >> 7
+    (face, *_) = np.flatnonzero(fired != after.packets)
+    packets = after.packets.copy()
+    packets[face] += change
+    with pytest.raises(InvariantViolation) as raised:
+        audit.observe_flux(0, packets, after.current, after.residue, firing=True)
+    sentence = f"limited packet [{face}] at PDE step 0: expected {after.packets[face]}, found {packets[face]}"
+    assert str(raised.value) == f"flux invariant broken: {sentence}"
+
+
+def test_with_a_limiter_a_residue_that_lost_something_is_caught() -> None:
+    audit, _, after = limited_audit()
+    residue = after.residue.copy()
+    residue[3] += 1
+    with pytest.raises(InvariantViolation, match=r"^flux invariant broken: (flux|limited packet) \[3\] at PDE step 0"):
+        audit.observe_flux(0, after.packets, after.current, residue, firing=True)

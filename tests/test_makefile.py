@@ -113,6 +113,50 @@ def test_setup_says_that_it_passes_over_a_named_python(tmp_path: Path) -> None:
     assert done.stderr == f"PYTHON={named} is no Python 3.10 that runs; using python3.10 instead.\n"
 
 
+def browser(folder: Path, user: int, *, present: bool) -> tuple[subprocess.CompletedProcess[str], str]:
+    """Ask for the browser on a machine that has, beside make and a shell, what is written here; and what it called."""
+    binaries, log = folder / "bin", folder / "calls"
+    binaries.mkdir()
+    for name in ("make", "sh"):
+        found = shutil.which(name)
+        assert found is not None
+        (binaries / name).symlink_to(found)
+    log.touch()
+    programs = {"id": f"echo {user}", "apt-get": f'echo "apt-get $*" >> {log}'} | ({"chromium": ""} if present else {})
+    for name, body in programs.items():
+        (binaries / name).write_text(f"#!{binaries / 'sh'}\n{body}\n")
+        (binaries / name).chmod(0o755)
+    done = subprocess.run(
+        ["make", "--no-print-directory", "-f", ROOT / "Makefile", "browser"],
+        cwd=folder,
+        env={"PATH": str(binaries), "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done, log.read_text()
+
+
+def test_a_browser_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    done, calls = browser(tmp_path, 0, present=True)
+    assert (done.returncode, done.stdout, done.stderr, calls) == (0, "", "", "")
+
+
+def test_root_gets_the_browser_from_debian(tmp_path: Path) -> None:
+    done, calls = browser(tmp_path, 0, present=False)
+    assert done.returncode == 0, done.stderr
+    assert calls == ("apt-get update -qq\napt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core\n")
+
+
+def test_others_are_told_how_to_get_a_browser(tmp_path: Path) -> None:
+    done, calls = browser(tmp_path, 1000, present=False)
+    assert done.returncode == 2 and calls == ""
+    assert done.stderr.splitlines()[0] == (
+        "The tests of reports need chromium, and there is none on the path; install it, for example with "
+        "'sudo apt-get install chromium fonts-dejavu-core'."
+    )
+
+
 @pytest.mark.parametrize("line", ["exec make test"])
 def test_ci_calls_make_test_and_nothing_else(line: str) -> None:
     commands = (ROOT / ".ci" / "run").read_text().splitlines()

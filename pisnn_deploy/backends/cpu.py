@@ -18,17 +18,20 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, RunState, Trace, start_of
 from pisnn_deploy.errors import CheckError, UsageError
+from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.graph.artifact import write_artifact
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.invariants import KINDS
 from pisnn_deploy.processes import exchange
 from pisnn_deploy.processes.exchange import Exchange
+from pisnn_deploy.recovery import Detection
 
 INTERPRETER_VARIABLE = "PISNN_LAVA_PYTHON"
 """Environment variable that names the Python 3.10 interpreter of the worker."""
@@ -72,6 +75,7 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
     """
     if not graph.mesh.faces:
         raise UsageError("cpu backend: the mesh has no face, and Lava has no empty processes; use --backend fast")
+    Injector(graph, options.faults, options.steps)  # refuses what the graph has no place for
     command = worker_command()
     kept, start = options.kept_steps(), options.start or start_of(graph, mass)
     prefix = f"pisnn_{secrets.token_hex(6)}_"
@@ -91,6 +95,8 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
             len(graph.chain),
             everything=options.everything,
         )
+        if options.faults:
+            files.create_repairs(start.mass, flux)
         files.array("status")[exchange.STEPS] = start.step
         write_artifact(files.artifact, graph, {})
         request = {
@@ -101,6 +107,9 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
             "deadline_seconds": options.deadline_seconds,
             "shared_memory_prefix": prefix,
             "sockets": sockets,
+            "steps": options.steps,
+            "faults": [str(fault) for fault in options.faults],
+            "recovers": options.recovers,
         }
         files.write_json(files.request, request)
         try:
@@ -292,7 +301,7 @@ def _collect(
         end_state = RunState(
             steps,
             np.array(files.array("end_mass")),
-            current if graph.flux.leak < MEMORYLESS else np.zeros_like(current),
+            current if graph.flux.leak < MEMORYLESS or graph.stock is not None else np.zeros_like(current),
             residue,
             np.array(files.array("end_transported")),
             int(np.abs(files.array("end_flux")[0]).sum()),
@@ -314,7 +323,16 @@ def _collect(
         events=events,
         wall_seconds=float(result["seconds"]),
         end=end_state,
+        detections=_detections(files, result),
     )
+
+
+def _detections(files: Exchange, result: Mapping[str, Any]) -> tuple[Detection, ...]:
+    """What was healed, and what stopped the run."""
+    found = [*(files.read_json(files.healed) or {"healed": []})["healed"]]
+    if "stopped" in result:
+        found.append(result["stopped"])
+    return tuple(Detection(**detection) for detection in found)
 
 
 def _violations(status: Integers, *, overflow: bool) -> Mapping[str, int]:

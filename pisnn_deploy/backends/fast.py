@@ -6,8 +6,10 @@ import warnings
 from contextlib import closing
 from typing import Protocol
 
+from pisnn_deploy.backends.faulty import RelayedStepper
 from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, RunState, start_of
 from pisnn_deploy.backends.stepping import ReferenceStepper, Stepper, stepped_run
+from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.graph.integer import IntegerGraph
 
 
@@ -30,7 +32,11 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
         Where numba cannot be imported; the run then takes plain numpy, which gives the same integers slowly.
     """
     start = options.start or start_of(graph, mass)
-    with closing(stepper_of(graph, start, options.steps)) as stepper:
+    with closing(stepper_of(graph, start, options.steps)) as kernels:
+        stepper: Stepper = kernels
+        if options.faults:
+            injector = Injector(graph, options.faults, options.steps)
+            stepper = RelayedStepper(graph, kernels, injector, recovers=options.recovers)
         return stepped_run("fast", graph, stepper, options, progress)
 
 
@@ -55,12 +61,13 @@ def stepper_of(graph: IntegerGraph, start: RunState, steps: int) -> FastStepper:
     RuntimeWarning
         Where numba cannot be imported.
     """
-    if graph.binary:  # kernels count payloads, not the bits that are set in them
+    # Kernels count payloads, not the bits that are set in them, and know no fluxes that are one step old.
+    if graph.binary or graph.stock is not None:
         return ReferenceStepper(graph, start, steps)
     try:
         # Not before a run: importing numba takes longer than most commands.
         from pisnn_deploy.backends.kernels.choice import kernel_stepper
-    except ImportError as error:
+    except (ImportError, OSError) as error:  # the latter where a library of its own cannot be loaded
         warnings.warn(f"the fast backend runs slowly, in plain numpy: {error}", RuntimeWarning, stacklevel=3)
         return ReferenceStepper(graph, start, steps)
     return kernel_stepper(graph, start, steps)

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
-from pisnn_deploy.arithmetic import require_width
 from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, RunState, start_of
 from pisnn_deploy.backends.stepping import ReferenceStepper, stepped_run
 from pisnn_deploy.errors import UsageError
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
+from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.semantics import State
 
 _ERRORS_ALONE = 3
@@ -27,7 +24,7 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
         onnxruntime is not installed, or the mesh is too large for a model.
     """
     start = options.start or start_of(graph, mass)
-    stepper = ReferenceStepper(graph, start, options.steps, _states(graph, start, _session(graph)))
+    stepper = ReferenceStepper(graph, start, options.steps, _states(start, _session(graph)))
     return stepped_run("onnx", graph, stepper, options, progress)
 
 
@@ -44,22 +41,9 @@ def _session(graph: IntegerGraph) -> Any:
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def _states(graph: IntegerGraph, start: RunState, session: Any) -> Iterator[State]:
-    bits = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
-    cells, step = graph.mesh.cells, start.step
+def _states(start: RunState, session: Any) -> Iterator[State]:
     mass, current, residue = start.mass, start.current, start.residue
     while True:
         given = {"mass": mass, "current": current, "residue": residue}
         mass, current, residue, packets = session.run(None, given)
-        parts: tuple[tuple[str, str, Integers, int], ...] = (
-            (FLUX, "current", current, step),
-            (FLUX, "packet", packets, step),
-            (FLUX, "residue", residue, step),
-            (MEMBRANE, "mass", mass[:cells], step + 1),
-            (MEMBRANE, "ledger", mass[cells:], step + 1),
-        )
-        for population, quantity, values, at in parts:
-            if (population, quantity) in bits:
-                require_width(np.asarray(values), bits[population, quantity], population, quantity, at)
-        step += 1
         yield State(mass, current, residue, packets)

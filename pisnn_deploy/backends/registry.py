@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Mapping
 from typing import cast
 
-from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions
+from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, require_room
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.guests import guests
@@ -19,6 +19,10 @@ _MODULES: Mapping[str, str] = {
 }
 NAMES = tuple(_MODULES)
 """Names of the backends."""
+HIT = ("cpu", "fast")
+"""Backends that faults can hit."""
+STOCK = ("cpu", "fast")
+"""Those that run graphs of stock processes."""
 
 
 def run_graph(
@@ -46,12 +50,20 @@ def run_graph(
     Raises
     ------
     UsageError
-        Unknown backend, or one that this interpreter cannot run.
+        Unknown backend, or one that cannot run this graph, runs not on this interpreter, or has no faults; so many PDE
+        steps that a sum of packets may wrap.
     CheckError
         The backend itself broke down.
     """
     if backend not in _MODULES:
         raise UsageError(f"backend {backend!r}: unknown; use {', '.join(NAMES)}")
+    if options.faults and backend not in HIT:
+        raise UsageError(f"backend {backend}: it has nothing to hit with faults; use {' or '.join(HIT)}")
+    require_room(graph, options)
+    if graph.stock is not None and backend not in STOCK:
+        raise UsageError(f"{backend} backend: a graph of stock processes runs on {' and '.join(STOCK)} alone")
+    if options.faults and (graph.stock is not None or graph.flux.share_shift is not None):
+        raise UsageError("faults hit graphs of plain C-LIF alone; compile without --processes stock and --limiter")
     with guests(f"backend {backend}"):
         module = importlib.import_module(_MODULES[backend])
     return cast(Run, module.run(graph, mass, options, progress))

@@ -8,7 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.errors import UsageError
+from pisnn_deploy.faults.spec import Fault
+from pisnn_deploy.graph.integer import FLUX, IntegerGraph
+from pisnn_deploy.graph.stock import StockSemantics
+from pisnn_deploy.recovery import Detection
 
 Integers = NDArray[np.int64]
 Progress = Callable[[int], None]
@@ -26,7 +30,8 @@ class RunState:
     mass : int64 array [cells + reservoirs]
         Masses of the cells, then ledgers.
     current, residue : int64 array [faces]
-        State of the flux compartments. Currents are 0 where the leak forgets them.
+        State of the flux compartments. Currents are 0 where the leak forgets them; where faces are stock processes,
+        what they receive next.
     transported : int64 array [faces]
         Packets through each face, summed since the start.
     in_flight : int
@@ -61,6 +66,8 @@ def start_of(graph: IntegerGraph, mass: Integers) -> RunState:
     RunState
     """
     current, residue, transported = np.zeros((3, graph.mesh.faces), np.int64)
+    if graph.stock is not None:
+        current = StockSemantics(graph).drive(mass)
     events = dict.fromkeys(graph.chain, 0)
     return RunState(0, graph.membrane.holdings(mass), current, residue, transported, events=events)
 
@@ -83,6 +90,10 @@ class RunOptions:
         Go on from there, in a run of as many PDE steps: what comes after is what an undivided run gives.
     until : int or None
         Stop after this PDE step, to go on later.
+    faults : tuple of Fault
+        What hits the run; `cpu` and `fast` alone can be hit.
+    recovers : bool
+        Whether a faulty run puts memories right that the audit finds wrong, see `pisnn_deploy.recovery`.
     """
 
     steps: int
@@ -91,6 +102,8 @@ class RunOptions:
     everything: bool = False
     start: RunState | None = None
     until: int | None = None
+    faults: tuple[Fault, ...] = ()
+    recovers: bool = False
 
     @property
     def first_step(self) -> int:
@@ -108,6 +121,36 @@ class RunOptions:
         if self.last_step == self.steps and kept[-1] != self.steps:
             kept = np.append(kept, np.int64(self.steps))
         return kept if self.start is None else kept[kept > self.start.step]
+
+
+def require_room(graph: IntegerGraph, options: RunOptions) -> None:
+    """Make sure that no sum of packets leaves its 64 bits before the end of a run.
+
+    It is the only sum of a run that no width is declared for, and that is kept in a machine's integers.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Compiled to the end, so that packets have a width.
+    options : RunOptions
+
+    Raises
+    ------
+    UsageError
+        The packets of so many PDE steps might not fit.
+    """
+    bits = graph.bits(FLUX, "packet")
+    sums = np.zeros(0, np.int64) if options.start is None else options.start.transported
+    most = max(int(sums.max(initial=0)), -int(sums.min(initial=0)))
+    room = max(0, LARGEST_SUM - most) >> (bits - 1)
+    if options.steps - options.first_step > room:
+        raise UsageError(
+            f"{options.steps} PDE steps: packets of {bits} bits, summed in 64, may wrap after PDE step "
+            f"{options.first_step + room}; run at most so many"
+        )
+
+
+LARGEST_SUM = (1 << 63) - 1
 
 
 @dataclass(frozen=True)
@@ -135,6 +178,24 @@ class Trace:
     transported: Integers
     in_flight: Integers
     flux: Integers | None = None
+
+    def at(self, rows: Integers) -> Trace:
+        """Some rows of the trace.
+
+        Parameters
+        ----------
+        rows : int64 array
+            Numbers of the rows.
+
+        Returns
+        -------
+        Trace
+        """
+        mass, ledger, transported, in_flight = (
+            part[rows] for part in (self.mass, self.ledger, self.transported, self.in_flight)
+        )
+        flux = None if self.flux is None else self.flux[rows]
+        return Trace(self.step[rows], mass, ledger, transported, in_flight, flux)
 
     def totals(self) -> list[int]:
         """Mass of all cells and ledgers in each row, as Python integers: the sum of many may not fit in 64 bits."""
@@ -166,6 +227,8 @@ class Run:
         Stepping only, without set-up.
     end : RunState or None
         Where a run stands that was not stopped by a violation.
+    detections : tuple of Detection
+        Violations that were healed, and the one that stopped the run.
     """
 
     backend: str
@@ -179,6 +242,7 @@ class Run:
     events: dict[str, int]
     wall_seconds: float
     end: RunState | None = None
+    detections: tuple[Detection, ...] = ()
 
     @property
     def conserved(self) -> bool:

@@ -18,8 +18,10 @@ from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, RunSt
 from pisnn_deploy.errors import InvariantViolation, OverflowViolation
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
 from pisnn_deploy.graph.lines import spikes
-from pisnn_deploy.graph.semantics import Semantics, State
+from pisnn_deploy.graph.semantics import Held, Reference, Semantics, State
+from pisnn_deploy.graph.stock import StockSemantics, StockState
 from pisnn_deploy.invariants import KINDS, Audit
+from pisnn_deploy.recovery import Detection, detection_of
 
 SLICE_SECONDS = 0.1
 """A stepper is asked for about so much work at a time, so that progress is told and an interrupt is heard."""
@@ -34,6 +36,7 @@ class Tally:
     quanta_sent: int
     events: dict[str, int]
     violations: dict[str, int]
+    healed: tuple[Detection, ...] = ()
 
 
 class Stepper(Protocol):
@@ -68,6 +71,39 @@ class Stepper(Protocol):
         """What has been counted."""
 
 
+def audit_of(graph: IntegerGraph, start: RunState) -> Audit:
+    """The audit of a run.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    start : RunState
+        Where the run goes on from.
+
+    Returns
+    -------
+    Audit
+    """
+    window = graph.window
+    audit = Audit(
+        graph.mesh.source,
+        graph.mesh.target,
+        graph.packet_exponent,
+        window.lower,
+        window.upper,
+        window.difference,
+        window.current,
+        start.mass,
+        graph.membrane.reservoirs,
+        start.residue,
+        None if graph.medium is None else graph.medium.inverse_volume,
+        start.current,
+        graph.flux.share_shift,
+    )
+    audit.packets_sent, audit.quanta_sent = start.packets_sent, start.quanta_sent
+    return audit
+
+
 class ReferenceStepper:
     """A run in plain numpy, step by step.
 
@@ -79,30 +115,17 @@ class ReferenceStepper:
     steps : int
         PDE steps of the whole run: after the last, nothing is sent.
     states : iterator of State, optional
-        The state after each further PDE step; those of `pisnn_deploy.graph.semantics` unless given.
+        The state after each further PDE step, whose widths are checked here; those of
+        `pisnn_deploy.graph.semantics` unless given.
     """
 
     def __init__(self, graph: IntegerGraph, start: RunState, steps: int, states: Iterator[State] | None = None) -> None:
         self._graph = graph
-        self._states = _reference_states(graph, start) if states is None else states
+        self._states = _reference_states(graph, start) if states is None else _within_widths(graph, start.step, states)
         self._now = start
         self._steps = steps
         self._count = _EventCount(graph, start.events)
-        window = graph.window
-        self._audit = Audit(
-            graph.mesh.source,
-            graph.mesh.target,
-            graph.flux.threshold_exponent,
-            window.lower,
-            window.upper,
-            window.difference,
-            window.current,
-            start.mass,
-            graph.membrane.reservoirs,
-            start.residue,
-            None if graph.medium is None else graph.medium.inverse_volume,
-        )
-        self._audit.packets_sent, self._audit.quanta_sent = start.packets_sent, start.quanta_sent
+        self._audit = audit_of(graph, start)
 
     def begin(self) -> None:
         """Check the start of the run and count what is sent then."""
@@ -124,7 +147,7 @@ class ReferenceStepper:
             self._now = RunState(
                 step + 1,
                 state.mass,
-                state.current if self._graph.flux.leak < MEMORYLESS else np.zeros_like(state.current),
+                _kept_current(self._graph, state),
                 state.residue,
                 self._now.transported + state.packets,
                 int(np.abs(state.packets).sum()),
@@ -157,12 +180,42 @@ class ReferenceStepper:
         )
 
 
+def _kept_current(graph: IntegerGraph, state: State) -> Integers:
+    """What the next PDE step takes of the currents, or of the drives that are on their way."""
+    if isinstance(state, StockState):
+        return state.drive
+    return state.current if graph.flux.leak < MEMORYLESS else np.zeros_like(state.current)
+
+
 def _reference_states(graph: IntegerGraph, start: RunState) -> Iterator[State]:
-    semantics = Semantics(graph)
-    state = State(start.mass, start.current, start.residue, np.zeros_like(start.residue))
-    step = start.step
+    nothing = np.zeros_like(start.residue)
+    if graph.stock is None:
+        return _steps(Semantics(graph), State(start.mass, start.current, start.residue, nothing), start.step)
+    moving = StockState(start.mass, nothing, start.residue, nothing, start.current)
+    return _steps(StockSemantics(graph), moving, start.step)
+
+
+def _steps(semantics: Reference[Held], state: Held, step: int) -> Iterator[State]:
     while True:
         state = semantics.step(state, step)
+        step += 1
+        yield state
+
+
+def _within_widths(graph: IntegerGraph, step: int, states: Iterator[State]) -> Iterator[State]:
+    bits = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
+    cells = graph.mesh.cells
+    for state in states:
+        parts: tuple[tuple[str, str, Integers, int], ...] = (
+            (FLUX, "current", state.current, step),
+            (FLUX, "packet", state.packets, step),
+            (FLUX, "residue", state.residue, step),
+            (MEMBRANE, "mass", state.mass[:cells], step + 1),
+            (MEMBRANE, "ledger", state.mass[cells:], step + 1),
+        )
+        for population, quantity, values, at in parts:
+            if (population, quantity) in bits:
+                require_width(values, bits[population, quantity], population, quantity, at)
         step += 1
         yield state
 
@@ -195,7 +248,8 @@ def stepped_run(
         np.zeros(kept.size, np.int64),
         np.zeros((kept.size, 3, faces), np.int64) if options.everything else None,
     )
-    rows, failure, overflows = 0, "", 0
+    rows = 0
+    stopped: InvariantViolation | OverflowViolation | None = None
     started = reported = time.perf_counter()
     try:
         done, some = options.first_step, 1
@@ -225,12 +279,11 @@ def stepped_run(
             if progress is not None and now - reported > SLICE_SECONDS:
                 reported = now
                 progress(done)
-    except InvariantViolation as violation:
-        failure = str(violation)
-    except OverflowViolation as violation:
-        failure, overflows = str(violation), 1
+    except (InvariantViolation, OverflowViolation) as violation:
+        stopped = violation
     seconds = time.perf_counter() - started
     tally = stepper.tally()
+    failure, overflows = str(stopped or ""), int(isinstance(stopped, OverflowViolation))
     if progress is not None:
         progress(tally.steps)
     return Run(
@@ -252,13 +305,19 @@ def stepped_run(
         events=tally.events,
         wall_seconds=seconds,
         end=None if failure else stepper.state(),
+        detections=tally.healed if stopped is None else (*tally.healed, detection_of(stopped)),
     )
 
 
 def _flux(graph: IntegerGraph, before: RunState, after: RunState) -> Integers:
     """Packets, currents and residues of a PDE step; what became of the residue says what the audited current was."""
+    if graph.flux.share_shift is not None:
+        # What was withheld is in no state; the step is done again.
+        silent = np.zeros_like(before.residue)
+        state = Semantics(graph).step(State(before.mass, before.current, before.residue, silent), before.step)
+        return np.stack([state.packets, state.current, state.residue])
     packets = after.transported - before.transported
-    current = (packets << graph.flux.threshold_exponent) + after.residue - before.residue
+    current = (packets << graph.packet_exponent) + after.residue - before.residue
     return np.stack([packets, current, after.residue])
 
 

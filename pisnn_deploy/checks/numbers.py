@@ -12,6 +12,7 @@ from pisnn_deploy.checks.rule import Subject, Violation, allowed, excess, rule, 
 from pisnn_deploy.graph import Bound, IntegerGraph, Synapse
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.graph.lines import stored_synapses
+from pisnn_deploy.graph.stock import stored_exponent
 
 PAYLOADS = frozenset({"payload", "packet"})
 ACCUMULATOR = "accumulator"
@@ -102,7 +103,8 @@ def weight_exponent(subject: Subject) -> Iterator[Violation]:
     """
     lowest, highest = subject.profile.weights.exponent_lowest, subject.profile.weights.exponent_highest
     for synapse in (line.synapse for line in stored_synapses(subject.graph)):
-        below, above = shortfall(synapse.exponent, lowest), excess(synapse.exponent, highest)
+        exponent = stored_exponent(subject.graph, synapse)
+        below, above = shortfall(exponent, lowest), excess(exponent, highest)
         severity = below or above
         if severity:
             least, most, some = lowest.value, highest.value, ""
@@ -112,9 +114,9 @@ def weight_exponent(subject: Subject) -> Iterator[Violation]:
                 some = " by one source"
             yield Violation(
                 synapse.name,
-                synapse.exponent,
+                exponent,
                 least if below else most,
-                f"the weight exponent is {synapse.exponent}, and {least} to {most} are possible{some}",
+                f"the weight exponent is {exponent}, and {least} to {most} are possible{some}",
                 severity,
             )
 
@@ -271,12 +273,14 @@ def programmable_neurons(subject: Subject) -> Iterator[Violation]:
 def threshold_width(subject: Subject) -> Iterator[Violation]:
     """The firing threshold fits `threshold.bits` unsigned bits.
 
-    It is two to the power of the threshold exponent, on the scale of the weighted input.
+    It is two to the power of the threshold exponent, on the scale of the weighted input; of stock processes it is the
+    send threshold.
 
     Fix: use a smaller threshold exponent.
     """
     limit = subject.profile.threshold.bits
-    used = subject.graph.flux.threshold_exponent + 1
+    graph = subject.graph
+    used = graph.flux.threshold_exponent + 1 if graph.stock is None else graph.stock.send_threshold.bit_length()
     severity = excess(used, limit)
     if severity:
         most = allowed(limit, severity)

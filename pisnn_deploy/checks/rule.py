@@ -6,11 +6,11 @@ the `fix` of every finding, and what stands between says why. The manual (docs/r
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pisnn_deploy.checks.report import Finding, Severity
+from pisnn_deploy.docstrings import docstring
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.profiles import Figure, Profile
 from pisnn_deploy.utilisation import Counts
@@ -77,8 +77,7 @@ class Rule:
     @property
     def paragraphs(self) -> tuple[str, ...]:
         """Paragraphs of the rule's text, one line each: the statement, the reasons, the fix."""
-        text = inspect.getdoc(self.violations) or ""
-        return tuple(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+        return tuple(" ".join(paragraph.split()) for paragraph in docstring(self.violations).split("\n\n"))
 
     @property
     def statement(self) -> str:

@@ -13,13 +13,16 @@ from pisnn_deploy.checks.numbers import biases
 from pisnn_deploy.checks.rule import GRAPH, Subject, Violation, allowed, excess, rule, unpublished
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.lines import lines_of
+from pisnn_deploy.graph.stock import STATE_BITS, STATES
 
 
 def state_bits(graph: IntegerGraph) -> Mapping[str, int]:
     """Bits of state that a neuron keeps from one time step to the next, by population.
 
     In delta coding a receiver keeps the drive that it accumulates, and a hidden neuron what it sent last; in dense
-    coding both keep their bias. A current is kept where a leak leaves something of it.
+    coding both keep their bias. A current is kept where a leak leaves something of it. With a limiter faces keep the
+    masses at their ends, unless these arrive anew in the very time step in which faces fire. Stock processes keep
+    states of the width that Lava declares for them, whatever is in them.
 
     Parameters
     ----------
@@ -30,6 +33,8 @@ def state_bits(graph: IntegerGraph) -> Mapping[str, int]:
     mapping of str to int
         Populations of the chain; widths that are not declared count nothing.
     """
+    if graph.stock is not None:
+        return {name: STATE_BITS * states for name, states in STATES.items()}
     delta = graph.coding == "delta"
     kept = {("membrane", "mass"), ("flux", "residue")}
     if graph.flux.leak < MEMORYLESS:
@@ -37,6 +42,8 @@ def state_bits(graph: IntegerGraph) -> Mapping[str, int]:
     if delta:
         kept.add(("flux", "drive"))
         kept |= {(population.name, quantity) for population in graph.hidden for quantity in ("drive", "activation")}
+    if delta or graph.hidden:
+        kept |= {("flux", "source-mass"), ("flux", "target-mass")}
     bits = dict.fromkeys(graph.chain, 0)
     for bound in graph.bounds:
         if (bound.population, bound.quantity) in kept:

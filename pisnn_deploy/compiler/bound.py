@@ -18,6 +18,7 @@ from pisnn_deploy.compiler.intervals import (
     medium_intervals,
     network_intervals,
 )
+from pisnn_deploy.compiler.limit import most_faces
 from pisnn_deploy.errors import CompileError
 from pisnn_deploy.graph import Bound, IntegerGraph, Synapse
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
@@ -34,9 +35,12 @@ class Bounds:
     2. The payload of a population is its value (dense) or a difference of two values (delta). A membrane's change is
        at most the packets of its faces, and for a linear memoryless network what ``D W`` can give it, ``theta`` a face
        more for what residues hold back.
-    3. The accumulator of a synapse holds any partial sum of the products of its mantissas and payloads.
-    4. A ledger gets 48 bits, two words of state; the proof says how many PDE steps that lasts.
-    5. Anything wider than the target offers is refused, with the quantity's name.
+    3. The accumulator of a synapse holds any partial sum of the products of its mantissas and payloads. That between
+       stock cells and faces holds the product of the neuron that rounds as well.
+    4. With a limiter a flux compartment holds the masses at its ends, and the changes of a membrane are bounded by its
+       packets alone: what some faces withhold no longer cancels what others carry.
+    5. A ledger gets 48 bits, two words of state; the proof says how many PDE steps that lasts.
+    6. Anything wider than the target offers is refused, with the quantity's name.
 
     Parameters
     ----------
@@ -67,12 +71,13 @@ class Bounds:
             mass: Interval = (-(-window.lower // thinnest) - 1, window.upper // thinnest + 1)
             mass = (min(mass[0], 0), max(mass[1], 0))
             packet = max(-found.packet[0], found.packet[1])
-            change = min((window.upper - window.lower) // thinnest + 1, _most_faces(graph) * packet)
+            change = min((window.upper - window.lower) // thinnest + 1, most_faces(graph) * packet)
         else:
             rows = face_rows(graph.grid, graph.spec, graph.operator[0], graph.membrane.reservoirs)
-            found = network_intervals(rows, graph.operator, window, graph.flux.threshold_exponent, graph.flux.leak)
+            flux = graph.flux
+            found = network_intervals(rows, graph.operator, window, flux.threshold_exponent, flux.leak, graph.stock)
             mass = (window.lower, window.upper)
-            change = _largest_change(graph, found)
+            change = _largest_change(graph, found) if graph.coding == "delta" else 0
         payloads: dict[str, Interval] = {
             MEMBRANE: (-change, change) if graph.coding == "delta" else mass,
             FLUX: found.packet,
@@ -98,8 +103,14 @@ class Bounds:
             self._bound(FLUX, "residue", found.residue, self.state_bits),
             self._bound(FLUX, "packet", found.packet, self.payload_bits),
         ]
+        if graph.flux.share_shift is not None:
+            bounds += [
+                self._bound(FLUX, "source-mass", mass, self.state_bits),
+                self._bound(FLUX, "target-mass", mass, self.state_bits),
+                self._bound(FLUX, "share", (0, max(mass[1], 0) >> graph.flux.share_shift), self.state_bits),
+            ]
         for synapse in graph.synapses:
-            bounds += self._synapse(synapse, payloads[synapse.source])
+            bounds += self._synapse(synapse, payloads[synapse.source], _rounding(graph, synapse))
         return replace(graph, bounds=tuple(bounds))
 
     def summary(self, graph: IntegerGraph) -> str:
@@ -111,7 +122,7 @@ class Bounds:
             f"widest state or payload {states.population} {states.quantity} with {states.bits}"
         )
 
-    def _synapse(self, synapse: Synapse, payload: Interval) -> Iterator[Bound]:
+    def _synapse(self, synapse: Synapse, payload: Interval, rounding: int) -> Iterator[Bound]:
         starts, mantissas = synapse.connections.distinct
         low, high = payload
         sums = []
@@ -121,7 +132,7 @@ class Bounds:
         positive, negative = sums
         # Inputs arrive in any order, so each partial sum counts: one of all positive or of all negative products.
         least = int((positive * min(low, 0) - np.abs(negative) * max(high, 0)).min(initial=0))
-        most = int((positive * max(high, 0) - np.abs(negative) * min(low, 0)).max(initial=0))
+        most = int((positive * max(high, 0) - np.abs(negative) * min(low, 0)).max(initial=0)) + rounding
         ends = [int(m) * p for m in (mantissas.min(initial=0), mantissas.max(initial=0)) for p in payload]
         # A positive exponent shifts the sum within the same register.
         bits = self.accumulator_bits - max(0, synapse.exponent)
@@ -141,9 +152,11 @@ class Bounds:
         return Bound(population, quantity, low, high, bits)
 
 
-def _most_faces(graph: IntegerGraph) -> int:
-    ends = np.concatenate([graph.mesh.source, graph.mesh.target])
-    return int(np.bincount(ends, minlength=graph.mesh.holders)[: graph.mesh.cells].max())
+def _rounding(graph: IntegerGraph, synapse: Synapse) -> int:
+    """What the neuron that rounds adds to a sum of mantissas times payloads."""
+    if graph.stock is None or synapse.source != MEMBRANE:
+        return 0
+    return 1 << (graph.flux.threshold_exponent - synapse.exponent - 1)
 
 
 def _largest_change(graph: IntegerGraph, found: NetworkIntervals) -> int:
@@ -153,6 +166,8 @@ def _largest_change(graph: IntegerGraph, found: NetworkIntervals) -> int:
     change = min(window.upper - window.lower, faces_per_cell * max(abs(found.packet[0]), abs(found.packet[1])))
     weight, bias = graph.operator[0].weight, graph.operator[0].bias
     if graph.hidden or graph.flux.leak != MEMORYLESS or bias.any() or weight.sum() != 0:
+        return change
+    if graph.flux.share_shift is not None:
         return change
     # theta dm = D W m + D (r_old - r_new), and residues stay within theta / 2 of 0.
     reach = largest_change(graph.grid, graph.spec, weight[0], window)

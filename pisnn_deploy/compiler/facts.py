@@ -35,11 +35,15 @@ def _bounded(graph: object) -> bool:
     for population in graph.hidden:
         wanted |= {(population.name, name) for name in ("drive", "activation", "payload")}
     wanted |= {(synapse.name, "accumulator") for synapse in graph.synapses}
+    if graph.flux.share_shift is not None:
+        wanted |= {("flux", name) for name in SHARE_QUANTITIES}
     return wanted <= bounded
 
 
 FLUX_QUANTITIES = ("drive", "current", "potential", "packet", "residue")
 """Bounded quantities of a flux compartment; the potential is the residue with the current added, before it fires."""
+SHARE_QUANTITIES = ("source-mass", "target-mass", "share")
+"""Further ones of a flux compartment with a limiter."""
 
 LOWERED = Fact("lowered", lambda graph: isinstance(graph, FloatGraph))
 TWO_POINT = Fact("lowered to two-point fluxes", lambda graph: isinstance(graph, TwoPointGraph))
@@ -47,6 +51,7 @@ QUANTISED = Fact("quantised", _quantised)
 SCHEDULED = Fact(
     "scheduled", lambda graph: isinstance(graph, IntegerGraph) and None not in (graph.coding, graph.period)
 )
+LIMITED = Fact("limited", lambda graph: isinstance(graph, IntegerGraph) and graph.flux.share_shift is not None)
 BOUNDED = Fact("bounded", _bounded)
 ENCODED = Fact("encoded in binary spikes", lambda graph: isinstance(graph, IntegerGraph) and bool(graph.binary))
 PROVED = Fact("proved", lambda graph: isinstance(graph, IntegerGraph) and graph.certificate is not None)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pisnn_deploy.arithmetic import MEMORYLESS
-from pisnn_deploy.graph import IntegerGraph, IntegerLayer, Medium, OperatingWindow
+from pisnn_deploy.graph import IntegerGraph, IntegerLayer, Medium, OperatingWindow, Stock
 from pisnn_deploy.graph.integer import FLUX
 from pisnn_deploy.graph.layout import route_matrix, window_bias, window_matrix
 from pisnn_deploy.mesh import (
@@ -243,6 +243,7 @@ def network_intervals(
     window: OperatingWindow,
     threshold_exponent: int,
     leak: int,
+    stock: Stock | None = None,
 ) -> NetworkIntervals:
     """Intervals that hold while the masses stay in the operating window.
 
@@ -254,6 +255,8 @@ def network_intervals(
     window : OperatingWindow
     threshold_exponent, leak : int
         Of the flux compartment.
+    stock : Stock, optional
+        For Lava's own processes; the drive is then what the `Sparse` gives, after its shift.
 
     Returns
     -------
@@ -269,7 +272,21 @@ def network_intervals(
         up, down = np.maximum(layer.weight, 0).T, np.minimum(layer.weight, 0).T
         low, high = layer.bias + low @ up + high @ down, layer.bias + high @ up + low @ down
         drives.append((int(low.min()), int(high.max())))
+    if stock is not None:
+        return _stock_intervals(drives[-1], window, threshold_exponent, stock)
     return flux_intervals(drives, activations, window, threshold_exponent, leak)
+
+
+def _stock_intervals(total: Interval, window: OperatingWindow, shift: int, stock: Stock) -> NetworkIntervals:
+    """Intervals of faces that send whole residues, from that of the weighted masses before the shift."""
+    half = (1 << shift) // 2
+    drive = ((total[0] + half) >> shift, (total[1] + half) >> shift)
+    if window.current is not None:
+        drive = (max(drive[0], -window.current), min(drive[1], window.current))
+    kept = stock.send_threshold - 1
+    potential = (drive[0] - kept, drive[1] + kept)
+    packet = (min(potential[0], 0), max(potential[1], 0))
+    return NetworkIntervals((drive,), (), drive, potential, (-kept, kept), packet)
 
 
 def medium_intervals(graph: IntegerGraph, medium: Medium) -> NetworkIntervals:

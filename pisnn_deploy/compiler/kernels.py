@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.model import ModelSpec
-from pisnn_deploy.symbol import gain
+from pisnn_deploy.symbol import delayed_root, gain
 
 Floats = NDArray[np.float64]
 
@@ -21,7 +21,7 @@ _SAMPLES = {1: 65, 2: 17, 3: 9}
 """Waves per axis on which a candidate must be stable."""
 
 
-def symbol_error(kernel: Floats, spec: ModelSpec, spacing: float) -> Floats:
+def symbol_error(kernel: Floats, spec: ModelSpec, spacing: float, *, delayed: bool = False) -> Floats:
     """How far a memoryless kernel is from the equation over the well-resolved waves.
 
     Parameters
@@ -30,6 +30,8 @@ def symbol_error(kernel: Floats, spec: ModelSpec, spacing: float) -> Floats:
     spec : ModelSpec
     spacing : float
         Cell width.
+    delayed : bool
+        Whether fluxes are those of the field one step before.
 
     Returns
     -------
@@ -45,23 +47,28 @@ def symbol_error(kernel: Floats, spec: ModelSpec, spacing: float) -> Floats:
     zeroth, first = kernel.sum(axis=-1), -(kernel @ positions[0])
     found = gain(kernel, positions, waves)
     everywhere = gain(kernel, positions, _all_waves(dimensions))
+    factor = delayed_root if delayed else _one_more
     if spec.equation == "laplace":
         # The roots of z^2 - (1 + keep + g) z + keep with real g lie in the unit disc down to g = -2 (1 + keep).
         stable = everywhere.real.min(axis=-1) > -2 * (2 - spec.leak / MEMORYLESS)
     else:
-        stable = np.abs(1 + everywhere).max(axis=-1) < 1
+        stable = np.abs(factor(everywhere)).max(axis=-1) < 1
     with np.errstate(divide="ignore", invalid="ignore"):
         if spec.equation == "advection-diffusion":
             number = spec.diffusivity * zeroth / (spec.velocity * spacing)
             wanted = number[..., None] * size + 1j * zeroth[..., None] * waves[0]
-            error = np.abs(-np.log(1 + found) / wanted - 1).mean(axis=-1)
+            error = np.abs(-np.log(factor(found)) / wanted - 1).mean(axis=-1)
             usable = zeroth / spec.velocity > 0
         else:
             wanted = first[..., None] * size
-            rate = -found.real if spec.equation == "laplace" else -np.log((1 + found).real)
+            rate = -found.real if spec.equation == "laplace" else -np.log(factor(found).real)
             error = np.abs(rate / wanted - 1).mean(axis=-1)
-            usable = (first > 0) & (((1 + found).real > 0).all(axis=-1))
+            usable = (first > 0) & ((factor(found).real > 0).all(axis=-1))
     return np.where(usable & stable, error, np.inf)
+
+
+def _one_more(gains: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    return 1 + gains
 
 
 def _resolved(dimensions: int) -> Floats:

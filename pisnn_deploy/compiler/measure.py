@@ -13,6 +13,7 @@ from pisnn_deploy.compiler.facts import QUANTISED, Fact
 from pisnn_deploy.errors import CompileError, OverflowViolation
 from pisnn_deploy.graph import FloatGraph, IntegerGraph, TwoPointGraph
 from pisnn_deploy.graph.semantics import Semantics
+from pisnn_deploy.graph.stock import StockSemantics
 from pisnn_deploy.problems import Problem, problem
 
 CELL_STEPS = 20_000_000
@@ -97,11 +98,9 @@ class Measure:
         return problem(spec.problem, spec.diffusivity, spec.velocity)
 
     def _integer_error(self, graph: IntegerGraph, steps: int) -> float | None:
-        semantics = Semantics(graph)
-        state = semantics.start(graph.membrane.initial)
-        for step in range(steps):
-            state = semantics.step(state, step)
-        return self._error(graph.values(state.mass[: graph.mesh.cells]), steps * graph.time_step)
+        semantics = Semantics(graph) if graph.stock is None else StockSemantics(graph)
+        mass = semantics.masses_after(graph.membrane.initial, steps)
+        return self._error(graph.values(mass[: graph.mesh.cells]), steps * graph.time_step)
 
     def _float_error(self, steps: int) -> float | None:
         graph = self.floating

@@ -11,16 +11,19 @@ from typing import ClassVar, Literal, Protocol
 from pisnn_deploy.compiler.bound import Bounds
 from pisnn_deploy.compiler.encode import Encode
 from pisnn_deploy.compiler.facts import Fact
+from pisnn_deploy.compiler.limit import Limit, Limiter
 from pisnn_deploy.compiler.lower import Lower
 from pisnn_deploy.compiler.measure import Measure
 from pisnn_deploy.compiler.place import Place, PlacementMethod
 from pisnn_deploy.compiler.prove import Prove
 from pisnn_deploy.compiler.quantise import Quantise
 from pisnn_deploy.compiler.schedule import Schedule
+from pisnn_deploy.compiler.stock import LowerStock
 from pisnn_deploy.compiler.two_point import LowerTwoPoint, QuantiseTwoPoint
 from pisnn_deploy.errors import CompileError
 from pisnn_deploy.graph import FloatGraph, IntegerGraph, PassRecord, TwoPointGraph
 from pisnn_deploy.graph.integer import Coding
+from pisnn_deploy.graph.layout import MIXED_SIGN_EXPONENT
 from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.mesh import Boundary
 from pisnn_deploy.model import Model, OperatingRange
@@ -37,6 +40,8 @@ Report = Callable[[str, float], None]
 """Told the name of a pass and its seconds; kept apart from the graph, whose bytes must not depend on them."""
 SpikeKind = Literal["auto", "graded", "binary"]
 """What a spike carries; ``auto`` is what the target has."""
+ProcessKind = Literal["c-lif", "stock"]
+"""What a graph is made of: this project's processes, or Lava's own."""
 FEWEST_STATE_BITS = 12
 """With fewer bits for its states no model of the zoo resembles its equation."""
 
@@ -79,6 +84,12 @@ class CompileOptions:
         How cells are cut onto cores: ``auto``, ``blocks``, ``metis`` or ``index``.
     spikes : str
         ``graded`` or ``binary``; ``auto`` is what the profile has.
+    processes : str
+        ``c-lif``, or ``stock`` for Lava's own processes; the latter send states, whatever `coding` says.
+    send_threshold : int
+        A stock face keeps less than so many quanta in its residue, at least 1.
+    limiter : str
+        ``none``, or ``positivity``: no cell gives more than it has.
     """
 
     shape: tuple[int, ...]
@@ -89,6 +100,9 @@ class CompileOptions:
     search: bool = True
     placement: PlacementMethod = "auto"
     spikes: SpikeKind = "auto"
+    processes: ProcessKind = "c-lif"
+    send_threshold: int = 1
+    limiter: Limiter = "none"
 
 
 @dataclass(frozen=True)
@@ -109,6 +123,8 @@ class TwoPointOptions:
         How cells are cut onto cores: ``auto``, ``blocks``, ``metis`` or ``index``.
     spikes : str
         ``graded`` or ``binary``; ``auto`` is what the profile has.
+    limiter : str
+        ``none``, or ``positivity``: no cell gives more than it has.
     """
 
     lower: LowerTwoPoint
@@ -117,6 +133,7 @@ class TwoPointOptions:
     operating_range: OperatingRange | None = None
     placement: PlacementMethod = "auto"
     spikes: SpikeKind = "auto"
+    limiter: Limiter = "none"
 
 
 def pipeline(
@@ -135,11 +152,13 @@ def pipeline(
     tuple of passes
     """
     limits = _limits(options.profile)
-    graded = options.profile.payload.graded.value
-    binary = options.spikes == "binary" or (options.spikes == "auto" and not graded)
-    encode = (Encode(options.profile.weights.mantissa_limit_mixed.value),) if binary else ()
+    stock = isinstance(floating, FloatGraph) and floating.stock is not None
+    encode = (Encode(options.profile.weights.mantissa_limit_mixed.value),) if _is_binary(options) else ()
+    limit = (Limit(),) if options.limiter == "positivity" else ()
     return (
-        Schedule(options.coding),  # first: payloads, and so their widths, depend on the coding
+        *limit,  # before the widths, which it changes; after the weights, which it does not look at
+        # Before the widths: payloads, and so their widths, depend on the coding.
+        Schedule("dense" if stock else options.coding),
         Bounds(limits.state_bits, limits.payload_bits, limits.accumulator_bits),  # before the proof, which cites it
         *encode,  # after the widths, which are the numbers of lines
         Prove(),  # after the last pass that touches a weight
@@ -173,8 +192,9 @@ def compile_model(
     """
     told = report or _silent
     started = time.perf_counter()
-    floating, first = _lowered(model, options)
-    told(first.text.partition("{")[0], time.perf_counter() - started)
+    floating, lowered = _lowered(model, options)
+    for record in lowered:
+        told(record.text.partition("{")[0], time.perf_counter() - started)
     trial = _quantised_to_the_end(floating, options, told)
     if isinstance(floating, FloatGraph) and isinstance(options, CompileOptions) and options.search:
         started = time.perf_counter()
@@ -184,7 +204,7 @@ def compile_model(
     else:
         searched = ()
     graph, records = run_passes(trial.graph, [p for p in pipeline(options, floating) if isinstance(p, Place)], told)
-    return replace(graph, history=(first, *trial.records, *searched, *records))
+    return replace(graph, history=(*lowered, *trial.records, *searched, *records))
 
 
 @dataclass(frozen=True)
@@ -238,7 +258,7 @@ def _best_threshold(floating: FloatGraph, options: CompileOptions, own: _Trial) 
     for more in range(1, FINER_THRESHOLDS + 1) if floating.is_linear else ():
         spec = floating.spec
         exponents = tuple(exponent + more for exponent in spec.weight_exponents)
-        if max(exponents) > LARGEST_THRESHOLD:
+        if max(exponents) > (LARGEST_THRESHOLD if floating.stock is None else _lower_stock(options).largest_shift):
             break
         finer = _tried(replace(floating, spec=spec.model_copy(update={"weight_exponents": exponents})), options)
         if finer is None or finer.error is None:
@@ -263,15 +283,43 @@ def _error_text(error: float | None) -> str:
     return "unknown" if error is None else f"{error:.2e}"
 
 
-def _lowered(model: Model, options: CompileOptions | TwoPointOptions) -> tuple[FloatGraph | TwoPointGraph, PassRecord]:
+def _lowered(
+    model: Model, options: CompileOptions | TwoPointOptions
+) -> tuple[FloatGraph | TwoPointGraph, tuple[PassRecord, ...]]:
     if isinstance(options, TwoPointOptions):
         condensed = options.lower(model)
         _verify(options.lower.ensures, condensed, options.lower.name, "ensures")
-        return condensed, PassRecord(options.lower.name, options.lower.summary(condensed))
+        return condensed, (PassRecord(options.lower.name, options.lower.summary(condensed)),)
     lower = Lower(options.shape, options.boundary)
     floating = lower(model)
     _verify(lower.ensures, floating, lower.name, "ensures")
-    return floating, PassRecord(_text(lower), lower.summary(floating))
+    records: tuple[PassRecord, ...] = (PassRecord(_text(lower), lower.summary(floating)),)
+    if options.processes == "stock":
+        stock = _lower_stock(options)
+        floating = stock(floating)
+        _verify(stock.ensures, floating, stock.name, "ensures")
+        records = (*records, PassRecord(_text(stock), stock.summary(floating)))
+    return floating, records
+
+
+def _is_binary(options: CompileOptions | TwoPointOptions) -> bool:
+    graded = options.profile.payload.graded.value
+    return options.spikes == "binary" or (options.spikes == "auto" and not graded)
+
+
+def _lower_stock(options: CompileOptions) -> LowerStock:
+    if _is_binary(options):
+        raise CompileError(
+            LowerStock.name,
+            f"cells send their whole states, and spikes for {options.profile.name} are binary",
+            remedy="compile it with --processes c-lif, or for graded spikes",
+        )
+    lowest = options.profile.weights.exponent_lowest.value
+    return LowerStock(_LOWEST_EXPONENT if lowest is None else lowest, options.send_threshold)
+
+
+_LOWEST_EXPONENT = MIXED_SIGN_EXPONENT - LARGEST_THRESHOLD
+"""Of a target that is not known to have any: as far as thresholds are searched."""
 
 
 def _quantised(
@@ -359,7 +407,7 @@ def _verify(facts: tuple[Fact, ...], graph: object, name: str, verb: str) -> Non
             raise CompileError(name, f"{verb} a graph that is {fact.name}, and it is not")
 
 
-def _text(one: Lower | Quantise | QuantiseTwoPoint | IntegerPass) -> str:
+def _text(one: Lower | LowerStock | Quantise | QuantiseTwoPoint | IntegerPass) -> str:
     """A pass as text, such as ``bound{state-bits=24 payload-bits=24}``; graphs among its options are left out."""
     options = " ".join(
         f"{field.name.replace('_', '-')}={_plain(getattr(one, field.name))}"

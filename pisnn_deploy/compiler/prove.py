@@ -13,6 +13,7 @@ from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.compiler.bound import LARGEST_LEDGER
 from pisnn_deploy.compiler.facts import BOUNDED, PROVED, Fact
 from pisnn_deploy.compiler.invariance import lattice_kernel, lattice_shape, rounding_drift
+from pisnn_deploy.compiler.limit import most_faces
 from pisnn_deploy.errors import CompileError
 from pisnn_deploy.graph import Certificate, Claim, IntegerGraph, Synapse
 from pisnn_deploy.graph.claims import Figure, Method
@@ -21,7 +22,7 @@ from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers, Medium
 from pisnn_deploy.graph.layout import route_matrix, window_matrix, window_stencil
 from pisnn_deploy.mesh import Boxes, reservoir_layers, structured_mesh, window_cells
 from pisnn_deploy.mesh.window import QUADRATIC
-from pisnn_deploy.symbol import amplification, largest_root
+from pisnn_deploy.symbol import amplification, delayed_root, gain, largest_root
 
 ROUNDING_MARGIN = 1e-9
 """Allowance for float64 rounding in the modulus of an amplification factor."""
@@ -44,7 +45,11 @@ class Prove:
     3. *Stability*: for a linear memoryless network, ``theta I + D W`` as integers: if no entry is negative and every
        row sums to theta, each new value is an average of old ones (discrete maximum principle), up to the packets'
        rounding. Otherwise the amplification factors of the integer stencil, if they all lie in the unit disc.
-       Networks with hidden layers get no such claim.
+       Networks with hidden layers get no such claim. Factors of stock processes, whose fluxes are one step old, are
+       those of their own recurrence.
+    4. With a limiter, *positivity*: no cell has more than ``2^s`` faces, so what it gives in a PDE step is at most what
+       it has. The update is then no longer linear; stability rests on the constant sum of nonnegative masses where
+       there are no reservoirs, and overflow on the operating window.
     """
 
     name: ClassVar[str] = "prove"
@@ -59,13 +64,14 @@ class Prove:
         CompileError
             The route of the packets does not conserve mass.
         """
-        return replace(graph, certificate=Certificate(self._conservation(graph), _overflow(graph), _stability(graph)))
+        claims = (self._conservation(graph), _overflow(graph), _stability(graph), _positivity(graph))
+        return replace(graph, certificate=Certificate(*claims))
 
     def summary(self, graph: IntegerGraph) -> str:
         """One sentence on what the pass made."""
         if graph.certificate is None:
             return "nothing"
-        return ", ".join(f"{name} {claim.status}" for name, claim in vars(graph.certificate).items())
+        return ", ".join(f"{name} {claim.status}" for name, claim in graph.certificate.claims.items())
 
     def _conservation(self, graph: IntegerGraph) -> Claim:
         if not _is_incidence(graph):
@@ -152,7 +158,13 @@ def _invariant_start(graph: IntegerGraph) -> dict[str, Figure] | None:
     Values of cells average values of cells and reservoirs. Differences of neighbours obey the same kernel where the
     field extends to the whole lattice: reservoirs stand along one axis only, alike along each side, or are all alike.
     """
-    if graph.medium is not None or graph.window.current is not None or not _is_linear(graph) or not _averages(graph):
+    if (
+        graph.stock is not None
+        or graph.medium is not None
+        or graph.window.current is not None
+        or not _is_linear(graph)
+        or not _averages(graph)
+    ):
         return None
     window, mesh = graph.window, graph.grid
     if mesh.reservoirs and graph.spec.wall == QUADRATIC:
@@ -189,7 +201,8 @@ def _reservoirs_extend(graph: IntegerGraph) -> bool:
 
 def _is_linear(graph: IntegerGraph) -> bool:
     """Whether a PDE step is a linear map of the masses alone, up to rounding."""
-    return not graph.hidden and not graph.operator[0].bias.any() and graph.flux.leak == MEMORYLESS
+    linear = not graph.hidden and not graph.operator[0].bias.any() and graph.flux.share_shift is None
+    return linear and graph.flux.leak == MEMORYLESS
 
 
 def _stability_in_medium(graph: IntegerGraph, medium: Medium) -> Claim:
@@ -270,12 +283,23 @@ def _same_boxes(boxes: Boxes, shape: tuple[int, ...], others: Boxes, small: tupl
     return bool(np.array_equal(boxes.shape, grown) and np.array_equal(boxes.lower, moved))
 
 
+def _positivity(graph: IntegerGraph) -> Claim | None:
+    shift = graph.flux.share_shift
+    if shift is None:
+        return None
+    faces = most_faces(graph)
+    figures: dict[str, Figure] = {"shift": shift, "most_faces": faces}
+    return Claim("proved" if faces <= 1 << shift else "none", "shares", figures)
+
+
 def _stability(graph: IntegerGraph) -> Claim:
+    if graph.flux.share_shift is not None:
+        return Claim("none", "limited") if graph.mesh.reservoirs else Claim("proved", "constant-sum")
     if graph.medium is not None:
         return _stability_in_medium(graph, graph.medium)
     if graph.hidden or graph.operator[0].bias.any():
         return Claim("none", "nonlinear")
-    if graph.flux.leak == MEMORYLESS and _averages(graph):
+    if graph.stock is None and graph.flux.leak == MEMORYLESS and _averages(graph):
         return Claim("proved", "maximum-principle", {"reservoirs": graph.mesh.reservoirs})
     if graph.spec.wall == QUADRATIC and graph.grid.reservoirs:
         return _stability_between_parabolas(graph)
@@ -289,7 +313,10 @@ def _stability(graph: IntegerGraph) -> Claim:
     largest = 0.0
     for first in np.array_split(turn[0], -(-math.prod(map(len, turn)) // WAVES_AT_ONCE)):
         waves = np.stack([grid.reshape(-1) for grid in np.meshgrid(first, *turn[1:], indexing="ij")])
-        factors = amplification(kernel, graph.spec.positions, waves, graph.flux.leak)
+        if graph.stock is None:
+            factors = amplification(kernel, graph.spec.positions, waves, graph.flux.leak)
+        else:
+            factors = delayed_root(gain(kernel, graph.spec.positions, waves))
         largest = max(largest, float(np.abs(factors).max(initial=0.0)))
     return _claim(largest, "fourier")
 

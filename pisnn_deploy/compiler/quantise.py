@@ -56,6 +56,7 @@ class Quantise:
        layers has no such moments; it keeps the one it was trained for.
     5. A linear diffusive kernel must sum to zero, else a constant field would not be at rest; refused otherwise.
     6. Where the model has a damping, the leak follows from it and the time step.
+    7. For stock processes, one synapse must hold every weight between cells and faces; refused otherwise.
 
     Parameters
     ----------
@@ -115,6 +116,13 @@ class Quantise:
             for source, target, connection in zip(chain, chain[1:], connections, strict=False)
             for synapse in synapses(source, target, connection)
         ]
+        if graph.stock is not None and len(links) > 1:
+            raise CompileError(
+                self.name,
+                f"a weight of {int(np.abs(connections[0].distinct[1]).max())} takes {len(links)} synapses, and each "
+                "would shift a sum of its own",
+                remedy="compile it with --processes c-lif",
+            )
         return IntegerGraph(
             spec=spec,
             mesh=mesh,
@@ -135,6 +143,7 @@ class Quantise:
                 symbol_error_chosen=kernel.error_chosen if kernel else None,
             ),
             operator=operator,
+            stock=graph.stock,
         )
 
     def summary(self, graph: IntegerGraph) -> str:
@@ -175,7 +184,8 @@ class Quantise:
         if not (searchable and spanned and len(basis) <= SEARCHED_WEIGHTS):
             return _Kernel(rounded)
         candidates = neighbours(rounded, spec.weight_unit * basis)
-        errors = symbol_error(candidates / 2.0 ** spec.weight_exponents[0], spec, graph.mesh.spacing[0])
+        scaled, spacing = candidates / 2.0 ** spec.weight_exponents[0], graph.mesh.spacing[0]
+        errors = symbol_error(scaled, spec, spacing, delayed=graph.stock is not None)
         best = int(np.argmin(errors))
         if not math.isfinite(errors[best]):
             return _Kernel(rounded)
@@ -230,7 +240,7 @@ class Quantise:
         operator = _operator(graph, weights, exponent)
         reservoirs = np.rint(graph.reservoirs * 2.0**exponent).astype(np.int64)
         rows = face_rows(graph.mesh, spec, operator[0], reservoirs)
-        found = network_intervals(rows, operator, window, spec.weight_exponents[-1], leak)
+        found = network_intervals(rows, operator, window, spec.weight_exponents[-1], leak, graph.stock)
         states = [found.current, found.potential, found.residue]
         return max(widest, *(signed_width(low, high) for low, high in (*states, *found.drives, *found.activations)))
 
@@ -250,8 +260,9 @@ def _operator(graph: FloatGraph, weights: list[Integers], quantum_exponent: int)
 
 def _operating_window(graph: FloatGraph, limits: OperatingRange, quantum_exponent: int) -> OperatingWindow:
     scale = 2.0**quantum_exponent
-    flux_units = scale * 2.0 ** graph.spec.weight_exponents[-1]
-    theta = 1 << graph.spec.weight_exponents[-1]
+    # The current of a stock face has been shifted already.
+    theta = 1 << graph.spec.weight_exponents[-1] if graph.stock is None else 1
+    flux_units = scale * theta
     difference = None if limits.slope is None else math.ceil(limits.slope * graph.mesh.spacing[0] * scale) + ROUNDING
     current = None if limits.flux is None else math.ceil(limits.flux * flux_units) + theta
     return OperatingWindow(math.floor(limits.lower * scale), math.ceil(limits.upper * scale), difference, current)

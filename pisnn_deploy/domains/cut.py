@@ -20,7 +20,7 @@ from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph, Rectifier, Synapse
 from pisnn_deploy.graph.connections import Blocks, Connections, Incidence
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers, OperatingWindow
-from pisnn_deploy.graph.layout import synapses, window_stencil
+from pisnn_deploy.graph.layout import share_synapses, synapses, window_stencil
 from pisnn_deploy.mesh import NO_FLUX, PERIODIC, Mesh, face_grid, structured_mesh
 
 
@@ -85,10 +85,12 @@ def cut(graph: IntegerGraph, parts: int, rounds: int) -> tuple[Domain, ...]:
     Raises
     ------
     UsageError
-        The mesh has no rows, or too few of them.
+        The mesh has no rows, or too few of them, or processes are stock.
     """
     if not isinstance(graph.mesh, Mesh) or graph.medium is not None:
         raise UsageError("domains: only grids of equal cells are cut; run this graph undivided")
+    if graph.stock is not None:
+        raise UsageError("domains: a graph of stock processes is not cut; run it undivided")
     rows, halo = graph.mesh.shape[0], reach(graph) * rounds
     bounds = [rows * part // parts for part in range(parts + 1)]
     fewest = min(high - low for low, high in zip(bounds, bounds[1:], strict=False))
@@ -190,4 +192,6 @@ def _synapses(graph: IntegerGraph, small: Mesh, half_width: int, transverse: int
     ]
     for source, target, connection in zip(graph.chain, graph.chain[1:], connections, strict=False):
         yield from synapses(source, target, connection)
+    if graph.flux.share_shift is not None:
+        yield from share_synapses(small)
     yield from synapses(FLUX, MEMBRANE, Incidence(small.source, small.target, small.holders, 1))

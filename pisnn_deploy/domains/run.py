@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, Trace
+from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, Trace, require_room
 from pisnn_deploy.domains.cut import Domain, cut, reach
 from pisnn_deploy.domains.worker import DomainWorker, Report
 from pisnn_deploy.errors import InvariantViolation, OverflowViolation
@@ -148,7 +148,13 @@ def divided_run(
     -------
     Run
         Its trace is that of the undivided run, integer for integer. Spikes are not counted: halos send some twice.
+
+    Raises
+    ------
+    UsageError
+        So many PDE steps that a sum of packets may wrap.
     """
+    require_room(graph, options)
     kept = options.kept_steps()
     mesh = graph.mesh
     trace = Trace(

@@ -19,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 from scipy import sparse
 
 from pisnn_deploy import __version__
-from pisnn_deploy.arithmetic import LEAK_BITS, MEMORYLESS
+from pisnn_deploy.arithmetic import BOUNDLESS, LEAK_BITS, MEMORYLESS
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph.artifact import certificate_bytes
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
@@ -165,9 +165,25 @@ class _Builder:
     def signed(self, of: str, magnitude: str, name: str) -> str:
         return self.node("Mul", (self.node("Sign", (of,), f"{name}_sign"), magnitude), name)
 
+    def limited(self, fired: str, mass: str, share_shift: int) -> str:
+        """Packets cut down to what the cells at the ends of each face can give."""
+        mesh, given = self.graph.mesh, {}
+        for end, holder in (("source", mesh.source), ("target", mesh.target)):
+            held = self.node("Gather", (mass, self.constant(f"{end}_of_face", holder.astype(np.int32))), f"{end}_mass")
+            # A reservoir shows a mass beyond all packets instead of its ledger.
+            least = np.where(holder < mesh.cells, 0, BOUNDLESS)
+            floor = self.constant(f"{end}_least", least if mesh.reservoirs else np.array(0))
+            given[end] = self.shifted(self.node("Max", (held, floor), f"{end}_positive"), share_shift, f"{end}_share")
+        lowest = self.node("Neg", (given["target"],), "lowest_packet")
+        return self.node("Min", (self.node("Max", (fired, lowest), "packets_raised"), given["source"]), "packets")
+
     def step(self, state: Mapping[str, str]) -> None:
         """Nodes from `state` to its successor."""
         graph = self.graph
+        if graph.stock is not None:
+            raise UsageError(
+                "onnx: a graph of stock processes is exported to lava alone; compile it with --processes c-lif"
+            )
         size = sum(matrix.shape[0] * _longest(matrix) * 12 for matrix in _matrices(graph)) + 64 * graph.neurons
         if size > LARGEST_MODEL:
             raise UsageError(
@@ -202,8 +218,12 @@ class _Builder:
             "raised",
         )
         fired = self.shifted(raised, graph.flux.threshold_exponent, "packets_size")
-        packets = self.signed(potential, fired, "packets")
-        taken = self.node("Mul", (packets, self.constant("theta", np.array(theta))), "taken")
+        if graph.flux.share_shift is None:
+            packets = left = self.signed(potential, fired, "packets")
+        else:
+            left = self.signed(potential, fired, "packets_unlimited")
+            packets = self.limited(left, state["mass"], graph.flux.share_shift)
+        taken = self.node("Mul", (left, self.constant("theta", np.array(theta))), "taken")
         self.node("Sub", (potential, taken), "residue_next")
         self.node("Add", (state["mass"], self.weighted(packets, route, "arrival")), "mass_next")
 
@@ -257,6 +277,7 @@ def _model(body: onnx.GraphProto, graph: IntegerGraph, artifact_sha256: str) -> 
         "time_step": repr(graph.time_step),
         "threshold_exponent": str(graph.flux.threshold_exponent),
         "leak": str(graph.flux.leak),
+        **({} if graph.flux.share_shift is None else {"share_shift": str(graph.flux.share_shift)}),
         "period": str(graph.period),
         "mesh": json.dumps(described, sort_keys=True),
         "lowest_mass": str(graph.window.lower),

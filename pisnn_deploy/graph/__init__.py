@@ -14,6 +14,7 @@ from pisnn_deploy.graph.integer import (
     Placement,
     Quantisation,
     Rectifier,
+    Stock,
     Synapse,
 )
 from pisnn_deploy.graph.two_point import TwoPointGraph
@@ -34,6 +35,7 @@ __all__ = [
     "Placement",
     "Quantisation",
     "Rectifier",
+    "Stock",
     "Synapse",
     "TwoPointGraph",
 ]

@@ -20,6 +20,9 @@ Method = Literal[
     "growth",
     "nonlinear",
     "too-large",
+    "shares",
+    "constant-sum",
+    "limited",
 ]
 Figure = int | float
 
@@ -34,6 +37,11 @@ _SENTENCES: dict[Method, str] = {
     "growth": "an amplification factor has modulus {modulus:.6g}, so some modes grow",
     "nonlinear": "the flux network is not linear",
     "too-large": "the mesh is too large for its amplification factors",
+    "shares": "a cell has at most {most_faces} faces and gives at most 2^-{shift} of its mass through each, so no cell "
+    "ever holds less than 0, or less than it started with if that was negative",
+    "constant-sum": "masses stay nonnegative and their sum never changes, so from any nonnegative start no cell ever "
+    "holds more than the whole mass",
+    "limited": "the limiter makes the update nonlinear",
 }
 
 
@@ -92,8 +100,21 @@ class _Named(dict[str, Figure]):
 
 @dataclass(frozen=True)
 class Certificate:
-    """What the compiler proved of the graph."""
+    """What the compiler proved of the graph.
+
+    Attributes
+    ----------
+    conservation, overflow, stability : Claim
+    positivity : Claim or None
+        Only of a graph with a limiter.
+    """
 
     conservation: Claim
     overflow: Claim
     stability: Claim
+    positivity: Claim | None = None
+
+    @property
+    def claims(self) -> dict[str, Claim]:
+        """The claims that are made, by name."""
+        return {name: claim for name, claim in vars(self).items() if claim is not None}

@@ -427,7 +427,77 @@ class Incidence:
         return Explicit(rows.starts, rows.columns, rows.values, self.inputs).revalued(change)
 
 
-Connections = Explicit | Stencil | Blocks | Incidence
+@dataclass(frozen=True)
+class Ends:
+    """From the cell at one end of each face to the face; an end that is a reservoir, which never sends, has none.
+
+    Attributes
+    ----------
+    holder : int64 array [faces]
+        Holder at that end.
+    cells, holders : int
+    value : int
+    """
+
+    holder: Integers
+    cells: int
+    holders: int
+    value: int
+
+    @property
+    def inputs(self) -> int:
+        """Size of the source population: cells and reservoirs."""
+        return self.holders
+
+    @property
+    def outputs(self) -> int:
+        """Size of the target population: faces."""
+        return int(self.holder.size)
+
+    @property
+    def entries(self) -> int:
+        """Number of connections."""
+        return int(np.count_nonzero(self.holder < self.cells))
+
+    @property
+    def pattern(self) -> tuple[Integers, NDArray[np.int32] | Integers]:
+        """Where the connections of each target neuron start, and their source neurons."""
+        return self.rows.starts, self.rows.columns
+
+    @property
+    def distinct(self) -> tuple[Integers, Values]:
+        """Starts and values of rows among which every row has its like."""
+        count = min(1, self.entries)
+        return np.arange(count + 1, dtype=np.int64), np.full(count, self.value, np.int64)
+
+    @cached_property
+    def rows(self) -> Rows:
+        """The connections of each target neuron."""
+        connected = self.holder < self.cells
+        columns = self.holder[connected]
+        starts = np.concatenate([[0], np.cumsum(connected)]).astype(np.int64)
+        return Rows(starts, columns, np.full(columns.size, self.value, np.int64))
+
+    def selected(self, rows: Integers) -> Rows:
+        """The connections of some target neurons alone, in the given order.
+
+        Parameters
+        ----------
+        rows : int64 array
+
+        Returns
+        -------
+        Rows
+        """
+        return _sliced(self.rows, rows)
+
+    def revalued(self, change: Callable[[Values], Values]) -> Explicit:
+        """With other values, spelled out; zeros are dropped."""
+        rows = self.rows
+        return Explicit(rows.starts, rows.columns, rows.values, self.inputs).revalued(change)
+
+
+Connections = Explicit | Stencil | Blocks | Incidence | Ends
 
 
 def explicit(matrix: sparse.csr_matrix) -> Explicit:

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from pisnn_deploy.graph.claims import Certificate, Claim, Method, Status
-from pisnn_deploy.graph.connections import Blocks, Connections, Explicit, Incidence, Stencil
+from pisnn_deploy.graph.connections import Blocks, Connections, Ends, Explicit, Incidence, Stencil
 from pisnn_deploy.graph.integer import (
     FLUX,
     MEMBRANE,
@@ -24,8 +24,10 @@ from pisnn_deploy.graph.integer import (
     OperatingWindow,
     PassRecord,
     Placement,
+    Port,
     Quantisation,
     Rectifier,
+    Stock,
     Synapse,
 )
 from pisnn_deploy.mesh import PERIODIC, Boxes, CellMesh, Mesh, Side, structured_mesh
@@ -76,14 +78,16 @@ class _Hidden(_Strict):
 class _Flux(_Strict):
     threshold_exponent: int
     leak: int
+    share_shift: Annotated[int, Field(ge=0, le=30)] | None = None
 
 
 class _Synapse(_Strict):
     name: Name
     source: Name
     target: Name
-    kind: Literal["explicit", "stencil", "blocks", "incidence"]
+    kind: Literal["explicit", "stencil", "blocks", "incidence", "ends"]
     exponent: int
+    port: Port = ""
 
 
 class _Layer(_Strict):
@@ -122,6 +126,10 @@ class _Placement(_Strict):
     method: Literal["blocks", "metis", "index"]
 
 
+class _Stock(_Strict):
+    send_threshold: Annotated[int, Field(ge=1, le=1 << 30)]
+
+
 class _Record(_Strict):
     text: str
     summary: str
@@ -146,6 +154,7 @@ class _Document(_Strict):
     period: int | None
     bounds: Annotated[list[_Bound], Field(max_length=4096)]
     placement: _Placement | None
+    stock: _Stock | None = None
     profile: Annotated[str, Field(max_length=256)]
     passes: Annotated[list[_Record], Field(max_length=256)]
 
@@ -165,6 +174,7 @@ class _Certificate(_Strict):
     conservation: _Claim
     overflow: _Claim
     stability: _Claim
+    positivity: _Claim | None = None
 
 
 def document(graph: IntegerGraph) -> tuple[dict[str, Any], dict[str, Any], dict[str, Integers]]:
@@ -193,7 +203,7 @@ def document(graph: IntegerGraph) -> tuple[dict[str, Any], dict[str, Any], dict[
         "quantum": graph.quantum,
         "time_step": graph.time_step,
         "hidden": [{"name": p.name, "shift": p.shift} for p in graph.hidden],
-        "flux": {"threshold_exponent": graph.flux.threshold_exponent, "leak": graph.flux.leak},
+        "flux": _described_flux(graph.flux),
         "synapses": [
             {
                 "name": s.name,
@@ -202,6 +212,7 @@ def document(graph: IntegerGraph) -> tuple[dict[str, Any], dict[str, Any], dict[
                 "kind": _KINDS[type(s.connections)],
                 "exponent": s.exponent,
             }
+            | ({"port": s.port} if s.port else {})
             for s in graph.synapses
         ],
         "operator": [{"shift": layer.shift} for layer in graph.operator],
@@ -220,6 +231,8 @@ def document(graph: IntegerGraph) -> tuple[dict[str, Any], dict[str, Any], dict[
         "profile": graph.profile,
         "passes": [{"text": record.text, "summary": record.summary} for record in graph.history],
     }
+    if graph.stock is not None:
+        described["stock"] = vars(graph.stock).copy()
     arrays = {
         "membrane.initial": graph.membrane.initial,
         "membrane.reservoirs": graph.membrane.reservoirs,
@@ -242,7 +255,7 @@ def document(graph: IntegerGraph) -> tuple[dict[str, Any], dict[str, Any], dict[
     if graph.certificate is not None:
         certificate = {
             name: {"status": claim.status, "method": claim.method, "figures": dict(claim.figures)}
-            for name, claim in vars(graph.certificate).items()
+            for name, claim in graph.certificate.claims.items()
         }
     return described, certificate, arrays
 
@@ -292,7 +305,7 @@ def graph_from_document(
         time_step=read.time_step,
         membrane=membrane,
         hidden=hidden,
-        flux=Flux(take("flux.bias"), read.flux.threshold_exponent, read.flux.leak),
+        flux=Flux(take("flux.bias"), read.flux.threshold_exponent, read.flux.leak, read.flux.share_shift),
         synapses=tuple(_read_synapse(synapse, mesh, sizes, take) for synapse in read.synapses),
         window=OperatingWindow(read.window.lower, read.window.upper, read.window.difference, read.window.current),
         quantisation=_read_quantisation(read.quantisation),
@@ -310,6 +323,7 @@ def graph_from_document(
         profile=read.profile,
         medium=None if read.medium is None else Medium(take("medium.inverse_volume"), read.medium.unit_volume),
         binary=dict(read.binary),
+        stock=None if read.stock is None else Stock(read.stock.send_threshold),
         history=tuple(PassRecord(r.text, r.summary) for r in read.passes),
     )
     take.require_all_taken()
@@ -331,6 +345,11 @@ class _Arrays:
     def require_all_taken(self) -> None:
         if self._rest:
             raise ValueError(f"arrays/{min(self._rest)}.npy does not belong to the graph")
+
+
+def _described_flux(flux: Flux) -> dict[str, int]:
+    limiter = {} if flux.share_shift is None else {"share_shift": flux.share_shift}
+    return {"threshold_exponent": flux.threshold_exponent, "leak": flux.leak} | limiter
 
 
 def _described_mesh(mesh: Mesh | CellMesh) -> dict[str, Any]:
@@ -373,7 +392,7 @@ def _read_mesh(read: _Mesh) -> Mesh:
     )
 
 
-_KINDS = {Explicit: "explicit", Stencil: "stencil", Blocks: "blocks", Incidence: "incidence"}
+_KINDS = {Explicit: "explicit", Stencil: "stencil", Blocks: "blocks", Incidence: "incidence", Ends: "ends"}
 
 
 def _parts(connections: Connections) -> dict[str, Integers]:
@@ -397,7 +416,7 @@ def _read_synapse(read: _Synapse, mesh: Mesh | CellMesh, sizes: dict[str, int], 
         if end not in sizes:
             raise ValueError(f"synapse {read.name}: there is no population {end}")
     connections = _read_connections(read, mesh, sizes, take)
-    return Synapse(read.name, read.source, read.target, connections, read.exponent)
+    return Synapse(read.name, read.source, read.target, connections, read.exponent, read.port)
 
 
 def _read_connections(read: _Synapse, mesh: Mesh | CellMesh, sizes: dict[str, int], take: _Arrays) -> Connections:
@@ -407,11 +426,16 @@ def _read_connections(read: _Synapse, mesh: Mesh | CellMesh, sizes: dict[str, in
         if starts.size == 0:
             raise ValueError(f"{where} has no row_starts")
         return Explicit(starts, columns, mantissas, sizes[read.source])
-    if read.kind == "incidence":
+    if read.kind in ("incidence", "ends"):
         value = take(f"{read.name}.mantissas")
         if value.size != 1 or abs(int(value[0])) > LARGEST_MANTISSA:
             raise ValueError(f"{where}: one mantissa of at most {LARGEST_MANTISSA} is expected")
-        return Incidence(mesh.source, mesh.target, mesh.holders, int(value[0]))
+        if read.kind == "incidence":
+            return Incidence(mesh.source, mesh.target, mesh.holders, int(value[0]))
+        if not read.port:
+            raise ValueError(f"{where}: connections from the ends of faces must name a port")
+        holder = mesh.source if read.port == "source" else mesh.target
+        return Ends(holder, mesh.cells, mesh.holders, int(value[0]))
     per_face, rest = divmod(sizes[read.target], max(1, mesh.faces))
     if rest or not per_face:
         raise ValueError(f"{where}: {read.target} has not the same number of neurons at every face")
@@ -449,8 +473,10 @@ def _read_certificate(certificate: dict[str, Any]) -> Certificate | None:
     if not certificate:
         return None
     read = _Certificate.model_validate(certificate)
-    claims = (read.conservation, read.overflow, read.stability)
-    return Certificate(*(Claim(claim.status, claim.method, claim.figures) for claim in claims))
+    claims = {name: getattr(read, name) for name in ("conservation", "overflow", "stability", "positivity")}
+    return Certificate(
+        **{name: Claim(one.status, one.method, one.figures) for name, one in claims.items() if one is not None}
+    )
 
 
 def _placement_arrays(placement: Placement) -> dict[str, Integers]:

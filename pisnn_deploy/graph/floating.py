@@ -12,6 +12,7 @@ from scipy import sparse
 
 from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.clock import damped_leak, nominal_time_step, time_step
+from pisnn_deploy.graph.integer import Stock
 from pisnn_deploy.graph.layout import window_biases, window_stencil
 from pisnn_deploy.mesh import Mesh
 from pisnn_deploy.model import ModelSpec, flux_moments
@@ -46,6 +47,8 @@ class FloatGraph:
         Cell values that the reservoirs hold.
     initial : float64 array [cells]
         Cell values that a run starts from unless told otherwise.
+    stock : Stock or None
+        For Lava's own processes, whose fluxes are those of the field one step before.
     """
 
     spec: ModelSpec
@@ -53,6 +56,7 @@ class FloatGraph:
     layers: tuple[FloatLayer, ...]
     reservoirs: NDArray[np.float64]
     initial: NDArray[np.float64]
+    stock: Stock | None = None
 
     @property
     def is_linear(self) -> bool:
@@ -73,10 +77,12 @@ class FloatGraph:
         keep = 1 - damped_leak(self.spec, self.time_step) / MEMORYLESS
         held = np.concatenate([self.initial, np.zeros(self.mesh.reservoirs)])
         current = np.zeros(self.mesh.faces)
+        seen = held
         while True:
             yield held
-            current = keep * current + self.flux(held[: self.mesh.cells])
-            held = held + self.mesh.divergence(current)
+            current = keep * current + self.flux(seen[: self.mesh.cells])
+            moved = held + self.mesh.divergence(current)
+            seen, held = moved if self.stock is None else held, moved
 
     @cached_property
     def _first_layer(self) -> tuple[sparse.csr_matrix, NDArray[np.float64]]:

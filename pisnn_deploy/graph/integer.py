@@ -21,6 +21,7 @@ from pisnn_deploy.model import ModelSpec
 
 Integers = NDArray[np.int64]
 Coding = Literal["delta", "dense"]
+Port = Literal["", "source", "target"]
 
 UTILISATION = (
     "neurons",
@@ -125,16 +126,32 @@ class Flux:
         ``F``; the firing threshold theta is ``2^F`` flux units per quantum.
     leak : int
         Decay constant of the current, 1 to 4096 (memoryless).
+    share_shift : int or None
+        With a limiter, ``s``: a cell gives at most ``max(m, 0) >> s`` through each of its faces. None without.
     """
 
     bias: Integers
     threshold_exponent: int
     leak: int
+    share_shift: int | None = None
 
     @property
     def size(self) -> int:
         """Number of faces."""
         return int(self.bias.size)
+
+
+@dataclass(frozen=True)
+class Stock:
+    """What makes a graph one of Lava's own processes (`pisnn_deploy.graph.stock`).
+
+    Attributes
+    ----------
+    send_threshold : int
+        A face keeps what is smaller in its residue, in quanta; 1 sends everything.
+    """
+
+    send_threshold: int
 
 
 @dataclass(frozen=True)
@@ -147,9 +164,12 @@ class Synapse:
     Attributes
     ----------
     name, source, target : str
-    connections : Explicit, Stencil, Blocks or Incidence
+    connections : Explicit, Stencil, Blocks, Incidence or Ends
         With mantissas as values.
     exponent : int
+    port : str
+        Empty for what a neuron integrates. ``source`` and ``target`` tell flux compartments with a limiter the masses
+        at their ends.
     """
 
     name: str
@@ -157,6 +177,7 @@ class Synapse:
     target: str
     connections: Connections
     exponent: int
+    port: Port = ""
 
     @property
     def entries(self) -> int:
@@ -375,7 +396,8 @@ class IntegerGraph:
     hidden : tuple of Rectifier
     flux : Flux
     synapses : tuple of Synapse
-        Membrane to first hidden layer, ..., to flux; and flux to membrane (the route of the packets).
+        Membrane to first hidden layer, ..., to flux; and flux to membrane (the route of the packets). With a limiter
+        also membrane to the ports ``source`` and ``target`` of flux.
     window : OperatingWindow
     quantisation : Quantisation
     operator : tuple of IntegerLayer
@@ -394,6 +416,8 @@ class IntegerGraph:
     binary : dict of str to int
         Where spikes are binary: the number of lines of each population, one for each bit of its payload
         (`pisnn_deploy.graph.lines`). Empty where spikes carry integers.
+    stock : Stock or None
+        For a graph of Lava's own processes; None for C-LIF.
     history : tuple of PassRecord
     """
 
@@ -416,6 +440,7 @@ class IntegerGraph:
     profile: str = ""
     medium: Medium | None = None
     binary: dict[str, int] = field(default_factory=dict)
+    stock: Stock | None = None
     history: tuple[PassRecord, ...] = field(default=(), compare=False)
 
     @property
@@ -441,6 +466,11 @@ class IntegerGraph:
         """Change of a cell's value when it gains one quantum; with a medium, of a cell whose inverse volume is 1."""
         return self.quantum / (self.grid.volume if self.medium is None else self.medium.unit_volume)
 
+    @property
+    def packet_exponent(self) -> int:
+        """Binary exponent of what a packet of one quantum takes from the residue: ``F``, and 0 for stock processes."""
+        return self.flux.threshold_exponent if self.stock is None else 0
+
     def size(self, population: str) -> int:
         """Number of neurons of a population."""
         return {MEMBRANE: self.membrane.size, FLUX: self.flux.size, **{p.name: p.size for p in self.hidden}}[population]
@@ -451,8 +481,8 @@ class IntegerGraph:
         return sum(self.size(name) for name in self.chain)
 
     def between(self, source: str, target: str) -> Iterator[Synapse]:
-        """Synapses that join two populations."""
-        return (s for s in self.synapses if s.source == source and s.target == target)
+        """Synapses that join two populations, apart from those to ports."""
+        return (s for s in self.synapses if s.source == source and s.target == target and not s.port)
 
     def matrix(self, source: str, target: str) -> sparse.csr_matrix:
         """Sum of the effective weights of all synapses between two populations, int64 [target, source]."""

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 from scipy import sparse
 
-from pisnn_deploy.graph.connections import Connections, Incidence, Stencil, Values
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Synapse
+from pisnn_deploy.graph.connections import Connections, Ends, Incidence, Stencil, Values
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers, Port, Synapse
 from pisnn_deploy.mesh import Boxes, CellMesh, Mesh, Wall, Window, distinct_faces, face_boxes, window_cells
 
 MIXED_SIGN_EXPONENT = -1
@@ -177,6 +177,26 @@ def synapses(source: str, target: str, connections: Connections) -> tuple[Synaps
         Synapse(name if number == 0 else f"{name}-{number + 1}", source, target, part, exponent)
         for number, (part, exponent) in enumerate(parts)
     )
+
+
+def share_synapses(mesh: Mesh | CellMesh) -> tuple[Synapse, Synapse]:
+    """How faces with a limiter hear of the masses at their ends.
+
+    Parameters
+    ----------
+    mesh : Mesh or CellMesh
+
+    Returns
+    -------
+    tuple of Synapse
+        To the ports ``source`` and ``target`` of the flux compartments.
+    """
+
+    def to(port: Port, holder: Integers) -> Synapse:
+        ends = Ends(holder, mesh.cells, mesh.holders, 2)
+        return Synapse(f"{MEMBRANE}-to-{port}", MEMBRANE, FLUX, ends, MIXED_SIGN_EXPONENT, port)
+
+    return to("source", mesh.source), to("target", mesh.target)
 
 
 def _parts(connections: Connections) -> Iterator[tuple[Connections, int]]:

@@ -5,11 +5,13 @@ This is the reference that every backend is compared with; it is written to be r
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
-from pisnn_deploy.arithmetic import decay, packets, rectify, require_width
+from pisnn_deploy.arithmetic import BOUNDLESS, decay, limit_packets, packets, rectify, require_width, shares
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
 
 
@@ -33,8 +35,11 @@ class State:
     packets: Integers
 
 
-class Semantics:
-    """An integer graph made ready to be stepped.
+Held = TypeVar("Held", bound=State)
+
+
+class Reference(ABC, Generic[Held]):
+    """A graph made ready to be stepped.
 
     Parameters
     ----------
@@ -44,12 +49,10 @@ class Semantics:
 
     def __init__(self, graph: IntegerGraph) -> None:
         self._graph = graph
-        chain = graph.chain
-        self._matrices = [graph.matrix(source, target) for source, target in zip(chain, chain[1:], strict=False)]
-        self._route = graph.matrix(FLUX, MEMBRANE)
         self._bits = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
 
-    def start(self, mass: Integers) -> State:
+    @abstractmethod
+    def start(self, mass: Integers) -> Held:
         """State before the first PDE step.
 
         Parameters
@@ -60,6 +63,69 @@ class Semantics:
         -------
         State
         """
+
+    @abstractmethod
+    def step(self, state: Held, step: int = 0) -> Held:
+        """One PDE step.
+
+        Parameters
+        ----------
+        state : State
+        step : int
+            Its number, counted from 0, for error messages.
+
+        Returns
+        -------
+        State
+            A new state; `state` is unchanged.
+
+        Raises
+        ------
+        OverflowViolation
+            A value outside its declared bits.
+        """
+
+    def masses_after(self, mass: Integers, steps: int) -> Integers:
+        """Masses and ledgers after some PDE steps.
+
+        Parameters
+        ----------
+        mass : int64 array [cells]
+            At the start.
+        steps : int
+
+        Returns
+        -------
+        int64 array [cells + reservoirs]
+        """
+        state = self.start(mass)
+        for step in range(steps):
+            state = self.step(state, step)
+        return state.mass
+
+    def _require(self, values: Integers, population: str, quantity: str, step: int) -> None:
+        bits = self._bits.get((population, quantity))
+        if bits is not None:
+            require_width(values, bits, population, quantity, step)
+
+
+class Semantics(Reference[State]):
+    """A graph of C-LIF membranes and flux compartments made ready to be stepped.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        At least quantised. Widths are enforced if it is bounded.
+    """
+
+    def __init__(self, graph: IntegerGraph) -> None:
+        super().__init__(graph)
+        chain = graph.chain
+        self._matrices = [graph.matrix(source, target) for source, target in zip(chain, chain[1:], strict=False)]
+        self._route = graph.matrix(FLUX, MEMBRANE)
+
+    def start(self, mass: Integers) -> State:
+        """State before the first PDE step."""
         nothing = np.zeros(self._graph.flux.size, np.int64)
         self._require(mass, MEMBRANE, "mass", 0)
         return State(self._graph.membrane.holdings(mass), nothing, nothing, nothing)
@@ -87,25 +153,9 @@ class Semantics:
         return found
 
     def step(self, state: State, step: int = 0) -> State:
-        """One PDE step.
-
-        Parameters
-        ----------
-        state : State
-        step : int
-            Its number, counted from 0, for error messages.
-
-        Returns
-        -------
-        State
-            A new state; `state` is unchanged.
-
-        Raises
-        ------
-        OverflowViolation
-            A value outside its declared bits.
-        """
+        """One PDE step."""
         graph = self._graph
+        given = self._given(state.mass, step)
         activation = self.activations(state.mass, step)[-1]
         drive = self._matrices[-1] @ activation + graph.flux.bias
         self._require(drive, FLUX, "drive", step)
@@ -115,6 +165,8 @@ class Semantics:
         self._require(residue, FLUX, "potential", step)
         fired = packets(residue, graph.flux.threshold_exponent)
         residue = residue - (fired << graph.flux.threshold_exponent)
+        if given is not None:
+            fired = limit_packets(fired, *given)  # the rest is dropped
         self._require(fired, FLUX, "packet", step)
         self._require(residue, FLUX, "residue", step)
         mass = state.mass + self._route @ fired
@@ -123,7 +175,17 @@ class Semantics:
         self._require(mass[cells:], MEMBRANE, "ledger", step + 1)
         return State(mass, current, residue, fired)
 
-    def _require(self, values: Integers, population: str, quantity: str, step: int) -> None:
-        bits = self._bits.get((population, quantity))
-        if bits is not None:
-            require_width(values, bits, population, quantity, step)
+    def _given(self, mass: Integers, step: int) -> tuple[Integers, Integers] | None:
+        """What the holders at both ends of each face can give; None without a limiter."""
+        mesh, shift = self._graph.mesh, self._graph.flux.share_shift
+        if shift is None:
+            return None
+        found = []
+        for quantity, holder in (("source-mass", mesh.source), ("target-mass", mesh.target)):
+            is_cell = holder < mesh.cells
+            held = np.where(is_cell, mass[holder], 0)
+            self._require(held, FLUX, quantity, step)
+            share = shares(held, shift)
+            self._require(share, FLUX, "share", step)
+            found.append(np.where(is_cell, share, BOUNDLESS))
+        return found[0], found[1]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from pisnn_deploy.arithmetic import MEMORYLESS
-from pisnn_deploy.graph.connections import Connections, Explicit, Rows, Stencil
+from pisnn_deploy.graph.connections import Connections, Ends, Explicit, Rows, Stencil
 from pisnn_deploy.graph.document import LARGEST_MANTISSA
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, UTILISATION, IntegerGraph, Placement, Synapse
 from pisnn_deploy.graph.lines import stored_synapses
@@ -100,6 +100,8 @@ def _populations(graph: IntegerGraph) -> Iterator[str]:
         yield f"flux threshold_exponent is {graph.flux.threshold_exponent}, it must be 1 to 30"
     if not 1 <= graph.flux.leak <= MEMORYLESS:
         yield f"flux leak is {graph.flux.leak}, it must be 1 to {MEMORYLESS}"
+    if graph.flux.share_shift is not None and not 0 <= graph.flux.share_shift <= 30:
+        yield f"flux share_shift is {graph.flux.share_shift}, it must be 0 to 30"
     for number, population in enumerate(graph.hidden, 1):
         if population.name != f"hidden{number}":
             yield f"hidden population {number} is called {population.name!r}"
@@ -116,13 +118,29 @@ def _synapses(graph: IntegerGraph) -> Iterator[str]:
     if len(set(names)) != len(names):
         yield "two synapses have the same name"
     for synapse in graph.synapses:
-        if (synapse.source, synapse.target) not in links:
+        if synapse.port:
+            yield from _one_port(graph, synapse)
+        elif (synapse.source, synapse.target) not in links:
             yield f"synapse {synapse.name} joins {synapse.source} and {synapse.target}, which the chain does not"
         else:
             yield from _one_synapse(graph, synapse)
-    joined = {(synapse.source, synapse.target) for synapse in graph.synapses}
+    joined = {(synapse.source, synapse.target) for synapse in graph.synapses if not synapse.port}
     for source, target in sorted(links - joined):
         yield f"no synapse joins {source} and {target}"
+    ports = sorted(synapse.port for synapse in graph.synapses if synapse.port)
+    if ports != ([] if graph.flux.share_shift is None else ["source", "target"]):
+        wanted = "none without a limiter" if graph.flux.share_shift is None else "one each to source and target"
+        yield f"synapses to ports of flux: {', '.join(ports) or 'none'}; there must be {wanted}"
+
+
+def _one_port(graph: IntegerGraph, synapse: Synapse) -> Iterator[str]:
+    if (synapse.source, synapse.target) != (MEMBRANE, FLUX):
+        yield f"synapse {synapse.name} joins {synapse.source} and a port of {synapse.target}, and only flux has ports"
+        return
+    ends, holder = synapse.connections, graph.mesh.source if synapse.port == "source" else graph.mesh.target
+    told = isinstance(ends, Ends) and ends.cells == graph.mesh.cells and np.array_equal(ends.holder, holder)
+    if not told or not -8 <= synapse.exponent < 0 or ends.distinct[1].tolist() not in ([], [1 << -synapse.exponent]):
+        yield f"synapse {synapse.name} does not tell each face the mass at its {synapse.port}"
 
 
 def _one_synapse(graph: IntegerGraph, synapse: Synapse) -> Iterator[str]:
@@ -201,7 +219,9 @@ def _stencil_misfit(mesh: Mesh, stencil: Stencil) -> str:
 
 
 def _annotations(graph: IntegerGraph) -> Iterator[str]:
-    if graph.period is not None and graph.period != len(graph.hidden) + 2:
+    if graph.stock is not None:
+        yield from _stock(graph)
+    elif graph.period is not None and graph.period != len(graph.hidden) + 2:
         yield f"period is {graph.period}, {len(graph.hidden)} hidden layers need {len(graph.hidden) + 2}"
     if graph.binary:
         yield from _binary(graph)
@@ -212,6 +232,20 @@ def _annotations(graph: IntegerGraph) -> Iterator[str]:
             yield f"bound of {bound.population} {bound.quantity} declares {bound.bits} bits, it must be 1 to 63"
     if graph.placement is not None:
         yield from _placement(graph, graph.placement)
+
+
+def _stock(graph: IntegerGraph) -> Iterator[str]:
+    """Lava's own processes have no phases, no leak and no reservoirs, and round the sum of one synapse alone."""
+    if graph.hidden or graph.mesh.reservoirs or graph.binary or graph.flux.bias.any():
+        yield "a graph of stock processes has a hidden layer, a reservoir, a bias or binary spikes"
+    if graph.flux.leak != MEMORYLESS:
+        yield f"a graph of stock processes has leak {graph.flux.leak}, it must be {MEMORYLESS}"
+    if graph.period not in (None, 1) or graph.coding not in (None, "dense"):
+        yield "a graph of stock processes takes one time step a PDE step, and sends states"
+    for source, target in ((MEMBRANE, FLUX), (FLUX, MEMBRANE)):
+        joining = list(graph.between(source, target))
+        if len(joining) != 1 or joining[0].exponent != -1:
+            yield f"a graph of stock processes has one synapse of exponent -1 from {source} to {target}"
 
 
 def _binary(graph: IntegerGraph) -> Iterator[str]:

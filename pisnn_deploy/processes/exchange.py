@@ -60,6 +60,11 @@ class Exchange:
         return self.folder / "result.json"
 
     @property
+    def healed(self) -> Path:
+        """What the audit has put right, JSON; missing if nothing."""
+        return self.folder / "healed.json"
+
+    @property
     def log(self) -> Path:
         """What the worker, Lava and the models print."""
         return self.folder / "worker.log"
@@ -111,6 +116,17 @@ class Exchange:
             else:
                 _NPY.open_memmap(path, "w+", np.int64, shape).flush()
 
+    def create_repairs(self, mass: Integers, flux: Integers) -> None:
+        """Make the arrays in which an audit leaves what memories must hold.
+
+        Parameters
+        ----------
+        mass : int64 array [holders]
+        flux : int64 array [3, faces]
+        """
+        for name, array in {"mended": np.zeros(1), "right_mass": mass, "right_flux": flux[1:]}.items():
+            np.save(self.folder / f"{name}.npy", array.astype(np.int64), allow_pickle=False)
+
     def array(self, name: str) -> Integers:
         """A shared array, mapped for reading and writing.
 
@@ -118,7 +134,8 @@ class Exchange:
         ----------
         name : str
             ``initial``, ``initial_flux``, ``initial_transported``, ``kept``, ``last_step``, ``mass``, ``transported``,
-            ``in_flight``, ``flux``, ``end_mass``, ``end_flux``, ``end_transported``, ``status`` or ``events``.
+            ``in_flight``, ``flux``, ``end_mass``, ``end_flux``, ``end_transported``, ``status`` or ``events``; in runs
+            with faults ``mended``, the time step whose states were last found wrong, ``right_mass`` and ``right_flux``.
 
         Returns
         -------

@@ -6,35 +6,48 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from lava.magma.compiler.executable import Executable
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.sdn.models import PySigmaDeltaModelFixed, PySigmaModelFixed
+from lava.proc.sdn.process import Sigma, SigmaDelta
 from lava.proc.sparse.models import PySparseModelBitAcc
 from lava.proc.sparse.process import Sparse
 
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
 from pisnn_deploy.graph.lines import stored_synapses
+from pisnn_deploy.graph.payload import payload_guard
 from pisnn_deploy.graph.semantics import Semantics
+from pisnn_deploy.graph.stock import stock_network
 from pisnn_deploy.processes.audit.models import AuditModel
 from pisnn_deploy.processes.audit.process import Audit
 from pisnn_deploy.processes.clif.process import CLIF
 from pisnn_deploy.processes.exchange import Exchange
 from pisnn_deploy.processes.flux.models import FluxModel
 from pisnn_deploy.processes.flux.process import Flux
+from pisnn_deploy.processes.limited_flux.models import LimitedFluxModel
+from pisnn_deploy.processes.limited_flux.process import LimitedFlux
 from pisnn_deploy.processes.membrane.models import MembraneModel
 from pisnn_deploy.processes.membrane.process import Membrane
-from pisnn_deploy.processes.payload import payload_guard
 from pisnn_deploy.processes.rectifier.models import RectifierModel
 from pisnn_deploy.processes.rectifier.process import Rectifier
 from pisnn_deploy.processes.shared_memory import channel_bytes, free_shared_memory, require_shared_memory
+from pisnn_deploy.processes.stock import stock_processes
+from pisnn_deploy.processes.stock_audit.models import StockAuditModel
+from pisnn_deploy.processes.stock_audit.process import StockAudit
 from pisnn_deploy.processes.synapse import sparse_process
 
 MODELS: Mapping[type[AbstractProcess], type] = {
     Audit: AuditModel,
+    StockAudit: StockAuditModel,
     Flux: FluxModel,
+    LimitedFlux: LimitedFluxModel,
     Membrane: MembraneModel,
     Rectifier: RectifierModel,
     Sparse: PySparseModelBitAcc,
+    Sigma: PySigmaModelFixed,
+    SigmaDelta: PySigmaDeltaModelFixed,
 }
 """The fixed-point model of each process."""
 
@@ -92,7 +105,8 @@ def build_network(
         Lava would change a mantissa, or there is not enough shared memory.
     """
     replaced = dict(replaced_models or {})
-    root = _wire(graph, files, first_step, goes_on)
+    wire = _wire if graph.stock is None else _wire_stock
+    root = wire(graph, files, first_step, goes_on)
     configuration = Loihi2SimCfg(select_tag="fixed_pt", exception_proc_model_map=replaced)
     executable = root.compile(configuration, {"pypy_channel_size": CHANNEL_SIZE})
     for process in executable.proc_builders:
@@ -104,7 +118,7 @@ def build_network(
     return Network(root, executable, actors)
 
 
-def _wire(graph: IntegerGraph, files: Exchange, first_step: int, goes_on: bool) -> CLIF:
+def _wire(graph: IntegerGraph, files: Exchange, first_step: int, goes_on: bool) -> AbstractProcess:
     mass = files.array("initial")
     unchecked = Semantics(replace(graph, bounds=()))  # the models check the widths, when the values are used
     activations = unchecked.activations(mass)
@@ -146,8 +160,29 @@ def _wire(graph: IntegerGraph, files: Exchange, first_step: int, goes_on: bool) 
         outputs[population.name], inputs[population.name] = rectifier.s_out, rectifier.a_in
     for line in stored_synapses(graph):
         source, target = line.synapse.source, line.synapse.target
-        if source != FLUX:
+        if source != FLUX and not line.synapse.port:
             process = sparse_process(line, graph.binary.get(source))
             outputs[source].connect(process.s_in)
             process.a_out.connect(inputs[target])
     return clif
+
+
+def _wire_stock(graph: IntegerGraph, files: Exchange, first_step: int, goes_on: bool) -> AbstractProcess:
+    mass, (_, drive, residue) = files.array("initial"), files.array("initial_flux")
+    processes = stock_processes(stock_network(graph, mass))
+    # A run that goes on finds on their way, and kept back, what the one before it has left there.
+    processes.drive.a_buff.init = drive.astype(np.int32)
+    processes.faces.residue.init = residue.astype(np.int32)
+    audit = StockAudit(
+        graph=graph,
+        initial=mass,
+        residue=residue,
+        first_step=first_step,
+        goes_on=goes_on,
+        folder=files.folder,
+        name="audit",
+    )
+    processes.cells.s_out.connect(audit.mass_in)
+    processes.drive.a_out.connect(audit.drive_in)
+    processes.faces.s_out.connect(audit.packets_in)
+    return processes.cells

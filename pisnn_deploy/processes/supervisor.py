@@ -23,8 +23,12 @@ from pisnn_deploy.errors import CheckError, PisnnError
 from pisnn_deploy.processes.network import Network
 
 _POLL_SECONDS = 0.005
+_LONGEST_SETTLE_SECONDS = 5.0
+"""On a busy machine an actor's last words may come later than the news that the run has ended."""
 _SETTLE_SECONDS = 0.05
 """Time given to other actors to report, so that the cause is named and not what followed from it."""
+_CAUSE_SECONDS = 0.5
+"""More of it while all that is seen are actors that left in peace, as all do when one of them has raised."""
 
 
 class DeadlinePassed(CheckError):
@@ -103,7 +107,7 @@ def _watch_actors(network: Network, runtime: Any, deadline: float, watch: Callab
         if answer.probe():
             if enum_equal(answer.recv(), MGMT_RESPONSE.DONE):
                 return
-            time.sleep(_SETTLE_SECONDS)
+            _await_words(actors)
             _raise_cause(names, actors)
         if wait(channels, _POLL_SECONDS):
             time.sleep(_SETTLE_SECONDS)
@@ -113,7 +117,17 @@ def _watch_actors(network: Network, runtime: Any, deadline: float, watch: Callab
         watch(pids)
 
 
+def _await_words(actors: Sequence[Any]) -> None:
+    overdue = time.monotonic() + _LONGEST_SETTLE_SECONDS
+    time.sleep(_SETTLE_SECONDS)
+    while time.monotonic() < overdue and not any(actor.exception or actor.exitcode is not None for actor in actors):
+        time.sleep(_SETTLE_SECONDS)
+
+
 def _raise_cause(names: Sequence[str], actors: Sequence[Any]) -> None:
+    overdue = time.monotonic() + _CAUSE_SECONDS
+    while time.monotonic() < overdue and not any(actor.exception or actor.exitcode for actor in actors):
+        time.sleep(_POLL_SECONDS)
     raised = [(name, actor.exception) for name, actor in zip(names, actors, strict=True) if actor.exception]
     for _, (error, _trace) in raised:
         if isinstance(error, PisnnError):

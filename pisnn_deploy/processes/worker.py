@@ -14,16 +14,20 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from multiprocessing import current_process, shared_memory
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from pisnn_deploy.errors import InvariantViolation, OverflowViolation, PisnnError
 from pisnn_deploy.processes.exchange import STEPS, TIME_STEPS, Exchange, Integers
 from pisnn_deploy.processes.guardian import die_with_parent, guard_forked_children
+from pisnn_deploy.recovery import detection_of
 
 if TYPE_CHECKING:
     from lava.magma.core.process.process import AbstractProcess
+
+    from pisnn_deploy.graph.integer import IntegerGraph
 
 ModelSource = Callable[[], "Mapping[type[AbstractProcess], type]"]
 
@@ -88,9 +92,8 @@ def _run(
     reporter = _Reporter(voice, int(str(request["parent"])), files.array("status"))
     try:
         graph = read_artifact(files.artifact).graph
-        network = build_network(
-            graph, files, first_step, bool(request["goes_on"]), replaced_models() if replaced_models else {}
-        )
+        models = replaced_models() if replaced_models else _models_of_faults(graph, request)
+        network = build_network(graph, files, first_step, bool(request["goes_on"]), models)
         seconds = run_network(
             network,
             time_steps,
@@ -98,9 +101,15 @@ def _run(
             reporter.report,
         )
     except (InvariantViolation, OverflowViolation) as violation:
-        overflow = isinstance(violation, OverflowViolation)
-        seconds = reporter.seconds()
-        return {"status": "violated", "failure": str(violation), "overflow": overflow, "seconds": seconds}
+        overflow, seconds = isinstance(violation, OverflowViolation), reporter.seconds()
+        stopped = asdict(detection_of(violation))
+        return {
+            "status": "violated",
+            "failure": str(violation),
+            "overflow": overflow,
+            "seconds": seconds,
+            "stopped": stopped,
+        }
     except ActorFailure as failure:
         return {"status": "broken", "failure": str(failure), "traceback": failure.traceback}
     except DeadlinePassed:
@@ -111,6 +120,18 @@ def _run(
         failure_text = f"the worker raised {type(error).__name__}: {error}"
         return {"status": "broken", "failure": failure_text, "traceback": traceback.format_exc()}
     return {"status": "done", "failure": "", "seconds": seconds}
+
+
+def _models_of_faults(graph: IntegerGraph, request: Mapping[str, Any]) -> Mapping[type[AbstractProcess], type]:
+    """The models that a run with faults takes in place of the usual ones."""
+    if not request["faults"]:
+        return {}
+    from pisnn_deploy.faults.injection import Injector
+    from pisnn_deploy.faults.spec import parse_fault
+    from pisnn_deploy.processes.faulty.models import faulty_models
+
+    injector = Injector(graph, [parse_fault(text) for text in request["faults"]], int(request["steps"]))
+    return faulty_models(graph, injector, int(request["first_step"]), recovers=bool(request["recovers"]))
 
 
 class _Reporter:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
+from pisnn_deploy.docstrings import docstring
 from pisnn_deploy.profiles import schema as sections
 from pisnn_deploy.profiles.schema import Figure, Profile
 
@@ -39,7 +40,7 @@ def json_schema() -> dict[str, Any]:
     for key, part in schema["$defs"].items():
         if "confidence" in part["properties"]:
             renamed[key] = _figure_name(part)
-            part["description"] = Figure.__doc__
+            part["description"] = docstring(Figure)
     if len(set(renamed.values())) < len(renamed):
         raise AssertionError(f"two kinds of figures have the same name: {sorted(renamed.values())}")
     parts = {renamed.get(key, key): _with_references(part, renamed) for key, part in sorted(schema["$defs"].items())}
@@ -71,7 +72,9 @@ def _described(schema: dict[str, Any]) -> dict[str, Any]:
         if isinstance(section, ast.ClassDef):
             texts[section.name] = dict(_texts_below_fields(section))
     for name, part in [("Profile", schema), *schema["$defs"].items()]:
-        own = texts[Figure.__name__ if name.startswith(Figure.__name__ + "_") else name]
+        model = Figure.__name__ if name.startswith(Figure.__name__ + "_") else name
+        part.setdefault("description", docstring(getattr(sections, model)))
+        own = texts[model]
         for field, value in part["properties"].items():
             if field in own:
                 value["description"] = own[field]

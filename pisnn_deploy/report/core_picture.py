@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ Integers = NDArray[np.int64]
 WIDTH, HEIGHT = 9.0, 5.4
 """Inches that the cores take in a picture of several parts."""
 _STRIP_HEIGHT = 5.0
+_MAP_WIDTH, _MAP_STRIP_HEIGHT = 5.2, 1.7
+"""Inches of the cores over the mesh alone."""
 _INK, _SOFT = "#202124", "#5f6368"
 _COLOURS = ListedColormap(
     ["#a6cee3", "#fdbf6f", "#b2df8a", "#cab2d6", "#fb9a99", "#ffe79a", "#9fd8cb", "#e0c4a8", "#c7d0d9", "#f4b6d6"]
@@ -47,6 +50,78 @@ _RESOURCES = {
 }
 
 
+@dataclass(frozen=True)
+class CoreUse:
+    """What cores use of one resource.
+
+    Attributes
+    ----------
+    what : str
+        The resource, for people, such as ``words of synapses``.
+    highest : int
+        Of the fullest core.
+    median : float
+        Of the median core.
+    limit : int or None
+        What a core holds; None where there is no limit, or no profile at hand.
+    """
+
+    what: str
+    highest: int
+    median: float
+    limit: int | None
+
+
+def core_uses(graph: IntegerGraph) -> tuple[CoreUse, ...]:
+    """What the cores of a placed graph use, in the order in which it is shown.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+
+    Returns
+    -------
+    tuple of CoreUse
+        Empty without a placement.
+    """
+    placement = graph.placement
+    if placement is None:
+        return ()
+    limits = _limits(graph.profile)
+    return tuple(
+        CoreUse(what, int(uses.max()), float(np.median(uses)), limits.get(name) or None)
+        for name, what in _RESOURCES.items()
+        for uses in (placement.utilisation[name],)
+    )
+
+
+def core_map(graph: IntegerGraph) -> bytes | None:
+    """The cores over the mesh alone, without what they use.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+
+    Returns
+    -------
+    bytes or None
+        A picture in PNG, the same bytes for the same graph; None without a placement.
+    """
+    if graph.placement is None:
+        return None
+    figure = Figure(figsize=(_MAP_WIDTH, _MAP_STRIP_HEIGHT if _is_strip(graph) else _MAP_WIDTH), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    _map(axes, graph, graph.placement)
+    return _png(figure, 144)
+
+
+def _png(figure: Figure, dots_per_inch: int = 150) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dots_per_inch, metadata={"Software": None})
+    return buffer.getvalue()
+
+
 def draw_cores(path: Path, graph: IntegerGraph) -> None:
     """Draw the cores over the mesh.
 
@@ -65,9 +140,7 @@ def draw_cores(path: Path, graph: IntegerGraph) -> None:
     figure = Figure(figsize=(WIDTH, cores_height(graph)), layout=ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.08))
     FigureCanvasAgg(figure)
     fill_with_cores(figure, graph)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
-    write_whole(path, buffer.getvalue())
+    write_whole(path, _png(figure))
 
 
 def cores_height(graph: IntegerGraph) -> float:
@@ -96,11 +169,12 @@ def fill_with_cores(figure: Figure | SubFigure, graph: IntegerGraph) -> None:
     widths = {"width_ratios": (1.6, 1)} if plane else {"height_ratios": (1, 3.2)}
     cores, uses = figure.subplots(*((1, 2) if plane else (2, 1)), gridspec_kw=widths)
     _map(cores, graph, placement)
-    _uses(uses, graph, placement)
-    figure.suptitle(_title(graph, placement), fontsize=12, color=_INK, parse_math=False)
+    _uses(uses, graph)
+    figure.suptitle(placement_sentence(graph, placement), fontsize=12, color=_INK, parse_math=False)
 
 
-def _title(graph: IntegerGraph, placement: Placement) -> str:
+def placement_sentence(graph: IntegerGraph, placement: Placement) -> str:
+    """How many cores and chips a placement takes, and how many axons it leaves between cores."""
     axons = sum(int(runs[:, 1].sum()) for runs in placement.axons.values())
     return (
         f"{_number(placement.cores, 'core')} on {_number(placement.chips, 'chip')} of {graph.profile or 'the target'} "
@@ -232,20 +306,19 @@ def _labels(axes: Axes, core: Integers, across: float, up: float) -> None:
         axes.text(*at, str(number), ha="center", va="center", fontsize=8, color=_INK)
 
 
-def _uses(axes: Axes, graph: IntegerGraph, placement: Placement) -> None:
+def _uses(axes: Axes, graph: IntegerGraph) -> None:
     """What the fullest and the median core use, of what a core holds."""
-    limits = _limits(graph.profile)
-    for line, (name, what) in enumerate(reversed(_RESOURCES.items())):
-        uses = placement.utilisation[name]
-        limit, highest, middle = limits.get(name), int(uses.max()), float(np.median(uses))
-        if limit:
-            share = highest / limit
-            label = f"{what}: {highest:,} of {limit:,} ({share:.1%})"
+    uses = core_uses(graph)
+    for line, use in enumerate(reversed(uses)):
+        if use.limit:
+            share = use.highest / use.limit
+            label = f"{use.what}: {use.highest:,} of {use.limit:,} ({share:.1%})"
             axes.barh(line, 1.0, color=_EMPTY, height=_BAR)
             axes.barh(line, min(share, 1.0), color=_FULL if share <= 1 else _OVER, height=_BAR)
-            axes.plot([min(middle / limit, 1.0)] * 2, [line - _BAR / 2, line + _BAR / 2], color=_INK, linewidth=1.4)
+            at = min(use.median / use.limit, 1.0)
+            axes.plot([at] * 2, [line - _BAR / 2, line + _BAR / 2], color=_INK, linewidth=1.4)
         else:
-            label = f"{what}: {highest:,}" + (", no limit" if limits else "")
+            label = f"{use.what}: {use.highest:,}" + (", no limit" if any(other.limit for other in uses) else "")
         axes.text(0.0, line + 0.27, label, ha="left", va="bottom", fontsize=9, color=_INK)
     axes.set(xlim=(0, 1.02), ylim=(-0.5, len(_RESOURCES) - 0.2))
     axes.set_title("use of the fullest core; mark: median", loc="left", fontsize=10, color=_INK)

@@ -6,16 +6,17 @@ import io
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph import IntegerGraph, Synapse
 from pisnn_deploy.output import write_whole
 from pisnn_deploy.report.core_picture import WIDTH as CORES_WIDTH
-from pisnn_deploy.report.core_picture import cores_height, fill_with_cores
+from pisnn_deploy.report.core_picture import cores_height, fill_with_cores, placement_sentence
 
 _QUANTITY = {"membrane": "mass", "flux": "current"}
 _FACE = {"membrane": "#dceaf7", "flux": "#fde8d3"}
@@ -25,7 +26,7 @@ _INK, _SOFT = "#202124", "#5f6368"
 
 # Inches, the unit of the axes.
 _BOX = (1.9, 1.15)
-_STRIDE = 4.3
+_STRIDE = 4.8
 _MARGIN = 0.35
 _LANE = 0.5
 _LINE = 0.19
@@ -34,7 +35,7 @@ _STROKE = 1.4
 
 
 def dot_text(graph: IntegerGraph) -> str:
-    """The graph in graphviz's language.
+    """The graph in Graphviz's language: populations as nodes, synapses as edges; of a placed graph, how many cores.
 
     Parameters
     ----------
@@ -44,14 +45,50 @@ def dot_text(graph: IntegerGraph) -> str:
     -------
     str
     """
-    lines = [f'digraph "{graph.spec.name}" {{', "  rankdir=LR;", "  node [shape=box];"]
+    title = [f"{graph.spec.name}: {_schedule(graph)}"]
+    if graph.placement is not None:
+        title.append(placement_sentence(graph, graph.placement))
+    lines = [
+        f"digraph {_quoted([graph.spec.name])} {{",
+        f"  label={_quoted(title)};",
+        "  labelloc=t;",
+        "  rankdir=LR;",
+        '  graph [fontname="sans-serif"];',
+        '  node [shape=box, style="rounded,filled", fontname="sans-serif"];',
+        '  edge [fontname="sans-serif", fontsize=11];',
+    ]
     for name in graph.chain:
-        lines.append(f'  "{name}" [label="{name}\\n{graph.size(name)} neurons"];')
+        details = [name, f"{graph.size(name):,} neurons"]
+        details += [f"{b.quantity}: {b.bits} bits" for b in graph.bounds if b.population == name]
+        if graph.placement is not None:
+            cores = int(np.unique(graph.placement.core[name]).size)
+            details.append(f"on {cores:,} core{'' if cores == 1 else 's'}")
+        colour = _FACE.get(name, _HIDDEN_FACE)
+        lines.append(f'  {_quoted([name])} [label={_quoted(details)}, fillcolor="{colour}"];')
     for synapse in graph.synapses:
-        lines.append(
-            f'  "{synapse.source}" -> "{synapse.target}" [label="{synapse.name}\\n{synapse.entries} entries"];'
-        )
+        label = _quoted([synapse.name, f"{synapse.entries:,} entries", _weights(synapse)])
+        lines.append(f"  {_quoted([synapse.source])} -> {_quoted([synapse.target])} [label={label}];")
     return "\n".join([*lines, "}", ""])
+
+
+def _quoted(lines: list[str]) -> str:
+    """Lines of text as one string of Graphviz's language, whose labels give backslashes and quotes a meaning."""
+    escaped = (line.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") for line in lines)
+    return '"' + "\\n".join(escaped) + '"'
+
+
+def _schedule(graph: IntegerGraph) -> str:
+    if graph.period is None:
+        return "not scheduled"
+    return f"{graph.period} time steps per PDE step, {graph.coding} coding"
+
+
+def _weights(synapse: Synapse) -> str:
+    """The mantissas that a synapse has, and the exponent that they share."""
+    distinct = synapse.distinct_mantissas
+    if not distinct.size:
+        return "no weights"
+    return f"weights {int(distinct.min())} to {int(distinct.max())}, times 2^{synapse.exponent}"
 
 
 def draw_graph(path: Path, graph: IntegerGraph) -> None:
@@ -71,7 +108,10 @@ def draw_graph(path: Path, graph: IntegerGraph) -> None:
     chain = graph.chain
     wide, high = _BOX
     pairs = (*zip(chain, chain[1:], strict=False), (chain[-1], chain[0]))
-    labels = {pair: [f"{s.name}: {s.entries:,} entries" for s in graph.between(*pair)] for pair in pairs}
+    labels = {
+        pair: [line for s in graph.between(*pair) for line in (f"{s.name}: {s.entries:,} entries", _weights(s))]
+        for pair in pairs
+    }
     above = max(len(labels[pair]) for pair in pairs[:-1]) * _LINE
     below = _LANE + len(labels[pairs[-1]]) * _LINE
     width = _STRIDE * (len(chain) - 1) + wide + 2 * _MARGIN
@@ -116,13 +156,10 @@ def draw_graph(path: Path, graph: IntegerGraph) -> None:
     _arrow(axes, (first, lane), (first, -high / 2))
     _label(axes, (first + last) / 2, lane - 0.08, "top", labels[pairs[-1]])
 
-    schedule = (
-        "not scheduled" if graph.period is None else f"{graph.period} time steps per PDE step, {graph.coding} coding"
-    )
     axes.text(
         (first + last) / 2,
         top - 0.15,
-        f"{graph.spec.name}: {schedule}",
+        f"{graph.spec.name}: {_schedule(graph)}",
         ha="center",
         va="top",
         fontsize=12,

@@ -12,38 +12,63 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from pisnn_deploy.backends.run import Run
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import AXES, CellMesh, Mesh
 from pisnn_deploy.output import write_whole
+from pisnn_deploy.report.panels import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    RED,
+    WIDTH,
+    draw_balance,
+    draw_packets,
+    headline,
+    mark_of,
+)
 
 Field = NDArray[np.float64]
 
 _DOTS_PER_INCH = 150
-_BLUE, _ORANGE, _RED = "tab:blue", "tab:orange", "tab:red"
-_GREY, _INK = "#9aa0a6", "#202124"
-_WIDTH = 1.8
 _CAPTION_CHARACTERS = 120
 _MOST_ROWS = 1000
 """Rows of the space-time picture; the panel has fewer dots than that."""
-_FEW_POINTS = 32
-"""Up to so many points a line also gets marks, so that a single point can be seen."""
-_DECADES = 100
-"""Ratio of the largest to the smallest number from which an axis is logarithmic."""
 
 
 def draw_run(
     path: Path, graph: IntegerGraph, run: Run, reference: Field | None, reference_name: str = "exact", title: str = ""
 ) -> None:
-    """Draw a run.
+    """Draw a run into a file.
 
     Parameters
     ----------
     path : Path
         A ``.png`` file; written whole or not at all, and the same bytes for the same run.
+    graph, run, reference, reference_name, title
+        As `figure_of_run`.
+
+    Raises
+    ------
+    FileError
+        The file cannot be written.
+    """
+    buffer = io.BytesIO()
+    figure = figure_of_run(graph, run, reference, reference_name, title)
+    figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
+    write_whole(path, buffer.getvalue())
+
+
+def figure_of_run(
+    graph: IntegerGraph, run: Run, reference: Field | None, reference_name: str = "exact", title: str = ""
+) -> Figure:
+    """Draw a run.
+
+    Parameters
+    ----------
     graph : IntegerGraph
     run : Run
         A run that was stopped at its start has no kept step; its picture holds the caption alone.
@@ -54,10 +79,9 @@ def draw_run(
     title : str
         Opens the caption; the model's name if empty.
 
-    Raises
-    ------
-    FileError
-        The file cannot be written.
+    Returns
+    -------
+    matplotlib.figure.Figure
     """
     figure = Figure(figsize=(11, 7.6), layout="constrained")
     FigureCanvasAgg(figure)
@@ -66,17 +90,15 @@ def draw_run(
     if times.size:
         _panels(figure, graph, run, times, values, reference, reference_name)
     else:
-        figure.text(0.5, 0.5, "no step was kept", ha="center", va="center", fontsize=14, color=_GREY)
+        figure.text(0.5, 0.5, "no step was kept", ha="center", va="center", fontsize=14, color=GREY)
     figure.suptitle(
         _caption(graph, run, values, reference, title),
         fontsize=12.5,
         fontweight="bold",
-        color=_INK if run.conserved else _RED,
+        color=INK if run.conserved else RED,
         parse_math=False,
     )
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH, metadata={"Software": None})
-    write_whole(path, buffer.getvalue())
+    return figure
 
 
 def _panels(
@@ -99,8 +121,8 @@ def _panels(
         _difference(difference, graph, values[-1] - reference, reference_name)
         profile.tick_params(labelbottom=False)
     _profile(profile, graph, values, reference, reference_name)
-    _packets(figure.add_subplot(grid[1, 0]), graph, times, run)
-    _balance(figure.add_subplot(grid[1, 1]), graph, times, run)
+    draw_packets(figure.add_subplot(grid[1, 0]), graph, times, run, "(c) packets in flight")
+    draw_balance(figure.add_subplot(grid[1, 1]), graph, times, run, "(d) mass balance")
 
 
 def _caption(graph: IntegerGraph, run: Run, values: Field, reference: Field | None, title: str) -> str:
@@ -111,18 +133,6 @@ def _caption(graph: IntegerGraph, run: Run, values: Field, reference: Field | No
         text += f", relative L2 error {np.linalg.norm(values[-1] - reference) / size:.1e}"
     lines = textwrap.wrap(text, _CAPTION_CHARACTERS) + textwrap.wrap(run.failure, _CAPTION_CHARACTERS)
     return "\n".join(lines)
-
-
-def _headline(axes: Axes, text: str) -> None:
-    """The panel's title, and the look that all line panels share."""
-    axes.set_title(text, loc="left", fontsize=10.5, color=_INK, parse_math=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color=_GREY, alpha=0.25, linewidth=0.6)
-    axes.set_axisbelow(True)
-
-
-def _mark(points: int) -> str:
-    return "o" if points <= _FEW_POINTS else ""
 
 
 def _middle_cells(graph: IntegerGraph) -> NDArray[np.int64]:
@@ -182,9 +192,9 @@ def _field(figure: Figure, axes: Axes, graph: IntegerGraph, times: Field, values
         names = AXES[: len(mesh.shape)]
         axes.set(xlabel=f"{names[-2]} (units of length)", ylabel=f"{names[-1]} (units of length)")
         title = f"cell values at time {times[-1]:.4g}" + (", middle plane" if len(mesh.shape) == 3 else "")
-    _headline(axes, f"(a) {title}")
+    headline(axes, f"(a) {title}")
     axes.grid(visible=False)
-    figure.colorbar(image, ax=axes, label="cell value", pad=0.02).outline.set_visible(False)  # type: ignore[operator]
+    figure.colorbar(image, ax=axes, label="cell value (units of the field)", pad=0.02).outline.set_visible(False)  # type: ignore[operator]
 
 
 def _cells(axes: Axes, mesh: CellMesh, values: Field, limits: tuple[float, float]) -> ScalarMappable:
@@ -217,91 +227,27 @@ def _draw_interfaces(axes: Axes, mesh: CellMesh, points: Field, faces: NDArray[n
 
 def _profile(axes: Axes, graph: IntegerGraph, values: Field, reference: Field | None, reference_name: str) -> None:
     centres = _centres(graph)
-    mark, line = _mark(centres.size), _middle_cells(graph)
+    mark, line = mark_of(centres.size), _middle_cells(graph)
     # Through a mesh from a file the line may leave it and come back.
     drawn, mark = ("none", ".") if isinstance(graph.mesh, CellMesh) else ("-", mark)
-    for field, colour, label in ((values[0], _GREY, "start"), (values[-1], _BLUE, "integers")):
-        axes.plot(centres, field[line], linestyle=drawn, color=colour, label=label, linewidth=_WIDTH, marker=mark)
+    for field, colour, label in ((values[0], GREY, "start"), (values[-1], BLUE, "integers")):
+        axes.plot(centres, field[line], linestyle=drawn, color=colour, label=label, linewidth=WIDTH, marker=mark)
     if reference is None:
         axes.set_xlabel(_along(graph))
     else:
-        axes.plot(centres, reference[line], color=_ORANGE, linestyle=(0, (4, 3)), label=reference_name, lw=_WIDTH)
+        axes.plot(centres, reference[line], color=ORANGE, linestyle=(0, (4, 3)), label=reference_name, lw=WIDTH)
     is_line = isinstance(graph.mesh, Mesh) and len(graph.mesh.shape) == 1
-    _headline(axes, "(b) profile at the end" + ("" if is_line else ", through the middle"))
-    axes.set_ylabel("cell value")
+    headline(axes, "(b) profile at the end" + ("" if is_line else ", through the middle"))
+    axes.set_ylabel("cell value (units of the field)")
     if isinstance(graph.mesh, Mesh):
         axes.set_xlim(0, graph.mesh.lengths[-1])
     axes.legend(frameon=False, loc="best", fontsize=9)
 
 
 def _difference(axes: Axes, graph: IntegerGraph, error: Field, reference_name: str) -> None:
-    _headline(axes, "")
+    headline(axes, "")
     centres = _centres(graph)
-    axes.axhline(0, color=_GREY, linewidth=0.8)
-    axes.plot(centres, error[_middle_cells(graph)], color=_ORANGE, linewidth=1.2, marker=_mark(centres.size))
+    axes.axhline(0, color=GREY, linewidth=0.8)
+    axes.plot(centres, error[_middle_cells(graph)], color=ORANGE, linewidth=1.2, marker=mark_of(centres.size))
     axes.set(xlabel=_along(graph), ylabel=f"integers\n- {reference_name}")
     axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
-
-
-def _time_axis(axes: Axes, graph: IntegerGraph, times: Field, run: Run) -> None:
-    """Time from the start to the last completed step, or to the one that broke."""
-    axes.set_xlabel("time (units of time)")
-    steps = run.steps + 1 if run.failure else run.steps
-    margin = 0.02 * max(steps, 1) * graph.time_step
-    axes.set_xlim(times[0] - margin, max(steps, 1) * graph.time_step + margin)
-    # Steps of a fine mesh of metals are tiny, and their many digits would overlap.
-    axes.ticklabel_format(axis="x", style="sci", scilimits=(-2, 4))
-    if run.failure:
-        axes.axvline(steps * graph.time_step, color=_RED, linewidth=1.2, linestyle=":", label="run stopped")
-
-
-def _packets(axes: Axes, graph: IntegerGraph, times: Field, run: Run) -> None:
-    arriving = run.trace.in_flight[1:]
-    _headline(axes, "(c) packets in flight")
-    axes.set_ylabel("quanta per PDE step")
-    _time_axis(axes, graph, times, run)
-    if not arriving.any():
-        axes.set_ylim(0, 1)
-        axes.set_yticks([0])
-        axes.text(
-            0.5,
-            0.5,
-            "no packets" if arriving.size else "no step completed",
-            transform=axes.transAxes,
-            ha="center",
-            va="center",
-            color=_GREY,
-        )
-    if not arriving.size:
-        return
-    axes.plot(times[1:], arriving, color=_BLUE, linewidth=_WIDTH, marker=_mark(arriving.size), clip_on=False)
-    some = arriving[arriving > 0]
-    if some.size and some.max() > _DECADES * some.min():
-        # A settled field sends nothing, and zero has no logarithm.
-        axes.set_yscale("log" if some.size == arriving.size else "symlog")
-    elif some.size:
-        axes.set_ylim(bottom=0)
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.yaxis.set_major_formatter(EngFormatter())
-
-
-def _balance(axes: Axes, graph: IntegerGraph, times: Field, run: Run) -> None:
-    totals = run.trace.totals()
-    drift = np.array([total - totals[0] for total in totals], np.float64)
-    broken = drift != 0
-    axes.axhspan(-1, 1, color=_GREY, alpha=0.22, linewidth=0, label="±1 quantum")
-    kept = f"drift, {len(totals):,} kept step{'s' * (len(totals) > 1)}"
-    axes.plot(times, drift, color=_BLUE, linewidth=_WIDTH, marker=_mark(times.size), label=kept)
-    if broken.any():
-        axes.plot(times[broken], drift[broken], "X", color=_RED, markersize=7, label="not 0", linestyle="")
-        _headline(axes, f"(d) mass balance: {totals[0]:,} quanta at the start")
-    else:
-        axes.set_ylim(-2.4, 2.4)
-        held = ", ledgers included" if graph.mesh.reservoirs else ""
-        _headline(axes, f"(d) mass balance: {totals[0]:,} quanta{held}")
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_ylabel("drift (quanta)")
-    _time_axis(axes, graph, times, run)
-    # With drift the line may lie anywhere; without, the upper band is free.
-    place, columns = ("best", 1) if broken.any() else ("upper right", 2)
-    axes.legend(frameon=False, loc=place, ncol=columns, fontsize=9)

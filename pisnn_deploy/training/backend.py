@@ -76,7 +76,7 @@ def _states(graph: IntegerGraph, start: RunState) -> Iterator[State]:
         masses, current, residue = (_floats(part) for part in (start.mass, start.current, start.residue))
         state = FluxState(current, residue)
         while True:
-            masses, state, packets = net.step(masses, state, wires, graph.value_per_quantum)
+            masses, state, packets = net.step(masses, state, wires, graph.value_per_quantum, graph.flux.share_shift)
             yield State(*(_integers(tensor) for tensor in (masses, state.current, state.residue, packets)))
 
 

@@ -21,8 +21,9 @@ from pisnn_deploy.graph import Claim, IntegerGraph, Synapse
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.verify.folding import Folding
 from pisnn_deploy.verify.medium import medium_averages, medium_layout
+from pisnn_deploy.verify.positivity import positivity
 from pisnn_deploy.verify.ranges import declared_bits, distinct_faces, intervals, is_memoryless
-from pisnn_deploy.verify.waves import MARGIN, axis_gains, lattice, modulus
+from pisnn_deploy.verify.waves import MARGIN, axis_gains, delayed_modulus, lattice, modulus
 from pisnn_deploy.verify.waves import drift as rounding
 
 
@@ -72,6 +73,9 @@ def check_certificate(graph: IntegerGraph, altered: tuple[str, ...] = ()) -> tup
         ("overflow", _overflow, graph.certificate.overflow.details),
         ("stability", _stability, graph.certificate.stability.details),
     )
+    positive = graph.certificate.positivity
+    if positive is not None or graph.flux.share_shift is not None:
+        checks = (*checks, ("positivity", _positivity, "" if positive is None else positive.details))
     seal = next((f"{name} is not what the certificate was issued for" for name in altered), "")
     findings = [Finding("seal", not seal, seal or "every member has the hash that the certificate names")]
     for claim, check, text in checks:
@@ -162,7 +166,7 @@ def _layout(graph: IntegerGraph) -> Iterator[str]:
 
 
 def _clock(graph: IntegerGraph) -> Iterator[str]:
-    if graph.coding is None or graph.period != len(graph.hidden) + 2:
+    if graph.coding is None or graph.period != (len(graph.hidden) + 2 if graph.stock is None else 1):
         yield "the graph is not scheduled"
     if math.frexp(graph.value_per_quantum)[0] != 0.5:
         yield f"the value of a quantum is {graph.value_per_quantum}, it must be a power of two"
@@ -206,6 +210,11 @@ def _conservation(graph: IntegerGraph) -> Iterator[str]:
             yield f"a ledger may wrap after {lasts} PDE steps"
     if (claim.status, claim.method, dict(claim.figures)) != ("proved", "incidence", figures):
         yield "the claim is not what was proved"
+
+
+def _positivity(graph: IntegerGraph) -> Iterator[str]:
+    assert graph.certificate is not None
+    yield from positivity(graph, graph.certificate.positivity, _stored(graph, FLUX, MEMBRANE))
 
 
 def _claim(graph: IntegerGraph, name: str) -> Claim:
@@ -286,6 +295,12 @@ def _stability(graph: IntegerGraph) -> Iterator[str]:
     claim, largest = _claim(graph, "stability"), None
     if claim.status == "none":
         return
+    if graph.flux.share_shift is not None:
+        # Nonnegative masses of a constant sum; both are claims of their own.
+        proved = (claim.status, claim.method) == ("proved", "constant-sum") and not claim.figures
+        if not proved or graph.mesh.reservoirs:
+            yield "the claim is not what was proved"
+        return
     if graph.medium is not None:
         figures = {"reservoirs": graph.mesh.reservoirs}
         if (claim.status, claim.method, dict(claim.figures)) != ("proved", "maximum-principle", figures):
@@ -298,8 +313,9 @@ def _stability(graph: IntegerGraph) -> Iterator[str]:
             yield "the claim is not what was proved"
         return
     if claim.method == "fourier" and linear and not Folding(graph).quadratic:
-        largest = modulus(lattice(graph), graph.flux.leak)
-    elif claim.method == "axis-eigenvalues" and linear and not graph.spec.transverse:
+        gains = lattice(graph)
+        largest = modulus(gains, graph.flux.leak) if graph.stock is None else delayed_modulus(gains)
+    elif claim.method == "axis-eigenvalues" and linear and not graph.spec.transverse and graph.stock is None:
         largest = modulus(axis_gains(graph), graph.flux.leak)
     if largest is None or claim.status != "proved" or set(claim.figures) != {"modulus"}:
         yield "the claim is not what was proved"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.arithmetic import MEMORYLESS
-from pisnn_deploy.graph import IntegerGraph, Synapse
+from pisnn_deploy.graph import IntegerGraph, Stock, Synapse
 from pisnn_deploy.graph.connections import Stencil
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.mesh import DIRICHLET, NO_FLUX, PERIODIC, Boxes, Sides
@@ -33,6 +33,8 @@ def intervals(graph: IntegerGraph) -> dict[tuple[str, str], Interval]:
     else:
         low, high = _network(graph, found, payloads)
         mass, widest = (window.lower, window.upper), 0
+    if graph.stock is not None:
+        return found | _stock_faces(graph, graph.stock, (low, high))
     # Decay rounds towards zero, so the geometric series of the leak is never exceeded.
     current = (-(-min(low, 0) * MEMORYLESS // graph.flux.leak), max(high, 0) * MEMORYLESS // graph.flux.leak)
     if window.current is not None:
@@ -51,8 +53,34 @@ def intervals(graph: IntegerGraph) -> dict[tuple[str, str], Interval]:
     if graph.mesh.reservoirs:
         ledger = (1 << (declared_bits(graph, MEMBRANE, "ledger") - 1)) - 1
         found[MEMBRANE, "ledger"] = (-ledger, ledger)
+    if graph.flux.share_shift is not None:
+        found |= {(FLUX, "source-mass"): mass, (FLUX, "target-mass"): mass}
+        found[FLUX, "share"] = (0, max(mass[1], 0) >> graph.flux.share_shift)
     for synapse in graph.synapses:
         found |= _synapse_intervals(synapse, payloads[synapse.source])
+    return found
+
+
+def _stock_faces(graph: IntegerGraph, stock: Stock, total: Interval) -> dict[tuple[str, str], Interval]:
+    """Intervals of a stock graph: a Sparse floors the weighted masses and half a unit, a SigmaDelta sends residues."""
+    mass, shift = (graph.window.lower, graph.window.upper), graph.flux.threshold_exponent
+    low, high = ((2 * end + (1 << shift)) // (2 << shift) for end in total)
+    if graph.window.current is not None:
+        low, high = max(low, -graph.window.current), min(high, graph.window.current)
+    kept = stock.send_threshold - 1
+    packet = (min(low - kept, 0), max(high + kept, 0))
+    found: dict[tuple[str, str], Interval] = {(FLUX, name): (low, high) for name in ("drive", "current")}
+    found |= {
+        (FLUX, "potential"): (low - kept, high + kept),
+        (FLUX, "residue"): (-kept, kept),
+        (FLUX, "packet"): packet,
+    }
+    found[MEMBRANE, "payload"] = mass
+    for synapse in graph.synapses:
+        found |= _synapse_intervals(synapse, packet if synapse.source == FLUX else mass)
+        if synapse.source == MEMBRANE:
+            least, most = found[synapse.name, "accumulator"]
+            found[synapse.name, "accumulator"] = (least, most + (1 << shift - synapse.exponent) // 2)
     return found
 
 
@@ -189,8 +217,9 @@ def _line_change(kernel: list[list[int]], x: int, count: int, sides: Sides, quad
 
 
 def is_memoryless(graph: IntegerGraph) -> bool:
-    """Whether a PDE step is a linear map of the masses alone, up to rounding."""
-    return not graph.hidden and not graph.operator[0].bias.any() and graph.flux.leak == MEMORYLESS
+    """Whether a PDE step is a linear map of the masses before it alone, up to rounding."""
+    linear = not graph.hidden and not graph.operator[0].bias.any() and graph.flux.leak == MEMORYLESS
+    return linear and graph.stock is None and graph.flux.share_shift is None
 
 
 def distinct_faces(graph: IntegerGraph) -> NDArray[np.int64]:

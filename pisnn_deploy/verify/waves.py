@@ -68,6 +68,12 @@ def modulus(gain: Spectrum, leak: int) -> float:
     return float(np.maximum(np.abs(middle + root), np.abs(middle - root)).max())
 
 
+def delayed_modulus(gain: Spectrum) -> float:
+    """Largest root of ``z^2 - z - g`` over all gains g, in modulus: fluxes are those of the field one step before."""
+    root = np.sqrt(0.25 + gain)
+    return float(np.maximum(np.abs(0.5 + root), np.abs(0.5 - root)).max())
+
+
 def axis_gains(graph: IntegerGraph) -> Spectrum:
     """Eigenvalues of ``D W / theta``, which is a sum over the axes: sums of those along each."""
     weights, gains = graph.operator[0].weight[0].tolist(), np.zeros(1, np.complex128)

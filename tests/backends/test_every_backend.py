@@ -14,6 +14,7 @@ from models_under_test import binary_box, compiled, compiled_box, heat_model, hi
 
 from pisnn_deploy.backends import RunOptions
 from pisnn_deploy.backends.comparison import compare
+from pisnn_deploy.compiler.limit import Limiter
 from pisnn_deploy.errors import CompileError
 from pisnn_deploy.graph.integer import Coding, IntegerGraph, Integers
 from pisnn_deploy.model import Model
@@ -24,6 +25,7 @@ LINES = ("periodic", "no-flux", "dirichlet=0.5,1", "x-=no-flux x+=dirichlet=1", 
 PLANES = ("periodic", "no-flux", "x=periodic y=dirichlet=1,0.5", "x-=no-flux x+=dirichlet=1 y=periodic")
 
 leaks = st.sampled_from([4096, 4096, 2048, 777, 1])
+limiters: st.SearchStrategy[Limiter] = st.sampled_from(["none", "positivity"])
 codings: st.SearchStrategy[Coding] = st.sampled_from(["delta", "dense"])
 
 
@@ -36,31 +38,33 @@ def linear_models(draw: st.DrawFn) -> Model:
 
 @st.composite
 def graphs(draw: st.DrawFn) -> IntegerGraph:
-    """Lines and planes, linear and with hidden layers, graded and binary."""
-    coding, cells = draw(codings), draw(st.integers(2, 40))
+    """Lines and planes, linear and with hidden layers, graded and binary, with a limiter and without."""
+    coding, cells, limiter = draw(codings), draw(st.integers(2, 40)), draw(limiters)
     kind = draw(st.sampled_from(["line", "line", "hidden", "plane", "binary"]))
     try:
         if kind == "line":
-            return compiled(draw(linear_models()), cells, draw(st.sampled_from(LINES)), coding)
+            return compiled(draw(linear_models()), cells, draw(st.sampled_from(LINES)), coding, limiter)
         if kind == "hidden":
             channels = tuple(draw(st.lists(st.integers(1, 4), min_size=1, max_size=2)))
             model = hidden_model(channels, draw(st.integers(0, 99)), draw(leaks))
-            return compiled(model, cells, draw(st.sampled_from(LINES)), coding)
+            return compiled(model, cells, draw(st.sampled_from(LINES)), coding, limiter)
         if kind == "plane":
             times = draw(st.integers(1, 3))
-            return compiled_box(plane_model(), (5 * times, 6 * times), draw(st.sampled_from(PLANES)), coding)
-        return binary_box(draw(linear_models()), (cells,), draw(st.sampled_from(LINES)), coding)
+            return compiled_box(plane_model(), (5 * times, 6 * times), draw(st.sampled_from(PLANES)), coding, limiter)
+        return binary_box(draw(linear_models()), (cells,), draw(st.sampled_from(LINES)), coding, limiter)
     except CompileError:
         assume(False)
         raise
 
 
 def masses(graph: IntegerGraph, seed: int) -> Integers:
-    """Random masses; rough ones may leave the operating range, and then every backend must say so alike."""
+    """Random masses, near 0 where there is a limiter; rough ones may leave the operating range, and then every backend
+    must say so alike.
+    """
     window = graph.window
     span = (window.upper - window.lower) // 2
     span = span if window.difference is None else min(span, window.difference // 2 + 2)
-    middle = (window.upper + window.lower) // 2
+    middle = (window.upper + window.lower) // 2 if graph.flux.share_shift is None else window.lower + span // 2
     low, high = max(window.lower, middle - span), min(window.upper, middle + span)
     return np.random.default_rng(seed).integers(low, high + 1, graph.mesh.cells, dtype=np.int64)
 

@@ -340,13 +340,14 @@ def test_a_broken_route_gives_the_sentence_of_the_reference() -> None:
 @pytest.mark.parametrize("hidden", [False, True])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_state_that_changes_between_steps_is_seen(hidden: bool, threads: int) -> None:
-    graph = unbounded_range(compiled(hidden_model((3,)) if hidden else heat_model(), 24))
-    for name, audit in (("mass", "global"), ("residue", "state changed between steps")):
+    graph = unbounded_range(compiled(hidden_model((3,), leak=2048) if hidden else heat_model(leak=1024), 24))
+    changed = "state changed between steps"
+    for name, audit in (("mass", "global"), ("residue", changed), ("current", changed)):
         stepper = kernel_stepper(graph, start_of(graph, lively(graph)), 20, threads)
         stepper.begin()
         stepper.advance(5)
         assert isinstance(stepper, StructuredStepper | GeneralStepper)
-        array = stepper.mass if name == "mass" else stepper.arrays.residue
+        array = stepper.mass if name == "mass" else getattr(stepper.arrays, name)
         array.reshape(-1)[array.size // 2] += 1
         with pytest.raises(CheckError) as caught:
             stepper.advance(5)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import dask
+import distributed
 import pytest
 from campaign_cases import craft, in_process, planned, without_times
 
@@ -25,6 +26,8 @@ ATTEMPTS = 2
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
+    # Importing it reads its settings, which may be changed only then.
+    assert distributed.__name__ in dask.config.config
     with dask.config.set({"distributed.scheduler.allowed-failures": ATTEMPTS - 1}), cluster(workers=2) as found:
         yield found
 
@@ -46,7 +49,7 @@ def test_a_cluster_that_runs_already_is_used(client: Any, tmp_path: Path) -> Non
 
 
 def test_workers_share_the_cores(client: Any) -> None:
-    assert set(client.run(os.environ.get, "PISNN_THREADS").values()) == {str(max(1, available() // 2))}
+    assert set(client.run(lambda: os.environ["PISNN_THREADS"]).values()) == {str(max(1, available() // 2))}
 
 
 def test_a_lost_workers_cases_run_again(client: Any, tmp_path: Path) -> None:

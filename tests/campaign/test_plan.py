@@ -71,6 +71,7 @@ def test_another_version_has_other_keys(tmp_path: Path, monkeypatch: pytest.Monk
     (case,) = planned(tmp_path, "models: heat1d\n")
     key = case.key
     monkeypatch.setattr("pisnn_deploy.campaign.case.__version__", "0.2.0")
+    (case,) = planned(tmp_path, "models: heat1d\n")
     assert case.key != key
 
 

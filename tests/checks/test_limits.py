@@ -23,10 +23,15 @@ from checked_graphs import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
+from models_under_test import compiled, heat_model, hidden_model
 
 from pisnn_deploy.checks import RULES, check
+from pisnn_deploy.checks.tables import state_bits
+from pisnn_deploy.compiler.limit import Limiter
 from pisnn_deploy.graph import IntegerGraph, Synapse
 from pisnn_deploy.graph.connections import Explicit
+from pisnn_deploy.graph.integer import Coding
+from pisnn_deploy.model import Model
 from pisnn_deploy.profiles import Profile, load_profile
 
 LOIHI1, LOIHI2, GENERIC = (load_profile(name) for name in ("loihi1", "loihi2", "generic-int"))
@@ -352,3 +357,17 @@ def test_every_figure_that_a_rule_compares_is_here() -> None:
     without_a_limit = {"PD003", "PD006", "PD009", "PD101", "PD201", "PD202", "PD203", "PD204"}
     assert tested | without_a_limit == {rule.code for rule in RULES}
     assert not tested & without_a_limit
+
+
+LIMITERS: tuple[Limiter, Limiter] = ("none", "positivity")
+
+
+@pytest.mark.parametrize(
+    ("model", "coding", "more"),
+    [(heat_model(), "delta", True), (heat_model(), "dense", False), (hidden_model((2,)), "dense", True)],
+    ids=["delta", "dense", "dense, hidden layer"],
+)
+def test_faces_with_a_limiter_keep_the_masses_at_their_ends(model: Model, coding: Coding, more: bool) -> None:
+    free, graph = (compiled(model, 8, "no-flux", coding, limiter) for limiter in LIMITERS)
+    ends = graph.bits("flux", "source-mass") + graph.bits("flux", "target-mass")
+    assert state_bits(graph)["flux"] == state_bits(free)["flux"] + (ends if more else 0)

@@ -58,7 +58,7 @@ def test_names_and_bytes_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_wrong_words_are_refused() -> None:
     for words, message in (
         (["export", "heat1d"], "Missing option '--to'"),
-        (["export", "heat1d", "--to", "tflite"], "is not 'onnx'"),
+        (["export", "heat1d", "--to", "tflite"], "is not one of 'onnx', 'netx', 'nir', 'lava'"),
     ):
         done = CliRunner().invoke(group, words)
         assert done.exit_code == 2 and message in done.output

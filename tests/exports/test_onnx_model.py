@@ -40,6 +40,10 @@ GRAPHS: dict[str, Callable[[], IntegerGraph]] = {
     "plane, transverse": lambda: compiled_box(plane_model(), (5, 6), "x=periodic y=dirichlet=1,1"),
     "space": lambda: compiled_box(space_model(), (6, 5, 7), "x=periodic y=no-flux z=dirichlet=0.5,1"),
     "binary spikes": lambda: binary_box(heat_model(), (9,), "periodic"),
+    "limiter": lambda: compiled(hidden_model((3,)), 7, "no-flux", "dense", "positivity"),
+    "limiter, reservoirs": lambda: compiled_box(
+        space_model(), (6, 5, 7), "x=periodic y=no-flux z=dirichlet=0.5,1", limiter="positivity"
+    ),
 }
 MODELS = (step_model, run_model)
 

@@ -5,10 +5,20 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-from models_under_test import compiled, compiled_box, heat_model, hidden_model, plane_model
+from models_under_test import (
+    compiled,
+    compiled_box,
+    heat_model,
+    hidden_model,
+    oscillating_model,
+    plane_model,
+    stock_box,
+)
 
 from pisnn_deploy.backends import RunOptions, run_graph
 from pisnn_deploy.compiler import LowerTwoPoint, Material, TwoPointOptions, compile_model
@@ -42,9 +52,20 @@ def test_the_program_of_the_page_replays_a_run(model: Model, boundary: str, tmp_
     assert_replayed(compiled(model, 9, boundary), tmp_path)
 
 
+def test_the_program_of_the_page_replays_a_run_of_stock_processes(tmp_path: Path) -> None:
+    assert_replayed(stock_box(plane_model(), (5, 6), "x=periodic y=no-flux", send_threshold=40), tmp_path)
+
+
 @pytest.mark.parametrize("boundary", ["periodic", "x=no-flux y=dirichlet=1,0.5"])
 def test_the_program_of_the_page_replays_a_run_on_a_plane(boundary: str, tmp_path: Path) -> None:
     assert_replayed(compiled_box(plane_model(), (5, 6), boundary), tmp_path)
+
+
+@pytest.mark.parametrize("boundary", ["no-flux", "dirichlet=0,0.5"])
+def test_the_program_of_the_page_replays_a_run_with_a_limiter(boundary: str, tmp_path: Path) -> None:
+    graph = compiled(oscillating_model(), 9, boundary, limiter="positivity")
+    start = np.where(np.arange(9) == 4, graph.window.upper // 2, 0)
+    assert_replayed(replace(graph, membrane=replace(graph.membrane, initial=start)), tmp_path)
 
 
 def assert_replayed(graph: IntegerGraph, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pydot
 import pytest
 from checked_graphs import with_figure
 from matplotlib.image import imread
@@ -131,15 +132,42 @@ def test_the_graph_as_picture_and_as_dot(tmp_path: Path) -> None:
     graph = compiled(hidden_model((3,)), 4)
     draw_graph(tmp_path / "g.png", graph)
     assert (tmp_path / "g.png").read_bytes().startswith(SIGNATURE)
-    assert dot_text(graph) == (
-        'digraph "heat1d" {\n  rankdir=LR;\n  node [shape=box];\n'
-        '  "membrane" [label="membrane\\n4 neurons"];\n'
-        '  "hidden1" [label="hidden1\\n12 neurons"];\n'
-        '  "flux" [label="flux\\n4 neurons"];\n'
-        '  "membrane" -> "hidden1" [label="membrane-to-hidden1\\n48 entries"];\n'
-        '  "hidden1" -> "flux" [label="hidden1-to-flux\\n8 entries"];\n'
-        '  "flux" -> "membrane" [label="route\\n8 entries"];\n}\n'
+
+
+def parsed(text: str) -> pydot.Dot:
+    found = pydot.graph_from_dot_data(text)
+    assert found is not None and len(found) == 1
+    return found[0]
+
+
+def test_the_graph_in_the_language_of_graphviz() -> None:
+    graph = compiled(hidden_model((3,)), 4)
+    dot = parsed(dot_text(graph))
+    assert dot.get_name() == '"heat1d"'
+    assert dot.get_attributes()["label"] == (
+        '"heat1d: 3 time steps per PDE step, delta coding\\n'
+        '1 core on 1 chip of loihi2 (by blocks), 0 axons between cores"'
     )
+    nodes = {node.get_name(): node.get_attributes()["label"] for node in dot.get_nodes() if node.get_name()[0] == '"'}
+    assert list(nodes) == ['"membrane"', '"hidden1"', '"flux"']
+    bits = graph.bits("membrane", "mass"), graph.bits("membrane", "payload")
+    assert nodes['"membrane"'] == f'"membrane\\n4 neurons\\nmass: {bits[0]} bits\\npayload: {bits[1]} bits\\non 1 core"'
+    edges = [(edge.get_source(), edge.get_destination(), edge.get_attributes()["label"]) for edge in dot.get_edges()]
+    assert [edge[:2] for edge in edges] == [
+        ('"membrane"', '"hidden1"'),
+        ('"hidden1"', '"flux"'),
+        ('"flux"', '"membrane"'),
+    ]
+    assert edges[2][2] == '"route\\n8 entries\\nweights -2 to 2, times 2^-1"'
+
+
+def test_names_with_quotes_and_backslashes_stay_whole() -> None:
+    graph = compiled(cells=4)
+    name = 'a"b\\n\\'
+    named = replace(graph.synapses[0], name=name)
+    dot = parsed(dot_text(replace(graph, synapses=(named, *graph.synapses[1:]), placement=None)))
+    label = dot.get_edges()[0].get_attributes()["label"]
+    assert label.startswith('"a\\"b\\\\n\\\\\\n16 entries') and len(dot.get_edges()) == 2
 
 
 def placed_anew(graph: IntegerGraph, neurons: int, usable: int, method: PlacementMethod = "auto") -> IntegerGraph:

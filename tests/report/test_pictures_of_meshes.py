@@ -15,7 +15,8 @@ from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import parse_boundary, read_mesh_file
 from pisnn_deploy.profiles import load_profile
 from pisnn_deploy.report.graph_picture import draw_graph
-from pisnn_deploy.report.picture import _profile, _time_axis, draw_run
+from pisnn_deploy.report.panels import time_axis
+from pisnn_deploy.report.picture import _profile, draw_run
 
 PLATE = Path(__file__).parents[2] / "examples" / "plate_with_hole" / "plate.msh"
 
@@ -45,7 +46,7 @@ def test_tiny_times_have_short_labels(plate: IntegerGraph) -> None:
     run = run_graph("fast", plate, plate.membrane.initial, RunOptions(3))
     figure = Figure()
     axes = figure.add_subplot()
-    _time_axis(axes, plate, run.trace.step * plate.time_step, run)
+    time_axis(axes, plate, run.trace.step * plate.time_step, run)
     figure.draw_without_rendering()
     labels = [label.get_text() for label in axes.get_xticklabels()]
     assert plate.time_step < 1e-5 and labels and max(map(len, labels)) <= 5, labels

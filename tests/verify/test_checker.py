@@ -13,13 +13,21 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from models_under_test import compiled, compiled_box, heat_model, hidden_model, laplace_model, plane_model
+from models_under_test import (
+    compiled,
+    compiled_box,
+    heat_model,
+    hidden_model,
+    laplace_model,
+    oscillating_model,
+    plane_model,
+)
 from mutations import assert_every_field_is_proved_again, assert_random_mutations_are_rejected_or_harmless, rejected
 
 from pisnn_deploy.backends import RunOptions, run_graph
 from pisnn_deploy.compiler import CompileOptions, compile_model
 from pisnn_deploy.errors import CompileError, FileError
-from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.artifact import read_artifact, write_artifact
 from pisnn_deploy.graph.connections import Stencil
 from pisnn_deploy.graph.wellformed import defects
@@ -98,10 +106,12 @@ def base(name: str) -> IntegerGraph:
         return compiled_box(plane_model(), (5, 6), "x=no-flux y=periodic")
     if name == "parabolas":
         return compiled_box(laplace_model(), (24, 24), "x=dirichlet=0,1 y=no-flux")
+    if name == "limited":
+        return compiled(oscillating_model(), 8, "no-flux", limiter="positivity")
     return compiled(hidden_model((3,)), 9, "no-flux", "dense")
 
 
-@pytest.mark.parametrize("name", ["reservoirs", "plane", "parabolas", "hidden"])
+@pytest.mark.parametrize("name", ["reservoirs", "plane", "parabolas", "hidden", "limited"])
 def test_every_field_of_graph_and_certificate_is_proved_again(name: str) -> None:
     assert_every_field_is_proved_again(base(name))
 
@@ -109,6 +119,42 @@ def test_every_field_of_graph_and_certificate_is_proved_again(name: str) -> None
 @pytest.mark.parametrize(("name", "count"), [("reservoirs", 300), ("plane", 150), ("hidden", 150)])
 def test_random_mutations_are_rejected_or_harmless(name: str, count: int) -> None:
     assert_random_mutations_are_rejected_or_harmless(base(name), count)
+
+
+@pytest.mark.parametrize(
+    ("shift", "figures", "reason"),
+    [
+        (0, {"shift": 0, "most_faces": 2}, "a cell has 2 faces, the claim says 2, and there are 1 shares"),
+        (0, {"shift": 0, "most_faces": 1}, "a cell has 2 faces, the claim says 1, and there are 1 shares"),
+        (1, {"shift": 2, "most_faces": 2}, "the claim is not what was proved"),
+        (2, {"shift": 1, "most_faces": 2}, "the claim is not what was proved"),
+        (None, {"shift": 1, "most_faces": 2}, "the graph has no limiter"),
+        (1, None, "a limiter without a claim"),
+    ],
+)
+def test_a_limit_that_does_not_keep_masses_above_0_is_rejected(
+    shift: int | None, figures: dict[str, int] | None, reason: str
+) -> None:
+    graph = base("limited")
+    assert graph.certificate is not None and not rejected(graph)
+    positivity = None if figures is None else Claim("proved", "shares", figures)
+    wrong = replace(
+        graph,
+        flux=replace(graph.flux, share_shift=shift),
+        certificate=replace(graph.certificate, positivity=positivity),
+    )
+    (finding,) = (one for one in check_certificate(wrong) if one.claim == "positivity")
+    assert (finding.holds, finding.text) == (False, reason)
+
+
+def test_faces_that_hear_of_other_masses_are_rejected() -> None:
+    graph = base("limited")
+    (source, target) = (synapse for synapse in graph.synapses if synapse.port)
+    others = tuple(synapse for synapse in graph.synapses if not synapse.port)
+    for wrong in (replace(source, port="target"), replace(source, connections=target.connections)):
+        swapped = replace(graph, synapses=(*others, wrong, target))
+        (finding,) = (one for one in check_certificate(swapped) if one.claim == "positivity")
+        assert finding.text.startswith("the synapses to the port ") and not finding.holds
 
 
 def test_without_a_fresh_seal_no_change_of_a_byte_passes(tmp_path: Path) -> None:

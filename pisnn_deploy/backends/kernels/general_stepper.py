@@ -1,10 +1,9 @@
-"""Runs of any graph: unstructured meshes, media, hidden layers, synapses spelled out."""
+"""Runs of any graph: unstructured meshes, media, hidden layers, limiters, synapses spelled out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.backends.kernels import general
-from pisnn_deploy.backends.kernels.stepper import FLAG_NAMES, KernelStepper
+from pisnn_deploy.backends.kernels.stepper import FLAG_NAMES, Counts, KernelStepper
 from pisnn_deploy.backends.run import RunState
 from pisnn_deploy.graph.connections import Incidence
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
@@ -80,7 +79,7 @@ class GeneralStepper(KernelStepper):
         populations = len(graph.chain)
         self._results = np.zeros((threads, general.EVENTS + populations), np.int64)
         self._counters = np.zeros(general.EVENTS + populations, np.int64)
-        self._totals = np.zeros(2, np.int64)
+        self._totals = np.zeros(3, np.int64)
         self._step = 0
         self._pool = ThreadPoolExecutor(threads - 1, "pisnn-fast") if threads > 1 else None
         super().__init__(graph, start, steps)
@@ -90,12 +89,12 @@ class GeneralStepper(KernelStepper):
         if self._pool is not None:
             self._pool.shutdown()
 
-    def state(self) -> RunState:
-        """Where the run stands: copies, which further steps leave alone."""
+    def _state(self) -> RunState:
         arrays = self.arrays
         kept = self._limits[general.KEPT]
-        return replace(
-            self._counts(),
+        return RunState(
+            step=self._step,
+            in_flight=int(self._counters[general.MASS_SUM]),
             mass=self.mass.copy(),
             current=arrays.current.copy() if kept else np.zeros_like(arrays.current),
             residue=arrays.residue.copy(),
@@ -114,9 +113,8 @@ class GeneralStepper(KernelStepper):
         self._step = state.step
         counters = self._counters
         counters[:] = 0
-        counters[general.QUANTA], counters[general.MASS_SUM] = state.quanta_sent, state.in_flight
-        counters[general.EVENTS :] = [state.events[name] for name in self._graph.chain]
-        self._totals[:] = state.mass.sum(), state.residue.sum()
+        counters[general.MASS_SUM] = state.in_flight
+        self._totals[:] = state.mass.sum(), state.residue.sum(), state.current.sum()
 
     def _advance(self, steps: int) -> bool:
         if self._pool is None:
@@ -178,24 +176,16 @@ class GeneralStepper(KernelStepper):
     def _done(self) -> int:
         return self._step
 
-    def _counts(self) -> RunState:
-        counters = self._counters
-        nothing = np.zeros(0, np.int64)
-        events = dict(zip(self._graph.chain, counters[general.EVENTS :].tolist(), strict=True))
-        return RunState(
-            self._step,
-            nothing,
-            nothing,
-            nothing,
-            nothing,
-            int(counters[general.MASS_SUM]),
-            events[FLUX],
-            int(counters[general.QUANTA]),
-            events,
-        )
+    def _kernel_counts(self) -> Counts:
+        events = dict(zip(self._graph.chain, self._counters[general.EVENTS :].tolist(), strict=True))
+        return Counts(events[FLUX], int(self._counters[general.QUANTA]), events)
+
+    def _empty_counts(self) -> None:
+        self._counters[general.QUANTA] = 0
+        self._counters[general.EVENTS :] = 0
 
     def _snapshot(self) -> RunState:
-        return self.state()
+        return self._state()
 
     def _go_back(self, snapshot: RunState) -> None:
         self._load(snapshot)
@@ -256,6 +246,9 @@ def _limits(graph: IntegerGraph) -> Integers:
     limits[general.EXPONENT] = graph.flux.threshold_exponent
     limits[general.KEPT] = MEMORYLESS - graph.flux.leak
     limits[general.CHANGES_COUNT] = int(graph.coding == "delta")
+    limits[general.SHARE_SHIFT] = -1 if graph.flux.share_shift is None else graph.flux.share_shift
+    limits[general.END_MASS] = min(bits(FLUX, "source-mass"), bits(FLUX, "target-mass"))
+    limits[general.SHARE] = bits(FLUX, "share")
     return limits
 
 

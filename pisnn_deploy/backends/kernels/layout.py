@@ -110,11 +110,13 @@ def kernel_of(graph: IntegerGraph) -> Kernel | None:
     Returns
     -------
     Kernel or None
-        None where the graph is of another form: unstructured, with hidden layers or a medium, with synapses spelled
-        out, or with a route that is not the incidence of its mesh.
+        None where the graph is of another form: unstructured, with hidden layers, a medium or a limiter, with synapses
+        spelled out, or with a route that is not the incidence of its mesh.
     """
     mesh = graph.mesh
     if not isinstance(mesh, Mesh) or graph.hidden or graph.medium is not None or not _is_incidence(graph, mesh):
+        return None
+    if graph.flux.share_shift is not None:
         return None
     found: Kernel | None = None
     for synapse in graph.between(MEMBRANE, FLUX):

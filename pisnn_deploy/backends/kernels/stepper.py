@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +22,14 @@ SNAPSHOT_SECONDS = 1.0
 """Work after which a stepper notes where it stands; so much may be done again to find what broke a run."""
 
 
+class Counts(NamedTuple):
+    """What a run has sent; see `pisnn_deploy.backends.run.RunState`."""
+
+    packets_sent: int
+    quanta_sent: int
+    events: Mapping[str, int]
+
+
 class KernelStepper(ABC):
     """A run on compiled kernels.
 
@@ -27,6 +37,9 @@ class KernelStepper(ABC):
     steps to the state before that step, and has the reference do it in plain numpy: it names the violation as it
     would have from the start. Where the reference finds nothing, its integers are compared with the kernel's: if they
     agree the kernel was too strict, and otherwise the kernel, or the memory, is broken.
+
+    Kernels count packets, quanta and events in 64 bits. Whenever the state is noted, their counts are moved into
+    Python's integers, so what they hold is about a second's work and cannot wrap, however long the run.
 
     Parameters
     ----------
@@ -61,8 +74,16 @@ class KernelStepper(ABC):
         ----------
         state : RunState
         """
+        self._moved_counts = Counts(state.packets_sent, state.quanta_sent, dict(state.events))
         self._load(state)
         self._note_state()
+
+    def state(self) -> RunState:
+        """Where the run stands: copies, which further steps leave alone."""
+        counts = self._counts()
+        return replace(
+            self._state(), packets_sent=counts.packets_sent, quanta_sent=counts.quanta_sent, events=counts.events
+        )
 
     def advance(self, steps: int) -> None:
         """Do PDE steps, checking every one."""
@@ -77,10 +98,18 @@ class KernelStepper(ABC):
         """What has been counted."""
         if self._stopped is not None:
             return self._stopped
-        state = self._counts()
-        return Tally(state.step, state.packets_sent, state.quanta_sent, dict(state.events), dict(self._violations))
+        counts = self._counts()
+        return Tally(self._done(), counts.packets_sent, counts.quanta_sent, dict(counts.events), dict(self._violations))
+
+    def _counts(self) -> Counts:
+        """What was counted since the start of the run."""
+        moved, since = self._moved_counts, self._kernel_counts()
+        events = {name: moved.events[name] + count for name, count in since.events.items()}
+        return Counts(moved.packets_sent + since.packets_sent, moved.quanta_sent + since.quanta_sent, events)
 
     def _note_state(self) -> None:
+        self._moved_counts = self._counts()
+        self._empty_counts()
         self._noted = self._snapshot()
         self._noted_step = self._done()
         self._noted_at = time.perf_counter()
@@ -114,15 +143,12 @@ class KernelStepper(ABC):
         self.restore(expected)
 
     @abstractmethod
-    def state(self) -> RunState:
-        """Where the run stands: copies, which further steps leave alone."""
-
-    @abstractmethod
     def close(self) -> None:
         """End the threads."""
 
     @abstractmethod
-    def _load(self, state: RunState) -> None: ...
+    def _load(self, state: RunState) -> None:
+        """Take over a state; the counts of the kernels begin at 0."""
 
     @abstractmethod
     def _advance(self, steps: int) -> bool:
@@ -132,7 +158,14 @@ class KernelStepper(ABC):
     def _done(self) -> int: ...
 
     @abstractmethod
-    def _counts(self) -> RunState: ...
+    def _state(self) -> RunState:
+        """Where the run stands, without counts: copies."""
+
+    @abstractmethod
+    def _kernel_counts(self) -> Counts: ...
+
+    @abstractmethod
+    def _empty_counts(self) -> None: ...
 
     @abstractmethod
     def _snapshot(self) -> Any: ...

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -22,9 +21,11 @@ from pisnn_deploy.backends.kernels.layout import (
     reservoir_order,
     tables_of,
 )
-from pisnn_deploy.backends.kernels.stepper import FLAG_NAMES, KernelStepper
+from pisnn_deploy.backends.kernels.stepper import FLAG_NAMES, Counts, KernelStepper
 from pisnn_deploy.backends.run import RunState
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
+
+_COUNTS = [structured.PACKETS, structured.QUANTA, structured.EVENTS]
 
 
 class Arrays(NamedTuple):
@@ -111,14 +112,14 @@ class StructuredStepper(KernelStepper):
         if self._pool is not None:
             self._pool.shutdown()
 
-    def state(self) -> RunState:
-        """Where the run stands: copies, which further steps leave alone."""
+    def _state(self) -> RunState:
         layout, arrays = self._layout, self.arrays
         ledger = np.zeros_like(arrays.ledger)
         ledger[self._order] = arrays.ledger
         residue = layout.gather(arrays.residue)
-        return replace(
-            self._counts(),
+        return RunState(
+            step=self._done(),
+            in_flight=int(self._counters[structured.IN_FLIGHT]),
             mass=np.concatenate([layout.cells(self.mass).reshape(-1).astype(np.int64), ledger]),
             current=layout.gather(arrays.current) if arrays.current.size else np.zeros_like(residue),
             residue=residue,
@@ -138,8 +139,6 @@ class StructuredStepper(KernelStepper):
         counters = self._counters
         counters[:] = 0
         counters[structured.DONE] = state.step
-        counters[structured.PACKETS], counters[structured.QUANTA] = state.packets_sent, state.quanta_sent
-        counters[structured.EVENTS] = state.events[MEMBRANE]
         counters[structured.IN_FLIGHT] = state.in_flight
         counters[structured.MASS_SUM] = state.mass.sum()
         counters[structured.RESIDUE_SUM] = state.residue.sum()
@@ -195,21 +194,12 @@ class StructuredStepper(KernelStepper):
     def _done(self) -> int:
         return int(self._counters[structured.DONE])
 
-    def _counts(self) -> RunState:
-        counters = self._counters
-        nothing = np.zeros(0, np.int64)
-        packets = int(counters[structured.PACKETS])
-        return RunState(
-            self._done(),
-            nothing,
-            nothing,
-            nothing,
-            nothing,
-            int(counters[structured.IN_FLIGHT]),
-            packets,
-            int(counters[structured.QUANTA]),
-            {MEMBRANE: int(counters[structured.EVENTS]), FLUX: packets},
-        )
+    def _kernel_counts(self) -> Counts:
+        packets, quanta, events = self._counters[_COUNTS].tolist()
+        return Counts(packets, quanta, {MEMBRANE: events, FLUX: packets})
+
+    def _empty_counts(self) -> None:
+        self._counters[_COUNTS] = 0
 
     def _snapshot(self) -> tuple[Values, ...]:
         copied = (self.mass, *self.arrays, self._counters, self._moved, np.array(self._moved_at))

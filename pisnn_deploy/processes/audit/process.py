@@ -25,8 +25,10 @@ class Audit(AbstractProcess):
         Values that reservoirs show.
     inverse_volume : int64 array [cells] or None
         Where cells differ.
-    residue : int64 array [faces]
-        Residues at the start.
+    share_shift : int or None
+        With a limiter.
+    current, residue : int64 array [faces]
+        Of the flux compartments at the start.
     first_step : int
         PDE steps that were done before.
     period : int
@@ -53,6 +55,8 @@ class Audit(AbstractProcess):
         initial: Integers,
         reservoirs: Integers,
         inverse_volume: Integers | None,
+        share_shift: int | None,
+        current: Integers,
         residue: Integers,
         first_step: int,
         period: int,
@@ -67,6 +71,8 @@ class Audit(AbstractProcess):
             initial=initial,
             reservoirs=reservoirs,
             inverse_volume=inverse_volume,
+            share_shift=share_shift,
+            current=current,
             residue=residue,
             first_step=first_step,
             period=period,

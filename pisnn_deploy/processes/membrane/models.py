@@ -56,7 +56,7 @@ class MembraneModel(PyLoihiProcessModel):
         self.mass += change
         cells = self._cells
         require_width(self.mass[:cells], self._bits, MEMBRANE, "mass", step)
-        payload = self.mass if self._dense else change
+        payload = self.payload(change)
         if cells < self.mass.size:
             require_width(self.mass[cells:], self._ledger_bits, MEMBRANE, "ledger", step)
             payload = payload.copy()
@@ -67,3 +67,17 @@ class MembraneModel(PyLoihiProcessModel):
         self.audit_out.send(self.mass)
         if self.time_step > 1 or not self._goes_on:
             self._events[self._slot] += np.count_nonzero(spikes)
+
+    def payload(self, change: Integers) -> Integers:
+        """What membranes have to say after a change of their masses.
+
+        Parameters
+        ----------
+        change : int64 array [holders]
+
+        Returns
+        -------
+        int64 array [holders]
+            Not to be written.
+        """
+        return self.mass if self._dense else change

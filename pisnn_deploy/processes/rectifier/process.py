@@ -9,7 +9,7 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 
 from pisnn_deploy.graph.integer import Integers
-from pisnn_deploy.processes.payload import PayloadGuard
+from pisnn_deploy.graph.payload import PayloadGuard
 
 
 class Rectifier(AbstractProcess):

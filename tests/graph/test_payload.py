@@ -9,7 +9,7 @@ import pytest
 from models_under_test import compiled
 
 from pisnn_deploy.errors import OverflowViolation
-from pisnn_deploy.processes.payload import payload_guard
+from pisnn_deploy.graph.payload import payload_guard
 
 
 def test_a_payload_in_its_width_passes() -> None:

@@ -1,0 +1,470 @@
+"""Fault campaigns on `fast` and `cpu`: writes ``docs/results/faults.md``.
+
+Run it from the root of a checkout: ``python -m benchmarks.faults``. Whether a mass total or an invariant was broken is
+found here, by books of this script's own, and then compared with what the audit said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from pisnn_deploy.arithmetic import MEMORYLESS
+from pisnn_deploy.backends import Run, RunOptions, run_graph
+from pisnn_deploy.backends.faulty import FaultyStepper
+from pisnn_deploy.backends.run import RunState, start_of
+from pisnn_deploy.backends.stepping import ReferenceStepper, stepped_run
+from pisnn_deploy.compiler import CompileOptions, compile_model
+from pisnn_deploy.faults.injection import Injector
+from pisnn_deploy.faults.machine import Machine
+from pisnn_deploy.faults.outcome import outcomes
+from pisnn_deploy.faults.sampling import FAMILIES, random_fault
+from pisnn_deploy.faults.spec import Fault
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.integer import Coding
+from pisnn_deploy.mesh import parse_boundary
+from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.recovery import Detection
+from pisnn_deploy.training.checkpoint import read_checkpoint
+from pisnn_deploy.zoo import model_path
+
+Integers = NDArray[np.int64]
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "results" / "faults.md"
+STATE = ROOT / "build" / "results"
+FAST, CPU, HEALED = 10_500, 200, 1_500
+"""Injections on `fast`, on `cpu`, and on `fast` with recovery."""
+LATEST = 24
+"""PDE step before which faults come."""
+AFTER = 20
+"""PDE steps after a fault at which its error is measured."""
+PARTS = 4
+"""Of the injections on `fast`, each with a seed of its own."""
+AFTER_ON_CPU = 4
+"""PDE steps of a run on `cpu` after its last fault."""
+APART = 5
+"""PDE steps between two faults of a run on `cpu`."""
+LASTING = ("flip weight of the route", "dead core", "sign mode of the route")
+"""Families that recovery cannot heal."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A graph that is hit, on small cores so that one of several can die."""
+
+    model: str
+    shape: tuple[int, ...]
+    boundary: str
+    coding: Coding
+    neurons_a_core: int
+    leak: int = MEMORYLESS
+
+    @property
+    def text(self) -> str:
+        """For the page."""
+        cells = "x".join(map(str, self.shape))
+        leak = "" if self.leak == MEMORYLESS else f", a current that keeps {1 - self.leak / MEMORYLESS:.0%}"
+        return f"{self.model} on {cells} cells, {self.boundary}, {self.coding} coding{leak}"
+
+
+SETTINGS = (
+    Setting("heat1d", (48,), "periodic", "delta", 32),
+    Setting("heat1d", (33,), "x-=no-flux x+=dirichlet=1", "dense", 24),
+    Setting("heat1d", (40,), "no-flux", "delta", 32, leak=1024),
+    Setting("heat2d", (8, 8), "x=dirichlet=0.5,1 y=periodic", "delta", 64, leak=2048),
+    Setting("burgers1d", (256,), "periodic", "delta", 3000),
+)
+TURNS = (*SETTINGS[:-1], *SETTINGS[:-1], SETTINGS[-1])
+"""The hidden layer of the last takes most of the time."""
+
+
+@lru_cache
+def graph_of(setting: Setting) -> IntegerGraph:
+    """Compile the graph of a setting."""
+    profile = load_profile("loihi2")
+    limit = profile.core.neurons_max.model_copy(update={"value": setting.neurons_a_core, "low": setting.neurons_a_core})
+    small = profile.model_copy(update={"core": profile.core.model_copy(update={"neurons_max": limit})})
+    with model_path(setting.model) as path:
+        model = read_checkpoint(path)
+    model = replace(model, spec=model.spec.model_copy(update={"leak": setting.leak}))
+    boundary = parse_boundary(setting.boundary, len(setting.shape))
+    return compile_model(model, CompileOptions(setting.shape, boundary, small, setting.coding))
+
+
+@lru_cache
+def states_of(setting: Setting) -> tuple[RunState, ...]:
+    """The run without faults of a setting."""
+    return faultless(graph_of(setting))
+
+
+def faultless(graph: IntegerGraph) -> tuple[RunState, ...]:
+    """The run without faults, from the reference semantics."""
+    stepper = ReferenceStepper(graph, start_of(graph, graph.membrane.initial), LATEST + AFTER)
+    stepper.begin()
+    states = [stepper.state()]
+    for _ in range(LATEST + AFTER):
+        stepper.advance(1)
+        states.append(stepper.state())
+    return tuple(states)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The first time step in which a total or an invariant was wrong, and where."""
+
+    time: tuple[int, int]
+    holders: tuple[int, ...]
+    faces: tuple[int, ...]
+
+
+class Witness(Machine):
+    """A machine whose memories are looked at after every time step, by books that are not the audit's."""
+
+    def __init__(self, graph: IntegerGraph, step: int, mass: Integers, flux: Integers, *rest: Any, **more: Any) -> None:
+        super().__init__(graph, step, mass, flux, *rest, **more)
+        self.broken: Broken | None = None
+        self.last = self.time
+        self._incidence = incidence_of(graph)
+        self._theta = 1 << graph.flux.threshold_exponent
+        self._total = sum(mass.tolist())
+        self._before = mass.copy(), flux[2].copy()
+        self._fired = np.zeros(graph.mesh.faces, np.int64)
+        self._last_phase = int(graph.period or 0) - 1
+
+    def advance(self) -> None:
+        """Do one time step, then look."""
+        self.last = self.time
+        super().advance()
+        phase = self.last[1]
+        mass, residue = self._before
+        packets, current, left = self.flux
+        if phase == 0:
+            mass = mass + self._incidence @ self._fired
+        lost = packets * self._theta + left - residue - current if phase == self._last_phase else left - residue
+        holders, faces = np.flatnonzero(mass != self.mass), np.flatnonzero(lost)
+        is_wrong = holders.size or faces.size or sum(self.mass.tolist()) != self._total
+        if self.broken is None and is_wrong:
+            self.broken = Broken(self.last, tuple(holders.tolist()), tuple(faces.tolist()))
+        if phase == self._last_phase:
+            self._fired = packets.copy()
+        self._before = self.mass.copy(), left.copy()
+
+
+def incidence_of(graph: IntegerGraph) -> sparse.csr_matrix:
+    """``D``, [holders, faces], from the mesh alone."""
+    faces = np.arange(graph.mesh.faces)
+    ones = np.ones(faces.size, np.int64)
+    return sparse.csr_matrix(
+        (
+            np.concatenate([-ones, ones]),
+            (np.concatenate([graph.mesh.source, graph.mesh.target]), np.concatenate([faces, faces])),
+        ),
+        (graph.mesh.holders, faces.size),
+    )
+
+
+@dataclass
+class Verdict:
+    """What became of one injection: ``detected``, ``silent``, ``no effect`` or ``missed``."""
+
+    family: str
+    fault: str
+    verdict: str
+    kind: str = ""
+    breaks: bool = False
+    error: float = 0.0
+    healed: int = 0
+    equal: bool = True
+
+
+def judge(broken: Broken | None, time: tuple[int, int], detection: Detection | None, changed: bool) -> str:
+    """Compare what happened with what the audit said.
+
+    A violation that is found a time step late, or at a place where nothing is wrong, counts as missed.
+    """
+    if broken is None:
+        return "detected" if detection is not None else "silent" if changed else "no effect"
+    if detection is None or broken.time != time or detection.step != broken.time[0]:
+        return "missed"
+    wrong = broken.faces if detection.place.startswith("flux") else broken.holders
+    named = int(detection.place.rpartition("[")[2].rstrip("]")) if "[" in detection.place else None
+    return "detected" if named in wrong else "missed"
+
+
+def on_fast(
+    graph: IntegerGraph, states: Sequence[RunState], family: str, fault: Fault, *, recovers: bool = False
+) -> Verdict:
+    """One injection into a run that goes on from the state before it."""
+    start = max(0, fault.step - 1)
+    end = fault.step + AFTER
+    injector = Injector(graph, (fault,), end)
+    stepper = FaultyStepper(graph, states[start], injector, recovers=recovers, machine=Witness)
+    witness = stepper.machine
+    assert isinstance(witness, Witness)
+    options = RunOptions(end, max(1, end), start=states[start] if start else None)
+    run = stepped_run("fast", graph, stepper, options)
+    stopped = next((found for found in run.detections if not found.healed), None)
+    last = stepper.state()
+    true = states[last.step]
+    changed = any(
+        not np.array_equal(getattr(last, name), getattr(true, name)) for name in ("mass", "residue", "current")
+    )
+    first = run.detections[0] if run.detections else None
+    # Where the run went on, its first violation is long past: PDE step and place are compared, not the phase.
+    is_past = first is not None and first.healed and witness.broken is not None
+    verdict = judge(witness.broken, witness.broken.time if is_past and witness.broken else witness.last, first, changed)
+    if sum(last.mass.tolist()) != sum(true.mass.tolist()) and stopped is None:
+        verdict = "missed"
+    distance = float(np.linalg.norm(last.mass - true.mass) / np.linalg.norm(true.mass))
+    return Verdict(
+        family,
+        str(fault),
+        verdict if not recovers or verdict == "missed" else "stopped" if stopped else "healed" if first else verdict,
+        "" if first is None else first.kind,
+        witness.broken is not None,
+        0.0 if stopped else distance,
+        sum(found.healed for found in run.detections),
+        not changed,
+    )
+
+
+def on_cpu(setting: Setting, names: Sequence[str], faults: Sequence[Fault]) -> list[Verdict]:
+    """Injections into one run on Lava that is healed after each, compared with the same run on `fast`."""
+    graph = graph_of(setting)
+    options = RunOptions(faults[-1].step + AFTER_ON_CPU, everything=True, faults=tuple(faults), recovers=True)
+    run = run_graph("cpu", graph, graph.membrane.initial, options)
+    twin = run_graph("fast", graph, graph.membrane.initial, options)
+    is_equal = run.detections == twin.detections and np.array_equal(run.trace.mass, twin.trace.mass)
+    is_right = is_equal and not rows_broken(graph, run)
+    # A value that leaves its width stops a run; what was to come later was not injected.
+    reached = options.steps if not run.failure else run.detections[-1].step - 1
+    return [
+        Verdict(
+            name,
+            str(fault),
+            "missed" if not is_right else "detected" if found.detected else "not detected",
+            found.kind or "",
+            equal=is_equal,
+            healed=int(found.healed),
+        )
+        for name, fault, found in zip(names, faults, outcomes(graph, faults, run.detections), strict=True)
+        if found.detected or fault.step <= reached
+    ]
+
+
+def rows_broken(graph: IntegerGraph, run: Run) -> bool:
+    """Whether totals or invariants are wrong in what the trace of an audited run holds."""
+    trace = run.trace
+    assert trace.flux is not None
+    holdings = np.concatenate([trace.mass, trace.ledger], axis=1)
+    totals = {sum(row.tolist()) for row in holdings}
+    packets, current, residue = trace.flux[:, 0], trace.flux[:, 1], trace.flux[:, 2]
+    moved = (incidence_of(graph) @ packets[1:].T).T
+    kept = (packets[1:] << graph.flux.threshold_exponent) + residue[1:] - residue[:-1]
+    return len(totals) > 1 or bool((np.diff(holdings, axis=0) != moved).any() or (kept != current[1:]).any())
+
+
+def injections(count: int, seed: int) -> Iterator[tuple[Setting, str, Fault]]:
+    """Random faults, all families and settings in turn."""
+    generator = np.random.default_rng(seed)
+    names = list(FAMILIES)
+    for number in range(count):
+        setting = TURNS[number // len(names) % len(TURNS)]
+        family = names[number % len(names)]
+        step = int(generator.integers(0 if number % 7 == 0 else 1, LATEST))
+        yield setting, family, random_fault(graph_of(setting), family, step, generator)
+
+
+def sequences(seed: int) -> Iterator[tuple[Setting, list[str], list[Fault]]]:
+    """Random faults for one run each: all that pass or stay silent, and at the end one that lasts."""
+    generator = np.random.default_rng(seed)
+    passing = [name for name in FAMILIES if name not in LASTING]
+    for number in itertools.count():
+        setting = SETTINGS[number % len(SETTINGS)]
+        names = [*generator.permutation(passing).tolist(), LASTING[number % len(LASTING)]]
+        steps = [2 + APART * place for place in range(len(names))]
+        faults = [random_fault(graph_of(setting), *drawn, generator) for drawn in zip(names, steps, strict=True)]
+        yield setting, names, faults
+
+
+def campaign(name: str, count: int, seed: int) -> list[Verdict]:
+    """Judge injections; what was judged before is read from the folder ``build``."""
+    path = STATE / f"faults-{name}-{seed}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    judged = [Verdict(**json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
+    drawn = list(itertools.islice(injections(count, seed), len(judged), None))
+    for number, (setting, family, fault) in enumerate(drawn, len(judged)):
+        graph, states = graph_of(setting), states_of(setting)
+        verdict = on_fast(graph, states, family, fault, recovers=name == "healed")
+        judged.append(verdict)
+        with path.open("a") as stream:
+            stream.write(json.dumps(asdict(verdict)) + "\n")
+        if verdict.verdict == "missed":
+            sys.stderr.write(f"missed on {setting.text}: {verdict}\n")
+        if number % 50 == 0:
+            sys.stderr.write(f"{name} {number}/{count}\n")
+    return judged[:count]
+
+
+def campaign_on_cpu(count: int, seed: int) -> list[Verdict]:
+    """At least so many injections into Lava; runs that were judged before are read from the folder ``build``."""
+    path = STATE / f"faults-cpu-{seed}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    done = path.read_text().splitlines() if path.exists() else []
+    judged: list[Verdict] = []
+    for number, (setting, names, faults) in enumerate(sequences(seed)):
+        if number < len(done):
+            judged += [Verdict(**found) for found in json.loads(done[number])]
+        else:
+            found = on_cpu(setting, names, faults)
+            with path.open("a") as stream:
+                stream.write(json.dumps([asdict(verdict) for verdict in found]) + "\n")
+            judged += found
+            sys.stderr.write(f"cpu {len(judged)}/{count}\n")
+        if len(judged) >= count:
+            return judged
+    raise AssertionError("sequences never end")
+
+
+def table(verdicts: Sequence[Verdict]) -> list[str]:
+    """Rows of the page."""
+    rows = ["| fault | injected | detected | silent | no effect | missed | error of silent ones, median / largest |"]
+    rows.append("| --- | --- | --- | --- | --- | --- | --- |")
+    for family in (*FAMILIES, "all"):
+        own = [verdict for verdict in verdicts if family in (verdict.family, "all")]
+        counts = [sum(v.verdict == wanted for v in own) for wanted in ("detected", "silent", "no effect", "missed")]
+        rows.append(f"| {family} | {len(own)} | {' | '.join(map(str, counts))} | {errors(own, 'silent')} |")
+    return rows
+
+
+def cpu_table(verdicts: Sequence[Verdict]) -> list[str]:
+    """Rows of the page on Lava."""
+    rows = [
+        "| fault | injected | detected | not detected, mass conserved | missed |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for family in (*FAMILIES, "all"):
+        own = [verdict for verdict in verdicts if family in (verdict.family, "all")]
+        counts = [sum(v.verdict == wanted for v in own) for wanted in ("detected", "not detected", "missed")]
+        rows.append(f"| {family} | {len(own)} | {' | '.join(map(str, counts))} |")
+    return rows
+
+
+def errors(verdicts: Sequence[Verdict], wanted: str) -> str:
+    """Median and largest error."""
+    found = [verdict.error for verdict in verdicts if verdict.verdict == wanted]
+    return f"{np.median(found):.1e} / {max(found):.1e}" if found else ""
+
+
+def healed_table(verdicts: Sequence[Verdict]) -> list[str]:
+    """Rows of the page on recovery."""
+    rows = [
+        "| fault | injected | healed | of these equal to the run without it | stopped | missed | error of healed ones |"
+    ]
+    rows.append("| --- | --- | --- | --- | --- | --- | --- |")
+    for family in FAMILIES:
+        own = [verdict for verdict in verdicts if verdict.family == family]
+        healed = [verdict for verdict in own if verdict.verdict == "healed"]
+        stopped, missed = (sum(v.verdict == wanted for v in own) for wanted in ("stopped", "missed"))
+        if healed or stopped:
+            equal = sum(verdict.equal for verdict in healed)
+            rows.append(
+                f"| {family} | {len(own)} | {len(healed)} | {equal} | {stopped} | {missed} | {errors(own, 'healed')} |"
+            )
+    return rows
+
+
+def page(fast: Sequence[Verdict], cpu: Sequence[Verdict], healed: Sequence[Verdict]) -> str:
+    """The page."""
+    kinds = [verdict.kind for verdict in fast if verdict.verdict == "detected"]
+    return _PAGE.format(
+        settings="\n".join(f"* {setting.text}, {_cores(setting)} cores" for setting in SETTINGS),
+        fast=len(fast),
+        after=AFTER,
+        breaking=sum(verdict.breaks for verdict in fast),
+        by_kind=", ".join(f"{kind} {kinds.count(kind):,}" for kind in sorted(set(kinds))),
+        fast_table="\n".join(table(fast)),
+        cpu=len(cpu),
+        cpu_table="\n".join(cpu_table(cpu)),
+        healed=len(healed),
+        healed_table="\n".join(healed_table(healed)),
+    )
+
+
+def _cores(setting: Setting) -> int:
+    placement = graph_of(setting).placement
+    return 0 if placement is None else placement.cores
+
+
+_PAGE = """# Fault campaigns
+
+One random fault a run (see [faults.md](../faults.md)), at a random place, bit and time step, all kinds in turn, on
+
+{settings}
+
+*Missed*: a mass total or one of I1 to I3 was wrong, by books of the script's own, and the audit said nothing, said it
+in a later time step, or named a place where nothing is wrong. *Silent*: nothing of this was wrong, mass is conserved,
+and the field differs from that of the run without the fault; its error is the relative L2 distance of the two. *No
+effect*: all integers are those of the run without the fault.
+
+## `fast`: {fast:,} injections
+
+Errors {after} PDE steps after the fault. {breaking:,} injections broke a total or an invariant. Detected as: {by_kind}.
+
+{fast_table}
+
+## `cpu`: {cpu:,} injections into Lava
+
+Several faults a run, which goes on after each (`--recover`) up to one that lasts. Masses, packets, currents and
+residues of every PDE step were checked by the script, and compared with the same run on `fast`: kind, PDE step and
+place of every detection and all masses are equal, or all faults of the run would count as missed.
+
+{cpu_table}
+
+## `--recover` on `fast`: {healed:,} injections
+
+Runs that a violation need not stop. *Healed*: the run went on to its end, without drift. *Stopped*: the fault lasts, or
+a value left its declared width or the operating range. Faults that broke nothing are not counted here.
+
+{healed_table}
+
+Made by `python -m benchmarks.faults`.
+"""
+
+
+def main() -> int:
+    """Run the campaigns and write the page; 1 if anything was missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=("fast", "cpu", "healed"), help="one part, without the page")
+    parser.add_argument("--part", type=int, choices=range(PARTS), help="one part of `fast`, to share them out")
+    arguments = parser.parse_args()
+    wanted = (arguments.only,) if arguments.only else ("cpu", "fast", "healed")
+    found: dict[str, list[Verdict]] = {}
+    for name in wanted:
+        if name == "cpu":
+            found[name] = campaign_on_cpu(CPU, 7)
+        elif name == "healed":
+            found[name] = campaign(name, HEALED, 17)
+        else:
+            parts = range(PARTS) if arguments.part is None else [arguments.part]
+            found[name] = [verdict for part in parts for verdict in campaign(name, FAST // PARTS, part)]
+        sys.stderr.write(f"{name}: {sum(verdict.verdict == 'missed' for verdict in found[name])} missed\n")
+    if arguments.only is None:
+        PAGE.write_text(page(found["fast"], found["cpu"], found["healed"]))
+    return int(any(verdict.verdict == "missed" for judged in found.values() for verdict in judged))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,249 @@
+"""What ``--limiter positivity`` changes: writes ``docs/results/limiter.md``.
+
+Run it from the root of a checkout: ``python -m benchmarks.limiter``. Each start runs with and without the limiter on
+the same mesh, kernel and quantum; what was withheld is worked out from the trace. Speeds are PDE steps in a second of
+processor time of one thread, the median of rounds in which all take turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.baselines.setting import relative_l2
+from pisnn_deploy.backends import Run, RunOptions, run_graph
+from pisnn_deploy.backends.kernels.choice import kernel_stepper
+from pisnn_deploy.backends.kernels.general_stepper import GeneralStepper
+from pisnn_deploy.backends.kernels.stepper import KernelStepper
+from pisnn_deploy.backends.run import start_of
+from pisnn_deploy.compiler import CompileOptions, compile_model
+from pisnn_deploy.compiler.limit import Limiter
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.integer import Integers
+from pisnn_deploy.model import OperatingRange
+from pisnn_deploy.problems import problem
+from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.training.checkpoint import read_checkpoint
+from pisnn_deploy.zoo import model_path
+
+Field = NDArray[np.float64]
+Reference = Callable[[IntegerGraph, float], Field | None]
+
+PAGE = Path(__file__).parents[1] / "docs" / "results" / "limiter.md"
+MODES = 400
+"""Cosines of the exact solution of a box; those beyond have decayed after the first PDE step."""
+ROUNDS = 7
+ROUND_SECONDS = 0.3
+LIMITERS: tuple[Limiter, ...] = ("none", "positivity")
+
+HEAD = """# The limiter
+
+`compile --limiter positivity`: a face never takes more than its source can give. The same starts with it and without,
+on the same mesh, kernel and quantum; all are compiled without the search for better integers, so that both have the
+same ones. Errors are relative L2 against exact cell averages. A *packet* counts as withheld where a face carries less
+than would have fired; *part* is what was withheld of all quanta that would have fired.
+
+A cell gives at most `m >> s` through each face, in 1D half of its mass. Flows that carry more than that through a face
+in a PDE step are cut: the model of advection moves a field by about one cell a step, and with friction the currents of
+Laplace swing. Where no flow is that strong, the integers are the same with the limiter and without.
+
+"""
+COLUMNS = (
+    "model",
+    "start",
+    "limiter",
+    "PDE steps",
+    "relative L2",
+    "lowest value",
+    "lowest mass",
+    "packets withheld",
+    "quanta withheld",
+    "part",
+)
+SPEED = """
+## Speed
+
+PDE steps in a second of processor time, one thread, `fast`. Structured kernels do not know the limiter: graphs with one
+run in the general kernel, row by row.
+
+| model | cells | structured kernel | general kernel | general kernel, limiter |
+| --- | --- | --- | --- | --- |
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model and a start.
+
+    Attributes
+    ----------
+    model, start : str
+    limits : tuple of float
+        Range of values that both graphs are compiled for.
+    steps : int or None
+        PDE steps; to the problem's horizon unless given.
+    initial : callable or None
+        Cell averages at the start; the problem's own unless given.
+    reference : callable
+        Exact cell averages at a time.
+    """
+
+    model: str
+    start: str
+    limits: tuple[float, float]
+    initial: Callable[[IntegerGraph], Field] | None
+    reference: Reference
+    steps: int | None = None
+
+
+def box(graph: IntegerGraph) -> Field:
+    """Cell averages of 1 between 0.2 and 0.4, else 0, on a line of length 1."""
+    edges = np.linspace(0.0, 1.0, graph.mesh.cells + 1)
+    return np.asarray(np.diff(np.clip(edges, 0.2, 0.4)) * graph.mesh.cells, np.float64)
+
+
+def exact_box(graph: IntegerGraph, at: float) -> Field:
+    """The box after a time, cell averages: each cosine moves with the velocity and decays, on a periodic line."""
+    if at == 0:
+        return box(graph)
+    spec, cells = graph.spec, graph.mesh.cells
+    waves = 2 * np.pi * np.arange(1, MODES + 1)
+    amplitude = 4 * np.sin(waves * 0.1) / waves * np.exp(-spec.diffusivity * waves**2 * at)
+    edges = np.linspace(0.0, 1.0, cells + 1) - 0.3 - (spec.velocity or 0.0) * at
+    parts = np.diff(np.sin(np.outer(edges, waves)), axis=0) * cells / waves
+    return np.asarray(0.2 + parts @ amplitude, np.float64)
+
+
+def own(graph: IntegerGraph, at: float) -> Field | None:
+    """The problem's own exact solution."""
+    one = problem(graph.spec.problem, graph.spec.diffusivity, graph.spec.velocity)
+    return one.reference(graph.grid, graph.reservoir_values(), at)
+
+
+CASES = (
+    Case("heat1d", "its own", (0.0, 2.0), None, own),
+    Case("heat1d", "box", (-1.0, 2.0), box, exact_box, 4),
+    Case("heat1d", "box", (-1.0, 2.0), box, exact_box, 40),
+    Case("advection_diffusion1d", "its own", (-1.0, 2.0), None, own),
+    Case("advection_diffusion1d", "box", (-1.0, 2.0), box, exact_box, 4),
+    Case("advection_diffusion1d", "box", (-1.0, 2.0), box, exact_box, 40),
+    Case("advection_diffusion1d", "box", (-1.0, 2.0), box, exact_box),
+    Case("laplace2d", "its own", (-1.0, 2.0), None, own),
+)
+
+
+def compiled(name: str, limiter: Limiter, limits: OperatingRange | None, shape: tuple[int, ...] = ()) -> IntegerGraph:
+    """A model of the zoo on its problem's own boundary."""
+    with model_path(name) as path:
+        model = read_checkpoint(path)
+    one = problem(model.spec.problem)
+    cells = shape or one.default_shape
+    sides, profile = one.default_boundary(cells), load_profile("loihi2")
+    options = CompileOptions(
+        cells, sides, profile, operating_range=limits, search=False, placement="none", limiter=limiter
+    )
+    return compile_model(model, options)
+
+
+def withheld(graph: IntegerGraph, run: Run) -> tuple[int, int, int]:
+    """Faces that carried less than would have fired, the quanta that they withheld, and all quanta that would have."""
+    flux, exponent = run.trace.flux, graph.flux.threshold_exponent
+    assert flux is not None
+    packets, current, residue = flux[1:, 0], flux[1:, 1], flux[:, 2]
+    fired = (current - np.diff(residue, axis=0)) >> exponent
+    kept_back = np.abs(fired - packets)
+    return int(np.count_nonzero(kept_back)), int(kept_back.sum()), int(np.abs(fired).sum())
+
+
+def lines(case: Case) -> tuple[list[str], bool]:
+    """The rows of a case, and whether the limiter changed an integer."""
+    rows, masses = [], []
+    for limiter in LIMITERS:
+        # Declared slopes are those of smooth fields; boxes are steeper.
+        graph = compiled(case.model, limiter, OperatingRange(lower=case.limits[0], upper=case.limits[1]))
+        one = problem(graph.spec.problem, graph.spec.diffusivity, graph.spec.velocity)
+        steps = case.steps or round(one.horizon / graph.time_step)
+        mass: Integers = graph.membrane.initial if case.initial is None else graph.mass(case.initial(graph))
+        run = run_graph("fast", graph, mass, RunOptions(steps, everything=True))
+        assert run.conserved, run.failure
+        exact = case.reference(graph, steps * graph.time_step)
+        error = "-" if exact is None else f"{relative_l2(graph.values(run.trace.mass[-1]), exact):.2e}"
+        count, quanta, fired = withheld(graph, run)
+        lowest = int(run.trace.mass.min())
+        rows.append(
+            f"| {case.model} | {case.start} | {limiter} | {steps} | {error} | {graph.values(np.array(lowest)):.3g} "
+            f"| {lowest} | {count} | {quanta} | {quanta / fired:.2g} |"
+        )
+        masses.append(run.trace.mass)
+    return rows, not np.array_equal(*masses)
+
+
+def rate(stepper: KernelStepper, steps: int) -> float:
+    """PDE steps in a second of processor time."""
+    begun = time.process_time()
+    stepper.advance(steps)
+    return steps / (time.process_time() - begun)
+
+
+def speed(name: str, shape: tuple[int, ...]) -> str:
+    """A row of the table of speeds."""
+    free, limited = (compiled(name, limiter, None, shape) for limiter in LIMITERS)
+    many = 1 << 40
+    start = start_of(free, free.membrane.initial)
+    steppers: tuple[KernelStepper, ...] = (
+        kernel_stepper(free, start, many, 1),
+        GeneralStepper(free, start, many, 1),
+        GeneralStepper(limited, replace(start), many, 1),
+    )
+    found: list[list[float]] = [[] for _ in steppers]
+    counts = []
+    for stepper in steppers:
+        stepper.begin()
+        stepper.advance(1)  # compiles
+        counts.append(max(1, int(rate(stepper, 3) * ROUND_SECONDS)))
+    for _ in range(ROUNDS):
+        for stepper, steps, rates in zip(steppers, counts, found, strict=True):
+            rates.append(rate(stepper, steps))
+    medians = " | ".join(f"{statistics.median(rates):.3g}" for rates in found)
+    return f"| {name} | {'x'.join(map(str, shape))} | {medians} |"
+
+
+def main() -> None:
+    """Measure, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dry-run", action="store_true", help="print only")
+    arguments = parser.parse_args()
+    rows, changed = [], []
+    for case in CASES:
+        sys.stderr.write(f"{case.model} {case.start}\n")
+        found, differs = lines(case)
+        rows += found
+        changed.append((case, differs))
+    same = [f"{case.model} from {case.start}" for case, differs in changed if not differs]
+    speeds = [speed("heat1d", (1 << 16,)), speed("heat2d", (256, 256))]
+    untouched = f"\nThe same integers at every PDE step with the limiter and without: {', '.join(same) or 'none'}.\n"
+    head = [f"| {' | '.join(COLUMNS)} |", "| --- " * len(COLUMNS) + "|"]
+    text = (
+        HEAD
+        + "\n".join([*head, *rows])
+        + "\n"
+        + untouched
+        + SPEED
+        + "\n".join(speeds)
+        + "\n\nMade by `make results`.\n"
+    )
+    sys.stdout.write(text)
+    if not arguments.dry_run:
+        PAGE.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,420 @@
+"""Conservation and accuracy over millions of PDE steps, into ``docs/results/long_horizons.md``.
+
+Run it from the root of a checkout: ``python -m benchmarks.long_horizons`` (30 minutes). Runs are recorded under
+``build/long_horizons``: one that was interrupted goes on where it stood, and one that is done is not done again while
+its artifact is the same. Counts that depend on no machine are all that the page holds beside wall-clock times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from pisnn_deploy.backends import RunOptions
+from pisnn_deploy.backends.recording import Recording, recording
+from pisnn_deploy.backends.run import RunState, Trace
+from pisnn_deploy.backends.segments import run_in_segments
+from pisnn_deploy.cli.compilation import compile_file
+from pisnn_deploy.graph.artifact import artifact_bytes
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
+from pisnn_deploy.invariants import KINDS
+from pisnn_deploy.mesh import PERIODIC, structured_mesh, uniform_boundary
+from pisnn_deploy.problems import problem
+
+Field = NDArray[np.float64]
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "results" / "long_horizons.md"
+DATA = ROOT / "build" / "long_horizons"
+WORD = 2**63 - 1
+"""Largest count that 64 bits hold."""
+LARGEST_ERROR = 5e-5
+FINE_CELLS = 8192
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run: a model on a mesh, a backend, PDE steps (None: to the problem's horizon), and how many rows apart."""
+
+    model: str
+    cells: int
+    boundary: str
+    backend: str
+    steps: int | None
+    every: int
+
+    @property
+    def name(self) -> str:
+        """Name of its files."""
+        return f"{self.model}-{self.cells}-{self.boundary.replace('=', '-').replace(',', '-')}-{self.backend}"
+
+
+CASES = (
+    Case("heat1d", FINE_CELLS, "periodic", "fast", None, 50_000),
+    Case("heat1d", 128, "periodic", "fast", 10**7, 1000),
+    Case("heat1d", 128, "dirichlet=0,1", "fast", 10**7, 1000),
+    Case("burgers1d", 256, "periodic", "fast", 10**7, 1000),
+    Case("heat1d", 128, "periodic", "cpu", 10**5, 1000),
+    Case("burgers1d", 256, "periodic", "cpu", 10**5, 1000),
+)
+
+
+def measured(case: Case, *, run_on: bool = True) -> dict[str, Any] | None:
+    """What a run gave: run, resumed, or read where it is done; unless it may run on, what is recorded of it."""
+    graph, provenance = compile_file(
+        case.model, mesh=str(case.cells), boundary=None if case.boundary == "periodic" else case.boundary
+    )
+    digest = hashlib.sha256(artifact_bytes(graph, provenance)).hexdigest()
+    kept = DATA / f"{case.name}.json"
+    steps = case.steps or round(problem(graph.spec.problem).horizon / graph.time_step)
+    identity = {"artifact": digest, "steps": steps, "every": case.every}
+    if kept.exists():
+        found: dict[str, Any] = json.loads(kept.read_text())
+        if found["identity"] == identity:
+            return found
+    folder = DATA / f"{case.name}.partial"
+    if not run_on:
+        record = Recording(folder, graph, identity)
+        held = record.progressed()
+        if held is None:
+            return None
+        none = dict.fromkeys(KINDS, 0)  # a run that was stopped by one is not gone on with
+        return _figures(graph, identity, record.trace(held.rows), held.snapshot, none, held.seconds)
+    options = RunOptions(steps, case.every, deadline_seconds=24 * 3600.0)
+    spoken = [time.monotonic()]
+
+    def report(done: int) -> None:
+        if time.monotonic() - spoken[0] > 10:
+            spoken[0] = time.monotonic()
+            sys.stderr.write(f"{case.name}: {done:,} of {steps:,}\n")
+
+    with recording(folder, graph, identity) as record:
+        run = run_in_segments(case.backend, graph, graph.membrane.initial, options, record, report, resume=True)
+        if run.end is None:
+            raise SystemExit(f"{case.name}: {run.failure}")
+        found = _figures(graph, identity, run.trace, run.end, run.violations, run.wall_seconds)
+    kept.write_text(json.dumps(found, indent=1))
+    return found
+
+
+def _figures(
+    graph: IntegerGraph,
+    identity: dict[str, Any],
+    trace: Trace,
+    end: RunState,
+    violations: dict[str, int],
+    seconds: float,
+) -> dict[str, Any]:
+    totals = trace.totals()
+    return {
+        "identity": identity,
+        "done": end.step,
+        "drift": max(abs(total - totals[0]) for total in totals),
+        "rows": trace.step.size,
+        "violations": violations,
+        "time_step": graph.time_step,
+        "value_per_quantum": graph.value_per_quantum,
+        "seconds": seconds,
+        "errors": _errors(graph, trace.step, trace.mass),
+        "counters": _counters(graph, end),
+        "masses": hashlib.sha256(np.ascontiguousarray(trace.mass[:_COMMON_ROWS]).tobytes()).hexdigest(),
+    }
+
+
+_COMMON_ROWS = 101
+"""Rows that the runs on `cpu` and on `fast` share, and whose masses are compared."""
+
+
+def _errors(graph: IntegerGraph, steps: NDArray[np.int64], masses: NDArray[np.int64]) -> list[dict[str, float]]:
+    """Against the exact solution after the first kept step, after each power of ten, and at the end."""
+    own = problem(graph.spec.problem, graph.spec.diffusivity, graph.spec.velocity)
+    wanted = {int(steps[1]), int(steps[-1])} | {10**n for n in range(3, 8)}
+    found = []
+    for row, step in enumerate(steps.tolist()):
+        if step not in wanted:
+            continue
+        reached = step * graph.time_step
+        exact = own.reference(graph.grid, graph.reservoir_values(), reached)
+        if exact is None:
+            raise SystemExit(f"{graph.spec.name} has no reference")
+        away = graph.values(masses[row]) - exact
+        found.append(
+            {
+                "step": step,
+                "time": reached,
+                "relative_l2": float(np.linalg.norm(away) / np.linalg.norm(exact)),
+                "quanta": float(np.abs(away).max() / graph.value_per_quantum),
+                "left": float(np.abs(exact - _rest(graph, exact)).max()),
+            }
+        )
+    return found
+
+
+def _rest(graph: IntegerGraph, exact: Field) -> Field:
+    """Where the exact solution comes to rest: the mean, or the line between two reservoirs."""
+    held = graph.reservoir_values()
+    if not held.size:
+        return np.full_like(exact, exact.mean())
+    centres = (np.arange(exact.size) + 0.5) / exact.size
+    return np.asarray(held[0] + (held[1] - held[0]) * centres, np.float64)
+
+
+def _counters(graph: IntegerGraph, end: RunState) -> list[dict[str, Any]]:
+    """Each counter: what it came to, what it could come to at most by the proved widths, and what it holds."""
+    bounds = {(bound.population, bound.quantity): bound for bound in graph.bounds}
+    packet = max(abs(end) for end in (bounds[FLUX, "packet"].lower, bounds[FLUX, "packet"].upper))
+    faces, cells = graph.mesh.faces, graph.mesh.cells
+    mass = bounds[MEMBRANE, "mass"]
+    steps = end.step
+    found = [
+        ("packets through a face, summed", int(np.abs(end.transported).max()), packet * steps, WORD),
+        ("packets sent", end.packets_sent, faces * steps, WORD),
+        ("quanta sent", end.quanta_sent, faces * packet * steps, WORD),
+        *(
+            (f"events of {name}", count, (steps + 1) * _neurons(graph, name), WORD)
+            for name, count in end.events.items()
+        ),
+        ("mass of all cells", sum(end.mass[:cells].tolist()), cells * max(abs(mass.lower), abs(mass.upper)), WORD),
+    ]
+    if graph.mesh.reservoirs:
+        ledger = bounds[MEMBRANE, "ledger"]
+        found.append(("a ledger", int(np.abs(end.mass[cells:]).max()), packet * steps, ledger.upper))
+    return [dict(zip(("counter", "found", "most", "holds"), row, strict=True)) for row in found]
+
+
+def _neurons(graph: IntegerGraph, population: str) -> int:
+    sizes = {hidden.name: hidden.size for hidden in graph.hidden}
+    return sizes.get(population, graph.mesh.faces if population == FLUX else graph.mesh.cells)
+
+
+@njit
+def _central_step(values, new, ratio):
+    """Forward Euler with second differences, as textbooks have it."""
+    cells = values.size
+    for i in range(cells):
+        new[i] = values[i] + ratio * (values[(i + 1) % cells] - values[i] - values[i] + values[i - 1])
+
+
+@njit
+def _wide_step(padded, flux, weights, half):
+    """The trained kernel in flux form: what one cell gives is what its neighbour takes, but for rounding."""
+    cells = flux.size
+    for i in range(half):
+        padded[i] = padded[cells + i]
+        padded[cells + half + i] = padded[half + i]
+    for i in range(cells):
+        total = padded.dtype.type(0)
+        for j in range(2 * half):
+            total += weights[j] * padded[i + j + 1]
+        flux[i] = total
+    for i in range(cells):
+        padded[half + i] -= flux[i] - flux[i - 1]
+
+
+@njit
+def _central_run(values, new, ratio, steps):
+    for _ in range(steps):
+        _central_step(values, new, ratio)
+        values, new = new, values
+    return values
+
+
+@njit
+def _wide_run(padded, flux, weights, half, steps):
+    for _ in range(steps):
+        _wide_step(padded, flux, weights, half)
+
+
+def floating() -> list[dict[str, Any]]:
+    """The fine line in float32 and float64: relative L2 error and drift of the mass at the horizon."""
+    kept = DATA / "floating.json"
+    if kept.exists():
+        found: list[dict[str, Any]] = json.loads(kept.read_text())
+        return found
+    graph, _ = compile_file("heat1d", mesh=str(FINE_CELLS))
+    own = problem("heat1d")
+    mesh = structured_mesh((FINE_CELLS,), (1.0,), uniform_boundary(PERIODIC, 1).sides)
+    nothing = np.zeros(0)
+    initial, spacing = own.initial(mesh, nothing), mesh.spacing[0]
+    kernel = graph.operator[0].weight[0] / 2.0**graph.flux.threshold_exponent
+    half = kernel.size // 2
+    found = []
+    for dtype in (np.float32, np.float64):
+        for wide in (True, False):
+            step = graph.time_step if wide else 0.5 * spacing**2 / own.diffusivity
+            steps = round(own.horizon / step)
+            begun = time.perf_counter()
+            if wide:
+                padded = np.zeros(FINE_CELLS + 2 * half, dtype)
+                padded[half:-half] = initial
+                _wide_run(padded, np.zeros(FINE_CELLS, dtype), kernel.astype(dtype), half, steps)
+                end = padded[half:-half].astype(np.float64)
+            else:
+                values = initial.astype(dtype)
+                end = _central_run(values, np.zeros_like(values), dtype(0.5), steps).astype(np.float64)
+            exact = own.reference(mesh, nothing, steps * step)
+            if exact is None:
+                raise SystemExit("heat1d has no reference")
+            start = initial.astype(dtype).astype(np.float64).sum()
+            found.append(
+                {
+                    "solver": "the same kernel in flux form" if wide else "forward Euler, second differences, r = 0.5",
+                    "dtype": np.dtype(dtype).name,
+                    "steps": steps,
+                    "relative_l2": float(np.linalg.norm(end - exact) / np.linalg.norm(exact)),
+                    "drift": float(abs(end.sum() - start) / start),
+                    "seconds": time.perf_counter() - begun,
+                }
+            )
+    kept.write_text(json.dumps(found, indent=1))
+    return found
+
+
+def page(results: dict[Case, dict[str, Any]], floats: list[dict[str, Any]]) -> str:
+    """The page, in Markdown."""
+    parts = [BEFORE, _fine(results, floats), _runs(results), _error_table(results), _counter_table(results)]
+    done = {case: results[case]["done"] if case in results else 0 for case in CASES if case.steps}
+    short = [
+        f"{_title(case)}, `{case.backend}`: {steps:,} of {case.steps:,} PDE steps"
+        for case, steps in done.items()
+        if case.steps and steps < case.steps
+    ]
+    if short:
+        parts.append("Still under way when this page was written: " + "; ".join(short) + ".\n")
+    return "\n".join([*parts, AFTER])
+
+
+BEFORE = """# Long horizons
+
+What is left of conservation and accuracy after millions of PDE steps. The zoo's models compiled for `loihi2`, on the
+problems' own starts; every PDE step is audited (I1 to I3, widths, operating range).
+"""
+AFTER = """Made by `python -m benchmarks.long_horizons`.
+"""
+
+
+def _fine(results: dict[Case, dict[str, Any]], floats: list[dict[str, Any]]) -> str:
+    case = CASES[0]
+    if case not in results:
+        return ""
+    found = results[case]
+    end = found["errors"][-1]
+    rows = [f"| heat1d, integers | {end['step']:,} | {end['relative_l2']:.1e} | {found['drift']} |"]
+    rows += [
+        f"| {one['solver']}, {one['dtype']} | {one['steps']:,} | {one['relative_l2']:.1e} | {one['drift']:.1e} |"
+        for one in floats
+    ]
+    verdict = "met" if end["relative_l2"] <= LARGEST_ERROR and found["drift"] == 0 else "missed"
+    return f"""## {FINE_CELLS} cells to t = 1
+
+The heat equation on a fine line, periodic. Drift is the change of the total mass, relative to it. Aim: error at most
+{LARGEST_ERROR:.0e}, drift 0: {verdict}.
+
+| solver | PDE steps | relative L2 error | drift |
+| --- | --- | --- | --- |
+{chr(10).join(rows)}
+
+No width had to grow for that: 24-bit states and a quantum of {found["value_per_quantum"]:.2g}. A residue keeps what a
+face did not fire, so a face is never more than half a quantum behind its currents, however many PDE steps it takes:
+that is I3. A float loses what it rounds away in each of them.
+"""
+
+
+def _runs(results: dict[Case, dict[str, Any]]) -> str:
+    rows = []
+    for case, found in results.items():
+        steps = found["done"]
+        broken = sum(found["violations"].values())
+        rows.append(
+            f"| {_title(case)} | {case.backend} | {steps:,} | {steps * found['time_step']:,.4g} | {found['drift']} "
+            f"| {found['rows']:,} | {broken} | {steps / found['seconds']:,.0f} |"
+        )
+    text = """## Runs
+
+Violations are counted over all PDE steps. Drift is the largest difference in quanta of the mass of cells and ledgers
+from that of the start, over the rows that were kept.
+
+| model | backend | PDE steps | time | drift | rows | violations | PDE steps per second |
+| --- | --- | --- | --- | --- | --- | --- | --- |
+"""
+    same = [
+        f"{one.model} on {case.cells} cells: the masses of the first {_COMMON_ROWS} rows are "
+        f"{'equal on' if found['masses'] == results[one]['masses'] else 'DIFFERENT on'} `cpu` and `fast`."
+        for case, found in results.items()
+        for one in results
+        if (case.backend, one.backend) == ("cpu", "fast")
+        and (case.model, case.cells, case.boundary) == (one.model, one.cells, one.boundary)
+    ]
+    return text + "\n".join(rows) + "\n\n" + "\n".join(same) + "\n"
+
+
+def _title(case: Case) -> str:
+    return f"{case.model}, {case.cells} cells, {case.boundary}"
+
+
+def _error_table(results: dict[Case, dict[str, Any]]) -> str:
+    rows = [
+        f"| {_title(case)} | {one['step']:,} | {one['time']:.4g} | {one['relative_l2']:.1e} | {one['quanta']:.2g} "
+        f"| {one['left']:.1e} |"
+        for case, found in results.items()
+        if case.backend == "fast"
+        for one in found["errors"]
+    ]
+    return f"""## Errors
+
+Against the exact cell averages. "Left" is how far the exact solution is from where it comes to rest: once it is less
+than a quantum the field has decayed, and the error says how well rest is kept, no longer how well decay is followed.
+
+| model | PDE step | time | relative L2 error | largest, in quanta | left |
+| --- | --- | --- | --- | --- | --- |
+{chr(10).join(rows)}
+"""
+
+
+def _counter_table(results: dict[Case, dict[str, Any]]) -> str:
+    rows = [
+        f"| {_title(case)} | {one['counter']} | {one['found']:,} | {one['most']:,} "
+        f"| {one['holds'].bit_length() + 1} bits, {one['holds'] / one['most']:.1e} times as much |"
+        for case, found in results.items()
+        if case.backend == "fast"
+        for one in found["counters"]
+    ]
+    return f"""## Counters
+
+What counters came to, and what they could have come to at most: the proved widths of packets and masses times the PDE
+steps. The last column says how many times as much their words hold. Beyond that, counts of packets, quanta and events
+are moved into Python's integers every second and have no end; a run whose sums of packets could leave 64 bits is
+refused before it starts; a ledger that leaves its 48 bits stops the run (`tests/backends/test_counters.py`).
+
+| model | counter | found | at most | holds |
+| --- | --- | --- | --- | --- |
+{chr(10).join(rows)}
+"""
+
+
+def main() -> None:
+    """Run, compare, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", metavar="CASE", help="do only the run of this name, and write no page")
+    parser.add_argument("--so-far", action="store_true", help="write the page from what is recorded, and run nothing")
+    arguments = parser.parse_args()
+    DATA.mkdir(parents=True, exist_ok=True)
+    cases = [case for case in CASES if arguments.only in (None, case.name)]
+    found = {case: measured(case, run_on=not arguments.so_far) for case in cases}
+    results = {case: one for case, one in found.items() if one is not None}
+    if not arguments.only:
+        PAGE.write_text(page(results, floating()))
+
+
+if __name__ == "__main__":
+    main()

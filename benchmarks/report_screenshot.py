@@ -1,0 +1,62 @@
+"""Take the picture of docs/reports.md: the report of heat2d in Debian's chromium, a third of the way through the run.
+
+Run it from the root of a checkout with ``python -m benchmarks.report_screenshot``, after ``make browser``.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+PICTURE = Path(__file__).parents[1] / "docs" / "report.png"
+OPTIONS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+"""For a browser without a window that root may start and that asks no network for anything."""
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Debian's chromium without a window, with an empty profile.
+
+    Yields
+    ------
+    Browser
+    """
+    path = shutil.which("chromium")
+    assert path is not None, "there is no chromium on the path: make browser installs it"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(OPTIONS))
+        yield browser
+        browser.close()
+
+
+def main() -> None:
+    """Run heat2d, open its report and write the picture."""
+    command = Path(sys.executable).with_name("pisnn-deploy")
+    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
+        words = ("simulate", "heat2d", "--backend", "fast", "--report", "heat2d.html", "--quiet")
+        subprocess.run([command, *words], cwd=folder, check=True)
+        page = browser.new_page(viewport={"width": 1200, "height": 1080}, color_scheme="light")
+        page.goto((Path(folder) / "heat2d.html").as_uri())
+        page.fill("#scrubber", "26")
+        page.evaluate("document.activeElement.blur()")
+        page.screenshot(path=PICTURE)
+    print(f"{PICTURE}: {PICTURE.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

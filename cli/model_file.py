@@ -1,0 +1,101 @@
+"""Models that commands take: checkpoints, models of the zoo, and networks in the formats of others."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pisnn_deploy import zoo
+from pisnn_deploy.errors import UsageError
+from pisnn_deploy.imports import Imported, Request, format_of, import_model
+from pisnn_deploy.model import Model
+
+CHECKPOINT = "checkpoint"
+
+
+def is_file_name(name_or_path: str) -> bool:
+    """Whether a user means a file: there is one, or it looks like one; a folder named like a model does not count."""
+    path = Path(name_or_path)
+    return path.is_file() or bool(path.suffix)
+
+
+@contextmanager
+def model_file(name_or_path: str) -> Iterator[Path]:
+    """The file that a user named: a file if there is one, else the checkpoint of a model of the zoo."""
+    path = Path(name_or_path)
+    if is_file_name(name_or_path):
+        yield path
+    else:
+        with zoo.model_path(name_or_path) as found:
+            yield found
+
+
+def is_artifact(path: Path) -> bool:
+    """Whether a file is an artifact and no model: both are zip files."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "graph.json" in archive.namelist()
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
+        return path.suffix == ".pisnn"
+
+
+@dataclass(frozen=True)
+class ModelRead:
+    """A model and where it is from.
+
+    Attributes
+    ----------
+    model : Model
+    sha256 : str
+        Of the file.
+    source : str
+        ``checkpoint``, ``onnx``, ``netx`` or ``nir``.
+    notes : tuple of str
+        What importing changed or left out.
+    is_integer : bool
+        Whether the weights stand for the integers of an artifact, to be taken as they are.
+    """
+
+    model: Model
+    sha256: str
+    source: str
+    notes: tuple[str, ...] = ()
+    is_integer: bool = False
+
+
+def read_model(name_or_path: str, request: Request) -> ModelRead:
+    """Read a model, whatever its format.
+
+    Parameters
+    ----------
+    name_or_path : str
+        Model of the zoo, or a file; its content says in which format it is.
+    request : Request
+        What a user says of a network that comes without a spec.
+
+    Returns
+    -------
+    ModelRead
+
+    Raises
+    ------
+    UsageError
+        It cannot be read, or a checkpoint is given what it says itself.
+    """
+    with model_file(name_or_path) as path:
+        if format_of(path) == CHECKPOINT:
+            from pisnn_deploy.training.checkpoint import read_checkpoint
+
+            imported = Imported(read_checkpoint(path), CHECKPOINT, ())
+            if request.problem is not None or request.diffusion_number is not None:
+                raise UsageError(
+                    f"{path}: a checkpoint says what it solves; leave out --problem and --diffusion-number"
+                )
+        else:
+            imported = import_model(path, request)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        return ModelRead(imported.model, digest, imported.source, imported.notes, imported.is_integer)

@@ -1,0 +1,155 @@
+"""What the faults of a run do to memories and messages, time step by time step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pisnn_deploy.faults.memory import WEIGHT_BITS, flipped, word_bits
+from pisnn_deploy.faults.spec import PACKET_KINDS, STATES, Fault, wrong_place
+from pisnn_deploy.faults.synapse import FaultySynapse
+from pisnn_deploy.graph.integer import MEMBRANE, IntegerGraph, Integers
+from pisnn_deploy.graph.lines import Line, stored_synapses
+
+
+class Injector:
+    """The faults of one run.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Compiled to the end.
+    faults : sequence of Fault
+    steps : int
+        PDE steps of the run.
+
+    Raises
+    ------
+    UsageError
+        The graph or the run has no such place or time.
+    """
+
+    def __init__(self, graph: IntegerGraph, faults: Sequence[Fault], steps: int) -> None:
+        for fault in faults:
+            _require(graph, fault, steps)
+        self._graph = graph
+        self.faults = tuple(faults)
+        self.period = int(graph.period or 0)
+        self._flips = [fault for fault in faults if fault.place in STATES and fault.kind == "flip"]
+        self._stale = [fault for fault in faults if fault.kind == "stale"]
+        self._dead = [
+            (fault, {name: np.flatnonzero(core == fault.index) for name, core in graph.placement.core.items()})
+            for fault in faults
+            if fault.kind == "dead" and graph.placement is not None
+        ]
+
+    def flip(self, place: str, words: Integers, step: int, phase: int) -> None:
+        """Flip bits of words of state, at the start of a time step.
+
+        Parameters
+        ----------
+        place : str
+            ``membrane``, ``current`` or ``residue``.
+        words : int64 array [neurons]
+            Changed in place.
+        step, phase : int
+        """
+        for fault in self._flips:
+            if (fault.place, fault.step, fault.phase) == (place, step, phase):
+                width = word_bits(self._graph, place, fault.index)
+                words[fault.index] = flipped(int(words[fault.index]), fault.bit, width)
+
+    def dead(self, population: str, step: int, phase: int) -> Integers:
+        """Neurons that neither update nor send.
+
+        Parameters
+        ----------
+        population : str
+        step, phase : int
+
+        Returns
+        -------
+        int64 array
+        """
+        none = np.zeros(0, np.int64)
+        found = [
+            neurons.get(population, none) for fault, neurons in self._dead if (fault.step, fault.phase) <= (step, phase)
+        ]
+        dead: Integers = np.unique(np.concatenate([none, *found]))
+        return dead
+
+    def held(self, population: str, step: int, phase: int) -> Integers:
+        """Neurons whose accumulator keeps its value when the population takes what has arrived.
+
+        Parameters
+        ----------
+        population : str
+        step, phase : int
+            Of the time step in which the population updates.
+
+        Returns
+        -------
+        int64 array
+        """
+        stale = [fault.index for fault in self._stale if (fault.place, fault.step) == (population, step)]
+        return np.union1d(self.dead(population, step, phase), np.array(stale, np.int64))
+
+    def synapse(self, line: Line) -> FaultySynapse:
+        """A stored synapse population with its faults.
+
+        Parameters
+        ----------
+        line : Line
+
+        Returns
+        -------
+        FaultySynapse
+        """
+        return FaultySynapse(line, self.faults, self._graph.mesh, self.period)
+
+    def first_step(self) -> int:
+        """PDE step of the earliest fault."""
+        return min(fault.step for fault in self.faults)
+
+
+def _require(graph: IntegerGraph, fault: Fault, steps: int) -> None:
+    """Refuse a fault for which there is no place or no time."""
+    period = int(graph.period or 0)
+    if fault.phase >= period:
+        raise wrong_place(fault, f"a PDE step has the time steps 0 to {period - 1}")
+    fired_before = fault.kind in PACKET_KINDS or (fault.kind == "stale" and fault.place != MEMBRANE)
+    last = steps - 1 if fired_before or fault.phase else steps
+    if fault.step > last:
+        raise wrong_place(fault, f"the run of {steps} PDE steps is over by then; the last such fault is at {last}")
+    if fault.place == "weight":
+        _require_weight(graph, fault)
+        return
+    if fault.place == "core":
+        if graph.placement is None:
+            raise wrong_place(fault, "the artifact has no placement; compile it with a profile")
+        size, what = graph.placement.cores, "cores"
+    elif fault.place in ("current", "residue", "packet"):
+        size, what = graph.mesh.faces, "faces"
+    elif fault.place in graph.chain:
+        size, what = graph.size(fault.place), f"neurons of {fault.place}"
+    else:
+        raise wrong_place(fault, f"there is no such population; use {', '.join(graph.chain)}")
+    if fault.index >= size:
+        raise wrong_place(fault, f"the {size} {what} are numbered from 0")
+    if fault.kind == "misroute" and fault.other >= graph.membrane.size:
+        raise wrong_place(fault, f"the {graph.membrane.size} cells and reservoirs are numbered from 0")
+    if fault.kind == "flip":
+        width = word_bits(graph, fault.place, fault.index)
+        if fault.bit >= width:
+            raise wrong_place(fault, f"the word has the bits 0 to {width - 1}")
+
+
+def _require_weight(graph: IntegerGraph, fault: Fault) -> None:
+    stored = {line.synapse.name: line.synapse.entries for line in stored_synapses(graph)}
+    if fault.synapse not in stored:
+        raise wrong_place(fault, f"there is no synapse {fault.synapse!r}; use {', '.join(stored)}")
+    if fault.index >= stored[fault.synapse]:
+        raise wrong_place(fault, f"its {stored[fault.synapse]} connections are numbered from 0")
+    if fault.bit >= WEIGHT_BITS:
+        raise wrong_place(fault, f"a stored weight has the bits 0 to {WEIGHT_BITS - 1}")

@@ -1,0 +1,67 @@
+"""Bits of words that are hit."""
+
+from __future__ import annotations
+
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
+
+WORD_BITS = 24
+"""Smallest word of state of a chip (Loihi's); wider where more was declared."""
+WEIGHT_BITS = 8
+"""Stored bits of a mantissa of mixed sign: mantissas are even, and their lowest bit is not stored."""
+
+
+def flipped(value: int, bit: int, width: int) -> int:
+    """A two's-complement word after one of its bits has changed.
+
+    Parameters
+    ----------
+    value : int
+    bit : int
+        0 is the lowest, ``width - 1`` the sign.
+    width : int
+        Bits of the word.
+
+    Returns
+    -------
+    int
+        Within `width` signed bits.
+    """
+    word = (value ^ (1 << bit)) & ((1 << width) - 1)
+    return word - ((word >> (width - 1)) << width)
+
+
+def flipped_mantissa(mantissa: int, bit: int) -> int:
+    """An even mantissa after one of its `WEIGHT_BITS` stored bits has changed.
+
+    Parameters
+    ----------
+    mantissa : int
+        Even, -256 to 254.
+    bit : int
+
+    Returns
+    -------
+    int
+        Even, -256 to 254.
+    """
+    return 2 * flipped(mantissa >> 1, bit, WEIGHT_BITS)
+
+
+def word_bits(graph: IntegerGraph, place: str, index: int) -> int:
+    """Bits of a word of state.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    place : str
+        ``membrane``, ``current`` or ``residue``.
+    index : int
+
+    Returns
+    -------
+    int
+    """
+    if place == "membrane":
+        quantity = "mass" if index < graph.mesh.cells else "ledger"
+        return max(WORD_BITS, graph.bits(MEMBRANE, quantity))
+    return max(WORD_BITS, graph.bits(FLUX, place))

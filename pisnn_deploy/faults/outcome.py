@@ -1,0 +1,86 @@
+"""Which fault of a run was behind which violation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pisnn_deploy.faults.spec import PACKET_KINDS, Fault
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
+from pisnn_deploy.graph.lines import stored_synapses
+from pisnn_deploy.recovery import Detection
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a fault.
+
+    Attributes
+    ----------
+    spec : str
+        The fault as it is written.
+    detected : bool
+    kind, step, place : str, int, str, or None
+        The violation by which it was detected.
+    healed : bool
+        Whether the run went on after that.
+    """
+
+    spec: str
+    detected: bool
+    kind: str | None = None
+    step: int | None = None
+    place: str | None = None
+    healed: bool = False
+
+
+def outcomes(graph: IntegerGraph, faults: Sequence[Fault], detections: Sequence[Detection]) -> tuple[Outcome, ...]:
+    """Match faults and violations.
+
+    A violation is put down to the faults that strike masses, packets or flux compartments in its PDE step. If there are
+    none, it is put down to the dead cores and weights of the route that were there; and a value that left its range or
+    width to the last fault before.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    faults : sequence of Fault
+    detections : sequence of Detection
+        In the order in which they were found.
+
+    Returns
+    -------
+    tuple of Outcome
+        One a fault; the first violation that is put down to it.
+    """
+    first: dict[int, Detection] = {}
+    for detection in detections:
+        behind = [number for number, fault in enumerate(faults) if _strikes(fault, detection.step)]
+        behind = behind or _leading_to(graph, faults, detection)
+        for number in behind:
+            first.setdefault(number, detection)
+    return tuple(
+        Outcome(str(fault), True, found.kind, found.step, found.place, found.healed)
+        if (found := first.get(number)) is not None
+        else Outcome(str(fault), False)
+        for number, fault in enumerate(faults)
+    )
+
+
+def _strikes(fault: Fault, step: int) -> bool:
+    if fault.kind in PACKET_KINDS:
+        return step in (fault.step + 1, fault.step + 1 + fault.delay)
+    is_hit = (fault.kind == "flip" and not fault.lasts) or (fault.kind == "stale" and fault.place == MEMBRANE)
+    return is_hit and step == fault.step
+
+
+def _leading_to(graph: IntegerGraph, faults: Sequence[Fault], detection: Detection) -> list[int]:
+    begun = [number for number, fault in enumerate(faults) if fault.step <= detection.step]
+    if detection.kind in ("range", "overflow"):
+        last = max((faults[number].step, faults[number].phase) for number in begun) if begun else None
+        return [number for number in begun if (faults[number].step, faults[number].phase) == last]
+    return [number for number in begun if faults[number].kind == "dead" or _is_of_route(graph, faults[number])]
+
+
+def _is_of_route(graph: IntegerGraph, fault: Fault) -> bool:
+    return any(line.synapse.name == fault.synapse and line.synapse.source == FLUX for line in stored_synapses(graph))

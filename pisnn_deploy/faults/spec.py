@@ -1,0 +1,192 @@
+"""A fault as a user writes it: ``KIND:PLACE@STEP`` (docs/faults.md has the grammar)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pisnn_deploy.errors import UsageError
+
+Kind = Literal["flip", "drop", "duplicate", "delay", "misroute", "dead", "sign-mode", "stale"]
+End = Literal["both", "source", "target"]
+
+EXAMPLES: Mapping[Kind, str] = {
+    "flip": "flip:membrane[17].bit5@40",
+    "drop": "drop:packet[3]@12",
+    "duplicate": "duplicate:packet[3]@12",
+    "delay": "delay:packet[3]+2@12",
+    "misroute": "misroute:packet[3]->17@12",
+    "dead": "dead:core[3]@20",
+    "sign-mode": "sign-mode:weight[route]@10",
+    "stale": "stale:flux[9]@12",
+}
+"""One spec of each kind."""
+PACKET_KINDS: tuple[Kind, ...] = ("drop", "duplicate", "delay", "misroute")
+STATES = ("membrane", "current", "residue")
+"""Words of state of which a bit can be flipped."""
+_LONGEST = 200
+_LARGEST = 1 << 40
+
+_FORM = re.compile(r"(?P<kind>[^:@]*):(?P<place>[^[@]*)\[(?P<inside>[^]]*)\](?P<rest>[^@]*)@(?P<time>.*)", re.DOTALL)
+_END = r"(?:\.(?P<end>source|target))?"
+_RESTS: Mapping[Kind, str] = {
+    "flip": r"\.bit(?P<bit>\d{1,3})",
+    "drop": _END,
+    "duplicate": _END,
+    "delay": _END + r"\+(?P<delay>[1-9]\d{0,12})",
+    "misroute": _END + r"->(?P<other>\d{1,13})",
+    "dead": "",
+    "sign-mode": "",
+    "stale": "",
+}
+"""What stands between the place and the time."""
+_PLACES: Mapping[Kind, str] = {
+    "flip": r"membrane|current|residue|weight",
+    **dict.fromkeys(PACKET_KINDS, "packet"),
+    "dead": "core",
+    "sign-mode": "weight",
+    "stale": r"membrane|flux|hidden\d+",
+}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault of a run.
+
+    Attributes
+    ----------
+    kind : str
+    place : str
+        ``membrane``, ``current``, ``residue``, ``weight``, ``packet``, ``core``, or a population (``stale``).
+    index : int
+        Neuron, connection of a synapse, face of a packet, or core; 0 for all weights of a synapse.
+    step : int
+        PDE step, counted from 0: the one in which a packet is fired.
+    phase : int
+        Time step of it, at whose start memories are hit and from which on a fault lasts.
+    synapse : str
+        Name of the stored synapse population, for weights.
+    bit : int
+        Which bit is flipped, 0 for the lowest.
+    end : str
+        Whose copy of a packet is hit: that of the holder it leaves, that of the one it enters, or both.
+    delay : int
+        PDE steps by which a packet is late.
+    other : int
+        Holder at which a misrouted packet arrives.
+    """
+
+    kind: Kind
+    place: str
+    index: int
+    step: int
+    phase: int = 0
+    synapse: str = ""
+    bit: int = 0
+    end: End = "both"
+    delay: int = 0
+    other: int = 0
+
+    def __str__(self) -> str:
+        """The fault as it is written."""
+        inside = str(self.index)
+        if self.place == "weight":
+            inside = self.synapse if self.kind == "sign-mode" else f"{self.synapse},{self.index}"
+        end = "" if self.end == ("target" if self.kind == "misroute" else "both") else f".{self.end}"
+        rest = {"flip": f".bit{self.bit}", "delay": f"+{self.delay}", "misroute": f"->{self.other}"}.get(self.kind, "")
+        phase = f".{self.phase}" if self.phase else ""
+        return f"{self.kind}:{self.place}[{inside}]{end}{rest}@{self.step}{phase}"
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it stays from its time step on."""
+        return self.kind in ("dead", "sign-mode") or self.place == "weight"
+
+
+def parse_fault(text: str) -> Fault:
+    """Read a fault.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    Fault
+
+    Raises
+    ------
+    UsageError
+        Says what is wrong, and gives an example.
+    """
+    matched = _FORM.fullmatch(text) if len(text) <= _LONGEST else None
+    if matched is None:
+        raise _error(text, "expected KIND:PLACE[INDEX]@STEP", "flip")
+    name = matched["kind"]
+    kind = next((known for known in EXAMPLES if known == name), None)
+    if kind is None:
+        raise _error(text, f"unknown kind {name!r}; use {', '.join(EXAMPLES)}", "flip")
+    place = matched["place"]
+    if not re.fullmatch(_PLACES[kind], place, re.ASCII):
+        choices = _PLACES[kind].replace(r"hidden\d+", "hidden1").replace("|", ", ")
+        raise _error(text, f"{kind} cannot hit {place!r}; use {choices}", kind)
+    rest = re.fullmatch(_RESTS[kind], matched["rest"], re.ASCII)
+    if rest is None:
+        raise _error(text, f"{matched['rest']!r} after the place is not understood", kind)
+    details: dict[str, Any] = {
+        key: value if key == "end" else int(value) for key, value in rest.groupdict().items() if value is not None
+    }
+    if kind == "misroute":
+        details.setdefault("end", "target")
+    synapse, index = _inside(text, kind, place, matched["inside"])
+    step, phase = _time(text, kind, matched["time"])
+    return Fault(kind, place, index, step, phase, synapse, **details)
+
+
+def _inside(text: str, kind: Kind, place: str, inside: str) -> tuple[str, int]:
+    """Synapse and index."""
+    synapse, index = "", inside
+    if place == "weight":
+        synapse, comma, index = inside.partition(",")
+        if not re.fullmatch(r"[\w-]+", synapse, re.ASCII) or bool(comma) != (kind == "flip"):
+            wanted = "the name of a synapse" + (" and the number of a connection" if kind == "flip" else "")
+            raise _error(text, f"[{inside}] must be {wanted}", kind, _WEIGHT if kind == "flip" else "")
+        index = index if comma else "0"
+    if not re.fullmatch(r"\d{1,13}", index, re.ASCII):
+        raise _error(text, f"{index!r} is not a number from 0 on", kind, _WEIGHT if place == "weight" else "")
+    return synapse, int(index)
+
+
+_WEIGHT = "flip:weight[membrane-to-flux,12].bit3@10"
+
+
+def _time(text: str, kind: Kind, time: str) -> tuple[int, int]:
+    """PDE step and phase."""
+    matched = re.fullmatch(r"(\d{1,13})(?:\.(\d{1,3}))?", time, re.ASCII)
+    if matched is None or int(matched[1]) > _LARGEST:
+        raise _error(text, f"@{time} is not a PDE step", kind)
+    if matched[2] is not None and (kind in PACKET_KINDS or kind == "stale"):
+        raise _error(text, f"{kind} has its own time step within the PDE step, so @{matched[1]} says it all", kind)
+    return int(matched[1]), int(matched[2] or 0)
+
+
+def _error(text: str, problem: str, kind: Kind, example: str = "") -> UsageError:
+    shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return UsageError(f"fault {shown!r}: {problem}; for example {example or EXAMPLES[kind]}")
+
+
+def wrong_place(fault: Fault, problem: str) -> UsageError:
+    """The error of a fault that a graph or a run has no place for.
+
+    Parameters
+    ----------
+    fault : Fault
+    problem : str
+
+    Returns
+    -------
+    UsageError
+    """
+    return UsageError(f"fault {str(fault)!r}: {problem}")

@@ -1,0 +1,141 @@
+"""A stored synapse population that faults hit, as the chip computes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from pisnn_deploy.faults.memory import flipped_mantissa
+from pisnn_deploy.faults.spec import PACKET_KINDS, Fault
+from pisnn_deploy.graph.integer import FLUX, Integers
+from pisnn_deploy.graph.lines import Line
+from pisnn_deploy.mesh import CellMesh, Mesh
+
+Words = NDArray[np.int32]
+
+
+class _Entries(NamedTuple):
+    """Connections: target neuron, source neuron and mantissa of each."""
+
+    rows: Integers
+    columns: Integers
+    values: Integers
+
+
+class FaultySynapse:
+    """Synapses that take spikes and give what arrives one time step later, in 32 bits that wrap like Lava's.
+
+    Weights that are hit stay as they are then. What hits a packet acts on the copies that the route makes of it.
+
+    Parameters
+    ----------
+    line : Line
+    faults : sequence of Fault
+        Of the whole run; those of other synapses are left out.
+    mesh : Mesh or CellMesh
+        Where packets go.
+    period : int
+        Time steps per PDE step.
+
+    Attributes
+    ----------
+    line, inputs : int
+        Number of the line of binary spikes that it listens to, and neurons behind it.
+    """
+
+    def __init__(self, line: Line, faults: Sequence[Fault], mesh: Mesh | CellMesh, period: int) -> None:
+        synapse = line.synapse
+        self.line, self.inputs = line.number, synapse.inputs
+        self._shape = synapse.outputs, synapse.inputs
+        self._exponent = synapse.exponent
+        self._period = period
+        self._mesh = mesh
+        counts = np.diff(synapse.row_starts)
+        rows = np.repeat(np.arange(synapse.outputs, dtype=np.int64), counts)
+        self._entries = _Entries(rows, synapse.columns, synapse.mantissas.copy())
+        weights = [fault for fault in faults if fault.synapse == synapse.name]
+        self._pending = sorted(weights, key=lambda fault: (fault.step, fault.phase))
+        self._packets = [fault for fault in faults if synapse.source == FLUX and fault.kind in PACKET_KINDS]
+        self._has_faults = bool(weights or self._packets)
+        self._late: dict[int, Words] = {}
+        self._matrix = self._stored(self._entries)
+
+    @property
+    def is_hit(self) -> bool:
+        """Whether any fault of the run is here."""
+        return self._has_faults
+
+    def product(self, spikes: Integers, step: int, phase: int) -> Words:
+        """What spikes that are sent in a time step will add to the accumulators behind.
+
+        Parameters
+        ----------
+        spikes : int array [inputs]
+        step, phase : int
+            PDE step and the time step of it, to be asked for in order.
+
+        Returns
+        -------
+        int32 array [outputs]
+        """
+        while self._pending and (self._pending[0].step, self._pending[0].phase) <= (step, phase):
+            self._hit(self._pending.pop(0))
+            self._matrix = self._stored(self._entries)
+        firing = phase == self._period - 1
+        packets = [fault for fault in self._packets if firing and fault.step == step]
+        if not packets:
+            arriving = self._sum(self._matrix, spikes)
+        else:
+            arriving = self._sum(self._stored(self._on_their_way(packets)), spikes)
+            for fault in packets:
+                if fault.kind == "delay":
+                    copies = self._stored(self._copies(fault))
+                    due = step + fault.delay
+                    self._late[due] = self._late.get(due, np.int32(0)) + self._sum(copies, spikes)
+        return arriving + self._late.pop(step) if firing and step in self._late else arriving
+
+    def _hit(self, fault: Fault) -> None:
+        values = self._entries.values
+        if fault.kind == "flip":
+            values[fault.index] = flipped_mantissa(int(values[fault.index]), fault.bit)
+        else:
+            # Mantissas are even: what is lost is the next bit, as weights of +1 and -1 would lose theirs.
+            values[:] = (values >> 2) << 2
+
+    def _on_their_way(self, faults: Sequence[Fault]) -> _Entries:
+        """The connections that the packets of one PDE step meet."""
+        rows, columns, values = (array.copy() for array in self._entries)
+        for fault in faults:
+            copies = self._of(fault)
+            if fault.kind == "misroute":
+                rows[copies] = fault.other
+            else:
+                values[copies] *= 2 if fault.kind == "duplicate" else 0
+        return _Entries(rows, columns, values)
+
+    def _copies(self, fault: Fault) -> _Entries:
+        rows, columns, values = self._entries
+        return _Entries(rows, columns, np.where(self._of(fault), values, 0))
+
+    def _of(self, fault: Fault) -> NDArray[np.bool_]:
+        """Connections that make the copies which a fault hits."""
+        rows, columns, _ = self._entries
+        ends = {"source": (self._mesh.source,), "target": (self._mesh.target,)}
+        hit = ends.get(fault.end, (self._mesh.source, self._mesh.target))
+        holders = [int(end[fault.index]) for end in hit]
+        found: NDArray[np.bool_] = (columns == fault.index) & np.isin(rows, holders)
+        return found
+
+    def _stored(self, entries: _Entries) -> sparse.csr_matrix:
+        rows, columns, values = entries
+        return sparse.csr_matrix((values.astype(np.int32), (rows, columns)), self._shape)
+
+    def _sum(self, matrix: sparse.csr_matrix, spikes: Integers) -> Words:
+        accumulated: Words = matrix @ spikes.astype(np.int32)
+        if self._exponent > 0:
+            return np.left_shift(accumulated, np.int32(self._exponent))
+        return np.right_shift(accumulated, np.int32(-self._exponent))

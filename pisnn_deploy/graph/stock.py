@@ -1,0 +1,175 @@
+"""The meaning of a graph of Lava's own processes, in plain numpy, and what these processes are given.
+
+Cells are a `Sigma`, faces a `SigmaDelta`, and a `Sparse` leads either way. A `Sigma` sends its state in every time step
+and each `Sparse` takes one, so a PDE step is one time step and the drive of a face is one step old::
+
+    potential  p = r + c                c: the drive that the Sparse has sent
+    fire       k = p if |p| >= send_threshold else 0         r <- p - k
+    drive      c <- (W m + 2^(F-1)) >> F                      of the masses before the packets arrive
+    exchange   m <- m + D k
+
+So ``m[n+1] = m[n] + D k[n]`` and ``c[n] = (W m[n-1] + 2^(F-1)) >> F``, and a run starts with the drive of its first
+masses. ``sum(k) + r_end - r_start = sum(c)`` holds for every face: what did not fire stays in the residue. The shift
+rounds before the packets are made, so both ends of a face get the same integer whatever it rounds. The constant
+``2^(F-1)`` turns the floor of a `Sparse` into rounding to nearest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers, Synapse
+from pisnn_deploy.graph.semantics import Reference, State
+
+STATE_BITS = 24
+"""Of a state of these processes. Source: ``precision=24`` in lava/proc/sdn/models.py of lava-nc 0.10.0."""
+STATES = {MEMBRANE: 1, FLUX: 3}
+"""States of a neuron: ``sigma``; and ``sigma``, ``act`` and ``residue``."""
+CONSTANT_MANTISSA = 2
+"""Weight of the neuron that rounds; even, like all mantissas among others of mixed sign."""
+
+
+@dataclass(frozen=True)
+class StockState(State):
+    """What a graph of stock processes holds between two PDE steps.
+
+    Attributes
+    ----------
+    drive : int64 array [faces]
+        What the faces receive next: it is in the Sparse between cells and faces.
+    """
+
+    drive: Integers
+
+
+class StockSemantics(Reference[StockState]):
+    """A graph of stock processes made ready to be stepped.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        At least quantised, for stock processes. Widths are enforced if it is bounded.
+    """
+
+    def __init__(self, graph: IntegerGraph) -> None:
+        super().__init__(graph)
+        assert graph.stock is not None
+        self._send_threshold = graph.stock.send_threshold
+        self._shift = graph.flux.threshold_exponent
+        self._weights = graph.matrix(MEMBRANE, FLUX)
+        self._route = graph.matrix(FLUX, MEMBRANE)
+
+    def drive(self, mass: Integers) -> Integers:
+        """Drive of the faces: ``(W m + 2^(F-1)) >> F``.
+
+        Parameters
+        ----------
+        mass : int64 array [cells]
+
+        Returns
+        -------
+        int64 array [faces]
+        """
+        return np.asarray((self._weights @ mass + (1 << self._shift >> 1)) >> self._shift, np.int64)
+
+    def start(self, mass: Integers) -> StockState:
+        """State before the first PDE step, with the drive of its masses."""
+        nothing = np.zeros(self._graph.flux.size, np.int64)
+        self._require(mass, MEMBRANE, "mass", 0)
+        return StockState(mass.astype(np.int64), nothing, nothing, nothing, self.drive(mass))
+
+    def step(self, state: StockState, step: int = 0) -> StockState:
+        """One PDE step; the ``current`` of the new state is the drive that it took."""
+        self._require(state.drive, FLUX, "current", step)
+        potential = state.residue + state.drive
+        self._require(potential, FLUX, "potential", step)
+        fired = np.where(np.abs(potential) >= self._send_threshold, potential, 0)
+        residue = potential - fired
+        self._require(fired, FLUX, "packet", step)
+        self._require(residue, FLUX, "residue", step)
+        mass = state.mass + self._route @ fired
+        self._require(mass, MEMBRANE, "mass", step + 1)
+        return StockState(mass, state.drive, residue, fired, self.drive(state.mass))
+
+
+def stored_exponent(graph: IntegerGraph, synapse: Synapse) -> int:
+    """Exponent that the target is given: where stock faces receive a drive, the shift of the drive is in it.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Of any kind of processes.
+    synapse : Synapse
+
+    Returns
+    -------
+    int
+    """
+    shifted = graph.stock is not None and synapse.target == FLUX
+    return synapse.exponent - graph.flux.threshold_exponent if shifted else synapse.exponent
+
+
+@dataclass(frozen=True)
+class StockNetwork:
+    """What Lava's processes are given, all of it stored integers.
+
+    Attributes
+    ----------
+    mass : int64 array [cells + 1]
+        States of the `Sigma`: the masses, then the constant that rounds, which nothing ever reaches.
+    weights : scipy.sparse.csr_matrix, int64 [faces, cells + 1]
+        Mantissas of the `Sparse` from cells to faces.
+    weight_exponent : int
+        Of these.
+    route : scipy.sparse.csr_matrix, int64 [cells + 1, faces]
+        Mantissas of the `Sparse` from faces to cells.
+    route_exponent : int
+        Of these.
+    send_threshold : int
+        ``vth`` of the `SigmaDelta`.
+    """
+
+    mass: Integers
+    weights: sparse.csr_matrix
+    weight_exponent: int
+    route: sparse.csr_matrix
+    route_exponent: int
+    send_threshold: int
+
+
+def stock_network(graph: IntegerGraph, mass: Integers) -> StockNetwork:
+    """Spell a graph out for Lava's processes.
+
+    The neuron after the last cell sends the same number in every time step: what half a unit of the drive is before the
+    shift.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Well formed, for stock processes.
+    mass : int64 array [cells]
+        Masses to start from.
+
+    Returns
+    -------
+    StockNetwork
+    """
+    assert graph.stock is not None
+    (weights,), (route,) = graph.between(MEMBRANE, FLUX), graph.between(FLUX, MEMBRANE)
+    shift, faces = graph.flux.threshold_exponent, graph.mesh.faces
+    # In the units of the mantissas, half of what the whole shift drops.
+    half = 1 << (shift - weights.exponent - 1)
+    rounding = sparse.csr_matrix(np.full((faces, 1), CONSTANT_MANTISSA, np.int64))
+    return StockNetwork(
+        np.append(mass, half // CONSTANT_MANTISSA).astype(np.int64),
+        sparse.csr_matrix(sparse.hstack([weights.mantissa_matrix(), rounding], format="csr", dtype=np.int64)),
+        stored_exponent(graph, weights),
+        sparse.csr_matrix(
+            sparse.vstack([route.mantissa_matrix(), sparse.csr_matrix((1, faces), dtype=np.int64)], format="csr")
+        ),
+        route.exponent,
+        graph.stock.send_threshold,
+    )

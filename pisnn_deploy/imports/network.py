@@ -1,0 +1,86 @@
+"""What a format reader returns, and what a user adds to it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pisnn_deploy.imports.affine import AffineForm, FormError, Layer
+
+
+@dataclass(frozen=True)
+class Network:
+    """A flux network as a file has it.
+
+    Attributes
+    ----------
+    source : str
+        ``onnx``, ``netx`` or ``nir``.
+    layers : tuple of Layer
+        All but the last are rectified; in units of the cell value.
+    window : tuple of int
+        Cells that the network sees along each axis of its input, the face's axis first; one entry where the file has a
+        plain list.
+    said : dict
+        What the file says of the spec, by the names of `pisnn_deploy.model.ModelSpec`.
+    notes : tuple of str
+        What was not taken over as it stands.
+    is_integer : bool
+        Whether the weights stand for the integers of an artifact, which are not to be searched for better ones.
+    """
+
+    source: str
+    layers: tuple[Layer, ...]
+    window: tuple[int, ...]
+    said: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    is_integer: bool = False
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user says of a network that comes without a spec.
+
+    Attributes
+    ----------
+    problem : str or None
+        Supplies equation, coefficients, extent and operating range.
+    diffusion_number : float or None
+        Of a network with hidden layers.
+    shape : tuple of int or None
+        Cells along each axis; an equation with a length of its own belongs to their width.
+    """
+
+    problem: str | None = None
+    diffusion_number: float | None = None
+    shape: tuple[int, ...] | None = None
+
+
+def ended(form: AffineForm) -> tuple[Layer, ...]:
+    """The layers of a network whose output is `form`: a flux.
+
+    One output is the flux along the axis. Two rectified ones are the flux along it and the flux against it, one alone
+    can only be a flux along it.
+
+    Parameters
+    ----------
+    form : AffineForm
+
+    Returns
+    -------
+    tuple of Layer
+
+    Raises
+    ------
+    FormError
+        Another number of outputs.
+    """
+    if form.bias.size == 2 and form.is_rectified:
+        flat = form.reshaped((2,))
+        forward, backward = (flat.weight[i : i + 1] for i in range(2))
+        return (*flat.below, Layer(forward - backward, flat.bias[:1] - flat.bias[1:]))
+    if form.bias.size != 1:
+        raise FormError(f"the network answers {math.prod(form.shape)} values to one window, a face has one flux")
+    return (*form.below, form.layer())

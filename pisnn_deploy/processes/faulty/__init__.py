@@ -1,0 +1,1 @@
+"""Models of processes that faults hit; only faulty runs take them."""

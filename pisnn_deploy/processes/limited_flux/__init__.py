@@ -1,0 +1,1 @@
+"""Flux compartments with a limiter."""

@@ -1,0 +1,1 @@
+"""The audit of a graph of stock processes."""

@@ -1,0 +1,165 @@
+"""Panels over time that the picture of a run and its report share: packets, mass balance, error."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import EngFormatter, MaxNLocator
+from numpy.typing import NDArray
+
+from pisnn_deploy.backends.run import Run
+from pisnn_deploy.graph import IntegerGraph
+
+Field = NDArray[np.float64]
+
+BLUE, ORANGE, RED = "tab:blue", "tab:orange", "tab:red"
+GREY, INK = "#9aa0a6", "#202124"
+WIDTH = 1.8
+"""Points that the lines are wide."""
+_FEW_POINTS = 32
+"""Up to so many points a line also gets marks, so that a single point can be seen."""
+_DECADES = 100
+"""Ratio of the largest to the smallest number from which an axis is logarithmic."""
+
+
+def headline(axes: Axes, text: str) -> None:
+    """Give a panel its title, and the look that all line panels share.
+
+    Parameters
+    ----------
+    axes : Axes
+    text : str
+        Shown as it is.
+    """
+    axes.set_title(text, loc="left", fontsize=10.5, color=INK, parse_math=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color=GREY, alpha=0.25, linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def mark_of(points: int) -> str:
+    """The mark of each point of a line: none where there are many points."""
+    return "o" if points <= _FEW_POINTS else ""
+
+
+def time_axis(axes: Axes, graph: IntegerGraph, times: Field, run: Run) -> None:
+    """Make the axis of time: from the start to the last completed step, or to the one that broke.
+
+    Parameters
+    ----------
+    axes : Axes
+    graph : IntegerGraph
+    times : float64 array [n]
+        Of the kept steps, at least one.
+    run : Run
+    """
+    axes.set_xlabel("time (units of time)")
+    steps = run.steps + 1 if run.failure else run.steps
+    margin = 0.02 * max(steps, 1) * graph.time_step
+    axes.set_xlim(times[0] - margin, max(steps, 1) * graph.time_step + margin)
+    # Steps of a fine mesh of metals are tiny, and their many digits would overlap.
+    axes.ticklabel_format(axis="x", style="sci", scilimits=(-2, 4))
+    if run.failure:
+        axes.axvline(steps * graph.time_step, color=RED, linewidth=1.2, linestyle=":", label="run stopped")
+
+
+def draw_packets(axes: Axes, graph: IntegerGraph, times: Field, run: Run, title: str = "packets in flight") -> None:
+    """Draw how many quanta arrive in each kept PDE step.
+
+    Parameters
+    ----------
+    axes : Axes
+    graph : IntegerGraph
+    times : float64 array [n]
+        Of the kept steps, at least one.
+    run : Run
+    title : str
+    """
+    arriving = run.trace.in_flight[1:]
+    headline(axes, title)
+    axes.set_ylabel("quanta per PDE step")
+    time_axis(axes, graph, times, run)
+    if not arriving.any():
+        axes.set_ylim(0, 1)
+        axes.set_yticks([0])
+        axes.text(
+            0.5,
+            0.5,
+            "no packets" if arriving.size else "no step completed",
+            transform=axes.transAxes,
+            ha="center",
+            va="center",
+            color=GREY,
+        )
+    if not arriving.size:
+        return
+    axes.plot(times[1:], arriving, color=BLUE, linewidth=WIDTH, marker=mark_of(arriving.size), clip_on=False)
+    some = arriving[arriving > 0]
+    if some.size and some.max() > _DECADES * some.min():
+        # A settled field sends nothing, and zero has no logarithm.
+        axes.set_yscale("log" if some.size == arriving.size else "symlog")
+    elif some.size:
+        axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.yaxis.set_major_formatter(EngFormatter())
+
+
+def draw_balance(axes: Axes, graph: IntegerGraph, times: Field, run: Run, title: str = "mass balance") -> None:
+    """Draw how far the mass of all cells and ledgers is off the one at the start.
+
+    Parameters
+    ----------
+    axes : Axes
+    graph : IntegerGraph
+    times : float64 array [n]
+        Of the kept steps, at least one.
+    run : Run
+    title : str
+        Opens the line that tells the mass.
+    """
+    totals = run.trace.totals()
+    drift = np.array([total - totals[0] for total in totals], np.float64)
+    broken = drift != 0
+    axes.axhspan(-1, 1, color=GREY, alpha=0.22, linewidth=0, label="±1 quantum")
+    kept = f"drift, {len(totals):,} kept step{'s' * (len(totals) > 1)}"
+    axes.plot(times, drift, color=BLUE, linewidth=WIDTH, marker=mark_of(times.size), label=kept)
+    if broken.any():
+        axes.plot(times[broken], drift[broken], "X", color=RED, markersize=7, label="not 0", linestyle="")
+        headline(axes, f"{title}: {totals[0]:,} quanta at the start")
+    else:
+        axes.set_ylim(-2.4, 2.4)
+        held = ", ledgers included" if graph.mesh.reservoirs else ""
+        headline(axes, f"{title}: {totals[0]:,} quanta{held}")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_ylabel("drift (quanta)")
+    time_axis(axes, graph, times, run)
+    # With drift the line may lie anywhere; without, the upper band is free.
+    place, columns = ("best", 1) if broken.any() else ("upper right", 2)
+    axes.legend(frameon=False, loc=place, ncol=columns, fontsize=9)
+
+
+def draw_error(axes: Axes, graph: IntegerGraph, times: Field, run: Run, error: Field) -> None:
+    """Draw the relative L2 error against the reference.
+
+    Parameters
+    ----------
+    axes : Axes
+    graph : IntegerGraph
+    times, error : float64 array [n]
+        At least one; errors that are not finite or not positive are left out.
+    run : Run
+    """
+    headline(axes, "relative L2 error")
+    axes.set_ylabel("|integers - exact| / |exact|")
+    time_axis(axes, graph, times, run)
+    shown = np.isfinite(error) & (error > 0)
+    if not shown.any():
+        axes.set_yticks([])
+        axes.text(0.5, 0.5, "no error", transform=axes.transAxes, ha="center", va="center", color=GREY)
+        return
+    axes.plot(times[shown], error[shown], color=BLUE, linewidth=WIDTH, marker=mark_of(int(shown.sum())))
+    if error[shown].max() > _DECADES * error[shown].min():
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(bottom=0)
+        axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))

@@ -1,0 +1,260 @@
+"""The report of a run: one page of HTML with everything in it, which asks no network for anything."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from pisnn_deploy.backends.run import Run
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.mesh import AXES, CellMesh
+from pisnn_deploy.output import write_whole
+from pisnn_deploy.report.core_picture import core_map, core_uses, placement_sentence
+from pisnn_deploy.report.frames import (
+    MOST_FRAMES,
+    Field,
+    Frames,
+    Reference,
+    describe,
+    evenly,
+    frames_of,
+    packed_vertices,
+)
+from pisnn_deploy.report.measures import measure_run
+from pisnn_deploy.report.panels import draw_balance, draw_error, draw_packets
+from pisnn_deploy.report.svg import Chart, chart, colour_table, map_frame, profile_frame, space_time_frame
+from pisnn_deploy.report.widths import width_uses
+
+LARGEST_PAGE = 3_000_000
+"""Bytes that no page exceeds: `frames.MOST_BYTES` and the limits below see to it."""
+MOST_ROWS = MOST_FRAMES
+"""Kept steps that the charts over time show: those of the animation, whose references are known."""
+REMEMBERED = 1 << 22
+"""Numbers of references that are kept for a second use."""
+MOST_NUMBERS = 1 << 23
+"""Integers of the trace that the charts look at."""
+MOST_LINES = 64
+"""Lines of a table whose number a file decides."""
+MOST_CHARACTERS = 400
+"""Of a text that comes from a file."""
+_CHART_HEIGHT = 2.7
+_PAGE = files("pisnn_deploy.report") / "page"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a report is about.
+
+    Attributes
+    ----------
+    graph : IntegerGraph
+    run : Run
+    result : mapping
+        The JSON object of ``simulate``; the page shows its numbers and holds it whole.
+    reference : callable or None
+        Exact cell values, float64 [cells], at a physical time.
+    sha256 : str
+        Of the artifact.
+    provenance : mapping
+        Of the artifact: model, hash of the model, options, versions.
+    command : str
+        The command line of this run.
+    versions : mapping of str to str
+        Of what ran.
+    """
+
+    graph: IntegerGraph
+    run: Run
+    result: Mapping[str, Any]
+    reference: Reference | None = None
+    sha256: str = ""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    command: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+def write_report(path: Path, report: Report) -> None:
+    """Write the report of a run.
+
+    Parameters
+    ----------
+    path : Path
+        An ``.html`` file; written whole or not at all.
+    report : Report
+
+    Raises
+    ------
+    FileError
+        The file cannot be written.
+    """
+    write_whole(path, page_bytes(report))
+
+
+def page_bytes(report: Report) -> bytes:
+    """The report as one HTML page.
+
+    Parameters
+    ----------
+    report : Report
+
+    Returns
+    -------
+    bytes
+        UTF-8, at most `LARGEST_PAGE`; the same for the same report.
+    """
+    graph, run, trace = report.graph, report.run, report.run.trace
+    if report.reference is not None:
+        room = REMEMBERED // graph.mesh.cells
+        report = replace(report, reference=lru_cache(maxsize=room)(report.reference))
+    script = _text("report.js")
+    frames = frames_of(graph, trace, report.reference) if trace.step.size else None
+    rows = evenly(trace.step.size, max(2, min(MOST_ROWS, MOST_NUMBERS // graph.mesh.holders))) if frames else None
+    context: dict[str, Any] = {
+        "graph": graph,
+        "run": run,
+        "result": report.result,
+        "printed": json.dumps(report.result, indent=2, allow_nan=False),
+        "sha256": report.sha256,
+        "provenance": report.provenance,
+        "command": report.command,
+        "versions": report.versions,
+        "events": _events(graph, report.result),
+        "widths": width_uses(graph, run),
+        "core_uses": core_uses(graph),
+        "core_map": _base64(core_map(graph)),
+        "placement": None if graph.placement is None else placement_sentence(graph, graph.placement),
+        "claims": {} if graph.certificate is None else vars(graph.certificate),
+        "script": script,
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "style": _text("report.css"),
+        "shown_rows": 0 if rows is None else rows.size,
+        **(_animated(report, frames) if frames is not None else {}),
+        **(_charts(report, replace(run, trace=trace.at(rows))) if rows is not None else {}),
+    }
+    return _environment().get_template("report.html").render(context).encode()
+
+
+def _text(name: str) -> str:
+    return (_PAGE / name).read_text("utf-8")
+
+
+def _environment() -> jinja2.Environment:
+    """Names and messages come from files that anyone may have written: everything is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_text),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"short": _short, "count": _count, "figure": _figure}
+    environment.globals |= {"most_lines": MOST_LINES}
+    return environment
+
+
+def _short(text: object) -> str:
+    """A text from a file, at most `MOST_CHARACTERS` long."""
+    whole = str(text)
+    return whole if len(whole) <= MOST_CHARACTERS else f"{whole[:MOST_CHARACTERS]} … ({len(whole):,} characters)"
+
+
+def _count(number: int) -> str:
+    """All digits of an integer, however many."""
+    return f"{number:,}"
+
+
+def _figure(number: float) -> str:
+    """An integer with all its digits, any other number with nine."""
+    return _count(number) if isinstance(number, int) else f"{number:.9g}"
+
+
+def _base64(data: bytes | None) -> str | None:
+    return None if data is None else base64.b64encode(data).decode()
+
+
+def _events(graph: IntegerGraph, result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Events by population: their number, and per neuron and PDE step."""
+    counted: Mapping[str, int] = result["events"] or {}
+    most = max(counted.values(), default=0)
+    return [
+        {
+            "population": name,
+            "neurons": graph.size(name),
+            "events": count,
+            "rate": count / (graph.size(name) * result["steps"]) if result["steps"] else 0.0,
+            "share": count / most if most else 0.0,
+        }
+        for name, count in counted.items()
+    ]
+
+
+def _animated(report: Report, frames: Frames) -> dict[str, Any]:
+    """The frames, and the axes into which the page's script draws them."""
+    graph, trace = report.graph, report.run.trace
+    described = describe(graph, trace, frames) | {"colours": colour_table()}
+    pictures: dict[str, Chart] = {}
+    across, up = _axis_labels(graph)
+    if frames.shown.kind == "line":
+        first, last = int(trace.step[0]), max(int(trace.step[-1]), int(trace.step[0]) + 1)
+        times = first * graph.time_step, last * graph.time_step
+        pictures = {"profile": profile_frame(frames, across), "space-time": space_time_frame(frames, times, across)}
+    else:
+        pictures = {"map": map_frame(frames, (across, up))}
+        if frames.shown.profile is not None:
+            pictures["profile"] = profile_frame(frames, up)
+    described["limits"] = {name: list(picture.limits) for name, picture in pictures.items()}
+    return {
+        "frames": frames,
+        "described": described,
+        "levels": _base64(frames.levels.data),
+        "exact": None if frames.exact is None else _base64(frames.exact.data),
+        "vertices": _base64(packed_vertices(frames.shown)),
+        "pictures": {name: _placed(picture) for name, picture in pictures.items()},
+        "notes": frames.notes,
+    }
+
+
+def _axis_labels(graph: IntegerGraph) -> tuple[str, str]:
+    if isinstance(graph.mesh, CellMesh):
+        return "x (units of length)", "y (units of length)"
+    names = AXES[: len(graph.mesh.shape)]
+    if len(names) == 1:
+        return "position (units of length)", ""
+    return f"{names[-2]} (units of length)", f"{names[-1]} (units of length)"
+
+
+def _placed(picture: Chart) -> dict[str, Any]:
+    left, top, width, height = picture.box
+    place = f"left:{left:.4f}%;top:{top:.4f}%;width:{width:.4f}%;height:{height:.4f}%"
+    return {"svg": picture.svg, "place": place, "from": picture.limits[0], "to": picture.limits[1]}
+
+
+def _charts(report: Report, thinned: Run) -> dict[str, Any]:
+    """Charts over time, of some kept steps."""
+    graph, trace = report.graph, thinned.trace
+    times: Field = np.asarray(trace.step * graph.time_step, np.float64)
+    known = report.reference or (lambda time: None)
+    measured = measure_run(graph, thinned, known)
+    drawn = {
+        "balance": chart("balance", _CHART_HEIGHT, partial(draw_balance, graph=graph, times=times, run=thinned)),
+        "packets": chart("packets", _CHART_HEIGHT, partial(draw_packets, graph=graph, times=times, run=thinned)),
+    }
+    if np.isfinite(measured.relative_l2).any():
+        draw = partial(draw_error, graph=graph, times=times, run=thinned, error=measured.relative_l2)
+        drawn["error"] = chart("error", _CHART_HEIGHT, draw)
+    return {
+        "charts": {name: _placed(one) for name, one in drawn.items()},
+        "largest_drift": max(map(abs, measured.drift.tolist())),
+        "largest_residual": int(measured.residual.max()),
+        "overshoot": int(measured.overshoot.max()),
+    }

@@ -1,0 +1,185 @@
+"""How many bits a run used of those that were declared, proved, and that the target has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.arithmetic import MEMORYLESS, rectify, signed_width
+from pisnn_deploy.backends.run import Run
+from pisnn_deploy.checks.numbers import ACCUMULATOR, PAYLOADS, STATES
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE
+from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.profiles import names as profile_names
+
+Integers = NDArray[np.int64]
+Interval = tuple[int, int]
+
+MOST_NUMBERS = 1 << 24
+"""Integers that are looked at; of larger traces some steps are left out."""
+
+
+@dataclass(frozen=True)
+class WidthUse:
+    """One declared width, and how much of it was needed.
+
+    Attributes
+    ----------
+    population, quantity : str
+    declared : int
+        Signed bits.
+    proved : (int, int)
+        The interval that the certificate's bounds allow.
+    reached : (int, int) or None
+        Smallest and largest integer that was seen in the run; None where a trace does not tell.
+    limit : int or None
+        Signed bits that the target has; None without one.
+    """
+
+    population: str
+    quantity: str
+    declared: int
+    proved: Interval
+    reached: Interval | None
+    limit: int | None
+
+    @property
+    def proved_bits(self) -> int:
+        """Signed bits of the proved interval."""
+        return signed_width(*self.proved)
+
+    @property
+    def reached_bits(self) -> int | None:
+        """Signed bits of what was reached."""
+        return None if self.reached is None else signed_width(*self.reached)
+
+
+@dataclass(frozen=True)
+class Widths:
+    """All widths of a graph in a run.
+
+    Attributes
+    ----------
+    uses : tuple of WidthUse
+        In the order of the graph's bounds.
+    looked_at, kept : int
+        Rows of the trace that were looked at, of those that it has.
+    """
+
+    uses: tuple[WidthUse, ...]
+    looked_at: int
+    kept: int
+
+
+def width_uses(graph: IntegerGraph, run: Run) -> Widths:
+    """Compare what a run reached with what was declared and proved, and with what the target has.
+
+    Masses and ledgers are in the trace. Drives and activations are computed from them anew, as the numerics contract
+    says, unless the graph has more than `MOST_NUMBERS` synapses. Packets and payloads are differences of rows of
+    consecutive PDE steps. Currents and residues are known where the trace keeps them (`RunOptions.everything`), else at
+    the end of the run alone; without a leak a current is its drive. Products and accumulators are in no trace.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Bounded.
+    run : Run
+
+    Returns
+    -------
+    Widths
+    """
+    rows = _rows(graph, run.trace.step.size)
+    reached = _reached(graph, run, rows) if rows.size else {}
+    limits = _limits(graph)
+    uses = tuple(
+        WidthUse(
+            bound.population,
+            bound.quantity,
+            bound.bits,
+            (bound.lower, bound.upper),
+            reached.get((bound.population, bound.quantity)),
+            limits.get(_kind(bound.quantity)),
+        )
+        for bound in graph.bounds
+    )
+    return Widths(uses, int(rows.size), int(run.trace.step.size))
+
+
+def _rows(graph: IntegerGraph, kept: int) -> Integers:
+    """Rows of the trace in pairs of neighbours, as many as may be looked at."""
+    most = max(2, MOST_NUMBERS // (graph.neurons + graph.mesh.faces))
+    if kept <= most:
+        return np.arange(kept)
+    first = np.linspace(0, kept - 2, most // 2).astype(np.int64)
+    return np.asarray(np.unique(np.concatenate([first, first + 1])), np.int64)
+
+
+def _reached(graph: IntegerGraph, run: Run, rows: Integers) -> Mapping[tuple[str, str], Interval]:
+    trace, cells = run.trace, graph.mesh.cells
+    found: dict[tuple[str, str], Integers] = {}
+    mass = np.concatenate([trace.mass[rows], trace.ledger[rows]], axis=1)
+    found[MEMBRANE, "mass"], found[MEMBRANE, "ledger"] = mass[:, :cells], mass[:, cells:]
+    follows = np.flatnonzero(np.diff(trace.step[rows]) == 1) + 1
+    found[MEMBRANE, "payload"] = _payload(graph, mass[:, :cells].T, follows)
+    if sum(synapse.entries for synapse in graph.synapses) <= MOST_NUMBERS:
+        found |= _answers(graph, mass.T, follows)
+    if trace.flux is not None:
+        # The first row is the start, at which nothing has fired.
+        packets, currents, residues = np.moveaxis(trace.flux[rows], 1, 0)
+        found[FLUX, "packet"], found[FLUX, "residue"] = packets, residues
+        found[FLUX, "potential"] = residues + (packets << graph.flux.threshold_exponent)
+        found.setdefault((FLUX, "current"), currents)
+    else:
+        found[FLUX, "packet"] = trace.transported[rows[follows]] - trace.transported[rows[follows - 1]]
+        if run.end is not None:
+            found[FLUX, "residue"] = run.end.residue
+            if graph.flux.leak != MEMORYLESS:
+                found[FLUX, "current"] = run.end.current
+    return {key: (int(values.min()), int(values.max())) for key, values in found.items() if values.size}
+
+
+def _answers(graph: IntegerGraph, mass: Integers, follows: Integers) -> dict[tuple[str, str], Integers]:
+    """Drives, activations and payloads of the populations after the membranes, whose masses are [holders, rows]."""
+    found: dict[tuple[str, str], Integers] = {}
+    sent, chain = mass, graph.chain
+    for source, target, population in zip(chain, chain[1:], [*graph.hidden, None], strict=False):
+        bias = graph.flux.bias if population is None else population.bias
+        drive = graph.matrix(source, target) @ sent + bias[:, None]
+        found[target, "drive"] = drive
+        if population is not None:
+            sent = rectify(drive, population.shift)
+            found[target, "activation"], found[target, "payload"] = sent, _payload(graph, sent, follows)
+    if graph.flux.leak == MEMORYLESS:
+        found[FLUX, "current"] = found[FLUX, "drive"]
+    return found
+
+
+def _payload(graph: IntegerGraph, sent: Integers, follows: Integers) -> Integers:
+    """What a population sends, [neurons, rows]: its change since the PDE step before, or the whole of it."""
+    return sent if graph.coding == "dense" else np.asarray(sent[:, follows] - sent[:, follows - 1], np.int64)
+
+
+def _kind(quantity: str) -> str:
+    for kind, quantities in (("state", STATES), ("payload", PAYLOADS), ("accumulator", {ACCUMULATOR})):
+        if quantity in quantities:
+            return kind
+    return ""
+
+
+def _limits(graph: IntegerGraph) -> dict[str, int]:
+    """Signed bits of the target by kind; none for a profile that is not in the library."""
+    if graph.profile not in profile_names():
+        return {}
+    profile = load_profile(graph.profile)
+    figures = {
+        "state": profile.state.bits.value,
+        # Binary spikes carry no payload: each bit has a line of its own.
+        "payload": None if graph.binary else profile.payload.bits.value,
+        "accumulator": profile.accumulator.bits.value,
+    }
+    return {kind: bits for kind, bits in figures.items() if bits}

@@ -1,0 +1,51 @@
+"""The checker of a limiter: no cell has more faces than shares, and faces hear of the masses at their ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy import sparse
+
+from pisnn_deploy.graph import Claim, IntegerGraph
+
+
+def positivity(graph: IntegerGraph, claim: Claim | None, route: sparse.csr_matrix) -> Iterator[str]:
+    """What is wrong with the claim that no cell gives more than it has; nothing if it is right.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Well formed.
+    claim : Claim or None
+    route : scipy.sparse.csr_matrix [holders, faces]
+        Effective weights of the packets, as they are stored.
+
+    Yields
+    ------
+    str
+    """
+    shift = graph.flux.share_shift
+    if shift is None or claim is None:
+        yield "a limiter without a claim" if claim is None else "the graph has no limiter"
+        return
+    mesh = graph.mesh
+    for synapse in graph.synapses:
+        if not synapse.port:
+            continue
+        holder = mesh.source if synapse.port == "source" else mesh.target
+        face = np.flatnonzero(holder < mesh.cells)
+        heard = sparse.csr_matrix((np.ones(face.size, np.int64), (face, holder[face])), (mesh.faces, mesh.holders))
+        mantissas = synapse.mantissa_matrix()
+        # One mantissa a row: the target floors it alone, and mixed signs cost the lowest bit.
+        mantissas.data = mantissas.data >> 1 << 1
+        if abs(mantissas - heard * (1 << -synapse.exponent if synapse.exponent < 0 else 0)).sum():
+            yield f"the synapses to the port {synapse.port} do not tell each face the mass at that end"
+    if graph.window.lower < 0:
+        yield f"the operating window begins at {graph.window.lower}, below 0"
+    faces = int(np.diff(route.indptr)[: mesh.cells].max(initial=0))
+    most = int(claim.figures.get("most_faces", 0))
+    if not faces <= most <= 1 << shift:
+        yield f"a cell has {faces} faces, the claim says {most}, and there are {1 << shift} shares"
+    if (claim.status, claim.method, dict(claim.figures)) != ("proved", "shares", {"shift": shift, "most_faces": most}):
+        yield "the claim is not what was proved"

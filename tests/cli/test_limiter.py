@@ -1,0 +1,47 @@
+"""``compile --limiter``: what it says, what it writes, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from pisnn_deploy.cli import compile as compiling
+from pisnn_deploy.cli import verify as verifying
+from pisnn_deploy.errors import CompileError
+from pisnn_deploy.graph.artifact import read_artifact
+
+
+def test_a_limiter_is_compiled_in_shown_and_proved_again(tmp_path: Path) -> None:
+    path = tmp_path / "heat.pisnn"
+    words = ["heat1d", "--mesh", "32", "--limiter", "positivity", "-o", str(path)]
+    found = json.loads(CliRunner().invoke(compiling.command, [*words, "--json"]).output)
+    assert found["limiter"] == "positivity" and found["certificate"]["positivity"] == "proved"
+    assert read_artifact(path).provenance["options"]["limiter"] == "positivity"
+    shown = CliRunner().invoke(compiling.command, [*words, "--explain"], catch_exceptions=False).output
+    assert "positivity: a cell gives at most m >> 1 through a face" in " ".join(shown.split())
+    verified = json.loads(CliRunner().invoke(verifying.command, [str(path), "--json"]).output)
+    assert verified["verified"] and verified["findings"][-1]["claim"] == "positivity"
+    assert verified["findings"][-1]["status"] == "proved"
+
+
+def test_without_a_limiter_nothing_speaks_of_one(tmp_path: Path) -> None:
+    path = tmp_path / "heat.pisnn"
+    ran = CliRunner().invoke(compiling.command, ["heat1d", "--mesh", "32", "-o", str(path), "--json"])
+    found = json.loads(ran.output)
+    assert found["limiter"] == "none" and "positivity" not in found["certificate"]
+    assert "limiter" not in read_artifact(path).provenance["options"]
+
+
+def test_a_range_below_0_is_refused(tmp_path: Path) -> None:
+    words = ["heat1d", "--mesh", "32", "--range", "-2,0", "--limiter", "positivity", "-o", str(tmp_path / "a.pisnn")]
+    with pytest.raises(CompileError) as raised:
+        CliRunner().invoke(compiling.command, words, catch_exceptions=False)
+    assert raised.value.exit_code == 2
+    assert str(raised.value) == (
+        "limit: the operating range ends at 0 quanta, and with the limiter nothing is below 0; choose another --range, "
+        "or compile without --limiter"
+    )
+    assert not list(tmp_path.iterdir())

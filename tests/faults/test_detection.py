@@ -1,0 +1,145 @@
+"""Every fault that breaks a total or an invariant is detected in its time step, and named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from models_under_test import binary_box, compiled, heat_model, hidden_model
+
+from benchmarks.faults import Broken, faultless, judge, on_fast
+from pisnn_deploy import invariants
+from pisnn_deploy.backends import RunOptions, fast, run_graph
+from pisnn_deploy.backends.run import RunState
+from pisnn_deploy.errors import InvariantViolation, UsageError
+from pisnn_deploy.faults.outcome import Outcome, outcomes
+from pisnn_deploy.faults.sampling import FAMILIES, random_fault
+from pisnn_deploy.faults.spec import parse_fault
+from pisnn_deploy.graph.integer import IntegerGraph, Integers
+from pisnn_deploy.recovery import Detection
+
+GRAPHS: tuple[IntegerGraph, ...] = (
+    compiled(hidden_model((3,), leak=2048), cells=8, boundary="no-flux"),
+    compiled(heat_model(leak=1024), cells=12),
+    binary_box(heat_model(), (9,), "dirichlet=0,1", "dense"),
+)
+STATES: tuple[tuple[RunState, ...], ...] = tuple(faultless(graph) for graph in GRAPHS)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@settings(max_examples=12, deadline=None)
+@given(number=st.integers(0, len(GRAPHS) - 1), seed=st.integers(0, 2**32 - 1), step=st.integers(0, 20))
+def test_nothing_is_missed(family: str, number: int, seed: int, step: int) -> None:
+    fault = random_fault(GRAPHS[number], family, step, np.random.default_rng(seed))
+    assert on_fast(GRAPHS[number], STATES[number], family, fault).verdict != "missed", str(fault)
+
+
+def quiet(*_: object, **__: object) -> None:
+    """An audit that looks at nothing."""
+
+
+@pytest.mark.parametrize(
+    "text", ["flip:membrane[3].bit2@4", "drop:packet[3]@4", "dead:core[0]@4", "stale:membrane[3]@4"]
+)
+def test_an_audit_that_does_not_look_at_membranes_is_seen_to_miss(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(invariants.Audit, "observe_membranes", quiet)
+    # A dead core is then seen by its flux compartments, one time step too late.
+    assert on_fast(GRAPHS[1], STATES[1], "", parse_fault(text)).verdict == "missed"
+
+
+@pytest.mark.parametrize("text", ["flip:residue[3].bit2@4", "flip:residue[3].bit2@4.1"])
+def test_an_audit_that_does_not_compare_residues_is_seen_to_miss(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = invariants.Audit._compare
+
+    def blind(audit: invariants.Audit, kind: str, *others: Any) -> bool:
+        return kind == "flux" or whole(audit, kind, *others)
+
+    monkeypatch.setattr(invariants.Audit, "_compare", blind)
+    assert on_fast(GRAPHS[1], STATES[1], "", parse_fault(text)).verdict == "missed"
+
+
+def test_an_audit_that_names_a_wrong_place_is_seen_to_miss(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = invariants.Audit.observe_membranes
+
+    def confused(audit: invariants.Audit, step: int, mass: Integers, *, absorbing: bool) -> None:
+        try:
+            whole(audit, step, mass, absorbing=absorbing)
+        except InvariantViolation as found:
+            raise InvariantViolation(found.kind, found.population, found.index + 1, step, 0, 1) from found
+
+    monkeypatch.setattr(invariants.Audit, "observe_membranes", confused)
+    assert on_fast(GRAPHS[1], STATES[1], "", parse_fault("flip:membrane[3].bit2@4")).verdict == "missed"
+
+
+def test_the_judge() -> None:
+    broken = Broken((4, 1), (3, 7), ())
+    assert judge(broken, (4, 1), None, True) == "missed"
+    assert judge(broken, (5, 0), Detection("local", 5, "membrane [3]"), True) == "missed"
+    assert judge(broken, (4, 1), Detection("local", 4, "membrane [4]"), True) == "missed"
+    assert judge(broken, (4, 1), Detection("local", 4, "flux [3]"), True) == "missed"
+    assert judge(broken, (4, 1), Detection("local", 4, "membrane [7]"), True) == "detected"
+    assert judge(None, (4, 1), Detection("range", 4, "membrane [3]"), True) == "detected"
+    assert judge(None, (4, 1), None, True) == "silent" and judge(None, (4, 1), None, False) == "no effect"
+
+
+CASES: tuple[tuple[str, str | None, int, str], ...] = (
+    ("flip:membrane[5].bit5@4", "local", 4, "membrane [5]"),
+    ("flip:membrane[5].bit5@4.1", "local", 4, "membrane [5]"),
+    ("flip:membrane[5].bit5@0", "local", 0, "membrane [5]"),
+    ("flip:current[3].bit2@4", "flux", 4, "flux current [3]"),
+    ("flip:current[3].bit2@4.1", None, 0, ""),
+    ("flip:residue[3].bit2@4", "flux", 4, "flux residue [3]"),
+    ("flip:residue[3].bit2@4.1", "flux", 4, "flux [3]"),
+    ("flip:weight[membrane-to-flux,12].bit3@4", None, 0, ""),
+    ("flip:weight[route,3].bit0@4", "local", 5, "membrane [1]"),
+    ("drop:packet[3]@4", "local", 5, "membrane [3]"),
+    ("drop:packet[3].target@4", "local", 5, "membrane [4]"),
+    ("duplicate:packet[3].source@4", "local", 5, "membrane [3]"),
+    ("delay:packet[3]+2@4", "local", 5, "membrane [3]"),
+    ("misroute:packet[3]->9@4", "local", 5, "membrane [4]"),
+    ("misroute:packet[3]->4@4", None, 0, ""),
+    ("dead:core[0]@4", "local", 4, "membrane [0]"),
+    ("dead:core[0]@4.1", "flux", 4, "flux [0]"),
+    ("sign-mode:weight[route]@4", "local", 5, "membrane [0]"),
+    ("sign-mode:weight[membrane-to-flux]@4", None, 0, ""),
+    ("stale:membrane[3]@4", "local", 4, "membrane [3]"),
+    ("stale:flux[3]@4", None, 0, ""),
+)
+
+
+@pytest.mark.parametrize(("text", "kind", "step", "place"), CASES)
+def test_each_kind_at_its_step_and_place(text: str, kind: str | None, step: int, place: str) -> None:
+    graph, fault = GRAPHS[1], parse_fault(text)
+    run = fast.run(graph, graph.membrane.initial, RunOptions(12, faults=(fault,)))
+    (outcome,) = outcomes(graph, (fault,), run.detections)
+    if kind is None:
+        assert outcome == Outcome(text, False) and run.conserved and run.steps == 12
+    else:
+        assert outcome == Outcome(text, True, kind, step, place) and not run.conserved
+        assert run.failure.startswith(f"{kind} invariant broken: {place} at PDE step {step}: expected ")
+        assert run.violations[kind] > 0 and run.steps < 12
+
+
+def test_a_violation_is_put_down_to_the_fault_that_strikes_then() -> None:
+    graph = GRAPHS[1]
+    texts = ("stale:flux[3]@1", "flip:weight[membrane-to-flux,3].bit1@2", "flip:membrane[5].bit5@4", "drop:packet[1]@9")
+    faults = tuple(parse_fault(text) for text in texts)
+    run = fast.run(graph, graph.membrane.initial, RunOptions(12, faults=faults))
+    assert [outcome.detected for outcome in outcomes(graph, faults, run.detections)] == [False, False, True, False]
+
+
+def test_a_value_beyond_its_width_names_its_place() -> None:
+    graph = GRAPHS[1]
+    fault = parse_fault("flip:membrane[5].bit23@4")
+    run = fast.run(graph, graph.membrane.initial, RunOptions(12, faults=(fault,)))
+    (outcome,) = outcomes(graph, (fault,), run.detections)
+    assert outcome == Outcome(str(fault), True, "overflow", 4, "membrane mass [5]")
+
+
+def test_only_some_backends_can_be_hit() -> None:
+    options = RunOptions(3, faults=(parse_fault("drop:packet[1]@1"),))
+    with pytest.raises(UsageError, match=r"^backend onnx: it has nothing to hit with faults; use cpu or fast$"):
+        run_graph("onnx", GRAPHS[1], GRAPHS[1].membrane.initial, options)

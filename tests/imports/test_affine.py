@@ -1,0 +1,87 @@
+"""Networks followed through one window give what the network gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pisnn_deploy.imports.affine import LARGEST_ELEMENTS, FormError, form_of
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(1, 2))
+def test_convolutions_are_those_of_torch(seed: int, axes: int, channels: int, kernel: int, dilation: int) -> None:
+    rng = np.random.default_rng(seed)
+    span = (kernel - 1) * dilation + 1
+    shape = (1, channels, *rng.integers(span, span + 3, axes))
+    weight = rng.integers(-9, 9, (2, channels, *(kernel,) * axes)).astype(float)
+    bias = rng.integers(-9, 9, 2).astype(float)
+    field = rng.integers(-9, 9, shape).astype(float)
+    form = form_of(shape).convolved(weight, bias, (dilation,) * axes)
+    convolution: Any = (torch.conv1d, torch.conv2d, torch.conv3d)[axes - 1]
+    expected = convolution(*(torch.from_numpy(a) for a in (field, weight, bias)), dilation=dilation)
+    found = form.weight @ field.reshape(-1) + form.bias
+    assert np.array_equal(found, expected.numpy())
+
+
+def test_a_form_is_the_composition_of_its_operations() -> None:
+    rng = np.random.default_rng(1)
+    x, w, v = rng.integers(-5, 5, (2, 3)), rng.integers(-5, 5, (4, 3)), rng.integers(-5, 5, (2, 2))
+    form = form_of((2, 3)).dense(w.astype(float), np.arange(4.0)).transposed((1, 0)).dense(v.astype(float))
+    form = form.reshaped((2, -1)).scaled(-2.0).plus(form.reshaped((2, 4))).shifted(np.ones((1, 4)))
+    inner = ((x @ w.T + np.arange(4)).T @ v.T).reshape(2, 4)
+    assert np.array_equal(form.weight @ x.reshape(-1) + form.bias, -inner + 1)
+
+
+def test_a_rectifier_ends_a_layer_once() -> None:
+    form = form_of((2,)).dense(np.array([[1.0, -1.0]])).rectified()
+    assert form.rectified() is form and len(form.below) == 1
+    assert np.array_equal(form.below[0].weight, [[1, -1]]) and np.array_equal(form.weight, [[1]])
+
+
+def test_what_does_not_fit_is_said() -> None:
+    form = form_of((1, 4))
+    other = form.rectified().reshaped((1, 4))
+    wrongs: list[tuple[Callable[[], object], str]] = [
+        (lambda: form.reshaped((3, -1)), "a tensor of shape (1, 4) cannot be given the shape (3, -1)"),
+        (lambda: form.reshaped((-1, -1)), "a tensor of shape (1, 4) cannot be given the shape (-1, -1)"),
+        (lambda: form.transposed((0, 0)), "(0, 0) is no order of the axes of a tensor of shape (1, 4)"),
+        (lambda: form.dense(np.ones((2, 3))), "weights of shape (2, 3) do not fit a tensor of shape (1, 4)"),
+        (
+            lambda: form.convolved(np.ones((1, 2, 3))),
+            "a kernel of shape (1, 2, 3) does not fit a tensor of shape (1, 4)",
+        ),
+        (
+            lambda: form.convolved(np.ones((1, 1, 5))),
+            "a kernel that spans (5,) cells is larger than a tensor of shape (1, 4)",
+        ),
+        (lambda: form.shifted(np.ones((2, 4))), "a constant of shape (2, 4) does not fit a tensor of shape (1, 4)"),
+        (lambda: form.shifted(np.ones(3)), "a constant of shape (3,) does not fit a tensor of shape (1, 4)"),
+        (lambda: form.plus(other), "two tensors can be added where they have one shape and come from the same layer"),
+        (
+            lambda: form_of((5000,)),
+            f"25000000 weights between two layers are more than the {LARGEST_ELEMENTS} that are allowed",
+        ),
+        (
+            lambda: form_of((4000,)).dense(np.ones((5000, 4000))),
+            f"20000000 weights between two layers are more than the {LARGEST_ELEMENTS} that are allowed",
+        ),
+    ]
+    for wrong, message in wrongs:
+        with pytest.raises(FormError) as caught:
+            wrong()
+        assert str(caught.value) == message
+
+
+def test_depth_is_bounded() -> None:
+    form = form_of((1,))
+    for _ in range(8):
+        form = form.rectified().shifted(np.zeros(1))
+    with pytest.raises(FormError, match=r"^more than 8 hidden layers$"):
+        form.rectified()

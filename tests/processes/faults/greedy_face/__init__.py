@@ -1,0 +1,1 @@
+"""Faces that take what their sources do not have."""
