@@ -1,4 +1,4 @@
-"""What `mkdocs build` does beyond the files of docs/: pages of examples, the changelog, and the command line from click."""
+"""What `mkdocs build` does beyond the files of docs/: examples, the changelog, and the command line from click."""
 
 from __future__ import annotations
 
