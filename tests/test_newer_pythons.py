@@ -84,10 +84,9 @@ def newer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         [THIS, "-m", "build", "--wheel", "--no-isolation", "-o", folder, ROOT], check=True, capture_output=True
     )
     (wheel,) = folder.glob("*.whl")
-    install = [environment / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-    done = subprocess.run(
-        [*install, "-c", ROOT / "constraints-newer.txt", wheel], capture_output=True, text=True, check=False
-    )
+    pip = (environment / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check")
+    constraints = ROOT / "constraints-newer.txt"
+    done = subprocess.run((*pip, "-c", constraints, wheel), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     yield Newer(request.param, environment / "bin", folder)
     shutil.rmtree(environment)

@@ -160,7 +160,7 @@ def _parse_artifact(path: Path) -> None:
 
     read = read_artifact(path)
     check_certificate(read.graph, read.altered)
-    graph, _ = read_graph(str(path))
+    graph = read_graph(str(path)).graph
     run_graph("fast", graph, graph.membrane.initial, RunOptions(3))
 
 

@@ -13,6 +13,8 @@ OWN = "own"
 """The problem's own mesh, boundary or start."""
 HORIZON = "horizon"
 """As many PDE steps as the problem's horizon takes."""
+NO_FAULT = "none"
+"""Nothing hits the run."""
 RANDOM = "random"
 """A random field for each seed as start."""
 
@@ -73,6 +75,8 @@ class Case:
     steps : int or None
         PDE steps; to the problem's horizon if None.
     backend : str
+    fault : str
+        What hits the run, or `NO_FAULT`.
     """
 
     target: Target
@@ -80,6 +84,7 @@ class Case:
     seed: int | None
     steps: int | None
     backend: str
+    fault: str = NO_FAULT
 
     def described(self) -> dict[str, str | int | None]:
         """The case as the plan says it: name of the axis, and its value."""
@@ -94,6 +99,7 @@ class Case:
             "seed": self.seed,
             "asked_steps": self.steps,
             "backend": self.backend,
+            "fault": None if self.fault == NO_FAULT else self.fault,
         }
 
     @cached_property

@@ -13,8 +13,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from pisnn_deploy import problems, zoo
-from pisnn_deploy.campaign.case import HORIZON, OWN, RANDOM, Case, Named, Target
+from pisnn_deploy.campaign.case import HORIZON, NO_FAULT, OWN, RANDOM, Case, Named, Target
 from pisnn_deploy.errors import FileError, UsageError
+from pisnn_deploy.faults.spec import parse_fault
 from pisnn_deploy.mesh import parse_boundary, parse_shape
 from pisnn_deploy.mesh.meshio_content import FORMATS
 from pisnn_deploy.plain_yaml import read_mapping
@@ -66,6 +67,8 @@ class Plan(BaseModel):
     steps : tuple of int or str
         PDE steps, or ``horizon``.
     backends : tuple of str
+    faults : tuple of str
+        ``none``, or a fault that hits the run, as ``simulate --fault`` has it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -79,6 +82,7 @@ class Plan(BaseModel):
     seeds: Annotated[tuple[_Seed, ...], Field(max_length=LARGEST_PRODUCT)] = ()
     steps: Annotated[tuple[_Steps, ...], _Some] = (HORIZON,)
     backends: Annotated[tuple[_Backend, ...], _Some] = ("fast",)
+    faults: Annotated[tuple[_Text, ...], _Some] = (NO_FAULT,)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -91,7 +95,7 @@ class Plan(BaseModel):
         """Number of cases."""
         starts = len(self.initial) + (len(self.seeds) - 1 if RANDOM in self.initial else 0)
         lists = (self.models, self.meshes, self.boundaries, self.profiles, self.codings, self.steps, self.backends)
-        return math.prod(map(len, lists)) * starts
+        return math.prod(map(len, (*lists, self.faults))) * starts
 
 
 def read_plan(path: Path) -> Plan:
@@ -155,13 +159,14 @@ def cases_of(plan: Plan, path: Path) -> tuple[Case, ...]:
     profiles = _resolved(path, "profiles", plan.profiles, _profile)
     initial = _resolved(path, "initial", plan.initial, _initial)
     starts = [(one, seed) for one in initial for seed in (plan.seeds if one.text == RANDOM else (None,))]
-    runs = tuple(itertools.product(starts, plan.steps, plan.backends))
+    _resolved(path, "faults", plan.faults, _fault)
+    runs = tuple(itertools.product(starts, plan.steps, plan.backends, plan.faults))
     return tuple(
-        Case(target, one, seed, None if isinstance(steps, str) else steps, backend)
+        Case(target, one, seed, None if isinstance(steps, str) else steps, backend, fault)
         for target in itertools.starmap(
             Target, itertools.product(models, meshes, plan.boundaries, profiles, plan.codings)
         )
-        for (one, seed), steps, backend in runs
+        for (one, seed), steps, backend, fault in runs
     )
 
 
@@ -218,6 +223,12 @@ def _initial(text: str, folder: Path) -> Named:
     known = {name for one in problems.NAMES for name in problems.problem(one).initial_conditions}
     if text not in (OWN, RANDOM, *known):
         raise UsageError(f"{text!r}: expected {OWN}, {RANDOM}, a .npy file, or one of {', '.join(sorted(known))}")
+    return Named(text, text)
+
+
+def _fault(text: str, folder: Path) -> Named:
+    if text != NO_FAULT:
+        parse_fault(text)
     return Named(text, text)
 
 

@@ -24,6 +24,8 @@ class Row:
         As the plan has them.
     seed, asked_steps : int or None
         PDE steps to the problem's horizon, where the plan names no number, once they are known.
+    fault : str or None
+        What hit the run.
     verdict : str
     artifact : str or None
         SHA-256 of the artifact, hexadecimal; None if it was not compiled.
@@ -41,6 +43,8 @@ class Row:
         Physical time at the end.
     packets, events : int or None
         Faces that fired, and spikes of all populations, over the run.
+    fault_detected_step : int or None
+        PDE step in which the audit found the fault; None if it found none, or there was none.
     message : str or None
         Why a case was refused or failed, or what was violated first.
     seconds, compile_seconds : float or None
@@ -57,6 +61,7 @@ class Row:
     seed: int | None
     asked_steps: int | None
     backend: str
+    fault: str | None
     verdict: Verdict
     artifact: str | None = None
     cells: int | None = None
@@ -73,6 +78,7 @@ class Row:
     time: float | None = None
     packets: int | None = None
     events: int | None = None
+    fault_detected_step: int | None = None
     message: str | None = None
     seconds: float | None = None
     compile_seconds: float | None = None

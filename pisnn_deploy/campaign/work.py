@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.backends import Run, RunOptions, run_graph
-from pisnn_deploy.campaign.case import OWN, RANDOM, Case, Named, Target
+from pisnn_deploy.campaign.case import NO_FAULT, OWN, RANDOM, Case, Named, Target
 from pisnn_deploy.campaign.plan import digest_of_file, digest_of_profile
 from pisnn_deploy.campaign.row import Row, Verdict
 from pisnn_deploy.errors import CheckError, PisnnError, UsageError
+from pisnn_deploy.faults.spec import parse_fault
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.own_problem import admitted_mass, named_start, random_start, reference_of, steps_to_horizon
 from pisnn_deploy.report.measures import relative_l2
@@ -115,7 +116,8 @@ def run_case(case: Case, compiled: Compiled, craft: Craft) -> Row:
         steps = steps_to_horizon(graph) if case.steps is None else case.steps
         facts["asked_steps"] = steps
         mass = admitted_mass(graph, _start(case, graph, craft), case.initial.text)
-        options = RunOptions(steps, max(1, steps), craft.deadline_seconds)
+        faults = () if case.fault == NO_FAULT else (parse_fault(case.fault),)
+        options = RunOptions(steps, max(1, steps), craft.deadline_seconds, faults=faults)
         run = run_graph(case.backend, graph, mass, options)
         return Row(**facts, **_outcome(case, graph, run))
     except Exception as error:
@@ -157,6 +159,8 @@ def _require_same(named: Named) -> None:
 
 def _outcome(case: Case, graph: IntegerGraph, run: Run) -> dict[str, Any]:
     facts: dict[str, Any] = {"verdict": "conserved" if run.conserved else "violated", "seconds": run.wall_seconds}
+    if run.detections:
+        facts["fault_detected_step"] = run.detections[0].step
     counts = {
         "steps": run.steps,
         "time_steps": run.time_steps,

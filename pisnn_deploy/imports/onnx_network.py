@@ -71,11 +71,14 @@ def read_onnx(path: Path, data: bytes) -> Network:
             course.run(node, number, values)
         else:
             rest.append((number, node))
-    window, shape = _window(path, graph, inputs[0], values)
+    where = f"input {inputs[0].name!r}"
     try:
+        window, shape = _window(path, graph, inputs[0], values)
         values[inputs[0].name] = course.window = form_of(shape)
     except FormError as error:
-        raise FileError(path, str(error), field=f"input {inputs[0].name!r}") from error
+        raise FileError(path, str(error), field=where) from error
+    except (ValueError, TypeError, IndexError, OverflowError) as error:
+        raise FileError(path, "is followed by kernels that do not fit it", field=where) from error
     for number, node in rest:
         course.run(node, number, values)
     result = values.get(graph.output[0].name)

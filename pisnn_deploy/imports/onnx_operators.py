@@ -179,7 +179,7 @@ def _squeeze(course: Course, given: list[Value | None], attributes: dict[str, An
     form = _form(given[0])
     axes = attributes.get("axes")
     if axes is None and len(given) > 1:
-        axes = [int(axis) for axis in _constant(given[1])]
+        axes = [int(axis) for axis in _constant(given[1]).reshape(-1)]
     count = len(form.shape)
     if node.op_type == "Squeeze":
         gone = {a % count for a in axes} if axes is not None else {a for a in range(count) if form.shape[a] == 1}

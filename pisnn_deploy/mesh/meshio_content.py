@@ -49,7 +49,10 @@ def mesh_content(path: Path) -> Any:
         raise FileError(path, f"cannot be read ({error.strerror or error})") from error
 
     import meshio
+    from meshio import _common
 
+    # What it prints goes nowhere, and rich's highlighter would take seconds over a long line of a damaged file.
+    _common.Console = _Silent
     printed = io.StringIO()
     try:
         with (
@@ -72,6 +75,16 @@ def mesh_content(path: Path) -> Any:
             reason = printed.getvalue() if isinstance(error, SystemExit) else f"{type(error).__name__}: {error}"
         reason = " ".join("".join(c if c.isprintable() else " " for c in reason).split())[:200].rstrip(": ")
         raise FileError(path, f"is damaged, or not {name}" + (f" ({reason})" if reason else "")) from error
+
+
+class _Silent:
+    """Stands where meshio has rich's console."""
+
+    def __init__(self, **_: object) -> None:
+        pass
+
+    def print(self, *_: object, **__: object) -> None:
+        """Print nothing."""
 
 
 def _check_abaqus(path: Path) -> None:

@@ -47,6 +47,7 @@ def test_one_value_stands_for_a_list_of_one(tmp_path: Path) -> None:
         "seed": None,
         "asked_steps": None,
         "backend": "fast",
+        "fault": None,
     }
     assert planned(tmp_path, "models: [heat1d]\nmeshes: [own]\nbackends: [fast]\n") == (case,)
 

@@ -119,3 +119,15 @@ def test_a_file_that_changed_meanwhile_is_refused(tmp_path: Path) -> None:
     row = run_case(other, compile_case(other.target, work), work)
     expected = "profile loihi2: differs on this worker from what the plan was read with"
     assert (row.verdict, row.message) == ("refused", expected)
+
+
+def test_faults_are_found_in_the_step_in_which_they_strike(tmp_path: Path) -> None:
+    plan = "models: heat1d\nmeshes: 16\nsteps: 9\nbackends: [fast, onnx]\nfaults: [none, 'drop:packet[3]@4']\n"
+    rows = in_process(planned(tmp_path, plan))
+    assert [(row.backend, row.fault, row.verdict, row.fault_detected_step) for row in rows] == [
+        ("fast", None, "conserved", None),
+        ("fast", "drop:packet[3]@4", "violated", 5),
+        ("onnx", None, "conserved", None),
+        ("onnx", "drop:packet[3]@4", "refused", None),
+    ]
+    assert len({row.key for row in rows}) == 4

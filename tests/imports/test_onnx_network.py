@@ -232,6 +232,12 @@ KNOWN = (
             "input 'u': has 1 axes, its convolutions want batch, channel and 1 to 3 axes",
         ),
         (
+            [node("Conv", "u w", "h"), node("Conv", "h v", "flux")],
+            {**CONV, "v": np.ones((1, 1, 2, 2), np.float32)},
+            LINE,
+            "input 'u': is followed by kernels that do not fit it",
+        ),
+        (
             [node("Conv", "u w", "flux", dilations=[1 << 40])],
             CONV,
             LINE,

@@ -18,6 +18,8 @@ from pisnn_deploy.invariants import KINDS
 
 FLAG_NAMES = ("global", "local", "flux", "width", "range", "state changed between steps")
 """What the bits of the flags of all kernels mean, from the lowest on."""
+_STRICT = {"width", "range"}
+"""Flags that may be raised where nothing is wrong."""
 SNAPSHOT_SECONDS = 1.0
 """Work after which a stepper notes where it stands; so much may be done again to find what broke a run."""
 
@@ -139,6 +141,11 @@ class KernelStepper(ABC):
                     f"backend fast: {name} [{index}] is {getattr(found, name)[index]} after PDE step {suspicious}, "
                     f"where the reference has {getattr(expected, name)[index]} (audit: {flags}); {_ADVICE}"
                 )
+        if set(flags.split(", ")) - _STRICT:
+            raise CheckError(
+                f"backend fast: a state changed before PDE step {suspicious}, and was noted so (audit: {flags}); "
+                f"{_ADVICE}"
+            )
         self._stopped = None
         self.restore(expected)
 
