@@ -16,6 +16,8 @@ from pisnn_deploy.cli.main import group
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = "examples"
+SHOWN = {".ipynb", ".md", ".png", ".py", ".yaml"}
+"""What pages of the site may lead to."""
 CHANGELOG = "CHANGELOG.md"
 COMMANDS_HERE = "<!-- commands -->"
 """Where `cli.md` wants the help of every command."""
@@ -24,7 +26,7 @@ LINK_UPWARDS = re.compile(r"(?<=\]\()\.\./[^)#\s]+")
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     """Let what stands beside docs/ be part of the site."""
-    texts = sorted(path for path in (ROOT / EXAMPLES).glob("*/*") if path.suffix in {".md", ".py", ".yaml", ".ipynb"})
+    texts = sorted(path for path in (ROOT / EXAMPLES).rglob("*") if path.suffix in SHOWN)
     for path in (*texts, ROOT / CHANGELOG):
         name = path.relative_to(ROOT).as_posix()
         files.append(File.generated(config, name, abs_src_path=str(path)))
@@ -45,7 +47,7 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: 
 
 def command_line() -> Iterator[str]:
     """Give the help of every command, as the terminal shows it, in Markdown."""
-    yield from _helped(click.Context(group, info_name="pisnn-deploy", max_content_width=100, terminal_width=100), 2)
+    yield from _helped(group.make_context("pisnn-deploy", [], resilient_parsing=True, terminal_width=80), 2)
 
 
 def _helped(context: click.Context, level: int) -> Iterator[str]:
@@ -55,4 +57,4 @@ def _helped(context: click.Context, level: int) -> Iterator[str]:
         for name in command.list_commands(context):
             below = command.get_command(context, name)
             if below is not None:
-                yield from _helped(click.Context(below, parent=context, info_name=name), min(level + 1, 4))
+                yield from _helped(below.make_context(name, [], context, resilient_parsing=True), level + 1)
