@@ -1,6 +1,6 @@
 # The front door is `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint browser format docs bench figures results models clean
+.PHONY: help setup demo test newer lint browser format docs bench figures results fuzz models clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -48,6 +48,9 @@ demo: setup ## compile heat1d, run it on Lava, verify it, draw it: build/demo/he
 
 test: lint browser ## ruff, mypy and all tests
 	$(BIN)/python -m pytest -q -n auto
+
+newer: setup ## the wheel on every Python from 3.11 to 3.13 that this machine has
+	PISNN_ALL_PYTHONS=1 $(BIN)/python -m pytest -q tests/test_newer_pythons.py
 
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check .

@@ -14,7 +14,8 @@ VARIABLE = "_PISNN_DEPLOY_COMPLETE"
 
 @click.command("completion", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-def command(shell: str) -> None:
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+def command(shell: str, quiet: bool) -> None:
     """Print a script that completes commands, options and names in SHELL.
 
     \b
@@ -27,4 +28,5 @@ def command(shell: str) -> None:
 
     kind = get_completion_class(shell)
     assert kind is not None
-    print_text(kind(group, {}, PROGRAM, VARIABLE).source().strip())
+    if not quiet:
+        print_text(kind(group, {}, PROGRAM, VARIABLE).source().strip())

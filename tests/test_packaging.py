@@ -175,7 +175,7 @@ def empty_environment(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.timeout(900)
 def test_the_wheel_runs_in_an_empty_environment(wheel: Path, empty_environment: Path, tmp_path: Path) -> None:
-    pip = (empty_environment / "python", "-m", "pip", "install", "-q", "-c", ROOT / "constraints.txt")
+    pip = (empty_environment / "python", "-m", "pip", "install", "-q", "--no-compile", "-c", ROOT / "constraints.txt")
     run(*pip, wheel, folder=tmp_path)
     for options in (("--steps", "20"), ("--backend", "fast")):
         printed = run(empty_environment / "pisnn-deploy", "simulate", *options, "--json", folder=tmp_path)

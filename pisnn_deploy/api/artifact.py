@@ -249,7 +249,7 @@ class CompiledArtifact:
     @property
     def _rows(self) -> dict[str, str]:
         graph, certificate = self.graph, self.graph.certificate
-        claims = {} if certificate is None else vars(certificate)
+        claims = {} if certificate is None else certificate.claims
         return {
             "mesh": f"{graph.mesh.cells} cells, {graph.mesh.faces} faces, {graph.mesh.boundary_text}",
             "target": graph.profile or "none",

@@ -133,7 +133,7 @@ def page_bytes(report: Report) -> bytes:
         "core_uses": core_uses(graph),
         "core_map": _base64(core_map(graph)),
         "placement": None if graph.placement is None else placement_sentence(graph, graph.placement),
-        "claims": {} if graph.certificate is None else vars(graph.certificate),
+        "claims": {} if graph.certificate is None else graph.certificate.claims,
         "script": script,
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "style": _text("report.css"),

@@ -187,7 +187,7 @@ def into_a_closed_pipe(*words: str) -> tuple[int, str]:
         "inspect a.pisnn",
         "inspect a.pisnn --format json",
         "check a.pisnn --format json",
-        "simulate a.pisnn --backend fast --steps 20 --json",
+        "simulate a.pisnn --backend fast --steps 20 --json -q",
         "models list",
         "profiles list",
     ],
@@ -203,7 +203,7 @@ def test_a_reader_that_has_gone_hides_no_violation(folder: Path) -> None:
     mantissas[4] *= 2
     wrong = replace(graph, synapses=(*graph.synapses[:-1], route.with_mantissas(mantissas)))
     write_artifact(folder / "bad.pisnn", wrong, {})
-    code, said = into_a_closed_pipe("simulate", "bad.pisnn", "--backend", "fast", "--steps", "5", "--json")
+    code, said = into_a_closed_pipe("simulate", "bad.pisnn", "--backend", "fast", "--steps", "5", "--json", "-q")
     assert code == 1 and said.startswith("error: local invariant broken: ")
 
 
