@@ -16,7 +16,7 @@ from pisnn_deploy.cli.main import group
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = "examples"
-SHOWN = {".ipynb", ".md", ".png", ".py", ".yaml"}
+SHOWN = {".ipynb", ".md", ".png", ".py", ".sh", ".yaml"}
 """What pages of the site may lead to."""
 CHANGELOG = "CHANGELOG.md"
 COMMANDS_HERE = "<!-- commands -->"

@@ -14,6 +14,7 @@ from mkdocs.commands.build import build
 from mkdocs.config import load_config
 from mkdocs.exceptions import Abort
 
+from benchmarks.report_screenshot import chromium
 from pisnn_deploy.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +55,18 @@ def test_no_page_fetches_anything(site: Path) -> None:
     assert len(pages) > len(list(DOCS.rglob("*.md")))
     assert {page.name: FETCHED.findall(page.read_text()) for page in pages if FETCHED.search(page.read_text())} == {}
     assert FETCHED.search('<script src="https://unpkg.com/iframe-worker/shim">')
+
+
+def test_search_works_without_a_server_and_asks_no_network(site: Path) -> None:
+    requests: list[str] = []
+    with chromium() as browser:
+        page = browser.new_page(viewport={"width": 390, "height": 844})
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto((site / "concepts.html").as_uri() + "?q=ledger")
+        page.wait_for_selector(".md-search-result__item")
+        assert "Ledger" in page.inner_text(".md-search-result__list").title()
+    assert len(requests) > 1
+    assert [url for url in requests if not url.startswith((site.as_uri(), "data:", "blob:"))] == []
 
 
 def test_the_command_line_is_that_of_click(site: Path) -> None:
