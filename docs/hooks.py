@@ -36,7 +36,7 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Lead links between docs/ and what stands beside it, and write the command line's help."""
     here = page.file.src_uri
-    in_repository = PurePosixPath(here if here.startswith(EXAMPLES) else f"docs/{here}").parent
+    in_repository = PurePosixPath(here if here.startswith(f"{EXAMPLES}/") else f"docs/{here}").parent
 
     def in_site(link: re.Match[str]) -> str:
         target = posixpath.normpath(in_repository / link[0])

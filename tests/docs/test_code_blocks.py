@@ -27,7 +27,7 @@ PAGES = sorted(
     )
 )
 BLOCK = re.compile(
-    r"(?:^<!-- (?P<marker>.+?) -->\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+    r"(?:^<!-- (?P<marker>[^\n]+) -->\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
 """A fenced block and the comment right above it, which readers do not see."""
 
@@ -47,6 +47,8 @@ class Block:
 
 
 def blocks(markdown: str) -> Iterator[Block]:
+    left = re.search(r"^ *(```|~~~).*", BLOCK.sub("", markdown), re.MULTILINE)
+    assert left is None, f"{left[0]}: write a language and nothing more, or it is not run"
     for found in BLOCK.finditer(markdown):
         line = markdown.count("\n", 0, found.start("text")) + 1
         yield Block(line, found["marker"] or "", found["language"], found["text"])
@@ -122,6 +124,7 @@ def test_the_code_of_a_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.
         ("<!-- exits with 1 -->\n```sh\npisnn-deploy --version\n```\n", r"page.md:3: \[0\]"),
         ("```sh\nrm -rf precious\n```\n", "rm: run it here, or say why not"),
         ("<!-- not run:  -->\n```sh\nrm -rf precious\n```\n", "page.md:3: why is it not run?"),
+        ("```sh title=a\npisnn-deploy\n```\n", "```sh title=a: write a language and nothing more, or it is not run"),
         ("<!-- print -->\n```text\n1\n```\n", "page.md:3: 'print' is no marker"),
     ],
 )
