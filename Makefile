@@ -1,6 +1,6 @@
 # The front door is `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test newer lint browser format bench figures results models clean
+.PHONY: help setup demo test newer lint browser format docs bench figures results fuzz models clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -35,7 +35,7 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 	echo "using $$python"; \
 	"$$python" -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt pip setuptools wheel
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev,docs]'
 	@touch $(STAMP)
 
 demo: setup ## compile heat1d, run it on Lava, verify it, draw it: build/demo/heat1d.png
@@ -71,6 +71,10 @@ browser: ## chromium for the tests of reports; from Debian's packages where it i
 format: setup ## let ruff rewrite the sources
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The theme's makers warn of another version of MkDocs than the one that is pinned here.
+docs: setup ## build the documentation into build/site, links checked; nothing is fetched
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: setup ## speed beside Lava's own parts, numpy, py-pde and FiPy, into docs/performance.md (15 minutes)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev,baselines]'

@@ -36,7 +36,7 @@ def read_field(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
             raise FileError(path, "is not a file")
         with path.open("rb") as stream:
             try:
-                found, _, dtype = read_header(stream)
+                found, fortran, dtype = read_header(stream)
             except ValueError as error:
                 raise FileError(path, str(error), remedy="write it with numpy.save") from error
             if dtype.kind not in "fiu" or dtype.itemsize > 8:
@@ -45,8 +45,9 @@ def read_field(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
                 raise FileError(path, f"has shape {found}, the mesh has {shape}")
             if path.stat().st_size - stream.tell() < math.prod(shape) * dtype.itemsize:
                 raise FileError(path, "ends too early")
-            stream.seek(0)
-            values: NDArray[np.float64] = np.load(stream, allow_pickle=False).astype(np.float64)
+            numbers = np.frombuffer(stream.read(math.prod(shape) * dtype.itemsize), dtype)
+            with np.errstate(invalid="ignore"):  # NaN is refused below
+                values = numbers.reshape(shape, order="F" if fortran else "C").astype(np.float64, order="C")
     except OSError as error:
         raise FileError(path, f"cannot be read ({error.strerror or error})") from error
     bad = np.flatnonzero(~np.isfinite(values.reshape(-1)))

@@ -36,7 +36,8 @@ state of training is resumed.
 | --- | --- | --- | --- | --- | --- | --- |
 """
 AFTER = """
-Seed {seed}, Python {python}. Made by `python -m benchmarks.fuzzing`; `make test` runs a few hundred inputs.
+Seed {seed}, Python {python}. Made by `python -m benchmarks.fuzzing`; `make test` runs a few hundred inputs of another
+seed.
 """
 
 

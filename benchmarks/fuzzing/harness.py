@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -18,6 +19,7 @@ from typing import Any
 from benchmarks.fuzzing.guard import Guard, Outcome
 from benchmarks.fuzzing.mutations import mutated_bytes
 from benchmarks.fuzzing.parsers import Parser
+from pisnn_deploy.errors import PisnnError
 from pisnn_deploy.output import write_whole
 
 REPORT_SECONDS = 1.0
@@ -168,6 +170,9 @@ def _drive(parser: Parser, seed: int, numbers: Sequence[int], sender: Connection
         for content in seeds:
             # What is loaded or compiled at first use must not count as an offence, and a seed must be fit.
             path.write_bytes(content)
+            parser.parse(path)
+        path.write_bytes(seeds[0][: len(seeds[0]) // 2])
+        with contextlib.suppress(PisnnError):  # a refusal loads what prints it
             parser.parse(path)
         guard = Guard(folder)
         for number in numbers:

@@ -135,6 +135,16 @@ def test_damaged_bytes_never_end_in_another_error(tmp_path: Path) -> None:
                 assert str(error).startswith(f"{path}: ")
 
 
+def test_orders_widths_and_a_header_of_python_2_are_read_in_silence(tmp_path: Path) -> None:
+    values, path = np.arange(6.0).reshape(2, 3), tmp_path / "u.npy"
+    for kind in ("<f8", ">f8", "<f4", ">f2", "<i8", ">u2", "|u1"):
+        for order in (np.ascontiguousarray, np.asfortranarray):
+            np.save(path, order(values.astype(kind)))
+            assert np.array_equal(read_field(path, (2, 3)), values)
+    path.write_bytes(npy(GOOD.replace("(32,)", "(32L,)")))
+    assert np.array_equal(read_field(path, (32,)), np.zeros(32))
+
+
 def test_a_field_may_lie_in_a_file_of_any_name(folder: Path) -> None:
     with (folder / "field").open("wb") as stream:
         np.save(stream, np.ones(16))

@@ -208,6 +208,6 @@ def test_no_other_file_is_opened_because_a_profile_says_so(tmp_path: Path) -> No
     (tmp_path / "secret").write_text("password: x")
     (tmp_path / "folder.yaml").mkdir()
     os.mkfifo(tmp_path / "pipe.yaml")
-    for parent in ("secret", str(tmp_path / "secret"), "/dev/null", "folder.yaml", "pipe.yaml"):
+    for parent in ("secret", str(tmp_path / "secret"), "folder.yaml", "pipe.yaml"):
         path = write(tmp_path, f"extends: {parent}")
         assert refusal(path) == f"{path}: extends: {parent!r} is no .yaml file"

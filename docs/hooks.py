@@ -1,0 +1,60 @@
+"""What `mkdocs build` does beyond the files of docs/: examples, the changelog, and the command line from click."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import click
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+from pisnn_deploy.cli.main import group
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = "examples"
+SHOWN = {".ipynb", ".md", ".png", ".py", ".sh", ".yaml"}
+"""What pages of the site may lead to."""
+CHANGELOG = "CHANGELOG.md"
+COMMANDS_HERE = "<!-- commands -->"
+"""Where `cli.md` wants the help of every command."""
+LINK_UPWARDS = re.compile(r"(?<=\]\()\.\./[^)#\s]+")
+
+
+def on_files(files: Files, *, config: MkDocsConfig) -> Files:
+    """Let what stands beside docs/ be part of the site."""
+    texts = sorted(path for path in (ROOT / EXAMPLES).rglob("*") if path.suffix in SHOWN)
+    for path in (*texts, ROOT / CHANGELOG):
+        name = path.relative_to(ROOT).as_posix()
+        files.append(File.generated(config, name, abs_src_path=str(path)))
+    return files
+
+
+def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Lead links between docs/ and what stands beside it, and write the command line's help."""
+    here = page.file.src_uri
+    in_repository = PurePosixPath(here if here.startswith(f"{EXAMPLES}/") else f"docs/{here}").parent
+
+    def in_site(link: re.Match[str]) -> str:
+        target = posixpath.normpath(in_repository / link[0])
+        return posixpath.relpath(target.removeprefix("docs/"), posixpath.dirname(here) or ".")
+
+    return LINK_UPWARDS.sub(in_site, markdown).replace(COMMANDS_HERE, "\n".join(command_line()))
+
+
+def command_line() -> Iterator[str]:
+    """Give the help of every command, as the terminal shows it, in Markdown."""
+    yield from _helped(group.make_context("pisnn-deploy", [], resilient_parsing=True, terminal_width=80), 2)
+
+
+def _helped(context: click.Context, level: int) -> Iterator[str]:
+    command = context.command
+    yield from (f"{'#' * level} {context.command_path}", "", "```text", command.get_help(context), "```", "")
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            if below is not None:
+                yield from _helped(below.make_context(name, [], context, resilient_parsing=True), level + 1)
