@@ -116,7 +116,8 @@ class Guard:
         if growth > LARGEST_GROWTH:
             self._offences.append(f"took {growth >> 20} MiB")
         if self._offences:
-            verdict, text = "offending", "; ".join(self._offences)
+            said = [text] if verdict == "offending" else []
+            verdict, text = "offending", "; ".join([*said, *self._offences])
         return Outcome(verdict, text, seconds, growth)
 
     def _parsed(self, parse: Callable[[Path], object], path: Path) -> tuple[str, str]:

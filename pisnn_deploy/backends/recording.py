@@ -35,7 +35,10 @@ _NUMBERS = ("step", "in_flight", "packets_sent", "quanta_sent")
 _REMEDY = "start anew without --resume"
 _LARGEST_TEXT = 1 << 20
 """Bytes of what a snapshot says beside its arrays, and of all headers in it."""
-_LARGEST_COUNT = 1 << 62
+_LARGEST_NUMBER = 1 << 62
+"""Of steps, rows, and quanta in flight, which are held in 64 bits."""
+_LARGEST_COUNT = 1 << 128
+"""Of what is summed over a run, as Python integers; no run gets there."""
 _LONGEST_REASON = 80
 _LOCK = "lock"
 
@@ -88,8 +91,9 @@ class Recording:
         try:
             members = _members(path, self._largest_snapshot)
             said: dict[str, Any] = json.loads(members.pop("said").astype(np.uint8).tobytes())
-            numbers = {name: _counted(said[name]) for name in (*_NUMBERS, "rows")}
-            events = {str(name): _counted(count) for name, count in said["events"].items()}
+            held = {name: _counted(said[name], _LARGEST_NUMBER) for name in ("step", "in_flight", "rows")}
+            numbers = held | {name: _counted(said[name], _LARGEST_COUNT) for name in ("packets_sent", "quanta_sent")}
+            events = {str(name): _counted(count, _LARGEST_COUNT) for name, count in said["events"].items()}
             identity, seconds = said["identity"], float(said["seconds"])
             if not 0 <= seconds < math.inf:
                 raise ValueError("a time that is none")
@@ -310,7 +314,7 @@ def _members(path: Path, largest: int) -> dict[str, Integers]:
         return {info.filename.removesuffix(".npy"): int64_array(archive.read(info)) for info in infos}
 
 
-def _counted(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < _LARGEST_COUNT:
+def _counted(value: object, limit: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < limit:
         raise ValueError("a count that is none")
     return value

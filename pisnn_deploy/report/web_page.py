@@ -45,7 +45,7 @@ MOST_NUMBERS = 1 << 23
 """Integers of the trace that the charts look at."""
 MOST_LINES = 64
 """Lines of a table whose number a file decides."""
-MOST_CHARACTERS = 400
+MOST_CHARACTERS = 2000
 """Of a text that comes from a file."""
 _CHART_HEIGHT = 2.7
 _PAGE = files("pisnn_deploy.report") / "page"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import os
+import struct
 import subprocess
 import sys
 import tracemalloc
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -244,12 +246,18 @@ def test_runs_of_a_small_mesh_expand_to_little(tmp_path: Path) -> None:
     assert f"{name}: must be pairs of a value and a length, at most " in str(caught.value)
 
 
-def test_a_directory_that_ends_too_early_is_refused(tmp_path: Path) -> None:
-    # zipfile unpacks its fields before it looks whether they are there.
-    whole = bytearray(artifact_bytes(compiled(cells=4), {}))
-    entry = whole.rfind(b"PK\x01\x02")
-    whole[entry + 30 : entry + 32] = (4).to_bytes(2, "little")  # an extra field, of which only half is there
-    (tmp_path / "a.pisnn").write_bytes(whole)
+@pytest.mark.parametrize(
+    "error", [struct.error("unpack"), NotImplementedError("method"), EOFError(), zlib.error("bad")]
+)
+def test_whatever_the_reader_of_archives_raises_is_a_refusal(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(*_: object) -> None:
+        raise error
+
+    path = tmp_path / "a.pisnn"
+    path.write_bytes(artifact_bytes(compiled(cells=4), {}))
+    monkeypatch.setattr(zipfile.ZipFile, "infolist", damaged)
     with pytest.raises(FileError) as caught:
-        read_artifact(tmp_path / "a.pisnn")
+        read_artifact(path)
     assert str(caught.value).endswith("a.pisnn: is not an artifact; expected a .pisnn file written by compile")
