@@ -98,6 +98,7 @@ results: setup ## measure the zoo and its baselines into docs/results (75 minute
 	$(BIN)/python -m benchmarks.check_speed
 	$(BIN)/python -m benchmarks.faults
 	$(BIN)/python -m benchmarks.limiter
+	$(BIN)/python -m benchmarks.stock
 	$(BIN)/python -m benchmarks.results
 
 fuzz: setup ## drive every parser with 100,000 damaged files, into docs/results/fuzzing.md (half an hour; goes on where it was)

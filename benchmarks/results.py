@@ -443,7 +443,8 @@ def overview(everything: dict[str, Found]) -> str:
         "What each switch of the training is worth: [ablation.md](ablation.md). What the compiler's search of integers "
         "gains: [quantisation.md](quantisation.md). Cores: [placement.md](placement.md). Large meshes: "
         "[scale.md](scale.md). Speed: [fast.md](fast.md). Millions of PDE steps: [long_horizons.md](long_horizons.md). "
-        "Faults: [faults.md](faults.md). The limiter: [limiter.md](limiter.md).",
+        "Faults: [faults.md](faults.md). The limiter: [limiter.md](limiter.md). Lava's own processes: "
+        "[stock.md](stock.md). Damaged files: [fuzzing.md](fuzzing.md).",
         "",
         "Made by `make results`. The figures of the baselines are of one training each, on one core.",
     ]
