@@ -9,7 +9,6 @@ import contextlib
 import io
 import json
 import re
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -422,9 +421,11 @@ def _parse_recording(path: Path) -> None:
 
 
 def _unpacked(path: Path) -> list[tuple[str, bytes]]:
+    from pisnn_deploy.npy import DAMAGED_ARCHIVE
+
     try:
         members = members_of(path.read_bytes())
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError, OSError):
+    except DAMAGED_ARCHIVE:
         return []
     return [(name, content) for name, content in members if re.fullmatch(r"[a-z_0-9.]{0,40}[a-z_0-9]", name)]
 
