@@ -188,11 +188,13 @@ def _kept_current(graph: IntegerGraph, state: State) -> Integers:
 
 
 def _reference_states(graph: IntegerGraph, start: RunState) -> Iterator[State]:
+    # A generator: kernels ask a reference for the start alone, and its matrices may be larger than all else together.
     nothing = np.zeros_like(start.residue)
     if graph.stock is None:
-        return _steps(Semantics(graph), State(start.mass, start.current, start.residue, nothing), start.step)
-    moving = StockState(start.mass, nothing, start.residue, nothing, start.current)
-    return _steps(StockSemantics(graph), moving, start.step)
+        yield from _steps(Semantics(graph), State(start.mass, start.current, start.residue, nothing), start.step)
+    else:
+        moving = StockState(start.mass, nothing, start.residue, nothing, start.current)
+        yield from _steps(StockSemantics(graph), moving, start.step)
 
 
 def _steps(semantics: Reference[Held], state: Held, step: int) -> Iterator[State]:
