@@ -1,0 +1,47 @@
+"""Files and situations of others that once went wrong: a folder each, whose README names command and right result."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+CASES = Path(__file__).parent
+COMMAND = str(Path(sys.executable).with_name("pisnn-deploy"))
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+"""Runs a pisnn-deploy command in the current folder, in a process of its own."""
+
+
+@pytest.fixture()
+def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Copy the case of that name, with ``artifact_of_16_cells.pisnn`` beside it, and make it the current folder."""
+
+    def enter(name: str) -> Path:
+        copy = tmp_path / name
+        shutil.copytree(CASES / name, copy)
+        shutil.copy(CASES / "artifact_of_16_cells.pisnn", tmp_path)
+        monkeypatch.chdir(copy)
+        return copy
+
+    return enter
+
+
+@pytest.fixture()
+def run() -> Run:
+    def command(*words: str, **options: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(  # type: ignore[call-overload, no-any-return]
+            [COMMAND, *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            check=False,
+            **options,
+        )
+
+    return command
