@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
 import pisnn_deploy
@@ -131,6 +132,19 @@ def test_the_version_is_the_same_everywhere() -> None:
     assert version == pisnn_deploy.__version__
     assert f"version: {version}\n" in (ROOT / "CITATION.cff").read_text()
     assert f"## {version} " in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_paper_is_named_with_its_authors() -> None:
+    title = "Physics-Informed Spiking Neural Networks via Conservative Flux Quantization"
+    article = yaml.safe_load((ROOT / "CITATION.cff").read_text())["references"][0]
+    assert article["title"] == title
+    assert [f"{author['given-names']} {author['family-names']}" for author in article["authors"]] == [
+        "Chi Zhang",
+        "Lin Wang",
+    ]
+    for page in ("README.md", "docs/architecture.md", "docs/related_work.md", "docs/faq.md"):
+        text = " ".join((ROOT / page).read_text().split())
+        assert f"Chi Zhang and Lin Wang, *{title}*" in text and "2511.21784" in text
 
 
 def test_the_wheel_holds_all_modules_and_data_and_nothing_else(wheel: Path) -> None:
