@@ -20,6 +20,7 @@ from pisnn_deploy.compiler.limit import Limiter
 from pisnn_deploy.compiler.measure import MEASURED_CELLS
 from pisnn_deploy.compiler.pipeline import ProcessKind, Report, SpikeKind
 from pisnn_deploy.compiler.place import PlacementMethod
+from pisnn_deploy.compiler.warnings import warnings_of
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.imports import Request
@@ -89,12 +90,14 @@ def compile_file(
     -------
     graph : IntegerGraph
     provenance : dict
+        Its list ``warnings`` has a sentence for each thing that a user must hear of; left out where there is none.
 
     Raises
     ------
     UsageError
         Something that was given cannot be used.
     """
+    warnings: list[str] = []
     if send_threshold is not None and processes != "stock":
         raise UsageError("--send-threshold: goes with --processes stock")
     target = load_profile(profile)
@@ -172,7 +175,11 @@ def compile_file(
             "diffusion_number": diffusion_number,
             "notes": list(read.notes),
         }
-    return compile_model(model, options, report), provenance
+    graph = compile_model(model, options, report)
+    warnings += warnings_of(graph, target)
+    if warnings:
+        provenance["warnings"] = warnings
+    return graph, provenance
 
 
 BYTES_PER_CELL = 2200

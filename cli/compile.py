@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
+from rich.text import Text
 
 from pisnn_deploy.cli.compilation import compile_file
 from pisnn_deploy.cli.console import Row, print_json, print_table
 from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.cli.media import is_yaml
 from pisnn_deploy.cli.model_file import is_file_name
+from pisnn_deploy.errors import CheckError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import write_artifact
 
@@ -79,6 +81,7 @@ from pisnn_deploy.graph.artifact import write_artifact
     show_default=True,
     help="positivity: a face never takes more than its source can give, so no cell ever holds less than 0.",
 )
+@click.option("--strict", is_flag=True, help="Exit with 1, and write no artifact, if there is a warning.")
 @click.option("--explain", is_flag=True, help="Tell what each compiler pass did.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
@@ -102,6 +105,7 @@ def command(
     problem: str | None,
     diffusion_number: float | None,
     limiter: Literal["none", "positivity"],
+    strict: bool,
     explain: bool,
     as_json: bool,
     quiet: bool,
@@ -149,7 +153,9 @@ def command(
         limiter=limiter,
         report=seconds.__setitem__,
     )
-    digest = write_artifact(path, graph, provenance)
+    warnings: list[str] = provenance.get("warnings", [])
+    refused = strict and bool(warnings)
+    digest = "" if refused else write_artifact(path, graph, provenance)
     # Where the quantum had to be made coarser, passes ran more than once: their last times are shown.
     took = [seconds[record.text.partition("{")[0]] for record in graph.history]
     passes = [(r.text, f"{s:.2f} s", r.summary) for r, s in zip(graph.history, took, strict=True)]
@@ -158,12 +164,24 @@ def command(
         told = [{"pass": name, "seconds": s, "summary": text} for (name, _, text), s in zip(passes, took, strict=True)]
         explained: dict[str, Any] = {"passes": told} if explain else {}
         explained |= {} if imported is None else {"imported": imported}
-        print_json(_as_json(graph, path, digest, time.perf_counter() - started) | explained)
+        explained["warnings"] = warnings
+        written = {"artifact": None, "sha256": None} if refused else {"artifact": str(path), "sha256": digest}
+        print_json(written | _as_json(graph, time.perf_counter() - started) | explained)
     elif not quiet:
         notes: list[Row] = [("imported", note) for note in imported["notes"]] if imported else []
-        print_table(f"{path}", [*_rows(graph), *notes])
+        cautions: list[Row] = [(Text("warning", "yellow"), Text(sentence, "yellow")) for sentence in warnings]
+        print_table("not written" if refused else f"{path}", [*_rows(graph), *notes, *cautions])
     if explain and not (as_json or quiet):
         print_table("passes", passes, ("pass", "time", "what it did"))
+    if as_json:
+        for sentence in warnings:
+            click.echo(f"warning: {sentence}", err=True)
+    if refused:
+        raise CheckError(f"--strict: {path} was not written, for {_number(len(warnings), 'warning')}: {warnings[0]}")
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _widths(graph: IntegerGraph) -> dict[str, int]:
@@ -175,12 +193,10 @@ def _widths(graph: IntegerGraph) -> dict[str, int]:
     return found
 
 
-def _as_json(graph: IntegerGraph, path: Path, digest: str, seconds: float) -> dict[str, Any]:
+def _as_json(graph: IntegerGraph, seconds: float) -> dict[str, Any]:
     certificate, placement, quantisation = graph.certificate, graph.placement, graph.quantisation
     claims = {} if certificate is None else certificate.claims
     return {
-        "artifact": str(path),
-        "sha256": digest,
         "model": graph.spec.name,
         "mesh": list(graph.mesh.shape),
         "cells": graph.mesh.cells,
@@ -216,7 +232,7 @@ def _spikes(graph: IntegerGraph) -> str:
 
 
 def _time_steps(graph: IntegerGraph) -> str:
-    return "1 time step" if graph.period == 1 else f"{graph.period} time steps"
+    return _number(graph.period or 1, "time step")
 
 
 def _limiter(graph: IntegerGraph) -> list[Row]:
@@ -248,5 +264,6 @@ def _rows(graph: IntegerGraph) -> list[Row]:
     if certificate is not None:
         rows += [(name, claim.status) for name, claim in certificate.claims.items()]
     if placement is not None:
-        rows.append(("placement", f"{placement.cores} cores on {placement.chips} chips ({graph.profile})"))
+        held = f"{_number(placement.cores, 'core')} on {_number(placement.chips, 'chip')}"
+        rows.append(("placement", f"{held} ({graph.profile})"))
     return rows

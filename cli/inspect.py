@@ -10,7 +10,7 @@ import click
 from pisnn_deploy.cli.console import Row, print_table, print_text
 from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.errors import UsageError
-from pisnn_deploy.graph.artifact import Artifact, read_artifact
+from pisnn_deploy.graph.artifact import Artifact, read_artifact, warnings_in
 from pisnn_deploy.graph.document import document
 from pisnn_deploy.output import write_whole
 
@@ -91,4 +91,7 @@ def _tables(path: Path, read: Artifact) -> None:
     if graph.certificate is not None:
         claims = [(name, claim.status, claim.details) for name, claim in graph.certificate.claims.items()]
         print_table("certificate", claims, ("claim", "status", "why"))
+    warnings = warnings_in(read.provenance)
+    if warnings:
+        print_table("warnings of the compiler", [(sentence,) for sentence in warnings])
     print_table("passes", [(record.text, record.summary) for record in graph.history], ("pass", "what it did"))

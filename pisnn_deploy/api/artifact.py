@@ -20,7 +20,7 @@ from pisnn_deploy.checks import Report, check
 from pisnn_deploy.cli.compilation import compile_file
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.artifact import artifact_bytes, read_artifact, write_artifact
+from pisnn_deploy.graph.artifact import artifact_bytes, read_artifact, warnings_in, write_artifact
 from pisnn_deploy.own_problem import admitted_mass, named_start, reference_of, steps_to_horizon
 from pisnn_deploy.profiles import load_profile
 from pisnn_deploy.verify import Finding, check_certificate
@@ -128,6 +128,11 @@ class CompiledArtifact:
     graph: IntegerGraph = field(repr=False)
     provenance: Mapping[str, Any] = field(repr=False)
     altered: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the compiler warned about, a sentence each; nobody proves them again."""
+        return warnings_in(self.provenance)
 
     @cached_property
     def sha256(self) -> str:
@@ -257,6 +262,7 @@ class CompiledArtifact:
             "quantum": f"{graph.quantum:g}",
             "time step": f"{graph.time_step:.6g}",
             **{name: claim.status for name, claim in claims.items()},
+            **({"warnings": " / ".join(self.warnings)} if self.warnings else {}),
         }
 
     def __repr__(self) -> str:

@@ -66,6 +66,12 @@ class Artifact:
     altered: tuple[str, ...] = ()
 
 
+def warnings_in(provenance: Mapping[str, object]) -> tuple[str, ...]:
+    """What the compiler warned about, a sentence each; the file may come from anyone."""
+    sentences = provenance.get("warnings")
+    return tuple(map(str, sentences)) if isinstance(sentences, list) else ()
+
+
 def artifact_bytes(graph: IntegerGraph, provenance: Mapping[str, object]) -> bytes:
     """Bytes of the artifact.
 

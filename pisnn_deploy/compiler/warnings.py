@@ -1,0 +1,49 @@
+"""What a compiled graph is warned about.
+
+A rule is a function that looks at the graph and its target and yields a sentence for each thing that a user must hear
+of although the graph was compiled. `RULES` is the list; the command line adds what it learnt before the compiler ran.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.profiles import Profile
+
+Rule = Callable[[IntegerGraph, Profile], Iterator[str]]
+
+
+def too_many_chips(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
+    """A placement on more chips than the target has."""
+    limit, placement = profile.system.chips.value, graph.placement
+    if placement is not None and limit is not None and placement.chips > limit:
+        yield (
+            f"placement: the graph takes {_number(placement.chips, 'chip')}, {profile.name} has {limit}; "
+            "choose a coarser mesh or a larger system"
+        )
+
+
+RULES: tuple[Rule, ...] = (too_many_chips,)
+
+
+def warnings_of(graph: IntegerGraph, profile: Profile) -> tuple[str, ...]:
+    """Everything that a compiled graph is warned about.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Compiled to the end.
+    profile : Profile
+        The target.
+
+    Returns
+    -------
+    tuple of str
+        One sentence each, which names the place and the size; in the order of `RULES`.
+    """
+    return tuple(sentence for rule in RULES for sentence in rule(graph, profile))
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
