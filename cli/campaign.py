@@ -26,10 +26,12 @@ from pisnn_deploy.cli.compilation import compile_file
 from pisnn_deploy.cli.console import print_json, print_table, print_text, progress
 from pisnn_deploy.cli.fields import read_field
 from pisnn_deploy.cli.files import check_outputs
+from pisnn_deploy.cli.messages import print_message
 from pisnn_deploy.cluster import cluster
 from pisnn_deploy.errors import CheckError, UsageError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import artifact_bytes
+from pisnn_deploy.printable import printable
 
 SHOWN_MESSAGES = 20
 
@@ -99,7 +101,7 @@ def command(
             if rows:
                 _write(path, rows, read)
             if rows and len(rows) < len(cases):
-                click.echo(f"{len(rows)} of {len(cases)} cases have a row; go on with --resume", err=True)
+                print_message(f"{len(rows)} of {len(cases)} cases have a row; go on with --resume")
             if not record.rows:
                 discard(folder_of(path))
     discard(folder_of(path))
@@ -172,7 +174,7 @@ def _list_cases(cases: Sequence[Case], *, as_json: bool) -> None:
     for facts in listed:
         steps = HORIZON if facts["asked_steps"] is None else facts["asked_steps"]
         words = (f"{name}={value}" for name, value in facts.items() if name not in ("key", "asked_steps"))
-        lines.append("  ".join([*(word for word in words if word != "seed=None"), f"steps={steps}"]))
+        lines.append(printable("  ".join([*(word for word in words if word != "seed=None"), f"steps={steps}"])))
     print_text("\n".join(lines))
 
 

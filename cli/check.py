@@ -117,11 +117,11 @@ def command(
             outcomes.append(Outcome(_below_here(artifact), report, rules, growths))
     content = FORMATS[form](outcomes)
     if output is not None:
-        write_whole(output, content.encode("utf-8", "backslashreplace"))
+        write_whole(output, content.encode())
     # Programs that ask for JSON read it from stdout, whether or not it is kept in a file too.
     if form == "json" or (form != "text" and output is None):
         if content:
-            print_text(content.removesuffix("\n"))
+            print_text(content.removesuffix("\n"), commands=form == "github")
     elif not quiet:
         for outcome in outcomes:
             _show(outcome, several=len(artifacts) > 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -15,21 +14,35 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
+from pisnn_deploy.cli.messages import print_message
+from pisnn_deploy.printable import json_text, printable, printable_lines, without_commands
+
 SECONDS_BETWEEN_LINES = 1.0
 
 Cell = str | Text
-"""A plain string is printed as it is; only a `Text` has colours."""
+"""A plain string is printed without markup; only a `Text` has colours."""
 Row = tuple[Cell, ...]
 
 
-def print_text(text: str) -> None:
+def print_text(text: str, *, commands: bool = False) -> None:
     """Print lines on stdout; a reader that has gone does not change how the command ends.
 
     Parameters
     ----------
     text : str
-        Without the last line break.
+        Without the last line break. What is not printable is spelled out.
+    commands : bool
+        Whether lines are meant as workflow commands, and may look like such.
     """
+    _write("\n".join(map(printable, text.split("\n"))) if commands else printable_lines(text))
+
+
+def print_line(text: str) -> None:
+    """Print one line on stdout, whatever line breaks names in it have."""
+    print_text(printable(text))
+
+
+def _write(text: str) -> None:
     try:
         click.echo(text)
     except BrokenPipeError:
@@ -39,7 +52,7 @@ def print_text(text: str) -> None:
 
 def print_json(value: Mapping[str, object]) -> None:
     """Print exactly one JSON object on stdout."""
-    print_text(json.dumps(value, indent=2, allow_nan=False))
+    _write(json_text(value))
 
 
 def print_table(title: Cell, rows: Sequence[Row], columns: Sequence[str] = ()) -> None:
@@ -61,12 +74,16 @@ def print_table(title: Cell, rows: Sequence[Row], columns: Sequence[str] = ()) -
     console = Console(color_system=None if os.environ.get("NO_COLOR") else "auto")
     with console.capture() as captured:
         console.print(table)
-    print_text(captured.get().removesuffix("\n"))
+    # Long titles are cut into lines, so that any word may come to stand at the start of one.
+    _write(without_commands(captured.get().removesuffix("\n")))
 
 
 def _plain(cell: Cell) -> Text:
-    """Names and messages come from users' files: brackets in them are no markup."""
-    return cell if isinstance(cell, Text) else Text(cell)
+    """Names and messages come from users' files: brackets in them are no markup, and controls are spelled out."""
+    if isinstance(cell, str):
+        return Text(printable(cell))
+    plain = printable(cell.plain)
+    return cell if plain == cell.plain else Text(plain, cell.style)
 
 
 @contextmanager
@@ -78,11 +95,13 @@ def progress(title: str, total: int, *, quiet: bool) -> Iterator[Callable[[int],
     callable
         To be called with what is done so far.
     """
+    title = printable(title)
     console = Console(stderr=True)
     if quiet or total <= 0:
         yield lambda done: None
     elif console.is_terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+        name = TextColumn("{task.description}", markup=False)
+        columns = (name, BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
         with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task(title, total=total)
             yield lambda done: bar.update(task, completed=done)
@@ -107,4 +126,4 @@ class _Lines:
             rate = (done - self._done) / (now - self._last)
             self._last, self._done = now, done
             left = f", {(self._total - done) / rate:.0f} s left" if rate > 0 else ""
-            click.echo(f"{self._title}: {done} of {self._total}, {rate:.0f}/s{left}", err=True)
+            print_message(f"{self._title}: {done} of {self._total}, {rate:.0f}/s{left}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -13,6 +12,7 @@ from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph.artifact import Artifact, read_artifact, warnings_in
 from pisnn_deploy.graph.document import document
 from pisnn_deploy.output import write_whole
+from pisnn_deploy.printable import json_text
 
 
 @click.command("inspect", context_settings={"help_option_names": ["-h", "--help"]})
@@ -47,7 +47,7 @@ def command(artifact: Path, form: str, output: Path | None, quiet: bool) -> None
 
         text = dot_text(read.graph)
     else:
-        text = json.dumps(_plain(read), indent=2, allow_nan=False) + "\n"
+        text = json_text(_plain(read)) + "\n"
     if output is None:
         print_text(text.removesuffix("\n"))
     else:

@@ -17,6 +17,7 @@ import click
 
 from pisnn_deploy import __version__
 from pisnn_deploy.cli.memory import is_lack_of_memory
+from pisnn_deploy.cli.messages import PrintableFormatter, print_message, show_wrong_usage
 from pisnn_deploy.docstrings import docstring
 from pisnn_deploy.errors import FileError, PisnnError
 
@@ -39,8 +40,6 @@ INTERRUPTED = 130
 UNUSABLE = 2
 OUTPUT_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
-ONE_LINE = str.maketrans("\r\n\x1b", "   ")
-"""Keeps text from a user's files from breaking the line or steering the terminal."""
 
 
 def documented(command: click.Command) -> click.Command:
@@ -114,7 +113,9 @@ def group(context: click.Context, config: Path | None, log_level: str) -> None:
 
     Exit codes: 0 fine, 1 a check or verification failed, 2 wrong usage or input, 130 interrupted.
     """
-    logging.basicConfig(format=LOG_FORMAT, level=logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(PrintableFormatter(LOG_FORMAT))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger("pisnn_deploy").setLevel(log_level.upper())
     _set_defaults(context, config)
 
@@ -147,14 +148,14 @@ def main() -> None:
     try:
         code = group.main(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        show_wrong_usage(error)
         code = error.exit_code
     except PisnnError as error:
         logging.getLogger(__name__).debug("where the error arose", exc_info=error)
-        click.echo(f"error: {str(error).translate(ONE_LINE)}", err=True)
+        print_message(f"error: {error}")
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        print_message("interrupted")
         code = INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone; the interpreter must not complain about it at exit either.
@@ -166,7 +167,7 @@ def main() -> None:
             raise
         # The stream of errors may be as full as the other.
         with contextlib.suppress(OSError):
-            click.echo(f"error: {problem}", err=True)
+            print_message(f"error: {problem}")
         _forget_output()
         code = UNUSABLE
     sys.exit(code if isinstance(code, int) else 0)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from pisnn_deploy.cli.console import Row, print_json, print_table, print_text
-from pisnn_deploy.cli.main import ONE_LINE
+from pisnn_deploy.cli.console import Row, print_json, print_line, print_table
+from pisnn_deploy.cli.messages import print_message
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.profiles import Figure, load_profile, names, parents_of, validate_profile
 
@@ -104,7 +104,7 @@ def show(name: str, as_json: bool, quiet: bool) -> None:
                     (f"{section}.{key}", str(figure["value"]), _range(figure), figure["confidence"], figure["source"])
                 )
     if parents:
-        print_text(f"{plain['name']} extends {', which extends '.join(parents)}".translate(ONE_LINE))
+        print_line(f"{plain['name']} extends {', which extends '.join(parents)}")
     print_table(plain["description"], rows, ("figure", "value", "range", "confidence", "source"))
 
 
@@ -143,9 +143,9 @@ def validate(context: click.Context, files: tuple[str, ...], as_json: bool, quie
     else:
         for file, wrong in found.items():
             for problem in wrong:
-                click.echo(f"error: {problem.sentence.translate(ONE_LINE)}", err=True)
+                print_message(f"error: {problem.sentence}")
             if not wrong and not quiet:
-                print_text(f"{file}: a valid profile of {load_profile(file).name}".translate(ONE_LINE))
+                print_line(f"{file}: a valid profile of {load_profile(file).name}")
     if any(found.values()):
         context.exit(UsageError.exit_code)
 

@@ -26,6 +26,7 @@ from pisnn_deploy.cli.fields import read_field
 from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.cli.graphs import read_graph
 from pisnn_deploy.cli.invocation import command_line, versions
+from pisnn_deploy.cli.messages import print_message
 from pisnn_deploy.cli.model_file import is_file_name
 from pisnn_deploy.errors import CheckError, UsageError
 from pisnn_deploy.faults.outcome import outcomes
@@ -267,7 +268,7 @@ def _run(
             if held is None:
                 discard(_recording_of(save))
             else:
-                click.echo(f"recorded to PDE step {held.snapshot.step}; go on with --resume", err=True)
+                print_message(f"recorded to PDE step {held.snapshot.step}; go on with --resume")
             raise
 
 

@@ -8,14 +8,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pisnn_deploy.printable import printable
+
 _LONGEST_FIELD = 200
 """Characters of a field's name that a message shows."""
 
 
 class PisnnError(Exception):
-    """Base of all errors that this package raises on purpose."""
+    """Base of all errors that this package raises on purpose.
+
+    Parameters
+    ----------
+    message : str
+        One line. Names and content of files in it may come from anyone: what is not printable is spelled out.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message))
 
 
 class UsageError(PisnnError):
@@ -40,8 +51,7 @@ class FileError(UsageError):
     """
 
     def __init__(self, path: Path | str, problem: str, *, field: str = "", remedy: str = "") -> None:
-        # The names of fields come from the file, which may come from anyone.
-        field = "".join(c if c.isprintable() else " " for c in field[:_LONGEST_FIELD])
+        field = printable(field[:_LONGEST_FIELD])
         where = f"{path}: {field}" if field else f"{path}"
         super().__init__(f"{where}: {problem}" + (f"; {remedy}" if remedy else ""))
         self.path = Path(path)

@@ -13,7 +13,8 @@ PACKAGE = Path(__file__).parents[1] / "pisnn_deploy"
 
 NUMERICS = {"errors", "arithmetic"}
 ALLOWED: dict[str, set[str]] = {
-    "errors": set(),
+    "printable": set(),
+    "errors": {"printable"},
     "docstrings": set(),
     "arithmetic": {"errors"},
     "invariants": {"errors"},
@@ -31,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "own_problem": {"errors", "graph", "mesh", "problems"},
     "profiles": {"docstrings", "errors", "plain_yaml"},
     "utilisation": {"graph", "profiles"},
-    "checks": NUMERICS | {"docstrings", "graph", "mesh", "model", "output", "profiles", "utilisation"},
+    "checks": NUMERICS | {"docstrings", "graph", "mesh", "model", "output", "printable", "profiles", "utilisation"},
     "compiler": NUMERICS | {"clock", "graph", "mesh", "model", "problems", "profiles", "symbol", "utilisation"},
     "verify": NUMERICS | {"clock", "graph", "mesh"},
     "recovery": {"errors", "invariants"},
@@ -45,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "domains": NUMERICS | {"backends", "graph", "invariants", "mesh"},
     "training": NUMERICS
     | {"backends", "clock", "graph", "mesh", "model", "npy", "output", "plain_yaml", "problems", "symbol"},
-    "report": {"arithmetic", "backends", "checks", "graph", "mesh", "output", "profiles"},
+    "report": {"arithmetic", "backends", "checks", "graph", "mesh", "output", "printable", "profiles"},
     "campaign": {
         *("__init__", "backends", "errors", "faults", "graph", "mesh", "output", "own_problem", "plain_yaml"),
         "problems",

@@ -19,6 +19,7 @@ from scipy import ndimage
 from pisnn_deploy.graph import IntegerGraph, Placement
 from pisnn_deploy.mesh import AXES, CellMesh, Mesh
 from pisnn_deploy.output import write_whole
+from pisnn_deploy.printable import printable
 from pisnn_deploy.profiles import load_profile
 from pisnn_deploy.profiles import names as profile_names
 
@@ -177,7 +178,8 @@ def placement_sentence(graph: IntegerGraph, placement: Placement) -> str:
     """How many cores and chips a placement takes, and how many axons it leaves between cores."""
     axons = sum(int(runs[:, 1].sum()) for runs in placement.axons.values())
     return (
-        f"{_number(placement.cores, 'core')} on {_number(placement.chips, 'chip')} of {graph.profile or 'the target'} "
+        f"{_number(placement.cores, 'core')} on {_number(placement.chips, 'chip')} of "
+        f"{printable(graph.profile) or 'the target'} "
         f"(by {placement.method}), {_number(axons, 'axon')} between cores"
     )
 

@@ -15,6 +15,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from pisnn_deploy.graph import IntegerGraph, Synapse
 from pisnn_deploy.output import write_whole
+from pisnn_deploy.printable import printable
 from pisnn_deploy.report.core_picture import WIDTH as CORES_WIDTH
 from pisnn_deploy.report.core_picture import cores_height, fill_with_cores, placement_sentence
 
@@ -73,7 +74,7 @@ def dot_text(graph: IntegerGraph) -> str:
 
 def _quoted(lines: list[str]) -> str:
     """Lines of text as one string of Graphviz's language, whose labels give backslashes and quotes a meaning."""
-    escaped = (line.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") for line in lines)
+    escaped = (printable(line).replace("\\", "\\\\").replace('"', '\\"') for line in lines)
     return '"' + "\\n".join(escaped) + '"'
 
 

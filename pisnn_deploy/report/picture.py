@@ -18,6 +18,7 @@ from pisnn_deploy.backends.run import Run
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import AXES, CellMesh, Mesh
 from pisnn_deploy.output import write_whole
+from pisnn_deploy.printable import printable
 from pisnn_deploy.report.panels import (
     BLUE,
     GREY,
@@ -131,7 +132,7 @@ def _caption(graph: IntegerGraph, run: Run, values: Field, reference: Field | No
     size = 0.0 if reference is None else float(np.linalg.norm(reference))
     if reference is not None and size > 0 and len(values):
         text += f", relative L2 error {np.linalg.norm(values[-1] - reference) / size:.1e}"
-    lines = textwrap.wrap(text, _CAPTION_CHARACTERS) + textwrap.wrap(run.failure, _CAPTION_CHARACTERS)
+    lines = [line for part in (text, run.failure) for line in textwrap.wrap(printable(part), _CAPTION_CHARACTERS)]
     return "\n".join(lines)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
@@ -19,6 +18,7 @@ from pisnn_deploy.backends.run import Run
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import AXES, CellMesh
 from pisnn_deploy.output import write_whole
+from pisnn_deploy.printable import json_text, printable_lines
 from pisnn_deploy.report.core_picture import core_map, core_uses, placement_sentence
 from pisnn_deploy.report.frames import (
     MOST_FRAMES,
@@ -123,7 +123,7 @@ def page_bytes(report: Report) -> bytes:
         "graph": graph,
         "run": run,
         "result": report.result,
-        "printed": json.dumps(report.result, indent=2, allow_nan=False),
+        "printed": json_text(report.result),
         "sha256": report.sha256,
         "provenance": report.provenance,
         "command": report.command,
@@ -153,6 +153,7 @@ def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_text),
         autoescape=True,
+        finalize=_printable,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -160,6 +161,11 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {"short": _short, "count": _count, "figure": _figure}
     environment.globals |= {"most_lines": MOST_LINES}
     return environment
+
+
+def _printable(value: object) -> object:
+    """Text of the page; what is markup of its own, such as a chart, stays as it is."""
+    return printable_lines(value) if type(value) is str else value
 
 
 def _short(text: object) -> str:

@@ -212,7 +212,7 @@ def test_one_run_a_profile_with_its_own_category() -> None:
 def test_github_escapes_what_its_documentation_says() -> None:
     (line, *_) = FORMATS["github"]([outcome("loihi1", HOSTILE)]).splitlines()
     head, _, message = line.removeprefix("::error ").partition("::")
-    assert head == "file=50%25%2Ca%3Ab%0D%0A\x1b<&\"'>]]>\udcff ü.pisnn,title=PD006 graded-spikes"
+    assert head == "file=50%25%2Ca%3Ab%0D%0A\\x1b<&\"'>]]>\\udcff ü.pisnn,title=PD006 graded-spikes"
     assert message == (
         "its spikes carry integers, and loihi1 has binary spikes only (membrane, loihi1)"
         "%0AHow to fix: Compile the model for this target, which gives each bit of a payload a line of its own "

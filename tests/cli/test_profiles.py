@@ -162,7 +162,7 @@ def test_text_of_a_file_cannot_break_the_line(folder: Path) -> None:
     lines = call("validate", "bad.yaml").stderr.splitlines()
     assert [line.partition(";")[0] for line in lines] == [
         'error: bad.yaml: name: found "\\n"',
-        "error: bad.yaml: a  [2Jb: is not a field of a profile",
+        r"error: bad.yaml: a\n\x1b[2Jb: is not a field of a profile",
     ]
 
 

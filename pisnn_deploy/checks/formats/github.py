@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pisnn_deploy.checks.outcome import Outcome
+from pisnn_deploy.printable import printable
 
 _LEVELS = {"error": "error", "warning": "warning", "info": "notice"}
 
@@ -26,16 +27,18 @@ def github(outcomes: Sequence[Outcome]) -> str:
 def _lines(outcome: Outcome) -> Iterator[str]:
     path, profile = outcome.artifact.as_posix(), outcome.report.profile
     for finding in outcome.report.findings:
-        message = f"{finding.message} ({finding.population}, {profile})"
+        message = printable(f"{finding.message} ({finding.population}, {profile})")
         if finding.fix:
-            message += f"\nHow to fix: {finding.fix}"
+            message += f"\nHow to fix: {printable(finding.fix)}"
         yield _command(_LEVELS[finding.severity], path, f"{finding.rule} {finding.name}", message)
     for growth in outcome.grown:
-        yield _command("error", path, "resource-growth", f"{growth.message} ({profile})")
+        yield _command("error", path, "resource-growth", printable(f"{growth.message} ({profile})"))
 
 
 def _command(level: str, path: str, title: str, message: str) -> str:
-    return f"::{level} file={_property(path)},title={_property(title)}::{_data(message)}"
+    # A line break in the path is kept, in GitHub's way of writing it: the annotation must find its file.
+    file = "\n".join("\r".join(map(printable, line.split("\r"))) for line in path.split("\n"))
+    return f"::{level} file={_property(file)},title={_property(printable(title))}::{_data(message)}"
 
 
 def _data(value: str) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from pisnn_deploy.checks.outcome import Outcome
+from pisnn_deploy.printable import json_text
 
 
 def json_report(outcomes: Sequence[Outcome]) -> str:
@@ -20,4 +20,4 @@ def json_report(outcomes: Sequence[Outcome]) -> str:
     str
     """
     plain = [outcome.to_dict() for outcome in outcomes]
-    return json.dumps(plain[0] if len(plain) == 1 else {"reports": plain}, indent=2, allow_nan=False) + "\n"
+    return json_text(plain[0] if len(plain) == 1 else {"reports": plain}) + "\n"

@@ -5,15 +5,13 @@ There are no times in it, so that the same outcome is the same bytes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from pisnn_deploy.checks.outcome import Outcome
 from pisnn_deploy.checks.report import Finding
 from pisnn_deploy.checks.rule import Rule
-
-_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+from pisnn_deploy.printable import printable, printable_lines
 
 
 def junit(outcomes: Sequence[Outcome]) -> str:
@@ -46,7 +44,7 @@ def _suite(outcome: Outcome) -> ElementTree.Element:
     if outcome.growths is not None:
         growth = _element("testcase", classname=classname, name="resource-growth")
         if outcome.grown:
-            lines = "\n".join(found.message for found in outcome.grown)
+            lines = "\n".join(printable(found.message) for found in outcome.grown)
             growth.append(_element("failure", lines, message=outcome.grown[0].message, type="resource-growth"))
         cases.append(growth)
     counts = {name: sum(case.find(name) is not None for case in cases) for name in ("failure", "skipped")}
@@ -81,15 +79,11 @@ def _listed(findings: Sequence[Finding]) -> str:
 
 
 def _line(finding: Finding) -> str:
-    return f"{finding.severity}: {finding.population}: {finding.message}"
+    return printable(f"{finding.severity}: {finding.population}: {finding.message}")
 
 
 def _element(tag: str, text: str = "", **attributes: str) -> ElementTree.Element:
-    element = ElementTree.Element(tag, {key: _allowed(value) for key, value in attributes.items()})
-    element.text = _allowed(text) or None
+    # Names of files may have characters that XML has no way to write.
+    element = ElementTree.Element(tag, {key: printable(value) for key, value in attributes.items()})
+    element.text = printable_lines(text) or None
     return element
-
-
-def _allowed(text: str) -> str:
-    """Text without characters that XML has no way to write; names of files may have them."""
-    return _NO_XML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

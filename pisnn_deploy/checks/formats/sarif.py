@@ -16,6 +16,7 @@ from pisnn_deploy import __version__
 from pisnn_deploy.checks.outcome import Outcome
 from pisnn_deploy.checks.report import Finding
 from pisnn_deploy.checks.rule import GRAPH, Rule
+from pisnn_deploy.printable import json_text
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 MANUAL = "docs/rules.md"
@@ -40,7 +41,7 @@ def sarif(outcomes: Sequence[Outcome]) -> str:
     """
     profiles = dict.fromkeys(outcome.report.profile for outcome in outcomes)
     runs = [_run(profile, [one for one in outcomes if one.report.profile == profile]) for profile in profiles]
-    return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": runs}, indent=2, allow_nan=False) + "\n"
+    return json_text({"$schema": SCHEMA, "version": "2.1.0", "runs": runs}) + "\n"
 
 
 def anchor(rule: Rule) -> str:

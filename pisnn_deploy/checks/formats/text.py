@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pisnn_deploy.checks.baseline import amount
 from pisnn_deploy.checks.outcome import Outcome
 from pisnn_deploy.checks.report import Estimate, Report
+from pisnn_deploy.printable import printable, without_commands
 
 SMALLEST_PLAIN, LARGEST_PLAIN = 1e3, 1e15
 """Between them numbers are printed with all digits before the point, whole numbers below as well."""
@@ -25,7 +26,8 @@ def text(outcomes: Sequence[Outcome]) -> str:
     -------
     str
     """
-    return "\n".join("".join(f"{line}\n" for line in _lines(outcome)) for outcome in outcomes)
+    lines = ("".join(f"{printable(line)}\n" for line in _lines(outcome)) for outcome in outcomes)
+    return without_commands("\n".join(lines))
 
 
 def resource_rows(report: Report) -> list[tuple[str, str]]:

@@ -1,0 +1,51 @@
+"""What commands say on stderr, line by line; text of files and of their names is made fit for a terminal."""
+
+from __future__ import annotations
+
+import io
+import logging
+
+import click
+
+from pisnn_deploy.printable import printable, printable_lines, without_commands
+
+_LABEL = "Error: "
+"""What click begins with, below its hints on usage."""
+
+
+class PrintableFormatter(logging.Formatter):
+    """Formats records of which each is one line, but for a traceback below it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name that logging calls it by
+        """The line without its traceback."""
+        return printable(super().formatMessage(record))
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line with its traceback."""
+        return printable_lines(super().format(record))
+
+
+def print_message(text: str) -> None:
+    """Print one line on stderr, whatever line breaks names in it have.
+
+    Parameters
+    ----------
+    text : str
+    """
+    click.echo(without_commands(printable(text)), err=True)
+
+
+def show_wrong_usage(error: click.ClickException) -> None:
+    """Say what click found wrong with the words of a command, of which some may be names of files.
+
+    Parameters
+    ----------
+    error : click.ClickException
+    """
+    if isinstance(error, click.MissingParameter):  # speaks of options alone, in several lines
+        error.show()
+        return
+    buffer = io.StringIO()
+    error.show(buffer)
+    click.echo(buffer.getvalue().partition(_LABEL)[0], err=True, nl=False)
+    print_message(f"{_LABEL}{error.format_message()}")
