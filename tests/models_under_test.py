@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from pisnn_deploy import zoo
 from pisnn_deploy.compiler import CompileOptions, compile_model
 from pisnn_deploy.compiler.limit import Limiter
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import Coding
 from pisnn_deploy.mesh import Mesh, parse_boundary, structured_mesh
 from pisnn_deploy.model import Model, ModelSpec, OperatingRange
+from pisnn_deploy.problems import problem
 from pisnn_deploy.profiles import load_profile
 
 
@@ -136,3 +138,14 @@ def binary_box(
 def oscillating_model(half: tuple[float, ...] = (-20 / 128, 110 / 128), **changes: object) -> Model:
     """A heat model whose short waves grow, over a range in which one cell may hold much."""
     return heat_model(half, operating_range=OperatingRange(lower=-64.0, upper=64.0), **changes)
+
+
+def zoo_graph(name: str, shape: tuple[int, ...] | None = None) -> IntegerGraph:
+    """A model of the zoo, compiled on its own mesh or another, between its problem's own sides."""
+    from pisnn_deploy.training.checkpoint import read_checkpoint
+
+    with zoo.model_path(name) as path:
+        model = read_checkpoint(path)
+    shape = shape or problem(name).default_shape
+    sides = problem(name).default_boundary(shape)
+    return compile_model(model, CompileOptions(shape, sides, load_profile("loihi2"), search=False))

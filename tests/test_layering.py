@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "utilisation": {"graph", "profiles"},
     "checks": NUMERICS | {"docstrings", "graph", "mesh", "model", "output", "printable", "profiles", "utilisation"},
     "compiler": NUMERICS | {"clock", "graph", "mesh", "model", "problems", "profiles", "symbol", "utilisation"},
-    "verify": NUMERICS | {"clock", "graph", "mesh"},
+    "verify": NUMERICS | {"graph", "mesh", "model"},
     "recovery": {"errors", "invariants"},
     "faults": NUMERICS | {"graph", "mesh", "recovery"},
     "processes": NUMERICS | {"faults", "graph", "invariants", "output", "recovery"},

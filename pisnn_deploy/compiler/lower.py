@@ -20,7 +20,32 @@ from pisnn_deploy.mesh import (
 )
 from pisnn_deploy.mesh.window import QUADRATIC
 from pisnn_deploy.model import Model, ModelSpec
-from pisnn_deploy.problems import problem
+from pisnn_deploy.problems import EQUATIONS, problem
+
+
+def require_own_problem(pass_name: str, spec: ModelSpec) -> None:
+    """Refuse a model whose problem is one of another equation, or a Laplace model with a diffusivity.
+
+    Raises
+    ------
+    CompileError
+    UsageError
+        There is no problem of that name.
+    """
+    problem(spec.problem)
+    if spec.equation != EQUATIONS[spec.problem]:
+        raise CompileError(
+            pass_name,
+            f"the model {spec.name} solves {spec.equation}, and its problem {spec.problem} is one of "
+            f"{EQUATIONS[spec.problem]}",
+            remedy="name a problem of the model's own equation in its spec",
+        )
+    if spec.equation == "laplace" and spec.diffusivity != 1:
+        raise CompileError(
+            pass_name,
+            f"the model {spec.name} has the diffusivity {spec.diffusivity:g}, and laplace has none",
+            remedy="set it to 1",
+        )
 
 
 @dataclass(frozen=True)
@@ -32,7 +57,8 @@ class Lower:
     2. A mesh without any face is refused: nothing could move.
     3. An equation with a length of its own is compiled for the cell width that the model was trained for, and for
        periodic axes: reflections are not what flows in from beyond a wall. Refused otherwise.
-    4. Ghost cells beyond a no-flux side are even reflections; beyond a Dirichlet side they are odd reflections about
+    4. A model of another equation than its problem's is refused: starts and references would not be its own.
+    5. Ghost cells beyond a no-flux side are even reflections; beyond a Dirichlet side they are odd reflections about
        the reservoir's value, or parabolas through it, as the model says.
 
     Parameters
@@ -59,6 +85,7 @@ class Lower:
             The mesh does not suit the model.
         """
         spec = model.spec
+        require_own_problem(self.name, spec)
         if len(self.shape) != len(spec.lengths) or len(self.boundary.sides) != len(spec.lengths):
             raise CompileError(
                 self.name,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.arithmetic import MEMORYLESS, signed_width
 from pisnn_deploy.compiler.facts import QUANTISED, TWO_POINT, Fact
+from pisnn_deploy.compiler.lower import require_own_problem
 from pisnn_deploy.errors import CompileError, UsageError
 from pisnn_deploy.graph import Flux, IntegerGraph, Membrane, OperatingWindow, Quantisation, TwoPointGraph
 from pisnn_deploy.graph.connections import Connections, Explicit, Incidence
@@ -108,6 +109,7 @@ class LowerTwoPoint:
                 f"the model {spec.name} {kind}; cells that differ need a linear model of diffusion",
                 remedy="use a model such as heat1d or heat2d",
             )
+        require_own_problem(self.name, spec)
         with np.errstate(all="ignore"):  # what overflows is refused below
             graph = self._from_file(spec) if isinstance(self.mesh, MeshFile) else self._box(spec)
         if graph.mesh.faces == 0:

@@ -84,6 +84,15 @@ _WITH: dict[str, Callable[[float, float], Problem]] = {
 }
 NAMES = tuple(_DEFAULTS)
 """Names of the problems."""
+EQUATIONS = {
+    "heat1d": "diffusion",
+    "heat2d": "diffusion",
+    "heat3d": "diffusion",
+    "laplace2d": "laplace",
+    "advection_diffusion1d": "advection-diffusion",
+    "burgers1d": "burgers",
+}
+"""Equation of each problem, as a model's spec names it."""
 
 
 def problem(name: str, diffusivity: float | None = None, velocity: float = 0.0) -> Problem:

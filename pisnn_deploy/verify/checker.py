@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pisnn_deploy.arithmetic import signed_width
-from pisnn_deploy.clock import damped_leak, nominal_time_step, time_step
 from pisnn_deploy.graph import Claim, IntegerGraph, Synapse
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
+from pisnn_deploy.verify.clock import clock, named_law
 from pisnn_deploy.verify.folding import Folding
 from pisnn_deploy.verify.medium import medium_averages, medium_layout
 from pisnn_deploy.verify.positivity import positivity
@@ -62,8 +62,9 @@ def check_certificate(graph: IntegerGraph, altered: tuple[str, ...] = ()) -> tup
     if graph.certificate is None:
         return (Finding("certificate", False, "the graph has none; compile the model again"),)
     checks: tuple[tuple[str, Callable[[IntegerGraph], Iterator[str]], str], ...] = (
+        ("law", named_law, f"the problem {graph.spec.problem} is one of {graph.spec.equation}, on this many axes"),
         ("layout", _layout, "synapses and biases are the flux network laid out on the mesh"),
-        ("clock", _clock, "time step, leak, period and unit follow from the integer weights"),
+        ("clock", _clock, "time step, leak, period, exponents and unit follow from the integer weights"),
         ("conservation", _conservation, graph.certificate.conservation.details),
         (
             "bounds",
@@ -173,19 +174,7 @@ def _clock(graph: IntegerGraph) -> Iterator[str]:
     if graph.medium is not None:
         # Conductances are the mesh's and the materials', which the graph does not keep: its time step is their scale.
         return
-    spec, weight, width = graph.spec, graph.operator[0].weight[0], graph.grid.spacing[0]
-    if graph.flux.threshold_exponent != spec.weight_exponents[-1]:
-        yield f"the threshold exponent is {graph.flux.threshold_exponent}, the model's {spec.weight_exponents[-1]}"
-    if not graph.hidden and not graph.operator[0].bias.any():
-        scaled = weight / 2.0**graph.flux.threshold_exponent
-        moments = math.fsum(scaled), -math.fsum(scaled * spec.positions[0])
-        expected = float(time_step(spec, *moments, width, spec.leak))
-    else:
-        expected = nominal_time_step(spec, width)
-    if not math.isclose(graph.time_step, expected, rel_tol=1e-12):
-        yield f"the time step is {graph.time_step}, the weights say {expected}"
-    if graph.flux.leak != damped_leak(spec, graph.time_step):
-        yield f"the leak is {graph.flux.leak}, the damping says {damped_leak(spec, graph.time_step)}"
+    yield from clock(graph)
 
 
 def _conservation(graph: IntegerGraph) -> Iterator[str]:

@@ -22,10 +22,10 @@ def test_a_fresh_artifact_is_verified(tmp_path: Path) -> None:
     write_artifact(path, compiled(boundary="dirichlet=0.5,1"), {})
     result = CliRunner().invoke(group, ["verify", str(path)])
     assert result.exit_code == 0
-    for word in ("seal", "layout", "clock", "conservation", "bounds", "overflow", "stability", "proved"):
+    for word in ("seal", "law", "layout", "clock", "conservation", "bounds", "overflow", "stability", "proved"):
         assert word in result.stdout
     plain = json.loads(CliRunner().invoke(group, ["verify", str(path), "--json"]).stdout)
-    assert plain["verified"] is True and len(plain["findings"]) == 7
+    assert plain["verified"] is True and len(plain["findings"]) == 8
     assert {finding["claim"]: finding["status"] for finding in plain["findings"]}["conservation"] == "proved"
     assert CliRunner().invoke(group, ["verify", str(path), "-q"]).stdout == ""
 
