@@ -17,6 +17,7 @@ from pisnn_deploy.cli.model_file import is_file_name
 from pisnn_deploy.errors import CheckError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import write_artifact
+from pisnn_deploy.own_problem import measured_reference_error
 
 
 @click.command("compile", context_settings={"help_option_names": ["-h", "--help"]})
@@ -215,6 +216,7 @@ def _as_json(graph: IntegerGraph, seconds: float) -> dict[str, Any]:
             "relative_l2_float": quantisation.relative_l2_float,
             "relative_l2_integer": quantisation.relative_l2_integer,
             "relative_l2_rounded": quantisation.relative_l2_rounded,
+            "reference_error": measured_reference_error(graph),
             "steps": quantisation.steps,
         },
         "certificate": {
@@ -260,7 +262,9 @@ def _rows(graph: IntegerGraph) -> list[Row]:
         errors = f"float {quantisation.relative_l2_float:.2e}, integer {quantisation.relative_l2_integer:.2e}"
         if quantisation.relative_l2_rounded is not None:
             errors += f" (nearest integers {quantisation.relative_l2_rounded:.2e})"
-        rows.append(("relative L2 error", f"{errors} after {quantisation.steps} PDE steps"))
+        known_to = measured_reference_error(graph)
+        known = "" if known_to is None else f", reference known to {known_to:.0e}"
+        rows.append(("relative L2 error", f"{errors} after {quantisation.steps} PDE steps{known}"))
     if certificate is not None:
         rows += [(name, claim.status) for name, claim in certificate.claims.items()]
     if placement is not None:

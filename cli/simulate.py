@@ -34,7 +34,8 @@ from pisnn_deploy.faults.spec import parse_fault
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.npy import write_arrays
 from pisnn_deploy.output import whole_file
-from pisnn_deploy.own_problem import admitted_mass, named_start, problem_of, steps_to_horizon
+from pisnn_deploy.own_problem import admitted_mass, named_start, problem_of, relative_reference_error, steps_to_horizon
+from pisnn_deploy.report.measures import error_text
 
 ROWS_WITHOUT_SAVING = 400
 LONGEST_RUN = 1 << 40
@@ -166,10 +167,12 @@ def command(
     exact = None
     if named is not None and graph.medium is None:
         exact = partial(own.reference, graph.grid, graph.reservoir_values(), name=named or None)
-    reference = None
+    reference = known_to = None
     if exact is not None and run.trace.step.size:
         reference = exact(int(run.trace.step[-1]) * graph.time_step)  # a run that was stopped may have gone on since
-    result = _result(graph, run, artifact, own.equation, reference)
+        if reference is not None:
+            known_to = relative_reference_error(graph, int(run.trace.step[-1]), named or None, reference)
+    result = _result(graph, run, artifact, own.equation, reference, known_to)
     if injected:
         result["faults"] = [asdict(outcome) for outcome in outcomes(graph, injected, run.detections)]
         result["healed"] = sum(found.healed for found in run.detections)
@@ -308,16 +311,21 @@ def _initial_mass(graph: IntegerGraph, initial: str | None) -> tuple[NDArray[np.
 
 
 def _result(
-    graph: IntegerGraph, run: Run, artifact: str, equation: str, reference: NDArray[np.float64] | None
+    graph: IntegerGraph,
+    run: Run,
+    artifact: str,
+    equation: str,
+    reference: NDArray[np.float64] | None,
+    known_to: float | None,
 ) -> dict[str, Any]:
     trace = run.trace
     first, last = (sum(trace.mass[row].tolist()) if trace.step.size else 0 for row in (0, -1))
     ledger = sum(trace.ledger[-1].tolist()) if trace.step.size else 0
     error = None
-    if reference is not None:
+    if reference is not None and reference.any():
         distance = float(np.linalg.norm(graph.values(run.trace.mass[-1]) - reference) / np.linalg.norm(reference))
         time = run.steps * graph.time_step
-        error = {"relative_l2": distance, "reference": equation, "time": time}
+        error = {"relative_l2": distance, "reference": equation, "reference_error": known_to, "time": time}
     return {
         "verdict": "conserved" if run.conserved else "violated",
         "backend": run.backend,
@@ -363,9 +371,9 @@ def _rows(graph: IntegerGraph, result: dict[str, Any]) -> list[Row]:
             found = f"{outcome['kind']} violation at {outcome['place']}, PDE step {outcome['step']}{healed}"
         rows.append(("fault", Text(f"{outcome['spec']}: {found}")))
     if error is not None:
-        rows.append(
-            ("relative L2 error", f"{error['relative_l2']:.2e} at time {error['time']:.4f} ({error['reference']})")
-        )
+        text = error_text(error["relative_l2"], error["reference_error"])
+        known_to = f"{error['reference']}, known to {error['reference_error']:.0e}"
+        rows.append(("relative L2 error", f"{text} at time {error['time']:.4f} ({known_to})"))
     if "against" in result:
         other = result["against"]
         equal = f"all {other['equal_integers']} integers of {other['steps']} PDE steps are equal"

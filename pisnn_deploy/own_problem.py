@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -169,3 +171,33 @@ def reference_of(graph: IntegerGraph, step: int, name: str | None) -> Field | No
     if graph.medium is not None:
         return None
     return problem_of(graph).reference(graph.grid, graph.reservoir_values(), step * graph.time_step, name)
+
+
+def relative_reference_error(graph: IntegerGraph, step: int, name: str | None, reference: Field) -> float:
+    """Relative L2 error that the reference itself can have: a smaller error of a run was not measured.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    step : int
+    name : str or None
+        As for `reference_of`, which gave the reference.
+    reference : float64 array [cells]
+
+    Returns
+    -------
+    float
+        Infinite where the reference is 0.
+    """
+    time = step * graph.time_step
+    largest = problem_of(graph).reference_error(graph.grid, graph.reservoir_values(), time, name)
+    size = float(np.linalg.norm(reference))
+    return math.inf if largest is None or size == 0 else largest * math.sqrt(reference.size) / size
+
+
+def measured_reference_error(graph: IntegerGraph) -> float | None:
+    """Relative L2 error of what pass ``measure`` compared with; None unless it was the reference of a problem."""
+    if graph.quantisation.relative_l2_integer is None:
+        return None
+    reference = reference_of(graph, graph.quantisation.steps, None)
+    return None if reference is None else relative_reference_error(graph, graph.quantisation.steps, None, reference)

@@ -21,7 +21,13 @@ from pisnn_deploy.cli.compilation import compile_file
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import artifact_bytes, read_artifact, warnings_in, write_artifact
-from pisnn_deploy.own_problem import admitted_mass, named_start, reference_of, steps_to_horizon
+from pisnn_deploy.own_problem import (
+    admitted_mass,
+    named_start,
+    reference_of,
+    relative_reference_error,
+    steps_to_horizon,
+)
 from pisnn_deploy.profiles import load_profile
 from pisnn_deploy.verify import Finding, check_certificate
 
@@ -208,8 +214,10 @@ class CompiledArtifact:
         options = RunOptions(length, every or max(1, -(-length // ROWS)), timeout)
         run = run_graph(backend, graph, mass, options, progress)
         known = (initial is None or name is not None) and run.trace.step.size > 0
-        reference = reference_of(graph, int(run.trace.step[-1]), name) if known else None
-        return SimulationRun(graph, run, reference)
+        last = int(run.trace.step[-1]) if known else 0
+        reference = reference_of(graph, last, name) if known else None
+        known_to = None if reference is None else relative_reference_error(graph, last, name, reference)
+        return SimulationRun(graph, run, reference, known_to)
 
     def _cell_averages(self, initial: ArrayLike) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
         shape = self.graph.mesh.shape

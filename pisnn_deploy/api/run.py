@@ -15,6 +15,7 @@ from pisnn_deploy.backends import Run
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import AXES, Mesh
+from pisnn_deploy.report.measures import error_text
 
 if TYPE_CHECKING:
     import xarray
@@ -35,11 +36,14 @@ class SimulationRun:
         Everything that the backend counted.
     reference : float64 array [cells] or None
         Exact cell averages at the last kept step, where they are known.
+    reference_error : float or None
+        Relative L2 error that the reference itself can have.
     """
 
     graph: IntegerGraph = field(repr=False)
     run: Run = field(repr=False)
     reference: Field | None = field(repr=False)
+    reference_error: float | None = field(repr=False, default=None)
 
     @property
     def verdict(self) -> str:
@@ -159,7 +163,7 @@ class SimulationRun:
         if self.failure:
             rows["failure"] = self.failure
         if self.relative_l2 is not None:
-            rows["relative L2 error"] = f"{self.relative_l2:.2e}"
+            rows["relative L2 error"] = error_text(self.relative_l2, self.reference_error)
         return rows
 
     def __repr__(self) -> str:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.mesh import PERIODIC, Boundary, Mesh, uniform_boundary
-from pisnn_deploy.problems.modes import Modes, cell_edges, cosine_averages
+from pisnn_deploy.problems.modes import EPSILON, Modes, cell_edges, cosine_averages, rounding_bound
 
 Field = NDArray[np.float64]
 
@@ -61,6 +61,17 @@ class AdvectionDiffusion:
         if mesh.boundary != ((PERIODIC, PERIODIC),):
             return None
         return self._at(mesh, _INITIAL[name or self.initial_conditions[0]], time)
+
+    def reference_error(self, mesh: Mesh, reservoirs: Field, time: float, name: str | None = None) -> float | None:
+        """By how much rounding can move a cell average of the reference; it grows with the distance travelled."""
+        self.initial(mesh, reservoirs, name)
+        if mesh.boundary != ((PERIODIC, PERIODIC),):
+            return None
+        modes = _INITIAL[name or self.initial_conditions[0]]
+        waves = modes.waves(mesh.lengths[0])
+        left = np.abs(modes.amplitudes) * np.exp(-self.diffusivity * waves**2 * time)
+        rounding = rounding_bound(left, waves, modes.shifts(), cell_edges(mesh, 0), self.velocity * time)
+        return rounding + EPSILON * (abs(modes.mean) + float(left.sum()))
 
     def _at(self, mesh: Mesh, modes: Modes, time: float) -> Field:
         if len(mesh.shape) != 1:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.mesh import DIRICHLET, PERIODIC, Boundary, Mesh, uniform_boundary
-from pisnn_deploy.problems.modes import cell_edges, cosine_averages, eigenmodes
+from pisnn_deploy.problems.modes import EPSILON, cell_edges, cosine_averages, eigenmodes, rounding_bound
 
 Field = NDArray[np.float64]
 
@@ -78,6 +78,20 @@ class Heat:
         decaying = self._decaying(mesh, time, name)
         return steady + decaying if exact else None
 
+    def reference_error(self, mesh: Mesh, reservoirs: Field, time: float, name: str | None = None) -> float | None:
+        """By how much rounding can move a cell average of the reference; None where there is none."""
+        steady, exact = self._steady(mesh, reservoirs)
+        if not exact:
+            return None
+        numbers, amplitudes = self._modes(name)
+        # A product of averages, none larger than 1, is off by no more than its factors together.
+        total = EPSILON * (2 * float(np.abs(steady).max()) + float(np.abs(amplitudes).sum()))
+        for axis, (sides, length) in enumerate(zip(mesh.boundary, mesh.lengths, strict=True)):
+            waves, phases = eigenmodes(sides, length, numbers)
+            left = np.abs(amplitudes) * np.exp(-self.diffusivity * waves**2 * time)
+            total += rounding_bound(left, waves, phases, cell_edges(mesh, axis))
+        return total
+
     def _steady(self, mesh: Mesh, reservoirs: Field) -> tuple[Field, bool]:
         """What the field tends to apart from a mean, and whether that is exact."""
         if len(mesh.shape) != len(self.default_shape):
@@ -92,15 +106,18 @@ class Heat:
         return np.full(mesh.cells, reservoirs.mean()), bool((reservoirs == reservoirs[0]).all())
 
     def _decaying(self, mesh: Mesh, time: float, name: str | None) -> Field:
-        name = name or self.initial_conditions[0]
-        if name not in _INITIAL:
-            known = ", ".join(self.initial_conditions)
-            raise UsageError(f"initial condition {name!r}: {self.name} has none of that name; known are {known}")
-        numbers = np.array(list(_INITIAL[name]), np.float64)
-        field = np.array(list(_INITIAL[name].values()))
+        numbers, field = self._modes(name)
         for axis, (sides, length) in enumerate(zip(mesh.boundary, mesh.lengths, strict=True)):
             waves, phases = eigenmodes(sides, length, numbers)
             along = cosine_averages(cell_edges(mesh, axis), waves, phases)
             along *= np.exp(-self.diffusivity * waves**2 * time)[:, None]
             field = field[..., None] * along.reshape(len(numbers), *(1,) * axis, -1)
         return np.asarray(field.sum(axis=0).reshape(-1), np.float64)
+
+    def _modes(self, name: str | None) -> tuple[Field, Field]:
+        """Numbers of the modes of an initial condition and their amplitudes, float64 [n] each."""
+        name = name or self.initial_conditions[0]
+        if name not in _INITIAL:
+            known = ", ".join(self.initial_conditions)
+            raise UsageError(f"initial condition {name!r}: {self.name} has none of that name; known are {known}")
+        return np.array(list(_INITIAL[name]), np.float64), np.array(list(_INITIAL[name].values()))

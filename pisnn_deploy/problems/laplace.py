@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.mesh import DIRICHLET, Boundary, Mesh, reservoir_layers, reservoir_values
-from pisnn_deploy.problems.modes import cell_edges, cosine_averages
+from pisnn_deploy.problems.modes import EPSILON, cell_edges, cosine_averages, rounding_bound
 
 Field = NDArray[np.float64]
 
@@ -58,16 +58,37 @@ class Laplace:
     def reference(self, mesh: Mesh, reservoirs: Field, time: float, name: str | None = None) -> Field | None:
         """Exact cell averages of the steady state, whatever the time; None if the sides are not the problem's own."""
         self.initial(mesh, reservoirs, name)
+        if self._away(mesh, reservoirs) is None:
+            return None
+        wave, height, width = np.pi / mesh.lengths[0], mesh.lengths[1], mesh.spacing[1]
+        lower, upper = cell_edges(mesh, 1)[:-1], cell_edges(mesh, 1)[1:]
+        # The average of sinh(k y) / sinh(k L), without terms that overflow where the domain is tall.
+        rise = np.exp(wave * (upper - height)) * -np.expm1(-wave * width) / (wave * width)
+        rise *= np.expm1(-wave * (lower + upper)) / np.expm1(-2 * wave * height)
+        return np.outer(_sine(cell_edges(mesh, 0) / mesh.lengths[0]), rise).reshape(-1)
+
+    def reference_error(self, mesh: Mesh, reservoirs: Field, time: float, name: str | None = None) -> float | None:
+        """By how much a cell average can differ from the steady state between these very reservoirs.
+
+        A harmonic function moves no more than its boundary values do (maximum principle), and these are whole quanta.
+        """
+        self.initial(mesh, reservoirs, name)
+        away = self._away(mesh, reservoirs)
+        if away is None:
+            return None
+        edges = cell_edges(mesh, 0) / mesh.lengths[0]
+        arguments = np.pi * (1 + mesh.lengths[1] / mesh.lengths[0])
+        rounding = rounding_bound((1.0,), np.array([np.pi]), np.array([np.pi / 2]), edges)
+        return away + rounding + 8 * EPSILON * float(arguments)
+
+    def _away(self, mesh: Mesh, reservoirs: Field) -> float | None:
+        """How far the reservoirs are from the problem's own; None if they are others."""
         own = self.default_boundary(mesh.shape)
         if mesh.boundary != own.sides:
             return None
-        held = np.array(reservoir_values(own, reservoir_layers(mesh)))
-        if np.abs(reservoirs - held).max() > _ROUNDING:
-            return None
-        wave = np.pi / mesh.lengths[0]
-        edges = cell_edges(mesh, 1)
-        rise = np.diff(np.cosh(wave * edges)) / (wave * mesh.spacing[1] * np.sinh(wave * mesh.lengths[1]))
-        return np.outer(_sine(cell_edges(mesh, 0) / mesh.lengths[0]), rise).reshape(-1)
+        values = np.array(reservoir_values(own, reservoir_layers(mesh)))
+        away = float(np.abs(reservoirs - values).max())
+        return None if away > _ROUNDING else away
 
 
 def _sine(edges: Field) -> Field:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.mesh import DIRICHLET, PERIODIC, Mesh, Sides
 
 Field = NDArray[np.float64]
+EPSILON = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,30 @@ def cosine_averages(edges: Field, waves: Field, phases: Field) -> Field:
     """
     integral = np.sin(waves[:, None] * edges - phases[:, None]) / waves[:, None]
     return np.asarray(np.diff(integral, axis=1) / np.diff(edges), np.float64)
+
+
+def rounding_bound(
+    amplitudes: Sequence[float] | Field, waves: Field, phases: Field, edges: Field, moved: float = 0.0
+) -> float:
+    """By how much rounding can move a cell average of a sum of cosines.
+
+    Parameters
+    ----------
+    amplitudes : float64 array [n]
+    waves, phases : float64 array [n]
+    edges : float64 array [cells + 1]
+    moved : float
+        Distance that the cosines have been shifted by.
+
+    Returns
+    -------
+    float
+        The argument of a sine is off by a few units of its last place, and so is its value; a cell average is the
+        difference of two, divided by the width of the cell. No cosine is off by more than 2.
+    """
+    arguments = waves * (float(np.abs(edges).max()) + abs(moved)) + np.abs(phases)
+    off = 8 * EPSILON * (1 + arguments) / (waves * float(np.diff(edges).min()))
+    return float(np.abs(amplitudes) @ np.minimum(off, 2.0))
 
 
 def cell_edges(mesh: Mesh, axis: int) -> Field:

@@ -63,6 +63,10 @@ class Problem(Protocol):
         """Cell averages at a time, float64 [cells]; None where no exact solution is known."""
         ...
 
+    def reference_error(self, mesh: Mesh, reservoirs: Field, time: float, name: str | None = None) -> float | None:
+        """Largest error that a cell average of the reference can have; None where there is no reference."""
+        ...
+
 
 _DEFAULTS: dict[str, Problem] = {
     "heat1d": Heat("heat1d", (128,)),

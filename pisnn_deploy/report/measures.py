@@ -87,3 +87,10 @@ def relative_l2(values: Field, exact: Field | None) -> float:
     """``|values - exact| / |exact|``; NaN without a reference or where it is zero."""
     size = 0.0 if exact is None else float(np.linalg.norm(exact))
     return float(np.linalg.norm(values - exact)) / size if exact is not None and size > 0 else float("nan")
+
+
+def error_text(measured: float, reference_error: float | None) -> str:
+    """A relative L2 error for people: what is below the reference's own error was not measured."""
+    if reference_error is not None and measured <= reference_error:
+        return f"{measured:.2e}, within the reference's own error of {reference_error:.1e}"
+    return f"{measured:.2e}"

@@ -209,7 +209,7 @@ class GaussNewton:
             last = horizon if number < self._options.fields else min(2 * horizon, longest)
             steps = tuple(sorted({max(1, round(last * n / KNOWN_TIMES)) for n in range(1, KNOWN_TIMES + 1)}))
             start, *exact = (
-                cole_hopf(self._mesh, modes, self._spec.diffusivity, step * self._step) for step in (0, *steps)
+                cole_hopf(self._mesh, modes, self._spec.diffusivity, step * self._step).values for step in (0, *steps)
             )
             courses.append(Course(start, steps, np.array(exact)))
         return courses
