@@ -102,7 +102,9 @@ def compile_file(
         raise UsageError("--send-threshold: goes with --processes stock")
     target = load_profile(profile)
     on_grid = parse_shape(mesh) if mesh and not is_mesh_file(mesh) else None
-    read = read_model(name_or_path, Request(problem_name, diffusion_number, on_grid))
+    is_grid = mesh is None or not is_mesh_file(mesh)
+    asked = Request(problem_name, diffusion_number, on_grid, _range_of(limits), slope, is_grid)
+    read = read_model(name_or_path, asked)
     model = read.model
     limited = _operating_range(model.spec.operating_range, limits, slope, flux)
     if mesh is not None and is_mesh_file(mesh):
@@ -222,13 +224,23 @@ def read_boundary(text: str, dimensions: int) -> Boundary:
     return parse_boundary(text, dimensions)
 
 
+def _range_of(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        lower, upper = map(float, text.split(","))
+    except ValueError as error:
+        raise UsageError(f"--range {text!r}: expected two numbers, such as 0,2") from error
+    return lower, upper
+
+
 def _operating_range(
     own: OperatingRange, limits: str | None, slope: float | None, flux: float | None
 ) -> OperatingRange | None:
     if limits is None and slope is None and flux is None:
         return None
     try:
-        lower, upper = (own.lower, own.upper) if limits is None else map(float, limits.split(","))
+        lower, upper = _range_of(limits) or (own.lower, own.upper)
         return OperatingRange(
             lower=lower,
             upper=upper,
@@ -237,5 +249,3 @@ def _operating_range(
         )
     except ValidationError as error:
         raise UsageError(f"operating range: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
-    except ValueError as error:
-        raise UsageError(f"--range {limits!r}: expected two numbers, such as 0,2") from error

@@ -41,10 +41,10 @@ def import_model(path: Path, request: Request) -> Imported:
     """
     # What overflows is not finite, and is refused.
     with np.errstate(all="ignore"):
-        return assemble(path, _network(path), request)
+        return assemble(path, _network(path, request), request)
 
 
-def _network(path: Path) -> Network:
+def _network(path: Path, request: Request) -> Network:
     if format_of(path) == "onnx":
         from pisnn_deploy.imports import onnx_network
 
@@ -56,11 +56,11 @@ def _network(path: Path) -> Network:
     if "layer" in tree:
         from pisnn_deploy.imports import netx
 
-        return netx.read_netx(path, tree)
+        return netx.read_netx(path, tree, request)
     if "node" in tree:
         from pisnn_deploy.imports import nir_network
 
-        return nir_network.read_nir(path, tree)
+        return nir_network.read_nir(path, tree, request)
     raise FileError(
         path, "is an HDF5 file of another kind", remedy="a netx file has the group layer, a NIR file the group node"
     )

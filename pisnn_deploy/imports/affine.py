@@ -8,7 +8,7 @@ products of the weights are exact in float64.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,12 +16,16 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from pisnn_deploy.imports.limits import Limits
+
 Floats = NDArray[np.float64]
 
 LARGEST_ELEMENTS = 1 << 24
 """Weights of one form, or products on the way to it: 128 MiB."""
 LARGEST_DEPTH = 8
 """Hidden layers, as `pisnn_deploy.model.ModelSpec` has it."""
+EXTRA_TERMS = 8
+"""Roundings of a weighted sum besides one for each term: of weights that were scaled and shifted before."""
 
 
 class FormError(ValueError):
@@ -52,23 +56,74 @@ class AffineForm:
     bias : float64 array [*shape]
     below : tuple of Layer
         The rectified layers before.
-    is_rectified : bool
-        Whether no element is negative.
+    span : tuple of float64 arrays [*shape], or None
+        Least and largest values over the operating range; None where it is not known.
+    rounding : float64 array [*shape], or None
+        How far the file's own arithmetic may be from this form: quantisers that were left out, and floats of fewer
+        bits. None is 0.
+    limits : Limits or None
+        Windows of cell values on which `span` and `rounding` rest.
+    is_integer : bool
+        Whether the file holds it in integers; arithmetic on these is that of their type, which is not followed.
     """
 
     weight: Floats
     bias: Floats
     below: tuple[Layer, ...] = ()
-    is_rectified: bool = False
+    span: tuple[Floats, Floats] | None = None
+    rounding: Floats | None = None
+    limits: Limits | None = None
+    is_integer: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the tensor."""
         return self.bias.shape
 
+    @property
+    def is_rectified(self) -> bool:
+        """Whether no element can be negative, and this follows from a rectifier."""
+        if not self.below:
+            return False
+        if self.span is not None and (self.span[0] >= 0).all():
+            return True
+        return bool((self.weight >= 0).all() and (self.bias >= 0).all())
+
     def layer(self) -> Layer:
         """The tensor as one dense layer, its elements in C order."""
         return Layer(self.weight.reshape(self.bias.size, self.weight.shape[-1]), self.bias.reshape(-1))
+
+    def picked(self, index: NDArray[np.int64], constant: float = 0.0) -> AffineForm:
+        """Elements in another arrangement.
+
+        Parameters
+        ----------
+        index : int64 array
+            Numbers of elements in C order; -1 stands for the constant.
+        constant : float
+
+        Raises
+        ------
+        FormError
+            More elements than a form may have.
+        """
+        _require_size(index.size * self.weight.shape[-1])
+        constants = index < 0
+
+        def arranged(values: Floats, fill: float) -> Floats:
+            taken = values.reshape(-1)[index]
+            return np.where(constants, fill, taken) if constants.any() else taken
+
+        weight = self.weight.reshape(self.bias.size, -1)[index]
+        if constants.any():
+            weight = np.where(constants[..., None], 0.0, weight)
+        span = None if self.span is None else (arranged(self.span[0], constant), arranged(self.span[1], constant))
+        rounding = None if self.rounding is None else arranged(self.rounding, 0.0)
+        return replace(self, weight=weight, bias=arranged(self.bias, constant), span=span, rounding=rounding)
+
+    def numbered(self) -> NDArray[np.int64]:
+        """Numbers of the elements in C order, for `picked`; int64 array [*shape]."""
+        return np.arange(self.bias.size, dtype=np.int64).reshape(self.shape)
 
     def reshaped(self, shape: Sequence[int]) -> AffineForm:
         """The same elements in another shape; one entry may be -1.
@@ -82,9 +137,7 @@ class AffineForm:
         wanted = [self.bias.size // max(known, 1) if size == -1 else size for size in shape]
         if list(shape).count(-1) > 1 or any(size < 1 for size in wanted) or math.prod(wanted) != self.bias.size:
             raise FormError(f"a tensor of shape {self.shape} cannot be given the shape {tuple(shape)}")
-        return replace(
-            self, weight=self.weight.reshape(*wanted, self.weight.shape[-1]), bias=self.bias.reshape(*wanted)
-        )
+        return self.picked(self.numbered().reshape(wanted))
 
     def transposed(self, axes: Sequence[int]) -> AffineForm:
         """Axes in another order.
@@ -96,7 +149,7 @@ class AffineForm:
         """
         if sorted(axes) != list(range(len(self.shape))):
             raise FormError(f"{tuple(axes)} is no order of the axes of a tensor of shape {self.shape}")
-        return replace(self, weight=self.weight.transpose(*axes, len(axes)), bias=self.bias.transpose(*axes))
+        return self.picked(self.numbered().transpose(*axes))
 
     def dense(self, weight: Floats, bias: Floats | float = 0.0) -> AffineForm:
         """``weight @ x + bias`` over the last axis.
@@ -115,7 +168,11 @@ class AffineForm:
             raise FormError(f"weights of shape {weight.shape} do not fit a tensor of shape {self.shape}")
         _require_size(self.bias.size // self.shape[-1] * weight.shape[0] * self.weight.shape[-1])
         product = np.einsum("oi,...in->...on", weight, self.weight)
-        return replace(self, weight=product, bias=_broadcast(self.bias @ weight.T, bias), is_rectified=False)
+
+        def answer(values: Floats, kernel: Floats) -> Floats:
+            return values @ kernel.T
+
+        return self._summed(answer, weight, product, bias)
 
     def convolved(self, weight: Floats, bias: Floats | float = 0.0, dilation: Sequence[int] = ()) -> AffineForm:
         """Cross-correlation without padding, in steps of one cell.
@@ -143,12 +200,35 @@ class AffineForm:
         left = [size - span + 1 for size, span in zip(self.shape[lead:], spans, strict=True)]
         outer = math.prod(self.shape[: lead - 1])
         _require_size(outer * math.prod(left) * weight.size * self.weight.shape[-1])
-        weights, biases = (_seen(values, lead, spans, dilation) for values in (self.weight, self.bias))
         kernel = weight.reshape(weight.shape[0], -1)
-        offset = np.moveaxis(biases @ kernel.T, -1, lead - 1)
-        product = np.einsum("ok,...kn->...on", kernel, np.moveaxis(weights, -1, -2))
+        seen = np.moveaxis(_seen(self.weight, lead, spans, dilation), -1, -2)
+        product = np.moveaxis(np.einsum("ok,...kn->...on", kernel, seen), -2, lead - 1)
+
+        def answer(values: Floats, flat: Floats) -> Floats:
+            return np.moveaxis(_seen(values, lead, spans, dilation) @ flat.T, -1, lead - 1)
+
         shift = np.broadcast_to(np.asarray(bias, np.float64), kernel.shape[:1]).reshape(-1, *(1,) * axes)
-        return replace(self, weight=np.moveaxis(product, -2, lead - 1), bias=offset + shift, is_rectified=False)
+        return self._summed(answer, kernel, product, shift)
+
+    def _summed(
+        self, answer: Callable[[Floats, Floats], Floats], kernel: Floats, weight: Floats, bias: Floats | float
+    ) -> AffineForm:
+        """A form of weighted sums; `answer` gives these for values and a kernel."""
+        shifted = _broadcast(answer(self.bias, kernel), bias)
+        rounding = None if self.rounding is None else answer(self.rounding, np.abs(kernel))
+        span = None
+        if self.span is not None:
+            falling, rising = np.minimum(kernel, 0), np.maximum(kernel, 0)
+            span = tuple(
+                _broadcast(answer(one, rising) + answer(other, falling), bias)
+                for one, other in (self.span, self.span[::-1])
+            )
+            if self.limits is not None:
+                size = answer(np.maximum(np.abs(self.span[0]), np.abs(self.span[1])), np.abs(kernel))
+                terms = (kernel.shape[1] + EXTRA_TERMS) * self.limits.epsilon
+                error = terms * _broadcast(size, np.abs(np.asarray(bias)))
+                rounding = error if rounding is None else rounding + error
+        return replace(self, weight=weight, bias=shifted, span=_ordered(span), rounding=rounding)
 
     def shifted(self, constant: Floats) -> AffineForm:
         """A constant added.
@@ -158,11 +238,29 @@ class AffineForm:
         FormError
             It would change the shape.
         """
-        return replace(self, bias=_broadcast(self.bias, constant), is_rectified=False)
+        span = None if self.span is None else (self.span[0] + constant, self.span[1] + constant)
+        return replace(self, bias=_broadcast(self.bias, constant), span=span)
 
-    def scaled(self, factor: float) -> AffineForm:
-        """The tensor times a number."""
-        return replace(self, weight=factor * self.weight, bias=factor * self.bias, is_rectified=False)
+    def scaled(self, factor: Floats | float) -> AffineForm:
+        """The tensor times a number, or times one for each element.
+
+        Parameters
+        ----------
+        factor : float or float64 array that broadcasts to [*shape]
+
+        Raises
+        ------
+        FormError
+            It would change the shape.
+        """
+        factors = _broadcast(np.zeros(self.shape), factor)
+        span = None
+        if self.span is not None:
+            ends = (self.span[0] * factors, self.span[1] * factors)
+            span = (np.minimum(*ends), np.maximum(*ends))
+        rounding = None if self.rounding is None else self.rounding * np.abs(factors)
+        weight = self.weight * factors[..., None]
+        return replace(self, weight=weight, bias=self.bias * factors, span=span, rounding=rounding)
 
     def plus(self, other: AffineForm) -> AffineForm:
         """Sum of two tensors.
@@ -174,7 +272,30 @@ class AffineForm:
         """
         if self.below is not other.below or self.shape != other.shape:
             raise FormError("two tensors can be added where they have one shape and come from the same layer")
-        return replace(self, weight=self.weight + other.weight, bias=self.bias + other.bias, is_rectified=False)
+        span = None
+        if self.span is not None and other.span is not None:
+            span = (self.span[0] + other.span[0], self.span[1] + other.span[1])
+        rounding = self.rounding if other.rounding is None else other.rounding
+        if self.rounding is not None and other.rounding is not None:
+            rounding = self.rounding + other.rounding
+        weight, bias = self.weight + other.weight, self.bias + other.bias
+        return replace(self, weight=weight, bias=bias, span=span, rounding=rounding)
+
+    def rounded(self, step: Floats | float) -> AffineForm:
+        """The tensor where the file rounds it by up to that much, which is left out."""
+        before = 0.0 if self.rounding is None else self.rounding
+        return replace(self, rounding=np.broadcast_to(before + step, self.shape).astype(np.float64))
+
+    def bounds(self) -> tuple[Floats, Floats]:
+        """Least and largest values over the operating range; float64 arrays [*shape], infinite where unknown."""
+        if self.span is None:
+            return np.full(self.shape, 0.0 if self.is_rectified else -np.inf), np.full(self.shape, np.inf)
+        lower, upper = self.span
+        if not self.below and self.limits is not None:
+            layer = self.layer()
+            least, largest = (values.reshape(self.shape) for values in self.limits.bounds(layer.weight, layer.bias))
+            return np.maximum(lower, least), np.minimum(upper, largest)
+        return lower, upper
 
     def rectified(self) -> AffineForm:
         """``max(x, 0)``: the end of a layer.
@@ -186,18 +307,37 @@ class AffineForm:
         """
         if self.is_rectified:
             return self
+        lower, upper = self.bounds()
+        form = self.ended(self.layer())
+        if self.span is None:
+            return form
+        return replace(form, span=(np.maximum(lower, 0), np.maximum(upper, 0)))
+
+    def ended(self, layer: Layer) -> AffineForm:
+        """The activations of a layer on top of those below; of as many as this form has elements in its shape.
+
+        Raises
+        ------
+        FormError
+            More layers than a model has, or too large a layer.
+        """
         if len(self.below) == LARGEST_DEPTH:
             raise FormError(f"more than {LARGEST_DEPTH} hidden layers")
-        form = form_of(self.shape)
-        return replace(form, below=(*self.below, self.layer()), is_rectified=True)
+        size = layer.bias.size
+        shape = self.shape if size == self.bias.size else (size,)
+        _require_size(size * size)
+        weight, bias = np.eye(size).reshape(*shape, size), np.zeros(shape)
+        return replace(self, weight=weight, bias=bias, below=(*self.below, layer), span=None)
 
 
-def form_of(shape: Sequence[int]) -> AffineForm:
-    """A tensor as itself: its own elements are the activations.
+def form_of(shape: Sequence[int], limits: Limits | None = None) -> AffineForm:
+    """The window of cell values as itself: its own elements are the activations.
 
     Parameters
     ----------
     shape : sequence of int
+    limits : Limits, optional
+        Cell values that it may hold.
 
     Raises
     ------
@@ -206,7 +346,10 @@ def form_of(shape: Sequence[int]) -> AffineForm:
     """
     size = math.prod(shape)
     _require_size(size * size)
-    return AffineForm(np.eye(size).reshape(*shape, size), np.zeros(tuple(shape)), ())
+    form = AffineForm(np.eye(size).reshape(*shape, size), np.zeros(tuple(shape)), limits=limits)
+    if limits is None:
+        return form
+    return replace(form, span=(np.full(form.shape, limits.lower), np.full(form.shape, limits.upper)))
 
 
 def _seen(values: Floats, lead: int, spans: Sequence[int], dilation: Sequence[int]) -> Floats:
@@ -240,6 +383,10 @@ def _broadcast(values: Floats, constant: Floats | float) -> Floats:
     if not kept:
         raise FormError(f"a constant of shape {np.shape(constant)} does not fit a tensor of shape {values.shape}")
     return np.asarray(values + constant, np.float64)
+
+
+def _ordered(span: tuple[Floats, ...] | None) -> tuple[Floats, Floats] | None:
+    return None if span is None else (span[0], span[1])
 
 
 def _require_size(elements: int) -> None:

@@ -100,9 +100,10 @@ def assemble(path: Path, network: Network, request: Request) -> Imported:
     if hidden:
         number = request.diffusion_number or said.get("diffusion_number")
         if number is None:
+            reason = f"is not linear, because {network.clips[0]}" if network.clips else "has hidden layers"
             raise FileError(
                 path,
-                "has hidden layers, so its weights do not say how long a PDE step lasts",
+                f"{reason}, so its weights do not say how long a PDE step lasts",
                 remedy="give the --diffusion-number that it was trained for: diffusivity * dt / h^2",
             )
         spec = _spec(path, {**fields, "diffusion_number": number})

@@ -6,8 +6,13 @@ import math
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
+from pisnn_deploy.errors import UsageError
+from pisnn_deploy.imports.limits import Limits
+from pisnn_deploy.imports.network import Request
 from pisnn_deploy.mesh import reservoir_layers, reservoir_values, structured_mesh
+from pisnn_deploy.model import OperatingRange
 from pisnn_deploy.problems import Problem, problem
 from pisnn_deploy.problems.advection import AdvectionDiffusion
 from pisnn_deploy.problems.burgers import Burgers
@@ -54,6 +59,33 @@ def spec_of_problem(name: str, shape: tuple[int, ...] | None) -> dict[str, Any]:
     elif isinstance(own, Burgers):
         said |= {"equation": "burgers", "cell_width": width}
     return said
+
+
+def limits_of(request: Request, said: dict[str, Any]) -> Limits | None:
+    """Limits of the cell values, from what a user and a file say.
+
+    Returns
+    -------
+    Limits or None
+        None where the problem is not known, which `pisnn_deploy.imports.assembly.assemble` refuses.
+    """
+    named = request.problem or said.get("problem")
+    if not isinstance(named, str):
+        return None
+    try:
+        fields = {**spec_of_problem(named, request.shape), **said}
+        own = OperatingRange.model_validate(fields["operating_range"])
+        lengths = [float(length) for length in fields["lengths"]]
+    except (UsageError, ValidationError, TypeError, ValueError):
+        return None
+    lower, upper = request.limits or (own.lower, own.upper)
+    slope = request.slope or own.slope
+    if slope is None or not request.is_grid or not lower < upper:
+        return Limits(lower, upper) if lower < upper else None
+    shape = request.shape or problem(named).default_shape
+    # Quanta beyond the slope, which rounding may add, are far below what is rounded here.
+    width = max(length / cells for length, cells in zip(lengths, shape, strict=False))
+    return Limits(lower, upper, slope * width)
 
 
 def _operating_range(own: Problem, lengths: tuple[float, ...]) -> dict[str, float]:

@@ -29,6 +29,8 @@ class Network:
         What was not taken over as it stands.
     is_integer : bool
         Whether the weights stand for the integers of an artifact, which are not to be searched for better ones.
+    clips : tuple of str
+        What clips numbers of the operating range, and became units of a hidden layer.
     """
 
     source: str
@@ -37,6 +39,7 @@ class Network:
     said: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     is_integer: bool = False
+    clips: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,21 @@ class Request:
         Of a network with hidden layers.
     shape : tuple of int or None
         Cells along each axis; an equation with a length of its own belongs to their width.
+    limits : tuple of float or None
+        Least and largest cell value, instead of the problem's.
+    slope : float or None
+        Largest slope of a field, instead of the problem's.
+    is_grid : bool
+        Whether `shape`, or without one the problem's own, is the mesh that the network will run on: only then does a
+        slope bound the difference of neighbours.
     """
 
     problem: str | None = None
     diffusion_number: float | None = None
     shape: tuple[int, ...] | None = None
+    limits: tuple[float, float] | None = None
+    slope: float | None = None
+    is_grid: bool = False
 
 
 def ended(form: AffineForm) -> tuple[Layer, ...]:

@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.errors import FileError
 from pisnn_deploy.exports.netx import GROUP, MANTISSAS_PER_WEIGHT, SCHEMA, VERSION
 from pisnn_deploy.imports.affine import AffineForm, FormError, Layer, form_of
+from pisnn_deploy.imports.defaults import limits_of
 from pisnn_deploy.imports.hdf5_reader import Tree
-from pisnn_deploy.imports.network import Network, ended
+from pisnn_deploy.imports.limits import FLOAT32, Limits
+from pisnn_deploy.imports.network import Network, Request, ended
+from pisnn_deploy.imports.netx_layers import SIZES, Group, dense_weight, kernel_of, require_sizes
 from pisnn_deploy.imports.said import said_of
+from pisnn_deploy.imports.saturation import clipped
 
 LARGEST_LAYERS = 32
 WEIGHT_SCALE = 64
@@ -26,7 +29,29 @@ IDENTITIES = ("identity", "linear", "unit")
 """Names of the activation functions that are known; lava-dl writes the ``__name__`` of what it was given."""
 
 
-def read_netx(path: Path, tree: Tree) -> Network:
+LARGEST_WEIGHT_EXPONENT = 3
+"""To which lava-dl's norm clamps the exponent that it uses, unless told otherwise, and the one that it writes not."""
+VOLTAGE_THRESHOLD = (1 << 18) - 1
+"""With this threshold lava-dl's Affine block marks neurons that answer with their voltage."""
+CELL_LIMITS = (-256 / WEIGHT_SCALE, 254 / WEIGHT_SCALE)
+"""To these lava-dl's input blocks clip what they are given, in steps of 2 / 64."""
+FIELDS = {
+    "input": {"type", "shape", "weight", "bias", "neuron"},
+    "flatten": {"type", "shape"},
+    "dense": {"type", "shape", "weight", "bias", "delay", "neuron", GROUP, *SIZES["dense"]},
+    "conv": {
+        *("type", "shape", "weight", "bias", "delay", "neuron", GROUP, "stride", "padding", "dilation", "groups"),
+        *SIZES["conv"],
+    },
+}
+NEURON_FIELDS = {
+    "SDNN": {"type", "activation", "vThMant", "sigma_output", "weight_exp"},
+    "CUBA": {"type", "vThMant", "iDecay", "vDecay", "refDelay", "gradedSpike", "weight_exp"},
+}
+"""All fields that lava-dl writes and that are read here."""
+
+
+def read_netx(path: Path, tree: Tree, request: Request | None = None) -> Network:
     """Read a flux network.
 
     Parameters
@@ -35,6 +60,8 @@ def read_netx(path: Path, tree: Tree) -> Network:
         For messages.
     tree : Tree
         The file's content.
+    request : Request, optional
+        What the file does not say.
 
     Returns
     -------
@@ -50,55 +77,20 @@ def read_netx(path: Path, tree: Tree) -> Network:
         raise FileError(path, "must hold the groups 0, 1, ...", field="layer")
     if not 0 < len(layers) <= LARGEST_LAYERS:
         raise FileError(path, f"holds {len(layers)} layers, 1 to {LARGEST_LAYERS} are read", field="layer")
-    groups = [_Group(path, f"layer/{at}", layers[str(at)]) for at in range(len(layers))]
+    groups = [Group(path, f"layer/{at}", layers[str(at)]) for at in range(len(layers))]
     ours = tree.get(GROUP)
     if ours is not None:
-        return _own(path, _Group(path, GROUP, ours), groups)
-    return _Course(path, groups).network()
+        return _own(path, Group(path, GROUP, ours), groups)
+    unread = sorted(tree.keys() - {"layer", "simulation"}, key=str)
+    if unread:
+        raise FileError(path, "is not known, and might change the network; known is layer", field=str(unread[0]))
+    course = _Course(path, groups, limits_of(request or Request(), {}))
+    if "simulation" in tree:
+        course.notes.append("the group simulation was left out: --steps says how long a run is")
+    return course.network()
 
 
-@dataclass(frozen=True)
-class _Group:
-    """A group whose entries are looked up by name and kind."""
-
-    path: Path
-    name: str
-    content: Any
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.content, dict):
-            raise FileError(self.path, "must be a group", field=self.name)
-
-    def __contains__(self, key: str) -> bool:
-        return key in self.content
-
-    def error(self, key: str, problem: str, remedy: str = "") -> FileError:
-        return FileError(self.path, problem, field=f"{self.name}/{key}", remedy=remedy)
-
-    def group(self, key: str) -> _Group:
-        return _Group(self.path, f"{self.name}/{key}", self.content.get(key, {}))
-
-    def text(self, key: str) -> str:
-        value = self.content.get(key)
-        if not isinstance(value, str):
-            raise self.error(key, "is missing or no text")
-        return value
-
-    def numbers(self, key: str) -> NDArray[np.float64]:
-        value = self.content.get(key)
-        if not isinstance(value, np.ndarray):
-            raise self.error(key, "is missing or not an array of numbers")
-        with np.errstate(invalid="ignore"):
-            return value.astype(np.float64)
-
-    def number(self, key: str) -> int:
-        found = self.numbers(key)
-        if found.size != 1 or not float(found.reshape(-1)[0]).is_integer():
-            raise self.error(key, "must be one integer")
-        return int(found.reshape(-1)[0])
-
-
-def _own(path: Path, ours: _Group, groups: list[_Group]) -> Network:
+def _own(path: Path, ours: Group, groups: list[Group]) -> Network:
     """A network that this package wrote: the trained weights stand beside the mantissas and must round to them."""
     if ours.text("schema") != SCHEMA or ours.number("version") != VERSION:
         raise ours.error("schema", f"must be {SCHEMA}, version {VERSION}")
@@ -132,22 +124,24 @@ class _Course:
     """The layers of a network of lava-dl, followed through one window."""
 
     path: Path
-    groups: list[_Group]
+    groups: list[Group]
+    limits: Limits | None
     notes: list[str] = field(default_factory=list)
+    clips: list[str] = field(default_factory=list)
     said: dict[str, Any] = field(default_factory=dict)
 
     def network(self) -> Network:
         window, form = self._window()
         for at, group in enumerate(self.groups):
             try:
-                form = self._layer(group, form, is_last=at + 1 == len(self.groups))
+                form = self._layer(group, form, at)
             except FormError as error:
                 raise FileError(self.path, str(error), field=group.name) from error
         try:
             layers = ended(form)
         except FormError as error:
             raise FileError(self.path, str(error), field=self.groups[-1].name) from error
-        return Network("netx", layers, window, self.said, tuple(self.notes))
+        return Network("netx", layers, window, self.said, tuple(self.notes), clips=tuple(self.clips))
 
     def _window(self) -> tuple[tuple[int, ...], AffineForm]:
         """Window of the network: the inputs of its first dense layer, or what its convolutions see."""
@@ -158,46 +152,73 @@ class _Course:
         first = self.groups[weighted[0]]
         try:
             if kinds[weighted[0]] == "dense":
-                inputs = _dense_weight(first).shape[1]
-                return (inputs,), form_of((inputs,))
+                inputs = dense_weight(first).shape[1]
+                return (inputs,), form_of((inputs,), self.limits and self.limits.of_window((inputs,), FLOAT32))
             reach = [1, 1]
             for at in weighted:
                 if kinds[at] == "conv":
-                    kernel, dilation = _kernel(self.groups[at])
+                    kernel, dilation = kernel_of(self.groups[at])
                     reach = [
                         size + (wide - 1) * step
                         for size, wide, step in zip(reach, kernel.shape[2:], dilation, strict=True)
                     ]
-            channels = _kernel(first)[0].shape[1]
+            channels = kernel_of(first)[0].shape[1]
             seen = tuple(size for size in reach if size > 1) or (1,)
-            return (seen if channels == 1 else (channels * reach[0] * reach[1],)), form_of((channels, *reach))
+            cells = seen if channels == 1 else (channels * reach[0] * reach[1],)
+            return cells, form_of((channels, *reach), self.limits and self.limits.of_window(cells, FLOAT32))
         except FormError as error:
             raise FileError(self.path, str(error), field=first.name) from error
 
-    def _layer(self, group: _Group, form: AffineForm, *, is_last: bool) -> AffineForm:
+    def _layer(self, group: Group, form: AffineForm, at: int) -> AffineForm:
         kind = group.text("type")
+        if kind not in FIELDS:
+            raise group.error("type", f"{kind!r} is no layer of a flux network; known are input, dense, conv, flatten")
+        group.require(FIELDS[kind])
         if kind == "flatten":
             return form.reshaped((form.bias.size,))
         if kind == "input":
-            return self._input(group, form)
-        if kind not in ("dense", "conv"):
-            raise group.error("type", f"{kind!r} is no layer of a flux network; known are input, dense, conv, flatten")
+            return self._input(group, form, at)
         self._require_plain(group)
+        if GROUP in group:
+            self.notes.append(f"the group {group.name}/{GROUP} was left out: the mantissas are read")
         if kind == "dense":
-            form = form.reshaped((form.bias.size,)).dense(_dense_weight(group))
+            weight = dense_weight(group)
+            require_sizes(group, weight.shape)
+            form = form.reshaped((form.bias.size,)).dense(weight)
         else:
-            kernel, dilation = _kernel(group)
+            kernel, dilation = kernel_of(group)
+            require_sizes(group, kernel.shape)
             if "padding" in group and group.numbers("padding").any():
                 self.notes.append(f"the padding of {group.name} was left out: --boundary says what is beyond a side")
             form = form.convolved(kernel, dilation=dilation)
-        return self._neuron(group, form, is_last=is_last)
+        return self._neuron(group, form, is_last=at + 1 == len(self.groups))
 
-    def _input(self, group: _Group, form: AffineForm) -> AffineForm:
+    def _input(self, group: Group, form: AffineForm, at: int) -> AffineForm:
+        if at:
+            raise group.error("type", f"'input' is layer {at}, it must be the first")
         if "bias" in group and group.numbers("bias").any():
             raise group.error("bias", "shifts the cell values, which lava-dl and netx do in different units")
+        if "neuron" in group:
+            self._input_neuron(group.group("neuron"))
         return form.scaled(group.number("weight") / WEIGHT_SCALE) if "weight" in group else form
 
-    def _require_plain(self, group: _Group) -> None:
+    def _input_neuron(self, neuron: Group) -> None:
+        """Cell values that are rounded, clipped and sent by thresholds."""
+        if neuron.text("type") != "SDNN":
+            raise neuron.error("type", f"{neuron.text('type')!r} makes spikes of cell values, known is SDNN")
+        neuron.require(NEURON_FIELDS["SDNN"] - {"weight_exp"})
+        self._threshold(neuron)
+        self.notes.append(
+            f"the rounding of cell values to 1/32 by {neuron.name} was left out: the compiler rounds them"
+        )
+        least, largest = CELL_LIMITS
+        if self.limits is None or self.limits.lower < least or self.limits.upper > largest:
+            self.notes.append(
+                f"the clipping of cell values to {least:g} to {largest:g} by {neuron.name} was left out"
+                + (f": the operating range is {self.limits.lower:g} to {self.limits.upper:g}" if self.limits else "")
+            )
+
+    def _require_plain(self, group: Group) -> None:
         """What would change the network and has no counterpart."""
         if "delay" in group and group.numbers("delay").any():
             raise group.error("delay", "delays spikes, a flux follows from the cells of the same PDE step")
@@ -208,24 +229,43 @@ class _Course:
                 "train without norm",
             )
 
-    def _neuron(self, group: _Group, form: AffineForm, *, is_last: bool) -> AffineForm:
+    def _neuron(self, group: Group, form: AffineForm, *, is_last: bool) -> AffineForm:
         """What the neurons of a layer make of their drive, in units of the cell value."""
         if "neuron" not in group:
             return form.scaled(1 / WEIGHT_SCALE)
         neuron = group.group("neuron")
-        kind = neuron.text("type")
-        if kind == "SDNN":
-            return self._sigma_delta(neuron, form.scaled(1 / WEIGHT_SCALE))
-        if kind in ("CUBA", "LOIHI"):
-            return self._cuba(neuron, form, is_last=is_last)
-        raise neuron.error("type", f"{kind!r} is no neuron of a flux network; known are SDNN, CUBA")
+        kind = neuron.text("type").replace("LOIHI", "CUBA")
+        if kind not in NEURON_FIELDS:
+            raise neuron.error("type", f"{kind!r} is no neuron of a flux network; known are {', '.join(NEURON_FIELDS)}")
+        neuron.require(NEURON_FIELDS[kind])
+        form = form.scaled(self._norm(neuron) / WEIGHT_SCALE)
+        return self._sigma_delta(neuron, form) if kind == "SDNN" else self._cuba(neuron, form, is_last=is_last)
 
-    def _sigma_delta(self, neuron: _Group, form: AffineForm) -> AffineForm:
+    def _norm(self, neuron: Group) -> float:
+        """By what a norm multiplies the drive: lava-dl divides it by a power of two."""
+        if "weight_exp" not in neuron:
+            return 1.0
+        exponent = neuron.number("weight_exp")
+        if abs(exponent) > LARGEST_WEIGHT_EXPONENT:
+            raise neuron.error(
+                "weight_exp",
+                f"is {exponent}; lava-dl's norm uses at most {LARGEST_WEIGHT_EXPONENT} and writes the number "
+                "unclamped, so the scale is unknown",
+                "train without norm",
+            )
+        if exponent:
+            self.notes.append(f"the weights of {neuron.name} were divided by 2^{exponent}, its weight_exp")
+        return 2.0**-exponent
+
+    def _threshold(self, neuron: Group) -> None:
         threshold = neuron.number("vThMant") if "vThMant" in neuron and "sigma_output" not in neuron else 0
         if threshold:
             self.notes.append(
                 f"the sending threshold of {neuron.name} ({threshold}/64) was left out: every change is sent"
             )
+
+    def _sigma_delta(self, neuron: Group, form: AffineForm) -> AffineForm:
+        self._threshold(neuron)
         if "sigma_output" in neuron or neuron.text("activation") in IDENTITIES:
             return form
         if neuron.text("activation") in RECTIFIERS:
@@ -233,14 +273,24 @@ class _Course:
         known = ", ".join((*RECTIFIERS, *IDENTITIES))
         raise neuron.error("activation", f"{neuron.text('activation')!r} is unknown; known are {known}")
 
-    def _cuba(self, neuron: _Group, form: AffineForm, *, is_last: bool) -> AffineForm:
+    def _cuba(self, neuron: Group, form: AffineForm, *, is_last: bool) -> AffineForm:
         """Integrate and fire: a packet for each threshold, or the rate of one, which is a rectifier."""
         threshold, current, voltage = (neuron.number(key) for key in ("vThMant", "iDecay", "vDecay"))
         if threshold < 1:
             raise neuron.error("vThMant", f"is {threshold}, a threshold is positive")
+        if threshold == VOLTAGE_THRESHOLD:
+            raise neuron.error(
+                "vThMant", f"is {threshold}, the mark of lava-dl's Affine block: its neurons answer with their voltage"
+            )
         if voltage:
             raise neuron.error("vDecay", f"is {voltage}: what leaks from a voltage would be lost, it must be 0")
-        form = form.scaled(1 / threshold)
+        if "refDelay" in neuron and neuron.number("refDelay") != 1:
+            raise neuron.error(
+                "refDelay", f"is {neuron.number('refDelay')}: neurons that rest after a spike are not supported"
+            )
+        is_graded = "gradedSpike" in neuron and bool(neuron.number("gradedSpike"))
+        # A graded spike carries the voltage, which is not divided by the threshold.
+        form = form if is_graded else form.scaled(WEIGHT_SCALE / threshold)
         if is_last:
             if not 1 <= current <= MEMORYLESS:
                 raise neuron.error("iDecay", f"is {current}, the leak of a flux compartment is 1 to {MEMORYLESS}")
@@ -251,36 +301,14 @@ class _Course:
             raise neuron.error(
                 "iDecay", f"is {current}: a hidden layer with a memory is not supported, it must be {MEMORYLESS}"
             )
-        self.notes.append(f"the spikes of {neuron.name} were taken by their rate: a rectifier")
-        return form.rectified()
-
-
-def _dense_weight(group: _Group) -> NDArray[np.float64]:
-    if isinstance(group.content.get("weight"), dict):
-        raise group.error("weight", "is complex, a flux is real")
-    weight = group.numbers("weight")
-    outputs = group.number("outFeatures") if weight.ndim == 1 and "outFeatures" in group else 0
-    if weight.ndim == 1 and outputs > 0 and weight.size % outputs == 0:
-        weight = weight.reshape(outputs, -1)
-    if weight.ndim != 2 or 0 in weight.shape:
-        raise group.error("weight", f"has shape {weight.shape}, expected outputs and inputs")
-    return weight
-
-
-def _kernel(group: _Group) -> tuple[NDArray[np.float64], tuple[int, int]]:
-    if isinstance(group.content.get("weight"), dict):
-        raise group.error("weight", "is complex, a flux is real")
-    weight = group.numbers("weight")
-    if weight.ndim == 5 and weight.shape[4] == 1:
-        weight = weight[..., 0]
-    if weight.ndim != 4 or 0 in weight.shape:
-        raise group.error("weight", f"has shape {weight.shape}, expected outputs, channels and two axes")
-    if "groups" in group and group.number("groups") != 1:
-        raise group.error("groups", f"is {group.number('groups')}, one is allowed")
-    if "stride" in group and (group.numbers("stride") != 1).any():
-        raise group.error("stride", "must be 1: a flux is wanted at every face")
-    steps = group.numbers("dilation").reshape(-1) if "dilation" in group else np.ones(2)
-    steps = np.repeat(steps, 2) if steps.size == 1 else steps
-    if steps.size != 2 or not ((steps >= 1) & (steps <= 64)).all():
-        raise group.error("dilation", "must be one or two numbers from 1 to 64")
-    return weight, (int(steps[0]), int(steps[1]))
+        if is_graded:
+            self.notes.append(f"the graded spikes of {neuron.name} were taken by their mean: a rectifier")
+            return form.rectified()
+        self.notes.append(
+            f"the spikes of {neuron.name} were taken by their rate, a rectifier that ends at 1; lava-dl's reset "
+            "discards what exceeds the threshold, so its rates are 1, 1/2, 1/3, ..."
+        )
+        ended_at_1 = clipped(form.rectified(), 0.0, 1.0)
+        if ended_at_1.below[-1].bias.size > form.bias.size:
+            self.clips.append(f"{neuron.name} fires at most once in a time step")
+        return ended_at_1

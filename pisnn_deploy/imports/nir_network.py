@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,22 @@ from numpy.typing import NDArray
 from pisnn_deploy.errors import FileError, UsageError
 from pisnn_deploy.exports.nir_graph import SCHEMA
 from pisnn_deploy.imports.affine import AffineForm, FormError, Layer, form_of
+from pisnn_deploy.imports.defaults import limits_of
 from pisnn_deploy.imports.hdf5_reader import Tree
-from pisnn_deploy.imports.network import Network, ended
+from pisnn_deploy.imports.limits import FLOAT64, Limits
+from pisnn_deploy.imports.network import Network, Request, ended
 from pisnn_deploy.imports.said import said_of
 
 LARGEST_CHAIN = 64
 """Nodes of a network that comes from elsewhere."""
+LARGEST_PADDING = 64
+"""Cells on either side."""
 SPEC = "pisnn_spec"
 """Metadata of a graph that holds fields of the spec as JSON."""
 KNOWN = "Affine, Conv1d, Flatten, Linear, Scale"
 
 
-def read_nir(path: Path, tree: Tree) -> Network:
+def read_nir(path: Path, tree: Tree, request: Request | None = None) -> Network:
     """Read a flux network.
 
     Parameters
@@ -32,6 +37,8 @@ def read_nir(path: Path, tree: Tree) -> Network:
         For messages.
     tree : Tree
         The file's content.
+    request : Request, optional
+        What the file does not say.
 
     Returns
     -------
@@ -61,7 +68,7 @@ def read_nir(path: Path, tree: Tree) -> Network:
     if isinstance(metadata.get("schema"), str) and metadata["schema"] == SCHEMA:
         return _own(path, metadata)
     said = said_of(path, metadata[SPEC], SPEC) if isinstance(metadata.get(SPEC), str) else {}
-    return _chain(path, nir, graph, said)
+    return _chain(path, nir, graph, said, limits_of(request or Request(), said))
 
 
 def _plain(value: Any, name: str = "") -> Any:
@@ -100,52 +107,117 @@ def _numbers(path: Path, value: Any, field: str) -> NDArray[np.float64]:
         return found.astype(np.float64)
 
 
-def _chain(path: Path, nir: Any, graph: Any, said: dict[str, Any]) -> Network:
+def _chain(path: Path, nir: Any, graph: Any, said: dict[str, Any], limits: Limits | None) -> Network:
     """A network without branches, from the input to the output."""
+    inner, given = _unrolled(path, nir, graph, "")
+    where = f"node {next(iter(graph.inputs))!r}"
+    declared = given.input_type.get("input")
+    try:
+        shape = tuple(int(size) for size in np.asarray(declared).reshape(-1)) if declared is not None else ()
+        window, slides = _window(nir, shape, inner)
+        cells = (math.prod(window),)
+        form = form_of(window, limits and limits.of_window(cells, FLOAT64))
+        notes = []
+        for name, node in inner:
+            where = f"node {name!r}"
+            if isinstance(node, nir.Conv1d) and any(_padding(node)):
+                if slides:
+                    notes.append(f"the padding of node {name!r} was left out: --boundary says what is beyond a side")
+                else:
+                    form = _padded(form, _padding(node))
+            form = _applied(nir, node, form)
+        return Network("nir", ended(form), cells, said, tuple(notes))
+    except FormError as error:
+        raise FileError(path, str(error), field=where) from error
+    except (ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
+        raise FileError(path, "has parameters that do not fit", field=where) from error
+
+
+def _unrolled(path: Path, nir: Any, graph: Any, prefix: str) -> tuple[list[tuple[str, Any]], Any]:
+    """Nodes of a chain from input to output, those of graphs within it in their place; and the node of the input."""
     after: dict[str, list[str]] = {}
     for source, target in graph.edges:
         after.setdefault(source, []).append(target)
+    inside = f" in node {prefix[:-1]!r}" if prefix else ""
     inputs = [name for name, node in graph.nodes.items() if isinstance(node, nir.Input)]
     if len(inputs) != 1:
-        raise FileError(path, f"has {len(inputs)} inputs, a flux network has one: the window of cell values")
-    names = []
+        raise FileError(path, f"has {len(inputs)} inputs{inside}, a flux network has one: the window of cell values")
+    names: list[str] = []
+    chain: list[tuple[str, Any]] = []
     name = inputs[0]
     while True:
+        where = f"node {prefix + name!r}"
+        if name in names:
+            raise FileError(path, "is reached twice, a flux network is a chain", field=where)
         names.append(name)
-        if name not in graph.nodes or len(names) > LARGEST_CHAIN:
-            raise FileError(path, f"its chain of nodes does not end after {LARGEST_CHAIN}", field=f"node {name!r}")
-        if isinstance(graph.nodes[name], nir.Output):
+        if name not in graph.nodes or len(names) > LARGEST_CHAIN or len(chain) > LARGEST_CHAIN:
+            raise FileError(path, f"its chain of nodes does not end after {LARGEST_CHAIN}", field=where)
+        node = graph.nodes[name]
+        following = after.pop(name, [])
+        if isinstance(node, nir.NIRGraph):
+            chain += _unrolled(path, nir, node, f"{prefix}{name}/")[0]
+        elif len(names) > 1 and not isinstance(node, nir.Output):
+            chain.append((prefix + name, node))
+        if isinstance(node, nir.Output) and not following:
             break
-        following = after.get(name, [])
         if len(following) != 1:
-            raise FileError(path, f"leads to {len(following)} nodes, a flux network is a chain", field=f"node {name!r}")
+            raise FileError(path, f"leads to {len(following)} nodes, a flux network is a chain", field=where)
         name = following[0]
-    inner = [(name, graph.nodes[name]) for name in names[1:-1]]
-    where = inputs[0]
-    try:
-        form = form_of(_window(path, nir, inner))
-        window = tuple(size for size in form.shape if size > 1) or (1,)
-        for name, node in inner:
-            where = name
-            form = _applied(nir, node, form)
-        return Network("nir", ended(form), window, said)
-    except FormError as error:
-        raise FileError(path, str(error), field=f"node {where!r}") from error
-    except (ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
-        raise FileError(path, "has parameters that do not fit", field=f"node {where!r}") from error
+    for name in (*graph.nodes, *after):
+        if name not in names:
+            raise FileError(
+                path,
+                "is not on the way from the input to the output, a flux network is a chain",
+                field=f"node {prefix + name!r}",
+            )
+    return chain, graph.nodes[inputs[0]]
 
 
-def _window(path: Path, nir: Any, inner: list[tuple[str, Any]]) -> tuple[int, ...]:
-    """Shape of one window: what the convolutions see, else the inputs of the first layer."""
+def _window(nir: Any, declared: tuple[int, ...], inner: list[tuple[str, Any]]) -> tuple[tuple[int, ...], bool]:
+    """Shape of the window, and whether convolutions slide it over a line.
+
+    A network of convolutions alone answers at every place of a line: its window is what they see. Any other has a
+    window of the declared shape.
+    """
     weighted = [node for _, node in inner if isinstance(node, nir.Affine | nir.Linear | nir.Conv1d)]
     if not weighted:
-        raise FileError(path, "holds no weights")
-    first = np.shape(weighted[0].weight)
-    if not isinstance(weighted[0], nir.Conv1d):
-        return (int(first[-1]),)
+        raise FormError("leads to no weights")
+    first = weighted[0]
     convolutions = [node for node in weighted if isinstance(node, nir.Conv1d)]
-    reach = 1 + sum((np.shape(node.weight)[2] - 1) * _one(node.dilation) for node in convolutions)
-    return (int(first[1]), int(reach))
+    channels = int(np.shape(first.weight)[1])
+    if len(convolutions) == len(weighted):
+        reach = 1 + sum((np.shape(node.weight)[2] - 1) * _one(node.dilation) for node in convolutions)
+        if declared and (len(declared) != 2 or declared[0] != channels or declared[1] < reach):
+            raise FormError(f"has the shape {declared}, its convolutions see {channels} channels of {reach} cells")
+        return (channels, reach), True
+    if convolutions:
+        if not declared or any(size < 1 for size in declared):
+            raise FormError("must say how many cells the window has: dense weights follow its convolutions")
+        return declared, False
+    inputs = np.shape(first.weight)[-1]
+    if declared and math.prod(declared) != inputs:
+        raise FormError(f"has the shape {declared}, its weights are for {inputs} cells")
+    return (inputs,), False
+
+
+def _padding(node: Any) -> tuple[int, int]:
+    """Zeros before and behind a line, as torch has them: of an odd number the larger half is behind."""
+    if isinstance(node.padding, str):
+        if node.padding == "valid":
+            return 0, 0
+        total = (np.shape(node.weight)[2] - 1) * _one(node.dilation)
+        return total // 2, total - total // 2
+    number = _one(node.padding)
+    if number < 0:
+        raise FormError(f"has the padding {number}")
+    return number, number
+
+
+def _padded(form: AffineForm, padding: tuple[int, int]) -> AffineForm:
+    if max(padding) > LARGEST_PADDING:
+        raise FormError(f"has a padding of more than {LARGEST_PADDING} cells")
+    around = [(0, 0)] * (len(form.shape) - 1) + [padding]
+    return form.picked(np.pad(form.numbered(), around, constant_values=-1))
 
 
 def _one(value: Any) -> int:
@@ -154,6 +226,8 @@ def _one(value: Any) -> int:
 
 def _applied(nir: Any, node: Any, form: AffineForm) -> AffineForm:
     if isinstance(node, nir.Affine | nir.Linear):
+        if sum(size > 1 for size in form.shape) > 1:
+            raise FormError(f"works on a list of numbers, not on a tensor of shape {form.shape}: Flatten it before")
         flat = form.reshaped((form.bias.size,))
         bias = np.asarray(node.bias, np.float64) if isinstance(node, nir.Affine) else 0.0
         return flat.dense(np.asarray(node.weight, np.float64), bias)
@@ -161,7 +235,7 @@ def _applied(nir: Any, node: Any, form: AffineForm) -> AffineForm:
         scale = np.asarray(node.scale, np.float64).reshape(-1)
         if scale.size not in (1, form.bias.size):
             raise FormError(f"{scale.size} factors do not fit a tensor of shape {form.shape}")
-        return form.reshaped((form.bias.size,)).dense(np.diag(np.broadcast_to(scale, form.bias.shape).reshape(-1)))
+        return form.reshaped((form.bias.size,)).scaled(scale).reshaped(form.shape)
     if isinstance(node, nir.Flatten):
         return form.reshaped((form.bias.size,))
     if isinstance(node, nir.Conv1d):

@@ -94,10 +94,10 @@ def nir_file(graph: Any) -> bytes:
     return buffer.getvalue()
 
 
-def nir_bytes(*nodes: Any, size: int = 8, metadata: dict[str, Any] | None = None) -> bytes:
-    """A chain of NIR nodes between an input of that size and an output."""
+def nir_bytes(*nodes: Any, size: int | tuple[int, ...] = 8, metadata: dict[str, Any] | None = None) -> bytes:
+    """A chain of NIR nodes between an input of that shape and an output."""
     names = {
-        "u": nir.Input(np.array([size])),
+        "u": nir.Input(np.atleast_1d(size)),
         **{f"n{at}": node for at, node in enumerate(nodes)},
         "out": nir.Output(np.array([1])),
     }

@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pisnn_deploy.imports.affine import LARGEST_ELEMENTS, FormError, form_of
+from pisnn_deploy.imports.limits import Limits
+from pisnn_deploy.imports.saturation import clipped
 
 
 @settings(max_examples=25, deadline=None)
@@ -79,9 +81,50 @@ def test_what_does_not_fit_is_said() -> None:
         assert str(caught.value) == message
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.booleans(), st.booleans(), st.booleans())
+def test_clipping_is_exact_within_the_operating_range(seed: int, known: bool, twice: bool, rectified: bool) -> None:
+    rng = np.random.default_rng(seed)
+    limits = Limits(-1.0, 2.0, 0.5, (4,)) if known else None
+    form = form_of((4,), limits).dense(rng.normal(size=(3, 4)), rng.normal(size=3))
+    windows = Limits(-1.0, 2.0, 0.5, (4,)).windows(40, seed)
+    values = windows @ form.weight.T + form.bias
+    steps: list[tuple[Any, Any]] = [(rng.normal(size=3) - 1, rng.normal(size=3) + 1.5)]
+    if rectified:
+        form, values = form.rectified(), np.maximum(values, 0)
+    if twice:
+        steps.append((-np.inf, 1.0))
+    for lower, upper in steps:
+        upper = np.maximum(lower, upper)
+        form, values = clipped(form, lower, upper), np.clip(values, lower, upper)
+    found = windows
+    for layer in form.below:
+        found = np.maximum(found @ layer.weight.T + layer.bias, 0)
+    assert np.allclose(found @ form.weight.T + form.bias, values, rtol=0, atol=1e-12)
+    lower, upper = form.bounds()
+    assert (values >= lower - 1e-12).all() and (values <= upper + 1e-12).all()
+
+
+def test_bounds_use_the_difference_of_neighbours() -> None:
+    limits = Limits(0.0, 10.0, 0.5, (4,))
+    form = form_of((4,), limits).dense(np.array([[1.0, 0.0, 0.0, -1.0], [0.0, 1.0, 0.0, 0.0]]))
+    lower, upper = form.bounds()
+    assert np.array_equal(lower, [-1.5, 0.0]) and np.array_equal(upper, [1.5, 10.0])
+    plane = form_of((6,), Limits(0.0, 10.0, 0.5, (2, 3))).dense(np.array([[1.0, 0, 0, 0, 0, -1.0]]))
+    assert [float(end[0]) for end in plane.bounds()] == [-1.5, 1.5]
+
+
+def test_what_is_left_out_is_bounded() -> None:
+    limits = Limits(0.0, 1.0, epsilon=0.0)
+    form = form_of((2,), limits).rounded(0.5).dense(np.array([[2.0, -3.0]])).rectified().scaled(-2.0)
+    assert form.rounding is not None and form.rounding.tolist() == [5.0]
+    near = clipped(form_of((1,), limits), 0.0, 0.75, tolerance=0.25)
+    assert near.below == () and near.rounding is not None and near.rounding.tolist() == [0.25]
+
+
 def test_depth_is_bounded() -> None:
     form = form_of((1,))
     for _ in range(8):
-        form = form.rectified().shifted(np.zeros(1))
+        form = form.rectified().shifted(-np.ones(1))
     with pytest.raises(FormError, match=r"^more than 8 hidden layers$"):
         form.rectified()

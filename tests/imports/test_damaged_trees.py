@@ -52,7 +52,7 @@ FILES: dict[str, list[Callable[[], bytes]]] = {
             nir.Linear(weight=np.ones((1, 2))),
             metadata={"pisnn_spec": '{"leak": 10}'},
         ),
-        lambda: nir_bytes(nir.Conv1d(12, KERNEL[None, None], 1, 0, 1, 1, np.zeros(1))),
+        lambda: nir_bytes(nir.Conv1d(12, KERNEL[None, None], 1, 0, 1, 1, np.zeros(1)), size=(1, 12)),
     ],
 }
 READERS: dict[str, Any] = {"netx": read_netx, "nir": read_nir}

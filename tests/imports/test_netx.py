@@ -15,7 +15,7 @@ from models_under_test import heat_model, hidden_model, laplace_model
 
 from pisnn_deploy.errors import FileError
 from pisnn_deploy.exports.netx import netx_file
-from pisnn_deploy.imports import Network
+from pisnn_deploy.imports import Network, Request
 from pisnn_deploy.imports.netx import read_netx
 from pisnn_deploy.training.lava_dl import slayer
 
@@ -91,10 +91,52 @@ def test_layers_in_other_spellings() -> None:
         assert np.array_equal(read(lava_dl_bytes(layers)).layers[0].weight[0], KERNEL)
 
 
+RATE = (
+    "the spikes of layer/0/neuron were taken by their rate, a rectifier that ends at 1; lava-dl's reset discards what "
+    "exceeds the threshold, so its rates are 1, 1/2, 1/3, ..."
+)
+
+
 def test_spikes_of_a_hidden_layer_are_taken_by_their_rate() -> None:
-    network = read(lava_dl_bytes([dense_layer(np.eye(8), neuron={**CUBA, "vThMant": 32}), dense_layer()]))
-    assert np.array_equal(network.layers[0].weight, 2 * np.eye(8)) and len(network.layers) == 2
-    assert network.notes == ("the spikes of layer/0/neuron were taken by their rate: a rectifier",)
+    spiking = lava_dl_bytes([dense_layer(np.eye(8), neuron={**CUBA, "vThMant": 32}), dense_layer()])
+    network = read(spiking)
+    eye = 2 * np.eye(8)
+    assert np.array_equal(network.layers[0].weight, np.concatenate([eye, eye])) and len(network.layers) == 2
+    assert np.array_equal(network.layers[0].bias, np.repeat([0.0, -1.0], 8))
+    assert np.array_equal(network.layers[1].weight[0], np.concatenate([KERNEL, -KERNEL]))
+    assert network.notes == (RATE,) and network.clips == ("layer/0/neuron fires at most once in a time step",)
+    # Cell values whose rates stay below 1 need no more units.
+    small = read_netx(PATH, tree_of(spiking), Request("heat1d", limits=(0.0, 0.5)))
+    assert np.array_equal(small.layers[0].weight, eye) and small.clips == ()
+
+
+def test_graded_spikes_carry_the_voltage() -> None:
+    graded = {**CUBA, "vThMant": 32, "gradedSpike": True}
+    last = read(lava_dl_bytes([dense_layer(neuron=graded)]))
+    assert np.array_equal(last.layers[0].weight[0], KERNEL)
+    hidden = read(lava_dl_bytes([dense_layer(np.eye(8), neuron=graded), dense_layer()]))
+    assert np.array_equal(hidden.layers[0].weight, np.eye(8)) and hidden.clips == ()
+    assert hidden.notes == ("the graded spikes of layer/0/neuron were taken by their mean: a rectifier",)
+
+
+def test_a_norm_divides_by_a_power_of_two() -> None:
+    for neuron in ({**SIGMA, "weight_exp": np.array([2.0])}, {**CUBA, "weight_exp": np.array([2.0])}):
+        network = read(lava_dl_bytes([dense_layer(neuron=neuron)]))
+        assert np.array_equal(network.layers[0].weight[0], KERNEL / 4)
+        assert "the weights of layer/0/neuron were divided by 2^2, its weight_exp" in network.notes
+
+
+def test_blocks_that_encode_cell_values() -> None:
+    encoder = {"type": "input", "shape": np.array([8]), "neuron": {**SIGMA, "vThMant": 6}}
+    del encoder["neuron"]["sigma_output"]  # type: ignore[attr-defined]
+    data = lava_dl_bytes([encoder, dense_layer()])
+    network = read_netx(PATH, tree_of(data), Request("heat1d", limits=(0.0, 5.0)))
+    assert np.array_equal(network.layers[0].weight[0], KERNEL) and network.notes == (
+        "the sending threshold of layer/0/neuron (6/64) was left out: every change is sent",
+        "the rounding of cell values to 1/32 by layer/0/neuron was left out: the compiler rounds them",
+        "the clipping of cell values to -4 to 3.96875 by layer/0/neuron was left out: the operating range is 0 to 5",
+    )
+    assert len(read_netx(PATH, tree_of(data), Request("heat1d")).notes) == 2
 
 
 @pytest.mark.parametrize("model", [heat_model(leak=410), hidden_model((3, 2)), laplace_model()])
@@ -175,6 +217,44 @@ KNOWN = "known are input, dense, conv, flatten"
             lava_dl_bytes([dense_layer(bias=np.ones(1))]),
             "layer/0/bias: is added as it is by slayer and as a mantissa by netx, so its unit is unknown; train "
             "without norm",
+        ),
+        (
+            lava_dl_bytes([dense_layer(neuron={**SIGMA, "weight_exp": np.array([5.0])})]),
+            "layer/0/neuron/weight_exp: is 5; lava-dl's norm uses at most 3 and writes the number unclamped, so the "
+            "scale is unknown; train without norm",
+        ),
+        (
+            lava_dl_bytes([dense_layer(neuron={**SIGMA, "weight_exp": np.array([np.nan])})]),
+            "layer/0/neuron/weight_exp: must be one integer",
+        ),
+        (
+            lava_dl_bytes([dense_layer(neuron={**CUBA, "refDelay": 2})]),
+            "layer/0/neuron/refDelay: is 2: neurons that rest after a spike are not supported",
+        ),
+        (
+            lava_dl_bytes([dense_layer(neuron={**CUBA, "vThMant": 262143})]),
+            "layer/0/neuron/vThMant: is 262143, the mark of lava-dl's Affine block: its neurons answer with their "
+            "voltage",
+        ),
+        (
+            lava_dl_bytes([dense_layer(neuron={**CUBA, "noise": 1})]),
+            "layer/0/neuron/noise: is not known, and might change the network; known are gradedSpike, iDecay, "
+            "refDelay, type, vDecay, vThMant, weight_exp",
+        ),
+        (
+            lava_dl_bytes([dense_layer(messageBits=24)]),
+            "layer/0/messageBits: is not known, and might change the network; known are bias, delay, inFeatures, "
+            "neuron, outFeatures, pisnn, shape, type, weight",
+        ),
+        (lava_dl_bytes([dense_layer(inFeatures=7)]), "layer/0/inFeatures: is 7, its weight has 8"),
+        (lava_dl_bytes([dense_layer(shape=np.array([3]))]), "layer/0/shape: is 3, its weight has 1 outputs"),
+        (
+            lava_dl_bytes([{"type": "input", "neuron": CUBA}, dense_layer()]),
+            "layer/0/neuron/type: 'CUBA' makes spikes of cell values, known is SDNN",
+        ),
+        (
+            lava_dl_bytes([dense_layer(np.eye(8)), {"type": "input"}, dense_layer()]),
+            "layer/1/type: 'input' is layer 1, it must be the first",
         ),
         (lava_dl_bytes([dense_layer(weight={"real": 1})]), "layer/0/weight: is complex, a flux is real"),
         (lava_dl_bytes([dense_layer(weight="x")]), "layer/0/weight: is missing or not an array of numbers"),
