@@ -112,7 +112,8 @@ def compile_file(
         named, sides_text = Path(mesh).name, boundary or "no-flux"
         if conductivity is not None or capacity is not None:
             raise UsageError("--conductivity and --capacity are for grids; name the mesh's --materials instead")
-        lower = LowerTwoPoint(mesh_read, read_groups(boundary, mesh_read.group_names), read_materials(materials))
+        groups = read_groups(boundary, mesh_read.group_names, mesh_read.elsewhere)
+        lower = LowerTwoPoint(mesh_read, groups, read_materials(materials))
         options: CompileOptions | TwoPointOptions = TwoPointOptions(
             lower, target, coding, limited, placement, spikes, limiter
         )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,9 +14,9 @@ from numpy.typing import NDArray
 from pisnn_deploy.cli.fields import read_field
 from pisnn_deploy.compiler import Material
 from pisnn_deploy.errors import FileError, UsageError
-from pisnn_deploy.mesh import DIRICHLET, NO_FLUX
+from pisnn_deploy.mesh import DIRICHLET, NO_FLUX, unknown_group
 from pisnn_deploy.mesh.boundary import LARGEST_VALUE
-from pisnn_deploy.mesh.meshio_content import FORMATS
+from pisnn_deploy.mesh.file_content import FORMATS
 from pisnn_deploy.plain_yaml import read_mapping
 
 PROPERTIES = ("conductivity", "capacity")
@@ -30,7 +32,9 @@ def is_yaml(text: str) -> bool:
     return Path(text).suffix in (".yaml", ".yml")
 
 
-def read_groups(text: str | None, known: Sequence[str]) -> dict[str, float]:
+def read_groups(
+    text: str | None, known: Sequence[str], elsewhere: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, float]:
     """Values of the groups of a mesh's boundary that have reservoirs.
 
     Parameters
@@ -38,7 +42,9 @@ def read_groups(text: str | None, known: Sequence[str]) -> dict[str, float]:
     text : str or None
         ``no-flux`` for all, ``hole=dirichlet=1 rim=no-flux``, or a YAML file with ``hole: {dirichlet: 1}``.
     known : sequence of str
-        Groups of the mesh.
+        Groups of the mesh's boundary. Their names may have spaces, in a text too.
+    elsewhere : mapping of str to str, optional
+        Other groups of the mesh, and what they are.
 
     Returns
     -------
@@ -55,8 +61,7 @@ def read_groups(text: str | None, known: Sequence[str]) -> dict[str, float]:
         entries: list[tuple[str, object]] = list(read_mapping(Path(text)).items())
     else:
         entries = []
-        for word in text.split():
-            group, _, rest = word.partition("=")
+        for group, rest in _entries(text, known):
             kind, _, number = rest.partition("=")
             entries.append((group, {kind: _number(number)} if kind == DIRICHLET else rest))
     found: dict[str, float] = {}
@@ -64,8 +69,7 @@ def read_groups(text: str | None, known: Sequence[str]) -> dict[str, float]:
     for group, said in entries:
         condition: Any = said
         if group not in known:
-            groups = ", ".join(map(repr, known)) or "none"
-            raise UsageError(f"boundary: unknown group {group!r}; the mesh has {groups}")
+            raise UsageError(f"boundary: {unknown_group(group, known, elsewhere)}")
         if group in seen:
             raise UsageError(f"boundary: group {group!r} is given twice")
         seen.add(group)
@@ -78,6 +82,19 @@ def read_groups(text: str | None, known: Sequence[str]) -> dict[str, float]:
             )
         found[group] = float(value)
     return found
+
+
+def _entries(text: str, known: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Pairs of a name and what follows its ``=``, up to the next blank. Names that are known may have both in them."""
+    longest_first = sorted(known, key=len, reverse=True)
+    text = text.strip()
+    while text:
+        name = next((name for name in longest_first if text.startswith(f"{name}=")), None)
+        word, *rest = re.split(r"\s+", text if name is None else text[len(name) + 1 :], maxsplit=1)
+        if name is None:
+            name, _, word = word.partition("=")
+        yield name, word
+        text = "".join(rest)
 
 
 def _number(text: str) -> float | None:

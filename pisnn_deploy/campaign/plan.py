@@ -17,7 +17,7 @@ from pisnn_deploy.campaign.case import HORIZON, NO_FAULT, OWN, RANDOM, Case, Nam
 from pisnn_deploy.errors import FileError, UsageError
 from pisnn_deploy.faults.spec import parse_fault
 from pisnn_deploy.mesh import parse_boundary, parse_shape
-from pisnn_deploy.mesh.meshio_content import FORMATS
+from pisnn_deploy.mesh.file_content import FORMATS
 from pisnn_deploy.plain_yaml import read_mapping
 from pisnn_deploy.profiles import load_profile
 

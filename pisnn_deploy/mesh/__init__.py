@@ -15,7 +15,7 @@ from pisnn_deploy.mesh.boundary import (
     uniform_boundary,
 )
 from pisnn_deploy.mesh.cell_mesh import CellMesh, cell_mesh
-from pisnn_deploy.mesh.mesh_file import MeshFile, read_mesh, read_mesh_file
+from pisnn_deploy.mesh.mesh_file import MeshFile, read_mesh_file, unknown_group
 from pisnn_deploy.mesh.structured import Mesh, face_grid, reservoir_layers, structured_mesh
 from pisnn_deploy.mesh.unstructured import UnstructuredMesh, non_orthogonality
 from pisnn_deploy.mesh.window import Boxes, Wall, Window, distinct_faces, face_boxes, window_cells
@@ -43,11 +43,11 @@ __all__ = [
     "non_orthogonality",
     "parse_boundary",
     "parse_shape",
-    "read_mesh",
     "read_mesh_file",
     "reservoir_layers",
     "reservoir_values",
     "structured_mesh",
     "uniform_boundary",
+    "unknown_group",
     "window_cells",
 ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.errors import FileError, UsageError
 from pisnn_deploy.mesh.boundary import MAXIMUM_CELLS
-from pisnn_deploy.mesh.meshio_content import mesh_content
+from pisnn_deploy.mesh.content import Elements, MeshContent
+from pisnn_deploy.mesh.file_content import mesh_content
+from pisnn_deploy.mesh.sides import Sides, equal_rows, match_sides
 from pisnn_deploy.mesh.structured import Indices
 from pisnn_deploy.mesh.unstructured import UnstructuredMesh, adjugates, face_geometry, volumes_and_centres
 
@@ -23,10 +25,11 @@ DEFAULT_MATERIAL = "default"
 """Material of cells that the file gives none."""
 REST = "rest"
 """Group of boundary faces that the file gives none."""
-GROUP_NUMBERS = ("gmsh:physical", "medit:ref")
-"""Where meshio keeps the number of each element's group; 0 is none."""
+NAMELESS = "unnamed"
+"""Takes the place of these where a group of the file has that name itself."""
 _SIMPLICES = {2: "triangle", 3: "tetra"}
 _SIDES = {2: "line", 3: "triangle"}
+_PEOPLE = {0: "point", 1: "edge", 2: "triangle", 3: "tetrahedron"}
 _DEGENERATE = 1e-12
 """Determinant of edges, in units of the longest edge's power, from which rounding cannot be told."""
 _ROUNDING = 2**-40
@@ -57,10 +60,16 @@ class MeshFile:
         The cell of each face of the boundary, sorted.
     boundary_corners : int64 array [boundary faces, dims]
         Points of each face of the boundary.
-    boundary_group : int64 array [boundary faces]
-        Index into `group_names`.
+    boundary_member, boundary_group : int64 array [memberships]
+        A face of the boundary and an index into `group_names`, sorted; a face may be in several groups, and is in one.
     group_names : tuple of str
-        Groups that some face of the boundary has, sorted; ``rest`` for faces without any.
+        Groups that some face of the boundary is in, sorted; ``rest`` for faces without any.
+    inside : mapping of str to int
+        How many faces between two cells a group names.
+    elsewhere : mapping of str to str
+        Groups that no face of the boundary is in, and what they are instead.
+    notes : tuple of str
+        What a user should know of the mesh.
     """
 
     path: Path
@@ -72,8 +81,12 @@ class MeshFile:
     interior_corners: Indices
     boundary: Indices
     boundary_corners: Indices
+    boundary_member: Indices
     boundary_group: Indices
     group_names: tuple[str, ...]
+    inside: Mapping[str, int] = field(default_factory=dict)
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def with_reservoirs(self, dirichlet: Collection[str]) -> UnstructuredMesh:
         """The mesh with a reservoir behind each boundary face of some groups.
@@ -93,13 +106,13 @@ class MeshFile:
             A name that no face of the boundary has.
         """
         for name in sorted(set(dirichlet) - set(self.group_names)):
-            known = ", ".join(map(repr, self.group_names)) or "none: it has no boundary"
-            raise UsageError(f"{self.path}: unknown boundary group {name!r}; the mesh has {known}")
+            raise UsageError(f"{self.path}: {unknown_group(name, self.group_names, self.elsewhere)}")
         names = tuple(sorted(set(dirichlet)))
         place = {name: k for k, name in enumerate(names)}
-        number = np.array([place.get(name, -1) for name in self.group_names], np.int64)
-        group = number[self.boundary_group]
-        held = group >= 0
+        number = np.array([place.get(name, len(names)) for name in self.group_names], np.int64)
+        group = np.full(len(self.boundary), len(names), np.int64)
+        np.minimum.at(group, self.boundary_member, number[self.boundary_group])
+        held = group < len(names)
         cells, reservoirs = len(self.corners), np.arange(np.count_nonzero(held))
         volumes, centres = volumes_and_centres(self.points[self.corners])
         area, normal, on_face = face_geometry(
@@ -127,175 +140,167 @@ class MeshFile:
             names,
         )
 
+    def shared_faces(self, held: Collection[str]) -> dict[tuple[str, str], int]:
+        """How many faces of the boundary are in two of these groups, by pairs of names."""
+        chosen = np.isin(self.boundary_group, [k for k, name in enumerate(self.group_names) if name in set(held)])
+        member, group = self.boundary_member[chosen], self.boundary_group[chosen]
+        same = np.flatnonzero(member[1:] == member[:-1])
+        pairs, counts = np.unique(np.stack([group[same], group[same + 1]], axis=1), axis=0, return_counts=True)
+        names = self.group_names
+        return {(names[a], names[b]): int(count) for (a, b), count in zip(pairs.tolist(), counts, strict=True)}
 
-def read_mesh(path: Path, dirichlet: Collection[str]) -> UnstructuredMesh:
-    """Read a mesh of triangles or tetrahedra.
+
+def unknown_group(name: str, known: Sequence[str], elsewhere: Mapping[str, str]) -> str:
+    """Why nothing can be held at a group that no face of the boundary is in.
 
     Parameters
     ----------
-    path : Path
-    dirichlet : collection of str
-        Groups of the boundary that have reservoirs; all others are walls.
-
-    Returns
-    -------
-    UnstructuredMesh
-
-    Raises
-    ------
-    FileError
-        As `read_mesh_file`.
-    UsageError
-        A name in `dirichlet` that no face of the boundary has.
+    name : str
+    known : sequence of str
+        Groups of the boundary.
+    elsewhere : mapping of str to str
+        Other groups of the file, and what they are.
     """
-    return read_mesh_file(path).with_reservoirs(dirichlet)
+    if name in elsewhere:
+        return f"group {name!r} {elsewhere[name]}; only sides can be held"
+    groups = ", ".join(map(repr, known)) or "none"
+    spaces = "; names with spaces can be given in a YAML file" if any(len(one.split()) > 1 for one in known) else ""
+    return f"unknown group {name!r}; the mesh has {groups}{spaces}"
 
 
 def read_mesh_file(path: Path) -> MeshFile:
     """Read a mesh of triangles or tetrahedra with its materials and the groups of its boundary.
 
     The elements of the highest dimension are the cells; elements of one dimension less name the groups of the boundary.
-    Names are those of Gmsh's physical groups (or the number of a group without a name) or of cell sets. Points that are
-    no corner of a cell are left out.
+    Names are those of Gmsh's physical groups (or the number of a group without a name), of cell sets, or the integers
+    of cell data. A face counts in each group that it is in. Points that are no corner of a cell are left out.
 
     Parameters
     ----------
     path : Path
-        A file in one of `pisnn_deploy.mesh.meshio_content.FORMATS`, which its suffix tells.
-
-    Returns
-    -------
-    MeshFile
+        A file in one of `pisnn_deploy.mesh.file_content.FORMATS`, which its suffix tells.
 
     Raises
     ------
     FileError
         No such file, not a file, too large, of an unknown format, damaged, or not a mesh of simplices: no cells or more
         than 2^26, other elements, triangles out of the xy plane, points that are not finite or not there, cells without
-        a volume, twice there or overlapping a neighbour, a face of more than two cells, an element in two groups.
+        a volume, twice there or overlapping a neighbour, a face of more than two cells, a cell in two materials.
     """
     path = Path(path)
     content = mesh_content(path)
-    blocks = [block for block in content.cells if len(block.data)]
-    dims = max((int(block.dim) for block in blocks), default=0)
+    dims = _dimension(path, content)
+    cells, elements = content.elements[_SIMPLICES[dims]], content.elements[_SIDES[dims]]
+    if len(cells.corners) > MAXIMUM_CELLS:
+        raise FileError(path, f"has {len(cells.corners)} cells, more than {MAXIMUM_CELLS}")
+    for numbers in (cells.corners, elements.corners):
+        if numbers.size and not (numbers.min() >= 0 and numbers.max() < len(content.points)):
+            raise FileError(path, "has an element with a point that is not there")
+    used = np.zeros(len(content.points), np.bool_)
+    used[cells.corners] = True
+    place = np.where(used, np.cumsum(used) - 1, -1)
+    points = _coordinates(path, content.points, used, dims)
+    corners = place[cells.corners]
+    material, material_names = _materials(path, cells)
+    _check_cells(path, points, corners, material, material_names)
+    named = Elements(place[elements.corners], elements.member, elements.group, elements.names)
+    sides = match_sides(path, points, corners, named)
+    member, group, group_names = _boundary_groups(sides, elements.names)
+    material, material_names = _without_unused(material, material_names)
+    return MeshFile(
+        path,
+        points,
+        corners,
+        material,
+        material_names,
+        sides.interior,
+        sides.interior_corners,
+        sides.boundary,
+        sides.boundary_corners,
+        member,
+        group,
+        group_names,
+        sides.inside,
+        _elsewhere(content, dims, sides, group_names),
+        content.notes,
+    )
+
+
+def _dimension(path: Path, content: MeshContent) -> int:
+    """Dimension of the cells, which must be simplices."""
+    present = {kind: len(elements.corners) for kind, elements in content.elements.items()}
+    dims = max([0, *content.others.values(), *(d for d, kind in ((1, "line"), *_SIMPLICES.items()) if present[kind])])
     if dims < 2:
         raise FileError(path, "has no cells", remedy="expected triangles or tetrahedra")
-    others = sorted({str(block.type) for block in blocks if block.dim == dims} - {_SIMPLICES[dims]})
+    others = sorted(kind for kind, dimension in content.others.items() if dimension == dims)
     if others:
         raise FileError(
             path, f"has elements of type {', '.join(others)}", remedy="expected triangles or tetrahedra only"
         )
-    corners, material, material_names = _elements(path, content, _SIMPLICES[dims], dims, DEFAULT_MATERIAL)
-    elements, element_group, group_names = _elements(path, content, _SIDES[dims], dims - 1, REST)
-    if len(corners) > MAXIMUM_CELLS:
-        raise FileError(path, f"has {len(corners)} cells, more than {MAXIMUM_CELLS}")
-    points = np.asarray(content.points)
-    for numbers in (corners, elements):
-        if numbers.size and not (numbers.min() >= 0 and numbers.max() < len(points)):
-            raise FileError(path, "has an element with a point that is not there")
-    used = np.zeros(len(points), np.bool_)
-    used[corners] = True
-    place = np.where(used, np.cumsum(used) - 1, -1)
-    corners, elements = place[corners], place[elements]
-    plane = _coordinates(path, points, used, dims)
-    _check_cells(path, plane, corners)
+    return dims
 
-    # An element with a point of no cell is no side of one, and one without a group says nothing.
-    mine = (elements >= 0).all(axis=1) & (element_group != group_names.index(REST))
-    faces = _sides(path, plane, corners, elements[mine], element_group[mine], group_names)
-    material, material_names = _without_unused(material, material_names)
-    group, group_names = _without_unused(faces.group, group_names)
-    return MeshFile(
-        path,
-        plane,
-        corners,
-        material,
-        material_names,
-        faces.interior,
-        faces.interior_corners,
-        faces.boundary,
-        faces.boundary_corners,
-        group,
-        group_names,
+
+def _materials(path: Path, cells: Elements) -> tuple[Indices, tuple[str, ...]]:
+    """The material of each cell, an index into names that are sorted; refused is a cell in two."""
+    nameless = DEFAULT_MATERIAL if DEFAULT_MATERIAL not in cells.names else NAMELESS
+    twice = np.flatnonzero(cells.member[1:] == cells.member[:-1])
+    if twice.size:
+        number = int(cells.member[twice[0]])
+        one, other = (cells.names[k] for k in cells.group[twice[0] : twice[0] + 2])
+        raise _two_materials(path, number, one, other)
+    names = tuple(sorted({*cells.names, nameless}))
+    place = np.array([names.index(name) for name in cells.names], np.int64)
+    material = np.full(len(cells.corners), names.index(nameless), np.int64)
+    material[cells.member] = place[cells.group]
+    return material, names
+
+
+def _two_materials(path: Path, number: int, one: str, other: str) -> FileError:
+    return FileError(
+        path, f"has a cell in two materials, number {number} counted from 0: {one!r} and {other!r}", remedy="keep one"
     )
 
 
-@dataclass(frozen=True)
-class _Sides:
-    """Faces of a mesh: those between two cells, and those of one cell with their groups."""
-
-    interior: Indices
-    interior_corners: Indices
-    boundary: Indices
-    boundary_corners: Indices
-    group: Indices
-
-
-def _elements(
-    path: Path, content: Any, kind: str, dims: int, nameless: str
-) -> tuple[Indices, Indices, tuple[str, ...]]:
-    """Corners of all elements of a kind, the group of each as an index, and the names of the groups, sorted."""
-    mine = [k for k, block in enumerate(content.cells) if block.type == kind and len(block.data)]
-    data = [np.asarray(content.cells[k].data) for k in mine]
-    count = {"line": 2, "triangle": 3, "tetra": 4}[kind]
-    if any(d.dtype.kind not in "iu" or d.ndim != 2 or d.shape[1] != count for d in data):
-        raise FileError(path, f"has elements of type {kind} whose corners are not {count} integers")
-    empty = np.zeros((0, count), np.int64)
-    corners = np.concatenate([empty, *(d.astype(np.int64) for d in data)])
-    if not data:
-        return corners, np.zeros(0, np.int64), (nameless,)
-    numbers = next((content.cell_data[key] for key in GROUP_NUMBERS if key in content.cell_data), None)
-    if numbers is not None:
-        names_of = _group_names(content.field_data, dims)
-        # Gmsh may give a group's number a sign, for the orientation.
-        tags = abs(np.concatenate([np.asarray(numbers[k]) for k in mine]))
-        if tags.dtype.kind not in "iu" or tags.shape != (len(corners),):
-            raise FileError(path, "has elements whose group is not an integer")
-        found, index = np.unique(tags, return_inverse=True)
-        given = [nameless if tag == 0 else names_of.get(tag, str(tag)) for tag in found.tolist()]
-        names = tuple(sorted({*given, nameless}))
-        place = {name: k for k, name in enumerate(names)}
-        return corners, np.array([place[name] for name in given], np.int64)[index], names
-    group, names = _sets(path, content, mine, [len(d) for d in data], nameless)
-    return corners, group, names
+def _boundary_groups(sides: Sides, names: tuple[str, ...]) -> tuple[Indices, Indices, tuple[str, ...]]:
+    """Memberships of all faces of the boundary: those in no group are in ``rest``."""
+    taken = {names[k] for k in np.unique(sides.group).tolist()}
+    nameless = REST if REST not in taken else NAMELESS
+    lonely = np.setdiff1d(np.arange(len(sides.boundary)), sides.member)
+    every = (*names, nameless)
+    member = np.concatenate([sides.member, lonely])
+    group = np.concatenate([sides.group, np.full(lonely.size, len(names))])
+    present = np.unique(group)
+    kept = tuple(sorted({every[k] for k in present.tolist()}))
+    number = np.array([kept.index(name) if name in kept else -1 for name in every], np.int64)
+    order = np.lexsort((number[group], member))
+    return member[order], number[group][order], kept
 
 
-def _group_names(field_data: Mapping[str, Any], dims: int) -> dict[int, str]:
-    """Names of Gmsh's physical groups of a dimension, by number; other field data is passed over."""
-    names = {}
-    for name, held in field_data.items():
-        entry = np.asarray(held)
-        if entry.dtype.kind in "iu" and entry.shape == (2,) and entry[1] == dims:
-            names[int(entry[0])] = str(name)
-    return names
+def _elsewhere(content: MeshContent, dims: int, sides: Sides, sides_names: tuple[str, ...]) -> dict[str, str]:
+    """What groups are that no face of the boundary is in."""
+    told: dict[str, str] = {}
+    for name, dimension in content.unused.items():
+        told[name] = "names points" if dimension == 0 else "has no elements"
+    for kind, dimension in (("line", 1), ("triangle", 2), ("tetra", 3)):
+        elements = content.elements[kind]
+        counts = np.bincount(elements.group, minlength=len(elements.names))
+        for name, count in zip(elements.names, counts.tolist(), strict=True):
+            if dimension == dims:
+                told[name] = f"({counted(count, dims)}) names cells"
+            elif dimension < dims - 1:
+                told[name] = f"({counted(count, dimension)}) names edges"
+    for name, count in sides.outside.items():
+        told[name] = f"({counted(count, dims - 1)}) names no side of a cell"
+    for name, count in sides.inside.items():
+        told[name] = f"({counted(count, dims - 1)}) lies inside the mesh"
+    return {name: text for name, text in told.items() if name not in sides_names}
 
 
-def _sets(
-    path: Path, content: Any, blocks: list[int], sizes: list[int], nameless: str
-) -> tuple[Indices, tuple[str, ...]]:
-    """Groups of the elements of some blocks by cell sets."""
-    # meshio keeps entities of Gmsh there too, which are no sets of cells.
-    sets = {str(name): members for name, members in content.cell_sets.items() if not str(name).startswith("gmsh:")}
-    names = tuple(sorted({*sets, nameless}))
-    place = {name: k for k, name in enumerate(names)}
-    parts = []
-    for k, size in zip(blocks, sizes, strict=True):
-        part = np.full(size, -1, np.int64)
-        for name, members in sets.items():
-            held = members[k] if k < len(members) else None
-            held = np.zeros(0, np.int64) if held is None else np.asarray(held).reshape(-1)
-            if not held.size:
-                continue
-            if held.dtype.kind not in "iu" or held.min() < 0 or held.max() >= size:
-                raise FileError(path, f"has a cell set {name!r} with an element that is not there")
-            taken = part[held]
-            if (taken >= 0).any():
-                other = names[int(taken.max())]
-                raise FileError(path, f"has an element in two cell sets, {other!r} and {name!r}", remedy="keep one")
-            part[held] = place[name]
-        part[part < 0] = place[nameless]
-        parts.append(part)
-    return np.concatenate(parts), names
+def counted(count: int, dims: int) -> str:
+    """A number of elements for people, such as ``2 edges``."""
+    name = _PEOPLE[dims]
+    plural = "tetrahedra" if dims == 3 else f"{name}s"
+    return f"{count} {name if count == 1 else plural}"
 
 
 def _without_unused(index: Indices, names: tuple[str, ...]) -> tuple[Indices, tuple[str, ...]]:
@@ -318,7 +323,9 @@ def _coordinates(path: Path, points: NDArray[Any], used: NDArray[np.bool_], dims
     return np.ascontiguousarray(coordinates[:, :dims])
 
 
-def _check_cells(path: Path, points: NDArray[np.float64], corners: Indices) -> None:
+def _check_cells(
+    path: Path, points: NDArray[np.float64], corners: Indices, material: Indices, names: tuple[str, ...]
+) -> None:
     at = points[corners]
     longest = np.zeros(len(corners))
     for i, j in itertools.combinations(range(corners.shape[1]), 2):
@@ -330,72 +337,11 @@ def _check_cells(path: Path, points: NDArray[np.float64], corners: Indices) -> N
     thin = np.flatnonzero(abs(adjugates(at[:, 1:] - at[:, :1])[1]) <= least)
     if thin.size:
         raise FileError(path, f"has a cell without a volume, number {thin[0]} counted from 0")
-    _, same = _equal_rows(np.sort(corners, axis=1))
+    _, same = equal_rows(np.sort(corners, axis=1))
     twice = np.flatnonzero(np.bincount(same) > 1)
     if twice.size:
         first, second = np.flatnonzero(same == twice[0])[:2]
+        # Gmsh writes an element of two groups twice in version 2.
+        if material[first] != material[second]:
+            raise _two_materials(path, int(first), *sorted((names[material[first]], names[material[second]])))
         raise FileError(path, f"has a cell twice, numbers {first} and {second} counted from 0")
-
-
-def _equal_rows(rows: Indices) -> tuple[Indices, Indices]:
-    """The order that sorts the rows, and for each row a number that only equal rows share."""
-    order = np.lexsort(rows.T[::-1])
-    ordered = rows[order]
-    new = np.ones(len(rows), np.int64)
-    new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
-    number = np.empty(len(rows), np.int64)
-    number[order] = np.cumsum(new) - 1
-    return order, number
-
-
-def _sides(
-    path: Path,
-    points: NDArray[np.float64],
-    corners: Indices,
-    elements: Indices,
-    element_group: Indices,
-    names: tuple[str, ...],
-) -> _Sides:
-    """Match the sides of all cells with each other and with the elements that name groups."""
-    count, per_cell = corners.shape
-    opposite = [np.delete(np.arange(per_cell), k) for k in range(per_cell)]
-    sides = np.concatenate([corners[:, kept] for kept in opposite])
-    cell = np.tile(np.arange(count), per_cell)
-    apex = corners.T.reshape(-1)
-    order, face = _equal_rows(np.sort(np.concatenate([sides, elements]), axis=1))
-    # The sort is stable, so the sides of a face stand before the elements on it.
-    order = order[order < len(sides)]
-    number, element_face = face[order], face[len(sides) :]
-    cells_of = np.bincount(number, minlength=int(face.max()) + 1)
-    if (cells_of > 2).any():
-        shared = sides[order[np.searchsorted(number, np.argmax(cells_of))]]
-        where = ", ".join(f"({', '.join(f'{x:g}' for x in point)})" for point in points[shared])
-        raise FileError(path, f"has a face of more than two cells, between {where}")
-
-    pairs = order[cells_of[number] == 2].reshape(-1, 2)
-    pairs = np.take_along_axis(pairs, np.argsort(cell[pairs], axis=1), axis=1)
-    interior = cell[pairs]
-    by_cells = np.lexsort((interior[:, 1], interior[:, 0]))
-    interior, pairs = interior[by_cells], pairs[by_cells]
-    interior_corners = sides[pairs[:, 0]]
-    _, normal, on_face = face_geometry(points[interior_corners])
-    heights = [((points[apex[pairs[:, k]]] - on_face) * normal).sum(axis=1) for k in (0, 1)]
-    folded = np.flatnonzero(np.sign(heights[0]) == np.sign(heights[1]))
-    if folded.size:
-        first, second = interior[folded[0]]
-        raise FileError(path, f"has overlapping cells, numbers {first} and {second} counted from 0")
-
-    alone = order[cells_of[number] == 1]
-    alone = alone[np.argsort(cell[alone], kind="stable")]
-    unnamed = len(names)
-    group_of = np.full(cells_of.size, unnamed, np.int64)
-    np.minimum.at(group_of, element_face, element_group)
-    highest = np.full(cells_of.size, -1, np.int64)
-    np.maximum.at(highest, element_face, element_group)
-    torn = face[alone][(highest >= 0)[face[alone]] & (highest != group_of)[face[alone]]]
-    if torn.size:
-        one, other = names[group_of[torn[0]]], names[highest[torn[0]]]
-        raise FileError(path, f"has a boundary face in two groups, {one!r} and {other!r}", remedy="keep one")
-    group = group_of[face[alone]]
-    group[group == unnamed] = names.index(REST)
-    return _Sides(interior, interior_corners, cell[alone], sides[alone], group)

@@ -65,6 +65,7 @@ def simplices(dims: int, seed: int, wobble: float = 0.15) -> MeshFile:
         interior_corners=np.array([face for _, face in inside], np.int64),
         boundary=np.array([cell for cell, _ in outside], np.int64),
         boundary_corners=np.array([face for _, face in outside], np.int64),
+        boundary_member=np.arange(lowest.size),
         boundary_group=np.where(lowest, 0, np.where(highest, 2, 1)).astype(np.int64),
         group_names=("left", "rest", "right"),
     )
@@ -287,7 +288,7 @@ def test_names_that_the_mesh_does_not_have() -> None:
         "materials: the mesh has no 'gold'; it has 'copper', 'steel'"
     )
     assert refusal(replace(lower, boundary={"top": 1.0}), kind=UsageError) == (
-        "cube.msh: unknown boundary group 'top'; the mesh has 'left', 'rest', 'right'"
+        "cube.msh: unknown group 'top'; the mesh has 'left', 'rest', 'right'"
     )
     assert refusal(replace(on_a_box((8,), 0, "no-flux"), materials={"steel": Material(1.0)}), kind=UsageError) == (
         "materials: the mesh has no 'steel'; it has 'default'"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,7 @@ from scipy import sparse
 from scipy.sparse import linalg
 
 from pisnn_deploy.errors import FileError, UsageError
-from pisnn_deploy.mesh import (
-    UnstructuredMesh,
-    mesh_file,
-    meshio_content,
-    non_orthogonality,
-    read_mesh,
-    read_mesh_file,
-)
+from pisnn_deploy.mesh import UnstructuredMesh, file_content, mesh_file, non_orthogonality, read_mesh_file
 
 PLATE = Path(__file__).parents[2] / "examples" / "plate_with_hole" / "plate.msh"
 GROUPS = ("hole", "left", "rest", "right")
@@ -35,6 +29,11 @@ Indices = NDArray[np.int64]
 Mesh = tuple[Points, Indices]
 
 SQUARE: Mesh = (np.array([[0.0, 0], [1, 0], [1, 1], [0, 1]]), np.array([[0, 1, 2], [0, 2, 3]]))
+
+
+def read_mesh(path: Path, held: Collection[str]) -> UnstructuredMesh:
+    """A mesh with reservoirs at some groups of its boundary."""
+    return read_mesh_file(path).with_reservoirs(held)
 
 
 def lattice(rows: int, columns: int, apex: float, height: float) -> Mesh:
@@ -310,7 +309,7 @@ def test_any_affine_lattice(rows: int, columns: int, apex: float, power: int, ra
         check_linear(mesh)
 
 
-@pytest.mark.parametrize("suffix", sorted(meshio_content.FORMATS))
+@pytest.mark.parametrize("suffix", sorted(file_content.FORMATS))
 def test_every_format(suffix: str, tmp_path: Path) -> None:
     expected = read_mesh_file(write(tmp_path / "mesh.vtk", lattice(3, 3, 0.5, 0.9)))
     found = read_mesh_file(write(tmp_path / f"MESH{suffix}", lattice(3, 3, 0.5, 0.9)))
@@ -431,7 +430,10 @@ def test_cell_sets(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("*ELSET, ELSET=a\n1, 2\n*ELSET, ELSET=b\n2\n", "has an element in two cell sets, 'a' and 'b'; keep one"),
+        (
+            "*ELSET, ELSET=a\n1, 2\n*ELSET, ELSET=b\n2\n",
+            "has a cell in two materials, number 1 counted from 0: 'a' and 'b'; keep one",
+        ),
         ("*ELSET, ELSET=a\n1, 2\n*ELSET, ELSET=b\na\n", "has a cell set that is made of other sets; list its elements"),
         ("*INCLUDE, INPUT=/etc/passwd\n", "includes another file; write the mesh into one file"),
         (
@@ -455,7 +457,7 @@ def test_refused_cell_sets(text: str, problem: str, tmp_path: Path) -> None:
 def test_unknown_groups(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         read_mesh(PLATE, ["left", "top"])
-    assert str(caught.value) == f"{PLATE}: unknown boundary group 'top'; the mesh has 'hole', 'left', 'rest', 'right'"
+    assert str(caught.value) == f"{PLATE}: unknown group 'top'; the mesh has 'hole', 'left', 'rest', 'right'"
 
 
 NAN = np.array([[0.0, 0], [1, 0], [1, np.nan], [0, 1]])
@@ -518,11 +520,14 @@ def test_no_cells(cells: list[Any], tmp_path: Path) -> None:
         assert str(caught.value) == f"{path}: has no cells; expected triangles or tetrahedra"
 
 
-def test_a_boundary_face_in_two_groups(tmp_path: Path) -> None:
-    lines = np.array([[0, 1], [1, 0]])
-    path = grouped(tmp_path / "mesh.msh", SQUARE, lines, [1, 2], [3, 3], top=[1, 1], wet=[2, 1])
-    with pytest.raises(FileError, match="has a boundary face in two groups, 'top' and 'wet'; keep one"):
-        read_mesh_file(path)
+def test_a_boundary_face_in_two_groups_counts_in_each(tmp_path: Path) -> None:
+    lines = np.array([[0, 1], [1, 0], [1, 2]])
+    path = grouped(tmp_path / "mesh.msh", SQUARE, lines, [1, 2, 2], [3, 3], top=[1, 1], wet=[2, 1])
+    file = read_mesh_file(path)
+    assert file.group_names == ("rest", "top", "wet") and len(file.boundary_member) == 5
+    assert [file.with_reservoirs([name]).reservoirs for name in file.group_names] == [2, 1, 2]
+    both = file.with_reservoirs(["top", "wet"])
+    assert both.reservoirs == 2 and both.group_names == ("top", "wet") and both.group.tolist() == [0, 1]
 
 
 def test_too_many_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -554,13 +559,18 @@ def test_small_files_that_ask_for_much_memory(tmp_path: Path) -> None:
     head = "# vtk DataFile Version 3.0\n\nASCII\nDATASET STRUCTURED_POINTS\n"
     vtk = tmp_path / "mesh.vtk"
     vtk.write_text(head + "DIMENSIONS 40000 40000 1\nORIGIN 0 0 0\nSPACING 1 1 1\n")
+    with pytest.raises(FileError) as caught:
+        read_mesh_file(vtk)
+    assert str(caught.value) == f"{vtk}: is damaged, or not VTK: it asks for more memory than its size can need"
     msh = tmp_path / "mesh.msh"
-    msh.write_text(GMSH41.replace("40\n0 0 0", "9999999999\n0 0 0"))
-    for path, name in ((vtk, "VTK"), (msh, "Gmsh")):
-        with pytest.raises(FileError) as caught:
-            read_mesh_file(path)
-        problem = f"is damaged, or not {name}: it asks for more memory than its size can need"
-        assert str(caught.value) == f"{path}: {problem}"
+    for small, large in (
+        ("1 4 1 40", "1 9999999999 1 40"),
+        ("2 1 0 4", "2 1 0 9999999999"),
+        ("3 3 1 3", "9999999999 3 1 3"),
+    ):
+        msh.write_text(GMSH41.replace(small, large))
+        with pytest.raises(FileError, match=r"is damaged, or not Gmsh \((its section|a section|an element) "):
+            read_mesh_file(msh)
     assert np.zeros(2**20).size, "the limit is gone"
 
 
@@ -573,7 +583,7 @@ def test_a_vtu_file_in_pieces(tmp_path: Path) -> None:
         read_mesh_file(path)
 
 
-@pytest.mark.parametrize("suffix", sorted(meshio_content.FORMATS))
+@pytest.mark.parametrize("suffix", sorted(file_content.FORMATS))
 @pytest.mark.parametrize("content", [b"", b"\x80\x04\x95", b"garbage\n", b"$MeshFormat\n", b"\x00" * 100])
 def test_garbage(suffix: str, content: bytes, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / f"mesh{suffix}"
@@ -587,7 +597,7 @@ def test_garbage(suffix: str, content: bytes, tmp_path: Path, capfd: pytest.Capt
 def contents() -> dict[str, bytes]:
     """A small mesh in all formats."""
     with tempfile.TemporaryDirectory() as folder:
-        found = {s: write(Path(folder) / f"m{s}", SQUARE).read_bytes() for s in sorted(meshio_content.FORMATS)}
+        found = {s: write(Path(folder) / f"m{s}", SQUARE).read_bytes() for s in sorted(file_content.FORMATS)}
     return {**found, "41.msh": GMSH41.encode(), "2.inp": (ABAQUS + "*ELSET, ELSET=a\n1, 2\n").encode()}
 
 

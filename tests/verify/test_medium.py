@@ -31,6 +31,7 @@ def four_triangles() -> MeshFile:
         interior_corners=np.array([[1, 4], [0, 4], [2, 4], [3, 4]]),
         boundary=np.array([0, 1, 2, 3]),
         boundary_corners=np.array([[0, 1], [1, 2], [2, 3], [0, 3]]),
+        boundary_member=np.arange(4),
         boundary_group=np.array([0, 1, 0, 2]),
         group_names=("left", "rest", "right"),
     )

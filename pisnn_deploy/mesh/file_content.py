@@ -1,4 +1,4 @@
-"""What meshio reads from a mesh file that may come from anyone: bounded in memory, silent, one clear line of error."""
+"""What a mesh file that may come from anyone holds: bounded in memory, silent, one clear line of error."""
 
 from __future__ import annotations
 
@@ -12,34 +12,44 @@ from pathlib import Path
 from typing import Any
 
 from pisnn_deploy.errors import FileError
+from pisnn_deploy.mesh.content import MeshContent
+from pisnn_deploy.mesh.gmsh_file import parse_gmsh
+from pisnn_deploy.mesh.gmsh_numbers import DamagedFile
+from pisnn_deploy.mesh.library_content import content_of
 
 LARGEST_FILE = 2**30
 """Bytes."""
-FORMATS: Mapping[str, tuple[str, str]] = {
+FORMATS: Mapping[str, tuple[str | None, str]] = {
     ".inp": ("abaqus", "Abaqus"),
     ".mesh": ("medit", "Medit"),
-    ".msh": ("gmsh", "Gmsh"),
+    ".msh": (None, "Gmsh"),
     ".vtk": ("vtk", "VTK"),
     ".vtu": ("vtu", "VTU"),
 }
-"""By suffix: meshio's name of the format and the one for people. None of these readers unpickles or needs HDF5."""
+"""By suffix: meshio's name of the format and the one for people. None of its readers unpickles or needs HDF5."""
 _MEMORY, _MEMORY_PER_BYTE = 2**31, 64
 """Bytes that reading may take, and for each byte of the file: a few bytes may announce or unpack to terabytes."""
 
 
-def mesh_content(path: Path) -> Any:
-    """What meshio reads, whatever it raises or prints."""
+def mesh_content(path: Path) -> MeshContent:
+    """What a mesh file holds.
+
+    Raises
+    ------
+    FileError
+        No such file, not a file, too large, of an unknown format or damaged.
+    """
     if path.suffix.lower() not in FORMATS:
         known = ", ".join(FORMATS)
         raise FileError(path, "is of an unknown format", remedy=f"expected a file with one of the suffixes {known}")
     file_format, name = FORMATS[path.suffix.lower()]
     try:
-        found = path.stat()
-        if stat.S_ISDIR(found.st_mode):
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
             raise FileError(path, "is a directory")
-        if not stat.S_ISREG(found.st_mode):
+        if not stat.S_ISREG(status.st_mode):
             raise FileError(path, "is not a regular file")
-        if found.st_size > LARGEST_FILE:
+        if status.st_size > LARGEST_FILE:
             raise FileError(path, f"is larger than {LARGEST_FILE} bytes")
         if file_format in _CHECKS:
             _CHECKS[file_format](path)
@@ -47,7 +57,18 @@ def mesh_content(path: Path) -> Any:
             pass
     except OSError as error:
         raise FileError(path, f"cannot be read ({error.strerror or error})") from error
+    try:
+        with _limited_memory(_MEMORY + _MEMORY_PER_BYTE * status.st_size):
+            if file_format is None:
+                return parse_gmsh(path.read_bytes())
+            return content_of(path, _read_by_library(path, file_format, name))
+    except DamagedFile as error:
+        raise FileError(path, f"is damaged, or not {name} ({_printable(str(error))})") from error
+    except MemoryError as error:
+        raise FileError(path, f"is damaged, or not {name}: it asks for more memory than its size can need") from error
 
+
+def _read_by_library(path: Path, file_format: str, name: str) -> Any:
     import meshio
     from meshio import _common
 
@@ -59,22 +80,25 @@ def mesh_content(path: Path) -> Any:
             contextlib.redirect_stdout(printed),
             contextlib.redirect_stderr(io.StringIO()),
             warnings.catch_warnings(),
-            _limited_memory(_MEMORY + _MEMORY_PER_BYTE * found.st_size),
         ):
             warnings.simplefilter("ignore")
             # numpy's warning of numbers that are none, of which it says that it will be an error.
             warnings.filterwarnings("error", "string or file could not be read", DeprecationWarning)
             return meshio.read(path, file_format=file_format)
-    except MemoryError as error:
-        raise FileError(path, f"is damaged, or not {name}: it asks for more memory than its size can need") from error
+    except MemoryError:
+        raise
     # Readers raise whatever their parsing of damaged content happens to raise, and meshio ends the interpreter.
     except (Exception, SystemExit) as error:
         if isinstance(error, DeprecationWarning):
             reason = "text where numbers should be"
         else:
             reason = printed.getvalue() if isinstance(error, SystemExit) else f"{type(error).__name__}: {error}"
-        reason = " ".join("".join(c if c.isprintable() else " " for c in reason).split())[:200].rstrip(": ")
+        reason = _printable(reason)
         raise FileError(path, f"is damaged, or not {name}" + (f" ({reason})" if reason else "")) from error
+
+
+def _printable(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:200].rstrip(": ")
 
 
 class _Silent:
