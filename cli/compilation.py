@@ -113,6 +113,7 @@ def compile_file(
         if conductivity is not None or capacity is not None:
             raise UsageError("--conductivity and --capacity are for grids; name the mesh's --materials instead")
         groups = read_groups(boundary, mesh_read.group_names, mesh_read.elsewhere)
+        warnings += [*mesh_read.warnings, *mesh_read.warnings_on(groups)]
         lower = LowerTwoPoint(mesh_read, groups, read_materials(materials))
         options: CompileOptions | TwoPointOptions = TwoPointOptions(
             lower, target, coding, limited, placement, spikes, limiter

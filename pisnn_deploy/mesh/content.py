@@ -51,15 +51,15 @@ class MeshContent:
         Other kinds of elements that occur, and their dimension.
     unused : mapping of str to int
         Groups that no element of `elements` is in, and their dimension.
-    notes : tuple of str
-        What a user should know of how the file was read.
+    warnings : tuple of str
+        What a user must hear of how the file was read.
     """
 
     points: NDArray[Any]
     elements: Mapping[str, Elements]
     others: Mapping[str, int]
     unused: Mapping[str, int]
-    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def grouped(corners: Indices, groups: Sequence[tuple[str, Indices]]) -> Elements:

@@ -309,10 +309,10 @@ def _assembled(
         mine = [block for block in blocks if block.kind == number and len(block.nodes)]
         elements[kind] = _elements(mine, _DIMENSION[number], order, ordered, names, seen)
     unused = {name: dims for (dims, number), name in names.items() if (dims, number) not in seen}
-    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     if names and not seen:
-        notes = ("no element is in a physical group; version 2 of the format has none after Mesh.SaveAll",)
-    return MeshContent(points, elements, others, unused, notes)
+        warnings = ("mesh: no element is in a physical group; in version 2 of the format Mesh.SaveAll leaves them out",)
+    return MeshContent(points, elements, others, unused, warnings)
 
 
 def _elements(

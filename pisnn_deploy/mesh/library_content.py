@@ -30,10 +30,10 @@ def content_of(path: Path, mesh: Any) -> MeshContent:
     FileError
         Elements, sets or numbers that are not what they should be.
     """
-    numbers, notes = _numbers(path, mesh)
+    numbers, warnings = _numbers(path, mesh)
     elements = {kind: _elements(path, mesh, kind, numbers) for kind in CORNERS}
     others = {str(block.type): int(block.dim) for block in mesh.cells if len(block.data) and block.type not in CORNERS}
-    return MeshContent(np.asarray(mesh.points), elements, others, {}, notes)
+    return MeshContent(np.asarray(mesh.points), elements, others, {}, warnings)
 
 
 def _elements(path: Path, mesh: Any, kind: str, numbers: tuple[str, bool] | None) -> Elements:
@@ -84,14 +84,14 @@ def _numbers(path: Path, mesh: Any) -> tuple[tuple[str, bool] | None, tuple[str,
         if plain in named:
             key = named[plain]
             if not _is_numbers(mesh.cell_data[key]):
-                return None, (f"cell data {key!r} is not read as materials: it is not one integer a cell",)
+                return None, (f"mesh: cell data {key!r} is not read as materials: it is not one integer a cell",)
             return (key, False), ()
     candidates = [str(key) for key, data in mesh.cell_data.items() if not str(key).startswith("vtk") and _is_few(data)]
     if len(candidates) == 1:
-        return (candidates[0], False), (f"the materials are the integers of the cell data {candidates[0]!r}",)
+        return (candidates[0], False), (f"mesh: the materials are the integers of the cell data {candidates[0]!r}",)
     if candidates:
         listed = ", ".join(map(repr, sorted(candidates)))
-        return None, (f"cell data {listed} is not read as materials: which? name it 'MaterialIDs'",)
+        return None, (f"mesh: cell data {listed} is not read as materials: which? name it 'MaterialIDs'",)
     return None, ()
 
 

@@ -68,8 +68,8 @@ class MeshFile:
         How many faces between two cells a group names.
     elsewhere : mapping of str to str
         Groups that no face of the boundary is in, and what they are instead.
-    notes : tuple of str
-        What a user should know of the mesh.
+    warnings : tuple of str
+        What a user must hear of the mesh.
     """
 
     path: Path
@@ -86,7 +86,7 @@ class MeshFile:
     group_names: tuple[str, ...]
     inside: Mapping[str, int] = field(default_factory=dict)
     elsewhere: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def with_reservoirs(self, dirichlet: Collection[str]) -> UnstructuredMesh:
         """The mesh with a reservoir behind each boundary face of some groups.
@@ -140,14 +140,31 @@ class MeshFile:
             names,
         )
 
-    def shared_faces(self, held: Collection[str]) -> dict[tuple[str, str], int]:
-        """How many faces of the boundary are in two of these groups, by pairs of names."""
-        chosen = np.isin(self.boundary_group, [k for k, name in enumerate(self.group_names) if name in set(held)])
+    def warnings_on(self, values: Mapping[str, float]) -> tuple[str, ...]:
+        """What a user who holds groups at some values should know of these groups.
+
+        Raises
+        ------
+        UsageError
+            A face is in two groups that hold different values.
+        """
+        sentences = []
+        for name in sorted(set(values) & set(self.inside)):
+            inside = counted(self.inside[name], self.points.shape[1] - 1)
+            sentences.append(f"mesh: {inside} of group {name!r} lie inside the mesh, where nothing is held")
+        chosen = np.isin(self.boundary_group, [k for k, name in enumerate(self.group_names) if name in values])
         member, group = self.boundary_member[chosen], self.boundary_group[chosen]
         same = np.flatnonzero(member[1:] == member[:-1])
         pairs, counts = np.unique(np.stack([group[same], group[same + 1]], axis=1), axis=0, return_counts=True)
-        names = self.group_names
-        return {(names[a], names[b]): int(count) for (a, b), count in zip(pairs.tolist(), counts, strict=True)}
+        for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
+            one, other = (self.group_names[k] for k in pair)
+            shared = f"{counted(count, self.points.shape[1] - 1)} in both groups {one!r} and {other!r}"
+            if values[one] != values[other]:
+                raise UsageError(
+                    f"{self.path}: has {shared}, which hold {values[one]:g} and {values[other]:g}; give them one value"
+                )
+            sentences.append(f"mesh: {shared} have one reservoir each, which is counted with {one!r}")
+        return tuple(sentences)
 
 
 def unknown_group(name: str, known: Sequence[str], elsewhere: Mapping[str, str]) -> str:
@@ -222,7 +239,7 @@ def read_mesh_file(path: Path) -> MeshFile:
         group_names,
         sides.inside,
         _elsewhere(content, dims, sides, group_names),
-        content.notes,
+        content.warnings,
     )
 
 

@@ -530,6 +530,49 @@ def test_a_boundary_face_in_two_groups_counts_in_each(tmp_path: Path) -> None:
     assert both.reservoirs == 2 and both.group_names == ("top", "wet") and both.group.tolist() == [0, 1]
 
 
+def test_what_is_said_of_groups_that_are_held(tmp_path: Path) -> None:
+    lines = np.array([[0, 1], [1, 2], [0, 1], [0, 2]])
+    path = grouped(tmp_path / "m.msh", SQUARE, lines, [1, 1, 2, 1], [3, 3], top=[1, 1], wet=[2, 1])
+    file = read_mesh_file(path)
+    inside = "mesh: 1 edge of group 'top' lie inside the mesh, where nothing is held"
+    assert file.warnings_on({}) == file.warnings_on({"wet": 1.0, "rest": 0.0}) == ()
+    assert file.warnings_on({"top": 1.0, "wet": 1.0}) == (
+        inside,
+        "mesh: 1 edge in both groups 'top' and 'wet' have one reservoir each, which is counted with 'top'",
+    )
+    with pytest.raises(UsageError) as caught:
+        file.warnings_on({"top": 1.0, "wet": 0.5})
+    assert str(caught.value) == (
+        f"{path}: has 1 edge in both groups 'top' and 'wet', which hold 1 and 0.5; give them one value"
+    )
+
+
+def test_a_group_of_the_file_is_not_mixed_with_what_has_none(tmp_path: Path) -> None:
+    tags = {"rest": [1, 1], "default": [3, 2]}
+    file = read_mesh_file(grouped(tmp_path / "m.msh", SQUARE, np.array([[0, 1]]), [1], [3, 0], **tags))
+    assert file.group_names == ("rest", "unnamed") and file.boundary_group.tolist().count(0) == 1
+    assert file.material_names == ("default", "unnamed") and file.material.tolist() == [0, 1]
+
+
+def test_a_cell_in_two_materials(tmp_path: Path) -> None:
+    problem = "has a cell in two materials, number 1 counted from 0: 'clay' and 'sand'; keep one"
+    twice = tmp_path / "twice.msh"
+    twice.write_text(GMSH41.replace("0 1 2 0\n", "0 1 2 0\n").replace("1 1 0 1 -3 0", "1 1 0 2 2 -3 0"))
+    again = grouped(
+        tmp_path / "22.msh",
+        (SQUARE[0], SQUARE[1][[0, 1, 1]]),
+        np.array([[0, 1]]),
+        [9],
+        [2, 2, 3],
+        sand=[2, 2],
+        clay=[3, 2],
+    )
+    for path in (twice, again):
+        with pytest.raises(FileError) as caught:
+            read_mesh_file(path)
+        assert str(caught.value) == f"{path}: {problem}"
+
+
 def test_too_many_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mesh_file, "MAXIMUM_CELLS", 1)
     with pytest.raises(FileError, match="has 2 cells, more than 1"):
