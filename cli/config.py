@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from pisnn_deploy.errors import FileError
+from pisnn_deploy.pointers import require_content
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -66,6 +67,7 @@ def read_config(path: Path) -> Sections:
     FileError
         It cannot be read or understood.
     """
+    require_content(path)
     try:
         if path.stat().st_size > LARGEST:
             raise FileError(path, f"is larger than {LARGEST} bytes")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.errors import FileError
 from pisnn_deploy.npy import read_header
+from pisnn_deploy.pointers import require_content
 
 
 def read_field(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -31,6 +32,7 @@ def read_field(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
     FileError
         Not such a file, another shape, or values that are not finite.
     """
+    require_content(path)
     try:
         if path.exists() and not path.is_file():
             raise FileError(path, "is not a file")

@@ -40,7 +40,7 @@ def command(artifact: Path, form: str, output: Path | None, quiet: bool) -> None
         return
     if form == "text" and output is None:
         if not quiet:
-            _tables(artifact, read)
+            print_artifact(artifact, read)
         return
     if form == "dot":
         from pisnn_deploy.report.graph_picture import dot_text
@@ -66,7 +66,15 @@ def _plain(read: Artifact) -> dict[str, object]:
     }
 
 
-def _tables(path: Path, read: Artifact) -> None:
+def print_artifact(path: Path, read: Artifact) -> None:
+    """Print the tables of an artifact.
+
+    Parameters
+    ----------
+    path : Path
+        For the title.
+    read : Artifact
+    """
     graph = read.graph
     print_table(
         f"{path} ({graph.spec.name}, {' x '.join(map(str, graph.mesh.shape))} cells, {graph.mesh.boundary_text})",

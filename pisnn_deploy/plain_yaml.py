@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from pisnn_deploy.errors import FileError
+from pisnn_deploy.pointers import require_content
 
 MAXIMUM_BYTES = 1 << 17
 """Largest file that is read, in about a second; those of the package are below 20 kB."""
@@ -75,6 +76,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     FileError
         It cannot be read, is larger than 128 KiB, is not YAML, repeats a key, uses an alias, or holds no mapping.
     """
+    require_content(path)
     try:
         with path.open("rb") as file:
             content = file.read(MAXIMUM_BYTES + 1)

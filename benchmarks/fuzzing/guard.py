@@ -135,7 +135,7 @@ class Guard:
             text = str(error).replace(str(path), "FILE")
             if error.exit_code != 2:
                 return "offending", f"exit code {error.exit_code}: {text[:200]}"
-            if len(text) > LONGEST_MESSAGE or "\n" in text or "\r" in text:
+            if len(text) > LONGEST_MESSAGE or not text.isprintable():
                 return (
                     "offending",
                     f"a message of {len(text)} characters or several lines: {text[:80]!r}",

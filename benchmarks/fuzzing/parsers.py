@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from random import Random
 from typing import Any
 
@@ -30,6 +31,7 @@ from benchmarks.fuzzing.mutations import (
     npy,
     zipped,
 )
+from benchmarks.fuzzing.structure import TEXTS, mutated_artifact
 
 ROOT = Path(__file__).parents[2]
 MESH_CELLS = 16
@@ -151,16 +153,83 @@ def _artifact_seeds(folder: Path) -> list[bytes]:
 
 
 def _parse_artifact(path: Path) -> None:
-    """Read; what is accepted is proved again and runs three PDE steps, whatever these find."""
+    """Read; what is accepted is shown, proved again, checked, and runs three PDE steps, whatever these find."""
     from pisnn_deploy.backends import RunOptions, run_graph
+    from pisnn_deploy.checks import check
     from pisnn_deploy.cli.graphs import read_graph
+    from pisnn_deploy.cli.inspect import print_artifact
     from pisnn_deploy.graph.artifact import read_artifact
+    from pisnn_deploy.profiles import load_profile
+    from pisnn_deploy.report.graph_picture import dot_text
     from pisnn_deploy.verify import check_certificate
 
     read = read_artifact(path)
-    check_certificate(read.graph, read.altered)
+    graph = read.graph
+    require_printable(_printed(print_artifact, path, read) + dot_text(graph))
+    found = tuple((one.claim, one.text) for one in check_certificate(graph, read.altered) if not one.holds)
+    check(graph, _loihi2(load_profile), found)
     graph = read_graph(str(path)).graph
     run_graph("fast", graph, graph.membrane.initial, RunOptions(3))
+
+
+def _printed(show: Callable[..., None], *arguments: object) -> str:
+    heard = io.StringIO()
+    with contextlib.redirect_stdout(heard):
+        show(*arguments)
+    return heard.getvalue()
+
+
+def require_printable(text: str) -> None:
+    """Fail if text would steer a terminal, or has a line that GitHub takes for a command."""
+    for line in text.split("\n"):
+        assert line.isprintable(), f"not printable: {ascii(line)[:100]}"
+        assert not line.lstrip().startswith("::") and "##[" not in line, f"a command of a CI: {ascii(line)[:100]}"
+
+
+# Names of files
+
+
+def _name_seeds(folder: Path) -> list[bytes]:
+    return [b"heat.pisnn", "W\u00e4rme [red]x[/red].pisnn".encode()]
+
+
+def _mutated_name(random: Random, content: bytes, others: Sequence[bytes]) -> bytes:
+    name = content
+    for _ in range(random.randint(1, 4)):
+        at = random.randrange(len(name) + 1)
+        text = random.choice((*TEXTS, "\n::error::x", "##[error]", "%0A", "\u202e", " " * 80 + "::error::y")).encode()
+        name = name[:at] + random.choice((text, bytes([random.randrange(256)]))) + name[at:]
+    return name
+
+
+def _parse_name(path: Path) -> None:
+    """A sound artifact of that name: whatever is printed of it is fit for a terminal and a CI."""
+    from pisnn_deploy.checks.formats import FORMATS
+    from pisnn_deploy.checks.outcome import Outcome
+    from pisnn_deploy.checks.rules import RULES
+    from pisnn_deploy.cli.console import print_json, print_table
+    from pisnn_deploy.errors import FileError
+
+    name = os.fsdecode(path.read_bytes()[:200].replace(b"/", b"").replace(b"\0", b"") or b"x")
+    require_printable(_printed(print_table, name, [(name, name)], ("name", "name")))
+    require_printable(_printed(print_json, {name: name}))
+    require_printable(str(FileError(name, f"has {name}", field=name)))
+    outcome = Outcome(PurePosixPath(name), _checked_once(), RULES)
+    for form, write in FORMATS.items():
+        text = write([outcome, outcome])
+        text.encode()
+        if form != "github":
+            require_printable(text)
+        for line in text.splitlines() if form == "github" else ():
+            assert line.isprintable() and line.startswith(("::error file=", "::warning file=", "::notice file="))
+
+
+@lru_cache(maxsize=1)
+def _checked_once() -> Any:
+    from pisnn_deploy.checks import check
+    from pisnn_deploy.profiles import load_profile
+
+    return check(_graph(), _loihi2(load_profile))
 
 
 # Checkpoints
@@ -439,6 +508,8 @@ def _meshes() -> list[Parser]:
 
 PARSERS: tuple[Parser, ...] = (
     Parser("artifact", "input.pisnn", _artifact_seeds, Archive(_member_of_artifact), _parse_artifact, 0.4),
+    Parser("artifact, sealed again", "input.pisnn", _artifact_seeds, mutated_artifact, _parse_artifact, 0.7),
+    Parser("name of a file", "input.txt", _name_seeds, _mutated_name, _parse_name, 0.3),
     Parser("checkpoint", "input.pt", _checkpoint_seeds, Archive(_member_of_checkpoint), _parse_checkpoint, 2.0),
     Parser("training state", "input.state", _state_seeds, Archive(_member_of_checkpoint), _parse_state, 0.04),
     Parser("profile", "input.yaml", _files("hardware_profiles/*.yaml"), _text, _parse_profile, 0.15),

@@ -27,6 +27,7 @@ from pisnn_deploy.errors import FileError
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.npy import DAMAGED_ARCHIVE, int64_array, write_arrays
 from pisnn_deploy.output import whole_file
+from pisnn_deploy.pointers import require_content
 
 SUFFIX = ".partial"
 _PARTS = ("step", "mass", "ledger", "transported", "in_flight")
@@ -89,6 +90,7 @@ class Recording:
         if not path.exists():
             return None
         try:
+            require_content(path)
             members = _members(path, self._largest_snapshot)
             said: dict[str, Any] = json.loads(members.pop("said").astype(np.uint8).tobytes())
             held = {name: _counted(said[name], _LARGEST_NUMBER) for name in ("step", "in_flight", "rows")}

@@ -13,6 +13,7 @@ from pisnn_deploy.campaign.plan import LARGEST_PRODUCT
 from pisnn_deploy.campaign.row import Row
 from pisnn_deploy.errors import FileError
 from pisnn_deploy.output import whole_file
+from pisnn_deploy.pointers import require_content
 
 LARGEST_TABLE = 1 << 30
 """Bytes; a larger file is refused before anything is allocated."""
@@ -63,6 +64,7 @@ def read_table(path: Path) -> list[Row]:
     """
     from pyarrow import ArrowException, parquet
 
+    require_content(path)
     try:
         if path.stat().st_size > LARGEST_TABLE:
             raise FileError(path, f"is larger than {LARGEST_TABLE} bytes")

@@ -12,6 +12,7 @@ from pisnn_deploy.errors import FileError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import MEMBRANE
 from pisnn_deploy.graph.lines import lines_of
+from pisnn_deploy.pointers import require_content
 
 LARGEST_RUN = 1 << 20
 """Bytes of a file that is read; a result of simulate has some hundreds."""
@@ -88,6 +89,7 @@ def read_activity(path: Path, graph: IntegerGraph) -> Activity:
     FileError
         Not such a file, of another graph, or of no PDE step.
     """
+    require_content(path)
     try:
         if path.stat().st_size > LARGEST_RUN:
             raise FileError(path, f"is larger than {LARGEST_RUN} bytes")

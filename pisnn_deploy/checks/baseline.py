@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pisnn_deploy.checks.report import Resources, Severity
 from pisnn_deploy.errors import FileError
+from pisnn_deploy.pointers import require_content
 
 LARGEST_REPORT = 1 << 24
 """Bytes; a larger file is refused before it is parsed."""
@@ -209,6 +210,7 @@ def _compared(old: _Resources, new: Resources, allowed_percent: float) -> Iterat
 
 
 def _read(path: Path) -> list[_Report]:
+    require_content(path)
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_REPORT + 1)

@@ -21,9 +21,11 @@ from pydantic import ValidationError
 from pisnn_deploy.errors import FileError
 from pisnn_deploy.graph.document import document, graph_from_document
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
+from pisnn_deploy.graph.runs import Runs, runs_of
 from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.npy import DAMAGED_ARCHIVE, int64_array
 from pisnn_deploy.output import write_whole
+from pisnn_deploy.pointers import require_content
 
 LARGEST_ARTIFACT = 1 << 33
 """Bytes; a larger file is refused before anything is allocated."""
@@ -33,10 +35,6 @@ LARGEST_COUNT = 1 << 20
 """Members of the archive."""
 SHORTEST_RUNS = 64
 """Shorter arrays are stored number by number, however equal these are."""
-LARGEST_RUNS = 1 << 28
-"""Numbers that the runs of a file may expand to."""
-RUNS_PER_CELL, SPARE_CELLS = 64, 64
-"""And so many for each cell and weight of the operator, both of which are spelled out; those of the zoo have 2 to 7."""
 SPELLED_OUT = ("membrane.initial",)
 """Never stored as runs, so that a mesh is never much larger than its file."""
 _NPY: Any = np.lib.format
@@ -160,6 +158,7 @@ def read_artifact(path: Path) -> Artifact:
         Not an artifact of this version, damaged, or not well formed.
     """
     path = Path(path)
+    require_content(path)
     try:
         if path.stat().st_size > LARGEST_ARTIFACT:
             raise FileError(path, f"is larger than {LARGEST_ARTIFACT} bytes")
@@ -267,24 +266,23 @@ def _array_member(name: str, array: Integers) -> tuple[str, bytes]:
     return f"arrays/{name}.npy", _npy(array)
 
 
-def _read_arrays(path: Path, members: Mapping[str, bytes]) -> dict[str, Integers]:
-    arrays: dict[str, Integers] = {}
-    cells = len(members.get("arrays/membrane.initial.npy", b"")) // 8
-    weights = sum(len(held) // 8 for name, held in members.items() if name.startswith("arrays/operator"))
-    room = min(LARGEST_RUNS, RUNS_PER_CELL * (cells + SPARE_CELLS) * (weights + 1))
+def _read_arrays(path: Path, members: Mapping[str, bytes]) -> dict[str, Integers | Runs]:
+    """Arrays by name. Runs are not expanded: how long an array must be is the graph's to say."""
+    arrays: dict[str, Integers | Runs] = {}
     for name, content in members.items():
         if not name.startswith("arrays/"):
             continue
         key = name.removeprefix("arrays/").removesuffix(".npy")
-        array = _read_npy(path, name, content)
+        numbers = _read_npy(path, name, content)
+        array: Integers | Runs = numbers
         if key.endswith(".runs"):
             key = key.removesuffix(".runs")
-            lengths = array[:, 1] if array.ndim == 2 and array.shape[1] == 2 else np.zeros(1, np.int64)
-            total = float(lengths.sum(dtype=np.float64))
-            if lengths.min(initial=1) < 1 or total > room or key in SPELLED_OUT:
-                raise FileError(path, f"must be pairs of a value and a length, at most {room} in all", field=name)
-            room -= int(total)
-            array = np.repeat(array[:, 0], lengths)
+            if key in SPELLED_OUT:
+                raise FileError(path, "is never stored as runs", field=name, remedy=_REMEDY)
+            try:
+                array = runs_of(numbers)
+            except ValueError as error:
+                raise FileError(path, str(error), field=name, remedy=_REMEDY) from error
         if key in arrays:
             raise FileError(path, "is there twice", field=name)
         arrays[key] = array

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -30,6 +31,7 @@ from pisnn_deploy.graph.integer import (
     Stock,
     Synapse,
 )
+from pisnn_deploy.graph.runs import Runs
 from pisnn_deploy.mesh import PERIODIC, Boxes, CellMesh, Mesh, Side, structured_mesh
 from pisnn_deploy.mesh.boundary import MAXIMUM_CELLS
 from pisnn_deploy.model import FiniteFloat, ModelSpec, PositiveFloat
@@ -41,6 +43,7 @@ VERSION = 4
 
 Count = Annotated[int, Field(ge=0, le=MAXIMUM_CELLS)]
 Integer64 = Annotated[int, Field(ge=-(2**62), le=2**62)]
+Integer32 = Annotated[int, Field(ge=-(2**31), le=2**31)]
 Label = Annotated[str, Field(min_length=1, max_length=256)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
 
@@ -72,12 +75,12 @@ class _Mesh(_Strict):
 
 class _Hidden(_Strict):
     name: Name
-    shift: int
+    shift: Integer32
 
 
 class _Flux(_Strict):
-    threshold_exponent: int
-    leak: int
+    threshold_exponent: Integer32
+    leak: Integer32
     share_shift: Annotated[int, Field(ge=0, le=30)] | None = None
 
 
@@ -86,7 +89,7 @@ class _Synapse(_Strict):
     source: Name
     target: Name
     kind: Literal["explicit", "stencil", "blocks", "incidence", "ends"]
-    exponent: int
+    exponent: Integer32
     port: Port = ""
 
 
@@ -106,15 +109,15 @@ class _Bound(_Strict):
     quantity: Name
     lower: Integer64
     upper: Integer64
-    bits: int
+    bits: Integer32
 
 
 class _Quantisation(_Strict):
-    steps: Annotated[int, Field(ge=0)]
+    steps: Annotated[int, Field(ge=0, le=2**62)]
     relative_l2_float: FiniteFloat | None
     relative_l2_integer: FiniteFloat | None
-    kernel_rounded: list[int]
-    kernel_chosen: list[int]
+    kernel_rounded: Annotated[list[Integer64], Field(max_length=4096)]
+    kernel_chosen: Annotated[list[Integer64], Field(max_length=4096)]
     symbol_error_rounded: FiniteFloat | None
     symbol_error_chosen: FiniteFloat | None
     relative_l2_rounded: FiniteFloat | None
@@ -151,7 +154,7 @@ class _Document(_Strict):
     quantisation: _Quantisation
     coding: Literal["delta", "dense"] | None
     binary: Annotated[dict[Name, Annotated[int, Field(ge=1, le=32)]], Field(max_length=16)]
-    period: int | None
+    period: Integer32 | None
     bounds: Annotated[list[_Bound], Field(max_length=4096)]
     placement: _Placement | None
     stock: _Stock | None = None
@@ -166,7 +169,7 @@ class _Claim(_Strict):
     status: Status
     method: Method
     figures: Annotated[
-        dict[Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,63}$")], int | FiniteFloat], Field(max_length=64)
+        dict[Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,63}$")], Integer64 | FiniteFloat], Field(max_length=64)
     ]
 
 
@@ -261,14 +264,15 @@ def document(graph: IntegerGraph) -> tuple[dict[str, Any], dict[str, Any], dict[
 
 
 def graph_from_document(
-    described: dict[str, Any], certificate: dict[str, Any], arrays: dict[str, Integers]
+    described: dict[str, Any], certificate: dict[str, Any], arrays: Mapping[str, Integers | Runs]
 ) -> IntegerGraph:
     """Put a graph together again; the inverse of `document`.
 
     Parameters
     ----------
     described, certificate : dict
-    arrays : dict of str to int64 array
+    arrays : mapping of str to int64 array or Runs
+        Runs are expanded once they are known to be as long as the graph says.
 
     Returns
     -------
@@ -282,21 +286,28 @@ def graph_from_document(
     KeyError
         An array is missing; its argument is the array's name.
     ValueError
-        An array has the wrong number of dimensions, or is not one of the graph's.
+        An array has the wrong number of dimensions, runs of another length than the graph says, or an array is not
+        one of the graph's.
     """
     read = _Document.model_validate(described)
     take = _Arrays(arrays)
-    membrane = Membrane(take("membrane.initial"), take("membrane.reservoirs"))
+    initial = take.at_most("membrane.initial", MAXIMUM_CELLS)
     if isinstance(read.mesh, _CellMesh):
         mesh: Mesh | CellMesh = _read_cell_mesh(read.mesh, take)
     else:
-        if math.prod(read.mesh.shape) != membrane.initial.size:
+        if math.prod(read.mesh.shape) != initial.size:
             # Before anything is built from the shape: a few digits could claim more cells than there is memory for.
             raise ValueError(
-                f"arrays/membrane.initial.npy has {membrane.initial.size} cells, the mesh {math.prod(read.mesh.shape)}"
+                f"arrays/membrane.initial.npy has {initial.size} cells, the mesh {math.prod(read.mesh.shape)}"
             )
         mesh = _read_mesh(read.mesh)
-    hidden = tuple(Rectifier(p.name, take(f"{p.name}.bias"), p.shift) for p in read.hidden)
+    membrane = Membrane(initial, take("membrane.reservoirs", mesh.reservoirs))
+    operator = tuple(_read_layer(number, layer, take) for number, layer in enumerate(read.operator))
+    neurons = [mesh.faces * len(layer.weight) for layer in operator] or [mesh.cells] * len(read.hidden)
+    hidden = tuple(
+        Rectifier(p.name, take(f"{p.name}.bias", neurons[number] if number < len(neurons) else 0), p.shift)
+        for number, p in enumerate(read.hidden)
+    )
     sizes = {MEMBRANE: membrane.size, **{p.name: p.size for p in hidden}, FLUX: mesh.faces}
     graph = IntegerGraph(
         spec=ModelSpec.model_validate(read.spec),
@@ -305,23 +316,18 @@ def graph_from_document(
         time_step=read.time_step,
         membrane=membrane,
         hidden=hidden,
-        flux=Flux(take("flux.bias"), read.flux.threshold_exponent, read.flux.leak, read.flux.share_shift),
+        flux=Flux(take("flux.bias", mesh.faces), read.flux.threshold_exponent, read.flux.leak, read.flux.share_shift),
         synapses=tuple(_read_synapse(synapse, mesh, sizes, take) for synapse in read.synapses),
         window=OperatingWindow(read.window.lower, read.window.upper, read.window.difference, read.window.current),
         quantisation=_read_quantisation(read.quantisation),
-        operator=tuple(
-            IntegerLayer(take(f"operator{n}.weight", 2), take(f"operator{n}.bias"), layer.shift)
-            for n, layer in enumerate(read.operator)
-        ),
+        operator=operator,
         coding=read.coding,
         period=read.period,
         bounds=tuple(Bound(b.population, b.quantity, b.lower, b.upper, b.bits) for b in read.bounds),
         certificate=_read_certificate(certificate),
-        placement=_read_placement(
-            read.placement, (MEMBRANE, *(p.name for p in hidden), FLUX), [s.name for s in read.synapses], take
-        ),
+        placement=_read_placement(read.placement, sizes, [s.name for s in read.synapses], take),
         profile=read.profile,
-        medium=None if read.medium is None else Medium(take("medium.inverse_volume"), read.medium.unit_volume),
+        medium=None if read.medium is None else _read_medium(read.medium, mesh.cells, take),
         binary=dict(read.binary),
         stock=None if read.stock is None else Stock(read.stock.send_threshold),
         history=tuple(PassRecord(r.text, r.summary) for r in read.passes),
@@ -333,10 +339,35 @@ def graph_from_document(
 class _Arrays:
     """The arrays of an artifact, each to be taken once."""
 
-    def __init__(self, arrays: dict[str, Integers]) -> None:
+    def __init__(self, arrays: Mapping[str, Integers | Runs]) -> None:
         self._rest = dict(arrays)
 
-    def __call__(self, name: str, dimensions: int = 1) -> Integers:
+    def __call__(self, name: str, size: int) -> Integers:
+        """A list of so many numbers; one that is spelled out is as long as it is, and judged with the graph."""
+        array = self._taken(name, 1)
+        if isinstance(array, Runs) and array.size != size:
+            raise ValueError(f"arrays/{name}.runs.npy has {array.size} numbers, the graph {size}")
+        return _expanded(array)
+
+    def at_most(self, name: str, most: int) -> Integers:
+        """A list that is no longer than that, where nothing else says its length."""
+        array = self._taken(name, 1)
+        if isinstance(array, Runs) and array.size > most:
+            raise ValueError(f"arrays/{name}.runs.npy has {array.size} numbers, of {most} at most")
+        return _expanded(array)
+
+    def columns(self, name: str, rows: int) -> Integers:
+        """A list whose numbers ascend within each of so many rows: equal ones beside each other are of two rows."""
+        array = self._taken(name, 1)
+        if isinstance(array, Runs) and array.size > rows + array.fewest:
+            raise ValueError(f"arrays/{name}.runs.npy has {array.size} numbers, some of them equal within a row")
+        return _expanded(array)
+
+    def table(self, name: str) -> Integers:
+        """A table, which is always spelled out."""
+        return _expanded(self._taken(name, 2))
+
+    def _taken(self, name: str, dimensions: int) -> Integers | Runs:
         array = self._rest.pop(name)
         if array.ndim != dimensions:
             raise ValueError(f"arrays/{name}.npy has {array.ndim} dimensions, it must have {dimensions}")
@@ -344,7 +375,22 @@ class _Arrays:
 
     def require_all_taken(self) -> None:
         if self._rest:
-            raise ValueError(f"arrays/{min(self._rest)}.npy does not belong to the graph")
+            name = min(self._rest)
+            ending = ".runs.npy" if isinstance(self._rest[name], Runs) else ".npy"
+            raise ValueError(f"arrays/{name}{ending} does not belong to the graph")
+
+
+def _expanded(array: Integers | Runs) -> Integers:
+    return array.expanded() if isinstance(array, Runs) else array
+
+
+def _read_layer(number: int, read: _Layer, take: _Arrays) -> IntegerLayer:
+    weight = take.table(f"operator{number}.weight")
+    return IntegerLayer(weight, take(f"operator{number}.bias", len(weight)), read.shift)
+
+
+def _read_medium(read: _Medium, cells: int, take: _Arrays) -> Medium:
+    return Medium(take("medium.inverse_volume", cells), read.unit_volume)
 
 
 def _described_flux(flux: Flux) -> dict[str, int]:
@@ -368,17 +414,24 @@ def _described_mesh(mesh: Mesh | CellMesh) -> dict[str, Any]:
     }
 
 
-CELL_MESH_ARRAYS = {"points": 2, "corners": 2, "source": 1, "target": 1, "material": 1, "group": 1}
-"""Arrays of an unstructured mesh, and their dimensions."""
+CELL_MESH_ARRAYS = ("points", "corners", "source", "target", "material", "group")
+"""Arrays of an unstructured mesh."""
 
 
 def _read_cell_mesh(read: _CellMesh, take: _Arrays) -> CellMesh:
-    arrays = {name: take(f"mesh.{name}", dimensions) for name, dimensions in CELL_MESH_ARRAYS.items()}
+    points, corners = take.table("mesh.points"), take.table("mesh.corners")
+    # Each face is one of the sides of a cell, of which there are as many as corners.
+    source = take.at_most("mesh.source", corners.size)
     return CellMesh(
+        points=points,
         point_exponent=read.point_exponent,
+        corners=corners,
+        source=source,
+        target=take("mesh.target", source.size),
+        material=take("mesh.material", len(corners)),
         material_names=tuple(read.material_names),
+        group=take.at_most("mesh.group", source.size),
         group_names=tuple(read.group_names),
-        **arrays,
     )
 
 
@@ -422,12 +475,14 @@ def _read_synapse(read: _Synapse, mesh: Mesh | CellMesh, sizes: dict[str, int], 
 def _read_connections(read: _Synapse, mesh: Mesh | CellMesh, sizes: dict[str, int], take: _Arrays) -> Connections:
     where = f"synapse {read.name}"
     if read.kind == "explicit":
-        starts, columns, mantissas = (take(f"{read.name}.{part}") for part in ("row_starts", "columns", "mantissas"))
+        rows = sizes[read.target]
+        starts, columns = take(f"{read.name}.row_starts", rows + 1), take.columns(f"{read.name}.columns", rows)
+        mantissas = take(f"{read.name}.mantissas", columns.size)
         if starts.size == 0:
             raise ValueError(f"{where} has no row_starts")
         return Explicit(starts, columns, mantissas, sizes[read.source])
     if read.kind in ("incidence", "ends"):
-        value = take(f"{read.name}.mantissas")
+        value = take(f"{read.name}.mantissas", 1)
         if value.size != 1 or abs(int(value[0])) > LARGEST_MANTISSA:
             raise ValueError(f"{where}: one mantissa of at most {LARGEST_MANTISSA} is expected")
         if read.kind == "incidence":
@@ -440,15 +495,15 @@ def _read_connections(read: _Synapse, mesh: Mesh | CellMesh, sizes: dict[str, in
     if rest or not per_face:
         raise ValueError(f"{where}: {read.target} has not the same number of neurons at every face")
     if read.kind == "blocks":
-        block = take(f"{read.name}.mantissas", 2)
+        block = take.table(f"{read.name}.mantissas")
         if 0 in block.shape:
             raise ValueError(f"{where} has an empty block")
         return Blocks(block, mesh.faces)
     if isinstance(mesh, CellMesh):
         raise ValueError(f"{where} is a stencil, and the mesh is not structured")
-    boxes = take(f"{read.name}.boxes", 2)
-    offsets = take(f"{read.name}.offsets", 2)
-    starts, mantissas = take(f"{read.name}.row_starts"), take(f"{read.name}.mantissas")
+    boxes, offsets = take.table(f"{read.name}.boxes"), take.table(f"{read.name}.offsets")
+    starts = take(f"{read.name}.row_starts", len(boxes) * per_face + 1)
+    mantissas = take(f"{read.name}.mantissas", len(offsets))
     axes = len(mesh.shape)
     if boxes.shape[1] != 1 + 2 * axes or offsets.shape[1] != axes or offsets.shape[0] != mantissas.size:
         raise ValueError(f"{where}: boxes, offsets and mantissas do not go together")
@@ -488,16 +543,20 @@ def _placement_arrays(placement: Placement) -> dict[str, Integers]:
 
 
 def _read_placement(
-    read: _Placement | None, populations: tuple[str, ...], synapses: list[str], take: _Arrays
+    read: _Placement | None, sizes: dict[str, int], synapses: list[str], take: _Arrays
 ) -> Placement | None:
     if read is None:
         return None
+    if not read.chips <= read.cores <= sum(sizes.values()):
+        raise ValueError(
+            f"placement has {read.cores} cores on {read.chips} chips, and there are {sum(sizes.values())} neurons"
+        )
     return Placement(
-        {name: take(f"placement.{name}") for name in populations},
+        {name: take(f"placement.{name}", size) for name, size in sizes.items()},
         read.cores,
         read.chips,
-        take("placement.chip"),
+        take("placement.chip", read.cores),
         read.method,
-        {name: take(f"axons.{name}", 2) for name in synapses},
-        {name: take(f"utilisation.{name}") for name in UTILISATION},
+        {name: take.table(f"axons.{name}") for name in synapses},
+        {name: take(f"utilisation.{name}", read.cores) for name in UTILISATION},
     )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.graph.connections import Connections, Ends, Explicit, Rows, Stencil
 from pisnn_deploy.graph.document import LARGEST_MANTISSA
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, UTILISATION, IntegerGraph, Placement, Synapse
 from pisnn_deploy.graph.lines import stored_synapses
-from pisnn_deploy.mesh import PERIODIC, CellMesh, Mesh, face_grid, structured_mesh
+from pisnn_deploy.mesh import PERIODIC, Boxes, CellMesh, Mesh, face_grid, structured_mesh
 
 
 def defects(graph: IntegerGraph) -> list[str]:
@@ -51,7 +52,10 @@ def _cell_mesh(mesh: CellMesh) -> Iterator[str]:
         return
     if mesh.points.shape[1] not in (2, 3) or mesh.corners.shape[1] != mesh.points.shape[1] + 1:
         yield f"mesh corners are {mesh.corners.shape[1]} points a cell in {mesh.points.shape[1]} dimensions"
-    if np.abs(mesh.points).max(initial=0) > LARGEST_NUMBER:
+    if not cells:
+        yield "the mesh has no cells"
+        return
+    if _magnitude(mesh.points) > LARGEST_NUMBER:
         yield "mesh points hold a number beyond 2^53"
     for name, numbers, count in (
         ("corners", mesh.corners, len(mesh.points)),
@@ -70,6 +74,8 @@ def _cell_mesh(mesh: CellMesh) -> Iterator[str]:
 
 LARGEST_NUMBER = 2**53
 """Of masses, reservoirs and biases, so that sums over a window cannot wrap."""
+FARTHEST = 2**31
+"""Of cells, for an offset of a stencil; farther ones could wrap when they are added to a cell's place."""
 
 
 def _populations(graph: IntegerGraph) -> Iterator[str]:
@@ -90,7 +96,7 @@ def _populations(graph: IntegerGraph) -> Iterator[str]:
             yield f"the medium's unit_volume is {graph.medium.unit_volume}, it must be positive"
         if len(graph.hidden) != 1 or graph.hidden[0].size != graph.mesh.cells:
             yield "a graph with a medium has one hidden population of one neuron a cell"
-        if np.abs(graph.membrane.initial).max(initial=0) > LARGEST_NUMBER >> 31:
+        if _magnitude(graph.membrane.initial) > LARGEST_NUMBER >> 31:
             yield "membrane initial holds a number beyond 2^22"
     elif isinstance(graph.mesh, CellMesh):
         yield "a graph on cells of any shape has no medium"
@@ -156,7 +162,7 @@ def _one_synapse(graph: IntegerGraph, synapse: Synapse) -> Iterator[str]:
     mantissas = synapse.distinct_mantissas
     if not -8 <= synapse.exponent <= 7:
         yield f"{where}: exponent is {synapse.exponent}, it must be -8 to 7"
-    elif int(np.abs(mantissas).max(initial=0)) > LARGEST_MANTISSA:
+    elif _magnitude(mantissas) > LARGEST_MANTISSA:
         yield f"{where}: a mantissa is beyond {LARGEST_MANTISSA}"
     elif synapse.exponent < 0 and (mantissas % (1 << -synapse.exponent)).any():
         yield f"{where}: a mantissa is not a multiple of {1 << -synapse.exponent}, so its weight is no integer"
@@ -173,7 +179,7 @@ def _misfit(graph: IntegerGraph, connections: Connections) -> str:
 
 def _rows_misfit(rows: Rows, inputs: int) -> str:
     starts, columns, entries = rows.starts, rows.columns, rows.values.size
-    if starts[0] != 0 or (np.diff(starts) < 0).any() or starts[-1] != entries:
+    if not _ascends(starts, entries):
         return f"row_starts is not an ascending list from 0 to {entries}"
     if columns.size != entries:
         return f"{columns.size} columns for {entries} mantissas"
@@ -189,23 +195,17 @@ def _stencil_misfit(mesh: Mesh, stencil: Stencil) -> str:
     boxes = stencil.boxes
     rows = boxes.axis.size * stencil.outputs_per_face
     starts, entries = stencil.starts, stencil.values.size
-    if starts.size != rows + 1 or starts[0] != 0 or (np.diff(starts) < 0).any() or starts[-1] != entries:
+    if starts.size != rows + 1 or not _ascends(starts, entries):
         return f"starts is not an ascending list of {rows + 1} numbers from 0 to {entries}"
     if boxes.axis.size and not 0 <= boxes.axis.min() <= boxes.axis.max() < len(mesh.shape):
         return f"a box names an axis outside 0 to {len(mesh.shape) - 1}"
     if (boxes.shape < 1).any():
         return "a box has no face"
-    covered = np.zeros(mesh.faces, np.int8)
-    for box in range(boxes.axis.size):
-        first, counts = face_grid(mesh, int(boxes.axis[box]))[1:]
-        low = boxes.lower[box] - np.where(np.arange(len(counts)) == boxes.axis[box], first, 0)
-        if (low < 0).any() or (low + boxes.shape[box] > counts).any():
-            return f"box {box} leaves the mesh"
-        covered[boxes.faces(mesh, box)] += 1
-        if int(covered.max()) > 1:
-            return f"a face is in box {box} and in another"
-    if not covered.all():
-        return "a face is in no box"
+    if (stencil.offsets < -FARTHEST).any() or (stencil.offsets > FARTHEST).any():
+        return f"an offset is beyond {FARTHEST}"
+    problem = _boxes_misfit(mesh, boxes)
+    if problem:
+        return problem
     box_of = np.repeat(np.arange(rows) // stencil.outputs_per_face, np.diff(starts))
     row_of = np.repeat(np.arange(rows), np.diff(starts))
     walls = [a for a, sides in enumerate(mesh.boundary) if sides != (PERIODIC, PERIODIC)]
@@ -218,20 +218,60 @@ def _stencil_misfit(mesh: Mesh, stencil: Stencil) -> str:
     return "" if (np.diff(keys) > 0).all() else "offsets are not in the order of their cells, each cell once"
 
 
+def _boxes_misfit(mesh: Mesh, boxes: Boxes) -> str:
+    """Boxes must have each face of the mesh once. Their numbers may be any: nothing is added to them before a look."""
+    covered = np.zeros(mesh.faces, np.bool_)
+    for box in range(boxes.axis.size):
+        _, first, counts = face_grid(mesh, int(boxes.axis[box]))
+        places = zip(boxes.lower[box].tolist(), boxes.shape[box].tolist(), counts, strict=True)
+        for axis, (lower, extent, count) in enumerate(places):
+            low = lower - (first if axis == boxes.axis[box] else 0)
+            if not 0 <= low <= low + extent <= count:
+                return f"box {box} leaves the mesh"
+        numbers = boxes.faces(mesh, box)
+        if covered[numbers].any():
+            return f"a face is in box {box} and in another"
+        covered[numbers] = True
+    return "" if covered.all() else "a face is in no box"
+
+
+def _ascends(starts: NDArray[np.int64], last: int) -> bool:
+    """Whether numbers never fall from 0 to a last one. Their differences could wrap, so there are none here."""
+    return int(starts[0]) == 0 and int(starts[-1]) == last and bool((starts[1:] >= starts[:-1]).all())
+
+
+def _magnitude(numbers: NDArray[np.int64]) -> int:
+    """Largest absolute value; numpy's ``abs`` leaves -2^63 negative."""
+    return max(-int(numbers.min(initial=0)), int(numbers.max(initial=0)))
+
+
 def _annotations(graph: IntegerGraph) -> Iterator[str]:
     if graph.stock is not None:
         yield from _stock(graph)
     elif graph.period is not None and graph.period != len(graph.hidden) + 2:
         yield f"period is {graph.period}, {len(graph.hidden)} hidden layers need {len(graph.hidden) + 2}"
-    if graph.binary:
+    bounds = [*_bounds(graph)]
+    yield from bounds
+    if graph.binary and not bounds:
         yield from _binary(graph)
-    for bound in graph.bounds:
-        if bound.lower > bound.upper:
-            yield f"bound of {bound.population} {bound.quantity} is empty"
-        elif not 1 <= bound.bits <= 63:
-            yield f"bound of {bound.population} {bound.quantity} declares {bound.bits} bits, it must be 1 to 63"
     if graph.placement is not None:
         yield from _placement(graph, graph.placement)
+
+
+def _bounds(graph: IntegerGraph) -> Iterator[str]:
+    known = {*graph.chain, *(synapse.name for synapse in graph.synapses)}
+    bounded: set[tuple[str, str]] = set()
+    for bound in graph.bounds:
+        name = f"{bound.population} {bound.quantity}"
+        if bound.population not in known:
+            yield f"bound of {name}: the graph has no population or synapse of that name"
+        elif (bound.population, bound.quantity) in bounded:
+            yield f"bound of {name} is given twice"
+        elif bound.lower > bound.upper:
+            yield f"bound of {name} is empty"
+        elif not 1 <= bound.bits <= 63:
+            yield f"bound of {name} declares {bound.bits} bits, it must be 1 to 63"
+        bounded.add((bound.population, bound.quantity))
 
 
 def _stock(graph: IntegerGraph) -> Iterator[str]:
@@ -254,11 +294,11 @@ def _binary(graph: IntegerGraph) -> Iterator[str]:
         yield f"binary spikes are declared for {', '.join(sorted(graph.binary))} and not for each population"
         return
     for bound in graph.bounds:
-        if bound.quantity in ("payload", "packet") and bound.bits != graph.binary[bound.population]:
-            lines = graph.binary[bound.population]
+        lines = graph.binary.get(bound.population)
+        if lines is not None and bound.quantity in ("payload", "packet") and bound.bits != lines:
             yield f"the {bound.quantity} of {bound.population} has {bound.bits} bits and {lines} lines"
     for line in stored_synapses(graph):
-        if int(np.abs(line.synapse.distinct_mantissas).max(initial=0)) > LARGEST_MANTISSA:
+        if _magnitude(line.synapse.distinct_mantissas) > LARGEST_MANTISSA:
             yield f"synapse {line.synapse.name}: a mantissa is beyond {LARGEST_MANTISSA}"
 
 
@@ -279,6 +319,8 @@ def _placement(graph: IntegerGraph, placement: Placement) -> Iterator[str]:
         uses = placement.utilisation.get(use)
         if uses is None or uses.shape != (placement.cores,):
             yield f"placement does not say the {use} of each core"
+        elif uses.min() < 0 or uses.max() > LARGEST_NUMBER:
+            yield f"placement says a {use} outside 0 to 2^53"
     for synapse in graph.synapses:
         yield from _axons(placement, synapse.name, synapse.inputs)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from pisnn_deploy.errors import FileError
+from pisnn_deploy.pointers import require_content
 
 Format = Literal["checkpoint", "hdf5", "onnx"]
 """Both netx and NIR are HDF5; their content tells them apart."""
@@ -57,6 +58,7 @@ def bounded_bytes(path: Path, largest: int) -> bytes:
     FileError
         It cannot be read, or is larger.
     """
+    require_content(path)
     try:
         with path.open("rb") as file:
             data = file.read(largest + 1)

@@ -16,6 +16,7 @@ from pisnn_deploy.mesh.content import MeshContent
 from pisnn_deploy.mesh.gmsh_file import parse_gmsh
 from pisnn_deploy.mesh.gmsh_numbers import DamagedFile
 from pisnn_deploy.mesh.library_content import content_of
+from pisnn_deploy.pointers import require_content
 
 LARGEST_FILE = 2**30
 """Bytes."""
@@ -43,6 +44,7 @@ def mesh_content(path: Path) -> MeshContent:
         known = ", ".join(FORMATS)
         raise FileError(path, "is of an unknown format", remedy=f"expected a file with one of the suffixes {known}")
     file_format, name = FORMATS[path.suffix.lower()]
+    require_content(path)
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):

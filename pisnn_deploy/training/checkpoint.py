@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pisnn_deploy.errors import FileError
 from pisnn_deploy.model import Model, ModelSpec
 from pisnn_deploy.output import write_whole
+from pisnn_deploy.training.foreign_files import foreign_content
 from pisnn_deploy.training.tensor_file import read_tensors
 
 SCHEMA = "pisnn-deploy/checkpoint"
@@ -73,9 +74,11 @@ def read_checkpoint(path: Path) -> Model:
     path = Path(path)
     content = read_tensors(path)
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        raise FileError(
-            path, "is a torch file, but not a pisnn-deploy checkpoint", remedy="docs/checkpoint.md has the schema"
+        problem, remedy = foreign_content(content) or (
+            "is a torch file, but not a pisnn-deploy checkpoint",
+            "docs/checkpoint.md has the schema",
         )
+        raise FileError(path, problem, remedy=remedy)
     version = content.get("version")
     if type(version) is not int or version != VERSION:
         # Of other data the text may be endless.

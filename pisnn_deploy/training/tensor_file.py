@@ -28,6 +28,8 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.errors import FileError
 from pisnn_deploy.npy import DAMAGED_ARCHIVE
+from pisnn_deploy.pointers import require_content
+from pisnn_deploy.training.foreign_files import foreign_file, foreign_pickle
 
 LARGEST_FILE = 1 << 30
 """Bytes, of the file and of all its members together."""
@@ -72,6 +74,7 @@ def read_tensors(path: Path) -> Any:
     FileError
         Not such a file, or one that holds more.
     """
+    require_content(path)
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise FileError(path, f"is larger than {LARGEST_FILE} bytes")
@@ -85,7 +88,9 @@ def read_tensors(path: Path) -> Any:
         _require_plain(members["data.pkl"])
         return _Unpickler(members).load()
     except pickle.UnpicklingError as error:
-        raise FileError(path, "holds more than plain data and tensors, and was not executed", remedy=_REMEDY) from error
+        known = foreign_pickle(members["data.pkl"])
+        problem, remedy = known or ("holds more than plain data and tensors, and was not executed", _REMEDY)
+        raise FileError(path, problem, remedy=remedy) from error
     except Exception as error:
         # Operations of a damaged pickle find anything on the stack, and complain of it in any way.
         raise FileError(path, "is damaged, or not a torch file", remedy=_REMEDY) from error
@@ -94,15 +99,19 @@ def read_tensors(path: Path) -> Any:
 def _members(path: Path, data: bytes) -> dict[str, bytes]:
     """Contents of the archive, by the names below its only folder."""
     if not data.startswith(b"PK\x03\x04"):
-        raise FileError(path, "is not a torch zip file", remedy=_REMEDY)
+        problem, remedy = foreign_file(data) or ("is not a torch zip file", _REMEDY)
+        raise FileError(path, problem, remedy=remedy)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             infos = archive.infolist()
             if len(infos) > LARGEST_COUNT or sum(info.file_size for info in infos) > LARGEST_FILE:
                 raise FileError(path, f"unpacks to more than {LARGEST_FILE} bytes or {LARGEST_COUNT} members")
+            names = [info.filename for info in infos]
+            known = foreign_file(data, names)
+            if known is not None:
+                raise FileError(path, known[0], remedy=known[1])
             if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
                 raise FileError(path, "has compressed members, which torch never writes", remedy=_REMEDY)
-            names = [info.filename for info in infos]
             if len({name.partition("/")[0] for name in names}) != 1 or not all(map(_MEMBER.fullmatch, names)):
                 raise FileError(path, "is damaged, or not a torch file", remedy=_REMEDY)
             if len(set(names)) < len(names):

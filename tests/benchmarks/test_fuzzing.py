@@ -56,6 +56,13 @@ def raising(error: BaseException) -> Callable[[Path], object]:
     return parse
 
 
+def unescaped(text: str) -> UsageError:
+    """An error whose message was not made printable."""
+    error = UsageError("")
+    error.args = (text,)
+    return error
+
+
 def wait(seconds: float) -> None:
     until = time.process_time() + seconds
     while time.process_time() < until:
@@ -68,7 +75,7 @@ def wait(seconds: float) -> None:
         (raising(ValueError("oh")), "ValueError in test_fuzzing.py:parse: oh"),
         (raising(RecursionError()), "RecursionError in test_fuzzing.py:parse: "),
         (raising(CheckError("no")), "exit code 1: no"),
-        (raising(UsageError("a\nb")), "a message of 3 characters or several lines: 'a\\nb'"),
+        (raising(unescaped("a\nb")), "a message of 3 characters or several lines: 'a\\nb'"),
         (raising(UsageError("x" * 5000)), "a message of 5000 characters or several lines: "),
         (raising(SystemExit(3)), "SystemExit in test_fuzzing.py:parse: 3"),
         (lambda path: sys.stdout.write("heard"), "printed 'heard'"),

@@ -14,10 +14,11 @@ import pytest
 import torch
 
 from pisnn_deploy.errors import FileError
+from pisnn_deploy.training.foreign_files import HOW
 from pisnn_deploy.training.tensor_file import read_tensors
 
 DAMAGED = "is damaged, or not a torch file; expected a .pt file in torch's zip format"
-MORE = "holds more than plain data and tensors, and was not executed; expected a .pt file in torch's zip format"
+OBJECT = f"holds an object of {{}}, not plain tensors, and was not executed; {HOW}"
 
 
 def members(content: object) -> dict[str, bytes]:
@@ -70,7 +71,9 @@ def test_an_archive_for_torchscript_is_refused(tmp_path: Path) -> None:
     # torch hands it to its own interpreter, in spite of weights_only.
     held = members({"a": 1})
     folder = next(iter(held)).partition("/")[0]
-    assert refusal(tmp_path / "a.pt", held | {f"{folder}/constants.pkl": b""}) == DAMAGED
+    assert refusal(tmp_path / "a.pt", held | {f"{folder}/constants.pkl": b""}) == (
+        f"is a TorchScript archive, whose code is never executed; {HOW}"
+    )
     assert refusal(tmp_path / "a.pt", held | {"../evil": b""}) == DAMAGED
 
 
@@ -83,12 +86,18 @@ class Calls:
 
 
 @pytest.mark.parametrize(
-    "content", [Calls(eval, "1"), Calls(torch.load, "/etc/hostname"), Calls(torch.jit.load, "x"), Calls(print, "heard")]
+    ("content", "name"),
+    [
+        (Calls(eval, "1"), "__builtin__.eval"),
+        (Calls(torch.load, "/etc/hostname"), "torch.serialization.load"),
+        (Calls(torch.jit.load, "x"), "torch.jit._serialization.load"),
+        (Calls(print, "heard"), "__builtin__.print"),
+    ],
 )
-def test_only_tensors_are_made(content: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_tensors_are_made(content: object, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     held = members({"a": 1})
-    name = next(name for name in held if name.endswith("data.pkl"))
-    assert refusal(tmp_path / "a.pt", held | {name: pickle.dumps(content, 2)}) == MORE
+    member = next(name for name in held if name.endswith("data.pkl"))
+    assert refusal(tmp_path / "a.pt", held | {member: pickle.dumps(content, 2)}) == OBJECT.format(name)
     assert capsys.readouterr().out == ""
 
 

@@ -1,0 +1,70 @@
+"""Arrays as an artifact stores them: number by number, or as runs of equal numbers that are expanded when asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.int64]
+
+LONGEST_RUN = 1 << 32
+"""Numbers; no artifact holds an array of more, and sums of such lengths cannot wrap."""
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Runs of equal numbers.
+
+    Attributes
+    ----------
+    values : int64 array [runs]
+    lengths : int64 array [runs]
+        At least 1 each.
+    """
+
+    values: Integers
+    lengths: Integers
+
+    @property
+    def ndim(self) -> int:
+        """Only lists are stored as runs."""
+        return 1
+
+    @property
+    def size(self) -> int:
+        """How many numbers there are, none of which is made."""
+        return int(self.lengths.sum())
+
+    @property
+    def fewest(self) -> int:
+        """At most so many numbers differ from the one before them, the first included."""
+        return int(self.lengths.size)
+
+    def expanded(self) -> Integers:
+        """The numbers, int64 [size]."""
+        return np.repeat(self.values, self.lengths)
+
+
+def runs_of(table: Integers) -> Runs:
+    """Runs from their table.
+
+    Parameters
+    ----------
+    table : int64 array [runs, 2]
+        Values and lengths.
+
+    Returns
+    -------
+    Runs
+
+    Raises
+    ------
+    ValueError
+        Not such a table; the text completes a sentence about it.
+    """
+    is_paired = table.ndim == 2 and table.shape[1] == 2
+    if not is_paired or not 1 <= int(table[:, 1].min(initial=1)) <= int(table[:, 1].max(initial=1)) <= LONGEST_RUN:
+        raise ValueError(f"must be pairs of a value and a length of 1 to {LONGEST_RUN}")
+    return Runs(table[:, 0], table[:, 1])
