@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
 import re
+import sys
 import tarfile
 import zipfile
 from collections import OrderedDict
@@ -128,6 +130,7 @@ def test_damaged_content_is_of_no_kind() -> None:
 def test_the_page_shows_how_to_make_a_checkpoint_of_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (code,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs/checkpoint.md").read_text(), re.MULTILINE | re.DOTALL)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
     torch.save({"weight": torch.tensor([[0.01, -0.1, 1.0, 3.0, -3.0, -1.0, 0.1, -0.01]])}, "network.pt")
     exec(compile(code, "checkpoint.md", "exec"), {})
     model = read_checkpoint(tmp_path / "checkpoint.pt")
