@@ -199,7 +199,7 @@ def _trials(backends: list[str]) -> Iterator[Diagnosis]:
             continue
         ends[backend] = run.trace.mass[-1].tolist()
         status: Literal["works", "broken"] = "works" if run.conserved else "broken"
-        yield Diagnosis(f"run on {backend}", status, run.failure or f"{STEPS} PDE steps conserved every quantum")
+        yield Diagnosis(f"run on {backend}", status, run.verdict.reason or f"{STEPS} PDE steps conserved every quantum")
     if len(ends) > 1:
         equal = len({str(end) for end in ends.values()}) == 1
         told = "all end with the same integers" if equal else f"end with different integers: {ends}"

@@ -24,6 +24,7 @@ import numpy as np
 
 from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, RunState, Trace, start_of
+from pisnn_deploy.backends.states import first_true, misfit
 from pisnn_deploy.errors import CheckError, UsageError
 from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.graph.artifact import write_artifact
@@ -309,6 +310,8 @@ def _collect(
             quanta_sent,
             events,
         )
+        if not options.faults:
+            _require_state(graph, start, end_state)
     if progress is not None:
         progress(steps)
     return Run(
@@ -325,6 +328,15 @@ def _collect(
         end=end_state,
         detections=_detections(files, result),
     )
+
+
+def _require_state(graph: IntegerGraph, start: RunState, end: RunState) -> None:
+    """Refuse what a worker left behind if a run from `start` cannot end so."""
+    expected = start.mass + graph.mesh.divergence(end.transported - start.transported)
+    wrong = first_true(expected != end.mass)
+    problem = misfit(graph, end) if wrong is None else f"membrane [{wrong}] is {end.mass[wrong]}, not {expected[wrong]}"
+    if problem:
+        raise WorkerError(f"the worker left a state that the run cannot be in: {problem}")
 
 
 def _detections(files: Exchange, result: Mapping[str, Any]) -> tuple[Detection, ...]:
