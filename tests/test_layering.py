@@ -97,7 +97,7 @@ GUESTS = {
     "google.protobuf": {"imports"},
     "nir": {"exports", "imports"},
     "h5py": {"exports", "imports"},
-    "onnxruntime": {"backends"},
+    "onnxruntime": {"backends", "imports"},
     "dask": {"cluster"},
     "distributed": {"cluster", "campaign"},
     "pyarrow": {"campaign"},
