@@ -24,6 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "plain_yaml": {"errors", "pointers"},
     "zoo": {"errors"},
     "guests": {"errors"},
+    "surroundings": set(),
     "mesh": {"errors", "pointers"},
     "model": {"arithmetic", "mesh"},
     "clock": {"arithmetic", "model"},
@@ -39,9 +40,9 @@ ALLOWED: dict[str, set[str]] = {
     "verify": NUMERICS | {"graph", "mesh", "model"},
     "recovery": {"errors", "invariants"},
     "faults": NUMERICS | {"graph", "mesh", "recovery"},
-    "processes": NUMERICS | {"faults", "graph", "invariants", "output", "recovery"},
+    "processes": NUMERICS | {"faults", "graph", "invariants", "output", "recovery", "surroundings"},
     "exports": NUMERICS | {"__init__", "graph", "mesh", "model"},
-    "imports": NUMERICS | {"exports", "mesh", "model", "pointers", "problems"},
+    "imports": NUMERICS | {"exports", "mesh", "model", "pointers", "problems", "surroundings"},
     "backends": NUMERICS
     | {
         "exports",
@@ -55,8 +56,9 @@ ALLOWED: dict[str, set[str]] = {
         "pointers",
         "processes",
         "recovery",
+        "surroundings",
     },
-    "cluster": {"backends", "errors"},
+    "cluster": {"backends", "errors", "surroundings"},
     "domains": NUMERICS | {"backends", "graph", "invariants", "mesh"},
     "training": NUMERICS
     | {"backends", "clock", "graph", "mesh", "model", "npy", "output", "plain_yaml", "pointers", "problems", "symbol"},

@@ -33,6 +33,7 @@ from pisnn_deploy.invariants import KINDS
 from pisnn_deploy.processes import exchange
 from pisnn_deploy.processes.exchange import Exchange
 from pisnn_deploy.recovery import Detection
+from pisnn_deploy.surroundings import NEUTRAL, python_command
 
 INTERPRETER_VARIABLE = "PISNN_LAVA_PYTHON"
 """Environment variable that names the Python 3.10 interpreter of the worker."""
@@ -148,11 +149,7 @@ def worker_command() -> list[str]:
                 f"Python 3.10 interpreter that has pisnn-deploy in {INTERPRETER_VARIABLE}, or use --backend fast"
             )
         interpreter = sys.executable
-    return [interpreter, "-c", _START]
-
-
-_START = "import sys; sys.path.pop(0); from pisnn_deploy.processes.worker import main; sys.exit(main())"
-"""Like ``-m``, but the current folder is not on the import path: what lies there must not replace a package."""
+    return python_command("from pisnn_deploy.processes.worker import main; sys.exit(main())", interpreter)
 
 
 def _environment(command: Sequence[str]) -> dict[str, str]:
@@ -177,6 +174,7 @@ def _serve(command: Sequence[str], files: Exchange, options: RunOptions, progres
                 stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,
+                cwd=NEUTRAL,
                 env=_environment(command),
             )
         except OSError as error:
