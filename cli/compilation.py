@@ -24,7 +24,15 @@ from pisnn_deploy.compiler.warnings import warnings_of
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.imports import Request
-from pisnn_deploy.mesh import Boundary, boundary_from_mapping, parse_boundary, parse_shape, read_mesh_file
+from pisnn_deploy.mesh import (
+    Boundary,
+    MeshFile,
+    boundary_from_mapping,
+    parse_boundary,
+    parse_shape,
+    read_mesh_file,
+    two_point_quality,
+)
 from pisnn_deploy.model import ModelSpec, OperatingRange
 from pisnn_deploy.plain_yaml import read_mapping
 from pisnn_deploy.problems import problem
@@ -51,6 +59,7 @@ def compile_file(
     problem_name: str | None = None,
     diffusion_number: float | None = None,
     limiter: Limiter = "none",
+    weld: float | None = None,
     report: Report | None = None,
 ) -> tuple[IntegerGraph, dict[str, Any]]:
     """Compile a model.
@@ -83,6 +92,8 @@ def compile_file(
         What such a network with hidden layers was trained for.
     limiter : str
         What limits the packets of a face.
+    weld : float, optional
+        Points of a mesh from a file that lie within this distance of each other are joined.
     report : callable, optional
         Told the name of each pass that has run and its seconds.
 
@@ -98,6 +109,7 @@ def compile_file(
         Something that was given cannot be used.
     """
     warnings: list[str] = []
+    mesh_read: MeshFile | None = None
     if send_threshold is not None and processes != "stock":
         raise UsageError("--send-threshold: goes with --processes stock")
     target = load_profile(profile)
@@ -108,7 +120,7 @@ def compile_file(
     model = read.model
     limited = _operating_range(model.spec.operating_range, limits, slope, flux)
     if mesh is not None and is_mesh_file(mesh):
-        mesh_read = read_mesh_file(Path(mesh))
+        mesh_read = read_mesh_file(Path(mesh), weld)
         named, sides_text = Path(mesh).name, boundary or "no-flux"
         if conductivity is not None or capacity is not None:
             raise UsageError("--conductivity and --capacity are for grids; name the mesh's --materials instead")
@@ -119,6 +131,8 @@ def compile_file(
             lower, target, coding, limited, placement, spikes, limiter
         )
     else:
+        if weld is not None:
+            raise UsageError("--weld is for meshes from files")
         if materials is not None:
             raise UsageError("--materials are for meshes from files; give a grid --conductivity and --capacity")
         own = problem(model.spec.problem)
@@ -149,7 +163,7 @@ def compile_file(
         )
     if processes == "stock" and limiter != "none":
         raise UsageError("--processes stock: SigmaDelta cannot limit what it sends; use c-lif")
-    provenance = {
+    provenance: dict[str, Any] = {
         "model": model.spec.name,
         "model_sha256": read.sha256,
         "options": {
@@ -160,6 +174,7 @@ def compile_file(
             "placement": placement,
             "spikes": spikes,
             **({} if limiter == "none" else {"limiter": limiter}),
+            **({} if weld is None else {"weld": weld}),
             "range": limits,
             "slope": slope,
             "flux": flux,
@@ -180,6 +195,13 @@ def compile_file(
             "notes": list(read.notes),
         }
     graph = compile_model(model, options, report)
+    if options.measured_against is not None:
+        provenance["measured_against"] = options.measured_against
+    if mesh_read is not None:
+        quality = two_point_quality(mesh_read)
+        warnings += () if quality is None else quality.warnings
+        provenance |= {} if quality is None else {"two_point": quality.to_dict()}
+        provenance |= {} if weld is None else {"welded_points": mesh_read.welded}
     warnings += warnings_of(graph, target)
     if warnings:
         provenance["warnings"] = warnings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,6 +37,12 @@ from pisnn_deploy.own_problem import measured_reference_error
     "problem's own unless given. For a mesh from a file by groups: hole=dirichlet=1; the rest is no-flux.",
 )
 @click.option("--materials", type=click.Path(path_type=Path), help="YAML file of the materials of a mesh from a file.")
+@click.option(
+    "--weld",
+    type=float,
+    metavar="TOLERANCE",
+    help="Join points of a mesh from a file that lie within this distance of each other, in its unit of length.",
+)
 @click.option("--conductivity", type=click.Path(path_type=Path), help="Of each cell of a grid, .npy.")
 @click.option("--capacity", type=click.Path(path_type=Path), help="Mass per volume and value of each cell, .npy.")
 @click.option("--coding", type=click.Choice(["delta", "dense"]), default="delta", show_default=True)
@@ -93,6 +100,7 @@ def command(
     mesh: str | None,
     boundary: str | None,
     materials: Path | None,
+    weld: float | None,
     conductivity: Path | None,
     capacity: Path | None,
     coding: Literal["delta", "dense"],
@@ -152,6 +160,7 @@ def command(
         problem_name=problem,
         diffusion_number=diffusion_number,
         limiter=limiter,
+        weld=weld,
         report=seconds.__setitem__,
     )
     warnings: list[str] = provenance.get("warnings", [])
@@ -167,11 +176,11 @@ def command(
         explained |= {} if imported is None else {"imported": imported}
         explained["warnings"] = warnings
         written = {"artifact": None, "sha256": None} if refused else {"artifact": str(path), "sha256": digest}
-        print_json(written | _as_json(graph, time.perf_counter() - started) | explained)
+        print_json(written | _as_json(graph, provenance, time.perf_counter() - started) | explained)
     elif not quiet:
         notes: list[Row] = [("imported", note) for note in imported["notes"]] if imported else []
         cautions: list[Row] = [(Text("warning", "yellow"), Text(sentence, "yellow")) for sentence in warnings]
-        print_table("not written" if refused else f"{path}", [*_rows(graph), *notes, *cautions])
+        print_table("not written" if refused else f"{path}", [*_rows(graph, provenance), *notes, *cautions])
     if explain and not (as_json or quiet):
         print_table("passes", passes, ("pass", "time", "what it did"))
     if as_json:
@@ -194,7 +203,7 @@ def _widths(graph: IntegerGraph) -> dict[str, int]:
     return found
 
 
-def _as_json(graph: IntegerGraph, seconds: float) -> dict[str, Any]:
+def _as_json(graph: IntegerGraph, provenance: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     certificate, placement, quantisation = graph.certificate, graph.placement, graph.quantisation
     claims = {} if certificate is None else certificate.claims
     return {
@@ -217,8 +226,10 @@ def _as_json(graph: IntegerGraph, seconds: float) -> dict[str, Any]:
             "relative_l2_integer": quantisation.relative_l2_integer,
             "relative_l2_rounded": quantisation.relative_l2_rounded,
             "reference_error": measured_reference_error(graph),
+            "measured_against": provenance.get("measured_against", "reference"),
             "steps": quantisation.steps,
         },
+        **{key: provenance[key] for key in ("two_point", "welded_points") if key in provenance},
         "certificate": {
             **{name: claim.status for name, claim in claims.items()},
             "details": {name: claim.details for name, claim in claims.items()},
@@ -242,13 +253,32 @@ def _limiter(graph: IntegerGraph) -> list[Row]:
     return [] if shift is None else [("limiter", f"positivity: a cell gives at most m >> {shift} through a face")]
 
 
-def _rows(graph: IntegerGraph) -> list[Row]:
+def _mesh_rows(provenance: Mapping[str, Any]) -> list[Row]:
+    """What a mesh from a file is like."""
+    quality, welded = provenance.get("two_point"), provenance.get("welded_points")
+    rows: list[Row] = [] if welded is None else [("welded", f"{_number(welded, 'point')} joined with others")]
+    if quality is not None:
+        low, high = quality["flux_factors"]
+        most = "at most " if quality["flux_factors_are_bounds"] else ""
+        rows += [
+            (
+                "angles",
+                f"mean {quality['mean_degrees']:.1f}, largest {quality['largest_degrees']:.1f} degrees between centre "
+                f"lines and face normals; {100 * quality['share_beyond_20_degrees']:.0f} % of faces beyond 20",
+            ),
+            ("two-point fluxes", f"{most}{low:.3f} to {high:.3f} times the right ones of linear fields, by direction"),
+        ]
+    return rows
+
+
+def _rows(graph: IntegerGraph, provenance: Mapping[str, Any]) -> list[Row]:
     quantisation, certificate, placement = graph.quantisation, graph.certificate, graph.placement
     states = [bound.bits for bound in graph.bounds if bound.is_state_or_payload]
     accumulators = max(bound.bits for bound in graph.bounds if bound.quantity == "accumulator")
     rows: list[Row] = [
         ("model", graph.spec.name),
         ("mesh", f"{graph.mesh.cells} cells, {graph.mesh.faces} faces, {graph.mesh.boundary_text}"),
+        *_mesh_rows(provenance),
         ("neurons", f"{graph.neurons}, {sum(synapse.entries for synapse in graph.synapses)} synapses"),
         ("processes", "C-LIF" if graph.stock is None else "Sigma, SigmaDelta, Sparse"),
         ("schedule", f"{_time_steps(graph)} per PDE step, {graph.coding} coding"),
@@ -264,7 +294,12 @@ def _rows(graph: IntegerGraph) -> list[Row]:
             errors += f" (nearest integers {quantisation.relative_l2_rounded:.2e})"
         known_to = measured_reference_error(graph)
         known = "" if known_to is None else f", reference known to {known_to:.0e}"
-        rows.append(("relative L2 error", f"{errors} after {quantisation.steps} PDE steps{known}"))
+        against = provenance.get("measured_against")
+        if against is None:
+            rows.append(("relative L2 error", f"{errors} after {quantisation.steps} PDE steps{known}"))
+        else:
+            steps = f"after {quantisation.steps} PDE steps, against {against}, not against the PDE"
+            rows.append(("rounding error", f"relative L2 {errors} {steps}"))
     if certificate is not None:
         rows += [(name, claim.status) for name, claim in certificate.claims.items()]
     if placement is not None:

@@ -45,6 +45,7 @@ def compile(
     value_range: tuple[float, float] | None = None,
     slope: float | None = None,
     flux: float | None = None,
+    weld: float | None = None,
 ) -> CompiledArtifact:
     """Compile a model for a mesh and a target.
 
@@ -64,6 +65,8 @@ def compile(
         Lowest and highest cell value, instead of the model's.
     slope, flux : float, optional
         Largest slope of the field, in values per length; largest flux through a face in one PDE step, in cell values.
+    weld : float, optional
+        Join points of a mesh from a file that lie within this distance of each other, in its unit of length.
 
     Returns
     -------
@@ -93,6 +96,7 @@ def compile(
         limits=limits,
         slope=slope,
         flux=flux,
+        weld=weld,
     )
     return CompiledArtifact(graph, provenance)
 

@@ -48,17 +48,18 @@ class SimulationRun:
     @property
     def verdict(self) -> str:
         """``conserved`` or ``violated``."""
-        return self.run.verdict.word
+        return "conserved" if self.run.conserved else "violated"
 
     @property
     def failure(self) -> str:
-        """Why the run is violated, in a sentence; empty if it is conserved."""
-        return self.run.verdict.reason
+        """The sentence of the violation that stopped the run; empty if none did."""
+        return self.run.failure
 
     @property
     def drift(self) -> int:
         """Quanta by which the mass of all cells and ledgers changed from the first kept step to the last; must be 0."""
-        return self.run.verdict.drift
+        totals = self.run.trace.totals()
+        return totals[-1] - totals[0] if totals else 0
 
     @property
     def steps(self) -> int:

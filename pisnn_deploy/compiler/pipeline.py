@@ -92,6 +92,8 @@ class CompileOptions:
         ``none``, or ``positivity``: no cell gives more than it has.
     """
 
+    measured_against: ClassVar[str | None] = None
+
     shape: tuple[int, ...]
     boundary: Boundary
     profile: Profile
@@ -126,6 +128,9 @@ class TwoPointOptions:
     limiter : str
         ``none``, or ``positivity``: no cell gives more than it has.
     """
+
+    measured_against: ClassVar[str | None] = "the same two-point fluxes exact in time"
+    """What the pass `measure` compares with, where it is not the problem's reference."""
 
     lower: LowerTwoPoint
     profile: Profile

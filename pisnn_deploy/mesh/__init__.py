@@ -16,6 +16,7 @@ from pisnn_deploy.mesh.boundary import (
 )
 from pisnn_deploy.mesh.cell_mesh import CellMesh, cell_mesh
 from pisnn_deploy.mesh.mesh_file import MeshFile, read_mesh_file, unknown_group
+from pisnn_deploy.mesh.quality import Quality, two_point_quality
 from pisnn_deploy.mesh.structured import Mesh, face_grid, reservoir_layers, structured_mesh
 from pisnn_deploy.mesh.unstructured import UnstructuredMesh, non_orthogonality
 from pisnn_deploy.mesh.window import Boxes, Wall, Window, distinct_faces, face_boxes, window_cells
@@ -30,6 +31,7 @@ __all__ = [
     "CellMesh",
     "Mesh",
     "MeshFile",
+    "Quality",
     "Side",
     "Sides",
     "UnstructuredMesh",
@@ -47,6 +49,7 @@ __all__ = [
     "reservoir_layers",
     "reservoir_values",
     "structured_mesh",
+    "two_point_quality",
     "uniform_boundary",
     "unknown_group",
     "window_cells",

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.errors import FileError, UsageError
 from pisnn_deploy.mesh.boundary import MAXIMUM_CELLS
+from pisnn_deploy.mesh.contact import contact_warnings, find_contact, require_no_overlaps
 from pisnn_deploy.mesh.content import Elements, MeshContent
 from pisnn_deploy.mesh.file_content import mesh_content
-from pisnn_deploy.mesh.sides import Sides, equal_rows, match_sides
+from pisnn_deploy.mesh.sides import Sides, equal_rows, first_twice, match_sides
 from pisnn_deploy.mesh.structured import Indices
 from pisnn_deploy.mesh.unstructured import UnstructuredMesh, adjugates, face_geometry, volumes_and_centres
+from pisnn_deploy.mesh.welding import welded
 
 LARGEST_COORDINATE = 1e30
 """Beyond it products of lengths could overflow, and below its reciprocal they could vanish."""
@@ -70,6 +72,8 @@ class MeshFile:
         Groups that no face of the boundary is in, and what they are instead.
     warnings : tuple of str
         What a user must hear of the mesh.
+    welded : int or None
+        How many points were joined with others; None if that was not asked for.
     """
 
     path: Path
@@ -87,6 +91,7 @@ class MeshFile:
     inside: Mapping[str, int] = field(default_factory=dict)
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    welded: int | None = None
 
     def with_reservoirs(self, dirichlet: Collection[str]) -> UnstructuredMesh:
         """The mesh with a reservoir behind each boundary face of some groups.
@@ -185,7 +190,7 @@ def unknown_group(name: str, known: Sequence[str], elsewhere: Mapping[str, str])
     return f"unknown group {name!r}; the mesh has {groups}{spaces}"
 
 
-def read_mesh_file(path: Path) -> MeshFile:
+def read_mesh_file(path: Path, weld: float | None = None) -> MeshFile:
     """Read a mesh of triangles or tetrahedra with its materials and the groups of its boundary.
 
     The elements of the highest dimension are the cells; elements of one dimension less name the groups of the boundary.
@@ -196,13 +201,17 @@ def read_mesh_file(path: Path) -> MeshFile:
     ----------
     path : Path
         A file in one of `pisnn_deploy.mesh.file_content.FORMATS`, which its suffix tells.
+    weld : float, optional
+        Join points that lie within this distance of each other, in the file's unit of length.
 
     Raises
     ------
     FileError
         No such file, not a file, too large, of an unknown format, damaged, or not a mesh of simplices: no cells or more
         than 2^26, other elements, triangles out of the xy plane, points that are not finite or not there, cells without
-        a volume, twice there or overlapping a neighbour, a face of more than two cells, a cell in two materials.
+        a volume, twice there or overlapping others, a face of more than two cells, a cell in two materials.
+    UsageError
+        A tolerance that is not positive or joins corners of a cell.
     """
     path = Path(path)
     content = mesh_content(path)
@@ -217,11 +226,19 @@ def read_mesh_file(path: Path) -> MeshFile:
     used[cells.corners] = True
     place = np.where(used, np.cumsum(used) - 1, -1)
     points = _coordinates(path, content.points, used, dims)
+    joined = 0
+    if weld is not None:
+        points, place, joined = _weld(path, points, place, cells.corners, weld)
     corners = place[cells.corners]
     material, material_names = _materials(path, cells)
     _check_cells(path, points, corners, material, material_names)
     named = Elements(place[elements.corners], elements.member, elements.group, elements.names)
     sides = match_sides(path, points, corners, named)
+    contact = find_contact(points, corners, sides.interior, sides.boundary, sides.boundary_corners)
+    require_no_overlaps(path, points, corners, contact)
+    warnings = [*content.warnings, *contact_warnings(points, corners, sides.boundary_corners, contact)]
+    if weld is not None and not joined:
+        warnings.append(f"mesh: no points lie within {weld:g} of each other; --weld joined none")
     member, group, group_names = _boundary_groups(sides, elements.names)
     material, material_names = _without_unused(material, material_names)
     return MeshFile(
@@ -239,8 +256,19 @@ def read_mesh_file(path: Path) -> MeshFile:
         group_names,
         sides.inside,
         _elsewhere(content, dims, sides, group_names),
-        content.warnings,
+        tuple(warnings),
+        None if weld is None else joined,
     )
+
+
+def _weld(
+    path: Path, points: NDArray[np.float64], place: Indices, corners: Indices, tolerance: float
+) -> tuple[NDArray[np.float64], Indices, int]:
+    """Points that are left, the number of each point of the file among them (-1 for none), and how many have gone."""
+    first = welded(path, points, place[corners], tolerance)
+    kept = np.unique(first)
+    number = np.append(np.searchsorted(kept, first), -1)
+    return points[kept], number[place], len(points) - kept.size
 
 
 def _dimension(path: Path, content: MeshContent) -> int:
@@ -355,10 +383,10 @@ def _check_cells(
     if thin.size:
         raise FileError(path, f"has a cell without a volume, number {thin[0]} counted from 0")
     _, same = equal_rows(np.sort(corners, axis=1))
-    twice = np.flatnonzero(np.bincount(same) > 1)
-    if twice.size:
-        first, second = np.flatnonzero(same == twice[0])[:2]
+    twice = first_twice(same)
+    if twice is not None:
+        first, second = twice
         # Gmsh writes an element of two groups twice in version 2.
         if material[first] != material[second]:
-            raise _two_materials(path, int(first), *sorted((names[material[first]], names[material[second]])))
+            raise _two_materials(path, first, *sorted((names[material[first]], names[material[second]])))
         raise FileError(path, f"has a cell twice, numbers {first} and {second} counted from 0")

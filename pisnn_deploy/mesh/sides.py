@@ -125,6 +125,15 @@ def equal_rows(rows: Indices) -> tuple[Indices, Indices]:
     return order, number
 
 
+def first_twice(number: Indices) -> tuple[int, int] | None:
+    """The first two entries that are equal, or None."""
+    twice = np.flatnonzero(np.bincount(number)[number] > 1)
+    if not twice.size:
+        return None
+    first, second = np.flatnonzero(number == number[twice[0]])[:2]
+    return int(first), int(second)
+
+
 def place(point: NDArray[np.float64]) -> str:
     """A point for people, such as ``(0.5, 2)``."""
     return f"({', '.join(f'{x:g}' for x in point)})"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +27,7 @@ def compiled(mesh: str, boundary: str | None, *words: str) -> str:
         group, ["compile", "heat2d", "--mesh", mesh, "--range", "0,1", *sides, *words, "-o", "a.pisnn"]
     )
     assert done.exit_code == 0, done.exception
-    return done.output
+    return done.stdout
 
 
 def refusal(mesh: str, boundary: str, *words: str) -> str:
@@ -100,3 +102,67 @@ def test_a_group_inside_the_mesh(case: Case) -> None:
     assert refusal("interior22.msh", "cold=dirichlet=0 plate=dirichlet=1") == (
         "boundary: group 'plate' (32 triangles) names cells; only sides can be held"
     )
+
+
+PLATE = "plate: {conductivity: 1, capacity: 1}\n"
+METALS = "steel: {conductivity: 1, capacity: 1}\ncopper: {conductivity: 1, capacity: 1}\n"
+
+
+def test_bodies_that_touch_are_told_and_welded(case: Case) -> None:
+    case("unwelded")
+    Path("metals.yaml").write_text(METALS)
+    words = ("--materials", "metals.yaml", "--json")
+    told = json.loads(compiled("unwelded22.msh", COLD_AND_HOT, *words, "-q"))
+    assert told["warnings"][:2] == [
+        "mesh: the cells fall into 2 parts that share no face (16, 16 cells); nothing flows from one to another",
+        "mesh: 4 sides of cells lie on each other without sharing points, so nothing flows through them; 3 pairs of "
+        "points coincide, the first at (2, 0); --weld 0.0001 joins them",
+    ]
+    welded = json.loads(compiled("unwelded22.msh", COLD_AND_HOT, *words, "--weld", "1e-6"))
+    assert welded["welded_points"] == 3 and welded["faces"] == told["faces"] + 2
+    assert not any("parts" in text or "coincide" in text for text in welded["warnings"])
+    graph = read_artifact(Path("a.pisnn")).graph
+    assert isinstance(graph.mesh, CellMesh)
+    middle = graph.mesh.coordinates()[graph.mesh.corners].mean(axis=1)[:, 0]
+    assert at_rest(5000) == pytest.approx(middle / 4, abs=0.05), "a ramp from 0 to 1"
+    assert read_artifact(Path("a.pisnn")).provenance["options"]["weld"] == 1e-6
+    same = json.loads(compiled("welded22.msh", COLD_AND_HOT, *words))
+    assert not any("parts" in text or "coincide" in text for text in same["warnings"])
+    assert same["faces"] == welded["faces"] and "welded_points" not in same
+
+
+def test_cracks_doubles_and_overlaps(case: Case) -> None:
+    case("unwelded")
+    told = json.loads(compiled("crack22.msh", COLD_AND_HOT, "--json"))
+    assert told["warnings"][0] == (
+        "mesh: 2 sides of cells lie on each other without sharing points, so nothing flows through them; 1 pair of "
+        "points coincide, the first at (2, 0); --weld 0.0001 joins them"
+    )
+    Path("a.pisnn").unlink()
+    assert refusal("double22.msh", "cold=dirichlet=0") == (
+        "double22.msh: has 16 cells twice, under different points: first numbers 0 and 16 counted from 0, around "
+        "(0.333333, 0.166667); keep one of each"
+    )
+    assert refusal("overlap22.msh", "no-flux") == (
+        "overlap22.msh: has 8 cells twice, under different points: first numbers 4 and 16 counted from 0, around "
+        "(1.33333, 0.166667); keep one of each"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "mean", "measured"), [("stretch.msh", 53.37, 0.3726), ("coarse.msh", 55.2, 0.3717)]
+)
+def test_angles_and_what_they_do_to_fluxes(name: str, mean: float, measured: float, case: Case) -> None:
+    case("tpfa_stretched")
+    Path("plate.yaml").write_text(PLATE)
+    words = ("--materials", "plate.yaml")
+    told = json.loads(compiled(name, COLD_AND_HOT, *words, "--json"))
+    assert told["two_point"]["mean_degrees"] == mean and told["two_point"]["largest_degrees"] == 75.96
+    low, high = told["two_point"]["flux_factors"]
+    # Conducted along x: 0.2500 is right, `measured` is what the integers conduct.
+    assert low < 0.77 and high == pytest.approx(measured / 0.25, rel=0.02)
+    assert [text for text in told["warnings"] if text.startswith("mesh: fluxes are 0.75 to 1.50 times the right ones")]
+    assert told["quantisation"]["measured_against"] == "the same two-point fluxes exact in time"
+    table = compiled(name, COLD_AND_HOT, *words)
+    assert "relative L2 error" not in table and "rounding error" in table and "two-point fluxes" in table
+    assert f"mean {mean:.1f}, largest 76.0 degrees" in table

@@ -1,0 +1,138 @@
+"""How far a mesh is from what two-point fluxes assume, and what that does to fluxes.
+
+A two-point flux sees the difference along the line between two centres and takes it for the one along the face's
+normal. The error does not vanish on finer meshes of the same shape of cells. It is measured here on the problem whose
+solution is known on every mesh: a linear field, held at the whole boundary, with the same conductivity everywhere. The
+scheme's steady flux over the exact one is the factor by which it conducts too well or too badly in that direction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.mesh.mesh_file import MeshFile
+from pisnn_deploy.mesh.unstructured import UnstructuredMesh, non_orthogonality
+
+LARGE_ANGLE = 20.0
+"""Degrees."""
+FLUX_TOLERANCE = 0.02
+"""Share of a flux that is warned about."""
+_FEWEST, _MOST = 20, 2000
+"""Iterations."""
+_RESIDUAL = 1e-5
+_WORK = 200_000_000
+"""Cells times iterations that are spent on solving; the factors that are found sooner are bounds from above."""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What two-point fluxes are on a mesh.
+
+    Attributes
+    ----------
+    mean_degrees, largest_degrees : float
+        Angle between the line of centres and the normal, over the faces between cells.
+    large_share : float
+        Share of these faces whose angle is above 20 degrees.
+    flux_factors : (float, float)
+        Steady fluxes of linear fields over the right ones, least and largest of all directions.
+    is_solved : bool
+        Whether the steady state was reached; else the factors are bounds from above.
+    """
+
+    mean_degrees: float
+    largest_degrees: float
+    large_share: float
+    flux_factors: tuple[float, float]
+    is_solved: bool
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user must hear of."""
+        low, high = self.flux_factors
+        if low >= 1 - FLUX_TOLERANCE and high <= 1 + FLUX_TOLERANCE:
+            return ()
+        return (
+            f"mesh: fluxes are {low:.2f} to {high:.2f} times the right ones, and a finer mesh of such cells does not "
+            f"mend it: lines of centres and normals of faces are {self.mean_degrees:.0f} degrees apart in the mean and "
+            f"{self.largest_degrees:.0f} at most; use cells that hold their circumcentres (acute triangles)",
+        )
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain data for JSON, rounded to what is the same on all machines."""
+        return {
+            "mean_degrees": round(self.mean_degrees, 2),
+            "largest_degrees": round(self.largest_degrees, 2),
+            "share_beyond_20_degrees": round(self.large_share, 4),
+            "flux_factors": [round(factor, 4) for factor in self.flux_factors],
+            "flux_factors_are_bounds": not self.is_solved,
+        }
+
+
+def two_point_quality(mesh: MeshFile) -> Quality | None:
+    """Angles and flux factors of a mesh, None if no face lies between two cells.
+
+    Parameters
+    ----------
+    mesh : MeshFile
+    """
+    if not len(mesh.interior):
+        return None
+    closed = mesh.with_reservoirs(mesh.group_names)
+    angles = non_orthogonality(closed)
+    factors, is_solved = _flux_factors(closed, mesh.points[mesh.boundary_corners].mean(axis=1))
+    return Quality(float(angles.mean()), float(angles.max()), float((angles > LARGE_ANGLE).mean()), factors, is_solved)
+
+
+def _flux_factors(mesh: UnstructuredMesh, outside: NDArray[np.float64]) -> tuple[tuple[float, float], bool]:
+    """Least and largest eigenvalue of the conductivity that the mesh has for linear fields; it should be 1.
+
+    Parameters
+    ----------
+    mesh : UnstructuredMesh
+        With a reservoir behind every face of the boundary.
+    outside : float64 array [boundary faces, dims]
+        Middles of these faces: the field there.
+    """
+    from scipy.sparse import coo_array, diags_array
+    from scipy.sparse.linalg import cg
+
+    # In units of the mesh, so that squares of lengths neither overflow nor vanish.
+    origin, size = mesh.points.min(axis=0), float(np.ptp(mesh.points, axis=0).max())
+    dims = mesh.points.shape[1]
+    conductance = mesh.area / mesh.distance.sum(axis=1) / size ** (dims - 2)
+    position = (np.concatenate([mesh.centres, outside]) - origin) / size
+    inside = mesh.target < mesh.cells
+    source, target, inner = mesh.source[inside], mesh.target[inside], conductance[inside]
+    diagonal = np.zeros(mesh.holders)
+    for ends in (mesh.source, mesh.target):
+        diagonal += np.bincount(ends, conductance, minlength=mesh.holders)
+    diagonal = diagonal[: mesh.cells]
+    rows, columns = np.concatenate([source, target]), np.concatenate([target, source])
+    coupling = coo_array((np.tile(inner, 2), (rows, columns)), shape=(mesh.cells,) * 2)
+    system = (diags_array(diagonal) - coupling).tocsr()
+    iterations = max(_FEWEST, min(_MOST, _WORK // mesh.cells))
+    fields, is_solved = position.copy(), True
+    for axis in range(dims):
+        held = np.bincount(
+            mesh.source[~inside], conductance[~inside] * position[mesh.target[~inside], axis], minlength=mesh.cells
+        )
+        # Every iteration lowers the energy, and with it the factor, from that of the linear field itself.
+        solved, unfinished = cg(
+            system,
+            held,
+            x0=position[: mesh.cells, axis],
+            rtol=_RESIDUAL,
+            maxiter=iterations,
+            M=diags_array(1 / diagonal),
+        )
+        fields[: mesh.cells, axis] = solved
+        is_solved &= unfinished == 0
+    steps = fields[mesh.source] - fields[mesh.target]
+    volume = mesh.volumes.sum() / size**dims
+    energy = (steps * conductance[:, None]).T @ steps / volume
+    low, *_, high = np.linalg.eigvalsh(energy)
+    return (float(low), float(high)), is_solved

@@ -1,0 +1,174 @@
+"""Pairs of simplices that are near each other, and which of them overlap: arrays of pairs, some at a time."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.mesh.structured import Indices
+
+Points = NDArray[np.float64]
+MOST_PAIRS = 20_000_000
+"""Pairs that are looked at; a mesh of needles may have more."""
+_AT_ONCE = 200_000
+_AT_ONCE_OF_TREE = 4096
+_ROOM = 2e-2
+"""Around a simplex, in radii."""
+_PARALLEL = 1e-9
+"""Sine of an angle that is none."""
+PAIRS = {count: tuple(itertools.combinations(range(count), 2)) for count in (2, 3, 4)}
+"""Edges of simplices by their number of corners."""
+
+
+def near_pairs(first: Points, second: Points) -> Iterator[Indices | None]:
+    """Pairs of simplices whose boxes meet, some at a time; None at the end if there are too many.
+
+    Simplices are sorted into classes of about equal size: a few large ones must not bring all small ones together.
+    """
+    from scipy.spatial import cKDTree
+
+    (lower, upper), (other_lower, other_upper) = (_boxes(at) for at in (first, second))
+    groups = [_by_size(at) for at in (first, second)]
+    trees = [[(number, radius, cKDTree(centre)) for number, centre, radius in group] for group in groups]
+    seen = 0
+    for (number, radius, tree), (other_number, other_radius, other_tree) in itertools.product(*trees):
+        reach = radius + other_radius
+        # A tree is asked for a few of its points at a time, so that memory stays small whatever there is.
+        for start in range(0, len(number), _AT_ONCE_OF_TREE):
+            part = cKDTree(tree.data[start : start + _AT_ONCE_OF_TREE])
+            seen += int(part.count_neighbors(other_tree, reach))
+            if seen > MOST_PAIRS:
+                yield None
+                return
+            close = part.sparse_distance_matrix(other_tree, reach, output_type="ndarray")
+            pairs = np.stack([number[start + close["i"]], other_number[close["j"]]], axis=1)
+            for at in range(0, len(pairs), _AT_ONCE):
+                some = pairs[at : at + _AT_ONCE]
+                one, other = some.T
+                meet = (lower[one] <= other_upper[other]) & (other_lower[other] <= upper[one])
+                yield some[meet.all(axis=1)]
+
+
+def _radii(at: Points) -> NDArray[np.float64]:
+    return np.asarray(np.linalg.norm(at - at.mean(axis=1)[:, None], axis=2).max(axis=1), np.float64)
+
+
+def _boxes(at: Points) -> tuple[Points, Points]:
+    """Lower and upper corner of a box around each simplex, with room for two that lie all but on each other."""
+    room = _ROOM * _radii(at)[:, None]
+    return at.min(axis=1) - room, at.max(axis=1) + room
+
+
+def _by_size(at: Points) -> list[tuple[Indices, Points, float]]:
+    """Numbers, centres and largest radius, with room, of simplices of about the same size."""
+    centre, radius = at.mean(axis=1), (1 + _ROOM) * _radii(at)
+    size = np.floor(np.log2(radius)).astype(np.int64)
+    return [
+        (mine, centre[mine], float(radius[mine].max()))
+        for mine in (np.flatnonzero(size == number) for number in np.unique(size))
+    ]
+
+
+Axis = Callable[[Points, Points], Points]
+"""A direction for each pair of simplices; where all shadows of two along such directions overlap, they overlap."""
+
+
+def cell_axes(dims: int) -> list[Axis]:
+    """Directions that tell whether cells overlap: across the faces of both, and across pairs of their edges."""
+    if dims == 2:
+        return [partial(_across_edge, which, edge) for which in (0, 1) for edge in PAIRS[3]]
+    faces: list[Axis] = [
+        partial(_across_face, which, corners) for which in (0, 1) for corners in itertools.combinations(range(4), 3)
+    ]
+    edges: list[Axis] = [partial(_across_edges, mine, its) for mine, its in itertools.product(PAIRS[4], PAIRS[4])]
+    return faces + edges
+
+
+def face_axes(dims: int) -> list[Axis]:
+    """Directions that tell whether faces that lie in one plane overlap there."""
+    if dims == 2:
+        return [_along]
+    return [partial(_across_edge_in_plane, which, edge) for which in (0, 1) for edge in PAIRS[3]]
+
+
+def overlapping(
+    first: Points, one: Indices, second: Points, other: Indices, axes: list[Axis], allowed: NDArray[np.float64]
+) -> Indices:
+    """Which pairs of simplices overlap by more than is allowed, along all axes; most are told apart by a few."""
+    left = np.flatnonzero(np.isfinite(allowed))
+    for axis in axes:
+        if not left.size:
+            break
+        here, there = first[one[left]], second[other[left]]
+        # Seen from a corner, so that nothing is rounded far from the origin.
+        origin = here[:, :1].copy()
+        here, there = here - origin, there - origin
+        direction = axis(here, there)
+        length = np.linalg.norm(direction, axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            unit = direction / length[:, None]
+        shadows = [(at * unit[:, None]).sum(axis=2) for at in (here, there)]
+        overlap = np.minimum(*(s.max(axis=1) for s in shadows)) - np.maximum(*(s.min(axis=1) for s in shadows))
+        # Edges that are parallel have no direction across both.
+        left = left[(overlap > allowed[left]) | ~(length > 0)]
+    return left
+
+
+def in_one_plane(at: Points, pairs: Indices, allowed: NDArray[np.float64]) -> tuple[Indices, NDArray[np.float64]]:
+    """Pairs of faces whose corners are all near the plane of the other one."""
+    near = np.ones(len(pairs), np.bool_)
+    for one, other in ((0, 1), (1, 0)):
+        plane, corners = at[pairs[:, one]], at[pairs[:, other]]
+        edge = plane[:, 1] - plane[:, 0]
+        normal = _turned(edge) if at.shape[2] == 2 else np.cross(edge, plane[:, 2] - plane[:, 0])
+        unit = normal / np.linalg.norm(normal, axis=1)[:, None]
+        away = ((corners - plane[:, :1]) * unit[:, None]).sum(axis=2)
+        near &= (abs(away) <= allowed[:, None]).all(axis=1)
+    return pairs[near], allowed[near]
+
+
+def edges_of(at: Points) -> Iterator[Points]:
+    """All edges of simplices [count, corners, dims], one after the other."""
+    for i, j in PAIRS[at.shape[1]]:
+        yield _edge(at, (i, j))
+
+
+def _edge(at: Points, corners: tuple[int, int]) -> Points:
+    return np.asarray(at[:, corners[1]] - at[:, corners[0]], np.float64)
+
+
+def _along(one: Points, other: Points) -> Points:
+    return _edge(one, (0, 1))
+
+
+def _across_edge(which: int, corners: tuple[int, int], one: Points, other: Points) -> Points:
+    return _turned(_edge((one, other)[which], corners))
+
+
+def _across_face(which: int, corners: tuple[int, int, int], one: Points, other: Points) -> Points:
+    at = (one, other)[which]
+    return _across(_edge(at, (corners[0], corners[1])), _edge(at, (corners[0], corners[2])))
+
+
+def _across_edges(mine: tuple[int, int], its: tuple[int, int], one: Points, other: Points) -> Points:
+    return _across(_edge(one, mine), _edge(other, its))
+
+
+def _across_edge_in_plane(which: int, corners: tuple[int, int], one: Points, other: Points) -> Points:
+    return _across(_across_face(0, (0, 1, 2), one, other), _edge((one, other)[which], corners))
+
+
+def _across(one: Points, other: Points) -> Points:
+    """Across two edges; zero where they are all but parallel."""
+    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        across = np.cross(one, other) / lengths[:, None]
+    return np.where((abs(across) > _PARALLEL).any(axis=1)[:, None], across, 0.0)
+
+
+def _turned(edge: Points) -> Points:
+    return np.stack([edge[:, 1], -edge[:, 0]], axis=1)

@@ -1,0 +1,90 @@
+"""Points of a mesh that lie within a tolerance of each other made one."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.errors import UsageError
+from pisnn_deploy.mesh.simplex_pairs import edges_of
+from pisnn_deploy.mesh.structured import Indices
+
+Points = NDArray[np.float64]
+
+
+def welded(path: Path, points: Points, corners: Indices, tolerance: float) -> Indices:
+    """For each point the one that it is joined with, itself if it is alone.
+
+    Parameters
+    ----------
+    path : Path
+        For messages.
+    points : float64 array [points, dims]
+    corners : int64 array [cells, dims + 1]
+    tolerance : float
+        In the file's unit of length.
+
+    Raises
+    ------
+    UsageError
+        A tolerance that is not positive, or that joins two corners of a cell.
+    """
+    if not (math.isfinite(tolerance) and tolerance > 0):
+        raise UsageError(f"weld: the tolerance {tolerance:g} is not a positive number")
+    smallest = smallest_edge(points, corners)
+    if tolerance >= smallest:
+        raise UsageError(
+            f"{path}: welding within {tolerance:g} would join corners of a cell, whose smallest edge is {smallest:g}; "
+            "choose a smaller tolerance"
+        )
+    joined = join_points(points, tolerance)
+    ends = np.sort(joined[corners], axis=1)
+    lost = np.flatnonzero((ends[:, 1:] == ends[:, :-1]).any(axis=1))
+    if lost.size:
+        raise UsageError(
+            f"{path}: welding within {tolerance:g} joins corners of cell {lost[0]}, through other points between them; "
+            "choose a smaller tolerance"
+        )
+    return joined
+
+
+def smallest_edge(points: Points, corners: Indices) -> float:
+    """Length of the shortest edge of all cells."""
+    return min(float(np.linalg.norm(edge, axis=1).min()) for edge in edges_of(points[corners]))
+
+
+def join_points(points: Points, tolerance: float) -> Indices:
+    """For each point the one that it is joined with: the first of those that lie within a tolerance of each other.
+
+    Points that are joined through others may lie farther from each other.
+
+    Parameters
+    ----------
+    points : float64 array [points, dims]
+    tolerance : float
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
+    _, first, joined = np.unique(points, axis=0, return_index=True, return_inverse=True)
+    joined = joined.reshape(-1)
+    while True:
+        places = points[first]
+        bound = float(np.nextafter(tolerance, np.inf))
+        distances, numbers = cKDTree(places).query(places, k=2, distance_upper_bound=bound)
+        near, other = np.asarray(distances), np.asarray(numbers)
+        close = np.flatnonzero(near[:, 1] <= tolerance)
+        if not close.size:
+            break
+        # The point itself need not come first where two are at almost the same place.
+        partner = np.where(other[close, 0] == close, other[close, 1], other[close, 0])
+        graph = coo_array((np.ones(close.size), (close, partner)), shape=(len(places),) * 2)
+        count, label = connected_components(graph, directed=False)
+        lowest = np.full(count, len(points), np.int64)
+        np.minimum.at(lowest, label, first)
+        first, joined = lowest, label[joined]
+    return first[joined].astype(np.int64)
