@@ -152,7 +152,8 @@ def main() -> None:
         code = error.exit_code
     except PisnnError as error:
         logging.getLogger(__name__).debug("where the error arose", exc_info=error)
-        print_message(f"error: {error}")
+        for part in error.parts:
+            print_message(f"error: {part}")
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         print_message("interrupted")

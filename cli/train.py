@@ -5,14 +5,19 @@ from __future__ import annotations
 import time
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pisnn_deploy import zoo
-from pisnn_deploy.cli.console import print_json, print_table, progress
+from pisnn_deploy.cli.console import Row, print_json, print_table, progress
 from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.cli.model_file import is_file_name
+from pisnn_deploy.errors import CheckError
 from pisnn_deploy.guests import guests
+
+if TYPE_CHECKING:
+    from pisnn_deploy.training.trainer import Trained
 
 
 @click.command("train", context_settings={"help_option_names": ["-h", "--help"]})
@@ -50,9 +55,31 @@ def command(recipe: str, output: Path | None, seed: int | None, resume: bool, as
             state_path=path.with_name(f"{path.name}.state"),
             on_epoch=lambda done, total, loss: report(done),
         )
-    write_checkpoint(path, trained.model, trained.summary)
-    result = {"model": str(path), **trained.summary, "wall_seconds": time.perf_counter() - started}
+    failures = trained.assessment.failures
+    if not failures:
+        write_checkpoint(path, trained.model, trained.summary)
+    written = None if failures else str(path)
     if as_json:
-        print_json(result)
+        print_json({"model": written, **trained.summary, "wall_seconds": time.perf_counter() - started})
     elif not quiet:
-        print_table(str(path), [(key, str(value)) for key, value in result.items()])
+        print_table(written or "not written", _rows(trained))
+    if failures:
+        raise CheckError(f"training {read.model.name}: {'; '.join(failures)}; {path} was not written")
+
+
+def _rows(trained: Trained) -> list[Row]:
+    summary, judged = trained.summary, trained.assessment
+    rounding = summary.get("loss_before_rounding")
+    return [
+        ("training", f"{summary['epochs']} epochs, seed {summary['seed']}"),
+        ("training loss", f"{summary['loss_first']:.3g} first, {summary['loss_last']:.3g} last"),
+        *([] if rounding is None else [("before rounding", f"{rounding:.3g}")]),
+        ("held-out loss", f"{judged.loss_before:.3g} before training, {judged.loss_after:.3g} after"),
+        ("held-out error", f"{judged.held_out_error:.2e} after {judged.held_out_steps} PDE steps"),
+        (judged.scheme, f"{judged.scheme_error:.2e} on the same mesh"),
+        ("accepted", f"up to {judged.accept:.2e}"),
+        ("time step", f"{summary['time_step']:.6g}"),
+        *((one.name, f"{one.learned:.6g}, wanted {one.wanted:.6g}") for one in judged.coefficients),
+        ("amplification factor", f"{judged.amplification_factor:.9g} at most"),
+        *(("failed", sentence) for sentence in judged.failures),
+    ]

@@ -6,6 +6,7 @@ Every message says what was wrong, where, and what to do. The command line maps 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pisnn_deploy.printable import printable
@@ -27,6 +28,11 @@ class PisnnError(Exception):
 
     def __init__(self, message: str = "") -> None:
         super().__init__(printable(message))
+
+    @property
+    def parts(self) -> tuple[PisnnError, ...]:
+        """The errors that this one stands for; each is a line on its own."""
+        return (self,)
 
 
 class UsageError(PisnnError):
@@ -58,6 +64,28 @@ class FileError(UsageError):
         self.field = field
         self.problem = problem
         self.remedy = remedy
+
+
+class SeveralErrors(UsageError):
+    """Everything that is wrong with an input at once.
+
+    Parameters
+    ----------
+    errors : sequence of UsageError
+        At least one.
+    """
+
+    def __init__(self, errors: Sequence[UsageError]) -> None:
+        super().__init__(" / ".join(map(str, errors)))
+        self.errors = tuple(errors)
+
+    @property
+    def parts(self) -> tuple[PisnnError, ...]:
+        """The errors, in their order."""
+        return self.errors
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        return type(self), (self.errors,)
 
 
 class CompileError(UsageError):

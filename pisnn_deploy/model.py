@@ -15,6 +15,7 @@ serves every mesh size; where it has one (a cell Peclet or Reynolds number), the
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -28,6 +29,23 @@ from pisnn_deploy.mesh import Wall
 FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
 Equation = Literal["diffusion", "advection-diffusion", "burgers", "laplace"]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+Flaw = tuple[str, str]
+"""A field, and what is wrong with it."""
+
+
+class InconsistentError(ValueError):
+    """Fields that do not go together.
+
+    Parameters
+    ----------
+    flaws : tuple of (str, str)
+    """
+
+    def __init__(self, flaws: tuple[Flaw, ...]) -> None:
+        super().__init__("; ".join(f"{field} {problem}" for field, problem in flaws))
+        self.flaws = flaws
 
 
 class OperatingRange(BaseModel):
@@ -120,33 +138,10 @@ class ModelSpec(BaseModel):
     operating_range: OperatingRange
 
     @model_validator(mode="after")
-    def _one_exponent_per_layer(self) -> ModelSpec:
-        if len(self.weight_exponents) != len(self.hidden) + 1:
-            raise ValueError(
-                f"weight_exponents has {len(self.weight_exponents)} entries for {len(self.hidden) + 1} layers"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _parameters_of_the_equation(self) -> ModelSpec:
-        own_length = self.equation in ("advection-diffusion", "burgers")
-        for name, wanted, given in (
-            ("velocity", self.equation == "advection-diffusion", self.velocity != 0),
-            ("damping", self.equation == "laplace", self.damping is not None),
-            ("cell_width", own_length, self.cell_width is not None),
-        ):
-            if wanted != given:
-                raise ValueError(f"{name} {'is missing for' if wanted else 'means nothing for'} {self.equation}")
-        if own_length and len(self.lengths) != 1:
-            raise ValueError(f"{self.equation} is one-dimensional, lengths has {len(self.lengths)} entries")
-        if own_length and self.leak != MEMORYLESS:
-            raise ValueError(f"leak must be {MEMORYLESS} for {self.equation}")
-        return self
-
-    @model_validator(mode="after")
-    def _parabolas_along_one_axis(self) -> ModelSpec:
-        if self.wall == "quadratic" and self.transverse:
-            raise ValueError("wall quadratic needs transverse 0")
+    def _consistent(self) -> ModelSpec:
+        flaws = tuple(flaw for check in SPEC_CHECKS for flaw in check(self))
+        if flaws:
+            raise InconsistentError(flaws)
         return self
 
     @property
@@ -168,6 +163,51 @@ class ModelSpec(BaseModel):
         window = 2 * self.half_width * (2 * self.transverse + 1) ** (len(self.lengths) - 1)
         widths = (window, *self.hidden, 1)
         return tuple((widths[i + 1], widths[i]) for i in range(len(widths) - 1))
+
+
+def _one_exponent_per_layer(spec: ModelSpec) -> Iterator[Flaw]:
+    count, layers = len(spec.weight_exponents), len(spec.hidden) + 1
+    if count != layers:
+        entries, noun = ("entry", "entries")[count != 1], ("layer", "layers")[layers != 1]
+        yield "weight_exponents", f"has {count} {entries} for {layers} {noun}"
+
+
+def _parameter_of_the_equation(name: str, *equations: str) -> Callable[[ModelSpec], Iterator[Flaw]]:
+    def check(spec: ModelSpec) -> Iterator[Flaw]:
+        wanted, given = spec.equation in equations, getattr(spec, name) not in (None, 0)
+        if wanted != given:
+            yield name, f"{'is missing for' if wanted else 'means nothing for'} {spec.equation}"
+
+    return check
+
+
+def _one_dimension(spec: ModelSpec) -> Iterator[Flaw]:
+    if spec.equation in OWN_LENGTH and len(spec.lengths) != 1:
+        yield "lengths", f"has {len(spec.lengths)} entries, {spec.equation} is one-dimensional"
+
+
+def _memoryless(spec: ModelSpec) -> Iterator[Flaw]:
+    if spec.equation in OWN_LENGTH and spec.leak != MEMORYLESS:
+        yield "leak", f"must be {MEMORYLESS} for {spec.equation}"
+
+
+def _parabolas_along_one_axis(spec: ModelSpec) -> Iterator[Flaw]:
+    if spec.wall == "quadratic" and spec.transverse:
+        yield "wall", "quadratic needs transverse 0"
+
+
+OWN_LENGTH = ("advection-diffusion", "burgers")
+"""Equations with a length of their own."""
+SPEC_CHECKS: tuple[Callable[[ModelSpec], Iterator[Flaw]], ...] = (
+    _one_exponent_per_layer,
+    _parameter_of_the_equation("velocity", "advection-diffusion"),
+    _parameter_of_the_equation("damping", "laplace"),
+    _parameter_of_the_equation("cell_width", *OWN_LENGTH),
+    _one_dimension,
+    _memoryless,
+    _parabolas_along_one_axis,
+)
+"""What the fields of a spec must be to each other; each looks at fields alone, so that it can judge part of a spec."""
 
 
 @dataclass(frozen=True)

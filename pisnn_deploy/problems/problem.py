@@ -99,6 +99,31 @@ EQUATIONS = {
 """Equation of each problem, as a model's spec names it."""
 
 
+def mismatch(name: str, equation: str, dimensions: int) -> str:
+    """Why a problem cannot judge a model of an equation.
+
+    Parameters
+    ----------
+    name : str
+        Of a problem.
+    equation : str
+        The model's.
+    dimensions : int
+        Of the model.
+
+    Returns
+    -------
+    str
+        As the end of a sentence; empty if it can.
+    """
+    if name not in _DEFAULTS:
+        return f"{name!r} is unknown; known are {', '.join(NAMES)}"
+    own, axes = EQUATIONS[name], len(_DEFAULTS[name].default_shape)
+    if (own, axes) == (equation, dimensions):
+        return ""
+    return f"{name} is of {own} in {axes}D, the model is of {equation} in {dimensions}D"
+
+
 def problem(name: str, diffusivity: float | None = None, velocity: float = 0.0) -> Problem:
     """Problem of that name.
 

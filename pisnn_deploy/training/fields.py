@@ -91,9 +91,11 @@ class FourierFields:
 
     def __init__(self, spec: ModelSpec, options: TrainingOptions) -> None:
         dimensions = len(spec.lengths)
-        self.mesh = structured_mesh((options.cells,) * dimensions, spec.lengths, ((PERIODIC, PERIODIC),) * dimensions)
+        # Square cells, whatever the domain: all axes share one kernel, which knows nothing of the domain.
+        lengths = (spec.lengths[0],) * dimensions
+        self.mesh = structured_mesh((options.cells,) * dimensions, lengths, ((PERIODIC, PERIODIC),) * dimensions)
         self._mean, self._amplitude = options.mean, options.amplitude
-        waves = _half_space(options.modes, dimensions) * (2 * np.pi / np.array(spec.lengths))
+        waves = _half_space(options.modes, dimensions) * (2 * np.pi / np.array(lengths))
         spacing = self.mesh.spacing
         centres = [(np.arange(options.cells) + 0.5) * width for width in spacing]
         points = np.stack([grid.reshape(-1) for grid in np.meshgrid(*centres, indexing="ij")])
@@ -141,7 +143,7 @@ class HarmonicFields:
     """
 
     def __init__(self, spec: ModelSpec, options: TrainingOptions) -> None:
-        self.mesh = structured_mesh((options.cells,) * 2, spec.lengths, ((DIRICHLET, DIRICHLET),) * 2)
+        self.mesh = structured_mesh((options.cells,) * 2, (spec.lengths[0],) * 2, ((DIRICHLET, DIRICHLET),) * 2)
         self._spec = spec
         self._quantum = 2.0**-options.quantum_exponent
         cells, length = options.cells, spec.lengths[0]

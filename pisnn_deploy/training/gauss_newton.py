@@ -18,11 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.clock import nominal_time_step
+from pisnn_deploy.errors import CheckError
 from pisnn_deploy.graph.layout import LARGEST_WEIGHT
 from pisnn_deploy.mesh import PERIODIC, structured_mesh
 from pisnn_deploy.model import Model, ModelSpec
 from pisnn_deploy.problems.burgers import cole_hopf
 from pisnn_deploy.problems.modes import Modes
+from pisnn_deploy.training.assessment import HeldOut, godunov
 from pisnn_deploy.training.hidden_flux import Course, HiddenFlux, NormalEquations, normal_equations, stencil
 from pisnn_deploy.training.recipe import GaussNewtonOptions
 from pisnn_deploy.training.rounding import round_with_compensation, rounding_order
@@ -42,6 +44,9 @@ LARGEST_OUTPUT_PART = 0.97
 """How far units are scaled up before rounding: close to the largest weights, with a little room to move."""
 START_DAMPING, ACCEPTED, REJECTED, SMALLEST_DAMPING = 1e-2, 0.25, 6.0, 1e-9
 TRIES = 5
+HELD_OUT_FIELDS = 8
+HELD_OUT_STREAM = 2
+"""Random numbers of the held-out fields; the training's own are of the streams 0 and 1."""
 PASSES = ((True, 1.0, 2), (False, 0.5, 1), (False, 0.6, 1), (False, 1.0, 2))
 """Rounding passes: output weights or not, which part of what is left, and Gauss-Newton steps afterwards."""
 
@@ -132,6 +137,11 @@ class GaussNewton:
             if number < progress.stage:
                 continue
             equations = self._equations(progress.parameters, horizon)
+            if not math.isfinite(equations.loss):
+                raise CheckError(
+                    f"training {self._spec.name}: the loss is {equations.loss} on rollouts of {horizon} PDE steps; "
+                    "shorten horizons, or lower model.diffusion_number"
+                )
             if progress.iteration == 0 and rounding is not None:
                 progress = self._round(progress, equations, *rounding)
                 equations = self._equations(progress.parameters, horizon)
@@ -154,6 +164,36 @@ class GaussNewton:
         lower, upper = (network.flux(np.full(cells, v))[0] for v in (self._options.lower, self._options.upper))
         biases = (network.bias, np.array([-(lower + upper) / 2]))
         return Model(self._spec, (network.weight, network.output[None, :]), biases)
+
+    @property
+    def spacing(self) -> float:
+        """Cell width of the mesh."""
+        return self._mesh.spacing[0]
+
+    def held_out(self, model: Model, seed: int) -> HeldOut:
+        """Lively fields of a stream of their own, followed for the longest rollout of the training.
+
+        Parameters
+        ----------
+        model : Model
+            As trained.
+        seed : int
+        """
+        steps = self._options.horizons[-1]
+        options = self._options.model_copy(update={"fields": HELD_OUT_FIELDS, "quiet_fields": 0})
+        fields = _random_fields(options, seed, HELD_OUT_STREAM)
+        viscosity, time = self._spec.diffusivity, steps * self._step
+        start, exact = (
+            np.stack([cole_hopf(self._mesh, modes, viscosity, t).values for modes in fields]) for t in (0.0, time)
+        )
+        units = [2.0**-exponent for exponent in self._spec.weight_exponents]
+        weight, output = (np.rint(w / unit) * unit for w, unit in zip(model.weights, units, strict=True))
+        trained = HiddenFlux(weight, model.biases[0], output[0])
+        before, after = (
+            np.stack([network.stepped(values, steps) for values in start]) for network in (self._network, trained)
+        )
+        first = godunov(start, self.spacing, viscosity, time)
+        return HeldOut(start, exact, before, after, first, "first-order Godunov", steps)
 
     def _improve(
         self, progress: Progress, equations: NormalEquations, horizon: int
@@ -266,9 +306,9 @@ def _balanced(network: HiddenFlux, spec: ModelSpec) -> HiddenFlux:
     return HiddenFlux(network.weight * scale[:, None], network.bias * scale, network.output / scale)
 
 
-def _random_fields(options: GaussNewtonOptions, seed: int) -> list[Modes]:
+def _random_fields(options: GaussNewtonOptions, seed: int, stream: int = 1) -> list[Modes]:
     """Lively fields that fill most of the range, then ever quieter ones."""
-    random = np.random.default_rng([seed, 1])
+    random = np.random.default_rng([seed, stream])
     fields = []
     quiet = np.geomspace(0.5, 0.02, options.quiet_fields)
     for number in range(options.fields + options.quiet_fields):

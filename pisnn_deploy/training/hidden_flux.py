@@ -40,6 +40,14 @@ class HiddenFlux:
             np.maximum(_windows(values, self.weight.shape[1]) @ self.weight.T + self.bias, 0) @ self.output
         )
 
+    def stepped(self, values: Floats, steps: int) -> Floats:
+        """Cell averages after PDE steps, float64 [cells]; not finite if they blow up."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            for _ in range(steps):
+                flux = self.flux(values)
+                values = values + flux - np.roll(flux, -1)
+        return values
+
 
 @dataclass(frozen=True)
 class Course:
@@ -92,10 +100,11 @@ def normal_equations(network: HiddenFlux, courses: Sequence[Course]) -> NormalEq
             error = (values - course.exact[row]) / size
             if not np.isfinite(error).all():
                 return NormalEquations(matrix, gradient, np.inf)
-            scaled = sensitivity / np.float32(size)
-            matrix += scaled.T @ scaled
-            gradient += scaled.T @ error.astype(np.float32)
-            loss, known = loss + float(error @ error), known + 1
+            with np.errstate(over="ignore", invalid="ignore"):
+                scaled = sensitivity / np.float32(size)
+                matrix += scaled.T @ scaled
+                gradient += scaled.T @ error.astype(np.float32)
+                loss, known = loss + float(error @ error), known + 1
     return NormalEquations(matrix / known, gradient / known, loss / known)
 
 

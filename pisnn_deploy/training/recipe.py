@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
 
-from pisnn_deploy.errors import FileError
-from pisnn_deploy.model import FiniteFloat, ModelSpec, PositiveFloat
+from pisnn_deploy.errors import FileError, SeveralErrors
+from pisnn_deploy.field_errors import problem_text, shown
+from pisnn_deploy.model import SPEC_CHECKS, FiniteFloat, Flaw, InconsistentError, ModelSpec, PositiveFloat
 from pisnn_deploy.plain_yaml import read_mapping
+from pisnn_deploy.training.recipe_flaws import UnreadableError, readable_flaws, recipe_flaws
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 
 class TrainingOptions(BaseModel):
@@ -33,7 +39,7 @@ class TrainingOptions(BaseModel):
     horizons : tuple of int
         PDE steps of the rollouts; each is used for an equal share of the epochs, in this order.
     learning_rate : float
-        At the start; falls to a hundredth along a cosine.
+        At the start, at most 1; falls to a hundredth along a cosine.
     quantised_from : float
         Fraction of the epochs after which the forward computes with the hardware's integers.
     quantum_exponent : int
@@ -47,6 +53,8 @@ class TrainingOptions(BaseModel):
         Standard deviation of what is added to the start of each rollout, in cell values.
     stability : float
         Weight of a penalty on amplification factors outside the unit disc (linear networks).
+    accept : float or None
+        Largest held-out error of a training that succeeded; that of a first-order scheme unless given.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,7 +66,7 @@ class TrainingOptions(BaseModel):
     batch: Annotated[int, Field(ge=1, le=4096)]
     epochs: Annotated[int, Field(ge=1, le=1_000_000)]
     horizons: Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_length=1, max_length=64)]
-    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    learning_rate: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
     quantised_from: Annotated[float, Field(ge=0, le=1)]
     quantum_exponent: Annotated[int, Field(ge=0, le=30)] = 20
     learn_leak: bool = False
@@ -68,6 +76,7 @@ class TrainingOptions(BaseModel):
     consistent: bool = True
     noise: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     stability: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    accept: PositiveFloat | None = None
 
 
 class GaussNewtonOptions(BaseModel):
@@ -92,6 +101,8 @@ class GaussNewtonOptions(BaseModel):
         Steps of the optimiser in each stage.
     rounding : str
         ``compensated``, or ``nearest`` for comparison: the compiler then rounds all weights at once.
+    accept : float or None
+        Largest held-out error of a training that succeeded; that of a first-order scheme unless given.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -107,14 +118,7 @@ class GaussNewtonOptions(BaseModel):
     horizons: Annotated[tuple[Annotated[int, Field(ge=1, le=16384)], ...], Field(min_length=1, max_length=16)]
     iterations: Annotated[tuple[Annotated[int, Field(ge=1, le=1000)], ...], Field(min_length=1, max_length=16)]
     rounding: Literal["compensated", "nearest"] = "compensated"
-
-    @model_validator(mode="after")
-    def _consistent(self) -> GaussNewtonOptions:
-        if len(self.horizons) != len(self.iterations):
-            raise ValueError(f"horizons has {len(self.horizons)} entries, iterations {len(self.iterations)}")
-        if not self.lower < self.upper:
-            raise ValueError(f"lower {self.lower} must be below upper {self.upper}")
-        return self
+    accept: PositiveFloat | None = None
 
 
 def _method(value: object) -> str:
@@ -138,20 +142,10 @@ class Recipe(BaseModel):
     ]
 
     @model_validator(mode="after")
-    def _method_suits_the_equation(self) -> Recipe:
-        model, training = self.model, self.training
-        if (model.equation == "burgers") != (training.method == "gauss-newton"):
-            raise ValueError(f"training.method {training.method} does not suit equation {model.equation}")
-        if isinstance(training, GaussNewtonOptions):
-            if len(model.hidden) != 1 or model.hidden[0] <= training.linear_units:
-                raise ValueError(f"model.hidden must be one layer of more than {training.linear_units} units")
-        elif model.cell_width is not None and abs(model.lengths[0] / model.cell_width - training.cells) > 1e-6:
-            wanted = model.lengths[0] / model.cell_width
-            raise ValueError(f"training.cells is {training.cells}, model.cell_width asks for {wanted:g}")
-        if isinstance(training, TrainingOptions) and training.learn_leak and model.damping is not None:
-            raise ValueError("training.learn_leak is of no use where model.damping sets the leak")
-        if model.equation == "laplace" and len(model.lengths) != 2:
-            raise ValueError("model.lengths must have two entries for laplace")
+    def _consistent(self) -> Recipe:
+        flaws = recipe_flaws(self.model, self.training)
+        if flaws:
+            raise InconsistentError(flaws)
         return self
 
 
@@ -169,12 +163,81 @@ def read_recipe(path: Path) -> Recipe:
     Raises
     ------
     FileError
-        It cannot be read, or a field is not what it must be; the message names the field.
+        It cannot be read.
+    SeveralErrors
+        Fields are not what they must be, or do not go together: all of them, one line each.
     """
     document = read_mapping(path)
+    flaws = _flaws_of(document)
+    if flaws:
+        raise SeveralErrors([FileError(path, problem, field=field) for field, problem in flaws])
+    return Recipe.model_validate(document)
+
+
+def _flaws_of(document: dict[str, Any]) -> list[Flaw]:
+    """Everything that is wrong with a recipe, in the order of its parts."""
     try:
-        return Recipe.model_validate(document)
+        Recipe.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"] if part not in _TAGS)
-        raise FileError(path, str(first["msg"]), field=field or "recipe") from error
+        details = [one for one in error.errors(include_url=False) if not _is_of_several_fields(one)]
+    else:
+        return []
+    parts: dict[str, type[BaseModel]] = {
+        "model": ModelSpec,
+        "training": GaussNewtonOptions if _is_gauss_newton(document) else TrainingOptions,
+    }
+    places = [tuple(part for part in one["loc"] if part not in _TAGS) for one in details]
+    flaws = [
+        (".".join(map(str, place)), problem_text(one, _siblings(place, parts)))
+        for one, place in zip(details, places, strict=True)
+    ]
+    if any(place == ("training", "method") for place in places):
+        # Which fields there must be depends on it.
+        method = document["training"]["method"]
+        flaws = [flaw for flaw in flaws if not flaw[0].startswith("training.")]
+        flaws.append(("training.method", f"must be adam or gauss-newton, it is {shown(method)}"))
+        places.append(("training",))
+    wrong = {place[:2] for place in places} | {place[:1] for place in places if len(place) == 1}
+    model, training = (_Readable(form, document.get(name), name, wrong) for name, form in parts.items())
+    flaws += [(f"model.{field}", problem) for field, problem in readable_flaws(SPEC_CHECKS, model)]
+    return [*flaws, *recipe_flaws(model, training)]
+
+
+def _is_of_several_fields(details: ErrorDetails) -> bool:
+    return isinstance(details.get("ctx", {}).get("error"), InconsistentError)
+
+
+def _is_gauss_newton(document: dict[str, Any]) -> bool:
+    return _method(document.get("training")) == "gauss-newton"
+
+
+def _siblings(place: tuple[int | str, ...], parts: dict[str, type[BaseModel]]) -> list[str]:
+    form: Any = Recipe if len(place) == 1 else parts.get(str(place[0]))
+    for part in place[1:-1]:
+        form = form.model_fields[str(part)].annotation
+    return list(form.model_fields) if form is not None else []
+
+
+class _Readable:
+    """The fields of a part of a recipe that are right by themselves; others are unreadable."""
+
+    def __init__(
+        self, form: type[BaseModel], given: object, name: str, wrong: Collection[tuple[int | str, ...]]
+    ) -> None:
+        self._values: dict[str, Any] = {}
+        if not isinstance(given, dict):
+            return
+        for field, info in form.model_fields.items():
+            if (name, field) in wrong or (name,) in wrong:
+                continue
+            if field in given:
+                form_of_field: Any = info.annotation
+                self._values[field] = TypeAdapter(form_of_field).validate_python(given[field])
+            elif not info.is_required():
+                self._values[field] = info.default
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self._values[name]
+        except KeyError:
+            raise UnreadableError(name) from None

@@ -19,6 +19,7 @@ from pisnn_deploy.errors import CheckError, FileError, UsageError
 from pisnn_deploy.model import Model, ModelSpec
 from pisnn_deploy.output import write_whole
 from pisnn_deploy.symbol import gain
+from pisnn_deploy.training.assessment import Assessment, HeldOut, assess, first_order
 from pisnn_deploy.training.fields import TrainingFields, training_fields
 from pisnn_deploy.training.flux_network import Constraints
 from pisnn_deploy.training.gauss_newton import GaussNewton, Progress, total_steps
@@ -31,6 +32,9 @@ from pisnn_deploy.training.tensor_file import read_tensors
 OnEpoch = Callable[[int, int, float], None]
 """Called with the epochs done, all epochs, and the loss of the last one."""
 _SAVE_EVERY = 25
+HELD_OUT_FIELDS = 8
+HELD_OUT_STRETCH = 2
+"""Held-out fields are followed so many times farther than the longest rollout of the training."""
 PENALISED_WAVES = {1: 65, 2: 17, 3: 9}
 """Waves along each axis on which growth is penalised."""
 
@@ -43,11 +47,14 @@ class Trained:
     ----------
     model : Model
     summary : dict
-        Plain data: seed, epochs, first and last loss, diffusion number of the integer weights.
+        Plain data: seed, epochs, losses, time step of the integer weights, and what the training came to.
+    assessment : Assessment
+        Says whether the training succeeded.
     """
 
     model: Model
     summary: dict[str, Any]
+    assessment: Assessment
 
 
 class RolloutDefect(torch.nn.Module):
@@ -154,7 +161,7 @@ def train(
     FileError
         The state file cannot be used.
     CheckError
-        The loss became infinite or NaN.
+        The loss became infinite or NaN; nothing is left of the training.
     """
     options = recipe.training
     seed = options.seed if seed is None else seed
@@ -167,6 +174,9 @@ def train(
         if isinstance(options, GaussNewtonOptions):
             return _train_with_gauss_newton(recipe.model, options, seed, state, on_epoch)
         return _train_with_adam(recipe.model, options, seed, state, on_epoch)
+    except CheckError:
+        state.remove()
+        raise
     finally:
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(deterministic)
@@ -236,22 +246,35 @@ def _train_with_gauss_newton(
         return Progress(stage, iteration, parameters, damping, rounded, tuple(_losses(content)), before)
 
     def keep(progress: Progress, done: int) -> None:
+        if not math.isfinite(progress.losses[-1]):
+            raise _not_finite(spec, progress.losses[-1], done, "shorten horizons, or lower model.diffusion_number")
         arrays = {name: torch.from_numpy(vars(progress)[name]) for name in ("parameters", "rounded")}
         state.save({**vars(progress), **arrays, "losses": list(progress.losses)})
         if on_epoch is not None:
             on_epoch(done, total_steps(options), progress.losses[-1])
 
-    end = training.run(state.restore(restored) or training.start(), keep)
+    try:
+        end = training.run(state.restore(restored) or training.start(), keep)
+    except np.linalg.LinAlgError as error:
+        raise CheckError(f"training {spec.name}: a step of the optimiser has no solution ({error})") from error
     state.remove()
+    model = training.model(end)
+    step = nominal_time_step(spec, training.spacing)
+    assessment = assess(model, training.spacing, step, training.held_out(model, seed), options.accept)
     summary = {
         "seed": seed,
         "epochs": total_steps(options),
         "loss_first": end.losses[0],
         "loss_before_rounding": None if math.isnan(end.before_rounding) else end.before_rounding,
         "loss_last": end.losses[-1],
-        "time_step": nominal_time_step(spec, spec.lengths[0] if spec.cell_width is None else spec.cell_width),
+        "time_step": step,
+        **assessment.document,
     }
-    return Trained(training.model(end), summary)
+    return Trained(model, summary, assessment)
+
+
+def _not_finite(spec: ModelSpec, loss: float, epoch: int, remedy: str) -> CheckError:
+    return CheckError(f"training {spec.name}: the loss is {loss} in epoch {epoch}; {remedy}")
 
 
 def _losses(content: Mapping[str, Any]) -> list[float]:
@@ -307,10 +330,7 @@ def _train_with_adam(
         losses.append(stats.training.loss_sum / stats.training.num_samples)
         stats.update()
         if not math.isfinite(losses[-1]):
-            raise CheckError(
-                f"training {spec.name}: the loss is {losses[-1]} in epoch {epoch + 1}; lower "
-                "learning_rate or shorten horizons"
-            )
+            raise _not_finite(spec, losses[-1], epoch + 1, "lower learning_rate or shorten horizons")
         if (epoch + 1) % _SAVE_EVERY == 0:
             states = {name: {**part.state_dict()} for name, part in kept.items()}
             state.save({**states, "losses": losses})
@@ -318,14 +338,58 @@ def _train_with_adam(
             on_epoch(epoch + 1, options.epochs, losses[-1])
     state.remove()
     net.neuron.quantised = True
+    model, step = net.to_model(), _final_time_step(net, fields)
+    held_out = _held_out(_initial_network(spec, options, seed), net, fields, options, seed)
+    assessment = assess(model, fields.mesh.spacing[0], step, held_out, options.accept)
     summary = {
         "seed": seed,
         "epochs": options.epochs,
         "loss_first": losses[0],
         "loss_last": losses[-1],
-        "time_step": _final_time_step(net, fields),
+        "time_step": step,
+        **assessment.document,
     }
-    return Trained(net.to_model(), summary)
+    return Trained(model, summary, assessment)
+
+
+def _held_out(untrained: PISNN, net: PISNN, fields: TrainingFields, options: TrainingOptions, seed: int) -> HeldOut:
+    """Fields of a stream of their own, by the network before and after training and by a first-order scheme."""
+    spec, steps = net.spec, max(options.horizons)
+    harmonic = spec.equation == "laplace"
+    steps = steps if harmonic else HELD_OUT_STRETCH * steps
+    random = np.random.default_rng([seed, 2])
+    drawn = torch.from_numpy(random.normal(size=(HELD_OUT_FIELDS, fields.numbers)))
+    start = fields.start(drawn)
+    counted = fields.counted(steps)
+
+    def end(one: PISNN) -> tuple[Any, Any]:
+        step = float(one.network.time_step(fields.mesh.spacing[0]))
+        exact = fields.at(drawn, torch.tensor([steps * step], dtype=torch.float64))[:, 0, counted]
+        values = one.rollout(start.values, start.wires, steps, 2.0**-options.quantum_exponent)[-1][:, counted]
+        return values.numpy(), exact.numpy()
+
+    with torch.no_grad():
+        before, after = end(untrained), end(net)
+        time = steps * float(net.network.time_step(fields.mesh.spacing[0]))
+        if harmonic:
+            first = end(PISNN.from_model(_two_point(net.to_model()), quantised=False))[0]
+            scheme = "the five-point Laplacian"
+        else:
+            width = fields.mesh.spacing[0]
+            number, courant = spec.diffusivity * time / width**2, spec.velocity * time / width
+            first = first_order(start.values.numpy(), fields.mesh.shape, number, courant)
+            scheme = "first-order upwind" if spec.velocity else "FTCS"
+    # Each network is judged at the time that its own weights reach.
+    moved = before[0] - before[1] + after[1]
+    return HeldOut(start.values.numpy()[:, counted], after[1], moved, after[0], first, scheme, steps)
+
+
+def _two_point(model: Model) -> Model:
+    """The model with a flux from the difference across the face alone."""
+    spec = model.spec
+    middle = (np.abs(spec.positions[0]) == 0.5) & (np.abs(spec.positions[1:]) == 0).all(axis=0)
+    kernel = np.where(middle, -2 * spec.diffusion_number * spec.positions[0], 0.0)
+    return Model(spec, (kernel[None, :],), (np.zeros(1),))
 
 
 def _final_time_step(net: PISNN, fields: TrainingFields) -> float:

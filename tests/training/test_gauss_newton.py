@@ -10,8 +10,9 @@ import torch
 from models_under_test import box
 
 from pisnn_deploy import zoo
-from pisnn_deploy.errors import FileError
+from pisnn_deploy.errors import CheckError, FileError
 from pisnn_deploy.mesh import window_cells
+from pisnn_deploy.training import gauss_newton
 from pisnn_deploy.training.checkpoint import read_checkpoint
 from pisnn_deploy.training.gauss_newton import characteristic_network
 from pisnn_deploy.training.hidden_flux import Course, HiddenFlux, normal_equations, stencil
@@ -143,14 +144,30 @@ def test_the_zoo_s_burgers_is_on_its_grid_and_computes_in_lava_dl() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"iterations": [2]}, "horizons has 2 entries, iterations 1"),
-        ({"lower": 2.0}, "lower 2.0 must be below upper 1.5"),
-        ({"linear_units": 8}, "model.hidden must be one layer of more than 8 units"),
+        ({"iterations": [2]}, "training.iterations has 1 entry, horizons has 2"),
+        ({"lower": 2.0}, "training.lower 2 must be below upper 1.5"),
+        ({"linear_units": 8}, r"model.hidden must be one layer of more than 8 units, it is \[8\]"),
     ],
 )
 def test_a_wrong_recipe_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         small_recipe(**changes)
+
+
+def test_an_infinite_loss_stops_at_once_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = gauss_newton.characteristic_network
+
+    def wild(*words: object) -> HiddenFlux:
+        network = start(*words)  # type: ignore[arg-type]
+        return HiddenFlux(network.weight, network.bias, network.output * 1e30)
+
+    monkeypatch.setattr(gauss_newton, "characteristic_network", wild)
+    with pytest.raises(CheckError) as caught:
+        train(small_recipe(), state_path=tmp_path / "state")
+    assert str(caught.value) == (
+        "training small: the loss is inf on rollouts of 4 PDE steps; shorten horizons, or lower model.diffusion_number"
+    )
+    assert not (tmp_path / "state").exists()
 
 
 def test_a_damaged_state_is_refused(tmp_path: Path) -> None:

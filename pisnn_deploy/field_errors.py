@@ -1,0 +1,80 @@
+"""What pydantic found wrong with a field of a user's file, in our words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+_LONGEST = 60
+"""Characters of a wrong value that a message shows."""
+_EXPECTED = {
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "dict_type": "a mapping",
+    "finite_number": "finite",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "greater_than": "greater than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "int_from_float": "a whole number",
+    "int_parsing": "a whole number",
+    "int_parsing_size": "a whole number of fewer digits",
+    "int_type": "a whole number",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "literal_error": "{expected}",
+    "model_attributes_type": "a mapping",
+    "model_type": "a mapping",
+    "string_pattern_mismatch": "lower-case letters, digits, - and _, at most 64 and a letter first",
+    "string_type": "a text",
+    "too_long": "a list of at most {max_length}",
+    "too_short": "a list of at least {min_length}",
+    "tuple_type": "a list",
+}
+
+
+def problem_text(details: ErrorDetails, siblings: Sequence[str] = ()) -> str:
+    """What is wrong, as the end of a sentence that starts with the field.
+
+    Parameters
+    ----------
+    details : dict
+        One of ``ValidationError.errors()``.
+    siblings : sequence of str
+        Fields that an unknown one may stand for.
+
+    Returns
+    -------
+    str
+        Such as ``must be at least 1, it is 0``.
+    """
+    kind = details["type"]
+    if kind == "missing":
+        return "is missing"
+    if kind == "extra_forbidden":
+        close = get_close_matches(str(details["loc"][-1]), siblings, 1)
+        return f"is unknown; did you mean {close[0]}?" if close else f"is unknown; known are {', '.join(siblings)}"
+    if kind == "value_error":
+        return details["msg"].removeprefix("Value error, ")
+    expected = _EXPECTED.get(kind)
+    if expected is None:
+        return details["msg"]
+    return f"must be {expected.format(**details.get('ctx', {}))}, it is {shown(details['input'])}"
+
+
+def shown(value: object) -> str:
+    """A value of a user's file, short enough for a message."""
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list" if value else "an empty list"
+    try:
+        text = json.dumps(value, default=str, ensure_ascii=False)
+    except ValueError:
+        return "a huge integer"  # Python refuses to write integers of thousands of digits
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -1,0 +1,249 @@
+"""What a training came to: held-out fields, a first-order scheme on the same mesh, learned coefficients, growth."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.arithmetic import MEMORYLESS
+from pisnn_deploy.clock import nominal_time_step
+from pisnn_deploy.model import Model, flux_moments
+from pisnn_deploy.symbol import amplification
+
+Floats = NDArray[np.float64]
+
+GROWTH_MARGIN = 1e-9
+"""Allowance for rounding in the modulus of an amplification factor."""
+WAVES_ALONG = {1: 1025, 2: 129, 3: 33}
+"""Waves along each axis on which growth is looked for."""
+LARGEST_SUBSTEP = {1: 0.4, 2: 0.2, 3: 0.13}
+"""Diffusion number of a step of the first-order scheme."""
+LARGEST_COURANT = 0.9
+
+
+@dataclass(frozen=True)
+class Coefficient:
+    """A coefficient that integer weights have, beside the one that was wanted."""
+
+    name: str
+    learned: float
+    wanted: float
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Fields that no step of the training has seen, at the end of a rollout.
+
+    Attributes
+    ----------
+    start, exact : float64 array [batch, cells]
+    before, after : float64 array [batch, cells]
+        By the network before training, in floats, and after it, with integer weights.
+    first_order : float64 array [batch, cells]
+        By a first-order scheme in float64.
+    scheme : str
+        Name of that scheme.
+    steps : int
+        PDE steps.
+    """
+
+    start: Floats
+    exact: Floats
+    before: Floats
+    after: Floats
+    first_order: Floats
+    scheme: str
+    steps: int
+
+    def error(self, values: Floats) -> float:
+        """L2 error relative to the variation of the starts."""
+        variation = np.linalg.norm(self.start - self.start.mean(axis=1, keepdims=True))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return float(np.linalg.norm(values - self.exact) / variation)
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """Figures of a training, and why it failed if it did.
+
+    Attributes
+    ----------
+    loss_before, loss_after : float
+        Mean square error of the held-out fields, relative to their variation.
+    held_out_error : float
+        Its root: relative L2 error after `held_out_steps` PDE steps with integer weights.
+    accept : float
+        The recipe's, or the error of `scheme` on the same mesh.
+    amplification_factor : float
+        Largest modulus over all waves; of a network with hidden layers, around constant fields of the operating range.
+    coefficients : tuple of Coefficient
+    failures : tuple of str
+        One sentence each; none if the training succeeded.
+    """
+
+    loss_before: float
+    loss_after: float
+    held_out_error: float
+    held_out_steps: int
+    scheme: str
+    scheme_error: float
+    accept: float
+    amplification_factor: float
+    coefficients: tuple[Coefficient, ...]
+    failures: tuple[str, ...]
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """As plain data; what is not finite is None."""
+        plain = asdict(self)
+        for name, value in plain.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                plain[name] = None
+        return {**plain, "coefficients": [asdict(one) for one in self.coefficients], "failures": [*self.failures]}
+
+
+def assess(model: Model, spacing: float, step: float, held_out: HeldOut, accept: float | None) -> Assessment:
+    """Judge a training.
+
+    Parameters
+    ----------
+    model : Model
+        As trained.
+    spacing, step : float
+        Cell width, and what a PDE step of the integer weights lasts.
+    held_out : HeldOut
+    accept : float, optional
+        Largest held-out error; that of the first-order scheme unless given.
+    """
+    before, after, scheme_error = map(held_out.error, (held_out.before, held_out.after, held_out.first_order))
+    limits = model.spec.operating_range
+    values = np.linspace(limits.lower, limits.upper, 33) if model.spec.hidden else np.array([limits.lower])
+    factor, wave = max(_largest_factor(model, float(value)) for value in values)
+    failures = []
+    if not math.isfinite(after):
+        failures.append("held-out fields blow up")
+    elif after > before:
+        failures.append(f"the loss rose from {before**2:.2e} to {after**2:.2e} on held-out fields")
+    if not 0 < step < math.inf:
+        failures.append(f"the weights imply a time step of {step:g}")
+    largest = scheme_error if accept is None else accept
+    if math.isfinite(after) and after > largest:
+        whose = f"that of {held_out.scheme} on the same mesh" if accept is None else "training.accept"
+        failures.append(f"the held-out error {after:.2e} is above {largest:.2e}, {whose}")
+    if not model.spec.hidden and factor > 1 + GROWTH_MARGIN:
+        failures.append(
+            f"waves of {2 * math.pi / wave:.2g} cells grow by {factor:.6g} in each PDE step; raise training.stability "
+            "or lower model.diffusion_number"
+        )
+    return Assessment(
+        before**2,
+        after**2,
+        after,
+        held_out.steps,
+        held_out.scheme,
+        scheme_error,
+        largest,
+        factor,
+        _coefficients(model, spacing, step, held_out.start.shape[1]),
+        tuple(failures),
+    )
+
+
+def integer_kernel(model: Model, value: float) -> Floats:
+    """Flux per cell value around a constant field, with the nearest integer weights, float64 [positions]."""
+    spec = model.spec
+    units = [2.0**-exponent for exponent in spec.weight_exponents]
+    units[0] *= spec.weight_unit
+    weights = [np.rint(weight / unit) * unit for weight, unit in zip(model.weights, units, strict=True)]
+    drive = weights[0] @ np.full(weights[0].shape[1], value) + model.biases[0]
+    kernel = weights[0]
+    for weight, bias in zip(weights[1:], model.biases[1:], strict=True):
+        active = drive > 0
+        kernel = (weight * active) @ kernel
+        drive = weight @ np.where(active, drive, 0) + bias
+    return np.asarray(kernel[0])
+
+
+def _largest_factor(model: Model, value: float) -> tuple[float, float]:
+    """Largest amplification factor around a constant field, and its wave in radians per cell."""
+    axes = len(model.spec.lengths)
+    turn = np.linspace(-np.pi, np.pi, WAVES_ALONG[axes])
+    waves = np.stack([grid.reshape(-1) for grid in np.meshgrid(*(turn,) * axes, indexing="ij")])
+    factors = np.abs(amplification(integer_kernel(model, value), model.spec.positions, waves, model.spec.leak))
+    # A constant field has the factor 1; what rounding makes of it is no wave.
+    factors[~waves.any(axis=0)] = 0.0
+    worst = int(factors.argmax())
+    return float(factors[worst]), float(np.abs(waves[:, worst]).max())
+
+
+def _coefficients(model: Model, spacing: float, step: float, cells: int) -> tuple[Coefficient, ...]:
+    """Measured on the longest wave of the training's mesh, which the integer kernel damps and moves."""
+    spec = model.spec
+    limits = spec.operating_range
+    value = (limits.lower + limits.upper) / 2
+    kernel = integer_kernel(model, value)
+    zeroth, first = flux_moments(kernel, spec.positions)
+    kept = 1.0 if spec.equation == "laplace" else spec.leak / MEMORYLESS
+    number = Coefficient("diffusion number", first / kept, spec.diffusion_number)
+    if not 0 < step < math.inf:
+        return (number,)
+    if spec.equation == "laplace":
+        assert spec.damping is not None
+        damping = -math.log1p(-spec.leak / MEMORYLESS) / step if spec.leak < MEMORYLESS else math.inf
+        return (number, Coefficient("damping", damping, spec.damping))
+    along = round(cells ** (1 / len(spec.lengths)))
+    wave = np.zeros((len(spec.lengths), 1))
+    wave[0] = 2 * np.pi / along
+    factor = complex(amplification(kernel, spec.positions, wave, spec.leak)[0])
+    per_length = float(wave[0, 0]) / spacing
+    damped = -math.log(abs(factor)) if factor else math.inf
+    diffusivity = Coefficient("effective diffusivity", damped / (per_length**2 * step), spec.diffusivity)
+    if spec.equation == "diffusion":
+        return (number, diffusivity)
+    speed = spec.velocity if spec.equation == "advection-diffusion" else value
+    moved = -math.atan2(factor.imag, factor.real) / (per_length * step)
+    courant = nominal_time_step(spec, spacing) * speed / spacing
+    return (
+        diffusivity,
+        Coefficient("effective velocity", moved, speed),
+        Coefficient("Courant number", zeroth, courant),
+    )
+
+
+def first_order(values: Floats, shape: tuple[int, ...], diffusion: float, courant: float) -> Floats:
+    """Fields on a periodic mesh by first-order upwind and central differences, in as many steps as are stable.
+
+    Parameters
+    ----------
+    values : float64 array [batch, cells]
+    shape : tuple of int
+        Cells along each axis.
+    diffusion, courant : float
+        Diffusion number and Courant number along the first axis, of the whole time.
+    """
+    axes = len(shape)
+    count = max(
+        1, math.ceil(diffusion / LARGEST_SUBSTEP[axes]), math.ceil((abs(courant) + 2 * diffusion) / LARGEST_COURANT)
+    )
+    waves = np.meshgrid(*(2 * np.pi * np.fft.fftfreq(cells) for cells in shape), indexing="ij")
+    factor = 1 - 4 * diffusion / count * np.sum([np.sin(wave / 2) ** 2 for wave in waves], axis=0)
+    factor = factor - abs(courant) / count * (1 - np.exp(-1j * np.sign(courant) * waves[0]))
+    spectrum = np.fft.fftn(values.reshape(-1, *shape), axes=range(1, axes + 1)) * factor**count
+    return np.fft.ifftn(spectrum, axes=range(1, axes + 1)).real.reshape(values.shape)
+
+
+def godunov(values: Floats, spacing: float, diffusivity: float, time: float) -> Floats:
+    """Burgers flow on a periodic line by Godunov's scheme and central diffusion, float64 [batch, cells]."""
+    fastest = float(np.abs(values).max()) / spacing + 2 * diffusivity / spacing**2
+    count = math.ceil(time * fastest / LARGEST_COURANT)
+    step = time / count / spacing
+    for _ in range(count):
+        left = np.roll(values, 1, axis=1)
+        flux = np.maximum(np.maximum(left, 0) ** 2, np.minimum(values, 0) ** 2) / 2
+        flux -= diffusivity * (values - left) / spacing
+        values = values - step * (np.roll(flux, -1, axis=1) - flux)
+    return values

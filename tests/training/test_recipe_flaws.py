@@ -1,0 +1,220 @@
+"""A recipe is looked at as a whole before the first step: everything that is wrong, at once, by file and field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pisnn_deploy import zoo
+from pisnn_deploy.errors import SeveralErrors
+from pisnn_deploy.training.assessment import GROWTH_MARGIN
+from pisnn_deploy.training.recipe import Recipe, read_recipe
+from pisnn_deploy.training.trainer import train
+
+
+def zoo_recipe(name: str) -> str:
+    with zoo.recipe_path(name) as path:
+        return path.read_text()
+
+
+def flaws(tmp_path: Path, text: str) -> list[str]:
+    path = tmp_path / "r.yaml"
+    path.write_text(text)
+    with pytest.raises(SeveralErrors) as caught:
+        read_recipe(path)
+    lines = [str(part) for part in caught.value.parts]
+    assert all(line.startswith(f"{path}: ") and "\n" not in line for line in lines)
+    return [line.removeprefix(f"{path}: ") for line in lines]
+
+
+def changed(name: str, *changes: tuple[str, str]) -> str:
+    text = zoo_recipe(name)
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    return text
+
+
+@pytest.mark.parametrize("name", zoo.names())
+def test_the_zoo_s_recipes_have_no_flaw(name: str) -> None:
+    with zoo.recipe_path(name) as path:
+        assert read_recipe(path).model.name == name
+
+
+def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    text = changed(
+        "heat1d",
+        ("problem: heat1d", "problem: wave"),
+        ("half_width: 4", "half_width: 0"),
+        ("cells: 64", "cells: many"),
+        ("modes: 28", "modes: -3"),
+        ("batch: 16", "bunch: 16"),
+        ("learning_rate: 0.02", "learning_rate: 1.0e+9"),
+        ("leak: 4096", "damping: 2.0"),
+    )
+    assert flaws(tmp_path, text) == [
+        "model.half_width: must be at least 1, it is 0",
+        'training.cells: must be a whole number, it is "many"',
+        "training.modes: must be at least 1, it is -3",
+        "training.batch: is missing",
+        "training.learning_rate: must be at most 1.0, it is 1000000000.0",
+        "training.bunch: is unknown; did you mean batch?",
+        "model.damping: means nothing for diffusion",
+        "model.problem: 'wave' is unknown; known are heat1d, heat2d, heat3d, laplace2d, advection_diffusion1d, "
+        "burgers1d",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "wanted"),
+    [
+        (
+            "heat1d",
+            [("problem: heat1d", "problem: advection_diffusion1d")],
+            ["model.problem: advection_diffusion1d is of advection-diffusion in 1D, the model is of diffusion in 1D"],
+        ),
+        (
+            "heat1d",
+            [("lengths: [1.0]", "lengths: [1.0, 1.0]")],
+            ["model.problem: heat1d is of diffusion in 1D, the model is of diffusion in 2D"],
+        ),
+        (
+            "heat1d",
+            [("diffusion_number: 1.0", "diffusion_number: 9.0")],
+            ["model.diffusion_number: 9 is unstable: no kernel of half_width 4 is stable beyond 8"],
+        ),
+        (
+            "heat2d",
+            [("diffusion_number: 0.5", "diffusion_number: 5.0")],
+            ["model.diffusion_number: 5 is unstable: no kernel of half_width 3 is stable beyond 4"],
+        ),
+        (
+            "heat1d",
+            [("diffusivity: 0.01", "diffusivity: 1.0e+300")],
+            ["model.diffusivity: 1e+300 with cells 0.015625 wide makes a time step of 1e-304"],
+        ),
+        ("heat1d", [("modes: 28", "modes: 32")], ["training.modes: must be at most 31 on 64 cells, it is 32"]),
+        (
+            "heat1d",
+            [("cells: 64", "cells: 6"), ("modes: 28", "modes: 2")],
+            ["training.cells: must be at least 8, which a face sees along an axis; it is 6"],
+        ),
+        (
+            "heat1d",
+            [("epochs: 2000", "epochs: 3")],
+            ["training.epochs: is 3, fewer than the 5 horizons"],
+        ),
+        (
+            "heat1d",
+            [("quantum_exponent: 20", "quantum_exponent: 1"), ("modes: 28", "modes: 28\n  amplitude: 0.1")],
+            ["training.amplitude: 0.1 is below a quantum, 2^-1"],
+        ),
+        (
+            "heat1d",
+            [("quantum_exponent: 20", "quantum_exponent: 30\n  mean: 1.0e+9")],
+            ["training.quantum_exponent: makes integers of 67 bits from values of 1e+09; training is exact to 53"],
+        ),
+        (
+            "heat2d",
+            [("cells: 24", "cells: 4096"), ("modes: 8", "modes: 2000")],
+            ["training.cells: 4096 in 2D with modes, batch and horizons as given take 2149485 GB; 17 are the limit"],
+        ),
+        (
+            "laplace2d",
+            [("diffusivity: 1.0", "diffusivity: 2.0"), ("[1, 2, 4]", "[1, 2, 8]")],
+            [
+                "model.diffusivity: must be 1 for laplace, it is 2",
+                "training.cells: must be above 32, or the walls reach every cell within 8 PDE steps; it is 32",
+            ],
+        ),
+        (
+            "laplace2d",
+            [("stability: 1.0", "learn_leak: true")],
+            ["training.learn_leak: is of no use: model.damping sets the leak"],
+        ),
+        (
+            "advection_diffusion1d",
+            [("velocity: 1.0", "velocity: -20.0"), ("cells: 256", "cells: 255")],
+            [
+                "model.velocity: makes a Courant number of 20 (speed * time step / cell width), beyond the half_width "
+                "4 that a face sees",
+                "training.cells: is 255, model.lengths over model.cell_width is 256",
+            ],
+        ),
+        (
+            "advection_diffusion1d",
+            [("lengths: [1.0]", "lengths: [1.001]")],
+            [
+                "model.cell_width: 0.00390625 does not divide the length 1.001",
+                "training.cells: is 256, model.lengths over model.cell_width is 256.256",
+            ],
+        ),
+        (
+            "burgers1d",
+            [("[4, 4, 12]", "[4]"), ("hidden: [32]", "hidden: [4]"), ("upper: 1.7, slope", "upper: 9.0, slope")],
+            [
+                "model.hidden: must be one layer of more than 4 units, it is [4]",
+                "training.iterations: has 1 entry, horizons has 3",
+                "model.operating_range: 0.3 to 9 is far beyond 0.4 to 1.6, the values that the network is trained on",
+            ],
+        ),
+        ("burgers1d", [("lower: 0.4", "lower: 1.6")], ["training.lower: 1.6 must be below upper 1.6"]),
+        (
+            "burgers1d",
+            [("hidden: [32]", "hidden: [4096]")],
+            ["model.hidden: 32768 parameters on 256 cells take 34 GB; 17 are the limit"],
+        ),
+        (
+            "burgers1d",
+            [("diffusivity: 0.003183098861837907", "diffusivity: 1.0e-12"), ("0.20371832715762606", "6.4e-11")],
+            ["model.diffusivity: 1e-12 is so small that an exact solution takes 9668685 points for each of 256 cells"],
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_told(
+    name: str, changes: list[tuple[str, str]], wanted: list[str], tmp_path: Path
+) -> None:
+    assert flaws(tmp_path, changed(name, *changes)) == wanted
+
+
+def test_parts_that_are_no_mappings_are_told(tmp_path: Path) -> None:
+    assert flaws(tmp_path, "model: 3\ntraining: []\nfoo: 1\n") == [
+        "model: must be a mapping, it is 3",
+        "training: must be a mapping, it is an empty list",
+        "foo: is unknown; known are model, training",
+    ]
+
+
+PLATE = {
+    "model": {
+        "name": "plate",
+        "equation": "diffusion",
+        "diffusivity": 0.01,
+        "problem": "heat2d",
+        "lengths": [1.0, 1.0],
+        "half_width": 2,
+        "weight_exponents": [7],
+        "diffusion_number": 0.25,
+        "operating_range": {"lower": 0.0, "upper": 2.0},
+    },
+    "training": {
+        "cells": 10,
+        "modes": 3,
+        "batch": 3,
+        "epochs": 30,
+        "horizons": [1],
+        "learning_rate": 0.02,
+        "quantised_from": 0.7,
+    },
+}
+
+
+def test_a_domain_of_other_proportions_trains_the_same_kernel(tmp_path: Path) -> None:
+    square = train(Recipe.model_validate(PLATE), state_path=tmp_path / "state")
+    domain = {**PLATE, "model": {**PLATE["model"], "lengths": [1.0, 2.0]}}
+    wide = train(Recipe.model_validate(domain), state_path=tmp_path / "state")
+    assert np.array_equal(square.model.weights[0], wide.model.weights[0])
+    assert wide.assessment.amplification_factor <= 1 + GROWTH_MARGIN
+    assert wide.assessment == square.assessment
