@@ -89,7 +89,7 @@ def measured(case: Case, *, run_on: bool = True) -> dict[str, Any] | None:
         if held is None:
             return None
         none = dict.fromkeys(KINDS, 0)  # a run that was stopped by one is not gone on with
-        return _figures(graph, identity, record.trace(held.rows), held.snapshot, none, held.seconds)
+        return _figures(graph, identity, record.trace(held.rows), held.state, none, held.seconds)
     options = RunOptions(steps, case.every, deadline_seconds=24 * 3600.0)
     spoken = [time.monotonic()]
 

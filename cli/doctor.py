@@ -27,6 +27,7 @@ from pisnn_deploy.checks.examples import heat_graph
 from pisnn_deploy.cli.console import print_json, print_table
 from pisnn_deploy.errors import CheckError, PisnnError, UsageError
 from pisnn_deploy.guests import python_version
+from pisnn_deploy.surroundings import NEUTRAL, python_command
 
 PACKAGES = (
     "numpy",
@@ -46,7 +47,7 @@ STEPS = 20
 SMALL_SHARED_MEMORY = 1 << 26
 """Bytes; what containers have unless asked for more, too little for Lava networks of some ten thousand cells."""
 _ASK = (
-    "import json, importlib.metadata as m, lava, sys; "
+    "import json, importlib.metadata as m, lava; "
     "print(json.dumps({'python': sys.version.split()[0], 'pisnn-deploy': m.version('pisnn-deploy')}))"
 )
 _COLOURS = {"works": "green", "missing": "yellow", "broken": "red", "note": ""}
@@ -153,7 +154,7 @@ def _imported(name: str, module: str, how: str) -> Diagnosis:
     """Whether a compiled package can really be imported: some wheels do not fit the machine."""
     if not _is_installed(module):
         return Diagnosis(name, "missing", f"{module} is not installed")
-    done = subprocess.run([sys.executable, "-c", f"import {module}"], capture_output=True, text=True, check=False)
+    done = subprocess.run(python_command(f"import {module}"), cwd=NEUTRAL, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return Diagnosis(name, "works", how)
     return Diagnosis(name, "broken", f"{module} cannot be imported: {_last_line(done.stderr)}")
@@ -172,7 +173,9 @@ def _lava() -> Diagnosis:
         return Diagnosis(name, "missing", str(error).removeprefix("cpu backend: "))
     named = os.environ.get(INTERPRETER_VARIABLE)
     try:
-        done = subprocess.run([interpreter, "-c", _ASK], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            python_command(_ASK, interpreter), cwd=NEUTRAL, capture_output=True, text=True, check=False
+        )
     except OSError as error:
         return Diagnosis(name, "broken", f"{INTERPRETER_VARIABLE}={interpreter} cannot be started ({error.strerror})")
     if done.returncode:
@@ -199,7 +202,7 @@ def _trials(backends: list[str]) -> Iterator[Diagnosis]:
             continue
         ends[backend] = run.trace.mass[-1].tolist()
         status: Literal["works", "broken"] = "works" if run.conserved else "broken"
-        yield Diagnosis(f"run on {backend}", status, run.failure or f"{STEPS} PDE steps conserved every quantum")
+        yield Diagnosis(f"run on {backend}", status, run.verdict.reason or f"{STEPS} PDE steps conserved every quantum")
     if len(ends) > 1:
         equal = len({str(end) for end in ends.values()}) == 1
         told = "all end with the same integers" if equal else f"end with different integers: {ends}"

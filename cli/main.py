@@ -20,6 +20,7 @@ from pisnn_deploy.cli.memory import is_lack_of_memory
 from pisnn_deploy.cli.messages import PrintableFormatter, print_message, show_wrong_usage
 from pisnn_deploy.docstrings import docstring
 from pisnn_deploy.errors import FileError, PisnnError
+from pisnn_deploy.surroundings import shut_out_current_folder
 
 COMMANDS: Mapping[str, str] = {
     "models": "List the models of the zoo, or show one.",
@@ -140,6 +141,7 @@ def _set_defaults(context: click.Context, config: Path | None) -> None:
 
 def main() -> None:
     """Run the command line and exit."""
+    shut_out_current_folder()
     for stream in (sys.stdout, sys.stderr):
         # A file name that the terminal's encoding lacks is no reason to lose a result.
         if isinstance(stream, io.TextIOWrapper):

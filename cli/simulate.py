@@ -211,7 +211,7 @@ def command(
             ends = (failure or "went on" for failure in compared.failures)
             raise CheckError(f"{backend} and {against} end differently: {' / '.join(ends)}")
     if not run.conserved:
-        raise CheckError(run.failure or "the audit found violations")
+        raise CheckError(run.verdict.reason)
 
 
 def _require_faultless(
@@ -271,7 +271,7 @@ def _run(
             if held is None:
                 discard(_recording_of(save))
             else:
-                print_message(f"recorded to PDE step {held.snapshot.step}; go on with --resume")
+                print_message(f"recorded to PDE step {held.state.step}; go on with --resume")
             raise
 
 
@@ -318,16 +318,13 @@ def _result(
     reference: NDArray[np.float64] | None,
     known_to: float | None,
 ) -> dict[str, Any]:
-    trace = run.trace
-    first, last = (sum(trace.mass[row].tolist()) if trace.step.size else 0 for row in (0, -1))
-    ledger = sum(trace.ledger[-1].tolist()) if trace.step.size else 0
     error = None
     if reference is not None and reference.any():
         distance = float(np.linalg.norm(graph.values(run.trace.mass[-1]) - reference) / np.linalg.norm(reference))
         time = run.steps * graph.time_step
         error = {"relative_l2": distance, "reference": equation, "reference_error": known_to, "time": time}
     return {
-        "verdict": "conserved" if run.conserved else "violated",
+        "verdict": run.verdict.word,
         "backend": run.backend,
         "artifact": artifact,
         "model": graph.spec.name,
@@ -337,7 +334,7 @@ def _result(
         "steps": run.steps,
         "time_steps": run.time_steps,
         "period": graph.period,
-        "mass": {"initial": first, "final": last, "ledger": ledger, "in_flight": 0, "drift": last + ledger - first},
+        "mass": run.verdict.mass(),
         "violations": run.violations,
         # Domains do not count spikes: those in halos are sent twice.
         "packets": {"sent": run.packets_sent, "quanta": run.quanta_sent} if run.events else None,

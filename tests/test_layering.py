@@ -25,6 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "field_errors": set(),
     "zoo": {"errors"},
     "guests": {"errors"},
+    "surroundings": set(),
     "mesh": {"errors", "pointers"},
     "model": {"arithmetic", "mesh"},
     "clock": {"arithmetic", "model"},
@@ -40,9 +41,9 @@ ALLOWED: dict[str, set[str]] = {
     "verify": NUMERICS | {"graph", "mesh", "model"},
     "recovery": {"errors", "invariants"},
     "faults": NUMERICS | {"graph", "mesh", "recovery"},
-    "processes": NUMERICS | {"faults", "graph", "invariants", "output", "recovery"},
+    "processes": NUMERICS | {"faults", "graph", "invariants", "output", "recovery", "surroundings"},
     "exports": NUMERICS | {"__init__", "graph", "mesh", "model"},
-    "imports": NUMERICS | {"exports", "mesh", "model", "pointers", "problems"},
+    "imports": NUMERICS | {"exports", "mesh", "model", "pointers", "problems", "surroundings"},
     "backends": NUMERICS
     | {
         "exports",
@@ -56,8 +57,9 @@ ALLOWED: dict[str, set[str]] = {
         "pointers",
         "processes",
         "recovery",
+        "surroundings",
     },
-    "cluster": {"backends", "errors"},
+    "cluster": {"backends", "errors", "surroundings"},
     "domains": NUMERICS | {"backends", "graph", "invariants", "mesh"},
     "training": NUMERICS
     | {
@@ -111,7 +113,7 @@ GUESTS = {
     "google.protobuf": {"imports"},
     "nir": {"exports", "imports"},
     "h5py": {"exports", "imports"},
-    "onnxruntime": {"backends"},
+    "onnxruntime": {"backends", "imports"},
     "dask": {"cluster"},
     "distributed": {"cluster", "campaign"},
     "pyarrow": {"campaign"},

@@ -48,18 +48,17 @@ class SimulationRun:
     @property
     def verdict(self) -> str:
         """``conserved`` or ``violated``."""
-        return "conserved" if self.run.conserved else "violated"
+        return self.run.verdict.word
 
     @property
     def failure(self) -> str:
-        """The sentence of the violation that stopped the run; empty if none did."""
-        return self.run.failure
+        """Why the run is violated, in a sentence; empty if it is conserved."""
+        return self.run.verdict.reason
 
     @property
     def drift(self) -> int:
         """Quanta by which the mass of all cells and ledgers changed from the first kept step to the last; must be 0."""
-        totals = self.run.trace.totals()
-        return totals[-1] - totals[0] if totals else 0
+        return self.run.verdict.drift
 
     @property
     def steps(self) -> int:

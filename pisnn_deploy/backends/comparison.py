@@ -103,7 +103,7 @@ def compare(
         difference = first_difference(first.trace, second.trace)
         integers += sum(part.size for _, _, part in _parts(first.trace)) if difference is None else 0
         done = min(first.steps, second.steps)
-        failures = (first.failure, second.failure)
+        failures = (first.verdict.reason, second.verdict.reason)
         if progress is not None:
             progress(done)
         if difference is not None or any(failures) or end == options.steps:

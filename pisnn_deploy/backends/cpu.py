@@ -24,6 +24,7 @@ import numpy as np
 
 from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, RunState, Trace, start_of
+from pisnn_deploy.backends.states import first_true, misfit
 from pisnn_deploy.errors import CheckError, UsageError
 from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.graph.artifact import write_artifact
@@ -32,6 +33,7 @@ from pisnn_deploy.invariants import KINDS
 from pisnn_deploy.processes import exchange
 from pisnn_deploy.processes.exchange import Exchange
 from pisnn_deploy.recovery import Detection
+from pisnn_deploy.surroundings import NEUTRAL, python_command
 
 INTERPRETER_VARIABLE = "PISNN_LAVA_PYTHON"
 """Environment variable that names the Python 3.10 interpreter of the worker."""
@@ -147,11 +149,7 @@ def worker_command() -> list[str]:
                 f"Python 3.10 interpreter that has pisnn-deploy in {INTERPRETER_VARIABLE}, or use --backend fast"
             )
         interpreter = sys.executable
-    return [interpreter, "-c", _START]
-
-
-_START = "import sys; sys.path.pop(0); from pisnn_deploy.processes.worker import main; sys.exit(main())"
-"""Like ``-m``, but the current folder is not on the import path: what lies there must not replace a package."""
+    return python_command("from pisnn_deploy.processes.worker import main; sys.exit(main())", interpreter)
 
 
 def _environment(command: Sequence[str]) -> dict[str, str]:
@@ -176,6 +174,7 @@ def _serve(command: Sequence[str], files: Exchange, options: RunOptions, progres
                 stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,
+                cwd=NEUTRAL,
                 env=_environment(command),
             )
         except OSError as error:
@@ -309,6 +308,8 @@ def _collect(
             quanta_sent,
             events,
         )
+        if not options.faults:
+            _require_state(graph, start, end_state)
     if progress is not None:
         progress(steps)
     return Run(
@@ -325,6 +326,15 @@ def _collect(
         end=end_state,
         detections=_detections(files, result),
     )
+
+
+def _require_state(graph: IntegerGraph, start: RunState, end: RunState) -> None:
+    """Refuse what a worker left behind if a run from `start` cannot end so."""
+    expected = start.mass + graph.mesh.divergence(end.transported - start.transported)
+    wrong = first_true(expected != end.mass)
+    problem = misfit(graph, end) if wrong is None else f"membrane [{wrong}] is {end.mass[wrong]}, not {expected[wrong]}"
+    if problem:
+        raise WorkerError(f"the worker left a state that the run cannot be in: {problem}")
 
 
 def _detections(files: Exchange, result: Mapping[str, Any]) -> tuple[Detection, ...]:

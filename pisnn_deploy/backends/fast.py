@@ -9,6 +9,7 @@ from typing import Protocol
 from pisnn_deploy.backends.faulty import RelayedStepper
 from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, RunState, start_of
 from pisnn_deploy.backends.stepping import ReferenceStepper, Stepper, stepped_run
+from pisnn_deploy.errors import OverflowViolation
 from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.graph.integer import IntegerGraph
 
@@ -70,4 +71,8 @@ def stepper_of(graph: IntegerGraph, start: RunState, steps: int) -> FastStepper:
     except (ImportError, OSError) as error:  # the latter where a library of its own cannot be loaded
         warnings.warn(f"the fast backend runs slowly, in plain numpy: {error}", RuntimeWarning, stacklevel=3)
         return ReferenceStepper(graph, start, steps)
-    return kernel_stepper(graph, start, steps)
+    try:
+        return kernel_stepper(graph, start, steps)
+    except OverflowViolation:
+        # Arrays of the kernels would cut the start; the reference names what is wrong with it.
+        return ReferenceStepper(graph, start, steps)

@@ -9,57 +9,24 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
-import math
+import hashlib
 import os
 import stat
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pisnn_deploy.backends.run import Integers, RunState, Trace
+from pisnn_deploy.backends.snapshot import REMEDY, Snapshot, read_snapshot, write_snapshot
 from pisnn_deploy.errors import FileError
 from pisnn_deploy.graph.integer import IntegerGraph
-from pisnn_deploy.npy import DAMAGED_ARCHIVE, int64_array, write_arrays
-from pisnn_deploy.output import whole_file
-from pisnn_deploy.pointers import require_content
 
 SUFFIX = ".partial"
 _PARTS = ("step", "mass", "ledger", "transported", "in_flight")
-_ARRAYS = ("mass", "current", "residue", "transported")
-_NUMBERS = ("step", "in_flight", "packets_sent", "quanta_sent")
-_REMEDY = "start anew without --resume"
-_LARGEST_TEXT = 1 << 20
-"""Bytes of what a snapshot says beside its arrays, and of all headers in it."""
-_LARGEST_NUMBER = 1 << 62
-"""Of steps, rows, and quanta in flight, which are held in 64 bits."""
-_LARGEST_COUNT = 1 << 128
-"""Of what is summed over a run, as Python integers; no run gets there."""
-_LONGEST_REASON = 80
 _LOCK = "lock"
-
-
-@dataclass(frozen=True)
-class Progressed:
-    """How far a recording is.
-
-    Attributes
-    ----------
-    snapshot : RunState
-    rows : int
-        Rows of the trace that are on disk.
-    seconds : float
-        Time that stepping took so far.
-    """
-
-    snapshot: RunState
-    rows: int
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -78,7 +45,7 @@ class Recording:
     graph: IntegerGraph
     identity: Mapping[str, object]
 
-    def progressed(self) -> Progressed | None:
+    def progressed(self) -> Snapshot | None:
         """How far the run has come; None if nothing was recorded.
 
         Raises
@@ -89,35 +56,28 @@ class Recording:
         path = self._snapshot
         if not path.exists():
             return None
-        try:
-            require_content(path)
-            members = _members(path, self._largest_snapshot)
-            said: dict[str, Any] = json.loads(members.pop("said").astype(np.uint8).tobytes())
-            held = {name: _counted(said[name], _LARGEST_NUMBER) for name in ("step", "in_flight", "rows")}
-            numbers = held | {name: _counted(said[name], _LARGEST_COUNT) for name in ("packets_sent", "quanta_sent")}
-            events = {str(name): _counted(count, _LARGEST_COUNT) for name, count in said["events"].items()}
-            identity, seconds = said["identity"], float(said["seconds"])
-            if not 0 <= seconds < math.inf:
-                raise ValueError("a time that is none")
-        except (*DAMAGED_ARCHIVE, TypeError, AttributeError, RecursionError) as error:
-            reason = " ".join(str(error).split())[:_LONGEST_REASON]
-            raise FileError(path, f"is damaged ({reason})", remedy=_REMEDY) from error
-        if not isinstance(identity, dict) or identity != self.identity:
-            held = identity if isinstance(identity, dict) else {}
-            wrong = next((key for key in self.identity if held.get(key) != self.identity[key]), "description")
-            raise FileError(self.folder, f"records another run: its {wrong} differs", remedy=_REMEDY)
-        shapes = {name: array.shape for name, array in members.items()}
-        faces, holders = (self.graph.mesh.faces,), (self.graph.mesh.holders,)
-        if shapes != dict.fromkeys(_ARRAYS, faces) | {"mass": holders}:
-            raise FileError(path, "is damaged (arrays of another mesh)", remedy=_REMEDY)
-        rows = numbers.pop("rows")
+        snapshot = read_snapshot(path, self.graph)
+        if snapshot.identity != self.identity:
+            wrong = next(
+                (key for key in self.identity if snapshot.identity.get(key) != self.identity[key]), "description"
+            )
+            raise FileError(self.folder, f"records another run: its {wrong} differs", remedy=REMEDY)
+        rows = snapshot.rows
         for name in _PARTS:
             if not self._raw(name).exists() or self._raw(name).stat().st_size < rows * self._row_bytes(name):
-                raise FileError(self._raw(name), f"is damaged (fewer than {rows} rows)", remedy=_REMEDY)
-        mass, current, residue, transported = (members[name] for name in _ARRAYS)
-        step, in_flight, sent, quanta = (numbers[name] for name in _NUMBERS)
-        snapshot = RunState(step, mass, current, residue, transported, in_flight, sent, quanta, events)
-        return Progressed(snapshot, rows, seconds)
+                raise FileError(self._raw(name), f"is damaged (fewer than {rows} rows)", remedy=REMEDY)
+        return snapshot
+
+    def require_digest(self, snapshot: Snapshot) -> None:
+        """Refuse packets in flight that are not those which were recorded.
+
+        Raises
+        ------
+        FileError
+            They are others.
+        """
+        if snapshot.in_flight_sha256 != self._digest(snapshot.rows):
+            raise FileError(self._raw("in_flight"), "is damaged (not the packets that were recorded)", remedy=REMEDY)
 
     def begin(self) -> None:
         """Forget what was recorded.
@@ -134,7 +94,9 @@ class Recording:
         except OSError as error:
             raise _unwritable(self.folder, error) from error
 
-    def append(self, trace: Trace, rows: int, end: RunState | None, seconds: float) -> int:
+    def append(
+        self, trace: Trace, rows: int, end: RunState | None, seconds: float, before: RunState | None = None
+    ) -> int:
         """Add the rows of a segment, then the snapshot at its end.
 
         Parameters
@@ -146,6 +108,8 @@ class Recording:
             Where the run stands; None if it was stopped.
         seconds : float
             Time that stepping took so far.
+        before : RunState, optional
+            Where the segment began; the start of the run unless given.
 
         Returns
         -------
@@ -169,25 +133,17 @@ class Recording:
             raise _unwritable(self.folder, error) from error
         rows += trace.step.size
         if end is not None:
-            self._write_snapshot(end, rows, seconds)
+            snapshot = Snapshot(end, before, rows, seconds, self._digest(rows), self.identity)
+            write_snapshot(self._snapshot, snapshot)
         return rows
 
     def trace(self, rows: int) -> Trace:
         """The rows on disk, mapped for reading."""
         return Trace(*(self._mapped(name, rows) for name in _PARTS))
 
-    def _write_snapshot(self, end: RunState, rows: int, seconds: float) -> None:
-        said = {field.name: getattr(end, field.name) for field in fields(end) if field.name not in _ARRAYS}
-        said["events"] = dict(end.events)
-        text = json.dumps({**said, "rows": rows, "seconds": seconds, "identity": self.identity})
-        with whole_file(self._snapshot) as stream:
-            arrays = {name: np.asarray(getattr(end, name), np.int64) for name in _ARRAYS}
-            write_arrays(stream, {"said": np.frombuffer(text.encode(), np.uint8).astype(np.int64), **arrays})
-
-    @property
-    def _largest_snapshot(self) -> int:
-        """Bytes; a larger file is refused before it is read."""
-        return _LARGEST_TEXT + 8 * (self.graph.mesh.holders + len(_ARRAYS) * self.graph.mesh.faces)
+    def _digest(self, rows: int) -> str:
+        with self._raw("in_flight").open("rb") as stream:
+            return hashlib.sha256(stream.read(8 * rows)).hexdigest()
 
     @property
     def _snapshot(self) -> Path:
@@ -301,22 +257,3 @@ def _require_plain_files(folder: Path) -> None:
 
 def _unwritable(path: Path, error: OSError) -> FileError:
     return FileError(path, f"cannot be written ({error.strerror or error})")
-
-
-def _members(path: Path, largest: int) -> dict[str, Integers]:
-    """Arrays of a snapshot by name, each no larger than what is stored for it."""
-    if path.stat().st_size > largest:
-        raise ValueError(f"larger than {largest} bytes")
-    with zipfile.ZipFile(path) as archive:
-        infos = archive.infolist()
-        if sorted(info.filename for info in infos) != sorted(f"{name}.npy" for name in ("said", *_ARRAYS)):
-            raise ValueError("other members than those of a snapshot")
-        if any(info.compress_type != zipfile.ZIP_STORED or info.file_size > largest for info in infos):
-            raise ValueError("a member is compressed, or larger than the file")
-        return {info.filename.removesuffix(".npy"): int64_array(archive.read(info)) for info in infos}
-
-
-def _counted(value: object, limit: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < limit:
-        raise ValueError("a count that is none")
-    return value

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, require_room
+from pisnn_deploy.backends.states import require_fit
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.guests import guests
@@ -51,7 +52,7 @@ def run_graph(
     ------
     UsageError
         Unknown backend, or one that cannot run this graph, runs not on this interpreter, or has no faults; so many PDE
-        steps that a sum of packets may wrap.
+        steps that a sum of packets may wrap; a state to go on from that is outside the operating range or a width.
     CheckError
         The backend itself broke down.
     """
@@ -64,6 +65,8 @@ def run_graph(
         raise UsageError(f"{backend} backend: a graph of stock processes runs on {' and '.join(STOCK)} alone")
     if options.faults and (graph.stock is not None or graph.flux.share_shift is not None):
         raise UsageError("faults hit graphs of plain C-LIF alone; compile without --processes stock and --limiter")
+    if options.start is not None:
+        require_fit(graph, options.start)
     with guests(f"backend {backend}"):
         module = importlib.import_module(_MODULES[backend])
     return cast(Run, module.run(graph, mass, options, progress))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pisnn_deploy.backends.verdict import Verdict, exact_sums, verdict_of
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.faults.spec import Fault
 from pisnn_deploy.graph.integer import FLUX, IntegerGraph
@@ -199,8 +201,8 @@ class Trace:
 
     def totals(self) -> list[int]:
         """Mass of all cells and ledgers in each row, as Python integers: the sum of many may not fit in 64 bits."""
-        rows = zip(self.mass, self.ledger, strict=True)
-        return [sum(mass.tolist()) + sum(ledger.tolist()) for mass, ledger in rows]
+        sums = zip(exact_sums(self.mass), exact_sums(self.ledger), strict=True)
+        return [mass + ledger for mass, ledger in sums]
 
 
 @dataclass(frozen=True)
@@ -244,7 +246,13 @@ class Run:
     end: RunState | None = None
     detections: tuple[Detection, ...] = ()
 
+    @cached_property
+    def verdict(self) -> Verdict:
+        """What the figures of the run say."""
+        trace = self.trace
+        return verdict_of(trace.step, trace.mass, trace.ledger, self.violations, self.failure)
+
     @property
     def conserved(self) -> bool:
-        """Whether the run was completed without any violation."""
-        return not self.failure and not any(self.violations.values())
+        """Whether the run was completed without any violation, and no kept row has gained or lost a quantum."""
+        return self.verdict.conserved

@@ -7,9 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from pisnn_deploy.backends.recording import Progressed, Recording
+from pisnn_deploy.backends.recording import Recording
 from pisnn_deploy.backends.registry import run_graph
+from pisnn_deploy.backends.rows import rows_problem
 from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, RunState, Trace
+from pisnn_deploy.backends.snapshot import REMEDY, Snapshot
+from pisnn_deploy.backends.states import first_true, state_problem
 from pisnn_deploy.errors import FileError
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.invariants import KINDS
@@ -61,7 +64,8 @@ def run_in_segments(
         record.begin()
     else:
         _require_consistent(held, record, graph, mass, options)
-    start = None if held is None else held.snapshot
+        _require_proof(backend, held, record, graph, mass, options, progress)
+    start = None if held is None else held.state
     rows, seconds = (0, 0.0) if held is None else (held.rows, held.seconds)
     done = 0 if start is None else start.step
     length = FIRST_SEGMENT
@@ -74,7 +78,7 @@ def run_in_segments(
         segment = replace(options, until=end, start=start, deadline_seconds=left)
         run = run_graph(backend, graph, mass, segment, progress)
         seconds += run.wall_seconds
-        rows = record.append(run.trace, rows, run.end, seconds)
+        rows = record.append(run.trace, rows, run.end, seconds, start)
         if run.failure or end == options.steps:
             return replace(run, trace=record.trace(rows), wall_seconds=seconds)
         start, done = run.end, end
@@ -83,26 +87,63 @@ def run_in_segments(
 
 
 def _require_consistent(
-    held: Progressed, record: Recording, graph: IntegerGraph, mass: Integers, options: RunOptions
+    held: Snapshot, record: Recording, graph: IntegerGraph, mass: Integers, options: RunOptions
 ) -> None:
     """Refuse a recording that no run of this graph from these masses can have made: it may come from anyone."""
-    state, mesh = held.snapshot, graph.mesh
+    state = held.state
     rows = state.step // options.every + 1
     rows += state.step == options.steps and options.steps % options.every > 0
-    expected = graph.membrane.holdings(mass)
-    np.subtract.at(expected, mesh.source, state.transported)
-    np.add.at(expected, mesh.target, state.transported)
     problem = ""
     if state.step > options.steps or held.rows != rows or set(state.events) != set(graph.chain):
         problem = "counts of another run"
-    elif not np.array_equal(expected, state.mass):
-        problem = "masses that the packets do not explain"
-    elif np.abs(state.residue).max(initial=0) > 1 << graph.flux.threshold_exponent >> 1:
-        problem = "a residue beyond half of theta"
-    elif not np.array_equal(record.trace(rows).step, RunOptions(options.steps, options.every).kept_steps()[:rows]):
-        problem = "rows of other PDE steps"
+    problem = problem or state_problem(graph, mass, state)
+    problem = problem or rows_problem(graph, mass, record.trace(rows), options, state)
+    before = held.before
+    if not problem and before is not None:
+        behind = before.step >= state.step or set(before.events) != set(graph.chain)
+        problem = "counts of another run" if behind else state_problem(graph, mass, before)
     if problem:
-        raise FileError(record.folder, f"is damaged ({problem})", remedy="start anew without --resume")
+        raise FileError(record.folder, f"is damaged ({problem})", remedy=REMEDY)
+    record.require_digest(held)
+
+
+def _require_proof(
+    backend: str,
+    held: Snapshot,
+    record: Recording,
+    graph: IntegerGraph,
+    mass: Integers,
+    options: RunOptions,
+    progress: Progress | None,
+) -> None:
+    """Do the last segment again: residues, currents, counts and the number of a PDE step follow from nothing else."""
+    before, end = held.before, held.state
+    first = 0 if before is None else before.step
+    again = run_graph(backend, graph, mass, replace(options, until=end.step, start=before), progress)
+    problem = again.verdict.reason or ("" if again.end is None else _difference(again.end, end))
+    if not problem:
+        rows = record.trace(held.rows)
+        done_again = rows.at(np.flatnonzero((rows.step > first) | (first == 0)))
+        wrong = np.flatnonzero(done_again.in_flight != again.trace.in_flight)
+        problem = f"in_flight of PDE step {done_again.step[wrong[0]]} is another" if wrong.size else ""
+    if problem:
+        raise FileError(
+            record.folder,
+            f"is damaged (PDE steps {first} to {end.step}, done again, end otherwise: {problem})",
+            remedy=REMEDY,
+        )
+
+
+def _difference(right: RunState, found: RunState) -> str:
+    """The first number on which two states differ; empty if none does."""
+    for name in ("mass", "current", "residue", "transported"):
+        wrong = first_true(getattr(right, name) != getattr(found, name))
+        if wrong is not None:
+            return f"{name} [{wrong}] is {getattr(found, name)[wrong]}, not {getattr(right, name)[wrong]}"
+    for name in ("in_flight", "packets_sent", "quanta_sent", "events"):
+        if getattr(right, name) != getattr(found, name):
+            return f"{name} is {getattr(found, name)}, not {getattr(right, name)}"
+    return ""
 
 
 def _finished(backend: str, graph: IntegerGraph, end: RunState, trace: Trace, seconds: float) -> Run:

@@ -10,10 +10,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, Trace, require_room
+from pisnn_deploy.backends.states import first_true, moved
 from pisnn_deploy.domains.cut import Domain, cut, reach
 from pisnn_deploy.domains.worker import DomainWorker, Report
 from pisnn_deploy.errors import InvariantViolation, OverflowViolation
-from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.graph.integer import MEMBRANE, IntegerGraph
 from pisnn_deploy.invariants import KINDS
 
 MOST_ROUNDS = 32
@@ -191,6 +192,7 @@ def divided_run(
                 rows += 1
                 if found != total:
                     raise InvariantViolation("global", "mass of all cells and ledgers", -1, done, total, found)
+                _require_local(graph, trace, rows - 1)
             if progress is not None:
                 progress(done)
     except InvariantViolation as violation:
@@ -223,6 +225,16 @@ def _gather(trace: Trace, row: int, domains: Sequence[Domain], reports: Sequence
         packets += int(np.abs(report.packets).sum())
     trace.in_flight[row] = packets
     return _sum(trace.mass[row]) + _sum(trace.ledger[row])
+
+
+def _require_local(graph: IntegerGraph, trace: Trace, row: int) -> None:
+    """Refuse a row whose masses are not those of the start, moved by the packets that all domains have sent."""
+    expected = moved(graph, trace.mass[0], trace.transported[row])
+    found = np.concatenate([trace.mass[row], trace.ledger[row]])
+    wrong = first_true(expected != found)
+    if wrong is not None:
+        step = int(trace.step[row])
+        raise InvariantViolation("local", MEMBRANE, wrong, step, int(expected[wrong]), int(found[wrong]))
 
 
 def _sum(masses: Integers) -> int:

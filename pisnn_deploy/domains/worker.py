@@ -97,8 +97,8 @@ class DomainWorker:
             self._paste(state, below, low - self._halo)
         if above is not None:
             self._paste(state, above, high)
-        self._stepper.restore(state)
         try:
+            self._stepper.restore(state)
             if state.step == 0:
                 self._require_range(state)
             before = steps - 1 if reports else steps

@@ -6,13 +6,16 @@ Each format has a reader of its own, which returns a `Network`: dense layers and
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from pisnn_deploy.errors import FileError
 from pisnn_deploy.imports.assembly import Imported, assemble
+from pisnn_deploy.imports.comparison import compared
 from pisnn_deploy.imports.content import Format, bounded_bytes, format_of
+from pisnn_deploy.imports.defaults import limits_of
 from pisnn_deploy.imports.network import Network, Request
 
 __all__ = ["Format", "Imported", "Network", "Request", "format_of", "import_model"]
@@ -41,14 +44,19 @@ def import_model(path: Path, request: Request) -> Imported:
     """
     # What overflows is not finite, and is refused.
     with np.errstate(all="ignore"):
-        return assemble(path, _network(path, request), request)
+        network = _network(path, request)
+        imported = assemble(path, network, request)
+        # The file says more of the range than the request does, and is valid by now.
+        limits = limits_of(request, dict(network.said))
+        notes = compared(path, network, limits) if limits is not None else []
+        return replace(imported, notes=(*imported.notes, *notes))
 
 
 def _network(path: Path, request: Request) -> Network:
     if format_of(path) == "onnx":
         from pisnn_deploy.imports import onnx_network
 
-        return onnx_network.read_onnx(path, bounded_bytes(path, onnx_network.LARGEST_FILE))
+        return onnx_network.read_onnx(path, bounded_bytes(path, onnx_network.LARGEST_FILE), request)
     from pisnn_deploy.imports import hdf5_content
 
     data = bounded_bytes(path, hdf5_content.LARGEST_FILE)

@@ -63,8 +63,9 @@ class AffineForm:
         bits. None is 0.
     limits : Limits or None
         Windows of cell values on which `span` and `rounding` rest.
-    is_integer : bool
-        Whether the file holds it in integers; arithmetic on these is that of their type, which is not followed.
+    step : float or None
+        Where the file holds it in integers, about what one is worth in units of the cell value; arithmetic on integers
+        is that of their type, which is not followed.
     """
 
     weight: Floats
@@ -73,7 +74,7 @@ class AffineForm:
     span: tuple[Floats, Floats] | None = None
     rounding: Floats | None = None
     limits: Limits | None = None
-    is_integer: bool = False
+    step: float | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

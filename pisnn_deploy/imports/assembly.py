@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.errors import FileError
 from pisnn_deploy.imports.affine import Layer
+from pisnn_deploy.imports.comparison import fluxes_of
 from pisnn_deploy.imports.defaults import spec_of_problem
 from pisnn_deploy.imports.network import Network, Request
 from pisnn_deploy.model import Model, ModelSpec, flux_moments, symmetry_basis
@@ -96,7 +97,8 @@ def assemble(path: Path, network: Network, request: Request) -> Imported:
     fields.setdefault(
         "weight_exponents", [_exponent(path, number, layer) for number, layer in enumerate(network.layers)]
     )
-    layers, notes = network.layers, list(network.notes)
+    kept = [f"{clip}: it is kept, as units of a hidden layer" for clip in network.clips]
+    layers, notes = network.layers, [*network.notes, *kept]
     if hidden:
         number = request.diffusion_number or said.get("diffusion_number")
         if number is None:
@@ -222,8 +224,8 @@ def _rest_of_hidden(path: Path, spec: ModelSpec, layers: tuple[Layer, ...]) -> l
     constant = np.linspace(limits.lower, limits.upper, PROBES)
     slopes = np.linspace(-1.0, 1.0, PROBES) * (limits.upper - limits.lower) / (2 * spec.half_width)
     middle = (limits.lower + limits.upper) / 2
-    resting = _flux(layers, np.repeat(constant[:, None], spec.positions.shape[1], axis=1))
-    moving = _flux(layers, middle + slopes[:, None] * spec.positions[0])
+    resting = fluxes_of(layers, np.repeat(constant[:, None], spec.positions.shape[1], axis=1))
+    moving = fluxes_of(layers, middle + slopes[:, None] * spec.positions[0])
     at_rest, largest = float(np.abs(resting).max()), float(np.abs(moving).max())
     # Also true of NaN.
     if not at_rest <= TOLERANCE * largest:
@@ -236,16 +238,6 @@ def _rest_of_hidden(path: Path, spec: ModelSpec, layers: tuple[Layer, ...]) -> l
     if at_rest <= ROUNDING * largest:
         return []
     return [f"a constant field has a flux of up to {100 * at_rest / largest:.2g} % of the largest"]
-
-
-def _flux(layers: tuple[Layer, ...], windows: Floats) -> Floats:
-    """Flux that the network answers to windows, float64 [n]."""
-    values = windows
-    for number, layer in enumerate(layers):
-        values = values @ layer.weight.T + layer.bias
-        if number + 1 < len(layers):
-            values = np.maximum(values, 0)
-    return np.asarray(values[:, 0], np.float64)
 
 
 def _diffusion_number(path: Path, spec: ModelSpec, layer: Layer) -> float:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 from pisnn_deploy.errors import FileError, UsageError
 from pisnn_deploy.imports.hdf5_reader import MISSING, REFUSED, Tree, unpacked
+from pisnn_deploy.surroundings import NEUTRAL, python_command
 
 LARGEST_FILE = 1 << 28
 """Bytes."""
 SECONDS = 30.0
 """How long reading may take; a quarter of a second is usual."""
-_START = "import sys; sys.path.pop(0); from pisnn_deploy.imports.hdf5_reader import main; sys.exit(main())"
+_START = "from pisnn_deploy.imports.hdf5_reader import main; sys.exit(main())"
 
 
 def read_tree(path: Path, data: bytes, seconds: float = SECONDS) -> Tree:
@@ -46,7 +46,8 @@ def read_tree(path: Path, data: bytes, seconds: float = SECONDS) -> Tree:
     # HDF5's own messages would go to standard error, which is not shown.
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _START],
+            python_command(_START),
+            cwd=NEUTRAL,
             input=data,
             capture_output=True,
             timeout=seconds,

@@ -5,9 +5,52 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
-from pisnn_deploy.imports.affine import AffineForm, FormError, Layer
+from pisnn_deploy.imports.affine import AffineForm, Floats, FormError, Layer
+
+
+class Oracle(Protocol):
+    """What answers windows as a file says, without the forms that its reader made."""
+
+    @property
+    def name(self) -> str:
+        """What answers, such as ``onnxruntime``."""
+
+    @property
+    def dtype(self) -> str:
+        """Type of the cell values that it takes, as numpy has it."""
+
+    @property
+    def covered(self) -> tuple[float, float]:
+        """Least and largest cell value that the file does not clip on its way in."""
+
+    @property
+    def rounding(self) -> float:
+        """How far its answers may be from those of the network that was read: rounding that was left out."""
+
+    def fluxes(self, path: Path, windows: Floats) -> Floats:
+        """Answers to windows.
+
+        Parameters
+        ----------
+        path : Path
+            For messages.
+        windows : float64 array [n, cells]
+
+        Returns
+        -------
+        float64 array [n, slots]
+            Each window as often as the file takes it at once.
+
+        Raises
+        ------
+        FileError
+            It cannot be run.
+        UsageError
+            What runs it is not installed.
+        """
 
 
 @dataclass(frozen=True)
@@ -31,6 +74,8 @@ class Network:
         Whether the weights stand for the integers of an artifact, which are not to be searched for better ones.
     clips : tuple of str
         What clips numbers of the operating range, and became units of a hidden layer.
+    oracle : Oracle or None
+        Another evaluation of the file; None where there is none.
     """
 
     source: str
@@ -40,6 +85,7 @@ class Network:
     notes: tuple[str, ...] = ()
     is_integer: bool = False
     clips: tuple[str, ...] = ()
+    oracle: Oracle | None = None
 
 
 @dataclass(frozen=True)

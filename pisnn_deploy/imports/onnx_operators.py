@@ -3,254 +3,329 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import TensorProto
 
 from pisnn_deploy.errors import FileError
-from pisnn_deploy.imports.affine import AffineForm, FormError
-from pisnn_deploy.imports.onnx_tensors import Constant, NodeError, attributes_of, tensor_values
+from pisnn_deploy.imports.affine import AffineForm, Floats, FormError
+from pisnn_deploy.imports.onnx_arranging import flatten, pad, padded, reshape, same, squeeze, transpose
+from pisnn_deploy.imports.onnx_call import Call, Findings, Value, call_of
+from pisnn_deploy.imports.onnx_quantisers import Grid, clip, dequantise, dequantised, quant, quantise, quantised
+from pisnn_deploy.imports.onnx_tensors import FLOATS, INTEGERS, NodeError, tensor_values, type_name, type_of
 
-Value = AffineForm | Constant
-"""What a name of a graph stands for."""
+STANDARD = ("", "ai.onnx")
+MICROSOFT = "com.microsoft"
+QONNX = ("qonnx.custom_op.general", "onnx.brevitas")
 
 
-@dataclass
-class Course:
-    """Operators, and what is noted on the way.
+def run_node(path: Path, node: onnx.NodeProto, number: int, values: dict[str, Value], findings: Findings) -> None:
+    """Add the result of a node to the values.
 
-    Attributes
-    ----------
-    path : Path
-        For messages.
-    notes : list of str
-    window : AffineForm or None
-        The input.
+    Raises
+    ------
+    FileError
+        What is wrong with it; the message names the node.
     """
-
-    path: Path
-    notes: list[str] = field(default_factory=list)
-    window: AffineForm | None = None
-
-    def run(self, node: onnx.NodeProto, number: int, values: dict[str, Value]) -> None:
-        """Add the result of a node to the values.
-
-        Raises
-        ------
-        FileError
-            What is wrong with it; the message names the node.
-        """
-        where = f"node {(node.name or number)!r} ({node.op_type})"
-        try:
-            found = self.value(node, values)
-        except (FormError, NodeError) as error:
-            raise FileError(self.path, str(error), field=where) from error
-        except (ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError) as error:
-            raise FileError(self.path, "has inputs or attributes that do not fit", field=where) from error
-        for name in node.output[:1]:
-            values[name] = found
-
-    def value(self, node: onnx.NodeProto, values: Mapping[str, Value]) -> Value:
-        """Result of a node."""
-        operator = _OPERATORS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
-        if operator is None:
-            raise NodeError(f"is no operator of a flux network; known are {', '.join(sorted(_OPERATORS))}")
-        missing = [name for name in node.input if name and name not in values]
-        if missing:
-            raise NodeError(f"its input {missing[0]!r} comes from nowhere before it")
-        given = [values[name] if name else None for name in node.input]
-        return operator(self, given, attributes_of(node), node)
+    domain = "" if node.domain in STANDARD else f"{node.domain}."
+    where = f"node {(node.name or number)!r} ({domain}{node.op_type})"
+    try:
+        result = _result(node, values, findings)
+    except (FormError, NodeError) as error:
+        raise FileError(path, str(error), field=where) from error
+    except (ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError, AttributeError) as error:
+        raise FileError(path, "has inputs or attributes that do not fit", field=where) from error
+    for name in node.output[:1]:
+        values[name] = result
 
 
-def _form(value: Value | None) -> AffineForm:
-    if not isinstance(value, AffineForm):
-        raise NodeError("works on constants alone where a tensor of the network is expected")
-    return value
+def is_folded(node: onnx.NodeProto, values: Mapping[str, Value]) -> bool:
+    """Whether a node makes a constant of constants."""
+    known = all(name in values for name in node.input if name)
+    return known and node.op_type in FOLDED and _operator(node) is not None
 
 
-def _constant(value: Value | None) -> Constant:
-    if value is None or isinstance(value, AffineForm):
-        raise NodeError("must have constant weights")
-    return np.asarray(value)
+def _operator(node: onnx.NodeProto) -> Callable[[Call], Value] | None:
+    domain = "" if node.domain in STANDARD else "qonnx" if node.domain in QONNX else node.domain
+    return OPERATORS.get((domain, node.op_type))
 
 
-def _floats(value: Value | None) -> NDArray[np.float64]:
-    with np.errstate(invalid="ignore"):
-        return _constant(value).astype(np.float64)
+def _result(node: onnx.NodeProto, values: Mapping[str, Value], findings: Findings) -> Value:
+    operator = _operator(node)
+    if operator is None:
+        domain = "" if node.domain in STANDARD else f" of the domain {node.domain}"
+        raise NodeError(f"is no operator of a flux network{domain}; known are {KNOWN}")
+    missing = [name for name in node.input if name and name not in values]
+    if missing:
+        raise NodeError(f"its input {missing[0]!r} comes from nowhere before it")
+    return operator(call_of(node, [values[name] if name else None for name in node.input], findings))
 
 
-def _conv(course: Course, given: list[Value | None], attributes: dict[str, Any], node: onnx.NodeProto) -> Value:
-    if attributes.get("group", 1) != 1:
-        raise NodeError(f"has {attributes['group']} groups, one is allowed")
-    if any(step != 1 for step in attributes.get("strides", [])):
-        raise NodeError(f"moves by {attributes['strides']} cells, a flux is wanted at every face")
-    if any(attributes.get("pads", [])) or attributes.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
-        course.notes.append(
-            f"the padding of node {(node.name or node.op_type)!r} was left out: --boundary says what is beyond a side"
-        )
-    bias = _floats(given[2]) if len(given) > 2 and given[2] is not None else 0.0
-    return _form(given[0]).convolved(_floats(given[1]), bias, attributes.get("dilations", ()))
+def _conv(call: Call) -> Value:
+    return _convolved(call, call.form(0), call.floats(1), call.floats(2) if call.has(2) else 0.0)
 
 
-def _gemm(course: Course, given: list[Value | None], attributes: dict[str, Any], node: onnx.NodeProto) -> Value:
-    if attributes.get("transA", 0):
+def _convolved(call: Call, form: AffineForm, weight: Floats, bias: Floats | float) -> AffineForm:
+    if call.attribute("group", 1) != 1:
+        raise NodeError(f"has {call.attributes['group']} groups, one is allowed")
+    if any(step != 1 for step in call.attribute("strides", [])):
+        raise NodeError(f"moves by {call.attributes['strides']} cells, a flux is wanted at every face")
+    dilation = call.attribute("dilations", ())
+    before, behind = _pads(call, weight.shape[2:], dilation)
+    if any(before) or any(behind):
+        if call.findings.slides:
+            call.findings.note_padding(before, behind, f"the padding of node {call.name}")
+        else:
+            around = [(0, 0)] * (len(form.shape) - len(before))
+            form = padded(form, [*around, *zip(before, behind, strict=True)])
+    return form.convolved(weight, bias, dilation)
+
+
+def _pads(call: Call, kernel: tuple[int, ...], dilation: Any) -> tuple[list[int], list[int]]:
+    """Zeros before and behind the cells along each axis."""
+    axes, auto = len(kernel), bytes(call.attribute("auto_pad", b"NOTSET"))
+    if auto in (b"SAME_UPPER", b"SAME_LOWER"):
+        steps = list(dilation) or [1] * axes
+        totals = [(size - 1) * step for size, step in zip(kernel, steps, strict=True)]
+        small, large = [total // 2 for total in totals], [total - total // 2 for total in totals]
+        return (small, large) if auto == b"SAME_UPPER" else (large, small)
+    pads = (
+        [0] * (2 * axes) if auto == b"VALID" else [int(size) for size in call.attribute("pads", [])] or [0] * 2 * axes
+    )
+    if auto not in (b"NOTSET", b"VALID") or len(pads) != 2 * axes or min(pads) < 0:
+        raise NodeError(f"has the pads {pads} for {axes} axes")
+    return pads[:axes], pads[axes:]
+
+
+def _gemm(call: Call) -> Value:
+    bias = call.floats(2) * call.attribute("beta", 1.0) if call.has(2) else np.zeros(())
+    return _multiplied(call, call.form(0), call.floats(1)).shifted(bias)
+
+
+def _multiplied(call: Call, form: AffineForm, weight: Floats) -> AffineForm:
+    """The product of `Gemm`."""
+    if call.attribute("transA", 0):
         raise NodeError("transposes the tensor of the network")
-    weight = _floats(given[1]) * attributes.get("alpha", 1.0)
-    bias = _floats(given[2]) * attributes.get("beta", 1.0) if len(given) > 2 and given[2] is not None else 0.0
-    form = _form(given[0]).dense(weight if attributes.get("transB", 0) else weight.T)
-    return form.shifted(np.asarray(bias))
+    weight = weight * call.attribute("alpha", 1.0)
+    return form.dense(weight if call.attribute("transB", 0) else weight.T)
 
 
-def _matmul(course: Course, given: list[Value | None], attributes: dict[str, Any], node: onnx.NodeProto) -> Value:
-    left, right = given[0], given[1]
-    if isinstance(left, AffineForm):
-        weight = _floats(right)
-        if weight.ndim == 1:
-            form = left.dense(weight[None, :])
-            return form.reshaped(form.shape[:-1])
-        return left.dense(weight.T)
-    form, weight = _form(right), _floats(left)
+def _matmul(call: Call) -> Value:
+    if isinstance(call.value(0), AffineForm):
+        return _product(call.form(0), call.floats(1))
+    form, weight = call.form(1), call.floats(0)
     if len(form.shape) < 2:
         return form.dense(weight)
     order = (*range(len(form.shape) - 2), len(form.shape) - 1, len(form.shape) - 2)
     return form.transposed(order).dense(weight).transposed(order)
 
 
-def _add(course: Course, given: list[Value | None], attributes: dict[str, Any], node: onnx.NodeProto) -> Value:
-    left, right = given[0], given[1]
-    sign = 1.0 if node.op_type == "Add" else -1.0
-    if isinstance(left, AffineForm):
-        return left.plus(right.scaled(sign)) if isinstance(right, AffineForm) else left.shifted(sign * _floats(right))
-    return _form(right).scaled(sign).shifted(_floats(left))
+def _product(form: AffineForm, weight: Floats) -> AffineForm:
+    if weight.ndim == 1:
+        dense = form.dense(weight[None, :])
+        return dense.reshaped(dense.shape[:-1])
+    return form.dense(weight.T)
 
 
-def _relu(course: Course, given: list[Value | None], attributes: dict[str, Any], node: onnx.NodeProto) -> Value:
-    return _form(given[0]).rectified()
+def _add(call: Call) -> Value:
+    """`Add`, `Sub` and `Sum`."""
+    total = call.value(0)
+    sign = -1.0 if call.node.op_type == "Sub" else 1.0
+    for at in range(1, len(call.given)):
+        other = call.value(at)
+        if isinstance(total, AffineForm):
+            call.form(0)
+            is_form = isinstance(other, AffineForm)
+            total = total.plus(call.form(at).scaled(sign)) if is_form else _shifted(total, sign * call.floats(at))
+        elif isinstance(other, AffineForm):
+            total = _shifted(call.form(at).scaled(sign), np.asarray(total).astype(np.float64))
+        else:
+            total = np.asarray(total + other if sign > 0 else total - other)
+    return total
 
 
-def _same(course: Course, given: list[Value | None], attributes: dict[str, Any], node: onnx.NodeProto) -> Value:
-    if given[0] is None:
-        raise NodeError("has no input")
-    return given[0]
+def _shifted(form: AffineForm, constant: Floats) -> AffineForm:
+    """A constant added, which may have more axes of length 1."""
+    shape = np.broadcast_shapes(form.shape, constant.shape)
+    return form.reshaped(shape).shifted(constant) if np.prod(shape) == form.bias.size else form.shifted(constant)
 
 
-def _constant_node(
-    course: Course, given: list[Value | None], attributes: dict[str, Any], node: onnx.NodeProto
-) -> Value:
-    if isinstance(attributes.get("value"), TensorProto):
-        return tensor_values(None, attributes["value"])
-    for name in ("value_float", "value_int", "value_floats", "value_ints"):
-        if name in attributes:
-            return np.asarray(attributes[name])
+def _scaled(form: AffineForm, factor: Floats) -> AffineForm:
+    shape = np.broadcast_shapes(form.shape, factor.shape)
+    return form.reshaped(shape).scaled(factor) if np.prod(shape) == form.bias.size else form.scaled(factor)
+
+
+def _multiply(call: Call) -> Value:
+    """`Mul` and `Div` by constants."""
+    first, second = call.value(0), call.value(1)
+    divides = call.node.op_type == "Div"
+    if isinstance(first, AffineForm) and isinstance(second, AffineForm):
+        raise NodeError("multiplies two tensors of the network, which is not affine")
+    if isinstance(first, AffineForm):
+        factor = call.floats(1)
+        if divides and not factor.all():
+            raise NodeError("divides by 0")
+        return _scaled(call.form(0), 1 / factor if divides else factor)
+    if isinstance(second, AffineForm):
+        if divides:
+            raise NodeError("divides by a tensor of the network, which is not affine")
+        return _scaled(call.form(1), call.floats(0))
+    if not divides:
+        return np.asarray(first * second)
+    if type_of(np.asarray(first)) not in FLOATS or not np.asarray(second).all():
+        raise NodeError("divides integers, or by 0")
+    return np.asarray(first / second)
+
+
+def _negative(call: Call) -> Value:
+    value = call.value(0)
+    return call.form(0).scaled(-1.0) if isinstance(value, AffineForm) else np.asarray(-value)
+
+
+def _relu(call: Call) -> Value:
+    form = call.any_form(0)
+    if form.step is None:
+        return form.rectified()
+    # Units of a hidden layer are in units of the cell value.
+    return form.scaled(form.step).rectified().scaled(1 / form.step)
+
+
+def _cast(call: Call) -> Value:
+    """`Cast` to real numbers."""
+    kind = int(call.attribute("to", 0))
+    value = call.value(0)
+    if isinstance(value, AffineForm):
+        if kind not in FLOATS:
+            raise NodeError(f"makes {type_name(kind)} of a tensor of the network, which is not affine")
+        return replace(value, step=None)
+    if kind not in FLOATS and not (kind in (TensorProto.INT32, TensorProto.INT64) and value.dtype.kind == "i"):
+        raise NodeError(f"makes the type {type_name(kind)}, known are {', '.join(map(type_name, FLOATS))}")
+    dtype: Any = onnx.helper.tensor_dtype_to_np_dtype(kind)
+    return np.asarray(value.astype(dtype))
+
+
+def _normalised(call: Call) -> Value:
+    """`BatchNormalization` as it is used after training."""
+    if call.attribute("training_mode", 0):
+        raise NodeError("computes the statistics of a batch, which is not affine")
+    form = call.form(0)
+    scale, shift, mean, variance = (call.floats(at).reshape(-1) for at in range(1, 5))
+    factor = scale / np.sqrt(variance + call.attribute("epsilon", 1e-5))
+    along = (-1, *(1,) * (len(form.shape) - 2))
+    return form.scaled(factor.reshape(along)).shifted((shift - mean * factor).reshape(along))
+
+
+def _constant_node(call: Call) -> Value:
+    if isinstance(call.attribute("value", None), TensorProto):
+        return tensor_values(None, call.attributes["value"])
+    for name, kind in (
+        ("value_float", np.float32),
+        ("value_int", np.int64),
+        ("value_floats", np.float32),
+        ("value_ints", np.int64),
+    ):
+        if name in call.attributes:
+            return np.asarray(call.attributes[name], kind)
     raise NodeError("has no value that is a number")
 
 
-def _flatten(course: Course, given: list[Value | None], attributes: dict[str, Any], node: onnx.NodeProto) -> Value:
-    form = _form(given[0])
-    axis = attributes.get("axis", 1)
-    axis += len(form.shape) if axis < 0 else 0
-    first = int(np.prod(form.shape[:axis]))
-    return form.reshaped((first, form.bias.size // max(first, 1)))
+def _one_number(call: Call, at: int, what: str) -> Floats:
+    values = call.floats(at) if call.has(at) else np.zeros(())
+    if values.size != 1:
+        raise NodeError(f"has {values.size} numbers as {what}, one is allowed")
+    return values.reshape(())
 
 
-def _reshape(course: Course, given: list[Value | None], attributes: dict[str, Any], node: onnx.NodeProto) -> Value:
-    sizes = [int(size) for size in _constant(given[1]).reshape(-1)]
-    value = given[0]
-    if not isinstance(value, AffineForm):
-        return _constant(value).reshape(sizes)
-    kept = [value.shape[at] if size == 0 else size for at, size in enumerate(sizes)]
-    return value.reshaped(kept)
+def _real(call: Call, at: int) -> Any:
+    """A constant or tensor that is given in integers, with scale and zero point behind it, in real numbers."""
+    value, zero = call.value(at), call.floats(at + 2) if call.has(at + 2) else np.zeros(())
+    scale = call.floats(at + 1)
+    if isinstance(value, AffineForm):
+        return dequantised(value, _one_number(call, at + 1, "scale"), _one_number(call, at + 2, "zero point"))
+    numbers = np.asarray(value).astype(np.float64)
+    if scale.size > 1:
+        # Of a convolution along the first axis, else along the last.
+        along = (-1, *(1,) * (numbers.ndim - 1)) if "Conv" in call.node.op_type else (-1,)
+        scale, zero = scale.reshape(along), zero.reshape(along) if zero.size > 1 else zero
+    return (numbers - zero) * scale
 
 
-def _transpose(course: Course, given: list[Value | None], attributes: dict[str, Any], node: onnx.NodeProto) -> Value:
-    value = given[0]
-    if not isinstance(value, AffineForm):
-        constant = _constant(value)
-        return constant.transpose(attributes.get("perm", range(constant.ndim)[::-1]))
-    return value.transposed(attributes.get("perm", range(len(value.shape))[::-1]))
+def _answered(call: Call, form: AffineForm, at: int) -> AffineForm:
+    """A result in integers, with scale and zero point at that input and the next."""
+    if type_of(call.constant(at + 1)) not in INTEGERS:
+        raise NodeError(f"answers in {type_name(type_of(call.constant(at + 1)))}")
+    lower, upper = INTEGERS[type_of(call.constant(at + 1))]
+    step, zero = _one_number(call, at, "scale"), _one_number(call, at + 1, "zero point")
+    if not step > 0:
+        raise NodeError("has a scale that is no positive real number")
+    return quantised(call, form, Grid(step, zero, lower, upper))
 
 
-def _squeeze(course: Course, given: list[Value | None], attributes: dict[str, Any], node: onnx.NodeProto) -> Value:
-    form = _form(given[0])
-    axes = attributes.get("axes")
-    if axes is None and len(given) > 1:
-        axes = [int(axis) for axis in _constant(given[1]).reshape(-1)]
-    count = len(form.shape)
-    if node.op_type == "Squeeze":
-        gone = {a % count for a in axes} if axes is not None else {a for a in range(count) if form.shape[a] == 1}
-        return form.reshaped([size for a, size in enumerate(form.shape) if a not in gone])
-    if axes is None:
-        raise NodeError("has no axes")
-    shape = list(form.shape)
-    for axis in sorted(a % (count + len(axes)) for a in axes):
-        shape.insert(axis, 1)
-    return form.reshaped(shape)
+def _quantised_matmul(call: Call) -> Value:
+    """`QLinearMatMul`."""
+    form, weight = _real(call, 0), _real(call, 3)
+    if not isinstance(form, AffineForm) or isinstance(weight, AffineForm):
+        raise NodeError("must multiply a tensor of the network by constant weights")
+    return _answered(call, _product(form, weight), 6)
 
 
-def _quantise(course: Course, given: list[Value | None], attributes: dict[str, Any], node: onnx.NodeProto) -> Value:
-    """Weights are rounded, activations are not; a type that holds nothing below 0 is a rectifier."""
-    value, zero = given[0], given[2] if len(given) > 2 else None
-    point = _constant(zero) if zero is not None else np.zeros((), np.uint8)
-    limits = np.iinfo(point.dtype)
-    if not isinstance(value, AffineForm):
-        numbers = _floats(value)
-        scale, offset = _grid(numbers, _floats(given[1]), point.astype(np.float64), attributes)
-        rounded: Constant = np.clip(np.rint(numbers / scale) + offset, limits.min, limits.max)
-        return rounded
-    if point.size != 1:
-        raise NodeError("rounds channels on different grids, one for all is allowed")
-    note = f"the rounding of activations by node {(node.name or node.op_type)!r} was left out: the compiler rounds them"
-    course.notes.append(note)
-    # Cell values themselves may be negative, whatever calibration saw of them.
-    if int(point.reshape(-1)[0]) == limits.min and value is not course.window:
-        return value.rectified()
-    return value
+def _quantised_conv(call: Call) -> Value:
+    """`QLinearConv`; its bias is in integers of both scales."""
+    form, weight = _real(call, 0), _real(call, 3)
+    if not isinstance(form, AffineForm) or isinstance(weight, AffineForm):
+        raise NodeError("must have a tensor of the network and constant weights")
+    bias = call.floats(8) * call.floats(1) * call.floats(4).reshape(-1) if call.has(8) else 0.0
+    return _answered(call, _convolved(call, form, weight, bias), 6)
 
 
-def _dequantise(course: Course, given: list[Value | None], attributes: dict[str, Any], node: onnx.NodeProto) -> Value:
-    if isinstance(given[0], AffineForm):
-        return given[0]
-    numbers = _floats(given[0])
-    zero = _floats(given[2]) if len(given) > 2 and given[2] is not None else np.zeros(())
-    scale, point = _grid(numbers, _floats(given[1]), zero, attributes)
-    return (numbers - point) * scale
+def _quantised_gemm(call: Call) -> Value:
+    """``com.microsoft.QGemm``; its bias is in integers of both scales, its answer real without a scale."""
+    form, weight = _real(call, 0), _real(call, 3)
+    if not isinstance(form, AffineForm) or isinstance(weight, AffineForm):
+        raise NodeError("must multiply a tensor of the network by constant weights")
+    scale = call.floats(1) * call.floats(4).reshape(-1) * call.attribute("alpha", 1.0)
+    result = _multiplied(call, form, weight).shifted(call.floats(6) * scale if call.has(6) else np.zeros(()))
+    return _answered(call, result, 7) if call.has(7) else result
 
 
-def _grid(
-    numbers: NDArray[np.float64], scale: NDArray[np.float64], point: NDArray[np.float64], attributes: dict[str, Any]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Scale and zero point, shaped to broadcast over the numbers."""
-    if scale.size <= 1:
-        return scale.reshape(()), point.reshape(())
-    axis = attributes.get("axis", 1) % max(numbers.ndim, 1)
-    if scale.ndim != 1 or scale.size != numbers.shape[axis] or point.size not in (1, scale.size):
-        raise NodeError("has another number of scales than its axis has entries")
-    along = [1] * numbers.ndim
-    along[axis] = -1
-    return scale.reshape(along), point.reshape(along if point.size > 1 else ())
-
-
-FOLDED = ("Constant", "DequantizeLinear", "Identity", "QuantizeLinear", "Reshape", "Transpose")
+FOLDED = (
+    *("Add", "Cast", "Clip", "Constant", "DequantizeLinear", "Div", "Identity", "Mul", "Neg", "Quant"),
+    *("QuantizeLinear", "Reshape", "Sub", "Sum", "Transpose"),
+)
 """Operators that also work on constants alone."""
-_OPERATORS: dict[str, Callable[[Course, list[Value | None], dict[str, Any], onnx.NodeProto], Value]] = {
-    "Add": _add,
-    "Constant": _constant_node,
-    "Conv": _conv,
-    "DequantizeLinear": _dequantise,
-    "Flatten": _flatten,
-    "Gemm": _gemm,
-    "Identity": _same,
-    "MatMul": _matmul,
-    "QuantizeLinear": _quantise,
-    "Relu": _relu,
-    "Reshape": _reshape,
-    "Squeeze": _squeeze,
-    "Sub": _add,
-    "Transpose": _transpose,
-    "Unsqueeze": _squeeze,
+OPERATORS: dict[tuple[str, str], Callable[[Call], Value]] = {
+    ("", "Add"): _add,
+    ("", "BatchNormalization"): _normalised,
+    ("", "Cast"): _cast,
+    ("", "Clip"): clip,
+    ("", "Constant"): _constant_node,
+    ("", "Conv"): _conv,
+    ("", "DequantizeLinear"): dequantise,
+    ("", "Div"): _multiply,
+    ("", "Flatten"): flatten,
+    ("", "Gemm"): _gemm,
+    ("", "Identity"): same,
+    ("", "MatMul"): _matmul,
+    ("", "Mul"): _multiply,
+    ("", "Neg"): _negative,
+    ("", "Pad"): pad,
+    ("", "QLinearConv"): _quantised_conv,
+    ("", "QLinearMatMul"): _quantised_matmul,
+    ("", "QuantizeLinear"): quantise,
+    ("", "Relu"): _relu,
+    ("", "Reshape"): reshape,
+    ("", "Squeeze"): squeeze,
+    ("", "Sub"): _add,
+    ("", "Sum"): _add,
+    ("", "Transpose"): transpose,
+    ("", "Unsqueeze"): squeeze,
+    (MICROSOFT, "DequantizeLinear"): dequantise,
+    (MICROSOFT, "QGemm"): _quantised_gemm,
+    (MICROSOFT, "QuantizeLinear"): quantise,
+    ("qonnx", "Quant"): quant,
 }
+KNOWN = ", ".join(f"{domain}.{name}" if domain else name for domain, name in sorted(OPERATORS))

@@ -16,9 +16,42 @@ from pisnn_deploy.imports.affine import LARGEST_ELEMENTS
 
 Constant = NDArray[Any]
 
+INTEGERS: dict[int, tuple[int, int]] = {
+    TensorProto.INT8: (-(1 << 7), (1 << 7) - 1),
+    TensorProto.UINT8: (0, (1 << 8) - 1),
+    TensorProto.INT16: (-(1 << 15), (1 << 15) - 1),
+    TensorProto.UINT16: (0, (1 << 16) - 1),
+    TensorProto.INT4: (-(1 << 3), (1 << 3) - 1),
+    TensorProto.UINT4: (0, (1 << 4) - 1),
+    getattr(TensorProto, "INT2", -1): (-2, 1),
+    getattr(TensorProto, "UINT2", -2): (0, 3),
+}
+"""Types that `QuantizeLinear` rounds to, with their least and largest number."""
+FLOATS: dict[int, float] = {TensorProto.FLOAT: 2.0**-24, TensorProto.DOUBLE: 2.0**-53, TensorProto.FLOAT16: 2.0**-11}
+"""Types of real numbers, with the largest relative error of one rounding."""
+NUMBERS: tuple[int, ...] = (*FLOATS, *INTEGERS, TensorProto.INT32, TensorProto.INT64)
+
 
 class NodeError(Exception):
     """What is wrong with a node."""
+
+
+def type_name(kind: int) -> str:
+    """Name of a type of ONNX, such as ``INT4``."""
+    names: dict[int, str] = {int(number): str(name) for name, number in TensorProto.DataType.items()}
+    return names.get(kind, f"of number {kind}")
+
+
+def type_of(values: Constant) -> int:
+    """Type of ONNX of an array that `tensor_values` returned."""
+    return int(helper.np_dtype_to_tensor_dtype(values.dtype))
+
+
+def array_of(values: NDArray[np.float64], kind: int) -> Constant:
+    """Numbers in a type of ONNX that holds them."""
+    dtype: Any = helper.tensor_dtype_to_np_dtype(kind)
+    # Types of fewer than 8 bits are made from integers alone.
+    return np.asarray(values.astype(np.int64).astype(dtype))
 
 
 def tensor_values(path: Path | None, tensor: TensorProto) -> Constant:
@@ -42,8 +75,8 @@ def tensor_values(path: Path | None, tensor: TensorProto) -> Constant:
     problem = ""
     if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
         problem = "is stored in another file, which is not read; save the model with its weights"
-    elif tensor.data_type not in _NUMBERS:
-        problem = "is not a tensor of numbers"
+    elif tensor.data_type not in NUMBERS:
+        problem = f"is of type {type_name(tensor.data_type)}, known are {', '.join(map(type_name, NUMBERS))}"
     elif any(size < 0 for size in tensor.dims) or len(tensor.dims) > 8:
         problem = "has a shape that no tensor has"
     elif math.prod(tensor.dims) > LARGEST_ELEMENTS:
@@ -51,24 +84,11 @@ def tensor_values(path: Path | None, tensor: TensorProto) -> Constant:
     else:
         try:
             return np.asarray(numpy_helper.to_array(tensor))
-        except (ValueError, TypeError, OverflowError, KeyError, MemoryError):
+        except (ValueError, TypeError, OverflowError, KeyError, MemoryError, IndexError):
             problem = "holds more or fewer numbers than its shape says"
     if path is None:
         raise NodeError(f"its value {problem}")
     raise FileError(path, problem, field=f"initializer {tensor.name!r}")
-
-
-_NUMBERS = (
-    TensorProto.FLOAT,
-    TensorProto.DOUBLE,
-    TensorProto.FLOAT16,
-    TensorProto.INT8,
-    TensorProto.UINT8,
-    TensorProto.INT16,
-    TensorProto.UINT16,
-    TensorProto.INT32,
-    TensorProto.INT64,
-)
 
 
 def attributes_of(node: onnx.NodeProto) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from pisnn_deploy.errors import InvariantViolation, OverflowViolation, PisnnErro
 from pisnn_deploy.processes.exchange import STEPS, TIME_STEPS, Exchange, Integers
 from pisnn_deploy.processes.guardian import die_with_parent, guard_forked_children
 from pisnn_deploy.recovery import detection_of
+from pisnn_deploy.surroundings import shut_out_current_folder
 
 if TYPE_CHECKING:
     from lava.magma.core.process.process import AbstractProcess
@@ -204,6 +205,7 @@ def _end(number: int, frame: object) -> None:
 
 def main() -> int:
     """Serve the request that the command line names."""
+    shut_out_current_folder()
     return serve(Path(sys.argv[1]))
 
 

@@ -127,13 +127,13 @@ def _panels(
 
 
 def _caption(graph: IntegerGraph, run: Run, values: Field, reference: Field | None, title: str) -> str:
-    verdict = "conserved" if run.conserved else "VIOLATED"
+    verdict = run.verdict.word if run.conserved else run.verdict.word.upper()
     text = f"{title or graph.spec.name}: {verdict}, {graph.mesh.cells} cells, {run.steps} PDE steps on {run.backend}"
     size = 0.0 if reference is None else float(np.linalg.norm(reference))
     if reference is not None and size > 0 and len(values):
         text += f", relative L2 error {np.linalg.norm(values[-1] - reference) / size:.1e}"
-    lines = [line for part in (text, run.failure) for line in textwrap.wrap(printable(part), _CAPTION_CHARACTERS)]
-    return "\n".join(lines)
+    parts = (printable(text), printable(run.verdict.reason))
+    return "\n".join(line for part in parts for line in textwrap.wrap(part, _CAPTION_CHARACTERS))
 
 
 def _middle_cells(graph: IntegerGraph) -> NDArray[np.int64]:

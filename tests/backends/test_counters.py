@@ -59,8 +59,8 @@ def test_a_recording_keeps_counts_beyond_64_bits(tmp_path: Path) -> None:
         record.append(plain.trace, 0, end, 1.0)
         held = record.progressed()
     assert held is not None
-    assert (held.snapshot.packets_sent, held.snapshot.quanta_sent) == (2**70, 2**71)
-    assert held.snapshot.events == dict.fromkeys(graph.chain, 2**72)
+    assert (held.state.packets_sent, held.state.quanta_sent) == (2**70, 2**71)
+    assert held.state.events == dict.fromkeys(graph.chain, 2**72)
 
 
 @pytest.mark.parametrize("sign", [1, -1])

@@ -159,12 +159,15 @@ def damage(folder: Path, **changes: object) -> None:
         ({"events": {"membrane": 1}}, "counts of another run"),
         ({"step": 21}, "counts of another run"),
         ({"rows": 3}, "counts of another run"),
-        ({"mass": np.ones(11, np.int64)}, "masses that the packets do not explain"),
-        ({"transported": np.full(10, 2**60)}, "masses that the packets do not explain"),
-        ({"residue": np.full(10, 2**40)}, "a residue beyond half of theta"),
+        ({"mass": np.ones(11, np.int64)}, "masses that the packets do not explain: membrane [0] is 1, not 1080"),
+        (
+            {"transported": np.arange(10) << 40},
+            "masses that the packets do not explain: membrane [0] is 1080, not -1099511623495",
+        ),
+        ({"residue": np.full(10, 2**40)}, "a residue beyond half of theta, 64: flux [0] has 1099511627776"),
         ({"residue": np.zeros(3, np.int64)}, "arrays of another mesh"),
         ({"residue": np.zeros(10)}, "must be a little-endian int64 array in C order"),
-        ({"residue": np.zeros(1 << 18, np.int64)}, "larger than 1048984 bytes"),
+        ({"residue": np.zeros(1 << 18, np.int64)}, "larger than 1049392 bytes"),
     ],
 )
 def test_a_forged_snapshot_is_one_line(tmp_path: Path, changes: dict[str, object], problem: str) -> None:
@@ -181,7 +184,10 @@ def test_rows_of_other_steps_are_refused(tmp_path: Path) -> None:
     np.arange(11).tofile(tmp_path / "a" / "step.int64")
     with recording(tmp_path / "a", graph, {"steps": 20}) as record, pytest.raises(FileError) as caught:
         run_in_segments("fast", graph, graph.membrane.initial, options, record, resume=True)
-    assert str(caught.value) == f"{tmp_path}/a: is damaged (rows of other PDE steps); start anew without --resume"
+    assert (
+        str(caught.value)
+        == f"{tmp_path}/a: is damaged (rows of other PDE steps: step, row 1: 1, not 2); start anew without --resume"
+    )
 
 
 def test_a_snapshot_that_unpacks_to_more_than_it_holds_is_refused(tmp_path: Path) -> None:

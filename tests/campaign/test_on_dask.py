@@ -42,7 +42,12 @@ def test_workers_of_another_version_are_refused(client: Any, monkeypatch: pytest
 
 def test_a_cluster_that_runs_already_is_used(client: Any, tmp_path: Path) -> None:
     cases = planned(tmp_path, "models: heat1d\nsteps: [1, 2, 3]\n")
-    with cluster(client.scheduler.address) as other:
+    keys = client.security  # of that cluster alone
+    settings = {f"distributed.comm.tls.client.{part}": getattr(keys, f"tls_client_{part}") for part in ("key", "cert")}
+    with (
+        dask.config.set({"distributed.comm.tls.ca-file": keys.tls_ca_file, **settings}),
+        cluster(client.scheduler.address) as other,
+    ):
         rows = [row for some in run_cases(other, cases, craft()) for row in some]
     assert {row.key for row in without_times(rows)} == {case.key for case in cases}
     assert len(client.run(os.getpid)) == 2

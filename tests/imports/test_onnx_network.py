@@ -13,7 +13,7 @@ from flux_files import KERNEL, conv_onnx, onnx_bytes, written
 from onnx import TensorProto, helper, numpy_helper
 
 from pisnn_deploy.errors import FileError
-from pisnn_deploy.imports import Network
+from pisnn_deploy.imports import Network, Request
 from pisnn_deploy.imports.onnx_network import LARGEST_NODES, SPEC, read_onnx
 
 PATH = Path("flux.onnx")
@@ -24,9 +24,11 @@ def node(operator: str, inputs: str, output: str, name: str = "", **attributes: 
     return helper.make_node(operator, inputs.split(), [output], name, **attributes)
 
 
-def read(nodes: list[onnx.NodeProto], constants: dict[str, Any], shape: list[int | str]) -> Network:
+def read(
+    nodes: list[onnx.NodeProto], constants: dict[str, Any], shape: list[int | str], request: Request | None = None
+) -> Network:
     arrays = {name: np.asarray(value) for name, value in constants.items()}
-    return read_onnx(PATH, onnx_bytes(nodes, arrays, shape))
+    return read_onnx(PATH, onnx_bytes(nodes, arrays, shape), request)
 
 
 def dense(name: str, operator: str = "Gemm") -> Network:
@@ -110,7 +112,10 @@ def test_weights_of_eight_bits() -> None:
         ]
         network = read(nodes, {**grid, **constants}, ["n", 1, "cells"])
         assert np.array_equal(network.layers[0].weight, KERNEL[None, :])
-        assert network.notes == ("the rounding of activations by node 'input' was left out: the compiler rounds them",)
+        assert network.notes == (
+            "the rounding of activations to multiples of 0.01 by node 'input' was left out: the compiler rounds them",
+            "the clipping of cell values to 0 to 2.55 by node 'input' was left out",
+        )
 
 
 def test_a_clipping_type_is_a_rectifier() -> None:
@@ -123,12 +128,12 @@ def test_a_clipping_type_is_a_rectifier() -> None:
         ]
         first = np.concatenate([COLUMN, -COLUMN], axis=1)
         constants = {"a": first, "b": np.array([[1], [-1]], np.float32), "g": np.float32(0.1), "z": zero}
-        return read(nodes, constants, ["n", 8])
+        return read(nodes, constants, ["n", 8], Request("heat1d"))
 
-    note = "the rounding of activations by node 'grid' was left out: the compiler rounds them"
+    note = "the rounding of activations to multiples of 0.1 by node 'grid' was left out: the compiler rounds them"
     clipped, whole = network(np.uint8(0)), network(np.uint8(128))
     assert len(clipped.layers) == 2 and clipped.notes == whole.notes == (note,)
-    assert np.array_equal(whole.layers[0].weight[0], 2 * KERNEL)
+    assert np.allclose(whole.layers[0].weight[0], 2 * KERNEL, rtol=1e-15)
 
 
 def test_hidden_layers_with_two_outputs_that_are_rectified() -> None:
@@ -148,8 +153,9 @@ def test_planes_see_lines_beside_them() -> None:
 CONV: dict[str, Any] = {"w": KERNEL.reshape(1, 1, 8).astype(np.float32)}
 LINE: list[int | str] = ["n", 1, "cells"]
 KNOWN = (
-    "Add, Constant, Conv, DequantizeLinear, Flatten, Gemm, Identity, MatMul, QuantizeLinear, Relu, Reshape, Squeeze, "
-    "Sub, Transpose, Unsqueeze"
+    "Add, BatchNormalization, Cast, Clip, Constant, Conv, DequantizeLinear, Div, Flatten, Gemm, Identity, MatMul, Mul, "
+    "Neg, Pad, QLinearConv, QLinearMatMul, QuantizeLinear, Relu, Reshape, Squeeze, Sub, Sum, Transpose, Unsqueeze, "
+    "com.microsoft.DequantizeLinear, com.microsoft.QGemm, com.microsoft.QuantizeLinear, qonnx.Quant"
 )
 
 
@@ -166,7 +172,8 @@ KNOWN = (
             [node("Conv", "u w", "flux", domain="com.microsoft")],
             CONV,
             LINE,
-            f"node 0 (Conv): is no operator of a flux network; known are {KNOWN}",
+            "node 0 (com.microsoft.Conv): is no operator of a flux network of the domain com.microsoft; "
+            f"known are {KNOWN}",
         ),
         ([node("Conv", "u w", "flux", "c", group=2)], CONV, LINE, "node 'c' (Conv): has 2 groups, one is allowed"),
         (
@@ -217,7 +224,8 @@ KNOWN = (
             [node("Gemm", "u w", "flux", "g")],
             {"w": np.array(["text"], object)},
             [1, 8],
-            "initializer 'w': is not a tensor of numbers",
+            "initializer 'w': is of type STRING, known are FLOAT, DOUBLE, FLOAT16, INT8, UINT8, INT16, UINT16, INT4, "
+            "UINT4, INT2, UINT2, INT32, INT64",
         ),
         (
             [node("Identity", "u", "flux")] * (LARGEST_NODES + 1),
@@ -229,7 +237,7 @@ KNOWN = (
             [node("Conv", "u w", "flux")],
             CONV,
             [8],
-            "input 'u': has 1 axes, its convolutions want batch, channel and 1 to 3 axes",
+            "node 0 (Conv): a kernel of shape (1, 1, 8) does not fit a tensor of shape (8,)",
         ),
         (
             [node("Conv", "u w", "h"), node("Conv", "h v", "flux")],

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pisnn_deploy.arithmetic import require_width
 from pisnn_deploy.backends.kernels import structured
 from pisnn_deploy.backends.kernels.layout import (
     TILE,
@@ -128,6 +129,7 @@ class StructuredStepper(KernelStepper):
 
     def _load(self, state: RunState) -> None:
         layout, arrays, cells = self._layout, self.arrays, self._graph.mesh.cells
+        self._require_room(state)
         self._load_cells(state.mass[:cells])
         arrays.ledger[:] = state.mass[cells:][self._order]
         if arrays.current.size:
@@ -143,6 +145,21 @@ class StructuredStepper(KernelStepper):
         counters[structured.MASS_SUM] = state.mass.sum()
         counters[structured.RESIDUE_SUM] = state.residue.sum()
         counters[structured.CURRENT_SUM] = state.current.sum() if arrays.current.size else 0
+
+    def _require_room(self, state: RunState) -> None:
+        """Refuse a state that the arrays would cut.
+
+        Raises
+        ------
+        OverflowViolation
+            With the bits of the arrays.
+        """
+        cells, arrays = self._graph.mesh.cells, self.arrays
+        parts = [(MEMBRANE, "mass", state.mass[:cells], self.mass), (FLUX, "residue", state.residue, arrays.residue)]
+        if arrays.current.size:
+            parts.append((FLUX, "current", state.current, arrays.current))
+        for population, quantity, values, array in parts:
+            require_width(values, 8 * array.itemsize, population, quantity, state.step)
 
     def _load_cells(self, mass: Values) -> None:
         cells = self._layout.cells(self.mass)

@@ -25,8 +25,9 @@ _PATIENCE = "1 day"
 def cluster(scheduler: str | None = None, workers: int | None = None) -> Iterator[Any]:
     """A client of a Dask cluster.
 
-    A cluster of this machine's has one process a worker, which share its cores, listens on this machine alone, shows no
-    dashboard and leaves no file behind.
+    A cluster of this machine's has one process a worker, which share its cores, and leaves no file behind. A client of
+    Dask runs code on its cluster, and other users of the machine reach loopback too: so every port wants TLS with the
+    keys of this cluster alone, from both ends, and none serves HTTP.
 
     Parameters
     ----------
@@ -46,12 +47,16 @@ def cluster(scheduler: str | None = None, workers: int | None = None) -> Iterato
     """
     # Only now: most commands have no use for a cluster, and importing it takes longer than they do.
     import dask
-    from distributed import Client, LocalCluster
+    from distributed import Client, Nanny, Security, SpecCluster
+
+    from pisnn_deploy.cluster.nodes import LocalScheduler, LocalWorker, silence
+
+    silence()
 
     if scheduler is not None:
         try:
             client = Client(scheduler, timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError) as error:  # the last where tls:// lacks keys in Dask's settings
             raise UsageError(f"--scheduler {scheduler}: no scheduler answers ({error})") from error
         with client:
             if not client.scheduler_info(n_workers=-1)["workers"]:
@@ -70,15 +75,15 @@ def cluster(scheduler: str | None = None, workers: int | None = None) -> Iterato
             "distributed.deploy.lost-worker-timeout": _PATIENCE,
         }
         stack.enter_context(dask.config.set(settings))
+        security = Security.temporary()  # type: ignore[no-untyped-call]
+        common = {"host": "127.0.0.1", "protocol": "tls://", "security": security, "dashboard": False}
+        worker = {"nthreads": 1, "memory_limit": 0, "silence_logs": logging.CRITICAL, "worker_class": LocalWorker}
         with _deaf_to_interrupts():
-            local = LocalCluster(  # type: ignore[no-untyped-call]
-                n_workers=count,
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                dashboard_address=None,
+            local = SpecCluster(  # type: ignore[no-untyped-call]
+                workers={number: {"cls": Nanny, "options": {**common, **worker}} for number in range(count)},
+                scheduler={"cls": LocalScheduler, "options": common},
+                security=security,
                 silence_logs=logging.CRITICAL,
-                memory_limit=0,
             )
             stack.enter_context(local)
         yield stack.enter_context(Client(local))  # type: ignore[no-untyped-call]

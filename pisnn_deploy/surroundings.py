@@ -1,0 +1,164 @@
+"""Keeps a process from taking anything of the current folder: modules, settings of libraries, programs.
+
+Commands are called in folders that others have filled: a clone, an unpacked archive, a shared disk. Some libraries
+look for settings there whatever they are told (numba, matplotlib, setuptools), and an interpreter that is started with
+``-c`` looks for modules there, as all helpers of multiprocessing are. A test lists whatever else commands look for.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+NEUTRAL = os.path.dirname(os.__file__)
+"""Where child processes are started: the standard library's folder, which no one else can fill."""
+
+_SEARCHED = ("PATH", "LD_LIBRARY_PATH")
+"""Environment variables that list folders of programs and libraries; an empty entry is the current folder."""
+_PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def python_command(statements: str, interpreter: str | None = None) -> list[str]:
+    """Command of a child process that runs Python statements; to be started in `NEUTRAL`.
+
+    Parameters
+    ----------
+    statements : str
+    interpreter : str, optional
+        This process's own unless given.
+
+    Returns
+    -------
+    list of str
+    """
+    chosen = interpreter or sys.executable
+    if os.sep in chosen:
+        chosen = os.path.abspath(chosen)
+    return [chosen, "-c", f"import sys; sys.path[:] = [p for p in sys.path if p]; {statements}"]
+
+
+def shut_out_current_folder() -> None:
+    """Take nothing from the current folder in this process and in those that it starts; to be called once, early.
+
+    The environment is the user's and stays as it is, but for entries of search paths that are empty or relative.
+    """
+    os.environ["PYTHONSAFEPATH"] = "1"  # understood from Python 3.11 on
+    for name in _SEARCHED:
+        _keep_absolute(name)
+    _clean_import_path()
+    sys.meta_path.insert(0, _Settler())
+    for name, settle in _SETTLED.items():
+        if name in sys.modules:
+            settle(sys.modules[name])
+
+
+def _keep_absolute(name: str) -> None:
+    """Drop entries from a search path that depend on the current folder."""
+    before = os.environ.get(name)
+    if before is None:
+        return
+    entries = [entry for entry in before.split(os.pathsep) if os.path.isabs(entry)]
+    if entries:
+        os.environ[name] = os.pathsep.join(entries)
+    else:
+        del os.environ[name]
+
+
+def _clean_import_path() -> None:
+    """Drop the current folder from the import path unless the user names it in ``PYTHONPATH`` or Python lives in it."""
+    try:
+        current = os.path.realpath(os.getcwd())
+    except OSError:  # it was deleted
+        current = ""
+    wanted = [os.path.abspath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    if "PYTHONPATH" in os.environ:
+        os.environ["PYTHONPATH"] = os.pathsep.join(wanted)
+    sys.path[:] = [os.path.abspath(entry) for entry in sys.path if entry]
+    if current not in map(os.path.realpath, sys.path):
+        return
+    import sysconfig
+
+    kept = {os.path.realpath(path) for path in (*wanted, _PACKAGE_ROOT, *sysconfig.get_paths().values())}
+    if current not in kept:
+        sys.path[:] = [entry for entry in sys.path if os.path.realpath(entry) != current]
+
+
+@contextmanager
+def _elsewhere() -> Iterator[None]:
+    """Make `NEUTRAL` the current folder for a moment."""
+    try:
+        before = os.open(".", getattr(os, "O_PATH", os.O_RDONLY))
+    except OSError:  # a folder that cannot be opened gives nothing away either
+        yield
+        return
+    try:
+        os.chdir(NEUTRAL)
+        yield
+    finally:
+        os.fchdir(before)
+        os.close(before)
+
+
+class _Settler(MetaPathFinder):
+    """Settles modules of `_SETTLED` when they are imported, by whomever."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        settle = _SETTLED.get(name)
+        if settle is None:
+            return None
+        others = (finder for finder in sys.meta_path if finder is not self)
+        specs = (finder.find_spec(name, path, target) for finder in others if hasattr(finder, "find_spec"))
+        with _elsewhere():
+            spec = next((spec for spec in specs if spec is not None), None)
+        if spec is not None and spec.loader is not None:
+            spec.loader.exec_module = partial(_execute, spec.loader.exec_module, settle)  # type: ignore[method-assign]
+        return spec
+
+
+def _execute(execute: Callable[[ModuleType], None], settle: Callable[[ModuleType], None], module: ModuleType) -> None:
+    with _elsewhere():
+        execute(module)
+    settle(module)
+
+
+def _settle_numba(config: ModuleType) -> None:
+    """Numba reads this file again whenever it compiles; there is none of no name."""
+    config._config_fname = ""  # type: ignore[attr-defined]
+
+
+def _settle_multiprocessing(util: ModuleType) -> None:
+    """Give the helpers of multiprocessing, all started here with ``-c``, the import path of this process."""
+    start = util.spawnv_passfds
+    if isinstance(start, partial):
+        return
+
+    util.spawnv_passfds = partial(_spawn, start)  # type: ignore[attr-defined]
+
+
+def _spawn(start: Callable[..., int], path: bytes, args: Sequence[str], passfds: Sequence[int]) -> int:
+    command = list(args)
+    if "-c" in command:
+        place = command.index("-c") + 1
+        command[place] = f"import sys; sys.path[:] = {sys.path!r}; {command[place]}"
+    return start(path, command, passfds)
+
+
+def _settled(module: ModuleType) -> None:
+    """For modules that look around only while they are imported."""
+
+
+_SETTLED: dict[str, Callable[[ModuleType], None]] = {
+    "distutils": _settled,
+    "matplotlib": _settled,
+    "multiprocessing.util": _settle_multiprocessing,
+    "numba.core.config": _settle_numba,
+    "setuptools": _settled,  # torch imports it
+}
