@@ -93,6 +93,7 @@ def command(
     check_outputs([path], {str(plan), *(location for case in cases for location in _files(case))})
     started = time.perf_counter()
     with record_of(path, resume=resume) as record:
+        record.require(cases)
         waiting = [case for case in cases if not _is_done(record.rows.get(case.key))]
         try:
             _run(waiting, record, Craft(compile_target, read_field, timeout), scheduler, workers, quiet=quiet)

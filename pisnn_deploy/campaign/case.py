@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
@@ -101,6 +102,21 @@ class Case:
             "backend": self.backend,
             "fault": None if self.fault == NO_FAULT else self.fault,
         }
+
+    def contradicted_by(self, facts: Mapping[str, object]) -> str:
+        """Where facts that bear the key of this case are another one's, in a few words; empty if nowhere.
+
+        Parameters
+        ----------
+        facts : mapping of str to object
+            By the names of `described`.
+        """
+        for name, value in self.described().items():
+            found = facts[name]
+            # How many steps lead to the problem's horizon is known once the case was compiled.
+            if found != value and not (name == "asked_steps" and value is None):
+                return f"{name} {'none' if found is None else found}, and not {'none' if value is None else value}"
+        return ""
 
     @cached_property
     def key(self) -> str:

@@ -6,7 +6,7 @@ the next one is waited for; what a kill left of a last line is cut off.
 
 from __future__ import annotations
 
-import json
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,14 +17,20 @@ from typing import BinaryIO
 from pydantic import TypeAdapter, ValidationError
 
 from pisnn_deploy.backends.recording import SUFFIX, held_folder
+from pisnn_deploy.campaign.case import OWN, Case
 from pisnn_deploy.campaign.row import Row
+from pisnn_deploy.campaign.seal import damage, sealed_line
 from pisnn_deploy.campaign.table import read_table
 from pisnn_deploy.errors import FileError
+from pisnn_deploy.mesh import parse_shape
 from pisnn_deploy.output import write_whole
 
 LARGEST_RECORD = 1 << 30
 """Bytes; a larger one is refused before it is read."""
 _ROW = TypeAdapter(Row)
+_REMEDY = "start anew without --resume"
+_SHOWN_KEY = 12
+"""Characters of a key that a message shows."""
 
 
 class Record:
@@ -38,13 +44,41 @@ class Record:
         Of the stream.
     rows : sequence of Row
         What it holds.
+    source : Path
+        Where these come from.
     """
 
-    def __init__(self, stream: BinaryIO, path: Path, rows: Sequence[Row]) -> None:
+    def __init__(self, stream: BinaryIO, path: Path, rows: Sequence[Row], source: Path) -> None:
         self._stream = stream
         self._path = path
+        self._source = source
         self.rows = {row.key: row for row in rows}
         """By the key of the case; the last one, where a case was run again."""
+
+    def require(self, cases: Sequence[Case]) -> None:
+        """Make sure that rows say what their cases say, and the same of what cases share.
+
+        Parameters
+        ----------
+        cases : sequence of Case
+
+        Raises
+        ------
+        FileError
+            A row bears the key of a case and is another one's.
+        """
+        shared: dict[object, tuple[object, ...]] = {}
+        for case in cases:
+            row = self.rows.get(case.key)
+            if row is None:
+                continue
+            problem = case.contradicted_by(asdict(row)) or _of_another_mesh(case, row)
+            for what, facts in _shared(case, row):
+                if not problem and shared.setdefault(what, facts) != facts:
+                    problem = "other facts of its artifact than a row of the same artifact"
+            if problem:
+                reason = f"is damaged (the row of case {case.key[:_SHOWN_KEY]} has {problem})"
+                raise FileError(self._source, reason, remedy=_REMEDY)
 
     def append(self, rows: Sequence[Row]) -> None:
         """Add rows, and wait until they are on disk.
@@ -88,26 +122,48 @@ def record_of(table: Path, *, resume: bool) -> Iterator[Record]:
         Another campaign records there, the folder cannot be made, or what is to go on is damaged.
     """
     with held_folder(folder_of(table)):
-        path = folder_of(table) / "rows.jsonl"
-        rows = _recorded(path) if resume and path.exists() else read_table(table) if resume and table.exists() else []
+        path = source = folder_of(table) / "rows.jsonl"
+        rows: list[Row] = []
+        if resume and path.exists():
+            rows = _recorded(path)
+        elif resume and table.exists():
+            rows, source = read_table(table), table
         # Whole, so that a kill right here loses none of them; this also cuts off a torn line.
         write_whole(path, _lines(rows))
         with path.open("ab") as stream:
-            yield Record(stream, path, rows)
+            yield Record(stream, path, rows, source)
+
+
+def _shared(case: Case, row: Row) -> Iterator[tuple[object, tuple[object, ...]]]:
+    """What rows of other cases must say too: of one artifact, and of its problem's horizon."""
+    if row.artifact is not None:
+        yield case.target, (row.artifact, row.cells, row.faces)
+        if case.steps is None and row.asked_steps is not None:
+            yield (case.target, "horizon"), (row.asked_steps,)
+
+
+def _of_another_mesh(case: Case, row: Row) -> str:
+    mesh = case.target.mesh
+    if mesh.is_file or mesh.text == OWN or row.cells in (None, math.prod(parse_shape(mesh.text))):
+        return ""
+    return f"{row.cells} cells, and its mesh is {mesh.text}"
 
 
 def _lines(rows: Iterable[Row]) -> bytes:
-    return b"".join(json.dumps(asdict(row), allow_nan=False).encode() + b"\n" for row in rows)
+    return b"".join(sealed_line(row) + b"\n" for row in rows)
 
 
 def _recorded(path: Path) -> list[Row]:
     if path.stat().st_size > LARGEST_RECORD:
-        raise FileError(path, f"is larger than {LARGEST_RECORD} bytes", remedy="start anew without --resume")
+        raise FileError(path, f"is larger than {LARGEST_RECORD} bytes", remedy=_REMEDY)
     *lines, _ = path.read_bytes().split(b"\n")
     rows = []
     for number, line in enumerate(lines, start=1):
         try:
-            rows.append(_ROW.validate_json(line))
+            row = _ROW.validate_json(line)
         except ValidationError as error:
-            raise FileError(path, "is damaged", field=f"line {number}", remedy="start anew without --resume") from error
+            raise FileError(path, damage(error), field=f"line {number}", remedy=_REMEDY) from error
+        if sealed_line(row) != line:
+            raise FileError(path, "is damaged (not the line that was recorded)", field=f"line {number}", remedy=_REMEDY)
+        rows.append(row)
     return rows

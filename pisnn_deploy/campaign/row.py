@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
+
+from pisnn_deploy.backends import verdict
+from pisnn_deploy.invariants import KINDS
 
 Verdict = Literal["conserved", "violated", "refused", "failed"]
 """``refused`` is a result: the case cannot be compiled or run as asked. ``failed`` is none: its worker or backend broke
@@ -49,6 +54,11 @@ class Row:
         Why a case was refused or failed, or what was violated first.
     seconds, compile_seconds : float or None
         Stepping without set-up, and compiling the artifact, which cases share.
+
+    Raises
+    ------
+    ValueError
+        The verdict is contradicted by the figures beside it.
     """
 
     key: str
@@ -82,3 +92,51 @@ class Row:
     message: str | None = None
     seconds: float | None = None
     compile_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for problem in _contradictions(self):
+            raise ValueError(problem)
+
+
+def _contradictions(row: Row) -> Iterator[str]:
+    """What of a row speaks against its own verdict."""
+    counts = {kind: getattr(row, f"violations_{kind}") for kind in KINDS}
+    figures = {"steps": row.steps, "time_steps": row.time_steps, "packets": row.packets, "events": row.events}
+    if row.verdict in ("refused", "failed"):
+        others = {"drift": row.drift, "time": row.time, "relative_l2_error": row.relative_l2_error}
+        held = [name for name, value in (figures | others | counts).items() if value is not None]
+        if held or not row.message:
+            yield f"{row.verdict}, " + (f"and yet it has {held[0]}" if held else "and it does not say why")
+        return
+    if not (row.artifact and row.cells and row.faces is not None) or row.steps is None or row.asked_steps is None:
+        yield f"{row.verdict}, without an artifact, cells, faces or steps"
+        return
+    yield from _of_a_run(row, counts)
+    if any(value is not None and value < 0 for value in (figures | counts).values()):
+        yield "a count below 0"
+    if row.packets is not None and row.packets > row.faces * (row.steps + 1):
+        yield f"{row.packets} packets of {row.faces} faces in {row.steps} PDE steps"
+    if row.relative_l2_error is not None and not (row.verdict == "conserved" and 0 <= row.relative_l2_error < inf):
+        yield f"{row.verdict}, with a relative L2 error of {row.relative_l2_error}"
+    if row.time is not None and not 0 <= row.time < inf:
+        yield f"a time of {row.time}"
+
+
+def _of_a_run(row: Row, counts: dict[str, int | None]) -> Iterator[str]:
+    """A count that was too large for the table is None: it is no 0."""
+    known = {kind: count for kind, count in counts.items() if count is not None}
+    said = verdict.Verdict(final=row.drift or 0, violations=known)
+    if row.verdict == "conserved":
+        if row.drift is None or len(known) < len(counts) or not said.conserved:
+            yield f"conserved, and yet {said.reason or 'figures are missing'}"
+        if row.steps != row.asked_steps:
+            yield f"conserved after {row.steps} of {row.asked_steps} PDE steps"
+        if row.fault_detected_step is not None:
+            yield "conserved, and yet a fault was detected"
+    else:
+        if said.conserved and row.drift is not None and len(known) == len(counts):
+            yield "violated, and yet nothing was"
+        if not row.message:
+            yield "violated, and it does not say how"
+        if (row.steps or 0) > (row.asked_steps or 0):
+            yield f"violated after {row.steps} of {row.asked_steps} PDE steps"

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pisnn_deploy.campaign.plan import LARGEST_PRODUCT
 from pisnn_deploy.campaign.row import Row
+from pisnn_deploy.campaign.seal import damage, seal_of
 from pisnn_deploy.errors import FileError
 from pisnn_deploy.output import whole_file
 from pisnn_deploy.pointers import require_content
@@ -18,6 +19,8 @@ from pisnn_deploy.pointers import require_content
 LARGEST_TABLE = 1 << 30
 """Bytes; a larger file is refused before anything is allocated."""
 _ROWS = TypeAdapter(list[Row])
+_SEAL = "pisnn-deploy.rows"
+"""Where the metadata have the hash of all rows."""
 _REMEDY = "start anew without --resume"
 
 
@@ -41,7 +44,8 @@ def write_table(path: Path, rows: Iterable[Row], notes: Mapping[str, str]) -> No
 
     held = list(rows)
     columns = {field.name: [getattr(row, field.name) for row in held] for field in fields(Row)}
-    table = Table.from_pydict(columns, schema=_schema().with_metadata(dict(notes)))
+    metadata = dict(notes) | {_SEAL: seal_of(held)}
+    table = Table.from_pydict(columns, schema=_schema().with_metadata(metadata))
     with whole_file(path) as stream:
         parquet.write_table(table, stream)
 
@@ -72,9 +76,15 @@ def read_table(path: Path) -> list[Row]:
             # Looked at before anything is expanded.
             if not file.schema_arrow.equals(_schema()) or file.metadata.num_rows > LARGEST_PRODUCT:
                 raise FileError(path, "is no table of a campaign", remedy=_REMEDY)
-            return _ROWS.validate_python(file.read().to_pylist())
-    except (OSError, ArrowException, ValidationError) as error:
+            rows = _ROWS.validate_python(file.read().to_pylist())
+            seal = (file.schema_arrow.metadata or {}).get(_SEAL.encode(), b"").decode(errors="replace")
+    except ValidationError as error:
+        raise FileError(path, damage(error), remedy=_REMEDY) from error
+    except (OSError, ArrowException) as error:
         raise FileError(path, "is no table of a campaign", remedy=_REMEDY) from error
+    if seal != seal_of(rows):
+        raise FileError(path, "is damaged (not the rows that were written)", remedy=_REMEDY)
+    return rows
 
 
 def _schema() -> Any:

@@ -158,7 +158,7 @@ def _require_same(named: Named) -> None:
 
 
 def _outcome(case: Case, graph: IntegerGraph, run: Run) -> dict[str, Any]:
-    facts: dict[str, Any] = {"verdict": "conserved" if run.conserved else "violated", "seconds": run.wall_seconds}
+    facts: dict[str, Any] = {"verdict": run.verdict.word, "seconds": run.wall_seconds}
     if run.detections:
         facts["fault_detected_step"] = run.detections[0].step
     counts = {
@@ -169,12 +169,11 @@ def _outcome(case: Case, graph: IntegerGraph, run: Run) -> dict[str, Any]:
         "events": sum(run.events.values()),
     }
     if run.end is not None:
-        totals = run.trace.totals()
-        counts["drift"] = totals[-1] - totals[0]
+        counts["drift"] = run.verdict.drift
         facts["time"] = run.steps * graph.time_step
         facts["relative_l2_error"] = _error(case, graph, run)
     outside = [f"{name} is {count}, too large for the table" for name, count in counts.items() if abs(count) > LARGEST]
-    message = "; ".join([run.failure, *outside] if run.failure else outside)
+    message = "; ".join(part for part in (run.verdict.reason, *outside) if part)
     fitting = {name: count for name, count in counts.items() if abs(count) <= LARGEST}
     return {**facts, **fitting, "message": message or None}
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow
 import pytest
@@ -59,7 +60,8 @@ def test_a_complete_table_goes_on_too(rows: list[Row], tmp_path: Path) -> None:
 
 
 def test_of_two_attempts_the_last_one_counts(rows: list[Row], tmp_path: Path) -> None:
-    again = replace(rows[0], verdict="failed", message="its worker was lost")
+    nothing: dict[str, Any] = {field.name: None for field in fields(Row) if field.default is None}
+    again = replace(rows[0], **nothing | {"verdict": "failed", "message": "its worker was lost"})
     with record_of(tmp_path / "a.parquet", resume=False) as record:
         record.append([again, rows[1]])
         record.append([rows[0]])

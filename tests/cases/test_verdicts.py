@@ -31,3 +31,23 @@ def test_masses_beyond_the_window_are_refused_and_not_cut(case: Callable[[str], 
         "-1099511496704 at PDE step 1000, outside its 20 signed bits); start anew without --resume\n"
     )
     assert not Path("r.npz").exists()
+
+
+def test_rows_that_contradict_themselves_are_damage(case: Callable[[str], Path], run: Run) -> None:
+    case("campaign_rows")
+    ended = run("campaign", "plan.yaml", "--resume", "--quiet")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == (
+        "error: plan.parquet.partial/rows.jsonl: line 1: is damaged (conserved, and yet the mass of all cells and ledgers "
+        "changed by +77 quanta); start anew without --resume\n"
+    )
+
+
+def test_rows_of_other_cases_are_damage(case: Callable[[str], Path], run: Run) -> None:
+    folder = case("campaign_rows")
+    path = folder / "plan.parquet.partial" / "rows.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    for line, problem in ((lines[1], "local 2"), (lines[2], "conserved after 0 of 4 PDE steps")):
+        path.write_bytes(line)
+        ended = run("campaign", "plan.yaml", "--resume", "--quiet")
+        assert ended.returncode == 2 and "line 1: is damaged (" in ended.stderr and problem in ended.stderr
