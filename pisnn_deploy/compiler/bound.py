@@ -17,11 +17,13 @@ from pisnn_deploy.compiler.intervals import (
     largest_change,
     medium_intervals,
     network_intervals,
+    reservoirs_extend,
 )
 from pisnn_deploy.compiler.limit import most_faces
 from pisnn_deploy.errors import CompileError
 from pisnn_deploy.graph import Bound, IntegerGraph, Synapse
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
+from pisnn_deploy.mesh.window import QUADRATIC
 
 LEDGER_BITS = 48
 LARGEST_LEDGER = (1 << (LEDGER_BITS - 1)) - 1
@@ -167,7 +169,8 @@ def _largest_change(graph: IntegerGraph, found: NetworkIntervals) -> int:
     weight, bias = graph.operator[0].weight, graph.operator[0].bias
     if graph.hidden or graph.flux.leak != MEMORYLESS or bias.any() or weight.sum() != 0:
         return change
-    if graph.flux.share_shift is not None:
+    lines_go_on = graph.spec.wall == QUADRATIC or reservoirs_extend(graph.grid, graph.membrane.reservoirs)
+    if graph.flux.share_shift is not None or not lines_go_on:
         return change
     # theta dm = D W m + D (r_old - r_new), and residues stay within theta / 2 of 0.
     reach = largest_change(graph.grid, graph.spec, weight[0], window)

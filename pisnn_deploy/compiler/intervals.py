@@ -118,12 +118,32 @@ def face_rows(mesh: Mesh, spec: ModelSpec, layer: IntegerLayer, reservoirs: Inte
     )
 
 
+def reservoirs_extend(mesh: Mesh, reservoirs: Integers) -> bool:
+    """Whether lines of cells go on beyond reservoirs as lines that the mesh has.
+
+    Parameters
+    ----------
+    mesh : Mesh
+    reservoirs : int64 array [reservoirs]
+
+    Returns
+    -------
+    bool
+        True where reservoirs stand along one axis only and are alike along each side, or are all alike.
+    """
+    if reservoirs.size == 0 or int(reservoirs.min()) == int(reservoirs.max()):
+        return True
+    sides = [(axis, layer) for axis, pair in enumerate(reservoir_layers(mesh)) for layer in pair if layer.size]
+    alike = all(int(reservoirs[layer].min()) == int(reservoirs[layer].max()) for _, layer in sides)
+    return alike and len({axis for axis, _ in sides}) == 1
+
+
 def largest_change(mesh: Mesh, spec: ModelSpec, weight: Integers, window: OperatingWindow) -> int:
     """What one PDE step of a linear memoryless network adds to a cell at most, in flux units and before rounding.
 
     The change ``D W m`` is a sum over the lines of cells that run through the windows along each axis. Each line sums
     to zero, reservoirs counted in, so ranges and differences bound it; a line of a few cells has the rows of all
-    longer ones.
+    longer ones. Holds where `reservoirs_extend`.
 
     Parameters
     ----------

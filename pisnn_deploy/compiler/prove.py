@@ -12,6 +12,7 @@ from scipy import sparse
 from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.compiler.bound import LARGEST_LEDGER
 from pisnn_deploy.compiler.facts import BOUNDED, PROVED, Fact
+from pisnn_deploy.compiler.intervals import reservoirs_extend
 from pisnn_deploy.compiler.invariance import lattice_kernel, lattice_shape, rounding_drift
 from pisnn_deploy.compiler.limit import most_faces
 from pisnn_deploy.errors import CompileError
@@ -20,7 +21,7 @@ from pisnn_deploy.graph.claims import Figure, Method
 from pisnn_deploy.graph.connections import Incidence, Stencil
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers, Medium
 from pisnn_deploy.graph.layout import route_matrix, window_matrix, window_stencil
-from pisnn_deploy.mesh import Boxes, reservoir_layers, structured_mesh, window_cells
+from pisnn_deploy.mesh import Boxes, structured_mesh, window_cells
 from pisnn_deploy.mesh.window import QUADRATIC
 from pisnn_deploy.symbol import amplification, delayed_root, gain, largest_root
 
@@ -185,18 +186,9 @@ def _invariant_start(graph: IntegerGraph) -> dict[str, Figure] | None:
         return None
     if window.difference is not None:
         start["start_difference"] = window.difference - 2 * drift
-        if start["start_difference"] < 0 or not _reservoirs_extend(graph):
+        if start["start_difference"] < 0 or not reservoirs_extend(mesh, held):
             return None
     return start
-
-
-def _reservoirs_extend(graph: IntegerGraph) -> bool:
-    held = graph.membrane.reservoirs
-    if held.size == 0 or int(held.min()) == int(held.max()):
-        return True
-    sides = [(axis, layer) for axis, pair in enumerate(reservoir_layers(graph.grid)) for layer in pair if layer.size]
-    alike = all(int(held[layer].min()) == int(held[layer].max()) for _, layer in sides)
-    return alike and len({axis for axis, _ in sides}) == 1
 
 
 def _is_linear(graph: IntegerGraph) -> bool:

@@ -11,7 +11,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.mesh.boundary import DIRICHLET, PERIODIC, Sides
+from pisnn_deploy.mesh.boundary import DIRICHLET, PERIODIC
+from pisnn_deploy.mesh.reflection import Walls
 from pisnn_deploy.mesh.structured import Indices, Mesh, face_grid, reservoir_layers
 
 Wall = Literal["reflection", "quadratic"]
@@ -170,7 +171,7 @@ def window_cells(
     is reflected evenly: ghost cell ``-1 - i`` is cell ``i``. Beyond a Dirichlet side with the value ``g`` it is, by
     `wall`,
 
-    * ``reflection``: reflected oddly, ``2 g - u_i``;
+    * ``reflection``: reflected oddly, ``2 g - u_i``, and beyond several sides at once as `mesh.reflection` says;
     * ``quadratic``: the average of the parabola that has the value ``g`` at the side and the averages ``u_0`` and
       ``u_1``: ``c g + a u_0 + b u_1`` with ``b = (3 i + 2)(i + 1) / 4``, ``a = -(2 i + 1) - 3 b``, ``c = 1 - a - b``.
 
@@ -202,7 +203,7 @@ def window_cells(
     cell = np.empty((asked.size, positions, terms), np.int64)
     numerator = np.zeros((asked.size, positions, terms), np.int64)
     offset = np.zeros((asked.size, positions), reservoirs.dtype)
-    layers = reservoir_layers(mesh)
+    layers, walls = reservoir_layers(mesh), Walls(mesh, reservoirs)
     strides = np.array([math.prod(mesh.shape[axis + 1 :]) for axis in range(dimensions)])
     for axis in range(dimensions):
         base, first, counts = face_grid(mesh, axis)
@@ -214,45 +215,16 @@ def window_cells(
         steps = np.meshgrid(along, *(across,) * len(others), indexing="ij")
         step = dict(zip((axis, *others), (s.reshape(-1) for s in steps), strict=True))
         coordinates = [lower[a][:, None] + step[a] for a in range(dimensions)]
-        inside = [
-            _mirrored(c, count, sides) for c, count, sides in zip(coordinates, mesh.shape, mesh.boundary, strict=True)
-        ]
-        signs, offsets = _reflected(mesh, coordinates, inside, layers, reservoirs)
-        cell[here] = sum(c * stride for c, stride in zip(inside, strides, strict=True))[:, :, None]
-        numerator[here, :, 0], offset[here] = terms * signs, offsets
+        inside = dict(enumerate(coordinates))
+        signs, offset[here] = walls.reflected((), inside, axis)
+        cell[here] = sum(inside[a] * stride for a, stride in enumerate(strides))[:, :, None]
+        numerator[here, :, 0] = terms * signs
         if quadratic:
             for out, cells, numerators, ghosts in _parabolas(mesh, axis, coordinates, layers[axis], reservoirs):
                 cell[here][out] = cells
                 numerator[here][out] = numerators
                 offset[here][out] = ghosts
     return Window(cell, numerator, terms, offset)
-
-
-def _reflected(
-    mesh: Mesh,
-    coordinates: list[Indices],
-    inside: list[Indices],
-    layers: tuple[tuple[Indices, Indices], ...],
-    reservoirs: NDArray[Any],
-) -> tuple[Indices, NDArray[Any]]:
-    """Signs and offsets of reflections into the mesh, axis after axis; wide stencils reflect repeatedly."""
-    signs = np.ones(coordinates[0].shape, np.int64)
-    offsets = np.zeros(coordinates[0].shape, reservoirs.dtype)
-    for axis, (count, sides) in enumerate(zip(mesh.shape, mesh.boundary, strict=True)):
-        along = coordinates[axis].copy()
-        if sides == (PERIODIC, PERIODIC):
-            continue
-        others = tuple(inside[a] for a in range(len(mesh.shape)) if a != axis)
-        while True:
-            beyond = (along < 0, along >= count)
-            if not (beyond[0].any() or beyond[1].any()):
-                break
-            for which, out in enumerate(beyond):
-                if sides[which] == DIRICHLET and out.any():
-                    offsets[out] += 2 * signs[out] * reservoirs[_behind(layers[axis][which], others, out)]
-                    signs[out] *= -1
-                along[out] = -1 - along[out] if which == 0 else 2 * count - 1 - along[out]
-    return signs, offsets
 
 
 def _parabolas(
@@ -283,10 +255,3 @@ def _behind(layer: Indices, others: tuple[Indices, ...], out: NDArray[np.bool_])
     """Reservoirs behind the ghost cells that `out` marks."""
     numbers = layer[tuple(along[out] for along in others)] if others else layer
     return np.asarray(numbers, np.int64)
-
-
-def _mirrored(along: Indices, count: int, sides: Sides) -> Indices:
-    if sides == (PERIODIC, PERIODIC):
-        return along % count
-    along = along % (2 * count)
-    return np.where(along < count, along, 2 * count - 1 - along)

@@ -252,21 +252,11 @@ def _invariance(graph: IntegerGraph, drift: int, start: dict[str, float | None])
         return
     if held.size and (Folding(graph).quadratic or int(held.min()) < lower or int(held.max()) > upper):
         yield "a reservoir is outside the range of starts, or ghost cells are parabolas"
-    sides = [values for values in _by_side(graph).values() if values]
-    axes = {axis for (axis, _), values in _by_side(graph).items() if values}
-    alike = len(set().union(*sides)) <= 1 or (len(axes) == 1 and all(len(values) == 1 for values in sides))
-    if difference is not None and not alike:
+    if difference is not None and not Folding(graph).lines_go_on:
         yield "reservoirs beside each other differ, so differences of neighbours may grow"
     needed = rounding(lattice(graph))
     if needed is None or needed > drift:
         yield f"rounding may move a cell of the {mesh.cells} by {needed} quanta, the claim says {drift}"
-
-
-def _by_side(graph: IntegerGraph) -> dict[tuple[int, int], set[int]]:
-    found: dict[tuple[int, int], set[int]] = {}
-    for (axis, side, _), value in Folding(graph).held.items():
-        found.setdefault((axis, side), set()).add(value)
-    return found
 
 
 def _averages(graph: IntegerGraph) -> bool:

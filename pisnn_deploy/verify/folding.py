@@ -15,6 +15,10 @@ from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import DIRICHLET, PERIODIC, Mesh, Sides
 
 Weights = dict[int, int]
+Point = dict[int, int]
+"""A coordinate for each axis."""
+Meeting = tuple[tuple[int, int], ...]
+"""Sides that meet, each an axis and 0 (lower) or 1 (upper)."""
 
 
 def fold_line(place: int, count: int, sides: Sides, quadratic: bool) -> Weights:
@@ -91,6 +95,17 @@ class Folding:
             found[int(mesh.axis[face]), int(upper), ends[not upper]] = int(self.graph.membrane.reservoirs[number])
         return found
 
+    @property
+    def lines_go_on(self) -> bool:
+        """Whether lines of cells beyond walls are lines of the mesh: reservoirs are all alike, or along one axis only
+        and alike along each side.
+        """
+        sides: dict[tuple[int, int], set[int]] = {}
+        for (axis, upper, _), value in self.held.items():
+            sides.setdefault((axis, upper), set()).add(value)
+        one_axis = len({axis for axis, _ in sides}) == 1
+        return len(set().union(*sides.values())) <= 1 or (one_axis and all(len(v) == 1 for v in sides.values()))
+
     def row(self, face: int, weights: list[int]) -> tuple[Weights, int]:
         """Weights of the cells that a face sees, and what reservoirs add.
 
@@ -122,7 +137,7 @@ class Folding:
             point = list(lower)
             for a, step in zip((axis, *others), steps, strict=True):
                 point[a] += step
-            seen, added = self._ghost(point)
+            seen, added = self._ghost(point, axis)
             constant += weight * added
             for cell, part in seen.items():
                 cells[cell] = cells.get(cell, 0) + weight * part
@@ -138,35 +153,110 @@ class Folding:
         point[int(mesh.axis[face])] -= not beside
         return point
 
-    def _ghost(self, point: list[int]) -> tuple[Weights, int]:
+    def _ghost(self, point: list[int], own: int) -> tuple[Weights, int]:
         mesh = self.graph.grid
-        lines = [
-            fold_line(p, n, sides, self.quadratic) for p, n, sides in zip(point, mesh.shape, mesh.boundary, strict=True)
-        ]
-        inside = [
-            next(iter(fold_line(p, n, _even(sides), False)))
-            for p, n, sides in zip(point, mesh.shape, mesh.boundary, strict=True)
-        ]
-        found: Weights = {}
-        constant, sign = 0, 1
-        for axis, line in enumerate(lines):
+        if not self.quadratic:
+            sign, inside, added = self._reflected((), dict(enumerate(point)), own)
+            return {_flat(mesh, [*inside.values()]): sign}, added
+        # Windows are one cell wide across, so that a point is beyond the sides of one axis at most.
+        for axis, (place, count, sides) in enumerate(zip(point, mesh.shape, mesh.boundary, strict=True)):
+            if 0 <= place < count:
+                continue
+            found: Weights = {}
+            constant = 0
+            for at, weight in fold_line(place, count, sides, quadratic=True).items():
+                beside = _flat(mesh, [*point[:axis], min(max(at, 0), count - 1), *point[axis + 1 :]])
+                if 0 <= at < count:
+                    found[beside] = weight
+                else:
+                    constant += weight * self.held[axis, int(at >= count), beside]
+            return found, constant
+        return {_flat(mesh, point): self.one}, 0
+
+    def _reflected(self, sides: Meeting, point: Point, own: int = -1) -> tuple[int, Point, int]:
+        """A place of the field (or, times 2 a side, of what `sides` hold) as sign, place inside, and what is added."""
+        mesh = self.graph.grid
+        for axis, place in point.items():
             count = mesh.shape[axis]
-            for end in (-1, count):
-                if end in line:
-                    at = [*inside[:axis], 0 if end < 0 else count - 1, *inside[axis + 1 :]]
-                    constant += sign * line[end] * self.held[axis, int(end > 0), _flat(mesh, at)]
-            interior = {place: weight for place, weight in line.items() if 0 <= place < count}
-            if len(interior) > 1 or next(iter(interior.values())) not in (self.one, -self.one):
-                # A parabola: windows are then one cell wide across.
-                for place, weight in interior.items():
-                    found[_flat(mesh, [*inside[:axis], place, *inside[axis + 1 :]])] = weight
-                return found, constant
-            sign *= next(iter(interior.values())) // self.one
-        return {_flat(mesh, inside): sign * self.one}, constant
+            if 0 <= place < count:
+                continue
+            upper = place >= count
+            condition = mesh.boundary[axis][upper]
+            if condition == PERIODIC:
+                return self._reflected(sides, {**point, axis: place % count}, own)
+            mirrored = {**point, axis: 2 * count - 1 - place if upper else -1 - place}
+            sign, inside, added = self._reflected(sides, mirrored, own)
+            if condition != DIRICHLET:
+                return sign, inside, added
+            wall = (*sides, (axis, int(upper)))
+            along = {other: there for other, there in point.items() if other != axis}
+            turn, there, more = self._reflected(wall, along)
+            shown = self._meeting(wall, there)
+            if not sides:
+                depth = place - count if upper else -1 - place
+                shown = self._shown(wall, there, depth, across=axis != own)
+            return -sign, inside, turn * shown + more - added
+        return 1, point, 0
+
+    def _shown(self, wall: Meeting, point: Point, depth: int, *, across: bool) -> int:
+        """Twice what a side holds, in twelfths corrected for its bends along each direction, to the nearest integer."""
+        key = (wall, tuple(point.items()), depth, across)
+        if key not in self._known:
+            twelfths = 12 * self._meeting(wall, point)
+            for axis in point:
+                before, here, after = (self._bend(wall, point, axis, point[axis] + step) for step in (-1, 0, 1))
+                smooth = _nearest_to_zero(before, here, after)
+                twelfths -= (6 * depth * (depth + 1) + 2) * smooth
+                twelfths += (3 * (depth + 1) if across else -2) * (here - smooth)
+            self._known[key] = (twelfths + 6) // 12
+        return self._known[key]
+
+    @cached_property
+    def _known(self) -> dict[object, int]:
+        return {}
+
+    def _bend(self, wall: Meeting, point: Point, axis: int, place: int) -> int:
+        """Second difference of what a side holds, times 2; beside a Dirichlet side what the two nearest agree on."""
+        last, (lower, upper) = self.graph.grid.shape[axis] - 1, self.graph.grid.boundary[axis]
+
+        def inner(at: int) -> int | None:
+            if (lower == DIRICHLET and at < 1) or (upper == DIRICHLET and at > last - 1):
+                return None
+            left, middle, right = (
+                self._meeting(wall, self._reflected(wall, {**point, axis: at + step})[1]) for step in (-1, 0, 1)
+            )
+            return left - 2 * middle + right
+
+        if lower == DIRICHLET and place <= 0:
+            near, far = inner(1), inner(2)
+        elif upper == DIRICHLET and place >= last:
+            near, far = inner(last - 1), inner(last - 2)
+        else:
+            near = far = inner(place)
+        return 0 if near is None or far is None else _nearest_to_zero(near, far)
+
+    def _meeting(self, sides: Meeting, point: Point) -> int:
+        """What sides hold where they meet, times 2 for each of them."""
+        mesh = self.graph.grid
+        if len(sides) == 1:
+            ((axis, upper),) = sides
+            beside = {**point, axis: mesh.shape[axis] - 1 if upper else 0}
+            return 2 * self.held[axis, upper, _flat(mesh, [beside[a] for a in range(len(mesh.shape))])]
+        total = 0
+        for axis, upper in sides:
+            others = tuple(side for side in sides if side != (axis, upper))
+            last = mesh.shape[axis] - 1
+            nearest = last if upper else 0
+            following = max(last - 1, 0) if upper else min(1, last)
+            total += 3 * self._meeting(others, {**point, axis: nearest})
+            total -= self._meeting(others, {**point, axis: following})
+        # The mean, and the nearest integer to it.
+        return (2 * total + len(sides)) // (2 * len(sides))
 
 
-def _even(sides: Sides) -> Sides:
-    return sides if sides == (PERIODIC, PERIODIC) else ("no-flux", "no-flux")
+def _nearest_to_zero(*numbers: int) -> int:
+    """Of numbers of one sign; else 0."""
+    return max(0, min(numbers)) + min(0, max(numbers))
 
 
 def _flat(mesh: Mesh, point: list[int]) -> int:

@@ -185,6 +185,8 @@ def _largest_change(graph: IntegerGraph, packet: int) -> int:
     change = min(window.upper - window.lower, 2 * len(mesh.shape) * packet)
     if not is_memoryless(graph) or graph.operator[0].weight.sum():
         return change
+    if not (Folding(graph).quadratic or Folding(graph).lines_go_on):
+        return change
     kernel = graph.operator[0].weight[0].reshape(2 * spec.half_width, -1).T.tolist()
     quadratic = Folding(graph).quadratic
     ranges, variations = 0, 0
