@@ -220,16 +220,17 @@ class AffineForm:
         span = None
         if self.span is not None:
             falling, rising = np.minimum(kernel, 0), np.maximum(kernel, 0)
-            span = tuple(
+            least, largest = (
                 _broadcast(answer(one, rising) + answer(other, falling), bias)
                 for one, other in (self.span, self.span[::-1])
             )
+            span = (least, largest)
             if self.limits is not None:
                 size = answer(np.maximum(np.abs(self.span[0]), np.abs(self.span[1])), np.abs(kernel))
                 terms = (kernel.shape[1] + EXTRA_TERMS) * self.limits.epsilon
                 error = terms * _broadcast(size, np.abs(np.asarray(bias)))
                 rounding = error if rounding is None else rounding + error
-        return replace(self, weight=weight, bias=shifted, span=_ordered(span), rounding=rounding)
+        return replace(self, weight=weight, bias=shifted, span=span, rounding=rounding)
 
     def shifted(self, constant: Floats) -> AffineForm:
         """A constant added.
@@ -239,8 +240,9 @@ class AffineForm:
         FormError
             It would change the shape.
         """
+        bias = _broadcast(self.bias, constant)
         span = None if self.span is None else (self.span[0] + constant, self.span[1] + constant)
-        return replace(self, bias=_broadcast(self.bias, constant), span=span)
+        return replace(self, bias=bias, span=span)._of_floats(constant)
 
     def scaled(self, factor: Floats | float) -> AffineForm:
         """The tensor times a number, or times one for each element.
@@ -261,7 +263,7 @@ class AffineForm:
             span = (np.minimum(*ends), np.maximum(*ends))
         rounding = None if self.rounding is None else self.rounding * np.abs(factors)
         weight = self.weight * factors[..., None]
-        return replace(self, weight=weight, bias=self.bias * factors, span=span, rounding=rounding)
+        return replace(self, weight=weight, bias=self.bias * factors, span=span, rounding=rounding)._of_floats()
 
     def plus(self, other: AffineForm) -> AffineForm:
         """Sum of two tensors.
@@ -280,7 +282,14 @@ class AffineForm:
         if self.rounding is not None and other.rounding is not None:
             rounding = self.rounding + other.rounding
         weight, bias = self.weight + other.weight, self.bias + other.bias
-        return replace(self, weight=weight, bias=bias, span=span, rounding=rounding)
+        return replace(self, weight=weight, bias=bias, span=span, rounding=rounding)._of_floats(other.bias)
+
+    def _of_floats(self, operand: Floats | float = 0.0) -> AffineForm:
+        """The form in the file's floats: the result of one operation is rounded, and its operand was."""
+        if self.span is None or self.limits is None:
+            return self
+        size = np.maximum(np.abs(self.span[0]), np.abs(self.span[1])) + np.abs(operand)
+        return self.rounded(2 * self.limits.epsilon * size)
 
     def rounded(self, step: Floats | float) -> AffineForm:
         """The tensor where the file rounds it by up to that much, which is left out."""
@@ -384,10 +393,6 @@ def _broadcast(values: Floats, constant: Floats | float) -> Floats:
     if not kept:
         raise FormError(f"a constant of shape {np.shape(constant)} does not fit a tensor of shape {values.shape}")
     return np.asarray(values + constant, np.float64)
-
-
-def _ordered(span: tuple[Floats, ...] | None) -> tuple[Floats, Floats] | None:
-    return None if span is None else (span[0], span[1])
 
 
 def _require_size(elements: int) -> None:

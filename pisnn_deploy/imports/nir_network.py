@@ -17,6 +17,7 @@ from pisnn_deploy.imports.defaults import limits_of
 from pisnn_deploy.imports.hdf5_reader import Tree
 from pisnn_deploy.imports.limits import FLOAT64, Limits
 from pisnn_deploy.imports.network import Network, Request, ended
+from pisnn_deploy.imports.nir_evaluation import Evaluation
 from pisnn_deploy.imports.said import said_of
 
 LARGEST_CHAIN = 64
@@ -126,7 +127,10 @@ def _chain(path: Path, nir: Any, graph: Any, said: dict[str, Any], limits: Limit
                 else:
                     form = _padded(form, _padding(node))
             form = _applied(nir, node, form)
-        return Network("nir", ended(form), cells, said, tuple(notes))
+        before = sum(_padding(node)[0] for _, node in inner if isinstance(node, nir.Conv1d)) if slides else None
+        rounding = 0.0 if form.rounding is None else float(form.rounding.sum())
+        oracle = Evaluation(nir, graph, window, before, rounding)
+        return Network("nir", ended(form), cells, said, tuple(notes), oracle=oracle)
     except FormError as error:
         raise FileError(path, str(error), field=where) from error
     except (ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
