@@ -14,6 +14,7 @@ from pisnn_deploy.cli.compilation import compile_file
 from pisnn_deploy.cli.console import Row, print_json, print_table
 from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.cli.media import is_yaml
+from pisnn_deploy.cli.messages import print_message
 from pisnn_deploy.cli.model_file import is_file_name
 from pisnn_deploy.errors import CheckError
 from pisnn_deploy.graph import IntegerGraph
@@ -185,7 +186,7 @@ def command(
         print_table("passes", passes, ("pass", "time", "what it did"))
     if as_json:
         for sentence in warnings:
-            click.echo(f"warning: {sentence}", err=True)
+            print_message(f"warning: {sentence}")
     if refused:
         raise CheckError(f"--strict: {path} was not written, for {_number(len(warnings), 'warning')}: {warnings[0]}")
 

@@ -17,7 +17,7 @@ import click
 
 from pisnn_deploy import __version__
 from pisnn_deploy.cli.memory import is_lack_of_memory
-from pisnn_deploy.cli.messages import PrintableFormatter, print_message, show_wrong_usage
+from pisnn_deploy.cli.messages import PrintableFormatter, make_warnings_printable, print_message, show_wrong_usage
 from pisnn_deploy.docstrings import docstring
 from pisnn_deploy.errors import FileError, PisnnError
 from pisnn_deploy.surroundings import shut_out_current_folder
@@ -146,6 +146,7 @@ def main() -> None:
         # A file name that the terminal's encoding lacks is no reason to lose a result.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    make_warnings_printable()
     documented(group)
     try:
         code = group.main(standalone_mode=False)

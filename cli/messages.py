@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
+import warnings
+from typing import Any
 
 import click
 
@@ -11,6 +13,7 @@ from pisnn_deploy.printable import printable, printable_lines, without_commands
 
 _LABEL = "Error: "
 """What click begins with, below its hints on usage."""
+_FORMAT_WARNING = warnings.formatwarning
 
 
 class PrintableFormatter(logging.Formatter):
@@ -23,6 +26,15 @@ class PrintableFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line with its traceback."""
         return printable_lines(super().format(record))
+
+
+def make_warnings_printable() -> None:
+    """Have Python's own warnings, which may quote a file, printed like everything else."""
+    warnings.formatwarning = _formatted_warning
+
+
+def _formatted_warning(message: Warning | str, *rest: Any, **named: Any) -> str:
+    return printable_lines(_FORMAT_WARNING(printable(message), *rest, **named))
 
 
 def print_message(text: str) -> None:

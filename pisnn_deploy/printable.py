@@ -36,7 +36,7 @@ def printable(text: object) -> str:
     whole = str(text)
     if not whole.isprintable() or not (whole.isascii() or _INVISIBLE.search(whole) is None):
         whole = "".join(
-            character if character.isprintable() and not _INVISIBLE.match(character) else _spelled_out(character)
+            character if character.isprintable() and not _INVISIBLE.match(character) else spelled_out(character)
             for character in whole
         )
     return _MARKED_COMMAND.sub(r"#\\x23", whole)
@@ -91,7 +91,18 @@ def json_text(value: object) -> str:
     return _MARKED_COMMAND.sub(r"#\\u0023", text)
 
 
-def _spelled_out(character: str) -> str:
+def spelled_out(character: str) -> str:
+    """A character as Python writes it in a text.
+
+    Parameters
+    ----------
+    character : str
+
+    Returns
+    -------
+    str
+        Such as ``\\n``, ``\\x9b``, ``\\u202e`` or ``\\U000e0041``.
+    """
     code = ord(character)
     if code < 0x100:
         return _NAMED.get(character, f"\\x{code:02x}")

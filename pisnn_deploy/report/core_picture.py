@@ -22,6 +22,7 @@ from pisnn_deploy.output import write_whole
 from pisnn_deploy.printable import printable
 from pisnn_deploy.profiles import load_profile
 from pisnn_deploy.profiles import names as profile_names
+from pisnn_deploy.report.panels import drawable
 
 Integers = NDArray[np.int64]
 
@@ -171,7 +172,7 @@ def fill_with_cores(figure: Figure | SubFigure, graph: IntegerGraph) -> None:
     cores, uses = figure.subplots(*((1, 2) if plane else (2, 1)), gridspec_kw=widths)
     _map(cores, graph, placement)
     _uses(uses, graph)
-    figure.suptitle(placement_sentence(graph, placement), fontsize=12, color=_INK, parse_math=False)
+    figure.suptitle(drawable(placement_sentence(graph, placement)), fontsize=12, color=_INK, parse_math=False)
 
 
 def placement_sentence(graph: IntegerGraph, placement: Placement) -> str:

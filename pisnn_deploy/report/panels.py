@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from pisnn_deploy.backends.run import Run
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.printable import printable, spelled_out
 
 Field = NDArray[np.float64]
 
@@ -20,6 +24,29 @@ _FEW_POINTS = 32
 """Up to so many points a line also gets marks, so that a single point can be seen."""
 _DECADES = 100
 """Ratio of the largest to the smallest number from which an axis is logarithmic."""
+
+
+def drawable(text: str) -> str:
+    """Text for a picture.
+
+    Parameters
+    ----------
+    text : str
+        Names in it may be of any script.
+
+    Returns
+    -------
+    str
+        The same, with characters spelled out that are not printable or that the font does not have.
+    """
+    glyphs = _glyphs()
+    return "".join(c if ord(c) in glyphs else spelled_out(c) for c in printable(text))
+
+
+@lru_cache(maxsize=1)
+def _glyphs() -> frozenset[int]:
+    """Characters of the font that pictures are written in."""
+    return frozenset(get_font(findfont(FontProperties())).get_charmap())
 
 
 def headline(axes: Axes, text: str) -> None:

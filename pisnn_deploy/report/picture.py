@@ -18,7 +18,6 @@ from pisnn_deploy.backends.run import Run
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import AXES, CellMesh, Mesh
 from pisnn_deploy.output import write_whole
-from pisnn_deploy.printable import printable
 from pisnn_deploy.report.panels import (
     BLUE,
     GREY,
@@ -28,6 +27,7 @@ from pisnn_deploy.report.panels import (
     WIDTH,
     draw_balance,
     draw_packets,
+    drawable,
     headline,
     mark_of,
 )
@@ -132,7 +132,7 @@ def _caption(graph: IntegerGraph, run: Run, values: Field, reference: Field | No
     size = 0.0 if reference is None else float(np.linalg.norm(reference))
     if reference is not None and size > 0 and len(values):
         text += f", relative L2 error {np.linalg.norm(values[-1] - reference) / size:.1e}"
-    parts = (printable(text), printable(run.verdict.reason))
+    parts = (drawable(text), drawable(run.verdict.reason))
     return "\n".join(line for part in parts for line in textwrap.wrap(part, _CAPTION_CHARACTERS))
 
 

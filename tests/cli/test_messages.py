@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -87,3 +89,10 @@ def test_log_lines_and_tracebacks_are_printable() -> None:
         record.exc_info = (type(error), error, error.__traceback__)
     text = PrintableFormatter("%(message)s").format(record)
     assert text.endswith("\nValueError: \\x9b31m") and "\x9b" not in text
+
+
+def test_warnings_are_printable() -> None:
+    main_warns = "import warnings; from pisnn_deploy.cli.messages import make_warnings_printable; "
+    main_warns += "make_warnings_printable(); warnings.warn('a\\n::error::b\\x9b')"
+    done = subprocess.run([sys.executable, "-c", main_warns], capture_output=True, text=True, check=True)
+    assert done.stderr == "<string>:1: UserWarning: a\\n::error::b\\x9b\n"

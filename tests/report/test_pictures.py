@@ -22,6 +22,7 @@ from pisnn_deploy.problems import problem
 from pisnn_deploy.profiles import load_profile
 from pisnn_deploy.report.core_picture import _colours, draw_cores
 from pisnn_deploy.report.graph_picture import dot_text, draw_graph
+from pisnn_deploy.report.panels import drawable
 from pisnn_deploy.report.picture import draw_run
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -210,3 +211,8 @@ def test_the_picture_of_a_placed_graph_shows_the_cores_below(tmp_path: Path) -> 
     draw_graph(tmp_path / "placed.png", graph)
     draw_graph(tmp_path / "loose.png", replace(graph, placement=None))
     assert imread(tmp_path / "placed.png").shape[0] > 2 * imread(tmp_path / "loose.png").shape[0]
+
+
+def test_a_character_that_the_font_lacks_is_spelled_out() -> None:
+    # matplotlib would warn of it on stderr and draw a box.
+    assert drawable("Wärme ∂u 中\u202e\U0001f680\n") == r"Wärme ∂u \u4e2d\u202e\U0001f680\n"
