@@ -178,7 +178,8 @@ def _show(outcome: Outcome, *, several: bool) -> None:
     report = outcome.report
     verdict = Text("passes", "bold green") if outcome.passed else Text("fails", "bold red")
     name = f"{outcome.artifact} on {report.profile}" if several else report.profile
-    print_table(Text(f"{name}: ") + verdict, resource_rows(report))
+    left_out = [("rules left out", ", ".join(outcome.left_out))] if outcome.left_out else []
+    print_table(Text(f"{name}: ") + verdict, [*left_out, *resource_rows(report)])
     if report.findings:
         found = [
             (Text(f.severity, _COLOURS[f.severity]), f"{f.rule} {f.name}", f.population, f.message, f.fix)

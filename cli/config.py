@@ -22,6 +22,8 @@ FILE = "pisnn.toml"
 SETUP = "setup.cfg"
 PREFIX = "pisnn-deploy."
 """Of sections of a setup.cfg: ``[pisnn-deploy.compile]``."""
+READ = ("baseline", "capacity", "conductivity", "events", "materials")
+"""Options with the name of a file that is read."""
 LARGEST = 1 << 20
 """Bytes of a file that is read."""
 
@@ -93,7 +95,7 @@ def _sections(text: str) -> dict[str, dict[str, str]]:
     return {name.removeprefix(PREFIX): dict(parser[name]) for name in named}
 
 
-def defaults_of(command: click.Command, options: Mapping[str, object], path: Path) -> dict[str, object]:
+def defaults_of(command: click.Command, options: Mapping[str, object], path: Path, *, named: bool) -> dict[str, object]:
     """Defaults of a command's parameters.
 
     Parameters
@@ -103,6 +105,8 @@ def defaults_of(command: click.Command, options: Mapping[str, object], path: Pat
         By the long names of options.
     path : Path
         Where they stand, for error messages.
+    named : bool
+        Whether the user named the file, so that it may say where to write and to whom to connect.
 
     Returns
     -------
@@ -112,10 +116,11 @@ def defaults_of(command: click.Command, options: Mapping[str, object], path: Pat
     Raises
     ------
     FileError
-        The command has no such option, or a value is a table.
+        The command has no such option, a value is of the wrong kind, or the file was only found and the option names
+        a place.
     """
     known = {
-        long.removeprefix("--"): parameter.name or ""
+        long.removeprefix("--"): parameter
         for parameter in command.params
         if isinstance(parameter, click.Option)
         for long in parameter.opts
@@ -125,6 +130,59 @@ def defaults_of(command: click.Command, options: Mapping[str, object], path: Pat
         field = f"{command.name}.{name}"
         if name not in known:
             raise FileError(path, f"is no option; expected one of {', '.join(sorted(known))}", field=field)
-        if isinstance(value, dict):
-            raise FileError(path, "must be a text, a number, true or false, or a list", field=field)
-    return {known[name]: value for name, value in options.items()}
+        if not named and _names_a_place(known[name]):
+            raise FileError(
+                path,
+                "is not taken from a file that was only found in the current folder",
+                field=field,
+                remedy=f"give --{name}, or name the file: pisnn-deploy --config {path} {command.name} ...",
+            )
+        _require_kind(known[name], value, path, field)
+    return {
+        known[name].name or "": [value] if known[name].multiple and not isinstance(value, list) else value
+        for name, value in options.items()
+    }
+
+
+def _names_a_place(option: click.Option) -> bool:
+    """Whether an option says where to write, to whom to connect, or to go on with what lies there.
+
+    A file of options may lie in a folder that was only entered. Options that name files are such, unless they are known
+    to be read.
+    """
+    if isinstance(option.type, click.Path):
+        return option.name not in READ
+    return option.metavar == "ADDRESS" or option.name == "resume"
+
+
+def _require_kind(option: click.Option, value: object, path: Path, field: str) -> None:
+    """Refuse what click would take for something else, or stumble over."""
+    if isinstance(value, list) and not option.multiple:
+        raise FileError(path, "must be one value, not a list", field=field)
+    for each in value if isinstance(value, list) else [value]:
+        if not isinstance(each, str | int | float):
+            kind = _KINDS.get(type(each).__name__, type(each).__name__)
+            raise FileError(
+                path, f"must be a text, a number, true or false, or a list of these, not {kind}", field=field
+            )
+        if isinstance(each, str) and "\0" in each:
+            raise FileError(path, "must not contain the character NUL", field=field)
+        wanted, fits = _wanted(option, each)
+        if not fits:
+            raise FileError(path, f"must be {wanted}, not {each!r:.40}", field=field)
+
+
+def _wanted(option: click.Option, value: str | float) -> tuple[str, bool]:
+    """What an option takes, in words, and whether a value is of that kind; texts are read like typed ones."""
+    if option.is_flag:
+        return "true or false", isinstance(value, bool | str)
+    if isinstance(option.type, click.Path | click.Choice):
+        return "a text", isinstance(value, str)
+    if isinstance(option.type, click.types.IntParamType):
+        return "a whole number", isinstance(value, int | str) and not isinstance(value, bool)
+    if isinstance(option.type, click.types.FloatParamType):
+        return "a number", not isinstance(value, bool) and (not isinstance(value, int) or abs(value) < 1 << 1000)
+    return "a text or a number", not isinstance(value, bool)
+
+
+_KINDS = {"dict": "a table", "list": "a list", "datetime": "a date", "date": "a date", "time": "a time"}

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import cast
 
 import click
+from click.core import ParameterSource
 
 from pisnn_deploy import __version__
 from pisnn_deploy.cli.memory import is_lack_of_memory
@@ -37,6 +38,10 @@ COMMANDS: Mapping[str, str] = {
     "completion": "Print a script that completes words in a shell.",
 }
 """Each command with its line in ``--help``; the module of the same name holds it."""
+Options = list[tuple[str, tuple[str, object]]]
+"""Of a file: by their long names, the names of parameters and values."""
+REST = "pisnn_deploy.words"
+"""Where the context keeps what was typed after the name of the command."""
 INTERRUPTED = 130
 UNUSABLE = 2
 OUTPUT_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -77,6 +82,14 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"pisnn_deploy.cli.{name}")
         return documented(cast(click.Command, module.command))
 
+    def resolve_command(
+        self, context: click.Context, words: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, and note what was typed after its name."""
+        name, command, rest = super().resolve_command(context, words)
+        context.meta[REST] = tuple(rest)
+        return name, command, rest
+
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
         with formatter.section("Commands"):
@@ -110,7 +123,8 @@ def group(context: click.Context, config: Path | None, log_level: str) -> None:
       pisnn-deploy check model.pisnn --profile loihi2
 
     Options that a project always wants stand in pisnn.toml, a table for each command ([compile] profile = "loihi2"), or
-    in setup.cfg ([pisnn-deploy.compile]).
+    in setup.cfg ([pisnn-deploy.compile]) of the current folder. Where to write, a scheduler and --resume are taken from
+    a file only if --config names it.
 
     Exit codes: 0 fine, 1 a check or verification failed, 2 wrong usage or input, 130 interrupted.
     """
@@ -125,7 +139,8 @@ def _set_defaults(context: click.Context, config: Path | None) -> None:
     """Take defaults of the command that is called from a file of options."""
     from pisnn_deploy.cli.config import defaults_of, find_config, read_config
 
-    path = config or find_config(Path())
+    found = find_config(Path()) if config is None else None
+    path = config or found
     name = context.invoked_subcommand
     if path is None or name is None:
         return
@@ -135,8 +150,24 @@ def _set_defaults(context: click.Context, config: Path | None) -> None:
             raise FileError(path, f"is no command; expected one of {', '.join(COMMANDS)}", field=section)
     command = group.get_command(context, name)
     if name in sections and command is not None:
-        context.default_map = {name: defaults_of(command, sections[name], path)}
-        logging.getLogger(__name__).info("options of %s from %s", name, path)
+        defaults = defaults_of(command, sections[name], path, named=found is None)
+        context.default_map = {name: defaults}
+        if found is not None:
+            _tell_options(context, command, list(zip(sections[name], defaults.items(), strict=True)), found)
+
+
+def _tell_options(context: click.Context, command: click.Command, options: Options, found: Path) -> None:
+    """Say which options a command takes from a file that was only found, unless the user asked for silence."""
+    with command.make_context(command.name, list(context.meta[REST]), parent=context, resilient_parsing=True) as asked:
+        typed = {name for name in asked.params if asked.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    taken = [
+        f"--{long}" if each is True else f"--{long} {each}"
+        for long, (name, value) in options
+        if name not in typed
+        for each in (value if isinstance(value, list) else [value])
+    ]
+    if taken and "quiet" not in typed:
+        print_message(f"{command.name} takes from {found}: {' '.join(taken)}")
 
 
 def main() -> None:

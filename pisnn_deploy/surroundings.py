@@ -44,7 +44,7 @@ def python_command(statements: str, interpreter: str | None = None) -> list[str]
 
 
 def shut_out_current_folder() -> None:
-    """Take nothing from the current folder in this process and in those that it starts; to be called once, early.
+    """Take nothing from the current folder in this process and in those that it starts; to be called early.
 
     The environment is the user's and stays as it is, but for entries of search paths that are empty or relative.
     """
@@ -52,7 +52,8 @@ def shut_out_current_folder() -> None:
     for name in _SEARCHED:
         _keep_absolute(name)
     _clean_import_path()
-    sys.meta_path.insert(0, _Settler())
+    if not any(isinstance(finder, _Settler) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Settler())
     for name, settle in _SETTLED.items():
         if name in sys.modules:
             settle(sys.modules[name])

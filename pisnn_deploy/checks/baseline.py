@@ -80,6 +80,7 @@ class _Report(_Strict):
     findings: list[_Finding]
     resources: _Resources
     estimates: dict[str, _Estimate]
+    rules_left_out: list[str] = []
     baseline: list[_Growth] = []
     # Beside other solvers, which have nothing to do with growth.
     comparison: dict[str, Any] = {}

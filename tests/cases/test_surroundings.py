@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -40,3 +41,20 @@ def test_multiprocessing_takes_nothing_from_the_current_folder(
     done = run(*words.split())
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert not (folder / "PWNED").exists()
+
+
+def test_a_file_of_options_that_was_only_found_chooses_no_place(case: Callable[[str], Path], run: Run) -> None:
+    folder = case("cwd_pisnn_toml")
+    done = run("check", "../artifact_of_16_cells.pisnn", "--format", "json")
+    assert done.stderr == "check takes from pisnn.toml: --profile generic-int --ignore PD102\n"
+    report = json.loads(done.stdout)
+    assert (report["profile"], report["rules_left_out"]) == ("generic-int", ["PD102"])
+    for words, problem in (
+        ("inspect ../artifact_of_16_cells.pisnn", "inspect.output: is not taken from a file that was only found"),
+        ("campaign plan.yaml", "campaign.scheduler: is not taken from a file that was only found"),
+        ("simulate heat1d", "simulate.steps: must be one value, not a list"),
+    ):
+        done = run(*words.split())
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert done.stderr.startswith(f"error: pisnn.toml: {problem}")
+    assert not (folder.parent / "victim.txt").exists()

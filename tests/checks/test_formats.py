@@ -243,10 +243,21 @@ def test_text_says_everything_in_whole_lines() -> None:
     assert "\nerror: growth: cores went from 1 to 2 (+100.0%), and at most 5% is allowed\n" in text
 
 
+def test_rules_that_were_left_out_stand_in_the_report() -> None:
+    fewer = [outcome(rules=RULES[2:])]
+    codes = [rule.code for rule in RULES[:2]]
+    assert json.loads(FORMATS["json"](fewer))["rules_left_out"] == codes
+    assert f"\nrules left out: {', '.join(codes)}\n" in FORMATS["text"](fewer)
+    assert json.loads(FORMATS["sarif"](fewer))["runs"][0]["properties"] == {"rulesLeftOut": codes}
+    (told,) = ElementTree.fromstring(FORMATS["junit"](fewer)).iter("property")
+    assert told.attrib == {"name": "rules left out", "value": ", ".join(codes)}
+
+
 def test_json_is_the_report_with_its_artifact_and_growth() -> None:
     one = outcome(growths=GROWTHS)
     plain = json.loads(FORMATS["json"]([one]))
     assert plain.pop("artifact") == "build/heat.pisnn"
+    assert plain.pop("rules_left_out") == []
     assert plain.pop("baseline")[2] == {
         "resource": "utilisation.neurons",
         "old": 0.0,

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from pisnn_deploy.cli import doctor
+from pisnn_deploy.cli.config import READ
 from pisnn_deploy.cli.main import group
+from pisnn_deploy.errors import FileError
 
+ARTIFACT = Path(__file__).parents[1] / "cases" / "artifact_of_16_cells.pisnn"
 COMMAND = str(Path(sys.executable).with_name("pisnn-deploy"))
 
 
@@ -66,7 +71,10 @@ def test_what_is_typed_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     ("text", "message"),
     [
         ("[doctor]\nspeed = 1\n", "doctor.speed: is no option; expected one of json, quiet, run"),
-        ("[doctor]\nquiet = {a = 1}\n", "doctor.quiet: must be a text, a number, true or false, or a list"),
+        (
+            "[doctor]\nquiet = {a = 1}\n",
+            "doctor.quiet: must be a text, a number, true or false, or a list of these, not a table",
+        ),
         ("quiet = true\n", "quiet: expected a table of a command's options, such as [compile]"),
         ("[doctor\n", "cannot be understood: Expected ']' at the end of a table declaration (at line 1, column 8)"),
         ("\udcff", "is not UTF-8 text"),
@@ -76,6 +84,83 @@ def test_what_is_typed_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_wrong_files_are_named(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "pisnn.toml").write_text(text, errors="surrogateescape")
     assert call(tmp_path, "doctor", "-q") == (2, "", f"error: pisnn.toml: {message}\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("steps = [1, 2]", "steps: must be one value, not a list"),
+        ("steps = 1.5", "steps: must be a whole number, not 1.5"),
+        ("steps = true", "steps: must be a whole number, not True"),
+        ("steps = 10:00:00", "steps: must be a text, a number, true or false, or a list of these, not a time"),
+        ("every = 1979-05-27", "every: must be a text, a number, true or false, or a list of these, not a date"),
+        ("timeout = 1" + "0" * 400, "timeout: must be a number, not 1000000000000000000000000000000000000000"),
+        ("backend = 5", "backend: must be a text, not 5"),
+        ("initial = true", "initial: must be a text or a number, not True"),
+        ('initial = "a\\u0000b"', "initial: must not contain the character NUL"),
+        ("quiet = 3", "quiet: must be true or false, not 3"),
+        ('fault = ["a", [1]]', "fault: must be a text, a number, true or false, or a list of these, not a list"),
+    ],
+)
+def test_values_of_the_wrong_kind_are_one_line(
+    line: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, before in (("pisnn.toml", []), ("named.toml", ["--config", "named.toml"])):
+        Path(name).write_text(f"[simulate]\n{line}\n")
+        refused = CliRunner().invoke(group, [*before, "simulate"])
+        assert isinstance(refused.exception, FileError)
+        assert str(refused.exception) == f"{name}: simulate.{message}"
+        Path(name).unlink()
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("inspect", "output"),
+        ("simulate", "save"),
+        ("simulate", "resume"),
+        ("campaign", "scheduler"),
+        ("train", "output"),
+    ],
+)
+def test_a_file_that_was_only_found_names_no_place(
+    command: str, option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pisnn.toml").write_text(f'[{command}]\n{option} = "x"\n')
+    refused = CliRunner().invoke(group, [command, "nothing.file"])
+    assert str(refused.exception) == (
+        f"pisnn.toml: {command}.{option}: is not taken from a file that was only found in the current folder; give "
+        f"--{option}, or name the file: pisnn-deploy --config pisnn.toml {command} ..."
+    )
+    ended = CliRunner().invoke(group, ["--config", "pisnn.toml", command, "nothing.file"])
+    assert ended.exit_code != 0 and "only found" not in f"{ended.exception}"
+
+
+def test_every_option_that_takes_a_path_is_known_to_be_read_or_names_a_place() -> None:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        paths = {option.name for option in command.params if isinstance(option.type, click.Path)} & {
+            option.name for option in command.params if isinstance(option, click.Option)
+        }
+        assert paths <= {*READ, "output", "save", "plot", "page"}
+
+
+def test_what_a_file_that_was_found_changes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ARTIFACT, "a.pisnn")
+    Path("pisnn.toml").write_text('[check]\nprofile = ["loihi2", "generic-int"]\nignore = "PD102"\nquiet = true\n')
+    told = "check takes from pisnn.toml: --profile loihi2 --profile generic-int{} --quiet\n"
+    ended = CliRunner().invoke(group, ["check", "a.pisnn"])
+    assert (ended.exit_code, ended.stdout, ended.stderr) == (0, "", told.format(" --ignore PD102"))
+    ended = CliRunner().invoke(group, ["check", "a.pisnn", "--ignore", "PD105"])
+    assert (ended.exit_code, ended.stdout, ended.stderr) == (0, "", told.format(""))
+    for words in (["check", "a.pisnn", "-q"], ["--config", "pisnn.toml", "check", "a.pisnn"]):
+        ended = CliRunner().invoke(group, words)
+        assert (ended.exit_code, ended.stdout, ended.stderr) == (0, "", "")
 
 
 def test_a_command_that_does_not_exist_is_named(tmp_path: Path) -> None:

@@ -57,6 +57,9 @@ def _suite(outcome: Outcome) -> ElementTree.Element:
         skipped=str(counts["skipped"]),
         file=outcome.artifact.as_posix(),
     )
+    if outcome.left_out:
+        properties = ElementTree.SubElement(suite, "properties")
+        properties.append(_element("property", name="rules left out", value=", ".join(outcome.left_out)))
     suite.extend(cases)
     return suite
 

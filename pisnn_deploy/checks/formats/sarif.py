@@ -63,6 +63,7 @@ def _run(profile: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
                 "defaultConfiguration": {"level": "error"},
             }
         )
+    left_out = outcomes[0].left_out
     index = {rule["id"]: place for place, rule in enumerate(rules)}
     seen: Counter[str] = Counter()
     results = [result for outcome in outcomes for result in _results(outcome, index, seen)]
@@ -73,6 +74,7 @@ def _run(profile: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "automationDetails": {"id": f"pisnn-deploy/check/{profile}/"},
         "invocations": [{"executionSuccessful": True}],
         "results": results,
+        **({"properties": {"rulesLeftOut": list(left_out)}} if left_out else {}),
     }
 
 

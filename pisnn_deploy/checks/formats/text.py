@@ -106,6 +106,8 @@ def _number(value: float) -> str:
 
 def _lines(outcome: Outcome) -> Iterator[str]:
     yield f"{outcome.artifact}: {'passes' if outcome.passed else 'fails'} {outcome.report.profile}"
+    if outcome.left_out:
+        yield f"rules left out: {', '.join(outcome.left_out)}"
     yield from _aligned(resource_rows(outcome.report))
     for finding in outcome.report.findings:
         yield f"{finding.severity}: {finding.rule} {finding.name}: {finding.population}: {finding.message}"
