@@ -1,0 +1,8 @@
+"""Neurons as programs: what a neuron does, written once as data, and the readers that give it a meaning."""
+
+from __future__ import annotations
+
+from pisnn_deploy.programs.language import MAX_OPERATIONS, Operand, Operation, Program, Table, parse
+from pisnn_deploy.programs.reading import Reader, Result, run
+
+__all__ = ["MAX_OPERATIONS", "Operand", "Operation", "Program", "Reader", "Result", "Table", "parse", "run"]

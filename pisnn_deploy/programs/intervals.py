@@ -1,0 +1,154 @@
+"""Programs in intervals: a bound of every value, from bounds of what goes in."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from pisnn_deploy.arithmetic import signed_width
+from pisnn_deploy.programs.language import Program
+from pisnn_deploy.programs.reading import run
+
+
+@dataclass(frozen=True)
+class Interval:
+    """All integers from `lower` to `upper`, both included.
+
+    Attributes
+    ----------
+    lower, upper : int
+        In any order refused: ``lower <= upper``.
+    """
+
+    lower: int
+    upper: int
+
+    def __post_init__(self) -> None:
+        if self.lower > self.upper:
+            raise ValueError(f"no integer lies between {self.lower} and {self.upper}")
+
+    @property
+    def bits(self) -> int:
+        """Signed width that holds every integer of the interval."""
+        return signed_width(self.lower, self.upper)
+
+
+def _hull(corners: Iterable[int]) -> Interval:
+    values = list(corners)
+    return Interval(builtins.min(values), builtins.max(values))
+
+
+@dataclass
+class Intervals:
+    """Interval arithmetic with Python's integers: sound, and exact for each operation by itself.
+
+    Attributes
+    ----------
+    products : list of Interval
+        The whole product of each ``mul_shr``, before its shift: a word of the target must hold it, too.
+    """
+
+    products: list[Interval] = field(default_factory=list)
+
+    def constant(self, number: int) -> Interval:
+        return Interval(number, number)
+
+    def result(self, name: str, value: Interval) -> Interval:
+        return value
+
+    def add(self, a: Interval, b: Interval) -> Interval:
+        return Interval(a.lower + b.lower, a.upper + b.upper)
+
+    def sub(self, a: Interval, b: Interval) -> Interval:
+        return Interval(a.lower - b.upper, a.upper - b.lower)
+
+    def neg(self, a: Interval) -> Interval:
+        return Interval(-a.upper, -a.lower)
+
+    def abs(self, a: Interval) -> Interval:
+        ends = (builtins.abs(a.lower), builtins.abs(a.upper))
+        return Interval(0 if a.lower <= 0 <= a.upper else builtins.min(ends), builtins.max(ends))
+
+    def min(self, a: Interval, b: Interval) -> Interval:
+        return Interval(builtins.min(a.lower, b.lower), builtins.min(a.upper, b.upper))
+
+    def max(self, a: Interval, b: Interval) -> Interval:
+        return Interval(builtins.max(a.lower, b.lower), builtins.max(a.upper, b.upper))
+
+    def shl(self, a: Interval, bits: int) -> Interval:
+        return Interval(a.lower << bits, a.upper << bits)
+
+    def asr(self, a: Interval, bits: int) -> Interval:
+        return Interval(a.lower >> bits, a.upper >> bits)
+
+    def mul_shr(self, a: Interval, b: Interval, bits: int) -> Interval:
+        product = _hull(x * y for x in (a.lower, a.upper) for y in (b.lower, b.upper))
+        self.products.append(product)
+        return self.asr(product, bits)
+
+    def copysign(self, a: Interval, b: Interval) -> Interval:
+        parts = []
+        if b.upper > 0:
+            parts += [a.lower, a.upper]
+        if b.lower < 0:
+            parts += [-a.upper, -a.lower]
+        if b.lower <= 0 <= b.upper:
+            parts.append(0)
+        return _hull(parts)
+
+    def lt(self, a: Interval, b: Interval) -> Interval:
+        return Interval(int(a.upper < b.lower), int(a.lower < b.upper))
+
+    def ge(self, a: Interval, b: Interval) -> Interval:
+        less = self.lt(a, b)
+        return Interval(1 - less.upper, 1 - less.lower)
+
+    def eq(self, a: Interval, b: Interval) -> Interval:
+        same = a.lower == a.upper == b.lower == b.upper
+        return Interval(int(same), int(a.lower <= b.upper and b.lower <= a.upper))
+
+    def select(self, condition: Interval, a: Interval, b: Interval) -> Interval:
+        if condition.lower == condition.upper == 0:
+            return b
+        if condition.lower > 0 or condition.upper < 0:
+            return a
+        return Interval(builtins.min(a.lower, b.lower), builtins.max(a.upper, b.upper))
+
+    def table(self, index: Interval, entries: tuple[int, ...]) -> Interval:
+        first, last = (builtins.min(builtins.max(end, 0), len(entries) - 1) for end in (index.lower, index.upper))
+        return _hull(entries[first : last + 1])
+
+    def fire(self, potential: Interval, exponent: int) -> tuple[Interval, Interval]:
+        # The packet rises with the potential. The rest of `v` is within half of theta of 0 whatever `v` is; where no
+        # packet fires it is `v` itself.
+        half = (1 << exponent) // 2
+
+        def packet(v: int) -> int:
+            fired = (builtins.abs(v) + half - 1) >> exponent
+            return fired if v > 0 else -fired
+
+        packets = Interval(packet(potential.lower), packet(potential.upper))
+        rest = potential if packets.lower == packets.upper == 0 else Interval(-half, half)
+        return packets, rest
+
+
+def bounds(program: Program, inputs: Mapping[str, Interval]) -> dict[str, Interval]:
+    """Bounds of every value of a program.
+
+    Parameters
+    ----------
+    program : Program
+        What is bounded.
+    inputs : mapping
+        Bounds of each port, state and parameter.
+
+    Returns
+    -------
+    dict
+        Bounds of each named value; those of whole products as ``name*``, ``name`` being their shifted result.
+    """
+    reader = Intervals()
+    values = run(program, reader, inputs).values
+    multiplied = [operation.results[0] for operation in program.operations if operation.name == "mul_shr"]
+    return {**values, **{f"{name}*": whole for name, whole in zip(multiplied, reader.products, strict=True)}}

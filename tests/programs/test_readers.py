@@ -1,0 +1,143 @@
+"""Every reader of programs agrees with Python's integers, on random programs and on the neurons of this project."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from random_programs import Drawn, random_program
+
+from pisnn_deploy.programs import Program, Result, parse, run
+from pisnn_deploy.programs.arrays import Arrays
+from pisnn_deploy.programs.intervals import Interval, bounds
+from pisnn_deploy.programs.source import C99, PYTHON, Dialect, Statements
+from pisnn_deploy.programs.whole import Whole
+
+Integers = NDArray[np.int64]
+EXAMPLES = int(os.environ.get("PISNN_CASES", "100"))
+SEEDS = st.integers(0, 2**32 - 1)
+NEURONS = 8
+
+
+def in_whole(program: Program, inputs: Mapping[str, Integers]) -> dict[str, list[int]]:
+    """Every value of every neuron, one neuron at a time."""
+    values: dict[str, list[int]] = {name: [] for name in program.names}
+    for neuron in range(NEURONS):
+        one = {name: int(given[neuron]) for name, given in inputs.items()}
+        for name, value in run(program, Whole(), one).values.items():
+            values[name].append(value)
+    return values
+
+
+@settings(max_examples=EXAMPLES)
+@given(SEEDS)
+def test_numpy_agrees_with_python_integers(seed: int) -> None:
+    drawn = random_program(seed)
+    inputs = drawn.inputs(np.random.default_rng(seed), NEURONS)
+    result: Result[Integers] = run(drawn.program, Arrays(), inputs)
+    values = {name: np.broadcast_to(value, NEURONS).tolist() for name, value in result.values.items()}
+    assert values == in_whole(drawn.program, inputs)
+
+
+@settings(max_examples=EXAMPLES)
+@given(SEEDS)
+def test_no_value_leaves_its_interval(seed: int) -> None:
+    drawn = random_program(seed)
+    intervals = bounds(drawn.program, drawn.bounds)
+    values = in_whole(drawn.program, drawn.inputs(np.random.default_rng(seed), NEURONS))
+    for name, of_neurons in values.items():
+        assert intervals[name].lower <= min(of_neurons) and max(of_neurons) <= intervals[name].upper, name
+
+
+@settings(max_examples=EXAMPLES)
+@given(SEEDS)
+def test_the_text_of_a_program_is_the_program(seed: int) -> None:
+    program = random_program(seed).program
+    assert parse(str(program)) == program
+
+
+def written(drawn: Drawn, dialect: Dialect, declare: str, entries: str) -> tuple[list[str], list[str]]:
+    """Statements that leave all results of a program in ``out``, and declarations of its tables."""
+    program = drawn.program
+    names = {name: f"inputs[{at}]" for at, name in enumerate(program.inputs)}
+    tables = []
+    for table in program.tables:
+        numbers = ", ".join(map(str, table.entries))
+        tables += [declare.format(name=table.name, size=len(table.entries), numbers=entries.format(numbers))]
+    text = {**names, **{table.name: table.name for table in program.tables}}
+    statements = Statements(dialect)
+    values = statements.write(program, text)
+    results = program.names[len(program.inputs) :]
+    return [*statements.lines, *(f"out[{at}] = {values[name]}" for at, name in enumerate(results))], tables
+
+
+def expected(drawn: Drawn, inputs: Mapping[str, Integers]) -> list[list[int]]:
+    values = in_whole(drawn.program, inputs)
+    return [values[name] for name in drawn.program.names[len(drawn.program.inputs) :]]
+
+
+BATCH = 60
+
+
+def test_c_agrees_with_python_integers(tmp_path: Path) -> None:
+    batch = [random_program(seed) for seed in range(BATCH)]
+    functions = ["#include <stdint.h>"]
+    for number, drawn in enumerate(batch):
+        lines, tables = written(
+            drawn, C99, "static const int64_t {name}[] = {numbers}; enum {{ {name}_last = {size} - 1 }};", "{{{}}}"
+        )
+        body = "\n".join([*tables, *(line if line.endswith(";") else f"{line};" for line in lines)])
+        functions.append(f"void f{number}(const int64_t *inputs, int64_t *out) {{\n{body}\n}}")
+    (tmp_path / "p.c").write_text("\n".join(functions))
+    flags = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Wno-unused-variable", "-Werror", "-shared", "-fPIC"]
+    subprocess.run(["cc", *flags, "p.c", "-o", "p.so"], cwd=tmp_path, check=True)
+    library = ctypes.CDLL(str(tmp_path / "p.so"))
+    for number, drawn in enumerate(batch):
+        inputs = drawn.inputs(np.random.default_rng(number), NEURONS)
+        want = expected(drawn, inputs)
+        for neuron in range(NEURONS):
+            given = np.array([inputs[name][neuron] for name in drawn.program.inputs], np.int64)
+            out = np.zeros(max(len(want), 1), np.int64)
+            pointer = ctypes.POINTER(ctypes.c_int64)
+            getattr(library, f"f{number}")(given.ctypes.data_as(pointer), out.ctypes.data_as(pointer))
+            assert out[: len(want)].tolist() == [values[neuron] for values in want], str(drawn.program)
+
+
+def test_numba_agrees_with_python_integers() -> None:
+    import numba
+
+    for seed in range(BATCH // 4):
+        drawn = random_program(seed)
+        lines, tables = written(
+            drawn, PYTHON, "{name}_last = {size} - 1\n{name} = {numbers}", "np.array([{}], np.int64)"
+        )
+        space: dict[str, object] = {"np": np}
+        body = "\n    ".join(lines) or "pass"
+        exec("\n".join([*tables, f"def f(inputs, out):\n    {body}"]), space)  # the source is our own
+        compiled = numba.njit(space["f"])
+        inputs = drawn.inputs(np.random.default_rng(seed), NEURONS)
+        want = expected(drawn, inputs)
+        for neuron in range(NEURONS):
+            out = np.zeros(len(want), np.int64)
+            compiled(np.array([inputs[name][neuron] for name in drawn.program.inputs], np.int64), out)
+            assert out.tolist() == [values[neuron] for values in want], str(drawn.program)
+
+
+@given(st.integers(-(1 << 40), 1 << 40), st.integers(1, 20))
+def test_firing_is_odd_and_leaves_at_most_half_of_theta(potential: int, exponent: int) -> None:
+    packet, rest = Whole().fire(potential, exponent)
+    assert potential == (packet << exponent) + rest and abs(rest) <= 1 << exponent - 1
+    assert Whole().fire(-potential, exponent) == (-packet, -rest)
+
+
+def test_intervals_know_that_a_residue_is_at_most_half_of_theta() -> None:
+    fire = parse("neuron n(p; r; )\nv = add(r, p)\nk, r1 = fire(v, 7)\nkeep r = r1\nsend k")
+    intervals = bounds(fire, {"p": Interval(-1000, 5000), "r": Interval(-64, 64)})
+    assert (intervals["r1"], intervals["k"]) == (Interval(-64, 64), Interval(-8, 40))
