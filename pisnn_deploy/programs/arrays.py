@@ -63,13 +63,13 @@ class Arrays:
         return signed
 
     def lt(self, a: Integers, b: Integers) -> Integers:
-        return (a < b).astype(np.int64)
+        return np.asarray(a < b, np.int64)
 
     def ge(self, a: Integers, b: Integers) -> Integers:
-        return (a >= b).astype(np.int64)
+        return np.asarray(a >= b, np.int64)
 
     def eq(self, a: Integers, b: Integers) -> Integers:
-        return (a == b).astype(np.int64)
+        return np.asarray(a == b, np.int64)
 
     def select(self, condition: Integers, a: Integers, b: Integers) -> Integers:
         chosen: Integers = np.where(condition != 0, a, b)
