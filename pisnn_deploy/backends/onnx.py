@@ -9,7 +9,7 @@ from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, RunSt
 from pisnn_deploy.backends.stepping import ReferenceStepper, stepped_run
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph
-from pisnn_deploy.graph.semantics import State
+from pisnn_deploy.graph.semantics import State, kept_current
 
 _ERRORS_ALONE = 3
 """Severity from which onnxruntime speaks."""
@@ -24,7 +24,7 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
         onnxruntime is not installed, or the mesh is too large for a model.
     """
     start = options.start or start_of(graph, mass)
-    stepper = ReferenceStepper(graph, start, options.steps, _states(start, _session(graph)))
+    stepper = ReferenceStepper(graph, start, options.steps, _states(graph, start, _session(graph)))
     return stepped_run("onnx", graph, stepper, options, progress)
 
 
@@ -41,9 +41,9 @@ def _session(graph: IntegerGraph) -> Any:
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def _states(start: RunState, session: Any) -> Iterator[State]:
+def _states(graph: IntegerGraph, start: RunState, session: Any) -> Iterator[State]:
     mass, current, residue = start.mass, start.current, start.residue
     while True:
         given = {"mass": mass, "current": current, "residue": residue}
         mass, current, residue, packets = session.run(None, given)
-        yield State(mass, current, residue, packets)
+        yield State(mass, current, residue, packets, kept_current(graph, current))

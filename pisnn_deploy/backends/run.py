@@ -13,7 +13,7 @@ from pisnn_deploy.backends.verdict import Verdict, exact_sums, verdict_of
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.faults.spec import Fault
 from pisnn_deploy.graph.integer import FLUX, IntegerGraph
-from pisnn_deploy.graph.stock import StockSemantics
+from pisnn_deploy.graph.semantics import first_kept_current
 from pisnn_deploy.recovery import Detection
 
 Integers = NDArray[np.int64]
@@ -32,8 +32,7 @@ class RunState:
     mass : int64 array [cells + reservoirs]
         Masses of the cells, then ledgers.
     current, residue : int64 array [faces]
-        State of the flux compartments. Currents are 0 where the leak forgets them; where faces are stock processes,
-        what they receive next.
+        State of the faces: what their program keeps of its current, 0 where it keeps nothing, and the residue.
     transported : int64 array [faces]
         Packets through each face, summed since the start.
     in_flight : int
@@ -67,11 +66,11 @@ def start_of(graph: IntegerGraph, mass: Integers) -> RunState:
     -------
     RunState
     """
-    current, residue, transported = np.zeros((3, graph.mesh.faces), np.int64)
-    if graph.stock is not None:
-        current = StockSemantics(graph).drive(mass)
+    residue, transported = np.zeros((2, graph.mesh.faces), np.int64)
+    holders = graph.membrane.holdings(mass)
+    current = first_kept_current(graph, holders)
     events = dict.fromkeys(graph.chain, 0)
-    return RunState(0, graph.membrane.holdings(mass), current, residue, transported, events=events)
+    return RunState(0, holders, current, residue, transported, events=events)
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,12 @@ from typing import Protocol
 
 import numpy as np
 
-from pisnn_deploy.arithmetic import MEMORYLESS, require_width
+from pisnn_deploy.arithmetic import require_width
 from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, RunState, Trace
 from pisnn_deploy.errors import InvariantViolation, OverflowViolation
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
 from pisnn_deploy.graph.lines import spikes
-from pisnn_deploy.graph.semantics import Held, Reference, Semantics, State
-from pisnn_deploy.graph.stock import StockSemantics, StockState
+from pisnn_deploy.graph.semantics import Semantics, State
 from pisnn_deploy.invariants import KINDS, Audit
 from pisnn_deploy.recovery import Detection, detection_of
 
@@ -147,7 +146,7 @@ class ReferenceStepper:
             self._now = RunState(
                 step + 1,
                 state.mass,
-                _kept_current(self._graph, state),
+                state.kept_current,
                 state.residue,
                 self._now.transported + state.packets,
                 int(np.abs(state.packets).sum()),
@@ -180,24 +179,11 @@ class ReferenceStepper:
         )
 
 
-def _kept_current(graph: IntegerGraph, state: State) -> Integers:
-    """What the next PDE step takes of the currents, or of the drives that are on their way."""
-    if isinstance(state, StockState):
-        return state.drive
-    return state.current if graph.flux.leak < MEMORYLESS else np.zeros_like(state.current)
-
-
 def _reference_states(graph: IntegerGraph, start: RunState) -> Iterator[State]:
     # A generator: kernels ask a reference for the start alone, and its matrices may be larger than all else together.
+    semantics, step = Semantics(graph), start.step
     nothing = np.zeros_like(start.residue)
-    if graph.stock is None:
-        yield from _steps(Semantics(graph), State(start.mass, start.current, start.residue, nothing), start.step)
-    else:
-        moving = StockState(start.mass, nothing, start.residue, nothing, start.current)
-        yield from _steps(StockSemantics(graph), moving, start.step)
-
-
-def _steps(semantics: Reference[Held], state: Held, step: int) -> Iterator[State]:
+    state = State(start.mass, nothing, start.residue, nothing, start.current)
     while True:
         state = semantics.step(state, step)
         step += 1
@@ -315,8 +301,9 @@ def _flux(graph: IntegerGraph, before: RunState, after: RunState) -> Integers:
     """Packets, currents and residues of a PDE step; what became of the residue says what the audited current was."""
     if graph.flux.share_shift is not None:
         # What was withheld is in no state; the step is done again.
-        silent = np.zeros_like(before.residue)
-        state = Semantics(graph).step(State(before.mass, before.current, before.residue, silent), before.step)
+        nothing = np.zeros_like(before.residue)
+        last = State(before.mass, nothing, before.residue, nothing, before.current)
+        state = Semantics(graph).step(last, before.step)
         return np.stack([state.packets, state.current, state.residue])
     packets = after.transported - before.transported
     current = (packets << graph.packet_exponent) + after.residue - before.residue

@@ -13,7 +13,6 @@ from pisnn_deploy.compiler.facts import QUANTISED, Fact
 from pisnn_deploy.errors import CompileError, OverflowViolation
 from pisnn_deploy.graph import FloatGraph, IntegerGraph, TwoPointGraph
 from pisnn_deploy.graph.semantics import Semantics
-from pisnn_deploy.graph.stock import StockSemantics
 from pisnn_deploy.problems import Problem, problem
 
 CELL_STEPS = 20_000_000
@@ -98,8 +97,7 @@ class Measure:
         return problem(spec.problem, spec.diffusivity, spec.velocity)
 
     def _integer_error(self, graph: IntegerGraph, steps: int) -> float | None:
-        semantics = Semantics(graph) if graph.stock is None else StockSemantics(graph)
-        mass = semantics.masses_after(graph.membrane.initial, steps)
+        mass = Semantics(graph).masses_after(graph.membrane.initial, steps)
         return self._error(graph.values(mass[: graph.mesh.cells]), steps * graph.time_step)
 
     def _float_error(self, steps: int) -> float | None:

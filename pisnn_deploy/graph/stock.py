@@ -1,4 +1,4 @@
-"""The meaning of a graph of Lava's own processes, in plain numpy, and what these processes are given.
+"""What a graph of Lava's own processes gives them, and what they then do.
 
 Cells are a `Sigma`, faces a `SigmaDelta`, and a `Sparse` leads either way. A `Sigma` sends its state in every time step
 and each `Sparse` takes one, so a PDE step is one time step and the drive of a face is one step old::
@@ -22,7 +22,6 @@ import numpy as np
 from scipy import sparse
 
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers, Synapse
-from pisnn_deploy.graph.semantics import Reference, State
 
 STATE_BITS = 24
 """Of a state of these processes. Source: ``precision=24`` in lava/proc/sdn/models.py of lava-nc 0.10.0."""
@@ -30,69 +29,6 @@ STATES = {MEMBRANE: 1, FLUX: 3}
 """States of a neuron: ``sigma``; and ``sigma``, ``act`` and ``residue``."""
 CONSTANT_MANTISSA = 2
 """Weight of the neuron that rounds; even, like all mantissas among others of mixed sign."""
-
-
-@dataclass(frozen=True)
-class StockState(State):
-    """What a graph of stock processes holds between two PDE steps.
-
-    Attributes
-    ----------
-    drive : int64 array [faces]
-        What the faces receive next: it is in the Sparse between cells and faces.
-    """
-
-    drive: Integers
-
-
-class StockSemantics(Reference[StockState]):
-    """A graph of stock processes made ready to be stepped.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-        At least quantised, for stock processes. Widths are enforced if it is bounded.
-    """
-
-    def __init__(self, graph: IntegerGraph) -> None:
-        super().__init__(graph)
-        assert graph.stock is not None
-        self._send_threshold = graph.stock.send_threshold
-        self._shift = graph.flux.threshold_exponent
-        self._weights = graph.matrix(MEMBRANE, FLUX)
-        self._route = graph.matrix(FLUX, MEMBRANE)
-
-    def drive(self, mass: Integers) -> Integers:
-        """Drive of the faces: ``(W m + 2^(F-1)) >> F``.
-
-        Parameters
-        ----------
-        mass : int64 array [cells]
-
-        Returns
-        -------
-        int64 array [faces]
-        """
-        return np.asarray((self._weights @ mass + (1 << self._shift >> 1)) >> self._shift, np.int64)
-
-    def start(self, mass: Integers) -> StockState:
-        """State before the first PDE step, with the drive of its masses."""
-        nothing = np.zeros(self._graph.flux.size, np.int64)
-        self._require(mass, MEMBRANE, "mass", 0)
-        return StockState(mass.astype(np.int64), nothing, nothing, nothing, self.drive(mass))
-
-    def step(self, state: StockState, step: int = 0) -> StockState:
-        """One PDE step; the ``current`` of the new state is the drive that it took."""
-        self._require(state.drive, FLUX, "current", step)
-        potential = state.residue + state.drive
-        self._require(potential, FLUX, "potential", step)
-        fired = np.where(np.abs(potential) >= self._send_threshold, potential, 0)
-        residue = potential - fired
-        self._require(fired, FLUX, "packet", step)
-        self._require(residue, FLUX, "residue", step)
-        mass = state.mass + self._route @ fired
-        self._require(mass, MEMBRANE, "mass", step + 1)
-        return StockState(mass, state.drive, residue, fired, self.drive(state.mass))
 
 
 def stored_exponent(graph: IntegerGraph, synapse: Synapse) -> int:

@@ -1,21 +1,24 @@
-"""The neurons of this project, each a program (docs/architecture.md has the equations)."""
+"""The neurons of this project, each a program (docs/architecture.md has the equations).
+
+A value that has a declared width in a graph bears the name of its quantity. A face keeps its residue last and what it
+keeps of its current, if anything, before it; it gives the names ``current`` and ``residue`` to what I3 compares.
+"""
 
 from __future__ import annotations
 
 from pisnn_deploy.arithmetic import BOUNDLESS, LEAK_BITS, MEMORYLESS
-from pisnn_deploy.programs.language import Operation, Program
+from pisnn_deploy.programs.language import Program, parse
 
 
-def _line(text: str) -> Operation:
-    left, _, right = text.partition(" = ")
-    name, _, rest = right.partition("(")
-    words = [word.strip() for word in rest.rstrip(")").split(",")]
-    operands = tuple(int(word) if word.lstrip("-").isdigit() else word for word in words)
-    return Operation(tuple(word.strip() for word in left.split(",")), name, operands)
+def membrane() -> Program:
+    """Holder of mass, which it sends: ``m <- m + arrival``; Lava's `Sigma` is the same.
 
-
-MEMBRANE = Program("membrane", ("arrival",), ("m",), (), (_line("m1 = add(m, arrival)"),), after=("m1",), sends=("m1",))
-"""Holds mass and sends it: ``m <- m + arrival``. Whatever else a graph does, holders of this program conserve."""
+    Whatever the other programs of a graph are, holders of this one conserve.
+    """
+    return parse("""neuron membrane(arrival; mass_before; )
+mass = add(mass_before, arrival)
+keep mass_before = mass
+send mass""")
 
 
 def rectifier(shift: int) -> Program:
@@ -26,8 +29,11 @@ def rectifier(shift: int) -> Program:
     shift : int
         0 to 62.
     """
-    lines = ("d = add(arrival, bias)", "p = max(d, 0)", f"a = asr(p, {shift})")
-    return Program("rectifier", ("arrival",), (), ("bias",), tuple(map(_line, lines)), after=(), sends=("a",))
+    return parse(f"""neuron rectifier(arrival; ; bias)
+drive = add(arrival, bias)
+positive = max(drive, 0)
+activation = asr(positive, {shift})
+send activation""")
 
 
 def flux(threshold_exponent: int, leak: int = MEMORYLESS, share_shift: int | None = None) -> Program:
@@ -44,51 +50,57 @@ def flux(threshold_exponent: int, leak: int = MEMORYLESS, share_shift: int | Non
     threshold_exponent : int
         ``F``, 1 to 62.
     leak : int
-        Decay constant of the current in units of 2^-12; 4096 forgets everything.
+        Decay constant of the current in units of 2^-12; 4096 forgets everything, and no current is kept.
     share_shift : int, optional
-        ``s`` of the limiter. Then the ports ``source`` and ``target`` bring the masses at both ends, and where the
-        parameters ``source_open`` and ``target_open`` are not 0 an end is a reservoir, which gives without limit.
+        ``s`` of the limiter. Then the ports ``source_mass`` and ``target_mass`` bring the masses at both ends; where
+        the parameters ``source_open`` and ``target_open`` are not 0 an end is a reservoir, which gives without limit.
     """
-    lines = ["d = add(arrival, bias)"]
-    if leak < MEMORYLESS:
-        lines += ["a = abs(c)", f"b = mul_shr(a, {MEMORYLESS - leak}, {LEAK_BITS})", "e = copysign(b, c)"]
-        lines += ["c1 = add(e, d)"]
+    limited = share_shift is not None
+    keeps = leak < MEMORYLESS
+    ports = "arrival, source_mass, target_mass" if limited else "arrival"
+    parameters = "bias, source_open, target_open" if limited else "bias"
+    states = "current_before, residue_before" if keeps else "residue_before"
+    lines = [f"neuron flux({ports}; {states}; {parameters})", "drive = add(arrival, bias)"]
+    if keeps:
+        lines += [
+            "size = abs(current_before)",
+            f"kept_size = mul_shr(size, {MEMORYLESS - leak}, {LEAK_BITS})",
+            "kept = copysign(kept_size, current_before)",
+            "current = add(kept, drive)",
+        ]
     else:
-        lines += ["c1 = add(d, 0)"]
-    lines += ["v = add(r, c1)", f"k, r1 = fire(v, {threshold_exponent})"]
-    if share_shift is None:
-        return Program(
-            "flux", ("arrival",), ("c", "r"), ("bias",), tuple(map(_line, lines)), after=("c1", "r1"), sends=("k",)
-        )
-    for end in ("source", "target"):
-        lines += [f"{end}_kept = max({end}, 0)", f"{end}_part = asr({end}_kept, {share_shift})"]
-        lines += [f"{end}_share = select({end}_open, {BOUNDLESS}, {end}_part)"]
-    lines += ["target_least = neg(target_share)", "k_least = max(k, target_least)", "sent = min(k_least, source_share)"]
-    return Program(
-        "flux",
-        ("arrival", "source", "target"),
-        ("c", "r"),
-        ("bias", "source_open", "target_open"),
-        tuple(map(_line, lines)),
-        after=("c1", "r1"),
-        sends=("sent",),
-    )
+        lines += ["current = add(drive, 0)"]
+    fired = "fired" if limited else "packet"
+    lines += ["potential = add(residue_before, current)", f"{fired}, residue = fire(potential, {threshold_exponent})"]
+    if limited:
+        for end in ("source", "target"):
+            lines += [
+                f"{end}_positive = max({end}_mass, 0)",
+                f"{end}_share = asr({end}_positive, {share_shift})",
+                f"{end}_gives = select({end}_open, {BOUNDLESS}, {end}_share)",
+            ]
+        lines += ["least = neg(target_gives)", "lifted = max(fired, least)", "packet = min(lifted, source_gives)"]
+    keep = "current_before = current, residue_before = residue" if keeps else "residue_before = residue"
+    return parse("\n".join([*lines, f"keep {keep}", "send packet"]))
 
 
-SIGMA = Program("sigma", ("arrival",), ("m",), (), (_line("m1 = add(m, arrival)"),), after=("m1",), sends=("m1",))
-"""Lava's `Sigma`: sums what arrives and sends its sum; as a program it is a membrane."""
-
-
-def sigma_delta(send_threshold: int) -> Program:
-    """Lava's `SigmaDelta` as a face: sends its whole residue once it reaches the send threshold.
+def sigma_delta(send_threshold: int, shift: int) -> Program:
+    """Lava's `SigmaDelta` as a face: sends its whole residue when large, and hears a `Sparse` one step late.
 
     Parameters
     ----------
     send_threshold : int
         Quanta below which nothing is sent, at least 1.
+    shift : int
+        Bits by which the `Sparse` shifts what it sums, rounding to nearest; at least 1.
     """
-    lines = (
-        *("p = add(r, arrival)", "size = abs(p)", f"sends = ge(size, {send_threshold})"),
-        *("k = select(sends, p, 0)", "r1 = sub(p, k)"),
-    )
-    return Program("sigma-delta", ("arrival",), ("r",), (), tuple(map(_line, lines)), after=("r1",), sends=("k",))
+    return parse(f"""neuron sigma-delta(arrival; current, residue_before; )
+potential = add(residue_before, current)
+size = abs(potential)
+is_sent = ge(size, {send_threshold})
+packet = select(is_sent, potential, 0)
+residue = sub(potential, packet)
+raised = add(arrival, {1 << shift >> 1})
+next_current = asr(raised, {shift})
+keep current = next_current, residue_before = residue
+send packet""")

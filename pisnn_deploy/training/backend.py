@@ -11,7 +11,7 @@ from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, RunSt
 from pisnn_deploy.backends.stepping import ReferenceStepper, stepped_run
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph
-from pisnn_deploy.graph.semantics import State
+from pisnn_deploy.graph.semantics import State, kept_current
 from pisnn_deploy.training.clif import CLIF, FluxState
 from pisnn_deploy.training.lava_dl import MANTISSAS_PER_WEIGHT, WEIGHT_SCALE
 from pisnn_deploy.training.pisnn import PISNN, wiring
@@ -77,7 +77,10 @@ def _states(graph: IntegerGraph, start: RunState) -> Iterator[State]:
         state = FluxState(current, residue)
         while True:
             masses, state, packets = net.step(masses, state, wires, graph.value_per_quantum, graph.flux.share_shift)
-            yield State(*(_integers(tensor) for tensor in (masses, state.current, state.residue, packets)))
+            added = _integers(state.current)
+            yield State(
+                _integers(masses), added, _integers(state.residue), _integers(packets), kept_current(graph, added)
+            )
 
 
 def _floats(integers: Integers) -> torch.Tensor:

@@ -21,7 +21,8 @@ from pisnn_deploy.compiler import CompileOptions, compile_model
 from pisnn_deploy.compiler.prove import Prove
 from pisnn_deploy.errors import CompileError
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.stock import StockSemantics, stored_exponent
+from pisnn_deploy.graph.semantics import Semantics
+from pisnn_deploy.graph.stock import stored_exponent
 from pisnn_deploy.mesh import parse_boundary
 from pisnn_deploy.model import Model
 from pisnn_deploy.profiles import load_profile
@@ -75,7 +76,7 @@ def test_the_factor_is_the_root_of_the_recurrence() -> None:
 def test_bounds_hold_what_a_run_makes(boundary: str, threshold: int) -> None:
     graph = stock_box(shape=(16,), boundary=boundary, send_threshold=threshold)
     assert all(finding.holds for finding in check_certificate(graph))
-    semantics = StockSemantics(graph)
+    semantics = Semantics(graph)
     state = semantics.start(graph.membrane.initial)
     bounds = {bound.quantity: bound for bound in graph.bounds if bound.population == "flux"}
     for step in range(50):

@@ -20,7 +20,8 @@ from pisnn_deploy.errors import UsageError
 from pisnn_deploy.exports.lava_script import archive_bytes, lava_files
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import write_artifact
-from pisnn_deploy.graph.stock import StockSemantics, stock_network
+from pisnn_deploy.graph.semantics import Semantics
+from pisnn_deploy.graph.stock import stock_network
 
 
 def lava_alone(folder: Path) -> Path:
@@ -67,7 +68,7 @@ def test_lava_alone_gives_the_integers_of_the_reference(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[1] == f"mass: {total} quanta at the start, {total} at the end"
     found = np.load(folder / "end.npy", allow_pickle=False)
-    assert found.dtype == np.int64 and np.array_equal(found, StockSemantics(graph).masses_after(start, 33))
+    assert found.dtype == np.int64 and np.array_equal(found, Semantics(graph).masses_after(start, 33))
     for name, given, sentence in (
         ("text.npy", b"nothing", "text.npy: cannot be read ("),
         ("few.npy", np.zeros(3, np.int64), "few.npy: expected 9 integer masses, found 3 numbers of type int64\n"),

@@ -67,7 +67,8 @@ def test_every_step_equals_the_contract(name: str) -> None:
     graph = replace(GRAPHS[name](), bounds=())
     semantics, run = Semantics(graph), session(step_model(graph))
     given = start(graph)
-    state = State(given["mass"], given["current"], given["residue"], np.zeros_like(given["residue"]))
+    nothing = np.zeros_like(given["residue"])
+    state = State(given["mass"], nothing, given["residue"], nothing, given["current"])
     for _ in range(12):
         state = semantics.step(state)
         mass, current, residue, packets = run.run(None, given)

@@ -12,7 +12,8 @@ from pisnn_deploy.errors import OverflowViolation
 from pisnn_deploy.graph import IntegerGraph, Stock
 from pisnn_deploy.graph.artifact import artifact_bytes
 from pisnn_deploy.graph.document import document, graph_from_document
-from pisnn_deploy.graph.stock import StockSemantics, stock_network
+from pisnn_deploy.graph.semantics import Semantics
+from pisnn_deploy.graph.stock import stock_network
 from pisnn_deploy.graph.wellformed import defects
 
 Plain = list[int]
@@ -47,7 +48,7 @@ def by_hand(kernel: Plain, shift: int, threshold: int, mass: Plain, steps: int) 
 def test_the_reference_is_the_recurrence(threshold: int) -> None:
     graph = stock_box(shape=(12,), send_threshold=threshold)
     graph = replace(graph, bounds=())  # rough fields leave the slope that they rest on
-    start, semantics = rough(graph), StockSemantics(graph)
+    start, semantics = rough(graph), Semantics(graph)
     kernel, shift = list(graph.quantisation.kernel_chosen), graph.flux.threshold_exponent
     mass, residue, sent, driven = by_hand(kernel, shift, threshold, start.tolist(), 30)
     state, transported = semantics.start(start), np.zeros(12, np.int64)
@@ -67,7 +68,7 @@ def test_the_processes_get_the_same_drive(boundary: str) -> None:
     network = stock_network(graph, start)
     assert np.array_equal(network.mass[:-1], start)
     drive = (network.weights @ network.mass) >> -network.weight_exponent
-    assert np.array_equal(drive, StockSemantics(graph).drive(start))
+    assert np.array_equal(drive, Semantics(graph).start(start).kept_current)
     packets = np.arange(graph.mesh.faces) - 7
     moved = (network.route @ packets) >> -network.route_exponent
     assert np.array_equal(moved, np.append(graph.mesh.divergence(packets), 0))
@@ -77,7 +78,7 @@ def test_the_processes_get_the_same_drive(boundary: str) -> None:
 def test_a_width_that_does_not_hold_stops_the_reference() -> None:
     graph = stock_box()
     bounds = tuple(replace(b, bits=4) if b.quantity == "packet" else b for b in graph.bounds)
-    semantics = StockSemantics(replace(graph, bounds=bounds))
+    semantics = Semantics(replace(graph, bounds=bounds))
     with pytest.raises(OverflowViolation) as caught:
         semantics.masses_after(graph.membrane.initial, 1)
     assert str(caught.value).startswith("overflow: flux packet [0] is ")

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from pisnn_deploy.backends.fast import run as run_fast
-from pisnn_deploy.backends.run import RunOptions
+from pisnn_deploy.backends.run import RunOptions, start_of
+from pisnn_deploy.backends.stepping import ReferenceStepper, stepped_run
 from pisnn_deploy.cli.compilation import compile_file
 from pisnn_deploy.graph import IntegerGraph
 
@@ -84,10 +85,19 @@ def set_ups() -> Iterator[tuple[str, SetUp]]:
 
 
 def trace_hash(graph: IntegerGraph) -> str:
-    """SHA-256 of every integer of every PDE step: masses, ledgers, packets, currents, residues."""
-    run = run_fast(graph, graph.membrane.initial, RunOptions(STEPS, everything=True))
-    assert not run.failure and run.trace.flux is not None, run.failure
-    digest = hashlib.sha256()
-    for array in (run.trace.mass, run.trace.ledger, run.trace.transported, run.trace.flux):
-        digest.update(np.ascontiguousarray(array, "<i8").tobytes())
-    return digest.hexdigest()
+    """SHA-256 of every integer of every PDE step, on which reference and kernels agree.
+
+    These are masses, ledgers, sums of packets, and packets, currents and residues.
+    """
+    options = RunOptions(STEPS, everything=True)
+    reference = ReferenceStepper(graph, start_of(graph, graph.membrane.initial), STEPS)
+    runs = (run_fast(graph, graph.membrane.initial, options), stepped_run("reference", graph, reference, options))
+    digests = []
+    for run in runs:
+        assert not run.failure and run.trace.flux is not None, run.failure
+        digest = hashlib.sha256()
+        for array in (run.trace.mass, run.trace.ledger, run.trace.transported, run.trace.flux):
+            digest.update(np.ascontiguousarray(array, "<i8").tobytes())
+        digests.append(digest.hexdigest())
+    assert digests[0] == digests[1]
+    return digests[0]
