@@ -43,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "recovery": {"errors", "invariants"},
     "faults": NUMERICS | {"graph", "mesh", "recovery"},
     "processes": NUMERICS | {"faults", "graph", "invariants", "output", "recovery", "surroundings"},
-    "exports": NUMERICS | {"__init__", "graph", "mesh", "model"},
+    "exports": NUMERICS | {"__init__", "graph", "mesh", "model", "programs"},
     "imports": NUMERICS | {"exports", "mesh", "model", "pointers", "problems", "surroundings"},
     "backends": NUMERICS
     | {

@@ -9,6 +9,7 @@ from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, RunSt
 from pisnn_deploy.backends.stepping import ReferenceStepper, stepped_run
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.graph.populations import faces
 from pisnn_deploy.graph.semantics import State, kept_current
 
 _ERRORS_ALONE = 3
@@ -43,7 +44,9 @@ def _session(graph: IntegerGraph) -> Any:
 
 def _states(graph: IntegerGraph, start: RunState, session: Any) -> Iterator[State]:
     mass, current, residue = start.mass, start.current, start.residue
+    is_late = faces(graph).is_late
     while True:
         given = {"mass": mass, "current": current, "residue": residue}
         mass, current, residue, packets = session.run(None, given)
-        yield State(mass, current, residue, packets, kept_current(graph, current))
+        added = given["current"] if is_late else current
+        yield State(mass, added, residue, packets, kept_current(graph, current))

@@ -22,7 +22,7 @@ NAMES = tuple(_MODULES)
 """Names of the backends."""
 HIT = ("cpu", "fast")
 """Backends that faults can hit."""
-STOCK = ("cpu", "fast")
+STOCK = ("cpu", "fast", "onnx")
 """Those that run graphs of stock processes."""
 
 
@@ -62,7 +62,7 @@ def run_graph(
         raise UsageError(f"backend {backend}: it has nothing to hit with faults; use {' or '.join(HIT)}")
     require_room(graph, options)
     if graph.stock is not None and backend not in STOCK:
-        raise UsageError(f"{backend} backend: a graph of stock processes runs on {' and '.join(STOCK)} alone")
+        raise UsageError(f"{backend} backend: a graph of stock processes runs on {', '.join(STOCK)} alone")
     if options.faults and (graph.stock is not None or graph.flux.share_shift is not None):
         raise UsageError("faults hit graphs of plain C-LIF alone; compile without --processes stock and --limiter")
     if options.start is not None:

@@ -19,11 +19,13 @@ from onnx import TensorProto, helper, numpy_helper
 from scipy import sparse
 
 from pisnn_deploy import __version__
-from pisnn_deploy.arithmetic import BOUNDLESS, LEAK_BITS, MEMORYLESS
 from pisnn_deploy.errors import UsageError
+from pisnn_deploy.exports.onnx_program import OnnxNodes
 from pisnn_deploy.graph.artifact import certificate_bytes
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
+from pisnn_deploy.graph.populations import Population, faces, hidden_layers
 from pisnn_deploy.mesh import Mesh
+from pisnn_deploy.programs import Result, run
 
 OPSET = 18
 IR_VERSION = 10
@@ -158,74 +160,48 @@ class _Builder:
         products = self.node("Mul", (gathered, self.constant(f"{name}_weight", weight)), f"{name}_products")
         return self.node("ReduceSum", (products, self.constant(f"{name}_axis", np.array([1]))), f"{name}_sum")
 
-    def shifted(self, magnitude: str, bits: int, name: str) -> str:
-        """A right shift of numbers that are not negative, for which division is the same."""
-        return self.node("Div", (magnitude, self.constant(f"{name}_scale", np.array(1 << bits))), name)
+    def neurons(self, population: Population, inputs: Mapping[str, str], names: dict[str, str]) -> Result[str]:
+        """Nodes of a population, given the names of its ports and states."""
+        prefix = f"{population.name}_"
+        parameters = {
+            name: self.constant(f"{prefix}{name}", np.asarray(values, np.int64))
+            for name, values in population.parameters.items()
+        }
+        return run(population.program, OnnxNodes(self, prefix, names), {**inputs, **parameters})
 
-    def signed(self, of: str, magnitude: str, name: str) -> str:
-        return self.node("Mul", (self.node("Sign", (of,), f"{name}_sign"), magnitude), name)
-
-    def limited(self, fired: str, mass: str, share_shift: int) -> str:
-        """Packets cut down to what the cells at the ends of each face can give."""
-        mesh, given = self.graph.mesh, {}
-        for end, holder in (("source", mesh.source), ("target", mesh.target)):
-            held = self.node("Gather", (mass, self.constant(f"{end}_of_face", holder.astype(np.int32))), f"{end}_mass")
-            # A reservoir shows a mass beyond all packets instead of its ledger.
-            least = np.where(holder < mesh.cells, 0, BOUNDLESS)
-            floor = self.constant(f"{end}_least", least if mesh.reservoirs else np.array(0))
-            given[end] = self.shifted(self.node("Max", (held, floor), f"{end}_positive"), share_shift, f"{end}_share")
-        lowest = self.node("Neg", (given["target"],), "lowest_packet")
-        return self.node("Min", (self.node("Max", (fired, lowest), "packets_raised"), given["source"]), "packets")
+    def at_ends(self, mass: str, population: Population) -> dict[str, str]:
+        """Masses at both ends of each face, for the ports that ask for them."""
+        mesh = self.graph.mesh
+        holders = {"source_mass": mesh.source, "target_mass": mesh.target}
+        return {
+            port: self.node("Gather", (mass, self.constant(f"{port}_of_face", holders[port].astype(np.int32))), port)
+            for port in population.program.ports
+            if port in holders
+        }
 
     def step(self, state: Mapping[str, str]) -> None:
         """Nodes from `state` to its successor."""
         graph = self.graph
-        if graph.stock is not None:
-            raise UsageError(
-                "onnx: a graph of stock processes is exported to lava alone; compile it with --processes c-lif"
-            )
         size = sum(matrix.shape[0] * _longest(matrix) * 12 for matrix in _matrices(graph)) + 64 * graph.neurons
         if size > LARGEST_MODEL:
             raise UsageError(
                 f"onnx: a model of {graph.mesh.cells} cells would take {size} bytes, and a protobuf message holds "
                 f"{LARGEST_MODEL}; choose a coarser mesh"
             )
-        zero = self.constant("zero", np.array(0))
         activation = state["mass"]
         *hidden, drive_matrix, route = _matrices(graph)
-        for population, matrix in zip(graph.hidden, hidden, strict=True):
-            name = population.name
-            total = self.weighted(activation, matrix, name)
-            drive = self.node("Add", (total, self.constant(f"{name}_bias", population.bias)), f"{name}_drive")
-            positive = self.node("Max", (drive, zero), f"{name}_positive")
-            activation = self.shifted(positive, population.shift, f"{name}_activation")
-        total = self.weighted(activation, drive_matrix, "flux")
-        current = self.node("Add", (total, self.constant("flux_bias", graph.flux.bias)), "drive")
-        if graph.flux.leak < MEMORYLESS:
-            kept = self.constant("kept", np.array(MEMORYLESS - graph.flux.leak))
-            product = self.node("Mul", (self.node("Abs", (state["current"],), "current_size"), kept), "kept_product")
-            decayed = self.signed(state["current"], self.shifted(product, LEAK_BITS, "kept_size"), "kept_current")
-            current = self.node("Add", (decayed, "drive"), "current_sum")
-        self.node("Identity", (current,), "current_next")
-        potential = self.node("Add", (state["residue"], current), "potential")
-        theta = 1 << graph.flux.threshold_exponent
-        raised = self.node(
-            "Add",
-            (
-                self.node("Abs", (potential,), "potential_size"),
-                self.constant("below_half", np.array(theta // 2 - 1)),
-            ),
-            "raised",
-        )
-        fired = self.shifted(raised, graph.flux.threshold_exponent, "packets_size")
-        if graph.flux.share_shift is None:
-            packets = left = self.signed(potential, fired, "packets")
-        else:
-            left = self.signed(potential, fired, "packets_unlimited")
-            packets = self.limited(left, state["mass"], graph.flux.share_shift)
-        taken = self.node("Mul", (left, self.constant("theta", np.array(theta))), "taken")
-        self.node("Sub", (potential, taken), "residue_next")
-        self.node("Add", (state["mass"], self.weighted(packets, route, "arrival")), "mass_next")
+        for layer, matrix in zip(hidden_layers(graph), hidden, strict=True):
+            arrival = self.weighted(activation, matrix, layer.name)
+            (activation,) = self.neurons(layer, {"arrival": arrival}, {}).sends
+        population = faces(graph)
+        states = dict(zip(reversed(population.program.states), (state["residue"], state["current"]), strict=False))
+        inputs = {"arrival": self.weighted(activation, drive_matrix, FLUX), **states}
+        inputs |= self.at_ends(state["mass"], population)
+        result = self.neurons(population, inputs, {"packet": "packets"})
+        *kept, residue = result.states.values()
+        self.node("Identity", (kept[0] if kept else result.values["current"],), "current_next")
+        self.node("Identity", (residue,), "residue_next")
+        self.node("Add", (state["mass"], self.weighted("packets", route, "arrival")), "mass_next")
 
 
 _UNITS = {

@@ -129,10 +129,6 @@ def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:
         ),
         (["--to", "lava", "-o", "none/out.zip"], "none/out.zip: cannot be written (No such file or directory)"),
         (["--to", "lava", "--loop"], "--loop: goes with --to onnx"),
-        (
-            ["--to", "onnx"],
-            "onnx: a graph of stock processes is exported to lava alone; compile it with --processes c-lif",
-        ),
     ):
         named = [str(tmp_path / word) if "/" in word or word in ("full", "stock.pisnn") else word for word in words]
         done = CliRunner().invoke(group, ["export", str(tmp_path / "stock.pisnn"), *named])
