@@ -385,8 +385,75 @@ def _mesh_bytes(suffix: str, folder: Path, dims: int, **options: Any) -> bytes:
     return path.read_bytes()
 
 
-def _mesh_seeds(suffix: str, *options: dict[str, Any]) -> Seeds:
-    return lambda folder: [_mesh_bytes(suffix, folder, dims, **one) for one in options for dims in (2, 3)]
+def _mesh_seeds(suffix: str, *options: dict[str, Any], more: Sequence[bytes] = ()) -> Seeds:
+    return lambda folder: [*(_mesh_bytes(suffix, folder, dims, **one) for one in options for dims in (2, 3)), *more]
+
+
+_GROUPED_MSH = b"""$MeshFormat
+4.1 0 8
+$EndMeshFormat
+$PhysicalNames
+3
+1 1 "cold"
+1 2 "all sides"
+2 3 "plate"
+$EndPhysicalNames
+$Entities
+1 2 1 0
+1 0 0 0 0
+1 0 0 0 1 0 0 2 1 2 2 1 -1
+2 1 0 0 1 1 0 1 2 0
+1 0 0 0 1 1 0 1 3 2 1 2
+$EndEntities
+$Nodes
+2 4 1 9
+1 1 1 2
+1
+9
+0 0 0 0
+1 0 0 1
+2 1 0 2
+3
+4
+1 1 0
+0 1 0
+$EndNodes
+$Elements
+3 4 1 4
+1 1 1 1
+1 1 9
+1 2 1 1
+2 9 3
+2 1 2 2
+3 1 9 3
+4 1 3 4
+$EndElements
+"""
+_GROUPED_INP = b"""*Part, name=plate
+*Node, nset=all
+1, 0., 0.
+2, 1., 0.
+3, 1., 1.
+4, 0., 1.
+*Element, type=DC2D3, elset=iron
+1, 1, 2, 3
+*Element, type=CPS3
+2, 1, 3, 4
+*Elset, elset=tin, generate
+2, 2, 1
+*End Part
+*Assembly, name=a
+*Instance, name=one, part=plate
+0.5, 0., 0.
+0., 0., 0., 0., 0., 1., 90.
+*End Instance
+*Elset, elset=low, instance=one
+1
+*Surface, type=ELEMENT, name=cold
+low, S1
+*End Assembly
+*Solid Section, elset=iron, material=iron
+"""
 
 
 def _parse_mesh(path: Path) -> None:
@@ -396,12 +463,16 @@ def _parse_mesh(path: Path) -> None:
     read.with_reservoirs(read.group_names[:1])
 
 
-_MESHES: tuple[tuple[str, tuple[dict[str, Any], ...]], ...] = (
-    (".msh", tuple({"file_format": name, "binary": binary} for name in ("gmsh22", "gmsh") for binary in (False, True))),
-    (".vtk", ({"binary": False}, {"binary": True})),
-    (".vtu", ({"binary": False}, {"binary": True})),
-    (".inp", ({},)),
-    (".mesh", ({},)),
+_MESHES: tuple[tuple[str, tuple[dict[str, Any], ...], tuple[bytes, ...]], ...] = (
+    (
+        ".msh",
+        tuple({"file_format": name, "binary": binary} for name in ("gmsh22", "gmsh") for binary in (False, True)),
+        (_GROUPED_MSH,),
+    ),
+    (".vtk", ({"binary": False}, {"binary": True}), ()),
+    (".vtu", ({"binary": False}, {"binary": True}), ()),
+    (".inp", ({},), (_GROUPED_INP,)),
+    (".mesh", ({},), ()),
 )
 
 # Reports and runs
@@ -501,8 +572,15 @@ def _unpacked(path: Path) -> list[tuple[str, bytes]]:
 
 def _meshes() -> list[Parser]:
     return [
-        Parser(f"mesh {suffix}", f"input{suffix}", _mesh_seeds(suffix, *options), _bytes_or_text, _parse_mesh, 0.3)
-        for suffix, options in _MESHES
+        Parser(
+            f"mesh {suffix}",
+            f"input{suffix}",
+            _mesh_seeds(suffix, *options, more=more),
+            _bytes_or_text,
+            _parse_mesh,
+            0.3,
+        )
+        for suffix, options, more in _MESHES
     ]
 
 

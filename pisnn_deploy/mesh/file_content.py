@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pisnn_deploy.errors import FileError
+from pisnn_deploy.mesh.abaqus_file import parse_abaqus
 from pisnn_deploy.mesh.content import MeshContent
 from pisnn_deploy.mesh.gmsh_file import parse_gmsh
 from pisnn_deploy.mesh.gmsh_numbers import DamagedFile
@@ -21,13 +22,16 @@ from pisnn_deploy.pointers import require_content
 LARGEST_FILE = 2**30
 """Bytes."""
 FORMATS: Mapping[str, tuple[str | None, str]] = {
-    ".inp": ("abaqus", "Abaqus"),
+    ".inp": (None, "Abaqus"),
     ".mesh": ("medit", "Medit"),
     ".msh": (None, "Gmsh"),
     ".vtk": ("vtk", "VTK"),
     ".vtu": ("vtu", "VTU"),
 }
-"""By suffix: meshio's name of the format and the one for people. None of its readers unpickles or needs HDF5."""
+"""By suffix: meshio's name of the format, None for what is read here, and the name for people.
+
+None of meshio's readers of these unpickles or needs HDF5.
+"""
 _MEMORY, _MEMORY_PER_BYTE = 2**31, 64
 """Bytes that reading may take, and for each byte of the file: a few bytes may announce or unpack to terabytes."""
 
@@ -61,9 +65,10 @@ def mesh_content(path: Path) -> MeshContent:
         raise FileError(path, f"cannot be read ({error.strerror or error})") from error
     try:
         with _limited_memory(_MEMORY + _MEMORY_PER_BYTE * status.st_size):
-            if file_format is None:
-                return parse_gmsh(path.read_bytes())
-            return content_of(path, _read_by_library(path, file_format, name))
+            if file_format is not None:
+                return content_of(path, _read_by_library(path, file_format, name))
+            content = path.read_bytes()
+            return parse_gmsh(content) if name == "Gmsh" else parse_abaqus(path, content)
     except DamagedFile as error:
         raise FileError(path, f"is damaged, or not {name} ({_printable(str(error))})") from error
     except MemoryError as error:
@@ -113,34 +118,6 @@ class _Silent:
         """Print nothing."""
 
 
-def _check_abaqus(path: Path) -> None:
-    """Refuse what meshio's reader of Abaqus files would read from elsewhere or put into the wrong cell sets."""
-    sets: dict[str, list[str]] = {"ELEMENT": [], "ELSET": []}
-    in_set = False
-    with path.open(errors="replace") as stream:
-        for line in stream:
-            text = line.strip()
-            if not text or text.startswith("**"):
-                continue
-            keyword, *parameters = (part.strip() for part in text.upper().split(","))
-            if in_set and not keyword.startswith("*") and not keyword.isnumeric():
-                raise FileError(path, "has a cell set that is made of other sets", remedy="list its elements")
-            keyword = keyword.replace("*", "")
-            if keyword == "INCLUDE":
-                raise FileError(path, "includes another file", remedy="write the mesh into one file")
-            if text.startswith("*"):
-                in_set = keyword == "ELSET"
-            if text.startswith("*") and keyword in sets:
-                given = [value.strip() for key, _, value in (p.partition("=") for p in parameters) if key == "ELSET"]
-                sets[keyword].append(given[0] if given else "")
-    # meshio counts the sets of element blocks, not the blocks, and a set replaces one of the same name.
-    if any(sets["ELEMENT"]) and "" in sets["ELEMENT"]:
-        raise FileError(path, "has blocks of elements with and without a cell set", remedy="give each block one")
-    names = [name for kind in sets.values() for name in kind if name]
-    if len(set(names)) < len(names):
-        raise FileError(path, "has two cell sets of the same name", remedy="give each a name of its own")
-
-
 def _check_vtu(path: Path) -> None:
     """Refuse a mesh in several pieces, of which meshio's reader would keep the last one only."""
     pieces, tail, tag = 0, b"", b"<Piece"
@@ -153,7 +130,7 @@ def _check_vtu(path: Path) -> None:
         raise FileError(path, f"has {pieces} pieces", remedy="write the mesh as one piece")
 
 
-_CHECKS = {"abaqus": _check_abaqus, "vtu": _check_vtu}
+_CHECKS = {"vtu": _check_vtu}
 
 
 @contextlib.contextmanager

@@ -166,3 +166,22 @@ def test_angles_and_what_they_do_to_fluxes(name: str, mean: float, measured: flo
     table = compiled(name, COLD_AND_HOT, *words)
     assert "relative L2 error" not in table and "rounding error" in table and "two-point fluxes" in table
     assert f"mean {mean:.1f}, largest 76.0 degrees" in table
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "materials", "cells"),
+    [
+        ("abaqus_heat", "adc2d3.inp", "materials.yaml", {"COPPER": 2, "STEEL": 2}),
+        ("abaqus_heat", "anodes.inp", "materials.yaml", {"COPPER": 2, "STEEL": 2}),
+        ("abaqus_heat", "alower.inp", "materials_lower.yaml", {"copper": 2, "steel": 2}),
+        ("vtu_materials", "mat.vtu", "materials.yaml", {"0": 8, "1": 8}),
+    ],
+)
+def test_materials_of_other_formats(
+    folder: str, name: str, materials: str, cells: dict[str, int], case: Case
+) -> None:
+    case(folder)
+    compiled(name, None, "--materials", materials)
+    graph = read_artifact(Path("a.pisnn")).graph
+    assert isinstance(graph.mesh, CellMesh) and graph.mesh.cells == sum(cells.values())
+    assert dict(zip(graph.mesh.material_names, np.bincount(graph.mesh.material).tolist(), strict=True)) == cells

@@ -427,33 +427,6 @@ def test_cell_sets(tmp_path: Path) -> None:
     assert file.group_names == ("inflow", "rest") and file.boundary_group.tolist().count(0) == 1
 
 
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        (
-            "*ELSET, ELSET=a\n1, 2\n*ELSET, ELSET=b\n2\n",
-            "has a cell in two materials, number 1 counted from 0: 'a' and 'b'; keep one",
-        ),
-        ("*ELSET, ELSET=a\n1, 2\n*ELSET, ELSET=b\na\n", "has a cell set that is made of other sets; list its elements"),
-        ("*INCLUDE, INPUT=/etc/passwd\n", "includes another file; write the mesh into one file"),
-        (
-            "*ELEMENT, TYPE=T2D2, ELSET=a\n9, 3, 4\n",
-            "has blocks of elements with and without a cell set; give each block one",
-        ),
-        (
-            "*ELSET, ELSET=a\n1\n*ELSET, ELSET=A\n2\n",
-            "has two cell sets of the same name; give each a name of its own",
-        ),
-    ],
-)
-def test_refused_cell_sets(text: str, problem: str, tmp_path: Path) -> None:
-    path = tmp_path / "mesh.inp"
-    path.write_text(ABAQUS + text)
-    with pytest.raises(FileError) as caught:
-        read_mesh_file(path)
-    assert str(caught.value) == f"{path}: {problem}"
-
-
 def test_unknown_groups(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         read_mesh(PLATE, ["left", "top"])

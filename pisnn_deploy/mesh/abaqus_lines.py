@@ -1,0 +1,150 @@
+"""Blocks of an Abaqus input file: a keyword with its parameters, and the lines of data below it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.errors import FileError
+
+
+@dataclass(frozen=True)
+class Block:
+    """A keyword of the file.
+
+    Attributes
+    ----------
+    path : Path
+    line : int
+        Number of its line, counted from 1.
+    keyword : str
+        In upper case, without the star and with single blanks.
+    parameters : mapping of str to str
+        By name in upper case; empty text for a parameter without a value.
+    data : tuple of str
+        The lines below it, without comments and empty lines.
+    """
+
+    path: Path
+    line: int
+    keyword: str
+    parameters: Mapping[str, str]
+    data: tuple[str, ...]
+
+    def error(self, problem: str, remedy: str = "") -> FileError:
+        """That something of this block cannot be read."""
+        return FileError(self.path, problem, field=f"line {self.line}", remedy=remedy)
+
+    def fields(self) -> list[list[str]]:
+        """The data as words."""
+        return [[word.strip() for word in line.rstrip(", ").split(",")] for line in self.data]
+
+    def numbers(self, least: int, most: int) -> NDArray[np.float64]:
+        """The data as a table of `most` columns; missing ones are 0, further ones are left out.
+
+        Raises
+        ------
+        FileError
+            A line that is not at least so many numbers.
+        """
+        lines = [line.rstrip(", ") for line in self.data]
+        widths = np.array([line.count(",") + 1 for line in lines], np.int64)
+        table = np.zeros((len(lines), most))
+        for width in np.unique(widths).tolist():
+            rows = np.flatnonzero(widths == width)
+            words = _parsed(",".join(lines[row] for row in rows))
+            if width < least or words is None or words.size != rows.size * width:
+                wrong = next((lines[row] for row in rows if _count(lines[row]) != width), lines[rows[0]])
+                raise self.error(f"*{self.keyword} has the data {wrong[:60]!r}, not {least} numbers or more")
+            table[rows, : min(width, most)] = words.reshape(rows.size, width)[:, :most]
+        return table
+
+    def elements(self, corners: int) -> NDArray[np.int64]:
+        """The data as number and corners of elements; a line that ends with a comma goes on if there are too few.
+
+        Raises
+        ------
+        FileError
+            An element with another number of corners, or a number that is not an integer.
+        """
+        lines, begun = [], ""
+        for line in self.data:
+            begun += line
+            if not (line.endswith(",") and begun.count(",") <= corners):
+                lines.append(begun.rstrip(", "))
+                begun = ""
+        if begun:
+            lines.append(begun.rstrip(", "))
+        # Beams may name a node more, which says how they lie.
+        most = corners + 1 if corners > 2 else corners + 2
+        wrong = next((line for line in lines if not corners <= line.count(",") < most), None)
+        if wrong is not None:
+            raise self.error(f"*{self.keyword} has the data {wrong[:60]!r}, not a number and {corners} nodes")
+        table = replace(self, data=tuple(lines)).numbers(1 + corners, 1 + corners)
+        if not (abs(table) < 2**53).all() or (table != np.floor(table)).any():
+            raise self.error(f"*{self.keyword} has a number that is not an integer")
+        return table.astype(np.int64)
+
+
+def blocks(path: Path, content: bytes) -> Iterator[Block]:
+    """All blocks of a file.
+
+    Raises
+    ------
+    FileError
+        Data before the first keyword.
+    """
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
+    head, at = "", 0
+    data: list[str] = []
+    for number, raw in enumerate(text.splitlines(), start=1):
+        line = raw.strip()
+        if not line or line.startswith("**"):
+            continue
+        if line.startswith("*"):
+            if head:
+                yield _block(path, at, head, data)
+            head, at, data = line, number, []
+        elif not head:
+            raise FileError(path, "is damaged, or not Abaqus (it does not start with a keyword)")
+        elif not data and head.endswith(","):
+            head += line
+        else:
+            data.append(line)
+    if not head:
+        raise FileError(path, "is damaged, or not Abaqus (it has no keyword)")
+    yield _block(path, at, head, data)
+
+
+def _block(path: Path, line: int, head: str, data: Sequence[str]) -> Block:
+    keyword, *parameters = head[1:].split(",")
+    given = {}
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key.strip():
+            given["".join(key.split()).upper()] = value.strip().strip('"')
+    return Block(path, line, " ".join(keyword.upper().split()), given, tuple(data))
+
+
+def _count(line: str) -> int:
+    words = _parsed(line)
+    return -1 if words is None else words.size
+
+
+def _parsed(text: str) -> NDArray[np.float64] | None:
+    """Numbers between commas, None if there is something else."""
+    with warnings.catch_warnings():
+        # numpy warns of text that is no number, and stops there.
+        warnings.simplefilter("error", DeprecationWarning)
+        try:
+            return np.fromstring(text.replace("D", "E").replace("d", "e"), np.float64, sep=",")
+        except (DeprecationWarning, ValueError):
+            return None
