@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from pisnn_deploy.errors import FileError
 from pisnn_deploy.mesh.sides import equal_rows, first_twice, place
 from pisnn_deploy.mesh.simplex_pairs import (
-    MOST_PAIRS,
     cell_axes,
     edges_of,
     face_axes,
@@ -123,8 +122,8 @@ def contact_warnings(points: Points, corners: Indices, outer: Indices, contact: 
         )
     if not contact.is_complete:
         sentences.append(
-            f"mesh: only {MOST_PAIRS} pairs of cells were looked at for parts that overlap or touch; the cells are "
-            "too long and thin, or too many in one place"
+            "mesh: not all pairs of cells were looked at for parts that overlap or touch; the cells are too long and "
+            "thin, or too many in one place"
         )
     return tuple(sentences)
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pisnn_deploy.mesh.structured import Indices
 
 Points = NDArray[np.float64]
-MOST_PAIRS = 20_000_000
-"""Pairs that are looked at; a mesh of needles may have more."""
+MOST_PAIRS = 500
+"""Pairs that are looked at, for each simplex, and at least as many as for 1,000; a mesh of needles may have more."""
 _AT_ONCE = 200_000
 _AT_ONCE_OF_TREE = 4096
 _ROOM = 2e-2
@@ -41,7 +41,7 @@ def near_pairs(first: Points, second: Points) -> Iterator[Indices | None]:
         for start in range(0, len(number), _AT_ONCE_OF_TREE):
             part = cKDTree(tree.data[start : start + _AT_ONCE_OF_TREE])
             seen += int(part.count_neighbors(other_tree, reach))
-            if seen > MOST_PAIRS:
+            if seen > MOST_PAIRS * max(1000, len(second)):
                 yield None
                 return
             close = part.sparse_distance_matrix(other_tree, reach, output_type="ndarray")
