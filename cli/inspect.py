@@ -83,7 +83,9 @@ def print_artifact(path: Path, read: Artifact) -> None:
     )
     rows: list[Row] = []
     for synapse in graph.synapses:
-        low, high = (int(synapse.mantissas.min()), int(synapse.mantissas.max())) if synapse.entries else (0, 0)
+        # Those of all connections would be millions.
+        distinct = synapse.distinct_mantissas
+        low, high = (int(distinct.min()), int(distinct.max())) if distinct.size else (0, 0)
         rows.append(
             (
                 synapse.name,

@@ -161,13 +161,14 @@ def _parse_artifact(path: Path) -> None:
     from pisnn_deploy.cli.graphs import read_graph
     from pisnn_deploy.cli.inspect import print_artifact
     from pisnn_deploy.graph.artifact import read_artifact
+    from pisnn_deploy.printable import json_text
     from pisnn_deploy.profiles import load_profile
     from pisnn_deploy.report.graph_picture import dot_text
     from pisnn_deploy.verify import check_certificate
 
     read = read_artifact(path)
     graph = read.graph
-    require_printable(_printed(print_artifact, path, read) + dot_text(graph))
+    require_printable(_printed(print_artifact, path, read) + dot_text(graph) + json_text(read.provenance))
     found = tuple((one.claim, one.text) for one in check_certificate(graph, read.altered) if not one.holds)
     check(graph, _loihi2(load_profile), found)
     graph = read_graph(str(path)).graph

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ LARGEST_ARTIFACT = 1 << 33
 """Bytes; a larger file is refused before anything is allocated."""
 LARGEST_DOCUMENT = 1 << 26
 """Bytes of one JSON member."""
+DEEPEST_DOCUMENT = 64
+"""Lists and objects in one another; those of the compiler have six."""
 LARGEST_COUNT = 1 << 20
 """Members of the archive."""
 SHORTEST_RUNS = 64
@@ -235,13 +238,33 @@ def _read_json(path: Path, name: str, content: bytes) -> dict[str, Any]:
     def refuse(constant: str) -> float:
         raise ValueError(f"{constant} is not JSON")
 
+    def finite(digits: str) -> float:
+        number = float(digits)
+        if not math.isfinite(number):
+            raise ValueError("a number is too large")
+        return number
+
     try:
-        value = json.loads(content, object_pairs_hook=unique, parse_constant=refuse)
+        value = json.loads(content, object_pairs_hook=unique, parse_constant=refuse, parse_float=finite)
+        _require_shallow(value)
     except (ValueError, RecursionError) as error:
         raise FileError(path, f"is not plain JSON ({error})", field=name, remedy=_REMEDY) from error
     if not isinstance(value, dict):
         raise FileError(path, "is not a JSON object", field=name, remedy=_REMEDY)
     return value
+
+
+def _require_shallow(value: object) -> None:
+    """Refuse data that could be read but not written again: writers need more room for each level than readers."""
+    level: list[object] = [value]
+    for _ in range(DEEPEST_DOCUMENT):
+        lists = [
+            item if isinstance(item, list) else [*item.values()] for item in level if isinstance(item, list | dict)
+        ]
+        level = [inner for items in lists for inner in items if isinstance(inner, list | dict)]
+        if not level:
+            return
+    raise ValueError(f"nested more than {DEEPEST_DOCUMENT} levels deep")
 
 
 def _npy(array: Integers) -> bytes:

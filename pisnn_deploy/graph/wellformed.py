@@ -13,6 +13,7 @@ from pisnn_deploy.graph.document import LARGEST_MANTISSA
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, UTILISATION, IntegerGraph, Placement, Synapse
 from pisnn_deploy.graph.lines import stored_synapses
 from pisnn_deploy.mesh import PERIODIC, Boxes, CellMesh, Mesh, face_grid, structured_mesh
+from pisnn_deploy.model import ModelSpec
 
 
 def defects(graph: IntegerGraph) -> list[str]:
@@ -173,7 +174,7 @@ def _misfit(graph: IntegerGraph, connections: Connections) -> str:
     if isinstance(connections, Explicit):
         return _rows_misfit(connections.rows, connections.inputs)
     if isinstance(connections, Stencil):
-        return _stencil_misfit(graph.grid, connections)
+        return _stencil_misfit(graph.grid, connections) or _window_misfit(graph.spec, graph.grid, connections)
     return ""
 
 
@@ -216,6 +217,16 @@ def _stencil_misfit(mesh: Mesh, stencil: Stencil) -> str:
     first_cells = np.ravel_multi_index(tuple(((boxes.lower[box_of] + stencil.offsets) % mesh.shape).T), mesh.shape)
     keys = row_of * mesh.cells + first_cells
     return "" if (np.diff(keys) > 0).all() else "offsets are not in the order of their cells, each cell once"
+
+
+def _window_misfit(spec: ModelSpec, mesh: Mesh, stencil: Stencil) -> str:
+    """Why a face sees more cells than its model does: a short file could join all cells to each face.
+
+    Beside a wall a row may have a few more than the window, those that ghost cells are made of.
+    """
+    window = 2 * spec.half_width * (2 * spec.transverse + 1) ** (len(mesh.shape) - 1)
+    most = int((stencil.starts[1:] - stencil.starts[:-1]).max(initial=0))
+    return f"a face is joined to {most} cells, and the model sees {window}" if most > 2 * window else ""
 
 
 def _boxes_misfit(mesh: Mesh, boxes: Boxes) -> str:

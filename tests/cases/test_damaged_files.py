@@ -149,6 +149,24 @@ def test_numbers_that_wrap_and_lengths_that_do_not_fit_are_refused(
         tracemalloc.stop()
 
 
+def test_no_face_is_joined_to_more_cells_than_the_model_sees(tmp_path: Path) -> None:
+    # 140 kB would be 67 million connections, of which commands make lists.
+    cells = 8192
+    parts = Parts(artifact_bytes(*compile_file("heat1d", mesh=str(cells), placement="none")))
+    for name in [name for name in parts.arrays if name.startswith("arrays/membrane-to-flux.") and "boxes" not in name]:
+        del parts.arrays[name]
+    parts.arrays["arrays/membrane-to-flux.offsets.npy"] = np.arange(cells).reshape(-1, 1)
+    parts.arrays["arrays/membrane-to-flux.mantissas.runs.npy"] = np.array([[2, cells]])
+    parts.arrays["arrays/membrane-to-flux.row_starts.npy"] = np.array([0, cells])
+    tracemalloc.start()
+    try:
+        said = refusal(parts.sealed(), tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    finally:
+        tracemalloc.stop()
+    assert said == "synapse membrane-to-flux: a face is joined to 8192 cells, and the model sees 8"
+
+
 def test_starts_whose_differences_wrap_are_refused(tmp_path: Path) -> None:
     # A wall on both sides makes boxes, and so rows, enough for it.
     content = artifact_bytes(*compile_file("heat1d", mesh="16", boundary="no-flux"))
@@ -157,12 +175,23 @@ def test_starts_whose_differences_wrap_are_refused(tmp_path: Path) -> None:
     assert "starts is not an ascending list of " in refusal(parts.sealed(), tmp_path)
 
 
-@pytest.mark.parametrize("raw", [b"\xff", b"\xed\xa0\x80", b"[" * 100_000, b'"x":' + b"9" * 5000, b"1e999999"])
+@pytest.mark.parametrize("raw", [b"\xff", b"\xed\xa0\x80", b"[" * 100_000, b'"x":' + b"9" * 5000, b'"x":1e999999'])
 @pytest.mark.parametrize("name", ["graph.json", "certificate.json", "provenance.json"])
 def test_json_that_is_none_is_refused(raw: bytes, name: str, graded: bytes, tmp_path: Path) -> None:
     parts = Parts(graded)
     parts.raw[name] = b"{" + raw + b"}"
     assert refusal(parts.sealed(), tmp_path).startswith(f"{name}: is not plain JSON (")
+
+
+def test_what_could_be_read_but_not_written_again_is_refused(graded: bytes, tmp_path: Path) -> None:
+    parts = Parts(graded)
+    for depth in (62, 63):
+        parts.raw["provenance.json"] = b'{"x":' + b"[" * depth + b"]" * depth + b"}"
+        (tmp_path / "deep.pisnn").write_bytes(parts.sealed())
+        assert read_artifact(tmp_path / "deep.pisnn").provenance["x"] is not None
+    parts.raw["provenance.json"] = b'{"x":' + b"[" * 64 + b"]" * 64 + b"}"
+    said = refusal(parts.sealed(), tmp_path)
+    assert said == "provenance.json: is not plain JSON (nested more than 64 levels deep)"
 
 
 def test_runs_are_not_expanded_before_their_length_is_known(case: Enter, run: Run) -> None:
