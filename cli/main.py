@@ -40,7 +40,7 @@ COMMANDS: Mapping[str, str] = {
 """Each command with its line in ``--help``; the module of the same name holds it."""
 Options = list[tuple[str, tuple[str, object]]]
 """Of a file: by their long names, the names of parameters and values."""
-REST = "pisnn_deploy.words"
+REST = "pisnn-deploy words"
 """Where the context keeps what was typed after the name of the command."""
 INTERRUPTED = 130
 UNUSABLE = 2

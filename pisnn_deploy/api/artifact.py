@@ -28,6 +28,7 @@ from pisnn_deploy.own_problem import (
     relative_reference_error,
     steps_to_horizon,
 )
+from pisnn_deploy.printable import printable
 from pisnn_deploy.profiles import load_profile
 from pisnn_deploy.verify import Finding, check_certificate
 
@@ -279,7 +280,7 @@ class CompiledArtifact:
 
     def __repr__(self) -> str:
         told = ", ".join(f"{name}: {text}" for name, text in self._rows.items())
-        return f"<CompiledArtifact {self.graph.spec.name}; {told}>"
+        return printable(f"<CompiledArtifact {self.graph.spec.name}; {told}>")
 
     def _repr_html_(self) -> str:
         return html_table(self.graph.spec.name, self._rows)

@@ -15,6 +15,7 @@ from pisnn_deploy.backends import Run
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import AXES, Mesh
+from pisnn_deploy.printable import printable
 from pisnn_deploy.report.measures import error_text
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ class SimulationRun:
 
     def __repr__(self) -> str:
         told = ", ".join(f"{name}: {text}" for name, text in self._rows.items())
-        return f"<SimulationRun {self.graph.spec.name}; {told}>"
+        return printable(f"<SimulationRun {self.graph.spec.name}; {told}>")
 
     def _repr_html_(self) -> str:
         return html_table(f"{self.graph.spec.name}, a run", self._rows)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
+from pisnn_deploy.printable import printable
+
 
 def html_table(title: str, rows: Mapping[str, str]) -> str:
     """A table of names and values as HTML.
@@ -20,7 +22,11 @@ def html_table(title: str, rows: Mapping[str, str]) -> str:
     str
     """
     body = "".join(
-        f'<tr><th style="text-align:left">{escape(name)}</th><td style="text-align:left">{escape(text)}</td></tr>'
+        f'<tr><th style="text-align:left">{_shown(name)}</th><td style="text-align:left">{_shown(text)}</td></tr>'
         for name, text in rows.items()
     )
-    return f"<table><caption>{escape(title)}</caption>{body}</table>"
+    return f"<table><caption>{_shown(title)}</caption>{body}</table>"
+
+
+def _shown(text: str) -> str:
+    return escape(printable(text))

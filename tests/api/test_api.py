@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -145,3 +146,9 @@ def test_the_example_from_a_recipe_to_ci_runs(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert {"rod.pt", "rod.pisnn", "run.json", "check.xml", "baseline.json"} <= {p.name for p in tmp_path.iterdir()}
+
+
+def test_text_of_an_artifact_is_printable_in_a_notebook_and_at_a_prompt(artifact: pd.CompiledArtifact) -> None:
+    hostile = replace(artifact, graph=replace(artifact.graph, profile="\x9b31m\u202e<b>\n"))
+    assert r"target: \x9b31m\u202e<b>\n," in repr(hostile)
+    assert r">\x9b31m\u202e&lt;b&gt;\n</td>" in hostile._repr_html_()
