@@ -82,6 +82,8 @@ def read_config(path: Path) -> Sections:
         tables: Mapping[str, Any] = _sections(text) if path.suffix == ".cfg" else tomllib.loads(text)
     except (tomllib.TOMLDecodeError, configparser.Error, RecursionError) as error:
         raise FileError(path, f"cannot be understood: {' '.join(str(error).split())}") from error
+    except ValueError as error:  # Python reads no integers of more than 4300 digits
+        raise FileError(path, "has a number of too many digits") from error
     for name, table in tables.items():
         if not isinstance(table, dict):
             raise FileError(path, "expected a table of a command's options, such as [compile]", field=name)

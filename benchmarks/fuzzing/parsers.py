@@ -315,6 +315,24 @@ def _parse_recipe(path: Path) -> None:
     read_recipe(path)
 
 
+def _parse_options(path: Path) -> None:
+    from click import Context
+
+    from pisnn_deploy.cli.config import defaults_of, read_config
+    from pisnn_deploy.cli.main import group
+
+    for name, options in read_config(path).items():
+        command = group.get_command(Context(group), name)
+        if command is not None:
+            defaults_of(command, options, path, named=False)
+
+
+def _parse_plan(path: Path) -> None:
+    from pisnn_deploy.campaign.plan import read_plan
+
+    read_plan(path)
+
+
 _NONE = np.zeros(0, np.int64)
 
 
@@ -612,6 +630,24 @@ PARSERS: tuple[Parser, ...] = (
         _text,
         _parse_materials,
         1.5,
+    ),
+    Parser(
+        "options",
+        "pisnn.toml",
+        _given(
+            b'[compile]\nprofile = "loihi2"\nmesh = "64x64"\nslope = 2.5\nexplain = true\n',
+            b'[check]\nprofile = ["loihi2", "loihi1"]\nignore = "PD105"\nmax-growth = 2\n\n[verify]\nquiet = false\n',
+        ),
+        _bytes_or_text,
+        _parse_options,
+    ),
+    Parser(
+        "plan of a campaign",
+        "input.yaml",
+        _given(b"models: [heat1d]\nmeshes: [16, 4x4]\nsteps: [2]\nbackends: [cpu]\ninitial: [random]\nseeds: [1, 2]\n"),
+        _text,
+        _parse_plan,
+        0.5,
     ),
     Parser("initial field", "input.npy", _field_seeds, _npy, _parse_field, 3.0),
     *_meshes(),

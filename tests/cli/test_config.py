@@ -78,6 +78,7 @@ def test_what_is_typed_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ("quiet = true\n", "quiet: expected a table of a command's options, such as [compile]"),
         ("[doctor\n", "cannot be understood: Expected ']' at the end of a table declaration (at line 1, column 8)"),
         ("\udcff", "is not UTF-8 text"),
+        pytest.param("x = " + "9" * 5000, "has a number of too many digits", id="digits"),
         pytest.param("#" * (1 << 20) + "\n", "is larger than 1048576 bytes", id="large"),
     ],
 )
