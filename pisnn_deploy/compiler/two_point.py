@@ -133,7 +133,7 @@ class LowerTwoPoint:
     def _from_file(self, spec: ModelSpec) -> TwoPointGraph:
         assert isinstance(self.mesh, MeshFile) and not isinstance(self.boundary, Boundary)
         mesh = self.mesh.with_reservoirs(self.boundary)
-        materials = self._known_materials(spec, mesh.material_names)
+        materials = self._known_materials(spec, mesh.material_names, self.mesh.unread)
         conductivity = np.array([materials[name].conductivity for name in mesh.material_names])[mesh.material]
         capacity = np.array([materials[name].capacity for name in mesh.material_names])[mesh.material]
         inside = mesh.target < mesh.cells
@@ -168,10 +168,11 @@ class LowerTwoPoint:
         area = mesh.volume / spacing
         return TwoPointGraph(spec, mesh, capacity * mesh.volume, area / resistance, reservoirs, initial)
 
-    def _known_materials(self, spec: ModelSpec, names: tuple[str, ...]) -> Mapping[str, Material]:
+    def _known_materials(self, spec: ModelSpec, names: tuple[str, ...], unread: str = "") -> Mapping[str, Material]:
         unknown = sorted(set(self.materials) - set(names))
         if unknown:
-            raise UsageError(f"materials: the mesh has no {unknown[0]!r}; it has {', '.join(map(repr, names))}")
+            known = ", ".join(map(repr, names)) + (unread and f"; {unread}")
+            raise UsageError(f"materials: the mesh has no {unknown[0]!r}; it has {known}")
         return {name: Material(spec.diffusivity) for name in names} | dict(self.materials)
 
 

@@ -53,6 +53,8 @@ class MeshContent:
         Groups that no element of `elements` is in, and their dimension.
     warnings : tuple of str
         What a user must hear of how the file was read.
+    unread : str
+        Why cell data is not read as materials, if there is some.
     """
 
     points: NDArray[Any]
@@ -60,6 +62,7 @@ class MeshContent:
     others: Mapping[str, int]
     unused: Mapping[str, int]
     warnings: tuple[str, ...] = ()
+    unread: str = ""
 
 
 def grouped(corners: Indices, groups: Sequence[tuple[str, Indices]]) -> Elements:

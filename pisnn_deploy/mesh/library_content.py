@@ -30,10 +30,10 @@ def content_of(path: Path, mesh: Any) -> MeshContent:
     FileError
         Elements, sets or numbers that are not what they should be.
     """
-    numbers, warnings = _numbers(path, mesh)
+    numbers, warnings, unread = _numbers(path, mesh)
     elements = {kind: _elements(path, mesh, kind, numbers) for kind in CORNERS}
     others = {str(block.type): int(block.dim) for block in mesh.cells if len(block.data) and block.type not in CORNERS}
-    return MeshContent(np.asarray(mesh.points), elements, others, {}, warnings)
+    return MeshContent(np.asarray(mesh.points), elements, others, {}, warnings, unread)
 
 
 def _elements(path: Path, mesh: Any, kind: str, numbers: tuple[str, bool] | None) -> Elements:
@@ -72,27 +72,27 @@ def _sets(path: Path, mesh: Any, blocks: list[int], starts: NDArray[np.int64]) -
     return groups
 
 
-def _numbers(path: Path, mesh: Any) -> tuple[tuple[str, bool] | None, tuple[str, ...]]:
-    """The cell data that numbers materials, whether its 0 is no group, and what to tell of that."""
+def _numbers(path: Path, mesh: Any) -> tuple[tuple[str, bool] | None, tuple[str, ...], str]:
+    """The cell data that numbers materials and whether its 0 is no group; a warning; and why other data does not."""
     for key in NUMBERS_OF_GROUPS:
         if key in mesh.cell_data:
             if not _is_numbers(mesh.cell_data[key]):
                 raise FileError(path, "has elements whose group is not an integer")
-            return (key, True), ()
+            return (key, True), (), ""
     named = {"".join(c for c in str(key).lower() if c not in " -_"): str(key) for key in mesh.cell_data}
     for plain in NAMES_OF_MATERIALS:
         if plain in named:
             key = named[plain]
             if not _is_numbers(mesh.cell_data[key]):
-                return None, (f"mesh: cell data {key!r} is not read as materials: it is not one integer a cell",)
-            return (key, False), ()
+                return None, (), f"cell data {key!r} is not read as materials: it is not one integer a cell"
+            return (key, False), (), ""
     candidates = [str(key) for key, data in mesh.cell_data.items() if not str(key).startswith("vtk") and _is_few(data)]
     if len(candidates) == 1:
-        return (candidates[0], False), (f"mesh: the materials are the integers of the cell data {candidates[0]!r}",)
+        return (candidates[0], False), (f"mesh: the materials are the integers of the cell data {candidates[0]!r}",), ""
     if candidates:
         listed = ", ".join(map(repr, sorted(candidates)))
-        return None, (f"mesh: cell data {listed} is not read as materials: which? name it 'MaterialIDs'",)
-    return None, ()
+        return None, (), f"cell data {listed} is not read as materials: name that which holds them 'MaterialIDs'"
+    return None, (), ""
 
 
 def _is_numbers(data: Any) -> bool:

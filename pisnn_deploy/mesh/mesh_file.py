@@ -72,6 +72,8 @@ class MeshFile:
         Groups that no face of the boundary is in, and what they are instead.
     warnings : tuple of str
         What a user must hear of the mesh.
+    unread : str
+        Why cell data is not read as materials, if there is some.
     welded : int or None
         How many points were joined with others; None if that was not asked for.
     """
@@ -91,6 +93,7 @@ class MeshFile:
     inside: Mapping[str, int] = field(default_factory=dict)
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    unread: str = ""
     welded: int | None = None
 
     def with_reservoirs(self, dirichlet: Collection[str]) -> UnstructuredMesh:
@@ -222,13 +225,7 @@ def read_mesh_file(path: Path, weld: float | None = None) -> MeshFile:
     for numbers in (cells.corners, elements.corners):
         if numbers.size and not (numbers.min() >= 0 and numbers.max() < len(content.points)):
             raise FileError(path, "has an element with a point that is not there")
-    used = np.zeros(len(content.points), np.bool_)
-    used[cells.corners] = True
-    place = np.where(used, np.cumsum(used) - 1, -1)
-    points = _coordinates(path, content.points, used, dims)
-    joined = 0
-    if weld is not None:
-        points, place, joined = _weld(path, points, place, cells.corners, weld)
+    points, place, joined = _used_points(path, content.points, cells.corners, elements.corners, weld)
     corners = place[cells.corners]
     material, material_names = _materials(path, cells)
     _check_cells(path, points, corners, material, material_names)
@@ -236,8 +233,9 @@ def read_mesh_file(path: Path, weld: float | None = None) -> MeshFile:
     sides = match_sides(path, points, corners, named)
     contact = find_contact(points, corners, sides.interior, sides.boundary, sides.boundary_corners)
     require_no_overlaps(path, points, corners, contact)
-    warnings = [*content.warnings, *contact_warnings(points, corners, sides.boundary_corners, contact)]
-    if weld is not None and not joined:
+    warnings = [*content.warnings, *([f"mesh: {content.unread}"] if content.unread else [])]
+    warnings += contact_warnings(points, corners, sides.boundary_corners, contact)
+    if joined == 0:
         warnings.append(f"mesh: no points lie within {weld:g} of each other; --weld joined none")
     member, group, group_names = _boundary_groups(sides, elements.names)
     material, material_names = _without_unused(material, material_names)
@@ -257,18 +255,31 @@ def read_mesh_file(path: Path, weld: float | None = None) -> MeshFile:
         sides.inside,
         _elsewhere(content, dims, sides, group_names),
         tuple(warnings),
-        None if weld is None else joined,
+        content.unread,
+        joined,
     )
 
 
-def _weld(
-    path: Path, points: NDArray[np.float64], place: Indices, corners: Indices, tolerance: float
-) -> tuple[NDArray[np.float64], Indices, int]:
-    """Points that are left, the number of each point of the file among them (-1 for none), and how many have gone."""
-    first = welded(path, points, place[corners], tolerance)
-    kept = np.unique(first)
-    number = np.append(np.searchsorted(kept, first), -1)
-    return points[kept], number[place], len(points) - kept.size
+def _used_points(
+    path: Path, every: NDArray[Any], corners: Indices, elements: Indices, weld: float | None
+) -> tuple[NDArray[np.float64], Indices, int | None]:
+    """Points of cells, the number of each point of the file among them (-1 for none), and how many were joined."""
+    used = np.zeros(len(every), np.bool_)
+    used[corners] = True
+    dims = corners.shape[1] - 1
+    if weld is None:
+        return _coordinates(path, every, used, dims), np.where(used, np.cumsum(used) - 1, -1), None
+    by_cells = used.copy()
+    # Sides may have points of their own, too.
+    used[elements] = True
+    points = _coordinates(path, every, used, dims)
+    place = np.where(used, np.cumsum(used) - 1, -1)
+    first = welded(path, points, place[corners], weld)
+    kept = np.unique(first[place[by_cells]])
+    number = np.full(len(points) + 1, -1, np.int64)
+    number[kept] = np.arange(kept.size)
+    joined = int(np.count_nonzero(first != np.arange(len(points))))
+    return points[kept], number[np.append(first, len(points))][place], joined
 
 
 def _dimension(path: Path, content: MeshContent) -> int:

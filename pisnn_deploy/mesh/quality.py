@@ -64,8 +64,8 @@ class Quality:
     def to_dict(self) -> dict[str, object]:
         """Plain data for JSON, rounded to what is the same on all machines."""
         return {
-            "mean_degrees": round(self.mean_degrees, 2),
-            "largest_degrees": round(self.largest_degrees, 2),
+            "mean_degrees": round(self.mean_degrees, 3),
+            "largest_degrees": round(self.largest_degrees, 3),
             "share_beyond_20_degrees": round(self.large_share, 4),
             "flux_factors": [round(factor, 4) for factor in self.flux_factors],
             "flux_factors_are_bounds": not self.is_solved,

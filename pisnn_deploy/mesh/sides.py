@@ -103,13 +103,14 @@ def match_sides(path: Path, points: NDArray[np.float64], corners: Indices, eleme
         distinct[:, 0],
         distinct[:, 1],
         _counts(elements, named, cells_of[named] == 2),
-        _counts(elements, named, cells_of[named] == 0),
+        # What has a point of no cell is like all else that has.
+        _counts(elements, elements.member, cells_of[named] == 0),
     )
 
 
-def _counts(elements: Elements, face: Indices, chosen: NDArray[np.bool_]) -> dict[str, int]:
-    """How many different faces of those chosen each group names."""
-    pairs = np.unique(np.stack([elements.group, face], axis=1)[chosen], axis=0)
+def _counts(elements: Elements, number: Indices, chosen: NDArray[np.bool_]) -> dict[str, int]:
+    """How many different numbers of those chosen each group has."""
+    pairs = np.unique(np.stack([elements.group, number], axis=1)[chosen], axis=0)
     found = np.bincount(pairs[:, 0], minlength=len(elements.names))
     return {name: int(found[k]) for k, name in enumerate(elements.names) if found[k]}
 

@@ -96,6 +96,26 @@ def test_a_boundary_file_says_the_same_as_its_text(folder: Path) -> None:
     assert (files.reservoir_values() == held).all()
 
 
+def test_angles_and_welding_in_table_and_json(folder: Path) -> None:
+    words = ("compile", "heat2d", "--mesh", "plate.msh", "--boundary", "hole=dirichlet=1", "-o", "x.pisnn")
+    table = run(*words, "--weld", "1e-6")
+    for text in (
+        "0 points joined with others",
+        "mean 0.1, largest 19.4 degrees",
+        "1.000 to 1.000 times the right ones",
+    ):
+        assert text in " ".join(table.replace("│", " ").split())
+    assert "relative L2 error" not in table
+    told = json.loads(CliRunner().invoke(group, [*words, "--weld", "1e-6", "--json"]).stdout)
+    assert told["welded_points"] == 0 and told["two_point"]["flux_factors"] == [1.0001, 1.0005]
+    assert told["warnings"] == ["mesh: no points lie within 1e-06 of each other; --weld joined none"]
+    assert "welded_points" not in json.loads(run(*words, "--json"))
+    assert (
+        json.loads(run("compile", "heat1d", "--json", "-o", "y.pisnn"))["quantisation"]["measured_against"]
+        == "reference"
+    )
+
+
 def test_without_a_boundary_all_is_wall_and_without_materials_the_model_says(folder: Path) -> None:
     graph = compiled("--mesh", "plate.msh")
     same = compiled("--mesh", "plate.msh", "--boundary", "no-flux")
@@ -300,6 +320,15 @@ def test_properties_of_cells_that_cannot_be_used(
                 "--conductivity and --capacity are for grids; name the mesh's --materials instead",
             )
             for option in ("--conductivity", "--capacity")
+        ),
+        (("compile", "heat2d", "--weld", "1e-6"), "--weld is for meshes from files"),
+        (
+            ("compile", "heat2d", "--mesh", "plate.msh", "--weld", "0"),
+            "weld: the tolerance 0 is not a positive number",
+        ),
+        (
+            ("compile", "heat2d", "--mesh", "plate.msh", "--weld", "nan"),
+            "weld: the tolerance nan is not a positive number",
         ),
         (
             ("compile", "heat2d", "--mesh", "none.msh"),

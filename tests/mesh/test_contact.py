@@ -255,3 +255,22 @@ def test_a_chain_of_points_may_not_join_a_cell(tmp_path: Path) -> None:
 def test_nothing_to_weld_is_told(tmp_path: Path) -> None:
     file = read(box((2, 2)), tmp_path, 0.25)
     assert file.welded == 0 and file.warnings == ("mesh: no points lie within 0.25 of each other; --weld joined none",)
+
+
+def test_sides_with_points_of_their_own(tmp_path: Path) -> None:
+    points, cells = box((2, 2))
+    left = np.flatnonzero(points[:, 0] == 0)
+    lines = len(points) + np.stack([np.arange(2), np.arange(1, 3)], axis=1)
+    every = np.pad(np.concatenate([points, points[left]]), ((0, 0), (0, 1)))
+    tags = [np.array([5, 5]), np.full(len(cells), 6)]
+    path = tmp_path / "mesh.msh"
+    meshio.Mesh(
+        every,
+        [("line", lines), ("triangle", cells)],
+        cell_data={"gmsh:physical": tags, "gmsh:geometrical": tags},
+        field_data={"left": np.array([5, 1])},
+    ).write(path, file_format="gmsh22", binary=False)
+    assert read_mesh_file(path).elsewhere["left"] == "(2 edges) names no side of a cell"
+    file = read_mesh_file(path, 1e-6)
+    assert file.welded == 3 and file.warnings == () and len(file.points) == len(points)
+    assert file.group_names == ("left", "rest") and file.boundary_group.tolist().count(0) == 2

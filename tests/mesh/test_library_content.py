@@ -53,7 +53,7 @@ def test_the_only_integers_there_are(tmp_path: Path) -> None:
     [
         (
             {"a": [np.array([0, 1])], "b": [np.array([0, 1])]},
-            "mesh: cell data 'a', 'b' is not read as materials: which? name it 'MaterialIDs'",
+            "mesh: cell data 'a', 'b' is not read as materials: name that which holds them 'MaterialIDs'",
         ),
         (
             {"MaterialIDs": [np.array([0.5, 1])]},
