@@ -15,7 +15,7 @@ from pisnn_deploy import __version__
 from pisnn_deploy.cli.media import is_mesh_file, is_yaml, read_cell_property, read_groups, read_materials
 from pisnn_deploy.cli.memory import available_memory
 from pisnn_deploy.cli.model_file import CHECKPOINT, read_model
-from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material, TwoPointOptions, compile_model
+from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material, TwoPointOptions, compile_model, plain_model
 from pisnn_deploy.compiler.limit import Limiter
 from pisnn_deploy.compiler.measure import MEASURED_CELLS
 from pisnn_deploy.compiler.pipeline import ProcessKind, Report, SpikeKind
@@ -155,8 +155,12 @@ def compile_file(
         )
         if conductivity is not None or capacity is not None:
             fields = [read_cell_property(path, shape) for path in (conductivity, capacity)]
-            lower = LowerTwoPoint(shape, sides, {"default": Material(1.0)} if conductivity else {}, *fields)
-            options = TwoPointOptions(lower, target, coding, limited, placement, spikes, limiter)
+            uniform = plain_model(model, shape, *fields)
+            if uniform is not None:
+                model = uniform
+            else:
+                lower = LowerTwoPoint(shape, sides, {"default": Material(1.0)} if conductivity else {}, *fields)
+                options = TwoPointOptions(lower, target, coding, limited, placement, spikes, limiter)
     if processes == "stock" and isinstance(options, TwoPointOptions):
         raise UsageError(
             "--processes stock: cells that differ need levels of their own, which Sigma has not; use c-lif"

@@ -44,7 +44,11 @@ from pisnn_deploy.own_problem import measured_reference_error
     metavar="TOLERANCE",
     help="Join points of a mesh from a file that lie within this distance of each other, in its unit of length.",
 )
-@click.option("--conductivity", type=click.Path(path_type=Path), help="Of each cell of a grid, .npy.")
+@click.option(
+    "--conductivity",
+    type=click.Path(path_type=Path),
+    help="Conductivity of each cell of a grid, .npy; replaces the model's diffusivity.",
+)
 @click.option("--capacity", type=click.Path(path_type=Path), help="Mass per volume and value of each cell, .npy.")
 @click.option("--coding", type=click.Choice(["delta", "dense"]), default="delta", show_default=True)
 @click.option("--range", "limits", metavar="LOWER,UPPER", help="Range of cell values, instead of the model's.")
@@ -219,6 +223,7 @@ def _as_json(graph: IntegerGraph, provenance: Mapping[str, Any], seconds: float)
         "binary": graph.binary,
         "processes": "c-lif" if graph.stock is None else "stock",
         "quantum": graph.quantum,
+        "resolution": graph.resolution,
         "theta": 1 << graph.flux.threshold_exponent,
         "limiter": "none" if graph.flux.share_shift is None else "positivity",
         "bits": _widths(graph),
@@ -272,6 +277,14 @@ def _mesh_rows(provenance: Mapping[str, Any]) -> list[Row]:
     return rows
 
 
+def _quantum(graph: IntegerGraph) -> str:
+    """With what fluxes tell apart: where cells differ, a level is coarser than a quantum of the thinnest cell."""
+    value = f"value {graph.value_per_quantum:g}"
+    if graph.resolution != graph.value_per_quantum:
+        value += f", levels of {graph.resolution:g}"
+    return f"{graph.quantum:g} ({value}), theta 2^{graph.flux.threshold_exponent}"
+
+
 def _rows(graph: IntegerGraph, provenance: Mapping[str, Any]) -> list[Row]:
     quantisation, certificate, placement = graph.quantisation, graph.certificate, graph.placement
     states = [bound.bits for bound in graph.bounds if bound.is_state_or_payload]
@@ -285,7 +298,7 @@ def _rows(graph: IntegerGraph, provenance: Mapping[str, Any]) -> list[Row]:
         ("schedule", f"{_time_steps(graph)} per PDE step, {graph.coding} coding"),
         ("spikes", _spikes(graph)),
         *_limiter(graph),
-        ("quantum", f"{graph.quantum:g} (value {graph.value_per_quantum:g}), theta 2^{graph.flux.threshold_exponent}"),
+        ("quantum", _quantum(graph)),
         ("widths", f"states and payloads {max(states)} bits, accumulators {accumulators} bits"),
         ("time step", f"{graph.time_step:.6g}"),
     ]

@@ -148,6 +148,7 @@ class SimulationRun:
             "verdict": self.verdict,
             "quantum": self.graph.quantum,
             "value_per_quantum": self.graph.value_per_quantum,
+            "resolution": self.graph.resolution,
         }
         return xarray.Dataset(variables, coordinates, attributes)
 

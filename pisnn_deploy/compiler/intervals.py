@@ -310,7 +310,7 @@ def _stock_intervals(total: Interval, window: OperatingWindow, shift: int, stock
 
 
 def medium_intervals(graph: IntegerGraph, medium: Medium) -> NetworkIntervals:
-    """Intervals where cells differ: of levels, and of the differences of two levels at each face.
+    """Intervals with a medium: of levels where cells differ, and of the differences of two values at each face.
 
     Parameters
     ----------
@@ -321,18 +321,25 @@ def medium_intervals(graph: IntegerGraph, medium: Medium) -> NetworkIntervals:
     -------
     NetworkIntervals
     """
-    window, population = graph.window, graph.hidden[0]
+    window = graph.window
+    weights = graph.matrix(graph.chain[-2], FLUX)
+    positive = np.asarray(weights.maximum(0).sum(axis=1)).reshape(-1).astype(np.int64)
+    negative = np.asarray(weights.minimum(0).sum(axis=1)).reshape(-1).astype(np.int64)
+
+    def drives(level: Interval) -> Interval:
+        low = graph.flux.bias + positive * level[0] + negative * level[1]
+        high = graph.flux.bias + positive * level[1] + negative * level[0]
+        return int(low.min()), int(high.max())
+
+    if not graph.hidden:
+        found = [drives((window.lower, window.upper))]
+        return flux_intervals(found, [], window, graph.flux.threshold_exponent, graph.flux.leak)
+    population = graph.hidden[0]
     least, most = int(population.bias.min()), int(population.bias.max())
     # A mass is an integer, so its level need not reach the ends of the window; inside them it may be anywhere.
     drive = (window.lower + least, window.upper + most)
     level = (max(drive[0], 0) >> population.shift, max(drive[1], 0) >> population.shift)
-    weights = graph.matrix(graph.chain[1], FLUX)
-    positive = np.asarray(weights.maximum(0).sum(axis=1)).reshape(-1).astype(np.int64)
-    negative = np.asarray(weights.minimum(0).sum(axis=1)).reshape(-1).astype(np.int64)
-    low = graph.flux.bias + positive * level[0] + negative * level[1]
-    high = graph.flux.bias + positive * level[1] + negative * level[0]
-    drives = [drive, (int(low.min()), int(high.max()))]
-    return flux_intervals(drives, [level], window, graph.flux.threshold_exponent, graph.flux.leak)
+    return flux_intervals([drive, drives(level)], [level], window, graph.flux.threshold_exponent, graph.flux.leak)
 
 
 def flux_intervals(

@@ -43,7 +43,7 @@ def home_cells(graph: IntegerGraph) -> dict[str, Integers]:
     beside = outer >= mesh.cells
     holders[outer[beside]] = owner[beside]
     homes = {name: np.repeat(owner, graph.size(name) // max(mesh.faces, 1)) for name in graph.chain[1:]}
-    if graph.medium is not None:
+    if graph.medium is not None and graph.hidden:
         homes[graph.chain[1]] = np.arange(mesh.cells, dtype=np.int64)
     return {graph.chain[0]: holders, **homes}
 

@@ -198,14 +198,14 @@ def _is_linear(graph: IntegerGraph) -> bool:
 
 
 def _stability_in_medium(graph: IntegerGraph, medium: Medium) -> Claim:
-    """Levels average those of neighbours while ``p_i * sum_f c_f <= 2^(F + s)``, as integers."""
+    """Values average those of neighbours while ``p_i * sum_f c_f <= 2^(F + s)``, as integers; s is 0 without levels."""
     conductance = np.zeros(graph.mesh.holders, np.int64)
-    weights = graph.matrix(graph.chain[1], FLUX)
+    weights = graph.matrix(graph.chain[-2], FLUX)
     if weights.nnz:
         largest = abs(weights).max(axis=1).toarray().reshape(-1)
         np.add.at(conductance, graph.mesh.source, largest)
         np.add.at(conductance, graph.mesh.target, largest)
-    limit = 1 << (graph.flux.threshold_exponent + graph.hidden[0].shift)
+    limit = 1 << (graph.flux.threshold_exponent + sum(population.shift for population in graph.hidden))
     if (medium.inverse_volume * conductance[: graph.mesh.cells] <= limit).all():
         return Claim("proved", "maximum-principle", {"reservoirs": graph.mesh.reservoirs})
     return Claim("none", "nonlinear")

@@ -11,6 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.arithmetic import MEMORYLESS, signed_width
+from pisnn_deploy.compiler.alike import (
+    LARGEST_WEIGHT,
+    SAFETY_OF_ROUNDING,
+    WITHOUT_RINGING,
+    differences,
+    holds_alike,
+    leaving,
+    quantise_alike,
+)
 from pisnn_deploy.compiler.facts import QUANTISED, TWO_POINT, Fact
 from pisnn_deploy.compiler.lower import require_own_problem
 from pisnn_deploy.errors import CompileError, UsageError
@@ -18,10 +27,9 @@ from pisnn_deploy.graph import Flux, IntegerGraph, Membrane, OperatingWindow, Qu
 from pisnn_deploy.graph.connections import Connections, Explicit, Incidence
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Medium, Rectifier
 from pisnn_deploy.graph.layout import synapses
+from pisnn_deploy.graph.wellformed import LARGEST_NUMBER
 from pisnn_deploy.mesh import (
     Boundary,
-    CellMesh,
-    Mesh,
     MeshFile,
     cell_mesh,
     reservoir_layers,
@@ -34,12 +42,10 @@ from pisnn_deploy.problems import problem
 Field = NDArray[np.float64]
 LARGEST_EXPONENT = 14
 """Of the threshold."""
-LARGEST_WEIGHT = 127 * 128 + 63
-"""What two synapses hold."""
 FEWEST_BITS = 4
 """Of an inverse volume, so that its rounding is felt but not seen."""
-MOST_VOLUME_BITS = 13
-"""Of an inverse volume, so that synapses hold it."""
+MOST_VOLUME_BITS = 14
+"""Of an inverse volume; the largest is what synapses hold."""
 ROOM = 16
 """Levels beyond the range on either side: the rounding of packets leads a cell a few levels from an average."""
 LARGEST_SIZE, LARGEST_RATIO = 1e100, 1e30
@@ -194,15 +200,18 @@ class QuantiseTwoPoint:
     2. The bits of a state are shared alike between levels and inverse volumes; where volumes differ much, inverse
        volumes get more.
     3. A flux compartment takes the difference of the levels beside it times an integer conductance. The threshold is as
-       fine as drives allow; conductances are scaled so that no weight of the update is negative:
-       ``p_i * sum_f c_f <= 2^(F + s)``, a discrete maximum principle of the integers.
+       fine as drives allow; conductances are scaled so that a cell gives half of what it has at most:
+       ``p_i * sum_f c_f <= 2^(F + s - 1)``. That is twice as far from a negative weight of the update as a discrete
+       maximum principle asks for, and no wave changes its sign from one PDE step to the next.
     4. The time step follows from the sum of the integer conductances.
+    5. Cells of a grid that hold alike need no levels (`pisnn_deploy.compiler.alike`): a face takes the difference of
+       the masses themselves, and the slope of the operating range bounds what goes through it.
 
     Parameters
     ----------
     state_bits : int
     operating_range : OperatingRange or None
-        Replaces the model's own; slopes and fluxes in it are not used.
+        Replaces the model's own; slopes and fluxes in it count where cells hold alike.
     """
 
     name: ClassVar[str] = "quantise-two-point"
@@ -222,61 +231,58 @@ class QuantiseTwoPoint:
         """
         mesh, limits = graph.mesh, self.operating_range or graph.spec.operating_range
         self._require_in_range(graph, limits)
+        if holds_alike(graph):
+            return quantise_alike(graph, limits, self.state_bits, self.name)
         reference = float(graph.capacity.min())
-        ratio = float(graph.capacity.max()) / reference
-        shift = max(min((self.state_bits - 1) // 2, MOST_VOLUME_BITS), FEWEST_BITS + math.ceil(math.log2(ratio)))
-        levels = 1 << max(0, self.state_bits - 1 - shift)
-        usable = levels - 3 - 2 * ROOM
-        if shift > MOST_VOLUME_BITS or usable < 1 << FEWEST_BITS:
-            raise CompileError(
-                self.name,
-                f"cell {int(np.argmax(graph.capacity))} has {ratio:.3g} times the capacity of cell "
-                f"{int(np.argmin(graph.capacity))}, too much for states of {self.state_bits} bits",
-                remedy="use a mesh of more equal cells, or a target with wider states",
-            )
-        inverse_volume = np.rint(2.0**shift * reference / graph.capacity).astype(np.int64)
+        shift, levels, usable = self._shared_bits(graph)
+        largest = min(1 << shift, LARGEST_WEIGHT)
+        inverse_volume = np.rint(largest * reference / graph.capacity).astype(np.int64)
         margin = ROOM << shift
-        unit = 2.0 ** math.ceil(math.log2((limits.upper - limits.lower) / usable))
+        unit = self._unit(limits, usable, shift, int(inverse_volume.min()))
         window = OperatingWindow(
             math.floor(limits.lower / unit * 2**shift) - margin,
             math.ceil(limits.upper / unit * 2**shift) + margin,
             None,
         )
         lowest, half = window.lower >> shift, 1 << (shift - 1)
-        conductance, exponent = self._conductances(graph, inverse_volume, shift, levels, reference)
+        conductance, exponent = self._conductances(graph, inverse_volume, shift, levels)
         reservoirs = np.rint(graph.reservoirs / unit).astype(np.int64)
         beside = mesh.target >= mesh.cells, mesh.source >= mesh.cells
         bias = np.zeros(mesh.faces, np.int64)
         for side, ends, sign in ((beside[0], mesh.target, -1), (beside[1], mesh.source, 1)):
             bias[side] = sign * conductance[side] * (reservoirs[ends[side] - mesh.cells] - lowest)
         # On whole levels, so that a constant start beside equal reservoirs is at rest.
-        initial = np.rint(np.rint(graph.initial / unit) * 2.0**shift / inverse_volume).astype(np.int64)
+        initial = np.rint(np.rint(graph.initial / unit) * 2.0**shift / inverse_volume)
+        self._require_start(graph, initial * inverse_volume, limits)
+        unit_volume = reference * largest
         return IntegerGraph(
             spec=graph.spec,
             mesh=mesh,
-            quantum=unit * reference,
-            time_step=float(conductance.sum() / math.fsum(graph.conductance) * reference / 2.0**exponent),
-            membrane=Membrane(initial, reservoirs << shift),
+            quantum=unit * 2.0**-shift * unit_volume,
+            time_step=float(conductance.sum() / math.fsum(graph.conductance) * unit_volume / 2.0 ** (exponent + shift)),
+            membrane=Membrane(initial.astype(np.int64), reservoirs << shift),
             hidden=(Rectifier("hidden1", np.full(mesh.cells, half - (lowest << shift), np.int64), shift),),
             flux=Flux(bias, exponent, MEMORYLESS),
             synapses=(
                 *synapses(MEMBRANE, "hidden1", _diagonal(inverse_volume, mesh.holders)),
-                *synapses("hidden1", FLUX, _differences(mesh, conductance)),
+                *synapses("hidden1", FLUX, differences(mesh, conductance, mesh.cells)),
                 *synapses(FLUX, MEMBRANE, Incidence(mesh.source, mesh.target, mesh.holders, 1)),
             ),
             window=window,
             quantisation=Quantisation(0, None, None),
-            medium=Medium(inverse_volume, reference * 2.0**shift),
+            medium=Medium(inverse_volume, unit_volume),
         )
 
     def summary(self, graph: IntegerGraph) -> str:
         """One sentence on what the pass made."""
         assert graph.medium is not None
-        volumes, shift = graph.medium.inverse_volume, graph.hidden[0].shift
-        return (
-            f"levels of {graph.value_per_quantum * 2**shift:g}, inverse volumes {int(volumes.min())} to "
-            f"{int(volumes.max())}, threshold 2^{graph.flux.threshold_exponent}, time step {graph.time_step:.6g}"
+        volumes = graph.medium.inverse_volume
+        levels = (
+            f"levels of {graph.resolution:g}, inverse volumes {int(volumes.min())} to {int(volumes.max())}"
+            if graph.hidden
+            else f"value of a quantum {graph.resolution:g}"
         )
+        return f"{levels}, threshold 2^{graph.flux.threshold_exponent}, time step {graph.time_step:.6g}"
 
     def _require_in_range(self, graph: TwoPointGraph, limits: OperatingRange) -> None:
         outside = np.flatnonzero(~((graph.reservoirs >= limits.lower) & (graph.reservoirs <= limits.upper)))
@@ -289,50 +295,84 @@ class QuantiseTwoPoint:
                 remedy="widen the range with --range LOWER,UPPER",
             )
 
+    def _shared_bits(self, graph: TwoPointGraph) -> tuple[int, int, int]:
+        """The shift from mass to level, how many levels there are, and how many of them the range may take."""
+        ratio = float(graph.capacity.max() / graph.capacity.min())
+        shift = max(min((self.state_bits - 1) // 2, MOST_VOLUME_BITS - 1), FEWEST_BITS + math.ceil(math.log2(ratio)))
+        largest = LARGEST_WEIGHT >> FEWEST_BITS
+        cells = (
+            f"cell {int(np.argmax(graph.capacity))} has {ratio:.4g} times the capacity of cell "
+            f"{int(np.argmin(graph.capacity))}"
+        )
+        if ratio > largest:
+            raise CompileError(
+                self.name,
+                f"{cells}, and inverse volumes, which are weights of {1 << FEWEST_BITS} to {LARGEST_WEIGHT}, tell up "
+                f"to {largest} times",
+                remedy="use a mesh of more equal cells, or materials that differ less",
+            )
+        shift = min(shift, MOST_VOLUME_BITS)
+        levels = 1 << max(0, self.state_bits - 1 - shift)
+        usable = levels - 3 - 2 * ROOM
+        if usable < 1 << FEWEST_BITS:
+            raise CompileError(
+                self.name,
+                f"{cells}, which leaves {levels} levels in states of {self.state_bits} bits",
+                remedy="use a mesh of more equal cells, or a target with wider states",
+            )
+        return shift, levels, usable
+
+    def _unit(self, limits: OperatingRange, usable: int, shift: int, thinnest: int) -> float:
+        """Value of a level: as fine as the range allows, and so that the masses at its ends fit their states."""
+        spread = (limits.upper - limits.lower) / usable
+        farthest = max(abs(limits.lower), abs(limits.upper))
+        heaviest = farthest * 2.0**shift / thinnest / (2.0 ** (self.state_bits - 1) - 2 - (ROOM << shift) / thinnest)
+        unit = 2.0 ** math.ceil(math.log2(max(spread, heaviest)))
+        if not 0 < heaviest <= LARGEST_SIZE or (limits.upper - limits.lower) / unit < 1 << FEWEST_BITS:
+            raise CompileError(
+                self.name,
+                f"cell values from {limits.lower:g} to {limits.upper:g} are told apart in steps of {unit:g} at best by "
+                f"states of {self.state_bits} bits",
+                remedy="choose a range that is wider or nearer to 0, or a target with wider states",
+            )
+        return unit
+
+    def _require_start(self, graph: TwoPointGraph, levels: Field, limits: OperatingRange) -> None:
+        if float(np.abs(levels).max()) < LARGEST_NUMBER:
+            return
+        cell = int(np.argmax(np.abs(levels)))
+        raise CompileError(
+            self.name,
+            f"cell {cell} starts at {graph.initial[cell]:g}, too far outside the operating range {limits.lower:g} to "
+            f"{limits.upper:g} for a mass",
+            remedy="widen the range with --range LOWER,UPPER",
+        )
+
     def _conductances(
-        self, graph: TwoPointGraph, inverse_volume: NDArray[np.int64], shift: int, levels: int, reference: float
+        self, graph: TwoPointGraph, inverse_volume: NDArray[np.int64], shift: int, levels: int
     ) -> tuple[NDArray[np.int64], int]:
         """Integer conductances and the threshold exponent, as fine as a drive of `levels` allows."""
-        relative = graph.conductance / reference
-        leaving = np.zeros(graph.mesh.holders)
-        for ends in (graph.mesh.source, graph.mesh.target):
-            np.add.at(leaving, ends, relative)
-        steepest = float((inverse_volume * leaving[: graph.mesh.cells]).max())
+        relative = graph.conductance / float(graph.capacity.min())
+        steepest = float((inverse_volume * leaving(graph.mesh, relative)).max())
         for exponent in range(LARGEST_EXPONENT, 0, -1):
-            scale = SAFETY_OF_ROUNDING * 2.0 ** (exponent + shift) / steepest
-            conductance = np.rint(scale * relative).astype(np.int64)
+            limit = WITHOUT_RINGING * 2.0 ** (exponent + shift)
+            conductance = np.rint(SAFETY_OF_ROUNDING * limit / steepest * relative).astype(np.int64)
             largest = int(conductance.max())
             widest = signed_width(0, largest * levels) if largest <= LARGEST_WEIGHT else self.state_bits + 1
-            total = np.zeros(graph.mesh.holders, np.int64)
-            for ends in (graph.mesh.source, graph.mesh.target):
-                np.add.at(total, ends, conductance)
-            within = (inverse_volume * total[: graph.mesh.cells] <= 1 << (exponent + shift)).all()
+            within = (inverse_volume * leaving(graph.mesh, conductance.astype(np.float64)) <= limit).all()
             if widest <= self.state_bits and within:
                 if int(conductance.min()) < 1:
                     break
                 return conductance, exponent
+        smallest, largest = int(np.argmin(relative)), int(np.argmax(relative))
         raise CompileError(
             self.name,
-            f"conductances differ by a factor of {relative.max() / relative.min():.3g}, too much for the states",
+            f"face {largest} conducts {relative[largest] / relative[smallest]:.3g} times as much as face {smallest}, "
+            f"too much for {levels} levels in states of {self.state_bits} bits",
             remedy="use a mesh of more equal cells, materials that differ less, or a target with wider states",
         )
-
-
-SAFETY_OF_ROUNDING = 0.95
-"""Rounding conductances up must not make a weight of the update negative."""
 
 
 def _diagonal(values: NDArray[np.int64], inputs: int) -> Connections:
     numbers = np.arange(values.size, dtype=np.int64)
     return Explicit(np.arange(values.size + 1, dtype=np.int64), numbers, values, inputs)
-
-
-def _differences(mesh: CellMesh | Mesh, conductance: NDArray[np.int64]) -> Connections:
-    """From the levels of cells to faces: conductance times level of the source less that of the target."""
-    ends = np.column_stack([mesh.source, mesh.target])
-    values = np.column_stack([conductance, -conductance])
-    order = np.argsort(ends, axis=1)
-    ends, values = np.take_along_axis(ends, order, axis=1), np.take_along_axis(values, order, axis=1)
-    inside = (ends < mesh.cells) & (ends[:, :1] != ends[:, 1:])
-    starts = np.concatenate([[0], np.cumsum(inside.sum(axis=1))])
-    return Explicit(starts, ends[inside], values[inside], mesh.cells)

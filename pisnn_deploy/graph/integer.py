@@ -83,7 +83,8 @@ class Medium:
     Attributes
     ----------
     inverse_volume : int64 array [cells]
-        Positive. ``inverse_volume * mass`` is proportional to the value of a cell.
+        Positive. ``inverse_volume * mass`` is proportional to the value of a cell. All 1 where cells hold alike: faces
+        then take differences of masses, and there is no hidden population.
     unit_volume : float
         Volume (times heat capacity) of a cell whose inverse volume is 1.
     """
@@ -465,6 +466,11 @@ class IntegerGraph:
     def value_per_quantum(self) -> float:
         """Change of a cell's value when it gains one quantum; with a medium, of a cell whose inverse volume is 1."""
         return self.quantum / (self.grid.volume if self.medium is None else self.medium.unit_volume)
+
+    @property
+    def resolution(self) -> float:
+        """Smallest difference of cell values that fluxes answer to: a level where cells differ, else a quantum's."""
+        return self.value_per_quantum * 2.0 ** (0 if self.medium is None or not self.hidden else self.hidden[0].shift)
 
     @property
     def packet_exponent(self) -> int:

@@ -158,6 +158,7 @@ def synapses(source: str, target: str, connections: Connections) -> tuple[Synaps
     1. Mantissas are doubled and the exponent is -1, so that dropping the lowest bit loses nothing.
     2. Weights up to twice 127 are split over two synapses, the second of which holds what the first leaves over.
     3. Larger weights are split into digits of 7 bits, from low to high, each in a synapse with an exponent of its own.
+    4. A part without any connection is left out.
 
     Parameters
     ----------
@@ -172,7 +173,8 @@ def synapses(source: str, target: str, connections: Connections) -> tuple[Synaps
         At least one, even if there is no connection.
     """
     name = "route" if (source, target) == (FLUX, MEMBRANE) else f"{source}-to-{target}"
-    parts = list(_parts(connections))
+    whole = list(_parts(connections))
+    parts = [part for part in whole if part[0].entries] or whole[:1]
     return tuple(
         Synapse(name if number == 0 else f"{name}-{number + 1}", source, target, part, exponent)
         for number, (part, exponent) in enumerate(parts)

@@ -15,8 +15,8 @@ from pisnn_deploy.mesh import CellMesh, Mesh
 from pisnn_deploy.model import ModelSpec
 
 Field = NDArray[np.float64]
-SAFETY = 0.95
-"""Of the largest time step for which each new value averages old ones."""
+SAFETY = 0.475
+"""Of the largest time step for which each new value averages old ones; above half of it waves change their sign."""
 
 
 @dataclass(frozen=True)

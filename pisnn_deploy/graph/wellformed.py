@@ -95,10 +95,11 @@ def _populations(graph: IntegerGraph) -> Iterator[str]:
             yield "the medium's inverse_volume is not a positive number of at most 31 bits for each cell"
         if not (np.isfinite(graph.medium.unit_volume) and graph.medium.unit_volume > 0):
             yield f"the medium's unit_volume is {graph.medium.unit_volume}, it must be positive"
-        if len(graph.hidden) != 1 or graph.hidden[0].size != graph.mesh.cells:
-            yield "a graph with a medium has one hidden population of one neuron a cell"
-        if _magnitude(graph.membrane.initial) > LARGEST_NUMBER >> 31:
-            yield "membrane initial holds a number beyond 2^22"
+        levels = len(graph.hidden) == 1 and graph.hidden[0].size == graph.mesh.cells
+        if not levels and (graph.hidden or _magnitude(volumes) > 1):
+            yield "a graph with a medium has one hidden population of one neuron a cell, or none and equal volumes"
+        if _magnitude(graph.membrane.initial) * _magnitude(volumes) > LARGEST_NUMBER:
+            yield "membrane initial times inverse_volume goes beyond 2^53"
     elif isinstance(graph.mesh, CellMesh):
         yield "a graph on cells of any shape has no medium"
     if graph.flux.size != graph.mesh.faces:

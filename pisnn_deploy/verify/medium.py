@@ -31,34 +31,44 @@ def medium_layout(graph: IntegerGraph, medium: Medium, stored: Stored) -> Iterat
     ------
     str
     """
-    mesh, level = graph.mesh, graph.hidden[0]
+    mesh = graph.mesh
     cells = mesh.cells
+    if graph.flux.leak != MEMORYLESS or graph.operator:
+        yield "the flux keeps a memory, or there is an operator besides the conductances"
+    conductance = _conductances(graph, stored)
+    faces = np.arange(mesh.faces)
+    weights = sparse.coo_matrix(
+        (np.concatenate([conductance, -conductance]), (np.tile(faces, 2), np.concatenate([mesh.source, mesh.target]))),
+        (mesh.faces, mesh.holders),
+    ).tocsr()
+    held = graph.membrane.reservoirs
+    if not graph.hidden:
+        if (medium.inverse_volume != 1).any():
+            yield "there are no levels, and cells differ"
+        if np.any((stored(graph, MEMBRANE, FLUX)[:, :cells] - weights[:, :cells]).data):
+            yield "a face does not take the difference of the masses beside it"
+        if stored(graph, MEMBRANE, FLUX)[:, cells:].nnz:
+            yield "a face takes what a ledger holds"
+        if (graph.flux.bias != weights @ np.concatenate([np.zeros(cells, np.int64), held])).any():
+            yield "a bias is not what conductance and reservoir say"
+        return
+    level = graph.hidden[0]
     lowest = int(level.bias[0])
     # Half a level more than a whole one: values are rounded to the nearest.
     if (level.bias != lowest).any() or 2 * (lowest % (1 << level.shift)) != 1 << level.shift:
         yield "levels are not values rounded to the nearest, from one level on that all cells share"
-    if graph.flux.leak != MEMORYLESS or graph.operator:
-        yield "the flux keeps a memory, or there is an operator besides the conductances"
     diagonal = sparse.csr_matrix((medium.inverse_volume, (np.arange(cells),) * 2), (cells, mesh.holders))
     if np.any((stored(graph, MEMBRANE, level.name) - diagonal).data):
         yield "the synapses to the levels are not the inverse volumes"
-    conductance = _conductances(graph, stored)
-    difference = sparse.lil_matrix((mesh.faces, mesh.holders), dtype=np.int64)
-    faces = np.arange(mesh.faces)
-    weights = sparse.coo_matrix(
-        (np.concatenate([conductance, -conductance]), (np.tile(faces, 2), np.concatenate([mesh.source, mesh.target]))),
-        difference.shape,
-    ).tocsr()
     if np.any((stored(graph, level.name, FLUX) - weights[:, :cells]).data):
         yield "a face does not take the difference of the levels beside it"
-    held = graph.membrane.reservoirs
     shown = np.concatenate([np.zeros(cells, np.int64), (held + lowest) >> level.shift])
     if (held % (1 << level.shift)).any() or (graph.flux.bias != weights @ shown).any():
         yield "a bias is not what conductance and reservoir say"
 
 
 def _conductances(graph: IntegerGraph, stored: Stored) -> NDArray[np.int64]:
-    weights = stored(graph, graph.hidden[0].name, FLUX)
+    weights = stored(graph, graph.chain[-2], FLUX)
     largest = np.zeros(graph.mesh.faces, np.int64)
     np.maximum.at(largest, np.repeat(np.arange(graph.mesh.faces), np.diff(weights.indptr)), np.abs(weights.data))
     return largest
@@ -83,23 +93,28 @@ def medium_averages(graph: IntegerGraph, medium: Medium, stored: Stored) -> Iter
     ):
         for end in ends:
             leaving[end] += weight
-    limit = 1 << (graph.flux.threshold_exponent + graph.hidden[0].shift)
+    limit = 1 << (graph.flux.threshold_exponent + (graph.hidden[0].shift if graph.hidden else 0))
     for cell, volume in enumerate(medium.inverse_volume.tolist()):
         if volume * leaving[cell] > limit:
             yield f"the new level of cell {cell} takes {volume * leaving[cell]} of {limit} from others"
 
 
-def medium_drives(graph: IntegerGraph, medium: Medium) -> tuple[Interval, Interval, Interval, int, Interval]:
-    """Intervals of mass, of the level's drive and of the level, the largest change of a mass, and the flux's drive.
+def medium_intervals(graph: IntegerGraph, medium: Medium) -> tuple[dict[tuple[str, str], Interval], Interval, int]:
+    """Intervals of masses and levels, of the drive of the faces, and the largest change of a mass.
 
     The change is what the width of the window allows.
     """
-    window, level = graph.window, graph.hidden[0]
-    lowest, thinnest = int(level.bias[0]), int(medium.inverse_volume.min())
+    window, thinnest = graph.window, int(medium.inverse_volume.min())
     mass = (min(0, -(-window.lower // thinnest) - 1), max(0, window.upper // thinnest + 1))
-    drive = (window.lower + lowest, window.upper + lowest)
-    low, high = (max(end, 0) >> level.shift for end in drive)
-    weights = graph.matrix(level.name, FLUX)
+    found = {(MEMBRANE, "mass"): mass}
+    value = (window.lower, window.upper)
+    for level in graph.hidden:
+        lowest = int(level.bias[0])
+        drive = (window.lower + lowest, window.upper + lowest)
+        value = (max(drive[0], 0) >> level.shift, max(drive[1], 0) >> level.shift)
+        found |= {(level.name, "drive"): drive, (level.name, "activation"): value}
+    low, high = value
+    weights = graph.matrix(graph.chain[-2], FLUX)
     rows = [
         (
             sum(w * (low if w > 0 else high) for w in row) + bias,
@@ -108,4 +123,4 @@ def medium_drives(graph: IntegerGraph, medium: Medium) -> tuple[Interval, Interv
         for row, bias in zip(np.split(weights.data, weights.indptr[1:-1]), graph.flux.bias.tolist(), strict=True)
     ]
     flux = (int(min(end for end, _ in rows)), int(max(end for _, end in rows)))
-    return mass, drive, (low, high), (window.upper - window.lower) // thinnest + 1, flux
+    return found, flux, (window.upper - window.lower) // thinnest + 1

@@ -13,7 +13,7 @@ from pisnn_deploy.graph.connections import Stencil
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.mesh import DIRICHLET, NO_FLUX, PERIODIC, Boxes, Sides
 from pisnn_deploy.verify.folding import Folding, fold_line
-from pisnn_deploy.verify.medium import medium_drives
+from pisnn_deploy.verify.medium import medium_intervals
 
 Interval = tuple[int, int]
 Placed = dict[float, int]
@@ -26,10 +26,13 @@ def intervals(graph: IntegerGraph) -> dict[tuple[str, str], Interval]:
     found: dict[tuple[str, str], Interval] = {(MEMBRANE, "mass"): (window.lower, window.upper)}
     payloads: dict[str, Interval] = {}
     if graph.medium is not None:
-        name = graph.hidden[0].name
-        mass, drive, level, widest, (low, high) = medium_drives(graph, graph.medium)
-        found |= {(MEMBRANE, "mass"): mass, (name, "drive"): drive, (name, "activation"): level}
-        payloads[name] = (level[0] - level[1], level[1] - level[0]) if graph.coding == "delta" else level
+        known, (low, high), widest = medium_intervals(graph, graph.medium)
+        found |= known
+        mass = known[MEMBRANE, "mass"]
+        for population in graph.hidden:
+            level = known[population.name, "activation"]
+            spread = level[1] - level[0]
+            payloads[population.name] = (-spread, spread) if graph.coding == "delta" else level
     else:
         low, high = _network(graph, found, payloads)
         mass, widest = (window.lower, window.upper), 0

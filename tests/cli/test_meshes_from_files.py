@@ -171,9 +171,14 @@ def test_a_conductivity_alone_or_a_capacity_alone(folder: Path) -> None:
     np.save("k.npy", np.full((8, 8), 0.02))
     np.save("c.npy", np.full((8, 8), 2.0))
     own = ("--mesh", "8x8", "--boundary", "x=periodic y=no-flux")
-    conductivity, capacity = compiled(*own, "--conductivity", "k.npy"), compiled(*own, "--capacity", "c.npy")
-    # Twice the conductivity goes twice as fast as the model says, twice the capacity half as fast.
-    assert conductivity.time_step == pytest.approx(capacity.time_step / 4)
+    plain, conductivity = compiled(*own), compiled(*own, "--conductivity", "k.npy")
+    # Twice the conductivity of the model goes twice as fast with the same integers; twice the capacity half as fast.
+    assert conductivity.time_step == pytest.approx(plain.time_step / 2) and conductivity.medium is None
+    assert conductivity.synapses[0].mantissas.tolist() == plain.synapses[0].mantissas.tolist()
+    capacity = compiled(*own, "--capacity", "c.npy")
+    assert capacity.medium is not None and not capacity.hidden
+    weight = int(abs(capacity.matrix("membrane", "flux")).max()) / 2.0**capacity.flux.threshold_exponent
+    assert weight == pytest.approx(0.01 / 2 * 8**2 * capacity.time_step, rel=1e-3)
 
 
 # Mistakes -------------------------------------------------------------------------------------------------------------
@@ -273,7 +278,7 @@ WRONG_KEYS = "m.yaml: steel: must have a conductivity and may have a capacity, n
         ),
         (
             "steel: {conductivity: 1.0e-9}\n",
-            "quantise-two-point: conductances differ by a factor of ",
+            "quantise-two-point: face 1925 conducts 1.52e+08 times as much as face 789, too much for ",
         ),
     ],
 )

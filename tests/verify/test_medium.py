@@ -44,6 +44,12 @@ def base(name: str) -> IntegerGraph:
         ramp = np.linspace(1.0, 3.0, 7)
         lower = LowerTwoPoint((7,), parse_boundary("x-=no-flux x+=dirichlet=1", 1), {}, ramp, 4 - ramp)
         return compile_model(heat_model(), TwoPointOptions(lower, target, "dense"))
+    if name == "alike":
+        ramp = np.linspace(0.01, 0.03, 12).reshape(3, 4)
+        lower = LowerTwoPoint(
+            (3, 4), parse_boundary("x=periodic y=dirichlet=0.5,1", 2), {"default": Material(1.0)}, ramp
+        )
+        return compile_model(plane_model(), TwoPointOptions(lower, target))
     if name == "plane":
         ramp = np.linspace(1.0, 3.0, 12).reshape(3, 4)
         lower = LowerTwoPoint((3, 4), parse_boundary("x=periodic y=no-flux", 2), {}, None, ramp)
@@ -53,7 +59,7 @@ def base(name: str) -> IntegerGraph:
     return compile_model(plane_model(), TwoPointOptions(lower, target))
 
 
-NAMES = ("line", "plane", "triangles")
+NAMES = ("line", "plane", "triangles", "alike")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -94,7 +100,7 @@ def test_the_checker_says_what_is_wrong() -> None:
     assert finding(replace(graph, flux=replace(graph.flux, bias=graph.flux.bias + 1))) == (
         "layout: a bias is not what conductance and reservoir say"
     )
-    lower = replace(graph.flux, threshold_exponent=graph.flux.threshold_exponent - 1)
+    lower = replace(graph.flux, threshold_exponent=graph.flux.threshold_exponent - 2)
     assert any("stability" in claim for claim in rejected(replace(graph, flux=lower)))
     swapped = tuple(
         synapse.with_mantissas(synapse.mantissas[::-1].copy()) if synapse.name == "hidden1-to-flux" else synapse
@@ -105,9 +111,31 @@ def test_the_checker_says_what_is_wrong() -> None:
     )
 
 
+def test_the_checker_says_what_is_wrong_where_cells_hold_alike() -> None:
+    graph = base("alike")
+    medium = graph.medium
+    assert medium is not None and not graph.hidden
+    volumes = medium.inverse_volume + (np.arange(12) == 2)
+    assert finding(replace(graph, medium=replace(medium, inverse_volume=volumes))) == (
+        "layout: there are no levels, and cells differ"
+    )
+    assert finding(replace(graph, flux=replace(graph.flux, bias=graph.flux.bias + 1))) == (
+        "layout: a bias is not what conductance and reservoir say"
+    )
+    lower = replace(graph.flux, threshold_exponent=graph.flux.threshold_exponent - 2)
+    assert any("stability" in claim for claim in rejected(replace(graph, flux=lower)))
+    swapped = tuple(
+        synapse.with_mantissas(synapse.mantissas[::-1].copy()) if synapse.name == "membrane-to-flux" else synapse
+        for synapse in graph.synapses
+    )
+    assert finding(replace(graph, synapses=swapped)) == (
+        "layout: a face does not take the difference of the masses beside it"
+    )
+
+
 def test_a_mantissa_that_the_target_would_change_is_rejected() -> None:
-    name = "hidden1-to-flux-2"
     for graph in map(base, NAMES):
+        name = f"{graph.chain[-2]}-to-flux-2"
         (synapse,) = (one for one in graph.synapses if one.name == name)
         mantissas = synapse.mantissas.copy()
         mantissas[0] += 1
@@ -132,6 +160,6 @@ def test_a_claim_of_stability_is_the_one_that_was_proved() -> None:
 
 def test_a_cell_that_takes_more_than_all_from_others_has_no_maximum_principle() -> None:
     graph = base("line")
-    steeper = replace(graph, flux=replace(graph.flux, threshold_exponent=graph.flux.threshold_exponent - 1))
+    steeper = replace(graph, flux=replace(graph.flux, threshold_exponent=graph.flux.threshold_exponent - 2))
     found = {one.claim: one.text for one in check_certificate(steeper) if not one.holds}
     assert found["stability"].startswith("the new level of cell ")
