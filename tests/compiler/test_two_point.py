@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.backends import RunOptions, run_graph
 from pisnn_deploy.compiler import LowerTwoPoint, Material, TwoPointOptions, compile_model
-from pisnn_deploy.compiler.two_point import LARGEST_WEIGHT
+from pisnn_deploy.compiler.alike import LARGEST_WEIGHT
 from pisnn_deploy.errors import CompileError, UsageError
 from pisnn_deploy.graph import IntegerGraph, TwoPointGraph
 from pisnn_deploy.graph.wellformed import defects
