@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,14 +16,15 @@ from pisnn_deploy.checks.activity import read_activity
 from pisnn_deploy.checks.baseline import Baseline, Growth
 from pisnn_deploy.checks.formats import FORMATS
 from pisnn_deploy.checks.formats.text import comparison_rows, estimate_rows, growth_rows, resource_rows
-from pisnn_deploy.checks.outcome import Outcome
+from pisnn_deploy.checks.outcome import Chosen, MadeWith, Outcome
 from pisnn_deploy.checks.rule import DEFAULT_HORIZON
 from pisnn_deploy.cli.console import print_table, print_text
 from pisnn_deploy.cli.files import check_outputs
+from pisnn_deploy.cli.repository import in_repository
 from pisnn_deploy.errors import CheckError, UsageError
 from pisnn_deploy.graph.artifact import read_artifact
 from pisnn_deploy.output import write_whole
-from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.profiles import Profile, digest_of_profile, load_profile, own_profile, source_of
 from pisnn_deploy.verify import check_certificate
 
 _COLOURS = {"error": "red", "warning": "yellow", "info": "blue"}
@@ -82,7 +83,7 @@ def command(
     horizon: int,
     quiet: bool,
 ) -> None:
-    """Check every ARTIFACT against hardware profiles; the artifact's own unless given.
+    """Check every ARTIFACT against hardware profiles; unless given, the one of the library that the artifact names.
 
     \b
     Examples:
@@ -104,6 +105,7 @@ def command(
     if baseline is not None and len(artifacts) > 1:
         raise UsageError("--baseline is of one artifact; check one at a time")
     rules = _rules(_codes("--select", select), _codes("--ignore", ignore))
+    files = tuple(None if path is None else str(path) for path in (baseline, events))
     old = None if baseline is None else Baseline(baseline)
     outcomes = []
     for artifact in artifacts:
@@ -111,10 +113,13 @@ def command(
         graph = read.graph
         rejected = tuple((f.claim, f.text) for f in check_certificate(graph, read.altered) if not f.holds)
         activity = None if events is None else read_activity(events, graph)
-        for name in profiles or (graph.profile or "loihi2",):
-            report = _filtered(check(graph, load_profile(name), rejected, horizon, activity, against_seconds), rules)
+        for name, target, chosen in _targets(profiles, graph.profile, artifact):
+            report = _filtered(check(graph, target, rejected, horizon, activity, against_seconds), rules)
             growths = None if old is None else old.growths(report.profile, report.resources, max_growth)
-            outcomes.append(Outcome(_below_here(artifact), report, rules, growths))
+            digest = digest_of_profile(target)
+            made_with = MadeWith(source_of(name), digest, chosen, *files)
+            place = in_repository(artifact, Path.cwd())
+            outcomes.append(Outcome(_below_here(artifact), report, rules, growths, made_with, place))
     content = FORMATS[form](outcomes)
     if output is not None:
         write_whole(output, content.encode())
@@ -126,6 +131,15 @@ def command(
         for outcome in outcomes:
             _show(outcome, several=len(artifacts) > 1)
     _fail(artifacts, outcomes, profiles)
+
+
+def _targets(asked: Sequence[str], own: str, artifact: Path) -> Iterator[tuple[str, Profile, Chosen]]:
+    """Profiles to check against: names or paths, what they are, and who named them."""
+    for name in asked:
+        yield name, load_profile(name), "--profile"
+    if not asked:
+        profile = own_profile(own, str(artifact))
+        yield profile.name, profile, "artifact" if own else "default"
 
 
 def _codes(option: str, text: str | None) -> frozenset[str]:
@@ -178,8 +192,7 @@ def _show(outcome: Outcome, *, several: bool) -> None:
     report = outcome.report
     verdict = Text("passes", "bold green") if outcome.passed else Text("fails", "bold red")
     name = f"{outcome.artifact} on {report.profile}" if several else report.profile
-    left_out = [("rules left out", ", ".join(outcome.left_out))] if outcome.left_out else []
-    print_table(Text(f"{name}: ") + verdict, [*left_out, *resource_rows(report)])
+    print_table(Text(f"{name}: ") + verdict, [*outcome.rows(), *resource_rows(report)])
     if report.findings:
         found = [
             (Text(f.severity, _COLOURS[f.severity]), f"{f.rule} {f.name}", f.population, f.message, f.fix)

@@ -36,7 +36,7 @@ from pisnn_deploy.mesh import (
 from pisnn_deploy.model import ModelSpec, OperatingRange
 from pisnn_deploy.plain_yaml import read_mapping
 from pisnn_deploy.problems import problem
-from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.profiles import digest_of_profile, load_profile
 
 
 def compile_file(
@@ -174,6 +174,7 @@ def compile_file(
             "mesh": named,
             "boundary": sides_text,
             "profile": target.name,
+            "profile_sha256": digest_of_profile(target),
             "coding": coding,
             "placement": placement,
             "spikes": spikes,

@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "graph": NUMERICS | {"programs", "clock", "mesh", "model", "npy", "output", "pointers"},
     "problems": {"errors", "mesh"},
     "own_problem": {"errors", "graph", "mesh", "problems"},
-    "profiles": {"docstrings", "errors", "plain_yaml"},
+    "profiles": {"docstrings", "errors", "plain_yaml", "printable"},
     "utilisation": {"graph", "profiles"},
     "checks": NUMERICS
     | {"docstrings", "graph", "mesh", "model", "output", "pointers", "printable", "profiles", "utilisation"},

@@ -29,7 +29,7 @@ from pisnn_deploy.own_problem import (
     steps_to_horizon,
 )
 from pisnn_deploy.printable import printable
-from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.profiles import load_profile, own_profile
 from pisnn_deploy.verify import Finding, check_certificate
 
 ROWS = 400
@@ -253,14 +253,19 @@ class CompiledArtifact:
         Parameters
         ----------
         profile : str, optional
-            A name or a YAML file; what the graph was compiled for unless given.
+            A name or a YAML file; what the graph was compiled for unless given, which must be in the library.
 
         Returns
         -------
         Report
             With every finding; ``passed`` is false if one is an error.
+
+        Raises
+        ------
+        UsageError
+            No such profile.
         """
-        target = load_profile(profile or self.graph.profile or "loihi2")
+        target = load_profile(profile) if profile else own_profile(self.graph.profile, "the artifact")
         rejected = tuple((finding.claim, finding.text) for finding in self.verify() if not finding.holds)
         return check(self.graph, target, rejected)
 

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
-from pisnn_deploy import problems, zoo
+from pisnn_deploy import problems, profiles, zoo
 from pisnn_deploy.campaign.case import HORIZON, NO_FAULT, OWN, RANDOM, Case, Named, Target
 from pisnn_deploy.errors import FileError, UsageError
 from pisnn_deploy.faults.spec import parse_fault
@@ -265,4 +265,4 @@ def digest_of_profile(name_or_path: str) -> str:
     UsageError
         There is no such profile, or it is not valid.
     """
-    return hashlib.sha256(load_profile(name_or_path).model_dump_json().encode()).hexdigest()
+    return profiles.digest_of_profile(load_profile(name_or_path))

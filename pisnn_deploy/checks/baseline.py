@@ -82,7 +82,8 @@ class _Report(_Strict):
     estimates: dict[str, _Estimate]
     rules_left_out: list[str] = []
     baseline: list[_Growth] = []
-    # Beside other solvers, which have nothing to do with growth.
+    # What has nothing to do with growth.
+    made_with: dict[str, Any] = {}
     comparison: dict[str, Any] = {}
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import ExitStack
 from pathlib import Path
 
 from pisnn_deploy.errors import FileError, UsageError
+from pisnn_deploy.printable import printable
 from pisnn_deploy.profiles.inheritance import SUFFIX, Lineage, find, names, read_lineage
 from pisnn_deploy.profiles.problems import Problem, problems_of
 from pisnn_deploy.profiles.schema import Profile
+
+DEFAULT = "loihi2"
+"""What is checked where nobody names a profile."""
+LIBRARY = "library"
+_LONGEST_NAME = 128
 
 
 def load_profile(name_or_path: str) -> Profile:
@@ -22,6 +29,7 @@ def load_profile(name_or_path: str) -> Profile:
     Returns
     -------
     Profile
+        A file that bears a name of the library without being that profile is named after its file.
 
     Raises
     ------
@@ -38,7 +46,54 @@ def load_profile(name_or_path: str) -> Profile:
         remedy = first.remedy + more if first.expected else ""
         problem = first.problem if first.expected else first.problem + more
         raise FileError(path, problem, field=first.field, remedy=remedy)
-    return Profile.model_validate(lineage.document)
+    profile = Profile.model_validate(lineage.document)
+    if name_or_path in names() or profile.name not in names() or profile == load_profile(profile.name):
+        return profile
+    return profile.model_copy(update={"name": _named_after(name_or_path)})
+
+
+def _named_after(path: str) -> str:
+    """A name that no profile of the library has."""
+    own = Path(path).name
+    return printable(path if own in names() else own)[:_LONGEST_NAME]
+
+
+def own_profile(named: str, artifact: str) -> Profile:
+    """The profile that an artifact names, which may come from anyone: one of the library, never a file.
+
+    Parameters
+    ----------
+    named : str
+        As the artifact has it; empty for none, which is `DEFAULT`.
+    artifact : str
+        For the message.
+
+    Returns
+    -------
+    Profile
+
+    Raises
+    ------
+    UsageError
+        The library has no such profile.
+    """
+    name = named or DEFAULT
+    if name not in names():
+        raise UsageError(
+            f"{artifact}: was compiled for the profile {printable(name)!r}, which is not in the library; name the "
+            "profile to check it against with --profile"
+        )
+    return load_profile(name)
+
+
+def digest_of_profile(profile: Profile) -> str:
+    """SHA-256 of a profile with all that it inherits, hexadecimal."""
+    return hashlib.sha256(profile.model_dump_json().encode()).hexdigest()
+
+
+def source_of(name_or_path: str) -> str:
+    """Where `load_profile` finds a profile: `LIBRARY`, or the path of the file."""
+    return LIBRARY if name_or_path in names() else name_or_path
 
 
 def parents_of(name_or_path: str) -> tuple[str, ...]:

@@ -77,7 +77,12 @@ def test_output_is_in_the_chosen_format_and_the_terminal_has_the_text(form: str,
 
 
 def test_without_findings_there_are_no_annotations(folder: Path) -> None:
-    assert called("a.pisnn", "--format", "github", "--select", "PD001") == (0, "")
+    code, said = called("a.pisnn", "--format", "github", "--ignore", "PD105")
+    facts = [line for line in said.splitlines() if not line.startswith("::")]
+    assert code == 0 and facts == [
+        "checked a.pisnn; profile: loihi2 of the library, which the artifact was compiled for; rules left out: PD105"
+    ]
+    assert "::" not in called("a.pisnn", "--format", "github", "--select", "PD001")[1]
 
 
 def test_paths_are_those_of_the_checkout(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

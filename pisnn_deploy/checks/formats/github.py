@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pisnn_deploy.checks.outcome import Outcome
-from pisnn_deploy.printable import printable
+from pisnn_deploy.printable import printable, without_commands
 
 _LEVELS = {"error": "error", "warning": "warning", "info": "notice"}
 
 
 def github(outcomes: Sequence[Outcome]) -> str:
-    """One line a finding; empty where nothing was found.
+    """One command a finding, and a line of the log that says what was checked with what.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def github(outcomes: Sequence[Outcome]) -> str:
 
 
 def _lines(outcome: Outcome) -> Iterator[str]:
-    path, profile = outcome.artifact.as_posix(), outcome.report.profile
+    path, profile = outcome.place.as_posix(), outcome.report.profile
     for finding in outcome.report.findings:
         message = printable(f"{finding.message} ({finding.population}, {profile})")
         if finding.fix:
@@ -33,6 +33,8 @@ def _lines(outcome: Outcome) -> Iterator[str]:
         yield _command(_LEVELS[finding.severity], path, f"{finding.rule} {finding.name}", message)
     for growth in outcome.grown:
         yield _command("error", path, "resource-growth", printable(f"{growth.message} ({profile})"))
+    facts = "; ".join(f"{name}: {value}" for name, value in outcome.rows())
+    yield without_commands(printable(f"checked {path}; {facts}"))
 
 
 def _command(level: str, path: str, title: str, message: str) -> str:

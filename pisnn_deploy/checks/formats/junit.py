@@ -37,7 +37,7 @@ def junit(outcomes: Sequence[Outcome]) -> str:
 
 def _suite(outcome: Outcome) -> ElementTree.Element:
     profile = outcome.report.profile
-    place = outcome.artifact.relative_to(outcome.artifact.anchor).with_suffix("")
+    place = outcome.place.relative_to(outcome.place.anchor).with_suffix("")
     # Readers take dots for the borders of packages, and a name that is there twice for one test.
     classname = ".".join(part.replace(".", "_") for part in (profile, *place.parts))
     cases = [_case(classname, rule, outcome.of_rule(rule)) for rule in outcome.rules]
@@ -55,12 +55,12 @@ def _suite(outcome: Outcome) -> ElementTree.Element:
         failures=str(counts["failure"]),
         errors="0",
         skipped=str(counts["skipped"]),
-        file=outcome.artifact.as_posix(),
+        file=outcome.place.as_posix(),
     )
-    if outcome.left_out:
-        properties = ElementTree.SubElement(suite, "properties")
-        properties.append(_element("property", name="rules left out", value=", ".join(outcome.left_out)))
-    suite.extend(cases)
+    properties = _element("properties")
+    for key, value in outcome.rows():
+        properties.append(_element("property", name=key, value=value))
+    suite.extend([properties, *cases])
     return suite
 
 

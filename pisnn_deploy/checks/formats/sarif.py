@@ -22,7 +22,7 @@ SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sar
 MANUAL = "docs/rules.md"
 """Of this project; a full address can stand here once it has one."""
 ROOT = "%SRCROOT%"
-"""Relative paths are of the checkout that the command ran in."""
+"""Relative paths count from the root of the checkout."""
 GROWTH = "resource-growth"
 _LEVELS = {"error": "error", "warning": "warning", "info": "note"}
 _FINGERPRINT = "pisnnDeployFinding/v1"
@@ -39,8 +39,8 @@ def sarif(outcomes: Sequence[Outcome]) -> str:
     -------
     str
     """
-    profiles = dict.fromkeys(outcome.report.profile for outcome in outcomes)
-    runs = [_run(profile, [one for one in outcomes if one.report.profile == profile]) for profile in profiles]
+    targets = dict.fromkeys(outcome.target for outcome in outcomes)
+    runs = [_run(target[0], [one for one in outcomes if one.target == target]) for target in targets]
     return json_text({"$schema": SCHEMA, "version": "2.1.0", "runs": runs}) + "\n"
 
 
@@ -73,8 +73,11 @@ def _run(profile: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
         # Code scanning takes several runs of one tool apart by it.
         "automationDetails": {"id": f"pisnn-deploy/check/{profile}/"},
         "invocations": [{"executionSuccessful": True}],
+        "properties": {
+            "madeWith": outcomes[0].made_with.to_dict(),
+            **({"rulesLeftOut": list(left_out)} if left_out else {}),
+        },
         "results": results,
-        **({"properties": {"rulesLeftOut": list(left_out)}} if left_out else {}),
     }
 
 
@@ -99,19 +102,19 @@ def _results(outcome: Outcome, index: dict[str, int], seen: Counter[str]) -> Ite
         text = f"{finding.population}: {finding.message}" + (f". How to fix: {finding.fix}" if finding.fix else "")
         # Other numbers are the same finding, as long as it is about the same thing.
         words = re.sub(r"\d+", "#", finding.message)
-        identity = (profile, outcome.artifact.as_posix(), finding.rule, finding.population, words)
+        identity = (profile, outcome.place.as_posix(), finding.rule, finding.population, words)
         yield _result(
             finding.rule,
             index[finding.rule],
             _LEVELS[finding.severity],
             text,
-            _location(outcome.artifact, _logical(finding)),
+            _location(outcome.place, _logical(finding)),
             _fingerprint(identity, seen),
         )
     for growth in outcome.grown:
-        identity = (profile, outcome.artifact.as_posix(), GROWTH, growth.resource, "")
+        identity = (profile, outcome.place.as_posix(), GROWTH, growth.resource, "")
         logical = {"name": growth.resource, "kind": "resource"}
-        location = _location(outcome.artifact, logical)
+        location = _location(outcome.place, logical)
         yield _result(GROWTH, index[GROWTH], "error", growth.message, location, _fingerprint(identity, seen))
 
 

@@ -108,7 +108,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     yield f"{outcome.artifact}: {'passes' if outcome.passed else 'fails'} {outcome.report.profile}"
     if outcome.left_out:
         yield f"rules left out: {', '.join(outcome.left_out)}"
-    yield from _aligned(resource_rows(outcome.report))
+    yield from _aligned([*outcome.made_with.rows(outcome.report.profile), *resource_rows(outcome.report)])
     for finding in outcome.report.findings:
         yield f"{finding.severity}: {finding.rule} {finding.name}: {finding.population}: {finding.message}"
         if finding.fix:
