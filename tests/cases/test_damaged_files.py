@@ -246,3 +246,14 @@ def test_parts_of_an_artifact_are_put_together_as_they_were(graded: bytes) -> No
     with zipfile.ZipFile(io.BytesIO(graded)) as old, zipfile.ZipFile(io.BytesIO(Parts(graded).sealed())) as new:
         assert sorted(new.namelist()) == sorted(old.namelist())
         assert old.read("arrays/membrane.initial.npy") == new.read("arrays/membrane.initial.npy")
+
+
+def test_a_mesh_without_cells_is_refused(tmp_path: Path) -> None:
+    points = "4\n1 0 0 0\n2 1 0 0\n3 1 1 0\n4 0 1 0\n"
+    cells = "2\n1 2 2 1 1 1 2 3\n2 2 2 1 1 1 3 4\n"
+    text = f"$MeshFormat\n2.2 0 8\n$EndMeshFormat\n$Nodes\n{points}$EndNodes\n$Elements\n{cells}$EndElements\n"
+    (tmp_path / "plate.msh").write_text(text)
+    parts = Parts(artifact_bytes(*compile_file("heat2d", mesh=str(tmp_path / "plate.msh"), placement="none")))
+    for name, array in parts.arrays.items():
+        parts.arrays[name] = array[: 1 if "row_starts" in name or "route" in name else 0]
+    assert refusal(parts.sealed(), tmp_path) == "the mesh has no cells"
