@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,17 @@ from pisnn_deploy.imports.defaults import limits_of
 from pisnn_deploy.imports.hdf5_reader import Tree
 from pisnn_deploy.imports.limits import FLOAT32, Limits
 from pisnn_deploy.imports.network import Network, Request, ended
-from pisnn_deploy.imports.netx_layers import SIZES, Group, dense_weight, kernel_of, require_sizes
+from pisnn_deploy.imports.netx_layers import (
+    SIZES,
+    Group,
+    dense_weight,
+    kernel_of,
+    padding_of,
+    require_sizes,
+    seen_by,
+    shape_before,
+)
+from pisnn_deploy.imports.padding import padded
 from pisnn_deploy.imports.said import said_of
 from pisnn_deploy.imports.saturation import clipped
 
@@ -128,6 +139,7 @@ class _Course:
     limits: Limits | None
     notes: list[str] = field(default_factory=list)
     clips: list[str] = field(default_factory=list)
+    slides: bool = False
     said: dict[str, Any] = field(default_factory=dict)
 
     def network(self) -> Network:
@@ -144,28 +156,27 @@ class _Course:
         return Network("netx", layers, window, self.said, tuple(self.notes), clips=tuple(self.clips))
 
     def _window(self) -> tuple[tuple[int, ...], AffineForm]:
-        """Window of the network: the inputs of its first dense layer, or what its convolutions see."""
-        kinds = [group.text("type") for group in self.groups]
-        weighted = [at for at, kind in enumerate(kinds) if kind in ("dense", "conv")]
+        """Window of the network.
+
+        Convolutions alone slide over a line: their window is what they see. Else it has the declared shape.
+        """
+        weighted = [group for group in self.groups if group.text("type") in ("dense", "conv")]
         if not weighted:
             raise FileError(self.path, "holds no dense or conv layer", field="layer")
-        first = self.groups[weighted[0]]
+        first = weighted[0]
         try:
-            if kinds[weighted[0]] == "dense":
-                inputs = dense_weight(first).shape[1]
-                return (inputs,), form_of((inputs,), self.limits and self.limits.of_window((inputs,), FLOAT32))
-            reach = [1, 1]
-            for at in weighted:
-                if kinds[at] == "conv":
-                    kernel, dilation = kernel_of(self.groups[at])
-                    reach = [
-                        size + (wide - 1) * step
-                        for size, wide, step in zip(reach, kernel.shape[2:], dilation, strict=True)
-                    ]
-            channels = kernel_of(first)[0].shape[1]
-            seen = tuple(size for size in reach if size > 1) or (1,)
-            cells = seen if channels == 1 else (channels * reach[0] * reach[1],)
-            return cells, form_of((channels, *reach), self.limits and self.limits.of_window(cells, FLOAT32))
+            if first.text("type") == "dense":
+                shape: tuple[int, ...] = (dense_weight(first).shape[1],)
+            else:
+                self.slides = all(group.text("type") == "conv" for group in weighted)
+                shape = seen_by(weighted) if self.slides else shape_before(first)
+            given = self.groups[0]
+            if given.text("type") == "input" and not self.slides and "shape" in given:
+                given.require_size("shape", math.prod(shape))
+            cells: tuple[int, ...] = (math.prod(shape),)
+            if self.slides and shape[0] == 1:
+                cells = tuple(size for size in shape if size > 1) or (1,)
+            return cells, form_of(shape, self.limits and self.limits.of_window(cells, FLOAT32))
         except FormError as error:
             raise FileError(self.path, str(error), field=first.name) from error
 
@@ -188,8 +199,11 @@ class _Course:
         else:
             kernel, dilation = kernel_of(group)
             require_sizes(group, kernel.shape)
-            if "padding" in group and group.numbers("padding").any():
+            around = padding_of(group)
+            if self.slides and any(around):
                 self.notes.append(f"the padding of {group.name} was left out: --boundary says what is beyond a side")
+            elif any(around):
+                form = padded(form, [(0, 0), *((size, size) for size in around)])
             form = form.convolved(kernel, dilation=dilation)
         return self._neuron(group, form, is_last=at + 1 == len(self.groups))
 

@@ -11,7 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.errors import FileError
+from pisnn_deploy.imports.padding import LARGEST_PADDING
 
+LARGEST_LINE = 4096
+"""Cells along an axis of a window."""
 SIZES: dict[str, dict[str, int | slice]] = {
     "dense": {"inFeatures": 1, "outFeatures": 0},
     "conv": {"inChannels": 1, "outChannels": 0, "kernelSize": slice(2, 4)},
@@ -62,6 +65,11 @@ class Group:
         unread = sorted(self.content.keys() - known, key=str)
         if unread:
             raise self.error(str(unread[0]), f"is not known, and might change the network; known are {_listed(known)}")
+
+    def require_size(self, key: str, size: int) -> None:
+        """A shape that must hold so many elements."""
+        if math.prod(self.numbers(key).reshape(-1)) != size:
+            raise self.error(key, f"is {_sizes(self.numbers(key))}, the layer behind it sees {size} cells")
 
     def number(self, key: str) -> int:
         """An entry that must be one integer."""
@@ -123,3 +131,36 @@ def kernel_of(group: Group) -> tuple[NDArray[np.float64], tuple[int, int]]:
     if steps.size != 2 or not ((steps >= 1) & (steps <= 64)).all():
         raise group.error("dilation", "must be one or two numbers from 1 to 64")
     return weight, (int(steps[0]), int(steps[1]))
+
+
+def padding_of(group: Group) -> tuple[int, int]:
+    """Zeros on either side of the two axes of a convolution."""
+    sizes = group.numbers("padding").reshape(-1) if "padding" in group else np.zeros(2)
+    sizes = np.repeat(sizes, 2) if sizes.size == 1 else sizes
+    if sizes.size != 2 or not ((sizes >= 0) & (sizes <= LARGEST_PADDING)).all():
+        raise group.error("padding", f"must be one or two numbers from 0 to {LARGEST_PADDING}")
+    return int(sizes[0]), int(sizes[1])
+
+
+def seen_by(convolutions: list[Group]) -> tuple[int, int, int]:
+    """Channels and cells along two axes that convolutions see, one behind the other."""
+    reach = [1, 1]
+    for group in convolutions:
+        kernel, dilation = kernel_of(group)
+        reach = [size + (wide - 1) * step for size, wide, step in zip(reach, kernel.shape[2:], dilation, strict=True)]
+    return kernel_of(convolutions[0])[0].shape[1], reach[0], reach[1]
+
+
+def shape_before(group: Group) -> tuple[int, int, int]:
+    """Channels and cells along two axes that a convolution is given, from the shape of its neurons."""
+    kernel, dilation = kernel_of(group)
+    sizes = group.numbers("shape").reshape(-1)
+    if sizes.size != 3 or not ((sizes >= 1) & (sizes <= LARGEST_LINE)).all() or sizes[0] != kernel.shape[0]:
+        raise group.error("shape", f"is {_sizes(sizes)}, expected {kernel.shape[0]} outputs and two axes of cells")
+    before = [
+        int(size) + (wide - 1) * step - 2 * padding
+        for size, wide, step, padding in zip(sizes[1:], kernel.shape[2:], dilation, padding_of(group), strict=True)
+    ]
+    if min(before) < 1:
+        raise group.error("padding", "is larger than what it pads")
+    return kernel.shape[1], before[0], before[1]

@@ -18,12 +18,11 @@ from pisnn_deploy.imports.hdf5_reader import Tree
 from pisnn_deploy.imports.limits import FLOAT64, Limits
 from pisnn_deploy.imports.network import Network, Request, ended
 from pisnn_deploy.imports.nir_evaluation import Evaluation
+from pisnn_deploy.imports.padding import padded
 from pisnn_deploy.imports.said import said_of
 
 LARGEST_CHAIN = 64
 """Nodes of a network that comes from elsewhere."""
-LARGEST_PADDING = 64
-"""Cells on either side."""
 SPEC = "pisnn_spec"
 """Metadata of a graph that holds fields of the spec as JSON."""
 KNOWN = "Affine, Conv1d, Flatten, Linear, Scale"
@@ -125,7 +124,7 @@ def _chain(path: Path, nir: Any, graph: Any, said: dict[str, Any], limits: Limit
                 if slides:
                     notes.append(f"the padding of node {name!r} was left out: --boundary says what is beyond a side")
                 else:
-                    form = _padded(form, _padding(node))
+                    form = padded(form, [(0, 0), _padding(node)])
             form = _applied(nir, node, form)
         before = sum(_padding(node)[0] for _, node in inner if isinstance(node, nir.Conv1d)) if slides else None
         rounding = 0.0 if form.rounding is None else float(form.rounding.sum())
@@ -215,13 +214,6 @@ def _padding(node: Any) -> tuple[int, int]:
     if number < 0:
         raise FormError(f"has the padding {number}")
     return number, number
-
-
-def _padded(form: AffineForm, padding: tuple[int, int]) -> AffineForm:
-    if max(padding) > LARGEST_PADDING:
-        raise FormError(f"has a padding of more than {LARGEST_PADDING} cells")
-    around = [(0, 0)] * (len(form.shape) - 1) + [padding]
-    return form.picked(np.pad(form.numbered(), around, constant_values=-1))
 
 
 def _one(value: Any) -> int:

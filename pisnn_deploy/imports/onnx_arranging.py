@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from pisnn_deploy.imports.affine import AffineForm
 from pisnn_deploy.imports.onnx_call import Call, Value
 from pisnn_deploy.imports.onnx_tensors import NodeError
+from pisnn_deploy.imports.padding import padded
 
-LARGEST_PADDING = 4096
-"""Cells on either side."""
 _MODES = {b"constant": "constant", b"reflect": "reflect", b"edge": "edge", b"wrap": "wrap"}
 
 
@@ -94,20 +91,3 @@ def _around(call: Call, form: AffineForm, around: list[tuple[int, int]], mode: s
         call.findings.note_padding(before, behind, f"the padding by node {call.name} ({mode})")
         return form
     return padded(form, around, mode, constant)
-
-
-def padded(
-    form: AffineForm, around: list[tuple[int, int]], mode: str = "constant", constant: float = 0.0
-) -> AffineForm:
-    """A tensor with more elements around it.
-
-    Raises
-    ------
-    NodeError
-        More than `LARGEST_PADDING` of them along an axis.
-    """
-    if any(size > LARGEST_PADDING for pair in around for size in pair):
-        raise NodeError(f"pads by more than {LARGEST_PADDING} cells")
-    options: dict[str, Any] = {"constant_values": -1} if mode == "constant" else {}
-    index: Any = np.pad(form.numbered(), around, mode=mode, **options)  # type: ignore[call-overload]
-    return form.picked(index, constant)

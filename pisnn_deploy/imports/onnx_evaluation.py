@@ -5,6 +5,7 @@ This module is also what that process runs: it reads a model that `pisnn_deploy.
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import os
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.errors import FileError, UsageError
+from pisnn_deploy.surroundings import NEUTRAL, python_command
 
 SECONDS = 60.0
 """How long it may take; a second is usual."""
@@ -28,7 +30,7 @@ REFUSED = 3
 """Exit code with a reason on standard output."""
 MISSING = 4
 """Exit code without onnxruntime."""
-_START = "import sys; sys.path.pop(0); from pisnn_deploy.imports.onnx_evaluation import main; sys.exit(main())"
+_START = "from pisnn_deploy.imports.onnx_evaluation import main; sys.exit(main())"
 
 
 def evaluated(path: Path, model: bytes, fields: NDArray[Any], seconds: float = SECONDS) -> list[NDArray[Any]]:
@@ -61,7 +63,8 @@ def evaluated(path: Path, model: bytes, fields: NDArray[Any], seconds: float = S
     paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _START],
+            python_command(_START),
+            cwd=NEUTRAL,
             input=buffer.getvalue(),
             capture_output=True,
             timeout=seconds,
@@ -70,6 +73,8 @@ def evaluated(path: Path, model: bytes, fields: NDArray[Any], seconds: float = S
         )
     except subprocess.TimeoutExpired as error:
         raise FileError(path, f"could not be compared: onnxruntime did not end within {seconds:g} seconds") from error
+    except OSError as error:
+        raise FileError(path, f"could not be compared: no process could be started ({error.strerror})") from error
     if done.returncode == MISSING:
         raise UsageError("onnxruntime is not installed")
     try:
@@ -93,10 +98,10 @@ def main() -> int:
     """
     import resource
 
-    resource.setrlimit(resource.RLIMIT_AS, (LARGEST_MEMORY, LARGEST_MEMORY))
-    try:
-        import onnxruntime  # noqa: F401
-    except ImportError:
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    most = LARGEST_MEMORY if hard == resource.RLIM_INFINITY else min(hard, LARGEST_MEMORY)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    if importlib.util.find_spec("onnxruntime") is None:
         return MISSING
     try:
         with np.load(io.BytesIO(sys.stdin.buffer.read()), allow_pickle=False) as archive:

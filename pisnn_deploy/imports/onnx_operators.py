@@ -13,10 +13,11 @@ from onnx import TensorProto
 
 from pisnn_deploy.errors import FileError
 from pisnn_deploy.imports.affine import AffineForm, Floats, FormError
-from pisnn_deploy.imports.onnx_arranging import flatten, pad, padded, reshape, same, squeeze, transpose
+from pisnn_deploy.imports.onnx_arranging import flatten, pad, reshape, same, squeeze, transpose
 from pisnn_deploy.imports.onnx_call import Call, Findings, Value, call_of
 from pisnn_deploy.imports.onnx_quantisers import Grid, clip, dequantise, dequantised, quant, quantise, quantised
 from pisnn_deploy.imports.onnx_tensors import FLOATS, INTEGERS, NodeError, tensor_values, type_name, type_of
+from pisnn_deploy.imports.padding import padded
 
 STANDARD = ("", "ai.onnx")
 MICROSOFT = "com.microsoft"

@@ -15,13 +15,18 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+from drawn_networks import drawn_blocks, drawn_graph
+from flux_files import tree_of
 from numpy.typing import NDArray
 from onnx_drawn import drawn_line, drawn_model
 from onnxruntime.capi import onnxruntime_pybind11_state
 
 from pisnn_deploy.errors import FileError
 from pisnn_deploy.imports import Network, Request
-from pisnn_deploy.imports.comparison import fluxes_of
+from pisnn_deploy.imports.comparison import compared, fluxes_of
+from pisnn_deploy.imports.limits import Limits
+from pisnn_deploy.imports.netx import read_netx
+from pisnn_deploy.imports.nir_network import read_nir
 from pisnn_deploy.imports.onnx_network import read_onnx
 
 CASES = int(os.environ.get("PISNN_CASES", "60"))
@@ -63,7 +68,8 @@ class Tally:
             return reader()
         except FileError as error:
             assert "\n" not in str(error)
-            self.counts[f"refused ({str(error).split(': ', 2)[2].split(',')[0].split(' of ')[0]})"] += 1
+            reason = str(error).rsplit(": ", maxsplit=1)[-1].split(",")[0].split(" of ")[0]
+            self.counts[f"refused ({reason})"] += 1
             return None
 
     def compare(self, seed: int, network: Network, windows: Floats, answers: Floats) -> None:
@@ -143,6 +149,50 @@ def test_lines_of_onnx_are_read_as_onnxruntime_answers_them() -> None:
             inner = answers[:, 0, place : place + windows.shape[1]]
             tally.compare(seed, network, windows.reshape(-1, network.window[0]), inner.reshape(-1))
     tally.told("onnx, lines", CASES // 3, 0.6)
+
+
+def test_graphs_of_nir_are_read_as_torch_answers_them() -> None:
+    tally = Tally()
+    for seed in range(CASES):
+        rng = np.random.default_rng([seed, 6])
+        drawn, asked = drawn_graph(seed), request(rng)
+        network = tally.read(lambda drawn=drawn, asked=asked: read_nir(PATH, tree_of(drawn.data), asked))  # type: ignore[misc]
+        if network is None:
+            continue
+        rows = fields(rng, asked, int(np.prod(drawn.shape)))
+        answers = np.array([drawn.answers(row) for row in rows])
+        windows = rows
+        if drawn.place is not None:
+            windows = np.lib.stride_tricks.sliding_window_view(rows, network.window[0], axis=1)
+            answers = answers[:, drawn.place : drawn.place + windows.shape[1]]
+        tally.compare(seed, network, windows.reshape(-1, network.window[0]), answers.reshape(-1))
+        assert compared(PATH, network, Limits(0.0, 1.0)) == []
+    tally.told("nir", CASES, 0.9)
+
+
+def test_blocks_of_lava_dl_are_read_as_their_forward_answers() -> None:
+    tally = Tally()
+    count = max(CASES // 3, 12)
+    for seed in range(count):
+        rng = np.random.default_rng([seed, 8])
+        drawn = drawn_blocks(seed)
+        asked = Request("heat1d", limits=(-2.0, 2.0))
+        network = tally.read(lambda drawn=drawn, asked=asked: read_netx(PATH, tree_of(drawn.data), asked))  # type: ignore[misc]
+        if network is None:
+            continue
+        windows = rng.integers(-64, 65, (WINDOWS, network.window[0])) / 32
+        expected = fluxes_of(network.layers, windows)
+        if drawn.spikes:
+            # Spikes have no sign: the flux against the axis is that of C-LIF alone.
+            windows = np.where(expected[:, None] < 0, -windows, windows)
+            expected = np.abs(expected)
+        answers = drawn.answers(windows)
+        assert np.abs(answers - expected).max() <= drawn.rounding, (seed, answers, expected)
+        tally.counts["read, nothing left out"] += 1
+        tally.counts["of graded spikes"] += drawn.spikes
+        tally.counts["with a norm"] += any("weight_exp" in note for note in network.notes)
+        tally.counts["with hidden layers"] += len(network.layers) > 1
+    tally.told("netx", count, 0.7)
 
 
 def size(network: Network, windows: Floats) -> float:

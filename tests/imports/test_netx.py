@@ -169,6 +169,11 @@ def test_edited_mantissas_are_noticed() -> None:
     assert np.array_equal(found, 2 * heat_model().weights[0][0] * 128 / 64)
 
 
+def conv_layer(**changes: Any) -> dict[str, Any]:
+    plain = {"type": "conv", "weight": np.ones((1, 1, 3, 1)), "shape": np.array([1, 8, 1]), "neuron": SIGMA}
+    return {**plain, **changes}
+
+
 KNOWN = "known are input, dense, conv, flatten"
 
 
@@ -249,6 +254,18 @@ KNOWN = "known are input, dense, conv, flatten"
         (lava_dl_bytes([dense_layer(inFeatures=7)]), "layer/0/inFeatures: is 7, its weight has 8"),
         (lava_dl_bytes([dense_layer(shape=np.array([3]))]), "layer/0/shape: is 3, its weight has 1 outputs"),
         (
+            lava_dl_bytes([{"type": "input", "shape": np.array([7])}, dense_layer()]),
+            "layer/0/shape: is 7, the layer behind it sees 8 cells",
+        ),
+        (
+            lava_dl_bytes([conv_layer(shape=np.array([2, 8, 1])), dense_layer(np.ones(8))]),
+            "layer/0/shape: is 2 x 8 x 1, expected 1 outputs and two axes of cells",
+        ),
+        (
+            lava_dl_bytes([conv_layer(padding=np.array([-1, 0])), dense_layer(np.ones(8))]),
+            "layer/0/padding: must be one or two numbers from 0 to 4096",
+        ),
+        (
             lava_dl_bytes([{"type": "input", "neuron": CUBA}, dense_layer()]),
             "layer/0/neuron/type: 'CUBA' makes spikes of cell values, known is SDNN",
         ),
@@ -278,6 +295,21 @@ def test_what_is_no_flux_network_is_named(data: bytes, message: str) -> None:
 def conv(**changes: Any) -> bytes:
     plain = {"type": "conv", "weight": EVEN.reshape(1, 1, 8, 1) * 64, "neuron": SIGMA}
     return lava_dl_bytes([{**plain, **changes}])
+
+
+def test_a_window_before_dense_layers_has_the_declared_shape() -> None:
+    kernel = np.array([16.0, 32.0, 16.0]).reshape(1, 1, 3, 1)
+    smooth = {
+        "type": "conv",
+        "weight": kernel,
+        "padding": np.array([1, 0]),
+        "shape": np.array([1, 8, 1]),
+        "neuron": SIGMA,
+    }
+    network = read(lava_dl_bytes([smooth, {"type": "flatten"}, dense_layer()]))
+    smoothing = np.array([np.convolve(row, [0.25, 0.5, 0.25], "same") for row in np.eye(8)]).T
+    assert np.array_equal(network.layers[0].weight[0], KERNEL @ smoothing)
+    assert network.window == (8,) and network.notes == ()
 
 
 def test_kernels_of_convolutions() -> None:
