@@ -15,19 +15,19 @@ from typing import Any
 import click
 import numpy as np
 from numpy.typing import NDArray
-from rich.text import Text
 
 from pisnn_deploy.backends import NAMES, Run, RunOptions, run_graph
 from pisnn_deploy.backends.comparison import compare
 from pisnn_deploy.backends.recording import SUFFIX, discard, recording
 from pisnn_deploy.backends.segments import SEGMENT_SECONDS, run_in_segments
-from pisnn_deploy.cli.console import Row, print_json, print_table, progress
+from pisnn_deploy.cli.console import print_json, print_table, progress
 from pisnn_deploy.cli.fields import read_field
 from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.cli.graphs import read_graph
 from pisnn_deploy.cli.invocation import command_line, versions
 from pisnn_deploy.cli.messages import print_message
 from pisnn_deploy.cli.model_file import is_file_name
+from pisnn_deploy.cli.run_result import result_of, result_rows
 from pisnn_deploy.errors import CheckError, UsageError
 from pisnn_deploy.faults.outcome import outcomes
 from pisnn_deploy.faults.spec import parse_fault
@@ -35,7 +35,6 @@ from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.npy import write_arrays
 from pisnn_deploy.output import whole_file
 from pisnn_deploy.own_problem import admitted_mass, named_start, problem_of, relative_reference_error, steps_to_horizon
-from pisnn_deploy.report.measures import error_text
 
 ROWS_WITHOUT_SAVING = 400
 LONGEST_RUN = 1 << 40
@@ -91,6 +90,7 @@ BYTES_WITHOUT_SAVING = 1 << 30
     help="Hit the run with a fault of a chip, on cpu or fast; may be given more than once. See docs/faults.md.",
 )
 @click.option("--recover", is_flag=True, help="Put right what the audit finds wrong after a --fault, and go on.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if the run is implausible, although it conserved.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=3600.0, show_default=True, help="Seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no table.")
@@ -112,6 +112,7 @@ def command(
     page: Path | None,
     faults: tuple[str, ...],
     recover: bool,
+    strict: bool,
     timeout: float,
     as_json: bool,
     quiet: bool,
@@ -172,7 +173,7 @@ def command(
         reference = exact(int(run.trace.step[-1]) * graph.time_step)  # a run that was stopped may have gone on since
         if reference is not None:
             known_to = relative_reference_error(graph, int(run.trace.step[-1]), named or None, reference)
-    result = _result(graph, run, artifact, own.equation, reference, known_to)
+    result = result_of(graph, run, artifact, own.equation, reference, known_to)
     if injected:
         result["faults"] = [asdict(outcome) for outcome in outcomes(graph, injected, run.detections)]
         result["healed"] = sum(found.healed for found in run.detections)
@@ -203,15 +204,24 @@ def command(
     if as_json:
         print_json(result)
     elif not quiet:
-        print_table(f"{graph.spec.name} on {backend}", _rows(graph, result))
+        print_table(f"{graph.spec.name} on {backend}", result_rows(graph, run, result))
     if compared is not None:
         if compared.difference is not None:
             raise CheckError(compared.difference.sentence(backend, str(against)))
         if compared.failures[0] != compared.failures[1]:
             ends = (failure or "went on" for failure in compared.failures)
             raise CheckError(f"{backend} and {against} end differently: {' / '.join(ends)}")
+    _judge(run, result["plausible"]["warnings"], strict=strict)
+
+
+def _judge(run: Run, warnings: list[str], *, strict: bool) -> None:
+    """Fail for what is violated; warn of what is conserved and implausible all the same."""
+    for sentence in warnings:
+        print_message(f"warning: implausible: {sentence}")
     if not run.conserved:
         raise CheckError(run.verdict.reason)
+    if strict and warnings:
+        raise CheckError(f"--strict: conserved, but implausible: {warnings[0]}")
 
 
 def _require_faultless(
@@ -308,75 +318,6 @@ def _initial_mass(graph: IntegerGraph, initial: str | None) -> tuple[NDArray[np.
     if is_file_name(initial):
         return admitted_mass(graph, read_field(Path(initial), graph.mesh.shape).reshape(-1), initial), None
     return admitted_mass(graph, named_start(graph, initial), initial), initial
-
-
-def _result(
-    graph: IntegerGraph,
-    run: Run,
-    artifact: str,
-    equation: str,
-    reference: NDArray[np.float64] | None,
-    known_to: float | None,
-) -> dict[str, Any]:
-    error = None
-    if reference is not None and reference.any():
-        distance = float(np.linalg.norm(graph.values(run.trace.mass[-1]) - reference) / np.linalg.norm(reference))
-        time = run.steps * graph.time_step
-        error = {"relative_l2": distance, "reference": equation, "reference_error": known_to, "time": time}
-    return {
-        "verdict": run.verdict.word,
-        "backend": run.backend,
-        "artifact": artifact,
-        "model": graph.spec.name,
-        "mesh": list(graph.mesh.shape),
-        "cells": graph.mesh.cells,
-        "faces": graph.mesh.faces,
-        "steps": run.steps,
-        "time_steps": run.time_steps,
-        "period": graph.period,
-        "mass": run.verdict.mass(),
-        "violations": run.violations,
-        # Domains do not count spikes: those in halos are sent twice.
-        "packets": {"sent": run.packets_sent, "quanta": run.quanta_sent} if run.events else None,
-        "events": run.events or None,
-        "error": error if run.conserved else None,
-        "wall_seconds": run.wall_seconds,
-        "steps_per_second": run.steps / run.wall_seconds if run.wall_seconds > 0 else 0.0,
-    }
-
-
-def _rows(graph: IntegerGraph, result: dict[str, Any]) -> list[Row]:
-    mass, error = result["mass"], result["error"]
-    colour = "green" if result["verdict"] == "conserved" else "red"
-    rows: list[Row] = [
-        ("verdict", Text(result["verdict"], f"bold {colour}")),
-        ("steps", f"{result['steps']} PDE steps, {result['time_steps']} time steps"),
-        ("mass", f"{mass['initial']} quanta at the start, {mass['final']} at the end"),
-        *([("ledgers", f"{mass['ledger']} quanta, taken by the reservoirs")] if graph.mesh.reservoirs else []),
-        ("drift", f"{mass['drift']} quanta"),
-        ("violations", ", ".join(f"{kind} {count}" for kind, count in result["violations"].items())),
-    ]
-    if result["packets"] is not None:
-        rows += [
-            ("packets", f"{result['packets']['sent']} sent, {result['packets']['quanta']} quanta"),
-            ("events", ", ".join(f"{name} {count}" for name, count in result["events"].items())),
-        ]
-    for outcome in result.get("faults", []):
-        found = "not detected"
-        if outcome["detected"]:
-            healed = ", healed" if outcome["healed"] else ""
-            found = f"{outcome['kind']} violation at {outcome['place']}, PDE step {outcome['step']}{healed}"
-        rows.append(("fault", Text(f"{outcome['spec']}: {found}")))
-    if error is not None:
-        text = error_text(error["relative_l2"], error["reference_error"])
-        known_to = f"{error['reference']}, known to {error['reference_error']:.0e}"
-        rows.append(("relative L2 error", f"{text} at time {error['time']:.4f} ({known_to})"))
-    if "against" in result:
-        other = result["against"]
-        equal = f"all {other['equal_integers']} integers of {other['steps']} PDE steps are equal"
-        rows.append((f"against {other['backend']}", "differs" if other["difference"] else equal))
-    rows.append(("speed", f"{result['steps_per_second']:.0f} PDE steps per second"))
-    return rows
 
 
 def _trace_arrays(graph: IntegerGraph, run: Run, digest: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.api.table import html_table
 from pisnn_deploy.backends import Run
+from pisnn_deploy.backends.plausibility import Plausibility, plausibility
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import AXES, Mesh
@@ -60,6 +61,11 @@ class SimulationRun:
     def drift(self) -> int:
         """Quanta by which the mass of all cells and ledgers changed from the first kept step to the last; must be 0."""
         return self.run.verdict.drift
+
+    @property
+    def plausible(self) -> Plausibility:
+        """Whether the field stays within what start and sides bound it by, and whether a mode may grow."""
+        return plausibility(self.graph, self.run)
 
     @property
     def steps(self) -> int:
@@ -161,6 +167,8 @@ class SimulationRun:
             "drift": f"{self.drift} quanta",
             "violations": ", ".join(f"{kind} {count}" for kind, count in violations.items()) or "none",
         }
+        if not self.plausible.holds:
+            rows["plausible"] = self.plausible.summary
         if self.failure:
             rows["failure"] = self.failure
         if self.relative_l2 is not None:

@@ -14,6 +14,7 @@ from typing import Any
 import jinja2
 import numpy as np
 
+from pisnn_deploy.backends.plausibility import plausibility
 from pisnn_deploy.backends.run import Run
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import AXES, CellMesh
@@ -123,6 +124,7 @@ def page_bytes(report: Report) -> bytes:
         "graph": graph,
         "run": run,
         "result": report.result,
+        "plausible": plausibility(graph, run),
         "printed": json_text(report.result),
         "sha256": report.sha256,
         "provenance": report.provenance,

@@ -1,0 +1,113 @@
+"""What ``simulate`` says of a run: one JSON object, and the table that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.text import Text
+
+from pisnn_deploy.backends import Run
+from pisnn_deploy.backends.plausibility import plausibility
+from pisnn_deploy.cli.console import Row
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.report.measures import error_text
+
+
+def result_of(
+    graph: IntegerGraph,
+    run: Run,
+    artifact: str,
+    equation: str,
+    reference: NDArray[np.float64] | None,
+    known_to: float | None,
+) -> dict[str, Any]:
+    """The JSON object of ``simulate``, without what options add.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    run : Run
+    artifact, equation : str
+    reference : float64 array [cells] or None
+        Exact cell averages at the last kept step.
+    known_to : float or None
+        Error of the reference itself, relative.
+
+    Returns
+    -------
+    dict
+    """
+    error = None
+    if reference is not None and reference.any():
+        distance = float(np.linalg.norm(graph.values(run.trace.mass[-1]) - reference) / np.linalg.norm(reference))
+        time = run.steps * graph.time_step
+        error = {"relative_l2": distance, "reference": equation, "reference_error": known_to, "time": time}
+    return {
+        "verdict": run.verdict.word,
+        "backend": run.backend,
+        "artifact": artifact,
+        "model": graph.spec.name,
+        "mesh": list(graph.mesh.shape),
+        "cells": graph.mesh.cells,
+        "faces": graph.mesh.faces,
+        "steps": run.steps,
+        "time_steps": run.time_steps,
+        "period": graph.period,
+        "mass": run.verdict.mass(),
+        "violations": run.violations,
+        "plausible": plausibility(graph, run).to_dict(),
+        # Domains do not count spikes: those in halos are sent twice.
+        "packets": {"sent": run.packets_sent, "quanta": run.quanta_sent} if run.events else None,
+        "events": run.events or None,
+        "error": error if run.conserved else None,
+        "wall_seconds": run.wall_seconds,
+        "steps_per_second": run.steps / run.wall_seconds if run.wall_seconds > 0 else 0.0,
+    }
+
+
+def result_rows(graph: IntegerGraph, run: Run, result: Mapping[str, Any]) -> list[Row]:
+    """The result as a table of names and values.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    run : Run
+    result : mapping
+        Of `result_of`, with what options added.
+    """
+    plausible = plausibility(graph, run)
+    mass, error = result["mass"], result["error"]
+    colour = "green" if result["verdict"] == "conserved" else "red"
+    rows: list[Row] = [
+        ("verdict", Text(result["verdict"], f"bold {colour}")),
+        ("steps", f"{result['steps']} PDE steps, {result['time_steps']} time steps"),
+        ("mass", f"{mass['initial']} quanta at the start, {mass['final']} at the end"),
+        *([("ledgers", f"{mass['ledger']} quanta, taken by the reservoirs")] if graph.mesh.reservoirs else []),
+        ("drift", f"{mass['drift']} quanta"),
+        ("violations", ", ".join(f"{kind} {count}" for kind, count in result["violations"].items())),
+        ("plausible", Text(plausible.summary, "" if plausible.holds else "bold yellow")),
+    ]
+    if result["packets"] is not None:
+        rows += [
+            ("packets", f"{result['packets']['sent']} sent, {result['packets']['quanta']} quanta"),
+            ("events", ", ".join(f"{name} {count}" for name, count in result["events"].items())),
+        ]
+    for outcome in result.get("faults", []):
+        found = "not detected"
+        if outcome["detected"]:
+            healed = ", healed" if outcome["healed"] else ""
+            found = f"{outcome['kind']} violation at {outcome['place']}, PDE step {outcome['step']}{healed}"
+        rows.append(("fault", Text(f"{outcome['spec']}: {found}")))
+    if error is not None:
+        text = error_text(error["relative_l2"], error["reference_error"])
+        known_to = f"{error['reference']}, known to {error['reference_error']:.0e}"
+        rows.append(("relative L2 error", f"{text} at time {error['time']:.4f} ({known_to})"))
+    if "against" in result:
+        other = result["against"]
+        equal = f"all {other['equal_integers']} integers of {other['steps']} PDE steps are equal"
+        rows.append((f"against {other['backend']}", "differs" if other["difference"] else equal))
+    rows.append(("speed", f"{result['steps_per_second']:.0f} PDE steps per second"))
+    return rows
