@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from models_under_test import compiled
 
+from pisnn_deploy.backends.recording import recording
 from pisnn_deploy.campaign.table import read_table
 from pisnn_deploy.checks.activity import read_activity
 from pisnn_deploy.checks.baseline import Baseline
@@ -84,3 +86,12 @@ def test_what_cannot_be_read_is_left_to_the_reader(tmp_path: Path) -> None:
     require_content(Path("a\0b"))
     os.mkfifo(tmp_path / "pipe")
     require_content(tmp_path / "pipe")
+
+
+def test_a_recording_tells_a_pointer(tmp_path: Path) -> None:
+    folder = tmp_path / "run.npz.partial"
+    folder.mkdir()
+    (folder / "snapshot.npz").write_text(LFS)
+    with recording(folder, compiled(cells=8), {"steps": 2}) as record, pytest.raises(FileError) as caught:
+        record.progressed()
+    assert str(caught.value) == f"{folder / 'snapshot.npz'}: {WORDS}"
