@@ -23,7 +23,7 @@ from pisnn_deploy.verify.folding import Folding
 from pisnn_deploy.verify.medium import medium_averages, medium_layout
 from pisnn_deploy.verify.positivity import positivity
 from pisnn_deploy.verify.ranges import declared_bits, distinct_faces, intervals, is_memoryless
-from pisnn_deploy.verify.waves import MARGIN, axis_gains, delayed_modulus, lattice, modulus
+from pisnn_deploy.verify.waves import MARGIN, axis_gains, delayed_modulus, has_axis_gains, lattice, modulus
 from pisnn_deploy.verify.waves import drift as rounding
 
 
@@ -294,7 +294,7 @@ def _stability(graph: IntegerGraph) -> Iterator[str]:
     if claim.method == "fourier" and linear and not Folding(graph).quadratic:
         gains = lattice(graph)
         largest = modulus(gains, graph.flux.leak) if graph.stock is None else delayed_modulus(gains)
-    elif claim.method == "axis-eigenvalues" and linear and not graph.spec.transverse and graph.stock is None:
+    elif claim.method == "axis-eigenvalues" and linear and has_axis_gains(graph):
         largest = modulus(axis_gains(graph), graph.flux.leak)
     if largest is None or claim.status != "proved" or set(claim.figures) != {"modulus"}:
         yield "the claim is not what was proved"

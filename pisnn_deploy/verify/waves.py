@@ -14,6 +14,8 @@ from pisnn_deploy.mesh import DIRICHLET, NO_FLUX, PERIODIC
 from pisnn_deploy.verify.folding import Folding, fold_line
 
 Spectrum = NDArray[np.complex128]
+MOST_CELLS_ALONG = 512
+"""Of an axis whose eigenvalues are taken, in seconds."""
 MARGIN = 1e-9
 """Allowance for float64 rounding in amplification factors."""
 
@@ -72,6 +74,14 @@ def delayed_modulus(gain: Spectrum) -> float:
     """Largest root of ``z^2 - z - g`` over all gains g, in modulus: fluxes are those of the field one step before."""
     root = np.sqrt(0.25 + gain)
     return float(np.maximum(np.abs(0.5 + root), np.abs(0.5 - root)).max())
+
+
+def has_axis_gains(graph: IntegerGraph) -> bool:
+    """Whether the operator is a sum over the axes, and these are short enough for all their eigenvalues.
+
+    Their time grows with the cube of the cells along an axis, and a claim may be anyone's.
+    """
+    return not graph.spec.transverse and graph.stock is None and max(graph.grid.shape) <= MOST_CELLS_ALONG
 
 
 def axis_gains(graph: IntegerGraph) -> Spectrum:
