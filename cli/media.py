@@ -89,7 +89,9 @@ def _entries(text: str, known: Sequence[str]) -> Iterator[tuple[str, str]]:
     longest_first = sorted(known, key=len, reverse=True)
     text = text.strip()
     while text:
-        name = next((name for name in longest_first if text.startswith(f"{name}=")), None)
+        begun = [name for name in longest_first if text.startswith(f"{name}=")]
+        meant = [name for name in begun if text[len(name) + 1 :].startswith((DIRICHLET, NO_FLUX))]
+        name = next(iter([*meant, *begun]), None)
         word, *rest = re.split(r"\s+", text if name is None else text[len(name) + 1 :], maxsplit=1)
         if name is None:
             name, _, word = word.partition("=")

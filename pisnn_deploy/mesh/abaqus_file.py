@@ -6,7 +6,9 @@ of a name, generated nodes, other coordinate systems. Whatever is not read here 
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.errors import FileError
 from pisnn_deploy.mesh.abaqus_lines import Block, blocks
-from pisnn_deploy.mesh.content import CORNERS, Indices, MeshContent, grouped
+from pisnn_deploy.mesh.content import CORNERS, Elements, Indices, MeshContent, grouped
 
 _TYPES = {
     "line": re.compile(r"(T2D2|T3D2|B21|B23|B31|B33|PIPE21|PIPE31|DC1D2|DCC1D2|AC1D2|R2D2|RB2D2|RB3D2|F2D2)[A-Z]*"),
@@ -34,13 +36,18 @@ _SIDES: dict[str, dict[str, tuple[int, ...]]] = {
 """Sides of elements by their names in surfaces, as corners."""
 
 
+Item = Indices | tuple[int, int, int] | str
+"""What is put into a set: numbers of elements, a range of them (first, last, step), or what another set has so far."""
+
+
 @dataclass
 class _Body:
-    """A part with numbers of its own, or all that stands outside of parts."""
+    """A part with numbers of its own, or all that stands outside of parts; what is put into sets in its order."""
 
     nodes: list[NDArray[np.float64]] = field(default_factory=list)
     elements: dict[str, list[Indices]] = field(default_factory=lambda: {kind: [] for kind in CORNERS})
-    sets: dict[str, list[Indices]] = field(default_factory=dict)
+    sets: list[tuple[str, Item]] = field(default_factory=list)
+    set_names: set[str] = field(default_factory=set)
     surfaces: dict[str, list[tuple[Block, str, str]]] = field(default_factory=dict)
 
 
@@ -107,7 +114,8 @@ def _instance(block: Block, model: _Model) -> _Body:
     body = _Body(
         [_moved(block, table) for table in part.nodes],
         {kind: list(tables) for kind, tables in part.elements.items()},
-        {name: list(members) for name, members in part.sets.items()},
+        list(part.sets),
+        set(part.set_names),
         {name: list(rows) for name, rows in part.surfaces.items()},
     )
     if model.instances.setdefault(_name(block, "NAME").upper(), body) is not body:
@@ -163,12 +171,13 @@ def _read_elements(block: Block, body: _Body, model: _Model) -> None:
     table = block.elements(CORNERS[kind])
     body.elements[kind].append(table)
     if "ELSET" in block.parameters:
-        _members(body, model, block.parameters["ELSET"]).append(table[:, 0])
+        _put(body, model, _name(block, "ELSET"), table[:, 0])
 
 
-def _members(body: _Body, model: _Model, name: str) -> list[Indices]:
+def _put(body: _Body, model: _Model, name: str, *items: Item) -> None:
     model.names.setdefault(name.upper(), name)
-    return body.sets.setdefault(name.upper(), [])
+    body.set_names.add(name.upper())
+    body.sets += [(name.upper(), item) for item in items]
 
 
 def _read_set(block: Block, body: _Body, model: _Model) -> None:
@@ -179,23 +188,24 @@ def _read_set(block: Block, body: _Body, model: _Model) -> None:
         body = model.instances[instance.upper()]
     elif body is model.outside and model.instances:
         raise block.error("a cell set of the assembly does not say of which instance", "give it INSTANCE=")
-    members = _members(body, model, _name(block, "ELSET"))
+    name = _name(block, "ELSET")
     if "GENERATE" in block.parameters:
-        table = block.numbers(2, 3).astype(np.int64)
-        for first, last, step in table.tolist():
-            step = step or 1
-            if step < 0 or not 0 <= last - first <= 1 << 31:
-                raise block.error(f"*ELSET generates from {first} to {last} by {step}")
-            members.append(np.arange(first, last + 1, step))
+        for first, last, step in block.numbers(2, 3).astype(np.int64).tolist():
+            if step < 0 or last < first:
+                raise block.error(f"*ELSET generates from {first} to {last} by {step or 1}")
+            _put(body, model, name, (first, last, step or 1))
         return
-    for words in block.fields():
-        for word in words:
-            if word.isascii() and word.isdigit() and len(word) < 16:
-                members.append(np.array([int(word)]))
-            elif word.strip('"').upper() in body.sets:
-                members += body.sets[word.strip('"').upper()]
-            elif word:
-                raise block.error(f"*ELSET has {word[:60]!r}, which is no element and no set above it")
+    numbers: list[int] = []
+    others: dict[str, None] = {}
+    for word in itertools.chain.from_iterable(block.fields()):
+        plain = word.strip('"').upper()
+        if word.isascii() and word.isdigit() and len(word) < 16:
+            numbers.append(int(word))
+        elif plain in body.set_names:
+            others[plain] = None
+        elif word:
+            raise block.error(f"*ELSET has {word[:60]!r}, which is no element and no set above it")
+    _put(body, model, name, np.array(numbers, np.int64), *others)
 
 
 def _read_node_set(block: Block, body: _Body, model: _Model) -> None:
@@ -211,7 +221,7 @@ def _read_surface(block: Block, body: _Body, model: _Model) -> None:
         which, side = words[0].strip('"').upper(), words[1].upper() if len(words) > 1 else ""
         bodies = [body]
         if body is model.outside and model.instances:
-            bodies = [instance for instance in model.instances.values() if which in instance.sets]
+            bodies = [instance for instance in model.instances.values() if which in instance.set_names]
         if not bodies:
             raise block.error(f"*SURFACE has {which[:60]!r}, which is no set above it")
         for one in bodies:
@@ -227,46 +237,114 @@ _READERS = {
 }
 
 
+@dataclass(frozen=True)
+class _Numbering:
+    """Elements of a body: sorted numbers, and the kind and the place among all elements of that kind of each."""
+
+    numbers: Indices
+    kind: Indices
+    place: Indices
+
+    def of(self, item: Item, sets: Mapping[str, list[Indices]]) -> Indices:
+        """Rows of what is put into a set; numbers without an element are left out."""
+        if isinstance(item, str):
+            return _joined(sets.get(item, []))
+        if isinstance(item, tuple):
+            first, last, step = item
+            low, high = np.searchsorted(self.numbers, [first, last + 1]).tolist()
+            rows = np.arange(low, high)
+            return np.asarray(rows[(self.numbers[rows] - first) % step == 0], np.int64)
+        rows = np.searchsorted(self.numbers, item)
+        inside = rows < self.numbers.size
+        inside[inside] = self.numbers[rows[inside]] == item[inside]
+        return np.asarray(rows[inside], np.int64)
+
+
+def _joined(parts: list[Indices]) -> Indices:
+    return np.asarray(np.unique(np.concatenate([np.zeros(0, np.int64), *parts])), np.int64)
+
+
+class _Groups:
+    """Memberships of the elements of a kind."""
+
+    def __init__(self, width: int) -> None:
+        self.corners = [np.zeros((0, width), np.int64)]
+        self.names: list[str] = []
+        self.members = [np.zeros(0, np.int64)]
+        self.groups = [np.zeros(0, np.int64)]
+        self.count = 0
+
+    def add(self, corners: Indices) -> Indices:
+        """Elements more; their places."""
+        self.corners.append(corners)
+        self.count += len(corners)
+        return np.arange(self.count - len(corners), self.count)
+
+    def name(self, name: str, members: Indices) -> None:
+        """Put elements into a group."""
+        self.members.append(members)
+        self.groups.append(np.full(members.size, len(self.names)))
+        self.names.append(name)
+
+    def elements(self) -> Elements:
+        """All elements with their groups."""
+        return grouped(
+            np.concatenate(self.corners), self.names, np.concatenate(self.members), np.concatenate(self.groups)
+        )
+
+
 def _assembled(path: Path, model: _Model, bodies: list[_Body]) -> MeshContent:
-    points: list[NDArray[np.float64]] = [np.zeros((0, 3))]
-    corners: dict[str, list[Indices]] = {kind: [np.zeros((0, n), np.int64)] for kind, n in CORNERS.items()}
-    groups: dict[str, list[tuple[str, Indices]]] = {kind: [] for kind in CORNERS}
-    count, starts = 0, dict.fromkeys(CORNERS, 0)
     dims = 3 if any(body.elements["tetra"] for body in bodies) else 2
+    # Lines, triangles, tetrahedra: cells are the last of these that there are.
+    cells, sides = dims - 1, dims - 2
+    kinds = [_Groups(width) for width in CORNERS.values()]
+    points: list[NDArray[np.float64]] = [np.zeros((0, 3))]
+    count = 0
+    named: set[str] = set()
     for body in bodies:
         nodes = np.concatenate([np.zeros((0, 4)), *body.nodes])
-        order, numbers = _numbered(path, nodes[:, 0], "node")
-        known: dict[str, tuple[Indices, Indices, Indices]] = {}
-        for kind, width in CORNERS.items():
-            table = np.concatenate([np.zeros((0, 1 + width), np.int64), *body.elements[kind]])
-            place = _found(path, numbers, table[:, 1:])
-            mine = count + order[place]
-            known[kind] = (*_numbered(path, table[:, 0], "element"), mine)
-            corners[kind].append(mine)
-        for name, members in body.sets.items():
-            wanted = np.unique(np.concatenate([np.zeros(0, np.int64), *members]))
-            for kind, (order_of, numbers_of, _) in known.items():
-                inside = np.isin(numbers_of, wanted)
-                groups[kind].append((model.names[name], starts[kind] + order_of[inside]))
-        for kind in CORNERS:
-            starts[kind] += len(known[kind][2])
-        for name, rows in body.surfaces.items():
-            sides = _surface(rows, body, known["tetra" if dims == 3 else "triangle"], dims)
-            kind = "triangle" if dims == 3 else "line"
-            groups[kind].append((model.names[name], starts[kind] + np.arange(len(sides))))
-            corners[kind].append(sides)
-            starts[kind] += len(sides)
+        numbering = _number_elements(path, body, nodes, count, kinds)
+        sets: dict[str, list[Indices]] = {}
+        for name, item in body.sets:
+            sets.setdefault(name, []).append(numbering.of(item, sets))
+        for name, parts in sets.items():
+            rows = _joined(parts)
+            sets[name] = [rows]
+            named |= {model.names[name]} if rows.size else set()
+            for number, kind in enumerate(kinds):
+                mine = rows[numbering.kind[rows] == number]
+                # Where sections say which sets are materials, other sets of cells are none.
+                if mine.size and (number != cells or not model.sections or name in model.sections):
+                    kind.name(model.names[name], numbering.place[mine])
+        solid = np.concatenate(kinds[cells].corners)
+        for name, surface in body.surfaces.items():
+            corners = _surface(surface, numbering, sets, solid, cells)
+            named |= {model.names[name]} if len(corners) else set()
+            kinds[sides].name(model.names[name], kinds[sides].add(corners))
         points.append(nodes[:, 1:])
         count += len(nodes)
-    named = {name for listed in groups.values() for name, members in listed if members.size}
     unused = dict.fromkeys(model.node_sets, 0) | dict.fromkeys(model.names.values(), dims)
-    solid = "tetra" if dims == 3 else "triangle"
-    if model.sections:
-        groups[solid] = [(name, members) for name, members in groups[solid] if name.upper() in model.sections]
-    elements = {kind: grouped(np.concatenate(corners[kind]), groups[kind]) for kind in CORNERS}
     return MeshContent(
-        np.concatenate(points), elements, model.others, {n: d for n, d in unused.items() if n not in named}
+        np.concatenate(points),
+        {kind: group.elements() for kind, group in zip(CORNERS, kinds, strict=True)},
+        model.others,
+        {name: d for name, d in unused.items() if name not in named},
     )
+
+
+def _number_elements(
+    path: Path, body: _Body, nodes: NDArray[np.float64], start: int, kinds: list[_Groups]
+) -> _Numbering:
+    """Add the elements of a body to all others; its points are counted from `start`."""
+    order, node_numbers = _numbered(path, nodes[:, 0], "node")
+    numbers, which, places = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for number, (kind, width) in enumerate(CORNERS.items()):
+        table = np.concatenate([np.zeros((0, 1 + width), np.int64), *body.elements[kind]])
+        numbers.append(table[:, 0])
+        which.append(np.full(len(table), number))
+        places.append(kinds[number].add(start + order[_found(path, node_numbers, table[:, 1:])]))
+    by_number, ordered = _numbered(path, np.concatenate(numbers), "element")
+    return _Numbering(ordered, np.concatenate(which)[by_number], np.concatenate(places)[by_number])
 
 
 def _numbered(path: Path, numbers: NDArray[np.float64] | Indices, what: str) -> tuple[Indices, Indices]:
@@ -289,22 +367,24 @@ def _found(path: Path, numbers: Indices, wanted: Indices) -> Indices:
 
 
 def _surface(
-    rows: list[tuple[Block, str, str]], body: _Body, cells: tuple[Indices, Indices, Indices], dims: int
+    surface: list[tuple[Block, str, str]],
+    numbering: _Numbering,
+    sets: Mapping[str, list[Indices]],
+    corners: Indices,
+    kind: int,
 ) -> Indices:
-    """Corners of the sides of a surface."""
-    order, numbers, corners = cells
-    sides = [np.zeros((0, dims), np.int64)]
-    for block, which, side in rows:
-        members = body.sets.get(which)
-        if members is not None:
-            wanted = np.concatenate([np.zeros(0, np.int64), *members])
+    """Corners of the sides of a surface, of cells with these corners."""
+    sides = [np.zeros((0, corners.shape[1] - 1), np.int64)]
+    names = _SIDES[list(CORNERS)[kind]]
+    for block, which, side in surface:
+        if which in sets:
+            rows = numbering.of(which, sets)
         elif which.isascii() and which.isdigit() and len(which) < 16:
-            wanted = np.array([int(which)])
+            rows = numbering.of(np.array([int(which)]), sets)
         else:
             raise block.error(f"*SURFACE has {which[:60]!r}, which is no element and no set above it")
-        chosen = _SIDES["tetra" if dims == 3 else "triangle"].get(side)
-        if chosen is None:
+        if side not in names:
             raise block.error(f"*SURFACE has the side {side[:60]!r}", "sides of cells are S1, S2, ...")
-        inside = np.isin(numbers, wanted)
-        sides.append(corners[order[inside]][:, list(chosen)])
+        cells = numbering.place[rows[numbering.kind[rows] == kind]]
+        sides.append(corners[cells][:, list(names[side])])
     return np.concatenate(sides)

@@ -29,6 +29,8 @@ from pisnn_deploy.mesh.welding import join_points, smallest_edge
 
 CLOSE = 1e-2
 """Points and faces that are nearer than this part of an edge coincide, and cells that overlap by more overlap."""
+_ENOUGH = 10_000
+"""Overlaps after which no more are looked for."""
 _NEEDLE = 1e-6
 """Height over length of cells whose overlaps are not looked for: their shadows are rounded by more than their width."""
 
@@ -188,6 +190,8 @@ def _overlaps(at: Points, outer: Indices) -> tuple[Indices, bool]:
         allowed[(one == other) | ~np.isfinite(heights[one]) | ~np.isfinite(heights[other])] = np.inf
         deep = overlapping(at, one, at, other, cell_axes(at.shape[2]), allowed)
         found.append(np.stack([one[deep], other[deep]], axis=1))
+        if sum(map(len, found)) > _ENOUGH:
+            break
     pairs = np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
     return pairs, is_complete
 

@@ -65,19 +65,21 @@ class MeshContent:
     unread: str = ""
 
 
-def grouped(corners: Indices, groups: Sequence[tuple[str, Indices]]) -> Elements:
-    """Elements from the members of named groups; groups of the same name are one.
+def grouped(corners: Indices, names: Sequence[str], member: Indices, group: Indices) -> Elements:
+    """Elements from memberships in any order, which may occur more than once; groups of the same name are one.
 
     Parameters
     ----------
     corners : int64 array [elements, corners]
-    groups : sequence of (str, int64 array)
-        Name and elements of each group; an element may occur more than once.
+    names : sequence of str
+        Of groups; those without members are left out.
+    member, group : int64 array [memberships]
+        Element, and index into `names`.
     """
-    names = tuple(sorted({name for name, members in groups if members.size}))
-    place = {name: k for k, name in enumerate(names)}
-    pairs = [
-        np.stack([members, np.full(members.size, place[name])], axis=1) for name, members in groups if members.size
-    ]
-    distinct = np.unique(np.concatenate([np.zeros((0, 2), np.int64), *pairs]), axis=0)
-    return Elements(corners, distinct[:, 0].astype(np.int64), distinct[:, 1].astype(np.int64), names)
+    used = np.unique(group).tolist()
+    kept = tuple(sorted({names[k] for k in used}))
+    place = {name: k for k, name in enumerate(kept)}
+    number = np.full(len(names), -1, np.int64)
+    number[used] = [place[names[k]] for k in used]
+    distinct = np.unique(np.stack([member, number[group]], axis=1), axis=0)
+    return Elements(corners, distinct[:, 0].astype(np.int64), distinct[:, 1].astype(np.int64), kept)

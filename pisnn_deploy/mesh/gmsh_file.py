@@ -92,7 +92,7 @@ def parse_gmsh(content: bytes) -> MeshContent:
 
 def _format(text: bytes) -> tuple[float, bool, int, str]:
     """Version, whether binary, bytes of a size, and the order of bytes."""
-    line, _, rest = text.partition(b"\n")
+    line, _, rest = text.lstrip().partition(b"\n")
     words = line.split()
     try:
         version, kind, size_bytes = float(words[0]), int(words[1]), int(words[2])
@@ -113,9 +113,9 @@ def _format(text: bytes) -> tuple[float, bool, int, str]:
 def _physical_names(text: bytes) -> dict[tuple[int, int], str]:
     """Names of physical groups by dimension and number."""
     try:
-        lines = text.decode().splitlines()
+        lines = text.decode().strip().splitlines()
     except UnicodeDecodeError:
-        lines = text.decode("latin-1").splitlines()
+        lines = text.decode("latin-1").strip().splitlines()
     names: dict[tuple[int, int], str] = {}
     for line in lines[1:]:
         words = line.strip().split(None, 2)
@@ -331,24 +331,22 @@ def _elements(
         if not ordered.size or (ordered[place] != nodes).any():
             raise DamagedFile("an element has a node that is not there")
         corners = order[place]
-    members: dict[int, list[Indices]] = {}
+    members, tags = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     start = 0
     for block in blocks:
-        count = len(block.nodes)
+        count, groups = len(block.nodes), block.physical
         if block.is_shared:
-            for group in block.physical.tolist():
-                members.setdefault(group, []).append(np.arange(start, start + count))
+            members.append(np.tile(np.arange(start, start + count), groups.size))
+            tags.append(np.repeat(groups, count))
         else:
-            for group in np.unique(block.physical[block.physical != 0]).tolist():
-                members.setdefault(group, []).append(start + np.flatnonzero(block.physical == group))
+            members.append(start + np.flatnonzero(groups))
+            tags.append(groups[groups != 0])
         start += count
-    seen.update((dims, group) for group in members)
-    taken = {names[dims, group] for group in members if (dims, group) in names}
-    groups = []
-    for group, found in members.items():
-        own = str(group) if str(group) not in taken else f"group {group}"
-        groups.append((names.get((dims, group), own), np.concatenate(found)))
-    return grouped(corners, groups)
+    found, group = np.unique(np.concatenate(tags), return_inverse=True)
+    seen.update((dims, tag) for tag in found.tolist())
+    taken = {names[dims, tag] for tag in found.tolist() if (dims, tag) in names}
+    named = [names.get((dims, tag), str(tag) if str(tag) not in taken else f"group {tag}") for tag in found.tolist()]
+    return grouped(corners, named, np.concatenate(members), group.reshape(-1))
 
 
 def _size(number: object) -> int:

@@ -94,7 +94,7 @@ class Numbers:
 
     def count_line(self) -> int:
         """The number on the first line, which is text in binary files too."""
-        line, _, self._rest = self._rest.partition(b"\n")
+        line, _, self._rest = self._rest.lstrip().partition(b"\n")
         if not line.strip().isdigit() or len(line) > 20:
             raise DamagedFile(f"a section starts with {line[:40].decode('latin-1').strip()!r}, not with a number")
         return int(line)

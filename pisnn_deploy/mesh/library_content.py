@@ -45,31 +45,38 @@ def _elements(path: Path, mesh: Any, kind: str, numbers: tuple[str, bool] | None
         raise FileError(path, f"has elements of type {kind} whose corners are not {count} integers")
     corners = np.concatenate([np.zeros((0, count), np.int64), *(d.astype(np.int64) for d in data)])
     starts = np.cumsum([0, *(len(d) for d in data)])
-    groups = _sets(path, mesh, mine, starts)
+    names, members, groups = _sets(path, mesh, mine, starts)
     if numbers is not None and data:
         key, zero_is_none = numbers
         tags = np.concatenate([np.asarray(mesh.cell_data[key][k]).reshape(-1) for k in mine])
         if tags.size != len(corners):
             raise FileError(path, f"has cell data {key!r} that is not one number an element")
-        for tag in np.unique(tags).tolist():
-            if tag or not zero_is_none:
-                groups.append((str(int(tag)), np.flatnonzero(tags == tag)))
-    return grouped(corners, groups)
+        chosen = np.flatnonzero(tags) if zero_is_none else np.arange(tags.size)
+        found, group = np.unique(tags[chosen], return_inverse=True)
+        members.append(chosen)
+        groups.append(len(names) + group.reshape(-1))
+        names += [str(int(tag)) for tag in found.tolist()]
+    nothing = np.zeros(0, np.int64)
+    return grouped(corners, names, np.concatenate([nothing, *members]), np.concatenate([nothing, *groups]))
 
 
-def _sets(path: Path, mesh: Any, blocks: list[int], starts: NDArray[np.int64]) -> list[tuple[str, Indices]]:
-    """Cell sets, as far as they have elements in some blocks."""
-    groups = []
-    for name, members in mesh.cell_sets.items():
+def _sets(
+    path: Path, mesh: Any, blocks: list[int], starts: NDArray[np.int64]
+) -> tuple[list[str], list[Indices], list[Indices]]:
+    """Cell sets, as far as they have elements in some blocks: names, members, and the set of each member."""
+    names, members, groups = [], [], []
+    for number, (name, sets) in enumerate(mesh.cell_sets.items()):
+        names.append(str(name))
         for k, start, end in zip(blocks, starts, starts[1:], strict=False):
-            inside = members[k] if k < len(members) else None
+            inside = sets[k] if k < len(sets) else None
             inside = np.zeros(0, np.int64) if inside is None else np.asarray(inside).reshape(-1)
             if not inside.size:
                 continue
             if inside.dtype.kind not in "iu" or inside.min() < 0 or inside.max() >= end - start:
                 raise FileError(path, f"has a cell set {name!r} with an element that is not there")
-            groups.append((str(name), start + inside.astype(np.int64)))
-    return groups
+            members.append(start + inside.astype(np.int64))
+            groups.append(np.full(inside.size, number))
+    return names, members, groups
 
 
 def _numbers(path: Path, mesh: Any) -> tuple[tuple[str, bool] | None, tuple[str, ...], str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from pisnn_deploy.mesh.boundary import MAXIMUM_CELLS
 from pisnn_deploy.mesh.contact import contact_warnings, find_contact, require_no_overlaps
 from pisnn_deploy.mesh.content import Elements, MeshContent
 from pisnn_deploy.mesh.file_content import mesh_content
-from pisnn_deploy.mesh.sides import Sides, equal_rows, first_twice, match_sides
+from pisnn_deploy.mesh.groups import boundary_groups, check_names, counted, elsewhere_named, free_name, unknown_group
+from pisnn_deploy.mesh.sides import equal_rows, first_twice, match_sides
 from pisnn_deploy.mesh.structured import Indices
 from pisnn_deploy.mesh.unstructured import UnstructuredMesh, adjugates, face_geometry, volumes_and_centres
 from pisnn_deploy.mesh.welding import welded
@@ -25,13 +26,8 @@ LARGEST_COORDINATE = 1e30
 """Beyond it products of lengths could overflow, and below its reciprocal they could vanish."""
 DEFAULT_MATERIAL = "default"
 """Material of cells that the file gives none."""
-REST = "rest"
-"""Group of boundary faces that the file gives none."""
-NAMELESS = "unnamed"
-"""Takes the place of these where a group of the file has that name itself."""
 _SIMPLICES = {2: "triangle", 3: "tetra"}
 _SIDES = {2: "line", 3: "triangle"}
-_PEOPLE = {0: "point", 1: "edge", 2: "triangle", 3: "tetrahedron"}
 _DEGENERATE = 1e-12
 """Determinant of edges, in units of the longest edge's power, from which rounding cannot be told."""
 _ROUNDING = 2**-40
@@ -175,24 +171,6 @@ class MeshFile:
         return tuple(sentences)
 
 
-def unknown_group(name: str, known: Sequence[str], elsewhere: Mapping[str, str]) -> str:
-    """Why nothing can be held at a group that no face of the boundary is in.
-
-    Parameters
-    ----------
-    name : str
-    known : sequence of str
-        Groups of the boundary.
-    elsewhere : mapping of str to str
-        Other groups of the file, and what they are.
-    """
-    if name in elsewhere:
-        return f"group {name!r} {elsewhere[name]}; only sides can be held"
-    groups = ", ".join(map(repr, known)) or "none"
-    spaces = "; names with spaces can be given in a YAML file" if any(len(one.split()) > 1 for one in known) else ""
-    return f"unknown group {name!r}; the mesh has {groups}{spaces}"
-
-
 def read_mesh_file(path: Path, weld: float | None = None) -> MeshFile:
     """Read a mesh of triangles or tetrahedra with its materials and the groups of its boundary.
 
@@ -237,8 +215,10 @@ def read_mesh_file(path: Path, weld: float | None = None) -> MeshFile:
     warnings += contact_warnings(points, corners, sides.boundary_corners, contact)
     if joined == 0:
         warnings.append(f"mesh: no points lie within {weld:g} of each other; --weld joined none")
-    member, group, group_names = _boundary_groups(sides, elements.names)
+    member, group, group_names = boundary_groups(sides, elements.names)
     material, material_names = _without_unused(material, material_names)
+    check_names(path, "material", material_names)
+    check_names(path, "boundary group", group_names)
     return MeshFile(
         path,
         points,
@@ -253,7 +233,7 @@ def read_mesh_file(path: Path, weld: float | None = None) -> MeshFile:
         group,
         group_names,
         sides.inside,
-        _elsewhere(content, dims, sides, group_names),
+        elsewhere_named(content, dims, sides, group_names),
         tuple(warnings),
         content.unread,
         joined,
@@ -298,16 +278,16 @@ def _dimension(path: Path, content: MeshContent) -> int:
 
 def _materials(path: Path, cells: Elements) -> tuple[Indices, tuple[str, ...]]:
     """The material of each cell, an index into names that are sorted; refused is a cell in two."""
-    nameless = DEFAULT_MATERIAL if DEFAULT_MATERIAL not in cells.names else NAMELESS
+    nameless = free_name(DEFAULT_MATERIAL, set(cells.names))
     twice = np.flatnonzero(cells.member[1:] == cells.member[:-1])
     if twice.size:
         number = int(cells.member[twice[0]])
         one, other = (cells.names[k] for k in cells.group[twice[0] : twice[0] + 2])
         raise _two_materials(path, number, one, other)
     names = tuple(sorted({*cells.names, nameless}))
-    place = np.array([names.index(name) for name in cells.names], np.int64)
-    material = np.full(len(cells.corners), names.index(nameless), np.int64)
-    material[cells.member] = place[cells.group]
+    place = {name: k for k, name in enumerate(names)}
+    material = np.full(len(cells.corners), place[nameless], np.int64)
+    material[cells.member] = np.array([place[name] for name in cells.names], np.int64)[cells.group]
     return material, names
 
 
@@ -315,48 +295,6 @@ def _two_materials(path: Path, number: int, one: str, other: str) -> FileError:
     return FileError(
         path, f"has a cell in two materials, number {number} counted from 0: {one!r} and {other!r}", remedy="keep one"
     )
-
-
-def _boundary_groups(sides: Sides, names: tuple[str, ...]) -> tuple[Indices, Indices, tuple[str, ...]]:
-    """Memberships of all faces of the boundary: those in no group are in ``rest``."""
-    taken = {names[k] for k in np.unique(sides.group).tolist()}
-    nameless = REST if REST not in taken else NAMELESS
-    lonely = np.setdiff1d(np.arange(len(sides.boundary)), sides.member)
-    every = (*names, nameless)
-    member = np.concatenate([sides.member, lonely])
-    group = np.concatenate([sides.group, np.full(lonely.size, len(names))])
-    present = np.unique(group)
-    kept = tuple(sorted({every[k] for k in present.tolist()}))
-    number = np.array([kept.index(name) if name in kept else -1 for name in every], np.int64)
-    order = np.lexsort((number[group], member))
-    return member[order], number[group][order], kept
-
-
-def _elsewhere(content: MeshContent, dims: int, sides: Sides, sides_names: tuple[str, ...]) -> dict[str, str]:
-    """What groups are that no face of the boundary is in."""
-    told: dict[str, str] = {}
-    for name, dimension in content.unused.items():
-        told[name] = "names points" if dimension == 0 else "has no elements"
-    for kind, dimension in (("line", 1), ("triangle", 2), ("tetra", 3)):
-        elements = content.elements[kind]
-        counts = np.bincount(elements.group, minlength=len(elements.names))
-        for name, count in zip(elements.names, counts.tolist(), strict=True):
-            if dimension == dims:
-                told[name] = f"({counted(count, dims)}) names cells"
-            elif dimension < dims - 1:
-                told[name] = f"({counted(count, dimension)}) names edges"
-    for name, count in sides.outside.items():
-        told[name] = f"({counted(count, dims - 1)}) names no side of a cell"
-    for name, count in sides.inside.items():
-        told[name] = f"({counted(count, dims - 1)}) lies inside the mesh"
-    return {name: text for name, text in told.items() if name not in sides_names}
-
-
-def counted(count: int, dims: int) -> str:
-    """A number of elements for people, such as ``2 edges``."""
-    name = _PEOPLE[dims]
-    plural = "tetrahedra" if dims == 3 else f"{name}s"
-    return f"{count} {name if count == 1 else plural}"
 
 
 def _without_unused(index: Indices, names: tuple[str, ...]) -> tuple[Indices, tuple[str, ...]]:

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from pisnn_deploy.cli.main import group
+from pisnn_deploy.cli.media import read_groups
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import read_artifact
@@ -43,7 +44,7 @@ def run(*words: str) -> str:
     """The same within this process."""
     ended = CliRunner().invoke(group, words)
     assert ended.exit_code == 0, ended.exception
-    return ended.output
+    return ended.stdout
 
 
 def sentence(*words: str) -> str:
@@ -179,6 +180,15 @@ def test_a_conductivity_alone_or_a_capacity_alone(folder: Path) -> None:
     assert capacity.medium is not None and not capacity.hidden
     weight = int(abs(capacity.matrix("membrane", "flux")).max()) / 2.0**capacity.flux.threshold_exponent
     assert weight == pytest.approx(0.01 / 2 * 8**2 * capacity.time_step, rel=1e-3)
+
+
+def test_names_with_blanks_and_equal_signs() -> None:
+    known = ("a", "a b", "a=dirichlet", "b")
+    assert read_groups("a b=dirichlet=1  a=dirichlet=2\ta=dirichlet=dirichlet=3\nb=no-flux", known) == {
+        "a b": 1.0,
+        "a": 2.0,
+        "a=dirichlet": 3.0,
+    }
 
 
 # Mistakes -------------------------------------------------------------------------------------------------------------

@@ -165,3 +165,33 @@ def test_version_1_and_files_without_groups(tmp_path: Path) -> None:
 def test_names_in_latin_1() -> None:
     content = msh(PLANE, FLAT, {**FLAT_NAMES, (1, 1): "heiß"}, Form("2.2")).replace("ß".encode(), b"\xdf")
     assert "heiß" in read(content).group_names
+
+
+@pytest.mark.parametrize(
+    "change", [("\n", "\r\n"), ("\n", "\n\n"), ("\n", " \t\n"), ("$MeshFormat", "\ufeffhi\n$MeshFormat")]
+)
+def test_white_space_means_nothing(change: tuple[str, str]) -> None:
+    for version in ("2.2", "4.1"):
+        text = msh(PLANE, FLAT, FLAT_NAMES, Form(version)).decode()
+        assert meaning(read(text.replace(*change).encode())) == meaning(read(text.encode()))
+
+
+def test_names_that_an_artifact_would_not_hold() -> None:
+    long = "x" * 257
+    for key, what in (((1, 1), "boundary group"), ((2, 3), "material")):
+        with pytest.raises(FileError) as caught:
+            read(msh(PLANE, FLAT, FLAT_NAMES | {key: long}, Form()))
+        assert str(caught.value).endswith(
+            f"has a {what} whose name has 257 characters, {long[:20]!r}...; give it a name of at most 256"
+        )
+        assert read(msh(PLANE, FLAT, FLAT_NAMES | {key: long[:256]}, Form())).elsewhere
+
+
+def test_too_many_materials() -> None:
+    count = 65
+    corners = np.arange(3 * count * count).reshape(-1, 3)
+    place = np.stack([np.arange(count * count) % count, np.arange(count * count) // count], axis=1) * 2
+    points = np.pad((place[:, None] + np.array([(0, 0), (1, 0), (0.5, 0.8)])).reshape(-1, 2), ((0, 0), (0, 1)))
+    entities = [Entity(corners[k : k + 1], (k + 1,)) for k in range(4097)]
+    with pytest.raises(FileError, match="has 4097 materials, more than 4096"):
+        read(msh(points, entities, {}, Form("2.2")))
