@@ -142,10 +142,11 @@ def _excess(graph: IntegerGraph, run: Run, lower: int, upper: int) -> Excess:
     worst, place, value = 0, (0, 0), int(graph.levels(np.asarray(trace.mass[0]))[0])
     for first in range(0, trace.step.size, number):
         levels: Integers = graph.levels(np.asarray(trace.mass[first : first + number]))
+        if int(levels.max()) - upper <= worst and lower - int(levels.min()) <= worst:
+            continue
         beyond = np.maximum(levels - upper, lower - levels)
         row, cell = (int(index) for index in np.unravel_index(int(beyond.argmax()), beyond.shape))
-        if int(beyond[row, cell]) > worst:
-            worst, place, value = int(beyond[row, cell]), (first + row, cell), int(levels[row, cell])
+        worst, place, value = int(beyond[row, cell]), (first + row, cell), int(levels[row, cell])
     return Excess(int(trace.step[place[0]]), place[1], value * graph.value_per_quantum, worst)
 
 

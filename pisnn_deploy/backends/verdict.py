@@ -126,9 +126,13 @@ def exact_sums(rows: Integers) -> list[int]:
 
 
 def _sums(rows: Integers) -> Iterator[int]:
+    largest = max(int(rows.max(initial=0)), -int(rows.min(initial=0)))
+    if largest * rows.shape[1] < 1 << 63:
+        yield from rows.sum(axis=1).tolist()
+        return
     # Halves of 32 bits: sums of as many as fit in memory stay within 64.
     high, low = (rows >> 32).sum(axis=1), (rows & _LOW).sum(axis=1)
-    return ((int(upper) << 32) + int(lower) for upper, lower in zip(high, low, strict=True))
+    yield from ((int(upper) << 32) + int(lower) for upper, lower in zip(high, low, strict=True))
 
 
 def _chunks(rows: Integers) -> Iterator[Integers]:

@@ -17,9 +17,11 @@ import numpy as np
 from pisnn_deploy.backends.plausibility import plausibility
 from pisnn_deploy.backends.run import Run
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.artifact import warnings_in
 from pisnn_deploy.mesh import AXES, CellMesh
 from pisnn_deploy.output import write_whole
 from pisnn_deploy.printable import json_text, printable_lines
+from pisnn_deploy.profiles import names as profile_names
 from pisnn_deploy.report.core_picture import core_map, core_uses, placement_sentence
 from pisnn_deploy.report.frames import (
     MOST_FRAMES,
@@ -125,6 +127,8 @@ def page_bytes(report: Report) -> bytes:
         "run": run,
         "result": report.result,
         "plausible": plausibility(graph, run),
+        "cautions": warnings_in(report.provenance),
+        "is_of_library": graph.profile in profile_names(),
         "printed": json_text(report.result),
         "sha256": report.sha256,
         "provenance": report.provenance,

@@ -12,8 +12,9 @@ from pisnn_deploy.api.run import SimulationRun
 from pisnn_deploy.backends import RunOptions, fast
 from pisnn_deploy.backends.plausibility import plausibility
 from pisnn_deploy.backends.run import Run
+from pisnn_deploy.compiler.prove import Prove
 from pisnn_deploy.graph.claims import Claim
-from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.graph.integer import FLUX, IntegerGraph
 
 
 def ran(graph: IntegerGraph, steps: int = 20) -> Run:
@@ -96,6 +97,27 @@ def test_a_mode_that_grows_is_told() -> None:
     assert run.conserved and found.sentences == (sentence,) and found.stability == "none"
     read = SimulationRun(graph, run, None)
     assert read.verdict == "conserved" and not read.plausible.holds and sentence in repr(read)
+
+
+def unstable(factor: int) -> IntegerGraph:
+    """Integers of a kernel that is so many times too strong: conservative all the same."""
+    graph = compiled(cells=16)
+    operator = tuple(replace(layer, weight=layer.weight * factor) for layer in graph.operator)
+    synapses = tuple(
+        synapse.with_mantissas(synapse.mantissas * factor) if synapse.target == FLUX else synapse
+        for synapse in graph.synapses
+    )
+    bounds = tuple(replace(bound, bits=min(64, bound.bits + 4)) for bound in graph.bounds)
+    return Prove()(replace(graph, operator=operator, synapses=synapses, bounds=bounds))
+
+
+def test_unstable_integers_conserve_and_are_told_before_they_leave_the_range() -> None:
+    graph = unstable(2)
+    run = ran(graph, 60)
+    found = plausibility(graph, run)
+    assert run.conserved and run.steps == 60 and not found.holds
+    assert found.stability == "none" and found.amplification == pytest.approx(1.0589, abs=1e-4)
+    assert not plausibility(unstable(3), fast.run(unstable(3), graph.membrane.initial, RunOptions(4))).holds
 
 
 def test_a_run_without_rows_has_no_bounds() -> None:

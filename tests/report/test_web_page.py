@@ -145,6 +145,15 @@ def test_totals_beyond_float64_keep_their_digits() -> None:
     assert json.loads(page.texts["run"])["mass"]["initial"] == large
 
 
+def test_the_page_says_whose_the_profile_is_and_what_the_compiler_warned_about() -> None:
+    graph = compiled(cells=8)
+    own = Page(page_bytes(said(graph, 2)).decode()).texts["provenance"]
+    assert f"{graph.profile}, of the library" in " ".join(own.split()) and "Warning" not in own
+    report = replace(said(graph, 2), graph=replace(graph, profile="big.yaml"), provenance={"warnings": ["too big"]})
+    other = " ".join(Page(page_bytes(report).decode()).texts["provenance"].split())
+    assert "big.yaml, which is not in the library" in other and "Warning of the compiler too big" in other
+
+
 def test_a_run_in_domains_counts_no_events() -> None:
     graph = compiled(cells=8)
     words = Page(page_bytes(said(graph, 2, events=None, packets=None)).decode()).texts["events"]
