@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from pisnn_deploy.imports.limits import Limits
+from pisnn_deploy.imports.places import seen_at_places
+from pisnn_deploy.imports.relaxation import relaxed
 
 Floats = NDArray[np.float64]
 
@@ -40,10 +40,13 @@ class Layer:
     ----------
     weight : float64 array [outputs, inputs]
     bias : float64 array [outputs]
+    span : tuple of float64 arrays [outputs], or None
+        Least and largest values over the operating range; None where they are not known.
     """
 
     weight: Floats
     bias: Floats
+    span: tuple[Floats, Floats] | None = None
 
 
 @dataclass(frozen=True)
@@ -202,11 +205,11 @@ class AffineForm:
         outer = math.prod(self.shape[: lead - 1])
         _require_size(outer * math.prod(left) * weight.size * self.weight.shape[-1])
         kernel = weight.reshape(weight.shape[0], -1)
-        seen = np.moveaxis(_seen(self.weight, lead, spans, dilation), -1, -2)
+        seen = np.moveaxis(seen_at_places(self.weight, lead, spans, dilation), -1, -2)
         product = np.moveaxis(np.einsum("ok,...kn->...on", kernel, seen), -2, lead - 1)
 
         def answer(values: Floats, flat: Floats) -> Floats:
-            return np.moveaxis(_seen(values, lead, spans, dilation) @ flat.T, -1, lead - 1)
+            return np.moveaxis(seen_at_places(values, lead, spans, dilation) @ flat.T, -1, lead - 1)
 
         shift = np.broadcast_to(np.asarray(bias, np.float64), kernel.shape[:1]).reshape(-1, *(1,) * axes)
         return self._summed(answer, kernel, product, shift)
@@ -301,11 +304,15 @@ class AffineForm:
         if self.span is None:
             return np.full(self.shape, 0.0 if self.is_rectified else -np.inf), np.full(self.shape, np.inf)
         lower, upper = self.span
-        if not self.below and self.limits is not None:
-            layer = self.layer()
-            least, largest = (values.reshape(self.shape) for values in self.limits.bounds(layer.weight, layer.bias))
-            return np.maximum(lower, least), np.minimum(upper, largest)
-        return lower, upper
+        if self.limits is None:
+            return lower, upper
+        layer = self.layer()
+        found = relaxed(layer.weight, layer.bias, self.below, self.limits)
+        if found is None:
+            return lower, upper
+        least, largest = (values.reshape(self.shape) for values in found)
+        # NaN, of what overflows, bounds nothing.
+        return np.fmax(lower, least), np.fmin(upper, largest)
 
     def rectified(self) -> AffineForm:
         """``max(x, 0)``: the end of a layer.
@@ -318,9 +325,9 @@ class AffineForm:
         if self.is_rectified:
             return self
         lower, upper = self.bounds()
-        form = self.ended(self.layer())
         if self.span is None:
-            return form
+            return self.ended(self.layer())
+        form = self.ended(replace(self.layer(), span=(lower.reshape(-1), upper.reshape(-1))))
         return replace(form, span=(np.maximum(lower, 0), np.maximum(upper, 0)))
 
     def ended(self, layer: Layer) -> AffineForm:
@@ -360,29 +367,6 @@ def form_of(shape: Sequence[int], limits: Limits | None = None) -> AffineForm:
     if limits is None:
         return form
     return replace(form, span=(np.full(form.shape, limits.lower), np.full(form.shape, limits.upper)))
-
-
-def _seen(values: Floats, lead: int, spans: Sequence[int], dilation: Sequence[int]) -> Floats:
-    """What each position of a kernel sees.
-
-    Parameters
-    ----------
-    values : float64 array [*outer, channels, *cells, ...]
-    lead : int
-        Axis of the first cells.
-    spans, dilation : sequence of int
-        Of the kernel along each axis.
-
-    Returns
-    -------
-    float64 array [*outer, *positions, ..., channels * kernel]
-    """
-    axes = tuple(range(lead, lead + len(spans)))
-    view: Any = sliding_window_view
-    picked = (..., *(slice(None, None, step) for step in dilation))
-    windows: Floats = view(values, tuple(spans), axes)[picked]
-    last = np.moveaxis(windows, lead - 1, -1 - len(spans))
-    return last.reshape(*last.shape[: -1 - len(spans)], -1)
 
 
 def _broadcast(values: Floats, constant: Floats | float) -> Floats:

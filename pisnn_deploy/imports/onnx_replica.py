@@ -23,8 +23,8 @@ from pisnn_deploy.imports.onnx_operators import MICROSOFT, QONNX, STANDARD
 from pisnn_deploy.imports.onnx_tensors import attributes_of, tensor_values
 
 NEWEST_IR = 10
-OPSETS = (7, 25)
-"""Versions of the standard operators that a replica may ask for."""
+OLDEST = 7
+"""Version of the standard operators where a file names none."""
 LARGEST_SLOTS = 1 << 16
 """Numbers of one input, whatever its open sizes are."""
 
@@ -149,8 +149,7 @@ def _written(model: onnx.ModelProto, given: onnx.ValueInfoProto, shape: tuple[in
     target = helper.make_tensor_value_info(renamed(last.name), last.type.tensor_type.elem_type, None)
     graph = helper.make_graph(nodes, "replica", [source], [target], tensors)
     versions = [entry.version for entry in model.opset_import if entry.domain in STANDARD]
-    version = min(max(versions[0] if versions else OPSETS[0], OPSETS[0]), OPSETS[1])
-    imported = [helper.make_opsetid("", version), helper.make_opsetid(MICROSOFT, 1)]
+    imported = [helper.make_opsetid("", versions[0] if versions else OLDEST), helper.make_opsetid(MICROSOFT, 1)]
     written = helper.make_model(graph, opset_imports=imported, ir_version=min(max(model.ir_version, 4), NEWEST_IR))
     return bytes(written.SerializeToString())
 

@@ -50,10 +50,13 @@ def clipped(
 def _units(form: AffineForm, base: Floats, upper: Floats, rises: NDArray[np.bool_]) -> AffineForm:
     """One unit for each element, which starts at its least value, and one for each that reaches its upper limit."""
     layer, over = form.layer(), np.flatnonzero(rises)
-    biases = np.concatenate([layer.bias - base.reshape(-1), (layer.bias - upper.reshape(-1))[over]])
-    result = form.ended(Layer(np.concatenate([layer.weight, layer.weight[over]]), biases))
-    every = np.eye(layer.bias.size)
-    weight = np.concatenate([every, -every[:, over]], axis=1)
+    starts = np.concatenate([base.reshape(-1), upper.reshape(-1)[over]])
+    every = np.concatenate([np.arange(layer.bias.size), over])
+    least, largest = (end.reshape(-1)[every] - starts for end in form.bounds())
+    span = None if form.span is None else (least, largest)
+    result = form.ended(Layer(layer.weight[every], layer.bias[every] - starts, span))
+    one = np.eye(layer.bias.size)
+    weight = np.concatenate([one, -one[:, over]], axis=1)
     return replace(result, weight=weight.reshape(*form.shape, -1), bias=base)
 
 
@@ -66,10 +69,13 @@ def _shortened(form: AffineForm, upper: Floats, rises: NDArray[np.bool_]) -> Aff
     start = (upper.reshape(-1) - rows.bias)[over] / factor[over]
     if not (start > 0).all():
         return None
-    last = form.below[-1]
+    last, ended = form.below[-1], unit[over]
+    span = last.span and (
+        np.concatenate([last.span[0], last.span[0][ended] - start]),
+        np.concatenate([last.span[1], last.span[1][ended] - start]),
+    )
     layer = Layer(
-        np.concatenate([last.weight, last.weight[unit[over]]]),
-        np.concatenate([last.bias, last.bias[unit[over]] - start]),
+        np.concatenate([last.weight, last.weight[ended]]), np.concatenate([last.bias, last.bias[ended] - start]), span
     )
     more = np.zeros((rows.bias.size, over.size))
     more[over, np.arange(over.size)] = -factor[over]

@@ -114,6 +114,28 @@ def test_bounds_use_the_difference_of_neighbours() -> None:
     assert [float(end[0]) for end in plane.bounds()] == [-1.5, 1.5]
 
 
+def test_what_cancels_in_the_window_cancels_in_the_bound() -> None:
+    limits = Limits(0.0, 2.0, 0.25, (2,))
+    steep = form_of((2,), limits).dense(np.array([[0.6, -0.4], [-0.4, 0.6]])).rectified()
+    lower, upper = steep.dense(np.array([[0.5, -0.5]])).bounds()
+    # Half the difference of the cells is 0.125; of activations up to 0.45 it would be 0.225.
+    assert 0.125 <= float(upper[0]) <= 0.17 and -0.17 <= float(lower[0]) <= -0.125
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3))
+def test_bounds_hold_for_all_windows(seed: int, depth: int) -> None:
+    rng = np.random.default_rng(seed)
+    limits = Limits(-1.0, 2.0, 0.5, (4,))
+    form, values = form_of((4,), limits), limits.windows(200, seed)
+    for _ in range(depth):
+        weight, bias = rng.normal(size=(3, form.shape[-1])), rng.normal(size=3)
+        form, values = form.dense(weight, bias), values @ weight.T + bias
+        lower, upper = form.bounds()
+        assert (values >= lower - 1e-9).all() and (values <= upper + 1e-9).all()
+        form, values = clipped(form.rectified(), 0.0, 2.0), np.clip(values, 0, 2)
+
+
 def test_what_is_left_out_is_bounded() -> None:
     limits = Limits(0.0, 1.0, epsilon=0.0)
     form = form_of((2,), limits).rounded(0.5).dense(np.array([[2.0, -3.0]])).rectified().scaled(-2.0)
