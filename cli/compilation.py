@@ -13,7 +13,6 @@ from pydantic import ValidationError
 
 from pisnn_deploy import __version__
 from pisnn_deploy.cli.media import is_mesh_file, is_yaml, read_cell_property, read_groups, read_materials
-from pisnn_deploy.cli.memory import available_memory
 from pisnn_deploy.cli.model_file import CHECKPOINT, read_model
 from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material, TwoPointOptions, compile_model, plain_model
 from pisnn_deploy.compiler.limit import Limiter
@@ -24,6 +23,7 @@ from pisnn_deploy.compiler.warnings import warnings_of
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.imports import Request
+from pisnn_deploy.limits import available_memory
 from pisnn_deploy.mesh import (
     Boundary,
     MeshFile,

@@ -50,6 +50,8 @@ _ASK = (
     "import json, importlib.metadata as m, lava; "
     "print(json.dumps({'python': sys.version.split()[0], 'pisnn-deploy': m.version('pisnn-deploy')}))"
 )
+_ASKS = {"numba": "; sys.exit('NUMBA_DISABLE_JIT is set, unset it' if numba.config.DISABLE_JIT else 0)"}
+"""What more is to be asked of a package than whether it can be imported."""
 _COLOURS = {"works": "green", "missing": "yellow", "broken": "red", "note": ""}
 
 
@@ -154,10 +156,11 @@ def _imported(name: str, module: str, how: str) -> Diagnosis:
     """Whether a compiled package can really be imported: some wheels do not fit the machine."""
     if not _is_installed(module):
         return Diagnosis(name, "missing", f"{module} is not installed")
-    done = subprocess.run(python_command(f"import {module}"), cwd=NEUTRAL, capture_output=True, text=True, check=False)
+    program = f"import {module}{_ASKS.get(module, '')}"
+    done = subprocess.run(python_command(program), cwd=NEUTRAL, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return Diagnosis(name, "works", how)
-    return Diagnosis(name, "broken", f"{module} cannot be imported: {_last_line(done.stderr)}")
+    return Diagnosis(name, "broken", f"{module} cannot be used: {_last_line(done.stderr)}")
 
 
 def _last_line(text: str) -> str:

@@ -11,6 +11,7 @@ from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph.artifact import Artifact, read_artifact, warnings_in
 from pisnn_deploy.graph.document import document
+from pisnn_deploy.limits import require_memory
 from pisnn_deploy.output import write_whole
 from pisnn_deploy.printable import json_text
 
@@ -32,6 +33,7 @@ def command(artifact: Path, form: str, output: Path | None, quiet: bool) -> None
     check_outputs([output], [artifact])
     read = read_artifact(artifact)
     if form == "png":
+        require_memory("pictures")
         from pisnn_deploy.report.graph_picture import draw_graph
 
         if output is None:

@@ -17,10 +17,18 @@ import click
 from click.core import ParameterSource
 
 from pisnn_deploy import __version__
-from pisnn_deploy.cli.memory import is_lack_of_memory
+from pisnn_deploy.cli.interrupts import INTERRUPTED, Interrupts
 from pisnn_deploy.cli.messages import PrintableFormatter, make_warnings_printable, print_message, show_wrong_usage
 from pisnn_deploy.docstrings import docstring
 from pisnn_deploy.errors import FileError, PisnnError
+from pisnn_deploy.limits import (
+    MEGABYTE,
+    is_lack_of_files,
+    is_lack_of_memory,
+    live_within_limits,
+    memory_limit,
+    require_memory,
+)
 from pisnn_deploy.surroundings import shut_out_current_folder
 
 COMMANDS: Mapping[str, str] = {
@@ -42,8 +50,8 @@ Options = list[tuple[str, tuple[str, object]]]
 """Of a file: by their long names, the names of parameters and values."""
 REST = "pisnn-deploy words"
 """Where the context keeps what was typed after the name of the command."""
-INTERRUPTED = 130
 UNUSABLE = 2
+INTERRUPTS = Interrupts()
 OUTPUT_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
 
@@ -79,7 +87,9 @@ class LazyGroup(click.Group):
         """Import a command."""
         if name not in COMMANDS:
             return None
+        require_memory(name)
         module = importlib.import_module(f"pisnn_deploy.cli.{name}")
+        INTERRUPTS.has_begun = True
         return documented(cast(click.Command, module.command))
 
     def resolve_command(
@@ -173,47 +183,74 @@ def _tell_options(context: click.Context, command: click.Command, options: Optio
 def main() -> None:
     """Run the command line and exit."""
     shut_out_current_folder()
+    live_within_limits()
+    with INTERRUPTS.heard():
+        code = _run(INTERRUPTS)
+    sys.exit(code)
+
+
+def _run(interrupts: Interrupts) -> int:
+    """Run the command line; its exit code."""
     for stream in (sys.stdout, sys.stderr):
         # A file name that the terminal's encoding lacks is no reason to lose a result.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     make_warnings_printable()
     documented(group)
+    code: object = 0
     try:
         code = group.main(standalone_mode=False)
-    except click.ClickException as error:
+    except SystemExit:
+        raise
+    except BaseException as error:
+        interrupts.end()
+        # Whatever came of an interrupt on its way through the libraries, it was one.
+        if not interrupts.happened and not isinstance(error, click.Abort | KeyboardInterrupt):
+            return _told(error)
+        interrupts.happened = True
+    interrupts.end()
+    if interrupts.happened:
+        with contextlib.suppress(OSError):
+            print_message("interrupted")
+        return INTERRUPTED
+    return code if isinstance(code, int) else 0
+
+
+def _told(error: BaseException) -> int:
+    """Say what went wrong; the exit code. What is a defect of this program is raised again."""
+    if isinstance(error, click.ClickException):
         show_wrong_usage(error)
-        code = error.exit_code
-    except PisnnError as error:
-        logging.getLogger(__name__).debug("where the error arose", exc_info=error)
-        for part in error.parts:
-            print_message(f"error: {part}")
-        code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        print_message("interrupted")
-        code = INTERRUPTED
-    except BrokenPipeError:
+        return error.exit_code
+    if isinstance(error, BrokenPipeError):
         # The reader of our output has gone; the interpreter must not complain about it at exit either.
         _forget_output()
-        code = 0
-    except (OSError, MemoryError, ImportError, RuntimeError) as error:
-        problem = _lack(error)
-        if not problem:
-            raise
-        # The stream of errors may be as full as the other.
-        with contextlib.suppress(OSError):
-            print_message(f"error: {problem}")
+        return 0
+    logging.getLogger(__name__).debug("where the error arose", exc_info=error)
+    problem, code = (str(error), error.exit_code) if isinstance(error, PisnnError) else (_lack(error), UNUSABLE)
+    if not problem:
+        raise error
+    # The stream of errors may be as full as the other.
+    with contextlib.suppress(OSError):
+        print_message(f"error: {problem}")
+    if not isinstance(error, PisnnError):
         _forget_output()
-        code = UNUSABLE
-    sys.exit(code if isinstance(code, int) else 0)
+    return code
 
 
 def _lack(error: BaseException) -> str:
     """What an error lacks that no command is to blame for; empty if it is of another kind."""
     if is_lack_of_memory(error):
         return "memory ran out; choose a coarser --mesh, or allow the process more"
+    if is_lack_of_files(error):
+        return "too many files are open at once; allow the process more (ulimit -n)"
     if isinstance(error, OSError) and error.errno in OUTPUT_FULL and error.filename is None:
         return f"output cannot be written ({error.strerror})"
+    limit = memory_limit()
+    if limit is not None and isinstance(error, Exception):
+        # Libraries have a hundred ways of failing where memory is short.
+        kind = type(error).__name__
+        allowed = f"the process may take {limit // MEGABYTE} MB (ulimit -v)"
+        return f"{kind} where {allowed}; allow it more, or see --log-level debug"
     return ""
 
 

@@ -13,7 +13,6 @@ from pisnn_deploy.printable import printable, printable_lines, without_commands
 
 _LABEL = "Error: "
 """What click begins with, below its hints on usage."""
-_FORMAT_WARNING = warnings.formatwarning
 
 
 class PrintableFormatter(logging.Formatter):
@@ -34,7 +33,7 @@ def make_warnings_printable() -> None:
 
 
 def _formatted_warning(message: Warning | str, *rest: Any, **named: Any) -> str:
-    return printable_lines(_FORMAT_WARNING(printable(message), *rest, **named))
+    return without_commands(f"warning: {printable(message)}\n")
 
 
 def print_message(text: str) -> None:

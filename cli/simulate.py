@@ -32,6 +32,7 @@ from pisnn_deploy.errors import CheckError, UsageError
 from pisnn_deploy.faults.outcome import outcomes
 from pisnn_deploy.faults.spec import parse_fault
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.limits import require_memory
 from pisnn_deploy.npy import write_arrays
 from pisnn_deploy.output import whole_file
 from pisnn_deploy.own_problem import admitted_mass, named_start, problem_of, relative_reference_error, steps_to_horizon
@@ -144,6 +145,8 @@ def command(
         raise UsageError("--scheduler: say with --domains how many domains its workers get")
     _require_faultless(faults, recover, domains=domains, against=against, resume=resume)
     check_outputs([save, plot, page], [artifact, initial])
+    if plot is not None or page is not None:
+        require_memory("pictures")
     read = read_graph(artifact)
     graph, digest = read.graph, read.sha256
     mass, named = _initial_mass(graph, initial)

@@ -26,6 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "zoo": {"errors"},
     "guests": {"errors"},
     "surroundings": set(),
+    "limits": {"errors"},
     "mesh": {"errors", "pointers"},
     "model": {"arithmetic", "mesh"},
     "clock": {"arithmetic", "model"},
@@ -44,7 +45,7 @@ ALLOWED: dict[str, set[str]] = {
     "faults": NUMERICS | {"graph", "mesh", "recovery"},
     "processes": NUMERICS | {"faults", "graph", "invariants", "output", "recovery", "surroundings"},
     "exports": NUMERICS | {"__init__", "graph", "mesh", "model", "programs"},
-    "imports": NUMERICS | {"exports", "mesh", "model", "pointers", "problems", "surroundings"},
+    "imports": NUMERICS | {"exports", "limits", "mesh", "model", "pointers", "problems", "surroundings"},
     "backends": NUMERICS
     | {
         "exports",
@@ -52,6 +53,7 @@ ALLOWED: dict[str, set[str]] = {
         "graph",
         "guests",
         "invariants",
+        "limits",
         "mesh",
         "npy",
         "output",
@@ -60,7 +62,7 @@ ALLOWED: dict[str, set[str]] = {
         "recovery",
         "surroundings",
     },
-    "cluster": {"backends", "errors", "surroundings"},
+    "cluster": {"backends", "errors", "limits", "printable", "surroundings"},
     "domains": NUMERICS | {"backends", "graph", "invariants", "mesh"},
     "training": NUMERICS
     | {

@@ -30,6 +30,7 @@ from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.graph.artifact import write_artifact
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.invariants import KINDS
+from pisnn_deploy.limits import FILES_OF_LAVA, memory_limit, require_files, says_lack_of_memory
 from pisnn_deploy.processes import exchange
 from pisnn_deploy.processes.exchange import Exchange
 from pisnn_deploy.recovery import Detection
@@ -77,6 +78,7 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
     """
     if not graph.mesh.faces:
         raise UsageError("cpu backend: the mesh has no face, and Lava has no empty processes; use --backend fast")
+    require_files("cpu backend: Lava", FILES_OF_LAVA)
     Injector(graph, options.faults, options.steps)  # refuses what the graph has no place for
     command = worker_command()
     kept, start = options.kept_steps(), options.start or start_of(graph, mass)
@@ -170,7 +172,7 @@ def _serve(command: Sequence[str], files: Exchange, options: RunOptions, progres
         try:
             worker = subprocess.Popen(
                 [*command, str(files.request)],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,
@@ -183,8 +185,9 @@ def _serve(command: Sequence[str], files: Exchange, options: RunOptions, progres
         return _relay(worker, options, progress)
     finally:
         _end(worker)
-        if worker.stdout is not None:
-            worker.stdout.close()
+        for stream in (worker.stdin, worker.stdout):
+            if stream is not None:
+                stream.close()
 
 
 def _relay(worker: subprocess.Popen[bytes], options: RunOptions, progress: Progress | None) -> str:
@@ -274,10 +277,12 @@ def _collect(
     result = files.read_json(files.result)
     status = files.array("status")
     if result is None:
+        _require_memory(end, files)
         raise WorkerError(f"{end} (PDE step {int(status[exchange.STEPS])})", _tail(files.log))
     if result["status"] == "refused":
         raise UsageError(f"cpu backend: {result['failure']}")
     if result["status"] == "broken":
+        _require_memory(f"{result['failure']}\n{result['traceback']}", files)
         details = str(result["traceback"]).rstrip() or _tail(files.log)
         raise WorkerError(f"{result['failure']} (PDE step {int(status[exchange.STEPS])})", details)
     cells = graph.mesh.cells
@@ -335,6 +340,13 @@ def _require_state(graph: IntegerGraph, start: RunState, end: RunState) -> None:
     problem = misfit(graph, end) if wrong is None else f"membrane [{wrong}] is {end.mass[wrong]}, not {expected[wrong]}"
     if problem:
         raise WorkerError(f"the worker left a state that the run cannot be in: {problem}")
+
+
+def _require_memory(text: str, files: Exchange) -> None:
+    """Blame the memory for what comes of its lack; where it is limited, that is the death of a process too."""
+    dies = "killed by signal" in text and memory_limit() is not None
+    if dies or says_lack_of_memory(text) or says_lack_of_memory(_tail(files.log)):
+        raise UsageError("cpu backend: memory ran out; choose a coarser --mesh, or allow the process more")
 
 
 def _detections(files: Exchange, result: Mapping[str, Any]) -> tuple[Detection, ...]:

@@ -60,7 +60,7 @@ def stepper_of(graph: IntegerGraph, start: RunState, steps: int) -> FastStepper:
     Warns
     -----
     RuntimeWarning
-        Where numba cannot be imported.
+        Where numba cannot be imported, or was told to compile nothing.
     """
     # Kernels count payloads, not the bits that are set in them, and know no fluxes that are one step old.
     if graph.binary or graph.stock is not None:
@@ -68,11 +68,18 @@ def stepper_of(graph: IntegerGraph, start: RunState, steps: int) -> FastStepper:
     try:
         # Not before a run: importing numba takes longer than most commands.
         from pisnn_deploy.backends.kernels.choice import kernel_stepper
-    except (ImportError, OSError) as error:  # the latter where a library of its own cannot be loaded
-        warnings.warn(f"the fast backend runs slowly, in plain numpy: {error}", RuntimeWarning, stacklevel=3)
-        return ReferenceStepper(graph, start, steps)
+        from pisnn_deploy.backends.kernels.compiled import DISABLED, kernels_are_disabled
+    except Exception as error:  # it loads libraries of its own, and its settings may be of any kind
+        return _slowly(graph, start, steps, str(error))
+    if kernels_are_disabled():
+        return _slowly(graph, start, steps, f"{DISABLED} is set")
     try:
         return kernel_stepper(graph, start, steps)
     except OverflowViolation:
         # Arrays of the kernels would cut the start; the reference names what is wrong with it.
         return ReferenceStepper(graph, start, steps)
+
+
+def _slowly(graph: IntegerGraph, start: RunState, steps: int, reason: str) -> ReferenceStepper:
+    warnings.warn(f"the fast backend runs slowly, in plain numpy: {reason}", RuntimeWarning, stacklevel=4)
+    return ReferenceStepper(graph, start, steps)

@@ -11,6 +11,7 @@ from pisnn_deploy.backends.states import require_fit
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.guests import guests
+from pisnn_deploy.limits import require_memory
 
 _MODULES: Mapping[str, str] = {
     "cpu": "pisnn_deploy.backends.cpu",
@@ -67,6 +68,7 @@ def run_graph(
         raise UsageError("faults hit graphs of plain C-LIF alone; compile without --processes stock and --limiter")
     if options.start is not None:
         require_fit(graph, options.start)
+    require_memory(f"backend {backend}")
     with guests(f"backend {backend}"):
         module = importlib.import_module(_MODULES[backend])
     return cast(Run, module.run(graph, mass, options, progress))

@@ -13,6 +13,7 @@ from typing import Any
 
 from pisnn_deploy.backends.kernels.threads import VARIABLE as THREADS
 from pisnn_deploy.errors import UsageError
+from pisnn_deploy.limits import FILES_OF_CLUSTER, FILES_OF_WORKER, require_files, require_memory
 
 CONNECT_SECONDS = 10
 _ENVIRONMENT = {"OMP_NUM_THREADS": 1, "OPENBLAS_NUM_THREADS": 1, "MKL_NUM_THREADS": 1}
@@ -65,6 +66,8 @@ def cluster(scheduler: str | None = None, workers: int | None = None) -> Iterato
         return
     cores = len(os.sched_getaffinity(0))
     count = workers or cores
+    require_memory("cluster")
+    require_files(f"a cluster of {count} workers", FILES_OF_CLUSTER + FILES_OF_WORKER * count)
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pisnn-dask-"))
         settings = {

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from typing import Any
 
 from distributed import Scheduler, Worker
 from distributed.http.routing import RoutingApplication
 from tornado.httpserver import HTTPServer
 
+from pisnn_deploy.printable import printable
 from pisnn_deploy.surroundings import shut_out_current_folder
 
 SILENT = logging.CRITICAL + 1
@@ -26,6 +28,10 @@ def silence() -> None:
     """Have Dask print nothing: what becomes of cases and domains is told by those who asked for them."""
     for name in LOGGERS:
         logging.getLogger(name).setLevel(SILENT)
+
+
+def _warning(message: Warning | str, *rest: Any, **named: Any) -> str:
+    return f"warning: {printable(message)}\n"
 
 
 class _WithoutHttp:
@@ -48,4 +54,5 @@ class LocalWorker(_WithoutHttp, Worker):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         shut_out_current_folder()
         silence()
+        warnings.formatwarning = _warning
         super().__init__(*arguments, **options)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pisnn_deploy.errors import FileError, UsageError
 from pisnn_deploy.imports.hdf5_reader import MISSING, REFUSED, Tree, unpacked
+from pisnn_deploy.limits import MEGABYTE, memory_limit
 from pisnn_deploy.surroundings import NEUTRAL, python_command
 
 LARGEST_FILE = 1 << 28
@@ -66,4 +67,8 @@ def read_tree(path: Path, data: bytes, seconds: float = SECONDS) -> Tree:
             raise FileError(path, told["problem"], field=told["field"])
     except (ValueError, KeyError, zipfile.BadZipFile, OSError) as error:
         raise FileError(path, "is damaged: what was read of it makes no sense") from error
+    limit = memory_limit()
+    if limit is not None:
+        allowed = f"the {limit // MEGABYTE} MB that a process may take (ulimit -v)"
+        raise FileError(path, f"cannot be read within {allowed}, or is damaged; allow more")
     raise FileError(path, "is damaged: the HDF5 library died of it")

@@ -37,6 +37,9 @@ MISSING = 4
 LARGEST_MEMORY = 1 << 32
 """Bytes of address space; a damaged file can ask for any."""
 
+LONGEST = 60
+"""Seconds of work; whoever waits for the answer may have been killed meanwhile."""
+
 
 def main() -> int:
     """Read the HDF5 file on standard input, and write its content to standard output as an ``.npz``.
@@ -48,7 +51,10 @@ def main() -> int:
     """
     import resource
 
-    resource.setrlimit(resource.RLIMIT_AS, (LARGEST_MEMORY, LARGEST_MEMORY))
+    _, allowed = resource.getrlimit(resource.RLIMIT_AS)
+    memory = LARGEST_MEMORY if allowed == resource.RLIM_INFINITY else min(LARGEST_MEMORY, allowed)
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CPU, (LONGEST, LONGEST))
     try:
         import h5py
     except ImportError:
@@ -60,7 +66,10 @@ def main() -> int:
         return 0
     except _Refused as refused:
         problem, name = refused.problem, refused.name
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError, MemoryError):
+    except MemoryError:
+        if memory < LARGEST_MEMORY:
+            problem = f"takes more memory to read than the {memory} bytes that the process may take"
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError):
         pass
     sys.stdout.write(json.dumps({"problem": problem, "field": name}))
     return REFUSED

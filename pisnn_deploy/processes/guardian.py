@@ -6,6 +6,8 @@ import ctypes
 import os
 import signal
 import sys
+import threading
+import time
 
 _PR_SET_PDEATHSIG = 1
 
@@ -24,6 +26,27 @@ def die_with_parent(parent: int, number: signal.Signals) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
     if os.getppid() != parent:
         os.kill(os.getpid(), number)
+
+
+def end_with_standard_input(grace_seconds: float = 3.0) -> None:
+    """End this process and its group when the other end of standard input is closed, as by the parent's death.
+
+    Other systems than Linux have nothing else that says so.
+
+    Parameters
+    ----------
+    grace_seconds : float
+        Time after SIGTERM before the whole group is killed.
+    """
+
+    def wait() -> None:
+        while os.read(0, 1):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(grace_seconds)
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def guard_forked_children() -> None:

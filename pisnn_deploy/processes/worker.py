@@ -17,11 +17,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from multiprocessing import current_process, shared_memory
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from pisnn_deploy.errors import InvariantViolation, OverflowViolation, PisnnError
 from pisnn_deploy.processes.exchange import STEPS, TIME_STEPS, Exchange, Integers
-from pisnn_deploy.processes.guardian import die_with_parent, guard_forked_children
+from pisnn_deploy.processes.guardian import die_with_parent, end_with_standard_input, guard_forked_children
 from pisnn_deploy.recovery import detection_of
 from pisnn_deploy.surroundings import shut_out_current_folder
 
@@ -61,6 +61,7 @@ def serve(request_path: Path, replaced_models: ModelSource | None = None) -> int
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent(int(request["parent"]), signal.SIGTERM)
+    end_with_standard_input()
     _mark_shared_memory(str(request["shared_memory_prefix"]))
     _keep_sockets_in(str(request["sockets"]))
     guard_forked_children()
@@ -72,6 +73,7 @@ def serve(request_path: Path, replaced_models: ModelSource | None = None) -> int
                 shutil.rmtree(folder, ignore_errors=True)  # nobody else is left to do it
         return 128 + signal.SIGTERM
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    die_with_parent(int(request["parent"]), signal.SIGKILL)
     files.write_json(files.result, result)
     _say(voice, {"ended": str(result["status"])})
     return 0
@@ -203,11 +205,13 @@ def _end(number: int, frame: object) -> None:
     raise _Told
 
 
-def main() -> int:
+def main() -> NoReturn:
     """Serve the request that the command line names."""
     shut_out_current_folder()
-    return serve(Path(sys.argv[1]))
+    code = serve(Path(sys.argv[1]))
+    # Python's own end would wait for every child of Lava, and one may wait for another.
+    os._exit(code)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -58,3 +61,61 @@ def test_a_file_of_options_that_was_only_found_chooses_no_place(case: Callable[[
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
         assert done.stderr.startswith(f"error: pisnn.toml: {problem}")
     assert not (folder.parent / "victim.txt").exists()
+
+
+def test_memory_that_runs_out_leaves_no_worker(case: Callable[[str], Path], run: Run) -> None:
+    case("orphan_worker")
+    for megabytes in (150, 200, 300, 500):
+        bound = megabytes * 1_000_000
+        done = run(
+            *("simulate", "heat1d", "--steps", "3", "-q"),
+            env={**os.environ, "MARK_OF_THIS_TEST": "orphan_worker"},
+            preexec_fn=lambda bound=bound: resource.setrlimit(resource.RLIMIT_AS, (bound, bound)),
+            timeout=60,
+        )
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert done.stderr.startswith("error: memory ran out")
+    assert marked("orphan_worker") == []
+
+
+def test_a_worker_dies_with_its_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = [str(Path(sys.executable).with_name("pisnn-deploy")), "simulate", "heat1d", "--steps", "1000000", "-q"]
+    parent = subprocess.Popen(words, env={**os.environ, "MARK_OF_THIS_TEST": "parent", "TMPDIR": str(tmp_path)})
+    await_that(lambda: len(marked("parent")) > 5)  # worker, its children and their tracker
+    parent.kill()
+    parent.wait()
+    await_that(lambda: not marked("parent"))
+
+
+def marked(mark: str) -> list[int]:
+    """Processes that live and have that mark in their environment."""
+    alive = []
+    for process in psutil.process_iter(["environ", "status"]):
+        environment = process.info["environ"] or {}
+        if environment.get("MARK_OF_THIS_TEST") == mark and process.info["status"] != psutil.STATUS_ZOMBIE:
+            alive.append(process.pid)
+    return alive
+
+
+def await_that(is_so: Callable[[], bool]) -> None:
+    overdue = time.monotonic() + 100
+    while not is_so():
+        assert time.monotonic() < overdue
+        time.sleep(0.05)
+
+
+def test_kernels_that_may_not_be_compiled_run_slowly(case: Callable[[str], Path], run: Run) -> None:
+    case("numba_disable_jit")
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    slowly = "the fast backend runs slowly, in plain numpy: NUMBA_DISABLE_JIT is set"
+    done = run("simulate", "../artifact_of_16_cells.pisnn", "--backend", "fast", "--steps", "5", "--json", env=environment)
+    usual = run("simulate", "../artifact_of_16_cells.pisnn", "--backend", "fast", "--steps", "5", "--json")
+    assert (done.returncode, done.stderr) == (0, f"warning: {slowly}\n")
+    for key in ("verdict", "mass", "packets", "violations", "events"):
+        assert json.loads(done.stdout)[key] == json.loads(usual.stdout)[key]
+    done = run("doctor", "--json", env=environment)
+    states = {one["name"]: one for one in json.loads(done.stdout)["diagnoses"]}
+    assert states["backend fast"]["status"] == "broken"
+    assert states["backend fast"]["detail"] == "numba cannot be used: NUMBA_DISABLE_JIT is set, unset it"
+    assert (done.returncode, done.stderr) == (1, "error: broken: backend fast\n")

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.cli.fields import read_field
 from pisnn_deploy.cli.main import group
-from pisnn_deploy.cli.memory import available_memory, is_lack_of_memory
 from pisnn_deploy.errors import FileError, UsageError
 from pisnn_deploy.graph.artifact import write_artifact
+from pisnn_deploy.limits import available_memory, is_lack_of_memory
 from pisnn_deploy.mesh import parse_shape
 
 COMMAND = str(Path(sys.executable).with_name("pisnn-deploy"))
@@ -125,6 +125,19 @@ def test_lava_runs_below_a_folder_of_any_name(folder: Path) -> None:
     environment = {**os.environ, **ASCII, "HOME": "/dev/null", "TMPDIR": str(temporary), "PYTHONOPTIMIZE": "2"}
     assert ended(["simulate", "a.pisnn", "--steps", "2", "-q"], environment) == (0, "", "")
     assert not list(temporary.iterdir())
+
+
+ODD_VARIABLES = {
+    **{"NUMBA_CPU_NAME": "nonsense", "NUMBA_NUM_THREADS": "0", "NUMBA_OPT": "99", "NUMBA_DEBUG": "1"},
+    **{"NUMBA_CACHE_DIR": "/dev/null", "OMP_NUM_THREADS": "abc", "OPENBLAS_NUM_THREADS": "-3", "PYTHONOPTIMIZE": "2"},
+    **{"MPLBACKEND": "module://nonsense", "MPLCONFIGDIR": "/proc/none", "HOME": "/none", "TMPDIR": "/none"},
+    **{"XDG_CACHE_HOME": "/proc/none", "PYTHONWARNINGS": "error", "LC_ALL": "xx_YY"},
+}
+
+
+def test_odd_environment_variables_change_nothing(folder: Path) -> None:
+    words = ["simulate", "a.pisnn", "--backend", "fast", "--steps", "2", "-q", "--plot", "p.png"]
+    assert ended(words, {**os.environ, **ODD_VARIABLES}) == (0, "", "")
 
 
 REDIRECTIONS = (

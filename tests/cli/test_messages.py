@@ -95,4 +95,4 @@ def test_warnings_are_printable() -> None:
     main_warns = "import warnings; from pisnn_deploy.cli.messages import make_warnings_printable; "
     main_warns += "make_warnings_printable(); warnings.warn('a\\n::error::b\\x9b')"
     done = subprocess.run([sys.executable, "-c", main_warns], capture_output=True, text=True, check=True)
-    assert done.stderr == "<string>:1: UserWarning: a\\n::error::b\\x9b\n"
+    assert done.stderr == "warning: a\\n::error::b\\x9b\n"

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from numba import njit
+from numba import config, njit
+
+DISABLED = "NUMBA_DISABLE_JIT"
+"""Environment variable that has numba compile nothing; kernels rest on instructions that Python does not have."""
+
+
+def kernels_are_disabled() -> bool:
+    """Whether numba was told to compile nothing."""
+    return bool(config.DISABLE_JIT)
 
 
 def kernel(function: Callable[..., Any]) -> Any:

@@ -1,0 +1,103 @@
+"""Ctrl-C, whenever it comes: the command is unwound, says so in one word, and ends with 130."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+INTERRUPTED = 130
+_IMPORTER = "<frozen importlib._bootstrap>"
+_AGAIN_SECONDS = 0.02
+_LONGEST_IMPORT_SECONDS = 3.0
+
+
+class Interrupts:
+    """Turns SIGINT into `KeyboardInterrupt` where that is understood.
+
+    Libraries that are being imported take it for anything but that: they print it, replace it, or go on without a part
+    of themselves. So it waits until the import has ended, if the command has begun; else, and with a second one, the
+    process ends at once. What destructors and callbacks of libraries swallow is raised again.
+
+    Attributes
+    ----------
+    has_begun : bool
+        Whether the command may have left something that is to be ended or cleared away.
+    happened : bool
+        Whether SIGINT has come.
+    """
+
+    def __init__(self) -> None:
+        self.has_begun = False
+        self.happened = False
+        self._is_over = False
+        self._waited = 0.0
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Answer SIGINT in here, unless it was ignored or this is not the main thread."""
+        before = signal.getsignal(signal.SIGINT)
+        if before is signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        self.has_begun = self.happened = self._is_over = False
+        alarm, hook = signal.signal(signal.SIGALRM, self._again), sys.unraisablehook
+        sys.unraisablehook = _quietly(hook, self._once_more)
+        signal.signal(signal.SIGINT, self._interrupt)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            sys.unraisablehook = hook
+            signal.signal(signal.SIGALRM, alarm)
+            signal.signal(signal.SIGINT, before)
+
+    def end(self) -> None:
+        """Raise nothing any more: the command has ended, one way or another."""
+        self._is_over = True
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self._is_over:
+            return
+        if (self.happened or not self.has_begun) and _is_importing(frame):
+            os.write(2, b"interrupted\n")
+            os._exit(INTERRUPTED)
+        self.happened = True
+        self._raise_or_wait(frame)
+
+    def _again(self, number: int, frame: FrameType | None) -> None:
+        if not self._is_over:
+            self._raise_or_wait(frame)
+
+    def _raise_or_wait(self, frame: FrameType | None) -> None:
+        if _is_importing(frame) and self._waited < _LONGEST_IMPORT_SECONDS:
+            self._waited += _AGAIN_SECONDS
+            self._once_more()
+            return
+        raise KeyboardInterrupt
+
+    def _once_more(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
+
+
+def _quietly(hook: Callable[[Any], Any], once_more: Callable[[], None]) -> Callable[[Any], Any]:
+    def told(lost: Any) -> None:
+        if lost.exc_type is KeyboardInterrupt:
+            once_more()
+        else:
+            hook(lost)
+
+    return told
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == _IMPORTER:
+            return True
+        frame = frame.f_back
+    return False
