@@ -12,6 +12,8 @@ from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import Mesh
 from pisnn_deploy.problems import Problem, problem
 
+MOST_STEPS = 1 << 40
+"""PDE steps of a run."""
 STEPS_IN_A_MEDIUM = 1000
 MOST_SMOOTHINGS = 64
 """Rounds of averaging that leave noise with waves of about 25 cells."""
@@ -31,9 +33,21 @@ def steps_to_horizon(graph: IntegerGraph) -> int:
     """PDE steps to the problem's horizon, at most `STEPS_IN_A_MEDIUM` where cells differ.
 
     Materials set a time scale of their own, which the problem's horizon may be millions of steps away from.
+
+    Raises
+    ------
+    UsageError
+        So many that no run has them: the time step of a file may be any.
     """
-    steps = round(problem_of(graph).horizon / graph.time_step)
-    return steps if graph.medium is None else min(steps, STEPS_IN_A_MEDIUM)
+    steps = problem_of(graph).horizon / graph.time_step
+    if graph.medium is not None:
+        steps = min(steps, STEPS_IN_A_MEDIUM)
+    if not steps <= MOST_STEPS:
+        raise UsageError(
+            f"the problem's final time is {steps:.3g} PDE steps of {graph.time_step:g} away, more than {MOST_STEPS}; "
+            "give a number of steps"
+        )
+    return round(steps)
 
 
 def named_start(graph: IntegerGraph, name: str) -> Field:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -67,3 +68,13 @@ def test_starts_and_references_are_the_problems_own() -> None:
         UsageError, match=r"^initial condition 'nix': heat1d has none of that name; known are modes, bump$"
     ):
         named_start(graph, "nix")
+
+
+@pytest.mark.parametrize(("time_step", "steps"), [(5e-324, "inf"), (1e-300, "1e+300")])
+def test_a_horizon_that_no_run_reaches_is_refused(time_step: float, steps: str) -> None:
+    graph = replace(compiled(cells=8), time_step=time_step)
+    message = (
+        f"the problem's final time is {steps} PDE steps of {time_step:g} away, more than 1099511627776; give a number"
+    )
+    with pytest.raises(UsageError, match=re.escape(message)):
+        steps_to_horizon(graph)
