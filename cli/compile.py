@@ -17,7 +17,7 @@ from pisnn_deploy.cli.media import is_yaml
 from pisnn_deploy.cli.messages import print_message
 from pisnn_deploy.cli.model_file import is_file_name
 from pisnn_deploy.errors import CheckError
-from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.artifact import write_artifact
 from pisnn_deploy.own_problem import measured_reference_error
 
@@ -245,6 +245,12 @@ def _as_json(graph: IntegerGraph, provenance: Mapping[str, Any], seconds: float)
     }
 
 
+def _status(claim: Claim) -> str:
+    """Coefficients of the integers stand beside those of the model; other claims are told by `inspect`."""
+    told = claim.method in ("moments", "states", "other-law")
+    return f"{claim.status}: {claim.details}" if told else claim.status
+
+
 def _spikes(graph: IntegerGraph) -> str:
     lines = ", ".join(f"{count} lines of each {name}" for name, count in graph.binary.items())
     return f"binary: {lines}" if lines else "graded"
@@ -315,7 +321,7 @@ def _rows(graph: IntegerGraph, provenance: Mapping[str, Any]) -> list[Row]:
             steps = f"after {quantisation.steps} PDE steps, against {against}, not against the PDE"
             rows.append(("rounding error", f"relative L2 {errors} {steps}"))
     if certificate is not None:
-        rows += [(name, claim.status) for name, claim in certificate.claims.items()]
+        rows += [(name, _status(claim)) for name, claim in certificate.claims.items()]
     if placement is not None:
         held = f"{_number(placement.cores, 'core')} on {_number(placement.chips, 'chip')}"
         rows.append(("placement", f"{held} ({graph.profile})"))

@@ -106,4 +106,8 @@ def print_artifact(path: Path, read: Artifact) -> None:
     warnings = warnings_in(read.provenance)
     if warnings:
         print_table("warnings of the compiler", [(sentence,) for sentence in warnings])
-    print_table("passes", [(record.text, record.summary) for record in graph.history], ("pass", "what it did"))
+    print_table(
+        "passes, as whoever compiled it noted them (not proved)",
+        [(record.text, record.summary) for record in graph.history],
+        ("pass", "what it did"),
+    )

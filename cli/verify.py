@@ -10,7 +10,7 @@ from rich.text import Text
 from pisnn_deploy.cli.console import print_json, print_table
 from pisnn_deploy.errors import CheckError
 from pisnn_deploy.graph.artifact import read_artifact
-from pisnn_deploy.verify import check_certificate
+from pisnn_deploy.verify import NOT_PROVED, check_certificate
 
 
 @click.command("verify", context_settings={"help_option_names": ["-h", "--help"]})
@@ -21,7 +21,8 @@ def command(artifact: Path, as_json: bool, quiet: bool) -> None:
     """Prove the certificate of ARTIFACT again, from the artifact alone.
 
     The checker shares no code with the compiler's proofs. It rejects an artifact of which a graph, an array or a claim
-    was changed after it was issued.
+    was changed after it was issued, also where the integers no longer mean what it says in physical units. Below its
+    findings stands what it cannot prove.
 
     \b
     Examples:
@@ -39,6 +40,7 @@ def command(artifact: Path, as_json: bool, quiet: bool) -> None:
                 "sha256": read.sha256,
                 "verified": all(finding.holds for finding in findings),
                 "findings": [vars(finding) | {"status": status.get(finding.claim)} for finding in findings],
+                "not_proved": NOT_PROVED,
             }
         )
     elif not quiet:
@@ -51,6 +53,7 @@ def command(artifact: Path, as_json: bool, quiet: bool) -> None:
             for finding in findings
         ]
         print_table(f"{artifact}", rows, ("claim", "status", "what was proved again"))
+        print_table("not proved", [(sentence,) for sentence in NOT_PROVED])
     rejected = [finding for finding in findings if not finding.holds]
     if rejected:
         raise CheckError(f"{artifact}: {rejected[0].claim} is rejected: {rejected[0].text}")

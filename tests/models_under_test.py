@@ -148,4 +148,4 @@ def zoo_graph(name: str, shape: tuple[int, ...] | None = None) -> IntegerGraph:
         model = read_checkpoint(path)
     shape = shape or problem(name).default_shape
     sides = problem(name).default_boundary(shape)
-    return compile_model(model, CompileOptions(shape, sides, load_profile("loihi2"), search=False))
+    return compile_model(model, CompileOptions(shape, sides, load_profile("loihi2")))

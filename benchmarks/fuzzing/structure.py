@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import json
+import math
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
@@ -259,7 +260,11 @@ def _mesh(random: Random, parts: Parts) -> None:
     """Shapes, lengths and sides that do not go together."""
     mesh = parts.graph["mesh"]
     if mesh.get("kind") != "structured":
-        mesh["point_exponent"] = random.choice((0, 200, -200, 201, 1024))
+        points = parts.arrays.get("arrays/mesh.points.npy")
+        if points is not None:
+            # Coordinates are stored as the bits of doubles.
+            wrong = random.choice((math.nan, math.inf, 1e200, -1e99, 5e-324, 0.0))
+            points.flat[random.randrange(points.size)] = np.array([wrong]).view(np.int64)[0]
         return
     cells = int(np.prod(mesh["shape"]))
     axes = len(mesh["shape"])

@@ -136,12 +136,13 @@ def quantise_alike(graph: TwoPointGraph, limits: OperatingRange, state_bits: int
     for ends, sign in ((mesh.target, -1), (mesh.source, 1)):
         side = ends >= mesh.cells
         bias[side] = sign * conductance[side] * reservoirs[ends[side] - mesh.cells]
+    joins = mesh.source != mesh.target  # a face from a cell to itself moves nothing
     return IntegerGraph(
-        spec=graph.spec,
+        spec=graph.spec.model_copy(update={"operating_range": limits}),
         mesh=mesh,
         quantum=quantum * capacity,
-        time_step=float(conductance.sum() / math.fsum(rates) / 2.0**exponent),
-        membrane=Membrane(np.rint(graph.initial / quantum).astype(np.int64), reservoirs),
+        time_step=float(conductance[joins].sum() / math.fsum(rates[joins]) / 2.0**exponent),
+        membrane=Membrane(np.rint(graph.initial / quantum).astype(np.int64), reservoirs, graph.reservoirs),
         hidden=(),
         flux=Flux(bias, exponent, MEMORYLESS),
         synapses=(
@@ -156,6 +157,7 @@ def quantise_alike(graph: TwoPointGraph, limits: OperatingRange, state_bits: int
         ),
         quantisation=Quantisation(0, None, None),
         medium=Medium(np.ones(mesh.cells, np.int64), capacity),
+        materials=graph.materials,
     )
 
 

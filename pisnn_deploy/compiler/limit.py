@@ -53,8 +53,13 @@ class Limit:
                 remedy="choose another --boundary, or compile without --limiter",
             )
         shift = (max(1, most_faces(graph)) - 1).bit_length()
+        limits = graph.spec.operating_range
+        spec = graph.spec.model_copy(
+            update={"operating_range": limits.model_copy(update={"lower": max(0.0, limits.lower)})}
+        )
         return replace(
             graph,
+            spec=spec,
             flux=replace(graph.flux, share_shift=shift),
             synapses=(*graph.synapses[:-1], *share_synapses(graph.mesh), graph.synapses[-1]),
             window=replace(window, lower=max(0, window.lower)),

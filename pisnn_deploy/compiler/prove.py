@@ -11,6 +11,7 @@ from scipy import sparse
 
 from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.compiler.bound import LARGEST_LEDGER
+from pisnn_deploy.compiler.equation import equation_claim
 from pisnn_deploy.compiler.facts import BOUNDED, PROVED, Fact
 from pisnn_deploy.compiler.intervals import reservoirs_extend
 from pisnn_deploy.compiler.invariance import lattice_kernel, lattice_shape, rounding_drift
@@ -51,6 +52,8 @@ class Prove:
     4. With a limiter, *positivity*: no cell has more than ``2^s`` faces, so what it gives in a PDE step is at most what
        it has. The update is then no longer linear; stability rests on the constant sum of nonnegative masses where
        there are no reservoirs, and overflow on the operating window.
+    5. *Equation*: the coefficients that the integers have in physical units, beside those of the model
+       (`pisnn_deploy.compiler.equation`).
     """
 
     name: ClassVar[str] = "prove"
@@ -66,7 +69,7 @@ class Prove:
             The route of the packets does not conserve mass.
         """
         claims = (self._conservation(graph), _overflow(graph), _stability(graph), _positivity(graph))
-        return replace(graph, certificate=Certificate(*claims))
+        return replace(graph, certificate=Certificate(*claims, equation_claim(graph)))
 
     def summary(self, graph: IntegerGraph) -> str:
         """One sentence on what the pass made."""

@@ -63,7 +63,7 @@ class Quantise:
     state_bits : int
         Signed width of a state of the target.
     operating_range : OperatingRange or None
-        Replaces the model's own.
+        Replaces the model's own, also in the spec of the graph.
     search : bool
         Whether to search; else the nearest integers are taken.
     """
@@ -124,11 +124,11 @@ class Quantise:
                 remedy="compile it with --processes c-lif",
             )
         return IntegerGraph(
-            spec=spec,
+            spec=spec.model_copy(update={"operating_range": limits}),
             mesh=mesh,
             quantum=2.0**-exponent * mesh.volume,
             time_step=time_step,
-            membrane=Membrane(np.rint(graph.initial * 2.0**exponent).astype(np.int64), reservoirs),
+            membrane=Membrane(np.rint(graph.initial * 2.0**exponent).astype(np.int64), reservoirs, graph.reservoirs),
             hidden=hidden,
             flux=Flux(biases[-1], spec.weight_exponents[-1], leak),
             synapses=(*links, *synapses(FLUX, MEMBRANE, Incidence(mesh.source, mesh.target, mesh.holders, 1))),

@@ -25,7 +25,7 @@ from pisnn_deploy.compiler.lower import require_own_problem
 from pisnn_deploy.errors import CompileError, UsageError
 from pisnn_deploy.graph import Flux, IntegerGraph, Membrane, OperatingWindow, Quantisation, TwoPointGraph
 from pisnn_deploy.graph.connections import Connections, Explicit, Incidence
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Medium, Rectifier
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Materials, Medium, Rectifier
 from pisnn_deploy.graph.layout import synapses
 from pisnn_deploy.graph.wellformed import LARGEST_NUMBER
 from pisnn_deploy.mesh import (
@@ -118,7 +118,7 @@ class LowerTwoPoint:
         require_own_problem(self.name, spec)
         with np.errstate(all="ignore"):  # what overflows is refused below
             graph = self._from_file(spec) if isinstance(self.mesh, MeshFile) else self._box(spec)
-        if graph.mesh.faces == 0:
+        if (graph.mesh.source == graph.mesh.target).all():
             raise CompileError(
                 self.name, "the mesh has no face, so nothing could move", remedy="use at least two cells"
             )
@@ -146,9 +146,16 @@ class LowerTwoPoint:
         resistance = mesh.distance[:, 0] / conductivity[mesh.source]
         resistance[inside] += mesh.distance[inside, 1] / conductivity[mesh.target[inside]]
         reservoirs = np.array([self.boundary[name] for name in mesh.group_names])[mesh.group]
-        capacity = capacity * mesh.volumes
         initial = np.full(mesh.cells, reservoirs.min()) if reservoirs.size else _bump(mesh.centres)
-        return TwoPointGraph(spec, cell_mesh(mesh), capacity, mesh.area / resistance, np.asarray(reservoirs), initial)
+        return TwoPointGraph(
+            spec,
+            cell_mesh(mesh),
+            capacity * mesh.volumes,
+            mesh.area / resistance,
+            np.asarray(reservoirs),
+            initial,
+            Materials(conductivity, capacity),
+        )
 
     def _box(self, spec: ModelSpec) -> TwoPointGraph:
         assert isinstance(self.mesh, tuple) and isinstance(self.boundary, Boundary)
@@ -172,7 +179,8 @@ class LowerTwoPoint:
         reservoirs = np.array(reservoir_values(self.boundary, reservoir_layers(mesh)), np.float64)
         initial = problem(spec.problem, spec.diffusivity, spec.velocity).initial(mesh, reservoirs).reshape(-1)
         area = mesh.volume / spacing
-        return TwoPointGraph(spec, mesh, capacity * mesh.volume, area / resistance, reservoirs, initial)
+        materials = Materials(conductivity, capacity)
+        return TwoPointGraph(spec, mesh, capacity * mesh.volume, area / resistance, reservoirs, initial, materials)
 
     def _known_materials(self, spec: ModelSpec, names: tuple[str, ...], unread: str = "") -> Mapping[str, Material]:
         unknown = sorted(set(self.materials) - set(names))
@@ -251,16 +259,19 @@ class QuantiseTwoPoint:
         bias = np.zeros(mesh.faces, np.int64)
         for side, ends, sign in ((beside[0], mesh.target, -1), (beside[1], mesh.source, 1)):
             bias[side] = sign * conductance[side] * (reservoirs[ends[side] - mesh.cells] - lowest)
+        joins = mesh.source != mesh.target  # a face from a cell to itself moves nothing
         # On whole levels, so that a constant start beside equal reservoirs is at rest.
         initial = np.rint(np.rint(graph.initial / unit) * 2.0**shift / inverse_volume)
         self._require_start(graph, initial * inverse_volume, limits)
         unit_volume = reference * largest
         return IntegerGraph(
-            spec=graph.spec,
+            spec=graph.spec.model_copy(update={"operating_range": limits.model_copy(update=_NO_SLOPES)}),
             mesh=mesh,
             quantum=unit * 2.0**-shift * unit_volume,
-            time_step=float(conductance.sum() / math.fsum(graph.conductance) * unit_volume / 2.0 ** (exponent + shift)),
-            membrane=Membrane(initial.astype(np.int64), reservoirs << shift),
+            time_step=float(
+                conductance[joins].sum() / math.fsum(graph.conductance[joins]) * unit_volume / 2.0 ** (exponent + shift)
+            ),
+            membrane=Membrane(initial.astype(np.int64), reservoirs << shift, graph.reservoirs),
             hidden=(Rectifier("hidden1", np.full(mesh.cells, half - (lowest << shift), np.int64), shift),),
             flux=Flux(bias, exponent, MEMORYLESS),
             synapses=(
@@ -271,6 +282,7 @@ class QuantiseTwoPoint:
             window=window,
             quantisation=Quantisation(0, None, None),
             medium=Medium(inverse_volume, unit_volume),
+            materials=graph.materials,
         )
 
     def summary(self, graph: IntegerGraph) -> str:
@@ -371,6 +383,10 @@ class QuantiseTwoPoint:
             f"too much for {levels} levels in states of {self.state_bits} bits",
             remedy="use a mesh of more equal cells, materials that differ less, or a target with wider states",
         )
+
+
+_NO_SLOPES = {"slope": None, "flux": None}
+"""What a quantiser of levels does not use of an operating range."""
 
 
 def _diagonal(values: NDArray[np.int64], inputs: int) -> Connections:

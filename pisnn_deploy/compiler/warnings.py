@@ -24,7 +24,14 @@ def too_many_chips(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
         )
 
 
-RULES: tuple[Rule, ...] = (too_many_chips,)
+def another_law(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
+    """Integers whose coefficients are not those of the model's equation."""
+    claim = graph.certificate and graph.certificate.equation
+    if claim and claim.method == "other-law":
+        yield f"equation: {claim.details}; train the model further, or correct the coefficients of its spec"
+
+
+RULES: tuple[Rule, ...] = (another_law, too_many_chips)
 
 
 def warnings_of(graph: IntegerGraph, profile: Profile) -> tuple[str, ...]:

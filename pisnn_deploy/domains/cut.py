@@ -163,7 +163,10 @@ def _restricted(
         graph,
         mesh=small,
         membrane=replace(
-            graph.membrane, initial=graph.membrane.initial[cells], reservoirs=graph.membrane.reservoirs[reservoirs]
+            graph.membrane,
+            initial=graph.membrane.initial[cells],
+            reservoirs=graph.membrane.reservoirs[reservoirs],
+            held=graph.membrane.held[reservoirs],
         ),
         hidden=tuple(hidden),
         flux=replace(graph.flux, bias=graph.flux.bias[faces]),

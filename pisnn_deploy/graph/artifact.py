@@ -20,7 +20,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from pisnn_deploy.errors import FileError
-from pisnn_deploy.graph.document import document, graph_from_document
+from pisnn_deploy.graph.document import SCHEMA, VERSION, document, graph_from_document
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.runs import Runs, runs_of
 from pisnn_deploy.graph.wellformed import defects
@@ -44,6 +44,9 @@ _NPY: Any = np.lib.format
 """numpy publishes no types for it."""
 _DATE = (1980, 1, 1, 0, 0, 0)
 _REMEDY = "compile the model again"
+LARGEST_VERSION = 1 << 20
+LONGEST_VERSION = 64
+"""Characters of a version that is repeated in a message."""
 
 
 @dataclass(frozen=True)
@@ -176,10 +179,11 @@ def read_artifact(path: Path) -> Artifact:
     for name in ("graph.json", "certificate.json", "provenance.json"):
         if name not in members:
             raise FileError(path, "is missing", field=name, remedy=_REMEDY)
-    arrays = _read_arrays(path, members)
     described, certificate, provenance = (
         _read_json(path, name, members[name]) for name in ("graph.json", "certificate.json", "provenance.json")
     )
+    _require_version(path, described, provenance)
+    arrays = _read_arrays(path, members)
     hashes = certificate.pop("members", {})
     if not isinstance(hashes, dict):
         raise FileError(path, "must name a hash for each member", field="certificate.json: members", remedy=_REMEDY)
@@ -199,6 +203,24 @@ def read_artifact(path: Path) -> Artifact:
     if found:
         raise FileError(path, found[0], remedy=_REMEDY)
     return Artifact(graph, provenance, hashlib.sha256(data).hexdigest(), tuple(altered))
+
+
+def _require_version(path: Path, described: dict[str, Any], provenance: dict[str, Any]) -> None:
+    """Refuse artifacts of other versions than this one; the meaning of older ones was not proved."""
+    version = described.get("version")
+    if described.get("schema") != SCHEMA or version == VERSION:
+        return
+    if type(version) is not int or not 0 < version < LARGEST_VERSION:
+        return  # what is wrong with it is said when the graph is read
+    versions = provenance.get("versions")
+    writer = versions.get("pisnn-deploy") if isinstance(versions, dict) else None
+    known = isinstance(writer, str) and len(writer) <= LONGEST_VERSION and writer.isprintable()
+    raise FileError(
+        path,
+        f"is an artifact of version {version}, written by pisnn-deploy {writer if known else 'of an unknown version'}; "
+        f"this one reads version {VERSION}",
+        remedy=_REMEDY,
+    )
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, bytes]:

@@ -5,6 +5,7 @@ Claims hold figures and no prose, so that a checker can prove them again; the se
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -23,6 +24,10 @@ Method = Literal[
     "shares",
     "constant-sum",
     "limited",
+    "moments",
+    "states",
+    "conductances",
+    "other-law",
 ]
 Figure = int | float
 
@@ -42,7 +47,22 @@ _SENTENCES: dict[Method, str] = {
     "constant-sum": "masses stay nonnegative and their sum never changes, so from any nonnegative start no cell ever "
     "holds more than the whole mass",
     "limited": "the limiter makes the update nonlinear",
+    "moments": "the integer weights have {coefficients}",
+    "states": "between constant states the integer flux differs by what the law says, to {flux_error:.2%} of the "
+    "largest flux in the operating range, and slopes meet {coefficients}",
+    "conductances": "each integer conductance of two points is beside what geometry and materials say, "
+    "{conductance_error:.2%} off at most, and so is each capacity, {capacity_error:.2%} off at most",
+    "other-law": "the integers solve another law than the model's: {coefficients}",
 }
+LARGEST_DEVIATION = 0.05
+"""Relative, of what integers do from what their law says, for which it is still called by its name."""
+_COEFFICIENTS = (
+    ("velocity", "velocity"),
+    ("diffusivity", "diffusivity"),
+    ("wave_speed", "wave speed"),
+    ("damping", "damping"),
+    ("courant", "Courant number of a field at rest"),
+)
 
 
 @dataclass(frozen=True)
@@ -67,6 +87,9 @@ class Claim:
     def details(self) -> str:
         """The statement as a sentence."""
         given = _Named(self.figures)
+        if self.method in ("moments", "states", "other-law"):
+            given["coefficients"] = self._coefficients
+            return _SENTENCES[self.method].format_map(given)
         text = _SENTENCES[self.method].format_map(given)
         if self.method == "incidence" and self.figures.get("reservoirs"):
             text += (
@@ -83,12 +106,40 @@ class Claim:
                 text += f" that differ by at most {given['start_difference']} across a face"
             text += ": the maximum principle keeps the field in its range,"
             text += f" and rounding moves a cell by {given['drift']} quanta at most"
+        if self.method == "conductances" and "largest_angle" in given:
+            text += (
+                "; two points give the law's flux where lines between centres are normal to faces, here they are up to "
+                f"{given['largest_angle']:.3g} degrees off, {given['mean_angle']:.3g} on average"
+            )
         if self.method == "maximum-principle" and self.figures.get("reservoirs"):
             text += ", what reservoirs give included"
         return text
 
+    @property
+    def _coefficients(self) -> str:
+        """Each coefficient that the integers have beside the one that the model names."""
+        parts = []
+        for key, name in _COEFFICIENTS:
+            wanted = self.figures.get(f"wanted_{key}")
+            if wanted is None:
+                continue
+            if key in self.figures:
+                has = f"{self.figures[key]:.6g}"
+            else:
+                has = f"{self.figures.get(f'{key}_lower', math.nan):.6g} to "
+                has += f"{self.figures.get(f'{key}_upper', math.nan):.6g}"
+            parts.append(f"{name} {has} where {wanted:.6g} is wanted")
+        if self.method == "other-law" and "flux_error" in self.figures:
+            parts.append(f"fluxes of constant states {self.figures['flux_error']:.2%} off")
+        if "conductance_error" in self.figures:
+            parts.append(f"conductances {self.figures['conductance_error']:.2%} off")
+            parts.append(f"capacities {self.figures.get('capacity_error', math.nan):.2%} off")
+        if "across" in self.figures:
+            parts.append(f"slopes across a face move {self.figures['across']:.2%} of what slopes along it move")
+        return ", ".join(parts)
 
-class _Named(dict[str, Figure]):
+
+class _Named(dict[str, "Figure | str"]):
     """Figures by name; one that is missing shows as a question mark."""
 
     def __init__(self, figures: Mapping[str, Figure]) -> None:
@@ -107,12 +158,15 @@ class Certificate:
     conservation, overflow, stability : Claim
     positivity : Claim or None
         Only of a graph with a limiter.
+    equation : Claim or None
+        What the integers solve, in physical units; every compiled graph has it.
     """
 
     conservation: Claim
     overflow: Claim
     stability: Claim
     positivity: Claim | None = None
+    equation: Claim | None = None
 
     @property
     def claims(self) -> dict[str, Claim]:

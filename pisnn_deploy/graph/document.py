@@ -16,10 +16,12 @@ from pisnn_deploy.graph.integer import (
     MEMBRANE,
     UTILISATION,
     Bound,
+    Floats,
     Flux,
     IntegerGraph,
     IntegerLayer,
     Integers,
+    Materials,
     Medium,
     Membrane,
     OperatingWindow,
@@ -39,7 +41,9 @@ from pisnn_deploy.model import FiniteFloat, ModelSpec, PositiveFloat
 LARGEST_MANTISSA = 256
 """Of any target's weights; larger ones could not be multiplied without wrapping."""
 SCHEMA = "pisnn-deploy/artifact"
-VERSION = 4
+VERSION = 5
+BITS = ("membrane.held", "mesh.points", "materials.conductivity", "materials.capacity")
+"""Arrays of float64 numbers, each stored as the integer that its 64 bits are."""
 
 Count = Annotated[int, Field(ge=0, le=MAXIMUM_CELLS)]
 Integer64 = Annotated[int, Field(ge=-(2**62), le=2**62)]
@@ -57,7 +61,6 @@ _Sides = Annotated[list[Side], Field(min_length=2, max_length=2)]
 
 class _CellMesh(_Strict):
     kind: Literal["cells"]
-    point_exponent: Annotated[int, Field(ge=-200, le=200)]
     material_names: Annotated[list[Label], Field(max_length=4096)]
     group_names: Annotated[list[Label], Field(max_length=4096)]
 
@@ -138,12 +141,18 @@ class _Record(_Strict):
     summary: str
 
 
+class _Noted(_Strict):
+    quantisation: _Quantisation
+    passes: Annotated[list[_Record], Field(max_length=256)]
+
+
 class _Document(_Strict):
     schema_: Literal["pisnn-deploy/artifact"] = Field(alias="schema")
-    version: Literal[4]
+    version: Literal[5]
     spec: dict[str, Any]
     mesh: Annotated[_Mesh | _CellMesh, Field(discriminator="kind")]
     medium: _Medium | None
+    materials: bool
     quantum: PositiveFloat
     time_step: PositiveFloat
     hidden: Annotated[list[_Hidden], Field(max_length=8)]
@@ -151,7 +160,6 @@ class _Document(_Strict):
     synapses: Annotated[list[_Synapse], Field(max_length=1024)]
     operator: Annotated[list[_Layer], Field(max_length=9)]
     window: _Window
-    quantisation: _Quantisation
     coding: Literal["delta", "dense"] | None
     binary: Annotated[dict[Name, Annotated[int, Field(ge=1, le=32)]], Field(max_length=16)]
     period: Integer32 | None
@@ -159,7 +167,7 @@ class _Document(_Strict):
     placement: _Placement | None
     stock: _Stock | None = None
     profile: Annotated[str, Field(max_length=256)]
-    passes: Annotated[list[_Record], Field(max_length=256)]
+    noted: _Noted
 
 
 _FigureName = Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,63}$")]
@@ -178,6 +186,7 @@ class _Certificate(_Strict):
     overflow: _Claim
     stability: _Claim
     positivity: _Claim | None = None
+    equation: _Claim | None = None
 
 
 def document(graph: IntegerGraph) -> tuple[dict[str, Any], dict[str, Any], dict[str, Integers]]:
@@ -196,13 +205,14 @@ def document(graph: IntegerGraph) -> tuple[dict[str, Any], dict[str, Any], dict[
     arrays : dict of str to int64 array
         By the name of the member under ``arrays/``.
     """
-    mesh, quantisation = graph.mesh, graph.quantisation
+    mesh = graph.mesh
     described: dict[str, Any] = {
         "schema": SCHEMA,
         "version": VERSION,
         "spec": graph.spec.model_dump(mode="json"),
         "mesh": _described_mesh(mesh),
         "medium": None if graph.medium is None else {"unit_volume": graph.medium.unit_volume},
+        "materials": graph.materials is not None,
         "quantum": graph.quantum,
         "time_step": graph.time_step,
         "hidden": [{"name": p.name, "shift": p.shift} for p in graph.hidden],
@@ -220,11 +230,6 @@ def document(graph: IntegerGraph) -> tuple[dict[str, Any], dict[str, Any], dict[
         ],
         "operator": [{"shift": layer.shift} for layer in graph.operator],
         "window": vars(graph.window).copy(),
-        "quantisation": {
-            **vars(quantisation),
-            "kernel_rounded": list(quantisation.kernel_rounded),
-            "kernel_chosen": list(quantisation.kernel_chosen),
-        },
         "coding": graph.coding,
         "binary": dict(graph.binary),
         "period": graph.period,
@@ -232,19 +237,23 @@ def document(graph: IntegerGraph) -> tuple[dict[str, Any], dict[str, Any], dict[
         "placement": graph.placement
         and {"cores": graph.placement.cores, "chips": graph.placement.chips, "method": graph.placement.method},
         "profile": graph.profile,
-        "passes": [{"text": record.text, "summary": record.summary} for record in graph.history],
+        "noted": _described_notes(graph),
     }
     if graph.stock is not None:
         described["stock"] = vars(graph.stock).copy()
     arrays = {
         "membrane.initial": graph.membrane.initial,
         "membrane.reservoirs": graph.membrane.reservoirs,
+        "membrane.held": _bits(graph.membrane.held),
         "flux.bias": graph.flux.bias,
     }
     if isinstance(mesh, CellMesh):
         arrays |= {f"mesh.{name}": getattr(mesh, name) for name in CELL_MESH_ARRAYS}
+        arrays["mesh.points"] = _bits(mesh.points)
     if graph.medium is not None:
         arrays["medium.inverse_volume"] = graph.medium.inverse_volume
+    if graph.materials is not None:
+        arrays |= {f"materials.{name}": _bits(values) for name, values in vars(graph.materials).items()}
     for population in graph.hidden:
         arrays[f"{population.name}.bias"] = population.bias
     for synapse in graph.synapses:
@@ -301,7 +310,8 @@ def graph_from_document(
                 f"arrays/membrane.initial.npy has {initial.size} cells, the mesh {math.prod(read.mesh.shape)}"
             )
         mesh = _read_mesh(read.mesh)
-    membrane = Membrane(initial, take("membrane.reservoirs", mesh.reservoirs))
+    held = _doubles(take("membrane.held", mesh.reservoirs))
+    membrane = Membrane(initial, take("membrane.reservoirs", mesh.reservoirs), held)
     operator = tuple(_read_layer(number, layer, take) for number, layer in enumerate(read.operator))
     neurons = [mesh.faces * len(layer.weight) for layer in operator] or [mesh.cells] * len(read.hidden)
     hidden = tuple(
@@ -319,7 +329,7 @@ def graph_from_document(
         flux=Flux(take("flux.bias", mesh.faces), read.flux.threshold_exponent, read.flux.leak, read.flux.share_shift),
         synapses=tuple(_read_synapse(synapse, mesh, sizes, take) for synapse in read.synapses),
         window=OperatingWindow(read.window.lower, read.window.upper, read.window.difference, read.window.current),
-        quantisation=_read_quantisation(read.quantisation),
+        quantisation=_read_quantisation(read.noted.quantisation),
         operator=operator,
         coding=read.coding,
         period=read.period,
@@ -328,9 +338,10 @@ def graph_from_document(
         placement=_read_placement(read.placement, sizes, [s.name for s in read.synapses], take),
         profile=read.profile,
         medium=None if read.medium is None else _read_medium(read.medium, mesh.cells, take),
+        materials=_read_materials(mesh.cells, take) if read.materials else None,
         binary=dict(read.binary),
         stock=None if read.stock is None else Stock(read.stock.send_threshold),
-        history=tuple(PassRecord(r.text, r.summary) for r in read.passes),
+        history=tuple(PassRecord(r.text, r.summary) for r in read.noted.passes),
     )
     take.require_all_taken()
     return graph
@@ -393,6 +404,31 @@ def _read_medium(read: _Medium, cells: int, take: _Arrays) -> Medium:
     return Medium(take("medium.inverse_volume", cells), read.unit_volume)
 
 
+def _read_materials(cells: int, take: _Arrays) -> Materials:
+    conductivity, capacity = (_doubles(take(f"materials.{name}", cells)) for name in ("conductivity", "capacity"))
+    return Materials(conductivity, capacity)
+
+
+def _bits(values: Floats) -> Integers:
+    return np.ascontiguousarray(values, np.float64).view(np.int64)
+
+
+def _doubles(bits: Integers) -> Floats:
+    return np.ascontiguousarray(bits).view(np.float64)
+
+
+def _described_notes(graph: IntegerGraph) -> dict[str, Any]:
+    quantisation = graph.quantisation
+    return {
+        "quantisation": {
+            **vars(quantisation),
+            "kernel_rounded": list(quantisation.kernel_rounded),
+            "kernel_chosen": list(quantisation.kernel_chosen),
+        },
+        "passes": [{"text": record.text, "summary": record.summary} for record in graph.history],
+    }
+
+
 def _described_flux(flux: Flux) -> dict[str, int]:
     limiter = {} if flux.share_shift is None else {"share_shift": flux.share_shift}
     return {"threshold_exponent": flux.threshold_exponent, "leak": flux.leak} | limiter
@@ -402,7 +438,6 @@ def _described_mesh(mesh: Mesh | CellMesh) -> dict[str, Any]:
     if isinstance(mesh, CellMesh):
         return {
             "kind": "cells",
-            "point_exponent": mesh.point_exponent,
             "material_names": list(mesh.material_names),
             "group_names": list(mesh.group_names),
         }
@@ -414,20 +449,20 @@ def _described_mesh(mesh: Mesh | CellMesh) -> dict[str, Any]:
     }
 
 
-CELL_MESH_ARRAYS = ("points", "corners", "source", "target", "material", "group")
-"""Arrays of an unstructured mesh."""
+CELL_MESH_ARRAYS = ("corners", "source", "target", "face_corners", "material", "group")
+"""Integer arrays of an unstructured mesh."""
 
 
 def _read_cell_mesh(read: _CellMesh, take: _Arrays) -> CellMesh:
-    points, corners = take.table("mesh.points"), take.table("mesh.corners")
+    points, corners = _doubles(take.table("mesh.points")), take.table("mesh.corners")
     # Each face is one of the sides of a cell, of which there are as many as corners.
     source = take.at_most("mesh.source", corners.size)
     return CellMesh(
         points=points,
-        point_exponent=read.point_exponent,
         corners=corners,
         source=source,
         target=take("mesh.target", source.size),
+        face_corners=take.table("mesh.face_corners"),
         material=take("mesh.material", len(corners)),
         material_names=tuple(read.material_names),
         group=take.at_most("mesh.group", source.size),
@@ -524,11 +559,14 @@ def _read_quantisation(read: _Quantisation) -> Quantisation:
     )
 
 
+CLAIMS = ("conservation", "overflow", "stability", "positivity", "equation")
+
+
 def _read_certificate(certificate: dict[str, Any]) -> Certificate | None:
     if not certificate:
         return None
     read = _Certificate.model_validate(certificate)
-    claims = {name: getattr(read, name) for name in ("conservation", "overflow", "stability", "positivity")}
+    claims = {name: getattr(read, name) for name in CLAIMS}
     return Certificate(
         **{name: Claim(one.status, one.method, one.figures) for name, one in claims.items() if one is not None}
     )

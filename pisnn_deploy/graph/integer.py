@@ -20,6 +20,7 @@ from pisnn_deploy.mesh import CellMesh, Mesh
 from pisnn_deploy.model import ModelSpec
 
 Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
 Coding = Literal["delta", "dense"]
 Port = Literal["", "source", "target"]
 
@@ -52,10 +53,13 @@ class Membrane:
         Mass in quanta that a run starts from unless told otherwise.
     reservoirs : int64 array [reservoirs]
         Value that each reservoir shows, in quanta.
+    held : float64 array [reservoirs]
+        Value that each reservoir holds, in physical units; `reservoirs` are these values in quanta.
     """
 
     initial: Integers
     reservoirs: Integers
+    held: Floats = field(default_factory=lambda: np.zeros(0))
 
     @property
     def size(self) -> int:
@@ -91,6 +95,22 @@ class Medium:
 
     inverse_volume: Integers
     unit_volume: float
+
+
+@dataclass(frozen=True)
+class Materials:
+    """What the cells of a two-point graph are made of.
+
+    Attributes
+    ----------
+    conductivity : float64 array [cells]
+        Positive; it takes the place of the model's diffusivity.
+    capacity : float64 array [cells]
+        Positive: mass per volume of a cell whose value is 1.
+    """
+
+    conductivity: Floats
+    capacity: Floats
 
 
 @dataclass(frozen=True)
@@ -316,7 +336,7 @@ class OperatingWindow:
 
 @dataclass(frozen=True)
 class Quantisation:
-    """What going to integers cost.
+    """What going to integers cost, as whoever compiled the graph measured it. Nothing proves these figures.
 
     Attributes
     ----------
@@ -388,6 +408,7 @@ class IntegerGraph:
     Attributes
     ----------
     spec : ModelSpec
+        Its operating range is the one that the graph was compiled for.
     mesh : Mesh or CellMesh
     quantum : float
         Physical mass of one unit: ``value = quantum * mass / volume``.
@@ -414,6 +435,8 @@ class IntegerGraph:
         Hardware profile that the graph was compiled for; empty for none.
     medium : Medium or None
         Where cells differ in volume or capacity; masses in `window` are then times their inverse volumes.
+    materials : Materials or None
+        Of a graph of two-point fluxes.
     binary : dict of str to int
         Where spikes are binary: the number of lines of each population, one for each bit of its payload
         (`pisnn_deploy.graph.lines`). Empty where spikes carry integers.
@@ -440,6 +463,7 @@ class IntegerGraph:
     placement: Placement | None = None
     profile: str = ""
     medium: Medium | None = None
+    materials: Materials | None = None
     binary: dict[str, int] = field(default_factory=dict)
     stock: Stock | None = None
     history: tuple[PassRecord, ...] = field(default=(), compare=False)

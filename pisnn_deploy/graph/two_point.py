@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import expm_multiply
 
+from pisnn_deploy.graph.integer import Materials
 from pisnn_deploy.mesh import CellMesh, Mesh
 from pisnn_deploy.model import ModelSpec
 
@@ -36,6 +37,8 @@ class TwoPointGraph:
         In units of mass per time and value: ``area / (d_s / k_s + d_t / k_t)`` with distances d and conductivities k.
     reservoirs : float64 array [reservoirs]
     initial : float64 array [cells]
+    materials : Materials
+        What capacities and conductances come from, besides the mesh.
     """
 
     spec: ModelSpec
@@ -44,6 +47,7 @@ class TwoPointGraph:
     conductance: Field
     reservoirs: Field
     initial: Field
+    materials: Materials
 
     @property
     def time_step(self) -> float:

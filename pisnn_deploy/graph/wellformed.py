@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -40,6 +41,9 @@ def _mesh(graph: IntegerGraph) -> Iterator[str]:
         for name in ("source", "target", "axis"):
             if not np.array_equal(getattr(mesh, name), getattr(ideal, name)):
                 yield f"mesh {name} does not match shape {mesh.shape} with boundary {mesh.boundary}"
+        if not 0 < mesh.volume < math.inf:
+            yield f"mesh lengths {mesh.lengths} give cells a volume of {mesh.volume}"
+            return
     if not (np.isfinite(graph.quantum) and graph.quantum > 0):
         yield f"quantum is {graph.quantum}, it must be positive"
     if not (np.isfinite(graph.time_step) and graph.time_step > 0):
@@ -56,10 +60,13 @@ def _cell_mesh(mesh: CellMesh) -> Iterator[str]:
     if not cells:
         yield "the mesh has no cells"
         return
-    if _magnitude(mesh.points) > LARGEST_NUMBER:
-        yield "mesh points hold a number beyond 2^53"
+    if not np.abs(mesh.points).max(initial=0) < LARGEST_COORDINATE:
+        yield f"mesh points hold a coordinate that is not below {LARGEST_COORDINATE:g}"
+    if mesh.face_corners.shape != (faces, mesh.points.shape[1]):
+        yield "mesh face_corners are not a point of each face for each dimension"
     for name, numbers, count in (
         ("corners", mesh.corners, len(mesh.points)),
+        ("face_corners", mesh.face_corners, len(mesh.points)),
         ("material", mesh.material, len(mesh.material_names)),
         ("group", mesh.group, len(mesh.group_names)),
         ("source", mesh.source, cells),
@@ -73,6 +80,8 @@ def _cell_mesh(mesh: CellMesh) -> Iterator[str]:
         yield "not every reservoir of the mesh has one face"
 
 
+LARGEST_COORDINATE = 1e100
+"""Of a point, so that no product of coordinates overflows."""
 LARGEST_NUMBER = 2**53
 """Of masses, reservoirs and biases, so that sums over a window cannot wrap."""
 FARTHEST = 2**31
@@ -89,6 +98,12 @@ def _populations(graph: IntegerGraph) -> Iterator[str]:
         yield f"membrane has {graph.membrane.initial.size} neurons for {graph.mesh.cells} cells"
     if graph.membrane.reservoirs.size != graph.mesh.reservoirs:
         yield f"membrane has {graph.membrane.reservoirs.size} reservoir values for {graph.mesh.reservoirs} reservoirs"
+    if graph.membrane.held.shape != (graph.mesh.reservoirs,) or not np.isfinite(graph.membrane.held).all():
+        yield "membrane held is not a finite number for each reservoir"
+    if graph.materials is not None:
+        for name, values in vars(graph.materials).items():
+            if values.shape != (graph.mesh.cells,) or not (np.isfinite(values) & (values > 0)).all():
+                yield f"materials {name} is not a positive number for each cell"
     if graph.medium is not None:
         volumes = graph.medium.inverse_volume
         if volumes.size != graph.mesh.cells or not 1 <= volumes.min(initial=1) <= volumes.max(initial=1) < 1 << 31:

@@ -1,8 +1,7 @@
-"""What an integer graph keeps of an unstructured mesh: incidence, and enough geometry to draw it."""
+"""What an integer graph keeps of an unstructured mesh: incidence, and the geometry that its integers come from."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +10,6 @@ from numpy.typing import NDArray
 from pisnn_deploy.mesh.structured import Indices, Number, arriving
 from pisnn_deploy.mesh.unstructured import UnstructuredMesh
 
-COORDINATE_BITS = 30
-"""Bits of a stored coordinate."""
-
 
 @dataclass(frozen=True)
 class CellMesh:
@@ -21,13 +17,14 @@ class CellMesh:
 
     Attributes
     ----------
-    points : int64 array [points, dims]
-        Corners, in units of ``2^-point_exponent`` of the file's unit of length.
-    point_exponent : int
+    points : float64 array [points, dims]
+        Corners, in the file's unit of length.
     corners : int64 array [cells, dims + 1]
         Points of each cell.
     source, target : int64 array [faces]
         Holders on both sides: cells, then reservoirs.
+    face_corners : int64 array [faces, dims]
+        Points of each face.
     material : int64 array [cells]
         Index into `material_names`.
     material_names : tuple of str
@@ -36,11 +33,11 @@ class CellMesh:
     group_names : tuple of str
     """
 
-    points: Indices
-    point_exponent: int
+    points: NDArray[np.float64]
     corners: Indices
     source: Indices
     target: Indices
+    face_corners: Indices
     material: Indices
     material_names: tuple[str, ...]
     group: Indices
@@ -83,10 +80,6 @@ class CellMesh:
             return "no-flux"
         return f"dirichlet at {' and '.join(self.group_names)}, no-flux elsewhere"
 
-    def coordinates(self) -> NDArray[np.float64]:
-        """Points in the file's unit of length, float64 [points, dims]."""
-        return np.asarray(self.points * 2.0**-self.point_exponent, np.float64)
-
     def divergence(self, flux: NDArray[Number]) -> NDArray[Number]:
         """What arrives at each holder, ``D k``.
 
@@ -112,14 +105,12 @@ def cell_mesh(mesh: UnstructuredMesh) -> CellMesh:
     -------
     CellMesh
     """
-    largest = float(np.abs(mesh.points).max(initial=0.0))
-    exponent = COORDINATE_BITS - math.frexp(largest)[1]
     return CellMesh(
-        np.rint(mesh.points * 2.0**exponent).astype(np.int64),
-        exponent,
+        mesh.points,
         mesh.corners,
         mesh.source,
         mesh.target,
+        mesh.face_corners,
         mesh.material,
         mesh.material_names,
         mesh.group,

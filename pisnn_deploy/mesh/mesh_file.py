@@ -119,9 +119,8 @@ class MeshFile:
         held = group < len(names)
         cells, reservoirs = len(self.corners), np.arange(np.count_nonzero(held))
         volumes, centres = volumes_and_centres(self.points[self.corners])
-        area, normal, on_face = face_geometry(
-            self.points[np.concatenate([self.interior_corners, self.boundary_corners[held]])]
-        )
+        face_corners = np.concatenate([self.interior_corners, self.boundary_corners[held]])
+        area, normal, on_face = face_geometry(self.points[face_corners])
         source = np.concatenate([self.interior[:, 0], self.boundary[held]])
         target = np.concatenate([self.interior[:, 1], cells + reservoirs])
         distance = np.zeros((source.size, 2))
@@ -142,6 +141,7 @@ class MeshFile:
             self.material_names,
             group[held],
             names,
+            face_corners,
         )
 
     def warnings_on(self, values: Mapping[str, float]) -> tuple[str, ...]:

@@ -58,6 +58,8 @@ class UnstructuredMesh:
         Index into `group_names`.
     group_names : tuple of str
         Groups of the boundary that have reservoirs, sorted.
+    face_corners : int64 array [faces, dims]
+        Points of each face.
     """
 
     points: NDArray[np.float64]
@@ -72,6 +74,7 @@ class UnstructuredMesh:
     material_names: tuple[str, ...]
     group: Indices
     group_names: tuple[str, ...]
+    face_corners: Indices
 
     @property
     def cells(self) -> int:

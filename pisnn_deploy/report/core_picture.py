@@ -234,7 +234,7 @@ def _map(axes: Axes, graph: IntegerGraph, placement: Placement) -> None:
 
 def _map_cells(axes: Axes, mesh: CellMesh, placement: Placement) -> None:
     """Triangles in the colour of their core; of tetrahedra the centres, seen along z."""
-    core, points = placement.core["membrane"][: mesh.cells], mesh.coordinates()
+    core, points = placement.core["membrane"][: mesh.cells], mesh.points
     inside = mesh.target < mesh.cells
     pairs = np.column_stack([core[mesh.source[inside]], core[mesh.target[inside]]])
     pairs = pairs[pairs[:, 0] != pairs[:, 1]]

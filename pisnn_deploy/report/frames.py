@@ -143,7 +143,7 @@ def shown_cells(graph: IntegerGraph) -> Shown:
 
 
 def _shown_of_any_shape(mesh: CellMesh) -> Shown:
-    points = mesh.coordinates()
+    points = mesh.points
     stride = -(-mesh.cells // MOST_POINTS)
     cells = np.arange(stride // 2, mesh.cells, stride)
     low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)

@@ -140,7 +140,7 @@ def _middle_cells(graph: IntegerGraph) -> NDArray[np.int64]:
     """Cells along the last axis of a grid, or along x of any other mesh, through the middle of the other axes."""
     mesh = graph.mesh
     if isinstance(mesh, CellMesh):
-        corners = mesh.coordinates()[mesh.corners]
+        corners = mesh.points[mesh.corners]
         low, high = corners[..., 1:].min(axis=1), corners[..., 1:].max(axis=1)
         middle = (low.min(axis=0) + high.max(axis=0)) / 2
         crossed = np.flatnonzero(((low <= middle) & (middle <= high)).all(axis=1))
@@ -160,7 +160,7 @@ def _along(graph: IntegerGraph) -> str:
 def _centres(graph: IntegerGraph) -> Field:
     mesh = graph.mesh
     if isinstance(mesh, CellMesh):
-        return np.asarray(mesh.coordinates()[mesh.corners[_middle_cells(graph)]][..., 0].mean(axis=1), np.float64)
+        return np.asarray(mesh.points[mesh.corners[_middle_cells(graph)]][..., 0].mean(axis=1), np.float64)
     return np.asarray((np.arange(mesh.shape[-1]) + 0.5) * mesh.spacing[-1], np.float64)
 
 
@@ -200,7 +200,7 @@ def _field(figure: Figure, axes: Axes, graph: IntegerGraph, times: Field, values
 
 def _cells(axes: Axes, mesh: CellMesh, values: Field, limits: tuple[float, float]) -> ScalarMappable:
     """Triangles in their colours; of tetrahedra the centres, those in front last."""
-    points = mesh.coordinates()
+    points = mesh.points
     axes.set(xlabel="x (units of length)", ylabel="y (units of length)", aspect="equal")
     if mesh.dimensions == 2:
         inside = np.flatnonzero(mesh.target < mesh.cells)

@@ -19,12 +19,23 @@ from pisnn_deploy.arithmetic import signed_width
 from pisnn_deploy.graph import Claim, IntegerGraph, Synapse
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.verify.clock import clock, named_law
+from pisnn_deploy.verify.equation import equation
 from pisnn_deploy.verify.folding import Folding
-from pisnn_deploy.verify.medium import medium_averages, medium_layout
+from pisnn_deploy.verify.medium import conductances, medium_averages, medium_layout
 from pisnn_deploy.verify.positivity import positivity
 from pisnn_deploy.verify.ranges import declared_bits, distinct_faces, intervals, is_memoryless
+from pisnn_deploy.verify.two_point import two_point
+from pisnn_deploy.verify.units import units
 from pisnn_deploy.verify.waves import MARGIN, axis_gains, delayed_modulus, has_axis_gains, lattice, modulus
 from pisnn_deploy.verify.waves import drift as rounding
+
+NOT_PROVED = (
+    "how accurate runs are: errors and kernels under `noted` are as whoever compiled it measured them",
+    "the start: masses that a run begins with unless told otherwise",
+    "the placement, and what each core uses: `check` counts resources anew",
+    "names, the text of passes, the profile and the provenance",
+)
+"""What an artifact holds and shows that no finding covers."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +73,14 @@ def check_certificate(graph: IntegerGraph, altered: tuple[str, ...] = ()) -> tup
     if graph.certificate is None:
         return (Finding("certificate", False, "the graph has none; compile the model again"),)
     checks: tuple[tuple[str, Callable[[IntegerGraph], Iterator[str]], str], ...] = (
-        ("law", named_law, f"the problem {graph.spec.problem} is one of {graph.spec.equation}, on this many axes"),
+        (
+            "law",
+            named_law,
+            f"the problem {graph.spec.problem} is one of {graph.spec.equation}, and the mesh is the model's",
+        ),
         ("layout", _layout, "synapses and biases are the flux network laid out on the mesh"),
-        ("clock", _clock, "time step, leak, period, exponents and unit follow from the integer weights"),
+        ("clock", _clock, "time step, leak, period and exponents follow from the integer weights"),
+        ("units", _units, "the operating window and what reservoirs show are the range and the values held, in quanta"),
         ("conservation", _conservation, graph.certificate.conservation.details),
         (
             "bounds",
@@ -77,6 +93,8 @@ def check_certificate(graph: IntegerGraph, altered: tuple[str, ...] = ()) -> tup
     positive = graph.certificate.positivity
     if positive is not None or graph.flux.share_shift is not None:
         checks = (*checks, ("positivity", _positivity, "" if positive is None else positive.details))
+    solved = graph.certificate.equation
+    checks = (*checks, ("equation", _equation, "" if solved is None else solved.details))
     seal = next((f"{name} is not what the certificate was issued for" for name in altered), "")
     findings = [Finding("seal", not seal, seal or "every member has the hash that the certificate names")]
     for claim, check, text in checks:
@@ -136,9 +154,6 @@ def _layout(graph: IntegerGraph) -> Iterator[str]:
     operator, faces = graph.operator, graph.mesh.faces
     biases = [*(population.bias for population in graph.hidden), graph.flux.bias]
     shapes = [layer.weight.shape for layer in operator if layer.bias.shape == layer.weight.shape[:1]]
-    if graph.grid.lengths != graph.spec.lengths:
-        yield f"the mesh extends over {graph.grid.lengths}, the model over {graph.spec.lengths}"
-        return
     if shapes != [*graph.spec.layer_shapes] or [b.size for b in biases] != [faces * width for width, _ in shapes]:
         yield "the operator has not the layers of the model's spec"
         return
@@ -169,12 +184,29 @@ def _layout(graph: IntegerGraph) -> Iterator[str]:
 def _clock(graph: IntegerGraph) -> Iterator[str]:
     if graph.coding is None or graph.period != (len(graph.hidden) + 2 if graph.stock is None else 1):
         yield "the graph is not scheduled"
-    if math.frexp(graph.value_per_quantum)[0] != 0.5:
-        yield f"the value of a quantum is {graph.value_per_quantum}, it must be a power of two"
     if graph.medium is not None:
-        # Conductances are the mesh's and the materials', which the graph does not keep: its time step is their scale.
+        # The time step is the scale of the conductances: see the claim on the equation.
         return
     yield from clock(graph)
+
+
+def _units(graph: IntegerGraph) -> Iterator[str]:
+    if math.frexp(graph.value_per_quantum)[0] != 0.5:
+        yield f"the value of a quantum is {graph.value_per_quantum}, it must be a power of two"
+        return
+    yield from units(graph, None if graph.medium is None else conductances(graph, _stored))
+
+
+def _equation(graph: IntegerGraph) -> Iterator[str]:
+    claim = None if graph.certificate is None else graph.certificate.equation
+    if claim is None:
+        yield "the certificate does not say what the integers solve"
+    elif (graph.materials is None) != (graph.medium is None):
+        yield "there are materials without a medium, or a medium without materials"
+    elif graph.materials is not None:
+        yield from two_point(graph, claim, conductances(graph, _stored))
+    else:
+        yield from equation(graph, claim)
 
 
 def _conservation(graph: IntegerGraph) -> Iterator[str]:

@@ -53,10 +53,14 @@ def named_law(graph: IntegerGraph) -> Iterator[str]:
         yield f"the problem {spec.problem} has {axes} dimensions, the model {len(spec.lengths)}"
     if spec.equation == "laplace" and spec.diffusivity != 1:
         yield f"the diffusivity is {spec.diffusivity}, and laplace means 1"
-    if spec.cell_width is not None and not isinstance(graph.mesh, CellMesh):
+    if isinstance(graph.mesh, CellMesh):
+        return
+    if graph.mesh.lengths != spec.lengths:
+        yield f"the mesh extends over {graph.mesh.lengths}, the model over {spec.lengths}"
+    if spec.cell_width is not None:
         width, wanted = cell_width(graph), Fraction(spec.cell_width)
         if abs(width - wanted) > CELL_WIDTHS * wanted:
-            yield f"cells are {float(width):g} wide, the model was trained for {spec.cell_width:g}"
+            yield f"cells are {nearest_double(width):g} wide, the model was trained for {spec.cell_width:g}"
 
 
 def cell_width(graph: IntegerGraph) -> Fraction:
@@ -76,6 +80,14 @@ def moments(graph: IntegerGraph) -> tuple[Fraction, Fraction]:
 def is_linear(graph: IntegerGraph) -> bool:
     """Whether the flux network has neither a hidden layer nor a bias."""
     return not graph.hidden and not graph.operator[0].bias.any()
+
+
+def nearest_double(exact: Fraction) -> float:
+    """The double next to a rational; infinite beyond the largest."""
+    try:
+        return float(exact)
+    except OverflowError:
+        return math.inf if exact > 0 else -math.inf
 
 
 def clock(graph: IntegerGraph) -> Iterator[str]:
@@ -110,7 +122,7 @@ def clock(graph: IntegerGraph) -> Iterator[str]:
     if expected <= 0:
         yield "the weights do not run forwards in time"
     elif abs(step**power - expected) > power * ROUNDINGS * abs(expected):
-        says = float(expected) if power == 1 else math.sqrt(expected)
+        says = nearest_double(expected) if power == 1 else math.sqrt(nearest_double(expected))
         yield f"the time step is {graph.time_step}, the weights say {says}"
     leak = _leak(spec, graph.time_step)
     if graph.flux.leak != leak:

@@ -35,7 +35,7 @@ def medium_layout(graph: IntegerGraph, medium: Medium, stored: Stored) -> Iterat
     cells = mesh.cells
     if graph.flux.leak != MEMORYLESS or graph.operator:
         yield "the flux keeps a memory, or there is an operator besides the conductances"
-    conductance = _conductances(graph, stored)
+    conductance = conductances(graph, stored)
     faces = np.arange(mesh.faces)
     weights = sparse.coo_matrix(
         (np.concatenate([conductance, -conductance]), (np.tile(faces, 2), np.concatenate([mesh.source, mesh.target]))),
@@ -67,7 +67,8 @@ def medium_layout(graph: IntegerGraph, medium: Medium, stored: Stored) -> Iterat
         yield "a bias is not what conductance and reservoir say"
 
 
-def _conductances(graph: IntegerGraph, stored: Stored) -> NDArray[np.int64]:
+def conductances(graph: IntegerGraph, stored: Stored) -> NDArray[np.int64]:
+    """Integer conductance of each face; 0 of one that joins a cell with itself."""
     weights = stored(graph, graph.chain[-2], FLUX)
     largest = np.zeros(graph.mesh.faces, np.int64)
     np.maximum.at(largest, np.repeat(np.arange(graph.mesh.faces), np.diff(weights.indptr)), np.abs(weights.data))
@@ -89,7 +90,7 @@ def medium_averages(graph: IntegerGraph, medium: Medium, stored: Stored) -> Iter
     """
     leaving = [0] * graph.mesh.holders
     for weight, *ends in zip(
-        _conductances(graph, stored).tolist(), graph.mesh.source.tolist(), graph.mesh.target.tolist(), strict=True
+        conductances(graph, stored).tolist(), graph.mesh.source.tolist(), graph.mesh.target.tolist(), strict=True
     ):
         for end in ends:
             leaving[end] += weight

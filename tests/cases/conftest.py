@@ -1,4 +1,7 @@
-"""Files and situations of others that once went wrong: a folder each, whose README names command and right result."""
+"""Files and situations of others that once went wrong: a folder each, whose README names command and right result.
+
+Artifacts are upgraded to the version that the package reads (`upgraded_artifacts`) when a case is copied.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from upgraded_artifacts import upgrade_folder
 
 CASES = Path(__file__).parent
 COMMAND = str(Path(sys.executable).with_name("pisnn-deploy"))
@@ -19,12 +23,14 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture()
 def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
-    """Copy the case of that name, with ``artifact_of_16_cells.pisnn`` beside it, and make it the current folder."""
+    """Copy the case of that name, with ``artifact_of_16_cells.pisnn`` beside it, upgraded, and make it the current folder."""
 
     def enter(name: str) -> Path:
         copy = tmp_path / name
         shutil.copytree(CASES / name, copy)
         shutil.copy(CASES / "artifact_of_16_cells.pisnn", tmp_path)
+        upgrade_folder(tmp_path)
+        upgrade_folder(copy)
         monkeypatch.chdir(copy)
         return copy
 

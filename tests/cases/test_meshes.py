@@ -123,7 +123,7 @@ def test_bodies_that_touch_are_told_and_welded(case: Case) -> None:
     assert not any("parts" in text or "coincide" in text for text in welded["warnings"])
     graph = read_artifact(Path("a.pisnn")).graph
     assert isinstance(graph.mesh, CellMesh)
-    middle = graph.mesh.coordinates()[graph.mesh.corners].mean(axis=1)[:, 0]
+    middle = graph.mesh.points[graph.mesh.corners].mean(axis=1)[:, 0]
     assert at_rest(5000) == pytest.approx(middle / 4, abs=0.05), "a ramp from 0 to 1"
     assert read_artifact(Path("a.pisnn")).provenance["options"]["weld"] == 1e-6
     same = json.loads(compiled("welded22.msh", COLD_AND_HOT, *words))

@@ -15,6 +15,7 @@ from models_under_test import compiled
 from pisnn_deploy.cli.main import group
 from pisnn_deploy.errors import CheckError
 from pisnn_deploy.graph.artifact import write_artifact
+from pisnn_deploy.verify import NOT_PROVED
 
 
 def test_a_fresh_artifact_is_verified(tmp_path: Path) -> None:
@@ -22,10 +23,12 @@ def test_a_fresh_artifact_is_verified(tmp_path: Path) -> None:
     write_artifact(path, compiled(boundary="dirichlet=0.5,1"), {})
     result = CliRunner().invoke(group, ["verify", str(path)])
     assert result.exit_code == 0
-    for word in ("seal", "law", "layout", "clock", "conservation", "bounds", "overflow", "stability", "proved"):
-        assert word in result.stdout
+    claims = ("seal", "law", "layout", "clock", "units", "conservation", "bounds", "overflow", "stability", "equation")
+    for word in (*claims, "proved", "not proved", *NOT_PROVED):
+        assert word in " ".join(result.stdout.replace("│", "").split())
     plain = json.loads(CliRunner().invoke(group, ["verify", str(path), "--json"]).stdout)
-    assert plain["verified"] is True and len(plain["findings"]) == 8
+    assert plain["verified"] is True and tuple(finding["claim"] for finding in plain["findings"]) == claims
+    assert plain["not_proved"] == list(NOT_PROVED)
     assert {finding["claim"]: finding["status"] for finding in plain["findings"]}["conservation"] == "proved"
     assert CliRunner().invoke(group, ["verify", str(path), "-q"]).stdout == ""
 

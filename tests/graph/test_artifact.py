@@ -130,7 +130,14 @@ HUGE = (
         (replace("graph.json", b'{"a":1,"a":2}'), "graph.json: is not plain JSON (a key is given twice)"),
         (replace("graph.json", b'{"a":NaN}'), "graph.json: is not plain JSON (NaN is not JSON)"),
         (replace("graph.json", b"[]"), "graph.json: is not a JSON object"),
-        (edit(lambda g: g.update(version=1)), "graph.json: version: Input should be 4"),
+        (
+            edit(lambda g: g.update(version=4)),
+            "is an artifact of version 4, written by pisnn-deploy of an unknown version; this one reads version 5; "
+            "compile the model again",
+        ),
+        (edit(lambda g: g.update(version="4")), "graph.json: version: Input should be 5"),
+        (edit(lambda g: g.update(version=10**400)), "graph.json: version: "),
+        (edit(lambda g: g.update(schema="other")), "graph.json: schema: Input should be 'pisnn-deploy/artifact'"),
         (
             edit(
                 lambda g: g["mesh"].update(
@@ -261,3 +268,27 @@ def test_whatever_the_reader_of_archives_raises_is_a_refusal(
     with pytest.raises(FileError) as caught:
         read_artifact(path)
     assert str(caught.value).endswith("a.pisnn: is not an artifact; expected a .pisnn file written by compile")
+
+
+def test_an_older_artifact_is_refused_with_the_version_that_wrote_it() -> None:
+    path = Path(__file__).parents[1] / "cases" / "artifact_of_16_cells.pisnn"
+    with pytest.raises(FileError) as refused:
+        read_artifact(path)
+    assert str(refused.value) == (
+        f"{path}: is an artifact of version 4, written by pisnn-deploy 0.1.0; this one reads version 5; "
+        "compile the model again"
+    )
+
+
+@pytest.mark.parametrize("version", ["1\n2", "1" * 65, 7, None, {"a": 1}])
+def test_a_writer_that_is_no_version_is_not_repeated(version: object, tmp_path: Path) -> None:
+    path = tmp_path / "a.pisnn"
+    write_artifact(path, compiled(), {"versions": {"pisnn-deploy": version}})
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    edit(lambda g: g.update(version=3))(members)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with pytest.raises(FileError, match=r"version 3, written by pisnn-deploy of an unknown version; this one reads"):
+        read_artifact(path)

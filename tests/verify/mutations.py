@@ -16,8 +16,9 @@ from pisnn_deploy.compiler.pipeline import run_passes
 from pisnn_deploy.compiler.prove import Prove
 from pisnn_deploy.errors import CompileError, PisnnError
 from pisnn_deploy.graph import Claim, IntegerGraph
-from pisnn_deploy.graph.document import document, graph_from_document
+from pisnn_deploy.graph.document import BITS, document, graph_from_document
 from pisnn_deploy.graph.wellformed import defects
+from pisnn_deploy.mesh import Mesh
 from pisnn_deploy.verify import check_certificate
 
 Plain = dict[str, Any]
@@ -37,24 +38,49 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
             yield from leaves(item, (*path, key))
 
 
-def mutated_leaf(value: Any, random: np.random.Generator) -> Any:
-    if isinstance(value, bool) or value is None:
-        return 7
+def leaf(value: Any, path: tuple[Any, ...]) -> Any:
+    """What stands at the end of a path."""
+    for key in path:
+        value = value[key]
+    return value
+
+
+def mutated_leaves(value: Any, random: np.random.Generator) -> list[Any]:
+    """Other values for a leaf: of numbers small and large changes, of words others and nonsense."""
+    if isinstance(value, bool):
+        return [not value]
+    if value is None:
+        return [7]
     if isinstance(value, int):
-        return value + int(random.choice([-1000, -2, -1, 1, 2, 1000]))
+        return [value + int(random.choice([-1000, -2, 2, 1000])), value + int(random.choice([-1, 1]))]
     if isinstance(value, float):
-        return value * float(random.choice([1 + 1e-6, 2.0, 0.5, 1.5]))
-    return {"proved": "assumed", "assumed": "proved", "none": "proved", "delta": "dense", "dense": "delta"}.get(
-        value, f"{value}x"
-    )
+        return [value * factor for factor in (1 + 1e-6, 2.0, 0.5, 1.5)]
+    others = {"proved": "assumed", "assumed": "proved", "none": "proved", "delta": "dense", "dense": "delta"}
+    return [others.get(value, WORDS.get(value, f"{value}x"))]
 
 
-def replaced(plain: Plain, path: tuple[Any, ...], random: np.random.Generator) -> Plain:
+WORDS = {
+    "diffusion": "burgers",
+    "burgers": "diffusion",
+    "advection-diffusion": "diffusion",
+    "laplace": "diffusion",
+    "heat1d": "heat2d",
+    "heat2d": "heat3d",
+    "laplace2d": "heat2d",
+    "burgers1d": "heat1d",
+    "advection_diffusion1d": "heat1d",
+    "reflection": "quadratic",
+    "quadratic": "reflection",
+    "periodic": "no-flux",
+    "no-flux": "dirichlet",
+    "dirichlet": "no-flux",
+}
+"""Another word of the kind."""
+
+
+def replaced(plain: Plain, path: tuple[Any, ...], value: Any) -> Plain:
     changed = copy.deepcopy(plain)
-    place = changed
-    for key in path[:-1]:
-        place = place[key]
-    place[path[-1]] = mutated_leaf(place[path[-1]], random)
+    leaf(changed, path[:-1])[path[-1]] = value
     return changed
 
 
@@ -110,72 +136,140 @@ def implies(proof: Claim, claim: Claim) -> bool:
         return claim.figures.get("ledger_steps", 0) <= proof.figures.get("ledger_steps", 0)
     if claim.method == "invariant-range":
         return proof.method == claim.method and claim.figures["drift"] >= proof.figures["drift"]
+    if claim.method in ("moments", "states", "conductances"):
+        same = claim.figures.keys() == proof.figures.keys()
+        return same and all(abs(claim.figures[n] - v) <= 1.1e-3 * abs(v) + 2e-8 for n, v in proof.figures.items())
     weaker = float(claim.figures.get("modulus", 1)) >= float(proof.figures.get("modulus", 0)) - 1e-9
     return proof.status == "proved" and weaker
 
 
-NO_CLAIM = (
-    "spec.name",
-    "spec.problem",
-    "spec.operating_range",
-    "spec.diffusion_number",
-    "passes",
-    "quantisation",
-    "profile",
-)
-"""Fields of graph.json that say where a graph comes from and what was measured; no claim rests on them."""
+NO_MEANING = {
+    "spec.name": "a name",
+    "profile": "a name; `check` takes the profile from the library",
+    "noted": "what whoever compiled it measured and said; `verify` and `inspect` say that nothing proves it",
+    "mesh.material_names": "names; materials are numbers for each cell",
+    "mesh.group_names": "names; reservoirs hold numbers of their own",
+    "mesh.group": "which name a reservoir is shown by; reservoirs of a name hold one value",
+    "membrane.initial": "the start of runs that name no other; `verify` says that nothing proves it",
+    "placement": "`check` counts resources anew; `verify` says that nothing proves it",
+    "axons": "the placement's",
+    "utilisation": "the placement's",
+}
+"""Members, fields and arrays without a meaning that could be forged, and why."""
+OF_LINEAR = {"spec.diffusion_number": "what it was trained for; a linear kernel says by its weights what it has"}
+OF_DAMPED = {"spec.leak": "the leak on the mesh of the training; the damping says what it is on this one"}
+OF_TWO_POINT = {
+    **dict.fromkeys(
+        ("spec.half_width", "spec.transverse", "spec.wall", "spec.leak", "spec.weight_exponents"),
+        "of the kernel, which was condensed to two points",
+    ),
+    "spec.diffusion_number": "of the kernel, which was condensed to two points",
+    "spec.diffusivity": "materials take its place, cell by cell",
+}
+OF_CELLS = {"spec.lengths": "the points say where the mesh lies"}
 
 
-def assert_every_field_is_proved_again(original: IntegerGraph) -> None:
-    """Change each leaf and each array once: rejected, refused at reading, or harmless."""
+def without_meaning(graph: IntegerGraph) -> dict[str, str]:
+    """Prefixes of what means nothing in a graph of this kind, each with the reason."""
+    found = dict(NO_MEANING)
+    if graph.materials is not None:
+        found |= OF_TWO_POINT | ({} if isinstance(graph.mesh, Mesh) else OF_CELLS)
+    elif not graph.hidden:
+        found |= OF_LINEAR
+    return found if graph.spec.damping is None else found | OF_DAMPED
+
+
+def meaning(graph: IntegerGraph) -> list[object]:
+    """What the integers of a graph stand for: to be the same after any change that is accepted."""
+    spec, scale = graph.spec, graph.value_per_quantum
+    found: list[object] = [spec.equation, spec.problem, spec.velocity, spec.damping, spec.cell_width, spec.hidden]
+    # With materials the slope bounds currents, which are in the window, up to where the range bounds them.
+    slope = spec.operating_range.slope if graph.materials is None else None
+    limits = (spec.operating_range.lower, spec.operating_range.upper, slope)
+    # To half a quantum, which no integer tells apart.
+    found += [None if limit is None else round(limit / scale) for limit in limits]
+    found += [graph.window, graph.flux, graph.period, graph.stock, graph.binary]
+    found += [graph.quantum, graph.time_step, scale, (graph.membrane.reservoirs * scale).tolist()]
+    if graph.materials is None:
+        found.append(spec.diffusivity)
+    if isinstance(graph.mesh, Mesh):
+        found += [graph.mesh.lengths, graph.mesh.shape, graph.mesh.boundary]
+    if graph.medium is not None:
+        found += [graph.medium.unit_volume, graph.medium.inverse_volume.tolist()]
+    return found
+
+
+def assert_harmless(what: str, changed: IntegerGraph, original: IntegerGraph) -> None:
+    """An accepted change must leave the meaning and claims that the compiler makes too."""
+    assert repr(meaning(changed)) == repr(meaning(original)), what
+    assert is_harmless(changed, original), what
+
+
+def assert_every_field_is_proved_again(original: IntegerGraph) -> Counter[str]:
+    """Change each leaf and each array: rejected, refused at reading, without meaning, or harmless.
+
+    Returns
+    -------
+    Counter of str
+        How many changes met which fate.
+    """
     random = np.random.default_rng(1)
     described, certificate, arrays = document(original)
+    nothing = tuple(without_meaning(original))
     fates: Counter[str] = Counter()
+
+    def judge(what: str, plain: Plain, claims: Plain, numbers: dict[str, Any]) -> None:
+        fate, graph = judged(plain, claims, numbers)
+        if fate == "accepted" and what.startswith(nothing):
+            fate = "without meaning"
+        elif fate == "accepted":
+            assert graph is not None
+            assert_harmless(what, graph, original)
+            fate = "harmless"
+        fates[fate] += 1
+
     for path in leaves(described):
-        fate, graph = judged(replaced(described, path, random), certificate, arrays)
-        fates[fate] += 1
         where = ".".join(map(str, path))
-        if fate == "accepted" and not where.startswith(NO_CLAIM):
-            assert graph is not None and is_harmless(graph, original), where
+        for value in mutated_leaves(leaf(described, path), random):
+            judge(where, replaced(described, path, value), certificate, arrays)
     for path in leaves(certificate):
-        fate, graph = judged(described, replaced(certificate, path, random), arrays)
-        fates[fate] += 1
-        if fate == "accepted":
-            assert graph is not None and is_harmless(graph, original), path
+        for value in mutated_leaves(leaf(certificate, path), random):
+            judge("certificate", described, replaced(certificate, path, value), arrays)
     for member, array in arrays.items():
-        if array.size == 0:
-            continue
-        for wrong in (array[:-1], np.concatenate([array, array[:1]]), array + 1):
-            fate, graph = judged(described, certificate, {**arrays, member: wrong})
-            fates[fate] += 1
-            if fate == "accepted":
-                assert graph is not None and is_harmless(graph, original), member
+        if array.size:
+            for wrong in (array[:-1], np.concatenate([array, array[:1]]), array + 1):
+                judge(member, described, certificate, {**arrays, member: wrong})
+        if array.size and member in BITS:
+            for factor in (2.0, 1.01, 1 + 1e-6, -1.0):
+                doubles = np.ascontiguousarray(array).view(np.float64) * factor
+                judge(member, described, certificate, {**arrays, member: doubles.view(np.int64)})
     assert fates["rejected"] > 20 and fates["refused"] > 20, fates
+    return fates
 
 
 def assert_random_mutations_are_rejected_or_harmless(original: IntegerGraph, count: int) -> None:
     """Change one leaf or one number of an array, many times."""
     random = np.random.default_rng(2)
     described, certificate, arrays = document(original)
+    nothing = tuple(without_meaning(original))
     paths = [(described, path) for path in leaves(described)] + [(certificate, path) for path in leaves(certificate)]
     members = [member for member, array in arrays.items() if array.size]
     fates: Counter[str] = Counter()
     for _ in range(count):
         changed_graph, changed_claims, changed_arrays = described, certificate, dict(arrays)
         if random.random() < 0.6:
-            member = str(random.choice(members))
-            array = arrays[member].copy()
+            what = str(random.choice(members))
+            array = arrays[what].copy()
             array.flat[random.integers(array.size)] += random.choice([-2000, -4, -2, -1, 1, 2, 4, 2000])
-            changed_arrays[member] = array
-            what: object = member
+            changed_arrays[what] = array
         else:
             plain, path = paths[random.integers(len(paths))]
-            changed = replaced(plain, path, random)
+            changed = replaced(plain, path, random.choice(np.array(mutated_leaves(leaf(plain, path), random), object)))
             changed_graph, changed_claims = (changed, certificate) if plain is described else (described, changed)
-            what = path
+            what = ".".join(map(str, path))
         fate, graph = judged(changed_graph, changed_claims, changed_arrays)
         fates[fate] += 1
-        where = ".".join(map(str, what)) if isinstance(what, tuple) else str(what)
-        if fate == "accepted" and not where.startswith(NO_CLAIM):
-            assert graph is not None and is_harmless(graph, original), what
+        if fate == "accepted" and not what.startswith(nothing):
+            assert graph is not None
+            assert_harmless(what, graph, original)
     assert fates["rejected"] > count / 10, fates

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from models_under_test import (
+    binary_box,
     compiled,
     compiled_box,
     heat_model,
@@ -21,6 +22,8 @@ from models_under_test import (
     laplace_model,
     oscillating_model,
     plane_model,
+    stock_box,
+    zoo_graph,
 )
 from mutations import assert_every_field_is_proved_again, assert_random_mutations_are_rejected_or_harmless, rejected
 
@@ -108,10 +111,22 @@ def base(name: str) -> IntegerGraph:
         return compiled_box(laplace_model(), (24, 24), "x=dirichlet=0,1 y=no-flux")
     if name == "limited":
         return compiled(oscillating_model(), 8, "no-flux", limiter="positivity")
+    if name == "stock":
+        return stock_box(shape=(12,))
+    if name == "binary":
+        return binary_box(heat_model(), (12,), "no-flux")
+    if name in ("burgers1d", "advection_diffusion1d"):
+        return zoo_graph(name)
     return compiled(hidden_model((3,)), 9, "no-flux", "dense")
 
 
-@pytest.mark.parametrize("name", ["reservoirs", "plane", "parabolas", "hidden", "limited"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("reservoirs", "plane", "parabolas", "hidden", "limited", "stock", "binary"),
+        *("burgers1d", "advection_diffusion1d"),
+    ],
+)
 def test_every_field_of_graph_and_certificate_is_proved_again(name: str) -> None:
     assert_every_field_is_proved_again(base(name))
 

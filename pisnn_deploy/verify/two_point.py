@@ -1,0 +1,262 @@
+"""The checker of two-point graphs: volumes, conductances and the time step, from the geometry and the materials.
+
+Coordinates are doubles, so they are integers in some unit, and volumes, circumcentres and conductances of simplices
+are rationals of them: everything up to the last division is exact.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.graph import Claim, IntegerGraph
+from pisnn_deploy.graph.integer import Materials
+from pisnn_deploy.mesh import CellMesh, Mesh
+
+Whole = NDArray[np.object_]
+"""Python's integers, which do not wrap."""
+Field = NDArray[np.float64]
+HALF_OF_THE_DIGITS = 2.0**-26
+"""Relative allowance: the compiler works geometry out in float64, where differences may cancel half of the digits."""
+INSIDE = 1e-3
+"""Least barycentric coordinate of a circumcentre that is the centre of its cell; else the centroid is."""
+SHOWN = 1e-3
+"""Relative: figures have four digits."""
+FLAT = 1e-3
+"""Degrees that are as good as none: an angle next to 0 is the root of what rounding leaves."""
+
+
+def two_point(graph: IntegerGraph, claim: Claim, stored: NDArray[np.int64]) -> Iterator[str]:
+    """What is wrong with the claim on the equation of a two-point graph; nothing if it is right.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Well formed, with materials and a medium.
+    claim : Claim
+    stored : int64 array [faces]
+        Integer conductances.
+
+    Yields
+    ------
+    str
+    """
+    with np.errstate(all="ignore"):  # sizes that overflow are refused
+        found = [*_two_point(graph, claim, stored)]
+    yield from found
+
+
+def _two_point(graph: IntegerGraph, claim: Claim, stored: NDArray[np.int64]) -> Iterator[str]:
+    materials, medium, mesh = graph.materials, graph.medium, graph.mesh
+    assert materials is not None and medium is not None
+    if isinstance(mesh, CellMesh):
+        wrong = [*_faces(mesh)]
+        if wrong:
+            yield wrong[0]
+            return
+        volumes, resistance, angles = simplices(mesh)
+        if not (volumes > 0).all():
+            yield f"cell {int(np.argmin(volumes))} has no volume"
+            return
+    else:
+        volumes, resistance = boxes(mesh)
+    for name, values in (("conductivity", materials.conductivity), ("capacity", materials.capacity)):
+        if isinstance(mesh, CellMesh):
+            yield from _one_a_material(mesh, name, values)
+    capacity = materials.capacity * volumes
+    conductance = 1 / _in_series(mesh, materials, resistance)
+    for name, sizes in (("capacity of a cell", capacity), ("conductance of a face", conductance)):
+        if not (np.isfinite(sizes) & (sizes > 0)).all():
+            yield f"a {name} is no positive number"
+            return
+    joins = mesh.source != mesh.target
+    if stored[joins].min() < 1:
+        yield f"face {int(np.flatnonzero(joins & (stored < 1))[0])} conducts nothing"
+        return
+    yield from _capacities(graph, capacity)
+    yield from _conductances(graph, conductance[joins], stored[joins])
+    scale = int(stored[joins].sum()) / math.fsum(conductance[joins])
+    figures = {
+        "conductance_error": float(np.abs(stored[joins] / (scale * conductance[joins]) - 1).max()),
+        "capacity_error": float(np.abs(medium.inverse_volume * capacity / medium.unit_volume - 1).max()),
+    }
+    if isinstance(mesh, CellMesh):
+        figures["mean_angle"], figures["largest_angle"] = float(angles.mean()), float(angles.max())
+    if (claim.status, claim.method) != ("proved", "conductances") or set(claim.figures) != set(figures):
+        yield "the claim is not what was proved"
+        return
+    for name, value in figures.items():
+        finest = FLAT if name.endswith("angle") else HALF_OF_THE_DIGITS
+        if not abs(claim.figures[name] - value) <= SHOWN * value + finest:
+            yield f"the {name.replace('_', ' ')} is {value:.3e}, the claim says {claim.figures[name]:.3e}"
+
+
+def _faces(mesh: CellMesh) -> Iterator[str]:
+    """Faces must be the sides of their cells: each that two cells share, and each other one at most once."""
+    cells = np.sort(mesh.corners, axis=1)
+    sides = np.sort(mesh.face_corners, axis=1)
+    for name, ends in (("source", mesh.source), ("target", mesh.target)):
+        inside = np.flatnonzero(ends < mesh.cells)
+        has = (sides[inside][:, :, None] == cells[ends[inside]][:, None, :]).any(axis=2).all(axis=1)
+        if not has.all():
+            yield f"face {int(inside[~has][0])} is no side of its {name}"
+            return
+    if (np.diff(sides, axis=1) == 0).any() or len(np.unique(sides, axis=0)) < len(sides):
+        yield "a face has a point twice, or is there twice"
+    every = np.concatenate([np.delete(cells, corner, axis=1) for corner in range(cells.shape[1])])
+    counts = np.unique(every, axis=0, return_counts=True)[1]
+    if counts.max(initial=0) > 2 or np.count_nonzero(counts == 2) != np.count_nonzero(mesh.target < mesh.cells):
+        yield "two cells share a side that is no face between them"
+
+
+def simplices(mesh: CellMesh) -> tuple[Field, Field, Field]:
+    """Volume of each cell, and distance over area from the centres of source and target to each face.
+
+    Returns
+    -------
+    volumes : float64 array [cells]
+    resistance : float64 array [2, faces]
+        For a conductivity of 1; 0 on a reservoir's side.
+    angles : float64 array [faces between cells]
+        Degrees between the line of centres and the normal.
+    """
+    points, exponent = _as_integers(mesh.points)
+    dims = mesh.dimensions
+    at = points[mesh.corners]
+    edges = at[:, 1:] - at[:, :1]
+    normals = _normals(edges)
+    determinant = (normals[:, 0] * edges[:, 0]).sum(axis=1)
+    volumes = _divided(abs(determinant), math.factorial(dims), -exponent * dims)
+    if not determinant.all():
+        return volumes, np.zeros((2, mesh.faces)), np.zeros(1)
+    # From the first corner to the circumcentre, times twice the determinant.
+    around = (normals * (edges**2).sum(axis=2)[:, :, None]).sum(axis=1)
+    shares = (normals * around[:, None, :]).sum(axis=2)
+    whole = 2 * determinant**2
+    least = np.minimum(shares.min(axis=1), whole - shares.sum(axis=1))
+    circum = (_divided(least, whole) > INSIDE)[:, None]
+    # Centres times a number each: the first corner and the circumcentre, or the mean of the corners.
+    number = np.where(circum[:, 0], 2 * determinant, dims + 1)
+    centres = np.where(circum, at[:, 0] * (2 * determinant)[:, None] + around, at.sum(axis=1))
+    corners = points[mesh.face_corners]
+    across = _normal(corners[:, 1:] - corners[:, :1])
+    squared = (across**2).sum(axis=1)
+    twice = 1 if dims == 2 else 2  # a triangle is half of what its two edges span
+    resistance = np.zeros((2, mesh.faces))
+    for side, ends in enumerate((mesh.source, mesh.target)):
+        inside = np.flatnonzero(ends < mesh.cells)
+        cell = ends[inside]
+        away = ((centres[cell] - corners[inside, 0] * number[cell][:, None]) * across[inside]).sum(axis=1)
+        resistance[side, inside] = _divided(
+            twice * abs(away), abs(number[cell]) * squared[inside], exponent * (dims - 2)
+        )
+    between = np.flatnonzero(mesh.target < mesh.cells)
+    first, second = mesh.source[between], mesh.target[between]
+    line = centres[second] * number[first][:, None] - centres[first] * number[second][:, None]
+    along = (line * across[between]).sum(axis=1)
+    sine = 1 - _divided(along**2, (line**2).sum(axis=1) * squared[between])
+    angles = np.degrees(np.arcsin(np.sqrt(np.clip(sine, 0, 1))))
+    return volumes, resistance, angles if angles.size else np.zeros(1)
+
+
+def boxes(mesh: Mesh) -> tuple[Field, Field]:
+    """As `simplices`, of a grid."""
+    widths = np.array(mesh.lengths) / mesh.shape
+    half = (widths / 2 / (widths.prod() / widths))[mesh.axis]
+    inside = np.stack([mesh.source, mesh.target]) < mesh.cells
+    return np.full(mesh.cells, widths.prod()), inside * half
+
+
+def _as_integers(points: Field) -> tuple[Whole, int]:
+    """Coordinates as integers in units of ``2^-exponent``."""
+    parts, exponents = np.frexp(points)
+    used = exponents[points != 0]
+    lowest = int(used.min()) - 53 if used.size else 0
+    whole = np.ldexp(parts, 53).astype(np.int64).astype(object)
+    return whole * 2 ** np.where(points != 0, exponents - 53 - lowest, 0).astype(object), -lowest
+
+
+def _normals(edges: Whole) -> Whole:
+    """For each edge of a corner the vector normal to the others, whose product with it is the determinant."""
+    if edges.shape[2] == 2:
+        (x0, y0), (x1, y1) = edges[:, 0].T, edges[:, 1].T
+        return np.stack([np.stack([y1, -x1], axis=1), np.stack([-y0, x0], axis=1)], axis=1)
+    pairs = ((1, 2), (2, 0), (0, 1))
+    return np.stack([_normal(edges[:, pair]) for pair in pairs], axis=1)
+
+
+def _normal(edges: Whole) -> Whole:
+    """Normal to one edge in a plane, or to two in space, [n, dims]."""
+    if edges.shape[2] == 2:
+        return np.stack([edges[:, 0, 1], -edges[:, 0, 0]], axis=1)
+    (ax, ay, az), (bx, by, bz) = edges[:, 0].T, edges[:, 1].T
+    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=1)
+
+
+def _divided(numerator: Whole, denominator: Whole | int, exponent: int = 0) -> Field:
+    """``numerator / denominator * 2^exponent`` of integers, each rounded once."""
+    above, below = numerator << max(exponent, 0), denominator << max(-exponent, 0)
+    return np.asarray(np.frompyfunc(_quotient, 2, 1)(above, below), np.float64)
+
+
+def _quotient(numerator: int, denominator: int) -> float:
+    try:
+        return numerator / denominator
+    except OverflowError:
+        return math.inf
+
+
+def _in_series(mesh: CellMesh | Mesh, materials: Materials, resistance: Field) -> Field:
+    total = np.zeros(mesh.faces)
+    for side, ends in enumerate((mesh.source, mesh.target)):
+        inside = ends < mesh.cells
+        total[inside] += resistance[side, inside] / materials.conductivity[ends[inside]]
+    return total
+
+
+def _one_a_material(mesh: CellMesh, name: str, values: Field) -> Iterator[str]:
+    first = np.zeros(len(mesh.material_names))
+    first[mesh.material[::-1]] = values[::-1]
+    wrong = np.flatnonzero(values != first[mesh.material])
+    if wrong.size:
+        yield f"cell {int(wrong[0])} has another {name} than the other cells of its material"
+
+
+def _capacities(graph: IntegerGraph, capacity: Field) -> Iterator[str]:
+    assert graph.medium is not None
+    volumes = graph.medium.inverse_volume
+    unit = float(capacity.min()) * int(volumes.max())
+    if abs(graph.medium.unit_volume - unit) > HALF_OF_THE_DIGITS * unit:
+        yield f"the unit volume is {graph.medium.unit_volume}, geometry and materials say {unit}"
+    # Without levels cells hold alike, and nothing is rounded.
+    wanted, room = unit / capacity, 0.5 if graph.hidden else 0.0
+    far = np.flatnonzero(np.abs(volumes - wanted) > room + HALF_OF_THE_DIGITS * wanted)
+    if far.size:
+        cell = int(far[0])
+        yield f"the inverse volume of cell {cell} is {volumes[cell]}, geometry and materials say {wanted[cell]:.6g}"
+
+
+def _conductances(graph: IntegerGraph, conductance: Field, stored: NDArray[np.int64]) -> Iterator[str]:
+    """One scale must put each stored conductance beside its exact one; its mean is the clock's.
+
+    With levels it is the nearest integer, without them the one below or above: what one face of a line is rounded by is
+    made up for by the next.
+    """
+    room = 0.5 if graph.hidden else 1.0
+    lowest, highest = (stored - room) / conductance, (stored + room) / conductance
+    if lowest.max() > highest.min() * (1 + HALF_OF_THE_DIGITS):
+        one, other = int(np.argmax(lowest)), int(np.argmin(highest))
+        yield (
+            f"integer conductances {stored[one]} and {stored[other]} stand for {conductance[one]:.6g} and "
+            f"{conductance[other]:.6g}, and are not beside them on any scale"
+        )
+    assert graph.medium is not None
+    # A drive of 1 that stays moves a quantum every theta steps; differences are of levels, or of quanta.
+    level = graph.value_per_quantum * (1 << graph.hidden[0].shift if graph.hidden else 1)
+    per_time = math.fsum(conductance) * level / graph.quantum * (1 << graph.flux.threshold_exponent)
+    step = int(stored.sum()) / per_time
+    if abs(graph.time_step - step) > HALF_OF_THE_DIGITS * step:
+        yield f"the time step is {graph.time_step}, the conductances say {step}"

@@ -1,0 +1,103 @@
+"""The checker of physical units: the operating window and the reservoirs are what the artifact says in values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.mesh import CellMesh
+from pisnn_deploy.verify.clock import ROUNDINGS, cell_width
+
+STEEPENING = 3
+"""Quanta by which rounding may steepen a face: one at either end, and one for packets."""
+LEVELS = 16
+"""Room on either side of the operating range that windows of levels have, in levels."""
+
+
+def units(graph: IntegerGraph, stored: NDArray[np.int64] | None) -> Iterator[str]:
+    """What is wrong with window and reservoirs; nothing if they are the range and the values held, in quanta.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Well formed, whose value of a quantum is a power of two.
+    stored : int64 array [faces] or None
+        Integer conductances, of a graph with a medium.
+
+    Yields
+    ------
+    str
+    """
+    limits, window = graph.spec.operating_range, graph.window
+    unit = Fraction(graph.value_per_quantum)
+    has_levels = graph.medium is not None and bool(graph.hidden)
+    level = 1 << graph.hidden[0].shift if has_levels else 1
+    low, high = math.floor(Fraction(limits.lower) / unit), math.ceil(Fraction(limits.upper) / unit)
+    if has_levels:
+        low, high = low - LEVELS * level, high + LEVELS * level
+    if graph.flux.share_shift is not None:
+        low = max(0, low)
+    if (window.lower, window.upper) != (low, high):
+        yield (
+            f"the operating range {limits.lower:g} to {limits.upper:g} is {low} to {high} quanta, the window "
+            f"{window.lower} to {window.upper}"
+        )
+    if has_levels and (limits.slope is not None or limits.flux is not None):
+        yield "the operating range has a slope or a flux, and a window of levels has none"
+    for name, given, exact in (
+        ("difference", window.difference, None if graph.medium else _steepest(graph)),
+        ("current", window.current, None if has_levels else _strongest(graph, stored)),
+    ):
+        # What is rounded up has been rounded a few times before, so that either of two integers may come out.
+        ends = (None,) if exact is None else tuple(math.ceil(exact * (1 + side * ROUNDINGS)) for side in (-1, 1))
+        if given not in ends:
+            yield f"the largest {name} is {given} in the window, the operating range says {ends[0]}"
+    if isinstance(graph.mesh, CellMesh):
+        yield from _alike(graph.mesh, graph.membrane.held)
+    with np.errstate(all="ignore"):  # what overflows is not what any reservoir shows
+        held = graph.membrane.held / (graph.value_per_quantum * level)  # a power of two: exact
+    wrong = np.flatnonzero(np.rint(held) * level != graph.membrane.reservoirs)
+    if wrong.size:
+        number = int(wrong[0])
+        yield (
+            f"reservoir {number} holds {graph.membrane.held[number]:g} and shows "
+            f"{graph.membrane.reservoirs[number] * graph.value_per_quantum:g}"
+        )
+
+
+def _alike(mesh: CellMesh, held: NDArray[np.float64]) -> Iterator[str]:
+    """Reservoirs of a group hold one value."""
+    first = np.zeros(len(mesh.group_names))
+    first[mesh.group[::-1]] = held[::-1]
+    for number in np.flatnonzero(held != first[mesh.group])[:1].tolist():
+        yield f"reservoir {number} holds another value than the other reservoirs of its group"
+
+
+def _steepest(graph: IntegerGraph) -> Fraction | None:
+    """Largest difference of the masses on both sides of a face, before it is rounded up."""
+    slope = graph.spec.operating_range.slope
+    if slope is None:
+        return None
+    return Fraction(slope) * cell_width(graph) / Fraction(graph.value_per_quantum) + STEEPENING
+
+
+def _strongest(graph: IntegerGraph, stored: NDArray[np.int64] | None) -> Fraction | None:
+    """Largest current of a face, before it is rounded up: by the flux, or, through two points, also by the slope."""
+    limits, unit, theta = graph.spec.operating_range, Fraction(graph.value_per_quantum), 1 << graph.packet_exponent
+    found = [] if limits.flux is None else [Fraction(limits.flux) / unit * theta + theta]
+    if stored is not None and limits.slope is not None:
+        mesh, whole = graph.grid, Fraction(limits.upper) - Fraction(limits.lower)
+        beside = np.maximum(mesh.source, mesh.target) >= mesh.cells
+        steepest = []
+        for axis, (length, count) in enumerate(zip(mesh.lengths, mesh.shape, strict=True)):
+            for part, faces in ((1, ~beside), (2, beside)):
+                drop = min(Fraction(limits.slope) * Fraction(length) / (part * count), whole)
+                largest = int(stored[faces & (mesh.axis == axis)].max(initial=0))
+                steepest.append(largest * (drop / unit + STEEPENING))
+        found.append(max(steepest))
+    return min(found, default=None)
