@@ -32,6 +32,7 @@ from pisnn_deploy.mesh import (
     Boundary,
     MeshFile,
     cell_mesh,
+    listed,
     reservoir_layers,
     reservoir_values,
     structured_mesh,
@@ -185,7 +186,7 @@ class LowerTwoPoint:
     def _known_materials(self, spec: ModelSpec, names: tuple[str, ...], unread: str = "") -> Mapping[str, Material]:
         unknown = sorted(set(self.materials) - set(names))
         if unknown:
-            known = ", ".join(map(repr, names)) + (unread and f"; {unread}")
+            known = listed(names) + (unread and f"; {unread}")
             raise UsageError(f"materials: the mesh has no {unknown[0]!r}; it has {known}")
         return {name: Material(spec.diffusivity) for name in names} | dict(self.materials)
 

@@ -15,7 +15,7 @@ from pisnn_deploy.mesh.boundary import (
     uniform_boundary,
 )
 from pisnn_deploy.mesh.cell_mesh import CellMesh, cell_mesh
-from pisnn_deploy.mesh.groups import unknown_group
+from pisnn_deploy.mesh.groups import listed, unknown_group
 from pisnn_deploy.mesh.mesh_file import MeshFile, read_mesh_file
 from pisnn_deploy.mesh.quality import Quality, two_point_quality
 from pisnn_deploy.mesh.structured import Mesh, face_grid, reservoir_layers, structured_mesh
@@ -43,6 +43,7 @@ __all__ = [
     "distinct_faces",
     "face_boxes",
     "face_grid",
+    "listed",
     "non_orthogonality",
     "parse_boundary",
     "parse_shape",

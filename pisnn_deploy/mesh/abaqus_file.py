@@ -28,6 +28,7 @@ _TYPES = {
 _NO_MESH = re.compile(r"MASS|ROTARYI|HEATCAP|(SPRING|DASHPOT|CONN|DCOUP|GAP|JOINT|ITT|DRAG).*")
 """Elements that take no place."""
 _AXISYMMETRIC = re.compile(r"[A-Z]*AX[A-Z]*\d.*")
+_LONGEST_TYPE = 40
 _GENERATORS = frozenset({"NGEN", "NFILL", "NCOPY", "NMAP", "ELGEN", "ELCOPY", "SYSTEM"})
 _SIDES: dict[str, dict[str, tuple[int, ...]]] = {
     "triangle": {"S1": (0, 1), "S2": (1, 2), "S3": (2, 0)},
@@ -151,13 +152,12 @@ def _read_nodes(block: Block, body: _Body, model: _Model) -> None:
         model.node_sets.add(block.parameters["NSET"])
     if block.data:
         table = block.numbers(2, 4)
-        if not (abs(table[:, 0]) < 2**53).all() or (table[:, 0] != np.floor(table[:, 0])).any():
-            raise block.error("*NODE has a number that is not an integer")
+        block.as_integers(table[:, 0])
         body.nodes.append(table)
 
 
 def _read_elements(block: Block, body: _Body, model: _Model) -> None:
-    kind_of = _name(block, "TYPE").upper()
+    kind_of = _name(block, "TYPE").upper()[:_LONGEST_TYPE]
     if _NO_MESH.fullmatch(kind_of):
         return
     kind = next((kind for kind, pattern in _TYPES.items() if pattern.fullmatch(kind_of)), None)
@@ -190,7 +190,7 @@ def _read_set(block: Block, body: _Body, model: _Model) -> None:
         raise block.error("a cell set of the assembly does not say of which instance", "give it INSTANCE=")
     name = _name(block, "ELSET")
     if "GENERATE" in block.parameters:
-        for first, last, step in block.numbers(2, 3).astype(np.int64).tolist():
+        for first, last, step in block.integers(2, 3).tolist():
             if step < 0 or last < first:
                 raise block.error(f"*ELSET generates from {first} to {last} by {step or 1}")
             _put(body, model, name, (first, last, step or 1))

@@ -85,7 +85,26 @@ class Block:
         wrong = next((line for line in lines if not corners <= line.count(",") < most), None)
         if wrong is not None:
             raise self.error(f"*{self.keyword} has the data {wrong[:60]!r}, not a number and {corners} nodes")
-        table = replace(self, data=tuple(lines)).numbers(1 + corners, 1 + corners)
+        return replace(self, data=tuple(lines)).integers(1 + corners, 1 + corners)
+
+    def integers(self, least: int, most: int) -> NDArray[np.int64]:
+        """As `numbers`, of integers.
+
+        Raises
+        ------
+        FileError
+            Also a number that is not an integer.
+        """
+        return self.as_integers(self.numbers(least, most))
+
+    def as_integers(self, table: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Numbers of the data as integers.
+
+        Raises
+        ------
+        FileError
+            A number that is not an integer.
+        """
         if not (abs(table) < 2**53).all() or (table != np.floor(table)).any():
             raise self.error(f"*{self.keyword} has a number that is not an integer")
         return table.astype(np.int64)

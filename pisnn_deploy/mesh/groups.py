@@ -19,6 +19,7 @@ NAMELESS = "unnamed"
 """Takes its place, or that of the default material, where a group of the file has that name itself."""
 LONGEST_NAME, MOST_NAMES = 256, 4096
 """What an artifact holds."""
+_SHOWN = 20
 _PEOPLE = {0: "point", 1: "edge", 2: "triangle", 3: "tetrahedron"}
 
 
@@ -35,9 +36,15 @@ def unknown_group(name: str, known: Sequence[str], elsewhere: Mapping[str, str])
     """
     if name in elsewhere:
         return f"group {name!r} {elsewhere[name]}; only sides can be held"
-    groups = ", ".join(map(repr, known)) or "none"
+    groups = listed(known) or "none"
     spaces = "; names with spaces can be given in a YAML file" if any(len(one.split()) > 1 for one in known) else ""
     return f"unknown group {name!r}; the mesh has {groups}{spaces}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names for people, the first ones of many."""
+    more = f", ... ({len(names)} in all)" if len(names) > _SHOWN else ""
+    return ", ".join(map(repr, names[:_SHOWN])) + more
 
 
 def free_name(name: str, taken: Collection[str]) -> str:
@@ -91,9 +98,13 @@ def counted(count: int, dims: int) -> str:
 
 
 def check_names(path: Path, what: str, names: tuple[str, ...]) -> None:
-    """Refuse what an artifact would not hold."""
-    if len(names) > MOST_NAMES:
-        raise FileError(path, f"has {len(names)} {what}s, more than {MOST_NAMES}")
+    """Refuse names that an artifact would not hold.
+
+    Raises
+    ------
+    FileError
+        A name that is empty or too long.
+    """
     wrong = next((name for name in names if not 0 < len(name) <= LONGEST_NAME), None)
     if wrong is not None:
         raise FileError(
@@ -101,3 +112,15 @@ def check_names(path: Path, what: str, names: tuple[str, ...]) -> None:
             f"has a {what} whose name has {len(wrong)} characters, {wrong[:20]!r}...",
             remedy=f"give it a name of at most {LONGEST_NAME}",
         )
+
+
+def check_count(path: Path, what: str, names: tuple[str, ...]) -> None:
+    """Refuse more names than an artifact holds.
+
+    Raises
+    ------
+    FileError
+        There are too many.
+    """
+    if len(names) > MOST_NAMES:
+        raise FileError(path, f"has {len(names)} {what}s, more than {MOST_NAMES}")

@@ -16,7 +16,15 @@ from pisnn_deploy.mesh.boundary import MAXIMUM_CELLS
 from pisnn_deploy.mesh.contact import contact_warnings, find_contact, require_no_overlaps
 from pisnn_deploy.mesh.content import Elements, MeshContent
 from pisnn_deploy.mesh.file_content import mesh_content
-from pisnn_deploy.mesh.groups import boundary_groups, check_names, counted, elsewhere_named, free_name, unknown_group
+from pisnn_deploy.mesh.groups import (
+    boundary_groups,
+    check_count,
+    check_names,
+    counted,
+    elsewhere_named,
+    free_name,
+    unknown_group,
+)
 from pisnn_deploy.mesh.sides import equal_rows, first_twice, match_sides
 from pisnn_deploy.mesh.structured import Indices
 from pisnn_deploy.mesh.unstructured import UnstructuredMesh, adjugates, face_geometry, volumes_and_centres
@@ -198,6 +206,8 @@ def read_mesh_file(path: Path, weld: float | None = None) -> MeshFile:
     content = mesh_content(path)
     dims = _dimension(path, content)
     cells, elements = content.elements[_SIMPLICES[dims]], content.elements[_SIDES[dims]]
+    check_names(path, "material", cells.names)
+    check_names(path, "boundary group", elements.names)
     if len(cells.corners) > MAXIMUM_CELLS:
         raise FileError(path, f"has {len(cells.corners)} cells, more than {MAXIMUM_CELLS}")
     for numbers in (cells.corners, elements.corners):
@@ -217,8 +227,8 @@ def read_mesh_file(path: Path, weld: float | None = None) -> MeshFile:
         warnings.append(f"mesh: no points lie within {weld:g} of each other; --weld joined none")
     member, group, group_names = boundary_groups(sides, elements.names)
     material, material_names = _without_unused(material, material_names)
-    check_names(path, "material", material_names)
-    check_names(path, "boundary group", group_names)
+    check_count(path, "material", material_names)
+    check_count(path, "boundary group", group_names)
     return MeshFile(
         path,
         points,
@@ -271,7 +281,7 @@ def _dimension(path: Path, content: MeshContent) -> int:
     others = sorted(kind for kind, dimension in content.others.items() if dimension == dims)
     if others:
         raise FileError(
-            path, f"has elements of type {', '.join(others)}", remedy="expected triangles or tetrahedra only"
+            path, f"has elements of type {', '.join(others[:8])}", remedy="expected triangles or tetrahedra only"
         )
     return dims
 

@@ -224,6 +224,16 @@ def test_instances_are_moved_copies() -> None:
         ),
         (
             "ELSET=STEEL\n1, 2",
+            "ELSET=STEEL, GENERATE\n1, 1e99",
+            "line 15: *ELSET has a number that is not an integer",
+        ),
+        (
+            "2, 1., 0.",
+            "2.5, 1., 0.",
+            "line 3: *NODE has a number that is not an integer",
+        ),
+        (
+            "ELSET=STEEL\n1, 2",
             "ELSET=STEEL, INSTANCE=I\n1",
             "line 15: there is no instance 'I' above it",
         ),

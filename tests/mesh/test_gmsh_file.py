@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pisnn_deploy.errors import FileError
-from pisnn_deploy.mesh import MeshFile, read_mesh_file
+from pisnn_deploy.mesh import MeshFile, read_mesh_file, unknown_group
 
 PLANE = np.array([(x, y, 0.0) for y in (0, 1, 2) for x in (0, 1, 2, 3)])
 CELLS = np.array([t for k in (0, 1, 2, 4, 5, 6) for t in ((k, k + 1, k + 5), (k, k + 5, k + 4))])
@@ -195,3 +195,9 @@ def test_too_many_materials() -> None:
     entities = [Entity(corners[k : k + 1], (k + 1,)) for k in range(4097)]
     with pytest.raises(FileError, match="has 4097 materials, more than 4096"):
         read(msh(points, entities, {}, Form("2.2")))
+
+
+def test_long_lists_of_groups_are_cut() -> None:
+    known = [f"g{k}" for k in range(30)]
+    shown = ", ".join(map(repr, known[:20]))
+    assert unknown_group("x", known, {}) == f"unknown group 'x'; the mesh has {shown}, ... (30 in all)"
