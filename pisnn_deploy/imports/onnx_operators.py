@@ -249,8 +249,9 @@ def _real(call: Call, at: int) -> Any:
         return dequantised(value, _one_number(call, at + 1, "scale"), _one_number(call, at + 2, "zero point"))
     numbers = np.asarray(value).astype(np.float64)
     if scale.size > 1:
-        # Of a convolution along the first axis, else along the last.
-        along = (-1, *(1,) * (numbers.ndim - 1)) if "Conv" in call.node.op_type else (-1,)
+        # One for each output, which are along the first axis of kernels and transposed weights, else along the last.
+        is_first = "Conv" in call.node.op_type or call.attribute("transB", 0)
+        along = (-1, *(1,) * (numbers.ndim - 1)) if is_first else (-1,)
         scale, zero = scale.reshape(along), zero.reshape(along) if zero.size > 1 else zero
     return (numbers - zero) * scale
 

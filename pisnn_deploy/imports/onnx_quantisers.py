@@ -125,7 +125,7 @@ def limited(
         reached += [f"above {_shown(upper)}"] if not (largest <= upper + tolerance).all() else []
         call.findings.clips.append(
             f"node {call.name} ({call.node.op_type}) clips what is {' and '.join(reached)}, "
-            "which the operating range reaches"
+            "which the operating range may reach"
         )
     return result
 

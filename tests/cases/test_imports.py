@@ -140,13 +140,13 @@ def test_a_quantiser_that_clips_is_kept_exactly(case: Case) -> None:
         "node 'QuantizeLinear' (QuantizeLinear) clips what is below -0.1008 and above 0.1, which the operating range "
     )
     assert refusal("flux.onnx") == (
-        f"flux.onnx: is not linear, because {clip}reaches, so its weights do not say how long a PDE step lasts; give "
+        f"flux.onnx: is not linear, because {clip}may reach, so its weights do not say how long a PDE step lasts; give "
         "the --diffusion-number that it was trained for: diffusivity * dt / h^2"
     )
     graph, notes = compiled("flux.onnx", diffusion_number=0.5)
     assert notes[:2] == [
         rounded("QuantizeLinear", "0.0007874"),
-        f"{clip}reaches: it is kept, as units of a hidden layer",
+        f"{clip}may reach: it is kept, as units of a hidden layer",
     ]
     # onnxruntime: 0.0502 for the window (1, 0).
     assert answer(graph, [1.0, 0.0]) == pytest.approx(0.0502, abs=1e-3)
