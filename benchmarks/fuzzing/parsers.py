@@ -224,7 +224,8 @@ def _parse_name(path: Path) -> None:
         if form != "github":
             require_printable(text)
         for line in text.splitlines() if form == "github" else ():
-            assert line.isprintable() and line.startswith(("::error file=", "::warning file=", "::notice file="))
+            starts = ("::error file=", "::warning file=", "::notice file=", "checked ")
+            assert line.isprintable() and line.startswith(starts)
 
 
 @lru_cache(maxsize=1)
