@@ -28,8 +28,8 @@ LARGEST_GROWTH = 1 << 28
 """Bytes by which the resident memory may grow for one input."""
 LARGEST_ADDRESSES = 3 << 30
 """Bytes of addresses that one input may add."""
-LONGEST_MESSAGE = 1000
-"""Characters, without the path."""
+LONGEST_MESSAGE = 4000
+"""Characters, without the path: a recipe tells everything that is wrong with it at once."""
 
 READABLE = ("/proc/self/statm", "/proc/self/status", "/proc/meminfo", os.devnull)
 _PROGRAMS = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "subprocess.Popen", "pty.spawn")
