@@ -16,6 +16,7 @@ from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.cli.media import is_yaml
 from pisnn_deploy.cli.messages import print_message
 from pisnn_deploy.cli.model_file import is_file_name
+from pisnn_deploy.compiler.measure import MOVED_START
 from pisnn_deploy.errors import CheckError
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.artifact import write_artifact
@@ -233,6 +234,7 @@ def _as_json(graph: IntegerGraph, provenance: Mapping[str, Any], seconds: float)
             "relative_l2_rounded": quantisation.relative_l2_rounded,
             "reference_error": measured_reference_error(graph),
             "measured_against": provenance.get("measured_against", "reference"),
+            "start": "own" if graph.starts_inside else "moved",
             "steps": quantisation.steps,
         },
         **{key: provenance[key] for key in ("two_point", "welded_points") if key in provenance},
@@ -316,7 +318,8 @@ def _rows(graph: IntegerGraph, provenance: Mapping[str, Any]) -> list[Row]:
         known = "" if known_to is None else f", reference known to {known_to:.0e}"
         against = provenance.get("measured_against")
         if against is None:
-            rows.append(("relative L2 error", f"{errors} after {quantisation.steps} PDE steps{known}"))
+            moved = "" if graph.starts_inside else f", from {MOVED_START}"
+            rows.append(("relative L2 error", f"{errors} after {quantisation.steps} PDE steps{moved}{known}"))
         else:
             steps = f"after {quantisation.steps} PDE steps, against {against}, not against the PDE"
             rows.append(("rounding error", f"relative L2 {errors} {steps}"))

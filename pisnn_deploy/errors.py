@@ -106,6 +106,14 @@ class CompileError(UsageError):
         self.pass_name = pass_name
 
 
+class DoesNotFit(CompileError):
+    """Numbers that no word of the target holds: a coarser quantum or a narrower range may help."""
+
+
+class UnstableError(CompileError):
+    """A graph in which something grows that must not."""
+
+
 class CheckError(PisnnError):
     """A verification that failed."""
 

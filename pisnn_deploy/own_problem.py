@@ -211,7 +211,7 @@ def relative_reference_error(graph: IntegerGraph, step: int, name: str | None, r
 
 def measured_reference_error(graph: IntegerGraph) -> float | None:
     """Relative L2 error of what pass ``measure`` compared with; None unless it was the reference of a problem."""
-    if graph.quantisation.relative_l2_integer is None:
-        return None
+    if graph.quantisation.relative_l2_integer is None or not graph.starts_inside:
+        return None  # not measured, or from another start than the problem's own
     reference = reference_of(graph, graph.quantisation.steps, None)
     return None if reference is None else relative_reference_error(graph, graph.quantisation.steps, None, reference)

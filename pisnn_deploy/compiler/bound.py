@@ -20,7 +20,7 @@ from pisnn_deploy.compiler.intervals import (
     reservoirs_extend,
 )
 from pisnn_deploy.compiler.limit import most_faces
-from pisnn_deploy.errors import CompileError
+from pisnn_deploy.errors import DoesNotFit
 from pisnn_deploy.graph import Bound, IntegerGraph, Synapse
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.mesh.window import QUADRATIC
@@ -145,7 +145,7 @@ class Bounds:
         low, high = interval
         bits = signed_width(low, high)
         if bits > limit:
-            raise CompileError(
+            raise DoesNotFit(
                 self.name,
                 f"{population} {quantity} may reach {low if abs(low) > abs(high) else high}, which takes {bits} signed "
                 f"bits; the target has {limit}",

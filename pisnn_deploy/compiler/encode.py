@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from pisnn_deploy.compiler.facts import BOUNDED, ENCODED, Fact
-from pisnn_deploy.errors import CompileError
+from pisnn_deploy.errors import DoesNotFit
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.lines import stored_synapses
 
@@ -48,7 +48,7 @@ class Encode:
             largest = int(np.abs(line.synapse.distinct_mantissas).max(initial=0))
             if largest > self.largest_mantissa:
                 lines = encoded.binary[line.synapse.source]
-                raise CompileError(
+                raise DoesNotFit(
                     self.name,
                     f"payloads of {line.synapse.source} have {lines} bits, and synapse {line.synapse.name} would need "
                     f"the mantissa {largest} with exponent {line.synapse.exponent}; the target holds "

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.compiler.facts import QUANTISED, Fact
-from pisnn_deploy.errors import CompileError, OverflowViolation
+from pisnn_deploy.compiler.growth import growth_text, left_window
+from pisnn_deploy.errors import OverflowViolation, UnstableError
 from pisnn_deploy.graph import FloatGraph, IntegerGraph, TwoPointGraph
+from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.problems import Problem, problem
 
@@ -19,6 +21,11 @@ CELL_STEPS = 20_000_000
 """Most cells times PDE steps that are spent on the measurement."""
 MEASURED_CELLS = 1 << 22
 """Larger meshes are not measured: reference and matrices would take more memory than all else."""
+USED_RANGE = 0.5
+"""Part of the operating range, and of its largest slope, that a start fills which was moved into it."""
+MOVED_START = "the problem's start moved into the operating range"
+GROWING = ("growth", "nonlinear")
+"""Why stability is not proved, where leaving the operating range shows that a graph is unstable."""
 TWO_POINT_STEPS = 300
 """Most PDE steps where the reference is an exponential, whose cost grows with them."""
 
@@ -29,8 +36,10 @@ class Measure:
 
     1. Both are compared with the reference at the physical time that each has reached.
     2. Large meshes are measured over fewer steps, at least one; the number is kept with the result.
-    3. Nothing is measured if the problem's own start leaves the operating range, also later on: the model is meant for
-       other fields. If some waves grow, that is the reason, and the model is refused.
+    3. A start outside the operating range is moved into it, where the operator is linear and nothing is held at a
+       value: then the reference moves with it. Elsewhere no error is measured.
+    4. A graph whose stability is not proved is refused if a small wave grows on a constant field within the range, or
+       if the run leaves the range.
 
     Parameters
     ----------
@@ -49,30 +58,28 @@ class Measure:
 
         Raises
         ------
-        CompileError
-            The integers are unstable, and the problem's own start shows it.
+        UnstableError
+            The integers are unstable, and a run within the operating range shows it.
         """
         if graph.mesh.cells > MEASURED_CELLS:
             return graph
-        start, window = graph.levels(graph.membrane.initial), graph.window
-        if int(start.min()) < window.lower or int(start.max()) > window.upper:
+        horizon = round(self._problem.horizon / graph.time_step)
+        grown = growth_text(graph, horizon)
+        if grown:
+            raise UnstableError(self.name, grown, remedy="choose a finer mesh or another model")
+        start = self._start(graph)
+        if start is None:
             return graph
         longest = TWO_POINT_STEPS if isinstance(self.floating, TwoPointGraph) else CELL_STEPS
-        horizon = round(self._problem.horizon / graph.time_step)
         steps = max(1, min(horizon, longest, CELL_STEPS // graph.mesh.cells))
-        try:
-            integer = self._integer_error(graph, steps)
-        except OverflowViolation as violation:
-            stability = graph.certificate and graph.certificate.stability
-            if stability and stability.status == "none":
-                raise CompileError(
-                    self.name, f"{violation}; {stability.details}", remedy="choose a finer mesh or another model"
-                ) from violation
+        mass = self._run(graph, start, steps)
+        if mass is None:
             return graph
+        integer = self._error(graph.values(mass), steps * graph.time_step, start)
         quantisation = replace(
             graph.quantisation,
             steps=steps,
-            relative_l2_float=_shown(self._float_error(steps)),
+            relative_l2_float=_shown(self._float_error(steps, start)),
             relative_l2_integer=_shown(integer),
         )
         return replace(graph, quantisation=quantisation)
@@ -86,9 +93,10 @@ class Measure:
                     f"not measured: more than {MEASURED_CELLS} cells; simulate says how far a run is from the reference"
                 )
             return "no reference, or the problem's own start is outside the operating range"
+        moved = "" if graph.starts_inside else f", from {MOVED_START}"
         return (
             f"relative L2 error after {found.steps} PDE steps: float {found.relative_l2_float:.2e}, "
-            f"integer {found.relative_l2_integer:.2e}"
+            f"integer {found.relative_l2_integer:.2e}{moved}"
         )
 
     @property
@@ -96,26 +104,82 @@ class Measure:
         spec = self.floating.spec
         return problem(spec.problem, spec.diffusivity, spec.velocity)
 
-    def _integer_error(self, graph: IntegerGraph, steps: int) -> float | None:
-        mass = Semantics(graph).masses_after(graph.membrane.initial, steps)
-        return self._error(graph.values(mass[: graph.mesh.cells]), steps * graph.time_step)
+    def _start(self, graph: IntegerGraph) -> _Start | None:
+        """Where to measure from; None if the problem's own start is outside the range and cannot be moved."""
+        floating, window = self.floating, graph.window
+        if graph.starts_inside:
+            return _Start(1.0, 0.0, graph.membrane.initial)
+        if not isinstance(floating, FloatGraph) or not floating.is_linear or floating.mesh.reservoirs:
+            return None
+        initial, mesh = floating.initial, floating.mesh
+        scale = graph.value_per_quantum
+        spread = float(np.ptp(initial))
+        factor = USED_RANGE * (window.upper - window.lower) * scale / spread if spread else 0.0
+        steepest = float(np.abs(initial[mesh.target] - initial[mesh.source]).max(initial=0.0))
+        if window.difference is not None and steepest:
+            factor = min(factor, USED_RANGE * window.difference * scale / steepest)
+        middle = (window.lower + window.upper) / 2 * scale
+        offset = middle - factor * (float(initial.max()) + float(initial.min())) / 2
+        return _Start(factor, offset, graph.mass(factor * initial + offset))
 
-    def _float_error(self, steps: int) -> float | None:
+    def _run(self, graph: IntegerGraph, start: _Start, steps: int) -> Integers | None:
+        """Masses of the cells at the end; None if the run leaves its widths although its stability is proved."""
+        stability = None if graph.certificate is None else graph.certificate.stability
+        unproved = stability if stability is not None and stability.status == "none" else None
+        semantics, cells = Semantics(graph), graph.mesh.cells
+        try:
+            state = semantics.start(start.mass)
+            for step in range(steps):
+                state = semantics.step(state, step)
+                if unproved is None or unproved.method not in GROWING:
+                    continue
+                outside = left_window(graph, state.mass[:cells])
+                if outside:
+                    raise UnstableError(
+                        self.name,
+                        f"{outside} at PDE step {step + 1}; {unproved.details}",
+                        remedy="choose a finer mesh or another model",
+                    )
+        except OverflowViolation as violation:
+            if unproved is not None:
+                raise UnstableError(
+                    self.name, f"{violation}; {unproved.details}", remedy="choose a finer mesh or another model"
+                ) from violation
+            return None
+        mass: Integers = state.mass[:cells]
+        return mass
+
+    def _float_error(self, steps: int, start: _Start) -> float | None:
         graph = self.floating
         with np.errstate(over="ignore", invalid="ignore"):
-            fields = graph.fields(graph.time_step) if isinstance(graph, TwoPointGraph) else graph.fields()
+            if isinstance(graph, TwoPointGraph):
+                fields = graph.fields(graph.time_step)
+            else:
+                fields = replace(graph, initial=start.factor * graph.initial + start.offset).fields()
             held = next(itertools.islice(fields, steps, None))
-            error = self._error(held[: graph.mesh.cells], steps * graph.time_step)
+            error = self._error(held[: graph.mesh.cells], steps * graph.time_step, start)
         return error if error is None or np.isfinite(error) else None
 
-    def _error(self, values: NDArray[np.float64], time: float) -> float | None:
+    def _error(self, values: NDArray[np.float64], time: float, start: _Start) -> float | None:
         graph = self.floating
         if isinstance(graph, TwoPointGraph):
             exact: NDArray[np.float64] | None = graph.exact(time)
         else:
             exact = self._problem.reference(graph.mesh, graph.reservoirs, time)
-        size = 0.0 if exact is None else float(np.linalg.norm(exact))
-        return None if exact is None or size == 0 else float(np.linalg.norm(values - exact) / size)
+        if exact is None:
+            return None
+        exact = start.factor * exact + start.offset
+        size = float(np.linalg.norm(exact))
+        return None if size == 0 else float(np.linalg.norm(values - exact) / size)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """The problem's own start times a factor, plus an offset; masses in quanta, int64 [cells]."""
+
+    factor: float
+    offset: float
+    mass: Integers
 
 
 def _shown(error: float | None) -> float | None:

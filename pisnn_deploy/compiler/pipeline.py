@@ -11,6 +11,7 @@ from typing import ClassVar, Literal, Protocol
 from pisnn_deploy.compiler.bound import Bounds
 from pisnn_deploy.compiler.encode import Encode
 from pisnn_deploy.compiler.facts import Fact
+from pisnn_deploy.compiler.growth import require_stable_floats
 from pisnn_deploy.compiler.limit import Limit, Limiter
 from pisnn_deploy.compiler.lower import Lower
 from pisnn_deploy.compiler.measure import Measure
@@ -20,7 +21,7 @@ from pisnn_deploy.compiler.quantise import Quantise
 from pisnn_deploy.compiler.schedule import Schedule
 from pisnn_deploy.compiler.stock import LowerStock
 from pisnn_deploy.compiler.two_point import LowerTwoPoint, QuantiseTwoPoint
-from pisnn_deploy.errors import CompileError
+from pisnn_deploy.errors import CompileError, DoesNotFit, UnstableError
 from pisnn_deploy.graph import FloatGraph, IntegerGraph, PassRecord, TwoPointGraph
 from pisnn_deploy.graph.integer import Coding
 from pisnn_deploy.graph.layout import MIXED_SIGN_EXPONENT
@@ -200,7 +201,13 @@ def compile_model(
     floating, lowered = _lowered(model, options)
     for record in lowered:
         told(record.text.partition("{")[0], time.perf_counter() - started)
-    trial = _quantised_to_the_end(floating, options, told)
+    try:
+        trial = _quantised_to_the_end(floating, options, told)
+    except (DoesNotFit, UnstableError):
+        if isinstance(floating, FloatGraph):  # no rounding is to blame for what the floats do too
+            limits = options.operating_range or floating.spec.operating_range
+            require_stable_floats(floating, limits.lower, limits.upper)
+        raise
     if isinstance(floating, FloatGraph) and isinstance(options, CompileOptions) and options.search:
         started = time.perf_counter()
         trial, summary = _best_threshold(floating, options, trial)

@@ -15,7 +15,7 @@ from pisnn_deploy.clock import damped_leak, nominal_time_step, time_step
 from pisnn_deploy.compiler.facts import LOWERED, QUANTISED, Fact
 from pisnn_deploy.compiler.intervals import face_rows, network_intervals
 from pisnn_deploy.compiler.kernels import neighbours, symbol_error
-from pisnn_deploy.errors import CompileError
+from pisnn_deploy.errors import CompileError, DoesNotFit
 from pisnn_deploy.graph import FloatGraph, Flux, IntegerGraph, IntegerLayer, Membrane, OperatingWindow, Quantisation
 from pisnn_deploy.graph.connections import Blocks, Connections, Incidence
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers, Rectifier
@@ -220,7 +220,7 @@ class Quantise:
             exponents, True, key=lambda e: self._widest(graph, weights, limits, leak, e) > self.state_bits
         )
         if found == 0:
-            raise CompileError(
+            raise DoesNotFit(
                 self.name,
                 f"cell values from {limits.lower:g} to {limits.upper:g} need states wider than {self.state_bits} bits "
                 "even with a quantum of 1",

@@ -6,8 +6,10 @@ of although the graph was compiled. `RULES` is the list; the command line adds w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
+from pisnn_deploy.compiler.growth import MARGIN, worst_wave
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.profiles import Profile
 
@@ -31,7 +33,27 @@ def another_law(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
         yield f"equation: {claim.details}; train the model further, or correct the coefficients of its spec"
 
 
-RULES: tuple[Rule, ...] = (another_law, too_many_chips)
+def unproved_stability(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
+    """Waves that grow too slowly for the compiler to see them grow, and networks of which nothing can be proved."""
+    claim = None if graph.certificate is None else graph.certificate.stability
+    if claim is None or claim.status != "none":
+        return
+    worst = worst_wave(graph)
+    if worst is not None and worst.factor > 1 + MARGIN:
+        around = f" around the value {worst.level * graph.value_per_quantum:.3g}" if graph.hidden else ""
+        twofold = math.ceil(math.log(2) / math.log(worst.factor))
+        yield (
+            f"stability: {worst.text}{around} grow by a factor of {worst.factor:.9g} in each PDE step, twofold in "
+            f"{twofold}; long runs may leave the operating range"
+        )
+    else:
+        calm = ""
+        if worst is not None and graph.hidden:
+            calm = f"; around constant fields no wave grows, the largest factor is {worst.factor:.6g}"
+        yield f"stability: not proved: {claim.details}{calm}"
+
+
+RULES: tuple[Rule, ...] = (another_law, too_many_chips, unproved_stability)
 
 
 def warnings_of(graph: IntegerGraph, profile: Profile) -> tuple[str, ...]:

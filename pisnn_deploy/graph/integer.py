@@ -586,6 +586,12 @@ class IntegerGraph:
         """
         return mass if self.medium is None else mass * self.medium.inverse_volume
 
+    @property
+    def starts_inside(self) -> bool:
+        """Whether the initial masses lie within the operating window."""
+        levels = self.levels(self.membrane.initial)
+        return self.window.lower <= int(levels.min()) and int(levels.max()) <= self.window.upper
+
     def reservoir_values(self) -> NDArray[np.float64]:
         """Cell values that the reservoirs show, float64 [reservoirs]."""
         return np.asarray(self.membrane.reservoirs * self.value_per_quantum, np.float64)
