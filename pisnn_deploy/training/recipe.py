@@ -168,14 +168,25 @@ def read_recipe(path: Path) -> Recipe:
         Fields are not what they must be, or do not go together: all of them, one line each.
     """
     document = read_mapping(path)
-    flaws = _flaws_of(document)
+    flaws = flaws_of(document)
     if flaws:
         raise SeveralErrors([FileError(path, problem, field=field) for field, problem in flaws])
     return Recipe.model_validate(document)
 
 
-def _flaws_of(document: dict[str, Any]) -> list[Flaw]:
-    """Everything that is wrong with a recipe, in the order of its parts."""
+def flaws_of(document: dict[str, Any]) -> list[Flaw]:
+    """Everything that is wrong with a recipe, in the order of its parts.
+
+    Parameters
+    ----------
+    document : dict of str to Any
+        Plain data.
+
+    Returns
+    -------
+    list of (str, str)
+        Field, such as ``training.cells``, and what is wrong with it.
+    """
     try:
         Recipe.model_validate(document)
     except ValidationError as error:
@@ -214,8 +225,8 @@ def _is_gauss_newton(document: dict[str, Any]) -> bool:
 def _siblings(place: tuple[int | str, ...], parts: dict[str, type[BaseModel]]) -> list[str]:
     form: Any = Recipe if len(place) == 1 else parts.get(str(place[0]))
     for part in place[1:-1]:
-        form = form.model_fields[str(part)].annotation
-    return list(form.model_fields) if form is not None else []
+        form = form.model_fields[str(part)].annotation if hasattr(form, "model_fields") else None
+    return list(getattr(form, "model_fields", []))
 
 
 class _Readable:

@@ -21,8 +21,8 @@ LARGEST_TRAINING = 1 << 34
 """Bytes that a training may take for its tables and one rollout."""
 EXACT_BITS = 53
 """Integers up to this many bits are exact in float64, in which training computes them."""
-SHORTEST_STEP, LONGEST_STEP = 1e-100, 1e100
-"""A time step beyond these would over- or underflow when it is squared."""
+SMALLEST, LARGEST = 1e-50, 1e50
+"""Of all quantities with a unit, so that no product of them over- or underflows."""
 EXTRAPOLATED = 0.25
 """Part of the range of the training fields by which the operating range of a nonlinear network may exceed it."""
 
@@ -48,6 +48,9 @@ def recipe_flaws(model: Any, training: Any) -> tuple[Flaw, ...]:
     tuple of (str, str)
         Field, such as ``training.cells``, and what is wrong with it.
     """
+    flaws = tuple(flaw for check in _SIZES for flaw in readable_flaws((check,), model, training))
+    if flaws:
+        return flaws  # products of such numbers may over- or underflow in the checks themselves
     flaws = readable_flaws(_CHECKS, model, training)
     try:
         method = training.method
@@ -72,6 +75,20 @@ def readable_flaws(checks: Sequence[Callable[..., Iterator[Flaw]]], *parts: Any)
         except UnreadableError:
             continue
     return tuple(flaws)
+
+
+def _size(part: str, field: str) -> Check:
+    """A check that a quantity, or each of a list, is of a size that can be computed with; 0 is."""
+
+    def check(model: Any, training: Any) -> Iterator[Flaw]:
+        value = getattr(model if part == "model" else training, field, None)
+        limits = ("lower", "upper", "slope", "flux") if field == "operating_range" else ()
+        numbers = [getattr(value, name) for name in limits] if limits else value
+        for number in numbers if isinstance(numbers, list | tuple) else [numbers]:
+            if number and not SMALLEST <= abs(number) <= LARGEST:
+                yield f"{part}.{field}", f"{number:g} is beyond {SMALLEST:g} to {LARGEST:g}"
+
+    return check
 
 
 def _problem(model: Any, training: Any) -> Iterator[Flaw]:
@@ -103,13 +120,9 @@ def _cells_of_a_width(model: Any, training: Any) -> Iterator[Flaw]:
 
 def _time_step(model: Any, training: Any) -> Iterator[Flaw]:
     width = _width(model, training)
-    # Logarithms, because the product itself may over- or underflow.
-    size = math.log10(model.diffusion_number) + 2 * math.log10(width) - math.log10(model.diffusivity)
-    if not math.log10(SHORTEST_STEP) < size < math.log10(LONGEST_STEP):
-        yield (
-            "model.diffusivity",
-            f"{model.diffusivity:g} with cells {width:g} wide makes a time step of 1e{size:.0f}",
-        )
+    step = model.diffusion_number * width**2 / model.diffusivity
+    if not SMALLEST <= step <= LARGEST:
+        yield "model.diffusivity", f"{model.diffusivity:g} with cells {width:g} wide makes a time step of {step:.1g}"
 
 
 def _stable_kernel(model: Any, training: Any) -> Iterator[Flaw]:
@@ -210,7 +223,7 @@ def _quantum_fits(model: Any, training: Any) -> Iterator[Flaw]:
     if training.amplitude < quantum:
         yield "training.amplitude", f"{training.amplitude:g} is below a quantum, 2^-{training.quantum_exponent}"
     largest = abs(training.mean) + 8 * training.amplitude * math.sqrt(training.modes)
-    bits = math.log2(largest) + training.quantum_exponent + max(model.weight_exponents)
+    bits = math.log2(largest) + training.quantum_exponent + max(model.weight_exponents, default=0)
     if bits > EXACT_BITS:
         yield (
             "training.quantum_exponent",
@@ -301,6 +314,21 @@ def _width(model: Any, training: Any) -> float:
     return float(model.lengths[0] / cells)
 
 
+_SIZES: tuple[Check, ...] = (
+    *(
+        _size("model", field)
+        for field in (
+            "diffusivity",
+            "velocity",
+            "damping",
+            "cell_width",
+            "lengths",
+            "diffusion_number",
+            "operating_range",
+        )
+    ),
+    *(_size("training", field) for field in ("mean", "amplitude", "noise", "stability", "accept", "lower", "upper")),
+)
 _CHECKS: tuple[Check, ...] = (
     _problem,
     _method,

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pisnn_deploy import zoo
 from pisnn_deploy.errors import SeveralErrors
 from pisnn_deploy.training.assessment import GROWTH_MARGIN
-from pisnn_deploy.training.recipe import Recipe, read_recipe
+from pisnn_deploy.training.recipe import Recipe, flaws_of, read_recipe
 from pisnn_deploy.training.trainer import train
 
 
@@ -92,8 +97,16 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
         ),
         (
             "heat1d",
-            [("diffusivity: 0.01", "diffusivity: 1.0e+300")],
-            ["model.diffusivity: 1e+300 with cells 0.015625 wide makes a time step of 1e-304"],
+            [("diffusivity: 0.01", "diffusivity: 1.0e+300"), ("modes: 28", "modes: 28\n  amplitude: 1.0e-90")],
+            [
+                "model.diffusivity: 1e+300 is beyond 1e-50 to 1e+50",
+                "training.amplitude: 1e-90 is beyond 1e-50 to 1e+50",
+            ],
+        ),
+        (
+            "heat1d",
+            [("diffusivity: 0.01", "diffusivity: 1.0e+49")],
+            ["model.diffusivity: 1e+49 with cells 0.015625 wide makes a time step of 2e-53"],
         ),
         ("heat1d", [("modes: 28", "modes: 32")], ["training.modes: must be at most 31 on 64 cells, it is 32"]),
         (
@@ -218,3 +231,38 @@ def test_a_domain_of_other_proportions_trains_the_same_kernel(tmp_path: Path) ->
     assert np.array_equal(square.model.weights[0], wide.model.weights[0])
     assert wide.assessment.amplification_factor <= 1 + GROWTH_MARGIN
     assert wide.assessment == square.assessment
+
+
+EXTREMES: tuple[Any, ...] = (
+    0,
+    1,
+    -1,
+    2**63,
+    5e-324,
+    1e-300,
+    1e300,
+    -1e308,
+    math.inf,
+    math.nan,
+    "x",
+    "",
+    None,
+    True,
+    [],
+    [1],
+    [1e308],
+    {},
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_no_value_of_a_field_ends_in_anything_but_a_flaw(data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(zoo.names()))
+    document: dict[str, Any] = yaml.safe_load(zoo_recipe(name))
+    for _ in range(data.draw(st.integers(1, 3))):
+        part = document[data.draw(st.sampled_from(["model", "training"]))]
+        known = ["damping", "cell_width", "velocity", "hidden", "transverse", "leak", "mean", "amplitude", "accept"]
+        part[data.draw(st.sampled_from([*part, *known]))] = data.draw(st.sampled_from(EXTREMES))
+    for field, problem in flaws_of(document):
+        assert "\n" not in problem and field.split(".")[0] in ("model", "training")
