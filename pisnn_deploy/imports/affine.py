@@ -111,7 +111,7 @@ class AffineForm:
         FormError
             More elements than a form may have.
         """
-        _require_size(index.size * self.weight.shape[-1])
+        require_size(index.size * self.weight.shape[-1])
         constants = index < 0
 
         def arranged(values: Floats, fill: float) -> Floats:
@@ -170,7 +170,7 @@ class AffineForm:
         """
         if weight.ndim != 2 or not self.shape or weight.shape[1] != self.shape[-1]:
             raise FormError(f"weights of shape {weight.shape} do not fit a tensor of shape {self.shape}")
-        _require_size(self.bias.size // self.shape[-1] * weight.shape[0] * self.weight.shape[-1])
+        require_size(self.bias.size // self.shape[-1] * weight.shape[0] * self.weight.shape[-1])
         product = np.einsum("oi,...in->...on", weight, self.weight)
 
         def answer(values: Floats, kernel: Floats) -> Floats:
@@ -203,7 +203,7 @@ class AffineForm:
             raise FormError(f"a kernel that spans {spans} cells is larger than a tensor of shape {self.shape}")
         left = [size - span + 1 for size, span in zip(self.shape[lead:], spans, strict=True)]
         outer = math.prod(self.shape[: lead - 1])
-        _require_size(outer * math.prod(left) * weight.size * self.weight.shape[-1])
+        require_size(outer * math.prod(left) * weight.size * self.weight.shape[-1])
         kernel = weight.reshape(weight.shape[0], -1)
         seen = np.moveaxis(seen_at_places(self.weight, lead, spans, dilation), -1, -2)
         product = np.moveaxis(np.einsum("ok,...kn->...on", kernel, seen), -2, lead - 1)
@@ -342,7 +342,7 @@ class AffineForm:
             raise FormError(f"more than {LARGEST_DEPTH} hidden layers")
         size = layer.bias.size
         shape = self.shape if size == self.bias.size else (size,)
-        _require_size(size * size)
+        require_size(size * size)
         weight, bias = np.eye(size).reshape(*shape, size), np.zeros(shape)
         return replace(self, weight=weight, bias=bias, below=(*self.below, layer), span=None)
 
@@ -362,7 +362,7 @@ def form_of(shape: Sequence[int], limits: Limits | None = None) -> AffineForm:
         It is too large.
     """
     size = math.prod(shape)
-    _require_size(size * size)
+    require_size(size * size)
     form = AffineForm(np.eye(size).reshape(*shape, size), np.zeros(tuple(shape)), limits=limits)
     if limits is None:
         return form
@@ -379,6 +379,13 @@ def _broadcast(values: Floats, constant: Floats | float) -> Floats:
     return np.asarray(values + constant, np.float64)
 
 
-def _require_size(elements: int) -> None:
+def require_size(elements: int) -> None:
+    """Refuse what would be too large, before it is made.
+
+    Raises
+    ------
+    FormError
+        More than `LARGEST_ELEMENTS`.
+    """
     if elements > LARGEST_ELEMENTS:
         raise FormError(f"{elements} weights between two layers are more than the {LARGEST_ELEMENTS} that are allowed")

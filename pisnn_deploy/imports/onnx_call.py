@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from pisnn_deploy.imports.affine import AffineForm
 from pisnn_deploy.imports.onnx_tensors import Constant, NodeError, attributes_of
 
+LARGEST_WORK = 1 << 28
+"""Numbers that all nodes together may make: some seconds."""
 Value = AffineForm | Constant
 """What a name of a graph stands for."""
 
@@ -35,6 +37,8 @@ class Findings:
         Cells along each axis that paddings which were left out put before a line.
     behind : list of int
         Likewise behind it.
+    numbers : int
+        Weights and constants of all results so far.
     """
 
     slides: bool = False
@@ -43,6 +47,19 @@ class Findings:
     covered: tuple[float, float] = (-math.inf, math.inf)
     before: list[int] = field(default_factory=list)
     behind: list[int] = field(default_factory=list)
+    numbers: int = 0
+
+    def count(self, value: Value) -> None:
+        """Bound the work: many nodes that are not too large by themselves are, together.
+
+        Raises
+        ------
+        NodeError
+            More than `LARGEST_WORK` numbers.
+        """
+        self.numbers += value.weight.size if isinstance(value, AffineForm) else value.size
+        if self.numbers > LARGEST_WORK:
+            raise NodeError(f"makes more than {LARGEST_WORK} numbers, together with the nodes before it")
 
     def note_padding(self, before: list[int], behind: list[int], text: str) -> None:
         """Leave out a padding of the line."""

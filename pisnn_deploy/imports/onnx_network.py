@@ -119,10 +119,10 @@ class _Graph:
                     field=f"{what} {tensor.name!r}",
                     remedy="quantise inside the network, between real inputs and outputs",
                 )
-        rest = []
+        rest, findings = [], Findings()
         for number, node in enumerate(graph.node):
             if is_folded(node, values):
-                run_node(path, node, number, values, Findings())
+                run_node(path, node, number, values, findings)
             else:
                 rest.append((number, node))
         return _Graph(path, model, inputs[0], values, tuple(rest))

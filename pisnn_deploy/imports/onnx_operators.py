@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import onnx
 from onnx import TensorProto
 
 from pisnn_deploy.errors import FileError
-from pisnn_deploy.imports.affine import AffineForm, Floats, FormError
+from pisnn_deploy.imports.affine import AffineForm, Floats, FormError, require_size
 from pisnn_deploy.imports.onnx_arranging import flatten, pad, reshape, same, squeeze, transpose
 from pisnn_deploy.imports.onnx_call import Call, Findings, Value, call_of
 from pisnn_deploy.imports.onnx_quantisers import Grid, clip, dequantise, dequantised, quant, quantise, quantised
@@ -36,6 +37,7 @@ def run_node(path: Path, node: onnx.NodeProto, number: int, values: dict[str, Va
     where = f"node {(node.name or number)!r} ({domain}{node.op_type})"
     try:
         result = _result(node, values, findings)
+        findings.count(result)
     except (FormError, NodeError) as error:
         raise FileError(path, str(error), field=where) from error
     except (ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError, AttributeError) as error:
@@ -145,6 +147,7 @@ def _add(call: Call) -> Value:
         elif isinstance(other, AffineForm):
             total = _shifted(call.form(at).scaled(sign), np.asarray(total).astype(np.float64))
         else:
+            require_size(math.prod(np.broadcast_shapes(np.shape(total), np.shape(other))))
             total = np.asarray(total + other if sign > 0 else total - other)
     return total
 
@@ -175,6 +178,7 @@ def _multiply(call: Call) -> Value:
         if divides:
             raise NodeError("divides by a tensor of the network, which is not affine")
         return _scaled(call.form(1), call.floats(0))
+    require_size(math.prod(np.broadcast_shapes(np.shape(first), np.shape(second))))
     if not divides:
         return np.asarray(first * second)
     if type_of(np.asarray(first)) not in FLOATS or not np.asarray(second).all():
@@ -248,12 +252,24 @@ def _real(call: Call, at: int) -> Any:
     if isinstance(value, AffineForm):
         return dequantised(value, _one_number(call, at + 1, "scale"), _one_number(call, at + 2, "zero point"))
     numbers = np.asarray(value).astype(np.float64)
-    if scale.size > 1:
+    if zero.size not in (1, scale.size):
+        raise NodeError(f"has {scale.size} scales and {zero.size} zero points")
+    if scale.size <= 1:
+        scale, zero = scale.reshape(()), zero.reshape(())
+    else:
         # One for each output, which are along the first axis of kernels and transposed weights, else along the last.
         is_first = "Conv" in call.node.op_type or call.attribute("transB", 0)
         along = (-1, *(1,) * (numbers.ndim - 1)) if is_first else (-1,)
         scale, zero = scale.reshape(along), zero.reshape(along) if zero.size > 1 else zero
     return (numbers - zero) * scale
+
+
+def _integer_bias(call: Call, at: int) -> Floats:
+    """A bias in integers of both scales."""
+    bias, scale = call.floats(at).reshape(-1), call.floats(4).reshape(-1)
+    if scale.size not in (1, bias.size):
+        raise NodeError(f"has {scale.size} scales and {bias.size} biases")
+    return bias * _one_number(call, 1, "scale") * scale
 
 
 def _answered(call: Call, form: AffineForm, at: int) -> AffineForm:
@@ -280,7 +296,7 @@ def _quantised_conv(call: Call) -> Value:
     form, weight = _real(call, 0), _real(call, 3)
     if not isinstance(form, AffineForm) or isinstance(weight, AffineForm):
         raise NodeError("must have a tensor of the network and constant weights")
-    bias = call.floats(8) * call.floats(1) * call.floats(4).reshape(-1) if call.has(8) else 0.0
+    bias = _integer_bias(call, 8) if call.has(8) else 0.0
     return _answered(call, _convolved(call, form, weight, bias), 6)
 
 
@@ -289,8 +305,8 @@ def _quantised_gemm(call: Call) -> Value:
     form, weight = _real(call, 0), _real(call, 3)
     if not isinstance(form, AffineForm) or isinstance(weight, AffineForm):
         raise NodeError("must multiply a tensor of the network by constant weights")
-    scale = call.floats(1) * call.floats(4).reshape(-1) * call.attribute("alpha", 1.0)
-    result = _multiplied(call, form, weight).shifted(call.floats(6) * scale if call.has(6) else np.zeros(()))
+    bias = _integer_bias(call, 6) * call.attribute("alpha", 1.0) if call.has(6) else np.zeros(())
+    result = _multiplied(call, form, weight).shifted(bias)
     return _answered(call, result, 7) if call.has(7) else result
 
 

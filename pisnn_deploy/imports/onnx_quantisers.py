@@ -206,7 +206,7 @@ def _blocked(values: Floats, shape: tuple[int, ...], axis: int, block: int) -> F
     wanted = tuple(-(-size // block) if at == axis else size for at, size in enumerate(shape))
     if block < 1 or values.shape != wanted:
         raise NodeError(f"has scales of shape {values.shape}, its blocks of {block} have the shape {wanted}")
-    return np.repeat(values, block, axis=axis).take(range(shape[axis]), axis=axis)
+    return values.take(np.arange(shape[axis]) // block, axis=axis)
 
 
 def quant(call: Call) -> Value:
@@ -225,6 +225,7 @@ def quant(call: Call) -> Value:
         raise NodeError(f"rounds by {mode.decode('ascii', 'replace')}, known are ROUND, FLOOR, CEIL, ROUND_TO_ZERO")
     if not isinstance(value, AffineForm):
         numbers = np.asarray(value)
+        step, zero = (np.broadcast_to(values, numbers.shape) for values in (step, zero))
         rounded = ROUNDINGS[mode](numbers / step.astype(numbers.dtype) + zero.astype(numbers.dtype))
         if not np.isfinite(rounded).all():
             raise NodeError("rounds NaN or infinity")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from pisnn_deploy.imports.affine import AffineForm, FormError
+from pisnn_deploy.imports.affine import AffineForm, FormError, require_size
 
 LARGEST_PADDING = 4096
 """Elements on either side."""
@@ -35,6 +36,7 @@ def padded(
         raise FormError(f"pads by {around}, 0 to {LARGEST_PADDING} elements are allowed")
     if not any(any(pair) for pair in around):
         return form
+    require_size(math.prod(size + sum(pair) for size, pair in zip(form.shape, around, strict=True)))
     options: dict[str, Any] = {"constant_values": -1} if mode == "constant" else {}
     index: Any = np.pad(form.numbered(), around, mode=mode, **options)  # type: ignore[call-overload]
     return form.picked(index, constant)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from pisnn_deploy.errors import FileError
-from pisnn_deploy.imports import Network, Request, onnx_evaluation, onnx_replica
+from pisnn_deploy.imports import Network, Request, onnx_call, onnx_evaluation, onnx_replica
 from pisnn_deploy.imports.comparison import compared, fluxes_of
 from pisnn_deploy.imports.limits import Limits
 from pisnn_deploy.imports.onnx_network import read_onnx
@@ -267,6 +267,39 @@ def test_what_is_not_affine_is_named(nodes: Nodes, constants: dict[str, Any], me
         read(model(nodes, constants, [1, 8]))
     found = str(caught.value)
     assert found == f"flux.onnx: {message}" or (message.endswith("are ") and found.startswith(f"flux.onnx: {message}"))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "constants"),
+    [
+        (
+            [("DequantizeLinear", "w e", "d", {"axis": 0, "block_size": 1 << 40}), ("MatMul", "u d", "flux", {})],
+            {"w": np.ones((8, 1), np.int8), "e": np.ones((1, 1), np.float32)},
+        ),
+        ([("Add", "a b", "c", {}), ("Mul", "u c", "flux", {})], {"a": np.ones((1 << 13, 1)), "b": np.ones(1 << 13)}),
+        ([("Mul", "a b", "c", {}), ("Mul", "u c", "flux", {})], {"a": np.ones((1 << 13, 1)), "b": np.ones(1 << 13)}),
+        (
+            [("Unsqueeze", "u x", "r", {}), ("Pad", "r p", "flux", {})],
+            {"x": np.array([2, 3]), "p": np.array([4096] * 8)},
+        ),
+    ],
+    ids=["block", "Add", "Mul", "Pad"],
+)
+def test_what_is_large_is_not_made(nodes: Nodes, constants: dict[str, Any]) -> None:
+    try:
+        read(model(nodes, constants, [1, 8]))
+    except FileError as error:
+        assert "more than the 16777216 that are allowed" in str(error)
+
+
+def test_many_nodes_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnx_call, "LARGEST_WORK", 1000)
+    nodes: Nodes = [("Neg", "u" if not at else f"t{at - 1}", f"t{at}", {}) for at in range(20)]
+    with pytest.raises(FileError) as caught:
+        read(model([*nodes, ("MatMul", "t19 w", "flux", {})], {"w": COLUMN}, [1, 8]))
+    assert str(caught.value) == (
+        "flux.onnx: node 15 (Neg): makes more than 1000 numbers, together with the nodes before it"
+    )
 
 
 def test_cell_values_that_no_integer_holds_are_refused() -> None:
