@@ -42,7 +42,7 @@ class Evaluation:
         try:
             answers = [answered(self.nir, self.graph, window.reshape(self.shape)).reshape(-1) for window in windows]
             return np.stack([answer if self.place is None else answer[[self.place]] for answer in answers])
-        except (ValueError, IndexError, KeyError) as error:
+        except (ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
             raise FileError(path, f"could not be compared: {self.name} does not answer ({error})") from error
 
 
