@@ -17,6 +17,7 @@ from pisnn_deploy.cli.media import is_yaml
 from pisnn_deploy.cli.messages import print_message
 from pisnn_deploy.cli.model_file import is_file_name
 from pisnn_deploy.compiler.measure import MOVED_START
+from pisnn_deploy.compiler.stock import frozen_quanta
 from pisnn_deploy.errors import CheckError
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.artifact import write_artifact
@@ -223,6 +224,7 @@ def _as_json(graph: IntegerGraph, provenance: Mapping[str, Any], seconds: float)
         "coding": graph.coding,
         "binary": graph.binary,
         "processes": "c-lif" if graph.stock is None else "stock",
+        "frozen": _frozen(graph),
         "quantum": graph.quantum,
         "resolution": graph.resolution,
         "theta": 1 << graph.flux.threshold_exponent,
@@ -285,6 +287,19 @@ def _mesh_rows(provenance: Mapping[str, Any]) -> list[Row]:
     return rows
 
 
+def _frozen(graph: IntegerGraph) -> dict[str, float] | None:
+    """How far from rest a field may stay for ever; null where everything levels out."""
+    quanta = frozen_quanta(graph)
+    return None if quanta is None else {"quanta": quanta, "value": quanta * graph.value_per_quantum}
+
+
+def _frozen_row(graph: IntegerGraph) -> list[Row]:
+    frozen = _frozen(graph)
+    if frozen is None:
+        return []
+    return [("frozen slopes", f"up to {frozen['quanta']:.0f} quanta (value {frozen['value']:.2g}) from rest")]
+
+
 def _quantum(graph: IntegerGraph) -> str:
     """With what fluxes tell apart: where cells differ, a level is coarser than a quantum of the thinnest cell."""
     value = f"value {graph.value_per_quantum:g}"
@@ -303,6 +318,7 @@ def _rows(graph: IntegerGraph, provenance: Mapping[str, Any]) -> list[Row]:
         *_mesh_rows(provenance),
         ("neurons", f"{graph.neurons}, {sum(synapse.entries for synapse in graph.synapses)} synapses"),
         ("processes", "C-LIF" if graph.stock is None else "Sigma, SigmaDelta, Sparse"),
+        *_frozen_row(graph),
         ("schedule", f"{_time_steps(graph)} per PDE step, {graph.coding} coding"),
         ("spikes", _spikes(graph)),
         *_limiter(graph),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from pisnn_deploy import zoo
+from pisnn_deploy.cli.model_file import read_model
 from pisnn_deploy.compiler import CompileOptions, compile_model
 from pisnn_deploy.compiler.limit import Limiter
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import Coding
+from pisnn_deploy.imports import Request
 from pisnn_deploy.mesh import Mesh, parse_boundary, structured_mesh
 from pisnn_deploy.model import Model, ModelSpec, OperatingRange
 from pisnn_deploy.problems import problem
@@ -149,3 +151,26 @@ def zoo_graph(name: str, shape: tuple[int, ...] | None = None) -> IntegerGraph:
     shape = shape or problem(name).default_shape
     sides = problem(name).default_boundary(shape)
     return compile_model(model, CompileOptions(shape, sides, load_profile("loihi2")))
+
+
+def zoo_model(name: str) -> Model:
+    """A model of the zoo."""
+    return read_model(name, Request(None, None, None)).model
+
+
+def deep_model() -> Model:
+    """A heat model in space whose windows reach beyond vertices."""
+    layers = np.zeros((4, 3, 3))
+    layers[0] = [[0, 1, 0], [1, 2, 1], [0, 1, 0]]
+    layers[1] = [[1, 2, 1], [2, 14, 2], [1, 2, 1]]
+    layers[2:] = -layers[1::-1]
+    spec = heat_spec(
+        name="heat3d",
+        problem="heat3d",
+        lengths=(1.0, 1.0, 1.0),
+        half_width=2,
+        transverse=1,
+        weight_exponents=(8,),
+        diffusion_number=0.15,
+    )
+    return Model(spec, (layers.reshape(1, -1) / 256,), (np.zeros(1),))

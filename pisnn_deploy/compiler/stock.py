@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
+
 from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.compiler.facts import LOWERED, Fact
 from pisnn_deploy.errors import CompileError
-from pisnn_deploy.graph import FloatGraph, FloatLayer, Stock
+from pisnn_deploy.graph import FloatGraph, FloatLayer, IntegerGraph, Stock
 from pisnn_deploy.graph.layout import MIXED_SIGN_EXPONENT
+from pisnn_deploy.mesh import PERIODIC
+from pisnn_deploy.model import flux_moments
 
 PART = 3
 """What part of the trained flux goes through a face in a time step; see `LowerStock`."""
@@ -80,3 +84,33 @@ class LowerStock:
 
     def _refuse(self, problem: str) -> None:
         raise CompileError(self.name, problem, remedy="compile it with --processes c-lif")
+
+
+def frozen_quanta(graph: IntegerGraph) -> float | None:
+    """How far from rest a field of stock processes may stay for ever, in quanta.
+
+    A drive is rounded before it is added up, so a face with half a quantum of it or less never sends: with the
+    diffusion number ``r`` a slope of ``1 / (2 r)`` quanta a cell stays. Over ``n`` cells between walls that leads a
+    cell up to ``n / (4 r)`` quanta from the mean, around a ring half of it; slopes along several axes add up. What
+    faces keep below their threshold comes on top.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Quantised.
+
+    Returns
+    -------
+    float or None
+        None for other processes and other equations than diffusion, where nothing is ever at rest for want of a slope.
+    """
+    if graph.stock is None or graph.spec.equation != "diffusion":
+        return None
+    scaled = graph.operator[0].weight[0] / 2.0**graph.flux.threshold_exponent
+    number = flux_moments(np.asarray(scaled, np.float64), graph.spec.positions)[1]
+    lengths = [
+        count / 2 if sides == (PERIODIC, PERIODIC) else float(count)
+        for count, sides in zip(graph.grid.shape, graph.grid.boundary, strict=True)
+    ]
+    kept = 2 * len(lengths) * (graph.stock.send_threshold - 1)
+    return sum(lengths) / (4 * number) + kept

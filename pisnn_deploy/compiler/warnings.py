@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 
 from pisnn_deploy.compiler.growth import MARGIN, worst_wave
+from pisnn_deploy.compiler.stock import frozen_quanta
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.profiles import Profile
 
@@ -53,7 +54,22 @@ def unproved_stability(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
         yield f"stability: not proved: {claim.details}{calm}"
 
 
-RULES: tuple[Rule, ...] = (another_law, too_many_chips, unproved_stability)
+FROZEN_PART = 1e-4
+"""Part of the operating range that slopes of stock processes may hold for ever without a warning."""
+
+
+def frozen_slopes(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
+    """Slopes that stock processes never level out, where they are more than a ten-thousandth of the operating range."""
+    frozen = frozen_quanta(graph)
+    if frozen is not None and frozen > FROZEN_PART * (graph.window.upper - graph.window.lower):
+        yield (
+            f"stock: a field at rest may stay up to {frozen:.0f} quanta (value {frozen * graph.value_per_quantum:.2g}) "
+            "from its mean for ever, because faces round what they carry; this grows with the number of cells; choose "
+            "--processes c-lif, fewer cells or a narrower range"
+        )
+
+
+RULES: tuple[Rule, ...] = (another_law, too_many_chips, unproved_stability, frozen_slopes)
 
 
 def warnings_of(graph: IntegerGraph, profile: Profile) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ def test_a_stock_graph_is_compiled_verified_and_told_apart(tmp_path: Path) -> No
 
 def test_words_that_do_not_go_together(tmp_path: Path) -> None:
     capacity, out = tmp_path / "capacity.npy", str(tmp_path / "out.pisnn")
-    np.save(capacity, np.ones(8))
+    np.save(capacity, 1.0 + np.arange(8) % 2)
     for words, message in (
         (["--send-threshold", "3"], "--send-threshold: goes with --processes stock"),
         (

@@ -16,9 +16,11 @@ from models_under_test import (
     stock_box,
 )
 
-from pisnn_deploy.backends import RunOptions, fast
+from pisnn_deploy.backends import RunOptions, fast, run_graph
 from pisnn_deploy.compiler import CompileOptions, compile_model
 from pisnn_deploy.compiler.prove import Prove
+from pisnn_deploy.compiler.stock import frozen_quanta
+from pisnn_deploy.compiler.warnings import warnings_of
 from pisnn_deploy.errors import CompileError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.semantics import Semantics
@@ -163,3 +165,37 @@ def test_the_checker_rejects_what_is_not_so() -> None:
     for name, graph in mutated().items():
         claims = [finding.claim for finding in check_certificate(graph) if not finding.holds]
         assert name.partition(" of ")[0] in claims, (name, claims)
+
+
+@pytest.mark.parametrize(("cells", "boundary"), [(32, "no-flux"), (64, "no-flux"), (64, "periodic")])
+def test_what_stays_frozen_is_as_large_as_it_is_said_to_be(cells: int, boundary: str) -> None:
+    graph = stock_box(heat_model(), (cells,), boundary)
+    frozen = frozen_quanta(graph)
+    assert frozen is not None
+    ends = (np.arange(cells) + 0.5) / cells
+    shape = np.cos((np.pi if boundary == "no-flux" else 2 * np.pi) * ends)
+    for start in (1 + 0.3 * shape, 1 + 0.01 * np.sign(shape)):
+        run = run_graph("fast", graph, graph.mass(start), RunOptions(4 * cells**2))
+        last = run.trace.mass[-1]
+        again = run_graph("fast", graph, last, RunOptions(50)).trace.mass[-1]
+        assert np.array_equal(again, last), "the field is at rest"
+        away = float(np.abs(last - last.mean()).max())
+        assert 0.5 * frozen <= away <= frozen
+    assert frozen_quanta(replace(graph, stock=None)) is None
+
+
+def test_frozen_slopes_are_warned_of_where_they_are_much() -> None:
+    graph, target = stock_box(heat_model(), (64,), "no-flux"), load_profile("loihi2")
+    assert warnings_of(graph, target) == ()
+    narrow = replace(graph, window=replace(graph.window, lower=0, upper=100_000))
+    (sentence,) = warnings_of(narrow, target)
+    quanta = frozen_quanta(graph)
+    assert quanta is not None
+    value = quanta * graph.value_per_quantum
+    assert sentence == (
+        f"stock: a field at rest may stay up to {quanta:.0f} quanta (value {value:.2g}) from its mean for ever, "
+        "because faces round what they carry; this grows with the number of cells; choose --processes c-lif, fewer "
+        "cells or a narrower range"
+    )
+    stiff = replace(graph, stock=replace(graph.stock, send_threshold=5))  # type: ignore[type-var]
+    assert frozen_quanta(stiff) == quanta + 8

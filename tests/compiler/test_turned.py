@@ -7,15 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from drawn_boundaries import Turn, cases, drawn_boundary, drawn_turn
-from models_under_test import heat_spec
+from models_under_test import deep_model, zoo_model
 from numpy.typing import NDArray
 
-from pisnn_deploy.cli.model_file import read_model
 from pisnn_deploy.compiler import CompileOptions, compile_model
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.layout import window_bias, window_matrix
 from pisnn_deploy.graph.semantics import Semantics
-from pisnn_deploy.imports import Request
 from pisnn_deploy.mesh import Boundary, structured_mesh, window_cells
 from pisnn_deploy.model import Model, OperatingRange
 from pisnn_deploy.problems import problem
@@ -25,28 +23,6 @@ from pisnn_deploy.verify.folding import Folding
 
 STEPS = 8
 RANGE = OperatingRange(lower=-3.0, upper=3.0)
-
-
-def zoo_model(name: str) -> Model:
-    return read_model(name, Request(None, None, None)).model
-
-
-def deep_model() -> Model:
-    """A heat model in space whose windows reach beyond vertices."""
-    layers = np.zeros((4, 3, 3))
-    layers[0] = [[0, 1, 0], [1, 2, 1], [0, 1, 0]]
-    layers[1] = [[1, 2, 1], [2, 14, 2], [1, 2, 1]]
-    layers[2:] = -layers[1::-1]
-    spec = heat_spec(
-        name="heat3d",
-        problem="heat3d",
-        lengths=(1.0, 1.0, 1.0),
-        half_width=2,
-        transverse=1,
-        weight_exponents=(8,),
-        diffusion_number=0.15,
-    )
-    return Model(spec, (layers.reshape(1, -1) / 256,), (np.zeros(1),))
 
 
 def compiled_for(model: Model, shape: tuple[int, ...], boundary: Boundary) -> IntegerGraph:
