@@ -113,8 +113,11 @@ def _populations(graph: IntegerGraph) -> Iterator[str]:
         levels = len(graph.hidden) == 1 and graph.hidden[0].size == graph.mesh.cells
         if not levels and (graph.hidden or _magnitude(volumes) > 1):
             yield "a graph with a medium has one hidden population of one neuron a cell, or none and equal volumes"
-        if _magnitude(graph.membrane.initial) * _magnitude(volumes) > LARGEST_NUMBER:
-            yield "membrane initial times inverse_volume goes beyond 2^53"
+        if volumes.size == graph.membrane.initial.size:
+            # In float64, where a product of two numbers cannot wrap.
+            values = graph.membrane.initial.astype(np.float64) * volumes.astype(np.float64)
+            if values.size and not -LARGEST_NUMBER <= values.min() <= values.max() <= LARGEST_NUMBER:
+                yield "membrane initial times inverse_volume goes beyond 2^53"
     elif isinstance(graph.mesh, CellMesh):
         yield "a graph on cells of any shape has no medium"
     if graph.flux.size != graph.mesh.faces:
