@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,7 +15,7 @@ from typing import Any
 INTERRUPTED = 130
 _IMPORTER = "<frozen importlib._bootstrap>"
 _AGAIN_SECONDS = 0.02
-_LONGEST_IMPORT_SECONDS = 3.0
+_LONGEST_IMPORT_SECONDS = 2.0
 
 
 class Interrupts:
@@ -36,7 +37,7 @@ class Interrupts:
         self.has_begun = False
         self.happened = False
         self._is_over = False
-        self._waited = 0.0
+        self._came = 0.0
 
     @contextmanager
     def heard(self) -> Iterator[None]:
@@ -67,7 +68,7 @@ class Interrupts:
         if (self.happened or not self.has_begun) and _is_importing(frame):
             os.write(2, b"interrupted\n")
             os._exit(INTERRUPTED)
-        self.happened = True
+        self.happened, self._came = True, time.monotonic()
         self._raise_or_wait(frame)
 
     def _again(self, number: int, frame: FrameType | None) -> None:
@@ -75,8 +76,7 @@ class Interrupts:
             self._raise_or_wait(frame)
 
     def _raise_or_wait(self, frame: FrameType | None) -> None:
-        if _is_importing(frame) and self._waited < _LONGEST_IMPORT_SECONDS:
-            self._waited += _AGAIN_SECONDS
+        if _is_importing(frame) and time.monotonic() < self._came + _LONGEST_IMPORT_SECONDS:
             self._once_more()
             return
         raise KeyboardInterrupt

@@ -12,9 +12,10 @@ From Python::
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as typing's, which takes longer to import than the command takes to answer Ctrl-C
 if TYPE_CHECKING:
+    from typing import Any
+
     from pisnn_deploy.api import CompiledArtifact, SimulationRun, compile, load
 
 __version__ = "0.1.0"
