@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from distributed import Client
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 FAST = ("simulate", "heat1d", "--backend", "fast", "--steps", "3", "-q")
@@ -119,3 +121,26 @@ def test_kernels_that_may_not_be_compiled_run_slowly(case: Callable[[str], Path]
     assert states["backend fast"]["status"] == "broken"
     assert states["backend fast"]["detail"] == "numba cannot be used: NUMBA_DISABLE_JIT is set, unset it"
     assert (done.returncode, done.stderr) == (1, "error: broken: backend fast\n")
+
+
+def test_other_users_do_not_get_into_the_cluster_of_a_run(case: Callable[[str], Path]) -> None:
+    case("dask_loopback")
+    words = "simulate heat2d --backend fast --steps 10000000 --domains 2 -q".split()
+    command = str(Path(sys.executable).with_name("pisnn-deploy"))
+    running = subprocess.Popen([command, *words], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        await_that(lambda: len(ports(running.pid)) == 5)  # of the scheduler, two workers and their nannies
+        for port in ports(running.pid):
+            with pytest.raises(OSError):
+                Client(f"tcp://127.0.0.1:{port}", timeout=1)  # type: ignore[no-untyped-call]
+    finally:
+        running.send_signal(signal.SIGINT)
+        _, errors = running.communicate(timeout=100)
+    assert (running.returncode, errors.strip()) == (130, "interrupted")
+
+
+def ports(parent: int) -> set[int]:
+    """TCP ports on which a process and its children listen."""
+    whole = [psutil.Process(parent), *psutil.Process(parent).children(recursive=True)]
+    sockets = [socket for process in whole for socket in process.net_connections("tcp")]
+    return {socket.laddr.port for socket in sockets if socket.status == psutil.CONN_LISTEN}
