@@ -48,6 +48,22 @@ def _mesh(graph: IntegerGraph) -> Iterator[str]:
         yield f"quantum is {graph.quantum}, it must be positive"
     if not (np.isfinite(graph.time_step) and graph.time_step > 0):
         yield f"time_step is {graph.time_step}, it must be positive"
+    yield from _sizes(graph)
+
+
+def _sizes(graph: IntegerGraph) -> Iterator[str]:
+    """Physical quantities must be such that products and squares, of error norms and pictures, stay within floats."""
+    sizes = {"time_step": graph.time_step, "quantum": graph.quantum}
+    if graph.medium is not None:
+        sizes["the medium's unit_volume"] = graph.medium.unit_volume
+    if not isinstance(graph.mesh, CellMesh):
+        sizes |= {f"mesh length {axis}": length for axis, length in enumerate(graph.mesh.lengths)}
+    limits = f"{SMALLEST_SIZE:g} to {1 / SMALLEST_SIZE:g}"
+    beyond = [(name, size) for name, size in sizes.items() if not SMALLEST_SIZE <= size <= 1 / SMALLEST_SIZE]
+    if not beyond and not SMALLEST_SIZE <= graph.value_per_quantum <= 1 / SMALLEST_SIZE:
+        beyond = [("the value of a quantum", graph.value_per_quantum)]
+    # What is no positive number has a sentence of its own.
+    yield from (f"{name} is {size:g}, beyond {limits}" for name, size in beyond if 0 < size < math.inf)
 
 
 def _cell_mesh(mesh: CellMesh) -> Iterator[str]:
@@ -84,6 +100,8 @@ LARGEST_COORDINATE = 1e100
 """Of a point, so that no product of coordinates overflows."""
 LARGEST_NUMBER = 2**53
 """Of masses, reservoirs and biases, so that sums over a window cannot wrap."""
+SMALLEST_SIZE = 1e-60
+"""Of what has a unit, and the inverse of the largest; a cube of it is a volume."""
 FARTHEST = 2**31
 """Of cells, for an offset of a stencil; farther ones could wrap when they are added to a cell's place."""
 

@@ -134,6 +134,10 @@ def said_of(change: Callable[[dict[str, Any]], object]) -> Callable[[Parts], Non
         (said_of(lambda graph: graph["placement"].update(cores=1 << 24)), "placement has 16777216 cores on 1 chips"),
         (said_of(lambda graph: graph.update(period=10**30)), "graph.json: period: Input should be less than or equal"),
         (said_of(lambda graph: graph["mesh"].update(shape=[1 << 26])), "arrays/membrane.initial.npy has 16 cells"),
+        (said_of(lambda graph: graph.update(time_step=5e-324)), "time_step is 4.94066e-324, beyond 1e-60 to 1e+60"),
+        (said_of(lambda graph: graph.update(quantum=1e308)), "quantum is 1e+308, beyond 1e-60 to 1e+60"),
+        (said_of(lambda graph: graph["mesh"].update(lengths=[1e-160])), "mesh length 0 is 1e-160, beyond 1e-60 to"),
+        (said_of(lambda graph: graph.update(quantum=1e59)), "the value of a quantum is 1.6e+60, beyond 1e-60 to 1e+60"),
     ],
 )
 def test_numbers_that_wrap_and_lengths_that_do_not_fit_are_refused(
