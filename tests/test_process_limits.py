@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from models_under_test import compiled
 
 from pisnn_deploy import limits
 from pisnn_deploy.errors import UsageError
+from pisnn_deploy.graph.artifact import write_artifact
 
-ARTIFACT = Path(__file__).parent / "cases" / "artifact_of_16_cells.pisnn"
 COMMAND = [sys.executable, "-c", "from pisnn_deploy.cli.start import main; main()"]
 PLAN = "models: [heat1d]\nmeshes: [16]\nsteps: [2]\n"
 
@@ -33,7 +33,7 @@ PLAN = "models: [heat1d]\nmeshes: [16]\nsteps: [2]\n"
     ],
 )
 def test_what_cannot_end_well_does_not_begin(limit: int, value: int, words: str, begins: str, tmp_path: Path) -> None:
-    shutil.copy(ARTIFACT, tmp_path / "a.pisnn")
+    write_artifact(tmp_path / "a.pisnn", compiled(cells=16), {})
     (tmp_path / "plan.yaml").write_text(PLAN)
     bound = value * limits.MEGABYTE if limit == resource.RLIMIT_AS else value
     done = subprocess.run(
@@ -59,7 +59,7 @@ def test_what_cannot_end_well_does_not_begin(limit: int, value: int, words: str,
     ],
 )
 def test_what_suffices_is_taken(limit: int, value: int, words: str, tmp_path: Path) -> None:
-    shutil.copy(ARTIFACT, tmp_path / "a.pisnn")
+    write_artifact(tmp_path / "a.pisnn", compiled(cells=16), {})
     bound = value * limits.MEGABYTE if limit == resource.RLIMIT_AS else value
     done = subprocess.run(
         [*COMMAND, *words.split()],

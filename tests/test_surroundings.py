@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from models_under_test import compiled
 
 from pisnn_deploy import surroundings
+from pisnn_deploy.graph.artifact import write_artifact
 
-ARTIFACT = Path(__file__).parent / "cases" / "artifact_of_16_cells.pisnn"
 COMMAND = str(Path(sys.executable).with_name("pisnn-deploy"))
 MODULES = (
     *("multiprocessing", "threading", "numba", "llvmlite", "lava", "onnxruntime", "onnx", "torch", "numpy", "scipy"),
@@ -55,7 +55,7 @@ def trapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, text in SETTINGS.items():
         (folder / name).write_text(text)
     (folder / "plan.yaml").write_text(PLAN)
-    shutil.copy(ARTIFACT, folder / "a.pisnn")
+    write_artifact(folder / "a.pisnn", compiled(cells=16), {})
     monkeypatch.chdir(folder)
     return folder
 
@@ -130,7 +130,7 @@ IN_ONE_PROCESS = (
 
 def test_nothing_else_is_looked_for_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copy(ARTIFACT, tmp_path / "a.pisnn")
+    write_artifact(tmp_path / "a.pisnn", compiled(cells=16), {})
     (tmp_path / "given").mkdir()
     commands = [words.split() for words in IN_ONE_PROCESS]
     done = subprocess.run(
@@ -182,7 +182,7 @@ def test_the_import_path_loses_the_current_folder_alone(tmp_path: Path, monkeypa
 def test_a_folder_that_was_deleted_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
-    shutil.copy(ARTIFACT, tmp_path / "a.pisnn")
+    write_artifact(tmp_path / "a.pisnn", compiled(cells=16), {})
     monkeypatch.chdir(gone)
     words = (
         f"rmdir ../gone; exec {COMMAND} simulate {tmp_path}/a.pisnn --backend fast --steps 2 -q --plot {tmp_path}/p.png"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,13 +11,14 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from models_under_test import compiled
 
 from pisnn_deploy.cli import doctor
 from pisnn_deploy.cli.config import READ
 from pisnn_deploy.cli.main import group
 from pisnn_deploy.errors import FileError
+from pisnn_deploy.graph.artifact import write_artifact
 
-ARTIFACT = Path(__file__).parents[1] / "cases" / "artifact_of_16_cells.pisnn"
 COMMAND = str(Path(sys.executable).with_name("pisnn-deploy"))
 
 
@@ -152,7 +152,7 @@ def test_every_option_that_takes_a_path_is_known_to_be_read_or_names_a_place() -
 
 def test_what_a_file_that_was_found_changes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copy(ARTIFACT, "a.pisnn")
+    write_artifact(Path("a.pisnn"), compiled(cells=16), {})
     Path("pisnn.toml").write_text('[check]\nprofile = ["loihi2", "generic-int"]\nignore = "PD102"\nquiet = true\n')
     told = "check takes from pisnn.toml: --profile loihi2 --profile generic-int{} --quiet\n"
     ended = CliRunner().invoke(group, ["check", "a.pisnn"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,10 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
+from models_under_test import compiled
 
 from pisnn_deploy.cli.interrupts import Interrupts
+from pisnn_deploy.graph.artifact import write_artifact
 
-ARTIFACT = Path(__file__).parents[1] / "cases" / "artifact_of_16_cells.pisnn"
 AT_AN_IMPORT = """
 import importlib.abc, signal, sys
 name = sys.argv.pop(1)
@@ -45,7 +45,7 @@ start.main()
     ],
 )
 def test_while_something_is_imported(module: str, words: str, tmp_path: Path) -> None:
-    shutil.copy(ARTIFACT, tmp_path / "a.pisnn")
+    write_artifact(tmp_path / "a.pisnn", compiled(cells=16), {})
     done = subprocess.run(
         [sys.executable, "-c", AT_AN_IMPORT, module, *words.split()],
         cwd=tmp_path,
