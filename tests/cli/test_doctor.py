@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -91,18 +93,48 @@ def test_without_lava_the_interpreter_is_named(monkeypatch: pytest.MonkeyPatch) 
     assert found["train"]["detail"] == "needs lava-dl, which runs on Python 3.10 alone; this is 3.12"
 
 
-@pytest.mark.usefixtures("quick")
-def test_a_backend_that_gives_other_integers_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+def with_wrong_ends(monkeypatch: pytest.MonkeyPatch, **quanta: tuple[int, int]) -> None:
+    """Let backends end with so many quanta more in cells 0 and 1."""
     right = registry.run_graph
 
     def wrong(backend: str, graph: Any, mass: Any, options: RunOptions) -> Run:
-        found = right("fast", graph, mass, options)
-        found.trace.mass[-1, 0] += backend == "onnx"
-        return found
+        run = right("fast", graph, mass, options)
+        run.trace.mass[-1, :2] += np.array(quanta.get(backend, (0, 0)))
+        return run
 
     monkeypatch.setattr(doctor, "run_graph", wrong)
+
+
+def trial_rows(found: dict[str, dict[str, str]]) -> dict[str, str]:
+    return {name: one["status"] for name, one in found.items() if name.startswith("run on ") or " and " in name}
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_backend_that_gives_other_integers_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_wrong_ends(monkeypatch, onnx=(1, -1))  # conserved all the same
     found, problem = diagnose("--run")
-    assert found["cpu and fast and onnx"]["detail"].startswith("end with different integers: {'cpu': [")
+    detail = found["run on onnx"]["detail"]
+    assert re.fullmatch(r"ends with other integers than cpu and fast: mass \[0\] is (\d+), not (\d+)", detail)
+    rows = {"run on cpu": "works", "run on fast": "works", "run on onnx": "broken", "cpu and fast": "works"}
+    assert trial_rows(found) == rows
+    assert isinstance(problem, CheckError) and str(problem) == "broken: run on onnx"
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_backend_that_loses_mass_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_wrong_ends(monkeypatch, onnx=(1, 0))
+    found, problem = diagnose("--run")
+    told = "the rows of the run do not add up: +1 quanta at PDE step 20; wrong rows: 1"
+    assert found["run on onnx"]["detail"] == told and found["cpu and fast"]["status"] == "works"
+    assert isinstance(problem, CheckError) and str(problem) == "broken: run on onnx"
+
+
+@pytest.mark.usefixtures("quick")
+def test_where_no_two_backends_agree_none_is_called_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_wrong_ends(monkeypatch, onnx=(1, -1), cpu=(2, -2))
+    found, problem = diagnose("--run")
+    detail = found["cpu and fast and onnx"]["detail"]
+    assert re.fullmatch(r"end with different integers: on fast mass \[0\] is (\d+), not (\d+) as on cpu", detail)
     assert isinstance(problem, CheckError) and str(problem) == "broken: cpu and fast and onnx"
 
 
