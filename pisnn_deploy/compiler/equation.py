@@ -7,6 +7,7 @@ rounding, and the checker's must be the same.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -40,8 +41,16 @@ def equation_claim(graph: IntegerGraph) -> Claim:
     -------
     Claim
         ``proved`` by `moments` of a linear kernel, `states` of a nonlinear flux network, or integer `conductances` of
-        two-point fluxes; ``none`` where the law is another one than the spec's.
+        two-point fluxes; ``none`` where the law is another one than the spec's. With a limiter the figures name its
+        shift, because the claim holds where the limiter does not cut.
     """
+    claim = _without_limiter(graph)
+    if graph.flux.share_shift is None or claim.method == "nonlinear":
+        return claim
+    return replace(claim, figures={**claim.figures, "share_shift": graph.flux.share_shift})
+
+
+def _without_limiter(graph: IntegerGraph) -> Claim:
     if graph.materials is not None:
         return _conductances(graph, graph.materials)
     if not graph.hidden and not graph.operator[0].bias.any():

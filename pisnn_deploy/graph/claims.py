@@ -89,7 +89,6 @@ class Claim:
         given = _Named(self.figures)
         if self.method in ("moments", "states", "other-law"):
             given["coefficients"] = self._coefficients
-            return _SENTENCES[self.method].format_map(given)
         text = _SENTENCES[self.method].format_map(given)
         if self.method == "incidence" and self.figures.get("reservoirs"):
             text += (
@@ -113,6 +112,11 @@ class Claim:
             )
         if self.method == "maximum-principle" and self.figures.get("reservoirs"):
             text += ", what reservoirs give included"
+        if "share_shift" in self.figures:
+            text += (
+                "; this holds where the limiter does not cut, that is where a face takes no more than "
+                f"2^-{given['share_shift']} of its source"
+            )
         return text
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -22,7 +22,7 @@ from pisnn_deploy.verify.clock import clock, named_law
 from pisnn_deploy.verify.equation import equation
 from pisnn_deploy.verify.folding import Folding
 from pisnn_deploy.verify.medium import conductances, medium_averages, medium_layout
-from pisnn_deploy.verify.positivity import positivity
+from pisnn_deploy.verify.positivity import positivity, where_it_cuts
 from pisnn_deploy.verify.ranges import declared_bits, distinct_faces, intervals, is_memoryless
 from pisnn_deploy.verify.two_point import two_point
 from pisnn_deploy.verify.units import units
@@ -203,10 +203,13 @@ def _equation(graph: IntegerGraph) -> Iterator[str]:
         yield "the certificate does not say what the integers solve"
     elif (graph.materials is None) != (graph.medium is None):
         yield "there are materials without a medium, or a medium without materials"
-    elif graph.materials is not None:
-        yield from two_point(graph, claim, conductances(graph, _stored))
     else:
-        yield from equation(graph, claim)
+        yield from where_it_cuts(graph, claim)
+        claim = replace(claim, figures={name: value for name, value in claim.figures.items() if name != "share_shift"})
+        if graph.materials is not None:
+            yield from two_point(graph, claim, conductances(graph, _stored))
+        else:
+            yield from equation(graph, claim)
 
 
 def _conservation(graph: IntegerGraph) -> Iterator[str]:

@@ -43,9 +43,34 @@ def positivity(graph: IntegerGraph, claim: Claim | None, route: sparse.csr_matri
             yield f"the synapses to the port {synapse.port} do not tell each face the mass at that end"
     if graph.window.lower < 0:
         yield f"the operating window begins at {graph.window.lower}, below 0"
-    faces = int(np.diff(route.indptr)[: mesh.cells].max(initial=0))
+    # A face from a cell to itself is two of its sides, of which the stored route shows none.
+    sides = np.bincount(np.concatenate([mesh.source, mesh.target]), minlength=mesh.holders)[: mesh.cells]
+    faces = int(sides.max(initial=0))
     most = int(claim.figures.get("most_faces", 0))
-    if not faces <= most <= 1 << shift:
+    if most != faces or int(np.diff(route.indptr)[: mesh.cells].max(initial=0)) > faces or faces > 1 << shift:
         yield f"a cell has {faces} faces, the claim says {most}, and there are {1 << shift} shares"
+    needed = next(exponent for exponent in range(64) if 1 << exponent >= faces)
+    if shift != needed:
+        yield f"a face may take 2^-{shift} of a cell, and 2^-{needed} is enough for {faces} faces"
     if (claim.status, claim.method, dict(claim.figures)) != ("proved", "shares", {"shift": shift, "most_faces": most}):
         yield "the claim is not what was proved"
+
+
+def where_it_cuts(graph: IntegerGraph, claim: Claim) -> Iterator[str]:
+    """What is wrong with how the claim on the equation tells of the limiter; nothing if it is right.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Well formed.
+    claim : Claim
+        On the equation.
+
+    Yields
+    ------
+    str
+    """
+    given = claim.figures.get("share_shift")
+    wanted = graph.flux.share_shift if claim.method != "nonlinear" else None
+    if given != wanted:
+        yield f"the limiter's shift is {graph.flux.share_shift}, the claim says {given}"

@@ -193,6 +193,36 @@ def test_a_claim_on_the_equation_is_the_one_that_was_proved(equation: Claim | No
         assert list(rejected(forged)) == ["equation"]
 
 
+@pytest.mark.parametrize("shift", [0, 2, 3, 8, 16])
+def test_a_limiter_takes_no_other_share_than_the_mesh_needs(shift: int) -> None:
+    graph = base("limited")
+    assert graph.flux.share_shift == 1
+    changed = issued_again(replace(graph, flux=replace(graph.flux, share_shift=shift)))
+    assert rejected(changed)["positivity"] == (
+        f"a face may take 2^-{shift} of a cell, and 2^-1 is enough for 2 faces"
+        if shift
+        else "a cell has 2 faces, the claim says 2, and there are 1 shares"
+    )
+
+
+def test_the_equation_of_a_limited_graph_says_where_it_holds() -> None:
+    certificate = base("limited").certificate
+    assert certificate is not None and certificate.equation is not None
+    claim = certificate.equation
+    assert claim.details == (
+        "the integer weights have diffusivity 0.01 where 0.01 is wanted; this holds where the limiter does not cut, "
+        "that is where a face takes no more than 2^-1 of its source"
+    )
+    for figures in (
+        {n: v for n, v in claim.figures.items() if n != "share_shift"},
+        {**claim.figures, "share_shift": 0},
+    ):
+        forged = replace(certificate, equation=replace(claim, figures=figures))
+        assert rejected(replace(base("limited"), certificate=forged)) == {
+            "equation": f"the limiter's shift is 1, the claim says {figures.get('share_shift')}"
+        }
+
+
 def test_a_slope_across_a_face_moves_nothing() -> None:
     assert not rejected(base("laplace"))
     graph = issued_again(compiled_plane_that_leans())
