@@ -9,7 +9,8 @@ from pisnn_deploy.cli.compilation import compile_file
 from pisnn_deploy.cli.model_file import is_file_name
 from pisnn_deploy.compiler.facts import BOUNDED, SCHEDULED
 from pisnn_deploy.errors import UsageError
-from pisnn_deploy.graph.artifact import Artifact, artifact_bytes, read_artifact
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.artifact import Artifact, artifact_bytes, read_sealed_artifact
 
 
 def read_graph(name: str) -> Artifact:
@@ -28,13 +29,30 @@ def read_graph(name: str) -> Artifact:
     Raises
     ------
     UsageError
-        It cannot be read, or was not compiled to the end.
+        It cannot be read, its seal is broken, or it was not compiled to the end.
     """
     if is_file_name(name):
-        artifact = read_artifact(Path(name))
+        artifact = read_sealed_artifact(Path(name))
     else:
         graph, provenance = compile_file(name)
         artifact = Artifact(graph, provenance, hashlib.sha256(artifact_bytes(graph, provenance)).hexdigest())
-    if not (SCHEDULED.holds(artifact.graph) and BOUNDED.holds(artifact.graph)):
-        raise UsageError(f"{name}: the graph was not compiled to the end; compile the model again")
+    require_compiled(name, artifact.graph)
     return artifact
+
+
+def require_compiled(name: str, graph: IntegerGraph) -> None:
+    """Refuse a graph that a pass of the compiler is missing in.
+
+    Parameters
+    ----------
+    name : str
+        What the graph was read from, for the message.
+    graph : IntegerGraph
+
+    Raises
+    ------
+    UsageError
+        It was not compiled to the end.
+    """
+    if not (SCHEDULED.holds(graph) and BOUNDED.holds(graph)):
+        raise UsageError(f"{name}: the graph was not compiled to the end; compile the model again")

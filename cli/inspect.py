@@ -8,6 +8,7 @@ import click
 
 from pisnn_deploy.cli.console import Row, print_table, print_text
 from pisnn_deploy.cli.files import check_outputs
+from pisnn_deploy.cli.messages import print_message
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph.artifact import Artifact, read_artifact, warnings_in
 from pisnn_deploy.graph.document import document
@@ -22,7 +23,8 @@ from pisnn_deploy.printable import json_text
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
 @click.option("-q", "--quiet", is_flag=True, help="No tables.")
 def command(artifact: Path, form: str, output: Path | None, quiet: bool) -> None:
-    """Show what is in ARTIFACT.
+    """Show what is in ARTIFACT. Nothing is proved again (see verify); of a file that was changed after its certificate
+    was issued, a warning on stderr says so.
 
     \b
     Examples:
@@ -32,6 +34,8 @@ def command(artifact: Path, form: str, output: Path | None, quiet: bool) -> None
     """
     check_outputs([output], [artifact])
     read = read_artifact(artifact)
+    if read.broken_seal:
+        print_message(f"warning: {artifact}: {read.broken_seal}; no claim of the certificate is one of this file")
     if form == "png":
         require_memory("pictures")
         from pisnn_deploy.report.graph_picture import draw_graph
@@ -61,6 +65,7 @@ def _plain(read: Artifact) -> dict[str, object]:
     sizes = {name: list(array.shape) for name, array in sorted(arrays.items())}
     return {
         "sha256": read.sha256,
+        "altered": list(read.altered),
         "graph": described,
         "certificate": certificate,
         "provenance": read.provenance,
@@ -101,7 +106,8 @@ def print_artifact(path: Path, read: Artifact) -> None:
     bounds = [(f"{b.population} {b.quantity}", f"{b.lower} to {b.upper}", str(b.bits)) for b in graph.bounds]
     print_table("bounds", bounds, ("quantity", "interval", "bits"))
     if graph.certificate is not None:
-        claims = [(name, claim.status, claim.details) for name, claim in graph.certificate.claims.items()]
+        foreign = "not of this file" if read.broken_seal else ""
+        claims = [(name, foreign or claim.status, claim.details) for name, claim in graph.certificate.claims.items()]
         print_table("certificate", claims, ("claim", "status", "why"))
     warnings = warnings_in(read.provenance)
     if warnings:

@@ -158,7 +158,7 @@ def _parse_artifact(path: Path) -> None:
     """Read; what is accepted is shown, proved again, checked, and runs three PDE steps, whatever these find."""
     from pisnn_deploy.backends import RunOptions, run_graph
     from pisnn_deploy.checks import check
-    from pisnn_deploy.cli.graphs import read_graph
+    from pisnn_deploy.cli.graphs import require_compiled
     from pisnn_deploy.cli.inspect import print_artifact
     from pisnn_deploy.graph.artifact import read_artifact
     from pisnn_deploy.printable import json_text
@@ -171,7 +171,7 @@ def _parse_artifact(path: Path) -> None:
     require_printable(_printed(print_artifact, path, read) + dot_text(graph) + json_text(read.provenance))
     found = tuple((one.claim, one.text) for one in check_certificate(graph, read.altered) if not one.holds)
     check(graph, _loihi2(load_profile), found)
-    graph = read_graph(str(path)).graph
+    require_compiled(str(path), graph)  # a forger would seal it anew, so the seal saves nothing here
     run_graph("fast", graph, graph.membrane.initial, RunOptions(3))
 
 

@@ -20,7 +20,7 @@ from pisnn_deploy.checks import Report, check
 from pisnn_deploy.cli.compilation import compile_file
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.artifact import artifact_bytes, read_artifact, warnings_in, write_artifact
+from pisnn_deploy.graph.artifact import artifact_bytes, read_sealed_artifact, warnings_in, write_artifact
 from pisnn_deploy.own_problem import (
     admitted_mass,
     named_start,
@@ -116,10 +116,10 @@ def load(path: str | PathLike[str]) -> CompiledArtifact:
     Raises
     ------
     FileError
-        It cannot be read, or is no artifact.
+        It cannot be read, is no artifact, or was changed after its certificate was issued.
     """
-    read = read_artifact(Path(path))
-    return CompiledArtifact(read.graph, read.provenance, read.altered)
+    read = read_sealed_artifact(Path(path))
+    return CompiledArtifact(read.graph, read.provenance)
 
 
 @dataclass(frozen=True)
@@ -132,13 +132,10 @@ class CompiledArtifact:
         All integers: mesh, populations, synapses, bounds, placement and certificate.
     provenance : mapping
         Model hash, options and versions.
-    altered : tuple of str
-        Members of the file that are not what the certificate was issued for.
     """
 
     graph: IntegerGraph = field(repr=False)
     provenance: Mapping[str, Any] = field(repr=False)
-    altered: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -245,7 +242,7 @@ class CompiledArtifact:
         tuple of Finding
             One for each claim; ``holds`` says whether it was proved.
         """
-        return check_certificate(self.graph, self.altered)
+        return check_certificate(self.graph)
 
     def check(self, profile: str | None = None) -> Report:
         """Check the graph against a hardware profile.

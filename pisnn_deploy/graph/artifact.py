@@ -69,6 +69,17 @@ class Artifact:
     sha256: str
     altered: tuple[str, ...] = ()
 
+    @property
+    def broken_seal(self) -> str:
+        """Why the certificate is not one of these members, as the end of a sentence; empty if it is."""
+        if self.graph.certificate is None:
+            return "certificate.json is empty, so nothing is proved of the graph"
+        if not self.altered:
+            return ""
+        others = len(self.altered) - 1
+        more = f" (nor are {others} more members)" if others > 1 else " (nor is 1 more member)" if others else ""
+        return f"{self.altered[0]} is not what the certificate was issued for{more}"
+
 
 def warnings_in(provenance: Mapping[str, object]) -> tuple[str, ...]:
     """What the compiler warned about, a sentence each; the file may come from anyone."""
@@ -203,6 +214,28 @@ def read_artifact(path: Path) -> Artifact:
     if found:
         raise FileError(path, found[0], remedy=_REMEDY)
     return Artifact(graph, provenance, hashlib.sha256(data).hexdigest(), tuple(altered))
+
+
+def read_sealed_artifact(path: Path) -> Artifact:
+    """Read an artifact that is to be used, not judged: every member is what the certificate was issued for.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    Artifact
+
+    Raises
+    ------
+    FileError
+        As from `read_artifact`, or the seal is broken.
+    """
+    artifact = read_artifact(path)
+    if artifact.broken_seal:
+        raise FileError(path, artifact.broken_seal, remedy=_REMEDY)
+    return artifact
 
 
 def _require_version(path: Path, described: dict[str, Any], provenance: dict[str, Any]) -> None:
