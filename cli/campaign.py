@@ -16,7 +16,7 @@ from pisnn_deploy import __version__
 from pisnn_deploy.backends.recording import discard
 from pisnn_deploy.campaign.case import HORIZON, OWN, Case, Target
 from pisnn_deploy.campaign.plan import Plan, cases_of, read_plan
-from pisnn_deploy.campaign.record import Record, folder_of, record_of
+from pisnn_deploy.campaign.record import ROWS, Record, folder_of, record_of
 from pisnn_deploy.campaign.row import Row
 from pisnn_deploy.campaign.run import require_workers, run_cases
 from pisnn_deploy.campaign.summary import groups_of, messages_of, verdicts_of
@@ -94,6 +94,8 @@ def command(
     started = time.perf_counter()
     with record_of(path, resume=resume) as record:
         record.require(cases)
+        if resume and not record.rows:
+            print_message(f"warning: --resume: nothing is recorded for {path}; all cases are run")
         waiting = [case for case in cases if not _is_done(record.rows.get(case.key))]
         try:
             _run(waiting, record, Craft(compile_target, read_field, timeout), scheduler, workers, quiet=quiet)
@@ -104,8 +106,8 @@ def command(
             if rows and len(rows) < len(cases):
                 print_message(f"{len(rows)} of {len(cases)} cases have a row; go on with --resume")
             if not record.rows:
-                discard(folder_of(path))
-    discard(folder_of(path))
+                discard(folder_of(path), (ROWS,))
+    discard(folder_of(path), (ROWS,))
     result = _result(path, rows, len(waiting), time.perf_counter() - started)
     if as_json:
         print_json(result)

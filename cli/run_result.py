@@ -43,7 +43,7 @@ def result_of(
     error = None
     if reference is not None and reference.any():
         distance = float(np.linalg.norm(graph.values(run.trace.mass[-1]) - reference) / np.linalg.norm(reference))
-        time = run.steps * graph.time_step
+        time = int(run.trace.step[-1]) * graph.time_step
         error = {"relative_l2": distance, "reference": equation, "reference_error": known_to, "time": time}
     return {
         "verdict": run.verdict.word,
@@ -56,6 +56,7 @@ def result_of(
         "steps": run.steps,
         "time_steps": run.time_steps,
         "period": graph.period,
+        "kept": {"steps": run.trace.step.size, "last": int(run.trace.step[-1]) if run.trace.step.size else None},
         "mass": run.verdict.mass(),
         "violations": run.violations,
         "plausible": plausibility(graph, run).to_dict(),
@@ -84,10 +85,8 @@ def result_rows(graph: IntegerGraph, run: Run, result: Mapping[str, Any]) -> lis
     rows: list[Row] = [
         ("verdict", Text(result["verdict"], f"bold {colour}")),
         ("steps", f"{result['steps']} PDE steps, {result['time_steps']} time steps"),
-        ("mass", f"{mass['initial']} quanta at the start, {mass['final']} at the end"),
-        *([("ledgers", f"{mass['ledger']} quanta, taken by the reservoirs")] if graph.mesh.reservoirs else []),
-        ("drift", f"{mass['drift']} quanta"),
-        ("violations", ", ".join(f"{kind} {count}" for kind, count in result["violations"].items())),
+        *_balance(graph, run, mass),
+        ("violations", _violations(result)),
         ("plausible", Text(plausible.summary, "" if plausible.holds else "bold yellow")),
     ]
     if result["packets"] is not None:
@@ -107,7 +106,28 @@ def result_rows(graph: IntegerGraph, run: Run, result: Mapping[str, Any]) -> lis
         rows.append(("relative L2 error", f"{text} at time {error['time']:.4f} ({known_to})"))
     if "against" in result:
         other = result["against"]
-        equal = f"all {other['equal_integers']} integers of {other['steps']} PDE steps are equal"
-        rows.append((f"against {other['backend']}", "differs" if other["difference"] else equal))
+        text = f"all {other['equal_integers']} integers of {other['steps']} PDE steps are equal"
+        if other["difference"]:
+            text = "differs"
+        elif not other["same_end"]:
+            text += ", and yet the runs end differently"
+        rows.append((f"against {other['backend']}", text))
     rows.append(("speed", f"{result['steps_per_second']:.0f} PDE steps per second"))
     return rows
+
+
+def _balance(graph: IntegerGraph, run: Run, mass: Mapping[str, int]) -> list[Row]:
+    """The masses of the first and the last kept row."""
+    if not run.trace.step.size:
+        return [("mass", "no PDE step was kept")]
+    end = "the end" if run.trace.step[-1] == run.steps and not run.failure else f"PDE step {run.trace.step[-1]}"
+    rows: list[Row] = [("mass", f"{mass['initial']} quanta at the start, {mass['final']} at {end}")]
+    if graph.mesh.reservoirs:
+        rows.append(("ledgers", f"{mass['ledger']} quanta, taken by the reservoirs"))
+    rows.append(("drift", f"{mass['drift']} quanta"))
+    return rows
+
+
+def _violations(result: Mapping[str, Any]) -> str:
+    counts = ", ".join(f"{kind} {count}" for kind, count in result["violations"].items())
+    return f"{counts}; {result['healed']} more were healed" if result.get("healed") else counts

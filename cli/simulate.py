@@ -7,6 +7,7 @@ import json
 import math
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -91,7 +92,7 @@ BYTES_WITHOUT_SAVING = 1 << 30
     help="Hit the run with a fault of a chip, on cpu or fast; may be given more than once. See docs/faults.md.",
 )
 @click.option("--recover", is_flag=True, help="Put right what the audit finds wrong after a --fault, and go on.")
-@click.option("--strict", is_flag=True, help="Exit with 1 if the run is implausible, although it conserved.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if the run is implausible, or cannot be judged.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=3600.0, show_default=True, help="Seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no table.")
@@ -189,6 +190,7 @@ def command(
             "steps": compared.steps,
             "equal_integers": compared.integers,
             "difference": None if compared.difference is None else asdict(compared.difference),
+            "same_end": compared.failures[0] == compared.failures[1],
         }
     if save is not None:
         with whole_file(save) as stream:
@@ -214,17 +216,20 @@ def command(
         if compared.failures[0] != compared.failures[1]:
             ends = (failure or "went on" for failure in compared.failures)
             raise CheckError(f"{backend} and {against} end differently: {' / '.join(ends)}")
-    _judge(run, result["plausible"]["warnings"], strict=strict)
+    _judge(run, result["plausible"], strict=strict)
 
 
-def _judge(run: Run, warnings: list[str], *, strict: bool) -> None:
-    """Fail for what is violated; warn of what is conserved and implausible all the same."""
-    for sentence in warnings:
-        print_message(f"warning: implausible: {sentence}")
+def _judge(run: Run, plausible: Mapping[str, Any], *, strict: bool) -> None:
+    """Fail for what is violated; warn of what is conserved and implausible all the same, or cannot be judged."""
+    words = [f"implausible: {sentence}" for sentence in plausible["warnings"]]
+    if plausible["doubt"] and run.conserved:
+        words.append(f"plausibility cannot be judged: {plausible['doubt']}")
+    for text in words:
+        print_message(f"warning: {text}")
     if not run.conserved:
         raise CheckError(run.verdict.reason)
-    if strict and warnings:
-        raise CheckError(f"--strict: conserved, but implausible: {warnings[0]}")
+    if strict and words:
+        raise CheckError(f"--strict: conserved, but {words[0]}")
 
 
 def _require_faultless(
@@ -274,7 +279,12 @@ def _run(
             "every": options.every,
         }
         # Held until the command ends: the trace is mapped from the recording and has yet to be written.
-        record = click.get_current_context().with_resource(recording(_recording_of(save), graph, identity))
+        folder = _recording_of(save)
+        record = click.get_current_context().with_resource(recording(folder, graph, identity))
+        if resume and not record.is_begun:
+            print_message(f"warning: --resume: nothing is recorded in {folder}; the run starts at PDE step 0")
+        if record.is_begun and not resume:
+            print_message(f"warning: {folder}: what was recorded is given up; --resume would go on with it")
         try:
             return run_in_segments(
                 backend, graph, mass, options, record, report, resume=resume, segment_seconds=record_every
@@ -282,7 +292,7 @@ def _run(
         except (KeyboardInterrupt, CheckError):
             held = record.progressed()
             if held is None:
-                discard(_recording_of(save))
+                discard(folder)
             else:
                 print_message(f"recorded to PDE step {held.state.step}; go on with --resume")
             raise

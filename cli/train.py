@@ -12,6 +12,7 @@ import click
 from pisnn_deploy import zoo
 from pisnn_deploy.cli.console import Row, print_json, print_table, progress
 from pisnn_deploy.cli.files import check_outputs
+from pisnn_deploy.cli.messages import print_message
 from pisnn_deploy.cli.model_file import is_file_name
 from pisnn_deploy.errors import CheckError
 from pisnn_deploy.guests import guests
@@ -47,12 +48,15 @@ def command(recipe: str, output: Path | None, seed: int | None, resume: bool, as
     check_outputs([path], [recipe])
     with nullcontext(named) if is_file_name(recipe) else zoo.recipe_path(recipe) as found:
         read = read_recipe(found)
+    state_path = path.with_name(f"{path.name}.state")
+    if resume and not state_path.exists():
+        print_message(f"warning: --resume: there is no {state_path}; the training starts anew")
     with progress(f"training {read.model.name}", epochs(read), quiet=quiet) as report:
         trained = train(
             read,
             seed=seed,
             resume=resume,
-            state_path=path.with_name(f"{path.name}.state"),
+            state_path=state_path,
             on_epoch=lambda done, total, loss: report(done),
         )
     failures = trained.assessment.failures

@@ -166,11 +166,22 @@ def _lock(descriptor: int) -> bool:
     return True
 
 
+def is_leftover(name: str, target: str) -> bool:
+    """Whether a file's name is one that a writer of a target uses until that is whole.
+
+    Parameters
+    ----------
+    name, target : str
+        Names without folders.
+    """
+    pattern = rf"\.{re.escape(target[:_NAME_KEPT])}\.[0-9a-f]{{16}}\.part"
+    return re.fullmatch(pattern, name, re.DOTALL) is not None
+
+
 def _remove_leftovers(target: Path) -> None:
     """Remove what killed writers of this file left: temporary names without a lock."""
-    name = re.compile(rf"\.{re.escape(target.name[:_NAME_KEPT])}\.[0-9a-f]{{16}}\.part", re.DOTALL)
     try:
-        found = [path for path in target.parent.iterdir() if name.fullmatch(path.name)]
+        found = [path for path in target.parent.iterdir() if is_leftover(path.name, target.name)]
     except PermissionError:  # a folder that may be written but not listed
         return
     for path in found:

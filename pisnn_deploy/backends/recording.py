@@ -12,7 +12,7 @@ import fcntl
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +23,14 @@ from pisnn_deploy.backends.run import Integers, RunState, Trace
 from pisnn_deploy.backends.snapshot import REMEDY, Snapshot, read_snapshot, write_snapshot
 from pisnn_deploy.errors import FileError
 from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.output import is_leftover
 
 SUFFIX = ".partial"
 _PARTS = ("step", "mass", "ledger", "transported", "in_flight")
+_SNAPSHOT = "snapshot.npz"
 _LOCK = "lock"
+FILES = (*(f"{name}.int64" for name in _PARTS), _SNAPSHOT)
+"""What the recording of a run consists of, beside its lock and what a killed writer of these left."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,11 @@ class Recording:
     graph: IntegerGraph
     identity: Mapping[str, object]
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether anything was recorded from which a run can go on."""
+        return self._snapshot.exists()
+
     def progressed(self) -> Snapshot | None:
         """How far the run has come; None if nothing was recorded.
 
@@ -53,10 +62,9 @@ class Recording:
         FileError
             The recording is of another run, or damaged.
         """
-        path = self._snapshot
-        if not path.exists():
+        if not self.is_begun:
             return None
-        snapshot = read_snapshot(path, self.graph)
+        snapshot = read_snapshot(self._snapshot, self.graph)
         if snapshot.identity != self.identity:
             wrong = next(
                 (key for key in self.identity if snapshot.identity.get(key) != self.identity[key]), "description"
@@ -147,7 +155,7 @@ class Recording:
 
     @property
     def _snapshot(self) -> Path:
-        return self.folder / "snapshot.npz"
+        return self.folder / _SNAPSHOT
 
     def _raw(self, name: str) -> Path:
         return self.folder / f"{name}.int64"
@@ -186,52 +194,68 @@ def recording(folder: Path, graph: IntegerGraph, identity: Mapping[str, object])
     Raises
     ------
     FileError
-        Another run records there, or the folder cannot be made.
+        Another run records there, the folder cannot be made, or it holds files that no recording consists of.
     """
-    with held_folder(folder):
+    with held_folder(folder, FILES):
         yield Recording(folder, graph, identity)
 
 
 @contextmanager
-def held_folder(folder: Path) -> Iterator[None]:
+def held_folder(folder: Path, names: Collection[str]) -> Iterator[None]:
     """Hold a folder; nobody else can hold it meanwhile, and a killed process no longer does.
 
     Parameters
     ----------
     folder : Path
         Made if missing.
+    names : collection of str
+        The files that it may hold.
 
     Raises
     ------
     FileError
-        Another run records there, or the folder cannot be made.
+        Another run records there, the folder cannot be made, or it holds other files.
     """
-    descriptor = _lock(folder)
+    descriptor = _lock(folder, names)
     try:
-        _require_plain_files(folder)
+        _require_own_files(folder, names)
         yield
     finally:
         os.close(descriptor)
 
 
-def discard(folder: Path) -> None:
-    """Remove a recording whose trace is written, while it is held: the lock goes last, so that no other run is hit."""
+def discard(folder: Path, names: Collection[str] = FILES) -> None:
+    """Remove a recording whose trace is written, while it is held: the lock goes last, so that no other run is hit.
+
+    A file that somebody put there meanwhile stays, and the folder with it.
+
+    Parameters
+    ----------
+    folder : Path
+    names : collection of str
+        The files that it consists of.
+    """
     with contextlib.suppress(OSError):
         for path in folder.iterdir():
-            if path.name != _LOCK:
+            if _is_one_of(path.name, names):
                 path.unlink()
         (folder / _LOCK).unlink()
         folder.rmdir()
 
 
-def _lock(folder: Path) -> int:
+def _is_one_of(name: str, names: Collection[str]) -> bool:
+    """Whether a file is one of those named, or what a killed writer of one left."""
+    return name in names or any(is_leftover(name, target) for target in names)
+
+
+def _lock(folder: Path, names: Collection[str]) -> int:
     """Make the folder and lock it; the lock is held as long as the descriptor is open."""
     path = folder / _LOCK
     while True:
         descriptor = -1
         try:
             folder.mkdir(exist_ok=True)
-            _require_plain_files(folder)
+            _require_own_files(folder, names)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(path.stat(), os.fstat(descriptor)):
@@ -247,12 +271,16 @@ def _lock(folder: Path) -> int:
                 raise _unwritable(folder, error) from error
 
 
-def _require_plain_files(folder: Path) -> None:
-    """A recording may come from anyone: a link in it would have another file emptied or written to."""
-    kinds = {path: path.lstat().st_mode for path in (folder, *folder.iterdir())}
-    for path, mode in kinds.items():
-        if not (stat.S_ISDIR(mode) if path == folder else stat.S_ISREG(mode)):
-            raise FileError(path, "is not what a recording is made of", remedy=f"remove {folder}")
+def _require_own_files(folder: Path, names: Collection[str]) -> None:
+    """Refuse a link, which would have another file emptied or written to, and files of somebody else's."""
+    if not stat.S_ISDIR(folder.lstat().st_mode):
+        raise FileError(folder, "is no folder of a recording", remedy="save to another file")
+    for path in sorted(folder.iterdir()):
+        is_known = path.name == _LOCK or _is_one_of(path.name, names)
+        if not (is_known and stat.S_ISREG(path.lstat().st_mode)):
+            raise FileError(
+                path, "is no file of a recording", remedy=f"move it out of {folder}, or save to another file"
+            )
 
 
 def _unwritable(path: Path, error: OSError) -> FileError:

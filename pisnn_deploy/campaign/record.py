@@ -25,6 +25,8 @@ from pisnn_deploy.errors import FileError
 from pisnn_deploy.mesh import parse_shape
 from pisnn_deploy.output import write_whole
 
+ROWS = "rows.jsonl"
+"""The file of a record."""
 LARGEST_RECORD = 1 << 30
 """Bytes; a larger one is refused before it is read."""
 _ROW = TypeAdapter(Row)
@@ -119,10 +121,10 @@ def record_of(table: Path, *, resume: bool) -> Iterator[Record]:
     Raises
     ------
     FileError
-        Another campaign records there, the folder cannot be made, or what is to go on is damaged.
+        Another campaign records there, the folder cannot be made or holds other files, or what is to go on is damaged.
     """
-    with held_folder(folder_of(table)):
-        path = source = folder_of(table) / "rows.jsonl"
+    with held_folder(folder_of(table), (ROWS,)):
+        path = source = folder_of(table) / ROWS
         rows: list[Row] = []
         if resume and path.exists():
             rows = _recorded(path)

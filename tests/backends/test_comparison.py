@@ -76,3 +76,5 @@ def test_a_broken_lava_model_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.failures[0].startswith("flux invariant broken: flux ") and found.failures[1] == ""
     assert found.difference is None and found.steps < 20
     assert np.int64(found.steps) >= 0
+    # Of the run that went on only the rows that the other one has are counted.
+    assert found.integers == (found.steps + 1) * (graph.mesh.holders + 3 * graph.mesh.faces)

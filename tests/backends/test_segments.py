@@ -198,7 +198,7 @@ def test_a_snapshot_that_unpacks_to_more_than_it_holds_is_refused(tmp_path: Path
         Recording(tmp_path / "a", graph, {"steps": 20}).progressed()
 
 
-@pytest.mark.parametrize("name", ["snapshot.npz", "mass.int64", "lock", "anything"])
+@pytest.mark.parametrize("name", ["snapshot.npz", "mass.int64", "lock"])
 def test_a_link_in_a_recording_is_not_followed(tmp_path: Path, name: str) -> None:
     graph, _ = recorded(tmp_path / "a")
     precious, link = tmp_path / "precious", tmp_path / "a" / name
@@ -207,15 +207,70 @@ def test_a_link_in_a_recording_is_not_followed(tmp_path: Path, name: str) -> Non
     link.symlink_to(precious)
     with pytest.raises(FileError) as caught:
         recording(tmp_path / "a", graph, {}).__enter__()
-    assert str(caught.value) == f"{link}: is not what a recording is made of; remove {tmp_path}/a"
+    assert str(caught.value) == no_file_of_a_recording(link)
     assert precious.read_text() == "precious"
 
 
 def test_a_link_to_a_folder_is_no_recording(tmp_path: Path) -> None:
     graph, _ = recorded(tmp_path / "a")
     (tmp_path / "b").symlink_to("a")
-    with pytest.raises(FileError, match="b: is not what a recording is made of; remove "):
+    with pytest.raises(FileError, match=r"b: is no folder of a recording; save to another file$"):
         recording(tmp_path / "b", graph, {}).__enter__()
+
+
+def no_file_of_a_recording(path: Path) -> str:
+    return f"{path}: is no file of a recording; move it out of {path.parent}, or save to another file"
+
+
+FOREIGN = [
+    "thesis.txt",
+    "mass.npy",
+    "mass.int64~",
+    ".hidden",
+    ".thesis.txt.0123456789abcdef.part",
+    "lock.old",
+    "rows.jsonl",
+]
+
+
+@pytest.mark.parametrize("name", [*FOREIGN, "folder/"])
+@pytest.mark.parametrize("is_recorded", [True, False])
+def test_a_folder_with_files_of_somebody_is_refused_and_left_alone(
+    tmp_path: Path, name: str, is_recorded: bool
+) -> None:
+    graph, folder = compiled(cells=4), tmp_path / "a"
+    if is_recorded:
+        recorded(folder)
+    else:
+        folder.mkdir()
+    foreign = folder / name
+    if name.endswith("/"):
+        foreign.mkdir()
+    else:
+        foreign.write_text("mine")
+    before = sorted(folder.iterdir())
+    with pytest.raises(FileError) as caught:
+        recording(folder, graph, {}).__enter__()
+    assert str(caught.value) == no_file_of_a_recording(foreign)
+    assert sorted(folder.iterdir()) == before
+
+
+def test_what_a_killed_writer_left_is_taken_and_removed(tmp_path: Path) -> None:
+    recorded(tmp_path / "a")
+    (tmp_path / "a" / ".snapshot.npz.0123456789abcdef.part").write_text("half")
+    with recording(tmp_path / "a", compiled(cells=4), {}):
+        discard(tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_file_that_is_put_there_during_the_run_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    with recording(folder, compiled(cells=4), {}) as record:
+        record.begin()
+        (folder / "thesis.txt").write_text("mine")
+        discard(folder)
+    assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
+    assert (folder / "thesis.txt").read_text() == "mine"
 
 
 def test_a_recording_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:

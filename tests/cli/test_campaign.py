@@ -122,12 +122,15 @@ def test_violated_and_failed_cases_end_with_1(ran: Ran, tmp_path: Path) -> None:
 
 def test_people_see_a_table(ran: Ran, tmp_path: Path) -> None:
     planned(tmp_path, PLAN)
-    shown = call(tmp_path / "plan.yaml", "-o", tmp_path / "a.parquet").stdout
+    first = call(tmp_path / "plan.yaml", "-o", tmp_path / "a.parquet", "--resume")
+    warning = f"warning: --resume: nothing is recorded for {tmp_path / 'a.parquet'}; all cases are run"
+    assert warning in first.stderr.splitlines()
+    shown = first.stdout
     assert "6 cases of 1 artifacts" in " ".join(shown.split())
     assert re.search(r"heat1d +│ fast +│ 3 +│ 0 +│ 3 +│ 0 +│ 0 +│", shown)
     assert re.search(r"3 +│ refused │ lower: the model heat1d has 1 dimensions", shown)
-    again = call(tmp_path / "plan.yaml", "-o", tmp_path / "a.parquet", "--resume").stdout
-    assert "0 run, the others had a row" in " ".join(again.split())
+    again = call(tmp_path / "plan.yaml", "-o", tmp_path / "a.parquet", "--resume")
+    assert "0 run, the others had a row" in " ".join(again.stdout.split()) and "warning" not in again.stderr
 
 
 def test_a_dry_run_lists_the_cases_and_writes_nothing(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from models_under_test import compiled
 
+from pisnn_deploy.backends import plausibility
 from pisnn_deploy.cli.main import main
 from pisnn_deploy.graph.artifact import write_artifact
 from pisnn_deploy.graph.claims import Claim
@@ -59,4 +60,46 @@ def test_a_plausible_run_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert call(monkeypatch, "fine.pisnn", "--strict") == 0
     out, errors = capsys.readouterr()
     table = " ".join(out.replace("│", " ").split())
-    assert "plausible yes: kept steps lie within " in table and "; no mode grows" in table and errors == ""
+    assert "plausible yes: kept steps lie within " in table and "; no mode grows, by the certificate" in table
+    assert errors == ""
+
+
+def test_what_cannot_be_judged_is_told_and_strict_makes_it_a_failure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(plausibility, "LARGEST_ALLOWANCE", 0.0)
+    graph = compiled(cells=16)
+    scale, window = graph.value_per_quantum, graph.window
+    width = (window.upper - window.lower) * scale
+    doubt = f"an allowance of {2 * scale:.6g} for rounding (2 quanta) in an operating range of {width:.6g}"
+    assert call(monkeypatch, "fine.pisnn", "--json", "--report", "run.html") == 0
+    out, errors = capsys.readouterr()
+    found = json.loads(out)["plausible"]
+    assert found["holds"] is None and found["doubt"] == doubt and found["warnings"] == []
+    assert found["allowance"] == {"quanta": 2, "value": 2 * scale, "operating_range": width}
+    assert errors.splitlines()[-1] == f"warning: plausibility cannot be judged: {doubt}"
+    assert f"Whether the run is plausible cannot be judged: {doubt}." in Path("run.html").read_text()
+    assert call(monkeypatch, "fine.pisnn", "--strict", "-q") == 1
+    error = f"error: --strict: conserved, but plausibility cannot be judged: {doubt}"
+    assert capsys.readouterr().err.splitlines()[-1] == error
+
+
+def test_a_run_that_was_healed_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("fine.pisnn", "--fault", "flip:membrane[7].bit5@3", "--recover", "--report", "run.html")
+    assert call(monkeypatch, *words) == 0
+    table = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "violations global 0, local 0, flux 0, overflow 0, range 0; 1 more were healed" in table
+    page = " ".join(Path("run.html").read_text().split())
+    assert "time steps and found 1 violation of the faults, all healed." in page and "found nothing wrong" not in page
+
+
+def test_a_violated_run_tells_the_step_of_its_last_row(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("fine.pisnn", "--fault", "flip:membrane[7].bit5@3")
+    assert call(monkeypatch, *words) == 1
+    table = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "at PDE step 2 drift 0 quanta" in table and "at the end" not in table
+    assert "plausible cannot be judged: the run is violated; kept steps lie within " in table
+    assert call(monkeypatch, *words, "--json") == 1
+    assert json.loads(capsys.readouterr().out)["kept"] == {"steps": 3, "last": 2}

@@ -118,8 +118,10 @@ def test_a_training_prints_what_it_learned_beside_what_was_wanted(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("good.yaml").write_text(GOOD)
-    assert call(monkeypatch, "train", "good.yaml") == 0
-    rows = [line.strip("│ ").split("│") for line in capsys.readouterr().out.splitlines()]
+    assert call(monkeypatch, "train", "good.yaml", "--resume") == 0
+    out, errors = capsys.readouterr()
+    assert "warning: --resume: there is no good.pt.state; the training starts anew" in errors.splitlines()
+    rows = [line.strip("│ ").split("│") for line in out.splitlines()]
     table = {row[0].strip(): row[1].strip() for row in rows if len(row) == 2}
     assert table["held-out loss"] == "0.0569 before training, 2.97e-05 after"
     assert table["held-out error"] == "5.45e-03 after 4 PDE steps" and table["FTCS"] == "1.86e-02 on the same mesh"

@@ -1,0 +1,37 @@
+"""The table of `simulate`: each row is said of the figures of this run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from models_under_test import compiled
+
+from pisnn_deploy.backends import RunOptions, fast
+from pisnn_deploy.cli.run_result import result_of, result_rows
+
+
+def rows_of(start: int = 0, **more: Any) -> dict[str, str]:
+    graph = compiled(cells=8)
+    run = fast.run(graph, graph.membrane.initial + start, RunOptions(5))
+    result = result_of(graph, run, "a.pisnn", "an equation", None, None) | more
+    return {name: str(text) for name, text in result_rows(graph, run, result)}
+
+
+@pytest.mark.parametrize(
+    ("difference", "same_end", "text"),
+    [
+        (None, True, "all 40 integers of 5 PDE steps are equal"),
+        (None, False, "all 40 integers of 5 PDE steps are equal, and yet the runs end differently"),
+        ({"step": 3}, True, "differs"),
+    ],
+)
+def test_two_backends_are_equal_only_if_they_end_alike(difference: object, same_end: bool, text: str) -> None:
+    other = {"backend": "cpu", "steps": 5, "equal_integers": 40, "difference": difference, "same_end": same_end}
+    assert rows_of(against=other)["against cpu"] == text
+
+
+def test_a_run_without_rows_has_no_masses() -> None:
+    rows = rows_of(start=1 << 30)
+    assert rows["verdict"] == "violated" and rows["mass"] == "no PDE step was kept" and "drift" not in rows
+    assert rows["plausible"] == "cannot be judged: the run is violated"
