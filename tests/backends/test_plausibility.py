@@ -154,6 +154,7 @@ def test_an_allowance_that_is_large_beside_the_range_is_told() -> None:
         assert found.holds is (True if is_small else None)
     doubt = f"an allowance of {2 * scale:.6g} for rounding (2 quanta) in an operating range of {1999 * scale:.6g}"
     assert found.doubt == found.to_dict()["doubt"] == doubt
+    assert found.bounded is not None
     least, largest = found.bounded.extremes
     assert found.summary.startswith(f"cannot be judged: {doubt}; kept steps lie within {least:.6g} to {largest:.6g}")
     # What rounding cannot explain is told all the same.

@@ -15,7 +15,7 @@ def rows_of(start: int = 0, **more: Any) -> dict[str, str]:
     graph = compiled(cells=8)
     run = fast.run(graph, graph.membrane.initial + start, RunOptions(5))
     result = result_of(graph, run, "a.pisnn", "an equation", None, None) | more
-    return {name: str(text) for name, text in result_rows(graph, run, result)}
+    return {str(name): str(text) for name, text in result_rows(graph, run, result)}
 
 
 @pytest.mark.parametrize(
