@@ -38,6 +38,7 @@ def command(recipe: str, output: Path | None, seed: int | None, resume: bool, as
       pisnn-deploy train my_recipe.yaml -o my_model.pt --resume
     """
     with guests("train"):
+        from pisnn_deploy.training.assessment import strict
         from pisnn_deploy.training.checkpoint import write_checkpoint
         from pisnn_deploy.training.recipe import read_recipe
         from pisnn_deploy.training.trainer import epochs, train
@@ -64,7 +65,7 @@ def command(recipe: str, output: Path | None, seed: int | None, resume: bool, as
         write_checkpoint(path, trained.model, trained.summary)
     written = None if failures else str(path)
     if as_json:
-        print_json({"model": written, **trained.summary, "wall_seconds": time.perf_counter() - started})
+        print_json(strict({"model": written, **trained.summary, "wall_seconds": time.perf_counter() - started}))
     elif not quiet:
         print_table(written or "not written", _rows(trained))
     if failures:

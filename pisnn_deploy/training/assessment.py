@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -99,11 +100,22 @@ class Assessment:
     @property
     def document(self) -> dict[str, Any]:
         """As plain data; what is not finite is None."""
-        plain = asdict(self)
-        for name, value in plain.items():
-            if isinstance(value, float) and not math.isfinite(value):
-                plain[name] = None
-        return {**plain, "coefficients": [asdict(one) for one in self.coefficients], "failures": [*self.failures]}
+        plain: dict[str, Any] = strict(asdict(self))
+        return plain
+
+
+def strict(value: Any) -> Any:
+    """Plain data that strict JSON can hold, at any depth: what is not finite is None, and tuples are lists.
+
+    Parameters
+    ----------
+    value : plain data
+    """
+    if isinstance(value, Mapping):
+        return {name: strict(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [strict(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def assess(model: Model, spacing: float, step: float, held_out: HeldOut, accept: float | None) -> Assessment:
@@ -139,6 +151,13 @@ def assess(model: Model, spacing: float, step: float, held_out: HeldOut, accept:
             f"waves of {2 * math.pi / wave:.2g} cells grow by {factor:.6g} in each PDE step; raise training.stability "
             "or lower model.diffusion_number"
         )
+    coefficients = _coefficients(model, spacing, step, held_out.start.shape[1])
+    failures += [
+        f"the integer weights have the {one.name} {one.learned:g}, wanted {one.wanted:g}"
+        + ("; lower model.damping" if one.name == "damping" else "")
+        for one in coefficients
+        if not math.isfinite(one.learned)
+    ]
     return Assessment(
         before**2,
         after**2,
@@ -148,7 +167,7 @@ def assess(model: Model, spacing: float, step: float, held_out: HeldOut, accept:
         scheme_error,
         largest,
         factor,
-        _coefficients(model, spacing, step, held_out.start.shape[1]),
+        coefficients,
         tuple(failures),
     )
 

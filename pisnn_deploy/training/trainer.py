@@ -299,9 +299,12 @@ def _train_with_adam(
     net = _initial_network(spec, options, seed)
     fields = training_fields(spec, options)
     defect = RolloutDefect(net, fields, options)
-    groups: list[dict[str, Any]] = [{"params": [p for p in net.network.parameters() if p.requires_grad]}]
+    leak = net.neuron.leak
+    # The hooks of the synapses hold the neuron, so its leak is among the network's parameters too.
+    weights = [p for p in net.network.parameters() if p.requires_grad and p is not leak]
+    groups: list[dict[str, Any]] = [{"params": weights}]
     if options.learn_leak:
-        groups.append({"params": [net.neuron.leak], "lr": options.learning_rate * MEMORYLESS})
+        groups.append({"params": [leak], "lr": options.learning_rate * MEMORYLESS})
     optimiser = torch.optim.Adam(groups, lr=options.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, options.epochs, options.learning_rate / 100)
     stats = slayer.utils.LearningStats()

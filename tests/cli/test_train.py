@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pisnn_deploy import zoo
 from pisnn_deploy.cli.main import main
 from pisnn_deploy.training.checkpoint import read_checkpoint
 
@@ -144,3 +145,19 @@ def test_json_has_the_figures_of_a_training_that_failed_too(
     assert found["failures"] == ["the held-out error 5.45e-03 is above 1.00e-09, training.accept"]
     assert found["loss_after"] == pytest.approx(found["held_out_error"] ** 2)
     assert [one["name"] for one in found["coefficients"]] == ["diffusion number", "effective diffusivity"]
+
+
+def test_a_coefficient_that_is_not_finite_fails_in_strict_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with zoo.recipe_path("laplace2d") as path:
+        text = path.read_text().replace("damping: 8.9", "damping: 1.0e6").replace("epochs: 600", "epochs: 4")
+    Path("r.yaml").write_text(text.replace("stability: 1.0", "stability: 1.0\n  accept: 100"))
+    assert call(monkeypatch, "train", "r.yaml", "--json", "-q") == 1
+    captured = capsys.readouterr()
+    failure = "the integer weights have the damping inf, wanted 1e+06; lower model.damping"
+    assert captured.err == f"error: training laplace2d: {failure}; r.pt was not written\n"
+    figures = json.loads(captured.out, parse_constant=pytest.fail)
+    assert figures["coefficients"][1] == {"name": "damping", "learned": None, "wanted": 1e6}
+    assert figures["failures"] == [failure] and figures["model"] is None and not Path("r.pt").exists()

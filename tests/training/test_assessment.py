@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from pisnn_deploy.mesh import structured_mesh
 from pisnn_deploy.model import Model
 from pisnn_deploy.problems.burgers import cole_hopf
 from pisnn_deploy.problems.modes import Modes
-from pisnn_deploy.training.assessment import HeldOut, assess, first_order, godunov, integer_kernel
+from pisnn_deploy.training.assessment import HeldOut, assess, first_order, godunov, integer_kernel, strict
 from pisnn_deploy.training.checkpoint import read_checkpoint
 from pisnn_deploy.training.hidden_flux import HiddenFlux
 from pisnn_deploy.training.pisnn import PISNN
@@ -138,5 +139,22 @@ def test_laplace_is_judged_by_its_damping() -> None:
     with zoo.model_path("laplace2d") as path:
         model = read_checkpoint(path)
     step = math.sqrt(0.29) / 32
-    names = [one.name for one in assess(model, 1 / 32, step, held_out(0.25), None).coefficients]
-    assert names == ["diffusion number", "damping"]
+    judged = assess(model, 1 / 32, step, held_out(0.25), None)
+    assert [one.name for one in judged.coefficients] == ["diffusion number", "damping"] and judged.failures == ()
+
+
+def test_a_coefficient_that_is_not_finite_is_a_failure_and_none_in_json() -> None:
+    with zoo.model_path("laplace2d") as path:
+        model = read_checkpoint(path)
+    rigid = Model(model.spec.model_copy(update={"leak": 4096, "damping": 1e6}), model.weights, model.biases)
+    judged = assess(rigid, 1 / 32, math.sqrt(0.29) / 32, held_out(0.25), None)
+    assert "the integer weights have the damping inf, wanted 1e+06; lower model.damping" in judged.failures
+    assert judged.document["coefficients"][1] == {"name": "damping", "learned": None, "wanted": 1e6}
+    json.dumps(judged.document, allow_nan=False)
+
+
+def test_plain_data_is_made_strict_at_any_depth() -> None:
+    assert strict({"a": (1, math.nan, {"b": [-math.inf, 0.5, None, "inf"]}), "c": True}) == {
+        "a": [1, None, {"b": [None, 0.5, None, "inf"]}],
+        "c": True,
+    }

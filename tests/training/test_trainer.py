@@ -81,6 +81,31 @@ def test_an_interrupted_training_resumes_to_the_same_weights(tmp_path: Path) -> 
     assert same(resumed.model, whole.model) and resumed.summary == whole.summary
 
 
+def test_the_leak_is_learned_where_the_recipe_says_so(tmp_path: Path) -> None:
+    start = TINY.replace("half_width", "leak: 3000\n  half_width")
+    learns = recipe(tmp_path, f"{start}  learn_leak: true\n")
+    learned = train(learns, state_path=tmp_path / "state")
+    fixed = train(recipe(tmp_path, start), state_path=tmp_path / "state")
+    assert fixed.model.spec.leak == 3000 < 4000 < learned.model.spec.leak <= 4096, "diffusion is memoryless"
+    assert learned.assessment.failures == () and fixed.assessment.failures
+    assert learned.assessment.held_out_error < fixed.assessment.held_out_error / 8
+
+    def interrupt(done: int, epochs: int, loss: float) -> None:
+        if done == 41:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(learns, state_path=tmp_path / "state", on_epoch=interrupt)
+    resumed = train(learns, resume=True, state_path=tmp_path / "state")
+    assert same(resumed.model, learned.model) and resumed.summary == learned.summary
+
+
+def test_a_leak_can_be_learned_with_hidden_layers(tmp_path: Path) -> None:
+    hidden = TINY.replace("weight_exponents: [7]", "leak: 3000\n  hidden: [4]\n  weight_exponents: [7, 7]")
+    learned = train(recipe(tmp_path, f"{hidden}  learn_leak: true\n"), state_path=tmp_path / "state")
+    assert learned.model.spec.leak > 4000 and learned.summary["loss_last"] < learned.summary["loss_first"] / 20
+
+
 def test_a_state_of_another_recipe_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trainer, "_SAVE_EVERY", 1)
 
