@@ -226,12 +226,16 @@ def _told(error: BaseException) -> int:
         _forget_output()
         return 0
     logging.getLogger(__name__).debug("where the error arose", exc_info=error)
-    problem, code = (str(error), error.exit_code) if isinstance(error, PisnnError) else (_lack(error), UNUSABLE)
-    if not problem:
+    if isinstance(error, PisnnError):
+        problems, code = [str(part) for part in error.parts], error.exit_code
+    else:
+        problems, code = [_lack(error)], UNUSABLE
+    if not any(problems):
         raise error
     # The stream of errors may be as full as the other.
     with contextlib.suppress(OSError):
-        print_message(f"error: {problem}")
+        for problem in problems:
+            print_message(f"error: {problem}")
     if not isinstance(error, PisnnError):
         _forget_output()
     return code
