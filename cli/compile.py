@@ -137,7 +137,7 @@ def command(
       pisnn-deploy compile laplace2d --mesh 128x128 --explain
       pisnn-deploy compile heat1d --profile loihi1
       pisnn-deploy compile heat1d --processes stock -o stock.pisnn
-      pisnn-deploy compile advection_diffusion1d --limiter positivity
+      pisnn-deploy compile heat1d --limiter positivity
       pisnn-deploy compile heat2d --mesh plate.msh --materials materials.yaml --boundary "hole=dirichlet=1"
       pisnn-deploy compile flux.onnx --problem heat1d
       pisnn-deploy compile flux.net --problem burgers1d --diffusion-number 0.2

@@ -123,7 +123,8 @@ def _balance(graph: IntegerGraph, run: Run, mass: Mapping[str, int]) -> list[Row
     end = "the end" if run.trace.step[-1] == run.steps and not run.failure else f"PDE step {run.trace.step[-1]}"
     rows: list[Row] = [("mass", f"{mass['initial']} quanta at the start, {mass['final']} at {end}")]
     if graph.mesh.reservoirs:
-        rows.append(("ledgers", f"{mass['ledger']} quanta, taken by the reservoirs"))
+        verb = "gave" if mass["ledger"] < 0 else "took"
+        rows.append(("ledgers", f"reservoirs {verb} {abs(mass['ledger'])} quanta"))
     rows.append(("drift", f"{mass['drift']} quanta"))
     return rows
 
