@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.arithmetic import MEMORYLESS
+from pisnn_deploy.compiler.kinks import drives_along
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.claims import LARGEST_DEVIATION, Figure
 from pisnn_deploy.graph.integer import FLUX, Materials
@@ -23,7 +25,7 @@ from pisnn_deploy.mesh.unstructured import face_geometry, volumes_and_centres
 STATES = 16
 """Intervals of the operating window between the constant states that are looked at."""
 STEEPEST_PART = 8
-"""Slopes are looked at that are a quarter of the steepest: two of this part of it for each cell."""
+"""Slopes are looked at from a quarter of the steepest on: two of this part of it for each cell."""
 HALF_OF_THE_DIGITS = 2.0**-26
 """Relative allowance for geometry in float64, of which differences may cancel half of the digits."""
 
@@ -45,7 +47,7 @@ def equation_claim(graph: IntegerGraph) -> Claim:
         shift, because the claim holds where the limiter does not cut.
     """
     claim = _without_limiter(graph)
-    if graph.flux.share_shift is None or claim.method == "nonlinear":
+    if graph.flux.share_shift is None or not claim.figures:
         return claim
     return replace(claim, figures={**claim.figures, "share_shift": graph.flux.share_shift})
 
@@ -70,7 +72,8 @@ def _claim(graph: IntegerGraph, figures: dict[str, Figure], linear: bool) -> Cla
         if key in (name[7:], f"{name[7:]}_lower", f"{name[7:]}_upper")
     )
     good = good and figures.get("courant", 0.0) == 0.0
-    good = good and all(figures.get(name, 0.0) <= LARGEST_DEVIATION for name in ("flux_error", "across"))
+    good = good and all(figures.get(name, 0.0) <= LARGEST_DEVIATION for name in ("flux_error", "across", "drift"))
+    good = good and (bool(graph.hidden) or figures.get("drift", 0.0) == 0.0)
     if good:
         return Claim("proved", "moments" if linear else "states", figures)
     return Claim("none", "other-law", figures)
@@ -123,29 +126,81 @@ def _states(graph: IntegerGraph) -> Claim:
     per_drive = kept * unit * width / step / (1 << graph.flux.threshold_exponent)
     extent = window.upper - window.lower
     steepest = max(1, min(extent, extent if window.difference is None else window.difference))
-    reach = 2 * spec.half_width - 1
-    slope = max(1, min(steepest // STEEPEST_PART, extent // (4 * reach)))
-    doubled = np.rint(2 * spec.positions[0]).astype(np.int64).astype(object)
-    masses = [window.lower + extent * number // STATES for number in range(STATES + 1)]
-    law = [_law_flux(graph, mass * unit) for mass in masses]
-    errors = [_drive(graph, mass + 0 * doubled) * per_drive - flux for mass, flux in zip(masses, law, strict=True)]
-    scale = max(law) - min(law) + Fraction(spec.diffusivity) * steepest * unit / width
-    diffusivities = []
-    for mass in masses:
-        if mass - slope * reach < window.lower or mass + slope * reach > window.upper:
-            continue
-        rise = _drive(graph, mass + slope * doubled) - _drive(graph, mass - slope * doubled)
-        late = _law_speed(graph, mass * unit) ** 2 * step / 2
-        diffusivities.append(-rise * per_drive / (4 * slope * unit / width) - late)
-    if not diffusivities:
+    errors, slopes = _errors(graph, per_drive), _slopes(graph, steepest, per_drive / (4 * unit / width))
+    if errors is None or slopes is None:
+        return Claim("none", "too-many-kinks")
+    if not slopes:
         return Claim("none", "nonlinear")
-    figures: dict[str, Figure] = {
-        "flux_error": float((max(errors) - min(errors)) / scale),
-        "diffusivity_lower": float(min(diffusivities)),
-        "diffusivity_upper": float(max(diffusivities)),
+    law = [
+        _law_flux(graph, mass * unit) for mass in (window.lower, min(max(0, window.lower), window.upper), window.upper)
+    ]
+    scale = max(law) - min(law) + Fraction(spec.diffusivity) * steepest * unit / width
+    # Around a ring a flux that is the same everywhere moves nothing; walls and ledgers of reservoirs show it.
+    ring = all(side == "periodic" for sides in grid.boundary for side in sides)
+    largest = max(map(abs, errors))
+    figures: dict[str, Figure] = {"flux_error": float((max(errors) - min(errors) if ring else largest) / scale)}
+    if not ring and (not graph.hidden or spec.equation == "diffusion"):
+        constant = largest if graph.hidden else abs(int(graph.operator[0].bias[0])) * per_drive
+        longest = max(map(Fraction, grid.lengths))
+        figures["drift"] = float(constant * longest / (Fraction(spec.diffusivity) * extent * unit))
+    gentlest = min(place for _, place, _ in slopes)
+    figures |= {
+        "states": len({mass for mass, *_ in slopes}),
+        "gentlest_slope": float(2 * gentlest * unit / width),
+        "steepest_slope": float(2 * max(place for _, place, _ in slopes) * unit / width),
+        "diffusivity_lower": float(min(diffusivity for *_, diffusivity in slopes)),
+        "diffusivity_upper": float(max(diffusivity for *_, diffusivity in slopes)),
         "wanted_diffusivity": spec.diffusivity,
     }
     return _claim(graph, figures, linear=False)
+
+
+def _errors(graph: IntegerGraph, per_drive: Fraction) -> list[Fraction] | None:
+    """Extremes of what the fluxes of constant states are off the law's; None if the network has too many kinks."""
+    window, unit = graph.window, Fraction(graph.value_per_quantum)
+    positions = graph.spec.positions.shape[1]
+    line = drives_along(
+        graph.operator,
+        np.zeros(positions, object),
+        np.ones(positions, object),
+        window.lower,
+        max(window.upper, window.lower + 1),
+    )
+    if line is None:
+        return None
+    places = list(line.places)
+    if graph.spec.equation == "burgers":
+        # Between two kinks the error is a parabola, whose vertex is where the line is as steep as the law.
+        for (start, end), (left, right) in zip(pairwise(line.places), pairwise(line.drives), strict=True):
+            vertex = (right - left) / (end - start) * per_drive / unit**2
+            places += [vertex] if start < vertex < end else []
+    errors = [line.at(place) * per_drive - _law_flux(graph, place * unit) for place in places]
+    return [min(errors) + line.below * per_drive, max(errors) + line.above * per_drive]
+
+
+def _slopes(graph: IntegerGraph, steepest: int, scale: Fraction) -> list[tuple[int, Fraction, Fraction]] | None:
+    """Constant states, half of a slope's rise from cell to cell in quanta, and the diffusivities that it meets.
+
+    Between two kinks the diffusivity is monotone in the slope, so that the kinks and both ends have its extremes.
+    """
+    window, positions = graph.window, graph.spec.positions[0]
+    doubled = np.rint(2 * positions).astype(np.int64).astype(object)
+    extent, reach = window.upper - window.lower, 2 * graph.spec.half_width - 1
+    least = max(1, min(steepest // STEEPEST_PART, extent // (4 * reach)))
+    slopes = []
+    for mass in (window.lower + extent * number // STATES for number in range(STATES + 1)):
+        most = min(steepest // 2, min(mass - window.lower, window.upper - mass) // reach)
+        if min(mass - window.lower, window.upper - mass) < least * reach:
+            continue
+        most = max(least, most)
+        line = drives_along(graph.operator, np.full(positions.size, mass, object), doubled, -most, most)
+        if line is None:
+            return None
+        late = _law_speed(graph, mass * Fraction(graph.value_per_quantum)) ** 2 * Fraction(graph.time_step) / 2
+        for place in {Fraction(least), *(abs(place) for place in line.places if abs(place) >= least)}:
+            fall, dropped = line.at(-place) - line.at(place), line.above - line.below
+            slopes += [(mass, place, (fall + bits) * scale / place - late) for bits in (-dropped, dropped)]
+    return slopes
 
 
 def _law_flux(graph: IntegerGraph, value: Fraction) -> Fraction:
@@ -158,16 +213,6 @@ def _law_flux(graph: IntegerGraph, value: Fraction) -> Fraction:
 def _law_speed(graph: IntegerGraph, value: Fraction) -> Fraction:
     """Derivative of `_law_flux`."""
     return value if graph.spec.equation == "burgers" else Fraction(graph.spec.velocity)
-
-
-def _drive(graph: IntegerGraph, seen: NDArray[np.object_]) -> int:
-    """What the flux network answers to a window of masses."""
-    activation = seen
-    for layer in graph.operator:
-        activation = layer.weight.astype(object) @ activation + layer.bias.astype(object)
-        if layer is not graph.operator[-1]:
-            activation = np.array([max(0, value) >> layer.shift for value in activation], object)
-    return int(activation[0])
 
 
 def _conductances(graph: IntegerGraph, materials: Materials) -> Claim:

@@ -71,6 +71,6 @@ def where_it_cuts(graph: IntegerGraph, claim: Claim) -> Iterator[str]:
     str
     """
     given = claim.figures.get("share_shift")
-    wanted = graph.flux.share_shift if claim.method != "nonlinear" else None
+    wanted = graph.flux.share_shift if claim.figures else None
     if given != wanted:
         yield f"the limiter's shift is {graph.flux.share_shift}, the claim says {given}"

@@ -18,6 +18,7 @@ from models_under_test import (
     compiled,
     compiled_box,
     heat_model,
+    heat_spec,
     hidden_model,
     plane_model,
     stock_box,
@@ -27,8 +28,9 @@ from test_medium import base as two_point_base
 
 from pisnn_deploy.compiler.prove import Prove
 from pisnn_deploy.graph import Claim, IntegerGraph
+from pisnn_deploy.graph.layout import window_biases
 from pisnn_deploy.mesh import CellMesh, structured_mesh
-from pisnn_deploy.model import OperatingRange
+from pisnn_deploy.model import Model, OperatingRange
 from pisnn_deploy.verify import check_certificate
 
 Forgery = Callable[[IntegerGraph], IntegerGraph]
@@ -221,6 +223,89 @@ def test_the_equation_of_a_limited_graph_says_where_it_holds() -> None:
         assert rejected(replace(base("limited"), certificate=forged)) == {
             "equation": f"the limiter's shift is 1, the claim says {figures.get('share_shift')}"
         }
+
+
+def biased(graph: IntegerGraph, bias: int) -> IntegerGraph:
+    """A constant flux through every face, laid out as the compiler would."""
+    (layer,), spec, mesh = graph.operator, graph.spec, graph.grid
+    operator = replace(layer, bias=np.array([bias]))
+    laid_out = window_biases(
+        operator.weight, operator.bias, mesh, spec.half_width, spec.transverse, graph.membrane.reservoirs, spec.wall
+    )
+    changed = replace(graph, operator=(operator,), flux=replace(graph.flux, bias=laid_out))
+    # The time step of a network with a bias is the spec's.
+    return with_spec(diffusion_number=graph.time_step * graph.spec.diffusivity * graph.mesh.cells**2)(changed)
+
+
+@pytest.mark.parametrize("boundary", ["no-flux", "dirichlet=0.5,1", "x-=no-flux x+=dirichlet=1"])
+@pytest.mark.parametrize("bias", [1, -3000, 100000])
+def test_a_constant_flux_beside_walls_is_another_equation(boundary: str, bias: int) -> None:
+    plain = compiled(heat_model(), 16, boundary)
+    changed = issued_again(biased(plain, bias))
+    assert changed.certificate is not None and changed.certificate.equation is not None
+    claim = changed.certificate.equation
+    assert (claim.status, claim.method) == ("none", "other-law") and "equation" not in rejected(changed)
+    assert "a constant flux piles up " in claim.details
+    named = replace(claim, status="proved", method="states")
+    forged = replace(changed, certificate=replace(changed.certificate, equation=named))
+    assert rejected(forged)["equation"].endswith("off the law's coefficients, the claim says proved")
+    for figures in ({**claim.figures, "flux_error": 0.0}, {**claim.figures, "drift": 0.0}):
+        nothing = replace(named, figures=figures)
+        forged = replace(changed, certificate=replace(changed.certificate, equation=nothing))
+        assert "equation" in rejected(forged)
+
+
+def test_a_constant_flux_around_a_ring_moves_nothing() -> None:
+    changed = issued_again(biased(base("heat"), 3000))
+    assert changed.certificate is not None and changed.certificate.equation is not None
+    assert changed.certificate.equation.status == "proved" and "equation" not in rejected(changed)
+
+
+def hidden_heat(*units: tuple[list[float], float, float]) -> Model:
+    """A heat model whose kernel goes through two hidden units, with more of (row, bias, weight) beside them."""
+    (kernel,) = heat_model().weights[0]
+    rows = np.array([kernel, -kernel, *(row for row, _, _ in units)])
+    biases = np.array([0.0, 0.0, *(bias for _, bias, _ in units)])
+    outputs = np.array([[1.0, -1.0, *(weight for _, _, weight in units)]])
+    spec = heat_spec(hidden=(len(rows),), weight_exponents=(7, 7), diffusion_number=heat_number(kernel))
+    return Model(spec, (rows, outputs), (biases, np.zeros(1)))
+
+
+def heat_number(kernel: np.ndarray[Any, Any]) -> float:
+    return float(-kernel @ (np.arange(kernel.size) - (kernel.size - 1) / 2))
+
+
+MEAN = [1 / 8] * 8
+
+
+@pytest.mark.parametrize("boundary", ["periodic", "no-flux"])
+def test_a_flux_between_the_states_that_are_looked_at_is_seen(boundary: str) -> None:
+    # A hat for means from 0.94 to 0.96, where the operating range 0 to 2 has samples at 0.875 and 1.
+    plain = compiled(hidden_heat((MEAN, 0.0, 0.0), (MEAN, 0.0, 0.0), (MEAN, 0.0, 0.0)), 16, boundary)
+    hat = compiled(hidden_heat((MEAN, -0.94, 20 / 8), (MEAN, -0.95, -40 / 8), (MEAN, -0.96, 20 / 8)), 16, boundary)
+    assert plain.certificate is not None and plain.certificate.equation is not None
+    assert hat.certificate is not None and hat.certificate.equation is not None
+    assert not rejected(plain) and plain.certificate.equation.status == "proved"
+    assert not rejected(hat) and hat.certificate.equation.method == "other-law"
+    assert hat.certificate.equation.figures["flux_error"] > 0.05
+    kept = replace(hat, certificate=replace(hat.certificate, equation=plain.certificate.equation))
+    assert rejected(kept)["equation"].startswith("the flux error is ")
+
+
+def test_a_flux_that_saturates_on_steep_slopes_is_seen() -> None:
+    (kernel,) = heat_model().weights[0]
+    steep = compiled(hidden_heat((kernel.tolist(), -0.2, -1.0), ((-kernel).tolist(), -0.2, 1.0)), 16, "no-flux")
+    plain = compiled(hidden_heat((kernel.tolist(), -0.2, 0.0), ((-kernel).tolist(), -0.2, 0.0)), 16, "no-flux")
+    assert steep.certificate is not None and steep.certificate.equation is not None
+    assert plain.certificate is not None and plain.certificate.equation is not None
+    assert not rejected(steep) and steep.certificate.equation.method == "other-law"
+    assert not rejected(plain) and plain.certificate.equation.status == "proved"
+    figures = steep.certificate.equation.figures
+    assert figures["diffusivity_lower"] < 0.008 < figures["diffusivity_upper"]
+    assert figures["steepest_slope"] > 2 * figures["gentlest_slope"]
+    gentle = {**figures, "diffusivity_lower": figures["diffusivity_upper"]}
+    kept = replace(steep.certificate, equation=Claim("proved", "states", gentle))
+    assert rejected(replace(steep, certificate=kept))["equation"].startswith("the diffusivity lower is ")
 
 
 def test_a_slope_across_a_face_moves_nothing() -> None:
