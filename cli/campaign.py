@@ -14,14 +14,15 @@ import click
 
 from pisnn_deploy import __version__
 from pisnn_deploy.backends.recording import discard
+from pisnn_deploy.campaign.agreement import Recorded
 from pisnn_deploy.campaign.case import HORIZON, OWN, Case, Target
 from pisnn_deploy.campaign.plan import Plan, cases_of, read_plan
-from pisnn_deploy.campaign.record import ROWS, Record, folder_of, record_of
+from pisnn_deploy.campaign.record import ROWS, SHOWN_KEY, Record, folder_of, record_of
 from pisnn_deploy.campaign.row import Row
 from pisnn_deploy.campaign.run import require_workers, run_cases
 from pisnn_deploy.campaign.summary import groups_of, messages_of, verdicts_of
 from pisnn_deploy.campaign.table import write_table
-from pisnn_deploy.campaign.work import Craft
+from pisnn_deploy.campaign.work import Craft, failed_row
 from pisnn_deploy.cli.compilation import compile_file
 from pisnn_deploy.cli.console import print_json, print_table, print_text, progress
 from pisnn_deploy.cli.fields import read_field
@@ -34,6 +35,7 @@ from pisnn_deploy.graph.artifact import artifact_bytes
 from pisnn_deploy.printable import printable
 
 SHOWN_MESSAGES = 20
+_REFUTED = "its recorded row says other facts of its artifact than a row of the same artifact"
 
 
 @click.command("campaign", context_settings={"help_option_names": ["-h", "--help"]})
@@ -77,8 +79,8 @@ def command(
       pisnn-deploy campaign plan.yaml --resume
 
     Rows are recorded in a folder beside the table (plan.parquet.partial) as they come, so one that was killed loses
-    only what was running. Exit code 1 if a case was violated without a fault, or failed; one that was refused is a
-    result.
+    only what was running; the table is written when all cases have a row. Exit code 1 if a case was violated without a
+    fault, or failed; one that was refused is a result.
     """
     if not math.isfinite(timeout):
         raise UsageError(f"--timeout {timeout}: expected a finite number of seconds")
@@ -97,18 +99,17 @@ def command(
         if resume and not record.rows:
             print_message(f"warning: --resume: nothing is recorded for {path}; all cases are run")
         waiting = [case for case in cases if not _is_done(record.rows.get(case.key))]
+        craft = Craft(compile_target, read_field, timeout)
         try:
-            _run(waiting, record, Craft(compile_target, read_field, timeout), scheduler, workers, quiet=quiet)
-        finally:
-            rows = [record.rows[case.key] for case in cases if case.key in record.rows]
-            if rows:
-                _write(path, rows, read)
-            if rows and len(rows) < len(cases):
-                print_message(f"{len(rows)} of {len(cases)} cases have a row; go on with --resume")
-            if not record.rows:
-                discard(folder_of(path), (ROWS,))
+            ran = _run(cases, waiting, record, craft, scheduler, workers, quiet=quiet)
+        except BaseException:
+            _say_what_is_kept(path, cases, record)
+            raise
+        record.require_agreement(cases)
+        rows = [record.rows[case.key] for case in cases]
+        _write(path, rows, read)
     discard(folder_of(path), (ROWS,))
-    result = _result(path, rows, len(waiting), time.perf_counter() - started)
+    result = _result(path, rows, ran, time.perf_counter() - started)
     if as_json:
         print_json(result)
     elif not quiet:
@@ -147,20 +148,52 @@ def _is_done(row: Row | None) -> bool:
 
 
 def _run(
-    cases: Sequence[Case], record: Record, craft: Craft, scheduler: str | None, workers: int | None, *, quiet: bool
-) -> None:
-    if not cases:
-        return
-    with (
-        cluster(scheduler, workers) as client,
-        progress("campaign", len(cases), quiet=quiet) as report,
-    ):
+    cases: Sequence[Case],
+    waiting: Sequence[Case],
+    record: Record,
+    craft: Craft,
+    scheduler: str | None,
+    workers: int | None,
+    *,
+    quiet: bool,
+) -> int:
+    """Run the cases that wait, and again those whose recorded rows they refute; how many that were."""
+    if not waiting:
+        return 0
+    recorded = Recorded(cases, {key: row for key, row in record.rows.items() if _is_done(row)})
+    ran = 0
+    with cluster(scheduler, workers) as client:
         require_workers(client)
-        done = 0
-        for rows in run_cases(client, cases, craft):
-            record.append(rows)
-            done += len(rows)
-            report(done)
+        while waiting:
+            refuted: list[Case] = []
+            with progress("campaign", len(waiting), quiet=quiet) as report:
+                done = 0
+                for rows in run_cases(client, waiting, craft):
+                    others = recorded.refuted_by(rows)
+                    # In one write: no kill leaves rows that contradict each other.
+                    record.append([*rows, *(failed_row(case, _REFUTED) for case in others)])
+                    refuted += others
+                    done += len(rows)
+                    report(done)
+            ran += done
+            waiting = refuted
+            if refuted:
+                print_message(
+                    f"warning: {len(refuted)} recorded rows say other facts of their artifact than rows that were just "
+                    f"run, the first that of case {refuted[0].key[:SHOWN_KEY]}; these cases are run again"
+                )
+    return ran
+
+
+def _say_what_is_kept(path: Path, cases: Sequence[Case], record: Record) -> None:
+    """Of a campaign that was broken off, whose table is not written: a script would take it for a whole one."""
+    folder = folder_of(path)
+    if not record.rows:
+        discard(folder, (ROWS,))
+        return
+    number = sum(case.key in record.rows for case in cases)
+    table = f"{path} is left as it was" if path.exists() else f"{path} is not written"
+    print_message(f"{number} of {len(cases)} cases have a row in {folder}; {table}; go on with --resume")
 
 
 def _write(path: Path, rows: Sequence[Row], plan: Plan) -> None:

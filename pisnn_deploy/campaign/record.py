@@ -31,7 +31,7 @@ LARGEST_RECORD = 1 << 30
 """Bytes; a larger one is refused before it is read."""
 _ROW = TypeAdapter(Row)
 _REMEDY = "start anew without --resume"
-_SHOWN_KEY = 12
+SHOWN_KEY = 12
 """Characters of a key that a message shows."""
 
 
@@ -69,18 +69,40 @@ class Record:
         FileError
             A row bears the key of a case and is another one's.
         """
+        problem = self._problem_of(cases)
+        if problem:
+            raise FileError(self._source, f"is damaged ({problem})", remedy=_REMEDY)
+
+    def require_agreement(self, cases: Sequence[Case]) -> None:
+        """Make sure of the same once cases were run.
+
+        Parameters
+        ----------
+        cases : sequence of Case
+
+        Raises
+        ------
+        FileError
+            Workers did not make the same of one artifact.
+        """
+        problem = self._problem_of(cases)
+        if problem:
+            remedy = "give all workers the same packages and start anew without --resume"
+            raise FileError(self._path, f"cannot become a table ({problem})", remedy=remedy)
+
+    def _problem_of(self, cases: Sequence[Case]) -> str:
         shared: dict[object, tuple[object, ...]] = {}
         for case in cases:
             row = self.rows.get(case.key)
             if row is None:
                 continue
             problem = case.contradicted_by(asdict(row)) or _of_another_mesh(case, row)
-            for what, facts in _shared(case, row):
-                if not problem and shared.setdefault(what, facts) != facts:
+            for subject, facts in shared_facts(case, row):
+                if not problem and shared.setdefault(subject, facts) != facts:
                     problem = "other facts of its artifact than a row of the same artifact"
             if problem:
-                reason = f"is damaged (the row of case {case.key[:_SHOWN_KEY]} has {problem})"
-                raise FileError(self._source, reason, remedy=_REMEDY)
+                return f"the row of case {case.key[:SHOWN_KEY]} has {problem}"
+        return ""
 
     def append(self, rows: Sequence[Row]) -> None:
         """Add rows, and wait until they are on disk.
@@ -136,7 +158,7 @@ def record_of(table: Path, *, resume: bool) -> Iterator[Record]:
             yield Record(stream, path, rows, source)
 
 
-def _shared(case: Case, row: Row) -> Iterator[tuple[object, tuple[object, ...]]]:
+def shared_facts(case: Case, row: Row) -> Iterator[tuple[object, tuple[object, ...]]]:
     """What rows of other cases must say too: of one artifact, and of its problem's horizon."""
     if row.artifact is not None:
         yield case.target, (row.artifact, row.cells, row.faces)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf
@@ -15,6 +16,10 @@ Verdict = Literal["conserved", "violated", "refused", "failed"]
 down, and another attempt may go better."""
 TIMES = ("seconds", "compile_seconds")
 """Columns in which two runs of the same plan differ."""
+LARGEST = 2**63 - 1
+"""Count that a column of the table can hold."""
+_TOO_LARGE = "too large for the table"
+_ADRIFT = re.compile(r"the rows of the run do not add up: [+-][1-9]\d* quanta at PDE step \d+; wrong rows: [1-9]\d*")
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,11 @@ class Row:
             raise ValueError(problem)
 
 
+def left_out(name: str, count: int) -> str:
+    """What the message says of a count that is too large for its column."""
+    return f"{name} is {count}, {_TOO_LARGE}"
+
+
 def _contradictions(row: Row) -> Iterator[str]:
     """What of a row speaks against its own verdict."""
     counts = {kind: getattr(row, f"violations_{kind}") for kind in KINDS}
@@ -134,9 +144,20 @@ def _of_a_run(row: Row, counts: dict[str, int | None]) -> Iterator[str]:
         if row.fault_detected_step is not None:
             yield "conserved, and yet a fault was detected"
     else:
-        if said.conserved and row.drift is not None and len(known) == len(counts):
+        missing = [f"violations_{kind}" for kind in counts if kind not in known]
+        unexplained = [name for name in missing if not _is_left_out(row, name)]
+        if unexplained:
+            yield f"violated, and it does not say why {unexplained[0]} is missing"
+        is_explained = missing or _is_left_out(row, "drift") or _ADRIFT.match(row.message or "")
+        if said.conserved and not is_explained:
             yield "violated, and yet nothing was"
         if not row.message:
             yield "violated, and it does not say how"
         if (row.steps or 0) > (row.asked_steps or 0):
             yield f"violated after {row.steps} of {row.asked_steps} PDE steps"
+
+
+def _is_left_out(row: Row, name: str) -> bool:
+    """Whether the message says that a count was too large for its column."""
+    sentence = re.search(rf"(?:^|; ){name} is (-?\d{{19,99}}), {_TOO_LARGE}(?:;|$)", row.message or "")
+    return sentence is not None and abs(int(sentence[1])) > LARGEST

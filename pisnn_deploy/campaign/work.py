@@ -15,15 +15,12 @@ from numpy.typing import NDArray
 from pisnn_deploy.backends import Run, RunOptions, run_graph
 from pisnn_deploy.campaign.case import NO_FAULT, OWN, RANDOM, Case, Named, Target
 from pisnn_deploy.campaign.plan import digest_of_file, digest_of_profile
-from pisnn_deploy.campaign.row import Row, Verdict
+from pisnn_deploy.campaign.row import LARGEST, Row, Verdict, left_out
 from pisnn_deploy.errors import CheckError, PisnnError, UsageError
 from pisnn_deploy.faults.spec import parse_fault
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.own_problem import admitted_mass, named_start, random_start, reference_of, steps_to_horizon
 from pisnn_deploy.report.measures import relative_l2
-
-LARGEST = 2**63 - 1
-"""Count that a column of the table can hold."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +169,7 @@ def _outcome(case: Case, graph: IntegerGraph, run: Run) -> dict[str, Any]:
         counts["drift"] = run.verdict.drift
         facts["time"] = run.steps * graph.time_step
         facts["relative_l2_error"] = _error(case, graph, run)
-    outside = [f"{name} is {count}, too large for the table" for name, count in counts.items() if abs(count) > LARGEST]
+    outside = [left_out(name, count) for name, count in counts.items() if abs(count) > LARGEST]
     message = "; ".join(part for part in (run.verdict.reason, *outside) if part)
     fitting = {name: count for name, count in counts.items() if abs(count) <= LARGEST}
     return {**facts, **fitting, "message": message or None}

@@ -110,6 +110,15 @@ def test_a_verdict_is_not_contradicted(
     ("changes", "reason"),
     [
         (dict.fromkeys(("violations_global", "violations_local"), 0), "violated, and yet nothing was"),
+        (
+            dict.fromkeys(("violations_global", "violations_local", "violations_flux"), 0),
+            "violated, and yet nothing was",
+        ),
+        ({"violations_local": None}, "violated, and it does not say why violations_local is missing"),
+        (
+            {"violations_local": 0, "message": "drift is 5, too large for the table"},
+            "violated, and yet nothing was",
+        ),
         ({"message": None}, "violated, and it does not say how"),
         ({"steps": 4}, "violated after 4 of 3 PDE steps"),
         ({"verdict": "conserved"}, "conserved, and yet the audit found violations: local 2"),
@@ -118,10 +127,23 @@ def test_a_verdict_is_not_contradicted(
 )
 def test_a_violated_row_says_what_was_violated(changes: dict[str, Any], reason: str, rows: list[Row]) -> None:
     violated = next(row for row in rows if row.verdict == "violated")
-    if "violations_local" in changes:
+    assert violated.drift is None
+    if len(changes) == 2 and "violations_global" in changes:
         changes = {**changes, "drift": 0}
     with pytest.raises(ValueError, match=f"^{re.escape(reason)}"):
         replace(violated, **changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"drift": None, "message": f"drift is {2**63}, too large for the table"},
+        {"violations_range": None, "message": f"a sentence; violations_range is {2**64}, too large for the table"},
+        {"message": "the rows of the run do not add up: +3 quanta at PDE step 2; wrong rows: 1"},
+    ],
+)
+def test_a_message_may_explain_a_violation_that_no_count_shows(changes: dict[str, Any], rows: list[Row]) -> None:
+    assert replace(rows[0], verdict="violated", relative_l2_error=None, **changes).verdict == "violated"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from campaign_cases import in_process, planned, without_times
 from click.testing import CliRunner, Result
 
 from pisnn_deploy.campaign.case import Case
-from pisnn_deploy.campaign.record import folder_of
+from pisnn_deploy.campaign.record import folder_of, record_of
 from pisnn_deploy.campaign.row import Row
 from pisnn_deploy.campaign.table import read_table
 from pisnn_deploy.campaign.work import Craft
@@ -43,6 +43,7 @@ class Ran:
         self.cases: list[Case] = []
         self.interrupt_after: int | None = None
         self.verdict: str | None = None
+        self.artifacts: list[str] = []
 
     def __call__(self, client: Any, cases: Sequence[Case], work: Craft) -> Iterator[list[Row]]:
         for number, case in enumerate(reversed(cases)):
@@ -50,6 +51,8 @@ class Ran:
                 raise KeyboardInterrupt
             self.cases.append(case)
             (row,) = in_process([case])
+            if self.artifacts:
+                row = replace(row, artifact=self.artifacts[number])
             yield [row if self.verdict is None else ended(row, self.verdict)]
 
 
@@ -91,8 +94,9 @@ def test_what_is_done_is_not_run_again(ran: Ran, tmp_path: Path) -> None:
     ran.interrupt_after = 4
     stopped = call(tmp_path / "plan.yaml", "-q")
     assert isinstance(stopped.exception, KeyboardInterrupt | SystemExit) or stopped.exit_code != 0
-    assert "4 of 6 cases have a row; go on with --resume" in stopped.stderr
-    assert [row.key for row in read_table(tmp_path / "plan.parquet")] == [case.key for case in cases[2:]]
+    table = tmp_path / "plan.parquet"
+    kept = f"4 of 6 cases have a row in {folder_of(table)}; {table} is not written; go on with --resume"
+    assert kept in stopped.stderr.splitlines() and not table.exists()
     ran.interrupt_after, ran.cases = None, []
     assert call(tmp_path / "plan.yaml", "-q", "--resume").exception is None
     assert [case.key for case in ran.cases] == [case.key for case in reversed(cases[:2])]
@@ -102,9 +106,58 @@ def test_what_is_done_is_not_run_again(ran: Ran, tmp_path: Path) -> None:
     assert call(tmp_path / "plan.yaml", "-q", "--resume").exception is None
     assert {case.seed for case in ran.cases} == {3} and len(ran.cases) == 2
     assert [row.key for row in read_table(tmp_path / "plan.parquet")] == [case.key for case in more]
-    ran.cases = []
+    written = table.read_bytes()
+    ran.interrupt_after, ran.cases = 1, []
+    kept = f"1 of 8 cases have a row in {folder_of(table)}; {table} is left as it was; go on with --resume"
+    assert kept in call(tmp_path / "plan.yaml", "-q").stderr.splitlines() and table.read_bytes() == written
+    ran.interrupt_after, ran.cases = None, []
     assert call(tmp_path / "plan.yaml", "-q").exception is None
     assert len(ran.cases) == len(more)
+
+
+@pytest.mark.parametrize("changes", [{"artifact": "0" * 64}, {"faces": 17}])
+def test_recorded_rows_that_those_just_run_refute_are_run_again(
+    changes: dict[str, Any], ran: Ran, tmp_path: Path
+) -> None:
+    cases = planned(tmp_path, PLAN)[:3]
+    table = tmp_path / "plan.parquet"
+    rows = in_process(cases)
+    with record_of(table, resume=False) as record:
+        record.append([replace(rows[1], **changes)])
+    done = call(tmp_path / "plan.yaml", "-q", "--resume")
+    assert done.exception is None
+    assert done.stderr.splitlines() == [
+        "warning: 1 recorded rows say other facts of their artifact than rows that were just run, the first that of "
+        f"case {cases[1].key[:12]}; these cases are run again"
+    ]
+    assert len(ran.cases) == 6 and ran.cases[-1] == cases[1]
+    assert without_times(read_table(table))[:3] == without_times(rows)
+    assert call(tmp_path / "plan.yaml", "-q", "--resume").exception is None and len(ran.cases) == 6
+
+
+def test_no_kill_leaves_rows_that_contradict_each_other(ran: Ran, tmp_path: Path) -> None:
+    cases = planned(tmp_path, PLAN)[:3]
+    table = tmp_path / "plan.parquet"
+    with record_of(table, resume=False) as record:
+        record.append([replace(in_process(cases)[1], artifact="0" * 64)])
+    ran.interrupt_after = 4
+    call(tmp_path / "plan.yaml", "-q", "--resume")
+    with record_of(table, resume=True) as record:
+        record.require(cases)
+        assert record.rows[cases[1].key].verdict == "failed"
+
+
+def test_workers_that_make_different_artifacts_of_one_model_write_no_table(ran: Ran, tmp_path: Path) -> None:
+    cases = planned(tmp_path, "models: heat1d\nmeshes: 16\nsteps: [1, 2]\n")
+    ran.artifacts = ["0" * 64, "1" * 64]
+    done = call(tmp_path / "plan.yaml", "-q")
+    table = tmp_path / "plan.parquet"
+    assert isinstance(done.exception, FileError) and not table.exists()
+    assert str(done.exception) == (
+        f"{folder_of(table) / 'rows.jsonl'}: cannot become a table (the row of case {cases[1].key[:12]} has other "
+        "facts of its artifact than a row of the same artifact); give all workers the same packages and start anew "
+        "without --resume"
+    )
 
 
 def test_violated_and_failed_cases_end_with_1(ran: Ran, tmp_path: Path) -> None:
