@@ -137,8 +137,8 @@ def binary_box(
     return compile_model(model, CompileOptions(shape, sides, profile, coding, limiter=limiter))
 
 
-def oscillating_model(half: tuple[float, ...] = (-20 / 128, 110 / 128), **changes: object) -> Model:
-    """A heat model whose short waves grow, over a range in which one cell may hold much."""
+def oscillating_model(half: tuple[float, ...] = (-12 / 128, 48 / 128), **changes: object) -> Model:
+    """A stable heat model that takes from empty cells, over a range in which one cell may hold much."""
     return heat_model(half, operating_range=OperatingRange(lower=-64.0, upper=64.0), **changes)
 
 

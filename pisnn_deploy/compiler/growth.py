@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.clock import damped_leak
+from pisnn_deploy.compiler.departure import departure, overflow_text, strong_current
+from pisnn_deploy.compiler.limit import unlimited
+from pisnn_deploy.compiler.prove import stability_claim
 from pisnn_deploy.errors import OverflowViolation, UnstableError
 from pisnn_deploy.graph import FloatGraph, IntegerGraph
 from pisnn_deploy.graph.integer import Integers
@@ -25,7 +28,11 @@ MARGIN = 1e-9
 WAVES_ALONG = {1: 1025, 2: 129, 3: 33}
 """Waves along each axis on which growth is looked for."""
 CONSTANTS = 33
-"""Constant fields around which a network with hidden layers is looked at."""
+"""Constant fields around which a network with hidden layers is looked at, besides one between any two kinks."""
+MOST_CONSTANTS = 512
+"""Of the latter; the widest gaps are kept."""
+FASTEST = 1.25
+"""A larger factor is refused, also where what grows is not seen to leave the operating range."""
 MOST_STEPS = 2000
 CELL_STEPS = 4_000_000
 """Most PDE steps, and cells times PDE steps, for which a small wave is followed."""
@@ -67,32 +74,53 @@ class WorstWave:
 
 
 def worst_wave(graph: IntegerGraph) -> WorstWave | None:
-    """The wave that grows most, or decays least; None where there are no waves, because cells differ or are limited.
+    """The wave that grows most, or decays least; None where there are no waves, because cells differ.
 
     Parameters
     ----------
     graph : IntegerGraph
-        Of a network with hidden layers the largest factor around constant fields of the operating range.
+        Of a network with hidden layers the largest factor around constant fields of the operating range; of one with a
+        limiter that of its flux network alone.
     """
-    if graph.medium is not None or graph.flux.share_shift is not None or not graph.operator:
+    if graph.medium is not None or not graph.operator:
         return None
     axes = len(graph.spec.lengths)
     turn = np.linspace(-np.pi, np.pi, WAVES_ALONG[axes])
     waves = np.stack([grid.reshape(-1) for grid in np.meshgrid(*(turn,) * axes, indexing="ij")])
     waves = waves[:, waves.any(axis=0)]
     found = []
-    lower, upper = graph.window.lower, graph.window.upper
-    margin = 2 * PART * (upper - lower)
-    levels = np.linspace(lower + margin, upper - margin, CONSTANTS) if graph.hidden else [(lower + upper) // 2]
-    for level in np.rint(levels).astype(np.int64):
-        gains = gain(_kernel(graph, int(level)), graph.spec.positions, waves)
+    for level in _constants(graph):
+        gains = gain(flux_kernel(graph, int(level)), graph.spec.positions, waves)
         factors = np.abs(largest_root(gains, graph.flux.leak) if graph.stock is None else delayed_root(gains))
         worst = int(factors.argmax())
         found.append(WorstWave(float(factors[worst]), tuple(waves[:, worst].tolist()), int(level)))
     return max(found, key=lambda one: one.factor)
 
 
-def _kernel(graph: IntegerGraph, level: int) -> Floats:
+def _constants(graph: IntegerGraph) -> Integers:
+    """Constant fields with different kernels, in quanta: one, or some of the range and one between any two kinks."""
+    lower, upper = graph.window.lower, graph.window.upper
+    if not graph.hidden:
+        return np.array([(lower + upper) // 2])
+    margin = 2 * PART * (upper - lower)
+    first, last = lower + margin, upper - margin
+    kinks = np.array([first, last])
+    for number in range(1, len(graph.operator)):
+        values = kinks[None, :] * graph.operator[0].weight.sum(axis=1)[:, None] + graph.operator[0].bias[:, None]
+        for before, layer in zip(graph.operator[: number - 1], graph.operator[1:number], strict=True):
+            values = layer.weight @ (np.maximum(values, 0) / 2.0**before.shift) + layer.bias[:, None]
+        left, right = values[:, :-1], values[:, 1:]
+        unit, place = np.nonzero(left * right < 0)
+        part = left[unit, place] / (left[unit, place] - right[unit, place])
+        kinks = np.unique(np.concatenate([kinks, kinks[place] + part * np.diff(kinks)[place]]))
+    between = (kinks[:-1] + kinks[1:]) / 2
+    if between.size > MOST_CONSTANTS:
+        between = between[np.argsort(np.diff(kinks))[-MOST_CONSTANTS:]]
+    levels = np.concatenate([np.linspace(first, last, CONSTANTS), between])
+    return np.asarray(np.unique(np.rint(levels)), np.int64)
+
+
+def flux_kernel(graph: IntegerGraph, level: int) -> Floats:
     """Flux in units of the cell value per cell value, around a constant field, float64 [positions]."""
     first, *rest = graph.operator
     kernel = first.weight.astype(np.float64)
@@ -110,7 +138,8 @@ def growth_text(graph: IntegerGraph, horizon: int) -> str:
     """What became of a small wave or of noise on a constant field within the operating range; empty if it did not grow.
 
     Only graphs whose stability is not proved are run: from the constant alone and with the wave, whose difference is
-    followed. What grows too slowly to be seen is told by `pisnn_deploy.compiler.warnings`.
+    followed. A limiter is left out: it bounds masses, and modes still grow until it cuts them. What grows too slowly
+    to be seen is told by `pisnn_deploy.compiler.warnings`.
 
     Parameters
     ----------
@@ -118,8 +147,9 @@ def growth_text(graph: IntegerGraph, horizon: int) -> str:
     horizon : int
         PDE steps to the problem's horizon.
     """
+    graph = without_limiter(graph)
     claim = None if graph.certificate is None else graph.certificate.stability
-    worst = worst_wave(graph)
+    worst = None if claim is None or claim.status != "none" else worst_wave(graph)
     if claim is None or claim.status != "none" or worst is None:
         return ""
     if claim.method != "growth" and worst.factor <= 1 + MARGIN:
@@ -135,17 +165,33 @@ def growth_text(graph: IntegerGraph, horizon: int) -> str:
         try:
             states = semantics.step(states[0], step - 1), semantics.step(states[1], step - 1)
         except OverflowViolation as violation:
-            return f"{shape} grow: {violation}"
+            return f"{shape} grow: {overflow_text(graph, violation)}"
         masses = [state.mass[: graph.mesh.cells] for state in states]
         if graph.hidden:
-            outside = left_window(graph, masses[1])
-            if outside and not left_window(graph, masses[0]):
+            outside = departure(graph, *states[::-1]) or strong_current(graph, *states[::-1])
+            if outside:
                 return f"{shape} grow: {outside} at PDE step {step}"
             continue
         size = int(np.abs(masses[1] - masses[0]).max())
         if size >= GROWN * first:
             return f"{shape} grow: {size / first:.3g} times as large at PDE step {step}"
+    if worst.factor > FASTEST:
+        around = f" around the value {worst.level * graph.value_per_quantum:.3g}" if graph.hidden else ""
+        return f"{shape}{around} grow by a factor of {worst.factor:.3g} in each PDE step"
     return ""
+
+
+def without_limiter(graph: IntegerGraph) -> IntegerGraph:
+    """The graph without its limiter, and with what is proved of the stability of that; itself if it has none.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    """
+    if graph.flux.share_shift is None or graph.certificate is None:
+        return graph
+    alone = unlimited(graph)
+    return replace(alone, certificate=replace(graph.certificate, stability=stability_claim(alone)))
 
 
 def _ripple(graph: IntegerGraph, worst: WorstWave) -> Integers:
@@ -162,19 +208,6 @@ def _ripple(graph: IntegerGraph, worst: WorstWave) -> Integers:
     else:
         shape = np.random.default_rng(0).uniform(-1.0, 1.0, mesh.cells)
     return np.asarray(np.rint(size * shape), np.int64)
-
-
-def left_window(graph: IntegerGraph, mass: Integers) -> str:
-    """The first cell that is outside the operating range, as part of a sentence; empty if none is."""
-    levels, window = graph.levels(mass), graph.window
-    outside = np.flatnonzero((levels < window.lower) | (levels > window.upper))
-    if not outside.size:
-        return ""
-    cell, scale = int(outside[0]), graph.value_per_quantum
-    return (
-        f"cell {cell} has the value {levels[cell] * scale:.6g}, outside the operating range {window.lower * scale:g} "
-        f"to {window.upper * scale:g},"
-    )
 
 
 def require_stable_floats(graph: FloatGraph, lower: float, upper: float) -> None:

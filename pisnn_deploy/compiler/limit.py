@@ -73,6 +73,18 @@ class Limit:
         )
 
 
+def unlimited(graph: IntegerGraph) -> IntegerGraph:
+    """A graph with a limiter without it: not bounded, and not proved.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    """
+    synapses = tuple(synapse for synapse in graph.synapses if synapse.port not in ("source", "target"))
+    flux = replace(graph.flux, share_shift=None)
+    return replace(graph, flux=flux, synapses=synapses, bounds=(), certificate=None)
+
+
 def most_faces(graph: IntegerGraph) -> int:
     """Largest number of faces of a cell.
 

@@ -9,12 +9,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from pisnn_deploy.compiler.departure import follow
 from pisnn_deploy.compiler.facts import QUANTISED, Fact
-from pisnn_deploy.compiler.growth import growth_text, left_window
-from pisnn_deploy.errors import OverflowViolation, UnstableError
+from pisnn_deploy.compiler.growth import growth_text, without_limiter
+from pisnn_deploy.errors import UnstableError
 from pisnn_deploy.graph import FloatGraph, IntegerGraph, TwoPointGraph
 from pisnn_deploy.graph.integer import Integers
-from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.problems import Problem, problem
 
 CELL_STEPS = 20_000_000
@@ -63,7 +63,7 @@ class Measure:
         """
         if graph.mesh.cells > MEASURED_CELLS:
             return graph
-        horizon = round(self._problem.horizon / graph.time_step)
+        horizon = horizon_steps(graph)
         grown = growth_text(graph, horizon)
         if grown:
             raise UnstableError(self.name, grown, remedy="choose a finer mesh or another model")
@@ -92,7 +92,7 @@ class Measure:
                 return (
                     f"not measured: more than {MEASURED_CELLS} cells; simulate says how far a run is from the reference"
                 )
-            return "no reference, or the problem's own start is outside the operating range"
+            return "no reference, or the problem's own start leaves the operating range"
         moved = "" if graph.starts_inside else f", from {MOVED_START}"
         return (
             f"relative L2 error after {found.steps} PDE steps: float {found.relative_l2_float:.2e}, "
@@ -123,31 +123,19 @@ class Measure:
         return _Start(factor, offset, graph.mass(factor * initial + offset))
 
     def _run(self, graph: IntegerGraph, start: _Start, steps: int) -> Integers | None:
-        """Masses of the cells at the end; None if the run leaves its widths although its stability is proved."""
-        stability = None if graph.certificate is None else graph.certificate.stability
-        unproved = stability if stability is not None and stability.status == "none" else None
-        semantics, cells = Semantics(graph), graph.mesh.cells
-        try:
-            state = semantics.start(start.mass)
-            for step in range(steps):
-                state = semantics.step(state, step)
-                if unproved is None or unproved.method not in GROWING:
-                    continue
-                outside = left_window(graph, state.mass[:cells])
-                if outside:
-                    raise UnstableError(
-                        self.name,
-                        f"{outside} at PDE step {step + 1}; {unproved.details}",
-                        remedy="choose a finer mesh or another model",
-                    )
-        except OverflowViolation as violation:
-            if unproved is not None:
-                raise UnstableError(
-                    self.name, f"{violation}; {unproved.details}", remedy="choose a finer mesh or another model"
-                ) from violation
-            return None
-        mass: Integers = state.mass[:cells]
-        return mass
+        """Masses of the cells at the end; None if the run leaves the operating window though its stability is proved,
+        or begins outside: `pisnn_deploy.compiler.warnings` names where.
+        """
+        certificate = without_limiter(graph).certificate
+        unproved = certificate.stability if certificate is not None and certificate.stability.status == "none" else None
+        run = follow(graph, start.mass, steps)
+        if not run.departure:
+            return run.mass
+        if unproved is not None and (run.overflowed or (unproved.method in GROWING and run.starts_inside)):
+            raise UnstableError(
+                self.name, f"{run.departure}; {unproved.details}", remedy="choose a finer mesh or another model"
+            )
+        return None
 
     def _float_error(self, steps: int, start: _Start) -> float | None:
         graph = self.floating
@@ -158,7 +146,13 @@ class Measure:
                 fields = replace(graph, initial=start.factor * graph.initial + start.offset).fields()
             held = next(itertools.islice(fields, steps, None))
             error = self._error(held[: graph.mesh.cells], steps * graph.time_step, start)
-        return error if error is None or np.isfinite(error) else None
+        if error is not None and not np.isfinite(error):
+            raise UnstableError(
+                self.name,
+                f"the float network {graph.spec.name} has no finite values after {steps} PDE steps",
+                remedy="train it for a smaller time step",
+            )
+        return error
 
     def _error(self, values: NDArray[np.float64], time: float, start: _Start) -> float | None:
         graph = self.floating
@@ -171,6 +165,17 @@ class Measure:
         exact = start.factor * exact + start.offset
         size = float(np.linalg.norm(exact))
         return None if size == 0 else float(np.linalg.norm(values - exact) / size)
+
+
+def horizon_steps(graph: IntegerGraph) -> int:
+    """PDE steps to the horizon of a graph's problem.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    """
+    spec = graph.spec
+    return round(problem(spec.problem, spec.diffusivity, spec.velocity).horizon / graph.time_step)
 
 
 @dataclass(frozen=True)

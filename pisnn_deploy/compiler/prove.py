@@ -68,7 +68,7 @@ class Prove:
         CompileError
             The route of the packets does not conserve mass.
         """
-        claims = (self._conservation(graph), _overflow(graph), _stability(graph), _positivity(graph))
+        claims = (self._conservation(graph), _overflow(graph), stability_claim(graph), _positivity(graph))
         return replace(graph, certificate=Certificate(*claims, equation_claim(graph)))
 
     def summary(self, graph: IntegerGraph) -> str:
@@ -287,7 +287,13 @@ def _positivity(graph: IntegerGraph) -> Claim | None:
     return Claim("proved" if faces <= 1 << shift else "none", "shares", figures)
 
 
-def _stability(graph: IntegerGraph) -> Claim:
+def stability_claim(graph: IntegerGraph) -> Claim:
+    """What is proved of the growth of modes, or of masses where a limiter bounds them.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    """
     if graph.flux.share_shift is not None:
         return Claim("none", "limited") if graph.mesh.reservoirs else Claim("proved", "constant-sum")
     if graph.medium is not None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
-from pisnn_deploy.compiler.growth import MARGIN, worst_wave
+from pisnn_deploy.compiler.departure import follow
+from pisnn_deploy.compiler.growth import MARGIN, flux_kernel, without_limiter, worst_wave
+from pisnn_deploy.compiler.measure import CELL_STEPS, MEASURED_CELLS, horizon_steps
 from pisnn_deploy.compiler.stock import frozen_quanta
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.profiles import Profile
@@ -36,6 +38,7 @@ def another_law(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
 
 def unproved_stability(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
     """Waves that grow too slowly for the compiler to see them grow, and networks of which nothing can be proved."""
+    graph = without_limiter(graph)
     claim = None if graph.certificate is None else graph.certificate.stability
     if claim is None or claim.status != "none":
         return
@@ -69,7 +72,61 @@ def frozen_slopes(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
         )
 
 
-RULES: tuple[Rule, ...] = (another_law, too_many_chips, unproved_stability, frozen_slopes)
+def start_that_leaves(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
+    """A start of the problem's own that lies outside the operating range or leads out of it: nothing was measured."""
+    if graph.quantisation.steps:
+        return
+    cells = graph.mesh.cells
+    steps = 0 if cells > MEASURED_CELLS else max(1, min(horizon_steps(graph), CELL_STEPS // cells))
+    run = follow(graph, graph.membrane.initial, steps)
+    if run.departure:
+        yield (
+            f"start: not measured, because a run from the problem's own start stops: {run.departure}; choose a wider "
+            "--range, --slope or --flux, or simulate from a start of your own"
+        )
+
+
+LARGEST_ERROR = 1e-2
+TIMES_THE_FLOATS = 10
+"""Relative L2 errors of the integers that are larger than both, the second times that of the float model, are told."""
+
+
+def large_error(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
+    """Integers that are far less accurate than the float model, with what is most likely to blame."""
+    measured = graph.quantisation
+    integer, floating = measured.relative_l2_integer, measured.relative_l2_float
+    if integer is None or floating is None or integer <= max(LARGEST_ERROR, TIMES_THE_FLOATS * floating):
+        return
+    yield (
+        f"accuracy: after {_number(measured.steps, 'PDE step')} the integers are off by {integer:.2e} (relative L2), "
+        f"the float model by {floating:.2e}; {_cause(graph)}"
+    )
+
+
+def _cause(graph: IntegerGraph) -> str:
+    shift, window, scale = graph.flux.share_shift, graph.window, graph.value_per_quantum
+    if shift is not None and graph.medium is None:
+        kernel = flux_kernel(graph, (window.lower + window.upper) // 2)
+        share = max(float(abs(kernel).max()), abs(float(kernel.sum())))
+        if share > 2.0**-shift:
+            return (
+                f"the limiter lets a cell give 1/{1 << shift} of its mass through a face, the flux network asks for up "
+                f"to {share:.3g} of it; compile without --limiter, or train the model for a smaller time step"
+            )
+    return (
+        f"the quantum is coarse: levels of {graph.resolution:.3g} in an operating range of {window.lower * scale:g} to "
+        f"{window.upper * scale:g}; choose a narrower --range, graded spikes or a target with wider states"
+    )
+
+
+RULES: tuple[Rule, ...] = (
+    another_law,
+    too_many_chips,
+    unproved_stability,
+    frozen_slopes,
+    start_that_leaves,
+    large_error,
+)
 
 
 def warnings_of(graph: IntegerGraph, profile: Profile) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from models_under_test import compiled
 
@@ -84,3 +85,57 @@ def test_strict_without_a_warning_is_fine(monkeypatch: pytest.MonkeyPatch, capsy
 
 def test_a_target_without_a_limit_of_chips_warns_of_none() -> None:
     assert warnings_of(compiled(), load_profile("generic-int")) == ()
+
+
+LESS_ACCURATE = {
+    "--limiter positivity": (
+        "advection_diffusion1d --limiter positivity",
+        "accuracy: after 258 PDE steps the integers are off by 6.95e-01 (relative L2), the float model by 4.02e-05; "
+        "the limiter lets a cell give 1/2 of its mass through a face, the flux network asks for up to 0.992 of it; "
+        "compile without --limiter, or train the model for a smaller time step",
+    ),
+    "levels": (
+        "heat2d --mesh 8x8 --conductivity k.npy --capacity c.npy --range 0,16 --spikes binary --boundary no-flux",
+        "; the quantum is coarse: levels of 0.25 in an operating range of -4 to 20; choose a narrower --range, graded "
+        "spikes or a target with wider states",
+    ),
+}
+
+
+@pytest.mark.parametrize("words", LESS_ACCURATE)
+def test_integers_far_less_accurate_than_the_floats_are_told(
+    words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save("k.npy", np.linspace(0.005, 0.015, 64).reshape(8, 8))
+    np.save("c.npy", np.linspace(0.2, 1.4, 64).reshape(8, 8))
+    command, sentence = LESS_ACCURATE[words]
+    assert call(monkeypatch, "compile", *command.split(), "--strict", "--json") == 1
+    (warning,) = json.loads(capsys.readouterr().out)["warnings"]
+    assert warning.startswith("accuracy: after ") and warning.endswith(sentence)
+
+
+LEAVING = {
+    ("heat1d", "dirichlet=4,9", "--range", "3,9"): (
+        "values differ by 0.0348663 across face 0 beside cell 0, where the operating range allows 0.0273457, at PDE "
+        "step 0"
+    ),
+    ("heat2d", "no-flux", "--mesh", "8x16", "--range", "5,9", "--conductivity", "k.npy"): (
+        "cell 0 has the value 1.66895, outside the operating range 5 to 9, at PDE step 0"
+    ),
+    ("heat2d", "x=periodic y=dirichlet=1,1.5", "--mesh", "8x16", "--conductivity", "k.npy"): (
+        "the current of face 128 beside cell 0 is 1.02 times what the operating range allows at PDE step 0"
+    ),
+}
+
+
+@pytest.mark.parametrize("words", LEAVING)
+def test_a_start_that_leaves_the_range_is_told_with_place_and_step(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save("k.npy", np.linspace(0.009, 0.011, 128).reshape(8, 16))
+    model, sides, *others = words
+    assert call(monkeypatch, "compile", model, "--boundary", sides, *others, "--strict", "--json") == 1
+    assert json.loads(capsys.readouterr().out)["warnings"] == [
+        f"start: not measured, because a run from the problem's own start stops: {LEAVING[words]}; choose a wider "
+        "--range, --slope or --flux, or simulate from a start of your own"
+    ]

@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from models_under_test import compiled, compiled_box, heat_model, hidden_model, laplace_model, stock_box
+from models_under_test import compiled, compiled_box, heat_model, heat_spec, hidden_model, laplace_model, stock_box
 
 from pisnn_deploy import zoo
 from pisnn_deploy.compiler import CompileOptions, compile_model
+from pisnn_deploy.compiler.departure import follow
 from pisnn_deploy.compiler.growth import growth_text, worst_wave
+from pisnn_deploy.compiler.limit import Limiter
 from pisnn_deploy.compiler.prove import Prove
 from pisnn_deploy.compiler.quantise import Quantise
 from pisnn_deploy.compiler.warnings import unproved_stability
@@ -154,3 +156,76 @@ def test_parabolas_that_grow_are_followed_with_noise() -> None:
     claim = replace(graph.certificate.stability, status="none", method="growth", figures={"modulus": 1.1})
     doubted = replace(graph, certificate=replace(graph.certificate, stability=claim))
     assert growth_text(doubted, 100) == "", "noise that decays is no growth, whatever the claim says"
+
+
+@pytest.mark.parametrize(
+    ("weight", "sentence"),
+    [
+        (1.5, "lower: the float network heat1d is unstable by itself, before any rounding: "),
+        (0.4999, "measure: waves of 2 cells along x grow: "),
+    ],
+)
+def test_a_limiter_hides_neither_unstable_floats_nor_unstable_integers(weight: float, sentence: str) -> None:
+    """It bounds masses, and modes grow until it cuts them."""
+    model = heat_model((0.0, 0.0, 0.0, weight), operating_range=NEAR, weight_exponents=(4,))
+    model = replace_rounding(model, 9 / 16) if weight < 1 else model
+    texts = []
+    limiters: tuple[Limiter, ...] = ("none", "positivity")
+    for limiter in limiters:
+        options = CompileOptions((16,), parse_boundary("no-flux", 1), LOIHI2, search=False, limiter=limiter)
+        with pytest.raises(UnstableError) as caught:
+            compile_model(model, options)
+        texts.append(str(caught.value))
+    assert texts[0].startswith(sentence) and texts[1] == texts[0]
+
+
+def test_a_wave_that_grows_slowly_behind_a_limiter_is_told() -> None:
+    model = heat_model((0.0, 0.0, 0.0, 4097 / 8192), weight_exponents=(13,), operating_range=NEAR)
+    options = CompileOptions((16,), parse_boundary("no-flux", 1), LOIHI2, search=False, limiter="positivity")
+    assert list(unproved_stability(compile_model(model, options), LOIHI2)) == [
+        "stability: waves of 2 cells along x grow by a factor of 1.00048828 in each PDE step, twofold in 1420; long "
+        "runs may leave the operating range"
+    ]
+
+
+def hat_model(width: float) -> Model:
+    """A diffusion through units of two signs, and a hat of the flux around the mean 0.93."""
+    kernel, mean = np.array([0.1, 0.3, -0.3, -0.1]), np.full(4, 0.25)
+    biases = np.array([0.0, 0.0, width - 0.93, -0.93, -width - 0.93])
+    spec = heat_spec(half_width=2, hidden=(5,), weight_exponents=(7, 7), operating_range=NEAR)
+    first, last = np.stack([kernel, -kernel, mean, mean, mean]), np.array([[1.0, -1.0, 20.0, -40.0, 20.0]])
+    return Model(spec, (first, last), (biases, np.zeros(1)))
+
+
+@pytest.mark.parametrize(("width", "level"), [(0.01, "0.925"), (0.001, "0.93")])
+def test_a_flux_that_is_steep_around_a_few_constants_is_refused(width: float, level: str) -> None:
+    """The narrower hat lies between two constants of the grid: kinks lead there."""
+    options = CompileOptions((32,), parse_boundary("no-flux", 1), LOIHI2, search=False)
+    with pytest.raises(UnstableError) as caught:
+        compile_model(hat_model(width), options)
+    assert str(caught.value) == (
+        f"measure: waves of 2.67 cells along x around the value {level} grow by a factor of 10 in each PDE step; "
+        "choose a finer mesh or another model"
+    )
+
+
+def test_values_differences_and_widths_are_looked_at() -> None:
+    graph = compiled(boundary="dirichlet=1,1")
+    one = round(1 / graph.value_per_quantum)
+    assert graph.window.difference is not None
+    level = np.full(16, one)
+    peak, steep, huge = level.copy(), level.copy(), level.copy()
+    peak[3], steep[3], huge[3] = 3 * one, one + graph.window.difference + 1, 1 << 40
+    assert follow(graph, level, 2).departure == "" and follow(graph, level, 2).step == 2
+    assert follow(graph, peak, 2).departure == (
+        "cell 3 has the value 3, outside the operating range 0 to 2, at PDE step 0"
+    )
+    assert follow(graph, steep, 2).departure == (
+        "values differ by 0.437561 across face 3 beside cells 2 and 3, where the operating range allows 0.437546, at "
+        "PDE step 0"
+    )
+    wide = follow(graph, huge, 2)
+    assert wide.overflowed and wide.departure.startswith("overflow: membrane mass [3] is 1099511627776 at PDE step 0, ")
+    beside = level.copy()
+    beside[0] += graph.window.difference // 2 + 1
+    assert "across face 0 beside cell 0, where" in follow(graph, beside, 2).departure
