@@ -17,7 +17,7 @@ from pathlib import Path
 from unittest import mock
 
 from pisnn_deploy.backends import RunOptions, cpu
-from pisnn_deploy.graph.artifact import read_artifact
+from pisnn_deploy.graph.artifact import read_sealed_artifact
 from pisnn_deploy.graph.integer import IntegerGraph
 
 STEPS_PER_SECOND = 300.0
@@ -87,7 +87,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="runs of each network")
     parser.add_argument("--output", type=Path, help="also write the JSON to this file")
     arguments = parser.parse_args()
-    graph = read_artifact(arguments.artifact).graph
+    graph = read_sealed_artifact(arguments.artifact).graph
     if graph.hidden:
         parser.error(f"{arguments.artifact}: a graph without hidden layers is needed")
     result = measure(graph, arguments.steps, arguments.rounds)
