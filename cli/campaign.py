@@ -20,7 +20,7 @@ from pisnn_deploy.campaign.plan import Plan, cases_of, read_plan
 from pisnn_deploy.campaign.record import ROWS, SHOWN_KEY, Record, folder_of, record_of
 from pisnn_deploy.campaign.row import Row
 from pisnn_deploy.campaign.run import require_workers, run_cases
-from pisnn_deploy.campaign.summary import groups_of, messages_of, verdicts_of
+from pisnn_deploy.campaign.summary import groups_of, implausible_of, messages_of, verdicts_of
 from pisnn_deploy.campaign.table import write_table
 from pisnn_deploy.campaign.work import Craft, failed_row
 from pisnn_deploy.cli.compilation import compile_file
@@ -114,6 +114,13 @@ def command(
         print_json(result)
     elif not quiet:
         _print(result)
+    implausible = result["implausible"]
+    if implausible:
+        first = next(row for row in rows if row.plausible is False)
+        print_message(
+            f"warning: {implausible} of {len(rows)} cases are implausible, the first is case "
+            f"{first.key[:SHOWN_KEY]}; simulate says how"
+        )
     _judge(rows)
 
 
@@ -222,6 +229,7 @@ def _result(path: Path, rows: Sequence[Row], ran: int, seconds: float) -> dict[s
         "ran": ran,
         "artifacts": len({row.artifact for row in rows if row.artifact is not None}),
         "verdicts": verdicts_of(rows),
+        "implausible": implausible_of(rows),
         "groups": [asdict(group) for group in groups_of(rows)],
         "messages": [asdict(message) for message in messages[:SHOWN_MESSAGES]],
         "further_messages": max(0, len(messages) - SHOWN_MESSAGES),
@@ -230,11 +238,15 @@ def _result(path: Path, rows: Sequence[Row], ran: int, seconds: float) -> dict[s
 
 
 def _print(result: dict[str, Any]) -> None:
-    columns = ("model", "backend", *result["verdicts"], "drift", "error")
+    columns = ("model", "backend", *result["verdicts"], "implausible", "drift", "error")
     table = []
     for group in result["groups"]:
         error, drift = group["largest_relative_l2_error"], group["largest_drift"]
-        shown = ("" if drift is None else str(drift), "" if error is None else f"{error:.2e}")
+        shown = (
+            str(group["implausible"]),
+            "" if drift is None else str(drift),
+            "" if error is None else f"{error:.2e}",
+        )
         table.append((group["model"], group["backend"], *map(str, group["verdicts"].values()), *shown))
     ran, cases = result["ran"], result["cases"]
     title = f"{result['output']}: {cases} cases of {result['artifacts']} artifacts"

@@ -49,6 +49,8 @@ class Row:
         What the audit found over all time steps.
     relative_l2_error : float or None
         Of the cell averages at the end against the exact ones; None where these are not known.
+    plausible : bool or None
+        Whether nothing implausible was seen, see `pisnn_deploy.backends.plausibility`; None if that cannot be judged.
     time : float or None
         Physical time at the end.
     packets, events : int or None
@@ -90,6 +92,7 @@ class Row:
     violations_overflow: int | None = None
     violations_range: int | None = None
     relative_l2_error: float | None = None
+    plausible: bool | None = None
     time: float | None = None
     packets: int | None = None
     events: int | None = None
@@ -114,6 +117,7 @@ def _contradictions(row: Row) -> Iterator[str]:
     figures = {"steps": row.steps, "time_steps": row.time_steps, "packets": row.packets, "events": row.events}
     if row.verdict in ("refused", "failed"):
         others = {"drift": row.drift, "time": row.time, "relative_l2_error": row.relative_l2_error}
+        others |= {"plausible": row.plausible}
         held = [name for name, value in (figures | others | counts).items() if value is not None]
         if held or not row.message:
             yield f"{row.verdict}, " + (f"and yet it has {held[0]}" if held else "and it does not say why")
@@ -151,6 +155,8 @@ def _of_a_run(row: Row, counts: dict[str, int | None]) -> Iterator[str]:
         is_explained = missing or _is_left_out(row, "drift") or _ADRIFT.match(row.message or "")
         if said.conserved and not is_explained:
             yield "violated, and yet nothing was"
+        if row.plausible:
+            yield "violated, and yet plausible"
         if not row.message:
             yield "violated, and it does not say how"
         if (row.steps or 0) > (row.asked_steps or 0):

@@ -21,6 +21,8 @@ class Group:
     model, backend : str
     verdicts : dict of str to int
         Rows with each verdict.
+    implausible : int
+        Rows of runs in which something implausible was seen, whatever their verdict.
     largest_drift : int or None
         In absolute value, in quanta; None if no run came to its end.
     largest_relative_l2_error : float or None
@@ -30,6 +32,7 @@ class Group:
     model: str
     backend: str
     verdicts: dict[str, int]
+    implausible: int
     largest_drift: int | None
     largest_relative_l2_error: float | None
 
@@ -59,6 +62,7 @@ def groups_of(rows: Sequence[Row]) -> tuple[Group, ...]:
             model,
             backend,
             verdicts_of(held),
+            implausible_of(held),
             max((abs(row.drift) for row in held if row.drift is not None), default=None),
             max((row.relative_l2_error for row in held if row.relative_l2_error is not None), default=None),
         )
@@ -70,6 +74,11 @@ def verdicts_of(rows: Sequence[Row]) -> dict[str, int]:
     """Number of rows with each verdict."""
     counts = Counter(row.verdict for row in rows)
     return {verdict: counts[verdict] for verdict in VERDICTS}
+
+
+def implausible_of(rows: Sequence[Row]) -> int:
+    """Number of rows of runs in which something implausible was seen."""
+    return sum(row.plausible is False for row in rows)
 
 
 def messages_of(rows: Sequence[Row]) -> tuple[Message, ...]:

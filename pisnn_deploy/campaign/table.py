@@ -90,7 +90,8 @@ def read_table(path: Path) -> list[Row]:
 def _schema() -> Any:
     import pyarrow
 
-    kinds = {"str": pyarrow.string(), "int": pyarrow.int64(), "float": pyarrow.float64(), "Verdict": pyarrow.string()}
+    kinds = {"str": pyarrow.string(), "int": pyarrow.int64(), "float": pyarrow.float64(), "bool": pyarrow.bool_()}
+    kinds |= {"Verdict": pyarrow.string()}
     columns = [(field.name, str(field.type)) for field in fields(Row)]
     return pyarrow.schema(
         [

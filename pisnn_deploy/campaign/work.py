@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.backends import Run, RunOptions, run_graph
+from pisnn_deploy.backends.plausibility import plausibility
 from pisnn_deploy.campaign.case import NO_FAULT, OWN, RANDOM, Case, Named, Target
 from pisnn_deploy.campaign.plan import digest_of_file, digest_of_profile
 from pisnn_deploy.campaign.row import LARGEST, Row, Verdict, left_out
@@ -21,6 +22,11 @@ from pisnn_deploy.faults.spec import parse_fault
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.own_problem import admitted_mass, named_start, random_start, reference_of, steps_to_horizon
 from pisnn_deploy.report.measures import relative_l2
+
+KEPT_ROWS = 400
+"""Rows of a run that are kept, and looked at, at most."""
+KEPT_BYTES = 1 << 30
+"""Memory that they may take."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +120,7 @@ def run_case(case: Case, compiled: Compiled, craft: Craft) -> Row:
         facts["asked_steps"] = steps
         mass = admitted_mass(graph, _start(case, graph, craft), case.initial.text)
         faults = () if case.fault == NO_FAULT else (parse_fault(case.fault),)
-        options = RunOptions(steps, max(1, steps), craft.deadline_seconds, faults=faults)
+        options = RunOptions(steps, _spacing(graph, steps), craft.deadline_seconds, faults=faults)
         run = run_graph(case.backend, graph, mass, options)
         return Row(**facts, **_outcome(case, graph, run))
     except Exception as error:
@@ -125,6 +131,12 @@ def run_case(case: Case, compiled: Compiled, craft: Craft) -> Row:
 def failed_row(case: Case, message: str) -> Row:
     """Row of a case of which no worker could say what came of it."""
     return Row(**_said(case), verdict="failed", message=message)
+
+
+def _spacing(graph: IntegerGraph, steps: int) -> int:
+    """PDE steps from one kept row to the next, such that plausibility is judged on as many as `simulate` keeps."""
+    row_bytes = 8 * (graph.mesh.holders + graph.mesh.faces)
+    return max(1, -(-steps // max(1, min(KEPT_ROWS, KEPT_BYTES // row_bytes - 2))))
 
 
 def _said(case: Case) -> dict[str, Any]:
@@ -156,6 +168,7 @@ def _require_same(named: Named) -> None:
 
 def _outcome(case: Case, graph: IntegerGraph, run: Run) -> dict[str, Any]:
     facts: dict[str, Any] = {"verdict": run.verdict.word, "seconds": run.wall_seconds}
+    facts["plausible"] = plausibility(graph, run).holds
     if run.detections:
         facts["fault_detected_step"] = run.detections[0].step
     counts = {

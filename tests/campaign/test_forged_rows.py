@@ -119,6 +119,7 @@ def test_a_verdict_is_not_contradicted(
             {"violations_local": 0, "message": "drift is 5, too large for the table"},
             "violated, and yet nothing was",
         ),
+        ({"plausible": True}, "violated, and yet plausible"),
         ({"message": None}, "violated, and it does not say how"),
         ({"steps": 4}, "violated after 4 of 3 PDE steps"),
         ({"verdict": "conserved"}, "conserved, and yet the audit found violations: local 2"),
@@ -143,7 +144,7 @@ def test_a_violated_row_says_what_was_violated(changes: dict[str, Any], reason: 
     ],
 )
 def test_a_message_may_explain_a_violation_that_no_count_shows(changes: dict[str, Any], rows: list[Row]) -> None:
-    assert replace(rows[0], verdict="violated", relative_l2_error=None, **changes).verdict == "violated"
+    assert replace(rows[0], verdict="violated", relative_l2_error=None, plausible=None, **changes).verdict == "violated"
 
 
 @pytest.mark.parametrize(

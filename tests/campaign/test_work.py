@@ -83,9 +83,25 @@ def wounded(target: Target) -> tuple[IntegerGraph, str]:
 
 def test_a_violation_is_a_row_without_a_drift_that_nobody_measured(tmp_path: Path) -> None:
     (row,) = in_process(planned(tmp_path, "models: heat1d\nsteps: 20\n"), replace(craft(), compile_target=wounded))
-    assert row.verdict == "violated" and row.drift is None and row.relative_l2_error is None
+    assert row.verdict == "violated" and row.drift is row.plausible is None and row.relative_l2_error is None
     assert row.asked_steps == 20 and row.steps == 0 and row.violations_local == 1
     assert str(row.message).startswith("local invariant broken: membrane [2] at PDE step 1: expected ")
+
+
+def unstable(target: Target) -> tuple[IntegerGraph, str]:
+    """A graph of which the certificate says that a mode grows."""
+    graph, artifact = craft().compile_target(target)
+    assert graph.certificate is not None
+    claim = replace(graph.certificate.stability, figures={"modulus": 1.25})
+    return replace(graph, certificate=replace(graph.certificate, stability=claim)), artifact
+
+
+def test_a_run_that_conserves_may_be_implausible(tmp_path: Path) -> None:
+    cases = planned(tmp_path, "models: heat1d\nsteps: 2\n")
+    (row,) = in_process(cases, replace(craft(), compile_target=unstable))
+    assert (row.verdict, row.plausible) == ("conserved", False)
+    (row,) = in_process(cases)
+    assert (row.verdict, row.plausible) == ("conserved", True)
 
 
 def failing(error: Exception) -> Callable[[Target], tuple[IntegerGraph, str]]:

@@ -58,7 +58,7 @@ class Ran:
 
 def ended(row: Row, verdict: str) -> Row:
     """A row that ended otherwise, with the figures of such an end."""
-    figures: dict[str, Any] = {"verdict": verdict, "message": "as told", "relative_l2_error": None}
+    figures: dict[str, Any] = {"verdict": verdict, "message": "as told", "relative_l2_error": None, "plausible": None}
     if verdict == "violated":
         return replace(row, **figures, violations_local=1)
     nothing = {field.name: None for field in fields(Row) if field.default is None}
@@ -171,6 +171,20 @@ def test_violated_and_failed_cases_end_with_1(ran: Ran, tmp_path: Path) -> None:
         ran.cases = []
         call(tmp_path / "plan.yaml", "-q", "--resume")
         assert len(ran.cases) == again
+
+
+def test_implausible_cases_are_counted_and_change_no_exit_code(ran: Ran, tmp_path: Path) -> None:
+    cases = planned(tmp_path, "models: heat1d\nsteps: [1, 2, 3]\n")
+    with record_of(tmp_path / "plan.parquet", resume=False) as record:
+        record.append([replace(row, plausible=False) for row in in_process(cases[1:])])
+    done = call(tmp_path / "plan.yaml", "--json", "--resume")
+    assert done.exception is None
+    assert done.stderr.splitlines()[-1] == (
+        f"warning: 2 of 3 cases are implausible, the first is case {cases[1].key[:12]}; simulate says how"
+    )
+    result = json.loads(done.stdout)
+    assert result["implausible"] == result["groups"][0]["implausible"] == 2
+    assert [row.plausible for row in read_table(tmp_path / "plan.parquet")] == [True, False, False]
 
 
 def test_people_see_a_table(ran: Ran, tmp_path: Path) -> None:
