@@ -13,6 +13,7 @@ from pisnn_deploy import zoo
 from pisnn_deploy.errors import UsageError
 from pisnn_deploy.imports import Imported, Request, format_of, import_model
 from pisnn_deploy.model import Model
+from pisnn_deploy.pointers import require_content
 
 CHECKPOINT = "checkpoint"
 
@@ -36,6 +37,7 @@ def model_file(name_or_path: str) -> Iterator[Path]:
 
 def is_artifact(path: Path) -> bool:
     """Whether a file is an artifact and no model: both are zip files."""
+    require_content(path)
     try:
         with zipfile.ZipFile(path) as archive:
             return "graph.json" in archive.namelist()

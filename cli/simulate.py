@@ -37,6 +37,7 @@ from pisnn_deploy.limits import require_memory
 from pisnn_deploy.npy import write_arrays
 from pisnn_deploy.output import whole_file
 from pisnn_deploy.own_problem import admitted_mass, named_start, problem_of, relative_reference_error, steps_to_horizon
+from pisnn_deploy.pointers import require_regular
 
 ROWS_WITHOUT_SAVING = 400
 LONGEST_RUN = 1 << 40
@@ -146,6 +147,8 @@ def command(
         raise UsageError("--scheduler: say with --domains how many domains its workers get")
     _require_faultless(faults, recover, domains=domains, against=against, resume=resume)
     check_outputs([save, plot, page], [artifact, initial])
+    if save is not None:
+        require_regular(save)  # a trace is an archive with a recording beside it
     if plot is not None or page is not None:
         require_memory("pictures")
     read = read_graph(artifact)

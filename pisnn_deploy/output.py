@@ -68,7 +68,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     try:
         target = _target(path)
         mode = _mode(target)
-        with _replacement(target, mode) if mode is None or stat.S_ISREG(mode) else target.open("wb") as stream:
+        with _replacement(target, mode) if mode is None or stat.S_ISREG(mode) else _opened(target) as stream:
             yield stream
     except OSError as error:
         raise _refused(path, error) from error
@@ -119,6 +119,13 @@ def _mode(path: Path) -> int | None:
         return path.stat().st_mode
     except FileNotFoundError:
         return None
+
+
+def _opened(target: Path) -> BinaryIO:
+    """A device or a pipe; a pipe that nobody reads is an error, where the system would wait for a reader for ever."""
+    descriptor = os.open(target, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    os.set_blocking(descriptor, True)
+    return os.fdopen(descriptor, "wb")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Files whose content is elsewhere: what a checkout holds of a large file until that is fetched."""
+"""Files that no reader could make sense of: pipes and devices, and pointers, whose content is elsewhere."""
 
 from __future__ import annotations
 
@@ -25,21 +25,24 @@ _KINDS = (
 
 
 def require_content(path: Path) -> None:
-    """Refuse a file that stands for another one, which no reader could make sense of.
+    """Refuse what is no regular file, or stands for another one; to be called before a file of a user is opened.
+
+    A pipe without a writer cannot even be opened without waiting, and devices need not end.
 
     Parameters
     ----------
     path : Path
-        What cannot be read, and devices and pipes, are left to the reader.
+        What cannot be read, and folders, are left to the reader.
 
     Raises
     ------
     FileError
-        It is a pointer of Git LFS or git-annex.
+        It is a pipe, a device or a socket, or a pointer of Git LFS or git-annex.
     """
+    require_regular(path)
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_POINTER:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_POINTER:
             return
         content = path.read_bytes()
     except (OSError, ValueError):
@@ -47,3 +50,24 @@ def require_content(path: Path) -> None:
     for pattern, problem, remedy in _KINDS:
         if pattern.match(content):
             raise FileError(path, problem, remedy=remedy)
+
+
+def require_regular(path: Path) -> None:
+    """Refuse a pipe, a device or a socket.
+
+    Parameters
+    ----------
+    path : Path
+        What cannot be looked at, and folders, are left to the reader.
+
+    Raises
+    ------
+    FileError
+        It is one of them.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise FileError(path, "is not a regular file")

@@ -153,6 +153,17 @@ def test_a_link_stays_and_its_target_is_replaced(tmp_path: Path) -> None:
     assert names(tmp_path / "there") == ["empty", "full"] and names(tmp_path) == ["empty", "full", "there"]
 
 
+def test_a_pipe_is_written_to_if_somebody_reads_it(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(FileError, match="cannot be written"):
+        write_whole(pipe, b"new")
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_whole(pipe, b"new")
+    assert os.read(reader, 9) == b"new"
+    os.close(reader)
+
+
 def test_a_device_is_written_to_and_not_replaced(tmp_path: Path) -> None:
     null = tmp_path / "null"
     null.symlink_to(os.devnull)

@@ -1,4 +1,4 @@
-"""Every reader tells a pointer of Git LFS or git-annex for what it is."""
+"""Every reader tells a pointer of Git LFS or git-annex for what it is, and refuses pipes and devices."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from models_under_test import compiled
 
 from pisnn_deploy.backends.recording import recording
@@ -16,9 +17,11 @@ from pisnn_deploy.checks.activity import read_activity
 from pisnn_deploy.checks.baseline import Baseline
 from pisnn_deploy.cli.config import read_config
 from pisnn_deploy.cli.fields import read_field
+from pisnn_deploy.cli.main import group
 from pisnn_deploy.cli.media import read_cell_property, read_materials
+from pisnn_deploy.cli.network_files import exported_network
 from pisnn_deploy.errors import FileError
-from pisnn_deploy.graph.artifact import read_artifact
+from pisnn_deploy.graph.artifact import read_artifact, write_artifact
 from pisnn_deploy.imports import Request, import_model
 from pisnn_deploy.mesh import read_mesh_file
 from pisnn_deploy.plain_yaml import read_mapping
@@ -84,8 +87,35 @@ def test_what_cannot_be_read_is_left_to_the_reader(tmp_path: Path) -> None:
     require_content(tmp_path / "nothing")
     require_content(tmp_path)
     require_content(Path("a\0b"))
-    os.mkfifo(tmp_path / "pipe")
-    require_content(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_reader_refuses_pipes_and_devices(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    (tmp_path / "endless").mkdir()
+    (tmp_path / "endless" / name).symlink_to("/dev/zero")
+    for path in (tmp_path / name, tmp_path / "endless" / name):
+        with pytest.raises(FileError) as caught:
+            READERS[name](path)
+        assert str(caught.value) == f"{path}: is not a regular file"
+
+
+@pytest.mark.parametrize("target", ["nir", "netx"])
+@pytest.mark.parametrize("name", ["a.pisnn", "a.pt", "a.onnx"])
+def test_export_refuses_a_pipe(name: str, target: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(FileError, match="is not a regular file"):
+        exported_network(str(tmp_path / name), target)
+
+
+def test_a_trace_is_saved_to_no_pipe_and_no_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_artifact(Path("a.pisnn"), compiled(cells=8), {})
+    os.mkfifo("pipe")
+    for save in ("pipe", os.devnull):
+        refused = CliRunner().invoke(group, ["simulate", "a.pisnn", "--backend", "fast", "--save", save])
+        assert str(refused.exception) == f"{save}: is not a regular file"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.pisnn", "pipe"]
 
 
 def test_a_recording_tells_a_pointer(tmp_path: Path) -> None:

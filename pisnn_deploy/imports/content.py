@@ -29,7 +29,13 @@ def format_of(path: Path) -> Format:
     -------
     str
         ``checkpoint`` for whatever is no other: its reader says what is wrong.
+
+    Raises
+    ------
+    FileError
+        It is no regular file, or the pointer of one.
     """
+    require_content(path)
     try:
         with path.open("rb") as file:
             start = file.read(len(_HDF5))

@@ -53,8 +53,6 @@ def mesh_content(path: Path) -> MeshContent:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
             raise FileError(path, "is a directory")
-        if not stat.S_ISREG(status.st_mode):
-            raise FileError(path, "is not a regular file")
         if status.st_size > LARGEST_FILE:
             raise FileError(path, f"is larger than {LARGEST_FILE} bytes")
         if file_format in _CHECKS:
