@@ -13,7 +13,7 @@ from pisnn_deploy.cli.main import group
 from pisnn_deploy.graph.artifact import write_artifact
 
 
-@pytest.mark.parametrize(("value", "verb"), [(1.5, "took"), (0.5, "gave")])
+@pytest.mark.parametrize(("value", "verb"), [(1.1, "took"), (0.9, "gave")])
 def test_reservoirs_took_or_gave(value: float, verb: str, tmp_path: Path) -> None:
     write_artifact(tmp_path / "a.pisnn", compiled(cells=16, boundary="dirichlet=1,1"), {})
     np.save(tmp_path / "u.npy", np.full(16, value))
