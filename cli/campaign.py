@@ -124,8 +124,8 @@ def command(
     _judge(rows)
 
 
-def compile_target(target: Target) -> tuple[IntegerGraph, str]:
-    """Graph of a target and the SHA-256 of its artifact, which `pisnn-deploy compile` would write.
+def compile_target(target: Target) -> tuple[IntegerGraph, str, int]:
+    """Graph of a target, SHA-256 of its artifact and number of warnings, as `pisnn-deploy compile` would have them.
 
     Raises
     ------
@@ -140,7 +140,8 @@ def compile_target(target: Target) -> tuple[IntegerGraph, str]:
         profile=target.profile.location,
         coding=cast(Literal["delta", "dense"], target.coding),
     )
-    return graph, hashlib.sha256(artifact_bytes(graph, provenance)).hexdigest()
+    digest = hashlib.sha256(artifact_bytes(graph, provenance)).hexdigest()
+    return graph, digest, len(provenance.get("warnings", ()))
 
 
 def _files(case: Case) -> list[str]:

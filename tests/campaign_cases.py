@@ -31,7 +31,7 @@ def craft() -> Craft:
         sides = parse_boundary("periodic" if target.boundary == "own" else target.boundary, len(shape))
         profile = load_profile(target.profile.location)
         graph = compile_model(model, CompileOptions(shape, sides, profile, target.coding))
-        return graph, hashlib.sha256(artifact_bytes(graph, {})).hexdigest()
+        return graph, hashlib.sha256(artifact_bytes(graph, {})).hexdigest(), 2
 
     return Craft(compile_target, read_field)
 

@@ -161,7 +161,7 @@ def record_of(table: Path, *, resume: bool) -> Iterator[Record]:
 def shared_facts(case: Case, row: Row) -> Iterator[tuple[object, tuple[object, ...]]]:
     """What rows of other cases must say too: of one artifact, and of its problem's horizon."""
     if row.artifact is not None:
-        yield case.target, (row.artifact, row.cells, row.faces)
+        yield case.target, (row.artifact, row.compile_warnings, row.cells, row.faces)
         if case.steps is None and row.asked_steps is not None:
             yield (case.target, "horizon"), (row.asked_steps,)
 

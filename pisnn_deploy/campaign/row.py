@@ -39,6 +39,8 @@ class Row:
     verdict : str
     artifact : str or None
         SHA-256 of the artifact, hexadecimal; None if it was not compiled.
+    compile_warnings : int or None
+        How many warnings `compile` gives with it.
     cells, faces : int or None
     steps, time_steps : int or None
         PDE steps and time steps that were completed.
@@ -81,6 +83,7 @@ class Row:
     fault: str | None
     verdict: Verdict
     artifact: str | None = None
+    compile_warnings: int | None = None
     cells: int | None = None
     faces: int | None = None
     steps: int | None = None
@@ -114,6 +117,8 @@ def left_out(name: str, count: int) -> str:
 def _contradictions(row: Row) -> Iterator[str]:
     """What of a row speaks against its own verdict."""
     counts = {kind: getattr(row, f"violations_{kind}") for kind in KINDS}
+    if (row.compile_warnings or 0) < 0:
+        yield "a count below 0"
     figures = {"steps": row.steps, "time_steps": row.time_steps, "packets": row.packets, "events": row.events}
     if row.verdict in ("refused", "failed"):
         others = {"drift": row.drift, "time": row.time, "relative_l2_error": row.relative_l2_error}

@@ -36,14 +36,14 @@ class Craft:
     Attributes
     ----------
     compile_target : callable
-        From a `Target` to its graph and the SHA-256 of its artifact. Needs torch.
+        From a `Target` to its graph, the SHA-256 of its artifact and the number of warnings. Needs torch.
     read_field : callable
         From a path and a shape to finite cell averages of that shape.
     deadline_seconds : float
         For each run, see `RunOptions`.
     """
 
-    compile_target: Callable[[Target], tuple[IntegerGraph, str]]
+    compile_target: Callable[[Target], tuple[IntegerGraph, str, int]]
     read_field: Callable[[Path, tuple[int, ...]], NDArray[np.float64]]
     deadline_seconds: float = 3600.0
 
@@ -63,6 +63,8 @@ class Compiled:
         Of all its cases if there is no graph.
     message : str
         Why there is none.
+    warnings : int or None
+        How many `compile` gives.
     """
 
     graph: IntegerGraph | None
@@ -70,6 +72,7 @@ class Compiled:
     seconds: float
     verdict: Verdict = "refused"
     message: str = ""
+    warnings: int | None = None
 
 
 def compile_case(target: Target, craft: Craft) -> Compiled:
@@ -90,10 +93,10 @@ def compile_case(target: Target, craft: Craft) -> Compiled:
             _require_same(named)
         if target.profile.digest != digest_of_profile(target.profile.location):
             raise UsageError(f"profile {target.profile.text}: differs on this worker from what the plan was read with")
-        graph, artifact = craft.compile_target(target)
+        graph, artifact, warnings = craft.compile_target(target)
     except Exception as error:
         return Compiled(None, None, time.perf_counter() - started, *_reason(error))
-    return Compiled(graph, artifact, time.perf_counter() - started)
+    return Compiled(graph, artifact, time.perf_counter() - started, warnings=warnings)
 
 
 def run_case(case: Case, compiled: Compiled, craft: Craft) -> Row:
@@ -114,7 +117,7 @@ def run_case(case: Case, compiled: Compiled, craft: Craft) -> Row:
     graph = compiled.graph
     if graph is None:
         return Row(**facts, verdict=compiled.verdict, message=compiled.message)
-    facts |= {"cells": graph.mesh.cells, "faces": graph.mesh.faces}
+    facts |= {"compile_warnings": compiled.warnings, "cells": graph.mesh.cells, "faces": graph.mesh.faces}
     try:
         steps = steps_to_horizon(graph) if case.steps is None else case.steps
         facts["asked_steps"] = steps

@@ -27,7 +27,7 @@ def test_rows_say_what_came_of_their_cases(tmp_path: Path) -> None:
     assert len({row.artifact for row in rows}) == 1 and len(str(rows[0].artifact)) == 64
     for row in rows:
         assert row.verdict == "conserved" and row.message is None and row.drift == 0
-        assert row.cells == row.faces == 16 and row.steps == row.asked_steps
+        assert row.cells == row.faces == 16 and row.compile_warnings == 2 and row.steps == row.asked_steps
         assert (row.violations_global, row.violations_local, row.violations_flux) == (0, 0, 0)
         assert (row.violations_overflow, row.violations_range) == (0, 0)
         assert (row.relative_l2_error is not None) == (row.initial in ("own", "bump"))
@@ -72,13 +72,13 @@ def test_what_cannot_be_compiled_or_run_is_refused(tmp_path: Path) -> None:
     assert [(row.verdict, row.artifact, row.message) for row in rows[3:]] == [("refused", None, refusal)] * 3
 
 
-def wounded(target: Target) -> tuple[IntegerGraph, str]:
+def wounded(target: Target) -> tuple[IntegerGraph, str, int]:
     """A graph that does not conserve."""
-    graph, artifact = craft().compile_target(target)
+    graph, artifact, warnings = craft().compile_target(target)
     route = graph.synapses[-1]
     mantissas = route.mantissas.copy()
     mantissas[4] *= 2
-    return replace(graph, synapses=(*graph.synapses[:-1], route.with_mantissas(mantissas))), artifact
+    return replace(graph, synapses=(*graph.synapses[:-1], route.with_mantissas(mantissas))), artifact, warnings
 
 
 def test_a_violation_is_a_row_without_a_drift_that_nobody_measured(tmp_path: Path) -> None:
@@ -88,12 +88,12 @@ def test_a_violation_is_a_row_without_a_drift_that_nobody_measured(tmp_path: Pat
     assert str(row.message).startswith("local invariant broken: membrane [2] at PDE step 1: expected ")
 
 
-def unstable(target: Target) -> tuple[IntegerGraph, str]:
+def unstable(target: Target) -> tuple[IntegerGraph, str, int]:
     """A graph of which the certificate says that a mode grows."""
-    graph, artifact = craft().compile_target(target)
+    graph, artifact, warnings = craft().compile_target(target)
     assert graph.certificate is not None
     claim = replace(graph.certificate.stability, figures={"modulus": 1.25})
-    return replace(graph, certificate=replace(graph.certificate, stability=claim)), artifact
+    return replace(graph, certificate=replace(graph.certificate, stability=claim)), artifact, warnings
 
 
 def test_a_run_that_conserves_may_be_implausible(tmp_path: Path) -> None:
@@ -104,8 +104,8 @@ def test_a_run_that_conserves_may_be_implausible(tmp_path: Path) -> None:
     assert (row.verdict, row.plausible) == ("conserved", True)
 
 
-def failing(error: Exception) -> Callable[[Target], tuple[IntegerGraph, str]]:
-    def compile_target(target: Target) -> tuple[IntegerGraph, str]:
+def failing(error: Exception) -> Callable[[Target], tuple[IntegerGraph, str, int]]:
+    def compile_target(target: Target) -> tuple[IntegerGraph, str, int]:
         raise error
 
     return compile_target
