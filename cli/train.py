@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,9 @@ from pisnn_deploy.cli.console import Row, print_json, print_table, progress
 from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.cli.messages import print_message
 from pisnn_deploy.cli.model_file import is_file_name
-from pisnn_deploy.errors import CheckError
+from pisnn_deploy.errors import CheckError, UsageError
 from pisnn_deploy.guests import guests
+from pisnn_deploy.limits import is_lack_of_memory, require_memory
 
 if TYPE_CHECKING:
     from pisnn_deploy.training.trainer import Trained
@@ -37,6 +39,7 @@ def command(recipe: str, output: Path | None, seed: int | None, resume: bool, as
       pisnn-deploy train my_recipe.yaml -o my_model.pt --seed 7
       pisnn-deploy train my_recipe.yaml -o my_model.pt --resume
     """
+    require_memory("training")
     with guests("train"):
         from pisnn_deploy.training.assessment import strict
         from pisnn_deploy.training.checkpoint import write_checkpoint
@@ -52,7 +55,7 @@ def command(recipe: str, output: Path | None, seed: int | None, resume: bool, as
     state_path = path.with_name(f"{path.name}.state")
     if resume and not state_path.exists():
         print_message(f"warning: --resume: there is no {state_path}; the training starts anew")
-    with progress(f"training {read.model.name}", epochs(read), quiet=quiet) as report:
+    with _memory(), progress(f"training {read.model.name}", epochs(read), quiet=quiet) as report:
         trained = train(
             read,
             seed=seed,
@@ -70,6 +73,20 @@ def command(recipe: str, output: Path | None, seed: int | None, resume: bool, as
         print_table(written or "not written", _rows(trained))
     if failures:
         raise CheckError(f"training {read.model.name}: {'; '.join(failures)}; {path} was not written")
+
+
+@contextmanager
+def _memory() -> Iterator[None]:
+    """Say what takes less memory, in the words of a recipe."""
+    try:
+        yield
+    except Exception as error:
+        if not is_lack_of_memory(error):
+            raise
+        raise UsageError(
+            "memory ran out; choose fewer cells, a smaller batch or shorter horizons in the recipe, or allow the "
+            "process more"
+        ) from error
 
 
 def _rows(trained: Trained) -> list[Row]:

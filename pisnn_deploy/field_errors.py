@@ -58,7 +58,9 @@ def problem_text(details: ErrorDetails, siblings: Sequence[str] = ()) -> str:
         return "is missing"
     if kind == "extra_forbidden":
         close = get_close_matches(str(details["loc"][-1]), siblings, 1)
-        return f"is unknown; did you mean {close[0]}?" if close else f"is unknown; known are {', '.join(siblings)}"
+        if close:
+            return f"is unknown; did you mean {close[0]}?"
+        return f"is unknown; known are {', '.join(siblings)}" if siblings else "is unknown"
     if kind == "value_error":
         return details["msg"].removeprefix("Value error, ")
     expected = _EXPECTED.get(kind)

@@ -21,14 +21,23 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.mesh import Wall
 
-FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
+
+def _no_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError(f"must be a number, it is {str(value).lower()}")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_no_boolean)]
+"""As YAML has it, also where it reads a text: ``1e-3``."""
+FiniteFloat = Annotated[Number, Field(allow_inf_nan=False)]
 Equation = Literal["diffusion", "advection-diffusion", "burgers", "laplace"]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+PositiveFloat = Annotated[Number, Field(gt=0, allow_inf_nan=False)]
 
 
 Flaw = tuple[str, str]
@@ -128,12 +137,12 @@ class ModelSpec(BaseModel):
     cell_width: PositiveFloat | None = None
     problem: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
     lengths: Annotated[tuple[PositiveFloat, ...], Field(min_length=1, max_length=3)]
-    half_width: Annotated[int, Field(ge=1, le=32)]
-    transverse: Annotated[int, Field(ge=0, le=8)] = 0
+    half_width: Annotated[int, Field(ge=1, le=32, strict=True)]
+    transverse: Annotated[int, Field(ge=0, le=8, strict=True)] = 0
     wall: Wall = "reflection"
-    hidden: Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(max_length=8)] = ()
-    leak: Annotated[int, Field(ge=1, le=MEMORYLESS)] = MEMORYLESS
-    weight_exponents: tuple[Annotated[int, Field(ge=1, le=14)], ...]
+    hidden: Annotated[tuple[Annotated[int, Field(ge=1, le=4096, strict=True)], ...], Field(max_length=8)] = ()
+    leak: Annotated[int, Field(ge=1, le=MEMORYLESS, strict=True)] = MEMORYLESS
+    weight_exponents: tuple[Annotated[int, Field(ge=1, le=14, strict=True)], ...]
     diffusion_number: PositiveFloat
     operating_range: OperatingRange
 

@@ -24,6 +24,7 @@ PLAN = "models: [heat1d]\nmeshes: [16]\nsteps: [2]\n"
     [
         (resource.RLIMIT_AS, 150, "verify a.pisnn", "memory ran out"),
         (resource.RLIMIT_AS, 200, "check a.pisnn", "memory ran out before the start: check takes at least 215 MB"),
+        (resource.RLIMIT_AS, 3070, "train heat1d", "memory ran out before the start: training takes at least 3800 MB"),
         (resource.RLIMIT_AS, 260, "inspect a.pisnn --format png -o a.png", "memory ran out before the start: pictures"),
         (resource.RLIMIT_AS, 300, "simulate a.pisnn --steps 3", "memory ran out before the start: backend cpu takes"),
         (resource.RLIMIT_AS, 300, "simulate a.pisnn --backend torch --steps 3", "memory ran out"),

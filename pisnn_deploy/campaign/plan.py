@@ -16,6 +16,7 @@ from pisnn_deploy import problems, profiles, zoo
 from pisnn_deploy.campaign.case import HORIZON, NO_FAULT, OWN, RANDOM, Case, Named, Target
 from pisnn_deploy.errors import FileError, UsageError
 from pisnn_deploy.faults.spec import parse_fault
+from pisnn_deploy.field_errors import problem_text
 from pisnn_deploy.mesh import parse_boundary, parse_shape
 from pisnn_deploy.mesh.file_content import FORMATS
 from pisnn_deploy.plain_yaml import read_mapping
@@ -121,7 +122,7 @@ def read_plan(path: Path) -> Plan:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
-        raise FileError(path, first["msg"].removeprefix("Value error, "), field=field or "plan") from error
+        raise FileError(path, problem_text(first, tuple(Plan.model_fields)), field=field or "plan") from error
     if (RANDOM in plan.initial) != bool(plan.seeds):
         raise FileError(path, "goes with initial: random, which is one start for each seed", field="seeds")
     for axis in type(plan).model_fields:

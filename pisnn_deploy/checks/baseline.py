@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pisnn_deploy.checks.report import Resources, Severity
 from pisnn_deploy.errors import FileError
+from pisnn_deploy.field_errors import problem_text
 from pisnn_deploy.pointers import require_content
 
 LARGEST_REPORT = 1 << 24
@@ -231,7 +232,7 @@ def _read(path: Path) -> list[_Report]:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))[:_LONGEST_FIELD]
-        raise FileError(path, f"is no report of check ({first['msg']})", field=field, remedy=_REMEDY) from error
+        raise FileError(path, f"is no report of check ({problem_text(first)})", field=field, remedy=_REMEDY) from error
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from pisnn_deploy.errors import FileError
+from pisnn_deploy.field_errors import problem_text
 from pisnn_deploy.graph.document import SCHEMA, VERSION, document, graph_from_document
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.runs import Runs, runs_of
@@ -205,7 +206,7 @@ def read_artifact(path: Path) -> Artifact:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise FileError(path, str(first["msg"]), field=f"graph.json: {field}", remedy=_REMEDY) from error
+        raise FileError(path, problem_text(first), field=f"graph.json: {field}", remedy=_REMEDY) from error
     except KeyError as error:
         raise FileError(path, "is missing", field=f"arrays/{error.args[0]}.npy", remedy=_REMEDY) from error
     except ValueError as error:

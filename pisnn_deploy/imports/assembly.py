@@ -14,9 +14,11 @@ from pydantic import ValidationError
 
 from pisnn_deploy.arithmetic import MEMORYLESS
 from pisnn_deploy.errors import FileError
+from pisnn_deploy.field_errors import problem_text
 from pisnn_deploy.imports.affine import Layer
 from pisnn_deploy.imports.comparison import fluxes_of
 from pisnn_deploy.imports.defaults import spec_of_problem
+from pisnn_deploy.imports.limits import FLOAT32
 from pisnn_deploy.imports.network import Network, Request
 from pisnn_deploy.model import Model, ModelSpec, flux_moments, symmetry_basis
 from pisnn_deploy.problems import NAMES
@@ -132,7 +134,7 @@ def _spec(path: Path, fields: dict[str, Any]) -> ModelSpec:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(("spec", *(str(part) for part in first["loc"])))
-        raise FileError(path, str(first["msg"]).removeprefix("Value error, "), field=field) from error
+        raise FileError(path, problem_text(first, tuple(ModelSpec.model_fields)), field=field) from error
 
 
 def _name(path: Path) -> str:
@@ -204,10 +206,15 @@ def _at_rest(path: Path, spec: ModelSpec, layers: tuple[Layer, ...]) -> tuple[tu
     projected = (kernel @ basis.T / np.abs(basis).sum(axis=1)) @ basis
     missing = float(np.linalg.norm(kernel - projected) / np.linalg.norm(kernel))
     if missing > TOLERANCE:
+        total = math.fsum(kernel)
+        if abs(total) > FLOAT32 * float(np.abs(kernel).sum()):
+            sums, harm = f"; its weights sum to {total:.3g}", "a constant field would not be at rest"
+        else:
+            sums, harm = "", "a mirrored field would not have the mirrored flux"
         raise FileError(
             path,
-            f"its kernel is not antisymmetric ({100 * missing:.3g} % of it are not, {100 * TOLERANCE:g} % are allowed; "
-            f"its weights sum to {math.fsum(kernel):.3g}), so a constant field would not be at rest",
+            f"its kernel is not antisymmetric ({100 * missing:.3g} % of it are not, {100 * TOLERANCE:g} % are allowed"
+            f"{sums}), so {harm}",
             remedy="train with an antisymmetric kernel",
         )
     if missing > ROUNDING:

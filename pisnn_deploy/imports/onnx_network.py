@@ -175,6 +175,12 @@ class _Graph:
                 reach[axis] += (size - 1) * int(steps[axis])
         return (1, int(kernels[0][1].shape[1]), *reach)
 
+    def _precision(self) -> float:
+        """Largest relative error of one rounding: that of the coarsest floats that the network is cast to."""
+        casts = (attributes_of(node).get("to") for _, node in self.nodes if node.op_type == "Cast")
+        kinds = (self.given.type.tensor_type.elem_type, *casts)
+        return max(FLOATS[kind] for kind in kinds if kind in FLOATS)
+
     def followed(self, shape: tuple[int, ...], slides: bool, limits: Limits | None, said: dict[str, Any]) -> Network:
         """The network of a window of that shape.
 
@@ -184,7 +190,7 @@ class _Graph:
             It is none.
         """
         where = f"input {self.given.name!r}"
-        precision = FLOATS[self.given.type.tensor_type.elem_type]
+        precision = self._precision()
         channels = shape[1] if slides else 1
         cells = shape[2:] if slides and channels == 1 else (math.prod(shape),)
         findings = Findings(slides=slides)

@@ -206,7 +206,8 @@ def _cast(call: Call) -> Value:
     if isinstance(value, AffineForm):
         if kind not in FLOATS:
             raise NodeError(f"makes {type_name(kind)} of a tensor of the network, which is not affine")
-        return replace(value, step=None)
+        # Rounded to the coarsest floats of the file, as the result of any operation.
+        return replace(value, step=None).scaled(1.0)
     if kind not in FLOATS and not (kind in (TensorProto.INT32, TensorProto.INT64) and value.dtype.kind == "i"):
         raise NodeError(f"makes the type {type_name(kind)}, known are {', '.join(map(type_name, FLOATS))}")
     dtype: Any = onnx.helper.tensor_dtype_to_np_dtype(kind)

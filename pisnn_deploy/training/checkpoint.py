@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from pisnn_deploy.errors import FileError
+from pisnn_deploy.field_errors import problem_text
 from pisnn_deploy.model import Model, ModelSpec
 from pisnn_deploy.output import write_whole
 from pisnn_deploy.training.foreign_files import foreign_content
@@ -93,7 +94,7 @@ def read_checkpoint(path: Path) -> Model:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(("spec", *(str(part)[:_LONGEST_NAME] for part in first["loc"])))
-        raise FileError(path, str(first["msg"]), field=field) from error
+        raise FileError(path, problem_text(first, tuple(ModelSpec.model_fields)), field=field) from error
     model = Model(spec, _arrays(path, content, "weights"), _arrays(path, content, "biases"))
     for problem in model.problems():
         raise FileError(path, problem)

@@ -6,11 +6,21 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictBool,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from pisnn_deploy.errors import FileError, SeveralErrors
 from pisnn_deploy.field_errors import problem_text, shown
-from pisnn_deploy.model import SPEC_CHECKS, FiniteFloat, Flaw, InconsistentError, ModelSpec, PositiveFloat
+from pisnn_deploy.model import SPEC_CHECKS, FiniteFloat, Flaw, InconsistentError, ModelSpec, Number, PositiveFloat
 from pisnn_deploy.plain_yaml import read_mapping
 from pisnn_deploy.training.recipe_flaws import UnreadableError, readable_flaws, recipe_flaws
 
@@ -60,22 +70,24 @@ class TrainingOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Literal["adam"] = "adam"
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
-    cells: Annotated[int, Field(ge=2, le=4096)]
-    modes: Annotated[int, Field(ge=1, le=2048)]
-    batch: Annotated[int, Field(ge=1, le=4096)]
-    epochs: Annotated[int, Field(ge=1, le=1_000_000)]
-    horizons: Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_length=1, max_length=64)]
-    learning_rate: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
-    quantised_from: Annotated[float, Field(ge=0, le=1)]
-    quantum_exponent: Annotated[int, Field(ge=0, le=30)] = 20
-    learn_leak: bool = False
+    seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 1
+    cells: Annotated[int, Field(ge=2, le=4096, strict=True)]
+    modes: Annotated[int, Field(ge=1, le=2048, strict=True)]
+    batch: Annotated[int, Field(ge=1, le=4096, strict=True)]
+    epochs: Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
+    horizons: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=4096, strict=True)], ...], Field(min_length=1, max_length=64)
+    ]
+    learning_rate: Annotated[Number, Field(gt=0, le=1, allow_inf_nan=False)]
+    quantised_from: Annotated[Number, Field(ge=0, le=1)]
+    quantum_exponent: Annotated[int, Field(ge=0, le=30, strict=True)] = 20
+    learn_leak: StrictBool = False
     mean: FiniteFloat = 1.0
     amplitude: PositiveFloat = 0.1
-    symmetric: bool = True
-    consistent: bool = True
-    noise: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    stability: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    symmetric: StrictBool = True
+    consistent: StrictBool = True
+    noise: Annotated[Number, Field(ge=0, allow_inf_nan=False)] = 0.0
+    stability: Annotated[Number, Field(ge=0, allow_inf_nan=False)] = 0.0
     accept: PositiveFloat | None = None
 
 
@@ -108,15 +120,19 @@ class GaussNewtonOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     method: Literal["gauss-newton"]
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
-    linear_units: Annotated[int, Field(ge=1, le=64)] = 4
+    seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)] = 1
+    linear_units: Annotated[int, Field(ge=1, le=64, strict=True)] = 4
     lower: FiniteFloat
     upper: FiniteFloat
-    fields: Annotated[int, Field(ge=1, le=1024)]
-    quiet_fields: Annotated[int, Field(ge=0, le=1024)] = 4
-    modes: Annotated[int, Field(ge=1, le=64)]
-    horizons: Annotated[tuple[Annotated[int, Field(ge=1, le=16384)], ...], Field(min_length=1, max_length=16)]
-    iterations: Annotated[tuple[Annotated[int, Field(ge=1, le=1000)], ...], Field(min_length=1, max_length=16)]
+    fields: Annotated[int, Field(ge=1, le=1024, strict=True)]
+    quiet_fields: Annotated[int, Field(ge=0, le=1024, strict=True)] = 4
+    modes: Annotated[int, Field(ge=1, le=64, strict=True)]
+    horizons: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=16384, strict=True)], ...], Field(min_length=1, max_length=16)
+    ]
+    iterations: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=1000, strict=True)], ...], Field(min_length=1, max_length=16)
+    ]
     rounding: Literal["compensated", "nearest"] = "compensated"
     accept: PositiveFloat | None = None
 

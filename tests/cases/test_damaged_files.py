@@ -132,7 +132,7 @@ def said_of(change: Callable[[dict[str, Any]], object]) -> Callable[[Parts], Non
         (stored_as("membrane.initial.runs", [[0, 16]]), "arrays/membrane.initial.runs.npy: is never stored as runs"),
         (stored_as("ghost.runs", [[0, 2**31]]), "arrays/ghost.runs.npy does not belong to the graph"),
         (said_of(lambda graph: graph["placement"].update(cores=1 << 24)), "placement has 16777216 cores on 1 chips"),
-        (said_of(lambda graph: graph.update(period=10**30)), "graph.json: period: Input should be less than or equal"),
+        (said_of(lambda graph: graph.update(period=10**30)), "graph.json: period: must be at most"),
         (said_of(lambda graph: graph["mesh"].update(shape=[1 << 26])), "arrays/membrane.initial.npy has 16 cells"),
         (said_of(lambda graph: graph.update(time_step=5e-324)), "time_step is 4.94066e-324, beyond 1e-60 to 1e+60"),
         (said_of(lambda graph: graph.update(quantum=1e308)), "quantum is 1e+308, beyond 1e-60 to 1e+60"),

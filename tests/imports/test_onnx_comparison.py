@@ -59,6 +59,25 @@ def test_a_network_that_was_read_wrongly_is_refused() -> None:
 
 
 @pytest.mark.usefixtures("in_process")
+@pytest.mark.parametrize("narrow", [1, 2])
+def test_casts_to_narrow_floats_explain_their_rounding(narrow: int) -> None:
+    """Of the cells alone, and of the weights and the product too."""
+    weight = KERNEL.astype(np.float16 if narrow == 2 else np.float32)[:, None]
+    nodes = [
+        helper.make_node("Cast", ["u"], ["half"], to=TensorProto.FLOAT16),
+        helper.make_node("Cast", ["half"], ["wide"], to=TensorProto.FLOAT),
+        helper.make_node("MatMul", ["half" if narrow == 2 else "wide", "w"], ["product"]),
+        helper.make_node("Cast", ["product"], ["flux"], to=TensorProto.FLOAT),
+    ]
+    network = read_onnx(PATH, onnx_bytes(nodes, {"w": weight}, ["n", 8]), Request("heat1d", limits=(0.0, 2.0)))
+    limits = Limits(0.0, 2.0)
+    (note,) = compared(PATH, network, limits)
+    assert note.startswith("what onnxruntime answers to 64 windows differs by up to ")
+    with pytest.raises(FileError, match="was read as a network"):
+        compared(PATH, changed(network, 1.2), limits)
+
+
+@pytest.mark.usefixtures("in_process")
 def test_the_size_of_the_rounding_is_told() -> None:
     network = read_onnx(PATH, quantised(), Request("heat1d", limits=(0.0, 1.0)))
     (note,) = compared(PATH, network, LIMITS)

@@ -48,6 +48,25 @@ def test_the_zoo_s_recipes_have_no_flaw(name: str) -> None:
         assert read_recipe(path).model.name == name
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "flaw"),
+    [
+        ("epochs: 2000", "epochs: true", "training.epochs: must be a whole number, it is true"),
+        ("seed: 1", "seed: '1'", 'training.seed: must be a whole number, it is "1"'),
+        ("batch: 16", "batch: 16.0", "training.batch: must be a whole number, it is 16.0"),
+        ("half_width: 4", "half_width: '4'", 'model.half_width: must be a whole number, it is "4"'),
+        ("leak: 4096", "leak: true", "model.leak: must be a whole number, it is true"),
+        ("learning_rate: 0.02", "learning_rate: true", "training.learning_rate: must be a number, it is true"),
+        ("learning_rate: 0.02", "learning_rate: .nan", "training.learning_rate: must be "),
+        ("diffusivity: 0.01", "diffusivity: true", "model.diffusivity: must be a number, it is true"),
+        ("seed: 1", "learn_leak: 1", "training.learn_leak: must be true or false, it is 1"),
+    ],
+)
+def test_numbers_are_numbers_and_truth_is_truth(old: str, new: str, flaw: str, tmp_path: Path) -> None:
+    (line,) = flaws(tmp_path, changed("heat1d", (old, new)))
+    assert line.startswith(flaw)
+
+
 def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     text = changed(
         "heat1d",
@@ -64,7 +83,7 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
         'training.cells: must be a whole number, it is "many"',
         "training.modes: must be at least 1, it is -3",
         "training.batch: is missing",
-        "training.learning_rate: must be at most 1.0, it is 1000000000.0",
+        "training.learning_rate: must be at most 1, it is 1000000000.0",
         "training.bunch: is unknown; did you mean batch?",
         "model.damping: means nothing for diffusion",
         "model.problem: 'wave' is unknown; known are heat1d, heat2d, heat3d, laplace2d, advection_diffusion1d, "
