@@ -118,8 +118,8 @@ def defaults_of(command: click.Command, options: Mapping[str, object], path: Pat
     Raises
     ------
     FileError
-        The command has no such option, a value is of the wrong kind, or the file was only found and the option names
-        a place.
+        The command has no such option, a value is none that the option takes, or the file was only found and the
+        option names a place.
     """
     known = {
         long.removeprefix("--"): parameter
@@ -170,8 +170,29 @@ def _require_kind(option: click.Option, value: object, path: Path, field: str) -
         if isinstance(each, str) and "\0" in each:
             raise FileError(path, "must not contain the character NUL", field=field)
         wanted, fits = _wanted(option, each)
-        if not fits:
+        if option.is_flag and isinstance(each, str):
+            fits = path.suffix == ".cfg"  # which has texts alone
+        if not fits or not _is_readable(option, each):
             raise FileError(path, f"must be {wanted}, not {each!r:.40}", field=field)
+        try:
+            option.type.convert(each, option, None)
+        except click.BadParameter as error:
+            raise FileError(path, error.message.rstrip("."), field=field) from error
+
+
+def _is_readable(option: click.Option, value: str | float) -> bool:
+    """Whether a number, or true or false, can be read from a value, in or out of the range of an option."""
+    plain: click.ParamType | None = None
+    if option.is_flag:
+        plain = click.BOOL
+    elif isinstance(option.type, click.types.IntParamType):
+        plain = click.INT
+    elif isinstance(option.type, click.types.FloatParamType):
+        plain = click.FLOAT
+    try:
+        return plain is None or plain.convert(value, option, None) is not None
+    except (click.BadParameter, OverflowError):
+        return False
 
 
 def _wanted(option: click.Option, value: str | float) -> tuple[str, bool]:

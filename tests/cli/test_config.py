@@ -60,11 +60,11 @@ def test_defaults_from_setup_cfg(nothing_found: Path) -> None:
 
 def test_what_is_typed_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("pisnn.toml").write_text('[inspect]\nformat = "nonsense"\n')
-    refused = CliRunner().invoke(group, ["inspect", "nothing.pisnn"])
-    assert refused.exit_code == 2 and "'nonsense' is not one of" in refused.stderr
-    ended = CliRunner().invoke(group, ["inspect", "nothing.pisnn", "--format", "text"])
-    assert str(ended.exception) == "nothing.pisnn: cannot be read (No such file or directory)"
+    write_artifact(Path("a.pisnn"), compiled(cells=16), {})
+    Path("pisnn.toml").write_text('[inspect]\nformat = "json"\n')
+    json.loads(output("inspect", "a.pisnn"))
+    with pytest.raises(ValueError):
+        json.loads(output("inspect", "a.pisnn", "--format", "text"))
 
 
 @pytest.mark.parametrize(
@@ -100,6 +100,15 @@ def test_wrong_files_are_named(tmp_path: Path, text: str, message: str) -> None:
         ("initial = true", "initial: must be a text or a number, not True"),
         ('initial = "a\\u0000b"', "initial: must not contain the character NUL"),
         ("quiet = 3", "quiet: must be true or false, not 3"),
+        ('json = "yes"', "json: must be true or false, not 'yes'"),
+        ('steps = "x"', "steps: must be a whole number, not 'x'"),
+        ('steps = ""', "steps: must be a whole number, not ''"),
+        ("every = 0", "every: 0 is not in the range 1<=x<=1099511627776"),
+        ('every = "0"', "every: 0 is not in the range 1<=x<=1099511627776"),
+        ('domains = "x"', "domains: must be a whole number, not 'x'"),
+        ('timeout = "soon"', "timeout: must be a number, not 'soon'"),
+        ("timeout = -1.5", "timeout: -1.5 is not in the range x>0"),
+        ('backend = "zz"', "backend: 'zz' is not one of 'cpu', 'fast', 'onnx', 'torch'"),
         ('fault = ["a", [1]]', "fault: must be a text, a number, true or false, or a list of these, not a list"),
     ],
 )
@@ -113,6 +122,25 @@ def test_values_of_the_wrong_kind_are_one_line(
         assert isinstance(refused.exception, FileError)
         assert str(refused.exception) == f"{name}: simulate.{message}"
         Path(name).unlink()
+
+
+@pytest.mark.parametrize(
+    ("command", "line", "message"),
+    [
+        ("check", "format = xx", "check.format: 'xx' is not one of "),
+        ("compile", "diffusion-number = abc", "compile.diffusion-number: must be a number, not 'abc'"),
+        ("simulate", "json = maybe", "simulate.json: must be true or false, not 'maybe'"),
+        ("simulate", "steps = 1e3", "simulate.steps: must be a whole number, not '1e3'"),
+    ],
+)
+def test_values_of_a_setup_cfg_are_read_like_typed_ones(
+    command: str, line: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("setup.cfg").write_text(f"[pisnn-deploy.{command}]\n{line}\n")
+    refused = CliRunner().invoke(group, [command, "nothing.file"])
+    assert isinstance(refused.exception, FileError) and refused.output == ""
+    assert str(refused.exception).startswith(f"setup.cfg: {message}")
 
 
 @pytest.mark.parametrize(
