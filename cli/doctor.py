@@ -27,6 +27,7 @@ from pisnn_deploy.checks.examples import heat_graph
 from pisnn_deploy.cli.console import print_json, print_table
 from pisnn_deploy.errors import CheckError, PisnnError, UsageError
 from pisnn_deploy.guests import python_version
+from pisnn_deploy.limits import FILES_OF_LAVA, lack_for
 from pisnn_deploy.surroundings import NEUTRAL, python_command
 
 PACKAGES = (
@@ -86,7 +87,8 @@ def command(trial: bool, as_json: bool, quiet: bool) -> None:
       pisnn-deploy doctor --run
       pisnn-deploy doctor --json
 
-    Exit code 1 where something is broken: installed, and yet it does not work. What is only missing is no error.
+    Exit code 1 where something is broken: installed, and yet it does not work, or not within ulimit -v and -n.
+    What is only missing is no error.
     """
     found = [*_machine(), *_packages(), *_abilities()]
     if trial:
@@ -138,14 +140,19 @@ def _versions() -> dict[str, str]:
 def _abilities() -> Iterator[Diagnosis]:
     yield _lava()
     if importlib.util.find_spec("numba") is None:
-        yield Diagnosis("backend fast", "works", "in plain numpy, slowly: numba is not installed")
+        lack = lack_for("backend fast")
+        works = "in plain numpy, slowly: numba is not installed"
+        yield Diagnosis("backend fast", "broken" if lack else "works", lack or works)
     else:
         yield _imported("backend fast", "numba", "in compiled kernels")
     yield _imported("backend onnx", "onnxruntime", "on onnxruntime")
     needs_lava = f"needs lava-dl, which runs on Python 3.10 alone; this is {python_version()}"
-    for name in ("backend torch", "train"):
-        known = "lava-dl" in _versions()
-        yield Diagnosis(name, "works" if known else "missing", "" if known else needs_lava)
+    for name, part in (("backend torch", "torch"), ("train", "training")):
+        if "lava-dl" not in _versions():
+            yield Diagnosis(name, "missing", needs_lava)
+        else:
+            lack = lack_for(part)
+            yield Diagnosis(name, "broken" if lack else "works", lack)
 
 
 def _is_installed(module: str) -> bool:
@@ -156,6 +163,9 @@ def _imported(name: str, module: str, how: str) -> Diagnosis:
     """Whether a compiled package can really be imported: some wheels do not fit the machine."""
     if not _is_installed(module):
         return Diagnosis(name, "missing", f"{module} is not installed")
+    lack = lack_for(name)
+    if lack:  # even looking might hang
+        return Diagnosis(name, "broken", lack)
     program = f"import {module}{_ASKS.get(module, '')}"
     done = subprocess.run(python_command(program), cwd=NEUTRAL, capture_output=True, text=True, check=False)
     if done.returncode == 0:
@@ -174,6 +184,9 @@ def _lava() -> Diagnosis:
         interpreter = worker_command()[0]
     except UsageError as error:
         return Diagnosis(name, "missing", str(error).removeprefix("cpu backend: "))
+    lack = lack_for(name, FILES_OF_LAVA) if _is_installed("lava") else ""
+    if lack:
+        return Diagnosis(name, "broken", lack)
     named = os.environ.get(INTERPRETER_VARIABLE)
     try:
         done = subprocess.run(

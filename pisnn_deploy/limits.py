@@ -23,12 +23,13 @@ NEEDED: Mapping[str, int] = {
     "backend fast": 360,
     "backend cpu": 1000,
     "cluster": 1200,
+    "torch": 3500,
     "training": 3800,
 }
 """Megabytes of address space below which a command, a backend or another part hangs or dies, in any of its processes.
 
-Measured with one thread and 16 cells. With 3070 training aborts, with 3580 it hangs. The `torch` backend is not among
-them: it says so itself when it gets too little.
+Measured with one thread and 16 cells. With 3070 training aborts, with 3580 it hangs. ``doctor`` alone asks for torch:
+the `torch` backend says itself when it gets too little.
 """
 FILES_OF_LAVA = 128
 """Open files of the worker of the `cpu` backend: channels between processes."""
@@ -94,6 +95,29 @@ def require_files(part: str, needed: int) -> None:
         raise UsageError(
             f"{part} opens up to {needed} files at once, the process may open {allowed}; allow it more (ulimit -n)"
         )
+
+
+def lack_for(part: str, files: int = 0) -> str:
+    """Why a part would be refused.
+
+    Parameters
+    ----------
+    part : str
+        As for `require_memory`.
+    files : int, optional
+        Open files that it needs.
+
+    Returns
+    -------
+    str
+        Empty where the limits leave room for it.
+    """
+    try:
+        require_memory(part)
+        require_files(part, files)
+    except UsageError as error:
+        return str(error)
+    return ""
 
 
 def available_memory() -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import sys
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,35 @@ def test_without_lava_the_interpreter_is_named(monkeypatch: pytest.MonkeyPatch) 
     assert [name for name, one in found.items() if one["status"] == "missing"] == list(missing)
     assert found["backend cpu"]["detail"].startswith("Lava needs Python 3.10 and this is 3.12; name a Python 3.10")
     assert found["train"]["detail"] == "needs lava-dl, which runs on Python 3.10 alone; this is 3.12"
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit", "broken", "detail"),
+    [
+        (
+            resource.RLIMIT_AS,
+            307_200_000,
+            ["backend cpu", "backend fast", "backend onnx", "backend torch", "train"],
+            "memory ran out before the start: backend cpu takes at least 1000 MB of address space, the process may "
+            "take 307 MB; allow it more (ulimit -v)",
+        ),
+        (
+            resource.RLIMIT_NOFILE,
+            16,
+            ["backend cpu"],
+            "backend cpu opens up to 128 files at once, the process may open 16; allow it more (ulimit -n)",
+        ),
+    ],
+)
+def test_what_the_limits_of_the_process_refuse_is_broken(
+    kind: int, limit: int, broken: list[str], detail: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    monkeypatch.setattr(resource, "getrlimit", lambda asked: (limit, limit) if asked == kind else free)
+    found, problem = diagnose()
+    assert [name for name, one in found.items() if one["status"] == "broken"] == broken
+    assert found["backend cpu"]["detail"] == detail
+    assert isinstance(problem, CheckError) and str(problem) == f"broken: {', '.join(broken)}"
 
 
 def with_wrong_ends(monkeypatch: pytest.MonkeyPatch, **quanta: tuple[int, int]) -> None:
