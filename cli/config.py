@@ -182,7 +182,7 @@ def _require_kind(option: click.Option, value: object, path: Path, field: str) -
 
 def _is_readable(option: click.Option, value: str | float) -> bool:
     """Whether a number, or true or false, can be read from a value, in or out of the range of an option."""
-    plain: click.ParamType | None = None
+    plain: click.ParamType[Any] | None = None
     if option.is_flag:
         plain = click.BOOL
     elif isinstance(option.type, click.types.IntParamType):
