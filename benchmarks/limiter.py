@@ -55,9 +55,9 @@ A cell gives at most `m >> s` through each face, in 1D half of its mass. Flows t
 in a PDE step are cut: the model of advection moves a field by about one cell a step, and with friction the currents of
 Laplace swing. Where no flow is that strong, the integers are the same with the limiter and without.
 
-The model of Laplace declares a largest flux of 0.21, which its swings exceed with the limiter: `compile laplace2d
---limiter positivity` is refused, because its run would overflow. Here ranges are declared without limits of slope and
-flux; on the command line, `--range -1,2 --flux 3` does the same.
+The model of Laplace declares a largest flux of 0.21, which its swings exceed with the limiter: of `compile laplace2d
+--limiter positivity`, a run from the problem's own start stops, and `compile` warns about it. Here ranges are declared
+without limits of slope and flux; on the command line, `--range -1,2 --flux 3` does so for Laplace.
 
 """
 COLUMNS = (
