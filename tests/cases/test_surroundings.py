@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import contextlib
 import os
 import resource
 import signal
@@ -141,6 +142,9 @@ def test_other_users_do_not_get_into_the_cluster_of_a_run(case: Callable[[str], 
 
 def ports(parent: int) -> set[int]:
     """TCP ports on which a process and its children listen."""
-    whole = [psutil.Process(parent), *psutil.Process(parent).children(recursive=True)]
-    sockets = [socket for process in whole for socket in process.net_connections("tcp")]
-    return {socket.laddr.port for socket in sockets if socket.status == psutil.CONN_LISTEN}
+    listening = set()
+    for process in (psutil.Process(parent), *psutil.Process(parent).children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):  # a child may end between two looks
+            sockets = process.net_connections("tcp")
+            listening |= {socket.laddr.port for socket in sockets if socket.status == psutil.CONN_LISTEN}
+    return listening
