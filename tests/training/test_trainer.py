@@ -124,8 +124,8 @@ def test_a_state_of_another_recipe_is_refused(tmp_path: Path, monkeypatch: pytes
     [
         ("half_width: 2", "half_width: 0", "model.half_width: must be at least 1, it is 0"),
         ("epochs: 60", "epochs: many", 'training.epochs: must be a whole number, it is "many"'),
-        ("diffusivity: 0.01", "diffusivity: .nan", "model.diffusivity: must be finite, it is NaN"),
-        ("diffusivity: 0.01", "diffusivity: -1", "model.diffusivity: must be greater than 0.0, it is -1"),
+        ("diffusivity: 0.01", "diffusivity: .nan", "model.diffusivity: must be greater than 0, it is NaN"),
+        ("diffusivity: 0.01", "diffusivity: -1", "model.diffusivity: must be greater than 0, it is -1"),
         ("upper: 2.0", "upper: -2.0", "model.operating_range: lower 0.0 must be below upper -2.0"),
         ("[7]", "[7, 7]", "model.weight_exponents: has 2 entries for 1 layer"),
         ("  epochs: 60", "  method: sgd", 'training.method: must be adam or gauss-newton, it is "sgd"'),
