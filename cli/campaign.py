@@ -194,7 +194,7 @@ def _run(
 
 
 def _say_what_is_kept(path: Path, cases: Sequence[Case], record: Record) -> None:
-    """Of a campaign that was broken off, whose table is not written: a script would take it for a whole one."""
+    """Say what an interrupted campaign leaves: no table, because a script would take it for a whole one."""
     folder = folder_of(path)
     if not record.rows:
         discard(folder, (ROWS,))

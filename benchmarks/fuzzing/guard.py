@@ -21,7 +21,7 @@ from benchmarks.fuzzing.mutations import CANARY
 from pisnn_deploy.errors import PisnnError
 
 LARGEST_SECONDS = 2.0
-"""Of processor time, for one input."""
+"""Most processor time for one input."""
 LARGEST_WAIT = 60.0
 """Seconds by the clock: a parser that waits uses no processor."""
 LARGEST_GROWTH = 1 << 28

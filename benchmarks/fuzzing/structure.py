@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from benchmarks.fuzzing.mutations import NUMBERS, PLAIN, Members, members_of, mutated_plain, npy, zipped
 
 NAMES = ("ghost", "membrane", "flux", "hidden1", "hidden9", "route", "nan", "a" * 64, "A", "", "x\n::error::y", "\x9b")
-"""Of populations and synapses: some that a graph has, and some that none has."""
+"""Names of populations and synapses: some exist in graphs, some in none."""
 TEXTS = (
     "\x9b31m\x07\x08\x1b[2J",
     "\u202e\u2066gnp\u2069",
