@@ -102,7 +102,7 @@ results: setup ## measure the zoo and its baselines into docs/results (75 minute
 	$(BIN)/python -m benchmarks.results
 
 fuzz: setup ## drive every parser with 100,000 damaged files, into docs/results/fuzzing.md (half an hour; goes on where it was)
-	$(BIN)/python -m benchmarks.fuzzing
+	$(BIN)/python -m fuzz
 
 models: setup ## train the zoo again, into build/models
 	@mkdir -p build/models

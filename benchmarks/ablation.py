@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.baselines.setting import relative_l2, setting
-from pisnn_deploy.backends import RunOptions, run_graph
 from pisnn_deploy.compiler import CompileOptions, compile_model
-from pisnn_deploy.errors import PisnnError
-from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.core.errors import PisnnError
+from pisnn_deploy.project.zoo import recipe_path
+from pisnn_deploy.runs import RunOptions, run_graph
+from pisnn_deploy.target import load_profile
 from pisnn_deploy.training.recipe import Recipe, read_recipe
 from pisnn_deploy.training.trainer import train
-from pisnn_deploy.zoo import recipe_path
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "results" / "ablation.md"

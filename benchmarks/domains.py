@@ -13,12 +13,12 @@ from pathlib import Path
 
 os.environ["PISNN_THREADS"] = "1"
 
-from pisnn_deploy.backends import RunOptions, fast
-from pisnn_deploy.backends.run import Run
 from pisnn_deploy.cli.compilation import compile_file
-from pisnn_deploy.cluster import cluster
-from pisnn_deploy.domains.run import LARGEST_HALO, MOST_ROUNDS, dask_crew, divided, divided_run, rounds_of
 from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.runs import RunOptions, fast
+from pisnn_deploy.runs.cluster import cluster
+from pisnn_deploy.runs.domains.run import LARGEST_HALO, MOST_ROUNDS, dask_crew, divided, divided_run, rounds_of
+from pisnn_deploy.runs.run import Run
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "domains.md"
 ROUNDS = 3
@@ -87,7 +87,7 @@ def main() -> int:
 
 
 def rounds_of_rows(rows: int, reach: int) -> int:
-    """PDE steps between exchanges, as `pisnn_deploy.domains.run.rounds_of` chooses them."""
+    """PDE steps between exchanges, as `pisnn_deploy.runs.domains.run.rounds_of` chooses them."""
     return int(min(MOST_ROUNDS, max(1, LARGEST_HALO * rows / 2 // reach)))
 
 

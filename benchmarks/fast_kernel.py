@@ -19,17 +19,17 @@ from pathlib import Path
 import numpy as np
 from numba import njit
 
-from pisnn_deploy.backends.kernels.layout import kernel_of
-from pisnn_deploy.backends.kernels.structured_stepper import StructuredStepper
-from pisnn_deploy.backends.kernels.threads import available
-from pisnn_deploy.backends.run import start_of
 from pisnn_deploy.compiler import CompileOptions, compile_model
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.semantics import Semantics
-from pisnn_deploy.problems import problem
-from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.physics.problems import problem
+from pisnn_deploy.project.zoo import model_path
+from pisnn_deploy.runs.kernels.layout import kernel_of
+from pisnn_deploy.runs.kernels.structured_stepper import StructuredStepper
+from pisnn_deploy.runs.kernels.threads import available
+from pisnn_deploy.runs.run import start_of
+from pisnn_deploy.target import load_profile
 from pisnn_deploy.training.checkpoint import read_checkpoint
-from pisnn_deploy.zoo import model_path
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "results" / "fast.md"

@@ -20,12 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pisnn_deploy.arithmetic import MEMORYLESS
-from pisnn_deploy.backends import Run, RunOptions, run_graph
-from pisnn_deploy.backends.faulty import FaultyStepper
-from pisnn_deploy.backends.run import RunState, start_of
-from pisnn_deploy.backends.stepping import ReferenceStepper, stepped_run
+from pisnn_deploy.audit.recovery import Detection
 from pisnn_deploy.compiler import CompileOptions, compile_model
+from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.faults.machine import Machine
 from pisnn_deploy.faults.outcome import outcomes
@@ -34,10 +31,13 @@ from pisnn_deploy.faults.spec import Fault
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import Coding
 from pisnn_deploy.mesh import parse_boundary
-from pisnn_deploy.profiles import load_profile
-from pisnn_deploy.recovery import Detection
+from pisnn_deploy.project.zoo import model_path
+from pisnn_deploy.runs import Run, RunOptions, run_graph
+from pisnn_deploy.runs.faulty import FaultyStepper
+from pisnn_deploy.runs.run import RunState, start_of
+from pisnn_deploy.runs.stepping import ReferenceStepper, stepped_run
+from pisnn_deploy.target import load_profile
 from pisnn_deploy.training.checkpoint import read_checkpoint
-from pisnn_deploy.zoo import model_path
 
 Integers = NDArray[np.int64]
 

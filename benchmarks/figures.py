@@ -15,15 +15,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.backends import Run, RunOptions, run_graph
 from pisnn_deploy.compiler import CompileOptions, compile_model
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import PERIODIC, parse_boundary, structured_mesh
-from pisnn_deploy.problems import problem
-from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.physics.problems import problem
+from pisnn_deploy.project.zoo import model_path
 from pisnn_deploy.report.picture import draw_run
+from pisnn_deploy.runs import Run, RunOptions, run_graph
+from pisnn_deploy.target import load_profile
 from pisnn_deploy.training.checkpoint import read_checkpoint
-from pisnn_deploy.zoo import model_path
 
 ROOT = Path(__file__).parents[1]
 BLOCK = ("<!-- figures -->", "<!-- /figures -->")

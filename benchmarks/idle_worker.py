@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from pisnn_deploy.processes.worker import serve
+from pisnn_deploy.lava.worker import serve
 
 
 def idle_models() -> dict[type, type]:

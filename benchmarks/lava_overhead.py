@@ -16,9 +16,10 @@ import sys
 from pathlib import Path
 from unittest import mock
 
-from pisnn_deploy.backends import RunOptions, cpu
 from pisnn_deploy.graph.artifact import read_sealed_artifact
 from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.lava import backend as cpu
+from pisnn_deploy.runs import RunOptions
 
 STEPS_PER_SECOND = 300.0
 RATIO = 1.3

@@ -19,20 +19,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.baselines.setting import relative_l2
-from pisnn_deploy.backends import Run, RunOptions, run_graph
-from pisnn_deploy.backends.kernels.choice import kernel_stepper
-from pisnn_deploy.backends.kernels.general_stepper import GeneralStepper
-from pisnn_deploy.backends.kernels.stepper import KernelStepper
-from pisnn_deploy.backends.run import start_of
 from pisnn_deploy.compiler import CompileOptions, compile_model
-from pisnn_deploy.compiler.limit import Limiter
+from pisnn_deploy.compiler.passes.limit import Limiter
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import Integers
-from pisnn_deploy.model import OperatingRange
-from pisnn_deploy.problems import problem
-from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.physics.model import OperatingRange
+from pisnn_deploy.physics.problems import problem
+from pisnn_deploy.project.zoo import model_path
+from pisnn_deploy.runs import Run, RunOptions, run_graph
+from pisnn_deploy.runs.kernels.choice import kernel_stepper
+from pisnn_deploy.runs.kernels.general_stepper import GeneralStepper
+from pisnn_deploy.runs.kernels.stepper import KernelStepper
+from pisnn_deploy.runs.run import start_of
+from pisnn_deploy.target import load_profile
 from pisnn_deploy.training.checkpoint import read_checkpoint
-from pisnn_deploy.zoo import model_path
 
 Field = NDArray[np.float64]
 Reference = Callable[[IntegerGraph, float], Field | None]

@@ -20,16 +20,16 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from pisnn_deploy.backends import RunOptions
-from pisnn_deploy.backends.recording import Recording, recording
-from pisnn_deploy.backends.run import RunState, Trace
-from pisnn_deploy.backends.segments import run_in_segments
+from pisnn_deploy.audit.invariants import KINDS
 from pisnn_deploy.cli.compilation import compile_file
 from pisnn_deploy.graph.artifact import artifact_bytes
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
-from pisnn_deploy.invariants import KINDS
 from pisnn_deploy.mesh import PERIODIC, structured_mesh, uniform_boundary
-from pisnn_deploy.problems import problem
+from pisnn_deploy.physics.problems import problem
+from pisnn_deploy.runs import RunOptions
+from pisnn_deploy.runs.recording import Recording, recording
+from pisnn_deploy.runs.run import RunState, Trace
+from pisnn_deploy.runs.segments import run_in_segments
 
 Field = NDArray[np.float64]
 

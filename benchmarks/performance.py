@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.lava_overhead import measure
-from pisnn_deploy.backends import RunOptions, fast, onnx
 from pisnn_deploy.cli.compilation import compile_file
 from pisnn_deploy.graph.integer import IntegerGraph
-from pisnn_deploy.problems import problem
+from pisnn_deploy.physics.problems import problem
+from pisnn_deploy.runs import RunOptions, fast, onnx
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from pisnn_deploy.compiler import CompileOptions, compile_model
-from pisnn_deploy.compiler.place import Place, PlacementMethod
+from pisnn_deploy.compiler.passes.place import Place, PlacementMethod
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.problems import problem
-from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.physics.problems import problem
+from pisnn_deploy.project.zoo import model_path
+from pisnn_deploy.target import load_profile
 from pisnn_deploy.training.checkpoint import read_checkpoint
-from pisnn_deploy.zoo import model_path
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "placement.md"
 METHODS: tuple[PlacementMethod, ...] = ("index", "blocks", "metis")

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from pisnn_deploy.compiler import CompileOptions, compile_model
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.model import Model
-from pisnn_deploy.problems import problem
-from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.physics.model import Model
+from pisnn_deploy.physics.problems import problem
+from pisnn_deploy.project.zoo import model_path
+from pisnn_deploy.target import load_profile
 from pisnn_deploy.training.checkpoint import read_checkpoint
-from pisnn_deploy.zoo import model_path
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "quantisation.md"
 MODELS = ("heat1d", "heat2d", "laplace2d", "advection_diffusion1d", "burgers1d")

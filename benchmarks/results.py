@@ -21,19 +21,19 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from benchmarks.baselines.setting import Field, Setting, mass_drift, relative_l2, setting
-from pisnn_deploy.backends import Run, RunOptions, run_graph
 from pisnn_deploy.compiler import CompileOptions, compile_model
-from pisnn_deploy.compiler.lower import Lower
+from pisnn_deploy.compiler.passes.lower import Lower
 from pisnn_deploy.graph import FloatGraph, IntegerGraph
 from pisnn_deploy.mesh import Boundary, parse_boundary
-from pisnn_deploy.model import Model
-from pisnn_deploy.problems import NAMES
-from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.physics.model import Model
+from pisnn_deploy.physics.problems import NAMES
+from pisnn_deploy.project.zoo import model_path, names, recipe_path
 from pisnn_deploy.report.measures import Measures, measure_run
+from pisnn_deploy.runs import Run, RunOptions, run_graph
+from pisnn_deploy.target import load_profile
 from pisnn_deploy.training.checkpoint import read_checkpoint, write_checkpoint
 from pisnn_deploy.training.recipe import GaussNewtonOptions, read_recipe
 from pisnn_deploy.training.trainer import train
-from pisnn_deploy.zoo import model_path, names, recipe_path
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs" / "results"

@@ -15,18 +15,19 @@ from pathlib import Path
 
 import numpy as np
 
-from pisnn_deploy.backends import Run, RunOptions, cpu, fast
 from pisnn_deploy.compiler import CompileOptions, compile_model
 from pisnn_deploy.compiler.pipeline import ProcessKind
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers
 from pisnn_deploy.graph.semantics import Semantics
+from pisnn_deploy.lava import backend as cpu
 from pisnn_deploy.mesh import parse_boundary
-from pisnn_deploy.model import Model
-from pisnn_deploy.problems import problem
-from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.physics.model import Model
+from pisnn_deploy.physics.problems import problem
+from pisnn_deploy.project.zoo import model_path
+from pisnn_deploy.runs import Run, RunOptions, fast
+from pisnn_deploy.target import load_profile
 from pisnn_deploy.training.checkpoint import read_checkpoint
-from pisnn_deploy.zoo import model_path
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "stock.md"
 CASES: tuple[tuple[str, tuple[int, ...], str], ...] = (

@@ -15,15 +15,16 @@ from pisnn_deploy import __version__
 from pisnn_deploy.cli.media import is_mesh_file, is_yaml, read_cell_property, read_groups, read_materials
 from pisnn_deploy.cli.model_file import CHECKPOINT, read_model
 from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material, TwoPointOptions, compile_model, plain_model
-from pisnn_deploy.compiler.limit import Limiter
-from pisnn_deploy.compiler.measure import MEASURED_CELLS
+from pisnn_deploy.compiler.passes.limit import Limiter
+from pisnn_deploy.compiler.passes.measure import MEASURED_CELLS
+from pisnn_deploy.compiler.passes.place import PlacementMethod
 from pisnn_deploy.compiler.pipeline import ProcessKind, Report, SpikeKind
-from pisnn_deploy.compiler.place import PlacementMethod
 from pisnn_deploy.compiler.warnings import warnings_of
-from pisnn_deploy.errors import UsageError
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.core.limits import available_memory
+from pisnn_deploy.core.plain_yaml import read_mapping
+from pisnn_deploy.formats.reading import Request
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.imports import Request
-from pisnn_deploy.limits import available_memory
 from pisnn_deploy.mesh import (
     Boundary,
     MeshFile,
@@ -33,10 +34,9 @@ from pisnn_deploy.mesh import (
     read_mesh_file,
     two_point_quality,
 )
-from pisnn_deploy.model import ModelSpec, OperatingRange
-from pisnn_deploy.plain_yaml import read_mapping
-from pisnn_deploy.problems import problem
-from pisnn_deploy.profiles import digest_of_profile, load_profile
+from pisnn_deploy.physics.model import ModelSpec, OperatingRange
+from pisnn_deploy.physics.problems import problem
+from pisnn_deploy.target import digest_of_profile, load_profile
 
 
 def compile_file(

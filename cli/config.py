@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from pisnn_deploy.errors import FileError
-from pisnn_deploy.pointers import require_content
+from pisnn_deploy.core.errors import FileError
+from pisnn_deploy.core.pointers import require_content
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pisnn_deploy.cli.messages import print_message
-from pisnn_deploy.printable import json_text, printable, printable_lines, without_commands
+from pisnn_deploy.core.printable import json_text, printable, printable_lines, without_commands
 
 SECONDS_BETWEEN_LINES = 1.0
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.errors import FileError
-from pisnn_deploy.npy import read_header
-from pisnn_deploy.pointers import require_content
+from pisnn_deploy.core.errors import FileError
+from pisnn_deploy.core.npy import read_header
+from pisnn_deploy.core.pointers import require_content
 
 
 def read_field(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from pisnn_deploy.errors import FileError
-from pisnn_deploy.output import require_writable
+from pisnn_deploy.core.errors import FileError
+from pisnn_deploy.core.output import require_writable
 
 
 def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path | str | None] = ()) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pisnn_deploy.cli.compilation import compile_file
 from pisnn_deploy.cli.model_file import is_file_name
 from pisnn_deploy.compiler.facts import BOUNDED, SCHEDULED
-from pisnn_deploy.errors import UsageError
+from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import Artifact, artifact_bytes, read_sealed_artifact
 

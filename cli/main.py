@@ -19,9 +19,9 @@ from click.core import ParameterSource
 from pisnn_deploy import __version__
 from pisnn_deploy.cli.interrupts import INTERRUPTED, Interrupts
 from pisnn_deploy.cli.messages import PrintableFormatter, make_warnings_printable, print_message, show_wrong_usage
-from pisnn_deploy.docstrings import docstring
-from pisnn_deploy.errors import FileError, PisnnError
-from pisnn_deploy.limits import (
+from pisnn_deploy.core.docstrings import docstring
+from pisnn_deploy.core.errors import FileError, PisnnError
+from pisnn_deploy.core.limits import (
     MEGABYTE,
     is_lack_of_files,
     is_lack_of_memory,
@@ -29,7 +29,7 @@ from pisnn_deploy.limits import (
     memory_limit,
     require_memory,
 )
-from pisnn_deploy.surroundings import shut_out_current_folder
+from pisnn_deploy.core.surroundings import shut_out_current_folder
 
 COMMANDS: Mapping[str, str] = {
     "models": "List the models of the zoo, or show one.",

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from pisnn_deploy.printable import printable, printable_lines, without_commands
+from pisnn_deploy.core.printable import printable, printable_lines, without_commands
 
 _LABEL = "Error: "
 """What click begins with, below its hints on usage."""

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pisnn_deploy import zoo
-from pisnn_deploy.errors import UsageError
-from pisnn_deploy.imports import Imported, Request, format_of, import_model
-from pisnn_deploy.model import Model
-from pisnn_deploy.pointers import require_content
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.core.pointers import require_content
+from pisnn_deploy.formats.reading import Imported, Request, format_of, import_model
+from pisnn_deploy.physics.model import Model
+from pisnn_deploy.project import zoo
 
 CHECKPOINT = "checkpoint"
 

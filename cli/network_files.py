@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pisnn_deploy.cli.graphs import read_graph
 from pisnn_deploy.cli.model_file import is_artifact, read_model
-from pisnn_deploy.imports import Request
+from pisnn_deploy.formats.reading import Request
 
 
 def exported_network(name_or_path: str, target: str) -> tuple[bytes, dict[str, object]]:
@@ -30,12 +30,12 @@ def exported_network(name_or_path: str, target: str) -> tuple[bytes, dict[str, o
     UsageError
         It cannot be read, or the format cannot hold it.
     """
-    from pisnn_deploy.exports.flux_model import model_of
+    from pisnn_deploy.formats.flux_model import model_of
 
     if is_artifact(Path(name_or_path)):
         graph = read_graph(name_or_path).graph
         if target == "nir":
-            from pisnn_deploy.exports.nir_graph import graph_file
+            from pisnn_deploy.formats.nir.writer import graph_file
 
             return graph_file(graph), {"holds": "the whole graph, one PDE step in each time step"}
         model = model_of(graph)
@@ -44,10 +44,10 @@ def exported_network(name_or_path: str, target: str) -> tuple[bytes, dict[str, o
         is_integer = False
         model = read_model(name_or_path, Request()).model
     if target == "nir":
-        from pisnn_deploy.exports.nir_graph import network_file
+        from pisnn_deploy.formats.nir.writer import network_file
 
         return network_file(model), {"holds": "the flux network of one face"}
-    from pisnn_deploy.exports.netx import LARGEST_MANTISSA, clipped_layers, netx_file
+    from pisnn_deploy.formats.netx.writer import LARGEST_MANTISSA, clipped_layers, netx_file
 
     clipped = ", ".join(str(number) for number in clipped_layers(model))
     fits = f"no: mantissas beyond {LARGEST_MANTISSA} in layer {clipped}, which netx clips" if clipped else "yes"

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.text import Text
 
-from pisnn_deploy.backends import Run
-from pisnn_deploy.backends.plausibility import plausibility
 from pisnn_deploy.cli.console import Row
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.report.measures import error_text
+from pisnn_deploy.runs import Run
+from pisnn_deploy.runs.plausibility import plausibility
 
 
 def result_of(

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from models_under_test import compiled, heat_model
 
-from pisnn_deploy.backends import RunOptions, run_graph
-from pisnn_deploy.backends.run import Integers, Run
-from pisnn_deploy.errors import CompileError
+from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph.integer import IntegerGraph
-from pisnn_deploy.model import Model, OperatingRange
+from pisnn_deploy.physics.model import Model, OperatingRange
+from pisnn_deploy.runs import RunOptions, run_graph
+from pisnn_deploy.runs.run import Integers, Run
 from pisnn_deploy.verify.checker import check_certificate
 
 BOUNDARIES = ("periodic", "no-flux", "dirichlet=0,1", "dirichlet=1,1")

@@ -11,138 +11,60 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "pisnn_deploy"
 
-NUMERICS = {"errors", "arithmetic"}
 ALLOWED: dict[str, set[str]] = {
-    "printable": set(),
-    "errors": {"printable"},
-    "pointers": {"errors"},
-    "docstrings": set(),
-    "arithmetic": {"errors"},
-    "invariants": {"errors"},
-    "npy": set(),
-    "output": {"errors"},
-    "plain_yaml": {"errors", "pointers"},
-    "field_errors": set(),
-    "zoo": {"errors"},
-    "guests": {"errors"},
-    "surroundings": set(),
-    "limits": {"errors"},
-    "mesh": {"errors", "pointers"},
-    "model": {"arithmetic", "mesh"},
-    "clock": {"arithmetic", "model"},
-    "symbol": {"arithmetic"},
-    "programs": NUMERICS,
-    "graph": NUMERICS | {"programs", "clock", "field_errors", "mesh", "model", "npy", "output", "pointers"},
-    "problems": {"errors", "mesh"},
-    "own_problem": {"errors", "graph", "mesh", "problems"},
-    "profiles": {"docstrings", "errors", "plain_yaml", "printable"},
-    "utilisation": {"graph", "profiles"},
-    "checks": NUMERICS
-    | {
-        "docstrings",
-        "field_errors",
-        "graph",
-        "mesh",
-        "model",
-        "output",
-        "pointers",
-        "printable",
-        "profiles",
-        "utilisation",
-    },
-    "compiler": NUMERICS | {"clock", "graph", "mesh", "model", "problems", "profiles", "symbol", "utilisation"},
-    "verify": NUMERICS | {"graph", "mesh", "model"},
-    "recovery": {"errors", "invariants"},
-    "faults": NUMERICS | {"graph", "mesh", "recovery"},
-    "processes": NUMERICS | {"faults", "graph", "invariants", "output", "recovery", "surroundings"},
-    "exports": NUMERICS | {"__init__", "graph", "mesh", "model", "programs"},
-    "imports": NUMERICS
-    | {"exports", "field_errors", "limits", "mesh", "model", "pointers", "problems", "surroundings"},
-    "backends": NUMERICS
-    | {
-        "exports",
-        "faults",
-        "graph",
-        "guests",
-        "invariants",
-        "limits",
-        "mesh",
-        "npy",
-        "output",
-        "pointers",
-        "processes",
-        "recovery",
-        "surroundings",
-    },
-    "cluster": {"backends", "errors", "limits", "printable", "surroundings"},
-    "domains": NUMERICS | {"backends", "graph", "invariants", "mesh"},
-    "training": NUMERICS
-    | {
-        "backends",
-        "clock",
-        "field_errors",
-        "graph",
-        "mesh",
-        "model",
-        "npy",
-        "output",
-        "plain_yaml",
-        "pointers",
-        "problems",
-        "symbol",
-    },
-    "report": {"arithmetic", "backends", "checks", "graph", "mesh", "output", "printable", "profiles"},
-    "campaign": {
-        *(
-            "__init__",
-            "backends",
-            "errors",
-            "faults",
-            "field_errors",
-            "graph",
-            "invariants",
-            "mesh",
-            "output",
-            "own_problem",
-            "plain_yaml",
-        ),
-        *("pointers", "problems", "profiles", "report", "zoo"),
-    },
+    "core": set(),
+    "mesh": {"core"},
+    "physics": {"core", "mesh"},
+    "audit": {"core"},
+    "programs": {"core"},
+    "graph": {"core", "mesh", "physics", "programs"},
+    "project": {"core", "graph", "mesh", "physics"},
+    "target": {"core", "graph"},
+    "estimates": {"core", "graph", "target"},
+    "checks": {"core", "estimates", "graph", "mesh", "physics", "target"},
+    "compiler": {"core", "graph", "mesh", "physics", "programs", "target"},
+    "verify": {"core", "graph", "mesh", "physics"},
+    "faults": {"audit", "core", "graph", "mesh"},
+    "formats": {"core", "graph", "mesh", "physics", "programs"},
+    "runs": {"audit", "core", "faults", "formats", "graph", "mesh", "programs"},
+    "lava": {"audit", "core", "faults", "graph", "programs", "runs"},
+    "training": {"core", "graph", "mesh", "physics", "runs"},
+    "report": {"checks", "core", "estimates", "graph", "mesh", "runs", "target"},
+    "campaign": {"audit", "core", "faults", "graph", "mesh", "physics", "project", "report", "runs", "target"},
     "hardware_profiles": set(),
-    "lava_alone": set(),
     "models": set(),
 }
 """What each part of the package may import of the others; `cli` may import everything but what runs on Lava."""
-ALLOWED["api"] = set(ALLOWED) - {"lava_alone", "processes", "training", "campaign"} | {"cli"}
-ALLOWED["cli"] = set(ALLOWED) - {"api", "lava_alone", "processes"} | {"__init__"}
+ALLOWED["api"] = set(ALLOWED) - {"lava", "training", "campaign"} | {"cli"}
+ALLOWED["cli"] = set(ALLOWED) - {"api"}
 
-EXCHANGE = "pisnn_deploy.processes.exchange"
-"""The only module of `processes` that anything else imports: the files between backend and worker, without Lava."""
+LAVA_DOOR = "pisnn_deploy.lava.backend"
+"""The only module of `lava` that other parts import: it runs Lava in a process of its own and does not import it."""
 BY_NAME = {
-    "backends": {"pisnn_deploy.training.backend"},
-    "exports": {"pisnn_deploy.lava_alone"},
-    "profiles": {"pisnn_deploy.hardware_profiles"},
-    "zoo": {"pisnn_deploy.models"},
+    "runs": {"pisnn_deploy.training.backend", "pisnn_deploy.lava.backend"},
+    "formats": {"pisnn_deploy.lava.alone"},
+    "target": {"pisnn_deploy.hardware_profiles"},
+    "project": {"pisnn_deploy.models"},
 }
 """What a part may name in a string, to load it when asked: a backend that is chosen by name, and packages of data."""
 GUESTS = {
     "lava.lib.dl": {"training"},
-    "lava": {"lava_alone", "processes"},
+    "lava": {"lava"},
     "torch": {"training"},
     "matplotlib": {"api", "report"},
     "jinja2": {"report"},
     "meshio": {"mesh"},
-    "numba": {"backends"},
-    "llvmlite": {"backends"},
+    "numba": {"runs"},
+    "llvmlite": {"runs"},
     "pymetis": {"compiler"},
     "click": {"cli"},
-    "onnx": {"exports", "imports"},
-    "google.protobuf": {"imports"},
-    "nir": {"exports", "imports"},
-    "h5py": {"exports", "imports"},
-    "onnxruntime": {"backends", "imports"},
-    "dask": {"cluster"},
-    "distributed": {"cluster", "campaign"},
+    "onnx": {"formats"},
+    "google.protobuf": {"formats"},
+    "nir": {"formats"},
+    "h5py": {"formats"},
+    "onnxruntime": {"formats", "runs"},
+    "dask": {"runs"},
+    "distributed": {"campaign", "runs"},
     "pyarrow": {"campaign"},
 }
 """Who may import what is heavy or belongs to one layer; the first name that fits decides."""
@@ -188,7 +110,7 @@ def violations(part: str, source: str) -> list[str]:
             continue
         if target not in ALLOWED[part]:
             found.append(f"{part} imports {target}")
-        elif target == "processes" and not is_within(name, EXCHANGE):
+        elif target == "lava" and not is_within(name, LAVA_DOOR):
             found.append(f"{part} imports {name}")
     return found
 
@@ -196,7 +118,7 @@ def violations(part: str, source: str) -> list[str]:
 def modules() -> list[Path]:
     return sorted(
         path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE
-    ) + sorted(path for name in ("cli", "hardware_profiles", "models") for path in (PACKAGE / name).glob("*.py"))
+    ) + sorted(path for name in ("cli", "hardware_profiles", "models") for path in (PACKAGE / name).rglob("*.py"))
 
 
 def test_imports_go_downwards_only() -> None:
@@ -222,34 +144,33 @@ def test_the_table_has_no_cycle() -> None:
 def test_a_forbidden_import_is_seen() -> None:
     assert violations("graph", "def f():\n    import torch.nn\n") == ["graph imports torch"]
     assert violations("mesh", "from pisnn_deploy.graph import integer") == ["mesh imports graph"]
-    assert violations("compiler", "from pisnn_deploy import backends") == ["compiler imports backends"]
+    assert violations("compiler", "from pisnn_deploy import runs") == ["compiler imports runs"]
     assert violations("checks", "from lava.proc import sparse") == ["checks imports lava"]
     assert violations("cli", "import h5py") == ["cli imports h5py"]
     assert violations("compiler", "def f():\n    import nir\n") == ["compiler imports nir"]
-    assert violations("backends", "from onnx import helper") == ["backends imports onnx"]
-    assert violations("compiler", "from pisnn_deploy.imports import netx") == ["compiler imports imports"]
-    assert violations("processes", "import lava.lib.dl.slayer") == ["processes imports lava.lib.dl"]
+    assert violations("runs", "from onnx import helper") == ["runs imports onnx"]
+    assert violations("compiler", "from pisnn_deploy.formats import netx") == ["compiler imports formats"]
+    assert violations("lava", "import lava.lib.dl.slayer") == ["lava imports lava.lib.dl"]
     assert violations("training", "from lava.proc import sparse") == ["training imports lava"]
-    assert violations("backends", "from pisnn_deploy.processes.network import x") == [
-        "backends imports pisnn_deploy.processes.network.x"
+    assert violations("cli", "from pisnn_deploy.lava.network import x") == ["cli imports pisnn_deploy.lava.network.x"]
+    assert violations("cli", "from pisnn_deploy.lava import backend_of_torch") == [
+        "cli imports pisnn_deploy.lava.backend_of_torch"
     ]
-    assert violations("backends", "from pisnn_deploy.processes import exchange_of_torch") == [
-        "backends imports pisnn_deploy.processes.exchange_of_torch"
-    ]
-    assert violations("backends", "from pisnn_deploy.processes import exchange") == []
+    assert violations("cli", "from pisnn_deploy.lava.backend import worker_command") == []
 
 
 def test_a_forbidden_module_named_in_a_string_is_seen() -> None:
-    assert violations("backends", "NAME = 'pisnn_deploy.training.backend'") == []
-    assert violations("backends", "NAME = 'pisnn_deploy.training.trainer'") == ["backends imports training"]
+    assert violations("runs", "NAME = 'pisnn_deploy.training.backend'") == []
+    assert violations("runs", "NAME = 'pisnn_deploy.training.trainer'") == ["runs imports training"]
     assert violations("mesh", "importlib.import_module('torch.nn')") == ["mesh imports torch"]
     assert violations("graph", "'see pisnn_deploy.training.backend'") == []
 
 
 def test_the_core_loads_neither_torch_nor_lava() -> None:
     program = (
-        "import sys, pisnn_deploy.compiler, pisnn_deploy.graph.artifact, pisnn_deploy.backends, pisnn_deploy.checks, "
-        "pisnn_deploy.backends.fast, pisnn_deploy.backends.cpu, pisnn_deploy.problems, pisnn_deploy.report.web_page; "
+        "import sys, pisnn_deploy.compiler, pisnn_deploy.graph.artifact, pisnn_deploy.runs, pisnn_deploy.checks, "
+        "pisnn_deploy.runs.fast, pisnn_deploy.lava.backend, pisnn_deploy.physics.problems; "
+        "import pisnn_deploy.report.web_page; "
         "print(sorted({'torch', 'lava', 'numba'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

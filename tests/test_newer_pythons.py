@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from pisnn_deploy.backends.cpu import INTERPRETER_VARIABLE
 from pisnn_deploy.graph.artifact import read_artifact
+from pisnn_deploy.lava.backend import INTERPRETER_VARIABLE
 
 ROOT = Path(__file__).parents[1]
 VERSIONS = ("3.11", "3.12", "3.13")

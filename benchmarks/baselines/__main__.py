@@ -16,10 +16,10 @@ import numpy as np
 from benchmarks.baselines import classical, conversion, pinn
 from benchmarks.baselines.setting import Field, Setting, mass_drift, relative_l2, setting
 from pisnn_deploy.compiler import CompileOptions, compile_model
-from pisnn_deploy.problems import NAMES
-from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.physics.problems import NAMES
+from pisnn_deploy.project.zoo import model_path, names
+from pisnn_deploy.target import load_profile
 from pisnn_deploy.training.checkpoint import read_checkpoint
-from pisnn_deploy.zoo import model_path, names
 
 SERIES = 41
 """Times between 0 and twice the horizon at which errors are kept."""

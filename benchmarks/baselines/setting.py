@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.mesh import Mesh, reservoir_layers, reservoir_values, structured_mesh
-from pisnn_deploy.problems import Problem, problem
+from pisnn_deploy.physics.problems import Problem, problem
 
 Field = NDArray[np.float64]
 

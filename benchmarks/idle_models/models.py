@@ -14,9 +14,9 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava.proc.sparse.process import Sparse
 from scipy.sparse import csr_matrix
 
-from pisnn_deploy.processes.audit.process import Audit
-from pisnn_deploy.processes.flux.process import Flux
-from pisnn_deploy.processes.membrane.process import Membrane
+from pisnn_deploy.lava.processes.audit.process import Audit
+from pisnn_deploy.lava.processes.flux.process import Flux
+from pisnn_deploy.lava.processes.membrane.process import Membrane
 
 
 @implements(proc=Membrane, protocol=LoihiProtocol)

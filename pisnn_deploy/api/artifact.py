@@ -15,21 +15,21 @@ from numpy.typing import ArrayLike
 
 from pisnn_deploy.api.run import SimulationRun
 from pisnn_deploy.api.table import html_table
-from pisnn_deploy.backends import Progress, RunOptions, run_graph
 from pisnn_deploy.checks import Report, check
 from pisnn_deploy.cli.compilation import compile_file
-from pisnn_deploy.errors import UsageError
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.core.printable import printable
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import artifact_bytes, read_sealed_artifact, warnings_in, write_artifact
-from pisnn_deploy.own_problem import (
+from pisnn_deploy.project.own_problem import (
     admitted_mass,
     named_start,
     reference_of,
     relative_reference_error,
     steps_to_horizon,
 )
-from pisnn_deploy.printable import printable
-from pisnn_deploy.profiles import load_profile, own_profile
+from pisnn_deploy.runs import Progress, RunOptions, run_graph
+from pisnn_deploy.target import load_profile, own_profile
 from pisnn_deploy.verify import Finding, check_certificate
 
 ROWS = 400

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.api.table import html_table
-from pisnn_deploy.backends import Run
-from pisnn_deploy.backends.plausibility import Plausibility, plausibility
-from pisnn_deploy.errors import UsageError
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.core.printable import printable
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import AXES, Mesh
-from pisnn_deploy.printable import printable
 from pisnn_deploy.report.measures import error_text
+from pisnn_deploy.runs import Run
+from pisnn_deploy.runs.plausibility import Plausibility, plausibility
 
 if TYPE_CHECKING:
     import xarray

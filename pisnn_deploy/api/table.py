@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-from pisnn_deploy.printable import printable
+from pisnn_deploy.core.printable import printable
 
 
 def html_table(title: str, rows: Mapping[str, str]) -> str:

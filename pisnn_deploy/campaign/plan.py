@@ -12,15 +12,17 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
-from pisnn_deploy import problems, profiles, zoo
+from pisnn_deploy import target as profiles
 from pisnn_deploy.campaign.case import HORIZON, NO_FAULT, OWN, RANDOM, Case, Named, Target
-from pisnn_deploy.errors import FileError, UsageError
+from pisnn_deploy.core.errors import FileError, UsageError
+from pisnn_deploy.core.field_errors import problem_text
+from pisnn_deploy.core.plain_yaml import read_mapping
 from pisnn_deploy.faults.spec import parse_fault
-from pisnn_deploy.field_errors import problem_text
 from pisnn_deploy.mesh import parse_boundary, parse_shape
 from pisnn_deploy.mesh.file_content import FORMATS
-from pisnn_deploy.plain_yaml import read_mapping
-from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.physics import problems
+from pisnn_deploy.project import zoo
+from pisnn_deploy.target import load_profile
 
 LARGEST_PRODUCT = 100_000
 """Most cases of a plan, counted before anything is made of them."""

@@ -16,14 +16,14 @@ from typing import BinaryIO
 
 from pydantic import TypeAdapter, ValidationError
 
-from pisnn_deploy.backends.recording import SUFFIX, held_folder
 from pisnn_deploy.campaign.case import OWN, Case
 from pisnn_deploy.campaign.row import Row
 from pisnn_deploy.campaign.seal import damage, sealed_line
 from pisnn_deploy.campaign.table import read_table
-from pisnn_deploy.errors import FileError
+from pisnn_deploy.core.errors import FileError
+from pisnn_deploy.core.output import write_whole
 from pisnn_deploy.mesh import parse_shape
-from pisnn_deploy.output import write_whole
+from pisnn_deploy.runs.recording import SUFFIX, held_folder
 
 ROWS = "rows.jsonl"
 """The file of a record."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import Literal
 
-from pisnn_deploy.backends import verdict
-from pisnn_deploy.invariants import KINDS
+from pisnn_deploy.audit.invariants import KINDS
+from pisnn_deploy.runs import verdict
 
 Verdict = Literal["conserved", "violated", "refused", "failed"]
 """``refused`` is a result: the case cannot be compiled or run as asked. ``failed`` is none: its worker or backend broke
@@ -52,7 +52,7 @@ class Row:
     relative_l2_error : float or None
         Of the cell averages at the end against the exact ones; None where these are not known.
     plausible : bool or None
-        Whether nothing implausible was seen, see `pisnn_deploy.backends.plausibility`; None if that cannot be judged.
+        Whether nothing implausible was seen, see `pisnn_deploy.runs.plausibility`; None if that cannot be judged.
     time : float or None
         Physical time at the end.
     packets, events : int or None

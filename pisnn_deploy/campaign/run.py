@@ -9,7 +9,7 @@ from pisnn_deploy import __version__
 from pisnn_deploy.campaign.case import Case, Target
 from pisnn_deploy.campaign.row import Row
 from pisnn_deploy.campaign.work import Craft, compile_case, failed_row, run_case
-from pisnn_deploy.errors import UsageError
+from pisnn_deploy.core.errors import UsageError
 
 CASES_A_THREAD = 4
 """Cases that are handed out at once for each thread of the cluster: enough that none waits for this process, and few

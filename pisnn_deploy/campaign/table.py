@@ -12,9 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 from pisnn_deploy.campaign.plan import LARGEST_PRODUCT
 from pisnn_deploy.campaign.row import Row
 from pisnn_deploy.campaign.seal import damage, seal_of
-from pisnn_deploy.errors import FileError
-from pisnn_deploy.output import whole_file
-from pisnn_deploy.pointers import require_content
+from pisnn_deploy.core.errors import FileError
+from pisnn_deploy.core.output import whole_file
+from pisnn_deploy.core.pointers import require_content
 
 LARGEST_TABLE = 1 << 30
 """Bytes; a larger file is refused before anything is allocated."""

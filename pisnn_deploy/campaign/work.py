@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.backends import Run, RunOptions, run_graph
-from pisnn_deploy.backends.plausibility import plausibility
 from pisnn_deploy.campaign.case import NO_FAULT, OWN, RANDOM, Case, Named, Target
 from pisnn_deploy.campaign.plan import digest_of_file, digest_of_profile
 from pisnn_deploy.campaign.row import LARGEST, Row, Verdict, left_out
-from pisnn_deploy.errors import CheckError, PisnnError, UsageError
+from pisnn_deploy.core.errors import CheckError, PisnnError, UsageError
 from pisnn_deploy.faults.spec import parse_fault
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.own_problem import admitted_mass, named_start, random_start, reference_of, steps_to_horizon
+from pisnn_deploy.project.own_problem import admitted_mass, named_start, random_start, reference_of, steps_to_horizon
 from pisnn_deploy.report.measures import relative_l2
+from pisnn_deploy.runs import Run, RunOptions, run_graph
+from pisnn_deploy.runs.plausibility import plausibility
 
 KEPT_ROWS = 400
 """Rows of a run that are kept, and looked at, at most."""

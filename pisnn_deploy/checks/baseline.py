@@ -12,9 +12,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pisnn_deploy.checks.report import Resources, Severity
-from pisnn_deploy.errors import FileError
-from pisnn_deploy.field_errors import problem_text
-from pisnn_deploy.pointers import require_content
+from pisnn_deploy.core.errors import FileError
+from pisnn_deploy.core.field_errors import problem_text
+from pisnn_deploy.core.pointers import require_content
 
 LARGEST_REPORT = 1 << 24
 """Bytes; a larger file is refused before it is parsed."""

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.checks.rule import GRAPH, Subject, Violation, allowed, excess, rule, unpublished
-from pisnn_deploy.profiles import Figure
-from pisnn_deploy.utilisation import placement_problems
+from pisnn_deploy.target import Figure
+from pisnn_deploy.target.utilisation import placement_problems
 
 
 def per_core(

@@ -24,8 +24,8 @@ from pisnn_deploy.graph import (
 )
 from pisnn_deploy.graph.connections import Explicit
 from pisnn_deploy.mesh import PERIODIC, structured_mesh
-from pisnn_deploy.model import ModelSpec, OperatingRange
-from pisnn_deploy.profiles import Profile, load_profile
+from pisnn_deploy.physics.model import ModelSpec, OperatingRange
+from pisnn_deploy.target import Profile, load_profile
 
 CELLS = 8
 """Of the examples; a periodic line has as many faces."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from pisnn_deploy.checks.examples import Example, examples
 from pisnn_deploy.checks.rule import Rule
 from pisnn_deploy.checks.rules import RULES
-from pisnn_deploy.output import write_whole
+from pisnn_deploy.core.output import write_whole
 
 _PREFACE = """\
 # Rules of `pisnn-deploy check`

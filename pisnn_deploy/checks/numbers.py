@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pisnn_deploy.arithmetic import signed_width
 from pisnn_deploy.checks.report import Severity
 from pisnn_deploy.checks.rule import Subject, Violation, allowed, excess, rule, shortfall, unpublished
+from pisnn_deploy.core.arithmetic import signed_width
 from pisnn_deploy.graph import Bound, IntegerGraph, Synapse
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.graph.lines import stored_synapses

@@ -12,7 +12,7 @@ from pisnn_deploy.checks.baseline import Growth
 from pisnn_deploy.checks.report import Finding, Report
 from pisnn_deploy.checks.rule import Rule
 from pisnn_deploy.checks.rules import RULES
-from pisnn_deploy.profiles import LIBRARY
+from pisnn_deploy.target import LIBRARY
 
 Chosen = Literal["--profile", "artifact", "default"]
 

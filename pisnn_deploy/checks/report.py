@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from pisnn_deploy.checks.compared import Comparison
+from pisnn_deploy.estimates.compared import Comparison
+from pisnn_deploy.estimates.estimate import Estimate
 
 Severity = Literal["error", "warning", "info"]
 """``error``: does not fit. ``warning``: fits by one source and not by another. ``info``: could not be checked."""
@@ -70,26 +71,6 @@ class Resources:
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A quantity that the public record allows only a range for.
-
-    Attributes
-    ----------
-    value, low, high : float or None
-        None where the public record gives none.
-    confidence : str
-    sources : tuple of str
-        What it rests on.
-    """
-
-    value: float | None
-    low: float | None
-    high: float | None
-    confidence: str
-    sources: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Report:
     """The outcome of one check.
 
@@ -100,7 +81,7 @@ class Report:
         In the order of the rules.
     resources : Resources
     estimates : dict of str to Estimate
-        Of a PDE step, see `pisnn_deploy.checks.estimates`.
+        Of a PDE step, see `pisnn_deploy.estimates.estimates`.
     comparison : Comparison
         The estimates beside a dense-coded run and a float solver.
     """

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pisnn_deploy.checks.report import Finding, Severity
-from pisnn_deploy.docstrings import docstring
+from pisnn_deploy.core.docstrings import docstring
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.profiles import Figure, Profile
-from pisnn_deploy.utilisation import Counts
+from pisnn_deploy.target import Figure, Profile
+from pisnn_deploy.target.utilisation import Counts
 
 GRAPH = "graph"
 """Place of a violation that concerns the whole graph."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pisnn_deploy.checks import capacity, numbers, proofs, tables
-from pisnn_deploy.checks.activity import Activity
-from pisnn_deploy.checks.comparison import compare
-from pisnn_deploy.checks.estimates import estimates
 from pisnn_deploy.checks.report import Report, Resources
 from pisnn_deploy.checks.rule import DEFAULT_HORIZON, Rule, Subject
+from pisnn_deploy.estimates.activity import Activity
+from pisnn_deploy.estimates.comparison import compare
+from pisnn_deploy.estimates.estimates import estimates
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.profiles import Profile
-from pisnn_deploy.utilisation import Counts, count
+from pisnn_deploy.target import Profile
+from pisnn_deploy.target.utilisation import Counts, count
 
 RULES: tuple[Rule, ...] = (
     numbers.weight_mantissas,

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.arithmetic import MEMORYLESS, signed_width
 from pisnn_deploy.checks.capacity import per_core
 from pisnn_deploy.checks.numbers import biases
 from pisnn_deploy.checks.rule import GRAPH, Subject, Violation, allowed, excess, rule, unpublished
+from pisnn_deploy.core.arithmetic import MEMORYLESS, signed_width
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.lines import lines_of
 from pisnn_deploy.graph.stock import STATE_BITS, STATES

@@ -8,27 +8,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import ClassVar, Literal, Protocol
 
-from pisnn_deploy.compiler.bound import Bounds
-from pisnn_deploy.compiler.encode import Encode
+from pisnn_deploy.compiler.analysis.growth import require_stable_floats
 from pisnn_deploy.compiler.facts import Fact
-from pisnn_deploy.compiler.growth import require_stable_floats
-from pisnn_deploy.compiler.limit import Limit, Limiter
-from pisnn_deploy.compiler.lower import Lower
-from pisnn_deploy.compiler.measure import Measure
-from pisnn_deploy.compiler.place import Place, PlacementMethod
-from pisnn_deploy.compiler.prove import Prove
-from pisnn_deploy.compiler.quantise import Quantise
-from pisnn_deploy.compiler.schedule import Schedule
-from pisnn_deploy.compiler.stock import LowerStock
-from pisnn_deploy.compiler.two_point import LowerTwoPoint, QuantiseTwoPoint
-from pisnn_deploy.errors import CompileError, DoesNotFit, UnstableError
+from pisnn_deploy.compiler.passes.bound import Bounds
+from pisnn_deploy.compiler.passes.encode import Encode
+from pisnn_deploy.compiler.passes.limit import Limit, Limiter
+from pisnn_deploy.compiler.passes.lower import Lower
+from pisnn_deploy.compiler.passes.measure import Measure
+from pisnn_deploy.compiler.passes.place import Place, PlacementMethod
+from pisnn_deploy.compiler.passes.prove import Prove
+from pisnn_deploy.compiler.passes.quantise import Quantise
+from pisnn_deploy.compiler.passes.schedule import Schedule
+from pisnn_deploy.compiler.passes.stock import LowerStock
+from pisnn_deploy.compiler.passes.two_point import LowerTwoPoint, QuantiseTwoPoint
+from pisnn_deploy.core.errors import CompileError, DoesNotFit, UnstableError
 from pisnn_deploy.graph import FloatGraph, IntegerGraph, PassRecord, TwoPointGraph
 from pisnn_deploy.graph.integer import Coding
 from pisnn_deploy.graph.layout import MIXED_SIGN_EXPONENT
 from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.mesh import Boundary
-from pisnn_deploy.model import Model, OperatingRange
-from pisnn_deploy.profiles import Profile
+from pisnn_deploy.physics.model import Model, OperatingRange
+from pisnn_deploy.target import Profile
 
 _LOG = logging.getLogger(__name__)
 SEARCHED_CELL_STEPS = 4_000_000

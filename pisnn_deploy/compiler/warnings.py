@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
-from pisnn_deploy.compiler.departure import follow
-from pisnn_deploy.compiler.growth import MARGIN, flux_kernel, without_limiter, worst_wave
-from pisnn_deploy.compiler.measure import CELL_STEPS, MEASURED_CELLS, horizon_steps
-from pisnn_deploy.compiler.stock import frozen_quanta
+from pisnn_deploy.compiler.analysis.departure import follow
+from pisnn_deploy.compiler.analysis.growth import MARGIN, flux_kernel, without_limiter, worst_wave
+from pisnn_deploy.compiler.passes.measure import CELL_STEPS, MEASURED_CELLS, horizon_steps
+from pisnn_deploy.compiler.passes.stock import frozen_quanta
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.profiles import Profile
+from pisnn_deploy.target import Profile
 
 Rule = Callable[[IntegerGraph, Profile], Iterator[str]]
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pisnn_deploy.arithmetic import decay, packets, rectify, require_width
+from pisnn_deploy.core.arithmetic import decay, packets, rectify, require_width
 from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers, Rectifier
 from pisnn_deploy.graph.lines import stored_synapses

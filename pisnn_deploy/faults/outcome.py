@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pisnn_deploy.audit.recovery import Detection
 from pisnn_deploy.faults.spec import PACKET_KINDS, Fault
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
 from pisnn_deploy.graph.lines import stored_synapses
-from pisnn_deploy.recovery import Detection
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pisnn_deploy.errors import UsageError
+from pisnn_deploy.core.errors import UsageError
 
 Kind = Literal["flip", "drop", "duplicate", "delay", "misroute", "dead", "sign-mode", "stale"]
 End = Literal["both", "source", "target"]

@@ -19,15 +19,15 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from pisnn_deploy.errors import FileError
-from pisnn_deploy.field_errors import problem_text
+from pisnn_deploy.core.errors import FileError
+from pisnn_deploy.core.field_errors import problem_text
+from pisnn_deploy.core.npy import DAMAGED_ARCHIVE, int64_array
+from pisnn_deploy.core.output import write_whole
+from pisnn_deploy.core.pointers import require_content
 from pisnn_deploy.graph.document import SCHEMA, VERSION, document, graph_from_document
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.runs import Runs, runs_of
 from pisnn_deploy.graph.wellformed import defects
-from pisnn_deploy.npy import DAMAGED_ARCHIVE, int64_array
-from pisnn_deploy.output import write_whole
-from pisnn_deploy.pointers import require_content
 
 LARGEST_ARTIFACT = 1 << 33
 """Bytes; a larger file is refused before anything is allocated."""

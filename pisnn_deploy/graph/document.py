@@ -36,7 +36,7 @@ from pisnn_deploy.graph.integer import (
 from pisnn_deploy.graph.runs import Runs
 from pisnn_deploy.mesh import PERIODIC, Boxes, CellMesh, Mesh, Side, structured_mesh
 from pisnn_deploy.mesh.boundary import MAXIMUM_CELLS
-from pisnn_deploy.model import FiniteFloat, ModelSpec, PositiveFloat
+from pisnn_deploy.physics.model import FiniteFloat, ModelSpec, PositiveFloat
 
 LARGEST_MANTISSA = 256
 """Of any target's weights; larger ones could not be multiplied without wrapping."""

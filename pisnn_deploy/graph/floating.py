@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pisnn_deploy.arithmetic import MEMORYLESS
-from pisnn_deploy.clock import damped_leak, nominal_time_step, time_step
+from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.graph.integer import Stock
 from pisnn_deploy.graph.layout import window_biases, window_stencil
 from pisnn_deploy.mesh import Mesh
-from pisnn_deploy.model import ModelSpec, flux_moments
+from pisnn_deploy.physics.clock import damped_leak, nominal_time_step, time_step
+from pisnn_deploy.physics.model import ModelSpec, flux_moments
 
 
 @dataclass(frozen=True)

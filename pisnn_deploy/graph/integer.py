@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pisnn_deploy.errors import UsageError
+from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph.claims import Certificate
 from pisnn_deploy.graph.connections import Connections, Explicit
 from pisnn_deploy.mesh import CellMesh, Mesh
-from pisnn_deploy.model import ModelSpec
+from pisnn_deploy.physics.model import ModelSpec
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pisnn_deploy.arithmetic import bit_lines
+from pisnn_deploy.core.arithmetic import bit_lines
 from pisnn_deploy.graph.integer import IntegerGraph, Integers, Synapse
 
 LARGEST_EXPONENT = 7

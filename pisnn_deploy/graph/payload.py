@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pisnn_deploy.arithmetic import bit_lines, require_width
-from pisnn_deploy.errors import OverflowViolation
+from pisnn_deploy.core.arithmetic import bit_lines, require_width
+from pisnn_deploy.core.errors import OverflowViolation
 from pisnn_deploy.graph.integer import FLUX, IntegerGraph
 
 Integers = NDArray[np.int64]

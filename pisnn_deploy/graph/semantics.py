@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pisnn_deploy.arithmetic import require_width
+from pisnn_deploy.core.arithmetic import require_width
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.graph.populations import Population, faces, hidden_layers
 from pisnn_deploy.programs import Result, run

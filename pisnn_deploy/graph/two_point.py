@@ -13,7 +13,7 @@ from scipy.sparse.linalg import expm_multiply
 
 from pisnn_deploy.graph.integer import Materials
 from pisnn_deploy.mesh import CellMesh, Mesh
-from pisnn_deploy.model import ModelSpec
+from pisnn_deploy.physics.model import ModelSpec
 
 Field = NDArray[np.float64]
 SAFETY = 0.475

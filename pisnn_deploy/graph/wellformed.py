@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.arithmetic import MEMORYLESS
+from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.graph.connections import Connections, Ends, Explicit, Rows, Stencil
 from pisnn_deploy.graph.document import LARGEST_MANTISSA
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, UTILISATION, IntegerGraph, Placement, Synapse
 from pisnn_deploy.graph.lines import stored_synapses
 from pisnn_deploy.mesh import PERIODIC, Boxes, CellMesh, Mesh, face_grid, structured_mesh
-from pisnn_deploy.model import ModelSpec
+from pisnn_deploy.physics.model import ModelSpec
 
 
 def defects(graph: IntegerGraph) -> list[str]:

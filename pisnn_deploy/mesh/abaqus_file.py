@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.errors import FileError
+from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.mesh.abaqus_lines import Block, blocks
 from pisnn_deploy.mesh.content import CORNERS, Elements, Indices, MeshContent, grouped
 

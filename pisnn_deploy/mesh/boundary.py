@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.errors import UsageError
+from pisnn_deploy.core.errors import UsageError
 
 Side = Literal["periodic", "no-flux", "dirichlet"]
 """What stands at a side of the domain."""

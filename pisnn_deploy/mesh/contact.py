@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.errors import FileError
+from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.mesh.sides import equal_rows, first_twice, place
 from pisnn_deploy.mesh.simplex_pairs import (
     cell_axes,

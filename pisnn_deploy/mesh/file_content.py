@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pisnn_deploy.errors import FileError
+from pisnn_deploy.core.errors import FileError
+from pisnn_deploy.core.pointers import require_content
 from pisnn_deploy.mesh.abaqus_file import parse_abaqus
 from pisnn_deploy.mesh.content import MeshContent
 from pisnn_deploy.mesh.gmsh_file import parse_gmsh
 from pisnn_deploy.mesh.gmsh_numbers import DamagedFile
 from pisnn_deploy.mesh.library_content import content_of
-from pisnn_deploy.pointers import require_content
 
 LARGEST_FILE = 2**30
 """Bytes."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pisnn_deploy.errors import FileError
+from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.mesh.content import MeshContent
 from pisnn_deploy.mesh.sides import Sides
 from pisnn_deploy.mesh.structured import Indices

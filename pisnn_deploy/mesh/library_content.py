@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.errors import FileError
+from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.mesh.content import CORNERS, Elements, Indices, MeshContent, grouped
 
 NUMBERS_OF_GROUPS = ("gmsh:physical", "medit:ref")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.errors import FileError, UsageError
+from pisnn_deploy.core.errors import FileError, UsageError
 from pisnn_deploy.mesh.boundary import MAXIMUM_CELLS
 from pisnn_deploy.mesh.contact import contact_warnings, find_contact, require_no_overlaps
 from pisnn_deploy.mesh.content import Elements, MeshContent

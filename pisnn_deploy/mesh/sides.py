@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.errors import FileError
+from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.mesh.content import Elements, Indices
 from pisnn_deploy.mesh.unstructured import face_geometry
 

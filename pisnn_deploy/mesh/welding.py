@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.errors import UsageError
+from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.mesh.simplex_pairs import edges_of
 from pisnn_deploy.mesh.structured import Indices
 

@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from pisnn_deploy.arithmetic import signed_width
+from pisnn_deploy.core.arithmetic import signed_width
 from pisnn_deploy.programs.language import Program
 from pisnn_deploy.programs.reading import run
 

@@ -36,7 +36,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pisnn_deploy.errors import UsageError
+from pisnn_deploy.core.errors import UsageError
 
 Operand = str | int
 """A name, or a constant."""

@@ -6,7 +6,7 @@ keeps of its current, if anything, before it; it gives the names ``current`` and
 
 from __future__ import annotations
 
-from pisnn_deploy.arithmetic import BOUNDLESS, LEAK_BITS, MEMORYLESS
+from pisnn_deploy.core.arithmetic import BOUNDLESS, LEAK_BITS, MEMORYLESS
 from pisnn_deploy.programs.language import Program, parse
 
 

@@ -16,13 +16,13 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from pisnn_deploy.core.output import write_whole
+from pisnn_deploy.core.printable import printable
 from pisnn_deploy.graph import IntegerGraph, Placement
 from pisnn_deploy.mesh import AXES, CellMesh, Mesh
-from pisnn_deploy.output import write_whole
-from pisnn_deploy.printable import printable
-from pisnn_deploy.profiles import load_profile
-from pisnn_deploy.profiles import names as profile_names
 from pisnn_deploy.report.panels import drawable
+from pisnn_deploy.target import load_profile
+from pisnn_deploy.target import names as profile_names
 
 Integers = NDArray[np.int64]
 

@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.backends.run import Trace
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import CellMesh
+from pisnn_deploy.runs.run import Trace
 
 Field = NDArray[np.float64]
 Integers = NDArray[np.int64]

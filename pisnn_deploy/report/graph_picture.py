@@ -13,9 +13,9 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
+from pisnn_deploy.core.output import write_whole
+from pisnn_deploy.core.printable import printable
 from pisnn_deploy.graph import IntegerGraph, Synapse
-from pisnn_deploy.output import write_whole
-from pisnn_deploy.printable import printable
 from pisnn_deploy.report.core_picture import WIDTH as CORES_WIDTH
 from pisnn_deploy.report.core_picture import cores_height, fill_with_cores, placement_sentence
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.backends.run import Run
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.runs.run import Run
 
 Field = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -10,9 +10,9 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from pisnn_deploy.backends.run import Run
+from pisnn_deploy.core.printable import printable, spelled_out
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.printable import printable, spelled_out
+from pisnn_deploy.runs.run import Run
 
 Field = NDArray[np.float64]
 

@@ -14,10 +14,9 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from pisnn_deploy.backends.run import Run
+from pisnn_deploy.core.output import write_whole
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import AXES, CellMesh, Mesh
-from pisnn_deploy.output import write_whole
 from pisnn_deploy.report.panels import (
     BLUE,
     GREY,
@@ -31,6 +30,7 @@ from pisnn_deploy.report.panels import (
     headline,
     mark_of,
 )
+from pisnn_deploy.runs.run import Run
 
 Field = NDArray[np.float64]
 

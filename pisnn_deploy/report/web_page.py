@@ -14,14 +14,11 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from pisnn_deploy.backends.plausibility import plausibility
-from pisnn_deploy.backends.run import Run
+from pisnn_deploy.core.output import write_whole
+from pisnn_deploy.core.printable import json_text, printable_lines
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import warnings_in
 from pisnn_deploy.mesh import AXES, CellMesh
-from pisnn_deploy.output import write_whole
-from pisnn_deploy.printable import json_text, printable_lines
-from pisnn_deploy.profiles import names as profile_names
 from pisnn_deploy.report.core_picture import core_map, core_uses, placement_sentence
 from pisnn_deploy.report.frames import (
     MOST_FRAMES,
@@ -37,6 +34,9 @@ from pisnn_deploy.report.measures import measure_run
 from pisnn_deploy.report.panels import draw_balance, draw_error, draw_packets
 from pisnn_deploy.report.svg import Chart, chart, colour_table, map_frame, profile_frame, space_time_frame
 from pisnn_deploy.report.widths import width_uses
+from pisnn_deploy.runs.plausibility import plausibility
+from pisnn_deploy.runs.run import Run
+from pisnn_deploy.target import names as profile_names
 
 LARGEST_PAGE = 3_000_000
 """Bytes that no page exceeds: `frames.MOST_BYTES` and the limits below see to it."""

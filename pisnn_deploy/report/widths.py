@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.arithmetic import MEMORYLESS, rectify, signed_width
-from pisnn_deploy.backends.run import Run
 from pisnn_deploy.checks.numbers import ACCUMULATOR, PAYLOADS, STATES
+from pisnn_deploy.core.arithmetic import MEMORYLESS, rectify, signed_width
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
-from pisnn_deploy.profiles import load_profile
-from pisnn_deploy.profiles import names as profile_names
+from pisnn_deploy.runs.run import Run
+from pisnn_deploy.target import load_profile
+from pisnn_deploy.target import names as profile_names
 
 Integers = NDArray[np.int64]
 Interval = tuple[int, int]

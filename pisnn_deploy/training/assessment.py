@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.arithmetic import MEMORYLESS
-from pisnn_deploy.clock import nominal_time_step
-from pisnn_deploy.model import Model, flux_moments
-from pisnn_deploy.symbol import amplification
+from pisnn_deploy.core.arithmetic import MEMORYLESS
+from pisnn_deploy.physics.clock import nominal_time_step
+from pisnn_deploy.physics.model import Model, flux_moments
+from pisnn_deploy.physics.symbol import amplification
 
 Floats = NDArray[np.float64]
 

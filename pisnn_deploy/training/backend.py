@@ -7,18 +7,18 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from pisnn_deploy.backends.run import Integers, Progress, Run, RunOptions, RunState, start_of
-from pisnn_deploy.backends.stepping import ReferenceStepper, stepped_run
-from pisnn_deploy.errors import UsageError
+from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.semantics import State, kept_current
+from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, RunState, start_of
+from pisnn_deploy.runs.stepping import ReferenceStepper, stepped_run
 from pisnn_deploy.training.clif import CLIF, FluxState
 from pisnn_deploy.training.lava_dl import MANTISSAS_PER_WEIGHT, WEIGHT_SCALE
 from pisnn_deploy.training.pisnn import PISNN, wiring
 
 
 def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Progress | None = None) -> Run:
-    """Run a graph; see `pisnn_deploy.backends.run_graph`.
+    """Run a graph; see `pisnn_deploy.runs.run_graph`.
 
     Raises
     ------

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from pisnn_deploy.errors import FileError
-from pisnn_deploy.field_errors import problem_text
-from pisnn_deploy.model import Model, ModelSpec
-from pisnn_deploy.output import write_whole
+from pisnn_deploy.core.errors import FileError
+from pisnn_deploy.core.field_errors import problem_text
+from pisnn_deploy.core.output import write_whole
+from pisnn_deploy.physics.model import Model, ModelSpec
 from pisnn_deploy.training.foreign_files import foreign_content
 from pisnn_deploy.training.tensor_file import read_tensors
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from pisnn_deploy.arithmetic import MEMORYLESS
+from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.training.lava_dl import MANTISSAS_PER_WEIGHT, WEIGHT_SCALE, Neuron
 
 

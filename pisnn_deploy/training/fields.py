@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from pisnn_deploy.mesh import DIRICHLET, PERIODIC, Mesh, reservoir_layers, structured_mesh
-from pisnn_deploy.model import ModelSpec
+from pisnn_deploy.physics.model import ModelSpec
 from pisnn_deploy.training.pisnn import Wiring, wiring
 from pisnn_deploy.training.recipe import TrainingOptions
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pisnn_deploy.clock import nominal_time_step, time_step
 from pisnn_deploy.graph.layout import LARGEST_WEIGHT
-from pisnn_deploy.model import ModelSpec, symmetry_basis
+from pisnn_deploy.physics.clock import nominal_time_step, time_step
+from pisnn_deploy.physics.model import ModelSpec, symmetry_basis
 from pisnn_deploy.training.clif import CLIF
 from pisnn_deploy.training.lava_dl import MANTISSAS_PER_WEIGHT, WEIGHT_SCALE, slayer
 
@@ -22,8 +22,8 @@ class Constraints:
     Attributes
     ----------
     symmetric : bool
-        Kernels have the symmetry of the equation (`pisnn_deploy.model.symmetry_basis`): a mirrored field gives the
-        mirrored flux, and a constant field is at rest.
+        Kernels have the symmetry of the equation (`pisnn_deploy.physics.model.symmetry_basis`): a mirrored field gives
+        the mirrored flux, and a constant field is at rest.
     consistent : bool
         Moments are those of the equation for the diffusion number of the spec. Without, a network that is compared
         at the physical time of its own weights could win by standing still.

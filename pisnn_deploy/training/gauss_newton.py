@@ -17,13 +17,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.clock import nominal_time_step
-from pisnn_deploy.errors import CheckError
+from pisnn_deploy.core.errors import CheckError
 from pisnn_deploy.graph.layout import LARGEST_WEIGHT
 from pisnn_deploy.mesh import PERIODIC, structured_mesh
-from pisnn_deploy.model import Model, ModelSpec
-from pisnn_deploy.problems.burgers import cole_hopf
-from pisnn_deploy.problems.modes import Modes
+from pisnn_deploy.physics.clock import nominal_time_step
+from pisnn_deploy.physics.model import Model, ModelSpec
+from pisnn_deploy.physics.problems.burgers import cole_hopf
+from pisnn_deploy.physics.problems.modes import Modes
 from pisnn_deploy.training.assessment import HeldOut, godunov
 from pisnn_deploy.training.hidden_flux import Course, HiddenFlux, NormalEquations, normal_equations, stencil
 from pisnn_deploy.training.recipe import GaussNewtonOptions

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from pisnn_deploy.mesh import Mesh, window_cells
-from pisnn_deploy.model import Model, ModelSpec
+from pisnn_deploy.physics.model import Model, ModelSpec
 from pisnn_deploy.training.clif import CLIF, FluxState
 from pisnn_deploy.training.flux_network import PHYSICAL, UNCONSTRAINED, Constraints, FluxNetwork
 

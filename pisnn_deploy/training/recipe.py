@@ -18,10 +18,18 @@ from pydantic import (
     model_validator,
 )
 
-from pisnn_deploy.errors import FileError, SeveralErrors
-from pisnn_deploy.field_errors import problem_text, shown
-from pisnn_deploy.model import SPEC_CHECKS, FiniteFloat, Flaw, InconsistentError, ModelSpec, Number, PositiveFloat
-from pisnn_deploy.plain_yaml import read_mapping
+from pisnn_deploy.core.errors import FileError, SeveralErrors
+from pisnn_deploy.core.field_errors import problem_text, shown
+from pisnn_deploy.core.plain_yaml import read_mapping
+from pisnn_deploy.physics.model import (
+    SPEC_CHECKS,
+    FiniteFloat,
+    Flaw,
+    InconsistentError,
+    ModelSpec,
+    Number,
+    PositiveFloat,
+)
 from pisnn_deploy.training.recipe_flaws import UnreadableError, readable_flaws, recipe_flaws
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from pisnn_deploy.arithmetic import MEMORYLESS
-from pisnn_deploy.clock import damped_leak, nominal_time_step
-from pisnn_deploy.model import OWN_LENGTH, Flaw
-from pisnn_deploy.problems import mismatch
-from pisnn_deploy.problems.burgers import MOST_POINTS, quadrature
-from pisnn_deploy.problems.modes import Modes
+from pisnn_deploy.core.arithmetic import MEMORYLESS
+from pisnn_deploy.physics.clock import damped_leak, nominal_time_step
+from pisnn_deploy.physics.model import OWN_LENGTH, Flaw
+from pisnn_deploy.physics.problems import mismatch
+from pisnn_deploy.physics.problems.burgers import MOST_POINTS, quadrature
+from pisnn_deploy.physics.problems.modes import Modes
 
 LARGEST_TRAINING = 1 << 34
 """Bytes that a training may take for its tables and one rollout."""

@@ -26,9 +26,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.errors import FileError
-from pisnn_deploy.npy import DAMAGED_ARCHIVE
-from pisnn_deploy.pointers import require_content
+from pisnn_deploy.core.errors import FileError
+from pisnn_deploy.core.npy import DAMAGED_ARCHIVE
+from pisnn_deploy.core.pointers import require_content
 from pisnn_deploy.training.foreign_files import foreign_file, foreign_pickle
 
 LARGEST_FILE = 1 << 30

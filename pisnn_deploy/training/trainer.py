@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from pisnn_deploy.arithmetic import MEMORYLESS
-from pisnn_deploy.clock import damped_leak, nominal_time_step
-from pisnn_deploy.errors import CheckError, FileError, UsageError
-from pisnn_deploy.model import Model, ModelSpec
-from pisnn_deploy.output import write_whole
-from pisnn_deploy.symbol import gain
+from pisnn_deploy.core.arithmetic import MEMORYLESS
+from pisnn_deploy.core.errors import CheckError, FileError, UsageError
+from pisnn_deploy.core.output import write_whole
+from pisnn_deploy.physics.clock import damped_leak, nominal_time_step
+from pisnn_deploy.physics.model import Model, ModelSpec
+from pisnn_deploy.physics.symbol import gain
 from pisnn_deploy.training.assessment import Assessment, HeldOut, assess, first_order
 from pisnn_deploy.training.fields import TrainingFields, training_fields
 from pisnn_deploy.training.flux_network import Constraints

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pisnn_deploy.arithmetic import signed_width
+from pisnn_deploy.core.arithmetic import signed_width
 from pisnn_deploy.graph import Claim, IntegerGraph, Synapse
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.verify.clock import clock, named_law

@@ -10,10 +10,10 @@ import math
 from collections.abc import Iterator
 from fractions import Fraction
 
-from pisnn_deploy.arithmetic import MEMORYLESS
+from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import CellMesh
-from pisnn_deploy.model import ModelSpec
+from pisnn_deploy.physics.model import ModelSpec
 
 ROUNDINGS = Fraction(16, 2**53)
 """Relative allowance: a time step is the outcome of at most 16 operations in float64, each of which rounds once."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pisnn_deploy.arithmetic import MEMORYLESS
+from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.graph import IntegerGraph, Medium
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 

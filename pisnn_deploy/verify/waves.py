@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.arithmetic import MEMORYLESS
+from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import DIRICHLET, NO_FLUX, PERIODIC
 from pisnn_deploy.verify.folding import Folding, fold_line

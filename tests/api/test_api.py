@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import pisnn_deploy as pd
-from pisnn_deploy.errors import FileError, UsageError
+from pisnn_deploy.core.errors import FileError, UsageError
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.fuzzing import mutations
-from benchmarks.fuzzing.__main__ import table
-from benchmarks.fuzzing.harness import Tally, fuzz, input_of
-from benchmarks.fuzzing.parsers import PARSERS, Parser
-from pisnn_deploy.errors import CheckError, UsageError
+from fuzz import mutations
+from fuzz.__main__ import table
+from fuzz.harness import Tally, fuzz, input_of
+from fuzz.parsers import PARSERS, Parser
+from pisnn_deploy.core.errors import CheckError, UsageError
 
 SLOW_TO_LOAD = {"training state"}
 """lava-dl takes seconds; `tests/training` has what was found."""

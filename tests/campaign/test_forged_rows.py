@@ -14,13 +14,13 @@ import pytest
 from campaign_cases import in_process, planned
 from pyarrow import parquet
 
-from pisnn_deploy.backends.verdict import Verdict
 from pisnn_deploy.campaign.case import Case
 from pisnn_deploy.campaign.record import folder_of, record_of
 from pisnn_deploy.campaign.row import Row
 from pisnn_deploy.campaign.seal import sealed_line
 from pisnn_deploy.campaign.table import write_table
-from pisnn_deploy.errors import FileError
+from pisnn_deploy.core.errors import FileError
+from pisnn_deploy.runs.verdict import Verdict
 
 PLAN = """\
 models: heat1d

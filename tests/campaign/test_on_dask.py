@@ -15,11 +15,11 @@ import distributed
 import pytest
 from campaign_cases import craft, in_process, planned, without_times
 
-from pisnn_deploy.backends.kernels.threads import available
 from pisnn_deploy.campaign.row import Row
 from pisnn_deploy.campaign.run import require_workers, run_cases
-from pisnn_deploy.cluster import cluster
-from pisnn_deploy.errors import UsageError
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.runs.cluster import cluster
+from pisnn_deploy.runs.kernels.threads import available
 
 ATTEMPTS = 2
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from campaign_cases import planned
 
-from pisnn_deploy import zoo
 from pisnn_deploy.campaign import plan
-from pisnn_deploy.errors import FileError
+from pisnn_deploy.core.errors import FileError
+from pisnn_deploy.project import zoo
 
 
 def test_the_product_is_in_the_order_of_the_fields(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_another_version_has_other_keys(tmp_path: Path, monkeypatch: pytest.Monk
     ],
 )
 def test_a_bad_plan_is_one_sentence_that_names_the_field(text: str, message: str, tmp_path: Path) -> None:
-    from pisnn_deploy.profiles.inheritance import names
+    from pisnn_deploy.target.inheritance import names
 
     names_of = {"zoo": ", ".join(zoo.names()), "profiles": ", ".join(names()), "folder": tmp_path}
     with pytest.raises(FileError, match=f"^{re.escape(f'{tmp_path}/plan.yaml: ' + message.format(**names_of))}$"):
@@ -137,6 +137,6 @@ def test_the_product_is_bounded_before_anything_is_made_of_it(tmp_path: Path, mo
 
 
 def test_backends_are_those_that_there_are() -> None:
-    from pisnn_deploy.backends import NAMES
+    from pisnn_deploy.runs import NAMES
 
     assert plan.Plan.model_validate({"models": "heat1d", "backends": NAMES}).backends == NAMES

@@ -15,7 +15,7 @@ from pyarrow import parquet
 from pisnn_deploy.campaign.record import folder_of, record_of
 from pisnn_deploy.campaign.row import Row
 from pisnn_deploy.campaign.table import read_table, write_table
-from pisnn_deploy.errors import FileError
+from pisnn_deploy.core.errors import FileError
 
 
 @pytest.fixture(scope="module")

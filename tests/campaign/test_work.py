@@ -12,7 +12,7 @@ from campaign_cases import craft, in_process, planned, without_times
 
 from pisnn_deploy.campaign.case import Target
 from pisnn_deploy.campaign.work import Craft, compile_case, run_case
-from pisnn_deploy.errors import CheckError
+from pisnn_deploy.core.errors import CheckError
 from pisnn_deploy.graph import IntegerGraph
 
 

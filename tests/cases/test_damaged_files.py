@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.fuzzing.structure import Parts
+from fuzz.structure import Parts
 from pisnn_deploy.cli.compilation import compile_file
-from pisnn_deploy.errors import FileError
+from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.graph.artifact import artifact_bytes, read_artifact
 
 Enter = Callable[[str], Path]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pisnn_deploy.cli.compilation import compile_file
-from pisnn_deploy.errors import FileError
+from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.graph.integer import IntegerGraph
 
 Case = Callable[[str], Path]

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from pisnn_deploy.cli.main import group
-from pisnn_deploy.errors import UsageError
+from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph.artifact import read_artifact
 from pisnn_deploy.mesh import CellMesh, read_mesh_file
 

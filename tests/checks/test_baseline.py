@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from pisnn_deploy.checks import check
 from pisnn_deploy.checks.baseline import LARGEST_REPORT, Baseline, Growth
-from pisnn_deploy.errors import FileError
-from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.core.errors import FileError
+from pisnn_deploy.target import load_profile
 
 REPORT = check(heat_graph(), load_profile("loihi2"))
 

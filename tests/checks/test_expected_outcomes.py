@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from checked_graphs import with_figure
 
-from pisnn_deploy import zoo
 from pisnn_deploy.checks import check
 from pisnn_deploy.cli.compilation import compile_file
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.profiles import Profile, load_profile, names
+from pisnn_deploy.project import zoo
+from pisnn_deploy.target import Profile, load_profile, names
 
 EXPECTED = Path(__file__).with_name("expected_outcomes.json")
 

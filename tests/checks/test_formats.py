@@ -19,7 +19,7 @@ from pisnn_deploy.checks.formats import FORMATS
 from pisnn_deploy.checks.formats.sarif import anchor
 from pisnn_deploy.checks.manual import manual
 from pisnn_deploy.checks.outcome import Outcome
-from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.target import load_profile
 
 SCHEMAS = Path(__file__).parent / "schemas"
 HEAT = heat_graph()

@@ -27,12 +27,12 @@ from models_under_test import compiled, heat_model, hidden_model
 
 from pisnn_deploy.checks import RULES, check
 from pisnn_deploy.checks.tables import state_bits
-from pisnn_deploy.compiler.limit import Limiter
+from pisnn_deploy.compiler.passes.limit import Limiter
 from pisnn_deploy.graph import IntegerGraph, Synapse
 from pisnn_deploy.graph.connections import Explicit
 from pisnn_deploy.graph.integer import Coding
-from pisnn_deploy.model import Model
-from pisnn_deploy.profiles import Profile, load_profile
+from pisnn_deploy.physics.model import Model
+from pisnn_deploy.target import Profile, load_profile
 
 LOIHI1, LOIHI2, GENERIC = (load_profile(name) for name in ("loihi1", "loihi2", "generic-int"))
 HEAT = heat_graph()

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from pisnn_deploy.checks import RULES, Finding, Report, check
 from pisnn_deploy.graph import Bound, Claim, IntegerGraph, Rectifier, Synapse
 from pisnn_deploy.graph.connections import Explicit
-from pisnn_deploy.profiles import Profile, load_profile
+from pisnn_deploy.target import Profile, load_profile
 
 LOIHI1 = load_profile("loihi1")
 LOIHI2 = load_profile("loihi2")

@@ -15,7 +15,7 @@ from models_under_test import compiled
 
 import pisnn_deploy as pd
 from pisnn_deploy.cli.main import group
-from pisnn_deploy.errors import CheckError, FileError
+from pisnn_deploy.core.errors import CheckError, FileError
 from pisnn_deploy.graph.artifact import artifact_bytes, read_artifact
 
 SENTENCE = "a.pisnn: graph.json is not what the certificate was issued for; compile the model again"

@@ -24,9 +24,9 @@ from pisnn_deploy.campaign.record import folder_of, record_of
 from pisnn_deploy.campaign.row import Row
 from pisnn_deploy.campaign.table import read_table
 from pisnn_deploy.campaign.work import Craft
-from pisnn_deploy.cli import campaign
+from pisnn_deploy.cli.commands import campaign
 from pisnn_deploy.cli.main import group
-from pisnn_deploy.errors import CheckError, FileError, UsageError
+from pisnn_deploy.core.errors import CheckError, FileError, UsageError
 
 COMMAND = str(Path(sys.executable).with_name("pisnn-deploy"))
 PLAN = "models: heat1d\nmeshes: [16, 4x4]\ninitial: [own, random]\nseeds: [1, 2]\nsteps: 5\n"

@@ -18,7 +18,7 @@ from models_under_test import compiled
 
 from pisnn_deploy.checks.formats import FORMATS
 from pisnn_deploy.cli.main import group
-from pisnn_deploy.errors import CheckError, UsageError
+from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.graph.artifact import write_artifact
 
 COMMAND = str(Path(sys.executable).with_name("pisnn-deploy"))

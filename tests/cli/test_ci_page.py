@@ -18,8 +18,8 @@ import yaml
 from models_under_test import compiled
 
 from pisnn_deploy.checks.formats import FORMATS
-from pisnn_deploy.cli.check import command
-from pisnn_deploy.cli.simulate import command as simulate
+from pisnn_deploy.cli.commands.check import command
+from pisnn_deploy.cli.commands.simulate import command as simulate
 from pisnn_deploy.graph.artifact import write_artifact
 
 ROOT = Path(__file__).parents[2]

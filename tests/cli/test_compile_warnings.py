@@ -13,7 +13,7 @@ from models_under_test import compiled
 import pisnn_deploy as pd
 from pisnn_deploy.cli.main import main
 from pisnn_deploy.compiler.warnings import warnings_of
-from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.target import load_profile
 
 SMALL_BOARD = """\
 extends: loihi2

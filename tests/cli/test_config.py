@@ -13,10 +13,10 @@ import pytest
 from click.testing import CliRunner
 from models_under_test import compiled
 
-from pisnn_deploy.cli import doctor
+from pisnn_deploy.cli.commands import doctor
 from pisnn_deploy.cli.config import READ
 from pisnn_deploy.cli.main import group
-from pisnn_deploy.errors import FileError
+from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.graph.artifact import write_artifact
 
 COMMAND = str(Path(sys.executable).with_name("pisnn-deploy"))

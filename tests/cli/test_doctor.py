@@ -14,11 +14,11 @@ import pytest
 from click.testing import CliRunner
 
 from pisnn_deploy import __version__
-from pisnn_deploy.backends import Run, RunOptions, registry
-from pisnn_deploy.backends.cpu import INTERPRETER_VARIABLE
-from pisnn_deploy.cli import doctor
+from pisnn_deploy.cli.commands import doctor
 from pisnn_deploy.cli.main import group
-from pisnn_deploy.errors import CheckError
+from pisnn_deploy.core.errors import CheckError
+from pisnn_deploy.lava.backend import INTERPRETER_VARIABLE
+from pisnn_deploy.runs import Run, RunOptions, registry
 
 
 @pytest.fixture

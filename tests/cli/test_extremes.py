@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.cli.fields import read_field
 from pisnn_deploy.cli.main import group
-from pisnn_deploy.errors import FileError, UsageError
+from pisnn_deploy.core.errors import FileError, UsageError
+from pisnn_deploy.core.limits import available_memory, is_lack_of_memory
 from pisnn_deploy.graph.artifact import write_artifact
-from pisnn_deploy.limits import available_memory, is_lack_of_memory
 from pisnn_deploy.mesh import parse_shape
 
 COMMAND = str(Path(sys.executable).with_name("pisnn-deploy"))

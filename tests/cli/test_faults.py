@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from models_under_test import compiled
 
 from pisnn_deploy.cli.main import group
-from pisnn_deploy.errors import PisnnError
+from pisnn_deploy.core.errors import PisnnError
 from pisnn_deploy.graph.artifact import write_artifact
 
 

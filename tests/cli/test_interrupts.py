@@ -35,7 +35,7 @@ start.main()
     ("module", "words"),
     [
         ("click", "--help"),
-        ("pisnn_deploy.surroundings", "verify a.pisnn"),
+        ("pisnn_deploy.core.surroundings", "verify a.pisnn"),
         ("numpy", "verify a.pisnn"),
         ("numpy.core.multiarray", "verify a.pisnn"),
         ("pydantic_core", "verify a.pisnn"),

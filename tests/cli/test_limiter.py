@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pisnn_deploy.cli import compile as compiling
-from pisnn_deploy.cli import verify as verifying
-from pisnn_deploy.errors import CompileError
+from pisnn_deploy.cli.commands import compile as compiling
+from pisnn_deploy.cli.commands import verify as verifying
+from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph.artifact import read_artifact
 
 

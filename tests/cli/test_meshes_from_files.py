@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from pisnn_deploy.cli.main import group
 from pisnn_deploy.cli.media import read_groups
-from pisnn_deploy.errors import UsageError
+from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import read_artifact
 from pisnn_deploy.mesh import CellMesh

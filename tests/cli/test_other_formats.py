@@ -16,17 +16,17 @@ from flux_files import KERNEL, conv_onnx, dense_layer, lava_dl_bytes
 from models_under_test import heat_model
 
 from pisnn_deploy.cli.main import group
-from pisnn_deploy.errors import PisnnError, UsageError
-from pisnn_deploy.exports.netx import netx_file
-from pisnn_deploy.exports.nir_graph import network_file
+from pisnn_deploy.core.errors import PisnnError, UsageError
+from pisnn_deploy.formats.assembly import assemble
+from pisnn_deploy.formats.content import format_of
+from pisnn_deploy.formats.network import Request
+from pisnn_deploy.formats.netx import hdf5_content
+from pisnn_deploy.formats.netx.reader import read_netx
+from pisnn_deploy.formats.netx.writer import netx_file
+from pisnn_deploy.formats.nir.reader import read_nir
+from pisnn_deploy.formats.nir.writer import network_file
+from pisnn_deploy.formats.onnx.reader import read_onnx
 from pisnn_deploy.graph.artifact import artifact_bytes, read_artifact
-from pisnn_deploy.imports import hdf5_content
-from pisnn_deploy.imports.assembly import assemble
-from pisnn_deploy.imports.content import format_of
-from pisnn_deploy.imports.network import Request
-from pisnn_deploy.imports.netx import read_netx
-from pisnn_deploy.imports.nir_network import read_nir
-from pisnn_deploy.imports.onnx_network import read_onnx
 from pisnn_deploy.training.checkpoint import write_checkpoint
 
 

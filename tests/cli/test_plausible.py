@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from models_under_test import compiled
 
-from pisnn_deploy.backends import plausibility
 from pisnn_deploy.cli.main import main
 from pisnn_deploy.graph.artifact import write_artifact
 from pisnn_deploy.graph.claims import Claim
+from pisnn_deploy.runs import plausibility
 
 SENTENCE = "the operator multiplies a mode by 1.25 in each PDE step, so that it grows"
 

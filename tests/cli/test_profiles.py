@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pisnn_deploy.cli.main import group
-from pisnn_deploy.profiles import load_profile, names
+from pisnn_deploy.target import load_profile, names
 
 ROOT = Path(__file__).parents[2]
 BROKEN = """\

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from models_under_test import compiled
 
-from pisnn_deploy.cli import simulate
+from pisnn_deploy.cli.commands import simulate
 from pisnn_deploy.cli.main import main
 from pisnn_deploy.graph.artifact import write_artifact
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from models_under_test import compiled
 
-from pisnn_deploy.backends import RunOptions, fast
 from pisnn_deploy.cli.run_result import result_of, result_rows
+from pisnn_deploy.runs import RunOptions, fast
 
 
 def rows_of(start: int = 0, **more: Any) -> dict[str, str]:

@@ -9,7 +9,7 @@ import numpy as np
 from click.testing import CliRunner
 
 from pisnn_deploy.cli.main import group
-from pisnn_deploy.errors import UsageError
+from pisnn_deploy.core.errors import UsageError
 
 
 def test_a_stock_graph_is_compiled_verified_and_told_apart(tmp_path: Path) -> None:

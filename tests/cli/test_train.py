@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pisnn_deploy import zoo
 from pisnn_deploy.cli.main import main
+from pisnn_deploy.project import zoo
 from pisnn_deploy.training.checkpoint import read_checkpoint
 
 GOOD = """

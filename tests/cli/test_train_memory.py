@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from pisnn_deploy.cli.train import command
-from pisnn_deploy.errors import UsageError
+from pisnn_deploy.cli.commands.train import command
+from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.training import trainer
 
 

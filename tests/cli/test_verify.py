@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from models_under_test import compiled
 
 from pisnn_deploy.cli.main import group
-from pisnn_deploy.errors import CheckError
+from pisnn_deploy.core.errors import CheckError
 from pisnn_deploy.graph.artifact import write_artifact
 from pisnn_deploy.verify import NOT_PROVED
 

@@ -20,12 +20,12 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material, TwoPointOptions, compile_model
-from pisnn_deploy.errors import InvariantViolation, OverflowViolation, UsageError
+from pisnn_deploy.core.errors import InvariantViolation, OverflowViolation, UsageError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.mesh import DIRICHLET, PERIODIC, Boundary
-from pisnn_deploy.model import Model, OperatingRange
-from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.physics.model import Model, OperatingRange
+from pisnn_deploy.target import load_profile
 from pisnn_deploy.verify import check_certificate
 
 Field = NDArray[np.float64]

@@ -9,15 +9,16 @@ import pytest
 from models_under_test import box, compiled_box, plane_model, space_model
 from network_runs import assert_same
 
-from pisnn_deploy.backends import RunOptions, cpu, fast
 from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material, TwoPointOptions, compile_model
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import Coding
 from pisnn_deploy.graph.wellformed import defects
+from pisnn_deploy.lava import backend as cpu
 from pisnn_deploy.mesh import Mesh, boundary_from_mapping, parse_boundary, reservoir_layers
-from pisnn_deploy.model import Model
-from pisnn_deploy.problems import problem
-from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.physics.model import Model
+from pisnn_deploy.physics.problems import problem
+from pisnn_deploy.runs import RunOptions, fast
+from pisnn_deploy.target import load_profile
 from pisnn_deploy.verify import check_certificate
 
 LOIHI2 = load_profile("loihi2")

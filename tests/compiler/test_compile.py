@@ -11,17 +11,17 @@ from models_under_test import compiled, compiled_box, heat_model, heat_spec, hid
 from scipy import sparse
 
 from pisnn_deploy.compiler import CompileOptions, compile_model
-from pisnn_deploy.compiler.bound import Bounds
+from pisnn_deploy.compiler.passes.bound import Bounds
+from pisnn_deploy.compiler.passes.place import Place
+from pisnn_deploy.compiler.passes.prove import Prove
+from pisnn_deploy.compiler.passes.schedule import Schedule
 from pisnn_deploy.compiler.pipeline import run_passes
-from pisnn_deploy.compiler.place import Place
-from pisnn_deploy.compiler.prove import Prove
-from pisnn_deploy.compiler.schedule import Schedule
-from pisnn_deploy.errors import CompileError
+from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.mesh import parse_boundary, window_cells
-from pisnn_deploy.model import Model, OperatingRange
-from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.physics.model import Model, OperatingRange
+from pisnn_deploy.target import load_profile
 
 LOIHI2 = load_profile("loihi2")
 

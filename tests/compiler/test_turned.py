@@ -15,9 +15,9 @@ from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.layout import window_bias, window_matrix
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.mesh import Boundary, structured_mesh, window_cells
-from pisnn_deploy.model import Model, OperatingRange
-from pisnn_deploy.problems import problem
-from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.physics.model import Model, OperatingRange
+from pisnn_deploy.physics.problems import problem
+from pisnn_deploy.target import load_profile
 from pisnn_deploy.verify import check_certificate
 from pisnn_deploy.verify.folding import Folding
 

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from models_under_test import binary_box, compiled, heat_model, hidden_model
 
 from benchmarks.faults import Broken, faultless, judge, on_fast
-from pisnn_deploy import invariants
-from pisnn_deploy.backends import RunOptions, fast, run_graph
-from pisnn_deploy.backends.run import RunState
-from pisnn_deploy.errors import InvariantViolation, UsageError
+from pisnn_deploy.audit import invariants
+from pisnn_deploy.audit.recovery import Detection
+from pisnn_deploy.core.errors import InvariantViolation, UsageError
 from pisnn_deploy.faults.outcome import Outcome, outcomes
 from pisnn_deploy.faults.sampling import FAMILIES, random_fault
 from pisnn_deploy.faults.spec import parse_fault
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
-from pisnn_deploy.recovery import Detection
+from pisnn_deploy.runs import RunOptions, fast, run_graph
+from pisnn_deploy.runs.run import RunState
 
 GRAPHS: tuple[IntegerGraph, ...] = (
     compiled(hidden_model((3,), leak=2048), cells=8, boundary="no-flux"),

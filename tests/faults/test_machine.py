@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from models_under_test import binary_box, compiled, compiled_box, heat_model, hidden_model, plane_model
 
-from pisnn_deploy.backends import RunOptions, fast
-from pisnn_deploy.backends.faulty import FaultyStepper
-from pisnn_deploy.backends.run import start_of
-from pisnn_deploy.backends.stepping import stepped_run
 from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.faults.memory import flipped, flipped_mantissa
 from pisnn_deploy.faults.spec import parse_fault
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
+from pisnn_deploy.runs import RunOptions, fast
+from pisnn_deploy.runs.faulty import FaultyStepper
+from pisnn_deploy.runs.run import start_of
+from pisnn_deploy.runs.stepping import stepped_run
 
 GRAPHS: dict[str, Callable[[], IntegerGraph]] = {
     "leaky": lambda: compiled(heat_model(leak=1024), cells=12),

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from models_under_test import binary_box, compiled, heat_model, hidden_model
 
-from pisnn_deploy.backends import Run, RunOptions, cpu, fast
-from pisnn_deploy.errors import UsageError
+from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.faults.spec import parse_fault
 from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.lava import backend as cpu
+from pisnn_deploy.runs import Run, RunOptions, fast
 
 
 def leaky() -> IntegerGraph:

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from models_under_test import compiled, heat_model
 
 from benchmarks.faults import incidence_of
-from pisnn_deploy.backends import Run, RunOptions, fast
-from pisnn_deploy.errors import InvariantViolation
+from pisnn_deploy.audit.invariants import Audit
+from pisnn_deploy.audit.recovery import PATIENCE, Recovery
+from pisnn_deploy.core.errors import InvariantViolation
 from pisnn_deploy.faults.spec import parse_fault
-from pisnn_deploy.invariants import Audit
-from pisnn_deploy.recovery import PATIENCE, Recovery
+from pisnn_deploy.runs import Run, RunOptions, fast
 
 GRAPH = compiled(heat_model(leak=1024), cells=12)
 DENSE = compiled(heat_model(), cells=12, coding="dense")

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from models_under_test import compiled, heat_model, hidden_model
 
-from pisnn_deploy.errors import FileError
+from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import artifact_bytes, read_artifact, write_artifact
 from pisnn_deploy.graph.document import document

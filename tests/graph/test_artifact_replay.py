@@ -20,13 +20,13 @@ from models_under_test import (
     stock_box,
 )
 
-from pisnn_deploy.backends import RunOptions, run_graph
 from pisnn_deploy.compiler import LowerTwoPoint, Material, TwoPointOptions, compile_model
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import write_artifact
 from pisnn_deploy.mesh import read_mesh_file
-from pisnn_deploy.model import Model
-from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.physics.model import Model
+from pisnn_deploy.runs import RunOptions, run_graph
+from pisnn_deploy.target import load_profile
 
 PAGE = Path(__file__).parents[2] / "docs" / "artifact.md"
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from models_under_test import binary_box, compiled, heat_model, hidden_model
 
-from pisnn_deploy.arithmetic import bit_lines
-from pisnn_deploy.errors import CompileError
+from pisnn_deploy.core.arithmetic import bit_lines
+from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph.artifact import read_artifact, write_artifact
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
 from pisnn_deploy.graph.lines import LARGEST_EXPONENT, lines_of, spikes, stored_synapses
@@ -89,7 +89,7 @@ def test_a_graph_whose_lines_cannot_carry_its_payloads_is_not_well_formed(
 
 
 def test_payloads_that_no_weight_can_follow_are_refused() -> None:
-    from pisnn_deploy.compiler.encode import Encode
+    from pisnn_deploy.compiler.passes.encode import Encode
 
     with pytest.raises(CompileError, match=r"payloads of membrane have \d+ bits, and synapse membrane-to-flux-bit"):
         Encode(254)(compiled())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from models_under_test import compiled
 
-from pisnn_deploy.errors import OverflowViolation
+from pisnn_deploy.core.errors import OverflowViolation
 from pisnn_deploy.graph.payload import payload_guard
 
 

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from models_under_test import compiled, heat_model, hidden_model
 
-from pisnn_deploy.errors import OverflowViolation
+from pisnn_deploy.core.errors import OverflowViolation
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.mesh import window_cells
-from pisnn_deploy.model import Model
+from pisnn_deploy.physics.model import Model
 
 
 def plain_python(graph: IntegerGraph, mass: list[int], steps: int) -> list[list[int]]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from models_under_test import compiled, heat_model, plane_model, stock_box
 
-from pisnn_deploy.errors import OverflowViolation
+from pisnn_deploy.core.errors import OverflowViolation
 from pisnn_deploy.graph import IntegerGraph, Stock
 from pisnn_deploy.graph.artifact import artifact_bytes
 from pisnn_deploy.graph.document import document, graph_from_document

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pisnn_deploy.errors import FileError
+from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.mesh import MeshFile, read_mesh_file
 
 NODES = {1: (0.0, 0.0), 2: (1.0, 0.0), 3: (2.0, 0.0), 4: (0.5, 0.8), 5: (1.5, 0.8), 6: (2.5, 0.8)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pisnn_deploy.errors import UsageError
+from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.mesh import boundary_from_mapping, parse_boundary, parse_shape, reservoir_layers, reservoir_values
 from pisnn_deploy.mesh.structured import structured_mesh
 

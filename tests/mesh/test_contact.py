@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pisnn_deploy.errors import FileError, UsageError
+from pisnn_deploy.core.errors import FileError, UsageError
 from pisnn_deploy.mesh import MeshFile, read_mesh_file, simplex_pairs
 from pisnn_deploy.mesh.contact import find_contact
 

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pisnn_deploy.errors import FileError
+from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.mesh import MeshFile, read_mesh_file, unknown_group
 
 PLANE = np.array([(x, y, 0.0) for y in (0, 1, 2) for x in (0, 1, 2, 3)])

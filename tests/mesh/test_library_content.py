@@ -9,7 +9,7 @@ import meshio
 import numpy as np
 import pytest
 
-from pisnn_deploy.errors import FileError
+from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.mesh import MeshFile, read_mesh_file
 
 POINTS = np.array([[0.0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]])

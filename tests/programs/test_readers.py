@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from random_programs import Drawn, random_program
+from whole_values import NEURONS, in_whole
 
-from pisnn_deploy.programs import Program, Result, parse, run
+from pisnn_deploy.programs import Result, parse, run
 from pisnn_deploy.programs.arrays import Arrays
 from pisnn_deploy.programs.intervals import Interval, bounds
 from pisnn_deploy.programs.source import C99, PYTHON, Dialect, Statements
@@ -23,17 +24,6 @@ from pisnn_deploy.programs.whole import Whole
 Integers = NDArray[np.int64]
 EXAMPLES = int(os.environ.get("PISNN_CASES", "100"))
 SEEDS = st.integers(0, 2**32 - 1)
-NEURONS = 8
-
-
-def in_whole(program: Program, inputs: Mapping[str, Integers]) -> dict[str, list[int]]:
-    """Every value of every neuron, one neuron at a time."""
-    values: dict[str, list[int]] = {name: [] for name in program.names}
-    for neuron in range(NEURONS):
-        one = {name: int(given[neuron]) for name, given in inputs.items()}
-        for name, value in run(program, Whole(), one).values.items():
-            values[name].append(value)
-    return values
 
 
 @settings(max_examples=EXAMPLES)

@@ -13,7 +13,7 @@ from reported_runs import Reported, report_of
 from pisnn_deploy.compiler import LowerTwoPoint, Material, TwoPointOptions, compile_model
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import read_mesh_file
-from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.target import load_profile
 
 PLATE = Path(__file__).parents[2] / "examples" / "plate_with_hole" / "plate.msh"
 

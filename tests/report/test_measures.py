@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 from models_under_test import compiled
 
-from pisnn_deploy.backends import RunOptions, run_graph
-from pisnn_deploy.problems import problem
+from pisnn_deploy.physics.problems import problem
 from pisnn_deploy.report.measures import measure_run, relative_l2
+from pisnn_deploy.runs import RunOptions, run_graph
 
 
 def test_a_correct_run_has_no_drift_and_no_residual() -> None:

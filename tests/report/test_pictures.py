@@ -12,18 +12,18 @@ from checked_graphs import with_figure
 from matplotlib.image import imread
 from models_under_test import box, compiled, compiled_box, hidden_model, plane_model
 
-from pisnn_deploy.backends import RunOptions, run_graph
-from pisnn_deploy.compiler.partition import cut_evenly
-from pisnn_deploy.compiler.place import Place, PlacementMethod
+from pisnn_deploy.compiler.passes.partition import cut_evenly
+from pisnn_deploy.compiler.passes.place import Place, PlacementMethod
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import structured_mesh
 from pisnn_deploy.mesh.boundary import PERIODIC
-from pisnn_deploy.problems import problem
-from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.physics.problems import problem
 from pisnn_deploy.report.core_picture import _colours, draw_cores
 from pisnn_deploy.report.graph_picture import dot_text, draw_graph
 from pisnn_deploy.report.panels import drawable
 from pisnn_deploy.report.picture import draw_run
+from pisnn_deploy.runs import RunOptions, run_graph
+from pisnn_deploy.target import load_profile
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 RED = (214, 39, 40)

@@ -9,14 +9,14 @@ import pytest
 from matplotlib.figure import Figure
 from models_under_test import heat_model, plane_model
 
-from pisnn_deploy.backends import RunOptions, run_graph
 from pisnn_deploy.compiler import LowerTwoPoint, Material, TwoPointOptions, compile_model
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import parse_boundary, read_mesh_file
-from pisnn_deploy.profiles import load_profile
 from pisnn_deploy.report.graph_picture import draw_graph
 from pisnn_deploy.report.panels import time_axis
 from pisnn_deploy.report.picture import _profile, draw_run
+from pisnn_deploy.runs import RunOptions, run_graph
+from pisnn_deploy.target import load_profile
 
 PLATE = Path(__file__).parents[2] / "examples" / "plate_with_hole" / "plate.msh"
 

@@ -15,12 +15,12 @@ import pytest
 from models_under_test import compiled, compiled_box, space_model
 from reported_runs import Page, Reported, report_of
 
-from pisnn_deploy.backends import RunOptions, run_graph
-from pisnn_deploy.errors import FileError
+from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import CellMesh
 from pisnn_deploy.report import web_page
 from pisnn_deploy.report.web_page import LARGEST_PAGE, Report, page_bytes, write_report
+from pisnn_deploy.runs import RunOptions, run_graph
 
 SECTIONS = ("field", "balance", "error", "events", "widths", "cores", "certificate", "provenance")
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from models_under_test import compiled, heat_model, hidden_model
 
-from pisnn_deploy.backends import Run, RunOptions, run_graph
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import Coding
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.report import widths
 from pisnn_deploy.report.widths import width_uses
+from pisnn_deploy.runs import Run, RunOptions, run_graph
 
 Interval = tuple[int, int]
 

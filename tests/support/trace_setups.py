@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from pisnn_deploy.backends.fast import run as run_fast
-from pisnn_deploy.backends.run import RunOptions, start_of
-from pisnn_deploy.backends.stepping import ReferenceStepper, stepped_run
 from pisnn_deploy.cli.compilation import compile_file
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.runs.fast import run as run_fast
+from pisnn_deploy.runs.run import RunOptions, start_of
+from pisnn_deploy.runs.stepping import ReferenceStepper, stepped_run
 
 PLATE = Path(__file__).parents[2] / "examples" / "plate_with_hole"
 STEPS = 25

@@ -11,12 +11,12 @@ import pytest
 import torch
 from models_under_test import heat_model, hidden_model
 
-from pisnn_deploy import zoo
-from pisnn_deploy.errors import CheckError
+from pisnn_deploy.core.errors import CheckError
 from pisnn_deploy.mesh import structured_mesh
-from pisnn_deploy.model import Model
-from pisnn_deploy.problems.burgers import cole_hopf
-from pisnn_deploy.problems.modes import Modes
+from pisnn_deploy.physics.model import Model
+from pisnn_deploy.physics.problems.burgers import cole_hopf
+from pisnn_deploy.physics.problems.modes import Modes
+from pisnn_deploy.project import zoo
 from pisnn_deploy.training.assessment import HeldOut, assess, first_order, godunov, integer_kernel, strict
 from pisnn_deploy.training.checkpoint import read_checkpoint
 from pisnn_deploy.training.hidden_flux import HiddenFlux

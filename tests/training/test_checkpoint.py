@@ -15,7 +15,7 @@ import pytest
 import torch
 from models_under_test import heat_model, hidden_model
 
-from pisnn_deploy.errors import FileError
+from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.training.checkpoint import read_checkpoint, write_checkpoint
 
 Content = dict[str, Any]

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pisnn_deploy.arithmetic import decay, packets
+from pisnn_deploy.core.arithmetic import decay, packets
 from pisnn_deploy.training.clif import CLIF
 from pisnn_deploy.training.lava_dl import Neuron
 

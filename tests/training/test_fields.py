@@ -8,7 +8,7 @@ import torch
 from models_under_test import heat_spec, laplace_model
 
 from pisnn_deploy.mesh import window_cells
-from pisnn_deploy.model import ModelSpec
+from pisnn_deploy.physics.model import ModelSpec
 from pisnn_deploy.training.fields import FourierFields, HarmonicFields, training_fields
 from pisnn_deploy.training.recipe import TrainingOptions
 

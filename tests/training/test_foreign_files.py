@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import torch
 
-from pisnn_deploy.errors import FileError
+from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.training.checkpoint import read_checkpoint
 from pisnn_deploy.training.foreign_files import HOW, foreign_file, foreign_pickle
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from models_under_test import box
 
-from pisnn_deploy import zoo
-from pisnn_deploy.errors import CheckError, FileError
+from pisnn_deploy.core.errors import CheckError, FileError
 from pisnn_deploy.mesh import window_cells
+from pisnn_deploy.project import zoo
 from pisnn_deploy.training import gauss_newton
 from pisnn_deploy.training.checkpoint import read_checkpoint
 from pisnn_deploy.training.gauss_newton import characteristic_network

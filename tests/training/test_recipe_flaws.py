@@ -12,8 +12,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pisnn_deploy import zoo
-from pisnn_deploy.errors import SeveralErrors
+from pisnn_deploy.core.errors import SeveralErrors
+from pisnn_deploy.project import zoo
 from pisnn_deploy.training.assessment import GROWTH_MARGIN
 from pisnn_deploy.training.recipe import Recipe, flaws_of, read_recipe
 from pisnn_deploy.training.trainer import train

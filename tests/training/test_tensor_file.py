@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from pisnn_deploy.errors import FileError
+from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.training.foreign_files import HOW
 from pisnn_deploy.training.tensor_file import read_tensors
 

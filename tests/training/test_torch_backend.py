@@ -7,9 +7,9 @@ import pytest
 import torch
 from models_under_test import compiled, compiled_box, heat_model, hidden_model, laplace_model, plane_model
 
-from pisnn_deploy import zoo
-from pisnn_deploy.backends import RunOptions, run_graph
-from pisnn_deploy.model import Model
+from pisnn_deploy.physics.model import Model
+from pisnn_deploy.project import zoo
+from pisnn_deploy.runs import RunOptions, run_graph
 from pisnn_deploy.training.checkpoint import read_checkpoint
 from pisnn_deploy.training.pisnn import PISNN, wiring
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 from models_under_test import compiled
 
-from pisnn_deploy.backends import RunOptions, run_graph
-from pisnn_deploy.errors import FileError, SeveralErrors
-from pisnn_deploy.model import Model
+from pisnn_deploy.core.errors import FileError, SeveralErrors
+from pisnn_deploy.physics.model import Model
+from pisnn_deploy.runs import RunOptions, run_graph
 from pisnn_deploy.training import trainer
 from pisnn_deploy.training.recipe import Recipe, read_recipe
 from pisnn_deploy.training.trainer import train

@@ -27,16 +27,16 @@ from models_under_test import (
 )
 from mutations import assert_every_field_is_proved_again, assert_random_mutations_are_rejected_or_harmless, rejected
 
-from pisnn_deploy.backends import RunOptions, run_graph
 from pisnn_deploy.compiler import CompileOptions, compile_model
-from pisnn_deploy.errors import CompileError, FileError
+from pisnn_deploy.core.errors import CompileError, FileError
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.artifact import read_artifact, write_artifact
 from pisnn_deploy.graph.connections import Stencil
 from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.mesh import Boxes, parse_boundary
-from pisnn_deploy.model import OperatingRange
-from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.physics.model import OperatingRange
+from pisnn_deploy.runs import RunOptions, run_graph
+from pisnn_deploy.target import load_profile
 from pisnn_deploy.verify import check_certificate
 
 

@@ -10,12 +10,12 @@ import pytest
 from models_under_test import compiled, heat_model, hidden_model, laplace_model, stock_box, zoo_graph
 
 from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, TwoPointOptions, compile_model
-from pisnn_deploy.errors import CompileError
+from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import parse_boundary
-from pisnn_deploy.model import Model
-from pisnn_deploy.problems import EQUATIONS, NAMES, problem
-from pisnn_deploy.profiles import load_profile
+from pisnn_deploy.physics.model import Model
+from pisnn_deploy.physics.problems import EQUATIONS, NAMES, problem
+from pisnn_deploy.target import load_profile
 from pisnn_deploy.verify import check_certificate
 from pisnn_deploy.verify.clock import PROBLEMS
 

@@ -24,13 +24,13 @@ from models_under_test import (
     stock_box,
     zoo_graph,
 )
-from test_medium import base as two_point_base
+from two_point_graphs import base as two_point_base
 
-from pisnn_deploy.compiler.prove import Prove
+from pisnn_deploy.compiler.passes.prove import Prove
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.layout import window_biases
 from pisnn_deploy.mesh import CellMesh, structured_mesh
-from pisnn_deploy.model import Model, OperatingRange
+from pisnn_deploy.physics.model import Model, OperatingRange
 from pisnn_deploy.verify import check_certificate
 
 Forgery = Callable[[IntegerGraph], IntegerGraph]

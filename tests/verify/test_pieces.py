@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from models_under_test import compiled, hidden_model
 
-from pisnn_deploy.compiler import kinks
-from pisnn_deploy.compiler.kinks import drives_along
+from pisnn_deploy.compiler.analysis import kinks
+from pisnn_deploy.compiler.analysis.kinks import drives_along
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.verify import check_certificate, pieces

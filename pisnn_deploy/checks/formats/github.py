@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pisnn_deploy.checks.outcome import Outcome
-from pisnn_deploy.printable import printable, without_commands
+from pisnn_deploy.core.printable import printable, without_commands
 
 _LEVELS = {"error": "error", "warning": "warning", "info": "notice"}
 

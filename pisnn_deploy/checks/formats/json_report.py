@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pisnn_deploy.checks.outcome import Outcome
-from pisnn_deploy.printable import json_text
+from pisnn_deploy.core.printable import json_text
 
 
 def json_report(outcomes: Sequence[Outcome]) -> str:

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from pisnn_deploy.checks.outcome import Outcome
 from pisnn_deploy.checks.report import Finding
 from pisnn_deploy.checks.rule import Rule
-from pisnn_deploy.printable import printable, printable_lines
+from pisnn_deploy.core.printable import printable, printable_lines
 
 
 def junit(outcomes: Sequence[Outcome]) -> str:

@@ -16,7 +16,7 @@ from pisnn_deploy import __version__
 from pisnn_deploy.checks.outcome import Outcome
 from pisnn_deploy.checks.report import Finding
 from pisnn_deploy.checks.rule import GRAPH, Rule
-from pisnn_deploy.printable import json_text
+from pisnn_deploy.core.printable import json_text
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 MANUAL = "docs/rules.md"

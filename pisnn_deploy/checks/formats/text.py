@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from pisnn_deploy.checks.baseline import amount
 from pisnn_deploy.checks.outcome import Outcome
-from pisnn_deploy.checks.report import Estimate, Report
-from pisnn_deploy.printable import printable, without_commands
+from pisnn_deploy.checks.report import Report
+from pisnn_deploy.core.printable import printable, without_commands
+from pisnn_deploy.estimates.estimate import Estimate
 
 SMALLEST_PLAIN, LARGEST_PLAIN = 1e3, 1e15
 """Between them numbers are printed with all digits before the point, whole numbers below as well."""

@@ -1,0 +1,347 @@
+"""``pisnn-deploy compile``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+from rich.text import Text
+
+from pisnn_deploy.cli.compilation import compile_file
+from pisnn_deploy.cli.console import Row, print_json, print_table
+from pisnn_deploy.cli.files import check_outputs
+from pisnn_deploy.cli.media import is_yaml
+from pisnn_deploy.cli.messages import print_message
+from pisnn_deploy.cli.model_file import is_file_name
+from pisnn_deploy.compiler.passes.measure import MOVED_START
+from pisnn_deploy.compiler.passes.stock import frozen_quanta
+from pisnn_deploy.core.errors import CheckError
+from pisnn_deploy.graph import Claim, IntegerGraph
+from pisnn_deploy.graph.artifact import write_artifact
+from pisnn_deploy.project.own_problem import measured_reference_error
+
+
+@click.command("compile", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("model")
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to write the artifact.")
+@click.option("--profile", default="loihi2", show_default=True, help="Hardware profile: a name or a YAML file.")
+@click.option(
+    "--mesh",
+    help="Cells along each axis, such as 128 or 64x64, or a file of triangles or tetrahedra (.msh, .vtu, .vtk, .inp, "
+    ".mesh); the problem's own unless given.",
+)
+@click.option(
+    "--boundary",
+    metavar="SPEC",
+    help="periodic, no-flux, dirichlet=0,1, x=periodic y=no-flux, x-=no-flux x+=dirichlet=1, or a YAML file; the "
+    "problem's own unless given. For a mesh from a file by groups: hole=dirichlet=1; the rest is no-flux.",
+)
+@click.option("--materials", type=click.Path(path_type=Path), help="YAML file of the materials of a mesh from a file.")
+@click.option(
+    "--weld",
+    type=float,
+    metavar="TOLERANCE",
+    help="Join points of a mesh from a file that lie within this distance of each other, in its unit of length.",
+)
+@click.option(
+    "--conductivity",
+    type=click.Path(path_type=Path),
+    help="Conductivity of each cell of a grid, .npy; replaces the model's diffusivity.",
+)
+@click.option("--capacity", type=click.Path(path_type=Path), help="Mass per volume and value of each cell, .npy.")
+@click.option("--coding", type=click.Choice(["delta", "dense"]), default="delta", show_default=True)
+@click.option("--range", "limits", metavar="LOWER,UPPER", help="Range of cell values, instead of the model's.")
+@click.option("--slope", type=float, help="Largest slope of the field, instead of the model's.")
+@click.option("--flux", type=float, help="Largest flux through a face in one PDE step, in cell values.")
+@click.option(
+    "--placement",
+    type=click.Choice(["auto", "blocks", "metis", "index", "none"]),
+    default="auto",
+    show_default=True,
+    help="How cells are cut onto cores: in boxes (grids), by METIS (any mesh), in the order of their numbers, or not.",
+)
+@click.option(
+    "--spikes",
+    type=click.Choice(["auto", "graded", "binary"]),
+    default="auto",
+    show_default=True,
+    help="What a spike carries: an integer, or nothing, on a line for each bit; auto is what the profile has.",
+)
+@click.option(
+    "--processes",
+    type=click.Choice(["c-lif", "stock"]),
+    default="c-lif",
+    show_default=True,
+    help="What the graph is made of: C-LIF, or Lava's own Sigma, SigmaDelta and Sparse (linear, memoryless fluxes).",
+)
+@click.option(
+    "--send-threshold",
+    type=click.IntRange(1, 1 << 20),
+    metavar="QUANTA",
+    help="With --processes stock: a face keeps smaller fluxes until they have added up; 1 unless given.",
+)
+@click.option("--problem", metavar="NAME", help="What a network from ONNX, netx or NIR solves: heat1d, laplace2d, ...")
+@click.option(
+    "--diffusion-number",
+    type=float,
+    help="diffusivity * dt / h^2 that such a network was trained for, if it has hidden layers.",
+)
+@click.option(
+    "--limiter",
+    type=click.Choice(["none", "positivity"]),
+    default="none",
+    show_default=True,
+    help="positivity: a face never takes more than its source can give, so no cell ever holds less than 0.",
+)
+@click.option("--strict", is_flag=True, help="Exit with 1, and write no artifact, if there is a warning.")
+@click.option("--explain", is_flag=True, help="Tell what each compiler pass did.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+def command(
+    model: str,
+    output: Path | None,
+    profile: str,
+    mesh: str | None,
+    boundary: str | None,
+    materials: Path | None,
+    weld: float | None,
+    conductivity: Path | None,
+    capacity: Path | None,
+    coding: Literal["delta", "dense"],
+    limits: str | None,
+    slope: float | None,
+    flux: float | None,
+    placement: Literal["auto", "blocks", "metis", "index", "none"],
+    spikes: Literal["auto", "graded", "binary"],
+    processes: Literal["c-lif", "stock"],
+    send_threshold: int | None,
+    problem: str | None,
+    diffusion_number: float | None,
+    limiter: Literal["none", "positivity"],
+    strict: bool,
+    explain: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Compile MODEL to an artifact (.pisnn): a checkpoint (.pt), the name of a model of the zoo, or a flux network
+    trained elsewhere, as ONNX, netx (lava-dl) or NIR.
+
+    \b
+    Examples:
+      pisnn-deploy compile heat1d
+      pisnn-deploy compile model.pt --mesh 500 --boundary no-flux -o heat.pisnn
+      pisnn-deploy compile heat1d --boundary dirichlet=0,1
+      pisnn-deploy compile laplace2d --mesh 128x128 --explain
+      pisnn-deploy compile heat1d --profile loihi1
+      pisnn-deploy compile heat1d --processes stock -o stock.pisnn
+      pisnn-deploy compile heat1d --limiter positivity
+      pisnn-deploy compile heat2d --mesh plate.msh --materials materials.yaml --boundary "hole=dirichlet=1"
+      pisnn-deploy compile flux.onnx --problem heat1d
+      pisnn-deploy compile flux.net --problem burgers1d --diffusion-number 0.2
+    """
+    started = time.perf_counter()
+    named = Path(model)
+    path = output or (named.with_suffix(".pisnn") if is_file_name(model) else Path(f"{model}.pisnn"))
+    held = boundary if boundary is not None and is_yaml(boundary) else None
+    check_outputs([path], [model, profile, mesh, held, materials, conductivity, capacity])
+    seconds: dict[str, float] = {}
+    graph, provenance = compile_file(
+        model,
+        mesh=mesh,
+        boundary=boundary,
+        profile=profile,
+        coding=coding,
+        limits=limits,
+        slope=slope,
+        flux=flux,
+        materials=materials,
+        conductivity=conductivity,
+        capacity=capacity,
+        placement=placement,
+        spikes=spikes,
+        processes=processes,
+        send_threshold=send_threshold,
+        problem_name=problem,
+        diffusion_number=diffusion_number,
+        limiter=limiter,
+        weld=weld,
+        report=seconds.__setitem__,
+    )
+    warnings: list[str] = provenance.get("warnings", [])
+    refused = strict and bool(warnings)
+    digest = "" if refused else write_artifact(path, graph, provenance)
+    # Where the quantum had to be made coarser, passes ran more than once: their last times are shown.
+    took = [seconds[record.text.partition("{")[0]] for record in graph.history]
+    passes = [(r.text, f"{s:.2f} s", r.summary) for r, s in zip(graph.history, took, strict=True)]
+    imported = provenance.get("imported")
+    if as_json:
+        told = [{"pass": name, "seconds": s, "summary": text} for (name, _, text), s in zip(passes, took, strict=True)]
+        explained: dict[str, Any] = {"passes": told} if explain else {}
+        explained |= {} if imported is None else {"imported": imported}
+        explained["warnings"] = warnings
+        written = {"artifact": None, "sha256": None} if refused else {"artifact": str(path), "sha256": digest}
+        print_json(written | _as_json(graph, provenance, time.perf_counter() - started) | explained)
+    elif not quiet:
+        notes: list[Row] = [("imported", note) for note in imported["notes"]] if imported else []
+        cautions: list[Row] = [(Text("warning", "yellow"), Text(sentence, "yellow")) for sentence in warnings]
+        print_table("not written" if refused else f"{path}", [*_rows(graph, provenance), *notes, *cautions])
+    if explain and not (as_json or quiet):
+        print_table("passes", passes, ("pass", "time", "what it did"))
+    if as_json:
+        for sentence in warnings:
+            print_message(f"warning: {sentence}")
+    if refused:
+        raise CheckError(f"--strict: {path} was not written, for {_number(len(warnings), 'warning')}: {warnings[0]}")
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _widths(graph: IntegerGraph) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for bound in graph.bounds:
+        key = bound.quantity if bound.population in ("flux",) else f"{bound.population}_{bound.quantity}"
+        key = "membrane" if key == "membrane_mass" else key
+        found[key] = max(bound.bits, found.get(key, 0))
+    return found
+
+
+def _as_json(graph: IntegerGraph, provenance: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    certificate, placement, quantisation = graph.certificate, graph.placement, graph.quantisation
+    claims = {} if certificate is None else certificate.claims
+    return {
+        "model": graph.spec.name,
+        "mesh": list(graph.mesh.shape),
+        "cells": graph.mesh.cells,
+        "faces": graph.mesh.faces,
+        "neurons": graph.neurons,
+        "synapses": sum(synapse.entries for synapse in graph.synapses),
+        "period": graph.period,
+        "coding": graph.coding,
+        "binary": graph.binary,
+        "processes": "c-lif" if graph.stock is None else "stock",
+        "frozen": _frozen(graph),
+        "quantum": graph.quantum,
+        "resolution": graph.resolution,
+        "theta": 1 << graph.flux.threshold_exponent,
+        "limiter": "none" if graph.flux.share_shift is None else "positivity",
+        "bits": _widths(graph),
+        "quantisation": {
+            "relative_l2_float": quantisation.relative_l2_float,
+            "relative_l2_integer": quantisation.relative_l2_integer,
+            "relative_l2_rounded": quantisation.relative_l2_rounded,
+            "reference_error": measured_reference_error(graph),
+            "measured_against": provenance.get("measured_against", "reference"),
+            "start": "own" if graph.starts_inside else "moved",
+            "steps": quantisation.steps,
+        },
+        **{key: provenance[key] for key in ("two_point", "welded_points") if key in provenance},
+        "certificate": {
+            **{name: claim.status for name, claim in claims.items()},
+            "details": {name: claim.details for name, claim in claims.items()},
+        },
+        "placement": {"cores": placement.cores, "chips": placement.chips} if placement else None,
+        "wall_seconds": seconds,
+    }
+
+
+def _status(claim: Claim) -> str:
+    """Coefficients of the integers stand beside those of the model; other claims are told by `inspect`."""
+    told = claim.method in ("moments", "states", "other-law")
+    return f"{claim.status}: {claim.details}" if told else claim.status
+
+
+def _spikes(graph: IntegerGraph) -> str:
+    lines = ", ".join(f"{count} lines of each {name}" for name, count in graph.binary.items())
+    return f"binary: {lines}" if lines else "graded"
+
+
+def _time_steps(graph: IntegerGraph) -> str:
+    return _number(graph.period or 1, "time step")
+
+
+def _limiter(graph: IntegerGraph) -> list[Row]:
+    shift = graph.flux.share_shift
+    return [] if shift is None else [("limiter", f"positivity: a cell gives at most m >> {shift} through a face")]
+
+
+def _mesh_rows(provenance: Mapping[str, Any]) -> list[Row]:
+    """What a mesh from a file is like."""
+    quality, welded = provenance.get("two_point"), provenance.get("welded_points")
+    rows: list[Row] = [] if welded is None else [("welded", f"{_number(welded, 'point')} joined with others")]
+    if quality is not None:
+        low, high = quality["flux_factors"]
+        most = "at most " if quality["flux_factors_are_bounds"] else ""
+        rows += [
+            (
+                "angles",
+                f"mean {quality['mean_degrees']:.1f}, largest {quality['largest_degrees']:.1f} degrees between centre "
+                f"lines and face normals; {100 * quality['share_beyond_20_degrees']:.0f} % of faces beyond 20",
+            ),
+            ("two-point fluxes", f"{most}{low:.3f} to {high:.3f} times the right ones of linear fields, by direction"),
+        ]
+    return rows
+
+
+def _frozen(graph: IntegerGraph) -> dict[str, float] | None:
+    """How far from rest a field may stay for ever; null where everything levels out."""
+    quanta = frozen_quanta(graph)
+    return None if quanta is None else {"quanta": quanta, "value": quanta * graph.value_per_quantum}
+
+
+def _frozen_row(graph: IntegerGraph) -> list[Row]:
+    frozen = _frozen(graph)
+    if frozen is None:
+        return []
+    return [("frozen slopes", f"up to {frozen['quanta']:.0f} quanta (value {frozen['value']:.2g}) from rest")]
+
+
+def _quantum(graph: IntegerGraph) -> str:
+    """With what fluxes tell apart: where cells differ, a level is coarser than a quantum of the thinnest cell."""
+    value = f"value {graph.value_per_quantum:g}"
+    if graph.resolution != graph.value_per_quantum:
+        value += f", levels of {graph.resolution:g}"
+    return f"{graph.quantum:g} ({value}), theta 2^{graph.flux.threshold_exponent}"
+
+
+def _rows(graph: IntegerGraph, provenance: Mapping[str, Any]) -> list[Row]:
+    quantisation, certificate, placement = graph.quantisation, graph.certificate, graph.placement
+    states = [bound.bits for bound in graph.bounds if bound.is_state_or_payload]
+    accumulators = max(bound.bits for bound in graph.bounds if bound.quantity == "accumulator")
+    rows: list[Row] = [
+        ("model", graph.spec.name),
+        ("mesh", f"{graph.mesh.cells} cells, {graph.mesh.faces} faces, {graph.mesh.boundary_text}"),
+        *_mesh_rows(provenance),
+        ("neurons", f"{graph.neurons}, {sum(synapse.entries for synapse in graph.synapses)} synapses"),
+        ("processes", "C-LIF" if graph.stock is None else "Sigma, SigmaDelta, Sparse"),
+        *_frozen_row(graph),
+        ("schedule", f"{_time_steps(graph)} per PDE step, {graph.coding} coding"),
+        ("spikes", _spikes(graph)),
+        *_limiter(graph),
+        ("quantum", _quantum(graph)),
+        ("widths", f"states and payloads {max(states)} bits, accumulators {accumulators} bits"),
+        ("time step", f"{graph.time_step:.6g}"),
+    ]
+    if quantisation.relative_l2_float is not None and quantisation.relative_l2_integer is not None:
+        errors = f"float {quantisation.relative_l2_float:.2e}, integer {quantisation.relative_l2_integer:.2e}"
+        if quantisation.relative_l2_rounded is not None:
+            errors += f" (nearest integers {quantisation.relative_l2_rounded:.2e})"
+        known_to = measured_reference_error(graph)
+        known = "" if known_to is None else f", reference known to {known_to:.0e}"
+        against = provenance.get("measured_against")
+        if against is None:
+            moved = "" if graph.starts_inside else f", from {MOVED_START}"
+            rows.append(("relative L2 error", f"{errors} after {quantisation.steps} PDE steps{moved}{known}"))
+        else:
+            steps = f"after {quantisation.steps} PDE steps, against {against}, not against the PDE"
+            rows.append(("rounding error", f"relative L2 {errors} {steps}"))
+    if certificate is not None:
+        rows += [(name, _status(claim)) for name, claim in certificate.claims.items()]
+    if placement is not None:
+        held = f"{_number(placement.cores, 'core')} on {_number(placement.chips, 'chip')}"
+        rows.append(("placement", f"{held} ({graph.profile})"))
+    return rows

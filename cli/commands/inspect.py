@@ -1,0 +1,119 @@
+"""``pisnn-deploy inspect``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pisnn_deploy.cli.console import Row, print_table, print_text
+from pisnn_deploy.cli.files import check_outputs
+from pisnn_deploy.cli.messages import print_message
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.core.limits import require_memory
+from pisnn_deploy.core.output import write_whole
+from pisnn_deploy.core.printable import json_text
+from pisnn_deploy.graph.artifact import Artifact, read_artifact, warnings_in
+from pisnn_deploy.graph.document import document
+
+
+@click.command("inspect", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.option("--format", "form", type=click.Choice(["text", "json", "dot", "png"]), default="text", show_default=True)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
+@click.option("-q", "--quiet", is_flag=True, help="No tables.")
+def command(artifact: Path, form: str, output: Path | None, quiet: bool) -> None:
+    """Show what is in ARTIFACT. Nothing is proved again (see verify); of a file that was changed after its certificate
+    was issued, a warning on stderr says so.
+
+    \b
+    Examples:
+      pisnn-deploy inspect heat.pisnn
+      pisnn-deploy inspect heat.pisnn --format png -o graph.png
+      pisnn-deploy inspect heat.pisnn --format dot | dot -Tsvg > graph.svg
+    """
+    check_outputs([output], [artifact])
+    read = read_artifact(artifact)
+    if read.broken_seal:
+        print_message(f"warning: {artifact}: {read.broken_seal}; no claim of the certificate is one of this file")
+    if form == "png":
+        require_memory("pictures")
+        from pisnn_deploy.report.graph_picture import draw_graph
+
+        if output is None:
+            raise UsageError("--format png needs a file to write to: give -o FILE.png")
+        draw_graph(output, read.graph)
+        return
+    if form == "text" and output is None:
+        if not quiet:
+            print_artifact(artifact, read)
+        return
+    if form == "dot":
+        from pisnn_deploy.report.graph_picture import dot_text
+
+        text = dot_text(read.graph)
+    else:
+        text = json_text(_plain(read)) + "\n"
+    if output is None:
+        print_text(text.removesuffix("\n"))
+    else:
+        write_whole(output, text.encode())
+
+
+def _plain(read: Artifact) -> dict[str, object]:
+    described, certificate, arrays = document(read.graph)
+    sizes = {name: list(array.shape) for name, array in sorted(arrays.items())}
+    return {
+        "sha256": read.sha256,
+        "altered": list(read.altered),
+        "graph": described,
+        "certificate": certificate,
+        "provenance": read.provenance,
+        "arrays": sizes,
+    }
+
+
+def print_artifact(path: Path, read: Artifact) -> None:
+    """Print the tables of an artifact.
+
+    Parameters
+    ----------
+    path : Path
+        For the title.
+    read : Artifact
+    """
+    graph = read.graph
+    print_table(
+        f"{path} ({graph.spec.name}, {' x '.join(map(str, graph.mesh.shape))} cells, {graph.mesh.boundary_text})",
+        [(name, str(graph.size(name))) for name in graph.chain],
+        ("population", "neurons"),
+    )
+    rows: list[Row] = []
+    for synapse in graph.synapses:
+        # Those of all connections would be millions.
+        distinct = synapse.distinct_mantissas
+        low, high = (int(distinct.min()), int(distinct.max())) if distinct.size else (0, 0)
+        rows.append(
+            (
+                synapse.name,
+                f"{synapse.source} to {synapse.target}",
+                str(synapse.entries),
+                f"{low} to {high}",
+                str(synapse.exponent),
+            )
+        )
+    print_table("synapses", rows, ("synapse", "joins", "entries", "mantissas", "exponent"))
+    bounds = [(f"{b.population} {b.quantity}", f"{b.lower} to {b.upper}", str(b.bits)) for b in graph.bounds]
+    print_table("bounds", bounds, ("quantity", "interval", "bits"))
+    if graph.certificate is not None:
+        foreign = "not of this file" if read.broken_seal else ""
+        claims = [(name, foreign or claim.status, claim.details) for name, claim in graph.certificate.claims.items()]
+        print_table("certificate", claims, ("claim", "status", "why"))
+    warnings = warnings_in(read.provenance)
+    if warnings:
+        print_table("warnings of the compiler", [(sentence,) for sentence in warnings])
+    print_table(
+        "passes, as whoever compiled it noted them (not proved)",
+        [(record.text, record.summary) for record in graph.history],
+        ("pass", "what it did"),
+    )

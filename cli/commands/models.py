@@ -1,0 +1,82 @@
+"""``pisnn-deploy models``."""
+
+from __future__ import annotations
+
+import click
+
+from pisnn_deploy.cli.console import Row, print_json, print_table
+from pisnn_deploy.project import zoo
+
+_QUIET = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+_HELP = {"help_option_names": ["-h", "--help"]}
+
+
+@click.group("models", context_settings=_HELP, invoke_without_command=True)
+@click.pass_context
+def command(context: click.Context) -> None:
+    """List the models of the zoo, or show one.
+
+    \b
+    Examples:
+      pisnn-deploy models
+      pisnn-deploy models show heat1d
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(list_models)
+
+
+@command.command("list", context_settings=_HELP)
+@_JSON
+@_QUIET
+def list_models(as_json: bool, quiet: bool) -> None:
+    """List the models of the zoo.
+
+    \b
+    Examples:
+      pisnn-deploy models list
+      pisnn-deploy models list --json
+    """
+    if as_json:
+        print_json({"models": list(zoo.names())})
+    elif not quiet:
+        print_table("models of the zoo", [_row(name) for name in zoo.names()], ("model", "equation", "mesh"))
+
+
+def _row(name: str) -> Row:
+    """Name, equation and usual mesh of a model, from its recipe: reading the checkpoint would load torch."""
+    from pisnn_deploy.physics.problems import problem
+    from pisnn_deploy.training.recipe import read_recipe
+
+    with zoo.recipe_path(name) as path:
+        spec = read_recipe(path).model
+    one = problem(spec.problem, spec.diffusivity, spec.velocity)
+    return name, one.equation, "x".join(map(str, one.default_shape))
+
+
+@command.command("show", context_settings=_HELP)
+@click.argument("name")
+@_JSON
+@_QUIET
+def show(name: str, as_json: bool, quiet: bool) -> None:
+    """Show the spec and weights of the model NAME.
+
+    \b
+    Examples:
+      pisnn-deploy models show heat1d
+      pisnn-deploy models show heat1d --json
+    """
+    from pisnn_deploy.training.checkpoint import read_checkpoint
+
+    with zoo.model_path(name) as path:
+        model = read_checkpoint(path)
+    spec = model.spec.model_dump(mode="json")
+    if as_json:
+        arrays = {"weights": model.weights, "biases": model.biases}
+        print_json({"spec": spec, **{name: [a.tolist() for a in parts] for name, parts in arrays.items()}})
+        return
+    if quiet:
+        return
+    rows: list[Row] = [(key, str(value)) for key, value in spec.items()]
+    rows += [(f"weight {n}", str(weight.round(6).tolist())) for n, weight in enumerate(model.weights)]
+    print_table(name, rows)

@@ -1,0 +1,165 @@
+"""``pisnn-deploy profiles``."""
+
+from __future__ import annotations
+
+import click
+
+from pisnn_deploy.cli.console import Row, print_json, print_line, print_table
+from pisnn_deploy.cli.messages import print_message
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.target import Figure, load_profile, names, parents_of, validate_profile
+
+_QUIET = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+_HELP = {"help_option_names": ["-h", "--help"]}
+
+
+@click.group("profiles", context_settings=_HELP, invoke_without_command=True)
+@click.pass_context
+def command(context: click.Context) -> None:
+    """List, show or validate hardware profiles, or print the JSON Schema of their files.
+
+    \b
+    Examples:
+      pisnn-deploy profiles
+      pisnn-deploy profiles show loihi2
+      pisnn-deploy profiles validate my_board.yaml
+      pisnn-deploy profiles schema > profile.schema.json
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(list_profiles)
+
+
+@command.command("list", context_settings=_HELP)
+@_JSON
+@_QUIET
+def list_profiles(as_json: bool, quiet: bool) -> None:
+    """List the profiles that come with the package; cores are the usable ones of all chips.
+
+    \b
+    Examples:
+      pisnn-deploy profiles list
+      pisnn-deploy profiles list --json
+    """
+    profiles = [load_profile(name) for name in names()]
+    if as_json:
+        listed = [
+            {
+                "name": profile.name,
+                "description": profile.description,
+                "extends": next(iter(parents_of(profile.name)), None),
+                "chips": profile.system.chips.value,
+                "cores_usable_per_chip": profile.chip.cores_usable.value,
+                "state_bits": profile.state.bits.value,
+                "payload_bits": profile.payload.bits.value,
+            }
+            for profile in profiles
+        ]
+        print_json({"profiles": listed})
+    elif not quiet:
+        rows: list[Row] = [
+            (
+                profile.name,
+                _count(profile.system.chips),
+                _count(profile.chip.cores_usable, profile.system.chips.value or 1),
+                f"{profile.state.bits.value}/{profile.payload.bits.value}",
+                profile.description,
+            )
+            for profile in profiles
+        ]
+        print_table("profiles", rows, ("name", "chips", "cores", "states/payload bits", "description"))
+
+
+def _count(figure: Figure[int | None], times: int = 1) -> str:
+    if figure.value is None:
+        return "unpublished" if figure.is_unpublished else "no limit"
+    return f"{figure.value * times:,}"
+
+
+@command.command("show", context_settings=_HELP)
+@click.argument("name")
+@_JSON
+@_QUIET
+def show(name: str, as_json: bool, quiet: bool) -> None:
+    """Show every figure of the profile NAME with its range, confidence and source, and what NAME extends.
+
+    \b
+    Examples:
+      pisnn-deploy profiles show loihi2
+      pisnn-deploy profiles show my_board.yaml --json
+    """
+    plain = load_profile(name).model_dump(mode="json")
+    parents = parents_of(name)
+    if as_json:
+        # What is printed is a profile's file again, since JSON is YAML.
+        print_json({"extends": parents[0], **plain} if parents else plain)
+        return
+    if quiet:
+        return
+    rows: list[Row] = []
+    for section, figures in plain.items():
+        if isinstance(figures, dict):
+            for key, figure in figures.items():
+                rows.append(
+                    (f"{section}.{key}", str(figure["value"]), _range(figure), figure["confidence"], figure["source"])
+                )
+    if parents:
+        print_line(f"{plain['name']} extends {', which extends '.join(parents)}")
+    print_table(plain["description"], rows, ("figure", "value", "range", "confidence", "source"))
+
+
+def _range(figure: dict[str, object]) -> str:
+    low, high = figure["low"], figure["high"]
+    if low is None or high is None:
+        return "" if low is high else f"at most {high}" if low is None else f"at least {low}"
+    return f"{low} to {high}"
+
+
+@command.command("validate", context_settings=_HELP)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@_JSON
+@_QUIET
+@click.pass_context
+def validate(context: click.Context, files: tuple[str, ...], as_json: bool, quiet: bool) -> None:
+    """Validate profiles of your own, each FILE with what it extends; says everything that is wrong, field by field.
+
+    \b
+    Examples:
+      pisnn-deploy profiles validate my_board.yaml
+      pisnn-deploy profiles validate boards/*.yaml --json
+    """
+    found = {file: validate_profile(file) for file in files}
+    if as_json:
+        told = [
+            {
+                "file": file,
+                "valid": not wrong,
+                "name": None if wrong else load_profile(file).name,
+                "errors": [vars(problem) for problem in wrong],
+            }
+            for file, wrong in found.items()
+        ]
+        print_json({"valid": not any(found.values()), "files": told})
+    else:
+        for file, wrong in found.items():
+            for problem in wrong:
+                print_message(f"error: {problem.sentence}")
+            if not wrong and not quiet:
+                print_line(f"{file}: a valid profile of {load_profile(file).name}")
+    if any(found.values()):
+        context.exit(UsageError.exit_code)
+
+
+@command.command("schema", context_settings=_HELP)
+@_QUIET
+def schema(quiet: bool) -> None:
+    """Print the JSON Schema of profile files, with which editors explain and check fields as you type.
+
+    \b
+    Examples:
+      pisnn-deploy profiles schema > profile.schema.json
+    """
+    from pisnn_deploy.target.json_schema import json_schema
+
+    if not quiet:
+        print_json(json_schema())

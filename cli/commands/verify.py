@@ -1,0 +1,59 @@
+"""``pisnn-deploy verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.text import Text
+
+from pisnn_deploy.cli.console import print_json, print_table
+from pisnn_deploy.core.errors import CheckError
+from pisnn_deploy.graph.artifact import read_artifact
+from pisnn_deploy.verify import NOT_PROVED, check_certificate
+
+
+@click.command("verify", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("artifact", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+def command(artifact: Path, as_json: bool, quiet: bool) -> None:
+    """Prove the certificate of ARTIFACT again, from the artifact alone.
+
+    The checker shares no code with the compiler's proofs. It rejects an artifact of which a graph, an array or a claim
+    was changed after it was issued, also where the integers no longer mean what it says in physical units. Below its
+    findings stands what it cannot prove.
+
+    \b
+    Examples:
+      pisnn-deploy verify heat.pisnn
+      pisnn-deploy verify heat.pisnn --json
+    """
+    read = read_artifact(artifact)
+    findings = check_certificate(read.graph, read.altered)
+    certificate = read.graph.certificate
+    status = {name: claim.status for name, claim in certificate.claims.items()} if certificate else {}
+    if as_json:
+        print_json(
+            {
+                "artifact": str(artifact),
+                "sha256": read.sha256,
+                "verified": all(finding.holds for finding in findings),
+                "findings": [vars(finding) | {"status": status.get(finding.claim)} for finding in findings],
+                "not_proved": NOT_PROVED,
+            }
+        )
+    elif not quiet:
+        rows = [
+            (
+                finding.claim,
+                Text(status.get(finding.claim, "holds"), "green") if finding.holds else Text("REJECTED", "bold red"),
+                finding.text,
+            )
+            for finding in findings
+        ]
+        print_table(f"{artifact}", rows, ("claim", "status", "what was proved again"))
+        print_table("not proved", [(sentence,) for sentence in NOT_PROVED])
+    rejected = [finding for finding in findings if not finding.holds]
+    if rejected:
+        raise CheckError(f"{artifact}: {rejected[0].claim} is rejected: {rejected[0].text}")

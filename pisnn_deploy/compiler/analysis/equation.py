@@ -1,0 +1,279 @@
+"""What the integers solve, in physical units: the claim `equation` of the certificate.
+
+The doubles of a graph are rationals, so the figures of linear and of hidden flux networks are exact but for one
+rounding, and the checker's must be the same.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.compiler.analysis.kinks import drives_along
+from pisnn_deploy.core.arithmetic import MEMORYLESS
+from pisnn_deploy.graph import Claim, IntegerGraph
+from pisnn_deploy.graph.claims import LARGEST_DEVIATION, Figure
+from pisnn_deploy.graph.integer import FLUX, Materials
+from pisnn_deploy.mesh import CellMesh, Mesh
+from pisnn_deploy.mesh.unstructured import face_geometry, volumes_and_centres
+
+STATES = 16
+"""Intervals of the operating window between the constant states that are looked at."""
+STEEPEST_PART = 8
+"""Slopes are looked at from a quarter of the steepest on: two of this part of it for each cell."""
+HALF_OF_THE_DIGITS = 2.0**-26
+"""Relative allowance for geometry in float64, of which differences may cancel half of the digits."""
+
+Field = NDArray[np.float64]
+
+
+def equation_claim(graph: IntegerGraph) -> Claim:
+    """What the integers of a graph solve.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+
+    Returns
+    -------
+    Claim
+        ``proved`` by `moments` of a linear kernel, `states` of a nonlinear flux network, or integer `conductances` of
+        two-point fluxes; ``none`` where the law is another one than the spec's. With a limiter the figures name its
+        shift, because the claim holds where the limiter does not cut.
+    """
+    claim = _without_limiter(graph)
+    if graph.flux.share_shift is None or not claim.figures:
+        return claim
+    return replace(claim, figures={**claim.figures, "share_shift": graph.flux.share_shift})
+
+
+def _without_limiter(graph: IntegerGraph) -> Claim:
+    if graph.materials is not None:
+        return _conductances(graph, graph.materials)
+    if not graph.hidden and not graph.operator[0].bias.any():
+        return _moments(graph)
+    if graph.spec.equation == "laplace":
+        return Claim("none", "nonlinear")
+    return _states(graph)
+
+
+def _claim(graph: IntegerGraph, figures: dict[str, Figure], linear: bool) -> Claim:
+    """By its name if every coefficient is as wanted."""
+    good = all(
+        abs(value / wanted - 1) <= LARGEST_DEVIATION
+        for name, wanted in figures.items()
+        if name in ("wanted_velocity", "wanted_diffusivity", "wanted_wave_speed")
+        for key, value in figures.items()
+        if key in (name[7:], f"{name[7:]}_lower", f"{name[7:]}_upper")
+    )
+    good = good and figures.get("courant", 0.0) == 0.0
+    good = good and all(figures.get(name, 0.0) <= LARGEST_DEVIATION for name in ("flux_error", "across", "drift"))
+    good = good and (bool(graph.hidden) or figures.get("drift", 0.0) == 0.0)
+    if good:
+        return Claim("proved", "moments" if linear else "states", figures)
+    return Claim("none", "other-law", figures)
+
+
+def _moments(graph: IntegerGraph) -> Claim:
+    spec, theta = graph.spec, 1 << graph.flux.threshold_exponent
+    weight = graph.operator[0].weight[0].astype(object)
+    doubled = np.rint(2 * spec.positions[0]).astype(np.int64).astype(object)
+    courant, number = Fraction(int(weight.sum()), theta), -Fraction(int((weight * doubled).sum()), 2 * theta)
+    width, step = Fraction(graph.grid.lengths[0]) / graph.grid.shape[0], Fraction(graph.time_step)
+    kept = Fraction(MEMORYLESS, graph.flux.leak)
+    if spec.equation == "laplace":
+        figures: dict[str, Figure] = {
+            "wave_speed": math.sqrt(number * width**2 / step**2) if number > 0 else 0.0,
+            "wanted_wave_speed": 1.0,
+        }
+        if spec.damping is not None and graph.flux.leak < MEMORYLESS:
+            figures |= {
+                "damping": _shown(-math.log1p(-graph.flux.leak / MEMORYLESS) / graph.time_step),
+                "wanted_damping": spec.damping,
+            }
+    elif spec.equation == "advection-diffusion":
+        # A flux that is one time step old moves a wave by one more step's worth (`compiler.passes.stock`).
+        late = Fraction(1 if graph.stock is None else 3, 2) * courant**2
+        figures = {
+            "velocity": float(courant * width / step),
+            "wanted_velocity": spec.velocity,
+            "diffusivity": float((number - late) * width**2 / step),
+            "wanted_diffusivity": spec.diffusivity,
+        }
+    else:
+        figures = {
+            "diffusivity": float(number * kept * width**2 / step),
+            "wanted_diffusivity": spec.diffusivity,
+        }
+    if spec.equation != "advection-diffusion" and courant:
+        figures |= {"courant": float(courant), "wanted_courant": 0.0}
+    across = max((abs(int(weight @ p)) for p in np.rint(spec.positions[1:]).astype(np.int64)), default=0)
+    if across and number:
+        figures["across"] = float(Fraction(across, theta) / abs(number))
+    return _claim(graph, figures, linear=True)
+
+
+def _states(graph: IntegerGraph) -> Claim:
+    """Fluxes of constant states against the law's, and of slopes on top of them."""
+    spec, window, grid = graph.spec, graph.window, graph.grid
+    width, step = Fraction(grid.lengths[0]) / grid.shape[0], Fraction(graph.time_step)
+    unit, kept = Fraction(graph.value_per_quantum), Fraction(MEMORYLESS, graph.flux.leak)
+    per_drive = kept * unit * width / step / (1 << graph.flux.threshold_exponent)
+    extent = window.upper - window.lower
+    steepest = max(1, min(extent, extent if window.difference is None else window.difference))
+    errors, slopes = _errors(graph, per_drive), _slopes(graph, steepest, per_drive / (4 * unit / width))
+    if errors is None or slopes is None:
+        return Claim("none", "too-many-kinks")
+    if not slopes:
+        return Claim("none", "nonlinear")
+    law = [
+        _law_flux(graph, mass * unit) for mass in (window.lower, min(max(0, window.lower), window.upper), window.upper)
+    ]
+    scale = max(law) - min(law) + Fraction(spec.diffusivity) * steepest * unit / width
+    # Around a ring a flux that is the same everywhere moves nothing; walls and ledgers of reservoirs show it.
+    ring = all(side == "periodic" for sides in grid.boundary for side in sides)
+    largest = max(map(abs, errors))
+    figures: dict[str, Figure] = {"flux_error": float((max(errors) - min(errors) if ring else largest) / scale)}
+    if not ring and (not graph.hidden or spec.equation == "diffusion"):
+        constant = largest if graph.hidden else abs(int(graph.operator[0].bias[0])) * per_drive
+        longest = max(map(Fraction, grid.lengths))
+        figures["drift"] = float(constant * longest / (Fraction(spec.diffusivity) * extent * unit))
+    gentlest = min(place for _, place, _ in slopes)
+    figures |= {
+        "states": len({mass for mass, *_ in slopes}),
+        "gentlest_slope": float(2 * gentlest * unit / width),
+        "steepest_slope": float(2 * max(place for _, place, _ in slopes) * unit / width),
+        "diffusivity_lower": float(min(diffusivity for *_, diffusivity in slopes)),
+        "diffusivity_upper": float(max(diffusivity for *_, diffusivity in slopes)),
+        "wanted_diffusivity": spec.diffusivity,
+    }
+    return _claim(graph, figures, linear=False)
+
+
+def _errors(graph: IntegerGraph, per_drive: Fraction) -> list[Fraction] | None:
+    """Extremes of what the fluxes of constant states are off the law's; None if the network has too many kinks."""
+    window, unit = graph.window, Fraction(graph.value_per_quantum)
+    positions = graph.spec.positions.shape[1]
+    line = drives_along(
+        graph.operator,
+        np.zeros(positions, object),
+        np.ones(positions, object),
+        window.lower,
+        max(window.upper, window.lower + 1),
+    )
+    if line is None:
+        return None
+    places = list(line.places)
+    if graph.spec.equation == "burgers":
+        # Between two kinks the error is a parabola, whose vertex is where the line is as steep as the law.
+        for (start, end), (left, right) in zip(pairwise(line.places), pairwise(line.drives), strict=True):
+            vertex = (right - left) / (end - start) * per_drive / unit**2
+            places += [vertex] if start < vertex < end else []
+    errors = [line.at(place) * per_drive - _law_flux(graph, place * unit) for place in places]
+    return [min(errors) + line.below * per_drive, max(errors) + line.above * per_drive]
+
+
+def _slopes(graph: IntegerGraph, steepest: int, scale: Fraction) -> list[tuple[int, Fraction, Fraction]] | None:
+    """Constant states, half of a slope's rise from cell to cell in quanta, and the diffusivities that it meets.
+
+    Between two kinks the diffusivity is monotone in the slope, so that the kinks and both ends have its extremes.
+    """
+    window, positions = graph.window, graph.spec.positions[0]
+    doubled = np.rint(2 * positions).astype(np.int64).astype(object)
+    extent, reach = window.upper - window.lower, 2 * graph.spec.half_width - 1
+    least = max(1, min(steepest // STEEPEST_PART, extent // (4 * reach)))
+    slopes = []
+    for mass in (window.lower + extent * number // STATES for number in range(STATES + 1)):
+        most = min(steepest // 2, min(mass - window.lower, window.upper - mass) // reach)
+        if min(mass - window.lower, window.upper - mass) < least * reach:
+            continue
+        most = max(least, most)
+        line = drives_along(graph.operator, np.full(positions.size, mass, object), doubled, -most, most)
+        if line is None:
+            return None
+        late = _law_speed(graph, mass * Fraction(graph.value_per_quantum)) ** 2 * Fraction(graph.time_step) / 2
+        for place in {Fraction(least), *(abs(place) for place in line.places if abs(place) >= least)}:
+            fall, dropped = line.at(-place) - line.at(place), line.above - line.below
+            slopes += [(mass, place, (fall + bits) * scale / place - late) for bits in (-dropped, dropped)]
+    return slopes
+
+
+def _law_flux(graph: IntegerGraph, value: Fraction) -> Fraction:
+    """What a constant field carries through a face per unit of time."""
+    if graph.spec.equation == "burgers":
+        return value**2 / 2
+    return Fraction(graph.spec.velocity) * value
+
+
+def _law_speed(graph: IntegerGraph, value: Fraction) -> Fraction:
+    """Derivative of `_law_flux`."""
+    return value if graph.spec.equation == "burgers" else Fraction(graph.spec.velocity)
+
+
+def _conductances(graph: IntegerGraph, materials: Materials) -> Claim:
+    assert graph.medium is not None
+    mesh, volumes = graph.mesh, graph.medium.inverse_volume
+    capacity, conductance = _two_point(mesh, materials)
+    stored = np.zeros(mesh.faces, np.int64)
+    weights = graph.matrix(graph.chain[-2], FLUX)
+    np.maximum.at(stored, np.repeat(np.arange(mesh.faces), np.diff(weights.indptr)), abs(weights.data))
+    joins = mesh.source != mesh.target  # a face from a cell to itself moves nothing, whatever it conducts
+    stored, conductance = stored[joins], conductance[joins]
+    wanted = graph.medium.unit_volume / capacity
+    scale = int(stored.sum()) / math.fsum(conductance)
+    figures: dict[str, Figure] = {
+        "conductance_error": _shown(abs(stored / (scale * conductance) - 1).max()),
+        "capacity_error": _shown(abs(volumes / wanted - 1).max()),
+    }
+    if isinstance(mesh, CellMesh):
+        angles = _angles(mesh)
+        figures |= {"mean_angle": _shown(angles.mean()), "largest_angle": _shown(angles.max())}
+    # One scale must make each conductance the nearest integer; without levels one of the two beside it, because there
+    # what a face is rounded by is made up for by the next.
+    room = 0.5 if graph.hidden else 1.0
+    lowest, highest = ((stored - room) / conductance).max(), ((stored + room) / conductance).min()
+    nearest = (abs(volumes - wanted) <= 0.5 + HALF_OF_THE_DIGITS * wanted).all()
+    if nearest and lowest <= highest * (1 + HALF_OF_THE_DIGITS):
+        return Claim("proved", "conductances", figures)
+    return Claim("none", "other-law", figures)
+
+
+def _two_point(mesh: CellMesh | Mesh, materials: Materials) -> tuple[Field, Field]:
+    """Capacity of each cell and conductance of each face."""
+    if isinstance(mesh, Mesh):
+        volumes, spacing = np.full(mesh.cells, mesh.volume), np.array(mesh.spacing)[mesh.axis]
+        area, distance = mesh.volume / spacing, np.stack([spacing, spacing]) / 2
+    else:
+        volumes, centres = volumes_and_centres(mesh.points[mesh.corners])
+        area, normal, on_face = face_geometry(mesh.points[mesh.face_corners])
+        distance = np.stack(
+            [abs((normal * (on_face - centres[ends % mesh.cells])).sum(axis=1)) for ends in (mesh.source, mesh.target)]
+        )
+    resistance = np.zeros(mesh.faces)
+    for ends, away in zip((mesh.source, mesh.target), distance, strict=True):
+        inside = ends < mesh.cells
+        resistance[inside] += away[inside] / materials.conductivity[ends[inside]]
+    return materials.capacity * volumes, area / resistance
+
+
+def _angles(mesh: CellMesh) -> Field:
+    """Degrees between the line of centres and the normal of each face between two cells; 0 alone if there is none."""
+    inside = mesh.target < mesh.cells
+    if not inside.any():
+        return np.zeros(1)
+    centres = volumes_and_centres(mesh.points[mesh.corners])[1]
+    normal = face_geometry(mesh.points[mesh.face_corners[inside]])[1]
+    between = centres[mesh.target[inside]] - centres[mesh.source[inside]]
+    along = (between * normal).sum(axis=1)
+    across = np.linalg.norm(between - along[:, None] * normal, axis=1)
+    return np.asarray(np.degrees(np.arctan2(across, abs(along))), np.float64)
+
+
+def _shown(error: float) -> float:
+    """Four digits, which do not depend on the machine."""
+    return float(f"{error:.3e}")

@@ -1,0 +1,103 @@
+"""How close a kernel is to its equation, and the integer kernels beside one."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.core.arithmetic import MEMORYLESS
+from pisnn_deploy.physics.model import ModelSpec
+from pisnn_deploy.physics.symbol import delayed_root, gain
+
+Floats = NDArray[np.float64]
+
+WELL_RESOLVED = np.pi / 8
+"""Wave number per cell of a mode with 16 cells per wavelength: coarser modes are not resolved well by any scheme."""
+_RESOLVED_LENGTHS = np.linspace(WELL_RESOLVED / 32, WELL_RESOLVED, 32)
+_DIRECTIONS = (0.0, np.pi / 8, np.pi / 4)
+_SAMPLES = {1: 65, 2: 17, 3: 9}
+"""Waves per axis on which a candidate must be stable."""
+
+
+def symbol_error(kernel: Floats, spec: ModelSpec, spacing: float, *, delayed: bool = False) -> Floats:
+    """How far a memoryless kernel is from the equation over the well-resolved waves.
+
+    Parameters
+    ----------
+    kernel : float64 array [..., positions]
+    spec : ModelSpec
+    spacing : float
+        Cell width.
+    delayed : bool
+        Whether fluxes are those of the field one step before.
+
+    Returns
+    -------
+    float64 array [...]
+        Mean relative error: of the decay rate ``-log K`` against the equation's over the time step that the kernel's
+        own moments imply; for ``laplace`` of the gain itself, because only its zero counts there. Infinite for a
+        kernel that lets some wave grow.
+    """
+    dimensions = len(spec.lengths)
+    positions = spec.positions
+    waves = _resolved(dimensions)
+    size = (waves**2).sum(axis=0)
+    zeroth, first = kernel.sum(axis=-1), -(kernel @ positions[0])
+    found = gain(kernel, positions, waves)
+    everywhere = gain(kernel, positions, _all_waves(dimensions))
+    factor = delayed_root if delayed else _one_more
+    if spec.equation == "laplace":
+        # The roots of z^2 - (1 + keep + g) z + keep with real g lie in the unit disc down to g = -2 (1 + keep).
+        stable = everywhere.real.min(axis=-1) > -2 * (2 - spec.leak / MEMORYLESS)
+    else:
+        stable = np.abs(factor(everywhere)).max(axis=-1) < 1
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if spec.equation == "advection-diffusion":
+            number = spec.diffusivity * zeroth / (spec.velocity * spacing)
+            wanted = number[..., None] * size + 1j * zeroth[..., None] * waves[0]
+            error = np.abs(-np.log(factor(found)) / wanted - 1).mean(axis=-1)
+            usable = zeroth / spec.velocity > 0
+        else:
+            wanted = first[..., None] * size
+            rate = -found.real if spec.equation == "laplace" else -np.log(factor(found).real)
+            error = np.abs(rate / wanted - 1).mean(axis=-1)
+            usable = (first > 0) & ((factor(found).real > 0).all(axis=-1))
+    return np.where(usable & stable, error, np.inf)
+
+
+def _one_more(gains: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    return 1 + gains
+
+
+def _resolved(dimensions: int) -> Floats:
+    if dimensions == 1:
+        return _RESOLVED_LENGTHS[None, :]
+    rays = [np.array([np.cos(angle), np.sin(angle)]) for angle in _DIRECTIONS]
+    if dimensions == 3:
+        rays = [np.array([*ray, 0.0]) for ray in rays] + [np.full(3, 3**-0.5)]
+    return np.concatenate([ray[:, None] * _RESOLVED_LENGTHS for ray in rays], axis=1)
+
+
+def _all_waves(dimensions: int) -> Floats:
+    turn = np.linspace(0.0, np.pi, _SAMPLES[dimensions])
+    grids = np.meshgrid(turn, *(np.concatenate([-turn[:0:-1], turn]),) * (dimensions - 1), indexing="ij")
+    waves = np.stack([grid.reshape(-1) for grid in grids])
+    return np.asarray(waves[:, (waves != 0).any(axis=0)], np.float64)
+
+
+def neighbours(rounded: NDArray[np.int64], basis: NDArray[np.int64]) -> NDArray[np.int64]:
+    """All kernels whose independent weights differ from those of `rounded` by one unit at most, itself first.
+
+    Parameters
+    ----------
+    rounded : int64 array [positions]
+    basis : int64 array [n, positions]
+
+    Returns
+    -------
+    int64 array [3^n, positions]
+    """
+    offsets = np.array(list(itertools.product((0, -1, 1), repeat=len(basis))), np.int64)
+    return rounded + offsets @ basis

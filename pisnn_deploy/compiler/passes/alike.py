@@ -1,0 +1,290 @@
+"""Integers of a two-point graph on a grid whose cells hold alike: masses are values, and no levels are needed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.core.arithmetic import MEMORYLESS, signed_width
+from pisnn_deploy.core.errors import CompileError
+from pisnn_deploy.graph import Flux, IntegerGraph, Membrane, OperatingWindow, Quantisation, TwoPointGraph
+from pisnn_deploy.graph.connections import Connections, Explicit, Incidence
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Medium
+from pisnn_deploy.graph.layout import synapses
+from pisnn_deploy.mesh import PERIODIC, CellMesh, Mesh, face_grid
+from pisnn_deploy.physics.model import Model, OperatingRange
+
+Field = NDArray[np.float64]
+Integers = NDArray[np.int64]
+LARGEST_WEIGHT = 127 * 128 + 63
+"""What two synapses hold."""
+LARGEST_EXPONENT = 18
+"""Of the threshold: weights are then as large as synapses hold on any grid."""
+SAFETY_OF_ROUNDING = 0.95
+"""Rounding conductances up must not make a weight of the update too large."""
+WITHOUT_RINGING = 0.5
+"""Part of a cell's value that leaves it in a PDE step at most: no wave then changes its sign from step to step."""
+ROUNDING = 3
+"""Quanta by which rounding may steepen a face, as in pass `quantise`."""
+ALIKE = 1e-12
+"""Relative difference of capacities that is none."""
+FINEST_QUANTUM_EXPONENT = 40
+
+
+def plain_model(
+    model: Model, shape: tuple[int, ...], conductivity: Field | None, capacity: Field | None
+) -> Model | None:
+    """The model that a grid of one material needs: the given one with the material's diffusivity.
+
+    Parameters
+    ----------
+    model : Model
+    shape : tuple of int
+        Cells along each axis.
+    conductivity, capacity : float64 array or None
+        Of each cell; a conductivity takes the place of the diffusivity.
+
+    Returns
+    -------
+    Model or None
+        None where cells differ, in their material or in their width along the axes: wide windows do not suit them.
+    """
+    spec = model.spec
+    if (
+        spec.equation != "diffusion"
+        or len(shape) != len(spec.lengths)
+        or (capacity is not None and (capacity != 1).any())
+    ):
+        return None
+    widths = [length / count for length, count in zip(spec.lengths, shape, strict=True)]
+    if max(widths) > min(widths) * (1 + ALIKE):
+        return None
+    if conductivity is None:
+        return model
+    diffusivity = float(conductivity.reshape(-1)[0])
+    if (conductivity != diffusivity).any():
+        return None
+    return replace(model, spec=spec.model_copy(update={"diffusivity": diffusivity}))
+
+
+def holds_alike(graph: TwoPointGraph) -> bool:
+    """Whether all cells hold the same mass at the same value, on a grid.
+
+    Parameters
+    ----------
+    graph : TwoPointGraph
+
+    Returns
+    -------
+    bool
+    """
+    low, high = float(graph.capacity.min()), float(graph.capacity.max())
+    return isinstance(graph.mesh, Mesh) and high <= low * (1 + ALIKE)
+
+
+def quantise_alike(graph: TwoPointGraph, limits: OperatingRange, state_bits: int, pass_name: str) -> IntegerGraph:
+    """Choose the integers of a graph whose cells hold alike.
+
+    Conductances are rounded so that the resistances of each line of faces add up, from both of its ends inwards: what
+    one face is rounded by is made up for by the next. The threshold is the one with which conductances and quantum
+    cost least together, and the quantum is not finer than what conductances are rounded by.
+
+    Parameters
+    ----------
+    graph : TwoPointGraph
+        On a grid, with capacities alike.
+    limits : OperatingRange
+        Its slope, or its flux, bounds what goes through a face; without them the range does.
+    state_bits : int
+    pass_name : str
+        For messages.
+
+    Returns
+    -------
+    IntegerGraph
+
+    Raises
+    ------
+    CompileError
+        Conductances differ by more than weights can tell, or the range takes more than the states.
+    """
+    mesh = graph.mesh
+    assert isinstance(mesh, Mesh)
+    capacity = float(graph.capacity.min())
+    rates = graph.conductance / capacity
+    drop = _largest_drop(mesh, limits)
+    best: tuple[float, int, Integers, int] | None = None
+    for exponent in range(2, LARGEST_EXPONENT + 1):
+        conductance = _conductances(mesh, rates, exponent)
+        if conductance is None:
+            continue
+        fits = _quantum_exponent(conductance, drop, limits, exponent, state_bits)
+        worth = 0.5 * float((drop / conductance).max())
+        coarsest = -math.ceil(math.log2(worth))
+        finest = min(fits, coarsest)
+        if fits >= 0 and (best is None or 2.0**-finest + worth < best[0]):
+            best = 2.0**-finest + worth, exponent, conductance, finest
+    if best is None:
+        raise _refusal(mesh, rates, limits, state_bits, pass_name)
+    _, exponent, conductance, finest = best
+    quantum = 2.0**-finest
+    reservoirs = np.rint(graph.reservoirs / quantum).astype(np.int64)
+    bias = np.zeros(mesh.faces, np.int64)
+    for ends, sign in ((mesh.target, -1), (mesh.source, 1)):
+        side = ends >= mesh.cells
+        bias[side] = sign * conductance[side] * reservoirs[ends[side] - mesh.cells]
+    joins = mesh.source != mesh.target  # a face from a cell to itself moves nothing
+    return IntegerGraph(
+        spec=graph.spec.model_copy(update={"operating_range": limits}),
+        mesh=mesh,
+        quantum=quantum * capacity,
+        time_step=float(conductance[joins].sum() / math.fsum(rates[joins]) / 2.0**exponent),
+        membrane=Membrane(np.rint(graph.initial / quantum).astype(np.int64), reservoirs, graph.reservoirs),
+        hidden=(),
+        flux=Flux(bias, exponent, MEMORYLESS),
+        synapses=(
+            *synapses(MEMBRANE, FLUX, differences(mesh, conductance, mesh.holders)),
+            *synapses(FLUX, MEMBRANE, Incidence(mesh.source, mesh.target, mesh.holders, 1)),
+        ),
+        window=OperatingWindow(
+            math.floor(limits.lower / quantum),
+            math.ceil(limits.upper / quantum),
+            None,
+            _largest_current(conductance, drop, limits, exponent, quantum),
+        ),
+        quantisation=Quantisation(0, None, None),
+        medium=Medium(np.ones(mesh.cells, np.int64), capacity),
+        materials=graph.materials,
+    )
+
+
+def differences(mesh: CellMesh | Mesh, conductance: Integers, inputs: int) -> Connections:
+    """From the values of cells to faces: conductance times that of the source less that of the target.
+
+    Parameters
+    ----------
+    mesh : CellMesh or Mesh
+    conductance : int64 array [faces]
+    inputs : int
+        Neurons of the population of the cells.
+
+    Returns
+    -------
+    Explicit
+    """
+    ends = np.column_stack([mesh.source, mesh.target])
+    values = np.column_stack([conductance, -conductance])
+    order = np.argsort(ends, axis=1)
+    ends, values = np.take_along_axis(ends, order, axis=1), np.take_along_axis(values, order, axis=1)
+    inside = (ends < mesh.cells) & (ends[:, :1] != ends[:, 1:])
+    starts = np.concatenate([[0], np.cumsum(inside.sum(axis=1))])
+    return Explicit(starts, ends[inside], values[inside], inputs)
+
+
+def leaving(mesh: CellMesh | Mesh, through: NDArray[np.float64]) -> Field:
+    """Sum over the faces of each cell, float64 [cells]."""
+    total = np.zeros(mesh.holders)
+    for ends in (mesh.source, mesh.target):
+        np.add.at(total, ends, through)
+    return np.asarray(total[: mesh.cells])
+
+
+def _largest_drop(mesh: Mesh, limits: OperatingRange) -> Field:
+    """Largest difference of the values on both sides of each face, half a cell apart at a reservoir."""
+    whole = limits.upper - limits.lower
+    if limits.slope is None:
+        return np.full(mesh.faces, whole)
+    beside = np.maximum(mesh.source, mesh.target) >= mesh.cells
+    distance = np.array(mesh.spacing)[mesh.axis] * np.where(beside, 0.5, 1.0)
+    return np.asarray(np.minimum(limits.slope * distance, whole))
+
+
+def _largest_current(
+    conductance: Integers, drop: Field, limits: OperatingRange, exponent: int, quantum: float
+) -> int | None:
+    """The largest declared current of a face; None where nothing but the range bounds it."""
+    found = []
+    if limits.slope is not None:
+        found.append(math.ceil(float((conductance * (drop / quantum + ROUNDING)).max())))
+    if limits.flux is not None:
+        found.append(math.ceil(limits.flux / quantum * 2.0**exponent) + (1 << exponent))
+    return min(found, default=None)
+
+
+def _quantum_exponent(
+    conductance: Integers, drop: Field, limits: OperatingRange, exponent: int, state_bits: int
+) -> int:
+    """The finest power of two with which masses and potentials fit their bits; -1 if none does."""
+    for finest in range(FINEST_QUANTUM_EXPONENT, -1, -1):
+        quantum = 2.0**-finest
+        current = _largest_current(conductance, drop, limits, exponent, quantum)
+        if current is None:
+            current = int(conductance.max()) * math.ceil((limits.upper - limits.lower) / quantum + 2)
+        reach = current + (1 << exponent)
+        masses = signed_width(math.floor(limits.lower / quantum), math.ceil(limits.upper / quantum))
+        if max(masses, signed_width(-reach, reach)) <= state_bits:
+            return finest
+    return -1
+
+
+def _conductances(mesh: Mesh, rates: Field, exponent: int) -> Integers | None:
+    """Integer conductances for a threshold; None where they are too large or too small for it."""
+    scale = SAFETY_OF_ROUNDING * WITHOUT_RINGING * 2.0**exponent / float(leaving(mesh, rates).max())
+    exact = scale * rates
+    if float(exact.min()) < 1 or float(exact.max()) > LARGEST_WEIGHT - 1:
+        return None
+    rounded = np.empty(mesh.faces, np.int64)
+    for axis in range(len(mesh.shape)):
+        base, _, counts = face_grid(mesh, axis)
+        along = np.moveaxis(exact[base : base + math.prod(counts)].reshape(counts), axis, 0)
+        if mesh.boundary[axis] == (PERIODIC, PERIODIC):
+            # The last face leads around to the first cell: a mirrored mesh has it in the same place.
+            lines = np.concatenate([_rounded_line(along[:-1]), np.rint(along[-1:]).astype(np.int64)])
+        else:
+            lines = _rounded_line(along)
+        rounded[base : base + math.prod(counts)] = np.moveaxis(lines, 0, axis).reshape(-1)
+    within = (leaving(mesh, rounded.astype(np.float64)) <= WITHOUT_RINGING * 2.0**exponent).all()
+    return rounded if within else None
+
+
+def _rounded_line(exact: Field) -> Integers:
+    """Round along the first dimension, from both ends inwards, so that sums of reciprocals stay those of the line."""
+    count = len(exact)
+    rounded = np.zeros(exact.shape, np.int64)
+    lacking = [np.zeros(exact.shape[1:]), np.zeros(exact.shape[1:])]
+    for step in range(count // 2):
+        for end, at in enumerate((step, count - 1 - step)):
+            rounded[at], lacking[end] = _nearest(exact[at], lacking[end])
+    if count % 2:
+        rounded[count // 2], _ = _nearest(exact[count // 2], lacking[0] + lacking[1])
+    return rounded
+
+
+def _nearest(exact: Field, lacking: Field) -> tuple[Integers, Field]:
+    """The integer beside a conductance that leaves least of the resistance that lacks so far, and what it leaves."""
+    lower = np.floor(exact)
+    wanted = lacking + 1 / exact
+    left = wanted - 1 / lower, wanted - 1 / (lower + 1)
+    up = np.abs(left[1]) < np.abs(left[0])
+    return np.asarray(lower + up, np.int64), np.where(up, left[1], left[0])
+
+
+def _refusal(mesh: Mesh, rates: Field, limits: OperatingRange, state_bits: int, pass_name: str) -> CompileError:
+    smallest, largest = int(np.argmin(rates)), int(np.argmax(rates))
+    ratio = float(rates[largest] / rates[smallest])
+    if all(_conductances(mesh, rates, exponent) is None for exponent in range(2, LARGEST_EXPONENT + 1)):
+        return CompileError(
+            pass_name,
+            f"face {largest} conducts {ratio:.3g} times as much as face {smallest}, and weights go from 1 to "
+            f"{LARGEST_WEIGHT}",
+            remedy="use materials that differ less",
+        )
+    return CompileError(
+        pass_name,
+        f"cell values from {limits.lower:g} to {limits.upper:g}, between cells that differ by a factor of {ratio:.3g}, "
+        f"need states wider than {state_bits} bits",
+        remedy="narrow the operating range, or choose a target with wider states",
+    )

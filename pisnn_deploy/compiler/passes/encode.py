@@ -1,0 +1,62 @@
+"""Pass `encode`: payloads as binary spikes, for targets whose spikes carry no integers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from pisnn_deploy.compiler.facts import BOUNDED, ENCODED, Fact
+from pisnn_deploy.core.errors import DoesNotFit
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.lines import stored_synapses
+
+
+@dataclass(frozen=True)
+class Encode:
+    """Give every population a line for each bit of its payload.
+
+    1. The number of lines is the declared width of the payload or packet, so no bit can be missing.
+    2. Line `b` has the population's synapses with ``2^b`` times the weight: first by the exponent, and beyond the
+       largest one by the mantissas. Where these leave what a target can hold, the payload has too many bits and a
+       coarser quantum is tried.
+
+    Parameters
+    ----------
+    largest_mantissa : int
+        Absolute value of weights of mixed sign that the target holds.
+    """
+
+    name: ClassVar[str] = "encode"
+    requires: ClassVar[tuple[Fact, ...]] = (BOUNDED,)
+    ensures: ClassVar[tuple[Fact, ...]] = (ENCODED,)
+
+    largest_mantissa: int
+
+    def __call__(self, graph: IntegerGraph) -> IntegerGraph:
+        """Encode `graph`.
+
+        Raises
+        ------
+        CompileError
+            A payload has more bits than weights can follow.
+        """
+        payloads = {b.population: b.bits for b in graph.bounds if b.quantity in ("payload", "packet")}
+        encoded = replace(graph, binary={name: payloads[name] for name in graph.chain})
+        for line in stored_synapses(encoded):
+            largest = int(np.abs(line.synapse.distinct_mantissas).max(initial=0))
+            if largest > self.largest_mantissa:
+                lines = encoded.binary[line.synapse.source]
+                raise DoesNotFit(
+                    self.name,
+                    f"payloads of {line.synapse.source} have {lines} bits, and synapse {line.synapse.name} would need "
+                    f"the mantissa {largest} with exponent {line.synapse.exponent}; the target holds "
+                    f"{self.largest_mantissa}",
+                    remedy="narrow the operating range or its slope, or choose a target with graded spikes",
+                )
+        return encoded
+
+    def summary(self, graph: IntegerGraph) -> str:
+        """One sentence on what the pass made."""
+        return "binary spikes on " + ", ".join(f"{count} lines of {name}" for name, count in graph.binary.items())

@@ -1,0 +1,100 @@
+"""Pass `limit`: a face never takes more than its source can give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from pisnn_deploy.compiler.facts import LIMITED, QUANTISED, Fact
+from pisnn_deploy.core.errors import CompileError
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.layout import share_synapses
+
+Limiter = Literal["none", "positivity"]
+"""What limits the packets of a face."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Give flux compartments the masses at their ends, and packets a limit.
+
+    1. A cell gives at most ``max(m, 0) >> s`` through each of its faces; ``2^s`` is the largest number of faces of a
+       cell, rounded up to a power of two. So a cell never gives more than it has.
+    2. Two synapse populations tell each face the masses at its ends; reservoirs give without limit.
+    3. The operating range begins at 0 or above. Refused where that leaves nothing, or a reservoir shows less than 0.
+    """
+
+    name: ClassVar[str] = "limit"
+    requires: ClassVar[tuple[Fact, ...]] = (QUANTISED,)
+    ensures: ClassVar[tuple[Fact, ...]] = (QUANTISED, LIMITED)
+
+    def __call__(self, graph: IntegerGraph) -> IntegerGraph:
+        """Limit `graph`.
+
+        Raises
+        ------
+        CompileError
+            The operating range or a reservoir is negative.
+        """
+        window, held = graph.window, graph.membrane.reservoirs
+        if window.upper <= 0:
+            raise CompileError(
+                self.name,
+                f"the operating range ends at {window.upper} quanta, and with the limiter nothing is below 0",
+                remedy="choose another --range, or compile without --limiter",
+            )
+        if int(held.min(initial=0)) < 0:
+            index = int(np.argmin(held))
+            raise CompileError(
+                self.name,
+                f"reservoir {index} shows {held[index]} quanta, and with the limiter nothing is below 0",
+                remedy="choose another --boundary, or compile without --limiter",
+            )
+        shift = (max(1, most_faces(graph)) - 1).bit_length()
+        limits = graph.spec.operating_range
+        spec = graph.spec.model_copy(
+            update={"operating_range": limits.model_copy(update={"lower": max(0.0, limits.lower)})}
+        )
+        return replace(
+            graph,
+            spec=spec,
+            flux=replace(graph.flux, share_shift=shift),
+            synapses=(*graph.synapses[:-1], *share_synapses(graph.mesh), graph.synapses[-1]),
+            window=replace(window, lower=max(0, window.lower)),
+        )
+
+    def summary(self, graph: IntegerGraph) -> str:
+        """One sentence on what the pass made."""
+        return (
+            f"a cell of at most {most_faces(graph)} faces gives at most m >> {graph.flux.share_shift} through each; "
+            f"masses from {graph.window.lower} on"
+        )
+
+
+def unlimited(graph: IntegerGraph) -> IntegerGraph:
+    """A graph with a limiter without it: not bounded, and not proved.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    """
+    synapses = tuple(synapse for synapse in graph.synapses if synapse.port not in ("source", "target"))
+    flux = replace(graph.flux, share_shift=None)
+    return replace(graph, flux=flux, synapses=synapses, bounds=(), certificate=None)
+
+
+def most_faces(graph: IntegerGraph) -> int:
+    """Largest number of faces of a cell.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+
+    Returns
+    -------
+    int
+    """
+    ends = np.concatenate([graph.mesh.source, graph.mesh.target])
+    return int(np.bincount(ends, minlength=graph.mesh.holders)[: graph.mesh.cells].max())

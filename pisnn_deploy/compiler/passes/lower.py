@@ -1,0 +1,140 @@
+"""Pass `lower`: a model and a mesh become a float graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from pisnn_deploy.compiler.facts import LOWERED, Fact
+from pisnn_deploy.core.errors import CompileError
+from pisnn_deploy.graph import FloatGraph, FloatLayer
+from pisnn_deploy.mesh import (
+    DIRICHLET,
+    PERIODIC,
+    Boundary,
+    reservoir_layers,
+    reservoir_values,
+    structured_mesh,
+)
+from pisnn_deploy.mesh.window import QUADRATIC
+from pisnn_deploy.physics.model import Model, ModelSpec
+from pisnn_deploy.physics.problems import EQUATIONS, problem
+
+
+def require_own_problem(pass_name: str, spec: ModelSpec) -> None:
+    """Refuse a model whose problem is one of another equation, or a Laplace model with a diffusivity.
+
+    Raises
+    ------
+    CompileError
+    UsageError
+        There is no problem of that name.
+    """
+    problem(spec.problem)
+    if spec.equation != EQUATIONS[spec.problem]:
+        raise CompileError(
+            pass_name,
+            f"the model {spec.name} solves {spec.equation}, and its problem {spec.problem} is one of "
+            f"{EQUATIONS[spec.problem]}",
+            remedy="name a problem of the model's own equation in its spec",
+        )
+    if spec.equation == "laplace" and spec.diffusivity != 1:
+        raise CompileError(
+            pass_name,
+            f"the model {spec.name} has the diffusivity {spec.diffusivity:g}, and laplace has none",
+            remedy="set it to 1",
+        )
+
+
+@dataclass(frozen=True)
+class Lower:
+    """Lay a model out on a mesh.
+
+    1. The mesh has the model's dimensions; its cells are as wide along every axis, because the flux network is one
+       and the same for all axes. Refused otherwise.
+    2. A mesh without any face is refused: nothing could move.
+    3. An equation with a length of its own is compiled for the cell width that the model was trained for, and for
+       periodic axes: reflections are not what flows in from beyond a wall. Refused otherwise.
+    4. A model of another equation than its problem's is refused: starts and references would not be its own.
+    5. Ghost cells beyond a no-flux side are even reflections; beyond a Dirichlet side they are odd reflections about
+       the reservoir's value, or parabolas through it, as the model says.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Cells along each axis.
+    boundary : Boundary
+        Conditions of each axis.
+    """
+
+    name: ClassVar[str] = "lower"
+    requires: ClassVar[tuple[Fact, ...]] = ()
+    ensures: ClassVar[tuple[Fact, ...]] = (LOWERED,)
+
+    shape: tuple[int, ...]
+    boundary: Boundary
+
+    def __call__(self, model: Model) -> FloatGraph:
+        """Lower `model`.
+
+        Raises
+        ------
+        CompileError
+            The mesh does not suit the model.
+        """
+        spec = model.spec
+        require_own_problem(self.name, spec)
+        if len(self.shape) != len(spec.lengths) or len(self.boundary.sides) != len(spec.lengths):
+            raise CompileError(
+                self.name,
+                f"the model {spec.name} has {len(spec.lengths)} dimensions, the mesh {len(self.shape)} "
+                f"and the boundary {len(self.boundary.sides)}",
+                remedy="give --mesh and --boundary one entry per dimension",
+            )
+        mesh = structured_mesh(self.shape, spec.lengths, self.boundary.sides)
+        if max(mesh.spacing) > min(mesh.spacing) * (1 + 1e-12):
+            raise CompileError(
+                self.name,
+                f"cells are {' x '.join(f'{width:g}' for width in mesh.spacing)}, they must be as wide along each axis",
+                remedy="choose --mesh in proportion to the domain",
+            )
+        if mesh.faces == 0:
+            raise CompileError(
+                self.name, "the mesh has no face, so nothing could move", remedy="use at least two cells"
+            )
+        self._require_own_length(spec, mesh.spacing[0])
+        layers = tuple(FloatLayer(weight, bias) for weight, bias in zip(model.weights, model.biases, strict=True))
+        reservoirs = np.array(reservoir_values(self.boundary, reservoir_layers(mesh)), np.float64)
+        if spec.wall == QUADRATIC and any(
+            count < 2 and DIRICHLET in sides for count, sides in zip(mesh.shape, mesh.boundary, strict=True)
+        ):
+            raise CompileError(
+                self.name, "quadratic ghost cells need two cells beside a reservoir", remedy="use at least two cells"
+            )
+        initial = problem(spec.problem, spec.diffusivity, spec.velocity).initial(mesh, reservoirs).reshape(-1)
+        return FloatGraph(spec, mesh, layers, reservoirs, initial)
+
+    def _require_own_length(self, spec: ModelSpec, width: float) -> None:
+        if spec.cell_width is None:
+            return
+        if abs(width - spec.cell_width) > 1e-9 * spec.cell_width:
+            cells = round(spec.lengths[0] / spec.cell_width)
+            raise CompileError(
+                self.name,
+                f"the model {spec.name} was trained for cells {spec.cell_width:g} wide, these are {width:g}: "
+                f"{spec.equation} has a length of its own, so its flux depends on the cell width",
+                remedy=f"compile it for {cells} cells, or train it for this mesh",
+            )
+        if any(sides != (PERIODIC, PERIODIC) for sides in self.boundary.sides):
+            raise CompileError(
+                self.name,
+                f"the model {spec.name} carries what it transports through the sides, and a wall or reservoir has "
+                "nothing upstream of it",
+                remedy="compile it with --boundary periodic",
+            )
+
+    def summary(self, graph: FloatGraph) -> str:
+        """One sentence on what the pass made."""
+        return f"{graph.mesh.cells} cells, {graph.mesh.faces} faces, windows of {graph.spec.layer_shapes[0][1]} cells"

@@ -1,0 +1,192 @@
+"""Pass `measure`: what going to integers cost, against the float model and the problem's reference."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.compiler.analysis.departure import follow
+from pisnn_deploy.compiler.analysis.growth import growth_text, without_limiter
+from pisnn_deploy.compiler.facts import QUANTISED, Fact
+from pisnn_deploy.core.errors import UnstableError
+from pisnn_deploy.graph import FloatGraph, IntegerGraph, TwoPointGraph
+from pisnn_deploy.graph.integer import Integers
+from pisnn_deploy.physics.problems import Problem, problem
+
+CELL_STEPS = 20_000_000
+"""Most cells times PDE steps that are spent on the measurement."""
+MEASURED_CELLS = 1 << 22
+"""Larger meshes are not measured: reference and matrices would take more memory than all else."""
+USED_RANGE = 0.5
+"""Part of the operating range, and of its largest slope, that a start fills which was moved into it."""
+MOVED_START = "the problem's start moved into the operating range"
+GROWING = ("growth", "nonlinear")
+"""Why stability is not proved, where leaving the operating range shows that a graph is unstable."""
+TWO_POINT_STEPS = 300
+"""Most PDE steps where the reference is an exponential, whose cost grows with them."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Run the float model and the integer graph to the problem's horizon, each with its own time step.
+
+    1. Both are compared with the reference at the physical time that each has reached.
+    2. Large meshes are measured over fewer steps, at least one; the number is kept with the result.
+    3. A start outside the operating range is moved into it, where the operator is linear and nothing is held at a
+       value: then the reference moves with it. Elsewhere no error is measured.
+    4. A graph whose stability is not proved is refused if a small wave grows on a constant field within the range, or
+       if the run leaves the range.
+
+    Parameters
+    ----------
+    floating : FloatGraph or TwoPointGraph
+        The graph before quantisation. A two-point graph is its own reference: the exponential of its operator.
+    """
+
+    name: ClassVar[str] = "measure"
+    requires: ClassVar[tuple[Fact, ...]] = (QUANTISED,)
+    ensures: ClassVar[tuple[Fact, ...]] = (QUANTISED,)
+
+    floating: FloatGraph | TwoPointGraph
+
+    def __call__(self, graph: IntegerGraph) -> IntegerGraph:
+        """Measure `graph`.
+
+        Raises
+        ------
+        UnstableError
+            The integers are unstable, and a run within the operating range shows it.
+        """
+        if graph.mesh.cells > MEASURED_CELLS:
+            return graph
+        horizon = horizon_steps(graph)
+        grown = growth_text(graph, horizon)
+        if grown:
+            raise UnstableError(self.name, grown, remedy="choose a finer mesh or another model")
+        start = self._start(graph)
+        if start is None:
+            return graph
+        longest = TWO_POINT_STEPS if isinstance(self.floating, TwoPointGraph) else CELL_STEPS
+        steps = max(1, min(horizon, longest, CELL_STEPS // graph.mesh.cells))
+        mass = self._run(graph, start, steps)
+        if mass is None:
+            return graph
+        integer = self._error(graph.values(mass), steps * graph.time_step, start)
+        quantisation = replace(
+            graph.quantisation,
+            steps=steps,
+            relative_l2_float=_shown(self._float_error(steps, start)),
+            relative_l2_integer=_shown(integer),
+        )
+        return replace(graph, quantisation=quantisation)
+
+    def summary(self, graph: IntegerGraph) -> str:
+        """One sentence on what the pass found."""
+        found = graph.quantisation
+        if found.relative_l2_float is None or found.relative_l2_integer is None:
+            if graph.mesh.cells > MEASURED_CELLS:
+                return (
+                    f"not measured: more than {MEASURED_CELLS} cells; simulate says how far a run is from the reference"
+                )
+            return "no reference, or the problem's own start leaves the operating range"
+        moved = "" if graph.starts_inside else f", from {MOVED_START}"
+        return (
+            f"relative L2 error after {found.steps} PDE steps: float {found.relative_l2_float:.2e}, "
+            f"integer {found.relative_l2_integer:.2e}{moved}"
+        )
+
+    @property
+    def _problem(self) -> Problem:
+        spec = self.floating.spec
+        return problem(spec.problem, spec.diffusivity, spec.velocity)
+
+    def _start(self, graph: IntegerGraph) -> _Start | None:
+        """Where to measure from; None if the problem's own start is outside the range and cannot be moved."""
+        floating, window = self.floating, graph.window
+        if graph.starts_inside:
+            return _Start(1.0, 0.0, graph.membrane.initial)
+        if not isinstance(floating, FloatGraph) or not floating.is_linear or floating.mesh.reservoirs:
+            return None
+        initial, mesh = floating.initial, floating.mesh
+        scale = graph.value_per_quantum
+        spread = float(np.ptp(initial))
+        factor = USED_RANGE * (window.upper - window.lower) * scale / spread if spread else 0.0
+        steepest = float(np.abs(initial[mesh.target] - initial[mesh.source]).max(initial=0.0))
+        if window.difference is not None and steepest:
+            factor = min(factor, USED_RANGE * window.difference * scale / steepest)
+        middle = (window.lower + window.upper) / 2 * scale
+        offset = middle - factor * (float(initial.max()) + float(initial.min())) / 2
+        return _Start(factor, offset, graph.mass(factor * initial + offset))
+
+    def _run(self, graph: IntegerGraph, start: _Start, steps: int) -> Integers | None:
+        """Masses of the cells at the end; None if the run leaves the operating window though its stability is proved,
+        or begins outside: `pisnn_deploy.compiler.warnings` names where.
+        """
+        certificate = without_limiter(graph).certificate
+        unproved = certificate.stability if certificate is not None and certificate.stability.status == "none" else None
+        run = follow(graph, start.mass, steps)
+        if not run.departure:
+            return run.mass
+        if unproved is not None and (run.overflowed or (unproved.method in GROWING and run.starts_inside)):
+            raise UnstableError(
+                self.name, f"{run.departure}; {unproved.details}", remedy="choose a finer mesh or another model"
+            )
+        return None
+
+    def _float_error(self, steps: int, start: _Start) -> float | None:
+        graph = self.floating
+        with np.errstate(over="ignore", invalid="ignore"):
+            if isinstance(graph, TwoPointGraph):
+                fields = graph.fields(graph.time_step)
+            else:
+                fields = replace(graph, initial=start.factor * graph.initial + start.offset).fields()
+            held = next(itertools.islice(fields, steps, None))
+            error = self._error(held[: graph.mesh.cells], steps * graph.time_step, start)
+        if error is not None and not np.isfinite(error):
+            raise UnstableError(
+                self.name,
+                f"the float network {graph.spec.name} has no finite values after {steps} PDE steps",
+                remedy="train it for a smaller time step",
+            )
+        return error
+
+    def _error(self, values: NDArray[np.float64], time: float, start: _Start) -> float | None:
+        graph = self.floating
+        if isinstance(graph, TwoPointGraph):
+            exact: NDArray[np.float64] | None = graph.exact(time)
+        else:
+            exact = self._problem.reference(graph.mesh, graph.reservoirs, time)
+        if exact is None:
+            return None
+        exact = start.factor * exact + start.offset
+        size = float(np.linalg.norm(exact))
+        return None if size == 0 else float(np.linalg.norm(values - exact) / size)
+
+
+def horizon_steps(graph: IntegerGraph) -> int:
+    """PDE steps to the horizon of a graph's problem.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    """
+    spec = graph.spec
+    return round(problem(spec.problem, spec.diffusivity, spec.velocity).horizon / graph.time_step)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """The problem's own start times a factor, plus an offset; masses in quanta, int64 [cells]."""
+
+    factor: float
+    offset: float
+    mass: Integers
+
+
+def _shown(error: float | None) -> float | None:
+    """Four digits: the last ones of sums and of transcendental functions differ from machine to machine."""
+    return None if error is None else float(f"{error:.3e}")

@@ -1,0 +1,326 @@
+"""Cutting cells onto cores, and cores onto chips: pure functions on arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.integer import Integers
+from pisnn_deploy.target.utilisation import Axons, Link
+
+_CHUNK = 1 << 22
+"""Synapses whose cells are looked at together."""
+_SHAPES = 8
+"""Shapes of blocks that are considered for one number of blocks: those with the least surface."""
+_HEAVIEST = 1 << 14
+"""Largest weight of a vertex or an edge for METIS, which sums weights in 32 bits."""
+
+
+def home_cells(graph: IntegerGraph) -> dict[str, Integers]:
+    """The cell that each neuron lives with.
+
+    A face and its hidden neurons live with the cell that its positive packets leave, or with the other one where that
+    is a reservoir. A reservoir lives with the cell that it is beside, and so does the level of a cell.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+
+    Returns
+    -------
+    dict of str to int64 array
+        By population.
+    """
+    mesh = graph.mesh
+    owner = np.where(mesh.source < mesh.cells, mesh.source, mesh.target)
+    holders = np.arange(mesh.holders, dtype=np.int64)
+    outer = np.maximum(mesh.source, mesh.target)
+    beside = outer >= mesh.cells
+    holders[outer[beside]] = owner[beside]
+    homes = {name: np.repeat(owner, graph.size(name) // max(mesh.faces, 1)) for name in graph.chain[1:]}
+    if graph.medium is not None and graph.hidden:
+        homes[graph.chain[1]] = np.arange(mesh.cells, dtype=np.int64)
+    return {graph.chain[0]: holders, **homes}
+
+
+def cut_evenly(shape: tuple[int, ...], blocks: tuple[int, ...]) -> Integers:
+    """Cut a box of cells into blocks of nearly equal size.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Cells along each axis.
+    blocks : tuple of int
+        Blocks along each axis, at most as many as cells. Coordinate ``i`` of ``n`` lies in block ``i * b // n``.
+
+    Returns
+    -------
+    int64 array [cells]
+        Block number of each cell; both are counted in C order.
+    """
+    number = np.zeros((1,) * len(shape), np.int64)
+    for axis, (count, parts) in enumerate(zip(shape, blocks, strict=True)):
+        along = np.arange(count, dtype=np.int64) * parts // count
+        number = number * parts + along.reshape([-1 if a == axis else 1 for a in range(len(shape))])
+    return number.reshape(-1)
+
+
+def cut_surface(shape: tuple[int, ...], periodic: tuple[bool, ...], blocks: tuple[int, ...]) -> int:
+    """Faces between cells of different blocks.
+
+    Parameters
+    ----------
+    shape, blocks : tuple of int
+        Cells and blocks along each axis.
+    periodic : tuple of bool
+        Whether an axis closes on itself.
+
+    Returns
+    -------
+    int
+    """
+    cells = math.prod(shape)
+    cuts = (0 if parts == 1 else parts - (not round_) for parts, round_ in zip(blocks, periodic, strict=True))
+    return sum(cut * (cells // count) for cut, count in zip(cuts, shape, strict=True))
+
+
+def block_shapes(shape: tuple[int, ...], periodic: tuple[bool, ...], fewest: int) -> Iterator[tuple[int, ...]]:
+    """Ways to cut a box into blocks: ascending in the number of blocks, then in the surface between them.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Cells along each axis.
+    periodic : tuple of bool
+    fewest : int
+        Number of blocks to begin with.
+
+    Yields
+    ------
+    tuple of int
+        Blocks along each axis. The last one has a block for each cell.
+    """
+    for number in range(fewest, math.prod(shape) + 1):
+        found = sorted(_products(shape, number), key=lambda blocks: (cut_surface(shape, periodic, blocks), blocks))
+        yield from found[:_SHAPES]
+
+
+def _products(most: tuple[int, ...], number: int) -> Iterator[tuple[int, ...]]:
+    """Tuples of factors, none above its maximum, whose product is `number`."""
+    if len(most) == 1:
+        if number <= most[0]:
+            yield (number,)
+        return
+    if number > math.prod(most):
+        return
+    for low in range(1, math.isqrt(number) + 1):
+        if number % low == 0:
+            for factor in {low, number // low}:
+                if factor <= most[0]:
+                    yield from ((factor, *rest) for rest in _products(most[1:], number // factor))
+
+
+def chips_of_blocks(
+    blocks: tuple[int, ...], periodic: tuple[bool, ...], usable: int, most: int | None = None
+) -> Integers:
+    """Group blocks of cells into rectangles, one a chip.
+
+    Of the groupings that take at most an eighth more chips than the one that takes fewest, it is the one with the least
+    surface: a little slack turns strips into squares.
+
+    Parameters
+    ----------
+    blocks : tuple of int
+        Blocks along each axis.
+    periodic : tuple of bool
+    usable : int
+        Most blocks of a chip.
+    most : int, optional
+        Chips of the target. Where rectangles take more and consecutive blocks do not, a chip takes consecutive blocks.
+
+    Returns
+    -------
+    int64 array [blocks]
+        Chip of each block.
+    """
+    cores = math.prod(blocks)
+    needed = -(-cores // usable)
+    most = most if most is not None and most >= needed else cores
+    fewest, found = most, []
+    for groups in block_shapes(blocks, periodic, needed):
+        chips = math.prod(groups)
+        if chips > min(most, fewest + fewest // 8):
+            break
+        if math.prod(-(-count // parts) for count, parts in zip(blocks, groups, strict=True)) <= usable:
+            fewest = min(fewest, chips)
+            found.append((cut_surface(blocks, periodic, groups), chips, groups))
+    return cut_evenly(blocks, min(found)[2]) if found else np.arange(cores, dtype=np.int64) // usable
+
+
+def cell_graph(links: Iterable[Link], homes: Mapping[str, Integers], cells: int) -> sparse.csr_matrix:
+    """How many synapses join each pair of cells.
+
+    Parameters
+    ----------
+    links : iterable of Link
+    homes : mapping of str to int64 array
+        Cell of each neuron, by population.
+    cells : int
+
+    Returns
+    -------
+    scipy matrix [cells, cells]
+        Symmetric, int64, without a diagonal.
+    """
+    total = sparse.csr_matrix((cells, cells), dtype=np.int64)
+    for link in links:
+        source, target = homes[link.source], homes[link.target]
+        rows = np.arange(target.size)
+        cuts = np.searchsorted(link.row_starts, np.arange(0, link.entries, _CHUNK)[1:])
+        for part in np.split(rows, cuts):
+            some = link.of_rows(part)
+            left = np.repeat(target[part], np.diff(some.row_starts))
+            total = total + _joined(left, source[some.columns], cells)
+    return sparse.csr_matrix(total + total.T)
+
+
+def core_traffic(sources: Iterable[Integers], axons: Iterable[Axons], cores: int) -> sparse.csr_matrix:
+    """How many axons join each pair of cores.
+
+    Parameters
+    ----------
+    sources : iterable of int64 array
+        Core of each neuron of the source population, for each synapse population.
+    axons : iterable of Axons
+    cores : int
+
+    Returns
+    -------
+    scipy matrix [cores, cores]
+        Symmetric, int64, without a diagonal.
+    """
+    total = sparse.csr_matrix((cores, cores), dtype=np.int64)
+    for source, one in zip(sources, axons, strict=True):
+        total = total + _joined(one.core, source[one.source], cores)
+    return sparse.csr_matrix(total + total.T)
+
+
+def _joined(left: Integers, right: Integers, size: int) -> sparse.csr_matrix:
+    """How often each pair of different numbers occurs."""
+    apart = left != right
+    ones = np.ones(int(apart.sum()), np.int64)
+    return sparse.csr_matrix(sparse.coo_matrix((ones, (left[apart], right[apart])), (size, size)))
+
+
+def metis_parts(joined: sparse.csr_matrix, weights: NDArray[np.float64], parts: int, seed: int) -> Integers:
+    """Cut a graph into parts of nearly equal weight with METIS, cutting few edges.
+
+    Parameters
+    ----------
+    joined : scipy matrix [vertices, vertices]
+        Symmetric weights of the edges, without a diagonal.
+    weights : float64 array [vertices]
+        Positive.
+    parts : int
+    seed : int
+
+    Returns
+    -------
+    int64 array [vertices]
+        Part of each vertex, from 0 on and without holes: METIS may leave parts empty, so there may be fewer. With at
+        least as many parts as vertices each vertex is a part.
+    """
+    if parts >= weights.size:
+        return np.arange(weights.size, dtype=np.int64)
+    if parts == 1:
+        return np.zeros(weights.size, np.int64)
+    import pymetis  # compiled code that few compilations need
+
+    options = pymetis.Options(seed=seed)
+    found = pymetis.part_graph(
+        parts,
+        pymetis.CSRAdjacency(joined.indptr.astype(np.int32), joined.indices.astype(np.int32)),
+        vweights=_whole(weights),
+        eweights=_whole(joined.data.astype(np.float64)),
+        options=options,
+    )
+    numbers = np.asarray(found[1], np.int64)
+    return _in_order_of_appearance(numbers)
+
+
+def _whole(weights: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Weights as integers that METIS can add up."""
+    largest = float(weights.max()) if weights.size else 1.0
+    budget = min(_HEAVIEST, (1 << 30) // max(weights.size, 1))
+    scale = 1.0 if largest <= budget and bool((weights == np.rint(weights)).all()) else budget / largest
+    return np.asarray(np.maximum(np.rint(weights * scale), 1), np.int32)
+
+
+def _in_order_of_appearance(numbers: Integers) -> Integers:
+    """The same parts, numbered by their first vertices."""
+    _, first, inverse = np.unique(numbers, return_index=True, return_inverse=True)
+    rank = np.empty(first.size, np.int64)
+    rank[np.argsort(first)] = np.arange(first.size)
+    return rank[inverse]
+
+
+def chips_by_traffic(traffic: sparse.csr_matrix, usable: int, seed: int) -> Integers:
+    """Put cores onto the fewest chips, with few axons between chips.
+
+    Parameters
+    ----------
+    traffic : scipy matrix [cores, cores]
+        Symmetric number of axons, without a diagonal.
+    usable : int
+        Most cores of a chip.
+    seed : int
+
+    Returns
+    -------
+    int64 array [cores]
+    """
+    cores = traffic.shape[0]
+    chips = -(-cores // usable)
+    chip = metis_parts(traffic, np.ones(cores), chips, seed)
+    held = np.bincount(chip, minlength=chips)
+    while held.max() > usable:
+        # METIS balances approximately: the core that loses least by it moves to a chip with room.
+        full = int(held.argmax())
+        members = np.flatnonzero(chip == full)
+        free = np.flatnonzero(held < usable)
+        member_of = sparse.csr_matrix((np.ones(cores, np.int64), (np.arange(cores), chip)), (cores, chips))
+        to_chips = (traffic[members.tolist()] @ member_of).toarray()
+        gain = to_chips[:, free] - to_chips[:, [full]]
+        member, target = np.unravel_index(int(gain.argmax()), gain.shape)
+        chip[members[member]] = free[target]
+        held = np.bincount(chip, minlength=chips)
+    return _in_order_of_appearance(chip)
+
+
+def axon_runs(axons: Axons, source: Integers) -> Integers:
+    """An axon table: runs of consecutive neurons that reach the same core.
+
+    Parameters
+    ----------
+    axons : Axons
+    source : int64 array [neurons]
+        Core of each neuron of the source population; axons that stay on it are left out.
+
+    Returns
+    -------
+    int64 array [runs, 3]
+        First source neuron, number of consecutive source neurons, target core; sorted by target core, then by neuron.
+    """
+    away = source[axons.source] != axons.core
+    neuron, core = axons.source[away], axons.core[away]
+    if neuron.size == 0:
+        return np.zeros((0, 3), np.int64)
+    breaks = np.flatnonzero((np.diff(core) != 0) | (np.diff(neuron) != 1)) + 1
+    first = np.concatenate([np.zeros(1, np.int64), breaks])
+    length = np.diff(np.append(first, neuron.size))
+    return np.stack([neuron[first], length, core[first]], axis=1)

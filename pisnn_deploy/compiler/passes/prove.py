@@ -1,0 +1,345 @@
+"""Pass `prove`: what can be said of every run of the graph, before any."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import ClassVar, cast
+
+import numpy as np
+from scipy import sparse
+
+from pisnn_deploy.compiler.analysis.equation import equation_claim
+from pisnn_deploy.compiler.analysis.intervals import reservoirs_extend
+from pisnn_deploy.compiler.analysis.invariance import lattice_kernel, lattice_shape, rounding_drift
+from pisnn_deploy.compiler.facts import BOUNDED, PROVED, Fact
+from pisnn_deploy.compiler.passes.bound import LARGEST_LEDGER
+from pisnn_deploy.compiler.passes.limit import most_faces
+from pisnn_deploy.core.arithmetic import MEMORYLESS
+from pisnn_deploy.core.errors import CompileError
+from pisnn_deploy.graph import Certificate, Claim, IntegerGraph, Synapse
+from pisnn_deploy.graph.claims import Figure, Method
+from pisnn_deploy.graph.connections import Incidence, Stencil
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers, Medium
+from pisnn_deploy.graph.layout import route_matrix, window_matrix, window_stencil
+from pisnn_deploy.mesh import Boxes, structured_mesh, window_cells
+from pisnn_deploy.mesh.window import QUADRATIC
+from pisnn_deploy.physics.symbol import amplification, delayed_root, gain, largest_root
+
+ROUNDING_MARGIN = 1e-9
+"""Allowance for float64 rounding in the modulus of an amplification factor."""
+MOST_CELLS_ALONG = 512
+MOST_WAVES = 1 << 24
+"""Most Fourier modes of a mesh whose factors are all computed."""
+WAVES_AT_ONCE = 1 << 18
+
+
+@dataclass(frozen=True)
+class Prove:
+    """Issue the certificate.
+
+    1. *Conservation*: as the target stores the route (mixed-sign mantissas lose their lowest bit), it is exactly the
+       incidence of the mesh, so each packet that leaves a cell or reservoir enters its neighbour: each column sums to
+       zero. A route that is not is refused. Ledgers cannot wrap within the number of PDE steps that the claim names.
+    2. *Overflow*: every width holds while the masses stay in the operating window, which every run checks. Where a
+       discrete maximum principle holds, `pisnn_deploy.compiler.analysis.invariance` says how far rounding can lead
+       from it, and no run that starts so far inside the window leaves it: the claim is proved.
+    3. *Stability*: for a linear memoryless network, ``theta I + D W`` as integers: if no entry is negative and every
+       row sums to theta, each new value is an average of old ones (discrete maximum principle), up to the packets'
+       rounding. Otherwise the amplification factors of the integer stencil, if they all lie in the unit disc.
+       Networks with hidden layers get no such claim. Factors of stock processes, whose fluxes are one step old, are
+       those of their own recurrence.
+    4. With a limiter, *positivity*: no cell has more than ``2^s`` faces, so what it gives in a PDE step is at most what
+       it has. The update is then no longer linear; stability rests on the constant sum of nonnegative masses where
+       there are no reservoirs, and overflow on the operating window.
+    5. *Equation*: the coefficients that the integers have in physical units, beside those of the model
+       (`pisnn_deploy.compiler.analysis.equation`).
+    """
+
+    name: ClassVar[str] = "prove"
+    requires: ClassVar[tuple[Fact, ...]] = (BOUNDED,)
+    ensures: ClassVar[tuple[Fact, ...]] = (PROVED,)
+
+    def __call__(self, graph: IntegerGraph) -> IntegerGraph:
+        """Prove `graph`.
+
+        Raises
+        ------
+        CompileError
+            The route of the packets does not conserve mass.
+        """
+        claims = (self._conservation(graph), _overflow(graph), stability_claim(graph), _positivity(graph))
+        return replace(graph, certificate=Certificate(*claims, equation_claim(graph)))
+
+    def summary(self, graph: IntegerGraph) -> str:
+        """One sentence on what the pass made."""
+        if graph.certificate is None:
+            return "nothing"
+        return ", ".join(f"{name} {claim.status}" for name, claim in graph.certificate.claims.items())
+
+    def _conservation(self, graph: IntegerGraph) -> Claim:
+        if not _is_incidence(graph):
+            self._compare_route(graph)
+        figures: dict[str, Figure] = {"faces": graph.mesh.faces, "reservoirs": graph.mesh.reservoirs}
+        if graph.mesh.reservoirs:
+            (packet,) = (bound for bound in graph.bounds if (bound.population, bound.quantity) == (FLUX, "packet"))
+            figures["ledger_steps"] = LARGEST_LEDGER // max(1, abs(packet.lower), abs(packet.upper))
+        return Claim("proved", "incidence", figures)
+
+    def _compare_route(self, graph: IntegerGraph) -> None:
+        stored = sparse.csr_matrix((graph.mesh.holders, graph.mesh.faces), dtype=np.int64)
+        for synapse in graph.between(FLUX, MEMBRANE):
+            stored = stored + as_stored(synapse)
+        wrong = sparse.csc_matrix(stored - route_matrix(graph.mesh))
+        wrong.eliminate_zeros()
+        if wrong.nnz:
+            face = int(np.flatnonzero(np.diff(wrong.indptr))[0])
+            raise CompileError(
+                self.name,
+                f"the route of face {face}, as the target stores it, does not carry its packets from "
+                f"{_holder(graph, graph.mesh.source[face])} to {_holder(graph, graph.mesh.target[face])}",
+            )
+
+
+def _is_incidence(graph: IntegerGraph) -> bool:
+    """Whether the route is one rule for all faces that carries a packet of one quantum as one quantum."""
+    routes = list(graph.between(FLUX, MEMBRANE))
+    if len(routes) != 1 or not isinstance(routes[0].connections, Incidence):
+        return False
+    route, mesh = routes[0].connections, graph.mesh
+    ends = ((route.source, mesh.source), (route.target, mesh.target))
+    if not all(ours is theirs or np.array_equal(ours, theirs) for ours, theirs in ends):
+        return False
+    if (mesh.source == mesh.target).any():
+        return False  # a face from a cell to itself carries nothing
+    mantissas = np.array([route.value, -route.value], np.int64)
+    return np.array_equal(_effective(mantissas, routes[0].exponent), [1, -1])
+
+
+def _holder(graph: IntegerGraph, number: np.int64) -> str:
+    cells = graph.mesh.cells
+    return f"cell {int(number)}" if number < cells else f"reservoir {int(number) - cells}"
+
+
+def as_stored(synapse: Synapse) -> sparse.csr_matrix:
+    """Effective weights after the target's truncation: mixed-sign mantissas are floored to even numbers.
+
+    Parameters
+    ----------
+    synapse : Synapse
+
+    Returns
+    -------
+    scipy.sparse.csr_matrix, int64 [outputs, inputs]
+        ``floor(mantissa) * 2^exponent``, floored as the target floors a sum that one input alone drives.
+    """
+    weights = _effective(synapse.mantissas, synapse.exponent)
+    return sparse.csr_matrix((weights, synapse.columns, synapse.row_starts), (synapse.outputs, synapse.inputs))
+
+
+def _effective(mantissas: Integers, exponent: int) -> Integers:
+    if mantissas.size and mantissas.min() < 0 < mantissas.max():
+        mantissas = (mantissas >> 1) << 1
+    return mantissas << exponent if exponent >= 0 else mantissas >> -exponent
+
+
+def _overflow(graph: IntegerGraph) -> Claim:
+    window = graph.window
+    figures: dict[str, Figure] = {"bounds": len(graph.bounds), "lower": window.lower, "upper": window.upper}
+    if window.difference is not None:
+        figures["difference"] = window.difference
+    if window.current is not None:
+        figures["current"] = window.current
+    start = _invariant_start(graph)
+    if start is None:
+        return Claim("assumed", "operating-window", figures)
+    return Claim("proved", "invariant-range", figures | start)
+
+
+def _invariant_start(graph: IntegerGraph) -> dict[str, Figure] | None:
+    """The starts from which a run never leaves the operating window; None if it cannot be told.
+
+    Values of cells average values of cells and reservoirs. Differences of neighbours obey the same kernel where the
+    field extends to the whole lattice: reservoirs stand along one axis only, alike along each side, or are all alike.
+    """
+    if (
+        graph.stock is not None
+        or graph.medium is not None
+        or graph.window.current is not None
+        or not _is_linear(graph)
+        or not _averages(graph)
+    ):
+        return None
+    window, mesh = graph.window, graph.grid
+    if mesh.reservoirs and graph.spec.wall == QUADRATIC:
+        return None
+    kernel = lattice_kernel(graph.operator[0].weight[0], graph.spec.positions, lattice_shape(mesh))
+    drift = rounding_drift(kernel, 1 << graph.flux.threshold_exponent)
+    if drift is None:
+        return None
+    start: dict[str, Figure] = {
+        "drift": drift,
+        "start_lower": window.lower + drift,
+        "start_upper": window.upper - drift,
+    }
+    held = graph.membrane.reservoirs
+    if start["start_lower"] > start["start_upper"]:
+        return None
+    if held.size and (int(held.min()) < start["start_lower"] or int(held.max()) > start["start_upper"]):
+        return None
+    if window.difference is not None:
+        start["start_difference"] = window.difference - 2 * drift
+        if start["start_difference"] < 0 or not reservoirs_extend(mesh, held):
+            return None
+    return start
+
+
+def _is_linear(graph: IntegerGraph) -> bool:
+    """Whether a PDE step is a linear map of the masses alone, up to rounding."""
+    linear = not graph.hidden and not graph.operator[0].bias.any() and graph.flux.share_shift is None
+    return linear and graph.flux.leak == MEMORYLESS
+
+
+def _stability_in_medium(graph: IntegerGraph, medium: Medium) -> Claim:
+    """Values average those of neighbours while ``p_i * sum_f c_f <= 2^(F + s)``, as integers; s is 0 without levels."""
+    conductance = np.zeros(graph.mesh.holders, np.int64)
+    weights = graph.matrix(graph.chain[-2], FLUX)
+    if weights.nnz:
+        largest = abs(weights).max(axis=1).toarray().reshape(-1)
+        np.add.at(conductance, graph.mesh.source, largest)
+        np.add.at(conductance, graph.mesh.target, largest)
+    limit = 1 << (graph.flux.threshold_exponent + sum(population.shift for population in graph.hidden))
+    if (medium.inverse_volume * conductance[: graph.mesh.cells] <= limit).all():
+        return Claim("proved", "maximum-principle", {"reservoirs": graph.mesh.reservoirs})
+    return Claim("none", "nonlinear")
+
+
+def _averages(graph: IntegerGraph) -> bool:
+    """Whether each new value averages old ones and those of reservoirs, up to rounding."""
+    graph = _shortened(graph)
+    theta, cells = 1 << graph.flux.threshold_exponent, graph.grid.cells
+    route = graph.matrix(FLUX, MEMBRANE)[:cells]
+    update = (route @ graph.matrix(MEMBRANE, FLUX))[:, :cells] + theta * sparse.identity(cells, np.int64, format="csr")
+    if update.nnz and int(update.data.min()) < 0:
+        return False
+    lacking = theta - np.asarray(update.sum(axis=1)).reshape(-1)
+    held = graph.membrane.reservoirs
+    if not held.size:
+        return not lacking.any()
+    # What a cell takes from reservoirs is a bias, as much as its row lacks of theta.
+    taken = route @ graph.flux.bias
+    low, high = lacking * int(held.min()), lacking * int(held.max())
+    return bool((lacking >= 0).all() and (low <= taken).all() and (taken <= high).all())
+
+
+def _shortened(graph: IntegerGraph) -> IntegerGraph:
+    """A graph on a smaller mesh in which every row of the update of a large one occurs; the same one if it is small.
+
+    Where synapses repeat over boxes of faces, an axis that is much longer than the windows only repeats rows.
+    """
+    mesh, spec, flux = graph.grid, graph.spec, graph.flux
+    longest = 4 * (spec.half_width + spec.transverse) + 8
+    shape = tuple(min(count, longest) for count in mesh.shape)
+    repeated = [(s, s.connections) for s in graph.between(MEMBRANE, FLUX) if isinstance(s.connections, Stencil)]
+    if shape == mesh.shape or mesh.reservoirs or len(repeated) + 1 != len(graph.synapses) or not _is_incidence(graph):
+        return graph
+    lengths = tuple(length / count * few for length, count, few in zip(mesh.lengths, mesh.shape, shape, strict=True))
+    small = structured_mesh(shape, lengths, mesh.boundary)
+    laid_out = window_stencil(graph.operator[0].weight, small, spec.half_width, spec.transverse, spec.wall)
+    boxes = laid_out.boxes
+    if any(not _same_boxes(stencil.boxes, mesh.shape, boxes, shape) for _, stencil in repeated):
+        return graph
+    synapses = []
+    for synapse, stencil in repeated:
+        half = np.array(mesh.shape) // 2  # around a ring an offset may be stored as the long way round
+        offsets = (stencil.offsets + half) % mesh.shape - half
+        shorter = replace(stencil, mesh=small, boxes=boxes, offsets=offsets)
+        synapses.append(replace(synapse, connections=shorter))
+    (route,) = graph.between(FLUX, MEMBRANE)
+    ends = Incidence(small.source, small.target, small.holders, int(cast(Incidence, route.connections).value))
+    return replace(
+        graph,
+        mesh=small,
+        membrane=replace(graph.membrane, initial=graph.membrane.initial[: small.cells]),
+        flux=replace(flux, bias=flux.bias[: small.faces]),
+        synapses=(*synapses, replace(route, connections=ends)),
+        placement=None,
+    )
+
+
+def _same_boxes(boxes: Boxes, shape: tuple[int, ...], others: Boxes, small: tuple[int, ...]) -> bool:
+    """Whether boxes of two meshes follow each other alike: of the same axes, as far from the nearer walls."""
+    if not np.array_equal(boxes.axis, others.axis):
+        return False
+    gone = np.array(shape) - np.array(small)
+    middle = np.array(small) // 2
+    grown = np.where(others.shape > 1, others.shape + gone, others.shape)
+    moved = np.where((others.shape == 1) & (others.lower >= middle), others.lower + gone, others.lower)
+    return bool(np.array_equal(boxes.shape, grown) and np.array_equal(boxes.lower, moved))
+
+
+def _positivity(graph: IntegerGraph) -> Claim | None:
+    shift = graph.flux.share_shift
+    if shift is None:
+        return None
+    faces = most_faces(graph)
+    figures: dict[str, Figure] = {"shift": shift, "most_faces": faces}
+    return Claim("proved" if faces <= 1 << shift else "none", "shares", figures)
+
+
+def stability_claim(graph: IntegerGraph) -> Claim:
+    """What is proved of the growth of modes, or of masses where a limiter bounds them.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    """
+    if graph.flux.share_shift is not None:
+        return Claim("none", "limited") if graph.mesh.reservoirs else Claim("proved", "constant-sum")
+    if graph.medium is not None:
+        return _stability_in_medium(graph, graph.medium)
+    if graph.hidden or graph.operator[0].bias.any():
+        return Claim("none", "nonlinear")
+    if graph.stock is None and graph.flux.leak == MEMORYLESS and _averages(graph):
+        return Claim("proved", "maximum-principle", {"reservoirs": graph.mesh.reservoirs})
+    if graph.spec.wall == QUADRATIC and graph.grid.reservoirs:
+        return _stability_between_parabolas(graph)
+    shape = graph.grid.shape
+    if math.prod(count + 1 for count in shape) > MOST_WAVES:
+        return Claim("none", "too-large")
+    # Periodic axes have every other one of these waves, axes between walls or reservoirs all but the ends.
+    turn = [np.arange(count + 1) * (np.pi / count) for count in shape]
+    turn[1:] = [np.concatenate([-waves[:0:-1], waves]) for waves in turn[1:]]
+    kernel = graph.operator[0].weight[0] / (1 << graph.flux.threshold_exponent)
+    largest = 0.0
+    for first in np.array_split(turn[0], -(-math.prod(map(len, turn)) // WAVES_AT_ONCE)):
+        waves = np.stack([grid.reshape(-1) for grid in np.meshgrid(first, *turn[1:], indexing="ij")])
+        if graph.stock is None:
+            factors = amplification(kernel, graph.spec.positions, waves, graph.flux.leak)
+        else:
+            factors = delayed_root(gain(kernel, graph.spec.positions, waves))
+        largest = max(largest, float(np.abs(factors).max(initial=0.0)))
+    return _claim(largest, "fourier")
+
+
+def _stability_between_parabolas(graph: IntegerGraph) -> Claim:
+    """Quadratic ghost cells have no Fourier modes; the operator is still a sum over the axes, and so are its gains."""
+    mesh, spec = graph.grid, graph.spec
+    if max(mesh.shape) > MOST_CELLS_ALONG:
+        return Claim("none", "too-large")
+    gains = np.zeros(1, np.complex128)
+    for count, sides in zip(mesh.shape, mesh.boundary, strict=True):
+        line = structured_mesh((count,), (1.0,), (sides,))
+        seen = window_cells(line, spec.half_width, 0, np.zeros(line.reservoirs, np.int64), spec.wall)
+        update = route_matrix(line) @ window_matrix(graph.operator[0].weight, seen, line.holders)
+        eigenvalues = np.linalg.eigvals(update[:count, :count].toarray() / (1 << graph.flux.threshold_exponent))
+        gains = (gains[:, None] + eigenvalues).reshape(-1)
+    return _claim(float(np.abs(largest_root(gains, graph.flux.leak)).max()), "axis-eigenvalues")
+
+
+def _claim(largest: float, method: Method) -> Claim:
+    # Rounded, because the last digits of transcendental functions differ from machine to machine.
+    modulus = float(f"{largest:.9g}")
+    if largest <= 1 + ROUNDING_MARGIN:
+        return Claim("proved", method, {"modulus": min(modulus, 1.0)})
+    return Claim("none", "growth", {"modulus": modulus})

@@ -1,0 +1,273 @@
+"""Pass `quantise`: a float graph becomes an integer graph."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.compiler.analysis.intervals import face_rows, network_intervals
+from pisnn_deploy.compiler.analysis.kernels import neighbours, symbol_error
+from pisnn_deploy.compiler.facts import LOWERED, QUANTISED, Fact
+from pisnn_deploy.core.arithmetic import MEMORYLESS, signed_width
+from pisnn_deploy.core.errors import CompileError, DoesNotFit
+from pisnn_deploy.graph import FloatGraph, Flux, IntegerGraph, IntegerLayer, Membrane, OperatingWindow, Quantisation
+from pisnn_deploy.graph.connections import Blocks, Connections, Incidence
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers, Rectifier
+from pisnn_deploy.graph.layout import synapses, window_biases, window_stencil
+from pisnn_deploy.physics.clock import damped_leak, nominal_time_step, time_step
+from pisnn_deploy.physics.model import OperatingRange, flux_moments, symmetry_basis
+
+FINEST_QUANTUM_EXPONENT = 40
+LARGEST_BIAS = 2.0**52
+"""Biases beyond this are wider than any target's states, and products with them could wrap."""
+ROUNDING = 3
+"""Quanta by which rounding may steepen a face beyond the declared slope: one at either end, and one for packets. They
+count where quanta are coarse; currents get a quantum's worth too."""
+SEARCHED_WEIGHTS = 8
+"""The search visits 3^n kernels for n independent weights; wider stencils keep the nearest integers."""
+
+
+@dataclass(frozen=True)
+class _Kernel:
+    chosen: Integers
+    rounded: tuple[int, ...] = ()
+    error_rounded: float | None = None
+    error_chosen: float | None = None
+
+
+@dataclass(frozen=True)
+class Quantise:
+    """Choose the integers.
+
+    1. Weights are ``round(weight * 2^exponent)``, even ones where quadratic ghost cells bring halves. For a linear
+       kernel with the symmetry of its equation all kernels within one unit of these are tried, and the one whose
+       amplification factors are closest to the equation *over its own time step* is taken: moments first, nearest
+       integers last.
+    2. The quantum is the smallest power of two of the cell value for which every state fits `state_bits`, by interval
+       analysis over the operating range.
+    3. Biases are rounded in units of that quantum, and so are the reservoirs' values, whose odd reflections add to the
+       biases of the faces that see them.
+    4. The time step follows from the moments of the integer weights (`pisnn_deploy.physics.clock`). A network with
+       hidden layers has no such moments; it keeps the one it was trained for.
+    5. A linear diffusive kernel must sum to zero, else a constant field would not be at rest; refused otherwise.
+    6. Where the model has a damping, the leak follows from it and the time step.
+    7. For stock processes, one synapse must hold every weight between cells and faces; refused otherwise.
+
+    Parameters
+    ----------
+    state_bits : int
+        Signed width of a state of the target.
+    operating_range : OperatingRange or None
+        Replaces the model's own, also in the spec of the graph.
+    search : bool
+        Whether to search; else the nearest integers are taken.
+    """
+
+    name: ClassVar[str] = "quantise"
+    requires: ClassVar[tuple[Fact, ...]] = (LOWERED,)
+    ensures: ClassVar[tuple[Fact, ...]] = (QUANTISED,)
+
+    state_bits: int
+    operating_range: OperatingRange | None = None
+    search: bool = True
+
+    def __call__(self, graph: FloatGraph) -> IntegerGraph:
+        """Quantise `graph`.
+
+        Raises
+        ------
+        CompileError
+            No quantum lets the states fit, or the integers no longer describe the equation.
+        """
+        spec, mesh = graph.spec, graph.mesh
+        units = (spec.weight_unit, *(1,) * len(spec.hidden))
+        weights = [
+            unit * np.rint(layer.weight * 2.0**exponent / unit).astype(np.int64)
+            for layer, exponent, unit in zip(graph.layers, spec.weight_exponents, units, strict=True)
+        ]
+        self._require_reservoirs_in_range(graph)
+        kernel = self._kernel(graph, weights[0][0]) if graph.is_linear else None
+        if kernel is not None:
+            weights[0] = kernel.chosen[None, :]
+        time_step = self._time_step(graph, weights[0][0])
+        leak = damped_leak(spec, time_step)
+        limits = self.operating_range or spec.operating_range
+        exponent = self._quantum_exponent(graph, weights, limits, leak)
+        operator = _operator(graph, weights, exponent)
+        window = _operating_window(graph, limits, exponent)
+        reservoirs = np.rint(graph.reservoirs * 2.0**exponent).astype(np.int64)
+        reach = (spec.half_width, spec.transverse)
+        connections: list[Connections] = [window_stencil(operator[0].weight, mesh, *reach, spec.wall)]
+        connections += [Blocks(layer.weight, mesh.faces) for layer in operator[1:]]
+        biases = [window_biases(operator[0].weight, operator[0].bias, mesh, *reach, reservoirs, spec.wall)]
+        biases += [np.tile(layer.bias, mesh.faces) for layer in operator[1:]]
+        hidden = tuple(
+            Rectifier(f"hidden{number}", bias, layer.shift)
+            for number, (layer, bias) in enumerate(zip(operator[:-1], biases, strict=False), 1)
+        )
+        chain = (MEMBRANE, *(population.name for population in hidden), FLUX)
+        links = [
+            synapse
+            for source, target, connection in zip(chain, chain[1:], connections, strict=False)
+            for synapse in synapses(source, target, connection)
+        ]
+        if graph.stock is not None and len(links) > 1:
+            raise CompileError(
+                self.name,
+                f"a weight of {int(np.abs(connections[0].distinct[1]).max())} takes {len(links)} synapses, and each "
+                "would shift a sum of its own",
+                remedy="compile it with --processes c-lif",
+            )
+        return IntegerGraph(
+            spec=spec.model_copy(update={"operating_range": limits}),
+            mesh=mesh,
+            quantum=2.0**-exponent * mesh.volume,
+            time_step=time_step,
+            membrane=Membrane(np.rint(graph.initial * 2.0**exponent).astype(np.int64), reservoirs, graph.reservoirs),
+            hidden=hidden,
+            flux=Flux(biases[-1], spec.weight_exponents[-1], leak),
+            synapses=(*links, *synapses(FLUX, MEMBRANE, Incidence(mesh.source, mesh.target, mesh.holders, 1))),
+            window=window,
+            quantisation=Quantisation(
+                steps=0,
+                relative_l2_float=None,
+                relative_l2_integer=None,
+                kernel_rounded=kernel.rounded if kernel else (),
+                kernel_chosen=tuple(int(w) for w in kernel.chosen) if kernel else (),
+                symbol_error_rounded=kernel.error_rounded if kernel else None,
+                symbol_error_chosen=kernel.error_chosen if kernel else None,
+            ),
+            operator=operator,
+            stock=graph.stock,
+        )
+
+    def summary(self, graph: IntegerGraph) -> str:
+        """One sentence on what the pass made."""
+        found = graph.quantisation
+        text = f"value of a quantum {graph.value_per_quantum:g}, time step {graph.time_step:.6g}"
+        if found.symbol_error_chosen is not None:
+            text += f", kernel {found.kernel_chosen} (decay rate off by {found.symbol_error_chosen:.1e}"
+            nearest = found.symbol_error_rounded
+            text += f", nearest integers {'unstable' if nearest is None else f'{nearest:.1e}'})"
+        return text
+
+    def _require_reservoirs_in_range(self, graph: FloatGraph) -> None:
+        limits = self.operating_range or graph.spec.operating_range
+        outside = np.flatnonzero((graph.reservoirs < limits.lower) | (graph.reservoirs > limits.upper))
+        if outside.size:
+            number = int(outside[0])
+            raise CompileError(
+                self.name,
+                f"reservoir {number} holds the value {graph.reservoirs[number]:g}, outside the operating range "
+                f"{limits.lower:g} to {limits.upper:g}",
+                remedy="widen the range with --range LOWER,UPPER",
+            )
+
+    def _kernel(self, graph: FloatGraph, rounded: Integers) -> _Kernel:
+        spec = graph.spec
+        if spec.equation != "advection-diffusion" and int(rounded.sum()) != 0:
+            raise CompileError(
+                self.name,
+                f"the integer flux kernel {tuple(int(w) for w in rounded)} sums to {int(rounded.sum())}, so a constant "
+                "field would not be at rest",
+                remedy="train with an antisymmetric kernel",
+            )
+        basis = symmetry_basis(spec)
+        supports = np.abs(basis).sum(axis=1)
+        spanned = ((rounded @ basis.T // supports) @ basis == rounded).all()
+        searchable = self.search and (spec.leak == MEMORYLESS or spec.equation == "laplace")
+        if not (searchable and spanned and len(basis) <= SEARCHED_WEIGHTS):
+            return _Kernel(rounded)
+        candidates = neighbours(rounded, spec.weight_unit * basis)
+        scaled, spacing = candidates / 2.0 ** spec.weight_exponents[0], graph.mesh.spacing[0]
+        errors = symbol_error(scaled, spec, spacing, delayed=graph.stock is not None)
+        best = int(np.argmin(errors))
+        if not math.isfinite(errors[best]):
+            return _Kernel(rounded)
+        return _Kernel(
+            candidates[best],
+            tuple(int(w) for w in rounded),
+            _shown(errors[0]) if math.isfinite(errors[0]) else None,
+            _shown(errors[best]),
+        )
+
+    def _time_step(self, graph: FloatGraph, kernel: Integers) -> float:
+        spec, spacing = graph.spec, graph.mesh.spacing[0]
+        if not graph.is_linear:
+            return nominal_time_step(spec, spacing)
+        zeroth, first = flux_moments(kernel / 2.0 ** spec.weight_exponents[0], spec.positions)
+        step = float(time_step(spec, zeroth, first, spacing, spec.leak))
+        if step <= 0 or first <= 0:
+            raise CompileError(
+                self.name,
+                f"the integer flux kernel has diffusion number {first:g} and Courant number {zeroth:g}; with these, "
+                f"{spec.equation} does not run forwards in time",
+                remedy="train the model further",
+            )
+        return step
+
+    def _quantum_exponent(self, graph: FloatGraph, weights: list[Integers], limits: OperatingRange, leak: int) -> int:
+        widest_range = 2.0**self.state_bits
+        finest = FINEST_QUANTUM_EXPONENT if max(abs(limits.lower), abs(limits.upper)) < widest_range else -1
+        # All intervals grow with the exponent, so the largest that fits is found by bisection.
+        exponents = range(finest + 1)
+        found = bisect.bisect_left(
+            exponents, True, key=lambda e: self._widest(graph, weights, limits, leak, e) > self.state_bits
+        )
+        if found == 0:
+            raise DoesNotFit(
+                self.name,
+                f"cell values from {limits.lower:g} to {limits.upper:g} need states wider than {self.state_bits} bits "
+                "even with a quantum of 1",
+                remedy="narrow the operating range or choose a target with wider states",
+            )
+        return exponents[found - 1]
+
+    def _widest(
+        self, graph: FloatGraph, weights: list[Integers], limits: OperatingRange, leak: int, exponent: int
+    ) -> int:
+        spec = graph.spec
+        window = _operating_window(graph, limits, exponent)
+        largest_bias = max(float(np.abs(layer.bias).max(initial=0.0)) for layer in graph.layers)
+        widest = signed_width(window.lower, window.upper)
+        if widest > self.state_bits or largest_bias * 2.0 ** (exponent + max(spec.weight_exponents)) > LARGEST_BIAS:
+            return max(widest, self.state_bits + 1)
+        operator = _operator(graph, weights, exponent)
+        reservoirs = np.rint(graph.reservoirs * 2.0**exponent).astype(np.int64)
+        rows = face_rows(graph.mesh, spec, operator[0], reservoirs)
+        found = network_intervals(rows, operator, window, spec.weight_exponents[-1], leak, graph.stock)
+        states = [found.current, found.potential, found.residue]
+        return max(widest, *(signed_width(low, high) for low, high in (*states, *found.drives, *found.activations)))
+
+
+def _operator(graph: FloatGraph, weights: list[Integers], quantum_exponent: int) -> tuple[IntegerLayer, ...]:
+    exponents: tuple[int, ...] = graph.spec.weight_exponents
+    biases: list[NDArray[np.float64]] = [layer.bias for layer in graph.layers]
+    return tuple(
+        IntegerLayer(
+            weight,
+            np.rint(bias * 2.0 ** (exponent + quantum_exponent)).astype(np.int64),
+            exponent if number + 1 < len(weights) else 0,
+        )
+        for number, (weight, bias, exponent) in enumerate(zip(weights, biases, exponents, strict=True))
+    )
+
+
+def _operating_window(graph: FloatGraph, limits: OperatingRange, quantum_exponent: int) -> OperatingWindow:
+    scale = 2.0**quantum_exponent
+    # The current of a stock face has been shifted already.
+    theta = 1 << graph.spec.weight_exponents[-1] if graph.stock is None else 1
+    flux_units = scale * theta
+    difference = None if limits.slope is None else math.ceil(limits.slope * graph.mesh.spacing[0] * scale) + ROUNDING
+    current = None if limits.flux is None else math.ceil(limits.flux * flux_units) + theta
+    return OperatingWindow(math.floor(limits.lower * scale), math.ceil(limits.upper * scale), difference, current)
+
+
+def _shown(error: float) -> float:
+    """Four digits: the last ones of transcendental functions differ from machine to machine."""
+    return float(f"{error:.3e}")

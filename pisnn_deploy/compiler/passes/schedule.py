@@ -1,0 +1,53 @@
+"""Pass `schedule`: fix the coding of events and the phases of a PDE step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from pisnn_deploy.compiler.facts import QUANTISED, SCHEDULED, Fact
+from pisnn_deploy.core.errors import CompileError
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.integer import Coding
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Spread a PDE step over time steps.
+
+    1. Phase 0: membranes absorb packets and send. Phase l: hidden layer l answers. Last phase: faces fire. Each hop
+       through a synapse takes one time step, so the period is 2 plus the number of hidden layers.
+    2. With ``delta`` coding a population sends the change of its value and its targets accumulate; with ``dense`` it
+       sends the value. In integers both are the same, bit for bit.
+    3. Stock processes have no phases: all of them do a PDE step in every time step, and cells send their states.
+
+    Parameters
+    ----------
+    coding : str
+        ``delta`` or ``dense``.
+    """
+
+    name: ClassVar[str] = "schedule"
+    requires: ClassVar[tuple[Fact, ...]] = (QUANTISED,)
+    ensures: ClassVar[tuple[Fact, ...]] = (SCHEDULED,)
+
+    coding: Coding = "delta"
+
+    def __call__(self, graph: IntegerGraph) -> IntegerGraph:
+        """Schedule `graph`.
+
+        Raises
+        ------
+        CompileError
+            Stock processes cannot send changes.
+        """
+        if graph.stock is not None:
+            if self.coding != "dense":
+                raise CompileError(self.name, "stock cells send their states; there is no delta coding of them")
+            return replace(graph, coding="dense", period=1)
+        return replace(graph, coding=self.coding, period=2 + len(graph.hidden))
+
+    def summary(self, graph: IntegerGraph) -> str:
+        """One sentence on what the pass made."""
+        steps = "1 time step" if graph.period == 1 else f"{graph.period} time steps"
+        return f"{steps} per PDE step, {graph.coding} coding"

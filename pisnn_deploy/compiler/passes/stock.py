@@ -1,0 +1,116 @@
+"""Pass `stock`: a float graph becomes one that Lava's own processes can run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from pisnn_deploy.compiler.facts import LOWERED, Fact
+from pisnn_deploy.core.arithmetic import MEMORYLESS
+from pisnn_deploy.core.errors import CompileError
+from pisnn_deploy.graph import FloatGraph, FloatLayer, IntegerGraph, Stock
+from pisnn_deploy.graph.layout import MIXED_SIGN_EXPONENT
+from pisnn_deploy.mesh import PERIODIC
+from pisnn_deploy.physics.model import flux_moments
+
+PART = 3
+"""What part of the trained flux goes through a face in a time step; see `LowerStock`."""
+
+
+@dataclass(frozen=True)
+class LowerStock:
+    """Suit a linear flux network to fluxes that are one step old.
+
+    1. A network that multiplies a wave by ``1 - s = exp(-3 a)`` has ``s = 3 a - 9 a^2 / 2 + ...``. Where fluxes are one
+       step old, ``z^2 - z + s = 0``, so ``z = exp(-a)`` needs ``s = z - z^2 = a - 3 a^2 / 2 + ...``: a third of it. So
+       weights are divided by 3, and a step lasts a third of the time.
+    2. The shift of the drive is in the exponent of the synapse before it, which the target limits.
+    3. What Lava's own processes cannot express is refused: hidden layers and biases (there are
+       no phases), a leak or damping (no current), reservoirs (their ledgers outgrow a state).
+
+    Parameters
+    ----------
+    lowest_exponent : int
+        Of a synapse of the target.
+    send_threshold : int
+        A face keeps less than so many quanta in its residue.
+    """
+
+    name: ClassVar[str] = "stock"
+    requires: ClassVar[tuple[Fact, ...]] = (LOWERED,)
+    ensures: ClassVar[tuple[Fact, ...]] = (LOWERED,)
+
+    lowest_exponent: int
+    send_threshold: int = 1
+
+    @property
+    def largest_shift(self) -> int:
+        """Largest threshold exponent that the target can shift by."""
+        return MIXED_SIGN_EXPONENT - self.lowest_exponent
+
+    def __call__(self, graph: FloatGraph) -> FloatGraph:
+        """Suit `graph`.
+
+        Raises
+        ------
+        CompileError
+            Lava's own processes cannot express it.
+        """
+        spec = graph.spec
+        if spec.hidden:
+            self._refuse(
+                f"the hidden layers of {spec.name} need phases of their own, which Sigma and SigmaDelta have not"
+            )
+        if not graph.is_linear:
+            self._refuse(f"the flux of {spec.name} has a bias, and that of a SigmaDelta counts once, not in every step")
+        if spec.leak != MEMORYLESS or spec.damping is not None:
+            self._refuse(f"{spec.name} has a leak, and neither Sigma nor SigmaDelta keeps a part of a current")
+        if graph.mesh.reservoirs:
+            self._refuse("a Dirichlet side needs a ledger of 48 bits, and a Sigma has one word")
+        exponents = tuple(min(exponent, self.largest_shift) for exponent in spec.weight_exponents)
+        (layer,) = graph.layers
+        return replace(
+            graph,
+            spec=spec.model_copy(update={"weight_exponents": exponents}),
+            layers=(FloatLayer(layer.weight / PART, layer.bias),),
+            stock=Stock(self.send_threshold),
+        )
+
+    def summary(self, graph: FloatGraph) -> str:
+        """One sentence on what the pass made."""
+        return f"Sigma, SigmaDelta and Sparse alone; a step lasts {graph.time_step:.6g}, a third of the trained one"
+
+    def _refuse(self, problem: str) -> None:
+        raise CompileError(self.name, problem, remedy="compile it with --processes c-lif")
+
+
+def frozen_quanta(graph: IntegerGraph) -> float | None:
+    """How far from rest a field of stock processes may stay for ever, in quanta.
+
+    A drive is rounded before it is added up, so a face with half a quantum of it or less never sends: with the
+    diffusion number ``r`` a slope of ``1 / (2 r)`` quanta a cell stays. Over ``n`` cells between walls that leads a
+    cell up to ``n / (4 r)`` quanta from the mean, around a ring half of it; slopes along several axes add up. What
+    faces keep below their threshold comes on top.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Quantised.
+
+    Returns
+    -------
+    float or None
+        None for other processes and other equations than diffusion, where nothing is ever at rest for want of a slope.
+    """
+    if graph.stock is None or graph.spec.equation != "diffusion":
+        return None
+    scaled = graph.operator[0].weight[0] / 2.0**graph.flux.threshold_exponent
+    number = flux_moments(np.asarray(scaled, np.float64), graph.spec.positions)[1]
+    lengths = [
+        count / 2 if sides == (PERIODIC, PERIODIC) else float(count)
+        for count, sides in zip(graph.grid.shape, graph.grid.boundary, strict=True)
+    ]
+    kept = 2 * len(lengths) * (graph.stock.send_threshold - 1)
+    return sum(lengths) / (4 * number) + kept

@@ -1,0 +1,395 @@
+"""Passes `lower-two-point` and `quantise-two-point`: a linear model on cells and materials of any kind."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.compiler.facts import QUANTISED, TWO_POINT, Fact
+from pisnn_deploy.compiler.passes.alike import (
+    LARGEST_WEIGHT,
+    SAFETY_OF_ROUNDING,
+    WITHOUT_RINGING,
+    differences,
+    holds_alike,
+    leaving,
+    quantise_alike,
+)
+from pisnn_deploy.compiler.passes.lower import require_own_problem
+from pisnn_deploy.core.arithmetic import MEMORYLESS, signed_width
+from pisnn_deploy.core.errors import CompileError, UsageError
+from pisnn_deploy.graph import Flux, IntegerGraph, Membrane, OperatingWindow, Quantisation, TwoPointGraph
+from pisnn_deploy.graph.connections import Connections, Explicit, Incidence
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Materials, Medium, Rectifier
+from pisnn_deploy.graph.layout import synapses
+from pisnn_deploy.graph.wellformed import LARGEST_NUMBER
+from pisnn_deploy.mesh import (
+    Boundary,
+    MeshFile,
+    cell_mesh,
+    listed,
+    reservoir_layers,
+    reservoir_values,
+    structured_mesh,
+)
+from pisnn_deploy.physics.model import Model, ModelSpec, OperatingRange
+from pisnn_deploy.physics.problems import problem
+
+Field = NDArray[np.float64]
+LARGEST_EXPONENT = 14
+"""Of the threshold."""
+FEWEST_BITS = 4
+"""Of an inverse volume, so that its rounding is felt but not seen."""
+MOST_VOLUME_BITS = 14
+"""Of an inverse volume; the largest is what synapses hold."""
+ROOM = 16
+"""Levels beyond the range on either side: the rounding of packets leads a cell a few levels from an average."""
+LARGEST_SIZE, LARGEST_RATIO = 1e100, 1e30
+"""Of capacities and conductances, and of their ratios, so that no product overflows; integers tell far less apart."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a cell is made of.
+
+    Attributes
+    ----------
+    conductivity : float
+        Takes the place of the model's diffusivity.
+    capacity : float
+        Mass per volume of a cell whose value is 1.
+    """
+
+    conductivity: float
+    capacity: float = 1.0
+
+
+@dataclass(frozen=True)
+class LowerTwoPoint:
+    """Lay a linear diffusive model out on a mesh whose cells differ.
+
+    1. The model's kernel is condensed to two points: on cells that differ nothing wider is consistent. What is left of
+       it is its equation; the conductance of a face follows from its geometry and the materials beside it.
+    2. A face's conductance is ``area / (d_s / k_s + d_t / k_t)``: two resistances in series.
+    3. Models with hidden layers, and other equations than diffusion, are refused.
+
+    Parameters
+    ----------
+    mesh : MeshFile or tuple of int
+        A mesh from a file, or cells along each axis of a box.
+    boundary : mapping of str to float, or Boundary
+        For a file the value of each group with reservoirs, else the conditions of each side.
+    materials : mapping of str to Material
+        By the mesh's names; for a box ``default``.
+    conductivity, capacity : float64 array [cells] or None
+        For a box, cell by cell; times those of the material.
+    """
+
+    name: ClassVar[str] = "lower-two-point"
+    requires: ClassVar[tuple[Fact, ...]] = ()
+    ensures: ClassVar[tuple[Fact, ...]] = (TWO_POINT,)
+
+    mesh: MeshFile | tuple[int, ...]
+    boundary: Mapping[str, float] | Boundary
+    materials: Mapping[str, Material]
+    conductivity: Field | None = None
+    capacity: Field | None = None
+
+    def __call__(self, model: Model) -> TwoPointGraph:
+        """Lower `model`.
+
+        Raises
+        ------
+        CompileError
+            The model is not linear and diffusive, or the mesh has no face.
+        """
+        spec = model.spec
+        if spec.equation != "diffusion" or not model.is_linear:
+            kind = "is not linear" if not model.is_linear else f"describes {spec.equation}"
+            raise CompileError(
+                self.name,
+                f"the model {spec.name} {kind}; cells that differ need a linear model of diffusion",
+                remedy="use a model such as heat1d or heat2d",
+            )
+        require_own_problem(self.name, spec)
+        with np.errstate(all="ignore"):  # what overflows is refused below
+            graph = self._from_file(spec) if isinstance(self.mesh, MeshFile) else self._box(spec)
+        if (graph.mesh.source == graph.mesh.target).all():
+            raise CompileError(
+                self.name, "the mesh has no face, so nothing could move", remedy="use at least two cells"
+            )
+        for what, values in (("capacities", graph.capacity), ("conductances", graph.conductance)):
+            low, high = float(values.min()), float(values.max())
+            if not 1 / LARGEST_SIZE < low <= high < LARGEST_SIZE or high > low * LARGEST_RATIO:
+                raise UsageError(
+                    f"{what} of the mesh's cells and materials go from {low:.3g} to {high:.3g}; use other units, or "
+                    "materials that differ less"
+                )
+        return graph
+
+    def summary(self, graph: TwoPointGraph) -> str:
+        """One sentence on what the pass made."""
+        ratio = graph.capacity.max() / graph.capacity.min()
+        return f"{graph.mesh.cells} cells whose capacities differ by {ratio:.3g}, {graph.mesh.faces} two-point faces"
+
+    def _from_file(self, spec: ModelSpec) -> TwoPointGraph:
+        assert isinstance(self.mesh, MeshFile) and not isinstance(self.boundary, Boundary)
+        mesh = self.mesh.with_reservoirs(self.boundary)
+        materials = self._known_materials(spec, mesh.material_names, self.mesh.unread)
+        conductivity = np.array([materials[name].conductivity for name in mesh.material_names])[mesh.material]
+        capacity = np.array([materials[name].capacity for name in mesh.material_names])[mesh.material]
+        inside = mesh.target < mesh.cells
+        resistance = mesh.distance[:, 0] / conductivity[mesh.source]
+        resistance[inside] += mesh.distance[inside, 1] / conductivity[mesh.target[inside]]
+        reservoirs = np.array([self.boundary[name] for name in mesh.group_names])[mesh.group]
+        initial = np.full(mesh.cells, reservoirs.min()) if reservoirs.size else _bump(mesh.centres)
+        return TwoPointGraph(
+            spec,
+            cell_mesh(mesh),
+            capacity * mesh.volumes,
+            mesh.area / resistance,
+            np.asarray(reservoirs),
+            initial,
+            Materials(conductivity, capacity),
+        )
+
+    def _box(self, spec: ModelSpec) -> TwoPointGraph:
+        assert isinstance(self.mesh, tuple) and isinstance(self.boundary, Boundary)
+        if len(self.mesh) != len(spec.lengths):
+            raise CompileError(
+                self.name, f"the model {spec.name} has {len(spec.lengths)} dimensions, the mesh {len(self.mesh)}"
+            )
+        mesh = structured_mesh(self.mesh, spec.lengths, self.boundary.sides)
+        material = self._known_materials(spec, ("default",))["default"]
+        ones = np.ones(mesh.cells)
+        conductivity = material.conductivity * (ones if self.conductivity is None else self.conductivity.reshape(-1))
+        capacity = material.capacity * (ones if self.capacity is None else self.capacity.reshape(-1))
+        for name, values in (("conductivity", conductivity), ("capacity", capacity)):
+            if values.size != mesh.cells or not (np.isfinite(values).all() and values.min() > 0):
+                raise UsageError(f"{name}: expected {mesh.cells} positive numbers, one for each cell")
+        spacing = np.array(mesh.spacing)[mesh.axis]
+        resistance = np.zeros(mesh.faces)
+        for ends in (mesh.source, mesh.target):
+            inside = ends < mesh.cells
+            resistance[inside] += spacing[inside] / 2 / conductivity[ends[inside]]
+        reservoirs = np.array(reservoir_values(self.boundary, reservoir_layers(mesh)), np.float64)
+        initial = problem(spec.problem, spec.diffusivity, spec.velocity).initial(mesh, reservoirs).reshape(-1)
+        area = mesh.volume / spacing
+        materials = Materials(conductivity, capacity)
+        return TwoPointGraph(spec, mesh, capacity * mesh.volume, area / resistance, reservoirs, initial, materials)
+
+    def _known_materials(self, spec: ModelSpec, names: tuple[str, ...], unread: str = "") -> Mapping[str, Material]:
+        unknown = sorted(set(self.materials) - set(names))
+        if unknown:
+            known = listed(names) + (unread and f"; {unread}")
+            raise UsageError(f"materials: the mesh has no {unknown[0]!r}; it has {known}")
+        return {name: Material(spec.diffusivity) for name in names} | dict(self.materials)
+
+
+def _bump(centres: Field) -> Field:
+    """A hill of half a unit around the middle of the mesh, on a plane of 1."""
+    low, high = centres.min(axis=0), centres.max(axis=0)
+    distance = ((centres - (low + high) / 2) / (high - low).max()) ** 2
+    return np.asarray(1 + 0.5 * np.exp(-32 * distance.sum(axis=1)), np.float64)
+
+
+@dataclass(frozen=True)
+class QuantiseTwoPoint:
+    """Choose the integers of a two-point graph.
+
+    1. A population `hidden1` of one neuron a cell turns mass to *level*, ``(p m - L 2^s + 2^(s-1)) >> s`` with the
+       cell's integer inverse volume p: the value of the cell, rounded to the nearest level. The physical volume of a
+       cell is what p says. No p is above ``2^s``, so that a quantum is at most one level: every cell has a mass for
+       each level, the one nearest to it, and a constant field on a level is exactly at rest whatever the volumes.
+    2. The bits of a state are shared alike between levels and inverse volumes; where volumes differ much, inverse
+       volumes get more.
+    3. A flux compartment takes the difference of the levels beside it times an integer conductance. The threshold is as
+       fine as drives allow; conductances are scaled so that a cell gives half of what it has at most:
+       ``p_i * sum_f c_f <= 2^(F + s - 1)``. That is twice as far from a negative weight of the update as a discrete
+       maximum principle asks for, and no wave changes its sign from one PDE step to the next.
+    4. The time step follows from the sum of the integer conductances.
+    5. Cells of a grid that hold alike need no levels (`pisnn_deploy.compiler.passes.alike`): a face takes the
+       difference of the masses themselves, and the slope of the operating range bounds what goes through it.
+
+    Parameters
+    ----------
+    state_bits : int
+    operating_range : OperatingRange or None
+        Replaces the model's own; slopes and fluxes in it count where cells hold alike.
+    """
+
+    name: ClassVar[str] = "quantise-two-point"
+    requires: ClassVar[tuple[Fact, ...]] = (TWO_POINT,)
+    ensures: ClassVar[tuple[Fact, ...]] = (QUANTISED,)
+
+    state_bits: int
+    operating_range: OperatingRange | None = None
+
+    def __call__(self, graph: TwoPointGraph) -> IntegerGraph:
+        """Quantise `graph`.
+
+        Raises
+        ------
+        CompileError
+            Volumes or conductances differ by more than integers of these widths can tell.
+        """
+        mesh, limits = graph.mesh, self.operating_range or graph.spec.operating_range
+        self._require_in_range(graph, limits)
+        if holds_alike(graph):
+            return quantise_alike(graph, limits, self.state_bits, self.name)
+        reference = float(graph.capacity.min())
+        shift, levels, usable = self._shared_bits(graph)
+        largest = min(1 << shift, LARGEST_WEIGHT)
+        inverse_volume = np.rint(largest * reference / graph.capacity).astype(np.int64)
+        margin = ROOM << shift
+        unit = self._unit(limits, usable, shift, int(inverse_volume.min()))
+        window = OperatingWindow(
+            math.floor(limits.lower / unit * 2**shift) - margin,
+            math.ceil(limits.upper / unit * 2**shift) + margin,
+            None,
+        )
+        lowest, half = window.lower >> shift, 1 << (shift - 1)
+        conductance, exponent = self._conductances(graph, inverse_volume, shift, levels)
+        reservoirs = np.rint(graph.reservoirs / unit).astype(np.int64)
+        beside = mesh.target >= mesh.cells, mesh.source >= mesh.cells
+        bias = np.zeros(mesh.faces, np.int64)
+        for side, ends, sign in ((beside[0], mesh.target, -1), (beside[1], mesh.source, 1)):
+            bias[side] = sign * conductance[side] * (reservoirs[ends[side] - mesh.cells] - lowest)
+        joins = mesh.source != mesh.target  # a face from a cell to itself moves nothing
+        # On whole levels, so that a constant start beside equal reservoirs is at rest.
+        initial = np.rint(np.rint(graph.initial / unit) * 2.0**shift / inverse_volume)
+        self._require_start(graph, initial * inverse_volume, limits)
+        unit_volume = reference * largest
+        return IntegerGraph(
+            spec=graph.spec.model_copy(update={"operating_range": limits.model_copy(update=_NO_SLOPES)}),
+            mesh=mesh,
+            quantum=unit * 2.0**-shift * unit_volume,
+            time_step=float(
+                conductance[joins].sum() / math.fsum(graph.conductance[joins]) * unit_volume / 2.0 ** (exponent + shift)
+            ),
+            membrane=Membrane(initial.astype(np.int64), reservoirs << shift, graph.reservoirs),
+            hidden=(Rectifier("hidden1", np.full(mesh.cells, half - (lowest << shift), np.int64), shift),),
+            flux=Flux(bias, exponent, MEMORYLESS),
+            synapses=(
+                *synapses(MEMBRANE, "hidden1", _diagonal(inverse_volume, mesh.holders)),
+                *synapses("hidden1", FLUX, differences(mesh, conductance, mesh.cells)),
+                *synapses(FLUX, MEMBRANE, Incidence(mesh.source, mesh.target, mesh.holders, 1)),
+            ),
+            window=window,
+            quantisation=Quantisation(0, None, None),
+            medium=Medium(inverse_volume, unit_volume),
+            materials=graph.materials,
+        )
+
+    def summary(self, graph: IntegerGraph) -> str:
+        """One sentence on what the pass made."""
+        assert graph.medium is not None
+        volumes = graph.medium.inverse_volume
+        levels = (
+            f"levels of {graph.resolution:g}, inverse volumes {int(volumes.min())} to {int(volumes.max())}"
+            if graph.hidden
+            else f"value of a quantum {graph.resolution:g}"
+        )
+        return f"{levels}, threshold 2^{graph.flux.threshold_exponent}, time step {graph.time_step:.6g}"
+
+    def _require_in_range(self, graph: TwoPointGraph, limits: OperatingRange) -> None:
+        outside = np.flatnonzero(~((graph.reservoirs >= limits.lower) & (graph.reservoirs <= limits.upper)))
+        if outside.size:
+            number = int(outside[0])
+            raise CompileError(
+                self.name,
+                f"reservoir {number} holds the value {graph.reservoirs[number]:g}, outside the operating range "
+                f"{limits.lower:g} to {limits.upper:g}",
+                remedy="widen the range with --range LOWER,UPPER",
+            )
+
+    def _shared_bits(self, graph: TwoPointGraph) -> tuple[int, int, int]:
+        """The shift from mass to level, how many levels there are, and how many of them the range may take."""
+        ratio = float(graph.capacity.max() / graph.capacity.min())
+        shift = max(min((self.state_bits - 1) // 2, MOST_VOLUME_BITS - 1), FEWEST_BITS + math.ceil(math.log2(ratio)))
+        largest = LARGEST_WEIGHT >> FEWEST_BITS
+        cells = (
+            f"cell {int(np.argmax(graph.capacity))} has {ratio:.4g} times the capacity of cell "
+            f"{int(np.argmin(graph.capacity))}"
+        )
+        if ratio > largest:
+            raise CompileError(
+                self.name,
+                f"{cells}, and inverse volumes, which are weights of {1 << FEWEST_BITS} to {LARGEST_WEIGHT}, tell up "
+                f"to {largest} times",
+                remedy="use a mesh of more equal cells, or materials that differ less",
+            )
+        shift = min(shift, MOST_VOLUME_BITS)
+        levels = 1 << max(0, self.state_bits - 1 - shift)
+        usable = levels - 3 - 2 * ROOM
+        if usable < 1 << FEWEST_BITS:
+            raise CompileError(
+                self.name,
+                f"{cells}, which leaves {levels} levels in states of {self.state_bits} bits",
+                remedy="use a mesh of more equal cells, or a target with wider states",
+            )
+        return shift, levels, usable
+
+    def _unit(self, limits: OperatingRange, usable: int, shift: int, thinnest: int) -> float:
+        """Value of a level: as fine as the range allows, and so that the masses at its ends fit their states."""
+        spread = (limits.upper - limits.lower) / usable
+        farthest = max(abs(limits.lower), abs(limits.upper))
+        heaviest = farthest * 2.0**shift / thinnest / (2.0 ** (self.state_bits - 1) - 2 - (ROOM << shift) / thinnest)
+        unit = 2.0 ** math.ceil(math.log2(max(spread, heaviest)))
+        if not 0 < heaviest <= LARGEST_SIZE or (limits.upper - limits.lower) / unit < 1 << FEWEST_BITS:
+            raise CompileError(
+                self.name,
+                f"cell values from {limits.lower:g} to {limits.upper:g} are told apart in steps of {unit:g} at best by "
+                f"states of {self.state_bits} bits",
+                remedy="choose a range that is wider or nearer to 0, or a target with wider states",
+            )
+        return unit
+
+    def _require_start(self, graph: TwoPointGraph, levels: Field, limits: OperatingRange) -> None:
+        if float(np.abs(levels).max()) < LARGEST_NUMBER:
+            return
+        cell = int(np.argmax(np.abs(levels)))
+        raise CompileError(
+            self.name,
+            f"cell {cell} starts at {graph.initial[cell]:g}, too far outside the operating range {limits.lower:g} to "
+            f"{limits.upper:g} for a mass",
+            remedy="widen the range with --range LOWER,UPPER",
+        )
+
+    def _conductances(
+        self, graph: TwoPointGraph, inverse_volume: NDArray[np.int64], shift: int, levels: int
+    ) -> tuple[NDArray[np.int64], int]:
+        """Integer conductances and the threshold exponent, as fine as a drive of `levels` allows."""
+        relative = graph.conductance / float(graph.capacity.min())
+        steepest = float((inverse_volume * leaving(graph.mesh, relative)).max())
+        for exponent in range(LARGEST_EXPONENT, 0, -1):
+            limit = WITHOUT_RINGING * 2.0 ** (exponent + shift)
+            conductance = np.rint(SAFETY_OF_ROUNDING * limit / steepest * relative).astype(np.int64)
+            largest = int(conductance.max())
+            widest = signed_width(0, largest * levels) if largest <= LARGEST_WEIGHT else self.state_bits + 1
+            within = (inverse_volume * leaving(graph.mesh, conductance.astype(np.float64)) <= limit).all()
+            if widest <= self.state_bits and within:
+                if int(conductance.min()) < 1:
+                    break
+                return conductance, exponent
+        smallest, largest = int(np.argmin(relative)), int(np.argmax(relative))
+        raise CompileError(
+            self.name,
+            f"face {largest} conducts {relative[largest] / relative[smallest]:.3g} times as much as face {smallest}, "
+            f"too much for {levels} levels in states of {self.state_bits} bits",
+            remedy="use a mesh of more equal cells, materials that differ less, or a target with wider states",
+        )
+
+
+_NO_SLOPES = {"slope": None, "flux": None}
+"""What a quantiser of levels does not use of an operating range."""
+
+
+def _diagonal(values: NDArray[np.int64], inputs: int) -> Connections:
+    numbers = np.arange(values.size, dtype=np.int64)
+    return Explicit(np.arange(values.size + 1, dtype=np.int64), numbers, values, inputs)

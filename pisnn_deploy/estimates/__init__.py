@@ -1,0 +1,1 @@
+"""What a PDE step takes on hardware, as far as counts and public figures carry."""

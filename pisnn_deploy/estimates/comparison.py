@@ -1,0 +1,131 @@
+"""What the estimates can be compared with, and what not: a dense-coded run, and a float solver of the same scheme.
+
+Counts compare exactly, since they are of one and the same graph. Energies compare as ranges. The float solver is
+counted, not run: a time of it is the user's measurement, and stands beside an estimate that nobody measured.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from pisnn_deploy.core.arithmetic import MEMORYLESS
+from pisnn_deploy.estimates.activity import Activity, every_neuron
+from pisnn_deploy.estimates.compared import BINARY, NOT_COMPARABLE, Comparison, FloatSolver, Ratio, Side
+from pisnn_deploy.estimates.estimate import Estimate
+from pisnn_deploy.estimates.estimates import Uses, energy_range, energy_uses, operations, spikes
+from pisnn_deploy.estimates.messages import highest, lowest
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.target import Profile
+from pisnn_deploy.target.utilisation import Counts
+
+BYTES_PER_FLOAT = 8
+MICROSECONDS_PER_SECOND = 1e6
+
+
+def compare(
+    graph: IntegerGraph,
+    profile: Profile,
+    counts: Counts,
+    time: Estimate,
+    activity: Activity | None = None,
+    seconds: float | None = None,
+) -> Comparison:
+    """Compare a graph's PDE step with dense coding and with a float solver.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    profile : Profile
+    counts : Counts
+    time : Estimate
+        Of a PDE step, in microseconds.
+    activity : Activity, optional
+        What a run sent; every neuron once unless given, which is dense coding.
+    seconds : float, optional
+        Per PDE step of a float solver that the user measured.
+
+    Returns
+    -------
+    Comparison
+    """
+    active, every = activity or every_neuron(graph), every_neuron(graph)
+    period, codings = graph.period, (active, every)
+    uses = [] if period is None else [energy_uses(graph, profile, counts, period, one) for one in codings]
+    ranges = [energy_range(one) for one in uses] or [(None, None), (None, None)]
+    here, dense = (
+        Side(spikes(graph, one), operations(graph, one), *ends) for one, ends in zip(codings, ranges, strict=True)
+    )
+    energies = _energy_ratio(uses[0], uses[1]) if uses else (None, None)
+    ratio = Ratio(
+        here.spikes / dense.spikes if dense.spikes else None,
+        here.synaptic_operations / dense.synaptic_operations if dense.synaptic_operations else None,
+        *energies,
+    )
+    asked = active.counted or seconds is not None
+    sentences = (*NOT_COMPARABLE, BINARY) if graph.binary else NOT_COMPARABLE
+    solver = float_solver(graph, seconds, time)
+    return Comparison(asked, active.source, here, dense, ratio, solver, not_comparable=sentences)
+
+
+def float_solver(graph: IntegerGraph, seconds: float | None, time: Estimate) -> FloatSolver:
+    """Count what an explicit float64 solver of the same scheme does in a PDE step.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    seconds : float or None
+        Measured by the user.
+    time : Estimate
+        Of the target, in microseconds.
+
+    Returns
+    -------
+    FloatSolver
+    """
+    faces, cells = graph.mesh.faces, graph.mesh.cells
+    multiplications = additions = comparisons = moved = 0
+    if graph.medium is None:
+        for number, layer in enumerate(graph.operator):
+            weights, outputs = int(np.count_nonzero(layer.weight)), layer.weight.shape[0]
+            multiplications += faces * weights
+            additions += faces * (weights - outputs + int(np.count_nonzero(layer.bias)))
+            comparisons += faces * outputs * (number < len(graph.operator) - 1)
+    else:
+        # A conductance times the difference of two values, which are masses over volumes.
+        multiplications, additions = faces + cells, faces
+        moved += BYTES_PER_FLOAT * (faces + cells)
+    if graph.flux.leak != MEMORYLESS:
+        # The current keeps a part of itself from one step to the next.
+        multiplications, additions = multiplications + faces, additions + faces
+        moved += 2 * BYTES_PER_FLOAT * faces
+    additions += int(np.count_nonzero(graph.mesh.source < cells) + np.count_nonzero(graph.mesh.target < cells))
+    moved += 2 * BYTES_PER_FLOAT * cells
+    ends = [
+        None if seconds is None or end is None else end / (seconds * MICROSECONDS_PER_SECOND)
+        for end in (time.low, time.high)
+    ]
+    return FloatSolver(multiplications, additions, comparisons, moved, seconds, ends[0], ends[1])
+
+
+def _energy_ratio(here: Uses, dense: Uses) -> tuple[float | None, float | None]:
+    """Range of the ratio of two energies: it is monotone in each figure, so its ends are at corners of their ranges."""
+    ranges = [(lowest(figure) or 0.0, highest(figure)) for figure, _ in here]
+    known = [(low, high) for low, high in ranges if high is not None]
+    if len(known) < len(ranges):
+        return None, None
+    operation, busy, idle = known
+    # The update of a neuron that sends includes that of one that does not: corners of the two ranges cut by that.
+    ends = {*busy, *idle}
+    pairs = [
+        (most, least)
+        for most, least in itertools.product(ends, ends)
+        if least <= most and busy[0] <= most <= busy[1] and idle[0] <= least <= idle[1]
+    ]
+    ratios = []
+    for corner in ((each, *pair) for each in operation for pair in pairs):
+        sums = [sum(each * amount for each, (_, amount) in zip(corner, uses, strict=True)) for uses in (here, dense)]
+        if sums[1] > 0:
+            ratios.append(sums[0] / sums[1])
+    return (min(ratios), max(ratios)) if ratios else (None, None)

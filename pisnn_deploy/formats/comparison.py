@@ -1,0 +1,84 @@
+"""The proof of an import: the network that was read answers as the file does, on windows of the operating range."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from pisnn_deploy.core.errors import FileError, UsageError
+from pisnn_deploy.formats.affine import Floats, Layer
+from pisnn_deploy.formats.network import Network
+from pisnn_deploy.formats.windows import Limits
+
+WINDOWS = 64
+UNSEEN = 1e-5
+"""Differences below this part of the largest flux are not worth a note: those of 32-bit floats."""
+
+
+def fluxes_of(layers: tuple[Layer, ...], windows: Floats) -> Floats:
+    """Fluxes that a network answers to windows, float64 [n]."""
+    values = windows
+    for number, layer in enumerate(layers):
+        values = values @ layer.weight.T + layer.bias
+        if number + 1 < len(layers):
+            values = np.maximum(values, 0)
+    return np.asarray(values[:, 0], np.float64)
+
+
+def compared(path: Path, network: Network, limits: Limits) -> list[str]:
+    """Compare a network that was read with another evaluation of its file.
+
+    Parameters
+    ----------
+    path : Path
+        For messages.
+    network : Network
+    limits : Limits
+        Operating range of the windows.
+
+    Returns
+    -------
+    list of str
+        What to tell.
+
+    Raises
+    ------
+    FileError
+        They differ by more than the rounding that was left out explains.
+    """
+    oracle = network.oracle
+    if oracle is None:
+        return []
+    least, largest = max(limits.lower, oracle.covered[0]), min(limits.upper, oracle.covered[1])
+    windows = replace(limits, lower=least, upper=largest, cells=network.window).windows(WINDOWS)
+    # Both see the same numbers, whatever the file's floats make of them.
+    windows = windows.astype(oracle.dtype).astype(np.float64)
+    try:
+        answers = oracle.fluxes(path, windows)
+    except UsageError as error:
+        if isinstance(error, FileError):
+            raise
+        return [f"not compared with {oracle.name}: {error}"]
+    expected = fluxes_of(network.layers, windows)
+    differences = np.abs(answers - expected[:, None]).max(axis=1)
+    worst = int(np.argmax(np.where(np.isnan(differences), np.inf, differences)))
+    size = float(np.abs(expected).max())
+    # Also where an answer is NaN.
+    if not differences[worst] <= oracle.rounding:
+        shown = ", ".join(f"{value:.6g}" for value in windows[worst][:8])
+        raise FileError(
+            path,
+            f"was read as a network that answers {expected[worst]:.6g} to the window ({shown}"
+            f"{', ...' if windows.shape[1] > 8 else ''}), {oracle.name} answers {answers[worst][0]:.6g}; rounding "
+            f"explains {oracle.rounding:.2g}",
+            remedy="please report this file",
+        )
+    if differences[worst] <= UNSEEN * size:
+        return []
+    return [
+        f"what {oracle.name} answers to {WINDOWS} windows differs by up to {differences[worst]:.2g}, "
+        f"{100 * differences[worst] / size:.2g} % of the largest flux; the rounding that was left out explains up to "
+        f"{oracle.rounding:.2g}"
+    ]

@@ -1,0 +1,1 @@
+"""Scripts that lava-nc and numpy alone run."""

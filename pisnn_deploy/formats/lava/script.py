@@ -1,0 +1,108 @@
+"""A graph of stock processes as a script and its data, which lava-nc and numpy alone run."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.graph.stock import stock_network
+from pisnn_deploy.mesh import Mesh
+
+SCRIPT, DATA = "run.py", "graph.npz"
+"""Names of the two files."""
+_DATE = (1980, 1, 1, 0, 0, 0)
+_NPY: Any = np.lib.format
+"""numpy publishes no types for it."""
+
+
+def lava_files(graph: IntegerGraph, artifact_sha256: str = "") -> dict[str, bytes]:
+    """Script and data.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Of stock processes, compiled to the end.
+    artifact_sha256 : str
+        For the metadata.
+
+    Returns
+    -------
+    dict of str to bytes
+        By file name; the same bytes for the same graph.
+
+    Raises
+    ------
+    UsageError
+        The graph needs processes that Lava does not have.
+    """
+    if graph.stock is None:
+        raise UsageError(
+            f"{graph.spec.name} is made of C-LIF, which Lava alone does not have; compile it with --processes stock"
+        )
+    script = resources.files("pisnn_deploy.lava.alone").joinpath(SCRIPT).read_bytes()
+    return {SCRIPT: script, DATA: _data(graph, artifact_sha256)}
+
+
+def _data(graph: IntegerGraph, artifact_sha256: str) -> bytes:
+    network = stock_network(graph, graph.membrane.initial)
+    about = {
+        "model": graph.spec.name,
+        "shape": list(graph.mesh.shape) if isinstance(graph.mesh, Mesh) else [graph.mesh.cells],
+        "value_per_quantum": graph.value_per_quantum,
+        "time_step": graph.time_step,
+        "lowest_mass": graph.window.lower,
+        "highest_mass": graph.window.upper,
+        "artifact_sha256": artifact_sha256,
+    }
+    arrays: dict[str, Any] = {
+        "mass": network.mass,
+        "send_threshold": np.array([network.send_threshold]),
+        "about": np.frombuffer(json.dumps(about, sort_keys=True).encode(), np.uint8),
+    }
+    for name, matrix, exponent in (
+        ("weights", network.weights, network.weight_exponent),
+        ("route", network.route, network.route_exponent),
+    ):
+        arrays |= {
+            f"{name}_starts": matrix.indptr.astype(np.int64),
+            f"{name}_columns": matrix.indices.astype(np.int64),
+            f"{name}_mantissas": matrix.data.astype(np.int64),
+            f"{name}_exponent": np.array([exponent]),
+        }
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in sorted(arrays.items()):
+            member = io.BytesIO()
+            _NPY.write_array(member, array, version=(1, 0), allow_pickle=False)
+            info = zipfile.ZipInfo(f"{name}.npy", _DATE)
+            info.external_attr, info.create_system = 0o644 << 16, 3
+            archive.writestr(info, member.getvalue(), zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def archive_bytes(files: dict[str, bytes]) -> bytes:
+    """Files as one zip archive.
+
+    Parameters
+    ----------
+    files : dict of str to bytes
+
+    Returns
+    -------
+    bytes
+        The same for the same files.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in sorted(files.items()):
+            info = zipfile.ZipInfo(name, _DATE)
+            info.external_attr, info.create_system = 0o644 << 16, 3
+            archive.writestr(info, content)
+    return buffer.getvalue()

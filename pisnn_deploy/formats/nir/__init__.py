@@ -1,0 +1,1 @@
+"""NIR: networks read as untrusted files, graphs written as primitives."""

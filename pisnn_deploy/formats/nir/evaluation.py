@@ -1,0 +1,94 @@
+"""NIR graphs answered value by value along their edges, without the forms that the reader makes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pisnn_deploy.core.errors import FileError
+from pisnn_deploy.formats.affine import Floats
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Answers of a graph; an `pisnn_deploy.formats.network.Oracle`.
+
+    Attributes
+    ----------
+    nir : module
+    graph : nir.NIRGraph
+        With one input and one output.
+    shape : tuple of int
+        Of a window as the graph takes it.
+    place : int or None
+        Where the flux of a window stands that is a whole line; None where the graph answers one flux.
+    rounding : float
+    """
+
+    nir: Any
+    graph: Any
+    shape: tuple[int, ...]
+    place: int | None
+    rounding: float
+    name: str = "the graph itself"
+    dtype: str = "float64"
+    covered: tuple[float, float] = (-np.inf, np.inf)
+
+    def fluxes(self, path: Path, windows: Floats) -> Floats:
+        """Answers to windows, float64 [n, 1]; see `pisnn_deploy.formats.network.Oracle`."""
+        try:
+            answers = [answered(self.nir, self.graph, window.reshape(self.shape)).reshape(-1) for window in windows]
+            return np.stack([answer if self.place is None else answer[[self.place]] for answer in answers])
+        except (ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
+            raise FileError(path, f"could not be compared: {self.name} does not answer ({error})") from error
+
+
+def answered(nir: Any, graph: Any, given: Floats) -> Floats:
+    """Output of a graph without rings, with one input and one output; what arrives at a node is added up."""
+    arrived: dict[str, Floats] = dict.fromkeys(graph.inputs, given)
+    waiting = list(graph.edges)
+    while waiting:
+        pending = {target for _, target in waiting}
+        ready = [edge for edge in waiting if edge[0] in arrived and edge[0] not in pending]
+        if not ready:
+            break
+        for source, target in ready:
+            value = _answer(nir, graph.nodes[source], arrived[source])
+            arrived[target] = arrived[target] + value if target in arrived else value
+            waiting.remove((source, target))
+    (name,) = graph.outputs
+    return arrived[name]
+
+
+def _answer(nir: Any, node: Any, x: Floats) -> Floats:
+    if isinstance(node, nir.NIRGraph):
+        return answered(nir, node, x)
+    if isinstance(node, nir.Affine):
+        return np.asarray(node.weight @ x.reshape(-1) + node.bias)
+    if isinstance(node, nir.Linear):
+        return np.asarray(node.weight @ x.reshape(-1))
+    if isinstance(node, nir.Scale):
+        return np.asarray(x * np.asarray(node.scale, np.float64).reshape(x.shape if np.size(node.scale) > 1 else ()))
+    if isinstance(node, nir.Flatten):
+        return x.reshape(-1)
+    if isinstance(node, nir.Conv1d):
+        return _convolved(node, x)
+    return x
+
+
+def _convolved(node: Any, x: Floats) -> Floats:
+    """One place after another, with zeros around the line."""
+    weight, dilation = np.asarray(node.weight, np.float64), int(np.asarray(node.dilation).reshape(-1)[0])
+    span = (weight.shape[2] - 1) * dilation + 1
+    if isinstance(node.padding, str):
+        total = span - 1 if node.padding == "same" else 0
+        before, behind = total // 2, total - total // 2
+    else:
+        before = behind = int(np.asarray(node.padding).reshape(-1)[0])
+    line = np.concatenate([np.zeros((len(x), before)), x, np.zeros((len(x), behind))], axis=1)
+    places = range(line.shape[1] - span + 1)
+    fluxes = [(weight * line[:, place : place + span : dilation]).sum(axis=(1, 2)) + node.bias for place in places]
+    return np.stack(fluxes, axis=1)

@@ -1,0 +1,236 @@
+"""Graphs of NIR primitives: a whole integer graph with its C-LIF neurons, or a linear flux network alone.
+
+NIR has no rectifier, no graded spike and no reset that keeps a remainder. All three are divisions by a power of two,
+and a division is a ladder of thresholds: from the highest bit down, what is not below the bit's worth loses it. So a
+C-LIF neuron is a composition of ``I``, ``Threshold``, ``Scale``, ``Linear`` and ``Delay`` that gives the integers of
+the numerics contract, in any arithmetic that holds them (float64 does). docs/formats.md shows the composition.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy import __version__
+from pisnn_deploy.core.arithmetic import LEAK_BITS, MEMORYLESS
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.formats.flux_model import model_of
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.artifact import certificate_bytes
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE
+from pisnn_deploy.physics.model import Model
+
+SCHEMA = "pisnn-deploy/nir"
+LARGEST_DENSE = 1 << 24
+"""Weights of all connections together: NIR has only dense ones, 128 MiB in float64."""
+HALF = 0.5
+"""Thresholds stand between integers, so that it does not matter whether equality fires."""
+
+Floats = NDArray[np.float64]
+
+
+def network_file(model: Model) -> bytes:
+    """A linear flux network as a NIR graph: a window of cell values in, the flux through the face out.
+
+    Parameters
+    ----------
+    model : Model
+
+    Returns
+    -------
+    bytes
+        An HDF5 file, the same for the same model.
+
+    Raises
+    ------
+    UsageError
+        The network has hidden layers, or nir is not installed.
+    """
+    if model.spec.hidden:
+        raise UsageError(
+            f"{model.spec.name}: NIR has no rectifier for real numbers; compile the model and export the artifact, "
+            "whose rectified integers are thresholds"
+        )
+    nir = _nir()
+    weight, bias = model.weights[0], model.biases[0]
+    nodes = {
+        "window": nir.Input(np.array([weight.shape[1]])),
+        "flux": nir.Affine(weight=weight, bias=bias) if bias.any() else nir.Linear(weight=weight),
+        "flux_out": nir.Output(np.array([1])),
+    }
+    edges = [("window", "flux"), ("flux", "flux_out")]
+    return _written(nir, nir.NIRGraph(nodes=nodes, edges=edges, metadata=_metadata(model, is_integer=False)))
+
+
+def graph_file(graph: IntegerGraph) -> bytes:
+    """A whole integer graph as a NIR graph; one NIR time step is one PDE step.
+
+    Input ``mass_in`` adds quanta to cells and ledgers: the initial masses at the first time step, nothing after it.
+    Outputs are ``packets_out``, what each face fires in a PDE step, and ``mass_out``, the masses before it.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Bounded.
+
+    Returns
+    -------
+    bytes
+        An HDF5 file, the same for the same graph.
+
+    Raises
+    ------
+    UsageError
+        Too many cells for dense connections, cells that differ, or nir is not installed.
+    """
+    chain = graph.chain
+    dense = sum(graph.size(a) * graph.size(b) for a, b in zip(chain, (*chain[1:], MEMBRANE), strict=True))
+    if dense > LARGEST_DENSE:
+        raise UsageError(
+            f"nir: {graph.mesh.cells} cells take {dense} weights, because NIR's connections are dense; more than "
+            f"{LARGEST_DENSE} are not written; choose a coarser mesh"
+        )
+    model = model_of(graph)
+    nir = _nir()
+    builder = _Builder(nir, graph)
+    builder.build()
+    metadata = _metadata(model, is_integer=True) | {
+        "certificate_sha256": hashlib.sha256(certificate_bytes(graph)).hexdigest(),
+        "quantum": float(graph.quantum),
+        "value_per_quantum": float(graph.value_per_quantum),
+        "time_step": float(graph.time_step),
+        "initial": graph.membrane.holdings(graph.membrane.initial),
+    }
+    return _written(nir, nir.NIRGraph(nodes=builder.nodes, edges=builder.edges, metadata=metadata))
+
+
+def _nir() -> Any:
+    try:
+        import nir
+    except ImportError as error:
+        raise UsageError("export --to nir needs nir, which is not installed; pip install nir") from error
+    return nir
+
+
+def _metadata(model: Model, *, is_integer: bool) -> dict[str, Any]:
+    """What makes a flux network a model; arrays are in units of the cell value."""
+    found: dict[str, Any] = {
+        "integer": int(is_integer),
+        "schema": SCHEMA,
+        "package": f"pisnn-deploy {__version__}",
+        "spec": json.dumps(model.spec.model_dump(mode="json"), sort_keys=True),
+    }
+    for number, (weight, bias) in enumerate(zip(model.weights, model.biases, strict=True)):
+        found |= {f"weight_{number}": weight, f"bias_{number}": bias}
+    return found
+
+
+def _written(nir: Any, graph: Any) -> bytes:
+    buffer = io.BytesIO()
+    nir.write(buffer, graph)
+    return buffer.getvalue()
+
+
+@dataclass
+class _Builder:
+    """Nodes and edges of one PDE step; edges that end at one node are added up, as NIR has it."""
+
+    nir: Any
+    graph: IntegerGraph
+    nodes: dict[str, Any] = field(default_factory=dict)
+    edges: list[tuple[str, str]] = field(default_factory=list)
+
+    def node(self, name: str, node: Any, *sources: str) -> str:
+        self.nodes[name] = node
+        self.edges += [(source, name) for source in sources]
+        return name
+
+    def scaled(self, name: str, factor: float, size: int, *sources: str) -> str:
+        return self.node(name, self.nir.Scale(np.full(size, float(factor))), *sources)
+
+    def delayed(self, name: str, size: int, source: str) -> str:
+        return self.node(name, self.nir.Delay(np.ones(size)), source)
+
+    def affine(self, name: str, weight: Floats, bias: Floats, source: str) -> str:
+        return self.node(name, self.nir.Affine(weight=weight, bias=bias), source)
+
+    def divided(self, name: str, source: str, size: int, unit: int, bits: int, offset: int = 0) -> list[str]:
+        """``max(x + offset, 0) // unit``, as nodes for the bits that add up to it.
+
+        Parameters
+        ----------
+        name, source : str
+        size : int
+        unit : int
+        bits : int
+            The quotient is below ``2^bits``.
+        offset : int
+            Below the unit.
+
+        Returns
+        -------
+        list of str
+            Nodes, each with the worth of one bit or 0.
+        """
+        worths: list[str] = []
+        rest: tuple[str, ...] = (source,)
+        for bit in reversed(range(bits)):
+            left = rest[0] if len(rest) == 1 else self.scaled(f"{name}_rest{bit}", 1, size, *rest)
+            threshold = np.full(size, (unit << bit) - offset - HALF)
+            fired = self.node(f"{name}_bit{bit}", self.nir.Threshold(threshold), left)
+            worth = self.scaled(f"{name}_worth{bit}", 1 << bit, size, fired)
+            worths.append(worth)
+            if bit:
+                rest = (left, self.scaled(f"{name}_taken{bit}", -unit, size, worth))
+        return worths
+
+    def divided_oddly(self, name: str, source: str, size: int, unit: int, bits: int, offset: int = 0) -> str:
+        """``sign(x) * ((|x| + offset) // unit)``."""
+        negated = self.scaled(f"{name}_negated", -1, size, source)
+        positive = self.divided(f"{name}_positive", source, size, unit, bits, offset)
+        negative = self.divided(f"{name}_negative", negated, size, unit, bits, offset)
+        against = self.scaled(f"{name}_against", -1, size, *negative)
+        return self.scaled(name, 1, size, *positive, against)
+
+    def weights(self, source: str, target: str) -> Floats:
+        return self.graph.matrix(source, target).toarray().astype(np.float64)
+
+    def bits(self, population: str, quantity: str) -> int:
+        """Bits of a magnitude: the sign of the declared width is not among them."""
+        return self.graph.bits(population, quantity) - 1
+
+    def build(self) -> None:
+        """All nodes, in the order in which they answer within a time step."""
+        graph, nir = self.graph, self.nir
+        holders, faces, flux = graph.membrane.size, graph.flux.size, graph.flux
+        self.node("mass_in", nir.Input(np.array([holders])))
+        activation = self.node(MEMBRANE, nir.I(r=np.ones(holders)), "mass_in")
+        source = MEMBRANE
+        for population in graph.hidden:
+            name, size = population.name, population.size
+            bias = population.bias.astype(np.float64)
+            drive = self.affine(f"{name}_drive", self.weights(source, name), bias, activation)
+            count = self.bits(name, "activation")
+            worths = self.divided(name, drive, size, 1 << population.shift, count)
+            activation, source = self.scaled(name, 1, size, *worths), name
+        drive = self.affine("drive", self.weights(source, FLUX), flux.bias.astype(np.float64), activation)
+        current = self.scaled("current", 1, faces, drive)
+        if flux.leak < MEMORYLESS:
+            product = self.scaled("kept_product", MEMORYLESS - flux.leak, faces, current)
+            kept = self.divided_oddly("kept", product, faces, 1 << LEAK_BITS, self.bits(FLUX, "current"))
+            self.edges.append((self.delayed("kept_delay", faces, kept), current))
+        potential = self.node("potential", nir.I(r=np.ones(faces)), current)
+        theta = 1 << flux.threshold_exponent
+        fired = self.divided_oddly("packets", potential, faces, theta, self.bits(FLUX, "packet"), theta // 2 - 1)
+        carried = self.delayed("packets_delay", faces, fired)
+        self.edges.append((self.scaled("reset", -theta, faces, carried), potential))
+        route = self.node("route", nir.Linear(weight=self.weights(FLUX, MEMBRANE)), carried)
+        self.edges.append((route, MEMBRANE))
+        self.node("packets_out", nir.Output(np.array([faces])), fired)
+        self.node("mass_out", nir.Output(np.array([holders])), MEMBRANE)

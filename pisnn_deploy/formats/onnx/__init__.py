@@ -1,0 +1,1 @@
+"""ONNX: networks read as untrusted files, graphs written as integer operators."""

@@ -1,0 +1,129 @@
+"""Answers of onnxruntime, in a process of its own with bounded memory and time.
+
+This module is also what that process runs: it reads a model that `pisnn_deploy.formats.onnx.replica` wrote.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.core.errors import FileError, UsageError
+from pisnn_deploy.core.surroundings import NEUTRAL, python_command
+
+SECONDS = 60.0
+"""How long it may take; a second is usual."""
+LARGEST_MEMORY = 1 << 32
+"""Bytes of address space."""
+LONGEST_REASON = 200
+REFUSED = 3
+"""Exit code with a reason on standard output."""
+MISSING = 4
+"""Exit code without onnxruntime."""
+_START = "from pisnn_deploy.formats.onnx.evaluation import main; sys.exit(main())"
+
+
+def evaluated(path: Path, model: bytes, fields: NDArray[Any], seconds: float = SECONDS) -> list[NDArray[Any]]:
+    """Run a model on one input after another.
+
+    Parameters
+    ----------
+    path : Path
+        Where it came from, for messages.
+    model : bytes
+        Written by this package.
+    fields : array [n, *shape]
+        Inputs.
+    seconds : float
+
+    Returns
+    -------
+    list of arrays
+        Outputs.
+
+    Raises
+    ------
+    FileError
+        onnxruntime refuses the model, or does not end.
+    UsageError
+        onnxruntime is not installed.
+    """
+    buffer = io.BytesIO()
+    np.savez(buffer, model=np.frombuffer(model, np.uint8), fields=fields)
+    paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
+    try:
+        done = subprocess.run(
+            python_command(_START),
+            cwd=NEUTRAL,
+            input=buffer.getvalue(),
+            capture_output=True,
+            timeout=seconds,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise FileError(path, f"could not be compared: onnxruntime did not end within {seconds:g} seconds") from error
+    except OSError as error:
+        raise FileError(path, f"could not be compared: no process could be started ({error.strerror})") from error
+    if done.returncode == MISSING:
+        raise UsageError("onnxruntime is not installed")
+    try:
+        if done.returncode == 0:
+            with np.load(io.BytesIO(done.stdout), allow_pickle=False) as archive:
+                return [archive[f"a{at}"] for at in range(len(fields))]
+        if done.returncode == REFUSED:
+            raise FileError(path, f"could not be compared: onnxruntime does not run it ({json.loads(done.stdout)})")
+    except (ValueError, KeyError, zipfile.BadZipFile, OSError) as error:
+        raise FileError(path, "could not be compared: what onnxruntime answered makes no sense") from error
+    raise FileError(path, "could not be compared: onnxruntime died of it")
+
+
+def main() -> int:
+    """Run the model on standard input, and write its answers to standard output as an ``.npz``.
+
+    Returns
+    -------
+    int
+        0, `REFUSED` with a reason as JSON on standard output, or `MISSING`.
+    """
+    import resource
+
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    most = LARGEST_MEMORY if hard == resource.RLIM_INFINITY else min(hard, LARGEST_MEMORY)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    if importlib.util.find_spec("onnxruntime") is None:
+        return MISSING
+    try:
+        with np.load(io.BytesIO(sys.stdin.buffer.read()), allow_pickle=False) as archive:
+            answers = run(bytes(archive["model"]), archive["fields"])
+    except Exception as error:
+        reason = " ".join(str(error).split()).replace("[ONNXRuntimeError] : ", "")[:LONGEST_REASON]
+        sys.stdout.write(json.dumps("".join(c if c.isprintable() else " " for c in reason)))
+        return REFUSED
+    np.savez(sys.stdout.buffer, **{f"a{at}": answer for at, answer in enumerate(answers)})
+    return 0
+
+
+def run(model: bytes, fields: NDArray[Any]) -> list[NDArray[Any]]:
+    """Run a model in this process; see `evaluated`."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False
+    # As the operators say, one by one: fused ones round elsewhere.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return [session.run(None, {name: field})[0] for field in fields]

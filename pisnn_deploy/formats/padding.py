@@ -1,0 +1,42 @@
+"""Elements around a tensor."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from pisnn_deploy.formats.affine import AffineForm, FormError, require_size
+
+LARGEST_PADDING = 4096
+"""Elements on either side."""
+
+
+def padded(
+    form: AffineForm, around: list[tuple[int, int]], mode: str = "constant", constant: float = 0.0
+) -> AffineForm:
+    """A tensor with more elements around it.
+
+    Parameters
+    ----------
+    form : AffineForm
+    around : list of (int, int)
+        How many before and behind, along each axis.
+    mode : str
+        As `numpy.pad` has it: ``constant``, ``reflect``, ``edge`` or ``wrap``.
+    constant : float
+
+    Raises
+    ------
+    FormError
+        A negative number, or more than `LARGEST_PADDING`.
+    """
+    if any(not 0 <= size <= LARGEST_PADDING for pair in around for size in pair):
+        raise FormError(f"pads by {around}, 0 to {LARGEST_PADDING} elements are allowed")
+    if not any(any(pair) for pair in around):
+        return form
+    require_size(math.prod(size + sum(pair) for size, pair in zip(form.shape, around, strict=True)))
+    options: dict[str, Any] = {"constant_values": -1} if mode == "constant" else {}
+    index: Any = np.pad(form.numbered(), around, mode=mode, **options)  # type: ignore[call-overload]
+    return form.picked(index, constant)

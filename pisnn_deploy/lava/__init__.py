@@ -1,0 +1,1 @@
+"""Everything that touches Lava: the backend, its worker, the processes."""

@@ -1,0 +1,76 @@
+"""Physical time: what one PDE step lasts, and the leak that it implies, derived from the weights themselves.
+
+Rounding weights changes the operator, so time is never carried over from the float model.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from pisnn_deploy.core.arithmetic import MEMORYLESS
+from pisnn_deploy.physics.model import ModelSpec
+
+
+def time_step(spec: ModelSpec, zeroth: Any, first: Any, spacing: float, leak: Any) -> Any:
+    """Physical time of one PDE step of a linear flux network.
+
+    * ``diffusion``: ``first * spacing^2 / diffusivity``, times ``4096 / leak``.
+    * ``advection-diffusion``: ``zeroth * spacing / velocity``: the Courant number sets the clock.
+    * ``laplace``: pseudo-time ``sqrt(first) * spacing``, in which waves of the damped wave equation have speed 1.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    zeroth, first : float or tensor
+        Moments of the kernel, see `pisnn_deploy.physics.model.flux_moments`.
+    spacing : float
+        Cell width.
+    leak : float or tensor
+        Decay constant.
+
+    Returns
+    -------
+    float or tensor
+        Not positive for a kernel that does not describe the equation.
+    """
+    if spec.equation == "laplace":
+        return max(first, 0.0) ** 0.5 * spacing
+    if spec.equation == "advection-diffusion":
+        return zeroth * spacing / spec.velocity
+    return first * spacing**2 / spec.diffusivity * (MEMORYLESS / leak)
+
+
+def nominal_time_step(spec: ModelSpec, spacing: float) -> float:
+    """Physical time of one PDE step for which a network with hidden layers was trained.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    spacing : float
+        Cell width.
+
+    Returns
+    -------
+    float
+    """
+    return spec.diffusion_number * spacing**2 / spec.diffusivity
+
+
+def damped_leak(spec: ModelSpec, step: float) -> int:
+    """Decay constant of the flux compartment for a damping per unit of pseudo-time.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    step : float
+        Pseudo-time of one PDE step.
+
+    Returns
+    -------
+    int
+        1 to 4096; the spec's own without a damping.
+    """
+    if spec.damping is None:
+        return spec.leak
+    return min(MEMORYLESS, max(1, round(MEMORYLESS * -math.expm1(-spec.damping * step))))

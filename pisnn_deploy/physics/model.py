@@ -1,0 +1,301 @@
+"""A trained PISNN as plain data: what a checkpoint holds and the compiler takes.
+
+The flux network is the same at every face and every PDE step. It sees the `half_width` cells on either side of a face
+along the face's axis, and `transverse` cells to either side of these along the other axes (a window; its positions are
+in C order, the face's axis first), and answers with the flux through the face::
+
+    a_0 = window of cell values u            a_{l+1} = relu(W_l a_l + b_l)           flux = W_L a_L + b_L
+    c <- (1 - leak / 4096) c + flux           u <- u + D c
+
+All quantities are in units of the cell value; ``c`` is the change that one PDE step makes to the value of the cell
+behind the face. Weights have no unit. Where the equation has no length of its own (diffusion, Laplace) one model
+serves every mesh size; where it has one (a cell Peclet or Reynolds number), the model belongs to one cell width.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from pisnn_deploy.core.arithmetic import MEMORYLESS
+from pisnn_deploy.mesh import Wall
+
+
+def _no_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError(f"must be a number, it is {str(value).lower()}")
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_no_boolean)]
+"""As YAML has it, also where it reads a text: ``1e-3``."""
+FiniteFloat = Annotated[Number, Field(allow_inf_nan=False)]
+Equation = Literal["diffusion", "advection-diffusion", "burgers", "laplace"]
+PositiveFloat = Annotated[Number, Field(gt=0, allow_inf_nan=False)]
+
+
+Flaw = tuple[str, str]
+"""A field, and what is wrong with it."""
+
+
+class InconsistentError(ValueError):
+    """Fields that do not go together.
+
+    Parameters
+    ----------
+    flaws : tuple of (str, str)
+    """
+
+    def __init__(self, flaws: tuple[Flaw, ...]) -> None:
+        super().__init__("; ".join(f"{field} {problem}" for field, problem in flaws))
+        self.flaws = flaws
+
+
+class OperatingRange(BaseModel):
+    """The cell values that a model is meant for; the compiler's bounds rest on it and every run checks it.
+
+    Attributes
+    ----------
+    lower, upper : float
+        Limits of the cell values.
+    slope : float or None
+        Largest difference of neighbouring cell values divided by the distance of their centres.
+    flux : float or None
+        Largest flux through a face in one PDE step, in units of the cell value.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    lower: FiniteFloat
+    upper: FiniteFloat
+    slope: PositiveFloat | None = None
+    flux: PositiveFloat | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> OperatingRange:
+        if not self.lower < self.upper:
+            raise ValueError(f"lower {self.lower} must be below upper {self.upper}")
+        return self
+
+
+class ModelSpec(BaseModel):
+    """What a PISNN is, apart from its weights.
+
+    Attributes
+    ----------
+    name : str
+        Short name, such as ``heat1d``.
+    equation : str
+        The conservation law: ``diffusion`` is ``u_t = diffusivity * laplacian(u)``; ``advection-diffusion`` adds
+        ``- velocity * u_x``; ``burgers`` adds ``- (u^2 / 2)_x``; ``laplace`` is ``laplacian(u) = 0``, reached in the
+        pseudo-time of the damped wave equation ``u_tt + damping * u_t = laplacian(u)``.
+    diffusivity : float
+        In length^2 per time; 1 for ``laplace``.
+    velocity : float
+        In length per time, for ``advection-diffusion``.
+    damping : float or None
+        Per unit of pseudo-time, for ``laplace``: the compiler derives the leak from it, so that the number of PDE steps
+        grows with the number of cells along an axis and not with its square.
+    cell_width : float or None
+        The cell width that the model belongs to, for equations with a length of their own.
+    problem : str
+        Name of the problem that supplies initial conditions and references.
+    lengths : tuple of float
+        Extent of the domain along each axis.
+    half_width : int
+        Cells that a face sees on either side.
+    transverse : int
+        Cells that it sees to either side of these, along each other axis.
+    hidden : tuple of int
+        Channels of each hidden layer, per face; empty for a linear flux network.
+    wall : str
+        How ghost cells beyond a Dirichlet side follow from the field, see `pisnn_deploy.mesh.window_cells`.
+    leak : int
+        Decay constant of the flux compartment, 1 to 4096; 4096 is memoryless. Where there is a damping, this is the
+        leak on the mesh of the training.
+    weight_exponents : tuple of int
+        One per layer: integer weights are ``weight * 2^exponent``. The last is the threshold exponent ``F``.
+    diffusion_number : float
+        ``diffusivity * dt / h^2`` that the network was trained for. A linear network's real value is derived from
+        its weights; a nonlinear one uses this.
+    operating_range : OperatingRange
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+    equation: Equation
+    diffusivity: PositiveFloat
+    velocity: FiniteFloat = 0.0
+    damping: PositiveFloat | None = None
+    cell_width: PositiveFloat | None = None
+    problem: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+    lengths: Annotated[tuple[PositiveFloat, ...], Field(min_length=1, max_length=3)]
+    half_width: Annotated[int, Field(ge=1, le=32, strict=True)]
+    transverse: Annotated[int, Field(ge=0, le=8, strict=True)] = 0
+    wall: Wall = "reflection"
+    hidden: Annotated[tuple[Annotated[int, Field(ge=1, le=4096, strict=True)], ...], Field(max_length=8)] = ()
+    leak: Annotated[int, Field(ge=1, le=MEMORYLESS, strict=True)] = MEMORYLESS
+    weight_exponents: tuple[Annotated[int, Field(ge=1, le=14, strict=True)], ...]
+    diffusion_number: PositiveFloat
+    operating_range: OperatingRange
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ModelSpec:
+        flaws = tuple(flaw for check in SPEC_CHECKS for flaw in check(self))
+        if flaws:
+            raise InconsistentError(flaws)
+        return self
+
+    @property
+    def weight_unit(self) -> int:
+        """What the integer weights of the first layer are multiples of, so that folded ghost cells stay integers."""
+        return 2 if self.wall == "quadratic" else 1
+
+    @property
+    def positions(self) -> NDArray[np.float64]:
+        """Offsets of the window's positions from the face, in cells, float64 [axes, positions]; its own axis first."""
+        along = np.arange(1 - self.half_width, self.half_width + 1) - 0.5
+        across = np.arange(-self.transverse, self.transverse + 1, dtype=np.float64)
+        grids = np.meshgrid(along, *(across,) * (len(self.lengths) - 1), indexing="ij")
+        return np.stack([grid.reshape(-1) for grid in grids])
+
+    @property
+    def layer_shapes(self) -> tuple[tuple[int, int], ...]:
+        """Shape (outputs, inputs) of the weight matrix of each layer."""
+        window = 2 * self.half_width * (2 * self.transverse + 1) ** (len(self.lengths) - 1)
+        widths = (window, *self.hidden, 1)
+        return tuple((widths[i + 1], widths[i]) for i in range(len(widths) - 1))
+
+
+def _one_exponent_per_layer(spec: ModelSpec) -> Iterator[Flaw]:
+    count, layers = len(spec.weight_exponents), len(spec.hidden) + 1
+    if count != layers:
+        entries, noun = ("entry", "entries")[count != 1], ("layer", "layers")[layers != 1]
+        yield "weight_exponents", f"has {count} {entries} for {layers} {noun}"
+
+
+def _parameter_of_the_equation(name: str, *equations: str) -> Callable[[ModelSpec], Iterator[Flaw]]:
+    def check(spec: ModelSpec) -> Iterator[Flaw]:
+        wanted, given = spec.equation in equations, getattr(spec, name) not in (None, 0)
+        if wanted != given:
+            yield name, f"{'is missing for' if wanted else 'means nothing for'} {spec.equation}"
+
+    return check
+
+
+def _one_dimension(spec: ModelSpec) -> Iterator[Flaw]:
+    if spec.equation in OWN_LENGTH and len(spec.lengths) != 1:
+        yield "lengths", f"has {len(spec.lengths)} entries, {spec.equation} is one-dimensional"
+
+
+def _memoryless(spec: ModelSpec) -> Iterator[Flaw]:
+    if spec.equation in OWN_LENGTH and spec.leak != MEMORYLESS:
+        yield "leak", f"must be {MEMORYLESS} for {spec.equation}"
+
+
+def _parabolas_along_one_axis(spec: ModelSpec) -> Iterator[Flaw]:
+    if spec.wall == "quadratic" and spec.transverse:
+        yield "wall", "quadratic needs transverse 0"
+
+
+OWN_LENGTH = ("advection-diffusion", "burgers")
+"""Equations with a length of their own."""
+SPEC_CHECKS: tuple[Callable[[ModelSpec], Iterator[Flaw]], ...] = (
+    _one_exponent_per_layer,
+    _parameter_of_the_equation("velocity", "advection-diffusion"),
+    _parameter_of_the_equation("damping", "laplace"),
+    _parameter_of_the_equation("cell_width", *OWN_LENGTH),
+    _one_dimension,
+    _memoryless,
+    _parabolas_along_one_axis,
+)
+"""What the fields of a spec must be to each other; each looks at fields alone, so that it can judge part of a spec."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained flux network.
+
+    Attributes
+    ----------
+    spec : ModelSpec
+    weights : tuple of float64 array [outputs, inputs]
+        One per layer, dimensionless.
+    biases : tuple of float64 array [outputs]
+        One per layer, in units of the cell value.
+    """
+
+    spec: ModelSpec
+    weights: tuple[NDArray[np.float64], ...]
+    biases: tuple[NDArray[np.float64], ...]
+
+    def problems(self) -> list[str]:
+        """Reasons why the arrays do not fit the spec; empty if they do."""
+        found = []
+        shapes = self.spec.layer_shapes
+        if len(self.weights) != len(shapes) or len(self.biases) != len(shapes):
+            return [f"{len(shapes)} layers expected, found {len(self.weights)} weights and {len(self.biases)} biases"]
+        for layer, (shape, weight, bias) in enumerate(zip(shapes, self.weights, self.biases, strict=True)):
+            for name, array, expected in ((f"weight.{layer}", weight, shape), (f"bias.{layer}", bias, shape[:1])):
+                if array.shape != expected:
+                    found.append(f"{name} has shape {array.shape}, the spec demands {expected}")
+                elif not np.isfinite(array).all():
+                    found.append(f"{name} holds NaN or infinity")
+        return found
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the operator is linear: no hidden layer and no bias."""
+        return not self.spec.hidden and not self.biases[0].any()
+
+
+def flux_moments(kernel: NDArray[np.float64], positions: NDArray[np.float64]) -> tuple[float, float]:
+    """Consistency moments of a linear flux kernel.
+
+    For cell values ``u(x)`` with cell width ``h`` the flux is ``zeroth * u - first * h * u'`` to leading order: the
+    Courant number and the diffusion number of one PDE step.
+
+    Parameters
+    ----------
+    kernel : float64 array [positions]
+        Weights over the window.
+    positions : float64 array [axes, positions]
+        See `ModelSpec.positions`.
+
+    Returns
+    -------
+    zeroth, first : float
+    """
+    return math.fsum(kernel), -math.fsum(kernel * positions[0])
+
+
+def symmetry_basis(spec: ModelSpec) -> NDArray[np.int64]:
+    """Kernels that span those with the symmetry of the equation.
+
+    Diffusion looks the same from both sides of a face: its kernels are odd along the face's axis, and even and alike
+    along all others. Advection has no such symmetry.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+
+    Returns
+    -------
+    int64 array [n, positions]
+        Entries -1, 0 and 1 with disjoint supports.
+    """
+    positions = spec.positions
+    count = positions.shape[1]
+    if spec.equation not in ("diffusion", "laplace"):
+        return np.eye(count, dtype=np.int64)
+    keys = [(abs(p[0]), *sorted(np.abs(p[1:]))) for p in positions.T]
+    downhill = -np.sign(positions[0])
+    orbits = sorted(set(keys), reverse=True)
+    return np.array([np.where([key == orbit for key in keys], downhill, 0) for orbit in orbits], np.int64)

@@ -1,0 +1,149 @@
+"""What a problem offers, and the problems by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.mesh import Boundary, Mesh
+from pisnn_deploy.physics.problems.advection import AdvectionDiffusion
+from pisnn_deploy.physics.problems.burgers import Burgers
+from pisnn_deploy.physics.problems.heat import Heat
+from pisnn_deploy.physics.problems.laplace import Laplace
+
+Field = NDArray[np.float64]
+
+
+class Problem(Protocol):
+    """A conservation law with initial conditions and a reference solution."""
+
+    @property
+    def name(self) -> str:
+        """Short name."""
+        ...
+
+    @property
+    def equation(self) -> str:
+        """The equation, for people."""
+        ...
+
+    @property
+    def diffusivity(self) -> float:
+        """In length^2 per time."""
+        ...
+
+    @property
+    def horizon(self) -> float:
+        """Time to which accuracy is measured."""
+        ...
+
+    @property
+    def default_shape(self) -> tuple[int, ...]:
+        """Mesh that is used unless another is asked for."""
+        ...
+
+    @property
+    def initial_conditions(self) -> tuple[str, ...]:
+        """Names; the first is the default."""
+        ...
+
+    def default_boundary(self, shape: tuple[int, ...]) -> Boundary:
+        """Boundary conditions that are used unless others are asked for."""
+        ...
+
+    def initial(self, mesh: Mesh, reservoirs: Field, name: str | None = None) -> Field:
+        """Cell averages at time 0, float64 [cells]."""
+        ...
+
+    def reference(self, mesh: Mesh, reservoirs: Field, time: float, name: str | None = None) -> Field | None:
+        """Cell averages at a time, float64 [cells]; None where no exact solution is known."""
+        ...
+
+    def reference_error(self, mesh: Mesh, reservoirs: Field, time: float, name: str | None = None) -> float | None:
+        """Largest error that a cell average of the reference can have; None where there is no reference."""
+        ...
+
+
+_DEFAULTS: dict[str, Problem] = {
+    "heat1d": Heat("heat1d", (128,)),
+    "heat2d": Heat("heat2d", (64, 64)),
+    "heat3d": Heat("heat3d", (16, 16, 16)),
+    "laplace2d": Laplace(),
+    "advection_diffusion1d": AdvectionDiffusion(),
+    "burgers1d": Burgers(),
+}
+_WITH: dict[str, Callable[[float, float], Problem]] = {
+    "heat1d": lambda diffusivity, _: Heat("heat1d", (128,), diffusivity),
+    "heat2d": lambda diffusivity, _: Heat("heat2d", (64, 64), diffusivity),
+    "heat3d": lambda diffusivity, _: Heat("heat3d", (16, 16, 16), diffusivity),
+    "laplace2d": lambda _, __: Laplace(),
+    "advection_diffusion1d": lambda diffusivity, velocity: AdvectionDiffusion(
+        diffusivity=diffusivity, velocity=velocity
+    ),
+    "burgers1d": lambda diffusivity, _: Burgers(diffusivity=diffusivity),
+}
+NAMES = tuple(_DEFAULTS)
+"""Names of the problems."""
+EQUATIONS = {
+    "heat1d": "diffusion",
+    "heat2d": "diffusion",
+    "heat3d": "diffusion",
+    "laplace2d": "laplace",
+    "advection_diffusion1d": "advection-diffusion",
+    "burgers1d": "burgers",
+}
+"""Equation of each problem, as a model's spec names it."""
+
+
+def mismatch(name: str, equation: str, dimensions: int) -> str:
+    """Why a problem cannot judge a model of an equation.
+
+    Parameters
+    ----------
+    name : str
+        Of a problem.
+    equation : str
+        The model's.
+    dimensions : int
+        Of the model.
+
+    Returns
+    -------
+    str
+        As the end of a sentence; empty if it can.
+    """
+    if name not in _DEFAULTS:
+        return f"{name!r} is unknown; known are {', '.join(NAMES)}"
+    own, axes = EQUATIONS[name], len(_DEFAULTS[name].default_shape)
+    if (own, axes) == (equation, dimensions):
+        return ""
+    return f"{name} is of {own} in {axes}D, the model is of {equation} in {dimensions}D"
+
+
+def problem(name: str, diffusivity: float | None = None, velocity: float = 0.0) -> Problem:
+    """Problem of that name.
+
+    Parameters
+    ----------
+    name : str
+    diffusivity : float, optional
+        A model's own coefficients instead of the problem's.
+    velocity : float
+        Counts only with a diffusivity.
+
+    Returns
+    -------
+    Problem
+
+    Raises
+    ------
+    UsageError
+        There is none; the message lists those that exist.
+    """
+    if name not in _DEFAULTS:
+        raise UsageError(f"problem {name!r}: unknown; known are {', '.join(NAMES)}")
+    return _DEFAULTS[name] if diffusivity is None else _WITH[name](diffusivity, velocity)

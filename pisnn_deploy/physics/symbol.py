@@ -1,0 +1,99 @@
+"""Amplification factors of linear flux networks (von Neumann analysis).
+
+A memoryless linear flux kernel ``w`` changes the Fourier mode of wave numbers ``xi`` per cell by the factor::
+
+    K(xi) = 1 + sum_a (sum_p w_p exp(i xi . x_p)) * (exp(-i xi_a / 2) - exp(i xi_a / 2))
+
+where ``x_p`` is the offset of window position ``p`` from a face normal to axis ``a``. A leak ``delta`` makes it the
+larger root of ``z^2 - (1 + keep + g) z + keep = 0`` where ``keep = 1 - delta / 4096`` and ``g = K - 1``. Fluxes of the
+field one step before (`pisnn_deploy.graph.stock`) make it the larger root of ``z^2 - z - g = 0``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.core.arithmetic import MEMORYLESS
+
+Floats = NDArray[np.float64]
+
+
+def gain(kernel: Floats, positions: Floats, waves: Floats) -> NDArray[np.complex128]:
+    """What one PDE step adds to a Fourier mode of amplitude 1, without a leak.
+
+    Parameters
+    ----------
+    kernel : float64 array [..., positions]
+        Flux per cell value.
+    positions : float64 array [axes, positions]
+        See `pisnn_deploy.physics.model.ModelSpec.positions`.
+    waves : float64 array [axes, n]
+        Wave numbers per cell, radians.
+
+    Returns
+    -------
+    complex128 array [..., n]
+    """
+    axes = waves.shape[0]
+    total = np.zeros((*kernel.shape[:-1], waves.shape[1]), np.complex128)
+    for axis in range(axes):
+        order = [axis, *(a for a in range(axes) if a != axis)]
+        phases = np.exp(1j * (positions.T @ waves[order]))
+        total += (kernel @ phases) * (-2j * np.sin(waves[axis] / 2))
+    return total
+
+
+def amplification(kernel: Floats, positions: Floats, waves: Floats, leak: int = MEMORYLESS) -> NDArray[np.complex128]:
+    """Amplification factor of one PDE step.
+
+    Parameters
+    ----------
+    kernel : float64 array [..., positions]
+    positions : float64 array [axes, positions]
+    waves : float64 array [axes, n]
+    leak : int
+        Decay constant.
+
+    Returns
+    -------
+    complex128 array [..., n]
+        The factor of larger modulus if the leak keeps some of the current.
+    """
+    return largest_root(gain(kernel, positions, waves), leak)
+
+
+def largest_root(gains: NDArray[np.complex128], leak: int) -> NDArray[np.complex128]:
+    """Amplification factors from gains: the larger root of ``z^2 - (1 + keep + g) z + keep``.
+
+    Parameters
+    ----------
+    gains : complex128 array
+    leak : int
+        Decay constant.
+
+    Returns
+    -------
+    complex128 array
+    """
+    keep = 1 - leak / MEMORYLESS
+    total = 1 + keep + gains
+    root = np.sqrt(total**2 - 4 * keep)
+    upper, lower = (total + root) / 2, (total - root) / 2
+    return np.where(np.abs(upper) >= np.abs(lower), upper, lower)
+
+
+def delayed_root(gains: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """Amplification factors where fluxes are one step old: the larger root of ``z^2 - z - g``.
+
+    Parameters
+    ----------
+    gains : complex128 array
+
+    Returns
+    -------
+    complex128 array
+    """
+    root = np.sqrt(1 + 4 * gains)
+    upper, lower = (1 + root) / 2, (1 - root) / 2
+    return np.where(np.abs(upper) >= np.abs(lower), upper, lower)

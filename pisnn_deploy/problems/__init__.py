@@ -1,5 +1,0 @@
-"""Problems: equations with initial conditions and reference solutions."""
-
-from pisnn_deploy.problems.problem import EQUATIONS, NAMES, Problem, mismatch, problem
-
-__all__ = ["EQUATIONS", "NAMES", "Problem", "mismatch", "problem"]

@@ -1,0 +1,217 @@
+"""The problem that a graph was compiled for: where its runs start, how long they are, what they should come to."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.mesh import Mesh
+from pisnn_deploy.physics.problems import Problem, problem
+
+MOST_STEPS = 1 << 40
+"""PDE steps of a run."""
+STEPS_IN_A_MEDIUM = 1000
+MOST_SMOOTHINGS = 64
+"""Rounds of averaging that leave noise with waves of about 25 cells."""
+USED_ROOM = 0.5
+"""Part of the largest noise that the operating range admits; the rest is for what the run itself adds."""
+
+Field = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+def problem_of(graph: IntegerGraph) -> Problem:
+    """Problem of a graph's model, with the model's coefficients."""
+    return problem(graph.spec.problem, graph.spec.diffusivity, graph.spec.velocity)
+
+
+def steps_to_horizon(graph: IntegerGraph) -> int:
+    """PDE steps to the problem's horizon, at most `STEPS_IN_A_MEDIUM` where cells differ.
+
+    Materials set a time scale of their own, which the problem's horizon may be millions of steps away from.
+
+    Raises
+    ------
+    UsageError
+        So many that no run has them: the time step of a file may be any.
+    """
+    steps = problem_of(graph).horizon / graph.time_step
+    if graph.medium is not None:
+        steps = min(steps, STEPS_IN_A_MEDIUM)
+    if not steps <= MOST_STEPS:
+        raise UsageError(
+            f"the problem's final time is {steps:.3g} PDE steps of {graph.time_step:g} away, more than {MOST_STEPS}; "
+            "give a number of steps"
+        )
+    return round(steps)
+
+
+def named_start(graph: IntegerGraph, name: str) -> Field:
+    """Cell averages of an initial condition of the problem, float64 [cells].
+
+    Raises
+    ------
+    UsageError
+        The problem has none of that name, or the mesh is no grid.
+    """
+    if not isinstance(graph.mesh, Mesh):
+        raise UsageError(f"{name}: a mesh of any shape has no named initial conditions; give a field as .npy")
+    return problem_of(graph).initial(graph.mesh, graph.reservoir_values(), name)
+
+
+def random_start(graph: IntegerGraph, seed: int) -> Field:
+    """A random field within the operating range.
+
+    Standard normal noise of numpy's default generator is averaged with its neighbours over the faces, up to
+    `MOST_SMOOTHINGS` times, with 0 at the reservoirs. It is added to the mean of the problem's own start, or to that
+    start where there are reservoirs, with half the largest amplitude that range and slope admit.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    seed : int
+        At least 0.
+
+    Returns
+    -------
+    float64 array [cells]
+    """
+    mesh, window, scale = graph.mesh, graph.window, graph.value_per_quantum
+    base = graph.values(graph.membrane.initial)
+    if not mesh.reservoirs:
+        base = np.full_like(base, base.mean())
+    noise = _smooth_noise(graph, seed)
+    room = np.minimum(window.upper * scale - base, base - window.lower * scale)
+    largest = _admitted(room, np.abs(noise[: mesh.cells]))
+    if window.difference is not None:
+        held = np.concatenate([base, graph.reservoir_values()])
+        limits = _largest_differences(graph, window.difference) * scale
+        room = limits - np.abs(held[mesh.target] - held[mesh.source])
+        largest = min(largest, _admitted(room, np.abs(noise[mesh.target] - noise[mesh.source])))
+    return np.asarray(base + USED_ROOM * largest * noise[: mesh.cells], np.float64)
+
+
+def _smooth_noise(graph: IntegerGraph, seed: int) -> Field:
+    """Smooth noise, float64 [cells + reservoirs], 0 at the reservoirs; of mean 0 where there are none."""
+    mesh = graph.mesh
+    noise = np.zeros(mesh.holders)
+    noise[: mesh.cells] = np.random.default_rng(seed).standard_normal(mesh.cells)
+    ends = np.concatenate([mesh.source, mesh.target])
+    others = np.concatenate([mesh.target, mesh.source])
+    neighbours = np.maximum(np.bincount(ends, minlength=mesh.holders), 1)
+    for _ in range(min(MOST_SMOOTHINGS, mesh.cells // 4)):
+        around = np.bincount(ends, weights=noise[others], minlength=mesh.holders)
+        noise = (noise + around / neighbours) / 2
+        noise[mesh.cells :] = 0.0
+    return noise if mesh.reservoirs else noise - noise.mean()
+
+
+def _admitted(room: Field, size: Field) -> float:
+    """Largest factor by which `size` stays within `room`; 0 where nothing has a size."""
+    moved = size > 0
+    return max(0.0, float((room[moved] / size[moved]).min())) if moved.any() else 0.0
+
+
+def _largest_differences(graph: IntegerGraph, difference: int) -> Integers:
+    """Largest difference over each face in quanta, int64 [faces]: a reservoir is at half a cell's distance."""
+    beside = np.maximum(graph.mesh.source, graph.mesh.target) >= graph.mesh.cells
+    return np.where(beside, difference // 2, difference)
+
+
+def admitted_mass(graph: IntegerGraph, values: Field, name: str) -> Integers:
+    """Masses of a field that a run may start from.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    values : float64 array [cells]
+        Finite cell averages.
+    name : str
+        What the field is called in messages.
+
+    Returns
+    -------
+    int64 array [cells]
+        In quanta.
+
+    Raises
+    ------
+    UsageError
+        A cell or a face is outside the operating range.
+    """
+    window, scale = graph.window, graph.value_per_quantum
+    # In floats first: a value may be too large for an integer mass.
+    weight = 1 if graph.medium is None else graph.medium.inverse_volume
+    rounded = np.rint(values / (scale * weight)) * weight
+    outside = np.flatnonzero((rounded < window.lower) | (rounded > window.upper))
+    if outside.size:
+        cell = int(outside[0])
+        raise UsageError(
+            f"{name}: cell {cell} has the value {values[cell]:g}, outside the operating range "
+            f"{window.lower * scale:g} to {window.upper * scale:g}; compile with --range LOWER,UPPER to widen it"
+        )
+    mass = graph.mass(values)
+    if window.difference is not None:
+        levels = np.concatenate([mass, graph.membrane.reservoirs])
+        limits = _largest_differences(graph, window.difference)
+        steep = np.flatnonzero(np.abs(levels[graph.mesh.target] - levels[graph.mesh.source]) > limits)
+        if steep.size:
+            raise UsageError(
+                f"{name}: face {int(steep[0])} is steeper than the operating range allows; compile with --slope to "
+                "widen it"
+            )
+    return mass
+
+
+def reference_of(graph: IntegerGraph, step: int, name: str | None) -> Field | None:
+    """Exact cell averages after a PDE step.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    step : int
+    name : str or None
+        Initial condition that the run started from; the problem's own start without.
+
+    Returns
+    -------
+    float64 array [cells] or None
+        None where no exact solution is known.
+    """
+    if graph.medium is not None:
+        return None
+    return problem_of(graph).reference(graph.grid, graph.reservoir_values(), step * graph.time_step, name)
+
+
+def relative_reference_error(graph: IntegerGraph, step: int, name: str | None, reference: Field) -> float:
+    """Relative L2 error that the reference itself can have: a smaller error of a run was not measured.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    step : int
+    name : str or None
+        As for `reference_of`, which gave the reference.
+    reference : float64 array [cells]
+
+    Returns
+    -------
+    float
+        Infinite where the reference is 0.
+    """
+    time = step * graph.time_step
+    largest = problem_of(graph).reference_error(graph.grid, graph.reservoir_values(), time, name)
+    size = float(np.linalg.norm(reference))
+    return math.inf if largest is None or size == 0 else largest * math.sqrt(reference.size) / size
+
+
+def measured_reference_error(graph: IntegerGraph) -> float | None:
+    """Relative L2 error of what pass ``measure`` compared with; None unless it was the reference of a problem."""
+    if graph.quantisation.relative_l2_integer is None or not graph.starts_inside:
+        return None  # not measured, or from another start than the problem's own
+    reference = reference_of(graph, graph.quantisation.steps, None)
+    return None if reference is None else relative_reference_error(graph, graph.quantisation.steps, None, reference)

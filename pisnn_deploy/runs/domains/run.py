@@ -1,0 +1,241 @@
+"""A run over domains: rounds of PDE steps, with an exchange of halos between them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+
+from pisnn_deploy.audit.invariants import KINDS
+from pisnn_deploy.core.errors import InvariantViolation, OverflowViolation
+from pisnn_deploy.graph.integer import MEMBRANE, IntegerGraph
+from pisnn_deploy.runs.domains.cut import Domain, cut, reach
+from pisnn_deploy.runs.domains.worker import DomainWorker, Report
+from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, Trace, require_room
+from pisnn_deploy.runs.states import first_true, moved
+
+MOST_ROUNDS = 32
+"""Most PDE steps between two exchanges."""
+LARGEST_HALO = 0.2
+"""Part of a domain's rows that its halos may add to its work."""
+
+
+class Crew(Protocol):
+    """Domains at work somewhere; each call goes to all of them at once."""
+
+    def call(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Call a method of `DomainWorker` on every domain, each with its own arguments; the answers in order."""
+
+
+class LocalCrew:
+    """All domains in this process, one after another.
+
+    Parameters
+    ----------
+    domains : sequence of Domain
+    steps, halo : int
+        See `DomainWorker`.
+    """
+
+    def __init__(self, domains: Sequence[Domain], steps: int, halo: int) -> None:
+        self._workers = [DomainWorker(domain, steps, halo) for domain in domains]
+
+    def call(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Call a method on every domain."""
+        return [getattr(worker, method)(*given) for worker, given in zip(self._workers, arguments, strict=True)]
+
+
+@contextmanager
+def dask_crew(client: Any, domains: Sequence[Domain], steps: int, halo: int) -> Iterator[Crew]:
+    """Domains on the workers of a Dask cluster, as actors.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    domains : sequence of Domain
+    steps, halo : int
+        See `DomainWorker`.
+
+    Yields
+    ------
+    Crew
+    """
+    addresses = sorted(client.scheduler_info(n_workers=-1)["workers"])
+    futures = []
+    for number, domain in enumerate(domains):
+        home = [addresses[number % len(addresses)]]
+        sent = client.scatter(domain, workers=home, hash=False)  # to its worker, past the scheduler
+        futures.append(client.submit(DomainWorker, sent, steps, halo, actor=True, pure=False, workers=home))
+    actors = [future.result() for future in futures]
+
+    class DaskCrew:
+        def call(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+            asked = [getattr(actor, method)(*given) for actor, given in zip(actors, arguments, strict=True)]
+            return [answer.result() for answer in asked]
+
+    try:
+        yield DaskCrew()
+    finally:
+        client.cancel(futures)
+
+
+def rounds_of(graph: IntegerGraph, parts: int) -> int:
+    """PDE steps between two exchanges that keep the halos small.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    parts : int
+
+    Returns
+    -------
+    int
+    """
+    rows = graph.grid.shape[0] // max(parts, 1)
+    return int(min(MOST_ROUNDS, max(1, LARGEST_HALO * rows / 2 // reach(graph))))
+
+
+def divided(graph: IntegerGraph, parts: int) -> tuple[tuple[Domain, ...], int, int]:
+    """Cut a graph for a run.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    parts : int
+
+    Returns
+    -------
+    domains : tuple of Domain
+    rounds : int
+        PDE steps between two exchanges.
+    halo : int
+        Rows of a halo.
+
+    Raises
+    ------
+    UsageError
+        The graph cannot be cut so often.
+    """
+    rounds = rounds_of(graph, parts)
+    return cut(graph, parts, rounds), rounds, reach(graph) * rounds
+
+
+def divided_run(
+    graph: IntegerGraph,
+    domains: Sequence[Domain],
+    crew: Crew,
+    rounds: int,
+    options: RunOptions,
+    progress: Progress | None = None,
+) -> Run:
+    """Run a graph that was cut.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        The whole one; its initial masses are those of the domains.
+    domains : sequence of Domain
+    crew : Crew
+        The domains at work, before their first PDE step.
+    rounds : int
+        PDE steps between two exchanges.
+    options : RunOptions
+    progress : callable, optional
+
+    Returns
+    -------
+    Run
+        Its trace is that of the undivided run, integer for integer. Spikes are not counted: halos send some twice.
+
+    Raises
+    ------
+    UsageError
+        So many PDE steps that a sum of packets may wrap.
+    """
+    require_room(graph, options)
+    kept = options.kept_steps()
+    mesh = graph.mesh
+    trace = Trace(
+        kept,
+        np.zeros((kept.size, mesh.cells), np.int64),
+        np.zeros((kept.size, mesh.reservoirs), np.int64),
+        np.zeros((kept.size, mesh.faces), np.int64),
+        np.zeros(kept.size, np.int64),
+    )
+    nobody: list[tuple[Any, ...]] = [()] * len(domains)
+    ring = domains[0].first < 0
+    rows, done, failure, violations = 0, 0, "", dict.fromkeys(KINDS, 0)
+    started = time.perf_counter()
+    try:
+        total = _gather(trace, rows, domains, crew.call("report", nobody))
+        rows = 1
+        while done < options.steps:
+            steps = min(rounds, int(kept[rows]) - done)
+            edges = crew.call("edges", nobody)
+            last, reports = len(domains) - 1, done + steps == kept[rows]
+            arguments = [
+                (
+                    steps,
+                    edges[number - 1][1] if number or ring else None,
+                    edges[(number + 1) % len(domains)][0] if number < last or ring else None,
+                    reports,
+                )
+                for number in range(len(domains))
+            ]
+            crew.call("advance", arguments)
+            done += steps
+            if done == kept[rows]:
+                found = _gather(trace, rows, domains, crew.call("report", nobody))
+                rows += 1
+                if found != total:
+                    raise InvariantViolation("global", "mass of all cells and ledgers", -1, done, total, found)
+                _require_local(graph, trace, rows - 1)
+            if progress is not None:
+                progress(done)
+    except InvariantViolation as violation:
+        failure = str(violation)
+        violations[violation.kind] += 1
+    except OverflowViolation as violation:
+        failure = str(violation)
+        violations["overflow"] += 1
+    return Run(
+        backend="fast",
+        steps=done,
+        time_steps=done * int(graph.period or 0) + 1,
+        trace=Trace(*(part[:rows] for part in (kept, trace.mass, trace.ledger, trace.transported, trace.in_flight))),
+        violations=violations,
+        failure=failure,
+        packets_sent=0,
+        quanta_sent=0,
+        events={},
+        wall_seconds=time.perf_counter() - started,
+    )
+
+
+def _gather(trace: Trace, row: int, domains: Sequence[Domain], reports: Sequence[Report]) -> int:
+    """Write a row of the trace from what each domain owns; the sum of all masses and ledgers."""
+    packets = 0
+    for domain, report in zip(domains, reports, strict=True):
+        trace.mass[row, domain.cells[domain.owned_cells]] = report.mass
+        trace.ledger[row, domain.reservoirs[domain.owns_reservoir]] = report.ledger
+        trace.transported[row, domain.faces[domain.owns_face]] = report.transported
+        packets += int(np.abs(report.packets).sum())
+    trace.in_flight[row] = packets
+    return _sum(trace.mass[row]) + _sum(trace.ledger[row])
+
+
+def _require_local(graph: IntegerGraph, trace: Trace, row: int) -> None:
+    """Refuse a row whose masses are not those of the start, moved by the packets that all domains have sent."""
+    expected = moved(graph, trace.mass[0], trace.transported[row])
+    found = np.concatenate([trace.mass[row], trace.ledger[row]])
+    wrong = first_true(expected != found)
+    if wrong is not None:
+        step = int(trace.step[row])
+        raise InvariantViolation("local", MEMBRANE, wrong, step, int(expected[wrong]), int(found[wrong]))
+
+
+def _sum(masses: Integers) -> int:
+    return int(masses.sum())

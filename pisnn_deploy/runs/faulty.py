@@ -1,0 +1,154 @@
+"""Runs with faults on the `fast` backend: kernels up to the first fault, then a chip in numpy, by time steps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from pisnn_deploy.audit.recovery import Recovery
+from pisnn_deploy.core.arithmetic import MEMORYLESS
+from pisnn_deploy.faults.injection import Injector
+from pisnn_deploy.faults.machine import Machine
+from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.runs.run import RunState
+from pisnn_deploy.runs.stepping import Stepper, Tally, audit_of
+
+
+class FaultyStepper:
+    """A run on a `Machine`, audited after every time step.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    start : RunState
+        Where to go on from.
+    injector : Injector
+    recovers : bool
+        Whether memories that the audit finds wrong are put right.
+    machine : type
+        The class of the machine, for those who want to see what it does.
+    """
+
+    def __init__(
+        self,
+        graph: IntegerGraph,
+        start: RunState,
+        injector: Injector,
+        *,
+        recovers: bool = False,
+        machine: type[Machine] = Machine,
+    ) -> None:
+        self._graph = graph
+        self._now = start
+        self._period = int(graph.period or 0)
+        self._begun = start.step > 0
+        flux = np.stack([np.zeros_like(start.current), start.current, start.residue])
+        self.machine = machine(graph, start.step, start.mass, flux, injector, counts_start=not self._begun)
+        self.machine.events.update(start.events)
+        self.audit = audit_of(graph, start)
+        self._recovery = Recovery(self.audit) if recovers else None
+
+    def begin(self) -> None:
+        """Check the start of the run and count what is sent then."""
+        self._time_step()
+        self._begun = True
+        self._now = replace(self._now, mass=self.machine.mass.copy(), events=dict(self.machine.events))
+
+    def advance(self, steps: int) -> None:
+        """Do PDE steps, checking every time step."""
+        if not self._begun:
+            self.begin()
+        elif self.machine.time == (self._now.step, 0):
+            self._time_step()  # goes on: what is sent first was counted before
+        for _ in range(steps):
+            for _ in range(self._period - 1):
+                self._time_step()
+            flux = self.machine.flux.copy()
+            self._time_step()
+            packets, current, _ = flux
+            self._now = RunState(
+                self._now.step + 1,
+                self.machine.mass.copy(),
+                self.machine.flux[1].copy() if self._graph.flux.leak < MEMORYLESS else np.zeros_like(current),
+                self.machine.flux[2].copy(),
+                self._now.transported + packets,
+                int(np.abs(packets).sum()),
+                self.audit.packets_sent,
+                self.audit.quanta_sent,
+                dict(self.machine.events),
+            )
+
+    def state(self) -> RunState:
+        """Where the run stands."""
+        return self._now
+
+    def tally(self) -> Tally:
+        """What has been counted."""
+        audit = self.audit
+        events, counts = dict(self.machine.events), dict(audit.counts)
+        healed = () if self._recovery is None else tuple(self._recovery.detections)
+        return Tally(self._now.step, audit.packets_sent, audit.quanta_sent, events, counts, healed)
+
+    def _time_step(self) -> None:
+        step, phase = self.machine.time
+        self.machine.advance()
+        mass, (packets, current, residue) = self.machine.mass, self.machine.flux
+        membranes = partial(self.audit.observe_membranes, step, mass, absorbing=phase == 0)
+        firing = phase == self._period - 1
+        flux = partial(self.audit.observe_flux, step, packets, current, residue, firing=firing)
+        if self._recovery is None:
+            membranes()
+            flux()
+            return
+        books = self._recovery.observe(membranes, flux)
+        if books is not None:
+            self.machine.mend(*books)
+
+
+class RelayedStepper:
+    """A run on kernels up to a PDE step, and on a machine with faults from there on.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    kernels : Stepper
+        Where the run begins.
+    injector : Injector
+    recovers : bool
+    """
+
+    def __init__(self, graph: IntegerGraph, kernels: Stepper, injector: Injector, *, recovers: bool) -> None:
+        self._graph = graph
+        self._kernels = kernels
+        self._injector = injector
+        self._recovers = recovers
+        self._faulty: FaultyStepper | None = None
+        # What hits the first time step of a PDE step comes before its packets arrive.
+        self._last = injector.first_step() - 1
+
+    def begin(self) -> None:
+        """Check the start of the run and count what is sent then."""
+        self._runner(self._kernels.state().step).begin()
+
+    def advance(self, steps: int) -> None:
+        """Do PDE steps, checking every one."""
+        before = min(steps, max(0, self._last - self.state().step)) if self._faulty is None else 0
+        if before:
+            self._kernels.advance(before)
+        if steps > before:
+            self._runner(self.state().step).advance(steps - before)
+
+    def state(self) -> RunState:
+        """Where the run stands."""
+        return (self._faulty or self._kernels).state()
+
+    def tally(self) -> Tally:
+        """What has been counted."""
+        return (self._faulty or self._kernels).tally()
+
+    def _runner(self, step: int) -> Stepper:
+        if self._faulty is None and step >= self._last:
+            self._faulty = FaultyStepper(self._graph, self._kernels.state(), self._injector, recovers=self._recovers)
+        return self._faulty or self._kernels

@@ -1,0 +1,34 @@
+"""Which kernels run a graph."""
+
+from __future__ import annotations
+
+from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.runs.kernels.general_stepper import GeneralStepper
+from pisnn_deploy.runs.kernels.layout import kernel_of
+from pisnn_deploy.runs.kernels.stepper import KernelStepper
+from pisnn_deploy.runs.kernels.structured_stepper import StructuredStepper
+from pisnn_deploy.runs.kernels.threads import thread_count
+from pisnn_deploy.runs.run import RunState
+
+
+def kernel_stepper(graph: IntegerGraph, start: RunState, steps: int, threads: int | None = None) -> KernelStepper:
+    """The stepper with the fastest kernels that can run a graph.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    start : RunState
+        Where to go on from.
+    steps : int
+        PDE steps of the whole run.
+    threads : int, optional
+        As many as pay unless given.
+
+    Returns
+    -------
+    KernelStepper
+    """
+    kernel = kernel_of(graph)
+    if kernel is not None:
+        return StructuredStepper(graph, kernel, start, steps, threads or thread_count(graph.mesh.cells))
+    return GeneralStepper(graph, start, steps, threads or thread_count(graph.mesh.cells))

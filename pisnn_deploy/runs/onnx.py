@@ -1,0 +1,52 @@
+"""The `onnx` backend: the graph as an ONNX model on onnxruntime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.graph.populations import faces
+from pisnn_deploy.graph.semantics import State, kept_current
+from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, RunState, start_of
+from pisnn_deploy.runs.stepping import ReferenceStepper, stepped_run
+
+_ERRORS_ALONE = 3
+"""Severity from which onnxruntime speaks."""
+
+
+def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Progress | None = None) -> Run:
+    """Run a graph; see `pisnn_deploy.runs.run_graph`.
+
+    Raises
+    ------
+    UsageError
+        onnxruntime is not installed, or the mesh is too large for a model.
+    """
+    start = options.start or start_of(graph, mass)
+    stepper = ReferenceStepper(graph, start, options.steps, _states(graph, start, _session(graph)))
+    return stepped_run("onnx", graph, stepper, options, progress)
+
+
+def _session(graph: IntegerGraph) -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise UsageError(f"onnx backend: {error}; install onnxruntime, or use --backend fast") from error
+    from pisnn_deploy.formats.onnx.writer import step_model
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _ERRORS_ALONE
+    content = step_model(graph).SerializeToString()
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def _states(graph: IntegerGraph, start: RunState, session: Any) -> Iterator[State]:
+    mass, current, residue = start.mass, start.current, start.residue
+    is_late = faces(graph).is_late
+    while True:
+        given = {"mass": mass, "current": current, "residue": residue}
+        mass, current, residue, packets = session.run(None, given)
+        added = given["current"] if is_late else current
+        yield State(mass, added, residue, packets, kept_current(graph, current))

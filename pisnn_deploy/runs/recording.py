@@ -1,0 +1,287 @@
+"""A run on disk: the rows of its trace as they come, and the snapshot from which it can go on after a kill.
+
+A recording is a folder beside the trace that it will become. Rows are appended to one raw file for each part of the
+trace and reach the disk before the snapshot that counts them, so whatever a killed process left behind, the rows that
+the last snapshot counts are whole; what lies beyond them is cut off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import stat
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pisnn_deploy.core.errors import FileError
+from pisnn_deploy.core.output import is_leftover
+from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.runs.run import Integers, RunState, Trace
+from pisnn_deploy.runs.snapshot import REMEDY, Snapshot, read_snapshot, write_snapshot
+
+SUFFIX = ".partial"
+_PARTS = ("step", "mass", "ledger", "transported", "in_flight")
+_SNAPSHOT = "snapshot.npz"
+_LOCK = "lock"
+FILES = (*(f"{name}.int64" for name in _PARTS), _SNAPSHOT)
+"""What the recording of a run consists of, beside its lock and what a killed writer of these left."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The folder of a run that is under way.
+
+    Attributes
+    ----------
+    folder : Path
+    graph : IntegerGraph
+    identity : mapping of str to object
+        What makes it this run and no other: artifact, start, number of steps. JSON values.
+    """
+
+    folder: Path
+    graph: IntegerGraph
+    identity: Mapping[str, object]
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether anything was recorded from which a run can go on."""
+        return self._snapshot.exists()
+
+    def progressed(self) -> Snapshot | None:
+        """How far the run has come; None if nothing was recorded.
+
+        Raises
+        ------
+        FileError
+            The recording is of another run, or damaged.
+        """
+        if not self.is_begun:
+            return None
+        snapshot = read_snapshot(self._snapshot, self.graph)
+        if snapshot.identity != self.identity:
+            wrong = next(
+                (key for key in self.identity if snapshot.identity.get(key) != self.identity[key]), "description"
+            )
+            raise FileError(self.folder, f"records another run: its {wrong} differs", remedy=REMEDY)
+        rows = snapshot.rows
+        for name in _PARTS:
+            if not self._raw(name).exists() or self._raw(name).stat().st_size < rows * self._row_bytes(name):
+                raise FileError(self._raw(name), f"is damaged (fewer than {rows} rows)", remedy=REMEDY)
+        return snapshot
+
+    def require_digest(self, snapshot: Snapshot) -> None:
+        """Refuse packets in flight that are not those which were recorded.
+
+        Raises
+        ------
+        FileError
+            They are others.
+        """
+        if snapshot.in_flight_sha256 != self._digest(snapshot.rows):
+            raise FileError(self._raw("in_flight"), "is damaged (not the packets that were recorded)", remedy=REMEDY)
+
+    def begin(self) -> None:
+        """Forget what was recorded.
+
+        Raises
+        ------
+        FileError
+            The folder is not writable, or the disk is full.
+        """
+        try:
+            self._snapshot.unlink(missing_ok=True)
+            for name in _PARTS:
+                self._raw(name).write_bytes(b"")
+        except OSError as error:
+            raise _unwritable(self.folder, error) from error
+
+    def append(
+        self, trace: Trace, rows: int, end: RunState | None, seconds: float, before: RunState | None = None
+    ) -> int:
+        """Add the rows of a segment, then the snapshot at its end.
+
+        Parameters
+        ----------
+        trace : Trace
+        rows : int
+            Rows that are on disk already and count.
+        end : RunState or None
+            Where the run stands; None if it was stopped.
+        seconds : float
+            Time that stepping took so far.
+        before : RunState, optional
+            Where the segment began; the start of the run unless given.
+
+        Returns
+        -------
+        int
+            Rows on disk now.
+
+        Raises
+        ------
+        FileError
+            The disk is full.
+        """
+        try:
+            for name in _PARTS:
+                with self._raw(name).open("r+b") as stream:
+                    stream.truncate(rows * self._row_bytes(name))
+                    stream.seek(0, os.SEEK_END)
+                    np.ascontiguousarray(getattr(trace, name), np.int64).tofile(stream)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+        except OSError as error:
+            raise _unwritable(self.folder, error) from error
+        rows += trace.step.size
+        if end is not None:
+            snapshot = Snapshot(end, before, rows, seconds, self._digest(rows), self.identity)
+            write_snapshot(self._snapshot, snapshot)
+        return rows
+
+    def trace(self, rows: int) -> Trace:
+        """The rows on disk, mapped for reading."""
+        return Trace(*(self._mapped(name, rows) for name in _PARTS))
+
+    def _digest(self, rows: int) -> str:
+        with self._raw("in_flight").open("rb") as stream:
+            return hashlib.sha256(stream.read(8 * rows)).hexdigest()
+
+    @property
+    def _snapshot(self) -> Path:
+        return self.folder / _SNAPSHOT
+
+    def _raw(self, name: str) -> Path:
+        return self.folder / f"{name}.int64"
+
+    def _width(self, name: str) -> tuple[int, ...]:
+        mesh = self.graph.mesh
+        widths = {"mass": mesh.cells, "ledger": mesh.reservoirs, "transported": mesh.faces}
+        return (widths[name],) if name in widths else ()
+
+    def _row_bytes(self, name: str) -> int:
+        return 8 * int(np.prod(self._width(name), dtype=np.int64))
+
+    def _mapped(self, name: str, rows: int) -> Integers:
+        shape = (rows, *self._width(name))
+        if 0 in shape:
+            return np.zeros(shape, np.int64)
+        return np.memmap(self._raw(name), np.int64, "r", shape=shape)
+
+
+@contextmanager
+def recording(folder: Path, graph: IntegerGraph, identity: Mapping[str, object]) -> Iterator[Recording]:
+    """Hold a folder for one run; nobody else can record there meanwhile.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if missing.
+    graph : IntegerGraph
+    identity : mapping
+        See `Recording`.
+
+    Yields
+    ------
+    Recording
+
+    Raises
+    ------
+    FileError
+        Another run records there, the folder cannot be made, or it holds files that no recording consists of.
+    """
+    with held_folder(folder, FILES):
+        yield Recording(folder, graph, identity)
+
+
+@contextmanager
+def held_folder(folder: Path, names: Collection[str]) -> Iterator[None]:
+    """Hold a folder; nobody else can hold it meanwhile, and a killed process no longer does.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if missing.
+    names : collection of str
+        The files that it may hold.
+
+    Raises
+    ------
+    FileError
+        Another run records there, the folder cannot be made, or it holds other files.
+    """
+    descriptor = _lock(folder, names)
+    try:
+        _require_own_files(folder, names)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def discard(folder: Path, names: Collection[str] = FILES) -> None:
+    """Remove a recording whose trace is written, while it is held: the lock goes last, so that no other run is hit.
+
+    A file that somebody put there meanwhile stays, and the folder with it.
+
+    Parameters
+    ----------
+    folder : Path
+    names : collection of str
+        The files that it consists of.
+    """
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            if _is_one_of(path.name, names):
+                path.unlink()
+        (folder / _LOCK).unlink()
+        folder.rmdir()
+
+
+def _is_one_of(name: str, names: Collection[str]) -> bool:
+    """Whether a file is one of those named, or what a killed writer of one left."""
+    return name in names or any(is_leftover(name, target) for target in names)
+
+
+def _lock(folder: Path, names: Collection[str]) -> int:
+    """Make the folder and lock it; the lock is held as long as the descriptor is open."""
+    path = folder / _LOCK
+    while True:
+        descriptor = -1
+        try:
+            folder.mkdir(exist_ok=True)
+            _require_own_files(folder, names)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(path.stat(), os.fstat(descriptor)):
+                return descriptor
+            os.close(descriptor)  # of a run that ended meanwhile and took its folder along
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise FileError(folder, "is in use: another run records there", remedy="save to another file") from error
+        except OSError as error:
+            if descriptor >= 0:
+                os.close(descriptor)
+            if not (isinstance(error, FileNotFoundError) and folder.parent.is_dir()):
+                raise _unwritable(folder, error) from error
+
+
+def _require_own_files(folder: Path, names: Collection[str]) -> None:
+    """Refuse a link, which would have another file emptied or written to, and files of somebody else's."""
+    if not stat.S_ISDIR(folder.lstat().st_mode):
+        raise FileError(folder, "is no folder of a recording", remedy="save to another file")
+    for path in sorted(folder.iterdir()):
+        is_known = path.name == _LOCK or _is_one_of(path.name, names)
+        if not (is_known and stat.S_ISREG(path.lstat().st_mode)):
+            raise FileError(
+                path, "is no file of a recording", remedy=f"move it out of {folder}, or save to another file"
+            )
+
+
+def _unwritable(path: Path, error: OSError) -> FileError:
+    return FileError(path, f"cannot be written ({error.strerror or error})")

@@ -1,0 +1,172 @@
+"""Where a recorded run stands, as a file: the state, and the state a segment earlier, from which it can be proved."""
+
+from __future__ import annotations
+
+import json
+import math
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pisnn_deploy.core.errors import FileError
+from pisnn_deploy.core.npy import DAMAGED_ARCHIVE, int64_array, write_arrays
+from pisnn_deploy.core.output import whole_file
+from pisnn_deploy.core.pointers import require_content
+from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.runs.run import Integers, RunState
+
+REMEDY = "start anew without --resume"
+_ARRAYS = ("mass", "current", "residue", "transported")
+_BEFORE = "before_"
+"""What the names of the arrays of the earlier state begin with."""
+_LARGEST_TEXT = 1 << 20
+"""Bytes of what a snapshot says beside its arrays, and of all headers in it."""
+_LARGEST_NUMBER = 1 << 62
+"""Of steps, rows, and quanta in flight, which are held in 64 bits."""
+_LARGEST_COUNT = 1 << 128
+"""Of what is summed over a run, as Python integers; no run gets there."""
+_LONGEST_REASON = 80
+_LIMITS = {
+    **dict.fromkeys(("step", "in_flight"), _LARGEST_NUMBER),
+    **dict.fromkeys(("packets_sent", "quanta_sent"), _LARGEST_COUNT),
+}
+_FACTS = frozenset((*_LIMITS, "events", "before", "rows", "seconds", "identity", "in_flight_sha256"))
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Where a recorded run stands.
+
+    Attributes
+    ----------
+    state : RunState
+    before : RunState or None
+        The state that the last segment began with; None if that was the start of the run.
+    rows : int
+        Rows of the trace that are on disk.
+    seconds : float
+        Time that stepping took so far.
+    in_flight_sha256 : str
+        Of the packets in flight in the rows, which follow from no other number.
+    identity : mapping of str to object
+        What makes it this run and no other; JSON values.
+    """
+
+    state: RunState
+    before: RunState | None
+    rows: int
+    seconds: float
+    in_flight_sha256: str
+    identity: Mapping[str, object]
+
+
+def write_snapshot(path: Path, snapshot: Snapshot) -> None:
+    """Write a snapshot, whole or not at all."""
+    before = snapshot.before
+    facts = _facts(snapshot.state) | {
+        "before": None if before is None else _facts(before),
+        "rows": snapshot.rows,
+        "seconds": snapshot.seconds,
+        "in_flight_sha256": snapshot.in_flight_sha256,
+        "identity": snapshot.identity,
+    }
+    arrays = _arrays(snapshot.state, "") | ({} if before is None else _arrays(before, _BEFORE))
+    with whole_file(path) as stream:
+        text = np.frombuffer(json.dumps(facts).encode(), np.uint8).astype(np.int64)
+        write_arrays(stream, {"said": text, **arrays})
+
+
+def read_snapshot(path: Path, graph: IntegerGraph) -> Snapshot:
+    """Read a snapshot, which may come from anyone: its form is judged, not what its states mean.
+
+    Parameters
+    ----------
+    path : Path
+    graph : IntegerGraph
+        Of the run.
+
+    Returns
+    -------
+    Snapshot
+
+    Raises
+    ------
+    FileError
+        It is damaged, or of another mesh.
+    """
+    try:
+        require_content(path)
+        members = _members(path, _largest(graph))
+        facts: dict[str, Any] = json.loads(members.pop("said").astype(np.uint8).tobytes())
+        if not set(facts) <= _FACTS:
+            raise ValueError("other facts than those of a snapshot")
+        state = _state(facts, members, "")
+        before = None if facts.get("before") is None else _state(facts["before"], members, _BEFORE)
+        if members:
+            raise ValueError("other members than those of a snapshot")
+        rows, seconds = _counted(facts["rows"], _LARGEST_NUMBER), float(facts["seconds"])
+        if not 0 <= seconds < math.inf:
+            raise ValueError("a time that is none")
+        identity = facts["identity"]
+        snapshot = Snapshot(
+            state,
+            before,
+            rows,
+            seconds,
+            str(facts.get("in_flight_sha256")),
+            identity if isinstance(identity, dict) else {},
+        )
+    except (*DAMAGED_ARCHIVE, TypeError, AttributeError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:_LONGEST_REASON]
+        raise FileError(path, f"is damaged ({reason})", remedy=REMEDY) from error
+    for held in (state, before):
+        sizes = None if held is None else [getattr(held, name).shape for name in _ARRAYS]
+        if sizes is not None and sizes != [(graph.mesh.holders,), *[(graph.mesh.faces,)] * 3]:
+            raise FileError(path, "is damaged (arrays of another mesh)", remedy=REMEDY)
+    return snapshot
+
+
+def _facts(state: RunState) -> dict[str, object]:
+    """What a state is beside its arrays."""
+    facts = {field.name: getattr(state, field.name) for field in fields(state) if field.name not in _ARRAYS}
+    return facts | {"events": dict(state.events)}
+
+
+def _arrays(state: RunState, prefix: str) -> dict[str, Integers]:
+    return {f"{prefix}{name}": np.asarray(getattr(state, name), np.int64) for name in _ARRAYS}
+
+
+def _state(facts: Mapping[str, Any], members: dict[str, Integers], prefix: str) -> RunState:
+    """A state of what a file says; its arrays are taken out of the members."""
+    step, in_flight, packets, quanta = (_counted(facts[name], limit) for name, limit in _LIMITS.items())
+    events = {str(name): _counted(count, _LARGEST_COUNT) for name, count in facts["events"].items()}
+    mass, current, residue, transported = (members.pop(f"{prefix}{name}") for name in _ARRAYS)
+    return RunState(step, mass, current, residue, transported, in_flight, packets, quanta, events)
+
+
+def _counted(value: object, limit: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < limit:
+        raise ValueError("a count that is none")
+    return value
+
+
+def _largest(graph: IntegerGraph) -> int:
+    """Bytes; a larger file is refused before it is read."""
+    return _LARGEST_TEXT + 16 * (graph.mesh.holders + len(_ARRAYS) * graph.mesh.faces)
+
+
+def _members(path: Path, largest: int) -> dict[str, Integers]:
+    """Arrays of a snapshot by name, each no larger than what is stored for it."""
+    if path.stat().st_size > largest:
+        raise ValueError(f"larger than {largest} bytes")
+    with zipfile.ZipFile(path) as archive:
+        infos = archive.infolist()
+        if len({info.filename for info in infos}) != len(infos) or len(infos) > 1 + 2 * len(_ARRAYS):
+            raise ValueError("other members than those of a snapshot")
+        if any(info.compress_type != zipfile.ZIP_STORED or info.file_size > largest for info in infos):
+            raise ValueError("a member is compressed, or larger than the file")
+        return {info.filename.removesuffix(".npy"): int64_array(archive.read(info)) for info in infos}

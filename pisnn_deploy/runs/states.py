@@ -1,0 +1,182 @@
+"""What a state that a run goes on from must be: it may come from a file, a worker or a caller, and is not believed.
+
+Nothing here says that a state is the one that the run was in, which only the run itself can say. What passes is a state
+that the run may be in: it holds the mass of the start, moved by the packets that it names, within the operating range
+and all declared widths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.audit.invariants import Audit
+from pisnn_deploy.core.arithmetic import MEMORYLESS, require_width
+from pisnn_deploy.core.errors import InvariantViolation, OverflowViolation, UsageError
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
+from pisnn_deploy.runs.run import Integers, RunState
+from pisnn_deploy.runs.verdict import exact_sums
+
+
+def require_fit(graph: IntegerGraph, state: RunState) -> None:
+    """Refuse a state that leaves the operating range or a declared width: arrays of a backend might cut it.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Compiled to the end.
+    state : RunState
+
+    Raises
+    ------
+    UsageError
+        Names what is wrong, the population and the index.
+    """
+    problem = misfit(graph, state)
+    if problem:
+        raise UsageError(f"the state at PDE step {state.step}: {problem}")
+
+
+def misfit(graph: IntegerGraph, state: RunState) -> str:
+    """Where a state leaves the operating range or a declared width; empty if it does not."""
+    return next(_misfits(graph, state), "")
+
+
+def state_problem(graph: IntegerGraph, mass: Integers, state: RunState) -> str:
+    """What is wrong with a state of a run from these masses: the first thing that is found; empty if nothing is.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Compiled to the end.
+    mass : int64 array [cells]
+        At the start of the run.
+    state : RunState
+    """
+    return next(_problems(graph, mass, state), "")
+
+
+def moved(graph: IntegerGraph, mass: Integers, transported: Integers) -> Integers:
+    """Masses and ledgers when so many packets have gone through the faces, int64 [holders].
+
+    The sums wrap where numbers are absurd, and are then compared with others that wrap alike.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    mass : int64 array [cells]
+        At the start.
+    transported : int64 array [faces]
+    """
+    return graph.membrane.holdings(mass) + graph.mesh.divergence(transported)
+
+
+def _problems(graph: IntegerGraph, mass: Integers, state: RunState) -> Iterator[str]:
+    if (problem := _shapes(graph, state)) or (problem := _beyond_half(graph, state)):
+        yield problem
+    expected = moved(graph, mass, state.transported)
+    if (wrong := first_true(expected != state.mass)) is not None:
+        found, right = state.mass[wrong], expected[wrong]
+        yield f"masses that the packets do not explain: membrane [{wrong}] is {found}, not {right}"
+    yield from _misfits(graph, state)
+    yield from _packets(graph, state)
+
+
+def _misfits(graph: IntegerGraph, state: RunState) -> Iterator[str]:
+    if (problem := _shapes(graph, state)) or (problem := _beyond_half(graph, state)):
+        yield problem
+    yield from _outside(graph, state)
+    if graph.stock is None and graph.flux.leak == MEMORYLESS and (wrong := first_true(state.current != 0)) is not None:
+        yield f"a current where the leak leaves none: flux [{wrong}] has {state.current[wrong]}"
+
+
+def _shapes(graph: IntegerGraph, state: RunState) -> str:
+    mesh = graph.mesh
+    sizes = {"mass": mesh.holders, "current": mesh.faces, "residue": mesh.faces, "transported": mesh.faces}
+    fits = all(getattr(state, name).shape == (size,) for name, size in sizes.items())
+    return "" if fits else "arrays of another mesh"
+
+
+def _beyond_half(graph: IntegerGraph, state: RunState) -> str:
+    """A residue that no face keeps; stock faces keep any below their sending threshold."""
+    half = 1 << graph.flux.threshold_exponent >> 1
+    wrong = first_true((state.residue > half) | (state.residue < -half)) if graph.stock is None else None
+    return "" if wrong is None else f"a residue beyond half of theta, {half}: flux [{wrong}] has {state.residue[wrong]}"
+
+
+def _outside(graph: IntegerGraph, state: RunState) -> Iterator[str]:
+    """The audit's own judgement of the operating range, then the declared widths."""
+    window, cells = graph.window, graph.mesh.cells
+    # Multiplied masses must not wrap into the range: their width is looked at first.
+    declared = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
+    parts = (
+        (MEMBRANE, "mass", state.mass[:cells]),
+        (MEMBRANE, "ledger", state.mass[cells:]),
+        (FLUX, "residue", state.residue),
+        (FLUX, "current", state.current),
+    )
+    for population, quantity, values in parts:
+        bits = declared.get((population, quantity))
+        try:
+            if bits is not None:
+                require_width(values, bits, population, quantity, state.step)
+        except OverflowViolation as violation:
+            yield f"{_WHERE.get(quantity, '')}{violation}"
+    audit = Audit(
+        graph.mesh.source,
+        graph.mesh.target,
+        graph.packet_exponent,
+        window.lower,
+        window.upper,
+        window.difference,
+        window.current,
+        state.mass,
+        graph.membrane.reservoirs,
+        state.residue,
+        None if graph.medium is None else graph.medium.inverse_volume,
+    )
+    try:
+        audit.observe_membranes(state.step, state.mass, absorbing=True)
+    except InvariantViolation as violation:
+        yield f"masses outside the operating range: {violation.place} is {violation.found}, limit {violation.expected}"
+    largest = window.current
+    if largest is not None and (wrong := first_true(np.abs(state.current) > largest)) is not None:
+        yield f"currents outside the operating range: flux [{wrong}] has {state.current[wrong]}, limit {largest}"
+
+
+_WHERE = {"mass": "masses outside the operating range: "}
+
+
+def _packets(graph: IntegerGraph, state: RunState) -> Iterator[str]:
+    """Sums and counts that so few PDE steps cannot give."""
+    faces = graph.mesh.faces
+    most = 1 << (graph.bits(FLUX, "packet") - 1)
+    sums = np.abs(state.transported)
+    if (wrong := first_true(sums < 0)) is not None:  # the lowest number of 64 bits is its own absolute value
+        yield f"more packets than any run sends: flux [{wrong}] sums up to {state.transported[wrong]}"
+    if (wrong := first_true(sums > min(most * state.step, _LARGEST))) is not None:
+        yield (
+            f"more packets than {state.step} PDE steps can send: flux [{wrong}] sums up to {state.transported[wrong]}"
+        )
+    net = exact_sums(sums[None])[0]
+    limits = {
+        "packets_sent": (0, faces * state.step),
+        "quanta_sent": (max(net, state.packets_sent), most * state.packets_sent),
+        "in_flight": (0, most * faces if state.step else 0),
+    }
+    for name, (least, largest) in limits.items():
+        value = getattr(state, name)
+        if not least <= value <= largest:
+            yield f"counts of another run: {name} is {value}, which lies outside {least} to {largest}"
+    if (state.quanta_sent - net) % 2:
+        yield f"counts of another run: quanta_sent is {state.quanta_sent}, and the packets sum up to {net}"
+
+
+_LARGEST = (1 << 63) - 1
+
+
+def first_true(wrong: NDArray[np.bool_]) -> int | None:
+    """Number of the first element that is true; None if none is."""
+    return int(wrong.argmax()) if wrong.any() else None

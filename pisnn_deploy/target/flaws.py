@@ -1,0 +1,153 @@
+"""What is wrong with a profile, in one sentence for each field."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ValidationError
+
+from pisnn_deploy.target.schema import Profile
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+_LONGEST = 60
+"""Characters of a wrong value that a message shows."""
+_EXPECTED = {
+    "bool_type": "true or false",
+    "finite_number": "a finite number",
+    "float_type": "a number",
+    "int_type": "an integer",
+    "string_type": "a text",
+    "tuple_type": "a list",
+}
+"""Kinds of errors whose text by pydantic speaks of Python."""
+_MEMBERS = {
+    "value": "a value, or null where there is none",
+    "confidence": "'documented', 'quoted', 'inferred', 'contradictory' or 'unpublished'",
+    "source": "a sentence on where the figure stands",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a profile.
+
+    Attributes
+    ----------
+    file : str
+        The file, or the name that was taken for one.
+    field : str
+        Path of the field, such as ``core.neurons_max.value``; empty where the whole file is meant.
+    problem : str
+        What is wrong.
+    expected : str
+        What is expected instead; empty where the problem says it.
+    """
+
+    file: str
+    field: str
+    problem: str
+    expected: str
+
+    @property
+    def sentence(self) -> str:
+        """All of it in one line."""
+        where = f"{self.file}: {self.field}" if self.field else self.file
+        return f"{where}: {self.problem}" + (f"; {self.remedy}" if self.expected else "")
+
+    @property
+    def remedy(self) -> str:
+        """What is expected, as the end of a sentence."""
+        return f"expected {self.expected}" if self.expected else ""
+
+
+def problems_of(document: Mapping[str, Any], file: str) -> tuple[Problem, ...]:
+    """Look for everything that is wrong with a profile.
+
+    Parameters
+    ----------
+    document : mapping of str to Any
+        The profile with all that it inherits.
+    file : str
+        Where it comes from, for messages.
+
+    Returns
+    -------
+    tuple of Problem
+        None where the document is a profile.
+    """
+    try:
+        Profile.model_validate(document)
+    except ValidationError as error:
+        return tuple(_problem(details, file) for details in error.errors(include_url=False))
+    return ()
+
+
+def _problem(details: ErrorDetails, file: str) -> Problem:
+    kind, place, message = details["type"], details["loc"], details["msg"]
+    field = ".".join(map(str, place))
+    if kind == "missing":
+        return Problem(file, field, "is missing", _form(place))
+    if kind == "extra_forbidden":
+        siblings = _siblings(place)
+        close = get_close_matches(str(place[-1]), siblings, 1)
+        expected = f"'{close[0]}'" if close else f"one of {', '.join(siblings)}"
+        return Problem(file, field, "is not a field of a profile", expected)
+    if kind == "value_error":
+        return Problem(file, field, message.removeprefix("Value error, "), "")
+    if kind == "model_type":
+        expected = _form(place)
+    elif kind == "greater_than_equal":
+        expected = f"at least {details['ctx']['ge']}"
+    elif kind == "string_pattern_mismatch":
+        expected = "lower-case letters, digits, - and _, at most 64 and a letter first"
+    elif kind == "string_too_short":
+        expected = "a text that is not empty"
+    else:
+        expected = _EXPECTED.get(kind, message.removeprefix("Input should be "))
+    return Problem(file, field, f"found {shown(details['input'])}", expected)
+
+
+def _form(place: Sequence[str | int]) -> str:
+    if len(place) == 1:
+        return "a text" if place[0] in ("name", "description") else "a mapping of figures"
+    return "a figure with value, confidence and source" if len(place) == 2 else _MEMBERS[str(place[-1])]
+
+
+def _siblings(place: Sequence[str | int]) -> list[str]:
+    """Fields that could stand where an unknown one does."""
+    model: type[BaseModel] = Profile
+    for part in place[:-1]:
+        annotation = model.model_fields[str(part)].annotation
+        assert isinstance(annotation, type)
+        assert issubclass(annotation, BaseModel)
+        model = annotation
+    return [*model.model_fields] if len(place) > 1 else ["extends", *model.model_fields]
+
+
+def shown(value: object) -> str:
+    """A value of a user's file, short enough for a message.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    str
+    """
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    try:
+        text = json.dumps(value, default=str, ensure_ascii=False)
+    except ValueError:
+        # Python refuses to write integers of thousands of digits, which hexadecimal YAML can hold.
+        return "a huge integer"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

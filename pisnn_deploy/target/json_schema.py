@@ -1,0 +1,124 @@
+"""JSON Schema of profile files, for editors and other tools.
+
+1. It is the schema of the pydantic model, so the two cannot disagree.
+2. A file that says ``extends`` may leave out any section and any figure; one that does not must give them all. A figure
+   is never partial.
+3. That low, value and high ascend cannot be said in JSON Schema; `pisnn-deploy profiles validate` checks it as well.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+from pisnn_deploy.core.docstrings import docstring
+from pisnn_deploy.target import schema as sections
+from pisnn_deploy.target.schema import Figure, Profile
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_EXTENDS = {
+    "description": "Name of a profile of the library, or a profile's file relative to this one. This file then gives "
+    "only what differs; a figure is replaced whole.",
+    "minLength": 1,
+    "type": "string",
+}
+
+
+def json_schema() -> dict[str, Any]:
+    """Describe the files of profiles.
+
+    Returns
+    -------
+    dict
+        A JSON Schema of the draft 2020-12.
+    """
+    schema = _plain(_described(Profile.model_json_schema()))
+    renamed = {}
+    for key, part in schema["$defs"].items():
+        if "confidence" in part["properties"]:
+            renamed[key] = _figure_name(part)
+            part["description"] = docstring(Figure)
+    if len(set(renamed.values())) < len(renamed):
+        raise AssertionError(f"two kinds of figures have the same name: {sorted(renamed.values())}")
+    parts = {renamed.get(key, key): _with_references(part, renamed) for key, part in sorted(schema["$defs"].items())}
+    needed: dict[str, Any] = {}
+    for field, value in schema["properties"].items():
+        part = parts.get(value.get("$ref", "").rpartition("/")[2])
+        if part is not None:
+            needed[field] = {"required": part.pop("required")}
+    return {
+        "$schema": DIALECT,
+        "title": "Hardware profile of pisnn-deploy",
+        "description": schema["description"],
+        "type": "object",
+        "properties": {"extends": dict(_EXTENDS), **schema["properties"]},
+        "additionalProperties": False,
+        "if": {"required": ["extends"]},
+        "else": {"required": schema["required"], "properties": needed},
+        "$defs": dict(sorted(parts.items())),
+    }
+
+
+def _described(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema with the text below each field as its description.
+
+    Pydantic can do it while it builds the models, but that doubles the start-up time of commands that need no schema.
+    """
+    texts: dict[str, dict[str, str]] = {}
+    for section in ast.parse(inspect.getsource(sections)).body:
+        if isinstance(section, ast.ClassDef):
+            texts[section.name] = dict(_texts_below_fields(section))
+    for name, part in [("Profile", schema), *schema["$defs"].items()]:
+        model = Figure.__name__ if name.startswith(Figure.__name__ + "_") else name
+        part.setdefault("description", docstring(getattr(sections, model)))
+        own = texts[model]
+        for field, value in part["properties"].items():
+            if field in own:
+                value["description"] = own[field]
+    return schema
+
+
+def _texts_below_fields(section: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    for field, below in pairwise(section.body):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
+            yield field.target.id, str(ast.literal_eval(below.value))
+
+
+def _plain(schema: Any) -> Any:
+    """The schema without generated titles, and with descriptions in one line."""
+    if isinstance(schema, list):
+        return [_plain(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    # A property may be called title or description; its schema is a mapping then.
+    kept = {key: item for key, item in schema.items() if key != "title" or isinstance(item, dict)}
+    text = kept.get("description")
+    if isinstance(text, str):
+        kept["description"] = " ".join(text.split())
+    return {key: _plain(item) for key, item in kept.items()}
+
+
+def _figure_name(figure: dict[str, Any]) -> str:
+    """Name of a kind of figures, from the schema of its value; pydantic's would change with its version."""
+    value = figure["properties"]["value"]
+    kinds = value.get("anyOf", [value])
+    words = []
+    for kind in kinds:
+        low = {0: "NonNegative", 1: "Positive"}.get(kind.get("minimum"), "")
+        words.append("Word" if "enum" in kind else low + kind["type"].capitalize())
+    return "FigureOf" + "Or".join(words)
+
+
+def _with_references(schema: Any, renamed: dict[str, str]) -> Any:
+    if isinstance(schema, list):
+        return [_with_references(item, renamed) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    result = {key: _with_references(item, renamed) for key, item in schema.items()}
+    if isinstance(result.get("$ref"), str):
+        head, _, key = result["$ref"].rpartition("/")
+        result["$ref"] = f"{head}/{renamed.get(key, key)}"
+    return result
