@@ -394,7 +394,7 @@ def _counter_table(results: dict[Case, dict[str, Any]]) -> str:
 What counters came to, and what they could have come to at most: the proved widths of packets and masses times the PDE
 steps. The last column says how many times as much their words hold. Beyond that, counts of packets, quanta and events
 are moved into Python's integers every second and have no end; a run whose sums of packets could leave 64 bits is
-refused before it starts; a ledger that leaves its 48 bits stops the run (`tests/backends/test_counters.py`).
+refused before it starts; a ledger that leaves its 48 bits stops the run (`tests/runs/test_counters.py`).
 
 | model | counter | found | at most | holds |
 | --- | --- | --- | --- | --- |

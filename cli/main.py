@@ -88,7 +88,7 @@ class LazyGroup(click.Group):
         if name not in COMMANDS:
             return None
         require_memory(name)
-        module = importlib.import_module(f"pisnn_deploy.cli.{name}")
+        module = importlib.import_module(f"pisnn_deploy.cli.commands.{name}")
         INTERRUPTS.has_begun = True
         return documented(cast(click.Command, module.command))
 

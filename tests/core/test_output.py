@@ -262,12 +262,12 @@ def test_a_full_disk_and_a_read_only_folder(tmp_path: Path, prepare: str, said: 
 
 
 WRITERS = {
-    "output.py": "the one that writes files",
-    "backends/recording.py": "rows that only the next snapshot counts",
-    "backends/cpu.py": "the worker's log, in a folder of one run",
-    "processes/exchange.py": "mapped arrays, in a folder of one run",
+    "core/output.py": "the one that writes files",
+    "runs/recording.py": "rows that only the next snapshot counts",
+    "lava/backend.py": "the worker's log, in a folder of one run",
+    "lava/exchange.py": "mapped arrays, in a folder of one run",
     "campaign/record.py": "rows as lines, of which a torn last one is left out",
-    "lava_alone/run.py": "a script of its own, which has nothing but lava-nc and numpy",
+    "lava/alone/run.py": "a script of its own, which has nothing but lava-nc and numpy",
 }
 """Modules that open files for writing, and why they need not be whole at every moment."""
 CALLS = {"write_text", "write_bytes", "mkstemp", "NamedTemporaryFile", "savez", "savez_compressed", "tofile", "memmap"}
@@ -295,7 +295,7 @@ def test_files_are_written_in_one_place_only() -> None:
     writing = {str(path.relative_to(PACKAGE)) for path, source in sources.items() if writing_calls(source)}
     # A member of an archive in a stream, and what goes through a pipe to the parent.
     streams = {
-        *("imports/hdf5_reader.py", "imports/onnx_evaluation.py", "npy.py", "processes/worker.py"),
+        *("formats/netx/hdf5_reader.py", "formats/onnx/evaluation.py", "core/npy.py", "lava/worker.py"),
         "training/trainer.py",
     }
     assert writing - streams == set(WRITERS)

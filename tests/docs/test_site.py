@@ -78,7 +78,7 @@ def test_the_command_line_is_that_of_click(site: Path) -> None:
 
 def test_the_api_has_the_docstrings(site: Path) -> None:
     page = (site / "api.html").read_text()
-    for name in ("api.artifact.CompiledArtifact.simulate", "backends.RunOptions", "errors.FileError"):
+    for name in ("api.artifact.CompiledArtifact.simulate", "runs.RunOptions", "core.errors.FileError"):
         assert f'id="pisnn_deploy.{name}"' in page
     assert "Named initial condition, or cell averages in physical units" in page
 

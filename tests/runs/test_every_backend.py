@@ -1,6 +1,6 @@
 """Any valid graph has the same integers on every backend.
 
-`PISNN_CASES=200 pytest tests/backends/test_every_backend.py` tries more of them than a plain run does.
+`PISNN_CASES=200 pytest tests/runs/test_every_backend.py` tries more of them than a plain run does.
 """
 
 from __future__ import annotations
