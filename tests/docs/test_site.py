@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
+MODULE = re.compile(r"`((?:[a-z_0-9]+/)+[a-z_0-9]+\.py)`")
 HEADING = re.compile(r"^#+ +(.*?) *$", re.MULTILINE)
 FETCHED = re.compile(r"""<(?:script|link|img|iframe|source)\b[^>]*\b(?:src|href)=["']?(?:https?:)?//[^"'> ]*""")
 
@@ -132,3 +133,15 @@ def test_a_broken_link_is_seen(tmp_path: Path) -> None:
         "[a](other.md#a-title-here) [b](other.md#b) [c](gone.md) [d](https://example.org)\n```\n[e](e)\n```\n"
     )
     assert broken_links(page) == ["other.md#b", "gone.md"]
+
+
+def test_modules_that_pages_name_exist() -> None:
+    pages = [*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    named = {(page.name, module) for page in pages for module in MODULE.findall(page.read_text())}
+    missing = {
+        (page, module)
+        for page, module in named
+        if not any((ROOT / top / module).exists() for top in ("", "pisnn_deploy"))
+    }
+    assert named
+    assert missing == set()
