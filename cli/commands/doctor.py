@@ -105,7 +105,7 @@ def command(trial: bool, as_json: bool, quiet: bool) -> None:
 
 
 def _runs(one: Diagnosis) -> bool:
-    # The torch backend wants a graph that was compiled from a checkpoint.
+    # Loading torch takes longer than the other trials together.
     return one.status == "works" and one.name in ("backend cpu", "backend fast", "backend onnx")
 
 
@@ -147,9 +147,10 @@ def _abilities() -> Iterator[Diagnosis]:
         yield _imported("backend fast", "numba", "in compiled kernels")
     yield _imported("backend onnx", "onnxruntime", "on onnxruntime")
     needs_lava = f"needs lava-dl, which runs on Python 3.10 alone; this is {python_version()}"
-    for name, part in (("backend torch", "torch"), ("train", "training")):
-        if "lava-dl" not in _versions():
-            yield Diagnosis(name, "missing", needs_lava)
+    guests = (("backend torch", "torch", "torch", "torch is not installed"), ("train", "training", "lava-dl", needs_lava))
+    for name, part, package, reason in guests:
+        if package not in _versions():
+            yield Diagnosis(name, "missing", reason)
         else:
             lack = lack_for(part)
             yield Diagnosis(name, "broken" if lack else "works", lack)

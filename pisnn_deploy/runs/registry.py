@@ -17,14 +17,12 @@ _MODULES: Mapping[str, str] = {
     "cpu": "pisnn_deploy.lava.backend",
     "fast": "pisnn_deploy.runs.fast",
     "onnx": "pisnn_deploy.runs.onnx",
-    "torch": "pisnn_deploy.training.backend",
+    "torch": "pisnn_deploy.runs.torch",
 }
 NAMES = tuple(_MODULES)
 """Names of the backends."""
 HIT = ("cpu", "fast")
 """Backends that faults can hit."""
-STOCK = ("cpu", "fast", "onnx")
-"""Those that run graphs of stock processes."""
 
 
 def run_graph(
@@ -62,8 +60,6 @@ def run_graph(
     if options.faults and backend not in HIT:
         raise UsageError(f"backend {backend}: it has nothing to hit with faults; use {' or '.join(HIT)}")
     require_room(graph, options)
-    if graph.stock is not None and backend not in STOCK:
-        raise UsageError(f"{backend} backend: a graph of stock processes runs on {', '.join(STOCK)} alone")
     if options.faults and (graph.stock is not None or graph.flux.share_shift is not None):
         raise UsageError("faults hit graphs of plain C-LIF alone; compile without --processes stock and --limiter")
     if options.start is not None:

@@ -106,7 +106,7 @@ class PISNN(torch.nn.Module):
         return Model(spec, self.network.real_weights(), biases)
 
     def step(
-        self, mass: torch.Tensor, state: FluxState, wires: Wiring, quantum: float, share_shift: int | None = None
+        self, mass: torch.Tensor, state: FluxState, wires: Wiring, quantum: float
     ) -> tuple[torch.Tensor, FluxState, torch.Tensor]:
         """One PDE step.
 
@@ -118,8 +118,6 @@ class PISNN(torch.nn.Module):
         wires : Wiring
         quantum : float
             Cell value of one quantum.
-        share_shift : int, optional
-            With a limiter, ``s``: a cell gives at most ``max(m, 0) >> s`` through a face.
 
         Returns
         -------
@@ -130,10 +128,6 @@ class PISNN(torch.nn.Module):
         seen = (wires.factor * mass[:, wires.window]).sum(dim=1) + wires.offset / quantum
         drive = self.network(seen, quantum)
         packets, state = self.neuron(drive, state)
-        if share_shift is not None:
-            given = torch.floor(mass.clamp(min=0) / 2.0**share_shift)
-            given[:, mass.shape[1] - wires.reservoirs :] = torch.inf
-            packets = torch.minimum(torch.maximum(packets, -given[:, wires.target]), given[:, wires.source])
         mass = mass.index_add(1, wires.target, packets).index_add(1, wires.source, -packets)
         return mass, state, packets
 

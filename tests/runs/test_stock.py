@@ -78,18 +78,16 @@ def test_a_face_that_forgets_what_it_kept_is_caught(monkeypatch: pytest.MonkeyPa
     assert run.violations["flux"] > 0 and run.violations["local"] == 0
 
 
-def test_onnx_agrees_with_the_kernels() -> None:
+@pytest.mark.parametrize("backend", ["onnx", "torch"])
+def test_others_agree_with_the_reference(backend: str) -> None:
     graph, options = stock_box(send_threshold=3), RunOptions(40, everything=True)
-    fast, onnx = (run_graph(backend, graph, graph.membrane.initial, options) for backend in ("fast", "onnx"))
-    assert not fast.failure and fast.trace.flux is not None and onnx.trace.flux is not None
-    assert np.array_equal(fast.trace.mass, onnx.trace.mass) and np.array_equal(fast.trace.flux, onnx.trace.flux)
+    fast, other = (run_graph(name, graph, graph.membrane.initial, options) for name in ("fast", backend))
+    assert not fast.failure and fast.trace.flux is not None and other.trace.flux is not None
+    assert np.array_equal(fast.trace.mass, other.trace.mass) and np.array_equal(fast.trace.flux, other.trace.flux)
 
 
-def test_torch_and_domains_refuse() -> None:
+def test_domains_refuse() -> None:
     graph = stock_box()
-    with pytest.raises(UsageError) as caught:
-        run_graph("torch", graph, graph.membrane.initial, RunOptions(1))
-    assert str(caught.value) == "torch backend: a graph of stock processes runs on cpu, fast, onnx alone"
     with pytest.raises(UsageError) as caught:
         divided(graph, 2)
     assert str(caught.value) == "domains: a graph of stock processes is not cut; run it undivided"

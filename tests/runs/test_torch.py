@@ -1,0 +1,37 @@
+"""Programs on tensors give Python's integers, and the backend built on them those of the reference."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from models_under_test import compiled
+from random_programs import random_program
+from whole_values import NEURONS, in_whole
+
+from pisnn_deploy.programs import Result, run
+from pisnn_deploy.runs import RunOptions, run_graph
+from pisnn_deploy.runs.torch import Tensors
+
+EXAMPLES = int(os.environ.get("PISNN_CASES", "100"))
+
+
+@settings(max_examples=EXAMPLES)
+@given(st.integers(0, 2**32 - 1))
+def test_tensors_agree_with_python_integers(seed: int) -> None:
+    drawn = random_program(seed)
+    inputs = drawn.inputs(np.random.default_rng(seed), NEURONS)
+    tensors = {name: torch.tensor(values) for name, values in inputs.items()}
+    result: Result[torch.Tensor] = run(drawn.program, Tensors(), tensors)
+    values = {name: value.expand(NEURONS).tolist() for name, value in result.values.items()}
+    assert values == in_whole(drawn.program, inputs)
+
+
+def test_a_graph_runs_without_the_flux_network_that_it_was_laid_out_from() -> None:
+    graph = replace(compiled(cells=9), operator=())
+    runs = [run_graph(name, graph, graph.membrane.initial, RunOptions(20)) for name in ("torch", "fast")]
+    assert runs[0].conserved and np.array_equal(runs[0].trace.mass, runs[1].trace.mass)
