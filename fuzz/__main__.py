@@ -19,7 +19,7 @@ from fuzz.harness import Tally, fuzz, input_of
 from fuzz.parsers import PARSERS, Parser
 from pisnn_deploy.core.output import write_whole
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "results" / "fuzzing.md"
 STATE = ROOT / "build" / "fuzzing.json"
 INPUTS = 7500

@@ -77,7 +77,7 @@ class Guard:
         paths = sysconfig.get_paths()
         self._libraries = tuple(
             os.path.realpath(path)
-            for path in (*paths.values(), sys.base_prefix, sys.prefix, str(Path(__file__).parents[2]), *sys.path)
+            for path in (*paths.values(), sys.base_prefix, sys.prefix, str(Path(__file__).parents[1]), *sys.path)
             if path
         )
         self._active = False

@@ -34,7 +34,7 @@ from fuzz.mutations import (
 from fuzz.structure import TEXTS, mutated_artifact
 from pisnn_deploy.core.npy import DAMAGED_ARCHIVE
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 MESH_CELLS = 16
 ZOO = ("heat1d", "laplace2d", "advection_diffusion1d", "burgers1d")
 Seeds = Callable[[Path], Sequence[bytes]]
