@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from pisnn_deploy.core.errors import FileError
-from pisnn_deploy.core.pointers import require_content
+from pisnn_deploy.core.reading import read_bytes
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -69,14 +69,9 @@ def read_config(path: Path) -> Sections:
     FileError
         It cannot be read or understood.
     """
-    require_content(path)
     try:
-        if path.stat().st_size > LARGEST:
-            raise FileError(path, f"is larger than {LARGEST} bytes")
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise FileError(path, f"cannot be read ({error.strerror or error})") from error
-    except ValueError as error:
+        text = read_bytes(path, LARGEST).decode()
+    except UnicodeDecodeError as error:
         raise FileError(path, "is not UTF-8 text") from error
     try:
         tables: Mapping[str, Any] = _sections(text) if path.suffix == ".cfg" else tomllib.loads(text)

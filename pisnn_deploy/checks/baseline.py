@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pisnn_deploy.checks.report import Resources, Severity
 from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.core.field_errors import problem_text
-from pisnn_deploy.core.pointers import require_content
+from pisnn_deploy.core.reading import parse_plain_json, read_bytes
 
 LARGEST_REPORT = 1 << 24
 """Bytes; a larger file is refused before it is parsed."""
@@ -213,16 +212,9 @@ def _compared(old: _Resources, new: Resources, allowed_percent: float) -> Iterat
 
 
 def _read(path: Path) -> list[_Report]:
-    require_content(path)
+    content = read_bytes(path, LARGEST_REPORT, _REMEDY)
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_REPORT + 1)
-    except OSError as error:
-        raise FileError(path, f"cannot be read ({error.strerror})") from error
-    if len(content) > LARGEST_REPORT:
-        raise FileError(path, f"is larger than {LARGEST_REPORT} bytes", remedy=_REMEDY)
-    try:
-        plain = json.loads(content, object_pairs_hook=_unique, parse_constant=_refuse)
+        plain = parse_plain_json(content)
     except (ValueError, RecursionError) as error:
         raise FileError(path, f"is not plain JSON ({error})", remedy=_REMEDY) from error
     try:
@@ -233,13 +225,3 @@ def _read(path: Path) -> list[_Report]:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))[:_LONGEST_FIELD]
         raise FileError(path, f"is no report of check ({problem_text(first)})", field=field, remedy=_REMEDY) from error
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({key for key, _ in pairs}) != len(pairs):
-        raise ValueError("a key is given twice")
-    return dict(pairs)
-
-
-def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is not JSON")

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from pisnn_deploy.core.errors import FileError
-from pisnn_deploy.core.pointers import require_content
+from pisnn_deploy.core.reading import read_bytes
 
 MAXIMUM_BYTES = 1 << 17
 """Largest file that is read, in about a second; those of the package are below 20 kB."""
@@ -76,14 +76,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     FileError
         It cannot be read, is larger than 128 KiB, is not YAML, repeats a key, uses an alias, or holds no mapping.
     """
-    require_content(path)
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAXIMUM_BYTES + 1)
-    except OSError as error:
-        raise FileError(path, f"cannot be read ({error.strerror})") from error
-    if len(content) > MAXIMUM_BYTES:
-        raise FileError(path, f"is larger than {MAXIMUM_BYTES} bytes", remedy="expected a short YAML file")
+    content = read_bytes(path, MAXIMUM_BYTES, "expected a short YAML file")
     try:
         document = yaml.load(content, _PlainLoader)
     except _Refused as error:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pisnn_deploy.core.errors import FileError
-from pisnn_deploy.core.pointers import require_content
+from pisnn_deploy.core.reading import parse_plain_json, read_bytes
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import MEMBRANE
 from pisnn_deploy.graph.lines import lines_of
@@ -89,13 +88,8 @@ def read_activity(path: Path, graph: IntegerGraph) -> Activity:
     FileError
         Not such a file, of another graph, or of no PDE step.
     """
-    require_content(path)
     try:
-        if path.stat().st_size > LARGEST_RUN:
-            raise FileError(path, f"is larger than {LARGEST_RUN} bytes")
-        content: Any = json.loads(path.read_bytes())
-    except OSError as error:
-        raise FileError(path, f"cannot be read ({error.strerror or error})") from error
+        content = parse_plain_json(read_bytes(path, LARGEST_RUN))
     except (ValueError, RecursionError) as error:
         raise FileError(path, "is not JSON", remedy=_REMEDY) from error
     steps: Any = content.get("steps") if isinstance(content, dict) else None

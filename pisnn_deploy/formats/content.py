@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.core.pointers import require_content
 
 Format = Literal["checkpoint", "hdf5", "onnx"]
@@ -48,28 +47,3 @@ def format_of(path: Path) -> Format:
     if start.startswith(_IR_VERSION):
         return "onnx"
     return _BY_SUFFIX.get(path.suffix.lower(), "checkpoint")
-
-
-def bounded_bytes(path: Path, largest: int) -> bytes:
-    """Content of a file.
-
-    Parameters
-    ----------
-    path : Path
-    largest : int
-        Bytes.
-
-    Raises
-    ------
-    FileError
-        It cannot be read, or is larger.
-    """
-    require_content(path)
-    try:
-        with path.open("rb") as file:
-            data = file.read(largest + 1)
-    except OSError as error:
-        raise FileError(path, f"cannot be read ({error.strerror or error})") from error
-    if len(data) > largest:
-        raise FileError(path, f"is larger than {largest} bytes")
-    return data

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from pisnn_deploy.core.errors import FileError
+from pisnn_deploy.core.reading import read_bytes
 from pisnn_deploy.formats.assembly import Imported, assemble
 from pisnn_deploy.formats.comparison import compared
-from pisnn_deploy.formats.content import Format, bounded_bytes, format_of
+from pisnn_deploy.formats.content import Format, format_of
 from pisnn_deploy.formats.defaults import limits_of
 from pisnn_deploy.formats.network import Network, Request
 
@@ -56,10 +57,10 @@ def _network(path: Path, request: Request) -> Network:
     if format_of(path) == "onnx":
         from pisnn_deploy.formats.onnx import reader as onnx_network
 
-        return onnx_network.read_onnx(path, bounded_bytes(path, onnx_network.LARGEST_FILE), request)
+        return onnx_network.read_onnx(path, read_bytes(path, onnx_network.LARGEST_FILE), request)
     from pisnn_deploy.formats.netx import hdf5_content
 
-    data = bounded_bytes(path, hdf5_content.LARGEST_FILE)
+    data = read_bytes(path, hdf5_content.LARGEST_FILE)
     tree = hdf5_content.read_tree(path, data)
     if "layer" in tree:
         from pisnn_deploy.formats.netx import reader as netx

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.core.npy import DAMAGED_ARCHIVE
-from pisnn_deploy.core.pointers import require_content
+from pisnn_deploy.core.reading import read_bytes
 from pisnn_deploy.training.foreign_files import foreign_file, foreign_pickle
 
 LARGEST_FILE = 1 << 30
@@ -74,14 +74,7 @@ def read_tensors(path: Path) -> Any:
     FileError
         Not such a file, or one that holds more.
     """
-    require_content(path)
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise FileError(path, f"is larger than {LARGEST_FILE} bytes")
-        data = path.read_bytes()
-    except OSError as error:
-        raise FileError(path, f"cannot be read ({error.strerror or error})") from error
-    members = _members(path, data)
+    members = _members(path, read_bytes(path, LARGEST_FILE))
     if members.get("byteorder", b"little") != b"little" or "data.pkl" not in members:
         raise FileError(path, "is damaged, or not a torch file", remedy=_REMEDY)
     try:
