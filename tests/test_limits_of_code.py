@@ -36,7 +36,6 @@ LARGER = {
     Excess("pisnn_deploy/lava/processes/flux/process.py: __init__", "parameters"),
     Excess("pisnn_deploy/lava/processes/membrane/process.py: __init__", "parameters"),
     Excess("pisnn_deploy/lava/processes/rectifier/process.py: __init__", "parameters"),
-    Excess("pisnn_deploy/runs/domains/run.py: divided_run", "lines"),
     Excess("pisnn_deploy/runs/kernels/general.py: advance", "parameters"),
     Excess("pisnn_deploy/runs/kernels/layout.py", "lines of a file"),
     Excess("pisnn_deploy/runs/kernels/layout.py: tables_of", "lines"),
@@ -44,7 +43,6 @@ LARGER = {
     Excess("pisnn_deploy/runs/kernels/structured.py: _cells", "parameters"),
     Excess("pisnn_deploy/runs/kernels/structured.py: _faces", "parameters"),
     Excess("pisnn_deploy/runs/kernels/structured.py: advance", "parameters"),
-    Excess("pisnn_deploy/runs/stepping.py: stepped_run", "lines"),
     Excess("pisnn_deploy/target/utilisation.py: tally", "lines"),
     Excess("pisnn_deploy/training/trainer.py", "lines of a file"),
 }

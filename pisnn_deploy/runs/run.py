@@ -14,6 +14,7 @@ from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.faults.spec import Fault
 from pisnn_deploy.graph.integer import FLUX, IntegerGraph
 from pisnn_deploy.graph.semantics import first_kept_current
+from pisnn_deploy.mesh import CellMesh, Mesh
 from pisnn_deploy.runs.verdict import Verdict, exact_sums, verdict_of
 
 Integers = NDArray[np.int64]
@@ -180,13 +181,13 @@ class Trace:
     in_flight: Integers
     flux: Integers | None = None
 
-    def at(self, rows: Integers) -> Trace:
+    def at(self, rows: Integers | slice) -> Trace:
         """Some rows of the trace.
 
         Parameters
         ----------
-        rows : int64 array
-            Numbers of the rows.
+        rows : int64 array or slice
+            Numbers of the rows; of a slice the arrays are views.
 
         Returns
         -------
@@ -202,6 +203,23 @@ class Trace:
         """Mass of all cells and ledgers in each row, as Python integers: the sum of many may not fit in 64 bits."""
         sums = zip(exact_sums(self.mass), exact_sums(self.ledger), strict=True)
         return [mass + ledger for mass, ledger in sums]
+
+
+def empty_trace(mesh: Mesh | CellMesh, kept: Integers, *, everything: bool = False) -> Trace:
+    """A trace to be filled in: zeros.
+
+    Parameters
+    ----------
+    mesh : Mesh or CellMesh
+    kept : int64 array [n]
+        PDE steps of its rows.
+    everything : bool
+        Whether it holds the integers of the flux compartments, too.
+    """
+    rows = kept.size
+    mass, ledger, transported = (np.zeros((rows, n), np.int64) for n in (mesh.cells, mesh.reservoirs, mesh.faces))
+    flux = np.zeros((rows, 3, mesh.faces), np.int64) if everything else None
+    return Trace(kept, mass, ledger, transported, np.zeros(rows, np.int64), flux)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from pisnn_deploy.core.errors import InvariantViolation, OverflowViolation
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
 from pisnn_deploy.graph.lines import spikes
 from pisnn_deploy.graph.semantics import Semantics, State
-from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, RunState, Trace
+from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, RunState, empty_trace
 
 SLICE_SECONDS = 0.1
 """A stepper is asked for about so much work at a time, so that progress is told and an interrupt is heard."""
@@ -226,47 +226,14 @@ def stepped_run(
     -------
     Run
     """
-    kept, last = options.kept_steps(), options.last_step
-    cells, faces = graph.mesh.cells, graph.mesh.faces
-    trace = Trace(
-        kept,
-        np.zeros((kept.size, cells), np.int64),
-        np.zeros((kept.size, graph.mesh.reservoirs), np.int64),
-        np.zeros((kept.size, faces), np.int64),
-        np.zeros(kept.size, np.int64),
-        np.zeros((kept.size, 3, faces), np.int64) if options.everything else None,
-    )
-    rows = 0
+    rows = _Rows(graph, options)
     stopped: InvariantViolation | OverflowViolation | None = None
-    started = reported = time.perf_counter()
+    started = time.perf_counter()
     try:
-        done, some = options.first_step, 1
         if options.start is None:
             stepper.begin()
-            trace.mass[0], rows = stepper.state().mass[:cells], 1
-        before: RunState | None = None
-        while done < last:
-            begun = time.perf_counter()
-            away = (int(kept[rows]) if rows < kept.size else last) - done
-            if options.everything and away == 1:
-                before = stepper.state()
-            steps = min(some, away - 1 if options.everything and away > 1 else away)
-            stepper.advance(steps)
-            done += steps
-            if rows < kept.size and done == kept[rows]:
-                state = stepper.state()
-                if trace.flux is not None and before is not None:
-                    trace.flux[rows] = _flux(graph, before, state)
-                trace.mass[rows], trace.ledger[rows] = state.mass[:cells], state.mass[cells:]
-                trace.transported[rows] = state.transported
-                trace.in_flight[rows] = state.in_flight
-                rows += 1
-            now = time.perf_counter()
-            # Compiling may be in the first measure of all: never many times as many steps at once as before.
-            some = min(max(1, int(steps * SLICE_SECONDS / max(now - begun, 1e-9))), 64 * some)
-            if progress is not None and now - reported > SLICE_SECONDS:
-                reported = now
-                progress(done)
+            rows.keep(stepper.state(), None)
+        _advance(stepper, rows, options, progress)
     except (InvariantViolation, OverflowViolation) as violation:
         stopped = violation
     seconds = time.perf_counter() - started
@@ -278,14 +245,7 @@ def stepped_run(
         backend=backend,
         steps=tally.steps,
         time_steps=tally.steps * (graph.period or 0) + 1,
-        trace=Trace(
-            trace.step[:rows],
-            trace.mass[:rows],
-            trace.ledger[:rows],
-            trace.transported[:rows],
-            trace.in_flight[:rows],
-            None if trace.flux is None else trace.flux[:rows],
-        ),
+        trace=rows.trace.at(slice(rows.kept)),
         violations={kind: tally.violations[kind] + (overflows if kind == "overflow" else 0) for kind in KINDS},
         failure=failure,
         packets_sent=tally.packets_sent,
@@ -295,6 +255,70 @@ def stepped_run(
         end=None if failure else stepper.state(),
         detections=tally.healed if stopped is None else (*tally.healed, detection_of(stopped)),
     )
+
+
+class _Rows:
+    """The trace of a run, row by row as its PDE steps are done.
+
+    Attributes
+    ----------
+    trace : Trace
+    kept : int
+        Rows that are filled in.
+    """
+
+    def __init__(self, graph: IntegerGraph, options: RunOptions) -> None:
+        self._graph = graph
+        self._last = options.last_step
+        self.trace = empty_trace(graph.mesh, options.kept_steps(), everything=options.everything)
+        self.kept = 0
+
+    @property
+    def next_step(self) -> int:
+        """PDE step of the next row; the last of the run if no row is left."""
+        steps = self.trace.step
+        return int(steps[self.kept]) if self.kept < steps.size else self._last
+
+    def keep(self, state: RunState, before: RunState | None) -> None:
+        """Fill in the next row, if it is of the state's PDE step.
+
+        Parameters
+        ----------
+        state : RunState
+        before : RunState or None
+            One PDE step before; only asked for where the integers of the flux compartments are kept.
+        """
+        trace, row, cells = self.trace, self.kept, self._graph.mesh.cells
+        if row == trace.step.size or state.step != trace.step[row]:
+            return
+        if trace.flux is not None and before is not None:
+            trace.flux[row] = _flux(self._graph, before, state)
+        trace.mass[row], trace.ledger[row] = state.mass[:cells], state.mass[cells:]
+        trace.transported[row], trace.in_flight[row] = state.transported, state.in_flight
+        self.kept += 1
+
+
+def _advance(stepper: Stepper, rows: _Rows, options: RunOptions, progress: Progress | None) -> None:
+    """Take a run to its last PDE step, about `SLICE_SECONDS` at a time."""
+    done, some, last = options.first_step, 1, options.last_step
+    before: RunState | None = None
+    reported = time.perf_counter()
+    while done < last:
+        begun = time.perf_counter()
+        away = rows.next_step - done
+        if options.everything and away == 1:
+            before = stepper.state()
+        steps = min(some, away - 1 if options.everything and away > 1 else away)
+        stepper.advance(steps)
+        done += steps
+        if done == rows.next_step:
+            rows.keep(stepper.state(), before)
+        now = time.perf_counter()
+        # Compiling may be in the first measure of all: never many times as many steps at once as before.
+        some = min(max(1, int(steps * SLICE_SECONDS / max(now - begun, 1e-9))), 64 * some)
+        if progress is not None and now - reported > SLICE_SECONDS:
+            reported = now
+            progress(done)
 
 
 def _flux(graph: IntegerGraph, before: RunState, after: RunState) -> Integers:

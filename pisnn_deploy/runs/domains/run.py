@@ -14,7 +14,7 @@ from pisnn_deploy.core.errors import InvariantViolation, OverflowViolation
 from pisnn_deploy.graph.integer import MEMBRANE, IntegerGraph
 from pisnn_deploy.runs.domains.cut import Domain, cut, reach
 from pisnn_deploy.runs.domains.worker import DomainWorker, Report
-from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, Trace, require_room
+from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, Trace, empty_trace, require_room
 from pisnn_deploy.runs.states import first_true, moved
 
 MOST_ROUNDS = 32
@@ -156,15 +156,8 @@ def divided_run(
         So many PDE steps that a sum of packets may wrap.
     """
     require_room(graph, options)
-    kept = options.kept_steps()
-    mesh = graph.mesh
-    trace = Trace(
-        kept,
-        np.zeros((kept.size, mesh.cells), np.int64),
-        np.zeros((kept.size, mesh.reservoirs), np.int64),
-        np.zeros((kept.size, mesh.faces), np.int64),
-        np.zeros(kept.size, np.int64),
-    )
+    trace = empty_trace(graph.mesh, options.kept_steps())
+    kept = trace.step
     nobody: list[tuple[Any, ...]] = [()] * len(domains)
     ring = domains[0].first < 0
     rows, done, failure, violations = 0, 0, "", dict.fromkeys(KINDS, 0)
@@ -175,17 +168,8 @@ def divided_run(
         while done < options.steps:
             steps = min(rounds, int(kept[rows]) - done)
             edges = crew.call("edges", nobody)
-            last, reports = len(domains) - 1, done + steps == kept[rows]
-            arguments = [
-                (
-                    steps,
-                    edges[number - 1][1] if number or ring else None,
-                    edges[(number + 1) % len(domains)][0] if number < last or ring else None,
-                    reports,
-                )
-                for number in range(len(domains))
-            ]
-            crew.call("advance", arguments)
+            beside = _beside(edges, ring=ring)
+            crew.call("advance", [(steps, *both, done + steps == kept[rows]) for both in beside])
             done += steps
             if done == kept[rows]:
                 found = _gather(trace, rows, domains, crew.call("report", nobody))
@@ -205,7 +189,7 @@ def divided_run(
         backend="fast",
         steps=done,
         time_steps=done * int(graph.period or 0) + 1,
-        trace=Trace(*(part[:rows] for part in (kept, trace.mass, trace.ledger, trace.transported, trace.in_flight))),
+        trace=trace.at(slice(rows)),
         violations=violations,
         failure=failure,
         packets_sent=0,
@@ -213,6 +197,13 @@ def divided_run(
         events={},
         wall_seconds=time.perf_counter() - started,
     )
+
+
+def _beside(edges: Sequence[tuple[Any, Any]], *, ring: bool) -> list[tuple[Any, Any]]:
+    """What lies below and above each domain: edges of its neighbours, or None beside a wall."""
+    below, above = ([edge[side] for edge in edges] for side in (1, 0))
+    first, last = (below[-1], above[0]) if ring else (None, None)
+    return list(zip([first, *below[:-1]], [*above[1:], last], strict=True))
 
 
 def _gather(trace: Trace, row: int, domains: Sequence[Domain], reports: Sequence[Report]) -> int:
