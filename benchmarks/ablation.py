@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.baselines.setting import relative_l2, setting
-from pisnn_deploy.compiler import CompileOptions, compile_model
+from pisnn_deploy.compiler import CompileOptions, Lower, compile_model
 from pisnn_deploy.core.errors import PisnnError
 from pisnn_deploy.project.zoo import recipe_path
 from pisnn_deploy.runs import RunOptions, run_graph
@@ -94,7 +94,7 @@ def line(name: str, what: str, recipe: Recipe) -> str:
     """One line of the table."""
     one = setting(name)
     sides = one.problem.default_boundary(one.mesh.shape)
-    options = CompileOptions(one.mesh.shape, sides, load_profile("loihi2"))
+    options = CompileOptions(Lower(one.mesh.shape, sides), load_profile("loihi2"))
     try:
         trained = train(recipe, state_path=STATE)
         graph = compile_model(trained.model, options)

@@ -13,8 +13,9 @@ from pathlib import Path
 
 os.environ["PISNN_THREADS"] = "1"
 
-from pisnn_deploy.cli.compilation import compile_file
 from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.project.compilation import compile_requested
+from pisnn_deploy.project.request import compile_request
 from pisnn_deploy.runs import RunOptions, fast
 from pisnn_deploy.runs.cluster import cluster
 from pisnn_deploy.runs.domains.run import LARGEST_HALO, MOST_ROUNDS, dask_crew, divided, divided_run, rounds_of
@@ -27,7 +28,7 @@ STEPS = 480
 
 def compiled(mesh: str) -> IntegerGraph:
     """heat2d on a mesh, unplaced."""
-    return compile_file("heat2d", mesh=mesh, placement="none")[0]
+    return compile_requested(compile_request("heat2d", mesh=mesh, placement="none"))[0]
 
 
 def seconds(graph: IntegerGraph, parts: int) -> float:

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numba import njit
 
-from pisnn_deploy.compiler import CompileOptions, compile_model
+from pisnn_deploy.compiler import CompileOptions, Lower, compile_model
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.physics.problems import problem
@@ -102,7 +102,7 @@ def graph_of(name: str, shape: tuple[int, ...]) -> IntegerGraph:
     with model_path(name) as path:
         model = read_checkpoint(path)
     boundary = problem(model.spec.problem).default_boundary(shape)
-    graph = compile_model(model, CompileOptions(shape, boundary, load_profile("loihi2")))
+    graph = compile_model(model, CompileOptions(Lower(shape, boundary), load_profile("loihi2")))
     if len(shape) == 1 and shape != SMALL_LINE:
         wider = tuple(replace(b, bits=min(b.bits + 6, 24)) for b in graph.bounds)
         graph = replace(graph, window=replace(graph.window, difference=None), bounds=wider)

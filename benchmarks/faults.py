@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pisnn_deploy.audit.recovery import Detection
-from pisnn_deploy.compiler import CompileOptions, compile_model
+from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, compile_model
 from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.faults.machine import Machine
@@ -100,7 +100,9 @@ def graph_of(setting: Setting) -> IntegerGraph:
         model = read_checkpoint(path)
     model = replace(model, spec=model.spec.model_copy(update={"leak": setting.leak}))
     boundary = parse_boundary(setting.boundary, len(setting.shape))
-    return compile_model(model, CompileOptions(setting.shape, boundary, small, setting.coding))
+    return compile_model(
+        model, CompileOptions(Lower(setting.shape, boundary), small, GraphOptions(coding=setting.coding))
+    )
 
 
 @lru_cache

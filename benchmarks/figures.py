@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.compiler import CompileOptions, compile_model
+from pisnn_deploy.compiler import CompileOptions, Lower, compile_model
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import PERIODIC, parse_boundary, structured_mesh
 from pisnn_deploy.physics.problems import problem
@@ -58,7 +58,7 @@ def compiled(cells: int, boundary: str) -> IntegerGraph:
     """The zoo's heat1d for a line of `cells`."""
     with model_path("heat1d") as path:
         model = read_checkpoint(path)
-    return compile_model(model, CompileOptions((cells,), parse_boundary(boundary, 1), load_profile("loihi2")))
+    return compile_model(model, CompileOptions(Lower((cells,), parse_boundary(boundary, 1)), load_profile("loihi2")))
 
 
 def explicit_euler(cells: int) -> tuple[int, float]:

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.baselines.setting import relative_l2
-from pisnn_deploy.compiler import CompileOptions, compile_model
-from pisnn_deploy.compiler.passes.limit import Limiter
+from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, compile_model
+from pisnn_deploy.compiler.options import Limiter
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.physics.model import OperatingRange
@@ -152,7 +152,11 @@ def compiled(name: str, limiter: Limiter, limits: OperatingRange | None, shape: 
     cells = shape or one.default_shape
     sides, profile = one.default_boundary(cells), load_profile("loihi2")
     options = CompileOptions(
-        cells, sides, profile, operating_range=limits, search=False, placement="none", limiter=limiter
+        Lower(cells, sides),
+        profile,
+        GraphOptions(limiter=limiter, placement="none"),
+        operating_range=limits,
+        search=False,
     )
     return compile_model(model, options)
 

@@ -21,11 +21,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from pisnn_deploy.audit.invariants import KINDS
-from pisnn_deploy.cli.compilation import compile_file
 from pisnn_deploy.graph.artifact import artifact_bytes
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
 from pisnn_deploy.mesh import PERIODIC, structured_mesh, uniform_boundary
 from pisnn_deploy.physics.problems import problem
+from pisnn_deploy.project.compilation import compile_requested
+from pisnn_deploy.project.request import compile_request
 from pisnn_deploy.runs import RunOptions
 from pisnn_deploy.runs.recording import Recording, recording
 from pisnn_deploy.runs.run import RunState, Trace
@@ -71,8 +72,10 @@ CASES = (
 
 def measured(case: Case, *, run_on: bool = True) -> dict[str, Any] | None:
     """What a run gave: run, resumed, or read where it is done; unless it may run on, what is recorded of it."""
-    graph, provenance = compile_file(
-        case.model, mesh=str(case.cells), boundary=None if case.boundary == "periodic" else case.boundary
+    graph, provenance = compile_requested(
+        compile_request(
+            case.model, mesh=str(case.cells), boundary=None if case.boundary == "periodic" else case.boundary
+        )
     )
     digest = hashlib.sha256(artifact_bytes(graph, provenance)).hexdigest()
     kept = DATA / f"{case.name}.json"
@@ -241,7 +244,7 @@ def floating() -> list[dict[str, Any]]:
     if kept.exists():
         found: list[dict[str, Any]] = json.loads(kept.read_text())
         return found
-    graph, _ = compile_file("heat1d", mesh=str(FINE_CELLS))
+    graph, _ = compile_requested(compile_request("heat1d", mesh=str(FINE_CELLS)))
     own = problem("heat1d")
     mesh = structured_mesh((FINE_CELLS,), (1.0,), uniform_boundary(PERIODIC, 1).sides)
     nothing = np.zeros(0)

@@ -20,9 +20,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.lava_overhead import measure
-from pisnn_deploy.cli.compilation import compile_file
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.physics.problems import problem
+from pisnn_deploy.project.compilation import compile_requested
+from pisnn_deploy.project.request import compile_request
 from pisnn_deploy.runs import RunOptions, fast, onnx
 
 ROOT = Path(__file__).parents[1]
@@ -37,7 +38,7 @@ CELLS = 128
 
 def lava_row(name: str, mesh: str) -> dict[str, object]:
     """PDE steps a second on Lava, beside the same network without arithmetic and a stock one."""
-    graph = compile_file(name, mesh=mesh, placement="none")[0]
+    graph = compile_requested(compile_request(name, mesh=mesh, placement="none"))[0]
     trial = measure(graph, 4, 1)
     steps = max(4, int(MEASURE_SECONDS * float(str(trial["steps_per_second"]))))
     found = measure(graph, steps, ROUNDS)
@@ -61,7 +62,7 @@ def stock(neurons: int, entries: int, steps: int) -> float:
 
 def solver_rows() -> list[dict[str, object]]:
     """Seconds and relative L2 errors of heat1d to time 1 on 128 cells; compiling is not counted."""
-    graph = compile_file("heat1d", mesh=str(CELLS))[0]
+    graph = compile_requested(compile_request("heat1d", mesh=str(CELLS)))[0]
     own = problem("heat1d", graph.spec.diffusivity, graph.spec.velocity)
     start = np.asarray(own.initial(graph.grid, np.zeros(0), None), np.float64)
     exact = own.reference(graph.grid, np.zeros(0), 1.0, None)

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pisnn_deploy.compiler import CompileOptions, compile_model
-from pisnn_deploy.compiler.passes.place import Place, PlacementMethod
+from pisnn_deploy.compiler import CompileOptions, Lower, compile_model
+from pisnn_deploy.compiler.options import PlacementMethod
+from pisnn_deploy.compiler.passes.place import Place
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.physics.problems import problem
 from pisnn_deploy.project.zoo import model_path
@@ -124,7 +125,9 @@ def compiled(name: str, shape: tuple[int, ...]) -> IntegerGraph:
     """A model of the zoo, compiled for a mesh with the problem's own boundary."""
     with model_path(name) as path:
         model = read_checkpoint(path)
-    return compile_model(model, CompileOptions(shape, problem(name).default_boundary(shape), load_profile("loihi2")))
+    return compile_model(
+        model, CompileOptions(Lower(shape, problem(name).default_boundary(shape)), load_profile("loihi2"))
+    )
 
 
 def main() -> None:

@@ -125,7 +125,7 @@ def compiled(model: Model, one: Setting, mesh: str = "", boundary: str = "") -> 
     """A model compiled for loihi2."""
     shape = tuple(int(count) for count in mesh.split("x")) if mesh else one.mesh.shape
     sides: Boundary = parse_boundary(boundary, len(shape)) if boundary else one.problem.default_boundary(shape)
-    return compile_model(model, CompileOptions(shape, sides, load_profile("loihi2")))
+    return compile_model(model, CompileOptions(Lower(shape, sides), load_profile("loihi2")))
 
 
 def float_model(name: str) -> Model:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pisnn_deploy.compiler import CompileOptions, compile_model
+from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, compile_model
 from pisnn_deploy.compiler.pipeline import ProcessKind
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers
@@ -85,7 +85,9 @@ def compiled(
     """A model compiled for loihi2."""
     sides = parse_boundary(boundary, len(shape))
     options = CompileOptions(
-        shape, sides, load_profile("loihi2"), processes=kind, send_threshold=send_threshold, placement="none"
+        Lower(shape, sides),
+        load_profile("loihi2"),
+        GraphOptions(processes=kind, send_threshold=send_threshold, placement="none"),
     )
     return compile_model(model, options)
 

@@ -18,7 +18,13 @@ from click.core import ParameterSource
 
 from pisnn_deploy import __version__
 from pisnn_deploy.cli.interrupts import INTERRUPTED, Interrupts
-from pisnn_deploy.cli.messages import PrintableFormatter, make_warnings_printable, print_message, show_wrong_usage
+from pisnn_deploy.cli.messages import (
+    PrintableFormatter,
+    make_warnings_printable,
+    print_message,
+    show_wrong_usage,
+    with_options,
+)
 from pisnn_deploy.core.docstrings import docstring
 from pisnn_deploy.core.errors import FileError, PisnnError
 from pisnn_deploy.core.limits import (
@@ -227,7 +233,7 @@ def _told(error: BaseException) -> int:
         return 0
     logging.getLogger(__name__).debug("where the error arose", exc_info=error)
     if isinstance(error, PisnnError):
-        problems, code = [str(part) for part in error.parts], error.exit_code
+        problems, code = [with_options(str(part)) for part in error.parts], error.exit_code
     else:
         problems, code = [_lack(error)], UNUSABLE
     if not any(problems):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import warnings
 from typing import Any
 
@@ -11,6 +12,9 @@ import click
 
 from pisnn_deploy.core.printable import printable, printable_lines, without_commands
 
+_FIELD = re.compile(r"`([a-z_]+)`")
+_OPTIONS = {"value_range": "range"}
+"""Options that are not called as their fields, because Python has something else of the name."""
 _LABEL = "Error: "
 """What click begins with, below its hints on usage."""
 
@@ -34,6 +38,16 @@ def make_warnings_printable() -> None:
 
 def _formatted_warning(message: Warning | str, *rest: Any, **named: Any) -> str:
     return without_commands(f"warning: {printable(message)}\n")
+
+
+def with_options(text: str) -> str:
+    """The text of an error, with the fields that it names in backticks as the options that set them.
+
+    Parameters
+    ----------
+    text : str
+    """
+    return _FIELD.sub(lambda field: f"--{_OPTIONS.get(field[1], field[1]).replace('_', '-')}", text)
 
 
 def print_message(text: str) -> None:

@@ -140,8 +140,9 @@ def _member_of_snapshot(random: Random, name: str, content: bytes) -> bytes:
 
 
 def _artifact_seeds(folder: Path) -> list[bytes]:
-    from pisnn_deploy.cli.compilation import compile_file
     from pisnn_deploy.graph.artifact import artifact_bytes
+    from pisnn_deploy.project.compilation import compile_requested
+    from pisnn_deploy.project.request import compile_request
 
     (folder / "plate.msh").write_bytes(_mesh_bytes(".msh", folder, 2, file_format="gmsh22"))
     asked: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -151,16 +152,16 @@ def _artifact_seeds(folder: Path) -> list[bytes]:
         ("heat2d", {"mesh": "4x4", "boundary": "x=periodic y=dirichlet=0,1"}),
         ("heat2d", {"mesh": str(folder / "plate.msh"), "boundary": "left=dirichlet=1"}),
     )
-    return [artifact_bytes(*compile_file(name, **options)) for name, options in asked]
+    return [artifact_bytes(*compile_requested(compile_request(name, **options))) for name, options in asked]
 
 
 def _parse_artifact(path: Path) -> None:
     """Read; what is accepted is shown, proved again, checked, and runs three PDE steps, whatever these find."""
     from pisnn_deploy.checks import check
     from pisnn_deploy.cli.commands.inspect import print_artifact
-    from pisnn_deploy.cli.graphs import require_compiled
     from pisnn_deploy.core.printable import json_text
     from pisnn_deploy.graph.artifact import read_artifact
+    from pisnn_deploy.project.graphs import require_compiled
     from pisnn_deploy.report.graph_picture import dot_text
     from pisnn_deploy.runs import RunOptions, run_graph
     from pisnn_deploy.target import load_profile
@@ -250,9 +251,12 @@ def _parse_checkpoint(path: Path) -> None:
 
 
 def _parse_checkpoint_and_compile(path: Path) -> None:
-    from pisnn_deploy.cli.compilation import compile_file
+    from pisnn_deploy.project.compilation import compile_requested
+    from pisnn_deploy.project.request import compile_request
 
-    compile_file(str(path), mesh="16" if b"laplace" not in path.read_bytes() else "4x4", placement="none")
+    compile_requested(
+        compile_request(str(path), mesh="16" if b"laplace" not in path.read_bytes() else "4x4", placement="none")
+    )
 
 
 def _state_seeds(folder: Path) -> list[bytes]:
@@ -338,27 +342,27 @@ _NONE = np.zeros(0, np.int64)
 
 
 def _parse_boundary(path: Path) -> None:
-    from pisnn_deploy.cli.compilation import read_boundary
     from pisnn_deploy.mesh.boundary import reservoir_values
+    from pisnn_deploy.project.conditions import read_boundary
 
     boundary = read_boundary(str(path), 2)
     reservoir_values(boundary, [(_NONE, _NONE), (_NONE, np.arange(4))])
 
 
 def _parse_groups(path: Path) -> None:
-    from pisnn_deploy.cli.media import read_groups
+    from pisnn_deploy.project.conditions import read_groups
 
     read_groups(str(path), ("hole", "rim"))
 
 
 def _parse_materials(path: Path) -> None:
-    from pisnn_deploy.cli.media import read_materials
+    from pisnn_deploy.project.conditions import read_materials
 
     read_materials(path)
 
 
 def _parse_field(path: Path) -> None:
-    from pisnn_deploy.cli.fields import read_field
+    from pisnn_deploy.project.fields import read_field
 
     read_field(path, (4, 4))
 
@@ -500,9 +504,10 @@ _MESHES: tuple[tuple[str, tuple[dict[str, Any], ...], tuple[bytes, ...]], ...] =
 
 @lru_cache(maxsize=1)
 def _graph() -> Any:
-    from pisnn_deploy.cli.compilation import compile_file
+    from pisnn_deploy.project.compilation import compile_requested
+    from pisnn_deploy.project.request import compile_request
 
-    return compile_file("heat1d", mesh="16", boundary="dirichlet=0,1")[0]
+    return compile_requested(compile_request("heat1d", mesh="16", boundary="dirichlet=0,1"))[0]
 
 
 def _report_seeds(folder: Path) -> list[bytes]:

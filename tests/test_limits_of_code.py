@@ -22,12 +22,8 @@ class Excess:
 
 LARGER = {
     Excess("cli/commands/simulate.py: _run", "parameters"),
-    Excess("cli/compilation.py: compile_file", "lines"),
-    Excess("cli/compilation.py: compile_file", "parameters"),
-    Excess("pisnn_deploy/api/artifact.py: compile", "parameters"),
     Excess("pisnn_deploy/audit/invariants.py: __init__", "parameters"),
     Excess("pisnn_deploy/checks/examples.py: examples", "lines"),
-    Excess("pisnn_deploy/compiler/pipeline.py", "lines of a file"),
     Excess("pisnn_deploy/graph/connections.py", "lines of a file"),
     Excess("pisnn_deploy/graph/document.py", "lines of a file"),
     Excess("pisnn_deploy/graph/document.py: document", "lines"),

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.baselines import classical, conversion, pinn
 from benchmarks.baselines.setting import Field, Setting, mass_drift, relative_l2, setting
-from pisnn_deploy.compiler import CompileOptions, compile_model
+from pisnn_deploy.compiler import CompileOptions, Lower, compile_model
 from pisnn_deploy.physics.problems import NAMES
 from pisnn_deploy.project.zoo import model_path, names
 from pisnn_deploy.target import load_profile
@@ -117,7 +117,7 @@ def deployed_time_step(one: Setting) -> float:
     with model_path(one.problem.name) as path:
         model = read_checkpoint(path)
     sides = one.problem.default_boundary(one.mesh.shape)
-    return compile_model(model, CompileOptions(one.mesh.shape, sides, load_profile("loihi2"))).time_step
+    return compile_model(model, CompileOptions(Lower(one.mesh.shape, sides), load_profile("loihi2"))).time_step
 
 
 def main() -> None:

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any
 
 import click
 
 from pisnn_deploy import __version__
 from pisnn_deploy.campaign.agreement import Recorded
-from pisnn_deploy.campaign.case import HORIZON, OWN, Case, Target
+from pisnn_deploy.campaign.case import HORIZON, Case
 from pisnn_deploy.campaign.plan import Plan, cases_of, read_plan
 from pisnn_deploy.campaign.record import ROWS, SHOWN_KEY, Record, folder_of, record_of
 from pisnn_deploy.campaign.row import Row
 from pisnn_deploy.campaign.run import require_workers, run_cases
 from pisnn_deploy.campaign.summary import groups_of, implausible_of, messages_of, verdicts_of
 from pisnn_deploy.campaign.table import write_table
-from pisnn_deploy.campaign.work import Craft, failed_row
-from pisnn_deploy.cli.compilation import compile_file
+from pisnn_deploy.campaign.work import WorkerOptions, failed_row
 from pisnn_deploy.cli.console import print_json, print_table, print_text, progress
-from pisnn_deploy.cli.fields import read_field
 from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.cli.messages import print_message
 from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.core.printable import printable
-from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.artifact import artifact_bytes
 from pisnn_deploy.runs.cluster import cluster
 from pisnn_deploy.runs.recording import discard
 
@@ -99,9 +94,9 @@ def command(
         if resume and not record.rows:
             print_message(f"warning: --resume: nothing is recorded for {path}; all cases are run")
         waiting = [case for case in cases if not _is_done(record.rows.get(case.key))]
-        craft = Craft(compile_target, read_field, timeout)
+        options = WorkerOptions(deadline_seconds=timeout)
         try:
-            ran = _run(cases, waiting, record, craft, scheduler, workers, quiet=quiet)
+            ran = _run(cases, waiting, record, options, scheduler, workers, quiet=quiet)
         except BaseException:
             _say_what_is_kept(path, cases, record)
             raise
@@ -124,26 +119,6 @@ def command(
     _judge(rows)
 
 
-def compile_target(target: Target) -> tuple[IntegerGraph, str, int]:
-    """Graph of a target, SHA-256 of its artifact and number of warnings, as `pisnn-deploy compile` would have them.
-
-    Raises
-    ------
-    UsageError
-        It cannot be compiled as asked.
-    """
-    mesh, boundary = target.mesh.location, target.boundary
-    graph, provenance = compile_file(
-        target.model.location,
-        mesh=None if mesh == OWN else mesh,
-        boundary=None if boundary == OWN else boundary,
-        profile=target.profile.location,
-        coding=cast(Literal["delta", "dense"], target.coding),
-    )
-    digest = hashlib.sha256(artifact_bytes(graph, provenance)).hexdigest()
-    return graph, digest, len(provenance.get("warnings", ()))
-
-
 def _files(case: Case) -> list[str]:
     """Files that the plan names."""
     target = case.target
@@ -159,7 +134,7 @@ def _run(
     cases: Sequence[Case],
     waiting: Sequence[Case],
     record: Record,
-    craft: Craft,
+    options: WorkerOptions,
     scheduler: str | None,
     workers: int | None,
     *,
@@ -176,7 +151,7 @@ def _run(
             refuted: list[Case] = []
             with progress("campaign", len(waiting), quiet=quiet) as report:
                 done = 0
-                for rows in run_cases(client, waiting, craft):
+                for rows in run_cases(client, waiting, options):
                     others = recorded.refuted_by(rows)
                     # In one write: no kill leaves rows that contradict each other.
                     record.append([*rows, *(failed_row(case, _REFUTED) for case in others)])

@@ -5,23 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 from rich.text import Text
 
-from pisnn_deploy.cli.compilation import compile_file
 from pisnn_deploy.cli.console import Row, print_json, print_table
 from pisnn_deploy.cli.files import check_outputs
-from pisnn_deploy.cli.media import is_yaml
 from pisnn_deploy.cli.messages import print_message
-from pisnn_deploy.cli.model_file import is_file_name
 from pisnn_deploy.compiler.passes.measure import MOVED_START
 from pisnn_deploy.compiler.passes.stock import frozen_quanta
 from pisnn_deploy.core.errors import CheckError
+from pisnn_deploy.core.printable import counted
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.artifact import write_artifact
+from pisnn_deploy.project.compilation import compile_requested
+from pisnn_deploy.project.model_file import is_file_name
 from pisnn_deploy.project.own_problem import measured_reference_error
+from pisnn_deploy.project.request import compile_request
 
 
 @click.command("compile", context_settings={"help_option_names": ["-h", "--help"]})
@@ -53,7 +54,7 @@ from pisnn_deploy.project.own_problem import measured_reference_error
 )
 @click.option("--capacity", type=click.Path(path_type=Path), help="Mass per volume and value of each cell, .npy.")
 @click.option("--coding", type=click.Choice(["delta", "dense"]), default="delta", show_default=True)
-@click.option("--range", "limits", metavar="LOWER,UPPER", help="Range of cell values, instead of the model's.")
+@click.option("--range", "value_range", metavar="LOWER,UPPER", help="Range of cell values, instead of the model's.")
 @click.option("--slope", type=float, help="Largest slope of the field, instead of the model's.")
 @click.option("--flux", type=float, help="Largest flux through a face in one PDE step, in cell values.")
 @click.option(
@@ -101,30 +102,7 @@ from pisnn_deploy.project.own_problem import measured_reference_error
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def command(
-    model: str,
-    output: Path | None,
-    profile: str,
-    mesh: str | None,
-    boundary: str | None,
-    materials: Path | None,
-    weld: float | None,
-    conductivity: Path | None,
-    capacity: Path | None,
-    coding: Literal["delta", "dense"],
-    limits: str | None,
-    slope: float | None,
-    flux: float | None,
-    placement: Literal["auto", "blocks", "metis", "index", "none"],
-    spikes: Literal["auto", "graded", "binary"],
-    processes: Literal["c-lif", "stock"],
-    send_threshold: int | None,
-    problem: str | None,
-    diffusion_number: float | None,
-    limiter: Literal["none", "positivity"],
-    strict: bool,
-    explain: bool,
-    as_json: bool,
-    quiet: bool,
+    model: str, output: Path | None, strict: bool, explain: bool, as_json: bool, quiet: bool, **options: Any
 ) -> None:
     """Compile MODEL to an artifact (.pisnn): a checkpoint (.pt), the name of a model of the zoo, or a flux network
     trained elsewhere, as ONNX, netx (lava-dl) or NIR.
@@ -143,38 +121,17 @@ def command(
       pisnn-deploy compile flux.net --problem burgers1d --diffusion-number 0.2
     """
     started = time.perf_counter()
+    request = compile_request(model, **options)
     named = Path(model)
     path = output or (named.with_suffix(".pisnn") if is_file_name(model) else Path(f"{model}.pisnn"))
-    held = boundary if boundary is not None and is_yaml(boundary) else None
-    check_outputs([path], [model, profile, mesh, held, materials, conductivity, capacity])
+    check_outputs([path], request.inputs)
     seconds: dict[str, float] = {}
-    graph, provenance = compile_file(
-        model,
-        mesh=mesh,
-        boundary=boundary,
-        profile=profile,
-        coding=coding,
-        limits=limits,
-        slope=slope,
-        flux=flux,
-        materials=materials,
-        conductivity=conductivity,
-        capacity=capacity,
-        placement=placement,
-        spikes=spikes,
-        processes=processes,
-        send_threshold=send_threshold,
-        problem_name=problem,
-        diffusion_number=diffusion_number,
-        limiter=limiter,
-        weld=weld,
-        report=seconds.__setitem__,
-    )
+    graph, provenance = compile_requested(request, seconds.__setitem__)
     warnings: list[str] = provenance.get("warnings", [])
     refused = strict and bool(warnings)
     digest = "" if refused else write_artifact(path, graph, provenance)
     # Where the quantum had to be made coarser, passes ran more than once: their last times are shown.
-    took = [seconds[record.text.partition("{")[0]] for record in graph.history]
+    took = [seconds[record.name] for record in graph.history]
     passes = [(r.text, f"{s:.2f} s", r.summary) for r, s in zip(graph.history, took, strict=True)]
     imported = provenance.get("imported")
     if as_json:
@@ -194,11 +151,7 @@ def command(
         for sentence in warnings:
             print_message(f"warning: {sentence}")
     if refused:
-        raise CheckError(f"--strict: {path} was not written, for {_number(len(warnings), 'warning')}: {warnings[0]}")
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+        raise CheckError(f"--strict: {path} was not written, for {counted(len(warnings), 'warning')}: {warnings[0]}")
 
 
 def _widths(graph: IntegerGraph) -> dict[str, int]:
@@ -261,7 +214,7 @@ def _spikes(graph: IntegerGraph) -> str:
 
 
 def _time_steps(graph: IntegerGraph) -> str:
-    return _number(graph.period or 1, "time step")
+    return counted(graph.period or 1, "time step")
 
 
 def _limiter(graph: IntegerGraph) -> list[Row]:
@@ -272,7 +225,7 @@ def _limiter(graph: IntegerGraph) -> list[Row]:
 def _mesh_rows(provenance: Mapping[str, Any]) -> list[Row]:
     """What a mesh from a file is like."""
     quality, welded = provenance.get("two_point"), provenance.get("welded_points")
-    rows: list[Row] = [] if welded is None else [("welded", f"{_number(welded, 'point')} joined with others")]
+    rows: list[Row] = [] if welded is None else [("welded", f"{counted(welded, 'point')} joined with others")]
     if quality is not None:
         low, high = quality["flux_factors"]
         most = "at most " if quality["flux_factors_are_bounds"] else ""
@@ -342,6 +295,6 @@ def _rows(graph: IntegerGraph, provenance: Mapping[str, Any]) -> list[Row]:
     if certificate is not None:
         rows += [(name, _status(claim)) for name, claim in certificate.claims.items()]
     if placement is not None:
-        held = f"{_number(placement.cores, 'core')} on {_number(placement.chips, 'chip')}"
+        held = f"{counted(placement.cores, 'core')} on {counted(placement.chips, 'chip')}"
         rows.append(("placement", f"{held} ({graph.profile})"))
     return rows

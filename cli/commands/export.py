@@ -9,10 +9,10 @@ import click
 
 from pisnn_deploy.cli.console import print_json, print_table
 from pisnn_deploy.cli.files import check_outputs
-from pisnn_deploy.cli.graphs import read_graph
-from pisnn_deploy.cli.network_files import exported_network
 from pisnn_deploy.core.errors import FileError, UsageError
 from pisnn_deploy.core.output import write_whole
+from pisnn_deploy.project.graphs import read_graph
+from pisnn_deploy.project.network_files import exported_network
 
 ENDINGS = {"onnx": ".onnx", "netx": ".net", "nir": ".nir", "lava": "-lava"}
 """Of what is written unless a name is given, by format."""

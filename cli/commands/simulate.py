@@ -18,12 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.cli.console import print_json, print_table, progress
-from pisnn_deploy.cli.fields import read_field
 from pisnn_deploy.cli.files import check_outputs
-from pisnn_deploy.cli.graphs import read_graph
 from pisnn_deploy.cli.invocation import command_line, versions
 from pisnn_deploy.cli.messages import print_message
-from pisnn_deploy.cli.model_file import is_file_name
 from pisnn_deploy.cli.run_result import result_of, result_rows
 from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.core.limits import require_memory
@@ -33,6 +30,9 @@ from pisnn_deploy.core.pointers import require_regular
 from pisnn_deploy.faults.outcome import outcomes
 from pisnn_deploy.faults.spec import parse_fault
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.project.fields import read_field
+from pisnn_deploy.project.graphs import read_graph
+from pisnn_deploy.project.model_file import is_file_name
 from pisnn_deploy.project.own_problem import (
     admitted_mass,
     named_start,

@@ -13,11 +13,11 @@ import click
 from pisnn_deploy.cli.console import Row, print_json, print_table, progress
 from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.cli.messages import print_message
-from pisnn_deploy.cli.model_file import is_file_name
 from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.core.limits import is_lack_of_memory, require_memory
 from pisnn_deploy.core.optional import guests
 from pisnn_deploy.project import zoo
+from pisnn_deploy.project.model_file import is_file_name
 
 if TYPE_CHECKING:
     from pisnn_deploy.training.trainer import Trained

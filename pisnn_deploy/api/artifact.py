@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,11 +16,11 @@ from numpy.typing import ArrayLike
 from pisnn_deploy.api.run import SimulationRun
 from pisnn_deploy.api.table import html_table
 from pisnn_deploy.checks import Report, check
-from pisnn_deploy.cli.compilation import compile_file
-from pisnn_deploy.core.errors import UsageError
-from pisnn_deploy.core.printable import printable
+from pisnn_deploy.core.errors import CheckError, UsageError
+from pisnn_deploy.core.printable import counted, printable
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import artifact_bytes, read_sealed_artifact, warnings_in, write_artifact
+from pisnn_deploy.project.compilation import compile_requested
 from pisnn_deploy.project.own_problem import (
     admitted_mass,
     named_start,
@@ -28,46 +28,65 @@ from pisnn_deploy.project.own_problem import (
     relative_reference_error,
     steps_to_horizon,
 )
+from pisnn_deploy.project.request import CompileKeywords, FileName, compile_request
 from pisnn_deploy.runs import Progress, RunOptions, run_graph
 from pisnn_deploy.target import load_profile, own_profile
 from pisnn_deploy.verify import Finding, check_certificate
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 ROWS = 400
 """Rows that a run keeps unless asked for others."""
 
 
-def compile(
-    model: str | PathLike[str],
-    *,
-    mesh: str | int | tuple[int, ...] | None = None,
-    boundary: str | None = None,
-    profile: str = "loihi2",
-    coding: Literal["delta", "dense"] = "delta",
-    value_range: tuple[float, float] | None = None,
-    slope: float | None = None,
-    flux: float | None = None,
-    weld: float | None = None,
-) -> CompiledArtifact:
+def compile(model: FileName, *, strict: bool = False, **options: Unpack[CompileKeywords]) -> CompiledArtifact:
     """Compile a model for a mesh and a target.
 
     Parameters
     ----------
     model : str or path
-        A checkpoint, or the name of a model of the zoo.
-    mesh : str, int or tuple of int, optional
-        Cells along each axis, or a file of a mesh; the problem's own unless given.
-    boundary : str, optional
-        As on the command line, such as ``no-flux`` or ``dirichlet=0,1``; the problem's own unless given.
-    profile : str
-        Hardware profile: a name or a YAML file.
-    coding : str
-        ``delta`` or ``dense``.
-    value_range : (float, float), optional
-        Lowest and highest cell value, instead of the model's.
-    slope, flux : float, optional
+        A checkpoint, the name of a model of the zoo, or a flux network as ONNX, netx or NIR.
+    strict : bool
+        Fail if there is a warning.
+    **options
+        Any of those below; names and meaning are those of ``pisnn-deploy compile``. What is not given is the
+        problem's or the model's own.
+
+    Other Parameters
+    ----------------
+    mesh : str, int or tuple of int
+        Cells along each axis, or a file of a mesh.
+    boundary : str or path
+        Such as ``no-flux`` or ``dirichlet=0,1``, or a YAML file.
+    profile : str or path
+        Hardware profile: a name (default ``loihi2``) or a YAML file.
+    value_range : (float, float)
+        Lowest and highest cell value.
+    slope, flux : float
         Largest slope of the field, in values per length; largest flux through a face in one PDE step, in cell values.
-    weld : float, optional
+    coding : str
+        ``delta`` (default) or ``dense``.
+    spikes : str
+        ``graded`` or ``binary``; what the profile has unless given.
+    processes : str
+        ``c-lif`` (default), or ``stock`` for Lava's own Sigma, SigmaDelta and Sparse.
+    send_threshold : int
+        With stock processes, quanta that a face keeps until they have added up.
+    limiter : str
+        ``none`` (default) or ``positivity``: no cell gives more than it has.
+    placement : str
+        How cells are cut onto cores: ``auto`` (default), ``blocks``, ``metis``, ``index`` or ``none``.
+    materials : str or path
+        YAML file of the materials of a mesh from a file.
+    conductivity, capacity : str or path
+        ``.npy`` files of a grid, cell by cell.
+    weld : float
         Join points of a mesh from a file that lie within this distance of each other, in its unit of length.
+    problem : str
+        What a network from ONNX, netx or NIR solves.
+    diffusion_number : float
+        ``diffusivity * dt / h^2`` that such a network was trained for, if it has hidden layers.
 
     Returns
     -------
@@ -76,7 +95,9 @@ def compile(
     Raises
     ------
     UsageError
-        Something that was given cannot be used.
+        Something that was given cannot be used; the message names the option.
+    CheckError
+        There is a warning, and `strict` forbids it.
 
     Examples
     --------
@@ -84,22 +105,11 @@ def compile(
     >>> pd.compile("heat1d", mesh=64).graph.mesh.cells
     64
     """
-    if isinstance(mesh, int):
-        mesh = (mesh,)
-    text = "x".join(map(str, mesh)) if isinstance(mesh, tuple) else mesh
-    limits = None if value_range is None else f"{value_range[0]!r},{value_range[1]!r}"
-    graph, provenance = compile_file(
-        str(model),
-        mesh=text,
-        boundary=boundary,
-        profile=profile,
-        coding=coding,
-        limits=limits,
-        slope=slope,
-        flux=flux,
-        weld=weld,
-    )
-    return CompiledArtifact(graph, provenance)
+    graph, provenance = compile_requested(compile_request(model, **options))
+    compiled = CompiledArtifact(graph, provenance)
+    if strict and compiled.warnings:
+        raise CheckError(f"{counted(len(compiled.warnings), 'warning')}: {compiled.warnings[0]}")
+    return compiled
 
 
 def load(path: str | PathLike[str]) -> CompiledArtifact:

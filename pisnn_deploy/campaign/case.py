@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 
 from pisnn_deploy import __version__
+from pisnn_deploy.graph.integer import Coding
+from pisnn_deploy.project.request import CompileRequest, compile_request
 
 OWN = "own"
 """The problem's own mesh, boundary or start."""
@@ -60,7 +62,15 @@ class Target:
     mesh: Named
     boundary: str
     profile: Named
-    coding: str
+    coding: Coding
+
+    @property
+    def request(self) -> CompileRequest:
+        """What the compiler is asked for."""
+        mesh, boundary = (None if text == OWN else text for text in (self.mesh.location, self.boundary))
+        return compile_request(
+            self.model.location, profile=self.profile.location, mesh=mesh, boundary=boundary, coding=self.coding
+        )
 
 
 @dataclass(frozen=True)

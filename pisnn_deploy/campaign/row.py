@@ -14,8 +14,6 @@ from pisnn_deploy.runs import verdict
 Verdict = Literal["conserved", "violated", "refused", "failed"]
 """``refused`` is a result: the case cannot be compiled or run as asked. ``failed`` is none: its worker or backend broke
 down, and another attempt may go better."""
-TIMES = ("seconds", "compile_seconds")
-"""Columns in which two runs of the same plan differ."""
 LARGEST = 2**63 - 1
 """Count that a column of the table can hold."""
 _TOO_LARGE = "too large for the table"

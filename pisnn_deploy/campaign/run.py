@@ -8,7 +8,7 @@ from typing import Any
 from pisnn_deploy import __version__
 from pisnn_deploy.campaign.case import Case, Target
 from pisnn_deploy.campaign.row import Row
-from pisnn_deploy.campaign.work import Craft, compile_case, failed_row, run_case
+from pisnn_deploy.campaign.work import WorkerOptions, compile_case, failed_row, run_case
 from pisnn_deploy.core.errors import UsageError
 
 CASES_A_THREAD = 4
@@ -38,7 +38,7 @@ def _version() -> str:
     return __version__
 
 
-def run_cases(client: Any, cases: Sequence[Case], craft: Craft) -> Iterator[list[Row]]:
+def run_cases(client: Any, cases: Sequence[Case], options: WorkerOptions) -> Iterator[list[Row]]:
     """Run cases on a cluster.
 
     Each target is compiled once, on whichever worker is free; its cases wait for it, and are handed the graph. What a
@@ -50,7 +50,7 @@ def run_cases(client: Any, cases: Sequence[Case], craft: Craft) -> Iterator[list
     client : distributed.Client
     cases : sequence of Case
         Those of equal targets follow each other.
-    craft : Craft
+    options : WorkerOptions
 
     Yields
     ------
@@ -64,26 +64,26 @@ def run_cases(client: Any, cases: Sequence[Case], craft: Craft) -> Iterator[list
     """
     from distributed import as_completed
 
-    hands = _Hands(client, cases, craft)
+    handed_out = _HandedOut(client, cases, options)
     completed: Any = as_completed(loop=client.loop, with_results=True, raise_errors=False)  # type: ignore[no-untyped-call]
     try:
         while True:
-            for future in hands.fill():
+            for future in handed_out.fill():
                 completed.add(future)
-            if not hands.running:
+            if not handed_out.running:
                 return
-            yield [hands.row(future, result) for future, result in completed.next_batch()]
+            yield [handed_out.row(future, result) for future, result in completed.next_batch()]
     finally:
-        client.cancel(list(hands.running), force=True)
+        client.cancel(list(handed_out.running), force=True)
 
 
-class _Hands:
+class _HandedOut:
     """What is handed out."""
 
-    def __init__(self, client: Any, cases: Sequence[Case], craft: Craft) -> None:
+    def __init__(self, client: Any, cases: Sequence[Case], options: WorkerOptions) -> None:
         self._client = client
         self._waiting = iter(cases)
-        self._craft = craft
+        self._options = options
         self._target: Target | None = None
         self._compiled: Any = None
         self.running: dict[Any, Case] = {}
@@ -98,8 +98,8 @@ class _Hands:
             if case.target != self._target:
                 # The scheduler keeps the one before for as long as its cases need it.
                 self._target = case.target
-                self._compiled = self._client.submit(compile_case, case.target, self._craft, pure=False)
-            future = self._client.submit(run_case, case, self._compiled, self._craft, pure=False)
+                self._compiled = self._client.submit(compile_case, case.target, self._options, pure=False)
+            future = self._client.submit(run_case, case, self._compiled, self._options, pure=False)
             self.running[future] = case
             yield future
 

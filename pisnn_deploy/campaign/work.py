@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Callable
@@ -18,7 +19,11 @@ from pisnn_deploy.campaign.row import LARGEST, Row, Verdict, left_out
 from pisnn_deploy.core.errors import CheckError, PisnnError, UsageError
 from pisnn_deploy.faults.spec import parse_fault
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.artifact import artifact_bytes, warnings_in
+from pisnn_deploy.project.compilation import compile_requested
+from pisnn_deploy.project.fields import read_field
 from pisnn_deploy.project.own_problem import admitted_mass, named_start, random_start, reference_of, steps_to_horizon
+from pisnn_deploy.project.request import CompileRequest
 from pisnn_deploy.report.measures import relative_l2
 from pisnn_deploy.runs import Run, RunOptions, run_graph
 from pisnn_deploy.runs.plausibility import plausibility
@@ -30,21 +35,18 @@ KEPT_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
-class Craft:
-    """What a worker is told to compile and to read with.
+class WorkerOptions:
+    """How a worker compiles and runs.
 
     Attributes
     ----------
-    compile_target : callable
-        From a `Target` to its graph, the SHA-256 of its artifact and the number of warnings. Needs torch.
-    read_field : callable
-        From a path and a shape to finite cell averages of that shape.
+    compile_graph : callable
+        From a request to graph and provenance.
     deadline_seconds : float
         For each run, see `RunOptions`.
     """
 
-    compile_target: Callable[[Target], tuple[IntegerGraph, str, int]]
-    read_field: Callable[[Path, tuple[int, ...]], NDArray[np.float64]]
+    compile_graph: Callable[[CompileRequest], tuple[IntegerGraph, dict[str, Any]]] = compile_requested
     deadline_seconds: float = 3600.0
 
 
@@ -75,13 +77,13 @@ class Compiled:
     warnings: int | None = None
 
 
-def compile_case(target: Target, craft: Craft) -> Compiled:
+def compile_case(target: Target, options: WorkerOptions) -> Compiled:
     """Compile a target.
 
     Parameters
     ----------
     target : Target
-    craft : Craft
+    options : WorkerOptions
 
     Returns
     -------
@@ -93,13 +95,14 @@ def compile_case(target: Target, craft: Craft) -> Compiled:
             _require_same(named)
         if target.profile.digest != digest_of_profile(target.profile.location):
             raise UsageError(f"profile {target.profile.text}: differs on this worker from what the plan was read with")
-        graph, artifact, warnings = craft.compile_target(target)
+        graph, provenance = options.compile_graph(target.request)
+        artifact = hashlib.sha256(artifact_bytes(graph, provenance)).hexdigest()
     except Exception as error:
         return Compiled(None, None, time.perf_counter() - started, *_reason(error))
-    return Compiled(graph, artifact, time.perf_counter() - started, warnings=warnings)
+    return Compiled(graph, artifact, time.perf_counter() - started, warnings=len(warnings_in(provenance)))
 
 
-def run_case(case: Case, compiled: Compiled, craft: Craft) -> Row:
+def run_case(case: Case, compiled: Compiled, options: WorkerOptions) -> Row:
     """Run a case.
 
     Parameters
@@ -107,7 +110,7 @@ def run_case(case: Case, compiled: Compiled, craft: Craft) -> Row:
     case : Case
     compiled : Compiled
         Of its target.
-    craft : Craft
+    options : WorkerOptions
 
     Returns
     -------
@@ -121,10 +124,10 @@ def run_case(case: Case, compiled: Compiled, craft: Craft) -> Row:
     try:
         steps = steps_to_horizon(graph) if case.steps is None else case.steps
         facts["asked_steps"] = steps
-        mass = admitted_mass(graph, _start(case, graph, craft), case.initial.text)
+        mass = admitted_mass(graph, _start(case, graph), case.initial.text)
         faults = () if case.fault == NO_FAULT else (parse_fault(case.fault),)
-        options = RunOptions(steps, _spacing(graph, steps), craft.deadline_seconds, faults=faults)
-        run = run_graph(case.backend, graph, mass, options)
+        limits = RunOptions(steps, _spacing(graph, steps), options.deadline_seconds, faults=faults)
+        run = run_graph(case.backend, graph, mass, limits)
         return Row(**facts, **_outcome(case, graph, run))
     except Exception as error:
         verdict, message = _reason(error)
@@ -153,10 +156,10 @@ def _reason(error: Exception) -> tuple[Verdict, str]:
     return "failed", str(error) if isinstance(error, CheckError) else f"{type(error).__name__}: {error}"
 
 
-def _start(case: Case, graph: IntegerGraph, craft: Craft) -> NDArray[np.float64]:
+def _start(case: Case, graph: IntegerGraph) -> NDArray[np.float64]:
     if case.initial.is_file:
         _require_same(case.initial)
-        return craft.read_field(Path(case.initial.location), graph.mesh.shape).reshape(-1)
+        return read_field(Path(case.initial.location), graph.mesh.shape).reshape(-1)
     if case.initial.text == OWN:
         return graph.values(graph.membrane.initial)
     if case.initial.text == RANDOM:

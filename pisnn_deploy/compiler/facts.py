@@ -44,6 +44,8 @@ FLUX_QUANTITIES = ("drive", "current", "potential", "packet", "residue")
 """Bounded quantities of a flux compartment; the potential is the residue with the current added, before it fires."""
 SHARE_QUANTITIES = ("source-mass", "target-mass", "share")
 """Further ones of a flux compartment with a limiter."""
+UNRECORDED = {"recorded": False}
+"""Metadata of an option of a pass that its record leaves out: a mesh, arrays, a graph."""
 
 LOWERED = Fact("lowered", lambda graph: isinstance(graph, FloatGraph))
 TWO_POINT = Fact("lowered to two-point fluxes", lambda graph: isinstance(graph, TwoPointGraph))

@@ -107,3 +107,8 @@ def spelled_out(character: str) -> str:
     if code < 0x100:
         return _NAMED.get(character, f"\\x{code:02x}")
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun, such as ``1 core`` or ``2 cores``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

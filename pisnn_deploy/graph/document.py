@@ -341,7 +341,7 @@ def graph_from_document(
         materials=_read_materials(mesh.cells, take) if read.materials else None,
         binary=dict(read.binary),
         stock=None if read.stock is None else Stock(read.stock.send_threshold),
-        history=tuple(PassRecord(r.text, r.summary) for r in read.noted.passes),
+        history=tuple(PassRecord.read(r.text, r.summary) for r in read.noted.passes),
     )
     take.require_all_taken()
     return graph

@@ -395,10 +395,32 @@ class Placement:
 
 @dataclass(frozen=True)
 class PassRecord:
-    """What one compiler pass did: its name and options as text, and a sentence."""
+    """What one compiler pass did.
 
-    text: str
+    Attributes
+    ----------
+    name : str
+        Of the pass.
+    options : str
+        Such as ``state-bits=24 search=True``; may be empty.
+    summary : str
+        A sentence.
+    """
+
+    name: str
+    options: str
     summary: str
+
+    @property
+    def text(self) -> str:
+        """Name and options, such as ``quantise{state-bits=24 search=True}``."""
+        return f"{self.name}{{{self.options}}}" if self.options else self.name
+
+    @classmethod
+    def read(cls, text: str, summary: str) -> PassRecord:
+        """A record from its `text`."""
+        name, _, options = text.partition("{")
+        return cls(name, options.removesuffix("}"), summary)
 
 
 @dataclass(frozen=True)

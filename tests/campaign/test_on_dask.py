@@ -13,7 +13,7 @@ from typing import Any
 import dask
 import distributed
 import pytest
-from campaign_cases import craft, in_process, planned, without_times
+from campaign_cases import in_process, planned, without_times, worker_options
 
 from pisnn_deploy.campaign.row import Row
 from pisnn_deploy.campaign.run import require_workers, run_cases
@@ -48,7 +48,7 @@ def test_a_cluster_that_runs_already_is_used(client: Any, tmp_path: Path) -> Non
         dask.config.set({"distributed.comm.tls.ca-file": keys.tls_ca_file, **settings}),
         cluster(client.scheduler.address) as other,
     ):
-        rows = [row for some in run_cases(other, cases, craft()) for row in some]
+        rows = [row for some in run_cases(other, cases, worker_options()) for row in some]
     assert {row.key for row in without_times(rows)} == {case.key for case in cases}
     assert len(client.run(os.getpid)) == 2
 
@@ -62,7 +62,7 @@ def test_a_lost_workers_cases_run_again(client: Any, tmp_path: Path) -> None:
     cases = planned(tmp_path, text)
     processes = client.run(os.getpid)
     found: list[Row] = []
-    for number, rows in enumerate(run_cases(client, cases, craft())):
+    for number, rows in enumerate(run_cases(client, cases, worker_options())):
         found += rows
         if number == 0:
             address = busy(client)
@@ -87,14 +87,14 @@ def busy(client: Any) -> str:
 
 def test_a_case_that_kills_its_workers_is_given_up(client: Any, tmp_path: Path) -> None:
     cases = planned(tmp_path, "models: heat1d\nmeshes: [16, 17]\nsteps: [1, 2]\n")
-    safe = craft().compile_target
+    safe = worker_options().compile_graph
 
-    def compile_target(target):  # type: ignore[no-untyped-def]
-        if target.mesh.text == "17":
+    def compile_graph(request):  # type: ignore[no-untyped-def]
+        if request.domain.mesh == "17":
             os.kill(os.getpid(), signal.SIGKILL)
-        return safe(target)
+        return safe(request)
 
-    deadly = replace(craft(), compile_target=compile_target)
+    deadly = replace(worker_options(), compile_graph=compile_graph)
     # One after the other: a worker that dies casts suspicion on all that it had.
     rows = [row for part in (cases[:2], cases[2:]) for some in run_cases(client, part, deadly) for row in some]
     by_case = {row.key: row for row in rows}

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from campaign_cases import craft, in_process, planned, without_times
+from campaign_cases import in_process, planned, without_times, worker_options
 
-from pisnn_deploy.campaign.case import Target
-from pisnn_deploy.campaign.work import Craft, compile_case, run_case
+from pisnn_deploy.campaign.work import WorkerOptions, compile_case, run_case
 from pisnn_deploy.core.errors import CheckError
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.project.request import CompileRequest
 
 
 def test_rows_say_what_came_of_their_cases(tmp_path: Path) -> None:
@@ -72,43 +73,45 @@ def test_what_cannot_be_compiled_or_run_is_refused(tmp_path: Path) -> None:
     assert [(row.verdict, row.artifact, row.message) for row in rows[3:]] == [("refused", None, refusal)] * 3
 
 
-def wounded(target: Target) -> tuple[IntegerGraph, str, int]:
+def wounded(request: CompileRequest) -> tuple[IntegerGraph, dict[str, Any]]:
     """A graph that does not conserve."""
-    graph, artifact, warnings = craft().compile_target(target)
+    graph, provenance = worker_options().compile_graph(request)
     route = graph.synapses[-1]
     mantissas = route.mantissas.copy()
     mantissas[4] *= 2
-    return replace(graph, synapses=(*graph.synapses[:-1], route.with_mantissas(mantissas))), artifact, warnings
+    return replace(graph, synapses=(*graph.synapses[:-1], route.with_mantissas(mantissas))), provenance
 
 
 def test_a_violation_is_a_row_without_a_drift_that_nobody_measured(tmp_path: Path) -> None:
-    (row,) = in_process(planned(tmp_path, "models: heat1d\nsteps: 20\n"), replace(craft(), compile_target=wounded))
+    (row,) = in_process(
+        planned(tmp_path, "models: heat1d\nsteps: 20\n"), replace(worker_options(), compile_graph=wounded)
+    )
     assert row.verdict == "violated" and row.drift is row.plausible is None and row.relative_l2_error is None
     assert row.asked_steps == 20 and row.steps == 0 and row.violations_local == 1
     assert str(row.message).startswith("local invariant broken: membrane [2] at PDE step 1: expected ")
 
 
-def unstable(target: Target) -> tuple[IntegerGraph, str, int]:
+def unstable(request: CompileRequest) -> tuple[IntegerGraph, dict[str, Any]]:
     """A graph of which the certificate says that a mode grows."""
-    graph, artifact, warnings = craft().compile_target(target)
+    graph, provenance = worker_options().compile_graph(request)
     assert graph.certificate is not None
     claim = replace(graph.certificate.stability, figures={"modulus": 1.25})
-    return replace(graph, certificate=replace(graph.certificate, stability=claim)), artifact, warnings
+    return replace(graph, certificate=replace(graph.certificate, stability=claim)), provenance
 
 
 def test_a_run_that_conserves_may_be_implausible(tmp_path: Path) -> None:
     cases = planned(tmp_path, "models: heat1d\nsteps: 2\n")
-    (row,) = in_process(cases, replace(craft(), compile_target=unstable))
+    (row,) = in_process(cases, replace(worker_options(), compile_graph=unstable))
     assert (row.verdict, row.plausible) == ("conserved", False)
     (row,) = in_process(cases)
     assert (row.verdict, row.plausible) == ("conserved", True)
 
 
-def failing(error: Exception) -> Callable[[Target], tuple[IntegerGraph, str, int]]:
-    def compile_target(target: Target) -> tuple[IntegerGraph, str, int]:
+def failing(error: Exception) -> Callable[[CompileRequest], tuple[IntegerGraph, dict[str, Any]]]:
+    def compile_graph(request: CompileRequest) -> tuple[IntegerGraph, dict[str, Any]]:
         raise error
 
-    return compile_target
+    return compile_graph
 
 
 @pytest.mark.parametrize(
@@ -120,14 +123,14 @@ def failing(error: Exception) -> Callable[[Target], tuple[IntegerGraph, str, int
     ],
 )
 def test_what_nobody_expected_is_no_result(error: Exception, message: str, tmp_path: Path) -> None:
-    (row,) = in_process(planned(tmp_path, "models: heat1d\n"), replace(craft(), compile_target=failing(error)))
+    (row,) = in_process(planned(tmp_path, "models: heat1d\n"), replace(worker_options(), compile_graph=failing(error)))
     assert (row.verdict, row.message, row.artifact) == ("failed", message, None)
 
 
 def test_a_file_that_changed_meanwhile_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "u.npy", np.ones(16))
     (case,) = planned(tmp_path, "models: heat1d\ninitial: u.npy\n")
-    work: Craft = craft()
+    work: WorkerOptions = worker_options()
     np.save(tmp_path / "u.npy", np.full(16, 1.5))
     row = run_case(case, compile_case(case.target, work), work)
     assert (row.verdict, row.message) == ("refused", "u.npy: differs on this worker from what the plan was read with")

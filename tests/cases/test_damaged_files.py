@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from fuzz.structure import Parts
-from pisnn_deploy.cli.compilation import compile_file
+from compiled_files import compile_file
 from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.graph.artifact import artifact_bytes, read_artifact
 

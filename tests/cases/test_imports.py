@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pisnn_deploy.cli.compilation import compile_file
+from compiled_files import compile_file
 from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.graph.integer import IntegerGraph
 
@@ -18,7 +18,7 @@ Case = Callable[[str], Path]
 
 def compiled(name: str, **options: Any) -> tuple[IntegerGraph, list[str]]:
     """The graph, and what importing changed or left out."""
-    graph, provenance = compile_file(name, problem_name="heat1d", mesh="64", **options)
+    graph, provenance = compile_file(name, problem="heat1d", mesh="64", **options)
     return graph, provenance["imported"]["notes"]
 
 

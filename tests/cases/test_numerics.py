@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 import pisnn_deploy as pd
-from pisnn_deploy.cli.compilation import compile_file
+from compiled_files import compile_file
 
 Case = Callable[[str], Path]
 
@@ -63,7 +63,7 @@ def test_two_materials_do_not_ring_either(case: Case) -> None:
     np.save("k.npy", np.where(np.arange(32) < 31, 0.01, 0.02))
     start = np.zeros(32)
     start[10] = 1.0
-    options: dict[str, Any] = {"mesh": "32", "boundary": "no-flux", "limits": "-1,2", "slope": 192.0}
+    options: dict[str, Any] = {"mesh": "32", "boundary": "no-flux", "value_range": "-1,2", "slope": 192.0}
     artifact = pd.CompiledArtifact(*compile_file("heat1d", conductivity=Path("k.npy"), **options))
     for steps in (1, 2, 5, 20):
         values = artifact.simulate(steps, backend="fast", initial=start, every=steps).values[-1][8:13]

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from checked_graphs import with_figure
+from compiled_files import compile_file
 
 from pisnn_deploy.checks import check
-from pisnn_deploy.cli.compilation import compile_file
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.project import zoo
 from pisnn_deploy.target import Profile, load_profile, names

@@ -27,7 +27,7 @@ from models_under_test import compiled, heat_model, hidden_model
 
 from pisnn_deploy.checks import RULES, check
 from pisnn_deploy.checks.tables import state_bits
-from pisnn_deploy.compiler.passes.limit import Limiter
+from pisnn_deploy.compiler.options import Limiter
 from pisnn_deploy.graph import IntegerGraph, Synapse
 from pisnn_deploy.graph.connections import Explicit
 from pisnn_deploy.graph.integer import Coding

@@ -23,7 +23,7 @@ from pisnn_deploy.campaign.case import Case
 from pisnn_deploy.campaign.record import folder_of, record_of
 from pisnn_deploy.campaign.row import Row
 from pisnn_deploy.campaign.table import read_table
-from pisnn_deploy.campaign.work import Craft
+from pisnn_deploy.campaign.work import WorkerOptions
 from pisnn_deploy.cli.commands import campaign
 from pisnn_deploy.cli.main import group
 from pisnn_deploy.core.errors import CheckError, FileError, UsageError
@@ -45,7 +45,7 @@ class Ran:
         self.verdict: str | None = None
         self.artifacts: list[str] = []
 
-    def __call__(self, client: Any, cases: Sequence[Case], work: Craft) -> Iterator[list[Row]]:
+    def __call__(self, client: Any, cases: Sequence[Case], work: WorkerOptions) -> Iterator[list[Row]]:
         for number, case in enumerate(reversed(cases)):
             if number == self.interrupt_after:
                 raise KeyboardInterrupt

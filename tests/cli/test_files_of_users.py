@@ -16,10 +16,10 @@ import pytest
 from click.testing import CliRunner
 from models_under_test import compiled
 
-from pisnn_deploy.cli.fields import read_field
 from pisnn_deploy.cli.main import COMMANDS, group
 from pisnn_deploy.core.errors import FileError, UsageError
 from pisnn_deploy.graph.artifact import read_artifact, write_artifact
+from pisnn_deploy.project.fields import read_field
 
 COMMAND = str(Path(sys.executable).with_name("pisnn-deploy"))
 

@@ -14,11 +14,11 @@ import pytest
 from click.testing import CliRunner
 
 from pisnn_deploy.cli.main import group
-from pisnn_deploy.cli.media import read_groups
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import read_artifact
 from pisnn_deploy.mesh import CellMesh
+from pisnn_deploy.project.conditions import read_groups
 
 COMMAND = str(Path(sys.executable).with_name("pisnn-deploy"))
 EXAMPLE = Path(__file__).parents[2] / "examples" / "plate_with_hole"

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material, TwoPointOptions, compile_model
+from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, LowerTwoPoint, Material, compile_model
 from pisnn_deploy.core.errors import InvariantViolation, OverflowViolation, UsageError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.semantics import Semantics
@@ -123,10 +123,15 @@ def compiled(
     profile = load_profile(str(rng.choice(["loihi2", "generic-int"])))
     coding: Any = str(rng.choice(["delta", "dense"]))
     if one_material:
-        options: Any = CompileOptions(rod.shape, rod.boundary, profile, coding, limits, placement="none")
+        options: Any = CompileOptions(
+            Lower(rod.shape, rod.boundary),
+            profile,
+            GraphOptions(coding=coding, placement="none"),
+            operating_range=limits,
+        )
     else:
         lower = LowerTwoPoint(rod.shape, rod.boundary, {"default": Material(1.0)}, rod.conductivity, rod.capacity)
-        options = TwoPointOptions(lower, profile, coding, limits, placement="none")
+        options = CompileOptions(lower, profile, GraphOptions(coding=coding, placement="none"), operating_range=limits)
     return compile_model(model, options)
 
 
@@ -184,7 +189,9 @@ def test_what_cannot_be_compiled_is_named() -> None:
         sides = Boundary((("no-flux", "no-flux"),), (((), ()),))
         lower = LowerTwoPoint((count,), sides, {"default": Material(1.0)}, *fields)
         try:
-            graph = compile_model(model, TwoPointOptions(lower, profile, operating_range=limits, placement="none"))
+            graph = compile_model(
+                model, CompileOptions(lower, profile, GraphOptions(placement="none"), operating_range=limits)
+            )
         except UsageError as error:
             refused += 1
             assert "well formed" not in str(error) and "\n" not in str(error)

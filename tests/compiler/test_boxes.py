@@ -9,7 +9,7 @@ import pytest
 from models_under_test import box, compiled_box, plane_model, space_model
 from network_runs import assert_same
 
-from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material, TwoPointOptions, compile_model
+from pisnn_deploy.compiler import CompileOptions, Lower, LowerTwoPoint, Material, compile_model
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import Coding
 from pisnn_deploy.graph.wellformed import defects
@@ -131,9 +131,9 @@ def test_reservoirs_hold_a_list_of_values_at_the_right_cells(
     if differ:
         capacity = np.linspace(1.0, 1.5, int(np.prod(shape))).reshape(shape)
         lower = LowerTwoPoint(shape, boundary, {"default": Material(1.0)}, None, capacity)
-        graph = compile_model(model, TwoPointOptions(lower, LOIHI2))
+        graph = compile_model(model, CompileOptions(lower, LOIHI2))
     else:
-        graph = compile_model(model, CompileOptions(shape, boundary, LOIHI2))
+        graph = compile_model(model, CompileOptions(Lower(shape, boundary), LOIHI2))
     mesh = graph.grid
     cells = np.arange(mesh.cells).reshape(shape)
     found = 0

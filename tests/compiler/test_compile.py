@@ -10,12 +10,12 @@ from checked_graphs import with_figure
 from models_under_test import compiled, compiled_box, heat_model, heat_spec, hidden_model, laplace_model, plane_model
 from scipy import sparse
 
-from pisnn_deploy.compiler import CompileOptions, compile_model
+from pisnn_deploy.compiler import CompileOptions, Lower, compile_model
 from pisnn_deploy.compiler.passes.bound import Bounds
 from pisnn_deploy.compiler.passes.place import Place
 from pisnn_deploy.compiler.passes.prove import Prove
 from pisnn_deploy.compiler.passes.schedule import Schedule
-from pisnn_deploy.compiler.pipeline import run_passes
+from pisnn_deploy.compiler.runner import run_passes
 from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.wellformed import defects
@@ -27,7 +27,7 @@ LOIHI2 = load_profile("loihi2")
 
 
 def refusal(model: Model, shape: tuple[int, ...] = (16,), boundary: str = "periodic") -> str:
-    options = CompileOptions(shape, parse_boundary(boundary, len(shape)), load_profile("loihi2"))
+    options = CompileOptions(Lower(shape, parse_boundary(boundary, len(shape))), load_profile("loihi2"))
     with pytest.raises(CompileError) as caught:
         compile_model(model, options)
     return str(caught.value)
@@ -74,7 +74,7 @@ def test_moments_come_first_and_nearest_integers_last() -> None:
     assert found.symbol_error_chosen is not None and found.symbol_error_rounded is not None
     assert found.symbol_error_chosen < found.symbol_error_rounded
     assert max(abs(np.subtract(found.kernel_chosen, found.kernel_rounded))) <= 1
-    options = CompileOptions((128,), parse_boundary("periodic", 1), load_profile("loihi2"), search=False)
+    options = CompileOptions(Lower((128,), parse_boundary("periodic", 1)), load_profile("loihi2"), search=False)
     nearest = compile_model(heat_model(), options).quantisation
     assert nearest.kernel_chosen == found.kernel_rounded
     assert nearest.relative_l2_integer is not None and found.relative_l2_integer is not None
@@ -169,7 +169,7 @@ def test_refusals() -> None:
 
 
 def test_the_quantum_is_coarsened_until_accumulators_fit() -> None:
-    options = CompileOptions((16,), parse_boundary("periodic", 1), load_profile("loihi1"))
+    options = CompileOptions(Lower((16,), parse_boundary("periodic", 1)), load_profile("loihi1"))
     graph = compile_model(heat_model(), options)
     assert max(bound.bits for bound in graph.bounds) == 16
     assert compiled(heat_model()).value_per_quantum < graph.value_per_quantum

@@ -15,30 +15,29 @@ GOLDEN = Path(__file__).with_name("golden.json")
 """SHA-256 of the artifacts without their provenance; ``python tests/compiler/test_reproducible.py`` writes it anew."""
 EXAMPLES = Path(__file__).parents[2] / "examples" / "plate_with_hole"
 CASES: dict[str, dict[str, object]] = {
-    "heat1d": {"name_or_path": "heat1d"},
-    "heat1d between reservoirs": {"name_or_path": "heat1d", "boundary": "dirichlet=0,1", "coding": "dense"},
-    "heat2d": {"name_or_path": "heat2d", "mesh": "48x48", "boundary": "x=no-flux y=periodic"},
-    "laplace2d": {"name_or_path": "laplace2d", "mesh": "32x32"},
-    "advection_diffusion1d": {"name_or_path": "advection_diffusion1d"},
-    "burgers1d": {"name_or_path": "burgers1d"},
+    "heat1d": {"model": "heat1d"},
+    "heat1d between reservoirs": {"model": "heat1d", "boundary": "dirichlet=0,1", "coding": "dense"},
+    "heat2d": {"model": "heat2d", "mesh": "48x48", "boundary": "x=no-flux y=periodic"},
+    "laplace2d": {"model": "laplace2d", "mesh": "32x32"},
+    "advection_diffusion1d": {"model": "advection_diffusion1d"},
+    "burgers1d": {"model": "burgers1d"},
     "plate": {
-        "name_or_path": "heat2d",
+        "model": "heat2d",
         "mesh": str(EXAMPLES / "plate.msh"),
         "materials": str(EXAMPLES / "materials.yaml"),
         "boundary": "hole=dirichlet=1 left=dirichlet=0",
-        "limits": "0,1",
+        "value_range": "0,1",
     },
 }
 PROGRAM = """
 import hashlib, json, sys
 from pathlib import Path
-from pisnn_deploy.cli.compilation import compile_file
+from pisnn_deploy.project.compilation import compile_requested
+from pisnn_deploy.project.request import compile_request
 from pisnn_deploy.graph.artifact import artifact_bytes
 found = {}
 for name, options in json.loads(sys.argv[1]).items():
-    if "materials" in options:
-        options["materials"] = Path(options["materials"])
-    graph, _ = compile_file(**options)
+    graph, _ = compile_requested(compile_request(**options))
     found[name] = hashlib.sha256(artifact_bytes(graph, {})).hexdigest()
 print(json.dumps(found))
 """

@@ -10,7 +10,7 @@ from drawn_boundaries import Turn, cases, drawn_boundary, drawn_turn
 from models_under_test import deep_model, zoo_model
 from numpy.typing import NDArray
 
-from pisnn_deploy.compiler import CompileOptions, compile_model
+from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, compile_model
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.layout import window_bias, window_matrix
 from pisnn_deploy.graph.semantics import Semantics
@@ -26,7 +26,9 @@ RANGE = OperatingRange(lower=-3.0, upper=3.0)
 
 
 def compiled_for(model: Model, shape: tuple[int, ...], boundary: Boundary) -> IntegerGraph:
-    options = CompileOptions(shape, boundary, load_profile("loihi2"), operating_range=RANGE, placement="none")
+    options = CompileOptions(
+        Lower(shape, boundary), load_profile("loihi2"), GraphOptions(placement="none"), operating_range=RANGE
+    )
     return compile_model(model, options)
 
 

@@ -14,10 +14,7 @@ from models_under_test import compiled
 from pisnn_deploy.campaign.table import read_table
 from pisnn_deploy.checks.baseline import Baseline
 from pisnn_deploy.cli.config import read_config
-from pisnn_deploy.cli.fields import read_field
 from pisnn_deploy.cli.main import group
-from pisnn_deploy.cli.media import read_cell_property, read_materials
-from pisnn_deploy.cli.network_files import exported_network
 from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.core.plain_yaml import read_mapping
 from pisnn_deploy.core.pointers import require_content
@@ -25,6 +22,9 @@ from pisnn_deploy.estimates.activity import read_activity
 from pisnn_deploy.formats.reading import Request, import_model
 from pisnn_deploy.graph.artifact import read_artifact, write_artifact
 from pisnn_deploy.mesh import read_mesh_file
+from pisnn_deploy.project.conditions import read_cell_property, read_materials
+from pisnn_deploy.project.fields import read_field
+from pisnn_deploy.project.network_files import exported_network
 from pisnn_deploy.runs.recording import recording
 from pisnn_deploy.target import load_profile
 from pisnn_deploy.training.checkpoint import read_checkpoint

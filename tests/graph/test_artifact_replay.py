@@ -20,7 +20,7 @@ from models_under_test import (
     stock_box,
 )
 
-from pisnn_deploy.compiler import LowerTwoPoint, Material, TwoPointOptions, compile_model
+from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material, compile_model
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import write_artifact
 from pisnn_deploy.mesh import read_mesh_file
@@ -39,7 +39,7 @@ def plate() -> IntegerGraph:
         {"hole": 1.0, "left": 0.0},
         {"steel": Material(16.0, 3.8), "copper": Material(390.0, 3.4)},
     )
-    return compile_model(plane_model(), TwoPointOptions(lower, load_profile("loihi2")))
+    return compile_model(plane_model(), CompileOptions(lower, load_profile("loihi2")))
 
 
 def test_the_program_of_the_page_replays_a_run_on_cells_that_differ(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pisnn_deploy.checks import check
-from pisnn_deploy.compiler import CompileOptions, compile_model
+from pisnn_deploy.compiler import CompileOptions, Lower, compile_model
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import parse_boundary
 from pisnn_deploy.physics.problems import problem
@@ -39,7 +39,7 @@ def compiled_zoo(name: str, shape: tuple[int, ...] | None = None, boundary: str 
     one = problem(name)
     shape = shape or one.default_shape
     sides = parse_boundary(boundary, len(shape)) if boundary else one.default_boundary(shape)
-    return compile_model(model, CompileOptions(shape, sides, load_profile("loihi2")))
+    return compile_model(model, CompileOptions(Lower(shape, sides), load_profile("loihi2")))
 
 
 def test_each_problem_has_a_model_and_a_card_with_figures() -> None:

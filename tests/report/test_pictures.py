@@ -12,8 +12,9 @@ from checked_graphs import with_figure
 from matplotlib.image import imread
 from models_under_test import box, compiled, compiled_box, hidden_model, plane_model
 
+from pisnn_deploy.compiler.options import PlacementMethod
 from pisnn_deploy.compiler.passes.partition import cut_evenly
-from pisnn_deploy.compiler.passes.place import Place, PlacementMethod
+from pisnn_deploy.compiler.passes.place import Place
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import structured_mesh
 from pisnn_deploy.mesh.boundary import PERIODIC

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from models_under_test import binary_box, compiled, compiled_box, heat_model, hidden_model, plane_model
 
-from pisnn_deploy.compiler.passes.limit import Limiter
+from pisnn_deploy.compiler.options import Limiter
 from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph.integer import Coding, IntegerGraph, Integers
 from pisnn_deploy.physics.model import Model

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from models_under_test import compiled, compiled_box, heat_model, hidden_model, laplace_model, plane_model, space_model
 
-from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material, TwoPointOptions, compile_model
+from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, LowerTwoPoint, Material, compile_model
 from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.graph.integer import Coding, IntegerGraph, Integers
 from pisnn_deploy.mesh import parse_boundary, read_mesh_file
@@ -171,7 +171,9 @@ def test_boxes_in_slabs(boundary: str, threads: int, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("profile", ["loihi2", "generic-int"])
 def test_friction_parabolas_and_split_weights(profile: str, threads: int) -> None:
-    options = CompileOptions((24, 24), parse_boundary("x=dirichlet=0,1 y=dirichlet=0,0", 2), load_profile(profile))
+    options = CompileOptions(
+        Lower((24, 24), parse_boundary("x=dirichlet=0,1 y=dirichlet=0,0", 2)), load_profile(profile)
+    )
     graph = compile_model(laplace_model(), options)
     assert is_structured(graph)
     state = assert_every_step(graph, graph.membrane.initial, 12, threads)
@@ -184,7 +186,7 @@ def test_a_plate_of_two_materials(coding: Coding, threads: int) -> None:
     plate = Path(__file__).parents[2] / "examples" / "plate_with_hole" / "plate.msh"
     materials = {"steel": Material(16.0, 3.8), "copper": Material(390.0, 3.4)}
     lower = LowerTwoPoint(read_mesh_file(plate), {"left": 0.25, "hole": 1.75}, materials)
-    graph = compile_model(plane_model(), TwoPointOptions(lower, load_profile("loihi2"), coding))
+    graph = compile_model(plane_model(), CompileOptions(lower, load_profile("loihi2"), GraphOptions(coding=coding)))
     assert_every_step(graph, graph.mass(np.random.default_rng(4).uniform(0.2, 1.8, graph.mesh.cells)), threads=threads)
 
 
@@ -197,7 +199,7 @@ def test_the_zoo(name: str) -> None:
     if spec.cell_width is not None:
         model = replace(model, spec=spec.model_copy(update={"lengths": (40 * spec.cell_width,)}))
     graph = compile_model(
-        model, CompileOptions(shape, problem(spec.problem).default_boundary(shape), load_profile("loihi2"))
+        model, CompileOptions(Lower(shape, problem(spec.problem).default_boundary(shape)), load_profile("loihi2"))
     )
     assert is_structured(graph) == (not graph.hidden)
     assert_every_step(graph, graph.membrane.initial, 20)

@@ -18,7 +18,7 @@ from models_under_test import (
 )
 from network_runs import assert_same, break_with
 
-from pisnn_deploy.compiler import CompileOptions, compile_model
+from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, compile_model
 from pisnn_deploy.core.errors import CheckError, CompileError
 from pisnn_deploy.graph.integer import Coding, IntegerGraph, Integers
 from pisnn_deploy.graph.wellformed import defects
@@ -45,7 +45,9 @@ LINES = ("periodic", "no-flux", "dirichlet=0.5,1", "x-=no-flux x+=dirichlet=0")
 def limited(model: Model, shape: tuple[int, ...], boundary: str, coding: Coding = "delta") -> IntegerGraph:
     """A model with a limiter, compiled without what only costs time here."""
     sides, profile = parse_boundary(boundary, len(shape)), load_profile("loihi2")
-    options = CompileOptions(shape, sides, profile, coding, search=False, placement="none", limiter="positivity")
+    options = CompileOptions(
+        Lower(shape, sides), profile, GraphOptions(coding=coding, limiter="positivity", placement="none"), search=False
+    )
     return compile_model(model, options)
 
 

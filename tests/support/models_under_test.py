@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pisnn_deploy.cli.model_file import read_model
-from pisnn_deploy.compiler import CompileOptions, compile_model
-from pisnn_deploy.compiler.passes.limit import Limiter
+from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, compile_model
+from pisnn_deploy.compiler.options import Limiter
 from pisnn_deploy.formats.reading import Request
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import Coding
@@ -14,6 +13,7 @@ from pisnn_deploy.mesh import Mesh, parse_boundary, structured_mesh
 from pisnn_deploy.physics.model import Model, ModelSpec, OperatingRange
 from pisnn_deploy.physics.problems import problem
 from pisnn_deploy.project import zoo
+from pisnn_deploy.project.model_file import read_model
 from pisnn_deploy.target import load_profile
 
 
@@ -106,7 +106,9 @@ def compiled_box(
 ) -> IntegerGraph:
     """A model compiled for a small box."""
     sides, profile = parse_boundary(boundary, len(shape)), load_profile("loihi2")
-    return compile_model(model, CompileOptions(shape, sides, profile, coding, limiter=limiter))
+    return compile_model(
+        model, CompileOptions(Lower(shape, sides), profile, GraphOptions(coding=coding, limiter=limiter))
+    )
 
 
 def compiled(
@@ -125,7 +127,9 @@ def stock_box(
 ) -> IntegerGraph:
     """A model compiled for Lava's own processes."""
     sides, target = parse_boundary(boundary, len(shape)), load_profile("loihi2")
-    options = CompileOptions(shape, sides, target, processes="stock", send_threshold=send_threshold)
+    options = CompileOptions(
+        Lower(shape, sides), target, GraphOptions(processes="stock", send_threshold=send_threshold)
+    )
     return compile_model(model or heat_model(), options)
 
 
@@ -134,7 +138,9 @@ def binary_box(
 ) -> IntegerGraph:
     """A model compiled for binary spikes."""
     sides, profile = parse_boundary(boundary, len(shape)), load_profile("loihi1")
-    return compile_model(model, CompileOptions(shape, sides, profile, coding, limiter=limiter))
+    return compile_model(
+        model, CompileOptions(Lower(shape, sides), profile, GraphOptions(coding=coding, limiter=limiter))
+    )
 
 
 def oscillating_model(half: tuple[float, ...] = (-12 / 128, 48 / 128), **changes: object) -> Model:
@@ -150,7 +156,7 @@ def zoo_graph(name: str, shape: tuple[int, ...] | None = None) -> IntegerGraph:
         model = read_checkpoint(path)
     shape = shape or problem(name).default_shape
     sides = problem(name).default_boundary(shape)
-    return compile_model(model, CompileOptions(shape, sides, load_profile("loihi2")))
+    return compile_model(model, CompileOptions(Lower(shape, sides), load_profile("loihi2")))
 
 
 def zoo_model(name: str) -> Model:

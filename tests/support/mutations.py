@@ -12,7 +12,7 @@ import numpy as np
 
 from pisnn_deploy.compiler.passes.bound import Bounds
 from pisnn_deploy.compiler.passes.prove import Prove
-from pisnn_deploy.compiler.pipeline import run_passes
+from pisnn_deploy.compiler.runner import run_passes
 from pisnn_deploy.core.errors import CompileError, PisnnError
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.document import BITS, document, graph_from_document

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from compiled_files import compile_file
 
-from pisnn_deploy.cli.compilation import compile_file
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.runs.fast import run as run_fast
 from pisnn_deploy.runs.run import RunOptions, start_of
@@ -46,7 +46,7 @@ def _plate(**options: Any) -> SetUp:
         mesh=str(PLATE / "plate.msh"),
         materials=PLATE / "materials.yaml",
         boundary="hole=dirichlet=1 left=dirichlet=0 right=dirichlet=0",
-        limits="0,1",
+        value_range="0,1",
         **options,
     )
 

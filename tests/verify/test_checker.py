@@ -27,7 +27,7 @@ from models_under_test import (
 )
 from mutations import assert_every_field_is_proved_again, assert_random_mutations_are_rejected_or_harmless, rejected
 
-from pisnn_deploy.compiler import CompileOptions, compile_model
+from pisnn_deploy.compiler import CompileOptions, Lower, compile_model
 from pisnn_deploy.core.errors import CompileError, FileError
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.artifact import read_artifact, write_artifact
@@ -78,7 +78,7 @@ def test_a_wide_range_gives_an_unconditional_proof_and_runs_keep_to_it() -> None
 @pytest.mark.parametrize("more", [1, 2, 3, 8])
 def test_weights_of_the_wall_at_inner_faces_are_rejected(more: int) -> None:
     # The rule of the outermost face is stretched over its neighbours, so that the first face of the box is right.
-    options = CompileOptions((20,), parse_boundary("no-flux", 1), load_profile("loihi2"), search=False)
+    options = CompileOptions(Lower((20,), parse_boundary("no-flux", 1)), load_profile("loihi2"), search=False)
     graph = compile_model(heat_model((1 / 128, 4 / 128, 18 / 128, 46 / 128)), options)
     (drive, route) = graph.synapses
     stencil = drive.connections

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from models_under_test import compiled, heat_model, hidden_model, laplace_model, stock_box, zoo_graph
 
-from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, TwoPointOptions, compile_model
+from pisnn_deploy.compiler import CompileOptions, Lower, LowerTwoPoint, compile_model
 from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import parse_boundary
@@ -108,7 +108,7 @@ def test_the_shift_of_a_hidden_layer_is_the_exponent_of_its_weights() -> None:
 def test_what_the_checker_would_reject_is_not_compiled(model: Model, changes: dict[str, Any], reason: str) -> None:
     other = replace(model, spec=model.spec.model_copy(update=changes))
     axes = len(other.spec.lengths)
-    options = CompileOptions((8,) * axes, parse_boundary("no-flux", axes), load_profile("loihi2"))
+    options = CompileOptions(Lower((8,) * axes, parse_boundary("no-flux", axes)), load_profile("loihi2"))
     with pytest.raises(CompileError) as refused:
         compile_model(other, options)
     assert str(refused.value) == reason
@@ -118,4 +118,4 @@ def test_neither_is_it_on_cells_that_differ() -> None:
     other = replace(heat_model(), spec=heat_model().spec.model_copy(update={"problem": "burgers1d"}))
     lower = LowerTwoPoint((8,), parse_boundary("no-flux", 1), {})
     with pytest.raises(CompileError, match=r"^lower-two-point: the model heat1d solves diffusion, and its problem "):
-        compile_model(other, TwoPointOptions(lower, load_profile("loihi2")))
+        compile_model(other, CompileOptions(lower, load_profile("loihi2")))

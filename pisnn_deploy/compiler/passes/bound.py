@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -24,6 +24,10 @@ from pisnn_deploy.core.errors import DoesNotFit
 from pisnn_deploy.graph import Bound, IntegerGraph, Synapse
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.mesh.window import QUADRATIC
+
+if TYPE_CHECKING:
+    from pisnn_deploy.compiler.options import CompileOptions
+    from pisnn_deploy.compiler.runner import Floating
 
 LEDGER_BITS = 48
 LARGEST_LEDGER = (1 << (LEDGER_BITS - 1)) - 1
@@ -57,6 +61,12 @@ class Bounds:
     state_bits: int
     payload_bits: int
     accumulator_bits: int
+
+    @classmethod
+    def asked(cls, options: CompileOptions, floating: Floating | None) -> Bounds | None:
+        """Always."""
+        widths = options.widths
+        return cls(widths.state, widths.payload, widths.accumulator)
 
     def __call__(self, graph: IntegerGraph) -> IntegerGraph:
         """Bound `graph`.

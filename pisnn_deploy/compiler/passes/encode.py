@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -11,6 +11,10 @@ from pisnn_deploy.compiler.facts import BOUNDED, ENCODED, Fact
 from pisnn_deploy.core.errors import DoesNotFit
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.lines import stored_synapses
+
+if TYPE_CHECKING:
+    from pisnn_deploy.compiler.options import CompileOptions
+    from pisnn_deploy.compiler.runner import Floating
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,11 @@ class Encode:
     ensures: ClassVar[tuple[Fact, ...]] = (ENCODED,)
 
     largest_mantissa: int
+
+    @classmethod
+    def asked(cls, options: CompileOptions, floating: Floating | None) -> Encode | None:
+        """For binary spikes."""
+        return cls(options.profile.weights.mantissa_limit_mixed.value) if options.has_binary_spikes else None
 
     def __call__(self, graph: IntegerGraph) -> IntegerGraph:
         """Encode `graph`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -12,8 +12,9 @@ from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.layout import share_synapses
 
-Limiter = Literal["none", "positivity"]
-"""What limits the packets of a face."""
+if TYPE_CHECKING:
+    from pisnn_deploy.compiler.options import CompileOptions
+    from pisnn_deploy.compiler.runner import Floating
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,11 @@ class Limit:
     name: ClassVar[str] = "limit"
     requires: ClassVar[tuple[Fact, ...]] = (QUANTISED,)
     ensures: ClassVar[tuple[Fact, ...]] = (QUANTISED, LIMITED)
+
+    @classmethod
+    def asked(cls, options: CompileOptions, floating: Floating | None) -> Limit | None:
+        """With a limiter of that kind."""
+        return cls() if options.graph.limiter == "positivity" else None
 
     def __call__(self, graph: IntegerGraph) -> IntegerGraph:
         """Limit `graph`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -21,6 +21,10 @@ from pisnn_deploy.mesh import (
 from pisnn_deploy.mesh.window import QUADRATIC
 from pisnn_deploy.physics.model import Model, ModelSpec
 from pisnn_deploy.physics.problems import EQUATIONS, problem
+
+if TYPE_CHECKING:
+    from pisnn_deploy.compiler.options import CompileOptions
+    from pisnn_deploy.compiler.runner import Floating
 
 
 def require_own_problem(pass_name: str, spec: ModelSpec) -> None:
@@ -72,9 +76,15 @@ class Lower:
     name: ClassVar[str] = "lower"
     requires: ClassVar[tuple[Fact, ...]] = ()
     ensures: ClassVar[tuple[Fact, ...]] = (LOWERED,)
+    measured_against: ClassVar[str | None] = None
 
     shape: tuple[int, ...]
     boundary: Boundary
+
+    @classmethod
+    def asked(cls, options: CompileOptions, floating: Floating | None) -> Lower | None:
+        """Where cells are alike."""
+        return options.lower if isinstance(options.lower, cls) else None
 
     def __call__(self, model: Model) -> FloatGraph:
         """Lower `model`.

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.compiler.analysis.departure import follow
 from pisnn_deploy.compiler.analysis.growth import growth_text, without_limiter
-from pisnn_deploy.compiler.facts import QUANTISED, Fact
+from pisnn_deploy.compiler.facts import QUANTISED, UNRECORDED, Fact
 from pisnn_deploy.core.errors import UnstableError
 from pisnn_deploy.graph import FloatGraph, IntegerGraph, TwoPointGraph
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.physics.problems import Problem, problem
+
+if TYPE_CHECKING:
+    from pisnn_deploy.compiler.options import CompileOptions
+    from pisnn_deploy.compiler.runner import Floating
 
 CELL_STEPS = 20_000_000
 """Most cells times PDE steps that are spent on the measurement."""
@@ -51,7 +55,12 @@ class Measure:
     requires: ClassVar[tuple[Fact, ...]] = (QUANTISED,)
     ensures: ClassVar[tuple[Fact, ...]] = (QUANTISED,)
 
-    floating: FloatGraph | TwoPointGraph
+    floating: FloatGraph | TwoPointGraph = field(metadata=UNRECORDED)
+
+    @classmethod
+    def asked(cls, options: CompileOptions, floating: Floating | None) -> Measure | None:
+        """Always, beside what was lowered."""
+        return None if floating is None else cls(floating)
 
     def __call__(self, graph: IntegerGraph) -> IntegerGraph:
         """Measure `graph`.

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +33,9 @@ from pisnn_deploy.mesh import PERIODIC, Mesh
 from pisnn_deploy.target import Profile
 from pisnn_deploy.target.utilisation import Axons, Counts, Link, input_axons, links, tally
 
-PlacementMethod = Literal["auto", "blocks", "metis", "index", "none"]
-"""``auto`` is ``blocks`` on a structured mesh and ``metis`` on any other; ``none`` leaves the graph on no core."""
+if TYPE_CHECKING:
+    from pisnn_deploy.compiler.options import CompileOptions, PlacementMethod
+    from pisnn_deploy.compiler.runner import Floating
 
 _LARGE = 1_000_000
 """Synapses from which a shape of blocks is tried on single blocks before the whole graph is counted."""
@@ -76,6 +77,12 @@ class Place:
     profile: Profile
     method: PlacementMethod = "auto"
     seed: int = 0
+
+    @classmethod
+    def asked(cls, options: CompileOptions, floating: Floating | None) -> Place | None:
+        """Unless the graph is to stay on no core."""
+        method = options.graph.placement
+        return None if method == "none" else cls(options.profile, method)
 
     def __call__(self, graph: IntegerGraph) -> IntegerGraph:
         """Place `graph`.

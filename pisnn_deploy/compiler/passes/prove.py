@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
 from scipy import sparse
@@ -25,6 +25,10 @@ from pisnn_deploy.graph.layout import route_matrix, window_matrix, window_stenci
 from pisnn_deploy.mesh import Boxes, structured_mesh, window_cells
 from pisnn_deploy.mesh.window import QUADRATIC
 from pisnn_deploy.physics.symbol import amplification, delayed_root, gain, largest_root
+
+if TYPE_CHECKING:
+    from pisnn_deploy.compiler.options import CompileOptions
+    from pisnn_deploy.compiler.runner import Floating
 
 ROUNDING_MARGIN = 1e-9
 """Allowance for float64 rounding in the modulus of an amplification factor."""
@@ -59,6 +63,11 @@ class Prove:
     name: ClassVar[str] = "prove"
     requires: ClassVar[tuple[Fact, ...]] = (BOUNDED,)
     ensures: ClassVar[tuple[Fact, ...]] = (PROVED,)
+
+    @classmethod
+    def asked(cls, options: CompileOptions, floating: Floating | None) -> Prove | None:
+        """Always."""
+        return cls()
 
     def __call__(self, graph: IntegerGraph) -> IntegerGraph:
         """Prove `graph`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.compiler.analysis.intervals import face_rows, network_intervals
 from pisnn_deploy.compiler.analysis.kernels import neighbours, symbol_error
 from pisnn_deploy.compiler.facts import LOWERED, QUANTISED, Fact
+from pisnn_deploy.compiler.passes.lower import Lower
 from pisnn_deploy.core.arithmetic import MEMORYLESS, signed_width
 from pisnn_deploy.core.errors import CompileError, DoesNotFit
 from pisnn_deploy.graph import FloatGraph, Flux, IntegerGraph, IntegerLayer, Membrane, OperatingWindow, Quantisation
@@ -21,6 +22,10 @@ from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers, Rectifier
 from pisnn_deploy.graph.layout import synapses, window_biases, window_stencil
 from pisnn_deploy.physics.clock import damped_leak, nominal_time_step, time_step
 from pisnn_deploy.physics.model import OperatingRange, flux_moments, symmetry_basis
+
+if TYPE_CHECKING:
+    from pisnn_deploy.compiler.options import CompileOptions
+    from pisnn_deploy.compiler.runner import Floating
 
 FINEST_QUANTUM_EXPONENT = 40
 LARGEST_BIAS = 2.0**52
@@ -75,6 +80,12 @@ class Quantise:
     state_bits: int
     operating_range: OperatingRange | None = None
     search: bool = True
+
+    @classmethod
+    def asked(cls, options: CompileOptions, floating: Floating | None) -> Quantise | None:
+        """After `Lower`."""
+        is_grid = isinstance(options.lower, Lower)
+        return cls(options.state_bits, options.operating_range, options.search) if is_grid else None
 
     def __call__(self, graph: FloatGraph) -> IntegerGraph:
         """Quantise `graph`.

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pisnn_deploy.compiler.facts import QUANTISED, SCHEDULED, Fact
 from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import Coding
+
+if TYPE_CHECKING:
+    from pisnn_deploy.compiler.options import CompileOptions
+    from pisnn_deploy.compiler.runner import Floating
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,11 @@ class Schedule:
     ensures: ClassVar[tuple[Fact, ...]] = (SCHEDULED,)
 
     coding: Coding = "delta"
+
+    @classmethod
+    def asked(cls, options: CompileOptions, floating: Floating | None) -> Schedule | None:
+        """Always; stock cells send their states."""
+        return cls("dense" if options.graph.processes == "stock" else options.graph.coding)
 
     def __call__(self, graph: IntegerGraph) -> IntegerGraph:
         """Schedule `graph`.

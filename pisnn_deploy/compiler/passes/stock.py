@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from pisnn_deploy.compiler.facts import LOWERED, Fact
+from pisnn_deploy.compiler.passes.lower import Lower
 from pisnn_deploy.core.arithmetic import MEMORYLESS
-from pisnn_deploy.core.errors import CompileError
+from pisnn_deploy.core.errors import CompileError, UsageError
 from pisnn_deploy.graph import FloatGraph, FloatLayer, IntegerGraph, Stock
 from pisnn_deploy.graph.layout import MIXED_SIGN_EXPONENT
 from pisnn_deploy.mesh import PERIODIC
 from pisnn_deploy.physics.model import flux_moments
 
+if TYPE_CHECKING:
+    from pisnn_deploy.compiler.options import CompileOptions
+    from pisnn_deploy.compiler.runner import Floating
+
 PART = 3
 """What part of the trained flux goes through a face in a time step; see `LowerStock`."""
+LARGEST_THRESHOLD = 14
+"""Largest threshold exponent that is searched."""
+LOWEST_EXPONENT = MIXED_SIGN_EXPONENT - LARGEST_THRESHOLD
+"""Of a target that is not known to have any: as far as thresholds are searched."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,25 @@ class LowerStock:
     def largest_shift(self) -> int:
         """Largest threshold exponent that the target can shift by."""
         return MIXED_SIGN_EXPONENT - self.lowest_exponent
+
+    @classmethod
+    def asked(cls, options: CompileOptions, floating: Floating | None) -> LowerStock | None:
+        """For stock processes."""
+        if options.graph.processes != "stock":
+            return None
+        if not isinstance(options.lower, Lower):
+            raise UsageError(
+                "`processes` stock: cells that differ need levels of their own, which Sigma has not; use c-lif"
+            )
+        if options.has_binary_spikes:
+            raise CompileError(
+                cls.name,
+                f"cells send their whole states, and spikes for {options.profile.name} are binary",
+                remedy="compile it with `processes` c-lif, or for graded spikes",
+            )
+        lowest = options.profile.weights.exponent_lowest.value
+        threshold = options.graph.send_threshold
+        return cls(LOWEST_EXPONENT if lowest is None else lowest, 1 if threshold is None else threshold)
 
     def __call__(self, graph: FloatGraph) -> FloatGraph:
         """Suit `graph`.

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from models_under_test import compiled, compiled_box, heat_model, heat_spec, hidden_model, laplace_model, stock_box
 
-from pisnn_deploy.compiler import CompileOptions, compile_model
+from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, compile_model
 from pisnn_deploy.compiler.analysis.departure import follow
 from pisnn_deploy.compiler.analysis.growth import growth_text, worst_wave
-from pisnn_deploy.compiler.passes.limit import Limiter
+from pisnn_deploy.compiler.options import Limiter
 from pisnn_deploy.compiler.passes.prove import Prove
 from pisnn_deploy.compiler.passes.quantise import Quantise
 from pisnn_deploy.compiler.warnings import unproved_stability
@@ -28,7 +28,7 @@ NEAR, FAR = OperatingRange(lower=0.0, upper=2.0), OperatingRange(lower=10.0, upp
 
 
 def refusal(model: Model, boundary: str = "periodic") -> str:
-    options = CompileOptions((16,), parse_boundary(boundary, 1), LOIHI2, search=False)
+    options = CompileOptions(Lower((16,), parse_boundary(boundary, 1)), LOIHI2, search=False)
     with pytest.raises(UnstableError) as caught:
         compile_model(model, options)
     return str(caught.value)
@@ -126,13 +126,13 @@ def test_what_is_proved_is_neither_run_nor_told() -> None:
 def test_a_network_with_a_hidden_layer_is_looked_at_around_constant_fields() -> None:
     with zoo.model_path("burgers1d") as path:
         model = read_checkpoint(path)
-    graph = compile_model(model, CompileOptions((256,), parse_boundary("periodic", 1), LOIHI2, search=False))
+    graph = compile_model(model, CompileOptions(Lower((256,), parse_boundary("periodic", 1)), LOIHI2, search=False))
     assert list(unproved_stability(graph, LOIHI2)) == [
         "stability: not proved: the flux network is not linear; around constant fields no wave grows, the largest "
         "factor is 0.999992"
     ]
     louder = Model(model.spec, (model.weights[0], model.weights[1] * 8), model.biases)
-    options = CompileOptions((256,), parse_boundary("periodic", 1), LOIHI2, search=False)
+    options = CompileOptions(Lower((256,), parse_boundary("periodic", 1)), LOIHI2, search=False)
     with pytest.raises(UnstableError) as caught:
         compile_model(louder, options)
     assert "is unstable by itself, before any rounding" in str(caught.value)
@@ -172,7 +172,9 @@ def test_a_limiter_hides_neither_unstable_floats_nor_unstable_integers(weight: f
     texts = []
     limiters: tuple[Limiter, ...] = ("none", "positivity")
     for limiter in limiters:
-        options = CompileOptions((16,), parse_boundary("no-flux", 1), LOIHI2, search=False, limiter=limiter)
+        options = CompileOptions(
+            Lower((16,), parse_boundary("no-flux", 1)), LOIHI2, GraphOptions(limiter=limiter), search=False
+        )
         with pytest.raises(UnstableError) as caught:
             compile_model(model, options)
         texts.append(str(caught.value))
@@ -181,7 +183,9 @@ def test_a_limiter_hides_neither_unstable_floats_nor_unstable_integers(weight: f
 
 def test_a_wave_that_grows_slowly_behind_a_limiter_is_told() -> None:
     model = heat_model((0.0, 0.0, 0.0, 4097 / 8192), weight_exponents=(13,), operating_range=NEAR)
-    options = CompileOptions((16,), parse_boundary("no-flux", 1), LOIHI2, search=False, limiter="positivity")
+    options = CompileOptions(
+        Lower((16,), parse_boundary("no-flux", 1)), LOIHI2, GraphOptions(limiter="positivity"), search=False
+    )
     assert list(unproved_stability(compile_model(model, options), LOIHI2)) == [
         "stability: waves of 2 cells along x grow by a factor of 1.00048828 in each PDE step, twofold in 1420; long "
         "runs may leave the operating range"
@@ -200,7 +204,7 @@ def hat_model(width: float) -> Model:
 @pytest.mark.parametrize(("width", "level"), [(0.01, "0.925"), (0.001, "0.93")])
 def test_a_flux_that_is_steep_around_a_few_constants_is_refused(width: float, level: str) -> None:
     """The narrower hat lies between two constants of the grid: kinks lead there."""
-    options = CompileOptions((32,), parse_boundary("no-flux", 1), LOIHI2, search=False)
+    options = CompileOptions(Lower((32,), parse_boundary("no-flux", 1)), LOIHI2, search=False)
     with pytest.raises(UnstableError) as caught:
         compile_model(hat_model(width), options)
     assert str(caught.value) == (

@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from compiled_files import compile_file
 from numpy.typing import NDArray
 
-from pisnn_deploy.cli.compilation import compile_file
-from pisnn_deploy.cli.model_file import read_model
-from pisnn_deploy.compiler import LowerTwoPoint, Material, TwoPointOptions, compile_model
+from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material, compile_model
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.formats.reading import Request
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import artifact_bytes
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.mesh import parse_boundary
+from pisnn_deploy.project.model_file import read_model
 from pisnn_deploy.target import load_profile
 from pisnn_deploy.verify import check_certificate
 
@@ -93,7 +93,9 @@ def test_no_wave_changes_its_sign(tmp_path: Path) -> None:
             np.save(tmp_path / "c.npy", capacity)
             options["capacity"] = tmp_path / "c.npy"
         conductivity = np.where(np.arange(32) < 25, 0.01, 0.02)
-        graph = compiled(tmp_path, "heat1d", conductivity, boundary="no-flux", limits="-1,2", slope=192.0, **options)
+        graph = compiled(
+            tmp_path, "heat1d", conductivity, boundary="no-flux", value_range="-1,2", slope=192.0, **options
+        )
         semantics = Semantics(graph)
         state = semantics.start(graph.mass(start))
         for step in range(20):
@@ -110,7 +112,7 @@ def test_a_mirrored_grid_has_mirrored_masses() -> None:
 
     def masses(field: Field, mass: NDArray[np.int64], boundary: str) -> NDArray[np.int64]:
         lower = LowerTwoPoint((6, 6), parse_boundary(boundary, 2), {"default": Material(0.01)}, field)
-        graph = compile_model(model, TwoPointOptions(lower, load_profile("loihi2")))
+        graph = compile_model(model, CompileOptions(lower, load_profile("loihi2")))
         return Semantics(graph).masses_after(mass.reshape(-1), 30)[:36].reshape(6, 6)
 
     found = masses(conductivity, start, "x-=dirichlet=1 x+=no-flux y=periodic")
@@ -136,7 +138,7 @@ def test_what_shows_in_the_levels_is_the_resolution(tmp_path: Path) -> None:
         ),
         (
             np.where(np.arange(16) < 8, 1.0, 0.5),
-            {"limits": "1e9,2e9"},
+            {"value_range": "1e9,2e9"},
             "quantise-two-point: cell values from 1e+09 to 2e+09, between cells that differ by a factor of 2, need "
             "states wider than 24 bits; narrow the operating range, or choose a target with wider states",
         ),

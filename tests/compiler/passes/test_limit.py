@@ -18,7 +18,7 @@ from models_under_test import (
     space_model,
 )
 
-from pisnn_deploy.compiler import LowerTwoPoint, Material, TwoPointOptions, compile_model
+from pisnn_deploy.compiler import CompileOptions, GraphOptions, LowerTwoPoint, Material, compile_model
 from pisnn_deploy.compiler.passes.limit import Limit, most_faces
 from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph import Claim, IntegerGraph
@@ -82,7 +82,7 @@ def test_cells_of_any_shape_share_what_they_have() -> None:
     mesh = read_mesh_file(EXAMPLES / "plate.msh")
     materials = {"steel": Material(16.0, 3.8), "copper": Material(390.0, 3.4)}
     lower = LowerTwoPoint(mesh, {"hole": 1.0, "left": 0.0}, materials)
-    options = TwoPointOptions(lower, load_profile("loihi2"), placement="none", limiter="positivity")
+    options = CompileOptions(lower, load_profile("loihi2"), GraphOptions(limiter="positivity", placement="none"))
     graph = compile_model(plane_model(), options)
     assert most_faces(graph) == 3 and graph.flux.share_shift == 2
     assert all(finding.holds for finding in check_certificate(graph))

@@ -14,6 +14,7 @@ from models_under_test import compiled, compiled_box, hidden_model, laplace_mode
 from numpy.typing import NDArray
 from scipy import sparse
 
+from pisnn_deploy.compiler.options import PlacementMethod
 from pisnn_deploy.compiler.passes.partition import (
     block_shapes,
     chips_by_traffic,
@@ -23,7 +24,7 @@ from pisnn_deploy.compiler.passes.partition import (
     home_cells,
     metis_parts,
 )
-from pisnn_deploy.compiler.passes.place import Place, PlacementMethod
+from pisnn_deploy.compiler.passes.place import Place
 from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph import IntegerGraph, Placement
 from pisnn_deploy.graph.integer import UTILISATION

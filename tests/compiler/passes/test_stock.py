@@ -16,7 +16,7 @@ from models_under_test import (
     stock_box,
 )
 
-from pisnn_deploy.compiler import CompileOptions, compile_model
+from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, compile_model
 from pisnn_deploy.compiler.passes.prove import Prove
 from pisnn_deploy.compiler.passes.stock import frozen_quanta
 from pisnn_deploy.compiler.warnings import warnings_of
@@ -132,7 +132,9 @@ def test_what_lava_cannot_express_is_refused() -> None:
 
 
 def test_binary_spikes_are_refused() -> None:
-    options = CompileOptions((16,), parse_boundary("periodic", 1), load_profile("loihi1"), processes="stock")
+    options = CompileOptions(
+        Lower((16,), parse_boundary("periodic", 1)), load_profile("loihi1"), GraphOptions(processes="stock")
+    )
     with pytest.raises(CompileError) as caught:
         compile_model(heat_model(), options)
     assert str(caught.value) == (

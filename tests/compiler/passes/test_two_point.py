@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from models_under_test import heat_model, hidden_model, laplace_model, plane_model, space_model
 from numpy.typing import NDArray
 
-from pisnn_deploy.compiler import LowerTwoPoint, Material, TwoPointOptions, compile_model
+from pisnn_deploy.compiler import CompileOptions, GraphOptions, LowerTwoPoint, Material, compile_model
 from pisnn_deploy.compiler.passes.alike import LARGEST_WEIGHT
 from pisnn_deploy.core.errors import CompileError, UsageError
 from pisnn_deploy.graph import IntegerGraph, TwoPointGraph
@@ -115,7 +115,9 @@ def model_of(lower: LowerTwoPoint) -> Model:
 
 
 def compiled_on(lower: LowerTwoPoint, model: Model | None = None, limits: OperatingRange | None = None) -> IntegerGraph:
-    return compile_model(model or model_of(lower), TwoPointOptions(lower, LOIHI2, "delta", limits))
+    return compile_model(
+        model or model_of(lower), CompileOptions(lower, LOIHI2, GraphOptions(coding="delta"), operating_range=limits)
+    )
 
 
 def ends_of(graph: IntegerGraph) -> tuple[float, float]:
@@ -130,7 +132,7 @@ def level(graph: IntegerGraph) -> float:
 @given(lowered(), st.sampled_from(["delta", "dense"]))
 @settings(deadline=None, max_examples=25)
 def test_what_is_compiled_is_well_formed_and_proved_again(lower: LowerTwoPoint, coding: str) -> None:
-    graph = compile_model(model_of(lower), TwoPointOptions(lower, LOIHI2, coding))  # type: ignore[arg-type]
+    graph = compile_model(model_of(lower), CompileOptions(lower, LOIHI2, GraphOptions(coding=coding)))  # type: ignore[arg-type]
     assert defects(graph) == []
     assert all(finding.holds for finding in check_certificate(graph))
     assert graph.certificate is not None and graph.medium is not None
@@ -243,7 +245,7 @@ def test_any_width_of_states_is_used_and_kept(bits: int) -> None:
     wider = LOIHI2.state.model_copy(update={"bits": LOIHI2.state.bits.model_copy(update={"value": bits})})
     target = LOIHI2.model_copy(update={"state": wider})
     for lower in (on_simplices(2, 1, {"left": 0.5, "right": 1.5}), on_a_box((9,), 1, "dirichlet=0.5,1.5")):
-        graph = compile_model(model_of(lower), TwoPointOptions(lower, target))
+        graph = compile_model(model_of(lower), CompileOptions(lower, target))
         states = [bound.bits for bound in graph.bounds if bound.is_state_or_payload]
         assert max(states) <= bits and all(finding.holds for finding in check_certificate(graph))
         run = run_graph("fast", graph, graph.membrane.initial, RunOptions(200))

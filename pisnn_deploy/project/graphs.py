@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from pisnn_deploy.cli.compilation import compile_file
-from pisnn_deploy.cli.model_file import is_file_name
 from pisnn_deploy.compiler.facts import BOUNDED, SCHEDULED
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import Artifact, artifact_bytes, read_sealed_artifact
+from pisnn_deploy.project.compilation import compile_requested
+from pisnn_deploy.project.model_file import is_file_name
+from pisnn_deploy.project.request import CompileRequest
 
 
 def read_graph(name: str) -> Artifact:
@@ -34,7 +35,7 @@ def read_graph(name: str) -> Artifact:
     if is_file_name(name):
         artifact = read_sealed_artifact(Path(name))
     else:
-        graph, provenance = compile_file(name)
+        graph, provenance = compile_requested(CompileRequest(name))
         artifact = Artifact(graph, provenance, hashlib.sha256(artifact_bytes(graph, provenance)).hexdigest())
     require_compiled(name, artifact.graph)
     return artifact

@@ -1,4 +1,4 @@
-"""What users say of meshes from files and of materials: text and YAML to plain values."""
+"""Boundary conditions and materials as users write them: text, YAML and arrays to plain values."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.cli.fields import read_field
 from pisnn_deploy.compiler import Material
 from pisnn_deploy.core.errors import FileError, UsageError
 from pisnn_deploy.core.plain_yaml import read_mapping
-from pisnn_deploy.mesh import DIRICHLET, NO_FLUX, unknown_group
+from pisnn_deploy.mesh import DIRICHLET, NO_FLUX, Boundary, boundary_from_mapping, parse_boundary, unknown_group
 from pisnn_deploy.mesh.boundary import LARGEST_VALUE
 from pisnn_deploy.mesh.file_content import FORMATS
+from pisnn_deploy.project.fields import read_field
 
 PROPERTIES = ("conductivity", "capacity")
 
@@ -30,6 +30,19 @@ def is_mesh_file(text: str) -> bool:
 def is_yaml(text: str) -> bool:
     """Whether a boundary is named by a file."""
     return Path(text).suffix in (".yaml", ".yml")
+
+
+def read_boundary(text: str, dimensions: int) -> Boundary:
+    """Boundary conditions of a grid: a YAML file, or the text itself.
+
+    Raises
+    ------
+    UsageError
+        The file or text cannot be understood.
+    """
+    if is_yaml(text):
+        return boundary_from_mapping(read_mapping(Path(text)), dimensions)
+    return parse_boundary(text, dimensions)
 
 
 def read_groups(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pisnn_deploy.cli.graphs import read_graph
-from pisnn_deploy.cli.model_file import is_artifact, read_model
 from pisnn_deploy.formats.reading import Request
+from pisnn_deploy.project.graphs import read_graph
+from pisnn_deploy.project.model_file import is_artifact, read_model
 
 
 def exported_network(name_or_path: str, target: str) -> tuple[bytes, dict[str, object]]:

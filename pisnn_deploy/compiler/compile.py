@@ -1,0 +1,48 @@
+"""From a model to a proved, scheduled and placed graph."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pisnn_deploy.compiler.analysis.growth import require_stable_floats
+from pisnn_deploy.compiler.options import CompileOptions
+from pisnn_deploy.compiler.pipeline import LOWERING, PLACING, asked
+from pisnn_deploy.compiler.runner import Report, run_passes, silent
+from pisnn_deploy.compiler.search import better_threshold, finest_that_fits
+from pisnn_deploy.core.errors import DoesNotFit, UnstableError
+from pisnn_deploy.graph import FloatGraph, IntegerGraph
+from pisnn_deploy.physics.model import Model
+
+
+def compile_model(model: Model, options: CompileOptions, report: Report = silent) -> IntegerGraph:
+    """Compile a trained model for a mesh and a target.
+
+    Parameters
+    ----------
+    model : Model
+    options : CompileOptions
+    report : callable
+        Told the name of each pass that has run and the seconds that it took.
+
+    Returns
+    -------
+    IntegerGraph
+        Bounded, proved, scheduled and placed. ``history`` tells what each pass did.
+
+    Raises
+    ------
+    CompileError
+        The model cannot be compiled as asked; the message names the pass.
+    """
+    floating, lowered = run_passes(model, asked(LOWERING, options), report)
+    try:
+        trial = finest_that_fits(floating, options, report)
+    except (DoesNotFit, UnstableError):
+        if isinstance(floating, FloatGraph):  # no rounding is to blame for what the floats do too
+            limits = options.operating_range or floating.spec.operating_range
+            require_stable_floats(floating, limits.lower, limits.upper)
+        raise
+    trial = better_threshold(floating, options, trial, report)
+    graph, placed = run_passes(trial.graph, asked(PLACING, options, floating), report)
+    done: IntegerGraph = replace(graph, history=(*lowered, *trial.records, *placed))
+    return done

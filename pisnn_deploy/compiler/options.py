@@ -1,0 +1,158 @@
+"""What a model is compiled for, and what its graph is to be like."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Literal, TypedDict, get_args, get_type_hints
+
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.graph.integer import Coding
+from pisnn_deploy.physics.model import OperatingRange
+from pisnn_deploy.target import Profile
+
+if TYPE_CHECKING:
+    from pisnn_deploy.compiler.passes.lower import Lower
+    from pisnn_deploy.compiler.passes.lower_two_point import LowerTwoPoint
+
+Limiter = Literal["none", "positivity"]
+"""What limits the packets of a face."""
+SpikeKind = Literal["auto", "graded", "binary"]
+"""What a spike carries; ``auto`` is what the target has."""
+ProcessKind = Literal["c-lif", "stock"]
+"""What a graph is made of: this project's processes, or Lava's own."""
+PlacementMethod = Literal["auto", "blocks", "metis", "index", "none"]
+"""How cells are cut onto cores."""
+LARGEST_SEND_THRESHOLD = 1 << 20
+
+
+class GraphKeywords(TypedDict, total=False):
+    """The fields of `GraphOptions` as keywords."""
+
+    coding: Coding
+    spikes: SpikeKind
+    processes: ProcessKind
+    send_threshold: int | None
+    limiter: Limiter
+    placement: PlacementMethod
+
+
+@dataclass(frozen=True)
+class GraphOptions:
+    """What a graph is to be like, whatever its model and mesh.
+
+    Attributes
+    ----------
+    coding : str
+        ``delta`` or ``dense``.
+    spikes : str
+        ``graded`` or ``binary``; ``auto`` is what the profile has.
+    processes : str
+        ``c-lif``, or ``stock`` for Lava's own processes; the latter send states, whatever `coding` says.
+    send_threshold : int or None
+        A stock face keeps less than so many quanta in its residue; 1 unless given.
+    limiter : str
+        ``none``, or ``positivity``: no cell gives more than it has.
+    placement : str
+        How cells are cut onto cores: ``auto``, ``blocks``, ``metis``, ``index`` or ``none``.
+
+    Raises
+    ------
+    UsageError
+        No such choice, or choices that exclude each other; the message names the field.
+    """
+
+    coding: Coding = "delta"
+    spikes: SpikeKind = "auto"
+    processes: ProcessKind = "c-lif"
+    send_threshold: int | None = None
+    limiter: Limiter = "none"
+    placement: PlacementMethod = "auto"
+
+    def __post_init__(self) -> None:
+        kinds = get_type_hints(type(self))
+        for field in fields(self):
+            choices, value = get_args(kinds[field.name]), getattr(self, field.name)
+            if all(isinstance(choice, str) for choice in choices) and value not in choices:
+                raise UsageError(f"`{field.name}` {value!r}: expected one of {', '.join(choices)}")
+        threshold = self.send_threshold
+        if threshold is not None and self.processes != "stock":
+            raise UsageError("`send_threshold`: goes with `processes` stock")
+        if threshold is not None and not (type(threshold) is int and 1 <= threshold <= LARGEST_SEND_THRESHOLD):
+            raise UsageError(f"`send_threshold` {threshold!r}: expected quanta from 1 to {LARGEST_SEND_THRESHOLD}")
+        if self.processes == "stock" and self.limiter != "none":
+            raise UsageError("`processes` stock: SigmaDelta cannot limit what it sends; use c-lif")
+
+
+PLAIN = GraphOptions()
+"""A graph of which nothing was asked."""
+
+
+@dataclass(frozen=True)
+class CompileOptions:
+    """What a model is compiled for.
+
+    Attributes
+    ----------
+    lower : Lower or LowerTwoPoint
+        The mesh with its boundary, and the materials of cells that differ.
+    profile : Profile
+        The target.
+    graph : GraphOptions
+    operating_range : OperatingRange or None
+        Replaces the model's own.
+    search : bool
+        Whether to search for better integers than the nearest.
+    quantum_bits : int or None
+        Width that the quantum is chosen for, where it is to be coarser than the target's states allow.
+    """
+
+    lower: Lower | LowerTwoPoint
+    profile: Profile
+    graph: GraphOptions = PLAIN
+    operating_range: OperatingRange | None = None
+    search: bool = True
+    quantum_bits: int | None = None
+
+    @property
+    def has_binary_spikes(self) -> bool:
+        """Whether spikes carry nothing but that they are there."""
+        graded = self.profile.payload.graded.value
+        return self.graph.spikes == "binary" or (self.graph.spikes == "auto" and not graded)
+
+    @property
+    def widths(self) -> Widths:
+        """Widths to compile for.
+
+        Lava's simulator sums in int32, whatever the target. Payloads of a target without graded spikes are limited by
+        what its weights can follow (pass `encode`).
+        """
+        profile = self.profile
+        return Widths(
+            state=profile.state.bits.value,
+            payload=profile.payload.bits.value or _GRADED_PAYLOAD_BITS,
+            accumulator=min(profile.accumulator.bits.value or _SIMULATOR_BITS, _SIMULATOR_BITS),
+        )
+
+    @property
+    def state_bits(self) -> int:
+        """Width that the quantum is chosen for."""
+        return self.widths.state if self.quantum_bits is None else self.quantum_bits
+
+
+_GRADED_PAYLOAD_BITS = 24
+_SIMULATOR_BITS = 32
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Signed widths of a target.
+
+    Attributes
+    ----------
+    state, payload, accumulator : int
+        In bits.
+    """
+
+    state: int
+    payload: int
+    accumulator: int

@@ -1,0 +1,187 @@
+"""Pass `lower-two-point`: a linear model on cells and materials of any kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.compiler.facts import TWO_POINT, UNRECORDED, Fact
+from pisnn_deploy.compiler.passes.lower import require_own_problem
+from pisnn_deploy.core.errors import CompileError, UsageError
+from pisnn_deploy.graph import TwoPointGraph
+from pisnn_deploy.graph.integer import Materials
+from pisnn_deploy.mesh import (
+    Boundary,
+    MeshFile,
+    cell_mesh,
+    listed,
+    reservoir_layers,
+    reservoir_values,
+    structured_mesh,
+)
+from pisnn_deploy.physics.model import Model, ModelSpec
+from pisnn_deploy.physics.problems import problem
+
+if TYPE_CHECKING:
+    from pisnn_deploy.compiler.options import CompileOptions
+    from pisnn_deploy.compiler.runner import Floating
+
+Field = NDArray[np.float64]
+LARGEST_SIZE, LARGEST_RATIO = 1e100, 1e30
+"""Of capacities and conductances, and of their ratios, so that no product overflows; integers tell far less apart."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a cell is made of.
+
+    Attributes
+    ----------
+    conductivity : float
+        Takes the place of the model's diffusivity.
+    capacity : float
+        Mass per volume of a cell whose value is 1.
+    """
+
+    conductivity: float
+    capacity: float = 1.0
+
+
+@dataclass(frozen=True)
+class LowerTwoPoint:
+    """Lay a linear diffusive model out on a mesh whose cells differ.
+
+    1. The model's kernel is condensed to two points: on cells that differ nothing wider is consistent. What is left of
+       it is its equation; the conductance of a face follows from its geometry and the materials beside it.
+    2. A face's conductance is ``area / (d_s / k_s + d_t / k_t)``: two resistances in series.
+    3. Models with hidden layers, and other equations than diffusion, are refused.
+
+    Parameters
+    ----------
+    mesh : MeshFile or tuple of int
+        A mesh from a file, or cells along each axis of a box.
+    boundary : mapping of str to float, or Boundary
+        For a file the value of each group with reservoirs, else the conditions of each side.
+    materials : mapping of str to Material
+        By the mesh's names; for a box ``default``.
+    conductivity, capacity : float64 array [cells] or None
+        For a box, cell by cell; times those of the material.
+    """
+
+    name: ClassVar[str] = "lower-two-point"
+    requires: ClassVar[tuple[Fact, ...]] = ()
+    ensures: ClassVar[tuple[Fact, ...]] = (TWO_POINT,)
+    measured_against: ClassVar[str | None] = "the same two-point fluxes exact in time"
+    """What the pass `measure` compares with, where it is not the problem's reference."""
+
+    mesh: MeshFile | tuple[int, ...] = field(metadata=UNRECORDED)
+    boundary: Mapping[str, float] | Boundary = field(metadata=UNRECORDED)
+    materials: Mapping[str, Material] = field(metadata=UNRECORDED)
+    conductivity: Field | None = field(default=None, metadata=UNRECORDED)
+    capacity: Field | None = field(default=None, metadata=UNRECORDED)
+
+    @classmethod
+    def asked(cls, options: CompileOptions, floating: Floating | None) -> LowerTwoPoint | None:
+        """Where cells differ."""
+        return options.lower if isinstance(options.lower, cls) else None
+
+    def __call__(self, model: Model) -> TwoPointGraph:
+        """Lower `model`.
+
+        Raises
+        ------
+        CompileError
+            The model is not linear and diffusive, or the mesh has no face.
+        """
+        spec = model.spec
+        if spec.equation != "diffusion" or not model.is_linear:
+            kind = "is not linear" if not model.is_linear else f"describes {spec.equation}"
+            raise CompileError(
+                self.name,
+                f"the model {spec.name} {kind}; cells that differ need a linear model of diffusion",
+                remedy="use a model such as heat1d or heat2d",
+            )
+        require_own_problem(self.name, spec)
+        with np.errstate(all="ignore"):  # what overflows is refused below
+            graph = self._from_file(spec) if isinstance(self.mesh, MeshFile) else self._box(spec)
+        if (graph.mesh.source == graph.mesh.target).all():
+            raise CompileError(
+                self.name, "the mesh has no face, so nothing could move", remedy="use at least two cells"
+            )
+        for what, values in (("capacities", graph.capacity), ("conductances", graph.conductance)):
+            low, high = float(values.min()), float(values.max())
+            if not 1 / LARGEST_SIZE < low <= high < LARGEST_SIZE or high > low * LARGEST_RATIO:
+                raise UsageError(
+                    f"{what} of the mesh's cells and materials go from {low:.3g} to {high:.3g}; use other units, or "
+                    "materials that differ less"
+                )
+        return graph
+
+    def summary(self, graph: TwoPointGraph) -> str:
+        """One sentence on what the pass made."""
+        ratio = graph.capacity.max() / graph.capacity.min()
+        return f"{graph.mesh.cells} cells whose capacities differ by {ratio:.3g}, {graph.mesh.faces} two-point faces"
+
+    def _from_file(self, spec: ModelSpec) -> TwoPointGraph:
+        assert isinstance(self.mesh, MeshFile) and not isinstance(self.boundary, Boundary)
+        mesh = self.mesh.with_reservoirs(self.boundary)
+        materials = self._known_materials(spec, mesh.material_names, self.mesh.unread)
+        conductivity = np.array([materials[name].conductivity for name in mesh.material_names])[mesh.material]
+        capacity = np.array([materials[name].capacity for name in mesh.material_names])[mesh.material]
+        inside = mesh.target < mesh.cells
+        resistance = mesh.distance[:, 0] / conductivity[mesh.source]
+        resistance[inside] += mesh.distance[inside, 1] / conductivity[mesh.target[inside]]
+        reservoirs = np.array([self.boundary[name] for name in mesh.group_names])[mesh.group]
+        initial = np.full(mesh.cells, reservoirs.min()) if reservoirs.size else _bump(mesh.centres)
+        return TwoPointGraph(
+            spec,
+            cell_mesh(mesh),
+            capacity * mesh.volumes,
+            mesh.area / resistance,
+            np.asarray(reservoirs),
+            initial,
+            Materials(conductivity, capacity),
+        )
+
+    def _box(self, spec: ModelSpec) -> TwoPointGraph:
+        assert isinstance(self.mesh, tuple) and isinstance(self.boundary, Boundary)
+        if len(self.mesh) != len(spec.lengths):
+            raise CompileError(
+                self.name, f"the model {spec.name} has {len(spec.lengths)} dimensions, the mesh {len(self.mesh)}"
+            )
+        mesh = structured_mesh(self.mesh, spec.lengths, self.boundary.sides)
+        material = self._known_materials(spec, ("default",))["default"]
+        ones = np.ones(mesh.cells)
+        conductivity = material.conductivity * (ones if self.conductivity is None else self.conductivity.reshape(-1))
+        capacity = material.capacity * (ones if self.capacity is None else self.capacity.reshape(-1))
+        for name, values in (("conductivity", conductivity), ("capacity", capacity)):
+            if values.size != mesh.cells or not (np.isfinite(values).all() and values.min() > 0):
+                raise UsageError(f"{name}: expected {mesh.cells} positive numbers, one for each cell")
+        spacing = np.array(mesh.spacing)[mesh.axis]
+        resistance = np.zeros(mesh.faces)
+        for ends in (mesh.source, mesh.target):
+            inside = ends < mesh.cells
+            resistance[inside] += spacing[inside] / 2 / conductivity[ends[inside]]
+        reservoirs = np.array(reservoir_values(self.boundary, reservoir_layers(mesh)), np.float64)
+        initial = problem(spec.problem, spec.diffusivity, spec.velocity).initial(mesh, reservoirs).reshape(-1)
+        area = mesh.volume / spacing
+        materials = Materials(conductivity, capacity)
+        return TwoPointGraph(spec, mesh, capacity * mesh.volume, area / resistance, reservoirs, initial, materials)
+
+    def _known_materials(self, spec: ModelSpec, names: tuple[str, ...], unread: str = "") -> Mapping[str, Material]:
+        unknown = sorted(set(self.materials) - set(names))
+        if unknown:
+            known = listed(names) + (unread and f"; {unread}")
+            raise UsageError(f"materials: the mesh has no {unknown[0]!r}; it has {known}")
+        return {name: Material(spec.diffusivity) for name in names} | dict(self.materials)
+
+
+def _bump(centres: Field) -> Field:
+    """A hill of half a unit around the middle of the mesh, on a plane of 1."""
+    low, high = centres.min(axis=0), centres.max(axis=0)
+    distance = ((centres - (low + high) / 2) / (high - low).max()) ** 2
+    return np.asarray(1 + 0.5 * np.exp(-32 * distance.sum(axis=1)), np.float64)

@@ -1,0 +1,139 @@
+"""The search for better integers: fewer state bits where something does not fit, finer thresholds, nearest integers."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+from pisnn_deploy.compiler.options import CompileOptions
+from pisnn_deploy.compiler.passes.stock import LARGEST_THRESHOLD, LowerStock
+from pisnn_deploy.compiler.pipeline import CHOOSING, INTEGERS, asked
+from pisnn_deploy.compiler.runner import Floating, Report, run_passes, silent
+from pisnn_deploy.core.errors import CompileError, DoesNotFit
+from pisnn_deploy.graph import FloatGraph, IntegerGraph, PassRecord
+
+NAME = "search"
+SEARCHED_CELL_STEPS = 4_000_000
+"""Most cells times PDE steps on which thresholds are tried."""
+FINER_THRESHOLDS = 3
+WORTH_IT = 0.5
+"""Part of the error that a finer threshold must come down to: less could be luck with one start."""
+FEWEST_STATE_BITS = 12
+"""With fewer bits for its states no model of the zoo resembles its equation."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A graph that was quantised, bounded, proved and measured, with what its passes did."""
+
+    graph: IntegerGraph
+    records: tuple[PassRecord, ...]
+
+    @property
+    def error(self) -> float | None:
+        """Of the integers against the reference."""
+        return self.graph.quantisation.relative_l2_integer
+
+
+def finest_that_fits(floating: Floating, options: CompileOptions, report: Report = silent) -> Trial:
+    """Quantise with the finest quantum that fits the target, and run all passes but the placement.
+
+    Parameters
+    ----------
+    floating : FloatGraph or TwoPointGraph
+    options : CompileOptions
+    report : callable
+        As for `run_passes`.
+
+    Returns
+    -------
+    Trial
+
+    Raises
+    ------
+    CompileError
+        A pass refused the graph, whatever its quantum.
+    """
+    while True:
+        graph, chosen = run_passes(floating, asked(CHOOSING, options, floating), report)
+        try:
+            named = replace(graph, profile=options.profile.name)
+            graph, records = run_passes(named, asked(INTEGERS, options, floating), report)
+        except DoesNotFit:
+            # States fit their bits, but a payload or an accumulator does not: a coarser quantum makes all smaller.
+            if options.state_bits <= FEWEST_STATE_BITS:
+                raise
+            options = replace(options, quantum_bits=options.state_bits - 1)
+        else:
+            return Trial(graph, (*chosen, *records))
+
+
+def better_threshold(floating: Floating, options: CompileOptions, own: Trial, report: Report = silent) -> Trial:
+    """The trial with another threshold, where that is worth its bits; its records say what was tried.
+
+    A threshold of one bit more halves what weights are rounded by. It costs a bit of the quantum where states are full,
+    and further synapses where weights outgrow one. Which counts more is measured, on the problem's own start. Graphs
+    of two-point fluxes choose their threshold with their conductances.
+
+    Parameters
+    ----------
+    floating : FloatGraph or TwoPointGraph
+    options : CompileOptions
+    own : Trial
+        With the model's own threshold.
+    report : callable
+        Told of the search as of a pass.
+
+    Returns
+    -------
+    Trial
+    """
+    if not isinstance(floating, FloatGraph) or not options.search:
+        return own
+    started = time.perf_counter()
+    kept, summary = _best_threshold(floating, options, own)
+    report(NAME, time.perf_counter() - started)
+    return replace(kept, records=(*kept.records, PassRecord(NAME, "", summary)))
+
+
+def _best_threshold(floating: FloatGraph, options: CompileOptions, own: Trial) -> tuple[Trial, str]:
+    """The trial to keep, and what the search gained over the nearest integers."""
+    steps = own.graph.quantisation.steps
+    if own.error is None or steps * own.graph.mesh.cells > SEARCHED_CELL_STEPS:
+        return own, "not searched: nothing to measure by, or too large a mesh to measure on"
+    nearest = _tried(floating, replace(options, search=False))
+    errors = [f"nearest integers {'refused' if nearest is None else _error_text(nearest.error)}"]
+    kept, best = own, own.error
+    errors.append(f"chosen at threshold 2^{own.graph.flux.threshold_exponent} {_error_text(own.error)}")
+    for more in range(1, FINER_THRESHOLDS + 1) if floating.is_linear else ():
+        spec = floating.spec
+        exponents = tuple(exponent + more for exponent in spec.weight_exponents)
+        if max(exponents) > _largest_threshold(options):
+            break
+        finer = _tried(replace(floating, spec=spec.model_copy(update={"weight_exponents": exponents})), options)
+        if finer is None or finer.error is None:
+            continue
+        errors.append(f"2^{exponents[-1]} {_error_text(finer.error)}")
+        if finer.error < best * WORTH_IT:
+            kept, best = finer, finer.error
+    quantisation = replace(kept.graph.quantisation, relative_l2_rounded=nearest.error if nearest else None)
+    kept = replace(kept, graph=replace(kept.graph, quantisation=quantisation))
+    text = f"kept threshold 2^{kept.graph.flux.threshold_exponent}; relative L2 errors: {', '.join(errors)}"
+    return kept, text
+
+
+def _largest_threshold(options: CompileOptions) -> int:
+    """Exponent of the largest threshold to try."""
+    stock = LowerStock.asked(options, None)
+    return LARGEST_THRESHOLD if stock is None else stock.largest_shift
+
+
+def _tried(floating: FloatGraph, options: CompileOptions) -> Trial | None:
+    try:
+        return finest_that_fits(floating, options)
+    except CompileError:
+        return None
+
+
+def _error_text(error: float | None) -> str:
+    return "unknown" if error is None else f"{error:.2e}"

@@ -1,0 +1,203 @@
+"""From a request to a compiled graph."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from pisnn_deploy import __version__
+from pisnn_deploy.compiler import CompileOptions, Lower, LowerTwoPoint, Material, compile_model, plain_model
+from pisnn_deploy.compiler.passes.measure import MEASURED_CELLS
+from pisnn_deploy.compiler.runner import Report, silent
+from pisnn_deploy.compiler.warnings import warnings_of
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.core.limits import available_memory
+from pisnn_deploy.formats.reading import Request
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.mesh import MeshFile, parse_shape, read_mesh_file, two_point_quality
+from pisnn_deploy.physics.model import Model, ModelSpec, OperatingRange
+from pisnn_deploy.physics.problems import problem
+from pisnn_deploy.project.conditions import read_boundary, read_cell_property, read_groups, read_materials
+from pisnn_deploy.project.model_file import CHECKPOINT, ModelRead, read_model
+from pisnn_deploy.project.request import FILES, CompileRequest, Domain, Limits
+from pisnn_deploy.target import Profile, digest_of_profile, load_profile
+
+BYTES_PER_CELL = 2200
+"""What compiling takes for each cell of a plane (docs/results/scale.md); lines take less."""
+BYTES_PER_CELL_UNPLACED = 800
+"""What is left of it on meshes that are neither measured nor placed."""
+
+
+def compile_requested(request: CompileRequest, report: Report = silent) -> tuple[IntegerGraph, dict[str, Any]]:
+    """Compile what was asked for.
+
+    Parameters
+    ----------
+    request : CompileRequest
+    report : callable
+        Told the name of each pass that has run and its seconds.
+
+    Returns
+    -------
+    graph : IntegerGraph
+    provenance : dict
+        Its list ``warnings`` has a sentence for each thing that a user must hear of; left out where there is none.
+
+    Raises
+    ------
+    UsageError
+        Something that was asked for cannot be used; the message names the field.
+    """
+    target = load_profile(request.profile)
+    domain, limits = request.domain, request.limits
+    shape = None if domain.mesh is None or domain.on_mesh_file else parse_shape(domain.mesh)
+    origin = Request(
+        request.origin.problem,
+        request.origin.diffusion_number,
+        shape,
+        limits.bounds,
+        limits.slope,
+        not domain.on_mesh_file,
+    )
+    read = read_model(request.model, origin)
+    place = _on_mesh_file(domain, read.model) if domain.on_mesh_file else _on_grid(request, read.model, shape)
+    limited = _operating_range(place.model.spec.operating_range, limits)
+    options = CompileOptions(place.lower, target, request.graph, limited, search=not read.is_integer)
+    graph = compile_model(place.model, options, report)
+    provenance = _provenance(request, read, target, place)
+    warnings = [*place.warnings]
+    if place.mesh_file is not None:
+        quality = two_point_quality(place.mesh_file)
+        warnings += () if quality is None else quality.warnings
+        provenance |= {} if quality is None else {"two_point": quality.to_dict()}
+        provenance |= {} if domain.weld is None else {"welded_points": place.mesh_file.welded}
+    warnings += warnings_of(graph, target)
+    return graph, provenance | ({"warnings": warnings} if warnings else {})
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a model is compiled for.
+
+    Attributes
+    ----------
+    model : Model
+        With the materials in its coefficients, where they are the same everywhere.
+    lower : Lower or LowerTwoPoint
+    mesh, boundary : str
+        For the provenance.
+    mesh_file : MeshFile or None
+    warnings : tuple of str
+    """
+
+    model: Model
+    lower: Lower | LowerTwoPoint
+    mesh: str
+    boundary: str
+    mesh_file: MeshFile | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def _on_mesh_file(domain: Domain, model: Model) -> _Place:
+    path = Path(domain.mesh or "")
+    mesh = read_mesh_file(path, domain.weld)
+    groups = read_groups(domain.boundary, mesh.group_names, mesh.elsewhere)
+    warnings = (*mesh.warnings, *mesh.warnings_on(groups))
+    lower = LowerTwoPoint(mesh, groups, read_materials(domain.materials))
+    return _Place(model, lower, path.name, domain.boundary or "no-flux", mesh, warnings)
+
+
+def _on_grid(request: CompileRequest, model: Model, shape: tuple[int, ...] | None) -> _Place:
+    domain, own = request.domain, problem(model.spec.problem)
+    shape = shape or own_shape(model.spec, own.default_shape)
+    sides = own.default_boundary(shape) if domain.boundary is None else read_boundary(domain.boundary, len(shape))
+    _require_memory(math.prod(shape), is_placed=request.graph.placement != "none")
+    lower: Lower | LowerTwoPoint = Lower(shape, sides)
+    if domain.conductivity is not None or domain.capacity is not None:
+        properties = [read_cell_property(path, shape) for path in (domain.conductivity, domain.capacity)]
+        uniform = plain_model(model, shape, *properties)
+        if uniform is None:
+            lower = LowerTwoPoint(shape, sides, {"default": Material(1.0)} if domain.conductivity else {}, *properties)
+        else:
+            model = uniform
+    return _Place(model, lower, "x".join(map(str, shape)), domain.boundary or sides.text)
+
+
+def _provenance(request: CompileRequest, read: ModelRead, target: Profile, place: _Place) -> dict[str, Any]:
+    """Plain data on what was compiled; what was left at its default stands there only where it always did."""
+    graph, limits, origin = request.graph, request.limits, request.origin
+    elsewhere = {*FILES, "model", "value_range", "problem", "diffusion_number"}
+    given = {name: value for name, value in request.given.items() if name not in elsewhere}
+    provenance: dict[str, Any] = {
+        "model": read.model.spec.name,
+        "model_sha256": read.sha256,
+        "options": {
+            **given,
+            "mesh": place.mesh,
+            "boundary": place.boundary,
+            "profile": target.name,
+            "profile_sha256": digest_of_profile(target),
+            "coding": graph.coding,
+            "placement": graph.placement,
+            "spikes": graph.spikes,
+            "range": limits.value_range,
+            "slope": limits.slope,
+            "flux": limits.flux,
+            **({"send_threshold": graph.send_threshold or 1} if graph.processes == "stock" else {}),
+            "files": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in request.domain.files},
+        },
+        "versions": {"pisnn-deploy": __version__, "python": platform.python_version(), "numpy": np.__version__},
+    }
+    if read.source != CHECKPOINT:
+        provenance["imported"] = {
+            "format": read.source,
+            "problem": read.model.spec.problem,
+            "diffusion_number": origin.diffusion_number,
+            "notes": list(read.notes),
+        }
+    if place.lower.measured_against is not None:
+        provenance["measured_against"] = place.lower.measured_against
+    return provenance
+
+
+def _require_memory(cells: int, *, is_placed: bool) -> None:
+    """Refuse a mesh that would have this process killed for want of memory."""
+    available = available_memory()
+    if available is None:
+        return
+    needed = cells * (BYTES_PER_CELL if is_placed or cells <= MEASURED_CELLS else BYTES_PER_CELL_UNPLACED)
+    if needed > available:
+        remedy = "choose a coarser `mesh`, or `placement` none" if is_placed else "choose a coarser `mesh`"
+        raise UsageError(
+            f"{cells} cells take about {needed / 1e9:.0f} GB to compile, {available / 1e9:.0f} GB are free; {remedy}"
+        )
+
+
+def own_shape(spec: ModelSpec, default: tuple[int, ...]) -> tuple[int, ...]:
+    """Mesh of a model unless another is asked for: its own where its equation has a length, else the problem's."""
+    if spec.cell_width is None:
+        return default
+    return tuple(round(length / spec.cell_width) for length in spec.lengths)
+
+
+def _operating_range(own: OperatingRange, limits: Limits) -> OperatingRange | None:
+    """The model's own range with what is to be different; None where nothing is."""
+    if limits == Limits():
+        return None
+    try:
+        lower, upper = limits.bounds or (own.lower, own.upper)
+        return OperatingRange(
+            lower=lower,
+            upper=upper,
+            slope=own.slope if limits.slope is None else limits.slope,
+            flux=own.flux if limits.flux is None else limits.flux,
+        )
+    except ValidationError as error:
+        raise UsageError(f"operating range: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error

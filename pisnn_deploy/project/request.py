@@ -1,0 +1,228 @@
+"""What a user asks the compiler for: one request, which command line, Python API and campaigns all fill."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+
+from pisnn_deploy.compiler.options import PLAIN, GraphKeywords, GraphOptions
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.project.conditions import is_mesh_file, is_yaml
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+FileName = str | PathLike[str]
+FILES = ("materials", "conductivity", "capacity")
+"""Options that are files and nothing else."""
+
+
+class CompileKeywords(GraphKeywords, total=False):
+    """What may be asked for besides the model, by keyword: the options of ``compile`` by their names."""
+
+    profile: FileName
+    mesh: FileName | int | tuple[int, ...] | None
+    boundary: FileName | None
+    weld: float | None
+    materials: FileName | None
+    conductivity: FileName | None
+    capacity: FileName | None
+    value_range: str | tuple[float, float] | None
+    slope: float | None
+    flux: float | None
+    problem: str | None
+    diffusion_number: float | None
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Where the equation is solved.
+
+    Attributes
+    ----------
+    mesh : str or None
+        Cells along each axis, such as ``64x64``, or a file of a mesh; the problem's own without.
+    boundary : str or None
+        Such as ``no-flux`` or ``dirichlet=0,1``, or a YAML file; the problem's own without.
+    weld : float or None
+        Points of a mesh from a file that lie within this distance of each other are joined.
+    materials : Path or None
+        YAML file of the materials of a mesh from a file.
+    conductivity, capacity : Path or None
+        Of each cell of a grid, ``.npy``.
+    """
+
+    mesh: str | None = None
+    boundary: str | None = None
+    weld: float | None = None
+    materials: Path | None = None
+    conductivity: Path | None = None
+    capacity: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.on_mesh_file:
+            if self.conductivity is not None or self.capacity is not None:
+                raise UsageError("`conductivity` and `capacity` are for grids; name the mesh's `materials` instead")
+        elif self.weld is not None:
+            raise UsageError("`weld` is for meshes from files")
+        elif self.materials is not None:
+            raise UsageError("`materials` are for meshes from files; give a grid `conductivity` and `capacity`")
+
+    @property
+    def on_mesh_file(self) -> bool:
+        """Whether the mesh is one from a file."""
+        return self.mesh is not None and is_mesh_file(self.mesh)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files of mesh and materials."""
+        named = (Path(self.mesh) if self.mesh is not None and self.on_mesh_file else None, self.materials)
+        return tuple(path for path in (*named, self.conductivity, self.capacity) if path is not None)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The operating range, where it is not to be the model's.
+
+    Attributes
+    ----------
+    value_range : str or None
+        Lowest and highest cell value, ``LOWER,UPPER``.
+    slope : float or None
+        Largest slope of the field.
+    flux : float or None
+        Largest flux through a face in one PDE step, in cell values.
+    """
+
+    value_range: str | None = None
+    slope: float | None = None
+    flux: float | None = None
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """The range as two numbers.
+
+        Raises
+        ------
+        UsageError
+            It is something else.
+        """
+        if self.value_range is None:
+            return None
+        try:
+            lower, upper = map(float, self.value_range.split(","))
+        except ValueError as error:
+            raise UsageError(f"`value_range` {self.value_range!r}: expected two numbers, such as 0,2") from error
+        return lower, upper
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a flux network in the format of others does not say itself.
+
+    Attributes
+    ----------
+    problem : str or None
+        What it solves.
+    diffusion_number : float or None
+        ``diffusivity * dt / h^2`` that it was trained for, if it has hidden layers.
+    """
+
+    problem: str | None = None
+    diffusion_number: float | None = None
+
+
+@dataclass(frozen=True)
+class CompileRequest:
+    """What is to be compiled, for which mesh and target, and how.
+
+    Attributes
+    ----------
+    model : str
+        Model of the zoo, a checkpoint, or a flux network in the format of others.
+    profile : str
+        Hardware profile: a name or a YAML file.
+    domain : Domain
+    limits : Limits
+    origin : Origin
+    graph : GraphOptions
+    """
+
+    model: str
+    profile: str = "loihi2"
+    domain: Domain = Domain()
+    limits: Limits = Limits()
+    origin: Origin = Origin()
+    graph: GraphOptions = PLAIN
+
+    @property
+    def inputs(self) -> tuple[Path | str | None, ...]:
+        """Names that may be files; a name of the zoo or of the library is one too where there is such a file."""
+        conditions = self.domain.boundary if is_yaml(self.domain.boundary or "") else None
+        return (self.model, self.profile, conditions, *self.domain.files)
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What is not left at its default, by keyword."""
+        return {name: value for name, (value, default) in _leaves(self).items() if value != default}
+
+
+def _leaves(group: Any) -> dict[str, tuple[Any, Any]]:
+    """Value and default of each field of a group, and of the groups in it."""
+    leaves: dict[str, tuple[Any, Any]] = {}
+    for entry in fields(group):
+        value = getattr(group, entry.name)
+        leaves |= _leaves(value) if is_dataclass(value) else {entry.name: (value, entry.default)}
+    return leaves
+
+
+def compile_request(model: FileName, **options: Unpack[CompileKeywords]) -> CompileRequest:
+    """A request from keywords, whatever groups they belong to.
+
+    Parameters
+    ----------
+    model : str or path
+    **options
+        See `CompileKeywords`.
+
+    Returns
+    -------
+    CompileRequest
+
+    Raises
+    ------
+    UsageError
+        Options that do not go together, or no such choice; the message names the option.
+    TypeError
+        No such option.
+    """
+    kinds = get_type_hints(CompileKeywords)
+    rest: dict[str, Any] = {}
+    for name, value in options.items():
+        if name not in kinds:
+            raise TypeError(f"{name!r} is no option of compile; expected one of {', '.join(sorted(kinds))}")
+        rest[name] = _plain(name, value, kinds[name])
+    groups: dict[str, Any] = {}
+    for entry in fields(CompileRequest):
+        if is_dataclass(entry.default) and not isinstance(entry.default, type):
+            own = [each.name for each in fields(entry.default)]
+            groups[entry.name] = type(entry.default)(**{name: rest.pop(name) for name in own if name in rest})
+    return CompileRequest(fspath(model), **rest, **groups)
+
+
+def _plain(name: str, value: Any, kind: Any) -> Any:
+    """A value as the request has it: numbers of a mesh and of a range as text, the files of materials as paths."""
+    kinds = [get_origin(each) or each for each in get_args(kind)] or [kind]
+    if str not in kinds and float not in kinds:
+        return value  # a choice, which its group looks at
+    if isinstance(value, bool) or not isinstance(value, (*kinds, *([int] if float in kinds else []))):
+        raise UsageError(f"`{name}` {value!r}: expected {'a text or a path' if str in kinds else 'a number'}")
+    if isinstance(value, PathLike):
+        value = fspath(value)
+    if name == "mesh" and not isinstance(value, str | None):
+        return "x".join(map(str, value if isinstance(value, tuple) else (value,)))
+    if name == "value_range" and isinstance(value, tuple):
+        return ",".join(map(repr, value))
+    return Path(value) if name in FILES and value is not None else value
