@@ -138,7 +138,7 @@ def test_binary_spikes_are_refused() -> None:
     with pytest.raises(CompileError) as caught:
         compile_model(heat_model(), options)
     assert str(caught.value) == (
-        "stock: cells send their whole states, and spikes for loihi1 are binary; compile it with --processes c-lif, or "
+        "stock: cells send their whole states, and spikes for loihi1 are binary; compile it with `processes` c-lif, or "
         "for graded spikes"
     )
     assert binary_box(heat_model(), (16,), "periodic").stock is None
