@@ -9,7 +9,7 @@ import pytest
 import torch
 from models_under_test import compiled, compiled_box, heat_model, hidden_model, laplace_model, plane_model
 
-from pisnn_deploy.compiler import CompileOptions, compile_model
+from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, compile_model
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.physics.model import Model
 from pisnn_deploy.physics.problems import problem
@@ -97,7 +97,9 @@ def test_the_zoo(name: str, shape: tuple[int, ...]) -> None:
     with zoo.model_path(name) as path:
         model = read_checkpoint(path)
     boundary = problem(model.spec.problem).default_boundary(shape)
-    options = CompileOptions(shape, boundary, load_profile("loihi2"), search=False, placement="none")
+    options = CompileOptions(
+        Lower(shape, boundary), load_profile("loihi2"), GraphOptions(placement="none"), search=False
+    )
     assert_deployed(compile_model(model, options), 30)
 
 
