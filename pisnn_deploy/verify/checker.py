@@ -9,21 +9,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
 from pisnn_deploy.core.arithmetic import signed_width
-from pisnn_deploy.graph import Claim, IntegerGraph, Synapse
+from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
-from pisnn_deploy.verify.clock import clock, named_law
+from pisnn_deploy.verify.clock import clock, is_linear, named_law
 from pisnn_deploy.verify.equation import equation
+from pisnn_deploy.verify.faces import NoFace, biases, face_of, shifts
 from pisnn_deploy.verify.folding import Folding
+from pisnn_deploy.verify.lines import distinct_faces, is_memoryless
 from pisnn_deploy.verify.medium import conductances, medium_averages, medium_layout
 from pisnn_deploy.verify.positivity import positivity, where_it_cuts
-from pisnn_deploy.verify.ranges import declared_bits, distinct_faces, intervals, is_memoryless
+from pisnn_deploy.verify.programs import Unbounded
+from pisnn_deploy.verify.ranges import declared_bits, intervals
+from pisnn_deploy.verify.stored import stored, stored_rows
 from pisnn_deploy.verify.two_point import two_point
 from pisnn_deploy.verify.units import units
 from pisnn_deploy.verify.waves import MARGIN, axis_gains, delayed_modulus, has_axis_gains, lattice, modulus
@@ -91,7 +93,7 @@ def check_certificate(graph: IntegerGraph, altered: tuple[str, ...] = ()) -> tup
         ("stability", _stability, graph.certificate.stability.details),
     )
     positive = graph.certificate.positivity
-    if positive is not None or graph.flux.share_shift is not None:
+    if positive is not None or _is_limited(graph):
         checks = (*checks, ("positivity", _positivity, "" if positive is None else positive.details))
     solved = graph.certificate.equation
     checks = (*checks, ("equation", _equation, "" if solved is None else solved.details))
@@ -101,46 +103,24 @@ def check_certificate(graph: IntegerGraph, altered: tuple[str, ...] = ()) -> tup
         if any(finding.claim == "layout" and not finding.holds for finding in findings):
             problem = "not looked at: it rests on the layout"
         else:
-            problem = next(check(graph), "")
+            problem = _first(check, graph)
         findings.append(Finding(claim, not problem, problem or text))
     return tuple(findings)
 
 
-def _stored(graph: IntegerGraph, source: str, target: str) -> sparse.csr_matrix:
-    """Effective weights as the target stores them: mantissas of mixed sign lose their lowest bit."""
-    shape = (graph.size(target), graph.size(source))
-    parts = [
-        sparse.csr_matrix((_effective(synapse, synapse.mantissas), synapse.columns, synapse.row_starts), shape)
-        for synapse in graph.between(source, target)
-    ]
-    if not parts:
-        return sparse.csr_matrix(shape, dtype=np.int64)
-    total = sparse.csr_matrix(sum(parts[1:], parts[0]))
-    if not total.data.all():
-        # On a copy: scipy may have taken the graph's own arrays.
-        total = total.copy()
-        total.eliminate_zeros()
-    return total
+def _first(check: Callable[[IntegerGraph], Iterator[str]], graph: IntegerGraph) -> str:
+    """The first thing that is wrong; empty if nothing is."""
+    try:
+        return next(check(graph), "")
+    except (NoFace, Unbounded) as error:
+        return str(error)
 
 
-def _effective(synapse: Synapse, mantissas: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Effective weights of mantissas of a synapse, as the target stores them."""
-    distinct = synapse.distinct_mantissas
-    if distinct.size and distinct.min() < 0 < distinct.max():
-        mantissas = mantissas >> 1 << 1
-    return mantissas << synapse.exponent if synapse.exponent >= 0 else mantissas >> -synapse.exponent
-
-
-def _stored_rows(graph: IntegerGraph, target: str, rows: NDArray[np.int64]) -> list[dict[int, int]]:
-    """Rows of `_stored` between the membrane and a population, without zeros; no others are expanded."""
-    found: list[dict[int, int]] = [{} for _ in range(rows.size)]
-    for synapse in graph.between(MEMBRANE, target):
-        part = synapse.connections.selected(rows)
-        columns, weights = part.columns.tolist(), _effective(synapse, part.values).tolist()
-        for row, (first, last) in zip(found, pairwise(part.starts.tolist()), strict=True):
-            for column, weight in zip(columns[first:last], weights[first:last], strict=True):
-                row[column] = row.get(column, 0) + weight
-    return [{column: weight for column, weight in row.items() if weight} for row in found]
+def _is_limited(graph: IntegerGraph) -> bool:
+    try:
+        return face_of(graph).share_shift is not None
+    except NoFace:
+        return False
 
 
 def _layout(graph: IntegerGraph) -> Iterator[str]:
@@ -148,43 +128,43 @@ def _layout(graph: IntegerGraph) -> Iterator[str]:
         mantissas = synapse.distinct_mantissas
         if mantissas.size and mantissas.min() < 0 < mantissas.max() and (mantissas % 2).any():
             yield f"synapse {synapse.name} has an odd mantissa among those of mixed sign, which the target would change"
-    if graph.medium is not None:
-        yield from medium_layout(graph, graph.medium, _stored)
+    if graph.materials is not None:
+        yield from medium_layout(graph)
         return
-    operator, faces = graph.operator, graph.mesh.faces
-    biases = [*(population.bias for population in graph.hidden), graph.flux.bias]
+    operator, faces, added = graph.operator, graph.mesh.faces, biases(graph)
     shapes = [layer.weight.shape for layer in operator if layer.bias.shape == layer.weight.shape[:1]]
-    if shapes != [*graph.spec.layer_shapes] or [b.size for b in biases] != [faces * width for width, _ in shapes]:
+    if shapes != [*graph.spec.layer_shapes] or [b.size for b in added] != [faces * width for width, _ in shapes]:
         yield "the operator has not the layers of the model's spec"
         return
-    for number, (layer, bias) in enumerate(zip(operator, biases, strict=True)):
+    face_of(graph)
+    for number, (layer, bias, shift) in enumerate(zip(operator, added, [*shifts(graph), 0], strict=True)):
         if number and (bias != np.tile(layer.bias, faces)).any():
             yield f"a bias of {graph.chain[number + 1]} is not the operator's"
-        if layer.shift != (graph.hidden[number].shift if number < len(graph.hidden) else 0):
+        if layer.shift != shift:
             yield f"the shift of {graph.chain[number + 1]} is not the operator's"
     for number, layer in enumerate(operator[1:], 1):
         laid = sparse.csr_matrix(sparse.kron(sparse.identity(faces, np.int64), sparse.csr_matrix(layer.weight)))
-        if np.any((_stored(graph, graph.chain[number], graph.chain[number + 1]) - laid).data):
+        if np.any((stored(graph, graph.chain[number], graph.chain[number + 1]) - laid).data):
             yield f"the synapses from {graph.chain[number]} are not the operator's"
     folding, width = Folding(graph), shapes[0][0]
     rows = (distinct_faces(graph)[:, None] * width + np.arange(width)).reshape(-1)
-    for row, stored in zip(rows.tolist(), _stored_rows(graph, graph.chain[1], rows), strict=True):
+    for row, weights in zip(rows.tolist(), stored_rows(graph.between(MEMBRANE, graph.chain[1]), rows), strict=True):
         face, output = divmod(row, width)
         try:
             cells, constant = folding.row(face, operator[0].weight[output].tolist())
         except ValueError as error:
             yield str(error)
             continue
-        if stored != cells:
+        if weights != cells:
             yield f"the weights of {graph.chain[1]} at face {face} are not the operator's, as they are stored"
-        if int(biases[0][row]) != constant + int(operator[0].bias[output]):
+        if int(added[0][row]) != constant + int(operator[0].bias[output]):
             yield f"the bias of {graph.chain[1]} at face {face} is not what operator and reservoirs add up to"
 
 
 def _clock(graph: IntegerGraph) -> Iterator[str]:
-    if graph.coding is None or graph.period != (len(graph.hidden) + 2 if graph.stock is None else 1):
+    if graph.coding is None or graph.period != (1 if face_of(graph).steps_late else len(graph.chain)):
         yield "the graph is not scheduled"
-    if graph.medium is not None:
+    if graph.materials is not None:
         # The time step is the scale of the conductances: see the claim on the equation.
         return
     yield from clock(graph)
@@ -194,20 +174,18 @@ def _units(graph: IntegerGraph) -> Iterator[str]:
     if math.frexp(graph.value_per_quantum)[0] != 0.5:
         yield f"the value of a quantum is {graph.value_per_quantum}, it must be a power of two"
         return
-    yield from units(graph, None if graph.medium is None else conductances(graph, _stored))
+    yield from units(graph, None if graph.materials is None else conductances(graph))
 
 
 def _equation(graph: IntegerGraph) -> Iterator[str]:
     claim = None if graph.certificate is None else graph.certificate.equation
     if claim is None:
         yield "the certificate does not say what the integers solve"
-    elif (graph.materials is None) != (graph.medium is None):
-        yield "there are materials without a medium, or a medium without materials"
     else:
         yield from where_it_cuts(graph, claim)
         claim = replace(claim, figures={name: value for name, value in claim.figures.items() if name != "share_shift"})
         if graph.materials is not None:
-            yield from two_point(graph, claim, conductances(graph, _stored))
+            yield from two_point(graph, claim, conductances(graph))
         else:
             yield from equation(graph, claim)
 
@@ -219,7 +197,7 @@ def _conservation(graph: IntegerGraph) -> Iterator[str]:
     incidence = sparse.csr_matrix(
         (signs, (np.concatenate([mesh.target, mesh.source]), face)), (mesh.holders, mesh.faces)
     )
-    wrong = (_stored(graph, FLUX, MEMBRANE) - incidence).tocsc()
+    wrong = (stored(graph, FLUX, MEMBRANE) - incidence).tocsc()
     wrong.eliminate_zeros()
     if wrong.nnz:
         first = int(np.flatnonzero(np.diff(wrong.indptr))[0])
@@ -238,7 +216,7 @@ def _conservation(graph: IntegerGraph) -> Iterator[str]:
 
 def _positivity(graph: IntegerGraph) -> Iterator[str]:
     assert graph.certificate is not None
-    yield from positivity(graph, graph.certificate.positivity, _stored(graph, FLUX, MEMBRANE))
+    yield from positivity(graph, graph.certificate.positivity, stored(graph, FLUX, MEMBRANE))
 
 
 def _claim(graph: IntegerGraph, name: str) -> Claim:
@@ -270,7 +248,7 @@ def _overflow(graph: IntegerGraph) -> Iterator[str]:
     start = {name: given.pop(f"start_{name}", None) for name in ("lower", "upper", "difference")}
     if given != figures:
         yield "the operating window or the number of bounds is not the graph's"
-    if claim.status == "proved" and claim.method == "invariant-range" and graph.medium is None:
+    if claim.status == "proved" and claim.method == "invariant-range" and graph.materials is None:
         yield from _invariance(graph, drift, start)
     elif (claim.status, claim.method) != ("assumed", "operating-window") or drift or any(start.values()):
         yield "the claim is not what was proved"
@@ -296,10 +274,10 @@ def _invariance(graph: IntegerGraph, drift: int, start: dict[str, float | None])
 
 def _averages(graph: IntegerGraph) -> bool:
     """Whether each new mass averages old ones and values of reservoirs, as integers."""
-    theta, cells, held = 1 << graph.flux.threshold_exponent, graph.mesh.cells, graph.membrane.reservoirs
-    route = _stored(graph, FLUX, MEMBRANE)[:cells]
-    update = (route @ _stored(graph, MEMBRANE, FLUX))[:, :cells] + theta * sparse.identity(cells, np.int64)
-    given, taken = theta - np.asarray(update.sum(axis=1)).reshape(-1), route @ graph.flux.bias
+    theta, cells, held = 1 << face_of(graph).exponent, graph.mesh.cells, graph.membrane.reservoirs
+    route = stored(graph, FLUX, MEMBRANE)[:cells]
+    update = (route @ stored(graph, MEMBRANE, FLUX))[:, :cells] + theta * sparse.identity(cells, np.int64)
+    given, taken = theta - np.asarray(update.sum(axis=1)).reshape(-1), route @ biases(graph)[-1]
     low, high = (int(held.min()), int(held.max())) if held.size else (0, 0)
     inside = (given * low <= taken).all() and (taken <= given * high).all()
     return bool(update.min() >= 0 and (given >= 0).all() and inside and (held.size or not given.any()))
@@ -309,28 +287,29 @@ def _stability(graph: IntegerGraph) -> Iterator[str]:
     claim, largest = _claim(graph, "stability"), None
     if claim.status == "none":
         return
-    if graph.flux.share_shift is not None:
+    face = face_of(graph)
+    if face.share_shift is not None:
         # Nonnegative masses of a constant sum; both are claims of their own.
         proved = (claim.status, claim.method) == ("proved", "constant-sum") and not claim.figures
         if not proved or graph.mesh.reservoirs:
             yield "the claim is not what was proved"
         return
-    if graph.medium is not None:
+    if graph.materials is not None:
         figures = {"reservoirs": graph.mesh.reservoirs}
         if (claim.status, claim.method, dict(claim.figures)) != ("proved", "maximum-principle", figures):
             yield "the claim is not what was proved"
-        yield from medium_averages(graph, graph.medium, _stored)
+        yield from medium_averages(graph)
         return
-    linear = not graph.hidden and not graph.operator[0].bias.any()
+    linear = is_linear(graph)
     if claim.method == "maximum-principle" and is_memoryless(graph) and _averages(graph):
         if claim.figures != {"reservoirs": graph.mesh.reservoirs}:
             yield "the claim is not what was proved"
         return
     if claim.method == "fourier" and linear and not Folding(graph).quadratic:
         gains = lattice(graph)
-        largest = modulus(gains, graph.flux.leak) if graph.stock is None else delayed_modulus(gains)
+        largest = delayed_modulus(gains) if face.steps_late else modulus(gains, face.leak)
     elif claim.method == "axis-eigenvalues" and linear and has_axis_gains(graph):
-        largest = modulus(axis_gains(graph), graph.flux.leak)
+        largest = modulus(axis_gains(graph), face.leak)
     if largest is None or claim.status != "proved" or set(claim.figures) != {"modulus"}:
         yield "the claim is not what was proved"
     elif not largest - MARGIN <= claim.figures["modulus"] <= 1:

@@ -14,6 +14,7 @@ from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import CellMesh
 from pisnn_deploy.physics.model import ModelSpec
+from pisnn_deploy.verify.faces import face_of, shifts
 
 ROUNDINGS = Fraction(16, 2**53)
 """Relative allowance: a time step is the outcome of at most 16 operations in float64, each of which rounds once."""
@@ -72,14 +73,14 @@ def moments(graph: IntegerGraph) -> tuple[Fraction, Fraction]:
     """Courant number and diffusion number of a linear kernel: sums of weights, and of weights times half-cells."""
     weights = graph.operator[0].weight[0].tolist()
     doubled = [round(2 * position) for position in graph.spec.positions[0].tolist()]
-    theta = 1 << graph.flux.threshold_exponent
+    theta = 1 << face_of(graph).exponent
     first = -sum(weight * place for weight, place in zip(weights, doubled, strict=True))
     return Fraction(sum(weights), theta), Fraction(first, 2 * theta)
 
 
 def is_linear(graph: IntegerGraph) -> bool:
     """Whether the flux network has neither a hidden layer nor a bias."""
-    return not graph.hidden and not graph.operator[0].bias.any()
+    return len(graph.operator) == 1 and not graph.operator[0].bias.any()
 
 
 def nearest_double(exact: Fraction) -> float:
@@ -91,7 +92,7 @@ def nearest_double(exact: Fraction) -> float:
 
 
 def clock(graph: IntegerGraph) -> Iterator[str]:
-    """What is wrong with time step, leak and exponents of a graph without a medium; nothing if they are right.
+    """What is wrong with time step, leak and exponents of a graph with an operator; nothing if they are right.
 
     Parameters
     ----------
@@ -103,7 +104,8 @@ def clock(graph: IntegerGraph) -> Iterator[str]:
     str
     """
     spec = graph.spec
-    exponents = (*(population.shift for population in graph.hidden), graph.flux.threshold_exponent)
+    face = face_of(graph)
+    exponents = (*shifts(graph), face.exponent)
     for name, exponent, wanted in zip(graph.chain[1:], exponents, spec.weight_exponents, strict=True):
         if exponent != wanted:
             what = "threshold exponent" if name == "flux" else f"shift of {name}"
@@ -125,8 +127,8 @@ def clock(graph: IntegerGraph) -> Iterator[str]:
         says = nearest_double(expected) if power == 1 else math.sqrt(nearest_double(expected))
         yield f"the time step is {graph.time_step}, the weights say {says}"
     leak = _leak(spec, graph.time_step)
-    if graph.flux.leak != leak:
-        yield f"the leak is {graph.flux.leak}, the damping says {leak}"
+    if face.leak != leak:
+        yield f"the leak is {face.leak}, the damping says {leak}"
 
 
 def _leak(spec: ModelSpec, step: float) -> int:

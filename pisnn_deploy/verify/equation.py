@@ -15,6 +15,7 @@ from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.claims import LARGEST_DEVIATION
 from pisnn_deploy.verify.clock import cell_width, is_linear, moments, nearest_double
+from pisnn_deploy.verify.faces import face_of
 from pisnn_deploy.verify.pieces import along
 
 INTERVALS = 16
@@ -54,7 +55,7 @@ def equation(graph: IntegerGraph, claim: Claim) -> Iterator[str]:
     if set(claim.figures) != set(figures):
         yield f"the claim has a figure {min(set(claim.figures) - set(figures))} that nothing proves"
     # A bias of a linear kernel is a flux that no law has; a hidden network may balance its own up to rounding.
-    good = _deviation(figures) <= LARGEST_DEVIATION and (bool(graph.hidden) or not figures.get("drift"))
+    good = _deviation(figures) <= LARGEST_DEVIATION and (len(graph.operator) > 1 or not figures.get("drift"))
     method = ("moments" if is_linear(graph) else "states") if good else "other-law"
     if (claim.status, claim.method) != ("proved" if good else "none", method):
         yield f"the integers are {_deviation(figures):.2%} off the law's coefficients, the claim says {claim.status}"
@@ -78,15 +79,15 @@ def _of_a_kernel(graph: IntegerGraph) -> Figures:
     """Coefficients of ``u_t + velocity u_x = diffusivity u_xx`` that the kernel has to second order in the mesh."""
     spec, step, width = graph.spec, Fraction(graph.time_step), cell_width(graph)
     courant, number = moments(graph)
+    face = face_of(graph)
     if spec.equation == "laplace":
         speed = number * (width / step) ** 2
         figures = {"wave_speed": math.sqrt(nearest_double(speed)) if speed > 0 else 0.0, "wanted_wave_speed": 1.0}
-        if spec.damping is not None and graph.flux.leak < MEMORYLESS:
-            kept = 1 - graph.flux.leak / MEMORYLESS
+        if spec.damping is not None and face.leak < MEMORYLESS:
+            kept = 1 - face.leak / MEMORYLESS
             figures |= {"damping": -math.log(kept) / graph.time_step, "wanted_damping": spec.damping}
     elif spec.equation == "advection-diffusion":
-        steps_late = 0 if graph.stock is None else 1
-        numerical = courant**2 * (Fraction(1, 2) + steps_late)
+        numerical = courant**2 * (Fraction(1, 2) + face.steps_late)
         figures = {
             "velocity": nearest_double(courant * width / step),
             "wanted_velocity": spec.velocity,
@@ -95,7 +96,7 @@ def _of_a_kernel(graph: IntegerGraph) -> Figures:
         }
     else:
         figures = {
-            "diffusivity": nearest_double(number * MEMORYLESS / graph.flux.leak * width**2 / step),
+            "diffusivity": nearest_double(number * MEMORYLESS / face.leak * width**2 / step),
             "wanted_diffusivity": spec.diffusivity,
         }
     if spec.equation != "advection-diffusion" and courant:
@@ -106,7 +107,7 @@ def _of_a_kernel(graph: IntegerGraph) -> Figures:
     ]
     if any(sideways) and number:
         largest = max(abs(moment) for moment in sideways)
-        figures["across"] = nearest_double(Fraction(largest, 1 << graph.flux.threshold_exponent) / abs(number))
+        figures["across"] = nearest_double(Fraction(largest, 1 << face.exponent) / abs(number))
     return figures
 
 
@@ -115,7 +116,7 @@ def _of_states(graph: IntegerGraph) -> Figures | str:
     spec, window, width = graph.spec, graph.window, cell_width(graph)
     unit, step = Fraction(graph.value_per_quantum), Fraction(graph.time_step)
     # What a drive of 1 that stays carries through a face, in value times length per time.
-    carried = unit * width / step * Fraction(MEMORYLESS, graph.flux.leak << graph.flux.threshold_exponent)
+    carried = unit * width / step * Fraction(MEMORYLESS, face_of(graph).leak << face_of(graph).exponent)
     span = window.upper - window.lower
     steep = max(1, span if window.difference is None else min(span, window.difference))
     found = _constants(graph, carried)
@@ -129,8 +130,8 @@ def _of_states(graph: IntegerGraph) -> Figures | str:
     open_ended = any("periodic" not in sides for sides in graph.grid.boundary)
     off = max(abs(least), abs(most))
     figures = {"flux_error": nearest_double((off if open_ended else most - least) / largest)}
-    if open_ended and (spec.equation == "diffusion" or not graph.hidden):
-        stays = off if graph.hidden else carried * abs(graph.operator[0].bias.tolist()[0])
+    if open_ended and (spec.equation == "diffusion" or len(graph.operator) == 1):
+        stays = off if len(graph.operator) > 1 else carried * abs(graph.operator[0].bias.tolist()[0])
         # Diffusion holds it back with a slope, from one end of the longest axis to the other.
         slope = stays / Fraction(spec.diffusivity)
         figures["drift"] = nearest_double(

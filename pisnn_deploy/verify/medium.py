@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from pisnn_deploy.core.arithmetic import MEMORYLESS
-from pisnn_deploy.graph import IntegerGraph, Medium
+from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
+from pisnn_deploy.verify.faces import biases, face_of, shifts
+from pisnn_deploy.verify.stored import stored
 
-Stored = Callable[[IntegerGraph, str, str], sparse.csr_matrix]
-Interval = tuple[int, int]
+
+def inverse_volumes(graph: IntegerGraph) -> NDArray[np.int64]:
+    """What masses are multiplied by in the units of the operating window, int64 [cells]."""
+    return np.ones(graph.mesh.cells, np.int64) if graph.medium is None else graph.medium.inverse_volume
 
 
-def medium_layout(graph: IntegerGraph, medium: Medium, stored: Stored) -> Iterator[str]:
-    """What is wrong with the layout of a graph with a medium; nothing if it is right.
+def unit_volume(graph: IntegerGraph) -> float:
+    """Volume (times heat capacity) of a cell whose inverse volume is 1."""
+    return graph.grid.volume if graph.medium is None else graph.medium.unit_volume
+
+
+def medium_layout(graph: IntegerGraph) -> Iterator[str]:
+    """What is wrong with the layout of a graph of two-point fluxes; nothing if it is right.
 
     Parameters
     ----------
     graph : IntegerGraph
         Well formed.
-    medium : Medium
-    stored : callable
-        Effective weights between two populations, as the target stores them.
 
     Yields
     ------
@@ -33,41 +39,42 @@ def medium_layout(graph: IntegerGraph, medium: Medium, stored: Stored) -> Iterat
     """
     mesh = graph.mesh
     cells = mesh.cells
-    if graph.flux.leak != MEMORYLESS or graph.operator:
+    if face_of(graph).leak != MEMORYLESS or face_of(graph).steps_late or graph.operator:
         yield "the flux keeps a memory, or there is an operator besides the conductances"
-    conductance = conductances(graph, stored)
+    conductance, volumes = conductances(graph), inverse_volumes(graph)
+    *levels, bias = biases(graph)
     faces = np.arange(mesh.faces)
     weights = sparse.coo_matrix(
         (np.concatenate([conductance, -conductance]), (np.tile(faces, 2), np.concatenate([mesh.source, mesh.target]))),
         (mesh.faces, mesh.holders),
     ).tocsr()
     held = graph.membrane.reservoirs
-    if not graph.hidden:
-        if (medium.inverse_volume != 1).any():
+    if not levels:
+        if (volumes != 1).any():
             yield "there are no levels, and cells differ"
         if np.any((stored(graph, MEMBRANE, FLUX)[:, :cells] - weights[:, :cells]).data):
             yield "a face does not take the difference of the masses beside it"
         if stored(graph, MEMBRANE, FLUX)[:, cells:].nnz:
             yield "a face takes what a ledger holds"
-        if (graph.flux.bias != weights @ np.concatenate([np.zeros(cells, np.int64), held])).any():
+        if (bias != weights @ np.concatenate([np.zeros(cells, np.int64), held])).any():
             yield "a bias is not what conductance and reservoir say"
         return
-    level = graph.hidden[0]
-    lowest = int(level.bias[0])
+    name, shift, lowest = graph.chain[1], shifts(graph)[0], int(levels[0][0])
     # Half a level more than a whole one: values are rounded to the nearest.
-    if (level.bias != lowest).any() or 2 * (lowest % (1 << level.shift)) != 1 << level.shift:
+    if shift is None or (levels[0] != lowest).any() or 2 * (lowest % (1 << shift)) != 1 << shift:
         yield "levels are not values rounded to the nearest, from one level on that all cells share"
-    diagonal = sparse.csr_matrix((medium.inverse_volume, (np.arange(cells),) * 2), (cells, mesh.holders))
-    if np.any((stored(graph, MEMBRANE, level.name) - diagonal).data):
+        return
+    diagonal = sparse.csr_matrix((volumes, (np.arange(cells),) * 2), (cells, mesh.holders))
+    if np.any((stored(graph, MEMBRANE, name) - diagonal).data):
         yield "the synapses to the levels are not the inverse volumes"
-    if np.any((stored(graph, level.name, FLUX) - weights[:, :cells]).data):
+    if np.any((stored(graph, name, FLUX) - weights[:, :cells]).data):
         yield "a face does not take the difference of the levels beside it"
-    shown = np.concatenate([np.zeros(cells, np.int64), (held + lowest) >> level.shift])
-    if (held % (1 << level.shift)).any() or (graph.flux.bias != weights @ shown).any():
+    shown = np.concatenate([np.zeros(cells, np.int64), (held + lowest) >> shift])
+    if (held % (1 << shift)).any() or (bias != weights @ shown).any():
         yield "a bias is not what conductance and reservoir say"
 
 
-def conductances(graph: IntegerGraph, stored: Stored) -> NDArray[np.int64]:
+def conductances(graph: IntegerGraph) -> NDArray[np.int64]:
     """Integer conductance of each face; 0 of one that joins a cell with itself."""
     weights = stored(graph, graph.chain[-2], FLUX)
     largest = np.zeros(graph.mesh.faces, np.int64)
@@ -75,14 +82,13 @@ def conductances(graph: IntegerGraph, stored: Stored) -> NDArray[np.int64]:
     return largest
 
 
-def medium_averages(graph: IntegerGraph, medium: Medium, stored: Stored) -> Iterator[str]:
+def medium_averages(graph: IntegerGraph) -> Iterator[str]:
     """A cell whose new level is no average of old ones, if there is one: ``p_i sum_f c_f > 2^(F + s)``.
 
     Parameters
     ----------
     graph : IntegerGraph
-    medium : Medium
-    stored : callable
+        Laid out as `medium_layout` has it.
 
     Yields
     ------
@@ -90,38 +96,11 @@ def medium_averages(graph: IntegerGraph, medium: Medium, stored: Stored) -> Iter
     """
     leaving = [0] * graph.mesh.holders
     for weight, *ends in zip(
-        conductances(graph, stored).tolist(), graph.mesh.source.tolist(), graph.mesh.target.tolist(), strict=True
+        conductances(graph).tolist(), graph.mesh.source.tolist(), graph.mesh.target.tolist(), strict=True
     ):
         for end in ends:
             leaving[end] += weight
-    limit = 1 << (graph.flux.threshold_exponent + (graph.hidden[0].shift if graph.hidden else 0))
-    for cell, volume in enumerate(medium.inverse_volume.tolist()):
+    limit = 1 << face_of(graph).exponent + sum(shift or 0 for shift in shifts(graph))
+    for cell, volume in enumerate(inverse_volumes(graph).tolist()):
         if volume * leaving[cell] > limit:
             yield f"the new level of cell {cell} takes {volume * leaving[cell]} of {limit} from others"
-
-
-def medium_intervals(graph: IntegerGraph, medium: Medium) -> tuple[dict[tuple[str, str], Interval], Interval, int]:
-    """Intervals of masses and levels, of the drive of the faces, and the largest change of a mass.
-
-    The change is what the width of the window allows.
-    """
-    window, thinnest = graph.window, int(medium.inverse_volume.min())
-    mass = (min(0, -(-window.lower // thinnest) - 1), max(0, window.upper // thinnest + 1))
-    found = {(MEMBRANE, "mass"): mass}
-    value = (window.lower, window.upper)
-    for level in graph.hidden:
-        lowest = int(level.bias[0])
-        drive = (window.lower + lowest, window.upper + lowest)
-        value = (max(drive[0], 0) >> level.shift, max(drive[1], 0) >> level.shift)
-        found |= {(level.name, "drive"): drive, (level.name, "activation"): value}
-    low, high = value
-    weights = graph.matrix(graph.chain[-2], FLUX)
-    rows = [
-        (
-            sum(w * (low if w > 0 else high) for w in row) + bias,
-            sum(w * (high if w > 0 else low) for w in row) + bias,
-        )
-        for row, bias in zip(np.split(weights.data, weights.indptr[1:-1]), graph.flux.bias.tolist(), strict=True)
-    ]
-    flux = (int(min(end for end, _ in rows)), int(max(end for _, end in rows)))
-    return found, flux, (window.upper - window.lower) // thinnest + 1

@@ -8,6 +8,11 @@ import numpy as np
 from scipy import sparse
 
 from pisnn_deploy.graph import Claim, IntegerGraph
+from pisnn_deploy.verify.faces import face_of
+from pisnn_deploy.verify.stored import port_of
+
+ENDS = ("source_mass", "target_mass")
+"""Ports at which a face hears of the masses at its ends."""
 
 
 def positivity(graph: IntegerGraph, claim: Claim | None, route: sparse.csr_matrix) -> Iterator[str]:
@@ -25,22 +30,23 @@ def positivity(graph: IntegerGraph, claim: Claim | None, route: sparse.csr_matri
     ------
     str
     """
-    shift = graph.flux.share_shift
+    shift = face_of(graph).share_shift
     if shift is None or claim is None:
         yield "a limiter without a claim" if claim is None else "the graph has no limiter"
         return
     mesh = graph.mesh
     for synapse in graph.synapses:
-        if not synapse.port:
+        port = port_of(synapse)
+        if port not in ENDS:
             continue
-        holder = mesh.source if synapse.port == "source" else mesh.target
+        holder = mesh.source if port == "source_mass" else mesh.target
         face = np.flatnonzero(holder < mesh.cells)
         heard = sparse.csr_matrix((np.ones(face.size, np.int64), (face, holder[face])), (mesh.faces, mesh.holders))
         mantissas = synapse.mantissa_matrix()
         # One mantissa a row: the target floors it alone, and mixed signs cost the lowest bit.
         mantissas.data = mantissas.data >> 1 << 1
         if abs(mantissas - heard * (1 << -synapse.exponent if synapse.exponent < 0 else 0)).sum():
-            yield f"the synapses to the port {synapse.port} do not tell each face the mass at that end"
+            yield f"the synapses to the port {port} do not tell each face the mass at that end"
     if graph.window.lower < 0:
         yield f"the operating window begins at {graph.window.lower}, below 0"
     # A face from a cell to itself is two of its sides, of which the stored route shows none.
@@ -71,6 +77,7 @@ def where_it_cuts(graph: IntegerGraph, claim: Claim) -> Iterator[str]:
     str
     """
     given = claim.figures.get("share_shift")
-    wanted = graph.flux.share_shift if claim.figures else None
+    shift = face_of(graph).share_shift
+    wanted = shift if claim.figures else None
     if given != wanted:
-        yield f"the limiter's shift is {graph.flux.share_shift}, the claim says {given}"
+        yield f"the limiter's shift is {shift}, the claim says {given}"

@@ -1,124 +1,225 @@
-"""Interval analysis for the checker: row by row, in Python integers, from the definition of the walls."""
+"""Interval analysis for the checker: population by population and row by row, in Python's integers."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pisnn_deploy.core.arithmetic import MEMORYLESS
-from pisnn_deploy.graph import IntegerGraph, Stock, Synapse
-from pisnn_deploy.graph.connections import Stencil
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE
-from pisnn_deploy.mesh import DIRICHLET, NO_FLUX, PERIODIC, Boxes, Sides
-from pisnn_deploy.verify.folding import Folding, fold_line
-from pisnn_deploy.verify.medium import medium_intervals
+from pisnn_deploy.graph import IntegerGraph, Synapse
+from pisnn_deploy.graph.populations import Population, faces, hidden_layers, membranes
+from pisnn_deploy.verify.folding import Folding
+from pisnn_deploy.verify.lines import distinct_faces, linear_change, most_faces, steepest
+from pisnn_deploy.verify.medium import inverse_volumes
+from pisnn_deploy.verify.programs import Reading, Span, Spans, Unbounded, read
+from pisnn_deploy.verify.stored import Row, port_of, stored_rows
 
-Interval = tuple[int, int]
-Placed = dict[float, int]
-"""Weights by place on a line of cells; reservoirs stand half a cell beyond its ends."""
+Spread = dict[tuple[str, str], Span]
+"""Interval of each quantity of each population and synapse."""
+
+UNDECLARED = {
+    *("arrival", "mass_before", "current_before", "residue_before"),
+    *("size", "kept_size", "kept", "fired", "is_sent", "raised", "next_current", "positive", "least", "lifted"),
+    *("source_positive", "target_positive", "source_gives", "target_gives"),
+}
+"""Values of programs for which a graph declares no width: something else that is declared bounds them."""
 
 
-def intervals(graph: IntegerGraph) -> dict[tuple[str, str], Interval]:
-    """The interval of every quantity while the masses stay in the operating window."""
-    window, half = graph.window, (1 << graph.flux.threshold_exponent) // 2
-    found: dict[tuple[str, str], Interval] = {(MEMBRANE, "mass"): (window.lower, window.upper)}
-    payloads: dict[str, Interval] = {}
-    if graph.medium is not None:
-        known, (low, high), widest = medium_intervals(graph, graph.medium)
-        found |= known
-        mass = known[MEMBRANE, "mass"]
-        for population in graph.hidden:
-            level = known[population.name, "activation"]
-            spread = level[1] - level[0]
-            payloads[population.name] = (-spread, spread) if graph.coding == "delta" else level
-    else:
-        low, high = _network(graph, found, payloads)
-        mass, widest = (window.lower, window.upper), 0
-    if graph.stock is not None:
-        return found | _stock_faces(graph, graph.stock, (low, high))
-    # Decay rounds towards zero, so the geometric series of the leak is never exceeded.
-    current = (-(-min(low, 0) * MEMORYLESS // graph.flux.leak), max(high, 0) * MEMORYLESS // graph.flux.leak)
-    if window.current is not None:
-        # The audit stops a run whose current leaves this limit; the drive is a current less what the leak kept.
-        kept = window.current * (MEMORYLESS - graph.flux.leak) // MEMORYLESS
-        current = (max(current[0], -window.current), min(current[1], window.current))
-        low, high = max(low, -window.current - kept), min(high, window.current + kept)
-    potential = (current[0] - half, current[1] + half)
-    packet = (-((half - 1 - potential[0]) >> graph.flux.threshold_exponent), (potential[1] + half - 1) // (2 * half))
-    found |= {(FLUX, "drive"): (low, high), (FLUX, "current"): current, (FLUX, "potential"): potential}
-    found |= {(FLUX, "residue"): (-half, half), (FLUX, "packet"): packet}
-    largest = max(-packet[0], packet[1])
-    change = min(widest, _most_faces(graph) * largest) if graph.medium else _largest_change(graph, largest)
-    payloads |= {MEMBRANE: (-change, change) if graph.coding == "delta" else mass, FLUX: packet}
-    found |= {(name, "payload"): payload for name, payload in payloads.items() if name != FLUX}
+def intervals(graph: IntegerGraph) -> Spread:
+    """The interval of every quantity while the masses stay in the operating window.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Well formed, and laid out as its operator says.
+
+    Raises
+    ------
+    Unbounded
+        A value that grows without limit, or that no operating window allows.
+    """
+    holder, channels = membranes(graph), faces(graph)
+    known: Spread = {(holder.name, "mass"): mass_interval(graph)}
+    payloads: dict[str, Span] = {}
+    for population, ranges in _populations(graph).items():
+        known |= {(population, name): span for name, span in ranges.declared.items()}
+        low, high = payloads[population] = _hull(ranges.sent.values())
+        if population != channels.name and graph.coding == "delta":
+            payloads[population] = low - high, high - low
+    least, most = payloads[channels.name]
+    change = _largest_change(graph, max(-least, most))
+    payloads[holder.name] = (-change, change) if graph.coding == "delta" else known[holder.name, "mass"]
+    known |= {(name, "payload"): payload for name, payload in payloads.items() if name != channels.name}
     if graph.mesh.reservoirs:
-        ledger = (1 << (declared_bits(graph, MEMBRANE, "ledger") - 1)) - 1
-        found[MEMBRANE, "ledger"] = (-ledger, ledger)
-    if graph.flux.share_shift is not None:
-        found |= {(FLUX, "source-mass"): mass, (FLUX, "target-mass"): mass}
-        found[FLUX, "share"] = (0, max(mass[1], 0) >> graph.flux.share_shift)
+        ledger = (1 << (declared_bits(graph, holder.name, "ledger") - 1)) - 1
+        known[holder.name, "ledger"] = -ledger, ledger
     for synapse in graph.synapses:
-        found |= _synapse_intervals(synapse, payloads[synapse.source])
+        known |= _synapse_intervals(synapse, payloads[synapse.source], _rounding(graph, synapse))
+    return known
+
+
+def mass_interval(graph: IntegerGraph) -> Span:
+    """What a cell may hold: where volumes differ, a quantum more on either side of what the thinnest may."""
+    window, volumes = graph.window, inverse_volumes(graph)
+    thinnest = int(volumes.min())
+    if int(volumes.max()) == 1:
+        return window.lower, window.upper
+    return min(0, -(-window.lower // thinnest) - 1), max(0, window.upper // thinnest + 1)
+
+
+@dataclass
+class _Ranges:
+    """Of a population: intervals of what is declared, and of what each of the neurons looked at sends."""
+
+    declared: dict[str, Span] = field(default_factory=dict)
+    sent: dict[int, Span] = field(default_factory=dict)
+
+
+def _populations(graph: IntegerGraph) -> dict[str, _Ranges]:
+    """Ranges of each population but the holders, in the order in which they answer."""
+    order = (*hidden_layers(graph), faces(graph))
+    known: dict[str, _Ranges] = {}
+    folding, alike, volumes = Folding(graph), distinct_faces(graph), inverse_volumes(graph).tolist()
+    for population in order:
+        neurons = np.arange(population.size)
+        if alike.size < graph.mesh.faces:
+            # What repeats over faces is looked at beside those that differ alone.
+            neurons = neurons.reshape(graph.mesh.faces, -1)[alike].reshape(-1)
+        reading = read(str(population.program))
+        inputs: dict[int, dict[str, Span]] = {n: dict.fromkeys(reading.ports, (0, 0)) for n in neurons.tolist()}
+        for port, source, synapses in _into(graph, population):
+            ranges = known.get(source)
+            for (number, spans), row in zip(inputs.items(), stored_rows(synapses, neurons), strict=True):
+                face = number * graph.mesh.faces // population.size
+                part = _sum(row, ranges.sent) if ranges else _held(graph, folding, volumes, face, row)
+                spans[port] = spans[port][0] + part[0], spans[port][1] + part[1]
+        for number, spans in inputs.items():
+            spans |= {name: (int(values[number]),) * 2 for name, values in population.parameters.items()}
+        known[population.name] = _run(graph, population, reading, inputs)
+    return known
+
+
+def _into(graph: IntegerGraph, population: Population) -> Iterator[tuple[str, str, list[Synapse]]]:
+    """Ports of a population, the populations that lead to them, and the synapses in between."""
+    pairs: dict[tuple[str, str], list[Synapse]] = {}
+    for synapse in graph.synapses:
+        # What leads to a port that a program has not is heard by nobody.
+        if synapse.target == population.name and port_of(synapse) in population.program.ports:
+            pairs.setdefault((port_of(synapse), synapse.source), []).append(synapse)
+    yield from ((port, source, synapses) for (port, source), synapses in pairs.items())
+
+
+def _run(
+    graph: IntegerGraph, population: Population, reading: Reading, inputs: Mapping[int, dict[str, Span]]
+) -> _Ranges:
+    """What the program of a population makes of its inputs, neuron by neuron; those of equal inputs but once.
+
+    Of channels, whose packets are heard by holders alone, those of equal parameters but once.
+    """
+    alone = population.name == faces(graph).name
+    groups: dict[tuple[Span, ...], dict[str, Span]] = {}
+    member: dict[int, tuple[Span, ...]] = {}
+    for number, spans in inputs.items():
+        key = tuple(span for name, span in spans.items() if not alone or name in reading.parameters)
+        group = groups.setdefault(key, spans)
+        groups[key] = {name: _hull((span, spans[name])) for name, span in group.items()}
+        member[number] = key
+    found = _Ranges()
+    sent = {}
+    for key, spans in groups.items():
+        values = _spans(graph, reading, spans)
+        for name, number in _declared(reading).items():
+            quantity = population.quantity(name)
+            span = values.of(number)
+            found.declared[quantity] = _hull((found.declared.get(quantity, span), span))
+        sent[key] = values.of(reading.sends[0])
+    found.sent = {number: sent[key] for number, key in member.items()}
     return found
 
 
-def _stock_faces(graph: IntegerGraph, stock: Stock, total: Interval) -> dict[tuple[str, str], Interval]:
-    """Intervals of a stock graph: a Sparse floors the weighted masses and half a unit, a SigmaDelta sends residues."""
-    mass, shift = (graph.window.lower, graph.window.upper), graph.flux.threshold_exponent
-    low, high = ((2 * end + (1 << shift)) // (2 << shift) for end in total)
-    if graph.window.current is not None:
-        low, high = max(low, -graph.window.current), min(high, graph.window.current)
-    kept = stock.send_threshold - 1
-    packet = (min(low - kept, 0), max(high + kept, 0))
-    found: dict[tuple[str, str], Interval] = {(FLUX, name): (low, high) for name in ("drive", "current")}
-    found |= {
-        (FLUX, "potential"): (low - kept, high + kept),
-        (FLUX, "residue"): (-kept, kept),
-        (FLUX, "packet"): packet,
+def _declared(reading: Reading) -> dict[str, int]:
+    """Values that have a declared width, by name."""
+    names = {
+        name: number
+        for name, number in reading.names.items()
+        if name not in UNDECLARED and name not in reading.parameters
     }
-    found[MEMBRANE, "payload"] = mass
-    for synapse in graph.synapses:
-        found |= _synapse_intervals(synapse, packet if synapse.source == FLUX else mass)
-        if synapse.source == MEMBRANE:
-            least, most = found[synapse.name, "accumulator"]
-            found[synapse.name, "accumulator"] = (least, most + (1 << shift - synapse.exponent) // 2)
-    return found
+    # Of what waits in a state before it counts, the width is declared as it arrives, too.
+    if not reading.heard.intersection(reading.sends):
+        waiting = [number for number in reading.after.values() if number in reading.heard]
+        names |= {"drive": waiting[0]} if waiting else {}
+    return names
 
 
-def _network(graph: IntegerGraph, found: dict[tuple[str, str], Interval], payloads: dict[str, Interval]) -> Interval:
-    """Interval of the flux compartments' drive; those of hidden layers are added to what was found."""
-    folding, operator = Folding(graph), graph.operator
-    rows = [
-        _row_interval(graph, folding, face, layer_row.tolist(), int(bias))
-        for face in distinct_faces(graph).tolist()
-        for layer_row, bias in zip(operator[0].weight, operator[0].bias, strict=True)
-    ]
-    for number, population in enumerate(graph.hidden):
-        found[population.name, "drive"] = _hull(rows)
-        ends = [(max(low, 0) >> population.shift, max(high, 0) >> population.shift) for low, high in rows]
-        low, high = found[population.name, "activation"] = _hull(ends)
-        payloads[population.name] = (low - high, high - low) if graph.coding == "delta" else (low, high)
-        following, width = operator[number + 1], operator[number].weight.shape[0]
-        rows = [
-            _affine(weights, int(bias), ends[at : at + width])
-            for at in range(0, len(ends), width)
-            for weights, bias in zip(following.weight.tolist(), following.bias, strict=True)
-        ]
-    return _hull(rows)
+def _spans(graph: IntegerGraph, reading: Reading, inputs: dict[str, Span]) -> Spans:
+    """Intervals of the values of a program, within what the audit stops a run beyond."""
+    limits: dict[int, Span] = {}
+    if graph.window.current is not None:
+        limit = -graph.window.current, graph.window.current
+        numbers = {reading.names["current"]} if "current" in reading.names else set()
+        states = [state for state, number in reading.after.items() if number in numbers or state == "current"]
+        numbers |= {reading.after[state] for state in states}
+        at_limit = Spans(reading, inputs | dict.fromkeys(states, limit))
+        for number in numbers:
+            node = reading.nodes[number]
+            # What is added to something is the sum less that.
+            for part, other in (node.values, node.values[::-1]) if node.name == "add" else ():
+                low, high = at_limit.of(other)
+                limits[part] = limit[0] - high, limit[1] - low
+        limits |= dict.fromkeys(numbers, limit) | {reading.names[state]: limit for state in states}
+    return Spans(reading, inputs, limits)
 
 
-def _hull(intervals: list[Interval]) -> Interval:
-    return min(low for low, _ in intervals), max(high for _, high in intervals)
+def _hull(spans: Iterable[Span]) -> Span:
+    lows, highs = zip(*spans, strict=True)
+    return min(lows), max(highs)
 
 
-def _affine(weights: list[int], bias: int, inputs: list[Interval]) -> Interval:
-    products = [(w * low, w * high) for w, (low, high) in zip(weights, inputs, strict=True)]
-    return bias + sum(min(ends) for ends in products), bias + sum(max(ends) for ends in products)
+def _sum(row: Row, spans: Mapping[int, Span]) -> Span:
+    products = [(weight * spans[column][0], weight * spans[column][1]) for column, weight in row.items()]
+    return sum(min(ends) for ends in products), sum(max(ends) for ends in products)
 
 
-def _synapse_intervals(synapse: Synapse, payload: Interval) -> dict[tuple[str, str], Interval]:
+def _held(graph: IntegerGraph, folding: Folding, volumes: list[int], face: int, row: Row) -> Span:
+    """Interval of a weighted sum of masses: by the operating window, and by differences of neighbours."""
+    window, low, high = graph.window, 0, 0
+    for cell, weight in row.items():
+        if cell >= len(volumes):
+            raise Unbounded(f"ledger {cell - len(volumes)} is sent to a face, and nothing bounds it")
+        ends = weight * window.lower, weight * window.upper
+        low, high = low + min(ends) // volumes[cell], high - (-max(ends) // volumes[cell])
+    if window.difference is None or graph.materials is not None:
+        return low, high
+    reach = steepest(graph, folding, face, row)
+    return (low, high) if reach is None else (max(low, reach[0]), min(high, reach[1]))
+
+
+def _largest_change(graph: IntegerGraph, packet: int) -> int:
+    """Largest change of a cell in one PDE step: by the operating window, by its packets, or by ``D W``."""
+    window, volumes = graph.window, inverse_volumes(graph)
+    spare = int(int(volumes.max()) > 1)
+    change = min((window.upper - window.lower) // int(volumes.min()) + spare, most_faces(graph) * packet)
+    linear = linear_change(graph)
+    return change if linear is None else min(change, linear)
+
+
+def _rounding(graph: IntegerGraph, synapse: Synapse) -> int:
+    """What the target adds to the sum of a synapse alone before it counts, in units of its mantissas."""
+    populations = {population.name: population for population in (*hidden_layers(graph), faces(graph))}
+    if synapse.target not in populations:
+        return 0
+    reading = read(str(populations[synapse.target].program))
+    port = reading.names.get(port_of(synapse))
+    for node in reading.nodes:
+        others = [reading.nodes[value] for value in node.values if value != port]
+        if node.name == "add" and port in node.values and others and isinstance(others[0].extra, int):
+            constant = others[0].extra if others[0].name == "constant" else 0
+            return constant << -synapse.exponent if synapse.exponent < 0 else constant >> synapse.exponent
+    return 0
+
+
+def _synapse_intervals(synapse: Synapse, payload: Span, rounding: int) -> Spread:
     """Intervals of each product, and of every partial sum of the products of a row, whatever their order."""
     starts, mantissas = synapse.connections.distinct
     totals = [
@@ -132,139 +233,8 @@ def _synapse_intervals(synapse: Synapse, payload: Interval) -> dict[tuple[str, s
     ends = [m * p for m in (int(mantissas.min(initial=0)), int(mantissas.max(initial=0))) for p in payload]
     return {
         (synapse.name, "product"): (min(ends), max(ends)),
-        (synapse.name, "accumulator"): (min(low, 0), max(high, 0)),
+        (synapse.name, "accumulator"): (min(low, 0), max(high, 0) + rounding),
     }
-
-
-def _row_interval(graph: IntegerGraph, folding: Folding, face: int, weights: list[int], bias: int) -> Interval:
-    """Interval of a row of the first layer, by the range of the masses and by differences of neighbours."""
-    window, mesh, axis = graph.window, graph.grid, int(graph.grid.axis[face])
-    cells, constant = folding.row(face, weights)
-    low, high = _affine([*cells.values()], bias + constant, [(window.lower, window.upper)] * len(cells))
-    if window.difference is None:
-        return low, high
-    origin, count, periodic = folding.lower(face)[axis], mesh.shape[axis], mesh.boundary[axis] == (PERIODIC, PERIODIC)
-    stride = math.prod(mesh.shape[axis + 1 :])
-    lines: dict[int, Placed] = {}
-    for cell, weight in cells.items():
-        along = cell // stride % count
-        place = (along - origin + count // 2) % count if periodic else along
-        lines.setdefault(cell - along * stride, {})[place] = weight
-    for upper in (0, 1):
-        reach, excess = 0, bias + constant
-        for line, placed in lines.items():
-            lacking = -sum(placed.values())
-            beside = line + upper * (count - 1) * stride
-            if lacking and (axis, upper, beside) not in folding.held:
-                break
-            if lacking:
-                excess -= lacking * folding.held[axis, upper, beside]
-                placed = {**placed, count - 0.5 if upper else -0.5: lacking}
-            reach += _variation(placed)
-        else:
-            low = max(low, excess - reach * window.difference // 2)
-            high = min(high, excess + reach * window.difference // 2)
-    return low, high
-
-
-def _variation(placed: Placed) -> int:
-    """Twice the sum of the absolute partial sums of weights along a line, times the distances in cells."""
-    places = sorted(placed)
-    partial, total = 0, 0.0
-    for here, there in zip(places, places[1:], strict=False):
-        partial += placed[here]
-        total += abs(partial) * 2 * (there - here)
-    return int(total)
-
-
-def _most_faces(graph: IntegerGraph) -> int:
-    ends = np.concatenate([graph.mesh.source, graph.mesh.target])
-    return int(np.bincount(ends, minlength=graph.mesh.holders)[: graph.mesh.cells].max())
-
-
-def _largest_change(graph: IntegerGraph, packet: int) -> int:
-    """Largest change of a cell in one PDE step: by its packets, or line by line from ``D W``."""
-    window, spec, mesh = graph.window, graph.spec, graph.grid
-    change = min(window.upper - window.lower, 2 * len(mesh.shape) * packet)
-    if not is_memoryless(graph) or graph.operator[0].weight.sum():
-        return change
-    if not (Folding(graph).quadratic or Folding(graph).lines_go_on):
-        return change
-    kernel = graph.operator[0].weight[0].reshape(2 * spec.half_width, -1).T.tolist()
-    quadratic = Folding(graph).quadratic
-    ranges, variations = 0, 0
-    for cells, sides in zip(mesh.shape, mesh.boundary, strict=True):
-        count = min(cells, 4 * spec.half_width + 2)
-        worst = [_line_change(kernel, x, count, sides, quadratic) for x in range(count)]
-        ranges, variations = ranges + max(r for r, _ in worst), variations + max(v for _, v in worst)
-    reach = ranges * (window.upper - window.lower)
-    if window.difference is not None:
-        reach = min(reach, variations * window.difference // 2)
-    return min(change, reach // (1 << graph.flux.threshold_exponent) + 2 * len(mesh.shape))
-
-
-def _line_change(kernel: list[list[int]], x: int, count: int, sides: Sides, quadratic: bool) -> Interval:
-    """Positive weights, and variation, of what cell `x` of a line gains through its two faces, over all lines."""
-    one, half = (2 if quadratic else 1), len(kernel[0]) // 2
-    positive, variation = 0, 0
-    for weights in kernel:
-        placed: Placed = {}
-        for face, sign in ((x - 1, 1), (x, -1)):  # a face is named by the cell below it
-            if (face < 0 and sides[0] == NO_FLUX) or (face == count - 1 and sides[1] == NO_FLUX):
-                continue
-            for step, weight in enumerate(weights, 1 - half):
-                for place, part in fold_line(face + step, count, sides, quadratic).items():
-                    placed[place] = placed.get(place, 0) + sign * weight * part
-        positive += sum(max(weight, 0) for weight in placed.values()) // one
-        around = {(p - x + count // 2) % count: w for p, w in placed.items()} if sides[0] == PERIODIC else placed
-        variation += _variation({min(max(p, -0.5), count - 0.5): w for p, w in around.items()}) // one
-    return positive, variation
-
-
-def is_memoryless(graph: IntegerGraph) -> bool:
-    """Whether a PDE step is a linear map of the masses before it alone, up to rounding."""
-    linear = not graph.hidden and not graph.operator[0].bias.any() and graph.flux.leak == MEMORYLESS
-    return linear and graph.stock is None and graph.flux.share_shift is None
-
-
-def distinct_faces(graph: IntegerGraph) -> NDArray[np.int64]:
-    """Faces to look at one by one: one for all that have the same row by construction and the same bias."""
-    first = [s.connections for s in graph.between(MEMBRANE, graph.chain[1])]
-    boxes = first[0].boxes if isinstance(first[0], Stencil) else None
-    everything = np.arange(graph.grid.faces, dtype=np.int64)
-    for other in first:
-        if boxes is None or not isinstance(other, Stencil):
-            return everything
-        for name in ("axis", "lower", "shape"):
-            if not np.array_equal(getattr(boxes, name), getattr(other.boxes, name)):
-                return everything
-    assert boxes is not None
-    biases = (graph.hidden[0] if graph.hidden else graph.flux).bias.reshape(graph.grid.faces, -1)
-    kept = []
-    for box in range(boxes.axis.size):
-        numbers = boxes.faces(graph.grid, box)
-        alike = _windows_are_alike(graph, boxes, box) and (biases[numbers] == biases[numbers[0]]).all()
-        kept.append(numbers[:1] if alike else numbers)
-    return np.sort(np.concatenate(kept))
-
-
-def _windows_are_alike(graph: IntegerGraph, boxes: Boxes, box: int) -> bool:
-    """Whether the windows of all faces of a box keep clear of each wall, or are equally far from it.
-
-    Beside a reservoir they need not be: each reservoir has a value of its own.
-    """
-    spec, mesh = graph.spec, graph.grid
-    for axis, (count, sides) in enumerate(zip(mesh.shape, mesh.boundary, strict=True)):
-        if sides == (PERIODIC, PERIODIC):
-            continue
-        own = axis == boxes.axis[box]
-        reach = spec.half_width if own else spec.transverse
-        first, past = reach - own, count - reach
-        lower, extent = int(boxes.lower[box, axis]), int(boxes.shape[box, axis])
-        clear = first <= lower and lower + extent <= past
-        if not clear and (extent > 1 or DIRICHLET in sides):
-            return False
-    return True
 
 
 def declared_bits(graph: IntegerGraph, population: str, quantity: str) -> int:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.integer import Materials
 from pisnn_deploy.mesh import CellMesh, Mesh
+from pisnn_deploy.verify.faces import face_of, shifts
+from pisnn_deploy.verify.medium import inverse_volumes, unit_volume
 
 Whole = NDArray[np.object_]
 """Python's integers, which do not wrap."""
@@ -35,7 +37,7 @@ def two_point(graph: IntegerGraph, claim: Claim, stored: NDArray[np.int64]) -> I
     Parameters
     ----------
     graph : IntegerGraph
-        Well formed, with materials and a medium.
+        Well formed, with materials.
     claim : Claim
     stored : int64 array [faces]
         Integer conductances.
@@ -50,8 +52,8 @@ def two_point(graph: IntegerGraph, claim: Claim, stored: NDArray[np.int64]) -> I
 
 
 def _two_point(graph: IntegerGraph, claim: Claim, stored: NDArray[np.int64]) -> Iterator[str]:
-    materials, medium, mesh = graph.materials, graph.medium, graph.mesh
-    assert materials is not None and medium is not None
+    materials, mesh = graph.materials, graph.mesh
+    assert materials is not None
     if isinstance(mesh, CellMesh):
         wrong = [*_faces(mesh)]
         if wrong:
@@ -81,7 +83,7 @@ def _two_point(graph: IntegerGraph, claim: Claim, stored: NDArray[np.int64]) -> 
     scale = int(stored[joins].sum()) / math.fsum(conductance[joins])
     figures = {
         "conductance_error": float(np.abs(stored[joins] / (scale * conductance[joins]) - 1).max()),
-        "capacity_error": float(np.abs(medium.inverse_volume * capacity / medium.unit_volume - 1).max()),
+        "capacity_error": float(np.abs(inverse_volumes(graph) * capacity / unit_volume(graph) - 1).max()),
     }
     if isinstance(mesh, CellMesh):
         figures["mean_angle"], figures["largest_angle"] = float(angles.mean()), float(angles.max())
@@ -226,13 +228,12 @@ def _one_a_material(mesh: CellMesh, name: str, values: Field) -> Iterator[str]:
 
 
 def _capacities(graph: IntegerGraph, capacity: Field) -> Iterator[str]:
-    assert graph.medium is not None
-    volumes = graph.medium.inverse_volume
+    volumes = inverse_volumes(graph)
     unit = float(capacity.min()) * int(volumes.max())
-    if abs(graph.medium.unit_volume - unit) > HALF_OF_THE_DIGITS * unit:
-        yield f"the unit volume is {graph.medium.unit_volume}, geometry and materials say {unit}"
+    if abs(unit_volume(graph) - unit) > HALF_OF_THE_DIGITS * unit:
+        yield f"the unit volume is {unit_volume(graph)}, geometry and materials say {unit}"
     # Without levels cells hold alike, and nothing is rounded.
-    wanted, room = unit / capacity, 0.5 if graph.hidden else 0.0
+    wanted, room = unit / capacity, 0.5 if shifts(graph) else 0.0
     far = np.flatnonzero(np.abs(volumes - wanted) > room + HALF_OF_THE_DIGITS * wanted)
     if far.size:
         cell = int(far[0])
@@ -245,7 +246,7 @@ def _conductances(graph: IntegerGraph, conductance: Field, stored: NDArray[np.in
     With levels it is the nearest integer, without them the one below or above: what one face of a line is rounded by is
     made up for by the next.
     """
-    room = 0.5 if graph.hidden else 1.0
+    room = 0.5 if shifts(graph) else 1.0
     lowest, highest = (stored - room) / conductance, (stored + room) / conductance
     if lowest.max() > highest.min() * (1 + HALF_OF_THE_DIGITS):
         one, other = int(np.argmax(lowest)), int(np.argmin(highest))
@@ -253,10 +254,9 @@ def _conductances(graph: IntegerGraph, conductance: Field, stored: NDArray[np.in
             f"integer conductances {stored[one]} and {stored[other]} stand for {conductance[one]:.6g} and "
             f"{conductance[other]:.6g}, and are not beside them on any scale"
         )
-    assert graph.medium is not None
     # A drive of 1 that stays moves a quantum every theta steps; differences are of levels, or of quanta.
-    level = graph.value_per_quantum * (1 << graph.hidden[0].shift if graph.hidden else 1)
-    per_time = math.fsum(conductance) * level / graph.quantum * (1 << graph.flux.threshold_exponent)
+    level = graph.value_per_quantum * (1 << sum(shift or 0 for shift in shifts(graph)))
+    per_time = math.fsum(conductance) * level / graph.quantum * (1 << face_of(graph).exponent)
     step = int(stored.sum()) / per_time
     if abs(graph.time_step - step) > HALF_OF_THE_DIGITS * step:
         yield f"the time step is {graph.time_step}, the conductances say {step}"

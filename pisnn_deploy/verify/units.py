@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import CellMesh
 from pisnn_deploy.verify.clock import ROUNDINGS, cell_width
+from pisnn_deploy.verify.faces import face_of, shifts
 
 STEEPENING = 3
 """Quanta by which rounding may steepen a face: one at either end, and one for packets."""
@@ -27,7 +28,7 @@ def units(graph: IntegerGraph, stored: NDArray[np.int64] | None) -> Iterator[str
     graph : IntegerGraph
         Well formed, whose value of a quantum is a power of two.
     stored : int64 array [faces] or None
-        Integer conductances, of a graph with a medium.
+        Integer conductances, of a graph of two-point fluxes.
 
     Yields
     ------
@@ -35,23 +36,23 @@ def units(graph: IntegerGraph, stored: NDArray[np.int64] | None) -> Iterator[str
     """
     limits, window = graph.spec.operating_range, graph.window
     unit = Fraction(graph.value_per_quantum)
-    has_levels = graph.medium is not None and bool(graph.hidden)
-    level = 1 << graph.hidden[0].shift if has_levels else 1
+    levels = shifts(graph) if graph.materials is not None else []
+    level = 1 << sum(shift or 0 for shift in levels)
     low, high = math.floor(Fraction(limits.lower) / unit), math.ceil(Fraction(limits.upper) / unit)
-    if has_levels:
+    if levels:
         low, high = low - LEVELS * level, high + LEVELS * level
-    if graph.flux.share_shift is not None:
+    if face_of(graph).share_shift is not None:
         low = max(0, low)
     if (window.lower, window.upper) != (low, high):
         yield (
             f"the operating range {limits.lower:g} to {limits.upper:g} is {low} to {high} quanta, the window "
             f"{window.lower} to {window.upper}"
         )
-    if has_levels and (limits.slope is not None or limits.flux is not None):
+    if levels and (limits.slope is not None or limits.flux is not None):
         yield "the operating range has a slope or a flux, and a window of levels has none"
     for name, given, exact in (
-        ("difference", window.difference, None if graph.medium else _steepest(graph)),
-        ("current", window.current, None if has_levels else _strongest(graph, stored)),
+        ("difference", window.difference, None if graph.materials is not None else _steepest(graph)),
+        ("current", window.current, None if levels else _strongest(graph, stored)),
     ):
         # What is rounded up has been rounded a few times before, so that either of two integers may come out.
         ends = (None,) if exact is None else tuple(math.ceil(exact * (1 + side * ROUNDINGS)) for side in (-1, 1))
@@ -88,7 +89,8 @@ def _steepest(graph: IntegerGraph) -> Fraction | None:
 
 def _strongest(graph: IntegerGraph, stored: NDArray[np.int64] | None) -> Fraction | None:
     """Largest current of a face, before it is rounded up: by the flux, or, through two points, also by the slope."""
-    limits, unit, theta = graph.spec.operating_range, Fraction(graph.value_per_quantum), 1 << graph.packet_exponent
+    limits, unit = graph.spec.operating_range, Fraction(graph.value_per_quantum)
+    theta = 1 << face_of(graph).packet_exponent
     found = [] if limits.flux is None else [Fraction(limits.flux) / unit * theta + theta]
     if stored is not None and limits.slope is not None:
         mesh, whole = graph.grid, Fraction(limits.upper) - Fraction(limits.lower)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import DIRICHLET, NO_FLUX, PERIODIC
+from pisnn_deploy.verify.faces import face_of
 from pisnn_deploy.verify.folding import Folding, fold_line
 
 Spectrum = NDArray[np.complex128]
@@ -37,9 +38,7 @@ def lattice(graph: IntegerGraph) -> Spectrum:
             kernel[tuple(np.mod(at, period))] -= weight  # through the upper face of cell 0
             at[axis] -= 1
             kernel[tuple(np.mod(at, period))] += weight
-    return np.fft.fftn(
-        kernel[tuple(np.ix_(*((-np.arange(n)) % n for n in period)))] / (1 << graph.flux.threshold_exponent)
-    )
+    return np.fft.fftn(kernel[tuple(np.ix_(*((-np.arange(n)) % n for n in period)))] / (1 << face_of(graph).exponent))
 
 
 def drift(gain: Spectrum) -> int | None:
@@ -81,7 +80,7 @@ def has_axis_gains(graph: IntegerGraph) -> bool:
 
     Their time grows with the cube of the cells along an axis, and a claim may be anyone's.
     """
-    return not graph.spec.transverse and graph.stock is None and max(graph.grid.shape) <= MOST_CELLS_ALONG
+    return not graph.spec.transverse and not face_of(graph).steps_late and max(graph.grid.shape) <= MOST_CELLS_ALONG
 
 
 def axis_gains(graph: IntegerGraph) -> Spectrum:
@@ -99,6 +98,6 @@ def axis_gains(graph: IntegerGraph) -> Spectrum:
                         for cell, sign in ((face, -1), (face + 1, 1)):
                             if 0 <= (cell % count if sides[0] == PERIODIC else cell) < count:
                                 matrix[cell % count, place] += sign * weight * part
-        scale = (2 if quadratic else 1) << graph.flux.threshold_exponent
+        scale = (2 if quadratic else 1) << face_of(graph).exponent
         gains = (gains[:, None] + np.linalg.eigvals(matrix / scale)).reshape(-1)
     return gains

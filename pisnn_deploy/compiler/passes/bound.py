@@ -82,8 +82,11 @@ class Bounds:
             thinnest = int(graph.medium.inverse_volume.min())
             mass: Interval = (-(-window.lower // thinnest) - 1, window.upper // thinnest + 1)
             mass = (min(mass[0], 0), max(mass[1], 0))
+            if int(graph.medium.inverse_volume.max()) == 1:
+                mass = (window.lower, window.upper)
             packet = max(-found.packet[0], found.packet[1])
-            change = min((window.upper - window.lower) // thinnest + 1, most_faces(graph) * packet)
+            spare = int(int(graph.medium.inverse_volume.max()) > 1)
+            change = min((window.upper - window.lower) // thinnest + spare, most_faces(graph) * packet)
         else:
             rows = face_rows(graph.grid, graph.spec, graph.operator[0], graph.membrane.reservoirs)
             flux = graph.flux

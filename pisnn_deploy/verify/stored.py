@@ -1,0 +1,62 @@
+"""Weights as the target stores them: mantissas of mixed sign lose their lowest bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from pisnn_deploy.graph import IntegerGraph, Synapse
+
+Row = dict[int, int]
+"""Weight of each source neuron, without zeros."""
+
+
+def effective(synapse: Synapse, mantissas: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Effective weights of mantissas of a synapse."""
+    distinct = synapse.distinct_mantissas
+    if distinct.size and distinct.min() < 0 < distinct.max():
+        mantissas = mantissas >> 1 << 1
+    return mantissas << synapse.exponent if synapse.exponent >= 0 else mantissas >> -synapse.exponent
+
+
+def stored(graph: IntegerGraph, source: str, target: str) -> sparse.csr_matrix:
+    """Effective weights between two populations, apart from those to further ports, [target, source]."""
+    shape = (graph.size(target), graph.size(source))
+    parts = [
+        sparse.csr_matrix((effective(synapse, synapse.mantissas), synapse.columns, synapse.row_starts), shape)
+        for synapse in graph.between(source, target)
+    ]
+    if not parts:
+        return sparse.csr_matrix(shape, dtype=np.int64)
+    total = sparse.csr_matrix(sum(parts[1:], parts[0]))
+    if not total.data.all():
+        # On a copy: scipy may have taken the graph's own arrays.
+        total = total.copy()
+        total.eliminate_zeros()
+    return total
+
+
+def stored_rows(synapses: Iterable[Synapse], rows: NDArray[np.int64]) -> list[Row]:
+    """Sums of the effective weights that lead to some neurons; no others are expanded."""
+    sums: list[Row] = [{} for _ in range(rows.size)]
+    for synapse in synapses:
+        for row, (columns, weights) in zip(sums, _rows(synapse, rows), strict=True):
+            for column, weight in zip(columns, weights, strict=True):
+                row[column] = row.get(column, 0) + weight
+    return [{column: weight for column, weight in row.items() if weight} for row in sums]
+
+
+def _rows(synapse: Synapse, rows: NDArray[np.int64]) -> Iterator[tuple[list[int], list[int]]]:
+    part = synapse.connections.selected(rows)
+    columns, weights = part.columns.tolist(), effective(synapse, part.values).tolist()
+    for first, last in pairwise(part.starts.tolist()):
+        yield columns[first:last], weights[first:last]
+
+
+def port_of(synapse: Synapse) -> str:
+    """Port of the program that a synapse leads to."""
+    return {"": "arrival", "source": "source_mass", "target": "target_mass"}.get(synapse.port, synapse.port)
