@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pisnn_deploy.core.arithmetic import signed_width
-from pisnn_deploy.programs.language import Program
+from pisnn_deploy.programs.language import Operand, Operation, Program
 from pisnn_deploy.programs.reading import run
 
 
@@ -133,7 +133,88 @@ class Intervals:
         return packets, rest
 
 
-def bounds(program: Program, inputs: Mapping[str, Interval]) -> dict[str, Interval]:
+class Excluded(ValueError):
+    """A value that no limit allows."""
+
+
+@dataclass
+class _Tightened(Intervals):
+    """Interval arithmetic that knows what some values are made of, and what others are kept within.
+
+    Attributes
+    ----------
+    makers : mapping of str to Operation
+        What makes each result.
+    known : dict of str to Interval
+        Inputs, and results so far.
+    limits : mapping of str to Interval
+    """
+
+    makers: Mapping[Operand, Operation] = field(default_factory=dict)
+    known: dict[str, Interval] = field(default_factory=dict)
+    limits: Mapping[str, Interval] = field(default_factory=dict)
+
+    def result(self, name: str, value: Interval) -> Interval:
+        for theorem in (_kept_below_a_threshold, _decayed):
+            tighter = theorem(self.makers, self.makers[name], self.known)
+            value = value if tighter is None else tighter
+        self.known[name] = self.limited(name, value)
+        return self.known[name]
+
+    def limited(self, name: str, value: Interval) -> Interval:
+        """What a limit leaves of the values of a name."""
+        limit = self.limits.get(name, value)
+        lower, upper = builtins.max(value.lower, limit.lower), builtins.min(value.upper, limit.upper)
+        if lower > upper:
+            raise Excluded(f"{name} is {value.lower} to {value.upper}, and must be {limit.lower} to {limit.upper}")
+        return Interval(lower, upper)
+
+
+def _kept_below_a_threshold(
+    makers: Mapping[Operand, Operation], operation: Operation, known: Mapping[str, Interval]
+) -> Interval | None:
+    """``p - select(|p| >= T, p, 0)`` is within ``T - 1`` of 0."""
+    if operation.name != "sub":
+        return None
+    potential, sent = operation.operands
+    chosen = makers.get(sent, _INPUT)
+    compared = makers.get(chosen.operands[0], _INPUT) if chosen.name == "select" else _INPUT
+    size = makers.get(compared.operands[0], _INPUT) if compared.name == "ge" else _INPUT
+    threshold = compared.operands[-1] if compared.operands else 0
+    if chosen.operands[1:] != (potential, 0) or (size.name, size.operands) != ("abs", (potential,)):
+        return None
+    if not isinstance(threshold, int) or threshold < 1:
+        return None
+    return Interval(1 - threshold, threshold - 1)
+
+
+def _decayed(
+    makers: Mapping[Operand, Operation], operation: Operation, known: Mapping[str, Interval]
+) -> Interval | None:
+    """``copysign((|x| k) >> n, x)`` grows with x, and is odd."""
+    if operation.name != "copysign":
+        return None
+    size, state = makers.get(operation.operands[0], _INPUT), operation.operands[1]
+    if size.name != "mul_shr" or not isinstance(state, str):
+        return None
+    absolute, (kept, bits) = makers.get(size.operands[0], _INPUT), size.operands[1:]
+    if (absolute.name, absolute.operands) != ("abs", (state,)) or not isinstance(kept, int) or kept < 0:
+        return None
+    ends = (known[state].lower, known[state].upper)
+    return _hull(end * kept >> int(bits) if end > 0 else -(-end * kept >> int(bits)) for end in ends)
+
+
+def _makers(program: Program) -> dict[Operand, Operation]:
+    return {result: operation for operation in program.operations for result in operation.results}
+
+
+_INPUT = Operation((), "input", ())
+"""What makes a value that no operation makes."""
+
+
+def bounds(
+    program: Program, inputs: Mapping[str, Interval], limits: Mapping[str, Interval] | None = None
+) -> dict[str, Interval]:
     """Bounds of every value of a program.
 
     Parameters
@@ -142,13 +223,112 @@ def bounds(program: Program, inputs: Mapping[str, Interval]) -> dict[str, Interv
         What is bounded.
     inputs : mapping
         Bounds of each port, state and parameter.
+    limits : mapping, optional
+        What something else keeps values within, by name.
 
     Returns
     -------
     dict
         Bounds of each named value; those of whole products as ``name*``, ``name`` being their shifted result.
+
+    Raises
+    ------
+    Excluded
+        A limit leaves nothing of a value.
     """
-    reader = Intervals()
-    values = run(program, reader, inputs).values
+    reader = _Tightened(makers=_makers(program), limits=limits or {})
+    reader.known = {name: reader.limited(name, inputs[name]) for name in program.inputs}
+    values = run(program, reader, dict(reader.known)).values
     multiplied = [operation.results[0] for operation in program.operations if operation.name == "mul_shr"]
     return {**values, **{f"{name}*": whole for name, whole in zip(multiplied, reader.products, strict=True)}}
+
+
+_FAR = 1 << 62
+"""States from here on are probed as if they were at infinity; a multiple of every power of two that shifts drop."""
+
+
+def invariant(
+    program: Program, inputs: Mapping[str, Interval], limits: Mapping[str, Interval] | None = None
+) -> dict[str, Interval]:
+    """Bounds of every value of a program at every step, whatever its states have come to.
+
+    A state may stay, whatever it was before, within some bounds; or become an affine function of itself that shrinks,
+    whose fixed point bounds it. That these bounds are kept is then checked.
+
+    Parameters
+    ----------
+    program : Program
+        What is bounded; its states start at 0, or at what they become of the first inputs.
+    inputs : mapping
+        Bounds of each port and parameter.
+    limits : mapping, optional
+        What something else keeps values within, by name. What holds of a state holds of what it becomes.
+
+    Returns
+    -------
+    dict
+        As `bounds`.
+
+    Raises
+    ------
+    Excluded
+        A limit leaves nothing of a value.
+    ValueError
+        A state grows for ever.
+    """
+    becomes = dict(zip(program.states, program.after, strict=True))
+    limits = dict(limits or {})
+    for state, value in becomes.items():
+        if state in limits or value in limits:
+            limits[state] = limits[value] = limits.get(state, limits.get(value, Interval(-_FAR, _FAR)))
+    if not becomes:
+        return bounds(program, inputs, limits)
+
+    def after(states: Mapping[str, Interval], kept: Mapping[str, Interval]) -> dict[str, Interval]:
+        values = bounds(program, {**inputs, **states}, kept)
+        return {state: values[name] for state, name in becomes.items()}
+
+    nowhere, half, far = (after(dict.fromkeys(becomes, Interval(-reach, reach)), {}) for reach in (0, _FAR // 2, _FAR))
+    states = {}
+    for state in becomes:
+        if half[state] == far[state]:
+            states[state] = far[state]
+        else:
+            lower = -_fixed_point(-nowhere[state].lower, -far[state].lower)
+            states[state] = Interval(lower, _fixed_point(nowhere[state].upper, far[state].upper))
+        limit = limits.get(state, states[state])
+        ends = builtins.max(states[state].lower, limit.lower), builtins.min(states[state].upper, limit.upper)
+        states[state] = Interval(*ends) if ends[0] <= ends[1] else limit
+    limits |= _other_terms(program, inputs, limits)
+    values = bounds(program, {**inputs, **states}, limits)
+    for state, name in becomes.items():
+        if values[name].lower < states[state].lower or values[name].upper > states[state].upper:
+            raise ValueError(f"state {state} of {program.name} grows from {states[state]} to {values[name]}")
+    return values
+
+
+def _fixed_point(added: int, far: int) -> int:
+    """Where ``s x + added`` is x, s being known from what becomes of `_FAR`; 0 where x shrinks to less than that."""
+    slope = far - added
+    if slope >= _FAR:
+        return _FAR
+    return builtins.max(added, 0) * _FAR // (_FAR - slope)
+
+
+def _other_terms(
+    program: Program, inputs: Mapping[str, Interval], limits: Mapping[str, Interval]
+) -> dict[str, Interval]:
+    """Limits of what is added to something else, where their sum has one."""
+    if not limits:
+        return {}
+    at_limit = {state: limits.get(state, Interval(-_FAR, _FAR)) for state in program.states}
+    values = bounds(program, {**inputs, **at_limit}, limits)
+    terms: dict[str, Interval] = {}
+    makers = _makers(program)
+    for name, limit in limits.items():
+        operation = makers.get(name, _INPUT)
+        for part, other in (operation.operands, operation.operands[::-1]) if operation.name == "add" else ():
+            taken = values[other] if isinstance(other, str) else Interval(int(other), int(other))
+            if isinstance(part, str) and part not in limits:
+                terms[part] = Interval(limit.lower - taken.upper, limit.upper - taken.lower)
+    return terms
