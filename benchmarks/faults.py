@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from benchmarks.fault_sampling import FAMILIES, random_fault
 from pisnn_deploy.audit.recovery import Detection
 from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, compile_model
 from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.faults.machine import Machine
 from pisnn_deploy.faults.outcome import outcomes
-from pisnn_deploy.faults.sampling import FAMILIES, random_fault
 from pisnn_deploy.faults.spec import Fault
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import Coding

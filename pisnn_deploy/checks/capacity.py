@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.checks.rule import GRAPH, Subject, Violation, allowed, excess, rule, unpublished
 from pisnn_deploy.target import Figure
+from pisnn_deploy.target.resources import RESOURCES
 from pisnn_deploy.target.utilisation import placement_problems
 
 
@@ -56,6 +57,12 @@ def per_core(
             yield Violation(GRAPH, used, most, message, severity)
 
 
+def _within(subject: Subject, name: str) -> Iterator[Violation]:
+    """Every core that uses more of a resource than it holds."""
+    resource = RESOURCES[name]
+    yield from per_core(subject, resource.uses(subject.counts), resource.limit(subject.profile), resource.text)
+
+
 @rule("PD101", "placement-valid")
 def placement_valid(subject: Subject) -> Iterator[Violation]:
     """A placement gives every neuron of every population one core.
@@ -76,7 +83,7 @@ def neurons_per_core(subject: Subject) -> Iterator[Violation]:
 
     Fix: place the populations on more cores.
     """
-    yield from per_core(subject, subject.counts.neurons, subject.profile.core.neurons_max, "neurons")
+    yield from _within(subject, "neurons")
 
 
 @rule("PD103", "neuron-groups-per-core")
@@ -100,8 +107,7 @@ def synaptic_memory(subject: Subject) -> Iterator[Violation]:
 
     Fix: place the target populations on more cores, or use a model with a smaller window or fewer channels.
     """
-    limit = subject.profile.core.synaptic_memory_words
-    yield from per_core(subject, subject.counts.synaptic_words, limit, "words of synaptic memory")
+    yield from _within(subject, "synaptic_words")
 
 
 @rule("PD105", "synapse-list")
@@ -131,7 +137,7 @@ def input_axons(subject: Subject) -> Iterator[Violation]:
 
     Fix: place neighbouring cells and faces on the same core, or place the target population on more cores.
     """
-    yield from per_core(subject, subject.counts.input_axons, subject.profile.core.input_axons_max, "input axons")
+    yield from _within(subject, "input_axons")
 
 
 @rule("PD107", "output-axons")
@@ -143,8 +149,7 @@ def output_axons(subject: Subject) -> Iterator[Violation]:
 
     Fix: place neighbouring cells and faces on the same core and chip, or place the source population on more cores.
     """
-    limit = subject.profile.core.output_axons_max
-    yield from per_core(subject, subject.counts.output_axons, limit, "output axon entries")
+    yield from _within(subject, "output_axons")
 
 
 @rule("PD108", "axon-map")
@@ -156,8 +161,7 @@ def axon_map(subject: Subject) -> Iterator[Violation]:
 
     Fix: place the source population on more cores.
     """
-    limit = subject.profile.core.axon_map_words
-    yield from per_core(subject, subject.counts.axon_map_words, limit, "words of axon map")
+    yield from _within(subject, "axon_map_words")
 
 
 @rule("PD109", "axon-memory")
@@ -169,8 +173,7 @@ def axon_memory(subject: Subject) -> Iterator[Violation]:
 
     Fix: place neighbouring cells and faces on the same core, or place the source population on more cores.
     """
-    limit = subject.profile.core.axon_memory_words
-    yield from per_core(subject, subject.counts.axon_memory_words, limit, "words of axon memory")
+    yield from _within(subject, "axon_memory_words")
 
 
 @rule("PD110", "total-memory")
@@ -184,7 +187,7 @@ def total_memory(subject: Subject) -> Iterator[Violation]:
 
     Fix: place the populations on more cores.
     """
-    yield from per_core(subject, subject.counts.total_words, subject.profile.core.total_words, "words in total")
+    yield from _within(subject, "total_words")
 
 
 @rule("PD111", "cores")

@@ -10,6 +10,7 @@ from pisnn_deploy.estimates.comparison import compare
 from pisnn_deploy.estimates.estimates import estimates
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.target import Profile
+from pisnn_deploy.target.resources import RESOURCES
 from pisnn_deploy.target.utilisation import Counts, count
 
 RULES: tuple[Rule, ...] = (
@@ -88,19 +89,27 @@ def check(
     return Report(profile.name, findings, _resources(graph, profile, counts), estimated, comparison)
 
 
+_REPORTED = {
+    "neurons": "neurons",
+    "synaptic_memory": "synaptic_words",
+    "input_axons": "input_axons",
+    "output_axons": "output_axons",
+    "total_memory": "total_words",
+}
+"""Resources of cores in a report, by the names that they have there."""
+
+
 def _resources(graph: IntegerGraph, profile: Profile, counts: Counts) -> Resources:
     chips = counts.chips
     cores = int(counts.core.size)
-    core = profile.core
     total_cores = None
     if profile.chip.cores_usable.value is not None and profile.system.chips.value is not None:
         total_cores = profile.chip.cores_usable.value * profile.system.chips.value
     used = {
-        "neurons": (counts.neurons.max(), core.neurons_max.value),
-        "synaptic_memory": (counts.synaptic_words.max(), core.synaptic_memory_words.value),
-        "input_axons": (counts.input_axons.max(), core.input_axons_max.value),
-        "output_axons": (counts.output_axons.max(), core.output_axons_max.value),
-        "total_memory": (counts.total_words.max(), core.total_words.value),
+        **{
+            key: (RESOURCES[name].uses(counts).max(), RESOURCES[name].limit(profile).value)
+            for key, name in _REPORTED.items()
+        },
         "cores": (cores, total_cores),
         "chips": (chips, profile.system.chips.value),
     }

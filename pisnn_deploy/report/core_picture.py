@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,17 +11,16 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from pisnn_deploy.core.output import write_whole
 from pisnn_deploy.core.printable import printable
 from pisnn_deploy.graph import IntegerGraph, Placement
 from pisnn_deploy.mesh import AXES, CellMesh, Mesh
 from pisnn_deploy.report.panels import drawable
 from pisnn_deploy.target import load_profile
 from pisnn_deploy.target import names as profile_names
+from pisnn_deploy.target.resources import RESOURCES, limits
 
 Integers = NDArray[np.int64]
 
@@ -41,15 +39,6 @@ _MOST_OUTLINES = 400
 """Cores up to which they are outlined; beyond that the colours tell them apart and lines would cover them."""
 _EMPTY, _FULL, _OVER = "#e8eaed", "#8ab4d8", "#d62728"
 _BAR = 0.36
-_RESOURCES = {
-    "neurons": "neurons",
-    "synaptic_words": "words of synapses",
-    "input_axons": "input axons",
-    "output_axons": "output axons",
-    "axon_map_words": "words of axon map",
-    "axon_memory_words": "words of axon memory",
-    "total_words": "words in total",
-}
 
 
 @dataclass(frozen=True)
@@ -89,10 +78,10 @@ def core_uses(graph: IntegerGraph) -> tuple[CoreUse, ...]:
     placement = graph.placement
     if placement is None:
         return ()
-    limits = _limits(graph.profile)
+    most = _limits(graph.profile)
     return tuple(
-        CoreUse(what, int(uses.max()), float(np.median(uses)), limits.get(name) or None)
-        for name, what in _RESOURCES.items()
+        CoreUse(resource.text, int(uses.max()), float(np.median(uses)), most.get(name) or None)
+        for name, resource in RESOURCES.items()
         for uses in (placement.utilisation[name],)
     )
 
@@ -122,27 +111,6 @@ def _png(figure: Figure, dots_per_inch: int = 150) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dots_per_inch, metadata={"Software": None})
     return buffer.getvalue()
-
-
-def draw_cores(path: Path, graph: IntegerGraph) -> None:
-    """Draw the cores over the mesh.
-
-    Parameters
-    ----------
-    path : Path
-        A ``.png`` file; written whole or not at all, and the same bytes for the same graph.
-    graph : IntegerGraph
-        On a structured mesh. Of three axes, the middle plane of the first is shown.
-
-    Raises
-    ------
-    FileError
-        The file cannot be written.
-    """
-    figure = Figure(figsize=(WIDTH, cores_height(graph)), layout=ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.08))
-    FigureCanvasAgg(figure)
-    fill_with_cores(figure, graph)
-    write_whole(path, _png(figure))
 
 
 def cores_height(graph: IntegerGraph) -> float:
@@ -323,7 +291,7 @@ def _uses(axes: Axes, graph: IntegerGraph) -> None:
         else:
             label = f"{use.what}: {use.highest:,}" + (", no limit" if any(other.limit for other in uses) else "")
         axes.text(0.0, line + 0.27, label, ha="left", va="bottom", fontsize=9, color=_INK)
-    axes.set(xlim=(0, 1.02), ylim=(-0.5, len(_RESOURCES) - 0.2))
+    axes.set(xlim=(0, 1.02), ylim=(-0.5, len(RESOURCES) - 0.2))
     axes.set_title("use of the fullest core; mark: median", loc="left", fontsize=10, color=_INK)
     axes.axis("off")
 
@@ -332,14 +300,4 @@ def _limits(name: str) -> dict[str, int]:
     """What a core of a profile of the library holds; nothing of any other profile, which is not at hand."""
     if name not in profile_names():
         return {}
-    core = load_profile(name).core
-    figures = {
-        "neurons": core.neurons_max,
-        "synaptic_words": core.synaptic_memory_words,
-        "input_axons": core.input_axons_max,
-        "output_axons": core.output_axons_max,
-        "axon_map_words": core.axon_map_words,
-        "axon_memory_words": core.axon_memory_words,
-        "total_words": core.total_words,
-    }
-    return {use: figure.value for use, figure in figures.items() if figure.value is not None}
+    return {resource.name: limit for resource, limit in limits(load_profile(name))}

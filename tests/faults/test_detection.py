@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from models_under_test import binary_box, compiled, heat_model, hidden_model
 
+from benchmarks.fault_sampling import FAMILIES, random_fault
 from benchmarks.faults import Broken, faultless, judge, on_fast
 from pisnn_deploy.audit import invariants
 from pisnn_deploy.audit.recovery import Detection
 from pisnn_deploy.core.errors import InvariantViolation, UsageError
 from pisnn_deploy.faults.outcome import Outcome, outcomes
-from pisnn_deploy.faults.sampling import FAMILIES, random_fault
 from pisnn_deploy.faults.spec import parse_fault
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.runs import RunOptions, fast, run_graph

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from pisnn_deploy.graph import Synapse
 from pisnn_deploy.graph.connections import Explicit
-from pisnn_deploy.target import load_profile, utilisation
-from pisnn_deploy.target.utilisation import Link, count, input_axons, links
+from pisnn_deploy.target import axons, load_profile
+from pisnn_deploy.target.axons import Link, input_axons, links
+from pisnn_deploy.target.utilisation import count
 
 LOIHI2 = load_profile("loihi2")
 
@@ -24,7 +25,7 @@ def test_counts_do_not_depend_on_chunks(chunk: int, monkeypatch: pytest.MonkeyPa
     cores = [rng.integers(0, 9, 60).tolist() for _ in range(2)]
     graph = placed(heat_graph(60), *cores)
     whole = count(graph, LOIHI2)
-    monkeypatch.setattr(utilisation, "_CHUNK", chunk)
+    monkeypatch.setattr(axons, "_CHUNK", chunk)
     cut = count(graph, LOIHI2)
     for field in fields(whole):
         assert np.array_equal(getattr(whole, field.name), getattr(cut, field.name)), field.name

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import Integers
-from pisnn_deploy.target.utilisation import Axons, Link
+from pisnn_deploy.target.axons import Axons, Link
 
 _CHUNK = 1 << 22
 """Synapses whose cells are looked at together."""

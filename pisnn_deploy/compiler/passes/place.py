@@ -31,7 +31,9 @@ from pisnn_deploy.graph.integer import UTILISATION, Integers
 from pisnn_deploy.graph.lines import lines_of
 from pisnn_deploy.mesh import PERIODIC, Mesh
 from pisnn_deploy.target import Profile
-from pisnn_deploy.target.utilisation import Axons, Counts, Link, input_axons, links, tally
+from pisnn_deploy.target.axons import Axons, Link, input_axons, links
+from pisnn_deploy.target.resources import limits
+from pisnn_deploy.target.utilisation import Counts, tally
 
 if TYPE_CHECKING:
     from pisnn_deploy.compiler.options import CompileOptions, PlacementMethod
@@ -183,11 +185,13 @@ class _Problem:
             entries += np.bincount(self.homes[link.target], weights=lengths, minlength=self.cells)
         bits = self.profile.weights.bits.value + packing.index_bits.value
         words = entries * (bits / core.word_bits.value)
-        limits = (core.neurons_max, core.synaptic_memory_words, core.total_words)
-        loads = (neurons, words, words + neurons * (core.neuron_words.value or 0.0))
-        return [(load, limit.value) for load, limit in zip(loads, limits, strict=True) if limit.value is not None] or [
-            (neurons, int(neurons.sum()))
-        ]
+        loads = {
+            "neurons": neurons,
+            "synaptic_words": words,
+            "total_words": words + neurons * (core.neuron_words.value or 0.0),
+        }
+        limited = [(loads[resource.name], limit) for resource, limit in limits(self.profile) if resource.name in loads]
+        return limited or [(neurons, int(neurons.sum()))]
 
     def heaviest_loads(self) -> NDArray[np.float64]:
         """What each cell takes of the resource that runs out first."""
@@ -268,17 +272,7 @@ class _Problem:
 
 def _limited(counts: Counts, profile: Profile) -> Iterator[tuple[str, Integers | NDArray[np.float64], int]]:
     """Uses of each core that have a limit."""
-    core = profile.core
-    pairs = (
-        ("neurons", counts.neurons, core.neurons_max),
-        ("words of synaptic memory", counts.synaptic_words, core.synaptic_memory_words),
-        ("input axons", counts.input_axons, core.input_axons_max),
-        ("output axon entries", counts.output_axons, core.output_axons_max),
-        ("words of axon map", counts.axon_map_words, core.axon_map_words),
-        ("words of axon memory", counts.axon_memory_words, core.axon_memory_words),
-        ("words in total", counts.total_words, core.total_words),
-    )
-    return ((what, uses, limit.value) for what, uses, limit in pairs if limit.value is not None)
+    return ((resource.text, resource.uses(counts), limit) for resource, limit in limits(profile))
 
 
 def _growing(problem: _Problem, cut: Callable[[int], Integers], seed: int | None) -> _Trial:

@@ -1,0 +1,177 @@
+"""The connections of a graph as a chip routes them: input axons, each of one source neuron into one core."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.graph import IntegerGraph, Synapse
+
+Integers = NDArray[np.int64]
+Small = NDArray[np.int32]
+
+_CHUNK = 1 << 18
+"""Synapses that are looked at together: what a processor's cache holds, and few cores, so that tables are small."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """The connections of one synapse population, read out once.
+
+    Attributes
+    ----------
+    name, source, target : str
+    inputs : int
+        Size of the source population.
+    row_starts : int64 array [rows + 1]
+    columns : int32 array [entries]
+        Source neuron of each connection, row after row; a row is a target neuron.
+    """
+
+    name: str
+    source: str
+    target: str
+    inputs: int
+    row_starts: Integers
+    columns: Small
+
+    @property
+    def entries(self) -> int:
+        """Number of connections."""
+        return int(self.columns.size)
+
+    def of_rows(self, rows: Integers) -> Link:
+        """The link with these rows alone, in the given order.
+
+        Parameters
+        ----------
+        rows : int64 array
+
+        Returns
+        -------
+        Link
+        """
+        lengths = self.row_starts[rows + 1] - self.row_starts[rows]
+        starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+        if rows.size and int(rows[-1] - rows[0]) == rows.size - 1 and bool((np.diff(rows) == 1).all()):
+            columns = self.columns[self.row_starts[rows[0]] : self.row_starts[rows[-1] + 1]]
+        else:
+            at = np.arange(starts[-1])
+            at += np.repeat(self.row_starts[rows] - starts[:-1], lengths)
+            columns = self.columns[at]
+        return Link(self.name, self.source, self.target, self.inputs, starts, columns)
+
+
+@dataclass(frozen=True)
+class Axons:
+    """Input axons of one synapse population: its pairs of a core and a source neuron, sorted by both.
+
+    Attributes
+    ----------
+    core : int64 array [axons]
+        Core that the axon arrives at.
+    source : int64 array [axons]
+        Neuron that sends.
+    synapses : int64 array [axons]
+        Connections of this neuron into this core.
+    """
+
+    core: Integers
+    source: Integers
+    synapses: Integers
+
+    def renumbered(self, number: Integers) -> Axons:
+        """The same axons with other core numbers, sorted again.
+
+        Parameters
+        ----------
+        number : int64 array [cores]
+            New number of each core.
+
+        Returns
+        -------
+        Axons
+        """
+        core = number[self.core]
+        order = np.argsort(core, kind="stable")
+        return Axons(core[order], self.source[order], self.synapses[order])
+
+
+def links(graph: IntegerGraph) -> tuple[Link, ...]:
+    """Read the connections of all synapse populations of a graph.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+
+    Returns
+    -------
+    tuple of Link
+    """
+    return tuple(map(link_of, graph.synapses))
+
+
+def link_of(synapse: Synapse) -> Link:
+    """Read the connections of a synapse population."""
+    starts, columns = synapse.connections.pattern
+    return Link(synapse.name, synapse.source, synapse.target, synapse.inputs, starts, np.asarray(columns, np.int32))
+
+
+def input_axons(link: Link, core: Integers, cores: int) -> Axons:
+    """Input axons that a link needs.
+
+    Parameters
+    ----------
+    link : Link
+    core : int64 array [rows]
+        Core of the neuron of each row.
+    cores : int
+
+    Returns
+    -------
+    Axons
+    """
+    order = np.argsort(core, kind="stable")
+    first_row = np.searchsorted(core[order], np.arange(cores + 1))
+    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.diff(link.row_starts)[order])])[first_row]
+    parts = []
+    start = 0
+    while start < cores:
+        # All rows of a core at once, so that no pair is met again in another chunk.
+        end = int(np.searchsorted(before, before[start] + _CHUNK, "right")) - 1
+        end = min(max(end, start + 1), cores)
+        rows = order[first_row[start] : first_row[end]]
+        parts.append(_pairs(link.of_rows(rows), core[rows], start, end))
+        start = end
+    at, source, synapses = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Axons(at, source, synapses)
+
+
+def _pairs(link: Link, core: Integers, start: int, end: int) -> tuple[Integers, Integers, Integers]:
+    """Cores, source neurons and number of synapses of the axons into the cores from `start` to before `end`."""
+    # Sources are numbered anew among those that occur, so that few keys are possible.
+    lowest = int(link.columns.min()) if link.entries else 0
+    occurs = np.zeros(int(link.columns.max()) - lowest + 1 if link.entries else 0, np.bool_)
+    near = link.columns - lowest
+    occurs[near] = True
+    sources = np.flatnonzero(occurs)
+    number = np.cumsum(occurs, dtype=np.int64) - 1
+    span = (end - start) * sources.size
+    if end == start + 1:
+        keys = number[near]
+    else:
+        keys = np.repeat((core - start) * sources.size, np.diff(link.row_starts)) + number[near]
+    if span <= 2 * keys.size:
+        # Few possible keys: a table of all of them takes less than sorting.
+        table = np.bincount(keys, minlength=span)
+        found = np.flatnonzero(table)
+        synapses = table[found]
+    else:
+        keys = np.sort(keys)
+        starts = np.flatnonzero(np.concatenate([np.ones(min(keys.size, 1), np.bool_), keys[1:] != keys[:-1]]))
+        found = keys[starts]
+        synapses = np.diff(np.append(starts, keys.size))
+    at, source = np.divmod(found, sources.size) if sources.size else (found, found)
+    return at + start, sources[source] + lowest, synapses.astype(np.int64)
