@@ -39,7 +39,6 @@ LARGER = {
     Excess("pisnn_deploy/runs/kernels/structured.py: _cells", "parameters"),
     Excess("pisnn_deploy/runs/kernels/structured.py: _faces", "parameters"),
     Excess("pisnn_deploy/runs/kernels/structured.py: advance", "parameters"),
-    Excess("pisnn_deploy/training/trainer.py", "lines of a file"),
 }
 """What was larger when the limits were set. Entries go as places shrink; nothing may be added."""
 

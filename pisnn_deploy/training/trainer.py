@@ -18,12 +18,12 @@ from pisnn_deploy.core.errors import CheckError, FileError, UsageError
 from pisnn_deploy.core.output import write_whole
 from pisnn_deploy.physics.clock import damped_leak, nominal_time_step
 from pisnn_deploy.physics.model import Model, ModelSpec
-from pisnn_deploy.physics.symbol import gain
 from pisnn_deploy.training.assessment import Assessment, HeldOut, assess, first_order
 from pisnn_deploy.training.fields import TrainingFields, training_fields
 from pisnn_deploy.training.flux_network import Constraints
 from pisnn_deploy.training.gauss_newton import GaussNewton, Progress, total_steps
 from pisnn_deploy.training.lava_dl import slayer
+from pisnn_deploy.training.objective import Objective, RolloutDefect
 from pisnn_deploy.training.pisnn import PISNN
 from pisnn_deploy.training.recipe import GaussNewtonOptions, Recipe, TrainingOptions
 from pisnn_deploy.training.state import like, tensors
@@ -35,8 +35,6 @@ _SAVE_EVERY = 25
 HELD_OUT_FIELDS = 8
 HELD_OUT_STRETCH = 2
 """Held-out fields are followed so many times farther than the longest rollout of the training."""
-PENALISED_WAVES = {1: 65, 2: 17, 3: 9}
-"""Waves along each axis on which growth is penalised."""
 
 
 @dataclass(frozen=True)
@@ -55,80 +53,6 @@ class Trained:
     model: Model
     summary: dict[str, Any]
     assessment: Assessment
-
-
-class RolloutDefect(torch.nn.Module):
-    """How far a PISNN's rollout is from the equation.
-
-    Parameters
-    ----------
-    net : PISNN
-    fields : TrainingFields
-    options : TrainingOptions
-    """
-
-    def __init__(self, net: PISNN, fields: TrainingFields, options: TrainingOptions) -> None:
-        super().__init__()
-        self.net = net
-        self.steps = 1
-        self._fields = fields
-        self._noise = options.noise
-        self._quantum = 2.0**-options.quantum_exponent
-
-    def forward(self, drawn: torch.Tensor) -> torch.Tensor:
-        """Defect of each field at each PDE step, relative to the size of its variation.
-
-        The reference is taken at the physical time that the network's own weights imply, so that rounding a weight
-        moves the clock instead of counting as an error.
-
-        Parameters
-        ----------
-        drawn : float64 tensor [batch, numbers + cells]
-            Standard normal numbers: those that make a field, then noise.
-
-        Returns
-        -------
-        float64 tensor [batch, steps, cells]
-        """
-        numbers = self._fields.numbers
-        start = self._fields.start(drawn[:, :numbers])
-        values = start.values + self._noise * drawn[:, numbers:]
-        fields = self.net.rollout(values, start.wires, self.steps, self._quantum)
-        time_step = self.net.network.time_step(self._fields.mesh.spacing[0])
-        times = torch.arange(1, self.steps + 1, dtype=torch.float64) * time_step
-        exact = self._fields.at(drawn[:, :numbers], times)
-        defect: torch.Tensor = (fields[1:].transpose(0, 1) - exact) / start.size[:, None, None]
-        return defect[:, :, self._fields.counted(self.steps)]
-
-
-class Objective:
-    """Mean square defect, and a penalty on waves that grow.
-
-    Parameters
-    ----------
-    net : PISNN
-    options : TrainingOptions
-    """
-
-    def __init__(self, net: PISNN, options: TrainingOptions) -> None:
-        self._net = net
-        self._weight = options.stability if not net.spec.hidden else 0.0
-        axes = len(net.spec.lengths)
-        turn = np.linspace(-np.pi, np.pi, PENALISED_WAVES[axes])
-        waves = np.stack([grid.reshape(-1) for grid in np.meshgrid(*(turn,) * axes, indexing="ij")])
-        # The gain is linear in the kernel, so the gains of the unit kernels are all that is needed.
-        self._gains = torch.from_numpy(gain(np.eye(net.spec.positions.shape[1]), net.spec.positions, waves))
-
-    def __call__(self, defect: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:
-        """Loss of `defect`; the second argument is lava-dl's target."""
-        loss = defect.square().mean()
-        if self._weight:
-            gains = self._net.network.kernel().to(torch.complex128) @ self._gains
-            kept = self._net.neuron.integer_leak() / MEMORYLESS
-            # A leak lets symmetric kernels go beyond the unit disc's own limit, to gains of -2 (2 - leak / 4096).
-            beyond = torch.relu(-gains.real - 2 * (2 - kept)) if kept < 1 else torch.relu((1 + gains).abs() - 1)
-            loss = loss + self._weight * beyond.square().mean()
-        return loss
 
 
 def train(
