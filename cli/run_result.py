@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rich.text import Text
 
 from pisnn_deploy.cli.console import Row
+from pisnn_deploy.core.distance import relative_l2
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.report.measures import error_text
 from pisnn_deploy.runs import Run
@@ -41,8 +42,8 @@ def result_of(
     dict
     """
     error = None
-    if reference is not None and reference.any():
-        distance = float(np.linalg.norm(graph.values(run.trace.mass[-1]) - reference) / np.linalg.norm(reference))
+    distance = relative_l2(graph.values(run.trace.mass[-1]), reference) if run.trace.step.size else None
+    if distance is not None:
         time = int(run.trace.step[-1]) * graph.time_step
         error = {"relative_l2": distance, "reference": equation, "reference_error": known_to, "time": time}
     return {

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.api.table import html_table
+from pisnn_deploy.core.distance import relative_l2
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.core.printable import printable
 from pisnn_deploy.graph import IntegerGraph
@@ -90,10 +91,8 @@ class SimulationRun:
     @property
     def relative_l2(self) -> float | None:
         """Relative L2 error of the last kept step; None where no reference is known, or it is 0 everywhere."""
-        if self.reference is None or not self.reference.any():
-            return None
-        end = self.graph.values(self.run.trace.mass[-1])
-        return float(np.linalg.norm(end - self.reference) / np.linalg.norm(self.reference))
+        kept = self.run.trace.mass
+        return relative_l2(self.graph.values(kept[-1]), self.reference) if len(kept) else None
 
     def plot(self, path: str | PathLike[str] | None = None) -> Figure:
         """Draw the run: field, profile, packets, mass balance.

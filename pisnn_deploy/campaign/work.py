@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.campaign.case import NO_FAULT, OWN, RANDOM, Case, Named, Target
 from pisnn_deploy.campaign.plan import digest_of_file, digest_of_profile
 from pisnn_deploy.campaign.row import LARGEST, Row, Verdict, left_out
+from pisnn_deploy.core.distance import relative_l2
 from pisnn_deploy.core.errors import CheckError, PisnnError, UsageError
 from pisnn_deploy.faults.spec import parse_fault
 from pisnn_deploy.graph import IntegerGraph
@@ -24,7 +25,6 @@ from pisnn_deploy.project.compilation import compile_requested
 from pisnn_deploy.project.fields import read_field
 from pisnn_deploy.project.own_problem import admitted_mass, named_start, random_start, reference_of, steps_to_horizon
 from pisnn_deploy.project.request import CompileRequest
-from pisnn_deploy.report.measures import relative_l2
 from pisnn_deploy.runs import Run, RunOptions, run_graph
 from pisnn_deploy.runs.plausibility import plausibility
 
@@ -200,4 +200,4 @@ def _error(case: Case, graph: IntegerGraph, run: Run) -> float | None:
         return None
     exact = reference_of(graph, run.steps, None if case.initial.text == OWN else case.initial.text)
     error = relative_l2(graph.values(run.trace.mass[-1]), exact)
-    return error if math.isfinite(error) else None
+    return error if error is not None and math.isfinite(error) else None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pisnn_deploy.core.distance import relative_l2
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.runs.run import Run
 
@@ -75,18 +76,14 @@ def measure_run(graph: IntegerGraph, run: Run, reference: Callable[[float], Fiel
     energy = (values**2).sum(axis=1)
     return Measures(
         time=time,
-        relative_l2=np.array([relative_l2(u, reference(float(t))) for u, t in zip(values, time, strict=True)]),
+        relative_l2=np.array(
+            [relative_l2(u, reference(float(t))) for u, t in zip(values, time, strict=True)], np.float64
+        ),
         drift=np.array([total - totals[0] for total in totals], np.int64),
         residual=residual,
         overshoot=np.maximum(0, np.maximum(above, below)),
         energy=energy / energy[0] if energy[0] > 0 else energy,
     )
-
-
-def relative_l2(values: Field, exact: Field | None) -> float:
-    """``|values - exact| / |exact|``; NaN without a reference or where it is zero."""
-    size = 0.0 if exact is None else float(np.linalg.norm(exact))
-    return float(np.linalg.norm(values - exact)) / size if exact is not None and size > 0 else float("nan")
 
 
 def error_text(measured: float, reference_error: float | None) -> str:

@@ -14,6 +14,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from pisnn_deploy.core.distance import relative_l2
 from pisnn_deploy.core.output import write_whole
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import AXES, CellMesh, Mesh
@@ -129,9 +130,9 @@ def _panels(
 def _caption(graph: IntegerGraph, run: Run, values: Field, reference: Field | None, title: str) -> str:
     verdict = run.verdict.word if run.conserved else run.verdict.word.upper()
     text = f"{title or graph.spec.name}: {verdict}, {graph.mesh.cells} cells, {run.steps} PDE steps on {run.backend}"
-    size = 0.0 if reference is None else float(np.linalg.norm(reference))
-    if reference is not None and size > 0 and len(values):
-        text += f", relative L2 error {np.linalg.norm(values[-1] - reference) / size:.1e}"
+    error = relative_l2(values[-1], reference) if len(values) else None
+    if error is not None:
+        text += f", relative L2 error {error:.1e}"
     parts = (drawable(text), drawable(run.verdict.reason))
     return "\n".join(line for part in parts for line in textwrap.wrap(part, _CAPTION_CHARACTERS))
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.compiler.analysis.departure import follow
 from pisnn_deploy.compiler.analysis.growth import growth_text, without_limiter
 from pisnn_deploy.compiler.facts import QUANTISED, UNRECORDED, Fact
+from pisnn_deploy.core.distance import relative_l2
 from pisnn_deploy.core.errors import UnstableError
 from pisnn_deploy.graph import FloatGraph, IntegerGraph, TwoPointGraph
 from pisnn_deploy.graph.integer import Integers
@@ -171,9 +172,7 @@ class Measure:
             exact = self._problem.reference(graph.mesh, graph.reservoirs, time)
         if exact is None:
             return None
-        exact = start.factor * exact + start.offset
-        size = float(np.linalg.norm(exact))
-        return None if size == 0 else float(np.linalg.norm(values - exact) / size)
+        return relative_l2(values, start.factor * exact + start.offset)
 
 
 def horizon_steps(graph: IntegerGraph) -> int:

@@ -1,0 +1,24 @@
+"""How far two fields are apart."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def relative_l2(values: NDArray[np.float64], exact: NDArray[np.float64] | None) -> float | None:
+    """Relative L2 error: ``|values - exact| / |exact|``.
+
+    Parameters
+    ----------
+    values : float64 array
+    exact : float64 array of that shape, or None
+
+    Returns
+    -------
+    float or None
+        None without an exact field, or where it is 0 everywhere.
+    """
+    if exact is None or not exact.any():
+        return None
+    return float(np.linalg.norm(values - exact) / np.linalg.norm(exact))
