@@ -30,6 +30,7 @@ from pisnn_deploy.core.pointers import require_regular
 from pisnn_deploy.faults.outcome import outcomes
 from pisnn_deploy.faults.spec import parse_fault
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.project.fields import read_field
 from pisnn_deploy.project.graphs import read_graph
 from pisnn_deploy.project.model_file import is_file_name
@@ -319,7 +320,7 @@ def _run_divided(
     from pisnn_deploy.runs.cluster import cluster
     from pisnn_deploy.runs.domains.run import dask_crew, divided, divided_run
 
-    whole = replace(graph, membrane=replace(graph.membrane, initial=mass))
+    whole = rebuilt(graph, membrane=replace(graph.membrane, initial=mass))
     domains, rounds, halo = divided(whole, parts)
     with (
         cluster(scheduler, min(parts, len(os.sched_getaffinity(0)))) as client,

@@ -14,15 +14,17 @@ from pisnn_deploy.graph import (
     Bound,
     Certificate,
     Claim,
-    Flux,
     IntegerGraph,
-    Membrane,
     OperatingWindow,
     Placement,
     Quantisation,
     Synapse,
+    kinds,
 )
+from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.connections import Explicit
+from pisnn_deploy.graph.fields import Field, equal_volumes
+from pisnn_deploy.graph.integer import FIELD, MEMBRANE
 from pisnn_deploy.mesh import PERIODIC, structured_mesh
 from pisnn_deploy.physics.model import ModelSpec, OperatingRange
 from pisnn_deploy.target import Profile, load_profile
@@ -61,16 +63,19 @@ def heat_graph(cells: int = CELLS, weight: int = 64) -> IntegerGraph:
     drive = Synapse("drive", "membrane", "flux", _pairs(mesh.source, mesh.target, 2 * weight), -1)
     route = Synapse("route", "flux", "membrane", _pairs(np.roll(faces, 1), faces, 2), -1)
     proved = Claim("proved", "incidence", {"faces": cells, "reservoirs": 0})
+    window = OperatingWindow(0, 2**20, None)
+    field = Field(FIELD, MEMBRANE, 2.0**-16, window, equal_volumes(cells), mesh.volume)
     return IntegerGraph(
         spec=spec,
         mesh=mesh,
-        quantum=2.0**-16,
         time_step=0.01,
-        membrane=Membrane(np.full(cells, 1000, np.int64), np.zeros(0, np.int64)),
-        hidden=(),
-        flux=Flux(np.zeros(cells, np.int64), 8, 4096),
+        populations=(
+            kinds.holders(field, np.full(cells, 1000, np.int64)),
+            kinds.faces(mesh, np.zeros(cells, np.int64), 8, 4096),
+        ),
+        fields=(field,),
+        channels=(kinds.face_channels(mesh),),
         synapses=(drive, route),
-        window=OperatingWindow(0, 2**20, None),
         quantisation=Quantisation(0, None, None),
         coding="delta",
         period=2,
@@ -135,7 +140,7 @@ def with_start(graph: IntegerGraph, mass: int, difference: int | None = None) ->
     initial = np.zeros_like(graph.membrane.initial)
     initial[3] = mass
     window = replace(graph.window, difference=difference)
-    return replace(graph, membrane=replace(graph.membrane, initial=initial), window=window)
+    return rebuilt(graph, membrane=replace(graph.membrane, initial=initial), window=window)
 
 
 def with_figure(profile: Profile, key: str, value: object, **others: object) -> Profile:
@@ -234,7 +239,7 @@ def examples() -> Mapping[str, Example]:
         ),
         Example(
             "A leak one above the memoryless one.",
-            replace(heat, flux=replace(heat.flux, leak=leak + 1)),
+            rebuilt(heat, flux=replace(heat.flux, leak=leak + 1)),
             loihi2,
         ),
         Example(
@@ -244,12 +249,12 @@ def examples() -> Mapping[str, Example]:
         ),
         Example(
             "A threshold one bit wider than the target holds.",
-            replace(heat, flux=replace(heat.flux, threshold_exponent=loihi2.threshold.bits.value)),
+            rebuilt(heat, flux=replace(heat.flux, threshold_exponent=loihi2.threshold.bits.value)),
             loihi2,
         ),
         Example(
             "Dense coding, and a bias one bit wider than the target holds.",
-            replace(
+            rebuilt(
                 heat,
                 coding="dense",
                 flux=replace(heat.flux, bias=heat.flux.bias + (1 << (loihi2.bias.bits.value or 1) - 1)),

@@ -4,6 +4,8 @@ from pisnn_deploy.graph.claims import Certificate, Claim
 from pisnn_deploy.graph.floating import FloatGraph, FloatLayer
 from pisnn_deploy.graph.integer import (
     Bound,
+    Channels,
+    Field,
     Flux,
     IntegerGraph,
     IntegerLayer,
@@ -12,6 +14,7 @@ from pisnn_deploy.graph.integer import (
     OperatingWindow,
     PassRecord,
     Placement,
+    Population,
     Quantisation,
     Rectifier,
     Stock,
@@ -22,7 +25,9 @@ from pisnn_deploy.graph.two_point import TwoPointGraph
 __all__ = [
     "Bound",
     "Certificate",
+    "Channels",
     "Claim",
+    "Field",
     "FloatGraph",
     "FloatLayer",
     "Flux",
@@ -33,6 +38,7 @@ __all__ = [
     "OperatingWindow",
     "PassRecord",
     "Placement",
+    "Population",
     "Quantisation",
     "Rectifier",
     "Stock",

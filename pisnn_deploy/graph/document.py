@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from pisnn_deploy.core.arithmetic import MEMORYLESS
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.graph import kinds
 from pisnn_deploy.graph.claims import Certificate, Claim, Method, Status
 from pisnn_deploy.graph.connections import Blocks, Connections, Ends, Explicit, Incidence, Stencil
+from pisnn_deploy.graph.fields import Field as ConservedField
+from pisnn_deploy.graph.fields import equal_volumes
 from pisnn_deploy.graph.integer import (
-    FLUX,
+    ARRIVAL,
+    FIELD,
     MEMBRANE,
     UTILISATION,
     Bound,
@@ -22,15 +29,11 @@ from pisnn_deploy.graph.integer import (
     IntegerLayer,
     Integers,
     Materials,
-    Medium,
-    Membrane,
     OperatingWindow,
     PassRecord,
     Placement,
-    Port,
+    Population,
     Quantisation,
-    Rectifier,
-    Stock,
     Synapse,
 )
 from pisnn_deploy.graph.runs import Runs
@@ -93,7 +96,7 @@ class _Synapse(_Strict):
     target: Name
     kind: Literal["explicit", "stencil", "blocks", "incidence", "ends"]
     exponent: Integer32
-    port: Port = ""
+    port: Literal["", "source", "target"] = ""
 
 
 class _Layer(_Strict):
@@ -225,7 +228,7 @@ def document(graph: IntegerGraph) -> tuple[dict[str, Any], dict[str, Any], dict[
                 "kind": _KINDS[type(s.connections)],
                 "exponent": s.exponent,
             }
-            | ({"port": s.port} if s.port else {})
+            | ({} if s.port == ARRIVAL else {"port": s.port.removesuffix("_mass")})
             for s in graph.synapses
         ],
         "operator": [{"shift": layer.shift} for layer in graph.operator],
@@ -310,25 +313,32 @@ def graph_from_document(
                 f"arrays/membrane.initial.npy has {initial.size} cells, the mesh {math.prod(read.mesh.shape)}"
             )
         mesh = _read_mesh(read.mesh)
-    held = _doubles(take("membrane.held", mesh.reservoirs))
-    membrane = Membrane(initial, take("membrane.reservoirs", mesh.reservoirs), held)
+    reservoirs, held = take("membrane.reservoirs", mesh.reservoirs), _doubles(take("membrane.held", mesh.reservoirs))
     operator = tuple(_read_layer(number, layer, take) for number, layer in enumerate(read.operator))
     neurons = [mesh.faces * len(layer.weight) for layer in operator] or [mesh.cells] * len(read.hidden)
-    hidden = tuple(
-        Rectifier(p.name, take(f"{p.name}.bias", neurons[number] if number < len(neurons) else 0), p.shift)
-        for number, p in enumerate(read.hidden)
-    )
-    sizes = {MEMBRANE: membrane.size, **{p.name: p.size for p in hidden}, FLUX: mesh.faces}
+    volumes, unit = _read_medium(read.medium, mesh, take)
+    window = OperatingWindow(read.window.lower, read.window.upper, read.window.difference, read.window.current)
+    field = ConservedField(FIELD, MEMBRANE, read.quantum, window, volumes, unit, reservoirs, held)
+    try:
+        populations = (
+            kinds.holders(field, initial),
+            *(
+                kinds.rectifiers(p.name, take(f"{p.name}.bias", neurons[n] if n < len(neurons) else 0), p.shift)
+                for n, p in enumerate(read.hidden)
+            ),
+            _read_faces(read, mesh, take("flux.bias", mesh.faces)),
+        )
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+    sizes = {population.name: population.size for population in populations}
     graph = IntegerGraph(
         spec=ModelSpec.model_validate(read.spec),
         mesh=mesh,
-        quantum=read.quantum,
         time_step=read.time_step,
-        membrane=membrane,
-        hidden=hidden,
-        flux=Flux(take("flux.bias", mesh.faces), read.flux.threshold_exponent, read.flux.leak, read.flux.share_shift),
+        populations=tuple(replace(p, lines=read.binary.get(p.name, 0)) for p in populations),
         synapses=tuple(_read_synapse(synapse, mesh, sizes, take) for synapse in read.synapses),
-        window=OperatingWindow(read.window.lower, read.window.upper, read.window.difference, read.window.current),
+        fields=(field,),
+        channels=(kinds.face_channels(mesh),),
         quantisation=_read_quantisation(read.noted.quantisation),
         operator=operator,
         coding=read.coding,
@@ -337,10 +347,7 @@ def graph_from_document(
         certificate=_read_certificate(certificate),
         placement=_read_placement(read.placement, sizes, [s.name for s in read.synapses], take),
         profile=read.profile,
-        medium=None if read.medium is None else _read_medium(read.medium, mesh.cells, take),
         materials=_read_materials(mesh.cells, take) if read.materials else None,
-        binary=dict(read.binary),
-        stock=None if read.stock is None else Stock(read.stock.send_threshold),
         history=tuple(PassRecord.read(r.text, r.summary) for r in read.noted.passes),
     )
     take.require_all_taken()
@@ -400,8 +407,22 @@ def _read_layer(number: int, read: _Layer, take: _Arrays) -> IntegerLayer:
     return IntegerLayer(weight, take(f"operator{number}.bias", len(weight)), read.shift)
 
 
-def _read_medium(read: _Medium, cells: int, take: _Arrays) -> Medium:
-    return Medium(take("medium.inverse_volume", cells), read.unit_volume)
+def _read_medium(read: _Medium | None, mesh: Mesh | CellMesh, take: _Arrays) -> tuple[Integers, float]:
+    if read is not None:
+        return take("medium.inverse_volume", mesh.cells), read.unit_volume
+    if isinstance(mesh, CellMesh):
+        raise ValueError("a graph on cells of any shape has no medium")
+    return equal_volumes(mesh.cells), mesh.volume
+
+
+def _read_faces(read: _Document, mesh: Mesh | CellMesh, bias: Integers) -> Population:
+    if bias.size != mesh.faces:
+        raise ValueError(f"flux has {bias.size} compartments for {mesh.faces} faces")
+    if read.stock is not None:
+        if bias.any() or read.flux.leak != MEMORYLESS:
+            raise ValueError("a graph of stock processes has a bias or a leak")
+        return kinds.late_faces(mesh, read.stock.send_threshold, read.flux.threshold_exponent)
+    return kinds.faces(mesh, bias, read.flux.threshold_exponent, read.flux.leak, read.flux.share_shift)
 
 
 def _read_materials(cells: int, take: _Arrays) -> Materials:
@@ -504,7 +525,8 @@ def _read_synapse(read: _Synapse, mesh: Mesh | CellMesh, sizes: dict[str, int], 
         if end not in sizes:
             raise ValueError(f"synapse {read.name}: there is no population {end}")
     connections = _read_connections(read, mesh, sizes, take)
-    return Synapse(read.name, read.source, read.target, connections, read.exponent, read.port)
+    port = f"{read.port}_mass" if read.port else ARRIVAL
+    return Synapse(read.name, read.source, read.target, connections, read.exponent, port)
 
 
 def _read_connections(read: _Synapse, mesh: Mesh | CellMesh, sizes: dict[str, int], take: _Arrays) -> Connections:

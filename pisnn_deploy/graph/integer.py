@@ -1,4 +1,4 @@
-"""The integer graph: populations, synapses and what was proved of them.
+"""The integer graph: populations, synapses, fields and channels, and what was proved of them.
 
 This is what the artifact stores and every backend runs. docs/artifact.md specifies its meaning.
 """
@@ -6,7 +6,8 @@ This is what the artifact stores and every backend runs. docs/artifact.md specif
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -14,413 +15,61 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.graph.annotations import (
+    UTILISATION,
+    Bound,
+    IntegerLayer,
+    Materials,
+    PassRecord,
+    Placement,
+    Quantisation,
+)
 from pisnn_deploy.graph.claims import Certificate
-from pisnn_deploy.graph.connections import Connections, Explicit
+from pisnn_deploy.graph.fields import Channels, Field, OperatingWindow
+from pisnn_deploy.graph.populations import Population, depths
+from pisnn_deploy.graph.synapse import ARRIVAL, Synapse
+from pisnn_deploy.graph.views import Flux, Medium, Membrane, Rectifier, Stock, flux_of, rectifier_of, stock_of
 from pisnn_deploy.mesh import CellMesh, Mesh
 from pisnn_deploy.physics.model import ModelSpec
+
+__all__ = [
+    "ARRIVAL",
+    "FIELD",
+    "FLUX",
+    "MEMBRANE",
+    "UTILISATION",
+    "Bound",
+    "Channels",
+    "Coding",
+    "Field",
+    "Floats",
+    "Flux",
+    "IntegerGraph",
+    "IntegerLayer",
+    "Integers",
+    "Materials",
+    "Medium",
+    "Membrane",
+    "OperatingWindow",
+    "PassRecord",
+    "Placement",
+    "Population",
+    "Quantisation",
+    "Rectifier",
+    "Stock",
+    "Synapse",
+]
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Coding = Literal["delta", "dense"]
-Port = Literal["", "source", "target"]
-
-UTILISATION = (
-    "neurons",
-    "synapses",
-    "synaptic_words",
-    "input_axons",
-    "output_axons",
-    "axon_map_words",
-    "axon_memory_words",
-    "total_words",
-)
-"""What a placement says of each core."""
 
 MEMBRANE = "membrane"
+"""Holders of a graph of one field."""
 FLUX = "flux"
-
-
-@dataclass(frozen=True)
-class Membrane:
-    """One C-LIF membrane compartment per cell, followed by one per reservoir.
-
-    A reservoir's compartment is its ledger: it absorbs packets like any other and starts at 0, but it never sends. What
-    a reservoir shows to the flux network is its constant value, which is in the biases.
-
-    Attributes
-    ----------
-    initial : int64 array [cells]
-        Mass in quanta that a run starts from unless told otherwise.
-    reservoirs : int64 array [reservoirs]
-        Value that each reservoir shows, in quanta.
-    held : float64 array [reservoirs]
-        Value that each reservoir holds, in physical units; `reservoirs` are these values in quanta.
-    """
-
-    initial: Integers
-    reservoirs: Integers
-    held: Floats = field(default_factory=lambda: np.zeros(0))
-
-    @property
-    def size(self) -> int:
-        """Number of cells and reservoirs."""
-        return int(self.initial.size + self.reservoirs.size)
-
-    def holdings(self, mass: Integers) -> Integers:
-        """Masses of the cells followed by empty ledgers.
-
-        Parameters
-        ----------
-        mass : int64 array [cells]
-
-        Returns
-        -------
-        int64 array [cells + reservoirs]
-        """
-        return np.concatenate([mass.astype(np.int64), np.zeros_like(self.reservoirs)])
-
-
-@dataclass(frozen=True)
-class Medium:
-    """Cells that differ: each has a volume of its own, as an integer says.
-
-    Attributes
-    ----------
-    inverse_volume : int64 array [cells]
-        Positive. ``inverse_volume * mass`` is proportional to the value of a cell. All 1 where cells hold alike: faces
-        then take differences of masses, and there is no hidden population.
-    unit_volume : float
-        Volume (times heat capacity) of a cell whose inverse volume is 1.
-    """
-
-    inverse_volume: Integers
-    unit_volume: float
-
-
-@dataclass(frozen=True)
-class Materials:
-    """What the cells of a two-point graph are made of.
-
-    Attributes
-    ----------
-    conductivity : float64 array [cells]
-        Positive; it takes the place of the model's diffusivity.
-    capacity : float64 array [cells]
-        Positive: mass per volume of a cell whose value is 1.
-    """
-
-    conductivity: Floats
-    capacity: Floats
-
-
-@dataclass(frozen=True)
-class Rectifier:
-    """A hidden population: ``a = relu(drive + bias) >> shift``.
-
-    Attributes
-    ----------
-    name : str
-        ``hidden1``, ``hidden2``, ...
-    bias : int64 array [size]
-    shift : int
-    """
-
-    name: str
-    bias: Integers
-    shift: int
-
-    @property
-    def size(self) -> int:
-        """Number of neurons."""
-        return int(self.bias.size)
-
-
-@dataclass(frozen=True)
-class Flux:
-    """One C-LIF flux compartment per face.
-
-    Attributes
-    ----------
-    bias : int64 array [faces]
-        Added to the drive, in flux units.
-    threshold_exponent : int
-        ``F``; the firing threshold theta is ``2^F`` flux units per quantum.
-    leak : int
-        Decay constant of the current, 1 to 4096 (memoryless).
-    share_shift : int or None
-        With a limiter, ``s``: a cell gives at most ``max(m, 0) >> s`` through each of its faces. None without.
-    """
-
-    bias: Integers
-    threshold_exponent: int
-    leak: int
-    share_shift: int | None = None
-
-    @property
-    def size(self) -> int:
-        """Number of faces."""
-        return int(self.bias.size)
-
-
-@dataclass(frozen=True)
-class Stock:
-    """What makes a graph one of Lava's own processes (`pisnn_deploy.graph.stock`).
-
-    Attributes
-    ----------
-    send_threshold : int
-        A face keeps what is smaller in its residue, in quanta; 1 sends everything.
-    """
-
-    send_threshold: int
-
-
-@dataclass(frozen=True)
-class Synapse:
-    """A population of weighted connections as the chip stores it: mantissas and one shared exponent.
-
-    The effective weight is ``mantissa * 2^exponent``. Mantissas are even, because targets drop the lowest bit of
-    weights of mixed sign. Several synapses may join the same two populations; their contributions add up.
-
-    Attributes
-    ----------
-    name, source, target : str
-    connections : Explicit, Stencil, Blocks, Incidence or Ends
-        With mantissas as values.
-    exponent : int
-    port : str
-        Empty for what a neuron integrates. ``source`` and ``target`` tell flux compartments with a limiter the masses
-        at their ends.
-    """
-
-    name: str
-    source: str
-    target: str
-    connections: Connections
-    exponent: int
-    port: Port = ""
-
-    @property
-    def entries(self) -> int:
-        """Number of stored connections."""
-        return self.connections.entries
-
-    @property
-    def inputs(self) -> int:
-        """Size of the source population."""
-        return self.connections.inputs
-
-    @property
-    def outputs(self) -> int:
-        """Size of the target population."""
-        return self.connections.outputs
-
-    @property
-    def row_starts(self) -> Integers:
-        """Where the connections of each target neuron start, int64 [outputs + 1]."""
-        return self.connections.rows.starts
-
-    @property
-    def columns(self) -> Integers:
-        """Source neuron of each connection, int64 [entries]."""
-        return self.connections.rows.columns
-
-    @property
-    def mantissas(self) -> Integers:
-        """Mantissa of each connection, int64 [entries]."""
-        return self.connections.rows.values
-
-    @property
-    def distinct_mantissas(self) -> Integers:
-        """Mantissas among which each of the synapse's is, int64."""
-        return self.connections.distinct[1]
-
-    def with_mantissas(self, mantissas: Integers) -> Synapse:
-        """The synapse spelled out, with other mantissas.
-
-        Parameters
-        ----------
-        mantissas : int64 array [entries]
-
-        Returns
-        -------
-        Synapse
-        """
-        return replace(self, connections=Explicit(self.row_starts, self.columns, mantissas, self.inputs))
-
-    def mantissa_matrix(self) -> sparse.csr_matrix:
-        """Mantissas as a scipy matrix [outputs, inputs], int64."""
-        return self.connections.rows.matrix(self.inputs)
-
-    def matrix(self) -> sparse.csr_matrix:
-        """Effective integer weights as a scipy matrix [outputs, inputs], int64.
-
-        Raises
-        ------
-        ValueError
-            A mantissa is not a multiple of ``2^-exponent``: `verify_graph` refuses such a graph before it comes here.
-        """
-        mantissas = self.mantissas
-        if self.exponent >= 0:
-            weights = mantissas << self.exponent
-        else:
-            weights = mantissas >> -self.exponent
-            if (weights << -self.exponent != mantissas).any():
-                raise ValueError(f"synapse {self.name}: weights are not integers")
-        return sparse.csr_matrix((weights, self.columns, self.row_starts), (self.outputs, self.inputs))
-
-
-@dataclass(frozen=True)
-class IntegerLayer:
-    """One layer of the quantised flux network, as every face applies it to its window.
-
-    Attributes
-    ----------
-    weight : int64 array [outputs, inputs]
-    bias : int64 array [outputs]
-    shift : int
-        Right shift after rectification; 0 for the last layer, whose output is the drive.
-    """
-
-    weight: Integers
-    bias: Integers
-    shift: int
-
-
-@dataclass(frozen=True)
-class Bound:
-    """Interval that a quantity cannot leave while the operating range holds, and the width declared for it.
-
-    Attributes
-    ----------
-    population, quantity : str
-        E.g. ``flux`` and ``current``.
-    lower, upper : int
-        The interval, both ends included.
-    bits : int
-        Declared signed width; every backend stops a run at the first value outside it.
-    """
-
-    population: str
-    quantity: str
-    lower: int
-    upper: int
-    bits: int
-
-    @property
-    def is_state_or_payload(self) -> bool:
-        """Whether it is held in a neuron's word or sent as one; products, their sums and ledgers have wider ones."""
-        return self.quantity not in ("accumulator", "product", "ledger")
-
-
-@dataclass(frozen=True)
-class OperatingWindow:
-    """The operating range in quanta; the audit checks it at every PDE step.
-
-    Attributes
-    ----------
-    lower, upper : int
-        Limits of the mass of a cell.
-    difference : int or None
-        Largest absolute difference of the masses on both sides of a face; a reservoir's value counts at half a cell's
-        distance.
-    current : int or None
-        Largest absolute current of a flux compartment, in flux units.
-    """
-
-    lower: int
-    upper: int
-    difference: int | None
-    current: int | None = None
-
-
-@dataclass(frozen=True)
-class Quantisation:
-    """What going to integers cost, as whoever compiled the graph measured it. Nothing proves these figures.
-
-    Attributes
-    ----------
-    steps : int
-        PDE steps over which both errors were measured.
-    relative_l2_float, relative_l2_integer : float or None
-        Relative L2 error of the float model and of the integer graph against the problem's reference at the same
-        physical time each; None without a reference.
-    relative_l2_rounded : float or None
-        The error with the nearest integers instead of those that were searched for.
-    kernel_rounded, kernel_chosen : tuple of int
-        For a linear flux network: the nearest integers and those that were chosen.
-    symbol_error_rounded, symbol_error_chosen : float or None
-        Error of the amplification factors of both (linear flux networks only).
-    """
-
-    steps: int
-    relative_l2_float: float | None
-    relative_l2_integer: float | None
-    kernel_rounded: tuple[int, ...] = ()
-    kernel_chosen: tuple[int, ...] = ()
-    symbol_error_rounded: float | None = None
-    symbol_error_chosen: float | None = None
-    relative_l2_rounded: float | None = None
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Populations on cores.
-
-    Attributes
-    ----------
-    core : dict of str to int64 array
-        Core number of each neuron, by population.
-    cores, chips : int
-        Cores are numbered through all chips.
-    chip : int64 array [cores]
-        Chip of each core.
-    method : str
-        How the cores were cut: ``blocks``, ``metis`` or ``index``.
-    axons : dict of str to int64 array [runs, 3]
-        The axon tables, by synapse name: first source neuron, number of consecutive source neurons, target core.
-        Sorted by target core, then by first neuron. Axons that stay on their neuron's own core are not in it.
-    utilisation : dict of str to int64 array [cores]
-        What each core uses, by `UTILISATION`; fractions of words are rounded up.
-    """
-
-    core: dict[str, Integers]
-    cores: int
-    chips: int
-    chip: Integers
-    method: str
-    axons: dict[str, Integers] = field(default_factory=dict)
-    utilisation: dict[str, Integers] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class PassRecord:
-    """What one compiler pass did.
-
-    Attributes
-    ----------
-    name : str
-        Of the pass.
-    options : str
-        Such as ``state-bits=24 search=True``; may be empty.
-    summary : str
-        A sentence.
-    """
-
-    name: str
-    options: str
-    summary: str
-
-    @property
-    def text(self) -> str:
-        """Name and options, such as ``quantise{state-bits=24 search=True}``."""
-        return f"{self.name}{{{self.options}}}" if self.options else self.name
-
-    @classmethod
-    def read(cls, text: str, summary: str) -> PassRecord:
-        """A record from its `text`."""
-        name, _, options = text.partition("{")
-        return cls(name, options.removesuffix("}"), summary)
+"""Its channels."""
+FIELD = "u"
+"""Its field."""
 
 
 @dataclass(frozen=True)
@@ -432,17 +81,14 @@ class IntegerGraph:
     spec : ModelSpec
         Its operating range is the one that the graph was compiled for.
     mesh : Mesh or CellMesh
-    quantum : float
-        Physical mass of one unit: ``value = quantum * mass / volume``.
     time_step : float
         Physical time of one PDE step, derived from the integer weights.
-    membrane : Membrane
-    hidden : tuple of Rectifier
-    flux : Flux
+    populations : tuple of Population
+        In ascending order of their depth: holders, what answers to them, channels.
     synapses : tuple of Synapse
-        Membrane to first hidden layer, ..., to flux; and flux to membrane (the route of the packets). With a limiter
-        also membrane to the ports ``source`` and ``target`` of flux.
-    window : OperatingWindow
+        Those from channels to holders are the route of the packets.
+    fields : tuple of Field
+    channels : tuple of Channels
     quantisation : Quantisation
     operator : tuple of IntegerLayer
         The quantised flux network that the synapses lay out on the mesh.
@@ -455,27 +101,18 @@ class IntegerGraph:
     placement : Placement or None
     profile : str
         Hardware profile that the graph was compiled for; empty for none.
-    medium : Medium or None
-        Where cells differ in volume or capacity; masses in `window` are then times their inverse volumes.
     materials : Materials or None
         Of a graph of two-point fluxes.
-    binary : dict of str to int
-        Where spikes are binary: the number of lines of each population, one for each bit of its payload
-        (`pisnn_deploy.graph.lines`). Empty where spikes carry integers.
-    stock : Stock or None
-        For a graph of Lava's own processes; None for C-LIF.
     history : tuple of PassRecord
     """
 
     spec: ModelSpec
     mesh: Mesh | CellMesh
-    quantum: float
     time_step: float
-    membrane: Membrane
-    hidden: tuple[Rectifier, ...]
-    flux: Flux
+    populations: tuple[Population, ...]
     synapses: tuple[Synapse, ...]
-    window: OperatingWindow
+    fields: tuple[Field, ...]
+    channels: tuple[Channels, ...]
     quantisation: Quantisation
     operator: tuple[IntegerLayer, ...] = ()
     coding: Coding | None = None
@@ -484,16 +121,134 @@ class IntegerGraph:
     certificate: Certificate | None = None
     placement: Placement | None = None
     profile: str = ""
-    medium: Medium | None = None
     materials: Materials | None = None
-    binary: dict[str, int] = field(default_factory=dict)
-    stock: Stock | None = None
     history: tuple[PassRecord, ...] = field(default=(), compare=False)
 
     @property
     def chain(self) -> tuple[str, ...]:
-        """Names of the populations in the order in which they answer: membrane, hidden layers, flux."""
-        return (MEMBRANE, *(population.name for population in self.hidden), FLUX)
+        """Names of the populations in the order in which they answer."""
+        return tuple(population.name for population in self.populations)
+
+    @cached_property
+    def holders(self) -> tuple[str, ...]:
+        """Names of the populations that hold mass, one for each field."""
+        return tuple(field.holder for field in self.fields)
+
+    @cached_property
+    def depths(self) -> dict[str, int]:
+        """Phase in which each population answers: how many synapses lie between holders and it.
+
+        Raises
+        ------
+        CycleError
+            Some populations wait for one another.
+        """
+        return depths(self.holders, self.chain, ((synapse.source, synapse.target) for synapse in self.synapses))
+
+    def population(self, name: str) -> Population:
+        """The population of that name.
+
+        Raises
+        ------
+        KeyError
+            There is none.
+        """
+        for population in self.populations:
+            if population.name == name:
+                return population
+        raise KeyError(name)
+
+    def field_of(self, holder: str) -> Field:
+        """The field that a population holds.
+
+        Raises
+        ------
+        KeyError
+            It holds none.
+        """
+        for conserved in self.fields:
+            if conserved.holder == holder:
+                return conserved
+        raise KeyError(holder)
+
+    def into(self, target: str, port: str = ARRIVAL) -> Iterator[Synapse]:
+        """Synapses that lead to a port of a population."""
+        return (synapse for synapse in self.synapses if (synapse.target, synapse.port) == (target, port))
+
+    @property
+    def sole_field(self) -> Field:
+        """The field of a graph that is known to have one.
+
+        Raises
+        ------
+        TypeError
+            It has several.
+        """
+        if len(self.fields) != 1:
+            raise TypeError(f"the graph has {len(self.fields)} fields")
+        return self.fields[0]
+
+    @property
+    def sole_channels(self) -> Population:
+        """Population of the channels of a graph that is known to have one.
+
+        Raises
+        ------
+        TypeError
+            It has several.
+        """
+        if len(self.channels) != 1:
+            raise TypeError(f"the graph has {len(self.channels)} populations of channels")
+        return self.population(self.channels[0].population)
+
+    @property
+    def between_fields(self) -> tuple[Population, ...]:
+        """Populations that neither hold mass nor carry packets."""
+        ends = {*self.holders, *(channels.population for channels in self.channels)}
+        return tuple(population for population in self.populations if population.name not in ends)
+
+    @cached_property
+    def membrane(self) -> Membrane:
+        """Holders of the only field."""
+        field, holders = self.sole_field, self.population(self.sole_field.holder)
+        (state,) = holders.program.states
+        return Membrane(holders.started()[state][: field.cells], field.reservoirs, field.held)
+
+    @cached_property
+    def hidden(self) -> tuple[Rectifier, ...]:
+        """Populations between the only field and its channels."""
+        return tuple(map(rectifier_of, self.between_fields))
+
+    @cached_property
+    def flux(self) -> Flux:
+        """Compartments of the only channels."""
+        return flux_of(self.sole_channels)
+
+    @cached_property
+    def stock(self) -> Stock | None:
+        """For a graph of Lava's own processes; None for C-LIF."""
+        return stock_of(self.sole_channels)
+
+    @property
+    def quantum(self) -> float:
+        """Physical mass of one unit of the only field: ``value = quantum * mass / volume``."""
+        return self.sole_field.quantum
+
+    @property
+    def window(self) -> OperatingWindow:
+        """Operating window of the only field."""
+        return self.sole_field.window
+
+    @property
+    def medium(self) -> Medium | None:
+        """Where cells may differ in volume or capacity; masses in `window` are then times their inverse volumes."""
+        field = self.sole_field
+        return None if self.materials is None else Medium(field.inverse_volume, field.unit_volume)
+
+    @cached_property
+    def binary(self) -> dict[str, int]:
+        """Where spikes are binary: the number of lines of each population. Empty where spikes carry integers."""
+        return {population.name: population.lines for population in self.populations if population.lines}
 
     @property
     def grid(self) -> Mesh:
@@ -510,8 +265,8 @@ class IntegerGraph:
 
     @property
     def value_per_quantum(self) -> float:
-        """Change of a cell's value when it gains one quantum; with a medium, of a cell whose inverse volume is 1."""
-        return self.quantum / (self.grid.volume if self.medium is None else self.medium.unit_volume)
+        """Change of the value of a cell of inverse volume 1 when it gains one quantum."""
+        return self.sole_field.value_per_quantum
 
     @property
     def resolution(self) -> float:
@@ -525,16 +280,16 @@ class IntegerGraph:
 
     def size(self, population: str) -> int:
         """Number of neurons of a population."""
-        return {MEMBRANE: self.membrane.size, FLUX: self.flux.size, **{p.name: p.size for p in self.hidden}}[population]
+        return self.population(population).size
 
     @property
     def neurons(self) -> int:
         """Number of neurons of all populations."""
-        return sum(self.size(name) for name in self.chain)
+        return sum(population.size for population in self.populations)
 
     def between(self, source: str, target: str) -> Iterator[Synapse]:
-        """Synapses that join two populations, apart from those to ports."""
-        return (s for s in self.synapses if s.source == source and s.target == target and not s.port)
+        """Synapses from the first output of a population to what another integrates."""
+        return (s for s in self.into(target) if s.source == source and s.output == 0)
 
     def matrix(self, source: str, target: str) -> sparse.csr_matrix:
         """Sum of the effective weights of all synapses between two populations, int64 [target, source]."""
@@ -574,8 +329,8 @@ class IntegerGraph:
         """
         flat = np.asarray(values, np.float64).reshape(-1)
         scaled = flat / self.value_per_quantum
-        if self.medium is not None:
-            scaled = scaled / self.medium.inverse_volume
+        if not self.sole_field.holds_alike:
+            scaled = scaled / self.sole_field.inverse_volume
         unusable = np.flatnonzero(~(np.abs(scaled) < 2.0**53))
         if unusable.size:
             cell = int(unusable[0])
@@ -606,7 +361,7 @@ class IntegerGraph:
         -------
         int64 array [..., cells]
         """
-        return mass if self.medium is None else mass * self.medium.inverse_volume
+        return self.sole_field.levels(mass)
 
     @property
     def starts_inside(self) -> bool:

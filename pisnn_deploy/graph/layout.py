@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from pisnn_deploy.graph.connections import Connections, Ends, Incidence, Stencil, Values
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers, Port, Synapse
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers, Synapse
 from pisnn_deploy.mesh import Boxes, CellMesh, Mesh, Wall, Window, distinct_faces, face_boxes, window_cells
 
 MIXED_SIGN_EXPONENT = -1
@@ -191,12 +191,12 @@ def share_synapses(mesh: Mesh | CellMesh) -> tuple[Synapse, Synapse]:
     Returns
     -------
     tuple of Synapse
-        To the ports ``source`` and ``target`` of the flux compartments.
+        To the ports ``source_mass`` and ``target_mass`` of the flux compartments.
     """
 
-    def to(port: Port, holder: Integers) -> Synapse:
+    def to(end: str, holder: Integers) -> Synapse:
         ends = Ends(holder, mesh.cells, mesh.holders, 2)
-        return Synapse(f"{MEMBRANE}-to-{port}", MEMBRANE, FLUX, ends, MIXED_SIGN_EXPONENT, port)
+        return Synapse(f"{MEMBRANE}-to-{end}", MEMBRANE, FLUX, ends, MIXED_SIGN_EXPONENT, f"{end}_mass")
 
     return to("source", mesh.source), to("target", mesh.target)
 

@@ -1,15 +1,24 @@
-"""The populations of a graph as programs: the one place that knows which kind of neuron a graph has where."""
+"""Populations: neurons of one program, and how deep each stands behind the holders of mass."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.programs import Program
-from pisnn_deploy.programs.neurons import flux, membrane, rectifier, sigma_delta
+
+if TYPE_CHECKING:
+    from pisnn_deploy.graph.integer import IntegerGraph
+
+Integers = NDArray[np.int64]
+
+_SHARED_QUANTITIES = {"source_share": "share", "target_share": "share"}
+"""Values of programs that bounds know under one name."""
 
 
 @dataclass(frozen=True)
@@ -23,52 +32,115 @@ class Population:
     size : int
         Number of neurons.
     program : Program
-        What each of them does.
+        What each of them does in a PDE step.
     parameters : mapping of str to int64 array [size]
-        One value a neuron for each parameter of the program.
-    quantities : mapping of str to str
-        Quantity of the bounds that a value of the program is, where it is not the value's own name.
+        A value a neuron for each parameter of the program.
+    start : mapping of str to int64 array [size]
+        What states of the program are before the first PDE step; 0 where a state is not named.
+    lines : int
+        Number of lines of binary spikes on which a payload is sent (`pisnn_deploy.graph.lines`); 0 where spikes carry
+        integers.
     """
 
     name: str
     size: int
     program: Program
     parameters: Mapping[str, Integers] = field(default_factory=dict)
-    quantities: Mapping[str, str] = field(default_factory=dict)
+    start: Mapping[str, Integers] = field(default_factory=dict)
+    lines: int = 0
+
+    @cached_property
+    def is_late(self) -> bool:
+        """Whether nothing that arrives in a PDE step reaches what is sent in it."""
+        return bool(self.program.ports) and not self._heard.intersection(self.program.sends)
 
     @property
-    def is_late(self) -> bool:
-        """Whether the current that a neuron adds is one that it kept, so that arrivals take effect one step later."""
-        return "current" in self.program.states
+    def hearing_states(self) -> tuple[str, ...]:
+        """States whose next value depends on what arrives."""
+        pairs = zip(self.program.states, self.program.after, strict=True)
+        return tuple(state for state, value in pairs if value in self._heard)
+
+    @cached_property
+    def _heard(self) -> frozenset[str]:
+        """Values of the program that depend on what arrives in the PDE step."""
+        heard = set(self.program.ports)
+        for operation in self.program.operations:
+            if heard.intersection(value for value in operation.values if isinstance(value, str)):
+                heard.update(operation.results)
+        return frozenset(heard)
+
+    @cached_property
+    def only_adds(self) -> bool:
+        """Whether the program is a holder's: one state, to which what arrives is added, and which is sent."""
+        program = self.program
+        if len(program.ports) != 1 or len(program.states) != 1 or program.parameters or len(program.operations) != 1:
+            return False
+        (operation,) = program.operations
+        sums = operation.name == "add" and set(operation.operands) == {program.ports[0], program.states[0]}
+        return sums and program.after == program.sends == operation.results
 
     def quantity(self, value: str) -> str:
         """Name under which bounds and messages know a value of the program."""
-        return self.quantities.get(value, value.replace("_", "-"))
+        return _SHARED_QUANTITIES.get(value, value.replace("_", "-"))
+
+    def started(self) -> dict[str, Integers]:
+        """Every state before the first PDE step, int64 [size] by name."""
+        return {state: self.start.get(state, np.zeros(self.size, np.int64)) for state in self.program.states}
+
+
+class CycleError(ValueError):
+    """Populations that wait for one another; the message names one of them."""
+
+
+def depths(holders: Iterable[str], populations: Iterable[str], links: Iterable[tuple[str, str]]) -> dict[str, int]:
+    """How many synapses lie between holders and each population, on the longest way.
+
+    Parameters
+    ----------
+    holders : iterable of str
+        Populations that hold mass, at depth 0.
+    populations : iterable of str
+        Every population; one that nothing reaches has depth 1.
+    links : iterable of (str, str)
+        Source and target of each synapse. What leads to holders is heard in the next PDE step, and does not count.
+
+    Returns
+    -------
+    dict of str to int
+        In ascending order; populations of one depth stay in the order given.
+
+    Raises
+    ------
+    CycleError
+        Some populations wait for one another.
+    """
+    grounded, names = set(holders), list(populations)
+    heard: dict[str, set[str]] = {name: set() for name in names if name not in grounded}
+    for source, target in links:
+        if target in heard:
+            heard[target].add(source)
+    depth = {name: 0 for name in names if name in grounded}
+    while len(depth) < len(names):
+        ready = {name for name, sources in heard.items() if name not in depth and sources <= depth.keys()}
+        if not ready:
+            raise CycleError(min(name for name in heard if name not in depth))
+        depth |= {
+            name: 1 + max((depth[source] for source in heard[name]), default=0) for name in heard if name in ready
+        }
+    order = {name: number for number, name in enumerate(names)}
+    return dict(sorted(depth.items(), key=lambda item: (item[1], order[item[0]])))
 
 
 def membranes(graph: IntegerGraph) -> Population:
-    """Cells and reservoirs: everything that holds mass."""
-    return Population(MEMBRANE, graph.membrane.size, membrane())
+    """Cells and reservoirs of a graph of one field."""
+    return graph.population(graph.sole_field.holder)
 
 
 def hidden_layers(graph: IntegerGraph) -> tuple[Population, ...]:
-    """Populations between membranes and faces, in the order in which they answer."""
-    return tuple(
-        Population(layer.name, layer.size, rectifier(layer.shift), {"bias": layer.bias}) for layer in graph.hidden
-    )
+    """Populations between holders and channels, in the order in which they answer."""
+    return graph.between_fields
 
 
 def faces(graph: IntegerGraph) -> Population:
-    """Faces: what sends packets from one holder to another."""
-    compartments, size = graph.flux, graph.flux.size
-    if graph.stock is not None:
-        return Population(FLUX, size, sigma_delta(graph.stock.send_threshold, compartments.threshold_exponent))
-    program = flux(compartments.threshold_exponent, compartments.leak, compartments.share_shift)
-    parameters = {"bias": compartments.bias}
-    quantities = {}
-    if compartments.share_shift is not None:
-        mesh = graph.mesh
-        for end, holder in (("source", mesh.source), ("target", mesh.target)):
-            parameters[f"{end}_open"] = (holder >= mesh.cells).astype(np.int64)
-            quantities[f"{end}_share"] = "share"
-    return Population(FLUX, size, program, parameters, quantities)
+    """Channels of a graph of one field."""
+    return graph.sole_channels

@@ -3,20 +3,23 @@
 This is the reference that every backend is compared with; it is written to be read. What a neuron does stands in its
 program; here stands what reaches it, and in which order::
 
-    a_0 = m,   a_{l+1} = hidden layer l of W_l a_l          activations of this PDE step
-    k, ...  = faces of W_L a_L                              packets
-    m       <- m + D k                                      holders: cells, then reservoirs
+    sends of holders        = their masses at the start of the PDE step
+    arrival of a port       = sum over its synapses of W a, with a what their sources send
+    sends, new states       = program of the population, in the order of depth
+    new masses              = m + D k of what channels send
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from pisnn_deploy.core.arithmetic import require_width
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
-from pisnn_deploy.graph.populations import Population, faces, hidden_layers
+from pisnn_deploy.graph.integer import IntegerGraph, Integers
+from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.programs import Result, run
 from pisnn_deploy.programs.arrays import Arrays
 
@@ -46,6 +49,10 @@ class State:
     kept_current: Integers
 
 
+States = dict[str, dict[str, Integers]]
+"""Every state of every population between two PDE steps: by population, by state of its program."""
+
+
 class Semantics:
     """A graph made ready to be stepped.
 
@@ -58,13 +65,75 @@ class Semantics:
     def __init__(self, graph: IntegerGraph) -> None:
         self._graph = graph
         self._bits = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
-        self._layers, self._faces = hidden_layers(graph), faces(graph)
-        chain = graph.chain
-        self._matrices = [graph.matrix(source, target) for source, target in zip(chain, chain[1:], strict=False)]
-        self._route = graph.matrix(FLUX, MEMBRANE)
+        self._answering = [p for p in map(graph.population, graph.depths) if p.name not in graph.holders]
+        self._weights: dict[tuple[str, str], list[tuple[str, int, sparse.csr_matrix]]] = {
+            (population.name, port): _weights(graph, population.name, port)
+            for population in graph.populations
+            for port in population.program.ports
+        }
+
+    def begin(self, masses: Mapping[str, Integers] | None = None) -> States:
+        """Every state before the first PDE step.
+
+        Parameters
+        ----------
+        masses : mapping of str to int64 array [cells], optional
+            Masses of the cells of some populations of holders; the graph's own for others.
+
+        Returns
+        -------
+        dict of str to dict of str to int64 array
+            Populations that are one step late keep what these masses make of it.
+        """
+        states = {population.name: population.started() for population in self._graph.populations}
+        for holder, mass in (masses or {}).items():
+            self._require(mass, holder, "mass", 0)
+            (state,) = states[holder]
+            states[holder] = {state: self._graph.field_of(holder).holdings(mass)}
+        late = [population for population in self._answering if population.is_late]
+        if late:
+            first = self._answers(states, 0, checked=False)
+            for population in late:
+                heard = population.hearing_states
+                states[population.name] |= {state: first[population.name].states[state] for state in heard}
+        return states
+
+    def advance(self, states: States, step: int = 0) -> tuple[States, dict[str, Result[Integers]]]:
+        """One PDE step of any graph.
+
+        Parameters
+        ----------
+        states : dict of str to dict of str to int64 array
+            Unchanged.
+        step : int
+            Its number, counted from 0, for error messages.
+
+        Returns
+        -------
+        states : dict of str to dict of str to int64 array
+            After the PDE step.
+        results : dict of str to Result
+            What the program of each population that holds no mass made of its inputs.
+
+        Raises
+        ------
+        OverflowViolation
+            A value outside its declared bits.
+        """
+        results = self._answers(states, step)
+        sends = {name: result.sends for name, result in results.items()}
+        after = {name: result.states for name, result in results.items()}
+        for field in self._graph.fields:
+            population = self._graph.population(field.holder)
+            result = run(population.program, Arrays(), self._inputs(population, states, sends))
+            (mass,) = result.sends
+            self._require(mass[: field.cells], field.holder, "mass", step + 1)
+            self._require(mass[field.cells :], field.holder, "ledger", step + 1)
+            after[field.holder] = result.states
+        return after, results
 
     def start(self, mass: Integers) -> State:
-        """State before the first PDE step.
+        """State of a graph of one field before the first PDE step.
 
         Parameters
         ----------
@@ -76,13 +145,15 @@ class Semantics:
         State
             Nothing has fired; faces that are one step late keep the current of these masses.
         """
-        nothing = np.zeros(self._graph.flux.size, np.int64)
-        self._require(mass, MEMBRANE, "mass", 0)
-        holders = self._graph.membrane.holdings(mass)
-        return State(holders, nothing, nothing, nothing, self._late_current(holders))
+        holder, faces = self._graph.sole_field.holder, self._graph.sole_channels
+        states = self.begin({holder: mass})
+        nothing = np.zeros(faces.size, np.int64)
+        (holders,) = states[holder].values()
+        kept, _ = _current_and_residue(faces, states[faces.name])
+        return State(holders, nothing, nothing, nothing, kept)
 
     def activations(self, mass: Integers, step: int = 0) -> list[Integers]:
-        """Activation of each population of the chain before the faces.
+        """Activation of each population of a graph of one field before its faces.
 
         Parameters
         ----------
@@ -96,16 +167,14 @@ class Semantics:
         list of int64 array
             The masses, then each hidden population.
         """
-        answers = [mass]
-        for layer, matrix in zip(self._layers, self._matrices, strict=False):
-            result = run(
-                layer.program, self._reader(layer, step), {"arrival": matrix @ answers[-1], **layer.parameters}
-            )
-            answers.append(result.sends[0])
-        return answers
+        graph = self._graph
+        states = {population.name: population.started() for population in graph.between_fields}
+        states[graph.sole_field.holder] = {"mass": mass}
+        hidden = [p for p in self._answering if p.name in states]
+        return [mass, *(result.sends[0] for result in self._answers(states, step, hidden).values())]
 
     def step(self, state: State, step: int = 0) -> State:
-        """One PDE step.
+        """One PDE step of a graph of one field.
 
         Parameters
         ----------
@@ -124,18 +193,19 @@ class Semantics:
         OverflowViolation
             A value outside its declared bits.
         """
-        result = self._fire(state.mass, state.kept_current, state.residue, step)
-        packets = result.sends[0]
-        mass = state.mass + self._route @ packets
-        cells = self._graph.mesh.cells
-        self._require(mass[:cells], MEMBRANE, "mass", step + 1)
-        self._require(mass[cells:], MEMBRANE, "ledger", step + 1)
-        *kept, residue = (result.states[name] for name in self._faces.program.states)
-        kept_current = kept[0] if kept else np.zeros_like(residue)
-        return State(mass, result.values["current"], residue, packets, kept_current)
+        holder, faces = self._graph.sole_field.holder, self._graph.sole_channels
+        states = {population.name: population.started() for population in self._graph.between_fields}
+        states[holder] = dict.fromkeys(self._graph.population(holder).program.states, state.mass)
+        kept = zip(reversed(faces.program.states), (state.residue, state.kept_current), strict=False)
+        states[faces.name] = dict(kept)
+        after, results = self.advance(states, step)
+        fired = results[faces.name]
+        (mass,) = after[holder].values()
+        kept_current, residue = _current_and_residue(faces, after[faces.name])
+        return State(mass, fired.values["current"], residue, fired.sends[0], kept_current)
 
     def masses_after(self, mass: Integers, steps: int) -> Integers:
-        """Masses and ledgers after some PDE steps.
+        """Masses and ledgers of a graph of one field after some PDE steps.
 
         Parameters
         ----------
@@ -154,27 +224,31 @@ class Semantics:
             state = self.step(state, step)
         return state.mass
 
-    def _late_current(self, mass: Integers) -> Integers:
-        """What faces that add their arrivals one step late keep at the start: the current of these masses."""
-        nothing = np.zeros(self._faces.size, np.int64)
-        if not self._faces.is_late:
-            return nothing
-        return self._fire(mass, nothing, nothing, 0, checked=False).states["current"]
+    def _answers(
+        self, states: States, step: int, populations: list[Population] | None = None, *, checked: bool = True
+    ) -> dict[str, Result[Integers]]:
+        """What populations make of the masses, in the order of their depth."""
+        results: dict[str, Result[Integers]] = {}
+        sends: dict[str, tuple[Integers, ...]] = {}
+        for population in self._answering if populations is None else populations:
+            inputs = self._inputs(population, states, sends)
+            reader = self._reader(population, step) if checked else Arrays()
+            for name in inputs:
+                reader.result(name, inputs[name])
+            results[population.name] = _spread(run(population.program, reader, inputs), population.size)
+            sends[population.name] = results[population.name].sends
+        return results
 
-    def _fire(
-        self, mass: Integers, kept_current: Integers, residue: Integers, step: int, *, checked: bool = True
-    ) -> Result[Integers]:
-        """What the faces make of the masses."""
-        faces, mesh = self._faces, self._graph.mesh
-        inputs = {"arrival": self._matrices[-1] @ self.activations(mass, step)[-1], **faces.parameters}
-        for port, holder in (("source_mass", mesh.source), ("target_mass", mesh.target)):
-            if port in faces.program.ports:
-                inputs[port] = np.where(holder < mesh.cells, mass[holder], 0)
-        inputs |= dict(zip(reversed(faces.program.states), (residue, kept_current), strict=False))
-        reader = self._reader(faces, step) if checked else Arrays()
-        for name in inputs if checked else ():
-            reader.result(name, inputs[name])
-        return run(faces.program, reader, inputs)
+    def _inputs(
+        self, population: Population, states: States, sends: Mapping[str, tuple[Integers, ...]]
+    ) -> dict[str, Integers]:
+        """Ports, states and parameters of a population, by name; holders send the masses of the start of the step."""
+        ports = {port: np.zeros(population.size, np.int64) for port in population.program.ports}
+        for port in ports:
+            for source, output, matrix in self._weights[population.name, port]:
+                sent = sends[source][output] if source in sends else next(iter(states[source].values()))
+                ports[port] = ports[port] + matrix @ sent
+        return {**ports, **states[population.name], **population.parameters}
 
     def _reader(self, population: Population, step: int) -> Arrays:
         def look(name: str, values: Integers) -> None:
@@ -186,6 +260,32 @@ class Semantics:
         bits = self._bits.get((population, quantity))
         if bits is not None:
             require_width(values, bits, population, quantity, step)
+
+
+def _weights(graph: IntegerGraph, target: str, port: str) -> list[tuple[str, int, sparse.csr_matrix]]:
+    """Source, its output and the sum of the effective weights from it, of all that leads to a port."""
+    sums: dict[tuple[str, int], sparse.csr_matrix] = {}
+    for synapse in graph.into(target, port):
+        key = synapse.source, synapse.output
+        matrix = synapse.matrix()
+        sums[key] = sums[key] + matrix if key in sums else matrix
+    return [(source, output, sparse.csr_matrix(matrix)) for (source, output), matrix in sums.items()]
+
+
+def _spread(result: Result[Integers], size: int) -> Result[Integers]:
+    """A result with a value for each neuron, of what is the same constant in all of them too."""
+
+    def spread(value: Integers) -> Integers:
+        return value if np.shape(value) else np.full(size, value, np.int64)
+
+    states = {name: spread(value) for name, value in result.states.items()}
+    return Result(states, tuple(map(spread, result.sends)), result.values)
+
+
+def _current_and_residue(faces: Population, states: Mapping[str, Integers]) -> tuple[Integers, Integers]:
+    """What faces keep of their current, 0 where they keep nothing, and their residue."""
+    *kept, residue = (states[name] for name in faces.program.states)
+    return (kept[0] if kept else np.zeros_like(residue)), residue
 
 
 def first_kept_current(graph: IntegerGraph, mass: Integers) -> Integers:
@@ -203,9 +303,9 @@ def first_kept_current(graph: IntegerGraph, mass: Integers) -> Integers:
     int64 array [faces]
         0, but for faces that add their arrivals one step late: the current of these masses.
     """
-    if not faces(graph).is_late:  # the matrices of a large mesh are not spelled out for nothing
-        return np.zeros(graph.flux.size, np.int64)
-    return Semantics(graph).start(mass[: graph.mesh.cells]).kept_current
+    if not graph.sole_channels.is_late:  # the matrices of a large mesh are not spelled out for nothing
+        return np.zeros(graph.sole_channels.size, np.int64)
+    return Semantics(graph).start(mass[: graph.sole_field.cells]).kept_current
 
 
 def kept_current(graph: IntegerGraph, current: Integers) -> Integers:
@@ -223,4 +323,4 @@ def kept_current(graph: IntegerGraph, current: Integers) -> Integers:
     int64 array [faces]
         The current, or 0 where its program forgets it.
     """
-    return current if len(faces(graph).program.states) > 1 else np.zeros_like(current)
+    return current if len(graph.sole_channels.program.states) > 1 else np.zeros_like(current)

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.core.arithmetic import MEMORYLESS
-from pisnn_deploy.graph.connections import Connections, Ends, Explicit, Rows, Stencil
+from pisnn_deploy.graph.connections import Connections, Explicit, Rows, Stencil
 from pisnn_deploy.graph.document import LARGEST_MANTISSA
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, UTILISATION, IntegerGraph, Placement, Synapse
+from pisnn_deploy.graph.integer import UTILISATION, IntegerGraph, Placement, Synapse
 from pisnn_deploy.graph.lines import stored_synapses
+from pisnn_deploy.graph.shape import LARGEST_NUMBER, shape_defects
 from pisnn_deploy.mesh import PERIODIC, Boxes, CellMesh, Mesh, face_grid, structured_mesh
 from pisnn_deploy.physics.model import ModelSpec
 
@@ -29,7 +29,12 @@ def defects(graph: IntegerGraph) -> list[str]:
     list of str
     """
     # Nothing can be laid out on a mesh that names holders it does not have, and no lines of synapses without rows.
-    return [*_mesh(graph)] or [*_populations(graph), *_synapses(graph)] or [*_annotations(graph)]
+    return (
+        [*_mesh(graph)]
+        or [*shape_defects(graph), *_materials(graph)]
+        or [*_sizes(graph), *_synapses(graph)]
+        or [*_annotations(graph)]
+    )
 
 
 def _mesh(graph: IntegerGraph) -> Iterator[str]:
@@ -44,26 +49,22 @@ def _mesh(graph: IntegerGraph) -> Iterator[str]:
         if not 0 < mesh.volume < math.inf:
             yield f"mesh lengths {mesh.lengths} give cells a volume of {mesh.volume}"
             return
-    if not (np.isfinite(graph.quantum) and graph.quantum > 0):
-        yield f"quantum is {graph.quantum}, it must be positive"
     if not (np.isfinite(graph.time_step) and graph.time_step > 0):
         yield f"time_step is {graph.time_step}, it must be positive"
-    yield from _sizes(graph)
 
 
 def _sizes(graph: IntegerGraph) -> Iterator[str]:
     """Physical quantities must be such that products and squares, of error norms and pictures, stay within floats."""
-    sizes = {"time_step": graph.time_step, "quantum": graph.quantum}
-    if graph.medium is not None:
-        sizes["the medium's unit_volume"] = graph.medium.unit_volume
+    sizes = {"time_step": graph.time_step}
     if not isinstance(graph.mesh, CellMesh):
         sizes |= {f"mesh length {axis}": length for axis, length in enumerate(graph.mesh.lengths)}
+    for field in graph.fields:
+        sizes |= {"quantum": field.quantum, "unit_volume": field.unit_volume}
+        sizes["the value of a quantum"] = field.value_per_quantum
     limits = f"{SMALLEST_SIZE:g} to {1 / SMALLEST_SIZE:g}"
-    beyond = [(name, size) for name, size in sizes.items() if not SMALLEST_SIZE <= size <= 1 / SMALLEST_SIZE]
-    if not beyond and not SMALLEST_SIZE <= graph.value_per_quantum <= 1 / SMALLEST_SIZE:
-        beyond = [("the value of a quantum", graph.value_per_quantum)]
-    # What is no positive number has a sentence of its own.
-    yield from (f"{name} is {size:g}, beyond {limits}" for name, size in beyond if 0 < size < math.inf)
+    for name, size in sizes.items():
+        if not SMALLEST_SIZE <= size <= 1 / SMALLEST_SIZE:
+            yield f"{name} is {size:g}, beyond {limits}"
 
 
 def _cell_mesh(mesh: CellMesh) -> Iterator[str]:
@@ -98,101 +99,36 @@ def _cell_mesh(mesh: CellMesh) -> Iterator[str]:
 
 LARGEST_COORDINATE = 1e100
 """Of a point, so that no product of coordinates overflows."""
-LARGEST_NUMBER = 2**53
-"""Of masses, reservoirs and biases, so that sums over a window cannot wrap."""
 SMALLEST_SIZE = 1e-60
 """Of what has a unit, and the inverse of the largest; a cube of it is a volume."""
 FARTHEST = 2**31
 """Of cells, for an offset of a stencil; farther ones could wrap when they are added to a cell's place."""
 
 
-def _populations(graph: IntegerGraph) -> Iterator[str]:
-    numbers = {"membrane initial": graph.membrane.initial, "membrane reservoirs": graph.membrane.reservoirs}
-    numbers |= {f"{p.name} bias": p.bias for p in graph.hidden} | {"flux bias": graph.flux.bias}
-    for name, array in numbers.items():
-        if array.size and not -LARGEST_NUMBER <= array.min() <= array.max() <= LARGEST_NUMBER:
-            yield f"{name} holds a number beyond 2^53"
-    if graph.membrane.initial.size != graph.mesh.cells:
-        yield f"membrane has {graph.membrane.initial.size} neurons for {graph.mesh.cells} cells"
-    if graph.membrane.reservoirs.size != graph.mesh.reservoirs:
-        yield f"membrane has {graph.membrane.reservoirs.size} reservoir values for {graph.mesh.reservoirs} reservoirs"
-    if graph.membrane.held.shape != (graph.mesh.reservoirs,) or not np.isfinite(graph.membrane.held).all():
-        yield "membrane held is not a finite number for each reservoir"
+def _materials(graph: IntegerGraph) -> Iterator[str]:
     if graph.materials is not None:
         for name, values in vars(graph.materials).items():
             if values.shape != (graph.mesh.cells,) or not (np.isfinite(values) & (values > 0)).all():
                 yield f"materials {name} is not a positive number for each cell"
-    if graph.medium is not None:
-        volumes = graph.medium.inverse_volume
-        if volumes.size != graph.mesh.cells or not 1 <= volumes.min(initial=1) <= volumes.max(initial=1) < 1 << 31:
-            yield "the medium's inverse_volume is not a positive number of at most 31 bits for each cell"
-        if not (np.isfinite(graph.medium.unit_volume) and graph.medium.unit_volume > 0):
-            yield f"the medium's unit_volume is {graph.medium.unit_volume}, it must be positive"
-        levels = len(graph.hidden) == 1 and graph.hidden[0].size == graph.mesh.cells
-        if not levels and (graph.hidden or _magnitude(volumes) > 1):
-            yield "a graph with a medium has one hidden population of one neuron a cell, or none and equal volumes"
-        if volumes.size == graph.membrane.initial.size:
-            # In float64, where a product of two numbers cannot wrap.
-            values = graph.membrane.initial.astype(np.float64) * volumes.astype(np.float64)
-            if values.size and not -LARGEST_NUMBER <= values.min() <= values.max() <= LARGEST_NUMBER:
-                yield "membrane initial times inverse_volume goes beyond 2^53"
-    elif isinstance(graph.mesh, CellMesh):
-        yield "a graph on cells of any shape has no medium"
-    if graph.flux.size != graph.mesh.faces:
-        yield f"flux has {graph.flux.size} compartments for {graph.mesh.faces} faces"
-    if not 1 <= graph.flux.threshold_exponent <= 30:
-        yield f"flux threshold_exponent is {graph.flux.threshold_exponent}, it must be 1 to 30"
-    if not 1 <= graph.flux.leak <= MEMORYLESS:
-        yield f"flux leak is {graph.flux.leak}, it must be 1 to {MEMORYLESS}"
-    if graph.flux.share_shift is not None and not 0 <= graph.flux.share_shift <= 30:
-        yield f"flux share_shift is {graph.flux.share_shift}, it must be 0 to 30"
-    for number, population in enumerate(graph.hidden, 1):
-        if population.name != f"hidden{number}":
-            yield f"hidden population {number} is called {population.name!r}"
-        if not 0 <= population.shift <= 30:
-            yield f"{population.name} shift is {population.shift}, it must be 0 to 30"
-    if graph.window.lower > graph.window.upper:
-        yield f"operating window is empty: {graph.window.lower} to {graph.window.upper}"
+        return
+    if isinstance(graph.mesh, CellMesh):
+        yield "a graph on cells of any shape has no materials"
+        return
+    for field in graph.fields:
+        if not field.holds_alike or field.unit_volume != graph.mesh.volume:
+            yield f"field {field.name}: cells without materials have the volume of the mesh's, {graph.mesh.volume}"
 
 
 def _synapses(graph: IntegerGraph) -> Iterator[str]:
-    chain = graph.chain
-    links = {*zip(chain, chain[1:], strict=False), (FLUX, MEMBRANE)}
     names = [synapse.name for synapse in graph.synapses]
     if len(set(names)) != len(names):
         yield "two synapses have the same name"
     for synapse in graph.synapses:
-        if synapse.port:
-            yield from _one_port(graph, synapse)
-        elif (synapse.source, synapse.target) not in links:
-            yield f"synapse {synapse.name} joins {synapse.source} and {synapse.target}, which the chain does not"
-        else:
-            yield from _one_synapse(graph, synapse)
-    joined = {(synapse.source, synapse.target) for synapse in graph.synapses if not synapse.port}
-    for source, target in sorted(links - joined):
-        yield f"no synapse joins {source} and {target}"
-    ports = sorted(synapse.port for synapse in graph.synapses if synapse.port)
-    if ports != ([] if graph.flux.share_shift is None else ["source", "target"]):
-        wanted = "none without a limiter" if graph.flux.share_shift is None else "one each to source and target"
-        yield f"synapses to ports of flux: {', '.join(ports) or 'none'}; there must be {wanted}"
-
-
-def _one_port(graph: IntegerGraph, synapse: Synapse) -> Iterator[str]:
-    if (synapse.source, synapse.target) != (MEMBRANE, FLUX):
-        yield f"synapse {synapse.name} joins {synapse.source} and a port of {synapse.target}, and only flux has ports"
-        return
-    ends, holder = synapse.connections, graph.mesh.source if synapse.port == "source" else graph.mesh.target
-    told = isinstance(ends, Ends) and ends.cells == graph.mesh.cells and np.array_equal(ends.holder, holder)
-    if not told or not -8 <= synapse.exponent < 0 or ends.distinct[1].tolist() not in ([], [1 << -synapse.exponent]):
-        yield f"synapse {synapse.name} does not tell each face the mass at its {synapse.port}"
+        yield from _one_synapse(graph, synapse)
 
 
 def _one_synapse(graph: IntegerGraph, synapse: Synapse) -> Iterator[str]:
-    inputs, outputs = graph.size(synapse.source), graph.size(synapse.target)
     where = f"synapse {synapse.name}"
-    if synapse.inputs != inputs or synapse.outputs != outputs:
-        yield f"{where} is {synapse.outputs} x {synapse.inputs} between populations of {outputs} and {inputs}"
-        return
     problem = _misfit(graph, synapse.connections)
     if problem:
         yield f"{where}: {problem}"
@@ -294,10 +230,8 @@ def _magnitude(numbers: NDArray[np.int64]) -> int:
 
 
 def _annotations(graph: IntegerGraph) -> Iterator[str]:
-    if graph.stock is not None:
-        yield from _stock(graph)
-    elif graph.period is not None and graph.period != len(graph.hidden) + 2:
-        yield f"period is {graph.period}, {len(graph.hidden)} hidden layers need {len(graph.hidden) + 2}"
+    yield from _period(graph)
+    yield from _late(graph)
     bounds = [*_bounds(graph)]
     yield from bounds
     if graph.binary and not bounds:
@@ -322,18 +256,25 @@ def _bounds(graph: IntegerGraph) -> Iterator[str]:
         bounded.add((bound.population, bound.quantity))
 
 
-def _stock(graph: IntegerGraph) -> Iterator[str]:
-    """Lava's own processes have no phases, no leak and no reservoirs, and round the sum of one synapse alone."""
-    if graph.hidden or graph.mesh.reservoirs or graph.binary or graph.flux.bias.any():
-        yield "a graph of stock processes has a hidden layer, a reservoir, a bias or binary spikes"
-    if graph.flux.leak != MEMORYLESS:
-        yield f"a graph of stock processes has leak {graph.flux.leak}, it must be {MEMORYLESS}"
-    if graph.period not in (None, 1) or graph.coding not in (None, "dense"):
-        yield "a graph of stock processes takes one time step a PDE step, and sends states"
-    for source, target in ((MEMBRANE, FLUX), (FLUX, MEMBRANE)):
-        joining = list(graph.between(source, target))
-        if len(joining) != 1 or joining[0].exponent != -1:
-            yield f"a graph of stock processes has one synapse of exponent -1 from {source} to {target}"
+def _period(graph: IntegerGraph) -> Iterator[str]:
+    """Populations answer one after another, but where all are late: there each sends in every time step."""
+    answering = [population for population in graph.populations if population.name not in graph.holders]
+    needed = 1 if all(population.is_late for population in answering) else 1 + max(graph.depths.values())
+    if graph.period is not None and graph.period != needed:
+        yield f"period is {graph.period}, {len(graph.populations)} populations need {needed}"
+
+
+def _late(graph: IntegerGraph) -> Iterator[str]:
+    """Where nothing waits for a phase, each population hears one synapse alone, rounds its sum, and sends states."""
+    late = [population for population in graph.populations if population.is_late] if graph.period == 1 else []
+    for population in late:
+        if population.lines or any(field.reservoirs.size for field in graph.fields):
+            yield f"{population.name} is one step late, and the graph has a reservoir or binary spikes"
+        if graph.coding not in (None, "dense"):
+            yield f"{population.name} is one step late, and what is sent are changes"
+        for joining in ([*graph.into(population.name)], [s for s in graph.synapses if s.source == population.name]):
+            if len(joining) != 1 or joining[0].exponent != -1:
+                yield f"{population.name} is one step late: one synapse of exponent -1 must lead either way"
 
 
 def _binary(graph: IntegerGraph) -> Iterator[str]:

@@ -15,7 +15,7 @@ from lava.proc.sdn.process import Sigma, SigmaDelta
 from lava.proc.sparse.models import PySparseModelBitAcc
 from lava.proc.sparse.process import Sparse
 
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
+from pisnn_deploy.graph.integer import ARRIVAL, FLUX, MEMBRANE, IntegerGraph
 from pisnn_deploy.graph.lines import stored_synapses
 from pisnn_deploy.graph.payload import payload_guard
 from pisnn_deploy.graph.semantics import Semantics
@@ -160,7 +160,7 @@ def _wire(graph: IntegerGraph, files: Exchange, first_step: int, goes_on: bool) 
         outputs[population.name], inputs[population.name] = rectifier.s_out, rectifier.a_in
     for line in stored_synapses(graph):
         source, target = line.synapse.source, line.synapse.target
-        if source != FLUX and not line.synapse.port:
+        if source != FLUX and line.synapse.port == ARRIVAL:
             process = sparse_process(line, graph.binary.get(source))
             outputs[source].connect(process.s_in)
             process.a_out.connect(inputs[target])

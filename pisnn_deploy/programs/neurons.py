@@ -56,7 +56,7 @@ def flux(threshold_exponent: int, leak: int = MEMORYLESS, share_shift: int | Non
         the parameters ``source_open`` and ``target_open`` are not 0 an end is a reservoir, which gives without limit.
     """
     limited = share_shift is not None
-    keeps = leak < MEMORYLESS
+    keeps = leak != MEMORYLESS
     ports = "arrival, source_mass, target_mass" if limited else "arrival"
     parameters = "bias, source_open, target_open" if limited else "bias"
     states = "current_before, residue_before" if keeps else "residue_before"

@@ -35,10 +35,9 @@ def positivity(graph: IntegerGraph, claim: Claim | None, route: sparse.csr_matri
         yield "a limiter without a claim" if claim is None else "the graph has no limiter"
         return
     mesh = graph.mesh
-    for synapse in graph.synapses:
+    told = [synapse for synapse in graph.synapses if port_of(synapse) in ENDS]
+    for synapse in told:
         port = port_of(synapse)
-        if port not in ENDS:
-            continue
         holder = mesh.source if port == "source_mass" else mesh.target
         face = np.flatnonzero(holder < mesh.cells)
         heard = sparse.csr_matrix((np.ones(face.size, np.int64), (face, holder[face])), (mesh.faces, mesh.holders))
@@ -47,6 +46,8 @@ def positivity(graph: IntegerGraph, claim: Claim | None, route: sparse.csr_matri
         mantissas.data = mantissas.data >> 1 << 1
         if abs(mantissas - heard * (1 << -synapse.exponent if synapse.exponent < 0 else 0)).sum():
             yield f"the synapses to the port {port} do not tell each face the mass at that end"
+    if len({port_of(synapse) for synapse in told}) != len(told):
+        yield "a port of the faces hears of masses from several synapses"
     if graph.window.lower < 0:
         yield f"the operating window begins at {graph.window.lower}, below 0"
     # A face from a cell to itself is two of its sides, of which the stored route shows none.

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 from pisnn_deploy.checks import RULES, Finding, Report, check
 from pisnn_deploy.graph import Bound, Claim, IntegerGraph, Rectifier, Synapse
+from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.connections import Explicit
 from pisnn_deploy.target import Profile, load_profile
 
@@ -33,7 +34,7 @@ GENERIC = load_profile("generic-int")
 HEAT = heat_graph()
 EIGHT = list(range(8))
 NOTHING = Claim("none", "nonlinear")
-BIASED = replace(HEAT, coding="dense", flux=replace(HEAT.flux, bias=HEAT.flux.bias - 512))
+BIASED = rebuilt(HEAT, coding="dense", flux=replace(HEAT.flux, bias=HEAT.flux.bias - 512))
 INFORMATION = {("PD117", "spike-counters")}
 """Rules that only ever inform; tests/checks/test_limits.py has them."""
 
@@ -198,7 +199,7 @@ CASES = [
     Case(
         "PD006",
         "graded-spikes",
-        (replace(HEAT, binary={"membrane": 16, "flux": 16}), LOIHI1),
+        (rebuilt(HEAT, binary={"membrane": 16, "flux": 16}), LOIHI1),
         (HEAT, LOIHI1),
         "membrane",
         "graded",
@@ -228,8 +229,8 @@ CASES = [
     Case(
         "PD008",
         "decay-constant",
-        (replace(HEAT, flux=replace(HEAT.flux, leak=4096)), LOIHI2),
-        (replace(HEAT, flux=replace(HEAT.flux, leak=4097)), LOIHI2),
+        (rebuilt(HEAT, flux=replace(HEAT.flux, leak=4096)), LOIHI2),
+        (rebuilt(HEAT, flux=replace(HEAT.flux, leak=4097)), LOIHI2),
         "flux",
         4097,
         4096,
@@ -238,8 +239,8 @@ CASES = [
     Case(
         "PD008",
         "decay-constant",
-        (replace(HEAT, flux=replace(HEAT.flux, leak=1)), LOIHI2),
-        (replace(HEAT, flux=replace(HEAT.flux, leak=0)), LOIHI2),
+        (rebuilt(HEAT, flux=replace(HEAT.flux, leak=1)), LOIHI2),
+        (rebuilt(HEAT, flux=replace(HEAT.flux, leak=0)), LOIHI2),
         "flux",
         0,
         1,
@@ -601,7 +602,7 @@ def test_drive_is_no_state_in_dense_coding() -> None:
 
 
 def test_hidden_population_needs_its_widths() -> None:
-    hidden = replace(HEAT, hidden=(Rectifier("hidden1", np.zeros(8, np.int64), 2),))
+    hidden = rebuilt(HEAT, hidden=(Rectifier("hidden1", np.zeros(8, np.int64), 2),))
     messages = [(f.population, f.message) for f in found(check(hidden, LOIHI2), "PD003")]
     assert messages == [
         ("hidden1", f"no width is declared for the {quantity}, so it was not checked")

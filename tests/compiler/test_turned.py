@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, compile_model
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.layout import window_bias, window_matrix
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.mesh import Boundary, structured_mesh, window_cells
@@ -121,7 +122,7 @@ def test_the_checker_folds_rows_by_itself() -> None:
         boundary = drawn_boundary(rng, shape)
         graph = compiled_for(replace(model, spec=spec), shape, boundary)
         held = rng.integers(-100, 100, graph.mesh.reservoirs)
-        graph = replace(graph, membrane=replace(graph.membrane, reservoirs=held))
+        graph = rebuilt(graph, membrane=replace(graph.membrane, reservoirs=held))
         weights = rng.integers(-9, 9, spec.layer_shapes[0][1])
         window = window_cells(graph.grid, spec.half_width, spec.transverse, held)
         matrix = window_matrix(weights[None, :], window, graph.mesh.holders).toarray()

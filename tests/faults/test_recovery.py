@@ -15,6 +15,7 @@ from pisnn_deploy.audit.invariants import Audit
 from pisnn_deploy.audit.recovery import PATIENCE, Recovery
 from pisnn_deploy.core.errors import InvariantViolation
 from pisnn_deploy.faults.spec import parse_fault
+from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.runs import Run, RunOptions, fast
 
 GRAPH = compiled(heat_model(leak=1024), cells=12)
@@ -93,7 +94,7 @@ def test_many_faults_far_apart_are_all_healed() -> None:
 
 def test_leaving_the_range_is_not_healed() -> None:
     window = replace(GRAPH.window, upper=int(GRAPH.membrane.initial.max()) + 1)
-    narrow = replace(GRAPH, window=window)
+    narrow = rebuilt(GRAPH, window=window)
     mass = GRAPH.membrane.initial
     face = int(np.flatnonzero(GRAPH.mesh.target == np.argmax(mass))[0])
     faults = (parse_fault(f"flip:current[{face}].bit20@1.1"),)

@@ -16,6 +16,7 @@ from models_under_test import compiled, compiled_box, heat_model, hidden_model, 
 
 from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, LowerTwoPoint, Material, compile_model
 from pisnn_deploy.core.errors import CheckError, UsageError
+from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.integer import Coding, IntegerGraph, Integers
 from pisnn_deploy.mesh import parse_boundary, read_mesh_file
 from pisnn_deploy.physics.model import Model
@@ -76,7 +77,7 @@ def fitted(model: Model, shape: tuple[int, ...], boundary: str, coding: Coding =
 
 def unbounded_range(graph: IntegerGraph) -> IntegerGraph:
     """Without limits on slopes and currents, so that random masses beside reservoirs do not stop the run."""
-    return replace(graph, window=replace(graph.window, difference=None, current=None))
+    return rebuilt(graph, window=replace(graph.window, difference=None, current=None))
 
 
 def assert_every_step(graph: IntegerGraph, mass: Integers, steps: int = 12, threads: int = 1) -> RunState:
@@ -302,9 +303,9 @@ def test_leaving_the_range_on_the_way(hidden: bool, threads: int) -> None:
     for step in (3, 20):
         found = []
         if highest[step] > highest[:step].max():
-            found.append(replace(graph, window=replace(window, upper=int(highest[step]) - 1)))
+            found.append(rebuilt(graph, window=replace(window, upper=int(highest[step]) - 1)))
         if lowest[step] < lowest[:step].min():
-            found.append(replace(graph, window=replace(window, lower=int(lowest[step]) + 1)))
+            found.append(rebuilt(graph, window=replace(window, lower=int(lowest[step]) + 1)))
         for tight in found:
             assert assert_same_failure(tight, mass, 20, threads).failure.startswith("operating range left: membrane")
 
@@ -317,7 +318,7 @@ def test_slopes_that_are_too_steep(boundary: str, threads: int) -> None:
     mass[10] += 3000
     steep = replace(graph.window, difference=3001 if boundary == "periodic" else 10**6)
     for difference in (2999, 3001, steep.difference):
-        tight = replace(graph, window=replace(graph.window, difference=difference, current=None))
+        tight = rebuilt(graph, window=replace(graph.window, difference=difference, current=None))
         assert_same_failure_or_run(tight, mass)
 
 
@@ -325,7 +326,7 @@ def test_a_current_beyond_the_operating_range() -> None:
     graph = compiled(heat_model(leak=900), 24)
     for largest in (10, 100_000, 300_000):
         assert_same_failure_or_run(
-            replace(graph, window=replace(graph.window, current=largest, difference=None)), lively(graph)
+            rebuilt(graph, window=replace(graph.window, current=largest, difference=None)), lively(graph)
         )
 
 
@@ -424,7 +425,7 @@ def test_a_run_goes_on_from_any_state() -> None:
 def test_wide_numbers_where_narrow_ones_do_not_fit() -> None:
     graph = fitted(plane_model(), (6, 5), "periodic")
     assert kernel_stepper_of(graph).narrow
-    wide = replace(
+    wide = rebuilt(
         graph,
         window=replace(graph.window, upper=2**30),
         bounds=tuple(replace(b, bits=48) for b in graph.bounds),

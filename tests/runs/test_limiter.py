@@ -20,7 +20,8 @@ from network_runs import assert_same, break_with
 
 from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, compile_model
 from pisnn_deploy.core.errors import CheckError, CompileError
-from pisnn_deploy.graph.integer import Coding, IntegerGraph, Integers
+from pisnn_deploy.graph.changes import rebuilt
+from pisnn_deploy.graph.integer import ARRIVAL, Coding, IntegerGraph, Integers
 from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.lava import backend as cpu
 from pisnn_deploy.mesh import parse_boundary
@@ -129,11 +130,11 @@ def test_mass_stays_nonnegative_and_conserved(data: st.DataObject) -> None:
 def test_without_the_limiter_the_same_run_goes_negative(boundary: str) -> None:
     graph = limited(oscillating_model(), (24,), boundary)
     mass = in_one_cell(graph)
-    ports = {synapse.name for synapse in graph.synapses if synapse.port}
-    free = replace(
+    ports = {synapse.name for synapse in graph.synapses if synapse.port != ARRIVAL}
+    free = rebuilt(
         graph,
         flux=replace(graph.flux, share_shift=None),
-        synapses=tuple(synapse for synapse in graph.synapses if not synapse.port),
+        synapses=tuple(synapse for synapse in graph.synapses if synapse.port == ARRIVAL),
         bounds=tuple(b for b in graph.bounds if b.population not in ports and b.quantity not in PORT_STATES),
         window=replace(graph.window, lower=-graph.window.upper),
     )
@@ -145,7 +146,7 @@ def test_without_the_limiter_the_same_run_goes_negative(boundary: str) -> None:
 
 def test_a_negative_start_rises_and_never_falls_further() -> None:
     graph = limited(oscillating_model(), (12,), "periodic")
-    graph = replace(graph, window=replace(graph.window, lower=-1000))
+    graph = rebuilt(graph, window=replace(graph.window, lower=-1000))
     mass = in_one_cell(graph)
     mass[0], mass[5] = -1000, -1
     run = fast.run(graph, mass, RunOptions(STEPS))
@@ -219,7 +220,7 @@ def test_threads_domains_and_the_reference_have_the_same_integers() -> None:
     options = RunOptions(12, every=4)
     for graph in (line, box):
         mass = in_one_cell(graph)
-        graph = replace(graph, membrane=replace(graph.membrane, initial=mass))
+        graph = rebuilt(graph, membrane=replace(graph.membrane, initial=mass))
         start = start_of(graph, mass)
         expected = stepped_run("fast", graph, ReferenceStepper(graph, start, 12), options)
         for threads in (1, 3):

@@ -10,6 +10,7 @@ from models_under_test import compiled, heat_model, hidden_model
 from network_runs import assert_same
 
 from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.lava import backend as cpu
 from pisnn_deploy.runs import RunOptions, fast, onnx
 from pisnn_deploy.runs.comparison import compare
@@ -36,7 +37,7 @@ def test_violations_are_those_of_fast() -> None:
     mantissas = route.mantissas.copy()
     mantissas[4] *= 2
     wrong_route = replace(graph, synapses=(*graph.synapses[:-1], route.with_mantissas(mantissas)))
-    narrow = replace(graph, window=replace(graph.window, upper=int(mass.max()) - 1))
+    narrow = rebuilt(graph, window=replace(graph.window, upper=int(mass.max()) - 1))
     few_bits = tuple(
         replace(b, bits=4) if (b.population, b.quantity) == ("flux", "packet") else b for b in graph.bounds
     )

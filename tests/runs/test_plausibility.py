@@ -10,6 +10,7 @@ from models_under_test import compiled, heat_model
 
 from pisnn_deploy.api.run import SimulationRun
 from pisnn_deploy.compiler.passes.prove import Prove
+from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.claims import Claim
 from pisnn_deploy.graph.integer import FLUX, IntegerGraph
 from pisnn_deploy.runs import RunOptions, fast
@@ -148,7 +149,7 @@ def test_an_allowance_that_is_large_beside_the_range_is_told() -> None:
     graph = compiled(cells=16)
     scale = graph.value_per_quantum
     for width, is_small in ((2000, True), (1999, False)):
-        narrow = replace(graph, window=replace(graph.window, lower=0, upper=width))
+        narrow = rebuilt(graph, window=replace(graph.window, lower=0, upper=width))
         found = plausibility(narrow, ran(graph))
         assert found.bounded is not None and found.bounded.allowance.is_small is is_small
         assert found.holds is (True if is_small else None)

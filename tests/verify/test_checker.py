@@ -31,7 +31,9 @@ from pisnn_deploy.compiler import CompileOptions, Lower, compile_model
 from pisnn_deploy.core.errors import CompileError, FileError
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.artifact import read_artifact, write_artifact
+from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.connections import Stencil
+from pisnn_deploy.graph.integer import ARRIVAL
 from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.mesh import Boxes, parse_boundary
 from pisnn_deploy.physics.model import OperatingRange
@@ -154,7 +156,7 @@ def test_a_limit_that_does_not_keep_masses_above_0_is_rejected(
     graph = base("limited")
     assert graph.certificate is not None and not rejected(graph)
     positivity = None if figures is None else Claim("proved", "shares", figures)
-    wrong = replace(
+    wrong = rebuilt(
         graph,
         flux=replace(graph.flux, share_shift=shift),
         certificate=replace(graph.certificate, positivity=positivity),
@@ -165,9 +167,9 @@ def test_a_limit_that_does_not_keep_masses_above_0_is_rejected(
 
 def test_faces_that_hear_of_other_masses_are_rejected() -> None:
     graph = base("limited")
-    (source, target) = (synapse for synapse in graph.synapses if synapse.port)
-    others = tuple(synapse for synapse in graph.synapses if not synapse.port)
-    for wrong in (replace(source, port="target"), replace(source, connections=target.connections)):
+    (source, target) = (synapse for synapse in graph.synapses if synapse.port != ARRIVAL)
+    others = tuple(synapse for synapse in graph.synapses if synapse.port == ARRIVAL)
+    for wrong in (replace(source, port="target_mass"), replace(source, connections=target.connections)):
         swapped = replace(graph, synapses=(*others, wrong, target))
         (finding,) = (one for one in check_certificate(swapped) if one.claim == "positivity")
         assert finding.text.startswith("the synapses to the port ") and not finding.holds

@@ -28,6 +28,7 @@ from two_point_graphs import base as two_point_base
 
 from pisnn_deploy.compiler.passes.prove import Prove
 from pisnn_deploy.graph import Claim, IntegerGraph
+from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.layout import window_biases
 from pisnn_deploy.mesh import CellMesh, structured_mesh
 from pisnn_deploy.physics.model import Model, OperatingRange
@@ -90,15 +91,15 @@ def slower(graph: IntegerGraph) -> IntegerGraph:
 
 
 def held(graph: IntegerGraph) -> IntegerGraph:
-    return replace(graph, membrane=replace(graph.membrane, held=graph.membrane.held + 0.125))
+    return rebuilt(graph, membrane=replace(graph.membrane, held=graph.membrane.held + 0.125))
 
 
 def shown(graph: IntegerGraph) -> IntegerGraph:
-    return replace(graph, membrane=replace(graph.membrane, reservoirs=graph.membrane.reservoirs + 1))
+    return rebuilt(graph, membrane=replace(graph.membrane, reservoirs=graph.membrane.reservoirs + 1))
 
 
 def quantum(graph: IntegerGraph) -> IntegerGraph:
-    return replace(graph, quantum=2 * graph.quantum)
+    return rebuilt(graph, quantum=2 * graph.quantum)
 
 
 def time_step(graph: IntegerGraph) -> IntegerGraph:
@@ -106,7 +107,7 @@ def time_step(graph: IntegerGraph) -> IntegerGraph:
 
 
 def window(graph: IntegerGraph) -> IntegerGraph:
-    return replace(graph, window=replace(graph.window, upper=graph.window.upper + 1))
+    return rebuilt(graph, window=replace(graph.window, upper=graph.window.upper + 1))
 
 
 @pytest.mark.parametrize("name", (*NAMES, *TWO_POINT))
@@ -199,7 +200,7 @@ def test_a_claim_on_the_equation_is_the_one_that_was_proved(equation: Claim | No
 def test_a_limiter_takes_no_other_share_than_the_mesh_needs(shift: int) -> None:
     graph = base("limited")
     assert graph.flux.share_shift == 1
-    changed = issued_again(replace(graph, flux=replace(graph.flux, share_shift=shift)))
+    changed = issued_again(rebuilt(graph, flux=replace(graph.flux, share_shift=shift)))
     assert rejected(changed)["positivity"] == (
         f"a face may take 2^-{shift} of a cell, and 2^-1 is enough for 2 faces"
         if shift
@@ -232,7 +233,7 @@ def biased(graph: IntegerGraph, bias: int) -> IntegerGraph:
     laid_out = window_biases(
         operator.weight, operator.bias, mesh, spec.half_width, spec.transverse, graph.membrane.reservoirs, spec.wall
     )
-    changed = replace(graph, operator=(operator,), flux=replace(graph.flux, bias=laid_out))
+    changed = rebuilt(graph, operator=(operator,), flux=replace(graph.flux, bias=laid_out))
     # The time step of a network with a bias is the spec's.
     return with_spec(diffusion_number=graph.time_step * graph.spec.diffusivity * graph.mesh.cells**2)(changed)
 
@@ -349,7 +350,7 @@ def test_a_unit_of_volume_is_that_of_the_cells(factor: float) -> None:
         graph = base(name)
         assert graph.medium is not None
         other = replace(graph.medium, unit_volume=graph.medium.unit_volume * factor)
-        assert rejected(replace(graph, medium=other, quantum=graph.quantum * factor))["equation"].startswith(
+        assert rejected(rebuilt(graph, medium=other, quantum=graph.quantum * factor))["equation"].startswith(
             "the unit "
         )
 

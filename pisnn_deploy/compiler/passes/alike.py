@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.core.arithmetic import MEMORYLESS, signed_width
 from pisnn_deploy.core.errors import CompileError
-from pisnn_deploy.graph import Flux, IntegerGraph, Membrane, OperatingWindow, Quantisation, TwoPointGraph
+from pisnn_deploy.graph import IntegerGraph, OperatingWindow, Quantisation, TwoPointGraph, kinds
 from pisnn_deploy.graph.connections import Connections, Explicit, Incidence
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Medium
+from pisnn_deploy.graph.fields import Field as ConservedField
+from pisnn_deploy.graph.fields import equal_volumes
+from pisnn_deploy.graph.integer import FIELD, FLUX, MEMBRANE
 from pisnn_deploy.graph.layout import synapses
 from pisnn_deploy.mesh import PERIODIC, CellMesh, Mesh, face_grid
 from pisnn_deploy.physics.model import Model, OperatingRange
@@ -137,26 +139,29 @@ def quantise_alike(graph: TwoPointGraph, limits: OperatingRange, state_bits: int
         side = ends >= mesh.cells
         bias[side] = sign * conductance[side] * reservoirs[ends[side] - mesh.cells]
     joins = mesh.source != mesh.target  # a face from a cell to itself moves nothing
+    window = OperatingWindow(
+        math.floor(limits.lower / quantum),
+        math.ceil(limits.upper / quantum),
+        None,
+        _largest_current(conductance, drop, limits, exponent, quantum),
+    )
+    volumes = equal_volumes(mesh.cells)
+    field = ConservedField(FIELD, MEMBRANE, quantum * capacity, window, volumes, capacity, reservoirs, graph.reservoirs)
     return IntegerGraph(
         spec=graph.spec.model_copy(update={"operating_range": limits}),
         mesh=mesh,
-        quantum=quantum * capacity,
         time_step=float(conductance[joins].sum() / math.fsum(rates[joins]) / 2.0**exponent),
-        membrane=Membrane(np.rint(graph.initial / quantum).astype(np.int64), reservoirs, graph.reservoirs),
-        hidden=(),
-        flux=Flux(bias, exponent, MEMORYLESS),
+        populations=(
+            kinds.holders(field, np.rint(graph.initial / quantum).astype(np.int64)),
+            kinds.faces(mesh, bias, exponent, MEMORYLESS),
+        ),
+        fields=(field,),
+        channels=(kinds.face_channels(mesh),),
         synapses=(
             *synapses(MEMBRANE, FLUX, differences(mesh, conductance, mesh.holders)),
             *synapses(FLUX, MEMBRANE, Incidence(mesh.source, mesh.target, mesh.holders, 1)),
         ),
-        window=OperatingWindow(
-            math.floor(limits.lower / quantum),
-            math.ceil(limits.upper / quantum),
-            None,
-            _largest_current(conductance, drop, limits, exponent, quantum),
-        ),
         quantisation=Quantisation(0, None, None),
-        medium=Medium(np.ones(mesh.cells, np.int64), capacity),
         materials=graph.materials,
     )
 

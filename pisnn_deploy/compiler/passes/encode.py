@@ -52,11 +52,11 @@ class Encode:
             A payload has more bits than weights can follow.
         """
         payloads = {b.population: b.bits for b in graph.bounds if b.quantity in ("payload", "packet")}
-        encoded = replace(graph, binary={name: payloads[name] for name in graph.chain})
+        encoded = replace(graph, populations=tuple(replace(p, lines=payloads[p.name]) for p in graph.populations))
         for line in stored_synapses(encoded):
             largest = int(np.abs(line.synapse.distinct_mantissas).max(initial=0))
             if largest > self.largest_mantissa:
-                lines = encoded.binary[line.synapse.source]
+                lines = payloads[line.synapse.source]
                 raise DoesNotFit(
                     self.name,
                     f"payloads of {line.synapse.source} have {lines} bits, and synapse {line.synapse.name} would need "
@@ -68,4 +68,4 @@ class Encode:
 
     def summary(self, graph: IntegerGraph) -> str:
         """One sentence on what the pass made."""
-        return "binary spikes on " + ", ".join(f"{count} lines of {name}" for name, count in graph.binary.items())
+        return "binary spikes on " + ", ".join(f"{p.lines} lines of {p.name}" for p in graph.populations)

@@ -10,6 +10,8 @@ import numpy as np
 from pisnn_deploy.compiler.facts import LIMITED, QUANTISED, Fact
 from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.changes import rebuilt
+from pisnn_deploy.graph.integer import ARRIVAL
 from pisnn_deploy.graph.layout import share_synapses
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ class Limit:
         spec = graph.spec.model_copy(
             update={"operating_range": limits.model_copy(update={"lower": max(0.0, limits.lower)})}
         )
-        return replace(
+        return rebuilt(
             graph,
             spec=spec,
             flux=replace(graph.flux, share_shift=shift),
@@ -86,9 +88,9 @@ def unlimited(graph: IntegerGraph) -> IntegerGraph:
     ----------
     graph : IntegerGraph
     """
-    synapses = tuple(synapse for synapse in graph.synapses if synapse.port not in ("source", "target"))
+    synapses = tuple(synapse for synapse in graph.synapses if synapse.port == ARRIVAL)
     flux = replace(graph.flux, share_shift=None)
-    return replace(graph, flux=flux, synapses=synapses, bounds=(), certificate=None)
+    return rebuilt(graph, flux=flux, synapses=synapses, bounds=(), certificate=None)
 
 
 def most_faces(graph: IntegerGraph) -> int:

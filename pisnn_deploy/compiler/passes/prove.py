@@ -18,6 +18,7 @@ from pisnn_deploy.compiler.passes.limit import most_faces
 from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph import Certificate, Claim, IntegerGraph, Synapse
+from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.claims import Figure, Method
 from pisnn_deploy.graph.connections import Incidence, Stencil
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers, Medium
@@ -266,7 +267,7 @@ def _shortened(graph: IntegerGraph) -> IntegerGraph:
         synapses.append(replace(synapse, connections=shorter))
     (route,) = graph.between(FLUX, MEMBRANE)
     ends = Incidence(small.source, small.target, small.holders, int(cast(Incidence, route.connections).value))
-    return replace(
+    return rebuilt(
         graph,
         mesh=small,
         membrane=replace(graph.membrane, initial=graph.membrane.initial[: small.cells]),

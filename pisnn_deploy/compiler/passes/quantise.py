@@ -16,9 +16,10 @@ from pisnn_deploy.compiler.facts import LOWERED, QUANTISED, Fact
 from pisnn_deploy.compiler.passes.lower import Lower
 from pisnn_deploy.core.arithmetic import MEMORYLESS, signed_width
 from pisnn_deploy.core.errors import CompileError, DoesNotFit
-from pisnn_deploy.graph import FloatGraph, Flux, IntegerGraph, IntegerLayer, Membrane, OperatingWindow, Quantisation
+from pisnn_deploy.graph import FloatGraph, IntegerGraph, IntegerLayer, OperatingWindow, Quantisation, kinds
 from pisnn_deploy.graph.connections import Blocks, Connections, Incidence
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers, Rectifier
+from pisnn_deploy.graph.fields import Field, equal_volumes
+from pisnn_deploy.graph.integer import FIELD, FLUX, MEMBRANE, Integers
 from pisnn_deploy.graph.layout import synapses, window_biases, window_stencil
 from pisnn_deploy.physics.clock import damped_leak, nominal_time_step, time_step
 from pisnn_deploy.physics.model import OperatingRange, flux_moments, symmetry_basis
@@ -118,7 +119,7 @@ class Quantise:
         biases = [window_biases(operator[0].weight, operator[0].bias, mesh, *reach, reservoirs, spec.wall)]
         biases += [np.tile(layer.bias, mesh.faces) for layer in operator[1:]]
         hidden = tuple(
-            Rectifier(f"hidden{number}", bias, layer.shift)
+            kinds.rectifiers(f"hidden{number}", bias, layer.shift)
             for number, (layer, bias) in enumerate(zip(operator[:-1], biases, strict=False), 1)
         )
         chain = (MEMBRANE, *(population.name for population in hidden), FLUX)
@@ -134,16 +135,21 @@ class Quantise:
                 "would shift a sum of its own",
                 remedy="compile it with --processes c-lif",
             )
+        volumes, unit = equal_volumes(mesh.cells), mesh.volume
+        field = Field(FIELD, MEMBRANE, 2.0**-exponent * unit, window, volumes, unit, reservoirs, graph.reservoirs)
+        faces = (
+            kinds.faces(mesh, biases[-1], spec.weight_exponents[-1], leak)
+            if graph.stock is None
+            else kinds.late_faces(mesh, graph.stock.send_threshold, spec.weight_exponents[-1])
+        )
         return IntegerGraph(
             spec=spec.model_copy(update={"operating_range": limits}),
             mesh=mesh,
-            quantum=2.0**-exponent * mesh.volume,
             time_step=time_step,
-            membrane=Membrane(np.rint(graph.initial * 2.0**exponent).astype(np.int64), reservoirs, graph.reservoirs),
-            hidden=hidden,
-            flux=Flux(biases[-1], spec.weight_exponents[-1], leak),
+            populations=(kinds.holders(field, np.rint(graph.initial * 2.0**exponent).astype(np.int64)), *hidden, faces),
+            fields=(field,),
+            channels=(kinds.face_channels(mesh),),
             synapses=(*links, *synapses(FLUX, MEMBRANE, Incidence(mesh.source, mesh.target, mesh.holders, 1))),
-            window=window,
             quantisation=Quantisation(
                 steps=0,
                 relative_l2_float=None,
@@ -154,7 +160,6 @@ class Quantise:
                 symbol_error_chosen=kernel.error_chosen if kernel else None,
             ),
             operator=operator,
-            stock=graph.stock,
         )
 
     def summary(self, graph: IntegerGraph) -> str:

@@ -22,11 +22,12 @@ from pisnn_deploy.compiler.passes.alike import (
 from pisnn_deploy.compiler.passes.lower_two_point import LARGEST_SIZE, LowerTwoPoint
 from pisnn_deploy.core.arithmetic import MEMORYLESS, signed_width
 from pisnn_deploy.core.errors import CompileError
-from pisnn_deploy.graph import Flux, IntegerGraph, Membrane, OperatingWindow, Quantisation, TwoPointGraph
+from pisnn_deploy.graph import IntegerGraph, OperatingWindow, Quantisation, TwoPointGraph, kinds
 from pisnn_deploy.graph.connections import Connections, Explicit, Incidence
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Medium, Rectifier
+from pisnn_deploy.graph.fields import Field as ConservedField
+from pisnn_deploy.graph.integer import FIELD, FLUX, MEMBRANE
 from pisnn_deploy.graph.layout import synapses
-from pisnn_deploy.graph.wellformed import LARGEST_NUMBER
+from pisnn_deploy.graph.shape import LARGEST_NUMBER
 from pisnn_deploy.physics.model import OperatingRange
 
 if TYPE_CHECKING:
@@ -117,24 +118,27 @@ class QuantiseTwoPoint:
         initial = np.rint(np.rint(graph.initial / unit) * 2.0**shift / inverse_volume)
         self._require_start(graph, initial * inverse_volume, limits)
         unit_volume = reference * largest
+        quantum, shown = unit * 2.0**-shift * unit_volume, reservoirs << shift
+        field = ConservedField(FIELD, MEMBRANE, quantum, window, inverse_volume, unit_volume, shown, graph.reservoirs)
         return IntegerGraph(
             spec=graph.spec.model_copy(update={"operating_range": limits.model_copy(update=_NO_SLOPES)}),
             mesh=mesh,
-            quantum=unit * 2.0**-shift * unit_volume,
             time_step=float(
                 conductance[joins].sum() / math.fsum(graph.conductance[joins]) * unit_volume / 2.0 ** (exponent + shift)
             ),
-            membrane=Membrane(initial.astype(np.int64), reservoirs << shift, graph.reservoirs),
-            hidden=(Rectifier("hidden1", np.full(mesh.cells, half - (lowest << shift), np.int64), shift),),
-            flux=Flux(bias, exponent, MEMORYLESS),
+            populations=(
+                kinds.holders(field, initial.astype(np.int64)),
+                kinds.rectifiers("hidden1", np.full(mesh.cells, half - (lowest << shift), np.int64), shift),
+                kinds.faces(mesh, bias, exponent, MEMORYLESS),
+            ),
+            fields=(field,),
+            channels=(kinds.face_channels(mesh),),
             synapses=(
                 *synapses(MEMBRANE, "hidden1", _diagonal(inverse_volume, mesh.holders)),
                 *synapses("hidden1", FLUX, differences(mesh, conductance, mesh.cells)),
                 *synapses(FLUX, MEMBRANE, Incidence(mesh.source, mesh.target, mesh.holders, 1)),
             ),
-            window=window,
             quantisation=Quantisation(0, None, None),
-            medium=Medium(inverse_volume, unit_volume),
             materials=graph.materials,
         )
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph, Rectifier, Synapse
+from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.connections import Blocks, Connections, Incidence
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers, OperatingWindow
 from pisnn_deploy.graph.layout import share_synapses, synapses, window_stencil
@@ -159,7 +160,7 @@ def _restricted(
         hidden.append(
             Rectifier(population.name, population.bias.reshape(-1, outputs)[faces].reshape(-1), population.shift)
         )
-    return replace(
+    return rebuilt(
         graph,
         mesh=small,
         membrane=replace(

@@ -23,7 +23,8 @@ from pisnn_deploy.compiler.passes.limit import Limit, most_faces
 from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.artifact import artifact_bytes, read_artifact, write_artifact
-from pisnn_deploy.graph.connections import Ends
+from pisnn_deploy.graph.changes import rebuilt
+from pisnn_deploy.graph.integer import ARRIVAL
 from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.mesh import read_mesh_file
 from pisnn_deploy.runs import RunOptions, run_graph
@@ -46,7 +47,7 @@ EXAMPLES = Path(__file__).parents[3] / "examples" / "plate_with_hole"
 def test_shares_are_the_faces_of_a_cell_rounded_up(make: Callable[[], IntegerGraph], faces: int, shift: int) -> None:
     graph = Limit()(make())
     assert most_faces(graph) == faces and graph.flux.share_shift == shift
-    assert [synapse.port for synapse in graph.synapses if synapse.port] == ["source", "target"]
+    assert [synapse.port for synapse in graph.synapses if synapse.port != ARRIVAL] == ["source_mass", "target_mass"]
     assert not defects(replace(graph, bounds=(), placement=None))
     assert Limit().summary(graph) == (
         f"a cell of at most {faces} faces gives at most m >> {shift} through each; masses from 0 on"
@@ -95,7 +96,7 @@ def test_cells_of_any_shape_share_what_they_have() -> None:
 
 def test_negative_ranges_and_reservoirs_are_refused() -> None:
     graph = compiled(hidden_model((2,)), 8, "no-flux")
-    below = replace(graph, window=replace(graph.window, lower=-9, upper=0))
+    below = rebuilt(graph, window=replace(graph.window, lower=-9, upper=0))
     with pytest.raises(CompileError) as raised:
         Limit()(below)
     assert str(raised.value) == (
@@ -119,27 +120,19 @@ def test_an_artifact_with_a_limiter_is_read_as_it_was_written(tmp_path: Path) ->
 
 
 def altered_ports(graph: IntegerGraph) -> dict[str, IntegerGraph]:
-    source, target = (synapse for synapse in graph.synapses if synapse.port)
-    others = tuple(synapse for synapse in graph.synapses if not synapse.port)
-    assert isinstance(source.connections, Ends)
-    turned = replace(source, connections=replace(source.connections, holder=np.roll(source.connections.holder, 1)))
+    source, target = (synapse for synapse in graph.synapses if synapse.port != ARRIVAL)
+    others = tuple(synapse for synapse in graph.synapses if synapse.port == ARRIVAL)
     return {
-        "synapse membrane-to-source does not tell each face the mass at its source": replace(
-            graph, synapses=(*others, turned, target)
-        ),
-        "synapse membrane-to-target does not tell each face the mass at its target": replace(
-            graph, synapses=(*others, source, replace(target, exponent=-2))
-        ),
-        "synapses to ports of flux: source; there must be one each to source and target": replace(
-            graph, synapses=(*others, source)
-        ),
-        "synapses to ports of flux: source, target; there must be none without a limiter": replace(
+        "no synapse leads to port target_mass of flux": replace(graph, synapses=(*others, source)),
+        "synapse membrane-to-source: the program of flux has no port source_mass": rebuilt(
             graph, flux=replace(graph.flux, share_shift=None)
         ),
-        "synapse membrane-to-source joins flux and a port of flux, and only flux has ports": replace(
-            graph, synapses=(*others, replace(source, source="flux"), target)
+        "synapse membrane-to-source: the program of membrane has no port source_mass": replace(
+            graph, synapses=(*others, replace(source, target="membrane"), target)
         ),
-        "flux share_shift is 31, it must be 0 to 30": replace(graph, flux=replace(graph.flux, share_shift=31)),
+        "flux: source_share = asr(source_positive, 31) shifts by 31 bits, at most 30 are possible": rebuilt(
+            graph, flux=replace(graph.flux, share_shift=31)
+        ),
     }
 
 

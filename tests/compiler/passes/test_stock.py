@@ -22,6 +22,7 @@ from pisnn_deploy.compiler.passes.stock import frozen_quanta
 from pisnn_deploy.compiler.warnings import warnings_of
 from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.graph.stock import stored_exponent
 from pisnn_deploy.mesh import parse_boundary
@@ -154,12 +155,12 @@ def mutated() -> dict[str, IntegerGraph]:
     sums = tuple(replace(b, upper=b.upper - 1) if b.quantity == "accumulator" else b for b in graph.bounds)
     return {
         "conservation": replace(graph, synapses=(drive, route.with_mantissas(mantissas))),
-        "bounds": replace(graph, stock=replace(graph.stock, send_threshold=10)),
+        "bounds": rebuilt(graph, stock=replace(graph.stock, send_threshold=10)),
         "bounds of packets": replace(graph, bounds=packets),
         "bounds of sums": replace(graph, bounds=sums),
         "clock": replace(graph, time_step=3 * graph.time_step),
         "clock of the period": replace(graph, period=2),
-        "bounds of C-LIF": replace(graph, stock=None, period=2),
+        "bounds of C-LIF": rebuilt(graph, stock=None, period=2),
     }
 
 
@@ -183,13 +184,13 @@ def test_what_stays_frozen_is_as_large_as_it_is_said_to_be(cells: int, boundary:
         assert np.array_equal(again, last), "the field is at rest"
         away = float(np.abs(last - last.mean()).max())
         assert 0.5 * frozen <= away <= frozen
-    assert frozen_quanta(replace(graph, stock=None)) is None
+    assert frozen_quanta(rebuilt(graph, stock=None)) is None
 
 
 def test_frozen_slopes_are_warned_of_where_they_are_much() -> None:
     graph, target = stock_box(heat_model(), (64,), "no-flux"), load_profile("loihi2")
     assert warnings_of(graph, target) == ()
-    narrow = replace(graph, window=replace(graph.window, lower=0, upper=100_000))
+    narrow = rebuilt(graph, window=replace(graph.window, lower=0, upper=100_000))
     (sentence,) = warnings_of(narrow, target)
     quanta = frozen_quanta(graph)
     assert quanta is not None
@@ -199,5 +200,5 @@ def test_frozen_slopes_are_warned_of_where_they_are_much() -> None:
         "because faces round what they carry; this grows with the number of cells; choose --processes c-lif, fewer "
         "cells or a narrower range"
     )
-    stiff = replace(graph, stock=replace(graph.stock, send_threshold=5))  # type: ignore[type-var]
+    stiff = rebuilt(graph, stock=replace(graph.stock, send_threshold=5))  # type: ignore[type-var]
     assert frozen_quanta(stiff) == quanta + 8

@@ -10,6 +10,7 @@ import pytest
 from models_under_test import compiled, compiled_box, heat_model, hidden_model, laplace_model, plane_model, space_model
 
 from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.runs import RunOptions, fast
 from pisnn_deploy.runs.domains import cut as cutting
@@ -38,7 +39,7 @@ def test_every_kept_integer_is_that_of_the_undivided_run(name: str, parts: int, 
     if graph.hidden and not graph.mesh.reservoirs:
         window = graph.window
         mass = np.random.default_rng(2).integers(window.lower // 4, window.upper // 4, graph.mesh.cells, dtype=np.int64)
-        graph = replace(graph, membrane=replace(graph.membrane, initial=mass))
+        graph = rebuilt(graph, membrane=replace(graph.membrane, initial=mass))
     mass, options = graph.membrane.initial, RunOptions(23, every=5)
     whole = fast.run(graph, mass, options)
     assert whole.conserved and whole.packets_sent > 0
@@ -88,7 +89,7 @@ def test_leaving_the_operating_range_is_seen_with_the_numbers_of_the_whole(kind:
         narrow = replace(window, difference=int(np.abs(np.diff(whole.mass[:9], axis=1)).max()))
     else:
         narrow = replace(window, current=int(np.abs(whole.flux[:9, 1]).max()))
-    graph = replace(graph, window=narrow)
+    graph = rebuilt(graph, window=narrow)
     undivided = fast.run(graph, graph.membrane.initial, RunOptions(20))
     domains = cut(graph, 2, 1)
     found = divided_run(graph, domains, LocalCrew(domains, 20, reach(graph)), 1, RunOptions(20))

@@ -89,8 +89,8 @@ class CLIFModel(AbstractSubProcessModel):
             self.flux.s_out.connect(route.s_in)
             route.a_out.connect(self.membrane.arrival)
         if isinstance(self.flux, LimitedFlux):
-            ports = {"source": self.flux.source_in, "target": self.flux.target_in}
-            for line in (line for line in stored_synapses(graph) if line.synapse.port):
+            ports = {"source_mass": self.flux.source_in, "target_mass": self.flux.target_in}
+            for line in (line for line in stored_synapses(graph) if line.synapse.port in ports):
                 heard = sparse_process(line, graph.binary.get(MEMBRANE))
                 setattr(self, f"{line.synapse.port}{line.number}", heard)
                 self.membrane.s_out.connect(heard.s_in)

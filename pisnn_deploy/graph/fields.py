@@ -1,0 +1,164 @@
+"""Fields and channels: what holds mass, and what carries packets from one holder to another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class OperatingWindow:
+    """The operating range in quanta; the audit checks it at every PDE step.
+
+    Attributes
+    ----------
+    lower, upper : int
+        Limits of the mass of a cell.
+    difference : int or None
+        Largest absolute difference of the masses on both sides of a face; a reservoir's value counts at half a cell's
+        distance.
+    current : int or None
+        Largest absolute current of a flux compartment, in flux units.
+    """
+
+    lower: int
+    upper: int
+    difference: int | None
+    current: int | None = None
+
+
+def equal_volumes(cells: int) -> Integers:
+    """Inverse volumes of cells that hold alike: as many ones, which take no memory.
+
+    Parameters
+    ----------
+    cells : int
+
+    Returns
+    -------
+    int64 array [cells]
+        Read-only.
+    """
+    return np.broadcast_to(np.int64(1), (cells,))
+
+
+@dataclass(frozen=True)
+class Field:
+    """A conserved quantity: one holder for each cell, then one for each reservoir.
+
+    A reservoir's holder is its ledger: it absorbs packets like any other and starts at 0, but it never sends. What a
+    reservoir shows to the flux network is its constant value, which is in the biases.
+
+    Attributes
+    ----------
+    name : str
+    holder : str
+        Population of the holders, whose program only adds what arrives.
+    quantum : float
+        Physical mass of one unit.
+    window : OperatingWindow
+        In units of ``inverse_volume * mass``.
+    inverse_volume : int64 array [cells]
+        Positive. ``inverse_volume * mass`` is proportional to the value of a cell; all 1 where cells hold alike.
+    unit_volume : float
+        Volume (times heat capacity) of a cell whose inverse volume is 1.
+    reservoirs : int64 array [reservoirs]
+        Value that each reservoir shows, in quanta.
+    held : float64 array [reservoirs]
+        Value that each reservoir holds, in physical units; `reservoirs` are these values in quanta.
+    """
+
+    name: str
+    holder: str
+    quantum: float
+    window: OperatingWindow
+    inverse_volume: Integers
+    unit_volume: float
+    reservoirs: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
+    held: Floats = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def cells(self) -> int:
+        """Number of cells."""
+        return int(self.inverse_volume.size)
+
+    @property
+    def size(self) -> int:
+        """Number of holders: cells and reservoirs."""
+        return self.cells + int(self.reservoirs.size)
+
+    @cached_property
+    def holds_alike(self) -> bool:
+        """Whether every cell has the same volume."""
+        return bool((self.inverse_volume == 1).all())
+
+    @property
+    def value_per_quantum(self) -> float:
+        """Change of the value of a cell of inverse volume 1 when it gains one quantum."""
+        return self.quantum / self.unit_volume
+
+    def levels(self, mass: Integers) -> Integers:
+        """Masses in the units of the operating window: times their inverse volumes.
+
+        Parameters
+        ----------
+        mass : int64 array [..., cells]
+
+        Returns
+        -------
+        int64 array [..., cells]
+        """
+        return mass if self.holds_alike else mass * self.inverse_volume
+
+    def holdings(self, mass: Integers) -> Integers:
+        """Masses of the cells followed by empty ledgers.
+
+        Parameters
+        ----------
+        mass : int64 array [cells]
+
+        Returns
+        -------
+        int64 array [cells + reservoirs]
+        """
+        return np.concatenate([mass.astype(np.int64), np.zeros_like(self.reservoirs)])
+
+
+@dataclass(frozen=True)
+class Channels:
+    """Neurons whose packets leave one holder and enter another.
+
+    Attributes
+    ----------
+    population : str
+        Population that sends the packets.
+    source_holder, target_holder : str
+        Populations of the holders that a positive packet leaves and enters.
+    source, target : int64 array [neurons of the population]
+        Which of their neurons.
+    output : int
+        Which of the values that the program sends is the packet.
+    """
+
+    population: str
+    source_holder: str
+    target_holder: str
+    source: Integers
+    target: Integers
+    output: int = 0
+
+    @property
+    def size(self) -> int:
+        """Number of channels."""
+        return int(self.source.size)
+
+    @property
+    def ends(self) -> tuple[tuple[str, Integers, int], tuple[str, Integers, int]]:
+        """Population, holders and sign of a packet at both ends."""
+        return (self.source_holder, self.source, -1), (self.target_holder, self.target, 1)

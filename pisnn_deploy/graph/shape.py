@@ -1,0 +1,258 @@
+"""What the populations, fields, channels and synapses of every integer graph must satisfy, whatever their programs.
+
+Conservation needs no more of a graph than its shape: a holder's program only adds what arrives, nothing but packets
+arrives at it, and a channel's packet goes to both of its ends with -1 and +1 (`route_defects`). So no other program,
+however wrong, can lose mass.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from pisnn_deploy.graph.fields import Channels, Field
+from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.graph.populations import CycleError, Population
+from pisnn_deploy.graph.synapse import Synapse
+
+Integers = NDArray[np.int64]
+
+MOST_POPULATIONS = 64
+MOST_LINES = 32
+LARGEST_NUMBER = 2**53
+"""Of masses, reservoirs and parameters, so that sums over a window cannot wrap."""
+LARGEST_SHIFT = 30
+"""Of what a program shifts; exact products with more would not fit 64 bits."""
+
+
+def shape_defects(graph: IntegerGraph) -> Iterator[str]:
+    """Sentences that say what is wrong with populations, fields, channels and how they are joined.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+
+    Yields
+    ------
+    str
+    """
+    names = [population.name for population in graph.populations]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice or len(names) > MOST_POPULATIONS:
+        yield f"{len(names)} populations, {len(twice)} names twice; at most {MOST_POPULATIONS} are possible"
+        return
+    for population in graph.populations:
+        yield from _population(population)
+    unknown = [
+        *(
+            f"field {field.name}: there is no population {field.holder}"
+            for field in graph.fields
+            if field.holder not in names
+        ),
+        *(defect for channels in graph.channels for defect in _unknown(graph, channels)),
+        *(defect for synapse in graph.synapses for defect in _unknown_ends(graph, synapse)),
+    ]
+    yield from unknown
+    if unknown:
+        return
+    if len(set(graph.holders)) != len(graph.fields) or len({field.name for field in graph.fields}) != len(graph.fields):
+        yield "two fields have the same name or the same holders"
+    for field in graph.fields:
+        yield from _field(graph, field)
+    for channels in graph.channels:
+        yield from _channels(graph, channels)
+    yield from _wiring(graph)
+    yield from _order(graph)
+
+
+def _population(population: Population) -> Iterator[str]:
+    name, program = population.name, population.program
+    if set(population.parameters) != set(program.parameters):
+        wanted = ", ".join(program.parameters) or "none"
+        yield f"{name} has the parameters {', '.join(population.parameters) or 'none'}, its program {wanted}"
+    if not set(population.start) <= set(program.states):
+        states = ", ".join(program.states) or "no state"
+        yield f"{name} says how {', '.join(population.start)} start, its program has {states}"
+    for value, array in {**population.start, **population.parameters}.items():
+        if array.shape != (population.size,):
+            yield f"{name} has {array.size} numbers as {value} for {population.size} neurons"
+        elif array.size and not -LARGEST_NUMBER <= array.min() <= array.max() <= LARGEST_NUMBER:
+            yield f"{name} {value} holds a number beyond 2^53"
+    for operation in program.operations:
+        if operation.signature.has_shift and int(operation.operands[-1]) > LARGEST_SHIFT:
+            yield f"{name}: {operation} shifts by {operation.operands[-1]} bits, at most {LARGEST_SHIFT} are possible"
+    if not 0 <= population.lines <= MOST_LINES:
+        yield f"{name} has {population.lines} lines, 0 to {MOST_LINES} are possible"
+
+
+def _unknown(graph: IntegerGraph, channels: Channels) -> Iterator[str]:
+    where = f"channels of {channels.population}"
+    if channels.population not in graph.chain:
+        yield f"{where}: there is no such population"
+    elif not 0 <= channels.output < len(graph.population(channels.population).program.sends):
+        yield f"{where}: its program sends no value number {channels.output}"
+    for holder in {channels.source_holder, channels.target_holder}:
+        if holder not in graph.holders:
+            yield f"{where}: {holder} holds no field"
+
+
+def _unknown_ends(graph: IntegerGraph, synapse: Synapse) -> Iterator[str]:
+    where = f"synapse {synapse.name}"
+    for end in (synapse.source, synapse.target):
+        if end not in graph.chain:
+            yield f"{where}: there is no population {end}"
+            return
+    source, target = graph.population(synapse.source), graph.population(synapse.target)
+    if not 0 <= synapse.output < len(source.program.sends):
+        yield f"{where}: the program of {source.name} sends no value number {synapse.output}"
+    if synapse.port not in target.program.ports:
+        yield f"{where}: the program of {target.name} has no port {synapse.port}"
+    if synapse.inputs != source.size or synapse.outputs != target.size:
+        yield f"{where} is {synapse.outputs} x {synapse.inputs} between populations of {target.size} and {source.size}"
+
+
+def _field(graph: IntegerGraph, field: Field) -> Iterator[str]:
+    holders, where = graph.population(field.holder), f"field {field.name}"
+    if not holders.only_adds:
+        yield f"{where}: the program of {holders.name} does more than add what arrives to one state, and holds no mass"
+    if field.cells != graph.mesh.cells:
+        yield f"{where} has {field.cells} cells, the mesh {graph.mesh.cells}"
+    if holders.size != field.size:
+        parts = f"{field.cells} cells and {field.reservoirs.size} reservoirs"
+        yield f"{holders.name} has {holders.size} neurons for {parts}"
+    if field.held.shape != field.reservoirs.shape or not np.isfinite(field.held).all():
+        yield f"{where}: held is not a finite number for each reservoir"
+    if (
+        field.reservoirs.size
+        and not -LARGEST_NUMBER <= field.reservoirs.min() <= field.reservoirs.max() <= LARGEST_NUMBER
+    ):
+        yield f"{where}: reservoirs holds a number beyond 2^53"
+    volumes = field.inverse_volume
+    if not 1 <= volumes.min(initial=1) <= volumes.max(initial=1) < 1 << 31:
+        yield f"{where}: inverse_volume is not a positive number of at most 31 bits for each cell"
+    for name, size in (("quantum", field.quantum), ("unit_volume", field.unit_volume)):
+        if not 0 < size < math.inf:
+            yield f"{where}: {name} is {size}, it must be positive"
+    if field.window.lower > field.window.upper:
+        yield f"operating window is empty: {field.window.lower} to {field.window.upper}"
+    for start in holders.start.values():
+        if start.size == field.size and not field.holds_alike:
+            # In float64, where a product of two numbers cannot wrap.
+            levels = start[: field.cells].astype(np.float64) * volumes.astype(np.float64)
+            if levels.size and not -LARGEST_NUMBER <= levels.min() <= levels.max() <= LARGEST_NUMBER:
+                yield f"{holders.name} start times inverse_volume goes beyond 2^53"
+        if start[field.cells :].any():
+            yield f"{holders.name}: a ledger does not start at 0"
+
+
+def _channels(graph: IntegerGraph, channels: Channels) -> Iterator[str]:
+    where, size = f"channels of {channels.population}", graph.population(channels.population).size
+    if channels.population in graph.holders:
+        yield f"{where}: it holds mass itself"
+    for holder, numbers, _ in channels.ends:
+        if numbers.shape != (size,):
+            yield f"{where}: {numbers.size} of {size} neurons have an end at {holder}"
+        elif numbers.size and not 0 <= numbers.min() <= numbers.max() < graph.population(holder).size:
+            yield f"{where}: an end is no neuron of {holder}"
+
+
+def _wiring(graph: IntegerGraph) -> Iterator[str]:
+    """Packets and nothing else go to holders, and something goes to every port."""
+    ends = {(c.population, c.output, holder) for c in graph.channels for holder, _, _ in c.ends}
+    if len({(c.population, c.output) for c in graph.channels}) != len(graph.channels):
+        yield "two sets of channels have the same packets"
+    routes = {(s.source, s.output, s.target) for s in graph.synapses if s.target in graph.holders}
+    for source, output, target in sorted(routes - ends):
+        yield f"value {output} of {source} is sent to {target} and is no packet of a channel that ends there"
+    for source, _, target in sorted(ends - routes):
+        yield f"no synapse joins {source} and {target}"
+    heard = {(synapse.target, synapse.port) for synapse in graph.synapses}
+    for population in graph.populations:
+        for port in population.program.ports:
+            if (population.name, port) not in heard and population.name not in graph.holders:
+                yield f"no synapse leads to port {port} of {population.name}"
+
+
+def _order(graph: IntegerGraph) -> Iterator[str]:
+    try:
+        depths = graph.depths
+    except CycleError as error:
+        yield f"{error} waits for what it sends itself: populations form a cycle"
+        return
+    if list(depths) != list(graph.chain):
+        yield f"populations are listed as {', '.join(graph.chain)}, they answer as {', '.join(depths)}"
+
+
+def incidence(graph: IntegerGraph, channels: Channels, holder: str) -> sparse.csr_matrix:
+    """What packets of channels add to holders: -1 where they leave, +1 where they enter.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    channels : Channels
+    holder : str
+        Population of holders.
+
+    Returns
+    -------
+    scipy.sparse.csr_matrix, int64 [holders, channels]
+    """
+    number = np.arange(channels.size, dtype=np.int64)
+    total = sparse.csr_matrix((graph.population(holder).size, channels.size), dtype=np.int64)
+    for name, ends, sign in channels.ends:
+        if name == holder:
+            signs = np.full(channels.size, sign, np.int64)
+            total = total + sparse.csr_matrix((signs, (ends, number)), total.shape)
+    return sparse.csr_matrix(total)
+
+
+def route_defects(graph: IntegerGraph) -> Iterator[str]:
+    """Channels whose packets do not go to both of their ends, by the effective weights of the synapses as stored.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Well formed.
+
+    Yields
+    ------
+    str
+    """
+    for channels in graph.channels:
+        for holder in sorted({channels.source_holder, channels.target_holder}):
+            off = -incidence(graph, channels, holder)
+            for synapse in graph.into(holder):
+                if (synapse.source, synapse.output) == (channels.population, channels.output):
+                    off = off + synapse.matrix()
+            wrong = np.flatnonzero(np.asarray(abs(sparse.csc_matrix(off)).sum(axis=0)).reshape(-1))
+            if wrong.size:
+                yield f"a packet of {channels.population} [{wrong[0]}] does not reach both its ends in {holder} once"
+
+
+def joined(graph: IntegerGraph) -> dict[str, Integers]:
+    """Holders that channels join, directly or through others: their masses together never change (I1).
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+
+    Returns
+    -------
+    dict of str to int64 array [holders]
+        For each population of holders the number of the set that each of its neurons belongs to, from 0 on.
+    """
+    firsts, total = {}, 0
+    for field in graph.fields:
+        firsts[field.holder] = total
+        total += field.size
+    nothing: list[Integers] = [np.zeros(0, np.int64)]
+    source = np.concatenate(nothing + [firsts[c.source_holder] + c.source for c in graph.channels])
+    target = np.concatenate(nothing + [firsts[c.target_holder] + c.target for c in graph.channels])
+    links = sparse.csr_matrix((np.ones(source.size, np.int8), (source, target)), (total, total))
+    _, labels = sparse.csgraph.connected_components(links, directed=False)
+    return {f.holder: labels[firsts[f.holder] : firsts[f.holder] + f.size].astype(np.int64) for f in graph.fields}

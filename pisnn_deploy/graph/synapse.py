@@ -1,0 +1,112 @@
+"""A synapse population: weighted connections from the output of one population to a port of another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from pisnn_deploy.graph.connections import Connections, Explicit
+
+Integers = NDArray[np.int64]
+ARRIVAL = "arrival"
+"""Port of what a neuron integrates; every program of this package calls it so."""
+
+
+@dataclass(frozen=True)
+class Synapse:
+    """A population of weighted connections as the chip stores it: mantissas and one shared exponent.
+
+    The effective weight is ``mantissa * 2^exponent``. Mantissas are even, because targets drop the lowest bit of
+    weights of mixed sign. Several synapses may join the same two populations; their contributions add up.
+
+    Attributes
+    ----------
+    name, source, target : str
+    connections : Explicit, Stencil, Blocks, Incidence or Ends
+        With mantissas as values.
+    exponent : int
+    port : str
+        Port of the target's program at which the contributions arrive.
+    output : int
+        Which of the values that the source's program sends.
+    """
+
+    name: str
+    source: str
+    target: str
+    connections: Connections
+    exponent: int
+    port: str = ARRIVAL
+    output: int = 0
+
+    @property
+    def entries(self) -> int:
+        """Number of stored connections."""
+        return self.connections.entries
+
+    @property
+    def inputs(self) -> int:
+        """Size of the source population."""
+        return self.connections.inputs
+
+    @property
+    def outputs(self) -> int:
+        """Size of the target population."""
+        return self.connections.outputs
+
+    @property
+    def row_starts(self) -> Integers:
+        """Where the connections of each target neuron start, int64 [outputs + 1]."""
+        return self.connections.rows.starts
+
+    @property
+    def columns(self) -> Integers:
+        """Source neuron of each connection, int64 [entries]."""
+        return self.connections.rows.columns
+
+    @property
+    def mantissas(self) -> Integers:
+        """Mantissa of each connection, int64 [entries]."""
+        return self.connections.rows.values
+
+    @property
+    def distinct_mantissas(self) -> Integers:
+        """Mantissas among which each of the synapse's is, int64."""
+        return self.connections.distinct[1]
+
+    def with_mantissas(self, mantissas: Integers) -> Synapse:
+        """The synapse spelled out, with other mantissas.
+
+        Parameters
+        ----------
+        mantissas : int64 array [entries]
+
+        Returns
+        -------
+        Synapse
+        """
+        return replace(self, connections=Explicit(self.row_starts, self.columns, mantissas, self.inputs))
+
+    def mantissa_matrix(self) -> sparse.csr_matrix:
+        """Mantissas as a scipy matrix [outputs, inputs], int64."""
+        return self.connections.rows.matrix(self.inputs)
+
+    def matrix(self) -> sparse.csr_matrix:
+        """Effective integer weights as a scipy matrix [outputs, inputs], int64.
+
+        Raises
+        ------
+        ValueError
+            A mantissa is not a multiple of ``2^-exponent``: `verify_graph` refuses such a graph before it comes here.
+        """
+        mantissas = self.mantissas
+        if self.exponent >= 0:
+            weights = mantissas << self.exponent
+        else:
+            weights = mantissas >> -self.exponent
+            if (weights << -self.exponent != mantissas).any():
+                raise ValueError(f"synapse {self.name}: weights are not integers")
+        return sparse.csr_matrix((weights, self.columns, self.row_starts), (self.outputs, self.inputs))

@@ -1,0 +1,259 @@
+"""Graphs that no pass builds: several fields, sinks, exchange, populations of several ports, random programs.
+
+`InPythonIntegers` is their meaning, neuron by neuron.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from models_under_test import heat_spec
+from numpy.typing import NDArray
+from random_programs import Drawn, random_program
+
+from pisnn_deploy.graph import IntegerGraph, OperatingWindow, Quantisation, Synapse, kinds
+from pisnn_deploy.graph.connections import Explicit
+from pisnn_deploy.graph.fields import Channels, Field, equal_volumes
+from pisnn_deploy.graph.populations import Population
+from pisnn_deploy.graph.shape import incidence
+from pisnn_deploy.mesh import Mesh, structured_mesh
+from pisnn_deploy.programs import Operation, Program, Result, parse, run
+from pisnn_deploy.programs.neurons import flux
+from pisnn_deploy.programs.whole import Whole
+
+Integers = NDArray[np.int64]
+States = dict[str, list[dict[str, int]]]
+"""Of each neuron of each population, its states by name."""
+Sends = dict[str, list[tuple[int, ...]]]
+LARGEST_SENT = 1 << 15
+
+
+def ring(cells: int) -> Mesh:
+    return structured_mesh((cells,), (1.0,), (("periodic", "periodic"),))
+
+
+def field_on(mesh: Mesh, name: str, reservoirs: int = 0) -> Field:
+    window = OperatingWindow(-(2**40), 2**40, None)
+    shown = np.zeros(reservoirs, np.int64)
+    return Field(name, name, 1.0, window, equal_volumes(mesh.cells), mesh.volume, shown, shown.astype(np.float64))
+
+
+def connected(weights: Integers) -> Explicit:
+    """Every weight of a dense matrix [target, source], doubled, as targets store them."""
+    row, column = np.nonzero(weights)
+    starts = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(weights)))]).astype(np.int64)
+    return Explicit(starts, column.astype(np.int64), 2 * weights[row, column], weights.shape[1])
+
+
+def synapse(source: str, target: str, weights: Integers, port: str = "arrival", output: int = 0) -> Synapse:
+    return Synapse(f"{source}-{output}-to-{target}-{port}", source, target, connected(weights), -1, port, output)
+
+
+def routed(graph: IntegerGraph) -> IntegerGraph:
+    """The graph with the synapses that carry every packet to both its ends."""
+    routes = [
+        synapse(c.population, holder, incidence(graph, c, holder).toarray(), output=c.output)
+        for c in graph.channels
+        for holder in sorted({c.source_holder, c.target_holder})
+    ]
+    return replace(graph, synapses=(*graph.synapses, *routes))
+
+
+def graph_of(
+    mesh: Mesh,
+    fields: Sequence[Field],
+    populations: Sequence[Population],
+    channels: Sequence[Channels],
+    synapses: Sequence[Synapse],
+) -> IntegerGraph:
+    """A graph in the order of its populations' depth, its packets routed to their ends."""
+    graph = IntegerGraph(
+        spec=heat_spec(),
+        mesh=mesh,
+        time_step=1.0,
+        populations=tuple(populations),
+        synapses=tuple(synapses),
+        fields=tuple(fields),
+        channels=tuple(channels),
+        quantisation=Quantisation(0, None, None),
+    )
+    return routed(replace(graph, populations=tuple(map(graph.population, graph.depths))))
+
+
+def two_fields(cells: int = 6) -> IntegerGraph:
+    """Depth and momentum on one ring: each flux hears both fields."""
+    mesh, rng = ring(cells), np.random.default_rng(1)
+    fields = [field_on(mesh, "h"), field_on(mesh, "q")]
+    faces = [replace(kinds.faces(mesh, np.zeros(cells, np.int64), 5, 3000), name=f"flux-{f.name}") for f in fields]
+    return graph_of(
+        mesh,
+        fields,
+        [*(kinds.holders(f, rng.integers(0, 1000, cells)) for f in fields), *faces],
+        [kinds.face_channels(mesh, f.holder, p.name) for f, p in zip(fields, faces, strict=True)],
+        [
+            synapse(f.holder, p.name, rng.integers(-9, 10, (cells, cells)) * (rng.random((cells, cells)) < 0.4))
+            for f in fields
+            for p in faces
+        ],
+    )
+
+
+def sink(cells: int = 5) -> IntegerGraph:
+    """One field: faces between cells, and from each cell a channel to a reservoir of its own; nothing stays."""
+    mesh = ring(cells)
+    field = field_on(mesh, "u", reservoirs=cells)
+    number = np.arange(cells, dtype=np.int64)
+    decay = Population("decay", cells, flux(3), {"bias": np.full(cells, 2, np.int64)})
+    heard = np.concatenate([np.eye(cells, dtype=np.int64), np.zeros((cells, cells), np.int64)], axis=1)
+    differences = heard[mesh.source] - heard[mesh.target]
+    return graph_of(
+        mesh,
+        [field],
+        [kinds.holders(field, 100 * number), kinds.faces(mesh, 0 * number, 4, 4096), decay],
+        [kinds.face_channels(mesh, "u"), Channels("decay", "u", "u", number, cells + number)],
+        [synapse("u", "flux", 3 * differences), synapse("u", "decay", heard)],
+    )
+
+
+def reaction(cells: int = 4) -> IntegerGraph:
+    """Two species: what a product of two ports, behind a level of each, takes from one it gives the other."""
+    mesh = ring(cells)
+    fields = [field_on(mesh, "a"), field_on(mesh, "b")]
+    each = np.eye(cells, dtype=np.int64)
+    level = parse("neuron level(arrival; ; )\nlevel = asr(arrival, 2)\nsend level")
+    product = parse(
+        "neuron product(first, second; rest; )\nrate = mul_shr(first, second, 4)\nsum = add(rest, rate)\n"
+        "packet, left = fire(sum, 6)\nkeep rest = left\nsend packet"
+    )
+    number = np.arange(cells, dtype=np.int64)
+    return graph_of(
+        mesh,
+        fields,
+        [
+            *(kinds.holders(f, 400 + 31 * number) for f in fields),
+            Population("level-a", cells, level),
+            Population("level-b", cells, level),
+            Population("rate", cells, product),
+        ],
+        [Channels("rate", "a", "b", number, number)],
+        [
+            *(synapse(f.holder, f"level-{f.name}", each) for f in fields),
+            synapse("level-a", "rate", each, "first"),
+            synapse("level-b", "rate", each, "second"),
+        ],
+    )
+
+
+def _tamed(drawn: Drawn) -> Program:
+    """A random program that takes any input: ports and states are clamped to what it was drawn for, and sends too."""
+    program, operations = drawn.program, list[Operation]()
+    for name in (*program.ports, *program.states):
+        interval = drawn.bounds[name]
+        operations.append(Operation((f"{name}_low",), "max", (f"{name}_in", interval.lower)))
+        operations.append(Operation((name,), "min", (f"{name}_low", interval.upper)))
+    operations += program.operations
+    ends = {}
+    for number, name in enumerate(dict.fromkeys((*program.after, *program.sends))):
+        operations.append(Operation((f"end{number}_low",), "max", (name, -LARGEST_SENT)))
+        operations.append(Operation((f"end{number}",), "min", (f"end{number}_low", LARGEST_SENT)))
+        ends[name] = f"end{number}"
+    return Program(
+        "drawn",
+        tuple(f"{port}_in" for port in program.ports),
+        tuple(f"{state}_in" for state in program.states),
+        program.parameters,
+        tuple(operations),
+        tuple(ends[name] for name in program.after),
+        tuple(ends[name] for name in program.sends),
+        program.tables,
+    )
+
+
+def random_graph(seed: int) -> IntegerGraph:
+    """One to three fields, with ledgers, and up to seven populations of random programs, some of them channels."""
+    rng = np.random.default_rng(seed)
+    mesh = ring(int(rng.integers(3, 6)))
+    fields = [field_on(mesh, f"u{number}", int(rng.integers(0, 3))) for number in range(int(rng.integers(1, 4)))]
+    populations = [kinds.holders(f, rng.integers(-1000, 1000, mesh.cells)) for f in fields]
+    synapses, channels = [], []
+    for number in range(int(rng.integers(1, 8))):
+        drawn, size = random_program(int(rng.integers(1 << 40))), int(rng.integers(1, 6))
+        program, inputs = _tamed(drawn), drawn.inputs(rng, size)
+        parameters = {name: inputs[name] for name in program.parameters}
+        start = {name: rng.integers(-5, 6, size) for name in program.states if rng.random() < 0.7}
+        population = Population(f"p{number}", size, program, parameters, start)
+        for port in program.ports:
+            for source in rng.choice(len(populations), min(len(populations), int(rng.integers(1, 3))), replace=False):
+                sender = populations[source]
+                weights = rng.integers(-3, 4, (size, sender.size))
+                output = int(rng.integers(len(sender.program.sends)))
+                synapses.append(synapse(sender.name, population.name, weights, port, output))
+        populations.append(population)
+        for output in range(len(program.sends)):
+            if number == 0 or rng.random() < 0.5:
+                ends = [fields[int(rng.integers(len(fields)))] for _ in range(2)]
+                source, target = (rng.integers(0, f.size, size) for f in ends)
+                channels.append(Channels(population.name, ends[0].holder, ends[1].holder, source, target, output))
+    return graph_of(mesh, fields, populations, channels, synapses)
+
+
+class InPythonIntegers:
+    """The meaning of a graph, neuron by neuron."""
+
+    def __init__(self, graph: IntegerGraph) -> None:
+        self._graph = graph
+        self._weights = [(synapse, synapse.matrix().toarray().tolist()) for synapse in graph.synapses]
+
+    def start(self) -> States:
+        """Every state before the first PDE step."""
+        states: States = {
+            population.name: [
+                {state: int(values[neuron]) for state, values in population.started().items()}
+                for neuron in range(population.size)
+            ]
+            for population in self._graph.populations
+        }
+        first, _ = self._answers(states)
+        for population in self._graph.populations:
+            if population.is_late:
+                for neuron, after in zip(states[population.name], first[population.name], strict=True):
+                    neuron.update({state: after[state] for state in population.hearing_states})
+        return states
+
+    def step(self, states: States) -> States:
+        """Every state after a PDE step."""
+        after, sends = self._answers(states)
+        for holder in self._graph.holders:
+            results = self._results(self._graph.population(holder), states, sends)
+            after[holder] = [result.states for result in results]
+        return after
+
+    def _answers(self, states: States) -> tuple[States, Sends]:
+        """New states and what is sent of all populations but holders."""
+        sends: Sends = {holder: [tuple(neuron.values()) for neuron in states[holder]] for holder in self._graph.holders}
+        after: States = {}
+        for population in self._graph.populations:
+            if population.name not in self._graph.holders:
+                results = self._results(population, states, sends)
+                sends[population.name] = [result.sends for result in results]
+                after[population.name] = [result.states for result in results]
+        return after, sends
+
+    def _results(self, population: Population, states: States, sends: Sends) -> list[Result[int]]:
+        arrived = [dict.fromkeys(population.program.ports, 0) for _ in range(population.size)]
+        for synapse, weights in self._weights:
+            if synapse.target == population.name:
+                sent = [values[synapse.output] for values in sends[synapse.source]]
+                for neuron, row in zip(arrived, weights, strict=True):
+                    neuron[synapse.port] += sum(w * a for w, a in zip(row, sent, strict=True))
+        parameters = population.parameters.items()
+        return [
+            run(
+                population.program,
+                Whole(),
+                {**ports, **states[population.name][n], **{name: int(values[n]) for name, values in parameters}},
+            )
+            for n, ports in enumerate(arrived)
+        ]
