@@ -101,13 +101,14 @@ class Chip(_Frozen):
     """A chip."""
 
     cores_max: Limit
-    """Nominal number of neuron cores of a chip."""
+    """Nominal number of neuron cores of a chip. For information: no rule or estimate reads it."""
     cores_usable: Limit
     """Neuron cores of a chip that a mapper may use."""
     embedded_processors: Limit
     """Embedded processors of a chip."""
     cores_per_router: Limit
-    """Cores that share a router, a tile; null where nothing is known of a network of routers."""
+    """Cores that share a router, a tile; null where nothing is known of a network of routers. For information: no
+    rule or estimate reads it."""
     router_columns: Limit
     """Routers of a chip in a row, from west to east."""
     router_rows: Limit
@@ -135,11 +136,11 @@ class Core(_Frozen):
     neuron_state_words: Limit
     """Words of the memory of neuron states."""
     memory_bytes: Limit
-    """All memory of a core."""
+    """All memory of a core. For information: no rule or estimate reads it."""
     synaptic_memory_words: Limit
     """Words for the packed synapses that arrive at a core."""
     pool_words: Limit
-    """Words of a memory that synapses and axons share."""
+    """Words of a memory that synapses and axons share. For information: no rule or estimate reads it."""
     total_words: Limit
     """Limit of the sum of all uses: neurons, synapses, input axons, axon map and axon memory."""
     input_axons_max: Limit
@@ -215,7 +216,7 @@ class Accumulator(_Frozen):
     bits: Figure[Positive | None]
     """Signed width of the accumulator."""
     overflow: Figure[Literal["wrap", "saturate"] | None]
-    """What a sum beyond that width does."""
+    """What a sum beyond that width does. For information: no rule or estimate reads it."""
 
 
 class Payload(_Frozen):
@@ -254,7 +255,7 @@ class Delay(_Frozen):
     """Synaptic delay."""
 
     steps_max: Limit
-    """Longest delay in time steps."""
+    """Longest delay in time steps. For information: no rule or estimate reads it."""
     slots_lowest: Limit
     """Fewest accumulators that a neuron has for input of later time steps."""
     accumulators_max: Limit
@@ -314,7 +315,7 @@ class Power(_Frozen):
     """Power at rest."""
 
     static_chip_w: Quantity
-    """Static power of a chip."""
+    """Static power of a chip. For information: no rule or estimate reads it."""
 
 
 class Profile(_Frozen):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import textwrap
 import time
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pisnn_deploy.core.errors import FileError, PisnnError, UsageError
 from pisnn_deploy.core.plain_yaml import MAXIMUM_BYTES
 from pisnn_deploy.target import Figure, Profile, load_profile, names, parents_of
+from pisnn_deploy.target.json_schema import json_schema
 
 LOIHI2 = load_profile("loihi2")
 LIBRARY = ", ".join(names())
@@ -313,3 +315,31 @@ def test_depth_takes_no_time(text: str, tmp_path: Path) -> None:
     started = time.process_time()
     assert refusal(path) == "is nested too deeply"
     assert time.process_time() - started < 1
+
+
+def test_figures_that_nothing_reads_are_marked_as_information() -> None:
+    package = Path(__file__).parents[2] / "pisnn_deploy"
+    read: set[str] = set()
+    for path in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())) if path.name != "schema.py" else ():
+            if isinstance(node, ast.Attribute):
+                read.add(f"{node.value.attr if isinstance(node.value, ast.Attribute) else ''}.{node.attr}")
+                read.add(f".{node.attr}")
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                read.add(f".{node.value}")
+    # `accumulator.overflow` shares its name with a claim, so its section counts.
+    unread = {
+        key
+        for key in figures(LOIHI2)
+        if (key if key == "accumulator.overflow" else "." + key.split(".")[1]) not in read
+    }
+    sections = json_schema()["$defs"]
+    marked = {
+        f"{section}.{name}"
+        for section, kind in Profile.model_fields.items()
+        for name, field in sections.get(getattr(kind.annotation, "__name__", ""), {}).get("properties", {}).items()
+        if field.get("description", "").endswith("For information: no rule or estimate reads it.")
+    }
+    assert unread == marked
+    listed = (Path(__file__).parents[2] / "docs" / "profiles.md").read_text()
+    assert len(marked) == 7 and all(f"`{key}`" in listed for key in marked)
