@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "checks": {"core", "estimates", "graph", "mesh", "physics", "target"},
     "compiler": {"core", "graph", "mesh", "physics", "programs", "target"},
     "verify": {"core", "graph", "mesh", "physics"},
-    "faults": {"audit", "core", "graph", "mesh"},
+    "faults": {"audit", "core", "graph", "mesh", "programs"},
     "formats": {"core", "graph", "mesh", "physics", "programs"},
     "runs": {"audit", "core", "faults", "formats", "graph", "mesh", "programs"},
     "lava": {"audit", "core", "faults", "graph", "programs", "runs"},

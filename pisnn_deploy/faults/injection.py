@@ -6,11 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pisnn_deploy.faults.memory import WEIGHT_BITS, flipped, word_bits
+from pisnn_deploy.faults.memory import UNDECLARED_BITS, WEIGHT_BITS, flipped, value_bits, word_bits
 from pisnn_deploy.faults.spec import PACKET_KINDS, STATES, Fault, wrong_place
 from pisnn_deploy.faults.synapse import FaultySynapse
+from pisnn_deploy.faults.values import Flip, FlippedArrays
 from pisnn_deploy.graph.integer import MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.graph.lines import Line, stored_synapses
+from pisnn_deploy.graph.populations import Population, faces, hidden_layers, membranes
+from pisnn_deploy.programs.arrays import Arrays, Look
 
 
 class Injector:
@@ -37,6 +40,7 @@ class Injector:
         self.faults = tuple(faults)
         self.period = int(graph.period or 0)
         self._flips = [fault for fault in faults if fault.place in STATES and fault.kind == "flip"]
+        self._values = [fault for fault in faults if fault.value]
         self._stale = [fault for fault in faults if fault.kind == "stale"]
         self._dead = [
             (fault, {name: np.flatnonzero(core == fault.index) for name, core in graph.placement.core.items()})
@@ -95,18 +99,44 @@ class Injector:
         stale = [fault.index for fault in self._stale if (fault.place, fault.step) == (population, step)]
         return np.union1d(self.dead(population, step, phase), np.array(stale, np.int64))
 
-    def synapse(self, line: Line) -> FaultySynapse:
+    def reader(self, population: Population, step: int, look: Look) -> Arrays:
+        """What runs the program of a population in a PDE step, with the bits flipped that are hit then.
+
+        Parameters
+        ----------
+        population : Population
+        step : int
+        look : callable
+            Refuses values outside their widths.
+
+        Returns
+        -------
+        Arrays
+        """
+        flips = [
+            Flip(fault.value, fault.index, fault.bit, self._width(population, fault))
+            for fault in self._values
+            if (fault.population, fault.step) == (population.name, step)
+        ]
+        return FlippedArrays(flips, population.size, look) if flips else Arrays(look)
+
+    def _width(self, population: Population, fault: Fault) -> int:
+        return value_bits(self._graph, population.name, population.quantity(fault.value), fault.index) or 64
+
+    def synapse(self, line: Line, period: int) -> FaultySynapse:
         """A stored synapse population with its faults.
 
         Parameters
         ----------
         line : Line
+        period : int
+            Time steps of a PDE step.
 
         Returns
         -------
         FaultySynapse
         """
-        return FaultySynapse(line, self.faults, self._graph.mesh, self.period)
+        return FaultySynapse(line, self.faults, self._graph.mesh, period)
 
     def first_step(self) -> int:
         """PDE step of the earliest fault."""
@@ -118,12 +148,16 @@ def _require(graph: IntegerGraph, fault: Fault, steps: int) -> None:
     period = int(graph.period or 0)
     if fault.phase >= period:
         raise wrong_place(fault, f"a PDE step has the time steps 0 to {period - 1}")
-    fired_before = fault.kind in PACKET_KINDS or (fault.kind == "stale" and fault.place != MEMBRANE)
+    is_late = fault.kind == "stale" or bool(fault.value)
+    fired_before = fault.kind in PACKET_KINDS or (is_late and fault.population != MEMBRANE)
     last = steps - 1 if fired_before or fault.phase else steps
     if fault.step > last:
         raise wrong_place(fault, f"the run of {steps} PDE steps is over by then; the last such fault is at {last}")
     if fault.place == "weight":
         _require_weight(graph, fault)
+        return
+    if fault.value:
+        _require_value(graph, fault)
         return
     if fault.place == "core":
         if graph.placement is None:
@@ -143,6 +177,21 @@ def _require(graph: IntegerGraph, fault: Fault, steps: int) -> None:
         width = word_bits(graph, fault.place, fault.index)
         if fault.bit >= width:
             raise wrong_place(fault, f"the word has the bits 0 to {width - 1}")
+
+
+def _require_value(graph: IntegerGraph, fault: Fault) -> None:
+    populations = {p.name: p for p in (membranes(graph), *hidden_layers(graph), faces(graph))}
+    population = populations.get(fault.population)
+    if population is None:
+        raise wrong_place(fault, f"there is no population {fault.population!r}; use {', '.join(populations)}")
+    if fault.value not in population.program.names:
+        names = ", ".join(population.program.names)
+        raise wrong_place(fault, f"the program of {population.name} has no value {fault.value!r}; use {names}")
+    if fault.index >= population.size:
+        raise wrong_place(fault, f"the {population.size} neurons of {population.name} are numbered from 0")
+    width = value_bits(graph, population.name, population.quantity(fault.value), fault.index) or UNDECLARED_BITS
+    if fault.bit >= width:
+        raise wrong_place(fault, f"the word has the bits 0 to {width - 1}")
 
 
 def _require_weight(graph: IntegerGraph, fault: Fault) -> None:

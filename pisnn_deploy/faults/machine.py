@@ -1,25 +1,33 @@
 """A chip in plain numpy, time step by time step, with faults: what the processes on Lava do, without Lava.
 
 Memories and messages are those of the hardware: accumulators that take changes, stored synapses, spikes that arrive one
-time step after they were sent. Without faults a PDE step gives the integers of `pisnn_deploy.graph.semantics`.
+time step after they were sent. What a neuron does stands in its program. Without faults a PDE step gives the integers
+of `pisnn_deploy.graph.semantics`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pisnn_deploy.core.arithmetic import decay, packets, rectify, require_width
+from pisnn_deploy.core.arithmetic import require_width
 from pisnn_deploy.faults.injection import Injector
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers, Rectifier
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.graph.lines import stored_synapses
 from pisnn_deploy.graph.payload import payload_guard
+from pisnn_deploy.graph.populations import Population, faces, hidden_layers, membranes
 from pisnn_deploy.graph.semantics import Semantics
+from pisnn_deploy.programs import run
+
+_PORTS = {"": "arrival", "source": "source_mass", "target": "target_mass"}
 
 
 class Machine:
-    """All compartments and synapses of a graph.
+    """All neurons and synapses of a graph.
 
     Parameters
     ----------
@@ -37,9 +45,12 @@ class Machine:
     Attributes
     ----------
     mass, flux : int64 arrays
-        What the memories hold, and in the first row of `flux` what has just been fired.
+        What the memories hold, and in the first row of `flux` what has just been fired; the currents are those that
+        were added when faces fired last.
     events : dict of str to int
         Spikes by population.
+    phases : int
+        Time steps of a PDE step; where faces answer in the time step of the masses, its two halves.
     """
 
     def __init__(
@@ -48,29 +59,38 @@ class Machine:
         self._graph = graph
         self._injector = injector
         self._dense = graph.coding == "dense"
-        self._period = int(graph.period or 0)
-        self._time = self._begin = step * self._period
+        self._answering = (membranes(graph), *hidden_layers(graph), faces(graph))
+        self.phases = len(self._answering)
+        self._time = self._begin = step * self.phases
         self._counts_start = counts_start
-        self.mass = mass.copy()
-        self.flux = flux.copy()
+        self.mass, self.flux = mass.copy(), flux.copy()
         self.events = dict.fromkeys(graph.chain, 0)
-        # Widths are checked when values are used.
-        self._activations = Semantics(replace(graph, bounds=())).activations(mass)
-        self._biases = {population.name: population.bias for population in (*graph.hidden,)} | {FLUX: graph.flux.bias}
-        self._drives = {
-            target: graph.matrix(source, target) @ activation + self._biases[target]
-            for source, target, activation in zip(graph.chain, graph.chain[1:], self._activations, strict=False)
-        }
+        self._memory = {MEMBRANE: {"mass_before": self.mass}, FLUX: self._memory_of_faces()}
+        self._bits = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
         self._guards = {name: payload_guard(graph, name) for name in graph.chain}
-        self._synapses = [(line.synapse, injector.synapse(line)) for line in stored_synapses(graph)]
-        self._arriving = {name: np.zeros(graph.size(name), np.int64) for name in graph.chain}
-        self._told = mass.copy()
+        self._synapses = [(line.synapse, injector.synapse(line, self.phases)) for line in stored_synapses(graph)]
+        # Widths are checked when values are used.
+        answers = Semantics(replace(graph, bounds=())).activations(mass)
+        self._told = dict(zip(graph.chain, answers, strict=False)) | {MEMBRANE: mass.copy()}
         self._untold = np.zeros_like(mass)
+        ports = [(population.name, port) for population in self._answering for port in population.program.ports]
+        self._arriving = {(name, port): np.zeros(graph.size(name), np.int64) for name, port in ports}
+        self._accumulated = {key: arriving.copy() for key, arriving in self._arriving.items()}
+        for synapse in graph.synapses:
+            if synapse.source in self._told:
+                heard = synapse.matrix() @ self._told[synapse.source]
+                self._accumulated[synapse.target, _PORTS[synapse.port]] += heard
 
     @property
     def time(self) -> tuple[int, int]:
         """PDE step and phase of the next time step."""
-        return divmod(self._time, self._period)
+        return divmod(self._time, self.phases)
+
+    @property
+    def kept_current(self) -> Integers:
+        """What faces keep of their currents, a copy; 0 where their program keeps nothing."""
+        *kept, _ = self._memory[FLUX].values()
+        return kept[0].copy() if kept else np.zeros_like(self.flux[1])
 
     def advance(self) -> None:
         """Do one time step.
@@ -81,15 +101,10 @@ class Machine:
             A value outside its declared bits.
         """
         step, phase = self.time
-        for place, words in ((MEMBRANE, self.mass), ("current", self.flux[1]), ("residue", self.flux[2])):
+        for place, words in self._words():
             self._injector.flip(place, words, step, phase)
         self.flux[0] = 0
-        if phase == 0:
-            self._absorb(step)
-        elif phase < self._period - 1:
-            self._answer(self._graph.hidden[phase - 1], step, phase)
-        else:
-            self._fire(step, phase)
+        self._answer(self._answering[phase], step, phase)
         self._time += 1
 
     def mend(self, mass: Integers, current: Integers, residue: Integers) -> None:
@@ -101,79 +116,86 @@ class Machine:
         current, residue : int64 array [faces]
         """
         self.mass[:], self.flux[1], self.flux[2] = mass, current, residue
-        self._untold = self.mass - self._told
+        self._untold = self.mass - self._told[MEMBRANE]
 
-    def _absorb(self, step: int) -> None:
-        change = self._arrivals(MEMBRANE, step, 0)
-        self.mass += change
-        cells, graph = self._graph.mesh.cells, self._graph
-        require_width(self.mass[:cells], graph.bits(MEMBRANE, "mass"), MEMBRANE, "mass", step)
-        if cells < self.mass.size:
-            require_width(self.mass[cells:], graph.bits(MEMBRANE, "ledger"), MEMBRANE, "ledger", step)
-        payload = self.mass.copy() if self._dense else change + self._untold
-        self._untold[:] = 0
-        self._told += payload
-        payload[cells:] = 0
-        self._send(MEMBRANE, payload, step, 0)
+    def _memory_of_faces(self) -> dict[str, Integers]:
+        """States of the faces by name, the residue last: rows of `flux` where they are what it shows."""
+        program = faces(self._graph).program
+        *kept, residue = program.states
+        memory = {name: self.flux[1] if program.after[0] == "current" else self.flux[1].copy() for name in kept}
+        return {**memory, residue: self.flux[2]}
 
-    def _answer(self, population: Rectifier, step: int, phase: int) -> None:
-        name, graph = population.name, self._graph
-        drive = self._drive(name, step, phase)
-        require_width(drive, graph.bits(name, "drive"), name, "drive", step)
-        activation = rectify(drive, population.shift)
-        require_width(activation, graph.bits(name, "activation"), name, "activation", step)
-        payload = activation if self._dense else activation - self._activations[phase]
-        self._activations[phase] = activation
-        self._send(name, payload, step, phase)
+    def _words(self) -> Iterator[tuple[str, Integers]]:
+        """Words of state by the names that faults have for them."""
+        *kept, residue = self._memory[FLUX].values()
+        yield MEMBRANE, self.mass
+        yield "current", kept[0] if kept else self.flux[1]
+        yield "residue", residue
 
-    def _fire(self, step: int, phase: int) -> None:
-        flux, bits = self._graph.flux, self._graph.bits
-        drive = self._drive(FLUX, step, phase)
-        require_width(drive, bits(FLUX, "drive"), FLUX, "drive", step)
-        dead = self._injector.dead(FLUX, step, phase)
-        frozen = self.flux[:, dead]
-        fired, current, residue = self.flux
-        current[:] = decay(current, flux.leak) + drive
-        require_width(current, bits(FLUX, "current"), FLUX, "current", step)
-        residue += current
-        require_width(residue, bits(FLUX, "potential"), FLUX, "potential", step)
-        fired[:] = packets(residue, flux.threshold_exponent)
-        self._guards[FLUX].require(fired, step)
-        residue -= fired << flux.threshold_exponent
-        require_width(residue, bits(FLUX, "residue"), FLUX, "residue", step)
-        self.flux[:, dead] = frozen
-        self._send(FLUX, fired, step, phase)
+    def _answer(self, population: Population, step: int, phase: int) -> None:
+        """Run the program of a population, keep its states, and send; neurons of dead cores do neither."""
+        name, memory = population.name, self._memory.get(population.name, {})
+        reader = self._injector.reader(population, step, partial(self._look, population, step))
+        heard = self._heard(population, step, phase)
+        inputs = {**heard, **memory, **population.parameters}
+        result = run(population.program, reader, {key: reader.result(key, value) for key, value in inputs.items()})
+        alive = np.ones(population.size, np.bool_)
+        alive[self._injector.dead(name, step, phase)] = False
+        # Values of the program may be the memories themselves: nothing is written before all is read.
+        after = {state: np.where(alive, value, memory[state]) for state, value in result.states.items()}
+        sent = np.array(np.broadcast_to(result.sends[0], population.size))
+        payload = sent if name == FLUX else self._payload(name, sent, heard)
+        self._guards[name].require(payload, step)
+        if name == FLUX:
+            self.flux[0] = np.where(alive, sent, 0)
+            self.flux[1] = np.where(alive, result.values["current"], self.flux[1])
+        for state, value in after.items():
+            memory[state][:] = value
+        self._send(name, payload, alive, step, phase)
 
-    def _arrivals(self, population: str, step: int, phase: int) -> Integers:
-        """What arrives at a population that updates, nothing where an accumulator keeps its value."""
-        arriving = self._arriving[population]
-        self._arriving[population] = np.zeros_like(arriving)
-        arriving[self._injector.held(population, step, phase)] = 0
-        return arriving
+    def _payload(self, name: str, sent: Integers, heard: dict[str, Integers]) -> Integers:
+        """What tells a new value: itself, or how far it has moved."""
+        told, self._told[name] = self._told[name], sent
+        if name != MEMBRANE:
+            return sent if self._dense else sent - told
+        change = heard["arrival"] + self._untold
+        self._untold = np.zeros_like(sent)
+        payload = sent if self._dense else change
+        self._told[name] = told + payload
+        payload[self._graph.mesh.cells :] = 0
+        return payload
 
-    def _drive(self, population: str, step: int, phase: int) -> Integers:
-        drive = self._drives[population]
-        arriving = self._arrivals(population, step, phase)
-        if self._dense:
-            held = self._injector.held(population, step, phase)
-            arriving[held] = (drive - self._biases[population])[held]
-            drive = self._biases[population] + arriving
-        else:
-            drive = drive + arriving
-        self._drives[population] = drive
-        return drive
+    def _heard(self, population: Population, step: int, phase: int) -> dict[str, Integers]:
+        """What each port gives to the program: what arrived at a holder, else what its accumulator comes to."""
+        name = population.name
+        held = self._injector.held(name, step, phase)
+        values = {}
+        for port in population.program.ports:
+            arriving = self._arriving[name, port]
+            before = self._accumulated[name, port]
+            self._arriving[name, port] = np.zeros_like(arriving)
+            value = arriving if self._dense or name == MEMBRANE else before + arriving
+            value[held] = 0 if name == MEMBRANE else before[held]
+            self._accumulated[name, port] = values[port] = value
+        return values
 
-    def _send(self, population: str, payload: Integers, step: int, phase: int) -> None:
-        guard = self._guards[population]
-        if population != FLUX:
-            guard.require(payload, step)
-        spikes = guard.spikes(payload).reshape(-1, payload.size)
-        if self._counts_start or self._time >= self._begin + self._period or (phase and population == FLUX):
+    def _look(self, population: Population, step: int, name: str, values: Integers) -> None:
+        """Refuse a value outside its declared bits."""
+        parts = [(population.quantity(name), values)]
+        if population.name == MEMBRANE and name == "mass":
+            cells = self._graph.mesh.cells
+            parts = [("mass", values[:cells]), ("ledger", values[cells:])]
+        for quantity, part in parts:
+            bits = self._bits.get((population.name, quantity))
+            if bits is not None:
+                require_width(part, bits, population.name, quantity, step)
+
+    def _send(self, population: str, payload: Integers, alive: NDArray[np.bool_], step: int, phase: int) -> None:
+        spikes = self._guards[population].spikes(payload).reshape(-1, payload.size)
+        if self._counts_start or self._time >= self._begin + self.phases or (phase and population == FLUX):
             self.events[population] += int(np.count_nonzero(spikes))
-        dead = self._injector.dead(population, step, phase)
-        if dead.size:
-            spikes = spikes.copy()
-            spikes[:, dead] = 0
+        spikes = np.where(alive, spikes, 0)
         for stored, synapse in self._synapses:
             if stored.source == population:
-                self._arriving[stored.target] += synapse.product(spikes[synapse.line], step, phase)
+                arriving = self._arriving[stored.target, _PORTS[stored.port]]
+                arriving += synapse.product(spikes[synapse.line], step, phase)

@@ -6,6 +6,8 @@ from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
 
 WORD_BITS = 24
 """Smallest word of state of a chip (Loihi's); wider where more was declared."""
+UNDECLARED_BITS = 32
+"""Lowest bits of a value that can be flipped where no width is declared for it."""
 WEIGHT_BITS = 8
 """Stored bits of a mantissa of mixed sign: mantissas are even, and their lowest bit is not stored."""
 
@@ -61,7 +63,28 @@ def word_bits(graph: IntegerGraph, place: str, index: int) -> int:
     -------
     int
     """
-    if place == "membrane":
-        quantity = "mass" if index < graph.mesh.cells else "ledger"
-        return max(WORD_BITS, graph.bits(MEMBRANE, quantity))
-    return max(WORD_BITS, graph.bits(FLUX, place))
+    population, quantity = (MEMBRANE, "mass") if place == MEMBRANE else (FLUX, place)
+    return value_bits(graph, population, quantity, index) or WORD_BITS
+
+
+def value_bits(graph: IntegerGraph, population: str, quantity: str, index: int) -> int | None:
+    """Bits of the word that holds a value.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    population, quantity : str
+        As bounds name them.
+    index : int
+        Number of the neuron.
+
+    Returns
+    -------
+    int or None
+        None where no width is declared.
+    """
+    if (population, quantity) == (MEMBRANE, "mass") and index >= graph.mesh.cells:
+        quantity = "ledger"
+    declared = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
+    bits = declared.get((population, quantity))
+    return None if bits is None else max(WORD_BITS, bits)

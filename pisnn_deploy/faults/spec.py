@@ -43,12 +43,18 @@ _RESTS: Mapping[Kind, str] = {
 }
 """What stands between the place and the time."""
 _PLACES: Mapping[Kind, str] = {
-    "flip": r"membrane|current|residue|weight",
+    "flip": r"membrane|current|residue|weight|[a-z][a-z0-9-]*\.[a-z][a-z0-9_]*",
     **dict.fromkeys(PACKET_KINDS, "packet"),
     "dead": "core",
     "sign-mode": "weight",
     "stale": r"membrane|flux|hidden\d+",
 }
+_CHOICES: Mapping[Kind, str] = {
+    **_PLACES,
+    "flip": "membrane, current, residue, weight, or a value of a program such as flux.potential",
+    "stale": "membrane, flux, hidden1",
+}
+"""Places for people."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,8 @@ class Fault:
     ----------
     kind : str
     place : str
-        ``membrane``, ``current``, ``residue``, ``weight``, ``packet``, ``core``, or a population (``stale``).
+        ``membrane``, ``current``, ``residue``, ``weight``, ``packet``, ``core``, a population (``stale``), or
+        ``population.value`` for a value of the population's program.
     index : int
         Neuron, connection of a synapse, face of a packet, or core; 0 for all weights of a synapse.
     step : int
@@ -100,6 +107,16 @@ class Fault:
         return f"{self.kind}:{self.place}[{inside}]{end}{rest}@{self.step}{phase}"
 
     @property
+    def value(self) -> str:
+        """Name of the value of a program that is hit; empty for other places."""
+        return self.place.partition(".")[2]
+
+    @property
+    def population(self) -> str:
+        """Population whose program, accumulators or weights are hit; of others the place."""
+        return self.place.partition(".")[0]
+
+    @property
     def lasts(self) -> bool:
         """Whether it stays from its time step on."""
         return self.kind in ("dead", "sign-mode") or self.place == "weight"
@@ -130,8 +147,7 @@ def parse_fault(text: str) -> Fault:
         raise _error(text, f"unknown kind {name!r}; use {', '.join(EXAMPLES)}", "flip")
     place = matched["place"]
     if not re.fullmatch(_PLACES[kind], place, re.ASCII):
-        choices = _PLACES[kind].replace(r"hidden\d+", "hidden1").replace("|", ", ")
-        raise _error(text, f"{kind} cannot hit {place!r}; use {choices}", kind)
+        raise _error(text, f"{kind} cannot hit {place!r}; use {_CHOICES[kind]}", kind)
     rest = re.fullmatch(_RESTS[kind], matched["rest"], re.ASCII)
     if rest is None:
         raise _error(text, f"{matched['rest']!r} after the place is not understood", kind)
@@ -141,7 +157,7 @@ def parse_fault(text: str) -> Fault:
     if kind == "misroute":
         details.setdefault("end", "target")
     synapse, index = _inside(text, kind, place, matched["inside"])
-    step, phase = _time(text, kind, matched["time"])
+    step, phase = _time(text, kind, matched["time"], has_its_own="." in place)
     return Fault(kind, place, index, step, phase, synapse, **details)
 
 
@@ -162,12 +178,12 @@ def _inside(text: str, kind: Kind, place: str, inside: str) -> tuple[str, int]:
 _WEIGHT = "flip:weight[membrane-to-flux,12].bit3@10"
 
 
-def _time(text: str, kind: Kind, time: str) -> tuple[int, int]:
+def _time(text: str, kind: Kind, time: str, *, has_its_own: bool) -> tuple[int, int]:
     """PDE step and phase."""
     matched = re.fullmatch(r"(\d{1,13})(?:\.(\d{1,3}))?", time, re.ASCII)
     if matched is None or int(matched[1]) > _LARGEST:
         raise _error(text, f"@{time} is not a PDE step", kind)
-    if matched[2] is not None and (kind in PACKET_KINDS or kind == "stale"):
+    if matched[2] is not None and (kind in PACKET_KINDS or kind == "stale" or has_its_own):
         raise _error(text, f"{kind} has its own time step within the PDE step, so @{matched[1]} says it all", kind)
     return int(matched[1]), int(matched[2] or 0)
 

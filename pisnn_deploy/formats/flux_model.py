@@ -26,7 +26,7 @@ def model_of(graph: IntegerGraph) -> Model:
     UsageError
         The cells of the graph differ, so its faces have no network in common.
     """
-    if graph.medium is not None or not graph.operator:
+    if not graph.operator:
         raise UsageError(f"{graph.spec.name}: cells differ, so there is no flux network that all faces share")
     scales = [2.0**-exponent for exponent in graph.spec.weight_exponents]
     return Model(

@@ -9,6 +9,7 @@ from typing import Protocol
 from pisnn_deploy.core.errors import OverflowViolation
 from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.graph.traits import BINARY, LATE, first_of
 from pisnn_deploy.runs.faulty import RelayedStepper
 from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, RunState, start_of
 from pisnn_deploy.runs.stepping import ReferenceStepper, Stepper, stepped_run
@@ -63,7 +64,7 @@ def stepper_of(graph: IntegerGraph, start: RunState, steps: int) -> FastStepper:
         Where numba cannot be imported, or was told to compile nothing.
     """
     # Kernels count payloads, not the bits that are set in them, and know no fluxes that are one step old.
-    if graph.binary or graph.stock is not None:
+    if first_of(graph, (BINARY, LATE)) is not None:
         return ReferenceStepper(graph, start, steps)
     try:
         # Not before a run: importing numba takes longer than most commands.

@@ -8,7 +8,6 @@ from functools import partial
 import numpy as np
 
 from pisnn_deploy.audit.recovery import Recovery
-from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.faults.machine import Machine
 from pisnn_deploy.graph.integer import IntegerGraph
@@ -42,7 +41,6 @@ class FaultyStepper:
     ) -> None:
         self._graph = graph
         self._now = start
-        self._period = int(graph.period or 0)
         self._begun = start.step > 0
         flux = np.stack([np.zeros_like(start.current), start.current, start.residue])
         self.machine = machine(graph, start.step, start.mass, flux, injector, counts_start=not self._begun)
@@ -63,15 +61,15 @@ class FaultyStepper:
         elif self.machine.time == (self._now.step, 0):
             self._time_step()  # goes on: what is sent first was counted before
         for _ in range(steps):
-            for _ in range(self._period - 1):
+            for _ in range(self.machine.phases - 1):
                 self._time_step()
             flux = self.machine.flux.copy()
             self._time_step()
-            packets, current, _ = flux
+            packets = flux[0]
             self._now = RunState(
                 self._now.step + 1,
                 self.machine.mass.copy(),
-                self.machine.flux[1].copy() if self._graph.flux.leak < MEMORYLESS else np.zeros_like(current),
+                self.machine.kept_current,
                 self.machine.flux[2].copy(),
                 self._now.transported + packets,
                 int(np.abs(packets).sum()),
@@ -96,7 +94,7 @@ class FaultyStepper:
         self.machine.advance()
         mass, (packets, current, residue) = self.machine.mass, self.machine.flux
         membranes = partial(self.audit.observe_membranes, step, mass, absorbing=phase == 0)
-        firing = phase == self._period - 1
+        firing = phase == self.machine.phases - 1
         flux = partial(self.audit.observe_flux, step, packets, current, residue, firing=firing)
         if self._recovery is None:
             membranes()

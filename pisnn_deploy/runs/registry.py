@@ -4,25 +4,49 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import cast
 
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.core.limits import require_memory
 from pisnn_deploy.core.optional import guests
 from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.graph.traits import LATE, LIMITED, Trait, refuse
 from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, require_room
 from pisnn_deploy.runs.states import require_fit
 
-_MODULES: Mapping[str, str] = {
-    "cpu": "pisnn_deploy.lava.backend",
-    "fast": "pisnn_deploy.runs.fast",
-    "onnx": "pisnn_deploy.runs.onnx",
-    "torch": "pisnn_deploy.runs.torch",
+
+@dataclass(frozen=True)
+class Backend:
+    """What runs graphs.
+
+    Attributes
+    ----------
+    module : str
+        Imported when it is asked for; its `run` is that of `run_graph`.
+    has_faults : bool
+        Whether faults can hit it.
+    without_faults : tuple of Trait
+        Graphs that it runs, but not with faults.
+    has_values : bool
+        Whether faults can hit the values of programs.
+    """
+
+    module: str
+    has_faults: bool = False
+    without_faults: tuple[Trait, ...] = ()
+    has_values: bool = False
+
+
+BACKENDS: Mapping[str, Backend] = {
+    "cpu": Backend("pisnn_deploy.lava.backend", has_faults=True, without_faults=(LIMITED, LATE)),
+    "fast": Backend("pisnn_deploy.runs.fast", has_faults=True, has_values=True),
+    "onnx": Backend("pisnn_deploy.runs.onnx"),
+    "torch": Backend("pisnn_deploy.runs.torch"),
 }
-NAMES = tuple(_MODULES)
+"""By name; each runs every graph."""
+NAMES = tuple(BACKENDS)
 """Names of the backends."""
-HIT = ("cpu", "fast")
-"""Backends that faults can hit."""
 
 
 def run_graph(
@@ -55,16 +79,21 @@ def run_graph(
     CheckError
         The backend itself broke down.
     """
-    if backend not in _MODULES:
+    if backend not in BACKENDS:
         raise UsageError(f"backend {backend!r}: unknown; use {', '.join(NAMES)}")
-    if options.faults and backend not in HIT:
-        raise UsageError(f"backend {backend}: it has nothing to hit with faults; use {' or '.join(HIT)}")
+    chosen = BACKENDS[backend]
+    if options.faults and not chosen.has_faults:
+        others = " or ".join(name for name, other in BACKENDS.items() if other.has_faults)
+        raise UsageError(f"backend {backend}: it has nothing to hit with faults; use {others}")
     require_room(graph, options)
-    if options.faults and (graph.stock is not None or graph.flux.share_shift is not None):
-        raise UsageError("faults hit graphs of plain C-LIF alone; compile without --processes stock and --limiter")
+    for fault in options.faults:
+        if fault.value and not chosen.has_values:
+            raise UsageError(f"fault {str(fault)!r}: backend {backend} runs no programs; use --backend fast")
+    if options.faults:
+        refuse(graph, f"backend {backend} with faults", chosen.without_faults, "use --backend fast")
     if options.start is not None:
         require_fit(graph, options.start)
     require_memory(f"backend {backend}")
     with guests(f"backend {backend}"):
-        module = importlib.import_module(_MODULES[backend])
+        module = importlib.import_module(chosen.module)
     return cast(Run, module.run(graph, mass, options, progress))

@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from models_under_test import binary_box, compiled, compiled_box, heat_model, hidden_model, plane_model
+from models_under_test import (
+    binary_box,
+    compiled,
+    compiled_box,
+    heat_model,
+    hidden_model,
+    oscillating_model,
+    plane_model,
+    stock_box,
+)
 
 from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.faults.memory import flipped, flipped_mantissa
@@ -28,6 +37,13 @@ GRAPHS: dict[str, Callable[[], IntegerGraph]] = {
     "plane": lambda: compiled_box(plane_model(), (5, 6), "x=periodic y=dirichlet=1,1"),
     "binary spikes, dense": lambda: binary_box(heat_model(), (9,), "dirichlet=0,1", "dense"),
     "binary spikes, two hidden layers": lambda: binary_box(hidden_model((3, 2)), (7,), "no-flux"),
+    "limiter": lambda: compiled(oscillating_model(), 9, "no-flux", limiter="positivity"),
+    "limiter, dense, leaky, reservoirs": lambda: compiled(
+        oscillating_model(leak=1024), 9, "dirichlet=0,0.5", "dense", "positivity"
+    ),
+    "limiter, hidden layer": lambda: compiled(hidden_model((3,)), 8, "dirichlet=0,1", limiter="positivity"),
+    "stock": lambda: stock_box(send_threshold=3),
+    "stock, plane": lambda: stock_box(plane_model(), (5, 6), "no-flux", 2),
 }
 
 

@@ -52,7 +52,8 @@ def test_all_parts_of_a_spec() -> None:
         ),
         (
             "flip:packet[3].bit1@4",
-            "flip cannot hit 'packet'; use membrane, current, residue, weight; for example flip:membrane[17].bit5@40",
+            "flip cannot hit 'packet'; use membrane, current, residue, weight, or a value of a program such as "
+            "flux.potential; for example flip:membrane[17].bit5@40",
         ),
         ("stale:route[3]@4", "stale cannot hit 'route'; use membrane, flux, hidden1; for example stale:flux[9]@12"),
         ("flip:membrane[17]@4", "'' after the place is not understood; for example flip:membrane[17].bit5@40"),

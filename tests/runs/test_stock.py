@@ -90,4 +90,6 @@ def test_domains_refuse() -> None:
     graph = stock_box()
     with pytest.raises(UsageError) as caught:
         divided(graph, 2)
-    assert str(caught.value) == "domains: a graph of stock processes is not cut; run it undivided"
+    assert str(caught.value) == (
+        "domains: cannot take a graph whose faces hear the masses one step late; run it undivided"
+    )

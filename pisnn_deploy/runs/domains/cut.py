@@ -22,6 +22,7 @@ from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.connections import Blocks, Connections, Incidence
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers, OperatingWindow
 from pisnn_deploy.graph.layout import share_synapses, synapses, window_stencil
+from pisnn_deploy.graph.traits import LATE, MATERIALS, OFF_GRID, refuse
 from pisnn_deploy.mesh import NO_FLUX, PERIODIC, Mesh, face_grid, structured_mesh
 
 
@@ -88,11 +89,8 @@ def cut(graph: IntegerGraph, parts: int, rounds: int) -> tuple[Domain, ...]:
     UsageError
         The mesh has no rows, or too few of them, or processes are stock.
     """
-    if not isinstance(graph.mesh, Mesh) or graph.medium is not None:
-        raise UsageError("domains: only grids of equal cells are cut; run this graph undivided")
-    if graph.stock is not None:
-        raise UsageError("domains: a graph of stock processes is not cut; run it undivided")
-    rows, halo = graph.mesh.shape[0], reach(graph) * rounds
+    refuse(graph, "domains", (OFF_GRID, MATERIALS, LATE), "run it undivided")
+    rows, halo = graph.grid.shape[0], reach(graph) * rounds
     bounds = [rows * part // parts for part in range(parts + 1)]
     fewest = min(high - low for low, high in zip(bounds, bounds[1:], strict=False))
     if parts < 2 or fewest < halo or (parts == 2 and fewest < 2 * halo):

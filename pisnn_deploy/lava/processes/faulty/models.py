@@ -246,7 +246,8 @@ def faulty_models(
     -------
     mapping
     """
-    hit = {line.synapse.name: injector.synapse(line) for line in stored_synapses(graph)}
+    period = int(graph.period or 0)
+    hit = {line.synapse.name: injector.synapse(line, period) for line in stored_synapses(graph)}
     synapses = {name: synapse for name, synapse in hit.items() if synapse.is_hit}
     known = {"injector": injector, "first_step": first_step, "synapses": synapses}
     models = {**_MODELS, Audit: RecoveringAuditModel} if recovers else _MODELS

@@ -1,0 +1,62 @@
+"""What not every part of the package takes: traits of graphs, and the one sentence of a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.graph.populations import faces
+from pisnn_deploy.mesh import Mesh
+
+
+@dataclass(frozen=True)
+class Trait:
+    """Something that a graph may have.
+
+    Attributes
+    ----------
+    text : str
+        Of a graph that has it: goes on after "a graph".
+    is_of : callable
+        Whether a graph has it.
+    """
+
+    text: str
+    is_of: Callable[[IntegerGraph], bool]
+
+
+OFF_GRID = Trait("on a mesh that is no grid", lambda graph: not isinstance(graph.mesh, Mesh))
+MATERIALS = Trait("whose cells are of different materials", lambda graph: graph.materials is not None)
+BINARY = Trait("of binary spikes", lambda graph: bool(graph.binary))
+LATE = Trait("whose faces hear the masses one step late", lambda graph: faces(graph).is_late)
+LIMITED = Trait("with a limiter", lambda graph: len(faces(graph).program.ports) > 1)
+
+
+def first_of(graph: IntegerGraph, traits: tuple[Trait, ...]) -> Trait | None:
+    """The first of some traits that a graph has; None if it has none of them."""
+    return next((trait for trait in traits if trait.is_of(graph)), None)
+
+
+def refuse(graph: IntegerGraph, who: str, traits: tuple[Trait, ...], remedy: str) -> None:
+    """Refuse a graph that has one of some traits.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    who : str
+        What cannot take it; begins the sentence.
+    traits : tuple of Trait
+        Which it cannot take.
+    remedy : str
+        What to do instead.
+
+    Raises
+    ------
+    UsageError
+        The graph has one of them.
+    """
+    trait = first_of(graph, traits)
+    if trait is not None:
+        raise UsageError(f"{who}: cannot take a graph {trait.text}; {remedy}")
