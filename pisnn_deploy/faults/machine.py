@@ -147,7 +147,7 @@ class Machine:
         payload = sent if name == FLUX else self._payload(name, sent, heard)
         self._guards[name].require(payload, step)
         if name == FLUX:
-            self.flux[0] = np.where(alive, sent, 0)
+            self.flux[0] = payload = np.where(alive, sent, 0)
             self.flux[1] = np.where(alive, result.values["current"], self.flux[1])
         for state, value in after.items():
             memory[state][:] = value

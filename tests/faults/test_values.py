@@ -153,7 +153,8 @@ def test_a_value_has_its_own_time_step() -> None:
         (
             "stock",
             "drop:packet[3]@4",
-            "backend cpu with faults: cannot take a graph whose faces hear the masses one step late; use --backend fast",
+            "backend cpu with faults: cannot take a graph whose faces hear the masses one step late; "
+            "use --backend fast",
         ),
     ],
 )
