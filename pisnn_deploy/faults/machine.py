@@ -23,8 +23,6 @@ from pisnn_deploy.graph.populations import Population, faces, hidden_layers, mem
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.programs import run
 
-_PORTS = {"": "arrival", "source": "source_mass", "target": "target_mass"}
-
 
 class Machine:
     """All neurons and synapses of a graph.
@@ -79,7 +77,7 @@ class Machine:
         for synapse in graph.synapses:
             if synapse.source in self._told:
                 heard = synapse.matrix() @ self._told[synapse.source]
-                self._accumulated[synapse.target, _PORTS[synapse.port]] += heard
+                self._accumulated[synapse.target, synapse.port] += heard
 
     @property
     def time(self) -> tuple[int, int]:
@@ -197,5 +195,5 @@ class Machine:
         spikes = np.where(alive, spikes, 0)
         for stored, synapse in self._synapses:
             if stored.source == population:
-                arriving = self._arriving[stored.target, _PORTS[stored.port]]
+                arriving = self._arriving[stored.target, stored.port]
                 arriving += synapse.product(spikes[synapse.line], step, phase)
