@@ -9,6 +9,15 @@ from __future__ import annotations
 from pisnn_deploy.core.arithmetic import BOUNDLESS, LEAK_BITS, MEMORYLESS
 from pisnn_deploy.programs.language import Program, parse
 
+UNDECLARED = frozenset(
+    {
+        *("arrival", "mass_before", "current_before", "residue_before"),
+        *("size", "kept_size", "kept", "fired", "is_sent", "raised", "next_current", "positive", "least", "lifted"),
+        *("source_positive", "target_positive", "source_gives", "target_gives"),
+    }
+)
+"""Values that need no declared width of their own: something else that has one bounds them."""
+
 
 def membrane() -> Program:
     """Holder of mass, which it sends: ``m <- m + arrival``; Lava's `Sigma` is the same.

@@ -1,271 +1,176 @@
-"""Interval analysis of the integer flux network over the operating window.
-
-The first layer is bounded row by row, with the ghost cells of walls folded into the weights, so that a value that a
-window shows twice counts once. Rows repeat over the mesh; only those that differ are looked at.
-"""
+"""Interval analysis of an integer graph over its operating window: one loop over programs, whatever they do."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pisnn_deploy.core.arithmetic import MEMORYLESS
-from pisnn_deploy.graph import IntegerGraph, IntegerLayer, Medium, OperatingWindow, Stock
-from pisnn_deploy.graph.integer import FLUX
-from pisnn_deploy.graph.layout import route_matrix, window_bias, window_matrix
-from pisnn_deploy.mesh import (
-    DIRICHLET,
-    PERIODIC,
-    Mesh,
-    distinct_faces,
-    reservoir_layers,
-    structured_mesh,
-    window_cells,
-)
-from pisnn_deploy.physics.model import ModelSpec
+from pisnn_deploy.compiler.analysis.rows import Ends, LinearRows, face_rows, held_rows
+from pisnn_deploy.graph import IntegerGraph, IntegerLayer, OperatingWindow
+from pisnn_deploy.graph.populations import Population, faces, hidden_layers, membranes
+from pisnn_deploy.mesh import distinct_faces
+from pisnn_deploy.programs import Operation, Program
+from pisnn_deploy.programs.intervals import Interval, bounds, invariant
+from pisnn_deploy.programs.neurons import UNDECLARED
 
 Integers = NDArray[np.int64]
-Interval = tuple[int, int]
+ARRIVAL = "arrival"
+"""Port at which a neuron hears the network."""
+
+
+def declared_names(program: Program) -> tuple[str, ...]:
+    """Values of a program that have a declared width, in the order in which it gets them."""
+    return tuple(name for name in program.names if name not in UNDECLARED and name not in program.parameters)
 
 
 @dataclass(frozen=True)
-class LinearRows:
-    """What bounds weighted sums of masses, row by row.
-
-    A row is ``constant + sum(w m)``. Where the weights of each line of cells sum to zero, the value of a reservoir on
-    that line counted in, it is also ``excess + sum(C_i (m_i - m_{i+1}))`` with the partial sums ``C_i`` of its weights
-    (summation by parts): differences of neighbours bound it.
+class Stage:
+    """Neurons of one program that are looked at: all of a population, or one for all that are alike.
 
     Attributes
     ----------
-    constant : int64 array [rows]
-    positive, negative : int64 array [rows]
-        Sums of the positive and of the negative weights of cells.
-    excess : int64 array [rows]
-        What is left of a row when all masses on each line equal the reservoir's value there.
-    variation : int64 array [rows]
-        ``sum(|C_i|)`` times twice the distance in cells; -1 where differences bound nothing.
+    name : str
+        Of the population.
+    program : Program
+    parameters : mapping of str to int64 array [neurons]
+    held : mapping of str to (int64 array [neurons], int64 array [neurons])
+        By port: ends of what holders add to it.
+    heard : tuple of (str, str, scipy.sparse.csr_matrix)
+        Port, population of an earlier stage, and weights [neurons, neurons of that stage].
     """
 
-    constant: Integers
-    positive: Integers
-    negative: Integers
-    excess: Integers
-    variation: Integers
-
-    def intervals(self, window: OperatingWindow) -> tuple[Integers, Integers]:
-        """Lower and upper ends of the intervals of all rows, int64 [rows] each."""
-        low = self.constant + self.positive * window.lower + self.negative * window.upper
-        high = self.constant + self.positive * window.upper + self.negative * window.lower
-        if window.difference is not None:
-            reach = self.variation * window.difference // 2
-            known = self.variation >= 0
-            low = np.where(known, np.maximum(low, self.excess - reach), low)
-            high = np.where(known, np.minimum(high, self.excess + reach), high)
-        return low, high
+    name: str
+    program: Program
+    parameters: Mapping[str, Integers]
+    held: Mapping[str, Ends] = field(default_factory=dict)
+    heard: tuple[tuple[str, str, sparse.csr_matrix], ...] = ()
 
 
 @dataclass(frozen=True)
-class NetworkIntervals:
-    """Intervals of a flux network and of its flux compartment.
+class Ranges:
+    """What the neurons of a stage come to.
 
     Attributes
     ----------
-    drives : tuple of interval
-        Of each layer, bias included; the last is the drive of the flux compartment.
-    activations : tuple of interval
-        Of each hidden layer.
-    current, potential, residue, packet : interval
-        Of the flux compartment; the potential is the residue with the current added, before firing.
+    values : dict of str to Interval
+        Every value of the program, whichever neuron it is of.
+    sent : (int64 array [neurons], int64 array [neurons])
+        Ends of what each neuron sends.
     """
 
-    drives: tuple[Interval, ...]
-    activations: tuple[Interval, ...]
-    current: Interval
-    potential: Interval
-    residue: Interval
-    packet: Interval
+    values: dict[str, Interval]
+    sent: Ends
 
 
-def face_rows(mesh: Mesh, spec: ModelSpec, layer: IntegerLayer, reservoirs: Integers) -> LinearRows:
-    """The first layer at all faces whose windows differ.
+def network_ranges(stages: Iterable[Stage], window: OperatingWindow) -> dict[str, Ranges]:
+    """Intervals that hold while masses and currents stay in the operating window.
 
     Parameters
     ----------
-    mesh : Mesh
-    spec : ModelSpec
-    layer : IntegerLayer
-    reservoirs : int64 array [reservoirs]
-        Values in quanta.
-
-    Returns
-    -------
-    LinearRows
-        Row ``f * outputs + o`` is output ``o`` at the ``f``-th of these faces.
-    """
-    faces = distinct_faces(mesh, spec.half_width, spec.transverse)
-    window = window_cells(mesh, spec.half_width, spec.transverse, reservoirs, spec.wall, faces)
-    matrix = window_matrix(layer.weight, window, mesh.holders)
-    below = np.where(mesh.source[faces] < mesh.cells, mesh.source[faces], mesh.target[faces])
-    outputs = layer.weight.shape[0]
-    constant = window_bias(layer.weight, layer.bias, window)
-    return _linear_rows(
-        mesh, matrix, constant, np.repeat(mesh.axis[faces], outputs), np.repeat(below, outputs), reservoirs
-    )
-
-
-def reservoirs_extend(mesh: Mesh, reservoirs: Integers) -> bool:
-    """Whether lines of cells go on beyond reservoirs as lines that the mesh has.
-
-    Parameters
-    ----------
-    mesh : Mesh
-    reservoirs : int64 array [reservoirs]
-
-    Returns
-    -------
-    bool
-        True where reservoirs stand along one axis only and are alike along each side, or are all alike.
-    """
-    if reservoirs.size == 0 or int(reservoirs.min()) == int(reservoirs.max()):
-        return True
-    sides = [(axis, layer) for axis, pair in enumerate(reservoir_layers(mesh)) for layer in pair if layer.size]
-    alike = all(int(reservoirs[layer].min()) == int(reservoirs[layer].max()) for _, layer in sides)
-    return alike and len({axis for axis, _ in sides}) == 1
-
-
-def largest_change(mesh: Mesh, spec: ModelSpec, weight: Integers, window: OperatingWindow) -> int:
-    """What one PDE step of a linear memoryless network adds to a cell at most, in flux units and before rounding.
-
-    The change ``D W m`` is a sum over the lines of cells that run through the windows along each axis. Each line sums
-    to zero, reservoirs counted in, so ranges and differences bound it; a line of a few cells has the rows of all
-    longer ones. Holds where `reservoirs_extend`.
-
-    Parameters
-    ----------
-    mesh : Mesh
-    spec : ModelSpec
-    weight : int64 array [positions]
-        Sums to zero.
+    stages : iterable of Stage
+        In the order in which they answer.
     window : OperatingWindow
 
     Returns
     -------
-    int
+    dict of str to Ranges
+        By the name of the stage.
+
+    Raises
+    ------
+    Excluded
+        The window leaves no value to something.
     """
-    positive, variation = 0, 0
-    for count, sides in zip(mesh.shape, mesh.boundary, strict=True):
-        line = structured_mesh((min(count, 4 * spec.half_width + 2),), (1.0,), (sides,))
-        updates = [_line_update(line, spec, along) for along in weight.reshape(2 * spec.half_width, -1).T]
-        positive += int(np.sum([np.maximum(update, 0).sum(axis=1) for update in updates], axis=0).max())
-        variation += int(np.sum([_variation(line, update) for update in updates], axis=0).max())
-    reach = positive * (window.upper - window.lower)
-    return reach if window.difference is None else min(reach, variation * window.difference // 2)
+    limits = {} if window.current is None else {"current": Interval(-window.current, window.current)}
+    found: dict[str, Ranges] = {}
+    for stage in stages:
+        inputs: dict[str, Ends] = {name: (values, values) for name, values in stage.parameters.items()}
+        heard = ((port, _through(weights, found[source].sent)) for port, source, weights in stage.heard)
+        for port, (lower, upper) in (*stage.held.items(), *heard):
+            before = inputs.get(port, (np.zeros_like(lower), np.zeros_like(upper)))
+            inputs[port] = before[0] + lower, before[1] + upper
+        found[stage.name] = _ranges(stage.program, inputs, limits)
+    return found
 
 
-def _line_update(line: Mesh, spec: ModelSpec, weight: Integers) -> Integers:
-    """``D W`` on a line, int64 [cells, holders], the weights of reservoirs included."""
-    held = np.eye(line.reservoirs, dtype=np.int64)
-    drive = np.zeros((line.faces, line.holders), np.int64)
-    nothing = np.zeros(line.reservoirs, np.int64)
-    seen = window_cells(line, spec.half_width, 0, nothing, spec.wall)
-    drive[:, : line.cells] = window_matrix(weight[None, :], seen, line.holders).toarray()[:, : line.cells]
-    for number, values in enumerate(held):
-        seen = window_cells(line, spec.half_width, 0, values, spec.wall)
-        drive[:, line.cells + number] = window_bias(weight[None, :], np.zeros(1, np.int64), seen)
-    return np.asarray((route_matrix(line) @ drive)[: line.cells], np.int64)
+def _through(weights: sparse.csr_matrix, ends: Ends) -> Ends:
+    positive, negative = weights.maximum(0), weights.minimum(0)
+    return positive @ ends[0] + negative @ ends[1], positive @ ends[1] + negative @ ends[0]
 
 
-def _variation(line: Mesh, update: Integers) -> Integers:
-    """Twice the sum of the absolute partial sums of each row, times the distances in cells, int64 [cells]."""
-    cells = update[:, : line.cells]
-    if line.boundary[0] == (PERIODIC, PERIODIC):
-        # Around the row's own cell, so that the partial sums follow the shorter way.
-        turned = (np.arange(line.cells)[:, None] + np.arange(line.cells) - line.cells // 2) % line.cells
-        partial = np.cumsum(np.take_along_axis(cells, turned, axis=1), axis=1)
-        return np.asarray(2 * np.abs(partial).sum(axis=1), np.int64)
-    lower, upper = (side == DIRICHLET for side in line.boundary[0])
-    ends = [np.zeros(line.cells, np.int64) + update[:, line.cells] if lower else np.zeros(line.cells, np.int64)]
-    ends.append(update[:, -1] if upper else np.zeros(line.cells, np.int64))
-    partial = np.abs(np.cumsum(np.column_stack([ends[0], cells, ends[1]]), axis=1))
-    return np.asarray(partial[:, 0] + 2 * partial[:, 1:-2].sum(axis=1) + partial[:, -2], np.int64)
+def _ranges(program: Program, inputs: Mapping[str, Ends], limits: Mapping[str, Interval]) -> Ranges:
+    """What a program makes of intervals: neuron by neuron up to its states and limits, then of all neurons at once."""
+    first, rest = _divided(program, limits)
+    groups, member = _groups(inputs, program.parameters if rest.operations else first.ports)
+    values: dict[str, Interval] = {}
+    sent: list[tuple[int, int]] = []
+    for group in groups:
+        of_group = bounds(first, group)
+        values = {name: _hull((values.get(name, interval), interval)) for name, interval in of_group.items()}
+        if not rest.operations:
+            sent.append((of_group[program.sends[0]].lower, of_group[program.sends[0]].upper))
+    if rest.operations:
+        values |= invariant(rest, {name: values[name] for name in rest.ports}, limits)
+        sent = [(values[program.sends[0]].lower, values[program.sends[0]].upper)] * len(groups)
+    lower, upper = np.array(sent, np.int64)[member].T
+    return Ranges(values, (lower, upper))
 
 
-def _linear_rows(
-    mesh: Mesh, matrix: sparse.csr_matrix, constant: Integers, axis: Integers, origin: Integers, reservoirs: Integers
-) -> LinearRows:
-    """Bound rows, each of which sees lines of cells along its own axis, around the cell `origin`."""
-    rows = matrix.shape[0]
-    row = np.repeat(np.arange(rows), np.diff(matrix.indptr))
-    cell, weight = matrix.indices.astype(np.int64), matrix.data.astype(np.int64)
-    positive, negative = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
-    np.add.at(positive, row, np.maximum(weight, 0))
-    np.add.at(negative, row, np.minimum(weight, 0))
-    shape = np.array(mesh.shape)
-    stride = np.array([int(shape[a + 1 :].prod()) for a in range(shape.size)])
-    own = axis[row]
-    along = cell // stride[own] % shape[own]
-    line = cell - along * stride[own]
-    periodic = np.array([sides == (PERIODIC, PERIODIC) for sides in mesh.boundary])
-    half = shape[own] // 2
-    around = (along - origin[row] // stride[own] % shape[own] + half) % shape[own] - half
-    place = 2 * np.where(periodic[own], around, along) + 1
-    # Lines of a row, and what their weights lack of zero: the weight of the reservoir that the line ends at.
-    key, line_of = np.unique(row * mesh.cells + line, return_inverse=True)
-    sums = np.zeros(key.size, np.int64)
-    np.add.at(sums, line_of, weight)
-    excess, known = constant.copy(), np.ones(rows, np.bool_)
-    open_lines = np.flatnonzero(sums)
-    at_row, at_line = key[open_lines] // mesh.cells, key[open_lines] % mesh.cells
-    ends = [np.array([sides[which] == DIRICHLET for sides in mesh.boundary])[axis[at_row]] for which in (0, 1)]
-    near_upper = 2 * (origin[at_row] // stride[axis[at_row]] % shape[axis[at_row]]) >= shape[axis[at_row]]
-    upper = ends[1] & (near_upper | ~ends[0])
-    known[at_row[~(ends[0] | ends[1])]] = False
-    if open_lines.size and reservoirs.size:
-        held = _held(mesh, axis[at_row], at_line, upper, reservoirs)
-        np.add.at(excess, at_row, np.where(ends[0] | ends[1], sums[open_lines] * held, 0))
-    row = np.concatenate([row, at_row])
-    place = np.concatenate([place, np.where(upper, 2 * shape[axis[at_row]], 0)])
-    line_of = np.concatenate([line_of, open_lines])
-    weight = np.concatenate([weight, -sums[open_lines]])
-    kept = known[row]
-    order = np.lexsort((place[kept], line_of[kept]))
-    row, place, line_of, weight = (array[kept][order] for array in (row, place, line_of, weight))
-    partial = np.abs(np.cumsum(weight))[:-1] * np.diff(place)
-    partial = np.where(np.diff(line_of) == 0, partial, 0)
-    variation = np.zeros(rows, np.int64)
-    np.add.at(variation, row[:-1], partial)
-    return LinearRows(constant, positive, negative, excess, np.where(known, variation, -1))
+def _hull(intervals: Iterable[Interval]) -> Interval:
+    ends = [*intervals]
+    return Interval(min(interval.lower for interval in ends), max(interval.upper for interval in ends))
 
 
-def _held(mesh: Mesh, axis: Integers, line: Integers, upper: NDArray[np.bool_], reservoirs: Integers) -> Integers:
-    """Values of the reservoirs at the ends of lines, each named by its cell of coordinate 0; 0 without one."""
-    layers = reservoir_layers(mesh)
-    coordinates = np.unravel_index(line, mesh.shape)
-    held = np.zeros(line.size, np.int64)
-    for a in range(len(mesh.shape)):
-        others = tuple(c for b, c in enumerate(coordinates) if b != a)
-        for which in (0, 1):
-            here = np.flatnonzero((axis == a) & (upper == bool(which)))
-            layer = layers[a][which]
-            if here.size and layer.size:
-                held[here] = reservoirs[layer[tuple(c[here] for c in others)] if others else layer]
-    return held
+def _divided(program: Program, limits: Mapping[str, Interval]) -> tuple[Program, Program]:
+    """What a program does before it comes to its states and to values that are limited; and the rest.
+
+    The rest takes the values of the former as ports.
+    """
+    inputs = (*program.ports, *program.parameters)
+    known = {*inputs, *(table.name for table in program.tables)}
+    first: list[Operation] = []
+    rest: list[Operation] = []
+    for operation in program.operations:
+        independent = all(not isinstance(operand, str) or operand in known for operand in operation.operands)
+        if independent and limits.keys().isdisjoint(operation.results):
+            first.append(operation)
+            known |= {*operation.results}
+        else:
+            rest.append(operation)
+    made = [result for operation in first for result in operation.results]
+    return (
+        Program(program.name, inputs, (), (), tuple(first), (), (), program.tables),
+        Program(program.name, (*inputs, *made), program.states, (), tuple(rest), program.after, (), program.tables),
+    )
 
 
-def network_intervals(
-    rows: LinearRows,
-    operator: Sequence[IntegerLayer],
-    window: OperatingWindow,
-    threshold_exponent: int,
-    leak: int,
-    stock: Stock | None = None,
-) -> NetworkIntervals:
-    """Intervals that hold while the masses stay in the operating window.
+def _groups(inputs: Mapping[str, Ends], told_apart: Iterable[str]) -> tuple[list[dict[str, Interval]], Integers]:
+    """Inputs of groups of neurons, those of other names as hulls over the group; and the group of each neuron."""
+    count, member = 1, np.zeros(next(iter(inputs.values()))[0].size, np.int64)
+    for values in (ends for name in told_apart for ends in inputs[name]):
+        if (values != values[:1]).any():
+            distinct, place = np.unique(values, return_inverse=True)
+            pairs, member = np.unique(member * distinct.size + place.reshape(-1), return_inverse=True)
+            count, member = pairs.size, member.reshape(-1)
+    order = np.argsort(member, kind="stable")
+    starts = np.searchsorted(member[order], np.arange(count))
+    hulls = {
+        name: (np.minimum.reduceat(lower[order], starts), np.maximum.reduceat(upper[order], starts))
+        for name, (lower, upper) in inputs.items()
+    }
+    ends = {name: (lower.tolist(), upper.tolist()) for name, (lower, upper) in hulls.items()}
+    groups = [{name: Interval(low[at], high[at]) for name, (low, high) in ends.items()} for at in range(count)]
+    return groups, member
+
+
+def operator_stages(
+    rows: LinearRows, operator: Sequence[IntegerLayer], window: OperatingWindow, programs: Sequence[tuple[str, Program]]
+) -> Iterator[Stage]:
+    """A flux network at the faces that differ.
 
     Parameters
     ----------
@@ -273,104 +178,93 @@ def network_intervals(
         Of the first layer, see `face_rows`.
     operator : sequence of IntegerLayer
     window : OperatingWindow
-    threshold_exponent, leak : int
-        Of the flux compartment.
-    stock : Stock, optional
-        For Lava's own processes; the drive is then what the `Sparse` gives, after its shift.
+    programs : sequence of (str, Program)
+        Name and program of the population of each layer.
 
-    Returns
-    -------
-    NetworkIntervals
-        In Python integers.
+    Yields
+    ------
+    Stage
+        Each hears the network at the port ``arrival``, and has what it adds as the parameter ``bias`` if at all.
     """
-    low, high = rows.intervals(window)
-    drives, activations = [(int(low.min()), int(high.max()))], []
-    for number, layer in enumerate(operator[1:]):
-        shift, inputs = operator[number].shift, operator[number].weight.shape[0]
-        low, high = (np.maximum(end, 0).reshape(-1, inputs) >> shift for end in (low, high))
-        activations.append((int(low.min()), int(high.max())))
-        up, down = np.maximum(layer.weight, 0).T, np.minimum(layer.weight, 0).T
-        low, high = layer.bias + low @ up + high @ down, layer.bias + high @ up + low @ down
-        drives.append((int(low.min()), int(high.max())))
-    if stock is not None:
-        return _stock_intervals(drives[-1], window, threshold_exponent, stock)
-    return flux_intervals(drives, activations, window, threshold_exponent, leak)
+    count = rows.constant.size // operator[0].bias.size
+    for number, (layer, (name, program)) in enumerate(zip(operator, programs, strict=True)):
+        bias = np.tile(layer.bias, count) if number else rows.constant
+        lower, upper = rows.intervals(window)
+        repeated = sparse.kron(sparse.identity(count, np.int64), layer.weight, format="csr")
+        yield Stage(
+            name,
+            program,
+            {"bias": bias} if "bias" in program.parameters else {},
+            {} if number else {ARRIVAL: (lower - bias, upper - bias)},
+            ((ARRIVAL, programs[number - 1][0], sparse.csr_matrix(repeated, dtype=np.int64)),) if number else (),
+        )
 
 
-def _stock_intervals(total: Interval, window: OperatingWindow, shift: int, stock: Stock) -> NetworkIntervals:
-    """Intervals of faces that send whole residues, from that of the weighted masses before the shift."""
-    half = (1 << shift) // 2
-    drive = ((total[0] + half) >> shift, (total[1] + half) >> shift)
-    if window.current is not None:
-        drive = (max(drive[0], -window.current), min(drive[1], window.current))
-    kept = stock.send_threshold - 1
-    potential = (drive[0] - kept, drive[1] + kept)
-    packet = (min(potential[0], 0), max(potential[1], 0))
-    return NetworkIntervals((drive,), (), drive, potential, (-kept, kept), packet)
-
-
-def medium_intervals(graph: IntegerGraph, medium: Medium) -> NetworkIntervals:
-    """Intervals with a medium: of levels where cells differ, and of the differences of two values at each face.
+def graph_ranges(graph: IntegerGraph) -> dict[str, Ranges]:
+    """Intervals of every population of a graph but those that hold mass.
 
     Parameters
     ----------
     graph : IntegerGraph
-    medium : Medium
 
     Returns
     -------
-    NetworkIntervals
+    dict of str to Ranges
+
+    Raises
+    ------
+    Excluded
+        The window leaves no value to something.
     """
-    window = graph.window
-    weights = graph.matrix(graph.chain[-2], FLUX)
-    positive = np.asarray(weights.maximum(0).sum(axis=1)).reshape(-1).astype(np.int64)
-    negative = np.asarray(weights.minimum(0).sum(axis=1)).reshape(-1).astype(np.int64)
-
-    def drives(level: Interval) -> Interval:
-        low = graph.flux.bias + positive * level[0] + negative * level[1]
-        high = graph.flux.bias + positive * level[1] + negative * level[0]
-        return int(low.min()), int(high.max())
-
-    if not graph.hidden:
-        found = [drives((window.lower, window.upper))]
-        return flux_intervals(found, [], window, graph.flux.threshold_exponent, graph.flux.leak)
-    population = graph.hidden[0]
-    least, most = int(population.bias.min()), int(population.bias.max())
-    # A mass is an integer, so its level need not reach the ends of the window; inside them it may be anywhere.
-    drive = (window.lower + least, window.upper + most)
-    level = (max(drive[0], 0) >> population.shift, max(drive[1], 0) >> population.shift)
-    return flux_intervals([drive, drives(level)], [level], window, graph.flux.threshold_exponent, graph.flux.leak)
+    return network_ranges(_laid_out(graph) if graph.operator else _spelled_out(graph), graph.window)
 
 
-def flux_intervals(
-    drives: Sequence[Interval],
-    activations: Sequence[Interval],
-    window: OperatingWindow,
-    threshold_exponent: int,
-    leak: int,
-) -> NetworkIntervals:
-    """Intervals of the flux compartments from those of their drives.
+def _laid_out(graph: IntegerGraph) -> Iterator[Stage]:
+    """A flux network that repeats over a mesh, at the faces that differ."""
+    mesh, spec, population = graph.grid, graph.spec, faces(graph)
+    programs = [(layer.name, layer.program) for layer in (*hidden_layers(graph), population)]
+    rows = face_rows(mesh, spec, graph.operator[0], graph.membrane.reservoirs)
+    *hidden, last = operator_stages(rows, graph.operator, graph.window, programs)
+    yield from hidden
+    alike = distinct_faces(mesh, spec.half_width, spec.transverse)
+    others = {name: values[alike] for name, values in population.parameters.items() if name not in last.parameters}
+    held = {
+        port: held_rows(sparse.csr_matrix(weights[alike, :]), graph.window, inverse_volumes(graph))
+        for port, source, weights in _into(graph, population, further=True)
+    }
+    yield replace(last, parameters={**last.parameters, **others}, held={**last.held, **held})
 
-    Parameters
-    ----------
-    drives, activations : sequence of interval
-        Of each layer; the last drive is that of the flux compartments.
-    window : OperatingWindow
-    threshold_exponent, leak : int
 
-    Returns
-    -------
-    NetworkIntervals
-    """
-    low, high = drives[-1]
-    # The leak keeps at most (4096 - leak) / 4096 of the current: a geometric series.
-    current = (-(max(-low, 0) * MEMORYLESS // leak), max(high, 0) * MEMORYLESS // leak)
-    if window.current is not None:
-        limit = window.current
-        kept = limit * (MEMORYLESS - leak) // MEMORYLESS
-        current = (max(current[0], -limit), min(current[1], limit))
-        low, high = max(low, -limit - kept), min(high, limit + kept)
-    half = (1 << threshold_exponent) // 2
-    potential = (current[0] - half, current[1] + half)
-    packet = (-((half - 1 - potential[0]) >> threshold_exponent), (potential[1] + half - 1) >> threshold_exponent)
-    return NetworkIntervals((*drives[:-1], (low, high)), tuple(activations), current, potential, (-half, half), packet)
+def _spelled_out(graph: IntegerGraph) -> Iterator[Stage]:
+    """Every neuron of a graph."""
+    holder, volumes = membranes(graph).name, inverse_volumes(graph)
+    for population in (*hidden_layers(graph), faces(graph)):
+        into = [*_into(graph, population)]
+        yield Stage(
+            population.name,
+            population.program,
+            population.parameters,
+            {port: held_rows(weights, graph.window, volumes) for port, source, weights in into if source == holder},
+            tuple(heard for heard in into if heard[1] != holder),
+        )
+
+
+def _into(
+    graph: IntegerGraph, population: Population, *, further: bool = False
+) -> Iterator[tuple[str, str, sparse.csr_matrix]]:
+    """Port, source and effective weights of what leads to a population; to its further ports alone if asked so."""
+    sums: dict[tuple[str, str], sparse.csr_matrix] = {}
+    for synapse in graph.synapses:
+        port = _PORTS.get(synapse.port, synapse.port)
+        if synapse.target == population.name and not (further and port == ARRIVAL):
+            known = sums.get((port, synapse.source))
+            sums[port, synapse.source] = synapse.matrix() if known is None else known + synapse.matrix()
+    yield from ((port, source, sparse.csr_matrix(weights)) for (port, source), weights in sums.items())
+
+
+_PORTS = {"": ARRIVAL, "source": "source_mass", "target": "target_mass"}
+
+
+def inverse_volumes(graph: IntegerGraph) -> Integers:
+    """What masses are multiplied by in the units of the operating window, int64 [cells]."""
+    return np.ones(graph.mesh.cells, np.int64) if graph.medium is None else graph.medium.inverse_volume

@@ -8,22 +8,17 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from pisnn_deploy.compiler.analysis.intervals import (
-    Interval,
-    NetworkIntervals,
-    face_rows,
-    largest_change,
-    medium_intervals,
-    network_intervals,
-    reservoirs_extend,
-)
+from pisnn_deploy.compiler.analysis.changes import largest_change, reservoirs_extend
+from pisnn_deploy.compiler.analysis.intervals import declared_names, graph_ranges, inverse_volumes
 from pisnn_deploy.compiler.facts import BOUNDED, SCHEDULED, Fact
 from pisnn_deploy.compiler.passes.limit import most_faces
-from pisnn_deploy.core.arithmetic import MEMORYLESS, signed_width
-from pisnn_deploy.core.errors import DoesNotFit
+from pisnn_deploy.core.arithmetic import signed_width
+from pisnn_deploy.core.errors import CompileError, DoesNotFit
 from pisnn_deploy.graph import Bound, IntegerGraph, Synapse
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE
+from pisnn_deploy.graph.populations import Population, faces, hidden_layers, membranes
 from pisnn_deploy.mesh.window import QUADRATIC
+from pisnn_deploy.programs.intervals import Excluded, Interval
+from pisnn_deploy.programs.neurons import UNDECLARED
 
 if TYPE_CHECKING:
     from pisnn_deploy.compiler.options import CompileOptions
@@ -37,14 +32,15 @@ LARGEST_LEDGER = (1 << (LEDGER_BITS - 1)) - 1
 class Bounds:
     """Bound every quantity by interval analysis over the operating window.
 
-    1. States come from the intervals of the flux network; the current also from the geometric series of its leak.
+    1. What a neuron works out is bounded by running its program on intervals, population by population; what it keeps
+       by a fixed point of that, such as the geometric series of a leak.
     2. The payload of a population is its value (dense) or a difference of two values (delta). A membrane's change is
        at most the packets of its faces, and for a linear memoryless network what ``D W`` can give it, ``theta`` a face
        more for what residues hold back.
-    3. The accumulator of a synapse holds any partial sum of the products of its mantissas and payloads. That between
-       stock cells and faces holds the product of the neuron that rounds as well.
-    4. With a limiter a flux compartment holds the masses at its ends, and the changes of a membrane are bounded by its
-       packets alone: what some faces withhold no longer cancels what others carry.
+    3. The accumulator of a synapse holds any partial sum of the products of its mantissas and payloads. What the
+       target's program adds to the sum alone, to round it, counts among these.
+    4. Where a face hears the masses at its ends and may withhold packets, the changes of a membrane are bounded by its
+       packets alone: what some faces withhold does not cancel what others carry.
     5. A ledger gets 48 bits, two words of state; the proof says how many PDE steps that lasts.
     6. Anything wider than the target offers is refused, with the quantity's name.
 
@@ -74,56 +70,39 @@ class Bounds:
         Raises
         ------
         CompileError
-            A quantity is wider than the target's.
+            A quantity is wider than the target's, or has no value inside the operating window.
         """
-        window = graph.window
-        if graph.medium is not None:
-            found = medium_intervals(graph, graph.medium)
-            thinnest = int(graph.medium.inverse_volume.min())
-            mass: Interval = (-(-window.lower // thinnest) - 1, window.upper // thinnest + 1)
-            mass = (min(mass[0], 0), max(mass[1], 0))
-            if int(graph.medium.inverse_volume.max()) == 1:
-                mass = (window.lower, window.upper)
-            packet = max(-found.packet[0], found.packet[1])
-            spare = int(int(graph.medium.inverse_volume.max()) > 1)
-            change = min((window.upper - window.lower) // thinnest + spare, most_faces(graph) * packet)
-        else:
-            rows = face_rows(graph.grid, graph.spec, graph.operator[0], graph.membrane.reservoirs)
-            flux = graph.flux
-            found = network_intervals(rows, graph.operator, window, flux.threshold_exponent, flux.leak, graph.stock)
-            mass = (window.lower, window.upper)
-            change = _largest_change(graph, found) if graph.coding == "delta" else 0
-        payloads: dict[str, Interval] = {
-            MEMBRANE: (-change, change) if graph.coding == "delta" else mass,
-            FLUX: found.packet,
-        }
+        try:
+            ranges = graph_ranges(graph)
+        except Excluded as error:
+            raise CompileError(
+                self.name,
+                f"the operating range contradicts itself: {error}",
+                remedy="widen it with --range, --slope or --flux",
+            ) from None
+        channels, holder, mass = faces(graph), membranes(graph).name, mass_interval(graph)
+        packet = ranges[channels.name].values[channels.program.sends[0]]
+        payloads = {channels.name: packet, holder: mass}
+        if graph.coding == "delta":
+            change = _largest_change(graph, max(-packet.lower, packet.upper))
+            payloads[holder] = Interval(-change, change)
         bounds = [
-            self._bound(MEMBRANE, "mass", mass, self.state_bits),
-            self._bound(MEMBRANE, "payload", payloads[MEMBRANE], self.payload_bits),
+            self._bound(holder, "mass", mass, self.state_bits),
+            self._bound(holder, "payload", payloads[holder], self.payload_bits),
         ]
         if graph.mesh.reservoirs:
-            bounds.append(Bound(MEMBRANE, "ledger", -LARGEST_LEDGER, LARGEST_LEDGER, LEDGER_BITS))
-        for population, drive, activation in zip(graph.hidden, found.drives, found.activations, strict=False):
-            spread = activation[1] - activation[0]
-            payloads[population.name] = (-spread, spread) if graph.coding == "delta" else activation
-            bounds += [
-                self._bound(population.name, "drive", drive, self.state_bits),
-                self._bound(population.name, "activation", activation, self.state_bits),
-                self._bound(population.name, "payload", payloads[population.name], self.payload_bits),
-            ]
-        bounds += [
-            self._bound(FLUX, "drive", found.drives[-1], self.state_bits),
-            self._bound(FLUX, "current", found.current, self.state_bits),
-            self._bound(FLUX, "potential", found.potential, self.state_bits),
-            self._bound(FLUX, "residue", found.residue, self.state_bits),
-            self._bound(FLUX, "packet", found.packet, self.payload_bits),
-        ]
-        if graph.flux.share_shift is not None:
-            bounds += [
-                self._bound(FLUX, "source-mass", mass, self.state_bits),
-                self._bound(FLUX, "target-mass", mass, self.state_bits),
-                self._bound(FLUX, "share", (0, max(mass[1], 0) >> graph.flux.share_shift), self.state_bits),
-            ]
+            bounds.append(Bound(holder, "ledger", -LARGEST_LEDGER, LARGEST_LEDGER, LEDGER_BITS))
+        for population in (*hidden_layers(graph), channels):
+            values = ranges[population.name].values
+            for quantity, name in declared(population):
+                is_packet = population is channels and name in population.program.sends
+                bits = self.payload_bits if is_packet else self.state_bits
+                bounds.append(self._bound(population.name, quantity, values[name], bits))
+            if population is not channels:
+                sent = values[population.program.sends[0]]
+                spread = sent.upper - sent.lower
+                payloads[population.name] = Interval(-spread, spread) if graph.coding == "delta" else sent
+                bounds.append(self._bound(population.name, "payload", payloads[population.name], self.payload_bits))
         for synapse in graph.synapses:
             bounds += self._synapse(synapse, payloads[synapse.source], _rounding(graph, synapse))
         return replace(graph, bounds=tuple(bounds))
@@ -139,7 +118,7 @@ class Bounds:
 
     def _synapse(self, synapse: Synapse, payload: Interval, rounding: int) -> Iterator[Bound]:
         starts, mantissas = synapse.connections.distinct
-        low, high = payload
+        low, high = payload.lower, payload.upper
         sums = []
         for part in (np.maximum(mantissas, 0), np.minimum(mantissas, 0)):
             total = np.concatenate([[0], np.cumsum(part)])[starts]
@@ -148,14 +127,14 @@ class Bounds:
         # Inputs arrive in any order, so each partial sum counts: one of all positive or of all negative products.
         least = int((positive * min(low, 0) - np.abs(negative) * max(high, 0)).min(initial=0))
         most = int((positive * max(high, 0) - np.abs(negative) * min(low, 0)).max(initial=0)) + rounding
-        ends = [int(m) * p for m in (mantissas.min(initial=0), mantissas.max(initial=0)) for p in payload]
+        ends = [int(m) * p for m in (mantissas.min(initial=0), mantissas.max(initial=0)) for p in (low, high)]
         # A positive exponent shifts the sum within the same register.
         bits = self.accumulator_bits - max(0, synapse.exponent)
-        yield self._bound(synapse.name, "product", (min(ends), max(ends)), bits)
-        yield self._bound(synapse.name, "accumulator", (least, most), bits)
+        yield self._bound(synapse.name, "product", Interval(min(ends), max(ends)), bits)
+        yield self._bound(synapse.name, "accumulator", Interval(least, most), bits)
 
     def _bound(self, population: str, quantity: str, interval: Interval, limit: int) -> Bound:
-        low, high = interval
+        low, high = interval.lower, interval.upper
         bits = signed_width(low, high)
         if bits > limit:
             raise DoesNotFit(
@@ -167,24 +146,56 @@ class Bounds:
         return Bound(population, quantity, low, high, bits)
 
 
+def declared(population: Population) -> Iterator[tuple[str, str]]:
+    """Quantities of a population that have a declared width, and the values of its program that they are.
+
+    Of what waits in a state before it counts, the width is declared as it arrives, too.
+    """
+    program, sends = population.program, population.program.sends
+    waiting = [(state, after) for state, after in zip(program.states, program.after, strict=True) if population.is_late]
+    yield from (("drive", after) for state, after in waiting if state not in UNDECLARED)
+    further = {*program.ports[1:]}
+    for operation in program.operations:
+        inputs = {operand for operand in operation.values if isinstance(operand, str)}
+        if inputs & further and inputs <= further | {*program.parameters}:
+            further |= {*operation.results}
+    names = declared_names(program)
+    own = [name for name in names if name not in further and name not in sends]
+    quantities: dict[str, str] = {}
+    for name in (*own, *sends, *(name for name in names if name in further and name not in sends)):
+        quantities.setdefault(population.quantity(name), name)
+    yield from quantities.items()
+
+
+def mass_interval(graph: IntegerGraph) -> Interval:
+    """What a cell may hold: where volumes differ, a quantum more on either side of what the thinnest may."""
+    window, volumes = graph.window, inverse_volumes(graph)
+    thinnest = int(volumes.min())
+    if int(volumes.max()) == 1:
+        return Interval(window.lower, window.upper)
+    return Interval(min(-(-window.lower // thinnest) - 1, 0), max(window.upper // thinnest + 1, 0))
+
+
 def _rounding(graph: IntegerGraph, synapse: Synapse) -> int:
-    """What the neuron that rounds adds to a sum of mantissas times payloads."""
-    if graph.stock is None or synapse.source != MEMBRANE:
-        return 0
-    return 1 << (graph.flux.threshold_exponent - synapse.exponent - 1)
+    """What the target adds to the sum of a synapse alone before it counts, in units of its mantissas."""
+    for population in (*hidden_layers(graph), faces(graph)):
+        for operation in population.program.operations if population.name == synapse.target else ():
+            port, added = operation.operands[0], operation.operands[-1]
+            if operation.name == "add" and port in population.program.ports and isinstance(added, int):
+                return added << -synapse.exponent if synapse.exponent < 0 else added >> synapse.exponent
+    return 0
 
 
-def _largest_change(graph: IntegerGraph, found: NetworkIntervals) -> int:
+def _largest_change(graph: IntegerGraph, packet: int) -> int:
     """Largest absolute change of a cell's mass in one PDE step."""
-    window, theta = graph.window, 1 << graph.flux.threshold_exponent
-    faces_per_cell = 2 * len(graph.grid.shape)
-    change = min(window.upper - window.lower, faces_per_cell * max(abs(found.packet[0]), abs(found.packet[1])))
-    weight, bias = graph.operator[0].weight, graph.operator[0].bias
-    if graph.hidden or graph.flux.leak != MEMORYLESS or bias.any() or weight.sum() != 0:
+    window, volumes, program = graph.window, inverse_volumes(graph), faces(graph).program
+    spare = int(int(volumes.max()) > 1)
+    change = min((window.upper - window.lower) // int(volumes.min()) + spare, most_faces(graph) * packet)
+    adds_up = len(program.states) == 1 and len(program.ports) == 1
+    if len(graph.operator) != 1 or not adds_up or graph.operator[0].bias.any() or graph.operator[0].weight.sum() != 0:
         return change
-    lines_go_on = graph.spec.wall == QUADRATIC or reservoirs_extend(graph.grid, graph.membrane.reservoirs)
-    if graph.flux.share_shift is not None or not lines_go_on:
+    if not (graph.spec.wall == QUADRATIC or reservoirs_extend(graph.grid, graph.membrane.reservoirs)):
         return change
     # theta dm = D W m + D (r_old - r_new), and residues stay within theta / 2 of 0.
-    reach = largest_change(graph.grid, graph.spec, weight[0], window)
-    return min(change, reach // theta + faces_per_cell)
+    reach = largest_change(graph.grid, graph.spec, graph.operator[0].weight[0], window)
+    return min(change, (reach >> graph.flux.threshold_exponent) + 2 * len(graph.grid.shape))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, cast
 import numpy as np
 from scipy import sparse
 
+from pisnn_deploy.compiler.analysis.changes import reservoirs_extend
 from pisnn_deploy.compiler.analysis.equation import equation_claim
-from pisnn_deploy.compiler.analysis.intervals import reservoirs_extend
 from pisnn_deploy.compiler.analysis.invariance import lattice_kernel, lattice_shape, rounding_drift
 from pisnn_deploy.compiler.facts import BOUNDED, PROVED, Fact
 from pisnn_deploy.compiler.passes.bound import LARGEST_LEDGER

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.compiler.analysis.intervals import face_rows, network_intervals
+from pisnn_deploy.compiler.analysis.intervals import declared_names, network_ranges, operator_stages
 from pisnn_deploy.compiler.analysis.kernels import neighbours, symbol_error
+from pisnn_deploy.compiler.analysis.rows import face_rows
 from pisnn_deploy.compiler.facts import LOWERED, QUANTISED, Fact
 from pisnn_deploy.compiler.passes.lower import Lower
 from pisnn_deploy.core.arithmetic import MEMORYLESS, signed_width
@@ -23,6 +24,9 @@ from pisnn_deploy.graph.integer import FIELD, FLUX, MEMBRANE, Integers
 from pisnn_deploy.graph.layout import synapses, window_biases, window_stencil
 from pisnn_deploy.physics.clock import damped_leak, nominal_time_step, time_step
 from pisnn_deploy.physics.model import OperatingRange, flux_moments, symmetry_basis
+from pisnn_deploy.programs import Program
+from pisnn_deploy.programs.intervals import Excluded
+from pisnn_deploy.programs.neurons import flux, rectifier, sigma_delta
 
 if TYPE_CHECKING:
     from pisnn_deploy.compiler.options import CompileOptions
@@ -256,9 +260,25 @@ class Quantise:
         operator = _operator(graph, weights, exponent)
         reservoirs = np.rint(graph.reservoirs * 2.0**exponent).astype(np.int64)
         rows = face_rows(graph.mesh, spec, operator[0], reservoirs)
-        found = network_intervals(rows, operator, window, spec.weight_exponents[-1], leak, graph.stock)
-        states = [found.current, found.potential, found.residue]
-        return max(widest, *(signed_width(low, high) for low, high in (*states, *found.drives, *found.activations)))
+        names = (*(f"hidden{number}" for number in range(1, len(operator))), FLUX)
+        programs = (*(rectifier(layer.shift) for layer in operator[:-1]), _channel(graph, leak))
+        stages = operator_stages(rows, operator, window, [*zip(names, programs, strict=True)])
+        try:
+            ranges = network_ranges(stages, window)
+        except Excluded:
+            return widest  # of a range that leaves nothing of a quantity, which `bound` refuses
+        widths = [
+            ranges[name].values[value].bits
+            for name, program in zip(names, programs, strict=True)
+            for value in declared_names(program)
+        ]
+        return max(widest, *widths)
+
+
+def _channel(graph: FloatGraph, leak: int) -> Program:
+    """Program of the faces."""
+    exponent = graph.spec.weight_exponents[-1]
+    return flux(exponent, leak) if graph.stock is None else sigma_delta(graph.stock.send_threshold, exponent)
 
 
 def _operator(graph: FloatGraph, weights: list[Integers], quantum_exponent: int) -> tuple[IntegerLayer, ...]:

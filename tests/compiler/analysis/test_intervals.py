@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from models_under_test import box, compiled, heat_model, heat_spec
 from numpy.typing import NDArray
+from scipy import sparse
 from scipy.optimize import linprog
 
-from pisnn_deploy.compiler.analysis.intervals import face_rows, network_intervals
+from pisnn_deploy.compiler.analysis.intervals import Stage, network_ranges, operator_stages
+from pisnn_deploy.compiler.analysis.rows import face_rows
 from pisnn_deploy.core.arithmetic import packets, rectify
 from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph import IntegerGraph, IntegerLayer, OperatingWindow
@@ -18,6 +24,8 @@ from pisnn_deploy.graph.layout import window_bias, window_matrix
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.mesh import Mesh, window_cells
 from pisnn_deploy.physics.model import OperatingRange
+from pisnn_deploy.programs import parse
+from pisnn_deploy.programs.neurons import flux, rectifier
 
 small = st.integers(-60, 60)
 no_values = np.zeros(0, np.int64)
@@ -25,6 +33,25 @@ no_values = np.zeros(0, np.int64)
 
 def linear(*weights: int) -> tuple[IntegerLayer]:
     return (IntegerLayer(np.array([weights], np.int64), np.zeros(1, np.int64), 0),)
+
+
+Found = dict[str, dict[str, tuple[int, int]]]
+
+
+def found_in(stages: Iterable[Stage], window: OperatingWindow) -> Found:
+    """Both ends of every value, by stage and name."""
+    return {
+        stage: {name: (interval.lower, interval.upper) for name, interval in ranges.values.items()}
+        for stage, ranges in network_ranges(stages, window).items()
+    }
+
+
+def intervals_of(operator: Sequence[IntegerLayer], mesh: Mesh, window: OperatingWindow, leak: int = 4096) -> Found:
+    """Of a flux network whose faces have theta 2^7."""
+    half_width = operator[0].weight.shape[1] // 2
+    rows = face_rows(mesh, heat_spec(half_width=half_width), operator[0], no_values)
+    hidden = [(f"hidden{number}", rectifier(layer.shift)) for number, layer in enumerate(operator[:-1], 1)]
+    return found_in(operator_stages(rows, operator, window, [*hidden, (FLUX, flux(7, leak))]), window)
 
 
 @given(
@@ -46,43 +73,72 @@ def test_no_field_in_the_window_leaves_its_interval(
     )
     mesh = box((9,))
     difference = max(1, spread // 3)
-    rows = face_rows(mesh, heat_spec(half_width=3), operator[0], no_values)
-    found = network_intervals(rows, operator, OperatingWindow(lower, lower + spread, difference), 7, 4096)
+    found = intervals_of(operator, mesh, OperatingWindow(lower, lower + spread, difference))
     walk = np.cumsum(rng.integers(-difference, difference + 1, (50, 6)), axis=1)
     field = np.clip(lower + spread // 2 + walk, lower, lower + spread)
     drive = field @ weight.T + operator[0].bias
     hidden = rectify(drive, 3)
     last = hidden @ operator[1].weight.T + 11
     for values, (low, high) in (
-        (drive, found.drives[0]),
-        (hidden, found.activations[0]),
-        (last, found.drives[1]),
-        (last, found.current),
+        (drive, found["hidden1"]["drive"]),
+        (hidden, found["hidden1"]["activation"]),
+        (last, found[FLUX]["drive"]),
+        (last, found[FLUX]["current"]),
     ):
         assert low <= int(values.min()) and int(values.max()) <= high
 
 
 def test_zero_sum_kernels_are_bounded_by_differences_and_reach_the_bound() -> None:
     kernel = (1, 4, 18, 46, -46, -18, -4, -1)
-    rows = face_rows(box((20,)), heat_spec(), linear(*kernel)[0], no_values)
-    found = network_intervals(rows, linear(*kernel), OperatingWindow(0, 10**6, 10), 7, 4096)
-    assert found.drives == ((-1270, 1270),)
+    found = intervals_of(linear(*kernel), box((20,)), OperatingWindow(0, 10**6, 10))[FLUX]
+    assert found["drive"] == (-1270, 1270)
     assert int(np.array(kernel) @ (10 * np.arange(8))) == -1270
-    assert found.residue == (-64, 64) and found.packet == (-10, 10)
+    assert found["residue"] == (-64, 64) and found["packet"] == (-10, 10)
 
 
 def test_the_leak_is_a_geometric_series() -> None:
-    rows = face_rows(box((5,)), heat_spec(half_width=1), linear(1, -1)[0], no_values)
-    found = network_intervals(rows, linear(1, -1), OperatingWindow(0, 100, None), 7, 1024)
-    assert found.current == (-400, 400)
+    found = intervals_of(linear(1, -1), box((5,)), OperatingWindow(0, 100, None), 1024)
+    assert found[FLUX]["current"] == (-400, 400)
 
 
 def test_a_declared_flux_bounds_the_current_more_tightly_than_the_series() -> None:
-    rows = face_rows(box((5,)), heat_spec(half_width=1), linear(1, -1)[0], no_values)
-    found = network_intervals(rows, linear(1, -1), OperatingWindow(0, 100, None, 150), 7, 1024)
-    assert found.current == (-150, 150) and found.drives == ((-100, 100),)
-    tighter = network_intervals(rows, linear(1, -1), OperatingWindow(0, 100, None, 40), 7, 1024)
-    assert tighter.current == (-40, 40) and tighter.drives == ((-70, 70),)
+    found = intervals_of(linear(1, -1), box((5,)), OperatingWindow(0, 100, None, 150), 1024)[FLUX]
+    assert found["current"] == (-150, 150) and found["drive"] == (-100, 100)
+    tighter = intervals_of(linear(1, -1), box((5,)), OperatingWindow(0, 100, None, 40), 1024)[FLUX]
+    assert tighter["current"] == (-40, 40) and tighter["drive"] == (-70, 70)
+
+
+def test_stages_hear_each_other_and_holders_at_any_port_whatever_their_programs_do() -> None:
+    product = parse("neuron product(arrival, factor; ; bias)\nboth = mul_shr(arrival, factor, 2)\nsend both")
+    keeps = parse(
+        "neuron keeps(arrival; slow; )\nsize = abs(slow)\nleft = mul_shr(size, 1, 1)\nkept = copysign(left, slow)\n"
+        "next = add(kept, arrival)\nkeep slow = next\nsend slow"
+    )
+    ends = np.array([-4, 0, 2]), np.array([4, 8, 2])
+    each = sparse.csr_matrix(np.eye(3, dtype=np.int64))
+    stages = (
+        Stage("first", rectifier(1), {"bias": np.array([1, 2, 3])}, {"arrival": ends}),
+        Stage("both", product, {"bias": np.zeros(3, np.int64)}, {"factor": ends}, (("arrival", "first", each),)),
+        Stage("slow", keeps, {}, {}, (("arrival", "both", sparse.csr_matrix(-2 * each)), ("arrival", "first", each))),
+    )
+    found = found_in(stages, OperatingWindow(0, 1, None))
+    assert found["first"]["activation"] == (0, 5)
+    # Neuron by neuron: 0 to 2 times -4 to 4, 1 to 5 times 0 to 8, 2 times 2.
+    assert found["both"]["both"] == (-2, 10)
+    assert found["slow"]["arrival"] == (-19, 6)
+    assert found["slow"]["slow"] == (-38, 12)
+    assert network_ranges(stages, OperatingWindow(0, 1, None))["both"].sent[1].tolist() == [2, 10, 1]
+
+
+def test_a_window_that_leaves_nothing_of_a_current_is_refused_by_name() -> None:
+    gentle = heat_model((0.25,), operating_range=OperatingRange(lower=0.0, upper=1.0, slope=0.1, flux=0.001))
+    biased = replace(gentle, biases=(np.array([4.0]),))
+    message = (
+        r"^bound: the operating range contradicts itself: current is \d+ to \d+, and must be -\d+ to \d+; "
+        r"widen it with --range, --slope or --flux$"
+    )
+    with pytest.raises(CompileError, match=message):
+        compiled(biased)
 
 
 def steepest_field(
