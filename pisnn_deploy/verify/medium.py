@@ -15,16 +15,6 @@ from pisnn_deploy.verify.faces import biases, face_of, shifts
 from pisnn_deploy.verify.stored import stored
 
 
-def inverse_volumes(graph: IntegerGraph) -> NDArray[np.int64]:
-    """What masses are multiplied by in the units of the operating window, int64 [cells]."""
-    return np.ones(graph.mesh.cells, np.int64) if graph.medium is None else graph.medium.inverse_volume
-
-
-def unit_volume(graph: IntegerGraph) -> float:
-    """Volume (times heat capacity) of a cell whose inverse volume is 1."""
-    return graph.grid.volume if graph.medium is None else graph.medium.unit_volume
-
-
 def medium_layout(graph: IntegerGraph) -> Iterator[str]:
     """What is wrong with the layout of a graph of two-point fluxes; nothing if it is right.
 
@@ -41,7 +31,7 @@ def medium_layout(graph: IntegerGraph) -> Iterator[str]:
     cells = mesh.cells
     if face_of(graph).leak != MEMORYLESS or face_of(graph).steps_late or graph.operator:
         yield "the flux keeps a memory, or there is an operator besides the conductances"
-    conductance, volumes = conductances(graph), inverse_volumes(graph)
+    conductance, volumes = conductances(graph), graph.sole_field.inverse_volume
     *levels, bias = biases(graph)
     faces = np.arange(mesh.faces)
     weights = sparse.coo_matrix(
@@ -101,6 +91,6 @@ def medium_averages(graph: IntegerGraph) -> Iterator[str]:
         for end in ends:
             leaving[end] += weight
     limit = 1 << face_of(graph).exponent + sum(shift or 0 for shift in shifts(graph))
-    for cell, volume in enumerate(inverse_volumes(graph).tolist()):
+    for cell, volume in enumerate(graph.sole_field.inverse_volume.tolist()):
         if volume * leaving[cell] > limit:
             yield f"the new level of cell {cell} takes {volume * leaving[cell]} of {limit} from others"

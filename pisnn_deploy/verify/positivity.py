@@ -9,7 +9,6 @@ from scipy import sparse
 
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.verify.faces import face_of
-from pisnn_deploy.verify.stored import port_of
 
 ENDS = ("source_mass", "target_mass")
 """Ports at which a face hears of the masses at its ends."""
@@ -35,9 +34,9 @@ def positivity(graph: IntegerGraph, claim: Claim | None, route: sparse.csr_matri
         yield "a limiter without a claim" if claim is None else "the graph has no limiter"
         return
     mesh = graph.mesh
-    told = [synapse for synapse in graph.synapses if port_of(synapse) in ENDS]
+    told = [synapse for synapse in graph.synapses if synapse.port in ENDS]
     for synapse in told:
-        port = port_of(synapse)
+        port = synapse.port
         holder = mesh.source if port == "source_mass" else mesh.target
         face = np.flatnonzero(holder < mesh.cells)
         heard = sparse.csr_matrix((np.ones(face.size, np.int64), (face, holder[face])), (mesh.faces, mesh.holders))
@@ -46,7 +45,7 @@ def positivity(graph: IntegerGraph, claim: Claim | None, route: sparse.csr_matri
         mantissas.data = mantissas.data >> 1 << 1
         if abs(mantissas - heard * (1 << -synapse.exponent if synapse.exponent < 0 else 0)).sum():
             yield f"the synapses to the port {port} do not tell each face the mass at that end"
-    if len({port_of(synapse) for synapse in told}) != len(told):
+    if len({synapse.port for synapse in told}) != len(told):
         yield "a port of the faces hears of masses from several synapses"
     if graph.window.lower < 0:
         yield f"the operating window begins at {graph.window.lower}, below 0"

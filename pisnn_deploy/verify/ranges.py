@@ -11,9 +11,8 @@ from pisnn_deploy.graph import IntegerGraph, Synapse
 from pisnn_deploy.graph.populations import Population, faces, hidden_layers, membranes
 from pisnn_deploy.verify.folding import Folding
 from pisnn_deploy.verify.lines import distinct_faces, linear_change, most_faces, steepest
-from pisnn_deploy.verify.medium import inverse_volumes
 from pisnn_deploy.verify.programs import Reading, Span, Spans, Unbounded, read
-from pisnn_deploy.verify.stored import Row, port_of, stored_rows
+from pisnn_deploy.verify.stored import Row, stored_rows
 
 Spread = dict[tuple[str, str], Span]
 """Interval of each quantity of each population and synapse."""
@@ -61,7 +60,7 @@ def intervals(graph: IntegerGraph) -> Spread:
 
 def mass_interval(graph: IntegerGraph) -> Span:
     """What a cell may hold: where volumes differ, a quantum more on either side of what the thinnest may."""
-    window, volumes = graph.window, inverse_volumes(graph)
+    window, volumes = graph.window, graph.sole_field.inverse_volume
     thinnest = int(volumes.min())
     if int(volumes.max()) == 1:
         return window.lower, window.upper
@@ -80,7 +79,7 @@ def _populations(graph: IntegerGraph) -> dict[str, _Ranges]:
     """Ranges of each population but the holders, in the order in which they answer."""
     order = (*hidden_layers(graph), faces(graph))
     known: dict[str, _Ranges] = {}
-    folding, alike, volumes = Folding(graph), distinct_faces(graph), inverse_volumes(graph).tolist()
+    folding, alike, volumes = Folding(graph), distinct_faces(graph), graph.sole_field.inverse_volume.tolist()
     for population in order:
         neurons = np.arange(population.size)
         if alike.size < graph.mesh.faces:
@@ -105,8 +104,8 @@ def _into(graph: IntegerGraph, population: Population) -> Iterator[tuple[str, st
     pairs: dict[tuple[str, str], list[Synapse]] = {}
     for synapse in graph.synapses:
         # What leads to a port that a program has not is heard by nobody.
-        if synapse.target == population.name and port_of(synapse) in population.program.ports:
-            pairs.setdefault((port_of(synapse), synapse.source), []).append(synapse)
+        if synapse.target == population.name and synapse.port in population.program.ports:
+            pairs.setdefault((synapse.port, synapse.source), []).append(synapse)
     yield from ((port, source, synapses) for (port, source), synapses in pairs.items())
 
 
@@ -197,7 +196,7 @@ def _held(graph: IntegerGraph, folding: Folding, volumes: list[int], face: int, 
 
 def _largest_change(graph: IntegerGraph, packet: int) -> int:
     """Largest change of a cell in one PDE step: by the operating window, by its packets, or by ``D W``."""
-    window, volumes = graph.window, inverse_volumes(graph)
+    window, volumes = graph.window, graph.sole_field.inverse_volume
     spare = int(int(volumes.max()) > 1)
     change = min((window.upper - window.lower) // int(volumes.min()) + spare, most_faces(graph) * packet)
     linear = linear_change(graph)
@@ -210,7 +209,7 @@ def _rounding(graph: IntegerGraph, synapse: Synapse) -> int:
     if synapse.target not in populations:
         return 0
     reading = read(str(populations[synapse.target].program))
-    port = reading.names.get(port_of(synapse))
+    port = reading.names.get(synapse.port)
     for node in reading.nodes:
         others = [reading.nodes[value] for value in node.values if value != port]
         if node.name == "add" and port in node.values and others and isinstance(others[0].extra, int):

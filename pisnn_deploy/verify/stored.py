@@ -55,8 +55,3 @@ def _rows(synapse: Synapse, rows: NDArray[np.int64]) -> Iterator[tuple[list[int]
     columns, weights = part.columns.tolist(), effective(synapse, part.values).tolist()
     for first, last in pairwise(part.starts.tolist()):
         yield columns[first:last], weights[first:last]
-
-
-def port_of(synapse: Synapse) -> str:
-    """Port of the program that a synapse leads to."""
-    return {"": "arrival", "source": "source_mass", "target": "target_mass"}.get(synapse.port, synapse.port)

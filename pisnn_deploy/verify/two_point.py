@@ -16,7 +16,6 @@ from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.integer import Materials
 from pisnn_deploy.mesh import CellMesh, Mesh
 from pisnn_deploy.verify.faces import face_of, shifts
-from pisnn_deploy.verify.medium import inverse_volumes, unit_volume
 
 Whole = NDArray[np.object_]
 """Python's integers, which do not wrap."""
@@ -81,9 +80,10 @@ def _two_point(graph: IntegerGraph, claim: Claim, stored: NDArray[np.int64]) -> 
     yield from _capacities(graph, capacity)
     yield from _conductances(graph, conductance[joins], stored[joins])
     scale = int(stored[joins].sum()) / math.fsum(conductance[joins])
+    field = graph.sole_field
     figures = {
         "conductance_error": float(np.abs(stored[joins] / (scale * conductance[joins]) - 1).max()),
-        "capacity_error": float(np.abs(inverse_volumes(graph) * capacity / unit_volume(graph) - 1).max()),
+        "capacity_error": float(np.abs(field.inverse_volume * capacity / field.unit_volume - 1).max()),
     }
     if isinstance(mesh, CellMesh):
         figures["mean_angle"], figures["largest_angle"] = float(angles.mean()), float(angles.max())
@@ -228,10 +228,10 @@ def _one_a_material(mesh: CellMesh, name: str, values: Field) -> Iterator[str]:
 
 
 def _capacities(graph: IntegerGraph, capacity: Field) -> Iterator[str]:
-    volumes = inverse_volumes(graph)
+    volumes = graph.sole_field.inverse_volume
     unit = float(capacity.min()) * int(volumes.max())
-    if abs(unit_volume(graph) - unit) > HALF_OF_THE_DIGITS * unit:
-        yield f"the unit volume is {unit_volume(graph)}, geometry and materials say {unit}"
+    if abs(graph.sole_field.unit_volume - unit) > HALF_OF_THE_DIGITS * unit:
+        yield f"the unit volume is {graph.sole_field.unit_volume}, geometry and materials say {unit}"
     # Without levels cells hold alike, and nothing is rounded.
     wanted, room = unit / capacity, 0.5 if shifts(graph) else 0.0
     far = np.flatnonzero(np.abs(volumes - wanted) > room + HALF_OF_THE_DIGITS * wanted)

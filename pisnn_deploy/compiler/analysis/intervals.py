@@ -11,6 +11,7 @@ from scipy import sparse
 
 from pisnn_deploy.compiler.analysis.rows import Ends, LinearRows, face_rows, held_rows
 from pisnn_deploy.graph import IntegerGraph, IntegerLayer, OperatingWindow
+from pisnn_deploy.graph.integer import ARRIVAL
 from pisnn_deploy.graph.populations import Population, faces, hidden_layers, membranes
 from pisnn_deploy.mesh import distinct_faces
 from pisnn_deploy.programs import Operation, Program
@@ -18,8 +19,6 @@ from pisnn_deploy.programs.intervals import Interval, bounds, invariant
 from pisnn_deploy.programs.neurons import UNDECLARED
 
 Integers = NDArray[np.int64]
-ARRIVAL = "arrival"
-"""Port at which a neuron hears the network."""
 
 
 def declared_names(program: Program) -> tuple[str, ...]:
@@ -229,7 +228,7 @@ def _laid_out(graph: IntegerGraph) -> Iterator[Stage]:
     alike = distinct_faces(mesh, spec.half_width, spec.transverse)
     others = {name: values[alike] for name, values in population.parameters.items() if name not in last.parameters}
     held = {
-        port: held_rows(sparse.csr_matrix(weights[alike, :]), graph.window, inverse_volumes(graph))
+        port: held_rows(sparse.csr_matrix(weights[alike, :]), graph.window, graph.sole_field.inverse_volume)
         for port, source, weights in _into(graph, population, further=True)
     }
     yield replace(last, parameters={**last.parameters, **others}, held={**last.held, **held})
@@ -237,7 +236,7 @@ def _laid_out(graph: IntegerGraph) -> Iterator[Stage]:
 
 def _spelled_out(graph: IntegerGraph) -> Iterator[Stage]:
     """Every neuron of a graph."""
-    holder, volumes = membranes(graph).name, inverse_volumes(graph)
+    holder, volumes = membranes(graph).name, graph.sole_field.inverse_volume
     for population in (*hidden_layers(graph), faces(graph)):
         into = [*_into(graph, population)]
         yield Stage(
@@ -255,16 +254,7 @@ def _into(
     """Port, source and effective weights of what leads to a population; to its further ports alone if asked so."""
     sums: dict[tuple[str, str], sparse.csr_matrix] = {}
     for synapse in graph.synapses:
-        port = _PORTS.get(synapse.port, synapse.port)
-        if synapse.target == population.name and not (further and port == ARRIVAL):
-            known = sums.get((port, synapse.source))
-            sums[port, synapse.source] = synapse.matrix() if known is None else known + synapse.matrix()
+        if synapse.target == population.name and not (further and synapse.port == ARRIVAL):
+            known = sums.get((synapse.port, synapse.source))
+            sums[synapse.port, synapse.source] = synapse.matrix() if known is None else known + synapse.matrix()
     yield from ((port, source, sparse.csr_matrix(weights)) for (port, source), weights in sums.items())
-
-
-_PORTS = {"": ARRIVAL, "source": "source_mass", "target": "target_mass"}
-
-
-def inverse_volumes(graph: IntegerGraph) -> Integers:
-    """What masses are multiplied by in the units of the operating window, int64 [cells]."""
-    return np.ones(graph.mesh.cells, np.int64) if graph.medium is None else graph.medium.inverse_volume

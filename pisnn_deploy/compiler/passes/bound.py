@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from pisnn_deploy.compiler.analysis.changes import largest_change, reservoirs_extend
-from pisnn_deploy.compiler.analysis.intervals import declared_names, graph_ranges, inverse_volumes
+from pisnn_deploy.compiler.analysis.intervals import declared_names, graph_ranges
 from pisnn_deploy.compiler.facts import BOUNDED, SCHEDULED, Fact
 from pisnn_deploy.compiler.passes.limit import most_faces
 from pisnn_deploy.core.arithmetic import signed_width
@@ -169,7 +169,7 @@ def declared(population: Population) -> Iterator[tuple[str, str]]:
 
 def mass_interval(graph: IntegerGraph) -> Interval:
     """What a cell may hold: where volumes differ, a quantum more on either side of what the thinnest may."""
-    window, volumes = graph.window, inverse_volumes(graph)
+    window, volumes = graph.window, graph.sole_field.inverse_volume
     thinnest = int(volumes.min())
     if int(volumes.max()) == 1:
         return Interval(window.lower, window.upper)
@@ -188,7 +188,7 @@ def _rounding(graph: IntegerGraph, synapse: Synapse) -> int:
 
 def _largest_change(graph: IntegerGraph, packet: int) -> int:
     """Largest absolute change of a cell's mass in one PDE step."""
-    window, volumes, program = graph.window, inverse_volumes(graph), faces(graph).program
+    window, volumes, program = graph.window, graph.sole_field.inverse_volume, faces(graph).program
     spare = int(int(volumes.max()) > 1)
     change = min((window.upper - window.lower) // int(volumes.min()) + spare, most_faces(graph) * packet)
     adds_up = len(program.states) == 1 and len(program.ports) == 1
