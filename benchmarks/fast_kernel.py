@@ -24,8 +24,7 @@ from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.physics.problems import problem
 from pisnn_deploy.project.zoo import model_path
-from pisnn_deploy.runs.kernels.layout import kernel_of
-from pisnn_deploy.runs.kernels.structured_stepper import StructuredStepper
+from pisnn_deploy.runs.kernels.structured_stepper import StructuredStepper, plan_of
 from pisnn_deploy.runs.kernels.threads import available
 from pisnn_deploy.runs.run import start_of
 from pisnn_deploy.target import load_profile
@@ -77,8 +76,7 @@ def bytes_of_step(stepper: StructuredStepper, faces: int, cells: int) -> float:
     arrays = stepper.arrays
     return 2 * (
         stepper.mass.itemsize
-        + (arrays.residue.itemsize + arrays.transported.itemsize) * faces / cells
-        + (arrays.current.itemsize * faces / cells if arrays.current.size else 0)
+        + (sum(state.itemsize for state in arrays.states) + arrays.transported.itemsize) * faces / cells
     )
 
 
@@ -112,12 +110,12 @@ def graph_of(name: str, shape: tuple[int, ...]) -> IntegerGraph:
 def case_of(name: str, shape: tuple[int, ...], threads: tuple[int, ...]) -> Case:
     """Prepare the steppers of a mesh and find how many steps a measure takes."""
     graph = graph_of(name, shape)
-    kernel = kernel_of(graph)
-    assert kernel is not None
+    plan = plan_of(graph)
+    assert plan is not None
     case = Case(name, graph, {}, {}, {})
     for key in [(count, audited) for count in threads for audited in (True, False)]:
         start = start_of(graph, graph.membrane.initial)
-        stepper = StructuredStepper(graph, kernel, start, 2**40, key[0], audited=key[1])
+        stepper = StructuredStepper(graph, plan, start, 2**40, key[0], audited=key[1])
         stepper.advance(1)
         steps = max(1, int(RUN_SECONDS / _seconds(lambda s=stepper: s.advance(1))))
         steps = max(1, int(RUN_SECONDS * steps / _seconds(lambda s=stepper, n=steps: s.advance(n))))

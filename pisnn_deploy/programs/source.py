@@ -6,7 +6,7 @@ each value once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pisnn_deploy.programs.language import Operand, Operation, Program
@@ -26,12 +26,18 @@ class Dialect:
         Text of a statement, from name and expression.
     widened : callable
         Text of an operand of a product that must not be cut to the operands' width.
+    cast : callable
+        Text of the result of one operation in the word of the names.
+    left : callable
+        Text of a shift to the left, from operand, bits and the text of constants.
     """
 
     choose: Callable[[str, str, str], str]
     truth: Callable[[str], str]
     assign: Callable[[str, str], str]
     widened: Callable[[str], str]
+    cast: Callable[[str], str]
+    left: Callable[[str, int, Callable[[int], str]], str]
 
 
 PYTHON = Dialect(
@@ -39,15 +45,33 @@ PYTHON = Dialect(
     truth=lambda condition: f"(1 if {condition} else 0)",
     assign=lambda name, expression: f"{name} = {expression}",
     widened=lambda operand: operand,
+    cast=lambda expression: f"({expression})",
+    left=lambda operand, bits, number: f"{operand} * {number(1 << bits)}",
 )
 """For numba: every name is an int64."""
+NUMBA_WORDS = Dialect(
+    choose=PYTHON.choose,
+    truth=lambda condition: f"(t(1) if {condition} else t(0))",
+    assign=PYTHON.assign,
+    widened=PYTHON.widened,
+    cast=lambda expression: f"t({expression})",
+    left=lambda operand, bits, number: f"{operand} << {number(bits)}",
+)
+"""For numba: every name and number is of the integer type ``t``, to which each operation is cut, for numba widens."""
 C99 = Dialect(
     choose=lambda condition, yes, no: f"({condition} ? {yes} : {no})",
     truth=lambda condition: f"(int64_t)({condition})",
     assign=lambda name, expression: f"const int64_t {name} = {expression};",
     widened=lambda operand: f"(int64_t){operand}",
+    cast=lambda expression: f"({expression})",
+    left=lambda operand, bits, number: f"(int64_t){operand} * {number(1 << bits)}",
 )
 """With ``int64_t`` of ``stdint.h``; right shifts of negative numbers are arithmetic, as on every compiler in use."""
+
+
+def number_text(number: int) -> str:
+    """A constant as an operand."""
+    return f"({number})" if number < 0 else str(number)
 
 
 @dataclass
@@ -60,23 +84,33 @@ class Statements:
         The language that is written.
     prefix : str
         Put before every name, so that several programs can stand in one function.
+    number : callable
+        Text of a constant: operands, shifts, and what follows from them.
+    narrow_products : frozenset of str
+        Results of ``mul_shr`` whose whole product fits the word of the names.
     lines : list of str
         One statement for each result.
     """
 
     dialect: Dialect
     prefix: str = ""
+    number: Callable[[int], str] = number_text
+    narrow_products: frozenset[str] = frozenset()
     lines: list[str] = field(default_factory=list)
 
-    def write(self, program: Program, names: dict[str, str]) -> dict[str, str]:
+    def write(
+        self, program: Program, names: Mapping[str, str], operations: Iterable[Operation] | None = None
+    ) -> dict[str, str]:
         """Append the statements of a program.
 
         Parameters
         ----------
         program : Program
             What is written.
-        names : dict
+        names : mapping
             Text of each port, state, parameter and table.
+        operations : iterable of Operation, optional
+            Some of the program's operations, if not all; `names` then has what else they need.
 
         Returns
         -------
@@ -84,57 +118,58 @@ class Statements:
             Text of every value, by its name in the program.
         """
         text = dict(names)
-        for operation in program.operations:
-            operands = tuple(_text(operand, text) for operand in operation.values)
+        for operation in program.operations if operations is None else operations:
+            operands = tuple(self._operand(operand, text) for operand in operation.values)
             for result, expression in zip(operation.results, self._expressions(operation, operands, text), strict=True):
                 name = text[result] = f"{self.prefix}{result}"
                 self.lines.append(self.dialect.assign(name, expression.replace("@packet", text[operation.results[0]])))
         return text
 
-    def _expressions(self, operation: Operation, operands: tuple[str, ...], text: dict[str, str]) -> tuple[str, ...]:
-        choose, truth = self.dialect.choose, self.dialect.truth
+    def _operand(self, operand: Operand, text: Mapping[str, str]) -> str:
+        return text[operand] if isinstance(operand, str) else self.number(operand)
+
+    def _expressions(self, operation: Operation, operands: tuple[str, ...], text: Mapping[str, str]) -> tuple[str, ...]:
+        choose, cast, number = self.dialect.choose, self.dialect.cast, self.number
         last = operation.operands[-1]
+        zero = number(0)
         a = operands[0]
         b = operands[1] if len(operands) > 1 else ""
         match operation.name:
             case "add":
-                return (f"{a} + {b}",)
+                return (cast(f"{a} + {b}"),)
             case "sub":
-                return (f"{a} - {b}",)
+                return (cast(f"{a} - {b}"),)
             case "neg":
-                return (f"-{a}",)
+                return (cast(f"-{a}"),)
             case "abs":
-                return (choose(f"{a} < 0", f"-{a}", a),)
+                return (choose(f"{a} < {zero}", cast(f"-{a}"), a),)
             case "min":
                 return (choose(f"{a} < {b}", a, b),)
             case "max":
                 return (choose(f"{a} > {b}", a, b),)
             case "shl":
-                return (f"{self.dialect.widened(a)} * {1 << int(last)}",)
+                return (cast(self.dialect.left(a, int(last), number)),)
             case "asr":
-                return (f"{a} >> {last}",)
+                return (cast(f"{a} >> {number(int(last))}"),)
             case "mul_shr":
-                return (f"({self.dialect.widened(a)} * {b}) >> {last}",)
+                product = f"{self.dialect.widened(a)} * {b}"
+                product = cast(product) if operation.results[0] in self.narrow_products else f"({product})"
+                return (cast(f"{product} >> {number(int(last))}"),)
             case "copysign":
-                return (choose(f"{b} > 0", a, choose(f"{b} < 0", f"-{a}", "0")),)
+                return (choose(f"{b} > {zero}", a, choose(f"{b} < {zero}", cast(f"-{a}"), zero)),)
             case "lt" | "ge" | "eq":
                 sign = {"lt": "<", "ge": ">=", "eq": "=="}[operation.name]
-                return (truth(f"{a} {sign} {b}"),)
+                return (self.dialect.truth(f"{a} {sign} {b}"),)
             case "select":
-                return (choose(f"{a} != 0", b, operands[2]),)
+                return (choose(f"{a} != {zero}", b, operands[2]),)
             case "table":
                 entries = text[str(last)]
                 top = f"{entries}_last"
-                return (f"{entries}[{choose(f'{a} < 0', '0', choose(f'{a} > {top}', top, a))}]",)
+                return (cast(f"{entries}[{choose(f'{a} < {zero}', zero, choose(f'{a} > {top}', top, a))}]"),)
             case "fire":
-                exponent = int(last)
-                half = (1 << exponent) // 2
-                up, down = f"({a} + {half - 1}) >> {exponent}", f"-(({half - 1} - {a}) >> {exponent})"
-                return choose(f"{a} > 0", up, down), f"{a} - @packet * {1 << exponent}"
+                half, shift = number((1 << int(last)) // 2 - 1), number(int(last))
+                above, below = cast(f"{a} + {half}"), cast(f"{half} - {a}")
+                up, down = cast(f"{above} >> {shift}"), cast(f"{below} >> {shift}")
+                fired = cast(self.dialect.left("@packet", int(last), number))
+                return choose(f"{a} > {zero}", up, cast(f"-{down}")), cast(f"{a} - {fired}")
         raise ValueError(f"no statement for {operation.name}")
-
-
-def _text(operand: Operand, text: dict[str, str]) -> str:
-    if isinstance(operand, str):
-        return text[operand]
-    return f"({operand})" if operand < 0 else str(operand)

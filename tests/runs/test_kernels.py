@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,11 +24,12 @@ from pisnn_deploy.physics.model import Model
 from pisnn_deploy.physics.problems import problem
 from pisnn_deploy.project.zoo import model_path, names
 from pisnn_deploy.runs import Run, RunOptions, fast
-from pisnn_deploy.runs.kernels import layout, structured
+from pisnn_deploy.runs.kernels import exchange, structured_stepper, tables
 from pisnn_deploy.runs.kernels import stepper as kernel_steppers
 from pisnn_deploy.runs.kernels.choice import kernel_stepper
+from pisnn_deploy.runs.kernels.compiled import bound, part
 from pisnn_deploy.runs.kernels.general_stepper import GeneralStepper
-from pisnn_deploy.runs.kernels.structured_stepper import StructuredStepper
+from pisnn_deploy.runs.kernels.structured_stepper import StructuredStepper, plan_of
 from pisnn_deploy.runs.kernels.threads import thread_count
 from pisnn_deploy.runs.run import RunState, start_of
 from pisnn_deploy.runs.stepping import ReferenceStepper, stepped_run
@@ -144,7 +146,7 @@ def test_hidden_layers(coding: Coding, channels: tuple[int, ...], boundary: str,
 def sliced(graph: IntegerGraph, mass: Integers, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """As above with blocks so small that even a small mesh is cut."""
     for name, size in (("TILE", 7), ("BLOCK", 24), ("FIRST_BLOCK", 5)):
-        monkeypatch.setattr(layout, name, size)
+        monkeypatch.setattr(tables, name, size)
     assert_every_step(graph, mass, 8, threads)
 
 
@@ -341,6 +343,14 @@ def test_a_broken_route_gives_the_sentence_of_the_reference() -> None:
     assert found.failure.startswith("local invariant broken: membrane [2] at PDE step 1: expected ")
 
 
+def changed_array(stepper: StructuredStepper | GeneralStepper, name: str) -> Any:
+    if name == "mass":
+        return stepper.mass
+    if isinstance(stepper, GeneralStepper):
+        return getattr(stepper.arrays, name)
+    return stepper.arrays.states[0 if name == "current" else -1]
+
+
 @pytest.mark.parametrize("hidden", [False, True])
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("noted", [False, True])
@@ -356,7 +366,7 @@ def test_a_state_that_changes_between_steps_is_seen(
         stepper.begin()
         stepper.advance(5)
         assert isinstance(stepper, StructuredStepper | GeneralStepper)
-        array = stepper.mass if name == "mass" else getattr(stepper.arrays, name)
+        array = changed_array(stepper, name)
         array.reshape(-1)[array.size // 2] += 1
         with pytest.raises(CheckError) as caught:
             stepper.advance(5)
@@ -369,30 +379,53 @@ def test_a_state_that_changes_between_steps_is_seen(
         stepper.close()
 
 
-def test_a_kernel_that_loses_a_packet_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kernels themselves are broken here: they run as plain Python, one of them changed."""
+def lossy_take(mass: Any, new: Any, gains: Any, at: Any, n: Any) -> Any:
+    """As `exchange._take`, but a quantum is lost on the way."""
+    for x in range(n):
+        new[at + x] = mass[at + x] + gains[x]
+    new[at] -= 1
+    return n
+
+
+def lossy_exchange(packets: Any, gains: Any, here: Any, below: Any, n: Any) -> Any:
+    """As `exchange._exchange`, but the same packet enters twice."""
+    for x in range(n):
+        gains[x] = packets[0, below[0] + x] - packets[0, here + x]
+    gains[n - 1] += packets[0, here]
+
+
+@pytest.mark.parametrize("name", ["_take", "_exchange"])
+def test_a_kernel_that_loses_a_packet_is_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernels themselves are broken here, and compiled so."""
     graph = compiled(cells=8)
-    whole = structured._exchange_one.py_func
+    broken = part(lossy_take if name == "_take" else lossy_exchange)
+    with monkeypatch.context() as patch:
+        patch.setattr(exchange, name, broken)
+        patch.setattr(structured_stepper, "bound", bound.__wrapped__)
+        stepper = kernel_stepper(graph, start_of(graph, graph.membrane.initial), 9, 1)
+    stepper.begin()
+    with pytest.raises(CheckError, match=r"\(audit: global, local\)"):
+        stepper.advance(3)
 
-    def lossy(mass: Integers, new: Integers, in0: Integers, out0: Integers) -> int:
-        changed = int(whole(mass, new, in0, out0))
-        new[2] -= 1
-        return changed
 
-    def biased(current: Integers, residue: Integers, *others: object) -> None:
-        structured_reset(current, residue, *others)
-        residue[3] += 1
+FACES = {
+    "packets[axis, place + x] = v_packet": "packets[axis, place + x] = t(v_packet + (t(1) if x == n // 2 else t(0)))",
+    "s1[axis, i] = s1_t(v_residue)": "s1[axis, i] = s1_t(v_residue + (t(1) if x == n // 2 else t(0)))",
+    "s0[axis, i] = s0_t(v_current)": "s0[axis, i] = s0_t(v_current - (t(1) if x == n // 2 else t(0)))",
+    "before[x] = v_residue_before": "before[x] = t(v_residue_before + t(1))",
+}
 
-    structured_reset = structured._reset.py_func
-    for name, broken, audit in (("_exchange_one", lossy, "global, local"), ("_reset", biased, "flux")):
-        with monkeypatch.context() as patch:
-            for kernel_name in ("_faces", "_cells", "sweep", "join", "advance"):
-                patch.setattr(structured, kernel_name, getattr(structured, kernel_name).py_func)
-            patch.setattr(structured, name, broken)
-            stepper = kernel_stepper(graph, start_of(graph, graph.membrane.initial), 9, 1)
-            stepper.begin()
-            with pytest.raises(CheckError, match=rf"\(audit: {audit}\)"):
-                stepper.advance(3)
+
+@pytest.mark.parametrize("statement", FACES)
+def test_faces_that_store_something_else_are_seen(statement: str) -> None:
+    graph = compiled(heat_model(leak=900), cells=8)
+    plan = plan_of(graph)
+    assert plan is not None and plan.text.text.count(statement) == 1
+    wrong = replace(plan, text=replace(plan.text, text=plan.text.text.replace(statement, FACES[statement])))
+    stepper = StructuredStepper(graph, wrong, start_of(graph, graph.membrane.initial), 9, 1)
+    stepper.begin()
+    with pytest.raises(CheckError, match=r"\(audit: flux"):
+        stepper.advance(3)
 
 
 def test_a_false_alarm_is_no_violation() -> None:
@@ -402,7 +435,7 @@ def test_a_false_alarm_is_no_violation() -> None:
     stepper.begin()
     expected.begin()
     assert isinstance(stepper, StructuredStepper)
-    stepper._limits[structured.POTENTIAL] = 0
+    stepper._programs[2][:] = 0  # no width holds anything but 0
     stepper.advance(12)
     expected.advance(12)
     assert_same_state(stepper.state(), expected.state())

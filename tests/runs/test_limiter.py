@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -33,6 +34,7 @@ from pisnn_deploy.runs.domains.run import LocalCrew, divided_run
 from pisnn_deploy.runs.kernels import general
 from pisnn_deploy.runs.kernels.choice import kernel_stepper
 from pisnn_deploy.runs.kernels.general_stepper import GeneralStepper
+from pisnn_deploy.runs.kernels.structured_stepper import StructuredStepper, plan_of
 from pisnn_deploy.runs.run import Run, start_of
 from pisnn_deploy.runs.stepping import ReferenceStepper, stepped_run
 from pisnn_deploy.target import load_profile
@@ -192,13 +194,16 @@ def test_a_face_of_lava_that_takes_too_much_is_caught(monkeypatch: pytest.Monkey
 
 def test_a_kernel_that_takes_too_much_is_caught() -> None:
     graph = limited(oscillating_model((4 / 128, 66 / 128)), (16,), "periodic")
-    stepper = kernel_stepper(graph, start_of(graph, in_one_cell(graph)), STEPS, threads=1)
-    assert isinstance(stepper, GeneralStepper)
-    stepper._limits[general.SHARE_SHIFT] = 0
-    with pytest.raises(
-        CheckError, match=r"^backend fast: mass \[\d+\] is -?\d+ after PDE step \d+, where the reference"
-    ):
-        stepper.advance(STEPS)
+    start, plan = start_of(graph, in_one_cell(graph)), plan_of(graph)
+    rows = GeneralStepper(graph, start, STEPS, threads=1)
+    rows._limits[general.SHARE_SHIFT] = 0
+    assert plan is not None
+    greedy = re.sub(r"v_packet = .*", "v_packet = v_lifted", plan.text.text)
+    lines = StructuredStepper(graph, replace(plan, text=replace(plan.text, text=greedy)), start, STEPS, threads=1)
+    sentence = r"^backend fast: mass \[\d+\] is -?\d+ after PDE step \d+, where the reference has .* \(audit: flux"
+    for stepper, named in ((rows, sentence.partition(r" has")[0]), (lines, sentence)):
+        with pytest.raises(CheckError, match=named):
+            stepper.advance(STEPS)
 
 
 @pytest.mark.parametrize("quantity", ["source-mass", "target-mass", "share"])

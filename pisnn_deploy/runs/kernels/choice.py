@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.runs.kernels.general_stepper import GeneralStepper
-from pisnn_deploy.runs.kernels.layout import kernel_of
 from pisnn_deploy.runs.kernels.stepper import KernelStepper
-from pisnn_deploy.runs.kernels.structured_stepper import StructuredStepper
+from pisnn_deploy.runs.kernels.structured_stepper import StructuredStepper, plan_of
 from pisnn_deploy.runs.kernels.threads import thread_count
 from pisnn_deploy.runs.run import RunState
 
@@ -28,7 +27,7 @@ def kernel_stepper(graph: IntegerGraph, start: RunState, steps: int, threads: in
     -------
     KernelStepper
     """
-    kernel = kernel_of(graph)
-    if kernel is not None:
-        return StructuredStepper(graph, kernel, start, steps, threads or thread_count(graph.mesh.cells))
+    plan = plan_of(graph)
+    if plan is not None:
+        return StructuredStepper(graph, plan, start, steps, threads or thread_count(graph.mesh.cells))
     return GeneralStepper(graph, start, steps, threads or thread_count(graph.mesh.cells))

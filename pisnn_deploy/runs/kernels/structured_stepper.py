@@ -2,41 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
 
 from pisnn_deploy.core.arithmetic import require_width
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
-from pisnn_deploy.runs.kernels import structured
-from pisnn_deploy.runs.kernels.layout import (
-    TILE,
-    Kernel,
-    Values,
-    fill_halo,
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
+from pisnn_deploy.graph.populations import Population, faces
+from pisnn_deploy.runs.kernels import places, structured
+from pisnn_deploy.runs.kernels.compiled import bound
+from pisnn_deploy.runs.kernels.faces import ENDS, FaceText, face_text, folded
+from pisnn_deploy.runs.kernels.layout import Layout, Values, layout_of, pad_values, reservoir_order
+from pisnn_deploy.runs.kernels.limits import (
     fits_narrow,
-    layout_of,
+    largest_of,
     limits_of,
-    pad_values,
-    reservoir_order,
-    tables_of,
+    narrow_products,
+    rests,
+    short_states,
+    values_before_the_audit,
 )
+from pisnn_deploy.runs.kernels.stencils import Kernel, kernel_of
 from pisnn_deploy.runs.kernels.stepper import FLAG_NAMES, Counts, KernelStepper
+from pisnn_deploy.runs.kernels.tables import TILE, tables_of
 from pisnn_deploy.runs.run import RunState
 
-_COUNTS = [structured.PACKETS, structured.QUANTA, structured.EVENTS]
+_COUNTS = [places.PACKETS, places.QUANTA, places.EVENTS]
 
 
 class Arrays(NamedTuple):
     """State of faces and reservoirs in the padded numbering; masses are apart, because they change places."""
 
-    current: Values
-    residue: Values
+    states: tuple[Values, ...]
+    parameters: tuple[Values, ...]
     transported: Values
-    ledger: Values
-    earlier: Values
+    ledger: Integers
+    earlier: Integers
 
 
 class Buffers(NamedTuple):
@@ -45,9 +52,80 @@ class Buffers(NamedTuple):
     head: Values
     work: Values
     tail: Values
-    drive: Values
+    arrivals: Values
     before: Values
-    result: Values
+    results: Integers
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a graph is run on a structured mesh.
+
+    Attributes
+    ----------
+    kernel : Kernel
+        What arrives at each face.
+    limits : int64 array
+    faces : Population
+    values : dict of str to int64 array [faces]
+        Parameters that differ from face to face, and masks of the ends that are cells (-1, else 0).
+    text : FaceText
+    narrow : bool
+        Whether 32 bits hold everything.
+    short : tuple of bool
+        States that 16 bits hold.
+    """
+
+    kernel: Kernel
+    limits: Integers
+    faces: Population
+    values: Mapping[str, Integers]
+    text: FaceText
+    narrow: bool
+    short: tuple[bool, ...]
+
+
+def plan_of(graph: IntegerGraph) -> Plan | None:
+    """How the structured kernels run a graph.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+
+    Returns
+    -------
+    Plan or None
+        None where they cannot.
+    """
+    kernel, population = kernel_of(graph), faces(graph)
+    if kernel is None or len(population.program.sends) != 1:
+        return None
+    values, limits = dict(population.parameters), limits_of(graph)
+    for port, holder in (("source_mass", graph.mesh.source), ("target_mass", graph.mesh.target)):
+        if port in population.program.ports:
+            values[ENDS[port][0]] = np.where(holder < graph.mesh.cells, -1, 0).astype(np.int64)
+    constant = {name: int(array[0]) for name, array in values.items() if array.size and (array == array[0]).all()}
+    sum_begins_with = folded(population.program)
+    if sum_begins_with:
+        constant[sum_begins_with] = 0
+    elif not (graph.flux.bias == 0).all():
+        return None
+    elsewhere = {name for name, number in constant.items() if number and name in population.program.parameters}
+    bounds = values_before_the_audit(graph, kernel, limits, population, constant)
+    if elsewhere or not rests(population, bounds):
+        return None
+    narrow = fits_narrow(graph, kernel, limits, population, bounds)
+    bounded = [
+        name
+        for name in population.program.names
+        if any((b.population, b.quantity) == (FLUX, population.quantity(name)) for b in graph.bounds)
+    ]
+    try:
+        text = face_text(population, constant, bounded, narrow_products(population, bounds) if narrow else frozenset())
+    except UsageError:
+        return None
+    short = short_states(population, bounds) if narrow else (False,) * len(population.program.states)
+    return Plan(kernel, limits, population, {name: values[name] for name in text.arrays}, text, narrow, short)
 
 
 class StructuredStepper(KernelStepper):
@@ -56,7 +134,7 @@ class StructuredStepper(KernelStepper):
     Parameters
     ----------
     graph : IntegerGraph
-    kernel : Kernel
+    plan : Plan
         Of `graph`.
     start : RunState
     steps : int
@@ -66,47 +144,60 @@ class StructuredStepper(KernelStepper):
     """
 
     def __init__(
-        self, graph: IntegerGraph, kernel: Kernel, start: RunState, steps: int, threads: int, *, audited: bool = True
+        self, graph: IntegerGraph, plan: Plan, start: RunState, steps: int, threads: int, *, audited: bool = True
     ) -> None:
-        layout = self._layout = layout_of(graph.grid, kernel)
-        self._tables = tables_of(graph, kernel, layout, threads)
-        self._limits = limits_of(graph)
-        self._order = reservoir_order(layout)
-        self._audited = audited
-        self.narrow = fits_narrow(graph, kernel, self._limits)
-        word, short = (np.int32, np.int16) if self.narrow else (np.int64, np.int64)
-        axes, kept = len(layout.shape), bool(self._limits[structured.KEPT])
-        self.mass: Values = np.zeros(layout.size, word)
-        self._new: Values = np.zeros(layout.size, word)
-        for mass in (self.mass, self._new):
-            pad_values(graph, layout, mass)
-        self.arrays = Arrays(
-            np.zeros((axes, layout.size if kept else 0), word),
-            np.zeros((axes, layout.size), short),
-            np.zeros((axes, layout.size), word),
+        layout = self._layout = layout_of(graph.grid, plan.kernel)
+        self._tables = tables_of(graph, plan.kernel, layout, threads)
+        self._limits, self._order, self.narrow = plan.limits.copy(), reservoir_order(layout), plan.narrow
+        self._limits[places.AUDITED] = int(audited)
+        self.kernels: SimpleNamespace = bound(structured, plan.text.text, (("AXES", len(layout.shape)),))
+        widths = [largest_of(graph, FLUX, plan.faces.quantity(name)) for name in plan.text.widths]
+        self._programs = (self._limits, np.array(plan.text.numbers, np.int64), np.array(widths, np.int64))
+        self.mass, self._new = self._padded(graph, plan), self._padded(graph, plan)
+        self.arrays = self._arrays_of(graph, plan)
+        self._buffers = self._buffers_of(layout)
+        self._counters = np.zeros(self._buffers.results.shape[1], np.int64)
+        # Sums of packets stay narrow for so many PDE steps, after which they are moved into wider ones.
+        self._lasting = 2**31 // (largest_of(graph, FLUX, "packet") + 1) - 1 if self.narrow else 2**62
+        self._moved_at = 0
+        self._moved = np.zeros(graph.mesh.faces, np.int64)
+        slabs = self._tables.grid.slab_block.size - 1
+        self._pool = ThreadPoolExecutor(slabs - 1, "pisnn-fast") if slabs > 1 else None
+        super().__init__(graph, start, steps)
+
+    def _padded(self, graph: IntegerGraph, plan: Plan) -> Values:
+        lower, upper = int(plan.limits[places.LOWER]), int(plan.limits[places.UPPER])
+        mass: Values = np.full(self._layout.size, min(max(0, lower), upper), np.int32 if self.narrow else np.int64)
+        pad_values(graph, self._layout, mass)
+        return mass
+
+    def _arrays_of(self, graph: IntegerGraph, plan: Plan) -> Arrays:
+        word, size = self.mass.dtype, (len(self._layout.shape), self._layout.size)
+        parameters = []
+        for values in plan.values.values():
+            parameters.append(np.zeros(size, word))
+            self._layout.scatter(values, parameters[-1])
+        return Arrays(
+            tuple(np.zeros(size, np.int16 if short else word) for short in plan.short),
+            tuple(parameters),
+            np.zeros(size, word),
             np.zeros(graph.mesh.reservoirs, np.int64),
             np.zeros(graph.mesh.reservoirs, np.int64),
         )
-        slabs = self._tables.slab_block.size - 1
-        front = layout.strides[0]
-        first = self._tables.slab_block[:-1]
-        sizes = np.diff(self._tables.block_start)
-        largest = int(sizes.max(initial=0))
-        self._buffers = Buffers(
-            np.zeros((slabs, axes, front + int(sizes[first].max(initial=0))), word),
-            np.zeros((slabs, axes, front + largest), word),
+
+    def _buffers_of(self, layout: Layout) -> Buffers:
+        tables, word = self._tables, self.mass.dtype
+        axes, front, slabs = len(layout.shape), layout.strides[0], tables.grid.slab_block.size - 1
+        sizes = np.diff(tables.grid.block_start)
+        first = int(sizes[tables.grid.slab_block[:-1]].max(initial=0))
+        return Buffers(
+            np.zeros((slabs, axes, front + first), word),
+            np.zeros((slabs, axes, front + int(sizes.max(initial=0))), word),
             np.zeros((slabs, front), word),
             np.zeros((slabs, TILE), word),
             np.zeros((slabs, TILE), word),
-            np.zeros((slabs, structured.RESULTS), np.int64),
+            np.zeros((slabs, places.STATES + 2 * len(self.arrays.states)), np.int64),
         )
-        self._counters = np.zeros(structured.RESULTS, np.int64)
-        # Sums of packets stay narrow for so many PDE steps, after which they are moved into wider ones.
-        self._lasting = 2**31 // (int(self._limits[structured.PACKET]) + 1) - 1 if self.narrow else 2**62
-        self._moved_at = 0
-        self._moved = np.zeros(graph.mesh.faces, np.int64)
-        self._pool = ThreadPoolExecutor(slabs - 1, "pisnn-fast") if slabs > 1 else None
-        super().__init__(graph, start, steps)
 
     def close(self) -> None:
         """End the threads."""
@@ -117,12 +208,12 @@ class StructuredStepper(KernelStepper):
         layout, arrays = self._layout, self.arrays
         ledger = np.zeros_like(arrays.ledger)
         ledger[self._order] = arrays.ledger
-        residue = layout.gather(arrays.residue)
+        *kept, residue = (layout.gather(state) for state in arrays.states)
         return RunState(
             step=self._done(),
-            in_flight=int(self._counters[structured.IN_FLIGHT]),
+            in_flight=int(self._counters[places.IN_FLIGHT]),
             mass=np.concatenate([layout.cells(self.mass).reshape(-1).astype(np.int64), ledger]),
-            current=layout.gather(arrays.current) if arrays.current.size else np.zeros_like(residue),
+            current=kept[0] if kept else np.zeros_like(residue),
             residue=residue,
             transported=self._moved + layout.gather(arrays.transported),
         )
@@ -132,19 +223,21 @@ class StructuredStepper(KernelStepper):
         self._require_room(state)
         self._load_cells(state.mass[:cells])
         arrays.ledger[:] = state.mass[cells:][self._order]
-        if arrays.current.size:
-            layout.scatter(state.current, arrays.current)
-        layout.scatter(state.residue, arrays.residue)
+        counters = self._counters
+        counters[:] = 0
+        for at, (values, array) in enumerate(zip(self._of_states(state), arrays.states, strict=True)):
+            layout.scatter(values, array)
+            counters[places.STATES + 2 * at] = values.sum()
         arrays.transported[:] = 0
         self._moved = state.transported.copy()
         self._moved_at = state.step
-        counters = self._counters
-        counters[:] = 0
-        counters[structured.DONE] = state.step
-        counters[structured.IN_FLIGHT] = state.in_flight
-        counters[structured.MASS_SUM] = state.mass.sum()
-        counters[structured.RESIDUE_SUM] = state.residue.sum()
-        counters[structured.CURRENT_SUM] = state.current.sum() if arrays.current.size else 0
+        counters[places.DONE] = state.step
+        counters[places.IN_FLIGHT] = state.in_flight
+        counters[places.MASS_SUM] = state.mass.sum()
+
+    def _of_states(self, state: RunState) -> tuple[Integers, ...]:
+        """Values of the states of faces: residues come last, after what is kept of currents."""
+        return (state.current, state.residue)[-len(self.arrays.states) :]
 
     def _require_room(self, state: RunState) -> None:
         """Refuse a state that the arrays would cut.
@@ -155,16 +248,17 @@ class StructuredStepper(KernelStepper):
             With the bits of the arrays.
         """
         cells, arrays = self._graph.mesh.cells, self.arrays
-        parts = [(MEMBRANE, "mass", state.mass[:cells], self.mass), (FLUX, "residue", state.residue, arrays.residue)]
-        if arrays.current.size:
-            parts.append((FLUX, "current", state.current, arrays.current))
+        names = ("current", "residue")[-len(arrays.states) :]
+        parts = [(MEMBRANE, "mass", state.mass[:cells], self.mass)]
+        parts += [(FLUX, *part) for part in zip(names, self._of_states(state), arrays.states, strict=True)]
         for population, quantity, values, array in parts:
             require_width(values, 8 * array.itemsize, population, quantity, state.step)
 
     def _load_cells(self, mass: Values) -> None:
         cells = self._layout.cells(self.mass)
         cells[...] = mass.reshape(cells.shape)
-        fill_halo(self._tables, self.mass)
+        halo = self._tables.grid.halo
+        self.mass[halo[0]] = self.mass[halo[1]]
 
     def _advance(self, steps: int) -> bool:
         left = steps
@@ -174,30 +268,33 @@ class StructuredStepper(KernelStepper):
                 self._move_transported()
                 continue
             left -= self._some(min(room, left))
-            if self._counters[structured.FLAGS]:
+            if self._counters[places.FLAGS]:
                 return False
-        if self._audited and structured.too_steep(self._tables, self._limits, self.mass):
-            self._counters[structured.FLAGS] = structured.FLAG_RANGE
+        if not self._limits[places.AUDITED] or self._limits[places.DIFFERENCE] == places.UNLIMITED:
+            return True
+        if self.kernels.too_steep(self._tables, self._programs, self.mass, self._buffers.before[0]):
+            self._counters[places.FLAGS] = places.FLAG_RANGE
             return False
         return True
 
     def _some(self, steps: int) -> int:
         """Do PDE steps up to one with a flag; how many."""
-        arguments = (self._tables, self._limits, self.mass, self._new, self.arrays, self._buffers)
+        followed = (self._tables, self._programs)
         if self._pool is None:
-            done = int(structured.advance(*arguments, self._counters, steps, self._audited))
+            arguments = (*followed, self.mass, self._new, self.arrays, self._buffers, self._counters)
+            done = int(self.kernels.advance(*arguments, steps))
             if done % 2:
                 self.mass, self._new = self._new, self.mass
             return done
-        slabs = range(1, self._buffers.result.shape[0])
+        slabs = range(1, self._buffers.results.shape[0])
         for step in range(steps):
-            arguments = (self._tables, self._limits, self.mass, self._new, self.arrays, self._buffers)
-            sweep = partial(structured.sweep, *arguments)
-            others = [self._pool.submit(sweep, slab, self._audited) for slab in slabs]
-            sweep(0, self._audited)
+            shared = (*followed, self.mass, self._new, self.arrays, self._buffers)
+            sweep = partial(self.kernels.sweep, *shared)
+            others = [self._pool.submit(sweep, slab) for slab in slabs]
+            sweep(0)
             for other in others:
                 other.result()
-            flags = structured.join(*arguments, self._counters, self._audited)
+            flags = self.kernels.join(*shared, self._counters)
             self.mass, self._new = self._new, self.mass
             if flags:
                 return step + 1
@@ -209,7 +306,7 @@ class StructuredStepper(KernelStepper):
         self._moved_at = self._done()
 
     def _done(self) -> int:
-        return int(self._counters[structured.DONE])
+        return int(self._counters[places.DONE])
 
     def _kernel_counts(self) -> Counts:
         packets, quanta, events = self._counters[_COUNTS].tolist()
@@ -219,18 +316,19 @@ class StructuredStepper(KernelStepper):
         self._counters[_COUNTS] = 0
 
     def _snapshot(self) -> tuple[Values, ...]:
-        copied = (self.mass, *self.arrays, self._counters, self._moved, np.array(self._moved_at))
-        return tuple(array.copy() for array in copied)
+        arrays = self.arrays
+        copied = (self.mass, *arrays.states, arrays.transported, arrays.ledger, self._counters, self._moved)
+        return (*(array.copy() for array in copied), np.array(self._moved_at))
 
     def _go_back(self, snapshot: tuple[Values, ...]) -> None:
-        mass, *arrays, counters, moved, moved_at = snapshot
-        self.mass[:] = mass
-        for array, saved in zip(self.arrays, arrays, strict=True):
-            array[:] = saved
-        self._counters[:] = counters
+        arrays = self.arrays
+        *saved, moved, moved_at = snapshot
+        copied = (self.mass, *arrays.states, arrays.transported, arrays.ledger, self._counters)
+        for array, values in zip(copied, saved, strict=True):
+            array[...] = values
         self._moved = moved.copy()
         self._moved_at = int(moved_at)
 
     def _flag_names(self) -> str:
-        flags = int(self._counters[structured.FLAGS])
+        flags = int(self._counters[places.FLAGS])
         return ", ".join(name for bit, name in enumerate(FLAG_NAMES) if flags >> bit & 1)

@@ -1,0 +1,267 @@
+"""Programs of faces as the loops of kernels: what fires along a run of faces, and the audit of what was stored.
+
+The text depends on the form of a program alone: its numbers are read from an array, so that few texts, and few
+compilations, serve all graphs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.graph.populations import Population
+from pisnn_deploy.programs import Operation, Program
+from pisnn_deploy.programs.source import NUMBA_WORDS, Statements
+
+ARRIVAL, CURRENT = "arrival", "current"
+ENDS = {"source_mass": ("source_inside", "mass[i]"), "target_mass": ("target_inside", "mass[i + stride]")}
+"""Ports that are told the mass at an end of their face: the mask of ends that are cells, and where the mass stands."""
+
+
+@dataclass(frozen=True)
+class FaceText:
+    """Functions of a program of faces.
+
+    Attributes
+    ----------
+    text : str
+        Definitions of ``fire_run`` and ``audit_run``.
+    numbers : tuple of int
+        Constants that the functions read.
+    arrays : tuple of str
+        Parameters, and masks of ports, that are arrays: one value a face.
+    widths : tuple of str
+        Values whose widths the functions compare, in the order of the limits that they are given.
+    """
+
+    text: str
+    numbers: tuple[int, ...]
+    arrays: tuple[str, ...]
+    widths: tuple[str, ...]
+
+
+class Numbers:
+    """Constants of a text by name, in the order in which they occur."""
+
+    def __init__(self) -> None:
+        self.values: list[int] = []
+
+    def __call__(self, number: int) -> str:
+        """Text of a constant."""
+        if number in (0, 1):
+            return f"t({number})"
+        self.values.append(number)
+        return f"c{len(self.values) - 1}"
+
+    @property
+    def reading(self) -> list[str]:
+        """Statements that read the constants from the array ``numbers``."""
+        return [f"c{at} = t(numbers[{at}])" for at in range(len(self.values))]
+
+
+def folded(program: Program) -> str:
+    """Parameter that is nothing but added to what arrives, so that the sum of arrivals may begin with it; or empty."""
+    uses = [name for operation in program.operations for name in operation.values]
+    for operation in program.operations:
+        others = [str(name) for name in operation.values if name != ARRIVAL]
+        is_sum = operation.name == "add" and len(others) == 1 and others[0] in program.parameters
+        if is_sum and uses.count(ARRIVAL) == uses.count(others[0]) == 1:
+            return others[0]
+    return ""
+
+
+def fired(program: Program) -> str:
+    """Name of the packets that take from the residue; the rest of the program may send fewer."""
+    for operation in program.operations:
+        if operation.name == "fire":
+            return operation.results[0]
+    return program.sends[0]
+
+
+def after_firing(program: Program) -> tuple[Operation, ...]:
+    """Operations between what fired and what is sent.
+
+    Raises
+    ------
+    UsageError
+        They look at more than what fired and the masses at the ends, which the audit of a face cannot do again.
+    """
+    needed, operations = {program.sends[0]} - {fired(program)}, []
+    for operation in reversed(program.operations):
+        if needed & set(operation.results):
+            operations.append(operation)
+            needed -= set(operation.results)
+            needed |= {name for name in operation.values if isinstance(name, str)} - {fired(program)}
+    unknown = needed - set(ENDS) - set(program.parameters)
+    if unknown:
+        raise UsageError(
+            f"program {program.name}: what is sent depends on {', '.join(sorted(unknown))} beyond what fired"
+        )
+    return tuple(reversed(operations))
+
+
+def face_text(
+    population: Population, constant: Mapping[str, int], bounded: Iterable[str], narrow_products: frozenset[str]
+) -> FaceText:
+    """Write the loops of a program of faces.
+
+    Parameters
+    ----------
+    population : Population
+        The faces.
+    constant : mapping of str to int
+        Parameters, and masks of ports, that are one and the same number at every face.
+    bounded : iterable of str
+        Values that have a declared width.
+    narrow_products : frozenset of str
+        Results of products that fit the word that the kernels compute in.
+
+    Returns
+    -------
+    FaceText
+
+    Raises
+    ------
+    UsageError
+        The program asks for what these kernels do not have.
+    """
+    writer = _Writer(population.program, constant, set(bounded), narrow_products)
+    fire, audit = writer.fire(), writer.audit()
+    text = "\n".join(
+        [*writer.function("fire_run", "", *fire), "", *writer.function("audit_run", ", largest_current", *audit), ""]
+    )
+    return FaceText(text, tuple(writer.numbers.values), tuple(writer.arrays), (*writer.computed, *writer.stored))
+
+
+class _Writer:
+    """Writes the loops of one program; what is stored is looked at where it is audited, all else where it is made."""
+
+    def __init__(
+        self, program: Program, constant: Mapping[str, int], bounded: set[str], narrow_products: frozenset[str]
+    ) -> None:
+        self.program, self.numbers, self.narrow_products = program, Numbers(), narrow_products
+        self.names = {name: f"v_{name}" for name in program.inputs}
+        self.arrays: list[str] = []
+        self.loads = [line for name in (*program.ports, *program.parameters) for line in self._load(name, constant)]
+        kept = {*program.after, *program.sends}
+        self.computed = [name for name in program.names if name in bounded and name not in kept]
+        self.stored = [name for name in program.names if name in bounded and name in kept]
+        self.states = list(enumerate(program.states))
+
+    def _load(self, name: str, constant: Mapping[str, int]) -> list[str]:
+        """Statements that load a port or a parameter."""
+        if name == ARRIVAL:
+            return [f"v_{name} = arrivals[x]"]
+        if name in self.program.parameters and name in constant:
+            self.names[name] = self.numbers(constant[name])
+            return []
+        if name in self.program.parameters:
+            self.arrays.append(name)
+            return [f"v_{name} = t(p{len(self.arrays) - 1}[axis, i])"]
+        if name not in ENDS:
+            raise UsageError(f"program {self.program.name}: no kernel of faces serves a port {name}")
+        mask, place = ENDS[name]
+        if mask in constant:
+            return [f"v_{name} = t({place})"]
+        self.arrays.append(mask)
+        return [f"v_{name} = t({place} & p{len(self.arrays) - 1}[axis, i])"]
+
+    def fire(self) -> tuple[list[str], list[str], list[str]]:
+        """What stands before, in and after the loop that steps faces."""
+        program, states = self.program, self.states
+        statements = Statements(NUMBA_WORDS, "v_", self.numbers, self.narrow_products)
+        values = statements.write(program, self.names)
+        sent = values[program.sends[0]]
+        loop = [
+            *(f"v_{state} = t(s{at}[axis, i])" for at, state in states),
+            *self.loads,
+            *statements.lines,
+            *(f"old{at} = t(old{at} + v_{state})" for at, state in states),
+            f"before[x] = v_{program.states[-1]}",
+            *([] if CURRENT in program.after else [f"arrivals[x] = {values[CURRENT]}"]),
+            *(f"s{at}[axis, i] = s{at}_t({values[name]})" for at, name in enumerate(program.after)),
+            f"packets[axis, place + x] = {sent}",
+            f"transported[axis, i] = t(transported[axis, i] + {sent})",
+            f"count = t(count + (t(1) if {sent} != t(0) else t(0)))",
+            f"quanta = t(quanta + max({sent}, t(-{sent})))",
+            *(_bits(name, values[name]) for name in self.computed),
+        ]
+        begin = [
+            *(f"s{at}_t = s{at}.dtype.type" for at, _ in states),
+            *(f"old{at} = t(0)" for at, _ in states),
+            "count, quanta = t(0), t(0)",
+            *(f"b_{name} = t(0)" for name in self.computed),
+        ]
+        end = [
+            "result[PACKETS] += count",
+            "result[QUANTA] += quanta",
+            *(f"result[STATES + {2 * at}] += old{at}" for at, _ in states),
+            *(_compare(name, at) for at, name in enumerate(self.computed)),
+        ]
+        return begin, loop, end
+
+    def audit(self) -> tuple[list[str], list[str], list[str]]:
+        """What stands before, in and after the loop that looks at what faces stored."""
+        program, states = self.program, self.states
+        after = after_firing(program)
+        again = Statements(NUMBA_WORDS, "w_", self.numbers, self.narrow_products)
+        taken = again.write(program, {**self.names, fired(program): "left"}, after)[program.sends[0]] if after else ""
+        shift = self.numbers(next((int(line.operands[-1]) for line in program.operations if line.name == "fire"), 0))
+        ends = [line for line in self.loads if not line.startswith(f"v_{ARRIVAL} ")]
+        loop = [
+            *(f"v_{name} = t(s{at}[axis, i])" for at, name in enumerate(program.after)),
+            *(f"new{at} = t(new{at} + v_{name})" for at, name in enumerate(program.after)),
+            "sent = t(packets[axis, place + x])",
+            f"current = {f'v_{CURRENT}' if CURRENT in program.after else 'arrivals[x]'}",
+            "rest = t(v_residue - before[x])",
+            f"left = t(t(current - rest) >> {shift})" if after else "left = sent",
+            *((*ends, *again.lines, f"wrong = t(wrong | t({taken} ^ sent))") if after else ()),
+            f"wrong = t(wrong | t(t(t(left << {shift}) + rest) - current))",
+            "largest = max(largest, max(current, t(-current)))",
+            *(_bits(name, "sent" if name in program.sends else f"v_{name}") for name in self.stored),
+        ]
+        begin = [
+            *(f"new{at} = t(0)" for at, _ in states),
+            "wrong, largest = t(0), t(0)",
+            *(f"b_{name} = t(0)" for name in self.stored),
+        ]
+        end = [
+            "if wrong:",
+            "    result[FLAGS] |= FLAG_FLUX",
+            "if largest > largest_current:",
+            "    result[FLAGS] |= FLAG_RANGE",
+            *(f"result[STATES + {2 * at + 1}] += new{at}" for at, _ in states),
+            *(_compare(name, len(self.computed) + at) for at, name in enumerate(self.stored)),
+        ]
+        return begin, loop, end
+
+    def function(self, name: str, others: str, begin: list[str], loop: list[str], end: list[str]) -> list[str]:
+        """A function around a loop, when all loops have been written."""
+        opened = [
+            "states, parameters, transported, _, _ = arrays",
+            "arrivals, before, result = row",
+            "axis, at, place, stride, n = run",
+            "t = arrivals.dtype.type",
+            "sign_bit = t(8 * arrivals.itemsize - 1)",
+            *self.numbers.reading,
+            *(f"s{at} = states[{at}]" for at, _ in self.states),
+            *(f"p{at} = parameters[{at}]" for at in range(len(self.arrays))),
+        ]
+        return [
+            f"def {name}(numbers, widths, mass, arrays, row, packets, run{others}):",
+            *(f"    {line}" for line in (*opened, *begin)),
+            "    for x in range(n):",
+            "        i = at + x",
+            *(f"        {line}" for line in loop),
+            *(f"    {line}" for line in end),
+        ]
+
+
+def _bits(name: str, value: str) -> str:
+    """All bits in which values differ from their sign: beyond ``2^(b-1) - 1`` where one is wider than ``b`` bits."""
+    return f"b_{name} = t(b_{name} | t({value} ^ t({value} >> sign_bit)))"
+
+
+def _compare(name: str, at: int) -> str:
+    return f"if b_{name} > widths[{at}]:\n        result[FLAGS] |= FLAG_WIDTH"

@@ -1,0 +1,199 @@
+"""What the structured kernels compare with, and whether narrow integers hold all that they compute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
+from pisnn_deploy.graph.populations import Population
+from pisnn_deploy.mesh import PERIODIC
+from pisnn_deploy.programs import Operation
+from pisnn_deploy.programs.intervals import Interval, bounds
+from pisnn_deploy.runs.kernels import places as place
+from pisnn_deploy.runs.kernels.faces import ARRIVAL, fired
+from pisnn_deploy.runs.kernels.places import UNLIMITED
+from pisnn_deploy.runs.kernels.stencils import Kernel
+from pisnn_deploy.runs.kernels.tables import TILE
+
+WORD, SHORT = 2**31 - 1, 2**15 - 1
+
+
+def largest_of(graph: IntegerGraph, population: str, quantity: str) -> int:
+    """Largest value that the declared width of a quantity holds; `UNLIMITED` without one."""
+    for bound in graph.bounds:
+        if (bound.population, bound.quantity) == (population, quantity):
+            return min(UNLIMITED, (1 << (bound.bits - 1)) - 1)
+    return UNLIMITED
+
+
+def limits_of(graph: IntegerGraph) -> Integers:
+    """Limits that the kernels compare with, int64.
+
+    Those of masses and ledgers are of absolute values, too strict by one at the lower end; a flag that the reference
+    does not confirm is a false alarm.
+    """
+    window = graph.window
+    limits = np.zeros(place.LIMITS, np.int64)
+    mass = largest_of(graph, MEMBRANE, "mass")
+    limits[place.LOWER] = max(window.lower, -mass)
+    limits[place.UPPER] = min(window.upper, mass)
+    limits[place.PAYLOAD] = largest_of(graph, MEMBRANE, "payload") if graph.coding == "delta" else UNLIMITED
+    limits[place.LEDGER] = largest_of(graph, MEMBRANE, "ledger")
+    limits[place.LARGEST_CURRENT] = UNLIMITED if window.current is None else window.current
+    limits[place.DIFFERENCE] = UNLIMITED if window.difference is None else window.difference
+    limits[place.HALF_DIFFERENCE] = UNLIMITED if window.difference is None else window.difference // 2
+    limits[place.CHANGES_COUNT] = int(graph.coding == "delta")
+    limits[place.AUDITED] = 1
+    limits[place.PERIODIC_FIRST_AXIS] = int(graph.grid.boundary[0] == (PERIODIC, PERIODIC))
+    return limits
+
+
+def _reach(interval: Interval) -> int:
+    return max(abs(interval.lower), abs(interval.upper))
+
+
+def values_before_the_audit(
+    graph: IntegerGraph, kernel: Kernel, limits: Integers, faces: Population, constant: Mapping[str, int]
+) -> dict[str, Interval]:
+    """Bounds of every value of the faces' program in a step before the audit has looked at it.
+
+    A step starts from a state that the audit has passed: masses within the operating range, states of faces within
+    their widths. From there on every value is bounded by what it is made of, whatever the declared widths say.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    kernel : Kernel
+    limits : int64 array
+    faces : Population
+    constant : mapping of str to int
+        Parameters that are the same at every face.
+
+    Returns
+    -------
+    dict
+        By name, of whole products as ``name*``.
+    """
+    mass = largest_mass(graph, limits)
+    bias = int(np.abs(graph.flux.bias).max(initial=0))
+    program = faces.program
+    inputs: dict[str, Interval] = {}
+    for port in program.ports:
+        reach = kernel.largest * mass + bias if port == ARRIVAL else mass
+        inputs[port] = Interval(-reach, reach)
+    for state, after in zip(program.states, program.after, strict=True):
+        reach = min(largest_of(graph, faces.name, faces.quantity(name)) for name in (state, after))
+        inputs[state] = Interval(-reach, reach)
+    for name in program.parameters:
+        values = faces.parameters[name]
+        inputs[name] = (
+            Interval(constant[name], constant[name])
+            if name in constant
+            else Interval(int(values.min(initial=0)), int(values.max(initial=0)))
+        )
+    return bounds(program, inputs)
+
+
+def largest_mass(graph: IntegerGraph, limits: Integers) -> int:
+    """Largest absolute mass within the operating range, or value of a reservoir."""
+    values = int(np.abs(graph.membrane.reservoirs).max(initial=0))
+    return max(abs(int(limits[place.LOWER])), abs(int(limits[place.UPPER])), values)
+
+
+def fits_narrow(
+    graph: IntegerGraph, kernel: Kernel, limits: Integers, faces: Population, values: Mapping[str, Interval]
+) -> bool:
+    """Whether 32 bits hold every value of a step before the audit has looked at it.
+
+    Partial sums of what arrives may wrap, because only the sum modulo 2^32 counts and that is exact. What has been
+    counted in a run of faces is only kept if packets were within their width.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    kernel : Kernel
+    limits : int64 array
+    faces : Population
+    values : mapping
+        See `values_before_the_audit`.
+
+    Returns
+    -------
+    bool
+    """
+    program = faces.program
+    fire = [operation for operation in program.operations if operation.name == "fire"]
+    half = max((1 << int(operation.operands[-1]) >> 1 for operation in fire), default=0)
+    potential = max((_reach(values[str(operation.operands[0])]) for operation in fire), default=0)
+    unselected = _never_selected(program.operations, values)
+    numbers = [w for entries in kernel.entries for w in entries.values()]
+    numbers += [
+        number
+        for operation in program.operations
+        for at, number in enumerate(operation.values)
+        if isinstance(number, int) and (operation.results[0], at) not in unselected
+    ]
+    mass, packet = largest_mass(graph, limits), max(_reach(values[fired(program)]), _reach(values[program.sends[0]]))
+    arriving = 2 * len(graph.grid.shape) * packet
+    return (
+        all(_reach(interval) <= WORD for name, interval in values.items() if not name.endswith("*"))
+        and all(abs(number) <= WORD for number in numbers)
+        and potential + half <= WORD
+        and mass + arriving <= WORD
+        and 2 * mass <= WORD
+        and largest_of(graph, FLUX, "packet") * TILE <= WORD
+    )
+
+
+def _never_selected(operations: Sequence[Operation], values: Mapping[str, Interval]) -> set[tuple[str, int]]:
+    """Operands of selections that are never chosen: the result and the place of the operand."""
+    places = set()
+    for operation in operations:
+        if operation.name == "select":
+            condition = operation.operands[0]
+            interval = values[condition] if isinstance(condition, str) else Interval(condition, condition)
+            if interval.lower == interval.upper == 0:
+                places.add((operation.results[0], 1))
+            elif interval.lower > 0 or interval.upper < 0:
+                places.add((operation.results[0], 2))
+    return places
+
+
+def short_states(faces: Population, values: Mapping[str, Interval]) -> tuple[bool, ...]:
+    """Which states of the faces 16 bits hold, before a step and after it."""
+    program = faces.program
+    return tuple(
+        _reach(values[state]) <= SHORT and _reach(values[after]) <= SHORT
+        for state, after in zip(program.states, program.after, strict=True)
+    )
+
+
+def narrow_products(faces: Population, values: Mapping[str, Interval]) -> frozenset[str]:
+    """Results of products whose whole product 32 bits hold."""
+    return frozenset(
+        name.removesuffix("*") for name, interval in values.items() if name.endswith("*") and _reach(interval) <= WORD
+    )
+
+
+def rests(faces: Population, values: Mapping[str, Interval]) -> bool:
+    """Whether a face at which nothing arrives, and that has nothing left, keeps nothing and sends nothing.
+
+    Kernels compute such faces where there are none, between rows of a mesh.
+
+    Parameters
+    ----------
+    faces : Population
+    values : mapping
+        Bounds of the masses at the ends of a face, by port.
+
+    Returns
+    -------
+    bool
+    """
+    program = faces.program
+    nothing = Interval(0, 0)
+    inputs = {name: values[name] if name in program.ports and name != ARRIVAL else nothing for name in program.inputs}
+    at_rest = bounds(program, inputs)
+    return all(at_rest[name] == nothing for name in (*program.after, *program.sends))
