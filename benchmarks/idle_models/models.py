@@ -14,65 +14,47 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava.proc.sparse.process import Sparse
 from scipy.sparse import csr_matrix
 
+from pisnn_deploy.lava.plan import Plan
 from pisnn_deploy.lava.processes.audit.process import Audit
-from pisnn_deploy.lava.processes.flux.process import Flux
-from pisnn_deploy.lava.processes.membrane.process import Membrane
+from pisnn_deploy.lava.processes.neurons.process import Neurons
 
 
-@implements(proc=Membrane, protocol=LoihiProtocol)
+@implements(proc=Neurons, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class IdleMembraneModel(PyLoihiProcessModel):
+class IdleNeuronsModel(PyLoihiProcessModel):
     """Sends zeros, forgets what arrives."""
 
-    arrival: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    in0: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in1: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in2: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in3: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in4: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in5: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in6: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in7: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    out0: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    out1: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    out2: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    out3: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
     audit_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
-    mass: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    arrived: np.ndarray = LavaPyType(np.ndarray, np.int64)
+    kept: np.ndarray = LavaPyType(np.ndarray, np.int64)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self._period = int(proc_params["period"])
-        self._silence = np.zeros(proc_params["holders"], np.int32)
+        self._plan: Plan = proc_params["plan"]
+        self._silence = np.zeros(self._plan.population.size, np.int32)
 
     def run_spk(self) -> None:
         """One time step, in the order of the real model."""
-        answering = (self.time_step - 1) % self._period == 0
+        answering = (self.time_step - 1) % self._plan.period == self._plan.phase
         if answering:
-            self.arrival.recv()
-        self.s_out.send(self._silence)
-        self.audit_out.send(self.mass)
+            self.in0.recv()
+        self.out0.send(self._silence)
+        self.audit_out.send(self.kept[: self._plan.audited])
         if not answering:
-            self.arrival.recv()
-
-
-@implements(proc=Flux, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("fixed_pt")
-class IdleFluxModel(PyLoihiProcessModel):
-    """Sends zeros, forgets what arrives."""
-
-    d_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
-    audit_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
-    bias: np.ndarray = LavaPyType(np.ndarray, np.int64)
-    drive: np.ndarray = LavaPyType(np.ndarray, np.int64)
-    state: np.ndarray = LavaPyType(np.ndarray, np.int64)
-
-    def __init__(self, proc_params: Any) -> None:
-        super().__init__(proc_params)
-        self._period = int(proc_params["period"])
-        self._silence = np.zeros(proc_params["faces"], np.int32)
-
-    def run_spk(self) -> None:
-        """One time step, in the order of the real model."""
-        answering = (self.time_step - 1) % self._period == self._period - 1
-        if answering:
-            self.d_in.recv()
-        self.s_out.send(self._silence)
-        self.audit_out.send(self.state)
-        if not answering:
-            self.d_in.recv()
+            self.in0.recv()
 
 
 @implements(proc=Audit, protocol=LoihiProtocol)
@@ -81,13 +63,19 @@ class IdleFluxModel(PyLoihiProcessModel):
 class IdleAuditModel(PyLoihiProcessModel):
     """Forgets what arrives."""
 
-    mass_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    flux_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in0: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in1: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in2: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in3: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in4: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in5: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in6: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in7: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
 
     def run_spk(self) -> None:
         """One time step."""
-        self.mass_in.recv()
-        self.flux_in.recv()
+        self.in0.recv()
+        self.in1.recv()
 
 
 @implements(proc=Sparse, protocol=LoihiProtocol)
@@ -110,8 +98,7 @@ class IdleSparseModel(PyLoihiProcessModel):
 
 IDLE_MODELS = {
     Audit: IdleAuditModel,
-    Flux: IdleFluxModel,
-    Membrane: IdleMembraneModel,
+    Neurons: IdleNeuronsModel,
     Sparse: IdleSparseModel,
 }
 """Model class by process class."""

@@ -1,36 +1,72 @@
 """The audit: the conservation invariants of a run, in int64, at every time step.
 
-It keeps its own books. It is told what the membranes hold and what the flux compartments fired, and recomputes what
-should have happened from the mesh alone, never from the synapses that carried the packets.
+It keeps its own books. It is told what the holders hold and what the channels sent, and recomputes what should have
+happened from the ends of the channels alone, never from the synapses that carried the packets.
 
-* I1 (global): the sum of all masses and ledgers is one constant integer. A packet in flight weighs nothing here,
-  because a membrane gives and takes on arrival.
-* I2 (local): each membrane changes by exactly the packets that its faces fired, when they arrive, and only then.
-* I3 (flux): for each face ``theta * k + r_new - r_old = c``: what did not fire stays in the residue. Between firings
+* I1 (global): the sum of all masses and ledgers that channels join is one constant integer. A packet in flight weighs
+  nothing here, because a holder gives and takes on arrival.
+* I2 (local): each holder changes by exactly the packets that its channels sent, when they arrive, and only then.
+* I3 (flux): for each channel ``theta * k + r_new - r_old = c``: what did not fire stays in the residue. Between firings
   neither residue nor current may change.
-  With a limiter it is ``theta * (k + w) + r_new - r_old = c``: what it withholds, ``w`` packets, is dropped. The audit
-  works out from its own masses what each face may take, and so ``w``; it does not take a face's word for it.
+  Where a program withholds packets that fired it is ``theta * (k + w) + r_new - r_old = c``: what it withholds, ``w``
+  packets, is dropped. The audit works ``w`` out by the program and from its own masses; it does not take a channel's
+  word for it.
 * Range: masses and currents stay in the operating range on which the compiler's bounds rest.
 
-A reservoir's membrane is its ledger: it takes part in I1 and I2 like a cell, and has no range.
+A reservoir's holder is its ledger: it takes part in I1 and I2 like a cell, and has no range. Holders of several fields
+are one list, field after field, each its cells and then its reservoirs.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pisnn_deploy.audit.facts import (
+    MASS_AT_SOURCE,
+    MASS_AT_TARGET,
+    ChannelFacts,
+    FieldFacts,
+    channel_facts,
+    field_facts,
+)
 from pisnn_deploy.core.errors import InvariantViolation
+from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.programs import run
+from pisnn_deploy.programs.arrays import Arrays
 
 Integers = NDArray[np.int64]
 
 KINDS = ("global", "local", "flux", "overflow", "range")
 """Kinds of violation, in the order in which reports list them."""
 
-_ANYTHING = 1 << 62
-"""What a reservoir may give."""
+
+class Start(Protocol):
+    """Where a run begins: int64 arrays [holders] and [channels], of all fields and of all populations of channels."""
+
+    @property
+    def mass(self) -> Integers:
+        """Masses and ledgers, field after field."""
+
+    @property
+    def current(self) -> Integers:
+        """Currents of all channels."""
+
+    @property
+    def residue(self) -> Integers:
+        """Residues of all channels."""
+
+    @property
+    def packets_sent(self) -> int:
+        """Channels that have fired."""
+
+    @property
+    def quanta_sent(self) -> int:
+        """Sum of the absolute packets."""
 
 
 class Books(NamedTuple):
@@ -47,90 +83,69 @@ class Books(NamedTuple):
     residue: Integers
 
 
+@dataclass(frozen=True)
+class _ChannelBooks:
+    """What the channels of one population must hold, and what they have on its way."""
+
+    facts: ChannelFacts
+    residue: Integers
+    current: Integers
+    in_flight: Integers
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """Mass of the fields that channels join."""
+
+    name: str
+    holders: tuple[slice, ...]
+    total: int
+
+    def of(self, mass: Integers) -> int:
+        return sum(int(mass[part].sum()) for part in self.holders)
+
+
 class Audit:
     """Books of one run.
 
     Parameters
     ----------
-    source, target : int64 array [faces]
-        Holders that a positive packet leaves and enters: cells, and reservoirs numbered after them.
-    threshold_exponent : int
-        ``F``; theta is ``2^F``.
-    lower, upper : int
-        Operating range of the mass of a cell.
-    difference : int or None
-        Largest allowed difference of the masses on both sides of a face. A reservoir's value counts at half a cell's
-        distance.
-    current : int or None
-        Largest allowed absolute current.
-    mass : int64 array [holders]
-        Masses and ledgers at the start.
-    reservoirs : int64 array [reservoirs]
-        Values that reservoirs show.
-    residue : int64 array [faces]
-        Residues at the start.
-    inverse_volume : int64 array [cells], optional
-        By which masses are multiplied before they are compared with the operating range, where cells differ.
-    initial_current : int64 array [faces], optional
-        Currents at the start, 0 unless given.
-    share_shift : int, optional
-        With a limiter, ``s``: a cell may give ``max(m, 0) >> s`` through a face, and a reservoir anything.
+    graph : IntegerGraph
+        What runs.
+    start : Start
+        Where it goes on from.
 
     Attributes
     ----------
     counts : dict of str to int
         Violations found so far, by kind: cells, faces or sums that were wrong, and were not healed.
     packets_sent, quanta_sent : int
-        Faces that fired, and the sum of the absolute packets, over all steps.
+        Channels that fired, and the sum of the absolute packets, over all steps.
+
+    Raises
+    ------
+    UsageError
+        A channel withholds packets in a way that cannot be recomputed.
     """
 
-    def __init__(
-        self,
-        source: Integers,
-        target: Integers,
-        threshold_exponent: int,
-        lower: int,
-        upper: int,
-        difference: int | None,
-        current: int | None,
-        mass: Integers,
-        reservoirs: Integers,
-        residue: Integers,
-        inverse_volume: Integers | None = None,
-        initial_current: Integers | None = None,
-        share_shift: int | None = None,
-    ) -> None:
+    def __init__(self, graph: IntegerGraph, start: Start) -> None:
         self.counts = dict.fromkeys(KINDS, 0)
-        self.packets_sent = 0
-        self.quanta_sent = 0
-        self._source = source
-        self._target = target
-        self._exponent = threshold_exponent
-        self._limits = (lower, upper)
-        self._inverse_volume = inverse_volume
-        self._share_shift = share_shift
-        self._current = current
-        self._cells = mass.size - reservoirs.size
-        self._reservoirs = reservoirs
-        self._steepest: Integers | None = None
-        if difference is not None and source.size:
-            beside_reservoir = np.maximum(source, target) >= self._cells
-            self._steepest = np.where(beside_reservoir, difference // 2, difference)
-        self._mass = mass.astype(np.int64, copy=True)
-        self._residue = residue.astype(np.int64, copy=True)
-        self._flowing = np.zeros_like(self._residue) if initial_current is None else initial_current.astype(np.int64)
-        self._in_flight = np.zeros(source.size, np.int64)
-        self._total = int(self._mass.sum())
+        self.packets_sent, self.quanta_sent = start.packets_sent, start.quanta_sent
+        self._fields = field_facts(graph)
+        self._mass = start.mass.astype(np.int64, copy=True)
+        self._channels = tuple(_channel_books(channel_facts(graph), start))
+        self._sums = tuple(_sums(self._fields, self._channels, self._mass))
         self._first: InvariantViolation | None = None
 
     def observe_membranes(self, step: int, mass: Integers, *, absorbing: bool) -> None:
-        """Check the membranes after one time step (I1, I2, range).
+        """Check the holders after one time step (I1, I2, range).
 
         Parameters
         ----------
         step : int
             PDE step that the masses belong to.
         mass : int64 array [holders]
+            Masses and ledgers.
         absorbing : bool
             Whether packets arrive in this time step; otherwise nothing may change.
 
@@ -140,59 +155,69 @@ class Audit:
             The first invariant that is broken; all of them are counted.
         """
         if absorbing:
-            np.add.at(self._mass, self._target, self._in_flight)
-            np.subtract.at(self._mass, self._source, self._in_flight)
-            self._in_flight.fill(0)
-        self._compare("local", "membrane", step, self._mass, mass)
-        total = int(mass.sum())
-        if total != self._total:
-            self._note(InvariantViolation("global", "mass of all cells and ledgers", -1, step, self._total, total), 1)
+            for channels in self._channels:
+                np.add.at(self._mass, channels.facts.target, channels.in_flight)
+                np.subtract.at(self._mass, channels.facts.source, channels.in_flight)
+                channels.in_flight.fill(0)
+        for facts in self._fields:
+            self._compare("local", facts.field.holder, step, self._mass[facts.holders], mass[facts.holders])
+        for expected in self._sums:
+            total = expected.of(mass)
+            if total != expected.total:
+                self._note(InvariantViolation("global", expected.name, -1, step, expected.total, total), 1)
         if absorbing:
             self._compare_range(step, mass)
         self._raise_first()
 
-    def observe_flux(self, step: int, packets: Integers, current: Integers, residue: Integers, *, firing: bool) -> None:
-        """Check the flux compartments after one time step (I3).
+    def observe_flux(
+        self, step: int, packets: Integers, current: Integers, residue: Integers, *, firing: bool, number: int = 0
+    ) -> None:
+        """Check the channels of one population after one time step (I3).
 
         Parameters
         ----------
         step : int
             PDE step.
-        packets, current, residue : int64 array [faces]
-            What fired, and the state after firing.
+        packets, current, residue : int64 array [channels]
+            What was sent, and the state after firing.
         firing : bool
-            Whether compartments fire in this time step; otherwise no packet may leave and no state may change.
+            Whether these channels fire in this time step; otherwise no packet may leave and no state may change.
+        number : int
+            Which population of channels.
 
         Raises
         ------
         InvariantViolation
             The first invariant that is broken.
         """
+        books = self._channels[number]
+        facts = books.facts
         if firing:
-            left = packets if self._share_shift is None else packets + self._withheld(step, packets, current, residue)
-            holds = self._compare("flux", "flux", step, current, (left << self._exponent) + residue - self._residue)
-            if self._current is not None and int(np.abs(current).max(initial=0)) > self._current:
-                wrong = np.flatnonzero(np.abs(current) > self._current)
+            left = packets + self._withheld(books, step, packets, current, residue)
+            expected = (left << facts.exponent) + residue - books.residue
+            holds = self._compare("flux", facts.population, step, current, expected)
+            if facts.current is not None and int(np.abs(current).max(initial=0)) > facts.current:
+                wrong = np.flatnonzero(np.abs(current) > facts.current)
                 index = int(wrong[0])
-                violation = InvariantViolation("range", "flux current", index, step, self._current, int(current[index]))
-                self._note(violation, wrong.size)
-            self._in_flight[:] = packets
-            self._residue[:] = residue if holds else self._residue + current - (packets << self._exponent)
-            self._flowing[:] = current
+                name, value = f"{facts.population} current", int(current[index])
+                self._note(InvariantViolation("range", name, index, step, facts.current, value), wrong.size)
+            books.in_flight[:] = packets
+            books.residue[:] = residue if holds else books.residue + current - (packets << facts.exponent)
+            books.current[:] = current
             self.packets_sent += int(np.count_nonzero(packets))
             self.quanta_sent += int(np.abs(packets).sum())
         else:
-            self._compare("flux", "flux residue", step, self._residue, residue)
-            self._compare("flux", "flux current", step, self._flowing, current)
+            self._compare("flux", f"{facts.population} residue", step, books.residue, residue)
+            self._compare("flux", f"{facts.population} current", step, books.current, current)
             if packets.any():
-                self._compare("flux", "flux packet", step, np.zeros_like(packets), packets)
+                self._compare("flux", f"{facts.population} packet", step, np.zeros_like(packets), packets)
         self._raise_first()
 
     def heal(self, step: int) -> Books:
         """Forget a violation, because memories are about to be set to what the books say.
 
-        Masses follow from what was fired and arrived (I2). Residues and currents must not have changed between
-        firings; where compartments have just fired the current is believed, and the residue is what I3 leaves.
+        Masses follow from what was sent and arrived (I2). Residues and currents must not have changed between firings;
+        where channels have just fired the current is believed, and the residue is what I3 leaves.
 
         Parameters
         ----------
@@ -202,7 +227,7 @@ class Audit:
         Returns
         -------
         Books
-            The audit's own arrays, which are not to be written.
+            Not to be written.
 
         Raises
         ------
@@ -212,17 +237,32 @@ class Audit:
         self.counts.update(dict.fromkeys(KINDS, 0))
         self._compare_range(step, self._mass)
         self._raise_first()
-        return Books(self._mass, self._flowing, self._residue)
+        currents, residues = ([getattr(books, name) for books in self._channels] for name in ("current", "residue"))
+        return Books(self._mass, np.concatenate(currents), np.concatenate(residues))
 
-    def _withheld(self, step: int, packets: Integers, current: Integers, residue: Integers) -> Integers:
-        """Packets that the limiter must have withheld, by the masses that the audit itself has counted."""
-        fired = (current + self._residue - residue) >> self._exponent
-        give = np.maximum(self._mass, 0) >> int(self._share_shift or 0)
-        give[self._cells :] = _ANYTHING
-        allowed = np.where(fired > 0, np.minimum(fired, give[self._source]), -np.minimum(-fired, give[self._target]))
+    def _withheld(
+        self, books: _ChannelBooks, step: int, packets: Integers, current: Integers, residue: Integers
+    ) -> Integers | int:
+        """Packets that must have been withheld, by the masses that the audit itself has counted."""
+        facts = books.facts
+        if facts.withholding is None:
+            return 0
+        fired = (current + books.residue - residue) >> facts.exponent
+        ends = {MASS_AT_SOURCE: facts.source, MASS_AT_TARGET: facts.target}
+        told = self._told_mass()
+        inputs = {port: told[ends[port]] for port in facts.withholding.ports[1:]}
+        inputs |= {facts.withholding.ports[0]: fired, **facts.parameters}
+        (allowed,) = run(facts.withholding, Arrays(), inputs).sends
         self._compare("flux", "limited packet", step, allowed, packets)
         withheld: Integers = fired - allowed
         return withheld
+
+    def _told_mass(self) -> Integers:
+        """What holders tell of their masses: reservoirs nothing."""
+        told = np.zeros_like(self._mass)
+        for facts in self._fields:
+            told[facts.cells] = self._mass[facts.cells]
+        return told
 
     def _compare(self, kind: str, population: str, step: int, expected: Integers, found: Integers) -> bool:
         if np.array_equal(expected, found):
@@ -235,25 +275,33 @@ class Audit:
         return False
 
     def _compare_range(self, step: int, holdings: Integers) -> None:
-        lower, upper = self._limits
-        cells = holdings[: self._cells]
-        mass = cells if self._inverse_volume is None else cells * self._inverse_volume
-        if int(mass.min()) < lower or int(mass.max()) > upper:
-            wrong = np.flatnonzero((mass < lower) | (mass > upper))
-            index, found = int(wrong[0]), int(mass[wrong[0]])
-            limit = lower if found < lower else upper
-            self._note(InvariantViolation("range", "membrane", index, step, limit, found), wrong.size)
-        if self._steepest is not None:
-            values = np.concatenate([mass, self._reservoirs]) if self._reservoirs.size else mass
-            steepness = np.abs(values[self._target] - values[self._source])
-            wrong = np.flatnonzero(steepness > self._steepest)
-            if wrong.size:
-                index = int(wrong[0])
-                limit = int(self._steepest[index])
-                violation = InvariantViolation(
-                    "range", "difference across face", index, step, limit, int(steepness[index])
-                )
-                self._note(violation, wrong.size)
+        for facts in self._fields:
+            window, values = facts.field.window, facts.field.levels(holdings[facts.cells])
+            if int(values.min()) < window.lower or int(values.max()) > window.upper:
+                wrong = np.flatnonzero((values < window.lower) | (values > window.upper))
+                index, value = int(wrong[0]), int(values[wrong[0]])
+                limit = window.lower if value < window.lower else window.upper
+                self._note(InvariantViolation("range", facts.field.holder, index, step, limit, value), wrong.size)
+        if all(books.facts.steepest is None for books in self._channels):
+            return
+        shown = np.concatenate(
+            [
+                part
+                for facts in self._fields
+                for part in (facts.field.levels(holdings[facts.cells]), facts.field.reservoirs)
+            ]
+        )
+        for books in self._channels:
+            if books.facts.steepest is not None:
+                self._compare_differences(step, books.facts, books.facts.steepest, shown)
+
+    def _compare_differences(self, step: int, facts: ChannelFacts, steepest: Integers, shown: Integers) -> None:
+        steepness = np.abs(shown[facts.target] - shown[facts.source])
+        wrong = np.flatnonzero(steepness > steepest)
+        if wrong.size:
+            index = int(wrong[0])
+            place, limit, value = "difference across face", int(steepest[index]), int(steepness[index])
+            self._note(InvariantViolation("range", place, index, step, limit, value), wrong.size)
 
     def _note(self, violation: InvariantViolation, count: int) -> None:
         self.counts[violation.kind] += count
@@ -264,3 +312,27 @@ class Audit:
         if self._first is not None:
             first, self._first = self._first, None
             raise first
+
+
+def _channel_books(facts: tuple[ChannelFacts, ...], start: Start) -> Iterator[_ChannelBooks]:
+    """The books of each population of channels at the start."""
+    first = 0
+    for channels in facts:
+        own = slice(first, first + channels.source.size)
+        residue, current = start.residue[own].astype(np.int64), start.current[own].astype(np.int64)
+        yield _ChannelBooks(channels, residue, current, np.zeros(channels.source.size, np.int64))
+        first = own.stop
+
+
+def _sums(fields: tuple[FieldFacts, ...], channels: tuple[_ChannelBooks, ...], mass: Integers) -> Iterator[_Sum]:
+    """The mass of each set of fields that channels join."""
+    sets = [{number} for number in range(len(fields))]
+    for books in channels:
+        joined = [group for group in sets if group.intersection(books.facts.joins)]
+        sets = [group for group in sets if group not in joined] + [set().union(*joined)]
+    for group in sorted(sets, key=min):
+        joined_fields = [fields[number] for number in sorted(group)]
+        names = "" if len(sets) == 1 else f" of {', '.join(facts.field.name for facts in joined_fields)}"
+        holders = tuple(facts.holders for facts in joined_fields)
+        total = sum(int(mass[part].sum()) for part in holders)
+        yield _Sum(f"mass of all cells and ledgers{names}", holders, total)

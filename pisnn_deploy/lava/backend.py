@@ -24,13 +24,13 @@ import numpy as np
 
 from pisnn_deploy.audit.invariants import KINDS
 from pisnn_deploy.audit.recovery import Detection
-from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.core.limits import FILES_OF_LAVA, memory_limit, require_files, says_lack_of_memory
 from pisnn_deploy.core.surroundings import NEUTRAL, python_command
 from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.graph.artifact import write_artifact
 from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.graph.semantics import kept_current
 from pisnn_deploy.lava import exchange
 from pisnn_deploy.lava.exchange import Exchange
 from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, RunState, Trace, start_of
@@ -130,8 +130,9 @@ def _folder_of_sockets() -> str:
 
 
 def _time_steps(graph: IntegerGraph, start: RunState, options: RunOptions) -> int:
-    """Time steps of a run; one that is to go on later ends when its hidden layers have answered the last masses."""
-    answers = len(graph.hidden) if options.last_step < options.steps else 0
+    """Time steps of a run; one that is to go on later ends when all but channels have answered the last masses."""
+    deepest = max((graph.depths[population.name] for population in graph.between_fields), default=0)
+    answers = deepest if options.last_step < options.steps else 0
     return (options.last_step - start.step) * int(graph.period or 0) + 1 + answers
 
 
@@ -305,7 +306,7 @@ def _collect(
         end_state = RunState(
             steps,
             np.array(files.array("end_mass")),
-            current if graph.flux.leak < MEMORYLESS or graph.stock is not None else np.zeros_like(current),
+            kept_current(graph, current),
             residue,
             np.array(files.array("end_transported")),
             int(np.abs(files.array("end_flux")[0]).sum()),

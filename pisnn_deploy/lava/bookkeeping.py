@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
 
-from pisnn_deploy.audit import invariants
+from pisnn_deploy.audit.invariants import Audit
 from pisnn_deploy.core.errors import InvariantViolation
-from pisnn_deploy.graph.integer import Integers
+from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.lava import exchange
+from pisnn_deploy.lava.plan import plan_of
+from pisnn_deploy.lava.start import CURRENT, PACKET, Start
 
 _NEVER = -1
 """PDE step after the last one that the trace keeps."""
@@ -20,49 +22,51 @@ class Bookkeeping:
 
     Attributes
     ----------
-    audit : invariants.Audit
+    audit : Audit
+        Of all fields and channels.
+    columns : tuple of slice
+        Where each population of channels stands among all channels.
+    events : int64 array [populations]
+        Spikes sent, shared with whoever counts them.
     last_step : int
         PDE step with which the run ends.
 
     Parameters
     ----------
-    parameters : mapping
-        Those of `pisnn_deploy.lava.processes.audit.process.Audit`.
-    underway : bool
-        Whether the currents at the start are still on their way to the flux compartments.
+    graph : IntegerGraph
+        Compiled to the end.
+    start : Start
+        Where the run begins.
+    folder : Path
+        Folder of the run.
     """
 
-    def __init__(self, parameters: Mapping[str, Any], *, underway: bool = False) -> None:
-        window = parameters["window"]
-        self.audit = invariants.Audit(
-            parameters["source"],
-            parameters["target"],
-            parameters["threshold_exponent"],
-            window.lower,
-            window.upper,
-            window.difference,
-            window.current,
-            parameters["initial"],
-            parameters["reservoirs"],
-            parameters["residue"],
-            parameters["inverse_volume"],
-            None if underway else parameters["current"],
-            None if underway else parameters["share_shift"],
-        )
-        files = exchange.Exchange(parameters["folder"])
+    def __init__(self, graph: IntegerGraph, start: Start, folder: Path) -> None:
+        self.audit = Audit(graph, start)
+        plans = [plan_of(graph, channels.population) for channels in graph.channels]
+        self.columns = tuple(plan.channels for plan in plans if plan.channels is not None)
+        self._phases = [plan.phase for plan in plans]
+        files = exchange.Exchange(folder)
+        self.events = files.array("events")
         self._kept = [*files.array("kept").tolist(), _NEVER]
         self._mass = files.array("mass")
         self._transported = files.array("transported")
         self._in_flight = files.array("in_flight")
         self._flux = files.array("flux")
         self._end = {name: files.array(f"end_{name}") for name in ("mass", "flux", "transported")}
-        self._fired_last = files.array("initial_flux").copy()
-        self._fired_last[1] *= not underway
+        self._fired_last = start.flux.copy()
+        for plan, columns in zip(plans, self.columns, strict=True):
+            if plan.population.is_late:  # these currents are still on their way
+                self._fired_last[CURRENT, columns] = 0
         self._status = files.array("status")
         self._sum = files.array("initial_transported").copy()
         self._row = 0
         self._arriving = 0
         self.last_step = int(files.array("last_step")[0])
+
+    def firing(self, phase: int) -> tuple[int, ...]:
+        """Populations of channels that fire in a phase."""
+        return tuple(number for number, own in enumerate(self._phases) if own == phase)
 
     @contextmanager
     def counting(self) -> Iterator[None]:
@@ -72,47 +76,6 @@ class Bookkeeping:
         except InvariantViolation:
             self._status[exchange.VIOLATIONS] = list(self.audit.counts.values())
             raise
-
-    def observe_membranes(self, step: int, mass: Integers, *, absorbing: bool) -> None:
-        """Check masses and ledgers after one time step, and keep them where the trace does.
-
-        Parameters
-        ----------
-        step : int
-            PDE step.
-        mass : int64 array [holders]
-        absorbing : bool
-            Whether packets arrive in this time step.
-
-        Raises
-        ------
-        InvariantViolation
-        """
-        with self.counting():
-            self.audit.observe_membranes(step, mass, absorbing=absorbing)
-        if absorbing:
-            self.absorbed(step, mass)
-
-    def observe_flux(self, step: int, flux: Integers, *, firing: bool) -> None:
-        """Check packets, currents and residues after one time step, and count what fired.
-
-        Parameters
-        ----------
-        step : int
-            PDE step.
-        flux : int64 array [3, faces]
-        firing : bool
-            Whether compartments fire in this time step.
-
-        Raises
-        ------
-        InvariantViolation
-        """
-        packets, current, residue = flux
-        with self.counting():
-            self.audit.observe_flux(step, packets, current, residue, firing=firing)
-        if firing:
-            self.fired(flux)
 
     def end_current(self, current: Integers) -> None:
         """Say what the flux compartments receive after the last PDE step, where they do not keep it themselves.
@@ -148,19 +111,25 @@ class Bookkeeping:
                 self._flux[self._row] = self._fired_last
             self._row += 1
             self._status[exchange.ROWS] = self._row
+        self._arriving = 0
         if step == self.last_step:
             self._end["mass"][:], self._end["flux"][:], self._end["transported"][:] = mass, self._fired_last, self._sum
         self._status[exchange.STEPS] = step
 
-    def fired(self, flux: Integers) -> None:
-        """Count what fired in a PDE step.
+    def fired(self, flux: Integers, firing: tuple[int, ...]) -> None:
+        """Count what fired in a time step.
 
         Parameters
         ----------
-        flux : int64 array [3, faces]
+        flux : int64 array [3, channels]
+            Packets, currents and residues.
+        firing : tuple of int
+            Populations of channels that fired.
         """
-        self._sum += flux[0]
-        self._fired_last[:] = flux
-        self._arriving = self.audit.quanta_sent - int(self._status[exchange.QUANTA])
+        for number in firing:
+            columns = self.columns[number]
+            self._sum[columns] += flux[PACKET, columns]
+            self._fired_last[:, columns] = flux[:, columns]
+        self._arriving += self.audit.quanta_sent - int(self._status[exchange.QUANTA])
         self._status[exchange.PACKETS] = self.audit.packets_sent
         self._status[exchange.QUANTA] = self.audit.quanta_sent

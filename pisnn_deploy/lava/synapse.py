@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from lava.proc.sparse.process import Sparse
 from numpy.typing import NDArray
 from scipy import sparse
 
 from pisnn_deploy.core.errors import UsageError
-from pisnn_deploy.graph.integer import Integers
+from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.lines import Line
 
 _GRADED, _BINARY = 24, 0
@@ -16,14 +18,14 @@ _GRADED, _BINARY = 24, 0
 _LARGEST_MANTISSA = 254
 
 
-def sparse_process(line: Line, lines: int | None = None) -> Sparse:
+def sparse_process(line: Line, lines: int = 0) -> Sparse:
     """Build the process of a synapse population as it is stored.
 
     Parameters
     ----------
     line : Line
-    lines : int, optional
-        Lines of the source where its spikes are binary: all of them arrive at its one port.
+    lines : int
+        Lines of the source where its spikes are binary, all of which arrive at its one port; 0 for graded spikes.
 
     Returns
     -------
@@ -34,7 +36,7 @@ def sparse_process(line: Line, lines: int | None = None) -> Sparse:
     UsageError
         Lava would change a mantissa: odd, beyond 254, or not a multiple of ``2^-exponent``.
     """
-    synapse, bits = line.synapse, _GRADED if lines is None else _BINARY
+    synapse, bits = line.synapse, _BINARY if lines else _GRADED
     rows, inputs = synapse.connections.rows, synapse.inputs
     shape = (synapse.outputs, (lines or 1) * inputs)
     columns = rows.columns + line.number * inputs
@@ -83,3 +85,47 @@ def stored_matrix(name: str, mantissas: sparse.csr_matrix, exponent: int, bits: 
 def _refuse(name: str, mantissas: Integers, wrong: NDArray[np.bool_], text: str) -> None:
     if wrong.any():
         raise UsageError(f"synapse {name}: mantissa {mantissas.reshape(-1)[int(np.argmax(wrong))]} {text}")
+
+
+def connect_line(graph: IntegerGraph, line: Line, source: Any, target: Any) -> Sparse:
+    """Make the process of a synapse population as it is stored, and connect it.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Whose synapse it is.
+    line : Line
+        The synapse population.
+    source, target : OutPort or InPort
+        Where its spikes come from, and where what they add up to arrives.
+
+    Returns
+    -------
+    Sparse
+
+    Raises
+    ------
+    UsageError
+        Lava would change a mantissa.
+    """
+    process = sparse_process(line, graph.population(line.synapse.source).lines)
+    source.connect(process.s_in)
+    process.a_out.connect(target)
+    return process
+
+
+def names_of_ports(graph: IntegerGraph, line: Line) -> tuple[str, str]:
+    """Names of the ports of `Neurons` that a synapse population joins: an output of its source, an input of its target.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Whose synapse it is.
+    line : Line
+        The synapse population.
+    """
+    ports = graph.population(line.synapse.target).program.ports
+    return (
+        f"out{line.synapse.output}",
+        f"in{ports.index(line.synapse.port)}",
+    )

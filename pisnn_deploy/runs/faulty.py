@@ -7,12 +7,13 @@ from functools import partial
 
 import numpy as np
 
+from pisnn_deploy.audit.invariants import Audit
 from pisnn_deploy.audit.recovery import Recovery
 from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.faults.machine import Machine
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.runs.run import RunState
-from pisnn_deploy.runs.stepping import Stepper, Tally, audit_of
+from pisnn_deploy.runs.stepping import Stepper, Tally
 
 
 class FaultyStepper:
@@ -45,7 +46,7 @@ class FaultyStepper:
         flux = np.stack([np.zeros_like(start.current), start.current, start.residue])
         self.machine = machine(graph, start.step, start.mass, flux, injector, counts_start=not self._begun)
         self.machine.events.update(start.events)
-        self.audit = audit_of(graph, start)
+        self.audit = Audit(graph, start)
         self._recovery = Recovery(self.audit) if recovers else None
 
     def begin(self) -> None:

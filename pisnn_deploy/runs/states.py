@@ -12,10 +12,12 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from pisnn_deploy.audit.facts import channel_facts
 from pisnn_deploy.audit.invariants import Audit
-from pisnn_deploy.core.arithmetic import MEMORYLESS, require_width
+from pisnn_deploy.core.arithmetic import require_width
 from pisnn_deploy.core.errors import InvariantViolation, OverflowViolation, UsageError
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
+from pisnn_deploy.graph.semantics import kept_current
 from pisnn_deploy.runs.run import Integers, RunState
 from pisnn_deploy.runs.verdict import exact_sums
 
@@ -88,7 +90,7 @@ def _misfits(graph: IntegerGraph, state: RunState) -> Iterator[str]:
     if (problem := _shapes(graph, state)) or (problem := _beyond_half(graph, state)):
         yield problem
     yield from _outside(graph, state)
-    if graph.stock is None and graph.flux.leak == MEMORYLESS and (wrong := first_true(state.current != 0)) is not None:
+    if (wrong := first_true(state.current != kept_current(graph, state.current))) is not None:
         yield f"a current where the leak leaves none: flux [{wrong}] has {state.current[wrong]}"
 
 
@@ -100,10 +102,16 @@ def _shapes(graph: IntegerGraph, state: RunState) -> str:
 
 
 def _beyond_half(graph: IntegerGraph, state: RunState) -> str:
-    """A residue that no face keeps; stock faces keep any below their sending threshold."""
-    half = 1 << graph.flux.threshold_exponent >> 1
-    wrong = first_true((state.residue > half) | (state.residue < -half)) if graph.stock is None else None
-    return "" if wrong is None else f"a residue beyond half of theta, {half}: flux [{wrong}] has {state.residue[wrong]}"
+    """A residue that no channel keeps, where its program fires."""
+    first = 0
+    for facts in channel_facts(graph):
+        residue = state.residue[first : first + facts.source.size]
+        first += residue.size
+        half = facts.rest
+        wrong = None if half is None else first_true((residue > half) | (residue < -half))
+        if wrong is not None:
+            return f"a residue beyond half of theta, {half}: {facts.population} [{wrong}] has {residue[wrong]}"
+    return ""
 
 
 def _outside(graph: IntegerGraph, state: RunState) -> Iterator[str]:
@@ -124,21 +132,8 @@ def _outside(graph: IntegerGraph, state: RunState) -> Iterator[str]:
                 require_width(values, bits, population, quantity, state.step)
         except OverflowViolation as violation:
             yield f"{_WHERE.get(quantity, '')}{violation}"
-    audit = Audit(
-        graph.mesh.source,
-        graph.mesh.target,
-        graph.packet_exponent,
-        window.lower,
-        window.upper,
-        window.difference,
-        window.current,
-        state.mass,
-        graph.membrane.reservoirs,
-        state.residue,
-        None if graph.medium is None else graph.medium.inverse_volume,
-    )
     try:
-        audit.observe_membranes(state.step, state.mass, absorbing=True)
+        Audit(graph, state).observe_membranes(state.step, state.mass, absorbing=True)
     except InvariantViolation as violation:
         yield f"masses outside the operating range: {violation.place} is {violation.found}, limit {violation.expected}"
     largest = window.current

@@ -70,39 +70,6 @@ class Stepper(Protocol):
         """What has been counted."""
 
 
-def audit_of(graph: IntegerGraph, start: RunState) -> Audit:
-    """The audit of a run.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-    start : RunState
-        Where the run goes on from.
-
-    Returns
-    -------
-    Audit
-    """
-    window = graph.window
-    audit = Audit(
-        graph.mesh.source,
-        graph.mesh.target,
-        graph.packet_exponent,
-        window.lower,
-        window.upper,
-        window.difference,
-        window.current,
-        start.mass,
-        graph.membrane.reservoirs,
-        start.residue,
-        None if graph.medium is None else graph.medium.inverse_volume,
-        start.current,
-        graph.flux.share_shift,
-    )
-    audit.packets_sent, audit.quanta_sent = start.packets_sent, start.quanta_sent
-    return audit
-
-
 class ReferenceStepper:
     """A run in plain numpy, step by step.
 
@@ -124,7 +91,7 @@ class ReferenceStepper:
         self._now = start
         self._steps = steps
         self._count = _EventCount(graph, start.events)
-        self._audit = audit_of(graph, start)
+        self._audit = Audit(graph, start)
 
     def begin(self) -> None:
         """Check the start of the run and count what is sent then."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,25 @@ from models_under_test import compiled, oscillating_model
 
 from pisnn_deploy.audit.invariants import Audit
 from pisnn_deploy.core.errors import InvariantViolation
+from pisnn_deploy.graph.changes import rebuilt
+from pisnn_deploy.graph.integer import IntegerGraph, OperatingWindow
 from pisnn_deploy.graph.semantics import Semantics, State
+from pisnn_deploy.runs.run import RunState
+
+
+def with_window(graph: IntegerGraph, lower: int, upper: int, difference: int | None = None) -> IntegerGraph:
+    """A graph with another operating range, and no limit of its currents."""
+    return rebuilt(graph, window=OperatingWindow(lower, upper, difference))
+
+
+def wide(graph: IntegerGraph) -> IntegerGraph:
+    """A graph whose operating range nothing leaves."""
+    return with_window(graph, 0, 2**23)
+
+
+def start(mass: list[int], faces: int) -> RunState:
+    """A run that begins with these masses and ledgers."""
+    return RunState(0, np.array(mass), *np.zeros((3, faces), np.int64))
 
 
 def audit_and_states(steps: int = 3, boundary: str = "periodic") -> tuple[Audit, list[State]]:
@@ -19,18 +38,7 @@ def audit_and_states(steps: int = 3, boundary: str = "periodic") -> tuple[Audit,
     states = [semantics.start(graph.membrane.initial)]
     for step in range(steps):
         states.append(semantics.step(states[-1], step))
-    audit = Audit(
-        graph.mesh.source,
-        graph.mesh.target,
-        graph.flux.threshold_exponent,
-        0,
-        2**23,
-        None,
-        None,
-        states[0].mass,
-        graph.membrane.reservoirs,
-        np.zeros(graph.mesh.faces, np.int64),
-    )
+    audit = Audit(wide(graph), RunState(0, states[0].mass, *np.zeros((3, graph.mesh.faces), np.int64)))
     return audit, states
 
 
@@ -98,13 +106,12 @@ def test_a_change_between_the_phases_is_seen() -> None:
 
 
 def test_leaving_the_operating_range_names_cell_limit_and_value() -> None:
-    source, target = np.array([0, 1]), np.array([1, 0])
-    nothing, none = np.zeros(2, np.int64), np.zeros(0, np.int64)
-    audit = Audit(source, target, 7, 0, 10, 3, None, np.array([11, 9]), none, nothing)
+    graph = with_window(compiled(cells=2), 0, 10, 3)
+    audit = Audit(graph, start([11, 9], 2))
     with pytest.raises(InvariantViolation) as caught:
         audit.observe_membranes(0, np.array([11, 9]), absorbing=True)
     assert str(caught.value) == "operating range left: membrane [0] at PDE step 0: limit 10, found 11"
-    audit = Audit(source, target, 7, 0, 10, 3, None, np.array([1, 9]), none, nothing)
+    audit = Audit(graph, start([1, 9], 2))
     with pytest.raises(InvariantViolation) as caught:
         audit.observe_membranes(0, np.array([1, 9]), absorbing=True)
     assert str(caught.value) == "operating range left: difference across face [0] at PDE step 0: limit 3, found 8"
@@ -112,14 +119,14 @@ def test_leaving_the_operating_range_names_cell_limit_and_value() -> None:
 
 
 def test_a_reservoir_counts_at_half_a_cell_and_has_no_range() -> None:
-    # One cell between reservoirs that show 100 and 0.
-    source, target, shown = np.array([1, 0]), np.array([0, 2]), np.array([100, 0])
-    audit = Audit(source, target, 7, 0, 100, 100, None, np.array([50, 0, 0]), shown, np.zeros(2, np.int64))
-    audit.observe_membranes(0, np.array([50, 0, 0]), absorbing=True)
-    audit = Audit(source, target, 7, 0, 100, 100, None, np.array([49, 0, 0]), shown, np.zeros(2, np.int64))
-    with pytest.raises(InvariantViolation) as caught:
-        audit.observe_membranes(0, np.array([49, 0, 0]), absorbing=True)
-    assert str(caught.value) == "operating range left: difference across face [0] at PDE step 0: limit 50, found 51"
+    # Two cells between reservoirs that show 100 and 0; the faces are x-, between, x+ or in another order.
+    graph = with_window(compiled(cells=2, boundary="dirichlet=1,0"), 0, 100, 100)
+    graph = rebuilt(graph, membrane=replace(graph.membrane, reservoirs=np.array([100, 0])))
+    Audit(graph, start([50, 50, 0, 0], 3)).observe_membranes(0, np.array([50, 50, 0, 0]), absorbing=True)
+    audit = Audit(graph, start([49, 50, 0, 0], 3))
+    with pytest.raises(InvariantViolation, match=r"^operating range left: difference across face \[\d\] at") as caught:
+        audit.observe_membranes(0, np.array([49, 50, 0, 0]), absorbing=True)
+    assert (caught.value.expected, caught.value.found) == (50, 51)
 
 
 def lost_ledger(state: State) -> None:
@@ -140,20 +147,12 @@ def test_a_ledger_that_is_wrong_is_seen(fault: Callable[[State], None]) -> None:
 
 
 def test_a_current_beyond_its_limit_is_seen() -> None:
-    audit = Audit(
-        np.array([0]),
-        np.array([1]),
-        7,
-        0,
-        10,
-        None,
-        200,
-        np.array([5, 5]),
-        np.zeros(0, np.int64),
-        np.zeros(1, np.int64),
-    )
+    graph = rebuilt(compiled(cells=2), window=OperatingWindow(0, 10, None, 200))
+    audit = Audit(graph, start([5, 5], 2))
+    exponent = graph.flux.threshold_exponent
+    residue = np.array([201 - (2 << exponent), 0])
     with pytest.raises(InvariantViolation) as caught:
-        audit.observe_flux(3, np.array([2]), np.array([201]), np.array([-55]), firing=True)
+        audit.observe_flux(3, np.array([2, 0]), np.array([201, 0]), residue, firing=True)
     assert str(caught.value) == "operating range left: flux current [0] at PDE step 3: limit 200, found 201"
 
 
@@ -166,20 +165,7 @@ def limited_audit() -> tuple[Audit, State, State]:
     semantics = Semantics(graph)
     before = semantics.start(np.where(np.arange(12) == 5, graph.window.upper // 4, 0))
     after = semantics.step(before)
-    mesh, window = graph.mesh, graph.window
-    audit = Audit(
-        mesh.source,
-        mesh.target,
-        graph.flux.threshold_exponent,
-        0,
-        window.upper,
-        None,
-        None,
-        before.mass,
-        graph.membrane.reservoirs,
-        before.residue,
-        share_shift=graph.flux.share_shift,
-    )
+    audit = Audit(wide(graph), RunState(0, before.mass, *np.zeros((3, graph.mesh.faces), np.int64)))
     audit.observe_membranes(0, before.mass, absorbing=True)
     return audit, before, after
 

@@ -16,7 +16,9 @@ from pisnn_deploy.audit.recovery import PATIENCE, Recovery
 from pisnn_deploy.core.errors import InvariantViolation
 from pisnn_deploy.faults.spec import parse_fault
 from pisnn_deploy.graph.changes import rebuilt
+from pisnn_deploy.graph.integer import OperatingWindow
 from pisnn_deploy.runs import Run, RunOptions, fast
+from pisnn_deploy.runs.run import RunState
 
 GRAPH = compiled(heat_model(leak=1024), cells=12)
 DENSE = compiled(heat_model(), cells=12, coding="dense")
@@ -103,10 +105,11 @@ def test_leaving_the_range_is_not_healed() -> None:
 
 
 def test_masses_that_are_right_in_the_books_but_out_of_range_stop_the_run() -> None:
-    nothing = np.zeros(1, np.int64)
-    audit = Audit(np.array([0]), np.array([1]), 7, 0, 10, None, None, np.array([9, 5]), np.zeros(0, np.int64), nothing)
+    graph = rebuilt(compiled(cells=2), window=OperatingWindow(0, 10, None))
+    audit = Audit(graph, RunState(0, np.array([9, 5]), *np.zeros((3, 2), np.int64)))
     recovery = Recovery(audit)
-    audit.observe_flux(0, np.array([-2]), np.array([-256]), nothing, firing=True)
+    packets = np.array([2 if graph.mesh.target[0] == 0 else -2, 0])
+    audit.observe_flux(0, packets, packets << graph.flux.threshold_exponent, 0 * packets, firing=True)
     with pytest.raises(InvariantViolation) as caught:
         recovery.observe(lambda: audit.observe_membranes(1, np.array([10, 3]), absorbing=True))
     assert str(caught.value) == "operating range left: membrane [0] at PDE step 1: limit 10, found 11"

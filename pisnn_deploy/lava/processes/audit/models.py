@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.lava.bookkeeping import Bookkeeping
+from pisnn_deploy.lava.hearing import hearing
 from pisnn_deploy.lava.processes.audit.process import Audit
 
 
@@ -21,33 +24,51 @@ from pisnn_deploy.lava.processes.audit.process import Audit
 @requires(CPU)
 @tag("fixed_pt")
 class AuditModel(PyLoihiProcessModel):
-    """Observes membranes and flux compartments, writes the trace, and stops the run at the first broken invariant."""
+    """Observes holders and channels, writes the trace, and stops the run at the first broken invariant."""
 
-    mass_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    flux_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in0: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in1: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in2: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in3: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in4: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in5: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in6: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in7: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self._period = int(proc_params["period"])
-        self._first_step = int(proc_params["first_step"])
-        self._books = Bookkeeping(proc_params)
+        graph, start = proc_params["graph"], proc_params["start"]
+        self._hearing = hearing(graph, start)
+        self._books = Bookkeeping(graph, start, proc_params["folder"])
+        self._period = int(graph.period or 0)
+        self._start = start
 
     def run_spk(self) -> None:
         """One time step."""
-        mass = self.mass_in.recv()
-        flux = self.flux_in.recv()
+        messages = [getattr(self, f"in{number}").recv() for number in range(len(self._hearing.ears))]
         step, phase = divmod(self.time_step - 1, self._period)
-        step += self._first_step
-        absorbing, firing = phase == 0, phase == self._period - 1
-        with self._books.counting():
-            self.observe(step, mass, flux, absorbing=absorbing, firing=firing)
+        step += self._start.step
+        books, heard = self._books, self._hearing
+        absorbing = phase == 0
+        # What is sent after the last PDE step belongs to one that the run does not do.
+        firing = books.firing(phase) if step < books.last_step else ()
+        mass = heard.mass(messages, step)
+        with books.counting():
+            flux = self.observe(step, mass, partial(heard.flux, messages, step), absorbing=absorbing, firing=firing)
         if absorbing:
-            self._books.absorbed(step, mass)
+            books.absorbed(step, mass)
         if firing:
-            self._books.fired(flux)
-        self._books.done(self.time_step)
+            books.fired(flux, firing)
+        elif not heard.hears_rest:
+            books.end_current(heard.on_its_way(messages))
+        counts_holders = absorbing and not (self._start.goes_on and self.time_step == 1)
+        for slot, count in heard.events(messages, holders=counts_holders, channels=bool(firing)).items():
+            books.events[slot] += count
+        books.done(self.time_step)
 
-    def observe(self, step: int, mass: Integers, flux: Integers, *, absorbing: bool, firing: bool) -> None:
+    def observe(
+        self, step: int, mass: Integers, listen: Callable[[], Integers], *, absorbing: bool, firing: tuple[int, ...]
+    ) -> Integers:
         """Compare the states of one time step with the books.
 
         Parameters
@@ -55,14 +76,33 @@ class AuditModel(PyLoihiProcessModel):
         step : int
             PDE step.
         mass : int64 array [holders]
-        flux : int64 array [3, faces]
-            Packets, current and residue.
-        absorbing, firing : bool
+            Masses and ledgers.
+        listen : callable
+            Gives packets, currents and residues, int64 [3, channels].
+        absorbing : bool
+            Whether packets arrive.
+        firing : tuple of int
+            Populations of channels that fire.
+
+        Returns
+        -------
+        int64 array [3, channels]
+            What was heard of the channels; nothing where they are only heard firing.
 
         Raises
         ------
         InvariantViolation
         """
-        packets, current, residue = flux
-        self._books.audit.observe_membranes(step, mass, absorbing=absorbing)
-        self._books.audit.observe_flux(step, packets, current, residue, firing=firing)
+        books = self._books
+        books.audit.observe_membranes(step, mass, absorbing=absorbing)
+        if not (firing or self._hearing.hears_rest):
+            return _NOTHING
+        flux = listen()
+        for number, columns in enumerate(books.columns):
+            packets, current, residue = flux[:, columns]
+            is_firing = number in firing
+            books.audit.observe_flux(step, packets, current, residue, firing=is_firing, number=number)
+        return flux
+
+
+_NOTHING: Integers = np.zeros((3, 0), np.int64)

@@ -7,77 +7,52 @@ from pathlib import Path
 from lava.magma.core.process.ports.ports import InPort
 from lava.magma.core.process.process import AbstractProcess
 
-from pisnn_deploy.graph.integer import Integers, OperatingWindow
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.lava.hearing import EARS, hearing
+from pisnn_deploy.lava.start import Start
 
 
 class Audit(AbstractProcess):
-    """Checks the conservation invariants at every time step and keeps the trace.
+    """Checks the conservation invariants at every time step and keeps the trace. It is no part of what runs on a chip.
 
     Parameters
     ----------
-    source, target : int64 array [faces]
-        Holders that a positive packet leaves and enters.
-    threshold_exponent : int
-    window : OperatingWindow
-    initial : int64 array [holders]
-        Masses and ledgers at the start.
-    reservoirs : int64 array [reservoirs]
-        Values that reservoirs show.
-    inverse_volume : int64 array [cells] or None
-        Where cells differ.
-    share_shift : int or None
-        With a limiter.
-    current, residue : int64 array [faces]
-        Of the flux compartments at the start.
-    first_step : int
-        PDE steps that were done before.
-    period : int
-        Time steps per PDE step.
+    graph : IntegerGraph
+        Compiled to the end.
+    start : Start
+        Where the run begins.
     folder : Path
         Folder of the run.
     name : str
 
     Attributes
     ----------
-    mass_in : InPort [holders]
-        Masses and ledgers.
-    flux_in : InPort [3, faces]
-        Packets, current and residue.
+    in0, in1, ... : InPort
+        What the audit hears, see `ear`.
+
+    Raises
+    ------
+    UsageError
+        There are more populations to hear than ports.
     """
 
-    def __init__(
-        self,
-        *,
-        source: Integers,
-        target: Integers,
-        threshold_exponent: int,
-        window: OperatingWindow,
-        initial: Integers,
-        reservoirs: Integers,
-        inverse_volume: Integers | None,
-        share_shift: int | None,
-        current: Integers,
-        residue: Integers,
-        first_step: int,
-        period: int,
-        folder: Path,
-        name: str,
-    ) -> None:
-        super().__init__(
-            source=source,
-            target=target,
-            threshold_exponent=threshold_exponent,
-            window=window,
-            initial=initial,
-            reservoirs=reservoirs,
-            inverse_volume=inverse_volume,
-            share_shift=share_shift,
-            current=current,
-            residue=residue,
-            first_step=first_step,
-            period=period,
-            folder=folder,
-            name=name,
-        )
-        self.mass_in = InPort(shape=initial.shape)
-        self.flux_in = InPort(shape=(3, *source.shape))
+    def __init__(self, graph: IntegerGraph, start: Start, folder: Path, name: str = "audit") -> None:
+        super().__init__(graph=graph, start=start, folder=folder, name=name)
+        ears = hearing(graph, start).ears
+        if len(ears) > EARS:
+            raise UsageError(f"the audit hears {len(ears)} populations; on Lava it has ports for {EARS}")
+        self._ears = tuple(ears)
+        for number, shape in enumerate([*ears.values(), *[(1,)] * (EARS - len(ears))]):
+            setattr(self, f"in{number}", InPort(shape=shape))
+
+    def ear(self, name: str) -> InPort:
+        """The port that hears something.
+
+        Parameters
+        ----------
+        name : str
+            Key of `Hearing.ears`.
+        """
+        port: InPort = getattr(self, f"in{self._ears.index(name)}")
+        return port

@@ -7,61 +7,56 @@ from pathlib import Path
 from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 
-from pisnn_deploy.graph.integer import MEMBRANE, IntegerGraph, Integers
-from pisnn_deploy.graph.lines import lines_of
+from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.graph.lines import Line, lines_of, stored_synapses
+from pisnn_deploy.lava.start import Start
 
 
 class CLIF(AbstractProcess):
-    """Conservative leaky integrate-and-fire neurons: membranes, flux compartments, the route of packets, the audit.
+    """Conservative leaky integrate-and-fire neurons: holders of mass, channels between them, and the audit.
 
-    The wiring between them is inside, so nobody can wire it in a way that loses packets.
+    All synapses between holders and channels are inside, so nobody can wire them in a way that loses packets. Outside
+    is what estimates the fluxes.
 
     Parameters
     ----------
     graph : IntegerGraph
-    initial : int64 array [holders]
-        Masses and ledgers at the start.
-    drive : int64 array [faces]
-        Drive at the start, bias included (delta coding).
-    flux : int64 array [3, faces]
-        Packets, currents and residues at the start.
-    first_step : int
-        PDE steps that were done before.
-    goes_on : bool
-        Whether another run ended there.
+        Compiled to the end.
+    start : Start
+        Where the run begins.
     folder : Path
         Folder of the run.
     name : str
 
     Attributes
     ----------
-    s_out : OutPort [holders], or [lines * holders]
-        Payload of the membranes to the flux network.
-    d_in : InPort [faces]
-        Drive from the flux network.
+    out_* : OutPort
+        Output of a population that the outside hears; see `outlet`.
+    in_* : InPort
+        Port of a population that the outside reaches; see `inlet`.
     """
 
-    def __init__(
-        self,
-        *,
-        graph: IntegerGraph,
-        initial: Integers,
-        drive: Integers,
-        flux: Integers,
-        first_step: int,
-        goes_on: bool,
-        folder: Path,
-        name: str = "clif",
-    ) -> None:
-        super().__init__(
-            graph=graph,
-            initial=initial,
-            drive=drive,
-            flux=flux,
-            first_step=first_step,
-            goes_on=goes_on,
-            folder=folder,
-            name=name,
-        )
-        self.s_out = OutPort(shape=(graph.membrane.size * lines_of(graph, MEMBRANE),))
-        self.d_in = InPort(shape=(graph.flux.size,))
+    def __init__(self, graph: IntegerGraph, start: Start, folder: Path, name: str = "clif") -> None:
+        super().__init__(graph=graph, start=start, folder=folder, name=name)
+        for line in stored_synapses(graph):
+            source, target = line.synapse.source, line.synapse.target
+            if is_within(graph, source) and not is_within(graph, target):
+                shape = (graph.size(source) * lines_of(graph, source),)
+                setattr(self, outlet(line), OutPort(shape=shape))
+            if is_within(graph, target) and not is_within(graph, source):
+                setattr(self, inlet(line), InPort(shape=(graph.size(target),)))
+
+
+def is_within(graph: IntegerGraph, population: str) -> bool:
+    """Whether a population holds or moves mass, and so is part of `CLIF`."""
+    return population in graph.holders or any(channels.population == population for channels in graph.channels)
+
+
+def outlet(line: Line) -> str:
+    """Name of the port through which the source of a synapse is heard outside."""
+    return f"out_{line.synapse.source}_{line.synapse.output}"
+
+
+def inlet(line: Line) -> str:
+    """Name of the port through which a synapse from outside reaches its target."""
+    return f"in_{line.synapse.target}_{line.synapse.port}"

@@ -24,28 +24,15 @@ from pisnn_deploy.faults.synapse import FaultySynapse, Words
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.graph.lines import stored_synapses
 from pisnn_deploy.lava.exchange import Exchange
+from pisnn_deploy.lava.plan import Plan, PortPlan
 from pisnn_deploy.lava.processes.audit.models import AuditModel
 from pisnn_deploy.lava.processes.audit.process import Audit
-from pisnn_deploy.lava.processes.flux.models import FluxModel
-from pisnn_deploy.lava.processes.flux.process import Flux
-from pisnn_deploy.lava.processes.membrane.models import MembraneModel
-from pisnn_deploy.lava.processes.membrane.process import Membrane
-from pisnn_deploy.lava.processes.rectifier.models import RectifierModel
-from pisnn_deploy.lava.processes.rectifier.process import Rectifier
+from pisnn_deploy.lava.processes.neurons.models import NeuronsModel, Spikes
+from pisnn_deploy.lava.processes.neurons.process import Neurons
+from pisnn_deploy.lava.start import CURRENT, PACKET, RESIDUE
 
-
-class _Port:
-    """A port of a model whose messages are changed on their way."""
-
-    def __init__(self, port: Any, change: Callable[[Integers], Integers]) -> None:
-        self._port = port
-        self._change = change
-
-    def recv(self) -> Integers:
-        return self._change(self._port.recv())
-
-    def send(self, spikes: Integers) -> None:
-        self._port.send(self._change(spikes))
+_PLACES = {(MEMBRANE, "mass"): "membrane", (FLUX, "current"): "current", (FLUX, "residue"): "residue"}
+"""What faults call the words that a population remembers."""
 
 
 class _Times:
@@ -53,7 +40,6 @@ class _Times:
 
     injector: Injector
     first_step: int
-    recovers: bool
     time_step: int
 
     def now(self) -> tuple[int, int]:
@@ -61,112 +47,73 @@ class _Times:
         step, phase = divmod(self.time_step - 1, self.injector.period)
         return step + self.first_step, phase
 
-    def run_with(self, run: Callable[[], None], ports: Mapping[str, Callable[[Integers], Integers]]) -> None:
-        """Do a time step with ports that change what passes through them."""
-        own = {name: getattr(self, name) for name in ports}
-        for name, change in ports.items():
-            setattr(self, name, _Port(own[name], change))
-        try:
-            run()
-        finally:
-            for name, port in own.items():
-                setattr(self, name, port)
 
-
-def _silenced(neurons: Integers, size: int, spikes: Integers) -> Integers:
-    """Spikes without those of some neurons."""
-    kept = spikes.copy()
-    kept.reshape(-1, size)[:, neurons] = 0
-    return kept
-
-
-def _kept(neurons: Integers, value: Integers | int, arrival: Integers) -> Integers:
-    """What arrives, with a value in place of it at some neurons."""
-    arrival[neurons] = value
-    return arrival
-
-
-@implements(proc=Membrane, protocol=LoihiProtocol)
+@implements(proc=Neurons, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class FaultyMembraneModel(_Times, MembraneModel):
-    """Membranes."""
+class FaultyNeuronsModel(_Times, NeuronsModel):
+    """Neurons whose memories, arrivals and spikes are as the faults left them."""
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        files = Exchange(proc_params["folder"])
-        self._mended, self._right = files.array("mended"), files.array("right_mass")
-        self._told = files.array("initial").copy()
-        self._untold = np.zeros_like(self._told)
+        plan, files = self.plan, Exchange(proc_params["folder"])
+        self._name = plan.population.name
+        self._places = {row: _PLACES.get((self._name, value)) for row, value in enumerate(plan.kept)}
+        self._mended, self._right = files.array("mended"), _right(plan, files)
+        self._told: Integers | None = None
+        self._untold: Integers | int = 0
 
     def run_spk(self) -> None:
         """One time step."""
         step, phase = self.now()
+        if self._told is None:  # Lava gives memories to the model after it was made
+            self._told = self.kept[0].copy()
         if self.time_step > 1 and self._mended[0] == self.time_step - 1:
-            self.mass[:] = self._right
-            self._untold = self.mass - self._told
-        self.injector.flip(MEMBRANE, self.mass, step, phase)
-        ports = {
-            "arrival": partial(_kept, self.injector.held(MEMBRANE, step, phase), 0),
-            "s_out": partial(_silenced, self.injector.dead(MEMBRANE, step, phase), self.mass.size),
-        }
-        self.run_with(super().run_spk, ports)
+            self.kept[self.plan.audited - len(self._right) : self.plan.audited] = self._right
+            self._untold = self.kept[0] - self._told
+        for row, place in self._places.items():
+            if place is not None:
+                self.injector.flip(place, self.kept[row], step, phase)
+        super().run_spk()
 
-    def payload(self, change: Integers) -> Integers:
-        """What is sent, and with it what was told wrongly before."""
-        payload = super().payload(change)
-        if not self._dense:
-            payload = payload + self._untold
-            self._untold[:] = 0
+    def take(self, number: int, port: PortPlan, arrival: Integers) -> None:
+        """Take what has arrived, but where an accumulator is held."""
+        held = self.injector.held(self._name, *self.now())
+        arrival[held] = 0 if port.accumulates or port.takes_packets else self.arrived[number, held]
+        super().take(number, port, arrival)
+
+    def payloads(self, values: dict[str, Integers]) -> list[Integers]:
+        """What is to be sent, and with it what was told wrongly before; dead neurons change nothing."""
+        dead, plan = self.injector.dead(self._name, *self.now()), self.plan
+        frozen = self.kept[:, dead]
+        payloads = super().payloads(values)
+        self.kept[:, dead] = frozen
+        if plan.moves_mass:
+            self.kept[PACKET, dead] = payloads[0][dead] = 0
+        elif plan.sends_changes and plan.holders is not None and self._told is not None:
+            (payload,) = payloads
+            payload += self._untold
+            payload[plan.senders :] = 0
+            self._untold = 0
             self._told += payload
-        return payload
+        return payloads
+
+    def send(self, number: int, spikes: Spikes) -> None:
+        """Send, but for dead neurons."""
+        dead = self.injector.dead(self._name, *self.now())
+        if dead.size:
+            spikes = spikes.copy()
+            spikes.reshape(-1, self.plan.population.size)[:, dead] = 0
+        super().send(number, spikes)
 
 
-@implements(proc=Flux, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("fixed_pt")
-class FaultyFluxModel(_Times, FluxModel):
-    """Flux compartments."""
-
-    def __init__(self, proc_params: Any) -> None:
-        super().__init__(proc_params)
-        files = Exchange(proc_params["folder"])
-        self._mended, self._right = files.array("mended"), files.array("right_flux")
-
-    def run_spk(self) -> None:
-        """One time step."""
-        step, phase = self.now()
-        if self.time_step > 1 and self._mended[0] == self.time_step - 1:
-            self.state[1:] = self._right
-        for row, place in enumerate(("current", "residue"), 1):
-            self.injector.flip(place, self.state[row], step, phase)
-        held = self.injector.held(FLUX, step, phase)
-        value = (self.drive - self.bias)[held] if self._dense else 0
-        self.run_with(super().run_spk, {"d_in": partial(_kept, held, value)})
-
-    def fire(self, drive: Integers, step: int) -> None:
-        """Fire, except for compartments of dead cores."""
-        dead = self.injector.dead(FLUX, *self.now())
-        frozen = self.state[:, dead]
-        frozen[0] = 0
-        super().fire(drive, step)
-        self.state[:, dead] = frozen
-
-
-@implements(proc=Rectifier, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("fixed_pt")
-class FaultyRectifierModel(_Times, RectifierModel):
-    """Hidden populations."""
-
-    def run_spk(self) -> None:
-        """One time step."""
-        step, phase = self.now()
-        held = self.injector.held(self._population, step, phase)
-        value = (self.drive - self.bias)[held] if self._dense else 0
-        dead = self.injector.dead(self._population, step, phase)
-        ports = {"a_in": partial(_kept, held, value), "s_out": partial(_silenced, dead, self.drive.size)}
-        self.run_with(super().run_spk, ports)
+def _right(plan: Plan, files: Exchange) -> Integers:
+    """Where the audit leaves what a population must remember: the last rows of what it hears; none of others."""
+    if plan.holders is not None:
+        return files.array("right_mass")[None, plan.holders]
+    if plan.channels is not None:
+        return files.array("right_flux")[:, plan.channels]
+    return np.zeros((0, plan.population.size), np.int64)
 
 
 @implements(proc=Sparse, protocol=LoihiProtocol)
@@ -205,25 +152,31 @@ class RecoveringAuditModel(_Times, AuditModel):
         self._right = self._files.array("right_mass"), self._files.array("right_flux")
         self._recovery = Recovery(self._books.audit)
 
-    def observe(self, step: int, mass: Integers, flux: Integers, *, absorbing: bool, firing: bool) -> None:
-        """Have both looked at, and put right what was wrong."""
-        packets, current, residue = flux
-        books = self._recovery.observe(
-            partial(self._books.audit.observe_membranes, step, mass, absorbing=absorbing),
-            partial(self._books.audit.observe_flux, step, packets, current, residue, firing=firing),
-        )
+    def observe(
+        self, step: int, mass: Integers, listen: Callable[[], Integers], *, absorbing: bool, firing: tuple[int, ...]
+    ) -> Integers:
+        """Have all looked at, and put right what was wrong."""
+        flux = listen()
+        audit = self._books.audit
+        observations = [partial(audit.observe_membranes, step, mass, absorbing=absorbing)]
+        for number, columns in enumerate(self._books.columns):
+            packets, current, residue = flux[:, columns]
+            is_firing = number in firing
+            observations.append(
+                partial(audit.observe_flux, step, packets, current, residue, firing=is_firing, number=number)
+            )
+        books = self._recovery.observe(*observations)
         if books is not None:
-            mass[:], current[:], residue[:] = books
-            self._right[0][:], self._right[1][:] = mass, flux[1:]
+            mass[:], flux[CURRENT], flux[RESIDUE] = books
+            self._right[0][:], self._right[1][:] = mass, flux[CURRENT:]
             self._mended[0] = self.time_step
             healed = [asdict(detection) for detection in self._recovery.detections]
             self._files.write_json(self._files.healed, {"healed": healed})
+        return flux
 
 
 _MODELS: Mapping[type[AbstractProcess], type] = {
-    Membrane: FaultyMembraneModel,
-    Flux: FaultyFluxModel,
-    Rectifier: FaultyRectifierModel,
+    Neurons: FaultyNeuronsModel,
     Sparse: FaultySparseModel,
 }
 

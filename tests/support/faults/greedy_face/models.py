@@ -7,18 +7,20 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from pisnn_deploy.graph.integer import Integers
-from pisnn_deploy.lava.processes.limited_flux.models import LimitedFluxModel
-from pisnn_deploy.lava.processes.limited_flux.process import LimitedFlux
+from pisnn_deploy.lava.processes.neurons.models import NeuronsModel
+from pisnn_deploy.lava.processes.neurons.process import Neurons
 
 
-@implements(proc=LimitedFlux, protocol=LoihiProtocol)
+@implements(proc=Neurons, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class GreedyFaceModel(LimitedFluxModel):
+class GreedyFaceModel(NeuronsModel):
     """Takes everything that fires."""
 
-    def limit(self, fired: Integers, step: int) -> None:
+    def computed(self) -> dict[str, Integers]:
         """Withhold nothing."""
+        values = super().computed()
+        return {**values, "packet": values["fired"]} if self.plan.population.name == "flux" else values
 
 
-REPLACED_MODELS = {LimitedFlux: GreedyFaceModel}
+REPLACED_MODELS = {Neurons: GreedyFaceModel}

@@ -7,20 +7,22 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from pisnn_deploy.graph.integer import Integers
-from pisnn_deploy.lava.processes.flux.models import FluxModel
-from pisnn_deploy.lava.processes.flux.process import Flux
+from pisnn_deploy.lava.processes.neurons.models import NeuronsModel
+from pisnn_deploy.lava.processes.neurons.process import Neurons
 
 
-@implements(proc=Flux, protocol=LoihiProtocol)
+@implements(proc=Neurons, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class LossyResetModel(FluxModel):
+class LossyResetModel(NeuronsModel):
     """Resets to zero on firing."""
 
-    def fire(self, drive: Integers, step: int) -> None:
+    def computed(self) -> dict[str, Integers]:
         """Fire, and lose the residue of the compartments that fired."""
-        super().fire(drive, step)
-        self.state[2][self.state[0] != 0] = 0
+        values = super().computed()
+        if self.plan.population.name == "flux":
+            values["residue"][values["packet"] != 0] = 0
+        return values
 
 
-REPLACED_MODELS = {Flux: LossyResetModel}
+REPLACED_MODELS = {Neurons: LossyResetModel}

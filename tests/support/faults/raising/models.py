@@ -6,21 +6,21 @@ from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from pisnn_deploy.lava.processes.membrane.models import MembraneModel
-from pisnn_deploy.lava.processes.membrane.process import Membrane
+from pisnn_deploy.lava.processes.neurons.models import NeuronsModel
+from pisnn_deploy.lava.processes.neurons.process import Neurons
 
 
-@implements(proc=Membrane, protocol=LoihiProtocol)
+@implements(proc=Neurons, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class RaisingModel(MembraneModel):
+class RaisingModel(NeuronsModel):
     """Raises in PDE step 4."""
 
     def run_spk(self) -> None:
         """One time step."""
-        if self.time_step == 10:
+        if self.time_step == 10 and self.plan.population.name == "membrane":
             raise ValueError("the model is broken")
         super().run_spk()
 
 
-REPLACED_MODELS = {Membrane: RaisingModel}
+REPLACED_MODELS = {Neurons: RaisingModel}

@@ -1,1 +1,0 @@
-"""Flux compartments of the C-LIF neurons."""

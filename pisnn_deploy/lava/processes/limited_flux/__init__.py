@@ -1,1 +1,0 @@
-"""Flux compartments with a limiter."""

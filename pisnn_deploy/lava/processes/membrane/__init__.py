@@ -1,1 +1,0 @@
-"""Membrane compartments of the C-LIF neurons."""

@@ -1,0 +1,208 @@
+"""The fixed-point model of a population."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+from numpy.typing import NDArray
+
+from pisnn_deploy.graph.integer import Integers
+from pisnn_deploy.lava.exchange import Exchange
+from pisnn_deploy.lava.plan import Plan, PortPlan
+from pisnn_deploy.lava.processes.neurons.process import Neurons
+from pisnn_deploy.programs import run
+from pisnn_deploy.programs.arrays import Arrays
+
+Spikes = NDArray[np.signedinteger[Any]]
+
+
+@implements(proc=Neurons, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class NeuronsModel(PyLoihiProcessModel):
+    """Runs the program at its phase, and sends what it gives or how that changed; silent in the other phases."""
+
+    in0: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in1: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in2: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in3: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in4: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in5: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in6: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in7: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    out0: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    out1: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    out2: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    out3: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
+    audit_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
+    arrived: Integers = LavaPyType(np.ndarray, np.int64)
+    kept: Integers = LavaPyType(np.ndarray, np.int64)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        plan: Plan = proc_params["plan"]
+        self.plan = plan
+        self._program = plan.population.program
+        self._first_step = int(proc_params["first_step"])
+        self._goes_on = bool(proc_params["goes_on"])
+        self._events = Exchange(proc_params["folder"]).array("events")
+        size = plan.population.size
+        self._memory = tuple(zip(self._program.states, self._program.after, strict=True))
+        # States that are themselves sent or kept: their words are written while they are still needed.
+        self._outliving = set(self._program.states).intersection(plan.kept, self._program.sends)
+        self._row = {value: row for row, value in enumerate(plan.kept)}
+        self._early = [np.zeros(size, np.int64) if port.early else None for port in plan.ports]
+        self._silence = np.zeros(size * max((guard.width for guard in plan.guards), default=1), np.int32)
+        self._reader = Arrays(self._look)
+        self._packets = dict(zip(self._program.sends, plan.guards, strict=True)) if plan.moves_mass else {}
+        self._checked_inputs = tuple(name for name in self._program.inputs if name in plan.widths)
+        self.step = 0
+
+    @cached_property
+    def _inputs(self) -> tuple[PyInPort, ...]:
+        """A port of the process for each port of the program; Lava gives them to the model after it was made."""
+        return tuple(getattr(self, f"in{number}") for number in range(len(self.plan.ports)))
+
+    @cached_property
+    def _outputs(self) -> tuple[PyOutPort, ...]:
+        return tuple(getattr(self, f"out{number}") for number in range(len(self.plan.guards)))
+
+    def run_spk(self) -> None:
+        """One time step."""
+        step, phase = self.now()
+        if phase == self.plan.phase:
+            self.step = step
+            self.answer()
+        else:
+            self.rest(phase)
+
+    def now(self) -> tuple[int, int]:
+        """PDE step and phase of this time step."""
+        step, phase = divmod(self.time_step - 1, self.plan.period)
+        return step + self._first_step, phase
+
+    def rest(self, phase: int) -> None:
+        """A time step between two answers: what arrives early is kept.
+
+        Parameters
+        ----------
+        phase : int
+            Of the time step.
+        """
+        for number in range(len(self.plan.guards)):
+            self.send(number, self._silence)
+        if self.plan.moves_mass:
+            self.kept[0] = 0
+        self._tell_audit()
+        for number, (port, early) in enumerate(zip(self.plan.ports, self._early, strict=True)):
+            arrival = self.receive(number)
+            if early is not None and phase in port.early:
+                early += arrival
+
+    def answer(self) -> None:
+        """The time step in which the program runs."""
+        for number, (port, early) in enumerate(zip(self.plan.ports, self._early, strict=True)):
+            arrival = self.receive(number)
+            if early is not None:
+                arrival += early
+                early.fill(0)
+            self.take(number, port, arrival)
+        for number, payload in enumerate(self.payloads(self.computed())):
+            guard = self.plan.guards[number]
+            if not self.plan.moves_mass:  # packets were looked at as a value of the program
+                guard.require(payload, self.step)
+            spikes = guard.spikes(payload)
+            self.send(number, spikes)
+            if self.plan.moves_mass or self.time_step > self.plan.period or not self._goes_on:
+                self._events[self.plan.slot] += np.count_nonzero(spikes)
+        self._tell_audit()
+
+    def take(self, number: int, port: PortPlan, arrival: Integers) -> None:
+        """Let a port take what has arrived since the last PDE step.
+
+        Parameters
+        ----------
+        number : int
+            Of the port.
+        port : PortPlan
+            How it takes it.
+        arrival : int64 array [neurons]
+            Its own, to be changed at will.
+        """
+        if port.accumulates:
+            self.arrived[number] += arrival
+        else:
+            self.arrived[number] = arrival
+
+    def computed(self) -> dict[str, Integers]:
+        """Every value of the program, by name."""
+        population = self.plan.population
+        inputs = dict(zip(self._program.ports, self.arrived, strict=True))
+        inputs |= {state: self.kept[self._row[value]] for state, value in self._memory}
+        inputs |= {state: inputs[state].copy() for state in self._outliving}
+        inputs |= population.parameters
+        for name in self._checked_inputs:
+            self._look(name, inputs[name])
+        return run(self._program, self._reader, inputs).values
+
+    def payloads(self, values: dict[str, Integers]) -> list[Integers]:
+        """What is to be sent, one array an output; what the values leave behind is remembered.
+
+        Parameters
+        ----------
+        values : dict of str to int64 array [neurons]
+            Every value of the program.
+        """
+        senders, payloads = self.plan.senders, []
+        for value in self._program.sends:
+            payload = values[value]
+            if self.plan.sends_changes:
+                payload = payload - self.kept[self._row[value]]
+            if senders < payload.size:
+                payload = payload.copy()
+                payload[senders:] = 0
+            payloads.append(payload)
+        for value, row in self._row.items():
+            self.kept[row] = values[value]
+        return payloads
+
+    def receive(self, number: int) -> Integers:
+        """What arrives at a port in this time step.
+
+        Parameters
+        ----------
+        number : int
+            Of the port.
+        """
+        arrival: Integers = self._inputs[number].recv()
+        return arrival
+
+    def send(self, number: int, spikes: Spikes) -> None:
+        """Send from an output.
+
+        Parameters
+        ----------
+        number : int
+            Of the output.
+        spikes : int array [neurons], or [lines * neurons]
+        """
+        self._outputs[number].send(spikes)
+
+    def _tell_audit(self) -> None:
+        if self.plan.audited:
+            self.audit_out.send(self.kept[: self.plan.audited])
+
+    def _look(self, name: str, values: Integers) -> None:
+        guard = self._packets.get(name)
+        if guard is not None:
+            guard.require(values, self.step)
+        else:
+            self.plan.require(name, values, self.step)

@@ -1,0 +1,56 @@
+"""The process of a population."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
+
+from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.lava.plan import OUTPUTS, PORTS, plan_of
+from pisnn_deploy.lava.start import Start
+
+
+class Neurons(AbstractProcess):
+    """Neurons of one population, whatever their program.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Compiled to the end.
+    population : str
+        Its name.
+    start : Start
+        Where the run begins.
+    folder : Path
+        Folder of the run.
+
+    Attributes
+    ----------
+    in0, in1, ... : InPort [neurons]
+        What arrives at each port of the program, in its order.
+    out0, out1, ... : OutPort [neurons], or [lines * neurons]
+        Each output of the program, see `PayloadGuard.spikes`.
+    audit_out : OutPort [values, neurons]
+        Mass of holders; packet, current and residue of channels; every time step.
+    arrived : Var [ports, neurons]
+        What each port holds.
+    kept : Var [values, neurons]
+        What the population remembers, see `Plan.kept`.
+    """
+
+    def __init__(self, graph: IntegerGraph, population: str, start: Start, folder: Path) -> None:
+        plan = plan_of(graph, population)
+        super().__init__(plan=plan, first_step=start.step, goes_on=start.goes_on, folder=folder, name=population)
+        size = plan.population.size
+        width = max((guard.width for guard in plan.guards), default=1)
+        for number in range(PORTS):
+            setattr(self, f"in{number}", InPort(shape=(size,)))
+        for number in range(OUTPUTS):
+            setattr(self, f"out{number}", OutPort(shape=(size * width,)))
+        arrived, kept = plan.arrived(graph, start), plan.remembered(start)
+        self.audit_out = OutPort(shape=(max(1, plan.audited), size))
+        self.arrived = Var(shape=arrived.shape, init=arrived)
+        self.kept = Var(shape=kept.shape, init=kept)

@@ -1,1 +1,0 @@
-"""Hidden populations of the flux network."""

@@ -1,1 +1,0 @@
-"""The audit of a graph of stock processes."""
