@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +35,12 @@ class FieldFacts:
     field: Field
     first: int
 
-    @property
+    @cached_property
     def holders(self) -> slice:
         """Where its holders stand."""
         return slice(self.first, self.first + self.field.size)
 
-    @property
+    @cached_property
     def cells(self) -> slice:
         """Where its cells stand."""
         return slice(self.first, self.first + self.field.cells)

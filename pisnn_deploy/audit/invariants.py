@@ -213,8 +213,14 @@ class Audit:
                 self._compare("flux", f"{facts.population} packet", step, np.zeros_like(packets), packets)
         self._raise_first()
 
-    def heal(self, step: int) -> Books:
-        """Forget a violation, because memories are about to be set to what the books say.
+    @property
+    def books(self) -> Books:
+        """What the memories must hold; not to be written."""
+        currents, residues = ([getattr(books, name) for books in self._channels] for name in ("current", "residue"))
+        return Books(self._mass, np.concatenate(currents), np.concatenate(residues))
+
+    def heal(self, step: int) -> None:
+        """Forget a violation, because memories are about to be set to what `books` says.
 
         Masses follow from what was sent and arrived (I2). Residues and currents must not have changed between firings;
         where channels have just fired the current is believed, and the residue is what I3 leaves.
@@ -224,11 +230,6 @@ class Audit:
         step : int
             PDE step of the violation.
 
-        Returns
-        -------
-        Books
-            Not to be written.
-
         Raises
         ------
         InvariantViolation
@@ -237,8 +238,6 @@ class Audit:
         self.counts.update(dict.fromkeys(KINDS, 0))
         self._compare_range(step, self._mass)
         self._raise_first()
-        currents, residues = ([getattr(books, name) for books in self._channels] for name in ("current", "residue"))
-        return Books(self._mass, np.concatenate(currents), np.concatenate(residues))
 
     def _withheld(
         self, books: _ChannelBooks, step: int, packets: Integers, current: Integers, residue: Integers

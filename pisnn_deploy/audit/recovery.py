@@ -89,16 +89,17 @@ class Recovery:
         InvariantViolation
             What cannot be healed, or was not healed for good.
         """
-        books = None
+        heals = False
         for observe in observations:
             try:
                 observe()
             except InvariantViolation as violation:
                 if violation.kind == "range" or not self._is_patient(violation.step):
                     raise
-                books = self._audit.heal(violation.step)
+                self._audit.heal(violation.step)
+                heals = True
                 self.detections.append(detection_of(violation, healed=True))
-        return books
+        return self._audit.books if heals else None
 
     def _is_patient(self, step: int) -> bool:
         if step != self._last_step:

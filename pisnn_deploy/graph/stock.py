@@ -17,11 +17,14 @@ rounds before the packets are made, so both ends of a face get the same integer 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers, Synapse
+from pisnn_deploy.programs import Program
+from pisnn_deploy.programs.neurons import sigma_delta
 
 STATE_BITS = 24
 """Of a state of these processes. Source: ``precision=24`` in lava/proc/sdn/models.py of lava-nc 0.10.0."""
@@ -29,6 +32,42 @@ STATES = {MEMBRANE: 1, FLUX: 3}
 """States of a neuron: ``sigma``; and ``sigma``, ``act`` and ``residue``."""
 CONSTANT_MANTISSA = 2
 """Weight of the neuron that rounds; even, like all mantissas among others of mixed sign."""
+
+
+class SigmaDeltaConstants(NamedTuple):
+    """Constants of `pisnn_deploy.programs.neurons.sigma_delta`.
+
+    Attributes
+    ----------
+    send_threshold : int
+        Quanta below which a face sends nothing.
+    shift : int
+        Bits by which the `Sparse` before it shifts.
+    """
+
+    send_threshold: int
+    shift: int
+
+
+def sigma_delta_constants(program: Program) -> SigmaDeltaConstants | None:
+    """The constants of a program that Lava's `SigmaDelta` and the `Sparse` before it carry out; None for others."""
+    constants = {operation.name: operation.operands[-1] for operation in program.operations}
+    threshold, shift = constants.get("ge"), constants.get("asr")
+    if not isinstance(threshold, int) or not isinstance(shift, int) or program != sigma_delta(threshold, shift):
+        return None
+    return SigmaDeltaConstants(threshold, shift)
+
+
+def is_stock(graph: IntegerGraph) -> bool:
+    """Whether Lava's own processes do all that a graph does: its holders are a `Sigma`, its channels a `SigmaDelta`.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Whose programs are asked.
+    """
+    of_channels = [graph.population(channels.population).program for channels in graph.channels]
+    return len(graph.populations) == 2 and [*map(sigma_delta_constants, of_channels)] not in ([], [None])
 
 
 def stored_exponent(graph: IntegerGraph, synapse: Synapse) -> int:
@@ -44,8 +83,8 @@ def stored_exponent(graph: IntegerGraph, synapse: Synapse) -> int:
     -------
     int
     """
-    shifted = graph.stock is not None and synapse.target == FLUX
-    return synapse.exponent - graph.flux.threshold_exponent if shifted else synapse.exponent
+    constants = sigma_delta_constants(graph.population(synapse.target).program)
+    return synapse.exponent if constants is None else synapse.exponent - constants.shift
 
 
 @dataclass(frozen=True)
@@ -93,9 +132,10 @@ def stock_network(graph: IntegerGraph, mass: Integers) -> StockNetwork:
     -------
     StockNetwork
     """
-    assert graph.stock is not None
+    constants = sigma_delta_constants(graph.sole_channels.program)
+    assert constants is not None
     (weights,), (route,) = graph.between(MEMBRANE, FLUX), graph.between(FLUX, MEMBRANE)
-    shift, faces = graph.flux.threshold_exponent, graph.mesh.faces
+    shift, faces = constants.shift, graph.sole_channels.size
     # In the units of the mantissas, half of what the whole shift drops.
     half = 1 << (shift - weights.exponent - 1)
     rounding = sparse.csr_matrix(np.full((faces, 1), CONSTANT_MANTISSA, np.int64))
@@ -107,5 +147,5 @@ def stock_network(graph: IntegerGraph, mass: Integers) -> StockNetwork:
             sparse.vstack([route.mantissa_matrix(), sparse.csr_matrix((1, faces), dtype=np.int64)], format="csr")
         ),
         route.exponent,
-        graph.stock.send_threshold,
+        constants.send_threshold,
     )

@@ -17,7 +17,7 @@ from lava.proc.sparse.process import Sparse
 
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.lines import stored_synapses
-from pisnn_deploy.graph.stock import stock_network
+from pisnn_deploy.graph.stock import is_stock, stock_network
 from pisnn_deploy.lava.exchange import Exchange
 from pisnn_deploy.lava.processes.audit.models import AuditModel
 from pisnn_deploy.lava.processes.audit.process import Audit
@@ -26,7 +26,7 @@ from pisnn_deploy.lava.processes.neurons.models import NeuronsModel
 from pisnn_deploy.lava.processes.neurons.process import Neurons
 from pisnn_deploy.lava.shared_memory import channel_bytes, free_shared_memory, require_shared_memory
 from pisnn_deploy.lava.start import Start, start_of
-from pisnn_deploy.lava.stock import is_stock, stock_processes
+from pisnn_deploy.lava.stock import stock_processes
 from pisnn_deploy.lava.synapse import connect_line, names_of_ports
 
 MODELS: Mapping[type[AbstractProcess], type] = {

@@ -13,6 +13,7 @@ from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.payload import PayloadGuard, payload_guard
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.lava.start import Start, arriving
+from pisnn_deploy.programs.language import WORD_BITS
 
 PORTS, OUTPUTS = 8, 4
 """Ports and outputs that a process has; those that a program does not name stay unconnected."""
@@ -206,10 +207,16 @@ def _port_plan(graph: IntegerGraph, name: str, port: str, phase: int) -> PortPla
 def _widths(graph: IntegerGraph, population: Population) -> Iterator[tuple[str, tuple[Width, ...]]]:
     declared = {bound.quantity: bound.bits for bound in graph.bounds if bound.population == population.name}
     field = next((field for field in graph.fields if field.holder == population.name), None)
+    copies = {
+        operation.results[0]: operation.operands[0]
+        for operation in population.program.operations
+        if operation.name == "add" and operation.operands[1] == 0
+    }
     for value in population.program.names:
         quantity = population.quantity(value)
-        if quantity not in declared:
-            continue
+        original = population.quantity(str(copies.get(value, value)))
+        if quantity not in declared or (value in copies and declared.get(original, WORD_BITS) <= declared[quantity]):
+            continue  # what fits its original's width fits a wider one
         if field is None:
             yield value, (Width(quantity, declared[quantity], slice(None)),)
         elif value in population.program.after:

@@ -8,29 +8,8 @@ import numpy as np
 from lava.proc.sdn.process import ActivationMode, Sigma, SigmaDelta
 from lava.proc.sparse.process import Sparse
 
-from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.stock import StockNetwork
 from pisnn_deploy.lava.synapse import stored_matrix
-from pisnn_deploy.programs import Program
-from pisnn_deploy.programs.neurons import sigma_delta
-
-
-def is_stock(graph: IntegerGraph) -> bool:
-    """Whether Lava's own processes do all that a graph does: its holders are a `Sigma`, its channels a `SigmaDelta`.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-        Whose programs are asked.
-    """
-    of_channels = [graph.population(channels.population).program for channels in graph.channels]
-    return len(graph.populations) == 2 and len(of_channels) == 1 and _is_sigma_delta(of_channels[0])
-
-
-def _is_sigma_delta(program: Program) -> bool:
-    constants = {operation.name: operation.operands[-1] for operation in program.operations}
-    threshold, shift = constants.get("ge"), constants.get("asr")
-    return isinstance(threshold, int) and isinstance(shift, int) and program == sigma_delta(threshold, shift)
 
 
 @dataclass(frozen=True)

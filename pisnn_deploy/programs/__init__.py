@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from pisnn_deploy.programs.language import MAX_OPERATIONS, Operand, Operation, Program, Table, parse
-from pisnn_deploy.programs.reading import Reader, Result, run
+from pisnn_deploy.programs.reading import Prepared, Reader, Result, run
 
-__all__ = ["MAX_OPERATIONS", "Operand", "Operation", "Program", "Reader", "Result", "Table", "parse", "run"]
+__all__ = ["MAX_OPERATIONS", "Operand", "Operation", "Prepared", "Program", "Reader", "Result", "Table", "parse", "run"]

@@ -57,6 +57,55 @@ class Result(Generic[Value]):
     values: dict[str, Value]
 
 
+class Prepared(Generic[Value]):
+    """A program whose operations were looked up once, to be run many times in the meaning of one reader.
+
+    Parameters
+    ----------
+    program : Program
+        What the neuron does.
+    reader : Reader
+        What the operations mean.
+    """
+
+    def __init__(self, program: Program, reader: Reader[Value]) -> None:
+        self._program = program
+        self._result = reader.result
+        numbers = {operand for operation in program.operations for operand in operation.values}
+        self._constants: dict[Operand, Value] = {
+            number: reader.constant(number) for number in numbers if isinstance(number, int)
+        }
+        self._steps = []
+        for operation in program.operations:
+            extra: tuple[object, ...] = operation.operands[len(operation.values) :]
+            if operation.signature.reads_table:
+                extra = tuple(program.table(str(name)).entries for name in extra)
+            self._steps.append((getattr(reader, operation.name), operation.values, extra, operation.results))
+
+    def __call__(self, inputs: Mapping[str, Value]) -> Result[Value]:
+        """One step of the neuron.
+
+        Parameters
+        ----------
+        inputs : mapping
+            Value of each port, state and parameter, by name.
+
+        Returns
+        -------
+        Result
+            New states and what is sent; `inputs` is unchanged.
+        """
+        program = self._program
+        values: dict[Operand, Value] = {**self._constants, **{name: inputs[name] for name in program.inputs}}
+        for method, operands, extra, results in self._steps:
+            made = method(*[values[operand] for operand in operands], *extra)
+            for name, part in zip(results, made if len(results) > 1 else (made,), strict=True):
+                values[name] = self._result(name, part)
+        named = {name: value for name, value in values.items() if isinstance(name, str)}
+        states = {state: named[name] for state, name in zip(program.states, program.after, strict=True)}
+        return Result(states, tuple(named[name] for name in program.sends), named)
+
+
 def run(program: Program, reader: Reader[Value], inputs: Mapping[str, Value]) -> Result[Value]:
     """One step of a neuron in the meaning of a reader.
 
@@ -74,17 +123,4 @@ def run(program: Program, reader: Reader[Value], inputs: Mapping[str, Value]) ->
     Result
         New states and what is sent; `inputs` is unchanged.
     """
-    values = {name: inputs[name] for name in program.inputs}
-
-    def value(operand: Operand) -> Value:
-        return values[operand] if isinstance(operand, str) else reader.constant(operand)
-
-    for operation in program.operations:
-        arguments: list[object] = [value(operand) for operand in operation.values]
-        extra = operation.operands[len(arguments) :]
-        arguments += [program.table(str(name)).entries for name in extra] if operation.signature.reads_table else extra
-        made = getattr(reader, operation.name)(*arguments)
-        for name, part in zip(operation.results, made if len(operation.results) > 1 else (made,), strict=True):
-            values[name] = reader.result(name, part)
-    states = {state: values[name] for state, name in zip(program.states, program.after, strict=True)}
-    return Result(states, tuple(values[name] for name in program.sends), values)
+    return Prepared(program, reader)(inputs)

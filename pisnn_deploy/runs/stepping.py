@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from pisnn_deploy.audit.facts import channel_facts
 from pisnn_deploy.audit.invariants import KINDS, Audit
 from pisnn_deploy.audit.recovery import Detection, detection_of
 from pisnn_deploy.core.arithmetic import require_width
@@ -290,14 +291,15 @@ def _advance(stepper: Stepper, rows: _Rows, options: RunOptions, progress: Progr
 
 def _flux(graph: IntegerGraph, before: RunState, after: RunState) -> Integers:
     """Packets, currents and residues of a PDE step; what became of the residue says what the audited current was."""
-    if graph.flux.share_shift is not None:
+    (facts,) = channel_facts(graph)
+    if facts.withholding is not None:
         # What was withheld is in no state; the step is done again.
         nothing = np.zeros_like(before.residue)
         last = State(before.mass, nothing, before.residue, nothing, before.current)
         state = Semantics(graph).step(last, before.step)
         return np.stack([state.packets, state.current, state.residue])
     packets = after.transported - before.transported
-    current = (packets << graph.packet_exponent) + after.residue - before.residue
+    current = (packets << facts.exponent) + after.residue - before.residue
     return np.stack([packets, current, after.residue])
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph
-from pisnn_deploy.graph.stock import stock_network
+from pisnn_deploy.graph.stock import is_stock, stock_network
 from pisnn_deploy.mesh import Mesh
 
 SCRIPT, DATA = "run.py", "graph.npz"
@@ -42,7 +42,7 @@ def lava_files(graph: IntegerGraph, artifact_sha256: str = "") -> dict[str, byte
     UsageError
         The graph needs processes that Lava does not have.
     """
-    if graph.stock is None:
+    if not is_stock(graph):
         raise UsageError(
             f"{graph.spec.name} is made of C-LIF, which Lava alone does not have; compile it with --processes stock"
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.lava.exchange import Exchange
 from pisnn_deploy.lava.plan import Plan, PortPlan
 from pisnn_deploy.lava.processes.neurons.process import Neurons
-from pisnn_deploy.programs import run
+from pisnn_deploy.programs import Prepared
 from pisnn_deploy.programs.arrays import Arrays
 
 Spikes = NDArray[np.signedinteger[Any]]
@@ -55,15 +56,12 @@ class NeuronsModel(PyLoihiProcessModel):
         self._goes_on = bool(proc_params["goes_on"])
         self._events = Exchange(proc_params["folder"]).array("events")
         size = plan.population.size
-        self._memory = tuple(zip(self._program.states, self._program.after, strict=True))
         # States that are themselves sent or kept: their words are written while they are still needed.
         self._outliving = set(self._program.states).intersection(plan.kept, self._program.sends)
-        self._row = {value: row for row, value in enumerate(plan.kept)}
         self._early = [np.zeros(size, np.int64) if port.early else None for port in plan.ports]
         self._silence = np.zeros(size * max((guard.width for guard in plan.guards), default=1), np.int32)
-        self._reader = Arrays(self._look)
-        self._packets = dict(zip(self._program.sends, plan.guards, strict=True)) if plan.moves_mass else {}
-        self._checked_inputs = tuple(name for name in self._program.inputs if name in plan.widths)
+        self._compute = Prepared(self._program, Arrays())
+        self._checks = tuple(_checks(plan))
         self.step = 0
 
     @cached_property
@@ -74,6 +72,20 @@ class NeuronsModel(PyLoihiProcessModel):
     @cached_property
     def _outputs(self) -> tuple[PyOutPort, ...]:
         return tuple(getattr(self, f"out{number}") for number in range(len(self.plan.guards)))
+
+    @cached_property
+    def _memory(self) -> dict[str, Integers]:
+        """Words of each value that is remembered."""
+        return {value: self.kept[row] for row, value in enumerate(self.plan.kept)}
+
+    @cached_property
+    def _operands(self) -> dict[str, Integers]:
+        """Ports, states and parameters of the program, as they stand in memory."""
+        ports = dict(zip(self._program.ports, self.arrived, strict=False))
+        states = {
+            state: self._memory[value] for state, value in zip(self._program.states, self._program.after, strict=True)
+        }
+        return {**ports, **states, **self.plan.population.parameters}
 
     def run_spk(self) -> None:
         """One time step."""
@@ -144,14 +156,13 @@ class NeuronsModel(PyLoihiProcessModel):
 
     def computed(self) -> dict[str, Integers]:
         """Every value of the program, by name."""
-        population = self.plan.population
-        inputs = dict(zip(self._program.ports, self.arrived, strict=True))
-        inputs |= {state: self.kept[self._row[value]] for state, value in self._memory}
-        inputs |= {state: inputs[state].copy() for state in self._outliving}
-        inputs |= population.parameters
-        for name in self._checked_inputs:
-            self._look(name, inputs[name])
-        return run(self._program, self._reader, inputs).values
+        operands = self._operands
+        if self._outliving:
+            operands = {**operands, **{state: operands[state].copy() for state in self._outliving}}
+        values = self._compute(operands).values
+        for value, check in self._checks:
+            check(values[value], self.step)
+        return values
 
     def payloads(self, values: dict[str, Integers]) -> list[Integers]:
         """What is to be sent, one array an output; what the values leave behind is remembered.
@@ -165,13 +176,13 @@ class NeuronsModel(PyLoihiProcessModel):
         for value in self._program.sends:
             payload = values[value]
             if self.plan.sends_changes:
-                payload = payload - self.kept[self._row[value]]
+                payload = payload - self._memory[value]
             if senders < payload.size:
                 payload = payload.copy()
                 payload[senders:] = 0
             payloads.append(payload)
-        for value, row in self._row.items():
-            self.kept[row] = values[value]
+        for value, words in self._memory.items():
+            words[:] = values[value]
         return payloads
 
     def receive(self, number: int) -> Integers:
@@ -200,9 +211,15 @@ class NeuronsModel(PyLoihiProcessModel):
         if self.plan.audited:
             self.audit_out.send(self.kept[: self.plan.audited])
 
-    def _look(self, name: str, values: Integers) -> None:
-        guard = self._packets.get(name)
-        if guard is not None:
-            guard.require(values, self.step)
-        else:
-            self.plan.require(name, values, self.step)
+
+Check = Callable[[Integers, int], None]
+
+
+def _checks(plan: Plan) -> Iterator[tuple[str, Check]]:
+    """What is asked of each named value, in the order of the program; of packets all that is asked of a payload."""
+    packets = dict(zip(plan.population.program.sends, plan.guards, strict=True)) if plan.moves_mass else {}
+    for value in plan.population.program.names:
+        if value in packets:
+            yield value, packets[value].require
+        elif value in plan.widths:
+            yield value, partial(plan.require, value)
