@@ -45,6 +45,16 @@ class FieldFacts:
         """Where its cells stand."""
         return slice(self.first, self.first + self.field.cells)
 
+    def shown(self, holdings: Integers) -> tuple[Integers, Integers]:
+        """Values of the cells and of the reservoirs, in the units of the operating range.
+
+        Parameters
+        ----------
+        holdings : int64 array
+            Masses and ledgers of all fields.
+        """
+        return self.field.levels(holdings[self.cells]), self.field.reservoirs
+
 
 @dataclass(frozen=True)
 class ChannelFacts:

@@ -36,7 +36,7 @@ from pisnn_deploy.audit.facts import (
 )
 from pisnn_deploy.core.errors import InvariantViolation
 from pisnn_deploy.graph.integer import IntegerGraph
-from pisnn_deploy.programs import run
+from pisnn_deploy.programs import Program, run
 from pisnn_deploy.programs.arrays import Arrays
 
 Integers = NDArray[np.int64]
@@ -135,6 +135,7 @@ class Audit:
         self._mass = start.mass.astype(np.int64, copy=True)
         self._channels = tuple(_channel_books(channel_facts(graph), start))
         self._sums = tuple(_sums(self._fields, self._channels, self._mass))
+        self._has_slopes = any(books.facts.steepest is not None for books in self._channels)
         self._first: InvariantViolation | None = None
 
     def observe_membranes(self, step: int, mass: Integers, *, absorbing: bool) -> None:
@@ -193,7 +194,12 @@ class Audit:
         books = self._channels[number]
         facts = books.facts
         if firing:
-            left = packets + self._withheld(books, step, packets, current, residue)
+            left = packets
+            if facts.withholding is not None:
+                fired = (current + books.residue - residue) >> facts.exponent
+                allowed = self._allowed(facts, facts.withholding, fired)
+                self._compare("flux", "limited packet", step, allowed, packets)
+                left = packets + (fired - allowed)
             expected = (left << facts.exponent) + residue - books.residue
             holds = self._compare("flux", facts.population, step, current, expected)
             if facts.current is not None and int(np.abs(current).max(initial=0)) > facts.current:
@@ -239,22 +245,13 @@ class Audit:
         self._compare_range(step, self._mass)
         self._raise_first()
 
-    def _withheld(
-        self, books: _ChannelBooks, step: int, packets: Integers, current: Integers, residue: Integers
-    ) -> Integers | int:
-        """Packets that must have been withheld, by the masses that the audit itself has counted."""
-        facts = books.facts
-        if facts.withholding is None:
-            return 0
-        fired = (current + books.residue - residue) >> facts.exponent
+    def _allowed(self, facts: ChannelFacts, withholding: Program, fired: Integers) -> Integers:
+        """What must have been sent of packets that fired, by the masses that the audit itself has counted."""
         ends = {MASS_AT_SOURCE: facts.source, MASS_AT_TARGET: facts.target}
-        told = self._told_mass()
-        inputs = {port: told[ends[port]] for port in facts.withholding.ports[1:]}
-        inputs |= {facts.withholding.ports[0]: fired, **facts.parameters}
-        (allowed,) = run(facts.withholding, Arrays(), inputs).sends
-        self._compare("flux", "limited packet", step, allowed, packets)
-        withheld: Integers = fired - allowed
-        return withheld
+        told, (packet, *ports) = self._told_mass(), withholding.ports
+        inputs = {packet: fired, **{port: told[ends[port]] for port in ports}, **facts.parameters}
+        (allowed,) = run(withholding, Arrays(), inputs).sends
+        return allowed
 
     def _told_mass(self) -> Integers:
         """What holders tell of their masses: reservoirs nothing."""
@@ -276,23 +273,16 @@ class Audit:
     def _compare_range(self, step: int, holdings: Integers) -> None:
         for facts in self._fields:
             window, values = facts.field.window, facts.field.levels(holdings[facts.cells])
-            if int(values.min()) < window.lower or int(values.max()) > window.upper:
+            if np.minimum.reduce(values) < window.lower or np.maximum.reduce(values) > window.upper:
                 wrong = np.flatnonzero((values < window.lower) | (values > window.upper))
                 index, value = int(wrong[0]), int(values[wrong[0]])
                 limit = window.lower if value < window.lower else window.upper
                 self._note(InvariantViolation("range", facts.field.holder, index, step, limit, value), wrong.size)
-        if all(books.facts.steepest is None for books in self._channels):
-            return
-        shown = np.concatenate(
-            [
-                part
-                for facts in self._fields
-                for part in (facts.field.levels(holdings[facts.cells]), facts.field.reservoirs)
-            ]
-        )
-        for books in self._channels:
-            if books.facts.steepest is not None:
-                self._compare_differences(step, books.facts, books.facts.steepest, shown)
+        if self._has_slopes:
+            shown = np.concatenate([part for facts in self._fields for part in facts.shown(holdings)])
+            for books in self._channels:
+                if books.facts.steepest is not None:
+                    self._compare_differences(step, books.facts, books.facts.steepest, shown)
 
     def _compare_differences(self, step: int, facts: ChannelFacts, steepest: Integers, shown: Integers) -> None:
         steepness = np.abs(shown[facts.target] - shown[facts.source])

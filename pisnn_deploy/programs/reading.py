@@ -82,28 +82,31 @@ class Prepared(Generic[Value]):
                 extra = tuple(program.table(str(name)).entries for name in extra)
             self._steps.append((getattr(reader, operation.name), operation.values, extra, operation.results))
 
-    def __call__(self, inputs: Mapping[str, Value]) -> Result[Value]:
-        """One step of the neuron.
+    def begin(self, inputs: Mapping[str, Value]) -> dict[Operand, Value]:
+        """What operations read before the first of them: inputs by name, and constants by number.
 
         Parameters
         ----------
         inputs : mapping
             Value of each port, state and parameter, by name.
-
-        Returns
-        -------
-        Result
-            New states and what is sent; `inputs` is unchanged.
         """
-        program = self._program
-        values: dict[Operand, Value] = {**self._constants, **{name: inputs[name] for name in program.inputs}}
+        return {**self._constants, **{name: inputs[name] for name in self._program.inputs}}
+
+    def advance(self, values: dict[Operand, Value]) -> None:
+        """Add the result of each operation to the values, or replace that of the step before.
+
+        Parameters
+        ----------
+        values : dict
+            Of `begin`.
+        """
         for method, operands, extra, results in self._steps:
             made = method(*[values[operand] for operand in operands], *extra)
-            for name, part in zip(results, made if len(results) > 1 else (made,), strict=True):
+            if len(results) == 1:
+                values[results[0]] = self._result(results[0], made)
+                continue
+            for name, part in zip(results, made, strict=True):
                 values[name] = self._result(name, part)
-        named = {name: value for name, value in values.items() if isinstance(name, str)}
-        states = {state: named[name] for state, name in zip(program.states, program.after, strict=True)}
-        return Result(states, tuple(named[name] for name in program.sends), named)
 
 
 def run(program: Program, reader: Reader[Value], inputs: Mapping[str, Value]) -> Result[Value]:
@@ -123,4 +126,9 @@ def run(program: Program, reader: Reader[Value], inputs: Mapping[str, Value]) ->
     Result
         New states and what is sent; `inputs` is unchanged.
     """
-    return Prepared(program, reader)(inputs)
+    prepared = Prepared(program, reader)
+    values = prepared.begin(inputs)
+    prepared.advance(values)
+    named = {name: value for name, value in values.items() if isinstance(name, str)}
+    states = {state: named[name] for state, name in zip(program.states, program.after, strict=True)}
+    return Result(states, tuple(named[name] for name in program.sends), named)

@@ -30,6 +30,7 @@ from pisnn_deploy.lava.processes.audit.process import Audit
 from pisnn_deploy.lava.processes.neurons.models import NeuronsModel, Spikes
 from pisnn_deploy.lava.processes.neurons.process import Neurons
 from pisnn_deploy.lava.start import CURRENT, PACKET, RESIDUE
+from pisnn_deploy.programs import Operand
 
 _PLACES = {(MEMBRANE, "mass"): "membrane", (FLUX, "current"): "current", (FLUX, "residue"): "residue"}
 """What faults call the words that a population remembers."""
@@ -82,7 +83,7 @@ class FaultyNeuronsModel(_Times, NeuronsModel):
         arrival[held] = 0 if port.accumulates or port.takes_packets else self.arrived[number, held]
         super().take(number, port, arrival)
 
-    def payloads(self, values: dict[str, Integers]) -> list[Integers]:
+    def payloads(self, values: dict[Operand, Integers]) -> list[Integers]:
         """What is to be sent, and with it what was told wrongly before; dead neurons change nothing."""
         dead, plan = self.injector.dead(self._name, *self.now()), self.plan
         frozen = self.kept[:, dead]

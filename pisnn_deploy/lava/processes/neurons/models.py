@@ -19,7 +19,7 @@ from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.lava.exchange import Exchange
 from pisnn_deploy.lava.plan import Plan, PortPlan
 from pisnn_deploy.lava.processes.neurons.process import Neurons
-from pisnn_deploy.programs import Prepared
+from pisnn_deploy.programs import Operand, Prepared
 from pisnn_deploy.programs.arrays import Arrays
 
 Spikes = NDArray[np.signedinteger[Any]]
@@ -51,18 +51,17 @@ class NeuronsModel(PyLoihiProcessModel):
         super().__init__(proc_params)
         plan: Plan = proc_params["plan"]
         self.plan = plan
-        self._program = plan.population.program
+        program = plan.population.program
+        self._program = Prepared(program, Arrays())
         self._first_step = int(proc_params["first_step"])
         self._goes_on = bool(proc_params["goes_on"])
         self._events = Exchange(proc_params["folder"]).array("events")
         size = plan.population.size
         # States that are themselves sent or kept: their words are written while they are still needed.
-        self._outliving = set(self._program.states).intersection(plan.kept, self._program.sends)
+        self._outliving = tuple(set(program.states).intersection((*plan.kept, *program.sends)))
         self._early = [np.zeros(size, np.int64) if port.early else None for port in plan.ports]
         self._silence = np.zeros(size * max((guard.width for guard in plan.guards), default=1), np.int32)
-        self._compute = Prepared(self._program, Arrays())
         self._checks = tuple(_checks(plan))
-        self.step = 0
 
     @cached_property
     def _inputs(self) -> tuple[PyInPort, ...]:
@@ -81,18 +80,21 @@ class NeuronsModel(PyLoihiProcessModel):
     @cached_property
     def _operands(self) -> dict[str, Integers]:
         """Ports, states and parameters of the program, as they stand in memory."""
-        ports = dict(zip(self._program.ports, self.arrived, strict=False))
-        states = {
-            state: self._memory[value] for state, value in zip(self._program.states, self._program.after, strict=True)
-        }
-        return {**ports, **states, **self.plan.population.parameters}
+        population = self.plan.population
+        ports = dict(zip(population.program.ports, self.arrived, strict=False))
+        words = [self._memory[value] for value in population.program.after]
+        return {**ports, **dict(zip(population.program.states, words, strict=True)), **population.parameters}
+
+    @cached_property
+    def _values(self) -> dict[Operand, Integers]:
+        """Values of the program, by name, and its constants."""
+        return self._program.begin(self._operands)
 
     def run_spk(self) -> None:
         """One time step."""
         step, phase = self.now()
         if phase == self.plan.phase:
-            self.step = step
-            self.answer()
+            self.answer(step)
         else:
             self.rest(phase)
 
@@ -119,18 +121,24 @@ class NeuronsModel(PyLoihiProcessModel):
             if early is not None and phase in port.early:
                 early += arrival
 
-    def answer(self) -> None:
-        """The time step in which the program runs."""
+    def answer(self, step: int) -> None:
+        """The time step in which the program runs.
+
+        Parameters
+        ----------
+        step : int
+            PDE step.
+        """
         for number, (port, early) in enumerate(zip(self.plan.ports, self._early, strict=True)):
             arrival = self.receive(number)
             if early is not None:
                 arrival += early
                 early.fill(0)
             self.take(number, port, arrival)
-        for number, payload in enumerate(self.payloads(self.computed())):
+        for number, payload in enumerate(self.payloads(self.computed(step))):
             guard = self.plan.guards[number]
             if not self.plan.moves_mass:  # packets were looked at as a value of the program
-                guard.require(payload, self.step)
+                guard.require(payload, step)
             spikes = guard.spikes(payload)
             self.send(number, spikes)
             if self.plan.moves_mass or self.time_step > self.plan.period or not self._goes_on:
@@ -154,26 +162,32 @@ class NeuronsModel(PyLoihiProcessModel):
         else:
             self.arrived[number] = arrival
 
-    def computed(self) -> dict[str, Integers]:
-        """Every value of the program, by name."""
-        operands = self._operands
-        if self._outliving:
-            operands = {**operands, **{state: operands[state].copy() for state in self._outliving}}
-        values = self._compute(operands).values
+    def computed(self, step: int) -> dict[Operand, Integers]:
+        """Every value of the program, by name.
+
+        Parameters
+        ----------
+        step : int
+            PDE step, for messages.
+        """
+        values = self._values
+        for state in self._outliving:
+            values[state] = self._operands[state].copy()
+        self._program.advance(values)
         for value, check in self._checks:
-            check(values[value], self.step)
+            check(values[value], step)
         return values
 
-    def payloads(self, values: dict[str, Integers]) -> list[Integers]:
+    def payloads(self, values: dict[Operand, Integers]) -> list[Integers]:
         """What is to be sent, one array an output; what the values leave behind is remembered.
 
         Parameters
         ----------
-        values : dict of str to int64 array [neurons]
+        values : dict of int64 array [neurons]
             Every value of the program.
         """
         senders, payloads = self.plan.senders, []
-        for value in self._program.sends:
+        for value in self.plan.population.program.sends:
             payload = values[value]
             if self.plan.sends_changes:
                 payload = payload - self._memory[value]

@@ -9,6 +9,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.lava.processes.neurons.models import NeuronsModel
 from pisnn_deploy.lava.processes.neurons.process import Neurons
+from pisnn_deploy.programs import Operand
 
 
 @implements(proc=Neurons, protocol=LoihiProtocol)
@@ -17,9 +18,9 @@ from pisnn_deploy.lava.processes.neurons.process import Neurons
 class LossyResetModel(NeuronsModel):
     """Resets to zero on firing."""
 
-    def computed(self) -> dict[str, Integers]:
+    def computed(self, step: int) -> dict[Operand, Integers]:
         """Fire, and lose the residue of the compartments that fired."""
-        values = super().computed()
+        values = super().computed(step)
         if self.plan.population.name == "flux":
             values["residue"][values["packet"] != 0] = 0
         return values
