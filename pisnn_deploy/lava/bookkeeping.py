@@ -26,6 +26,8 @@ class Bookkeeping:
         Of all fields and channels.
     columns : tuple of slice
         Where each population of channels stands among all channels.
+    firing : mapping of int to tuple of int
+        Which populations of channels fire in a phase.
     events : int64 array [populations]
         Spikes sent, shared with whoever counts them.
     last_step : int
@@ -45,7 +47,10 @@ class Bookkeeping:
         self.audit = Audit(graph, start)
         plans = [plan_of(graph, channels.population) for channels in graph.channels]
         self.columns = tuple(plan.channels for plan in plans if plan.channels is not None)
-        self._phases = [plan.phase for plan in plans]
+        self.firing = {
+            plan.phase: tuple(number for number, other in enumerate(plans) if other.phase == plan.phase)
+            for plan in plans
+        }
         files = exchange.Exchange(folder)
         self.events = files.array("events")
         self._kept = [*files.array("kept").tolist(), _NEVER]
@@ -64,9 +69,15 @@ class Bookkeeping:
         self._arriving = 0
         self.last_step = int(files.array("last_step")[0])
 
-    def firing(self, phase: int) -> tuple[int, ...]:
-        """Populations of channels that fire in a phase."""
-        return tuple(number for number, own in enumerate(self._phases) if own == phase)
+    def by_population(self, flux: Integers) -> list[Integers]:
+        """Packets, currents and residues of each population of channels.
+
+        Parameters
+        ----------
+        flux : int64 array [3, channels]
+            Of all channels.
+        """
+        return [flux] if len(self.columns) == 1 else [flux[:, columns] for columns in self.columns]
 
     @contextmanager
     def counting(self) -> Iterator[None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -43,15 +43,20 @@ class AuditModel(PyLoihiProcessModel):
         self._period = int(graph.period or 0)
         self._start = start
 
+    @cached_property
+    def _ears(self) -> tuple[PyInPort, ...]:
+        """The ports that hear something; Lava gives them to the model after it was made."""
+        return tuple(getattr(self, f"in{number}") for number in range(len(self._hearing.ears)))
+
     def run_spk(self) -> None:
         """One time step."""
-        messages = [getattr(self, f"in{number}").recv() for number in range(len(self._hearing.ears))]
+        messages = [port.recv() for port in self._ears]
         step, phase = divmod(self.time_step - 1, self._period)
         step += self._start.step
         books, heard = self._books, self._hearing
         absorbing = phase == 0
         # What is sent after the last PDE step belongs to one that the run does not do.
-        firing = books.firing(phase) if step < books.last_step else ()
+        firing = books.firing.get(phase, ()) if step < books.last_step else ()
         mass = heard.mass(messages, step)
         with books.counting():
             flux = self.observe(step, mass, partial(heard.flux, messages, step), absorbing=absorbing, firing=firing)
@@ -98,8 +103,7 @@ class AuditModel(PyLoihiProcessModel):
         if not (firing or self._hearing.hears_rest):
             return _NOTHING
         flux = listen()
-        for number, columns in enumerate(books.columns):
-            packets, current, residue = flux[:, columns]
+        for number, (packets, current, residue) in enumerate(books.by_population(flux)):
             is_firing = number in firing
             books.audit.observe_flux(step, packets, current, residue, firing=is_firing, number=number)
         return flux

@@ -160,8 +160,7 @@ class RecoveringAuditModel(_Times, AuditModel):
         flux = listen()
         audit = self._books.audit
         observations = [partial(audit.observe_membranes, step, mass, absorbing=absorbing)]
-        for number, columns in enumerate(self._books.columns):
-            packets, current, residue = flux[:, columns]
+        for number, (packets, current, residue) in enumerate(self._books.by_population(flux)):
             is_firing = number in firing
             observations.append(
                 partial(audit.observe_flux, step, packets, current, residue, firing=is_firing, number=number)

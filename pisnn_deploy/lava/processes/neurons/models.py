@@ -111,14 +111,14 @@ class NeuronsModel(PyLoihiProcessModel):
         phase : int
             Of the time step.
         """
-        for number in range(len(self.plan.guards)):
-            self.send(number, self._silence)
+        for port in self._outputs:
+            port.send(self._silence)
         if self.plan.moves_mass:
             self.kept[0] = 0
         self._tell_audit()
-        for number, (port, early) in enumerate(zip(self.plan.ports, self._early, strict=True)):
-            arrival = self.receive(number)
-            if early is not None and phase in port.early:
+        for plan, port, early in zip(self.plan.ports, self._inputs, self._early, strict=True):
+            arrival = port.recv()
+            if early is not None and phase in plan.early:
                 early += arrival
 
     def answer(self, step: int) -> None:
@@ -130,7 +130,7 @@ class NeuronsModel(PyLoihiProcessModel):
             PDE step.
         """
         for number, (port, early) in enumerate(zip(self.plan.ports, self._early, strict=True)):
-            arrival = self.receive(number)
+            arrival = self._inputs[number].recv()
             if early is not None:
                 arrival += early
                 early.fill(0)
@@ -198,17 +198,6 @@ class NeuronsModel(PyLoihiProcessModel):
         for value, words in self._memory.items():
             words[:] = values[value]
         return payloads
-
-    def receive(self, number: int) -> Integers:
-        """What arrives at a port in this time step.
-
-        Parameters
-        ----------
-        number : int
-            Of the port.
-        """
-        arrival: Integers = self._inputs[number].recv()
-        return arrival
 
     def send(self, number: int, spikes: Spikes) -> None:
         """Send from an output.

@@ -19,7 +19,7 @@ class DeadlockedModel(NeuronsModel):
     def run_spk(self) -> None:
         """One time step."""
         if self.time_step == 10 and self.plan.population.name == "flux":
-            self.receive(0)
+            self.in0.recv()
         super().run_spk()
 
 
