@@ -11,7 +11,7 @@ from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.core.limits import require_memory
 from pisnn_deploy.core.optional import guests
 from pisnn_deploy.graph.integer import IntegerGraph
-from pisnn_deploy.graph.traits import LATE, LIMITED, Trait, refuse
+from pisnn_deploy.graph.traits import LATE, Trait, refuse
 from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, require_room
 from pisnn_deploy.runs.states import require_fit
 
@@ -28,19 +28,16 @@ class Backend:
         Whether faults can hit it.
     without_faults : tuple of Trait
         Graphs that it runs, but not with faults.
-    has_values : bool
-        Whether faults can hit the values of programs.
     """
 
     module: str
     has_faults: bool = False
     without_faults: tuple[Trait, ...] = ()
-    has_values: bool = False
 
 
 BACKENDS: Mapping[str, Backend] = {
-    "cpu": Backend("pisnn_deploy.lava.backend", has_faults=True, without_faults=(LIMITED, LATE)),
-    "fast": Backend("pisnn_deploy.runs.fast", has_faults=True, has_values=True),
+    "cpu": Backend("pisnn_deploy.lava.backend", has_faults=True, without_faults=(LATE,)),
+    "fast": Backend("pisnn_deploy.runs.fast", has_faults=True),
     "onnx": Backend("pisnn_deploy.runs.onnx"),
     "torch": Backend("pisnn_deploy.runs.torch"),
 }
@@ -86,9 +83,6 @@ def run_graph(
         others = " or ".join(name for name, other in BACKENDS.items() if other.has_faults)
         raise UsageError(f"backend {backend}: it has nothing to hit with faults; use {others}")
     require_room(graph, options)
-    for fault in options.faults:
-        if fault.value and not chosen.has_values:
-            raise UsageError(f"fault {str(fault)!r}: backend {backend} runs no programs; use --backend fast")
     if options.faults:
         refuse(graph, f"backend {backend} with faults", chosen.without_faults, "use --backend fast")
     if options.start is not None:

@@ -30,7 +30,7 @@ from pisnn_deploy.lava.processes.audit.process import Audit
 from pisnn_deploy.lava.processes.neurons.models import NeuronsModel, Spikes
 from pisnn_deploy.lava.processes.neurons.process import Neurons
 from pisnn_deploy.lava.start import CURRENT, PACKET, RESIDUE
-from pisnn_deploy.programs import Operand
+from pisnn_deploy.programs import Operand, run
 
 _PLACES = {(MEMBRANE, "mass"): "membrane", (FLUX, "current"): "current", (FLUX, "residue"): "residue"}
 """What faults call the words that a population remembers."""
@@ -61,6 +61,7 @@ class FaultyNeuronsModel(_Times, NeuronsModel):
         self._name = plan.population.name
         self._places = {row: _PLACES.get((self._name, value)) for row, value in enumerate(plan.kept)}
         self._mended, self._right = files.array("mended"), _right(plan, files)
+        self._checks_of = dict(self._checks)
         self._told: Integers | None = None
         self._untold: Integers | int = 0
 
@@ -82,6 +83,18 @@ class FaultyNeuronsModel(_Times, NeuronsModel):
         held = self.injector.held(self._name, *self.now())
         arrival[held] = 0 if port.accumulates or port.takes_packets else self.arrived[number, held]
         super().take(number, port, arrival)
+
+    def computed(self, step: int) -> dict[Operand, Integers]:
+        """Every value of the program, with the bits flipped that are hit in this PDE step."""
+        population = self.plan.population
+
+        def look(name: str, values: Integers) -> None:
+            if name in self._checks_of:
+                self._checks_of[name](values, step)
+
+        reader = self.injector.reader(population, step, look)
+        inputs = {name: reader.result(name, value) for name, value in self._operands.items()}
+        return {**run(population.program, reader, inputs).values}
 
     def payloads(self, values: dict[Operand, Integers]) -> list[Integers]:
         """What is to be sent, and with it what was told wrongly before; dead neurons change nothing."""
