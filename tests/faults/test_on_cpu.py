@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from models_under_test import binary_box, compiled, heat_model, hidden_model
+from models_under_test import binary_box, compiled, heat_model, hidden_model, oscillating_model
 
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.faults.spec import parse_fault
@@ -40,9 +40,26 @@ def same_runs(graph: IntegerGraph, steps: int, *texts: str, recovers: bool) -> R
     return found
 
 
+def limited() -> IntegerGraph:
+    return compiled(oscillating_model(), 9, "no-flux", limiter="positivity")
+
+
 @pytest.mark.parametrize(
     ("graph", "texts"),
     [
+        (
+            limited,
+            (
+                "flip:flux.source_mass[3].bit2@1",
+                "flip:flux.drive[2].bit3@2",
+                "stale:flux[4]@3",
+                "flip:flux.fired[3].bit2@5",
+                "flip:residue[5].bit1@8.1",
+                "flip:membrane.mass[3].bit3@11",
+                "flip:flux.packet[4].bit1@14",
+                "drop:packet[3]@17",
+            ),
+        ),
         (
             leaky,
             (
@@ -62,6 +79,7 @@ def same_runs(graph: IntegerGraph, steps: int, *texts: str, recovers: bool) -> R
                 "delay:packet[3]+2@20",
                 "misroute:packet[3]->6@24",
                 "stale:membrane[3]@27",
+                "flip:hidden1.activation[4].bit0@28",
                 "sign-mode:weight[route]@30",
             ),
         ),

@@ -94,7 +94,9 @@ class FaultyNeuronsModel(_Times, NeuronsModel):
 
         reader = self.injector.reader(population, step, look)
         inputs = {name: reader.result(name, value) for name, value in self._operands.items()}
-        return {**run(population.program, reader, inputs).values}
+        values: dict[Operand, Integers] = {}
+        values.update(run(population.program, reader, inputs).values)
+        return values
 
     def payloads(self, values: dict[Operand, Integers]) -> list[Integers]:
         """What is to be sent, and with it what was told wrongly before; dead neurons change nothing."""
@@ -106,7 +108,7 @@ class FaultyNeuronsModel(_Times, NeuronsModel):
             self.kept[PACKET, dead] = payloads[0][dead] = 0
         elif plan.sends_changes and plan.holders is not None and self._told is not None:
             (payload,) = payloads
-            payload += self._untold
+            payloads = [payload := payload + self._untold]
             payload[plan.senders :] = 0
             self._untold = 0
             self._told += payload

@@ -190,7 +190,8 @@ class NeuronsModel(PyLoihiProcessModel):
         for value in self.plan.population.program.sends:
             payload = values[value]
             if self.plan.sends_changes:
-                payload = payload - self._memory[value]
+                is_holder = self.plan.holders is not None  # it changes by what arrived, and has no other output
+                payload = self.arrived[0] if is_holder else payload - self._memory[value]
             if senders < payload.size:
                 payload = payload.copy()
                 payload[senders:] = 0
