@@ -58,6 +58,7 @@ def limited() -> IntegerGraph:
                 "flip:membrane.mass[3].bit3@11",
                 "flip:flux.packet[4].bit1@14",
                 "drop:packet[3]@17",
+                "sign-mode:weight[route]@20",
             ),
         ),
         (
