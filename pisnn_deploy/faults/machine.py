@@ -19,7 +19,7 @@ from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.graph.lines import stored_synapses
 from pisnn_deploy.graph.payload import payload_guard
-from pisnn_deploy.graph.populations import Population, faces, hidden_layers, membranes
+from pisnn_deploy.graph.populations import Population, faces
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.programs import run
 
@@ -57,7 +57,7 @@ class Machine:
         self._graph = graph
         self._injector = injector
         self._dense = graph.coding == "dense"
-        self._answering = (membranes(graph), *hidden_layers(graph), faces(graph))
+        self._answering = tuple(map(graph.population, graph.depths))
         self.phases = len(self._answering)
         self._time = self._begin = step * self.phases
         self._counts_start = counts_start

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
-from pisnn_deploy.graph.populations import Population, faces, hidden_layers
+from pisnn_deploy.graph.integer import IntegerGraph, Integers
+from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.graph.semantics import State
 from pisnn_deploy.programs import Result
 from pisnn_deploy.programs import run as run_program
@@ -83,36 +83,64 @@ class Tensors:
         return packet, potential - (packet << exponent)
 
 
-class _Network:
-    """Matrices and parameters of a graph as tensors."""
+States = dict[str, dict[str, torch.Tensor]]
+"""Every state of every population between two PDE steps: by population, by state of its program."""
+
+
+class Network:
+    """A graph on tensors, made ready to be stepped.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Of any fields, channels and populations.
+    """
 
     def __init__(self, graph: IntegerGraph) -> None:
-        self._layers, self._faces = hidden_layers(graph), faces(graph)
-        chain = graph.chain
-        self._matrices = [
-            _tensor_matrix(graph.matrix(source, target)) for source, target in zip(chain, chain[1:], strict=False)
-        ]
-        self._route = _tensor_matrix(graph.matrix(FLUX, MEMBRANE))
-        cells, mesh = graph.mesh.cells, graph.mesh
-        self._ends = {
-            port: (torch.tensor(holder), torch.tensor(holder < cells))
-            for port, holder in (("source_mass", mesh.source), ("target_mass", mesh.target))
-            if port in self._faces.program.ports
+        populations = [graph.population(name) for name in graph.depths]
+        self._answering = [p for p in populations if p.name not in graph.holders]
+        self._holders = [p for p in populations if p.name in graph.holders]
+        self._parameters = {
+            p.name: {name: torch.tensor(values) for name, values in p.parameters.items()} for p in populations
+        }
+        self._heard = {
+            (p.name, port): [(s.source, s.output, _tensor_matrix(s.matrix())) for s in graph.into(p.name, port)]
+            for p in populations
+            for port in p.program.ports
         }
 
-    def step(self, mass: torch.Tensor, states: Mapping[str, torch.Tensor]) -> tuple[torch.Tensor, Result[torch.Tensor]]:
-        """Masses after a PDE step, and what the faces made of it."""
-        answer = mass
-        for layer, matrix in zip(self._layers, self._matrices, strict=False):
-            answer = _answered(layer, {"arrival": matrix @ answer}).sends[0]
-        ends = {port: torch.where(is_cell, mass[holder], 0) for port, (holder, is_cell) in self._ends.items()}
-        fired = _answered(self._faces, {"arrival": self._matrices[-1] @ answer, **ends, **states})
-        return mass + self._route @ fired.sends[0], fired
+    def advance(self, states: States) -> tuple[States, dict[str, Result[torch.Tensor]]]:
+        """One PDE step.
 
+        Parameters
+        ----------
+        states : dict of str to dict of str to int64 tensor
+            Unchanged.
 
-def _answered(population: Population, inputs: Mapping[str, torch.Tensor]) -> Result[torch.Tensor]:
-    parameters = {name: torch.tensor(values) for name, values in population.parameters.items()}
-    return run_program(population.program, Tensors(), {**inputs, **parameters})
+        Returns
+        -------
+        states : dict of str to dict of str to int64 tensor
+            After the PDE step.
+        results : dict of str to Result
+            What the program of each population that holds no mass made of its inputs.
+        """
+        sends = {p.name: tuple(states[p.name].values()) for p in self._holders}
+        results: dict[str, Result[torch.Tensor]] = {}
+        for population in self._answering:
+            results[population.name] = self._answered(population, states, sends)
+            sends[population.name] = results[population.name].sends
+        held = {p.name: self._answered(p, states, sends) for p in self._holders}
+        return {name: result.states for name, result in (held | results).items()}, results
+
+    def _answered(
+        self, population: Population, states: States, sends: Mapping[str, tuple[torch.Tensor, ...]]
+    ) -> Result[torch.Tensor]:
+        name, ports = population.name, {}
+        for port in population.program.ports:
+            ports[port] = torch.zeros(population.size, dtype=torch.int64)
+            for source, output, matrix in self._heard[name, port]:
+                ports[port] = ports[port] + matrix @ sends[source][output].expand(matrix.shape[1])
+        return run_program(population.program, Tensors(), {**ports, **states[name], **self._parameters[name]})
 
 
 def _tensor_matrix(matrix: sparse.csr_matrix) -> torch.Tensor:
@@ -122,14 +150,20 @@ def _tensor_matrix(matrix: sparse.csr_matrix) -> torch.Tensor:
 
 
 def _states(graph: IntegerGraph, start: RunState) -> Iterator[State]:
-    network, names = _Network(graph), faces(graph).program.states
-    mass = torch.tensor(start.mass)
-    kept = (torch.tensor(start.residue), torch.tensor(start.current))
-    states = dict(zip(reversed(names), kept, strict=False))
+    network, holder, channels = Network(graph), graph.sole_field.holder, graph.sole_channels
+    names = channels.program.states
+    kept = zip(reversed(names), (torch.tensor(start.residue), torch.tensor(start.current)), strict=False)
+    states: States = {
+        population.name: {name: torch.tensor(values) for name, values in population.started().items()}
+        for population in graph.between_fields
+    }
+    states[holder] = dict.fromkeys(graph.population(holder).program.states, torch.tensor(start.mass))
+    states[channels.name] = dict(kept)
     nothing = np.zeros_like(start.residue)
     while True:
-        mass, fired = network.step(mass, states)
-        states = fired.states
-        *current, residue = (states[name].numpy() for name in names)
+        states, results = network.advance(states)
+        fired = results[channels.name]
+        (mass,) = states[holder].values()
+        *current, residue = (states[channels.name][name].numpy() for name in names)
         values = fired.values["current"].numpy()
         yield State(mass.numpy(), values, residue, fired.sends[0].numpy(), current[0] if current else nothing)
