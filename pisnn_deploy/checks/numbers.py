@@ -13,26 +13,31 @@ from pisnn_deploy.graph import Bound, IntegerGraph, Synapse
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.graph.lines import stored_synapses
 from pisnn_deploy.graph.stock import stored_exponent
+from pisnn_deploy.graph.traits import BINARY
+from pisnn_deploy.programs.facts import decay_constants, thresholds
 
 PAYLOADS = frozenset({"payload", "packet"})
 ACCUMULATOR = "accumulator"
 STATES = frozenset({"mass", "drive", "current", "residue", "activation"})
+DECLARED = STATES | {"potential", "packet"}
+"""Values of programs that must have a width."""
 
 
 def required_quantities(graph: IntegerGraph) -> list[tuple[str, str]]:
     """Population and quantity of every width that a graph must declare."""
-    found = [("membrane", "mass"), ("membrane", "payload")]
-    for population in graph.hidden:
-        found += [(population.name, quantity) for quantity in ("drive", "activation", "payload")]
-    found += [("flux", quantity) for quantity in ("drive", "current", "potential", "residue", "packet")]
-    if graph.mesh.reservoirs:
-        found.append(("membrane", "ledger"))
+    carriers = {channels.population for channels in graph.channels}
+    found = []
+    for population in graph.populations:
+        quantities = dict.fromkeys(map(population.quantity, population.program.names))
+        found += [(population.name, quantity) for quantity in quantities if quantity in DECLARED]
+        found += [] if population.name in carriers else [(population.name, "payload")]
+    found += [(field.holder, "ledger") for field in graph.fields if field.reservoirs.size]
     return found + [(synapse.name, ACCUMULATOR) for synapse in graph.synapses]
 
 
 def biases(graph: IntegerGraph) -> dict[str, Integers]:
     """Biases of each population that has some."""
-    return {population.name: population.bias for population in graph.hidden} | {"flux": graph.flux.bias}
+    return {p.name: p.parameters["bias"] for p in graph.populations if "bias" in p.parameters}
 
 
 def _bounds(subject: Subject, quantities: frozenset[str]) -> Iterator[Bound]:
@@ -182,7 +187,7 @@ def payload_width(subject: Subject) -> Iterator[Violation]:
     Fix: use fewer quanta per unit, use delta coding, or narrow the operating range or its slope.
     """
     payload = subject.profile.payload
-    if not payload.graded.value or subject.graph.binary:
+    if not payload.graded.value or BINARY.is_of(subject.graph):
         return
     legal = payload.legal_widths_bits.value
     widest = max((width for width in legal if width <= payload.bits.value), default=0)
@@ -207,7 +212,7 @@ def graded_spikes(subject: Subject) -> Iterator[Violation]:
     Fix: compile the model for this target, which gives each bit of a payload a line of its own (compile --spikes
     binary), or take a target with graded spikes, such as loihi2.
     """
-    if subject.profile.payload.graded.value or subject.graph.binary:
+    if subject.profile.payload.graded.value or BINARY.is_of(subject.graph):
         return
     senders = {synapse.source for synapse in subject.graph.synapses}
     for population in subject.graph.chain:
@@ -247,10 +252,12 @@ def decay_constant(subject: Subject) -> Iterator[Violation]:
 
     Fix: train the model with a leak in that range; 4096 is memoryless.
     """
-    leak, limit = subject.graph.flux.leak, 1 << subject.profile.decay.bits.value
-    if not 1 <= leak <= limit:
-        bound = 1 if leak < 1 else limit
-        yield Violation("flux", leak, bound, f"the leak is {leak}, and 1 to {limit} are possible")
+    limit = 1 << subject.profile.decay.bits.value
+    for population in subject.graph.populations:
+        for leak in decay_constants(population.program):
+            if not 1 <= leak <= limit:
+                bound = 1 if leak < 1 else limit
+                yield Violation(population.name, leak, bound, f"the leak is {leak}, and 1 to {limit} are possible")
 
 
 @rule("PD009", "programmable-neurons")
@@ -279,14 +286,14 @@ def threshold_width(subject: Subject) -> Iterator[Violation]:
     Fix: use a smaller threshold exponent.
     """
     limit = subject.profile.threshold.bits
-    graph = subject.graph
-    used = graph.flux.threshold_exponent + 1 if graph.stock is None else graph.stock.send_threshold.bit_length()
-    severity = excess(used, limit)
-    if severity:
-        most = allowed(limit, severity)
-        some = "" if severity == "error" else " by one source"
-        message = f"the threshold needs {used} bits, and {most} are possible{some}"
-        yield Violation("flux", used, most, message, severity)
+    for population in subject.graph.populations:
+        used = max((threshold.bit_length() for threshold in thresholds(population.program)), default=0)
+        severity = excess(used, limit)
+        if severity:
+            most = allowed(limit, severity)
+            some = "" if severity == "error" else " by one source"
+            message = f"the threshold needs {used} bits, and {most} are possible{some}"
+            yield Violation(population.name, used, most, message, severity)
 
 
 @rule("PD011", "bias-width")

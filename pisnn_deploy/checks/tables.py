@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from pisnn_deploy.checks.capacity import per_core
 from pisnn_deploy.checks.numbers import biases
 from pisnn_deploy.checks.rule import GRAPH, Subject, Violation, allowed, excess, rule, unpublished
-from pisnn_deploy.core.arithmetic import MEMORYLESS, signed_width
+from pisnn_deploy.core.arithmetic import signed_width
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.lines import lines_of
+from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.graph.stock import STATE_BITS, STATES
+from pisnn_deploy.graph.traits import LATE
 
 
 def state_bits(graph: IntegerGraph) -> Mapping[str, int]:
@@ -33,25 +35,34 @@ def state_bits(graph: IntegerGraph) -> Mapping[str, int]:
     mapping of str to int
         Populations of the chain; widths that are not declared count nothing.
     """
-    if graph.stock is not None:
+    if LATE.is_of(graph):
         return {name: STATE_BITS * states for name, states in STATES.items()}
-    delta = graph.coding == "delta"
-    kept = {("membrane", "mass"), ("flux", "residue")}
-    if graph.flux.leak < MEMORYLESS:
-        kept.add(("flux", "current"))
-    if delta:
-        kept.add(("flux", "drive"))
-        kept |= {(population.name, quantity) for population in graph.hidden for quantity in ("drive", "activation")}
-    if delta or graph.hidden:
-        kept |= {("flux", "source-mass"), ("flux", "target-mass")}
-    bits = dict.fromkeys(graph.chain, 0)
-    for bound in graph.bounds:
-        if (bound.population, bound.quantity) in kept:
-            bits[bound.population] += bound.bits
-    if not delta:
+    declared = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
+    bits = {}
+    for population in graph.populations:
+        kept = {population.quantity(value) for value in (*population.program.after, *_remembered(graph, population))}
+        bits[population.name] = sum(declared.get((population.name, quantity), 0) for quantity in kept)
+    if graph.coding == "dense":
         for name, bias in biases(graph).items():
             bits[name] += signed_width(int(bias.min(initial=0)), int(bias.max(initial=0))) if bias.any() else 0
     return bits
+
+
+def _remembered(graph: IntegerGraph, population: Population) -> Iterator[str]:
+    """Values that a neuron keeps although its program does not: what its ports accumulate, and what it sent last."""
+    if population.name in graph.holders:
+        return
+    delta = graph.coding == "delta"
+    for port in population.program.ports:
+        waits = any(
+            graph.depths[population.name] - graph.depths[s.source] > 1 for s in graph.into(population.name, port)
+        )
+        if delta or waits:
+            # An accumulator holds the bias, too, where a program adds one first.
+            readers = [o for o in population.program.operations if port in o.values and o.name == "add"]
+            yield readers[0].results[0] if readers else port
+    if delta and population.name not in {channels.population for channels in graph.channels}:
+        yield from population.program.sends
 
 
 def _on_each_core(subject: Subject, of_a_neuron: Mapping[str, int]) -> NDArray[np.int64]:

@@ -10,13 +10,14 @@ import itertools
 
 import numpy as np
 
-from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.estimates.activity import Activity, every_neuron
 from pisnn_deploy.estimates.compared import BINARY, NOT_COMPARABLE, Comparison, FloatSolver, Ratio, Side
 from pisnn_deploy.estimates.estimate import Estimate
 from pisnn_deploy.estimates.estimates import Uses, energy_range, energy_uses, operations, spikes
 from pisnn_deploy.estimates.messages import highest, lowest
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.traits import BINARY as IS_BINARY
+from pisnn_deploy.programs import facts
 from pisnn_deploy.target import Profile
 from pisnn_deploy.target.utilisation import Counts
 
@@ -64,7 +65,7 @@ def compare(
         *energies,
     )
     asked = active.counted or seconds is not None
-    sentences = (*NOT_COMPARABLE, BINARY) if graph.binary else NOT_COMPARABLE
+    sentences = (*NOT_COMPARABLE, BINARY) if IS_BINARY.is_of(graph) else NOT_COMPARABLE
     solver = float_solver(graph, seconds, time)
     return Comparison(asked, active.source, here, dense, ratio, solver, not_comparable=sentences)
 
@@ -86,7 +87,7 @@ def float_solver(graph: IntegerGraph, seconds: float | None, time: Estimate) -> 
     """
     faces, cells = graph.mesh.faces, graph.mesh.cells
     multiplications = additions = comparisons = moved = 0
-    if graph.medium is None:
+    if graph.operator:
         for number, layer in enumerate(graph.operator):
             weights, outputs = int(np.count_nonzero(layer.weight)), layer.weight.shape[0]
             multiplications += faces * weights
@@ -96,10 +97,10 @@ def float_solver(graph: IntegerGraph, seconds: float | None, time: Estimate) -> 
         # A conductance times the difference of two values, which are masses over volumes.
         multiplications, additions = faces + cells, faces
         moved += BYTES_PER_FLOAT * (faces + cells)
-    if graph.flux.leak != MEMORYLESS:
-        # The current keeps a part of itself from one step to the next.
-        multiplications, additions = multiplications + faces, additions + faces
-        moved += 2 * BYTES_PER_FLOAT * faces
+    # A current that is kept takes part in each step with a product and a sum.
+    products = faces * facts.operations(graph.sole_channels.program)["mul_shr"]
+    multiplications, additions = multiplications + products, additions + products
+    moved += 2 * BYTES_PER_FLOAT * products
     additions += int(np.count_nonzero(graph.mesh.source < cells) + np.count_nonzero(graph.mesh.target < cells))
     moved += 2 * BYTES_PER_FLOAT * cells
     ends = [

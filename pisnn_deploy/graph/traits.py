@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph
-from pisnn_deploy.graph.populations import faces
+from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.mesh import Mesh
+from pisnn_deploy.programs.facts import withholds
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,15 @@ class Trait:
     is_of: Callable[[IntegerGraph], bool]
 
 
+def _channels(graph: IntegerGraph) -> tuple[Population, ...]:
+    return tuple(graph.population(channels.population) for channels in graph.channels)
+
+
 OFF_GRID = Trait("on a mesh that is no grid", lambda graph: not isinstance(graph.mesh, Mesh))
 MATERIALS = Trait("whose cells are of different materials", lambda graph: graph.materials is not None)
-BINARY = Trait("of binary spikes", lambda graph: bool(graph.binary))
-LATE = Trait("whose faces hear the masses one step late", lambda graph: faces(graph).is_late)
-LIMITED = Trait("with a limiter", lambda graph: len(faces(graph).program.ports) > 1)
+BINARY = Trait("of binary spikes", lambda graph: any(population.lines for population in graph.populations))
+LATE = Trait("whose faces hear the masses one step late", lambda graph: any(p.is_late for p in _channels(graph)))
+LIMITED = Trait("with a limiter", lambda graph: any(withholds(p.program) for p in _channels(graph)))
 
 
 def first_of(graph: IntegerGraph, traits: tuple[Trait, ...]) -> Trait | None:

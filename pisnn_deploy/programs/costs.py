@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pisnn_deploy.programs.facts import operations
 from pisnn_deploy.programs.intervals import Interval, bounds
 from pisnn_deploy.programs.language import Program
 
@@ -54,7 +55,7 @@ def costs(program: Program, inputs: Mapping[str, Interval]) -> Costs:
     """
     widths = {name: interval.bits for name, interval in bounds(program, inputs).items()}
     return Costs(
-        Counter(operation.name for operation in program.operations),
+        operations(program),
         len(program.states),
         sum(len(table.entries) for table in program.tables),
         max((bits for name, bits in widths.items() if not name.endswith("*")), default=0),

@@ -267,7 +267,7 @@ def describe(graph: IntegerGraph, trace: Trace, frames: Frames) -> dict[str, Any
         "lowest": frames.lowest,
         "highest": frames.highest,
         "value_per_quantum": graph.value_per_quantum,
-        "masses": graph.medium is None,
+        "masses": graph.materials is None,
         "packed": {
             name: {"width": one.width, "offset": str(one.offset), "shift": one.shift} for name, one in packed.items()
         },

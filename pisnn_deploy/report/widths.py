@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.checks.numbers import ACCUMULATOR, PAYLOADS, STATES
-from pisnn_deploy.core.arithmetic import MEMORYLESS, rectify, signed_width
+from pisnn_deploy.core.arithmetic import signed_width
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
+from pisnn_deploy.graph.traits import BINARY
+from pisnn_deploy.programs import Program
+from pisnn_deploy.programs import run as run_program
+from pisnn_deploy.programs.arrays import Arrays
 from pisnn_deploy.runs.run import Run
 from pisnn_deploy.target import load_profile
 from pisnn_deploy.target import names as profile_names
@@ -78,10 +82,10 @@ class Widths:
 def width_uses(graph: IntegerGraph, run: Run) -> Widths:
     """Compare what a run reached with what was declared and proved, and with what the target has.
 
-    Masses and ledgers are in the trace. Drives and activations are computed from them anew, as the numerics contract
-    says, unless the graph has more than `MOST_NUMBERS` synapses. Packets and payloads are differences of rows of
-    consecutive PDE steps. Currents and residues are known where the trace keeps them (`RunOptions.everything`), else at
-    the end of the run alone; without a leak a current is its drive. Products and accumulators are in no trace.
+    Masses and ledgers are in the trace. What programs make of masses alone is worked out anew unless the graph has more
+    than `MOST_NUMBERS` synapses. Packets and payloads are differences of rows of consecutive PDE steps. Currents and
+    residues are known where the trace keeps them (`RunOptions.everything`), else at the end of the run alone. Products
+    and accumulators are in no trace.
 
     Parameters
     ----------
@@ -132,31 +136,48 @@ def _reached(graph: IntegerGraph, run: Run, rows: Integers) -> Mapping[tuple[str
         # The first row is the start, at which nothing has fired.
         packets, currents, residues = np.moveaxis(trace.flux[rows], 1, 0)
         found[FLUX, "packet"], found[FLUX, "residue"] = packets, residues
-        found[FLUX, "potential"] = residues + (packets << graph.flux.threshold_exponent)
+        found[FLUX, "potential"] = residues[follows - 1] + currents[follows]
         found.setdefault((FLUX, "current"), currents)
     else:
         found[FLUX, "packet"] = trace.transported[rows[follows]] - trace.transported[rows[follows - 1]]
         if run.end is not None:
             found[FLUX, "residue"] = run.end.residue
-            if graph.flux.leak != MEMORYLESS:
+            if len(graph.sole_channels.program.states) > 1:
                 found[FLUX, "current"] = run.end.current
     return {key: (int(values.min()), int(values.max())) for key, values in found.items() if values.size}
 
 
 def _answers(graph: IntegerGraph, mass: Integers, follows: Integers) -> dict[tuple[str, str], Integers]:
-    """Drives, activations and payloads of the populations after the membranes, whose masses are [holders, rows]."""
+    """Values and payloads of all programs that follow from the masses alone, which are [holders, rows]."""
     found: dict[tuple[str, str], Integers] = {}
-    sent, chain = mass, graph.chain
-    for source, target, population in zip(chain, chain[1:], [*graph.hidden, None], strict=False):
-        bias = graph.flux.bias if population is None else population.bias
-        drive = graph.matrix(source, target) @ sent + bias[:, None]
-        found[target, "drive"] = drive
-        if population is not None:
-            sent = rectify(drive, population.shift)
-            found[target, "activation"], found[target, "payload"] = sent, _payload(graph, sent, follows)
-    if graph.flux.leak == MEMORYLESS:
-        found[FLUX, "current"] = found[FLUX, "drive"]
+    sends: dict[str, tuple[Integers, ...]] = {graph.sole_field.holder: (mass,)}
+    for population in map(graph.population, graph.depths):
+        if population.name in sends:
+            continue
+        program = _without_states(population.program)
+        inputs = {name: values[:, None] for name, values in population.parameters.items()}
+        for port in program.ports:
+            inputs[port] = np.zeros((population.size, mass.shape[1]), np.int64)
+            for synapse in graph.into(population.name, port):
+                inputs[port] = inputs[port] + synapse.matrix() @ sends[synapse.source][synapse.output]
+        values = run_program(program, Arrays(), inputs).values
+        for name in values.keys() - population.parameters.keys():
+            found[population.name, population.quantity(name)] = values[name]
+        if program.sends:
+            sends[population.name] = tuple(values[name] for name in program.sends)
+            found[population.name, "payload"] = _payload(graph, values[program.sends[0]], follows)
     return found
+
+
+def _without_states(program: Program) -> Program:
+    """What a program makes of its ports and parameters alone; it sends nothing if that depends on a state."""
+    known, operations = {*program.ports, *program.parameters}, []
+    for operation in program.operations:
+        if known.issuperset(value for value in operation.values if isinstance(value, str)):
+            operations.append(operation)
+            known.update(operation.results)
+    sends = program.sends if known.issuperset(program.sends) else ()
+    return replace(program, states=(), operations=tuple(operations), after=(), sends=sends)
 
 
 def _payload(graph: IntegerGraph, sent: Integers, follows: Integers) -> Integers:
@@ -179,7 +200,7 @@ def _limits(graph: IntegerGraph) -> dict[str, int]:
     figures = {
         "state": profile.state.bits.value,
         # Binary spikes carry no payload: each bit has a line of its own.
-        "payload": None if graph.binary else profile.payload.bits.value,
+        "payload": None if BINARY.is_of(graph) else profile.payload.bits.value,
         "accumulator": profile.accumulator.bits.value,
     }
     return {kind: bits for kind, bits in figures.items() if bits}

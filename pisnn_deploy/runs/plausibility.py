@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.graph.claims import Claim
 from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.programs.facts import decay_constants
 from pisnn_deploy.runs.run import Integers, Run
 
 LARGEST_ALLOWANCE = 1e-3
@@ -222,7 +222,7 @@ def plausibility(graph: IntegerGraph, run: Run) -> Plausibility:
     """
     claim = None if graph.certificate is None else graph.certificate.stability
     # A wave (a damped one, too) swings beyond its start.
-    swings = graph.spec.damping is not None or graph.flux.leak < MEMORYLESS
+    swings = graph.spec.damping is not None or bool(decay_constants(graph.sole_channels.program))
     bounded = None if swings or not run.trace.step.size else _bounded(graph, run)
     return Plausibility(bounded, claim, run.verdict.reason)
 
@@ -255,6 +255,4 @@ def _allowance(graph: IntegerGraph) -> int:
     """A face keeps back at most one packet of what its flux asks for, so a cell is off by one for each of its faces."""
     mesh = graph.mesh
     faces = np.bincount(np.concatenate([mesh.source, mesh.target]), minlength=mesh.cells)[: mesh.cells]
-    if graph.medium is not None:
-        faces = faces * graph.medium.inverse_volume
-    return int(faces.max(initial=0))
+    return int((faces * graph.sole_field.inverse_volume).max(initial=0))

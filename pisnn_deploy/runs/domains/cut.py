@@ -20,7 +20,7 @@ from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph, Rectifier, Synapse
 from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.connections import Blocks, Connections, Incidence
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers, OperatingWindow
+from pisnn_deploy.graph.integer import ARRIVAL, FLUX, MEMBRANE, Integers, OperatingWindow
 from pisnn_deploy.graph.layout import share_synapses, synapses, window_stencil
 from pisnn_deploy.graph.traits import LATE, MATERIALS, OFF_GRID, refuse
 from pisnn_deploy.mesh import NO_FLUX, PERIODIC, Mesh, face_grid, structured_mesh
@@ -194,6 +194,6 @@ def _synapses(graph: IntegerGraph, small: Mesh, half_width: int, transverse: int
     ]
     for source, target, connection in zip(graph.chain, graph.chain[1:], connections, strict=False):
         yield from synapses(source, target, connection)
-    if graph.flux.share_shift is not None:
+    if any(synapse.port != ARRIVAL for synapse in graph.synapses):
         yield from share_synapses(small)
     yield from synapses(FLUX, MEMBRANE, Incidence(small.source, small.target, small.holders, 1))
