@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 
 from pisnn_deploy.compiler.analysis.departure import follow
+from pisnn_deploy.compiler.analysis.faces import face_of
 from pisnn_deploy.compiler.analysis.growth import MARGIN, flux_kernel, without_limiter, worst_wave
 from pisnn_deploy.compiler.passes.measure import CELL_STEPS, MEASURED_CELLS, horizon_steps
 from pisnn_deploy.compiler.passes.stock import frozen_quanta
@@ -104,8 +105,9 @@ def large_error(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
 
 
 def _cause(graph: IntegerGraph) -> str:
-    shift, window, scale = graph.flux.share_shift, graph.window, graph.value_per_quantum
-    if shift is not None and graph.medium is None:
+    face, window, scale = face_of(graph), graph.window, graph.value_per_quantum
+    shift = None if face is None else face.share_bits
+    if shift is not None and graph.operator:
         kernel = flux_kernel(graph, (window.lower + window.upper) // 2)
         share = max(float(abs(kernel).max()), abs(float(kernel.sum())))
         if share > 2.0**-shift:

@@ -64,6 +64,16 @@ class FloatGraph:
         return len(self.layers) == 1 and not self.layers[0].bias.any()
 
     @property
+    def send_threshold(self) -> int | None:
+        """Quanta from which a face sends that hears one PDE step late; None for faces that fire what they hear."""
+        return None if self.stock is None else self.stock.send_threshold
+
+    @property
+    def is_late(self) -> bool:
+        """Whether fluxes are those of the field one PDE step before."""
+        return self.send_threshold is not None
+
+    @property
     def time_step(self) -> float:
         """Physical time of one PDE step, by the float weights."""
         spec, spacing = self.spec, self.mesh.spacing[0]
@@ -82,7 +92,7 @@ class FloatGraph:
             yield held
             current = keep * current + self.flux(seen[: self.mesh.cells])
             moved = held + self.mesh.divergence(current)
-            seen, held = moved if self.stock is None else held, moved
+            seen, held = held if self.is_late else moved, moved
 
     @cached_property
     def _first_layer(self) -> tuple[sparse.csr_matrix, NDArray[np.float64]]:

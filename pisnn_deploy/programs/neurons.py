@@ -6,8 +6,76 @@ keeps of its current, if anything, before it; it gives the names ``current`` and
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
+
 from pisnn_deploy.core.arithmetic import BOUNDLESS, LEAK_BITS, MEMORYLESS
+from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.programs.language import Program, parse
+
+
+@dataclass(frozen=True)
+class FaceConstants:
+    """What makes a face the one that it is.
+
+    Attributes
+    ----------
+    exponent : int
+        A drive of ``2^exponent`` that stays sends a quantum in every PDE step.
+    leak : int
+        Part of the current that is lost in a PDE step, in units of 2^-12.
+    share_bits : int or None
+        ``s`` if a cell gives at most ``max(m, 0) >> s`` through a face; None without such a limit.
+    send_threshold : int or None
+        Quanta from which a face that hears one step late sends; None of one that fires what it hears.
+    """
+
+    exponent: int
+    leak: int = MEMORYLESS
+    share_bits: int | None = None
+    send_threshold: int | None = None
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the masses that a face hears are those of the PDE step before."""
+        return self.send_threshold is not None
+
+    @property
+    def packet_exponent(self) -> int:
+        """Binary exponent of what a packet of one quantum takes from the residue."""
+        return 0 if self.is_late else self.exponent
+
+    @property
+    def program(self) -> Program:
+        """What such a face does."""
+        if self.send_threshold is not None:
+            return sigma_delta(self.send_threshold, self.exponent)
+        return flux(self.exponent, self.leak, self.share_bits)
+
+
+@lru_cache(maxsize=64)
+def face_constants(program: Program) -> FaceConstants | None:
+    """What makes a program the one of a face of this module; None of any other program.
+
+    Parameters
+    ----------
+    program : Program
+    """
+    last = {operation.results[0]: operation.operands[-1] for operation in program.operations}
+    factors = [operation.operands[1] for operation in program.operations if operation.name == "mul_shr"]
+    numbers = {
+        "exponent": last.get("fired", last.get("packet") if "drive" in last else last.get("next_current")),
+        "leak": MEMORYLESS - int(factors[0]) if factors and isinstance(factors[0], int) else MEMORYLESS,
+        "share_bits": last.get("source_share"),
+        "send_threshold": last.get("is_sent"),
+    }
+    given = {name: number for name, number in numbers.items() if isinstance(number, int)}
+    try:
+        constants = FaceConstants(**given)
+        return constants if constants.program == program else None
+    except (TypeError, UsageError):
+        return None  # it has no exponent, or one that no face can have
+
 
 UNDECLARED = frozenset(
     {

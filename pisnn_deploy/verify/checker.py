@@ -118,7 +118,7 @@ def _first(check: Callable[[IntegerGraph], Iterator[str]], graph: IntegerGraph) 
 
 def _is_limited(graph: IntegerGraph) -> bool:
     try:
-        return face_of(graph).share_shift is not None
+        return face_of(graph).share_bits is not None
     except NoFace:
         return False
 
@@ -288,7 +288,7 @@ def _stability(graph: IntegerGraph) -> Iterator[str]:
     if claim.status == "none":
         return
     face = face_of(graph)
-    if face.share_shift is not None:
+    if face.share_bits is not None:
         # Nonnegative masses of a constant sum; both are claims of their own.
         proved = (claim.status, claim.method) == ("proved", "constant-sum") and not claim.figures
         if not proved or graph.mesh.reservoirs:

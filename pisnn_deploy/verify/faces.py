@@ -34,7 +34,7 @@ class Face:
         Part of the current that is lost in a PDE step, in 4096ths.
     steps_late : int
         PDE steps that go by before an arrival is heard.
-    share_shift : int or None
+    share_bits : int or None
         ``s`` if a cell gives at most ``max(m, 0) >> s`` through a face; None without such a limit.
     """
 
@@ -42,12 +42,12 @@ class Face:
     packet_exponent: int
     leak: int
     steps_late: int
-    share_shift: int | None
+    share_bits: int | None
 
     @property
     def is_plain(self) -> bool:
         """Whether packets are what arrives in the same PDE step and the rest of what arrived before, rounded."""
-        return self.leak == MEMORYLESS and not self.steps_late and self.share_shift is None
+        return self.leak == MEMORYLESS and not self.steps_late and self.share_bits is None
 
 
 class NoFace(ValueError):
@@ -99,7 +99,7 @@ def _firing(reading: Reading) -> Face | None:
     """A residue and a current that fire; both may be limited by what cells have."""
     if len(reading.sends) != 1:
         return None
-    sent, share_shift = _unlimited(reading, reading.sends[0])
+    sent, share_bits = _unlimited(reading, reading.sends[0])
     fired = reading.nodes[sent]
     residue = _state_that_becomes(reading, Node("rest", fired.values, fired.extra))
     if fired.name != "fired" or residue is None:
@@ -119,7 +119,7 @@ def _firing(reading: Reading) -> Face | None:
         leak = MEMORYLESS - decay[1]
         terms = [other for other in terms if other != term]
     exponent = _integer(fired.extra)
-    return Face(exponent, exponent, leak, 0, share_shift) if _is_drive(reading, terms) else None
+    return Face(exponent, exponent, leak, 0, share_bits) if _is_drive(reading, terms) else None
 
 
 def _unlimited(reading: Reading, sent: int) -> tuple[int, int | None]:

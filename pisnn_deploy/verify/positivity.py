@@ -29,7 +29,7 @@ def positivity(graph: IntegerGraph, claim: Claim | None, route: sparse.csr_matri
     ------
     str
     """
-    shift = face_of(graph).share_shift
+    shift = face_of(graph).share_bits
     if shift is None or claim is None:
         yield "a limiter without a claim" if claim is None else "the graph has no limiter"
         return
@@ -77,7 +77,7 @@ def where_it_cuts(graph: IntegerGraph, claim: Claim) -> Iterator[str]:
     str
     """
     given = claim.figures.get("share_shift")
-    shift = face_of(graph).share_shift
+    shift = face_of(graph).share_bits
     wanted = shift if claim.figures else None
     if given != wanted:
         yield f"the limiter's shift is {shift}, the claim says {given}"

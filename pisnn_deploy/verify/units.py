@@ -41,7 +41,7 @@ def units(graph: IntegerGraph, stored: NDArray[np.int64] | None) -> Iterator[str
     low, high = math.floor(Fraction(limits.lower) / unit), math.ceil(Fraction(limits.upper) / unit)
     if levels:
         low, high = low - LEVELS * level, high + LEVELS * level
-    if face_of(graph).share_shift is not None:
+    if face_of(graph).share_bits is not None:
         low = max(0, low)
     if (window.lower, window.upper) != (low, high):
         yield (

@@ -153,7 +153,7 @@ def test_a_limiter_that_does_otherwise_limits_nothing(old: str, new: str) -> Non
     text = str(flux(7, 4096, 3))
     assert old in text
     face = face_in(read(text.replace(old, new)))
-    assert face is None or face.share_shift is None
+    assert face is None or face.share_bits is None
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from pisnn_deploy.compiler.analysis.faces import face_of
 from pisnn_deploy.compiler.analysis.kinks import drives_along
 from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.graph import Claim, IntegerGraph
@@ -21,6 +22,7 @@ from pisnn_deploy.graph.claims import LARGEST_DEVIATION, Figure
 from pisnn_deploy.graph.integer import FLUX, Materials
 from pisnn_deploy.mesh import CellMesh, Mesh
 from pisnn_deploy.mesh.unstructured import face_geometry, volumes_and_centres
+from pisnn_deploy.programs.neurons import FaceConstants
 
 STATES = 16
 """Intervals of the operating window between the constant states that are looked at."""
@@ -46,20 +48,23 @@ def equation_claim(graph: IntegerGraph) -> Claim:
         two-point fluxes; ``none`` where the law is another one than the spec's. With a limiter the figures name its
         shift, because the claim holds where the limiter does not cut.
     """
-    claim = _without_limiter(graph)
-    if graph.flux.share_shift is None or not claim.figures:
+    face = face_of(graph)
+    if face is None:
+        return Claim("none", "nonlinear")
+    claim = _without_limiter(graph, face)
+    if face.share_bits is None or not claim.figures:
         return claim
-    return replace(claim, figures={**claim.figures, "share_shift": graph.flux.share_shift})
+    return replace(claim, figures={**claim.figures, "share_shift": face.share_bits})
 
 
-def _without_limiter(graph: IntegerGraph) -> Claim:
+def _without_limiter(graph: IntegerGraph, face: FaceConstants) -> Claim:
     if graph.materials is not None:
         return _conductances(graph, graph.materials)
     if not graph.hidden and not graph.operator[0].bias.any():
-        return _moments(graph)
+        return _moments(graph, face)
     if graph.spec.equation == "laplace":
         return Claim("none", "nonlinear")
-    return _states(graph)
+    return _states(graph, face)
 
 
 def _claim(graph: IntegerGraph, figures: dict[str, Figure], linear: bool) -> Claim:
@@ -79,26 +84,26 @@ def _claim(graph: IntegerGraph, figures: dict[str, Figure], linear: bool) -> Cla
     return Claim("none", "other-law", figures)
 
 
-def _moments(graph: IntegerGraph) -> Claim:
-    spec, theta = graph.spec, 1 << graph.flux.threshold_exponent
+def _moments(graph: IntegerGraph, face: FaceConstants) -> Claim:
+    spec, theta = graph.spec, 1 << face.exponent
     weight = graph.operator[0].weight[0].astype(object)
     doubled = np.rint(2 * spec.positions[0]).astype(np.int64).astype(object)
     courant, number = Fraction(int(weight.sum()), theta), -Fraction(int((weight * doubled).sum()), 2 * theta)
     width, step = Fraction(graph.grid.lengths[0]) / graph.grid.shape[0], Fraction(graph.time_step)
-    kept = Fraction(MEMORYLESS, graph.flux.leak)
+    kept = Fraction(MEMORYLESS, face.leak)
     if spec.equation == "laplace":
         figures: dict[str, Figure] = {
             "wave_speed": math.sqrt(number * width**2 / step**2) if number > 0 else 0.0,
             "wanted_wave_speed": 1.0,
         }
-        if spec.damping is not None and graph.flux.leak < MEMORYLESS:
+        if spec.damping is not None and face.leak < MEMORYLESS:
             figures |= {
-                "damping": _shown(-math.log1p(-graph.flux.leak / MEMORYLESS) / graph.time_step),
+                "damping": _shown(-math.log1p(-face.leak / MEMORYLESS) / graph.time_step),
                 "wanted_damping": spec.damping,
             }
     elif spec.equation == "advection-diffusion":
         # A flux that is one time step old moves a wave by one more step's worth (`compiler.passes.stock`).
-        late = Fraction(1 if graph.stock is None else 3, 2) * courant**2
+        late = Fraction(3 if face.is_late else 1, 2) * courant**2
         figures = {
             "velocity": float(courant * width / step),
             "wanted_velocity": spec.velocity,
@@ -118,12 +123,12 @@ def _moments(graph: IntegerGraph) -> Claim:
     return _claim(graph, figures, linear=True)
 
 
-def _states(graph: IntegerGraph) -> Claim:
+def _states(graph: IntegerGraph, face: FaceConstants) -> Claim:
     """Fluxes of constant states against the law's, and of slopes on top of them."""
     spec, window, grid = graph.spec, graph.window, graph.grid
     width, step = Fraction(grid.lengths[0]) / grid.shape[0], Fraction(graph.time_step)
-    unit, kept = Fraction(graph.value_per_quantum), Fraction(MEMORYLESS, graph.flux.leak)
-    per_drive = kept * unit * width / step / (1 << graph.flux.threshold_exponent)
+    unit, kept = Fraction(graph.value_per_quantum), Fraction(MEMORYLESS, face.leak)
+    per_drive = kept * unit * width / step / (1 << face.exponent)
     extent = window.upper - window.lower
     steepest = max(1, min(extent, extent if window.difference is None else window.difference))
     errors, slopes = _errors(graph, per_drive), _slopes(graph, steepest, per_drive / (4 * unit / width))
@@ -216,15 +221,15 @@ def _law_speed(graph: IntegerGraph, value: Fraction) -> Fraction:
 
 
 def _conductances(graph: IntegerGraph, materials: Materials) -> Claim:
-    assert graph.medium is not None
-    mesh, volumes = graph.mesh, graph.medium.inverse_volume
+    mesh, field = graph.mesh, graph.sole_field
+    volumes = field.inverse_volume
     capacity, conductance = _two_point(mesh, materials)
     stored = np.zeros(mesh.faces, np.int64)
     weights = graph.matrix(graph.chain[-2], FLUX)
     np.maximum.at(stored, np.repeat(np.arange(mesh.faces), np.diff(weights.indptr)), abs(weights.data))
     joins = mesh.source != mesh.target  # a face from a cell to itself moves nothing, whatever it conducts
     stored, conductance = stored[joins], conductance[joins]
-    wanted = graph.medium.unit_volume / capacity
+    wanted = field.unit_volume / capacity
     scale = int(stored.sum()) / math.fsum(conductance)
     figures: dict[str, Figure] = {
         "conductance_error": _shown(abs(stored / (scale * conductance) - 1).max()),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.compiler.analysis.departure import departure, overflow_text, strong_current
+from pisnn_deploy.compiler.analysis.faces import face_of, known_face
 from pisnn_deploy.compiler.passes.limit import unlimited
 from pisnn_deploy.compiler.passes.prove import stability_claim
 from pisnn_deploy.core.arithmetic import MEMORYLESS
@@ -82,7 +83,8 @@ def worst_wave(graph: IntegerGraph) -> WorstWave | None:
         Of a network with hidden layers the largest factor around constant fields of the operating range; of one with a
         limiter that of its flux network alone.
     """
-    if graph.medium is not None or not graph.operator:
+    face = face_of(graph)
+    if face is None or not graph.operator:
         return None
     axes = len(graph.spec.lengths)
     turn = np.linspace(-np.pi, np.pi, WAVES_ALONG[axes])
@@ -91,7 +93,7 @@ def worst_wave(graph: IntegerGraph) -> WorstWave | None:
     found = []
     for level in _constants(graph):
         gains = gain(flux_kernel(graph, int(level)), graph.spec.positions, waves)
-        factors = np.abs(largest_root(gains, graph.flux.leak) if graph.stock is None else delayed_root(gains))
+        factors = np.abs(delayed_root(gains) if face.is_late else largest_root(gains, face.leak))
         worst = int(factors.argmax())
         found.append(WorstWave(float(factors[worst]), tuple(waves[:, worst].tolist()), int(level)))
     return max(found, key=lambda one: one.factor)
@@ -131,7 +133,7 @@ def flux_kernel(graph: IntegerGraph, level: int) -> Floats:
         kernel = (layer.weight * active / 2.0**shift) @ kernel
         drive = layer.weight @ (np.where(active, drive, 0) >> shift) + layer.bias
         shift = layer.shift
-    return np.asarray(kernel[0] / (1 << graph.flux.threshold_exponent))
+    return np.asarray(kernel[0] / (1 << known_face(graph).exponent))
 
 
 def growth_text(graph: IntegerGraph, horizon: int) -> str:
@@ -188,7 +190,8 @@ def without_limiter(graph: IntegerGraph) -> IntegerGraph:
     ----------
     graph : IntegerGraph
     """
-    if graph.flux.share_shift is None or graph.certificate is None:
+    face = face_of(graph)
+    if face is None or face.share_bits is None or graph.certificate is None:
         return graph
     alone = unlimited(graph)
     return replace(alone, certificate=replace(graph.certificate, stability=stability_claim(alone)))
@@ -256,4 +259,4 @@ def _float_fields(graph: FloatGraph, start: Floats) -> Iterator[Floats]:
             yield values
             current = keep * current + graph.flux(seen)
             moved = values + graph.mesh.divergence(current)[: graph.mesh.cells]
-            seen, values = moved if graph.stock is None else values, moved
+            seen, values = values if graph.is_late else moved, moved

@@ -12,13 +12,13 @@ from pisnn_deploy.compiler.analysis.changes import largest_change, reservoirs_ex
 from pisnn_deploy.compiler.analysis.intervals import declared_names, graph_ranges
 from pisnn_deploy.compiler.facts import BOUNDED, SCHEDULED, Fact
 from pisnn_deploy.compiler.passes.limit import most_faces
-from pisnn_deploy.core.arithmetic import signed_width
+from pisnn_deploy.core.arithmetic import MEMORYLESS, signed_width
 from pisnn_deploy.core.errors import CompileError, DoesNotFit
 from pisnn_deploy.graph import Bound, IntegerGraph, Synapse
 from pisnn_deploy.graph.populations import Population, faces, hidden_layers, membranes
 from pisnn_deploy.mesh.window import QUADRATIC
 from pisnn_deploy.programs.intervals import Excluded, Interval
-from pisnn_deploy.programs.neurons import UNDECLARED
+from pisnn_deploy.programs.neurons import UNDECLARED, face_constants
 
 if TYPE_CHECKING:
     from pisnn_deploy.compiler.options import CompileOptions
@@ -191,11 +191,13 @@ def _largest_change(graph: IntegerGraph, packet: int) -> int:
     window, volumes, program = graph.window, graph.sole_field.inverse_volume, faces(graph).program
     spare = int(int(volumes.max()) > 1)
     change = min((window.upper - window.lower) // int(volumes.min()) + spare, most_faces(graph) * packet)
-    adds_up = len(program.states) == 1 and len(program.ports) == 1
-    if len(graph.operator) != 1 or not adds_up or graph.operator[0].bias.any() or graph.operator[0].weight.sum() != 0:
+    face = face_constants(program)
+    if face is None or (face.leak, face.share_bits, face.is_late) != (MEMORYLESS, None, False):
+        return change
+    if len(graph.operator) != 1 or graph.operator[0].bias.any() or graph.operator[0].weight.sum() != 0:
         return change
     if not (graph.spec.wall == QUADRATIC or reservoirs_extend(graph.grid, graph.membrane.reservoirs)):
         return change
     # theta dm = D W m + D (r_old - r_new), and residues stay within theta / 2 of 0.
     reach = largest_change(graph.grid, graph.spec, graph.operator[0].weight[0], window)
-    return min(change, (reach >> graph.flux.threshold_exponent) + 2 * len(graph.grid.shape))
+    return min(change, (reach >> face.exponent) + 2 * len(graph.grid.shape))

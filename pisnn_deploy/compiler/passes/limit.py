@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from pisnn_deploy.compiler.analysis.faces import known_face
 from pisnn_deploy.compiler.facts import LIMITED, QUANTISED, Fact
 from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph import IntegerGraph
@@ -75,8 +76,9 @@ class Limit:
 
     def summary(self, graph: IntegerGraph) -> str:
         """One sentence on what the pass made."""
+        shift = known_face(graph).share_bits
         return (
-            f"a cell of at most {most_faces(graph)} faces gives at most m >> {graph.flux.share_shift} through each; "
+            f"a cell of at most {most_faces(graph)} faces gives at most m >> {shift} through each; "
             f"masses from {graph.window.lower} on"
         )
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from pisnn_deploy.compiler.analysis.faces import has_levels
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.target.axons import Axons, Link
@@ -43,7 +44,7 @@ def home_cells(graph: IntegerGraph) -> dict[str, Integers]:
     beside = outer >= mesh.cells
     holders[outer[beside]] = owner[beside]
     homes = {name: np.repeat(owner, graph.size(name) // max(mesh.faces, 1)) for name in graph.chain[1:]}
-    if graph.medium is not None and graph.hidden:
+    if has_levels(graph):
         homes[graph.chain[1]] = np.arange(mesh.cells, dtype=np.int64)
     return {graph.chain[0]: holders, **homes}
 

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from pisnn_deploy.compiler.analysis.changes import reservoirs_extend
 from pisnn_deploy.compiler.analysis.equation import equation_claim
+from pisnn_deploy.compiler.analysis.faces import face_of, known_face
 from pisnn_deploy.compiler.analysis.invariance import lattice_kernel, lattice_shape, rounding_drift
 from pisnn_deploy.compiler.facts import BOUNDED, PROVED, Fact
 from pisnn_deploy.compiler.passes.bound import LARGEST_LEDGER
@@ -21,7 +22,7 @@ from pisnn_deploy.graph import Certificate, Claim, IntegerGraph, Synapse
 from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.claims import Figure, Method
 from pisnn_deploy.graph.connections import Incidence, Stencil
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers, Medium
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers
 from pisnn_deploy.graph.layout import route_matrix, window_matrix, window_stencil
 from pisnn_deploy.mesh import Boxes, structured_mesh, window_cells
 from pisnn_deploy.mesh.window import QUADRATIC
@@ -172,19 +173,13 @@ def _invariant_start(graph: IntegerGraph) -> dict[str, Figure] | None:
     Values of cells average values of cells and reservoirs. Differences of neighbours obey the same kernel where the
     field extends to the whole lattice: reservoirs stand along one axis only, alike along each side, or are all alike.
     """
-    if (
-        graph.stock is not None
-        or graph.medium is not None
-        or graph.window.current is not None
-        or not _is_linear(graph)
-        or not _averages(graph)
-    ):
+    if graph.materials is not None or graph.window.current is not None or not _is_linear(graph) or not _averages(graph):
         return None
     window, mesh = graph.window, graph.grid
     if mesh.reservoirs and graph.spec.wall == QUADRATIC:
         return None
     kernel = lattice_kernel(graph.operator[0].weight[0], graph.spec.positions, lattice_shape(mesh))
-    drift = rounding_drift(kernel, 1 << graph.flux.threshold_exponent)
+    drift = rounding_drift(kernel, 1 << known_face(graph).exponent)
     if drift is None:
         return None
     start: dict[str, Figure] = {
@@ -206,11 +201,12 @@ def _invariant_start(graph: IntegerGraph) -> dict[str, Figure] | None:
 
 def _is_linear(graph: IntegerGraph) -> bool:
     """Whether a PDE step is a linear map of the masses alone, up to rounding."""
-    linear = not graph.hidden and not graph.operator[0].bias.any() and graph.flux.share_shift is None
-    return linear and graph.flux.leak == MEMORYLESS
+    face = face_of(graph)
+    linear = len(graph.operator) == 1 and not graph.operator[0].bias.any()
+    return linear and face is not None and (face.leak, face.share_bits, face.is_late) == (MEMORYLESS, None, False)
 
 
-def _stability_in_medium(graph: IntegerGraph, medium: Medium) -> Claim:
+def _stability_in_medium(graph: IntegerGraph) -> Claim:
     """Values average those of neighbours while ``p_i * sum_f c_f <= 2^(F + s)``, as integers; s is 0 without levels."""
     conductance = np.zeros(graph.mesh.holders, np.int64)
     weights = graph.matrix(graph.chain[-2], FLUX)
@@ -218,8 +214,8 @@ def _stability_in_medium(graph: IntegerGraph, medium: Medium) -> Claim:
         largest = abs(weights).max(axis=1).toarray().reshape(-1)
         np.add.at(conductance, graph.mesh.source, largest)
         np.add.at(conductance, graph.mesh.target, largest)
-    limit = 1 << (graph.flux.threshold_exponent + sum(population.shift for population in graph.hidden))
-    if (medium.inverse_volume * conductance[: graph.mesh.cells] <= limit).all():
+    limit = 1 << (known_face(graph).exponent + sum(population.shift for population in graph.hidden))
+    if (graph.sole_field.inverse_volume * conductance[: graph.mesh.cells] <= limit).all():
         return Claim("proved", "maximum-principle", {"reservoirs": graph.mesh.reservoirs})
     return Claim("none", "nonlinear")
 
@@ -227,7 +223,7 @@ def _stability_in_medium(graph: IntegerGraph, medium: Medium) -> Claim:
 def _averages(graph: IntegerGraph) -> bool:
     """Whether each new value averages old ones and those of reservoirs, up to rounding."""
     graph = _shortened(graph)
-    theta, cells = 1 << graph.flux.threshold_exponent, graph.grid.cells
+    theta, cells = 1 << known_face(graph).exponent, graph.grid.cells
     route = graph.matrix(FLUX, MEMBRANE)[:cells]
     update = (route @ graph.matrix(MEMBRANE, FLUX))[:, :cells] + theta * sparse.identity(cells, np.int64, format="csr")
     if update.nnz and int(update.data.min()) < 0:
@@ -289,9 +285,10 @@ def _same_boxes(boxes: Boxes, shape: tuple[int, ...], others: Boxes, small: tupl
 
 
 def _positivity(graph: IntegerGraph) -> Claim | None:
-    shift = graph.flux.share_shift
-    if shift is None:
+    face = face_of(graph)
+    if face is None or face.share_bits is None:
         return None
+    shift = face.share_bits
     faces = most_faces(graph)
     figures: dict[str, Figure] = {"shift": shift, "most_faces": faces}
     return Claim("proved" if faces <= 1 << shift else "none", "shares", figures)
@@ -304,13 +301,16 @@ def stability_claim(graph: IntegerGraph) -> Claim:
     ----------
     graph : IntegerGraph
     """
-    if graph.flux.share_shift is not None:
+    face = face_of(graph)
+    if face is None:
+        return Claim("none", "nonlinear")
+    if face.share_bits is not None:
         return Claim("none", "limited") if graph.mesh.reservoirs else Claim("proved", "constant-sum")
-    if graph.medium is not None:
-        return _stability_in_medium(graph, graph.medium)
+    if graph.materials is not None:
+        return _stability_in_medium(graph)
     if graph.hidden or graph.operator[0].bias.any():
         return Claim("none", "nonlinear")
-    if graph.stock is None and graph.flux.leak == MEMORYLESS and _averages(graph):
+    if _is_linear(graph) and _averages(graph):
         return Claim("proved", "maximum-principle", {"reservoirs": graph.mesh.reservoirs})
     if graph.spec.wall == QUADRATIC and graph.grid.reservoirs:
         return _stability_between_parabolas(graph)
@@ -320,14 +320,14 @@ def stability_claim(graph: IntegerGraph) -> Claim:
     # Periodic axes have every other one of these waves, axes between walls or reservoirs all but the ends.
     turn = [np.arange(count + 1) * (np.pi / count) for count in shape]
     turn[1:] = [np.concatenate([-waves[:0:-1], waves]) for waves in turn[1:]]
-    kernel = graph.operator[0].weight[0] / (1 << graph.flux.threshold_exponent)
+    kernel = graph.operator[0].weight[0] / (1 << face.exponent)
     largest = 0.0
     for first in np.array_split(turn[0], -(-math.prod(map(len, turn)) // WAVES_AT_ONCE)):
         waves = np.stack([grid.reshape(-1) for grid in np.meshgrid(first, *turn[1:], indexing="ij")])
-        if graph.stock is None:
-            factors = amplification(kernel, graph.spec.positions, waves, graph.flux.leak)
-        else:
+        if face.is_late:
             factors = delayed_root(gain(kernel, graph.spec.positions, waves))
+        else:
+            factors = amplification(kernel, graph.spec.positions, waves, face.leak)
         largest = max(largest, float(np.abs(factors).max(initial=0.0)))
     return _claim(largest, "fourier")
 
@@ -342,9 +342,9 @@ def _stability_between_parabolas(graph: IntegerGraph) -> Claim:
         line = structured_mesh((count,), (1.0,), (sides,))
         seen = window_cells(line, spec.half_width, 0, np.zeros(line.reservoirs, np.int64), spec.wall)
         update = route_matrix(line) @ window_matrix(graph.operator[0].weight, seen, line.holders)
-        eigenvalues = np.linalg.eigvals(update[:count, :count].toarray() / (1 << graph.flux.threshold_exponent))
+        eigenvalues = np.linalg.eigvals(update[:count, :count].toarray() / (1 << known_face(graph).exponent))
         gains = (gains[:, None] + eigenvalues).reshape(-1)
-    return _claim(float(np.abs(largest_root(gains, graph.flux.leak)).max()), "axis-eigenvalues")
+    return _claim(float(np.abs(largest_root(gains, known_face(graph).leak)).max()), "axis-eigenvalues")
 
 
 def _claim(largest: float, method: Method) -> Claim:

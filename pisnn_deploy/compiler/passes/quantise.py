@@ -22,11 +22,11 @@ from pisnn_deploy.graph.connections import Blocks, Connections, Incidence
 from pisnn_deploy.graph.fields import Field, equal_volumes
 from pisnn_deploy.graph.integer import FIELD, FLUX, MEMBRANE, Integers
 from pisnn_deploy.graph.layout import synapses, window_biases, window_stencil
+from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.physics.clock import damped_leak, nominal_time_step, time_step
 from pisnn_deploy.physics.model import OperatingRange, flux_moments, symmetry_basis
-from pisnn_deploy.programs import Program
 from pisnn_deploy.programs.intervals import Excluded
-from pisnn_deploy.programs.neurons import flux, rectifier, sigma_delta
+from pisnn_deploy.programs.neurons import FaceConstants, rectifier
 
 if TYPE_CHECKING:
     from pisnn_deploy.compiler.options import CompileOptions
@@ -132,7 +132,7 @@ class Quantise:
             for source, target, connection in zip(chain, chain[1:], connections, strict=False)
             for synapse in synapses(source, target, connection)
         ]
-        if graph.stock is not None and len(links) > 1:
+        if graph.is_late and len(links) > 1:
             raise CompileError(
                 self.name,
                 f"a weight of {int(np.abs(connections[0].distinct[1]).max())} takes {len(links)} synapses, and each "
@@ -141,11 +141,8 @@ class Quantise:
             )
         volumes, unit = equal_volumes(mesh.cells), mesh.volume
         field = Field(FIELD, MEMBRANE, 2.0**-exponent * unit, window, volumes, unit, reservoirs, graph.reservoirs)
-        faces = (
-            kinds.faces(mesh, biases[-1], spec.weight_exponents[-1], leak)
-            if graph.stock is None
-            else kinds.late_faces(mesh, graph.stock.send_threshold, spec.weight_exponents[-1])
-        )
+        program = _face(graph, leak).program
+        faces = Population(FLUX, mesh.faces, program, {"bias": biases[-1]} if "bias" in program.parameters else {})
         return IntegerGraph(
             spec=spec.model_copy(update={"operating_range": limits}),
             mesh=mesh,
@@ -205,7 +202,7 @@ class Quantise:
             return _Kernel(rounded)
         candidates = neighbours(rounded, spec.weight_unit * basis)
         scaled, spacing = candidates / 2.0 ** spec.weight_exponents[0], graph.mesh.spacing[0]
-        errors = symbol_error(scaled, spec, spacing, delayed=graph.stock is not None)
+        errors = symbol_error(scaled, spec, spacing, delayed=graph.is_late)
         best = int(np.argmin(errors))
         if not math.isfinite(errors[best]):
             return _Kernel(rounded)
@@ -261,7 +258,7 @@ class Quantise:
         reservoirs = np.rint(graph.reservoirs * 2.0**exponent).astype(np.int64)
         rows = face_rows(graph.mesh, spec, operator[0], reservoirs)
         names = (*(f"hidden{number}" for number in range(1, len(operator))), FLUX)
-        programs = (*(rectifier(layer.shift) for layer in operator[:-1]), _channel(graph, leak))
+        programs = (*(rectifier(layer.shift) for layer in operator[:-1]), _face(graph, leak).program)
         stages = operator_stages(rows, operator, window, [*zip(names, programs, strict=True)])
         try:
             ranges = network_ranges(stages, window)
@@ -275,10 +272,8 @@ class Quantise:
         return max(widest, *widths)
 
 
-def _channel(graph: FloatGraph, leak: int) -> Program:
-    """Program of the faces."""
-    exponent = graph.spec.weight_exponents[-1]
-    return flux(exponent, leak) if graph.stock is None else sigma_delta(graph.stock.send_threshold, exponent)
+def _face(graph: FloatGraph, leak: int) -> FaceConstants:
+    return FaceConstants(graph.spec.weight_exponents[-1], leak, send_threshold=graph.send_threshold)
 
 
 def _operator(graph: FloatGraph, weights: list[Integers], quantum_exponent: int) -> tuple[IntegerLayer, ...]:
@@ -296,8 +291,7 @@ def _operator(graph: FloatGraph, weights: list[Integers], quantum_exponent: int)
 
 def _operating_window(graph: FloatGraph, limits: OperatingRange, quantum_exponent: int) -> OperatingWindow:
     scale = 2.0**quantum_exponent
-    # The current of a stock face has been shifted already.
-    theta = 1 << graph.spec.weight_exponents[-1] if graph.stock is None else 1
+    theta = 1 << _face(graph, MEMORYLESS).packet_exponent
     flux_units = scale * theta
     difference = None if limits.slope is None else math.ceil(limits.slope * graph.mesh.spacing[0] * scale) + ROUNDING
     current = None if limits.flux is None else math.ceil(limits.flux * flux_units) + theta

@@ -144,8 +144,7 @@ class QuantiseTwoPoint:
 
     def summary(self, graph: IntegerGraph) -> str:
         """One sentence on what the pass made."""
-        assert graph.medium is not None
-        volumes = graph.medium.inverse_volume
+        volumes = graph.sole_field.inverse_volume
         levels = (
             f"levels of {graph.resolution:g}, inverse volumes {int(volumes.min())} to {int(volumes.max())}"
             if graph.hidden

@@ -20,7 +20,7 @@ class Schedule:
     """Spread a PDE step over time steps.
 
     1. Phase 0: membranes absorb packets and send. Phase l: hidden layer l answers. Last phase: faces fire. Each hop
-       through a synapse takes one time step, so the period is 2 plus the number of hidden layers.
+       through a synapse takes one time step, so the period is 1 plus the depth of the faces.
     2. With ``delta`` coding a population sends the change of its value and its targets accumulate; with ``dense`` it
        sends the value. In integers both are the same, bit for bit.
     3. Stock processes have no phases: all of them do a PDE step in every time step, and cells send their states.
@@ -50,11 +50,11 @@ class Schedule:
         CompileError
             Stock processes cannot send changes.
         """
-        if graph.stock is not None:
+        if graph.sole_channels.is_late:
             if self.coding != "dense":
                 raise CompileError(self.name, "stock cells send their states; there is no delta coding of them")
             return replace(graph, coding="dense", period=1)
-        return replace(graph, coding=self.coding, period=2 + len(graph.hidden))
+        return replace(graph, coding=self.coding, period=1 + max(graph.depths.values()))
 
     def summary(self, graph: IntegerGraph) -> str:
         """One sentence on what the pass made."""

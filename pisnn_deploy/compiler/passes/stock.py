@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from pisnn_deploy.compiler.analysis.faces import face_of
 from pisnn_deploy.compiler.facts import LOWERED, Fact
 from pisnn_deploy.compiler.passes.lower import Lower
 from pisnn_deploy.core.arithmetic import MEMORYLESS
@@ -132,13 +133,14 @@ def frozen_quanta(graph: IntegerGraph) -> float | None:
     float or None
         None for other processes and other equations than diffusion, where nothing is ever at rest for want of a slope.
     """
-    if graph.stock is None or graph.spec.equation != "diffusion":
+    face = face_of(graph)
+    if face is None or face.send_threshold is None or graph.spec.equation != "diffusion":
         return None
-    scaled = graph.operator[0].weight[0] / 2.0**graph.flux.threshold_exponent
+    scaled = graph.operator[0].weight[0] / 2.0**face.exponent
     number = flux_moments(np.asarray(scaled, np.float64), graph.spec.positions)[1]
     lengths = [
         count / 2 if sides == (PERIODIC, PERIODIC) else float(count)
         for count, sides in zip(graph.grid.shape, graph.grid.boundary, strict=True)
     ]
-    kept = 2 * len(lengths) * (graph.stock.send_threshold - 1)
+    kept = 2 * len(lengths) * (face.send_threshold - 1)
     return sum(lengths) / (4 * number) + kept
