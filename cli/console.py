@@ -7,6 +7,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -14,8 +16,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Table
 from rich.text import Text
 
-from pisnn_deploy.cli.messages import print_message
+from pisnn_deploy.cli.messages import print_message, with_options
 from pisnn_deploy.core.printable import json_text, printable, printable_lines, without_commands
+
+if TYPE_CHECKING:
+    from pisnn_deploy.project.listener import Listener
 
 SECONDS_BETWEEN_LINES = 1.0
 
@@ -127,3 +132,10 @@ class _Lines:
             self._last, self._done = now, done
             left = f", {(self._total - done) / rate:.0f} s left" if rate > 0 else ""
             print_message(f"{self._title}: {done} of {self._total}, {rate:.0f}/s{left}")
+
+
+def listener(*, quiet: bool) -> Listener:
+    """What shows how far a run or a training is, and what it says."""
+    from pisnn_deploy.project.listener import Listener
+
+    return Listener(partial(progress, quiet=quiet), lambda sentence: print_message(with_options(sentence)))

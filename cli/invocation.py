@@ -1,18 +1,11 @@
-"""What a user asked for and with which software, as a report notes it."""
+"""What a user asked for, as a report notes it."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 import shlex
 
 import click
 from click.core import ParameterSource
-
-from pisnn_deploy import __version__
-
-_RUNS_ON = {"cpu": "lava-nc", "fast": "numba", "onnx": "onnxruntime", "torch": "torch"}
-"""The distribution that each backend rests on."""
 
 
 def command_line(context: click.Context) -> str:
@@ -40,19 +33,3 @@ def command_line(context: click.Context) -> str:
                 continue
         words.append(str(value))
     return shlex.join(words)
-
-
-def versions(backend: str) -> dict[str, str]:
-    """Versions of what runs a graph.
-
-    Parameters
-    ----------
-    backend : str
-
-    Returns
-    -------
-    dict of str to str
-        By distribution.
-    """
-    found = {"pisnn-deploy": __version__, "python": platform.python_version()}
-    return found | {name: importlib.metadata.version(name) for name in ("numpy", _RUNS_ON[backend])}

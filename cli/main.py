@@ -106,6 +106,15 @@ class LazyGroup(click.Group):
         context.meta[REST] = tuple(rest)
         return name, command, rest
 
+    def invoke(self, context: click.Context) -> object:
+        """Run a command; its errors name options where they named fields."""
+        try:
+            return super().invoke(context)
+        except PisnnError as error:
+            for part in {error, *error.parts}:
+                part.args = (with_options(str(part)),)
+            raise
+
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
         with formatter.section("Commands"):
@@ -233,7 +242,7 @@ def _told(error: BaseException) -> int:
         return 0
     logging.getLogger(__name__).debug("where the error arose", exc_info=error)
     if isinstance(error, PisnnError):
-        problems, code = [with_options(str(part)) for part in error.parts], error.exit_code
+        problems, code = [str(part) for part in error.parts], error.exit_code
     else:
         problems, code = [_lack(error)], UNUSABLE
     if not any(problems):

@@ -13,7 +13,7 @@ import click
 from pisnn_deploy.core.printable import printable, printable_lines, without_commands
 
 _FIELD = re.compile(r"`([a-z_]+)`")
-_OPTIONS = {"value_range": "range"}
+_OPTIONS = {"value_range": "range", "faults": "fault"}
 """Options that are not called as their fields, because Python has something else of the name."""
 _LABEL = "Error: "
 """What click begins with, below its hints on usage."""

@@ -1,73 +1,17 @@
-"""What ``simulate`` says of a run: one JSON object, and the table that shows it."""
+"""The table that shows the result of ``simulate``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.text import Text
 
 from pisnn_deploy.cli.console import Row
-from pisnn_deploy.core.distance import relative_l2
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.report.measures import error_text
 from pisnn_deploy.runs import Run
 from pisnn_deploy.runs.plausibility import plausibility
-
-
-def result_of(
-    graph: IntegerGraph,
-    run: Run,
-    artifact: str,
-    equation: str,
-    reference: NDArray[np.float64] | None,
-    known_to: float | None,
-) -> dict[str, Any]:
-    """The JSON object of ``simulate``, without what options add.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-    run : Run
-    artifact, equation : str
-    reference : float64 array [cells] or None
-        Exact cell averages at the last kept step.
-    known_to : float or None
-        Error of the reference itself, relative.
-
-    Returns
-    -------
-    dict
-    """
-    error = None
-    distance = relative_l2(graph.values(run.trace.mass[-1]), reference) if run.trace.step.size else None
-    if distance is not None:
-        time = int(run.trace.step[-1]) * graph.time_step
-        error = {"relative_l2": distance, "reference": equation, "reference_error": known_to, "time": time}
-    return {
-        "verdict": run.verdict.word,
-        "backend": run.backend,
-        "artifact": artifact,
-        "model": graph.spec.name,
-        "mesh": list(graph.mesh.shape),
-        "cells": graph.mesh.cells,
-        "faces": graph.mesh.faces,
-        "steps": run.steps,
-        "time_steps": run.time_steps,
-        "period": graph.period,
-        "kept": {"steps": run.trace.step.size, "last": int(run.trace.step[-1]) if run.trace.step.size else None},
-        "mass": run.verdict.mass(),
-        "violations": run.violations,
-        "plausible": plausibility(graph, run).to_dict(),
-        # Domains do not count spikes: those in halos are sent twice.
-        "packets": {"sent": run.packets_sent, "quanta": run.quanta_sent} if run.events else None,
-        "events": run.events or None,
-        "error": error if run.conserved else None,
-        "wall_seconds": run.wall_seconds,
-        "steps_per_second": run.steps / run.wall_seconds if run.wall_seconds > 0 else 0.0,
-    }
 
 
 def result_rows(graph: IntegerGraph, run: Run, result: Mapping[str, Any]) -> list[Row]:
@@ -78,7 +22,7 @@ def result_rows(graph: IntegerGraph, run: Run, result: Mapping[str, Any]) -> lis
     graph : IntegerGraph
     run : Run
     result : mapping
-        Of `result_of`, with what options added.
+        See `pisnn_deploy.project.run_result`.
     """
     plausible = plausibility(graph, run)
     mass, error = result["mass"], result["error"]

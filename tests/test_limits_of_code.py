@@ -21,7 +21,6 @@ class Excess:
 
 
 LARGER = {
-    Excess("cli/commands/simulate.py: _run", "parameters"),
     Excess("pisnn_deploy/audit/invariants.py: __init__", "parameters"),
     Excess("pisnn_deploy/checks/examples.py: examples", "lines"),
     Excess("pisnn_deploy/graph/connections.py", "lines of a file"),

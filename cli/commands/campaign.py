@@ -22,10 +22,10 @@ from pisnn_deploy.campaign.summary import groups_of, implausible_of, messages_of
 from pisnn_deploy.campaign.table import write_table
 from pisnn_deploy.campaign.work import WorkerOptions, failed_row
 from pisnn_deploy.cli.console import print_json, print_table, print_text, progress
-from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.cli.messages import print_message
 from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.core.printable import printable
+from pisnn_deploy.project.outputs import check_outputs
 from pisnn_deploy.runs.cluster import cluster
 from pisnn_deploy.runs.recording import discard
 

@@ -11,7 +11,6 @@ import click
 from rich.text import Text
 
 from pisnn_deploy.cli.console import Row, print_json, print_table
-from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.cli.messages import print_message
 from pisnn_deploy.compiler.passes.measure import MOVED_START
 from pisnn_deploy.compiler.passes.stock import frozen_quanta
@@ -21,6 +20,7 @@ from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.artifact import write_artifact
 from pisnn_deploy.project.compilation import compile_requested
 from pisnn_deploy.project.model_file import is_file_name
+from pisnn_deploy.project.outputs import check_outputs
 from pisnn_deploy.project.own_problem import measured_reference_error
 from pisnn_deploy.project.request import compile_request
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from pisnn_deploy.cli.console import Row, print_table, print_text
-from pisnn_deploy.cli.files import check_outputs
 from pisnn_deploy.cli.messages import print_message
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.core.limits import require_memory
@@ -15,6 +14,7 @@ from pisnn_deploy.core.output import write_whole
 from pisnn_deploy.core.printable import json_text
 from pisnn_deploy.graph.artifact import Artifact, read_artifact, warnings_in
 from pisnn_deploy.graph.document import document
+from pisnn_deploy.project.outputs import check_outputs
 
 
 @click.command("inspect", context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,6 +1,7 @@
-"""The Python API: compile a model, run it, look at what came out."""
+"""The Python API: train, compile, run a model, look at what came out."""
 
 from pisnn_deploy.api.artifact import CompiledArtifact, compile, load
 from pisnn_deploy.api.run import SimulationRun
+from pisnn_deploy.api.training import train
 
-__all__ = ["CompiledArtifact", "SimulationRun", "compile", "load"]
+__all__ = ["CompiledArtifact", "SimulationRun", "compile", "load", "train"]

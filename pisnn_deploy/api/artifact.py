@@ -3,41 +3,35 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from pisnn_deploy.api.run import SimulationRun
 from pisnn_deploy.api.table import html_table
-from pisnn_deploy.checks import Report, check
-from pisnn_deploy.core.errors import CheckError, UsageError
+from pisnn_deploy.checks import Report
+from pisnn_deploy.checks.outcome import Outcome
+from pisnn_deploy.core.errors import CheckError
 from pisnn_deploy.core.printable import counted, printable
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import artifact_bytes, read_sealed_artifact, warnings_in, write_artifact
+from pisnn_deploy.project.checking import CheckKeywords, check_request, outcomes_of
 from pisnn_deploy.project.compilation import compile_requested
-from pisnn_deploy.project.own_problem import (
-    admitted_mass,
-    named_start,
-    reference_of,
-    relative_reference_error,
-    steps_to_horizon,
-)
-from pisnn_deploy.project.request import CompileKeywords, FileName, compile_request
-from pisnn_deploy.runs import Progress, RunOptions, run_graph
-from pisnn_deploy.target import load_profile, own_profile
+from pisnn_deploy.project.exports import export
+from pisnn_deploy.project.keywords import FileName
+from pisnn_deploy.project.listener import Progress, listener_of
+from pisnn_deploy.project.request import CompileKeywords, compile_request
+from pisnn_deploy.project.simulate_request import SimulateKeywords, simulate_request
+from pisnn_deploy.project.simulation import simulate
 from pisnn_deploy.verify import Finding, check_certificate
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-ROWS = 400
-"""Rows that a run keeps unless asked for others."""
 
 
 def compile(model: FileName, *, strict: bool = False, **options: Unpack[CompileKeywords]) -> CompiledArtifact:
@@ -175,28 +169,53 @@ class CompiledArtifact:
         self,
         steps: int | None = None,
         *,
-        backend: str = "cpu",
-        initial: str | ArrayLike | None = None,
-        every: int | None = None,
-        timeout: float = 3600.0,
+        initial: str | PathLike[str] | ArrayLike | None = None,
+        strict: bool = False,
         progress: Progress | None = None,
+        **options: Unpack[SimulateKeywords],
     ) -> SimulationRun:
         """Run the graph; the audit looks at every step.
 
         Parameters
         ----------
         steps : int, optional
-            PDE steps; to the problem's horizon unless given.
-        backend : str
-            ``cpu`` (Lava), ``fast``, ``onnx`` or ``torch``; all give the same integers.
-        initial : str or array of the mesh's shape, optional
-            Named initial condition, or cell averages in physical units; the problem's own start unless given.
-        every : int, optional
-            Keep each ``every``-th PDE step; so that about 400 are kept unless given.
-        timeout : float
-            Seconds after which a run on Lava is ended.
+            PDE steps; to the problem's final time unless given.
+        initial : str, path or array of the mesh's shape, optional
+            Named initial condition, ``.npy`` file (a path or a text that ends so), or cell averages in physical units;
+            the problem's own start unless given.
+        strict : bool
+            Fail if the run is violated or implausible, or cannot be judged.
         progress : callable, optional
             Called now and then with the number of PDE steps done.
+        **options
+            Any of those below; names and meaning are those of ``pisnn-deploy simulate``.
+
+        Other Parameters
+        ----------------
+        backend : str
+            ``cpu`` (Lava, the default), ``fast``, ``onnx`` or ``torch``; all give the same integers.
+        every : int
+            Keep each ``every``-th PDE step; so that about 400 are kept unless given.
+        everything : bool
+            Keep currents and residues too, for a report.
+        timeout : float
+            Seconds after which a run on Lava is ended.
+        faults : sequence of str
+            Hardware faults to inject, as ``simulate --fault`` has them.
+        recover : bool
+            Repair violations found after a fault and continue.
+        against : str
+            Compare every integer of every PDE step with this backend; see `SimulationRun.comparison`.
+        save : str or path
+            Write the trace (``.npz``); the run is recorded beside it.
+        resume : bool
+            Go on with the run that `save` was recording when it was interrupted.
+        record_every : float
+            Seconds from one record to the next.
+        domains : int
+            Cut a grid into so many domains, one a worker of a Dask cluster, with ``fast``.
+        scheduler : str
+            Address of a running Dask cluster; a local one unless given.
 
         Returns
         -------
@@ -206,43 +225,15 @@ class CompiledArtifact:
         Raises
         ------
         UsageError
-            A start or a number that cannot be used, or a backend that does not run here.
+            A start or an option that cannot be used, or a backend that does not run here.
         CheckError
-            The backend itself broke down.
+            The backend itself broke down, or `strict` forbids what came out.
         """
-        graph = self.graph
-        length = steps_to_horizon(graph) if steps is None else steps
-        if length < 0:
-            raise UsageError(f"steps: {length} is negative")
-        if every is not None and every < 1:
-            raise UsageError(f"every: {every} is not positive")
-        name: str | None = initial if isinstance(initial, str) else None
-        if initial is None:
-            mass = graph.membrane.initial
-        elif isinstance(initial, str):
-            mass = admitted_mass(graph, named_start(graph, initial), initial)
-        else:
-            mass = admitted_mass(graph, self._cell_averages(initial), "initial")
-        options = RunOptions(length, every or max(1, -(-length // ROWS)), timeout)
-        run = run_graph(backend, graph, mass, options, progress)
-        known = (initial is None or name is not None) and run.trace.step.size > 0
-        last = int(run.trace.step[-1]) if known else 0
-        reference = reference_of(graph, last, name) if known else None
-        known_to = None if reference is None else relative_reference_error(graph, last, name, reference)
-        return SimulationRun(graph, run, reference, known_to)
-
-    def _cell_averages(self, initial: ArrayLike) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-        shape = self.graph.mesh.shape
-        try:
-            values = np.asarray(initial, np.float64)
-        except (TypeError, ValueError) as error:
-            raise UsageError(f"initial: is no array of numbers ({error})") from error
-        if values.shape != shape:
-            raise UsageError(f"initial: has shape {values.shape}, the mesh has {shape}")
-        bad = np.flatnonzero(~np.isfinite(values.reshape(-1)))
-        if bad.size:
-            raise UsageError(f"initial: cell {int(bad[0])} is not finite")
-        return values.reshape(-1)
+        simulation = simulate(self, simulate_request(steps, initial, **options), listener_of(progress))
+        run = SimulationRun(self.graph, simulation.run, simulation.reference, simulation.reference_error, simulation)
+        if strict and (simulation.cautions or not run.run.conserved):
+            raise CheckError(run.failure or f"conserved, but {simulation.cautions[0]}")
+        return run
 
     def verify(self) -> tuple[Finding, ...]:
         """Prove every claim of the certificate again, without the compiler.
@@ -254,13 +245,15 @@ class CompiledArtifact:
         """
         return check_certificate(self.graph)
 
-    def check(self, profile: str | None = None) -> Report:
+    def check(self, profile: str | PathLike[str] | None = None, **options: Unpack[CheckKeywords]) -> Report:
         """Check the graph against a hardware profile.
 
         Parameters
         ----------
-        profile : str, optional
+        profile : str or path, optional
             A name or a YAML file; what the graph was compiled for unless given, which must be in the library.
+        **options
+            As for `check_outcomes`.
 
         Returns
         -------
@@ -270,11 +263,78 @@ class CompiledArtifact:
         Raises
         ------
         UsageError
-            No such profile.
+            No such profile or rule.
         """
-        target = load_profile(profile) if profile else own_profile(self.graph.profile, "the artifact")
-        rejected = tuple((finding.claim, finding.text) for finding in self.verify() if not finding.holds)
-        return check(self.graph, target, rejected)
+        profiles = () if profile is None else (fspath(profile),)
+        return self.check_outcomes(profiles, **options)[0].report
+
+    def check_outcomes(
+        self, profiles: Sequence[str] = (), name: str = "artifact", **options: Unpack[CheckKeywords]
+    ) -> tuple[Outcome, ...]:
+        """Check the graph against several profiles, beside a baseline.
+
+        Parameters
+        ----------
+        profiles : sequence of str
+            Names or YAML files; what the graph was compiled for unless given.
+        name : str
+            What reports call the artifact.
+        **options
+            Any of those below; names and meaning are those of ``pisnn-deploy check``.
+
+        Other Parameters
+        ----------------
+        select, ignore : str
+            Codes of rules, such as ``PD001,PD102``: only these, not these.
+        baseline : str or path
+            JSON report to compare resources with.
+        max_growth : float
+            Percent by which a resource may grow beside the baseline (5).
+        events : str or path
+            Result of ``simulate --json``: estimates then rest on what it counted.
+        against_seconds : float
+            Seconds per PDE step of a float solver that you measured, to compare with.
+        horizon : int
+            PDE steps to run for.
+
+        Returns
+        -------
+        tuple of Outcome
+            One a profile. ``passed`` looks at findings and growth; `pisnn_deploy.checks.formats.FORMATS` makes of them
+            what ``--format`` prints.
+
+        Raises
+        ------
+        UsageError
+            A profile, rule or file that cannot be used.
+        """
+        return tuple(outcomes_of(check_request(profiles, **options), self.graph, Path(name)))
+
+    def export(
+        self, to: Literal["onnx", "netx", "nir", "lava"], output: str | PathLike[str], *, loop: bool = False
+    ) -> dict[str, Any]:
+        """Export to another format.
+
+        Parameters
+        ----------
+        to : str
+            ``onnx``, ``netx``, ``nir`` or ``lava``.
+        output : str or path
+            A file; for ``lava`` a folder or a ``.zip``.
+        loop : bool
+            An ONNX model that does as many PDE steps as its input ``steps`` says.
+
+        Returns
+        -------
+        dict
+            What was written.
+
+        Raises
+        ------
+        UsageError
+            The format cannot hold the graph, or the file cannot be written.
+        """
+        return export("artifact", self, to, Path(output), loop=loop)
 
     @property
     def _rows(self) -> dict[str, str]:

@@ -16,8 +16,11 @@ from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.core.printable import printable
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import AXES, Mesh
+from pisnn_deploy.project.run_result import result_of, versions
+from pisnn_deploy.project.simulation import Simulation
 from pisnn_deploy.report.measures import error_text
 from pisnn_deploy.runs import Run
+from pisnn_deploy.runs.comparison import Comparison
 from pisnn_deploy.runs.plausibility import Plausibility, plausibility
 
 if TYPE_CHECKING:
@@ -41,12 +44,15 @@ class SimulationRun:
         Exact cell averages at the last kept step, where they are known.
     reference_error : float or None
         Relative L2 error that the reference itself can have.
+    simulation : Simulation or None
+        What was asked for, for `report`.
     """
 
     graph: IntegerGraph = field(repr=False)
     run: Run = field(repr=False)
     reference: Field | None = field(repr=False)
     reference_error: float | None = field(repr=False, default=None)
+    simulation: Simulation | None = field(repr=False, default=None)
 
     @property
     def verdict(self) -> str:
@@ -111,6 +117,58 @@ class SimulationRun:
         if path is not None:
             draw_run(Path(path), self.graph, self.run, self.reference)
         return figure_of_run(self.graph, self.run, self.reference)
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """What the comparison with another backend gave, where one was asked for."""
+        return None if self.simulation is None else self.simulation.comparison
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """Why a run that conserves may be wrong all the same, a sentence each."""
+        return () if self.simulation is None else tuple(self.simulation.cautions)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object of ``simulate --json``.
+
+        Raises
+        ------
+        UsageError
+            The run was not made by `CompiledArtifact.simulate`.
+        """
+        return result_of(self._simulation, self.graph.spec.name)
+
+    def report(self, path: str | PathLike[str]) -> None:
+        """Write a report of the run: one page of HTML that needs no network.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Raises
+        ------
+        UsageError
+            The run was not made by `CompiledArtifact.simulate`, or the file cannot be written.
+        """
+        from pisnn_deploy.report.web_page import Report, write_report
+
+        made = self._simulation
+        page = Report(
+            self.graph,
+            made.run,
+            self.to_dict(),
+            made.exact,
+            made.source.sha256,
+            made.source.provenance,
+            versions=versions(made.run.backend),
+        )
+        write_report(Path(path), page)
+
+    @property
+    def _simulation(self) -> Simulation:
+        if self.simulation is None:
+            raise UsageError("the run was not made by simulate(), so nobody knows what was asked for")
+        return self.simulation
 
     def to_xarray(self) -> xarray.Dataset:
         """The trace with names, coordinates and units.

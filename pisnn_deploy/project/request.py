@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 from pisnn_deploy.compiler.options import PLAIN, GraphKeywords, GraphOptions
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.project.conditions import is_mesh_file, is_yaml
+from pisnn_deploy.project.keywords import FileName, leaves, request_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-FileName = str | PathLike[str]
 FILES = ("materials", "conductivity", "capacity")
 """Options that are files and nothing else."""
 
@@ -166,16 +166,7 @@ class CompileRequest:
     @property
     def given(self) -> dict[str, Any]:
         """What is not left at its default, by keyword."""
-        return {name: value for name, (value, default) in _leaves(self).items() if value != default}
-
-
-def _leaves(group: Any) -> dict[str, tuple[Any, Any]]:
-    """Value and default of each field of a group, and of the groups in it."""
-    leaves: dict[str, tuple[Any, Any]] = {}
-    for entry in fields(group):
-        value = getattr(group, entry.name)
-        leaves |= _leaves(value) if is_dataclass(value) else {entry.name: (value, entry.default)}
-    return leaves
+        return {name: value for name, (value, default) in leaves(self).items() if value != default}
 
 
 def compile_request(model: FileName, **options: Unpack[CompileKeywords]) -> CompileRequest:
@@ -198,31 +189,20 @@ def compile_request(model: FileName, **options: Unpack[CompileKeywords]) -> Comp
     TypeError
         No such option.
     """
-    kinds = get_type_hints(CompileKeywords)
-    rest: dict[str, Any] = {}
-    for name, value in options.items():
-        if name not in kinds:
-            raise TypeError(f"{name!r} is no option of compile; expected one of {', '.join(sorted(kinds))}")
-        rest[name] = _plain(name, value, kinds[name])
-    groups: dict[str, Any] = {}
-    for entry in fields(CompileRequest):
-        if is_dataclass(entry.default) and not isinstance(entry.default, type):
-            own = [each.name for each in fields(entry.default)]
-            groups[entry.name] = type(entry.default)(**{name: rest.pop(name) for name in own if name in rest})
-    return CompileRequest(fspath(model), **rest, **groups)
+    given = {name: _plain(name, value) for name, value in options.items()}
+    return request_of(CompileRequest, CompileKeywords, given, model=fspath(model))
 
 
-def _plain(name: str, value: Any, kind: Any) -> Any:
+def _plain(name: str, value: Any) -> Any:
     """A value as the request has it: numbers of a mesh and of a range as text, the files of materials as paths."""
-    kinds = [get_origin(each) or each for each in get_args(kind)] or [kind]
-    if str not in kinds and float not in kinds:
-        return value  # a choice, which its group looks at
-    if isinstance(value, bool) or not isinstance(value, (*kinds, *([int] if float in kinds else []))):
-        raise UsageError(f"`{name}` {value!r}: expected {'a text or a path' if str in kinds else 'a number'}")
+    if name in FILES and isinstance(value, str | PathLike):
+        return Path(value)
     if isinstance(value, PathLike):
-        value = fspath(value)
-    if name == "mesh" and not isinstance(value, str | None):
-        return "x".join(map(str, value if isinstance(value, tuple) else (value,)))
-    if name == "value_range" and isinstance(value, tuple):
+        return fspath(value)
+    if name == "mesh" and isinstance(value, int | tuple | list) and not isinstance(value, bool):
+        return "x".join(map(str, (value,) if isinstance(value, int) else value))
+    if name == "value_range" and not isinstance(value, str | None):
+        if not isinstance(value, tuple | list):
+            raise UsageError(f"`value_range` {value!r}: expected two numbers, such as 0,2")
         return ",".join(map(repr, value))
-    return Path(value) if name in FILES and value is not None else value
+    return value

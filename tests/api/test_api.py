@@ -29,7 +29,7 @@ def test_importing_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[] compile\n"
-    assert set(dir(pd)) == {"CompiledArtifact", "SimulationRun", "__version__", "compile", "load"}
+    assert set(dir(pd)) == {"CompiledArtifact", "SimulationRun", "__version__", "compile", "load", "train"}
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         pd.nothing  # noqa: B018
 
@@ -86,11 +86,11 @@ def test_a_start_is_a_name_or_an_array(artifact: pd.CompiledArtifact) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({"initial": np.zeros(31)}, "initial: has shape (31,), the mesh has (32,)"),
-        ({"initial": np.full(32, np.nan)}, "initial: cell 0 is not finite"),
-        ({"initial": [["a"]]}, "initial: is no array of numbers (could not convert string to float: 'a')"),
-        ({"steps": -1}, "steps: -1 is negative"),
-        ({"every": 0}, "every: 0 is not positive"),
+        ({"initial": np.zeros(31)}, "`initial`: has shape (31,), the mesh has (32,)"),
+        ({"initial": np.full(32, np.nan)}, "`initial`: cell 0 is not finite"),
+        ({"initial": [["a"]]}, "`initial`: is no array of numbers (could not convert string to float: 'a')"),
+        ({"steps": -1}, "`steps` -1: expected 0 to 1099511627776"),
+        ({"every": 0}, "`every` 0: expected 1 to 1099511627776"),
         ({"backend": "gpu"}, "backend 'gpu': unknown; use cpu, fast, onnx, torch"),
     ],
 )

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from pisnn_deploy.cli.messages import with_options
 from pisnn_deploy.cli.main import group
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph.artifact import read_artifact
@@ -38,7 +37,7 @@ def refusal(mesh: str, boundary: str, *words: str) -> str:
     )
     assert isinstance(done.exception, UsageError) and done.exception.exit_code == 2
     assert not Path("a.pisnn").exists()
-    return with_options(str(done.exception))
+    return str(done.exception)
 
 
 def at_rest(steps: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

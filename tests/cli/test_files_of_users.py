@@ -17,7 +17,6 @@ from click.testing import CliRunner
 from models_under_test import compiled
 
 from pisnn_deploy.cli.main import COMMANDS, group
-from pisnn_deploy.cli.messages import with_options
 from pisnn_deploy.core.errors import FileError, UsageError
 from pisnn_deploy.graph.artifact import read_artifact, write_artifact
 from pisnn_deploy.project.fields import read_field
@@ -37,7 +36,7 @@ def sentence(*words: str) -> str:
     """What a command that cannot be run has to say."""
     ended = CliRunner().invoke(group, words)
     assert isinstance(ended.exception, UsageError) and ended.output == ""
-    return with_options(str(ended.exception))
+    return str(ended.exception)
 
 
 def test_no_command_overwrites_what_it_reads(folder: Path) -> None:

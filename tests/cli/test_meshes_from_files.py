@@ -14,7 +14,6 @@ import pytest
 from click.testing import CliRunner
 
 from pisnn_deploy.cli.main import group
-from pisnn_deploy.cli.messages import with_options
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import read_artifact
@@ -52,7 +51,7 @@ def sentence(*words: str) -> str:
     """What a command that cannot be run has to say; the command line makes it one line and exit code 2."""
     ended = CliRunner().invoke(group, words)
     assert isinstance(ended.exception, UsageError) and ended.exception.exit_code == 2 and ended.output == ""
-    return with_options(str(ended.exception))
+    return str(ended.exception)
 
 
 def compiled(*words: str) -> IntegerGraph:

@@ -16,7 +16,6 @@ from flux_files import KERNEL, conv_onnx, dense_layer, lava_dl_bytes
 from models_under_test import heat_model
 
 from pisnn_deploy.cli.main import group
-from pisnn_deploy.cli.messages import with_options
 from pisnn_deploy.core.errors import PisnnError, UsageError
 from pisnn_deploy.formats.assembly import assemble
 from pisnn_deploy.formats.content import format_of
@@ -50,7 +49,7 @@ def sentence(*words: str) -> str:
     """What a command that cannot be run has to say."""
     ended = CliRunner().invoke(group, words)
     assert isinstance(ended.exception, UsageError) and ended.output == "" and ended.exception.exit_code == 2
-    return with_options(str(ended.exception))
+    return str(ended.exception)
 
 
 def trained_elsewhere() -> torch.nn.Module:

@@ -13,8 +13,8 @@ from models_under_test import compiled
 from reported_runs import Page, report_of
 
 from pisnn_deploy.cli.commands.simulate import command
-from pisnn_deploy.cli.invocation import versions
 from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.project.run_result import versions
 
 
 def test_a_report_stands_beside_trace_picture_and_json(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from models_under_test import compiled
 
-from pisnn_deploy.cli.commands import simulate
 from pisnn_deploy.cli.main import main
 from pisnn_deploy.graph.artifact import write_artifact
+from pisnn_deploy.project import simulation
 
 Call = Callable[..., tuple[object, str]]
 WORDS = ("simulate", "a.pisnn", "--backend", "fast", "--steps", "20", "-q", "--save", "x.npz")
@@ -45,11 +45,11 @@ def test_a_run_that_has_no_recording_says_that_it_starts_anew(call: Call) -> Non
 
 def test_a_run_that_is_recorded_says_what_becomes_of_it(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(simulate, "discard", lambda folder: None)
+        patch.setattr(simulation, "discard", lambda folder: None)
         assert call(*WORDS) == (0, "")
     assert Path("x.npz.partial/snapshot.npz").exists()
     with monkeypatch.context() as patch:
-        patch.setattr(simulate, "discard", lambda folder: None)
+        patch.setattr(simulation, "discard", lambda folder: None)
         assert call(*WORDS, "--resume") == (0, "")
     told = "warning: x.npz.partial: what was recorded is given up; --resume would go on with it\n"
     assert call(*WORDS) == (0, told)

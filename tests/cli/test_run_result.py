@@ -7,14 +7,19 @@ from typing import Any
 import pytest
 from models_under_test import compiled
 
-from pisnn_deploy.cli.run_result import result_of, result_rows
+from pisnn_deploy.cli.run_result import result_rows
+from pisnn_deploy.graph.artifact import Artifact
+from pisnn_deploy.project.run_result import result_of
+from pisnn_deploy.project.simulate_request import simulate_request
+from pisnn_deploy.project.simulation import Simulation
 from pisnn_deploy.runs import RunOptions, fast
 
 
 def rows_of(start: int = 0, **more: Any) -> dict[str, str]:
     graph = compiled(cells=8)
     run = fast.run(graph, graph.membrane.initial + start, RunOptions(5))
-    result = result_of(graph, run, "a.pisnn", "an equation", None, None) | more
+    simulation = Simulation(Artifact(graph, {}, ""), run, simulate_request(backend="fast"), start=None)
+    result = result_of(simulation, "a.pisnn") | more
     return {str(name): str(text) for name, text in result_rows(graph, run, result)}
 
 

@@ -23,8 +23,8 @@ from pisnn_deploy.formats.reading import Request, import_model
 from pisnn_deploy.graph.artifact import read_artifact, write_artifact
 from pisnn_deploy.mesh import read_mesh_file
 from pisnn_deploy.project.conditions import read_cell_property, read_materials
+from pisnn_deploy.project.exports import exported_network
 from pisnn_deploy.project.fields import read_field
-from pisnn_deploy.project.network_files import exported_network
 from pisnn_deploy.runs.recording import recording
 from pisnn_deploy.target import load_profile
 from pisnn_deploy.training.checkpoint import read_checkpoint

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.project.compilation import compile_requested
-from pisnn_deploy.project.request import CompileKeywords, FileName, compile_request
+from pisnn_deploy.project.keywords import FileName
+from pisnn_deploy.project.request import CompileKeywords, compile_request
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from os import PathLike
 from pathlib import Path
 
 from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.core.output import require_writable
 
 
-def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path | str | None] = ()) -> None:
+def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[str | PathLike[str] | None] = ()) -> None:
     """Make sure that files can be written where a user wants them, and that none replaces what is read.
 
     Parameters
     ----------
     outputs : iterable of Path or None
         What the command will write.
-    inputs : iterable of Path, str or None
+    inputs : iterable of str, path or None
         What it reads; names that are no file are passed over.
 
     Raises

@@ -1,0 +1,226 @@
+"""A check as users ask for it: artifacts against profiles, by some rules, beside a baseline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
+
+from pisnn_deploy.checks import RULES, Report, Rule, check
+from pisnn_deploy.checks.baseline import Baseline
+from pisnn_deploy.checks.outcome import Chosen, MadeWith, Outcome
+from pisnn_deploy.checks.rule import DEFAULT_HORIZON
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.estimates.activity import read_activity
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.project.keywords import FileName, request_of
+from pisnn_deploy.target import Profile, digest_of_profile, load_profile, own_profile, source_of
+from pisnn_deploy.verify import check_certificate
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+LARGEST_GROWTH = 5.0
+"""Percent by which a resource may grow unless another figure is given."""
+
+
+class CheckKeywords(TypedDict, total=False):
+    """What may be asked for besides profiles, by keyword: the options of ``check`` by their names."""
+
+    select: str | None
+    ignore: str | None
+    baseline: FileName | None
+    max_growth: float | None
+    events: FileName | None
+    against_seconds: float | None
+    horizon: int
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is measured of an artifact.
+
+    Attributes
+    ----------
+    events : str or Path or None
+        Result of ``simulate --json``: estimates then rest on what it counted.
+    against_seconds : float or None
+        Seconds per PDE step of a float solver, to compare with.
+    horizon : int
+        PDE steps to run for.
+    """
+
+    events: FileName | None = None
+    against_seconds: float | None = None
+    horizon: int = DEFAULT_HORIZON
+
+    def __post_init__(self) -> None:
+        seconds = self.against_seconds
+        if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
+            raise UsageError(f"`against_seconds` {seconds}: expected a positive number of seconds")
+        if self.horizon < 0:
+            raise UsageError(f"`horizon` {self.horizon}: expected at least 0 PDE steps")
+
+
+@dataclass(frozen=True)
+class Growing:
+    """By how much resources may grow.
+
+    Attributes
+    ----------
+    baseline : str or Path or None
+        JSON report to compare with.
+    max_growth : float or None
+        Percent; `LARGEST_GROWTH` without.
+    """
+
+    baseline: FileName | None = None
+    max_growth: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.max_growth is None:
+            return
+        if self.baseline is None:
+            raise UsageError("`max_growth`: there is nothing to compare with; give `baseline` FILE too")
+        if not (math.isfinite(self.max_growth) and self.max_growth >= 0):
+            raise UsageError(f"`max_growth` {self.max_growth}: expected a finite number of percent")
+
+    @cached_property
+    def old(self) -> Baseline | None:
+        """The report."""
+        return None if self.baseline is None else Baseline(Path(self.baseline))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Rules to go by.
+
+    Attributes
+    ----------
+    select, ignore : str or None
+        Codes, such as ``PD001,PD102``: only these, and not these.
+    """
+
+    select: str | None = None
+    ignore: str | None = None
+
+    @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules.
+
+        Raises
+        ------
+        UsageError
+            One does not exist, and would pass everything or nothing unseen.
+        """
+        selected, ignored = _codes("select", self.select), _codes("ignore", self.ignore)
+        return tuple(rule for rule in RULES if (not selected or rule.code in selected) and rule.code not in ignored)
+
+
+@dataclass(frozen=True)
+class CheckRequest:
+    """A check.
+
+    Attributes
+    ----------
+    profiles : tuple of str
+        Names or YAML files; the one that the artifact names without.
+    selection : Selection
+    growing : Growing
+    subject : Subject
+    """
+
+    profiles: tuple[str, ...] = ()
+    selection: Selection = Selection()
+    growing: Growing = Growing()
+    subject: Subject = Subject()
+
+
+def check_request(profiles: Sequence[str] = (), **options: Unpack[CheckKeywords]) -> CheckRequest:
+    """A request from keywords, whatever groups they belong to.
+
+    Parameters
+    ----------
+    profiles : sequence of str
+        Names or YAML files.
+    **options
+        See `CheckKeywords`.
+
+    Returns
+    -------
+    CheckRequest
+
+    Raises
+    ------
+    UsageError
+        Options that do not go together; the message names the option.
+    TypeError
+        No such option.
+    """
+    return request_of(CheckRequest, CheckKeywords, options, profiles=tuple(profiles))
+
+
+def outcomes_of(
+    request: CheckRequest, graph: IntegerGraph, name: Path, place: Path | None = None, altered: tuple[str, ...] = ()
+) -> Iterator[Outcome]:
+    """Check an artifact against each profile.
+
+    Parameters
+    ----------
+    request : CheckRequest
+    graph : IntegerGraph
+    name : Path
+        What the artifact is called.
+    place : Path, optional
+        Where it lies in its repository.
+    altered : tuple of str
+        Members that are not what the certificate was issued for.
+
+    Yields
+    ------
+    Outcome
+
+    Raises
+    ------
+    UsageError
+        A profile, rule or file that cannot be used.
+    """
+    rules, subject, growing = request.selection.rules, request.subject, request.growing
+    rejected = tuple((f.claim, f.text) for f in check_certificate(graph, altered) if not f.holds)
+    activity = None if subject.events is None else read_activity(Path(subject.events), graph)
+    files = tuple(None if path is None else str(path) for path in (growing.baseline, subject.events))
+    growth = LARGEST_GROWTH if growing.max_growth is None else growing.max_growth
+    for source, target, chosen in _targets(request.profiles, graph.profile, name):
+        whole = check(graph, target, rejected, subject.horizon, activity, subject.against_seconds)
+        report = _filtered(whole, rules)
+        growths = None if growing.old is None else growing.old.growths(report.profile, report.resources, growth)
+        made_with = MadeWith(source_of(source), digest_of_profile(target), chosen, *files)
+        yield Outcome(name, report, rules, growths, made_with, place)
+
+
+def _targets(asked: Sequence[str], own: str, artifact: Path) -> Iterator[tuple[str, Profile, Chosen]]:
+    """Profiles to check against: names or paths, what they are, and who named them."""
+    for name in asked:
+        yield name, load_profile(name), "--profile"
+    if not asked:
+        profile = own_profile(own, str(artifact))
+        yield profile.name, profile, "artifact" if own else "default"
+
+
+def _codes(option: str, text: str | None) -> frozenset[str]:
+    if text is None:
+        return frozenset()
+    known = [rule.code for rule in RULES]
+    codes = [code.strip().upper() for code in text.split(",")]
+    for code in codes:
+        if code not in known:
+            raise UsageError(f"`{option}` {code!r}: no such rule; known are {', '.join(known)}")
+    return frozenset(codes)
+
+
+def _filtered(report: Report, rules: Sequence[Rule]) -> Report:
+    codes = {rule.code for rule in rules}
+    return replace(report, findings=tuple(finding for finding in report.findings if finding.rule in codes))

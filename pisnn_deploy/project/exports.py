@@ -1,0 +1,156 @@
+"""Models and artifacts in the formats of others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pisnn_deploy.core.errors import FileError, UsageError
+from pisnn_deploy.core.output import write_whole
+from pisnn_deploy.formats.reading import Request
+from pisnn_deploy.physics.model import Model
+from pisnn_deploy.project.graphs import read_graph
+from pisnn_deploy.project.model_file import is_artifact, read_model
+from pisnn_deploy.project.outputs import check_outputs
+from pisnn_deploy.project.simulation import Source
+
+ENDINGS = {"onnx": ".onnx", "netx": ".net", "nir": ".nir", "lava": "-lava"}
+"""Of what is written unless a name is given, by format."""
+
+
+def export(name: str, source: Source | None, to: str, output: Path | None, *, loop: bool = False) -> dict[str, Any]:
+    """Write a model or an artifact in another format.
+
+    Parameters
+    ----------
+    name : str
+        An artifact, a model's file or a model of the zoo.
+    source : Source or None
+        The artifact, where it was read already.
+    to : str
+        ``onnx``, ``netx``, ``nir`` or ``lava``.
+    output : Path or None
+        A file, for ``lava`` a folder or a ``.zip``; beside the current folder's files by the name unless given.
+    loop : bool
+        An ONNX model that does as many PDE steps as its input says.
+
+    Returns
+    -------
+    dict
+        What was written.
+
+    Raises
+    ------
+    UsageError
+        It cannot be read or written, or the format cannot hold it.
+    """
+    if to not in ENDINGS:
+        raise UsageError(f"`to` {to!r}: expected one of {', '.join(ENDINGS)}")
+    if loop and to != "onnx":
+        raise UsageError("`loop`: goes with `to` onnx")
+    named = Path(Path(name).name)
+    path = output or named.with_name(f"{named.stem}{ENDINGS[to]}")
+
+    def graph() -> Source:
+        return read_graph(name) if source is None else source
+
+    if to == "onnx":
+        return _write_onnx(name, graph, path, loop)
+    if to == "lava":
+        return _write_lava(name, graph, path)
+    check_outputs([path], [name])
+    content, facts = exported_network(name, to) if source is None else graph_network(source, to)
+    write_whole(path, content)
+    return {"file": str(path), "format": to, "bytes": len(content), **facts}
+
+
+def _write_onnx(name: str, graph: Callable[[], Source], path: Path, loop: bool) -> dict[str, Any]:
+    from pisnn_deploy.formats.onnx.writer import run_model, step_model
+
+    check_outputs([path], [name])
+    read = graph()
+    content = (run_model if loop else step_model)(read.graph, read.sha256).SerializeToString(deterministic=True)
+    write_whole(path, content)
+    return {"file": str(path), "format": "onnx", "bytes": len(content), "steps": "input" if loop else "one"}
+
+
+def _write_lava(name: str, graph: Callable[[], Source], path: Path) -> dict[str, Any]:
+    from pisnn_deploy.formats.lava.script import DATA, SCRIPT, archive_bytes, lava_files
+
+    if path.suffix == ".zip":
+        check_outputs([path], [name])
+        read = graph()
+        files = lava_files(read.graph, read.sha256)
+        content = archive_bytes(files)
+        write_whole(path, content)
+        return {"file": str(path), "format": "lava", "bytes": len(content), "files": sorted(files)}
+    if path.exists() and not path.is_dir():
+        raise FileError(
+            path, "cannot be written (Not a directory)", remedy="name a folder, or a file that ends in .zip"
+        )
+    check_outputs([path / SCRIPT, path / DATA] if path.is_dir() else [path], [name])
+    if path.is_dir() and {entry.name for entry in path.iterdir()} - {SCRIPT, DATA}:
+        raise FileError(path, "cannot be written (Directory not empty)", remedy="name a new folder")
+    read = graph()
+    files = lava_files(read.graph, read.sha256)
+    try:
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        raise FileError(path, f"cannot be written ({error.strerror})") from error
+    for member, content in files.items():
+        write_whole(path / member, content)
+    return {"folder": str(path), "format": "lava", "bytes": sum(map(len, files.values())), "files": sorted(files)}
+
+
+def exported_network(name_or_path: str, target: str) -> tuple[bytes, dict[str, object]]:
+    """A model or an artifact in the format of others.
+
+    Parameters
+    ----------
+    name_or_path : str
+        An artifact, a model's file or a model of the zoo.
+    target : str
+        ``netx`` or ``nir``.
+
+    Returns
+    -------
+    content : bytes
+    facts : dict
+        What to tell of it.
+
+    Raises
+    ------
+    UsageError
+        It cannot be read, or the format cannot hold it.
+    """
+    if is_artifact(Path(name_or_path)):
+        return graph_network(read_graph(name_or_path), target)
+    model = read_model(name_or_path, Request()).model
+    if target == "nir":
+        from pisnn_deploy.formats.nir.writer import network_file
+
+        return network_file(model), {"holds": "the flux network of one face"}
+    return _netx(model, is_integer=False)
+
+
+def graph_network(source: Source, target: str) -> tuple[bytes, dict[str, object]]:
+    """As `exported_network`, of an artifact that was read."""
+    from pisnn_deploy.formats.flux_model import model_of
+
+    if target == "nir":
+        from pisnn_deploy.formats.nir.writer import graph_file
+
+        return graph_file(source.graph), {"holds": "the whole graph, one PDE step in each time step"}
+    return _netx(model_of(source.graph), is_integer=True)
+
+
+def _netx(model: Model, *, is_integer: bool) -> tuple[bytes, dict[str, object]]:
+    from pisnn_deploy.formats.netx.writer import LARGEST_MANTISSA, clipped_layers, netx_file
+
+    clipped = ", ".join(str(number) for number in clipped_layers(model))
+    fits = f"no: mantissas beyond {LARGEST_MANTISSA} in layer {clipped}, which netx clips" if clipped else "yes"
+    return netx_file(model, is_integer=is_integer), {
+        "holds": "the flux network of one face",
+        "netx keeps the weights": fits,
+    }

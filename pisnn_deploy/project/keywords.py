@@ -1,0 +1,72 @@
+"""Requests from keywords: every field of a group of fields is a keyword of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from os import PathLike
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from pisnn_deploy.core.errors import UsageError
+
+Request = TypeVar("Request")
+FileName = str | PathLike[str]
+
+
+def request_of(kind: type[Request], keywords: type, options: Mapping[str, Any], **own: Any) -> Request:
+    """A request whose fields are groups, from the fields of its groups.
+
+    Parameters
+    ----------
+    kind : type
+        A dataclass; the defaults of its fields say which of them are groups.
+    keywords : type
+        A `TypedDict` with the type of each keyword.
+    options : mapping
+        What is given.
+    **own
+        Fields of the request itself.
+
+    Returns
+    -------
+    Request
+
+    Raises
+    ------
+    UsageError
+        A number, text or path was expected; the message names the keyword.
+    TypeError
+        No such keyword.
+    """
+    kinds = get_type_hints(keywords)
+    for name, value in options.items():
+        if name not in kinds:
+            raise TypeError(f"{name!r} is no option; expected one of {', '.join(sorted(kinds))}")
+        _require_kind(name, value, kinds[name])
+    rest = dict(options)
+    groups: dict[str, Any] = {}
+    for entry in fields(kind):  # type: ignore[arg-type]
+        if is_dataclass(entry.default) and not isinstance(entry.default, type):
+            names = [each.name for each in fields(entry.default)]
+            groups[entry.name] = type(entry.default)(**{name: rest.pop(name) for name in names if name in rest})
+    return kind(**own, **rest, **groups)
+
+
+def leaves(group: Any) -> dict[str, tuple[Any, Any]]:
+    """Value and default of each field of a request, and of the groups in it, by keyword."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for entry in fields(group):
+        value = getattr(group, entry.name)
+        found |= leaves(value) if is_dataclass(value) else {entry.name: (value, entry.default)}
+    return found
+
+
+def _require_kind(name: str, value: object, kind: Any) -> None:
+    """Refuse what is neither text, path nor number where one is wanted; choices are their group's to look at."""
+    kinds = [get_origin(each) or each for each in get_args(kind)] or [kind]
+    wanted = {str: "a text or a path", float: "a number", int: "a whole number"}
+    plain = next((each for each in wanted if each in kinds), None)
+    if plain is None or (bool in kinds and isinstance(value, bool)):
+        return
+    if isinstance(value, bool) or not isinstance(value, (*kinds, *((int,) if plain is float else ()))):
+        raise UsageError(f"`{name}` {value!r}: expected {wanted[plain]}")

@@ -1,0 +1,107 @@
+"""What is told of a run: the JSON object of ``simulate``."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from dataclasses import asdict
+from typing import Any
+
+from pisnn_deploy import __version__
+from pisnn_deploy.core.distance import relative_l2
+from pisnn_deploy.faults.outcome import outcomes
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.project.own_problem import problem_of
+from pisnn_deploy.project.simulation import Simulation
+from pisnn_deploy.runs.plausibility import plausibility
+
+_RUNS_ON = {"cpu": "lava-nc", "fast": "numba", "onnx": "onnxruntime", "torch": "torch"}
+"""The distribution that each backend rests on."""
+
+
+def result_of(simulation: Simulation, artifact: str) -> dict[str, Any]:
+    """The JSON object of ``simulate``.
+
+    Parameters
+    ----------
+    simulation : Simulation
+    artifact : str
+        What the artifact is called.
+
+    Returns
+    -------
+    dict
+    """
+    graph, run = simulation.graph, simulation.run
+    result = {
+        "verdict": run.verdict.word,
+        "backend": run.backend,
+        "artifact": artifact,
+        "model": graph.spec.name,
+        "mesh": list(graph.mesh.shape),
+        "cells": graph.mesh.cells,
+        "faces": graph.mesh.faces,
+        "steps": run.steps,
+        "time_steps": run.time_steps,
+        "period": graph.period,
+        "kept": {"steps": run.trace.step.size, "last": int(run.trace.step[-1]) if run.trace.step.size else None},
+        "mass": run.verdict.mass(),
+        "violations": run.violations,
+        "plausible": plausibility(graph, run).to_dict(),
+        # Domains do not count spikes: those in halos are sent twice.
+        "packets": {"sent": run.packets_sent, "quanta": run.quanta_sent} if run.events else None,
+        "events": run.events or None,
+        "error": _error(graph, simulation) if run.conserved else None,
+        "wall_seconds": run.wall_seconds,
+        "steps_per_second": run.steps / run.wall_seconds if run.wall_seconds > 0 else 0.0,
+    }
+    faults = simulation.request.injection.parsed
+    if faults:
+        result["faults"] = [asdict(outcome) for outcome in outcomes(graph, faults, run.detections)]
+        result["healed"] = sum(detection.healed for detection in run.detections)
+    if simulation.comparison is not None:
+        result["against"] = _comparison(simulation)
+    return result
+
+
+def _error(graph: IntegerGraph, simulation: Simulation) -> dict[str, Any] | None:
+    """Relative L2 error of the last kept step; None where no reference is known, or it is 0 everywhere."""
+    trace = simulation.run.trace
+    distance = relative_l2(graph.values(trace.mass[-1]), simulation.reference) if trace.step.size else None
+    if distance is None:
+        return None
+    return {
+        "relative_l2": distance,
+        "reference": problem_of(graph).equation,
+        "reference_error": simulation.reference_error,
+        "time": int(trace.step[-1]) * graph.time_step,
+    }
+
+
+def _comparison(simulation: Simulation) -> dict[str, Any]:
+    """What the comparison with another backend gave."""
+    compared = simulation.comparison
+    assert compared is not None
+    return {
+        "backend": simulation.request.against,
+        "steps": compared.steps,
+        "equal_integers": compared.integers,
+        "difference": None if compared.difference is None else asdict(compared.difference),
+        "same_end": compared.failures[0] == compared.failures[1],
+    }
+
+
+def versions(backend: str) -> dict[str, str]:
+    """Versions of what runs a graph.
+
+    Parameters
+    ----------
+    backend : str
+
+    Returns
+    -------
+    dict of str to str
+        By distribution.
+    """
+    found = {"pisnn-deploy": __version__, "python": platform.python_version()}
+    return found | {name: importlib.metadata.version(name) for name in ("numpy", _RUNS_ON[backend])}

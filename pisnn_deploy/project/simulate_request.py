@@ -1,0 +1,225 @@
+"""What a run is asked for: one request, which the command line and the Python API fill."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from numpy.typing import ArrayLike
+
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.faults.spec import Fault, parse_fault
+from pisnn_deploy.project.keywords import FileName, request_of
+from pisnn_deploy.project.model_file import is_file_name
+from pisnn_deploy.project.own_problem import MOST_STEPS
+from pisnn_deploy.runs.segments import SEGMENT_SECONDS
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+MOST_DOMAINS = 1 << 16
+
+Start = str | Path | ArrayLike | None
+"""A named initial condition, a file of cell averages, or the averages themselves; the problem's own without."""
+
+
+class SimulateKeywords(TypedDict, total=False):
+    """What may be asked for besides start and length, by keyword: the options of ``simulate`` by their names."""
+
+    backend: str
+    every: int | None
+    timeout: float
+    everything: bool
+    against: str | None
+    faults: tuple[str, ...] | list[str]
+    recover: bool
+    save: FileName | None
+    resume: bool
+    record_every: float
+    domains: int | None
+    scheduler: str | None
+
+
+class _Keywords(SimulateKeywords, total=False):
+    steps: int | None
+    initial: Any
+
+
+@dataclass(frozen=True)
+class Length:
+    """From where and how far to run, and what to keep.
+
+    Attributes
+    ----------
+    steps : int or None
+        PDE steps; to the problem's final time without.
+    initial : str, Path, float64 array of the mesh's shape, or None
+    every : int or None
+        Keep each ``every``-th PDE step; so that about 400 are kept without.
+    everything : bool
+        Keep the integers of the flux compartments too: a report tells which were reached.
+    timeout : float
+        Seconds after which a run on Lava is ended.
+    """
+
+    steps: int | None = None
+    initial: Start = None
+    every: int | None = None
+    everything: bool = False
+    timeout: float = 3600.0
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.timeout):
+            raise UsageError(f"`timeout` {self.timeout}: expected a finite number of seconds")
+        if self.timeout <= 0:
+            raise UsageError(f"`timeout` {self.timeout}: expected a positive number of seconds")
+        if self.steps is not None and not 0 <= self.steps <= MOST_STEPS:
+            raise UsageError(f"`steps` {self.steps}: expected 0 to {MOST_STEPS}")
+        if self.every is not None and not 1 <= self.every <= MOST_STEPS:
+            raise UsageError(f"`every` {self.every}: expected 1 to {MOST_STEPS}")
+
+
+@dataclass(frozen=True)
+class Injection:
+    """Faults that hit the run.
+
+    Attributes
+    ----------
+    faults : tuple of str
+        See docs/faults.md.
+    recover : bool
+        Repair violations and continue.
+    """
+
+    faults: tuple[str, ...] | list[str] = ()
+    recover: bool = False
+
+    def __post_init__(self) -> None:
+        if self.recover and not self.faults:
+            raise UsageError("`recover`: goes with `faults`; nothing else breaks a simulated run")
+
+    @cached_property
+    def parsed(self) -> tuple[Fault, ...]:
+        """The faults."""
+        return tuple(parse_fault(text) for text in self.faults)
+
+
+@dataclass(frozen=True)
+class SavedTrace:
+    """A trace that is written to a file, and recorded beside it meanwhile.
+
+    Attributes
+    ----------
+    save : str or Path or None
+    resume : bool
+        Go on with what was recorded when it was interrupted.
+    record_every : float
+        Seconds from one record of where the run stands to the next.
+    """
+
+    save: FileName | None = None
+    resume: bool = False
+    record_every: float = SEGMENT_SECONDS
+
+    def __post_init__(self) -> None:
+        if self.resume and self.save is None:
+            raise UsageError("`resume`: say with `save` which run is to go on")
+        if not self.record_every > 0:
+            raise UsageError(f"`record_every` {self.record_every}: expected a positive number of seconds")
+
+    @property
+    def path(self) -> Path | None:
+        """The file."""
+        return None if self.save is None else Path(self.save)
+
+
+@dataclass(frozen=True)
+class Division:
+    """A grid that is cut into domains, one a worker of a Dask cluster.
+
+    Attributes
+    ----------
+    domains : int or None
+    scheduler : str or None
+        Address of a running cluster; a local one without.
+    """
+
+    domains: int | None = None
+    scheduler: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.scheduler is not None and self.domains is None:
+            raise UsageError("`scheduler`: say with `domains` how many domains its workers get")
+        if self.domains is not None and not 2 <= self.domains <= MOST_DOMAINS:
+            raise UsageError(f"`domains` {self.domains}: expected 2 to {MOST_DOMAINS}")
+
+
+@dataclass(frozen=True)
+class SimulateRequest:
+    """A run.
+
+    Attributes
+    ----------
+    backend : str
+        ``cpu`` (Lava), ``fast``, ``onnx`` or ``torch``; all give the same integers.
+    against : str or None
+        Compare every integer of every PDE step with this backend.
+    length : Length
+    injection : Injection
+    trace : SavedTrace
+    division : Division
+    """
+
+    backend: str = "cpu"
+    against: str | None = None
+    length: Length = Length()
+    injection: Injection = Injection()
+    trace: SavedTrace = SavedTrace()
+    division: Division = Division()
+
+    def __post_init__(self) -> None:
+        domains, saves = self.division.domains, self.trace.save is not None
+        if domains is not None and (self.backend != "fast" or saves or self.against is not None):
+            raise UsageError("`domains`: goes with `backend` fast, and not with `save` or `against`")
+        others = (("domains", domains), ("against", self.against), ("resume", self.trace.resume))
+        for name, value in others:
+            if self.injection.faults and value:
+                raise UsageError(f"`faults`: does not go with `{name}`")
+
+
+def simulate_request(
+    steps: int | None = None,
+    initial: str | PathLike[str] | ArrayLike | None = None,
+    **options: Unpack[SimulateKeywords],
+) -> SimulateRequest:
+    """A request from keywords, whatever groups they belong to.
+
+    Parameters
+    ----------
+    steps : int, optional
+        See `Length`.
+    initial : str, path or array, optional
+        A text that ends like a file's name is one.
+    **options
+        See `SimulateKeywords`.
+
+    Returns
+    -------
+    SimulateRequest
+
+    Raises
+    ------
+    UsageError
+        Options that do not go together; the message names the option.
+    TypeError
+        No such option.
+    """
+    is_file = isinstance(initial, PathLike) or (isinstance(initial, str) and is_file_name(initial))
+    if isinstance(options.get("faults"), str):
+        raise UsageError("`faults`: expected a list of texts, one a fault")
+    given = {"steps": steps, "initial": Path(initial) if is_file else initial, **options}  # type: ignore[arg-type]
+    return request_of(SimulateRequest, _Keywords, given)

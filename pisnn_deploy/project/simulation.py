@@ -1,0 +1,319 @@
+"""A run as users ask for it: with faults, a recording, domains, a comparison with another backend."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pisnn_deploy.core.errors import CheckError, UsageError
+from pisnn_deploy.core.npy import write_arrays
+from pisnn_deploy.core.output import whole_file
+from pisnn_deploy.core.pointers import require_regular
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.changes import rebuilt
+from pisnn_deploy.project.fields import read_field
+from pisnn_deploy.project.listener import UNHEARD, Listener
+from pisnn_deploy.project.outputs import check_outputs
+from pisnn_deploy.project.own_problem import (
+    admitted_mass,
+    named_start,
+    problem_of,
+    reference_of,
+    relative_reference_error,
+    steps_to_horizon,
+)
+from pisnn_deploy.project.simulate_request import Division, SimulateRequest, Start
+from pisnn_deploy.runs import Run, RunOptions, run_graph
+from pisnn_deploy.runs.comparison import Comparison, compare
+from pisnn_deploy.runs.plausibility import Plausibility, plausibility
+from pisnn_deploy.runs.recording import SUFFIX, discard, recording
+from pisnn_deploy.runs.segments import run_in_segments
+
+ROWS_WITHOUT_SAVING = 400
+ROWS_OF_DOMAINS = 20
+"""Each is gathered from all workers."""
+LARGEST_TRACE = 1 << 33
+"""Bytes of memory that a trace may take."""
+BYTES_WITHOUT_SAVING = 1 << 30
+"""Memory that the rows of a run may take which nobody saves; a picture needs a few of them."""
+
+
+class Source(Protocol):
+    """What is run: a graph with where it is from."""
+
+    @property
+    def graph(self) -> IntegerGraph:
+        """The graph."""
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """Of the artifact."""
+
+    @property
+    def sha256(self) -> str:
+        """Of the artifact's bytes."""
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """A run, with what it was asked for.
+
+    Attributes
+    ----------
+    source : Source
+    run : Run
+    request : SimulateRequest
+    start : str or None
+        Name of the initial condition; empty for the problem's own, None for a field of the user's.
+    comparison : Comparison or None
+        With another backend.
+    """
+
+    source: Source
+    run: Run
+    request: SimulateRequest
+    start: str | None
+    comparison: Comparison | None = None
+
+    @property
+    def graph(self) -> IntegerGraph:
+        """The graph that was run."""
+        return self.source.graph
+
+    @property
+    def exact(self) -> Callable[[float], NDArray[np.float64] | None] | None:
+        """Exact cell averages, float64 [cells], at a physical time; None where no solution is known."""
+        graph = self.graph
+        if self.start is None or graph.medium is not None:
+            return None
+        own = problem_of(graph)
+        return partial(own.reference, graph.grid, graph.reservoir_values(), name=self.start or None)
+
+    @cached_property
+    def reference(self) -> NDArray[np.float64] | None:
+        """Exact cell averages at the last kept step, float64 [cells]."""
+        # A run that was stopped may have gone on since.
+        kept = self.run.trace.step
+        if self.start is None or not kept.size:
+            return None
+        return reference_of(self.graph, int(kept[-1]), self.start or None)
+
+    @property
+    def reference_error(self) -> float | None:
+        """Relative L2 error that the reference itself can have."""
+        if self.reference is None:
+            return None
+        last = int(self.run.trace.step[-1])
+        return relative_reference_error(self.graph, last, self.start or None, self.reference)
+
+    @property
+    def plausible(self) -> Plausibility:
+        """Whether the field stays within what start and sides bound it by."""
+        return plausibility(self.graph, self.run)
+
+    @property
+    def cautions(self) -> list[str]:
+        """Why a run that conserves may be wrong all the same."""
+        plausible = self.plausible
+        sentences = [f"implausible: {sentence}" for sentence in plausible.sentences]
+        if plausible.doubt and self.run.conserved:
+            sentences.append(f"plausibility cannot be judged: {plausible.doubt}")
+        return sentences
+
+
+def simulate(source: Source, request: SimulateRequest, listener: Listener = UNHEARD) -> Simulation:
+    """Run a graph; the audit looks at every step.
+
+    Parameters
+    ----------
+    source : Source
+        An artifact.
+    request : SimulateRequest
+    listener : Listener
+
+    Returns
+    -------
+    Simulation
+        Also if a violation stopped the run.
+
+    Raises
+    ------
+    UsageError
+        Something that was asked for cannot be used; the message names the field.
+    CheckError
+        The backend itself broke down.
+    """
+    graph, asked, save = source.graph, request.length, request.trace.path
+    check_outputs([save], [asked.initial if isinstance(asked.initial, Path) else None])
+    if save is not None:
+        require_regular(save)  # a trace is an archive with a recording beside it
+    mass, name = initial_mass(graph, asked.initial)
+    options = _options(graph, request)
+    with ExitStack() as stack:
+        if request.division.domains is not None:
+            run = _run_divided(graph, mass, options, request.division, listener)
+        elif save is None or options.faults:  # what a fault left behind is not in a recorded state
+            with listener.progress(f"{graph.spec.name} on {request.backend}", options.steps) as report:
+                run = run_graph(request.backend, graph, mass, options, report)
+        else:
+            run = _recorded(source, mass, request, options, stack, listener)
+        compared = _compared(graph, mass, request, options, listener)
+        if save is not None:
+            with whole_file(save) as stream:
+                write_arrays(stream, _trace_arrays(graph, run, source.sha256))
+            if not options.faults:
+                discard(_recording_of(save))
+    return Simulation(source, run, request, name, compared)
+
+
+def initial_mass(graph: IntegerGraph, initial: Start) -> tuple[NDArray[np.int64], str | None]:
+    """Masses at the start, int64 [cells], and the name of the initial condition, see `Simulation.start`."""
+    if initial is None:
+        return admitted_mass(graph, graph.values(graph.membrane.initial), "the problem's own start"), ""
+    if isinstance(initial, str):
+        return admitted_mass(graph, named_start(graph, initial), initial), initial
+    if isinstance(initial, Path):
+        return admitted_mass(graph, read_field(initial, graph.mesh.shape).reshape(-1), str(initial)), None
+    return admitted_mass(graph, _cell_averages(graph, initial), "initial"), None
+
+
+def _cell_averages(graph: IntegerGraph, initial: ArrayLike) -> NDArray[np.float64]:
+    try:
+        values = np.asarray(initial, np.float64)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"`initial`: is no array of numbers ({error})") from error
+    if values.shape != graph.mesh.shape:
+        raise UsageError(f"`initial`: has shape {values.shape}, the mesh has {graph.mesh.shape}")
+    bad = np.flatnonzero(~np.isfinite(values.reshape(-1)))
+    if bad.size:
+        raise UsageError(f"`initial`: cell {int(bad[0])} is not finite")
+    return values.reshape(-1)
+
+
+def _options(graph: IntegerGraph, request: SimulateRequest) -> RunOptions:
+    """Length and rows of a run that can be held."""
+    asked, save, divided = request.length, request.trace.path, request.division.domains is not None
+    steps = steps_to_horizon(graph) if asked.steps is None else asked.steps
+    everything = asked.everything and save is None and not divided  # recordings and domains keep none
+    row_bytes = 8 * (graph.mesh.holders + (4 if everything else 1) * graph.mesh.faces)
+    every = asked.every
+    if every is None:
+        rows = max(1, min(ROWS_OF_DOMAINS if divided else ROWS_WITHOUT_SAVING, BYTES_WITHOUT_SAVING // row_bytes - 2))
+        every = 1 if save else max(1, -(-steps // rows))
+    _require_room(save, steps // every + 2, row_bytes)
+    faults, recovers = request.injection.parsed, request.injection.recover
+    return RunOptions(steps, every, asked.timeout, everything, faults=faults, recovers=recovers)
+
+
+def _require_room(save: Path | None, rows: int, row_bytes: int) -> None:
+    """Refuse a trace that cannot be held: on disk, where it stands twice for a moment, or in memory."""
+    if save is not None:
+        free = shutil.disk_usage(save.parent).free
+        if 2 * rows * row_bytes > free:
+            raise UsageError(
+                f"`save` {save}: the trace would hold {rows} steps of {row_bytes} bytes, and takes twice that while it "
+                f"is written; {free} bytes are free; keep fewer with `every`"
+            )
+    elif rows * row_bytes > LARGEST_TRACE:
+        raise UsageError(f"the trace would hold {rows} steps, more than {LARGEST_TRACE} bytes; keep fewer with `every`")
+
+
+def _recorded(
+    source: Source,
+    mass: NDArray[np.int64],
+    request: SimulateRequest,
+    options: RunOptions,
+    stack: ExitStack,
+    listener: Listener,
+) -> Run:
+    """A run that is recorded; its trace is mapped from the recording, which is held until the stack unwinds."""
+    graph, backend = source.graph, request.backend
+    identity = {
+        "artifact": source.sha256,
+        "backend": backend,
+        "start": hashlib.sha256(mass.tobytes()).hexdigest(),
+        "steps": options.steps,
+        "every": options.every,
+    }
+    assert request.trace.path is not None
+    folder, resume = _recording_of(request.trace.path), request.trace.resume
+    record = stack.enter_context(recording(folder, graph, identity))
+    if resume and not record.is_begun:
+        listener.say(f"warning: `resume`: nothing is recorded in {folder}; the run starts at PDE step 0")
+    if record.is_begun and not resume:
+        listener.say(f"warning: {folder}: what was recorded is given up; `resume` would go on with it")
+    seconds = request.trace.record_every
+    with listener.progress(f"{graph.spec.name} on {backend}", options.steps) as report:
+        try:
+            return run_in_segments(
+                backend, graph, mass, options, record, report, resume=resume, segment_seconds=seconds
+            )
+        except (KeyboardInterrupt, CheckError):
+            progressed = record.progressed()
+            if progressed is None:
+                discard(folder)
+            else:
+                listener.say(f"recorded to PDE step {progressed.state.step}; go on with `resume`")
+            raise
+
+
+def _run_divided(
+    graph: IntegerGraph, mass: NDArray[np.int64], options: RunOptions, division: Division, listener: Listener
+) -> Run:
+    from pisnn_deploy.runs.cluster import cluster
+    from pisnn_deploy.runs.domains.run import dask_crew, divided, divided_run
+
+    parts = division.domains or 1
+    whole = rebuilt(graph, membrane=replace(graph.membrane, initial=mass))
+    domains, rounds, halo = divided(whole, parts)
+    with (
+        cluster(division.scheduler, min(parts, len(os.sched_getaffinity(0)))) as client,
+        dask_crew(client, domains, options.steps, halo) as crew,
+        listener.progress(f"{graph.spec.name} in {parts} domains", options.steps) as report,
+    ):
+        return divided_run(whole, domains, crew, rounds, options, report)
+
+
+def _compared(
+    graph: IntegerGraph, mass: NDArray[np.int64], request: SimulateRequest, options: RunOptions, listener: Listener
+) -> Comparison | None:
+    """What another backend says."""
+    if request.against is None:
+        return None
+    with listener.progress(f"{request.backend} against {request.against}", options.steps) as report:
+        limits = RunOptions(options.steps, deadline_seconds=options.deadline_seconds)
+        return compare((request.backend, request.against), graph, mass, limits, report)
+
+
+def _recording_of(save: Path) -> Path:
+    return save.with_name(save.name + SUFFIX)
+
+
+def _trace_arrays(graph: IntegerGraph, run: Run, digest: str) -> dict[str, Any]:
+    trace = run.trace
+    meta = {
+        "quantum": graph.quantum,
+        "theta": 1 << graph.packet_exponent,
+        "time_step": graph.time_step,
+        "artifact": digest,
+        "backend": run.backend,
+    }
+    return {
+        "step": trace.step,
+        "mass": trace.mass.reshape(-1, *graph.mesh.shape),
+        "ledger": trace.ledger,
+        "transported": trace.transported,
+        "in_flight": trace.in_flight,
+        "meta": np.frombuffer(json.dumps(meta, sort_keys=True).encode(), np.uint8),
+    }

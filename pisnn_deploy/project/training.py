@@ -1,0 +1,124 @@
+"""A training as users ask for it: from a recipe to a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pisnn_deploy.core.errors import CheckError, UsageError
+from pisnn_deploy.core.limits import is_lack_of_memory, require_memory
+from pisnn_deploy.core.optional import guests
+from pisnn_deploy.project import zoo
+from pisnn_deploy.project.listener import UNHEARD, Listener
+from pisnn_deploy.project.model_file import is_file_name
+from pisnn_deploy.project.outputs import check_outputs
+
+if TYPE_CHECKING:
+    from pisnn_deploy.training.trainer import Trained
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training that has ended.
+
+    Attributes
+    ----------
+    name : str
+        Of the model.
+    path : Path
+        Of the checkpoint, which is not written where the training failed.
+    trained : Trained
+    """
+
+    name: str
+    path: Path
+    trained: Trained
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Why the model is not accepted, a sentence each."""
+        return tuple(self.trained.assessment.failures)
+
+    def require_accepted(self) -> None:
+        """Refuse a training that failed.
+
+        Raises
+        ------
+        CheckError
+            It did.
+        """
+        if self.failures:
+            raise CheckError(f"training {self.name}: {'; '.join(self.failures)}; {self.path} was not written")
+
+
+def train_to_file(
+    recipe: str,
+    output: Path | None = None,
+    *,
+    seed: int | None = None,
+    resume: bool = False,
+    listener: Listener = UNHEARD,
+) -> Training:
+    """Train a model and write it, if it is accepted.
+
+    Parameters
+    ----------
+    recipe : str
+        A YAML file, or the name of a model of the zoo.
+    output : Path, optional
+        The checkpoint; beside the recipe unless given.
+    seed : int, optional
+        Instead of the recipe's.
+    resume : bool
+        Go on where an interrupted training stopped.
+    listener : Listener
+
+    Returns
+    -------
+    Training
+
+    Raises
+    ------
+    UsageError
+        The recipe cannot be used, or memory ran out.
+    """
+    if seed is not None and not 0 <= seed < 1 << 63:
+        raise UsageError(f"`seed` {seed}: expected 0 to {(1 << 63) - 1}")
+    require_memory("training")
+    with guests("train"):
+        from pisnn_deploy.training.checkpoint import write_checkpoint
+        from pisnn_deploy.training.recipe import read_recipe
+        from pisnn_deploy.training.trainer import epochs, train
+
+    named = Path(recipe)
+    path = output or (named.with_suffix(".pt") if is_file_name(recipe) else Path(f"{recipe}.pt"))
+    check_outputs([path], [recipe])
+    with nullcontext(named) if is_file_name(recipe) else zoo.recipe_path(recipe) as recipe_file:
+        read = read_recipe(recipe_file)
+    state_path = path.with_name(f"{path.name}.state")
+    if resume and not state_path.exists():
+        listener.say(f"warning: `resume`: there is no {state_path}; the training starts anew")
+    with _memory(), listener.progress(f"training {read.model.name}", epochs(read)) as report:
+        on_epoch: Callable[[int, int, float], None] = lambda done, total, loss: report(done)  # noqa: E731
+        trained = train(read, seed=seed, resume=resume, state_path=state_path, on_epoch=on_epoch)
+    training = Training(read.model.name, path, trained)
+    if not training.failures:
+        write_checkpoint(path, trained.model, trained.summary)
+    return training
+
+
+@contextmanager
+def _memory() -> Iterator[None]:
+    """Say what takes less memory, in the words of a recipe."""
+    try:
+        yield
+    except Exception as error:
+        if not is_lack_of_memory(error):
+            raise
+        raise UsageError(
+            "memory ran out; choose fewer cells, a smaller batch or shorter horizons in the recipe, or allow the "
+            "process more"
+        ) from error
