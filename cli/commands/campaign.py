@@ -22,7 +22,7 @@ from pisnn_deploy.campaign.summary import groups_of, implausible_of, messages_of
 from pisnn_deploy.campaign.table import write_table
 from pisnn_deploy.campaign.work import WorkerOptions, failed_row
 from pisnn_deploy.cli.console import print_json, print_table, print_text, progress
-from pisnn_deploy.cli.messages import print_message
+from pisnn_deploy.cli.messages import print_message, with_options
 from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.core.printable import printable
 from pisnn_deploy.project.outputs import check_outputs
@@ -228,10 +228,10 @@ def _print(result: dict[str, Any]) -> None:
     title = f"{result['output']}: {cases} cases of {result['artifacts']} artifacts"
     print_table(title if ran == cases else f"{title}, {ran} run, the others had a row", table, columns)
     if result["messages"]:
-        said = [(str(one["rows"]), one["verdict"], one["text"]) for one in result["messages"]]
+        sentences = [(str(each["rows"]), each["verdict"], with_options(each["text"])) for each in result["messages"]]
         if result["further_messages"]:
-            said.append(("", "", f"and {result['further_messages']} more, in the table"))
-        print_table("not conserved", said, ("cases", "verdict", "message"))
+            sentences.append(("", "", f"and {result['further_messages']} more, in the table"))
+        print_table("not conserved", sentences, ("cases", "verdict", "message"))
 
 
 def _judge(rows: Sequence[Row]) -> None:

@@ -30,7 +30,7 @@ ROWS = "rows.jsonl"
 LARGEST_RECORD = 1 << 30
 """Bytes; a larger one is refused before it is read."""
 _ROW = TypeAdapter(Row)
-_REMEDY = "start anew without --resume"
+_REMEDY = "start anew without `resume`"
 SHOWN_KEY = 12
 """Characters of a key that a message shows."""
 
@@ -87,7 +87,7 @@ class Record:
         """
         problem = self._problem_of(cases)
         if problem:
-            remedy = "give all workers the same packages and start anew without --resume"
+            remedy = "give all workers the same packages and start anew without `resume`"
             raise FileError(self._path, f"cannot become a table ({problem})", remedy=remedy)
 
     def _problem_of(self, cases: Sequence[Case]) -> str:

@@ -111,7 +111,7 @@ class _HandedOut:
         if isinstance(result, Row):
             return result
         if future.status != "error":
-            raise UsageError("the cluster is gone; go on with --resume when there is one")
+            raise UsageError("the cluster is gone; go on with `resume` when there is one")
         error = future.exception()
         if isinstance(error, KilledWorker):
             return failed_row(case, f"its worker was lost each time (attempts: {error.allowed_failures + 1})")

@@ -21,7 +21,7 @@ LARGEST_TABLE = 1 << 30
 _ROWS = TypeAdapter(list[Row])
 _SEAL = "pisnn-deploy.rows"
 """Where the metadata have the hash of all rows."""
-_REMEDY = "start anew without --resume"
+_REMEDY = "start anew without `resume`"
 
 
 def write_table(path: Path, rows: Iterable[Row], notes: Mapping[str, str]) -> None:

@@ -82,7 +82,7 @@ def assemble(path: Path, network: Network, request: Request) -> Imported:
     said = dict(network.said)
     named = request.problem or said.get("problem")
     if named is None:
-        raise FileError(path, "does not say what it solves", remedy=f"name a --problem: {', '.join(NAMES)}")
+        raise FileError(path, "does not say what it solves", remedy=f"name a `problem`: {', '.join(NAMES)}")
     if request.problem not in (None, said.get("problem", request.problem)):
         raise FileError(path, f"was made for the problem {said['problem']!r}, not {request.problem!r}")
     _require_weights(path, network)
@@ -108,14 +108,14 @@ def assemble(path: Path, network: Network, request: Request) -> Imported:
             raise FileError(
                 path,
                 f"{reason}, so its weights do not say how long a PDE step lasts",
-                remedy="give the --diffusion-number that it was trained for: diffusivity * dt / h^2",
+                remedy="give the `diffusion_number` that it was trained for: diffusivity * dt / h^2",
             )
         spec = _spec(path, {**fields, "diffusion_number": number})
         notes += _rest_of_hidden(path, spec, layers)
     else:
         if request.diffusion_number is not None:
             raise FileError(
-                path, "is linear: its diffusion number follows from its weights", remedy="leave out --diffusion-number"
+                path, "is linear: its diffusion number follows from its weights", remedy="leave out `diffusion_number`"
             )
         spec = _spec(path, {**fields, "diffusion_number": said.get("diffusion_number", 1.0)})
         layers, more = _at_rest(path, spec, layers)

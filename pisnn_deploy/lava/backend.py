@@ -77,7 +77,7 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
         A process raised, died or hung.
     """
     if not graph.mesh.faces:
-        raise UsageError("cpu backend: the mesh has no face, and Lava has no empty processes; use --backend fast")
+        raise UsageError("cpu backend: the mesh has no face, and Lava has no empty processes; use `backend` fast")
     require_files("cpu backend: Lava", FILES_OF_LAVA)
     Injector(graph, options.faults, options.steps)  # refuses what the graph has no place for
     command = worker_command()
@@ -149,7 +149,7 @@ def worker_command() -> list[str]:
         if sys.version_info[:2] != (3, 10):
             raise UsageError(
                 f"cpu backend: Lava needs Python 3.10 and this is {sys.version_info[0]}.{sys.version_info[1]}; name a "
-                f"Python 3.10 interpreter that has pisnn-deploy in {INTERPRETER_VARIABLE}, or use --backend fast"
+                f"Python 3.10 interpreter that has pisnn-deploy in {INTERPRETER_VARIABLE}, or use `backend` fast"
             )
         interpreter = sys.executable
     return python_command("from pisnn_deploy.lava.worker import main; sys.exit(main())", interpreter)
@@ -347,7 +347,7 @@ def _require_memory(text: str, files: Exchange) -> None:
     """Blame the memory for what comes of its lack; where it is limited, that is the death of a process too."""
     dies = "killed by signal" in text and memory_limit() is not None
     if dies or says_lack_of_memory(text) or says_lack_of_memory(_tail(files.log)):
-        raise UsageError("cpu backend: memory ran out; choose a coarser --mesh, or allow the process more")
+        raise UsageError("cpu backend: memory ran out; choose a coarser `mesh`, or allow the process more")
 
 
 def _detections(files: Exchange, result: Mapping[str, Any]) -> tuple[Detection, ...]:

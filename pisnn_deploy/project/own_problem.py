@@ -152,7 +152,7 @@ def admitted_mass(graph: IntegerGraph, values: Field, name: str) -> Integers:
         cell = int(outside[0])
         raise UsageError(
             f"{name}: cell {cell} has the value {values[cell]:g}, outside the operating range "
-            f"{window.lower * scale:g} to {window.upper * scale:g}; compile with --range LOWER,UPPER to widen it"
+            f"{window.lower * scale:g} to {window.upper * scale:g}; compile with `value_range` LOWER,UPPER to widen it"
         )
     mass = graph.mass(values)
     if window.difference is not None:
@@ -161,7 +161,7 @@ def admitted_mass(graph: IntegerGraph, values: Field, name: str) -> Integers:
         steep = np.flatnonzero(np.abs(levels[graph.mesh.target] - levels[graph.mesh.source]) > limits)
         if steep.size:
             raise UsageError(
-                f"{name}: face {int(steep[0])} is steeper than the operating range allows; compile with --slope to "
+                f"{name}: face {int(steep[0])} is steeper than the operating range allows; compile with `slope` to "
                 "widen it"
             )
     return mass

@@ -33,7 +33,7 @@ def _session(graph: IntegerGraph) -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise UsageError(f"onnx backend: {error}; install onnxruntime, or use --backend fast") from error
+        raise UsageError(f"onnx backend: {error}; install onnxruntime, or use `backend` fast") from error
     from pisnn_deploy.formats.onnx.writer import step_model
 
     options = onnxruntime.SessionOptions()

@@ -19,7 +19,7 @@ from pisnn_deploy.core.pointers import require_content
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.runs.run import Integers, RunState
 
-REMEDY = "start anew without --resume"
+REMEDY = "start anew without `resume`"
 _ARRAYS = ("mass", "current", "residue", "transported")
 _BEFORE = "before_"
 """What the names of the arrays of the earlier state begin with."""

@@ -81,7 +81,7 @@ def own_profile(named: str, artifact: str) -> Profile:
     if name not in names():
         raise UsageError(
             f"{artifact}: was compiled for the profile {printable(name)!r}, which is not in the library; name the "
-            "profile to check it against with --profile"
+            "profile to check it against with `profile`"
         )
     return load_profile(name)
 

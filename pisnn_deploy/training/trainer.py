@@ -141,11 +141,11 @@ class _State:
             return None
         content = read_tensors(self._path)
         if not isinstance(content, dict) or content.get("recipe") != self._mark:
-            raise FileError(self._path, "is the state of another recipe or seed", remedy="train without --resume")
+            raise FileError(self._path, "is the state of another recipe or seed", remedy="train without `resume`")
         try:
             return apply(tensors(content))
         except (KeyError, RuntimeError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise FileError(self._path, "is not a complete training state", remedy="train without --resume") from error
+            raise FileError(self._path, "is not a complete training state", remedy="train without `resume`") from error
 
     def remove(self) -> None:
         """Forget it."""
@@ -325,7 +325,7 @@ def _final_time_step(net: PISNN, fields: TrainingFields) -> float:
     except (ArithmeticError, ValueError) as error:
         raise UsageError(
             f"training {net.spec.name}: the weights that it ended with give no time step; lower learning_rate, or "
-            "train without --resume"
+            "train without `resume`"
         ) from error
 
 

@@ -64,7 +64,7 @@ def resumed(folder: Path, rows: Sequence[Row], cases: Sequence[Case]) -> None:
 def refusal(folder: Path, rows: Sequence[Row], cases: Sequence[Case]) -> str:
     with pytest.raises(FileError) as caught:
         resumed(folder, rows, cases)
-    found = re.search(r"is damaged \((.*)\); start anew without --resume$", str(caught.value))
+    found = re.search(r"is damaged \((.*)\); start anew without `resume`$", str(caught.value))
     assert found is not None, str(caught.value)
     return found[1]
 
@@ -195,7 +195,7 @@ def test_every_field_is_sealed(rows: list[Row], tmp_path: Path) -> None:
     with pytest.raises(FileError) as caught, record_of(table, resume=True):
         pass
     assert str(caught.value) == (
-        f"{path}: line 1: is damaged (not the line that was recorded); start anew without --resume"
+        f"{path}: line 1: is damaged (not the line that was recorded); start anew without `resume`"
     )
 
 
@@ -216,7 +216,7 @@ def test_a_table_of_other_rows_is_damaged(rows: list[Row], tmp_path: Path) -> No
         parquet.write_table(table.set_column(index, table.schema.field(name), column), path)
         with pytest.raises(FileError) as caught, record_of(path, resume=True):
             pass
-        assert str(caught.value) == f"{path}: is damaged ({reason}); start anew without --resume"
+        assert str(caught.value) == f"{path}: is damaged ({reason}); start anew without `resume`"
 
 
 def test_a_row_of_a_run_has_the_verdict_of_its_figures(rows: list[Row]) -> None:

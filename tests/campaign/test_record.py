@@ -76,7 +76,7 @@ def test_damage_is_seen(rows: list[Row], tmp_path: Path) -> None:
     path = folder_of(table) / "rows.jsonl"
     for damaged in (path.read_bytes().replace(b"conserved", b"conserves", 1), b"[]\n" + path.read_bytes()):
         path.write_bytes(damaged)
-        message = f"{path}: line 1: is damaged; start anew without --resume"
+        message = f"{path}: line 1: is damaged; start anew without `resume`"
         with pytest.raises(FileError, match=f"^{re.escape(message)}$"), record_of(table, resume=True):
             pass
 
@@ -114,6 +114,6 @@ def test_what_is_no_table_is_refused(content: bytes | None, tmp_path: Path) -> N
         parquet.write_table(pyarrow.table({"key": ["x"]}), path)
     else:
         path.write_bytes(content)
-    message = f"{path}: is no table of a campaign; start anew without --resume"
+    message = f"{path}: is no table of a campaign; start anew without `resume`"
     with pytest.raises(FileError, match=f"^{re.escape(message)}$"):
         read_table(path)

@@ -60,14 +60,14 @@ def test_what_cannot_be_compiled_or_run_is_refused(tmp_path: Path) -> None:
         (
             "refused",
             False,
-            "u.npy: cell 0 has the value 9, outside the operating range 0 to 2; compile with --range LOWER,UPPER to "
-            "widen it",
+            "u.npy: cell 0 has the value 9, outside the operating range 0 to 2; compile with `value_range` LOWER,UPPER "
+            "to widen it",
         ),
         ("refused", False, f"{tmp_path}/v.npy: has shape (3,), the mesh has (16,)"),
         ("refused", False, "initial condition 'sine': heat1d has none of that name; known are modes, bump"),
     ]
     refusal = (
-        "lower: the model heat1d has 1 dimensions, the mesh 2 and the boundary 2; give --mesh and --boundary one entry "
+        "lower: the model heat1d has 1 dimensions, the mesh 2 and the boundary 2; give `mesh` and `boundary` one entry "
         "per dimension"
     )
     assert [(row.verdict, row.artifact, row.message) for row in rows[3:]] == [("refused", None, refusal)] * 3

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from pisnn_deploy.cli.commands import compile as compiling
 from pisnn_deploy.cli.commands import verify as verifying
+from pisnn_deploy.cli.main import group
 from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph.artifact import read_artifact
 
@@ -38,9 +39,20 @@ def test_without_a_limiter_nothing_speaks_of_one(tmp_path: Path) -> None:
 
 
 def test_a_range_below_0_is_refused(tmp_path: Path) -> None:
-    words = ["heat1d", "--mesh", "32", "--range", "-2,0", "--limiter", "positivity", "-o", str(tmp_path / "a.pisnn")]
+    words = [
+        "compile",
+        "heat1d",
+        "--mesh",
+        "32",
+        "--range",
+        "-2,0",
+        "--limiter",
+        "positivity",
+        "-o",
+        str(tmp_path / "a.pisnn"),
+    ]
     with pytest.raises(CompileError) as raised:
-        CliRunner().invoke(compiling.command, words, catch_exceptions=False)
+        CliRunner().invoke(group, words, catch_exceptions=False)
     assert raised.value.exit_code == 2
     assert str(raised.value) == (
         "limit: the operating range ends at 0 quanta, and with the limiter nothing is below 0; choose another --range, "

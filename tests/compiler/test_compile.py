@@ -127,7 +127,7 @@ def test_stability_says_what_it_rests_on() -> None:
 
 def test_refusals() -> None:
     assert refusal(heat_model(), (16, 16)) == (
-        "lower: the model heat1d has 1 dimensions, the mesh 2 and the boundary 2; give --mesh and --boundary one entry "
+        "lower: the model heat1d has 1 dimensions, the mesh 2 and the boundary 2; give `mesh` and `boundary` one entry "
         "per dimension"
     )
     lopsided = Model(heat_spec(), (np.array([[1, 4, 18, 46, -45, -18, -4, -1]]) / 128,), (np.zeros(1),))
@@ -147,8 +147,8 @@ def test_refusals() -> None:
             "1; narrow the operating range or choose a target with wider states"
         )
     assert refusal(heat_model(), (16,), "dirichlet=0,2.5") == (
-        "quantise: reservoir 1 holds the value 2.5, outside the operating range 0 to 2; widen the range with --range "
-        "LOWER,UPPER"
+        "quantise: reservoir 1 holds the value 2.5, outside the operating range 0 to 2; widen the range with "
+        "`value_range` LOWER,UPPER"
     )
     assert refusal(laplace_model(), (1, 1), "dirichlet=0,1") == (
         "lower: quadratic ghost cells need two cells beside a reservoir; use at least two cells"
@@ -160,11 +160,11 @@ def test_refusals() -> None:
     )
     assert refusal(advection_model(), (16,), "no-flux") == (
         "lower: the model advection_diffusion1d carries what it transports through the sides, and a wall or reservoir "
-        "has nothing upstream of it; compile it with --boundary periodic"
+        "has nothing upstream of it; compile it with `boundary` periodic"
     )
     square = heat_model(lengths=(1.0, 2.0))
     assert refusal(square, (4, 4)) == (
-        "lower: cells are 0.25 x 0.5, they must be as wide along each axis; choose --mesh in proportion to the domain"
+        "lower: cells are 0.25 x 0.5, they must be as wide along each axis; choose `mesh` in proportion to the domain"
     )
 
 

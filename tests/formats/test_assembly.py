@@ -94,7 +94,7 @@ def test_a_hidden_layer_needs_its_diffusion_number() -> None:
 
 
 WITHOUT = (
-    "does not say what it solves; name a --problem: heat1d, heat2d, heat3d, laplace2d, advection_diffusion1d, burgers1d"
+    "does not say what it solves; name a `problem`: heat1d, heat2d, heat3d, laplace2d, advection_diffusion1d, burgers1d"
 )
 
 
@@ -107,13 +107,13 @@ WITHOUT = (
             linear(),
             "heat1d",
             1.0,
-            "is linear: its diffusion number follows from its weights; leave out --diffusion-number",
+            "is linear: its diffusion number follows from its weights; leave out `diffusion_number`",
         ),
         (
             Network("onnx", RECTIFIED, (8,)),
             "heat1d",
             None,
-            "has hidden layers, so its weights do not say how long a PDE step lasts; give the --diffusion-number "
+            "has hidden layers, so its weights do not say how long a PDE step lasts; give the `diffusion_number` "
             "that it was "
             "trained for: diffusivity * dt / h^2",
         ),

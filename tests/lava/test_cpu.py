@@ -166,7 +166,7 @@ def test_a_mesh_without_faces_is_refused() -> None:
     with pytest.raises(UsageError) as caught:
         cpu.run(lone, graph.membrane.initial, RunOptions(5))
     assert str(caught.value) == (
-        "cpu backend: the mesh has no face, and Lava has no empty processes; use --backend fast"
+        "cpu backend: the mesh has no face, and Lava has no empty processes; use `backend` fast"
     )
 
 
@@ -177,7 +177,7 @@ def test_another_python_is_told_which_interpreter_is_needed(monkeypatch: pytest.
         cpu.worker_command()
     assert str(caught.value) == (
         "cpu backend: Lava needs Python 3.10 and this is 3.12; name a Python 3.10 interpreter that has pisnn-deploy in "
-        "PISNN_LAVA_PYTHON, or use --backend fast"
+        "PISNN_LAVA_PYTHON, or use `backend` fast"
     )
     monkeypatch.setenv(cpu.INTERPRETER_VARIABLE, "/opt/python3.10")
     assert cpu.worker_command()[0] == "/opt/python3.10"

@@ -44,13 +44,13 @@ def rough(graph: IntegerGraph) -> np.ndarray[tuple[int, ...], np.dtype[np.float6
 
 def test_what_the_operating_range_does_not_admit_is_named() -> None:
     graph = compiled(cells=64)
-    message = "rough: face 0 is steeper than the operating range allows; compile with --slope to widen it"
+    message = "rough: face 0 is steeper than the operating range allows; compile with `slope` to widen it"
     with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
         admitted_mass(graph, rough(graph), "rough")
     high = np.full(64, 1.0)
     high[5] = 2.5
     message = (
-        "high: cell 5 has the value 2.5, outside the operating range 0 to 2; compile with --range LOWER,UPPER to "
+        "high: cell 5 has the value 2.5, outside the operating range 0 to 2; compile with `value_range` LOWER,UPPER to "
         "widen it"
     )
     with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):

@@ -160,7 +160,7 @@ def test_a_changed_row_is_named(
     text = problem.format(new=value(old), old=old)
     with pytest.raises(FileError) as caught:
         resumed(tmp_path / "r", graph)
-    assert str(caught.value) == f"{tmp_path}/r: is damaged ({text}); start anew without --resume"
+    assert str(caught.value) == f"{tmp_path}/r: is damaged ({text}); start anew without `resume`"
 
 
 def test_a_block_of_zeros_is_seen_in_every_part(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_packets_in_flight_that_nobody_recorded_are_damage(tmp_path: Path) -> No
     words.tofile(path)
     with pytest.raises(FileError) as caught:
         resumed(tmp_path / "r", graph)
-    assert str(caught.value) == f"{path}: is damaged (not the packets that were recorded); start anew without --resume"
+    assert str(caught.value) == f"{path}: is damaged (not the packets that were recorded); start anew without `resume`"
 
 
 def test_rows_of_every_step_say_what_is_in_flight(tmp_path: Path) -> None:

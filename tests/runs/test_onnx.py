@@ -50,5 +50,5 @@ def test_violations_are_those_of_fast() -> None:
 def test_without_onnxruntime_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     graph = compiled()
-    with pytest.raises(UsageError, match=r"onnx backend: .* install onnxruntime, or use --backend fast"):
+    with pytest.raises(UsageError, match=r"onnx backend: .* install onnxruntime, or use `backend` fast"):
         onnx.run(graph, graph.membrane.initial, RunOptions(1))

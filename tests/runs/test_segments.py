@@ -176,7 +176,7 @@ def test_a_forged_snapshot_is_one_line(tmp_path: Path, changes: dict[str, object
     with recording(tmp_path / "a", graph, {"steps": 20}) as record, pytest.raises(FileError) as caught:
         run_in_segments("fast", graph, graph.membrane.initial, options, record, resume=True)
     said = str(caught.value).removeprefix(f"{tmp_path}/a").removeprefix("/snapshot.npz")
-    assert said == f": is damaged ({problem}); start anew without --resume"
+    assert said == f": is damaged ({problem}); start anew without `resume`"
 
 
 def test_rows_of_other_steps_are_refused(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_rows_of_other_steps_are_refused(tmp_path: Path) -> None:
         run_in_segments("fast", graph, graph.membrane.initial, options, record, resume=True)
     assert (
         str(caught.value)
-        == f"{tmp_path}/a: is damaged (rows of other PDE steps: step, row 1: 1, not 2); start anew without --resume"
+        == f"{tmp_path}/a: is damaged (rows of other PDE steps: step, row 1: 1, not 2); start anew without `resume`"
     )
 
 

@@ -182,4 +182,4 @@ def test_a_damaged_state_is_refused(tmp_path: Path) -> None:
     torch.save(content, state)
     with pytest.raises(FileError) as caught:
         train(small_recipe(), resume=True, state_path=state)
-    assert str(caught.value) == f"{state}: is not a complete training state; train without --resume"
+    assert str(caught.value) == f"{state}: is not a complete training state; train without `resume`"

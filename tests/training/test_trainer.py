@@ -116,7 +116,7 @@ def test_a_state_of_another_recipe_is_refused(tmp_path: Path, monkeypatch: pytes
         train(recipe(tmp_path), seed=1, state_path=tmp_path / "state", on_epoch=interrupt)
     with pytest.raises(FileError) as caught:
         train(recipe(tmp_path), seed=2, resume=True, state_path=tmp_path / "state")
-    assert str(caught.value) == (f"{tmp_path}/state: is the state of another recipe or seed; train without --resume")
+    assert str(caught.value) == (f"{tmp_path}/state: is the state of another recipe or seed; train without `resume`")
 
 
 @pytest.mark.parametrize(
@@ -203,4 +203,4 @@ def test_a_forged_state_is_one_line(tmp_path: Path) -> None:
         torch.save(content, state)
         with pytest.raises(FileError) as caught:
             train(recipe(tmp_path), resume=True, state_path=state)
-        assert str(caught.value) == f"{state}: is not a complete training state; train without --resume"
+        assert str(caught.value) == f"{state}: is not a complete training state; train without `resume`"

@@ -52,14 +52,14 @@ class Limit:
             raise CompileError(
                 self.name,
                 f"the operating range ends at {window.upper} quanta, and with the limiter nothing is below 0",
-                remedy="choose another --range, or compile without --limiter",
+                remedy="choose another `value_range`, or compile without `limiter`",
             )
         if int(held.min(initial=0)) < 0:
             index = int(np.argmin(held))
             raise CompileError(
                 self.name,
                 f"reservoir {index} shows {held[index]} quanta, and with the limiter nothing is below 0",
-                remedy="choose another --boundary, or compile without --limiter",
+                remedy="choose another `boundary`, or compile without `limiter`",
             )
         shift = (max(1, most_faces(graph)) - 1).bit_length()
         limits = graph.spec.operating_range

@@ -101,14 +101,14 @@ class Lower:
                 self.name,
                 f"the model {spec.name} has {len(spec.lengths)} dimensions, the mesh {len(self.shape)} "
                 f"and the boundary {len(self.boundary.sides)}",
-                remedy="give --mesh and --boundary one entry per dimension",
+                remedy="give `mesh` and `boundary` one entry per dimension",
             )
         mesh = structured_mesh(self.shape, spec.lengths, self.boundary.sides)
         if max(mesh.spacing) > min(mesh.spacing) * (1 + 1e-12):
             raise CompileError(
                 self.name,
                 f"cells are {' x '.join(f'{width:g}' for width in mesh.spacing)}, they must be as wide along each axis",
-                remedy="choose --mesh in proportion to the domain",
+                remedy="choose `mesh` in proportion to the domain",
             )
         if mesh.faces == 0:
             raise CompileError(
@@ -142,7 +142,7 @@ class Lower:
                 self.name,
                 f"the model {spec.name} carries what it transports through the sides, and a wall or reservoir has "
                 "nothing upstream of it",
-                remedy="compile it with --boundary periodic",
+                remedy="compile it with `boundary` periodic",
             )
 
     def summary(self, graph: FloatGraph) -> str:

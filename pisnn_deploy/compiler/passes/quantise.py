@@ -137,7 +137,7 @@ class Quantise:
                 self.name,
                 f"a weight of {int(np.abs(connections[0].distinct[1]).max())} takes {len(links)} synapses, and each "
                 "would shift a sum of its own",
-                remedy="compile it with --processes c-lif",
+                remedy="compile it with `processes` c-lif",
             )
         volumes, unit = equal_volumes(mesh.cells), mesh.volume
         field = Field(FIELD, MEMBRANE, 2.0**-exponent * unit, window, volumes, unit, reservoirs, graph.reservoirs)
@@ -182,7 +182,7 @@ class Quantise:
                 self.name,
                 f"reservoir {number} holds the value {graph.reservoirs[number]:g}, outside the operating range "
                 f"{limits.lower:g} to {limits.upper:g}",
-                remedy="widen the range with --range LOWER,UPPER",
+                remedy="widen the range with `value_range` LOWER,UPPER",
             )
 
     def _kernel(self, graph: FloatGraph, rounded: Integers) -> _Kernel:

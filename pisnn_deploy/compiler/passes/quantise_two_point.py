@@ -160,7 +160,7 @@ class QuantiseTwoPoint:
                 self.name,
                 f"reservoir {number} holds the value {graph.reservoirs[number]:g}, outside the operating range "
                 f"{limits.lower:g} to {limits.upper:g}",
-                remedy="widen the range with --range LOWER,UPPER",
+                remedy="widen the range with `value_range` LOWER,UPPER",
             )
 
     def _shared_bits(self, graph: TwoPointGraph) -> tuple[int, int, int]:
@@ -213,7 +213,7 @@ class QuantiseTwoPoint:
             self.name,
             f"cell {cell} starts at {graph.initial[cell]:g}, too far outside the operating range {limits.lower:g} to "
             f"{limits.upper:g} for a mass",
-            remedy="widen the range with --range LOWER,UPPER",
+            remedy="widen the range with `value_range` LOWER,UPPER",
         )
 
     def _conductances(

@@ -112,7 +112,7 @@ class LowerStock:
         return f"Sigma, SigmaDelta and Sparse alone; a step lasts {graph.time_step:.6g}, a third of the trained one"
 
     def _refuse(self, problem: str) -> None:
-        raise CompileError(self.name, problem, remedy="compile it with --processes c-lif")
+        raise CompileError(self.name, problem, remedy="compile it with `processes` c-lif")
 
 
 def frozen_quanta(graph: IntegerGraph) -> float | None:

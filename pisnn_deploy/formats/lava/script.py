@@ -44,7 +44,7 @@ def lava_files(graph: IntegerGraph, artifact_sha256: str = "") -> dict[str, byte
     """
     if not is_stock(graph):
         raise UsageError(
-            f"{graph.spec.name} is made of C-LIF, which Lava alone does not have; compile it with --processes stock"
+            f"{graph.spec.name} is made of C-LIF, which Lava alone does not have; compile it with `processes` stock"
         )
     script = resources.files("pisnn_deploy.lava.alone").joinpath(SCRIPT).read_bytes()
     return {SCRIPT: script, DATA: _data(graph, artifact_sha256)}

@@ -58,10 +58,10 @@ def cluster(scheduler: str | None = None, workers: int | None = None) -> Iterato
         try:
             client = Client(scheduler, timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
         except (OSError, ValueError, TypeError) as error:  # the last where tls:// lacks keys in Dask's settings
-            raise UsageError(f"--scheduler {scheduler}: no scheduler answers ({error})") from error
+            raise UsageError(f"`scheduler` {scheduler}: no scheduler answers ({error})") from error
         with client:
             if not client.scheduler_info(n_workers=-1)["workers"]:
-                raise UsageError(f"--scheduler {scheduler}: the cluster has no worker")
+                raise UsageError(f"`scheduler` {scheduler}: the cluster has no worker")
             yield client
         return
     cores = len(os.sched_getaffinity(0))

@@ -100,13 +100,13 @@ def test_negative_ranges_and_reservoirs_are_refused() -> None:
     with pytest.raises(CompileError) as raised:
         Limit()(below)
     assert str(raised.value) == (
-        "limit: the operating range ends at 0 quanta, and with the limiter nothing is below 0; choose another --range, "
-        "or compile without --limiter"
+        "limit: the operating range ends at 0 quanta, and with the limiter nothing is below 0; choose another "
+        "`value_range`, or compile without `limiter`"
     )
     with pytest.raises(CompileError) as raised:
         compiled(hidden_model((2,)), 8, "dirichlet=0,-1", limiter="positivity")
     assert str(raised.value).startswith("limit: reservoir 1 shows -")
-    assert str(raised.value).endswith("; choose another --boundary, or compile without --limiter")
+    assert str(raised.value).endswith("; choose another `boundary`, or compile without `limiter`")
 
 
 def test_an_artifact_with_a_limiter_is_read_as_it_was_written(tmp_path: Path) -> None:

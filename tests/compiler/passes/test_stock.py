@@ -32,7 +32,7 @@ from pisnn_deploy.runs import RunOptions, fast, run_graph
 from pisnn_deploy.target import load_profile
 from pisnn_deploy.verify import check_certificate
 
-REMEDY = "; compile it with --processes c-lif"
+REMEDY = "; compile it with `processes` c-lif"
 
 
 def refused(model: Model, boundary: str = "periodic", shape: tuple[int, ...] = (16,)) -> str:

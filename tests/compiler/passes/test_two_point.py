@@ -348,7 +348,7 @@ def test_a_reservoir_outside_the_range() -> None:
     for value in (2.5, -0.1):
         assert refusal(on_simplices(2, 0, {"left": value})) == (
             f"quantise-two-point: reservoir 0 holds the value {value:g}, outside the operating range 0 to 2; widen the "
-            "range with --range LOWER,UPPER"
+            "range with `value_range` LOWER,UPPER"
         )
     wide = OperatingRange(lower=-1.0, upper=3.0)
     assert compiled_on(on_simplices(2, 0, {"left": 2.5}), limits=wide).window.upper > 0

@@ -116,7 +116,7 @@ def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:
         lava_files(compiled())
     assert (
         str(caught.value)
-        == "heat1d is made of C-LIF, which Lava alone does not have; compile it with --processes stock"
+        == "heat1d is made of C-LIF, which Lava alone does not have; compile it with `processes` stock"
     )
     write_artifact(tmp_path / "stock.pisnn", stock_box(), {})
     (tmp_path / "full").mkdir()

@@ -74,6 +74,6 @@ def test_dask_prints_nothing(client: Any, caplog: pytest.LogCaptureFixture, capf
 
 
 def test_a_scheduler_with_tls_and_no_keys_is_one_line(client: Any) -> None:
-    lacks_keys = r"^--scheduler tls://127\.0\.0\.1:\d+: no scheduler answers \(TLS expects"
+    lacks_keys = r"^`scheduler` tls://127\.0\.0\.1:\d+: no scheduler answers \(TLS expects"
     with pytest.raises(UsageError, match=lacks_keys), cluster(client.scheduler.address):
         pass

@@ -28,7 +28,7 @@ def test_two_processes_have_the_integers_of_one() -> None:
 
 def test_a_cluster_that_is_not_there_is_one_line() -> None:
     with (
-        pytest.raises(UsageError, match=r"--scheduler tcp://127\.0\.0\.1:9: no scheduler answers"),
+        pytest.raises(UsageError, match=r"`scheduler` tcp://127\.0\.0\.1:9: no scheduler answers"),
         cluster("tcp://127.0.0.1:9"),
     ):
         pass
