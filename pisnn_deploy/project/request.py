@@ -100,6 +100,9 @@ class Limits:
     slope: float | None = None
     flux: float | None = None
 
+    def __post_init__(self) -> None:
+        _ = self.bounds
+
     @property
     def bounds(self) -> tuple[float, float] | None:
         """The range as two numbers.
