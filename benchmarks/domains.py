@@ -18,7 +18,7 @@ from pisnn_deploy.project.compilation import compile_requested
 from pisnn_deploy.project.request import compile_request
 from pisnn_deploy.runs import RunOptions, fast
 from pisnn_deploy.runs.cluster import cluster
-from pisnn_deploy.runs.domains.run import LARGEST_HALO, MOST_ROUNDS, dask_crew, divided, divided_run, rounds_of
+from pisnn_deploy.runs.domains.run import LARGEST_HALO, MOST_ROUNDS, dask_workers, divided, divided_run, rounds_of
 from pisnn_deploy.runs.run import Run
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "domains.md"
@@ -40,9 +40,9 @@ def seconds(graph: IntegerGraph, parts: int) -> float:
             run: Run = fast.run(graph, graph.membrane.initial, options)
         else:
             domains, rounds, halo = divided(graph, parts)
-            with cluster(workers=parts) as client, dask_crew(client, domains, STEPS, halo) as crew:
-                divided_run(graph, domains, crew, rounds, RunOptions(rounds, every=rounds))  # compiles the kernels
-                run = divided_run(graph, domains, crew, rounds, options)
+            with cluster(workers=parts) as client, dask_workers(client, domains, STEPS, halo) as workers:
+                divided_run(graph, domains, workers, rounds, RunOptions(rounds, every=rounds))  # compiles the kernels
+                run = divided_run(graph, domains, workers, rounds, options)
         if not run.conserved:
             raise SystemExit(run.failure)
         found.append(run.wall_seconds)

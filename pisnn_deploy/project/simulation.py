@@ -272,17 +272,17 @@ def _run_divided(
     graph: IntegerGraph, mass: NDArray[np.int64], options: RunOptions, division: Division, listener: Listener
 ) -> Run:
     from pisnn_deploy.runs.cluster import cluster
-    from pisnn_deploy.runs.domains.run import dask_crew, divided, divided_run
+    from pisnn_deploy.runs.domains.run import dask_workers, divided, divided_run
 
     parts = division.domains or 1
     whole = rebuilt(graph, membrane=replace(graph.membrane, initial=mass))
     domains, rounds, halo = divided(whole, parts)
     with (
         cluster(division.scheduler, min(parts, len(os.sched_getaffinity(0)))) as client,
-        dask_crew(client, domains, options.steps, halo) as crew,
+        dask_workers(client, domains, options.steps, halo) as workers,
         listener.progress(f"{graph.spec.name} in {parts} domains", options.steps) as report,
     ):
-        return divided_run(whole, domains, crew, rounds, options, report)
+        return divided_run(whole, domains, workers, rounds, options, report)
 
 
 def _compared(

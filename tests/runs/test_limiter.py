@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from local_workers import LocalWorkers
 from models_under_test import (
     binary_box,
     heat_model,
@@ -30,7 +31,7 @@ from pisnn_deploy.physics.model import Model, OperatingRange
 from pisnn_deploy.runs import RunOptions, fast, run_graph
 from pisnn_deploy.runs.comparison import compare
 from pisnn_deploy.runs.domains.cut import cut, reach
-from pisnn_deploy.runs.domains.run import LocalCrew, divided_run
+from pisnn_deploy.runs.domains.run import divided_run
 from pisnn_deploy.runs.kernels import general
 from pisnn_deploy.runs.kernels.choice import kernel_stepper
 from pisnn_deploy.runs.kernels.general_stepper import GeneralStepper
@@ -233,7 +234,7 @@ def test_threads_domains_and_the_reference_have_the_same_integers() -> None:
             assert_same(stepped_run("fast", graph, stepper, options), expected)
             stepper.close()
         domains = cut(graph, 3, 1)
-        found = divided_run(graph, domains, LocalCrew(domains, 12, reach(graph)), 1, options)
+        found = divided_run(graph, domains, LocalWorkers(domains, 12, reach(graph)), 1, options)
         assert found.conserved, found.failure
         for part in ("mass", "ledger", "transported", "in_flight"):
             assert np.array_equal(getattr(found.trace, part), getattr(expected.trace, part)), part

@@ -23,33 +23,15 @@ LARGEST_HALO = 0.2
 """Part of a domain's rows that its halos may add to its work."""
 
 
-class Crew(Protocol):
+class DomainWorkers(Protocol):
     """Domains at work somewhere; each call goes to all of them at once."""
 
     def call(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Call a method of `DomainWorker` on every domain, each with its own arguments; the answers in order."""
 
 
-class LocalCrew:
-    """All domains in this process, one after another.
-
-    Parameters
-    ----------
-    domains : sequence of Domain
-    steps, halo : int
-        See `DomainWorker`.
-    """
-
-    def __init__(self, domains: Sequence[Domain], steps: int, halo: int) -> None:
-        self._workers = [DomainWorker(domain, steps, halo) for domain in domains]
-
-    def call(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Call a method on every domain."""
-        return [getattr(worker, method)(*given) for worker, given in zip(self._workers, arguments, strict=True)]
-
-
 @contextmanager
-def dask_crew(client: Any, domains: Sequence[Domain], steps: int, halo: int) -> Iterator[Crew]:
+def dask_workers(client: Any, domains: Sequence[Domain], steps: int, halo: int) -> Iterator[DomainWorkers]:
     """Domains on the workers of a Dask cluster, as actors.
 
     Parameters
@@ -61,7 +43,7 @@ def dask_crew(client: Any, domains: Sequence[Domain], steps: int, halo: int) -> 
 
     Yields
     ------
-    Crew
+    DomainWorkers
     """
     addresses = sorted(client.scheduler_info(n_workers=-1)["workers"])
     futures = []
@@ -71,13 +53,13 @@ def dask_crew(client: Any, domains: Sequence[Domain], steps: int, halo: int) -> 
         futures.append(client.submit(DomainWorker, sent, steps, halo, actor=True, pure=False, workers=home))
     actors = [future.result() for future in futures]
 
-    class DaskCrew:
+    class DaskWorkers:
         def call(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
             asked = [getattr(actor, method)(*given) for actor, given in zip(actors, arguments, strict=True)]
             return [answer.result() for answer in asked]
 
     try:
-        yield DaskCrew()
+        yield DaskWorkers()
     finally:
         client.cancel(futures)
 
@@ -126,7 +108,7 @@ def divided(graph: IntegerGraph, parts: int) -> tuple[tuple[Domain, ...], int, i
 def divided_run(
     graph: IntegerGraph,
     domains: Sequence[Domain],
-    crew: Crew,
+    workers: DomainWorkers,
     rounds: int,
     options: RunOptions,
     progress: Progress | None = None,
@@ -138,7 +120,7 @@ def divided_run(
     graph : IntegerGraph
         The whole one; its initial masses are those of the domains.
     domains : sequence of Domain
-    crew : Crew
+    workers : DomainWorkers
         The domains at work, before their first PDE step.
     rounds : int
         PDE steps between two exchanges.
@@ -163,16 +145,16 @@ def divided_run(
     rows, done, failure, violations = 0, 0, "", dict.fromkeys(KINDS, 0)
     started = time.perf_counter()
     try:
-        total = _gather(trace, rows, domains, crew.call("report", nobody))
+        total = _gather(trace, rows, domains, workers.call("report", nobody))
         rows = 1
         while done < options.steps:
             steps = min(rounds, int(kept[rows]) - done)
-            edges = crew.call("edges", nobody)
+            edges = workers.call("edges", nobody)
             beside = _beside(edges, ring=ring)
-            crew.call("advance", [(steps, *both, done + steps == kept[rows]) for both in beside])
+            workers.call("advance", [(steps, *both, done + steps == kept[rows]) for both in beside])
             done += steps
             if done == kept[rows]:
-                found = _gather(trace, rows, domains, crew.call("report", nobody))
+                found = _gather(trace, rows, domains, workers.call("report", nobody))
                 rows += 1
                 if found != total:
                     raise InvariantViolation("global", "mass of all cells and ledgers", -1, done, total, found)

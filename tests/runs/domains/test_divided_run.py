@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from local_workers import LocalWorkers
 from models_under_test import compiled, compiled_box, heat_model, hidden_model, laplace_model, plane_model, space_model
 
 from pisnn_deploy.core.errors import UsageError
@@ -15,7 +16,7 @@ from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.runs import RunOptions, fast
 from pisnn_deploy.runs.domains import cut as cutting
 from pisnn_deploy.runs.domains.cut import cut, reach
-from pisnn_deploy.runs.domains.run import LocalCrew, divided_run
+from pisnn_deploy.runs.domains.run import divided_run
 from pisnn_deploy.runs.domains.worker import Report
 
 GRAPHS: dict[str, Callable[[], IntegerGraph]] = {
@@ -44,7 +45,7 @@ def test_every_kept_integer_is_that_of_the_undivided_run(name: str, parts: int, 
     whole = fast.run(graph, mass, options)
     assert whole.conserved and whole.packets_sent > 0
     domains = cut(graph, parts, rounds)
-    found = divided_run(graph, domains, LocalCrew(domains, 23, reach(graph) * rounds), rounds, options)
+    found = divided_run(graph, domains, LocalWorkers(domains, 23, reach(graph) * rounds), rounds, options)
     assert found.conserved, found.failure
     for part in ("step", "mass", "ledger", "transported", "in_flight"):
         assert np.array_equal(getattr(found.trace, part), getattr(whole.trace, part)), part
@@ -57,7 +58,7 @@ def test_a_halo_that_is_too_thin_is_noticed(monkeypatch: pytest.MonkeyPatch) -> 
     whole = fast.run(graph, graph.membrane.initial, options)
     monkeypatch.setattr(cutting, "reach", lambda graph: 1)
     domains = cut(graph, 2, 8)
-    found = divided_run(graph, domains, LocalCrew(domains, 24, 8), 8, options)
+    found = divided_run(graph, domains, LocalWorkers(domains, 24, 8), 8, options)
     assert not np.array_equal(found.trace.mass, whole.trace.mass) or found.failure
 
 
@@ -92,15 +93,15 @@ def test_leaving_the_operating_range_is_seen_with_the_numbers_of_the_whole(kind:
     graph = rebuilt(graph, window=narrow)
     undivided = fast.run(graph, graph.membrane.initial, RunOptions(20))
     domains = cut(graph, 2, 1)
-    found = divided_run(graph, domains, LocalCrew(domains, 20, reach(graph)), 1, RunOptions(20))
+    found = divided_run(graph, domains, LocalWorkers(domains, 20, reach(graph)), 1, RunOptions(20))
     assert found.failure == undivided.failure and found.violations["range"] == (1 if undivided.failure else 0)
 
 
 def test_lost_mass_is_seen() -> None:
     graph = compiled(cells=64, boundary="no-flux")
     domains = cut(graph, 2, 1)
-    crew = LocalCrew(domains, 9, reach(graph))
-    steal = crew._workers[1]
+    workers = LocalWorkers(domains, 9, reach(graph))
+    steal = workers._workers[1]
     report = steal.report
 
     def robbed() -> Report:
@@ -108,6 +109,6 @@ def test_lost_mass_is_seen() -> None:
         return replace(whole, mass=whole.mass - (np.arange(whole.mass.size) == 3)) if whole.packets.any() else whole
 
     steal.report = robbed  # type: ignore[method-assign]
-    found = divided_run(graph, domains, crew, 1, RunOptions(9))
+    found = divided_run(graph, domains, workers, 1, RunOptions(9))
     assert found.failure.startswith("global invariant broken: mass of all cells and ledgers at PDE step 1: expected ")
     assert found.violations["global"] == 1

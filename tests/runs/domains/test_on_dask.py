@@ -10,7 +10,7 @@ from models_under_test import compiled_box as box
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.runs import RunOptions, fast
 from pisnn_deploy.runs.cluster import cluster
-from pisnn_deploy.runs.domains.run import dask_crew, divided, divided_run
+from pisnn_deploy.runs.domains.run import dask_workers, divided, divided_run
 
 
 def test_two_processes_have_the_integers_of_one() -> None:
@@ -18,8 +18,8 @@ def test_two_processes_have_the_integers_of_one() -> None:
         for graph in (compiled(cells=90, boundary="dirichlet=0.5,1.5"), box(plane_model(), (40, 48), "periodic")):
             options = RunOptions(30, every=7)
             domains, rounds, halo = divided(graph, 2)
-            with dask_crew(client, domains, options.steps, halo) as crew:
-                found = divided_run(graph, domains, crew, rounds, options)
+            with dask_workers(client, domains, options.steps, halo) as workers:
+                found = divided_run(graph, domains, workers, rounds, options)
             whole = fast.run(graph, graph.membrane.initial, options)
             assert found.conserved, found.failure
             for part in ("mass", "ledger", "transported", "in_flight"):
