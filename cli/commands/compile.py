@@ -175,13 +175,13 @@ def _as_json(graph: IntegerGraph, provenance: Mapping[str, Any], seconds: float)
         "synapses": sum(synapse.entries for synapse in graph.synapses),
         "period": graph.period,
         "coding": graph.coding,
-        "binary": graph.binary,
-        "processes": "c-lif" if graph.stock is None else "stock",
+        "binary": _lines(graph),
+        "processes": provenance["options"].get("processes", "c-lif"),
         "frozen": _frozen(graph),
         "quantum": graph.quantum,
         "resolution": graph.resolution,
         "theta": 1 << graph.flux.threshold_exponent,
-        "limiter": "none" if graph.flux.share_shift is None else "positivity",
+        "limiter": provenance["options"].get("limiter", "none"),
         "bits": _widths(graph),
         "quantisation": {
             "relative_l2_float": quantisation.relative_l2_float,
@@ -208,8 +208,13 @@ def _status(claim: Claim) -> str:
     return f"{claim.status}: {claim.details}" if told else claim.status
 
 
+def _lines(graph: IntegerGraph) -> dict[str, int]:
+    """Lines of the populations whose spikes are binary."""
+    return {population.name: population.lines for population in graph.populations if population.lines}
+
+
 def _spikes(graph: IntegerGraph) -> str:
-    lines = ", ".join(f"{count} lines of each {name}" for name, count in graph.binary.items())
+    lines = ", ".join(f"{count} lines of each {name}" for name, count in _lines(graph).items())
     return f"binary: {lines}" if lines else "graded"
 
 
@@ -218,8 +223,10 @@ def _time_steps(graph: IntegerGraph) -> str:
 
 
 def _limiter(graph: IntegerGraph) -> list[Row]:
-    shift = graph.flux.share_shift
-    return [] if shift is None else [("limiter", f"positivity: a cell gives at most m >> {shift} through a face")]
+    claim = None if graph.certificate is None else graph.certificate.claims.get("positivity")
+    if claim is None:
+        return []
+    return [("limiter", f"positivity: a cell gives at most m >> {claim.figures['shift']} through a face")]
 
 
 def _mesh_rows(provenance: Mapping[str, Any]) -> list[Row]:
@@ -261,6 +268,9 @@ def _quantum(graph: IntegerGraph) -> str:
     return f"{graph.quantum:g} ({value}), theta 2^{graph.flux.threshold_exponent}"
 
 
+_PROCESSES = {"c-lif": "C-LIF", "stock": "Sigma, SigmaDelta, Sparse"}
+
+
 def _rows(graph: IntegerGraph, provenance: Mapping[str, Any]) -> list[Row]:
     quantisation, certificate, placement = graph.quantisation, graph.certificate, graph.placement
     states = [bound.bits for bound in graph.bounds if bound.is_state_or_payload]
@@ -270,7 +280,7 @@ def _rows(graph: IntegerGraph, provenance: Mapping[str, Any]) -> list[Row]:
         ("mesh", f"{graph.mesh.cells} cells, {graph.mesh.faces} faces, {graph.mesh.boundary_text}"),
         *_mesh_rows(provenance),
         ("neurons", f"{graph.neurons}, {sum(synapse.entries for synapse in graph.synapses)} synapses"),
-        ("processes", "C-LIF" if graph.stock is None else "Sigma, SigmaDelta, Sparse"),
+        ("processes", _PROCESSES[provenance["options"].get("processes", "c-lif")]),
         *_frozen_row(graph),
         ("schedule", f"{_time_steps(graph)} per PDE step, {graph.coding} coding"),
         ("spikes", _spikes(graph)),

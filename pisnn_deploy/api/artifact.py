@@ -44,43 +44,11 @@ def compile(model: FileName, *, strict: bool = False, **options: Unpack[CompileK
     strict : bool
         Fail if there is a warning.
     **options
-        Any of those below; names and meaning are those of ``pisnn-deploy compile``. What is not given is the
-        problem's or the model's own.
-
-    Other Parameters
-    ----------------
-    mesh : str, int or tuple of int
-        Cells along each axis, or a file of a mesh.
-    boundary : str or path
-        Such as ``no-flux`` or ``dirichlet=0,1``, or a YAML file.
-    profile : str or path
-        Hardware profile: a name (default ``loihi2``) or a YAML file.
-    value_range : (float, float)
-        Lowest and highest cell value.
-    slope, flux : float
-        Largest slope of the field, in values per length; largest flux through a face in one PDE step, in cell values.
-    coding : str
-        ``delta`` (default) or ``dense``.
-    spikes : str
-        ``graded`` or ``binary``; what the profile has unless given.
-    processes : str
-        ``c-lif`` (default), or ``stock`` for Lava's own Sigma, SigmaDelta and Sparse.
-    send_threshold : int
-        With stock processes, quanta that a face keeps until they have added up.
-    limiter : str
-        ``none`` (default) or ``positivity``: no cell gives more than it has.
-    placement : str
-        How cells are cut onto cores: ``auto`` (default), ``blocks``, ``metis``, ``index`` or ``none``.
-    materials : str or path
-        YAML file of the materials of a mesh from a file.
-    conductivity, capacity : str or path
-        ``.npy`` files of a grid, cell by cell.
-    weld : float
-        Join points of a mesh from a file that lie within this distance of each other, in its unit of length.
-    problem : str
-        What a network from ONNX, netx or NIR solves.
-    diffusion_number : float
-        ``diffusivity * dt / h^2`` that such a network was trained for, if it has hidden layers.
+        Fields of `CompileRequest` and of its groups `Domain`, `Limits`, `Origin` and `GraphOptions`, which say what
+        they mean: mesh, boundary, weld, materials, conductivity, capacity; value_range, slope, flux; problem,
+        diffusion_number; coding, spikes, processes, limiter, placement and others; profile. They are the options of
+        ``pisnn-deploy compile``. What is not given is the problem's or the model's own. A mesh may also be a number or
+        a tuple of numbers, a range a tuple, a file a path.
 
     Returns
     -------
@@ -188,34 +156,9 @@ class CompiledArtifact:
         progress : callable, optional
             Called now and then with the number of PDE steps done.
         **options
-            Any of those below; names and meaning are those of ``pisnn-deploy simulate``.
-
-        Other Parameters
-        ----------------
-        backend : str
-            ``cpu`` (Lava, the default), ``fast``, ``onnx`` or ``torch``; all give the same integers.
-        every : int
-            Keep each ``every``-th PDE step; so that about 400 are kept unless given.
-        everything : bool
-            Keep currents and residues too, for a report.
-        timeout : float
-            Seconds after which a run on Lava is ended.
-        faults : sequence of str
-            Hardware faults to inject, as ``simulate --fault`` has them.
-        recover : bool
-            Repair violations found after a fault and continue.
-        against : str
-            Compare every integer of every PDE step with this backend; see `SimulationRun.comparison`.
-        save : str or path
-            Write the trace (``.npz``); the run is recorded beside it.
-        resume : bool
-            Go on with the run that `save` was recording when it was interrupted.
-        record_every : float
-            Seconds from one record to the next.
-        domains : int
-            Cut a grid into so many domains, one a worker of a Dask cluster, with ``fast``.
-        scheduler : str
-            Address of a running Dask cluster; a local one unless given.
+            Fields of `SimulateRequest` and of its groups `Length`, `Injection`, `SavedTrace` and `Division`, which say
+            what they mean: backend, against; every, everything, timeout; faults, recover; save, resume, record_every;
+            domains, scheduler. They are the options of ``pisnn-deploy simulate``.
 
         Returns
         -------
@@ -280,22 +223,9 @@ class CompiledArtifact:
         name : str
             What reports call the artifact.
         **options
-            Any of those below; names and meaning are those of ``pisnn-deploy check``.
-
-        Other Parameters
-        ----------------
-        select, ignore : str
-            Codes of rules, such as ``PD001,PD102``: only these, not these.
-        baseline : str or path
-            JSON report to compare resources with.
-        max_growth : float
-            Percent by which a resource may grow beside the baseline (5).
-        events : str or path
-            Result of ``simulate --json``: estimates then rest on what it counted.
-        against_seconds : float
-            Seconds per PDE step of a float solver that you measured, to compare with.
-        horizon : int
-            PDE steps to run for.
+            Fields of the groups `Selection`, `Growing` and `Subject` of `CheckRequest`, which say what they mean:
+            select, ignore; baseline, max_growth; events, against_seconds, horizon. They are the options of
+            ``pisnn-deploy check``.
 
         Returns
         -------

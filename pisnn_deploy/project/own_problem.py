@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +42,7 @@ def steps_to_horizon(graph: IntegerGraph) -> int:
         So many that no run has them: the time step of a file may be any.
     """
     steps = problem_of(graph).horizon / graph.time_step
-    if graph.medium is not None:
+    if graph.materials is not None:
         steps = min(steps, STEPS_IN_A_MEDIUM)
     if not steps <= MOST_STEPS:
         raise UsageError(
@@ -145,7 +147,7 @@ def admitted_mass(graph: IntegerGraph, values: Field, name: str) -> Integers:
     """
     window, scale = graph.window, graph.value_per_quantum
     # In floats first: a value may be too large for an integer mass.
-    weight = 1 if graph.medium is None else graph.medium.inverse_volume
+    weight = graph.sole_field.inverse_volume
     rounded = np.rint(values / (scale * weight)) * weight
     outside = np.flatnonzero((rounded < window.lower) | (rounded > window.upper))
     if outside.size:
@@ -182,9 +184,22 @@ def reference_of(graph: IntegerGraph, step: int, name: str | None) -> Field | No
     float64 array [cells] or None
         None where no exact solution is known.
     """
-    if graph.medium is not None:
+    exact = exact_solution(graph, name)
+    return None if exact is None else exact(step * graph.time_step)
+
+
+def exact_solution(graph: IntegerGraph, name: str | None) -> Callable[[float], Field | None] | None:
+    """Exact cell averages, float64 [cells], at a physical time; None where materials are the user's own.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    name : str or None
+        As for `reference_of`.
+    """
+    if graph.materials is not None:
         return None
-    return problem_of(graph).reference(graph.grid, graph.reservoir_values(), step * graph.time_step, name)
+    return partial(problem_of(graph).reference, graph.grid, graph.reservoir_values(), name=name)
 
 
 def relative_reference_error(graph: IntegerGraph, step: int, name: str | None, reference: Field) -> float:

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,8 +27,8 @@ from pisnn_deploy.project.listener import UNHEARD, Listener
 from pisnn_deploy.project.outputs import check_outputs
 from pisnn_deploy.project.own_problem import (
     admitted_mass,
+    exact_solution,
     named_start,
-    problem_of,
     reference_of,
     relative_reference_error,
     steps_to_horizon,
@@ -94,11 +94,7 @@ class Simulation:
     @property
     def exact(self) -> Callable[[float], NDArray[np.float64] | None] | None:
         """Exact cell averages, float64 [cells], at a physical time; None where no solution is known."""
-        graph = self.graph
-        if self.start is None or graph.medium is not None:
-            return None
-        own = problem_of(graph)
-        return partial(own.reference, graph.grid, graph.reservoir_values(), name=self.start or None)
+        return None if self.start is None else exact_solution(self.graph, self.start or None)
 
     @cached_property
     def reference(self) -> NDArray[np.float64] | None:

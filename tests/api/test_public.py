@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -85,15 +86,13 @@ def test_requests_have_a_field_for_each_keyword() -> None:
     assert CompileRequest("m") == compile_request("m") and SimulateRequest() == simulate_request()
 
 
-def test_the_docstring_of_a_function_names_every_keyword() -> None:
-    for function, keywords in (
-        (pd.compile, CompileKeywords),
-        (pd.CompiledArtifact.simulate, SimulateKeywords),
-        (pd.CompiledArtifact.check_outcomes, CheckKeywords),
-    ):
-        text = inspect.getdoc(function) or ""
+@pytest.mark.parametrize("request_", [compile_request("m"), simulate_request(), check_request()])
+def test_groups_say_what_each_keyword_means(request_: Any) -> None:
+    groups = [request_, *(value for value in vars(request_).values() if is_dataclass(value))]
+    for group in groups:
+        text = inspect.getdoc(type(group)) or ""
         lines = {word for line in text.splitlines() if " : " in line for word in line.partition(" : ")[0].split(", ")}
-        assert {name for name in get_type_hints(keywords) if name not in lines} == set()
+        assert {entry.name for entry in fields(group)} - lines == set()
 
 
 @pytest.mark.parametrize(
