@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Literal, TypedDict, get_args, get_type_hints
+from typing import TYPE_CHECKING, Literal, TypedDict, get_args, get_origin, get_type_hints
 
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph.integer import Coding
@@ -72,7 +72,7 @@ class GraphOptions:
         kinds = get_type_hints(type(self))
         for field in fields(self):
             choices, value = get_args(kinds[field.name]), getattr(self, field.name)
-            if all(isinstance(choice, str) for choice in choices) and value not in choices:
+            if get_origin(kinds[field.name]) is Literal and value not in choices:
                 raise UsageError(f"`{field.name}` {value!r}: expected one of {', '.join(choices)}")
         threshold = self.send_threshold
         if threshold is not None and self.processes != "stock":
