@@ -212,7 +212,7 @@ class CompiledArtifact:
         return self.check_outcomes(profiles, **options)[0].report
 
     def check_outcomes(
-        self, profiles: Sequence[str] = (), name: str = "artifact", **options: Unpack[CheckKeywords]
+        self, profiles: Sequence[str] = (), name: str = "the artifact", **options: Unpack[CheckKeywords]
     ) -> tuple[Outcome, ...]:
         """Check the graph against several profiles, beside a baseline.
 

@@ -84,7 +84,7 @@ def run_graph(
         raise UsageError(f"backend {backend}: it has nothing to hit with faults; use {others}")
     require_room(graph, options)
     if options.faults:
-        refuse(graph, f"backend {backend} with faults", chosen.without_faults, "use --backend fast")
+        refuse(graph, f"backend {backend} with faults", chosen.without_faults, "use `backend` fast")
     if options.start is not None:
         require_fit(graph, options.start)
     require_memory(f"backend {backend}")
