@@ -17,8 +17,9 @@ def relative_l2(values: NDArray[np.float64], exact: NDArray[np.float64] | None) 
     Returns
     -------
     float or None
-        None without an exact field, or where it is 0 everywhere.
+        None without an exact field, or where it is 0 everywhere, or too small to be squared.
     """
-    if exact is None or not exact.any():
+    size = 0.0 if exact is None else float(np.linalg.norm(exact))
+    if exact is None or size == 0:
         return None
-    return float(np.linalg.norm(values - exact) / np.linalg.norm(exact))
+    return float(np.linalg.norm(values - exact)) / size

@@ -39,3 +39,7 @@ def test_what_is_wrong_is_measured() -> None:
 def test_a_reference_of_zero_gives_no_number() -> None:
     assert relative_l2(np.ones(3), np.zeros(3)) is relative_l2(np.ones(3), None) is None
     assert relative_l2(np.ones(4), np.full(4, 2.0)) == 0.5
+
+
+def test_a_field_too_small_to_be_squared_has_no_relative_error() -> None:
+    assert relative_l2(np.zeros(4), np.full(4, 1e-212)) is None
