@@ -21,16 +21,9 @@ class Excess:
 
 
 LARGER = {
-    Excess("pisnn_deploy/audit/invariants.py: __init__", "parameters"),
-    Excess("pisnn_deploy/checks/examples.py: examples", "lines"),
     Excess("pisnn_deploy/graph/connections.py", "lines of a file"),
     Excess("pisnn_deploy/graph/document.py", "lines of a file"),
     Excess("pisnn_deploy/graph/document.py: document", "lines"),
-    Excess("pisnn_deploy/graph/integer.py", "lines of a file"),
-    Excess("pisnn_deploy/lava/processes/audit/process.py: __init__", "parameters"),
-    Excess("pisnn_deploy/lava/processes/flux/process.py: __init__", "parameters"),
-    Excess("pisnn_deploy/lava/processes/membrane/process.py: __init__", "parameters"),
-    Excess("pisnn_deploy/lava/processes/rectifier/process.py: __init__", "parameters"),
     Excess("pisnn_deploy/runs/kernels/general.py: advance", "parameters"),
 }
 """What was larger when the limits were set. Entries go as places shrink; nothing may be added."""

@@ -178,30 +178,13 @@ class Example:
         )
 
 
-def examples() -> Mapping[str, Example]:
-    """An example for every rule, by its code.
-
-    Returns
-    -------
-    mapping of str to Example
-    """
-    heat = heat_graph()
-    loihi2, generic = load_profile("loihi2"), load_profile("generic-int")
-    first, second = [0] * CELLS, [1] * CELLS
-    apart = placed(heat, first, second)
-    shared = placed(heat, first, [*second[1:], 0])
-    spread = placed(heat, [2] * CELLS, [0, 1] * (CELLS // 2))
-    usable = loihi2.chip.cores_usable.value or 1
-    far = placed(heat, first, [usable] * CELLS)
-    nothing = Claim("none", "nonlinear")
-
-    def core(key: str, limit: int) -> Profile:
-        return with_figure(loihi2, f"core.{key}", limit)
-
+def _of_numbers(heat: IntegerGraph) -> tuple[Example, ...]:
+    """Weights, widths, payloads, thresholds."""
+    loihi2 = load_profile("loihi2")
     accumulator, leak = loihi2.accumulator.bits.value or 0, 1 << loihi2.decay.bits.value
     state, spike = loihi2.state.bits.value, loihi2.payload
     payload = max(width for width in spike.legal_widths_bits.value if width <= spike.bits.value)
-    found = (
+    return (
         Example(
             "Weights of both signs, one of them odd: mixed mode has no room for its lowest bit.",
             with_mantissas(heat, [3, -4]),
@@ -261,6 +244,22 @@ def examples() -> Mapping[str, Example]:
             ),
             loihi2,
         ),
+    )
+
+
+def _of_capacity(heat: IntegerGraph) -> tuple[Example, ...]:
+    """What cores and chips hold."""
+    loihi2, generic = load_profile("loihi2"), load_profile("generic-int")
+    first, second = [0] * CELLS, [1] * CELLS
+    apart = placed(heat, first, second)
+    shared = placed(heat, first, [*second[1:], 0])
+    usable = loihi2.chip.cores_usable.value or 1
+    far = placed(heat, first, [usable] * CELLS)
+
+    def core(key: str, limit: int) -> Profile:
+        return with_figure(loihi2, f"core.{key}", limit)
+
+    return (
         Example(
             "A placement that says for seven of eight faces where they stand.",
             placed(heat, first, second[1:]),
@@ -295,7 +294,7 @@ def examples() -> Mapping[str, Example]:
         Example("Eight cells send, and the axon map has seven words.", apart, core("axon_map_words", CELLS - 1)),
         Example(
             "Faces alternate between two cores, so each cell has a second axon, of half a word.",
-            spread,
+            _spread(heat),
             core("axon_memory_words", 3),
         ),
         Example(
@@ -309,10 +308,17 @@ def examples() -> Mapping[str, Example]:
             placed(heat, first, [usable] * CELLS, 2),
             with_figure(loihi2, "system.chips", 1),
         ),
+    )
+
+
+def _of_tables(heat: IntegerGraph) -> tuple[Example, ...]:
+    """States, addresses, axons, delays and counters."""
+    loihi2, generic = load_profile("loihi2"), load_profile("generic-int")
+    return (
         Example(
             "Eight cells of 22 bits of state and eight faces of 30, each in a word of its own, on a core of 15 words.",
             heat,
-            core("neuron_state_words", 2 * CELLS - 1),
+            with_figure(loihi2, "core.neuron_state_words", 2 * CELLS - 1),
         ),
         Example(
             "Sixteen neurons on a core whose synapses have indices of three bits.",
@@ -321,7 +327,7 @@ def examples() -> Mapping[str, Example]:
         ),
         Example(
             "Faces alternate between two cores, so each cell takes two entries.",
-            spread,
+            _spread(heat),
             with_figure(generic, "core.neuron_output_axons_max", 1),
         ),
         Example(
@@ -334,6 +340,18 @@ def examples() -> Mapping[str, Example]:
             heat,
             with_figure(loihi2, "io.spike_counters", 2),
         ),
+    )
+
+
+def _spread(heat: IntegerGraph) -> IntegerGraph:
+    """Cells on one core, and faces by turns on two others."""
+    return placed(heat, [2] * CELLS, [0, 1] * (CELLS // 2))
+
+
+def _of_proofs(heat: IntegerGraph) -> tuple[Example, ...]:
+    """Certificates and starts."""
+    loihi2, nothing = load_profile("loihi2"), Claim("none", "nonlinear")
+    return (
         Example("A graph that was never proved.", replace(heat, certificate=None), loihi2),
         Example(
             "A certificate that assumes conservation.",
@@ -350,4 +368,15 @@ def examples() -> Mapping[str, Example]:
         Example("Ledgers that wrap one PDE step before the horizon.", with_ledger_steps(heat, 999_999), loihi2),
         Example("A start one quantum above the operating range.", with_start(heat, heat.window.upper + 1), loihi2),
     )
+
+
+def examples() -> Mapping[str, Example]:
+    """An example for every rule, by its code.
+
+    Returns
+    -------
+    mapping of str to Example
+    """
+    heat = heat_graph()
+    found = (*_of_numbers(heat), *_of_capacity(heat), *_of_tables(heat), *_of_proofs(heat))
     return {rule.code: example for rule, example in zip(RULES, found, strict=True)}

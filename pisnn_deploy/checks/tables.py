@@ -14,8 +14,7 @@ from pisnn_deploy.core.arithmetic import signed_width
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.lines import lines_of
 from pisnn_deploy.graph.populations import Population
-from pisnn_deploy.graph.stock import STATE_BITS, STATES
-from pisnn_deploy.graph.traits import LATE
+from pisnn_deploy.graph.stock import STATE_BITS, STATES, is_stock
 
 
 def state_bits(graph: IntegerGraph) -> Mapping[str, int]:
@@ -35,7 +34,7 @@ def state_bits(graph: IntegerGraph) -> Mapping[str, int]:
     mapping of str to int
         Populations of the chain; widths that are not declared count nothing.
     """
-    if LATE.is_of(graph):
+    if is_stock(graph):
         return {name: STATE_BITS * states for name, states in STATES.items()}
     declared = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
     bits = {}
