@@ -15,7 +15,6 @@ from pisnn_deploy.core.distance import relative_l2
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.core.printable import printable
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.mesh import AXES, Mesh
 from pisnn_deploy.project.run_result import result_of, versions
 from pisnn_deploy.project.simulation import Simulation
 from pisnn_deploy.report.measures import error_text
@@ -189,14 +188,13 @@ class SimulationRun:
         except ImportError as error:
             raise UsageError("to_xarray: xarray is not installed; pip install 'pisnn-deploy[xarray]'") from error
         mesh, trace = self.graph.mesh, self.run.trace
-        axes = tuple(AXES[: len(mesh.shape)]) if isinstance(mesh, Mesh) else ("cell",)
+        axes = mesh.axes
         coordinates: dict[str, Any] = {
             "time": ("time", self.times, {"long_name": "physical time"}),
             "step": ("time", trace.step, {"long_name": "PDE step"}),
         }
-        if isinstance(mesh, Mesh):
-            for axis, cells, length in zip(axes, mesh.shape, mesh.lengths, strict=True):
-                centres = (np.arange(cells) + 0.5) * length / cells
+        for axis in axes:
+            if (centres := mesh.centres_along(axis)) is not None:
                 coordinates[axis] = (axis, centres, {"long_name": f"cell centre along {axis}"})
         variables: dict[str, Any] = {
             "value": (("time", *axes), self.values, {"long_name": "cell average"}),

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.mesh.structured import Indices, Number, arriving
+from pisnn_deploy.mesh.base import FaceMesh, Indices, Line
 from pisnn_deploy.mesh.unstructured import UnstructuredMesh
 
 
 @dataclass(frozen=True)
-class CellMesh:
+class CellMesh(FaceMesh):
     """Cells of any shape, the faces between them and the reservoirs behind some of their outer faces.
 
     Attributes
@@ -49,19 +49,9 @@ class CellMesh:
         return len(self.corners)
 
     @property
-    def faces(self) -> int:
-        """Number of faces."""
-        return int(self.source.size)
-
-    @property
     def reservoirs(self) -> int:
         """Number of reservoirs."""
         return int(self.group.size)
-
-    @property
-    def holders(self) -> int:
-        """Number of cells and reservoirs."""
-        return self.cells + self.reservoirs
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -80,18 +70,15 @@ class CellMesh:
             return "no-flux"
         return f"dirichlet at {' and '.join(self.group_names)}, no-flux elsewhere"
 
-    def divergence(self, flux: NDArray[Number]) -> NDArray[Number]:
-        """What arrives at each holder, ``D k``.
-
-        Parameters
-        ----------
-        flux : int64 or float64 array [faces]
-
-        Returns
-        -------
-        array [holders], same dtype
-        """
-        return arriving(flux, self.source, self.target, self.holders)
+    def middle_line(self) -> Line:
+        """Cells along x that the middle of the other axes crosses."""
+        corners = self.points[self.corners]
+        low, high = corners[..., 1:].min(axis=1), corners[..., 1:].max(axis=1)
+        middle = (low.min(axis=0) + high.max(axis=0)) / 2
+        crossed = np.flatnonzero(((low <= middle) & (middle <= high)).all(axis=1))
+        along = corners[crossed, :, 0].mean(axis=1)
+        order = np.argsort(along, kind="stable")
+        return Line(np.asarray(crossed[order], np.int64), np.asarray(along[order], np.float64), "x", None)
 
 
 def cell_mesh(mesh: UnstructuredMesh) -> CellMesh:

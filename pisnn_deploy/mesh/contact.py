@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.core.errors import FileError
+from pisnn_deploy.mesh.base import Indices
 from pisnn_deploy.mesh.sides import equal_rows, first_twice, place
 from pisnn_deploy.mesh.simplex_pairs import (
     cell_axes,
@@ -24,7 +25,6 @@ from pisnn_deploy.mesh.simplex_pairs import (
     near_pairs,
     overlapping,
 )
-from pisnn_deploy.mesh.structured import Indices
 from pisnn_deploy.mesh.welding import join_points, smallest_edge
 
 CLOSE = 1e-2

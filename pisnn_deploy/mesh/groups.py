@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from pisnn_deploy.core.errors import FileError
+from pisnn_deploy.mesh.base import Indices
 from pisnn_deploy.mesh.content import MeshContent
 from pisnn_deploy.mesh.sides import Sides
-from pisnn_deploy.mesh.structured import Indices
 
 REST = "rest"
 """Group of boundary faces that the file gives none."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.core.errors import FileError, UsageError
+from pisnn_deploy.mesh.base import Indices
 from pisnn_deploy.mesh.boundary import MAXIMUM_CELLS
 from pisnn_deploy.mesh.contact import contact_warnings, find_contact, require_no_overlaps
 from pisnn_deploy.mesh.content import Elements, MeshContent
@@ -26,7 +27,6 @@ from pisnn_deploy.mesh.groups import (
     unknown_group,
 )
 from pisnn_deploy.mesh.sides import equal_rows, first_twice, match_sides
-from pisnn_deploy.mesh.structured import Indices
 from pisnn_deploy.mesh.unstructured import UnstructuredMesh, adjugates, face_geometry, volumes_and_centres
 from pisnn_deploy.mesh.welding import welded
 

@@ -28,8 +28,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pisnn_deploy.mesh.base import Indices
 from pisnn_deploy.mesh.boundary import DIRICHLET, PERIODIC
-from pisnn_deploy.mesh.structured import Indices, Mesh, reservoir_layers
+from pisnn_deploy.mesh.structured import Mesh, reservoir_layers
 
 Meeting = tuple[tuple[int, int], ...]
 """Dirichlet sides that meet, each an axis and an end (0 lower, 1 upper), by ascending axis."""

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.mesh.structured import Indices
+from pisnn_deploy.mesh.base import Indices
 
 Points = NDArray[np.float64]
 MOST_PAIRS = 500

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pisnn_deploy.mesh.base import FaceMesh, Indices, Line
 from pisnn_deploy.mesh.boundary import AXES, DIRICHLET, PERIODIC, Sides
-
-Indices = NDArray[np.int64]
-Number = TypeVar("Number", np.int64, np.float64)
 
 
 @dataclass(frozen=True)
-class Mesh:
+class Mesh(FaceMesh):
     """Uniform cells of a box, the faces through which packets pass, and reservoirs behind Dirichlet sides.
 
     Faces are listed axis after axis; within an axis in the C order of what is on their lower side. A positive packet
@@ -53,22 +50,12 @@ class Mesh:
         return math.prod(self.shape)
 
     @property
-    def faces(self) -> int:
-        """Number of faces."""
-        return int(self.source.size)
-
-    @property
     def reservoirs(self) -> int:
         """Number of reservoirs: one per face of a Dirichlet side."""
         cells = self.cells
         return sum(
             (cells // count) * sides.count(DIRICHLET) for count, sides in zip(self.shape, self.boundary, strict=True)
         )
-
-    @property
-    def holders(self) -> int:
-        """Number of cells and reservoirs."""
-        return self.cells + self.reservoirs
 
     @property
     def boundary_text(self) -> str:
@@ -88,39 +75,36 @@ class Mesh:
         """Volume of a cell."""
         return math.prod(self.spacing)
 
-    def divergence(self, flux: NDArray[Number]) -> NDArray[Number]:
-        """What arrives at each holder, ``D k``.
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Names of the axes of a field."""
+        return tuple(AXES[: len(self.shape)])
 
-        Parameters
-        ----------
-        flux : int64 or float64 array [faces]
-            Signed packets through each face, or a float flux.
+    @property
+    def is_line(self) -> bool:
+        """Whether cells lie in a single row."""
+        return len(self.shape) == 1
 
-        Returns
-        -------
-        array [holders], same dtype
-            What each cell gains, then what each reservoir gains.
-        """
-        return arriving(flux, self.source, self.target, self.holders)
+    def centres_along(self, axis: str) -> NDArray[np.float64] | None:
+        """Positions of the cells along an axis of a field, float64."""
+        number = self.axes.index(axis)
+        return (np.arange(self.shape[number]) + 0.5) * self.lengths[number] / self.shape[number]
 
+    @property
+    def plane(self) -> tuple[str, str]:
+        """Names of the two axes of a picture of the cells; empty for a single row, which needs none."""
+        return ("", "") if self.is_line else (self.axes[-2], self.axes[-1])
 
-def arriving(flux: NDArray[Number], source: Indices, target: Indices, holders: int) -> NDArray[Number]:
-    """What arrives at each holder, ``D k``.
+    def middle_line(self) -> Line:
+        """Cells along the last axis, through the middle of the others."""
+        numbers = np.arange(self.cells).reshape(self.shape)
+        cells = np.asarray(numbers[tuple(count // 2 for count in self.shape[:-1])], np.int64)
+        positions = (np.arange(self.shape[-1]) + 0.5) * self.spacing[-1]
+        return Line(cells, positions, "" if self.is_line else self.axes[-1], self.lengths[-1])
 
-    Parameters
-    ----------
-    flux : int64 or float64 array [faces]
-    source, target : int64 array [faces]
-    holders : int
-
-    Returns
-    -------
-    array [holders], same dtype
-    """
-    gain = np.zeros(holders, flux.dtype)
-    np.add.at(gain, target, flux)
-    np.subtract.at(gain, source, flux)
-    return gain
+    def described(self) -> dict[str, object]:
+        """Plain data for files of others."""
+        return super().described() | {"shape": self.shape, "lengths": self.lengths, "boundary": self.boundary}
 
 
 def structured_mesh(shape: tuple[int, ...], lengths: tuple[float, ...], boundary: tuple[Sides, ...]) -> Mesh:

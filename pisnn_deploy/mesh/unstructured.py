@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.mesh.structured import Indices, Number, arriving
+from pisnn_deploy.mesh.base import FaceMesh, Indices
 
 _INSIDE = 1e-3
 """Least barycentric coordinate of a circumcentre that counts as inside.
@@ -26,7 +26,7 @@ conductance would know no bound, and explicit time steps would vanish.
 
 
 @dataclass(frozen=True)
-class UnstructuredMesh:
+class UnstructuredMesh(FaceMesh):
     """Simplices, the faces through which packets pass, and reservoirs behind Dirichlet faces.
 
     A positive packet on face ``f`` leaves ``source[f]`` and enters ``target[f]``: the incidence ``D`` has -1 and +1
@@ -82,34 +82,9 @@ class UnstructuredMesh:
         return len(self.corners)
 
     @property
-    def faces(self) -> int:
-        """Number of faces."""
-        return int(self.source.size)
-
-    @property
     def reservoirs(self) -> int:
         """Number of reservoirs: one per Dirichlet face of the boundary."""
         return int(self.group.size)
-
-    @property
-    def holders(self) -> int:
-        """Number of cells and reservoirs."""
-        return self.cells + self.reservoirs
-
-    def divergence(self, flux: NDArray[Number]) -> NDArray[Number]:
-        """What arrives at each holder, ``D k``.
-
-        Parameters
-        ----------
-        flux : int64 or float64 array [faces]
-            Signed packets through each face, or a float flux.
-
-        Returns
-        -------
-        array [holders], same dtype
-            What each cell gains, then what each reservoir gains.
-        """
-        return arriving(flux, self.source, self.target, self.holders)
 
 
 def non_orthogonality(mesh: UnstructuredMesh) -> NDArray[np.float64]:

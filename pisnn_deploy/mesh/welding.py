@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.mesh.base import Indices
 from pisnn_deploy.mesh.simplex_pairs import edges_of
-from pisnn_deploy.mesh.structured import Indices
 
 Points = NDArray[np.float64]
 

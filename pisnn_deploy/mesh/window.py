@@ -11,9 +11,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from pisnn_deploy.mesh.base import Indices
 from pisnn_deploy.mesh.boundary import DIRICHLET, PERIODIC
 from pisnn_deploy.mesh.reflection import Walls
-from pisnn_deploy.mesh.structured import Indices, Mesh, face_grid, reservoir_layers
+from pisnn_deploy.mesh.structured import Mesh, face_grid, reservoir_layers
 
 Wall = Literal["reflection", "quadratic"]
 """How ghost cells beyond a Dirichlet side follow from the field."""

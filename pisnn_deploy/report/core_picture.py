@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from pisnn_deploy.core.printable import printable
 from pisnn_deploy.graph import IntegerGraph, Placement
-from pisnn_deploy.mesh import AXES, CellMesh, Mesh
+from pisnn_deploy.mesh import AXES, CellMesh
 from pisnn_deploy.report.panels import drawable
 from pisnn_deploy.target import load_profile
 from pisnn_deploy.target import names as profile_names
@@ -119,7 +119,7 @@ def cores_height(graph: IntegerGraph) -> float:
 
 
 def _is_strip(graph: IntegerGraph) -> bool:
-    return isinstance(graph.mesh, Mesh) and len(graph.mesh.shape) == 1
+    return graph.mesh.is_line
 
 
 def fill_with_cores(figure: Figure | SubFigure, graph: IntegerGraph) -> None:

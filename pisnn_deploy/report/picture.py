@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.core.distance import relative_l2
 from pisnn_deploy.core.output import write_whole
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.mesh import AXES, CellMesh, Mesh
+from pisnn_deploy.mesh import AXES, CellMesh
 from pisnn_deploy.report.panels import (
     BLUE,
     GREY,
@@ -137,32 +137,9 @@ def _caption(graph: IntegerGraph, run: Run, values: Field, reference: Field | No
     return "\n".join(line for part in parts for line in textwrap.wrap(part, _CAPTION_CHARACTERS))
 
 
-def _middle_cells(graph: IntegerGraph) -> NDArray[np.int64]:
-    """Cells along the last axis of a grid, or along x of any other mesh, through the middle of the other axes."""
-    mesh = graph.mesh
-    if isinstance(mesh, CellMesh):
-        corners = mesh.points[mesh.corners]
-        low, high = corners[..., 1:].min(axis=1), corners[..., 1:].max(axis=1)
-        middle = (low.min(axis=0) + high.max(axis=0)) / 2
-        crossed = np.flatnonzero(((low <= middle) & (middle <= high)).all(axis=1))
-        return np.asarray(crossed[np.argsort(corners[crossed, :, 0].mean(axis=1), kind="stable")], np.int64)
-    numbers = np.arange(mesh.cells).reshape(mesh.shape)
-    return np.asarray(numbers[tuple(count // 2 for count in mesh.shape[:-1])], np.int64)
-
-
 def _along(graph: IntegerGraph) -> str:
     """Label of the axis that a profile follows."""
-    if isinstance(graph.mesh, CellMesh):
-        return "x (units of length)"
-    dimensions = len(graph.mesh.shape)
-    return f"{'position' if dimensions == 1 else AXES[dimensions - 1]} (units of length)"
-
-
-def _centres(graph: IntegerGraph) -> Field:
-    mesh = graph.mesh
-    if isinstance(mesh, CellMesh):
-        return np.asarray(mesh.points[mesh.corners[_middle_cells(graph)]][..., 0].mean(axis=1), np.float64)
-    return np.asarray((np.arange(mesh.shape[-1]) + 0.5) * mesh.spacing[-1], np.float64)
+    return f"{graph.mesh.middle_line().axis or 'position'} (units of length)"
 
 
 def _field(figure: Figure, axes: Axes, graph: IntegerGraph, times: Field, values: Field) -> None:
@@ -228,28 +205,26 @@ def _draw_interfaces(axes: Axes, mesh: CellMesh, points: Field, faces: NDArray[n
 
 
 def _profile(axes: Axes, graph: IntegerGraph, values: Field, reference: Field | None, reference_name: str) -> None:
-    centres = _centres(graph)
-    mark, line = mark_of(centres.size), _middle_cells(graph)
+    line, centres, _, extent = graph.mesh.middle_line()
     # Through a mesh from a file the line may leave it and come back.
-    drawn, mark = ("none", ".") if isinstance(graph.mesh, CellMesh) else ("-", mark)
+    drawn, mark = ("none", ".") if extent is None else ("-", mark_of(centres.size))
     for field, colour, label in ((values[0], GREY, "start"), (values[-1], BLUE, "integers")):
         axes.plot(centres, field[line], linestyle=drawn, color=colour, label=label, linewidth=WIDTH, marker=mark)
     if reference is None:
         axes.set_xlabel(_along(graph))
     else:
         axes.plot(centres, reference[line], color=ORANGE, linestyle=(0, (4, 3)), label=reference_name, lw=WIDTH)
-    is_line = isinstance(graph.mesh, Mesh) and len(graph.mesh.shape) == 1
-    headline(axes, "(b) profile at the end" + ("" if is_line else ", through the middle"))
+    headline(axes, "(b) profile at the end" + ("" if graph.mesh.is_line else ", through the middle"))
     axes.set_ylabel("cell value (units of the field)")
-    if isinstance(graph.mesh, Mesh):
-        axes.set_xlim(0, graph.mesh.lengths[-1])
+    if extent is not None:
+        axes.set_xlim(0, extent)
     axes.legend(frameon=False, loc="best", fontsize=9)
 
 
 def _difference(axes: Axes, graph: IntegerGraph, error: Field, reference_name: str) -> None:
     headline(axes, "")
-    centres = _centres(graph)
+    line, centres, *_ = graph.mesh.middle_line()
     axes.axhline(0, color=GREY, linewidth=0.8)
-    axes.plot(centres, error[_middle_cells(graph)], color=ORANGE, linewidth=1.2, marker=mark_of(centres.size))
+    axes.plot(centres, error[line], color=ORANGE, linewidth=1.2, marker=mark_of(centres.size))
     axes.set(xlabel=_along(graph), ylabel=f"integers\n- {reference_name}")
     axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))

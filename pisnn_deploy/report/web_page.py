@@ -18,7 +18,6 @@ from pisnn_deploy.core.output import write_whole
 from pisnn_deploy.core.printable import json_text, printable_lines
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import warnings_in
-from pisnn_deploy.mesh import AXES, CellMesh
 from pisnn_deploy.report.core_picture import core_map, core_uses, placement_sentence
 from pisnn_deploy.report.frames import (
     MOST_FRAMES,
@@ -237,12 +236,8 @@ def _animated(report: Report, frames: Frames) -> dict[str, Any]:
 
 
 def _axis_labels(graph: IntegerGraph) -> tuple[str, str]:
-    if isinstance(graph.mesh, CellMesh):
-        return "x (units of length)", "y (units of length)"
-    names = AXES[: len(graph.mesh.shape)]
-    if len(names) == 1:
-        return "position (units of length)", ""
-    return f"{names[-2]} (units of length)", f"{names[-1]} (units of length)"
+    across, up = graph.mesh.plane
+    return f"{across or 'position'} (units of length)", f"{up} (units of length)" if up else ""
 
 
 def _placed(picture: Chart) -> dict[str, Any]:

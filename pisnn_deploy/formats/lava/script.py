@@ -13,7 +13,6 @@ import numpy as np
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.stock import is_stock, stock_network
-from pisnn_deploy.mesh import Mesh
 
 SCRIPT, DATA = "run.py", "graph.npz"
 """Names of the two files."""
@@ -54,7 +53,7 @@ def _data(graph: IntegerGraph, artifact_sha256: str) -> bytes:
     network = stock_network(graph, graph.membrane.initial)
     about = {
         "model": graph.spec.name,
-        "shape": list(graph.mesh.shape) if isinstance(graph.mesh, Mesh) else [graph.mesh.cells],
+        "shape": list(graph.mesh.shape),
         "value_per_quantum": graph.value_per_quantum,
         "time_step": graph.time_step,
         "lowest_mass": graph.window.lower,

@@ -24,7 +24,6 @@ from pisnn_deploy.formats.onnx.program import OnnxNodes
 from pisnn_deploy.graph.artifact import certificate_bytes
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.graph.populations import Population, faces, hidden_layers
-from pisnn_deploy.mesh import Mesh
 from pisnn_deploy.programs import Result, run
 
 OPSET = 18
@@ -242,10 +241,6 @@ def _model(body: onnx.GraphProto, graph: IntegerGraph, artifact_sha256: str) -> 
     model = helper.make_model(body, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     model.producer_name, model.producer_version = "pisnn-deploy", __version__
     model.doc_string = "A physics-informed spiking neural network in integers: the sum of all masses never changes."
-    mesh = graph.mesh
-    described: dict[str, object] = {"cells": mesh.cells, "reservoirs": mesh.reservoirs, "faces": mesh.faces}
-    if isinstance(mesh, Mesh):
-        described |= {"shape": mesh.shape, "lengths": mesh.lengths, "boundary": mesh.boundary}
     facts = {
         "model": graph.spec.name,
         "quantum": repr(graph.quantum),
@@ -255,7 +250,7 @@ def _model(body: onnx.GraphProto, graph: IntegerGraph, artifact_sha256: str) -> 
         "leak": str(graph.flux.leak),
         **({} if graph.flux.share_shift is None else {"share_shift": str(graph.flux.share_shift)}),
         "period": str(graph.period),
-        "mesh": json.dumps(described, sort_keys=True),
+        "mesh": json.dumps(graph.mesh.described(), sort_keys=True),
         "lowest_mass": str(graph.window.lower),
         "highest_mass": str(graph.window.upper),
         "artifact_sha256": artifact_sha256,
