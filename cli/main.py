@@ -45,10 +45,10 @@ COMMANDS: Mapping[str, str] = {
     "campaign": "Run a product of models, meshes and starts on a Dask cluster.",
     "verify": "Prove the certificate of an artifact again.",
     "check": "Check an artifact against hardware profiles.",
-    "export": "Write an artifact in the format of others.",
+    "export": "Export an artifact to another format.",
     "inspect": "Show what is in an artifact.",
     "profiles": "List, show or validate hardware profiles.",
-    "doctor": "Tell what works on this machine.",
+    "doctor": "Check what works on this machine.",
     "completion": "Print a script that completes words in a shell.",
 }
 """Each command with its line in ``--help``; the module of the same name holds it."""
@@ -126,14 +126,14 @@ class LazyGroup(click.Group):
 @click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="File of options; pisnn.toml or setup.cfg of the current folder unless given.",
+    help="File of options (default: pisnn.toml or setup.cfg in the current folder).",
 )
 @click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="warning",
     show_default=True,
-    help="How much to tell on stderr of what goes on; debug also shows where an error arose.",
+    help="Log level for stderr; debug also shows where an error arose.",
 )
 @click.pass_context
 def group(context: click.Context, config: Path | None, log_level: str) -> None:
@@ -147,9 +147,9 @@ def group(context: click.Context, config: Path | None, log_level: str) -> None:
       pisnn-deploy verify model.pisnn
       pisnn-deploy check model.pisnn --profile loihi2
 
-    Options that a project always wants stand in pisnn.toml, a table for each command ([compile] profile = "loihi2"), or
-    in setup.cfg ([pisnn-deploy.compile]) of the current folder. Where to write, a scheduler and --resume are taken from
-    a file only if --config names it.
+    Put project defaults in pisnn.toml, a table for each command ([compile] profile = "loihi2"), or in setup.cfg
+    ([pisnn-deploy.compile]) in the current folder. Output paths, a scheduler and --resume are taken from a file only if
+    --config names it.
 
     Exit codes: 0 fine, 1 a check or verification failed, 2 wrong usage or input, 130 interrupted.
     """

@@ -39,11 +39,11 @@ _REFUTED = "its recorded row says other facts of its artifact than a row of the 
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to write the table (.parquet); beside the plan unless given.",
+    help="Where to write the table (default: beside the plan, .parquet).",
 )
-@click.option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster that runs; else this machine's cores.")
-@click.option("--workers", type=click.IntRange(1, 1024), help="Processes on this machine; one a core unless given.")
-@click.option("--resume", is_flag=True, help="Run only the cases that have no row yet, or whose worker failed.")
+@click.option("--scheduler", metavar="ADDRESS", help="Address of a running Dask cluster (default: a local one).")
+@click.option("--workers", type=click.IntRange(1, 1024), help="Processes on this machine (default: one per core).")
+@click.option("--resume", is_flag=True, help="Run only cases that have no row yet or whose worker failed.")
 @click.option("--dry-run", is_flag=True, help="List the cases and run none.")
 @click.option(
     "--timeout", type=click.FloatRange(0, min_open=True), default=3600.0, show_default=True, help="Seconds for a run."

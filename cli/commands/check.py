@@ -41,7 +41,7 @@ _COLOURS = {"error": "red", "warning": "yellow", "info": "blue"}
     "--max-growth",
     metavar="PERCENT",
     type=click.FloatRange(min=0),
-    help=f"By how much a resource may grow beside the baseline. (default: {LARGEST_GROWTH})",
+    help=f"Largest growth of a resource compared with the baseline (default: {LARGEST_GROWTH}).",
 )
 @click.option("--select", metavar="RULES", help="Only these rules, such as PD001,PD102.")
 @click.option("--ignore", metavar="RULES", help="Not these rules.")
@@ -61,7 +61,7 @@ _COLOURS = {"error": "red", "warning": "yellow", "info": "blue"}
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def command(artifacts: tuple[Path, ...], form: str, output: Path | None, quiet: bool, **options: Any) -> None:
-    """Check every ARTIFACT against hardware profiles; unless given, the one of the library that the artifact names.
+    """Check every ARTIFACT against hardware profiles (default: the library's profile that the artifact names).
 
     \b
     Examples:
@@ -135,10 +135,10 @@ def _show(outcome: Outcome, *, several: bool) -> None:
     print_table("estimates of a PDE step", estimate_rows(report))
     compared = comparison_rows(report)
     if compared:
-        print_table("a PDE step beside dense coding and a float solver", compared)
+        print_table("a PDE step compared with dense coding and a float solver", compared)
     if outcome.growths is not None:
         rows = [
             (*row[:3], Text(row[3], "bold red" if growth.grew else ""))
             for row, growth in zip(growth_rows(outcome), outcome.growths, strict=True)
         ]
-        print_table("beside the baseline", rows, ("resource", "old", "new", "change"))
+        print_table("compared with the baseline", rows, ("resource", "old", "new", "change"))

@@ -32,13 +32,13 @@ from pisnn_deploy.project.request import compile_request
 @click.option(
     "--mesh",
     help="Cells along each axis, such as 128 or 64x64, or a file of triangles or tetrahedra (.msh, .vtu, .vtk, .inp, "
-    ".mesh); the problem's own unless given.",
+    ".mesh) (default: the problem's own).",
 )
 @click.option(
     "--boundary",
     metavar="SPEC",
     help="periodic, no-flux, dirichlet=0,1, x=periodic y=no-flux, x-=no-flux x+=dirichlet=1, or a YAML file; the "
-    "problem's own unless given. For a mesh from a file by groups: hole=dirichlet=1; the rest is no-flux.",
+    "default is the problem's own. For a mesh from a file by groups: hole=dirichlet=1; the rest is no-flux.",
 )
 @click.option("--materials", type=click.Path(path_type=Path), help="YAML file of the materials of a mesh from a file.")
 @click.option(
@@ -54,8 +54,8 @@ from pisnn_deploy.project.request import compile_request
 )
 @click.option("--capacity", type=click.Path(path_type=Path), help="Mass per volume and value of each cell, .npy.")
 @click.option("--coding", type=click.Choice(["delta", "dense"]), default="delta", show_default=True)
-@click.option("--range", "value_range", metavar="LOWER,UPPER", help="Range of cell values, instead of the model's.")
-@click.option("--slope", type=float, help="Largest slope of the field, instead of the model's.")
+@click.option("--range", "value_range", metavar="LOWER,UPPER", help="Range of cell values (default: the model's).")
+@click.option("--slope", type=float, help="Largest slope of the field (default: the model's).")
 @click.option("--flux", type=float, help="Largest flux through a face in one PDE step, in cell values.")
 @click.option(
     "--placement",
@@ -82,7 +82,7 @@ from pisnn_deploy.project.request import compile_request
     "--send-threshold",
     type=click.IntRange(1, 1 << 20),
     metavar="QUANTA",
-    help="With --processes stock: a face keeps smaller fluxes until they have added up; 1 unless given.",
+    help="With --processes stock: a face keeps smaller fluxes until they have added up (default: 1).",
 )
 @click.option("--problem", metavar="NAME", help="What a network from ONNX, netx or NIR solves: heat1d, laplace2d, ...")
 @click.option(
@@ -98,7 +98,7 @@ from pisnn_deploy.project.request import compile_request
     help="positivity: a face never takes more than its source can give, so no cell ever holds less than 0.",
 )
 @click.option("--strict", is_flag=True, help="Exit with 1, and write no artifact, if there is a warning.")
-@click.option("--explain", is_flag=True, help="Tell what each compiler pass did.")
+@click.option("--explain", is_flag=True, help="Show what each compiler pass did.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def command(

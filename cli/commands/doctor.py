@@ -79,7 +79,7 @@ class Diagnosis:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def command(trial: bool, as_json: bool, quiet: bool) -> None:
-    """Tell what works on this machine: versions, cores, memory, backends.
+    """Check what works on this machine: versions, cores, memory, backends.
 
     \b
     Examples:

@@ -17,13 +17,13 @@ from pisnn_deploy.project.exports import ENDINGS, export
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="File, NAME.onnx, .net or .nir unless given; for lava a folder or a .zip, NAME-lava unless given.",
+    help="File (default: NAME.onnx, .net or .nir); for lava a folder or a .zip (default: NAME-lava).",
 )
 @click.option("--loop", is_flag=True, help="An ONNX model that does as many PDE steps as its input `steps` says.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def command(artifact: str, target: str, output: Path | None, loop: bool, as_json: bool, quiet: bool) -> None:
-    """Write ARTIFACT (.pisnn), a checkpoint (.pt) or a model of the zoo in the format of others.
+    """Export ARTIFACT (.pisnn), a checkpoint (.pt) or a model of the zoo to another format.
 
     \b
     Examples:

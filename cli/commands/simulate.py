@@ -32,17 +32,19 @@ from pisnn_deploy.runs.segments import SEGMENT_SECONDS
 @click.option(
     "--steps",
     type=click.IntRange(0, MOST_STEPS),
-    help="PDE steps; to the problem's horizon unless given, with materials at most 1000.",
+    help="Number of PDE steps (default: to the problem's final time, with materials at most 1000).",
 )
 @click.option(
     "--domains",
     type=click.IntRange(2, MOST_DOMAINS),
     help="Cut a grid into so many domains, one a worker of a Dask cluster, with --backend fast.",
 )
-@click.option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster that runs, for --domains; else this machine's.")
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="Address of a running Dask cluster for --domains (default: a local one)."
+)
 @click.option("--initial", help="Named initial condition, or a .npy file of cell averages.")
 @click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Write the trace (.npz).")
-@click.option("--resume", is_flag=True, help="Go on with the run that --save was recording when it was interrupted.")
+@click.option("--resume", is_flag=True, help="Continue the run that --save was recording when it was interrupted.")
 @click.option(
     "--record-every",
     type=click.FloatRange(0, min_open=True),
@@ -64,9 +66,9 @@ from pisnn_deploy.runs.segments import SEGMENT_SECONDS
     "faults",
     multiple=True,
     metavar="SPEC",
-    help="Hit the run with a fault of a chip, on cpu or fast; may be given more than once. See docs/faults.md.",
+    help="Inject a hardware fault, on cpu or fast; may be repeated. See docs/faults.md.",
 )
-@click.option("--recover", is_flag=True, help="Put right what the audit finds wrong after a --fault, and go on.")
+@click.option("--recover", is_flag=True, help="Repair violations found after a --fault and continue.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if the run is implausible, or cannot be judged.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=3600.0, show_default=True, help="Seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -84,7 +86,7 @@ def command(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Run ARTIFACT (.pisnn), or a model of the zoo (heat1d unless given), and audit every step.
+    """Run ARTIFACT (.pisnn) or a model of the zoo (default: heat1d) and audit every step.
 
     \b
     Examples:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 @click.command("train", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("recipe")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to write the model.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Instead of the recipe's.")
-@click.option("--resume", is_flag=True, help="Go on where an interrupted training stopped.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Random seed (overrides the recipe).")
+@click.option("--resume", is_flag=True, help="Continue an interrupted training.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress, no table.")
 def command(recipe: str, output: Path | None, seed: int | None, resume: bool, as_json: bool, quiet: bool) -> None:

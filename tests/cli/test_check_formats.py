@@ -152,7 +152,7 @@ def test_colours_on_a_terminal_only_and_never_with_no_color(folder: Path) -> Non
 def test_growth_fails_and_is_shown_everywhere(folder: Path) -> None:
     words = ("b.pisnn", "--profile", "loihi2", "--baseline", "a.json")
     code, said = called(*words)
-    assert code == 1 and "beside the baseline" in said and "+50.0%" in said
+    assert code == 1 and "compared with the baseline" in said and "+50.0%" in said
     assert sentence(*words).startswith(
         "b.pisnn: grew: neurons went from 32 to 48 (+50.0%), and at most 5% is allowed, and "
     )
