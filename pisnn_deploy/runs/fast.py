@@ -9,7 +9,7 @@ from typing import Protocol
 from pisnn_deploy.core.errors import OverflowViolation
 from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.graph.integer import IntegerGraph
-from pisnn_deploy.graph.traits import BINARY, LATE, first_of
+from pisnn_deploy.graph.traits import BINARY, first_of
 from pisnn_deploy.runs.faulty import RelayedStepper
 from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, RunState, start_of
 from pisnn_deploy.runs.stepping import ReferenceStepper, Stepper, stepped_run
@@ -63,21 +63,21 @@ def stepper_of(graph: IntegerGraph, start: RunState, steps: int) -> FastStepper:
     RuntimeWarning
         Where numba cannot be imported, or was told to compile nothing.
     """
-    # Kernels count payloads, not the bits that are set in them, and know no fluxes that are one step old.
-    if first_of(graph, (BINARY, LATE)) is not None:
+    if first_of(graph, (BINARY,)) is not None:  # kernels count payloads, not the bits that are set in them
         return ReferenceStepper(graph, start, steps)
     try:
         # Not before a run: importing numba takes longer than most commands.
         from pisnn_deploy.runs.kernels.choice import kernel_stepper
         from pisnn_deploy.runs.kernels.compiled import DISABLED, kernels_are_disabled
+        from pisnn_deploy.runs.kernels.faces import UnservedError
     except Exception as error:  # it loads libraries of its own, and its settings may be of any kind
         return _slowly(graph, start, steps, str(error))
     if kernels_are_disabled():
         return _slowly(graph, start, steps, f"{DISABLED} is set")
     try:
         return kernel_stepper(graph, start, steps)
-    except OverflowViolation:
-        # Arrays of the kernels would cut the start; the reference names what is wrong with it.
+    except (OverflowViolation, UnservedError):
+        # Arrays of the kernels would cut the start, and the reference names what is wrong with it; or a program is new.
         return ReferenceStepper(graph, start, steps)
 
 

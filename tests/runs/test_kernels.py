@@ -346,8 +346,6 @@ def test_a_broken_route_gives_the_sentence_of_the_reference() -> None:
 def changed_array(stepper: StructuredStepper | GeneralStepper, name: str) -> Any:
     if name == "mass":
         return stepper.mass
-    if isinstance(stepper, GeneralStepper):
-        return getattr(stepper.arrays, name)
     return stepper.arrays.states[0 if name == "current" else -1]
 
 

@@ -16,7 +16,7 @@ DISABLED = "NUMBA_DISABLE_JIT"
 """Environment variable that has numba compile nothing; kernels rest on instructions that Python does not have."""
 
 
-_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 _INSIDE: dict[str, Any] = {**_OPTIONS, "forceinline": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 """Of parts of kernels, which are called by nothing else."""
 

@@ -9,14 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.programs import Operation, Program
 from pisnn_deploy.programs.source import NUMBA_WORDS, Statements
 
 ARRIVAL, CURRENT = "arrival", "current"
-ENDS = {"source_mass": ("source_inside", "mass[i]"), "target_mass": ("target_inside", "mass[i + stride]")}
-"""Ports that are told the mass at an end of their face: the mask of ends that are cells, and where the mass stands."""
+MASKS = {"source_mass": "source_inside", "target_mass": "target_inside"}
+"""Ports that are told the mass at an end of their face, with the mask of ends that are cells: -1, else 0."""
+ON_A_GRID = {"source_mass": "mass[i]", "target_mass": "mass[i + stride]"}
+ANYWHERE = {"source_mass": "mass[ends[0, i]]", "target_mass": "mass[ends[1, i]]"}
+"""Where the masses at the ends stand."""
+
+
+class UnservedError(Exception):
+    """A program that the kernels have no text for."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,7 @@ def after_firing(program: Program) -> tuple[Operation, ...]:
 
     Raises
     ------
-    UsageError
+    UnservedError
         They look at more than what fired and the masses at the ends, which the audit of a face cannot do again.
     """
     needed, operations = {program.sends[0]} - {fired(program)}, []
@@ -93,16 +100,20 @@ def after_firing(program: Program) -> tuple[Operation, ...]:
             operations.append(operation)
             needed -= set(operation.results)
             needed |= {name for name in operation.values if isinstance(name, str)} - {fired(program)}
-    unknown = needed - set(ENDS) - set(program.parameters)
+    unknown = needed - set(MASKS) - set(program.parameters)
     if unknown:
-        raise UsageError(
+        raise UnservedError(
             f"program {program.name}: what is sent depends on {', '.join(sorted(unknown))} beyond what fired"
         )
     return tuple(reversed(operations))
 
 
 def face_text(
-    population: Population, constant: Mapping[str, int], bounded: Iterable[str], narrow_products: frozenset[str]
+    population: Population,
+    constant: Mapping[str, int],
+    bounded: Iterable[str],
+    narrow_products: frozenset[str] = frozenset(),
+    ends: Mapping[str, str] = ON_A_GRID,
 ) -> FaceText:
     """Write the loops of a program of faces.
 
@@ -116,6 +127,8 @@ def face_text(
         Values that have a declared width.
     narrow_products : frozenset of str
         Results of products that fit the word that the kernels compute in.
+    ends : mapping of str to str
+        Text of the masses at the ends.
 
     Returns
     -------
@@ -123,10 +136,10 @@ def face_text(
 
     Raises
     ------
-    UsageError
+    UnservedError
         The program asks for what these kernels do not have.
     """
-    writer = _Writer(population.program, constant, set(bounded), narrow_products)
+    writer = _Writer(population.program, constant, set(bounded), narrow_products, ends)
     fire, audit = writer.fire(), writer.audit()
     text = "\n".join(
         [*writer.function("fire_run", "", *fire), "", *writer.function("audit_run", ", largest_current", *audit), ""]
@@ -138,9 +151,14 @@ class _Writer:
     """Writes the loops of one program; what is stored is looked at where it is audited, all else where it is made."""
 
     def __init__(
-        self, program: Program, constant: Mapping[str, int], bounded: set[str], narrow_products: frozenset[str]
+        self,
+        program: Program,
+        constant: Mapping[str, int],
+        bounded: set[str],
+        narrow_products: frozenset[str],
+        ends: Mapping[str, str],
     ) -> None:
-        self.program, self.numbers, self.narrow_products = program, Numbers(), narrow_products
+        self.program, self.numbers, self.narrow_products, self.ends = program, Numbers(), narrow_products, ends
         self.names = {name: f"v_{name}" for name in program.inputs}
         self.arrays: list[str] = []
         self.loads = [line for name in (*program.ports, *program.parameters) for line in self._load(name, constant)]
@@ -159,9 +177,9 @@ class _Writer:
         if name in self.program.parameters:
             self.arrays.append(name)
             return [f"v_{name} = t(p{len(self.arrays) - 1}[axis, i])"]
-        if name not in ENDS:
-            raise UsageError(f"program {self.program.name}: no kernel of faces serves a port {name}")
-        mask, place = ENDS[name]
+        if name not in MASKS:
+            raise UnservedError(f"program {self.program.name}: no kernel of faces serves a port {name}")
+        mask, place = MASKS[name], self.ends[name]
         if mask in constant:
             return [f"v_{name} = t({place})"]
         self.arrays.append(mask)
@@ -239,7 +257,7 @@ class _Writer:
     def function(self, name: str, others: str, begin: list[str], loop: list[str], end: list[str]) -> list[str]:
         """A function around a loop, when all loops have been written."""
         opened = [
-            "states, parameters, transported, _, _ = arrays",
+            "states, parameters, transported, ends, _ = arrays",
             "arrivals, before, result = row",
             "axis, at, place, stride, n = run",
             "t = arrivals.dtype.type",
@@ -258,10 +276,90 @@ class _Writer:
         ]
 
 
+@dataclass(frozen=True)
+class LayerText:
+    """A function of a population between membranes and faces.
+
+    Attributes
+    ----------
+    text : str
+        Body of a function: statements that answer with ``sent`` for each neuron.
+    numbers : tuple of int
+        Constants that it reads.
+    widths : tuple of str
+        Values whose widths it compares, in the order of the limits that it is given.
+    """
+
+    text: str
+    numbers: tuple[int, ...]
+    widths: tuple[str, ...]
+
+
+def layer_text(population: Population, bounded: Iterable[str]) -> LayerText:
+    """Write the loop of a population that keeps nothing and sends one value.
+
+    Parameters
+    ----------
+    population : Population
+    bounded : iterable of str
+        Values that have a declared width.
+
+    Returns
+    -------
+    LayerText
+
+    Raises
+    ------
+    UnservedError
+        The program asks for what these kernels do not have.
+    """
+    program, numbers = population.program, Numbers()
+    constant = {folded(program)} | {name for name, values in population.parameters.items() if _is_one(values)}
+    if program.states or program.ports != (ARRIVAL,) or len(program.sends) != 1 or set(program.parameters) - constant:
+        raise UnservedError(f"program {program.name}: no kernel serves it between membranes and faces")
+    names = {ARRIVAL: f"v_{ARRIVAL}"}
+    for name in program.parameters:
+        names[name] = "t(0)" if name == folded(program) else numbers(int(population.parameters[name][0]))
+    statements = Statements(NUMBA_WORDS, "v_", numbers)
+    values = statements.write(program, names)
+    widths = tuple(name for name in program.names if name in set(bounded))
+    lines = [
+        "t = arrivals.dtype.type",
+        "sign_bit = t(8 * arrivals.itemsize - 1)",
+        *numbers.reading,
+        *(f"b_{name} = t(0)" for name in widths),
+        "events = 0",
+        "for x in range(n):",
+        f"    v_{ARRIVAL} = arrivals[x]",
+        *(f"    {line}" for line in statements.lines),
+        *(f"    {_bits(name, values[name])}" for name in widths),
+        f"    events += {values[program.sends[0]]} != (held[first + x] if changes_count else 0)",
+        f"    held[first + x] = {values[program.sends[0]]}",
+        *(_compare(name, at) for at, name in enumerate(widths)),
+        "return events",
+    ]
+    return LayerText("\n".join(lines), tuple(numbers.values), widths)
+
+
+def answering(texts: Iterable[str]) -> str:
+    """Definition of ``answer_run``, which calls the function of a population by the number of its text."""
+    functions, calls = [], []
+    arguments = "numbers, widths, held, row, first, n, changes_count"
+    for kind, text in enumerate(texts):
+        body = ["arrivals, _, result = row", *text.split("\n")]
+        functions += [f"def answer_{kind}({arguments}):", *(f"    {line}" for line in body), ""]
+        calls += [f"    if kind == {kind}:", f"        return answer_{kind}({arguments})"]
+    return "\n".join([*functions, f"def answer_run(kind, {arguments}):", *calls, "    return 0", ""])
+
+
+def _is_one(values: Integers) -> bool:
+    return bool(values.size and (values == values[0]).all())
+
+
 def _bits(name: str, value: str) -> str:
     """All bits in which values differ from their sign: beyond ``2^(b-1) - 1`` where one is wider than ``b`` bits."""
     return f"b_{name} = t(b_{name} | t({value} ^ t({value} >> sign_bit)))"
 
 
 def _compare(name: str, at: int) -> str:
-    return f"if b_{name} > widths[{at}]:\n        result[FLAGS] |= FLAG_WIDTH"
+    return f"result[FLAGS] |= FLAG_WIDTH if b_{name} > widths[{at}] else 0"

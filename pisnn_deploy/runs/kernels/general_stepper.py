@@ -2,60 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
-from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.graph.connections import Incidence
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
+from pisnn_deploy.graph.populations import Population, faces, hidden_layers
 from pisnn_deploy.runs.kernels import general
+from pisnn_deploy.runs.kernels.compiled import bound
+from pisnn_deploy.runs.kernels.faces import (
+    ANYWHERE,
+    MASKS,
+    FaceText,
+    LayerText,
+    answering,
+    face_text,
+    folded,
+    layer_text,
+)
+from pisnn_deploy.runs.kernels.limits import bounded_values, largest_of
 from pisnn_deploy.runs.kernels.stepper import FLAG_NAMES, Counts, KernelStepper
 from pisnn_deploy.runs.run import RunState
 
-UNLIMITED = 2**63 - 2
 
+class Synapses(NamedTuple):
+    """Rows of what arrives at the populations that membranes and each other drive, one population after another.
 
-class Tables(NamedTuple):
-    """What the kernels follow.
-
-    Rows of synapses stand one layer after another; `start` has one entry more than rows in each layer. `first_row` and
-    `first_unit` say where a layer's rows and neurons begin, with one entry more than there are layers.
+    `first_row` has one entry more than there are populations, `first_unit` one more than there are before the faces:
+    where the answers of each stand in what is held. `kind` is the number of the text of its program.
     """
 
     first_row: Integers
     first_unit: Integers
+    kind: Integers
     start: Integers
     column: NDArray[np.int32]
     weight: Integers
     bias: Integers
-    shift: Integers
-    drive_limit: Integers
-    activation_limit: Integers
-    route_start: Integers
-    route_face: NDArray[np.int32]
-    route_weight: Integers
-    mesh_start: Integers
-    mesh_face: NDArray[np.int32]
-    mesh_sign: Integers
-    source: Integers
-    target: Integers
+
+
+class Route(NamedTuple):
+    """Rows of what arrives at each holder."""
+
+    start: Integers
+    face: NDArray[np.int32]
+    weight: Integers
+
+
+class Incidences(NamedTuple):
+    """The mesh as the audit knows it."""
+
+    start: Integers
+    face: NDArray[np.int32]
+    sign: Integers
+    ends: Integers
     inverse_volume: Integers
     reservoir: Integers
 
 
 class Arrays(NamedTuple):
-    """State of faces and hidden neurons; masses are apart, because they change places."""
+    """State of faces, [1, faces] each; what is held is apart, because it changes places."""
 
-    current: Integers
-    residue: Integers
-    before: Integers
-    packets: Integers
+    states: tuple[Integers, ...]
+    parameters: tuple[Integers, ...]
     transported: Integers
-    activation: Integers
+    ends: Integers
+    packets: Integers
+
+
+class Buffers(NamedTuple):
+    """What shares work with, a row a share."""
+
+    arrivals: Integers
+    before: Integers
+    results: Integers
 
 
 class GeneralStepper(KernelStepper):
@@ -70,19 +96,38 @@ class GeneralStepper(KernelStepper):
     """
 
     def __init__(self, graph: IntegerGraph, start: RunState, steps: int, threads: int) -> None:
-        self._tables = _tables(graph)
-        self._limits = _limits(graph)
-        faces, holders, units = graph.flux.size, graph.membrane.size, int(self._tables.first_unit[-1])
-        self.mass, self._new = np.zeros(holders, np.int64), np.zeros(holders, np.int64)
-        current, residue, before, packets, transported = np.zeros((5, faces), np.int64)
-        self.arrays = Arrays(current, residue, before, packets, transported, np.zeros(units, np.int64))
-        populations = len(graph.chain)
-        self._results = np.zeros((threads, general.EVENTS + populations), np.int64)
-        self._counters = np.zeros(general.EVENTS + populations, np.int64)
-        self._totals = np.zeros(3, np.int64)
-        self._step = 0
+        layers, population = hidden_layers(graph), faces(graph)
+        values = dict(population.parameters)
+        for port, holder in (("source_mass", graph.mesh.source), ("target_mass", graph.mesh.target)):
+            if port in population.program.ports:
+                values[MASKS[port]] = np.where(holder < graph.mesh.cells, -1, 0).astype(np.int64)
+        constant = dict.fromkeys([folded(population.program)] if folded(population.program) else [], 0)
+        of_faces = face_text(population, constant, bounded_values(graph, population), ends=ANYWHERE)
+        of_layers = [layer_text(layer, bounded_values(graph, layer)) for layer in layers]
+        kinds = list(dict.fromkeys(layer.text for layer in of_layers))
+        self._tables = _tables(graph, [kinds.index(layer.text) for layer in of_layers])
+        self._programs = (_limits(graph), *_numbers(graph, [*layers, population], [*of_layers, of_faces]))
+        events = general.STATES + 2 * len(population.program.states)
+        self.kernels: SimpleNamespace = bound(general, of_faces.text + answering(kinds), (("EVENTS", events),))
+        self.held, self._new = np.zeros((2, graph.membrane.size + sum(layer.size for layer in layers)), np.int64)
+        size, parameters = (1, graph.flux.size), tuple(values[name][None, :].copy() for name in of_faces.arrays)
+        states = tuple(np.zeros(size, np.int64) for _ in population.program.states)
+        self.arrays = Arrays(
+            states, parameters, np.zeros(size, np.int64), self._tables[2].ends, np.zeros(size, np.int64)
+        )
+        results = np.zeros((threads, events + len(layers) + 2), np.int64)
+        arrivals, before = np.zeros((2, threads, general.TILE), np.int64)
+        self._buffers = Buffers(arrivals, before, results)
+        self._counters = np.zeros(results.shape[1], np.int64)
+        self._events, self._step = events, 0
         self._pool = ThreadPoolExecutor(threads - 1, "pisnn-fast") if threads > 1 else None
         super().__init__(graph, start, steps)
+
+    @property
+    def mass(self) -> Integers:
+        """Masses and ledgers, a view."""
+        held: Integers = self.held
+        return held[: self._graph.membrane.size]
 
     def close(self) -> None:
         """End the threads."""
@@ -90,51 +135,48 @@ class GeneralStepper(KernelStepper):
             self._pool.shutdown()
 
     def _state(self) -> RunState:
-        arrays = self.arrays
-        kept = self._limits[general.KEPT]
+        *kept, residue = (state[0].copy() for state in self.arrays.states)
         return RunState(
             step=self._step,
-            in_flight=int(self._counters[general.MASS_SUM]),
+            in_flight=int(self._counters[general.PACKETS]),
             mass=self.mass.copy(),
-            current=arrays.current.copy() if kept else np.zeros_like(arrays.current),
-            residue=arrays.residue.copy(),
-            transported=arrays.transported.copy(),
+            current=kept[0] if kept else np.zeros_like(residue),
+            residue=residue,
+            transported=self.arrays.transported[0].copy(),
         )
 
     def _load(self, state: RunState) -> None:
-        arrays = self.arrays
-        self.mass[:], arrays.current[:], arrays.residue[:] = state.mass, state.current, state.residue
-        arrays.transported[:] = state.transported
-        # Activations follow from the masses; what they send has been counted.
-        for layer in range(self._tables.shift.size):
-            count = int(self._tables.first_unit[layer + 1] - self._tables.first_unit[layer])
-            general.answer(self._tables, self._limits, self.mass, arrays, layer, 0, count, self._results[0])
-        self._results[:] = 0
-        self._step = state.step
-        counters = self._counters
+        arrays, counters = self.arrays, self._counters
+        self.mass[:] = state.mass
+        arrays.transported[0] = state.transported
         counters[:] = 0
-        counters[general.MASS_SUM] = state.in_flight
-        self._totals[:] = state.mass.sum(), state.residue.sum(), state.current.sum()
+        values = (state.current, state.residue)[-len(arrays.states) :]
+        for at, (array, value) in enumerate(zip(arrays.states, values, strict=True)):
+            array[0] = value
+            counters[general.STATES + 2 * at] = value.sum()
+        # Answers follow from the masses; what they send has been counted.
+        for layer in range(self._layers):
+            self.kernels.answer(self._tables, self._programs, self.held, self._buffers, layer, 0, self._size(layer), 0)
+        self._buffers.results[:] = 0
+        self._step = state.step
+        counters[general.PACKETS] = state.in_flight
+        counters[general.MASS_SUM] = state.mass.sum()
+
+    @property
+    def _layers(self) -> int:
+        return self._tables[0].first_unit.size - 1
+
+    def _size(self, layer: int) -> int:
+        first = self._tables[0].first_unit
+        return int(first[layer + 1] - first[layer])
 
     def _advance(self, steps: int) -> bool:
+        followed = (self._tables, self._programs)
         if self._pool is None:
-            last_is_silent = self._step + steps == self._steps
-            done = int(
-                general.advance(
-                    self._tables,
-                    self._limits,
-                    self.mass,
-                    self._new,
-                    self.arrays,
-                    self._results,
-                    self._counters,
-                    self._totals,
-                    steps,
-                    last_is_silent,
-                )
-            )
+            state = (self.held, self._new, self.arrays, self._buffers, self._counters)
+            done = int(self.kernels.advance(*followed, *state, (steps, self._step + steps == self._steps)))
             if done % 2:
-                self.mass, self._new = self._new, self.mass
+                self.held, self._new = self._new, self.held
             self._step += done
         else:
             for _ in range(steps):
@@ -143,33 +185,43 @@ class GeneralStepper(KernelStepper):
                     break
         if self._counters[general.FLAGS]:
             return False
-        if general.too_steep(self._tables, self._limits, self.mass, 0, self._tables.source.size):
+        if self.kernels.too_steep(*followed, self.held):
             self._counters[general.FLAGS] = general.FLAG_RANGE
             return False
         return True
 
     def _one_shared(self) -> None:
         """One PDE step, each phase shared by the threads."""
-        tables, limits, mass, new, arrays = self._tables, self._limits, self.mass, self._new, self.arrays
-        self._share(general.fire, tables.source.size, tables, limits, mass, arrays)
-        self._share(general.collect, mass.size, tables, limits, mass, new, arrays)
+        followed, held, new, arrays, buffers = (
+            (self._tables, self._programs),
+            self.held,
+            self._new,
+            self.arrays,
+            self._buffers,
+        )
+        kernels, holders = self.kernels, self._graph.membrane.size
+        self._share(
+            self._graph.flux.size, lambda begin, end, at: kernels.fire(*followed, held, arrays, buffers, begin, end, at)
+        )
+        self._share(
+            holders, lambda begin, end, at: kernels.collect(*followed, held, new, arrays, buffers, (begin, end), at)
+        )
+        new[holders:] = held[holders:]
         self._step += 1
-        if self._step < self._steps:
-            for layer in range(tables.shift.size):
-                count = int(tables.first_unit[layer + 1] - tables.first_unit[layer])
-                self._share(general.answer, count, tables, limits, new, arrays, layer)
-        general.settle(self._results, self._counters, self._totals)
-        self.mass, self._new = new, mass
+        for layer in range(self._layers if self._step < self._steps else 0):
+            self._share(
+                self._size(layer),
+                lambda begin, end, at, layer=layer: kernels.answer(*followed, new, buffers, layer, begin, end, at),  # type: ignore[misc]
+            )
+        kernels.settle(buffers, self._counters)
+        self.held, self._new = new, held
 
-    def _share(self, phase: Callable[..., None], rows: int, *arguments: object) -> None:
+    def _share(self, rows: int, phase: Callable[[int, int, int], None]) -> None:
         assert self._pool is not None
-        shares = self._results.shape[0]
+        shares = self._buffers.results.shape[0]
         cuts = [rows * share // shares for share in range(shares + 1)]
-        others = [
-            self._pool.submit(phase, *arguments, cuts[share], cuts[share + 1], self._results[share])
-            for share in range(1, shares)
-        ]
-        phase(*arguments, cuts[0], cuts[1], self._results[0])
+        others = [self._pool.submit(phase, cuts[share], cuts[share + 1], share) for share in range(1, shares)]
+        phase(cuts[0], cuts[1], 0)
         for other in others:
             other.result()
 
@@ -177,12 +229,12 @@ class GeneralStepper(KernelStepper):
         return self._step
 
     def _kernel_counts(self) -> Counts:
-        events = dict(zip(self._graph.chain, self._counters[general.EVENTS :].tolist(), strict=True))
+        events = dict(zip(self._graph.chain, self._counters[self._events :].tolist(), strict=True))
         return Counts(events[FLUX], int(self._counters[general.QUANTA]), events)
 
     def _empty_counts(self) -> None:
         self._counters[general.QUANTA] = 0
-        self._counters[general.EVENTS :] = 0
+        self._counters[self._events :] = 0
 
     def _snapshot(self) -> RunState:
         return self._state()
@@ -195,64 +247,78 @@ class GeneralStepper(KernelStepper):
         return ", ".join(name for bit, name in enumerate(FLAG_NAMES) if flags >> bit & 1)
 
 
-def _tables(graph: IntegerGraph) -> Tables:
-    chain, mesh = graph.chain, graph.mesh
-    matrices = [graph.matrix(source, target) for source, target in zip(chain, chain[1:], strict=False)]
+def _tables(graph: IntegerGraph, kinds: list[int]) -> tuple[Synapses, Route, Incidences]:
+    mesh, layers, population = graph.mesh, hidden_layers(graph), faces(graph)
+    first_unit = np.cumsum([graph.membrane.size, *(layer.size for layer in layers)]).astype(np.int64)
+    place = dict(zip((MEMBRANE, *(layer.name for layer in layers)), (0, *first_unit.tolist()), strict=False))
+    matrices = [_arrivals(graph, one, place, int(first_unit[-1])) for one in (*layers, population)]
     entries = np.cumsum([0, *(matrix.nnz for matrix in matrices)])
     route = graph.matrix(FLUX, MEMBRANE)
     incidence = Incidence(mesh.source, mesh.target, mesh.holders, 1).rows
-    sizes = [population.size for population in graph.hidden]
-    bits = _largest(graph)
-    return Tables(
-        first_row=np.cumsum([0, *sizes, graph.flux.size]).astype(np.int64),
-        first_unit=np.cumsum([0, *sizes]).astype(np.int64),
-        start=np.concatenate([m.indptr.astype(np.int64) + at for m, at in zip(matrices, entries, strict=False)]),
-        column=np.concatenate([m.indices for m in matrices]).astype(np.int32),
-        weight=np.concatenate([m.data for m in matrices]).astype(np.int64),
-        bias=np.concatenate([*(population.bias for population in graph.hidden), graph.flux.bias]),
-        shift=np.array([population.shift for population in graph.hidden], np.int64),
-        drive_limit=np.array([bits(name, "drive") for name in chain[1:-1]], np.int64),
-        activation_limit=np.array([bits(name, "activation") for name in chain[1:-1]], np.int64),
-        route_start=route.indptr.astype(np.int64),
-        route_face=route.indices.astype(np.int32),
-        route_weight=route.data.astype(np.int64),
-        mesh_start=incidence.starts,
-        mesh_face=incidence.columns.astype(np.int32),
-        mesh_sign=incidence.values,
-        source=mesh.source,
-        target=mesh.target,
-        inverse_volume=np.ones(mesh.cells, np.int64) if graph.medium is None else graph.medium.inverse_volume,
-        reservoir=graph.membrane.reservoirs,
+    starts = [m.indptr[:-1].astype(np.int64) + at for m, at in zip(matrices, entries, strict=False)]
+    synapses = Synapses(
+        np.cumsum([0, *(layer.size for layer in layers), population.size]).astype(np.int64),
+        first_unit,
+        np.array(kinds, np.int64),
+        np.concatenate([*starts, entries[-1:].astype(np.int64)]),
+        np.concatenate([m.indices for m in matrices]).astype(np.int32),
+        np.concatenate([m.data for m in matrices]).astype(np.int64),
+        np.concatenate([_begins_with(one) for one in (*layers, population)]),
+    )
+    ends = np.stack([mesh.source, mesh.target]).astype(np.int64)
+    inverse_volume = np.ones(mesh.cells, np.int64) if graph.medium is None else graph.medium.inverse_volume
+    return (
+        synapses,
+        Route(route.indptr.astype(np.int64), route.indices.astype(np.int32), route.data.astype(np.int64)),
+        Incidences(
+            incidence.starts,
+            incidence.columns.astype(np.int32),
+            incidence.values,
+            ends,
+            inverse_volume,
+            graph.membrane.reservoirs,
+        ),
     )
 
 
+def _arrivals(graph: IntegerGraph, population: Population, place: Mapping[str, int], held: int) -> sparse.csr_matrix:
+    """Weights [size, held] of what arrives at a population from all that is held, int64."""
+    total = sparse.csr_matrix((population.size, held), dtype=np.int64)
+    for synapse in graph.into(population.name):
+        weights = synapse.matrix().tocoo()
+        columns = weights.col.astype(np.int64) + place[synapse.source]
+        total = total + sparse.csr_matrix((weights.data, (weights.row, columns)), total.shape, dtype=np.int64)
+    return total
+
+
+def _begins_with(population: Population) -> Integers:
+    """What the sum of arrivals begins with."""
+    name = folded(population.program)
+    return population.parameters[name] if name else np.zeros(population.size, np.int64)
+
+
+def _numbers(
+    graph: IntegerGraph, populations: list[Population], texts: list[FaceText | LayerText]
+) -> tuple[Integers, Integers]:
+    """Constants and limits of widths, a row a population."""
+    numbers = np.zeros((len(texts), max(1, *(len(text.numbers) for text in texts))), np.int64)
+    widths = np.zeros((len(texts), max(1, *(len(text.widths) for text in texts))), np.int64)
+    for row, (population, text) in enumerate(zip(populations, texts, strict=True)):
+        numbers[row, : len(text.numbers)] = text.numbers
+        for at, name in enumerate(text.widths):
+            widths[row, at] = largest_of(graph, population.name, population.quantity(name))
+    return numbers, widths
+
+
 def _limits(graph: IntegerGraph) -> Integers:
-    window, bits = graph.window, _largest(graph)
+    window = graph.window
     limits = np.zeros(general.LIMITS, np.int64)
     limits[general.LOWER], limits[general.UPPER] = window.lower, window.upper
-    limits[general.MASS], limits[general.LEDGER] = bits(MEMBRANE, "mass"), bits(MEMBRANE, "ledger")
-    limits[general.PAYLOAD] = bits(MEMBRANE, "payload") if graph.coding == "delta" else UNLIMITED
-    for place, quantity in (
-        (general.DRIVE, "drive"),
-        (general.CURRENT, "current"),
-        (general.POTENTIAL, "potential"),
-        (general.PACKET, "packet"),
-        (general.RESIDUE, "residue"),
-    ):
-        limits[place] = bits(FLUX, quantity)
-    limits[general.LARGEST_CURRENT] = UNLIMITED if window.current is None else window.current
-    limits[general.DIFFERENCE] = UNLIMITED if window.difference is None else window.difference
-    limits[general.HALF_DIFFERENCE] = UNLIMITED if window.difference is None else window.difference // 2
-    limits[general.EXPONENT] = graph.flux.threshold_exponent
-    limits[general.KEPT] = MEMORYLESS - graph.flux.leak
+    for place, quantity in ((general.MASS, "mass"), (general.LEDGER, "ledger")):
+        limits[place] = largest_of(graph, MEMBRANE, quantity)
+    limits[general.PAYLOAD] = largest_of(graph, MEMBRANE, "payload") if graph.coding == "delta" else general.UNLIMITED
+    limits[general.LARGEST_CURRENT] = general.UNLIMITED if window.current is None else window.current
+    limits[general.DIFFERENCE] = general.UNLIMITED if window.difference is None else window.difference
+    limits[general.HALF_DIFFERENCE] = general.UNLIMITED if window.difference is None else window.difference // 2
     limits[general.CHANGES_COUNT] = int(graph.coding == "delta")
-    limits[general.SHARE_SHIFT] = -1 if graph.flux.share_shift is None else graph.flux.share_shift
-    limits[general.END_MASS] = min(bits(FLUX, "source-mass"), bits(FLUX, "target-mass"))
-    limits[general.SHARE] = bits(FLUX, "share")
     return limits
-
-
-def _largest(graph: IntegerGraph) -> Callable[[str, str], int]:
-    """Largest value that the declared width of a quantity holds."""
-    bits = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
-    return lambda population, quantity: min(UNLIMITED, (1 << (bits.get((population, quantity), 64) - 1)) - 1)

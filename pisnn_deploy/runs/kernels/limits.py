@@ -28,6 +28,12 @@ def largest_of(graph: IntegerGraph, population: str, quantity: str) -> int:
     return UNLIMITED
 
 
+def bounded_values(graph: IntegerGraph, population: Population) -> list[str]:
+    """Values of the program of a population that have a declared width."""
+    quantities = {bound.quantity for bound in graph.bounds if bound.population == population.name}
+    return [name for name in population.program.names if population.quantity(name) in quantities]
+
+
 def limits_of(graph: IntegerGraph) -> Integers:
     """Limits that the kernels compare with, int64.
 

@@ -12,14 +12,14 @@ from typing import NamedTuple
 import numpy as np
 
 from pisnn_deploy.core.arithmetic import require_width
-from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.graph.populations import Population, faces
 from pisnn_deploy.runs.kernels import places, structured
 from pisnn_deploy.runs.kernels.compiled import bound
-from pisnn_deploy.runs.kernels.faces import ENDS, FaceText, face_text, folded
+from pisnn_deploy.runs.kernels.faces import MASKS, FaceText, UnservedError, face_text, folded
 from pisnn_deploy.runs.kernels.layout import Layout, Values, layout_of, pad_values, reservoir_order
 from pisnn_deploy.runs.kernels.limits import (
+    bounded_values,
     fits_narrow,
     largest_of,
     limits_of,
@@ -103,7 +103,7 @@ def plan_of(graph: IntegerGraph) -> Plan | None:
     values, limits = dict(population.parameters), limits_of(graph)
     for port, holder in (("source_mass", graph.mesh.source), ("target_mass", graph.mesh.target)):
         if port in population.program.ports:
-            values[ENDS[port][0]] = np.where(holder < graph.mesh.cells, -1, 0).astype(np.int64)
+            values[MASKS[port]] = np.where(holder < graph.mesh.cells, -1, 0).astype(np.int64)
     constant = {name: int(array[0]) for name, array in values.items() if array.size and (array == array[0]).all()}
     sum_begins_with = folded(population.program)
     if sum_begins_with:
@@ -115,14 +115,10 @@ def plan_of(graph: IntegerGraph) -> Plan | None:
     if elsewhere or not rests(population, bounds):
         return None
     narrow = fits_narrow(graph, kernel, limits, population, bounds)
-    bounded = [
-        name
-        for name in population.program.names
-        if any((b.population, b.quantity) == (FLUX, population.quantity(name)) for b in graph.bounds)
-    ]
+    bounded = bounded_values(graph, population)
     try:
         text = face_text(population, constant, bounded, narrow_products(population, bounds) if narrow else frozenset())
-    except UsageError:
+    except UnservedError:
         return None
     short = short_states(population, bounds) if narrow else (False,) * len(population.program.states)
     return Plan(kernel, limits, population, {name: values[name] for name in text.arrays}, text, narrow, short)
