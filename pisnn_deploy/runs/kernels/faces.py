@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pisnn_deploy.graph.integer import Integers
+import numpy as np
+from numpy.typing import NDArray
+
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.programs import Operation, Program
 from pisnn_deploy.programs.source import NUMBA_WORDS, Statements
+
+Integers = NDArray[np.int64]
 
 ARRIVAL, CURRENT = "arrival", "current"
 MASKS = {"source_mass": "source_inside", "target_mass": "target_inside"}
@@ -76,6 +80,12 @@ def folded(program: Program) -> str:
         if is_sum and uses.count(ARRIVAL) == uses.count(others[0]) == 1:
             return others[0]
     return ""
+
+
+def begins_with(population: Population) -> Integers:
+    """What the sum of what arrives at each neuron begins with, int64 [size]."""
+    name = folded(population.program)
+    return population.parameters[name] if name else np.zeros(population.size, np.int64)
 
 
 def fired(program: Program) -> str:

@@ -22,6 +22,7 @@ from pisnn_deploy.runs.kernels.faces import (
     FaceText,
     LayerText,
     answering,
+    begins_with,
     face_text,
     folded,
     layer_text,
@@ -101,7 +102,7 @@ class GeneralStepper(KernelStepper):
         for port, holder in (("source_mass", graph.mesh.source), ("target_mass", graph.mesh.target)):
             if port in population.program.ports:
                 values[MASKS[port]] = np.where(holder < graph.mesh.cells, -1, 0).astype(np.int64)
-        constant = dict.fromkeys([folded(population.program)] if folded(population.program) else [], 0)
+        constant = {name: 0 for name in [folded(population.program)] if name}
         of_faces = face_text(population, constant, bounded_values(graph, population), ends=ANYWHERE)
         of_layers = [layer_text(layer, bounded_values(graph, layer)) for layer in layers]
         kinds = list(dict.fromkeys(layer.text for layer in of_layers))
@@ -109,8 +110,8 @@ class GeneralStepper(KernelStepper):
         self._programs = (_limits(graph), *_numbers(graph, [*layers, population], [*of_layers, of_faces]))
         events = general.STATES + 2 * len(population.program.states)
         self.kernels: SimpleNamespace = bound(general, of_faces.text + answering(kinds), (("EVENTS", events),))
-        self.held, self._new = np.zeros((2, graph.membrane.size + sum(layer.size for layer in layers)), np.int64)
-        size, parameters = (1, graph.flux.size), tuple(values[name][None, :].copy() for name in of_faces.arrays)
+        self.held, self._new = np.zeros((2, graph.sole_field.size + sum(layer.size for layer in layers)), np.int64)
+        size, parameters = (1, population.size), tuple(values[name][None, :].copy() for name in of_faces.arrays)
         states = tuple(np.zeros(size, np.int64) for _ in population.program.states)
         self.arrays = Arrays(
             states, parameters, np.zeros(size, np.int64), self._tables[2].ends, np.zeros(size, np.int64)
@@ -127,7 +128,7 @@ class GeneralStepper(KernelStepper):
     def mass(self) -> Integers:
         """Masses and ledgers, a view."""
         held: Integers = self.held
-        return held[: self._graph.membrane.size]
+        return held[: self._graph.sole_field.size]
 
     def close(self) -> None:
         """End the threads."""
@@ -199,9 +200,10 @@ class GeneralStepper(KernelStepper):
             self.arrays,
             self._buffers,
         )
-        kernels, holders = self.kernels, self._graph.membrane.size
+        kernels, holders = self.kernels, self._graph.sole_field.size
         self._share(
-            self._graph.flux.size, lambda begin, end, at: kernels.fire(*followed, held, arrays, buffers, begin, end, at)
+            self._graph.sole_channels.size,
+            lambda begin, end, at: kernels.fire(*followed, held, arrays, buffers, begin, end, at),
         )
         self._share(
             holders, lambda begin, end, at: kernels.collect(*followed, held, new, arrays, buffers, (begin, end), at)
@@ -249,7 +251,7 @@ class GeneralStepper(KernelStepper):
 
 def _tables(graph: IntegerGraph, kinds: list[int]) -> tuple[Synapses, Route, Incidences]:
     mesh, layers, population = graph.mesh, hidden_layers(graph), faces(graph)
-    first_unit = np.cumsum([graph.membrane.size, *(layer.size for layer in layers)]).astype(np.int64)
+    first_unit = np.cumsum([graph.sole_field.size, *(layer.size for layer in layers)]).astype(np.int64)
     place = dict(zip((MEMBRANE, *(layer.name for layer in layers)), (0, *first_unit.tolist()), strict=False))
     matrices = [_arrivals(graph, one, place, int(first_unit[-1])) for one in (*layers, population)]
     entries = np.cumsum([0, *(matrix.nnz for matrix in matrices)])
@@ -263,10 +265,9 @@ def _tables(graph: IntegerGraph, kinds: list[int]) -> tuple[Synapses, Route, Inc
         np.concatenate([*starts, entries[-1:].astype(np.int64)]),
         np.concatenate([m.indices for m in matrices]).astype(np.int32),
         np.concatenate([m.data for m in matrices]).astype(np.int64),
-        np.concatenate([_begins_with(one) for one in (*layers, population)]),
+        np.concatenate([begins_with(one) for one in (*layers, population)]),
     )
     ends = np.stack([mesh.source, mesh.target]).astype(np.int64)
-    inverse_volume = np.ones(mesh.cells, np.int64) if graph.medium is None else graph.medium.inverse_volume
     return (
         synapses,
         Route(route.indptr.astype(np.int64), route.indices.astype(np.int32), route.data.astype(np.int64)),
@@ -275,8 +276,8 @@ def _tables(graph: IntegerGraph, kinds: list[int]) -> tuple[Synapses, Route, Inc
             incidence.columns.astype(np.int32),
             incidence.values,
             ends,
-            inverse_volume,
-            graph.membrane.reservoirs,
+            graph.sole_field.inverse_volume,
+            graph.sole_field.reservoirs,
         ),
     )
 
@@ -289,12 +290,6 @@ def _arrivals(graph: IntegerGraph, population: Population, place: Mapping[str, i
         columns = weights.col.astype(np.int64) + place[synapse.source]
         total = total + sparse.csr_matrix((weights.data, (weights.row, columns)), total.shape, dtype=np.int64)
     return total
-
-
-def _begins_with(population: Population) -> Integers:
-    """What the sum of arrivals begins with."""
-    name = folded(population.program)
-    return population.parameters[name] if name else np.zeros(population.size, np.int64)
 
 
 def _numbers(
@@ -311,7 +306,7 @@ def _numbers(
 
 
 def _limits(graph: IntegerGraph) -> Integers:
-    window = graph.window
+    window = graph.sole_field.window
     limits = np.zeros(general.LIMITS, np.int64)
     limits[general.LOWER], limits[general.UPPER] = window.lower, window.upper
     for place, quantity in ((general.MASS, "mass"), (general.LEDGER, "ledger")):

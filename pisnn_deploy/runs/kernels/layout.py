@@ -132,7 +132,7 @@ def pad_values(graph: IntegerGraph, layout: Layout, mass: Values) -> None:
         stride = layout.strides[axis]
         for holder, place_of in ((mesh.source[faces], at), (mesh.target[faces], at + stride)):
             out = holder >= mesh.cells
-            mass[place_of[out]] = graph.membrane.reservoirs[holder[out] - mesh.cells]
+            mass[place_of[out]] = graph.sole_field.reservoirs[holder[out] - mesh.cells]
 
 
 def wraps_of(layout: Layout, positions: Integers) -> tuple[Integers, Integers, Integers, Integers]:

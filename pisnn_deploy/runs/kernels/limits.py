@@ -12,7 +12,7 @@ from pisnn_deploy.mesh import PERIODIC
 from pisnn_deploy.programs import Operation
 from pisnn_deploy.programs.intervals import Interval, bounds
 from pisnn_deploy.runs.kernels import places as place
-from pisnn_deploy.runs.kernels.faces import ARRIVAL, fired
+from pisnn_deploy.runs.kernels.faces import ARRIVAL, begins_with, fired
 from pisnn_deploy.runs.kernels.places import UNLIMITED
 from pisnn_deploy.runs.kernels.stencils import Kernel
 from pisnn_deploy.runs.kernels.tables import TILE
@@ -40,7 +40,7 @@ def limits_of(graph: IntegerGraph) -> Integers:
     Those of masses and ledgers are of absolute values, too strict by one at the lower end; a flag that the reference
     does not confirm is a false alarm.
     """
-    window = graph.window
+    window = graph.sole_field.window
     limits = np.zeros(place.LIMITS, np.int64)
     mass = largest_of(graph, MEMBRANE, "mass")
     limits[place.LOWER] = max(window.lower, -mass)
@@ -83,7 +83,7 @@ def values_before_the_audit(
         By name, of whole products as ``name*``.
     """
     mass = largest_mass(graph, limits)
-    bias = int(np.abs(graph.flux.bias).max(initial=0))
+    bias = int(np.abs(begins_with(faces)).max(initial=0))
     program = faces.program
     inputs: dict[str, Interval] = {}
     for port in program.ports:
@@ -104,7 +104,7 @@ def values_before_the_audit(
 
 def largest_mass(graph: IntegerGraph, limits: Integers) -> int:
     """Largest absolute mass within the operating range, or value of a reservoir."""
-    values = int(np.abs(graph.membrane.reservoirs).max(initial=0))
+    values = int(np.abs(graph.sole_field.reservoirs).max(initial=0))
     return max(abs(int(limits[place.LOWER])), abs(int(limits[place.UPPER])), values)
 
 

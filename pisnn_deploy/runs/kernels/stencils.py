@@ -49,7 +49,12 @@ def kernel_of(graph: IntegerGraph) -> Kernel | None:
         out, or with a route that is not the incidence of its mesh.
     """
     mesh = graph.mesh
-    if not isinstance(mesh, Mesh) or graph.hidden or graph.medium is not None or not _is_incidence(graph, mesh):
+    if (
+        not isinstance(mesh, Mesh)
+        or graph.between_fields
+        or not graph.sole_field.holds_alike
+        or not _is_incidence(graph, mesh)
+    ):
         return None
     found: Kernel | None = None
     for synapse in graph.between(MEMBRANE, FLUX):

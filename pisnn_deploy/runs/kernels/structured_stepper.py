@@ -105,11 +105,8 @@ def plan_of(graph: IntegerGraph) -> Plan | None:
         if port in population.program.ports:
             values[MASKS[port]] = np.where(holder < graph.mesh.cells, -1, 0).astype(np.int64)
     constant = {name: int(array[0]) for name, array in values.items() if array.size and (array == array[0]).all()}
-    sum_begins_with = folded(population.program)
-    if sum_begins_with:
-        constant[sum_begins_with] = 0
-    elif not (graph.flux.bias == 0).all():
-        return None
+    if folded(population.program):
+        constant[folded(population.program)] = 0
     elsewhere = {name for name, number in constant.items() if number and name in population.program.parameters}
     bounds = values_before_the_audit(graph, kernel, limits, population, constant)
     if elsewhere or not rests(population, bounds):

@@ -8,12 +8,13 @@ import numpy as np
 
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.mesh import DIRICHLET
+from pisnn_deploy.runs.kernels.faces import begins_with
 from pisnn_deploy.runs.kernels.layout import Layout, Values, halo_of, reservoir_order, wraps_of
 from pisnn_deploy.runs.kernels.stencils import Kernel
 
 TILE = 2048
 """Most faces or cells of one loop: what a loop reads and writes then fits the first-level cache."""
-LONG_ROW = 512
+LONG_ROW = 4096
 """Faces or cells of a row from which on it is worth loops of its own."""
 LARGEST_SPREAD = 1.5
 """Places of a merged run that are looked at for each that counts, at most."""
@@ -137,7 +138,7 @@ def tables_of(graph: IntegerGraph, kernel: Kernel, layout: Layout, slabs: int) -
 
 def _pads_are_inside(graph: IntegerGraph) -> bool:
     """Whether the values in the pads lie within the operating range, so that its audit may look at them, too."""
-    values, window = graph.membrane.reservoirs, graph.window
+    values, window = graph.sole_field.reservoirs, graph.sole_field.window
     return bool(np.all((values >= window.lower) & (values <= window.upper)))
 
 
@@ -188,7 +189,7 @@ def _edges(graph: IntegerGraph, layout: Layout, positions: Integers, block_start
         reservoir_position,
         np.where(enters, 1, -1)[by_position],
         reservoir_cell[by_position],
-        graph.membrane.reservoirs[by_position],
+        graph.sole_field.reservoirs[by_position],
     )
     return Edges(np.searchsorted(reservoir_position, block_start), np.stack(places).astype(np.int64))
 
@@ -260,7 +261,7 @@ def _specials(
     axes = len(layout.shape)
     counts = kernel.shape.prod(axis=1)
     bias = np.zeros((axes, layout.size), np.int64)
-    layout.scatter(graph.flux.bias, bias)
+    layout.scatter(begins_with(graph.sole_channels), bias)
     wide: list[tuple[int, int]] = []
     special: list[tuple[Values, Values, Values, Values]] = []
     for axis in range(axes):
