@@ -134,7 +134,7 @@ class Intervals:
 
 
 class Excluded(ValueError):
-    """A value that no limit allows."""
+    """A value that no limit allows, or that has none."""
 
 
 @dataclass
@@ -248,7 +248,10 @@ _FAR = 1 << 62
 
 
 def invariant(
-    program: Program, inputs: Mapping[str, Interval], limits: Mapping[str, Interval] | None = None
+    program: Program,
+    inputs: Mapping[str, Interval],
+    limits: Mapping[str, Interval] | None = None,
+    starts: Mapping[str, Interval] | None = None,
 ) -> dict[str, Interval]:
     """Bounds of every value of a program at every step, whatever its states have come to.
 
@@ -258,11 +261,13 @@ def invariant(
     Parameters
     ----------
     program : Program
-        What is bounded; its states start at 0, or at what they become of the first inputs.
+        What is bounded.
     inputs : mapping
         Bounds of each port and parameter.
     limits : mapping, optional
         What something else keeps values within, by name. What holds of a state holds of what it becomes.
+    starts : mapping, optional
+        Bounds of what states start at; of those that are not named it is 0, or what they become of the first inputs.
 
     Returns
     -------
@@ -296,6 +301,8 @@ def invariant(
         else:
             lower = -_fixed_point(-nowhere[state].lower, -far[state].lower)
             states[state] = Interval(lower, _fixed_point(nowhere[state].upper, far[state].upper))
+        if starts and state in starts:
+            states[state] = _hull((states[state].lower, states[state].upper, starts[state].lower, starts[state].upper))
         limit = limits.get(state, states[state])
         ends = builtins.max(states[state].lower, limit.lower), builtins.min(states[state].upper, limit.upper)
         states[state] = Interval(*ends) if ends[0] <= ends[1] else limit

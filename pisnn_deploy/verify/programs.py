@@ -18,6 +18,9 @@ from functools import cached_property
 Span = tuple[int, int]
 """Least and largest integer."""
 
+FAR = 1 << 64
+"""Beyond every word: what a state comes to that is not less is not bounded."""
+
 _HEAD = re.compile(r"neuron (\S+)\((.*?);(.*?);(.*?)\)")
 _LINE = re.compile(r"(.+?) = (\w+)\((.*)\)")
 
@@ -223,12 +226,21 @@ class Spans:
     reading : Reading
     inputs : mapping of str to (int, int)
         Of each port and parameter, and of states that are known.
+    starts : mapping of str to (int, int), optional
+        What states start at; else 0, or what they become of the first inputs.
     limits : mapping of int to (int, int), optional
         Of nodes that something else keeps within these.
     """
 
-    def __init__(self, reading: Reading, inputs: Mapping[str, Span], limits: Mapping[int, Span] | None = None) -> None:
+    def __init__(
+        self,
+        reading: Reading,
+        inputs: Mapping[str, Span],
+        starts: Mapping[str, Span] | None = None,
+        limits: Mapping[int, Span] | None = None,
+    ) -> None:
         self._reading, self._inputs, self._limits = reading, inputs, dict(limits or {})
+        self._starts = dict(starts or {})
         self._known: dict[int, Span] = {}
         self._asked: set[str] = set()
 
@@ -251,7 +263,12 @@ class Spans:
     def _made(self, node: Node) -> Span:
         if node.name == "input":
             name = str(node.extra)
-            return self._inputs[name] if name in self._inputs else self._state(name)
+            if name in self._inputs:
+                return self._inputs[name]
+            # Each of the theorems holds from any start on, of what is no nearer to 0 than that.
+            low, high = self._state(name)
+            start = self._starts.get(name, (low, high))
+            return min(low, start[0]), max(high, start[1])
         rest = reset_limit(self._reading, node)
         if rest is not None:
             return -rest, rest
@@ -262,41 +279,39 @@ class Spans:
         return _span(node, [self.of(value) for value in node.values])
 
     def _state(self, name: str) -> Span:
-        """Interval of a state, by a theorem on what it becomes, or by what that is made of."""
+        """Interval of a state: of a series, or of what it becomes whatever the states were."""
         reading = self._reading
         if name in self._asked:
             raise Unbounded(f"state {name} grows by itself")
         self._asked.add(name)
         number = reading.after[name]
-        node, limit = reading.nodes[number], self._limits.get(number)
-        if node.name == "rest":
-            half = 1 << _shift(node.extra) - 1
-            return -half, half
-        reset = reset_limit(reading, node)
-        if reset is not None:
-            return -reset, reset
-        series = _series(reading, node, name)
-        if series is None:
-            return self.of(number)
-        added, kept, bits = series
-        low, high = self.of(added)
-        whole, lost = 1 << bits, (1 << bits) - kept
-        low, high = -(max(-low, 0) * whole // lost), max(high, 0) * whole // lost
-        return (low, high) if limit is None else (max(low, limit[0]), min(high, limit[1]))
+        series = _series(reading, reading.nodes[number], name)
+        if series is not None:
+            added, kept, bits = series
+            low, high = self.of(added)
+            whole, lost = 1 << bits, (1 << bits) - kept
+            low, high = -(max(-low, 0) * whole // lost), max(high, 0) * whole // lost
+            least, most = self._limits.get(number, (low, high))
+            return max(low, least), min(high, most)
+        anything = dict.fromkeys(reading.states, (-2 * FAR, 2 * FAR))
+        low, high = Spans(reading, {**self._inputs, **anything}, limits=self._limits).of(number)
+        if max(-low, high) >= FAR:
+            raise Unbounded(f"state {name} grows by itself")
+        return low, high
 
 
 def decayed(reading: Reading, node: Node) -> tuple[int, int, int] | None:
     """x, k and n of ``copysign((|x| k) >> n, x)`` with ``0 <= k <= 2^n``; None for anything else."""
     if node.name != "copysign":
         return None
-    size, sign = (reading.nodes[value] for value in node.values)
+    size = reading.nodes[node.values[0]]
     if size.name != "mul_shr":
         return None
     absolute, factor = (reading.nodes[value] for value in size.values)
     if (absolute.name, factor.name) != ("abs", "constant") or absolute.values != node.values[1:]:
         return None
     kept, bits = _shift(factor.extra), _shift(size.extra)
-    return (node.values[1], kept, bits) if sign and 0 <= kept <= 1 << bits else None
+    return (node.values[1], kept, bits) if 0 <= kept <= 1 << bits else None
 
 
 def _decay(number: int, kept: int, bits: int) -> int:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from pisnn_deploy.graph import IntegerGraph, Synapse
-from pisnn_deploy.graph.populations import Population, faces, hidden_layers, membranes
+from pisnn_deploy.graph.fields import Field
+from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.verify.folding import Folding
-from pisnn_deploy.verify.lines import distinct_faces, linear_change, most_faces, steepest
+from pisnn_deploy.verify.lines import distinct_faces, linear_change, steepest
 from pisnn_deploy.verify.programs import Reading, Span, Spans, Unbounded, read
 from pisnn_deploy.verify.stored import Row, stored_rows
 
@@ -38,60 +39,74 @@ def intervals(graph: IntegerGraph) -> Spread:
     Unbounded
         A value that grows without limit, or that no operating window allows.
     """
-    holder, channels = membranes(graph), faces(graph)
-    known: Spread = {(holder.name, "mass"): mass_interval(graph)}
-    payloads: dict[str, Span] = {}
-    for population, ranges in _populations(graph).items():
-        known |= {(population, name): span for name, span in ranges.declared.items()}
-        low, high = payloads[population] = _hull(ranges.sent.values())
-        if population != channels.name and graph.coding == "delta":
-            payloads[population] = low - high, high - low
-    least, most = payloads[channels.name]
-    change = _largest_change(graph, max(-least, most))
-    payloads[holder.name] = (-change, change) if graph.coding == "delta" else known[holder.name, "mass"]
-    known |= {(name, "payload"): payload for name, payload in payloads.items() if name != channels.name}
-    if graph.mesh.reservoirs:
-        ledger = (1 << (declared_bits(graph, holder.name, "ledger") - 1)) - 1
-        known[holder.name, "ledger"] = -ledger, ledger
+    known: Spread = {}
+    payloads: dict[tuple[str, int], Span] = {}
+    packets = {(channels.population, channels.output) for channels in graph.channels}
+    for name, ranges in _populations(graph).items():
+        known |= {(name, quantity): span for quantity, span in ranges.declared.items()}
+        for output, spans in enumerate(zip(*ranges.sent.values(), strict=True)):
+            low, high = _hull(spans)
+            is_change = graph.coding == "delta" and (name, output) not in packets
+            payloads[name, output] = (low - high, high - low) if is_change else (low, high)
+    for held in graph.fields:
+        known[held.holder, "mass"] = payloads[held.holder, 0] = mass_interval(held)
+        if graph.coding == "delta":
+            change = _largest_change(graph, held, payloads)
+            payloads[held.holder, 0] = -change, change
+        if held.reservoirs.size:
+            ledger = (1 << (declared_bits(graph, held.holder, "ledger") - 1)) - 1
+            known[held.holder, "ledger"] = -ledger, ledger
+    for population in graph.populations:
+        heard = {s.output for s in graph.synapses if s.source == population.name and s.target not in graph.holders}
+        is_packet = any(name == population.name for name, _ in packets)
+        wanted = heard or (set() if is_packet else {0})
+        if wanted:
+            known[population.name, "payload"] = _hull(payloads[population.name, output] for output in wanted)
     for synapse in graph.synapses:
-        known |= _synapse_intervals(synapse, payloads[synapse.source], _rounding(graph, synapse))
+        known |= _synapse_intervals(synapse, payloads[synapse.source, synapse.output], _rounding(graph, synapse))
     return known
 
 
-def mass_interval(graph: IntegerGraph) -> Span:
+def mass_interval(held: Field) -> Span:
     """What a cell may hold: where volumes differ, a quantum more on either side of what the thinnest may."""
-    window, volumes = graph.window, graph.sole_field.inverse_volume
-    thinnest = int(volumes.min())
-    if int(volumes.max()) == 1:
+    window, thinnest = held.window, int(held.inverse_volume.min())
+    if int(held.inverse_volume.max()) == 1:
         return window.lower, window.upper
     return min(0, -(-window.lower // thinnest) - 1), max(0, window.upper // thinnest + 1)
 
 
 @dataclass
 class _Ranges:
-    """Of a population: intervals of what is declared, and of what each of the neurons looked at sends."""
+    """Of a population: intervals of what is declared, and of all that each of the neurons looked at sends."""
 
     declared: dict[str, Span] = field(default_factory=dict)
-    sent: dict[int, Span] = field(default_factory=dict)
+    sent: dict[int, tuple[Span, ...]] = field(default_factory=dict)
 
 
 def _populations(graph: IntegerGraph) -> dict[str, _Ranges]:
     """Ranges of each population but the holders, in the order in which they answer."""
-    order = (*hidden_layers(graph), faces(graph))
     known: dict[str, _Ranges] = {}
-    folding, alike, volumes = Folding(graph), distinct_faces(graph), graph.sole_field.inverse_volume.tolist()
-    for population in order:
+    faces, alike = graph.mesh.faces, distinct_faces(graph) if graph.operator else None
+    folding = Folding(graph)
+    volumes = {held.holder: held.inverse_volume.tolist() for held in graph.fields}
+    for population in graph.populations:
+        if population.name in volumes:
+            continue
         neurons = np.arange(population.size)
-        if alike.size < graph.mesh.faces:
+        if alike is not None and alike.size < faces:
             # What repeats over faces is looked at beside those that differ alone.
-            neurons = neurons.reshape(graph.mesh.faces, -1)[alike].reshape(-1)
+            neurons = neurons.reshape(faces, -1)[alike].reshape(-1)
         reading = read(str(population.program))
         inputs: dict[int, dict[str, Span]] = {n: dict.fromkeys(reading.ports, (0, 0)) for n in neurons.tolist()}
-        for port, source, synapses in _into(graph, population):
-            ranges = known.get(source)
+        for (port, source, output), synapses in _into(graph, population).items():
             for (number, spans), row in zip(inputs.items(), stored_rows(synapses, neurons), strict=True):
-                face = number * graph.mesh.faces // population.size
-                part = _sum(row, ranges.sent) if ranges else _held(graph, folding, volumes, face, row)
+                if source in volumes:
+                    face = number * faces // population.size if graph.operator else None
+                    part = _held(graph.field_of(source), volumes[source], row)
+                    steep = None if face is None else steepest(graph, folding, face, row)
+                    part = part if steep is None else (max(part[0], steep[0]), min(part[1], steep[1]))
+                else:
+                    part = _sum(row, {column: known[source].sent[column][output] for column in row})
                 spans[port] = spans[port][0] + part[0], spans[port][1] + part[1]
         for number, spans in inputs.items():
             spans |= {name: (int(values[number]),) * 2 for name, values in population.parameters.items()}
@@ -99,14 +114,14 @@ def _populations(graph: IntegerGraph) -> dict[str, _Ranges]:
     return known
 
 
-def _into(graph: IntegerGraph, population: Population) -> Iterator[tuple[str, str, list[Synapse]]]:
-    """Ports of a population, the populations that lead to them, and the synapses in between."""
-    pairs: dict[tuple[str, str], list[Synapse]] = {}
+def _into(graph: IntegerGraph, population: Population) -> dict[tuple[str, str, int], list[Synapse]]:
+    """Synapses that lead to a population, by its port, the population that they come from, and the output there."""
+    synapses: dict[tuple[str, str, int], list[Synapse]] = {}
     for synapse in graph.synapses:
         # What leads to a port that a program has not is heard by nobody.
         if synapse.target == population.name and synapse.port in population.program.ports:
-            pairs.setdefault((synapse.port, synapse.source), []).append(synapse)
-    yield from ((port, source, synapses) for (port, source), synapses in pairs.items())
+            synapses.setdefault((synapse.port, synapse.source, synapse.output), []).append(synapse)
+    return synapses
 
 
 def _run(
@@ -114,9 +129,19 @@ def _run(
 ) -> _Ranges:
     """What the program of a population makes of its inputs, neuron by neuron; those of equal inputs but once.
 
-    Of channels, whose packets are heard by holders alone, those of equal parameters but once.
+    Of channels that holders alone hear, those of equal parameters but once.
     """
-    alone = population.name == faces(graph).name
+    alone = not any(s.source == population.name and s.target not in graph.holders for s in graph.synapses)
+    windows = [graph.field_of(c.source_holder).window for c in graph.channels if c.population == population.name]
+    current = windows[0].current if windows else None
+    # States of those that are late start with what arrives first.
+    late = not reading.heard.intersection(reading.sends)
+    first = {state for state, number in reading.after.items() if late and number in reading.heard}
+    starts = {
+        state: (int(values.min()), int(values.max()))
+        for state, values in population.started().items()
+        if state not in first and values.size
+    }
     groups: dict[tuple[Span, ...], dict[str, Span]] = {}
     member: dict[int, tuple[Span, ...]] = {}
     for number, spans in inputs.items():
@@ -127,12 +152,12 @@ def _run(
     found = _Ranges()
     sent = {}
     for key, spans in groups.items():
-        values = _spans(graph, reading, spans)
+        values = _spans(reading, spans, starts, current)
         for name, number in _declared(reading).items():
             quantity = population.quantity(name)
             span = values.of(number)
             found.declared[quantity] = _hull((found.declared.get(quantity, span), span))
-        sent[key] = values.of(reading.sends[0])
+        sent[key] = tuple(values.of(number) for number in reading.sends)
     found.sent = {number: sent[key] for number, key in member.items()}
     return found
 
@@ -151,15 +176,15 @@ def _declared(reading: Reading) -> dict[str, int]:
     return names
 
 
-def _spans(graph: IntegerGraph, reading: Reading, inputs: dict[str, Span]) -> Spans:
-    """Intervals of the values of a program, within what the audit stops a run beyond."""
+def _spans(reading: Reading, inputs: dict[str, Span], starts: Mapping[str, Span], current: int | None) -> Spans:
+    """Intervals of the values of a program, within the largest current that the audit lets a run go on with."""
     limits: dict[int, Span] = {}
-    if graph.window.current is not None:
-        limit = -graph.window.current, graph.window.current
+    if current is not None:
+        limit = -current, current
         numbers = {reading.names["current"]} if "current" in reading.names else set()
         states = [state for state, number in reading.after.items() if number in numbers or state == "current"]
         numbers |= {reading.after[state] for state in states}
-        at_limit = Spans(reading, inputs | dict.fromkeys(states, limit))
+        at_limit = Spans(reading, inputs | dict.fromkeys(states, limit), starts)
         for number in numbers:
             node = reading.nodes[number]
             # What is added to something is the sum less that.
@@ -167,7 +192,7 @@ def _spans(graph: IntegerGraph, reading: Reading, inputs: dict[str, Span]) -> Sp
                 low, high = at_limit.of(other)
                 limits[part] = limit[0] - high, limit[1] - low
         limits |= dict.fromkeys(numbers, limit) | {reading.names[state]: limit for state in states}
-    return Spans(reading, inputs, limits)
+    return Spans(reading, inputs, starts, limits)
 
 
 def _hull(spans: Iterable[Span]) -> Span:
@@ -180,35 +205,36 @@ def _sum(row: Row, spans: Mapping[int, Span]) -> Span:
     return sum(min(ends) for ends in products), sum(max(ends) for ends in products)
 
 
-def _held(graph: IntegerGraph, folding: Folding, volumes: list[int], face: int, row: Row) -> Span:
-    """Interval of a weighted sum of masses: by the operating window, and by differences of neighbours."""
-    window, low, high = graph.window, 0, 0
+def _held(held: Field, volumes: list[int], row: Row) -> Span:
+    """Interval of a weighted sum of masses by the operating window."""
+    low, high = 0, 0
     for cell, weight in row.items():
         if cell >= len(volumes):
             raise Unbounded(f"ledger {cell - len(volumes)} is sent to a face, and nothing bounds it")
-        ends = weight * window.lower, weight * window.upper
+        ends = weight * held.window.lower, weight * held.window.upper
         low, high = low + min(ends) // volumes[cell], high - (-max(ends) // volumes[cell])
-    if window.difference is None or graph.materials is not None:
-        return low, high
-    reach = steepest(graph, folding, face, row)
-    return (low, high) if reach is None else (max(low, reach[0]), min(high, reach[1]))
+    return low, high
 
 
-def _largest_change(graph: IntegerGraph, packet: int) -> int:
+def _largest_change(graph: IntegerGraph, held: Field, payloads: Mapping[tuple[str, int], Span]) -> int:
     """Largest change of a cell in one PDE step: by the operating window, by its packets, or by ``D W``."""
-    window, volumes = graph.window, graph.sole_field.inverse_volume
+    window, volumes = held.window, held.inverse_volume
     spare = int(int(volumes.max()) > 1)
-    change = min((window.upper - window.lower) // int(volumes.min()) + spare, most_faces(graph) * packet)
+    changes = [(window.upper - window.lower) // int(volumes.min()) + spare]
+    carried = [0] * held.size
+    for channels in graph.channels:
+        low, high = payloads[channels.population, channels.output]
+        for holder, ends, _ in channels.ends:
+            for cell in ends.tolist() if holder == held.holder else ():
+                carried[cell] += max(-low, high)
+    changes.append(max(carried[: held.cells], default=0))
     linear = linear_change(graph)
-    return change if linear is None else min(change, linear)
+    return min(changes if linear is None else [*changes, linear])
 
 
 def _rounding(graph: IntegerGraph, synapse: Synapse) -> int:
     """What the target adds to the sum of a synapse alone before it counts, in units of its mantissas."""
-    populations = {population.name: population for population in (*hidden_layers(graph), faces(graph))}
-    if synapse.target not in populations:
-        return 0
-    reading = read(str(populations[synapse.target].program))
+    reading = read(str(graph.population(synapse.target).program))
     port = reading.names.get(synapse.port)
     for node in reading.nodes:
         others = [reading.nodes[value] for value in node.values if value != port]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,10 @@ from scipy import sparse
 from pisnn_deploy.compiler.analysis.rows import Ends, LinearRows, face_rows, held_rows
 from pisnn_deploy.graph import IntegerGraph, IntegerLayer, OperatingWindow
 from pisnn_deploy.graph.integer import ARRIVAL
-from pisnn_deploy.graph.populations import Population, faces, hidden_layers, membranes
+from pisnn_deploy.graph.populations import Population, faces, hidden_layers
 from pisnn_deploy.mesh import distinct_faces
 from pisnn_deploy.programs import Operation, Program
-from pisnn_deploy.programs.intervals import Interval, bounds, invariant
+from pisnn_deploy.programs.intervals import Excluded, Interval, bounds, invariant
 from pisnn_deploy.programs.neurons import UNDECLARED
 
 Integers = NDArray[np.int64]
@@ -24,6 +25,23 @@ Integers = NDArray[np.int64]
 def declared_names(program: Program) -> tuple[str, ...]:
     """Values of a program that have a declared width, in the order in which it gets them."""
     return tuple(name for name in program.names if name not in UNDECLARED and name not in program.parameters)
+
+
+class Heard(NamedTuple):
+    """What leads from one population to a port of another.
+
+    Attributes
+    ----------
+    port, source : str
+    output : int
+        Which of the values that the source sends.
+    weights : scipy.sparse.csr_matrix, int64 [neurons, neurons of the source]
+    """
+
+    port: str
+    source: str
+    output: int
+    weights: sparse.csr_matrix
 
 
 @dataclass(frozen=True)
@@ -38,15 +56,21 @@ class Stage:
     parameters : mapping of str to int64 array [neurons]
     held : mapping of str to (int64 array [neurons], int64 array [neurons])
         By port: ends of what holders add to it.
-    heard : tuple of (str, str, scipy.sparse.csr_matrix)
-        Port, population of an earlier stage, and weights [neurons, neurons of that stage].
+    heard : tuple of Heard
+        What earlier stages add to its ports.
+    limits : mapping of str to Interval
+        What something else keeps values of the program within, by name.
+    starts : mapping of str to Interval
+        What states start at.
     """
 
     name: str
     program: Program
     parameters: Mapping[str, Integers]
     held: Mapping[str, Ends] = field(default_factory=dict)
-    heard: tuple[tuple[str, str, sparse.csr_matrix], ...] = ()
+    heard: tuple[Heard, ...] = ()
+    limits: Mapping[str, Interval] = field(default_factory=dict)
+    starts: Mapping[str, Interval] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,22 +81,21 @@ class Ranges:
     ----------
     values : dict of str to Interval
         Every value of the program, whichever neuron it is of.
-    sent : (int64 array [neurons], int64 array [neurons])
-        Ends of what each neuron sends.
+    sent : tuple of (int64 array [neurons], int64 array [neurons])
+        Ends of each value that each neuron sends.
     """
 
     values: dict[str, Interval]
-    sent: Ends
+    sent: tuple[Ends, ...]
 
 
-def network_ranges(stages: Iterable[Stage], window: OperatingWindow) -> dict[str, Ranges]:
+def network_ranges(stages: Iterable[Stage]) -> dict[str, Ranges]:
     """Intervals that hold while masses and currents stay in the operating window.
 
     Parameters
     ----------
     stages : iterable of Stage
         In the order in which they answer.
-    window : OperatingWindow
 
     Returns
     -------
@@ -84,15 +107,14 @@ def network_ranges(stages: Iterable[Stage], window: OperatingWindow) -> dict[str
     Excluded
         The window leaves no value to something.
     """
-    limits = {} if window.current is None else {"current": Interval(-window.current, window.current)}
     found: dict[str, Ranges] = {}
     for stage in stages:
         inputs: dict[str, Ends] = {name: (values, values) for name, values in stage.parameters.items()}
-        heard = ((port, _through(weights, found[source].sent)) for port, source, weights in stage.heard)
+        heard = ((part.port, _through(part.weights, found[part.source].sent[part.output])) for part in stage.heard)
         for port, (lower, upper) in (*stage.held.items(), *heard):
             before = inputs.get(port, (np.zeros_like(lower), np.zeros_like(upper)))
             inputs[port] = before[0] + lower, before[1] + upper
-        found[stage.name] = _ranges(stage.program, inputs, limits)
+        found[stage.name] = _ranges(stage, inputs)
     return found
 
 
@@ -101,25 +123,29 @@ def _through(weights: sparse.csr_matrix, ends: Ends) -> Ends:
     return positive @ ends[0] + negative @ ends[1], positive @ ends[1] + negative @ ends[0]
 
 
-def _ranges(program: Program, inputs: Mapping[str, Ends], limits: Mapping[str, Interval]) -> Ranges:
+def _ranges(stage: Stage, inputs: Mapping[str, Ends]) -> Ranges:
     """What a program makes of intervals: neuron by neuron up to its states and limits, then of all neurons at once."""
-    first, rest = _divided(program, limits)
+    program = stage.program
+    first, rest = _divided(program, stage.limits)
     groups, member = _groups(inputs, program.parameters if rest.operations else first.ports)
     values: dict[str, Interval] = {}
-    sent: list[tuple[int, int]] = []
+    of_groups: list[dict[str, Interval]] = []
     for group in groups:
         of_group = bounds(first, group)
-        values = {name: _hull((values.get(name, interval), interval)) for name, interval in of_group.items()}
-        if not rest.operations:
-            sent.append((of_group[program.sends[0]].lower, of_group[program.sends[0]].upper))
+        values = {name: hull((values.get(name, interval), interval)) for name, interval in of_group.items()}
+        of_groups.append(of_group)
     if rest.operations:
-        values |= invariant(rest, {name: values[name] for name in rest.ports}, limits)
-        sent = [(values[program.sends[0]].lower, values[program.sends[0]].upper)] * len(groups)
-    lower, upper = np.array(sent, np.int64)[member].T
-    return Ranges(values, (lower, upper))
+        values |= invariant(rest, {name: values[name] for name in rest.ports}, stage.limits, stage.starts)
+        of_groups = [values] * len(groups)
+    sent = []
+    for name in program.sends:
+        lower, upper = np.array([(group[name].lower, group[name].upper) for group in of_groups], np.int64)[member].T
+        sent.append((lower, upper))
+    return Ranges(values, tuple(sent))
 
 
-def _hull(intervals: Iterable[Interval]) -> Interval:
+def hull(intervals: Iterable[Interval]) -> Interval:
+    """The smallest interval that holds some others."""
     ends = [*intervals]
     return Interval(min(interval.lower for interval in ends), max(interval.upper for interval in ends))
 
@@ -195,8 +221,16 @@ def operator_stages(
             program,
             {"bias": bias} if "bias" in program.parameters else {},
             {} if number else {ARRIVAL: (lower - bias, upper - bias)},
-            ((ARRIVAL, programs[number - 1][0], sparse.csr_matrix(repeated, dtype=np.int64)),) if number else (),
+            (Heard(ARRIVAL, programs[number - 1][0], 0, sparse.csr_matrix(repeated, dtype=np.int64)),)
+            if number
+            else (),
+            {} if number + 1 < len(operator) else limits_of(window),
         )
+
+
+def limits_of(window: OperatingWindow) -> dict[str, Interval]:
+    """What the audit stops a run beyond, by the name of the value."""
+    return {} if window.current is None else {"current": Interval(-window.current, window.current)}
 
 
 def graph_ranges(graph: IntegerGraph) -> dict[str, Ranges]:
@@ -215,7 +249,7 @@ def graph_ranges(graph: IntegerGraph) -> dict[str, Ranges]:
     Excluded
         The window leaves no value to something.
     """
-    return network_ranges(_laid_out(graph) if graph.operator else _spelled_out(graph), graph.window)
+    return network_ranges(_laid_out(graph) if graph.operator else _spelled_out(graph))
 
 
 def _laid_out(graph: IntegerGraph) -> Iterator[Stage]:
@@ -227,34 +261,58 @@ def _laid_out(graph: IntegerGraph) -> Iterator[Stage]:
     yield from hidden
     alike = distinct_faces(mesh, spec.half_width, spec.transverse)
     others = {name: values[alike] for name, values in population.parameters.items() if name not in last.parameters}
-    held = {
-        port: held_rows(sparse.csr_matrix(weights[alike, :]), graph.window, graph.sole_field.inverse_volume)
-        for port, source, weights in _into(graph, population, further=True)
-    }
+    further = (heard for heard in _into(graph, population) if heard.port != ARRIVAL)
+    held = {heard.port: _held(graph, heard._replace(weights=heard.weights[alike, :])) for heard in further}
     yield replace(last, parameters={**last.parameters, **others}, held={**last.held, **held})
 
 
 def _spelled_out(graph: IntegerGraph) -> Iterator[Stage]:
     """Every neuron of a graph."""
-    holder, volumes = membranes(graph).name, graph.sole_field.inverse_volume
-    for population in (*hidden_layers(graph), faces(graph)):
+    fields = {channels.population: graph.field_of(channels.source_holder) for channels in graph.channels}
+    for population in graph.populations:
+        if population.name in graph.holders:
+            continue
         into = [*_into(graph, population)]
+        held: dict[str, Ends] = {}
+        for heard in into:
+            if heard.source in graph.holders:
+                lower, upper = _held(graph, heard)
+                before = held.get(heard.port, (np.zeros_like(lower), np.zeros_like(upper)))
+                held[heard.port] = before[0] + lower, before[1] + upper
         yield Stage(
             population.name,
             population.program,
             population.parameters,
-            {port: held_rows(weights, graph.window, volumes) for port, source, weights in into if source == holder},
-            tuple(heard for heard in into if heard[1] != holder),
+            held,
+            tuple(heard for heard in into if heard.source not in graph.holders),
+            limits_of(fields[population.name].window) if population.name in fields else {},
+            _starts(population),
         )
 
 
-def _into(
-    graph: IntegerGraph, population: Population, *, further: bool = False
-) -> Iterator[tuple[str, str, sparse.csr_matrix]]:
-    """Port, source and effective weights of what leads to a population; to its further ports alone if asked so."""
-    sums: dict[tuple[str, str], sparse.csr_matrix] = {}
+def _starts(population: Population) -> dict[str, Interval]:
+    """What states start at, but for those that start with what arrives first."""
+    first = population.hearing_states if population.is_late else ()
+    return {
+        state: Interval(int(values.min()), int(values.max()))
+        for state, values in population.started().items()
+        if state not in first and values.size
+    }
+
+
+def _held(graph: IntegerGraph, heard: Heard) -> Ends:
+    field, weights = graph.field_of(heard.source), sparse.csr_matrix(heard.weights)
+    ledgers = weights.indices[weights.indices >= field.cells] - field.cells
+    if ledgers.size:
+        raise Excluded(f"ledger {int(ledgers[0])} of {field.holder} is sent to a neuron, and nothing bounds it")
+    return held_rows(weights, field.window, field.inverse_volume)
+
+
+def _into(graph: IntegerGraph, population: Population) -> Iterator[Heard]:
+    """What leads to a population, the effective weights of synapses between the same two added up."""
+    sums: dict[tuple[str, str, int], sparse.csr_matrix] = {}
     for synapse in graph.synapses:
-        if synapse.target == population.name and not (further and synapse.port == ARRIVAL):
-            known = sums.get((synapse.port, synapse.source))
-            sums[synapse.port, synapse.source] = synapse.matrix() if known is None else known + synapse.matrix()
-    yield from ((port, source, sparse.csr_matrix(weights)) for (port, source), weights in sums.items())
+        if synapse.target == population.name:
+            key = (synapse.port, synapse.source, synapse.output)
+            sums[key] = synapse.matrix() if key not in sums else sums[key] + synapse.matrix()
+    yield from (Heard(*key, sparse.csr_matrix(weights)) for key, weights in sums.items())

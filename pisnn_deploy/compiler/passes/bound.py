@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from pisnn_deploy.compiler.analysis.changes import largest_change, reservoirs_extend
-from pisnn_deploy.compiler.analysis.intervals import declared_names, graph_ranges
+from pisnn_deploy.compiler.analysis.intervals import Ranges, declared_names, graph_ranges, hull
 from pisnn_deploy.compiler.facts import BOUNDED, SCHEDULED, Fact
-from pisnn_deploy.compiler.passes.limit import most_faces
 from pisnn_deploy.core.arithmetic import MEMORYLESS, signed_width
 from pisnn_deploy.core.errors import CompileError, DoesNotFit
 from pisnn_deploy.graph import Bound, IntegerGraph, Synapse
-from pisnn_deploy.graph.populations import Population, faces, hidden_layers, membranes
+from pisnn_deploy.graph.fields import Field
+from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.mesh.window import QUADRATIC
 from pisnn_deploy.programs.intervals import Excluded, Interval
-from pisnn_deploy.programs.neurons import UNDECLARED, face_constants
+from pisnn_deploy.programs.neurons import face_constants
 
 if TYPE_CHECKING:
     from pisnn_deploy.compiler.options import CompileOptions
@@ -77,34 +77,29 @@ class Bounds:
         except Excluded as error:
             raise CompileError(
                 self.name,
-                f"the operating range contradicts itself: {error}",
-                remedy="widen it with --range, --slope or --flux",
+                f"not every quantity has a bound: {error}",
+                remedy="widen the operating range, its slope or its flux",
             ) from None
-        channels, holder, mass = faces(graph), membranes(graph).name, mass_interval(graph)
-        packet = ranges[channels.name].values[channels.program.sends[0]]
-        payloads = {channels.name: packet, holder: mass}
-        if graph.coding == "delta":
-            change = _largest_change(graph, max(-packet.lower, packet.upper))
-            payloads[holder] = Interval(-change, change)
-        bounds = [
-            self._bound(holder, "mass", mass, self.state_bits),
-            self._bound(holder, "payload", payloads[holder], self.payload_bits),
-        ]
-        if graph.mesh.reservoirs:
-            bounds.append(Bound(holder, "ledger", -LARGEST_LEDGER, LARGEST_LEDGER, LEDGER_BITS))
-        for population in (*hidden_layers(graph), channels):
+        payloads, bounds = _payloads(graph, ranges), []
+        for field in graph.fields:
+            bounds += [
+                self._bound(field.holder, "mass", mass_interval(field), self.state_bits),
+                self._bound(field.holder, "payload", payloads[field.holder, 0], self.payload_bits),
+            ]
+            if field.reservoirs.size:
+                bounds.append(Bound(field.holder, "ledger", -LARGEST_LEDGER, LARGEST_LEDGER, LEDGER_BITS))
+        for population in (population for population in graph.populations if population.name in ranges):
             values = ranges[population.name].values
+            packets = {population.program.sends[c.output] for c in graph.channels if c.population == population.name}
             for quantity, name in declared(population):
-                is_packet = population is channels and name in population.program.sends
-                bits = self.payload_bits if is_packet else self.state_bits
+                bits = self.payload_bits if name in packets else self.state_bits
                 bounds.append(self._bound(population.name, quantity, values[name], bits))
-            if population is not channels:
-                sent = values[population.program.sends[0]]
-                spread = sent.upper - sent.lower
-                payloads[population.name] = Interval(-spread, spread) if graph.coding == "delta" else sent
-                bounds.append(self._bound(population.name, "payload", payloads[population.name], self.payload_bits))
+            others = {s.output for s in graph.synapses if s.source == population.name and s.target not in graph.holders}
+            if others or not packets:
+                payload = hull([payloads[population.name, output] for output in sorted(others or {0})])
+                bounds.append(self._bound(population.name, "payload", payload, self.payload_bits))
         for synapse in graph.synapses:
-            bounds += self._synapse(synapse, payloads[synapse.source], _rounding(graph, synapse))
+            bounds += self._synapse(synapse, payloads[synapse.source, synapse.output], _rounding(graph, synapse))
         return replace(graph, bounds=tuple(bounds))
 
     def summary(self, graph: IntegerGraph) -> str:
@@ -152,8 +147,9 @@ def declared(population: Population) -> Iterator[tuple[str, str]]:
     Of what waits in a state before it counts, the width is declared as it arrives, too.
     """
     program, sends = population.program, population.program.sends
-    waiting = [(state, after) for state, after in zip(program.states, program.after, strict=True) if population.is_late]
-    yield from (("drive", after) for state, after in waiting if state not in UNDECLARED)
+    if population.is_late:
+        becomes = dict(zip(program.states, program.after, strict=True))
+        yield from (("drive", becomes[state]) for state in population.hearing_states[:1])
     further = {*program.ports[1:]}
     for operation in program.operations:
         inputs = {operand for operand in operation.values if isinstance(operand, str)}
@@ -167,37 +163,64 @@ def declared(population: Population) -> Iterator[tuple[str, str]]:
     yield from quantities.items()
 
 
-def mass_interval(graph: IntegerGraph) -> Interval:
+def _payloads(graph: IntegerGraph, ranges: Mapping[str, Ranges]) -> dict[tuple[str, int], Interval]:
+    """What each output of each population sends at most."""
+    packets = {(channels.population, channels.output) for channels in graph.channels}
+    payloads: dict[tuple[str, int], Interval] = {}
+    for name, found in ranges.items():
+        for output, value in enumerate(graph.population(name).program.sends):
+            sent = found.values[value]
+            spread = sent.upper - sent.lower
+            is_value = graph.coding != "delta" or (name, output) in packets
+            payloads[name, output] = sent if is_value else Interval(-spread, spread)
+    for field in graph.fields:
+        change = _largest_change(graph, field, payloads) if graph.coding == "delta" else 0
+        payloads[field.holder, 0] = Interval(-change, change) if graph.coding == "delta" else mass_interval(field)
+    return payloads
+
+
+def mass_interval(field: Field) -> Interval:
     """What a cell may hold: where volumes differ, a quantum more on either side of what the thinnest may."""
-    window, volumes = graph.window, graph.sole_field.inverse_volume
-    thinnest = int(volumes.min())
-    if int(volumes.max()) == 1:
+    window, thinnest = field.window, int(field.inverse_volume.min())
+    if field.holds_alike:
         return Interval(window.lower, window.upper)
     return Interval(min(-(-window.lower // thinnest) - 1, 0), max(window.upper // thinnest + 1, 0))
 
 
 def _rounding(graph: IntegerGraph, synapse: Synapse) -> int:
     """What the target adds to the sum of a synapse alone before it counts, in units of its mantissas."""
-    for population in (*hidden_layers(graph), faces(graph)):
-        for operation in population.program.operations if population.name == synapse.target else ():
-            port, added = operation.operands[0], operation.operands[-1]
-            if operation.name == "add" and port in population.program.ports and isinstance(added, int):
-                return added << -synapse.exponent if synapse.exponent < 0 else added >> synapse.exponent
+    program = graph.population(synapse.target).program
+    for operation in program.operations:
+        port, added = operation.operands[0], operation.operands[-1]
+        if operation.name == "add" and port == synapse.port and isinstance(added, int):
+            return added << -synapse.exponent if synapse.exponent < 0 else added >> synapse.exponent
     return 0
 
 
-def _largest_change(graph: IntegerGraph, packet: int) -> int:
+def _largest_change(graph: IntegerGraph, field: Field, payloads: Mapping[tuple[str, int], Interval]) -> int:
     """Largest absolute change of a cell's mass in one PDE step."""
-    window, volumes, program = graph.window, graph.sole_field.inverse_volume, faces(graph).program
-    spare = int(int(volumes.max()) > 1)
-    change = min((window.upper - window.lower) // int(volumes.min()) + spare, most_faces(graph) * packet)
-    face = face_constants(program)
-    if face is None or (face.leak, face.share_bits, face.is_late) != (MEMORYLESS, None, False):
-        return change
+    window = field.window
+    span = (window.upper - window.lower) // int(field.inverse_volume.min()) + (not field.holds_alike)
+    carried = np.zeros(field.size, np.object_)  # Python's integers: a packet may be of any width before it is refused
+    for channels in graph.channels:
+        packet = payloads[channels.population, channels.output]
+        for holder, ends, _ in channels.ends:
+            if holder == field.holder:
+                carried += np.bincount(ends, minlength=field.size).astype(np.object_) * max(-packet.lower, packet.upper)
+    change = min(span, int(max(carried[: field.cells], default=0)))
+    linear = _linear_change(graph)
+    return change if linear is None else min(change, linear)
+
+
+def _linear_change(graph: IntegerGraph) -> int | None:
+    """What ``D W`` may change the mass of a cell by at most; None where that says nothing."""
     if len(graph.operator) != 1 or graph.operator[0].bias.any() or graph.operator[0].weight.sum() != 0:
-        return change
+        return None
+    face = face_constants(graph.sole_channels.program)
+    if face is None or (face.leak, face.share_bits, face.is_late) != (MEMORYLESS, None, False):
+        return None
     if not (graph.spec.wall == QUADRATIC or reservoirs_extend(graph.grid, graph.membrane.reservoirs)):
-        return change
+        return None
     # theta dm = D W m + D (r_old - r_new), and residues stay within theta / 2 of 0.
-    reach = largest_change(graph.grid, graph.spec, graph.operator[0].weight[0], window)
-    return min(change, (reach >> face.exponent) + 2 * len(graph.grid.shape))
+    reach = largest_change(graph.grid, graph.spec, graph.operator[0].weight[0], graph.window)
+    return (reach >> face.exponent) + 2 * len(graph.grid.shape)

@@ -261,7 +261,7 @@ class Quantise:
         programs = (*(rectifier(layer.shift) for layer in operator[:-1]), _face(graph, leak).program)
         stages = operator_stages(rows, operator, window, [*zip(names, programs, strict=True)])
         try:
-            ranges = network_ranges(stages, window)
+            ranges = network_ranges(stages)
         except Excluded:
             return widest  # of a range that leaves nothing of a quantity, which `bound` refuses
         widths = [

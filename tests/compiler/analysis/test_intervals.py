@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import linprog
 
-from pisnn_deploy.compiler.analysis.intervals import Stage, network_ranges, operator_stages
+from pisnn_deploy.compiler.analysis.intervals import Heard, Stage, network_ranges, operator_stages
 from pisnn_deploy.compiler.analysis.rows import face_rows
 from pisnn_deploy.core.arithmetic import packets, rectify
 from pisnn_deploy.core.errors import CompileError
@@ -38,11 +38,11 @@ def linear(*weights: int) -> tuple[IntegerLayer]:
 Found = dict[str, dict[str, tuple[int, int]]]
 
 
-def found_in(stages: Iterable[Stage], window: OperatingWindow) -> Found:
+def found_in(stages: Iterable[Stage]) -> Found:
     """Both ends of every value, by stage and name."""
     return {
         stage: {name: (interval.lower, interval.upper) for name, interval in ranges.values.items()}
-        for stage, ranges in network_ranges(stages, window).items()
+        for stage, ranges in network_ranges(stages).items()
     }
 
 
@@ -51,7 +51,7 @@ def intervals_of(operator: Sequence[IntegerLayer], mesh: Mesh, window: Operating
     half_width = operator[0].weight.shape[1] // 2
     rows = face_rows(mesh, heat_spec(half_width=half_width), operator[0], no_values)
     hidden = [(f"hidden{number}", rectifier(layer.shift)) for number, layer in enumerate(operator[:-1], 1)]
-    return found_in(operator_stages(rows, operator, window, [*hidden, (FLUX, flux(7, leak))]), window)
+    return found_in(operator_stages(rows, operator, window, [*hidden, (FLUX, flux(7, leak))]))
 
 
 @given(
@@ -116,26 +116,27 @@ def test_stages_hear_each_other_and_holders_at_any_port_whatever_their_programs_
     )
     ends = np.array([-4, 0, 2]), np.array([4, 8, 2])
     each = sparse.csr_matrix(np.eye(3, dtype=np.int64))
+    first = Heard("arrival", "first", 0, each)
     stages = (
         Stage("first", rectifier(1), {"bias": np.array([1, 2, 3])}, {"arrival": ends}),
-        Stage("both", product, {"bias": np.zeros(3, np.int64)}, {"factor": ends}, (("arrival", "first", each),)),
-        Stage("slow", keeps, {}, {}, (("arrival", "both", sparse.csr_matrix(-2 * each)), ("arrival", "first", each))),
+        Stage("both", product, {"bias": np.zeros(3, np.int64)}, {"factor": ends}, (first,)),
+        Stage("slow", keeps, {}, {}, (Heard("arrival", "both", 0, sparse.csr_matrix(-2 * each)), first)),
     )
-    found = found_in(stages, OperatingWindow(0, 1, None))
+    found = found_in(stages)
     assert found["first"]["activation"] == (0, 5)
     # Neuron by neuron: 0 to 2 times -4 to 4, 1 to 5 times 0 to 8, 2 times 2.
     assert found["both"]["both"] == (-2, 10)
     assert found["slow"]["arrival"] == (-19, 6)
     assert found["slow"]["slow"] == (-38, 12)
-    assert network_ranges(stages, OperatingWindow(0, 1, None))["both"].sent[1].tolist() == [2, 10, 1]
+    assert network_ranges(stages)["both"].sent[0][1].tolist() == [2, 10, 1]
 
 
 def test_a_window_that_leaves_nothing_of_a_current_is_refused_by_name() -> None:
     gentle = heat_model((0.25,), operating_range=OperatingRange(lower=0.0, upper=1.0, slope=0.1, flux=0.001))
     biased = replace(gentle, biases=(np.array([4.0]),))
     message = (
-        r"^bound: the operating range contradicts itself: current is \d+ to \d+, and must be -\d+ to \d+; "
-        r"widen it with --range, --slope or --flux$"
+        r"^bound: not every quantity has a bound: current is \d+ to \d+, and must be -\d+ to \d+; "
+        r"widen the operating range, its slope or its flux$"
     )
     with pytest.raises(CompileError, match=message):
         compiled(biased)
