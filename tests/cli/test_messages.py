@@ -14,7 +14,7 @@ import pytest
 from rich.text import Text
 
 from pisnn_deploy.cli.console import print_json, print_line, print_table, print_text, progress
-from pisnn_deploy.cli.messages import PrintableFormatter, print_message, show_wrong_usage
+from pisnn_deploy.cli.messages import PrintableFormatter, print_message, show_wrong_usage, with_options
 
 CLI = Path(__file__).parents[2] / "cli"
 WRITERS = {"console.py", "messages.py"}
@@ -96,3 +96,10 @@ def test_warnings_are_printable() -> None:
     main_warns += "make_warnings_printable(); warnings.warn('a\\n::error::b\\x9b')"
     done = subprocess.run([sys.executable, "-c", main_warns], capture_output=True, text=True, check=True)
     assert done.stderr == "warning: a\\n::error::b\\x9b\n"
+
+
+def test_fields_are_named_as_options() -> None:
+    assert with_options("`value_range` and `send_threshold`: see `mesh`") == "--range and --send-threshold: see --mesh"
+    assert with_options("what `is no field` or `A` stays, `faults` are given one by one") == (
+        "what `is no field` or `A` stays, --fault are given one by one"
+    )
