@@ -14,7 +14,7 @@ import numpy as np
 
 HOW = (
     "a checkpoint has a spec beside its weights: docs/checkpoint.md shows how to write one, or export the network as "
-    "ONNX and compile that with --problem"
+    "ONNX and compile that with `problem`"
 )
 """How to make a checkpoint of weights."""
 _LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."

@@ -141,7 +141,7 @@ def test_a_quantiser_that_clips_is_kept_exactly(case: Case) -> None:
     )
     assert refusal("flux.onnx") == (
         f"flux.onnx: is not linear, because {clip}may reach, so its weights do not say how long a PDE step lasts; give "
-        "the --diffusion-number that it was trained for: diffusivity * dt / h^2"
+        "the `diffusion_number` that it was trained for: diffusivity * dt / h^2"
     )
     graph, notes = compiled("flux.onnx", diffusion_number=0.5)
     assert notes[:2] == [
