@@ -17,6 +17,7 @@ from pisnn_deploy.core.arithmetic import signed_width
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.verify.clock import clock, is_linear, named_law
+from pisnn_deploy.verify.conservation import conservation
 from pisnn_deploy.verify.equation import equation
 from pisnn_deploy.verify.faces import NoFace, biases, face_of, shifts
 from pisnn_deploy.verify.folding import Folding
@@ -24,7 +25,7 @@ from pisnn_deploy.verify.lines import distinct_faces, is_memoryless
 from pisnn_deploy.verify.medium import conductances, medium_averages, medium_layout
 from pisnn_deploy.verify.positivity import positivity, where_it_cuts
 from pisnn_deploy.verify.programs import Unbounded
-from pisnn_deploy.verify.ranges import declared_bits, intervals
+from pisnn_deploy.verify.ranges import intervals
 from pisnn_deploy.verify.stored import stored, stored_rows
 from pisnn_deploy.verify.two_point import two_point
 from pisnn_deploy.verify.units import units
@@ -191,27 +192,7 @@ def _equation(graph: IntegerGraph) -> Iterator[str]:
 
 
 def _conservation(graph: IntegerGraph) -> Iterator[str]:
-    mesh, claim = graph.mesh, _claim(graph, "conservation")
-    face = np.tile(np.arange(mesh.faces), 2)
-    signs = np.repeat(np.array([1, -1], np.int64), mesh.faces)
-    incidence = sparse.csr_matrix(
-        (signs, (np.concatenate([mesh.target, mesh.source]), face)), (mesh.holders, mesh.faces)
-    )
-    wrong = (stored(graph, FLUX, MEMBRANE) - incidence).tocsc()
-    wrong.eliminate_zeros()
-    if wrong.nnz:
-        first = int(np.flatnonzero(np.diff(wrong.indptr))[0])
-        yield f"the route of face {first} is not the mesh's, as the target stores it"
-    figures = {"faces": mesh.faces, "reservoirs": mesh.reservoirs}
-    if mesh.reservoirs:
-        packets = [b for b in graph.bounds if (b.population, b.quantity) == (FLUX, "packet")]
-        packet = max((max(-b.lower, b.upper) for b in packets), default=1 << 62)
-        lasts = ((1 << (declared_bits(graph, MEMBRANE, "ledger") - 1)) - 1) // max(1, packet)
-        figures["ledger_steps"] = min(lasts, int(claim.figures.get("ledger_steps", lasts + 1)))
-        if claim.figures.get("ledger_steps", lasts + 1) > lasts:
-            yield f"a ledger may wrap after {lasts} PDE steps"
-    if (claim.status, claim.method, dict(claim.figures)) != ("proved", "incidence", figures):
-        yield "the claim is not what was proved"
+    yield from conservation(graph, _claim(graph, "conservation"))
 
 
 def _positivity(graph: IntegerGraph) -> Iterator[str]:

@@ -25,10 +25,14 @@ def effective(synapse: Synapse, mantissas: NDArray[np.int64]) -> NDArray[np.int6
 
 def stored(graph: IntegerGraph, source: str, target: str) -> sparse.csr_matrix:
     """Effective weights between two populations, apart from those to further ports, [target, source]."""
-    shape = (graph.size(target), graph.size(source))
+    return summed(graph.between(source, target), (graph.size(target), graph.size(source)))
+
+
+def summed(synapses: Iterable[Synapse], shape: tuple[int, int]) -> sparse.csr_matrix:
+    """Sum of the effective weights of synapses, without zeros, [target, source]."""
     parts = [
         sparse.csr_matrix((effective(synapse, synapse.mantissas), synapse.columns, synapse.row_starts), shape)
-        for synapse in graph.between(source, target)
+        for synapse in synapses
     ]
     if not parts:
         return sparse.csr_matrix(shape, dtype=np.int64)

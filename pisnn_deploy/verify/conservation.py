@@ -1,0 +1,93 @@
+"""The checker of conservation: it rests on the shape of the graph alone, whatever programs its neurons run.
+
+A holder's program adds what arrives to one state and does nothing else; nothing but packets of channels arrives at it;
+and each packet, as the target stores its route, leaves one holder and enters another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy import sparse
+
+from pisnn_deploy.graph import Claim, IntegerGraph
+from pisnn_deploy.graph.fields import Channels
+from pisnn_deploy.verify.programs import Node, Reading, read
+from pisnn_deploy.verify.ranges import declared_bits
+from pisnn_deploy.verify.stored import summed
+
+
+def conservation(graph: IntegerGraph, claim: Claim) -> Iterator[str]:
+    """What is wrong with the claim that no quantum of mass is lost; nothing if it is right.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Well formed.
+    claim : Claim
+
+    Yields
+    ------
+    str
+    """
+    for held in graph.fields:
+        if not only_adds(read(str(graph.population(held.holder).program))):
+            yield f"{held.holder} does more than add what arrives to one state, so it may lose mass"
+    packets = {(c.population, c.output, holder) for c in graph.channels for holder, _, _ in c.ends}
+    for synapse in graph.synapses:
+        if synapse.target in graph.holders and (synapse.source, synapse.output, synapse.target) not in packets:
+            yield f"synapse {synapse.name} brings {synapse.target} what is no packet of a channel that ends there"
+    for channels in graph.channels:
+        yield from _route(graph, channels)
+    yield from _ledgers(graph, claim)
+
+
+def only_adds(reading: Reading) -> bool:
+    """Whether a program adds what arrives to its one state, sends that, and does nothing else."""
+    if len(reading.ports) != 1 or len(reading.states) != 1 or len(reading.sends) != 1 or reading.parameters:
+        return False
+    ends = {reading.names[reading.ports[0]], reading.names[reading.states[0]]}
+    (total,) = reading.sends
+    node = reading.nodes[total]
+    return node == Node("add", node.values) and {*node.values} == ends and reading.after[reading.states[0]] == total
+
+
+def _route(graph: IntegerGraph, channels: Channels) -> Iterator[str]:
+    mesh = graph.mesh
+    if graph.operator or graph.materials is not None:
+        differ = (channels.source != mesh.source) | (channels.target != mesh.target)
+        if differ.any():
+            yield f"the ends of face {int(np.argmax(differ))} are not the mesh's"
+            return
+    number = np.arange(channels.source.size)
+    for holder in sorted({name for name, _, _ in channels.ends}):
+        into = [s for s in graph.into(holder) if (s.source, s.output) == (channels.population, channels.output)]
+        shape = (graph.size(holder), number.size)
+        wrong = summed(into, shape)
+        for name, ends, sign in channels.ends:
+            if name == holder:
+                wrong = wrong - sparse.csr_matrix((np.full(number.size, sign), (ends, number)), shape)
+        columns = sparse.csc_matrix(wrong)
+        columns.eliminate_zeros()
+        if columns.nnz:
+            first = int(np.flatnonzero(np.diff(columns.indptr))[0])
+            yield f"the route of face {first} is not the mesh's, as the target stores it"
+
+
+def _ledgers(graph: IntegerGraph, claim: Claim) -> Iterator[str]:
+    """How long ledgers last, and whether the claim says so."""
+    mesh = graph.mesh
+    figures = {"faces": mesh.faces, "reservoirs": mesh.reservoirs}
+    if mesh.reservoirs:
+        population = graph.sole_channels
+        quantity = population.quantity(population.program.sends[graph.channels[0].output])
+        packets = [b for b in graph.bounds if (b.population, b.quantity) == (population.name, quantity)]
+        packet = max((max(-b.lower, b.upper) for b in packets), default=1 << 62)
+        holder = graph.sole_field.holder
+        lasts = ((1 << (declared_bits(graph, holder, "ledger") - 1)) - 1) // max(1, packet)
+        figures["ledger_steps"] = min(lasts, int(claim.figures.get("ledger_steps", lasts + 1)))
+        if claim.figures.get("ledger_steps", lasts + 1) > lasts:
+            yield f"a ledger may wrap after {lasts} PDE steps"
+    if (claim.status, claim.method, dict(claim.figures)) != ("proved", "incidence", figures):
+        yield "the claim is not what was proved"
