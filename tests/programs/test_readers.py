@@ -18,8 +18,9 @@ from whole_values import NEURONS, in_whole
 from pisnn_deploy.programs import Result, parse, run
 from pisnn_deploy.programs.arrays import Arrays
 from pisnn_deploy.programs.intervals import Interval, bounds
-from pisnn_deploy.programs.source import C99, PYTHON, Dialect, Statements
+from pisnn_deploy.programs.source import C99, NUMBA_WORDS, PYTHON, Dialect, Statements
 from pisnn_deploy.programs.whole import Whole
+from pisnn_deploy.runs.kernels.faces import Numbers
 
 Integers = NDArray[np.int64]
 EXAMPLES = int(os.environ.get("PISNN_CASES", "100"))
@@ -117,6 +118,31 @@ def test_numba_agrees_with_python_integers() -> None:
         for neuron in range(NEURONS):
             out = np.zeros(len(want), np.int64)
             compiled(np.array([inputs[name][neuron] for name in drawn.program.inputs], np.int64), out)
+            assert out.tolist() == [values[neuron] for values in want], str(drawn.program)
+
+
+def test_texts_of_kernels_agree_with_python_integers() -> None:
+    """Constants and tables are read from an array; programs of one form have one text."""
+    import numba
+
+    for seed in range(100, 100 + BATCH // 8):
+        drawn = random_program(seed)
+        numbers = Numbers()
+        names = {name: f"inputs[{at}]" for at, name in enumerate(drawn.program.inputs)}
+        statements = Statements(NUMBA_WORDS, "v_", numbers)
+        values = statements.write(drawn.program, names | numbers.tables(drawn.program))
+        results = drawn.program.names[len(drawn.program.inputs) :]
+        stored = [f"out[{at}] = {values[name]}" for at, name in enumerate(results)]
+        body = "\n    ".join(["t = inputs.dtype.type", *numbers.reading, *statements.lines, *stored])
+        space: dict[str, object] = {}
+        exec(f"def f(inputs, numbers, out):\n    {body}", space)  # the source is our own
+        compiled = numba.njit(space["f"])
+        inputs = drawn.inputs(np.random.default_rng(seed), NEURONS)
+        want = expected(drawn, inputs)
+        for neuron in range(NEURONS):
+            out = np.zeros(len(want), np.int64)
+            given_to = np.array([inputs[name][neuron] for name in drawn.program.inputs], np.int64)
+            compiled(given_to, np.array(numbers.values, np.int64), out)
             assert out.tolist() == [values[neuron] for values in want], str(drawn.program)
 
 

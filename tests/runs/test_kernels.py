@@ -22,12 +22,14 @@ from pisnn_deploy.graph.integer import Coding, IntegerGraph, Integers
 from pisnn_deploy.mesh import parse_boundary, read_mesh_file
 from pisnn_deploy.physics.model import Model
 from pisnn_deploy.physics.problems import problem
+from pisnn_deploy.programs import parse
 from pisnn_deploy.project.zoo import model_path, names
 from pisnn_deploy.runs import Run, RunOptions, fast
 from pisnn_deploy.runs.kernels import exchange, structured_stepper, tables
 from pisnn_deploy.runs.kernels import stepper as kernel_steppers
 from pisnn_deploy.runs.kernels.choice import kernel_stepper
 from pisnn_deploy.runs.kernels.compiled import bound, part
+from pisnn_deploy.runs.kernels.faces import UnservedError, layer_text
 from pisnn_deploy.runs.kernels.general_stepper import GeneralStepper
 from pisnn_deploy.runs.kernels.structured_stepper import StructuredStepper, plan_of
 from pisnn_deploy.runs.kernels.threads import thread_count
@@ -169,6 +171,25 @@ def test_planes_in_slabs(boundary: str, threads: int, monkeypatch: pytest.Monkey
 def test_boxes_in_slabs(boundary: str, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     graph = fitted(space_model(), (7, 5, 6), boundary)
     sliced(graph, lively(graph), threads, monkeypatch)
+
+
+@pytest.mark.parametrize("boundary", [PLANES[2], BOXES[2]])
+def test_long_rows_have_loops_of_their_own(boundary: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "LONG_ROW", 4)
+    model, shape = (plane_model(), (5, 6)) if boundary == PLANES[2] else (space_model(), (6, 5, 7))
+    graph = fitted(model, shape, boundary)
+    assert_every_step(graph, lively(graph))
+
+
+@pytest.mark.parametrize(("threads", "spelled_out"), [(1, False), (2, False), (1, True)])
+def test_faces_that_hear_one_step_late(threads: int, spelled_out: bool) -> None:
+    lower, options = Lower((24,), parse_boundary("periodic", 1)), GraphOptions(processes="stock", send_threshold=3)
+    graph = compile_model(heat_model(), CompileOptions(lower, load_profile("loihi2"), options))
+    if spelled_out:
+        graph = replace(graph, synapses=tuple(s.with_mantissas(s.mantissas) for s in graph.synapses))
+    assert graph.sole_channels.is_late and is_structured(graph) != spelled_out
+    state = assert_every_step(unbounded_range(graph), lively(graph), threads=threads)
+    assert state.current.any()
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -471,6 +492,23 @@ def kernel_stepper_of(graph: IntegerGraph) -> StructuredStepper:
     stepper = kernel_stepper(graph, start_of(graph, graph.membrane.initial), 1)
     assert isinstance(stepper, StructuredStepper)
     return stepper
+
+
+def test_a_program_without_a_text_runs_in_the_reference() -> None:
+    graph = compiled(hidden_model((3,)), 8)
+    kept = parse("""neuron slow(arrival; before; bias)
+drive = add(arrival, bias)
+positive = max(drive, 0)
+activation = asr(positive, 7)
+keep before = activation
+send activation""")
+    (layer,) = graph.between_fields
+    with pytest.raises(UnservedError) as refused:
+        layer_text(replace(layer, program=kept), ())
+    assert str(refused.value) == "program slow: no kernel serves it between membranes and faces"
+    populations = tuple(replace(p, program=kept) if p.name == layer.name else p for p in graph.populations)
+    slow = replace(graph, populations=populations)
+    assert isinstance(fast.stepper_of(slow, start_of(graph, lively(graph)), 5), ReferenceStepper)
 
 
 def test_narrow_sums_of_packets_are_moved_in_time() -> None:

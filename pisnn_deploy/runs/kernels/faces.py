@@ -53,22 +53,34 @@ class FaceText:
 
 
 class Numbers:
-    """Constants of a text by name, in the order in which they occur."""
+    """Numbers of a text, in the order in which they occur: constants by name, and tables."""
 
     def __init__(self) -> None:
         self.values: list[int] = []
+        self.reading: list[str] = []
+        """Statements that read them from the array ``numbers``."""
 
     def __call__(self, number: int) -> str:
         """Text of a constant."""
         if number in (0, 1):
             return f"t({number})"
+        name = f"c{len(self.values)}"
+        self.reading.append(f"{name} = t(numbers[{len(self.values)}])")
         self.values.append(number)
-        return f"c{len(self.values) - 1}"
+        return name
 
-    @property
-    def reading(self) -> list[str]:
-        """Statements that read the constants from the array ``numbers``."""
-        return [f"c{at} = t(numbers[{at}])" for at in range(len(self.values))]
+    def tables(self, program: Program) -> dict[str, str]:
+        """Text of each table of a program."""
+        names = {}
+        for table in program.tables:
+            begin, name = len(self.values), f"e{len(self.values)}"
+            self.values += table.entries
+            self.reading += [
+                f"{name} = numbers[{begin} : {len(self.values)}]",
+                f"{name}_last = t({len(table.entries) - 1})",
+            ]
+            names[table.name] = name
+        return names
 
 
 def folded(program: Program) -> str:
@@ -169,7 +181,7 @@ class _Writer:
         ends: Mapping[str, str],
     ) -> None:
         self.program, self.numbers, self.narrow_products, self.ends = program, Numbers(), narrow_products, ends
-        self.names = {name: f"v_{name}" for name in program.inputs}
+        self.names = {name: f"v_{name}" for name in program.inputs} | self.numbers.tables(program)
         self.arrays: list[str] = []
         self.loads = [line for name in (*program.ports, *program.parameters) for line in self._load(name, constant)]
         kept = {*program.after, *program.sends}
@@ -327,7 +339,7 @@ def layer_text(population: Population, bounded: Iterable[str]) -> LayerText:
     constant = {folded(program)} | {name for name, values in population.parameters.items() if _is_one(values)}
     if program.states or program.ports != (ARRIVAL,) or len(program.sends) != 1 or set(program.parameters) - constant:
         raise UnservedError(f"program {program.name}: no kernel serves it between membranes and faces")
-    names = {ARRIVAL: f"v_{ARRIVAL}"}
+    names = {ARRIVAL: f"v_{ARRIVAL}"} | numbers.tables(program)
     for name in program.parameters:
         names[name] = "t(0)" if name == folded(program) else numbers(int(population.parameters[name][0]))
     statements = Statements(NUMBA_WORDS, "v_", numbers)

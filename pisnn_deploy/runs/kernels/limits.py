@@ -9,8 +9,9 @@ import numpy as np
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.mesh import PERIODIC
-from pisnn_deploy.programs import Operation
+from pisnn_deploy.programs import Operation, run
 from pisnn_deploy.programs.intervals import Interval, bounds
+from pisnn_deploy.programs.whole import Whole
 from pisnn_deploy.runs.kernels import places as place
 from pisnn_deploy.runs.kernels.faces import ARRIVAL, begins_with, fired
 from pisnn_deploy.runs.kernels.places import UNLIMITED
@@ -199,6 +200,9 @@ def rests(faces: Population, values: Mapping[str, Interval]) -> bool:
     bool
     """
     program = faces.program
+    if program.ports == (ARRIVAL,):
+        result = run(program, Whole(), dict.fromkeys(program.inputs, 0))
+        return not any((*result.states.values(), *result.sends))
     nothing = Interval(0, 0)
     inputs = {name: values[name] if name in program.ports and name != ARRIVAL else nothing for name in program.inputs}
     at_rest = bounds(program, inputs)
