@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from pisnn_deploy.graph.connections import Incidence
 from pisnn_deploy.graph.fields import Channels, Field
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.populations import CycleError, Population
-from pisnn_deploy.graph.synapse import Synapse
+from pisnn_deploy.graph.synapse import Synapse, effective
 
 Integers = NDArray[np.int64]
 
@@ -232,6 +233,33 @@ def route_defects(graph: IntegerGraph) -> Iterator[str]:
             wrong = np.flatnonzero(np.asarray(abs(sparse.csc_matrix(off)).sum(axis=0)).reshape(-1))
             if wrong.size:
                 yield f"a packet of {channels.population} [{wrong[0]}] does not reach both its ends in {holder} once"
+
+
+def is_incidence(graph: IntegerGraph, *, with_loops: bool = False) -> bool:
+    """Whether the route of a graph of one field is one rule for all faces, which carries a quantum as a quantum.
+
+    Then no weights need to be spelled out: its ends are those of the mesh.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        At least quantised.
+    with_loops : bool
+        Whether faces from a cell to itself, which carry nothing, are taken.
+    """
+    routes = [s for s in graph.into(graph.sole_field.holder) if s.source == graph.sole_channels.name]
+    if len(routes) != 1 or not isinstance(routes[0].connections, Incidence):
+        return False
+    route, mesh = routes[0].connections, graph.mesh
+    ends = ((route.source, mesh.source), (route.target, mesh.target))
+    if route.holders != mesh.holders or not all(
+        ours is theirs or np.array_equal(ours, theirs) for ours, theirs in ends
+    ):
+        return False
+    if not with_loops and (mesh.source == mesh.target).any():
+        return False
+    mantissas = np.array([route.value, -route.value], np.int64)
+    return np.array_equal(effective(mantissas, routes[0].exponent), [1, -1])
 
 
 def joined(graph: IntegerGraph) -> dict[str, Integers]:

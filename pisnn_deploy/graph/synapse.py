@@ -102,11 +102,23 @@ class Synapse:
         ValueError
             A mantissa is not a multiple of ``2^-exponent``: `verify_graph` refuses such a graph before it comes here.
         """
-        mantissas = self.mantissas
-        if self.exponent >= 0:
-            weights = mantissas << self.exponent
-        else:
-            weights = mantissas >> -self.exponent
-            if (weights << -self.exponent != mantissas).any():
-                raise ValueError(f"synapse {self.name}: weights are not integers")
+        if not are_whole(self.mantissas, self.exponent):
+            raise ValueError(f"synapse {self.name}: weights are not integers")
+        weights = effective(self.mantissas, self.exponent)
         return sparse.csr_matrix((weights, self.columns, self.row_starts), (self.outputs, self.inputs))
+
+
+def effective(mantissas: Integers, exponent: int) -> Integers:
+    """Effective weights: ``mantissa * 2^exponent``, rounded down, int64.
+
+    Parameters
+    ----------
+    mantissas : int64 array
+    exponent : int
+    """
+    return mantissas << exponent if exponent >= 0 else mantissas >> -exponent
+
+
+def are_whole(mantissas: Integers, exponent: int) -> bool:
+    """Whether effective weights are integers without rounding."""
+    return exponent >= 0 or not (mantissas & ((1 << -exponent) - 1)).any()

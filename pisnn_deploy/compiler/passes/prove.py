@@ -22,8 +22,10 @@ from pisnn_deploy.graph import Certificate, Claim, IntegerGraph, Synapse
 from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.claims import Figure, Method
 from pisnn_deploy.graph.connections import Incidence, Stencil
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.graph.layout import route_matrix, window_matrix, window_stencil
+from pisnn_deploy.graph.shape import is_incidence
+from pisnn_deploy.graph.synapse import effective
 from pisnn_deploy.mesh import Boxes, structured_mesh, window_cells
 from pisnn_deploy.mesh.window import QUADRATIC
 from pisnn_deploy.physics.symbol import amplification, delayed_root, gain, largest_root
@@ -89,7 +91,7 @@ class Prove:
         return ", ".join(f"{name} {claim.status}" for name, claim in graph.certificate.claims.items())
 
     def _conservation(self, graph: IntegerGraph) -> Claim:
-        if not _is_incidence(graph):
+        if not is_incidence(graph):
             self._compare_route(graph)
         figures: dict[str, Figure] = {"faces": graph.mesh.faces, "reservoirs": graph.mesh.reservoirs}
         if graph.mesh.reservoirs:
@@ -112,21 +114,6 @@ class Prove:
             )
 
 
-def _is_incidence(graph: IntegerGraph) -> bool:
-    """Whether the route is one rule for all faces that carries a packet of one quantum as one quantum."""
-    routes = list(graph.between(FLUX, MEMBRANE))
-    if len(routes) != 1 or not isinstance(routes[0].connections, Incidence):
-        return False
-    route, mesh = routes[0].connections, graph.mesh
-    ends = ((route.source, mesh.source), (route.target, mesh.target))
-    if not all(ours is theirs or np.array_equal(ours, theirs) for ours, theirs in ends):
-        return False
-    if (mesh.source == mesh.target).any():
-        return False  # a face from a cell to itself carries nothing
-    mantissas = np.array([route.value, -route.value], np.int64)
-    return np.array_equal(_effective(mantissas, routes[0].exponent), [1, -1])
-
-
 def _holder(graph: IntegerGraph, number: np.int64) -> str:
     cells = graph.mesh.cells
     return f"cell {int(number)}" if number < cells else f"reservoir {int(number) - cells}"
@@ -144,14 +131,8 @@ def as_stored(synapse: Synapse) -> sparse.csr_matrix:
     scipy.sparse.csr_matrix, int64 [outputs, inputs]
         ``floor(mantissa) * 2^exponent``, floored as the target floors a sum that one input alone drives.
     """
-    weights = _effective(synapse.mantissas, synapse.exponent)
+    weights = effective(synapse.mantissas, synapse.exponent)
     return sparse.csr_matrix((weights, synapse.columns, synapse.row_starts), (synapse.outputs, synapse.inputs))
-
-
-def _effective(mantissas: Integers, exponent: int) -> Integers:
-    if mantissas.size and mantissas.min() < 0 < mantissas.max():
-        mantissas = (mantissas >> 1) << 1
-    return mantissas << exponent if exponent >= 0 else mantissas >> -exponent
 
 
 def _overflow(graph: IntegerGraph) -> Claim:
@@ -247,7 +228,7 @@ def _shortened(graph: IntegerGraph) -> IntegerGraph:
     longest = 4 * (spec.half_width + spec.transverse) + 8
     shape = tuple(min(count, longest) for count in mesh.shape)
     repeated = [(s, s.connections) for s in graph.between(MEMBRANE, FLUX) if isinstance(s.connections, Stencil)]
-    if shape == mesh.shape or mesh.reservoirs or len(repeated) + 1 != len(graph.synapses) or not _is_incidence(graph):
+    if shape == mesh.shape or mesh.reservoirs or len(repeated) + 1 != len(graph.synapses) or not is_incidence(graph):
         return graph
     lengths = tuple(length / count * few for length, count, few in zip(mesh.lengths, mesh.shape, shape, strict=True))
     small = structured_mesh(shape, lengths, mesh.boundary)

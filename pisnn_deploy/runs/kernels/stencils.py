@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pisnn_deploy.graph.connections import Incidence, Stencil
+from pisnn_deploy.graph.connections import Stencil
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
+from pisnn_deploy.graph.shape import is_incidence
+from pisnn_deploy.graph.synapse import are_whole, effective
 from pisnn_deploy.mesh import PERIODIC, Mesh
 
 
@@ -49,21 +51,18 @@ def kernel_of(graph: IntegerGraph) -> Kernel | None:
         out, or with a route that is not the incidence of its mesh.
     """
     mesh = graph.mesh
-    if (
-        not isinstance(mesh, Mesh)
-        or graph.between_fields
-        or not graph.sole_field.holds_alike
-        or not _is_incidence(graph, mesh)
-    ):
+    if not isinstance(mesh, Mesh) or graph.between_fields or not graph.sole_field.holds_alike:
+        return None
+    if not is_incidence(graph, with_loops=True):
         return None
     found: Kernel | None = None
     for synapse in graph.between(MEMBRANE, FLUX):
         stencil = synapse.connections
         if not isinstance(stencil, Stencil) or stencil.outputs_per_face != 1:
             return None
-        weights = _effective(stencil.values, synapse.exponent)
-        if weights is None:
+        if not are_whole(stencil.values, synapse.exponent):
             return None
+        weights = effective(stencil.values, synapse.exponent)
         boxes = stencil.boxes
         if found is None:
             found = Kernel(boxes.axis, boxes.lower, boxes.shape, tuple({} for _ in boxes.axis))
@@ -80,28 +79,6 @@ def kernel_of(graph: IntegerGraph) -> Kernel | None:
                 )
                 entries[offset] = entries.get(offset, 0) + int(weights[e])
     return found
-
-
-def _is_incidence(graph: IntegerGraph, mesh: Mesh) -> bool:
-    value = 0
-    for synapse in graph.between(FLUX, MEMBRANE):
-        route = synapse.connections
-        if not isinstance(route, Incidence) or route.holders != mesh.holders:
-            return False
-        if not (np.array_equal(route.source, mesh.source) and np.array_equal(route.target, mesh.target)):
-            return False
-        weight = _effective(np.array([route.value]), synapse.exponent)
-        if weight is None:
-            return False
-        value += int(weight[0])
-    return value == 1
-
-
-def _effective(mantissas: Integers, exponent: int) -> Integers | None:
-    if exponent >= 0:
-        return mantissas << exponent
-    weights = mantissas >> -exponent
-    return weights if np.array_equal(weights << -exponent, mantissas) else None
 
 
 def _nearest(offset: int, count: int, periodic: bool) -> int:

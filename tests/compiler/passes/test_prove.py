@@ -9,10 +9,11 @@ import pytest
 from models_under_test import compiled_box, heat_model, plane_model
 from scipy import sparse
 
-from pisnn_deploy.compiler.passes.prove import Prove, _averages, _is_incidence, _shortened
+from pisnn_deploy.compiler.passes.prove import Prove, _averages, _shortened
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.connections import Incidence, Stencil, explicit
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
+from pisnn_deploy.graph.shape import is_incidence
 from pisnn_deploy.physics.model import Model
 
 MESHES = [
@@ -57,15 +58,15 @@ def test_a_negative_weight_anywhere_in_a_box_is_seen(model: Model, shape: tuple[
 
 def test_a_route_that_is_one_rule_needs_no_expansion() -> None:
     graph = compiled_box(heat_model(), (30,), "no-flux")
-    assert _is_incidence(graph)
+    assert is_incidence(graph)
     route = graph.synapses[-1]
     for value in (1, 3, -2, 4):  # 1 and 3 lose their lowest bit, the others are too many quanta or backwards
         assert isinstance(route.connections, Incidence)
         connections = replace(route.connections, value=value)
         broken = replace(graph, synapses=(*graph.synapses[:-1], replace(route, connections=connections)))
-        assert not _is_incidence(broken)
+        assert not is_incidence(broken)
     twice = replace(graph, synapses=(*graph.synapses, replace(route, name="again")))
-    assert not _is_incidence(twice)
+    assert not is_incidence(twice)
     ring = compiled_box(heat_model(), (1,), "periodic")
-    assert not _is_incidence(ring) and np.array_equal(ring.mesh.source, ring.mesh.target)
+    assert not is_incidence(ring) and np.array_equal(ring.mesh.source, ring.mesh.target)
     assert Prove()(ring).certificate is not None
