@@ -19,7 +19,7 @@ from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.verify.clock import clock, is_linear, named_law
 from pisnn_deploy.verify.conservation import conservation
 from pisnn_deploy.verify.equation import equation
-from pisnn_deploy.verify.faces import NoFace, biases, face_of, shifts
+from pisnn_deploy.verify.faces import NoFace, biases, face_of, hears_late, is_known, shifts
 from pisnn_deploy.verify.folding import Folding
 from pisnn_deploy.verify.lines import distinct_faces, is_memoryless
 from pisnn_deploy.verify.medium import conductances, medium_averages, medium_layout
@@ -94,7 +94,7 @@ def check_certificate(graph: IntegerGraph, altered: tuple[str, ...] = ()) -> tup
         ("stability", _stability, graph.certificate.stability.details),
     )
     positive = graph.certificate.positivity
-    if positive is not None or _is_limited(graph):
+    if positive is not None or (is_known(graph) and face_of(graph).share_bits is not None):
         checks = (*checks, ("positivity", _positivity, "" if positive is None else positive.details))
     solved = graph.certificate.equation
     checks = (*checks, ("equation", _equation, "" if solved is None else solved.details))
@@ -117,13 +117,6 @@ def _first(check: Callable[[IntegerGraph], Iterator[str]], graph: IntegerGraph) 
         return str(error)
 
 
-def _is_limited(graph: IntegerGraph) -> bool:
-    try:
-        return face_of(graph).share_bits is not None
-    except NoFace:
-        return False
-
-
 def _layout(graph: IntegerGraph) -> Iterator[str]:
     for synapse in graph.synapses:
         mantissas = synapse.distinct_mantissas
@@ -137,7 +130,6 @@ def _layout(graph: IntegerGraph) -> Iterator[str]:
     if shapes != [*graph.spec.layer_shapes] or [b.size for b in added] != [faces * width for width, _ in shapes]:
         yield "the operator has not the layers of the model's spec"
         return
-    face_of(graph)
     for number, (layer, bias, shift) in enumerate(zip(operator, added, [*shifts(graph), 0], strict=True)):
         if number and (bias != np.tile(layer.bias, faces)).any():
             yield f"a bias of {graph.chain[number + 1]} is not the operator's"
@@ -163,7 +155,7 @@ def _layout(graph: IntegerGraph) -> Iterator[str]:
 
 
 def _clock(graph: IntegerGraph) -> Iterator[str]:
-    if graph.coding is None or graph.period != (1 if face_of(graph).steps_late else len(graph.chain)):
+    if graph.coding is None or graph.period != (1 if hears_late(graph) else len(graph.chain)):
         yield "the graph is not scheduled"
     if graph.materials is not None:
         # The time step is the scale of the conductances: see the claim on the equation.
@@ -182,6 +174,9 @@ def _equation(graph: IntegerGraph) -> Iterator[str]:
     claim = None if graph.certificate is None else graph.certificate.equation
     if claim is None:
         yield "the certificate does not say what the integers solve"
+    elif claim.status == "none" and not is_known(graph):
+        if (claim.method, dict(claim.figures)) != ("nonlinear", {}):
+            yield "the claim is not what was proved"
     else:
         yield from where_it_cuts(graph, claim)
         claim = replace(claim, figures={name: value for name, value in claim.figures.items() if name != "share_shift"})

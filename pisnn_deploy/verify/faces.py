@@ -67,6 +67,17 @@ def face_of(graph: IntegerGraph) -> Face:
     return face
 
 
+def is_known(graph: IntegerGraph) -> bool:
+    """Whether the checker knows what the channels of a graph do."""
+    return face_in(read(str(faces(graph).program))) is not None
+
+
+def hears_late(graph: IntegerGraph) -> bool:
+    """Whether nothing that arrives at the channels of a graph reaches what they send in the same PDE step."""
+    reading = read(str(faces(graph).program))
+    return bool(reading.ports) and not reading.heard.intersection(reading.sends)
+
+
 def face_in(reading: Reading) -> Face | None:
     """What a program does as a channel; None if it is none that the checker knows."""
     return _firing(reading) or _late(reading)
