@@ -52,7 +52,7 @@ class IdleNeuronsModel(PyLoihiProcessModel):
         if answering:
             self.in0.recv()
         self.out0.send(self._silence)
-        self.audit_out.send(self.kept[: self._plan.audited])
+        self.audit_out.send(self.kept[: len(self._plan.audited)])
         if not answering:
             self.in0.recv()
 
@@ -71,6 +71,14 @@ class IdleAuditModel(PyLoihiProcessModel):
     in5: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     in6: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     in7: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in8: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in9: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in10: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in11: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in12: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in13: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in14: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in15: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
 
     def run_spk(self) -> None:
         """One time step."""

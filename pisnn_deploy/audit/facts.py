@@ -9,15 +9,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.audit.firing import Firing, firing_of
 from pisnn_deploy.graph.fields import Channels, Field
 from pisnn_deploy.graph.integer import IntegerGraph
-from pisnn_deploy.programs import Program
 
 Integers = NDArray[np.int64]
-
-MASS_AT_SOURCE, MASS_AT_TARGET = "source_mass", "target_mass"
-"""Ports of a channel that bring the masses at its ends."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +54,7 @@ class FieldFacts:
 
 @dataclass(frozen=True)
 class ChannelFacts:
-    """Channels of one population.
+    """Channels of one output of a population.
 
     Attributes
     ----------
@@ -68,29 +64,23 @@ class ChannelFacts:
         Holders that a positive packet leaves and enters, numbered through the holders of all fields.
     joins : tuple of int
         Numbers of the fields of these holders.
-    exponent : int
-        A packet of one quantum takes ``2^exponent`` from the residue.
-    rest : int or None
-        Largest absolute residue that ``fire`` leaves; None where no ``fire`` bounds it.
+    firing : Firing or None
+        What I3 compares; None where the program keeps nothing back in that way.
     current : int or None
         Largest absolute current.
     steepest : int64 array [channels] or None
         Largest difference of the values at both ends.
-    withholding : Program or None
-        What becomes of a packet that fired before it is sent; None if it is sent as it is.
     parameters : mapping of str to int64 array [channels]
-        Of `withholding`.
+        Of what withholds packets that fired.
     """
 
     population: str
     source: Integers
     target: Integers
     joins: tuple[int, int]
-    exponent: int
-    rest: int | None
+    firing: Firing | None
     current: int | None
     steepest: Integers | None
-    withholding: Program | None
     parameters: Mapping[str, Integers]
 
 
@@ -118,18 +108,17 @@ def channel_facts(graph: IntegerGraph) -> tuple[ChannelFacts, ...]:
         population = graph.population(channels.population)
         joins = numbers[channels.source_holder], numbers[channels.target_holder]
         source, target = (fields[number] for number in joins)
-        exponent, withholding = _firing(population.program, channels.output)
+        firing = firing_of(population.program, channels.output)
+        withholding = None if firing is None else firing.withholding
         result.append(
             ChannelFacts(
                 channels.population,
                 channels.source + source.first,
                 channels.target + target.first,
                 joins,
-                exponent,
-                1 << exponent >> 1 if exponent else None,
+                firing,
                 source.field.window.current,
                 _steepest(source.field, channels) if source is target else None,
-                withholding,
                 {name: population.parameters[name] for name in (withholding.parameters if withholding else ())},
             )
         )
@@ -142,35 +131,3 @@ def _steepest(field: Field, channels: Channels) -> Integers | None:
         return None
     beside_reservoir = np.maximum(channels.source, channels.target) >= field.cells
     return np.where(beside_reservoir, largest // 2, largest)
-
-
-def _firing(program: Program, output: int) -> tuple[int, Program | None]:
-    """Exponent of what a packet takes from the residue, and what becomes of a packet that has fired.
-
-    A program without ``fire`` sends in the units of its residue.
-    """
-    sent = program.sends[output]
-    firing = next((operation for operation in program.operations if operation.name == "fire"), None)
-    if firing is None:
-        return 0, None
-    fired, exponent = firing.results[0], int(firing.operands[-1])
-    if sent == fired:
-        return exponent, None
-    needed, operations = {sent}, []
-    for operation in reversed(program.operations):
-        if operation is not firing and needed.intersection(operation.results):
-            operations.append(operation)
-            needed.update(value for value in operation.values if isinstance(value, str))
-    unknown = needed.intersection((*program.states, *program.ports)) - {MASS_AT_SOURCE, MASS_AT_TARGET}
-    if unknown:
-        raise UsageError(f"program {program.name}: the audit cannot recompute what {sent} takes from {min(unknown)}")
-    return exponent, Program(
-        program.name,
-        (fired, *(port for port in program.ports if port in needed)),
-        (),
-        tuple(name for name in program.parameters if name in needed),
-        tuple(reversed(operations)),
-        (),
-        (sent,),
-        program.tables,
-    )

@@ -6,8 +6,8 @@ happened from the ends of the channels alone, never from the synapses that carri
 * I1 (global): the sum of all masses and ledgers that channels join is one constant integer. A packet in flight weighs
   nothing here, because a holder gives and takes on arrival.
 * I2 (local): each holder changes by exactly the packets that its channels sent, when they arrive, and only then.
-* I3 (flux): for each channel ``theta * k + r_new - r_old = c``: what did not fire stays in the residue. Between firings
-  neither residue nor current may change.
+* I3 (flux): for each channel that keeps back what it does not send ``theta * k + r_new - r_old = c``: what did not fire
+  stays in the residue. Between firings neither residue nor current may change.
   Where a program withholds packets that fired it is ``theta * (k + w) + r_new - r_old = c``: what it withholds, ``w``
   packets, is dropped. The audit works ``w`` out by the program and from its own masses; it does not take a channel's
   word for it.
@@ -26,14 +26,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.audit.facts import (
-    MASS_AT_SOURCE,
-    MASS_AT_TARGET,
-    ChannelFacts,
-    FieldFacts,
-    channel_facts,
-    field_facts,
-)
+from pisnn_deploy.audit.facts import ChannelFacts, FieldFacts, channel_facts, field_facts
+from pisnn_deploy.audit.firing import MASS_AT_SOURCE, MASS_AT_TARGET, Firing
 from pisnn_deploy.core.errors import InvariantViolation
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.programs import Program, run
@@ -173,7 +167,7 @@ class Audit:
     def observe_flux(
         self, step: int, packets: Integers, current: Integers, residue: Integers, *, firing: bool, number: int = 0
     ) -> None:
-        """Check the channels of one population after one time step (I3).
+        """Check the channels of one output of a population after one time step (I3).
 
         Parameters
         ----------
@@ -184,7 +178,7 @@ class Audit:
         firing : bool
             Whether these channels fire in this time step; otherwise no packet may leave and no state may change.
         number : int
-            Which population of channels.
+            Which of the channels of the graph.
 
         Raises
         ------
@@ -193,31 +187,40 @@ class Audit:
         """
         books = self._channels[number]
         facts = books.facts
+        kept = facts.firing
         if firing:
-            left = packets
-            if facts.withholding is not None:
-                fired = (current + books.residue - residue) >> facts.exponent
-                allowed = self._allowed(facts, facts.withholding, fired)
-                self._compare("flux", "limited packet", step, allowed, packets)
-                left = packets + (fired - allowed)
-            expected = (left << facts.exponent) + residue - books.residue
-            holds = self._compare("flux", facts.population, step, current, expected)
-            if facts.current is not None and int(np.abs(current).max(initial=0)) > facts.current:
-                wrong = np.flatnonzero(np.abs(current) > facts.current)
-                index = int(wrong[0])
-                name, value = f"{facts.population} current", int(current[index])
-                self._note(InvariantViolation("range", name, index, step, facts.current, value), wrong.size)
+            if kept is not None:
+                self._compare_firing(books, kept, step, packets, current, residue)
             books.in_flight[:] = packets
-            books.residue[:] = residue if holds else books.residue + current - (packets << facts.exponent)
-            books.current[:] = current
             self.packets_sent += int(np.count_nonzero(packets))
             self.quanta_sent += int(np.abs(packets).sum())
         else:
-            self._compare("flux", f"{facts.population} residue", step, books.residue, residue)
-            self._compare("flux", f"{facts.population} current", step, books.current, current)
+            if kept is not None:
+                self._compare("flux", f"{facts.population} residue", step, books.residue, residue)
+                self._compare("flux", f"{facts.population} current", step, books.current, current)
             if packets.any():
                 self._compare("flux", f"{facts.population} packet", step, np.zeros_like(packets), packets)
         self._raise_first()
+
+    def _compare_firing(
+        self, books: _ChannelBooks, kept: Firing, step: int, packets: Integers, current: Integers, residue: Integers
+    ) -> None:
+        """I3, and the largest current."""
+        facts, left = books.facts, packets
+        if kept.withholding is not None:
+            fired = (current + books.residue - residue) >> kept.exponent
+            allowed = self._allowed(facts, kept.withholding, fired)
+            self._compare("flux", "limited packet", step, allowed, packets)
+            left = packets + (fired - allowed)
+        expected = (left << kept.exponent) + residue - books.residue
+        holds = self._compare("flux", facts.population, step, current, expected)
+        if facts.current is not None and int(np.abs(current).max(initial=0)) > facts.current:
+            wrong = np.flatnonzero(np.abs(current) > facts.current)
+            index = int(wrong[0])
+            name, value = f"{facts.population} current", int(current[index])
+            self._note(InvariantViolation("range", name, index, step, facts.current, value), wrong.size)
+        books.residue[:] = residue if holds else books.residue + current - (packets << kept.exponent)
+        books.current[:] = current
 
     @property
     def books(self) -> Books:

@@ -49,7 +49,7 @@ def lines_of(graph: IntegerGraph, population: str) -> int:
     int
         1 where spikes are graded.
     """
-    return graph.binary.get(population, 1)
+    return max(1, graph.population(population).lines)
 
 
 def stored_synapses(graph: IntegerGraph) -> Iterator[Line]:
@@ -64,8 +64,8 @@ def stored_synapses(graph: IntegerGraph) -> Iterator[Line]:
     Line
     """
     for synapse in graph.synapses:
-        count = graph.binary.get(synapse.source)
-        if count is None:
+        count = graph.population(synapse.source).lines
+        if not count:
             yield Line(synapse, 0)
         else:
             yield from (Line(_line_synapse(synapse, bit, count), bit) for bit in range(count))
@@ -93,5 +93,5 @@ def spikes(graph: IntegerGraph, population: str, payload: Integers) -> int:
     int
         Payloads that are not zero; of binary spikes, the bits that are set.
     """
-    count = graph.binary.get(population)
-    return int(np.count_nonzero(payload if count is None else bit_lines(payload, count)))
+    count = graph.population(population).lines
+    return int(np.count_nonzero(bit_lines(payload, count) if count else payload))

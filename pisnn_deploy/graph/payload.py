@@ -11,7 +11,7 @@ from scipy import sparse
 
 from pisnn_deploy.core.arithmetic import bit_lines, require_width
 from pisnn_deploy.core.errors import OverflowViolation
-from pisnn_deploy.graph.integer import FLUX, IntegerGraph
+from pisnn_deploy.graph.integer import IntegerGraph
 
 Integers = NDArray[np.int64]
 
@@ -104,15 +104,16 @@ def payload_guard(graph: IntegerGraph, population: str) -> PayloadGuard:
     -------
     PayloadGuard
     """
-    quantity = "packet" if population == FLUX else "payload"
+    moves_mass = any(channels.population == population for channels in graph.channels)
+    quantity = "packet" if moves_mass else "payload"
     # A positive exponent shifts the sum within the same width.
     reach = tuple(
         (s.name, abs(s.mantissa_matrix()) * (1 << max(0, s.exponent))) for s in graph.synapses if s.source == population
     )
     bits = min(graph.bits(population, quantity), _MESSAGE_BITS)
-    return PayloadGuard(population, quantity, bits, _largest(reach), reach, graph.binary.get(population, 0))
+    return PayloadGuard(population, quantity, bits, _largest(reach), reach, graph.population(population).lines)
 
 
 def _largest(reach: Sequence[tuple[str, sparse.csr_matrix]]) -> int:
     sums = [int(matrix.sum(axis=1).max()) for _, matrix in reach]
-    return _ACCUMULATOR_LIMIT // max(1, *sums)
+    return _ACCUMULATOR_LIMIT // max([1, *sums])

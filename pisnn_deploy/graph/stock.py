@@ -67,7 +67,9 @@ def is_stock(graph: IntegerGraph) -> bool:
         Whose programs are asked.
     """
     of_channels = [graph.population(channels.population).program for channels in graph.channels]
-    return len(graph.populations) == 2 and [*map(sigma_delta_constants, of_channels)] not in ([], [None])
+    if len(graph.populations) != 2 or len(of_channels) != 1:
+        return False
+    return sigma_delta_constants(of_channels[0]) is not None
 
 
 def stored_exponent(graph: IntegerGraph, synapse: Synapse) -> int:

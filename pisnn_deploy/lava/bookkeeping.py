@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 
 from pisnn_deploy.audit.invariants import Audit
@@ -25,9 +26,9 @@ class Bookkeeping:
     audit : Audit
         Of all fields and channels.
     columns : tuple of slice
-        Where each population of channels stands among all channels.
+        Where each of the graph's channels stand among all of them.
     firing : mapping of int to tuple of int
-        Which populations of channels fire in a phase.
+        Which of the graph's channels fire in a phase.
     events : int64 array [populations]
         Spikes sent, shared with whoever counts them.
     last_step : int
@@ -46,7 +47,8 @@ class Bookkeeping:
     def __init__(self, graph: IntegerGraph, start: Start, folder: Path) -> None:
         self.audit = Audit(graph, start)
         plans = [plan_of(graph, channels.population) for channels in graph.channels]
-        self.columns = tuple(plan.channels for plan in plans if plan.channels is not None)
+        ends = list(accumulate(channels.size for channels in graph.channels))
+        self.columns = tuple(map(slice, (0, *ends), ends))
         self.firing = {
             plan.phase: tuple(number for number, other in enumerate(plans) if other.phase == plan.phase)
             for plan in plans
@@ -70,7 +72,7 @@ class Bookkeeping:
         self.last_step = int(files.array("last_step")[0])
 
     def by_population(self, flux: Integers) -> list[Integers]:
-        """Packets, currents and residues of each population of channels.
+        """Packets, currents and residues of each of the graph's channels.
 
         Parameters
         ----------
@@ -135,7 +137,7 @@ class Bookkeeping:
         flux : int64 array [3, channels]
             Packets, currents and residues.
         firing : tuple of int
-            Populations of channels that fired.
+            Which of the graph's channels fired.
         """
         for number in firing:
             columns = self.columns[number]

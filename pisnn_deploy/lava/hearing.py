@@ -15,7 +15,7 @@ from pisnn_deploy.lava.start import CURRENT, Start
 from pisnn_deploy.programs import run
 from pisnn_deploy.programs.arrays import Arrays
 
-EARS = 8
+EARS = 16
 """Ports that an audit has."""
 
 
@@ -62,33 +62,45 @@ class Told:
 
     Attributes
     ----------
-    ears : dict of str to tuple of int
-        By population: holders, then channels.
-    holders : int
-        How many of them are holders.
+    plans : tuple of Plan
+        Of the populations that are heard.
+    holders : tuple of int
+        Which of them hold each field.
+    channels : tuple of (int, int)
+        Which of them, and where among its own, are the channels of the graph.
     """
 
-    ears: Mapping[str, tuple[int, ...]]
-    holders: int
+    plans: tuple[Plan, ...]
+    holders: tuple[int, ...]
+    channels: tuple[tuple[int, int], ...]
     hears_rest: bool = True
 
     @classmethod
     def of(cls, graph: IntegerGraph) -> Told:
         """The populations of a graph."""
-        holders = {field.holder: (1, field.size) for field in graph.fields}
-        channels = {channels.population: (3, channels.size) for channels in graph.channels}
-        return cls(holders | channels, len(holders))
+        senders = [channels.population for channels in graph.channels]
+        names = list(dict.fromkeys((*graph.holders, *senders)))
+        own = [senders[:number].count(sender) for number, sender in enumerate(senders)]
+        return cls(
+            tuple(plan_of(graph, name) for name in names),
+            tuple(map(names.index, graph.holders)),
+            tuple((names.index(sender), number) for sender, number in zip(senders, own, strict=True)),
+        )
+
+    @property
+    def ears(self) -> Mapping[str, tuple[int, ...]]:
+        """What is told, by population."""
+        return {plan.population.name: (len(plan.audited), plan.population.size) for plan in self.plans}
 
     def mass(self, messages: Sequence[Integers], step: int) -> Integers:
         """Masses and ledgers of all fields."""
-        mass: Integers = messages[0][0] if self.holders == 1 else np.concatenate(messages[: self.holders], axis=1)[0]
-        return mass
+        told = [messages[number][0] for number in self.holders]
+        return told[0] if len(told) == 1 else np.concatenate(told)
 
     def flux(self, messages: Sequence[Integers], step: int) -> Integers:
         """Packets, currents and residues of all channels."""
-        told = messages[self.holders :]
-        flux: Integers = told[0] if len(told) == 1 else np.concatenate(told, axis=1)
-        return flux
+        told = [messages[number][3 * own : 3 * (own + 1)] for number, own in self.channels]
+        return told[0] if len(told) == 1 else np.concatenate(told, axis=1)
 
     def on_its_way(self, messages: Sequence[Integers]) -> Integers:
         """Channels have taken their currents."""

@@ -4,19 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import numpy as np
 
+from pisnn_deploy.audit.firing import firing_of
 from pisnn_deploy.core.arithmetic import require_width
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.payload import PayloadGuard, payload_guard
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.lava.start import Start, arriving
+from pisnn_deploy.programs import Program
 from pisnn_deploy.programs.language import WORD_BITS
 
 PORTS, OUTPUTS = 8, 4
 """Ports and outputs that a process has; those that a program does not name stay unconnected."""
+Role = Literal["state", "sent", "told", "heard"]
+
+
+class Word(NamedTuple):
+    """What a neuron remembers from one time step to the next.
+
+    Attributes
+    ----------
+    role : str
+        ``state``: a state of the program; ``sent``: what was sent in this time step, nothing in most; ``told``: the
+        last value of which the change was sent; ``heard``: for the audit alone.
+    name : str
+        Of the state, or of the value.
+    value : str
+        Value of the program that it becomes.
+    """
+
+    role: Role
+    name: str
+    value: str
 
 
 @dataclass(frozen=True)
@@ -66,16 +89,18 @@ class Plan:
         Time step of a PDE step in which it answers, and time steps of a PDE step.
     ports : tuple of PortPlan
         One a port of the program.
-    kept : tuple of str
-        Values that are remembered from one PDE step to the next, those for the audit first.
-    audited : int
-        How many of these the audit hears.
+    kept : tuple of Word
+        What is remembered, what the audit hears first.
+    audited : tuple of Word
+        Those of them that the audit hears: the mass of holders; packet, current and residue of each of its channels.
     holders : slice or None
         Where it stands among the holders of all fields; None if it holds no mass.
-    channels : slice or None
-        Where it stands among all channels; None if it sends no packets.
-    sends_changes : bool
-        Whether it sends how its values change.
+    channels : tuple of slice
+        Where it stands among all channels, once for each output that sends packets.
+    packets : tuple of bool
+        Whether an output sends packets.
+    changes : tuple of bool
+        Whether an output sends how its values change.
     senders : int
         Neurons that send; reservoirs, which follow, never do.
     widths : mapping of str to tuple of Width
@@ -90,11 +115,12 @@ class Plan:
     phase: int
     period: int
     ports: tuple[PortPlan, ...]
-    kept: tuple[str, ...]
-    audited: int
+    kept: tuple[Word, ...]
+    audited: tuple[Word, ...]
     holders: slice | None
-    channels: slice | None
-    sends_changes: bool
+    channels: tuple[slice, ...]
+    packets: tuple[bool, ...]
+    changes: tuple[bool, ...]
     senders: int
     widths: Mapping[str, tuple[Width, ...]]
     guards: tuple[PayloadGuard, ...]
@@ -103,7 +129,11 @@ class Plan:
     @property
     def moves_mass(self) -> bool:
         """Whether it sends packets."""
-        return self.channels is not None
+        return bool(self.channels)
+
+    def told(self, number: int) -> tuple[Word, ...]:
+        """What the audit hears of some of its channels: packet, current and residue."""
+        return self.audited[3 * number : 3 * (number + 1)]
 
     def require(self, value: str, values: Integers, step: int) -> None:
         """Refuse values of the program beyond their widths.
@@ -123,16 +153,19 @@ class Plan:
 
     def remembered(self, start: Start) -> Integers:
         """What it remembers at the start, int64 [kept, neurons], at least one row."""
-        program = self.population.program
-        values = dict(zip(program.after, self.population.started().values(), strict=True))
-        if self.sends_changes:
-            values |= dict(zip(program.sends, start.sent[self.population.name], strict=True))
+        program, name, size = self.population.program, self.population.name, self.population.size
+        values = {word: np.zeros(size, np.int64) for word in self.kept}
+        for word in self.kept:
+            if word.role == "state":
+                values[word] = start.states[name][word.name]
+            elif word.role == "told":
+                values[word] = start.sent[name][program.sends.index(word.value)]
         if self.holders is not None:
             values[self.kept[0]] = start.mass[self.holders]
-        if self.channels is not None:
-            values |= dict(zip(self.kept, start.flux[:, self.channels], strict=False))
-        rows = [values[value] for value in self.kept]
-        return np.stack(rows or [np.zeros(self.population.size, np.int64)])
+        for number, columns in enumerate(self.channels):
+            values |= dict(zip(self.told(number), start.flux[:, columns], strict=True))
+        rows = [values[word] for word in self.kept]
+        return np.stack(rows or [np.zeros(size, np.int64)])
 
 
 def plan_of(graph: IntegerGraph, name: str) -> Plan:
@@ -148,28 +181,32 @@ def plan_of(graph: IntegerGraph, name: str) -> Plan:
     Raises
     ------
     UsageError
-        The program has more ports or outputs than a process.
+        The program has more ports or outputs than a process, or a port hears what cannot be added.
     """
     population, period = graph.population(name), int(graph.period or 0)
     program, phase = population.program, graph.depths[name] % period
     for what, count, most in (("ports", len(program.ports), PORTS), ("outputs", len(program.sends), OUTPUTS)):
         if count > most:
             raise UsageError(f"population {name}: {count} {what}; a Lava process has {most}")
-    holders = _part(name, [(field.holder, field.size) for field in graph.fields])
-    channels = _part(name, [(channels.population, channels.size) for channels in graph.channels])
-    sends_changes = graph.coding == "delta" and channels is None
+    (holders,) = _parts(name, [(field.holder, field.size) for field in graph.fields]) or (None,)
+    channels = _parts(name, [(channels.population, channels.size) for channels in graph.channels])
+    outputs = {channels.output for channels in graph.channels if channels.population == name}
+    packets = tuple(output in outputs for output in range(len(program.sends)))
+    changes = tuple(graph.coding == "delta" and not sends for sends in packets)
     audited = _audited(graph, name)
-    kept = dict.fromkeys((*audited, *program.after, *(program.sends if sends_changes else ())))
+    changing = [value for value, sends in zip(program.sends, changes, strict=True) if sends and holders is None]
+    kept = dict.fromkeys((*audited, *_states(program), *(Word("told", value, value) for value in changing)))
     return Plan(
         population,
         phase,
         period,
         tuple(_port_plan(graph, name, port, phase) for port in program.ports),
         tuple(kept),
-        len(audited),
+        audited,
         holders,
         channels,
-        sends_changes,
+        packets,
+        changes,
         population.size if holders is None else graph.field_of(name).cells,
         dict(_widths(graph, population)),
         tuple(payload_guard(graph, name) for _ in program.sends),
@@ -177,31 +214,50 @@ def plan_of(graph: IntegerGraph, name: str) -> Plan:
     )
 
 
-def _audited(graph: IntegerGraph, name: str) -> tuple[str, ...]:
-    """Values that the audit hears: the mass of holders; packet, current and residue of channels."""
+def _states(program: Program) -> tuple[Word, ...]:
+    return tuple(Word("state", state, value) for state, value in zip(program.states, program.after, strict=True))
+
+
+def _audited(graph: IntegerGraph, name: str) -> tuple[Word, ...]:
+    """What the audit hears: the mass of holders; packet, current and residue of channels.
+
+    Of a channel that keeps nothing back the audit asks for the packet alone.
+    """
     program = graph.population(name).program
+    if name in graph.holders:
+        return _states(program)
+    becoming = {word.value: word for word in reversed(_states(program)) if word.value not in program.states}
+    audited: list[Word] = []
     for channels in graph.channels:
         if channels.population == name:
-            return program.sends[channels.output], "current", "residue"
-    return program.after if name in graph.holders else ()
+            sent, firing = program.sends[channels.output], firing_of(program, channels.output)
+            packet = Word("sent", sent, sent)
+            values = () if firing is None else (firing.current, firing.residue)
+            heard = [becoming.get(value, Word("heard", value, value)) for value in values]
+            audited += [packet, *(heard or [packet, packet])]
+    return tuple(audited)
 
 
-def _part(name: str, sizes: list[tuple[str, int]]) -> slice | None:
+def _parts(name: str, sizes: list[tuple[str, int]]) -> tuple[slice, ...]:
     """Where a population stands among others whose neurons are numbered one after the other."""
-    first = 0
+    first, parts = 0, []
     for population, size in sizes:
         if population == name:
-            return slice(first, first + size)
+            parts.append(slice(first, first + size))
         first += size
-    return None
+    return tuple(parts)
 
 
 def _port_plan(graph: IntegerGraph, name: str, port: str, phase: int) -> PortPlan:
-    period = int(graph.period or 0)
-    sources = {synapse.source for synapse in graph.into(name, port)}
-    of_channels = sources.intersection(channels.population for channels in graph.channels)
-    early = frozenset((graph.depths[source] + 1) % period for source in sources) - {phase}
-    return PortPlan(graph.coding == "delta" and not of_channels, bool(of_channels), early)
+    period, senders = int(graph.period or 0), {(s.source, s.output) for s in graph.into(name, port)}
+    packets = senders.intersection((channels.population, channels.output) for channels in graph.channels)
+    if packets and packets != senders and graph.coding == "delta":
+        raise UsageError(
+            f"population {name}: port {port} hears packets and changes of values, which do not add up; "
+            "use --coding dense"
+        )
+    early = frozenset((graph.depths[source] + 1) % period for source, _ in senders) - {phase}
+    return PortPlan(graph.coding == "delta" and not packets, bool(packets), early)
 
 
 def _widths(graph: IntegerGraph, population: Population) -> Iterator[tuple[str, tuple[Width, ...]]]:

@@ -107,7 +107,7 @@ def _beyond_half(graph: IntegerGraph, state: RunState) -> str:
     for facts in channel_facts(graph):
         residue = state.residue[first : first + facts.source.size]
         first += residue.size
-        half = facts.rest
+        half = None if facts.firing is None else facts.firing.rest
         wrong = None if half is None else first_true((residue > half) | (residue < -half))
         if wrong is not None:
             return f"a residue beyond half of theta, {half}: {facts.population} [{wrong}] has {residue[wrong]}"

@@ -292,14 +292,14 @@ def _advance(stepper: Stepper, rows: _Rows, options: RunOptions, progress: Progr
 def _flux(graph: IntegerGraph, before: RunState, after: RunState) -> Integers:
     """Packets, currents and residues of a PDE step; what became of the residue says what the audited current was."""
     (facts,) = channel_facts(graph)
-    if facts.withholding is not None:
+    if facts.firing is None or facts.firing.withholding is not None:
         # What was withheld is in no state; the step is done again.
         nothing = np.zeros_like(before.residue)
         last = State(before.mass, nothing, before.residue, nothing, before.current)
         state = Semantics(graph).step(last, before.step)
         return np.stack([state.packets, state.current, state.residue])
     packets = after.transported - before.transported
-    current = (packets << facts.exponent) + after.residue - before.residue
+    current = (packets << facts.firing.exponent) + after.residue - before.residue
     return np.stack([packets, current, after.residue])
 
 

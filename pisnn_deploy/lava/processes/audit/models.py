@@ -34,6 +34,14 @@ class AuditModel(PyLoihiProcessModel):
     in5: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     in6: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     in7: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in8: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in9: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in10: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in11: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in12: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in13: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in14: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    in15: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)

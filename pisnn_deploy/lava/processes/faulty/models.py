@@ -10,7 +10,6 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
@@ -29,7 +28,7 @@ from pisnn_deploy.lava.processes.audit.models import AuditModel
 from pisnn_deploy.lava.processes.audit.process import Audit
 from pisnn_deploy.lava.processes.neurons.models import NeuronsModel, Spikes
 from pisnn_deploy.lava.processes.neurons.process import Neurons
-from pisnn_deploy.lava.start import CURRENT, PACKET, RESIDUE
+from pisnn_deploy.lava.start import CURRENT, RESIDUE
 from pisnn_deploy.programs import Operand, run
 
 _PLACES = {(MEMBRANE, "mass"): "membrane", (FLUX, "current"): "current", (FLUX, "residue"): "residue"}
@@ -59,7 +58,7 @@ class FaultyNeuronsModel(_Times, NeuronsModel):
         super().__init__(proc_params)
         plan, files = self.plan, Exchange(proc_params["folder"])
         self._name = plan.population.name
-        self._places = {row: _PLACES.get((self._name, value)) for row, value in enumerate(plan.kept)}
+        self._places = {row: _PLACES.get((self._name, word.value)) for row, word in enumerate(plan.kept)}
         self._mended, self._right = files.array("mended"), _right(plan, files)
         self._checks_of = dict(self._checks)
         self._told: Integers | None = None
@@ -71,7 +70,8 @@ class FaultyNeuronsModel(_Times, NeuronsModel):
         if self._told is None:  # Lava gives memories to the model after it was made
             self._told = self.kept[0].copy()
         if self.time_step > 1 and self._mended[0] == self.time_step - 1:
-            self.kept[self.plan.audited - len(self._right) : self.plan.audited] = self._right
+            for row, right in self._right:
+                self.kept[row] = right
             self._untold = self.kept[0] - self._told
         for row, place in self._places.items():
             if place is not None:
@@ -104,9 +104,12 @@ class FaultyNeuronsModel(_Times, NeuronsModel):
         frozen = self.kept[:, dead]
         payloads = super().payloads(values)
         self.kept[:, dead] = frozen
-        if plan.moves_mass:
-            self.kept[PACKET, dead] = payloads[0][dead] = 0
-        elif plan.sends_changes and plan.holders is not None and self._told is not None:
+        for payload, is_packet in zip(payloads, plan.packets, strict=True):
+            if is_packet:
+                payload[dead] = 0
+        for remembered in self._packets:
+            remembered[dead] = 0
+        if plan.changes == (True,) and plan.holders is not None and self._told is not None:
             (payload,) = payloads
             payloads = [payload := payload + self._untold]
             payload[plan.senders :] = 0
@@ -123,13 +126,17 @@ class FaultyNeuronsModel(_Times, NeuronsModel):
         super().send(number, spikes)
 
 
-def _right(plan: Plan, files: Exchange) -> Integers:
-    """Where the audit leaves what a population must remember: the last rows of what it hears; none of others."""
+def _right(plan: Plan, files: Exchange) -> list[tuple[int, Integers]]:
+    """Rows of what a population remembers, and where the audit leaves what must stand there."""
     if plan.holders is not None:
-        return files.array("right_mass")[None, plan.holders]
-    if plan.channels is not None:
-        return files.array("right_flux")[:, plan.channels]
-    return np.zeros((0, plan.population.size), np.int64)
+        return [(0, files.array("right_mass")[plan.holders])]
+    flux = files.array("right_flux")
+    return [
+        (plan.kept.index(word), flux[row, columns])
+        for number, columns in enumerate(plan.channels)
+        for row, word in enumerate(plan.told(number)[CURRENT:])
+        if word.role != "sent"
+    ]
 
 
 @implements(proc=Sparse, protocol=LoihiProtocol)

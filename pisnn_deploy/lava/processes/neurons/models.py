@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.lava.exchange import Exchange
-from pisnn_deploy.lava.plan import Plan, PortPlan
+from pisnn_deploy.lava.plan import Plan, PortPlan, Word
 from pisnn_deploy.lava.processes.neurons.process import Neurons
 from pisnn_deploy.programs import Operand, Prepared
 from pisnn_deploy.programs.arrays import Arrays
@@ -58,8 +58,10 @@ class NeuronsModel(PyLoihiProcessModel):
         self._events = Exchange(proc_params["folder"]).array("events")
         size = plan.population.size
         # States that are themselves sent or kept: their words are written while they are still needed.
-        self._outliving = tuple(set(program.states).intersection((*plan.kept, *program.sends)))
+        self._outliving = tuple(set(program.states).intersection((*(word.value for word in plan.kept), *program.sends)))
         self._early = [np.zeros(size, np.int64) if port.early else None for port in plan.ports]
+        rows = [plan.kept.index(word) for word in plan.audited]
+        self._audited = slice(len(rows)) if rows == [*range(len(rows))] else rows
         self._silence = np.zeros(size * max((guard.width for guard in plan.guards), default=1), np.int32)
         self._checks = tuple(_checks(plan))
 
@@ -73,17 +75,27 @@ class NeuronsModel(PyLoihiProcessModel):
         return tuple(getattr(self, f"out{number}") for number in range(len(self.plan.guards)))
 
     @cached_property
-    def _memory(self) -> dict[str, Integers]:
-        """Words of each value that is remembered."""
-        return {value: self.kept[row] for row, value in enumerate(self.plan.kept)}
+    def _memory(self) -> dict[Word, Integers]:
+        """All that is remembered."""
+        return dict(zip(self.plan.kept, self.kept, strict=False))
+
+    @cached_property
+    def _packets(self) -> tuple[Integers, ...]:
+        """Where the audit finds what was sent in this time step."""
+        return tuple(remembered for word, remembered in self._memory.items() if word.role == "sent")
+
+    @cached_property
+    def _remembered(self) -> tuple[tuple[Integers, str], ...]:
+        """All that is remembered, and the value of the program that it becomes."""
+        return tuple((remembered, word.value) for word, remembered in self._memory.items())
 
     @cached_property
     def _operands(self) -> dict[str, Integers]:
         """Ports, states and parameters of the program, as they stand in memory."""
         population = self.plan.population
         ports = dict(zip(population.program.ports, self.arrived, strict=False))
-        words = [self._memory[value] for value in population.program.after]
-        return {**ports, **dict(zip(population.program.states, words, strict=True)), **population.parameters}
+        states = {word.name: remembered for word, remembered in self._memory.items() if word.role == "state"}
+        return {**ports, **states, **population.parameters}
 
     @cached_property
     def _values(self) -> dict[Operand, Integers]:
@@ -113,8 +125,8 @@ class NeuronsModel(PyLoihiProcessModel):
         """
         for port in self._outputs:
             port.send(self._silence)
-        if self.plan.moves_mass:
-            self.kept[0] = 0
+        for remembered in self._packets:
+            remembered[:] = 0
         self._tell_audit()
         for plan, port, early in zip(self.plan.ports, self._inputs, self._early, strict=True):
             arrival = port.recv()
@@ -137,7 +149,7 @@ class NeuronsModel(PyLoihiProcessModel):
             self.take(number, port, arrival)
         for number, payload in enumerate(self.payloads(self.computed(step))):
             guard = self.plan.guards[number]
-            if not self.plan.moves_mass:  # packets were looked at as a value of the program
+            if not self.plan.packets[number]:  # packets were looked at as a value of the program
                 guard.require(payload, step)
             spikes = guard.spikes(payload)
             self.send(number, spikes)
@@ -187,17 +199,19 @@ class NeuronsModel(PyLoihiProcessModel):
             Every value of the program.
         """
         senders, payloads = self.plan.senders, []
-        for value in self.plan.population.program.sends:
+        for value, changes in zip(self.plan.population.program.sends, self.plan.changes, strict=True):
             payload = values[value]
-            if self.plan.sends_changes:
+            if not payload.shape:  # the same constant in all neurons
+                payload = np.full(self.plan.population.size, payload)
+            if changes:
                 is_holder = self.plan.holders is not None  # it changes by what arrived, and has no other output
-                payload = self.arrived[0] if is_holder else payload - self._memory[value]
+                payload = self.arrived[0] if is_holder else payload - self._memory[Word("told", value, value)]
             if senders < payload.size:
                 payload = payload.copy()
                 payload[senders:] = 0
             payloads.append(payload)
-        for value, words in self._memory.items():
-            words[:] = values[value]
+        for remembered, value in self._remembered:
+            remembered[:] = values[value]
         return payloads
 
     def send(self, number: int, spikes: Spikes) -> None:
@@ -213,7 +227,7 @@ class NeuronsModel(PyLoihiProcessModel):
 
     def _tell_audit(self) -> None:
         if self.plan.audited:
-            self.audit_out.send(self.kept[: self.plan.audited])
+            self.audit_out.send(self.kept[self._audited])
 
 
 Check = Callable[[Integers, int], None]
@@ -221,7 +235,8 @@ Check = Callable[[Integers, int], None]
 
 def _checks(plan: Plan) -> Iterator[tuple[str, Check]]:
     """What is asked of each named value, in the order of the program; of packets all that is asked of a payload."""
-    packets = dict(zip(plan.population.program.sends, plan.guards, strict=True)) if plan.moves_mass else {}
+    sends = zip(plan.population.program.sends, plan.guards, plan.packets, strict=True)
+    packets = {value: guard for value, guard, is_packet in sends if is_packet}
     for value in plan.population.program.names:
         if value in packets:
             yield value, packets[value].require

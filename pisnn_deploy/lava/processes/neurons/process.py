@@ -34,7 +34,7 @@ class Neurons(AbstractProcess):
     out0, out1, ... : OutPort [neurons], or [lines * neurons]
         Each output of the program, see `PayloadGuard.spikes`.
     audit_out : OutPort [values, neurons]
-        Mass of holders; packet, current and residue of channels; every time step.
+        What the audit hears in every time step, see `Plan.audited`.
     arrived : Var [ports, neurons]
         What each port holds.
     kept : Var [values, neurons]
@@ -42,8 +42,9 @@ class Neurons(AbstractProcess):
     """
 
     def __init__(self, graph: IntegerGraph, population: str, start: Start, folder: Path) -> None:
-        plan = plan_of(graph, population)
-        super().__init__(plan=plan, first_step=start.step, goes_on=start.goes_on, folder=folder, name=population)
+        super().__init__(first_step=start.step, goes_on=start.goes_on, folder=folder, name=population)
+        # Afterwards: what Lava has not begun to make it cannot unmake, where there is no plan.
+        plan = self.proc_params["plan"] = plan_of(graph, population)
         size = plan.population.size
         width = max((guard.width for guard in plan.guards), default=1)
         for number in range(PORTS):
@@ -51,6 +52,6 @@ class Neurons(AbstractProcess):
         for number in range(OUTPUTS):
             setattr(self, f"out{number}", OutPort(shape=(size * width,)))
         arrived, kept = plan.arrived(graph, start), plan.remembered(start)
-        self.audit_out = OutPort(shape=(max(1, plan.audited), size))
+        self.audit_out = OutPort(shape=(max(1, len(plan.audited)), size))
         self.arrived = Var(shape=arrived.shape, init=arrived)
         self.kept = Var(shape=kept.shape, init=kept)

@@ -1,0 +1,105 @@
+"""How a channel's program keeps back what it does not send: what I3 is about, read off its operations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.programs import Operand, Operation, Program
+
+MASS_AT_SOURCE, MASS_AT_TARGET = "source_mass", "target_mass"
+"""Ports of a channel that bring the masses at its ends."""
+
+
+@dataclass(frozen=True)
+class Firing:
+    """Names of the values of I3: ``current = (packet << exponent) + residue - residue before``.
+
+    Attributes
+    ----------
+    current, residue : str
+        Values of the program: what goes in, and what stays.
+    exponent : int
+        A packet of one quantum takes ``2^exponent`` from the residue.
+    rest : int or None
+        Largest absolute residue that ``fire`` leaves; None where no ``fire`` bounds it.
+    withholding : Program or None
+        What becomes of a packet that fired before it is sent; None if it is sent as it is.
+    """
+
+    current: str
+    residue: str
+    exponent: int
+    rest: int | None
+    withholding: Program | None
+
+
+def firing_of(program: Program, output: int) -> Firing | None:
+    """What a channel keeps back of what it sends.
+
+    The residue is a state to which a current is added, and from which what is sent is taken: by ``fire``, or as it is.
+
+    Parameters
+    ----------
+    program : Program
+        Of the channel.
+    output : int
+        Which of the values that it sends is the packet.
+
+    Returns
+    -------
+    Firing or None
+        None where the program keeps back nothing in this way; then I3 says nothing of it.
+
+    Raises
+    ------
+    UsageError
+        What fires is withheld by more than the masses at both ends, so that no audit could recompute it.
+    """
+    sent = program.sends[output]
+    makers = {result: operation for operation in program.operations for result in operation.results}
+    for state, residue in zip(program.states, program.after, strict=True):
+        maker = makers.get(residue)
+        if maker is None:
+            continue
+        fires = maker.name == "fire" and maker.results[1] == residue
+        if not fires and not (maker.name == "sub" and maker.operands[1] == sent):
+            continue
+        current = _added_to(state, makers.get(str(maker.operands[0])))
+        if current is None:
+            continue
+        if not fires:
+            return Firing(current, residue, 0, None, None)
+        exponent = int(maker.operands[-1])
+        if sent == maker.results[0]:
+            return Firing(current, residue, exponent, 1 << exponent >> 1, None)
+        withholding = _withholding(program, maker, sent)
+        if withholding is not None:
+            return Firing(current, residue, exponent, 1 << exponent >> 1, withholding)
+    return None
+
+
+def _added_to(state: str, operation: Operation | None) -> str | None:
+    """What an operation adds to a state; None if it is no such operation."""
+    if operation is None or operation.name != "add" or state not in operation.operands:
+        return None
+    others: list[Operand] = [operand for operand in operation.operands if operand != state]
+    return others[0] if len(others) == 1 and isinstance(others[0], str) else None
+
+
+def _withholding(program: Program, firing: Operation, sent: str) -> Program | None:
+    """The operations that make what is sent of what fired; None if it is made of something else."""
+    needed, operations = {sent}, []
+    for operation in reversed(program.operations):
+        if operation is not firing and needed.intersection(operation.results):
+            operations.append(operation)
+            needed.update(value for value in operation.values if isinstance(value, str))
+    fired, residue = firing.results
+    if fired not in needed:
+        return None
+    unknown = needed.intersection((*program.states, *program.ports, residue)) - {MASS_AT_SOURCE, MASS_AT_TARGET}
+    if unknown:
+        raise UsageError(f"program {program.name}: the audit cannot recompute what {sent} takes from {min(unknown)}")
+    ports = (fired, *(port for port in program.ports if port in needed))
+    parameters = tuple(name for name in program.parameters if name in needed)
+    return Program(program.name, ports, (), parameters, tuple(reversed(operations)), (), (sent,), program.tables)
