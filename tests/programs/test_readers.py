@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from random_programs import Drawn, random_program
 from whole_values import NEURONS, in_whole
 
-from pisnn_deploy.programs import Result, parse, run
+from pisnn_deploy.programs import Prepared, Result, parse, run
 from pisnn_deploy.programs.arrays import Arrays
+from pisnn_deploy.programs.buffers import Buffers
 from pisnn_deploy.programs.intervals import Interval, bounds
 from pisnn_deploy.programs.source import C99, NUMBA_WORDS, PYTHON, Dialect, Statements
 from pisnn_deploy.programs.whole import Whole
@@ -35,6 +36,21 @@ def test_numpy_agrees_with_python_integers(seed: int) -> None:
     result: Result[Integers] = run(drawn.program, Arrays(), inputs)
     values = {name: np.broadcast_to(value, NEURONS).tolist() for name, value in result.values.items()}
     assert values == in_whole(drawn.program, inputs)
+
+
+@settings(max_examples=EXAMPLES)
+@given(SEEDS)
+def test_buffers_that_are_written_anew_agree_with_python_integers(seed: int) -> None:
+    drawn, rng, reader = random_program(seed), np.random.default_rng(seed), Buffers(NEURONS)
+    prepared = Prepared(drawn.program, reader)
+    for _ in range(3):
+        inputs = drawn.inputs(rng, NEURONS)
+        values = prepared.begin(inputs)
+        reader.begin()
+        prepared.advance(values)
+        named = {name: value for name, value in values.items() if isinstance(name, str)}
+        whole = in_whole(drawn.program, inputs)
+        assert {name: np.broadcast_to(value, NEURONS).tolist() for name, value in named.items()} == whole
 
 
 @settings(max_examples=EXAMPLES)

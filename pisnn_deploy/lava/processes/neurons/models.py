@@ -15,12 +15,13 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
+from pisnn_deploy.core.arithmetic import require_width
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.lava.exchange import Exchange
 from pisnn_deploy.lava.plan import Plan, PortPlan, Word
 from pisnn_deploy.lava.processes.neurons.process import Neurons
 from pisnn_deploy.programs import Operand, Prepared
-from pisnn_deploy.programs.arrays import Arrays
+from pisnn_deploy.programs.buffers import Buffers
 
 Spikes = NDArray[np.signedinteger[Any]]
 
@@ -52,7 +53,8 @@ class NeuronsModel(PyLoihiProcessModel):
         plan: Plan = proc_params["plan"]
         self.plan = plan
         program = plan.population.program
-        self._program = Prepared(program, Arrays())
+        self._reader = Buffers(plan.population.size)
+        self._program = Prepared(program, self._reader)
         self._first_step = int(proc_params["first_step"])
         self._goes_on = bool(proc_params["goes_on"])
         self._events = Exchange(proc_params["folder"]).array("events")
@@ -185,6 +187,7 @@ class NeuronsModel(PyLoihiProcessModel):
         values = self._values
         for state in self._outliving:
             values[state] = self._operands[state].copy()
+        self._reader.begin()
         self._program.advance(values)
         for value, check in self._checks:
             check(values[value], step)
@@ -241,4 +244,13 @@ def _checks(plan: Plan) -> Iterator[tuple[str, Check]]:
         if value in packets:
             yield value, packets[value].require
         elif value in plan.widths:
-            yield value, partial(plan.require, value)
+            yield value, _whole_width(plan, value) or partial(plan.require, value)
+
+
+def _whole_width(plan: Plan, value: str) -> Check | None:
+    """The check of a value that has one width in all neurons: no part of it need be taken."""
+    width, *others = plan.widths[value]
+    if others or width.neurons != slice(None):
+        return None
+    bits, population, quantity = width.bits, plan.population.name, width.quantity
+    return lambda values, step: require_width(values, bits, population, quantity, step)
