@@ -101,9 +101,8 @@ def _populations(graph: IntegerGraph) -> dict[str, _Ranges]:
         for (port, source, output), synapses in _into(graph, population).items():
             for (number, spans), row in zip(inputs.items(), stored_rows(synapses, neurons), strict=True):
                 if source in volumes:
-                    face = number * faces // population.size if graph.operator else None
                     part = _held(graph.field_of(source), volumes[source], row)
-                    steep = None if face is None else steepest(graph, folding, face, row)
+                    steep = steepest(graph, folding, number * faces // population.size, row) if graph.operator else None
                     part = part if steep is None else (max(part[0], steep[0]), min(part[1], steep[1]))
                 else:
                     part = _sum(row, {column: known[source].sent[column][output] for column in row})
@@ -146,9 +145,12 @@ def _run(
     member: dict[int, tuple[Span, ...]] = {}
     for number, spans in inputs.items():
         key = tuple(span for name, span in spans.items() if not alone or name in reading.parameters)
-        group = groups.setdefault(key, spans)
-        groups[key] = {name: _hull((span, spans[name])) for name, span in group.items()}
         member[number] = key
+        group = groups.setdefault(key, spans)
+        for port in reading.ports if alone else ():
+            (low, high), (least, most) = spans[port], group[port]
+            if low < least or high > most:
+                group[port] = min(low, least), max(high, most)
     found = _Ranges()
     sent = {}
     for key, spans in groups.items():
