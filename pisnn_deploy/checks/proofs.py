@@ -95,7 +95,7 @@ def start_in_range(subject: Subject) -> Iterator[Violation]:
         )
     if window.difference is None:
         return
-    shown = np.concatenate([levels, graph.membrane.reservoirs])
+    shown = np.concatenate([levels, graph.sole_field.reservoirs])
     steepness = np.abs(shown[graph.mesh.target] - shown[graph.mesh.source])
     beside = np.maximum(graph.mesh.source, graph.mesh.target) >= graph.mesh.cells
     limits = np.where(beside, window.difference // 2, window.difference)

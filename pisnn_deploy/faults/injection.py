@@ -171,8 +171,8 @@ def _require(graph: IntegerGraph, fault: Fault, steps: int) -> None:
         raise wrong_place(fault, f"there is no such population; use {', '.join(graph.chain)}")
     if fault.index >= size:
         raise wrong_place(fault, f"the {size} {what} are numbered from 0")
-    if fault.kind == "misroute" and fault.other >= graph.membrane.size:
-        raise wrong_place(fault, f"the {graph.membrane.size} cells and reservoirs are numbered from 0")
+    if fault.kind == "misroute" and fault.other >= graph.sole_field.size:
+        raise wrong_place(fault, f"the {graph.sole_field.size} cells and reservoirs are numbered from 0")
     if fault.kind == "flip":
         width = word_bits(graph, fault.place, fault.index)
         if fault.bit >= width:

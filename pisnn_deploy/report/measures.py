@@ -64,7 +64,7 @@ def measure_run(graph: IntegerGraph, run: Run, reference: Callable[[float], Fiel
     trace = run.trace
     held = np.concatenate([trace.mass, trace.ledger], axis=1)
     time = np.asarray(trace.step * graph.time_step, np.float64)
-    levels = np.concatenate([trace.mass[0], graph.membrane.reservoirs])
+    levels = np.concatenate([trace.mass[0], graph.sole_field.reservoirs])
     above = trace.mass.max(axis=1) - levels.max()
     below = levels.min() - trace.mass.min(axis=1)
     totals = trace.totals()

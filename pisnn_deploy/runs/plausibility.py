@@ -230,7 +230,7 @@ def plausibility(graph: IntegerGraph, run: Run) -> Plausibility:
 def _bounded(graph: IntegerGraph, run: Run) -> Bounded:
     trace, scale = run.trace, graph.value_per_quantum
     start = graph.levels(np.asarray(trace.mass[0]))
-    values = np.concatenate([start, graph.membrane.reservoirs])
+    values = np.concatenate([start, graph.sole_field.reservoirs])
     lower, upper = int(values.min()), int(values.max())
     least, largest = int(start.min()), int(start.max())
     number = max(1, _CHUNK_BYTES // (8 * graph.mesh.cells))

@@ -88,7 +88,7 @@ class _Judge:
         mesh = graph.mesh
         rows = Incidence(mesh.source, mesh.target, mesh.holders, 1).rows
         self._graph = graph
-        self._start = graph.membrane.holdings(mass)
+        self._start = graph.sole_field.holdings(mass)
         self._incidence = sparse.csr_matrix((rows.values, rows.columns, rows.starts), (mesh.holders, mesh.faces))
         self._most = 1 << (graph.bits(FLUX, "packet") - 1)
 

@@ -68,7 +68,7 @@ def start_of(graph: IntegerGraph, mass: Integers) -> RunState:
     RunState
     """
     residue, transported = np.zeros((2, graph.mesh.faces), np.int64)
-    holders = graph.membrane.holdings(mass)
+    holders = graph.sole_field.holdings(mass)
     current = first_kept_current(graph, holders)
     events = dict.fromkeys(graph.chain, 0)
     return RunState(0, holders, current, residue, transported, events=events)

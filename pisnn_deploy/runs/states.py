@@ -72,7 +72,7 @@ def moved(graph: IntegerGraph, mass: Integers, transported: Integers) -> Integer
         At the start.
     transported : int64 array [faces]
     """
-    return graph.membrane.holdings(mass) + graph.mesh.divergence(transported)
+    return graph.sole_field.holdings(mass) + graph.mesh.divergence(transported)
 
 
 def _problems(graph: IntegerGraph, mass: Integers, state: RunState) -> Iterator[str]:

@@ -311,7 +311,7 @@ class _EventCount:
         self._graph = graph
         self._cells = graph.mesh.cells
         self._delta = graph.coding == "delta"
-        self._semantics = Semantics(graph) if graph.hidden else None
+        self._semantics = Semantics(graph) if graph.between_fields else None
         self._last: list[Integers] = []
 
     def start(self, mass: Integers, *, sends: bool) -> None:

@@ -105,7 +105,7 @@ def graph_file(graph: IntegerGraph) -> bytes:
         "quantum": float(graph.quantum),
         "value_per_quantum": float(graph.value_per_quantum),
         "time_step": float(graph.time_step),
-        "initial": graph.membrane.holdings(graph.membrane.initial),
+        "initial": graph.sole_field.holdings(graph.membrane.initial),
     }
     return _written(nir, nir.NIRGraph(nodes=builder.nodes, edges=builder.edges, metadata=metadata))
 
@@ -208,7 +208,7 @@ class _Builder:
     def build(self) -> None:
         """All nodes, in the order in which they answer within a time step."""
         graph, nir = self.graph, self.nir
-        holders, faces, flux = graph.membrane.size, graph.flux.size, graph.flux
+        holders, faces, flux = graph.sole_field.size, graph.sole_channels.size, graph.flux
         self.node("mass_in", nir.Input(np.array([holders])))
         activation = self.node(MEMBRANE, nir.I(r=np.ones(holders)), "mass_in")
         source = MEMBRANE

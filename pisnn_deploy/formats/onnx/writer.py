@@ -100,7 +100,7 @@ def run_model(graph: IntegerGraph, artifact_sha256: str = "") -> onnx.ModelProto
         [_flag("go_on_next"), *(builder.described(f"{name}_next", name) for name in carried)],
     )
     always = numpy_helper.from_array(np.array(True), "always")
-    nothing = numpy_helper.from_array(np.zeros(graph.flux.size, np.int64), "nothing_transported")
+    nothing = numpy_helper.from_array(np.zeros(graph.sole_channels.size, np.int64), "nothing_transported")
     results = [f"{name}_next" if name in STATE else name for name in carried]
     loop = helper.make_node(
         "Loop", ["steps", "always", *STATE, "nothing_transported"], [f"{name}_out" for name in carried], body=body
@@ -149,7 +149,7 @@ class _Builder:
         return name
 
     def described(self, name: str, quantity: str) -> onnx.ValueInfoProto:
-        size = self.graph.membrane.size if quantity == "mass" else self.graph.flux.size
+        size = self.graph.sole_field.size if quantity == "mass" else self.graph.sole_channels.size
         return helper.make_tensor_value_info(name, TensorProto.INT64, [size], doc_string=_UNITS[quantity])
 
     def weighted(self, given: str, matrix: sparse.csr_matrix, name: str) -> str:
@@ -246,9 +246,7 @@ def _model(body: onnx.GraphProto, graph: IntegerGraph, artifact_sha256: str) -> 
         "quantum": repr(graph.quantum),
         "value_per_quantum": repr(graph.value_per_quantum),
         "time_step": repr(graph.time_step),
-        "threshold_exponent": str(graph.flux.threshold_exponent),
-        "leak": str(graph.flux.leak),
-        **({} if graph.flux.share_shift is None else {"share_shift": str(graph.flux.share_shift)}),
+        "programs": "\n\n".join(str(population.program) for population in graph.populations),
         "period": str(graph.period),
         "mesh": json.dumps(graph.mesh.described(), sort_keys=True),
         "lowest_mass": str(graph.window.lower),

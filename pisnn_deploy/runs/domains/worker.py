@@ -128,7 +128,7 @@ class DomainWorker:
     def _require_range(self, state: RunState) -> None:
         """Refuse what this domain owns outside the operating range of the whole graph."""
         domain, mesh, window = self._domain, self._domain.graph.grid, self._domain.window
-        held = np.concatenate([state.mass[: mesh.cells], domain.graph.membrane.reservoirs])
+        held = np.concatenate([state.mass[: mesh.cells], domain.graph.sole_field.reservoirs])
         inside = held[domain.owned_cells]
         outside = np.flatnonzero((inside < window.lower) | (inside > window.upper))
         if outside.size:

@@ -17,7 +17,6 @@ from nir_interpreter import run
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.formats.nir.writer import LARGEST_DENSE, graph_file, network_file
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.graph.semantics import Semantics
 
@@ -96,7 +95,7 @@ def test_snntorch_runs_the_flux_network_and_says_what_else_it_cannot(capsys: pyt
 
 def test_what_nir_cannot_hold_is_said() -> None:
     graph = compiled()
-    wide = rebuilt(graph, membrane=replace(graph.membrane, initial=np.zeros(LARGEST_DENSE, np.int64)))
+    wide = replace(graph, populations=(replace(graph.populations[0], size=LARGEST_DENSE), *graph.populations[1:]))
     wrongs: list[tuple[Callable[[], object], str]] = [
         (
             lambda: network_file(hidden_model()),

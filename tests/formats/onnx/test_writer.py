@@ -130,6 +130,10 @@ def test_metadata_says_what_the_integers_mean() -> None:
     assert float(told["value_per_quantum"]) == graph.value_per_quantum
     assert json.loads(told["mesh"])["shape"] == [5, 6] and told["artifact_sha256"] == "abc"
     assert len(told["certificate_sha256"]) == 64
+    assert (
+        told["programs"].startswith("neuron membrane(arrival; mass_before; )\n")
+        and "fire(potential, " in told["programs"]
+    )
 
 
 @pytest.mark.parametrize("make", MODELS)
