@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import math
+import re
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fuzz.mutations import NUMBERS, PLAIN, Members, members_of, mutated_plain, npy, zipped
+from pisnn_deploy.programs.language import SIGNATURES
 
 NAMES = ("ghost", "membrane", "flux", "hidden1", "hidden9", "route", "nan", "a" * 64, "A", "", "x\n::error::y", "\x9b")
 """Names of populations and synapses: some exist in graphs, some in none."""
@@ -67,6 +69,9 @@ class Parts:
             self.json["certificate.json"]["members"] = hashes
         members |= {name: _json(value) for name, value in self.json.items() if name != "graph.json"}
         members |= self.raw
+        if "seal.json" not in self.raw:
+            sealed = ("certificate.json", "provenance.json")
+            members["seal.json"] = _json({name: hashlib.sha256(members[name]).hexdigest() for name in sealed})
         content: Members = sorted(members.items())
         return zipped(content)
 
@@ -87,7 +92,9 @@ def _json(value: Any) -> bytes:
 
 def _runs(random: Random, parts: Parts) -> None:
     """An array as runs whose lengths are not its own: negative, none, too many, so many that their sum wraps."""
-    name = parts.named(random, "bias", "initial", "reservoirs", "mantissas", "row_starts", "membrane", "flux", "chip")
+    name = parts.named(
+        random, "bias", "mass_before", "reservoirs", "mantissas", "row_starts", "membrane", "flux", "chip"
+    )
     whole = _plain(parts, name)
     values = whole.reshape(-1)[:4].tolist() or [0]
     size = whole.size
@@ -207,20 +214,51 @@ def _bounds(random: Random, parts: Parts) -> None:
 def _populations(random: Random, parts: Parts) -> None:
     """Names of populations and synapses, and what is said by these names."""
     graph = parts.graph
-    kind = random.randrange(5)
+    kind = random.randrange(6)
+    population = random.choice(graph["populations"])
     if kind == 0:
-        graph["binary"] = {name: random.choice((1, 17, 32)) for name in random.sample(NAMES, random.randrange(1, 4))}
-    elif kind == 1 and graph["binary"]:
-        graph["binary"].pop(random.choice(list(graph["binary"])))
+        population["lines"] = random.choice((0, 1, 17, 32, 33, -1))
+    elif kind == 1:
+        population["size"] = random.choice((0, 1, population["size"] + 1, 1 << 31, 1 << 40, -1))
     elif kind == 2 and graph["synapses"]:
         synapse = random.choice(graph["synapses"])
         synapse[random.choice(("name", "source", "target", "kind", "port"))] = random.choice(
-            (*NAMES, "source", "ends", "blocks")
+            (*NAMES, "source_mass", "source-ends", "blocks", "arrival")
         )
     elif kind == 3:
-        graph["hidden"] = random.choice(([], [{"name": "hidden1", "shift": 0}], [{"name": "membrane", "shift": 3}] * 2))
+        graph["populations"] = random.choice(
+            ([], graph["populations"][::-1], [*graph["populations"], population], graph["populations"][:1])
+        )
+    elif kind == 4:
+        population["name"] = random.choice(NAMES)
     elif graph["synapses"]:
         graph["synapses"].append(dict(random.choice(graph["synapses"])))
+
+
+def _programs(random: Random, parts: Parts) -> None:
+    """Lines of programs: other constants, names and operations, gone, twice, far too long or far too many."""
+    population = random.choice(parts.graph["populations"])
+    lines = population["program"]
+    at = random.randrange(len(lines))
+    kind = random.randrange(7)
+    if kind == 0:
+        number = random.choice((0, 1, -1, 31, 62, 63, 4096, 2**62, 2**64, 10**30))
+        lines[at] = re.sub(r"\d+", str(number), lines[at])
+    elif kind == 1:
+        del lines[at]
+    elif kind == 2:
+        lines.insert(at, lines[at])
+    elif kind == 3:
+        lines[at] = random.choice((lines[at] * 10_000, "", "x = add(x, x)", "send ghost", "keep = ", *TEXTS))
+    elif kind == 4:
+        word = random.choice(re.findall(r"\w+", lines[at]))
+        lines[at] = lines[at].replace(word, random.choice((*SIGNATURES, "arrival", "mass", "packet", "residue")))
+    elif kind == 5:
+        population["program"] = random.choice(
+            (lines * 40, lines[::-1], [*lines, "y1 = add(1, 1)"] * 80, "\n".join(lines))
+        )
+    else:
+        lines[at] = random.choice(PLAIN)
 
 
 def _placement(random: Random, parts: Parts) -> None:
@@ -244,7 +282,7 @@ def _texts(random: Random, parts: Parts) -> None:
     if kind == 0:
         graph["profile"] = text
     elif kind == 1:
-        graph.get("noted", graph)["passes"].append({"text": text, "summary": text})
+        graph.get("noted", graph)["passes"].append({"name": text, "options": text, "summary": text})
     elif kind == 2:
         graph["spec"]["name"] = text
     elif kind == 3:
@@ -292,10 +330,10 @@ def _plain_data(random: Random, parts: Parts) -> None:
 def _figures(random: Random, parts: Parts) -> None:
     """Numbers of all sizes in the places of numbers."""
     graph = parts.graph
-    places = [(graph, key) for key in ("quantum", "time_step", "period")]
-    places += [
-        (graph[key], inner) for key in ("flux", "window") if isinstance(graph[key], dict) for inner in graph[key]
-    ]
+    places = [(graph, key) for key in ("time_step", "period")]
+    for field in graph["fields"]:
+        places += [(field, key) for key in ("quantum", "unit_volume")]
+        places += [(field["window"], key) for key in field["window"]]
     for claim in parts.json["certificate.json"].values():
         if isinstance(claim, dict) and isinstance(claim.get("figures"), dict):
             places += [(claim["figures"], key) for key in claim["figures"]]
@@ -326,6 +364,8 @@ _CHANGES: tuple[Change, ...] = (
     *(
         _runs,
         _runs,
+        _programs,
+        _programs,
         _boxes,
         _corner,
         _corner,

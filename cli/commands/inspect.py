@@ -14,6 +14,8 @@ from pisnn_deploy.core.output import write_whole
 from pisnn_deploy.core.printable import json_text
 from pisnn_deploy.graph.artifact import Artifact, read_artifact, warnings_in
 from pisnn_deploy.graph.document import document
+from pisnn_deploy.graph.integer import ARRIVAL, IntegerGraph
+from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.project.outputs import check_outputs
 
 
@@ -73,6 +75,18 @@ def _plain(read: Artifact) -> dict[str, object]:
     }
 
 
+def _program(graph: IntegerGraph, population: Population) -> list[Row]:
+    """Lines of a program, and the declared widths of what each gives; an operation may give two."""
+    widths = {(bound.population, bound.quantity): str(bound.bits) for bound in graph.bounds}
+    given: dict[str, tuple[str, ...]] = {
+        str(operation): operation.results for operation in population.program.operations
+    }
+    return [
+        (line, ", ".join(widths.get((population.name, population.quantity(name)), "") for name in given.get(line, ())))
+        for line in str(population.program).splitlines()
+    ]
+
+
 def print_artifact(path: Path, read: Artifact) -> None:
     """Print the tables of an artifact.
 
@@ -88,6 +102,8 @@ def print_artifact(path: Path, read: Artifact) -> None:
         [(name, str(graph.size(name))) for name in graph.chain],
         ("population", "neurons"),
     )
+    for population in graph.populations:
+        print_table(f"program of {population.name}", _program(graph, population), ("line", "bits"))
     rows: list[Row] = []
     for synapse in graph.synapses:
         # Those of all connections would be millions.
@@ -96,7 +112,7 @@ def print_artifact(path: Path, read: Artifact) -> None:
         rows.append(
             (
                 synapse.name,
-                f"{synapse.source} to {synapse.target}",
+                f"{synapse.source} to {synapse.target}" + ("" if synapse.port == ARRIVAL else f" ({synapse.port})"),
                 str(synapse.entries),
                 f"{low} to {high}",
                 str(synapse.exponent),

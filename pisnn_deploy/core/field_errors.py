@@ -15,6 +15,7 @@ _LONGEST = 60
 _EXPECTED = {
     "bool_parsing": "true or false",
     "bool_type": "true or false",
+    "dataclass_type": "a mapping",
     "dict_type": "a mapping",
     "finite_number": "finite",
     "float_parsing": "a number",
@@ -56,7 +57,7 @@ def problem_text(details: ErrorDetails, siblings: Sequence[str] = ()) -> str:
     kind = details["type"]
     if kind == "missing":
         return "is missing"
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         close = get_close_matches(str(details["loc"][-1]), siblings, 1)
         if close:
             return f"is unknown; did you mean {close[0]}?"

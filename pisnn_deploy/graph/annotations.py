@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
+from dataclasses import field as defaulted
+from typing import Annotated, Literal
 
-import numpy as np
-from numpy.typing import NDArray
+from pydantic import Field
 
-Integers = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from pisnn_deploy.graph.stored import (
+    Arrays,
+    CellFloats,
+    Integer32,
+    Integer64,
+    Integers,
+    ListOf,
+    ListsOf,
+    Name,
+    Plain,
+    Shift,
+    Stored,
+    TableOf,
+)
+from pisnn_deploy.physics.model import FiniteFloat
 
 UTILISATION = (
     "neurons",
@@ -24,7 +39,7 @@ UTILISATION = (
 
 
 @dataclass(frozen=True)
-class IntegerLayer:
+class IntegerLayer(Stored):
     """One layer of the quantised flux network, as every face applies it to its window.
 
     Attributes
@@ -35,13 +50,13 @@ class IntegerLayer:
         Right shift after rectification; 0 for the last layer, whose output is the drive.
     """
 
-    weight: Integers
-    bias: Integers
-    shift: int
+    weight: Annotated[Integers, TableOf()]
+    bias: Annotated[Integers, ListOf(lambda data, arrays: len(data["weight"]))]
+    shift: Shift
 
 
 @dataclass(frozen=True)
-class Bound:
+class Bound(Stored):
     """Interval that a quantity cannot leave while the operating range holds, and the width declared for it.
 
     Attributes
@@ -54,11 +69,11 @@ class Bound:
         Declared signed width; every backend stops a run at the first value outside it.
     """
 
-    population: str
-    quantity: str
-    lower: int
-    upper: int
-    bits: int
+    population: Name
+    quantity: Name
+    lower: Integer64
+    upper: Integer64
+    bits: Integer32
 
     @property
     def is_state_or_payload(self) -> bool:
@@ -67,7 +82,7 @@ class Bound:
 
 
 @dataclass(frozen=True)
-class Quantisation:
+class Quantisation(Stored):
     """What going to integers cost, as whoever compiled the graph measured it. Nothing proves these figures.
 
     Attributes
@@ -85,18 +100,29 @@ class Quantisation:
         Error of the amplification factors of both (linear flux networks only).
     """
 
-    steps: int
-    relative_l2_float: float | None
-    relative_l2_integer: float | None
-    kernel_rounded: tuple[int, ...] = ()
-    kernel_chosen: tuple[int, ...] = ()
-    symbol_error_rounded: float | None = None
-    symbol_error_chosen: float | None = None
-    relative_l2_rounded: float | None = None
+    steps: Annotated[int, Field(ge=0, le=2**62)]
+    relative_l2_float: FiniteFloat | None
+    relative_l2_integer: FiniteFloat | None
+    kernel_rounded: Annotated[tuple[Integer64, ...], Field(max_length=4096)] = ()
+    kernel_chosen: Annotated[tuple[Integer64, ...], Field(max_length=4096)] = ()
+    symbol_error_rounded: FiniteFloat | None = None
+    symbol_error_chosen: FiniteFloat | None = None
+    relative_l2_rounded: FiniteFloat | None = None
+
+
+def _cores(data: Plain, arrays: Arrays) -> int:
+    neurons, cores, chips = sum(arrays.sizes.values()), int(data["cores"]), int(data["chips"])
+    if not chips <= cores <= neurons:
+        raise ValueError(f"placement has {cores} cores on {chips} chips, and there are {neurons} neurons")
+    return cores
+
+
+_ForCores = ListsOf(lambda name, data, arrays: _cores(data, arrays))
+Method = Literal["blocks", "metis", "index"]
 
 
 @dataclass(frozen=True)
-class Placement:
+class Placement(Stored):
     """Populations on cores.
 
     Attributes
@@ -116,17 +142,17 @@ class Placement:
         What each core uses, by `UTILISATION`; fractions of words are rounded up.
     """
 
-    core: dict[str, Integers]
-    cores: int
-    chips: int
-    chip: Integers
-    method: str
-    axons: dict[str, Integers] = field(default_factory=dict)
-    utilisation: dict[str, Integers] = field(default_factory=dict)
+    core: Annotated[Mapping[str, Integers], ListsOf(lambda name, data, arrays: arrays.sizes[name])]
+    cores: Annotated[int, Field(ge=1, le=1 << 24)]
+    chips: Annotated[int, Field(ge=1, le=1 << 20)]
+    chip: Annotated[Integers, ListOf(_cores)]
+    method: Method
+    axons: Annotated[Mapping[str, Integers], ListsOf()] = defaulted(default_factory=dict)
+    utilisation: Annotated[Mapping[str, Integers], _ForCores] = defaulted(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class PassRecord:
+class PassRecord(Stored):
     """What one compiler pass did.
 
     Attributes
@@ -156,7 +182,7 @@ class PassRecord:
 
 
 @dataclass(frozen=True)
-class Materials:
+class Materials(Stored):
     """What the cells of a two-point graph are made of.
 
     Attributes
@@ -167,5 +193,5 @@ class Materials:
         Positive: mass per volume of a cell whose value is 1.
     """
 
-    conductivity: Floats
-    capacity: Floats
+    conductivity: CellFloats
+    capacity: CellFloats

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import math
+import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.core.field_errors import problem_text
 from pisnn_deploy.core.npy import DAMAGED_ARCHIVE, int64_array
 from pisnn_deploy.core.output import write_whole
-from pisnn_deploy.core.pointers import require_content
+from pisnn_deploy.core.reading import parse_plain_json, read_bytes
+from pisnn_deploy.graph import version5
 from pisnn_deploy.graph.document import SCHEMA, VERSION, document, graph_from_document
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.runs import Runs, runs_of
@@ -39,8 +40,9 @@ LARGEST_COUNT = 1 << 20
 """Members of the archive."""
 SHORTEST_RUNS = 64
 """Shorter arrays are stored number by number, however equal these are."""
-SPELLED_OUT = ("membrane.initial",)
-"""Never stored as runs, so that a mesh is never much larger than its file."""
+SPELLED_OUT = re.compile(r"populations\.[^.]+\.start\..*|membrane\.initial")
+"""Arrays that are never stored as runs, so that a mesh is never much larger than its file."""
+DOCUMENTS = ("graph.json", "certificate.json", "provenance.json", "seal.json")
 _NPY: Any = np.lib.format
 """numpy publishes no types for it."""
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -103,6 +105,7 @@ def artifact_bytes(graph: IntegerGraph, provenance: Mapping[str, object]) -> byt
         The same for the same graph and provenance, on every machine.
     """
     members = _proved_members(graph) | {"provenance.json": _json(provenance)}
+    members["seal.json"] = _json(_hashes(members, SEALED))
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(members):
@@ -131,7 +134,7 @@ def _proved_members(graph: IntegerGraph) -> dict[str, bytes]:
     described, certificate, arrays = document(graph)
     members = {"graph.json": _json(described), **dict(_array_member(name, array) for name, array in arrays.items())}
     if certificate:
-        certificate["members"] = _hashes(members)
+        certificate["members"] = _hashes(members, members)
     return members | {"certificate.json": _json(certificate)}
 
 
@@ -176,45 +179,52 @@ def read_artifact(path: Path) -> Artifact:
         Not an artifact of this version, damaged, or not well formed.
     """
     path = Path(path)
-    require_content(path)
-    try:
-        if path.stat().st_size > LARGEST_ARTIFACT:
-            raise FileError(path, f"is larger than {LARGEST_ARTIFACT} bytes")
-        data = path.read_bytes()
-    except OSError as error:
-        raise FileError(path, f"cannot be read ({error.strerror or error})") from error
+    data = read_bytes(path, LARGEST_ARTIFACT)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = _members(path, archive)
     except DAMAGED_ARCHIVE as error:
         raise FileError(path, "is not an artifact", remedy="expected a .pisnn file written by compile") from error
-    for name in ("graph.json", "certificate.json", "provenance.json"):
-        if name not in members:
-            raise FileError(path, "is missing", field=name, remedy=_REMEDY)
-    described, certificate, provenance = (
-        _read_json(path, name, members[name]) for name in ("graph.json", "certificate.json", "provenance.json")
-    )
+    documents: dict[str, dict[str, Any]] = {}
+    for name in DOCUMENTS[:-1]:
+        documents[name] = _document(path, name, members)
+    described, certificate, provenance = documents.values()
     _require_version(path, described, provenance)
+    is_old = described.get("version") == version5.VERSION
+    seal = {} if is_old else _document(path, "seal.json", members)
     arrays = _read_arrays(path, members)
-    hashes = certificate.pop("members", {})
-    if not isinstance(hashes, dict):
-        raise FileError(path, "must name a hash for each member", field="certificate.json: members", remedy=_REMEDY)
-    found_hashes = _hashes(members)
-    altered = sorted(name for name in {*hashes, *found_hashes} if hashes.get(name) != found_hashes.get(name))
+    altered = [*_altered(path, "certificate.json: members", certificate.pop("members", {}), _proved(members))]
+    if not is_old:
+        altered += _altered(path, "seal.json", seal, {name: members[name] for name in SEALED})
     try:
+        if is_old:
+            described, arrays = version5.translated(described, arrays)
         graph = graph_from_document(described, certificate, arrays)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise FileError(path, problem_text(first), field=f"graph.json: {field}", remedy=_REMEDY) from error
-    except KeyError as error:
-        raise FileError(path, "is missing", field=f"arrays/{error.args[0]}.npy", remedy=_REMEDY) from error
+        where = "certificate.json" if error.title == "Certificate" else "graph.json"
+        raise FileError(path, problem_text(first), field=f"{where}: {field}", remedy=_REMEDY) from error
     except ValueError as error:
         raise FileError(path, str(error), remedy=_REMEDY) from error
     found = defects(graph)
     if found:
         raise FileError(path, found[0], remedy=_REMEDY)
-    return Artifact(graph, provenance, hashlib.sha256(data).hexdigest(), tuple(altered))
+    return Artifact(graph, provenance, hashlib.sha256(data).hexdigest(), tuple(sorted(altered)))
+
+
+def _document(path: Path, name: str, members: Mapping[str, bytes]) -> dict[str, Any]:
+    if name not in members:
+        raise FileError(path, "is missing", field=name, remedy=_REMEDY)
+    return _read_json(path, name, members[name])
+
+
+def _altered(path: Path, where: str, hashes: object, members: Mapping[str, bytes]) -> Iterator[str]:
+    """Members that have other hashes than those named, or that are there or named alone."""
+    if not isinstance(hashes, dict):
+        raise FileError(path, "must name a hash for each member", field=where, remedy=_REMEDY)
+    computed = _hashes(members, members)
+    yield from (name for name in {*hashes, *computed} if hashes.get(name) != computed.get(name))
 
 
 def read_sealed_artifact(path: Path) -> Artifact:
@@ -240,9 +250,9 @@ def read_sealed_artifact(path: Path) -> Artifact:
 
 
 def _require_version(path: Path, described: dict[str, Any], provenance: dict[str, Any]) -> None:
-    """Refuse artifacts of other versions than this one; the meaning of older ones was not proved."""
+    """Refuse artifacts of versions that have no reader; the meaning of older ones was not proved."""
     version = described.get("version")
-    if described.get("schema") != SCHEMA or version == VERSION:
+    if described.get("schema") != SCHEMA or version in (VERSION, version5.VERSION):
         return
     if type(version) is not int or not 0 < version < LARGEST_VERSION:
         return  # what is wrong with it is said when the graph is read
@@ -252,7 +262,7 @@ def _require_version(path: Path, described: dict[str, Any], provenance: dict[str
     raise FileError(
         path,
         f"is an artifact of version {version}, written by pisnn-deploy {writer if known else 'of an unknown version'}; "
-        f"this one reads version {VERSION}",
+        f"this one reads versions {version5.VERSION} and {VERSION}",
         remedy=_REMEDY,
     )
 
@@ -264,7 +274,7 @@ def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, bytes]:
     members: dict[str, bytes] = {}
     for info in infos:
         name = info.filename
-        known = name in ("graph.json", "certificate.json", "provenance.json") or (
+        known = name in DOCUMENTS or (
             name.startswith("arrays/") and name.endswith(".npy") and ".." not in name and name.count("/") == 1
         )
         if not known:
@@ -285,23 +295,8 @@ def _json(value: object) -> bytes:
 
 
 def _read_json(path: Path, name: str, content: bytes) -> dict[str, Any]:
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in pairs]
-        if len(set(keys)) != len(keys):
-            raise ValueError("a key is given twice")
-        return dict(pairs)
-
-    def refuse(constant: str) -> float:
-        raise ValueError(f"{constant} is not JSON")
-
-    def finite(digits: str) -> float:
-        number = float(digits)
-        if not math.isfinite(number):
-            raise ValueError("a number is too large")
-        return number
-
     try:
-        value = json.loads(content, object_pairs_hook=unique, parse_constant=refuse, parse_float=finite)
+        value = parse_plain_json(content)
         _require_shallow(value)
     except (ValueError, RecursionError) as error:
         raise FileError(path, f"is not plain JSON ({error})", field=name, remedy=_REMEDY) from error
@@ -329,15 +324,23 @@ def _npy(array: Integers) -> bytes:
     return buffer.getvalue()
 
 
-def _hashes(members: Mapping[str, bytes]) -> dict[str, str]:
-    """SHA-256 of the graph and of each of its arrays."""
-    issued = ("certificate.json", "provenance.json")
-    return {name: hashlib.sha256(content).hexdigest() for name, content in members.items() if name not in issued}
+SEALED = ("certificate.json", "provenance.json")
+"""What the seal has the hashes of; the certificate has those of the graph and of its arrays."""
+
+
+def _hashes(members: Mapping[str, bytes], names: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of some members."""
+    return {name: hashlib.sha256(members[name]).hexdigest() for name in names}
+
+
+def _proved(members: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The graph and its arrays."""
+    return {name: content for name, content in members.items() if name not in (*SEALED, "seal.json")}
 
 
 def _array_member(name: str, array: Integers) -> tuple[str, bytes]:
     """An array as a member: as runs of equal numbers where that takes less room."""
-    if array.ndim == 1 and array.size > SHORTEST_RUNS and name not in SPELLED_OUT:
+    if array.ndim == 1 and array.size > SHORTEST_RUNS and not SPELLED_OUT.fullmatch(name):
         first = np.flatnonzero(np.concatenate([[True], array[1:] != array[:-1]]))
         if 2 * first.size < array.size:
             lengths = np.diff(np.concatenate([first, [array.size]]))
@@ -356,7 +359,7 @@ def _read_arrays(path: Path, members: Mapping[str, bytes]) -> dict[str, Integers
         array: Integers | Runs = numbers
         if key.endswith(".runs"):
             key = key.removesuffix(".runs")
-            if key in SPELLED_OUT:
+            if SPELLED_OUT.fullmatch(key):
                 raise FileError(path, "is never stored as runs", field=name, remedy=_REMEDY)
             try:
                 array = runs_of(numbers)

@@ -8,7 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pisnn_deploy.graph.stored import Integer64, Stored
+from pisnn_deploy.physics.model import FiniteFloat
 
 Status = Literal["proved", "assumed", "none"]
 Method = Literal[
@@ -31,6 +36,7 @@ Method = Literal[
     "other-law",
 ]
 Figure = int | float
+FigureName = Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,63}$")]
 
 _SENTENCES: dict[Method, str] = {
     "incidence": "the stored route of each of the {faces} faces is the mesh's incidence: -1 and +1, sum zero",
@@ -69,7 +75,7 @@ _COEFFICIENTS = (
 
 
 @dataclass(frozen=True)
-class Claim:
+class Claim(Stored):
     """One statement of the certificate.
 
     Attributes
@@ -84,7 +90,7 @@ class Claim:
 
     status: Status
     method: Method
-    figures: Mapping[str, Figure] = field(default_factory=dict)
+    figures: Annotated[Mapping[FigureName, Integer64 | FiniteFloat], Field(max_length=64)] = field(default_factory=dict)
 
     @property
     def details(self) -> str:
@@ -163,7 +169,7 @@ class _Named(dict[str, "Figure | str"]):
 
 
 @dataclass(frozen=True)
-class Certificate:
+class Certificate(Stored):
     """What the compiler proved of the graph.
 
     Attributes

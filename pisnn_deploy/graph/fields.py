@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as defaulted
 from functools import cached_property
+from typing import Annotated
 
 import numpy as np
-from numpy.typing import NDArray
 
-Integers = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from pisnn_deploy.graph.stored import Arrays, CellIntegers, Floats, Integer64, Integers, ListOf, Name, Plain, Stored
+from pisnn_deploy.physics.model import PositiveFloat
 
 
 @dataclass(frozen=True)
-class OperatingWindow:
+class OperatingWindow(Stored):
     """The operating range in quanta; the audit checks it at every PDE step.
 
     Attributes
@@ -27,10 +28,10 @@ class OperatingWindow:
         Largest absolute current of a flux compartment, in flux units.
     """
 
-    lower: int
-    upper: int
-    difference: int | None
-    current: int | None = None
+    lower: Integer64
+    upper: Integer64
+    difference: Integer64 | None
+    current: Integer64 | None = None
 
 
 def equal_volumes(cells: int) -> Integers:
@@ -48,8 +49,12 @@ def equal_volumes(cells: int) -> Integers:
     return np.broadcast_to(np.int64(1), (cells,))
 
 
+def _reservoirs(data: Plain, arrays: Arrays) -> int:
+    return max(0, arrays.sizes[data["holder"]] - arrays.cells)
+
+
 @dataclass(frozen=True)
-class Field:
+class Field(Stored):
     """A conserved quantity: one holder for each cell, then one for each reservoir.
 
     A reservoir's holder is its ledger: it absorbs packets like any other and starts at 0, but it never sends. What a
@@ -74,14 +79,14 @@ class Field:
         Value that each reservoir holds, in physical units; `reservoirs` are these values in quanta.
     """
 
-    name: str
-    holder: str
-    quantum: float
+    name: Name
+    holder: Name
+    quantum: PositiveFloat
     window: OperatingWindow
-    inverse_volume: Integers
-    unit_volume: float
-    reservoirs: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
-    held: Floats = field(default_factory=lambda: np.zeros(0))
+    inverse_volume: CellIntegers
+    unit_volume: PositiveFloat
+    reservoirs: Annotated[Integers, ListOf(_reservoirs)] = defaulted(default_factory=lambda: np.zeros(0, np.int64))
+    held: Annotated[Floats, ListOf(_reservoirs, floats=True)] = defaulted(default_factory=lambda: np.zeros(0))
 
     @property
     def cells(self) -> int:

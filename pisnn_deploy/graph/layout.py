@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
 
-from pisnn_deploy.graph.connections import Connections, Ends, Incidence, Stencil, Values
+from pisnn_deploy.graph.connections import Connections, Ends, Stencil, Values
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers, Synapse
 from pisnn_deploy.mesh import Boxes, CellMesh, Mesh, Wall, Window, distinct_faces, face_boxes, window_cells
 
@@ -203,9 +202,7 @@ def share_synapses(mesh: Mesh | CellMesh) -> tuple[Synapse, Synapse]:
 
 def _parts(connections: Connections) -> Iterator[tuple[Connections, int]]:
     largest = _largest(connections)
-    if isinstance(connections, Incidence) and largest <= LARGEST_WEIGHT:
-        yield replace(connections, value=2 * connections.value), MIXED_SIGN_EXPONENT
-    elif largest <= LARGEST_WEIGHT:
+    if largest <= LARGEST_WEIGHT:
         yield connections.revalued(lambda weights: 2 * weights), MIXED_SIGN_EXPONENT
     elif largest <= 2 * LARGEST_WEIGHT:
         yield connections.revalued(lambda weights: 2 * _clipped(weights)), MIXED_SIGN_EXPONENT

@@ -5,24 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
-from numpy.typing import NDArray
+from pydantic import Field
 
+from pisnn_deploy.graph.stored import Integers, ListsOf, Name, NeuronCount, ProgramLines, Stored
 from pisnn_deploy.programs import Program
 
 if TYPE_CHECKING:
     from pisnn_deploy.graph.integer import IntegerGraph
 
-Integers = NDArray[np.int64]
-
+MOST_LINES = 32
 _SHARED_QUANTITIES = {"source_share": "share", "target_share": "share"}
 """Values of programs that bounds know under one name."""
+_Lists = ListsOf(lambda name, data, arrays: int(data["size"]))
 
 
 @dataclass(frozen=True)
-class Population:
+class Population(Stored):
     """Neurons of one program.
 
     Attributes
@@ -42,12 +43,12 @@ class Population:
         integers.
     """
 
-    name: str
-    size: int
-    program: Program
-    parameters: Mapping[str, Integers] = field(default_factory=dict)
-    start: Mapping[str, Integers] = field(default_factory=dict)
-    lines: int = 0
+    name: Name
+    size: NeuronCount
+    program: Annotated[Program, ProgramLines()]
+    parameters: Annotated[Mapping[str, Integers], _Lists] = field(default_factory=dict)
+    start: Annotated[Mapping[str, Integers], _Lists] = field(default_factory=dict)
+    lines: Annotated[int, Field(ge=0, le=MOST_LINES)] = 0
 
     @cached_property
     def is_late(self) -> bool:

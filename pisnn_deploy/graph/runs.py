@@ -44,6 +44,8 @@ class Runs:
 
     def expanded(self) -> Integers:
         """The numbers, int64 [size]."""
+        if self.lengths.size == 1:
+            return np.full(int(self.lengths[0]), self.values[0], np.int64)
         return np.repeat(self.values, self.lengths)
 
 

@@ -8,13 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.graph.connections import Connections, Explicit, Rows, Stencil
-from pisnn_deploy.graph.document import LARGEST_MANTISSA
 from pisnn_deploy.graph.integer import UTILISATION, IntegerGraph, Placement, Synapse
 from pisnn_deploy.graph.lines import stored_synapses
 from pisnn_deploy.graph.shape import LARGEST_NUMBER, shape_defects
-from pisnn_deploy.mesh import PERIODIC, Boxes, CellMesh, Mesh, face_grid, structured_mesh
-from pisnn_deploy.physics.model import ModelSpec
+from pisnn_deploy.graph.stored import LARGEST_MANTISSA
+from pisnn_deploy.mesh import CellMesh, structured_mesh
 
 
 def defects(graph: IntegerGraph) -> list[str]:
@@ -31,8 +29,8 @@ def defects(graph: IntegerGraph) -> list[str]:
     # Nothing can be laid out on a mesh that names holders it does not have, and no lines of synapses without rows.
     return (
         [*_mesh(graph)]
-        or [*shape_defects(graph), *_materials(graph)]
-        or [*_sizes(graph), *_synapses(graph)]
+        or [*shape_defects(graph)]
+        or [*_sizes(graph), *_materials(graph), *_synapses(graph)]
         or [*_annotations(graph)]
     )
 
@@ -129,7 +127,7 @@ def _synapses(graph: IntegerGraph) -> Iterator[str]:
 
 def _one_synapse(graph: IntegerGraph, synapse: Synapse) -> Iterator[str]:
     where = f"synapse {synapse.name}"
-    problem = _misfit(graph, synapse.connections)
+    problem = synapse.connections.misfit(graph.spec, graph.mesh)
     if problem:
         yield f"{where}: {problem}"
         return
@@ -140,88 +138,6 @@ def _one_synapse(graph: IntegerGraph, synapse: Synapse) -> Iterator[str]:
         yield f"{where}: a mantissa is beyond {LARGEST_MANTISSA}"
     elif synapse.exponent < 0 and (mantissas % (1 << -synapse.exponent)).any():
         yield f"{where}: a mantissa is not a multiple of {1 << -synapse.exponent}, so its weight is no integer"
-
-
-def _misfit(graph: IntegerGraph, connections: Connections) -> str:
-    """Why connections of the right size cannot be expanded on the graph's mesh; empty if they can."""
-    if isinstance(connections, Explicit):
-        return _rows_misfit(connections.rows, connections.inputs)
-    if isinstance(connections, Stencil):
-        return _stencil_misfit(graph.grid, connections) or _window_misfit(graph.spec, graph.grid, connections)
-    return ""
-
-
-def _rows_misfit(rows: Rows, inputs: int) -> str:
-    starts, columns, entries = rows.starts, rows.columns, rows.values.size
-    if not _ascends(starts, entries):
-        return f"row_starts is not an ascending list from 0 to {entries}"
-    if columns.size != entries:
-        return f"{columns.size} columns for {entries} mantissas"
-    if entries and (columns.min() < 0 or columns.max() >= inputs):
-        return f"a column is outside 0 to {inputs - 1}"
-    rises = np.diff(columns) > 0
-    rises[starts[1:-1][(starts[1:-1] > 0) & (starts[1:-1] < entries)] - 1] = True
-    return "" if rises.all() else "columns are not strictly ascending within each row"
-
-
-def _stencil_misfit(mesh: Mesh, stencil: Stencil) -> str:
-    """A stencil must give each face exactly one window, and each window each cell once and without leaving a wall."""
-    boxes = stencil.boxes
-    rows = boxes.axis.size * stencil.outputs_per_face
-    starts, entries = stencil.starts, stencil.values.size
-    if starts.size != rows + 1 or not _ascends(starts, entries):
-        return f"starts is not an ascending list of {rows + 1} numbers from 0 to {entries}"
-    if boxes.axis.size and not 0 <= boxes.axis.min() <= boxes.axis.max() < len(mesh.shape):
-        return f"a box names an axis outside 0 to {len(mesh.shape) - 1}"
-    if (boxes.shape < 1).any():
-        return "a box has no face"
-    if (stencil.offsets < -FARTHEST).any() or (stencil.offsets > FARTHEST).any():
-        return f"an offset is beyond {FARTHEST}"
-    problem = _boxes_misfit(mesh, boxes)
-    if problem:
-        return problem
-    box_of = np.repeat(np.arange(rows) // stencil.outputs_per_face, np.diff(starts))
-    row_of = np.repeat(np.arange(rows), np.diff(starts))
-    walls = [a for a, sides in enumerate(mesh.boundary) if sides != (PERIODIC, PERIODIC)]
-    low = (boxes.lower[box_of] + stencil.offsets)[:, walls]
-    high = low + (boxes.shape[box_of] - 1)[:, walls]
-    if (low < 0).any() or (high >= np.array(mesh.shape)[walls]).any():
-        return "an offset leads beyond a wall"
-    first_cells = np.ravel_multi_index(tuple(((boxes.lower[box_of] + stencil.offsets) % mesh.shape).T), mesh.shape)
-    keys = row_of * mesh.cells + first_cells
-    return "" if (np.diff(keys) > 0).all() else "offsets are not in the order of their cells, each cell once"
-
-
-def _window_misfit(spec: ModelSpec, mesh: Mesh, stencil: Stencil) -> str:
-    """Why a face sees more cells than its model does: a short file could join all cells to each face.
-
-    Beside a wall a row may have a few more than the window, those that ghost cells are made of.
-    """
-    window = 2 * spec.half_width * (2 * spec.transverse + 1) ** (len(mesh.shape) - 1)
-    most = int((stencil.starts[1:] - stencil.starts[:-1]).max(initial=0))
-    return f"a face is joined to {most} cells, and the model sees {window}" if most > 2 * window else ""
-
-
-def _boxes_misfit(mesh: Mesh, boxes: Boxes) -> str:
-    """Boxes must have each face of the mesh once. Their numbers may be any: nothing is added to them before a look."""
-    covered = np.zeros(mesh.faces, np.bool_)
-    for box in range(boxes.axis.size):
-        _, first, counts = face_grid(mesh, int(boxes.axis[box]))
-        places = zip(boxes.lower[box].tolist(), boxes.shape[box].tolist(), counts, strict=True)
-        for axis, (lower, extent, count) in enumerate(places):
-            low = lower - (first if axis == boxes.axis[box] else 0)
-            if not 0 <= low <= low + extent <= count:
-                return f"box {box} leaves the mesh"
-        numbers = boxes.faces(mesh, box)
-        if covered[numbers].any():
-            return f"a face is in box {box} and in another"
-        covered[numbers] = True
-    return "" if covered.all() else "a face is in no box"
-
-
-def _ascends(starts: NDArray[np.int64], last: int) -> bool:
-    """Whether numbers never fall from 0 to a last one. Their differences could wrap, so there are none here."""
-    return int(starts[0]) == 0 and int(starts[-1]) == last and bool((starts[1:] >= starts[:-1]).all())
 
 
 def _magnitude(numbers: NDArray[np.int64]) -> int:

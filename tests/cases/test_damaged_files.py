@@ -79,16 +79,21 @@ def test_a_bound_that_is_given_twice_is_refused(graded: bytes, tmp_path: Path) -
 @pytest.mark.parametrize("column", [1, 2])
 def test_a_box_beyond_the_mesh_is_refused(number: int, column: int, graded: bytes, tmp_path: Path) -> None:
     parts = Parts(graded)
-    parts.arrays["arrays/membrane-to-flux.boxes.npy"][0, column] = number
+    parts.arrays["arrays/synapses.membrane-to-flux.parts.boxes.npy"][0, column] = number
     said = refusal(parts.sealed(), tmp_path)
     wanted = "box 0 leaves the mesh" if column == 1 or number > 0 else "a box has no face"
     assert said == f"synapse membrane-to-flux: {wanted}"
 
 
+BIAS = "populations.flux.parameters.bias"
+START = "populations.membrane.start.mass_before"
+DRIVE = "synapses.membrane-to-flux.parts"
+
+
 def wrapping_starts(parts: Parts) -> None:
     """Starts whose differences, as 64-bit integers, are none of them negative."""
-    array = parts.arrays["arrays/membrane-to-flux.row_starts.npy"]
-    parts.arrays["arrays/membrane-to-flux.row_starts.npy"] = np.array(
+    array = parts.arrays["arrays/synapses.membrane-to-flux.parts.row_starts.npy"]
+    parts.arrays["arrays/synapses.membrane-to-flux.parts.row_starts.npy"] = np.array(
         [0, 2**63 - 1, -(2**63), -1, *array[4:]][: array.size - 1] + [array[-1]], np.int64
     )
 
@@ -118,26 +123,26 @@ def said_of(change: Callable[[dict[str, Any]], object]) -> Callable[[Parts], Non
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (set_to("membrane-to-flux.mantissas", -(2**63)), "synapse membrane-to-flux: a mantissa is beyond 256"),
-        (set_to("membrane-to-flux.offsets", 2**63 - 2), "synapse membrane-to-flux: an offset is beyond 2147483648"),
-        (set_to("membrane.initial", -(2**63)), "membrane initial holds a number beyond 2^53"),
-        (set_to("utilisation.synapses", 2**62), "placement says a synapses outside 0 to 2^53"),
-        (stored_as("flux.bias", np.zeros(16)), "arrays/flux.bias.npy: must be a little-endian int64 array in C order"),
-        (stored_as("flux.bias", np.full(16, np.nan)), "arrays/flux.bias.npy: must be a little-endian int64"),
-        (stored_as("flux.bias.runs", [[0, 17]]), "arrays/flux.bias.runs.npy has 17 numbers, the graph 16"),
-        (stored_as("flux.bias.runs", [[0, 2**31]]), "arrays/flux.bias.runs.npy has 2147483648 numbers, the graph 16"),
-        (stored_as("flux.bias.runs", [[0, -16]]), "arrays/flux.bias.runs.npy: must be pairs of a value and a length"),
-        (stored_as("flux.bias.runs", [[0, 2**62]] * 4), "arrays/flux.bias.runs.npy: must be pairs of a value and a"),
-        (stored_as("flux.bias.runs", [0, 16]), "arrays/flux.bias.runs.npy: must be pairs of a value and a length"),
-        (stored_as("membrane.initial.runs", [[0, 16]]), "arrays/membrane.initial.runs.npy: is never stored as runs"),
+        (set_to(f"{DRIVE}.mantissas", -(2**63)), "synapse membrane-to-flux: a mantissa is beyond 256"),
+        (set_to(f"{DRIVE}.offsets", 2**63 - 2), "synapse membrane-to-flux: an offset is beyond 2147483648"),
+        (set_to(START, -(2**63)), "membrane mass_before holds a number beyond 2^53"),
+        (set_to("placement.utilisation.synapses", 2**62), "placement says a synapses outside 0 to 2^53"),
+        (stored_as(BIAS, np.zeros(16)), f"arrays/{BIAS}.npy: must be a little-endian int64 array in C order"),
+        (stored_as(BIAS, np.full(16, np.nan)), f"arrays/{BIAS}.npy: must be a little-endian int64"),
+        (stored_as(f"{BIAS}.runs", [[0, 17]]), f"arrays/{BIAS}.runs.npy has 17 numbers, the graph 16"),
+        (stored_as(f"{BIAS}.runs", [[0, 2**31]]), f"arrays/{BIAS}.runs.npy has 2147483648 numbers, the graph 16"),
+        (stored_as(f"{BIAS}.runs", [[0, -16]]), f"arrays/{BIAS}.runs.npy: must be pairs of a value and a length"),
+        (stored_as(f"{BIAS}.runs", [[0, 2**62]] * 4), f"arrays/{BIAS}.runs.npy: must be pairs of a value and a"),
+        (stored_as(f"{BIAS}.runs", [0, 16]), f"arrays/{BIAS}.runs.npy: must be pairs of a value and a length"),
+        (stored_as(f"{START}.runs", [[0, 16]]), f"arrays/{START}.runs.npy: is never stored as runs"),
         (stored_as("ghost.runs", [[0, 2**31]]), "arrays/ghost.runs.npy does not belong to the graph"),
-        (said_of(lambda graph: graph["placement"].update(cores=1 << 24)), "placement has 16777216 cores on 1 chips"),
+        (said_of(lambda graph: graph["placement"].update(cores=1 << 24)), "graph.json: placement.chip: placement has"),
         (said_of(lambda graph: graph.update(period=10**30)), "graph.json: period: must be at most"),
-        (said_of(lambda graph: graph["mesh"].update(shape=[1 << 26])), "arrays/membrane.initial.npy has 16 cells"),
+        (said_of(lambda graph: graph["mesh"].update(shape=[1 << 26])), "graph.json: mesh: 67108864 cells are too many for a file of"),
         (said_of(lambda graph: graph.update(time_step=5e-324)), "time_step is 4.94066e-324, beyond 1e-60 to 1e+60"),
-        (said_of(lambda graph: graph.update(quantum=1e308)), "quantum is 1e+308, beyond 1e-60 to 1e+60"),
+        (said_of(lambda graph: graph["fields"][0].update(quantum=1e308)), "quantum is 1e+308, beyond 1e-60 to 1e+60"),
         (said_of(lambda graph: graph["mesh"].update(lengths=[1e-160])), "mesh length 0 is 1e-160, beyond 1e-60 to"),
-        (said_of(lambda graph: graph.update(quantum=1e59)), "the value of a quantum is 1.6e+60, beyond 1e-60 to 1e+60"),
+        (said_of(lambda graph: graph["fields"][0].update(quantum=1e59)), "the value of a quantum is 1.6e+60, beyond 1e-60 to 1e+60"),
     ],
 )
 def test_numbers_that_wrap_and_lengths_that_do_not_fit_are_refused(
@@ -157,11 +162,11 @@ def test_no_face_is_joined_to_more_cells_than_the_model_sees(tmp_path: Path) -> 
     # 140 kB would be 67 million connections, of which commands make lists.
     cells = 8192
     parts = Parts(artifact_bytes(*compile_file("heat1d", mesh=str(cells), placement="none")))
-    for name in [name for name in parts.arrays if name.startswith("arrays/membrane-to-flux.") and "boxes" not in name]:
+    for name in [name for name in parts.arrays if name.startswith("arrays/synapses.membrane-to-flux.parts.") and "boxes" not in name]:
         del parts.arrays[name]
-    parts.arrays["arrays/membrane-to-flux.offsets.npy"] = np.arange(cells).reshape(-1, 1)
-    parts.arrays["arrays/membrane-to-flux.mantissas.runs.npy"] = np.array([[2, cells]])
-    parts.arrays["arrays/membrane-to-flux.row_starts.npy"] = np.array([0, cells])
+    parts.arrays["arrays/synapses.membrane-to-flux.parts.offsets.npy"] = np.arange(cells).reshape(-1, 1)
+    parts.arrays["arrays/synapses.membrane-to-flux.parts.mantissas.runs.npy"] = np.array([[2, cells]])
+    parts.arrays["arrays/synapses.membrane-to-flux.parts.row_starts.npy"] = np.array([0, cells])
     tracemalloc.start()
     try:
         said = refusal(parts.sealed(), tmp_path)
@@ -249,7 +254,7 @@ def test_a_state_dict_is_told_as_that(case: Enter, run: Run) -> None:
 def test_parts_of_an_artifact_are_put_together_as_they_were(graded: bytes) -> None:
     with zipfile.ZipFile(io.BytesIO(graded)) as old, zipfile.ZipFile(io.BytesIO(Parts(graded).sealed())) as new:
         assert sorted(new.namelist()) == sorted(old.namelist())
-        assert old.read("arrays/membrane.initial.npy") == new.read("arrays/membrane.initial.npy")
+        assert old.read(f"arrays/{START}.npy") == new.read(f"arrays/{START}.npy")
 
 
 def test_a_mesh_without_cells_is_refused(tmp_path: Path) -> None:

@@ -110,12 +110,15 @@ def test_verify_and_check_reject_it(command: str) -> None:
     assert "graph.json is not what the certificate was issued for" in result.stdout
 
 
+START = "arrays/populations.membrane.start.mass_before.npy"
+
+
 def changed_array(members: Members) -> None:
-    array = np.load(io.BytesIO(members["arrays/membrane.initial.npy"]))
+    array = np.load(io.BytesIO(members[START]))
     array[0] += 1
     stream = io.BytesIO()
     np.save(stream, array)
-    members["arrays/membrane.initial.npy"] = stream.getvalue()
+    members[START] = stream.getvalue()
 
 
 def without_hashes(members: Members) -> None:
@@ -134,6 +137,14 @@ def without_certificate(members: Members) -> None:
     members["certificate.json"] = b"{}"
 
 
+def another_note(members: Members) -> None:
+    members["provenance.json"] = b'{"warnings":[]}\n'
+
+
+def a_weaker_claim(members: Members) -> None:
+    members["certificate.json"] = members["certificate.json"].replace(b'"proved"', b'"assumed"', 1)
+
+
 def two_members(members: Members) -> None:
     changed_array(members)
     members["graph.json"] += b"\n"
@@ -142,9 +153,14 @@ def two_members(members: Members) -> None:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (changed_array, "arrays/membrane.initial.npy is not what the certificate was issued for"),
-        (two_members, "arrays/membrane.initial.npy is not what the certificate was issued for (nor is 1 more member)"),
-        (a_hash_too_many, "arrays/none.npy is not what the certificate was issued for"),
+        (changed_array, f"{START} is not what the certificate was issued for"),
+        (
+            two_members,
+            f"{START} is not what the certificate was issued for (nor is 1 more member)",
+        ),
+        (a_hash_too_many, "arrays/none.npy is not what the certificate was issued for (nor is 1 more member)"),
+        (another_note, "provenance.json is not what the certificate was issued for"),
+        (a_weaker_claim, "certificate.json is not what the certificate was issued for"),
         (without_certificate, "certificate.json is empty, so nothing is proved of the graph"),
     ],
 )
@@ -163,5 +179,5 @@ def test_a_certificate_without_hashes_seals_nothing() -> None:
     store(members)
     others = len(members) - 3
     assert read_artifact(Path("a.pisnn")).broken_seal == (
-        f"arrays/axons.membrane-to-flux.npy is not what the certificate was issued for (nor are {others} more members)"
+        f"arrays/fields.u.held.npy is not what the certificate was issued for (nor are {others} more members)"
     )

@@ -234,7 +234,8 @@ def test_a_damaged_array_header_is_one_line(header: bytes, artifact: Path, tmp_p
 
 def test_inspect_models_and_profiles(artifact: Path, tmp_path: Path) -> None:
     assert json.loads(call("inspect", artifact, "--format", "json").output)["graph"]["period"] == 2
-    assert "membrane-to-flux" in call("inspect", artifact).output
+    tables = call("inspect", artifact).output
+    assert "membrane-to-flux" in tables and "packet, residue = fire(potential, 7)" in tables
     assert call("inspect", artifact, "--format", "dot").output.startswith("digraph")
     assert call("inspect", artifact, "--format", "png") == Ended(
         2, "", "error: --format png needs a file to write to: give -o FILE.png\n"

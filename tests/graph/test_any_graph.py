@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from models_under_test import compiled, heat_model, hidden_model
 
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.artifact import artifact_bytes, read_artifact, write_artifact
 from pisnn_deploy.graph.semantics import Semantics, States
 from pisnn_deploy.graph.shape import joined, route_defects
 from pisnn_deploy.graph.wellformed import defects
@@ -52,7 +55,7 @@ def assert_stepped(graph: IntegerGraph) -> States:
 
 
 @pytest.mark.parametrize("build", [two_fields, sink, reaction])
-def test_graphs_by_hand_are_stepped_as_in_python_integers(build: type) -> None:
+def test_graphs_by_hand_are_stepped_as_in_python_integers(build: Callable[[], IntegerGraph]) -> None:
     graph = build()
     first, last = masses(graph, Semantics(graph).begin()), masses(graph, assert_stepped(graph))
     assert all(first[holder] != last[holder] for holder in graph.holders)
@@ -74,6 +77,15 @@ def test_a_sink_empties_every_cell_into_its_own_reservoir() -> None:
         states, _ = semantics.advance(states, step)
     (end,) = states["u"].values()
     assert int(end.sum()) == int(start.sum()) and not np.abs(end[:5]).max() > 4 and (end[5:] > 0).all()
+
+
+@pytest.mark.parametrize("build", [two_fields, sink, reaction, lambda: random_graph(5), lambda: random_graph(6)])
+def test_any_graph_is_read_as_it_was_written(build: Callable[[], IntegerGraph], tmp_path: Path) -> None:
+    graph = build()
+    write_artifact(tmp_path / "a.pisnn", graph, {})
+    read = read_artifact(tmp_path / "a.pisnn").graph
+    assert artifact_bytes(read, {}) == (tmp_path / "a.pisnn").read_bytes()
+    assert masses(read, assert_stepped(read)) == masses(graph, assert_stepped(graph))
 
 
 @given(st.integers(0, 2**40))

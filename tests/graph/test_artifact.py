@@ -110,6 +110,7 @@ def replace(name: str, content: bytes) -> Callable[[Members], None]:
     return lambda members: members.__setitem__(name, content)
 
 
+BIAS = "arrays/populations.flux.parameters.bias.npy"
 ARRAY = "must be a little-endian int64 array in C order; compile the model again"
 HUGE = (
     b"\x93NUMPY\x01\x00\x76\x00"
@@ -122,7 +123,10 @@ HUGE = (
     ("change", "message"),
     [
         (lambda m: m.pop("graph.json"), "graph.json: is missing; compile the model again"),
-        (lambda m: m.pop("arrays/flux.bias.npy"), "arrays/flux.bias.npy: is missing; compile the model again"),
+        (
+            lambda m: m.pop(BIAS),
+            f"{BIAS}: is missing, or is named twice; compile",
+        ),
         (replace("../evil", b""), "'../evil': does not belong into an artifact"),
         (replace("arrays/../evil.npy", b""), "'arrays/../evil.npy': does not belong into an artifact"),
         (replace("graph.json", b"{"), "graph.json: is not plain JSON"),
@@ -132,10 +136,10 @@ HUGE = (
         (replace("graph.json", b"[]"), "graph.json: is not a JSON object"),
         (
             edit(lambda g: g.update(version=4)),
-            "is an artifact of version 4, written by pisnn-deploy of an unknown version; this one reads version 5; "
-            "compile the model again",
+            "is an artifact of version 4, written by pisnn-deploy of an unknown version; this one reads versions 5 "
+            "and 6; compile the model again",
         ),
-        (edit(lambda g: g.update(version="4")), 'graph.json: version: must be 5, it is "4"'),
+        (edit(lambda g: g.update(version="4")), 'graph.json: version: must be 6, it is "4"'),
         (edit(lambda g: g.update(version=10**400)), "graph.json: version: "),
         (
             edit(lambda g: g.update(schema="other")),
@@ -147,47 +151,71 @@ HUGE = (
                     shape=[2**26, 2**26], lengths=[1.0, 1.0], boundary=[["periodic", "periodic"]] * 2
                 )
             ),
-            "arrays/membrane.initial.npy has 16 cells, the mesh 4503599627370496",
+            "graph.json: mesh: 4503599627370496 cells are too many for a file of 120 numbers",
         ),
         (edit(lambda g: g.update(extra=2)), "graph.json: extra: is unknown"),
-        (edit(lambda g: g.update(quantum=-1.0)), "graph.json: quantum: must be greater than 0, it is -1.0"),
-        (edit(lambda g: g.update(quantum="1")), 'graph.json: quantum: must be a number, it is "1"'),
-        (replace("arrays/flux.bias.npy", npy(np.zeros(16))), f"arrays/flux.bias.npy: {ARRAY}"),
-        (replace("arrays/flux.bias.npy", npy(np.zeros(16, ">i8"))), f"arrays/flux.bias.npy: {ARRAY}"),
-        (replace("arrays/flux.bias.npy", npy(np.array([{}]), pickled=True)), f"arrays/flux.bias.npy: {ARRAY}"),
-        (replace("arrays/flux.bias.npy", b"junk"), "arrays/flux.bias.npy: is not a numpy array"),
-        (replace("arrays/flux.bias.npy", HUGE), "arrays/flux.bias.npy: holds 0 bytes, its shape"),
-        (replace("arrays/flux.bias.npy", npy(np.zeros(15, "<i8"))), "flux has 15 compartments for 16 faces"),
+        (
+            edit(lambda g: g["fields"][0].update(quantum=-1.0)),
+            "graph.json: fields.0.quantum: must be greater than 0, it is -1.0",
+        ),
+        (
+            edit(lambda g: g["fields"][0].update(quantum="1")),
+            'graph.json: fields.0.quantum: must be a number, it is "1"',
+        ),
+        (
+            replace(BIAS, npy(np.zeros(16))),
+            f"{BIAS}: {ARRAY}",
+        ),
+        (
+            replace(BIAS, npy(np.zeros(16, ">i8"))),
+            f"{BIAS}: {ARRAY}",
+        ),
+        (
+            replace(BIAS, npy(np.array([{}]), pickled=True)),
+            f"{BIAS}: {ARRAY}",
+        ),
+        (
+            replace(BIAS, b"junk"),
+            f"{BIAS}: is not a numpy array",
+        ),
+        (
+            replace(BIAS, HUGE),
+            f"{BIAS}: holds 0 bytes, its shape",
+        ),
+        (
+            replace(BIAS, npy(np.zeros(15, "<i8"))),
+            "flux has 15 numbers as bias for 16 neurons",
+        ),
         (replace("arrays/surplus.npy", npy(np.zeros(1, "<i8"))), "arrays/surplus.npy does not belong to the graph"),
         (
-            replace("arrays/route.mantissas.npy", npy(np.ones(1, "<i8"))),
+            replace("arrays/synapses.route.parts.mantissas.npy", npy(np.ones(1, "<i8"))),
             "synapse route: a mantissa is not a multiple",
         ),
-        (replace("arrays/route.mantissas.npy", npy(np.ones(2, "<i8"))), "synapse route: one mantissa"),
+        (replace("arrays/synapses.route.parts.mantissas.npy", npy(np.ones(2, "<i8"))), "synapse route: one mantissa"),
         (
-            replace("arrays/membrane-to-flux.offsets.npy", npy(np.zeros((8, 1), "<i8"))),
+            replace("arrays/synapses.membrane-to-flux.parts.offsets.npy", npy(np.zeros((8, 1), "<i8"))),
             "synapse membrane-to-flux: offsets are not in the order of their cells",
         ),
         (
-            replace("arrays/membrane-to-flux.boxes.npy", npy(np.array([[0, 0, 15]], "<i8"))),
+            replace("arrays/synapses.membrane-to-flux.parts.boxes.npy", npy(np.array([[0, 0, 15]], "<i8"))),
             "synapse membrane-to-flux: a face is in no box",
         ),
         (
-            replace("arrays/membrane-to-flux.boxes.npy", npy(np.array([[0, 1, 16]], "<i8"))),
+            replace("arrays/synapses.membrane-to-flux.parts.boxes.npy", npy(np.array([[0, 1, 16]], "<i8"))),
             "synapse membrane-to-flux: box 0 leaves the mesh",
         ),
         (
-            replace("arrays/membrane-to-flux.boxes.npy", npy(np.array([[3, 0, 16]], "<i8"))),
+            replace("arrays/synapses.membrane-to-flux.parts.boxes.npy", npy(np.array([[3, 0, 16]], "<i8"))),
             "synapse membrane-to-flux: a box names an axis outside",
         ),
         (
-            replace("arrays/membrane-to-flux.row_starts.npy", npy(np.array([0, 9], "<i8"))),
+            replace("arrays/synapses.membrane-to-flux.parts.row_starts.npy", npy(np.array([0, 9], "<i8"))),
             "synapse membrane-to-flux: starts is not an ascending list",
         ),
         (edit(lambda g: g["synapses"][0].update(source="ghost")), "synapse membrane-to-flux: there is no population"),
         (
-            replace("arrays/flux.bias.runs.npy", npy(np.array([[0, 16]], "<i8"))),
-            "arrays/flux.bias.runs.npy: is there twice",
+            replace("arrays/populations.flux.parameters.bias.runs.npy", npy(np.array([[0, 16]], "<i8"))),
+            "arrays/populations.flux.parameters.bias.runs.npy: is there twice",
         ),
         (
             replace("arrays/other.runs.npy", npy(np.array([[0, 2**40]], "<i8"))),
@@ -278,7 +306,7 @@ def test_an_older_artifact_is_refused_with_the_version_that_wrote_it() -> None:
     with pytest.raises(FileError) as refused:
         read_artifact(path)
     assert str(refused.value) == (
-        f"{path}: is an artifact of version 4, written by pisnn-deploy 0.1.0; this one reads version 5; "
+        f"{path}: is an artifact of version 4, written by pisnn-deploy 0.1.0; this one reads versions 5 and 6; "
         "compile the model again"
     )
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from models_under_test import box
 from scipy import sparse
+from spelled_out import explicit
 
-from pisnn_deploy.graph.connections import Blocks, Incidence, Rows, Stencil, explicit
+from pisnn_deploy.graph.connections import Blocks, Incidence, Rows, Stencil
 from pisnn_deploy.graph.layout import (
     LARGEST_WEIGHT,
     route_matrix,

@@ -48,7 +48,8 @@ def connected(weights: Integers) -> Explicit:
 
 
 def synapse(source: str, target: str, weights: Integers, port: str = "arrival", output: int = 0) -> Synapse:
-    return Synapse(f"{source}-{output}-to-{target}-{port}", source, target, connected(weights), -1, port, output)
+    name = f"{source}-{output}-to-{target}-{port}".replace("_", "-")
+    return Synapse(name, source, target, connected(weights), -1, port, output)
 
 
 def routed(graph: IntegerGraph) -> IntegerGraph:

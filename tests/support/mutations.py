@@ -15,7 +15,7 @@ from pisnn_deploy.compiler.passes.prove import Prove
 from pisnn_deploy.compiler.runner import run_passes
 from pisnn_deploy.core.errors import CompileError, PisnnError
 from pisnn_deploy.graph import Claim, IntegerGraph
-from pisnn_deploy.graph.document import BITS, document, graph_from_document
+from pisnn_deploy.graph.document import document, graph_from_document
 from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.mesh import Mesh
 from pisnn_deploy.runs import RunOptions, run_graph
@@ -59,6 +59,8 @@ def mutated_leaves(value: Any, random: np.random.Generator) -> list[Any]:
     return [others.get(value, WORDS.get(value, f"{value}x"))]
 
 
+FLOATS = ("fields.u.held", "mesh.points", "materials.conductivity", "materials.capacity")
+"""Arrays of float64 numbers, each stored as the integer that its 64 bits are."""
 WORDS = {
     "diffusion": "burgers",
     "burgers": "diffusion",
@@ -150,10 +152,8 @@ NO_MEANING = {
     "mesh.material_names": "names; materials are numbers for each cell",
     "mesh.group_names": "names; reservoirs hold numbers of their own",
     "mesh.group": "which name a reservoir is shown by; reservoirs of a name hold one value",
-    "membrane.initial": "the start of runs that name no other; `verify` says that nothing proves it",
+    "populations.membrane.start": "the start of runs that name no other; `verify` says that nothing proves it",
     "placement": "`check` counts resources anew; `verify` says that nothing proves it",
-    "axons": "the placement's",
-    "utilisation": "the placement's",
 }
 """Members, fields and arrays without a meaning that could be forged, and why."""
 OF_LINEAR = {"spec.diffusion_number": "what it was trained for; a linear kernel says by its weights what it has"}
@@ -239,7 +239,7 @@ def assert_every_field_is_proved_again(original: IntegerGraph) -> Counter[str]:
         if array.size:
             for wrong in (array[:-1], np.concatenate([array, array[:1]]), array + 1):
                 judge(member, described, certificate, {**arrays, member: wrong})
-        if array.size and member in BITS:
+        if array.size and member in FLOATS:
             for factor in (2.0, 1.01, 1 + 1e-6, -1.0):
                 doubles = np.ascontiguousarray(array).view(np.float64) * factor
                 judge(member, described, certificate, {**arrays, member: doubles.view(np.int64)})

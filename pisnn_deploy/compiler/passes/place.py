@@ -27,6 +27,7 @@ from pisnn_deploy.compiler.passes.partition import (
 )
 from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph import IntegerGraph, Placement
+from pisnn_deploy.graph.annotations import Method
 from pisnn_deploy.graph.integer import UTILISATION, Integers
 from pisnn_deploy.graph.lines import lines_of
 from pisnn_deploy.mesh import PERIODIC, Mesh
@@ -96,6 +97,8 @@ class Place:
         """
         structured = isinstance(graph.mesh, Mesh)
         method = self.method
+        if method == "none":
+            return replace(graph, placement=None)
         if method == "auto":
             method = "blocks" if structured else "metis"
         if method == "blocks" and not structured:
@@ -383,7 +386,7 @@ def _in_order_of_chips(chip: Integers) -> tuple[Integers, Integers]:
     return number, chip[order]
 
 
-def _placement(problem: _Problem, trial: _Trial, method: str) -> Placement:
+def _placement(problem: _Problem, trial: _Trial, method: Method) -> Placement:
     axons = {
         link.name: axon_runs(one, trial.index[link.source])
         for link, one in zip(problem.links, trial.axons, strict=True)

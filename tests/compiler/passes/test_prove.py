@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from models_under_test import compiled_box, heat_model, plane_model
 from scipy import sparse
+from spelled_out import explicit
 
 from pisnn_deploy.compiler.passes.prove import Prove, _averages, _shortened
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.connections import Incidence, Stencil, explicit
+from pisnn_deploy.graph.connections import Incidence, Stencil
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.graph.shape import is_incidence
 from pisnn_deploy.physics.model import Model

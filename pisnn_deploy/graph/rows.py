@@ -1,0 +1,216 @@
+"""Connections between two populations, whatever their kind: compressed sparse rows, where rows are post-synaptic."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from pisnn_deploy.graph.stored import Arrays
+from pisnn_deploy.mesh import CellMesh, Mesh
+from pisnn_deploy.physics.model import ModelSpec
+
+Integers = NDArray[np.int64]
+Values = NDArray[Any]
+"""Mantissas are int64; the float model has float64 weights in the same places."""
+Parts = dict[str, Integers]
+"""Arrays that connections are made of, by name."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Compressed sparse rows.
+
+    Attributes
+    ----------
+    starts : int64 array [rows + 1]
+    columns : int64 array [entries]
+        Strictly ascending within each row.
+    values : int64 or float64 array [entries]
+    """
+
+    starts: Integers
+    columns: Integers
+    values: Values
+
+    def matrix(self, inputs: int) -> sparse.csr_matrix:
+        """As a scipy matrix [rows, inputs]."""
+        return sparse.csr_matrix((self.values, self.columns, self.starts), (self.starts.size - 1, inputs))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where connections lie, which their parts in a file do not say.
+
+    Attributes
+    ----------
+    mesh : Mesh or CellMesh
+    inputs, outputs : int
+        Sizes of the populations that they join.
+    target : str
+        Name of the second of these, for messages.
+    """
+
+    mesh: Mesh | CellMesh
+    inputs: int
+    outputs: int
+    target: str
+
+    @property
+    def per_face(self) -> int:
+        """Neurons of the target at each face.
+
+        Raises
+        ------
+        ValueError
+            They are not the same number at every face.
+        """
+        per_face, rest = divmod(self.outputs, max(1, self.mesh.faces))
+        if rest or not per_face:
+            raise ValueError(f"{self.target} has not the same number of neurons at every face")
+        return per_face
+
+
+class Connections(ABC):
+    """Weighted connections from one population to another."""
+
+    @property
+    @abstractmethod
+    def inputs(self) -> int:
+        """Size of the source population."""
+
+    @property
+    @abstractmethod
+    def outputs(self) -> int:
+        """Size of the target population."""
+
+    @property
+    @abstractmethod
+    def rows(self) -> Rows:
+        """The connections of each target neuron."""
+
+    @abstractmethod
+    def described(self, mesh: Mesh | CellMesh) -> tuple[str, Parts]:
+        """Kind, and the arrays from which connections of this kind are read again on the mesh."""
+
+    @property
+    def entries(self) -> int:
+        """Number of connections."""
+        return int(self.rows.values.size)
+
+    @property
+    def pattern(self) -> tuple[Integers, NDArray[np.int32] | Integers]:
+        """Where the connections of each target neuron start, and their source neurons, of any integer type."""
+        return self.rows.starts, self.rows.columns
+
+    @property
+    def distinct(self) -> tuple[Integers, Values]:
+        """Starts and values of rows among which every row has its like."""
+        return self.rows.starts, self.rows.values
+
+    def selected(self, rows: Integers) -> Rows:
+        """The connections of some target neurons alone, in the given order.
+
+        Parameters
+        ----------
+        rows : int64 array
+
+        Returns
+        -------
+        Rows
+        """
+        whole = self.rows
+        lengths = whole.starts[rows + 1] - whole.starts[rows]
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        at = np.arange(starts[-1]) + np.repeat(whole.starts[rows] - starts[:-1], lengths)
+        return Rows(starts, whole.columns[at], whole.values[at])
+
+    def revalued(self, change: Callable[[Values], Values]) -> Connections:
+        """With other values, spelled out; zeros are dropped."""
+        rows = self.rows
+        return Explicit(rows.starts, rows.columns, rows.values, self.inputs).revalued(change)
+
+    def misfit(self, spec: ModelSpec, mesh: Mesh | CellMesh) -> str:
+        """Why connections of the right size cannot be expanded on the mesh of a model; empty if they can."""
+        return ""
+
+
+@dataclass(frozen=True)
+class Explicit(Connections):
+    """Every connection spelled out.
+
+    Attributes
+    ----------
+    starts, columns, values : array
+        See `Rows`.
+    width : int
+        Size of the source population.
+    """
+
+    starts: Integers
+    columns: Integers
+    values: Values
+    width: int
+
+    @property
+    def inputs(self) -> int:
+        """Size of the source population."""
+        return self.width
+
+    @property
+    def outputs(self) -> int:
+        """Size of the target population."""
+        return int(self.starts.size - 1)
+
+    @cached_property
+    def rows(self) -> Rows:
+        """The connections of each target neuron."""
+        return Rows(self.starts, self.columns, self.values)
+
+    def revalued(self, change: Callable[[Values], Values]) -> Explicit:
+        """With other values; zeros are dropped."""
+        values = change(self.values)
+        kept = values != 0
+        return Explicit(shortened(self.starts, kept), self.columns[kept], values[kept], self.inputs)
+
+    def described(self, mesh: Mesh | CellMesh) -> tuple[str, Parts]:
+        """See `Connections`."""
+        return "explicit", {"row_starts": self.starts, "columns": self.columns, "mantissas": self.values}
+
+    def misfit(self, spec: ModelSpec, mesh: Mesh | CellMesh) -> str:
+        """See `Connections`."""
+        starts, columns, entries = self.starts, self.columns, self.values.size
+        if not ascends(starts, entries):
+            return f"row_starts is not an ascending list from 0 to {entries}"
+        if columns.size != entries:
+            return f"{columns.size} columns for {entries} mantissas"
+        if entries and (columns.min() < 0 or columns.max() >= self.inputs):
+            return f"a column is outside 0 to {self.inputs - 1}"
+        rises = np.diff(columns) > 0
+        rises[starts[1:-1][(starts[1:-1] > 0) & (starts[1:-1] < entries)] - 1] = True
+        return "" if rises.all() else "columns are not strictly ascending within each row"
+
+
+def read_explicit(parts: dict[str, str], take: Arrays, place: Place) -> Explicit:
+    """Connections of the kind ``explicit`` from the names of their arrays."""
+    starts, columns = take(parts["row_starts"], place.outputs + 1), take.columns(parts["columns"], place.outputs)
+    mantissas = take(parts["mantissas"], columns.size)
+    if starts.size == 0:
+        raise ValueError("there are no row_starts")
+    return Explicit(starts, columns, mantissas, place.inputs)
+
+
+def shortened(starts: Integers, kept: NDArray[np.bool_]) -> Integers:
+    """Starts of rows of which only some entries are kept."""
+    return np.asarray(np.concatenate([[0], np.cumsum(kept)])[starts], np.int64)
+
+
+def ascends(starts: NDArray[np.int64], last: int) -> bool:
+    """Whether numbers never fall from 0 to a last one. Their differences could wrap, so there are none here."""
+    return int(starts[0]) == 0 and int(starts[-1]) == last and bool((starts[1:] >= starts[:-1]).all())
