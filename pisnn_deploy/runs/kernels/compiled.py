@@ -85,7 +85,7 @@ def bound(module: ModuleType, text: str, constants: tuple[tuple[str, int], ...] 
     for other in reversed(modules):
         space |= other.__dict__
     parts = {name: value for name, value in space.items() if getattr(value, "is_part_of_kernels", False)}
-    sources = [inspect.getsource(source) for source in (*modules, *parts.values())]
+    sources = [inspect.getsource(source) for source in (sys.modules[__name__], *modules, *parts.values())]
     digest = hashlib.sha256("\0".join([*sources, text, repr(constants)]).encode()).hexdigest()[:16]
     space |= dict(constants)
     exec(compile(text, f"<programs {digest}>", "exec"), space)  # written by this package, never read from a file
