@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pisnn_deploy.graph import FloatGraph, IntegerGraph, TwoPointGraph
+from pisnn_deploy.programs.neurons import UNDECLARED
 
 
 @dataclass(frozen=True)
@@ -28,15 +29,16 @@ def _quantised(graph: object) -> bool:
 
 
 def _bounded(graph: object) -> bool:
+    """Whether every value of a program that needs a width has one, and every payload and sum of a synapse."""
     if not isinstance(graph, IntegerGraph):
         return False
     bounded = {(bound.population, bound.quantity) for bound in graph.bounds}
-    wanted = {("membrane", "mass"), ("membrane", "payload"), *(("flux", name) for name in FLUX_QUANTITIES)}
-    for population in graph.between_fields:
-        wanted |= {(population.name, name) for name in ("drive", "activation", "payload")}
-    wanted |= {(synapse.name, "accumulator") for synapse in graph.synapses}
-    channels = graph.sole_channels
-    wanted |= {(channels.name, channels.quantity(port)) for port in channels.program.ports[1:]}  # what else is heard
+    wanted = {(synapse.name, "accumulator") for synapse in graph.synapses}
+    wanted |= {(synapse.source, "payload") for synapse in graph.synapses if synapse.target not in graph.holders}
+    for population in graph.populations:
+        program = population.program
+        values = {*program.ports, *(result for operation in program.operations for result in operation.results)}
+        wanted |= {(population.name, population.quantity(value)) for value in values - UNDECLARED}
     return wanted <= bounded
 
 
@@ -46,11 +48,12 @@ def _encoded(graph: object) -> bool:
 
 def _limited(graph: object) -> bool:
     """Whether channels hear of the masses at both of their ends."""
-    return isinstance(graph, IntegerGraph) and {"source_mass", "target_mass"} <= set(graph.sole_channels.program.ports)
+    if not isinstance(graph, IntegerGraph):
+        return False
+    heard = [set(graph.population(channels.population).program.ports) for channels in graph.channels]
+    return all({"source_mass", "target_mass"} <= ports for ports in heard)
 
 
-FLUX_QUANTITIES = ("drive", "current", "potential", "packet", "residue")
-"""Bounded quantities of a flux compartment; the potential is the residue with the current added, before it fires."""
 UNRECORDED = {"recorded": False}
 """Metadata of an option of a pass that its record leaves out: a mesh, arrays, a graph."""
 
