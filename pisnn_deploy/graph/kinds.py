@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.graph.fields import Channels, Field
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.graph.populations import Population
-from pisnn_deploy.mesh import CellMesh, Mesh
+from pisnn_deploy.mesh import FaceMesh
 from pisnn_deploy.programs.neurons import flux, membrane, rectifier, sigma_delta
 
 Integers = NDArray[np.int64]
@@ -48,13 +48,13 @@ def rectifiers(name: str, bias: Integers, shift: int) -> Population:
 
 
 def faces(
-    mesh: Mesh | CellMesh, bias: Integers, threshold_exponent: int, leak: int, share_shift: int | None = None
+    mesh: FaceMesh, bias: Integers, threshold_exponent: int, leak: int, share_shift: int | None = None
 ) -> Population:
     """C-LIF compartments of the faces of a mesh.
 
     Parameters
     ----------
-    mesh : Mesh or CellMesh
+    mesh : FaceMesh
     bias : int64 array [faces]
         Added to the drive, in flux units.
     threshold_exponent, leak, share_shift : int
@@ -71,12 +71,12 @@ def faces(
     return Population(FLUX, int(bias.size), flux(threshold_exponent, leak, share_shift), parameters)
 
 
-def late_faces(mesh: Mesh | CellMesh, send_threshold: int, shift: int) -> Population:
+def late_faces(mesh: FaceMesh, send_threshold: int, shift: int) -> Population:
     """Faces that are Lava's `SigmaDelta`.
 
     Parameters
     ----------
-    mesh : Mesh or CellMesh
+    mesh : FaceMesh
     send_threshold, shift : int
         See `pisnn_deploy.programs.neurons.sigma_delta`.
 
@@ -87,12 +87,12 @@ def late_faces(mesh: Mesh | CellMesh, send_threshold: int, shift: int) -> Popula
     return Population(FLUX, mesh.faces, sigma_delta(send_threshold, shift))
 
 
-def face_channels(mesh: Mesh | CellMesh, holder: str = MEMBRANE, population: str = FLUX) -> Channels:
+def face_channels(mesh: FaceMesh, holder: str = MEMBRANE, population: str = FLUX) -> Channels:
     """Channels of the faces of a mesh.
 
     Parameters
     ----------
-    mesh : Mesh or CellMesh
+    mesh : FaceMesh
     holder : str
         Population of the cells and reservoirs on both sides.
     population : str

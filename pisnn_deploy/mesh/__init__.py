@@ -1,5 +1,6 @@
 """Finite-volume meshes: cells, faces, incidence and boundaries."""
 
+from pisnn_deploy.mesh.base import FaceMesh
 from pisnn_deploy.mesh.boundary import (
     AXES,
     DIRICHLET,
@@ -14,12 +15,12 @@ from pisnn_deploy.mesh.boundary import (
     reservoir_values,
     uniform_boundary,
 )
-from pisnn_deploy.mesh.cell_mesh import CellMesh, cell_mesh
+from pisnn_deploy.mesh.cell_mesh import CellMesh
 from pisnn_deploy.mesh.groups import listed, unknown_group
 from pisnn_deploy.mesh.mesh_file import MeshFile, read_mesh_file
 from pisnn_deploy.mesh.quality import Quality, two_point_quality
 from pisnn_deploy.mesh.structured import Mesh, face_grid, reservoir_layers, structured_mesh
-from pisnn_deploy.mesh.unstructured import UnstructuredMesh, non_orthogonality
+from pisnn_deploy.mesh.view import Line, View
 from pisnn_deploy.mesh.window import Boxes, Wall, Window, distinct_faces, face_boxes, window_cells
 
 __all__ = [
@@ -30,21 +31,21 @@ __all__ = [
     "Boundary",
     "Boxes",
     "CellMesh",
+    "FaceMesh",
+    "Line",
     "Mesh",
     "MeshFile",
     "Quality",
     "Side",
     "Sides",
-    "UnstructuredMesh",
+    "View",
     "Wall",
     "Window",
     "boundary_from_mapping",
-    "cell_mesh",
     "distinct_faces",
     "face_boxes",
     "face_grid",
     "listed",
-    "non_orthogonality",
     "parse_boundary",
     "parse_shape",
     "read_mesh_file",

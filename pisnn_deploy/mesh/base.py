@@ -1,44 +1,40 @@
-"""What every mesh has: cells, faces between holders, and answers to what others ask of its shape."""
+"""What every mesh answers: cells, faces and reservoirs, geometry, and how a field is laid out and drawn."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pisnn_deploy.mesh.geometry import Field, Geometry
+from pisnn_deploy.mesh.view import Line, View
+
+if TYPE_CHECKING:
+    from pisnn_deploy.mesh.structured import Mesh
 
 Indices = NDArray[np.int64]
 Number = TypeVar("Number", np.int64, np.float64)
 
 
-class Line(NamedTuple):
-    """Cells through the middle of a mesh, one after another.
+class FaceMesh(ABC):
+    """Cells, the faces through which packets pass, and reservoirs behind some outer faces.
+
+    A positive packet on face ``f`` leaves ``source[f]`` and enters ``target[f]``: the incidence ``D`` has -1 and +1
+    there. Cells and reservoirs together are called holders: holder ``i`` is cell ``i`` below `cells`, and reservoir
+    ``i - cells`` from there on.
 
     Attributes
     ----------
-    cells : int64 array [n]
-    positions : float64 array [n]
-        Of their centres along the line, in units of length.
-    axis : str
-        Name of the axis that it follows; empty where the mesh has no other.
-    extent : float or None
-        Length of the mesh along the line, from 0; None where cells may lie anywhere.
+    source, target : int64 array [faces]
+        Holders on both sides of each face.
+    shape : tuple of int
+        Shape of a field.
     """
 
-    cells: Indices
-    positions: NDArray[np.float64]
-    axis: str
-    extent: float | None
-
-
-class FaceMesh(ABC):
-    """Cells, faces through which packets pass, and reservoirs behind some outer faces.
-
-    Holders are the cells, then the reservoirs. A positive packet on face ``f`` leaves holder ``source[f]`` and enters
-    ``target[f]``, int64 arrays [faces]: the incidence ``D`` has -1 and +1 there.
-    """
-
+    shape: tuple[int, ...]
     source: Indices
     target: Indices
 
@@ -50,17 +46,7 @@ class FaceMesh(ABC):
     @property
     @abstractmethod
     def reservoirs(self) -> int:
-        """Number of reservoirs: one for each face with a held value."""
-
-    @property
-    def faces(self) -> int:
-        """Number of faces."""
-        return int(self.source.size)
-
-    @property
-    def holders(self) -> int:
-        """Number of cells and reservoirs."""
-        return self.cells + self.reservoirs
+        """Number of reservoirs."""
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -73,17 +59,39 @@ class FaceMesh(ABC):
         return False
 
     @property
-    def plane(self) -> tuple[str, str]:
-        """Names of the two axes of a picture of the cells."""
-        return "x", "y"
+    @abstractmethod
+    def grid(self) -> Mesh | None:
+        """The mesh itself where cells stand in rows, so that windows and blocks can be laid on it; else None."""
 
-    def centres_along(self, axis: str) -> NDArray[np.float64] | None:
-        """Positions of the cells along an axis of a field, float64; None where an axis is no axis of space."""
-        return None
+    @property
+    @abstractmethod
+    def volume(self) -> float | None:
+        """Volume of each cell; None where cells differ."""
 
-    def described(self) -> dict[str, object]:
-        """Plain data for files of others."""
-        return {"cells": self.cells, "reservoirs": self.reservoirs, "faces": self.faces}
+    @property
+    @abstractmethod
+    def material_of_cells(self) -> Indices:
+        """Number of the material of each cell, int64 [cells]; cells of one material have one conductivity."""
+
+    @property
+    @abstractmethod
+    def group_of_reservoirs(self) -> Indices:
+        """Number of the group of each reservoir, int64 [reservoirs]; reservoirs of one group hold one value."""
+
+    @property
+    @abstractmethod
+    def boundary_text(self) -> str:
+        """Conditions for people."""
+
+    @property
+    def faces(self) -> int:
+        """Number of faces."""
+        return int(self.source.size)
+
+    @property
+    def holders(self) -> int:
+        """Number of cells and reservoirs."""
+        return self.cells + self.reservoirs
 
     def divergence(self, flux: NDArray[Number]) -> NDArray[Number]:
         """What arrives at each holder, ``D k``.
@@ -102,3 +110,63 @@ class FaceMesh(ABC):
         np.add.at(gain, self.target, flux)
         np.subtract.at(gain, self.source, flux)
         return gain
+
+    @abstractmethod
+    def geometry(self) -> Geometry:
+        """Volumes of cells, areas of faces, and distances between them."""
+
+    @abstractmethod
+    def angles(self) -> Field | None:
+        """Degrees between the line of centres and the normal of each face between two cells; None where all are 0.
+
+        0 is what the two-point scheme assumes.
+        """
+
+    def conductances(self, conductivity: Field) -> Field:
+        """Flux through each face per difference of the two values beside it: two resistances in series.
+
+        Parameters
+        ----------
+        conductivity : float64 array [cells]
+
+        Returns
+        -------
+        float64 array [faces]
+            ``area / (d_s / k_s + d_t / k_t)``, with distances ``d`` and conductivities ``k``.
+        """
+        geometry = self.geometry()
+        resistance = np.zeros(self.faces)
+        for side, ends in enumerate((self.source, self.target)):
+            inside = ends < self.cells
+            resistance[inside] += geometry.distance[inside, side] / conductivity[ends[inside]]
+        return np.asarray(geometry.area / resistance, np.float64)
+
+    def centres_along(self, axis: str) -> Field | None:
+        """Positions of the cells along an axis of a field, float64; None where an axis is no axis of space."""
+        return None
+
+    def described(self) -> dict[str, object]:
+        """Plain data for files of others."""
+        return {"cells": self.cells, "reservoirs": self.reservoirs, "faces": self.faces}
+
+    def lengths_by_name(self) -> dict[str, float]:
+        """Lengths that the mesh is given by; none where it is given by points."""
+        return {}
+
+    @abstractmethod
+    def defects(self) -> Iterator[str]:
+        """Sentences that say what is wrong with a mesh that was read; none if it is well formed."""
+
+    @abstractmethod
+    def view(self, most_cells: int | None = None) -> View:
+        """Which cells are drawn, and where.
+
+        Parameters
+        ----------
+        most_cells : int, optional
+            Draw no more of them.
+        """
+
+    @abstractmethod
+    def middle_line(self) -> Line:
+        """Cells through the middle, one after another."""

@@ -1,26 +1,36 @@
-"""What an integer graph keeps of an unstructured mesh: incidence, and the geometry that its integers come from."""
+"""Meshes of triangles or tetrahedra."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.mesh.base import FaceMesh, Indices, Line
-from pisnn_deploy.mesh.unstructured import UnstructuredMesh
+from pisnn_deploy.mesh.base import FaceMesh, Indices
+from pisnn_deploy.mesh.boundary import AXES
+from pisnn_deploy.mesh.geometry import Field, Geometry, face_geometry, volumes_and_centres
+from pisnn_deploy.mesh.view import Line, View
+
+LARGEST_COORDINATE = 1e100
+"""Of a point, so that no product of coordinates overflows."""
 
 
 @dataclass(frozen=True)
 class CellMesh(FaceMesh):
-    """Cells of any shape, the faces between them and the reservoirs behind some of their outer faces.
+    """Simplices, the faces through which packets pass, and reservoirs behind Dirichlet faces.
+
+    From a file interior faces come first, sorted by source and target, with ``source < target``. Then comes one face
+    for each Dirichlet face of the boundary, sorted by cell, with a reservoir of its own as its target. Other faces of
+    the boundary let nothing pass and are not listed.
 
     Attributes
     ----------
     points : float64 array [points, dims]
-        Corners, in the file's unit of length.
+        Corners, in the file's unit of length; ``dims`` is 2 or 3.
     corners : int64 array [cells, dims + 1]
-        Points of each cell.
+        Points of each cell, in the file's order of cells and corners.
     source, target : int64 array [faces]
         Holders on both sides: cells, then reservoirs.
     face_corners : int64 array [faces, dims]
@@ -28,9 +38,11 @@ class CellMesh(FaceMesh):
     material : int64 array [cells]
         Index into `material_names`.
     material_names : tuple of str
+        Sorted.
     group : int64 array [reservoirs]
         Index into `group_names`.
     group_names : tuple of str
+        Groups of the boundary that have reservoirs, sorted.
     """
 
     points: NDArray[np.float64]
@@ -50,11 +62,11 @@ class CellMesh(FaceMesh):
 
     @property
     def reservoirs(self) -> int:
-        """Number of reservoirs."""
+        """Number of reservoirs: one per Dirichlet face of the boundary."""
         return int(self.group.size)
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]  # of grids it is a field, not a property
         """Shape of a field: one number per cell."""
         return (self.cells,)
 
@@ -64,11 +76,125 @@ class CellMesh(FaceMesh):
         return int(self.points.shape[1])
 
     @property
+    def grid(self) -> None:
+        """None: cells do not stand in rows."""
+        return None
+
+    @property
+    def volume(self) -> None:
+        """None: cells differ."""
+        return None
+
+    @property
+    def material_of_cells(self) -> Indices:
+        """As `material`."""
+        return self.material
+
+    @property
+    def group_of_reservoirs(self) -> Indices:
+        """As `group`."""
+        return self.group
+
+    @property
     def boundary_text(self) -> str:
         """Conditions for people, such as ``dirichlet at hole and left, no-flux elsewhere``."""
         if not self.group_names:
             return "no-flux"
         return f"dirichlet at {' and '.join(self.group_names)}, no-flux elsewhere"
+
+    def centres(self) -> Field:
+        """The circumcentre of each cell where it lies inside, else its centroid, float64 [cells, dims].
+
+        Inside means that all barycentric coordinates are above 1e-3.
+        """
+        return volumes_and_centres(self.points[self.corners])[1]
+
+    def geometry(self) -> Geometry:
+        """Volumes of cells, areas of faces, and distances between them."""
+        volumes, centres = volumes_and_centres(self.points[self.corners])
+        area, normal, on_face = face_geometry(self.points[self.face_corners])
+        distance = np.zeros((self.faces, 2))
+        for side, ends in enumerate((self.source, self.target)):
+            inside = ends < self.cells
+            away = on_face[inside] - centres[ends[inside]]
+            distance[inside, side] = abs((normal[inside] * away).sum(axis=1))
+        return Geometry(volumes, area, distance)
+
+    def angles(self) -> Field:
+        """Degrees between the line of centres and the normal of each face between two cells, float64 [such faces]."""
+        inside = self.target < self.cells
+        centres = self.centres()
+        normal = face_geometry(self.points[self.face_corners[inside]])[1]
+        between = centres[self.target[inside]] - centres[self.source[inside]]
+        along = (between * normal).sum(axis=1)
+        across = np.linalg.norm(between - along[:, None] * normal, axis=1)
+        return np.asarray(np.degrees(np.arctan2(across, abs(along))), np.float64)
+
+    def defects(self) -> Iterator[str]:
+        """Arrays must go together, hold numbers of what is there, and give each reservoir one face."""
+        cells, faces = self.cells, self.faces
+        if self.target.size != faces or self.material.size != cells:
+            yield "mesh source, target and material do not go together"
+            return
+        if self.points.shape[1] not in (2, 3) or self.corners.shape[1] != self.points.shape[1] + 1:
+            yield f"mesh corners are {self.corners.shape[1]} points a cell in {self.points.shape[1]} dimensions"
+        if not cells:
+            yield "the mesh has no cells"
+            return
+        if not np.abs(self.points).max(initial=0) < LARGEST_COORDINATE:
+            yield f"mesh points hold a coordinate that is not below {LARGEST_COORDINATE:g}"
+        if self.face_corners.shape != (faces, self.points.shape[1]):
+            yield "mesh face_corners are not a point of each face for each dimension"
+        for name, numbers, count in (
+            ("corners", self.corners, len(self.points)),
+            ("face_corners", self.face_corners, len(self.points)),
+            ("material", self.material, len(self.material_names)),
+            ("group", self.group, len(self.group_names)),
+            ("source", self.source, cells),
+            ("target", self.target, self.holders),
+        ):
+            if numbers.size and not 0 <= numbers.min() <= numbers.max() < count:
+                yield f"mesh {name} holds a number outside 0 to {count - 1}"
+                return
+        beside = self.target[self.target >= cells]
+        if not np.array_equal(np.sort(beside), cells + np.arange(self.reservoirs)):
+            yield "not every reservoir of the mesh has one face"
+
+    def view(self, most_cells: int | None = None) -> View:
+        """Triangles; centres of tetrahedra, those in front last, and of cells that are too many.
+
+        Parameters
+        ----------
+        most_cells : int, optional
+            Draw no more of them.
+        """
+        stride = 1 if most_cells is None else -(-self.cells // most_cells)
+        cells = np.arange(stride // 2, self.cells, stride)
+        low, high = self.points[:, :2].min(axis=0), self.points[:, :2].max(axis=0)
+        extent = tuple(float(end) for axis in range(2) for end in (low[axis], high[axis]))
+        names = tuple(AXES[:2])
+        if self.dimensions == 2 and stride == 1:
+            return View("triangles", cells, (cells.size,), extent, names, self.points[self.corners], self._borders())
+        centres = self.points[self.corners[cells]].mean(axis=1)
+        if self.dimensions == 3:
+            order = np.argsort(centres[:, 2], kind="stable")
+            cells, centres = cells[order], centres[order]
+        return View(
+            "points",
+            cells,
+            (cells.size,),
+            extent,
+            names,
+            centres[:, None, :2],
+            seen_along="" if self.dimensions == 2 else AXES[2],
+            stride=stride,
+        )
+
+    def _borders(self) -> Field:
+        """Both points of each face between triangles of different materials, float64 [borders, 2, 2]."""
+        inside = np.flatnonzero(self.target < self.cells)
+        between = inside[self.material[self.source[inside]] != self.material[self.target[inside]]]
+        return np.asarray(self.points[np.sort(self.face_corners[between], axis=1)], np.float64)
 
     def middle_line(self) -> Line:
         """Cells along x that the middle of the other axes crosses."""
@@ -78,28 +204,4 @@ class CellMesh(FaceMesh):
         crossed = np.flatnonzero(((low <= middle) & (middle <= high)).all(axis=1))
         along = corners[crossed, :, 0].mean(axis=1)
         order = np.argsort(along, kind="stable")
-        return Line(np.asarray(crossed[order], np.int64), np.asarray(along[order], np.float64), "x", None)
-
-
-def cell_mesh(mesh: UnstructuredMesh) -> CellMesh:
-    """What a graph keeps of a mesh.
-
-    Parameters
-    ----------
-    mesh : UnstructuredMesh
-
-    Returns
-    -------
-    CellMesh
-    """
-    return CellMesh(
-        mesh.points,
-        mesh.corners,
-        mesh.source,
-        mesh.target,
-        mesh.face_corners,
-        mesh.material,
-        mesh.material_names,
-        mesh.group,
-        mesh.group_names,
-    )
+        return Line(np.asarray(crossed[order], np.int64), np.asarray(along[order], np.float64), AXES[0], None)

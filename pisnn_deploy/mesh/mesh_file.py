@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from pisnn_deploy.core.errors import FileError, UsageError
 from pisnn_deploy.mesh.base import Indices
 from pisnn_deploy.mesh.boundary import MAXIMUM_CELLS
+from pisnn_deploy.mesh.cell_mesh import CellMesh
 from pisnn_deploy.mesh.contact import contact_warnings, find_contact, require_no_overlaps
 from pisnn_deploy.mesh.content import Elements, MeshContent
 from pisnn_deploy.mesh.file_content import mesh_content
+from pisnn_deploy.mesh.geometry import adjugates
 from pisnn_deploy.mesh.groups import (
     boundary_groups,
     check_count,
@@ -27,7 +29,6 @@ from pisnn_deploy.mesh.groups import (
     unknown_group,
 )
 from pisnn_deploy.mesh.sides import equal_rows, first_twice, match_sides
-from pisnn_deploy.mesh.unstructured import UnstructuredMesh, adjugates, face_geometry, volumes_and_centres
 from pisnn_deploy.mesh.welding import welded
 
 LARGEST_COORDINATE = 1e30
@@ -100,7 +101,7 @@ class MeshFile:
     unread: str = ""
     welded: int | None = None
 
-    def with_reservoirs(self, dirichlet: Collection[str]) -> UnstructuredMesh:
+    def with_reservoirs(self, dirichlet: Collection[str]) -> CellMesh:
         """The mesh with a reservoir behind each boundary face of some groups.
 
         Parameters
@@ -110,7 +111,7 @@ class MeshFile:
 
         Returns
         -------
-        UnstructuredMesh
+        CellMesh
 
         Raises
         ------
@@ -126,30 +127,16 @@ class MeshFile:
         np.minimum.at(group, self.boundary_member, number[self.boundary_group])
         held = group < len(names)
         cells, reservoirs = len(self.corners), np.arange(np.count_nonzero(held))
-        volumes, centres = volumes_and_centres(self.points[self.corners])
-        face_corners = np.concatenate([self.interior_corners, self.boundary_corners[held]])
-        area, normal, on_face = face_geometry(self.points[face_corners])
-        source = np.concatenate([self.interior[:, 0], self.boundary[held]])
-        target = np.concatenate([self.interior[:, 1], cells + reservoirs])
-        distance = np.zeros((source.size, 2))
-        for side, cell in enumerate((source, self.interior[:, 1])):
-            count = cell.size
-            away = on_face[:count] - centres[cell]
-            distance[:count, side] = abs((normal[:count] * away).sum(axis=1))
-        return UnstructuredMesh(
-            self.points,
-            self.corners,
-            source,
-            target,
-            volumes,
-            centres,
-            area,
-            distance,
-            self.material,
-            self.material_names,
-            group[held],
-            names,
-            face_corners,
+        return CellMesh(
+            points=self.points,
+            corners=self.corners,
+            source=np.concatenate([self.interior[:, 0], self.boundary[held]]),
+            target=np.concatenate([self.interior[:, 1], cells + reservoirs]),
+            face_corners=np.concatenate([self.interior_corners, self.boundary_corners[held]]),
+            material=self.material,
+            material_names=self.material_names,
+            group=group[held],
+            group_names=names,
         )
 
     def warnings_on(self, values: Mapping[str, float]) -> tuple[str, ...]:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pisnn_deploy.mesh.cell_mesh import CellMesh
 from pisnn_deploy.mesh.mesh_file import MeshFile
-from pisnn_deploy.mesh.unstructured import UnstructuredMesh, non_orthogonality
 
 LARGE_ANGLE = 20.0
 """Degrees."""
@@ -82,17 +82,17 @@ def two_point_quality(mesh: MeshFile) -> Quality | None:
     if not len(mesh.interior):
         return None
     closed = mesh.with_reservoirs(mesh.group_names)
-    angles = non_orthogonality(closed)
+    angles = closed.angles()
     factors, is_solved = _flux_factors(closed, mesh.points[mesh.boundary_corners].mean(axis=1))
     return Quality(float(angles.mean()), float(angles.max()), float((angles > LARGE_ANGLE).mean()), factors, is_solved)
 
 
-def _flux_factors(mesh: UnstructuredMesh, outside: NDArray[np.float64]) -> tuple[tuple[float, float], bool]:
+def _flux_factors(mesh: CellMesh, outside: NDArray[np.float64]) -> tuple[tuple[float, float], bool]:
     """Least and largest eigenvalue of the conductivity that the mesh has for linear fields; it should be 1.
 
     Parameters
     ----------
-    mesh : UnstructuredMesh
+    mesh : CellMesh
         With a reservoir behind every face of the boundary.
     outside : float64 array [boundary faces, dims]
         Middles of these faces: the field there.
@@ -103,8 +103,9 @@ def _flux_factors(mesh: UnstructuredMesh, outside: NDArray[np.float64]) -> tuple
     # In units of the mesh, so that squares of lengths neither overflow nor vanish.
     origin, size = mesh.points.min(axis=0), float(np.ptp(mesh.points, axis=0).max())
     dims = mesh.points.shape[1]
-    conductance = mesh.area / mesh.distance.sum(axis=1) / size ** (dims - 2)
-    position = (np.concatenate([mesh.centres, outside]) - origin) / size
+    geometry = mesh.geometry()
+    conductance = geometry.area / geometry.distance.sum(axis=1) / size ** (dims - 2)
+    position = (np.concatenate([mesh.centres(), outside]) - origin) / size
     inside = mesh.target < mesh.cells
     source, target, inner = mesh.source[inside], mesh.target[inside], conductance[inside]
     diagonal = np.zeros(mesh.holders)
@@ -132,7 +133,7 @@ def _flux_factors(mesh: UnstructuredMesh, outside: NDArray[np.float64]) -> tuple
         fields[: mesh.cells, axis] = solved
         is_solved &= unfinished == 0
     steps = fields[mesh.source] - fields[mesh.target]
-    volume = mesh.volumes.sum() / size**dims
+    volume = geometry.volumes.sum() / size**dims
     energy = (steps * conductance[:, None]).T @ steps / volume
     low, *_, high = np.linalg.eigvalsh(energy)
     return (float(low), float(high)), is_solved

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.mesh.content import Elements, Indices
-from pisnn_deploy.mesh.unstructured import face_geometry
+from pisnn_deploy.mesh.geometry import face_geometry
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pisnn_deploy.mesh.base import FaceMesh, Indices, Line
+from pisnn_deploy.mesh.base import FaceMesh, Indices
 from pisnn_deploy.mesh.boundary import AXES, DIRICHLET, PERIODIC, Sides
+from pisnn_deploy.mesh.geometry import Field, Geometry
+from pisnn_deploy.mesh.view import Line, View
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,31 @@ class Mesh(FaceMesh):
         )
 
     @property
+    def axes(self) -> tuple[str, ...]:
+        """Names of the axes of a field."""
+        return tuple(AXES[: len(self.shape)])
+
+    @property
+    def is_line(self) -> bool:
+        """Whether cells lie in a single row."""
+        return len(self.shape) == 1
+
+    @property
+    def grid(self) -> Mesh:
+        """The mesh itself."""
+        return self
+
+    @property
+    def material_of_cells(self) -> Indices:
+        """Each cell has a material of its own."""
+        return np.arange(self.cells, dtype=np.int64)
+
+    @property
+    def group_of_reservoirs(self) -> Indices:
+        """Each reservoir has a value of its own."""
+        return np.arange(self.reservoirs, dtype=np.int64)
+
+    @property
     def boundary_text(self) -> str:
         """Conditions for people, such as ``periodic`` or ``x: no-flux dirichlet, y: periodic``."""
         parts = [lower if lower == upper else f"{lower} {upper}" for lower, upper in self.boundary]
@@ -75,36 +102,73 @@ class Mesh(FaceMesh):
         """Volume of a cell."""
         return math.prod(self.spacing)
 
-    @property
-    def axes(self) -> tuple[str, ...]:
-        """Names of the axes of a field."""
-        return tuple(AXES[: len(self.shape)])
+    def geometry(self) -> Geometry:
+        """Volumes of cells, areas of faces, and distances between them."""
+        spacing = np.array(self.spacing)[self.axis]
+        inside = np.stack([self.source, self.target], axis=1) < self.cells
+        return Geometry(np.full(self.cells, self.volume), self.volume / spacing, inside * spacing[:, None] / 2)
 
-    @property
-    def is_line(self) -> bool:
-        """Whether cells lie in a single row."""
-        return len(self.shape) == 1
+    def angles(self) -> None:
+        """None: lines of centres are normal to faces."""
+        return None
 
-    def centres_along(self, axis: str) -> NDArray[np.float64] | None:
+    def centres_along(self, axis: str) -> Field | None:
         """Positions of the cells along an axis of a field, float64."""
         number = self.axes.index(axis)
         return (np.arange(self.shape[number]) + 0.5) * self.lengths[number] / self.shape[number]
 
-    @property
-    def plane(self) -> tuple[str, str]:
-        """Names of the two axes of a picture of the cells; empty for a single row, which needs none."""
-        return ("", "") if self.is_line else (self.axes[-2], self.axes[-1])
+    def described(self) -> dict[str, object]:
+        """Plain data for files of others."""
+        return super().described() | {"shape": self.shape, "lengths": self.lengths, "boundary": self.boundary}
+
+    def lengths_by_name(self) -> dict[str, float]:
+        """Extent along each axis."""
+        return {f"mesh length {axis}": length for axis, length in enumerate(self.lengths)}
+
+    def defects(self) -> Iterator[str]:
+        """Faces must be those of the shape, and cells have a volume."""
+        ideal = structured_mesh(self.shape, self.lengths, self.boundary)
+        for name in ("source", "target", "axis"):
+            if not np.array_equal(getattr(self, name), getattr(ideal, name)):
+                yield f"mesh {name} does not match shape {self.shape} with boundary {self.boundary}"
+        if not 0 < self.volume < math.inf:
+            yield f"mesh lengths {self.lengths} give cells a volume of {self.volume}"
+
+    def view(self, most_cells: int | None = None) -> View:
+        """A line or a plane; of a box the middle plane across its first axis.
+
+        Parameters
+        ----------
+        most_cells : int, optional
+            Draw no more of them.
+        """
+        numbers, names = np.arange(self.cells).reshape(self.shape), self.axes
+        plane = None
+        if numbers.ndim == 3:
+            plane = names[0], self.shape[0] // 2, self.shape[0]
+            numbers, names = numbers[self.shape[0] // 2], names[1:]
+        stride = 1
+        while most_cells is not None and math.prod(-(-count // stride) for count in numbers.shape) > most_cells:
+            stride += 1
+        if stride > 1:
+            numbers = numbers[(slice(stride // 2, None, stride),) * numbers.ndim]
+        extent = tuple(end for length in self.lengths[-numbers.ndim :] for end in (0.0, float(length)))
+        return View(
+            "line" if numbers.ndim == 1 else "plane",
+            numbers.reshape(-1),
+            numbers.shape,
+            extent,
+            names if numbers.ndim == 2 else ("position",),
+            plane=plane,
+            stride=stride,
+        )
 
     def middle_line(self) -> Line:
         """Cells along the last axis, through the middle of the others."""
         numbers = np.arange(self.cells).reshape(self.shape)
         cells = np.asarray(numbers[tuple(count // 2 for count in self.shape[:-1])], np.int64)
         positions = (np.arange(self.shape[-1]) + 0.5) * self.spacing[-1]
-        return Line(cells, positions, "" if self.is_line else self.axes[-1], self.lengths[-1])
-
-    def described(self) -> dict[str, object]:
-        """Plain data for files of others."""
-        return super().described() | {"shape": self.shape, "lengths": self.lengths, "boundary": self.boundary}
+        return Line(cells, positions, "position" if self.is_line else self.axes[-1], self.lengths[-1])
 
 
 def structured_mesh(shape: tuple[int, ...], lengths: tuple[float, ...], boundary: tuple[Sides, ...]) -> Mesh:

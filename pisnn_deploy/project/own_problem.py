@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.mesh import Mesh
 from pisnn_deploy.physics.problems import Problem, problem
 
 MOST_STEPS = 1 << 40
@@ -60,9 +59,10 @@ def named_start(graph: IntegerGraph, name: str) -> Field:
     UsageError
         The problem has none of that name, or the mesh is no grid.
     """
-    if not isinstance(graph.mesh, Mesh):
+    grid = graph.mesh.grid
+    if grid is None:
         raise UsageError(f"{name}: a mesh of any shape has no named initial conditions; give a field as .npy")
-    return problem_of(graph).initial(graph.mesh, graph.reservoir_values(), name)
+    return problem_of(graph).initial(grid, graph.reservoir_values(), name)
 
 
 def random_start(graph: IntegerGraph, seed: int) -> Field:

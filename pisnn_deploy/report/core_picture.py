@@ -16,8 +16,9 @@ from scipy import ndimage
 
 from pisnn_deploy.core.printable import printable
 from pisnn_deploy.graph import IntegerGraph, Placement
-from pisnn_deploy.mesh import AXES, CellMesh
+from pisnn_deploy.mesh import View
 from pisnn_deploy.report.panels import drawable
+from pisnn_deploy.report.shapes import draw_shapes
 from pisnn_deploy.target import load_profile
 from pisnn_deploy.target import names as profile_names
 from pisnn_deploy.target.resources import RESOURCES, limits
@@ -159,22 +160,25 @@ def _number(count: int, what: str) -> str:
 
 def _map(axes: Axes, graph: IntegerGraph, placement: Placement) -> None:
     """Cells in the colour of their core."""
-    if isinstance(graph.mesh, CellMesh):
-        _map_cells(axes, graph.mesh, placement)
-        return
-    mesh = graph.mesh
-    core = placement.core["membrane"][: mesh.cells].reshape(mesh.shape)
-    if core.ndim == 3:
-        core = core[mesh.shape[0] // 2]
-    names = AXES[: len(mesh.shape)]
-    if core.ndim == 1:
-        # One row of unit height: the strip.
-        core, across, up = core[:, None], mesh.lengths[0], 1.0
-        axes.set_yticks([])
-        axes.set_xlabel("position (units of length)")
+    view = graph.mesh.view()
+    if view.vertices is None:
+        _map_rows(axes, view, placement)
     else:
-        across, up = mesh.lengths[-2], mesh.lengths[-1]
-        axes.set(xlabel=f"{names[-2]} (units of length)", ylabel=f"{names[-1]} (units of length)")
+        _map_shapes(axes, graph, view, placement)
+    axes.tick_params(labelsize=9)
+
+
+def _map_rows(axes: Axes, view: View, placement: Placement) -> None:
+    """Cells of a line or a plane, with outlines and numbers of their cores."""
+    core = placement.core["membrane"][view.cells].reshape(view.shape)
+    if view.kind == "line":
+        # One row of unit height: the strip.
+        core, across, up = core[:, None], view.extent[1], 1.0
+        axes.set_yticks([])
+        axes.set_xlabel(f"{view.axes[0]} (units of length)")
+    else:
+        across, up = view.extent[1], view.extent[3]
+        axes.set(xlabel=f"{view.axes[0]} (units of length)", ylabel=f"{view.axes[1]} (units of length)")
     extent = (0.0, across, 0.0, up)
     colours = _colours(core, placement.cores)
     axes.imshow(
@@ -185,7 +189,7 @@ def _map(axes: Axes, graph: IntegerGraph, placement: Placement) -> None:
         vmin=-0.5,
         vmax=_COLOURS.N - 0.5,
         interpolation="nearest",
-        aspect="auto" if len(mesh.shape) == 1 else "equal",
+        aspect="auto" if view.kind == "line" else "equal",
     )
     shown = np.unique(core).size
     if shown <= _MOST_OUTLINES:
@@ -194,34 +198,21 @@ def _map(axes: Axes, graph: IntegerGraph, placement: Placement) -> None:
         _outline(axes, placement.chip[core], across, up, _INK, 2.4)
     if shown <= _MOST_LABELS:
         _labels(axes, core, across, up)
-    what = "cores over the mesh" + (f", middle plane across {names[0]}" if len(mesh.shape) == 3 else "")
+    what = "cores over the mesh" + (f", middle plane across {view.plane[0]}" if view.plane else "")
     lines = "; thick lines: chips" if placement.chips > 1 else ""
     axes.set_title(f"{what}{lines}", loc="left", fontsize=10, color=_INK)
-    axes.tick_params(labelsize=9)
 
 
-def _map_cells(axes: Axes, mesh: CellMesh, placement: Placement) -> None:
-    """Triangles in the colour of their core; of tetrahedra the centres, seen along z."""
-    core, points = placement.core["membrane"][: mesh.cells], mesh.points
+def _map_shapes(axes: Axes, graph: IntegerGraph, view: View, placement: Placement) -> None:
+    mesh = graph.mesh
+    core = placement.core["membrane"][: mesh.cells]
     inside = mesh.target < mesh.cells
     pairs = np.column_stack([core[mesh.source[inside]], core[mesh.target[inside]]])
     pairs = pairs[pairs[:, 0] != pairs[:, 1]]
     joined = np.asarray(np.unique(np.concatenate([pairs, pairs[:, ::-1]]), axis=0), np.int64)
-    colours = _told_apart(joined, placement.cores)[core]
-    lowest, highest = -0.5, _COLOURS.N - 0.5
-    if mesh.dimensions == 2:
-        axes.tripcolor(
-            points[:, 0], points[:, 1], mesh.corners, facecolors=colours, cmap=_COLOURS, vmin=lowest, vmax=highest
-        )
-    else:
-        centres = points[mesh.corners].mean(axis=1)
-        order = np.argsort(centres[:, 2], kind="stable")
-        axes.scatter(
-            centres[order, 0], centres[order, 1], c=colours[order], s=6, cmap=_COLOURS, vmin=lowest, vmax=highest
-        )
-    axes.set(xlabel="x (units of length)", ylabel="y (units of length)", aspect="equal")
+    draw_shapes(axes, view, _told_apart(joined, placement.cores)[core], _COLOURS, (-0.5, _COLOURS.N - 0.5))
+    axes.set(xlabel=f"{view.axes[0]} (units of length)", ylabel=f"{view.axes[1]} (units of length)")
     axes.set_title("cores over the mesh", loc="left", fontsize=10, color=_INK)
-    axes.tick_params(labelsize=9)
 
 
 def _neighbours(core: Integers) -> Integers:

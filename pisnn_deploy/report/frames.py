@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.mesh import CellMesh
+from pisnn_deploy.mesh import View
 from pisnn_deploy.runs.run import Trace
 
 Field = NDArray[np.float64]
 Integers = NDArray[np.int64]
-Kind = Literal["line", "plane", "triangles", "points"]
 Reference = Callable[[float], Field | None]
 
 MOST_FRAMES = 120
@@ -47,44 +46,12 @@ class Packed:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """The cells that are drawn, and where they lie.
-
-    Attributes
-    ----------
-    kind : str
-        ``line``: profiles; ``plane``: a map; ``triangles``; ``points``: centres of cells.
-    cells : int64 array [points]
-        Flat, in the order in which they are drawn.
-    shape : tuple of int
-        Points along each drawn axis; of cells of any shape their number.
-    extent : tuple of float
-        Lower and upper end of each drawn axis: ``(x0, x1)`` or ``(x0, x1, y0, y1)``.
-    profile : range or None
-        The points of a profile: all of a line, of a map those along its last axis through the middle; None of cells of
-        any shape.
-    vertices : float64 array [points, 3 or 1, 2] or None
-        Corners of triangles, or centres; None on a grid.
-    notes : tuple of str
-        What is not drawn.
-    """
-
-    kind: Kind
-    cells: Integers
-    shape: tuple[int, ...]
-    extent: tuple[float, ...]
-    profile: range | None = None
-    vertices: Field | None = None
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class Frames:
     """An animation, ready to be written into a page.
 
     Attributes
     ----------
-    shown : Shown
+    shown : View
     rows : int64 array [frames]
         Rows of the trace.
     levels : Packed
@@ -95,7 +62,7 @@ class Frames:
         Of all drawn values, reference included.
     """
 
-    shown: Shown
+    shown: View
     rows: Integers
     levels: Packed
     exact: Packed | None
@@ -109,54 +76,19 @@ def evenly(count: int, most: int) -> Integers:
     return np.unique(np.linspace(0, count - 1, min(count, max(most, 1))).astype(np.int64))
 
 
-def shown_cells(graph: IntegerGraph) -> Shown:
-    """Choose the cells to draw: of a box the middle plane of its first axis, and no more than a page can hold.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-
-    Returns
-    -------
-    Shown
-    """
-    mesh = graph.mesh
-    if isinstance(mesh, CellMesh):
-        return _shown_of_any_shape(mesh)
-    numbers = np.arange(mesh.cells).reshape(mesh.shape)
-    notes: list[str] = []
-    if numbers.ndim == 3:
-        notes.append(f"The map shows the middle plane, number {mesh.shape[0] // 2} of {mesh.shape[0]} across x.")
-        numbers = numbers[mesh.shape[0] // 2]
-    lengths = mesh.lengths[-numbers.ndim :]
-    stride = 1
-    while np.prod([-(-count // stride) for count in numbers.shape]) > MOST_POINTS:
-        stride += 1
-    if stride > 1:
-        notes.append(f"One cell of {stride} along each axis is drawn.")
-        numbers = numbers[(slice(stride // 2, None, stride),) * numbers.ndim]
-    extent = tuple(end for length in lengths for end in (0.0, float(length)))
-    kind: Kind = "line" if numbers.ndim == 1 else "plane"
-    along = numbers.shape[-1]
-    first = 0 if kind == "line" else numbers.shape[0] // 2 * along
-    return Shown(kind, numbers.reshape(-1), numbers.shape, extent, range(first, first + along), notes=tuple(notes))
-
-
-def _shown_of_any_shape(mesh: CellMesh) -> Shown:
-    points = mesh.points
-    stride = -(-mesh.cells // MOST_POINTS)
-    cells = np.arange(stride // 2, mesh.cells, stride)
-    low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
-    extent = tuple(float(end) for axis in range(2) for end in (low[axis], high[axis]))
-    notes = [] if stride == 1 else [f"The centre of one cell of {stride} is drawn."]
-    if mesh.dimensions == 2 and stride == 1:
-        return Shown("triangles", cells, (cells.size,), extent, vertices=points[mesh.corners])
-    centres = points[mesh.corners[cells]].mean(axis=1)
-    if mesh.dimensions == 3:
-        notes.append("Dots are the centres of the tetrahedra, seen along z, the nearest on top.")
-        order = np.argsort(centres[:, 2], kind="stable")
-        cells, centres = cells[order], centres[order]
-    return Shown("points", cells, (cells.size,), extent, vertices=centres[:, None, :2], notes=tuple(notes))
+def _notes(view: View) -> list[str]:
+    """What is not drawn."""
+    notes = []
+    if view.plane is not None:
+        axis, number, count = view.plane
+        notes.append(f"The map shows the middle plane, number {number} of {count} across {axis}.")
+    if view.stride > 1 and view.vertices is None:
+        notes.append(f"One cell of {view.stride} along each axis is drawn.")
+    elif view.stride > 1:
+        notes.append(f"The centre of one cell of {view.stride} is drawn.")
+    if view.seen_along:
+        notes.append(f"Dots are the centres of the tetrahedra, seen along {view.seen_along}, the nearest on top.")
+    return notes
 
 
 def frames_of(graph: IntegerGraph, trace: Trace, reference: Reference | None) -> Frames:
@@ -174,7 +106,7 @@ def frames_of(graph: IntegerGraph, trace: Trace, reference: Reference | None) ->
     -------
     Frames
     """
-    shown = shown_cells(graph)
+    shown = graph.mesh.view(MOST_POINTS)
     rows = evenly(trace.step.size, MOST_FRAMES)
     # Row by row: a trace may be far larger than the memory, mapped from disk.
     levels = np.stack([graph.levels(trace.mass[row])[shown.cells] for row in rows])
@@ -187,7 +119,7 @@ def frames_of(graph: IntegerGraph, trace: Trace, reference: Reference | None) ->
         width = min(width, 2)
     kept = evenly(rows.size, max(1, room // width))
     rows, levels, exact = rows[kept], levels[kept], None if exact is None else exact[kept]
-    notes = list(shown.notes)
+    notes = _notes(shown)
     if rows.size < trace.step.size:
         notes.append(f"{rows.size:,} of {trace.step.size:,} kept steps are drawn.")
     packed = _packed(levels, width)
@@ -220,12 +152,12 @@ def _packed(numbers: Integers, width: int) -> Packed:
     return Packed(data, width, lowest, shift)
 
 
-def packed_vertices(shown: Shown) -> bytes | None:
+def packed_vertices(shown: View) -> bytes | None:
     """Where triangles or centres lie: x and y of each corner as little-endian 16-bit fractions of the extent.
 
     Parameters
     ----------
-    shown : Shown
+    shown : View
 
     Returns
     -------

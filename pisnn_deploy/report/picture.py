@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from pisnn_deploy.core.distance import relative_l2
 from pisnn_deploy.core.output import write_whole
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.mesh import AXES, CellMesh
+from pisnn_deploy.mesh import View
+from pisnn_deploy.report.frames import evenly
 from pisnn_deploy.report.panels import (
     BLUE,
     GREY,
@@ -31,6 +32,7 @@ from pisnn_deploy.report.panels import (
     headline,
     mark_of,
 )
+from pisnn_deploy.report.shapes import draw_shapes
 from pisnn_deploy.runs.run import Run
 
 Field = NDArray[np.float64]
@@ -137,94 +139,79 @@ def _caption(graph: IntegerGraph, run: Run, values: Field, reference: Field | No
     return "\n".join(line for part in parts for line in textwrap.wrap(part, _CAPTION_CHARACTERS))
 
 
-def _along(graph: IntegerGraph) -> str:
-    """Label of the axis that a profile follows."""
-    return f"{graph.mesh.middle_line().axis or 'position'} (units of length)"
-
-
 def _field(figure: Figure, axes: Axes, graph: IntegerGraph, times: Field, values: Field) -> None:
-    mesh = graph.mesh
+    view = graph.mesh.view()
     lowest, highest = float(values.min()), float(values.max())
     # A constant field would leave the colour bar without a range.
     lowest, highest = (lowest, highest) if lowest < highest else (lowest - 0.5, highest + 0.5)
-    if isinstance(mesh, CellMesh):
-        image: ScalarMappable = _cells(axes, mesh, values[-1], (lowest, highest))
-        title = f"cell values at time {times[-1]:.4g}" + (", seen along z" if mesh.dimensions == 3 else "")
-    elif len(mesh.shape) == 1:
-        shown = np.unique(np.linspace(0, len(times) - 1, min(len(times), _MOST_ROWS)).astype(np.int64))
-        at = times[shown]
-        last = at[-1] if len(at) > 1 else at[0] + graph.time_step
-        rows = np.concatenate([at[:1], (at[:-1] + at[1:]) / 2, [last]])
-        columns = np.arange(mesh.cells + 1) * mesh.spacing[0]
-        image = axes.pcolormesh(
-            columns, rows, values[shown], cmap="viridis", vmin=lowest, vmax=highest, rasterized=True
-        )
-        axes.set(xlabel="position (units of length)", ylabel="time (units of time)")
+    if view.kind == "line":
+        rows = evenly(len(times), _MOST_ROWS)
+        image: ScalarMappable = _space_time(axes, graph, view, times[rows], values[rows], (lowest, highest))
         title = "cell values in space and time"
     else:
-        plane = values[-1].reshape(mesh.shape)
-        plane = plane[mesh.shape[0] // 2] if plane.ndim == 3 else plane
-        extent = (0.0, mesh.lengths[-2], 0.0, mesh.lengths[-1])
-        image = axes.imshow(
-            plane.T, origin="lower", extent=extent, cmap="viridis", vmin=lowest, vmax=highest, aspect="equal"
-        )
-        names = AXES[: len(mesh.shape)]
-        axes.set(xlabel=f"{names[-2]} (units of length)", ylabel=f"{names[-1]} (units of length)")
-        title = f"cell values at time {times[-1]:.4g}" + (", middle plane" if len(mesh.shape) == 3 else "")
+        image = _map(axes, view, values[-1], (lowest, highest))
+        title = f"cell values at time {times[-1]:.4g}"
+        title += ", middle plane" if view.plane else f", seen along {view.seen_along}" if view.seen_along else ""
     headline(axes, f"(a) {title}")
     axes.grid(visible=False)
     figure.colorbar(image, ax=axes, label="cell value (units of the field)", pad=0.02).outline.set_visible(False)  # type: ignore[operator]
 
 
-def _cells(axes: Axes, mesh: CellMesh, values: Field, limits: tuple[float, float]) -> ScalarMappable:
-    """Triangles in their colours; of tetrahedra the centres, those in front last."""
-    points = mesh.points
-    axes.set(xlabel="x (units of length)", ylabel="y (units of length)", aspect="equal")
-    if mesh.dimensions == 2:
-        inside = np.flatnonzero(mesh.target < mesh.cells)
-        between = inside[mesh.material[mesh.source[inside]] != mesh.material[mesh.target[inside]]]
-        image = axes.tripcolor(
-            points[:, 0], points[:, 1], mesh.corners, facecolors=values, cmap="viridis", vmin=limits[0], vmax=limits[1]
+def _space_time(
+    axes: Axes, graph: IntegerGraph, view: View, times: Field, values: Field, limits: tuple[float, float]
+) -> ScalarMappable:
+    last = times[-1] if len(times) > 1 else times[0] + graph.time_step
+    rows = np.concatenate([times[:1], (times[:-1] + times[1:]) / 2, [last]])
+    columns = np.arange(view.cells.size + 1) * (view.extent[1] / view.cells.size)
+    axes.set(xlabel=f"{view.axes[0]} (units of length)", ylabel="time (units of time)")
+    return axes.pcolormesh(columns, rows, values, cmap="viridis", vmin=limits[0], vmax=limits[1], rasterized=True)
+
+
+def _map(axes: Axes, view: View, values: Field, limits: tuple[float, float]) -> ScalarMappable:
+    if view.vertices is None:
+        plane = values[view.cells].reshape(view.shape)
+        left, right, low, high = view.extent
+        image: ScalarMappable = axes.imshow(
+            plane.T,
+            origin="lower",
+            extent=(left, right, low, high),
+            cmap="viridis",
+            vmin=limits[0],
+            vmax=limits[1],
+            aspect="equal",
         )
-        _draw_interfaces(axes, mesh, points, between)
-        return image
-    centres = points[mesh.corners].mean(axis=1)
-    order = np.argsort(centres[:, 2], kind="stable")
-    return axes.scatter(
-        centres[order, 0], centres[order, 1], c=values[order], s=6, cmap="viridis", vmin=limits[0], vmax=limits[1]
-    )
-
-
-def _draw_interfaces(axes: Axes, mesh: CellMesh, points: Field, faces: NDArray[np.int64]) -> None:
-    """The edges between different materials: the two corners that the cells beside a face share."""
-    lines = []
-    for ends in zip(mesh.source[faces].tolist(), mesh.target[faces].tolist(), strict=True):
-        shared = np.intersect1d(mesh.corners[ends[0]], mesh.corners[ends[1]])
-        lines.append(points[shared])
-    axes.add_collection(LineCollection(lines, colors="white", linewidths=0.8))
+    else:
+        image = draw_shapes(axes, view, values, "viridis", limits)
+        axes.add_collection(LineCollection(list(view.borders), colors="white", linewidths=0.8))
+    axes.set(xlabel=f"{view.axes[0]} (units of length)", ylabel=f"{view.axes[1]} (units of length)")
+    return image
 
 
 def _profile(axes: Axes, graph: IntegerGraph, values: Field, reference: Field | None, reference_name: str) -> None:
-    line, centres, _, extent = graph.mesh.middle_line()
+    line = graph.mesh.middle_line()
+    mark = mark_of(line.cells.size)
     # Through a mesh from a file the line may leave it and come back.
-    drawn, mark = ("none", ".") if extent is None else ("-", mark_of(centres.size))
+    drawn, mark = ("none", ".") if line.extent is None else ("-", mark)
     for field, colour, label in ((values[0], GREY, "start"), (values[-1], BLUE, "integers")):
-        axes.plot(centres, field[line], linestyle=drawn, color=colour, label=label, linewidth=WIDTH, marker=mark)
+        axes.plot(
+            line.positions, field[line.cells], linestyle=drawn, color=colour, label=label, linewidth=WIDTH, marker=mark
+        )
     if reference is None:
-        axes.set_xlabel(_along(graph))
+        axes.set_xlabel(f"{line.axis} (units of length)")
     else:
-        axes.plot(centres, reference[line], color=ORANGE, linestyle=(0, (4, 3)), label=reference_name, lw=WIDTH)
+        exact = reference[line.cells]
+        axes.plot(line.positions, exact, color=ORANGE, linestyle=(0, (4, 3)), label=reference_name, lw=WIDTH)
     headline(axes, "(b) profile at the end" + ("" if graph.mesh.is_line else ", through the middle"))
     axes.set_ylabel("cell value (units of the field)")
-    if extent is not None:
-        axes.set_xlim(0, extent)
+    if line.extent is not None:
+        axes.set_xlim(0, line.extent)
     axes.legend(frameon=False, loc="best", fontsize=9)
 
 
 def _difference(axes: Axes, graph: IntegerGraph, error: Field, reference_name: str) -> None:
     headline(axes, "")
-    line, centres, *_ = graph.mesh.middle_line()
+    line = graph.mesh.middle_line()
     axes.axhline(0, color=GREY, linewidth=0.8)
-    axes.plot(centres, error[line], color=ORANGE, linewidth=1.2, marker=mark_of(centres.size))
-    axes.set(xlabel=_along(graph), ylabel=f"integers\n- {reference_name}")
+    axes.plot(line.positions, error[line.cells], color=ORANGE, linewidth=1.2, marker=mark_of(line.cells.size))
+    axes.set(xlabel=f"{line.axis} (units of length)", ylabel=f"integers\n- {reference_name}")
     axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))

@@ -214,7 +214,7 @@ def _animated(report: Report, frames: Frames) -> dict[str, Any]:
     graph, trace = report.graph, report.run.trace
     described = describe(graph, trace, frames) | {"colours": colour_table()}
     pictures: dict[str, Chart] = {}
-    across, up = _axis_labels(graph)
+    across, up = (f"{axis} (units of length)" for axis in (frames.shown.axes[0], frames.shown.axes[-1]))
     if frames.shown.kind == "line":
         first, last = int(trace.step[0]), max(int(trace.step[-1]), int(trace.step[0]) + 1)
         times = first * graph.time_step, last * graph.time_step
@@ -233,11 +233,6 @@ def _animated(report: Report, frames: Frames) -> dict[str, Any]:
         "pictures": {name: _placed(picture) for name, picture in pictures.items()},
         "notes": frames.notes,
     }
-
-
-def _axis_labels(graph: IntegerGraph) -> tuple[str, str]:
-    across, up = graph.mesh.plane
-    return f"{across or 'position'} (units of length)", f"{up} (units of length)" if up else ""
 
 
 def _placed(picture: Chart) -> dict[str, Any]:

@@ -37,8 +37,8 @@ def test_what_every_mesh_has(mesh: Mesh | CellMesh) -> None:
 def test_rows_and_planes() -> None:
     row, plane = box((5,)), box((3, 4))
     assert row.is_line and not plane.is_line and not TRIANGLES.is_line
-    assert (row.plane, plane.plane, TRIANGLES.plane) == (("", ""), ("x", "y"), ("x", "y"))
-    assert (row.middle_line().axis, plane.middle_line().axis, TRIANGLES.middle_line().axis) == ("", "y", "x")
+    assert [m.view().axes for m in (row, plane, TRIANGLES)] == [("position",), ("x", "y"), ("x", "y")]
+    assert (row.middle_line().axis, plane.middle_line().axis, TRIANGLES.middle_line().axis) == ("position", "y", "x")
     assert plane.middle_line().cells.tolist() == [4, 5, 6, 7] and TRIANGLES.middle_line().cells.tolist() == [1, 0]
     assert plane.centres_along("x") is not None and TRIANGLES.centres_along("cell") is None
     assert TRIANGLES.middle_line().extent is None and row.middle_line().extent == row.lengths[0]

@@ -33,13 +33,13 @@ def flux_factors(mesh: MeshFile) -> NDArray[np.float64]:
     closed = mesh.with_reservoirs(mesh.group_names)
     cells = closed.cells
     outside = mesh.points[mesh.boundary_corners].mean(axis=1)
-    conductance = closed.area / closed.distance.sum(axis=1)
+    conductance = closed.geometry().area / closed.geometry().distance.sum(axis=1)
     matrix = np.zeros((closed.holders, closed.holders))
     for source, target, value in zip(closed.source, closed.target, conductance, strict=True):
         matrix[[source, target, source, target], [source, target, target, source]] += np.array([1, 1, -1, -1]) * value
     inner = spsolve(sparse.csc_matrix(matrix[:cells, :cells]), -matrix[:cells, cells:] @ outside)
     given = (matrix[cells:] @ np.concatenate([inner, outside])).T @ outside
-    return np.linalg.eigvalsh(given / closed.volumes.sum())
+    return np.linalg.eigvalsh(given / closed.geometry().volumes.sum())
 
 
 def test_acute_triangles_have_the_right_fluxes(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from scipy import sparse
 from scipy.sparse import linalg
 
 from pisnn_deploy.core.errors import FileError, UsageError
-from pisnn_deploy.mesh import UnstructuredMesh, file_content, mesh_file, non_orthogonality, read_mesh_file
+from pisnn_deploy.mesh import CellMesh, file_content, mesh_file, read_mesh_file
 
 PLATE = Path(__file__).parents[2] / "examples" / "plate_with_hole" / "plate.msh"
 GROUPS = ("hole", "left", "rest", "right")
@@ -31,7 +31,7 @@ Mesh = tuple[Points, Indices]
 SQUARE: Mesh = (np.array([[0.0, 0], [1, 0], [1, 1], [0, 1]]), np.array([[0, 1, 2], [0, 2, 3]]))
 
 
-def read_mesh(path: Path, held: Collection[str]) -> UnstructuredMesh:
+def read_mesh(path: Path, held: Collection[str]) -> CellMesh:
     """A mesh with reservoirs at some groups of its boundary."""
     return read_mesh_file(path).with_reservoirs(held)
 
@@ -108,7 +108,7 @@ def grouped(path: Path, mesh: Mesh, sides: Indices, side_tags: list[int], tags: 
     return write(path, mesh, {kind: sides}, cell_data=cell_data, field_data=field_data)
 
 
-def shared_normals(mesh: UnstructuredMesh) -> tuple[Points, Points]:
+def shared_normals(mesh: CellMesh) -> tuple[Points, Points]:
     """Measure and unit normal of each interior face, from scratch."""
     measures, normals = [], []
     for source, target in zip(mesh.source, mesh.target, strict=True):
@@ -123,7 +123,7 @@ def shared_normals(mesh: UnstructuredMesh) -> tuple[Points, Points]:
     return np.array(measures), np.array(normals)
 
 
-def check_incidence(mesh: UnstructuredMesh) -> None:
+def check_incidence(mesh: CellMesh) -> None:
     packets = np.random.default_rng(3).integers(-(2**60), 2**60, mesh.faces)
     assert mesh.divergence(packets).dtype == np.int64 and mesh.divergence(packets).size == mesh.holders
     # Modulo 2^64 where it overflows, and still exact.
@@ -134,8 +134,10 @@ def check_incidence(mesh: UnstructuredMesh) -> None:
     assert np.array_equal(interior, np.unique(interior, axis=0)), "sorted, and no face twice"
     assert (mesh.target[len(interior) :] >= mesh.cells).all(), "interior faces come first"
     assert (np.diff(mesh.source[len(interior) :]) >= 0).all()
-    assert (mesh.distance[: len(interior)] > 0).all() and (mesh.distance[len(interior) :, 0] > 0).all()
-    assert (mesh.distance[len(interior) :, 1] == 0).all()
+    assert (mesh.geometry().distance[: len(interior)] > 0).all() and (
+        mesh.geometry().distance[len(interior) :, 0] > 0
+    ).all()
+    assert (mesh.geometry().distance[len(interior) :, 1] == 0).all()
     for face in range(min(mesh.faces, 50)):
         unit = np.zeros(mesh.faces, np.int64)
         unit[face] = 1
@@ -143,22 +145,22 @@ def check_incidence(mesh: UnstructuredMesh) -> None:
         assert np.count_nonzero(gain) == 2 and gain[mesh.source[face]] == -1 and gain[mesh.target[face]] == 1
 
 
-def check_linear(mesh: UnstructuredMesh, faces: NDArray[np.bool_] | None = None) -> None:
+def check_linear(mesh: CellMesh, faces: NDArray[np.bool_] | None = None) -> None:
     """The two-point flux of a linear field is the exact one."""
     slope = np.array([0.7, -1.3, 0.4])[: mesh.points.shape[1]]
     measures, normals = shared_normals(mesh)
     count = len(measures)
     chosen = np.ones(count, np.bool_) if faces is None else faces
     source, target = mesh.source[:count], mesh.target[:count]
-    between = mesh.centres[target] - mesh.centres[source]
+    between = mesh.centres()[target] - mesh.centres()[source]
     normals *= np.sign((between * normals).sum(axis=1))[:, None]
-    field = mesh.centres @ slope
-    flux = mesh.area[:count] / mesh.distance[:count].sum(axis=1) * (field[source] - field[target])
-    assert np.allclose(mesh.area[:count], measures)
+    field = mesh.centres() @ slope
+    flux = mesh.geometry().area[:count] / mesh.geometry().distance[:count].sum(axis=1) * (field[source] - field[target])
+    assert np.allclose(mesh.geometry().area[:count], measures)
     assert np.allclose(flux[chosen], (-measures * (normals @ slope))[chosen], atol=1e-10)
 
 
-def plate() -> UnstructuredMesh:
+def plate() -> CellMesh:
     return read_mesh(PLATE, ("left", "right", "hole"))
 
 
@@ -167,15 +169,18 @@ def test_the_plate() -> None:
     assert mesh.material_names == ("copper", "steel") and mesh.group_names == ("hole", "left", "right")
     assert (mesh.cells, mesh.reservoirs) == (1926, 66) and PLATE.stat().st_size < 200_000
     polygon = 24 / 2 * 0.18**2 * np.sin(2 * np.pi / 24)
-    assert mesh.volumes.sum() == pytest.approx(2 - polygon, rel=1e-5)
+    geometry = mesh.geometry()
+    assert geometry.volumes.sum() == pytest.approx(2 - polygon, rel=1e-5)
     ring = 40 / 2 * 0.31**2 * np.sin(2 * np.pi / 40) - polygon
-    assert mesh.volumes[mesh.material == 0].sum() == pytest.approx(ring, rel=1e-4), "the mesh follows the interface"
-    assert mesh.area[mesh.target >= mesh.cells].sum() == pytest.approx(2 + 24 * 2 * 0.18 * np.sin(np.pi / 24), rel=1e-5)
+    assert geometry.volumes[mesh.material == 0].sum() == pytest.approx(ring, rel=1e-4), "the mesh follows the interface"
+    assert geometry.area[mesh.target >= mesh.cells].sum() == pytest.approx(
+        2 + 24 * 2 * 0.18 * np.sin(np.pi / 24), rel=1e-5
+    )
     check_incidence(mesh)
-    radius = np.linalg.norm(mesh.points[mesh.corners] - mesh.centres[:, None], axis=2)
+    radius = np.linalg.norm(mesh.points[mesh.corners] - mesh.centres()[:, None], axis=2)
     circumcentred = np.ptp(radius, axis=1) < 1e-9
     assert circumcentred.sum() == 1916
-    angle = non_orthogonality(mesh)
+    angle = mesh.angles()
     orthogonal = circumcentred[mesh.source[: angle.size]] & circumcentred[mesh.target[: angle.size]]
     assert angle[orthogonal].max() < 1e-5 and angle.max() < 20 and (angle > 1e-5).sum() < 30
     check_linear(mesh, orthogonal)
@@ -199,8 +204,7 @@ def test_steady_conduction_through_the_plate() -> None:
     conductivity = np.array([8.0, 1.0])[mesh.material]
     held = np.array([2.0, 1.0, 0.0])[mesh.group]
     ends = np.append(conductivity, np.full(mesh.reservoirs, 1.0))
-    resistance = mesh.distance[:, 0] / ends[mesh.source] + mesh.distance[:, 1] / ends[mesh.target]
-    conductance = mesh.area / resistance
+    conductance = mesh.conductances(ends)
     faces = np.arange(mesh.faces)
     ones = np.ones(mesh.faces)
     incidence = sparse.csr_matrix(
@@ -223,50 +227,53 @@ def test_equilateral_triangles(tmp_path: Path) -> None:
     file = read_mesh_file(write(tmp_path / "mesh.vtk", lattice(4, 5, 0.5, height)))
     assert file.material_names == ("default",) and file.group_names == ("rest",)
     mesh = file.with_reservoirs(["rest"])
-    assert mesh.volumes == pytest.approx(np.full(40, height / 2)) and mesh.area == pytest.approx(np.ones(mesh.faces))
-    interior = mesh.target < mesh.cells
-    assert mesh.distance[interior] == pytest.approx(np.full((interior.sum(), 2), height / 3))
-    assert mesh.distance[~interior, 0] == pytest.approx(np.full(18, height / 3))
-    assert non_orthogonality(mesh).max() < 1e-9
+    geometry, interior = mesh.geometry(), mesh.target < mesh.cells
+    assert geometry.volumes == pytest.approx(np.full(40, height / 2))
+    assert geometry.area == pytest.approx(np.ones(mesh.faces))
+    assert geometry.distance[interior] == pytest.approx(np.full((interior.sum(), 2), height / 3))
+    assert geometry.distance[~interior, 0] == pytest.approx(np.full(18, height / 3))
+    assert mesh.angles().max() < 1e-9
     check_incidence(mesh)
     check_linear(mesh)
     slope = np.array([0.7, -1.3])
     value = file.points[file.boundary_corners].mean(axis=1) @ slope
     edge = file.points[file.boundary_corners[:, 1]] - file.points[file.boundary_corners[:, 0]]
     normal = np.stack([edge[:, 1], -edge[:, 0]], axis=1)
-    outwards = file.points[file.boundary_corners[:, 0]] - mesh.centres[file.boundary]
+    outwards = file.points[file.boundary_corners[:, 0]] - mesh.centres()[file.boundary]
     normal *= np.sign((normal * outwards).sum(axis=1))[:, None]
-    flux = (mesh.area / mesh.distance.sum(axis=1))[~interior] * (mesh.centres[file.boundary] @ slope - value)
+    flux = (mesh.geometry().area / mesh.geometry().distance.sum(axis=1))[~interior] * (
+        mesh.centres()[file.boundary] @ slope - value
+    )
     assert np.allclose(flux, -normal @ slope)
 
 
 def test_right_triangles_have_their_centroids(tmp_path: Path) -> None:
     points, cells = lattice(3, 4, 0, 1)
     mesh = read_mesh(write(tmp_path / "mesh.vtk", (points / 2, cells)), ())
-    assert mesh.centres == pytest.approx((points / 2)[cells].mean(axis=1))
-    diagonal = mesh.area > 0.6
-    assert mesh.distance[diagonal] == pytest.approx(np.full((12, 2), 0.5 / 3 / np.sqrt(2)))
-    assert mesh.distance[~diagonal] == pytest.approx(np.full((mesh.faces - 12, 2), 0.5 / 3))
-    assert non_orthogonality(mesh)[diagonal] == pytest.approx(np.zeros(12), abs=1e-6)
-    assert non_orthogonality(mesh)[~diagonal] == pytest.approx(np.full(mesh.faces - 12, np.degrees(np.arctan(0.5))))
+    assert mesh.centres() == pytest.approx((points / 2)[cells].mean(axis=1))
+    diagonal = mesh.geometry().area > 0.6
+    assert mesh.geometry().distance[diagonal] == pytest.approx(np.full((12, 2), 0.5 / 3 / np.sqrt(2)))
+    assert mesh.geometry().distance[~diagonal] == pytest.approx(np.full((mesh.faces - 12, 2), 0.5 / 3))
+    assert mesh.angles()[diagonal] == pytest.approx(np.zeros(12), abs=1e-6)
+    assert mesh.angles()[~diagonal] == pytest.approx(np.full(mesh.faces - 12, np.degrees(np.arctan(0.5))))
     check_incidence(mesh)
 
 
 @pytest.mark.parametrize(("apex", "circumcentred"), [(0.9999, False), (0.9, True)])
 def test_nearly_right_angles_count_as_right(apex: float, circumcentred: bool, tmp_path: Path) -> None:
     mesh = read_mesh(write(tmp_path / "mesh.vtk", (np.array([[0, 0], [1, 0], [apex, 0.8]]), np.array([[0, 1, 2]]))), ())
-    radius = np.linalg.norm(mesh.points - mesh.centres[0], axis=1)
+    radius = np.linalg.norm(mesh.points - mesh.centres()[0], axis=1)
     assert (np.ptp(radius) < 1e-9) == circumcentred
-    assert circumcentred or mesh.centres[0] == pytest.approx(mesh.points.mean(axis=0))
+    assert circumcentred or mesh.centres()[0] == pytest.approx(mesh.points.mean(axis=0))
 
 
 def test_tetrahedra_with_their_circumcentres_inside(tmp_path: Path) -> None:
     count = 3
     mesh = read_mesh(write(tmp_path / "mesh.vtu", disphenoids(count)), ["rest"])
     between_cubes = 3 * count**2 * (count - 1)
-    assert mesh.cells == 4 * between_cubes and mesh.volumes.sum() == pytest.approx(between_cubes / 3)
-    assert mesh.volumes == pytest.approx(np.full(mesh.cells, 1 / 12))
-    assert non_orthogonality(mesh).max() < 1e-9
+    assert mesh.cells == 4 * between_cubes and mesh.geometry().volumes.sum() == pytest.approx(between_cubes / 3)
+    assert mesh.geometry().volumes == pytest.approx(np.full(mesh.cells, 1 / 12))
+    assert mesh.angles().max() < 1e-9
     check_incidence(mesh)
     check_linear(mesh)
 
@@ -279,9 +286,11 @@ def test_tetrahedra_of_a_cube(tmp_path: Path) -> None:
     path = grouped(tmp_path / "mesh.msh", (points, cells), sides, [7] * 8, tags, wall=[7, 2], air=[1, 3], oil=[2, 3])
     mesh = read_mesh(path, ["wall"])
     assert mesh.material_names == ("air", "oil") and np.bincount(mesh.material).tolist() == [24, 24]
-    assert mesh.group_names == ("wall",) and mesh.reservoirs == 8 and mesh.area[-8:].sum() == pytest.approx(1)
-    assert mesh.volumes.sum() == pytest.approx(1) and len(non_orthogonality(mesh)) == (48 * 4 - 48) // 2
-    assert mesh.centres == pytest.approx(mesh.points[mesh.corners].mean(axis=1)), "circumcentres are on faces"
+    assert (
+        mesh.group_names == ("wall",) and mesh.reservoirs == 8 and mesh.geometry().area[-8:].sum() == pytest.approx(1)
+    )
+    assert mesh.geometry().volumes.sum() == pytest.approx(1) and len(mesh.angles()) == (48 * 4 - 48) // 2
+    assert mesh.centres() == pytest.approx(mesh.points[mesh.corners].mean(axis=1)), "circumcentres are on faces"
     check_incidence(mesh)
 
 
@@ -298,14 +307,14 @@ def test_any_affine_lattice(rows: int, columns: int, apex: float, power: int, ra
     random.shuffle(cell_order := list(range(len(cells))))
     with tempfile.TemporaryDirectory() as folder:
         mesh = read_mesh(write(Path(folder) / "mesh.vtk", (renumbered * scale, cells[cell_order])), ["rest"])
-    assert mesh.volumes == pytest.approx(np.full(len(cells), 0.55 * scale**2))
+    assert mesh.geometry().volumes == pytest.approx(np.full(len(cells), 0.55 * scale**2))
     assert (
         mesh.reservoirs == 2 * (rows + columns)
         and mesh.faces == mesh.reservoirs + (3 * len(cells) - 2 * (rows + columns)) // 2
     )
     check_incidence(mesh)
     if 0.25 < apex < 0.75:
-        assert non_orthogonality(mesh).max() < 1e-5
+        assert mesh.angles().max() < 1e-5
         check_linear(mesh)
 
 
@@ -337,8 +346,8 @@ def test_a_single_cell(tmp_path: Path) -> None:
         file = read_mesh_file(write(tmp_path / "m.vtk", mesh))
         assert file.with_reservoirs(()).faces == 0
         closed = file.with_reservoirs(["rest"])
-        assert closed.volumes == pytest.approx([size]) and closed.reservoirs == dims + 1
-        heights = closed.area * closed.distance.sum(axis=1) / dims
+        assert closed.geometry().volumes == pytest.approx([size]) and closed.reservoirs == dims + 1
+        heights = closed.geometry().area * closed.geometry().distance.sum(axis=1) / dims
         assert heights.sum() == pytest.approx(size), "pyramids over the faces fill the cell"
         check_incidence(closed)
 
@@ -347,7 +356,9 @@ def test_far_from_the_origin(tmp_path: Path) -> None:
     points, cells = lattice(3, 3, 0.5, 1.0)
     near = read_mesh(write(tmp_path / "m.vtk", (points / 8, cells)), ["rest"])
     far = read_mesh(write(tmp_path / "m.vtk", (points / 8 + 2.0**30, cells)), ["rest"])
-    assert np.array_equal(far.volumes, near.volumes) and np.array_equal(far.area, near.area)
+    assert np.array_equal(far.geometry().volumes, near.geometry().volumes) and np.array_equal(
+        far.geometry().area, near.geometry().area
+    )
 
 
 def test_cells_need_not_be_connected(tmp_path: Path) -> None:
@@ -634,7 +645,7 @@ def test_damage_is_refused_or_read(name: str, at: int, length: int, inserted: by
         except FileError as error:
             assert "\n" not in str(error)
         else:
-            assert np.isfinite(mesh.volumes).all() and (mesh.volumes > 0).all()
+            assert np.isfinite(mesh.geometry().volumes).all() and (mesh.geometry().volumes > 0).all()
         path.write_bytes(content[:at])
         try:
             read_mesh(path, ())

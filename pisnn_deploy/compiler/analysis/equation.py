@@ -20,8 +20,6 @@ from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.claims import LARGEST_DEVIATION, Figure
 from pisnn_deploy.graph.integer import FLUX, Materials
-from pisnn_deploy.mesh import CellMesh, Mesh
-from pisnn_deploy.mesh.unstructured import face_geometry, volumes_and_centres
 from pisnn_deploy.programs.neurons import FaceConstants
 
 STATES = 16
@@ -223,7 +221,7 @@ def _law_speed(graph: IntegerGraph, value: Fraction) -> Fraction:
 def _conductances(graph: IntegerGraph, materials: Materials) -> Claim:
     mesh, field = graph.mesh, graph.sole_field
     volumes = field.inverse_volume
-    capacity, conductance = _two_point(mesh, materials)
+    capacity, conductance = materials.capacity * mesh.geometry().volumes, mesh.conductances(materials.conductivity)
     stored = np.zeros(mesh.faces, np.int64)
     weights = graph.matrix(graph.chain[-2], FLUX)
     np.maximum.at(stored, np.repeat(np.arange(mesh.faces), np.diff(weights.indptr)), abs(weights.data))
@@ -235,9 +233,10 @@ def _conductances(graph: IntegerGraph, materials: Materials) -> Claim:
         "conductance_error": _shown(abs(stored / (scale * conductance) - 1).max()),
         "capacity_error": _shown(abs(volumes / wanted - 1).max()),
     }
-    if isinstance(mesh, CellMesh):
-        angles = _angles(mesh)
-        figures |= {"mean_angle": _shown(angles.mean()), "largest_angle": _shown(angles.max())}
+    angles = mesh.angles()
+    if angles is not None:
+        mean, largest = (angles.mean(), angles.max()) if angles.size else (0.0, 0.0)
+        figures |= {"mean_angle": _shown(mean), "largest_angle": _shown(largest)}
     # One scale must make each conductance the nearest integer; without levels one of the two beside it, because there
     # what a face is rounded by is made up for by the next.
     room = 0.5 if graph.hidden else 1.0
@@ -246,37 +245,6 @@ def _conductances(graph: IntegerGraph, materials: Materials) -> Claim:
     if nearest and lowest <= highest * (1 + HALF_OF_THE_DIGITS):
         return Claim("proved", "conductances", figures)
     return Claim("none", "other-law", figures)
-
-
-def _two_point(mesh: CellMesh | Mesh, materials: Materials) -> tuple[Field, Field]:
-    """Capacity of each cell and conductance of each face."""
-    if isinstance(mesh, Mesh):
-        volumes, spacing = np.full(mesh.cells, mesh.volume), np.array(mesh.spacing)[mesh.axis]
-        area, distance = mesh.volume / spacing, np.stack([spacing, spacing]) / 2
-    else:
-        volumes, centres = volumes_and_centres(mesh.points[mesh.corners])
-        area, normal, on_face = face_geometry(mesh.points[mesh.face_corners])
-        distance = np.stack(
-            [abs((normal * (on_face - centres[ends % mesh.cells])).sum(axis=1)) for ends in (mesh.source, mesh.target)]
-        )
-    resistance = np.zeros(mesh.faces)
-    for ends, away in zip((mesh.source, mesh.target), distance, strict=True):
-        inside = ends < mesh.cells
-        resistance[inside] += away[inside] / materials.conductivity[ends[inside]]
-    return materials.capacity * volumes, area / resistance
-
-
-def _angles(mesh: CellMesh) -> Field:
-    """Degrees between the line of centres and the normal of each face between two cells; 0 alone if there is none."""
-    inside = mesh.target < mesh.cells
-    if not inside.any():
-        return np.zeros(1)
-    centres = volumes_and_centres(mesh.points[mesh.corners])[1]
-    normal = face_geometry(mesh.points[mesh.face_corners[inside]])[1]
-    between = centres[mesh.target[inside]] - centres[mesh.source[inside]]
-    along = (between * normal).sum(axis=1)
-    across = np.linalg.norm(between - along[:, None] * normal, axis=1)
-    return np.asarray(np.degrees(np.arctan2(across, abs(along))), np.float64)
 
 
 def _shown(error: float) -> float:

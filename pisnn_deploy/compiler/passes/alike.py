@@ -16,7 +16,7 @@ from pisnn_deploy.graph.fields import Field as ConservedField
 from pisnn_deploy.graph.fields import equal_volumes
 from pisnn_deploy.graph.integer import FIELD, FLUX, MEMBRANE
 from pisnn_deploy.graph.layout import synapses
-from pisnn_deploy.mesh import PERIODIC, CellMesh, Mesh, face_grid
+from pisnn_deploy.mesh import PERIODIC, FaceMesh, Mesh, face_grid
 from pisnn_deploy.physics.model import Model, OperatingRange
 
 Field = NDArray[np.float64]
@@ -84,7 +84,7 @@ def holds_alike(graph: TwoPointGraph) -> bool:
     bool
     """
     low, high = float(graph.capacity.min()), float(graph.capacity.max())
-    return isinstance(graph.mesh, Mesh) and high <= low * (1 + ALIKE)
+    return graph.mesh.grid is not None and high <= low * (1 + ALIKE)
 
 
 def quantise_alike(graph: TwoPointGraph, limits: OperatingRange, state_bits: int, pass_name: str) -> IntegerGraph:
@@ -113,8 +113,8 @@ def quantise_alike(graph: TwoPointGraph, limits: OperatingRange, state_bits: int
     CompileError
         Conductances differ by more than weights can tell, or the range takes more than the states.
     """
-    mesh = graph.mesh
-    assert isinstance(mesh, Mesh)
+    mesh = graph.mesh.grid
+    assert mesh is not None
     capacity = float(graph.capacity.min())
     rates = graph.conductance / capacity
     drop = _largest_drop(mesh, limits)
@@ -166,12 +166,12 @@ def quantise_alike(graph: TwoPointGraph, limits: OperatingRange, state_bits: int
     )
 
 
-def differences(mesh: CellMesh | Mesh, conductance: Integers, inputs: int) -> Connections:
+def differences(mesh: FaceMesh, conductance: Integers, inputs: int) -> Connections:
     """From the values of cells to faces: conductance times that of the source less that of the target.
 
     Parameters
     ----------
-    mesh : CellMesh or Mesh
+    mesh : FaceMesh
     conductance : int64 array [faces]
     inputs : int
         Neurons of the population of the cells.
@@ -189,7 +189,7 @@ def differences(mesh: CellMesh | Mesh, conductance: Integers, inputs: int) -> Co
     return Explicit(starts, ends[inside], values[inside], inputs)
 
 
-def leaving(mesh: CellMesh | Mesh, through: NDArray[np.float64]) -> Field:
+def leaving(mesh: FaceMesh, through: NDArray[np.float64]) -> Field:
     """Sum over the faces of each cell, float64 [cells]."""
     total = np.zeros(mesh.holders)
     for ends in (mesh.source, mesh.target):

@@ -16,8 +16,9 @@ from pisnn_deploy.graph import TwoPointGraph
 from pisnn_deploy.graph.integer import Materials
 from pisnn_deploy.mesh import (
     Boundary,
+    CellMesh,
+    Mesh,
     MeshFile,
-    cell_mesh,
     listed,
     reservoir_layers,
     reservoir_values,
@@ -107,7 +108,7 @@ class LowerTwoPoint:
             )
         require_own_problem(self.name, spec)
         with np.errstate(all="ignore"):  # what overflows is refused below
-            graph = self._from_file(spec) if isinstance(self.mesh, MeshFile) else self._box(spec)
+            graph = self._from_file(spec, self.mesh) if isinstance(self.mesh, MeshFile) else self._box(spec, self.mesh)
         if (graph.mesh.source == graph.mesh.target).all():
             raise CompileError(
                 self.name, "the mesh has no face, so nothing could move", remedy="use at least two cells"
@@ -126,34 +127,23 @@ class LowerTwoPoint:
         ratio = graph.capacity.max() / graph.capacity.min()
         return f"{graph.mesh.cells} cells whose capacities differ by {ratio:.3g}, {graph.mesh.faces} two-point faces"
 
-    def _from_file(self, spec: ModelSpec) -> TwoPointGraph:
-        assert isinstance(self.mesh, MeshFile) and not isinstance(self.boundary, Boundary)
-        mesh = self.mesh.with_reservoirs(self.boundary)
-        materials = self._known_materials(spec, mesh.material_names, self.mesh.unread)
+    def _from_file(self, spec: ModelSpec, file: MeshFile) -> TwoPointGraph:
+        assert not isinstance(self.boundary, Boundary)
+        mesh = file.with_reservoirs(self.boundary)
+        materials = self._known_materials(spec, mesh.material_names, file.unread)
         conductivity = np.array([materials[name].conductivity for name in mesh.material_names])[mesh.material]
         capacity = np.array([materials[name].capacity for name in mesh.material_names])[mesh.material]
-        inside = mesh.target < mesh.cells
-        resistance = mesh.distance[:, 0] / conductivity[mesh.source]
-        resistance[inside] += mesh.distance[inside, 1] / conductivity[mesh.target[inside]]
         reservoirs = np.array([self.boundary[name] for name in mesh.group_names])[mesh.group]
-        initial = np.full(mesh.cells, reservoirs.min()) if reservoirs.size else _bump(mesh.centres)
-        return TwoPointGraph(
-            spec,
-            cell_mesh(mesh),
-            capacity * mesh.volumes,
-            mesh.area / resistance,
-            np.asarray(reservoirs),
-            initial,
-            Materials(conductivity, capacity),
-        )
+        initial = np.full(mesh.cells, reservoirs.min()) if reservoirs.size else _bump(mesh.centres())
+        return _graph(spec, mesh, Materials(conductivity, capacity), np.asarray(reservoirs), initial)
 
-    def _box(self, spec: ModelSpec) -> TwoPointGraph:
-        assert isinstance(self.mesh, tuple) and isinstance(self.boundary, Boundary)
-        if len(self.mesh) != len(spec.lengths):
+    def _box(self, spec: ModelSpec, shape: tuple[int, ...]) -> TwoPointGraph:
+        assert isinstance(self.boundary, Boundary)
+        if len(shape) != len(spec.lengths):
             raise CompileError(
-                self.name, f"the model {spec.name} has {len(spec.lengths)} dimensions, the mesh {len(self.mesh)}"
+                self.name, f"the model {spec.name} has {len(spec.lengths)} dimensions, the mesh {len(shape)}"
             )
-        mesh = structured_mesh(self.mesh, spec.lengths, self.boundary.sides)
+        mesh = structured_mesh(shape, spec.lengths, self.boundary.sides)
         material = self._known_materials(spec, ("default",))["default"]
         ones = np.ones(mesh.cells)
         conductivity = material.conductivity * (ones if self.conductivity is None else self.conductivity.reshape(-1))
@@ -161,16 +151,9 @@ class LowerTwoPoint:
         for name, values in (("conductivity", conductivity), ("capacity", capacity)):
             if values.size != mesh.cells or not (np.isfinite(values).all() and values.min() > 0):
                 raise UsageError(f"{name}: expected {mesh.cells} positive numbers, one for each cell")
-        spacing = np.array(mesh.spacing)[mesh.axis]
-        resistance = np.zeros(mesh.faces)
-        for ends in (mesh.source, mesh.target):
-            inside = ends < mesh.cells
-            resistance[inside] += spacing[inside] / 2 / conductivity[ends[inside]]
         reservoirs = np.array(reservoir_values(self.boundary, reservoir_layers(mesh)), np.float64)
         initial = problem(spec.problem, spec.diffusivity, spec.velocity).initial(mesh, reservoirs).reshape(-1)
-        area = mesh.volume / spacing
-        materials = Materials(conductivity, capacity)
-        return TwoPointGraph(spec, mesh, capacity * mesh.volume, area / resistance, reservoirs, initial, materials)
+        return _graph(spec, mesh, Materials(conductivity, capacity), reservoirs, initial)
 
     def _known_materials(self, spec: ModelSpec, names: tuple[str, ...], unread: str = "") -> Mapping[str, Material]:
         unknown = sorted(set(self.materials) - set(names))
@@ -178,6 +161,14 @@ class LowerTwoPoint:
             known = listed(names) + (unread and f"; {unread}")
             raise UsageError(f"materials: the mesh has no {unknown[0]!r}; it has {known}")
         return {name: Material(spec.diffusivity) for name in names} | dict(self.materials)
+
+
+def _graph(
+    spec: ModelSpec, mesh: CellMesh | Mesh, materials: Materials, reservoirs: Field, initial: Field
+) -> TwoPointGraph:
+    capacity = materials.capacity * mesh.geometry().volumes
+    conductance = mesh.conductances(materials.conductivity)
+    return TwoPointGraph(spec, mesh, capacity, conductance, reservoirs, initial, materials)
 
 
 def _bump(centres: Field) -> Field:

@@ -30,7 +30,7 @@ from pisnn_deploy.graph import IntegerGraph, Placement
 from pisnn_deploy.graph.annotations import Method
 from pisnn_deploy.graph.integer import UTILISATION, Integers
 from pisnn_deploy.graph.lines import lines_of
-from pisnn_deploy.mesh import PERIODIC, Mesh
+from pisnn_deploy.mesh import PERIODIC
 from pisnn_deploy.target import Profile
 from pisnn_deploy.target.axons import Axons, Link, input_axons, links
 from pisnn_deploy.target.resources import limits
@@ -95,7 +95,7 @@ class Place:
         CompileError
             A single cell with its faces is too large for a core, or blocks are asked for and the mesh has no axes.
         """
-        structured = isinstance(graph.mesh, Mesh)
+        structured = graph.mesh.grid is not None
         method = self.method
         if method == "none":
             return replace(graph, placement=None)
