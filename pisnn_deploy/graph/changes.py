@@ -9,7 +9,7 @@ from pisnn_deploy.graph import kinds
 from pisnn_deploy.graph.fields import Field, equal_volumes
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.populations import Population
-from pisnn_deploy.graph.views import Flux, Membrane, Stock
+from pisnn_deploy.graph.views import Flux, Membrane, Stock, stock_of
 from pisnn_deploy.mesh import CellMesh, Mesh
 
 _VIEWS = ("membrane", "hidden", "flux", "stock", "medium", "binary", "window", "quantum")
@@ -43,9 +43,9 @@ def rebuilt(graph: IntegerGraph, **changes: Any) -> IntegerGraph:
             if "hidden" in views
             else graph.between_fields
         ),
-        _faces(mesh, views.get("flux", graph.flux), views.get("stock", graph.stock)),
+        _faces(mesh, views.get("flux", graph.flux), views.get("stock", stock_of(graph.sole_channels))),
     )
-    lines = views.get("binary", graph.binary)
+    lines = views.get("binary", {population.name: population.lines for population in graph.populations})
     return replace(
         graph,
         populations=tuple(replace(population, lines=lines.get(population.name, 0)) for population in populations),

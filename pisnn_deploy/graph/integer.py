@@ -28,7 +28,7 @@ from pisnn_deploy.graph.claims import Certificate
 from pisnn_deploy.graph.fields import Channels, Field, OperatingWindow
 from pisnn_deploy.graph.populations import Population, depths
 from pisnn_deploy.graph.synapse import ARRIVAL, Synapse
-from pisnn_deploy.graph.views import Flux, Medium, Membrane, Rectifier, Stock, flux_of, rectifier_of, stock_of
+from pisnn_deploy.graph.views import Flux, Membrane, Rectifier, Stock, flux_of, rectifier_of
 from pisnn_deploy.mesh import CellMesh, Mesh
 from pisnn_deploy.physics.model import ModelSpec
 
@@ -48,7 +48,6 @@ __all__ = [
     "IntegerLayer",
     "Integers",
     "Materials",
-    "Medium",
     "Membrane",
     "OperatingWindow",
     "PassRecord",
@@ -224,11 +223,6 @@ class IntegerGraph:
         """Compartments of the only channels."""
         return flux_of(self.sole_channels)
 
-    @cached_property
-    def stock(self) -> Stock | None:
-        """For a graph of Lava's own processes; None for C-LIF."""
-        return stock_of(self.sole_channels)
-
     @property
     def quantum(self) -> float:
         """Physical mass of one unit of the only field: ``value = quantum * mass / volume``."""
@@ -238,17 +232,6 @@ class IntegerGraph:
     def window(self) -> OperatingWindow:
         """Operating window of the only field."""
         return self.sole_field.window
-
-    @property
-    def medium(self) -> Medium | None:
-        """Where cells may differ in volume or capacity; masses in `window` are then times their inverse volumes."""
-        field = self.sole_field
-        return None if self.materials is None else Medium(field.inverse_volume, field.unit_volume)
-
-    @cached_property
-    def binary(self) -> dict[str, int]:
-        """Where spikes are binary: the number of lines of each population. Empty where spikes carry integers."""
-        return {population.name: population.lines for population in self.populations if population.lines}
 
     @property
     def grid(self) -> Mesh:
@@ -271,12 +254,13 @@ class IntegerGraph:
     @property
     def resolution(self) -> float:
         """Smallest difference of cell values that fluxes answer to: a level where cells differ, else a quantum's."""
-        return self.value_per_quantum * 2.0 ** (0 if self.medium is None or not self.hidden else self.hidden[0].shift)
+        levels = self.between_fields if self.materials is not None else ()
+        return self.value_per_quantum * 2.0 ** sum(rectifier_of(level).shift for level in levels)
 
     @property
     def packet_exponent(self) -> int:
         """Binary exponent of what a packet of one quantum takes from the residue: ``F``, and 0 for stock processes."""
-        return self.flux.threshold_exponent if self.stock is None else 0
+        return 0 if self.sole_channels.is_late else self.flux.threshold_exponent
 
     def size(self, population: str) -> int:
         """Number of neurons of a population."""

@@ -56,23 +56,6 @@ class Membrane:
 
 
 @dataclass(frozen=True)
-class Medium:
-    """Cells that differ: each has a volume of its own, as an integer says.
-
-    Attributes
-    ----------
-    inverse_volume : int64 array [cells]
-        Positive. ``inverse_volume * mass`` is proportional to the value of a cell. All 1 where cells hold alike: faces
-        then take differences of masses, and there is no hidden population.
-    unit_volume : float
-        Volume (times heat capacity) of a cell whose inverse volume is 1.
-    """
-
-    inverse_volume: Integers
-    unit_volume: float
-
-
-@dataclass(frozen=True)
 class Rectifier:
     """A hidden population: ``a = relu(drive + bias) >> shift``.
 

@@ -150,7 +150,7 @@ def _annotations(graph: IntegerGraph) -> Iterator[str]:
     yield from _late(graph)
     bounds = [*_bounds(graph)]
     yield from bounds
-    if graph.binary and not bounds:
+    if any(population.lines for population in graph.populations) and not bounds:
         yield from _binary(graph)
     if graph.placement is not None:
         yield from _placement(graph, graph.placement)
@@ -195,13 +195,15 @@ def _late(graph: IntegerGraph) -> Iterator[str]:
 
 def _binary(graph: IntegerGraph) -> Iterator[str]:
     """Lines must hold every payload that its bound allows, and their mantissas be those of a target."""
-    if set(graph.binary) != set(graph.chain):
-        yield f"binary spikes are declared for {', '.join(sorted(graph.binary))} and not for each population"
+    lines = {population.name: population.lines for population in graph.populations}
+    if not all(lines.values()):
+        binary = ", ".join(sorted(name for name, count in lines.items() if count))
+        yield f"binary spikes are declared for {binary} and not for each population"
         return
     for bound in graph.bounds:
-        lines = graph.binary.get(bound.population)
-        if lines is not None and bound.quantity in ("payload", "packet") and bound.bits != lines:
-            yield f"the {bound.quantity} of {bound.population} has {bound.bits} bits and {lines} lines"
+        count = lines.get(bound.population)
+        if count is not None and bound.quantity in ("payload", "packet") and bound.bits != count:
+            yield f"the {bound.quantity} of {bound.population} has {bound.bits} bits and {count} lines"
     for line in stored_synapses(graph):
         if _magnitude(line.synapse.distinct_mantissas) > LARGEST_MANTISSA:
             yield f"synapse {line.synapse.name}: a mantissa is beyond {LARGEST_MANTISSA}"

@@ -158,8 +158,10 @@ def test_a_grid_whose_cells_differ(folder: Path) -> None:
     told = json.loads(run("compile", "heat1d", *words, "--explain", "--json", "-o", "x.pisnn"))
     assert told["passes"][0]["pass"] == "lower-two-point" and told["mesh"] == [32]
     graph = read_artifact(Path("x.pisnn")).graph
-    assert graph.medium is not None
-    assert graph.medium.inverse_volume.tolist() == [1 << graph.hidden[0].shift, 1 << (graph.hidden[0].shift - 1)] * 16
+    assert graph.materials is not None
+    assert (
+        graph.sole_field.inverse_volume.tolist() == [1 << graph.hidden[0].shift, 1 << (graph.hidden[0].shift - 1)] * 16
+    )
     assert set(read_artifact(Path("x.pisnn")).provenance["options"]["files"]) == {"k.npy", "c.npy"}
     found = json.loads(run("simulate", "x.pisnn", "--backend", "fast", "--steps", "200", "--plot", "r.png", "--json"))
     assert found["verdict"] == "conserved" and found["error"] is None and png("r.png")
@@ -174,10 +176,10 @@ def test_a_conductivity_alone_or_a_capacity_alone(folder: Path) -> None:
     own = ("--mesh", "8x8", "--boundary", "x=periodic y=no-flux")
     plain, conductivity = compiled(*own), compiled(*own, "--conductivity", "k.npy")
     # Twice the conductivity of the model goes twice as fast with the same integers; twice the capacity half as fast.
-    assert conductivity.time_step == pytest.approx(plain.time_step / 2) and conductivity.medium is None
+    assert conductivity.time_step == pytest.approx(plain.time_step / 2) and conductivity.materials is None
     assert conductivity.synapses[0].mantissas.tolist() == plain.synapses[0].mantissas.tolist()
     capacity = compiled(*own, "--capacity", "c.npy")
-    assert capacity.medium is not None and not capacity.hidden
+    assert capacity.materials is not None and not capacity.hidden
     weight = int(abs(capacity.matrix("membrane", "flux")).max()) / 2.0**capacity.flux.threshold_exponent
     assert weight == pytest.approx(0.01 / 2 * 8**2 * capacity.time_step, rel=1e-3)
 

@@ -57,20 +57,22 @@ def test_graded_spikes_are_stored_as_they_are() -> None:
 def test_spikes_are_the_bits_that_are_set() -> None:
     graph = binary_box(heat_model(), (6,), "periodic")
     payload = np.array([0, 1, 3, -1, 0, 0], np.int64)
-    assert spikes(graph, FLUX, payload) == 0 + 1 + 2 + graph.binary[FLUX]
+    assert spikes(graph, FLUX, payload) == 0 + 1 + 2 + graph.population(FLUX).lines
     assert spikes(rebuilt(graph, binary={}), FLUX, payload) == 3
 
 
 def test_every_population_has_the_lines_of_its_payload() -> None:
     graph = binary_box(hidden_model(), (7,), "no-flux")
     widths = {bound.population: bound.bits for bound in graph.bounds if bound.quantity in ("payload", "packet")}
-    assert graph.binary == widths and set(widths) == set(graph.chain)
+    assert {p.name: p.lines for p in graph.populations} == widths and set(widths) == set(graph.chain)
 
 
 def test_an_artifact_keeps_the_lines(tmp_path: Path) -> None:
     graph = binary_box(heat_model(), (6,), "periodic")
     write_artifact(tmp_path / "binary.pisnn", graph, {})
-    assert read_artifact(tmp_path / "binary.pisnn").graph.binary == graph.binary
+    assert [p.lines for p in read_artifact(tmp_path / "binary.pisnn").graph.populations] == [
+        p.lines for p in graph.populations
+    ]
 
 
 @pytest.mark.parametrize(

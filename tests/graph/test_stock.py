@@ -15,6 +15,7 @@ from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.document import document, graph_from_document
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.graph.stock import stock_network
+from pisnn_deploy.graph.views import stock_of
 from pisnn_deploy.graph.wellformed import defects
 
 Plain = list[int]
@@ -91,7 +92,7 @@ def test_the_artifact_keeps_their_program() -> None:
     described, certificate, arrays = document(graph)
     assert "is_sent = ge(size, 3)" in described["populations"][-1]["program"]
     again = graph_from_document(described, certificate, arrays)
-    assert again.stock == Stock(3) and artifact_bytes(again, {}) == artifact_bytes(graph, {})
+    assert stock_of(again.sole_channels) == Stock(3) and artifact_bytes(again, {}) == artifact_bytes(graph, {})
 
 
 def test_what_stock_processes_cannot_be_is_no_graph() -> None:

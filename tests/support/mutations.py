@@ -188,14 +188,15 @@ def meaning(graph: IntegerGraph) -> list[object]:
     limits = (spec.operating_range.lower, spec.operating_range.upper, slope)
     # To half a quantum, which no integer tells apart.
     found += [None if limit is None else round(limit / scale) for limit in limits]
-    found += [graph.window, graph.flux, graph.period, graph.stock, graph.binary]
+    found += [graph.window, graph.flux, graph.period, *(p.lines for p in graph.populations)]
+    found.append(str(graph.sole_channels.program))
     found += [graph.quantum, graph.time_step, scale, (graph.membrane.reservoirs * scale).tolist()]
     if graph.materials is None:
         found.append(spec.diffusivity)
     if isinstance(graph.mesh, Mesh):
         found += [graph.mesh.lengths, graph.mesh.shape, graph.mesh.boundary]
-    if graph.medium is not None:
-        found += [graph.medium.unit_volume, graph.medium.inverse_volume.tolist()]
+    if graph.materials is not None:
+        found += [graph.sole_field.unit_volume, graph.sole_field.inverse_volume.tolist()]
     return found
 
 

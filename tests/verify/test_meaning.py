@@ -348,8 +348,8 @@ def test_materials_are_those_of_the_integers(name: str, what: str, factor: float
 def test_a_unit_of_volume_is_that_of_the_cells(factor: float) -> None:
     for name in TWO_POINT:
         graph = base(name)
-        assert graph.medium is not None
-        other = replace(graph.medium, unit_volume=graph.medium.unit_volume * factor)
+        assert graph.materials is not None
+        other = replace(graph.sole_field, unit_volume=graph.sole_field.unit_volume * factor)
         assert rejected(rebuilt(graph, medium=other, quantum=graph.quantum * factor))["equation"].startswith(
             "the unit "
         )

@@ -37,7 +37,7 @@ def finding(graph: IntegerGraph) -> str:
 
 def test_the_checker_says_what_is_wrong() -> None:
     graph = base("triangles")
-    medium, level = graph.medium, graph.hidden[0]
+    medium, level = graph.sole_field, graph.hidden[0]
     assert medium is not None
     volumes = medium.inverse_volume + (np.arange(4) == 2)
     assert finding(rebuilt(graph, medium=replace(medium, inverse_volume=volumes))) == (
@@ -67,7 +67,7 @@ def test_the_checker_says_what_is_wrong() -> None:
 
 def test_the_checker_says_what_is_wrong_where_cells_hold_alike() -> None:
     graph = base("alike")
-    medium = graph.medium
+    medium = graph.sole_field
     assert medium is not None and not graph.hidden
     volumes = medium.inverse_volume + (np.arange(12) == 2)
     assert finding(rebuilt(graph, medium=replace(medium, inverse_volume=volumes))) == (

@@ -88,7 +88,7 @@ def test_cells_of_any_shape_share_what_they_have() -> None:
     assert most_faces(graph) == 3 and graph.flux.share_shift == 2
     assert all(finding.holds for finding in check_certificate(graph))
     mass = np.zeros(graph.mesh.cells, np.int64)
-    mass[7] = graph.window.upper // int(graph.medium.inverse_volume[7]) if graph.medium else 0
+    mass[7] = graph.window.upper // int(graph.sole_field.inverse_volume[7]) if graph.materials else 0
     found = compare(("fast", "onnx"), graph, mass, RunOptions(20))
     assert found.difference is None and found.failures == ("", "")
     assert run_graph("fast", graph, mass, RunOptions(20)).trace.mass.min() == 0

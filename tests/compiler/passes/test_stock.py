@@ -25,6 +25,7 @@ from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.graph.stock import stored_exponent
+from pisnn_deploy.graph.views import Stock, stock_of
 from pisnn_deploy.mesh import parse_boundary
 from pisnn_deploy.physics.model import Model
 from pisnn_deploy.physics.symbol import delayed_root
@@ -142,12 +143,13 @@ def test_binary_spikes_are_refused() -> None:
         "stock: cells send their whole states, and spikes for loihi1 are binary; compile it with `processes` c-lif, or "
         "for graded spikes"
     )
-    assert binary_box(heat_model(), (16,), "periodic").stock is None
+    assert stock_of(binary_box(heat_model(), (16,), "periodic").sole_channels) is None
 
 
 def mutated() -> dict[str, IntegerGraph]:
     graph = stock_box(send_threshold=9)
-    assert graph.stock is not None
+    stock = stock_of(graph.sole_channels)
+    assert stock is not None
     drive, route = graph.synapses
     mantissas = route.mantissas.copy()
     mantissas[3] += 2
@@ -155,7 +157,7 @@ def mutated() -> dict[str, IntegerGraph]:
     sums = tuple(replace(b, upper=b.upper - 1) if b.quantity == "accumulator" else b for b in graph.bounds)
     return {
         "conservation": replace(graph, synapses=(drive, route.with_mantissas(mantissas))),
-        "bounds": rebuilt(graph, stock=replace(graph.stock, send_threshold=10)),
+        "bounds": rebuilt(graph, stock=replace(stock, send_threshold=10)),
         "bounds of packets": replace(graph, bounds=packets),
         "bounds of sums": replace(graph, bounds=sums),
         "clock": replace(graph, time_step=3 * graph.time_step),
@@ -200,5 +202,5 @@ def test_frozen_slopes_are_warned_of_where_they_are_much() -> None:
         "because faces round what they carry; this grows with the number of cells; choose --processes c-lif, fewer "
         "cells or a narrower range"
     )
-    stiff = rebuilt(graph, stock=replace(graph.stock, send_threshold=5))  # type: ignore[type-var]
+    stiff = rebuilt(graph, stock=Stock(5))
     assert frozen_quanta(stiff) == quanta + 8

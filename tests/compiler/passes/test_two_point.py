@@ -135,10 +135,10 @@ def test_what_is_compiled_is_well_formed_and_proved_again(lower: LowerTwoPoint, 
     graph = compile_model(model_of(lower), CompileOptions(lower, LOIHI2, GraphOptions(coding=coding)))  # type: ignore[arg-type]
     assert defects(graph) == []
     assert all(finding.holds for finding in check_certificate(graph))
-    assert graph.certificate is not None and graph.medium is not None
+    assert graph.certificate is not None and graph.materials is not None
     assert graph.certificate.conservation.status == graph.certificate.stability.status == "proved"
     assert all(bound.bits <= 24 for bound in graph.bounds if bound.is_state_or_payload)
-    assert graph.medium.inverse_volume.max() == 1 << graph.hidden[0].shift
+    assert graph.sole_field.inverse_volume.max() == 1 << graph.hidden[0].shift
     assert abs(graph.matrix("hidden1", "flux")).max() <= LARGEST_WEIGHT
 
 
@@ -216,8 +216,8 @@ def test_integers_come_close_to_the_exponential_of_the_operator(lower: LowerTwoP
 @settings(deadline=None, max_examples=20)
 def test_no_bound_is_left_from_extreme_starts(lower: LowerTwoPoint, seed: int) -> None:
     graph = compiled_on(lower)
-    assert graph.medium is not None
-    random, volumes = np.random.default_rng(seed), graph.medium.inverse_volume
+    assert graph.materials is not None
+    random, volumes = np.random.default_rng(seed), graph.sole_field.inverse_volume
     ends = np.array(ends_of(graph))
     for values in (np.full(volumes.size, ends[0]), np.full(volumes.size, ends[1]), random.choice(ends, volumes.size)):
         run = run_graph("fast", graph, graph.mass(values), RunOptions(200))
@@ -234,8 +234,8 @@ def test_wide_ratios_of_volumes_still_fit_and_wider_ones_are_refused() -> None:
     capacity[3] = 300.0
     lower = LowerTwoPoint((8,), parse_boundary("no-flux", 1), {}, None, capacity)
     graph = compiled_on(lower)
-    assert graph.medium is not None and graph.hidden[0].shift == 13
-    assert graph.medium.inverse_volume.tolist() == [8192] * 3 + [27] + [8192] * 4
+    assert graph.materials is not None and graph.hidden[0].shift == 13
+    assert graph.sole_field.inverse_volume.tolist() == [8192] * 3 + [27] + [8192] * 4
     run = run_graph("fast", graph, graph.membrane.initial, RunOptions(300))
     assert run.conserved and all(finding.holds for finding in check_certificate(graph))
 
@@ -337,7 +337,7 @@ def test_volumes_and_conductances_that_differ_too_much_for_the_target(size: floa
             "materials that differ less"
         )
     if size == 1e-4:  # weights tell that
-        assert compiled_on(spread("conductivity", size)).medium is not None
+        assert compiled_on(spread("conductivity", size)).materials is not None
         return
     sentence = refusal(spread("conductivity", size))
     assert sentence.startswith("quantise-two-point: face ") and " times as much as face " in sentence
