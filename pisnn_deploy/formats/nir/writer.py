@@ -25,6 +25,7 @@ from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import certificate_bytes
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.physics.model import Model
+from pisnn_deploy.programs.neurons import face_constants
 
 SCHEMA = "pisnn-deploy/nir"
 LARGEST_DENSE = 1 << 24
@@ -68,6 +69,11 @@ def network_file(model: Model) -> bytes:
     return _written(nir, nir.NIRGraph(nodes=nodes, edges=edges, metadata=_metadata(model, is_integer=False)))
 
 
+def _is_another(graph: IntegerGraph, population: str) -> bool:
+    """Whether channels run no program of a face that is known here."""
+    return face_constants(graph.population(population).program) is None
+
+
 def graph_file(graph: IntegerGraph) -> bytes:
     """A whole integer graph as a NIR graph; one NIR time step is one PDE step.
 
@@ -89,6 +95,9 @@ def graph_file(graph: IntegerGraph) -> bytes:
     UsageError
         Too many cells for dense connections, cells that differ, or nir is not installed.
     """
+    unknown = [channels.population for channels in graph.channels if _is_another(graph, channels.population)]
+    if unknown:
+        raise UsageError(f"nir: {unknown[0]} runs a program of which no primitives are known; export it to ONNX")
     chain = graph.chain
     dense = sum(graph.size(a) * graph.size(b) for a, b in zip(chain, (*chain[1:], MEMBRANE), strict=True))
     if dense > LARGEST_DENSE:

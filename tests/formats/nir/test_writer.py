@@ -19,6 +19,7 @@ from pisnn_deploy.formats.nir.writer import LARGEST_DENSE, graph_file, network_f
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.graph.semantics import Semantics
+from pisnn_deploy.programs import parse
 
 GRAPHS = {
     "memoryless": lambda: compiled(),
@@ -120,3 +121,12 @@ def test_what_nir_cannot_hold_is_said() -> None:
 
 def test_the_flux_network_of_a_plane() -> None:
     assert read(network_file(plane_model())).nodes["flux"].weight.shape == (1, 6)
+
+
+def test_a_program_without_primitives_is_refused() -> None:
+    graph = compiled()
+    text = str(graph.sole_channels.program).replace("fire(potential", "fire(current")
+    other = replace(graph.sole_channels, program=parse(text))
+    changed = replace(graph, populations=tuple(other if p.name == FLUX else p for p in graph.populations))
+    with pytest.raises(UsageError, match=r"^nir: flux runs a program of which no primitives are known; export it to "):
+        graph_file(changed)
