@@ -70,8 +70,9 @@ def network_file(model: Model) -> bytes:
 
 
 def _is_another(graph: IntegerGraph, population: str) -> bool:
-    """Whether channels run no program of a face that is known here."""
-    return face_constants(graph.population(population).program) is None
+    """Whether channels do anything but fire the sum of their currents."""
+    face = face_constants(graph.population(population).program)
+    return face is None or face.is_late or face.share_bits is not None
 
 
 def graph_file(graph: IntegerGraph) -> bytes:
@@ -97,7 +98,10 @@ def graph_file(graph: IntegerGraph) -> bytes:
     """
     unknown = [channels.population for channels in graph.channels if _is_another(graph, channels.population)]
     if unknown:
-        raise UsageError(f"nir: {unknown[0]} runs a program of which no primitives are known; export it to ONNX")
+        raise UsageError(
+            f"nir: {unknown[0]} does more than fire its current (a limiter, packets that wait, another program), and "
+            "no primitives for that are known; export the graph to ONNX"
+        )
     chain = graph.chain
     dense = sum(graph.size(a) * graph.size(b) for a, b in zip(chain, (*chain[1:], MEMBRANE), strict=True))
     if dense > LARGEST_DENSE:

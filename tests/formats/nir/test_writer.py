@@ -11,7 +11,7 @@ import nir
 import numpy as np
 import pytest
 import torch
-from models_under_test import compiled, heat_model, hidden_model, plane_model
+from models_under_test import compiled, heat_model, hidden_model, plane_model, stock_box
 from nir_interpreter import run
 
 from pisnn_deploy.core.errors import UsageError
@@ -128,5 +128,10 @@ def test_a_program_without_primitives_is_refused() -> None:
     text = str(graph.sole_channels.program).replace("fire(potential", "fire(current")
     other = replace(graph.sole_channels, program=parse(text))
     changed = replace(graph, populations=tuple(other if p.name == FLUX else p for p in graph.populations))
-    with pytest.raises(UsageError, match=r"^nir: flux runs a program of which no primitives are known; export it to "):
-        graph_file(changed)
+    for graph in (changed, compiled(limiter="positivity"), stock_box()):
+        with pytest.raises(UsageError) as refused:
+            graph_file(graph)
+        assert str(refused.value) == (
+            "nir: flux does more than fire its current (a limiter, packets that wait, another program), and no "
+            "primitives for that are known; export the graph to ONNX"
+        )
