@@ -13,7 +13,7 @@ from pisnn_deploy.faults.memory import flipped_mantissa
 from pisnn_deploy.faults.spec import PACKET_KINDS, Fault
 from pisnn_deploy.graph.integer import FLUX, Integers
 from pisnn_deploy.graph.lines import Line
-from pisnn_deploy.mesh import CellMesh, Mesh
+from pisnn_deploy.mesh import FaceMesh
 
 Words = NDArray[np.int32]
 
@@ -36,7 +36,7 @@ class FaultySynapse:
     line : Line
     faults : sequence of Fault
         Of the whole run; those of other synapses are left out.
-    mesh : Mesh or CellMesh
+    mesh : FaceMesh
         Where packets go.
     period : int
         Time steps per PDE step.
@@ -47,7 +47,7 @@ class FaultySynapse:
         Number of the line of binary spikes that it listens to, and neurons behind it.
     """
 
-    def __init__(self, line: Line, faults: Sequence[Fault], mesh: Mesh | CellMesh, period: int) -> None:
+    def __init__(self, line: Line, faults: Sequence[Fault], mesh: FaceMesh, period: int) -> None:
         synapse = line.synapse
         self.line, self.inputs = line.number, synapse.inputs
         self._shape = synapse.outputs, synapse.inputs

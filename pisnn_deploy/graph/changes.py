@@ -10,7 +10,7 @@ from pisnn_deploy.graph.fields import Field, equal_volumes
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.graph.views import Flux, Membrane, Stock, stock_of
-from pisnn_deploy.mesh import CellMesh, Mesh
+from pisnn_deploy.mesh import FaceMesh
 
 _VIEWS = ("membrane", "hidden", "flux", "stock", "medium", "binary", "window", "quantum")
 
@@ -34,7 +34,7 @@ def rebuilt(graph: IntegerGraph, **changes: Any) -> IntegerGraph:
     views = {name: changes.pop(name) for name in _VIEWS if name in changes}
     membrane: Membrane = views.get("membrane", graph.membrane)
     field = _field(graph.sole_field, membrane, views)
-    if mesh is not graph.mesh and isinstance(mesh, Mesh) and graph.materials is None:
+    if mesh is not graph.mesh and mesh.volume is not None and graph.materials is None:
         field = replace(field, inverse_volume=equal_volumes(mesh.cells), unit_volume=mesh.volume)
     populations = (
         kinds.holders(field, membrane.initial),
@@ -62,7 +62,7 @@ def _field(field: Field, membrane: Membrane, views: dict[str, Any]) -> Field:
     return replace(field, reservoirs=membrane.reservoirs, held=membrane.held, **given, **volumes)
 
 
-def _faces(mesh: Mesh | CellMesh, flux: Flux, stock: Stock | None) -> Population:
+def _faces(mesh: FaceMesh, flux: Flux, stock: Stock | None) -> Population:
     if stock is not None:
         return kinds.late_faces(mesh, stock.send_threshold, flux.threshold_exponent)
     return kinds.faces(mesh, flux.bias, flux.threshold_exponent, flux.leak, flux.share_shift)

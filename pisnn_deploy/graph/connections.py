@@ -16,7 +16,7 @@ from scipy import sparse
 from pisnn_deploy.graph.rows import Connections, Explicit, Integers, Parts, Place, Rows, Values, read_explicit
 from pisnn_deploy.graph.stencil import Stencil, read_stencil
 from pisnn_deploy.graph.stored import LARGEST_MANTISSA, Arrays
-from pisnn_deploy.mesh import CellMesh, Mesh
+from pisnn_deploy.mesh import FaceMesh
 
 __all__ = ["KINDS", "Blocks", "Connections", "Ends", "Explicit", "Incidence", "Place", "Rows", "Stencil", "Values"]
 
@@ -73,7 +73,7 @@ class Blocks(Connections):
         """With other values; zeros are dropped."""
         return Blocks(change(self.block), self.count)
 
-    def described(self, mesh: Mesh | CellMesh) -> tuple[str, Parts]:
+    def described(self, mesh: FaceMesh) -> tuple[str, Parts]:
         """See `Connections`."""
         return "blocks", {"mantissas": self.block}
 
@@ -122,7 +122,7 @@ class Incidence(Connections):
         entering, leaving = change(np.array([self.value, -self.value], np.int64)).tolist()
         return replace(self, value=entering) if entering == -leaving != 0 else super().revalued(change)
 
-    def described(self, mesh: Mesh | CellMesh) -> tuple[str, Parts]:
+    def described(self, mesh: FaceMesh) -> tuple[str, Parts]:
         """See `Connections`; spelled out where the ends are not those of the faces of the mesh."""
         if not (np.array_equal(self.source, mesh.source) and np.array_equal(self.target, mesh.target)):
             return super().revalued(lambda values: values).described(mesh)
@@ -180,7 +180,7 @@ class Ends(Connections):
         (value,) = change(np.array([self.value], np.int64)).tolist()
         return replace(self, value=value) if value else super().revalued(change)
 
-    def described(self, mesh: Mesh | CellMesh) -> tuple[str, Parts]:
+    def described(self, mesh: FaceMesh) -> tuple[str, Parts]:
         """See `Connections`; spelled out where these are not ends of the faces of the mesh."""
         for kind, holder in (("source-ends", mesh.source), ("target-ends", mesh.target)):
             if self.cells == mesh.cells and np.array_equal(self.holder, holder):

@@ -39,7 +39,7 @@ from pisnn_deploy.graph.stored import (
     plain,
 )
 from pisnn_deploy.graph.synapse import ARRIVAL, Synapse
-from pisnn_deploy.mesh import PERIODIC, CellMesh, Mesh, Side, structured_mesh
+from pisnn_deploy.mesh import PERIODIC, CellMesh, FaceMesh, Side, structured_mesh
 from pisnn_deploy.mesh.boundary import MAXIMUM_CELLS
 from pisnn_deploy.physics.model import ModelSpec, PositiveFloat
 
@@ -71,7 +71,7 @@ class _Cells(Stored):
     group_names: Annotated[tuple[Label, ...], Field(max_length=4096)]
 
 
-def _laid_out(read: _Grid | _Cells, info: ValidationInfo) -> Mesh | CellMesh:
+def _laid_out(read: _Grid | _Cells, info: ValidationInfo) -> FaceMesh:
     """The mesh of its description; a few digits could claim more cells than there is memory for."""
     arrays = info.context
     assert isinstance(arrays, Arrays)
@@ -238,28 +238,29 @@ def certificate_from(plain_certificate: Plain) -> Certificate | None:
     return certificate
 
 
-def _described_mesh(mesh: Mesh | CellMesh, arrays: dict[str, Integers]) -> Plain:
-    if isinstance(mesh, CellMesh):
+def _described_mesh(mesh: FaceMesh, arrays: dict[str, Integers]) -> Plain:
+    grid = mesh.grid
+    if grid is None:
         return {"kind": "cells", **plain(mesh, ("mesh",), arrays)}
-    shape, lengths, boundary = list(mesh.shape), list(mesh.lengths), [list(sides) for sides in mesh.boundary]
+    shape, lengths, boundary = list(grid.shape), list(grid.lengths), [list(sides) for sides in grid.boundary]
     return {"kind": "structured", "shape": shape, "lengths": lengths, "boundary": boundary}
 
 
-def _described_channels(number: int, channels: Channels, mesh: Mesh | CellMesh, arrays: dict[str, Integers]) -> Plain:
+def _described_channels(number: int, channels: Channels, mesh: FaceMesh, arrays: dict[str, Integers]) -> Plain:
     if np.array_equal(channels.source, mesh.source) and np.array_equal(channels.target, mesh.target):
         return {**plain(channels, (), {}), "source": None, "target": None}
     described: Plain = plain(channels, ("channels", str(number)), arrays)
     return described
 
 
-def _read_channels(read: _Channels, mesh: Mesh | CellMesh, take: Arrays) -> Channels:
+def _read_channels(read: _Channels, mesh: FaceMesh, take: Arrays) -> Channels:
     size = take.sizes.get(read.population, 0)
     source = mesh.source if read.source is None else take(read.source, size)
     target = mesh.target if read.target is None else take(read.target, size)
     return Channels(read.population, read.source_holder, read.target_holder, source, target, read.output)
 
 
-def _described_synapse(synapse: Synapse, mesh: Mesh | CellMesh, arrays: dict[str, Integers]) -> Plain:
+def _described_synapse(synapse: Synapse, mesh: FaceMesh, arrays: dict[str, Integers]) -> Plain:
     kind, parts = synapse.connections.described(mesh)
     return {
         "name": synapse.name,
@@ -273,7 +274,7 @@ def _described_synapse(synapse: Synapse, mesh: Mesh | CellMesh, arrays: dict[str
     }
 
 
-def _read_synapse(read: _Synapse, mesh: Mesh | CellMesh, take: Arrays) -> Synapse:
+def _read_synapse(read: _Synapse, mesh: FaceMesh, take: Arrays) -> Synapse:
     where = f"synapse {read.name}"
     for end in (read.source, read.target):
         if end not in take.sizes:

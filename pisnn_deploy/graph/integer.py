@@ -29,7 +29,7 @@ from pisnn_deploy.graph.fields import Channels, Field, OperatingWindow
 from pisnn_deploy.graph.populations import Population, depths
 from pisnn_deploy.graph.synapse import ARRIVAL, Synapse
 from pisnn_deploy.graph.views import Flux, Membrane, Rectifier, Stock, flux_of, rectifier_of
-from pisnn_deploy.mesh import CellMesh, Mesh
+from pisnn_deploy.mesh import FaceMesh, Mesh
 from pisnn_deploy.physics.model import ModelSpec
 
 __all__ = [
@@ -79,7 +79,7 @@ class IntegerGraph:
     ----------
     spec : ModelSpec
         Its operating range is the one that the graph was compiled for.
-    mesh : Mesh or CellMesh
+    mesh : FaceMesh
     time_step : float
         Physical time of one PDE step, derived from the integer weights.
     populations : tuple of Population
@@ -106,7 +106,7 @@ class IntegerGraph:
     """
 
     spec: ModelSpec
-    mesh: Mesh | CellMesh
+    mesh: FaceMesh
     time_step: float
     populations: tuple[Population, ...]
     synapses: tuple[Synapse, ...]
@@ -242,9 +242,9 @@ class IntegerGraph:
         TypeError
             It is not.
         """
-        if not isinstance(self.mesh, Mesh):
+        if self.mesh.grid is None:
             raise TypeError("the mesh is not structured")
-        return self.mesh
+        return self.mesh.grid
 
     @property
     def value_per_quantum(self) -> float:

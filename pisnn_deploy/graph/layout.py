@@ -9,7 +9,7 @@ from scipy import sparse
 
 from pisnn_deploy.graph.connections import Connections, Ends, Stencil, Values
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers, Synapse
-from pisnn_deploy.mesh import Boxes, CellMesh, Mesh, Wall, Window, distinct_faces, face_boxes, window_cells
+from pisnn_deploy.mesh import Boxes, FaceMesh, Mesh, Wall, Window, distinct_faces, face_boxes, window_cells
 
 MIXED_SIGN_EXPONENT = -1
 """Exponent of synapses: targets drop the lowest bit of mixed-sign mantissas, so all mantissas are doubled."""
@@ -134,12 +134,12 @@ def window_biases(
     return biases
 
 
-def route_matrix(mesh: Mesh | CellMesh) -> sparse.csr_matrix:
+def route_matrix(mesh: FaceMesh) -> sparse.csr_matrix:
     """Incidence ``D``: the route of the packets from faces to cells and reservoirs.
 
     Parameters
     ----------
-    mesh : Mesh or CellMesh
+    mesh : FaceMesh
 
     Returns
     -------
@@ -180,12 +180,12 @@ def synapses(source: str, target: str, connections: Connections) -> tuple[Synaps
     )
 
 
-def share_synapses(mesh: Mesh | CellMesh) -> tuple[Synapse, Synapse]:
+def share_synapses(mesh: FaceMesh) -> tuple[Synapse, Synapse]:
     """How faces with a limiter hear of the masses at their ends.
 
     Parameters
     ----------
-    mesh : Mesh or CellMesh
+    mesh : FaceMesh
 
     Returns
     -------

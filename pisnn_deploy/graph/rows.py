@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pisnn_deploy.graph.stored import Arrays
-from pisnn_deploy.mesh import CellMesh, Mesh
+from pisnn_deploy.mesh import FaceMesh
 from pisnn_deploy.physics.model import ModelSpec
 
 Integers = NDArray[np.int64]
@@ -50,14 +50,14 @@ class Place:
 
     Attributes
     ----------
-    mesh : Mesh or CellMesh
+    mesh : FaceMesh
     inputs, outputs : int
         Sizes of the populations that they join.
     target : str
         Name of the second of these, for messages.
     """
 
-    mesh: Mesh | CellMesh
+    mesh: FaceMesh
     inputs: int
     outputs: int
     target: str
@@ -96,7 +96,7 @@ class Connections(ABC):
         """The connections of each target neuron."""
 
     @abstractmethod
-    def described(self, mesh: Mesh | CellMesh) -> tuple[str, Parts]:
+    def described(self, mesh: FaceMesh) -> tuple[str, Parts]:
         """Kind, and the arrays from which connections of this kind are read again on the mesh."""
 
     @property
@@ -136,7 +136,7 @@ class Connections(ABC):
         rows = self.rows
         return Explicit(rows.starts, rows.columns, rows.values, self.inputs).revalued(change)
 
-    def misfit(self, spec: ModelSpec, mesh: Mesh | CellMesh) -> str:
+    def misfit(self, spec: ModelSpec, mesh: FaceMesh) -> str:
         """Why connections of the right size cannot be expanded on the mesh of a model; empty if they can."""
         return ""
 
@@ -179,11 +179,11 @@ class Explicit(Connections):
         kept = values != 0
         return Explicit(shortened(self.starts, kept), self.columns[kept], values[kept], self.inputs)
 
-    def described(self, mesh: Mesh | CellMesh) -> tuple[str, Parts]:
+    def described(self, mesh: FaceMesh) -> tuple[str, Parts]:
         """See `Connections`."""
         return "explicit", {"row_starts": self.starts, "columns": self.columns, "mantissas": self.values}
 
-    def misfit(self, spec: ModelSpec, mesh: Mesh | CellMesh) -> str:
+    def misfit(self, spec: ModelSpec, mesh: FaceMesh) -> str:
         """See `Connections`."""
         starts, columns, entries = self.starts, self.columns, self.values.size
         if not ascends(starts, entries):

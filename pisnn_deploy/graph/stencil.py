@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.graph.rows import Connections, Integers, Parts, Place, Rows, Values, ascends, shortened
 from pisnn_deploy.graph.stored import Arrays
-from pisnn_deploy.mesh import PERIODIC, CellMesh, Mesh, face_grid
+from pisnn_deploy.mesh import PERIODIC, FaceMesh, Mesh, face_grid
 from pisnn_deploy.mesh.window import Boxes
 from pisnn_deploy.physics.model import ModelSpec
 
@@ -184,7 +184,7 @@ class Stencil(Connections):
             found = found * kind(count) + along.astype(kind).reshape(*dimensions, offsets.shape[0])
         return np.ascontiguousarray(found.reshape(math.prod(shape), offsets.shape[0]))
 
-    def described(self, mesh: Mesh | CellMesh) -> tuple[str, Parts]:
+    def described(self, mesh: FaceMesh) -> tuple[str, Parts]:
         """See `Connections`."""
         boxes = np.column_stack([self.boxes.axis, self.boxes.lower, self.boxes.shape])
         return "stencil", {
@@ -194,17 +194,17 @@ class Stencil(Connections):
             "mantissas": self.values,
         }
 
-    def misfit(self, spec: ModelSpec, mesh: Mesh | CellMesh) -> str:
+    def misfit(self, spec: ModelSpec, mesh: FaceMesh) -> str:
         """See `Connections`."""
-        if not isinstance(mesh, Mesh):
+        if mesh.grid is None:
             return "is a stencil, and the mesh is not structured"
-        return _stencil_misfit(mesh, self) or _window_misfit(spec, mesh, self)
+        return _stencil_misfit(mesh.grid, self) or _window_misfit(spec, mesh.grid, self)
 
 
 def read_stencil(parts: dict[str, str], take: Arrays, place: Place) -> Stencil:
     """Connections of the kind ``stencil`` from the names of their arrays."""
-    mesh, per_face = place.mesh, place.per_face
-    if isinstance(mesh, CellMesh):
+    mesh, per_face = place.mesh.grid, place.per_face
+    if mesh is None:
         raise ValueError("it is a stencil, and the mesh is not structured")
     boxes, offsets = take.table(parts["boxes"]), take.table(parts["offsets"])
     starts = take(parts["row_starts"], len(boxes) * per_face + 1)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.populations import Population
-from pisnn_deploy.mesh import Mesh
 from pisnn_deploy.programs.facts import withholds
 
 
@@ -32,7 +31,7 @@ def _channels(graph: IntegerGraph) -> tuple[Population, ...]:
     return tuple(graph.population(channels.population) for channels in graph.channels)
 
 
-OFF_GRID = Trait("on a mesh that is no grid", lambda graph: not isinstance(graph.mesh, Mesh))
+OFF_GRID = Trait("on a mesh that is no grid", lambda graph: graph.mesh.grid is None)
 MATERIALS = Trait("whose cells are of different materials", lambda graph: graph.materials is not None)
 BINARY = Trait("of binary spikes", lambda graph: any(population.lines for population in graph.populations))
 LATE = Trait("whose faces hear the masses one step late", lambda graph: any(p.is_late for p in _channels(graph)))

@@ -12,7 +12,7 @@ from scipy import sparse
 from scipy.sparse.linalg import expm_multiply
 
 from pisnn_deploy.graph.integer import Materials
-from pisnn_deploy.mesh import CellMesh, Mesh
+from pisnn_deploy.mesh import FaceMesh
 from pisnn_deploy.physics.model import ModelSpec
 
 Field = NDArray[np.float64]
@@ -30,7 +30,7 @@ class TwoPointGraph:
     Attributes
     ----------
     spec : ModelSpec
-    mesh : CellMesh or Mesh
+    mesh : FaceMesh
     capacity : float64 array [cells]
         Mass of a cell whose value is 1: volume times heat capacity.
     conductance : float64 array [faces]
@@ -42,7 +42,7 @@ class TwoPointGraph:
     """
 
     spec: ModelSpec
-    mesh: CellMesh | Mesh
+    mesh: FaceMesh
     capacity: Field
     conductance: Field
     reservoirs: Field

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,7 +11,6 @@ from pisnn_deploy.graph.integer import UTILISATION, IntegerGraph, Placement, Syn
 from pisnn_deploy.graph.lines import stored_synapses
 from pisnn_deploy.graph.shape import LARGEST_NUMBER, shape_defects
 from pisnn_deploy.graph.stored import LARGEST_MANTISSA
-from pisnn_deploy.mesh import CellMesh, structured_mesh
 
 
 def defects(graph: IntegerGraph) -> list[str]:
@@ -36,26 +34,14 @@ def defects(graph: IntegerGraph) -> list[str]:
 
 
 def _mesh(graph: IntegerGraph) -> Iterator[str]:
-    mesh = graph.mesh
-    if isinstance(mesh, CellMesh):
-        yield from _cell_mesh(mesh)
-    else:
-        ideal = structured_mesh(mesh.shape, mesh.lengths, mesh.boundary)
-        for name in ("source", "target", "axis"):
-            if not np.array_equal(getattr(mesh, name), getattr(ideal, name)):
-                yield f"mesh {name} does not match shape {mesh.shape} with boundary {mesh.boundary}"
-        if not 0 < mesh.volume < math.inf:
-            yield f"mesh lengths {mesh.lengths} give cells a volume of {mesh.volume}"
-            return
+    yield from graph.mesh.defects()
     if not (np.isfinite(graph.time_step) and graph.time_step > 0):
         yield f"time_step is {graph.time_step}, it must be positive"
 
 
 def _sizes(graph: IntegerGraph) -> Iterator[str]:
     """Physical quantities must be such that products and squares, of error norms and pictures, stay within floats."""
-    sizes = {"time_step": graph.time_step}
-    if not isinstance(graph.mesh, CellMesh):
-        sizes |= {f"mesh length {axis}": length for axis, length in enumerate(graph.mesh.lengths)}
+    sizes = {"time_step": graph.time_step, **graph.mesh.lengths_by_name()}
     for field in graph.fields:
         sizes |= {"quantum": field.quantum, "unit_volume": field.unit_volume}
         sizes["the value of a quantum"] = field.value_per_quantum
@@ -65,38 +51,6 @@ def _sizes(graph: IntegerGraph) -> Iterator[str]:
             yield f"{name} is {size:g}, beyond {limits}"
 
 
-def _cell_mesh(mesh: CellMesh) -> Iterator[str]:
-    cells, faces = mesh.cells, mesh.faces
-    if mesh.target.size != faces or mesh.material.size != cells:
-        yield "mesh source, target and material do not go together"
-        return
-    if mesh.points.shape[1] not in (2, 3) or mesh.corners.shape[1] != mesh.points.shape[1] + 1:
-        yield f"mesh corners are {mesh.corners.shape[1]} points a cell in {mesh.points.shape[1]} dimensions"
-    if not cells:
-        yield "the mesh has no cells"
-        return
-    if not np.abs(mesh.points).max(initial=0) < LARGEST_COORDINATE:
-        yield f"mesh points hold a coordinate that is not below {LARGEST_COORDINATE:g}"
-    if mesh.face_corners.shape != (faces, mesh.points.shape[1]):
-        yield "mesh face_corners are not a point of each face for each dimension"
-    for name, numbers, count in (
-        ("corners", mesh.corners, len(mesh.points)),
-        ("face_corners", mesh.face_corners, len(mesh.points)),
-        ("material", mesh.material, len(mesh.material_names)),
-        ("group", mesh.group, len(mesh.group_names)),
-        ("source", mesh.source, cells),
-        ("target", mesh.target, mesh.holders),
-    ):
-        if numbers.size and not 0 <= numbers.min() <= numbers.max() < count:
-            yield f"mesh {name} holds a number outside 0 to {count - 1}"
-            return
-    beside = mesh.target[mesh.target >= cells]
-    if not np.array_equal(np.sort(beside), cells + np.arange(mesh.reservoirs)):
-        yield "not every reservoir of the mesh has one face"
-
-
-LARGEST_COORDINATE = 1e100
-"""Of a point, so that no product of coordinates overflows."""
 SMALLEST_SIZE = 1e-60
 """Of what has a unit, and the inverse of the largest; a cube of it is a volume."""
 FARTHEST = 2**31
@@ -109,7 +63,7 @@ def _materials(graph: IntegerGraph) -> Iterator[str]:
             if values.shape != (graph.mesh.cells,) or not (np.isfinite(values) & (values > 0)).all():
                 yield f"materials {name} is not a positive number for each cell"
         return
-    if isinstance(graph.mesh, CellMesh):
+    if graph.mesh.volume is None:
         yield "a graph on cells of any shape has no materials"
         return
     for field in graph.fields:

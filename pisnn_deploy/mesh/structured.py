@@ -108,7 +108,7 @@ class Mesh(FaceMesh):
         inside = np.stack([self.source, self.target], axis=1) < self.cells
         return Geometry(np.full(self.cells, self.volume), self.volume / spacing, inside * spacing[:, None] / 2)
 
-    def angles(self) -> None:
+    def angles(self) -> Field | None:
         """None: lines of centres are normal to faces."""
         return None
 

@@ -14,7 +14,7 @@ from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.faults.spec import Fault
 from pisnn_deploy.graph.integer import FLUX, IntegerGraph
 from pisnn_deploy.graph.semantics import first_kept_current
-from pisnn_deploy.mesh import CellMesh, Mesh
+from pisnn_deploy.mesh import FaceMesh
 from pisnn_deploy.runs.verdict import Verdict, exact_sums, verdict_of
 
 Integers = NDArray[np.int64]
@@ -205,12 +205,12 @@ class Trace:
         return [mass + ledger for mass, ledger in sums]
 
 
-def empty_trace(mesh: Mesh | CellMesh, kept: Integers, *, everything: bool = False) -> Trace:
+def empty_trace(mesh: FaceMesh, kept: Integers, *, everything: bool = False) -> Trace:
     """A trace to be filled in: zeros.
 
     Parameters
     ----------
-    mesh : Mesh or CellMesh
+    mesh : FaceMesh
     kept : int64 array [n]
         PDE steps of its rows.
     everything : bool

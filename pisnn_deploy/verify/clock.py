@@ -12,7 +12,6 @@ from fractions import Fraction
 
 from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.mesh import CellMesh
 from pisnn_deploy.physics.model import ModelSpec
 from pisnn_deploy.verify.faces import face_of, shifts
 
@@ -54,10 +53,11 @@ def named_law(graph: IntegerGraph) -> Iterator[str]:
         yield f"the problem {spec.problem} has {axes} dimensions, the model {len(spec.lengths)}"
     if spec.equation == "laplace" and spec.diffusivity != 1:
         yield f"the diffusivity is {spec.diffusivity}, and laplace means 1"
-    if isinstance(graph.mesh, CellMesh):
+    grid = graph.mesh.grid
+    if grid is None:
         return
-    if graph.mesh.lengths != spec.lengths:
-        yield f"the mesh extends over {graph.mesh.lengths}, the model over {spec.lengths}"
+    if grid.lengths != spec.lengths:
+        yield f"the mesh extends over {grid.lengths}, the model over {spec.lengths}"
     if spec.cell_width is not None:
         width, wanted = cell_width(graph), Fraction(spec.cell_width)
         if abs(width - wanted) > CELL_WIDTHS * wanted:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.integer import Materials
-from pisnn_deploy.mesh import CellMesh, Mesh
+from pisnn_deploy.mesh import CellMesh, FaceMesh, Mesh
 from pisnn_deploy.verify.faces import face_of, shifts
 
 Whole = NDArray[np.object_]
@@ -53,20 +53,14 @@ def two_point(graph: IntegerGraph, claim: Claim, stored: NDArray[np.int64]) -> I
 def _two_point(graph: IntegerGraph, claim: Claim, stored: NDArray[np.int64]) -> Iterator[str]:
     materials, mesh = graph.materials, graph.mesh
     assert materials is not None
-    if isinstance(mesh, CellMesh):
-        wrong = [*_faces(mesh)]
-        if wrong:
-            yield wrong[0]
-            return
-        volumes, resistance, angles = simplices(mesh)
-        if not (volumes > 0).all():
-            yield f"cell {int(np.argmin(volumes))} has no volume"
-            return
-    else:
-        volumes, resistance = boxes(mesh)
+    # The checker measures meshes itself and believes none of them, so each kind has a measure here.
+    measured = _measured_cells(mesh) if isinstance(mesh, CellMesh) else boxes(graph.grid)
+    if isinstance(measured, str):
+        yield measured
+        return
+    volumes, resistance, angles = measured
     for name, values in (("conductivity", materials.conductivity), ("capacity", materials.capacity)):
-        if isinstance(mesh, CellMesh):
-            yield from _one_a_material(mesh, name, values)
+        yield from _one_a_material(mesh.material_of_cells, name, values)
     capacity = materials.capacity * volumes
     conductance = 1 / _in_series(mesh, materials, resistance)
     for name, sizes in (("capacity of a cell", capacity), ("conductance of a face", conductance)):
@@ -85,7 +79,7 @@ def _two_point(graph: IntegerGraph, claim: Claim, stored: NDArray[np.int64]) -> 
         "conductance_error": float(np.abs(stored[joins] / (scale * conductance[joins]) - 1).max()),
         "capacity_error": float(np.abs(field.inverse_volume * capacity / field.unit_volume - 1).max()),
     }
-    if isinstance(mesh, CellMesh):
+    if angles is not None:
         figures["mean_angle"], figures["largest_angle"] = float(angles.mean()), float(angles.max())
     if (claim.status, claim.method) != ("proved", "conductances") or set(claim.figures) != set(figures):
         yield "the claim is not what was proved"
@@ -94,6 +88,17 @@ def _two_point(graph: IntegerGraph, claim: Claim, stored: NDArray[np.int64]) -> 
         finest = FLAT if name.endswith("angle") else HALF_OF_THE_DIGITS
         if not abs(claim.figures[name] - value) <= SHOWN * value + finest:
             yield f"the {name.replace('_', ' ')} is {value:.3e}, the claim says {claim.figures[name]:.3e}"
+
+
+def _measured_cells(mesh: CellMesh) -> tuple[Field, Field, Field] | str:
+    """As `simplices`; what is wrong with faces or cells, if anything is."""
+    wrong = next(_faces(mesh), None)
+    if wrong is not None:
+        return wrong
+    volumes, resistance, angles = simplices(mesh)
+    if not (volumes > 0).all():
+        return f"cell {int(np.argmin(volumes))} has no volume"
+    return volumes, resistance, angles
 
 
 def _faces(mesh: CellMesh) -> Iterator[str]:
@@ -164,12 +169,12 @@ def simplices(mesh: CellMesh) -> tuple[Field, Field, Field]:
     return volumes, resistance, angles if angles.size else np.zeros(1)
 
 
-def boxes(mesh: Mesh) -> tuple[Field, Field]:
-    """As `simplices`, of a grid."""
+def boxes(mesh: Mesh) -> tuple[Field, Field, None]:
+    """As `simplices`, of a grid; lines of centres are normal to its faces."""
     widths = np.array(mesh.lengths) / mesh.shape
     half = (widths / 2 / (widths.prod() / widths))[mesh.axis]
     inside = np.stack([mesh.source, mesh.target]) < mesh.cells
-    return np.full(mesh.cells, widths.prod()), inside * half
+    return np.full(mesh.cells, widths.prod()), inside * half, None
 
 
 def _as_integers(points: Field) -> tuple[Whole, int]:
@@ -211,7 +216,7 @@ def _quotient(numerator: int, denominator: int) -> float:
         return math.inf
 
 
-def _in_series(mesh: CellMesh | Mesh, materials: Materials, resistance: Field) -> Field:
+def _in_series(mesh: FaceMesh, materials: Materials, resistance: Field) -> Field:
     total = np.zeros(mesh.faces)
     for side, ends in enumerate((mesh.source, mesh.target)):
         inside = ends < mesh.cells
@@ -219,10 +224,10 @@ def _in_series(mesh: CellMesh | Mesh, materials: Materials, resistance: Field) -
     return total
 
 
-def _one_a_material(mesh: CellMesh, name: str, values: Field) -> Iterator[str]:
-    first = np.zeros(len(mesh.material_names))
-    first[mesh.material[::-1]] = values[::-1]
-    wrong = np.flatnonzero(values != first[mesh.material])
+def _one_a_material(material: NDArray[np.int64], name: str, values: Field) -> Iterator[str]:
+    first = np.zeros(1 + int(material.max(initial=0)))
+    first[material[::-1]] = values[::-1]
+    wrong = np.flatnonzero(values != first[material])
     if wrong.size:
         yield f"cell {int(wrong[0])} has another {name} than the other cells of its material"
 

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.mesh import CellMesh
 from pisnn_deploy.verify.clock import ROUNDINGS, cell_width
 from pisnn_deploy.verify.faces import face_of, shifts
 
@@ -58,8 +57,7 @@ def units(graph: IntegerGraph, stored: NDArray[np.int64] | None) -> Iterator[str
         ends = (None,) if exact is None else tuple(math.ceil(exact * (1 + side * ROUNDINGS)) for side in (-1, 1))
         if given not in ends:
             yield f"the largest {name} is {given} in the window, the operating range says {ends[0]}"
-    if isinstance(graph.mesh, CellMesh):
-        yield from _alike(graph.mesh, graph.membrane.held)
+    yield from _alike(graph.mesh.group_of_reservoirs, graph.membrane.held)
     with np.errstate(all="ignore"):  # what overflows is not what any reservoir shows
         held = graph.membrane.held / (graph.value_per_quantum * level)  # a power of two: exact
     wrong = np.flatnonzero(np.rint(held) * level != graph.membrane.reservoirs)
@@ -71,11 +69,11 @@ def units(graph: IntegerGraph, stored: NDArray[np.int64] | None) -> Iterator[str
         )
 
 
-def _alike(mesh: CellMesh, held: NDArray[np.float64]) -> Iterator[str]:
+def _alike(group: NDArray[np.int64], held: NDArray[np.float64]) -> Iterator[str]:
     """Reservoirs of a group hold one value."""
-    first = np.zeros(len(mesh.group_names))
-    first[mesh.group[::-1]] = held[::-1]
-    for number in np.flatnonzero(held != first[mesh.group])[:1].tolist():
+    first = np.zeros(1 + int(group.max(initial=0)))
+    first[group[::-1]] = held[::-1]
+    for number in np.flatnonzero(held != first[group])[:1].tolist():
         yield f"reservoir {number} holds another value than the other reservoirs of its group"
 
 

@@ -162,7 +162,7 @@ def test_a_mantissa_that_lava_would_change_is_refused() -> None:
 
 def test_a_mesh_without_faces_is_refused() -> None:
     graph = compiled(cells=2)
-    lone = replace(graph, mesh=replace(graph.mesh, source=graph.mesh.source[:0], target=graph.mesh.target[:0]))
+    lone = replace(graph, mesh=replace(graph.grid, source=graph.mesh.source[:0], target=graph.mesh.target[:0]))
     with pytest.raises(UsageError) as caught:
         cpu.run(lone, graph.membrane.initial, RunOptions(5))
     assert str(caught.value) == (

@@ -82,7 +82,7 @@ def longer(graph: IntegerGraph) -> IntegerGraph:
     changed = with_spec(lengths=lengths)(graph)
     if isinstance(graph.mesh, CellMesh):
         return replace(changed, mesh=replace(graph.mesh, points=2 * graph.mesh.points))
-    return replace(changed, mesh=structured_mesh(graph.mesh.shape, lengths, graph.mesh.boundary))
+    return replace(changed, mesh=structured_mesh(graph.grid.shape, lengths, graph.grid.boundary))
 
 
 def slower(graph: IntegerGraph) -> IntegerGraph:

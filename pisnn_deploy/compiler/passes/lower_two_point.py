@@ -16,8 +16,7 @@ from pisnn_deploy.graph import TwoPointGraph
 from pisnn_deploy.graph.integer import Materials
 from pisnn_deploy.mesh import (
     Boundary,
-    CellMesh,
-    Mesh,
+    FaceMesh,
     MeshFile,
     listed,
     reservoir_layers,
@@ -163,9 +162,7 @@ class LowerTwoPoint:
         return {name: Material(spec.diffusivity) for name in names} | dict(self.materials)
 
 
-def _graph(
-    spec: ModelSpec, mesh: CellMesh | Mesh, materials: Materials, reservoirs: Field, initial: Field
-) -> TwoPointGraph:
+def _graph(spec: ModelSpec, mesh: FaceMesh, materials: Materials, reservoirs: Field, initial: Field) -> TwoPointGraph:
     capacity = materials.capacity * mesh.geometry().volumes
     conductance = mesh.conductances(materials.conductivity)
     return TwoPointGraph(spec, mesh, capacity, conductance, reservoirs, initial, materials)

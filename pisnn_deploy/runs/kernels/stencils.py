@@ -10,7 +10,7 @@ from pisnn_deploy.graph.connections import Stencil
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.graph.shape import is_incidence
 from pisnn_deploy.graph.synapse import are_whole, effective
-from pisnn_deploy.mesh import PERIODIC, Mesh
+from pisnn_deploy.mesh import PERIODIC
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ def kernel_of(graph: IntegerGraph) -> Kernel | None:
         None where the graph is of another form: unstructured, with hidden layers or a medium, with synapses spelled
         out, or with a route that is not the incidence of its mesh.
     """
-    mesh = graph.mesh
-    if not isinstance(mesh, Mesh) or graph.between_fields or not graph.sole_field.holds_alike:
+    mesh = graph.mesh.grid
+    if mesh is None or graph.between_fields or not graph.sole_field.holds_alike:
         return None
     if not is_incidence(graph, with_loops=True):
         return None
