@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy import sparse
@@ -20,7 +21,7 @@ from scipy import sparse
 from pisnn_deploy.core.arithmetic import require_width
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.populations import Population
-from pisnn_deploy.programs import Result, run
+from pisnn_deploy.programs import Prepared, Result
 from pisnn_deploy.programs.arrays import Arrays
 
 
@@ -65,12 +66,20 @@ class Semantics:
     def __init__(self, graph: IntegerGraph) -> None:
         self._graph = graph
         self._bits = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
+        self._declared = {
+            (population.name, name): (population.quantity(name), self._bits[population.name, population.quantity(name)])
+            for population in graph.populations
+            for name in population.program.names
+            if (population.name, population.quantity(name)) in self._bits
+        }
         self._answering = [p for p in map(graph.population, graph.depths) if p.name not in graph.holders]
         self._weights: dict[tuple[str, str], list[tuple[str, int, sparse.csr_matrix]]] = {
             (population.name, port): _weights(graph, population.name, port)
             for population in graph.populations
             for port in population.program.ports
         }
+        self._step = 0
+        self._run = {population.name: self._prepared(population) for population in graph.populations}
 
     def begin(self, masses: Mapping[str, Integers] | None = None) -> States:
         """Every state before the first PDE step.
@@ -125,7 +134,7 @@ class Semantics:
         after = {name: result.states for name, result in results.items()}
         for field in self._graph.fields:
             population = self._graph.population(field.holder)
-            result = run(population.program, Arrays(), self._inputs(population, states, sends))
+            result = self._run[population.name].run(self._inputs(population, states, sends))
             (mass,) = result.sends
             self._require(mass[: field.cells], field.holder, "mass", step + 1)
             self._require(mass[field.cells :], field.holder, "ledger", step + 1)
@@ -230,12 +239,13 @@ class Semantics:
         """What populations make of the masses, in the order of their depth."""
         results: dict[str, Result[Integers]] = {}
         sends: dict[str, tuple[Integers, ...]] = {}
+        self._step = step
         for population in self._answering if populations is None else populations:
             inputs = self._inputs(population, states, sends)
-            reader = self._reader(population, step) if checked else Arrays()
-            for name in inputs:
-                reader.result(name, inputs[name])
-            results[population.name] = _spread(run(population.program, reader, inputs), population.size)
+            prepared = self._run[population.name] if checked else Prepared(population.program, Arrays())
+            for name, values in inputs.items() if checked else ():
+                self._look(population.name, name, values)
+            results[population.name] = _spread(prepared.run(inputs), population.size)
             sends[population.name] = results[population.name].sends
         return results
 
@@ -243,18 +253,26 @@ class Semantics:
         self, population: Population, states: States, sends: Mapping[str, tuple[Integers, ...]]
     ) -> dict[str, Integers]:
         """Ports, states and parameters of a population, by name; holders send the masses of the start of the step."""
-        ports = {port: np.zeros(population.size, np.int64) for port in population.program.ports}
-        for port in ports:
-            for source, output, matrix in self._weights[population.name, port]:
-                sent = sends[source][output] if source in sends else next(iter(states[source].values()))
-                ports[port] = ports[port] + matrix @ sent
+        ports = {}
+        for port in population.program.ports:
+            arrivals = [
+                matrix @ (sends[source][output] if source in sends else next(iter(states[source].values())))
+                for source, output, matrix in self._weights[population.name, port]
+            ]
+            ports[port] = sum(arrivals[1:], arrivals[0]) if arrivals else np.zeros(population.size, np.int64)
         return {**ports, **states[population.name], **population.parameters}
 
-    def _reader(self, population: Population, step: int) -> Arrays:
-        def look(name: str, values: Integers) -> None:
-            self._require(values, population.name, population.quantity(name), step)
+    def _prepared(self, population: Population) -> Prepared[Integers]:
+        """The program of a population, to be run step by step; holders' masses are looked at where ledgers are."""
+        if population.name in self._graph.holders:
+            return Prepared(population.program, Arrays())
+        return Prepared(population.program, Arrays(partial(self._look, population.name)))
 
-        return Arrays(look)
+    def _look(self, population: str, value: str, values: Integers) -> None:
+        declared = self._declared.get((population, value))
+        if declared is not None:
+            quantity, bits = declared
+            require_width(values, bits, population, quantity, self._step)
 
     def _require(self, values: Integers, population: str, quantity: str, step: int) -> None:
         bits = self._bits.get((population, quantity))

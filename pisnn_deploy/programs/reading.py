@@ -108,6 +108,26 @@ class Prepared(Generic[Value]):
             for name, part in zip(results, made, strict=True):
                 values[name] = self._result(name, part)
 
+    def run(self, inputs: Mapping[str, Value]) -> Result[Value]:
+        """One step of the neuron; `inputs` is unchanged.
+
+        Parameters
+        ----------
+        inputs : mapping
+            Value of each port, state and parameter, by name.
+
+        Returns
+        -------
+        Result
+            New states and what is sent.
+        """
+        values = self.begin(inputs)
+        self.advance(values)
+        named = {name: value for name, value in values.items() if isinstance(name, str)}
+        program = self._program
+        states = {state: named[name] for state, name in zip(program.states, program.after, strict=True)}
+        return Result(states, tuple(named[name] for name in program.sends), named)
+
 
 def run(program: Program, reader: Reader[Value], inputs: Mapping[str, Value]) -> Result[Value]:
     """One step of a neuron in the meaning of a reader.
@@ -126,9 +146,4 @@ def run(program: Program, reader: Reader[Value], inputs: Mapping[str, Value]) ->
     Result
         New states and what is sent; `inputs` is unchanged.
     """
-    prepared = Prepared(program, reader)
-    values = prepared.begin(inputs)
-    prepared.advance(values)
-    named = {name: value for name, value in values.items() if isinstance(name, str)}
-    states = {state: named[name] for state, name in zip(program.states, program.after, strict=True)}
-    return Result(states, tuple(named[name] for name in program.sends), named)
+    return Prepared(program, reader).run(inputs)
