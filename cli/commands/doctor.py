@@ -147,11 +147,11 @@ def _abilities() -> Iterator[Diagnosis]:
         yield _imported("backend fast", "numba", "in compiled kernels")
     yield _imported("backend onnx", "onnxruntime", "on onnxruntime")
     needs_lava = f"needs lava-dl, which runs on Python 3.10 alone; this is {python_version()}"
-    guests = (
+    abilities = (
         ("backend torch", "torch", "torch", "torch is not installed"),
         ("train", "training", "lava-dl", needs_lava),
     )
-    for name, part, package, reason in guests:
+    for name, part, package, reason in abilities:
         if package not in _versions():
             yield Diagnosis(name, "missing", reason)
         else:

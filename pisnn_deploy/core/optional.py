@@ -1,39 +1,50 @@
-"""Lava, lava-dl and torch are guests: they run on fewer Pythons than the rest, and may be missing."""
+"""Packages that may be missing: Lava and lava-dl run on fewer Pythons than the rest, and torch is large."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 from pisnn_deploy.core.errors import UsageError
 
-_GUESTS = ("lava", "torch")
+Package = Literal["lava-dl", "torch"]
+
+_LACKS: dict[Package, tuple[tuple[str, ...], str]] = {
+    "lava-dl": (
+        ("lava", "torch"),
+        "needs lava-dl and its torch, which are not installed on this Python {version}; they run on Python 3.10 alone: "
+        "call pisnn-deploy from there",
+    ),
+    "torch": (("torch",), "needs torch, which is not installed on this Python {version}: pip install torch"),
+}
+"""Modules that a package brings, and what is said where one of them is missing."""
 
 
 @contextmanager
-def guests(purpose: str) -> Iterator[None]:
-    """Import torch or Lava in here: if one is missing, say what needs it and where it runs.
+def needing(package: Package, purpose: str) -> Iterator[None]:
+    """Import a package in here: if it is missing, say what needs it and where it runs.
 
     Parameters
     ----------
+    package : str
+        ``lava-dl`` or ``torch``.
     purpose : str
         Begins the message, such as ``train``.
 
     Raises
     ------
     UsageError
-        Torch, lava-nc or lava-dl is not installed.
+        A module of the package is not installed.
     """
+    modules, lack = _LACKS[package]
     try:
         yield
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _GUESTS:
+        if (error.name or "").partition(".")[0] not in modules:
             raise
-        raise UsageError(
-            f"{purpose}: needs lava-dl and its torch, which are not installed on this Python {python_version()}; they "
-            "run on Python 3.10 alone: call pisnn-deploy from there"
-        ) from error
+        raise UsageError(f"{purpose}: {lack.format(version=python_version())}") from error
 
 
 def python_version() -> str:

@@ -9,7 +9,7 @@ from typing import cast
 
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.core.limits import require_memory
-from pisnn_deploy.core.optional import guests
+from pisnn_deploy.core.optional import needing
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.traits import LATE, Trait, refuse
 from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, require_room
@@ -88,6 +88,6 @@ def run_graph(
     if options.start is not None:
         require_fit(graph, options.start)
     require_memory(f"backend {backend}")
-    with guests(f"backend {backend}"):
+    with needing("torch", f"backend {backend}"):
         module = importlib.import_module(chosen.module)
     return cast(Run, module.run(graph, mass, options, progress))
