@@ -204,7 +204,10 @@ def test_steady_conduction_through_the_plate() -> None:
     conductivity = np.array([8.0, 1.0])[mesh.material]
     held = np.array([2.0, 1.0, 0.0])[mesh.group]
     ends = np.append(conductivity, np.full(mesh.reservoirs, 1.0))
-    conductance = mesh.conductances(ends)
+    geometry = mesh.geometry()
+    resistance = geometry.distance[:, 0] / ends[mesh.source] + geometry.distance[:, 1] / ends[mesh.target]
+    conductance = geometry.area / resistance
+    assert np.allclose(mesh.conductances(ends), conductance, rtol=1e-14)
     faces = np.arange(mesh.faces)
     ones = np.ones(mesh.faces)
     incidence = sparse.csr_matrix(
