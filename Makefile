@@ -55,7 +55,7 @@ newer: setup ## the wheel on every Python from 3.11 to 3.13 that this machine ha
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy pisnn_deploy tests fuzz
+	$(BIN)/mypy pisnn_deploy tests fuzz benchmarks
 
 # Reports are tested in a real browser, and playwright's own would be another download of 200 MB.
 browser: ## chromium for the tests of reports; from Debian's packages where it is missing

@@ -15,8 +15,10 @@ from pathlib import Path
 
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "check.md"
 ROUNDS = 3
-CASES = (("heat1d", "128", "loihi2", 1.0), ("laplace2d", "64x64", "loihi2", 1.0))
-CASES += (("heat2d", "64x64", "hala_point", 1.0), ("heat2d", "1024x1024", "hala_point", 10.0))
+CASES = (
+    *(("heat1d", "128", "loihi2", 1.0), ("laplace2d", "64x64", "loihi2", 1.0)),
+    *(("heat2d", "64x64", "hala_point", 1.0), ("heat2d", "1024x1024", "hala_point", 10.0)),
+)
 
 
 def ours(*words: str) -> float:

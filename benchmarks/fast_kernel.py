@@ -103,7 +103,9 @@ def graph_of(name: str, shape: tuple[int, ...]) -> IntegerGraph:
     graph = compile_model(model, CompileOptions(Lower(shape, boundary), load_profile("loihi2")))
     if len(shape) == 1 and shape != SMALL_LINE:
         wider = tuple(replace(b, bits=min(b.bits + 6, 24)) for b in graph.bounds)
-        graph = replace(graph, window=replace(graph.window, difference=None), bounds=wider)
+        field = graph.sole_field
+        wide = replace(field, window=replace(field.window, difference=None))
+        graph = replace(graph, fields=(wide,), bounds=wider)
     return graph
 
 

@@ -49,7 +49,7 @@ def relative_l2(values: Field, exact: Field) -> float:
 
 def exact(graph: IntegerGraph, time_: float) -> Field:
     """Exact cell averages."""
-    found = problem("heat1d").reference(graph.mesh, graph.values(graph.membrane.reservoirs), time_)
+    found = problem("heat1d").reference(graph.grid, graph.values(graph.membrane.reservoirs), time_)
     assert found is not None
     return found
 

@@ -12,7 +12,7 @@ def idle_models() -> dict[type, type]:
     """Models without arithmetic; importing them imports Lava, which `serve` must prepare first."""
     from idle_models.models import IDLE_MODELS
 
-    return IDLE_MODELS
+    return dict(IDLE_MODELS)
 
 
 if __name__ == "__main__":

@@ -190,7 +190,7 @@ def lines(case: Case) -> tuple[list[str], bool]:
             f"| {lowest} | {count} | {quanta} | {quanta / fired:.2g} |"
         )
         masses.append(run.trace.mass)
-    return rows, not np.array_equal(*masses)
+    return rows, not np.array_equal(masses[0], masses[1])
 
 
 def rate(stepper: KernelStepper, steps: int) -> float:

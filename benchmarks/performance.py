@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,8 +30,10 @@ from pisnn_deploy.runs import RunOptions, fast, onnx
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"
 DATA = ROOT / "build" / "bench" / "performance.json"
-MESHES = (("heat1d", "128"), ("heat1d", "4096"), ("heat1d", "65536"), ("heat1d", "1048576"))
-MESHES += (("heat2d", "64x64"), ("heat2d", "512x512"))
+MESHES = (
+    *(("heat1d", "128"), ("heat1d", "4096"), ("heat1d", "65536"), ("heat1d", "1048576")),
+    *(("heat2d", "64x64"), ("heat2d", "512x512")),
+)
 MEASURE_SECONDS = 2.0
 ROUNDS = 3
 CELLS = 128
@@ -181,7 +184,7 @@ drifts.
 """
 
 
-def page(found: dict[str, object]) -> str:
+def page(found: dict[str, Any]) -> str:
     """The page of the results."""
     lava = [
         f"| {row['problem']} | {row['mesh']} | {row['steps_per_second']:.3g} | {row['ratio_without_arithmetic']:.2f} "

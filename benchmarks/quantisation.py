@@ -10,7 +10,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from pisnn_deploy.compiler import CompileOptions, Lower, compile_model
+from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, compile_model
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.physics.model import Model
 from pisnn_deploy.physics.problems import problem
@@ -52,7 +52,7 @@ def compiled(model: Model, profile: str) -> IntegerGraph:
     if model.spec.cell_width is not None:
         shape = tuple(round(length / model.spec.cell_width) for length in model.spec.lengths)
     options = CompileOptions(Lower(shape, own.default_boundary(shape)), load_profile(profile))
-    return compile_model(model, replace(options, placement="index"))
+    return compile_model(model, replace(options, graph=GraphOptions(placement="index")))
 
 
 def main() -> None:

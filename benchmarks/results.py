@@ -356,14 +356,14 @@ def picture(name: str, found: Found, path: Path) -> None:
     row = int(np.argmin(np.abs(found.measures.time - horizon)))
     values, exact = graph.values(found.short.trace.mass[row]), one.exact(float(found.measures.time[row]))
     if len(graph.mesh.shape) == 1:
-        x = (np.arange(graph.mesh.cells) + 0.5) * graph.mesh.spacing[0]
+        x = (np.arange(graph.mesh.cells) + 0.5) * graph.grid.spacing[0]
         left.plot(x, one.initial(), color="#9aa0a6", label="start")
         left.plot(x, values, color="tab:blue", label="integers")
         left.plot(x, exact, color="k", linestyle=(0, (3, 3)), label="exact")
         left.set(xlabel="position (units of length)", ylabel="cell value")
         left.legend(frameon=False)
     else:
-        extent = (0.0, graph.mesh.lengths[0], 0.0, graph.mesh.lengths[1])
+        extent = (0.0, graph.grid.lengths[0], 0.0, graph.grid.lengths[1])
         image = left.imshow(values.reshape(graph.mesh.shape).T, origin="lower", extent=extent, cmap="viridis")
         figure.colorbar(image, ax=left, label="cell value")
         left.set(xlabel="x (units of length)", ylabel="y (units of length)")

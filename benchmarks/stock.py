@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, compile_model
-from pisnn_deploy.compiler.pipeline import ProcessKind
+from pisnn_deploy.compiler.options import ProcessKind
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers
 from pisnn_deploy.graph.semantics import Semantics
@@ -179,7 +179,10 @@ def roundings() -> list[str]:
     for boundary in ("periodic", "no-flux"):
         graph = compiled(read("heat1d"), (128,), boundary, "stock")
         steps, start = horizon(graph), graph.membrane.initial
-        ways = {"floor": partial(floored_masses, graph), "to nearest": Semantics(graph).masses_after}
+        ways: dict[str, Callable[[Integers, int], Integers]] = {
+            "floor": partial(floored_masses, graph),
+            "to nearest": Semantics(graph).masses_after,
+        }
         for name, masses_after in ways.items():
             mass, mirrored = (masses_after(field, steps) for field in (start, start[::-1].copy()))
             lines.append(

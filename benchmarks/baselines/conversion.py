@@ -54,7 +54,7 @@ def int8(network: Network, lower: Field, upper: Field) -> Int8:
 
     points = np.random.default_rng(SEED).uniform(lower, upper, (CALIBRATION_POINTS, lower.size)).astype(np.float32)
 
-    class Points(CalibrationDataReader):  # type: ignore[misc]
+    class Points(CalibrationDataReader):
         def __init__(self) -> None:
             self._rows: Iterator[dict[str, Any]] = iter([{"x": points}])
 
