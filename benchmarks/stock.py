@@ -80,7 +80,7 @@ Made by `python -m benchmarks.stock`.
 
 
 def compiled(
-    model: Model, shape: tuple[int, ...], boundary: str, kind: ProcessKind, send_threshold: int = 1
+    model: Model, shape: tuple[int, ...], boundary: str, kind: ProcessKind, send_threshold: int | None = None
 ) -> IntegerGraph:
     """A model compiled for loihi2."""
     sides = parse_boundary(boundary, len(shape))
