@@ -10,7 +10,7 @@ from rich.text import Text
 from pisnn_deploy.cli.console import print_json, print_table
 from pisnn_deploy.core.errors import CheckError
 from pisnn_deploy.graph.artifact import read_artifact
-from pisnn_deploy.verify import NOT_PROVED, check_certificate
+from pisnn_deploy.verify import NOT_PROVED, Finding, check_certificate
 
 
 @click.command("verify", context_settings={"help_option_names": ["-h", "--help"]})
@@ -22,7 +22,8 @@ def command(artifact: Path, as_json: bool, quiet: bool) -> None:
 
     The checker shares no code with the compiler's proofs. It rejects an artifact of which a graph, an array or a claim
     was changed after it was issued, also where the integers no longer mean what it says in physical units. Below its
-    findings stands what it cannot prove.
+    findings stands what it cannot prove. What an artifact does not claim, because no theorem
+    knows the programs of its neurons, is no error: such a finding says so.
 
     \b
     Examples:
@@ -45,11 +46,7 @@ def command(artifact: Path, as_json: bool, quiet: bool) -> None:
         )
     elif not quiet:
         rows = [
-            (
-                finding.claim,
-                Text(status.get(finding.claim, "holds"), "green") if finding.holds else Text("REJECTED", "bold red"),
-                finding.text,
-            )
+            (finding.claim, _shown_status(finding, status.get(finding.claim, "holds")), finding.text)
             for finding in findings
         ]
         print_table(f"{artifact}", rows, ("claim", "status", "what was proved again"))
@@ -57,3 +54,9 @@ def command(artifact: Path, as_json: bool, quiet: bool) -> None:
     rejected = [finding for finding in findings if not finding.holds]
     if rejected:
         raise CheckError(f"{artifact}: {rejected[0].claim} is rejected: {rejected[0].text}")
+
+
+def _shown_status(finding: Finding, status: str) -> Text:
+    if not finding.holds:
+        return Text("REJECTED", "bold red")
+    return Text(status, "green") if finding.is_claimed else Text("not claimed", "yellow")

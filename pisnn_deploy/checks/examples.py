@@ -367,6 +367,11 @@ def _of_proofs(heat: IntegerGraph) -> tuple[Example, ...]:
         ),
         Example("Ledgers that wrap one PDE step before the horizon.", with_ledger_steps(heat, 999_999), loihi2),
         Example("A start one quantum above the operating range.", with_start(heat, heat.window.upper + 1), loihi2),
+        Example(
+            "Faces of a program of one's own.",
+            with_claims(heat, stability=Claim("none", "unknown-program"), equation=Claim("none", "unknown-program")),
+            loihi2,
+        ),
     )
 
 

@@ -43,7 +43,7 @@ graph's placement; a graph without one is counted as if it stood on a single cor
 | input and output | PD117; what a host reads or waits for is in no estimate |
 | payloads, from sender to receiver | PD005, PD006 |
 | time and energy | no rule: estimates, always a range |
-| mass | PD201, PD202, PD204, PD205, PD206 |
+| mass | PD201, PD202, PD204, PD205, PD206, PD207 |
 """
 _WIDTH = 120
 

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from pisnn_deploy.checks.rule import GRAPH, Subject, Violation, rule
+from pisnn_deploy.graph.claims import Method
+
+UNKNOWN: Method = "unknown-program"
 
 
 @rule("PD201", "certificate-present")
@@ -104,3 +107,19 @@ def start_in_range(subject: Subject) -> Iterator[Violation]:
         yield Violation(
             "flux", found, limit, f"the start differs by {found} across face {face}, and {limit} is allowed"
         )
+
+
+@rule("PD207", "programs-known")
+def programs_known(subject: Subject) -> Iterator[Violation]:
+    """The neurons run programs that every claim can rest on.
+
+    Bounds and conservation are proved of any program. The time step, stability and the equation are claimed only of
+    the programs in docs/neurons.md. Of others they are left out, which is no error, and this says so.
+
+    Fix: where these claims are needed, use a program of docs/neurons.md.
+    """
+    certificate = subject.graph.certificate
+    missing = [name for name, claim in certificate.claims.items() if claim.method == UNKNOWN] if certificate else []
+    if missing:
+        message = f"not claimed, because no theorem knows what the neurons do: time step, {', '.join(missing)}"
+        yield Violation(GRAPH, "none", "proved", message, "info")

@@ -48,6 +48,7 @@ RULES: tuple[Rule, ...] = (
     proofs.certificate_valid,
     proofs.ledgers_last,
     proofs.start_in_range,
+    proofs.programs_known,
 )
 
 

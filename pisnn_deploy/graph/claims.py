@@ -34,6 +34,7 @@ Method = Literal[
     "states",
     "conductances",
     "other-law",
+    "unknown-program",
 ]
 Figure = int | float
 FigureName = Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,63}$")]
@@ -62,6 +63,7 @@ _SENTENCES: dict[Method, str] = {
     "conductances": "each integer conductance of two points is beside what geometry and materials say, "
     "{conductance_error:.2%} off at most, and so is each capacity, {capacity_error:.2%} off at most",
     "other-law": "the integers solve another law than the model's: {coefficients}",
+    "unknown-program": "not claimed: no theorem knows what the faces, or neurons before them, do",
 }
 LARGEST_DEVIATION = 0.05
 """Relative, of what integers do from what their law says, for which it is still called by its name."""

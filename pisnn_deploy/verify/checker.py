@@ -19,7 +19,7 @@ from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.verify.clock import clock, is_linear, named_law
 from pisnn_deploy.verify.conservation import conservation
 from pisnn_deploy.verify.equation import equation
-from pisnn_deploy.verify.faces import NoFace, biases, face_of, hears_late, is_known, shifts
+from pisnn_deploy.verify.faces import NoFace, biases, face_of, hears_late, known_face, shifts, unknown_population
 from pisnn_deploy.verify.folding import Folding
 from pisnn_deploy.verify.lines import distinct_faces, is_memoryless
 from pisnn_deploy.verify.medium import conductances, medium_averages, medium_layout
@@ -28,7 +28,7 @@ from pisnn_deploy.verify.programs import Unbounded
 from pisnn_deploy.verify.ranges import intervals
 from pisnn_deploy.verify.stored import stored, stored_rows
 from pisnn_deploy.verify.two_point import two_point
-from pisnn_deploy.verify.units import units
+from pisnn_deploy.verify.units import knows_current, units
 from pisnn_deploy.verify.waves import MARGIN, axis_gains, delayed_modulus, has_axis_gains, lattice, modulus
 from pisnn_deploy.verify.waves import drift as rounding
 
@@ -50,12 +50,15 @@ class Finding:
     claim : str
     holds : bool
     text : str
-        What was proved again, or the first thing that is wrong.
+        What was proved again, or the first thing that is wrong, or what is not claimed.
+    is_claimed : bool
+        False where a claim that other artifacts make cannot be made of the programs of this one.
     """
 
     claim: str
     holds: bool
     text: str
+    is_claimed: bool = True
 
 
 def check_certificate(graph: IntegerGraph, altered: tuple[str, ...] = ()) -> tuple[Finding, ...]:
@@ -94,7 +97,8 @@ def check_certificate(graph: IntegerGraph, altered: tuple[str, ...] = ()) -> tup
         ("stability", _stability, graph.certificate.stability.details),
     )
     positive = graph.certificate.positivity
-    if positive is not None or (is_known(graph) and face_of(graph).share_bits is not None):
+    face = known_face(graph)
+    if positive is not None or (face is not None and face.share_bits is not None):
         checks = (*checks, ("positivity", _positivity, "" if positive is None else positive.details))
     solved = graph.certificate.equation
     checks = (*checks, ("equation", _equation, "" if solved is None else solved.details))
@@ -105,7 +109,8 @@ def check_certificate(graph: IntegerGraph, altered: tuple[str, ...] = ()) -> tup
             problem = "not looked at: it rests on the layout"
         else:
             problem = _first(check, graph)
-        findings.append(Finding(claim, not problem, problem or text))
+        missing = _not_claimed(graph, claim)
+        findings.append(Finding(claim, not problem, problem or missing or text, bool(problem) or not missing))
     return tuple(findings)
 
 
@@ -115,6 +120,22 @@ def _first(check: Callable[[IntegerGraph], Iterator[str]], graph: IntegerGraph) 
         return next(check(graph), "")
     except (NoFace, Unbounded) as error:
         return str(error)
+
+
+def _not_claimed(graph: IntegerGraph, claim: str) -> str:
+    """What a finding does not cover because a program is not known; empty where it covers all that it names."""
+    population = unknown_population(graph)
+    if not population:
+        return ""
+    why = f"no theorem knows the program {graph.population(population).program.name} of {population}"
+    missing = {
+        "clock": "time step, leak and exponents",
+        "stability": "whether modes grow",
+        "equation": "what the integers solve",
+    }
+    if not knows_current(graph):
+        missing["units"] = "the largest current"
+    return f"not claimed: {missing[claim]}; {why}" if claim in missing else ""
 
 
 def _layout(graph: IntegerGraph) -> Iterator[str]:
@@ -133,7 +154,7 @@ def _layout(graph: IntegerGraph) -> Iterator[str]:
     for number, (layer, bias, shift) in enumerate(zip(operator, added, [*shifts(graph), 0], strict=True)):
         if number and (bias != np.tile(layer.bias, faces)).any():
             yield f"a bias of {graph.chain[number + 1]} is not the operator's"
-        if layer.shift != shift:
+        if shift not in (None, layer.shift):
             yield f"the shift of {graph.chain[number + 1]} is not the operator's"
     for number, layer in enumerate(operator[1:], 1):
         laid = sparse.csr_matrix(sparse.kron(sparse.identity(faces, np.int64), sparse.csr_matrix(layer.weight)))
@@ -157,8 +178,9 @@ def _layout(graph: IntegerGraph) -> Iterator[str]:
 def _clock(graph: IntegerGraph) -> Iterator[str]:
     if graph.coding is None or graph.period != (1 if hears_late(graph) else len(graph.chain)):
         yield "the graph is not scheduled"
-    if graph.materials is not None:
-        # The time step is the scale of the conductances: see the claim on the equation.
+    if graph.materials is not None or unknown_population(graph):
+        # The time step is the scale of the conductances: see the claim on the equation. Of programs that are not known
+        # it is not claimed.
         return
     yield from clock(graph)
 
@@ -174,8 +196,8 @@ def _equation(graph: IntegerGraph) -> Iterator[str]:
     claim = None if graph.certificate is None else graph.certificate.equation
     if claim is None:
         yield "the certificate does not say what the integers solve"
-    elif claim.status == "none" and not is_known(graph):
-        if (claim.method, dict(claim.figures)) != ("nonlinear", {}):
+    elif unknown_population(graph):
+        if not _is_left_out(claim):
             yield "the claim is not what was proved"
     else:
         yield from where_it_cuts(graph, claim)
@@ -184,6 +206,11 @@ def _equation(graph: IntegerGraph) -> Iterator[str]:
             yield from two_point(graph, claim, conductances(graph))
         else:
             yield from equation(graph, claim)
+
+
+def _is_left_out(claim: Claim) -> bool:
+    """Whether a claim says that it is not made because a program is not known."""
+    return (claim.status, claim.method, dict(claim.figures)) == ("none", "unknown-program", {})
 
 
 def _conservation(graph: IntegerGraph) -> Iterator[str]:
@@ -261,6 +288,12 @@ def _averages(graph: IntegerGraph) -> bool:
 
 def _stability(graph: IntegerGraph) -> Iterator[str]:
     claim, largest = _claim(graph, "stability"), None
+    if unknown_population(graph):
+        if not _is_left_out(claim):
+            yield "the claim is not what was proved"
+        return
+    if claim.method == "unknown-program":
+        yield "the claim says that a program is not known, and all are"
     if claim.status == "none":
         return
     face = face_of(graph)

@@ -67,9 +67,15 @@ def face_of(graph: IntegerGraph) -> Face:
     return face
 
 
-def is_known(graph: IntegerGraph) -> bool:
-    """Whether the checker knows what the channels of a graph do."""
-    return face_in(read(str(faces(graph).program))) is not None
+def known_face(graph: IntegerGraph) -> Face | None:
+    """How the channels of a graph make packets; None where they run a program that the checker does not know."""
+    return face_in(read(str(faces(graph).program)))
+
+
+def unknown_population(graph: IntegerGraph) -> str:
+    """Name of the first layer, or of the channels, whose program the checker does not know; empty without any."""
+    layers = [layer.name for layer, shift in zip(hidden_layers(graph), shifts(graph), strict=True) if shift is None]
+    return next(iter(layers), "" if known_face(graph) is not None else faces(graph).name)
 
 
 def hears_late(graph: IntegerGraph) -> bool:

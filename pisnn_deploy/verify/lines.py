@@ -12,7 +12,7 @@ from pisnn_deploy.graph.connections import Stencil
 from pisnn_deploy.graph.populations import faces, hidden_layers
 from pisnn_deploy.mesh import DIRICHLET, NO_FLUX, PERIODIC, Boxes, Sides
 from pisnn_deploy.verify.clock import is_linear
-from pisnn_deploy.verify.faces import face_of, is_known
+from pisnn_deploy.verify.faces import face_of, known_face
 from pisnn_deploy.verify.folding import Folding, fold_line
 from pisnn_deploy.verify.programs import Span
 from pisnn_deploy.verify.stored import Row
@@ -117,7 +117,8 @@ def _line_change(kernel: list[list[int]], x: int, count: int, sides: Sides, quad
 
 def is_memoryless(graph: IntegerGraph) -> bool:
     """Whether a PDE step is a linear map of the masses before it alone, up to rounding."""
-    return is_linear(graph) and is_known(graph) and face_of(graph).is_plain
+    face = known_face(graph)
+    return is_linear(graph) and face is not None and face.is_plain
 
 
 def distinct_faces(graph: IntegerGraph) -> NDArray[np.int64]:

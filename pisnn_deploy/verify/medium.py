@@ -11,7 +11,7 @@ from scipy import sparse
 from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
-from pisnn_deploy.verify.faces import biases, face_of, shifts
+from pisnn_deploy.verify.faces import biases, face_of, known_face, shifts
 from pisnn_deploy.verify.stored import stored
 
 
@@ -29,7 +29,8 @@ def medium_layout(graph: IntegerGraph) -> Iterator[str]:
     """
     mesh = graph.mesh
     cells = mesh.cells
-    if face_of(graph).leak != MEMORYLESS or face_of(graph).steps_late or graph.operator:
+    face = known_face(graph)
+    if (face is not None and (face.leak != MEMORYLESS or face.steps_late)) or graph.operator:
         yield "the flux keeps a memory, or there is an operator besides the conductances"
     conductance, volumes = conductances(graph), graph.sole_field.inverse_volume
     *levels, bias = biases(graph)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.verify.clock import ROUNDINGS, cell_width
-from pisnn_deploy.verify.faces import face_of, shifts
+from pisnn_deploy.verify.faces import face_of, known_face, shifts
 
 STEEPENING = 3
 """Quanta by which rounding may steepen a face: one at either end, and one for packets."""
@@ -40,7 +40,7 @@ def units(graph: IntegerGraph, stored: NDArray[np.int64] | None) -> Iterator[str
     low, high = math.floor(Fraction(limits.lower) / unit), math.ceil(Fraction(limits.upper) / unit)
     if levels:
         low, high = low - LEVELS * level, high + LEVELS * level
-    if face_of(graph).share_bits is not None:
+    if _is_limited(graph):
         low = max(0, low)
     if (window.lower, window.upper) != (low, high):
         yield (
@@ -49,10 +49,10 @@ def units(graph: IntegerGraph, stored: NDArray[np.int64] | None) -> Iterator[str
         )
     if levels and (limits.slope is not None or limits.flux is not None):
         yield "the operating range has a slope or a flux, and a window of levels has none"
-    for name, given, exact in (
-        ("difference", window.difference, None if graph.materials is not None else _steepest(graph)),
-        ("current", window.current, None if levels else _strongest(graph, stored)),
-    ):
+    exacts = [("difference", window.difference, None if graph.materials is not None else _steepest(graph))]
+    if knows_current(graph):
+        exacts.append(("current", window.current, None if levels else _strongest(graph, stored)))
+    for name, given, exact in exacts:
         # What is rounded up has been rounded a few times before, so that either of two integers may come out.
         ends = (None,) if exact is None else tuple(math.ceil(exact * (1 + side * ROUNDINGS)) for side in (-1, 1))
         if given not in ends:
@@ -67,6 +67,19 @@ def units(graph: IntegerGraph, stored: NDArray[np.int64] | None) -> Iterator[str
             f"reservoir {number} holds {graph.membrane.held[number]:g} and shows "
             f"{graph.membrane.reservoirs[number] * graph.value_per_quantum:g}"
         )
+
+
+def knows_current(graph: IntegerGraph) -> bool:
+    """Whether the largest current follows from the operating range: a largest flux needs faces that are known."""
+    return graph.spec.operating_range.flux is None or known_face(graph) is not None
+
+
+def _is_limited(graph: IntegerGraph) -> bool:
+    """Whether the window must begin at 0 at least; may, of faces that are not known and hear what cells have."""
+    face = known_face(graph)
+    if face is not None:
+        return face.share_bits is not None
+    return len(graph.sole_channels.program.ports) > 1 and graph.window.lower >= 0
 
 
 def _alike(group: NDArray[np.int64], held: NDArray[np.float64]) -> Iterator[str]:
@@ -88,8 +101,10 @@ def _steepest(graph: IntegerGraph) -> Fraction | None:
 def _strongest(graph: IntegerGraph, stored: NDArray[np.int64] | None) -> Fraction | None:
     """Largest current of a face, before it is rounded up: by the flux, or, through two points, also by the slope."""
     limits, unit = graph.spec.operating_range, Fraction(graph.value_per_quantum)
-    theta = 1 << face_of(graph).packet_exponent
-    found = [] if limits.flux is None else [Fraction(limits.flux) / unit * theta + theta]
+    found = []
+    if limits.flux is not None:
+        theta = 1 << face_of(graph).packet_exponent
+        found.append(Fraction(limits.flux) / unit * theta + theta)
     if stored is not None and limits.slope is not None:
         mesh, whole = graph.grid, Fraction(limits.upper) - Fraction(limits.lower)
         beside = np.maximum(mesh.source, mesh.target) >= mesh.cells

@@ -13,7 +13,7 @@ from pisnn_deploy.checks.manual import main, manual, page, pages
 from pisnn_deploy.checks.rules import RULES
 
 DOCS = Path(__file__).parents[2] / "docs"
-ALWAYS_INFORMATION = {"PD117"}
+ALWAYS_INFORMATION = {"PD117", "PD207"}
 UPDATE = "run: python -m pisnn_deploy.checks.manual docs"
 
 

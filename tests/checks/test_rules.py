@@ -35,7 +35,7 @@ HEAT = heat_graph()
 EIGHT = list(range(8))
 NOTHING = Claim("none", "nonlinear")
 BIASED = rebuilt(HEAT, coding="dense", flux=replace(HEAT.flux, bias=HEAT.flux.bias - 512))
-INFORMATION = {("PD117", "spike-counters")}
+INFORMATION = {("PD117", "spike-counters"), ("PD207", "programs-known")}
 """Rules that only ever inform; tests/checks/test_limits.py has them."""
 
 

@@ -10,9 +10,6 @@ import pytest
 from graphs_by_hand import reaction, sink, two_fields
 from models_under_test import compiled, heat_model
 
-from pisnn_deploy.compiler.passes.bound import Bounds
-from pisnn_deploy.compiler.passes.prove import Prove
-from pisnn_deploy.compiler.runner import run_passes
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.programs import Program, parse
 from pisnn_deploy.programs.neurons import flux, membrane
@@ -68,22 +65,6 @@ def test_no_other_program_can_lose_mass() -> None:
     bounds = tuple(replace(b, quantity="k") if b.quantity == "packet" else b for b in graph.bounds)
     assert finding(replace(graph, bounds=bounds)) == ""
     assert any(not one.holds for one in check_certificate(graph))
-
-
-def test_of_a_program_that_no_theorem_knows_the_rest_is_proved_again_and_the_clock_is_not() -> None:
-    lines = (
-        *("neuron doubled(arrival; residue_before; bias)", "drive = add(arrival, bias)", "current = add(drive, drive)"),
-        *("potential = add(residue_before, current)", "packet, residue = fire(potential, 8)"),
-        *("keep residue_before = residue", "send packet"),
-    )
-    graph = with_program(base(), "flux", parse("\n".join(lines)))
-    graph, _ = run_passes(replace(graph, bounds=(), certificate=None), (Bounds(40, 40, 40), Prove()))
-    assert isinstance(graph, IntegerGraph) and graph.certificate is not None
-    claims = graph.certificate.claims
-    assert claims["stability"].status == claims["equation"].status == "none"
-    unknown = "faces neither fire the sum of their currents nor send what outgrows a threshold"
-    found = {one.claim: one.text for one in check_certificate(graph) if not one.holds}
-    assert found == {"clock": unknown, "units": unknown}
 
 
 def test_what_reaches_a_holder_and_is_no_packet_is_rejected() -> None:

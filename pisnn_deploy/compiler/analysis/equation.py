@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.compiler.analysis.faces import face_of
+from pisnn_deploy.compiler.analysis.faces import has_unknown_programs, known_face
 from pisnn_deploy.compiler.analysis.kinks import drives_along
 from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.graph import Claim, IntegerGraph
@@ -46,9 +46,9 @@ def equation_claim(graph: IntegerGraph) -> Claim:
         two-point fluxes; ``none`` where the law is another one than the spec's. With a limiter the figures name its
         shift, because the claim holds where the limiter does not cut.
     """
-    face = face_of(graph)
-    if face is None:
-        return Claim("none", "nonlinear")
+    if has_unknown_programs(graph):
+        return Claim("none", "unknown-program")
+    face = known_face(graph)
     claim = _without_limiter(graph, face)
     if face.share_bits is None or not claim.figures:
         return claim

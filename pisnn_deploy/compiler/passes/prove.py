@@ -11,7 +11,7 @@ from scipy import sparse
 
 from pisnn_deploy.compiler.analysis.changes import reservoirs_extend
 from pisnn_deploy.compiler.analysis.equation import equation_claim
-from pisnn_deploy.compiler.analysis.faces import face_of, known_face
+from pisnn_deploy.compiler.analysis.faces import face_of, has_unknown_programs, known_face
 from pisnn_deploy.compiler.analysis.invariance import lattice_kernel, lattice_shape, rounding_drift
 from pisnn_deploy.compiler.facts import BOUNDED, PROVED, Fact
 from pisnn_deploy.compiler.passes.bound import LARGEST_LEDGER
@@ -62,6 +62,7 @@ class Prove:
        there are no reservoirs, and overflow on the operating window.
     5. *Equation*: the coefficients that the integers have in physical units, beside those of the model
        (`pisnn_deploy.compiler.analysis.equation`).
+    6. Of faces, or neurons before them, whose program no theorem knows, stability and equation are not claimed.
     """
 
     name: ClassVar[str] = "prove"
@@ -282,9 +283,9 @@ def stability_claim(graph: IntegerGraph) -> Claim:
     ----------
     graph : IntegerGraph
     """
-    face = face_of(graph)
-    if face is None:
-        return Claim("none", "nonlinear")
+    if has_unknown_programs(graph):
+        return Claim("none", "unknown-program")
+    face = known_face(graph)
     if face.share_bits is not None:
         return Claim("none", "limited") if graph.mesh.reservoirs else Claim("proved", "constant-sum")
     if graph.materials is not None:

@@ -1,0 +1,123 @@
+"""The manual of neurons, written from the language and from the programs of `pisnn_deploy.programs.neurons`."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from pisnn_deploy.core.docstrings import docstring
+from pisnn_deploy.core.output import write_whole
+from pisnn_deploy.programs import language, neurons
+from pisnn_deploy.programs.language import Program
+
+_PREFACE = f"""\
+# Neurons
+
+This page is written from the code. To update it, run `python -m pisnn_deploy.programs.manual docs/neurons.md`; a test
+compares them.
+
+Each neuron is a program: a straight line of at most {language.MAX_OPERATIONS} operations on signed integers, without
+loops and jumps. Every backend, proof and export reads this one text, and artifacts store it. A program has ports (what
+arrived in this step), states (kept from step to step) and parameters (a number for each neuron).
+[How readers work](architecture.md) and [how artifacts hold programs](artifact.md) say more.
+
+A new kind of neuron is a function in `pisnn_deploy/programs/neurons.py` that returns its program, and this page written
+again. All backends run it; bounds and conservation are proved. What no theorem knows of a program, such as the time
+step, stability and the equation, its artifacts do not claim, and `pisnn-deploy verify` says so.
+
+## Operations
+Values are Python integers in every proof. A reader may use narrower words where they are proved to hold every value, of
+at most {language.WORD_BITS} signed bits. Shifts are constants of 0 to {language.MAX_SHIFT} bits,
+that of `fire` at least 1. Tables have 1 to {language.MAX_TABLE_ENTRIES} entries of at most
+{language.MAX_TABLE_BITS} signed bits.
+
+| operation | result and rounding |
+| --- | --- |
+"""
+_EXAMPLE = 8
+"""Every number that a program of the page takes."""
+
+
+def manual() -> str:
+    """The page as Markdown.
+
+    Returns
+    -------
+    str
+        Of the file ``neurons.md``.
+    """
+    rows = [f"| {' '.join(f'`{name}`' for name in names.split())} | {text} |\n" for names, text in _operations()]
+    intro = f"\n## Programs\nWhere a program takes a number it is {_EXAMPLE} here.\n"
+    return _PREFACE + "".join(rows) + intro + "".join(_section(make) for make in makers())
+
+
+def makers() -> tuple[Callable[..., Program], ...]:
+    """Functions of `pisnn_deploy.programs.neurons` that return a program, in the order of the file."""
+    functions = [make for _, make in inspect.getmembers(neurons, inspect.isfunction)]
+    own = [make for make in functions if make.__module__ == neurons.__name__]
+    programs = [make for make in own if make.__annotations__.get("return") == Program.__name__]
+    return tuple(sorted(programs, key=lambda make: make.__code__.co_firstlineno))
+
+
+def _operations() -> Iterator[tuple[str, str]]:
+    """Names and meaning of each row of the table in the docstring of the language."""
+    rows: list[list[str]] = []
+    _, table, _ = re.split(r"^=+  =+$", inspect.cleandoc(language.__doc__ or ""), flags=re.MULTILINE)
+    for line in table.strip("\n").split("\n"):
+        if line.startswith(" "):
+            rows[-1][1] += f" {line.strip()}"
+        else:
+            rows.append(re.split(r"  +", line, maxsplit=1))
+    for names, text in rows:
+        yield names.strip("`"), text.replace("``", "`").replace("|", "\\|")
+
+
+def _section(make: Callable[..., Program]) -> str:
+    text, _, parameters = docstring(make).partition("\nParameters\n----------\n")
+    body = text.strip().replace("\n::\n\n", "\n").replace("``", "`")
+    parts = [f"\n### `{make.__name__}`\n{body}\n"]
+    if parameters:
+        parts.append(f"\n{_parameters(parameters)}")
+    parts += [f"\n```text\n{program}\n```\n" for program in _examples(make)]
+    return "".join(parts)
+
+
+def _parameters(section: str) -> str:
+    """A list of Markdown of a numpydoc section."""
+    items: list[str] = []
+    for line in section.strip().split("\n"):
+        if line.startswith(" "):
+            items[-1] += f" {line.strip()}".replace("``", "`")
+        else:
+            items.append(f"- `{line.partition(' : ')[0]}`:")
+    return "\n".join(items) + "\n"
+
+
+def _examples(make: Callable[..., Program]) -> Iterator[Program]:
+    """The program with as few numbers as possible, and with all."""
+    parameters = inspect.signature(make).parameters.values()
+    needed = {each.name: _EXAMPLE for each in parameters if each.default is each.empty}
+    yield make(**needed)
+    if len(needed) < len(parameters):
+        yield make(**{each.name: _EXAMPLE for each in parameters})
+
+
+def main(words: list[str]) -> None:
+    """Write the page into the file that is named, or print it.
+
+    Parameters
+    ----------
+    words : list of str
+        Of the command line.
+    """
+    if words:
+        write_whole(Path(words[0]), manual().encode())
+    else:
+        print(manual(), end="")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
