@@ -9,6 +9,7 @@ import warnings
 from typing import Any
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from pisnn_deploy.core.printable import printable, printable_lines, without_commands
 
@@ -67,7 +68,7 @@ def show_wrong_usage(error: click.ClickException) -> None:
     ----------
     error : click.ClickException
     """
-    if isinstance(error, click.MissingParameter):  # speaks of options alone, in several lines
+    if isinstance(error, click.MissingParameter | NoArgsIsHelpError):  # several lines, and none of a file
         error.show()
         return
     buffer = io.StringIO()

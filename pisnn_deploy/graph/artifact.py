@@ -277,6 +277,8 @@ def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, bytes]:
         known = name in DOCUMENTS or (
             name.startswith("arrays/") and name.endswith(".npy") and ".." not in name and name.count("/") == 1
         )
+        if name.endswith("data.pkl"):
+            raise FileError(path, "is a checkpoint and no artifact", remedy="compile it first")
         if not known:
             raise FileError(path, "does not belong into an artifact", field=repr(name))
         if name in members:

@@ -18,6 +18,7 @@ from pisnn_deploy.compiler.passes.measure import MEASURED_CELLS
 from pisnn_deploy.compiler.runner import Report, silent
 from pisnn_deploy.compiler.warnings import warnings_of
 from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.core.field_errors import problem_text
 from pisnn_deploy.core.limits import available_memory
 from pisnn_deploy.formats.reading import Request
 from pisnn_deploy.graph import IntegerGraph
@@ -200,4 +201,9 @@ def _operating_range(own: OperatingRange, limits: Limits) -> OperatingRange | No
             flux=own.flux if limits.flux is None else limits.flux,
         )
     except ValidationError as error:
-        raise UsageError(f"operating range: {error.errors()[0]['msg'].removeprefix('Value error, ')}") from error
+        details = error.errors()[0]
+        if not details["loc"]:
+            raise UsageError(f"`value_range`: {details['msg'].removeprefix('Value error, ')}") from error
+        field = str(details["loc"][0])
+        keyword = field if field in ("slope", "flux") else "value_range"
+        raise UsageError(f"`{keyword}` {problem_text(details)}") from error

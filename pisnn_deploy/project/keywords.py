@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from os import PathLike
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+import numpy as np
 
 from pisnn_deploy.core.errors import UsageError
 
@@ -39,17 +42,24 @@ def request_of(kind: type[Request], keywords: type, options: Mapping[str, Any], 
         No such keyword.
     """
     kinds = get_type_hints(keywords)
-    for name, value in options.items():
+    rest = {name: plain_number(value) for name, value in options.items()}
+    for name, value in rest.items():
         if name not in kinds:
-            raise TypeError(f"{name!r} is no option; expected one of {', '.join(sorted(kinds))}")
+            near = difflib.get_close_matches(name, kinds, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise TypeError(f"{name!r} is no option; {hint}expected one of {', '.join(sorted(kinds))}")
         _require_kind(name, value, kinds[name])
-    rest = dict(options)
     groups: dict[str, Any] = {}
     for entry in fields(kind):  # type: ignore[arg-type]
         if is_dataclass(entry.default) and not isinstance(entry.default, type):
             names = [each.name for each in fields(entry.default)]
             groups[entry.name] = type(entry.default)(**{name: rest.pop(name) for name in names if name in rest})
     return kind(**own, **rest, **groups)
+
+
+def plain_number(value: Any) -> Any:
+    """A number of numpy as Python's own; anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def leaves(group: Any) -> dict[str, tuple[Any, Any]]:

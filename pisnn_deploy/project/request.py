@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pisnn_deploy.compiler.options import PLAIN, GraphKeywords, GraphOptions
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.project.conditions import is_mesh_file, is_yaml
-from pisnn_deploy.project.keywords import FileName, leaves, request_of
+from pisnn_deploy.project.keywords import FileName, leaves, plain_number, request_of
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -198,14 +198,15 @@ def compile_request(model: FileName, **options: Unpack[CompileKeywords]) -> Comp
 
 def _plain(name: str, value: Any) -> Any:
     """A value as the request has it: numbers of a mesh and of a range as text, the files of materials as paths."""
+    value = plain_number(value)
     if name in FILES and isinstance(value, str | PathLike):
         return Path(value)
     if isinstance(value, PathLike):
         return fspath(value)
     if name == "mesh" and isinstance(value, int | tuple | list) and not isinstance(value, bool):
-        return "x".join(map(str, (value,) if isinstance(value, int) else value))
+        return "x".join(str(plain_number(count)) for count in ((value,) if isinstance(value, int) else value))
     if name == "value_range" and not isinstance(value, str | None):
         if not isinstance(value, tuple | list):
             raise UsageError(f"`value_range` {value!r}: expected two numbers, such as 0,2")
-        return ",".join(map(repr, value))
+        return ",".join(repr(plain_number(limit)) for limit in value)
     return value

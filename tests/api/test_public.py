@@ -129,8 +129,23 @@ def test_a_request_says_what_is_wrong_with_which_field(words: dict[str, Any], me
     assert str(refused.value) == message
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"value_range": (0, float("nan"))}, "`value_range` must be finite, it is NaN"),
+        ({"value_range": (1, 0)}, "`value_range`: lower 1.0 must be below upper 0.0"),
+        ({"slope": -1.0}, "`slope` must be greater than 0, it is -1.0"),
+        ({"flux": -1}, "`flux` must be greater than 0, it is -1"),
+    ],
+)
+def test_ranges_that_are_none_are_refused_by_the_name_of_the_keyword(words: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        pd.compile("heat1d", mesh=16, **words)
+    assert str(refused.value) == message
+
+
 def test_a_keyword_that_does_not_exist_is_no_keyword() -> None:
-    with pytest.raises(TypeError, match=r"^'mash' is no option; expected one of boundary, capacity, coding, "):
+    with pytest.raises(TypeError, match=r"^'mash' is no option; did you mean 'mesh'\? expected one of boundary, "):
         compile_request("heat1d", mash=3)  # type: ignore[call-arg]
 
 
@@ -138,6 +153,20 @@ def test_numbers_paths_and_texts_make_the_same_request(tmp_path: Path) -> None:
     assert compile_request("m", mesh=64) == compile_request("m", mesh=(64,)) == compile_request(Path("m"), mesh="64")
     assert compile_request("m", value_range=(0, 2.5)).limits.bounds == (0.0, 2.5)
     assert compile_request("m", conductivity="k.npy") == compile_request("m", conductivity=Path("k.npy"))
+
+
+@pytest.mark.parametrize(
+    ("of_numpy", "plain"),
+    [
+        ({"mesh": np.int64(64)}, {"mesh": 64}),
+        ({"mesh": (np.int32(64),)}, {"mesh": 64}),
+        ({"value_range": (0, np.float64(2.5))}, {"value_range": (0, 2.5)}),
+        ({"slope": np.float64(3)}, {"slope": 3.0}),
+        ({"processes": "stock", "send_threshold": np.int64(5)}, {"processes": "stock", "send_threshold": 5}),
+    ],
+)
+def test_numbers_of_numpy_are_numbers(of_numpy: dict[str, Any], plain: dict[str, Any]) -> None:
+    assert compile_request("m", **of_numpy) == compile_request("m", **plain)
 
 
 @pytest.fixture(scope="module")

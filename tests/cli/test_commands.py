@@ -20,6 +20,7 @@ from pisnn_deploy.graph.artifact import write_artifact
 
 COMMAND = str(Path(sys.executable).with_name("pisnn-deploy"))
 SHARED_MEMORY = Path("/dev/shm")
+CHECKPOINT = str(Path(__file__).parents[2] / "models" / "heat1d" / "model.pt")
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,7 @@ def test_wrong_initial_data(
             "advection_diffusion1d, burgers1d, heat1d, heat2d, laplace2d\n",
         ),
         (("compile", "nothing.pt"), "error: nothing.pt: cannot be read (No such file or directory)\n"),
+        (("verify", CHECKPOINT), f"error: {CHECKPOINT}: is a checkpoint and no artifact; compile it first\n"),
         (
             ("compile", "heat1d", "--mesh", "x"),
             "error: mesh 'x': expected cells along each axis, such as 128 or 64x64\n",
@@ -167,7 +169,7 @@ def test_wrong_initial_data(
         (("compile", "heat1d", "--range", "2"), "error: --range '2': expected two numbers, such as 0,2\n"),
         (
             ("compile", "heat1d", "--range", "2,1"),
-            "error: operating range: lower 2.0 must be below upper 1.0\n",
+            "error: --range: lower 2.0 must be below upper 1.0\n",
         ),
         (
             ("compile", "heat1d", "-o", "no/x.pisnn"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
+from pisnn_deploy.graph.integer import MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.mesh import PERIODIC
 from pisnn_deploy.programs import Operation, run
@@ -150,7 +150,7 @@ def fits_narrow(
         and potential + half <= WORD
         and mass + arriving <= WORD
         and 2 * mass <= WORD
-        and largest_of(graph, FLUX, "packet") * TILE <= WORD
+        and largest_of(graph, faces.name, faces.quantity(program.sends[0])) * TILE <= WORD
     )
 
 

@@ -144,14 +144,15 @@ class StructuredStepper(KernelStepper):
         self._limits, self._order, self.narrow = plan.limits.copy(), reservoir_order(layout), plan.narrow
         self._limits[places.AUDITED] = int(audited)
         self.kernels: SimpleNamespace = bound(structured, plan.text.text, (("AXES", len(layout.shape)),))
-        widths = [largest_of(graph, FLUX, plan.faces.quantity(name)) for name in plan.text.widths]
+        widths = [largest_of(graph, plan.faces.name, plan.faces.quantity(name)) for name in plan.text.widths]
         self._programs = (self._limits, np.array(plan.text.numbers, np.int64), np.array(widths, np.int64))
         self.mass, self._new = self._padded(graph, plan), self._padded(graph, plan)
         self.arrays = self._arrays_of(graph, plan)
         self._buffers = self._buffers_of(layout)
         self._counters = np.zeros(self._buffers.results.shape[1], np.int64)
         # Sums of packets stay narrow for so many PDE steps, after which they are moved into wider ones.
-        self._lasting = 2**31 // (largest_of(graph, FLUX, "packet") + 1) - 1 if self.narrow else 2**62
+        sent = plan.faces.quantity(plan.faces.program.sends[0])
+        self._lasting = 2**31 // (largest_of(graph, plan.faces.name, sent) + 1) - 1 if self.narrow else 2**62
         self._moved_at = 0
         self._moved = np.zeros(graph.mesh.faces, np.int64)
         slabs = self._tables.grid.slab_block.size - 1
