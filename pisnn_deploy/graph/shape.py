@@ -79,11 +79,13 @@ def _population(population: Population) -> Iterator[str]:
     if not set(population.start) <= set(program.states):
         states = ", ".join(program.states) or "no state"
         yield f"{name} says how {', '.join(population.start)} start, its program has {states}"
-    for value, array in {**population.start, **population.parameters}.items():
-        if array.shape != (population.size,):
-            yield f"{name} has {array.size} numbers as {value} for {population.size} neurons"
-        elif array.size and not -LARGEST_NUMBER <= array.min() <= array.max() <= LARGEST_NUMBER:
-            yield f"{name} {value} holds a number beyond 2^53"
+    for what, arrays in (("start of", population.start), ("parameter", population.parameters)):
+        for value, array in arrays.items():
+            if array.shape != (population.size,):
+                yield f"{name} has {array.size} numbers as {value} for {population.size} neurons"
+            elif array.size and not -LARGEST_NUMBER <= array.min() <= array.max() <= LARGEST_NUMBER:
+                neuron = int(np.argmax((array < -LARGEST_NUMBER) | (array > LARGEST_NUMBER)))
+                yield f"{name}: the {what} {value} of neuron {neuron} is {int(array[neuron])}, beyond 2^53"
     for operation in program.operations:
         if operation.signature.has_shift and int(operation.operands[-1]) > LARGEST_SHIFT:
             yield f"{name}: {operation} shifts by {operation.operands[-1]} bits, at most {LARGEST_SHIFT} are possible"

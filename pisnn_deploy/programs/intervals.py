@@ -137,6 +137,10 @@ class Excluded(ValueError):
     """A value that no limit allows, or that has none."""
 
 
+class Unbounded(ValueError):
+    """A state that no analysis of this project keeps within bounds, or a value beyond every word."""
+
+
 @dataclass
 class _Tightened(Intervals):
     """Interval arithmetic that knows what some values are made of, and what others are kept within.
@@ -278,8 +282,8 @@ def invariant(
     ------
     Excluded
         A limit leaves nothing of a value.
-    ValueError
-        A state grows for ever.
+    Unbounded
+        A state that grows for ever, or seems to: intervals see no bound that its operations keep.
     """
     becomes = dict(zip(program.states, program.after, strict=True))
     limits = dict(limits or {})
@@ -310,7 +314,7 @@ def invariant(
     values = bounds(program, {**inputs, **states}, limits)
     for state, name in becomes.items():
         if values[name].lower < states[state].lower or values[name].upper > states[state].upper:
-            raise ValueError(f"state {state} of {program.name} grows from {states[state]} to {values[name]}")
+            raise Unbounded(f"state {state} of {program.name} grows without limit, as far as intervals tell")
     return values
 
 

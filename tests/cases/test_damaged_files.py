@@ -125,7 +125,7 @@ def said_of(change: Callable[[dict[str, Any]], object]) -> Callable[[Parts], Non
     [
         (set_to(f"{DRIVE}.mantissas", -(2**63)), "synapse membrane-to-flux: a mantissa is beyond 256"),
         (set_to(f"{DRIVE}.offsets", 2**63 - 2), "synapse membrane-to-flux: an offset is beyond 2147483648"),
-        (set_to(START, -(2**63)), "membrane mass_before holds a number beyond 2^53"),
+        (set_to(START, -(2**63)), "membrane: the start of mass_before of neuron 0 is -9223372036854775808, beyond 2^53"),
         (set_to("placement.utilisation.synapses", 2**62), "placement says a synapses outside 0 to 2^53"),
         (stored_as(BIAS, np.zeros(16)), f"arrays/{BIAS}.npy: must be a little-endian int64 array in C order"),
         (stored_as(BIAS, np.full(16, np.nan)), f"arrays/{BIAS}.npy: must be a little-endian int64"),

@@ -170,7 +170,10 @@ def test_what_is_no_graph_is_named() -> None:
         (altered(graph, "level-a", size=5), "synapse a-0-to-level-a-arrival is 4 x 4 between populations of 5 and 4"),
         (altered(graph, "level-a", parameters={"bias": number}), "level-a has the parameters bias, its program none"),
         (altered(graph, "rate", start={"rest": number[:3]}), "rate has 3 numbers as rest for 4 neurons"),
-        (altered(graph, "rate", start={"rest": number + 2**53}), "rate rest holds a number beyond 2^53"),
+        (
+            altered(graph, "rate", start={"rest": number + 2**53}),
+            "rate: the start of rest of neuron 1 is 9007199254740993, beyond 2^53",
+        ),
         (altered(graph, "rate", lines=33), "rate has 33 lines, 0 to 32 are possible"),
     ):
         assert sentence in defects(broken), sentence

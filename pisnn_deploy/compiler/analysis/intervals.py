@@ -16,10 +16,12 @@ from pisnn_deploy.graph.integer import ARRIVAL
 from pisnn_deploy.graph.populations import Population, faces, hidden_layers
 from pisnn_deploy.mesh import distinct_faces
 from pisnn_deploy.programs import Operation, Program
-from pisnn_deploy.programs.intervals import Excluded, Interval, bounds, invariant
+from pisnn_deploy.programs.intervals import Excluded, Interval, Unbounded, bounds, invariant
 from pisnn_deploy.programs.neurons import UNDECLARED
 
 Integers = NDArray[np.int64]
+FARTHEST = 1 << 62
+"""No value that is sent, and no sum of them, comes here: arrays of integers would wrap."""
 
 
 def declared_names(program: Program) -> tuple[str, ...]:
@@ -106,19 +108,28 @@ def network_ranges(stages: Iterable[Stage]) -> dict[str, Ranges]:
     ------
     Excluded
         The window leaves no value to something.
+    Unbounded
+        A state that grows, or a value beyond every word; the message begins with the population.
     """
     found: dict[str, Ranges] = {}
     for stage in stages:
         inputs: dict[str, Ends] = {name: (values, values) for name, values in stage.parameters.items()}
-        heard = ((part.port, _through(part.weights, found[part.source].sent[part.output])) for part in stage.heard)
+        heard = ((part.port, _through(part, found[part.source].sent[part.output], stage.name)) for part in stage.heard)
         for port, (lower, upper) in (*stage.held.items(), *heard):
             before = inputs.get(port, (np.zeros_like(lower), np.zeros_like(upper)))
             inputs[port] = before[0] + lower, before[1] + upper
-        found[stage.name] = _ranges(stage, inputs)
+        try:
+            found[stage.name] = _ranges(stage, inputs)
+        except Unbounded as error:
+            raise Unbounded(f"{stage.name}: {error}") from None
     return found
 
 
-def _through(weights: sparse.csr_matrix, ends: Ends) -> Ends:
+def _through(part: Heard, ends: Ends, target: str) -> Ends:
+    weights = part.weights
+    most = max((float(np.abs(end).max(initial=0)) for end in ends), default=0.0)
+    if most * float(abs(weights).astype(np.float64).sum(axis=1).max()) >= FARTHEST:
+        raise Unbounded(f"{target}: what arrives at {part.port} from {part.source} may be beyond every word")
     positive, negative = weights.maximum(0), weights.minimum(0)
     return positive @ ends[0] + negative @ ends[1], positive @ ends[1] + negative @ ends[0]
 
@@ -139,6 +150,9 @@ def _ranges(stage: Stage, inputs: Mapping[str, Ends]) -> Ranges:
         of_groups = [values] * len(groups)
     sent = []
     for name in program.sends:
+        widest = max(max(-group[name].lower, group[name].upper) for group in of_groups)
+        if widest >= FARTHEST:
+            raise Unbounded(f"{name} of {program.name} may reach {widest}, beyond every word")
         lower, upper = np.array([(group[name].lower, group[name].upper) for group in of_groups], np.int64)[member].T
         sent.append((lower, upper))
     return Ranges(values, tuple(sent))
@@ -248,6 +262,8 @@ def graph_ranges(graph: IntegerGraph) -> dict[str, Ranges]:
     ------
     Excluded
         The window leaves no value to something.
+    Unbounded
+        A state that grows, or a value beyond every word; the message begins with the population.
     """
     return network_ranges(_laid_out(graph) if graph.operator else _spelled_out(graph))
 

@@ -17,7 +17,7 @@ from pisnn_deploy.graph import Bound, IntegerGraph, Synapse
 from pisnn_deploy.graph.fields import Field
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.mesh.window import QUADRATIC
-from pisnn_deploy.programs.intervals import Excluded, Interval
+from pisnn_deploy.programs.intervals import Excluded, Interval, Unbounded
 from pisnn_deploy.programs.neurons import face_constants
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Bounds:
         Raises
         ------
         CompileError
-            A quantity is wider than the target's, or has no value inside the operating window.
+            A quantity is wider than the target's, grows without limit, or has no value inside the operating window.
         """
         try:
             ranges = graph_ranges(graph)
@@ -79,6 +79,10 @@ class Bounds:
                 self.name,
                 f"not every quantity has a bound: {error}",
                 remedy="widen the operating range, its slope or its flux",
+            ) from None
+        except Unbounded as error:
+            raise CompileError(
+                self.name, str(error), remedy="let the program keep it in bounds: fire, min with max, or a leak"
             ) from None
         payloads, bounds = _payloads(graph, ranges), []
         for field in graph.fields:

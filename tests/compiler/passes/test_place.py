@@ -251,6 +251,7 @@ def test_blocks_need_a_mesh_with_axes() -> None:
         def __init__(self, graph: IntegerGraph) -> None:
             self.cells, self.faces, self.holders = graph.mesh.cells, graph.mesh.faces, graph.mesh.holders
             self.source, self.target = graph.mesh.source, graph.mesh.target
+            self.grid = None
 
     graph = graph_of("plane")
     loose = replace(graph, mesh=Cells(graph))  # type: ignore[arg-type]
