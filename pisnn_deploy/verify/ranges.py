@@ -1,4 +1,4 @@
-"""Interval analysis for the checker: population by population and row by row, in Python's integers."""
+"""Interval analysis for the checker: population by population, in words only where they are seen to hold every sum."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pisnn_deploy.graph import IntegerGraph, Synapse
 from pisnn_deploy.graph.fields import Field
@@ -13,7 +14,12 @@ from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.verify.folding import Folding
 from pisnn_deploy.verify.lines import distinct_faces, linear_change, steepest
 from pisnn_deploy.verify.programs import Reading, Span, Spans, Unbounded, read
-from pisnn_deploy.verify.stored import Row, stored_rows
+from pisnn_deploy.verify.stored import rows_of, stored_rows
+
+Whole = NDArray[np.int64] | NDArray[np.object_]
+"""Integers in words of 64 bits, or Python's."""
+EXACT = 1 << 62
+"""Integers nearer to 0 do not wrap where two of them are added."""
 
 Spread = dict[tuple[str, str], Span]
 """Interval of each quantity of each population and synapse."""
@@ -44,8 +50,8 @@ def intervals(graph: IntegerGraph) -> Spread:
     packets = {(channels.population, channels.output) for channels in graph.channels}
     for name, ranges in _populations(graph).items():
         known |= {(name, quantity): span for quantity, span in ranges.declared.items()}
-        for output, spans in enumerate(zip(*ranges.sent.values(), strict=True)):
-            low, high = _hull(spans)
+        for output, (lows, highs) in enumerate(ranges.sent):
+            low, high = int(lows.min()), int(highs.max())
             is_change = graph.coding == "delta" and (name, output) not in packets
             payloads[name, output] = (low - high, high - low) if is_change else (low, high)
     for held in graph.fields:
@@ -75,42 +81,64 @@ def mass_interval(held: Field) -> Span:
     return min(0, -(-window.lower // thinnest) - 1), max(0, window.upper // thinnest + 1)
 
 
+Ends = tuple[Whole, Whole]
+"""Lower and upper ends of an interval for each neuron."""
+
+
 @dataclass
 class _Ranges:
-    """Of a population: intervals of what is declared, and of all that each of the neurons looked at sends."""
+    """Of a population: intervals of what is declared, and of all that the neurons looked at send.
 
+    `place` has the number of each neuron among those looked at, -1 of others.
+    """
+
+    place: NDArray[np.int64]
     declared: dict[str, Span] = field(default_factory=dict)
-    sent: dict[int, tuple[Span, ...]] = field(default_factory=dict)
+    sent: tuple[Ends, ...] = ()
 
 
 def _populations(graph: IntegerGraph) -> dict[str, _Ranges]:
     """Ranges of each population but the holders, in the order in which they answer."""
     known: dict[str, _Ranges] = {}
     faces, alike = graph.mesh.faces, distinct_faces(graph) if graph.operator else None
-    folding = Folding(graph)
-    volumes = {held.holder: held.inverse_volume.tolist() for held in graph.fields}
     for population in graph.populations:
-        if population.name in volumes:
+        if population.name in graph.holders:
             continue
         neurons = np.arange(population.size)
         if alike is not None and alike.size < faces:
             # What repeats over faces is looked at beside those that differ alone.
             neurons = neurons.reshape(faces, -1)[alike].reshape(-1)
         reading = read(str(population.program))
-        inputs: dict[int, dict[str, Span]] = {n: dict.fromkeys(reading.ports, (0, 0)) for n in neurons.tolist()}
+        nothing: Whole = np.zeros(neurons.size, np.int64)
+        inputs: dict[str, Ends] = {port: (nothing, nothing) for port in reading.ports}
         for (port, source, output), synapses in _into(graph, population).items():
-            for (number, spans), row in zip(inputs.items(), stored_rows(synapses, neurons), strict=True):
-                if source in volumes:
-                    part = _held(graph.field_of(source), volumes[source], row)
-                    steep = steepest(graph, folding, number * faces // population.size, row) if graph.operator else None
-                    part = part if steep is None else (max(part[0], steep[0]), min(part[1], steep[1]))
-                else:
-                    part = _sum(row, {column: known[source].sent[column][output] for column in row})
-                spans[port] = spans[port][0] + part[0], spans[port][1] + part[1]
-        for number, spans in inputs.items():
-            spans |= {name: (int(values[number]),) * 2 for name, values in population.parameters.items()}
-        known[population.name] = _run(graph, population, reading, inputs)
+            weights = Weights(synapses, neurons)
+            if source in graph.holders:
+                part = _held(graph.field_of(source), weights)
+                part = _steep(graph, population, neurons, synapses, part) if graph.operator else part
+            else:
+                place = known[source].place[weights.columns]
+                if place.min(initial=0) < 0:
+                    raise Unbounded(f"{population.name} hears neurons of {source} beside other faces than its own")
+                lows, highs = known[source].sent[output]
+                part = weights.sums(lows[place], highs[place])
+            inputs[port] = _added(inputs[port][0], part[0]), _added(inputs[port][1], part[1])
+        inputs |= {name: (values[neurons],) * 2 for name, values in population.parameters.items()}
+        known[population.name] = _run(graph, population, reading, inputs, neurons)
     return known
+
+
+def _steep(
+    graph: IntegerGraph, population: Population, neurons: NDArray[np.int64], synapses: list[Synapse], ends: Ends
+) -> Ends:
+    """Ends of sums of masses, within what differences of neighbours allow of each row."""
+    folding, faces = Folding(graph), graph.mesh.faces
+    lows, highs = (end.astype(np.object_) for end in ends)
+    for number, row in enumerate(stored_rows(synapses, neurons)):
+        steep = steepest(graph, folding, int(neurons[number]) * faces // population.size, row)
+        if steep is not None:
+            lows[number], highs[number] = max(lows[number], steep[0]), min(highs[number], steep[1])
+    return _narrowed(lows), _narrowed(highs)
 
 
 def _into(graph: IntegerGraph, population: Population) -> dict[tuple[str, str, int], list[Synapse]]:
@@ -124,7 +152,11 @@ def _into(graph: IntegerGraph, population: Population) -> dict[tuple[str, str, i
 
 
 def _run(
-    graph: IntegerGraph, population: Population, reading: Reading, inputs: Mapping[int, dict[str, Span]]
+    graph: IntegerGraph,
+    population: Population,
+    reading: Reading,
+    inputs: Mapping[str, Ends],
+    neurons: NDArray[np.int64],
 ) -> _Ranges:
     """What the program of a population makes of its inputs, neuron by neuron; those of equal inputs but once.
 
@@ -141,27 +173,37 @@ def _run(
         for state, values in population.started().items()
         if state not in first and values.size
     }
-    groups: dict[tuple[Span, ...], dict[str, Span]] = {}
-    member: dict[int, tuple[Span, ...]] = {}
-    for number, spans in inputs.items():
-        key = tuple(span for name, span in spans.items() if not alone or name in reading.parameters)
-        member[number] = key
-        group = groups.setdefault(key, spans)
-        for port in reading.ports if alone else ():
-            (low, high), (least, most) = spans[port], group[port]
-            if low < least or high > most:
-                group[port] = min(low, least), max(high, most)
-    found = _Ranges()
-    sent = {}
-    for key, spans in groups.items():
+    place = np.full(population.size, -1, np.int64)
+    place[neurons] = np.arange(neurons.size)
+    found = _Ranges(place)
+    member = _groups([ends for name, ends in inputs.items() if not alone or name in reading.parameters], neurons.size)
+    order = np.argsort(member, kind="stable")
+    at = np.searchsorted(member[order], np.arange(int(member.max(initial=-1)) + 1))
+    lows = {name: np.minimum.reduceat(ends[0][order], at).tolist() for name, ends in inputs.items()}
+    highs = {name: np.maximum.reduceat(ends[1][order], at).tolist() for name, ends in inputs.items()}
+    sent: list[list[Span]] = [[] for _ in reading.sends]
+    for group in range(at.size):
+        spans = {name: (int(lows[name][group]), int(highs[name][group])) for name in inputs}
         values = _spans(reading, spans, starts, current)
         for name, number in _declared(reading).items():
             quantity = population.quantity(name)
             span = values.of(number)
             found.declared[quantity] = _hull((found.declared.get(quantity, span), span))
-        sent[key] = tuple(values.of(number) for number in reading.sends)
-    found.sent = {number: sent[key] for number, key in member.items()}
+        for output, number in zip(sent, reading.sends, strict=True):
+            output.append(values.of(number))
+    ends_of = (np.array(spans, np.object_).reshape(-1, 2).T for spans in sent)
+    found.sent = tuple((_narrowed(low)[member], _narrowed(high)[member]) for low, high in ends_of)
     return found
+
+
+def _groups(inputs: list[Ends], count: int) -> NDArray[np.int64]:
+    """Number of each neuron's group, in which all neurons have equal inputs."""
+    member = np.zeros(count, np.int64)
+    for values in {id(end): end for ends in inputs for end in ends}.values():
+        distinct, place = np.unique(values, return_inverse=True)
+        if distinct.size > 1:
+            member = np.unique(member * distinct.size + place.reshape(-1), return_inverse=True)[1].reshape(-1)
+    return member
 
 
 def _declared(reading: Reading) -> dict[str, int]:
@@ -202,20 +244,63 @@ def _hull(spans: Iterable[Span]) -> Span:
     return min(lows), max(highs)
 
 
-def _sum(row: Row, spans: Mapping[int, Span]) -> Span:
-    products = [(weight * spans[column][0], weight * spans[column][1]) for column, weight in row.items()]
-    return sum(min(ends) for ends in products), sum(max(ends) for ends in products)
+class Weights:
+    """Stored weights that lead to some neurons, row after row, without zeros.
+
+    Parameters
+    ----------
+    synapses : list of Synapse
+        Whose weights between two neurons add up.
+    neurons : int64 array [rows]
+    """
+
+    def __init__(self, synapses: list[Synapse], neurons: NDArray[np.int64]) -> None:
+        total = rows_of(synapses, neurons)
+        self.columns, self._weights, self._starts = total.indices, total.data, total.indptr
+
+    def sums(self, lows: Whole, highs: Whole, divisors: NDArray[np.int64] | None = None) -> Ends:
+        """Ends of the weighted sums of values within some ends, one pair for each weight.
+
+        With divisors products are divided by them, and rounded away from the middle.
+        """
+        weights: Whole = self._weights
+        ends = [_largest(lows), _largest(highs)]
+        if _largest(weights) * max(ends) * max(1, weights.size) >= EXACT:
+            weights = weights.astype(np.object_)  # Python's integers, which do not wrap
+        products = weights * lows, weights * highs
+        low, high = np.minimum(*products), np.maximum(*products)
+        if divisors is not None:
+            low, high = low // divisors, -(-high // divisors)
+        zero = np.zeros(1, low.dtype)
+        sums = (np.diff(np.concatenate([zero, np.cumsum(part)])[self._starts]) for part in (low, high))
+        lower, upper = sums
+        return lower, upper
 
 
-def _held(held: Field, volumes: list[int], row: Row) -> Span:
-    """Interval of a weighted sum of masses by the operating window."""
-    low, high = 0, 0
-    for cell, weight in row.items():
-        if cell >= len(volumes):
-            raise Unbounded(f"ledger {cell - len(volumes)} is sent to a face, and nothing bounds it")
-        ends = weight * held.window.lower, weight * held.window.upper
-        low, high = low + min(ends) // volumes[cell], high - (-max(ends) // volumes[cell])
-    return low, high
+def _largest(values: Whole) -> int:
+    """Largest distance of any value from 0."""
+    return max(-int(values.min()), int(values.max())) if values.size else 0
+
+
+def _narrowed(values: Whole) -> Whole:
+    """The same integers in words of 64 bits, if these hold every one."""
+    return values.astype(np.int64) if _largest(values) < EXACT else values
+
+
+def _added(a: Whole, b: Whole) -> Whole:
+    if _largest(a) + _largest(b) >= EXACT:
+        a, b = a.astype(np.object_), b.astype(np.object_)
+    return np.asarray(a + b)
+
+
+def _held(held: Field, weights: Weights) -> Ends:
+    """Ends of weighted sums of masses by the operating window."""
+    volumes = held.inverse_volume
+    beyond = weights.columns[weights.columns >= volumes.size]
+    if beyond.size:
+        raise Unbounded(f"ledger {int(beyond[0]) - volumes.size} is sent to a face, and nothing bounds it")
+    lows, highs = (np.full(weights.columns.size, end, np.int64) for end in (held.window.lower, held.window.upper))
+    return weights.sums(lows, highs, volumes[weights.columns])
 
 
 def _largest_change(graph: IntegerGraph, held: Field, payloads: Mapping[tuple[str, int], Span]) -> int:
@@ -223,13 +308,13 @@ def _largest_change(graph: IntegerGraph, held: Field, payloads: Mapping[tuple[st
     window, volumes = held.window, held.inverse_volume
     spare = int(int(volumes.max()) > 1)
     changes = [(window.upper - window.lower) // int(volumes.min()) + spare]
-    carried = [0] * held.size
+    carried = np.zeros(held.size, np.object_)
     for channels in graph.channels:
         low, high = payloads[channels.population, channels.output]
         for holder, ends, _ in channels.ends:
-            for cell in ends.tolist() if holder == held.holder else ():
-                carried[cell] += max(-low, high)
-    changes.append(max(carried[: held.cells], default=0))
+            if holder == held.holder:
+                carried += np.bincount(ends, minlength=held.size).astype(np.object_) * max(-low, high)
+    changes.append(int(max(carried[: held.cells], default=0)))
     linear = linear_change(graph)
     return min(changes if linear is None else [*changes, linear])
 

@@ -44,6 +44,19 @@ def summed(synapses: Iterable[Synapse], shape: tuple[int, int]) -> sparse.csr_ma
     return total
 
 
+def rows_of(synapses: Iterable[Synapse], rows: NDArray[np.int64]) -> sparse.csr_matrix:
+    """Sum of the effective weights that lead to some neurons, without zeros, [rows, source]; no others are expanded."""
+    selected = []
+    for synapse in synapses:
+        part = synapse.connections.selected(rows)
+        entries = effective(synapse, part.values), part.columns, part.starts
+        selected.append(sparse.csr_matrix(entries, (rows.size, synapse.inputs), copy=True))
+    whole = sparse.csr_matrix(sum(selected[1:], selected[0]))
+    whole.sum_duplicates()
+    whole.eliminate_zeros()
+    return whole
+
+
 def stored_rows(synapses: Iterable[Synapse], rows: NDArray[np.int64]) -> list[Row]:
     """Sums of the effective weights that lead to some neurons; no others are expanded."""
     sums: list[Row] = [{} for _ in range(rows.size)]
