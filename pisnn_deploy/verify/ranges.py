@@ -110,7 +110,7 @@ def _populations(graph: IntegerGraph) -> dict[str, _Ranges]:
             neurons = neurons.reshape(faces, -1)[alike].reshape(-1)
         reading = read(str(population.program))
         nothing: Whole = np.zeros(neurons.size, np.int64)
-        inputs: dict[str, Ends] = {port: (nothing, nothing) for port in reading.ports}
+        inputs: dict[str, Ends] = dict.fromkeys(reading.ports, (nothing, nothing))
         for (port, source, output), synapses in _into(graph, population).items():
             weights = Weights(synapses, neurons)
             if source in graph.holders:
