@@ -21,7 +21,9 @@ NEUTRAL = os.path.dirname(os.__file__)
 
 _SEARCHED = ("PATH", "LD_LIBRARY_PATH")
 """Environment variables that list folders of programs and libraries; an empty entry is the current folder."""
-_OBEYED_OF_NUMBA = ("NUMBA_CACHE_DIR", "NUMBA_DISABLE_JIT")
+_KERNELS = "NUMBA_CACHE_DIR"
+"""Names one folder of compiled kernels, whose index is unpickled."""
+_OBEYED_OF_NUMBA = (_KERNELS, "NUMBA_DISABLE_JIT")
 """Its other variables print on stdout, break kernels, or change what they were tested with."""
 _PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -48,13 +50,15 @@ def python_command(statements: str, interpreter: str | None = None) -> list[str]
 def shut_out_current_folder() -> None:
     """Take nothing from the current folder in this process and in those that it starts; to be called early.
 
-    The environment is the user's and stays as it is, but for entries of search paths that are empty or relative, for
-    settings of numba other than `_OBEYED_OF_NUMBA`, and for matplotlib's backend.
+    The environment is the user's and stays as it is, but for entries of search paths that are empty or relative, for a
+    relative folder of kernels, for settings of numba other than `_OBEYED_OF_NUMBA`, and for matplotlib's backend.
     """
     os.environ["PYTHONSAFEPATH"] = "1"  # understood from Python 3.11 on
     os.environ["MPLBACKEND"] = "agg"  # a notebook's is none that a command could load, and pictures are files here
     for name in _SEARCHED:
         _keep_absolute(name)
+    if not os.path.isabs(os.environ.get(_KERNELS, NEUTRAL)):
+        del os.environ[_KERNELS]
     for name in [name for name in os.environ if name.startswith("NUMBA_") and name not in _OBEYED_OF_NUMBA]:
         del os.environ[name]
     _clean_import_path()

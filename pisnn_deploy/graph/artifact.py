@@ -28,6 +28,7 @@ from pisnn_deploy.graph import version5
 from pisnn_deploy.graph.document import SCHEMA, VERSION, document, graph_from_document
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.runs import Runs, runs_of
+from pisnn_deploy.graph.traits import SEVERAL_FIELDS
 from pisnn_deploy.graph.wellformed import defects
 
 LARGEST_ARTIFACT = 1 << 33
@@ -47,6 +48,7 @@ _NPY: Any = np.lib.format
 """numpy publishes no types for it."""
 _DATE = (1980, 1, 1, 0, 0, 0)
 _REMEDY = "compile the model again"
+_NOT_RUN = "no backend runs it, and nothing checks or exports it"
 LARGEST_VERSION = 1 << 20
 LONGEST_VERSION = 64
 """Characters of a version that is repeated in a message."""
@@ -241,11 +243,13 @@ def read_sealed_artifact(path: Path) -> Artifact:
     Raises
     ------
     FileError
-        As from `read_artifact`, or the seal is broken.
+        As from `read_artifact`, the seal is broken, or the graph is one that nothing but the reference steps.
     """
     artifact = read_artifact(path)
     if artifact.broken_seal:
         raise FileError(path, artifact.broken_seal, remedy=_REMEDY)
+    if SEVERAL_FIELDS.is_of(artifact.graph):
+        raise FileError(path, f"is a graph {SEVERAL_FIELDS.text}", remedy=_NOT_RUN)
     return artifact
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.graph.contract import is_of_one_field
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.programs.facts import withholds
@@ -31,6 +32,9 @@ def _channels(graph: IntegerGraph) -> tuple[Population, ...]:
     return tuple(graph.population(channels.population) for channels in graph.channels)
 
 
+SEVERAL_FIELDS = Trait(
+    "of several fields or channels, or of others than membrane and flux", lambda graph: not is_of_one_field(graph)
+)
 OFF_GRID = Trait("on a mesh that is no grid", lambda graph: graph.mesh.grid is None)
 MATERIALS = Trait("whose cells are of different materials", lambda graph: graph.materials is not None)
 BINARY = Trait("of binary spikes", lambda graph: any(population.lines for population in graph.populations))

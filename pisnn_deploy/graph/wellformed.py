@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from pisnn_deploy.graph.contract import contract_defects
 from pisnn_deploy.graph.integer import UTILISATION, IntegerGraph, Placement, Synapse
 from pisnn_deploy.graph.lines import stored_synapses
 from pisnn_deploy.graph.shape import LARGEST_NUMBER, shape_defects
@@ -29,6 +30,7 @@ def defects(graph: IntegerGraph) -> list[str]:
         [*_mesh(graph)]
         or [*shape_defects(graph)]
         or [*_sizes(graph), *_materials(graph), *_synapses(graph)]
+        or [*contract_defects(graph)]
         or [*_annotations(graph)]
     )
 

@@ -16,6 +16,7 @@ from scipy import sparse
 from pisnn_deploy.core.arithmetic import signed_width
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
+from pisnn_deploy.graph.traits import SEVERAL_FIELDS
 from pisnn_deploy.verify.clock import clock, is_linear, named_law
 from pisnn_deploy.verify.conservation import conservation
 from pisnn_deploy.verify.equation import equation
@@ -76,6 +77,8 @@ def check_certificate(graph: IntegerGraph, altered: tuple[str, ...] = ()) -> tup
     tuple of Finding
         All of which hold if the artifact can be trusted.
     """
+    if SEVERAL_FIELDS.is_of(graph):
+        return (Finding("certificate", False, f"nothing is proved of a graph {SEVERAL_FIELDS.text}"),)
     if graph.certificate is None:
         return (Finding("certificate", False, "the graph has none; compile the model again"),)
     checks: tuple[tuple[str, Callable[[IntegerGraph], Iterator[str]], str], ...] = (

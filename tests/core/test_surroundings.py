@@ -162,6 +162,18 @@ def test_search_paths_keep_what_is_absolute(before: str, after: str | None, monk
     assert os.environ.get("PATH") == after
 
 
+@pytest.mark.parametrize("folder", ["kernels", ".", "", "~/kernels", "./a:/b"])
+def test_kernels_are_kept_in_no_relative_folder(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PATH", "PYTHONSAFEPATH", "MPLBACKEND", "NUMBA_CACHE_DIR"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))  # put back what is changed here
+    monkeypatch.setenv("NUMBA_CACHE_DIR", folder)
+    surroundings.shut_out_current_folder()
+    assert "NUMBA_CACHE_DIR" not in os.environ
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "/kernels:a")
+    surroundings.shut_out_current_folder()
+    assert os.environ["NUMBA_CACHE_DIR"] == "/kernels:a"
+
+
 def test_the_import_path_loses_the_current_folder_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PYTHONPATH", raising=False)

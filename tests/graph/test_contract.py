@@ -1,0 +1,218 @@
+"""Graphs in which a name or a port means different things to different backends are refused when they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from graphs_by_hand import reaction, sink, synapse, two_fields
+from models_under_test import compiled, hidden_model, oscillating_model, plane_model, stock_box
+
+from pisnn_deploy.core.errors import FileError
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.artifact import read_artifact, read_sealed_artifact, write_artifact
+from pisnn_deploy.graph.connections import Ends
+from pisnn_deploy.graph.contract import contract_defects
+from pisnn_deploy.graph.wellformed import defects
+from pisnn_deploy.programs import parse
+from pisnn_deploy.verify import check_certificate
+
+ONES = np.ones(9, np.int64)
+
+
+@pytest.fixture(scope="module")
+def plain() -> IntegerGraph:
+    return compiled(cells=9)
+
+
+@pytest.fixture(scope="module")
+def limited() -> IntegerGraph:
+    return compiled(oscillating_model(), 9, "dirichlet=0,0.5", limiter="positivity")
+
+
+@pytest.fixture(scope="module")
+def hidden() -> IntegerGraph:
+    return compiled(hidden_model((2,)), 9)
+
+
+def changed(graph: IntegerGraph, name: str, **changes: object) -> IntegerGraph:
+    """The graph with other attributes of one population."""
+    populations = (replace(p, **changes) if p.name == name else p for p in graph.populations)  # type: ignore[arg-type]
+    return replace(graph, populations=tuple(populations))
+
+
+def reworded(graph: IntegerGraph, *changes: tuple[str, str], name: str = "flux") -> IntegerGraph:
+    """The graph with other words in the program of one population."""
+    text = str(graph.population(name).program)
+    for before, after in changes:
+        assert before in text
+        text = text.replace(before, after)
+    return changed(graph, name, program=parse(text))
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ([("packet", "sent")], "flux: the program of channels must send one value that it computes, named packet"),
+        (
+            [
+                ("packet, residue", "lifted, residue"),
+                ("keep", "packet = eq(0, 1)\nkeep"),
+                ("send packet", "send lifted"),
+            ],
+            "flux: the program of channels must send one value that it computes, named packet",
+        ),
+        (
+            [("send packet", "send packet, residue")],
+            "flux: the program of channels must send one value that it computes, named packet",
+        ),
+        (
+            [("residue =", "rest ="), ("= residue", "= rest")],
+            "flux: the last state of channels must become a value that the program computes, named residue",
+        ),
+        (
+            [("(arrival; residue_before", "(arrival; residue_before, size"), ("keep ", "keep size = drive, ")],
+            "flux: the last state of channels must become a value that the program computes, named residue",
+        ),
+        (
+            [("(arrival; ", "(arrival; size, "), ("keep ", "keep size = drive, ")],
+            "flux: the first of two states of channels must be, or become, the value named current",
+        ),
+        (
+            [("(arrival; ", "(arrival; kept, size, "), ("keep ", "keep kept = current, size = drive, ")],
+            "flux: the program of channels has 3 states, 1 or 2 are possible",
+        ),
+        ([("current", "size")], "flux: the program of channels computes no value named current"),
+        (
+            [("residue_before, current", "residue_before, drive")],
+            "flux: the value named current is not what the program of channels adds to residue_before",
+        ),
+        (
+            [
+                ("add(residue_before, current)", "add(residue_before, drive)"),
+                ("keep", "raised = add(residue_before, current)\nkeep"),
+            ],
+            "flux: the value named current is not what the program of channels adds to residue_before",
+        ),
+    ],
+)
+def test_names_that_runs_go_by_are_those_of_the_values(
+    changes: list[tuple[str, str]], sentence: str, plain: IntegerGraph
+) -> None:
+    assert defects(reworded(plain, *changes)) == [sentence]
+
+
+def test_what_the_compiler_makes_satisfies_the_contract(
+    plain: IntegerGraph, limited: IntegerGraph, hidden: IntegerGraph
+) -> None:
+    for graph in (plain, limited, hidden, stock_box(plane_model(), (5, 6), "x=periodic y=no-flux", send_threshold=40)):
+        assert [*contract_defects(graph)] == []
+
+
+@pytest.mark.parametrize("port", ["source_mass", "target_mass"])
+def test_channels_hear_exactly_the_masses_at_their_ends(port: str, limited: IntegerGraph) -> None:
+    sentence = f"port {port} of flux does not hear the mass at that end of each face, and nothing else"
+    (ends,) = limited.into("flux", port)
+    others = tuple(s for s in limited.synapses if s is not ends)
+    assert isinstance(ends.connections, Ends)
+    spelled_out = ends.with_mantissas(ends.mantissas)
+    assert [*contract_defects(replace(limited, synapses=(*others, spelled_out)))] == []
+    twice, first_twice = 2 * ends.mantissas, ends.mantissas.copy()
+    first_twice[0] *= 2
+    for wrong in (
+        ends.with_mantissas(twice),
+        ends.with_mantissas(first_twice),
+        replace(ends, connections=replace(ends.connections, value=2 * ends.connections.value)),
+        replace(ends, connections=replace(ends.connections, holder=np.roll(ends.connections.holder, 1))),
+        replace(ends, connections=ends.connections, exponent=ends.exponent + 1),
+    ):
+        assert [*contract_defects(replace(limited, synapses=(*others, wrong)))] == [sentence]
+    again = replace(ends, name="again")
+    assert [*contract_defects(replace(limited, synapses=(*others, ends, again)))] == [sentence]
+
+
+def test_ports_hear_masses_and_no_hidden_population() -> None:
+    graph = compiled(hidden_model((1,)), 9, limiter="positivity")
+    (ends,) = graph.into("flux", "source_mass")
+    synapses = tuple(replace(s, source="hidden1") if s is ends else s for s in graph.synapses)
+    assert defects(replace(graph, synapses=synapses)) == [
+        "port source_mass of flux does not hear the mass at that end of each face, and nothing else"
+    ]
+
+
+def test_channels_are_the_faces_of_the_mesh(plain: IntegerGraph) -> None:
+    (channels,) = plain.channels
+    turned = replace(channels, source=channels.target, target=channels.source)
+    assert [*contract_defects(replace(plain, channels=(turned,)))] == [
+        "channels of flux do not join the holders on both sides of the mesh's faces"
+    ]
+
+
+def test_populations_between_have_no_states_and_are_heard(hidden: IntegerGraph, plain: IntegerGraph) -> None:
+    counting = reworded(hidden, ("(arrival; ;", "(arrival; z;"), ("send", "keep z = activation\nsend"), name="hidden1")
+    assert defects(counting) == ["hidden1 is no holder and no channel, and its program has states"]
+    level = parse("neuron level(arrival; ; )\nactivation = asr(arrival, 2)\nsend activation")
+    idle = replace(hidden.population("hidden1"), name="idle", size=9, program=level, parameters={}, start={})
+    with_idle = replace(
+        plain,
+        populations=(plain.populations[0], idle, plain.populations[1]),
+        synapses=(*plain.synapses, synapse("membrane", "idle", np.eye(9, dtype=np.int64))),
+    )
+    assert [*contract_defects(with_idle)] == ["idle sends to no other population"]
+
+
+def test_states_of_channels_start_at_zero(plain: IntegerGraph) -> None:
+    assert defects(changed(plain, "flux", start={"residue_before": 0 * ONES})) == []
+    assert defects(changed(plain, "flux", start={"residue_before": ONES})) == [
+        "flux: residue_before does not start at 0, and runs start it there"
+    ]
+
+
+def test_late_faces_compute_their_first_current() -> None:
+    graph = stock_box(plane_model(), (5, 6), "x=periodic y=no-flux", send_threshold=40)
+    started = changed(graph, "flux", start={"current": np.ones(graph.size("flux"), np.int64)})
+    assert defects(started) == ["flux: current does not start at 0, and runs start it there"]
+
+
+def renamed(graph: IntegerGraph) -> IntegerGraph:
+    """The graph with other names of its holders and channels."""
+    names = {"membrane": "cells", "flux": "faces"}
+    return replace(
+        graph,
+        certificate=None,
+        bounds=(),
+        placement=None,
+        populations=tuple(replace(p, name=names.get(p.name, p.name)) for p in graph.populations),
+        synapses=tuple(
+            replace(s, source=names.get(s.source, s.source), target=names.get(s.target, s.target))
+            for s in graph.synapses
+        ),
+        fields=tuple(replace(f, holder="cells") for f in graph.fields),
+        channels=tuple(
+            replace(c, population="faces", source_holder="cells", target_holder="cells") for c in graph.channels
+        ),
+    )
+
+
+@pytest.mark.parametrize("build", [two_fields, sink, reaction, lambda: renamed(compiled(cells=9))])
+def test_graphs_of_several_fields_are_read_and_neither_run_nor_proved(
+    build: Callable[[], IntegerGraph], tmp_path: Path
+) -> None:
+    path = tmp_path / "a.pisnn"
+    certificate = compiled(cells=9).certificate
+    write_artifact(path, replace(build(), certificate=certificate), {})
+    read = read_artifact(path).graph
+    with pytest.raises(FileError) as raised:
+        read_sealed_artifact(path)
+    assert str(raised.value) == (
+        f"{path}: is a graph of several fields or channels, or of others than membrane and flux; no backend runs it, "
+        "and nothing checks or exports it"
+    )
+    (finding,) = check_certificate(read)
+    assert (finding.holds, finding.text) == (
+        False,
+        "nothing is proved of a graph of several fields or channels, or of others than membrane and flux",
+    )
