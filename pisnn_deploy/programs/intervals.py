@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pisnn_deploy.core.arithmetic import signed_width
-from pisnn_deploy.programs.language import Operand, Operation, Program
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.programs.language import WORD_BITS, Operand, Operation, Program
 from pisnn_deploy.programs.reading import run
 
 
@@ -133,12 +134,32 @@ class Intervals:
         return packets, rest
 
 
+PROBED_BITS = 256
+"""Signed width of what values are tried with that are no word's, such as states from far away."""
+
+
 class Excluded(ValueError):
     """A value that no limit allows, or that has none."""
 
 
 class Unbounded(ValueError):
     """A state that no analysis of this project keeps within bounds, or a value beyond every word."""
+
+
+class TooWide(Unbounded, UsageError):
+    """A value, or a whole product or sum that makes it, which no word of the backends holds.
+
+    Parameters
+    ----------
+    name : str
+        The value.
+    bits : int
+        Signed bits that it may take.
+    """
+
+    def __init__(self, name: str, bits: int) -> None:
+        self.name, self.bits = name, bits
+        super().__init__(f"{name} may take {bits} signed bits before it is rounded; {WORD_BITS} are possible")
 
 
 @dataclass
@@ -152,18 +173,39 @@ class _Tightened(Intervals):
     known : dict of str to Interval
         Inputs, and results so far.
     limits : mapping of str to Interval
+    most_bits : int
+        Beyond which a value is refused.
     """
 
     makers: Mapping[Operand, Operation] = field(default_factory=dict)
     known: dict[str, Interval] = field(default_factory=dict)
     limits: Mapping[str, Interval] = field(default_factory=dict)
+    most_bits: int = WORD_BITS
 
     def result(self, name: str, value: Interval) -> Interval:
         for theorem in (_kept_below_a_threshold, _decayed):
             tighter = theorem(self.makers, self.makers[name], self.known)
             value = value if tighter is None else tighter
+        # A limit stops a run after it has worked out the value, so that a word must hold it without the limit.
+        self.require(name, value.bits, self._whole(self.makers[name]).bits)
         self.known[name] = self.limited(name, value)
         return self.known[name]
+
+    def require(self, name: str, *bits: int) -> None:
+        """Refuse a value that is too wide."""
+        if builtins.max(bits) > self.most_bits:
+            raise TooWide(name, builtins.max(bits))
+
+    def _whole(self, operation: Operation) -> Interval:
+        """What an operation works out before it shifts."""
+        if operation.name == "mul_shr":
+            return self.products[-1]
+        if operation.name != "fire":
+            return Interval(0, 0)
+        operand = operation.operands[0]
+        potential = self.known[operand] if isinstance(operand, str) else Interval(operand, operand)
+        half = 1 << int(operation.operands[-1]) >> 1
+        return Interval(builtins.min(potential.lower, 0) - half, builtins.max(potential.upper, 0) + half - 1)
 
     def limited(self, name: str, value: Interval) -> Interval:
         """What a limit leaves of the values of a name."""
@@ -217,7 +259,10 @@ _INPUT = Operation((), "input", ())
 
 
 def bounds(
-    program: Program, inputs: Mapping[str, Interval], limits: Mapping[str, Interval] | None = None
+    program: Program,
+    inputs: Mapping[str, Interval],
+    limits: Mapping[str, Interval] | None = None,
+    most_bits: int = PROBED_BITS,
 ) -> dict[str, Interval]:
     """Bounds of every value of a program.
 
@@ -229,6 +274,9 @@ def bounds(
         Bounds of each port, state and parameter.
     limits : mapping, optional
         What something else keeps values within, by name.
+    most_bits : int, optional
+        Signed bits of the widest value, or whole product, that is not refused. What leaves even the default is of no
+        use to anybody, and would only grow until no memory holds it.
 
     Returns
     -------
@@ -239,9 +287,13 @@ def bounds(
     ------
     Excluded
         A limit leaves nothing of a value.
+    TooWide
+        A value, or a whole product, takes more bits.
     """
-    reader = _Tightened(makers=_makers(program), limits=limits or {})
-    reader.known = {name: reader.limited(name, inputs[name]) for name in program.inputs}
+    reader = _Tightened(makers=_makers(program), limits=limits or {}, most_bits=most_bits)
+    for name in program.inputs:
+        reader.known[name] = reader.limited(name, inputs[name])
+        reader.require(name, reader.known[name].bits)
     values = run(program, reader, dict(reader.known)).values
     multiplied = [operation.results[0] for operation in program.operations if operation.name == "mul_shr"]
     return {**values, **{f"{name}*": whole for name, whole in zip(multiplied, reader.products, strict=True)}}
@@ -284,6 +336,8 @@ def invariant(
         A limit leaves nothing of a value.
     Unbounded
         A state that grows for ever, or seems to: intervals see no bound that its operations keep.
+    TooWide
+        A value, or a whole product, takes more than 64 signed bits.
     """
     becomes = dict(zip(program.states, program.after, strict=True))
     limits = dict(limits or {})
@@ -291,7 +345,7 @@ def invariant(
         if state in limits or value in limits:
             limits[state] = limits[value] = limits.get(state, limits.get(value, Interval(-_FAR, _FAR)))
     if not becomes:
-        return bounds(program, inputs, limits)
+        return bounds(program, inputs, limits, WORD_BITS)
 
     def after(states: Mapping[str, Interval], kept: Mapping[str, Interval]) -> dict[str, Interval]:
         values = bounds(program, {**inputs, **states}, kept)
@@ -315,7 +369,7 @@ def invariant(
     for state, name in becomes.items():
         if values[name].lower < states[state].lower or values[name].upper > states[state].upper:
             raise Unbounded(f"state {state} of {program.name} grows without limit, as far as intervals tell")
-    return values
+    return bounds(program, {**inputs, **states}, limits, WORD_BITS)
 
 
 def _fixed_point(added: int, far: int) -> int:

@@ -212,6 +212,8 @@ class Program:
         return "\n".join(lines)
 
 
+RESERVED = frozenset({"neuron", "table", "keep", "send"})
+"""Words that lines begin with, and that name no value."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _KIND = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
@@ -252,6 +254,8 @@ def _table_defects(table: Table) -> Iterator[str]:
 def _new_name(name: str, known: set[str], reserved: list[str] | None = None) -> Iterator[str]:
     if not _NAME.fullmatch(name):
         yield f"{name!r} is no name"
+    if name in RESERVED:
+        yield f"{name} is a word of the language, and names no value"
     if name in known or name in (reserved or ()):
         yield f"{name} is given twice"
     known.add(name)
@@ -279,7 +283,9 @@ def _operation_defects(operation: Operation, known: set[str], tables: list[str])
 
 
 _HEAD = re.compile(r"neuron (\S+)\(([^;()]*);([^;()]*);([^;()]*)\)")
-_TABLE = re.compile(r"table (\w+) = ((?:-?\d+ ?)+)")
+_WHOLE = re.compile(r"-?[0-9]+")
+# In each of these the next character alone says how to go on, so that no line takes longer than it is.
+_TABLE = re.compile(r"table (\w+) = (-?[0-9]+(?: -?[0-9]+)*)")
 _OPERATION = re.compile(r"([\w, ]+) = (\w+)\(([^()]*)\)")
 _LINES_MAX = MAX_OPERATIONS + 16
 _CHARACTERS_MAX = 1 << 16
@@ -312,6 +318,12 @@ def parse(text: str) -> Program:
     operations: list[Operation] = []
     after: dict[str, str] = {}
     sends: tuple[str, ...] = ()
+    for number, line in enumerate(lines, 1):
+        for word in _named(line):
+            if word in RESERVED:
+                raise UsageError(
+                    f"program {head[1]}, line {number}: {word} is a word of the language; choose another name"
+                )
     for number, line in enumerate(lines[1:], 2):
         if (table := _TABLE.fullmatch(line)) is not None:
             tables.append(Table(table[1], tuple(map(_whole, table[2].split()))))
@@ -341,12 +353,22 @@ def parse(text: str) -> Program:
     )
 
 
+def _named(line: str) -> tuple[str, ...]:
+    """Names to which a line gives a value or a table."""
+    if (head := _HEAD.fullmatch(line)) is not None:
+        return tuple(word for part in head.groups()[1:] for word in _words(part))
+    if (table := _TABLE.fullmatch(line)) is not None:
+        return (table[1],)
+    operation = _OPERATION.fullmatch(line)
+    return () if operation is None else _words(operation[1])
+
+
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 def _operand(word: str) -> Operand:
-    return _whole(word) if re.fullmatch(r"-?\d+", word) else word
+    return _whole(word) if _WHOLE.fullmatch(word) else word
 
 
 def _whole(word: str) -> int:

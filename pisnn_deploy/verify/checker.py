@@ -25,8 +25,8 @@ from pisnn_deploy.verify.folding import Folding
 from pisnn_deploy.verify.lines import distinct_faces, is_memoryless
 from pisnn_deploy.verify.medium import conductances, medium_averages, medium_layout
 from pisnn_deploy.verify.positivity import positivity, where_it_cuts
-from pisnn_deploy.verify.programs import Unbounded
 from pisnn_deploy.verify.ranges import intervals
+from pisnn_deploy.verify.spans import Unbounded
 from pisnn_deploy.verify.stored import stored, stored_rows
 from pisnn_deploy.verify.two_point import two_point
 from pisnn_deploy.verify.units import knows_current, units

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.core.arithmetic import LEAK_BITS, MEMORYLESS
+from pisnn_deploy.core.arithmetic import BOUNDLESS, LEAK_BITS, MEMORYLESS
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.populations import faces, hidden_layers
-from pisnn_deploy.verify.programs import Node, Reading, decayed, read, reset_limit
+from pisnn_deploy.verify.programs import Node, Reading, read
+from pisnn_deploy.verify.spans import decayed, reset_limit
 
 NOTHING = Node("constant", (), 0)
 
@@ -159,14 +160,17 @@ def _unlimited(reading: Reading, sent: int) -> tuple[int, int | None]:
 def _share(reading: Reading, number: int, end: str) -> int | None:
     """The shift of ``max(mass, 0) >> s`` at an end that is a cell; an end that is open gives whatever is asked."""
     gives = reading.nodes[number]
-    if gives.name != "select" or gives.values[0] != _input(reading, f"{end}_open"):
+    opened, told = f"{end}_open", f"{end}_mass"
+    if opened not in reading.parameters or told not in reading.ports:
+        return None
+    if gives.name != "select" or gives.values[0] != reading.names[opened]:
         return None
     boundless, share = (reading.nodes[value] for value in gives.values[1:])
     positive = reading.nodes[share.values[0]] if share.name == "asr" else NOTHING
-    if boundless.name != "constant" or _integer(boundless.extra) < 0 or positive.name != "max":
+    if boundless != Node("constant", (), BOUNDLESS) or positive.name != "max":
         return None
     mass = _other(reading, positive.values, NOTHING)
-    return _integer(share.extra) if mass is not None and mass == _input(reading, f"{end}_mass") else None
+    return _integer(share.extra) if mass is not None and mass == reading.names[told] else None
 
 
 def _late(reading: Reading) -> Face | None:

@@ -14,7 +14,7 @@ from pisnn_deploy.mesh import DIRICHLET, NO_FLUX, PERIODIC, Boxes, Sides
 from pisnn_deploy.verify.clock import is_linear
 from pisnn_deploy.verify.faces import face_of, known_face
 from pisnn_deploy.verify.folding import Folding, fold_line
-from pisnn_deploy.verify.programs import Span
+from pisnn_deploy.verify.spans import Span
 from pisnn_deploy.verify.stored import Row
 
 Placed = dict[float, int]

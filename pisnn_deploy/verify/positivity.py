@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from pisnn_deploy.graph import Claim, IntegerGraph
+from pisnn_deploy.graph.populations import faces
 from pisnn_deploy.verify.faces import face_of
 
 ENDS = ("source_mass", "target_mass")
@@ -34,6 +35,11 @@ def positivity(graph: IntegerGraph, claim: Claim | None, route: sparse.csr_matri
         yield "a limiter without a claim" if claim is None else "the graph has no limiter"
         return
     mesh = graph.mesh
+    parameters = faces(graph).parameters
+    for end, holder in (("source", mesh.source), ("target", mesh.target)):
+        wrong = np.flatnonzero(parameters[f"{end}_open"] != (holder >= mesh.cells))
+        if wrong.size:
+            yield f"{end}_open of face {wrong[0]} is not 1 at a reservoir and 0 at a cell"
     told = [synapse for synapse in graph.synapses if synapse.port in ENDS]
     for synapse in told:
         port = synapse.port
@@ -47,17 +53,23 @@ def positivity(graph: IntegerGraph, claim: Claim | None, route: sparse.csr_matri
             yield f"the synapses to the port {port} do not tell each face the mass at that end"
     if len({synapse.port for synapse in told}) != len(told):
         yield "a port of the faces hears of masses from several synapses"
+    for port in sorted({*ENDS} - {synapse.port for synapse in told}):
+        yield f"no synapse tells the faces a mass at the port {port}"
     if graph.window.lower < 0:
         yield f"the operating window begins at {graph.window.lower}, below 0"
     # A face from a cell to itself is two of its sides, of which the stored route shows none.
     sides = np.bincount(np.concatenate([mesh.source, mesh.target]), minlength=mesh.holders)[: mesh.cells]
-    faces = int(sides.max(initial=0))
+    most_sides = int(sides.max(initial=0))
     most = int(claim.figures.get("most_faces", 0))
-    if most != faces or int(np.diff(route.indptr)[: mesh.cells].max(initial=0)) > faces or faces > 1 << shift:
-        yield f"a cell has {faces} faces, the claim says {most}, and there are {1 << shift} shares"
-    needed = next(exponent for exponent in range(64) if 1 << exponent >= faces)
+    if (
+        most != most_sides
+        or int(np.diff(route.indptr)[: mesh.cells].max(initial=0)) > most_sides
+        or most_sides > 1 << shift
+    ):
+        yield f"a cell has {most_sides} faces, the claim says {most}, and there are {1 << shift} shares"
+    needed = next(exponent for exponent in range(64) if 1 << exponent >= most_sides)
     if shift != needed:
-        yield f"a face may take 2^-{shift} of a cell, and 2^-{needed} is enough for {faces} faces"
+        yield f"a face may take 2^-{shift} of a cell, and 2^-{needed} is enough for {most_sides} faces"
     if (claim.status, claim.method, dict(claim.figures)) != ("proved", "shares", {"shift": shift, "most_faces": most}):
         yield "the claim is not what was proved"
 

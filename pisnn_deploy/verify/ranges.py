@@ -13,7 +13,8 @@ from pisnn_deploy.graph.fields import Field
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.verify.folding import Folding
 from pisnn_deploy.verify.lines import distinct_faces, linear_change, steepest
-from pisnn_deploy.verify.programs import Reading, Span, Spans, Unbounded, read
+from pisnn_deploy.verify.programs import Reading, read
+from pisnn_deploy.verify.spans import WORD_BITS, Span, Spans, TooWide, Unbounded
 from pisnn_deploy.verify.stored import rows_of, stored_rows
 
 Whole = NDArray[np.int64] | NDArray[np.object_]
@@ -43,7 +44,7 @@ def intervals(graph: IntegerGraph) -> Spread:
     Raises
     ------
     Unbounded
-        A value that grows without limit, or that no operating window allows.
+        A value that grows without limit, that no word holds, or that no operating window allows.
     """
     known: Spread = {}
     payloads: dict[tuple[str, int], Span] = {}
@@ -55,13 +56,15 @@ def intervals(graph: IntegerGraph) -> Spread:
             is_change = graph.coding == "delta" and (name, output) not in packets
             payloads[name, output] = (low - high, high - low) if is_change else (low, high)
     for held in graph.fields:
+        carried = _carried(graph, held, payloads)
         known[held.holder, "mass"] = payloads[held.holder, 0] = mass_interval(held)
         if graph.coding == "delta":
-            change = _largest_change(graph, held, payloads)
+            change = _largest_change(graph, held, carried)
             payloads[held.holder, 0] = -change, change
         if held.reservoirs.size:
             ledger = (1 << (declared_bits(graph, held.holder, "ledger") - 1)) - 1
             known[held.holder, "ledger"] = -ledger, ledger
+        _require_words_of_holders(held, carried, known)
     for population in graph.populations:
         heard = {s.output for s in graph.synapses if s.source == population.name and s.target not in graph.holders}
         is_packet = any(name == population.name for name, _ in packets)
@@ -185,6 +188,7 @@ def _run(
     for group in range(at.size):
         spans = {name: (int(lows[name][group]), int(highs[name][group])) for name in inputs}
         values = _spans(reading, spans, starts, current)
+        _require_words(population.name, reading, values)
         for name, number in _declared(reading).items():
             quantity = population.quantity(name)
             span = values.of(number)
@@ -204,6 +208,15 @@ def _groups(inputs: list[Ends], count: int) -> NDArray[np.int64]:
         if distinct.size > 1:
             member = np.unique(member * distinct.size + place.reshape(-1), return_inverse=True)[1].reshape(-1)
     return member
+
+
+def _require_words(population: str, reading: Reading, values: Spans) -> None:
+    """Refuse a value that no word holds, whether it has a declared width or not."""
+    try:
+        for number in reading.names.values():
+            values.of(number)
+    except TooWide as error:
+        raise TooWide(f"{population} {error}") from None
 
 
 def _declared(reading: Reading) -> dict[str, int]:
@@ -303,20 +316,34 @@ def _held(held: Field, weights: Weights) -> Ends:
     return weights.sums(lows, highs, volumes[weights.columns])
 
 
-def _largest_change(graph: IntegerGraph, held: Field, payloads: Mapping[tuple[str, int], Span]) -> int:
+def _largest_change(graph: IntegerGraph, held: Field, carried: NDArray[np.object_]) -> int:
     """Largest change of a cell in one PDE step: by the operating window, by its packets, or by ``D W``."""
     window, volumes = held.window, held.inverse_volume
     spare = int(int(volumes.max()) > 1)
     changes = [(window.upper - window.lower) // int(volumes.min()) + spare]
+    changes.append(int(max(carried[: held.cells], default=0)))
+    linear = linear_change(graph)
+    return min(changes if linear is None else [*changes, linear])
+
+
+def _carried(graph: IntegerGraph, held: Field, payloads: Mapping[tuple[str, int], Span]) -> NDArray[np.object_]:
+    """What the packets of a PDE step may change each neuron of a population of holders by."""
     carried = np.zeros(held.size, np.object_)
     for channels in graph.channels:
         low, high = payloads[channels.population, channels.output]
         for holder, ends, _ in channels.ends:
             if holder == held.holder:
                 carried += np.bincount(ends, minlength=held.size).astype(np.object_) * max(-low, high)
-    changes.append(int(max(carried[: held.cells], default=0)))
-    linear = linear_change(graph)
-    return min(changes if linear is None else [*changes, linear])
+    return carried
+
+
+def _require_words_of_holders(held: Field, carried: NDArray[np.object_], known: Spread) -> None:
+    """Refuse masses that no word holds in the PDE step in which they leave their range, before a run stops at that."""
+    for quantity, changes in (("mass", carried[: held.cells]), ("ledger", carried[held.cells :])):
+        low, high = known.get((held.holder, quantity), (0, 0))
+        bits = (max(-low, high) + int(max(changes, default=0))).bit_length() + 1
+        if bits > WORD_BITS:
+            raise TooWide(f"{held.holder} {quantity} may take {bits} signed bits in a step; {WORD_BITS} are possible")
 
 
 def _rounding(graph: IntegerGraph, synapse: Synapse) -> int:

@@ -13,7 +13,8 @@ from pisnn_deploy.programs import Operation, Program, parse, run
 from pisnn_deploy.programs.intervals import Excluded, Interval, Unbounded, bounds, invariant
 from pisnn_deploy.programs.neurons import flux, membrane, rectifier, sigma_delta
 from pisnn_deploy.programs.whole import Whole
-from pisnn_deploy.verify.programs import Spans, read
+from pisnn_deploy.verify.programs import read
+from pisnn_deploy.verify.spans import Spans
 
 
 def inputs_of(program: Program, lower: int, upper: int) -> dict[str, Interval]:

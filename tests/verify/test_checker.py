@@ -28,6 +28,7 @@ from models_under_test import (
 from mutations import assert_every_field_is_proved_again, assert_random_mutations_are_rejected_or_harmless, rejected
 
 from pisnn_deploy.compiler import CompileOptions, Lower, compile_model
+from pisnn_deploy.core.arithmetic import BOUNDLESS
 from pisnn_deploy.core.errors import CompileError, FileError
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.artifact import read_artifact, write_artifact
@@ -37,6 +38,7 @@ from pisnn_deploy.graph.integer import ARRIVAL
 from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.mesh import Boxes, parse_boundary
 from pisnn_deploy.physics.model import OperatingRange
+from pisnn_deploy.programs import parse
 from pisnn_deploy.runs import RunOptions, run_graph
 from pisnn_deploy.target import load_profile
 from pisnn_deploy.verify import check_certificate
@@ -173,6 +175,35 @@ def test_faces_that_hear_of_other_masses_are_rejected() -> None:
         swapped = replace(graph, synapses=(*others, wrong, target))
         (finding,) = (one for one in check_certificate(swapped) if one.claim == "positivity")
         assert finding.text.startswith("the synapses to the port ") and not finding.holds
+
+
+@pytest.mark.parametrize("end", ["source", "target"])
+def test_a_cell_that_gives_as_a_reservoir_does_is_rejected(end: str) -> None:
+    graph = base("limited")
+    flux = graph.population("flux")
+    opened = flux.parameters[f"{end}_open"].copy()
+    opened[3] = 1
+    wrong = replace(flux, parameters={**flux.parameters, f"{end}_open": opened})
+    forged = replace(graph, populations=tuple(wrong if p.name == "flux" else p for p in graph.populations))
+    (finding,) = (one for one in check_certificate(forged) if one.claim == "positivity")
+    assert (finding.holds, finding.text) == (False, f"{end}_open of face 3 is not 1 at a reservoir and 0 at a cell")
+
+
+@pytest.mark.parametrize("given", [0, 1, BOUNDLESS - 1])
+def test_a_reservoir_that_does_not_give_without_limit_is_rejected(given: int) -> None:
+    graph = base("limited")
+    flux = graph.population("flux")
+    text = str(flux.program).replace(f"source_open, {BOUNDLESS},", f"source_open, {given},")
+    wrong = replace(flux, program=parse(text))
+    forged = replace(graph, populations=tuple(wrong if p.name == "flux" else p for p in graph.populations))
+    assert wrong != flux and {"positivity", "stability", "equation"} <= set(rejected(forged))
+
+
+def test_a_limiter_that_hears_of_no_mass_at_an_end_is_rejected() -> None:
+    graph = base("limited")
+    deaf = replace(graph, synapses=tuple(synapse for synapse in graph.synapses if synapse.port != "source_mass"))
+    (finding,) = (one for one in check_certificate(deaf) if one.claim == "positivity")
+    assert (finding.holds, finding.text) == (False, "no synapse tells the faces a mass at the port source_mass")
 
 
 def test_without_a_fresh_seal_no_change_of_a_byte_passes(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from pisnn_deploy.programs.intervals import bounds
 from pisnn_deploy.programs.neurons import flux, membrane, rectifier, sigma_delta
 from pisnn_deploy.programs.whole import Whole
 from pisnn_deploy.verify.faces import Face, face_in, shift_in
-from pisnn_deploy.verify.programs import Span, Spans, Unbounded, read, whole
+from pisnn_deploy.verify.programs import read, whole
+from pisnn_deploy.verify.spans import Span, Spans, Unbounded
 
 
 @given(st.integers(0, 2**32))

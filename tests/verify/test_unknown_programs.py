@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -15,12 +16,15 @@ from unknown_programs import pairs, proved, with_program
 
 from pisnn_deploy.checks.rules import check
 from pisnn_deploy.cli.main import group
+from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph import Claim, IntegerGraph, Synapse
 from pisnn_deploy.graph.artifact import write_artifact
 from pisnn_deploy.physics.model import OperatingRange
 from pisnn_deploy.programs import parse
 from pisnn_deploy.target import load_profile
 from pisnn_deploy.verify import check_certificate
+from pisnn_deploy.verify.programs import read
+from pisnn_deploy.verify.spans import Spans, Unbounded
 
 LEFT_OUT = Claim("none", "unknown-program")
 WHY = "no theorem knows the program pairs of flux"
@@ -132,3 +136,45 @@ def test_verify_and_check_take_an_artifact_of_a_program_of_ones_own(tmp_path: Pa
         (finding.rule, finding.severity, finding.message)
         for finding in check(known(), load_profile("generic-int")).findings
     ]
+
+
+SQUARES = [f"x{number + 1} = mul_shr(x{number}, x{number}, 0)" for number in range(1, 56)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "value"),
+    [
+        (["x1 = abs(drive)", *SQUARES], "x"),
+        (["kept = mul_shr(drive, 4611686018427387904, 62)"], "kept"),
+        (["raised = shl(drive, 60)"], "raised"),
+        (["kept = asr(drive, 0)", "size = shl(kept, 60)", "least = asr(size, 60)"], "size"),
+        (["fired, kept = fire(9223372036854775807, 62)"], "fired"),
+        (["lifted = neg(-9223372036854775808)"], "lifted"),
+    ],
+)
+def test_a_value_that_no_word_holds_is_refused_by_compiler_and_checker_whatever_it_is_called(
+    lines: list[str], value: str
+) -> None:
+    *before, keep, send = str(known().population("flux").program).splitlines()
+    wide = with_program(known(), "flux", parse("\n".join([*before, *lines, keep, send])))
+    message = rf"flux {value}\d* may take \d+ signed bits before it is rounded; 64 are possible"
+    (bounds,) = (finding for finding in check_certificate(wide) if finding.claim == "bounds")
+    assert not bounds.holds and re.fullmatch(message, bounds.text)
+    with pytest.raises(CompileError, match=message):
+        proved(wide, 63)
+
+
+def test_a_state_that_squares_itself_grows_and_is_refused_at_once() -> None:
+    lines = ["x1 = add(r, arrival)", *SQUARES, "keep r = x56", "send x56"]
+    reading = read("\n".join(["neuron squares(arrival; r; )", *lines]))
+    with pytest.raises(Unbounded, match=r"^state r grows by itself$"):
+        Spans(reading, {"arrival": (0, 1)}).of(reading.sends[0])
+
+
+def test_ledgers_that_leave_the_word_within_a_step_are_refused() -> None:
+    graph = known()
+    ledgers = [
+        replace(b, lower=1 - 2**63, upper=2**63 - 1, bits=64) if b.quantity == "ledger" else b for b in graph.bounds
+    ]
+    (bounds,) = (f for f in check_certificate(replace(graph, bounds=tuple(ledgers))) if f.claim == "bounds")
+    assert bounds.text == "membrane ledger may take 65 signed bits in a step; 64 are possible"

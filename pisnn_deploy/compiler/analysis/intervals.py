@@ -16,7 +16,8 @@ from pisnn_deploy.graph.integer import ARRIVAL
 from pisnn_deploy.graph.populations import Population, faces, hidden_layers
 from pisnn_deploy.mesh import distinct_faces
 from pisnn_deploy.programs import Operation, Program
-from pisnn_deploy.programs.intervals import Excluded, Interval, Unbounded, bounds, invariant
+from pisnn_deploy.programs.intervals import Excluded, Interval, TooWide, Unbounded, bounds, invariant
+from pisnn_deploy.programs.language import WORD_BITS
 from pisnn_deploy.programs.neurons import UNDECLARED
 
 Integers = NDArray[np.int64]
@@ -120,6 +121,8 @@ def network_ranges(stages: Iterable[Stage]) -> dict[str, Ranges]:
             inputs[port] = before[0] + lower, before[1] + upper
         try:
             found[stage.name] = _ranges(stage, inputs)
+        except TooWide as error:
+            raise TooWide(f"{stage.name} {error.name}", error.bits) from None
         except Unbounded as error:
             raise Unbounded(f"{stage.name}: {error}") from None
     return found
@@ -142,7 +145,7 @@ def _ranges(stage: Stage, inputs: Mapping[str, Ends]) -> Ranges:
     values: dict[str, Interval] = {}
     of_groups: list[dict[str, Interval]] = []
     for group in groups:
-        of_group = bounds(first, group)
+        of_group = bounds(first, group, most_bits=WORD_BITS)
         values = {name: hull((values.get(name, interval), interval)) for name, interval in of_group.items()}
         of_groups.append(of_group)
     if rest.operations:

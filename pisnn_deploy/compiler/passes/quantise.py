@@ -25,7 +25,7 @@ from pisnn_deploy.graph.layout import synapses, window_biases, window_stencil
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.physics.clock import damped_leak, nominal_time_step, time_step
 from pisnn_deploy.physics.model import OperatingRange, flux_moments, symmetry_basis
-from pisnn_deploy.programs.intervals import Excluded
+from pisnn_deploy.programs.intervals import Excluded, Unbounded
 from pisnn_deploy.programs.neurons import FaceConstants, rectifier
 
 if TYPE_CHECKING:
@@ -264,6 +264,8 @@ class Quantise:
             ranges = network_ranges(stages)
         except Excluded:
             return widest  # of a range that leaves nothing of a quantity, which `bound` refuses
+        except Unbounded:
+            return max(widest, self.state_bits + 1)
         widths = [
             ranges[name].values[value].bits
             for name, program in zip(names, programs, strict=True)

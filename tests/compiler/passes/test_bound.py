@@ -43,7 +43,7 @@ def test_a_state_without_a_bound_is_refused(lines: tuple[str, ...], graph: Integ
 
 def test_a_packet_beyond_every_word_is_refused(graph: IntegerGraph) -> None:
     lines = ("fired, residue = fire(potential, 8)", "packet = shl(fired, 60)")
-    message = r"^bound: flux: packet of other may reach \d+, beyond every word; let the program keep it in bounds: "
+    message = r"^bound: flux packet may take \d+ signed bits before it is rounded; 64 are possible; let the program "
     with pytest.raises(CompileError, match=message):
         proved(with_face(graph, lines))
 
