@@ -248,9 +248,20 @@ def read_sealed_artifact(path: Path) -> Artifact:
     artifact = read_artifact(path)
     if artifact.broken_seal:
         raise FileError(path, artifact.broken_seal, remedy=_REMEDY)
-    if SEVERAL_FIELDS.is_of(artifact.graph):
-        raise FileError(path, f"is a graph {SEVERAL_FIELDS.text}", remedy=_NOT_RUN)
+    require_one_field(path, artifact.graph)
     return artifact
+
+
+def require_one_field(path: Path, graph: IntegerGraph) -> None:
+    """Refuse a graph that nothing but the reference steps.
+
+    Raises
+    ------
+    FileError
+        It has several fields or channels, or others than those of compiled models.
+    """
+    if SEVERAL_FIELDS.is_of(graph):
+        raise FileError(path, f"is a graph {SEVERAL_FIELDS.text}", remedy=_NOT_RUN)
 
 
 def _require_version(path: Path, described: dict[str, Any], provenance: dict[str, Any]) -> None:

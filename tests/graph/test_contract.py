@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from graphs_by_hand import reaction, sink, synapse, two_fields
 from models_under_test import compiled, hidden_model, oscillating_model, plane_model, stock_box
 
+from pisnn_deploy.cli.main import group
 from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import read_artifact, read_sealed_artifact, write_artifact
@@ -216,3 +218,5 @@ def test_graphs_of_several_fields_are_read_and_neither_run_nor_proved(
         False,
         "nothing is proved of a graph of several fields or channels, or of others than membrane and flux",
     )
+    done = CliRunner().invoke(group, ["check", str(path), "-q"])
+    assert isinstance(done.exception, FileError) and str(done.exception) == str(raised.value)
