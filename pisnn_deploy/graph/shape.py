@@ -19,7 +19,7 @@ from pisnn_deploy.graph.connections import Incidence
 from pisnn_deploy.graph.fields import Channels, Field
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.populations import CycleError, Population
-from pisnn_deploy.graph.synapse import Synapse, effective
+from pisnn_deploy.graph.synapse import Synapse, effective, truncated
 
 Integers = NDArray[np.int64]
 
@@ -240,7 +240,7 @@ def route_defects(graph: IntegerGraph) -> Iterator[str]:
 def is_incidence(graph: IntegerGraph, *, with_loops: bool = False) -> bool:
     """Whether the route of a graph of one field is one rule for all faces, which carries a quantum as a quantum.
 
-    Then no weights need to be spelled out: its ends are those of the mesh.
+    It is looked at as targets store it. Then no weights need to be spelled out: its ends are those of the mesh.
 
     Parameters
     ----------
@@ -260,7 +260,7 @@ def is_incidence(graph: IntegerGraph, *, with_loops: bool = False) -> bool:
         return False
     if not with_loops and (mesh.source == mesh.target).any():
         return False
-    mantissas = np.array([route.value, -route.value], np.int64)
+    mantissas = truncated(np.array([route.value, -route.value], np.int64))
     return np.array_equal(effective(mantissas, routes[0].exponent), [1, -1])
 
 

@@ -108,6 +108,18 @@ class Synapse:
         return sparse.csr_matrix((weights, self.columns, self.row_starts), (self.outputs, self.inputs))
 
 
+def truncated(mantissas: Integers) -> Integers:
+    """Mantissas as targets store them: of mixed signs they lose their lowest bit.
+
+    Parameters
+    ----------
+    mantissas : int64 array
+    """
+    if mantissas.size and mantissas.min() < 0 < mantissas.max():
+        return (mantissas >> 1) << 1
+    return mantissas
+
+
 def effective(mantissas: Integers, exponent: int) -> Integers:
     """Effective weights: ``mantissa * 2^exponent``, rounded down, int64.
 

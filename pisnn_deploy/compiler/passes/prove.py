@@ -25,7 +25,7 @@ from pisnn_deploy.graph.connections import Incidence, Stencil
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.graph.layout import route_matrix, window_matrix, window_stencil
 from pisnn_deploy.graph.shape import is_incidence
-from pisnn_deploy.graph.synapse import effective
+from pisnn_deploy.graph.synapse import effective, truncated
 from pisnn_deploy.mesh import Boxes, structured_mesh, window_cells
 from pisnn_deploy.mesh.window import QUADRATIC
 from pisnn_deploy.physics.symbol import amplification, delayed_root, gain, largest_root
@@ -132,7 +132,7 @@ def as_stored(synapse: Synapse) -> sparse.csr_matrix:
     scipy.sparse.csr_matrix, int64 [outputs, inputs]
         ``floor(mantissa) * 2^exponent``, floored as the target floors a sum that one input alone drives.
     """
-    weights = effective(synapse.mantissas, synapse.exponent)
+    weights = effective(truncated(synapse.mantissas), synapse.exponent)
     return sparse.csr_matrix((weights, synapse.columns, synapse.row_starts), (synapse.outputs, synapse.inputs))
 
 
