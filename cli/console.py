@@ -127,6 +127,8 @@ class _Lines:
 
     def __call__(self, done: int) -> None:
         now = time.monotonic()
+        if not self._done and not done:  # what came before the first step is no part of a step's time
+            self._last = now
         if now - self._last >= SECONDS_BETWEEN_LINES:
             rate = (done - self._done) / (now - self._last)
             self._last, self._done = now, done

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 import warnings
 from contextlib import closing
 from typing import Protocol
@@ -14,12 +16,17 @@ from pisnn_deploy.runs.faulty import RelayedStepper
 from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, RunState, start_of
 from pisnn_deploy.runs.stepping import ReferenceStepper, Stepper, stepped_run
 
+_LOG = logging.getLogger(__name__)
+
 
 class FastStepper(Stepper, Protocol):
     """A stepper that can be put elsewhere, and that may have threads to end."""
 
     def restore(self, state: RunState) -> None:
         """Go on from another state of the same graph."""
+
+    def prepare(self) -> None:
+        """Get ready, so that no step takes the time for it."""
 
     def close(self) -> None:
         """End the threads."""
@@ -35,6 +42,11 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
     """
     start = options.start or start_of(graph, mass)
     with closing(stepper_of(graph, start, options.steps)) as kernels:
+        begun = time.perf_counter()
+        kernels.prepare()
+        _LOG.info("kernels were ready after %.1f s", time.perf_counter() - begun)
+        if progress is not None:
+            progress(start.step)
         stepper: Stepper = kernels
         if options.faults:
             injector = Injector(graph, options.faults, options.steps)

@@ -136,6 +136,9 @@ class ReferenceStepper:
         """
         self.__init__(self._graph, state, self._steps)  # type: ignore[misc]
 
+    def prepare(self) -> None:
+        """Nothing is compiled."""
+
     def close(self) -> None:
         """Nothing is held."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -459,6 +460,19 @@ def test_a_false_alarm_is_no_violation() -> None:
     expected.advance(12)
     assert_same_state(stepper.state(), expected.state())
     assert stepper.tally() == expected.tally()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_no_step_takes_the_time_to_compile(threads: int) -> None:
+    for model in (heat_model(leak=900), hidden_model((3,), leak=900)):
+        graph = unbounded_range(compiled(model, 24))
+        with closing(kernel_stepper(graph, start_of(graph, lively(graph)), 9, threads)) as stepper:
+            stepper.prepare()
+            kernels = vars(stepper.kernels)
+            ready = {name: list(kernel.signatures) for name, kernel in kernels.items() if kernel.signatures}
+            stepper.begin()
+            stepper.advance(9)
+            assert ready and ready == {name: list(k.signatures) for name, k in kernels.items() if k.signatures}
 
 
 def test_a_run_goes_on_from_any_state() -> None:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from types import FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
-from numba import config, njit
+from numba import config, njit, typeof
 
 DISABLED = "NUMBA_DISABLE_JIT"
 """Environment variable that has numba compile nothing; kernels rest on instructions that Python does not have."""
@@ -41,6 +41,19 @@ def kernel(function: Callable[..., Any]) -> Any:
         return njit(cache=True, **_OPTIONS)(function)
     except RuntimeError:  # no folder can be written: every process compiles anew
         return njit(**_OPTIONS)(function)
+
+
+def compiled_for(function: Any, *arguments: object) -> None:
+    """Compile a kernel for arguments of these types, or load what an earlier process compiled, without a call.
+
+    Parameters
+    ----------
+    function : callable
+        Of `kernel`.
+    *arguments : object
+        As it will be called with.
+    """
+    function.compile(tuple(map(typeof, arguments)))
 
 
 def part(function: Callable[..., Any]) -> Any:

@@ -15,7 +15,7 @@ from pisnn_deploy.graph.connections import Incidence
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.graph.populations import Population, faces, hidden_layers
 from pisnn_deploy.runs.kernels import general
-from pisnn_deploy.runs.kernels.compiled import bound
+from pisnn_deploy.runs.kernels.compiled import bound, compiled_for
 from pisnn_deploy.runs.kernels.faces import (
     ANYWHERE,
     MASKS,
@@ -170,6 +170,20 @@ class GeneralStepper(KernelStepper):
     def _size(self, layer: int) -> int:
         first = self._tables[0].first_unit
         return int(first[layer + 1] - first[layer])
+
+    def prepare(self) -> None:
+        """Compile what a step needs."""
+        followed = (self._tables, self._programs)
+        if self._pool is None:
+            state = (self.held, self._new, self.arrays, self._buffers, self._counters)
+            compiled_for(self.kernels.advance, *followed, *state, (0, False))
+        else:
+            states, share = (self.held, self._new, self.arrays, self._buffers), (0, 0)
+            compiled_for(self.kernels.fire, *followed, self.held, self.arrays, self._buffers, 0, 0, 0)
+            compiled_for(self.kernels.collect, *followed, *states, share, 0)
+            compiled_for(self.kernels.answer, *followed, self._new, self._buffers, 0, 0, 0, 0)
+            compiled_for(self.kernels.settle, self._buffers, self._counters)
+        compiled_for(self.kernels.too_steep, *followed, self.held)
 
     def _advance(self, steps: int) -> bool:
         followed = (self._tables, self._programs)

@@ -6,6 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,7 +51,14 @@ class KernelStepper(ABC):
         Where to go on from.
     steps : int
         PDE steps of the whole run: after the last, nothing is sent.
+
+    Attributes
+    ----------
+    kernels : SimpleNamespace
+        The compiled functions by name.
     """
+
+    kernels: SimpleNamespace
 
     def __init__(self, graph: IntegerGraph, start: RunState, steps: int) -> None:
         self._graph = graph
@@ -148,6 +156,10 @@ class KernelStepper(ABC):
             )
         self._stopped = None
         self.restore(expected)
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Compile what a step needs, so that no step takes the time for it."""
 
     @abstractmethod
     def close(self) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +14,7 @@ from pisnn_deploy.core.arithmetic import require_width
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.graph.populations import Population, faces
 from pisnn_deploy.runs.kernels import places, structured
-from pisnn_deploy.runs.kernels.compiled import bound
+from pisnn_deploy.runs.kernels.compiled import bound, compiled_for
 from pisnn_deploy.runs.kernels.faces import MASKS, FaceText, UnservedError, face_text, folded
 from pisnn_deploy.runs.kernels.layout import Layout, Values, layout_of, pad_values, reservoir_order
 from pisnn_deploy.runs.kernels.limits import (
@@ -143,7 +142,7 @@ class StructuredStepper(KernelStepper):
         self._tables = tables_of(graph, plan.kernel, layout, threads)
         self._limits, self._order, self.narrow = plan.limits.copy(), reservoir_order(layout), plan.narrow
         self._limits[places.AUDITED] = int(audited)
-        self.kernels: SimpleNamespace = bound(structured, plan.text.text, (("AXES", len(layout.shape)),))
+        self.kernels = bound(structured, plan.text.text, (("AXES", len(layout.shape)),))
         widths = [largest_of(graph, plan.faces.name, plan.faces.quantity(name)) for name in plan.text.widths]
         self._programs = (self._limits, np.array(plan.text.numbers, np.int64), np.array(widths, np.int64))
         self.mass, self._new = self._padded(graph, plan), self._padded(graph, plan)
@@ -253,6 +252,17 @@ class StructuredStepper(KernelStepper):
         cells[...] = mass.reshape(cells.shape)
         halo = self._tables.grid.halo
         self.mass[halo[0]] = self.mass[halo[1]]
+
+    def prepare(self) -> None:
+        """Compile what a step needs."""
+        followed = (self._tables, self._programs)
+        shared = (*followed, self.mass, self._new, self.arrays, self._buffers)
+        if self._pool is None:
+            compiled_for(self.kernels.advance, *shared, self._counters, 0)
+        else:
+            compiled_for(self.kernels.sweep, *shared, 0)
+            compiled_for(self.kernels.join, *shared, self._counters)
+        compiled_for(self.kernels.too_steep, *followed, self.mass, self._buffers.before[0])
 
     def _advance(self, steps: int) -> bool:
         left = steps
