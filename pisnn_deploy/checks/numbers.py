@@ -231,7 +231,7 @@ def accumulator_width(subject: Subject) -> Iterator[Violation]:
 
     The accumulator is summed before the exponent is applied, and its overflow is silent.
 
-    Fix: use smaller weight exponents or fewer quanta per unit, or use delta coding, whose payloads are small.
+    Fix: use smaller weight exponents or fewer quanta per unit; payloads are smallest with delta coding.
     """
     limit = subject.profile.accumulator.bits
     yield from unpublished(subject, limit, "the accumulator's width")
