@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import textwrap
 from collections.abc import Mapping
@@ -116,10 +117,12 @@ def main(words: list[str]) -> None:
     words : list of str
         Of the command line.
     """
-    if not words:
+    parser = argparse.ArgumentParser(description="Write the manual of the rules.")
+    parser.add_argument("folder", nargs="?", type=Path, help="of the documentation (default: print the index)")
+    folder = parser.parse_args(words).folder
+    if folder is None:
         print(manual(), end="")
         return
-    folder = Path(words[0])
     (folder / "rules").mkdir(parents=True, exist_ok=True)
     for path, content in pages().items():
         write_whole(folder / path, content.encode())

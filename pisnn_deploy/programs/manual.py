@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import inspect
 import re
 import sys
@@ -113,10 +114,13 @@ def main(words: list[str]) -> None:
     words : list of str
         Of the command line.
     """
-    if words:
-        write_whole(Path(words[0]), manual().encode())
-    else:
+    parser = argparse.ArgumentParser(description="Write the manual of neurons.")
+    parser.add_argument("page", nargs="?", type=Path, help="to write to (default: print it)")
+    page = parser.parse_args(words).page
+    if page is None:
         print(manual(), end="")
+    else:
+        write_whole(page, manual().encode())
 
 
 if __name__ == "__main__":
