@@ -92,27 +92,27 @@ def changed(recipe: Recipe, changes: dict[str, dict[str, Any]]) -> Recipe:
 
 def line(name: str, what: str, recipe: Recipe) -> str:
     """One line of the table."""
-    one = setting(name)
-    sides = one.problem.default_boundary(one.mesh.shape)
-    options = CompileOptions(Lower(one.mesh.shape, sides), load_profile("loihi2"))
+    case = setting(name)
+    sides = case.problem.default_boundary(case.mesh.shape)
+    options = CompileOptions(Lower(case.mesh.shape, sides), load_profile("loihi2"))
     try:
         trained = train(recipe, state_path=STATE)
         graph = compile_model(trained.model, options)
-        steps = round(one.problem.horizon / graph.time_step)
+        steps = round(case.problem.horizon / graph.time_step)
         far = run_graph("fast", graph, graph.membrane.initial, RunOptions(10 * steps, every=10 * steps))
     except PisnnError as error:
         return f"| {what} | - | - | - | - | {str(error).replace('|', '/')} |"
-    found, nearest = graph.quantisation, None
+    quantisation, nearest = graph.quantisation, None
     with contextlib.suppress(PisnnError):
         nearest = compile_model(trained.model, replace(options, search=False)).quantisation.relative_l2_integer
     late = (
-        relative_l2(graph.values(far.trace.mass[-1]), one.exact(10 * steps * graph.time_step))
+        relative_l2(graph.values(far.trace.mass[-1]), case.exact(10 * steps * graph.time_step))
         if far.conserved
         else math.nan
     )
     claim = graph.certificate.stability.status if graph.certificate else "none"
     verdict = "conserved" if far.conserved else far.failure.replace("|", "/")
-    errors = (found.relative_l2_float, nearest, found.relative_l2_integer, late)
+    errors = (quantisation.relative_l2_float, nearest, quantisation.relative_l2_integer, late)
     return (
         f"| {what} | "
         + " | ".join("-" if e is None or math.isnan(e) else f"{e:.1e}" for e in errors)

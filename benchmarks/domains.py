@@ -34,7 +34,7 @@ def compiled(mesh: str) -> IntegerGraph:
 def seconds(graph: IntegerGraph, parts: int) -> float:
     """Median time of a run in so many domains, each with a worker of its own; 1 is the undivided run."""
     options = RunOptions(STEPS, every=STEPS)
-    found = []
+    times = []
     for _ in range(ROUNDS):
         if parts == 1:
             run: Run = fast.run(graph, graph.membrane.initial, options)
@@ -45,8 +45,8 @@ def seconds(graph: IntegerGraph, parts: int) -> float:
                 run = divided_run(graph, domains, workers, rounds, options)
         if not run.conserved:
             raise SystemExit(run.failure)
-        found.append(run.wall_seconds)
-    return statistics.median(found)
+        times.append(run.wall_seconds)
+    return statistics.median(times)
 
 
 def main() -> int:

@@ -182,23 +182,23 @@ def main() -> None:
             stepper.close()
         rows.append(row)
         print(row, flush=True)
-    found = {
+    figures = {
         "cores": available(),
         "bandwidth": {count: statistics.median(values) for count, values in triads.items()},
         "rows": rows,
     }
-    text = page(found)
+    text = page(figures)
     print(text)
     if not arguments.dry_run:
         DATA.parent.mkdir(parents=True, exist_ok=True)
-        DATA.write_text(json.dumps(found, indent=1) + "\n")
+        DATA.write_text(json.dumps(figures, indent=1) + "\n")
         PAGE.write_text(text)
 
 
-def page(found: dict) -> str:
+def page(figures: dict) -> str:
     """The page in Markdown."""
-    cores, bytes_a_second = found["cores"], found["bandwidth"]
-    busiest = max(row["load"] for row in found["rows"])
+    cores, bytes_a_second = figures["cores"], figures["bandwidth"]
+    busiest = max(row["load"] for row in figures["rows"])
     speeds = [f"{value / 1e9:.1f} GB/s on {count} thread{'s' * (count > 1)}" for count, value in bytes_a_second.items()]
     lines = [
         f"""# Speed of the fast backend
@@ -214,7 +214,7 @@ the time that it adds. Numpy is the reference without its audit.
 | problem | mesh | bytes a cell | threads | million cells a second | memory | audit | times numpy |
 | --- | --- | --- | --- | --- | --- | --- | --- |"""
     ]
-    for row in found["rows"]:
+    for row in figures["rows"]:
         for count, rate in row["rate"].items():
             share = rate * row["bytes"] / bytes_a_second[count]
             times = f"{rate / row['numpy']:.0f}" if row["numpy"] else ""
@@ -222,8 +222,8 @@ the time that it adds. Numpy is the reference without its audit.
                 f"| {row['problem']} | {row['mesh']} | {row['bytes']:.0f} | {count} | {rate / 1e6:.0f} "
                 f"| {share:.0%} | {row['audit'][count]:.0%} | {times} |"
             )
-    small = found["rows"][0]
-    aim = next(row for row in found["rows"] if (row["problem"], row["cells"]) == ("heat2d", 1 << 20))
+    small = figures["rows"][0]
+    aim = next(row for row in figures["rows"] if (row["problem"], row["cells"]) == ("heat2d", 1 << 20))
     rate = aim["rate"][cores]
     share = rate * aim["bytes"] / bytes_a_second[cores]
     verdicts = {

@@ -217,7 +217,7 @@ def on_fast(
     assert isinstance(witness, Witness)
     options = RunOptions(end, max(1, end), start=states[start] if start else None)
     run = stepped_run("fast", graph, stepper, options)
-    stopped = next((found for found in run.detections if not found.healed), None)
+    stopped = next((detection for detection in run.detections if not detection.healed), None)
     last = stepper.state()
     true = states[last.step]
     changed = any(
@@ -237,7 +237,7 @@ def on_fast(
         "" if first is None else first.kind,
         witness.broken is not None,
         0.0 if stopped else distance,
-        sum(found.healed for found in run.detections),
+        sum(detection.healed for detection in run.detections),
         not changed,
     )
 
@@ -256,13 +256,13 @@ def on_cpu(setting: Setting, names: Sequence[str], faults: Sequence[Fault]) -> l
         Verdict(
             name,
             str(fault),
-            "missed" if not is_right else "detected" if found.detected else "not detected",
-            found.kind or "",
+            "missed" if not is_right else "detected" if outcome.detected else "not detected",
+            outcome.kind or "",
             equal=is_equal,
-            healed=int(found.healed),
+            healed=int(outcome.healed),
         )
-        for name, fault, found in zip(names, faults, outcomes(graph, faults, run.detections), strict=True)
-        if found.detected or fault.step <= reached
+        for name, fault, outcome in zip(names, faults, outcomes(graph, faults, run.detections), strict=True)
+        if outcome.detected or fault.step <= reached
     ]
 
 
@@ -328,12 +328,12 @@ def campaign_on_cpu(count: int, seed: int) -> list[Verdict]:
     judged: list[Verdict] = []
     for number, (setting, names, faults) in enumerate(sequences(seed)):
         if number < len(done):
-            judged += [Verdict(**found) for found in json.loads(done[number])]
+            judged += [Verdict(**fields) for fields in json.loads(done[number])]
         else:
-            found = on_cpu(setting, names, faults)
+            verdicts = on_cpu(setting, names, faults)
             with path.open("a") as stream:
-                stream.write(json.dumps([asdict(verdict) for verdict in found]) + "\n")
-            judged += found
+                stream.write(json.dumps([asdict(verdict) for verdict in verdicts]) + "\n")
+            judged += verdicts
             sys.stderr.write(f"cpu {len(judged)}/{count}\n")
         if len(judged) >= count:
             return judged
@@ -364,10 +364,10 @@ def cpu_table(verdicts: Sequence[Verdict]) -> list[str]:
     return rows
 
 
-def errors(verdicts: Sequence[Verdict], wanted: str) -> str:
+def errors(verdicts: Sequence[Verdict], kind: str) -> str:
     """Median and largest error."""
-    found = [verdict.error for verdict in verdicts if verdict.verdict == wanted]
-    return f"{np.median(found):.1e} / {max(found):.1e}" if found else ""
+    values = [verdict.error for verdict in verdicts if verdict.verdict == kind]
+    return f"{np.median(values):.1e} / {max(values):.1e}" if values else ""
 
 
 def healed_table(verdicts: Sequence[Verdict]) -> list[str]:
@@ -452,20 +452,20 @@ def main() -> int:
     parser.add_argument("--only", choices=("fast", "cpu", "healed"), help="one part, without the page")
     parser.add_argument("--part", type=int, choices=range(PARTS), help="one part of `fast`, to share them out")
     arguments = parser.parse_args()
-    wanted = (arguments.only,) if arguments.only else ("cpu", "fast", "healed")
-    found: dict[str, list[Verdict]] = {}
-    for name in wanted:
+    parts_to_do = (arguments.only,) if arguments.only else ("cpu", "fast", "healed")
+    verdicts: dict[str, list[Verdict]] = {}
+    for name in parts_to_do:
         if name == "cpu":
-            found[name] = campaign_on_cpu(CPU, 7)
+            verdicts[name] = campaign_on_cpu(CPU, 7)
         elif name == "healed":
-            found[name] = campaign(name, HEALED, 17)
+            verdicts[name] = campaign(name, HEALED, 17)
         else:
             parts = range(PARTS) if arguments.part is None else [arguments.part]
-            found[name] = [verdict for part in parts for verdict in campaign(name, FAST // PARTS, part)]
-        sys.stderr.write(f"{name}: {sum(verdict.verdict == 'missed' for verdict in found[name])} missed\n")
+            verdicts[name] = [verdict for part in parts for verdict in campaign(name, FAST // PARTS, part)]
+        sys.stderr.write(f"{name}: {sum(verdict.verdict == 'missed' for verdict in verdicts[name])} missed\n")
     if arguments.only is None:
-        PAGE.write_text(page(found["fast"], found["cpu"], found["healed"]))
-    return int(any(verdict.verdict == "missed" for judged in found.values() for verdict in judged))
+        PAGE.write_text(page(verdicts["fast"], verdicts["cpu"], verdicts["healed"]))
+    return int(any(verdict.verdict == "missed" for judged in verdicts.values() for verdict in judged))
 
 
 if __name__ == "__main__":

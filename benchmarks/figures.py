@@ -49,9 +49,9 @@ def relative_l2(values: Field, exact: Field) -> float:
 
 def exact(graph: IntegerGraph, time_: float) -> Field:
     """Exact cell averages."""
-    found = problem("heat1d").reference(graph.grid, graph.values(graph.membrane.reservoirs), time_)
-    assert found is not None
-    return found
+    solution = problem("heat1d").reference(graph.grid, graph.values(graph.membrane.reservoirs), time_)
+    assert solution is not None
+    return solution
 
 
 def compiled(cells: int, boundary: str) -> IntegerGraph:
@@ -100,7 +100,7 @@ def table() -> list[str]:
     graph = compiled(128, "periodic")
     run = run_graph("cpu", graph, graph.membrane.initial, RunOptions(LONG_RUN_STEPS, every=1000))
     lines.append(row(graph, "periodic", run))
-    found = graph.quantisation
+    quantisation = graph.quantisation
     states = [bound for bound in graph.bounds if bound.is_state_or_payload]
     ftcs_steps, ftcs_error = explicit_euler(128)
     lines += [
@@ -109,10 +109,10 @@ def table() -> list[str]:
         "accuracy.",
         "",
         f"At 128 cells: value of a quantum 2^{int(np.log2(graph.value_per_quantum))}, threshold 2^"
-        f"{graph.flux.threshold_exponent}, integer kernel {found.kernel_chosen}, widest state or payload "
+        f"{graph.flux.threshold_exponent}, integer kernel {quantisation.kernel_chosen}, widest state or payload "
         f"{max(bound.bits for bound in states)} bits. The float model has a relative L2 error of "
-        f"{found.relative_l2_float:.1e} in {found.steps} steps; float64 FTCS on the same mesh {ftcs_error:.1e} in "
-        f"{ftcs_steps}.",
+        f"{quantisation.relative_l2_float:.1e} in {quantisation.steps} steps; float64 FTCS on the same mesh "
+        f"{ftcs_error:.1e} in {ftcs_steps}.",
     ]
     return lines
 

@@ -127,8 +127,8 @@ def exact_box(graph: IntegerGraph, at: float) -> Field:
 
 def own(graph: IntegerGraph, at: float) -> Field | None:
     """The problem's own exact solution."""
-    one = problem(graph.spec.problem, graph.spec.diffusivity, graph.spec.velocity)
-    return one.reference(graph.grid, graph.reservoir_values(), at)
+    pde = problem(graph.spec.problem, graph.spec.diffusivity, graph.spec.velocity)
+    return pde.reference(graph.grid, graph.reservoir_values(), at)
 
 
 CASES = (
@@ -147,9 +147,9 @@ def compiled(name: str, limiter: Limiter, limits: OperatingRange | None, shape: 
     """A model of the zoo on its problem's own boundary."""
     with model_path(name) as path:
         model = read_checkpoint(path)
-    one = problem(model.spec.problem)
-    cells = shape or one.default_shape
-    sides, profile = one.default_boundary(cells), load_profile("loihi2")
+    pde = problem(model.spec.problem)
+    cells = shape or pde.default_shape
+    sides, profile = pde.default_boundary(cells), load_profile("loihi2")
     options = CompileOptions(
         Lower(cells, sides),
         profile,
@@ -176,8 +176,8 @@ def lines(case: Case) -> tuple[list[str], bool]:
     for limiter in LIMITERS:
         # Declared slopes are those of smooth fields; boxes are steeper.
         graph = compiled(case.model, limiter, OperatingRange(lower=case.limits[0], upper=case.limits[1]))
-        one = problem(graph.spec.problem, graph.spec.diffusivity, graph.spec.velocity)
-        steps = case.steps or round(one.horizon / graph.time_step)
+        pde = problem(graph.spec.problem, graph.spec.diffusivity, graph.spec.velocity)
+        steps = case.steps or round(pde.horizon / graph.time_step)
         mass: Integers = graph.membrane.initial if case.initial is None else graph.mass(case.initial(graph))
         run = run_graph("fast", graph, mass, RunOptions(steps, everything=True))
         assert run.conserved, run.failure
@@ -210,16 +210,16 @@ def speed(name: str, shape: tuple[int, ...]) -> str:
         kernel_stepper(limited, start, many, 1),
         GeneralStepper(limited, start, many, 1),
     )
-    found: list[list[float]] = [[] for _ in steppers]
+    speeds: list[list[float]] = [[] for _ in steppers]
     counts = []
     for stepper in steppers:
         stepper.begin()
         stepper.advance(1)  # compiles
         counts.append(max(1, int(rate(stepper, 3) * ROUND_SECONDS)))
     for _ in range(ROUNDS):
-        for stepper, steps, rates in zip(steppers, counts, found, strict=True):
+        for stepper, steps, rates in zip(steppers, counts, speeds, strict=True):
             rates.append(rate(stepper, steps))
-    medians = " | ".join(f"{statistics.median(rates):.3g}" for rates in found)
+    medians = " | ".join(f"{statistics.median(rates):.3g}" for rates in speeds)
     return f"| {name} | {'x'.join(map(str, shape))} | {medians} |"
 
 
@@ -231,8 +231,8 @@ def main() -> None:
     rows, changed = [], []
     for case in CASES:
         sys.stderr.write(f"{case.model} {case.start}\n")
-        found, differs = lines(case)
-        rows += found
+        case_rows, differs = lines(case)
+        rows += case_rows
         changed.append((case, differs))
     same = [f"{case.model} from {case.start}" for case, differs in changed if not differs]
     speeds = [speed("heat1d", (1 << 16,)), speed("heat2d", (256, 256))]

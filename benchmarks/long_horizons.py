@@ -78,36 +78,36 @@ def measured(case: Case, *, run_on: bool = True) -> dict[str, Any] | None:
         )
     )
     digest = hashlib.sha256(artifact_bytes(graph, provenance)).hexdigest()
-    kept = DATA / f"{case.name}.json"
+    path = DATA / f"{case.name}.json"
     steps = case.steps or round(problem(graph.spec.problem).horizon / graph.time_step)
     identity = {"artifact": digest, "steps": steps, "every": case.every}
-    if kept.exists():
-        found: dict[str, Any] = json.loads(kept.read_text())
-        if found["identity"] == identity:
-            return found
+    if path.exists():
+        figures: dict[str, Any] = json.loads(path.read_text())
+        if figures["identity"] == identity:
+            return figures
     folder = DATA / f"{case.name}.partial"
     if not run_on:
         record = Recording(folder, graph, identity)
-        held = record.progressed()
-        if held is None:
+        progress = record.progressed()
+        if progress is None:
             return None
         none = dict.fromkeys(KINDS, 0)  # a run that was stopped by one is not gone on with
-        return _figures(graph, identity, record.trace(held.rows), held.state, none, held.seconds)
+        return _figures(graph, identity, record.trace(progress.rows), progress.state, none, progress.seconds)
     options = RunOptions(steps, case.every, deadline_seconds=24 * 3600.0)
-    spoken = [time.monotonic()]
+    reported = [time.monotonic()]
 
     def report(done: int) -> None:
-        if time.monotonic() - spoken[0] > 10:
-            spoken[0] = time.monotonic()
+        if time.monotonic() - reported[0] > 10:
+            reported[0] = time.monotonic()
             sys.stderr.write(f"{case.name}: {done:,} of {steps:,}\n")
 
     with recording(folder, graph, identity) as record:
         run = run_in_segments(case.backend, graph, graph.membrane.initial, options, record, report, resume=True)
         if run.end is None:
             raise SystemExit(f"{case.name}: {run.failure}")
-        found = _figures(graph, identity, run.trace, run.end, run.violations, run.wall_seconds)
-    kept.write_text(json.dumps(found, indent=1))
-    return found
+        figures = _figures(graph, identity, run.trace, run.end, run.violations, run.wall_seconds)
+    path.write_text(json.dumps(figures, indent=1))
+    return figures
 
 
 def _figures(
@@ -141,17 +141,17 @@ _COMMON_ROWS = 101
 def _errors(graph: IntegerGraph, steps: NDArray[np.int64], masses: NDArray[np.int64]) -> list[dict[str, float]]:
     """Against the exact solution after the first kept step, after each power of ten, and at the end."""
     own = problem(graph.spec.problem, graph.spec.diffusivity, graph.spec.velocity)
-    wanted = {int(steps[1]), int(steps[-1])} | {10**n for n in range(3, 8)}
-    found = []
+    shown = {int(steps[1]), int(steps[-1])} | {10**n for n in range(3, 8)}
+    errors = []
     for row, step in enumerate(steps.tolist()):
-        if step not in wanted:
+        if step not in shown:
             continue
         reached = step * graph.time_step
         exact = own.reference(graph.grid, graph.reservoir_values(), reached)
         if exact is None:
             raise SystemExit(f"{graph.spec.name} has no reference")
         away = graph.values(masses[row]) - exact
-        found.append(
+        errors.append(
             {
                 "step": step,
                 "time": reached,
@@ -160,16 +160,16 @@ def _errors(graph: IntegerGraph, steps: NDArray[np.int64], masses: NDArray[np.in
                 "left": float(np.abs(exact - _rest(graph, exact)).max()),
             }
         )
-    return found
+    return errors
 
 
 def _rest(graph: IntegerGraph, exact: Field) -> Field:
     """Where the exact solution comes to rest: the mean, or the line between two reservoirs."""
-    held = graph.reservoir_values()
-    if not held.size:
+    levels = graph.reservoir_values()
+    if not levels.size:
         return np.full_like(exact, exact.mean())
     centres = (np.arange(exact.size) + 0.5) / exact.size
-    return np.asarray(held[0] + (held[1] - held[0]) * centres, np.float64)
+    return np.asarray(levels[0] + (levels[1] - levels[0]) * centres, np.float64)
 
 
 def _counters(graph: IntegerGraph, end: RunState) -> list[dict[str, Any]]:
@@ -179,7 +179,7 @@ def _counters(graph: IntegerGraph, end: RunState) -> list[dict[str, Any]]:
     faces, cells = graph.mesh.faces, graph.mesh.cells
     mass = bounds[MEMBRANE, "mass"]
     steps = end.step
-    found = [
+    counters = [
         ("packets through a face, summed", int(np.abs(end.transported).max()), packet * steps, WORD),
         ("packets sent", end.packets_sent, faces * steps, WORD),
         ("quanta sent", end.quanta_sent, faces * packet * steps, WORD),
@@ -191,8 +191,8 @@ def _counters(graph: IntegerGraph, end: RunState) -> list[dict[str, Any]]:
     ]
     if graph.mesh.reservoirs:
         ledger = bounds[MEMBRANE, "ledger"]
-        found.append(("a ledger", int(np.abs(end.mass[cells:]).max()), packet * steps, ledger.upper))
-    return [dict(zip(("counter", "found", "most", "holds"), row, strict=True)) for row in found]
+        counters.append(("a ledger", int(np.abs(end.mass[cells:]).max()), packet * steps, ledger.upper))
+    return [dict(zip(("counter", "found", "most", "holds"), row, strict=True)) for row in counters]
 
 
 def _neurons(graph: IntegerGraph, population: str) -> int:
@@ -240,10 +240,10 @@ def _wide_run(padded, flux, weights, half, steps):
 
 def floating() -> list[dict[str, Any]]:
     """The fine line in float32 and float64: relative L2 error and drift of the mass at the horizon."""
-    kept = DATA / "floating.json"
-    if kept.exists():
-        found: list[dict[str, Any]] = json.loads(kept.read_text())
-        return found
+    path = DATA / "floating.json"
+    if path.exists():
+        results: list[dict[str, Any]] = json.loads(path.read_text())
+        return results
     graph, _ = compile_requested(compile_request("heat1d", mesh=str(FINE_CELLS)))
     own = problem("heat1d")
     mesh = structured_mesh((FINE_CELLS,), (1.0,), uniform_boundary(PERIODIC, 1).sides)
@@ -251,7 +251,7 @@ def floating() -> list[dict[str, Any]]:
     initial, spacing = own.initial(mesh, nothing), mesh.spacing[0]
     kernel = graph.operator[0].weight[0] / 2.0**graph.flux.threshold_exponent
     half = kernel.size // 2
-    found = []
+    results = []
     for dtype in (np.float32, np.float64):
         for wide in (True, False):
             step = graph.time_step if wide else 0.5 * spacing**2 / own.diffusivity
@@ -269,7 +269,7 @@ def floating() -> list[dict[str, Any]]:
             if exact is None:
                 raise SystemExit("heat1d has no reference")
             start = initial.astype(dtype).astype(np.float64).sum()
-            found.append(
+            results.append(
                 {
                     "solver": "the same kernel in flux form" if wide else "forward Euler, second differences, r = 0.5",
                     "dtype": np.dtype(dtype).name,
@@ -279,8 +279,8 @@ def floating() -> list[dict[str, Any]]:
                     "seconds": time.perf_counter() - begun,
                 }
             )
-    kept.write_text(json.dumps(found, indent=1))
-    return found
+    path.write_text(json.dumps(results, indent=1))
+    return results
 
 
 def page(results: dict[Case, dict[str, Any]], floats: list[dict[str, Any]]) -> str:
@@ -310,14 +310,14 @@ def _fine(results: dict[Case, dict[str, Any]], floats: list[dict[str, Any]]) -> 
     case = CASES[0]
     if case not in results:
         return ""
-    found = results[case]
-    end = found["errors"][-1]
-    rows = [f"| heat1d, integers | {end['step']:,} | {end['relative_l2']:.1e} | {found['drift']} |"]
+    figures = results[case]
+    end = figures["errors"][-1]
+    rows = [f"| heat1d, integers | {end['step']:,} | {end['relative_l2']:.1e} | {figures['drift']} |"]
     rows += [
-        f"| {one['solver']}, {one['dtype']} | {one['steps']:,} | {one['relative_l2']:.1e} | {one['drift']:.1e} |"
-        for one in floats
+        f"| {row['solver']}, {row['dtype']} | {row['steps']:,} | {row['relative_l2']:.1e} | {row['drift']:.1e} |"
+        for row in floats
     ]
-    verdict = "met" if end["relative_l2"] <= LARGEST_ERROR and found["drift"] == 0 else "missed"
+    verdict = "met" if end["relative_l2"] <= LARGEST_ERROR and figures["drift"] == 0 else "missed"
     return f"""## {FINE_CELLS} cells to t = 1
 
 The heat equation on a fine line, periodic. Drift is the change of the total mass, relative to it. Aim: error at most
@@ -327,7 +327,7 @@ The heat equation on a fine line, periodic. Drift is the change of the total mas
 | --- | --- | --- | --- |
 {chr(10).join(rows)}
 
-No width had to grow for that: 24-bit states and a quantum of {found["value_per_quantum"]:.2g}. A residue keeps what a
+No width had to grow for that: 24-bit states and a quantum of {figures["value_per_quantum"]:.2g}. A residue keeps what a
 face did not fire, so a face is never more than half a quantum behind its currents, however many PDE steps it takes:
 that is I3. A float loses what it rounds away in each of them.
 """
@@ -335,12 +335,12 @@ that is I3. A float loses what it rounds away in each of them.
 
 def _runs(results: dict[Case, dict[str, Any]]) -> str:
     rows = []
-    for case, found in results.items():
-        steps = found["done"]
-        broken = sum(found["violations"].values())
+    for case, figures in results.items():
+        steps = figures["done"]
+        broken = sum(figures["violations"].values())
         rows.append(
-            f"| {_title(case)} | {case.backend} | {steps:,} | {steps * found['time_step']:,.4g} | {found['drift']} "
-            f"| {found['rows']:,} | {broken} | {steps / found['seconds']:,.0f} |"
+            f"| {_title(case)} | {case.backend} | {steps:,} | {steps * figures['time_step']:,.4g} | {figures['drift']} "
+            f"| {figures['rows']:,} | {broken} | {steps / figures['seconds']:,.0f} |"
         )
     text = """## Runs
 
@@ -351,12 +351,12 @@ from that of the start, over the rows that were kept.
 | --- | --- | --- | --- | --- | --- | --- | --- |
 """
     same = [
-        f"{one.model} on {case.cells} cells: the masses of the first {_COMMON_ROWS} rows are "
-        f"{'equal on' if found['masses'] == results[one]['masses'] else 'DIFFERENT on'} `cpu` and `fast`."
-        for case, found in results.items()
-        for one in results
-        if (case.backend, one.backend) == ("cpu", "fast")
-        and (case.model, case.cells, case.boundary) == (one.model, one.cells, one.boundary)
+        f"{twin.model} on {case.cells} cells: the masses of the first {_COMMON_ROWS} rows are "
+        f"{'equal on' if figures['masses'] == results[twin]['masses'] else 'DIFFERENT on'} `cpu` and `fast`."
+        for case, figures in results.items()
+        for twin in results
+        if (case.backend, twin.backend) == ("cpu", "fast")
+        and (case.model, case.cells, case.boundary) == (twin.model, twin.cells, twin.boundary)
     ]
     return text + "\n".join(rows) + "\n\n" + "\n".join(same) + "\n"
 
@@ -367,11 +367,11 @@ def _title(case: Case) -> str:
 
 def _error_table(results: dict[Case, dict[str, Any]]) -> str:
     rows = [
-        f"| {_title(case)} | {one['step']:,} | {one['time']:.4g} | {one['relative_l2']:.1e} | {one['quanta']:.2g} "
-        f"| {one['left']:.1e} |"
-        for case, found in results.items()
+        f"| {_title(case)} | {row['step']:,} | {row['time']:.4g} | {row['relative_l2']:.1e} | {row['quanta']:.2g} "
+        f"| {row['left']:.1e} |"
+        for case, figures in results.items()
         if case.backend == "fast"
-        for one in found["errors"]
+        for row in figures["errors"]
     ]
     return f"""## Errors
 
@@ -386,11 +386,11 @@ than a quantum the field has decayed, and the error says how well rest is kept, 
 
 def _counter_table(results: dict[Case, dict[str, Any]]) -> str:
     rows = [
-        f"| {_title(case)} | {one['counter']} | {one['found']:,} | {one['most']:,} "
-        f"| {one['holds'].bit_length() + 1} bits, {one['holds'] / one['most']:.1e} times as much |"
-        for case, found in results.items()
+        f"| {_title(case)} | {row['counter']} | {row['found']:,} | {row['most']:,} "
+        f"| {row['holds'].bit_length() + 1} bits, {row['holds'] / row['most']:.1e} times as much |"
+        for case, figures in results.items()
         if case.backend == "fast"
-        for one in found["counters"]
+        for row in figures["counters"]
     ]
     return f"""## Counters
 
@@ -413,8 +413,8 @@ def main() -> None:
     arguments = parser.parse_args()
     DATA.mkdir(parents=True, exist_ok=True)
     cases = [case for case in CASES if arguments.only in (None, case.name)]
-    found = {case: measured(case, run_on=not arguments.so_far) for case in cases}
-    results = {case: one for case, one in found.items() if one is not None}
+    measured_so_far = {case: measured(case, run_on=not arguments.so_far) for case in cases}
+    results = {case: figures for case, figures in measured_so_far.items() if figures is not None}
     if not arguments.only:
         PAGE.write_text(page(results, floating()))
 

@@ -44,15 +44,15 @@ def lava_row(name: str, mesh: str) -> dict[str, object]:
     graph = compile_requested(compile_request(name, mesh=mesh, placement="none"))[0]
     trial = measure(graph, 4, 1)
     steps = max(4, int(MEASURE_SECONDS * float(str(trial["steps_per_second"]))))
-    found = measure(graph, steps, ROUNDS)
+    speeds = measure(graph, steps, ROUNDS)
     entries = sum(synapse.entries for synapse in graph.synapses)
     time_steps = steps * int(graph.period or 0)
     seconds = [stock(graph.mesh.cells, entries, time_steps) for _ in range(ROUNDS)]
     return {
         "problem": name,
         "mesh": mesh,
-        "steps_per_second": found["steps_per_second"],
-        "ratio_without_arithmetic": found["ratio"],
+        "steps_per_second": speeds["steps_per_second"],
+        "ratio_without_arithmetic": speeds["ratio"],
         "stock_steps_per_second": steps / statistics.median(seconds),
     }
 
@@ -184,23 +184,23 @@ drifts.
 """
 
 
-def page(found: dict[str, Any]) -> str:
+def page(figures: dict[str, Any]) -> str:
     """The page of the results."""
     lava = [
         f"| {row['problem']} | {row['mesh']} | {row['steps_per_second']:.3g} | {row['ratio_without_arithmetic']:.2f} "
         f"| {row['stock_steps_per_second']:.3g} |"
-        for row in found["lava"]
+        for row in figures["lava"]
     ]
-    ours_seconds = found["solvers"][0]["seconds"]
+    ours_seconds = figures["solvers"][0]["seconds"]
     solvers = [
         f"| {row['solver']} | {row['seconds']:.2g} | {row['error']:.1e} | {row['drift']:.0e} "
         f"| {row['seconds'] / ours_seconds:.2g} |"
-        for row in found["solvers"]
+        for row in figures["solvers"]
     ]
     return PAGE_TEXT.format(
         rounds=ROUNDS,
-        cores=found["cores"],
-        load=found["load"],
+        cores=figures["cores"],
+        load=figures["load"],
         lava="\n".join(lava),
         solvers="\n".join(solvers),
     )
@@ -215,13 +215,18 @@ def main() -> int:
     for name, mesh in MESHES:
         rows.append(lava_row(name, mesh))
         print(rows[-1], flush=True)
-    found = {"lava": rows, "solvers": solver_rows(), "cores": len(os.sched_getaffinity(0)), "load": os.getloadavg()[0]}
-    text = page(found)
+    figures = {
+        "lava": rows,
+        "solvers": solver_rows(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load": os.getloadavg()[0],
+    }
+    text = page(figures)
     if arguments.dry_run:
         print(text)
         return 0
     DATA.parent.mkdir(parents=True, exist_ok=True)
-    DATA.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    DATA.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     PAGE.write_text(text, encoding="utf-8")
     return 0
 

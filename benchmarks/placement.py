@@ -103,15 +103,15 @@ def table(graphs: dict[str, IntegerGraph], usable: int | None) -> tuple[list[str
         if usable is not None and index.chips == 1:
             continue
         for method in METHODS:
-            found = index if method == "index" else cost(graph, method, usable)
+            placed = index if method == "index" else cost(graph, method, usable)
             lines.append(
-                f"| {name} | {method} | {found.cores} | {found.chips} "
-                f"| {found.between_cores:,} | {factor(index.between_cores, found.between_cores)} "
-                f"| {found.between_chips:,} | {factor(index.between_chips, found.between_chips)} "
-                f"| {found.seconds:.2f} |"
+                f"| {name} | {method} | {placed.cores} | {placed.chips} "
+                f"| {placed.between_cores:,} | {factor(index.between_cores, placed.between_cores)} "
+                f"| {placed.between_chips:,} | {factor(index.between_chips, placed.between_chips)} "
+                f"| {placed.seconds:.2f} |"
             )
-            if found.between_cores and len(graph.mesh.shape) > 1:
-                factors[method].append(index.between_cores / found.between_cores)
+            if placed.between_cores and len(graph.mesh.shape) > 1:
+                factors[method].append(index.between_cores / placed.between_cores)
     return lines, factors
 
 

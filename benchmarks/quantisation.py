@@ -67,12 +67,15 @@ def main() -> None:
         for profile in PROFILES:
             sys.stderr.write(f"{name} {profile}\n")
             graph = compiled(model, profile)
-            found = graph.quantisation
-            assert found.relative_l2_rounded and found.relative_l2_integer and found.relative_l2_float
+            quantisation = graph.quantisation
+            assert (
+                quantisation.relative_l2_rounded and quantisation.relative_l2_integer and quantisation.relative_l2_float
+            )
             rows.append(
-                f"| {name} | {profile} | 2^{graph.flux.threshold_exponent} | {found.relative_l2_float:.1e} "
-                f"| {found.relative_l2_rounded:.1e} | {found.relative_l2_integer:.1e} "
-                f"| {found.relative_l2_rounded / found.relative_l2_integer:.1f} | {len(graph.synapses) - 1} |"
+                f"| {name} | {profile} | 2^{graph.flux.threshold_exponent} | {quantisation.relative_l2_float:.1e} "
+                f"| {quantisation.relative_l2_rounded:.1e} | {quantisation.relative_l2_integer:.1e} "
+                f"| {quantisation.relative_l2_rounded / quantisation.relative_l2_integer:.1f} "
+                f"| {len(graph.synapses) - 1} |"
             )
             (search,) = (record.summary for record in graph.history if record.text == "search")
             searches.append(f"| {name} | {profile} | {search.partition('errors: ')[2]} |")

@@ -101,7 +101,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Found:
+class Results:
     """What was measured of one model."""
 
     graph: IntegerGraph
@@ -121,10 +121,10 @@ def read_model(name: str) -> Model:
         return read_checkpoint(path)
 
 
-def compiled(model: Model, one: Setting, mesh: str = "", boundary: str = "") -> IntegerGraph:
+def compiled(model: Model, case: Setting, mesh: str = "", boundary: str = "") -> IntegerGraph:
     """A model compiled for loihi2."""
-    shape = tuple(int(count) for count in mesh.split("x")) if mesh else one.mesh.shape
-    sides: Boundary = parse_boundary(boundary, len(shape)) if boundary else one.problem.default_boundary(shape)
+    shape = tuple(int(count) for count in mesh.split("x")) if mesh else case.mesh.shape
+    sides: Boundary = parse_boundary(boundary, len(shape)) if boundary else case.problem.default_boundary(shape)
     return compile_model(model, CompileOptions(Lower(shape, sides), load_profile("loihi2")))
 
 
@@ -147,18 +147,18 @@ def float_model(name: str) -> Model:
     return read_checkpoint(stored)
 
 
-def float_curve(model: Model, one: Setting, rows: Sequence[float]) -> Curve:
+def float_curve(model: Model, case: Setting, rows: Sequence[float]) -> Curve:
     """A network in float64, with the time step of its own float weights."""
-    graph: FloatGraph = Lower(one.mesh.shape, one.problem.default_boundary(one.mesh.shape))(model)
+    graph: FloatGraph = Lower(case.mesh.shape, case.problem.default_boundary(case.mesh.shape))(model)
     lasts = graph.time_step
     wanted = sorted({round(t / lasts) for t in rows})
     cells = graph.mesh.cells
     steps = enumerate(itertools.islice(graph.fields(), wanted[-1] + 1))
-    found = [(step * lasts, held) for step, held in steps if step in wanted]
-    start = found[0][1]
-    drift = [mass_drift(both, start) for _, both in found]
-    errors = [relative_l2(both[:cells], one.exact(t)) for t, both in found]
-    return Curve("PISNN, float", np.array([t for t, _ in found]), np.array(errors), np.array(drift))
+    rows_kept = [(step * lasts, values) for step, values in steps if step in wanted]
+    start = rows_kept[0][1]
+    drift = [mass_drift(field, start) for _, field in rows_kept]
+    errors = [relative_l2(field[:cells], case.exact(t)) for t, field in rows_kept]
+    return Curve("PISNN, float", np.array([t for t, _ in rows_kept]), np.array(errors), np.array(drift))
 
 
 def baseline_curves(name: str) -> list[Curve]:
@@ -175,39 +175,39 @@ def baseline_curves(name: str) -> list[Curve]:
     ]
 
 
-def find(name: str) -> Found:
+def measured(name: str) -> Results:
     """Measure one model."""
-    one, model = setting(name), read_model(name)
-    graph = compiled(model, one)
-    horizon = one.problem.horizon
+    case, model = setting(name), read_model(name)
+    graph = compiled(model, case)
+    horizon = case.problem.horizon
     steps = round(horizon / graph.time_step)
     start = graph.membrane.initial
     short = run_graph("fast", graph, start, RunOptions(2 * steps, every=max(1, 2 * steps // SERIES_ROWS)))
-    measures = measure_run(graph, short, one.exact)
-    multiple = 10 if one.is_steady else 100
+    measures = measure_run(graph, short, case.exact)
+    multiple = 10 if case.is_steady else 100
     far = measure_run(
         graph,
         run_graph("fast", graph, start, RunOptions(multiple * steps, every=multiple * steps // LONG_ROWS)),
-        one.exact,
+        case.exact,
     )
     times = np.concatenate([measures.time, far.time[1:]])
     errors = np.concatenate([measures.relative_l2, far.relative_l2[1:]])
     drifts = np.concatenate([measures.drift, far.drift[1:]])
     curves = [Curve("PISNN, integers", times, errors, drifts.astype(float), exact=True)]
-    curves.append(float_curve(float_model(name), one, times.tolist()))
+    curves.append(float_curve(float_model(name), case, times.tolist()))
     curves += baseline_curves(name)
     held_out = {}
-    for initial in one.problem.initial_conditions[1:]:
-        values = one.problem.initial(one.mesh, one.reservoirs, initial)
+    for initial in case.problem.initial_conditions[1:]:
+        values = case.problem.initial(case.mesh, case.reservoirs, initial)
         mass = graph.mass(values)
         run = run_graph("fast", graph, mass, RunOptions(steps, every=steps or 1))
         if run.conserved:
-            exact = one.problem.reference(one.mesh, one.reservoirs, steps * graph.time_step, initial)
+            exact = case.problem.reference(case.mesh, case.reservoirs, steps * graph.time_step, initial)
             assert exact is not None
             held_out[initial] = relative_l2(graph.values(run.trace.mass[-1]), exact)
     variants = []
     for mesh, boundary in VARIANTS[name]:
-        other = compiled(model, one, mesh, boundary)
+        other = compiled(model, case, mesh, boundary)
         assert other.quantisation.relative_l2_integer is not None
         count = other.quantisation.steps
         run = run_graph("fast", other, other.membrane.initial, RunOptions(count, every=count))
@@ -215,7 +215,7 @@ def find(name: str) -> Found:
         totals = run.trace.totals()
         errors_ = (other.quantisation.relative_l2_float or math.nan, other.quantisation.relative_l2_integer)
         variants.append((mesh, boundary or "the problem's own", count, *errors_, totals[-1] - totals[0]))
-    return Found(graph, model, short, measures, far, tuple(curves), held_out, lava_run(graph, steps), tuple(variants))
+    return Results(graph, model, short, measures, far, tuple(curves), held_out, lava_run(graph, steps), tuple(variants))
 
 
 def lava_run(graph: IntegerGraph, steps: int) -> str:
@@ -240,24 +240,24 @@ def number(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.1e}"
 
 
-def comparison(found: Found, one: Setting) -> list[str]:
+def comparison(results: Results, case: Setting) -> list[str]:
     """Table of all methods at multiples of the horizon."""
-    horizon = one.problem.horizon
-    multiples = (1, 2, 10) if one.is_steady else MULTIPLES
+    horizon = case.problem.horizon
+    multiples = (1, 2, 10) if case.is_steady else MULTIPLES
     heads = [f"error at {m}T" for m in multiples] + [f"drift at {m}T" for m in multiples]
     lines = ["| method | " + " | ".join(heads) + " |", "| --- |" + " --- |" * len(heads)]
-    for curve in found.curves:
+    for curve in results.curves:
         at = [curve.at(m * horizon) for m in multiples]
         drifts = ["0 (exact)" if curve.exact and drift == 0 else number(drift) for _, drift in at]
         lines.append(f"| {curve.name} | " + " | ".join([number(error) for error, _ in at] + drifts) + " |")
     return lines
 
 
-def page(name: str, found: Found) -> str:
+def page(name: str, results: Results) -> str:
     """The page of a problem."""
-    one, graph = setting(name), found.graph
+    case, graph = setting(name), results.graph
     spec, quantisation = graph.spec, graph.quantisation
-    horizon = one.problem.horizon
+    horizon = case.problem.horizon
     steps = round(horizon / graph.time_step)
     widths = max(bound.bits for bound in graph.bounds if bound.is_state_or_payload)
     network = (
@@ -265,13 +265,13 @@ def page(name: str, found: Found) -> str:
         if quantisation.kernel_chosen
         else f"{' -> '.join(str(outputs) for outputs, _ in spec.layer_shapes)} units, exponents {spec.weight_exponents}"
     )
-    growth = found.curves[0].at(10 * horizon)[0] / found.curves[0].at(horizon)[0]
-    far = found.far
+    growth = results.curves[0].at(10 * horizon)[0] / results.curves[0].at(horizon)[0]
+    far = results.far
     lines = [
         f"# {name}",
         "",
-        f"`{one.problem.equation}`, mesh {'x'.join(map(str, graph.mesh.shape))}, {graph.mesh.boundary_text}; T = "
-        f"{horizon:g} ({'pseudo-time' if one.is_steady else 'units of time'}), {steps} PDE steps.",
+        f"`{case.problem.equation}`, mesh {'x'.join(map(str, graph.mesh.shape))}, {graph.mesh.boundary_text}; T = "
+        f"{horizon:g} ({'pseudo-time' if case.is_steady else 'units of time'}), {steps} PDE steps.",
         "",
         f"Deployed: {network}; leak {graph.flux.leak}; value of a quantum "
         f"2^{round(math.log2(graph.value_per_quantum))}; states and payloads within {widths} bits; stability "
@@ -292,7 +292,7 @@ def page(name: str, found: Found) -> str:
             else "The float PISNN is trained like the deployed one, but never rounded."
         ),
         "",
-        *comparison(found, one),
+        *comparison(results, case),
         "",
         "Finite volumes in float64 conserve to rounding as well; they take the PISNN's time step, cut into equal parts "
         "where they would be unstable. lava-dl's integrate-and-fire neurons reset to zero and lose what they hold "
@@ -300,14 +300,14 @@ def page(name: str, found: Found) -> str:
         "",
         "## What the integers did",
         "",
-        f"- {found.lava}",
+        f"- {results.lava}",
         f"- Over {round(far.time[-1] / graph.time_step)} PDE steps on `fast` ({far.time[-1] / horizon:.0f} T): largest "
         f"drift {int(np.abs(far.drift).max())} quanta, largest local conservation residual {int(far.residual.max())} "
         "quanta (kept steps; the audit looks at every step: violations 0).",
         f"- Maximum principle: cells leave the range of the start by at most {int(far.overshoot.max())} quanta "
         f"({far.overshoot.max() * graph.value_per_quantum:.1e}). Energy never rises by more than "
         f"{max(0.0, float(np.diff(far.energy).max())):.1e} of the start's between kept steps."
-        if not one.is_steady
+        if not case.is_steady
         else f"- Cells leave the range of the reservoirs by at most {int(far.overshoot.max())} quanta "
         f"({far.overshoot.max() * graph.value_per_quantum:.1e}) on the way.",
         f"- From T to 10 T the error grows by a factor of {growth:.2g}; linear growth would be 10."
@@ -315,14 +315,14 @@ def page(name: str, found: Found) -> str:
         else "- No growth to report.",
     ]
     if graph.mesh.reservoirs:
-        at_end = found.short.trace.ledger[-1].tolist()
+        at_end = results.short.trace.ledger[-1].tolist()
         lines.append(
-            f"- Ledgers after {found.short.steps} PDE steps: the reservoirs gave {-sum(x for x in at_end if x < 0)} "
+            f"- Ledgers after {results.short.steps} PDE steps: the reservoirs gave {-sum(x for x in at_end if x < 0)} "
             f"quanta and took {sum(x for x in at_end if x > 0)}; with the cells that makes the sum of the start."
         )
-    for initial, error in found.held_out.items():
+    for initial, error in results.held_out.items():
         lines.append(f"- Held-out start `{initial}`: relative L2 error {error:.1e} at T.")
-    if found.variants:
+    if results.variants:
         lines += [
             "",
             "## The same model on other meshes and between other sides",
@@ -331,7 +331,7 @@ def page(name: str, found: Found) -> str:
             "| --- | --- | --- | --- | --- | --- |",
             *(
                 f"| {mesh} | {boundary} | {count} | {number(floating)} | {number(integer)} | {drift} |"
-                for mesh, boundary, count, floating, integer, drift in found.variants
+                for mesh, boundary, count, floating, integer, drift in results.variants
             ),
         ]
     lines += ["", "Made by `make results`."]
@@ -346,18 +346,18 @@ def trained_on(name: str, graph: IntegerGraph) -> str:
     return f"Trained on rollouts of at most {longest} PDE steps, {part:.2g} T. All that lies beyond is extrapolation."
 
 
-def picture(name: str, found: Found, path: Path) -> None:
+def picture(name: str, results: Results, path: Path) -> None:
     """Fields, error over time, drift over time."""
-    one, graph = setting(name), found.graph
+    case, graph = setting(name), results.graph
     figure = Figure(figsize=(13, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     left, middle, right = figure.subplots(1, 3)
-    horizon = one.problem.horizon
-    row = int(np.argmin(np.abs(found.measures.time - horizon)))
-    values, exact = graph.values(found.short.trace.mass[row]), one.exact(float(found.measures.time[row]))
+    horizon = case.problem.horizon
+    row = int(np.argmin(np.abs(results.measures.time - horizon)))
+    values, exact = graph.values(results.short.trace.mass[row]), case.exact(float(results.measures.time[row]))
     if len(graph.mesh.shape) == 1:
         x = (np.arange(graph.mesh.cells) + 0.5) * graph.grid.spacing[0]
-        left.plot(x, one.initial(), color="#9aa0a6", label="start")
+        left.plot(x, case.initial(), color="#9aa0a6", label="start")
         left.plot(x, values, color="tab:blue", label="integers")
         left.plot(x, exact, color="k", linestyle=(0, (3, 3)), label="exact")
         left.set(xlabel="position (units of length)", ylabel="cell value")
@@ -368,10 +368,10 @@ def picture(name: str, found: Found, path: Path) -> None:
         figure.colorbar(image, ax=left, label="cell value")
         left.set(xlabel="x (units of length)", ylabel="y (units of length)")
     left.set_title(f"(a) {name} at T", loc="left", fontsize=10)
-    unit = "pseudo-time / T" if one.is_steady else "time / T"
-    others = [curve.name for curve in found.curves if curve.name not in COLOURS and "rate-coded" not in curve.name]
+    unit = "pseudo-time / T" if case.is_steady else "time / T"
+    others = [curve.name for curve in results.curves if curve.name not in COLOURS and "rate-coded" not in curve.name]
     colours = {**COLOURS, **dict(zip(others, CLASSICAL, strict=False))}
-    for curve in found.curves:
+    for curve in results.curves:
         if "rate-coded" in curve.name and not curve.name.startswith("PINN, rate-coded, 256"):
             continue
         style = {"color": colours.get(curve.name), "label": curve.name, "linewidth": 2.0 if curve.exact else 1.2}
@@ -400,32 +400,32 @@ def picture(name: str, found: Found, path: Path) -> None:
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
 
-def table(everything: dict[str, Found], folder: str) -> list[str]:
+def table(everything: dict[str, Results], folder: str) -> list[str]:
     """Goals, and what was reached; pages are linked in `folder`."""
     lines = [
         "| problem | goal | PDE steps | float | integer | integer / float | drift | goal met |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for name, found in everything.items():
-        integer = found.graph.quantisation.relative_l2_integer or math.nan
-        floating = found.curves[1].at(setting(name).problem.horizon)[0]
+    for name, results in everything.items():
+        integer = results.graph.quantisation.relative_l2_integer or math.nan
+        floating = results.curves[1].at(setting(name).problem.horizon)[0]
         goal, limit = TARGETS[name]
-        drift = int(np.abs(found.far.drift).max())
+        drift = int(np.abs(results.far.drift).max())
         met = "yes" if integer <= limit and drift == 0 else "NO"
         lines.append(
-            f"| [{name}]({folder}{name}.md) | {goal} | {found.graph.quantisation.steps} | {number(floating)} | "
+            f"| [{name}]({folder}{name}.md) | {goal} | {results.graph.quantisation.steps} | {number(floating)} | "
             f"{number(integer)} | {integer / floating:.2f} | {drift} | {met} |"
         )
     return lines
 
 
-def overview(everything: dict[str, Found]) -> str:
+def overview(everything: dict[str, Results]) -> str:
     """The first page."""
     missed = [
         name
-        for name, found in everything.items()
-        if (found.graph.quantisation.relative_l2_integer or math.nan)
-        > max(1e-5, 1.1 * found.curves[1].at(setting(name).problem.horizon)[0])
+        for name, results in everything.items()
+        if (results.graph.quantisation.relative_l2_integer or math.nan)
+        > max(1e-5, 1.1 * results.curves[1].at(setting(name).problem.horizon)[0])
     ]
     lines = [
         "# Results",
@@ -451,16 +451,16 @@ def overview(everything: dict[str, Found]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def fill_card(name: str, found: Found) -> None:
+def fill_card(name: str, results: Results) -> None:
     """Put the measured figures into a model card."""
     path = ROOT / "models" / name / "card.md"
-    quantisation = found.graph.quantisation
-    held = "".join(f" Held-out start `{k}`: {v:.1e}." for k, v in found.held_out.items())
-    floating = found.curves[1].at(setting(name).problem.horizon)[0]
+    quantisation = results.graph.quantisation
+    held_out = "".join(f" Held-out start `{k}`: {v:.1e}." for k, v in results.held_out.items())
+    floating = results.curves[1].at(setting(name).problem.horizon)[0]
     text = (
-        f"Mesh {'x'.join(map(str, found.graph.mesh.shape))}, {found.graph.mesh.boundary_text}, "
+        f"Mesh {'x'.join(map(str, results.graph.mesh.shape))}, {results.graph.mesh.boundary_text}, "
         f"{quantisation.steps} PDE steps: relative L2 error {quantisation.relative_l2_integer:.1e} on integers, "
-        f"{floating:.1e} trained in float; drift {int(np.abs(found.far.drift).max())}.{held} Measured by "
+        f"{floating:.1e} trained in float; drift {int(np.abs(results.far.drift).max())}.{held_out} Measured by "
         "`make results`; more in docs/results."
     )
     fill(path, BLOCK, text)
@@ -482,10 +482,10 @@ def main() -> None:
     everything: dict[str, Any] = {}
     for name in arguments.only or MEASURED:
         sys.stderr.write(f"measuring {name}\n")
-        everything[name] = found = find(name)
-        (PAGES / f"{name}.md").write_text(page(name, found))
-        picture(name, found, PAGES / f"{name}.png")
-        fill_card(name, found)
+        everything[name] = results = measured(name)
+        (PAGES / f"{name}.md").write_text(page(name, results))
+        picture(name, results, PAGES / f"{name}.png")
+        fill_card(name, results)
     if not arguments.only:
         (PAGES / "README.md").write_text(overview(everything))
         fill(ROOT / "README.md", ZOO_BLOCK, "\n".join(table(everything, "docs/results/")))

@@ -62,13 +62,13 @@ def main() -> None:
                 sys.stderr.write(f"{size} x {size} {boundary}\n")
                 mesh = ("--mesh", f"{size}x{size}", "--boundary", boundary)
                 seconds, memory, output = run("compile", "heat2d", *mesh, "-o", str(artifact), "--json")
-                found = json.loads(output)
+                figures = json.loads(output)
                 again, used, _ = run("verify", str(artifact), "-q")
-                if found["cells"] == 1 << 20:
+                if figures["cells"] == 1 << 20:
                     within &= seconds < LIMIT_SECONDS and memory < LIMIT_BYTES
                 rows.append(
-                    f"| {size} x {size} | {boundary} | {found['cells']:,} | {found['faces']:,} | {seconds:.1f} s "
-                    f"| {seconds / found['cells'] * 1e6:.1f} s | {memory / 1e9:.2f} GB "
+                    f"| {size} x {size} | {boundary} | {figures['cells']:,} | {figures['faces']:,} | {seconds:.1f} s "
+                    f"| {seconds / figures['cells'] * 1e6:.1f} s | {memory / 1e9:.2f} GB "
                     f"| {artifact.stat().st_size / 1e6:.1f} MB | {again:.1f} s | {used / 1e9:.2f} GB |"
                 )
     verdict = (

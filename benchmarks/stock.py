@@ -131,8 +131,8 @@ def compared() -> list[str]:
             run = fast.run(graph, graph.membrane.initial, RunOptions(steps, every=steps))
             options = RunOptions(TIMED_STEPS, every=TIMED_STEPS)
             timed = [cpu.run(graph, graph.membrane.initial, options) for _ in range(TIMES)]
-            assert run.conserved and all(one.conserved and drift(one) == 0 for one in timed)
-            speed = TIMED_STEPS / min(one.wall_seconds for one in timed)
+            assert run.conserved and all(timed_run.conserved and drift(timed_run) == 0 for timed_run in timed)
+            speed = TIMED_STEPS / min(timed_run.wall_seconds for timed_run in timed)
             # The neuron that rounds, and its synapses, are part of a stock graph.
             neurons, synapses = graph.neurons, sum(synapse.entries for synapse in graph.synapses)
             if kind == "stock":
@@ -156,8 +156,8 @@ def parts() -> list[str]:
     for part in PARTS:
         scaled = replace(model, weights=tuple(weight * (3 / part) for weight in model.weights))
         graph = compiled(scaled, (128,), "periodic", "stock")
-        steps, found = horizon(graph), graph.quantisation.symbol_error_chosen
-        off = "unstable, or no wave decays like the equation" if found is None else f"{found:.1e}"
+        steps, symbol_error = horizon(graph), graph.quantisation.symbol_error_chosen
+        off = "unstable, or no wave decays like the equation" if symbol_error is None else f"{symbol_error:.1e}"
         mass = Semantics(replace(graph, bounds=())).masses_after(graph.membrane.initial, steps)
         lines.append(f"| {part} | {steps} | {off} | {error(graph, mass, steps):.1e} |")
     return lines
@@ -203,10 +203,10 @@ def thresholds() -> list[str]:
         run = fast.run(graph, start, RunOptions(steps, every=steps))
         most = fast.run(graph, start, RunOptions(LONG_STEPS, every=LONG_STEPS, until=LONG_STEPS - 1000))
         last = fast.run(graph, start, RunOptions(LONG_STEPS, every=LONG_STEPS, start=most.end))
-        found, value = error(graph, run.trace.mass[-1], steps), threshold * graph.value_per_quantum
+        distance, value = error(graph, run.trace.mass[-1], steps), threshold * graph.value_per_quantum
         total = sum(last.trace.mass[-1].tolist()) - sum(start.tolist())
         lines.append(
-            f"| {threshold} | {value:.1e} | {found:.1e} | {run.packets_sent} "
+            f"| {threshold} | {value:.1e} | {distance:.1e} | {run.packets_sent} "
             f"| {last.packets_sent} | {last.packets_sent - most.packets_sent} | {total} |"
         )
     return lines

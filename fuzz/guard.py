@@ -116,8 +116,8 @@ class Guard:
         if growth > LARGEST_GROWTH:
             self._offences.append(f"took {growth >> 20} MiB")
         if self._offences:
-            said = [text] if verdict == "offending" else []
-            verdict, text = "offending", "; ".join([*said, *self._offences])
+            texts = [text] if verdict == "offending" else []
+            verdict, text = "offending", "; ".join([*texts, *self._offences])
         return Outcome(verdict, text, seconds, growth)
 
     def _parsed(self, parse: Callable[[Path], object], path: Path) -> tuple[str, str]:
@@ -146,8 +146,8 @@ class Guard:
                 raise
             frames = traceback.extract_tb(error.__traceback__)
             place = next((f for f in reversed(frames) if "pisnn_deploy" in f.filename), frames[-1])
-            said = str(error)[:120]
-            return "offending", f"{type(error).__name__} in {Path(place.filename).name}:{place.name}: {said}"
+            message = str(error)[:120]
+            return "offending", f"{type(error).__name__} in {Path(place.filename).name}:{place.name}: {message}"
         finally:
             self._active = False
             signal.setitimer(signal.ITIMER_PROF, 0)

@@ -114,9 +114,9 @@ def fuzz(
             tally = tallies.setdefault(parser.name, Tally())
             if tally.inputs < parser.share(inputs) or tally.offences:
                 running.append(_Running(parser, seed, parser.share(inputs), tally))
-        for one in list(running):
-            if not one.advance():
-                running.remove(one)
+        for worker in list(running):
+            if not worker.advance():
+                running.remove(worker)
             _keep(state, seed, tallies)
     return tallies
 

@@ -143,8 +143,8 @@ def mutated_bytes(random: Random, content: bytes, others: Sequence[bytes] = ()) 
         elif kind == 3:
             data[at:at] = random.randbytes(random.randint(1, 32))
         elif kind == 4:
-            found = random.choice(INTERESTING_BYTES)
-            data[at : at + len(found) * random.randrange(2)] = found
+            inserted = random.choice(INTERESTING_BYTES)
+            data[at : at + len(inserted) * random.randrange(2)] = inserted
         elif kind == 5:
             data[at:at] = data[at : at + random.randint(1, 256)] * random.randint(1, 8)
         else:
@@ -332,8 +332,8 @@ class Archive:
         members = members_of(content)
         for _ in range(random.choice((0, 1, 1, 1, 2)) if kind < 5 else 1):
             at = random.randrange(len(members))
-            name, held = members[at]
-            members[at] = (name, self.member(random, name, held))
+            name, member = members[at]
+            members[at] = (name, self.member(random, name, member))
         if kind >= 5:
             return zipped(members)
         return _surgery(random, members, others)

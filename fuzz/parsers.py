@@ -170,8 +170,10 @@ def _parse_artifact(path: Path) -> None:
     read = read_artifact(path)
     graph = read.graph
     require_printable(_printed(print_artifact, path, read) + dot_text(graph) + json_text(read.provenance))
-    found = tuple((one.claim, one.text) for one in check_certificate(graph, read.altered) if not one.holds)
-    check(graph, _loihi2(load_profile), found)
+    unproved = tuple(
+        (finding.claim, finding.text) for finding in check_certificate(graph, read.altered) if not finding.holds
+    )
+    check(graph, _loihi2(load_profile), unproved)
     require_compiled(str(path), graph)  # a forger would seal it anew, so the seal saves nothing here
     run_graph("fast", graph, graph.membrane.initial, RunOptions(3))
 
@@ -410,7 +412,10 @@ def _mesh_bytes(suffix: str, folder: Path, dims: int, **options: Any) -> bytes:
 
 
 def _mesh_seeds(suffix: str, *options: dict[str, Any], more: Sequence[bytes] = ()) -> Seeds:
-    return lambda folder: [*(_mesh_bytes(suffix, folder, dims, **one) for one in options for dims in (2, 3)), *more]
+    return lambda folder: [
+        *(_mesh_bytes(suffix, folder, dims, **arguments) for arguments in options for dims in (2, 3)),
+        *more,
+    ]
 
 
 _GROUPED_MSH = b"""$MeshFormat
@@ -558,15 +563,15 @@ def _recording_seeds(folder: Path) -> list[bytes]:
     from pisnn_deploy.runs import RunOptions, run_graph
     from pisnn_deploy.runs.recording import discard, recording
 
-    found = []
+    seeds = []
     for until in (7, 20):
         with recording(folder / "seed", _graph(), _IDENTITY) as record:
             record.begin()
             run = run_graph("fast", _graph(), _graph().membrane.initial, RunOptions(20, 3, until=until))
             record.append(run.trace, 0, run.end, 0.5)
-            found.append(zipped([(path.name, path.read_bytes()) for path in sorted((folder / "seed").iterdir())]))
+            seeds.append(zipped([(path.name, path.read_bytes()) for path in sorted((folder / "seed").iterdir())]))
             discard(folder / "seed")
-    return found
+    return seeds
 
 
 _IDENTITY = {"steps": 20, "every": 3}

@@ -41,10 +41,10 @@ class Parts:
     """An artifact in parts that can be changed; an artifact that was damaged before has none."""
 
     def __init__(self, content: bytes) -> None:
-        held = dict(members_of(content))
-        self.json: dict[str, Any] = {name: json.loads(held[name]) for name in held if name.endswith(".json")}
+        members = dict(members_of(content))
+        self.json: dict[str, Any] = {name: json.loads(members[name]) for name in members if name.endswith(".json")}
         self.arrays: dict[str, Any] = {
-            name: np.load(io.BytesIO(held[name])) for name in held if name.startswith("arrays/")
+            name: np.load(io.BytesIO(members[name])) for name in members if name.startswith("arrays/")
         }
         self.raw: dict[str, bytes] = {}
 
@@ -63,8 +63,8 @@ class Parts:
         """The artifact, with the hashes of what it is made of."""
         members = {name: npy(array) for name, array in self.arrays.items()}
         members["graph.json"] = _json(self.graph)
-        members |= {name: held for name, held in self.raw.items() if name == "graph.json"}
-        hashes = {name: hashlib.sha256(held).hexdigest() for name, held in members.items()}
+        members |= {name: member for name, member in self.raw.items() if name == "graph.json"}
+        hashes = {name: hashlib.sha256(member).hexdigest() for name, member in members.items()}
         if isinstance(self.json["certificate.json"], dict):
             self.json["certificate.json"]["members"] = hashes
         members |= {name: _json(value) for name, value in self.json.items() if name != "graph.json"}

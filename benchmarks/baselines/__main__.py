@@ -30,16 +30,16 @@ RATE_CODED_SERIES = 9
 CACHE = Path("build/baselines")
 
 
-def times(one: Setting, series: int = SERIES) -> list[float]:
+def times(case: Setting, series: int = SERIES) -> list[float]:
     """Times at which a baseline is compared: a series over twice the horizon, and beyond."""
-    horizon = one.problem.horizon
-    if one.is_steady:
+    horizon = case.problem.horizon
+    if case.is_steady:
         return [horizon]
     return [*np.linspace(0, 2 * horizon, series).tolist(), *(m * horizon for m in MULTIPLES[2:])]
 
 
 def measured(
-    name: str, one: Setting, at: Callable[[float], Field], when: list[float], **details: object
+    name: str, case: Setting, at: Callable[[float], Field], when: list[float], **details: object
 ) -> dict[str, Any]:
     """Errors and drifts of one baseline.
 
@@ -54,70 +54,70 @@ def measured(
     """
     started = time.perf_counter()
     own_start = at(0.0)
-    rows = [row(one, own_start, t, at(t)) for t in when]
+    rows = [row(case, own_start, t, at(t)) for t in when]
     return {"name": name, "rows": rows, "seconds": time.perf_counter() - started, **details}
 
 
-def row(one: Setting, own_start: Field, time_: float, field: Field) -> dict[str, float | None]:
+def row(case: Setting, own_start: Field, time_: float, field: Field) -> dict[str, float | None]:
     """Error, and drift from the method's own start, at one time; a steady state has no drift."""
-    drift = None if one.is_steady else mass_drift(field, own_start)
-    return {"time": time_, "relative_l2": relative_l2(field, one.exact(time_)), "drift": drift}
+    drift = None if case.is_steady else mass_drift(field, own_start)
+    return {"time": time_, "relative_l2": relative_l2(field, case.exact(time_)), "drift": drift}
 
 
-def finite_volumes(one: Setting, time_step: float) -> list[dict[str, Any]]:
+def finite_volumes(case: Setting, time_step: float) -> list[dict[str, Any]]:
     """Classical schemes with the time step of the deployed network."""
-    if one.is_steady:
-        found = classical.direct_laplace(one)
-        return [measured("two-point finite volumes, direct", one, lambda _: found, times(one))]
+    if case.is_steady:
+        solution = classical.direct_laplace(case)
+        return [measured("two-point finite volumes, direct", case, lambda _: solution, times(case))]
     results = []
-    for name, (step, limit) in classical.schemes(one).items():
-        wanted = sorted({*np.linspace(0, 2, SERIES), *MULTIPLES})
-        counts = [round(w * one.problem.horizon / time_step) for w in wanted]
-        kept = {}
-        for number, field in classical.trajectory(step, limit, one.initial(), time_step, max(counts)):
+    for name, (step, limit) in classical.schemes(case).items():
+        multiples = sorted({*np.linspace(0, 2, SERIES), *MULTIPLES})
+        counts = [round(multiple * case.problem.horizon / time_step) for multiple in multiples]
+        fields = {}
+        for number, field in classical.trajectory(step, limit, case.initial(), time_step, max(counts)):
             if number in counts:
-                kept[number] = field
-        rows = [row(one, one.initial(), number * time_step, field) for number, field in sorted(kept.items())]
+                fields[number] = field
+        rows = [row(case, case.initial(), number * time_step, field) for number, field in sorted(fields.items())]
         results.append({"name": name, "rows": rows, "substeps": classical.substeps(limit, time_step)})
     return results
 
 
-def networks(one: Setting, quick: bool) -> list[dict[str, Any]]:
+def networks(case: Setting, quick: bool) -> list[dict[str, Any]]:
     """The conventional PINN and its conversions."""
-    network = pinn.trained(one, CACHE, *((50, 0) if quick else ()))
-    horizon = one.problem.horizon
-    corner = np.ones(len(one.mesh.shape))
-    upper = corner if one.is_steady else np.append(corner, horizon)
+    network = pinn.trained(case, CACHE, *((50, 0) if quick else ()))
+    horizon = case.problem.horizon
+    corner = np.ones(len(case.mesh.shape))
+    upper = corner if case.is_steady else np.append(corner, horizon)
     lower = np.zeros_like(upper)
-    imbalance = {"flux_imbalance": pinn.flux_imbalance(network)} if one.is_steady else {}
+    imbalance = {"flux_imbalance": pinn.flux_imbalance(network)} if case.is_steady else {}
     results = [
         measured(
             "PINN (DeepXDE)",
-            one,
-            lambda t: pinn.field(network, one, t),
-            times(one),
+            case,
+            lambda t: pinn.field(network, case, t),
+            times(case),
             training_seconds=network.seconds,
             **imbalance,
         )
     ]
     small = conversion.int8(network, lower, upper)
-    results.append(measured("PINN, int8 (onnxruntime)", one, lambda t: pinn.field(small, one, t), times(one)))
+    results.append(measured("PINN, int8 (onnxruntime)", case, lambda t: pinn.field(small, case, t), times(case)))
     layers = conversion.student(network, lower, upper)
-    for steps in (16,) if quick else TIME_STEPS[: 4 - len(one.mesh.shape)]:
+    for steps in (16,) if quick else TIME_STEPS[: 4 - len(case.mesh.shape)]:
         coded = conversion.RateCoded(layers, steps, lower, upper)
         name = f"PINN, rate-coded, {steps} time steps (lava-dl)"
         results.append(
-            measured(name, one, partial(pinn.field, coded, one, centres=True), times(one, RATE_CODED_SERIES))
+            measured(name, case, partial(pinn.field, coded, case, centres=True), times(case, RATE_CODED_SERIES))
         )
     return results
 
 
-def deployed_time_step(one: Setting) -> float:
+def deployed_time_step(case: Setting) -> float:
     """Time step of the zoo's model of a problem, compiled for its mesh."""
-    with model_path(one.problem.name) as path:
+    with model_path(case.problem.name) as path:
         model = read_checkpoint(path)
-    sides = one.problem.default_boundary(one.mesh.shape)
-    return compile_model(model, CompileOptions(Lower(one.mesh.shape, sides), load_profile("loihi2"))).time_step
+    sides = case.problem.default_boundary(case.mesh.shape)
+    return compile_model(model, CompileOptions(Lower(case.mesh.shape, sides), load_profile("loihi2"))).time_step
 
 
 def main() -> None:
@@ -128,9 +128,9 @@ def main() -> None:
     parser.add_argument("--time-step", type=float, help="for finite volumes; that of the deployed network unless given")
     parser.add_argument("--quick", action="store_true", help="train almost nothing, to see that it runs")
     arguments = parser.parse_args()
-    one = setting(arguments.problem)
-    time_step = arguments.time_step or deployed_time_step(one)
-    results = finite_volumes(one, time_step) + networks(one, arguments.quick)
+    case = setting(arguments.problem)
+    time_step = arguments.time_step or deployed_time_step(case)
+    results = finite_volumes(case, time_step) + networks(case, arguments.quick)
     versions = {name: importlib.metadata.version(name) for name in ("deepxde", "onnxruntime", "lava-dl", "torch")}
     output = arguments.output or Path("build/results/baselines") / f"{arguments.problem}.json"
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -107,7 +107,7 @@ class RateCoded:
 
         threshold = self.time_steps**0.5 / 2
         scaled = 2 * (points - self.lower) / (self.upper - self.lower) - 1
-        found = []
+        outputs = []
         with torch.no_grad():
             for chunk in np.array_split(scaled, max(1, len(scaled) * self.time_steps // 200_000)):
                 rate = torch.from_numpy(chunk.astype(np.float32))[:, :, None].expand(-1, -1, self.time_steps)
@@ -116,8 +116,8 @@ class RateCoded:
                     spikes = neuron(torch.einsum("oi,bit->bot", weight, rate) + bias[:, None])
                     rate = threshold * spikes
                 weight, bias = self.layers[-1]
-                found.append((rate.mean(dim=2) @ weight.T + bias)[:, 0].double().numpy())
-        return np.concatenate(found)
+                outputs.append((rate.mean(dim=2) @ weight.T + bias)[:, 0].double().numpy())
+        return np.concatenate(outputs)
 
 
 def student(network: Network, lower: Field, upper: Field) -> tuple[tuple[Any, Any], ...]:

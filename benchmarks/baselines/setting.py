@@ -45,9 +45,9 @@ class Setting:
 
     def exact(self, time: float) -> Field:
         """Exact cell averages, float64 [cells]."""
-        found = self.problem.reference(self.mesh, self.reservoirs, time)
-        assert found is not None
-        return found
+        solution = self.problem.reference(self.mesh, self.reservoirs, time)
+        assert solution is not None
+        return solution
 
     def points(self) -> Field:
         """Gauss points of all cells, float64 [cells, points, axes]."""
@@ -76,11 +76,11 @@ def setting(name: str) -> Setting:
     ----------
     name : str
     """
-    one = problem(name)
-    boundary = one.default_boundary(one.default_shape)
-    mesh = structured_mesh(one.default_shape, (1.0,) * len(one.default_shape), boundary.sides)
-    held = np.array(reservoir_values(boundary, reservoir_layers(mesh)), np.float64)
-    return Setting(one, mesh, held, float(getattr(one, "velocity", 0.0)))
+    pde = problem(name)
+    boundary = pde.default_boundary(pde.default_shape)
+    mesh = structured_mesh(pde.default_shape, (1.0,) * len(pde.default_shape), boundary.sides)
+    levels = np.array(reservoir_values(boundary, reservoir_layers(mesh)), np.float64)
+    return Setting(pde, mesh, levels, float(getattr(pde, "velocity", 0.0)))
 
 
 def relative_l2(values: Field, exact: Field) -> float:

@@ -97,13 +97,13 @@ def relax(points: Points, fixed: int) -> Points:
 
 def angles(points: Points, triangles: Indices) -> Points:
     """The three angles of each triangle, in degrees."""
-    found = []
+    columns = []
     for k in range(3):
-        at, one, other = (points[triangles[:, (k + i) % 3]] for i in range(3))
-        first, second = one - at, other - at
+        corner, next_corner, last_corner = (points[triangles[:, (k + i) % 3]] for i in range(3))
+        first, second = next_corner - corner, last_corner - corner
         cosine = (first * second).sum(axis=1) / np.linalg.norm(first, axis=1) / np.linalg.norm(second, axis=1)
-        found.append(np.degrees(np.arccos(cosine)))
-    return np.stack(found, axis=1)
+        columns.append(np.degrees(np.arccos(cosine)))
+    return np.stack(columns, axis=1)
 
 
 def boundary(points: Points, triangles: Indices) -> tuple[Indices, Indices]:

@@ -251,25 +251,25 @@ class Audit:
     def _allowed(self, facts: ChannelFacts, withholding: Program, fired: Integers) -> Integers:
         """What must have been sent of packets that fired, by the masses that the audit itself has counted."""
         ends = {MASS_AT_SOURCE: facts.source, MASS_AT_TARGET: facts.target}
-        told, (packet, *ports) = self._told_mass(), withholding.ports
-        inputs = {packet: fired, **{port: told[ends[port]] for port in ports}, **facts.parameters}
+        heard, (packet, *ports) = self._told_mass(), withholding.ports
+        inputs = {packet: fired, **{port: heard[ends[port]] for port in ports}, **facts.parameters}
         (allowed,) = run(withholding, Arrays(), inputs).sends
         return allowed
 
     def _told_mass(self) -> Integers:
         """What holders tell of their masses: reservoirs nothing."""
-        told = np.zeros_like(self._mass)
+        heard = np.zeros_like(self._mass)
         for facts in self._fields:
-            told[facts.cells] = self._mass[facts.cells]
-        return told
+            heard[facts.cells] = self._mass[facts.cells]
+        return heard
 
-    def _compare(self, kind: str, population: str, step: int, expected: Integers, found: Integers) -> bool:
-        if np.array_equal(expected, found):
+    def _compare(self, kind: str, population: str, step: int, expected: Integers, actual: Integers) -> bool:
+        if np.array_equal(expected, actual):
             return True
-        wrong = np.flatnonzero(expected != found)
+        wrong = np.flatnonzero(expected != actual)
         index = int(wrong[0])
         self._note(
-            InvariantViolation(kind, population, index, step, int(expected[index]), int(found[index])), wrong.size
+            InvariantViolation(kind, population, index, step, int(expected[index]), int(actual[index])), wrong.size
         )
         return False
 

@@ -122,10 +122,10 @@ class Case:
             By the names of `described`.
         """
         for name, value in self.described().items():
-            found = facts[name]
+            fact = facts[name]
             # How many steps lead to the problem's horizon is known once the case was compiled.
-            if found != value and not (name == "asked_steps" and value is None):
-                return f"{name} {'none' if found is None else found}, and not {'none' if value is None else value}"
+            if fact != value and not (name == "asked_steps" and value is None):
+                return f"{name} {'none' if fact is None else fact}, and not {'none' if value is None else value}"
         return ""
 
     @cached_property

@@ -161,32 +161,32 @@ def cases_of(plan: Plan, path: Path) -> tuple[Case, ...]:
         _resolved(path, "boundaries", plan.boundaries, _conditions)
     profiles = _resolved(path, "profiles", plan.profiles, _profile)
     initial = _resolved(path, "initial", plan.initial, _initial)
-    starts = [(one, seed) for one in initial for seed in (plan.seeds if one.text == RANDOM else (None,))]
+    starts = [(start, seed) for start in initial for seed in (plan.seeds if start.text == RANDOM else (None,))]
     _resolved(path, "faults", plan.faults, _fault)
     runs = tuple(itertools.product(starts, plan.steps, plan.backends, plan.faults))
     return tuple(
-        Case(target, one, seed, None if isinstance(steps, str) else steps, backend, fault)
+        Case(target, start, seed, None if isinstance(steps, str) else steps, backend, fault)
         for target in itertools.starmap(
             Target, itertools.product(models, meshes, plan.boundaries, profiles, plan.codings)
         )
-        for (one, seed), steps, backend, fault in runs
+        for (start, seed), steps, backend, fault in runs
     )
 
 
 def _resolved(path: Path, axis: str, texts: Sequence[str], resolve: Callable[[str, Path], Named]) -> tuple[Named, ...]:
-    found = []
+    resolved = []
     for number, text in enumerate(texts):
         try:
-            found.append(resolve(text, path.parent))
+            resolved.append(resolve(text, path.parent))
         except UsageError as error:
             raise FileError(path, str(error), field=f"{axis}.{number}") from error
-    return tuple(found)
+    return tuple(resolved)
 
 
 def _model(text: str, folder: Path) -> Named:
     if text in zoo.names():
-        with zoo.model_path(text) as found:
-            return Named(text, text, digest_of_file(found))
+        with zoo.model_path(text) as file:
+            return Named(text, text, digest_of_file(file))
     if not Path(text).suffix:
         raise UsageError(f"{text!r} is no file, and the zoo has only {', '.join(zoo.names())}")
     return _file(text, folder)
@@ -223,7 +223,7 @@ def _profile(text: str, folder: Path) -> Named:
 def _initial(text: str, folder: Path) -> Named:
     if Path(text).suffix == ".npy":
         return _file(text, folder)
-    known = {name for one in problems.NAMES for name in problems.problem(one).initial_conditions}
+    known = {name for problem in problems.NAMES for name in problems.problem(problem).initial_conditions}
     if text not in (OWN, RANDOM, *known):
         raise UsageError(f"{text!r}: expected {OWN}, {RANDOM}, a .npy file, or one of {', '.join(sorted(known))}")
     return Named(text, text)
@@ -248,16 +248,16 @@ def digest_of_file(path: Path) -> str:
     FileError
         It is no file, or cannot be read.
     """
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     try:
         if path.exists() and not path.is_file():
             raise FileError(path, "is not a file")
         with path.open("rb") as stream:
             while piece := stream.read(1 << 20):
-                found.update(piece)
+                digest.update(piece)
     except OSError as error:
         raise FileError(path, f"cannot be read ({error.strerror or error})") from error
-    return found.hexdigest()
+    return digest.hexdigest()
 
 
 def digest_of_profile(name_or_path: str) -> str:

@@ -121,9 +121,9 @@ def _contradictions(row: Row) -> Iterator[str]:
     if row.verdict in ("refused", "failed"):
         others = {"drift": row.drift, "time": row.time, "relative_l2_error": row.relative_l2_error}
         others |= {"plausible": row.plausible}
-        held = [name for name, value in (figures | others | counts).items() if value is not None]
-        if held or not row.message:
-            yield f"{row.verdict}, " + (f"and yet it has {held[0]}" if held else "and it does not say why")
+        filled = [name for name, value in (figures | others | counts).items() if value is not None]
+        if filled or not row.message:
+            yield f"{row.verdict}, " + (f"and yet it has {filled[0]}" if filled else "and it does not say why")
         return
     if not (row.artifact and row.cells and row.faces is not None) or row.steps is None or row.asked_steps is None:
         yield f"{row.verdict}, without an artifact, cells, faces or steps"
@@ -142,10 +142,10 @@ def _contradictions(row: Row) -> Iterator[str]:
 def _of_a_run(row: Row, counts: dict[str, int | None]) -> Iterator[str]:
     """A count that was too large for the table is None: it is no 0."""
     known = {kind: count for kind, count in counts.items() if count is not None}
-    said = verdict.Verdict(final=row.drift or 0, violations=known)
+    judgement = verdict.Verdict(final=row.drift or 0, violations=known)
     if row.verdict == "conserved":
-        if row.drift is None or len(known) < len(counts) or not said.conserved:
-            yield f"conserved, and yet {said.reason or 'figures are missing'}"
+        if row.drift is None or len(known) < len(counts) or not judgement.conserved:
+            yield f"conserved, and yet {judgement.reason or 'figures are missing'}"
         if row.steps != row.asked_steps:
             yield f"conserved after {row.steps} of {row.asked_steps} PDE steps"
         if row.fault_detected_step is not None:
@@ -156,7 +156,7 @@ def _of_a_run(row: Row, counts: dict[str, int | None]) -> Iterator[str]:
         if unexplained:
             yield f"violated, and it does not say why {unexplained[0]} is missing"
         is_explained = missing or _is_left_out(row, "drift") or _ADRIFT.match(row.message or "")
-        if said.conserved and not is_explained:
+        if judgement.conserved and not is_explained:
             yield "violated, and yet nothing was"
         if row.plausible:
             yield "violated, and yet plausible"

@@ -28,9 +28,9 @@ def require_workers(client: Any) -> None:
     UsageError
         One has not; the message names it.
     """
-    for address, found in sorted(client.run(_version, on_error="return").items()):
-        if found != __version__:
-            has = f"pisnn-deploy {found}" if isinstance(found, str) else f"no pisnn-deploy ({found})"
+    for address, version in sorted(client.run(_version, on_error="return").items()):
+        if version != __version__:
+            has = f"pisnn-deploy {version}" if isinstance(version, str) else f"no pisnn-deploy ({version})"
             raise UsageError(f"worker {address} has {has}; all need {__version__}")
 
 

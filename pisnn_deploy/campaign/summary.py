@@ -54,19 +54,19 @@ class Message:
 
 def groups_of(rows: Sequence[Row]) -> tuple[Group, ...]:
     """Rows by model and backend, in the order of their first ones."""
-    found: dict[tuple[str, str], list[Row]] = {}
+    groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        found.setdefault((row.model, row.backend), []).append(row)
+        groups.setdefault((row.model, row.backend), []).append(row)
     return tuple(
         Group(
             model,
             backend,
-            verdicts_of(held),
-            implausible_of(held),
-            max((abs(row.drift) for row in held if row.drift is not None), default=None),
-            max((row.relative_l2_error for row in held if row.relative_l2_error is not None), default=None),
+            verdicts_of(members),
+            implausible_of(members),
+            max((abs(row.drift) for row in members if row.drift is not None), default=None),
+            max((row.relative_l2_error for row in members if row.relative_l2_error is not None), default=None),
         )
-        for (model, backend), held in found.items()
+        for (model, backend), members in groups.items()
     )
 
 

@@ -42,9 +42,9 @@ def write_table(path: Path, rows: Iterable[Row], notes: Mapping[str, str]) -> No
     """
     from pyarrow import Table, parquet
 
-    held = list(rows)
-    columns = {field.name: [getattr(row, field.name) for row in held] for field in fields(Row)}
-    metadata = dict(notes) | {_SEAL: seal_of(held)}
+    written = list(rows)
+    columns = {field.name: [getattr(row, field.name) for row in written] for field in fields(Row)}
+    metadata = dict(notes) | {_SEAL: seal_of(written)}
     table = Table.from_pydict(columns, schema=_schema().with_metadata(metadata))
     with whole_file(path) as stream:
         parquet.write_table(table, stream)

@@ -90,9 +90,9 @@ def int64_array(content: bytes) -> NDArray[np.int64]:
     shape, fortran, dtype = read_header(stream, ((1, 0),))
     if dtype != np.dtype("<i8") or fortran:
         raise ValueError("must be a little-endian int64 array in C order")
-    held, needed = len(content) - stream.tell(), 8 * math.prod(shape)
-    if held != needed:
-        raise ValueError(f"holds {held} bytes, its shape {shape} needs {needed}")
+    remaining, needed = len(content) - stream.tell(), 8 * math.prod(shape)
+    if remaining != needed:
+        raise ValueError(f"holds {remaining} bytes, its shape {shape} needs {needed}")
     return np.frombuffer(content, "<i8", offset=stream.tell()).reshape(shape).astype(np.int64)
 
 

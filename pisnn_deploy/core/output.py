@@ -188,10 +188,10 @@ def is_leftover(name: str, target: str) -> bool:
 def _remove_leftovers(target: Path) -> None:
     """Remove what killed writers of this file left: temporary names without a lock."""
     try:
-        found = [path for path in target.parent.iterdir() if is_leftover(path.name, target.name)]
+        leftovers = [path for path in target.parent.iterdir() if is_leftover(path.name, target.name)]
     except PermissionError:  # a folder that may be written but not listed
         return
-    for path in found:
+    for path in leftovers:
         with contextlib.suppress(OSError):
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             try:

@@ -77,10 +77,10 @@ class Injector:
         int64 array
         """
         none = np.zeros(0, np.int64)
-        found = [
+        numbers = [
             neurons.get(population, none) for fault, neurons in self._dead if (fault.step, fault.phase) <= (step, phase)
         ]
-        dead: Integers = np.unique(np.concatenate([none, *found]))
+        dead: Integers = np.unique(np.concatenate([none, *numbers]))
         return dead
 
     def held(self, population: str, step: int, phase: int) -> Integers:

@@ -60,8 +60,8 @@ def outcomes(graph: IntegerGraph, faults: Sequence[Fault], detections: Sequence[
         for number in behind:
             first.setdefault(number, detection)
     return tuple(
-        Outcome(str(fault), True, found.kind, found.step, found.place, found.healed)
-        if (found := first.get(number)) is not None
+        Outcome(str(fault), True, earliest.kind, earliest.step, earliest.place, earliest.healed)
+        if (earliest := first.get(number)) is not None
         else Outcome(str(fault), False)
         for number, fault in enumerate(faults)
     )

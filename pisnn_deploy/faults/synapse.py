@@ -127,8 +127,8 @@ class FaultySynapse:
         ends = {"source": (self._mesh.source,), "target": (self._mesh.target,)}
         hit = ends.get(fault.end, (self._mesh.source, self._mesh.target))
         holders = [int(end[fault.index]) for end in hit]
-        found: NDArray[np.bool_] = (columns == fault.index) & np.isin(rows, holders)
-        return found
+        connections: NDArray[np.bool_] = (columns == fault.index) & np.isin(rows, holders)
+        return connections
 
     def _stored(self, entries: _Entries) -> sparse.csr_matrix:
         rows, columns, values = entries

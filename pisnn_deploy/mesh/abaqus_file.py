@@ -224,8 +224,8 @@ def _read_surface(block: Block, body: _Body, model: _Model) -> None:
             bodies = [instance for instance in model.instances.values() if which in instance.set_names]
         if not bodies:
             raise block.error(f"*SURFACE has {which[:60]!r}, which is no set above it")
-        for one in bodies:
-            one.surfaces.setdefault(name.upper(), []).append((block, which, side))
+        for owner in bodies:
+            owner.surfaces.setdefault(name.upper(), []).append((block, which, side))
 
 
 _READERS = {

@@ -145,12 +145,12 @@ def blocks(path: Path, content: bytes) -> Iterator[Block]:
 
 def _block(path: Path, line: int, head: str, data: Sequence[str]) -> Block:
     keyword, *parameters = head[1:].split(",")
-    given = {}
+    values = {}
     for parameter in parameters:
         key, _, value = parameter.partition("=")
         if key.strip():
-            given["".join(key.split()).upper()] = value.strip().strip('"')
-    return Block(path, line, " ".join(keyword.upper().split()), given, tuple(data))
+            values["".join(key.split()).upper()] = value.strip().strip('"')
+    return Block(path, line, " ".join(keyword.upper().split()), values, tuple(data))
 
 
 def _count(line: str) -> int:

@@ -96,7 +96,7 @@ def parse_boundary(text: str, dimensions: int) -> Boundary:
     UsageError
         Unknown condition or axis, one that is given twice or missing, or a side that is periodic alone.
     """
-    found: dict[tuple[int, int], tuple[Side, Values]] = {}
+    conditions: dict[tuple[int, int], tuple[Side, Values]] = {}
     entries = text.split()
     if len(entries) == 1 and entries[0].partition("=")[0].rstrip("+-") not in AXES:
         entries = [f"{axis}={entries[0]}" for axis in AXES[:dimensions]]
@@ -104,11 +104,11 @@ def parse_boundary(text: str, dimensions: int) -> Boundary:
         name, _, condition = entry.partition("=")
         axis, which = _axis(text, name, dimensions)
         pair = _conditions(text, condition, len(which))
-        for side, one in zip(which, pair, strict=True):
-            if (axis, side) in found:
+        for side, side_condition in zip(which, pair, strict=True):
+            if (axis, side) in conditions:
                 raise UsageError(f"boundary {text!r}: axis {AXES[axis]!r} is given twice")
-            found[axis, side] = one
-    return _assemble(f"boundary {text!r}", found, dimensions)
+            conditions[axis, side] = side_condition
+    return _assemble(f"boundary {text!r}", conditions, dimensions)
 
 
 def boundary_from_mapping(content: Mapping[str, object], dimensions: int) -> Boundary:
@@ -130,14 +130,14 @@ def boundary_from_mapping(content: Mapping[str, object], dimensions: int) -> Bou
     UsageError
         As `parse_boundary`.
     """
-    found: dict[tuple[int, int], tuple[Side, Values]] = {}
+    conditions: dict[tuple[int, int], tuple[Side, Values]] = {}
     for name, condition in content.items():
         axis, which = _axis("file", str(name), dimensions)
         for side in which:
-            if (axis, side) in found:
+            if (axis, side) in conditions:
                 raise UsageError(f"boundary file: axis {AXES[axis]!r} is given twice")
-            found[axis, side] = _plain_condition(str(name), condition)
-    return _assemble("boundary file", found, dimensions)
+            conditions[axis, side] = _plain_condition(str(name), condition)
+    return _assemble("boundary file", conditions, dimensions)
 
 
 def reservoir_values(boundary: Boundary, layers: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> Values:
@@ -158,14 +158,16 @@ def reservoir_values(boundary: Boundary, layers: Sequence[tuple[NDArray[np.int64
     UsageError
         A side has another number of values than cells.
     """
-    held: dict[int, float] = {}
+    levels: dict[int, float] = {}
     for axis, (numbers, pair) in enumerate(zip(layers, boundary.values, strict=True)):
         for which, (layer, values) in enumerate(zip(numbers, pair, strict=True)):
             if layer.size and len(values) not in (1, layer.size):
                 side = f"{AXES[axis]}{'-+'[which]}"
                 raise UsageError(f"boundary side {side} has {len(values)} values for {layer.size} cells")
-            held.update(zip(layer.reshape(-1).tolist(), values * (layer.size if len(values) == 1 else 1), strict=False))
-    return tuple(held[number] for number in sorted(held))
+            levels.update(
+                zip(layer.reshape(-1).tolist(), values * (layer.size if len(values) == 1 else 1), strict=False)
+            )
+    return tuple(levels[number] for number in sorted(levels))
 
 
 def parse_shape(text: str) -> tuple[int, ...]:
@@ -235,8 +237,8 @@ def _plain_condition(name: str, condition: object) -> tuple[Side, Values]:
     if condition == NO_FLUX:
         return NO_FLUX, ()
     if isinstance(condition, Mapping) and list(condition) == [DIRICHLET]:
-        held = condition[DIRICHLET]
-        numbers = held if isinstance(held, list) else [held]
+        level = condition[DIRICHLET]
+        numbers = level if isinstance(level, list) else [level]
         if numbers and all(
             isinstance(number, int | float) and not isinstance(number, bool) and abs(number) <= LARGEST_VALUE
             for number in numbers
@@ -247,11 +249,11 @@ def _plain_condition(name: str, condition: object) -> tuple[Side, Values]:
     )
 
 
-def _assemble(where: str, found: Mapping[tuple[int, int], tuple[Side, Values]], dimensions: int) -> Boundary:
+def _assemble(where: str, conditions: Mapping[tuple[int, int], tuple[Side, Values]], dimensions: int) -> Boundary:
     sides: list[Sides] = []
     values: list[tuple[Values, Values]] = []
     for axis in range(dimensions):
-        pair = [found.get((axis, side)) for side in (0, 1)]
+        pair = [conditions.get((axis, side)) for side in (0, 1)]
         if pair[0] is None or pair[1] is None:
             raise UsageError(f"{where}: nothing is said of axis {AXES[axis]!r}")
         (lower, low), (upper, high) = pair[0], pair[1]

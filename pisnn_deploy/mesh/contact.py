@@ -180,19 +180,19 @@ def _overlaps(at: Points, outer: Indices) -> tuple[Indices, bool]:
     heights = abs(np.linalg.det((at[:, 1:] - at[:, :1]) / longest[:, None, None])) * longest
     # The shadows of needles are rounded by more than they are wide.
     heights[heights < _NEEDLE * longest] = np.inf
-    found, is_complete = [np.zeros((0, 2), np.int64)], True
+    overlaps, is_complete = [np.zeros((0, 2), np.int64)], True
     for pairs in near_pairs(at[outer], at):
         if pairs is None:
             is_complete = False
             break
-        one, other = outer[pairs[:, 0]], pairs[:, 1]
-        allowed = CLOSE * np.minimum(heights[one], heights[other])
-        allowed[(one == other) | ~np.isfinite(heights[one]) | ~np.isfinite(heights[other])] = np.inf
-        deep = overlapping(at, one, at, other, cell_axes(at.shape[2]), allowed)
-        found.append(np.stack([one[deep], other[deep]], axis=1))
-        if sum(map(len, found)) > _ENOUGH:
+        cell, other = outer[pairs[:, 0]], pairs[:, 1]
+        allowed = CLOSE * np.minimum(heights[cell], heights[other])
+        allowed[(cell == other) | ~np.isfinite(heights[cell]) | ~np.isfinite(heights[other])] = np.inf
+        deep = overlapping(at, cell, at, other, cell_axes(at.shape[2]), allowed)
+        overlaps.append(np.stack([cell[deep], other[deep]], axis=1))
+        if sum(map(len, overlaps)) > _ENOUGH:
             break
-    pairs = np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
+    pairs = np.unique(np.sort(np.concatenate(overlaps), axis=1), axis=0)
     return pairs, is_complete
 
 

@@ -286,8 +286,8 @@ def _elements_4(stream: Numbers, version: float, tags: Tags) -> list[_Block]:
         width = 1 + _corners(kind, 0)
         rows = stream.take("z" if version > 4 else "i", length * width).reshape(length, width)
         blocks.append(_Block(kind, rows[:, 1:].astype(np.int64), tags.get(entity, np.zeros(0, np.int64)), True))
-    held = sum(len(block.nodes) for block in blocks)
-    _require(held == total, f"its section $Elements has {held} elements, not {total}")
+    elements = sum(len(block.nodes) for block in blocks)
+    _require(elements == total, f"its section $Elements has {elements} elements, not {total}")
     return blocks
 
 
@@ -342,10 +342,10 @@ def _elements(
             members.append(start + np.flatnonzero(groups))
             tags.append(groups[groups != 0])
         start += count
-    found, group = np.unique(np.concatenate(tags), return_inverse=True)
-    seen.update((dims, tag) for tag in found.tolist())
-    taken = {names[dims, tag] for tag in found.tolist() if (dims, tag) in names}
-    named = [names.get((dims, tag), str(tag) if str(tag) not in taken else f"group {tag}") for tag in found.tolist()]
+    distinct, group = np.unique(np.concatenate(tags), return_inverse=True)
+    seen.update((dims, tag) for tag in distinct.tolist())
+    taken = {names[dims, tag] for tag in distinct.tolist() if (dims, tag) in names}
+    named = [names.get((dims, tag), str(tag) if str(tag) not in taken else f"group {tag}") for tag in distinct.tolist()]
     return grouped(corners, named, np.concatenate(members), group.reshape(-1))
 
 

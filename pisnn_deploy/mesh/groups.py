@@ -37,7 +37,7 @@ def unknown_group(name: str, known: Sequence[str], elsewhere: Mapping[str, str])
     if name in elsewhere:
         return f"group {name!r} {elsewhere[name]}; only sides can be held"
     groups = listed(known) or "none"
-    spaces = "; names with spaces can be given in a YAML file" if any(len(one.split()) > 1 for one in known) else ""
+    spaces = "; names with spaces can be given in a YAML file" if any(len(group.split()) > 1 for group in known) else ""
     return f"unknown group {name!r}; the mesh has {groups}{spaces}"
 
 
@@ -72,22 +72,22 @@ def boundary_groups(sides: Sides, names: tuple[str, ...]) -> tuple[Indices, Indi
 
 def elsewhere_named(content: MeshContent, dims: int, sides: Sides, sides_names: tuple[str, ...]) -> dict[str, str]:
     """What groups are that no face of the boundary is in."""
-    told: dict[str, str] = {}
+    places: dict[str, str] = {}
     for name, dimension in content.unused.items():
-        told[name] = "names points" if dimension == 0 else "has no elements"
+        places[name] = "names points" if dimension == 0 else "has no elements"
     for kind, dimension in (("line", 1), ("triangle", 2), ("tetra", 3)):
         elements = content.elements[kind]
         counts = np.bincount(elements.group, minlength=len(elements.names))
         for name, count in zip(elements.names, counts.tolist(), strict=True):
             if dimension == dims:
-                told[name] = f"({counted(count, dims)}) names cells"
+                places[name] = f"({counted(count, dims)}) names cells"
             elif dimension < dims - 1:
-                told[name] = f"({counted(count, dimension)}) names edges"
+                places[name] = f"({counted(count, dimension)}) names edges"
     for name, count in sides.outside.items():
-        told[name] = f"({counted(count, dims - 1)}) names no side of a cell"
+        places[name] = f"({counted(count, dims - 1)}) names no side of a cell"
     for name, count in sides.inside.items():
-        told[name] = f"({counted(count, dims - 1)}) lies inside the mesh"
-    return {name: text for name, text in told.items() if name not in sides_names}
+        places[name] = f"({counted(count, dims - 1)}) lies inside the mesh"
+    return {name: text for name, text in places.items() if name not in sides_names}
 
 
 def counted(count: int, dims: int) -> str:

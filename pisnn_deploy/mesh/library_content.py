@@ -52,10 +52,10 @@ def _elements(path: Path, mesh: Any, kind: str, numbers: tuple[str, bool] | None
         if tags.size != len(corners):
             raise FileError(path, f"has cell data {key!r} that is not one number an element")
         chosen = np.flatnonzero(tags) if zero_is_none else np.arange(tags.size)
-        found, group = np.unique(tags[chosen], return_inverse=True)
+        distinct, group = np.unique(tags[chosen], return_inverse=True)
         members.append(chosen)
         groups.append(len(names) + group.reshape(-1))
-        names += [str(int(tag)) for tag in found.tolist()]
+        names += [str(int(tag)) for tag in distinct.tolist()]
     nothing = np.zeros(0, np.int64)
     return grouped(corners, names, np.concatenate([nothing, *members]), np.concatenate([nothing, *groups]))
 

@@ -125,17 +125,17 @@ class MeshFile:
         number = np.array([place.get(name, len(names)) for name in self.group_names], np.int64)
         group = np.full(len(self.boundary), len(names), np.int64)
         np.minimum.at(group, self.boundary_member, number[self.boundary_group])
-        held = group < len(names)
-        cells, reservoirs = len(self.corners), np.arange(np.count_nonzero(held))
+        fixed = group < len(names)
+        cells, reservoirs = len(self.corners), np.arange(np.count_nonzero(fixed))
         return CellMesh(
             points=self.points,
             corners=self.corners,
-            source=np.concatenate([self.interior[:, 0], self.boundary[held]]),
+            source=np.concatenate([self.interior[:, 0], self.boundary[fixed]]),
             target=np.concatenate([self.interior[:, 1], cells + reservoirs]),
-            face_corners=np.concatenate([self.interior_corners, self.boundary_corners[held]]),
+            face_corners=np.concatenate([self.interior_corners, self.boundary_corners[fixed]]),
             material=self.material,
             material_names=self.material_names,
-            group=group[held],
+            group=group[fixed],
             group_names=names,
         )
 
@@ -156,13 +156,14 @@ class MeshFile:
         same = np.flatnonzero(member[1:] == member[:-1])
         pairs, counts = np.unique(np.stack([group[same], group[same + 1]], axis=1), axis=0, return_counts=True)
         for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
-            one, other = (self.group_names[k] for k in pair)
-            shared = f"{counted(count, self.points.shape[1] - 1)} in both groups {one!r} and {other!r}"
-            if values[one] != values[other]:
+            first, second = (self.group_names[k] for k in pair)
+            shared = f"{counted(count, self.points.shape[1] - 1)} in both groups {first!r} and {second!r}"
+            if values[first] != values[second]:
                 raise UsageError(
-                    f"{self.path}: has {shared}, which hold {values[one]:g} and {values[other]:g}; give them one value"
+                    f"{self.path}: has {shared}, which hold {values[first]:g} and {values[second]:g}; "
+                    "give them one value"
                 )
-            sentences.append(f"mesh: {shared} have one reservoir each, which is counted with {one!r}")
+            sentences.append(f"mesh: {shared} have one reservoir each, which is counted with {first!r}")
         return tuple(sentences)
 
 
@@ -279,8 +280,8 @@ def _materials(path: Path, cells: Elements) -> tuple[Indices, tuple[str, ...]]:
     twice = np.flatnonzero(cells.member[1:] == cells.member[:-1])
     if twice.size:
         number = int(cells.member[twice[0]])
-        one, other = (cells.names[k] for k in cells.group[twice[0] : twice[0] + 2])
-        raise _two_materials(path, number, one, other)
+        first, second = (cells.names[k] for k in cells.group[twice[0] : twice[0] + 2])
+        raise _two_materials(path, number, first, second)
     names = tuple(sorted({*cells.names, nameless}))
     place = {name: k for k, name in enumerate(names)}
     material = np.full(len(cells.corners), place[nameless], np.int64)
@@ -288,15 +289,17 @@ def _materials(path: Path, cells: Elements) -> tuple[Indices, tuple[str, ...]]:
     return material, names
 
 
-def _two_materials(path: Path, number: int, one: str, other: str) -> FileError:
+def _two_materials(path: Path, number: int, first: str, second: str) -> FileError:
     return FileError(
-        path, f"has a cell in two materials, number {number} counted from 0: {one!r} and {other!r}", remedy="keep one"
+        path,
+        f"has a cell in two materials, number {number} counted from 0: {first!r} and {second!r}",
+        remedy="keep one",
     )
 
 
 def _without_unused(index: Indices, names: tuple[str, ...]) -> tuple[Indices, tuple[str, ...]]:
-    found, renumbered = np.unique(index, return_inverse=True)
-    return renumbered.astype(np.int64), tuple(names[k] for k in found)
+    used, renumbered = np.unique(index, return_inverse=True)
+    return renumbered.astype(np.int64), tuple(names[k] for k in used)
 
 
 def _coordinates(path: Path, points: NDArray[Any], used: NDArray[np.bool_], dims: int) -> NDArray[np.float64]:

@@ -118,13 +118,13 @@ def _flux_factors(mesh: CellMesh, outside: NDArray[np.float64]) -> tuple[tuple[f
     iterations = max(_FEWEST, min(_MOST, _WORK // mesh.cells))
     fields, is_solved = position.copy(), True
     for axis in range(dims):
-        held = np.bincount(
+        inflow = np.bincount(
             mesh.source[~inside], conductance[~inside] * position[mesh.target[~inside], axis], minlength=mesh.cells
         )
         # Every iteration lowers the energy, and with it the factor, from that of the linear field itself.
         solved, unfinished = cg(
             system,
-            held,
+            inflow,
             x0=position[: mesh.cells, axis],
             rtol=_RESIDUAL,
             maxiter=iterations,

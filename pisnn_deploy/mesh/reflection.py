@@ -112,18 +112,18 @@ class Walls:
 
     def _shown(self, sides: Meeting, depths: int, normal: bool) -> NDArray[Any]:
         """What a side shows at each depth behind it: ``2 g`` with what its bends add [depths, ...]."""
-        held, (smooth, rough) = self._held[sides], self._bends[sides]
-        depth = np.arange(depths).reshape(-1, *(1,) * held.ndim)
+        levels, (smooth, rough) = self._held[sides], self._bends[sides]
+        depth = np.arange(depths).reshape(-1, *(1,) * levels.ndim)
         bowed = 2 * (3 * depth * (depth + 1) + 1) * smooth
-        total = 12 * held - bowed + (-2 if normal else 3 * (depth + 1)) * rough
-        if held.dtype == np.int64:
+        total = 12 * levels - bowed + (-2 if normal else 3 * (depth + 1)) * rough
+        if levels.dtype == np.int64:
             return np.asarray((total + 6) // 12, np.int64)
         return np.asarray(total / 12)
 
     @cached_property
     def _bends(self) -> dict[Meeting, tuple[NDArray[Any], NDArray[Any]]]:
         """Second differences of twice what a side holds, over all directions along it: smooth part and rough rest."""
-        found: dict[Meeting, tuple[NDArray[Any], NDArray[Any]]] = {}
+        bends: dict[Meeting, tuple[NDArray[Any], NDArray[Any]]] = {}
         for sides in [sides for sides in self._held if len(sides) == 1]:
             axes = [a for a in range(len(self.mesh.shape)) if a != sides[0][0]]
             smooth = rough = np.zeros_like(self._held[sides])
@@ -132,10 +132,10 @@ class Walls:
                 common = _least(_least(before, here), after)
                 smooth = smooth + np.moveaxis(common, 0, number)
                 rough = rough + np.moveaxis(here - common, 0, number)
-            found[sides] = smooth, rough
-        return found
+            bends[sides] = smooth, rough
+        return bends
 
-    def _three_bends(self, held: NDArray[Any], axis: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    def _three_bends(self, levels: NDArray[Any], axis: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Second differences along the first dimension, which is `axis` of the mesh: before, at and after each place.
 
         Where the side ends at another Dirichlet side they are those next to it, as far as two of these agree.
@@ -143,8 +143,8 @@ class Walls:
         count, (lower, upper) = self.mesh.shape[axis], self.mesh.boundary[axis]
         first, last = (0 if lower == DIRICHLET else -2), (count - 1 if upper == DIRICHLET else count + 1)
         places = np.arange(first, last + 1) % (count if lower == PERIODIC else 2 * count)
-        values = held[np.where(places < count, places, 2 * count - 1 - places)]
-        bends = np.zeros((count + 2, *held.shape[1:]), held.dtype)  # from place -1 on
+        values = levels[np.where(places < count, places, 2 * count - 1 - places)]
+        bends = np.zeros((count + 2, *levels.shape[1:]), levels.dtype)  # from place -1 on
         known = values[2:] - 2 * values[1:-1] + values[:-2]
         bends[first + 2 : first + 2 + len(known)] = known
         if lower == DIRICHLET and last - 1 >= 2:
@@ -156,29 +156,29 @@ class Walls:
     @cached_property
     def _held(self) -> dict[Meeting, NDArray[Any]]:
         """What sides hold where they meet, times 2 for each of them, in the shape of the remaining axes."""
-        found: dict[Meeting, NDArray[Any]] = {}
+        levels: dict[Meeting, NDArray[Any]] = {}
         ends = []
         for axis, layers in enumerate(reservoir_layers(self.mesh)):
             for end, layer in enumerate(layers):
                 if self.mesh.boundary[axis][end] == DIRICHLET:
-                    found[((axis, end),)] = 2 * self.reservoirs[layer]
+                    levels[((axis, end),)] = 2 * self.reservoirs[layer]
                     ends.append((axis, end))
         for number in range(2, len(self.mesh.shape) + 1):
             for sides in itertools.combinations(ends, number):
                 if len({axis for axis, _ in sides}) == number:
-                    found[sides] = self._mean(sides, found)
-        return found
+                    levels[sides] = self._mean(sides, levels)
+        return levels
 
-    def _mean(self, sides: Meeting, found: dict[Meeting, NDArray[Any]]) -> NDArray[Any]:
+    def _mean(self, sides: Meeting, levels: dict[Meeting, NDArray[Any]]) -> NDArray[Any]:
         """The mean over the sides of what the others come to at it, by their two nearest values."""
         parts = []
         for side in sides:
             others = tuple(other for other in sides if other != side)
-            held = found[others]
+            meeting = levels[others]
             remaining = [a for a in range(len(self.mesh.shape)) if a not in [axis for axis, _ in others]]
             along, count = remaining.index(side[0]), self.mesh.shape[side[0]]
             nearest, next_one = (0, min(1, count - 1)) if side[1] == 0 else (count - 1, max(0, count - 2))
-            parts.append(3 * np.take(held, nearest, along) - np.take(held, next_one, along))
+            parts.append(3 * np.take(meeting, nearest, along) - np.take(meeting, next_one, along))
         # Sorted, so that sums of floats do not depend on the order of the axes.
         total = np.sort(np.stack(parts), axis=0).sum(axis=0)
         if total.dtype == np.int64:

@@ -48,8 +48,8 @@ def near_pairs(first: Points, second: Points) -> Iterator[Indices | None]:
             pairs = np.stack([number[start + close["i"]], other_number[close["j"]]], axis=1)
             for at in range(0, len(pairs), _AT_ONCE):
                 some = pairs[at : at + _AT_ONCE]
-                one, other = some.T
-                meet = (lower[one] <= other_upper[other]) & (other_lower[other] <= upper[one])
+                near, other = some.T
+                meet = (lower[near] <= other_upper[other]) & (other_lower[other] <= upper[near])
                 yield some[meet.all(axis=1)]
 
 
@@ -96,14 +96,19 @@ def face_axes(dims: int) -> list[Axis]:
 
 
 def overlapping(
-    first: Points, one: Indices, second: Points, other: Indices, axes: list[Axis], allowed: NDArray[np.float64]
+    first: Points,
+    first_numbers: Indices,
+    second: Points,
+    second_numbers: Indices,
+    axes: list[Axis],
+    allowed: NDArray[np.float64],
 ) -> Indices:
     """Which pairs of simplices overlap by more than is allowed, along all axes; most are told apart by a few."""
-    left = np.flatnonzero(np.isfinite(allowed))
+    remaining = np.flatnonzero(np.isfinite(allowed))
     for axis in axes:
-        if not left.size:
+        if not remaining.size:
             break
-        here, there = first[one[left]], second[other[left]]
+        here, there = first[first_numbers[remaining]], second[second_numbers[remaining]]
         # Seen from a corner, so that nothing is rounded far from the origin.
         origin = here[:, :1].copy()
         here, there = here - origin, there - origin
@@ -114,15 +119,15 @@ def overlapping(
         shadows = [(at * unit[:, None]).sum(axis=2) for at in (here, there)]
         overlap = np.minimum(*(s.max(axis=1) for s in shadows)) - np.maximum(*(s.min(axis=1) for s in shadows))
         # Edges that are parallel have no direction across both.
-        left = left[(overlap > allowed[left]) | ~(length > 0)]
-    return left
+        remaining = remaining[(overlap > allowed[remaining]) | ~(length > 0)]
+    return remaining
 
 
 def in_one_plane(at: Points, pairs: Indices, allowed: NDArray[np.float64]) -> tuple[Indices, NDArray[np.float64]]:
     """Pairs of faces whose corners are all near the plane of the other one."""
     near = np.ones(len(pairs), np.bool_)
-    for one, other in ((0, 1), (1, 0)):
-        plane, corners = at[pairs[:, one]], at[pairs[:, other]]
+    for own, other in ((0, 1), (1, 0)):
+        plane, corners = at[pairs[:, own]], at[pairs[:, other]]
         edge = plane[:, 1] - plane[:, 0]
         normal = _turned(edge) if at.shape[2] == 2 else np.cross(edge, plane[:, 2] - plane[:, 0])
         unit = normal / np.linalg.norm(normal, axis=1)[:, None]
@@ -141,32 +146,32 @@ def _edge(at: Points, corners: tuple[int, int]) -> Points:
     return np.asarray(at[:, corners[1]] - at[:, corners[0]], np.float64)
 
 
-def _along(one: Points, other: Points) -> Points:
-    return _edge(one, (0, 1))
+def _along(first: Points, second: Points) -> Points:
+    return _edge(first, (0, 1))
 
 
-def _across_edge(which: int, corners: tuple[int, int], one: Points, other: Points) -> Points:
-    return _turned(_edge((one, other)[which], corners))
+def _across_edge(which: int, corners: tuple[int, int], first: Points, second: Points) -> Points:
+    return _turned(_edge((first, second)[which], corners))
 
 
-def _across_face(which: int, corners: tuple[int, int, int], one: Points, other: Points) -> Points:
-    at = (one, other)[which]
+def _across_face(which: int, corners: tuple[int, int, int], first: Points, second: Points) -> Points:
+    at = (first, second)[which]
     return _across(_edge(at, (corners[0], corners[1])), _edge(at, (corners[0], corners[2])))
 
 
-def _across_edges(mine: tuple[int, int], its: tuple[int, int], one: Points, other: Points) -> Points:
-    return _across(_edge(one, mine), _edge(other, its))
+def _across_edges(mine: tuple[int, int], its: tuple[int, int], first: Points, second: Points) -> Points:
+    return _across(_edge(first, mine), _edge(second, its))
 
 
-def _across_edge_in_plane(which: int, corners: tuple[int, int], one: Points, other: Points) -> Points:
-    return _across(_across_face(0, (0, 1, 2), one, other), _edge((one, other)[which], corners))
+def _across_edge_in_plane(which: int, corners: tuple[int, int], first: Points, second: Points) -> Points:
+    return _across(_across_face(0, (0, 1, 2), first, second), _edge((first, second)[which], corners))
 
 
-def _across(one: Points, other: Points) -> Points:
+def _across(edge: Points, other_edge: Points) -> Points:
     """Across two edges; zero where they are all but parallel."""
-    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    lengths = np.linalg.norm(edge, axis=1) * np.linalg.norm(other_edge, axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        across = np.cross(one, other) / lengths[:, None]
+        across = np.cross(edge, other_edge) / lengths[:, None]
     return np.where((abs(across) > _PARALLEL).any(axis=1)[:, None], across, 0.0)
 
 

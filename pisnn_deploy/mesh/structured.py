@@ -263,9 +263,9 @@ def _padded(shape: tuple[int, ...], boundary: tuple[Sides, ...]) -> list[Indices
             parts.append(numbers.take([0], axis))
         elif upper == DIRICHLET:
             parts.append(unknown)
-        found = np.concatenate(parts, axis)
-        count = int(np.count_nonzero(found < 0))
-        found[found < 0] = np.arange(next_reservoir, next_reservoir + count)
+        holders = np.concatenate(parts, axis)
+        count = int(np.count_nonzero(holders < 0))
+        holders[holders < 0] = np.arange(next_reservoir, next_reservoir + count)
         next_reservoir += count
-        padded.append(found)
+        padded.append(holders)
     return padded

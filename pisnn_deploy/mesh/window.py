@@ -113,7 +113,7 @@ def face_boxes(mesh: Mesh, half_width: int, transverse: int) -> Boxes:
     Boxes
         Their number does not depend on the number of cells of a large mesh.
     """
-    found: list[tuple[int, tuple[tuple[int, int], ...]]] = []
+    placed: list[tuple[int, tuple[tuple[int, int], ...]]] = []
     for axis in range(len(mesh.shape)):
         _, first, counts = face_grid(mesh, axis)
         if 0 in counts:
@@ -128,10 +128,10 @@ def face_boxes(mesh: Mesh, half_width: int, transverse: int) -> Boxes:
             below, above = min(max(below, begin), end), max(min(above, end), begin)
             singles = [*range(begin, below), *range(max(above, below), end)]
             runs.append(sorted([(at, 1) for at in singles] + ([(below, above - below)] if above > below else [])))
-        found += [(axis, combination) for combination in itertools.product(*runs)]
+        placed += [(axis, combination) for combination in itertools.product(*runs)]
     axes = len(mesh.shape)
-    corners = np.array([list(runs) for _, runs in found], np.int64).reshape(-1, axes, 2)
-    return Boxes(np.array([axis for axis, _ in found], np.int64), corners[:, :, 0], corners[:, :, 1])
+    corners = np.array([list(runs) for _, runs in placed], np.int64).reshape(-1, axes, 2)
+    return Boxes(np.array([axis for axis, _ in placed], np.int64), corners[:, :, 0], corners[:, :, 1])
 
 
 def distinct_faces(mesh: Mesh, half_width: int, transverse: int) -> Indices:
@@ -152,8 +152,8 @@ def distinct_faces(mesh: Mesh, half_width: int, transverse: int) -> Indices:
     """
     boxes = face_boxes(mesh, half_width, transverse)
     faces = [boxes.faces(mesh, box) for box in range(boxes.axis.size)]
-    held = [a for a, sides in enumerate(mesh.boundary) if DIRICHLET in sides]
-    near = (boxes.shape[:, held] == 1).any(axis=1)
+    fixed = [a for a, sides in enumerate(mesh.boundary) if DIRICHLET in sides]
+    near = (boxes.shape[:, fixed] == 1).any(axis=1)
     return np.sort(np.concatenate([numbers if near[box] else numbers[:1] for box, numbers in enumerate(faces)]))
 
 

@@ -69,9 +69,9 @@ def face_constants(program: Program) -> FaceConstants | None:
         "share_bits": last.get("source_share"),
         "send_threshold": last.get("is_sent"),
     }
-    given = {name: number for name, number in numbers.items() if isinstance(number, int)}
+    integers = {name: number for name, number in numbers.items() if isinstance(number, int)}
     try:
-        constants = FaceConstants(**given)
+        constants = FaceConstants(**integers)
         return constants if constants.program == program else None
     except (TypeError, UsageError):
         return None  # it has no exponent, or one that no face can have

@@ -133,9 +133,9 @@ def frames_of(graph: IntegerGraph, trace: Trace, reference: Reference | None) ->
 
 
 def _exact(graph: IntegerGraph, cells: Integers, times: Field, reference: Reference) -> Integers | None:
-    found = [reference(float(time)) for time in times]
-    known = [values[cells] for values in found if values is not None]
-    if len(known) < len(found):
+    fields = [reference(float(time)) for time in times]
+    known = [values[cells] for values in fields if values is not None]
+    if len(known) < len(fields):
         return None
     return np.asarray(np.rint(np.stack(known) / graph.value_per_quantum), np.int64)
 
@@ -201,6 +201,7 @@ def describe(graph: IntegerGraph, trace: Trace, frames: Frames) -> dict[str, Any
         "value_per_quantum": graph.value_per_quantum,
         "masses": graph.materials is None,
         "packed": {
-            name: {"width": one.width, "offset": str(one.offset), "shift": one.shift} for name, one in packed.items()
+            name: {"width": numbers.width, "offset": str(numbers.offset), "shift": numbers.shift}
+            for name, numbers in packed.items()
         },
     }

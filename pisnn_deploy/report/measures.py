@@ -62,7 +62,7 @@ def measure_run(graph: IntegerGraph, run: Run, reference: Callable[[float], Fiel
     Measures
     """
     trace = run.trace
-    held = np.concatenate([trace.mass, trace.ledger], axis=1)
+    mass = np.concatenate([trace.mass, trace.ledger], axis=1)
     time = np.asarray(trace.step * graph.time_step, np.float64)
     levels = np.concatenate([trace.mass[0], graph.sole_field.reservoirs])
     above = trace.mass.max(axis=1) - levels.max()
@@ -71,7 +71,7 @@ def measure_run(graph: IntegerGraph, run: Run, reference: Callable[[float], Fiel
     residual = np.zeros(time.size, np.int64)
     for row in range(1, time.size):
         moved = graph.mesh.divergence(trace.transported[row] - trace.transported[row - 1])
-        residual[row] = np.abs(held[row] - held[row - 1] - moved).max()
+        residual[row] = np.abs(mass[row] - mass[row - 1] - moved).max()
     values = graph.values(trace.mass)
     energy = (values**2).sum(axis=1)
     return Measures(

@@ -155,8 +155,8 @@ def draw_balance(axes: Axes, graph: IntegerGraph, times: Field, run: Run, title:
         headline(axes, f"{title}: {totals[0]:,} quanta at the start")
     else:
         axes.set_ylim(-2.4, 2.4)
-        held = ", ledgers included" if graph.mesh.reservoirs else ""
-        headline(axes, f"{title}: {totals[0]:,} quanta{held}")
+        scope = ", ledgers included" if graph.mesh.reservoirs else ""
+        headline(axes, f"{title}: {totals[0]:,} quanta{scope}")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("drift (quanta)")
     time_axis(axes, graph, times, run)

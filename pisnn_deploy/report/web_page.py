@@ -255,7 +255,7 @@ def _charts(report: Report, thinned: Run) -> dict[str, Any]:
         draw = partial(draw_error, graph=graph, times=times, run=thinned, error=measured.relative_l2)
         drawn["error"] = chart("error", _CHART_HEIGHT, draw)
     return {
-        "charts": {name: _placed(one) for name, one in drawn.items()},
+        "charts": {name: _placed(picture) for name, picture in drawn.items()},
         "largest_drift": max(map(abs, measured.drift.tolist())),
         "largest_residual": int(measured.residual.max()),
         "overshoot": int(measured.overshoot.max()),

@@ -125,31 +125,31 @@ def _rows(graph: IntegerGraph, kept: int) -> Integers:
 
 def _reached(graph: IntegerGraph, run: Run, rows: Integers) -> Mapping[tuple[str, str], Interval]:
     trace, cells = run.trace, graph.mesh.cells
-    found: dict[tuple[str, str], Integers] = {}
+    reached: dict[tuple[str, str], Integers] = {}
     mass = np.concatenate([trace.mass[rows], trace.ledger[rows]], axis=1)
-    found[MEMBRANE, "mass"], found[MEMBRANE, "ledger"] = mass[:, :cells], mass[:, cells:]
+    reached[MEMBRANE, "mass"], reached[MEMBRANE, "ledger"] = mass[:, :cells], mass[:, cells:]
     follows = np.flatnonzero(np.diff(trace.step[rows]) == 1) + 1
-    found[MEMBRANE, "payload"] = _payload(graph, mass[:, :cells].T, follows)
+    reached[MEMBRANE, "payload"] = _payload(graph, mass[:, :cells].T, follows)
     if sum(synapse.entries for synapse in graph.synapses) <= MOST_NUMBERS:
-        found |= _answers(graph, mass.T, follows)
+        reached |= _answers(graph, mass.T, follows)
     if trace.flux is not None:
         # The first row is the start, at which nothing has fired.
         packets, currents, residues = np.moveaxis(trace.flux[rows], 1, 0)
-        found[FLUX, "packet"], found[FLUX, "residue"] = packets, residues
-        found[FLUX, "potential"] = residues[follows - 1] + currents[follows]
-        found.setdefault((FLUX, "current"), currents)
+        reached[FLUX, "packet"], reached[FLUX, "residue"] = packets, residues
+        reached[FLUX, "potential"] = residues[follows - 1] + currents[follows]
+        reached.setdefault((FLUX, "current"), currents)
     else:
-        found[FLUX, "packet"] = trace.transported[rows[follows]] - trace.transported[rows[follows - 1]]
+        reached[FLUX, "packet"] = trace.transported[rows[follows]] - trace.transported[rows[follows - 1]]
         if run.end is not None:
-            found[FLUX, "residue"] = run.end.residue
+            reached[FLUX, "residue"] = run.end.residue
             if len(graph.sole_channels.program.states) > 1:
-                found[FLUX, "current"] = run.end.current
-    return {key: (int(values.min()), int(values.max())) for key, values in found.items() if values.size}
+                reached[FLUX, "current"] = run.end.current
+    return {key: (int(values.min()), int(values.max())) for key, values in reached.items() if values.size}
 
 
 def _answers(graph: IntegerGraph, mass: Integers, follows: Integers) -> dict[tuple[str, str], Integers]:
     """Values and payloads of all programs that follow from the masses alone, which are [holders, rows]."""
-    found: dict[tuple[str, str], Integers] = {}
+    answers: dict[tuple[str, str], Integers] = {}
     sends: dict[str, tuple[Integers, ...]] = {graph.sole_field.holder: (mass,)}
     for population in map(graph.population, graph.depths):
         if population.name in sends:
@@ -162,11 +162,11 @@ def _answers(graph: IntegerGraph, mass: Integers, follows: Integers) -> dict[tup
                 inputs[port] = inputs[port] + synapse.matrix() @ sends[synapse.source][synapse.output]
         values = run_program(program, Arrays(), inputs).values
         for name in values.keys() - population.parameters.keys():
-            found[population.name, population.quantity(name)] = values[name]
+            answers[population.name, population.quantity(name)] = values[name]
         if program.sends:
             sends[population.name] = tuple(values[name] for name in program.sends)
-            found[population.name, "payload"] = _payload(graph, values[program.sends[0]], follows)
-    return found
+            answers[population.name, "payload"] = _payload(graph, values[program.sends[0]], follows)
+    return answers
 
 
 def _without_states(program: Program) -> Program:

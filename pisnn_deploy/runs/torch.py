@@ -129,8 +129,8 @@ class Network:
         for population in self._answering:
             results[population.name] = self._answered(population, states, sends)
             sends[population.name] = results[population.name].sends
-        held = {p.name: self._answered(p, states, sends) for p in self._holders}
-        return {name: result.states for name, result in (held | results).items()}, results
+        holders = {p.name: self._answered(p, states, sends) for p in self._holders}
+        return {name: result.states for name, result in (holders | results).items()}, results
 
     def _answered(
         self, population: Population, states: States, sends: Mapping[str, tuple[torch.Tensor, ...]]

@@ -153,10 +153,10 @@ def assess(model: Model, spacing: float, step: float, held_out: HeldOut, accept:
         )
     coefficients = _coefficients(model, spacing, step, held_out.start.shape[1])
     failures += [
-        f"the integer weights have the {one.name} {one.learned:g}, wanted {one.wanted:g}"
-        + ("; lower model.damping" if one.name == "damping" else "")
-        for one in coefficients
-        if not math.isfinite(one.learned)
+        f"the integer weights have the {coefficient.name} {coefficient.learned:g}, wanted {coefficient.wanted:g}"
+        + ("; lower model.damping" if coefficient.name == "damping" else "")
+        for coefficient in coefficients
+        if not math.isfinite(coefficient.learned)
     ]
     return Assessment(
         before**2,

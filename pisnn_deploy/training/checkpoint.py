@@ -83,8 +83,8 @@ def read_checkpoint(path: Path) -> Model:
     version = content.get("version")
     if type(version) is not int or version != VERSION:
         # Of other data the text may be endless.
-        found = f", it is {version}" if type(version) is int else ""
-        raise FileError(path, f"must be {VERSION}{found}", field="version")
+        actual = f", it is {version}" if type(version) is int else ""
+        raise FileError(path, f"must be {VERSION}{actual}", field="version")
     if not all(isinstance(key, str) for key in content):
         raise FileError(path, "has a key that is no text")
     for key in sorted(_KEYS ^ set(content)):

@@ -160,9 +160,9 @@ class HarmonicFields:
                 fields = [np.outer(a, b) for a, b in zip(sines, rising, strict=True)]
                 shapes += [s * (field.T if axis == 0 else field) for s, field in zip(strength, fields, strict=True)]
                 for s, sine in zip(strength, sines, strict=True):
-                    held = np.zeros(self.mesh.reservoirs)
-                    held[numbers] = s * sine
-                    levels.append(held)
+                    level = np.zeros(self.mesh.reservoirs)
+                    level[numbers] = s * sine
+                    levels.append(level)
         self._reach = spec.half_width
         # What the flux along one axis alone would do to the longest wave in one PDE step.
         self._curvature = spec.diffusion_number * (np.pi / cells) ** 2

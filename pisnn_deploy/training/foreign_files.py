@@ -111,7 +111,7 @@ def foreign_content(content: Any) -> tuple[str, str] | None:
         if content and all(isinstance(value, np.ndarray) for value in content.values()):
             return _state_dict(str(next(iter(content))))
         for key, value in content.items():
-            if isinstance(value, Mapping) and value and all(isinstance(one, np.ndarray) for one in value.values()):
+            if isinstance(value, Mapping) and value and all(isinstance(part, np.ndarray) for part in value.values()):
                 return f"holds a state_dict under {str(key)[:_LONGEST]!r} and no checkpoint", HOW
     return None
 

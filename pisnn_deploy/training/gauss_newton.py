@@ -210,15 +210,15 @@ class GaussNewton:
             parameters = progress.parameters.copy()
             parameters[free] -= np.linalg.solve(matrix, equations.gradient[free])
             parameters[bounded] = np.clip(parameters[bounded], -limits[bounded], limits[bounded])
-            found = self._equations(parameters, horizon)
-            if found.loss < equations.loss:
+            trial = self._equations(parameters, horizon)
+            if trial.loss < equations.loss:
                 better = _replace(
                     progress,
                     parameters=parameters,
                     damping=max(damping * ACCEPTED, SMALLEST_DAMPING),
-                    losses=(*progress.losses, found.loss),
+                    losses=(*progress.losses, trial.loss),
                 )
-                return better, found, True
+                return better, trial, True
             damping *= REJECTED
         return _replace(progress, losses=(*progress.losses, equations.loss)), equations, False
 

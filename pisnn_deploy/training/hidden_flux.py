@@ -119,7 +119,7 @@ def _rollout(network: HiddenFlux, course: Course) -> list[tuple[Floats, NDArray[
     flat = flux_by.reshape(cells + 1, count)
     product = np.empty((cells, count), np.float32)
     output, weight = network.output.astype(np.float32), network.weight.astype(np.float32)
-    found = []
+    rollout = []
     with np.errstate(over="ignore", invalid="ignore"):
         for step in range(1, course.steps[-1] + 1):
             seen = _windows(values, positions)
@@ -142,8 +142,8 @@ def _rollout(network: HiddenFlux, course: Course) -> list[tuple[Floats, NDArray[
             flux = activation @ network.output
             values = values + flux - np.roll(flux, -1)
             if step in course.steps:
-                found.append((values.copy(), sensitivity.copy()))
-    return found
+                rollout.append((values.copy(), sensitivity.copy()))
+    return rollout
 
 
 def _windows(values: Floats, positions: int) -> Floats:

@@ -49,8 +49,8 @@ def wiring(mesh: Mesh, spec: ModelSpec, reservoirs: NDArray[np.float64] | None =
     reservoirs : float64 array [reservoirs] or [batch, reservoirs], optional
         Cell values that reservoirs hold; 0 if not given.
     """
-    held = np.zeros((1, mesh.reservoirs)) if reservoirs is None else np.atleast_2d(reservoirs)
-    windows = [window_cells(mesh, spec.half_width, spec.transverse, one, spec.wall) for one in held]
+    batch = np.zeros((1, mesh.reservoirs)) if reservoirs is None else np.atleast_2d(reservoirs)
+    windows = [window_cells(mesh, spec.half_width, spec.transverse, levels, spec.wall) for levels in batch]
     offsets = torch.from_numpy(np.stack([window.offset.T for window in windows]))
     return Wiring(
         torch.from_numpy(np.ascontiguousarray(windows[0].cell.T)),

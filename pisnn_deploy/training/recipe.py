@@ -214,17 +214,17 @@ def flaws_of(document: dict[str, Any]) -> list[Flaw]:
     try:
         Recipe.model_validate(document)
     except ValidationError as error:
-        details = [one for one in error.errors(include_url=False) if not _is_of_several_fields(one)]
+        details = [detail for detail in error.errors(include_url=False) if not _is_of_several_fields(detail)]
     else:
         return []
     parts: dict[str, type[BaseModel]] = {
         "model": ModelSpec,
         "training": GaussNewtonOptions if _is_gauss_newton(document) else TrainingOptions,
     }
-    places = [tuple(part for part in one["loc"] if part not in _TAGS) for one in details]
+    places = [tuple(part for part in detail["loc"] if part not in _TAGS) for detail in details]
     flaws = [
-        (".".join(map(str, place)), problem_text(one, _siblings(place, parts)))
-        for one, place in zip(details, places, strict=True)
+        (".".join(map(str, place)), problem_text(detail, _siblings(place, parts)))
+        for detail, place in zip(details, places, strict=True)
     ]
     if any(place == ("training", "method") for place in places):
         # Which fields there must be depends on it.
@@ -257,17 +257,17 @@ class _Readable:
     """The fields of a part of a recipe that are right by themselves; others are unreadable."""
 
     def __init__(
-        self, form: type[BaseModel], given: object, name: str, wrong: Collection[tuple[int | str, ...]]
+        self, form: type[BaseModel], content: object, name: str, wrong: Collection[tuple[int | str, ...]]
     ) -> None:
         self._values: dict[str, Any] = {}
-        if not isinstance(given, dict):
+        if not isinstance(content, dict):
             return
         for field, info in form.model_fields.items():
             if (name, field) in wrong or (name,) in wrong:
                 continue
-            if field in given:
+            if field in content:
                 form_of_field: Any = info.annotation
-                self._values[field] = TypeAdapter(form_of_field).validate_python(given[field])
+                self._values[field] = TypeAdapter(form_of_field).validate_python(content[field])
             elif not info.is_required():
                 self._values[field] = info.default
 

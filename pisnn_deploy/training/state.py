@@ -50,41 +50,41 @@ def tensors(content: object) -> Any:
     return converted(content, 0)
 
 
-def like(expected: Any, found: Any) -> Any:
-    """What was found, if it has the form of what is expected.
+def like(expected: Any, content: Any) -> Any:
+    """Content that was read, if it has the form of what is expected.
 
     Parameters
     ----------
-    expected, found : object
+    expected, content : object
         Plain data and tensors.
 
     Returns
     -------
     object
-        `found`.
+        `content`.
 
     Raises
     ------
     ValueError
         Other keys, lengths, types, shapes, or numbers that are not finite.
     """
-    fits = type(expected) is type(found) or (isinstance(expected, dict) and isinstance(found, dict))
+    fits = type(expected) is type(content) or (isinstance(expected, dict) and isinstance(content, dict))
     if isinstance(expected, torch.Tensor):
         # Also a network's parameter is kept as a tensor.
-        fits = isinstance(found, torch.Tensor) and (expected.shape, expected.dtype) == (found.shape, found.dtype)
-        fits = fits and bool(torch.isfinite(found).all())
+        fits = isinstance(content, torch.Tensor) and (expected.shape, expected.dtype) == (content.shape, content.dtype)
+        fits = fits and bool(torch.isfinite(content).all())
     elif isinstance(expected, dict):
-        fits = fits and expected.keys() == found.keys()
+        fits = fits and expected.keys() == content.keys()
     elif isinstance(expected, list | tuple):
-        fits = fits and len(expected) == len(found)
+        fits = fits and len(expected) == len(content)
     elif isinstance(expected, float):
-        fits = fits and math.isfinite(found)
+        fits = fits and math.isfinite(content)
     if not fits:
         raise ValueError("not of the form of a training's state")
     if isinstance(expected, dict):
         for key, value in expected.items():
-            like(value, found[key])
+            like(value, content[key])
     elif isinstance(expected, list | tuple):
-        for value, other in zip(expected, found, strict=True):
-            like(value, other)
-    return found
+        for value, part in zip(expected, content, strict=True):
+            like(value, part)
+    return content

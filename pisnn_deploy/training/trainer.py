@@ -289,10 +289,10 @@ def _held_out(untrained: PISNN, net: PISNN, fields: TrainingFields, options: Tra
     start = fields.start(drawn)
     counted = fields.counted(steps)
 
-    def end(one: PISNN) -> tuple[Any, Any]:
-        step = float(one.network.time_step(fields.mesh.spacing[0]))
+    def end(candidate: PISNN) -> tuple[Any, Any]:
+        step = float(candidate.network.time_step(fields.mesh.spacing[0]))
         exact = fields.at(drawn, torch.tensor([steps * step], dtype=torch.float64))[:, 0, counted]
-        values = one.rollout(start.values, start.wires, steps, 2.0**-options.quantum_exponent)[-1][:, counted]
+        values = candidate.rollout(start.values, start.wires, steps, 2.0**-options.quantum_exponent)[-1][:, counted]
         return values.numpy(), exact.numpy()
 
     with torch.no_grad():
