@@ -26,10 +26,7 @@ def random_fault(graph: IntegerGraph, family: str, step: int, generator: np.rand
     step : int
         PDE step of the fault; what hits memories comes in a random time step of it.
     generator : numpy Generator
-
-    Returns
-    -------
-    Fault
+        Drawn from in a fixed order.
     """
     return FAMILIES[family](graph, generator, step)
 

@@ -89,6 +89,7 @@ class Case:
     Attributes
     ----------
     model, start : str
+        Names for the page.
     limits : tuple of float
         Range of values that both graphs are compiled for.
     steps : int or None

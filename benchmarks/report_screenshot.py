@@ -30,12 +30,7 @@ OPTIONS = (
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Debian's chromium without a window, with an empty profile.
-
-    Yields
-    ------
-    Browser
-    """
+    """Debian's chromium without a window, with an empty profile."""
     path = shutil.which("chromium")
     assert path is not None, "there is no chromium on the path: make browser installs it"
     with sync_playwright() as playwright:

@@ -91,17 +91,7 @@ class Guard:
         sys.addaudithook(self._audit)
 
     def judge(self, parse: Callable[[Path], object], path: Path) -> Outcome:
-        """Parse one input.
-
-        Parameters
-        ----------
-        parse : callable
-        path : Path
-
-        Returns
-        -------
-        Outcome
-        """
+        """Parse one input."""
         self._offences = []
         before = _reset_peak()
         started = time.process_time()

@@ -32,6 +32,7 @@ class Tally:
     Attributes
     ----------
     inputs, accepted, refused, offending : int
+        How many inputs there were, and what became of them.
     seconds, growth : float, int
         The most that one input took.
     offences : dict of str to str
@@ -68,13 +69,13 @@ def input_of(parser: Parser, seeds: Sequence[bytes], seed: int, number: int) -> 
 
     Parameters
     ----------
-    parser : Parser
-    seeds : sequence of bytes
     seed, number : int
+        Of the run, and of the input in it.
 
     Returns
     -------
     bytes
+        The same for the same arguments.
     """
     chance = random.Random(f"{seed} {parser.name} {number}")
     content = chance.choice(seeds)
@@ -92,10 +93,10 @@ def fuzz(
 
     Parameters
     ----------
-    parsers : iterable of Parser
     inputs : int
         For a parser of weight 1.
     seed : int
+        Of all mutations.
     state : Path, optional
         Where the tallies are kept, to go on later.
     processes : int
@@ -104,6 +105,7 @@ def fuzz(
     Returns
     -------
     dict of str to Tally
+        By the name of the parser.
     """
     tallies = _kept(state, seed)
     waiting = list(parsers)

@@ -48,6 +48,7 @@ class Parser:
     Attributes
     ----------
     name : str
+        As the command line has it.
     file_name : str
         As which each input is stored.
     seeds : callable

@@ -25,7 +25,7 @@ SERIES = 41
 """Times between 0 and twice the horizon at which errors are kept."""
 MULTIPLES = (1, 2, 10, 100)
 TIME_STEPS = (64, 256, 1024)
-"""Of the rate code; the longest only in one dimension, for its cost."""
+"""Time steps over which spikes are counted; the longest in one dimension only, because it is slow."""
 RATE_CODED_SERIES = 9
 CACHE = Path("build/baselines")
 
@@ -46,7 +46,7 @@ def measured(
     Parameters
     ----------
     name : str
-    one : Setting
+        As the pages call the baseline.
     at : callable
         Cell averages at a time.
     when : list of float

@@ -23,13 +23,10 @@ _SAFETY = 0.9
 def schemes(setting: Setting) -> dict[str, tuple[Step, float]]:
     """The schemes that suit a problem, each with its largest stable time step.
 
-    Parameters
-    ----------
-    setting : Setting
-
     Returns
     -------
     dict of str to (callable, float)
+        By name: a time step of the scheme, and the longest that is stable.
     """
     mesh, width = setting.mesh, setting.mesh.spacing[0]
     diffusivity = setting.problem.diffusivity
@@ -66,12 +63,13 @@ def trajectory(step: Step, limit: float, start: Field, time_step: float, steps: 
 
     Parameters
     ----------
-    step : callable
     limit : float
         Largest stable time step.
     start : float64 array [cells]
     time_step : float
+        Between the fields that are yielded.
     steps : int
+        How many of them.
 
     Yields
     ------

@@ -22,12 +22,7 @@ CALIBRATION_POINTS = 2000
 
 @dataclass(frozen=True)
 class Int8:
-    """The network on onnxruntime with int8 weights and activations.
-
-    Attributes
-    ----------
-    session : onnxruntime.InferenceSession
-    """
+    """The network on onnxruntime with int8 weights and activations."""
 
     session: Any
 
@@ -45,7 +40,6 @@ def int8(network: Network, lower: Field, upper: Field) -> Int8:
 
     Parameters
     ----------
-    network : Network
     lower, upper : float64 array [inputs]
         Corners of the domain, time last.
     """
@@ -90,6 +84,7 @@ class RateCoded:
     layers : tuple of (float32 tensor [outputs, inputs], float32 tensor [outputs])
         Scaled so that the largest activation of each layer is 1.
     time_steps : int
+        Over which spikes are counted.
     lower, upper : float64 array [inputs]
         What the inputs are scaled from.
     """
@@ -125,7 +120,6 @@ def student(network: Network, lower: Field, upper: Field) -> tuple[tuple[Any, An
 
     Parameters
     ----------
-    network : Network
     lower, upper : float64 array [inputs]
         Corners of the domain, time last.
 

@@ -52,7 +52,6 @@ def trained(setting: Setting, cache: Path, adam: int = ADAM_ITERATIONS, lbfgs: i
 
     Parameters
     ----------
-    setting : Setting
     cache : Path
         Folder of trained networks.
     adam, lbfgs : int

@@ -22,8 +22,6 @@ class Setting:
 
     Attributes
     ----------
-    problem : Problem
-    mesh : Mesh
     reservoirs : float64 array [reservoirs]
     velocity : float
         Of a linear advection; 0 without.
@@ -75,6 +73,7 @@ def setting(name: str) -> Setting:
     Parameters
     ----------
     name : str
+        Of the problem.
     """
     pde = problem(name)
     boundary = pde.default_boundary(pde.default_shape)

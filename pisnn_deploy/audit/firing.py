@@ -1,4 +1,4 @@
-"""How a channel's program keeps back what it does not send: what I3 is about, read off its operations."""
+"""How a channel's program keeps what it does not send, read off its operations: the values that I3 compares."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Firing:
 
 
 def firing_of(program: Program, output: int) -> Firing | None:
-    """What a channel keeps back of what it sends.
+    """How a channel keeps the part of its current that it does not send.
 
     The residue is a state to which a current is added, and from which what is sent is taken: by ``fire``, or as it is.
 

@@ -69,7 +69,9 @@ class Books(NamedTuple):
     Attributes
     ----------
     mass : int64 array [holders]
+        Masses and ledgers.
     current, residue : int64 array [faces]
+        In flux units, of all channels one after the other.
     """
 
     mass: Integers
@@ -257,7 +259,7 @@ class Audit:
         return allowed
 
     def _told_mass(self) -> Integers:
-        """What holders tell of their masses: reservoirs nothing."""
+        """Masses that holders send: reservoirs send 0."""
         heard = np.zeros_like(self._mass)
         for facts in self._fields:
             heard[facts.cells] = self._mass[facts.cells]

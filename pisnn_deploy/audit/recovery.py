@@ -39,12 +39,8 @@ def detection_of(violation: InvariantViolation | OverflowViolation, *, healed: b
 
     Parameters
     ----------
-    violation : InvariantViolation or OverflowViolation
     healed : bool
-
-    Returns
-    -------
-    Detection
+        Whether the memories were put right, so that the run went on.
     """
     return Detection(violation.kind, violation.step, violation.place, healed)
 
@@ -54,10 +50,6 @@ class Recovery:
 
     Global, local and flux invariants are healed: the books say what masses, residues and currents must be. A value that
     left the operating range or its width is not, because the books have it too or it was used already.
-
-    Parameters
-    ----------
-    audit : Audit
 
     Attributes
     ----------

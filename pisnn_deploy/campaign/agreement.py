@@ -30,16 +30,7 @@ class Recorded:
                 self._claims.setdefault(subject, []).append((case, facts))
 
     def refuted_by(self, rows: Sequence[Row]) -> list[Case]:
-        """Cases whose recorded rows say other facts of an artifact than rows that were just run; each is named once.
-
-        Parameters
-        ----------
-        rows : sequence of Row
-
-        Returns
-        -------
-        list of Case
-        """
+        """Cases whose recorded rows say other facts of an artifact than rows that were just run; each is named once."""
         refuted: dict[str, Case] = {}
         for row in rows:
             for subject, facts in shared_facts(self._cases[row.key], row):

@@ -52,10 +52,10 @@ class Target:
 
     Attributes
     ----------
-    model, mesh : Named
     boundary : str
-    profile : Named
+        Conditions as the command line has them.
     coding : str
+        ``delta`` or ``dense``.
     """
 
     model: Named
@@ -79,13 +79,12 @@ class Case:
 
     Attributes
     ----------
-    target : Target
-    initial : Named
     seed : int or None
         Of a random start.
     steps : int or None
         PDE steps; to the problem's horizon if None.
     backend : str
+        Name of the backend that runs it.
     fault : str
         What hits the run, or `NO_FAULT`.
     """
@@ -114,7 +113,7 @@ class Case:
         }
 
     def contradicted_by(self, facts: Mapping[str, object]) -> str:
-        """Where facts that bear the key of this case are another one's, in a few words; empty if nowhere.
+        """Where facts recorded under the key of this case contradict it, in a few words; empty if nowhere.
 
         Parameters
         ----------

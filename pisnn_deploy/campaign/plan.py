@@ -63,6 +63,7 @@ class Plan(BaseModel):
     profiles : tuple of str
         Names of the library, or YAML files.
     codings : tuple of str
+        Of ``delta`` and ``dense``.
     initial : tuple of str
         ``own``, names of initial conditions, ``.npy`` files, or ``random``, which stands for one start for each seed.
     seeds : tuple of int
@@ -70,6 +71,7 @@ class Plan(BaseModel):
     steps : tuple of int or str
         PDE steps, or ``horizon``.
     backends : tuple of str
+        Names of backends.
     faults : tuple of str
         ``none``, or a fault that hits the run, as ``simulate --fault`` has it.
     """
@@ -104,14 +106,6 @@ class Plan(BaseModel):
 def read_plan(path: Path) -> Plan:
     """Read a plan.
 
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    Plan
-
     Raises
     ------
     FileError
@@ -141,13 +135,8 @@ def cases_of(plan: Plan, path: Path) -> tuple[Case, ...]:
 
     Parameters
     ----------
-    plan : Plan
     path : Path
         The plan's file, beside which its own files are looked for.
-
-    Returns
-    -------
-    tuple of Case
 
     Raises
     ------

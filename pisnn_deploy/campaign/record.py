@@ -58,11 +58,7 @@ class Record:
         """By the key of the case; the last one, where a case was run again."""
 
     def require(self, cases: Sequence[Case]) -> None:
-        """Make sure that rows say what their cases say, and the same of what cases share.
-
-        Parameters
-        ----------
-        cases : sequence of Case
+        """Make sure that rows match their cases, and agree on what cases share.
 
         Raises
         ------
@@ -74,11 +70,7 @@ class Record:
             raise FileError(self._source, f"is damaged ({problem})", remedy=_REMEDY)
 
     def require_agreement(self, cases: Sequence[Case]) -> None:
-        """Make sure of the same once cases were run.
-
-        Parameters
-        ----------
-        cases : sequence of Case
+        """Make sure that rows agree on what cases share, once cases were run.
 
         Raises
         ------
@@ -132,13 +124,8 @@ def record_of(table: Path, *, resume: bool) -> Iterator[Record]:
 
     Parameters
     ----------
-    table : Path
     resume : bool
         Go on with what was recorded, or with the rows of the table if nothing was; otherwise begin with none.
-
-    Yields
-    ------
-    Record
 
     Raises
     ------
@@ -159,7 +146,7 @@ def record_of(table: Path, *, resume: bool) -> Iterator[Record]:
 
 
 def shared_facts(case: Case, row: Row) -> Iterator[tuple[object, tuple[object, ...]]]:
-    """What rows of other cases must say too: of one artifact, and of its problem's horizon."""
+    """Facts that rows of other cases must share: of one artifact, and of its problem's horizon."""
     if row.artifact is not None:
         yield case.target, (row.artifact, row.compile_warnings, row.cells, row.faces)
         if case.steps is None and row.asked_steps is not None:

@@ -30,16 +30,20 @@ class Row:
         See `pisnn_deploy.campaign.case.Case.key`.
     model, mesh, boundary, profile, coding, initial, backend : str
         As the plan has them.
-    seed, asked_steps : int or None
-        PDE steps to the problem's horizon, where the plan names no number, once they are known.
+    seed : int or None
+        Of a random start; None of any other.
+    asked_steps : int or None
+        PDE steps that the plan asks for; those to the problem's horizon, once they are known, where it names no number.
     fault : str or None
         What hit the run.
     verdict : str
+        ``conserved``, ``violated``, ``refused`` or ``failed``.
     artifact : str or None
         SHA-256 of the artifact, hexadecimal; None if it was not compiled.
     compile_warnings : int or None
         How many warnings `compile` gives with it.
     cells, faces : int or None
+        Of the mesh; None where nothing was compiled.
     steps, time_steps : int or None
         PDE steps and time steps that were completed.
     drift : int or None
@@ -113,7 +117,7 @@ def left_out(name: str, count: int) -> str:
 
 
 def _contradictions(row: Row) -> Iterator[str]:
-    """What of a row speaks against its own verdict."""
+    """What contradicts the verdict of a row, as ends of sentences."""
     counts = {kind: getattr(row, f"violations_{kind}") for kind in KINDS}
     if (row.compile_warnings or 0) < 0:
         yield "a count below 0"
@@ -140,7 +144,7 @@ def _contradictions(row: Row) -> Iterator[str]:
 
 
 def _of_a_run(row: Row, counts: dict[str, int | None]) -> Iterator[str]:
-    """A count that was too large for the table is None: it is no 0."""
+    """Contradictions in a row whose run took place; a count too large for the table is None, which is not 0."""
     known = {kind: count for kind, count in counts.items() if count is not None}
     judgement = verdict.Verdict(final=row.drift or 0, violations=known)
     if row.verdict == "conserved":

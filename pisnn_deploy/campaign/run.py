@@ -19,10 +19,6 @@ enough that a worker's death casts suspicion on few of them."""
 def require_workers(client: Any) -> None:
     """Make sure that all workers of a cluster have this version of the package.
 
-    Parameters
-    ----------
-    client : distributed.Client
-
     Raises
     ------
     UsageError
@@ -47,10 +43,8 @@ def run_cases(client: Any, cases: Sequence[Case], options: WorkerOptions) -> Ite
 
     Parameters
     ----------
-    client : distributed.Client
     cases : sequence of Case
         Those of equal targets follow each other.
-    options : WorkerOptions
 
     Yields
     ------

@@ -19,6 +19,7 @@ class Group:
     Attributes
     ----------
     model, backend : str
+        What its rows have in common.
     verdicts : dict of str to int
         Rows with each verdict.
     implausible : int
@@ -44,7 +45,9 @@ class Message:
     Attributes
     ----------
     verdict, text : str
+        What its rows say.
     rows : int
+        How many say it.
     """
 
     verdict: str
@@ -82,6 +85,6 @@ def implausible_of(rows: Sequence[Row]) -> int:
 
 
 def messages_of(rows: Sequence[Row]) -> tuple[Message, ...]:
-    """What rows say that are not conserved, the most frequent first."""
+    """Messages of the rows that are not conserved, the most frequent first."""
     counts = Counter((row.verdict, row.message or "") for row in rows if row.verdict != "conserved")
     return tuple(Message(verdict, text, count) for (verdict, text), count in counts.most_common())

@@ -29,7 +29,6 @@ def write_table(path: Path, rows: Iterable[Row], notes: Mapping[str, str]) -> No
 
     Parameters
     ----------
-    path : Path
     rows : iterable of Row
         In the order in which they are to stand.
     notes : mapping of str to str
@@ -52,14 +51,6 @@ def write_table(path: Path, rows: Iterable[Row], notes: Mapping[str, str]) -> No
 
 def read_table(path: Path) -> list[Row]:
     """Read a table that `write_table` wrote.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    list of Row
 
     Raises
     ------

@@ -61,6 +61,7 @@ class Compiled:
     artifact : str or None
         SHA-256, hexadecimal.
     seconds : float
+        Wall-clock time of compiling.
     verdict : str
         Of all its cases if there is no graph.
     message : str
@@ -78,17 +79,7 @@ class Compiled:
 
 
 def compile_case(target: Target, options: WorkerOptions) -> Compiled:
-    """Compile a target.
-
-    Parameters
-    ----------
-    target : Target
-    options : WorkerOptions
-
-    Returns
-    -------
-    Compiled
-    """
+    """Compile a target."""
     started = time.perf_counter()
     try:
         for named in (target.model, target.mesh):
@@ -107,14 +98,8 @@ def run_case(case: Case, compiled: Compiled, options: WorkerOptions) -> Row:
 
     Parameters
     ----------
-    case : Case
     compiled : Compiled
         Of its target.
-    options : WorkerOptions
-
-    Returns
-    -------
-    Row
     """
     facts = _said(case) | {"artifact": compiled.artifact, "compile_seconds": compiled.seconds}
     graph = compiled.graph
@@ -150,7 +135,7 @@ def _said(case: Case) -> dict[str, Any]:
 
 
 def _reason(error: Exception) -> tuple[Verdict, str]:
-    """What a broken-off attempt means: input that cannot be used is a result, all else is none."""
+    """Verdict and message of an attempt that broke off: refused where the input cannot be used, else failed."""
     if isinstance(error, PisnnError) and not isinstance(error, CheckError):
         return "refused", str(error)
     return "failed", str(error) if isinstance(error, CheckError) else f"{type(error).__name__}: {error}"

@@ -12,10 +12,6 @@ from typing import Any
 def docstring(documented: Callable[..., Any]) -> str:
     """Docstring of a function or class.
 
-    Parameters
-    ----------
-    documented : function or class
-
     Returns
     -------
     str

@@ -51,7 +51,7 @@ _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def live_within_limits() -> None:
-    """Have libraries take little where little is allowed; to be called before they are loaded."""
+    """Have libraries take little memory where the limit is low; to be called before they are loaded."""
     if memory_limit() is not None:
         for name in _ONE_THREAD:
             os.environ[name] = "1"
@@ -62,7 +62,7 @@ def live_within_limits() -> None:
 
 
 def require_memory(part: str) -> None:
-    """Refuse to begin what cannot end well.
+    """Refuse work that needs more memory than this process may take.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def require_files(part: str, needed: int) -> None:
 
 
 def lack_for(part: str, files: int = 0) -> str:
-    """Why a part would be refused.
+    """Why this process has no room for a part.
 
     Parameters
     ----------
@@ -160,16 +160,7 @@ def _within_limit() -> int | None:
 
 
 def is_lack_of_memory(error: BaseException) -> bool:
-    """Whether an error means that memory ran out.
-
-    Parameters
-    ----------
-    error : BaseException
-
-    Returns
-    -------
-    bool
-    """
+    """Whether an error means that memory ran out."""
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
     return isinstance(error, ImportError | OSError | RuntimeError) and says_lack_of_memory(str(error))

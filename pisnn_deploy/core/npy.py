@@ -38,6 +38,7 @@ def read_header(
     Parameters
     ----------
     stream : binary stream
+        Read from its position to the end of the header.
     versions : tuple of (int, int)
         Of the format.
 
@@ -48,6 +49,7 @@ def read_header(
     fortran : bool
         Whether the first index runs fastest.
     dtype : numpy.dtype
+        Of the numbers that follow.
 
     Raises
     ------
@@ -76,10 +78,7 @@ def int64_array(content: bytes) -> NDArray[np.int64]:
     Parameters
     ----------
     content : bytes
-
-    Returns
-    -------
-    int64 array
+        The whole file.
 
     Raises
     ------
@@ -104,6 +103,7 @@ def write_arrays(stream: BinaryIO, arrays: Mapping[str, NDArray[Any]]) -> None:
     Parameters
     ----------
     stream : binary stream
+        Written from its position on.
     arrays : mapping of str to array
         No objects. Arrays that are mapped from files are not held in memory.
     """

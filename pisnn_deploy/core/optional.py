@@ -24,7 +24,7 @@ _LACKS: dict[Package, tuple[tuple[str, ...], str]] = {
 
 @contextmanager
 def needing(package: Package, purpose: str) -> Iterator[None]:
-    """Import a package in here: if it is missing, say what needs it and where it runs.
+    """Context for importing a package: if it is missing, the error says what needs it and where it runs.
 
     Parameters
     ----------

@@ -36,8 +36,8 @@ def write_whole(path: Path, data: bytes) -> None:
 
     Parameters
     ----------
-    path : Path
     data : bytes
+        The whole content.
 
     Raises
     ------
@@ -51,14 +51,6 @@ def write_whole(path: Path, data: bytes) -> None:
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """Write a file piece by piece, so that a crash leaves the old one or the new one.
-
-    Parameters
-    ----------
-    path : Path
-
-    Yields
-    ------
-    binary stream
 
     Raises
     ------
@@ -76,10 +68,6 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 
 def require_writable(path: Path) -> None:
     """Refuse what `whole_file` could not write, before the work that would be lost.
-
-    Parameters
-    ----------
-    path : Path
 
     Raises
     ------

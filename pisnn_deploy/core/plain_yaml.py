@@ -62,10 +62,6 @@ class _PlainLoader(yaml.SafeLoader):
 def read_mapping(path: Path) -> dict[str, Any]:
     """Read a YAML file that holds one mapping.
 
-    Parameters
-    ----------
-    path : Path
-
     Returns
     -------
     dict

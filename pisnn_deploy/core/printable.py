@@ -59,11 +59,7 @@ def printable_lines(text: str) -> str:
 
 
 def without_commands(text: str) -> str:
-    """Lines of which GitHub takes none for a workflow command.
-
-    Parameters
-    ----------
-    text : str
+    """Lines none of which GitHub takes for a workflow command.
 
     Returns
     -------
@@ -97,6 +93,7 @@ def spelled_out(character: str) -> str:
     Parameters
     ----------
     character : str
+        A single one.
 
     Returns
     -------

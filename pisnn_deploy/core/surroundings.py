@@ -34,12 +34,14 @@ def python_command(statements: str, interpreter: str | None = None) -> list[str]
     Parameters
     ----------
     statements : str
+        Python code that the interpreter runs.
     interpreter : str, optional
         This process's own unless given.
 
     Returns
     -------
     list of str
+        Words of the command.
     """
     chosen = interpreter or sys.executable
     if os.sep in chosen:
@@ -117,7 +119,7 @@ def _elsewhere() -> Iterator[None]:
 
 
 class _Settler(MetaPathFinder):
-    """Settles modules of `_SETTLED` when they are imported, by whomever."""
+    """Settles modules of `_SETTLED` when they are imported."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -141,7 +143,7 @@ def _execute(execute: Callable[[ModuleType], None], settle: Callable[[ModuleType
 
 
 def _settle_numba(config: ModuleType) -> None:
-    """Numba reads this file again whenever it compiles; there is none of no name."""
+    """Numba reads its settings file whenever it compiles; an empty name stands for no file."""
     config._config_fname = ""  # type: ignore[attr-defined]
 
 
@@ -163,7 +165,7 @@ def _spawn(start: Callable[..., int], path: bytes, args: Sequence[str], passfds:
 
 
 def _settled(module: ModuleType) -> None:
-    """For modules that look around only while they are imported."""
+    """Nothing: these modules look into the current folder only while they are imported."""
 
 
 _SETTLED: dict[str, Callable[[ModuleType], None]] = {

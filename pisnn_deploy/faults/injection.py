@@ -24,6 +24,7 @@ class Injector:
     graph : IntegerGraph
         Compiled to the end.
     faults : sequence of Fault
+        All faults of the run.
     steps : int
         PDE steps of the run.
 
@@ -58,6 +59,7 @@ class Injector:
         words : int64 array [neurons]
             Changed in place.
         step, phase : int
+            PDE step, and the time step of it.
         """
         for fault in self._flips:
             if (fault.place, fault.step, fault.phase) == (place, step, phase):
@@ -70,11 +72,14 @@ class Injector:
         Parameters
         ----------
         population : str
+            Whose neurons.
         step, phase : int
+            PDE step, and the time step of it.
 
         Returns
         -------
         int64 array
+            Ascending numbers.
         """
         none = np.zeros(0, np.int64)
         numbers = [
@@ -89,12 +94,14 @@ class Injector:
         Parameters
         ----------
         population : str
+            Whose neurons.
         step, phase : int
             Of the time step in which the population updates.
 
         Returns
         -------
         int64 array
+            Ascending numbers.
         """
         stale = [fault.index for fault in self._stale if (fault.place, fault.step) == (population, step)]
         return np.union1d(self.dead(population, step, phase), np.array(stale, np.int64))
@@ -104,14 +111,10 @@ class Injector:
 
         Parameters
         ----------
-        population : Population
         step : int
+            PDE step in which the program runs.
         look : callable
             Refuses values outside their widths.
-
-        Returns
-        -------
-        Arrays
         """
         flips = [
             Flip(fault.value, fault.index, fault.bit, self._width(population, fault))
@@ -128,13 +131,8 @@ class Injector:
 
         Parameters
         ----------
-        line : Line
         period : int
             Time steps of a PDE step.
-
-        Returns
-        -------
-        FaultySynapse
         """
         return FaultySynapse(line, self.faults, self._graph.mesh, period)
 
@@ -144,7 +142,7 @@ class Injector:
 
 
 def _require(graph: IntegerGraph, fault: Fault, steps: int) -> None:
-    """Refuse a fault for which there is no place or no time."""
+    """Refuse a fault whose place or time does not exist."""
     period = int(graph.period or 0)
     if fault.phase >= period:
         raise wrong_place(fault, f"a PDE step has the time steps 0 to {period - 1}")

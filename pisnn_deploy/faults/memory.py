@@ -18,6 +18,7 @@ def flipped(value: int, bit: int, width: int) -> int:
     Parameters
     ----------
     value : int
+        Fits `width` signed bits.
     bit : int
         0 is the lowest, ``width - 1`` the sign.
     width : int
@@ -40,6 +41,7 @@ def flipped_mantissa(mantissa: int, bit: int) -> int:
     mantissa : int
         Even, -256 to 254.
     bit : int
+        Of the stored bits, 0 for the lowest: it is worth 2.
 
     Returns
     -------
@@ -54,14 +56,15 @@ def word_bits(graph: IntegerGraph, place: str, index: int) -> int:
 
     Parameters
     ----------
-    graph : IntegerGraph
     place : str
         ``membrane``, ``current`` or ``residue``.
     index : int
+        Number of the neuron.
 
     Returns
     -------
     int
+        At least `WORD_BITS`.
     """
     population, quantity = (MEMBRANE, "mass") if place == MEMBRANE else (FLUX, place)
     return value_bits(graph, population, quantity, index) or WORD_BITS
@@ -72,7 +75,6 @@ def value_bits(graph: IntegerGraph, population: str, quantity: str, index: int) 
 
     Parameters
     ----------
-    graph : IntegerGraph
     population, quantity : str
         As bounds name them.
     index : int

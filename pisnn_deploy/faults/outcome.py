@@ -1,4 +1,4 @@
-"""Which fault of a run was behind which violation."""
+"""Which fault of a run caused which violation."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class Outcome:
     spec : str
         The fault as it is written.
     detected : bool
+        Whether a violation was put down to it.
     kind, step, place : str, int, str, or None
         The violation by which it was detected.
     healed : bool
@@ -43,8 +44,8 @@ def outcomes(graph: IntegerGraph, faults: Sequence[Fault], detections: Sequence[
 
     Parameters
     ----------
-    graph : IntegerGraph
     faults : sequence of Fault
+        Of the run, in any order.
     detections : sequence of Detection
         In the order in which they were found.
 

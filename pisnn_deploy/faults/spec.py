@@ -64,6 +64,7 @@ class Fault:
     Attributes
     ----------
     kind : str
+        What happens: a key of `EXAMPLES`.
     place : str
         ``membrane``, ``current``, ``residue``, ``weight``, ``packet``, ``core``, a population (``stale``), or
         ``population.value`` for a value of the population's program.
@@ -128,10 +129,7 @@ def parse_fault(text: str) -> Fault:
     Parameters
     ----------
     text : str
-
-    Returns
-    -------
-    Fault
+        As on the command line: `EXAMPLES` has one of each kind.
 
     Raises
     ------
@@ -198,11 +196,7 @@ def wrong_place(fault: Fault, problem: str) -> UsageError:
 
     Parameters
     ----------
-    fault : Fault
     problem : str
-
-    Returns
-    -------
-    UsageError
+        What is missing: the end of the sentence.
     """
     return UsageError(f"fault {str(fault)!r}: {problem}")

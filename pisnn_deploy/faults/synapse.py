@@ -33,7 +33,6 @@ class FaultySynapse:
 
     Parameters
     ----------
-    line : Line
     faults : sequence of Fault
         Of the whole run; those of other synapses are left out.
     mesh : FaceMesh
@@ -75,12 +74,14 @@ class FaultySynapse:
         Parameters
         ----------
         spikes : int array [inputs]
+            Payloads that are sent, or 0 and 1 on a line of binary spikes.
         step, phase : int
             PDE step and the time step of it, to be asked for in order.
 
         Returns
         -------
         int32 array [outputs]
+            Sums, wrapped to 32 bits.
         """
         while self._pending and (self._pending[0].step, self._pending[0].phase) <= (step, phase):
             self._hit(self._pending.pop(0))

@@ -20,6 +20,7 @@ class Flip:
     value : str
         Name in the program: of a port, a state, a parameter or a result.
     neuron, bit : int
+        Number of the neuron, and of the bit: 0 for the lowest.
     width : int
         Bits of the word that holds the value.
     """
@@ -36,6 +37,7 @@ class FlippedArrays(Arrays):
     Parameters
     ----------
     flips : sequence of Flip
+        Of this population in this PDE step.
     neurons : int
         Size of the population.
     look : callable, optional

@@ -43,7 +43,7 @@ Item = Indices | tuple[int, int, int] | str
 
 @dataclass
 class _Body:
-    """A part with numbers of its own, or all that stands outside of parts; what is put into sets in its order."""
+    """A part with its own numbering, or everything outside of parts; set entries in the order of the file."""
 
     nodes: list[NDArray[np.float64]] = field(default_factory=list)
     elements: dict[str, list[Indices]] = field(default_factory=lambda: {kind: [] for kind in CORNERS})
@@ -275,7 +275,7 @@ class _Groups:
         self.count = 0
 
     def add(self, corners: Indices) -> Indices:
-        """Elements more; their places."""
+        """Append elements, and return their places."""
         self.corners.append(corners)
         self.count += len(corners)
         return np.arange(self.count - len(corners), self.count)

@@ -19,7 +19,6 @@ class Block:
 
     Attributes
     ----------
-    path : Path
     line : int
         Number of its line, counted from 1.
     keyword : str

@@ -64,13 +64,11 @@ def uniform_boundary(side: Side, dimensions: int, value: float | None = None) ->
     Parameters
     ----------
     side : str
+        ``periodic``, ``no-flux`` or ``dirichlet``.
     dimensions : int
+        Number of axes.
     value : float, optional
         What reservoirs hold, for Dirichlet sides.
-
-    Returns
-    -------
-    Boundary
     """
     values: Values = () if value is None else (float(value),)
     return Boundary(((side, side),) * dimensions, ((values, values),) * dimensions)
@@ -86,10 +84,6 @@ def parse_boundary(text: str, dimensions: int) -> Boundary:
         ``x=periodic y=dirichlet=0,1``; or an entry a side, ``x-=no-flux x+=dirichlet=1``.
     dimensions : int
         Number of axes of the mesh.
-
-    Returns
-    -------
-    Boundary
 
     Raises
     ------
@@ -120,10 +114,7 @@ def boundary_from_mapping(content: Mapping[str, object], dimensions: int) -> Bou
         By axis (``x``) or side (``x-``, ``x+``): ``periodic``, ``no-flux``, or ``{dirichlet: value}`` with a number or,
         along a side, a list of numbers.
     dimensions : int
-
-    Returns
-    -------
-    Boundary
+        Number of axes of the mesh.
 
     Raises
     ------
@@ -145,13 +136,13 @@ def reservoir_values(boundary: Boundary, layers: Sequence[tuple[NDArray[np.int64
 
     Parameters
     ----------
-    boundary : Boundary
     layers : sequence of (int64 array, int64 array)
         Per axis, the numbers of the reservoirs at its lower and its upper side, counted from 0; empty without.
 
     Returns
     -------
     tuple of float
+        Cell values, in physical units.
 
     Raises
     ------

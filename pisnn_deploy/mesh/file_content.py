@@ -1,4 +1,4 @@
-"""What a mesh file that may come from anyone holds: bounded in memory, silent, one clear line of error."""
+"""Read an untrusted mesh file: memory is bounded, nothing is printed, an error is one line."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ _CHECKS = {"vtu": _check_vtu}
 
 @contextlib.contextmanager
 def _limited_memory(allowance: int) -> Iterator[None]:
-    """Let this process grow by so many bytes only; beyond them numpy raises MemoryError. Does nothing but on Linux."""
+    """Let this process grow by so many bytes only; beyond them numpy raises MemoryError. Linux only."""
     if sys.platform != "linux":
         yield
         return

@@ -29,6 +29,7 @@ def unknown_group(name: str, known: Sequence[str], elsewhere: Mapping[str, str])
     Parameters
     ----------
     name : str
+        Of the unknown group.
     known : sequence of str
         Groups of the boundary.
     elsewhere : mapping of str to str
@@ -48,7 +49,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def free_name(name: str, taken: Collection[str]) -> str:
-    """A name for what the file gives none, which is no name of the file."""
+    """A name for what the file leaves unnamed; the file does not use it."""
     for candidate in itertools.chain((name, NAMELESS), (f"{NAMELESS} {k}" for k in itertools.count(2))):
         if candidate not in taken:
             return candidate
@@ -71,7 +72,7 @@ def boundary_groups(sides: Sides, names: tuple[str, ...]) -> tuple[Indices, Indi
 
 
 def elsewhere_named(content: MeshContent, dims: int, sides: Sides, sides_names: tuple[str, ...]) -> dict[str, str]:
-    """What groups are that no face of the boundary is in."""
+    """What each group names that has no face of the boundary."""
     places: dict[str, str] = {}
     for name, dimension in content.unused.items():
         places[name] = "names points" if dimension == 0 else "has no elements"

@@ -1,4 +1,4 @@
-"""From a mesh as the library of readers holds it to what is needed of it: elements and the groups that they are in."""
+"""Elements of a mesh that meshio has read, and the groups that they are in."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _sets(
 
 
 def _numbers(path: Path, mesh: Any) -> tuple[tuple[str, bool] | None, tuple[str, ...], str]:
-    """The cell data that numbers materials and whether its 0 is no group; a warning; and why other data does not."""
+    """Cell data that numbers materials, and whether its 0 means no group; a warning; why other data is not read."""
     for key in NUMBERS_OF_GROUPS:
         if key in mesh.cell_data:
             if not _is_numbers(mesh.cell_data[key]):

@@ -109,10 +109,6 @@ class MeshFile:
         dirichlet : collection of str
             Names of these groups; all other faces of the boundary are walls.
 
-        Returns
-        -------
-        CellMesh
-
         Raises
         ------
         UsageError
@@ -275,7 +271,7 @@ def _dimension(path: Path, content: MeshContent) -> int:
 
 
 def _materials(path: Path, cells: Elements) -> tuple[Indices, tuple[str, ...]]:
-    """The material of each cell, an index into names that are sorted; refused is a cell in two."""
+    """The material of each cell, an index into sorted names; a cell in two materials is refused."""
     nameless = free_name(DEFAULT_MATERIAL, set(cells.names))
     twice = np.flatnonzero(cells.member[1:] == cells.member[:-1])
     if twice.size:

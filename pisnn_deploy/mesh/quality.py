@@ -73,12 +73,7 @@ class Quality:
 
 
 def two_point_quality(mesh: MeshFile) -> Quality | None:
-    """Angles and flux factors of a mesh, None if no face lies between two cells.
-
-    Parameters
-    ----------
-    mesh : MeshFile
-    """
+    """Angles and flux factors of a mesh, None if no face lies between two cells."""
     if not len(mesh.interior):
         return None
     closed = mesh.with_reservoirs(mesh.group_names)

@@ -44,7 +44,6 @@ class Walls:
 
     Parameters
     ----------
-    mesh : Mesh
     reservoirs : float64 or int64 array [reservoirs]
         Values of the reservoirs; their type is that of the offsets.
     """
@@ -170,7 +169,7 @@ class Walls:
         return levels
 
     def _mean(self, sides: Meeting, levels: dict[Meeting, NDArray[Any]]) -> NDArray[Any]:
-        """The mean over the sides of what the others come to at it, by their two nearest values."""
+        """The mean over the sides of what the others extrapolate to at it, from their two nearest values."""
         parts = []
         for side in sides:
             others = tuple(other for other in sides if other != side)
@@ -188,5 +187,5 @@ class Walls:
 
 
 def _least(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
-    """The one nearer to 0, or 0 where signs differ."""
+    """The value nearer to 0, or 0 where signs differ."""
     return np.where(np.sign(first) == np.sign(second), np.sign(first) * np.minimum(np.abs(first), np.abs(second)), 0)

@@ -109,7 +109,7 @@ def match_sides(path: Path, points: NDArray[np.float64], corners: Indices, eleme
 
 
 def _counts(elements: Elements, number: Indices, chosen: NDArray[np.bool_]) -> dict[str, int]:
-    """How many different numbers of those chosen each group has."""
+    """How many distinct chosen numbers each group has."""
     pairs = np.unique(np.stack([elements.group, number], axis=1)[chosen], axis=0)
     counts = np.bincount(pairs[:, 0], minlength=len(elements.names))
     return {name: int(counts[k]) for k, name in enumerate(elements.names) if counts[k]}

@@ -74,11 +74,11 @@ def _by_size(at: Points) -> list[tuple[Indices, Points, float]]:
 
 
 Axis = Callable[[Points, Points], Points]
-"""A direction for each pair of simplices; where all shadows of two along such directions overlap, they overlap."""
+"""A direction for each pair of simplices; two simplices overlap if their projections onto all such directions do."""
 
 
 def cell_axes(dims: int) -> list[Axis]:
-    """Directions that tell whether cells overlap: across the faces of both, and across pairs of their edges."""
+    """Directions along which cells must overlap: normals of the faces of both, and of pairs of their edges."""
     if dims == 2:
         return [partial(_across_edge, which, edge) for which in (0, 1) for edge in PAIRS[3]]
     faces: list[Axis] = [
@@ -89,7 +89,7 @@ def cell_axes(dims: int) -> list[Axis]:
 
 
 def face_axes(dims: int) -> list[Axis]:
-    """Directions that tell whether faces that lie in one plane overlap there."""
+    """Directions along which faces in one plane must overlap."""
     if dims == 2:
         return [_along]
     return [partial(_across_edge_in_plane, which, edge) for which in (0, 1) for edge in PAIRS[3]]
@@ -103,7 +103,7 @@ def overlapping(
     axes: list[Axis],
     allowed: NDArray[np.float64],
 ) -> Indices:
-    """Which pairs of simplices overlap by more than is allowed, along all axes; most are told apart by a few."""
+    """Pairs of simplices that overlap along all axes by more than is allowed; a few axes rule out most pairs."""
     remaining = np.flatnonzero(np.isfinite(allowed))
     for axis in axes:
         if not remaining.size:
@@ -124,7 +124,7 @@ def overlapping(
 
 
 def in_one_plane(at: Points, pairs: Indices, allowed: NDArray[np.float64]) -> tuple[Indices, NDArray[np.float64]]:
-    """Pairs of faces whose corners are all near the plane of the other one."""
+    """Pairs of faces that lie in one plane: the corners of each are near the plane of the other."""
     near = np.ones(len(pairs), np.bool_)
     for own, other in ((0, 1), (1, 0)):
         plane, corners = at[pairs[:, own]], at[pairs[:, other]]

@@ -182,10 +182,6 @@ def structured_mesh(shape: tuple[int, ...], lengths: tuple[float, ...], boundary
         Extent along each axis.
     boundary : tuple of (str, str)
         Conditions of each axis.
-
-    Returns
-    -------
-    Mesh
     """
     sources, targets, axes = [], [], []
     for axis, padded in enumerate(_padded(shape, boundary)):
@@ -199,10 +195,6 @@ def structured_mesh(shape: tuple[int, ...], lengths: tuple[float, ...], boundary
 
 def reservoir_layers(mesh: Mesh) -> tuple[tuple[Indices, Indices], ...]:
     """Numbers of the reservoirs at the lower and the upper side of each axis.
-
-    Parameters
-    ----------
-    mesh : Mesh
 
     Returns
     -------
@@ -226,8 +218,8 @@ def face_grid(mesh: Mesh, axis: int) -> tuple[int, int, tuple[int, ...]]:
 
     Parameters
     ----------
-    mesh : Mesh
     axis : int
+        Axis that the faces are normal to.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""How a mesh is drawn: what a page or a picture needs to know of it, and no more."""
+"""How a mesh is drawn: what a page or a picture needs to know of it."""
 
 from __future__ import annotations
 

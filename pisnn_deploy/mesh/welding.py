@@ -16,7 +16,7 @@ Points = NDArray[np.float64]
 
 
 def welded(path: Path, points: Points, corners: Indices, tolerance: float) -> Indices:
-    """For each point the one that it is joined with, itself if it is alone.
+    """For each point the number of the one that it is joined with; its own if it is alone.
 
     Parameters
     ----------
@@ -65,6 +65,7 @@ def join_points(points: Points, tolerance: float) -> Indices:
     ----------
     points : float64 array [points, dims]
     tolerance : float
+        Largest distance of two points that become one.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components

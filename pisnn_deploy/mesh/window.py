@@ -82,12 +82,13 @@ class Boxes:
 
         Parameters
         ----------
-        mesh : Mesh
         box : int
+            Number of the box.
 
         Returns
         -------
         int64 array [faces of the box]
+            Numbers of faces.
         """
         axis = int(self.axis[box])
         base, first, counts = face_grid(mesh, axis)
@@ -104,7 +105,6 @@ def face_boxes(mesh: Mesh, half_width: int, transverse: int) -> Boxes:
 
     Parameters
     ----------
-    mesh : Mesh
     half_width, transverse : int
         Of the window, see `window_cells`.
 
@@ -135,13 +135,12 @@ def face_boxes(mesh: Mesh, half_width: int, transverse: int) -> Boxes:
 
 
 def distinct_faces(mesh: Mesh, half_width: int, transverse: int) -> Indices:
-    """Faces among which every window of the mesh has its like: one of each box, and all that may see reservoirs.
+    """Faces that show every window of the mesh: one face of each box, and all faces that may see reservoirs.
 
-    Reservoirs beside each other may hold different values, so faces that see them are all different.
+    Neighbouring reservoirs may hold different values, so every face that sees one is listed.
 
     Parameters
     ----------
-    mesh : Mesh
     half_width, transverse : int
         Of the window, see `window_cells`.
 
@@ -178,7 +177,6 @@ def window_cells(
 
     Parameters
     ----------
-    mesh : Mesh
     half_width : int
         Cells on either side along the face's axis, at least 1.
     transverse : int

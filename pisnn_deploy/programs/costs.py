@@ -48,10 +48,6 @@ def costs(program: Program, inputs: Mapping[str, Interval]) -> Costs:
         What is counted.
     inputs : mapping
         Bounds of each port, state and parameter.
-
-    Returns
-    -------
-    Costs
     """
     widths = {name: interval.bits for name, interval in bounds(program, inputs).items()}
     return Costs(

@@ -43,7 +43,7 @@ def thresholds(program: Program) -> tuple[int, ...]:
 
 
 def decay_constants(program: Program) -> tuple[int, ...]:
-    """What values that fade lose in a step, in units of ``2^-12``: 4096 less the constant of their product."""
+    """What decaying values lose in a step, in units of ``2^-12``: 4096 less the constant of their product."""
     constants = (
         value
         for operation in program.operations

@@ -139,11 +139,11 @@ PROBED_BITS = 256
 
 
 class Excluded(ValueError):
-    """A value that no limit allows, or that has none."""
+    """An empty interval: no value lies within the limits."""
 
 
 class Unbounded(ValueError):
-    """A state that no analysis of this project keeps within bounds, or a value beyond every word."""
+    """A state that the analysis cannot bound, or a value beyond every word."""
 
 
 class TooWide(Unbounded, UsageError):
@@ -164,7 +164,7 @@ class TooWide(Unbounded, UsageError):
 
 @dataclass
 class _Tightened(Intervals):
-    """Interval arithmetic that knows what some values are made of, and what others are kept within.
+    """Interval arithmetic that knows how values are made, and the limits of some.
 
     Attributes
     ----------
@@ -173,6 +173,7 @@ class _Tightened(Intervals):
     known : dict of str to Interval
         Inputs, and results so far.
     limits : mapping of str to Interval
+        Interval that each value is known to lie in besides.
     most_bits : int
         Beyond which a value is refused.
     """
@@ -309,7 +310,7 @@ def invariant(
     limits: Mapping[str, Interval] | None = None,
     starts: Mapping[str, Interval] | None = None,
 ) -> dict[str, Interval]:
-    """Bounds of every value of a program at every step, whatever its states have come to.
+    """Bounds of every value of a program that hold at every step.
 
     A state may stay, whatever it was before, within some bounds; or become an affine function of itself that shrinks,
     whose fixed point bounds it. That these bounds are kept is then checked.

@@ -127,6 +127,7 @@ class Table:
     Attributes
     ----------
     name : str
+        As operations name it.
     entries : tuple of int
         1 to 2048 numbers of at most 24 signed bits.
     """
@@ -298,10 +299,6 @@ def parse(text: str) -> Program:
     ----------
     text : str
         One operation a line, see the module.
-
-    Returns
-    -------
-    Program
 
     Raises
     ------

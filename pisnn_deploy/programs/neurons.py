@@ -55,12 +55,7 @@ class FaceConstants:
 
 @lru_cache(maxsize=64)
 def face_constants(program: Program) -> FaceConstants | None:
-    """What makes a program the one of a face of this module; None of any other program.
-
-    Parameters
-    ----------
-    program : Program
-    """
+    """Constants with which this module builds this very program; None for a program that it does not build."""
     last = {operation.results[0]: operation.operands[-1] for operation in program.operations}
     factors = [operation.operands[1] for operation in program.operations if operation.name == "mul_shr"]
     numbers = {

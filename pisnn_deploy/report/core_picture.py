@@ -44,7 +44,7 @@ _BAR = 0.36
 
 @dataclass(frozen=True)
 class CoreUse:
-    """What cores use of one resource.
+    """How much of one resource the cores use.
 
     Attributes
     ----------
@@ -67,10 +67,6 @@ class CoreUse:
 def core_uses(graph: IntegerGraph) -> tuple[CoreUse, ...]:
     """What the cores of a placed graph use, in the order in which it is shown.
 
-    Parameters
-    ----------
-    graph : IntegerGraph
-
     Returns
     -------
     tuple of CoreUse
@@ -89,10 +85,6 @@ def core_uses(graph: IntegerGraph) -> tuple[CoreUse, ...]:
 
 def core_map(graph: IntegerGraph) -> bytes | None:
     """The cores over the mesh alone, without what they use.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
 
     Returns
     -------
@@ -128,7 +120,6 @@ def fill_with_cores(figure: Figure | SubFigure, graph: IntegerGraph) -> None:
 
     Parameters
     ----------
-    figure : Figure or SubFigure
     graph : IntegerGraph
         A graph without a placement gives a line of text.
     """

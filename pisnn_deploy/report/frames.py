@@ -33,6 +33,7 @@ class Packed:
     Attributes
     ----------
     data : bytes
+        Little-endian.
     width : int
         Bytes of each number: 1, 2 or 4.
     offset, shift : int
@@ -51,7 +52,6 @@ class Frames:
 
     Attributes
     ----------
-    shown : View
     rows : int64 array [frames]
         Rows of the trace.
     levels : Packed
@@ -96,15 +96,10 @@ def frames_of(graph: IntegerGraph, trace: Trace, reference: Reference | None) ->
 
     Parameters
     ----------
-    graph : IntegerGraph
     trace : Trace
         With at least one row.
     reference : callable or None
         Exact cell values at a physical time; drawn beside the profile.
-
-    Returns
-    -------
-    Frames
     """
     shown = graph.mesh.view(MOST_POINTS)
     rows = evenly(trace.step.size, MOST_FRAMES)
@@ -155,10 +150,6 @@ def _packed(numbers: Integers, width: int) -> Packed:
 def packed_vertices(shown: View) -> bytes | None:
     """Where triangles or centres lie: x and y of each corner as little-endian 16-bit fractions of the extent.
 
-    Parameters
-    ----------
-    shown : View
-
     Returns
     -------
     bytes or None
@@ -174,12 +165,6 @@ def packed_vertices(shown: View) -> bytes | None:
 
 def describe(graph: IntegerGraph, trace: Trace, frames: Frames) -> dict[str, Any]:
     """What the page's script must know of the frames, as plain data for JSON.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-    trace : Trace
-    frames : Frames
 
     Returns
     -------

@@ -36,16 +36,7 @@ _STROKE = 1.4
 
 
 def dot_text(graph: IntegerGraph) -> str:
-    """The graph in Graphviz's language: populations as nodes, synapses as edges; of a placed graph, how many cores.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-
-    Returns
-    -------
-    str
-    """
+    """The graph in Graphviz's language: populations as nodes, synapses as edges; of a placed graph, how many cores."""
     title = [f"{graph.spec.name}: {_schedule(graph)}"]
     if graph.placement is not None:
         title.append(placement_sentence(graph, graph.placement))
@@ -99,7 +90,6 @@ def draw_graph(path: Path, graph: IntegerGraph) -> None:
     ----------
     path : Path
         A ``.png`` file; written whole or not at all, and the same bytes for the same graph.
-    graph : IntegerGraph
 
     Raises
     ------

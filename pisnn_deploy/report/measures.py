@@ -51,15 +51,10 @@ def measure_run(graph: IntegerGraph, run: Run, reference: Callable[[float], Fiel
 
     Parameters
     ----------
-    graph : IntegerGraph
     run : Run
         With at least one kept step.
     reference : callable
         Exact cell averages, float64 [cells], at a physical time; None where unknown.
-
-    Returns
-    -------
-    Measures
     """
     trace = run.trace
     mass = np.concatenate([trace.mass, trace.ledger], axis=1)

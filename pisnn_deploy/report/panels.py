@@ -54,7 +54,6 @@ def headline(axes: Axes, text: str) -> None:
 
     Parameters
     ----------
-    axes : Axes
     text : str
         Shown as it is.
     """
@@ -74,11 +73,8 @@ def time_axis(axes: Axes, graph: IntegerGraph, times: Field, run: Run) -> None:
 
     Parameters
     ----------
-    axes : Axes
-    graph : IntegerGraph
     times : float64 array [n]
         Of the kept steps, at least one.
-    run : Run
     """
     axes.set_xlabel("time (units of time)")
     steps = run.steps + 1 if run.failure else run.steps
@@ -95,12 +91,10 @@ def draw_packets(axes: Axes, graph: IntegerGraph, times: Field, run: Run, title:
 
     Parameters
     ----------
-    axes : Axes
-    graph : IntegerGraph
     times : float64 array [n]
         Of the kept steps, at least one.
-    run : Run
     title : str
+        Opens the headline.
     """
     arriving = run.trace.in_flight[1:]
     headline(axes, title)
@@ -136,11 +130,8 @@ def draw_balance(axes: Axes, graph: IntegerGraph, times: Field, run: Run, title:
 
     Parameters
     ----------
-    axes : Axes
-    graph : IntegerGraph
     times : float64 array [n]
         Of the kept steps, at least one.
-    run : Run
     title : str
         Opens the line that tells the mass.
     """
@@ -170,11 +161,8 @@ def draw_error(axes: Axes, graph: IntegerGraph, times: Field, run: Run, error: F
 
     Parameters
     ----------
-    axes : Axes
-    graph : IntegerGraph
     times, error : float64 array [n]
         At least one; errors that are not finite or not positive are left out.
-    run : Run
     """
     headline(axes, "relative L2 error")
     axes.set_ylabel("|integers - exact| / |exact|")

@@ -73,7 +73,6 @@ def figure_of_run(
 
     Parameters
     ----------
-    graph : IntegerGraph
     run : Run
         A run that was stopped at its start has no kept step; its picture holds the caption alone.
     reference : float64 array [cells] or None
@@ -82,10 +81,6 @@ def figure_of_run(
         What the legend calls the reference.
     title : str
         Opens the caption; the model's name if empty.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     figure = Figure(figsize=(11, 7.6), layout="constrained")
     FigureCanvasAgg(figure)

@@ -20,17 +20,11 @@ def draw_shapes(
 
     Parameters
     ----------
-    axes : Axes
     view : View
         With vertices.
     values : array [cells]
-    colours : str or Colormap
     limits : (float, float)
         Values of the first and of the last colour.
-
-    Returns
-    -------
-    ScalarMappable
     """
     assert view.vertices is not None
     axes.set_aspect("equal")

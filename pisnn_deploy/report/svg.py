@@ -96,13 +96,8 @@ def profile_frame(frames: Frames, label: str) -> Chart:
 
     Parameters
     ----------
-    frames : Frames
     label : str
         Of the axis across.
-
-    Returns
-    -------
-    Chart
     """
     low, high = widened(frames.lowest, frames.highest)
     margin = 0.05 * (high - low)
@@ -121,15 +116,10 @@ def space_time_frame(frames: Frames, times: tuple[float, float], label: str) -> 
 
     Parameters
     ----------
-    frames : Frames
     times : (float, float)
         Of the first and the last frame.
     label : str
         Of the axis across.
-
-    Returns
-    -------
-    Chart
     """
 
     def draw(axes: Axes) -> None:
@@ -145,13 +135,8 @@ def map_frame(frames: Frames, labels: tuple[str, str]) -> Chart:
 
     Parameters
     ----------
-    frames : Frames
     labels : (str, str)
         Of the axes across and up.
-
-    Returns
-    -------
-    Chart
     """
     left, right, low, high = frames.shown.extent
     ratio = (high - low) / (right - left) if right > left else 1.0

@@ -59,8 +59,6 @@ class Report:
 
     Attributes
     ----------
-    graph : IntegerGraph
-    run : Run
     result : mapping
         The JSON object of ``simulate``; the page shows its numbers and holds it whole.
     reference : callable or None
@@ -92,7 +90,6 @@ def write_report(path: Path, report: Report) -> None:
     ----------
     path : Path
         An ``.html`` file; written whole or not at all.
-    report : Report
 
     Raises
     ------
@@ -104,10 +101,6 @@ def write_report(path: Path, report: Report) -> None:
 
 def page_bytes(report: Report) -> bytes:
     """The report as one HTML page.
-
-    Parameters
-    ----------
-    report : Report
 
     Returns
     -------

@@ -34,6 +34,7 @@ class WidthUse:
     Attributes
     ----------
     population, quantity : str
+        As bounds name them.
     declared : int
         Signed bits.
     proved : (int, int)
@@ -91,11 +92,6 @@ def width_uses(graph: IntegerGraph, run: Run) -> Widths:
     ----------
     graph : IntegerGraph
         Bounded.
-    run : Run
-
-    Returns
-    -------
-    Widths
     """
     rows = _rows(graph, run.trace.step.size)
     reached = _reached(graph, run, rows) if rows.size else {}

@@ -28,7 +28,7 @@ LARGEST_COURANT = 0.9
 
 @dataclass(frozen=True)
 class Coefficient:
-    """A coefficient that integer weights have, beside the one that was wanted."""
+    """A coefficient of the equation: the model's, and that of the integer weights."""
 
     name: str
     learned: float
@@ -42,6 +42,7 @@ class HeldOut:
     Attributes
     ----------
     start, exact : float64 array [batch, cells]
+        Cell averages at the start, and of the exact solution at the end.
     before, after : float64 array [batch, cells]
         By the network before training, in floats, and after it, with integer weights.
     first_order : float64 array [batch, cells]
@@ -82,6 +83,7 @@ class Assessment:
     amplification_factor : float
         Largest modulus over all waves; of a network with hidden layers, around constant fields of the operating range.
     coefficients : tuple of Coefficient
+        Those that the integer weights have, beside the model's.
     failures : tuple of str
         One sentence each; none if the training succeeded.
     """
@@ -105,12 +107,7 @@ class Assessment:
 
 
 def strict(value: Any) -> Any:
-    """Plain data that strict JSON can hold, at any depth: what is not finite is None, and tuples are lists.
-
-    Parameters
-    ----------
-    value : plain data
-    """
+    """Plain data that strict JSON can hold, at any depth: what is not finite is None, and tuples are lists."""
     if isinstance(value, Mapping):
         return {name: strict(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
@@ -127,7 +124,6 @@ def assess(model: Model, spacing: float, step: float, held_out: HeldOut, accept:
         As trained.
     spacing, step : float
         Cell width, and what a PDE step of the integer weights lasts.
-    held_out : HeldOut
     accept : float, optional
         Largest held-out error; that of the first-order scheme unless given.
     """

@@ -31,8 +31,6 @@ def write_checkpoint(path: Path, model: Model, training: Mapping[str, object]) -
 
     Parameters
     ----------
-    path : Path
-    model : Model
     training : mapping
         Plain data about the training, kept for people.
 
@@ -58,14 +56,6 @@ def write_checkpoint(path: Path, model: Model, training: Mapping[str, object]) -
 
 def read_checkpoint(path: Path) -> Model:
     """Read a checkpoint from an untrusted file.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    Model
 
     Raises
     ------

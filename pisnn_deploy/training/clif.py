@@ -127,13 +127,13 @@ class CLIF(Neuron):
         ----------
         drive : float64 tensor [batch, faces]
             In flux units.
-        state : FluxState
 
         Returns
         -------
         packets : float64 tensor [batch, faces]
             Signed quanta.
         state : FluxState
+            After the PDE step.
         """
         kept = state.current * ((MEMORYLESS - self.integer_leak()) / MEMORYLESS)
         if self.quantised:

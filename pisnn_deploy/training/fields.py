@@ -26,7 +26,6 @@ class Start:
     ----------
     values : float64 tensor [batch, cells]
         Cell averages.
-    wires : Wiring
     size : float64 tensor [batch]
         Root-mean-square size of each field's variation, to which defects are relative.
     """
@@ -63,17 +62,7 @@ class TrainingFields(Protocol):
 
 
 def training_fields(spec: ModelSpec, options: TrainingOptions) -> TrainingFields:
-    """The fields that suit the equation of a model.
-
-    Parameters
-    ----------
-    spec : ModelSpec
-    options : TrainingOptions
-
-    Returns
-    -------
-    TrainingFields
-    """
+    """The fields that suit the equation of a model."""
     if spec.equation == "laplace":
         return HarmonicFields(spec, options)
     return FourierFields(spec, options)
@@ -84,7 +73,6 @@ class FourierFields:
 
     Parameters
     ----------
-    spec : ModelSpec
     options : TrainingOptions
         All modes with up to ``modes`` waves along each axis are equally strong.
     """

@@ -45,8 +45,8 @@ class WeightHook:
 
     Parameters
     ----------
-    spec : ModelSpec
     layer : int
+        Which layer of the network, from 0.
     neuron : CLIF
         Supplies lava-dl's hook and says whether to quantise.
     constraints : Constraints
@@ -106,14 +106,7 @@ def _width(spec: ModelSpec) -> float:
 
 
 class FluxNetwork(torch.nn.Module):
-    """The flux network that all faces share.
-
-    Parameters
-    ----------
-    spec : ModelSpec
-    neuron : CLIF
-    constraints : Constraints
-    """
+    """The flux network that all faces share."""
 
     def __init__(self, spec: ModelSpec, neuron: CLIF, constraints: Constraints) -> None:
         super().__init__()

@@ -29,7 +29,7 @@ _LONGEST = 64
 
 
 def foreign_file(data: bytes, names: Collection[str] = ()) -> tuple[str, str] | None:
-    """What a file is that torch did not write as it writes today.
+    """What a file is that no current version of torch writes.
 
     Parameters
     ----------
@@ -67,6 +67,7 @@ def foreign_pickle(content: bytes) -> tuple[str, str] | None:
     Parameters
     ----------
     content : bytes
+        The pickle, or as much of it as was read.
 
     Returns
     -------
@@ -92,11 +93,12 @@ def foreign_pickle(content: bytes) -> tuple[str, str] | None:
 
 
 def foreign_content(content: Any) -> tuple[str, str] | None:
-    """What plain data and tensors are that are no checkpoint.
+    """What plain data and tensors hold instead of a checkpoint.
 
     Parameters
     ----------
     content : object
+        What the file held: plain data, and arrays in place of tensors.
 
     Returns
     -------

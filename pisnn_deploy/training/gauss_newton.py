@@ -62,7 +62,9 @@ class Progress:
     iteration : int
         Steps done in this stage.
     parameters : float64 array
+        In the order of `HiddenFlux.vector`.
     damping : float
+        Levenberg-Marquardt's, relative to the diagonal of the Gauss-Newton matrix.
     rounded : int64 array
         Parameters that are on their grid.
     losses : tuple of float
@@ -87,8 +89,8 @@ class GaussNewton:
     ----------
     spec : ModelSpec
         Burgers, one hidden layer.
-    options : GaussNewtonOptions
     seed : int
+        Of the network before training and of the training fields.
     """
 
     def __init__(self, spec: ModelSpec, options: GaussNewtonOptions, seed: int) -> None:
@@ -118,13 +120,8 @@ class GaussNewton:
 
         Parameters
         ----------
-        progress : Progress
         on_step : callable
             Called after each step with where the training stands and the number of steps done.
-
-        Returns
-        -------
-        Progress
         """
         options = self._options
         stages: list[tuple[int, tuple[bool, float] | None, int]] = [
@@ -178,6 +175,7 @@ class GaussNewton:
         model : Model
             As trained.
         seed : int
+            The training's; these fields have a stream of their own.
         """
         steps = self._options.horizons[-1]
         options = self._options.model_copy(update={"fields": HELD_OUT_FIELDS, "quiet_fields": 0})
@@ -198,7 +196,7 @@ class GaussNewton:
     def _improve(
         self, progress: Progress, equations: NormalEquations, horizon: int
     ) -> tuple[Progress, NormalEquations, bool]:
-        """One accepted Levenberg-Marquardt step, or none if none helps."""
+        """An accepted Levenberg-Marquardt step; none if no damping lowers the loss."""
         count = progress.parameters.size
         free = np.setdiff1d(np.arange(count), progress.rounded)
         limits = LARGEST_WEIGHT * self._units
@@ -270,13 +268,8 @@ def characteristic_network(spec: ModelSpec, options: GaussNewtonOptions, seed: i
 
     Parameters
     ----------
-    spec : ModelSpec
-    options : GaussNewtonOptions
     seed : int
-
-    Returns
-    -------
-    HiddenFlux
+        Of the small differences between units that are always active.
     """
     assert spec.cell_width is not None
     random = np.random.default_rng([seed, 0])

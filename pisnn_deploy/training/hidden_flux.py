@@ -18,7 +18,9 @@ class HiddenFlux:
     Attributes
     ----------
     weight : float64 array [hidden, positions]
+        What each unit makes of the cells that a face sees.
     bias, output : float64 array [hidden]
+        Of each unit: added to its drive, and weight of its activation in the flux.
     """
 
     weight: Floats
@@ -60,6 +62,7 @@ class Course:
     steps : tuple of int
         PDE steps after which the field is known, ascending.
     exact : float64 array [len(steps), cells]
+        Cell averages at these steps.
     """
 
     start: Floats
@@ -74,7 +77,9 @@ class NormalEquations:
     Attributes
     ----------
     matrix : float64 array [parameters, parameters]
+        ``J^T J`` of the relative defects, their mean over the known steps.
     gradient : float64 array [parameters]
+        ``J^T`` times the defects, likewise.
     loss : float
         Mean square of the relative L2 errors of all courses at all their steps; infinite if a rollout blew up.
     """
@@ -85,13 +90,7 @@ class NormalEquations:
 
 
 def normal_equations(network: HiddenFlux, courses: Sequence[Course]) -> NormalEquations:
-    """Loss of whole rollouts with its gradient and its Gauss-Newton matrix.
-
-    Parameters
-    ----------
-    network : HiddenFlux
-    courses : sequence of Course
-    """
+    """Loss of whole rollouts with its gradient and its Gauss-Newton matrix."""
     count = network.vector().size
     matrix, gradient, loss, known = np.zeros((count, count)), np.zeros(count), 0.0, 0
     for course in courses:
@@ -159,6 +158,7 @@ def stencil(half_width: int, shift: float) -> tuple[Floats, Floats]:
     Parameters
     ----------
     half_width : int
+        Cells on each side of the face.
     shift : float
         Distance from the face in cells, positive along the axis.
 

@@ -16,14 +16,7 @@ PENALISED_WAVES = {1: 65, 2: 17, 3: 9}
 
 
 class RolloutDefect(torch.nn.Module):
-    """How far a PISNN's rollout is from the equation.
-
-    Parameters
-    ----------
-    net : PISNN
-    fields : TrainingFields
-    options : TrainingOptions
-    """
+    """How far a PISNN's rollout is from the equation."""
 
     def __init__(self, net: PISNN, fields: TrainingFields, options: TrainingOptions) -> None:
         super().__init__()
@@ -60,13 +53,7 @@ class RolloutDefect(torch.nn.Module):
 
 
 class Objective:
-    """Mean square defect, and a penalty on waves that grow.
-
-    Parameters
-    ----------
-    net : PISNN
-    options : TrainingOptions
-    """
+    """Mean square defect, and a penalty on waves that grow."""
 
     def __init__(self, net: PISNN, options: TrainingOptions) -> None:
         self._net = net

@@ -44,8 +44,6 @@ def wiring(mesh: Mesh, spec: ModelSpec, reservoirs: NDArray[np.float64] | None =
 
     Parameters
     ----------
-    mesh : Mesh
-    spec : ModelSpec
     reservoirs : float64 array [reservoirs] or [batch, reservoirs], optional
         Cell values that reservoirs hold; 0 if not given.
     """
@@ -67,11 +65,10 @@ class PISNN(torch.nn.Module):
 
     Parameters
     ----------
-    spec : ModelSpec
     quantised : bool
         Whether to compute with the hardware's integers (held in float64) or in floats.
     learn_leak : bool
-    constraints : Constraints
+        Whether the decay of the current is learned.
     """
 
     def __init__(
@@ -88,8 +85,8 @@ class PISNN(torch.nn.Module):
 
         Parameters
         ----------
-        model : Model
         quantised : bool
+            As of `PISNN`.
         """
         net = cls(model.spec, quantised=quantised, constraints=UNCONSTRAINED)
         with torch.no_grad():
@@ -114,16 +111,17 @@ class PISNN(torch.nn.Module):
         ----------
         mass : float64 tensor [batch, holders]
             Masses and ledgers in quanta.
-        state : FluxState
-        wires : Wiring
         quantum : float
             Cell value of one quantum.
 
         Returns
         -------
         mass : float64 tensor [batch, holders]
+            After the packets have arrived.
         state : FluxState
+            Of the faces, after they have fired.
         packets : float64 tensor [batch, faces]
+            Signed quanta.
         """
         seen = (wires.factor * mass[:, wires.window]).sum(dim=1) + wires.offset / quantum
         drive = self.network(seen, quantum)
@@ -138,8 +136,8 @@ class PISNN(torch.nn.Module):
         ----------
         values : float64 tensor [batch, cells]
             Cell averages at the start.
-        wires : Wiring
         steps : int
+            Number of PDE steps.
         quantum : float
             Cell value of one quantum.
 

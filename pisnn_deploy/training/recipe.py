@@ -44,6 +44,7 @@ class TrainingOptions(BaseModel):
     method : str
         ``adam``, which need not be said.
     seed : int
+        Of the initial weights and of the fields.
     cells : int
         Cells along each axis of the mesh that the network is trained on.
     modes : int
@@ -63,6 +64,7 @@ class TrainingOptions(BaseModel):
     quantum_exponent : int
         The cell value of one quantum in training is ``2^-quantum_exponent``.
     learn_leak : bool
+        Whether the decay of the current is learned.
     symmetric : bool
         Build the symmetry of the equation into the kernel of a linear network.
     consistent : bool
@@ -107,6 +109,7 @@ class GaussNewtonOptions(BaseModel):
     method : str
         ``gauss-newton``.
     seed : int
+        Of the network before training and of its fields.
     linear_units : int
         Hidden units that start always active; the others start as kinks of the flux.
     lower, upper : float
@@ -175,14 +178,6 @@ class Recipe(BaseModel):
 
 def read_recipe(path: Path) -> Recipe:
     """Read a recipe.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    Recipe
 
     Raises
     ------

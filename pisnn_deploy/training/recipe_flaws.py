@@ -65,6 +65,7 @@ def readable_flaws(checks: Sequence[Callable[..., Iterator[Flaw]]], *parts: Any)
     Parameters
     ----------
     checks : sequence of callable
+        Each yields the flaws of the parts.
     *parts : object
         What each check is given.
     """

@@ -1,4 +1,4 @@
-"""What an interrupted training left, which may come from anyone: it must have the form of what a fresh one has."""
+"""State of an interrupted training, from an untrusted file: it must have the form of a fresh training's state."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ def tensors(content: object) -> Any:
     Returns
     -------
     object
+        Plain data and tensors.
 
     Raises
     ------

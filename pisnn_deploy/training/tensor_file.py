@@ -60,10 +60,6 @@ _REMEDY = "expected a .pt file in torch's zip format"
 def read_tensors(path: Path) -> Any:
     """Read plain data and tensors.
 
-    Parameters
-    ----------
-    path : Path
-
     Returns
     -------
     object

@@ -43,7 +43,6 @@ class Trained:
 
     Attributes
     ----------
-    model : Model
     summary : dict
         Plain data: seed, epochs, losses, time step of the integer weights, and what the training came to.
     assessment : Assessment
@@ -67,7 +66,6 @@ def train(
 
     Parameters
     ----------
-    recipe : Recipe
     seed : int, optional
         Instead of the recipe's.
     resume : bool
@@ -75,10 +73,7 @@ def train(
     state_path : Path
         Where the state is kept while training; removed at the end.
     on_epoch : callable, optional
-
-    Returns
-    -------
-    Trained
+        Called after each step of the optimiser.
 
     Raises
     ------
@@ -117,7 +112,6 @@ class _State:
 
     Parameters
     ----------
-    path : Path
     mark : str
         Of the recipe and the seed.
     resume : bool

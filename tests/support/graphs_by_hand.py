@@ -147,7 +147,7 @@ def reaction(cells: int = 4) -> IntegerGraph:
     )
 
 
-def _tamed(drawn: Drawn) -> Program:
+def tamed(drawn: Drawn) -> Program:
     """A random program that takes any input: ports and states are clamped to what it was drawn for, and sends too."""
     program, operations = drawn.program, list[Operation]()
     for name in (*program.ports, *program.states):
@@ -181,7 +181,7 @@ def random_graph(seed: int) -> IntegerGraph:
     synapses, channels = [], []
     for number in range(int(rng.integers(1, 8))):
         drawn, size = random_program(int(rng.integers(1 << 40))), int(rng.integers(1, 6))
-        program, inputs = _tamed(drawn), drawn.inputs(rng, size)
+        program, inputs = tamed(drawn), drawn.inputs(rng, size)
         parameters = {name: inputs[name] for name in program.parameters}
         start = {name: rng.integers(-5, 6, size) for name in program.states if rng.random() < 0.7}
         population = Population(f"p{number}", size, program, parameters, start)
