@@ -11,16 +11,21 @@ from graphs_by_hand import LARGEST_SENT, Integers, field_on, graph_of, synapse, 
 from numpy.typing import NDArray
 from random_programs import random_program
 
-from pisnn_deploy.graph import IntegerGraph, kinds
+from pisnn_deploy.graph import IntegerGraph, Synapse, kinds
 from pisnn_deploy.graph.contract import SOURCE_MASS, TARGET_MASS
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.graph.populations import Population
-from pisnn_deploy.mesh import Mesh, structured_mesh
+from pisnn_deploy.mesh import Mesh, Sides, structured_mesh
 from pisnn_deploy.programs import Operand, Operation, Program, Table
 
 SHORT = 12
 """Most operations of a random part of a face: two parts and what fires must fit a program."""
-BOUNDARIES = (("periodic", "periodic"), ("no-flux", "no-flux"), ("dirichlet", "no-flux"), ("dirichlet", "dirichlet"))
+BOUNDARIES: tuple[Sides, ...] = (
+    ("periodic", "periodic"),
+    ("no-flux", "no-flux"),
+    ("dirichlet", "no-flux"),
+    ("dirichlet", "dirichlet"),
+)
 
 
 def stateless(rng: np.random.Generator, most: int = 64) -> Program:
@@ -105,7 +110,7 @@ def random_graph_of_one_field(seed: int) -> IntegerGraph:
     field = field_on(mesh, MEMBRANE, mesh.reservoirs)
     is_limited, keeps = (bool(rng.random() < 0.5) for _ in range(2))
     faces = _population(rng, FLUX, mesh.faces, face_program(rng, keeps=keeps, is_limited=is_limited))
-    populations, synapses = [kinds.holders(field, rng.integers(-1000, 1000, mesh.cells))], []
+    populations, synapses = [kinds.holders(field, rng.integers(-1000, 1000, mesh.cells))], list[Synapse]()
     hidden = [
         _population(rng, f"hidden{number + 1}", int(rng.integers(1, 6)), stateless(rng))
         for number in range(int(rng.integers(0, 4)))
