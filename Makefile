@@ -76,7 +76,7 @@ format: setup ## let ruff rewrite the sources
 docs: setup ## build the documentation into build/site, links checked; nothing is fetched
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-bench: setup ## speed beside Lava's own parts, numpy, py-pde and FiPy, into docs/performance.md (15 minutes)
+bench: setup ## speed beside Lava's own parts, numpy, py-pde and FiPy, into docs/results/performance.md (15 minutes)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev,baselines]'
 	$(BIN)/python -m benchmarks.performance
 

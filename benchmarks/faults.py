@@ -412,7 +412,8 @@ def _cores(setting: Setting) -> int:
 
 _PAGE = """# Fault campaigns
 
-One random fault a run (see [faults.md](../faults.md)), at a random place, bit and time step, all kinds in turn, on
+One random fault a run ([grammar](../explanation/faults.md)), at a random place, bit and time step, all kinds in turn,
+on:
 
 {settings}
 

@@ -152,7 +152,7 @@ def main() -> None:
     sys.stdout.write(text + "\n")
     if not arguments.dry_run:
         fill(ROOT / "README.md", text)
-        picture(ROOT / "docs" / "heat1d.png")
+        picture(ROOT / "docs" / "assets" / "heat1d.png")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Speed beside what users would take instead, measured in one run: writes docs/performance.md.
+"""Speed beside what users would take instead, measured in one run: writes docs/results/performance.md.
 
 Run it from the root of a checkout: ``python -m benchmarks.performance`` (``make bench``). Lava's figures are PDE steps
 a second of the `cpu` backend beside the same network without arithmetic and beside Lava's own LIF and Sparse; the
@@ -28,7 +28,7 @@ from pisnn_deploy.project.request import compile_request
 from pisnn_deploy.runs import RunOptions, fast, onnx
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "performance.md"
+PAGE = ROOT / "docs" / "results" / "performance.md"
 DATA = ROOT / "build" / "bench" / "performance.json"
 MESHES = (
     *(("heat1d", "128"), ("heat1d", "4096"), ("heat1d", "65536"), ("heat1d", "1048576")),
@@ -160,8 +160,8 @@ PAGE_TEXT = """# Performance
 
 `make bench` measures all of this in one run and writes the page and `build/bench/performance.json`; medians of
 {rounds} runs on {cores} cores, load average {load:.1f} at the end. The kernels of `fast` beside the bandwidth of the
-memory are in [results/fast.md](results/fast.md), large meshes in [results/scale.md](results/scale.md), domains on a
-Dask cluster in [results/domains.md](results/domains.md).
+memory are in [fast.md](fast.md), large meshes in [scale.md](scale.md), domains on a Dask cluster in
+[domains.md](domains.md).
 
 ## On Lava's simulator
 PDE steps a second of the `cpu` backend; the time over that of the same network, messages and ports without arithmetic;

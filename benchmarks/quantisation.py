@@ -25,7 +25,7 @@ BEFORE = """# What the search of integers gains
 
 Each model of the zoo, compiled for a target with 24-bit states (loihi2) and one with 32 (generic-int). Errors are
 relative L2 on the problem's own start at its horizon: of the float weights, of the nearest integers, and of those that
-the compiler chose (kernel beside the nearest one, threshold; see [compiler.md](../compiler.md)).
+the compiler chose (kernel beside the nearest one, threshold; see [compiler.md](../explanation/compiler.md)).
 
 | model | target | threshold | float | nearest integers | chosen integers | gain | synapse populations |
 | --- | --- | --- | --- | --- | --- | --- | --- |

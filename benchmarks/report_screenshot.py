@@ -1,4 +1,4 @@
-"""Take the picture of docs/reports.md: the report of heat2d in Debian's chromium, a third of the way through the run.
+"""Take the picture of docs/reference/reports.md: the report of heat2d in chromium, a third of the way through the run.
 
 Run it from the root of a checkout with ``python -m benchmarks.report_screenshot``, after ``make browser``.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-PICTURE = Path(__file__).parents[1] / "docs" / "report.png"
+PICTURE = Path(__file__).parents[1] / "docs" / "assets" / "report.png"
 OPTIONS = (
     "--no-sandbox",
     "--disable-gpu",

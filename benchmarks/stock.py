@@ -45,9 +45,10 @@ LONG_STEPS = 20_000
 
 BEFORE = f"""# Lava's own processes beside C-LIF
 
-`compile --processes stock` against the usual graph, both for loihi2 ([how it works](../stock.md)). Errors are relative
-L2 errors at the problem's horizon; drift is what the sum of all masses has changed by. Events are spikes up to the
-horizon. Speeds are of {TIMED_STEPS} PDE steps on Lava's CPU simulator with the audit inside, the best of {TIMES} runs
+`compile --processes stock` against the usual graph, both for loihi2
+([how it works](../explanation/stock.md)). Errors are relative L2 errors at the problem's horizon;
+drift is what the sum of all masses has changed by. Events are spikes up to the horizon.
+Speeds are of {TIMED_STEPS} PDE steps on Lava's CPU simulator with the audit inside, the best of {TIMES} runs
 on two cores that were busy with other work: they are rough. A stock step lasts about a third as long as the other.
 
 """

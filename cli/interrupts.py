@@ -86,13 +86,13 @@ class Interrupts:
 
 
 def _quietly(hook: Callable[[Any], Any], once_more: Callable[[], None]) -> Callable[[Any], Any]:
-    def unraisable(lost: Any) -> None:
+    def told(lost: Any) -> None:
         if lost.exc_type is KeyboardInterrupt:
             once_more()
         else:
             hook(lost)
 
-    return unraisable
+    return told
 
 
 def _is_importing(frame: FrameType | None) -> bool:

@@ -1,1 +1,1 @@
-"""Fuzzing of every parser of files that may come from anyone (docs/security.md)."""
+"""Fuzzing of every parser of files that may come from anyone (docs/explanation/security.md)."""

@@ -25,10 +25,11 @@ STATE = ROOT / "build" / "fuzzing.json"
 INPUTS = 7500
 BEFORE = """# Fuzzing
 
-Every parser of files that may come from anyone ([security.md](../security.md)), driven with mutations of real files:
-bits, cuts, splices, members of archives, fields of JSON and YAML, headers of arrays, pickles; artifacts also with run
-lengths, boxes, starts of rows, bounds and names that no graph has, and text that is no UTF-8, sealed again so that the
-checker sees them; and with names of files that steer terminals and CIs. An input is *offending*
+Every parser of files that may come from anyone ([security.md](../explanation/security.md)), driven with
+mutations of real files: bits, cuts, splices, members of archives, fields of JSON and YAML, headers of arrays, pickles;
+artifacts also with run lengths, boxes, starts of rows, bounds and names that no graph has, and text that is no
+UTF-8, sealed again so that the checker sees them; and with names of files that steer terminals and CIs. An input is
+*offending*
 if it ends in anything but acceptance or one line with exit code 2, takes more than {seconds:g} s of processor time or
 {memory} MiB of memory, opens a file beside its own folder, writes outside of it, runs a program, prints, or
 warns. An accepted artifact is shown by `inspect`, proved again by `verify`, judged by `check`, and runs three PDE steps

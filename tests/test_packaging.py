@@ -142,7 +142,7 @@ def test_the_paper_is_named_with_its_authors() -> None:
         "Chi Zhang",
         "Lin Wang",
     ]
-    for page in ("README.md", "docs/architecture.md", "docs/related_work.md", "docs/faq.md"):
+    for page in ("README.md", "docs/architecture.md", "docs/explanation/related_work.md", "docs/explanation/faq.md"):
         text = " ".join((ROOT / page).read_text().split())
         assert f"Chi Zhang and Lin Wang, *{title}*" in text and "2511.21784" in text
 

@@ -16,7 +16,7 @@ VARIABLE = "_PISNN_DEPLOY_COMPLETE"
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 def command(shell: str, quiet: bool) -> None:
-    """Print a script that completes commands, options and their values in SHELL.
+    """Print a script that completes commands, options and names in SHELL.
 
     \b
     Examples:

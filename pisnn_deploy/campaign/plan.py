@@ -1,4 +1,4 @@
-"""Plans: what a campaign runs, as YAML (docs/campaigns.md)."""
+"""Plans: what a campaign runs, as YAML (docs/reference/campaigns.md)."""
 
 from __future__ import annotations
 

@@ -17,7 +17,8 @@ _PREFACE = """\
 # Rules of `pisnn-deploy check`
 
 This page and those of the rules are written from the docstrings of the rules. To update them, run
-`python -m pisnn_deploy.checks.manual docs`; a test compares them. [In a CI](ci.md) tells how to run the check there.
+`python -m pisnn_deploy.checks.manual docs/reference`; a test compares them.
+[In a CI](ci.md) tells how to run the check there.
 
 A finding is an **error** where the graph does not fit, a **warning** where it fits by one source of the profile and not
 by another, and **info** where nothing has to change: where the public record has no limit, so that nothing was checked,
@@ -103,7 +104,7 @@ def pages() -> Mapping[str, str]:
     Returns
     -------
     mapping of str to str
-        Content by path in the folder of the documentation.
+        Content by path in `docs/reference`.
     """
     shown = examples()
     return {"rules.md": manual()} | {f"rules/{rule.code}.md": page(rule, shown[rule.code]) for rule in RULES}
@@ -118,7 +119,7 @@ def main(words: list[str]) -> None:
         Of the command line.
     """
     parser = argparse.ArgumentParser(description="Write the manual of the rules.")
-    parser.add_argument("folder", nargs="?", type=Path, help="of the documentation (default: print the index)")
+    parser.add_argument("folder", nargs="?", type=Path, help="to write to (default: print the index)")
     folder = parser.parse_args(words).folder
     if folder is None:
         print(manual(), end="")

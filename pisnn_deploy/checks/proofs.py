@@ -114,9 +114,9 @@ def programs_known(subject: Subject) -> Iterator[Violation]:
     """The neurons run programs that every claim can rest on.
 
     Bounds and conservation are proved of any program. The time step, stability and the equation are claimed only of
-    the programs in docs/neurons.md. Of others they are left out, which is no error, and this says so.
+    the programs in docs/reference/neurons.md. Of others they are left out, which is no error, and this says so.
 
-    Fix: where these claims are needed, use a program of docs/neurons.md.
+    Fix: where these claims are needed, use a program of docs/reference/neurons.md.
     """
     certificate = subject.graph.certificate
     missing = [name for name, claim in certificate.claims.items() if claim.method == UNKNOWN] if certificate else []

@@ -1,7 +1,7 @@
 """What a rule is, and the comparisons that rules share.
 
 The docstring of a rule's function is the rule: its first paragraph states it, its last begins with ``Fix:`` and becomes
-the `fix` of every finding, and what stands between says why. The manual (docs/rules.md) prints the same text.
+the `fix` of every finding, and what stands between says why. The manual (docs/reference/rules.md) prints the same text.
 """
 
 from __future__ import annotations

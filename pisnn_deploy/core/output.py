@@ -1,4 +1,4 @@
-"""Writing files: at every moment the old file is there or the new one, whatever kills the writer (docs/security.md).
+"""Writing files: at every moment the old file is there or the new one, whatever kills the writer.
 
 1. The content goes to ``.NAME.<16 hexadecimal digits>.part`` in the folder of the file, under a lock of its writer.
 2. It is flushed to the disk, renamed to the file, and the folder is flushed: neither a kill nor a loss of power leaves

@@ -1,4 +1,4 @@
-"""A fault as a user writes it: ``KIND:PLACE@STEP`` (docs/faults.md has the grammar)."""
+"""A fault as a user writes it: ``KIND:PLACE@STEP`` (docs/explanation/faults.md has the grammar)."""
 
 from __future__ import annotations
 

@@ -38,7 +38,9 @@ def said_of(path: Path, text: str, field: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         said = None
     if not isinstance(said, dict):
-        raise FileError(path, "must be a JSON object with fields of a spec", field=field, remedy="see docs/formats.md")
+        raise FileError(
+            path, "must be a JSON object with fields of a spec", field=field, remedy="see docs/reference/formats.md"
+        )
     for key in said:
         if key not in ModelSpec.model_fields:
             raise FileError(path, f"has no field {key!r}", field=field)

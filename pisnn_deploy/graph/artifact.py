@@ -1,4 +1,4 @@
-"""Reading and writing the artifact (docs/artifact.md): one deterministic zip file, no pickle.
+"""Reading and writing the artifact (docs/reference/artifact.md): one deterministic zip file, no pickle.
 
 The bytes depend on the graph and the provenance alone: members are stored uncompressed, sorted by name and dated
 1980-01-01.

@@ -85,7 +85,7 @@ class Claim(Stored):
     status : str
         ``proved``, ``assumed`` (holds while the operating range does, which every run checks) or ``none``.
     method : str
-        How it was proved, or why it was not; docs/artifact.md lists the methods.
+        How it was proved, or why it was not; docs/reference/artifact.md lists the methods.
     figures : dict of str to int or float
         What the statement says, see the method.
     """

@@ -1,6 +1,6 @@
 """The integer graph: populations, synapses, fields and channels, and what was proved of them.
 
-This is what the artifact stores and every backend runs. docs/artifact.md specifies its meaning.
+This is what the artifact stores and every backend runs. docs/reference/artifact.md specifies its meaning.
 """
 
 from __future__ import annotations

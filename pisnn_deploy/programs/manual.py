@@ -17,13 +17,13 @@ from pisnn_deploy.programs.language import Program
 _PREFACE = f"""\
 # Neurons
 
-This page is written from the code. To update it, run `python -m pisnn_deploy.programs.manual docs/neurons.md`; a test
-compares them.
+This page is written from the code. To update it, run
+`python -m pisnn_deploy.programs.manual docs/reference/neurons.md`; a test compares them.
 
 Each neuron is a program: a straight line of at most {language.MAX_OPERATIONS} operations on signed integers, without
 loops and jumps. Every backend, proof and export reads this one text, and artifacts store it. A program has ports (what
 arrived in this step), states (kept from step to step) and parameters (a number for each neuron).
-[How readers work](architecture.md) and [how artifacts hold programs](artifact.md) say more.
+[How readers work](../architecture.md) and [how artifacts hold programs](artifact.md) say more.
 
 A new kind of neuron is a function in `pisnn_deploy/programs/neurons.py` that returns its program, and this page written
 again. All backends run it; bounds and conservation are proved. What no theorem knows of a program, such as the time

@@ -90,7 +90,7 @@ class Injection:
     Attributes
     ----------
     faults : tuple of str
-        See docs/faults.md.
+        See docs/explanation/faults.md.
     recover : bool
         Repair violations and continue.
     """

@@ -4,7 +4,7 @@ Keys carry their unit (`_bits`, `_words`, `_ns`, `_pj`, `_w`); a key without one
 null says either that the public record has none (confidence ``unpublished``) or that the target has no such limit (any
 other confidence). A check says which unpublished limits it did not check and is silent about limits that do not exist.
 
-The text below a field is its description in the JSON Schema (docs/profile.schema.json), which editors show.
+The text below a field is its description in the JSON Schema (docs/reference/profile.schema.json), which editors show.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reading and writing checkpoints (docs/checkpoint.md)."""
+"""Reading and writing checkpoints (docs/reference/checkpoint.md)."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def read_checkpoint(path: Path) -> Model:
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         problem, remedy = foreign_content(content) or (
             "is a torch file, but not a pisnn-deploy checkpoint",
-            "docs/checkpoint.md has the schema",
+            "docs/reference/checkpoint.md has the schema",
         )
         raise FileError(path, problem, remedy=remedy)
     version = content.get("version")

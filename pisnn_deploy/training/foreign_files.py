@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 HOW = (
-    "a checkpoint has a spec beside its weights: docs/checkpoint.md shows how to write one, or export the network as "
-    "ONNX and compile that with `problem`"
+    "a checkpoint has a spec beside its weights: docs/reference/checkpoint.md shows how to write one, or export the "
+    "network as ONNX and compile that with `problem`"
 )
 """How to make a checkpoint of weights."""
 _LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."

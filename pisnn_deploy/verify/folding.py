@@ -1,6 +1,6 @@
 """Ghost cells by hand: what each face of a structured mesh sees, one face at a time, from the definition of the walls.
 
-Written to be read beside docs/artifact.md, and apart from the vectorised code that the compiler uses.
+Written to be read beside docs/reference/artifact.md, and apart from the vectorised code that the compiler uses.
 """
 
 from __future__ import annotations

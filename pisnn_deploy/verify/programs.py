@@ -84,7 +84,7 @@ def read(text: str) -> Reading:
     Parameters
     ----------
     text : str
-        One operation a line, as docs/artifact.md has it.
+        One operation a line, as docs/reference/artifact.md has it.
 
     Raises
     ------

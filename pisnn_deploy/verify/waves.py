@@ -42,7 +42,10 @@ def lattice(graph: IntegerGraph) -> Spectrum:
 
 
 def drift(gain: Spectrum) -> int | None:
-    """Half of ``2 axes + sum_j |K^j (1 - K) D|``, bounded by the terms at powers of two (see docs/compiler.md)."""
+    """Half of ``2 axes + sum_j |K^j (1 - K) D|``, bounded by the terms at powers of two.
+
+    The derivation is in docs/explanation/compiler.md.
+    """
     update = np.fft.ifftn(1 + gain).real
     if update.min() < -MARGIN:
         return None

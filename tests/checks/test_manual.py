@@ -1,4 +1,4 @@
-"""docs/rules.md and docs/rules/ are what the docstrings of the rules say, with what they find."""
+"""The manual in docs/reference, rules.md and rules/, is what the docstrings of the rules say, with what they find."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pisnn_deploy.checks.examples import examples
 from pisnn_deploy.checks.manual import main, manual, page, pages
 from pisnn_deploy.checks.rules import RULES
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[2] / "docs" / "reference"
 ALWAYS_INFORMATION = {"PD117", "PD207"}
-UPDATE = "run: python -m pisnn_deploy.checks.manual docs"
+UPDATE = "run: python -m pisnn_deploy.checks.manual docs/reference"
 
 
 def test_pages_equal_the_docstrings_and_findings() -> None:

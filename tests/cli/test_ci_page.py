@@ -1,4 +1,4 @@
-"""docs/ci.md, action.yml and the pre-commit hook do what they say, as far as that goes without a network."""
+"""docs/reference/ci.md, action.yml and the pre-commit hook do what they say, as far as that goes without a network."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pisnn_deploy.cli.commands.simulate import command as simulate
 from pisnn_deploy.graph.artifact import write_artifact
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "ci.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
 (HOOK,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())

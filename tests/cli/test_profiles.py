@@ -167,5 +167,5 @@ def test_text_of_a_file_cannot_break_the_line(folder: Path) -> None:
 
 
 def test_schema_is_the_published_one() -> None:
-    assert call("schema").stdout == (ROOT / "docs" / "profile.schema.json").read_text(encoding="utf-8")
+    assert call("schema").stdout == (ROOT / "docs" / "reference" / "profile.schema.json").read_text(encoding="utf-8")
     assert call("schema", "-q").output == ""

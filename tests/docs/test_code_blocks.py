@@ -21,8 +21,10 @@ DOCS = ROOT / "docs"
 PAGES = sorted(
     path.relative_to(DOCS).as_posix()
     for path in (
-        *(DOCS / name for name in ("index.md", "concepts.md", "api.md", "faq.md", "limitations.md")),
-        *DOCS.glob("howto/*.md"),
+        DOCS / "index.md",
+        DOCS / "reference" / "api.md",
+        *(DOCS / "explanation" / f"{name}.md" for name in ("concepts", "faq", "limitations")),
+        *DOCS.glob("how-to/*.md"),
         DOCS / "tutorials" / "heat_on_a_chip.md",
     )
 )

@@ -45,8 +45,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_page_is_built_and_in_the_navigation(site: Path) -> None:
     pages = {path.relative_to(DOCS).with_suffix(".html").as_posix() for path in DOCS.rglob("*.md")}
     pages = {re.sub(r"README\.html$", "index.html", page) for page in pages}
-    navigation = (site / "faq.html").read_text().partition("<article")[0]
-    linked = set(re.findall(r'<a href="([^"#:]+)" class="md-nav__link', navigation)) | {"faq.html"}
+    navigation = (site / "index.html").read_text().partition("<article")[0]
+    linked = set(re.findall(r'<a href="([^"#:]+)" class="md-nav__link', navigation)) | {"index.html"}
     assert pages <= linked
     assert all((site / page).is_file() for page in linked)
 
@@ -63,7 +63,7 @@ def test_search_works_without_a_server_and_asks_no_network(site: Path) -> None:
     with chromium() as browser:
         page = browser.new_page(viewport={"width": 390, "height": 844})
         page.on("request", lambda request: requests.append(request.url))
-        page.goto((site / "concepts.html").as_uri() + "?q=ledger")
+        page.goto((site / "explanation" / "concepts.html").as_uri() + "?q=ledger")
         page.wait_for_selector(".md-search-result__item")
         assert "Ledger" in page.inner_text(".md-search-result__list").title()
     assert len(requests) > 1
@@ -71,14 +71,14 @@ def test_search_works_without_a_server_and_asks_no_network(site: Path) -> None:
 
 
 def test_the_command_line_is_that_of_click(site: Path) -> None:
-    page = (site / "cli.html").read_text()
+    page = (site / "reference" / "cli.html").read_text()
     for name in COMMANDS:
         assert f">pisnn-deploy {name}<" in page
         assert f"Usage: pisnn-deploy {name} [OPTIONS]" in page
 
 
 def test_the_api_has_the_docstrings(site: Path) -> None:
-    page = (site / "api.html").read_text()
+    page = (site / "reference" / "api.html").read_text()
     for name in ("api.artifact.CompiledArtifact.simulate", "runs.RunOptions", "core.errors.FileError"):
         assert f'id="pisnn_deploy.{name}"' in page
     assert "cell averages in physical units" in page

@@ -1,4 +1,4 @@
-"""docs/artifact.md is complete: its program alone replays a run bit for bit."""
+"""docs/reference/artifact.md is complete: its program alone replays a run bit for bit."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from pisnn_deploy.physics.model import Model
 from pisnn_deploy.runs import RunOptions, run_graph
 from pisnn_deploy.target import load_profile
 
-PAGE = Path(__file__).parents[2] / "docs" / "artifact.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "artifact.md"
 
 
 def plate() -> IntegerGraph:
     """The part with a hole and two materials."""
-    folder = PAGE.parents[1] / "examples" / "plate_with_hole"
+    folder = PAGE.parents[2] / "examples" / "plate_with_hole"
     lower = LowerTwoPoint(
         read_mesh_file(folder / "plate.msh"),
         {"hole": 1.0, "left": 0.0},

@@ -1,4 +1,4 @@
-"""docs/neurons.md is what the language and the programs of neurons say."""
+"""The page docs/reference/neurons.md is what the language and the programs of neurons say."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from pisnn_deploy.programs import neurons, parse
 from pisnn_deploy.programs.language import SIGNATURES
 from pisnn_deploy.programs.manual import main, makers, manual
 
-PAGE = Path(__file__).parents[2] / "docs" / "neurons.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "neurons.md"
 
 
 def test_the_page_is_what_the_code_says() -> None:
-    assert PAGE.read_text(encoding="utf-8") == manual(), "run: python -m pisnn_deploy.programs.manual docs/neurons.md"
+    update = "run: python -m pisnn_deploy.programs.manual docs/reference/neurons.md"
+    assert PAGE.read_text(encoding="utf-8") == manual(), update
 
 
 def test_every_operation_has_its_row() -> None:

@@ -19,7 +19,7 @@ from pisnn_deploy.target.flaws import problems_of
 from pisnn_deploy.target.json_schema import json_schema
 
 ROOT = Path(__file__).parents[2]
-PUBLISHED = ROOT / "docs" / "profile.schema.json"
+PUBLISHED = ROOT / "docs" / "reference" / "profile.schema.json"
 VALIDATOR = Draft202012Validator(json_schema())
 LOIHI1 = load_profile("loihi1").model_dump(mode="json")
 FIGURE = {"value": 3, "confidence": "documented", "source": "s"}
@@ -30,7 +30,7 @@ def errors(document: object) -> list[str]:
 
 
 def test_the_published_schema_is_up_to_date() -> None:
-    """To update it: ``pisnn-deploy profiles schema > docs/profile.schema.json``."""
+    """To update it: ``pisnn-deploy profiles schema > docs/reference/profile.schema.json``."""
     assert PUBLISHED.read_text(encoding="utf-8") == json.dumps(json_schema(), indent=2) + "\n"
     Draft202012Validator.check_schema(json_schema())
 

@@ -107,7 +107,7 @@ def test_ranges_where_sources_on_systems_disagree() -> None:
 
 
 def test_the_page_on_profiles_names_them_all_and_its_example_is_valid(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "profiles.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "profiles.md").read_text(encoding="utf-8")
     rows = [re.findall("`([^`]+)`", line) for line in page.splitlines() if line.startswith("| `")]
     assert sorted([row[0], *parents_of(row[0])] for row in rows if row[0] in names()) == sorted(
         row for row in rows if row[0] in names()
@@ -341,5 +341,5 @@ def test_figures_that_nothing_reads_are_marked_as_information() -> None:
         if field.get("description", "").endswith("For information: no rule or estimate reads it.")
     }
     assert unread == marked
-    listed = (Path(__file__).parents[2] / "docs" / "profiles.md").read_text()
+    listed = (Path(__file__).parents[2] / "docs" / "reference" / "profiles.md").read_text()
     assert len(marked) == 7 and all(f"`{key}`" in listed for key in marked)

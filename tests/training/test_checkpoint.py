@@ -64,7 +64,10 @@ def nan(content: Content) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (lambda c: c.update(schema="x"), "is a torch file, but not a pisnn-deploy checkpoint; docs/checkpoint.md has"),
+        (
+            lambda c: c.update(schema="x"),
+            "is a torch file, but not a pisnn-deploy checkpoint; docs/reference/checkpoint.md has",
+        ),
         (lambda c: c.update(version=2), "version: must be 1, it is 2"),
         (lambda c: c.pop("biases"), "biases: is missing"),
         (lambda c: c.update(more=1), "more: is unknown"),

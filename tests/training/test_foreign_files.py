@@ -128,7 +128,9 @@ def test_damaged_content_is_of_no_kind() -> None:
 
 
 def test_the_page_shows_how_to_make_a_checkpoint_of_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (code,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs/checkpoint.md").read_text(), re.MULTILINE | re.DOTALL)
+    (code,) = re.findall(
+        r"^```python\n(.*?)^```$", (ROOT / "docs/reference/checkpoint.md").read_text(), re.MULTILINE | re.DOTALL
+    )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
     torch.save({"weight": torch.tensor([[0.01, -0.1, 1.0, 3.0, -3.0, -1.0, 0.1, -0.01]])}, "network.pt")

@@ -19,7 +19,7 @@ from pisnn_deploy.checks.rule import GRAPH, Rule
 from pisnn_deploy.core.printable import json_text
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-MANUAL = "docs/rules.md"
+MANUAL = "docs/reference/rules.md"
 """Of this project; a full address can stand here once it has one."""
 ROOT = "%SRCROOT%"
 """Relative paths count from the root of the checkout."""
@@ -59,7 +59,7 @@ def _run(profile: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
                 "shortDescription": {"text": "No resource grows by more than is allowed beside the baseline."},
                 "fullDescription": {"text": "No resource grows by more than is allowed beside the baseline."},
                 "help": {"text": "Find out what grew, or write a new baseline."},
-                "helpUri": "docs/ci.md#growth",
+                "helpUri": "docs/reference/ci.md#growth",
                 "defaultConfiguration": {"level": "error"},
             }
         )

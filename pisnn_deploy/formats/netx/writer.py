@@ -42,7 +42,7 @@ def clipped_layers(model: Model) -> list[int]:
 
 
 def netx_file(model: Model, *, is_integer: bool = False) -> bytes:
-    """A flux network as an HDF5 file in lava-dl's layout (docs/formats.md).
+    """A flux network as an HDF5 file in lava-dl's layout (docs/reference/formats.md).
 
     Parameters
     ----------

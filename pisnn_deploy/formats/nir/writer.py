@@ -3,7 +3,8 @@
 NIR has no rectifier, no graded spike and no reset that keeps a remainder. All three are divisions by a power of two,
 and a division is a ladder of thresholds: from the highest bit down, what is not below the bit's worth loses it. So a
 C-LIF neuron is a composition of ``I``, ``Threshold``, ``Scale``, ``Linear`` and ``Delay`` that gives the integers of
-the numerics contract, in any arithmetic that holds them (float64 does). docs/formats.md shows the composition.
+the numerics contract, in any arithmetic that holds them (float64 does). docs/reference/formats.md shows
+the composition.
 """
 
 from __future__ import annotations

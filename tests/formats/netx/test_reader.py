@@ -184,7 +184,10 @@ KNOWN = "known are input, dense, conv, flatten"
         (changed("layer/1/pisnn/bias", np.zeros(3)), "layer/1/pisnn/weight: has shape (1, 8), its bias (3,)"),
         (changed("layer/1", None), "layer: holds no layer of weights"),
         (changed("pisnn/version", 2), "pisnn/schema: must be pisnn-deploy/netx, version 1"),
-        (changed("pisnn/spec", "{"), "pisnn/spec: must be a JSON object with fields of a spec; see docs/formats.md"),
+        (
+            changed("pisnn/spec", "{"),
+            "pisnn/spec: must be a JSON object with fields of a spec; see docs/reference/formats.md",
+        ),
         (
             lava_dl_bytes([{"type": "pool"}, dense_layer()]),
             f"layer/0/type: 'pool' is no layer of a flux network; {KNOWN}",

@@ -178,7 +178,7 @@ KNOWN = "known are Affine, Conv1d, Flatten, Linear, Scale"
         ),
         (
             nir_bytes(nir.Linear(weight=KERNEL[None, :]), metadata={"pisnn_spec": "[]"}),
-            "pisnn_spec: must be a JSON object with fields of a spec; see docs/formats.md",
+            "pisnn_spec: must be a JSON object with fields of a spec; see docs/reference/formats.md",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -292,8 +292,8 @@ def test_shapes_that_the_file_does_not_fill_allocate_nothing() -> None:
 
 def test_metadata_must_be_fields_of_a_spec() -> None:
     for text, message in (
-        ("[1]", f"{SPEC}: must be a JSON object with fields of a spec; see docs/formats.md"),
-        ("[" * 5000, f"{SPEC}: must be a JSON object with fields of a spec; see docs/formats.md"),
+        ("[1]", f"{SPEC}: must be a JSON object with fields of a spec; see docs/reference/formats.md"),
+        ("[" * 5000, f"{SPEC}: must be a JSON object with fields of a spec; see docs/reference/formats.md"),
         ('{"colour": 1}', f"{SPEC}: has no field 'colour'"),
     ):
         with pytest.raises(FileError) as caught:
