@@ -14,32 +14,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import sparse
 
+from benchmarks.fault_books import Witness, judge, rows_broken
 from benchmarks.fault_sampling import FAMILIES, random_fault
-from pisnn_deploy.audit.recovery import Detection
 from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, compile_model
 from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.faults.injection import Injector
-from pisnn_deploy.faults.machine import Machine
 from pisnn_deploy.faults.outcome import outcomes
 from pisnn_deploy.faults.spec import Fault
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import Coding
 from pisnn_deploy.mesh import parse_boundary
 from pisnn_deploy.project.zoo import model_path
-from pisnn_deploy.runs import Run, RunOptions, run_graph
+from pisnn_deploy.runs import RunOptions, run_graph
 from pisnn_deploy.runs.faulty import FaultyStepper
 from pisnn_deploy.runs.run import RunState, start_of
 from pisnn_deploy.runs.stepping import ReferenceStepper, stepped_run
 from pisnn_deploy.target import load_profile
 from pisnn_deploy.training.checkpoint import read_checkpoint
-
-Integers = NDArray[np.int64]
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "results" / "faults.md"
@@ -122,61 +116,6 @@ def faultless(graph: IntegerGraph) -> tuple[RunState, ...]:
     return tuple(states)
 
 
-@dataclass(frozen=True)
-class Broken:
-    """The first time step in which a total or an invariant was wrong, and where."""
-
-    time: tuple[int, int]
-    holders: tuple[int, ...]
-    faces: tuple[int, ...]
-
-
-class Witness(Machine):
-    """A machine whose memories are looked at after every time step, by books that are not the audit's."""
-
-    def __init__(self, graph: IntegerGraph, step: int, mass: Integers, flux: Integers, *rest: Any, **more: Any) -> None:
-        super().__init__(graph, step, mass, flux, *rest, **more)
-        self.broken: Broken | None = None
-        self.last = self.time
-        self._incidence = incidence_of(graph)
-        self._theta = 1 << graph.flux.threshold_exponent
-        self._total = sum(mass.tolist())
-        self._before = mass.copy(), flux[2].copy()
-        self._fired = np.zeros(graph.mesh.faces, np.int64)
-        self._last_phase = int(graph.period or 0) - 1
-
-    def advance(self) -> None:
-        """Do one time step, then look."""
-        self.last = self.time
-        super().advance()
-        phase = self.last[1]
-        mass, residue = self._before
-        packets, current, left = self.flux
-        if phase == 0:
-            mass = mass + self._incidence @ self._fired
-        lost = packets * self._theta + left - residue - current if phase == self._last_phase else left - residue
-        holders, faces = np.flatnonzero(mass != self.mass), np.flatnonzero(lost)
-        is_wrong = holders.size or faces.size or sum(self.mass.tolist()) != self._total
-        if self.broken is None and is_wrong:
-            self.broken = Broken(self.last, tuple(holders.tolist()), tuple(faces.tolist()))
-        if phase == self._last_phase:
-            self._fired = packets.copy()
-        self._before = self.mass.copy(), left.copy()
-
-
-def incidence_of(graph: IntegerGraph) -> sparse.csr_matrix:
-    """``D``, [holders, faces], from the mesh alone."""
-    faces = np.arange(graph.mesh.faces)
-    ones = np.ones(faces.size, np.int64)
-    return sparse.csr_matrix(
-        (
-            np.concatenate([-ones, ones]),
-            (np.concatenate([graph.mesh.source, graph.mesh.target]), np.concatenate([faces, faces])),
-        ),
-        (graph.mesh.holders, faces.size),
-    )
-
-
 @dataclass
 class Verdict:
     """What became of one injection: ``detected``, ``silent``, ``no effect`` or ``missed``."""
@@ -189,20 +128,6 @@ class Verdict:
     error: float = 0.0
     healed: int = 0
     equal: bool = True
-
-
-def judge(broken: Broken | None, time: tuple[int, int], detection: Detection | None, changed: bool) -> str:
-    """Compare what happened with what the audit said.
-
-    A violation that is found a time step late, or at a place where nothing is wrong, counts as missed.
-    """
-    if broken is None:
-        return "detected" if detection is not None else "silent" if changed else "no effect"
-    if detection is None or broken.time != time or detection.step != broken.time[0]:
-        return "missed"
-    wrong = broken.faces if detection.place.startswith("flux") else broken.holders
-    named = int(detection.place.rpartition("[")[2].rstrip("]")) if "[" in detection.place else None
-    return "detected" if named in wrong else "missed"
 
 
 def on_fast(
@@ -264,18 +189,6 @@ def on_cpu(setting: Setting, names: Sequence[str], faults: Sequence[Fault]) -> l
         for name, fault, outcome in zip(names, faults, outcomes(graph, faults, run.detections), strict=True)
         if outcome.detected or fault.step <= reached
     ]
-
-
-def rows_broken(graph: IntegerGraph, run: Run) -> bool:
-    """Whether totals or invariants are wrong in what the trace of an audited run holds."""
-    trace = run.trace
-    assert trace.flux is not None
-    holdings = np.concatenate([trace.mass, trace.ledger], axis=1)
-    totals = {sum(row.tolist()) for row in holdings}
-    packets, current, residue = trace.flux[:, 0], trace.flux[:, 1], trace.flux[:, 2]
-    moved = (incidence_of(graph) @ packets[1:].T).T
-    kept = (packets[1:] << graph.flux.threshold_exponent) + residue[1:] - residue[:-1]
-    return len(totals) > 1 or bool((np.diff(holdings, axis=0) != moved).any() or (kept != current[1:]).any())
 
 
 def injections(count: int, seed: int) -> Iterator[tuple[Setting, str, Fault]]:

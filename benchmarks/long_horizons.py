@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from benchmarks.fine_line import FINE_CELLS, floating
 from pisnn_deploy.audit.invariants import KINDS
 from pisnn_deploy.graph.artifact import artifact_bytes
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
-from pisnn_deploy.mesh import PERIODIC, structured_mesh, uniform_boundary
 from pisnn_deploy.physics.problems import problem
 from pisnn_deploy.project.compilation import compile_requested
 from pisnn_deploy.project.request import compile_request
@@ -40,7 +39,6 @@ DATA = ROOT / "build" / "long_horizons"
 WORD = 2**63 - 1
 """Largest count that 64 bits hold."""
 LARGEST_ERROR = 5e-5
-FINE_CELLS = 8192
 
 
 @dataclass(frozen=True)
@@ -200,89 +198,6 @@ def _neurons(graph: IntegerGraph, population: str) -> int:
     return sizes.get(population, graph.mesh.faces if population == FLUX else graph.mesh.cells)
 
 
-@njit
-def _central_step(values, new, ratio):
-    """Forward Euler with second differences, as textbooks have it."""
-    cells = values.size
-    for i in range(cells):
-        new[i] = values[i] + ratio * (values[(i + 1) % cells] - values[i] - values[i] + values[i - 1])
-
-
-@njit
-def _wide_step(padded, flux, weights, half):
-    """The trained kernel in flux form: what one cell gives is what its neighbour takes, but for rounding."""
-    cells = flux.size
-    for i in range(half):
-        padded[i] = padded[cells + i]
-        padded[cells + half + i] = padded[half + i]
-    for i in range(cells):
-        total = padded.dtype.type(0)
-        for j in range(2 * half):
-            total += weights[j] * padded[i + j + 1]
-        flux[i] = total
-    for i in range(cells):
-        padded[half + i] -= flux[i] - flux[i - 1]
-
-
-@njit
-def _central_run(values, new, ratio, steps):
-    for _ in range(steps):
-        _central_step(values, new, ratio)
-        values, new = new, values
-    return values
-
-
-@njit
-def _wide_run(padded, flux, weights, half, steps):
-    for _ in range(steps):
-        _wide_step(padded, flux, weights, half)
-
-
-def floating() -> list[dict[str, Any]]:
-    """The fine line in float32 and float64: relative L2 error and drift of the mass at the horizon."""
-    path = DATA / "floating.json"
-    if path.exists():
-        results: list[dict[str, Any]] = json.loads(path.read_text())
-        return results
-    graph, _ = compile_requested(compile_request("heat1d", mesh=str(FINE_CELLS)))
-    own = problem("heat1d")
-    mesh = structured_mesh((FINE_CELLS,), (1.0,), uniform_boundary(PERIODIC, 1).sides)
-    nothing = np.zeros(0)
-    initial, spacing = own.initial(mesh, nothing), mesh.spacing[0]
-    kernel = graph.operator[0].weight[0] / 2.0**graph.flux.threshold_exponent
-    half = kernel.size // 2
-    results = []
-    for dtype in (np.float32, np.float64):
-        for wide in (True, False):
-            step = graph.time_step if wide else 0.5 * spacing**2 / own.diffusivity
-            steps = round(own.horizon / step)
-            begun = time.perf_counter()
-            if wide:
-                padded = np.zeros(FINE_CELLS + 2 * half, dtype)
-                padded[half:-half] = initial
-                _wide_run(padded, np.zeros(FINE_CELLS, dtype), kernel.astype(dtype), half, steps)
-                end = padded[half:-half].astype(np.float64)
-            else:
-                values = initial.astype(dtype)
-                end = _central_run(values, np.zeros_like(values), dtype(0.5), steps).astype(np.float64)
-            exact = own.reference(mesh, nothing, steps * step)
-            if exact is None:
-                raise SystemExit("heat1d has no reference")
-            start = initial.astype(dtype).astype(np.float64).sum()
-            results.append(
-                {
-                    "solver": "the same kernel in flux form" if wide else "forward Euler, second differences, r = 0.5",
-                    "dtype": np.dtype(dtype).name,
-                    "steps": steps,
-                    "relative_l2": float(np.linalg.norm(end - exact) / np.linalg.norm(exact)),
-                    "drift": float(abs(end.sum() - start) / start),
-                    "seconds": time.perf_counter() - begun,
-                }
-            )
-    path.write_text(json.dumps(results, indent=1))
-    return results
-
-
 def page(results: dict[Case, dict[str, Any]], floats: list[dict[str, Any]]) -> str:
     """The page, in Markdown."""
     parts = [BEFORE, _fine(results, floats), _runs(results), _error_table(results), _counter_table(results)]
@@ -416,7 +331,7 @@ def main() -> None:
     measured_so_far = {case: measured(case, run_on=not arguments.so_far) for case in cases}
     results = {case: figures for case, figures in measured_so_far.items() if figures is not None}
     if not arguments.only:
-        PAGE.write_text(page(results, floating()))
+        PAGE.write_text(page(results, floating(DATA / "floating.json")))
 
 
 if __name__ == "__main__":

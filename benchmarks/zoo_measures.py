@@ -1,0 +1,203 @@
+"""Errors and drifts of the zoo's models and of their baselines, over time and on other meshes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.baselines.setting import Field, Setting, mass_drift, relative_l2, setting
+from pisnn_deploy.compiler import CompileOptions, compile_model
+from pisnn_deploy.compiler.passes.lower import Lower
+from pisnn_deploy.graph import FloatGraph, IntegerGraph
+from pisnn_deploy.mesh import Boundary, parse_boundary
+from pisnn_deploy.physics.model import Model
+from pisnn_deploy.project.zoo import model_path, recipe_path
+from pisnn_deploy.report.measures import Measures, measure_run
+from pisnn_deploy.runs import Run, RunOptions, run_graph
+from pisnn_deploy.target import load_profile
+from pisnn_deploy.training.checkpoint import read_checkpoint, write_checkpoint
+from pisnn_deploy.training.recipe import GaussNewtonOptions, read_recipe
+from pisnn_deploy.training.trainer import train
+
+ROOT = Path(__file__).parents[1]
+BASELINES = ROOT / "build" / "results" / "baselines"
+CACHE = ROOT / "build" / "results" / "float"
+SERIES_ROWS = 160
+LONG_ROWS = 200
+VARIANTS: dict[str, tuple[tuple[str, str], ...]] = {
+    "heat1d": (
+        ("64", "periodic"),
+        ("128", "no-flux"),
+        ("128", "dirichlet=0,1"),
+        ("128", "x-=no-flux x+=dirichlet=1"),
+        ("500", "periodic"),
+    ),
+    "heat2d": (
+        ("32x32", "periodic"),
+        ("64x64", "no-flux"),
+        ("64x64", "x=dirichlet=1,1 y=no-flux"),
+        ("128x128", "periodic"),
+    ),
+    "laplace2d": (("32x32", ""), ("128x128", "")),
+    "advection_diffusion1d": (),
+    "burgers1d": (),
+}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Error and drift of one method over time."""
+
+    name: str
+    time: Field
+    relative_l2: Field
+    drift: Field
+    exact: bool = False
+
+    def at(self, when: float) -> tuple[float, float]:
+        """Error and drift at the known time that is nearest; NaN if none is within a hundredth."""
+        nearest = int(np.argmin(np.abs(self.time - when)))
+        if abs(self.time[nearest] - when) > 0.02 * when:
+            return math.nan, math.nan
+        return float(self.relative_l2[nearest]), float(self.drift[nearest])
+
+
+@dataclass(frozen=True)
+class Results:
+    """What was measured of one model."""
+
+    graph: IntegerGraph
+    model: Model
+    short: Run
+    measures: Measures
+    far: Measures
+    curves: tuple[Curve, ...]
+    held_out: dict[str, float]
+    lava: str
+    variants: tuple[tuple[str, str, int, float, float, int], ...]
+
+
+def read_model(name: str) -> Model:
+    """The zoo's model."""
+    with model_path(name) as path:
+        return read_checkpoint(path)
+
+
+def compiled(model: Model, case: Setting, mesh: str = "", boundary: str = "") -> IntegerGraph:
+    """A model compiled for loihi2."""
+    shape = tuple(int(count) for count in mesh.split("x")) if mesh else case.mesh.shape
+    sides: Boundary = parse_boundary(boundary, len(shape)) if boundary else case.problem.default_boundary(shape)
+    return compile_model(model, CompileOptions(Lower(shape, sides), load_profile("loihi2")))
+
+
+def float_model(name: str) -> Model:
+    """A model of the zoo, trained without ever being rounded, or taken from the cache.
+
+    Compensated rounding moves Burgers' weights onto their grid and leaves its biases free, so its network in float64 is
+    the float model.
+    """
+    with recipe_path(name) as path:
+        recipe = read_recipe(path)
+    if isinstance(recipe.training, GaussNewtonOptions):
+        return read_model(name)
+    stored = CACHE / f"{name}.pt"
+    if not stored.exists():
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        options = recipe.training.model_copy(update={"quantised_from": 1.0})
+        trained = train(recipe.model_copy(update={"training": options}), state_path=stored.with_suffix(".state"))
+        write_checkpoint(stored, trained.model, trained.summary)
+    return read_checkpoint(stored)
+
+
+def float_curve(model: Model, case: Setting, rows: Sequence[float]) -> Curve:
+    """A network in float64, with the time step of its own float weights."""
+    graph: FloatGraph = Lower(case.mesh.shape, case.problem.default_boundary(case.mesh.shape))(model)
+    lasts = graph.time_step
+    wanted = sorted({round(t / lasts) for t in rows})
+    cells = graph.mesh.cells
+    steps = enumerate(itertools.islice(graph.fields(), wanted[-1] + 1))
+    rows_kept = [(step * lasts, values) for step, values in steps if step in wanted]
+    start = rows_kept[0][1]
+    drift = [mass_drift(field, start) for _, field in rows_kept]
+    errors = [relative_l2(field[:cells], case.exact(t)) for t, field in rows_kept]
+    return Curve("PISNN, float", np.array([t for t, _ in rows_kept]), np.array(errors), np.array(drift))
+
+
+def baseline_curves(name: str) -> list[Curve]:
+    """Curves that ``benchmarks.baselines`` has measured."""
+    content = json.loads((BASELINES / f"{name}.json").read_text())
+    return [
+        Curve(
+            baseline["name"],
+            np.array([row["time"] for row in baseline["rows"]]),
+            np.array([row["relative_l2"] for row in baseline["rows"]]),
+            np.array([math.nan if row["drift"] is None else row["drift"] for row in baseline["rows"]]),
+        )
+        for baseline in content["baselines"]
+    ]
+
+
+def measured(name: str) -> Results:
+    """Measure one model."""
+    case, model = setting(name), read_model(name)
+    graph = compiled(model, case)
+    horizon = case.problem.horizon
+    steps = round(horizon / graph.time_step)
+    start = graph.membrane.initial
+    short = run_graph("fast", graph, start, RunOptions(2 * steps, every=max(1, 2 * steps // SERIES_ROWS)))
+    measures = measure_run(graph, short, case.exact)
+    multiple = 10 if case.is_steady else 100
+    far = measure_run(
+        graph,
+        run_graph("fast", graph, start, RunOptions(multiple * steps, every=multiple * steps // LONG_ROWS)),
+        case.exact,
+    )
+    times = np.concatenate([measures.time, far.time[1:]])
+    errors = np.concatenate([measures.relative_l2, far.relative_l2[1:]])
+    drifts = np.concatenate([measures.drift, far.drift[1:]])
+    curves = [Curve("PISNN, integers", times, errors, drifts.astype(float), exact=True)]
+    curves.append(float_curve(float_model(name), case, times.tolist()))
+    curves += baseline_curves(name)
+    held_out = {}
+    for initial in case.problem.initial_conditions[1:]:
+        values = case.problem.initial(case.mesh, case.reservoirs, initial)
+        mass = graph.mass(values)
+        run = run_graph("fast", graph, mass, RunOptions(steps, every=steps or 1))
+        if run.conserved:
+            exact = case.problem.reference(case.mesh, case.reservoirs, steps * graph.time_step, initial)
+            assert exact is not None
+            held_out[initial] = relative_l2(graph.values(run.trace.mass[-1]), exact)
+    variants = []
+    for mesh, boundary in VARIANTS[name]:
+        other = compiled(model, case, mesh, boundary)
+        assert other.quantisation.relative_l2_integer is not None
+        count = other.quantisation.steps
+        run = run_graph("fast", other, other.membrane.initial, RunOptions(count, every=count))
+        assert run.conserved, run.failure
+        totals = run.trace.totals()
+        errors_ = (other.quantisation.relative_l2_float or math.nan, other.quantisation.relative_l2_integer)
+        variants.append((mesh, boundary or "the problem's own", count, *errors_, totals[-1] - totals[0]))
+    return Results(graph, model, short, measures, far, tuple(curves), held_out, lava_run(graph, steps), tuple(variants))
+
+
+def lava_run(graph: IntegerGraph, steps: int) -> str:
+    """Run on Lava and compare every kept integer with the `fast` backend; a sentence."""
+    options = RunOptions(steps, every=max(1, steps // 50))
+    on_lava, on_fast = (run_graph(name, graph, graph.membrane.initial, options) for name in ("cpu", "fast"))
+    same = all(
+        np.array_equal(getattr(on_lava.trace, part), getattr(on_fast.trace, part))
+        for part in ("mass", "ledger", "transported")
+    )
+    totals = on_lava.trace.totals()
+    assert on_lava.conserved and same
+    return (
+        f"On Lava, as fixed-point processes: {on_lava.steps} PDE steps, verdict conserved, drift "
+        f"{totals[-1] - totals[0]}, violations {sum(on_lava.violations.values())}; masses, ledgers and packets equal "
+        f"those of `fast` at all {on_lava.trace.step.size} kept PDE steps."
+    )
