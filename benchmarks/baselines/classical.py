@@ -66,6 +66,7 @@ def trajectory(step: Step, limit: float, start: Field, time_step: float, steps: 
     limit : float
         Largest stable time step.
     start : float64 array [cells]
+        Cell averages at time 0.
     time_step : float
         Between the fields that are yielded.
     steps : int

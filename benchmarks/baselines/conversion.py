@@ -126,6 +126,7 @@ def student(network: Network, lower: Field, upper: Field) -> tuple[tuple[Any, An
     Returns
     -------
     tuple of (float32 tensor [outputs, inputs], float32 tensor [outputs])
+        Weights and biases of each layer, in order.
     """
     import torch
 

@@ -30,7 +30,9 @@ class Network:
     Attributes
     ----------
     weights : tuple of float64 array [outputs, inputs]
+        Of each layer, in order.
     biases : tuple of float64 array [outputs]
+        Of each layer, in order.
     seconds : float
         Wall time of the training.
     """

@@ -23,6 +23,7 @@ class Setting:
     Attributes
     ----------
     reservoirs : float64 array [reservoirs]
+        Cell values that they hold.
     velocity : float
         Of a linear advection; 0 without.
     """

@@ -12,7 +12,9 @@ def relative_l2(values: NDArray[np.float64], exact: NDArray[np.float64] | None) 
     Parameters
     ----------
     values : float64 array
+        The field that is judged.
     exact : float64 array of that shape, or None
+        What it is compared with.
 
     Returns
     -------

@@ -128,6 +128,7 @@ class FaceMesh(ABC):
         Parameters
         ----------
         conductivity : float64 array [cells]
+            In units of length squared per time.
 
         Returns
         -------

@@ -74,7 +74,9 @@ def find_contact(points: Points, corners: Indices, interior: Indices, boundary: 
     Parameters
     ----------
     points : float64 array [points, dims]
+        Coordinates.
     corners : int64 array [cells, dims + 1]
+        Points of each cell.
     interior : int64 array [interior faces, 2]
         Cells on both sides.
     boundary : int64 array [boundary faces]

@@ -71,6 +71,7 @@ def grouped(corners: Indices, names: Sequence[str], member: Indices, group: Indi
     Parameters
     ----------
     corners : int64 array [elements, corners]
+        Points of each element.
     names : sequence of str
         Of groups; those without members are left out.
     member, group : int64 array [memberships]

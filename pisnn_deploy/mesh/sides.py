@@ -23,9 +23,11 @@ class Sides:
     interior : int64 array [interior faces, 2]
         Cells on both sides, the lower number first, sorted.
     interior_corners : int64 array [interior faces, dims]
+        Points of each of these faces.
     boundary : int64 array [boundary faces]
         The cell of each face, sorted.
     boundary_corners : int64 array [boundary faces, dims]
+        Points of each of these faces.
     member, group : int64 array [memberships]
         Face of the boundary, and index into the names of the elements' groups; sorted, none twice.
     inside, outside : mapping of str to int
@@ -50,7 +52,9 @@ def match_sides(path: Path, points: NDArray[np.float64], corners: Indices, eleme
     path : Path
         For messages.
     points : float64 array [points, dims]
+        Coordinates.
     corners : int64 array [cells, dims + 1]
+        Points of each cell.
     elements : Elements
         Of one dimension less than the cells; a point of no cell is -1.
 

@@ -67,6 +67,7 @@ class Line(NamedTuple):
     Attributes
     ----------
     cells : int64 array [n]
+        Their numbers.
     positions : float64 array [n]
         Of their centres along the line, in units of length.
     axis : str

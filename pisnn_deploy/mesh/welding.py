@@ -23,7 +23,9 @@ def welded(path: Path, points: Points, corners: Indices, tolerance: float) -> In
     path : Path
         For messages.
     points : float64 array [points, dims]
+        Coordinates.
     corners : int64 array [cells, dims + 1]
+        Points of each cell.
     tolerance : float
         In the file's unit of length.
 
@@ -64,6 +66,7 @@ def join_points(points: Points, tolerance: float) -> Indices:
     Parameters
     ----------
     points : float64 array [points, dims]
+        Coordinates.
     tolerance : float
         Largest distance of two points that become one.
     """

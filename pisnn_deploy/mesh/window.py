@@ -33,6 +33,7 @@ class Window:
     cell : int64 array [faces, positions, terms]
         Flat cell indices.
     numerator : int64 array [faces, positions, terms]
+        Factor of each cell's value; 0 where a position shows fewer terms.
     denominator : int
         1, or 2 if some ghost cell is quadratic.
     offset : float64 or int64 array [faces, positions]
@@ -50,10 +51,12 @@ class Window:
         Parameters
         ----------
         field : float64 array [cells]
+            Cell values.
 
         Returns
         -------
         float64 array [faces, positions]
+            With ghost cells computed.
         """
         seen = (self.numerator * field[self.cell]).sum(axis=2) / self.denominator
         return np.asarray(seen + self.offset, np.float64)
@@ -70,7 +73,9 @@ class Boxes:
     Attributes
     ----------
     axis : int64 array [boxes]
+        Axis that the faces of each box are normal to.
     lower, shape : int64 array [boxes, axes]
+        Coordinates of the first lower cell, and how many there are along each axis.
     """
 
     axis: Indices

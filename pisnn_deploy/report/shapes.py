@@ -23,6 +23,7 @@ def draw_shapes(
     view : View
         With vertices.
     values : array [cells]
+        Shown as colours.
     limits : (float, float)
         Values of the first and of the last colour.
     """

@@ -235,6 +235,7 @@ def first_order(values: Floats, shape: tuple[int, ...], diffusion: float, couran
     Parameters
     ----------
     values : float64 array [batch, cells]
+        Fields at the start.
     shape : tuple of int
         Cells along each axis.
     diffusion, courant : float

@@ -16,6 +16,7 @@ class FluxState(NamedTuple):
     Attributes
     ----------
     current, residue : float64 tensor [batch, faces]
+        The drive with what is kept of earlier ones, and what has not been fired.
     """
 
     current: torch.Tensor
@@ -117,6 +118,7 @@ class CLIF(Neuron):
         Parameters
         ----------
         like : tensor [batch, faces]
+            Gives shape, type and device.
         """
         return FluxState(torch.zeros_like(like), torch.zeros_like(like))
 

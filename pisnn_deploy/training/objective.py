@@ -40,6 +40,7 @@ class RolloutDefect(torch.nn.Module):
         Returns
         -------
         float64 tensor [batch, steps, cells]
+            Without the cells that are not counted.
         """
         numbers = self._fields.numbers
         start = self._fields.start(drawn[:, :numbers])

@@ -58,6 +58,7 @@ def round_with_compensation(
     Parameters
     ----------
     parameters : float64 array [parameters]
+        Before rounding.
     matrix : float64 array [parameters, parameters]
         Gauss-Newton matrix there.
     order : int64 array [n]
