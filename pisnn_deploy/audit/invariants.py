@@ -189,15 +189,15 @@ class Audit:
         """
         books = self._channels[number]
         facts = books.facts
-        kept = facts.firing
+        rule = facts.firing
         if firing:
-            if kept is not None:
-                self._compare_firing(books, kept, step, packets, current, residue)
+            if rule is not None:
+                self._compare_firing(books, rule, step, packets, current, residue)
             books.in_flight[:] = packets
             self.packets_sent += int(np.count_nonzero(packets))
             self.quanta_sent += int(np.abs(packets).sum())
         else:
-            if kept is not None:
+            if rule is not None:
                 self._compare("flux", f"{facts.population} residue", step, books.residue, residue)
                 self._compare("flux", f"{facts.population} current", step, books.current, current)
             if packets.any():
@@ -205,23 +205,23 @@ class Audit:
         self._raise_first()
 
     def _compare_firing(
-        self, books: _ChannelBooks, kept: Firing, step: int, packets: Integers, current: Integers, residue: Integers
+        self, books: _ChannelBooks, rule: Firing, step: int, packets: Integers, current: Integers, residue: Integers
     ) -> None:
         """I3, and the largest current."""
         facts, left = books.facts, packets
-        if kept.withholding is not None:
-            fired = (current + books.residue - residue) >> kept.exponent
-            allowed = self._allowed(facts, kept.withholding, fired)
+        if rule.withholding is not None:
+            fired = (current + books.residue - residue) >> rule.exponent
+            allowed = self._allowed(facts, rule.withholding, fired)
             self._compare("flux", "limited packet", step, allowed, packets)
             left = packets + (fired - allowed)
-        expected = (left << kept.exponent) + residue - books.residue
+        expected = (left << rule.exponent) + residue - books.residue
         holds = self._compare("flux", facts.population, step, current, expected)
         if facts.current is not None and int(np.abs(current).max(initial=0)) > facts.current:
             wrong = np.flatnonzero(np.abs(current) > facts.current)
             index = int(wrong[0])
             name, value = f"{facts.population} current", int(current[index])
             self._note(InvariantViolation("range", name, index, step, facts.current, value), wrong.size)
-        books.residue[:] = residue if holds else books.residue + current - (packets << kept.exponent)
+        books.residue[:] = residue if holds else books.residue + current - (packets << rule.exponent)
         books.current[:] = current
 
     @property

@@ -62,13 +62,13 @@ def boundary_groups(sides: Sides, names: tuple[str, ...]) -> tuple[Indices, Indi
     group = np.concatenate([sides.group, np.full(lonely.size, len(names))])
     every = (*names, free_name(REST, {names[k] for k in np.unique(sides.group).tolist()}))
     present = np.unique(group).tolist()
-    kept = tuple(sorted(every[k] for k in present))
-    place = {name: k for k, name in enumerate(kept)}
+    present_names = tuple(sorted(every[k] for k in present))
+    place = {name: k for k, name in enumerate(present_names)}
     number = np.full(len(every), -1, np.int64)
     number[present] = [place[every[k]] for k in present]
     member = np.concatenate([sides.member, lonely])
     order = np.lexsort((number[group], member))
-    return member[order], number[group][order], kept
+    return member[order], number[group][order], present_names
 
 
 def elsewhere_named(content: MeshContent, dims: int, sides: Sides, sides_names: tuple[str, ...]) -> dict[str, str]:

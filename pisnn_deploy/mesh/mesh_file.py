@@ -249,11 +249,11 @@ def _used_points(
     points = _coordinates(path, every, used, dims)
     place = np.where(used, np.cumsum(used) - 1, -1)
     first = welded(path, points, place[corners], weld)
-    kept = np.unique(first[place[by_cells]])
+    remaining = np.unique(first[place[by_cells]])
     number = np.full(len(points) + 1, -1, np.int64)
-    number[kept] = np.arange(kept.size)
+    number[remaining] = np.arange(remaining.size)
     joined = int(np.count_nonzero(first != np.arange(len(points))))
-    return points[kept], number[np.append(first, len(points))][place], joined
+    return points[remaining], number[np.append(first, len(points))][place], joined
 
 
 def _dimension(path: Path, content: MeshContent) -> int:

@@ -348,8 +348,8 @@ def invariant(
     if not becomes:
         return bounds(program, inputs, limits, WORD_BITS)
 
-    def after(states: Mapping[str, Interval], kept: Mapping[str, Interval]) -> dict[str, Interval]:
-        values = bounds(program, {**inputs, **states}, kept)
+    def after(states: Mapping[str, Interval], known_limits: Mapping[str, Interval]) -> dict[str, Interval]:
+        values = bounds(program, {**inputs, **states}, known_limits)
         return {state: values[name] for state, name in becomes.items()}
 
     nowhere, half, far = (after(dict.fromkeys(becomes, Interval(-reach, reach)), {}) for reach in (0, _FAR // 2, _FAR))

@@ -139,8 +139,8 @@ def draw_balance(axes: Axes, graph: IntegerGraph, times: Field, run: Run, title:
     drift = np.array([total - totals[0] for total in totals], np.float64)
     broken = drift != 0
     axes.axhspan(-1, 1, color=GREY, alpha=0.22, linewidth=0, label="±1 quantum")
-    kept = f"drift, {len(totals):,} kept step{'s' * (len(totals) > 1)}"
-    axes.plot(times, drift, color=BLUE, linewidth=WIDTH, marker=mark_of(times.size), label=kept)
+    label = f"drift, {len(totals):,} kept step{'s' * (len(totals) > 1)}"
+    axes.plot(times, drift, color=BLUE, linewidth=WIDTH, marker=mark_of(times.size), label=label)
     if broken.any():
         axes.plot(times[broken], drift[broken], "X", color=RED, markersize=7, label="not 0", linestyle="")
         headline(axes, f"{title}: {totals[0]:,} quanta at the start")

@@ -152,13 +152,13 @@ def _tensor_matrix(matrix: sparse.csr_matrix) -> torch.Tensor:
 def _states(graph: IntegerGraph, start: RunState) -> Iterator[State]:
     network, holder, channels = Network(graph), graph.sole_field.holder, graph.sole_channels
     names = channels.program.states
-    kept = zip(reversed(names), (torch.tensor(start.residue), torch.tensor(start.current)), strict=False)
+    memories = zip(reversed(names), (torch.tensor(start.residue), torch.tensor(start.current)), strict=False)
     states: States = {
         population.name: {name: torch.tensor(values) for name, values in population.started().items()}
         for population in graph.between_fields
     }
     states[holder] = dict.fromkeys(graph.population(holder).program.states, torch.tensor(start.mass))
-    states[channels.name] = dict(kept)
+    states[channels.name] = dict(memories)
     nothing = np.zeros_like(start.residue)
     while True:
         states, results = network.advance(states)

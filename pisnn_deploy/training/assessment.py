@@ -202,8 +202,8 @@ def _coefficients(model: Model, spacing: float, step: float, cells: int) -> tupl
     value = (limits.lower + limits.upper) / 2
     kernel = integer_kernel(model, value)
     zeroth, first = flux_moments(kernel, spec.positions)
-    kept = 1.0 if spec.equation == "laplace" else spec.leak / MEMORYLESS
-    number = Coefficient("diffusion number", first / kept, spec.diffusion_number)
+    leak = 1.0 if spec.equation == "laplace" else spec.leak / MEMORYLESS
+    number = Coefficient("diffusion number", first / leak, spec.diffusion_number)
     if not 0 < step < math.inf:
         return (number,)
     if spec.equation == "laplace":

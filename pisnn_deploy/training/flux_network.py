@@ -83,8 +83,8 @@ class WeightHook:
             tilt = -(spec.diffusion_number + courant**2 / 2) - (kernel * distance).sum()
             corrected: torch.Tensor = kernel + missing / kernel.numel() + tilt * distance / distance.square().sum()
             return corrected
-        kept = 1.0 if spec.equation == "laplace" else self._neuron.integer_leak() / self._neuron.p_scale
-        scaled: torch.Tensor = kernel * (spec.diffusion_number * kept / -(kernel * distance).sum())
+        leak = 1.0 if spec.equation == "laplace" else self._neuron.integer_leak() / self._neuron.p_scale
+        scaled: torch.Tensor = kernel * (spec.diffusion_number * leak / -(kernel * distance).sum())
         return scaled
 
     def __call__(self, weight: torch.Tensor, descale: bool = False) -> torch.Tensor:

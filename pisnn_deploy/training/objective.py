@@ -70,8 +70,8 @@ class Objective:
         loss = defect.square().mean()
         if self._weight:
             gains = self._net.network.kernel().to(torch.complex128) @ self._gains
-            kept = self._net.neuron.integer_leak() / MEMORYLESS
+            leak = self._net.neuron.integer_leak() / MEMORYLESS
             # A leak lets symmetric kernels go beyond the unit disc's own limit, to gains of -2 (2 - leak / 4096).
-            beyond = torch.relu(-gains.real - 2 * (2 - kept)) if kept < 1 else torch.relu((1 + gains).abs() - 1)
+            beyond = torch.relu(-gains.real - 2 * (2 - leak)) if leak < 1 else torch.relu((1 + gains).abs() - 1)
             loss = loss + self._weight * beyond.square().mean()
         return loss

@@ -227,13 +227,13 @@ def _train_with_adam(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, options.epochs, options.learning_rate / 100)
     stats = slayer.utils.LearningStats()
     assistant = slayer.utils.Assistant(defect, Objective(net, options), optimiser, stats)
-    kept: dict[str, Any] = {"net": net, "optimiser": optimiser, "schedule": schedule}
+    parts: dict[str, Any] = {"net": net, "optimiser": optimiser, "schedule": schedule}
 
     def restored(content: dict[str, Any]) -> list[float]:
         losses = _losses(content)
-        expected = {name: part.state_dict() for name, part in kept.items()}
+        expected = {name: part.state_dict() for name, part in parts.items()}
         expected["optimiser"]["state"] = _adam_states(groups)
-        for name, part in kept.items():
+        for name, part in parts.items():
             part.load_state_dict(like(expected[name], content[name]))
         if not 0 < len(losses) <= options.epochs or schedule.last_epoch != len(losses):
             raise ValueError("losses of another number of epochs")
@@ -253,7 +253,7 @@ def _train_with_adam(
         if not math.isfinite(losses[-1]):
             raise _not_finite(spec, losses[-1], epoch + 1, "lower learning_rate or shorten horizons")
         if (epoch + 1) % _SAVE_EVERY == 0:
-            states = {name: {**part.state_dict()} for name, part in kept.items()}
+            states = {name: {**part.state_dict()} for name, part in parts.items()}
             state.save({**states, "losses": losses})
         if on_epoch is not None:
             on_epoch(epoch + 1, options.epochs, losses[-1])
