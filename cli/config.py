@@ -34,10 +34,6 @@ Sections = Mapping[str, Mapping[str, object]]
 def find_config(folder: Path) -> Path | None:
     """The file of options in a folder.
 
-    Parameters
-    ----------
-    folder : Path
-
     Returns
     -------
     Path or None
@@ -59,10 +55,6 @@ def read_config(path: Path) -> Sections:
     ----------
     path : Path
         A ``.toml`` file with a table for each command, or a ``.cfg`` file.
-
-    Returns
-    -------
-    mapping of str to mapping
 
     Raises
     ------
@@ -97,7 +89,6 @@ def defaults_of(command: click.Command, options: Mapping[str, object], path: Pat
 
     Parameters
     ----------
-    command : click.Command
     options : mapping of str to object
         By the long names of options.
     path : Path

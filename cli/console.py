@@ -65,8 +65,6 @@ def print_table(title: Cell, rows: Sequence[Row], columns: Sequence[str] = ()) -
 
     Parameters
     ----------
-    title : str or Text
-    rows : sequence of tuple of str or Text
     columns : sequence of str
         Headings; none for a list of names and values.
     """

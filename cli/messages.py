@@ -42,32 +42,17 @@ def _formatted_warning(message: Warning | str, *rest: Any, **named: Any) -> str:
 
 
 def with_options(text: str) -> str:
-    """The text of an error, with the fields that it names in backticks as the options that set them.
-
-    Parameters
-    ----------
-    text : str
-    """
+    """The text of an error, with the fields that it names in backticks as the options that set them."""
     return _FIELD.sub(lambda field: f"--{_OPTIONS.get(field[1], field[1]).replace('_', '-')}", text)
 
 
 def print_message(text: str) -> None:
-    """Print one line on stderr, whatever line breaks names in it have.
-
-    Parameters
-    ----------
-    text : str
-    """
+    """Print one line on stderr, whatever line breaks names in it have."""
     click.echo(without_commands(printable(text)), err=True)
 
 
 def show_wrong_usage(error: click.ClickException) -> None:
-    """Say what click found wrong with the words of a command, of which some may be names of files.
-
-    Parameters
-    ----------
-    error : click.ClickException
-    """
+    """Say what click found wrong with the words of a command, of which some may be names of files."""
     if isinstance(error, click.MissingParameter | NoArgsIsHelpError):  # several lines, and none of a file
         error.show()
         return

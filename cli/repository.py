@@ -19,7 +19,6 @@ def in_repository(path: Path, here: Path) -> Path:
 
     Parameters
     ----------
-    path : Path
     here : Path
         The current folder.
 

@@ -19,8 +19,6 @@ def result_rows(graph: IntegerGraph, run: Run, result: Mapping[str, Any]) -> lis
 
     Parameters
     ----------
-    graph : IntegerGraph
-    run : Run
     result : mapping
         See `pisnn_deploy.project.run_result`.
     """

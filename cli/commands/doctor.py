@@ -62,11 +62,9 @@ class Diagnosis:
 
     Attributes
     ----------
-    name : str
     status : str
         ``works``; ``missing``, where it is not installed or cannot be on this Python; ``broken``; ``note``, which is
         neither good nor bad.
-    detail : str
     """
 
     name: str

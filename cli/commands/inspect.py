@@ -94,7 +94,6 @@ def print_artifact(path: Path, read: Artifact) -> None:
     ----------
     path : Path
         For the title.
-    read : Artifact
     """
     graph = read.graph
     print_table(

@@ -50,10 +50,6 @@ def compile(model: FileName, *, strict: bool = False, **options: Unpack[CompileK
         ``pisnn-deploy compile``. What is not given is the problem's or the model's own. A mesh may also be a number or
         a tuple of numbers, a range a tuple, a file a path.
 
-    Returns
-    -------
-    CompiledArtifact
-
     Raises
     ------
     UsageError
@@ -76,14 +72,6 @@ def compile(model: FileName, *, strict: bool = False, **options: Unpack[CompileK
 
 def load(path: str | PathLike[str]) -> CompiledArtifact:
     """Read an artifact (``.pisnn``).
-
-    Parameters
-    ----------
-    path : str or path
-
-    Returns
-    -------
-    CompiledArtifact
 
     Raises
     ------
@@ -121,10 +109,6 @@ class CompiledArtifact:
 
     def save(self, path: str | PathLike[str]) -> str:
         """Write the artifact, whole or not at all.
-
-        Parameters
-        ----------
-        path : str or path
 
         Returns
         -------

@@ -36,7 +36,6 @@ class SimulationRun:
 
     Attributes
     ----------
-    graph : IntegerGraph
     run : Run
         Everything that the backend counted.
     reference : float64 array [cells] or None
@@ -106,10 +105,6 @@ class SimulationRun:
         ----------
         path : str or path, optional
             Where to write it as a PNG, too.
-
-        Returns
-        -------
-        matplotlib.figure.Figure
         """
         from pisnn_deploy.report.picture import draw_run, figure_of_run
 
@@ -139,10 +134,6 @@ class SimulationRun:
 
     def report(self, path: str | PathLike[str]) -> None:
         """Write a report of the run: one page of HTML that needs no network.
-
-        Parameters
-        ----------
-        path : str or path
 
         Raises
         ------

@@ -13,13 +13,8 @@ def html_table(title: str, rows: Mapping[str, str]) -> str:
 
     Parameters
     ----------
-    title : str
     rows : mapping of str to str
         Plain text: it may come from a user's file, and is escaped.
-
-    Returns
-    -------
-    str
     """
     body = "".join(
         f'<tr><th style="text-align:left">{_shown(name)}</th><td style="text-align:left">{_shown(text)}</td></tr>'

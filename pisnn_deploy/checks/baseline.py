@@ -101,7 +101,6 @@ class Growth:
         Key of the report's resources, such as ``cores`` or ``utilisation.neurons``.
     old, new : int or float
         Fractions for utilisations. A resource that the baseline does not have was 0.
-    allowed_percent : float
     """
 
     resource: str
@@ -182,7 +181,6 @@ class Baseline:
             Must be one that the baseline was made for.
         resources : Resources
             What is used now.
-        allowed_percent : float
 
         Returns
         -------

@@ -26,18 +26,12 @@ def per_core(
 
     Parameters
     ----------
-    subject : Subject
     uses : array [cores]
         Of each core in use.
-    limit : Figure
     what : str
         Is used, in the plural.
     silent : bool
         Say nothing where no limit is published.
-
-    Yields
-    ------
-    Violation
     """
     if not silent:
         yield from unpublished(subject, limit, f"{what} in a core")

@@ -160,8 +160,6 @@ class Example:
     ----------
     text : str
         What is wrong with it, in words.
-    graph : IntegerGraph
-    profile : Profile
     rejected : tuple of (str, str)
         What the checker of certificates rejects.
     """
@@ -376,12 +374,7 @@ def _of_proofs(heat: IntegerGraph) -> tuple[Example, ...]:
 
 
 def examples() -> Mapping[str, Example]:
-    """An example for every rule, by its code.
-
-    Returns
-    -------
-    mapping of str to Example
-    """
+    """An example for every rule, by its code."""
     heat = heat_graph()
     found = (*_of_numbers(heat), *_of_capacity(heat), *_of_tables(heat), *_of_proofs(heat))
     return {rule.code: example for rule, example in zip(RULES, found, strict=True)}

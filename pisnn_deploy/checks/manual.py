@@ -72,13 +72,8 @@ def page(rule: Rule, example: Example) -> str:
 
     Parameters
     ----------
-    rule : Rule
     example : Example
         Is checked, and the finding is shown.
-
-    Returns
-    -------
-    str
     """
     statement, *reasons, _ = rule.paragraphs
     found = example.finding(rule.code)

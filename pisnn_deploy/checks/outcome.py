@@ -70,12 +70,10 @@ class Outcome:
     ----------
     artifact : PurePath
         Relative to the current folder where it lies below it, so that reports do not depend on the machine.
-    report : Report
     rules : tuple of Rule
         Those that were asked for.
     growths : tuple of Growth or None
         Every resource beside the baseline; None without a baseline.
-    made_with : MadeWith
     in_repository : PurePath or None
         The artifact from the root of its repository, where code scanning and annotations count from; absolute outside
         of one. As `artifact` unless given.

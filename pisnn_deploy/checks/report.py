@@ -22,7 +22,6 @@ class Finding:
         Code, such as ``PD103``.
     name : str
         Name of the rule, such as ``synaptic-memory``.
-    severity : str
     population : str
         Where: a population, a synapse population, ``core 3``, or ``graph``.
     value, limit : int, float, str or None
@@ -51,7 +50,6 @@ class Resources:
     ----------
     cores, chips : int
         One core and one chip for a graph that is not placed.
-    neurons, synapses : int
     synaptic_memory_words : int
         Sum over all cores, in words of the profile.
     input_axons, output_axons : int
@@ -76,10 +74,8 @@ class Report:
 
     Attributes
     ----------
-    profile : str
     findings : tuple of Finding
         In the order of the rules.
-    resources : Resources
     estimates : dict of str to Estimate
         Of a PDE step, see `pisnn_deploy.estimates.estimates`.
     comparison : Comparison

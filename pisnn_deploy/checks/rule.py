@@ -29,9 +29,6 @@ class Subject:
 
     Attributes
     ----------
-    graph : IntegerGraph
-    profile : Profile
-    counts : Counts
     rejected : tuple of (str, str)
         Claims of the certificate that the checker rejects, each with its reason.
     horizon : int
@@ -121,7 +118,6 @@ def excess(value: float, limit: Figure[int | None] | Figure[int]) -> Severity | 
 
     Parameters
     ----------
-    value : float
     limit : Figure
         Null limits nothing.
 
@@ -139,11 +135,6 @@ def excess(value: float, limit: Figure[int | None] | Figure[int]) -> Severity | 
 
 def shortfall(value: float, limit: Figure[int]) -> Severity | None:
     """How bad it is that a value meets a lower limit.
-
-    Parameters
-    ----------
-    value : float
-    limit : Figure
 
     Returns
     -------

@@ -67,7 +67,6 @@ def check(
     graph : IntegerGraph
         A verified graph. Its populations may be placed; without a placement, figures of a core are those of a single
         one.
-    profile : Profile
     rejected : tuple of (str, str)
         Claims of the certificate that `pisnn_deploy.verify` rejects, each with its reason.
     horizon : int

@@ -25,10 +25,6 @@ def state_bits(graph: IntegerGraph) -> Mapping[str, int]:
     masses at their ends, unless these arrive anew in the very time step in which faces fire. Stock processes keep
     states of the width that Lava declares for them, whatever is in them.
 
-    Parameters
-    ----------
-    graph : IntegerGraph
-
     Returns
     -------
     mapping of str to int

@@ -21,7 +21,6 @@ def time_step(spec: ModelSpec, zeroth: Any, first: Any, spacing: float, leak: An
 
     Parameters
     ----------
-    spec : ModelSpec
     zeroth, first : float or tensor
         Moments of the kernel, see `pisnn_deploy.physics.model.flux_moments`.
     spacing : float
@@ -46,13 +45,8 @@ def nominal_time_step(spec: ModelSpec, spacing: float) -> float:
 
     Parameters
     ----------
-    spec : ModelSpec
     spacing : float
         Cell width.
-
-    Returns
-    -------
-    float
     """
     return spec.diffusion_number * spacing**2 / spec.diffusivity
 
@@ -62,7 +56,6 @@ def damped_leak(spec: ModelSpec, step: float) -> int:
 
     Parameters
     ----------
-    spec : ModelSpec
     step : float
         Pseudo-time of one PDE step.
 

@@ -45,12 +45,7 @@ Flaw = tuple[str, str]
 
 
 class InconsistentError(ValueError):
-    """Fields that do not go together.
-
-    Parameters
-    ----------
-    flaws : tuple of (str, str)
-    """
+    """Fields that do not go together."""
 
     def __init__(self, flaws: tuple[Flaw, ...]) -> None:
         super().__init__("; ".join(f"{field} {problem}" for field, problem in flaws))
@@ -124,7 +119,6 @@ class ModelSpec(BaseModel):
     diffusion_number : float
         ``diffusivity * dt / h^2`` that the network was trained for. A linear network's real value is derived from
         its weights; a nonlinear one uses this.
-    operating_range : OperatingRange
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -225,7 +219,6 @@ class Model:
 
     Attributes
     ----------
-    spec : ModelSpec
     weights : tuple of float64 array [outputs, inputs]
         One per layer, dimensionless.
     biases : tuple of float64 array [outputs]
@@ -268,10 +261,6 @@ def flux_moments(kernel: NDArray[np.float64], positions: NDArray[np.float64]) ->
         Weights over the window.
     positions : float64 array [axes, positions]
         See `ModelSpec.positions`.
-
-    Returns
-    -------
-    zeroth, first : float
     """
     return math.fsum(kernel), -math.fsum(kernel * positions[0])
 
@@ -281,10 +270,6 @@ def symmetry_basis(spec: ModelSpec) -> NDArray[np.int64]:
 
     Diffusion looks the same from both sides of a face: its kernels are odd along the face's axis, and even and alike
     along all others. Advection has no such symmetry.
-
-    Parameters
-    ----------
-    spec : ModelSpec
 
     Returns
     -------

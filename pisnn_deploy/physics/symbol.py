@@ -25,15 +25,16 @@ def gain(kernel: Floats, positions: Floats, waves: Floats) -> NDArray[np.complex
     Parameters
     ----------
     kernel : float64 array [..., positions]
-        Flux per cell value.
+        Flux per value of each cell it reads.
     positions : float64 array [axes, positions]
-        See `pisnn_deploy.physics.model.ModelSpec.positions`.
+        Offsets of these cells; see `pisnn_deploy.physics.model.ModelSpec.positions`.
     waves : float64 array [axes, n]
-        Wave numbers per cell, radians.
+        Wave numbers, in radians per cell.
 
     Returns
     -------
     complex128 array [..., n]
+        Change of each wave in a PDE step, divided by its amplitude.
     """
     axes = waves.shape[0]
     total = np.zeros((*kernel.shape[:-1], waves.shape[1]), np.complex128)
@@ -50,15 +51,18 @@ def amplification(kernel: Floats, positions: Floats, waves: Floats, leak: int = 
     Parameters
     ----------
     kernel : float64 array [..., positions]
+        Weights of the flux, by the cells it reads.
     positions : float64 array [axes, positions]
+        Offsets of these cells from the face's source, in cells.
     waves : float64 array [axes, n]
+        Wave numbers, in radians per cell.
     leak : int
         Decay constant.
 
     Returns
     -------
     complex128 array [..., n]
-        The factor of larger modulus if the leak keeps some of the current.
+        Factor by which a PDE step multiplies each wave; the one of larger modulus if the leak keeps some of the current.
     """
     return largest_root(gain(kernel, positions, waves), leak)
 
@@ -69,12 +73,14 @@ def largest_root(gains: NDArray[np.complex128], leak: int) -> NDArray[np.complex
     Parameters
     ----------
     gains : complex128 array
+        Change of each wave in a PDE step, divided by its amplitude.
     leak : int
         Decay constant.
 
     Returns
     -------
     complex128 array
+        Amplification factor of each wave.
     """
     keep = 1 - leak / MEMORYLESS
     total = 1 + keep + gains
@@ -89,10 +95,12 @@ def delayed_root(gains: NDArray[np.complex128]) -> NDArray[np.complex128]:
     Parameters
     ----------
     gains : complex128 array
+        Change of each wave in a PDE step, divided by its amplitude.
 
     Returns
     -------
     complex128 array
+        Amplification factor of each wave.
     """
     root = np.sqrt(1 + 4 * gains)
     upper, lower = (1 + root) / 2, (1 - root) / 2

@@ -22,10 +22,10 @@ class Link:
 
     Attributes
     ----------
-    name, source, target : str
     inputs : int
         Size of the source population.
     row_starts : int64 array [rows + 1]
+        Where each row's entries begin (compressed sparse rows).
     columns : int32 array [entries]
         Source neuron of each connection, row after row; a row is a target neuron.
     """
@@ -48,10 +48,7 @@ class Link:
         Parameters
         ----------
         rows : int64 array
-
-        Returns
-        -------
-        Link
+            Numbers of the rows to take.
         """
         lengths = self.row_starts[rows + 1] - self.row_starts[rows]
         starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
@@ -89,10 +86,6 @@ class Axons:
         ----------
         number : int64 array [cores]
             New number of each core.
-
-        Returns
-        -------
-        Axons
         """
         core = number[self.core]
         order = np.argsort(core, kind="stable")
@@ -100,16 +93,7 @@ class Axons:
 
 
 def links(graph: IntegerGraph) -> tuple[Link, ...]:
-    """Read the connections of all synapse populations of a graph.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-
-    Returns
-    -------
-    tuple of Link
-    """
+    """Read the connections of all synapse populations of a graph."""
     return tuple(map(link_of, graph.synapses))
 
 
@@ -124,14 +108,8 @@ def input_axons(link: Link, core: Integers, cores: int) -> Axons:
 
     Parameters
     ----------
-    link : Link
     core : int64 array [rows]
         Core of the neuron of each row.
-    cores : int
-
-    Returns
-    -------
-    Axons
     """
     order = np.argsort(core, kind="stable")
     first_row = np.searchsorted(core[order], np.arange(cores + 1))

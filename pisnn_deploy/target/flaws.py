@@ -131,16 +131,7 @@ def _siblings(place: Sequence[str | int]) -> list[str]:
 
 
 def shown(value: object) -> str:
-    """A value of a user's file, short enough for a message.
-
-    Parameters
-    ----------
-    value : object
-
-    Returns
-    -------
-    str
-    """
+    """A value of a user's file, short enough for a message."""
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):

@@ -56,7 +56,6 @@ def find(name_or_path: str, folder: Path, stack: ExitStack) -> Path | None:
 
     Parameters
     ----------
-    name_or_path : str
     folder : Path
         What a path is relative to.
     stack : ExitStack
@@ -84,15 +83,10 @@ def read_lineage(path: Path, stack: ExitStack, descendants: tuple[Path, ...] = (
 
     Parameters
     ----------
-    path : Path
     stack : ExitStack
         Keeps files of the library while they are open.
     descendants : tuple of Path
         Profiles that extend this one.
-
-    Returns
-    -------
-    Lineage
 
     Raises
     ------

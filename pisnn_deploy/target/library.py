@@ -68,10 +68,6 @@ def own_profile(named: str, artifact: str) -> Profile:
     artifact : str
         For the message.
 
-    Returns
-    -------
-    Profile
-
     Raises
     ------
     UsageError
@@ -98,10 +94,6 @@ def source_of(name_or_path: str) -> str:
 
 def parents_of(name_or_path: str) -> tuple[str, ...]:
     """What a profile extends.
-
-    Parameters
-    ----------
-    name_or_path : str
 
     Returns
     -------

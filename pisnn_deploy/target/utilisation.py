@@ -35,6 +35,7 @@ class Counts:
     neurons, groups : int64 array [cores]
         Neurons, and populations of which a core holds a part.
     input_axons, synapses : int64 array [cores]
+        Counts on each core.
     synaptic_words : int64 array [cores]
         After packing and rounding.
     longest_axon_words : dict of str to int
@@ -44,6 +45,7 @@ class Counts:
     most_axons : dict of str to int
         Entries of the neuron of each sending population that takes the most.
     axon_map_words, axon_memory_words, total_words : float64 array [cores]
+        Memory words taken on each core.
     chips : int
         Chips that the cores in use stand on.
     """
@@ -77,6 +79,7 @@ def packed_words(synapses: Integers, profile: Profile) -> Integers:
     Returns
     -------
     int64 array
+        Memory words of each list of synapses.
     """
     packing, word = profile.synapse, profile.core.word_bits.value
     each = packing.entry_synapses_max.value
@@ -112,11 +115,6 @@ def count(graph: IntegerGraph, profile: Profile) -> Counts:
     ----------
     graph : IntegerGraph
         A verified graph; its placement may be unusable and then counts as none.
-    profile : Profile
-
-    Returns
-    -------
-    Counts
     """
     placement = None if placement_problems(graph) else graph.placement
     if placement is None:
@@ -158,15 +156,10 @@ def tally(
         Position in `core` of the core of each neuron, by population.
     core, chip : int64 array [cores]
         Number and chip of each core.
-    profile : Profile
     lines : mapping of str to int
         Lines of a neuron, by population.
     placed : bool
         What `Counts.placed` says.
-
-    Returns
-    -------
-    Counts
     """
     sums = _Sums(core.size)
     for (name, source), of_synapse in zip(synapses, axons, strict=True):
@@ -208,6 +201,7 @@ class _Sums:
     Attributes
     ----------
     input_axons, synapses, words, output_axons, map_entries, memory_entries : int64 array [cores]
+        Sums on each core so far.
     longest : dict of str to int
         Words of the longest packed axon of each synapse population.
     entries : dict of str to int64 array
@@ -229,13 +223,12 @@ class _Sums:
         ----------
         name, source : str
             Of the synapses, and of the population that sends.
-        axons : Axons
         home : int64 array [neurons]
             Core of each neuron that sends.
         chip : int64 array [cores]
+            Chip on which each core lies.
         lines : int
             Lines of each neuron that sends.
-        profile : Profile
         """
         cores = chip.size
         each = packed_words(axons.synapses, profile)

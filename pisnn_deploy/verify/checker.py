@@ -48,8 +48,6 @@ class Finding:
 
     Attributes
     ----------
-    claim : str
-    holds : bool
     text : str
         What was proved again, or the first thing that is wrong, or what is not claimed.
     is_claimed : bool

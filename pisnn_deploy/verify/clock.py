@@ -37,10 +37,6 @@ def named_law(graph: IntegerGraph) -> Iterator[str]:
     ----------
     graph : IntegerGraph
         Well formed.
-
-    Yields
-    ------
-    str
     """
     spec = graph.spec
     if spec.problem not in PROBLEMS:
@@ -98,10 +94,6 @@ def clock(graph: IntegerGraph) -> Iterator[str]:
     ----------
     graph : IntegerGraph
         Well formed, with the layers of its spec.
-
-    Yields
-    ------
-    str
     """
     spec = graph.spec
     face = face_of(graph)

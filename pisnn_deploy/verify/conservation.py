@@ -25,11 +25,6 @@ def conservation(graph: IntegerGraph, claim: Claim) -> Iterator[str]:
     ----------
     graph : IntegerGraph
         Well formed.
-    claim : Claim
-
-    Yields
-    ------
-    str
     """
     for held in graph.fields:
         if not only_adds(read(str(graph.population(held.holder).program))):

@@ -33,11 +33,6 @@ def equation(graph: IntegerGraph, claim: Claim) -> Iterator[str]:
     ----------
     graph : IntegerGraph
         Well formed and laid out as its operator says.
-    claim : Claim
-
-    Yields
-    ------
-    str
     """
     if not is_linear(graph) and graph.spec.equation == "laplace":
         figures: Figures | str = "nonlinear"

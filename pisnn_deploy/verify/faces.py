@@ -56,12 +56,7 @@ class NoFace(ValueError):
 
 
 def face_of(graph: IntegerGraph) -> Face:
-    """How the channels of a graph make packets.
-
-    Raises
-    ------
-    NoFace
-    """
+    """How the channels of a graph make packets."""
     face = face_in(read(str(faces(graph).program)))
     if face is None:
         raise NoFace("faces neither fire the sum of their currents nor send what outgrows a threshold")

@@ -28,8 +28,6 @@ def fold_line(place: int, count: int, sides: Sides, quadratic: bool) -> Weights:
     ----------
     place : int
         May lie beyond the ends.
-    count : int
-    sides : tuple of (str, str)
     quadratic : bool
         Whether ghost cells beyond a reservoir are averages of a parabola; weights are then in halves.
 
@@ -111,7 +109,6 @@ class Folding:
 
         Parameters
         ----------
-        face : int
         weights : list of int
             Of the window's positions.
 
@@ -119,7 +116,6 @@ class Folding:
         -------
         cells : dict of int to int
             Without zeros.
-        constant : int
 
         Raises
         ------

@@ -22,10 +22,6 @@ def medium_layout(graph: IntegerGraph) -> Iterator[str]:
     ----------
     graph : IntegerGraph
         Well formed.
-
-    Yields
-    ------
-    str
     """
     mesh = graph.mesh
     cells = mesh.cells
@@ -80,10 +76,6 @@ def medium_averages(graph: IntegerGraph) -> Iterator[str]:
     ----------
     graph : IntegerGraph
         Laid out as `medium_layout` has it.
-
-    Yields
-    ------
-    str
     """
     leaving = [0] * graph.mesh.holders
     for weight, *ends in zip(

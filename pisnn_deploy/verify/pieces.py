@@ -49,7 +49,6 @@ def along(graph: IntegerGraph, start: list[int], step: list[int], first: int, la
 
     Parameters
     ----------
-    graph : IntegerGraph
     start, step : list of int
         Quanta at each position of the window.
     first, last : int

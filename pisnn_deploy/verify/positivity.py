@@ -22,13 +22,8 @@ def positivity(graph: IntegerGraph, claim: Claim | None, route: sparse.csr_matri
     ----------
     graph : IntegerGraph
         Well formed.
-    claim : Claim or None
     route : scipy.sparse.csr_matrix [holders, faces]
         Effective weights of the packets, as they are stored.
-
-    Yields
-    ------
-    str
     """
     shift = face_of(graph).share_bits
     if shift is None or claim is None:
@@ -83,10 +78,6 @@ def where_it_cuts(graph: IntegerGraph, claim: Claim) -> Iterator[str]:
         Well formed.
     claim : Claim
         On the equation.
-
-    Yields
-    ------
-    str
     """
     given = claim.figures.get("share_shift")
     shift = face_of(graph).share_bits

@@ -41,7 +41,6 @@ class Reading:
 
     Attributes
     ----------
-    ports, states, parameters : tuple of str
     nodes : list of Node
         In the order in which they get their values.
     names : dict of str to int
@@ -149,7 +148,6 @@ def whole(reading: Reading, inputs: Mapping[str, int]) -> dict[str, int]:
 
     Parameters
     ----------
-    reading : Reading
     inputs : mapping of str to int
         Each port, state and parameter.
     """

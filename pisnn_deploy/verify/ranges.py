@@ -265,6 +265,7 @@ class Weights:
     synapses : list of Synapse
         Whose weights between two neurons add up.
     neurons : int64 array [rows]
+        Number of the neuron that each row feeds.
     """
 
     def __init__(self, synapses: list[Synapse], neurons: NDArray[np.int64]) -> None:

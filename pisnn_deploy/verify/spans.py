@@ -35,7 +35,6 @@ class Spans:
 
     Parameters
     ----------
-    reading : Reading
     inputs : mapping of str to (int, int)
         Of each port and parameter, and of states that are known.
     starts : mapping of str to (int, int), optional

@@ -37,13 +37,8 @@ def two_point(graph: IntegerGraph, claim: Claim, stored: NDArray[np.int64]) -> I
     ----------
     graph : IntegerGraph
         Well formed, with materials.
-    claim : Claim
     stored : int64 array [faces]
         Integer conductances.
-
-    Yields
-    ------
-    str
     """
     with np.errstate(all="ignore"):  # sizes that overflow are refused
         found = [*_two_point(graph, claim, stored)]
@@ -125,6 +120,7 @@ def simplices(mesh: CellMesh) -> tuple[Field, Field, Field]:
     Returns
     -------
     volumes : float64 array [cells]
+        Volume of each cell, in units of length to the power of the dimension.
     resistance : float64 array [2, faces]
         For a conductivity of 1; 0 on a reservoir's side.
     angles : float64 array [faces between cells]

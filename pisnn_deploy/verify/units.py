@@ -28,10 +28,6 @@ def units(graph: IntegerGraph, stored: NDArray[np.int64] | None) -> Iterator[str
         Well formed, whose value of a quantum is a power of two.
     stored : int64 array [faces] or None
         Integer conductances, of a graph of two-point fluxes.
-
-    Yields
-    ------
-    str
     """
     limits, window = graph.spec.operating_range, graph.window
     unit = Fraction(graph.value_per_quantum)

@@ -11,16 +11,7 @@ _LEVELS = {"error": "error", "warning": "warning", "info": "notice"}
 
 
 def github(outcomes: Sequence[Outcome]) -> str:
-    """One command a finding, and a line of the log that says what was checked with what.
-
-    Parameters
-    ----------
-    outcomes : sequence of Outcome
-
-    Returns
-    -------
-    str
-    """
+    """One command a finding, and a line of the log that says what was checked with what."""
     return "".join(f"{line}\n" for outcome in outcomes for line in _lines(outcome))
 
 

@@ -9,15 +9,6 @@ from pisnn_deploy.core.printable import json_text
 
 
 def json_report(outcomes: Sequence[Outcome]) -> str:
-    """One report as it is, several under the key ``reports``.
-
-    Parameters
-    ----------
-    outcomes : sequence of Outcome
-
-    Returns
-    -------
-    str
-    """
+    """One report as it is, several under the key ``reports``."""
     plain = [outcome.to_dict() for outcome in outcomes]
     return json_text(plain[0] if len(plain) == 1 else {"reports": plain}) + "\n"

@@ -17,10 +17,6 @@ from pisnn_deploy.core.printable import printable, printable_lines
 def junit(outcomes: Sequence[Outcome]) -> str:
     """One test suite a profile, one test case a rule.
 
-    Parameters
-    ----------
-    outcomes : sequence of Outcome
-
     Returns
     -------
     str

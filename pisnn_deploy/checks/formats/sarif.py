@@ -29,16 +29,7 @@ _FINGERPRINT = "pisnnDeployFinding/v1"
 
 
 def sarif(outcomes: Sequence[Outcome]) -> str:
-    """One run a profile.
-
-    Parameters
-    ----------
-    outcomes : sequence of Outcome
-
-    Returns
-    -------
-    str
-    """
+    """One run a profile."""
     targets = dict.fromkeys(outcome.target for outcome in outcomes)
     runs = [_run(target[0], [one for one in outcomes if one.target == target]) for target in targets]
     return json_text({"$schema": SCHEMA, "version": "2.1.0", "runs": runs}) + "\n"

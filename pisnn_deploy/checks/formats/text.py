@@ -17,16 +17,7 @@ _COUNTS = ("cores", "chips", "neurons", "synapses")
 
 
 def text(outcomes: Sequence[Outcome]) -> str:
-    """Verdict, resources, findings and growth of each outcome.
-
-    Parameters
-    ----------
-    outcomes : sequence of Outcome
-
-    Returns
-    -------
-    str
-    """
+    """Verdict, resources, findings and growth of each outcome."""
     lines = ("".join(f"{printable(line)}\n" for line in _lines(outcome)) for outcome in outcomes)
     return without_commands("\n".join(lines))
 

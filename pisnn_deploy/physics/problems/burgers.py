@@ -39,6 +39,7 @@ class Averages(NamedTuple):
     Attributes
     ----------
     values : float64 array [cells]
+        Averages of the solution over the cells.
     error : float
         No cell average is off by more.
     """
@@ -92,7 +93,6 @@ def cole_hopf(mesh: Mesh, modes: Modes, diffusivity: float, time: float) -> Aver
         One-dimensional.
     modes : Modes
         The field at time 0.
-    diffusivity, time : float
 
     Returns
     -------

@@ -58,9 +58,8 @@ class Heat:
 
         Parameters
         ----------
-        mesh : Mesh
         reservoirs : float64 array [reservoirs]
-        time : float
+            Values on the boundary.
         name : str, optional
             Initial condition.
 

@@ -20,7 +20,6 @@ class Modes:
 
     Attributes
     ----------
-    mean : float
     amplitudes, phases : tuple of float
         Radians for the phases.
     """
@@ -44,12 +43,14 @@ def cosine_averages(edges: Field, waves: Field, phases: Field) -> Field:
     Parameters
     ----------
     edges : float64 array [cells + 1]
+        Positions of the faces, in units of length.
     waves, phases : float64 array [n]
-        Waves are positive.
+        Wave numbers (positive, radians per unit of length) and phases (radians) of the modes.
 
     Returns
     -------
     float64 array [n, cells]
+        Cell averages of each mode.
     """
     integral = np.sin(waves[:, None] * edges - phases[:, None]) / waves[:, None]
     return np.asarray(np.diff(integral, axis=1) / np.diff(edges), np.float64)
@@ -63,8 +64,11 @@ def rounding_bound(
     Parameters
     ----------
     amplitudes : float64 array [n]
+        Amplitudes of the modes.
     waves, phases : float64 array [n]
+        Wave numbers (radians per unit of length) and phases (radians) of the modes.
     edges : float64 array [cells + 1]
+        Positions of the faces, in units of length.
     moved : float
         Distance that the cosines have been shifted by.
 
@@ -89,8 +93,6 @@ def eigenmodes(sides: Sides, length: float, numbers: Field) -> tuple[Field, Fiel
 
     Parameters
     ----------
-    sides : tuple of (str, str)
-    length : float
     numbers : float64 array [n]
         Count from 1.
 

@@ -129,15 +129,10 @@ def problem(name: str, diffusivity: float | None = None, velocity: float = 0.0) 
 
     Parameters
     ----------
-    name : str
     diffusivity : float, optional
         A model's own coefficients instead of the problem's.
     velocity : float
         Counts only with a diffusivity.
-
-    Returns
-    -------
-    Problem
 
     Raises
     ------
