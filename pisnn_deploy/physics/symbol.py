@@ -62,7 +62,7 @@ def amplification(kernel: Floats, positions: Floats, waves: Floats, leak: int = 
     Returns
     -------
     complex128 array [..., n]
-        Factor by which a PDE step multiplies each wave; the one of larger modulus if the leak keeps some of the current.
+        Factor by which a PDE step multiplies each wave; with a leak below `MEMORYLESS` the larger of two.
     """
     return largest_root(gain(kernel, positions, waves), leak)
 
