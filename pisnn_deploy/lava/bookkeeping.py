@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
+
+import numpy as np
 
 from pisnn_deploy.audit.invariants import Audit
 from pisnn_deploy.core.errors import InvariantViolation
@@ -16,6 +20,47 @@ from pisnn_deploy.lava.start import CURRENT, PACKET, Start
 
 _NEVER = -1
 """PDE step after the last one that the trace keeps."""
+
+
+class _Rows:
+    """Rows of a shared array, written through its file: through a mapping each page of 4 KiB would cost a fault.
+
+    Parameters
+    ----------
+    files : Exchange
+        The run, with its arrays.
+    name : str
+        Of the array, int64 [rows, ...].
+    """
+
+    def __init__(self, files: exchange.Exchange, name: str) -> None:
+        path, array = files.folder / f"{name}.npy", files.array(name)
+        self.count = len(array)
+        self._first_byte = path.stat().st_size - array.nbytes
+        self._row_bytes = array.nbytes // max(1, self.count)
+        self._file = os.open(path, os.O_WRONLY)
+        weakref.finalize(self, os.close, self._file)
+
+    def write(self, row: int, values: Integers) -> None:
+        """Write a row.
+
+        Parameters
+        ----------
+        row : int
+            Its number.
+        values : int64 array
+            Of the shape of a row.
+
+        Raises
+        ------
+        OSError
+            The disk is full.
+        """
+        rest = np.ascontiguousarray(values, np.int64).reshape(-1).view(np.uint8).data
+        position = self._first_byte + row * self._row_bytes
+        while rest:  # a disk that becomes full takes a part
+            written = os.pwrite(self._file, rest, position)
+            rest, position = rest[written:], position + written
 
 
 class Bookkeeping:
@@ -56,10 +101,10 @@ class Bookkeeping:
         files = exchange.Exchange(folder)
         self.events = files.array("events")
         self._kept = [*files.array("kept").tolist(), _NEVER]
-        self._mass = files.array("mass")
-        self._transported = files.array("transported")
+        self._mass = _Rows(files, "mass")
+        self._transported = _Rows(files, "transported")
         self._in_flight = files.array("in_flight")
-        self._flux = files.array("flux")
+        self._flux = _Rows(files, "flux")
         self._end = {name: files.array(f"end_{name}") for name in ("mass", "flux", "transported")}
         self._fired_last = start.flux.copy()
         for plan, columns in zip(plans, self.columns, strict=True):
@@ -117,11 +162,11 @@ class Bookkeeping:
         mass : int64 array [holders]
         """
         if step == self._kept[self._row]:
-            self._mass[self._row] = mass
-            self._transported[self._row] = self._sum
+            self._mass.write(self._row, mass)
+            self._transported.write(self._row, self._sum)
             self._in_flight[self._row] = self._arriving
-            if len(self._flux):
-                self._flux[self._row] = self._fired_last
+            if self._flux.count:
+                self._flux.write(self._row, self._fired_last)
             self._row += 1
             self._status[exchange.ROWS] = self._row
         self._arriving = 0
