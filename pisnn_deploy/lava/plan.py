@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -78,6 +79,27 @@ class Width:
     neurons: slice
 
 
+class Watch(NamedTuple):
+    """What a value of some neurons must lie within.
+
+    Attributes
+    ----------
+    value : str
+        Of the program.
+    neurons : slice
+    lowest, highest : int
+        Between them, both included, there is nothing to say.
+    check : callable
+        Takes these neurons' values, int64, and the PDE step, and raises what there is to say of others.
+    """
+
+    value: str
+    neurons: slice
+    lowest: int
+    highest: int
+    check: Callable[[Integers, int], None]
+
+
 @dataclass(frozen=True)
 class Plan:
     """A population in a run.
@@ -131,6 +153,21 @@ class Plan:
         """Whether it sends packets."""
         return bool(self.channels)
 
+    @property
+    def watches(self) -> Iterator[Watch]:
+        """What is asked of each named value, in the order of the program; of packets all that is asked of payloads."""
+        sends = zip(self.population.program.sends, self.guards, self.packets, strict=True)
+        packets = {value: guard for value, guard, is_packet in sends if is_packet}
+        for value in self.population.program.names:
+            if value in packets:
+                guard, beyond = packets[value], 1 << (packets[value].bits - 1)
+                lowest, highest = -min(beyond, guard.largest), min(beyond - 1, guard.largest)
+                yield Watch(value, slice(None), lowest, highest, guard.require)
+                continue
+            for width in self.widths.get(value, ()):
+                beyond = 1 << (width.bits - 1)
+                yield Watch(value, width.neurons, -beyond, beyond - 1, partial(self._require, width))
+
     def told(self, number: int) -> tuple[Word, ...]:
         """What the audit hears of some of its channels: packet, current and residue."""
         return self.audited[3 * number : 3 * (number + 1)]
@@ -143,7 +180,10 @@ class Plan:
         OverflowViolation
         """
         for width in self.widths.get(value, ()):
-            require_width(values[width.neurons], width.bits, self.population.name, width.quantity, step)
+            self._require(width, values[width.neurons], step)
+
+    def _require(self, width: Width, values: Integers, step: int) -> None:
+        require_width(values, width.bits, self.population.name, width.quantity, step)
 
     def arrived(self, graph: IntegerGraph, start: Start) -> Integers:
         """What each port holds at the start, int64 [ports, neurons], at least one row."""

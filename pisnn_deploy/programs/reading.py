@@ -82,32 +82,6 @@ class Prepared(Generic[Value]):
                 extra = tuple(program.table(str(name)).entries for name in extra)
             self._steps.append((getattr(reader, operation.name), operation.values, extra, operation.results))
 
-    def begin(self, inputs: Mapping[str, Value]) -> dict[Operand, Value]:
-        """What operations read before the first of them: inputs by name, and constants by number.
-
-        Parameters
-        ----------
-        inputs : mapping
-            Value of each port, state and parameter, by name.
-        """
-        return {**self._constants, **{name: inputs[name] for name in self._program.inputs}}
-
-    def advance(self, values: dict[Operand, Value]) -> None:
-        """Add the result of each operation to the values, or replace that of the step before.
-
-        Parameters
-        ----------
-        values : dict
-            Of `begin`.
-        """
-        for method, operands, extra, results in self._steps:
-            made = method(*[values[operand] for operand in operands], *extra)
-            if len(results) == 1:
-                values[results[0]] = self._result(results[0], made)
-                continue
-            for name, part in zip(results, made, strict=True):
-                values[name] = self._result(name, part)
-
     def run(self, inputs: Mapping[str, Value]) -> Result[Value]:
         """One step of the neuron; `inputs` is unchanged.
 
@@ -121,8 +95,14 @@ class Prepared(Generic[Value]):
         Result
             New states and what is sent.
         """
-        values = self.begin(inputs)
-        self.advance(values)
+        values: dict[Operand, Value] = {**self._constants, **{name: inputs[name] for name in self._program.inputs}}
+        for method, operands, extra, results in self._steps:
+            made = method(*[values[operand] for operand in operands], *extra)
+            if len(results) == 1:
+                values[results[0]] = self._result(results[0], made)
+                continue
+            for name, part in zip(results, made, strict=True):
+                values[name] = self._result(name, part)
         named = {name: value for name, value in values.items() if isinstance(name, str)}
         program = self._program
         states = {state: named[name] for state, name in zip(program.states, program.after, strict=True)}

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
@@ -60,7 +61,6 @@ class FaultyNeuronsModel(_Times, NeuronsModel):
         self._name = plan.population.name
         self._places = {row: _PLACES.get((self._name, word.value)) for row, word in enumerate(plan.kept)}
         self._mended, self._right = files.array("mended"), _right(plan, files)
-        self._checks_of = dict(self._checks)
         self._told: Integers | None = None
         self._untold: Integers | int = 0
 
@@ -89,8 +89,9 @@ class FaultyNeuronsModel(_Times, NeuronsModel):
         population = self.plan.population
 
         def look(name: str, values: Integers) -> None:
-            if name in self._checks_of:
-                self._checks_of[name](values, step)
+            for watch in self.plan.watches:
+                if watch.value == name:
+                    watch.check(np.broadcast_to(values, population.size)[watch.neurons], step)
 
         reader = self.injector.reader(population, step, look)
         inputs = {name: reader.result(name, value) for name, value in self._operands.items()}

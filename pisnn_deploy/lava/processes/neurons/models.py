@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,13 +14,12 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
-from pisnn_deploy.core.arithmetic import require_width
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.lava.exchange import Exchange
-from pisnn_deploy.lava.plan import Plan, PortPlan, Word
+from pisnn_deploy.lava.plan import Plan, PortPlan, Watch, Word
 from pisnn_deploy.lava.processes.neurons.process import Neurons
-from pisnn_deploy.programs import Operand, Prepared
-from pisnn_deploy.programs.buffers import Buffers
+from pisnn_deploy.programs import Operand, run
+from pisnn_deploy.programs.tape import Call, Tape
 
 Spikes = NDArray[np.signedinteger[Any]]
 
@@ -52,20 +50,14 @@ class NeuronsModel(PyLoihiProcessModel):
         super().__init__(proc_params)
         plan: Plan = proc_params["plan"]
         self.plan = plan
-        program = plan.population.program
-        self._reader = Buffers(plan.population.size)
-        self._program = Prepared(program, self._reader)
         self._first_step = int(proc_params["first_step"])
         self._goes_on = bool(proc_params["goes_on"])
         self._events = Exchange(proc_params["folder"]).array("events")
         size = plan.population.size
-        # States that are themselves sent or kept: their words are written while they are still needed.
-        self._outliving = tuple(set(program.states).intersection((*(word.value for word in plan.kept), *program.sends)))
         self._early = [np.zeros(size, np.int64) if port.early else None for port in plan.ports]
         rows = [plan.kept.index(word) for word in plan.audited]
         self._audited = slice(len(rows)) if rows == [*range(len(rows))] else rows
         self._silence = np.zeros(size * max((guard.width for guard in plan.guards), default=1), np.int32)
-        self._checks = tuple(_checks(plan))
 
     @cached_property
     def _inputs(self) -> tuple[PyInPort, ...]:
@@ -100,9 +92,25 @@ class NeuronsModel(PyLoihiProcessModel):
         return {**ports, **states, **population.parameters}
 
     @cached_property
-    def _values(self) -> dict[Operand, Integers]:
-        """Values of the program, by name, and its constants."""
-        return self._program.begin(self._operands)
+    def _recorded(self) -> tuple[tuple[Call, ...], dict[Operand, Integers]]:
+        """Calls that run the program, and the arrays in which they leave its values."""
+        program, tape, inputs = self.plan.population.program, Tape(self.plan.population.size), {**self._operands}
+        # States that are themselves sent or kept: their words are written while they are still needed.
+        for state in {*(word.value for word in self.plan.kept), *program.sends}.intersection(program.states):
+            inputs[state] = tape.copy(inputs[state])
+        values: dict[Operand, Integers] = {}
+        values.update(run(program, tape, inputs).values)
+        for word, remembered in self._memory.items():
+            # What was told last is needed until its change is known.
+            if word.role != "told" and tape.move(values[word.value], remembered):
+                values[word.value] = remembered
+        return tape.calls, values
+
+    @cached_property
+    def _watched(self) -> tuple[tuple[Integers, Watch], ...]:
+        """Values that must be within limits."""
+        _, values = self._recorded
+        return tuple((values[watch.value][watch.neurons], watch) for watch in self.plan.watches)
 
     def run_spk(self) -> None:
         """One time step."""
@@ -184,13 +192,14 @@ class NeuronsModel(PyLoihiProcessModel):
         step : int
             PDE step, for messages.
         """
-        values = self._values
-        for state in self._outliving:
-            values[state] = self._operands[state].copy()
-        self._reader.begin()
-        self._program.advance(values)
-        for value, check in self._checks:
-            check(values[value], step)
+        calls, values = self._recorded
+        for call in calls:
+            call()
+        # Both reductions cost more by the methods of an array, on small populations as much again.
+        largest, smallest = np.maximum.reduce, np.minimum.reduce
+        for looked_at, watch in self._watched:
+            if largest(looked_at) > watch.highest or smallest(looked_at) < watch.lowest:
+                watch.check(looked_at, step)
         return values
 
     def payloads(self, values: dict[Operand, Integers]) -> list[Integers]:
@@ -214,7 +223,8 @@ class NeuronsModel(PyLoihiProcessModel):
                 payload[senders:] = 0
             payloads.append(payload)
         for remembered, value in self._remembered:
-            remembered[:] = values[value]
+            if values[value] is not remembered:
+                remembered[:] = values[value]
         return payloads
 
     def send(self, number: int, spikes: Spikes) -> None:
@@ -231,26 +241,3 @@ class NeuronsModel(PyLoihiProcessModel):
     def _tell_audit(self) -> None:
         if self.plan.audited:
             self.audit_out.send(self.kept[self._audited])
-
-
-Check = Callable[[Integers, int], None]
-
-
-def _checks(plan: Plan) -> Iterator[tuple[str, Check]]:
-    """What is asked of each named value, in the order of the program; of packets all that is asked of a payload."""
-    sends = zip(plan.population.program.sends, plan.guards, plan.packets, strict=True)
-    packets = {value: guard for value, guard, is_packet in sends if is_packet}
-    for value in plan.population.program.names:
-        if value in packets:
-            yield value, packets[value].require
-        elif value in plan.widths:
-            yield value, _whole_width(plan, value) or partial(plan.require, value)
-
-
-def _whole_width(plan: Plan, value: str) -> Check | None:
-    """The check of a value that has one width in all neurons: no part of it need be taken."""
-    width, *others = plan.widths[value]
-    if others or width.neurons != slice(None):
-        return None
-    bits, population, quantity = width.bits, plan.population.name, width.quantity
-    return lambda values, step: require_width(values, bits, population, quantity, step)
