@@ -99,7 +99,7 @@ def line(name: str, what: str, recipe: Recipe) -> str:
         trained = train(recipe, state_path=STATE)
         graph = compile_model(trained.model, options)
         steps = round(case.problem.horizon / graph.time_step)
-        far = run_graph("fast", graph, graph.membrane.initial, RunOptions(10 * steps, every=10 * steps))
+        far = run_graph("fast", graph, graph.initial, RunOptions(10 * steps, every=10 * steps))
     except PisnnError as error:
         return f"| {what} | - | - | - | - | {str(error).replace('|', '/')} |"
     quantisation, nearest = graph.quantisation, None

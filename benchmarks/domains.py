@@ -37,7 +37,7 @@ def seconds(graph: IntegerGraph, parts: int) -> float:
     times = []
     for _ in range(ROUNDS):
         if parts == 1:
-            run: Run = fast.run(graph, graph.membrane.initial, options)
+            run: Run = fast.run(graph, graph.initial, options)
         else:
             domains, rounds, halo = divided(graph, parts)
             with cluster(workers=parts) as client, dask_workers(client, domains, STEPS, halo) as workers:
@@ -52,7 +52,7 @@ def seconds(graph: IntegerGraph, parts: int) -> float:
 def main() -> int:
     """Measure and write the page."""
     small, large = compiled("768x768"), compiled("1086x1086")
-    fast.run(small, small.membrane.initial, RunOptions(1))  # compiles the kernels
+    fast.run(small, small.initial, RunOptions(1))  # compiles the kernels
     times = {"small_1": seconds(small, 1), "small_2": seconds(small, 2), "large_1": seconds(large, 1)}
     times["large_2"] = seconds(large, 2)
     strong = times["large_1"] / times["large_2"]

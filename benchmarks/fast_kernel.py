@@ -116,7 +116,7 @@ def case_of(name: str, shape: tuple[int, ...], threads: tuple[int, ...]) -> Case
     assert plan is not None
     case = Case(name, graph, {}, {}, {})
     for key in [(count, audited) for count in threads for audited in (True, False)]:
-        start = start_of(graph, graph.membrane.initial)
+        start = start_of(graph, graph.initial)
         stepper = StructuredStepper(graph, plan, start, 2**40, key[0], audited=key[1])
         stepper.advance(1)
         steps = max(1, int(RUN_SECONDS / _seconds(lambda s=stepper: s.advance(1))))
@@ -135,7 +135,7 @@ def measure(case: Case) -> None:
 def numpy_rate(graph: IntegerGraph) -> float:
     """Cells a second of the reference without its audit."""
     semantics = Semantics(graph)
-    state = semantics.step(semantics.start(graph.membrane.initial))
+    state = semantics.step(semantics.start(graph.initial))
     rates = []
     for _ in range(3):
         begun = time.perf_counter()

@@ -12,6 +12,7 @@ from scipy import sparse
 from pisnn_deploy.audit.recovery import Detection
 from pisnn_deploy.faults.machine import Machine
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.runs import Run
 
 Integers = NDArray[np.int64]
@@ -34,7 +35,7 @@ class Witness(Machine):
         self.broken: Broken | None = None
         self.last = self.time
         self._incidence = incidence_of(graph)
-        self._theta = 1 << graph.flux.threshold_exponent
+        self._theta = 1 << known_face(graph).exponent
         self._total = sum(mass.tolist())
         self._before = mass.copy(), flux[2].copy()
         self._fired = np.zeros(graph.mesh.faces, np.int64)
@@ -94,5 +95,5 @@ def rows_broken(graph: IntegerGraph, run: Run) -> bool:
     totals = {sum(row.tolist()) for row in holdings}
     packets, current, residue = trace.flux[:, 0], trace.flux[:, 1], trace.flux[:, 2]
     moved = (incidence_of(graph) @ packets[1:].T).T
-    kept = (packets[1:] << graph.flux.threshold_exponent) + residue[1:] - residue[:-1]
+    kept = (packets[1:] << known_face(graph).exponent) + residue[1:] - residue[:-1]
     return len(totals) > 1 or bool((np.diff(holdings, axis=0) != moved).any() or (kept != current[1:]).any())

@@ -33,7 +33,7 @@ def random_fault(graph: IntegerGraph, family: str, step: int, generator: np.rand
 
 def _state(place: str) -> _Draw:
     def draw(graph: IntegerGraph, generator: np.random.Generator, step: int) -> Fault:
-        index = _below(generator, graph.membrane.size if place == MEMBRANE else graph.mesh.faces)
+        index = _below(generator, graph.sole_field.size if place == MEMBRANE else graph.mesh.faces)
         bit = _below(generator, word_bits(graph, place, index))
         return Fault("flip", place, index, step, _phase(graph, generator), bit=bit)
 
@@ -58,7 +58,7 @@ def _packet(kind: Kind) -> _Draw:
         face = _below(generator, graph.mesh.faces)
         end = generator.choice(["source", "target"] if kind == "misroute" else ["both", "source", "target"])
         delay = 1 + _below(generator, 3) if kind == "delay" else 0
-        other = _below(generator, graph.membrane.size) if kind == "misroute" else 0
+        other = _below(generator, graph.sole_field.size) if kind == "misroute" else 0
         return Fault(kind, "packet", face, step, end=end.item(), delay=delay, other=other)
 
     return draw

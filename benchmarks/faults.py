@@ -107,7 +107,7 @@ def states_of(setting: Setting) -> tuple[RunState, ...]:
 
 def faultless(graph: IntegerGraph) -> tuple[RunState, ...]:
     """The run without faults, from the reference semantics."""
-    stepper = ReferenceStepper(graph, start_of(graph, graph.membrane.initial), LATEST + AFTER)
+    stepper = ReferenceStepper(graph, start_of(graph, graph.initial), LATEST + AFTER)
     stepper.begin()
     states = [stepper.state()]
     for _ in range(LATEST + AFTER):
@@ -171,8 +171,8 @@ def on_cpu(setting: Setting, names: Sequence[str], faults: Sequence[Fault]) -> l
     """Injections into one run on Lava that is healed after each, compared with the same run on `fast`."""
     graph = graph_of(setting)
     options = RunOptions(faults[-1].step + AFTER_ON_CPU, everything=True, faults=tuple(faults), recovers=True)
-    run = run_graph("cpu", graph, graph.membrane.initial, options)
-    twin = run_graph("fast", graph, graph.membrane.initial, options)
+    run = run_graph("cpu", graph, graph.initial, options)
+    twin = run_graph("fast", graph, graph.initial, options)
     is_equal = run.detections == twin.detections and np.array_equal(run.trace.mass, twin.trace.mass)
     is_right = is_equal and not rows_broken(graph, run)
     # A value that leaves its width stops a run; what was to come later was not injected.

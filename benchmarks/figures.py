@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.compiler import CompileOptions, Lower, compile_model
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.mesh import PERIODIC, parse_boundary, structured_mesh
 from pisnn_deploy.physics.problems import problem
 from pisnn_deploy.project.zoo import model_path
@@ -49,7 +50,7 @@ def relative_l2(values: Field, exact: Field) -> float:
 
 def exact(graph: IntegerGraph, time_: float) -> Field:
     """Exact cell averages."""
-    solution = problem("heat1d").reference(graph.grid, graph.values(graph.membrane.reservoirs), time_)
+    solution = problem("heat1d").reference(graph.grid, graph.values(graph.sole_field.reservoirs), time_)
     assert solution is not None
     return solution
 
@@ -96,9 +97,9 @@ def table() -> list[str]:
     for cells, boundary, backend in CASES:
         graph = compiled(cells, boundary)
         steps = round(problem("heat1d").horizon / graph.time_step)
-        lines.append(row(graph, boundary, run_graph(backend, graph, graph.membrane.initial, RunOptions(steps))))
+        lines.append(row(graph, boundary, run_graph(backend, graph, graph.initial, RunOptions(steps))))
     graph = compiled(128, "periodic")
-    run = run_graph("cpu", graph, graph.membrane.initial, RunOptions(LONG_RUN_STEPS, every=1000))
+    run = run_graph("cpu", graph, graph.initial, RunOptions(LONG_RUN_STEPS, every=1000))
     lines.append(row(graph, "periodic", run))
     quantisation = graph.quantisation
     states = [bound for bound in graph.bounds if bound.is_state_or_payload]
@@ -109,7 +110,7 @@ def table() -> list[str]:
         "accuracy.",
         "",
         f"At 128 cells: value of a quantum 2^{int(np.log2(graph.value_per_quantum))}, threshold 2^"
-        f"{graph.flux.threshold_exponent}, integer kernel {quantisation.kernel_chosen}, widest state or payload "
+        f"{known_face(graph).exponent}, integer kernel {quantisation.kernel_chosen}, widest state or payload "
         f"{max(bound.bits for bound in states)} bits. The float model has a relative L2 error of "
         f"{quantisation.relative_l2_float:.1e} in {quantisation.steps} steps; float64 FTCS on the same mesh "
         f"{ftcs_error:.1e} in {ftcs_steps}.",
@@ -139,7 +140,7 @@ def picture(path: Path) -> None:
     """The picture of the README: heat1d on Lava."""
     graph = compiled(128, "periodic")
     steps = round(problem("heat1d").horizon / graph.time_step)
-    run = run_graph("cpu", graph, graph.membrane.initial, RunOptions(steps))
+    run = run_graph("cpu", graph, graph.initial, RunOptions(steps))
     draw_run(path, graph, run, exact(graph, steps * graph.time_step))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.mesh import PERIODIC, structured_mesh, uniform_boundary
 from pisnn_deploy.physics.problems import problem
 from pisnn_deploy.project.compilation import compile_requested
@@ -66,7 +67,7 @@ def floating(path: Path) -> list[dict[str, Any]]:
     mesh = structured_mesh((FINE_CELLS,), (1.0,), uniform_boundary(PERIODIC, 1).sides)
     nothing = np.zeros(0)
     initial, spacing = own.initial(mesh, nothing), mesh.spacing[0]
-    kernel = graph.operator[0].weight[0] / 2.0**graph.flux.threshold_exponent
+    kernel = graph.operator[0].weight[0] / 2.0 ** known_face(graph).exponent
     half = kernel.size // 2
     results = []
     for dtype in (np.float32, np.float64):

@@ -46,12 +46,12 @@ def measure(graph: IntegerGraph, steps: int, rounds: int) -> dict[str, object]:
     real, idle = [], []
     options = RunOptions(steps)
     for _ in range(rounds):
-        run = cpu.run(graph, graph.membrane.initial, options)
+        run = cpu.run(graph, graph.initial, options)
         if not run.conserved:
             raise SystemExit(f"the run was not conserved: {run.failure}")
         real.append(run.wall_seconds)
         with mock.patch.object(cpu, "worker_command", lambda: IDLE_COMMAND):
-            idle.append(cpu.run(graph, graph.membrane.initial, options).wall_seconds)
+            idle.append(cpu.run(graph, graph.initial, options).wall_seconds)
     median_real, median_idle = statistics.median(real), statistics.median(idle)
     return {
         "cells": graph.mesh.cells,
@@ -89,7 +89,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, help="also write the JSON to this file")
     arguments = parser.parse_args()
     graph = read_sealed_artifact(arguments.artifact).graph
-    if graph.hidden:
+    if graph.between_fields:
         parser.error(f"{arguments.artifact}: a graph without hidden layers is needed")
     result = measure(graph, arguments.steps, arguments.rounds)
     text = json.dumps(result, indent=2)

@@ -23,6 +23,7 @@ from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, compile_m
 from pisnn_deploy.compiler.options import Limiter
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import Integers
+from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.physics.model import OperatingRange
 from pisnn_deploy.physics.problems import problem
 from pisnn_deploy.project.zoo import model_path
@@ -163,7 +164,7 @@ def compiled(name: str, limiter: Limiter, limits: OperatingRange | None, shape: 
 
 def withheld(graph: IntegerGraph, run: Run) -> tuple[int, int, int]:
     """Faces that carried less than would have fired, the quanta that they withheld, and all quanta that would have."""
-    flux, exponent = run.trace.flux, graph.flux.threshold_exponent
+    flux, exponent = run.trace.flux, known_face(graph).exponent
     assert flux is not None
     packets, current, residue = flux[1:, 0], flux[1:, 1], flux[:, 2]
     fired = (current - np.diff(residue, axis=0)) >> exponent
@@ -179,7 +180,7 @@ def lines(case: Case) -> tuple[list[str], bool]:
         graph = compiled(case.model, limiter, OperatingRange(lower=case.limits[0], upper=case.limits[1]))
         pde = problem(graph.spec.problem, graph.spec.diffusivity, graph.spec.velocity)
         steps = case.steps or round(pde.horizon / graph.time_step)
-        mass: Integers = graph.membrane.initial if case.initial is None else graph.mass(case.initial(graph))
+        mass: Integers = graph.initial if case.initial is None else graph.mass(case.initial(graph))
         run = run_graph("fast", graph, mass, RunOptions(steps, everything=True))
         assert run.conserved, run.failure
         exact = case.reference(graph, steps * graph.time_step)
@@ -205,7 +206,7 @@ def speed(name: str, shape: tuple[int, ...]) -> str:
     """A row of the table of speeds."""
     free, limited = (compiled(name, limiter, None, shape) for limiter in LIMITERS)
     many = 1 << 40
-    start = start_of(free, free.membrane.initial)
+    start = start_of(free, free.initial)
     steppers: tuple[KernelStepper, ...] = (
         kernel_stepper(free, start, many, 1),
         kernel_stepper(limited, start, many, 1),

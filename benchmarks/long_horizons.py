@@ -100,7 +100,7 @@ def measured(case: Case, *, run_on: bool = True) -> dict[str, Any] | None:
             sys.stderr.write(f"{case.name}: {done:,} of {steps:,}\n")
 
     with recording(folder, graph, identity) as record:
-        run = run_in_segments(case.backend, graph, graph.membrane.initial, options, record, report, resume=True)
+        run = run_in_segments(case.backend, graph, graph.initial, options, record, report, resume=True)
         if run.end is None:
             raise SystemExit(f"{case.name}: {run.failure}")
         figures = _figures(graph, identity, run.trace, run.end, run.violations, run.wall_seconds)
@@ -194,7 +194,7 @@ def _counters(graph: IntegerGraph, end: RunState) -> list[dict[str, Any]]:
 
 
 def _neurons(graph: IntegerGraph, population: str) -> int:
-    sizes = {hidden.name: hidden.size for hidden in graph.hidden}
+    sizes = {hidden.name: hidden.size for hidden in graph.between_fields}
     return sizes.get(population, graph.mesh.faces if population == FLUX else graph.mesh.cells)
 
 

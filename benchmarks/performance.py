@@ -100,7 +100,7 @@ def solver_rows() -> list[dict[str, object]]:
 def ours(graph: IntegerGraph, backend: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
     """The zoo's own model."""
     steps = round(1.0 / graph.time_step)
-    run = {"fast": fast, "onnx": onnx}[backend].run(graph, graph.membrane.initial, RunOptions(steps, every=steps))
+    run = {"fast": fast, "onnx": onnx}[backend].run(graph, graph.initial, RunOptions(steps, every=steps))
     if not run.conserved:
         raise SystemExit(run.failure)
     return graph.values(run.trace.mass[-1])

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, compile_model
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.physics.model import Model
 from pisnn_deploy.physics.problems import problem
 from pisnn_deploy.project.zoo import model_path
@@ -72,7 +73,7 @@ def main() -> None:
                 quantisation.relative_l2_rounded and quantisation.relative_l2_integer and quantisation.relative_l2_float
             )
             rows.append(
-                f"| {name} | {profile} | 2^{graph.flux.threshold_exponent} | {quantisation.relative_l2_float:.1e} "
+                f"| {name} | {profile} | 2^{known_face(graph).exponent} | {quantisation.relative_l2_float:.1e} "
                 f"| {quantisation.relative_l2_rounded:.1e} | {quantisation.relative_l2_integer:.1e} "
                 f"| {quantisation.relative_l2_rounded / quantisation.relative_l2_integer:.1f} "
                 f"| {len(graph.synapses) - 1} |"

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from benchmarks.baselines.setting import Setting, setting
 from benchmarks.zoo_measures import Results, measured
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.physics.problems import NAMES
 from pisnn_deploy.project.zoo import names, recipe_path
 from pisnn_deploy.training.recipe import read_recipe
@@ -86,7 +87,7 @@ def page(name: str, results: Results) -> str:
         f"`{case.problem.equation}`, mesh {'x'.join(map(str, graph.mesh.shape))}, {graph.mesh.boundary_text}; T = "
         f"{horizon:g} ({'pseudo-time' if case.is_steady else 'units of time'}), {steps} PDE steps.",
         "",
-        f"Deployed: {network}; leak {graph.flux.leak}; value of a quantum "
+        f"Deployed: {network}; leak {known_face(graph).leak}; value of a quantum "
         f"2^{round(math.log2(graph.value_per_quantum))}; states and payloads within {widths} bits; stability "
         f"{graph.certificate.stability.status if graph.certificate else 'none'}.",
         "",
@@ -101,7 +102,7 @@ def page(name: str, results: Results) -> str:
         "difference of integer sums for integers. "
         + (
             "The float PISNN has the same weights, which lie on their grid, and float biases and arithmetic."
-            if graph.hidden
+            if graph.between_fields
             else "The float PISNN is trained like the deployed one, but never rounded."
         ),
         "",

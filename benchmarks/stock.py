@@ -19,6 +19,7 @@ from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, compile_m
 from pisnn_deploy.compiler.options import ProcessKind
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers
+from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.lava import backend as cpu
 from pisnn_deploy.mesh import parse_boundary
@@ -129,9 +130,9 @@ def compared() -> list[str]:
         for kind in KINDS:
             graph = compiled(read(name), shape, boundary, kind)
             steps, cells = horizon(graph), graph.mesh.cells
-            run = fast.run(graph, graph.membrane.initial, RunOptions(steps, every=steps))
+            run = fast.run(graph, graph.initial, RunOptions(steps, every=steps))
             options = RunOptions(TIMED_STEPS, every=TIMED_STEPS)
-            timed = [cpu.run(graph, graph.membrane.initial, options) for _ in range(TIMES)]
+            timed = [cpu.run(graph, graph.initial, options) for _ in range(TIMES)]
             assert run.conserved and all(timed_run.conserved and drift(timed_run) == 0 for timed_run in timed)
             speed = TIMED_STEPS / min(timed_run.wall_seconds for timed_run in timed)
             # The neuron that rounds, and its synapses, are part of a stock graph.
@@ -159,14 +160,14 @@ def parts() -> list[str]:
         graph = compiled(scaled, (128,), "periodic", "stock")
         steps, symbol_error = horizon(graph), graph.quantisation.symbol_error_chosen
         off = "unstable, or no wave decays like the equation" if symbol_error is None else f"{symbol_error:.1e}"
-        mass = Semantics(replace(graph, bounds=())).masses_after(graph.membrane.initial, steps)
+        mass = Semantics(replace(graph, bounds=())).masses_after(graph.initial, steps)
         lines.append(f"| {part} | {steps} | {off} | {error(graph, mass, steps):.1e} |")
     return lines
 
 
 def floored_masses(graph: IntegerGraph, mass: Integers, steps: int) -> Integers:
     """Masses after some PDE steps without the neuron that rounds, so with the floor of the shifted sum."""
-    weights, route, shift = graph.matrix(MEMBRANE, FLUX), graph.matrix(FLUX, MEMBRANE), graph.flux.threshold_exponent
+    weights, route, shift = graph.matrix(MEMBRANE, FLUX), graph.matrix(FLUX, MEMBRANE), known_face(graph).exponent
     current = (weights @ mass) >> shift
     for _ in range(steps):
         current, packets = (weights @ mass) >> shift, current  # every packet is sent whole
@@ -179,7 +180,7 @@ def roundings() -> list[str]:
     lines = ["| boundary | rounding | error | not mirrored by |", "| --- | --- | --- | --- |"]
     for boundary in ("periodic", "no-flux"):
         graph = compiled(read("heat1d"), (128,), boundary, "stock")
-        steps, start = horizon(graph), graph.membrane.initial
+        steps, start = horizon(graph), graph.initial
         ways: dict[str, Callable[[Integers, int], Integers]] = {
             "floor": partial(floored_masses, graph),
             "to nearest": Semantics(graph).masses_after,
@@ -200,7 +201,7 @@ def thresholds() -> list[str]:
     ]
     for threshold in THRESHOLDS:
         graph = compiled(read("heat1d"), (128,), "periodic", "stock", threshold)
-        steps, start = horizon(graph), graph.membrane.initial
+        steps, start = horizon(graph), graph.initial
         run = fast.run(graph, start, RunOptions(steps, every=steps))
         most = fast.run(graph, start, RunOptions(LONG_STEPS, every=LONG_STEPS, until=LONG_STEPS - 1000))
         last = fast.run(graph, start, RunOptions(LONG_STEPS, every=LONG_STEPS, start=most.end))

@@ -149,7 +149,7 @@ def measured(name: str) -> Results:
     graph = compiled(model, case)
     horizon = case.problem.horizon
     steps = round(horizon / graph.time_step)
-    start = graph.membrane.initial
+    start = graph.initial
     short = run_graph("fast", graph, start, RunOptions(2 * steps, every=max(1, 2 * steps // SERIES_ROWS)))
     measures = measure_run(graph, short, case.exact)
     multiple = 10 if case.is_steady else 100
@@ -178,7 +178,7 @@ def measured(name: str) -> Results:
         other = compiled(model, case, mesh, boundary)
         assert other.quantisation.relative_l2_integer is not None
         count = other.quantisation.steps
-        run = run_graph("fast", other, other.membrane.initial, RunOptions(count, every=count))
+        run = run_graph("fast", other, other.initial, RunOptions(count, every=count))
         assert run.conserved, run.failure
         totals = run.trace.totals()
         errors_ = (other.quantisation.relative_l2_float or math.nan, other.quantisation.relative_l2_integer)
@@ -189,7 +189,7 @@ def measured(name: str) -> Results:
 def lava_run(graph: IntegerGraph, steps: int) -> str:
     """Run on Lava and compare every kept integer with the `fast` backend; a sentence."""
     options = RunOptions(steps, every=max(1, steps // 50))
-    on_lava, on_fast = (run_graph(name, graph, graph.membrane.initial, options) for name in ("cpu", "fast"))
+    on_lava, on_fast = (run_graph(name, graph, graph.initial, options) for name in ("cpu", "fast"))
     same = all(
         np.array_equal(getattr(on_lava.trace, part), getattr(on_fast.trace, part))
         for part in ("mass", "ledger", "transported")

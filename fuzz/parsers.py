@@ -176,7 +176,7 @@ def _parse_artifact(path: Path) -> None:
     )
     check(graph, _loihi2(load_profile), unproved)
     require_compiled(str(path), graph)  # a forger would seal it anew, so the seal saves nothing here
-    run_graph("fast", graph, graph.membrane.initial, RunOptions(3))
+    run_graph("fast", graph, graph.initial, RunOptions(3))
 
 
 def _printed(show: Callable[..., None], *arguments: object) -> str:
@@ -568,7 +568,7 @@ def _recording_seeds(folder: Path) -> list[bytes]:
     for until in (7, 20):
         with recording(folder / "seed", _graph(), _IDENTITY) as record:
             record.begin()
-            run = run_graph("fast", _graph(), _graph().membrane.initial, RunOptions(20, 3, until=until))
+            run = run_graph("fast", _graph(), _graph().initial, RunOptions(20, 3, until=until))
             record.append(run.trace, 0, run.end, 0.5)
             seeds.append(zipped([(path.name, path.read_bytes()) for path in sorted((folder / "seed").iterdir())]))
             discard(folder / "seed")
@@ -590,7 +590,7 @@ def _parse_recording(path: Path) -> None:
     for name, content in _unpacked(path):
         (folder / name).write_bytes(content)
     with recording(folder, _graph(), _IDENTITY) as record:
-        run_in_segments("fast", _graph(), _graph().membrane.initial, RunOptions(20, 3), record, resume=True)
+        run_in_segments("fast", _graph(), _graph().initial, RunOptions(20, 3), record, resume=True)
 
 
 def _unpacked(path: Path) -> list[tuple[str, bytes]]:

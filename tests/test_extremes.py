@@ -35,7 +35,7 @@ def of_any_slope(lower: float = 0.0, upper: float = 2.0) -> Model:
 def test_meshes_of_a_few_cells(cells: int, boundary: str) -> None:
     graph = compiled(cells=cells, boundary=boundary)
     assert all(found.holds for found in check_certificate(graph))
-    ended = run(graph, graph.membrane.initial, 400)
+    ended = run(graph, graph.initial, 400)
     at_rest = ended.trace.mass[-1] * graph.value_per_quantum
     assert ended.trace.step.tolist() == list(range(401))
     if boundary == "dirichlet=1,1":
@@ -47,8 +47,8 @@ def test_meshes_of_a_few_cells(cells: int, boundary: str) -> None:
 @pytest.mark.parametrize(("cells", "steps"), [(1, 3), (2, 0)])
 def test_meshes_of_a_few_cells_on_lava(cells: int, steps: int) -> None:
     graph = compiled(cells=cells)
-    expected = run(graph, graph.membrane.initial, steps)
-    found = run(graph, graph.membrane.initial, steps, "cpu")
+    expected = run(graph, graph.initial, steps)
+    found = run(graph, graph.initial, steps, "cpu")
     assert np.array_equal(found.trace.mass, expected.trace.mass) and found.events == expected.events
 
 
@@ -62,10 +62,10 @@ def test_a_cell_without_faces_is_refused() -> None:
 @pytest.mark.parametrize("steps", [0, 1])
 def test_the_shortest_runs(boundary: str, steps: int) -> None:
     graph = compiled(cells=5, boundary=boundary)
-    ended = run(graph, graph.membrane.initial, steps)
+    ended = run(graph, graph.initial, steps)
     assert ended.trace.step.tolist() == list(range(steps + 1))
     assert ended.time_steps == steps * 2 + 1
-    assert np.array_equal(ended.trace.mass[0], graph.membrane.initial)
+    assert np.array_equal(ended.trace.mass[0], graph.initial)
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, 2.0])

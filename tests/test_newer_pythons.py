@@ -102,7 +102,7 @@ def test_everything_but_lava_and_training_works(newer: Newer) -> None:
     subprocess.run([here, *words, "here.pisnn"], cwd=newer.folder, check=True)
     assert newer.call(*words, "heat.pisnn") == Ended(0, "", "")
     compiled = [read_artifact(newer.folder / name).graph for name in ("here.pisnn", "heat.pisnn")]
-    assert compiled[0].membrane.initial.tolist() == compiled[1].membrane.initial.tolist()
+    assert compiled[0].initial.tolist() == compiled[1].initial.tolist()
     for command_line in (["verify"], ["check"], ["inspect"], ["export", "--to", "onnx", "-o", "heat.onnx"]):
         command, *options = command_line
         ended = newer.call(command, "heat.pisnn", *options)

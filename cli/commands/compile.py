@@ -18,6 +18,7 @@ from pisnn_deploy.core.errors import CheckError
 from pisnn_deploy.core.printable import counted
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.artifact import write_artifact
+from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.project.compilation import compile_requested
 from pisnn_deploy.project.model_file import is_file_name
 from pisnn_deploy.project.outputs import check_outputs
@@ -180,7 +181,7 @@ def _as_json(graph: IntegerGraph, provenance: Mapping[str, Any], seconds: float)
         "frozen": _frozen(graph),
         "quantum": graph.quantum,
         "resolution": graph.resolution,
-        "theta": 1 << graph.flux.threshold_exponent,
+        "theta": 1 << known_face(graph).exponent,
         "limiter": provenance["options"].get("limiter", "none"),
         "bits": _widths(graph),
         "quantisation": {
@@ -265,7 +266,7 @@ def _quantum(graph: IntegerGraph) -> str:
     value = f"value {graph.value_per_quantum:g}"
     if graph.resolution != graph.value_per_quantum:
         value += f", levels of {graph.resolution:g}"
-    return f"{graph.quantum:g} ({value}), theta 2^{graph.flux.threshold_exponent}"
+    return f"{graph.quantum:g} ({value}), theta 2^{known_face(graph).exponent}"
 
 
 _PROCESSES = {"c-lif": "C-LIF", "stock": "Sigma, SigmaDelta, Sparse"}

@@ -210,7 +210,7 @@ def _lava() -> Diagnosis:
 def _trials(backends: list[str]) -> Iterator[Diagnosis]:
     """Run the same small graph everywhere: all must end with the same integers."""
     graph = heat_graph()
-    mass = graph.membrane.initial + 100 * np.arange(graph.mesh.cells, dtype=np.int64)
+    mass = graph.initial + 100 * np.arange(graph.mesh.cells, dtype=np.int64)
     runs: dict[str, Run] = {}
     problems: dict[str, str] = {}
     for backend in backends:

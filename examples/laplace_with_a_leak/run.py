@@ -6,10 +6,11 @@ never from a membrane, so not one quantum is lost on the way.
 """
 
 import pisnn_deploy as pd
+from pisnn_deploy.graph.kinds import known_face
 
 artifact = pd.compile("laplace2d", mesh=(32, 32), profile="loihi2")
-flux = artifact.graph.flux
-print(f"a current keeps {1 - flux.leak / 4096:.3f} of itself in each PDE step")
+face = known_face(artifact.graph)
+print(f"a current keeps {1 - face.leak / 4096:.3f} of itself in each PDE step")
 
 run = artifact.simulate(backend="fast")
 trace = run.run.trace

@@ -146,7 +146,7 @@ def _start(case: Case, graph: IntegerGraph) -> NDArray[np.float64]:
         _require_same(case.initial)
         return read_field(Path(case.initial.location), graph.mesh.shape).reshape(-1)
     if case.initial.text == OWN:
-        return graph.values(graph.membrane.initial)
+        return graph.values(graph.initial)
     if case.initial.text == RANDOM:
         return random_start(graph, case.seed or 0)
     return named_start(graph, case.initial.text)

@@ -21,12 +21,12 @@ from pisnn_deploy.graph import (
     Synapse,
     kinds,
 )
-from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.connections import Explicit
 from pisnn_deploy.graph.fields import Field, equal_volumes
 from pisnn_deploy.graph.integer import FIELD, MEMBRANE
 from pisnn_deploy.mesh import PERIODIC, structured_mesh
 from pisnn_deploy.physics.model import ModelSpec, OperatingRange
+from pisnn_deploy.programs.neurons import FaceConstants
 from pisnn_deploy.target import Profile, load_profile
 
 CELLS = 8
@@ -71,7 +71,7 @@ def heat_graph(cells: int = CELLS, weight: int = 64) -> IntegerGraph:
         time_step=0.01,
         populations=(
             kinds.holders(field, np.full(cells, 1000, np.int64)),
-            kinds.faces(mesh, np.zeros(cells, np.int64), 8, 4096),
+            kinds.faces(mesh, FaceConstants(8)),
         ),
         fields=(field,),
         channels=(kinds.face_channels(mesh),),
@@ -137,10 +137,9 @@ def with_ledger_steps(graph: IntegerGraph, steps: int) -> IntegerGraph:
 
 def with_start(graph: IntegerGraph, mass: int, difference: int | None = None) -> IntegerGraph:
     """The graph with this mass in cell 3 and none in the others, and a limit of the differences of neighbours."""
-    initial = np.zeros_like(graph.membrane.initial)
+    initial = np.zeros_like(graph.initial)
     initial[3] = mass
-    window = replace(graph.window, difference=difference)
-    return rebuilt(graph, membrane=replace(graph.membrane, initial=initial), window=window)
+    return kinds.starting_from(graph, initial).with_field(window=replace(graph.window, difference=difference))
 
 
 def with_figure(profile: Profile, key: str, value: object, **others: object) -> Profile:
@@ -220,7 +219,7 @@ def _of_numbers(heat: IntegerGraph) -> tuple[Example, ...]:
         ),
         Example(
             "A leak one above the memoryless one.",
-            rebuilt(heat, flux=replace(heat.flux, leak=leak + 1)),
+            kinds.with_faces(heat, leak=leak + 1),
             loihi2,
         ),
         Example(
@@ -230,15 +229,13 @@ def _of_numbers(heat: IntegerGraph) -> tuple[Example, ...]:
         ),
         Example(
             "A threshold one bit wider than the target holds.",
-            rebuilt(heat, flux=replace(heat.flux, threshold_exponent=loihi2.threshold.bits.value)),
+            kinds.with_faces(heat, exponent=loihi2.threshold.bits.value or 0),
             loihi2,
         ),
         Example(
             "Dense coding, and a bias one bit wider than the target holds.",
-            rebuilt(
-                heat,
-                coding="dense",
-                flux=replace(heat.flux, bias=heat.flux.bias + (1 << (loihi2.bias.bits.value or 1) - 1)),
+            replace(
+                kinds.with_faces(heat, np.full(CELLS, 1 << (loihi2.bias.bits.value or 1) - 1, np.int64)), coding="dense"
             ),
             loihi2,
         ),

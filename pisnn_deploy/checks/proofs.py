@@ -90,7 +90,7 @@ def start_in_range(subject: Subject) -> Iterator[Violation]:
     Fix: compile with `--range LOWER,UPPER` or `--slope` to widen the range, or start from another field.
     """
     graph, window = subject.graph, subject.graph.window
-    levels = graph.levels(graph.membrane.initial)
+    levels = graph.sole_field.levels(graph.initial)
     for cell in np.flatnonzero((levels < window.lower) | (levels > window.upper))[:1].tolist():
         found, limit = int(levels[cell]), window.lower if levels[cell] < window.lower else window.upper
         yield Violation(

@@ -11,6 +11,7 @@ from pisnn_deploy.compiler.pipeline import CHOOSING, INTEGERS, asked
 from pisnn_deploy.compiler.runner import Floating, Report, run_passes, silent
 from pisnn_deploy.core.errors import CompileError, DoesNotFit
 from pisnn_deploy.graph import FloatGraph, IntegerGraph, PassRecord
+from pisnn_deploy.graph.kinds import known_face
 
 NAME = "search"
 SEARCHED_CELL_STEPS = 4_000_000
@@ -104,7 +105,7 @@ def _best_threshold(floating: FloatGraph, options: CompileOptions, own: Trial) -
     nearest = _tried(floating, replace(options, search=False))
     errors = [f"nearest integers {'refused' if nearest is None else _error_text(nearest.error)}"]
     kept, best = own, own.error
-    errors.append(f"chosen at threshold 2^{own.graph.flux.threshold_exponent} {_error_text(own.error)}")
+    errors.append(f"chosen at threshold 2^{known_face(own.graph).exponent} {_error_text(own.error)}")
     for more in range(1, FINER_THRESHOLDS + 1) if floating.is_linear else ():
         spec = floating.spec
         exponents = tuple(exponent + more for exponent in spec.weight_exponents)
@@ -118,7 +119,7 @@ def _best_threshold(floating: FloatGraph, options: CompileOptions, own: Trial) -
             kept, best = finer, finer.error
     quantisation = replace(kept.graph.quantisation, relative_l2_rounded=nearest.error if nearest else None)
     kept = replace(kept, graph=replace(kept.graph, quantisation=quantisation))
-    text = f"kept threshold 2^{kept.graph.flux.threshold_exponent}; relative L2 errors: {', '.join(errors)}"
+    text = f"kept threshold 2^{known_face(kept.graph).exponent}; relative L2 errors: {', '.join(errors)}"
     return kept, text
 
 

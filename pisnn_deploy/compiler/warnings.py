@@ -10,11 +10,11 @@ import math
 from collections.abc import Callable, Iterator
 
 from pisnn_deploy.compiler.analysis.departure import follow
-from pisnn_deploy.compiler.analysis.faces import face_of
 from pisnn_deploy.compiler.analysis.growth import MARGIN, flux_kernel, without_limiter, worst_wave
 from pisnn_deploy.compiler.passes.measure import CELL_STEPS, MEASURED_CELLS, horizon_steps
 from pisnn_deploy.compiler.passes.stock import frozen_quanta
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.kinds import face_of
 from pisnn_deploy.target import Profile
 
 Rule = Callable[[IntegerGraph, Profile], Iterator[str]]
@@ -45,7 +45,7 @@ def unproved_stability(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
         return
     worst = worst_wave(graph)
     if worst is not None and worst.factor > 1 + MARGIN:
-        around = f" around the value {worst.level * graph.value_per_quantum:.3g}" if graph.hidden else ""
+        around = f" around the value {worst.level * graph.value_per_quantum:.3g}" if graph.between_fields else ""
         twofold = math.ceil(math.log(2) / math.log(worst.factor))
         yield (
             f"stability: {worst.text}{around} grow by a factor of {worst.factor:.9g} in each PDE step, twofold in "
@@ -53,7 +53,7 @@ def unproved_stability(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
         )
     else:
         calm = ""
-        if worst is not None and graph.hidden:
+        if worst is not None and graph.between_fields:
             calm = f"; around constant fields no wave grows, the largest factor is {worst.factor:.6g}"
         yield f"stability: not proved: {claim.details}{calm}"
 
@@ -79,7 +79,7 @@ def start_that_leaves(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
         return
     cells = graph.mesh.cells
     steps = 0 if cells > MEASURED_CELLS else max(1, min(horizon_steps(graph), CELL_STEPS // cells))
-    run = follow(graph, graph.membrane.initial, steps)
+    run = follow(graph, graph.initial, steps)
     if run.departure:
         yield (
             f"start: not measured, because a run from the problem's own start stops: {run.departure}; choose a wider "

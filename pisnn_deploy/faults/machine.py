@@ -63,7 +63,8 @@ class Machine:
         self._counts_start = counts_start
         self.mass, self.flux = mass.copy(), flux.copy()
         self.events = dict.fromkeys(graph.chain, 0)
-        self._memory = {MEMBRANE: {"mass_before": self.mass}, FLUX: self._memory_of_faces()}
+        (mass_before,) = graph.population(MEMBRANE).program.states
+        self._memory = {MEMBRANE: {mass_before: self.mass}, FLUX: self._memory_of_faces()}
         self._bits = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
         self._guards = {name: payload_guard(graph, name) for name in graph.chain}
         self._synapses = [(line.synapse, injector.synapse(line, self.phases)) for line in stored_synapses(graph)]
@@ -156,7 +157,8 @@ class Machine:
         told, self._told[name] = self._told[name], sent
         if name != MEMBRANE:
             return sent if self._dense else sent - told
-        change = heard["arrival"] + self._untold
+        (arrived,) = heard.values()
+        change = arrived + self._untold
         self._untold = np.zeros_like(sent)
         payload = sent if self._dense else change
         self._told[name] = told + payload
@@ -180,7 +182,7 @@ class Machine:
     def _look(self, population: Population, step: int, name: str, values: Integers) -> None:
         """Refuse a value outside its declared bits."""
         parts = [(population.quantity(name), values)]
-        if population.name == MEMBRANE and name == "mass":
+        if population.name == MEMBRANE and name in population.program.sends:
             cells = self._graph.mesh.cells
             parts = [("mass", values[:cells]), ("ledger", values[cells:])]
         for quantity, part in parts:

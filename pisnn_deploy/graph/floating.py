@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pisnn_deploy.core.arithmetic import MEMORYLESS
-from pisnn_deploy.graph.integer import Stock
 from pisnn_deploy.graph.layout import window_biases, window_stencil
 from pisnn_deploy.mesh import Mesh
 from pisnn_deploy.physics.clock import damped_leak, nominal_time_step, time_step
@@ -47,8 +46,8 @@ class FloatGraph:
         Cell values that the reservoirs hold.
     initial : float64 array [cells]
         Cell values that a run starts from unless told otherwise.
-    stock : Stock or None
-        For Lava's own processes, whose fluxes are those of the field one step before.
+    send_threshold : int or None
+        Quanta from which a face sends that hears one PDE step late; None for faces that fire what they hear.
     """
 
     spec: ModelSpec
@@ -56,17 +55,12 @@ class FloatGraph:
     layers: tuple[FloatLayer, ...]
     reservoirs: NDArray[np.float64]
     initial: NDArray[np.float64]
-    stock: Stock | None = None
+    send_threshold: int | None = None
 
     @property
     def is_linear(self) -> bool:
         """Whether one PDE step is a linear map of the cell values."""
         return len(self.layers) == 1 and not self.layers[0].bias.any()
-
-    @property
-    def send_threshold(self) -> int | None:
-        """Quanta from which a face sends that hears one PDE step late; None for faces that fire what they hear."""
-        return None if self.stock is None else self.stock.send_threshold
 
     @property
     def is_late(self) -> bool:

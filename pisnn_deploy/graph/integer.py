@@ -6,9 +6,9 @@ This is what the artifact stores and every backend runs. docs/reference/artifact
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +28,9 @@ from pisnn_deploy.graph.claims import Certificate
 from pisnn_deploy.graph.fields import Channels, Field, OperatingWindow
 from pisnn_deploy.graph.populations import Population, depths
 from pisnn_deploy.graph.synapse import ARRIVAL, Synapse
-from pisnn_deploy.graph.views import Flux, Membrane, Rectifier, Stock, flux_of, rectifier_of
 from pisnn_deploy.mesh import FaceMesh, Mesh
 from pisnn_deploy.physics.model import ModelSpec
+from pisnn_deploy.programs.neurons import rectifier_shift
 
 __all__ = [
     "ARRIVAL",
@@ -43,19 +43,15 @@ __all__ = [
     "Coding",
     "Field",
     "Floats",
-    "Flux",
     "IntegerGraph",
     "IntegerLayer",
     "Integers",
     "Materials",
-    "Membrane",
     "OperatingWindow",
     "PassRecord",
     "Placement",
     "Population",
     "Quantisation",
-    "Rectifier",
-    "Stock",
     "Synapse",
 ]
 
@@ -157,6 +153,15 @@ class IntegerGraph:
                 return population
         raise KeyError(name)
 
+    def with_populations(self, *others: Population) -> IntegerGraph:
+        """The graph with other populations of the same names."""
+        by_name = {population.name: population for population in others}
+        return replace(self, populations=tuple(by_name.get(p.name, p) for p in self.populations))
+
+    def with_field(self, **changes: Any) -> IntegerGraph:
+        """The graph with other values of attributes of its only field."""
+        return replace(self, fields=(replace(self.sole_field, **changes),))
+
     def field_of(self, holder: str) -> Field:
         """The field that a population holds.
 
@@ -207,21 +212,11 @@ class IntegerGraph:
         return tuple(population for population in self.populations if population.name not in ends)
 
     @cached_property
-    def membrane(self) -> Membrane:
-        """Holders of the only field."""
-        field, holders = self.sole_field, self.population(self.sole_field.holder)
+    def initial(self) -> Integers:
+        """Masses of the cells of the only field that a run starts from unless told otherwise, int64 [cells]."""
+        holders = self.population(self.sole_field.holder)
         (state,) = holders.program.states
-        return Membrane(holders.started()[state][: field.cells], field.reservoirs, field.held)
-
-    @cached_property
-    def hidden(self) -> tuple[Rectifier, ...]:
-        """Populations between the only field and its channels."""
-        return tuple(map(rectifier_of, self.between_fields))
-
-    @cached_property
-    def flux(self) -> Flux:
-        """Compartments of the only channels."""
-        return flux_of(self.sole_channels)
+        return holders.started()[state][: self.sole_field.cells]
 
     @property
     def quantum(self) -> float:
@@ -253,14 +248,9 @@ class IntegerGraph:
 
     @property
     def resolution(self) -> float:
-        """Smallest difference of cell values that fluxes answer to: a level where cells differ, else a quantum's."""
+        """Smallest difference of cell values that fluxes may answer to: of a level where cells differ, or a quantum."""
         levels = self.between_fields if self.materials is not None else ()
-        return self.value_per_quantum * 2.0 ** sum(rectifier_of(level).shift for level in levels)
-
-    @property
-    def packet_exponent(self) -> int:
-        """Binary exponent of what a packet of one quantum takes from the residue: ``F``, and 0 for stock processes."""
-        return 0 if self.sole_channels.is_late else self.flux.threshold_exponent
+        return self.value_per_quantum * 2.0 ** sum(rectifier_shift(level.program) or 0 for level in levels)
 
     def size(self, population: str) -> int:
         """Number of neurons of a population."""
@@ -332,27 +322,14 @@ class IntegerGraph:
         -------
         float64 array [..., cells]
         """
-        return np.asarray(self.levels(mass) * self.value_per_quantum, np.float64)
-
-    def levels(self, mass: Integers) -> Integers:
-        """Masses in the units of the operating window: times their inverse volumes where cells differ.
-
-        Parameters
-        ----------
-        mass : int64 array [..., cells]
-
-        Returns
-        -------
-        int64 array [..., cells]
-        """
-        return self.sole_field.levels(mass)
+        return np.asarray(self.sole_field.levels(mass) * self.value_per_quantum, np.float64)
 
     @property
     def starts_inside(self) -> bool:
         """Whether the initial masses lie within the operating window."""
-        levels = self.levels(self.membrane.initial)
+        levels = self.sole_field.levels(self.initial)
         return self.window.lower <= int(levels.min()) and int(levels.max()) <= self.window.upper
 
     def reservoir_values(self) -> NDArray[np.float64]:
         """Cell values that the reservoirs show, float64 [reservoirs]."""
-        return np.asarray(self.membrane.reservoirs * self.value_per_quantum, np.float64)
+        return np.asarray(self.sole_field.reservoirs * self.value_per_quantum, np.float64)

@@ -1,15 +1,18 @@
-"""Populations of the programs of this project, laid out on a mesh: cells, hidden layers, faces."""
+"""Populations of the programs of this project, laid out on a mesh: cells, hidden layers, faces; and back again."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.graph.fields import Channels, Field
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE
+from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.mesh import FaceMesh
-from pisnn_deploy.programs.neurons import flux, membrane, rectifier, sigma_delta
+from pisnn_deploy.programs.neurons import FaceConstants, face_constants, membrane, rectifier
 
 Integers = NDArray[np.int64]
 
@@ -47,44 +50,27 @@ def rectifiers(name: str, bias: Integers, shift: int) -> Population:
     return Population(name, int(bias.size), rectifier(shift), {"bias": bias})
 
 
-def faces(
-    mesh: FaceMesh, bias: Integers, threshold_exponent: int, leak: int, share_shift: int | None = None
-) -> Population:
-    """C-LIF compartments of the faces of a mesh.
+def faces(mesh: FaceMesh, constants: FaceConstants, bias: Integers | None = None) -> Population:
+    """Faces of a mesh.
 
     Parameters
     ----------
     mesh : FaceMesh
-    bias : int64 array [faces]
-        Added to the drive, in flux units.
-    threshold_exponent, leak, share_shift : int
-        See `pisnn_deploy.programs.neurons.flux`.
+    constants : FaceConstants
+    bias : int64 array [faces], optional
+        Added to the drive, in flux units, by faces that take one; 0 by default.
 
     Returns
     -------
     Population
     """
-    parameters = {"bias": bias}
-    if share_shift is not None:
-        ends = (("source_open", mesh.source), ("target_open", mesh.target))
-        parameters |= {name: (holder >= mesh.cells).astype(np.int64) for name, holder in ends}
-    return Population(FLUX, int(bias.size), flux(threshold_exponent, leak, share_shift), parameters)
-
-
-def late_faces(mesh: FaceMesh, send_threshold: int, shift: int) -> Population:
-    """Faces that are Lava's `SigmaDelta`.
-
-    Parameters
-    ----------
-    mesh : FaceMesh
-    send_threshold, shift : int
-        See `pisnn_deploy.programs.neurons.sigma_delta`.
-
-    Returns
-    -------
-    Population
-    """
-    return Population(FLUX, mesh.faces, sigma_delta(send_threshold, shift))
+    program = constants.program
+    values = {
+        "bias": np.zeros(mesh.faces, np.int64) if bias is None else bias,
+        "source_open": (mesh.source >= mesh.cells).astype(np.int64),
+        "target_open": (mesh.target >= mesh.cells).astype(np.int64),
+    }
+    return Population(FLUX, mesh.faces, program, {name: values[name] for name in program.parameters})
 
 
 def face_channels(mesh: FaceMesh, holder: str = MEMBRANE, population: str = FLUX) -> Channels:
@@ -103,3 +89,63 @@ def face_channels(mesh: FaceMesh, holder: str = MEMBRANE, population: str = FLUX
     Channels
     """
     return Channels(population, holder, holder, mesh.source, mesh.target)
+
+
+def face_of(graph: IntegerGraph) -> FaceConstants | None:
+    """What makes the only channels of a graph the faces that they are; None where they run another program.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+    """
+    return face_constants(graph.sole_channels.program)
+
+
+def known_face(graph: IntegerGraph) -> FaceConstants:
+    """As `face_of`, of a graph that a pass of this package made.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+
+    Raises
+    ------
+    TypeError
+        The channels run another program.
+    """
+    face = face_of(graph)
+    if face is None:
+        raise TypeError(f"no analysis knows faces of the program {graph.sole_channels.program.name}")
+    return face
+
+
+def with_faces(graph: IntegerGraph, bias: Integers | None = None, **changes: Any) -> IntegerGraph:
+    """A graph with other faces.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Whose channels are known faces.
+    bias : int64 array [faces], optional
+        Replaces the one that they have.
+    changes : mapping of str to object
+        Of their `FaceConstants`, by attribute.
+    """
+    channels = graph.sole_channels
+    kept = channels.parameters.get("bias") if bias is None else bias
+    others = faces(graph.mesh, replace(known_face(graph), **changes), kept)
+    return graph.with_populations(replace(others, lines=channels.lines))
+
+
+def starting_from(graph: IntegerGraph, mass: Integers) -> IntegerGraph:
+    """A graph whose runs start from other masses unless told otherwise.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Of one field.
+    mass : int64 array [cells]
+    """
+    field = graph.sole_field
+    holder = graph.population(field.holder)
+    return graph.with_populations(replace(holder, start={holder.program.states[0]: field.holdings(mass)}))

@@ -17,14 +17,13 @@ rounds before the packets are made, so both ends of a face get the same integer 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers, Synapse
-from pisnn_deploy.programs import Program
-from pisnn_deploy.programs.neurons import sigma_delta
+from pisnn_deploy.graph.kinds import known_face
+from pisnn_deploy.programs.neurons import face_constants
 
 STATE_BITS = 24
 """Of a state of these processes. Source: ``precision=24`` in lava/proc/sdn/models.py of lava-nc 0.10.0."""
@@ -32,30 +31,6 @@ STATES = {MEMBRANE: 1, FLUX: 3}
 """States of a neuron: ``sigma``; and ``sigma``, ``act`` and ``residue``."""
 CONSTANT_MANTISSA = 2
 """Weight of the neuron that rounds; even, like all mantissas among others of mixed sign."""
-
-
-class SigmaDeltaConstants(NamedTuple):
-    """Constants of `pisnn_deploy.programs.neurons.sigma_delta`.
-
-    Attributes
-    ----------
-    send_threshold : int
-        Quanta below which a face sends nothing.
-    shift : int
-        Bits by which the `Sparse` before it shifts.
-    """
-
-    send_threshold: int
-    shift: int
-
-
-def sigma_delta_constants(program: Program) -> SigmaDeltaConstants | None:
-    """The constants of a program that Lava's `SigmaDelta` and the `Sparse` before it carry out; None for others."""
-    constants = {operation.name: operation.operands[-1] for operation in program.operations}
-    threshold, shift = constants.get("ge"), constants.get("asr")
-    if not isinstance(threshold, int) or not isinstance(shift, int) or program != sigma_delta(threshold, shift):
-        return None
-    return SigmaDeltaConstants(threshold, shift)
 
 
 def is_stock(graph: IntegerGraph) -> bool:
@@ -69,7 +44,8 @@ def is_stock(graph: IntegerGraph) -> bool:
     of_channels = [graph.population(channels.population).program for channels in graph.channels]
     if len(graph.populations) != 2 or len(of_channels) != 1:
         return False
-    return sigma_delta_constants(of_channels[0]) is not None
+    face = face_constants(of_channels[0])
+    return face is not None and face.is_late
 
 
 def stored_exponent(graph: IntegerGraph, synapse: Synapse) -> int:
@@ -85,8 +61,8 @@ def stored_exponent(graph: IntegerGraph, synapse: Synapse) -> int:
     -------
     int
     """
-    constants = sigma_delta_constants(graph.population(synapse.target).program)
-    return synapse.exponent if constants is None else synapse.exponent - constants.shift
+    face = face_constants(graph.population(synapse.target).program)
+    return synapse.exponent - face.exponent if face is not None and face.is_late else synapse.exponent
 
 
 @dataclass(frozen=True)
@@ -134,10 +110,10 @@ def stock_network(graph: IntegerGraph, mass: Integers) -> StockNetwork:
     -------
     StockNetwork
     """
-    constants = sigma_delta_constants(graph.sole_channels.program)
-    assert constants is not None
+    face = known_face(graph)
+    assert face.send_threshold is not None
     (weights,), (route,) = graph.between(MEMBRANE, FLUX), graph.between(FLUX, MEMBRANE)
-    shift, faces = constants.shift, graph.sole_channels.size
+    shift, faces = face.exponent, graph.sole_channels.size
     # In the units of the mantissas, half of what the whole shift drops.
     half = 1 << (shift - weights.exponent - 1)
     rounding = sparse.csr_matrix(np.full((faces, 1), CONSTANT_MANTISSA, np.int64))
@@ -149,5 +125,5 @@ def stock_network(graph: IntegerGraph, mass: Integers) -> StockNetwork:
             sparse.vstack([route.mantissa_matrix(), sparse.csr_matrix((1, faces), dtype=np.int64)], format="csr")
         ),
         route.exponent,
-        constants.send_threshold,
+        face.send_threshold,
     )

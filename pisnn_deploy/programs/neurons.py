@@ -72,6 +72,17 @@ def face_constants(program: Program) -> FaceConstants | None:
         return None  # it has no exponent, or one that no face can have
 
 
+def rectifier_shift(program: Program) -> int | None:
+    """``s`` of a program that is `rectifier`; None of any other.
+
+    Parameters
+    ----------
+    program : Program
+    """
+    shifts = [int(operation.operands[-1]) for operation in program.operations if operation.name == "asr"]
+    return shifts[0] if len(shifts) == 1 and program == rectifier(shifts[0]) else None
+
+
 UNDECLARED = frozenset(
     {
         *("arrival", "mass_before", "current_before", "residue_before"),

@@ -83,7 +83,7 @@ def random_start(graph: IntegerGraph, seed: int) -> Field:
     float64 array [cells]
     """
     mesh, window, scale = graph.mesh, graph.window, graph.value_per_quantum
-    base = graph.values(graph.membrane.initial)
+    base = graph.values(graph.initial)
     if not mesh.reservoirs:
         base = np.full_like(base, base.mean())
     noise = _smooth_noise(graph, seed)
@@ -158,7 +158,7 @@ def admitted_mass(graph: IntegerGraph, values: Field, name: str) -> Integers:
         )
     mass = graph.mass(values)
     if window.difference is not None:
-        levels = np.concatenate([mass, graph.membrane.reservoirs])
+        levels = np.concatenate([mass, graph.sole_field.reservoirs])
         limits = _largest_differences(graph, window.difference)
         steep = np.flatnonzero(np.abs(levels[graph.mesh.target] - levels[graph.mesh.source]) > limits)
         if steep.size:

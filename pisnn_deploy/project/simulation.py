@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +21,7 @@ from pisnn_deploy.core.npy import write_arrays
 from pisnn_deploy.core.output import whole_file
 from pisnn_deploy.core.pointers import require_regular
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.changes import rebuilt
+from pisnn_deploy.graph.kinds import face_of, starting_from
 from pisnn_deploy.project.fields import read_field
 from pisnn_deploy.project.listener import UNHEARD, Listener
 from pisnn_deploy.project.outputs import check_outputs
@@ -176,7 +176,7 @@ def simulate(source: Source, request: SimulateRequest, listener: Listener = UNHE
 def initial_mass(graph: IntegerGraph, initial: Start) -> tuple[NDArray[np.int64], str | None]:
     """Masses at the start, int64 [cells], and the name of the initial condition, see `Simulation.start`."""
     if initial is None:
-        return admitted_mass(graph, graph.values(graph.membrane.initial), "the problem's own start"), ""
+        return admitted_mass(graph, graph.values(graph.initial), "the problem's own start"), ""
     if isinstance(initial, str):
         return admitted_mass(graph, named_start(graph, initial), initial), initial
     if isinstance(initial, Path):
@@ -271,7 +271,7 @@ def _run_divided(
     from pisnn_deploy.runs.domains.run import dask_workers, divided, divided_run
 
     parts = division.domains or 1
-    whole = rebuilt(graph, membrane=replace(graph.membrane, initial=mass))
+    whole = starting_from(graph, mass)
     domains, rounds, halo = divided(whole, parts)
     with (
         cluster(division.scheduler, min(parts, len(os.sched_getaffinity(0)))) as client,
@@ -297,10 +297,10 @@ def _recording_of(save: Path) -> Path:
 
 
 def _trace_arrays(graph: IntegerGraph, run: Run, digest: str) -> dict[str, Any]:
-    trace = run.trace
+    trace, face = run.trace, face_of(graph)
     meta = {
         "quantum": graph.quantum,
-        "theta": 1 << graph.packet_exponent,
+        "theta": None if face is None else 1 << face.packet_exponent,
         "time_step": graph.time_step,
         "artifact": digest,
         "backend": run.backend,

@@ -104,7 +104,7 @@ def frames_of(graph: IntegerGraph, trace: Trace, reference: Reference | None) ->
     shown = graph.mesh.view(MOST_POINTS)
     rows = evenly(trace.step.size, MOST_FRAMES)
     # Row by row: a trace may be far larger than the memory, mapped from disk.
-    levels = np.stack([graph.levels(trace.mass[row])[shown.cells] for row in rows])
+    levels = np.stack([graph.sole_field.levels(trace.mass[row])[shown.cells] for row in rows])
     exact = None
     if reference is not None and shown.profile is not None:
         exact = _exact(graph, shown.cells[shown.profile], trace.step[rows] * graph.time_step, reference)

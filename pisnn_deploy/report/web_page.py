@@ -18,6 +18,7 @@ from pisnn_deploy.core.output import write_whole
 from pisnn_deploy.core.printable import json_text, printable_lines
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import warnings_in
+from pisnn_deploy.graph.kinds import face_of
 from pisnn_deploy.report.core_picture import core_map, core_uses, placement_sentence
 from pisnn_deploy.report.frames import (
     MOST_FRAMES,
@@ -116,6 +117,7 @@ def page_bytes(report: Report) -> bytes:
     rows = evenly(trace.step.size, max(2, min(MOST_ROWS, MOST_NUMBERS // graph.mesh.holders))) if frames else None
     context: dict[str, Any] = {
         "graph": graph,
+        "face": face_of(graph),
         "run": run,
         "result": report.result,
         "plausible": plausibility(graph, run),

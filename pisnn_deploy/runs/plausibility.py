@@ -229,14 +229,14 @@ def plausibility(graph: IntegerGraph, run: Run) -> Plausibility:
 
 def _bounded(graph: IntegerGraph, run: Run) -> Bounded:
     trace, scale = run.trace, graph.value_per_quantum
-    start = graph.levels(np.asarray(trace.mass[0]))
+    start = graph.sole_field.levels(np.asarray(trace.mass[0]))
     values = np.concatenate([start, graph.sole_field.reservoirs])
     lower, upper = int(values.min()), int(values.max())
     least, largest = int(start.min()), int(start.max())
     number = max(1, _CHUNK_BYTES // (8 * graph.mesh.cells))
     worst, excess = 0, None
     for first in range(0, trace.step.size, number):
-        levels: Integers = graph.levels(np.asarray(trace.mass[first : first + number]))
+        levels: Integers = graph.sole_field.levels(np.asarray(trace.mass[first : first + number]))
         lowest, highest = int(levels.min()), int(levels.max())
         least, largest = min(least, lowest), max(largest, highest)
         beyond = max(highest - upper, lower - lowest)

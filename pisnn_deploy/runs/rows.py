@@ -131,7 +131,7 @@ class _Judge:
     def _beyond(self, rows: Trace) -> Iterator[str]:
         """Masses and ledgers that no audited run can have kept."""
         graph = self._graph
-        window, levels = graph.window, graph.levels(rows.mass)
+        window, levels = graph.window, graph.sole_field.levels(rows.mass)
         if (place := _place((levels < window.lower) | (levels > window.upper))) is not None:
             row, index = place
             yield (

@@ -259,7 +259,7 @@ def _overflow(graph: IntegerGraph) -> Iterator[str]:
 
 
 def _invariance(graph: IntegerGraph, drift: int, start: dict[str, float | None]) -> Iterator[str]:
-    window, held, mesh = graph.window, graph.membrane.reservoirs, graph.mesh
+    window, held, mesh = graph.window, graph.sole_field.reservoirs, graph.mesh
     lower, upper = window.lower + drift, window.upper - drift
     difference = None if window.difference is None else window.difference - 2 * drift
     if start != {"lower": lower, "upper": upper, "difference": difference} or lower > upper or (difference or 0) < 0:
@@ -278,7 +278,7 @@ def _invariance(graph: IntegerGraph, drift: int, start: dict[str, float | None])
 
 def _averages(graph: IntegerGraph) -> bool:
     """Whether each new mass averages old ones and values of reservoirs, as integers."""
-    theta, cells, held = 1 << face_of(graph).exponent, graph.mesh.cells, graph.membrane.reservoirs
+    theta, cells, held = 1 << face_of(graph).exponent, graph.mesh.cells, graph.sole_field.reservoirs
     route = stored(graph, FLUX, MEMBRANE)[:cells]
     update = (route @ stored(graph, MEMBRANE, FLUX))[:, :cells] + theta * sparse.identity(cells, np.int64)
     given, taken = theta - np.asarray(update.sum(axis=1)).reshape(-1), route @ biases(graph)[-1]

@@ -90,7 +90,7 @@ class Folding:
             ends = (int(mesh.source[face]), int(mesh.target[face]))
             upper = ends[1] >= mesh.cells
             number = ends[upper] - mesh.cells
-            found[int(mesh.axis[face]), int(upper), ends[not upper]] = int(self.graph.membrane.reservoirs[number])
+            found[int(mesh.axis[face]), int(upper), ends[not upper]] = int(self.graph.sole_field.reservoirs[number])
         return found
 
     @property

@@ -35,7 +35,7 @@ def medium_layout(graph: IntegerGraph) -> Iterator[str]:
         (np.concatenate([conductance, -conductance]), (np.tile(faces, 2), np.concatenate([mesh.source, mesh.target]))),
         (mesh.faces, mesh.holders),
     ).tocsr()
-    held = graph.membrane.reservoirs
+    held = graph.sole_field.reservoirs
     if not levels:
         if (volumes != 1).any():
             yield "there are no levels, and cells differ"

@@ -53,15 +53,15 @@ def units(graph: IntegerGraph, stored: NDArray[np.int64] | None) -> Iterator[str
         ends = (None,) if exact is None else tuple(math.ceil(exact * (1 + side * ROUNDINGS)) for side in (-1, 1))
         if given not in ends:
             yield f"the largest {name} is {given} in the window, the operating range says {ends[0]}"
-    yield from _alike(graph.mesh.group_of_reservoirs, graph.membrane.held)
+    yield from _alike(graph.mesh.group_of_reservoirs, graph.sole_field.held)
     with np.errstate(all="ignore"):  # what overflows is not what any reservoir shows
-        held = graph.membrane.held / (graph.value_per_quantum * level)  # a power of two: exact
-    wrong = np.flatnonzero(np.rint(held) * level != graph.membrane.reservoirs)
+        held = graph.sole_field.held / (graph.value_per_quantum * level)  # a power of two: exact
+    wrong = np.flatnonzero(np.rint(held) * level != graph.sole_field.reservoirs)
     if wrong.size:
         number = int(wrong[0])
         yield (
-            f"reservoir {number} holds {graph.membrane.held[number]:g} and shows "
-            f"{graph.membrane.reservoirs[number] * graph.value_per_quantum:g}"
+            f"reservoir {number} holds {graph.sole_field.held[number]:g} and shows "
+            f"{graph.sole_field.reservoirs[number] * graph.value_per_quantum:g}"
         )
 
 

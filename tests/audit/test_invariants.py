@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,15 +10,15 @@ from models_under_test import compiled, oscillating_model
 
 from pisnn_deploy.audit.invariants import Audit
 from pisnn_deploy.core.errors import InvariantViolation
-from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.integer import IntegerGraph, OperatingWindow
+from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.graph.semantics import Semantics, State
 from pisnn_deploy.runs.run import RunState
 
 
 def with_window(graph: IntegerGraph, lower: int, upper: int, difference: int | None = None) -> IntegerGraph:
     """A graph with another operating range, and no limit of its currents."""
-    return rebuilt(graph, window=OperatingWindow(lower, upper, difference))
+    return graph.with_field(window=OperatingWindow(lower, upper, difference))
 
 
 def wide(graph: IntegerGraph) -> IntegerGraph:
@@ -35,7 +34,7 @@ def start(mass: list[int], faces: int) -> RunState:
 def audit_and_states(steps: int = 3, boundary: str = "periodic") -> tuple[Audit, list[State]]:
     graph = compiled(boundary=boundary)
     semantics = Semantics(graph)
-    states = [semantics.start(graph.membrane.initial)]
+    states = [semantics.start(graph.initial)]
     for step in range(steps):
         states.append(semantics.step(states[-1], step))
     audit = Audit(wide(graph), RunState(0, states[0].mass, *np.zeros((3, graph.mesh.faces), np.int64)))
@@ -121,7 +120,7 @@ def test_leaving_the_operating_range_names_cell_limit_and_value() -> None:
 def test_a_reservoir_counts_at_half_a_cell_and_has_no_range() -> None:
     # Two cells between reservoirs that show 100 and 0; the faces are x-, between, x+ or in another order.
     graph = with_window(compiled(cells=2, boundary="dirichlet=1,0"), 0, 100, 100)
-    graph = rebuilt(graph, membrane=replace(graph.membrane, reservoirs=np.array([100, 0])))
+    graph = graph.with_field(reservoirs=np.array([100, 0]))
     Audit(graph, start([50, 50, 0, 0], 3)).observe_membranes(0, np.array([50, 50, 0, 0]), absorbing=True)
     audit = Audit(graph, start([49, 50, 0, 0], 3))
     with pytest.raises(InvariantViolation, match=r"^operating range left: difference across face \[\d\] at") as caught:
@@ -147,9 +146,9 @@ def test_a_ledger_that_is_wrong_is_seen(fault: Callable[[State], None]) -> None:
 
 
 def test_a_current_beyond_its_limit_is_seen() -> None:
-    graph = rebuilt(compiled(cells=2), window=OperatingWindow(0, 10, None, 200))
+    graph = compiled(cells=2).with_field(window=OperatingWindow(0, 10, None, 200))
     audit = Audit(graph, start([5, 5], 2))
-    exponent = graph.flux.threshold_exponent
+    exponent = known_face(graph).exponent
     residue = np.array([201 - (2 << exponent), 0])
     with pytest.raises(InvariantViolation) as caught:
         audit.observe_flux(3, np.array([2, 0]), np.array([201, 0]), residue, firing=True)

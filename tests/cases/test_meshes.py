@@ -86,7 +86,7 @@ def test_a_name_with_a_space(case: Case) -> None:
     compiled("space22.msh", "sides.yaml")
     named = read_artifact(Path("a.pisnn")).graph
     compiled("space22.msh", "cold side=dirichlet=0 heiß=1=dirichlet=1")
-    assert (read_artifact(Path("a.pisnn")).graph.membrane.reservoirs == named.membrane.reservoirs).all()
+    assert (read_artifact(Path("a.pisnn")).graph.sole_field.reservoirs == named.sole_field.reservoirs).all()
     Path("a.pisnn").unlink()
     assert refusal("space22.msh", "cold=dirichlet=0") == (
         "boundary: unknown group 'cold'; the mesh has 'cold side', 'heiß=1', 'rest'; names with spaces can be given in "

@@ -29,9 +29,9 @@ from pisnn_deploy.checks import RULES, check
 from pisnn_deploy.checks.tables import state_bits
 from pisnn_deploy.compiler.options import Limiter
 from pisnn_deploy.graph import IntegerGraph, Synapse
-from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.connections import Explicit
 from pisnn_deploy.graph.integer import Coding
+from pisnn_deploy.graph.kinds import with_faces
 from pisnn_deploy.physics.model import Model
 from pisnn_deploy.target import Profile, load_profile
 
@@ -40,7 +40,7 @@ HEAT = heat_graph()
 ALONE = placed(HEAT, [0] * 8, [0] * 8)
 APART = placed(HEAT, [0] * 8, [1] * 8)
 SPREAD = placed(HEAT, [2] * 8, [0, 1] * 4)
-BIASED = rebuilt(HEAT, coding="dense", flux=replace(HEAT.flux, bias=HEAT.flux.bias - 512))
+BIASED = replace(with_faces(HEAT, np.full(8, -512)), coding="dense")
 ANY_WIDTH = with_figure(LOIHI2, "payload.legal_widths_bits", tuple(range(64)))
 
 NEAR = st.one_of(st.sampled_from([-1, 0, 1]), st.integers(-40, 40))
@@ -182,7 +182,7 @@ def test_counters_are_information(counters: int, distance: int) -> None:
 @given(bits=st.integers(1, 12), distance=NEAR)
 def test_leak(bits: int, distance: int) -> None:
     leak, profile = (1 << bits) + distance, with_figure(LOIHI2, "decay.bits", bits)
-    graph = rebuilt(HEAT, flux=replace(HEAT.flux, leak=leak))
+    graph = with_faces(HEAT, leak=leak)
     expected = None if 1 <= leak <= 1 << bits else ("error", leak, 1 if leak < 1 else 1 << bits)
     assert outcome(graph, profile, "PD008", "flux") == expected
 

@@ -21,11 +21,12 @@ from checked_graphs import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
+from models_under_test import with_lines
 
 from pisnn_deploy.checks import RULES, Finding, Report, check
-from pisnn_deploy.graph import Bound, Claim, IntegerGraph, Rectifier, Synapse
-from pisnn_deploy.graph.changes import rebuilt
+from pisnn_deploy.graph import Bound, Claim, IntegerGraph, Synapse
 from pisnn_deploy.graph.connections import Explicit
+from pisnn_deploy.graph.kinds import rectifiers, with_faces
 from pisnn_deploy.target import Profile, load_profile
 
 LOIHI1 = load_profile("loihi1")
@@ -34,7 +35,7 @@ GENERIC = load_profile("generic-int")
 HEAT = heat_graph()
 EIGHT = list(range(8))
 NOTHING = Claim("none", "nonlinear")
-BIASED = rebuilt(HEAT, coding="dense", flux=replace(HEAT.flux, bias=HEAT.flux.bias - 512))
+BIASED = replace(with_faces(HEAT, np.full(8, -512)), coding="dense")
 INFORMATION = {("PD117", "spike-counters"), ("PD207", "programs-known")}
 """Rules that only ever inform; tests/checks/test_limits.py has them."""
 
@@ -199,7 +200,7 @@ CASES = [
     Case(
         "PD006",
         "graded-spikes",
-        (rebuilt(HEAT, binary={"membrane": 16, "flux": 16}), LOIHI1),
+        (with_lines(HEAT, {"membrane": 16, "flux": 16}), LOIHI1),
         (HEAT, LOIHI1),
         "membrane",
         "graded",
@@ -229,8 +230,8 @@ CASES = [
     Case(
         "PD008",
         "decay-constant",
-        (rebuilt(HEAT, flux=replace(HEAT.flux, leak=4096)), LOIHI2),
-        (rebuilt(HEAT, flux=replace(HEAT.flux, leak=4097)), LOIHI2),
+        (with_faces(HEAT, leak=4096), LOIHI2),
+        (with_faces(HEAT, leak=4097), LOIHI2),
         "flux",
         4097,
         4096,
@@ -239,8 +240,8 @@ CASES = [
     Case(
         "PD008",
         "decay-constant",
-        (rebuilt(HEAT, flux=replace(HEAT.flux, leak=1)), LOIHI2),
-        (rebuilt(HEAT, flux=replace(HEAT.flux, leak=0)), LOIHI2),
+        (with_faces(HEAT, leak=1), LOIHI2),
+        (with_faces(HEAT, leak=0), LOIHI2),
         "flux",
         0,
         1,
@@ -602,7 +603,8 @@ def test_drive_is_no_state_in_dense_coding() -> None:
 
 
 def test_hidden_population_needs_its_widths() -> None:
-    hidden = rebuilt(HEAT, hidden=(Rectifier("hidden1", np.zeros(8, np.int64), 2),))
+    cells, faces = HEAT.populations
+    hidden = replace(HEAT, populations=(cells, rectifiers("hidden1", np.zeros(8, np.int64), 2), faces))
     messages = [(f.population, f.message) for f in found(check(hidden, LOIHI2), "PD003")]
     assert messages == [
         ("hidden1", f"no width is declared for the {quantity}, so it was not checked")

@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from models_under_test import level_shift
 
 from pisnn_deploy.cli.main import group
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import read_artifact
+from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.mesh import CellMesh
 from pisnn_deploy.project.conditions import read_groups
 
@@ -92,7 +94,7 @@ def test_a_boundary_file_says_the_same_as_its_text(folder: Path) -> None:
     files = compiled("--mesh", "plate.msh", "--boundary", "b.yaml")
     text = compiled("--mesh", "plate.msh", "--boundary", "rest=no-flux hole=dirichlet=2 left=dirichlet=0.5")
     assert isinstance(files.mesh, CellMesh) and files.mesh.group_names == ("hole", "left")
-    assert (files.membrane.reservoirs == text.membrane.reservoirs).all()
+    assert (files.sole_field.reservoirs == text.sole_field.reservoirs).all()
     held = np.where(files.mesh.group == 0, 2.0, 0.5)
     assert (files.reservoir_values() == held).all()
 
@@ -120,7 +122,7 @@ def test_angles_and_welding_in_table_and_json(folder: Path) -> None:
 def test_without_a_boundary_all_is_wall_and_without_materials_the_model_says(folder: Path) -> None:
     graph = compiled("--mesh", "plate.msh")
     same = compiled("--mesh", "plate.msh", "--boundary", "no-flux")
-    assert same.mesh.reservoirs == 0 and (same.membrane.initial == graph.membrane.initial).all()
+    assert same.mesh.reservoirs == 0 and (same.initial == graph.initial).all()
     assert graph.mesh.reservoirs == 0 and graph.mesh.boundary_text == "no-flux"
     doubled = "steel: {conductivity: 0.02}\ncopper: {conductivity: 0.02, capacity: 1}\n"
     Path("m.yaml").write_text(doubled)
@@ -159,9 +161,7 @@ def test_a_grid_whose_cells_differ(folder: Path) -> None:
     assert told["passes"][0]["pass"] == "lower-two-point" and told["mesh"] == [32]
     graph = read_artifact(Path("x.pisnn")).graph
     assert graph.materials is not None
-    assert (
-        graph.sole_field.inverse_volume.tolist() == [1 << graph.hidden[0].shift, 1 << (graph.hidden[0].shift - 1)] * 16
-    )
+    assert graph.sole_field.inverse_volume.tolist() == [1 << level_shift(graph), 1 << (level_shift(graph) - 1)] * 16
     assert set(read_artifact(Path("x.pisnn")).provenance["options"]["files"]) == {"k.npy", "c.npy"}
     found = json.loads(run("simulate", "x.pisnn", "--backend", "fast", "--steps", "200", "--plot", "r.png", "--json"))
     assert found["verdict"] == "conserved" and found["error"] is None and png("r.png")
@@ -179,8 +179,8 @@ def test_a_conductivity_alone_or_a_capacity_alone(folder: Path) -> None:
     assert conductivity.time_step == pytest.approx(plain.time_step / 2) and conductivity.materials is None
     assert conductivity.synapses[0].mantissas.tolist() == plain.synapses[0].mantissas.tolist()
     capacity = compiled(*own, "--capacity", "c.npy")
-    assert capacity.materials is not None and not capacity.hidden
-    weight = int(abs(capacity.matrix("membrane", "flux")).max()) / 2.0**capacity.flux.threshold_exponent
+    assert capacity.materials is not None and not capacity.between_fields
+    weight = int(abs(capacity.matrix("membrane", "flux")).max()) / 2.0 ** known_face(capacity).exponent
     assert weight == pytest.approx(0.01 / 2 * 8**2 * capacity.time_step, rel=1e-3)
 
 

@@ -17,7 +17,7 @@ from pisnn_deploy.runs import RunOptions, fast
 
 def rows_of(start: int = 0, **more: Any) -> dict[str, str]:
     graph = compiled(cells=8)
-    run = fast.run(graph, graph.membrane.initial + start, RunOptions(5))
+    run = fast.run(graph, graph.initial + start, RunOptions(5))
     simulation = Simulation(Artifact(graph, {}, ""), run, simulate_request(backend="fast"), start=None)
     result = result_of(simulation, "a.pisnn") | more
     return {str(name): str(text) for name, text in result_rows(graph, run, result)}

@@ -15,7 +15,7 @@ from models_under_test import compiled
 from pisnn_deploy.cli.main import group
 from pisnn_deploy.core.errors import CheckError
 from pisnn_deploy.graph.artifact import write_artifact
-from pisnn_deploy.graph.changes import rebuilt
+from pisnn_deploy.graph.kinds import starting_from
 from pisnn_deploy.verify import NOT_PROVED
 
 
@@ -87,7 +87,6 @@ def test_an_unconditional_claim_must_leave_room_for_rounding(tmp_path: Path) -> 
 
 def test_masses_of_the_start_are_no_claim(tmp_path: Path) -> None:
     graph = compiled()
-    membrane = replace(graph.membrane, initial=np.roll(graph.membrane.initial, 3))
     path = tmp_path / "a.pisnn"
-    write_artifact(path, rebuilt(graph, membrane=membrane), {})
+    write_artifact(path, starting_from(graph, np.roll(graph.initial, 3)), {})
     assert CliRunner().invoke(group, ["verify", str(path), "-q"]).exit_code == 0

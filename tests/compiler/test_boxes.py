@@ -52,18 +52,18 @@ def test_a_box_is_compiled_proved_and_conserved(sides: str, coding: Coding, mode
     assert defects(graph) == [] and graph.mesh.cells == 210
     assert all(finding.holds for finding in check_certificate(graph))
     assert graph.certificate is not None and graph.certificate.conservation.status == "proved"
-    run = fast.run(graph, graph.membrane.initial, RunOptions(100))
+    run = fast.run(graph, graph.initial, RunOptions(100))
     assert run.conserved and not any(run.violations.values()) and run.packets_sent > 0
     totals = [sum(row.tolist()) for row in np.concatenate([run.trace.mass, run.trace.ledger], axis=1)]
-    assert totals == [sum(graph.membrane.initial.tolist())] * 101
+    assert totals == [sum(graph.initial.tolist())] * 101
 
 
 @pytest.mark.parametrize("sides", ["mixed", "one axis of reservoirs"])
 def test_a_box_gives_the_same_integers_on_lava(sides: str) -> None:
     graph = compiled_box(wide_model(), SHAPE, CASES[sides])
-    expected = fast.run(graph, graph.membrane.initial, RunOptions(12))
+    expected = fast.run(graph, graph.initial, RunOptions(12))
     assert expected.conserved and expected.packets_sent > 0
-    assert_same(cpu.run(graph, graph.membrane.initial, RunOptions(12)), expected)
+    assert_same(cpu.run(graph, graph.initial, RunOptions(12)), expected)
 
 
 @pytest.mark.parametrize("sides", ["mixed", "one axis of reservoirs", "closed"])
@@ -74,7 +74,7 @@ def test_a_box_follows_the_heat_equation(sides: str) -> None:
         shape = tuple(refined * count for count in SHAPE)
         graph = compiled_box(space_model(), shape, CASES[sides])
         mesh, time = graph.grid, steps * graph.time_step
-        run = fast.run(graph, graph.membrane.initial, RunOptions(steps, every=steps))
+        run = fast.run(graph, graph.initial, RunOptions(steps, every=steps))
         exact = problem("heat3d", 1.0).reference(mesh, graph.reservoir_values(), time)
         assert exact is not None and run.conserved
         start = problem("heat3d", 1.0).initial(mesh, graph.reservoir_values())

@@ -57,7 +57,7 @@ def test_any_mesh_compiles(model: Model, cells: int, boundary: str) -> None:
         return
     graph = compiled(model, cells, boundary)
     assert defects(graph) == []
-    assert graph.period == 2 + len(graph.hidden)
+    assert graph.period == 2 + len(graph.between_fields)
     assert graph.certificate is not None and graph.certificate.conservation.status == "proved"
 
 

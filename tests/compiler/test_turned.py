@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, compile_model
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.changes import rebuilt
+from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.graph.layout import window_bias, window_matrix
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.mesh import Boundary, structured_mesh, window_cells
@@ -62,10 +62,10 @@ def test_turned_meshes_have_turned_masses(name: str, shapes: tuple[int, ...]) ->
         for _ in range(2):
             turn = drawn_turn(rng, dimensions)
             turned = compiled_for(model, shape, turn.boundary(boundary, shape))
-            assert (turned.quantum, turned.time_step, turned.flux.threshold_exponent) == (
+            assert (turned.quantum, turned.time_step, known_face(turned).exponent) == (
                 plain.quantum,
                 plain.time_step,
-                plain.flux.threshold_exponent,
+                known_face(plain).exponent,
             )
             found = masses(turned, turn.field(start))
             assert all(np.array_equal(turn.field(a), b) for a, b in zip(expected, found, strict=True))
@@ -80,8 +80,8 @@ def test_the_hot_side_of_laplace_may_be_any() -> None:
             turn = Turn(axes, mirrored)
             turned = compiled_for(model, (20, 20), turn.boundary(own, (20, 20)))
             assert turned.quantisation == plain.quantisation and turned.quantisation.relative_l2_integer is not None
-            start = turn.field(plain.membrane.initial.reshape(20, 20)).reshape(-1)
-            assert np.array_equal(turned.membrane.initial, start)
+            start = turn.field(plain.initial.reshape(20, 20)).reshape(-1)
+            assert np.array_equal(turned.initial, start)
 
 
 def test_ghost_cells_beyond_corners_are_exact_for_linear_fields() -> None:
@@ -122,7 +122,7 @@ def test_the_checker_folds_rows_by_itself() -> None:
         boundary = drawn_boundary(rng, shape)
         graph = compiled_for(replace(model, spec=spec), shape, boundary)
         held = rng.integers(-100, 100, graph.mesh.reservoirs)
-        graph = rebuilt(graph, membrane=replace(graph.membrane, reservoirs=held))
+        graph = graph.with_field(reservoirs=held)
         weights = rng.integers(-9, 9, spec.layer_shapes[0][1])
         window = window_cells(graph.grid, spec.half_width, spec.transverse, held)
         matrix = window_matrix(weights[None, :], window, graph.mesh.holders).toarray()

@@ -114,7 +114,7 @@ CASES: tuple[tuple[str, str | None, int, str], ...] = (
 @pytest.mark.parametrize(("text", "kind", "step", "place"), CASES)
 def test_each_kind_at_its_step_and_place(text: str, kind: str | None, step: int, place: str) -> None:
     graph, fault = GRAPHS[1], parse_fault(text)
-    run = fast.run(graph, graph.membrane.initial, RunOptions(12, faults=(fault,)))
+    run = fast.run(graph, graph.initial, RunOptions(12, faults=(fault,)))
     (outcome,) = outcomes(graph, (fault,), run.detections)
     if kind is None:
         assert outcome == Outcome(text, False) and run.conserved and run.steps == 12
@@ -128,14 +128,14 @@ def test_a_violation_is_put_down_to_the_fault_that_strikes_then() -> None:
     graph = GRAPHS[1]
     texts = ("stale:flux[3]@1", "flip:weight[membrane-to-flux,3].bit1@2", "flip:membrane[5].bit5@4", "drop:packet[1]@9")
     faults = tuple(parse_fault(text) for text in texts)
-    run = fast.run(graph, graph.membrane.initial, RunOptions(12, faults=faults))
+    run = fast.run(graph, graph.initial, RunOptions(12, faults=faults))
     assert [outcome.detected for outcome in outcomes(graph, faults, run.detections)] == [False, False, True, False]
 
 
 def test_a_value_beyond_its_width_names_its_place() -> None:
     graph = GRAPHS[1]
     fault = parse_fault("flip:membrane[5].bit23@4")
-    run = fast.run(graph, graph.membrane.initial, RunOptions(12, faults=(fault,)))
+    run = fast.run(graph, graph.initial, RunOptions(12, faults=(fault,)))
     (outcome,) = outcomes(graph, (fault,), run.detections)
     assert outcome == Outcome(str(fault), True, "overflow", 4, "membrane mass [5]")
 
@@ -143,4 +143,4 @@ def test_a_value_beyond_its_width_names_its_place() -> None:
 def test_only_some_backends_can_be_hit() -> None:
     options = RunOptions(3, faults=(parse_fault("drop:packet[1]@1"),))
     with pytest.raises(UsageError, match=r"^backend onnx: it has nothing to hit with faults; use cpu or fast$"):
-        run_graph("onnx", GRAPHS[1], GRAPHS[1].membrane.initial, options)
+        run_graph("onnx", GRAPHS[1], GRAPHS[1].initial, options)

@@ -51,8 +51,8 @@ GRAPHS: dict[str, Callable[[], IntegerGraph]] = {
 def test_without_faults_it_gives_the_integers_of_the_reference(name: str) -> None:
     graph = GRAPHS[name]()
     options = RunOptions(25, every=3)
-    expected = fast.run(graph, graph.membrane.initial, options)
-    start = start_of(graph, graph.membrane.initial)
+    expected = fast.run(graph, graph.initial, options)
+    start = start_of(graph, graph.initial)
     found = stepped_run("fast", graph, FaultyStepper(graph, start, Injector(graph, (), 25)), options)
     assert not found.failure and found.events == expected.events
     for field in ("mass", "ledger", "transported", "in_flight"):
@@ -75,7 +75,7 @@ def test_a_mantissa_stays_even_and_in_its_range(half: int, bit: int) -> None:
 
 def silent_run(graph: IntegerGraph, *texts: str) -> tuple[Integers, Integers]:
     """Packets of a run with faults that the audit does not see, and of the run without them."""
-    mass = graph.membrane.initial
+    mass = graph.initial
     options = RunOptions(12, faults=tuple(parse_fault(text) for text in texts))
     found, expected = fast.run(graph, mass, options), fast.run(graph, mass, replace(options, faults=()))
     assert found.conserved and not found.detections

@@ -30,7 +30,7 @@ def binary() -> IntegerGraph:
 def same_runs(graph: IntegerGraph, steps: int, *texts: str, recovers: bool) -> Run:
     faults = tuple(parse_fault(text) for text in texts)
     options = RunOptions(steps, everything=True, faults=faults, recovers=recovers)
-    mass = graph.membrane.initial
+    mass = graph.initial
     found, expected = cpu.run(graph, mass, options), fast.run(graph, mass, options)
     assert found.detections == expected.detections and found.failure == expected.failure
     assert found.violations == expected.violations and found.steps == expected.steps
@@ -111,4 +111,4 @@ def test_a_wrong_place_is_refused_before_lava_starts(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(cpu, "worker_command", lambda: pytest.fail("the worker was started"))
     graph = binary()
     with pytest.raises(UsageError, match=r"^fault 'drop:packet\[99\]@1': the 10 faces are numbered from 0$"):
-        cpu.run(graph, graph.membrane.initial, RunOptions(3, faults=(parse_fault("drop:packet[99]@1"),)))
+        cpu.run(graph, graph.initial, RunOptions(3, faults=(parse_fault("drop:packet[99]@1"),)))

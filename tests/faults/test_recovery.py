@@ -15,8 +15,8 @@ from pisnn_deploy.audit.invariants import Audit
 from pisnn_deploy.audit.recovery import PATIENCE, Recovery
 from pisnn_deploy.core.errors import InvariantViolation
 from pisnn_deploy.faults.spec import parse_fault
-from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.integer import OperatingWindow
+from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.runs import Run, RunOptions, fast
 from pisnn_deploy.runs.run import RunState
 
@@ -28,10 +28,10 @@ STEPS = 16
 def healed_run(*texts: str, dense: bool = False) -> Run:
     graph = DENSE if dense else GRAPH
     faults = tuple(parse_fault(text) for text in texts)
-    return fast.run(graph, graph.membrane.initial, RunOptions(STEPS, faults=faults, recovers=True, everything=True))
+    return fast.run(graph, graph.initial, RunOptions(STEPS, faults=faults, recovers=True, everything=True))
 
 
-WITHOUT = fast.run(GRAPH, GRAPH.membrane.initial, RunOptions(STEPS))
+WITHOUT = fast.run(GRAPH, GRAPH.initial, RunOptions(STEPS))
 
 
 @given(
@@ -73,9 +73,9 @@ def test_what_passes_is_healed_and_masses_stay_exact(text: str, dense: bool) -> 
     assert run.trace.flux is not None
     packets, current, residue = (run.trace.flux[1:, row] for row in range(3))
     before = np.concatenate([np.zeros_like(residue[:1]), residue[:-1]])
-    assert np.array_equal((packets << graph.flux.threshold_exponent) + residue - before, current)
+    assert np.array_equal((packets << known_face(graph).exponent) + residue - before, current)
     # The receivers of changes are told what they missed: the field goes back to where it was.
-    without = fast.run(graph, graph.membrane.initial, RunOptions(STEPS))
+    without = fast.run(graph, graph.initial, RunOptions(STEPS))
     distance = np.abs(run.trace.mass[-1] - without.trace.mass[-1]).max()
     assert distance <= np.abs(without.trace.mass[-1]).max() / 20
 
@@ -95,9 +95,9 @@ def test_many_faults_far_apart_are_all_healed() -> None:
 
 
 def test_leaving_the_range_is_not_healed() -> None:
-    window = replace(GRAPH.window, upper=int(GRAPH.membrane.initial.max()) + 1)
-    narrow = rebuilt(GRAPH, window=window)
-    mass = GRAPH.membrane.initial
+    window = replace(GRAPH.window, upper=int(GRAPH.initial.max()) + 1)
+    narrow = GRAPH.with_field(window=window)
+    mass = GRAPH.initial
     face = int(np.flatnonzero(GRAPH.mesh.target == np.argmax(mass))[0])
     faults = (parse_fault(f"flip:current[{face}].bit20@1.1"),)
     run = fast.run(narrow, mass, RunOptions(STEPS, faults=faults, recovers=True))
@@ -105,11 +105,11 @@ def test_leaving_the_range_is_not_healed() -> None:
 
 
 def test_masses_that_are_right_in_the_books_but_out_of_range_stop_the_run() -> None:
-    graph = rebuilt(compiled(cells=2), window=OperatingWindow(0, 10, None))
+    graph = compiled(cells=2).with_field(window=OperatingWindow(0, 10, None))
     audit = Audit(graph, RunState(0, np.array([9, 5]), *np.zeros((3, 2), np.int64)))
     recovery = Recovery(audit)
     packets = np.array([2 if graph.mesh.target[0] == 0 else -2, 0])
-    audit.observe_flux(0, packets, packets << graph.flux.threshold_exponent, 0 * packets, firing=True)
+    audit.observe_flux(0, packets, packets << known_face(graph).exponent, 0 * packets, firing=True)
     with pytest.raises(InvariantViolation) as caught:
         recovery.observe(lambda: audit.observe_membranes(1, np.array([10, 3]), absorbing=True))
     assert str(caught.value) == "operating range left: membrane [0] at PDE step 1: limit 10, found 11"

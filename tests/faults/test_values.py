@@ -67,12 +67,12 @@ GRAPHS: dict[str, Callable[[], IntegerGraph]] = {
 @pytest.mark.parametrize("name", GRAPHS)
 def test_every_value_of_every_program_can_be_hit_and_no_total_changes_unseen(name: str) -> None:
     graph = GRAPHS[name]()
-    total = int(graph.membrane.initial.sum())
+    total = int(graph.initial.sum())
     detected = set()
     for population in (membranes(graph), *hidden_layers(graph), faces(graph)):
         for value in population.program.names:
             fault = Fault("flip", f"{population.name}.{value}", 3, 4, bit=5)
-            hit = fast.run(graph, graph.membrane.initial, RunOptions(8, faults=(fault,)))
+            hit = fast.run(graph, graph.initial, RunOptions(8, faults=(fault,)))
             assert parse_fault(str(fault)) == fault
             assert not hit.conserved or set(hit.trace.totals()) == {total}, str(fault)
             (outcome,) = outcomes(graph, (fault,), hit.detections)
@@ -98,7 +98,7 @@ def test_every_value_of_every_program_can_be_hit_and_no_total_changes_unseen(nam
 )
 def test_where_a_flipped_value_is_seen(text: str, kind: str | None, place: str) -> None:
     graph, fault = compiled(heat_model(leak=1024), cells=12), parse_fault(text)
-    hit = fast.run(graph, graph.membrane.initial, RunOptions(8, faults=(fault,)))
+    hit = fast.run(graph, graph.initial, RunOptions(8, faults=(fault,)))
     (outcome,) = outcomes(graph, (fault,), hit.detections)
     assert outcome == (Outcome(text, False) if kind is None else Outcome(text, True, kind, 4, place))
 
@@ -108,9 +108,9 @@ def test_a_limited_packet_beyond_its_share_is_detected_and_healed() -> None:
     fault = parse_fault("flip:flux.target_share[3].bit9@4")
     text = "flip:flux.packet[3].bit4@4"
     options = RunOptions(12, faults=(fault, parse_fault(text)), recovers=True)
-    hit = fast.run(graph, graph.membrane.initial, options)
+    hit = fast.run(graph, graph.initial, options)
     assert hit.conserved and hit.detections and all(detection.healed for detection in hit.detections)
-    assert set(hit.trace.totals()) == {int(graph.membrane.initial.sum())}
+    assert set(hit.trace.totals()) == {int(graph.initial.sum())}
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_a_value_has_its_own_time_step() -> None:
 def test_what_lava_cannot_hit_is_refused() -> None:
     graph, faults = GRAPHS["stock"](), (parse_fault("drop:packet[3]@4"),)
     with pytest.raises(UsageError) as caught:
-        run_graph("cpu", graph, graph.membrane.initial, RunOptions(8, faults=faults))
+        run_graph("cpu", graph, graph.initial, RunOptions(8, faults=faults))
     assert str(caught.value) == (
         "backend cpu with faults: cannot take a graph whose faces hear the masses one step late; use `backend` fast"
     )

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,7 @@ from models_under_test import (
 from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material, compile_model
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import write_artifact
-from pisnn_deploy.graph.changes import rebuilt
+from pisnn_deploy.graph.kinds import starting_from
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.mesh import read_mesh_file
 from pisnn_deploy.physics.model import Model
@@ -69,7 +68,7 @@ def test_the_program_of_the_page_replays_a_run_on_a_plane(boundary: str, tmp_pat
 def test_the_program_of_the_page_replays_a_run_with_a_limiter(boundary: str, tmp_path: Path) -> None:
     graph = compiled(oscillating_model(), 9, boundary, limiter="positivity")
     start = np.where(np.arange(9) == 4, graph.window.upper // 2, 0)
-    assert_replayed(rebuilt(graph, membrane=replace(graph.membrane, initial=start)), tmp_path)
+    assert_replayed(starting_from(graph, start), tmp_path)
 
 
 @pytest.mark.parametrize("build", [two_fields, sink, reaction, lambda: random_graph(3), lambda: random_graph(4)])
@@ -96,5 +95,5 @@ def replayed(graph: IntegerGraph, tmp_path: Path) -> list[int]:
 
 
 def assert_replayed(graph: IntegerGraph, tmp_path: Path) -> None:
-    run = run_graph("fast", graph, graph.membrane.initial, RunOptions(25))
+    run = run_graph("fast", graph, graph.initial, RunOptions(25))
     assert replayed(graph, tmp_path) == [*run.trace.mass[-1].tolist(), *run.trace.ledger[-1].tolist()]

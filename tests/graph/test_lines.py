@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from models_under_test import binary_box, compiled, heat_model, hidden_model
+from models_under_test import binary_box, compiled, heat_model, hidden_model, with_lines
 
 from pisnn_deploy.core.arithmetic import bit_lines
 from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph.artifact import read_artifact, write_artifact
-from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
 from pisnn_deploy.graph.lines import LARGEST_EXPONENT, lines_of, spikes, stored_synapses
 from pisnn_deploy.graph.wellformed import defects
@@ -58,7 +57,7 @@ def test_spikes_are_the_bits_that_are_set() -> None:
     graph = binary_box(heat_model(), (6,), "periodic")
     payload = np.array([0, 1, 3, -1, 0, 0], np.int64)
     assert spikes(graph, FLUX, payload) == 0 + 1 + 2 + graph.population(FLUX).lines
-    assert spikes(rebuilt(graph, binary={}), FLUX, payload) == 3
+    assert spikes(with_lines(graph, {}), FLUX, payload) == 3
 
 
 def test_every_population_has_the_lines_of_its_payload() -> None:
@@ -86,7 +85,7 @@ def test_an_artifact_keeps_the_lines(tmp_path: Path) -> None:
 def test_a_graph_whose_lines_cannot_carry_its_payloads_is_not_well_formed(
     binary: dict[str, int], sentence: str
 ) -> None:
-    graph = rebuilt(binary_box(heat_model(), (6,), "periodic"), binary=binary)
+    graph = with_lines(binary_box(heat_model(), (6,), "periodic"), binary)
     assert any(sentence in found for found in defects(graph))
 
 

@@ -10,6 +10,7 @@ from models_under_test import compiled, heat_model, hidden_model
 
 from pisnn_deploy.core.errors import OverflowViolation
 from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.mesh import window_cells
 from pisnn_deploy.physics.model import Model
@@ -18,7 +19,7 @@ from pisnn_deploy.physics.model import Model
 def plain_python(graph: IntegerGraph, mass: list[int], steps: int) -> list[list[int]]:
     """Section 3 of the design in Python integers, straight from the operator and the mesh."""
     window = window_cells(graph.grid, graph.spec.half_width, 0, np.zeros(0)).cell[:, :, 0].tolist()
-    theta, exponent = 1 << graph.flux.threshold_exponent, graph.flux.threshold_exponent
+    theta, exponent = 1 << known_face(graph).exponent, known_face(graph).exponent
     current, residue = [0] * graph.mesh.faces, [0] * graph.mesh.faces
     fields = [list(mass)]
     for _ in range(steps):
@@ -33,7 +34,7 @@ def plain_python(graph: IntegerGraph, mass: list[int], steps: int) -> list[list[
                 ]
                 if number + 1 < len(graph.operator):
                     activation = [max(value, 0) >> layer.shift for value in drive]
-            kept = abs(current[face]) * (4096 - graph.flux.leak) >> 12
+            kept = abs(current[face]) * (4096 - known_face(graph).leak) >> 12
             current[face] = (kept if current[face] > 0 else -kept) + drive[0]
             residue[face] += current[face]
             packet = (abs(residue[face]) + theta // 2 - 1) >> exponent
@@ -55,8 +56,8 @@ MODELS = [heat_model(), heat_model(leak=900), hidden_model((3,)), hidden_model((
 def test_against_plain_python(model: Model, boundary: str, cells: int) -> None:
     graph = compiled(model, cells, boundary)
     semantics = Semantics(graph)
-    state = semantics.start(graph.membrane.initial)
-    expected = plain_python(graph, graph.membrane.initial.tolist(), 12)
+    state = semantics.start(graph.initial)
+    expected = plain_python(graph, graph.initial.tolist(), 12)
     for step in range(12):
         state = semantics.step(state, step)
         assert state.mass.tolist() == expected[step + 1]
@@ -77,7 +78,7 @@ def test_mirrored_fields_stay_mirrored_and_mass_is_constant(half: list[int], bou
 
 def test_a_value_outside_its_bits_is_named() -> None:
     graph = compiled()
-    mass = graph.membrane.initial.copy()
+    mass = graph.initial.copy()
     mass[3] = 2 * graph.window.upper
     with pytest.raises(OverflowViolation) as caught:
         Semantics(graph).start(mass)

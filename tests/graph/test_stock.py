@@ -9,13 +9,12 @@ import pytest
 from models_under_test import compiled, heat_model, plane_model, stock_box
 
 from pisnn_deploy.core.errors import OverflowViolation
-from pisnn_deploy.graph import IntegerGraph, Stock
+from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import artifact_bytes
-from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.document import document, graph_from_document
+from pisnn_deploy.graph.kinds import known_face, with_faces
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.graph.stock import stock_network
-from pisnn_deploy.graph.views import stock_of
 from pisnn_deploy.graph.wellformed import defects
 
 Plain = list[int]
@@ -51,7 +50,7 @@ def test_the_reference_is_the_recurrence(threshold: int) -> None:
     graph = stock_box(shape=(12,), send_threshold=threshold)
     graph = replace(graph, bounds=())  # rough fields leave the slope that they rest on
     start, semantics = rough(graph), Semantics(graph)
-    kernel, shift = list(graph.quantisation.kernel_chosen), graph.flux.threshold_exponent
+    kernel, shift = list(graph.quantisation.kernel_chosen), known_face(graph).exponent
     mass, residue, sent, driven = by_hand(kernel, shift, threshold, start.tolist(), 30)
     state, transported = semantics.start(start), np.zeros(12, np.int64)
     for step in range(30):
@@ -82,7 +81,7 @@ def test_a_width_that_does_not_hold_stops_the_reference() -> None:
     bounds = tuple(replace(b, bits=4) if b.quantity == "packet" else b for b in graph.bounds)
     semantics = Semantics(replace(graph, bounds=bounds))
     with pytest.raises(OverflowViolation) as caught:
-        semantics.masses_after(graph.membrane.initial, 1)
+        semantics.masses_after(graph.initial, 1)
     assert str(caught.value).startswith("overflow: flux packet [0] is ")
     assert str(caught.value).endswith(" at PDE step 0, outside its 4 signed bits")
 
@@ -92,7 +91,7 @@ def test_the_artifact_keeps_their_program() -> None:
     described, certificate, arrays = document(graph)
     assert "is_sent = ge(size, 3)" in described["populations"][-1]["program"]
     again = graph_from_document(described, certificate, arrays)
-    assert stock_of(again.sole_channels) == Stock(3) and artifact_bytes(again, {}) == artifact_bytes(graph, {})
+    assert known_face(again).send_threshold == 3 and artifact_bytes(again, {}) == artifact_bytes(graph, {})
 
 
 def test_what_stock_processes_cannot_be_is_no_graph() -> None:
@@ -109,5 +108,5 @@ def test_what_stock_processes_cannot_be_is_no_graph() -> None:
         assert defects(broken) == [sentence]
     reservoirs = compiled(heat_model(), 9, "dirichlet=0,1", "dense")
     assert "flux is one step late, and the graph has a reservoir or binary spikes" in defects(
-        rebuilt(reservoirs, stock=Stock(1), period=1)
+        replace(with_faces(reservoirs, send_threshold=1), period=1)
     )

@@ -40,7 +40,7 @@ GRAPHS: dict[str, Callable[[], IntegerGraph]] = {
 def lively_mass(graph: IntegerGraph) -> Integers:
     """Random masses in the middle half of the window, so that packets move; reservoirs move them by themselves."""
     if graph.mesh.reservoirs:
-        return graph.membrane.initial
+        return graph.initial
     window = graph.window
     quarter = (window.upper - window.lower) // 4
     if window.difference is not None:
@@ -61,14 +61,14 @@ def test_every_integer_equals_the_fast_backend(name: str) -> None:
 
 def test_no_steps_at_all() -> None:
     graph = compiled()
-    mass = graph.membrane.initial
+    mass = graph.initial
     assert_same(cpu.run(graph, mass, RunOptions(0)), fast.run(graph, mass, RunOptions(0)))
 
 
 def test_progress_counts_pde_steps() -> None:
     graph = compiled()
     heard: list[int] = []
-    cpu.run(graph, graph.membrane.initial, RunOptions(300), heard.append)
+    cpu.run(graph, graph.initial, RunOptions(300), heard.append)
     assert heard == sorted(heard) and heard[-1] == 300
 
 
@@ -78,7 +78,7 @@ def test_a_wrong_weight_of_the_route_is_caught() -> None:
     mantissas = route.mantissas.copy()
     mantissas[4] *= 2
     broken = replace(graph, synapses=(*graph.synapses[:-1], route.with_mantissas(mantissas)))
-    mass = graph.membrane.initial
+    mass = graph.initial
     found = cpu.run(broken, mass, RunOptions(50))
     assert found.failure.startswith("local invariant broken: membrane [2] at PDE step 1: expected ")
     assert_same(found, fast.run(broken, mass, RunOptions(50)))
@@ -87,7 +87,7 @@ def test_a_wrong_weight_of_the_route_is_caught() -> None:
 def test_a_dropped_packet_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     break_with(monkeypatch, "dropped_packet")
     graph = compiled()
-    run = cpu.run(graph, graph.membrane.initial, RunOptions(50))
+    run = cpu.run(graph, graph.initial, RunOptions(50))
     assert run.failure.startswith("local invariant broken: membrane [0] at PDE step 5: expected ")
     assert run.violations["local"] == 2 and run.steps == 4 and run.trace.step.tolist() == [0, 1, 2, 3, 4]
 
@@ -95,7 +95,7 @@ def test_a_dropped_packet_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_flipped_bit_of_a_membrane_is_caught_in_the_same_time_step(monkeypatch: pytest.MonkeyPatch) -> None:
     break_with(monkeypatch, "flipped_bit")
     graph = compiled()
-    run = cpu.run(graph, graph.membrane.initial, RunOptions(50))
+    run = cpu.run(graph, graph.initial, RunOptions(50))
     assert run.failure.startswith("local invariant broken: membrane [3] at PDE step 4: expected ")
     assert run.violations["local"] == 1 and run.violations["global"] == 1 and run.time_steps == 9
 
@@ -103,7 +103,7 @@ def test_a_flipped_bit_of_a_membrane_is_caught_in_the_same_time_step(monkeypatch
 def test_a_lossy_reset_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     break_with(monkeypatch, "lossy_reset")
     graph = compiled()
-    run = cpu.run(graph, graph.membrane.initial, RunOptions(50))
+    run = cpu.run(graph, graph.initial, RunOptions(50))
     assert run.failure.startswith("flux invariant broken: flux [0] at PDE step 0: expected ")
     assert run.violations["flux"] > 0 and not run.conserved
 
@@ -118,7 +118,7 @@ def test_an_overflow_names_population_index_and_step(population: str, quantity: 
         replace(b, bits=3) if (b.population, b.quantity) == (population, quantity) else b for b in graph.bounds
     )
     narrow = replace(graph, bounds=tight)
-    mass = graph.membrane.initial
+    mass = graph.initial
     found = cpu.run(narrow, mass, RunOptions(50))
     assert found.failure.startswith(f"overflow: {population} {quantity} [")
     assert found.failure.endswith("outside its 3 signed bits") and " at PDE step 0, " in found.failure
@@ -132,7 +132,7 @@ def test_a_payload_beyond_its_width_stops_the_run() -> None:
         replace(b, bits=3) if (b.population, b.quantity) == ("membrane", "payload") else b for b in graph.bounds
     )
     narrow = replace(graph, bounds=tight)
-    mass = graph.membrane.initial
+    mass = graph.initial
     found = cpu.run(narrow, mass, RunOptions(50))
     assert found.failure.startswith("overflow: membrane payload [") and " at PDE step 1, " in found.failure
     assert_same(found, fast.run(narrow, mass, RunOptions(50)))
@@ -140,7 +140,7 @@ def test_a_payload_beyond_its_width_stops_the_run() -> None:
 
 def test_leaving_the_operating_range_is_a_violation() -> None:
     graph = compiled()
-    mass = graph.membrane.initial.copy()
+    mass = graph.initial.copy()
     mass[7] = graph.window.upper + 5
     found = cpu.run(graph, mass, RunOptions(50))
     assert found.failure.startswith("operating range left: membrane [7] at PDE step 0: limit ")
@@ -152,7 +152,7 @@ def test_a_mantissa_that_lava_would_change_is_refused() -> None:
     drive = graph.synapses[0]
     odd = replace(drive.with_mantissas(drive.mantissas // 2), exponent=0)
     with pytest.raises(UsageError) as caught:
-        cpu.run(replace(graph, synapses=(odd, *graph.synapses[1:])), graph.membrane.initial, RunOptions(5))
+        cpu.run(replace(graph, synapses=(odd, *graph.synapses[1:])), graph.initial, RunOptions(5))
     first = next(mantissa for mantissa in odd.mantissas.tolist() if mantissa % 2)
     assert str(caught.value) == (
         f"cpu backend: synapse {drive.name}: mantissa {first} is odd, "
@@ -164,7 +164,7 @@ def test_a_mesh_without_faces_is_refused() -> None:
     graph = compiled(cells=2)
     lone = replace(graph, mesh=replace(graph.grid, source=graph.mesh.source[:0], target=graph.mesh.target[:0]))
     with pytest.raises(UsageError) as caught:
-        cpu.run(lone, graph.membrane.initial, RunOptions(5))
+        cpu.run(lone, graph.initial, RunOptions(5))
     assert str(caught.value) == (
         "cpu backend: the mesh has no face, and Lava has no empty processes; use `backend` fast"
     )
@@ -187,7 +187,7 @@ def test_an_interpreter_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv(cpu.INTERPRETER_VARIABLE, "/no/such/python")
     graph = compiled()
     with pytest.raises(UsageError) as caught:
-        cpu.run(graph, graph.membrane.initial, RunOptions(5))
+        cpu.run(graph, graph.initial, RunOptions(5))
     assert str(caught.value) == "cpu backend: /no/such/python cannot be started (No such file or directory)"
 
 
@@ -201,7 +201,7 @@ def test_an_overflow_at_the_start_stops_both_backends_alike(population: str, qua
         for bound in graph.bounds
     )
     broken = replace(graph, bounds=narrow)
-    ends = [backend.run(broken, graph.membrane.initial, RunOptions(5)) for backend in (cpu, fast)]
+    ends = [backend.run(broken, graph.initial, RunOptions(5)) for backend in (cpu, fast)]
     assert ends[0].failure == ends[1].failure
     assert ends[0].failure.startswith(f"overflow: {population} {quantity} [")
     assert "at PDE step 0, outside its 3 signed bits" in ends[0].failure

@@ -32,7 +32,7 @@ cpu.secrets.token_hex = lambda _: sys.argv[2]
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 graph = read_artifact(Path(sys.argv[1])).graph
 try:
-    cpu.run(graph, graph.membrane.initial, RunOptions(10_000_000, every=10_000_000), lambda n: print(n, flush=True))
+    cpu.run(graph, graph.initial, RunOptions(10_000_000, every=10_000_000), lambda n: print(n, flush=True))
 except KeyboardInterrupt:
     sys.exit(130)
 """
@@ -50,7 +50,7 @@ def broken_run(deadline_seconds: float = 60.0, steps: int = 50) -> tuple[WorkerE
     graph = compiled()
     started = time.monotonic()
     with pytest.raises(WorkerError) as caught:
-        cpu.run(graph, graph.membrane.initial, RunOptions(steps, steps, deadline_seconds))
+        cpu.run(graph, graph.initial, RunOptions(steps, steps, deadline_seconds))
     return caught.value, time.monotonic() - started
 
 
@@ -59,13 +59,13 @@ def test_a_deep_folder_of_temporary_files_will_do(monkeypatch: pytest.MonkeyPatc
     deep.mkdir()
     marked_run(monkeypatch, deep)
     graph = compiled()
-    assert cpu.run(graph, graph.membrane.initial, RunOptions(3)).conserved
+    assert cpu.run(graph, graph.initial, RunOptions(3)).conserved
 
 
 def test_a_good_run_leaves_nothing(traces: Traces) -> None:
     graph = compiled()
     seen: list[int] = []
-    run = cpu.run(graph, graph.membrane.initial, RunOptions(300), lambda _: seen.append(len(traces.shared_memory())))
+    run = cpu.run(graph, graph.initial, RunOptions(300), lambda _: seen.append(len(traces.shared_memory())))
     assert run.conserved and max(seen) > 0
     assert traces.nothing_left()
 
@@ -119,7 +119,7 @@ def test_a_process_killed_from_outside(traces: Traces) -> None:
             killed.append(time.monotonic())
 
     with pytest.raises(WorkerError) as caught:
-        cpu.run(graph, graph.membrane.initial, RunOptions(MANY_STEPS, MANY_STEPS), kill)
+        cpu.run(graph, graph.initial, RunOptions(MANY_STEPS, MANY_STEPS), kill)
     assert time.monotonic() - killed[0] < PROMPT_SECONDS
     assert " was killed by signal 9 (SIGKILL) (PDE step " in caught.value.cause
     assert caught.value.cause.startswith("process ")
@@ -137,7 +137,7 @@ def test_a_killed_worker(number: signal.Signals, traces: Traces) -> None:
             killed.append(time.monotonic())
 
     with pytest.raises(WorkerError) as caught:
-        cpu.run(graph, graph.membrane.initial, RunOptions(MANY_STEPS, MANY_STEPS), kill)
+        cpu.run(graph, graph.initial, RunOptions(MANY_STEPS, MANY_STEPS), kill)
     assert time.monotonic() - killed[0] < PROMPT_SECONDS
     assert caught.value.cause.startswith(f"the worker was killed by signal {int(number)} ({number.name}) (PDE step ")
     assert traces.nothing_left()

@@ -36,7 +36,7 @@ def test_random_starts_are_admitted_and_differ(name: str) -> None:
 
 
 def rough(graph: IntegerGraph) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    values = graph.values(graph.membrane.initial)
+    values = graph.values(graph.initial)
     values = 0.5 * values
     values[::2] += 0.3
     return values
@@ -59,7 +59,7 @@ def test_what_the_operating_range_does_not_admit_is_named() -> None:
 
 def test_starts_and_references_are_the_problems_own() -> None:
     graph = compiled(cells=64)
-    own = graph.values(graph.membrane.initial)
+    own = graph.values(graph.initial)
     assert np.abs(named_start(graph, "modes") - own).max() <= graph.value_per_quantum
     exact = reference_of(graph, 0, None)
     assert exact is not None and np.array_equal(exact, named_start(graph, "modes"))

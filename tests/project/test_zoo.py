@@ -55,9 +55,9 @@ def test_its_goal_is_reached_on_integers_and_it_fits_loihi2(name: str) -> None:
     graph, one = compiled_zoo(name), problem(name)
     steps = round(one.horizon / graph.time_step)
     assert steps <= most
-    run = run_graph("fast", graph, graph.membrane.initial, RunOptions(steps, every=max(1, steps // 7)))
+    run = run_graph("fast", graph, graph.initial, RunOptions(steps, every=max(1, steps // 7)))
     assert run.conserved, run.failure
-    held = graph.values(graph.membrane.reservoirs)
+    held = graph.values(graph.sole_field.reservoirs)
     found = measure_run(graph, run, lambda time: one.reference(graph.grid, held, time))
     assert found.relative_l2[-1] <= error
     assert not found.drift.any() and not found.residual.any()

@@ -16,8 +16,8 @@ from pisnn_deploy.runs import RunOptions, run_graph
 def test_a_correct_run_has_no_drift_and_no_residual() -> None:
     for boundary in ("periodic", "dirichlet=0,1"):
         graph = compiled(cells=32, boundary=boundary)
-        run = run_graph("fast", graph, graph.membrane.initial, RunOptions(40, every=7))
-        held = graph.values(graph.membrane.reservoirs)
+        run = run_graph("fast", graph, graph.initial, RunOptions(40, every=7))
+        held = graph.values(graph.sole_field.reservoirs)
         found = measure_run(graph, run, lambda t: problem("heat1d").reference(graph.grid, held, t))  # noqa: B023
         assert not found.drift.any() and not found.residual.any()
         assert found.relative_l2[0] < 1e-5 and found.relative_l2.max() < 1e-4
@@ -27,7 +27,7 @@ def test_a_correct_run_has_no_drift_and_no_residual() -> None:
 
 def test_what_is_wrong_is_measured() -> None:
     graph = compiled(cells=32)
-    run = run_graph("fast", graph, graph.membrane.initial, RunOptions(3))
+    run = run_graph("fast", graph, graph.initial, RunOptions(3))
     mass = run.trace.mass.copy()
     mass[2, 5] += 10**7
     found = measure_run(graph, replace(run, trace=replace(run.trace, mass=mass)), lambda _: None)

@@ -40,7 +40,7 @@ def red_dots(path: Path) -> int:
 
 def test_a_run_is_drawn_the_same_each_time(tmp_path: Path) -> None:
     graph = compiled(cells=32)
-    run = run_graph("fast", graph, graph.membrane.initial, RunOptions(20, every=3))
+    run = run_graph("fast", graph, graph.initial, RunOptions(20, every=3))
     exact = problem("heat1d").reference(graph.grid, np.zeros(0), 20 * graph.time_step)
     for name in ("a.png", "b.png"):
         draw_run(tmp_path / name, graph, run, exact)
@@ -60,7 +60,7 @@ def violated() -> IntegerGraph:
     ("graph", "steps"), [(compiled(cells=2), 0), (compiled(cells=2), 1), (compiled(cells=8), 5), (violated(), 9)]
 )
 def test_short_and_broken_runs_are_drawn(graph: IntegerGraph, steps: int, tmp_path: Path) -> None:
-    run = run_graph("fast", graph, graph.membrane.initial, RunOptions(steps))
+    run = run_graph("fast", graph, graph.initial, RunOptions(steps))
     draw_run(tmp_path / "a.png", graph, run, None)
     assert (tmp_path / "a.png").read_bytes().startswith(SIGNATURE)
 
@@ -75,14 +75,14 @@ def test_a_field_at_rest_is_drawn(tmp_path: Path) -> None:
 def test_a_violated_run_is_told_in_red(tmp_path: Path) -> None:
     whole, broken = compiled(cells=8), violated()
     for name, graph in (("whole.png", whole), ("broken.png", broken)):
-        draw_run(tmp_path / name, graph, run_graph("fast", graph, graph.membrane.initial, RunOptions(9)), None)
+        draw_run(tmp_path / name, graph, run_graph("fast", graph, graph.initial, RunOptions(9)), None)
     assert red_dots(tmp_path / "whole.png") == 0
     assert red_dots(tmp_path / "broken.png") > 0
 
 
 def test_a_run_stopped_at_its_start_is_drawn(tmp_path: Path) -> None:
     graph = compiled(cells=8)
-    run = run_graph("fast", graph, graph.membrane.initial + graph.window.upper, RunOptions(9))
+    run = run_graph("fast", graph, graph.initial + graph.window.upper, RunOptions(9))
     assert run.trace.step.size == 0
     draw_run(tmp_path / "a.png", graph, run, np.ones(8))
     assert red_dots(tmp_path / "a.png") > 0
@@ -90,7 +90,7 @@ def test_a_run_stopped_at_its_start_is_drawn(tmp_path: Path) -> None:
 
 def test_drift_is_marked_even_where_no_check_saw_it(tmp_path: Path) -> None:
     graph = compiled(cells=8)
-    run = run_graph("fast", graph, graph.membrane.initial, RunOptions(9))
+    run = run_graph("fast", graph, graph.initial, RunOptions(9))
     mass = run.trace.mass.copy()
     mass[5, 3] += 1
     drifted = replace(run, trace=replace(run.trace, mass=mass))
@@ -102,7 +102,7 @@ def test_drift_is_marked_even_where_no_check_saw_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shape", [(4, 4), (1, 16), (2, 2, 4)])
 def test_planes_and_boxes_are_drawn(shape: tuple[int, ...], tmp_path: Path) -> None:
     line = compiled(cells=16)
-    run = run_graph("fast", line, line.membrane.initial, RunOptions(3))
+    run = run_graph("fast", line, line.initial, RunOptions(3))
     mesh = structured_mesh(shape, (1.0,) * len(shape), ((PERIODIC, PERIODIC),) * len(shape))
     draw_run(tmp_path / "a.png", replace(line, mesh=mesh), run, np.ones(16))
     assert (tmp_path / "a.png").read_bytes().startswith(SIGNATURE)
@@ -111,7 +111,7 @@ def test_planes_and_boxes_are_drawn(shape: tuple[int, ...], tmp_path: Path) -> N
 @pytest.mark.parametrize("arriving", [(0, 10**6, 10**3, 1), (0, 10**6, 10**3, 0), (0, 5, 4, 3)])
 def test_packets_over_decades_are_drawn(arriving: tuple[int, ...], tmp_path: Path) -> None:
     graph = compiled(cells=8)
-    run = run_graph("fast", graph, graph.membrane.initial, RunOptions(3))
+    run = run_graph("fast", graph, graph.initial, RunOptions(3))
     trace = replace(run.trace, in_flight=np.array(arriving, np.int64))
     draw_run(tmp_path / "a.png", graph, replace(run, trace=trace), None)
     assert (tmp_path / "a.png").read_bytes().startswith(SIGNATURE)
@@ -119,7 +119,7 @@ def test_packets_over_decades_are_drawn(arriving: tuple[int, ...], tmp_path: Pat
 
 def test_a_reference_of_zeros_and_a_title_with_dollars_are_drawn(tmp_path: Path) -> None:
     graph = compiled(cells=8)
-    run = run_graph("fast", graph, graph.membrane.initial, RunOptions(3))
+    run = run_graph("fast", graph, graph.initial, RunOptions(3))
     draw_run(tmp_path / "a.png", graph, run, np.zeros(8), "zero", "$\\unknown$")
     assert (tmp_path / "a.png").read_bytes().startswith(SIGNATURE)
 

@@ -30,7 +30,7 @@ def plate() -> IntegerGraph:
 
 def test_no_line_is_drawn_through_a_hole(plate: IntegerGraph) -> None:
     axes = Figure().add_subplot()
-    _profile(axes, plate, plate.values(np.stack([plate.membrane.initial] * 2)), None, "exact")
+    _profile(axes, plate, plate.values(np.stack([plate.initial] * 2)), None, "exact")
     assert [line.get_linestyle() for line in axes.lines] == ["None", "None"]
     assert all(line.get_marker() == "." for line in axes.lines)
     line = compile_model(
@@ -38,12 +38,12 @@ def test_no_line_is_drawn_through_a_hole(plate: IntegerGraph) -> None:
         CompileOptions(LowerTwoPoint((8,), parse_boundary("no-flux", 1), {}), load_profile("loihi2")),
     )
     axes = Figure().add_subplot()
-    _profile(axes, line, line.values(np.stack([line.membrane.initial] * 2)), None, "exact")
+    _profile(axes, line, line.values(np.stack([line.initial] * 2)), None, "exact")
     assert [one.get_linestyle() for one in axes.lines] == ["-", "-"]
 
 
 def test_tiny_times_have_short_labels(plate: IntegerGraph) -> None:
-    run = run_graph("fast", plate, plate.membrane.initial, RunOptions(3))
+    run = run_graph("fast", plate, plate.initial, RunOptions(3))
     figure = Figure()
     axes = figure.add_subplot()
     time_axis(axes, plate, run.trace.step * plate.time_step, run)
@@ -53,7 +53,7 @@ def test_tiny_times_have_short_labels(plate: IntegerGraph) -> None:
 
 
 def test_a_plate_is_drawn_the_same_each_time(plate: IntegerGraph, tmp_path: Path) -> None:
-    run = run_graph("fast", plate, plate.membrane.initial, RunOptions(20))
+    run = run_graph("fast", plate, plate.initial, RunOptions(20))
     for name in ("a", "b"):
         draw_run(tmp_path / f"{name}.png", plate, run, None)
         draw_graph(tmp_path / f"{name}g.png", plate)

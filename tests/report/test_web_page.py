@@ -27,8 +27,8 @@ SECTIONS = ("field", "balance", "error", "events", "widths", "cores", "certifica
 
 def said(graph: IntegerGraph, steps: int, **changes: Any) -> Report:
     """A report of a run, made without the command line."""
-    run = run_graph("fast", graph, graph.membrane.initial, RunOptions(steps))
-    total = int(graph.membrane.initial.sum())
+    run = run_graph("fast", graph, graph.initial, RunOptions(steps))
+    total = int(graph.initial.sum())
     result = {
         "verdict": "conserved",
         "backend": "fast",
@@ -163,7 +163,7 @@ def test_a_run_in_domains_counts_no_events() -> None:
 def test_a_run_stopped_at_its_start_has_a_page() -> None:
     graph = compiled(cells=8)
     report = said(graph, 2)
-    run = run_graph("fast", graph, graph.membrane.initial + graph.window.upper, RunOptions(9))
+    run = run_graph("fast", graph, graph.initial + graph.window.upper, RunOptions(9))
     assert run.trace.step.size == 0 and run.failure
     stopped = replace(report, run=run, result={**report.result, "verdict": "violated", "steps": 0})
     page = Page(page_bytes(stopped).decode())
@@ -194,7 +194,7 @@ def test_the_same_report_gives_the_same_bytes() -> None:
 
 def test_a_long_run_of_a_large_mesh_stays_small() -> None:
     graph = compiled(cells=20_000)
-    run = run_graph("fast", graph, graph.membrane.initial, RunOptions(1))
+    run = run_graph("fast", graph, graph.initial, RunOptions(1))
     rows = np.zeros(900, np.int64)
     trace = replace(run.trace.at(rows), step=np.arange(900))
     report = said(graph, 1)

@@ -23,7 +23,7 @@ def ends(values: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Interval:
 
 
 def run_of(graph: IntegerGraph, *, everything: bool = False) -> Run:
-    return run_graph("fast", graph, graph.membrane.initial, RunOptions(12, everything=everything))
+    return run_graph("fast", graph, graph.initial, RunOptions(12, everything=everything))
 
 
 def reached(graph: IntegerGraph, run: Run) -> dict[tuple[str, str], Interval | None]:
@@ -35,14 +35,14 @@ def test_what_was_reached_is_what_the_semantics_says(coding: Coding) -> None:
     graph = compiled(hidden_model(leak=1000), 8, coding=coding)
     found = reached(graph, run_of(graph, everything=True))
     semantics, states = Semantics(graph), []
-    state = semantics.start(graph.membrane.initial)
+    state = semantics.start(graph.initial)
     for step in range(12):
         state = semantics.step(state, step)
         states.append(state)
     assert found["flux", "packet"] == ends(np.array([0, *np.concatenate([s.packets for s in states])]))
     assert found["flux", "current"] == ends(np.array([0, *np.concatenate([s.current for s in states])]))
     assert found["flux", "residue"] == ends(np.array([0, *np.concatenate([s.residue for s in states])]))
-    masses = np.array([graph.membrane.initial, *(s.mass for s in states)])
+    masses = np.array([graph.initial, *(s.mass for s in states)])
     assert found["membrane", "mass"] == ends(masses)
     assert found["membrane", "payload"] == ends(masses if coding == "dense" else np.diff(masses, axis=0))
     activations = np.array([semantics.activations(mass)[1] for mass in masses])

@@ -17,7 +17,7 @@ def test_equal_backends_are_equal_in_every_integer(monkeypatch: pytest.MonkeyPat
     graph = compiled(hidden_model((3,)), cells=7, boundary="dirichlet=-1,1")
     monkeypatch.setattr(comparison, "STRETCH_BYTES", 8 * 8 * (graph.mesh.holders + 4 * graph.mesh.faces))
     told: list[int] = []
-    found = compare(("fast", "torch"), graph, graph.membrane.initial, RunOptions(20), told.append)
+    found = compare(("fast", "torch"), graph, graph.initial, RunOptions(20), told.append)
     assert found.difference is None and found.failures == ("", "")
     # The first stretch keeps the start too.
     assert found.steps == 20 and found.integers == 21 * (graph.mesh.holders + 3 * graph.mesh.faces)
@@ -26,7 +26,7 @@ def test_equal_backends_are_equal_in_every_integer(monkeypatch: pytest.MonkeyPat
 
 def test_lava_equals_fast_with_binary_spikes() -> None:
     graph = binary_box(heat_model(leak=1024), (8,), "no-flux")
-    found = compare(("cpu", "fast"), graph, graph.membrane.initial, RunOptions(12))
+    found = compare(("cpu", "fast"), graph, graph.initial, RunOptions(12))
     assert found.difference is None and found.steps == 12
 
 
@@ -41,7 +41,7 @@ def test_lava_equals_fast_with_binary_spikes() -> None:
 )
 def test_one_wrong_integer_is_named(population: str, quantity: str, part: str | int, row: int, index: int) -> None:
     graph = compiled(cells=8)
-    run = fast.run(graph, graph.membrane.initial, RunOptions(6, everything=True))
+    run = fast.run(graph, graph.initial, RunOptions(6, everything=True))
     trace = run.trace
     assert trace.flux is not None and first_difference(trace, trace) is None
     mass, flux = trace.mass.copy(), trace.flux.copy()
@@ -60,7 +60,7 @@ def test_one_wrong_integer_is_named(population: str, quantity: str, part: str | 
 
 def test_of_several_wrong_integers_the_earliest_is_named() -> None:
     graph = compiled(cells=8)
-    trace = fast.run(graph, graph.membrane.initial, RunOptions(6, everything=True)).trace
+    trace = fast.run(graph, graph.initial, RunOptions(6, everything=True)).trace
     assert trace.flux is not None
     mass, flux = trace.mass.copy(), trace.flux.copy()
     mass[2, 7] += 1
@@ -72,7 +72,7 @@ def test_of_several_wrong_integers_the_earliest_is_named() -> None:
 def test_a_broken_lava_model_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     break_with(monkeypatch, "lossy_reset")
     graph = compiled(cells=8)
-    found = compare(("cpu", "fast"), graph, graph.membrane.initial, RunOptions(20))
+    found = compare(("cpu", "fast"), graph, graph.initial, RunOptions(20))
     assert found.failures[0].startswith("flux invariant broken: flux ") and found.failures[1] == ""
     assert found.difference is None and found.steps < 20
     assert np.int64(found.steps) >= 0

@@ -23,7 +23,7 @@ FULL = 2**63 - 2
 
 
 def from_state(backend: str, graph: IntegerGraph, start: RunState, steps: int = STEPS) -> Run:
-    return run_graph(backend, graph, graph.membrane.initial, RunOptions(start.step + steps, start=start))
+    return run_graph(backend, graph, graph.initial, RunOptions(start.step + steps, start=start))
 
 
 def counts(run: Run) -> dict[str, int]:
@@ -33,7 +33,7 @@ def counts(run: Run) -> dict[str, int]:
 @pytest.mark.parametrize(("backend", "hidden"), [("fast", False), ("fast", True), ("cpu", True)])
 def test_counts_go_on_beyond_64_bits(backend: str, hidden: bool) -> None:
     graph = compiled(hidden_model((3,)) if hidden else heat_model(), cells=6, boundary="no-flux")
-    start = start_of(graph, graph.membrane.initial)
+    start = start_of(graph, graph.initial)
     full = replace(start, packets_sent=FULL, quanta_sent=FULL, events=dict.fromkeys(graph.chain, FULL))
     plain, found = from_state(backend, graph, start), from_state(backend, graph, full)
     assert plain.packets_sent > 1 and all(plain.events.values())
@@ -44,14 +44,14 @@ def test_counts_go_on_beyond_64_bits(backend: str, hidden: bool) -> None:
 @pytest.mark.parametrize("hidden", [False, True])
 def test_moved_counts_are_the_counts(hidden: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     graph = compiled(hidden_model((3,)) if hidden else heat_model(), cells=6)
-    expected = counts(run_graph("fast", graph, graph.membrane.initial, RunOptions(40)))
+    expected = counts(run_graph("fast", graph, graph.initial, RunOptions(40)))
     monkeypatch.setattr(stepper, "SNAPSHOT_SECONDS", 0.0)  # counts are moved before every slice of work
-    assert counts(run_graph("fast", graph, graph.membrane.initial, RunOptions(40, every=1))) == expected
+    assert counts(run_graph("fast", graph, graph.initial, RunOptions(40, every=1))) == expected
 
 
 def test_a_recording_keeps_counts_beyond_64_bits(tmp_path: Path) -> None:
     graph = compiled(cells=6)
-    plain = run_graph("fast", graph, graph.membrane.initial, RunOptions(3))
+    plain = run_graph("fast", graph, graph.initial, RunOptions(3))
     assert plain.end is not None
     end = replace(plain.end, packets_sent=2**70, quanta_sent=2**71, events=dict.fromkeys(graph.chain, 2**72))
     with recording(tmp_path / "run.partial", graph, {}) as record:
@@ -67,7 +67,7 @@ def test_a_recording_keeps_counts_beyond_64_bits(tmp_path: Path) -> None:
 def test_sums_of_packets_that_may_wrap_are_refused(sign: int) -> None:
     graph = compiled(cells=6)
     bits = graph.bits(FLUX, "packet")
-    start = start_of(graph, graph.membrane.initial)
+    start = start_of(graph, graph.initial)
     nearly = np.zeros(6, np.int64)
     nearly[4] = sign * (2**63 - 1 - (STEPS << (bits - 1)))
     state = replace(start, step=100, transported=nearly)
@@ -86,8 +86,8 @@ def test_sums_of_packets_that_may_wrap_are_refused(sign: int) -> None:
 @pytest.mark.parametrize("backend", ["fast", "cpu", "torch", "onnx"])
 def test_a_full_ledger_stops_the_run_at_its_step(backend: str) -> None:
     graph = compiled(cells=6, boundary="dirichlet=0,1")
-    start, cells, last = start_of(graph, graph.membrane.initial), graph.mesh.cells, 4
-    ledgers = run_graph("fast", graph, graph.membrane.initial, RunOptions(STEPS)).trace.ledger
+    start, cells, last = start_of(graph, graph.initial), graph.mesh.cells, 4
+    ledgers = run_graph("fast", graph, graph.initial, RunOptions(STEPS)).trace.ledger
     taken = ledgers[:, 0]
     assert (np.diff(taken) > 0).all()  # cold, so it takes in every step
     mass = start.mass.copy()

@@ -15,6 +15,7 @@ from models_under_test import binary_box, compiled, compiled_box, heat_model, hi
 from pisnn_deploy.compiler.options import Limiter
 from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph.integer import Coding, IntegerGraph, Integers
+from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.physics.model import Model
 from pisnn_deploy.runs import RunOptions
 from pisnn_deploy.runs.comparison import compare
@@ -64,7 +65,7 @@ def masses(graph: IntegerGraph, seed: int) -> Integers:
     window = graph.window
     span = (window.upper - window.lower) // 2
     span = span if window.difference is None else min(span, window.difference // 2 + 2)
-    middle = (window.upper + window.lower) // 2 if graph.flux.share_shift is None else window.lower + span // 2
+    middle = (window.upper + window.lower) // 2 if known_face(graph).share_bits is None else window.lower + span // 2
     low, high = max(window.lower, middle - span), min(window.upper, middle + span)
     return np.random.default_rng(seed).integers(low, high + 1, graph.mesh.cells, dtype=np.int64)
 

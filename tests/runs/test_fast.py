@@ -14,7 +14,7 @@ from pisnn_deploy.runs import RunOptions, run_graph
 
 
 def initial(graph: IntegerGraph) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    return graph.membrane.initial
+    return graph.initial
 
 
 def test_a_run_is_conserved_and_traced() -> None:

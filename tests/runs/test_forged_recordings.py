@@ -38,7 +38,7 @@ def memoryless() -> IntegerGraph:
 
 def recorded(folder: Path, graph: IntegerGraph, every: int = EVERY) -> Run:
     """Leave a recording of two segments that was interrupted, and give the run up to there."""
-    mass = graph.membrane.initial
+    mass = graph.initial
     first = fast.run(graph, mass, RunOptions(STEPS, every, until=STOPPED // 2))
     second = fast.run(graph, mass, RunOptions(STEPS, every, start=first.end, until=STOPPED))
     with recording(folder, graph, {"of": "this run"}) as record:
@@ -50,7 +50,7 @@ def recorded(folder: Path, graph: IntegerGraph, every: int = EVERY) -> Run:
 
 def resumed(folder: Path, graph: IntegerGraph, every: int = EVERY) -> Run:
     with recording(folder, graph, {"of": "this run"}) as record:
-        run = run_in_segments("fast", graph, graph.membrane.initial, RunOptions(STEPS, every), record, resume=True)
+        run = run_in_segments("fast", graph, graph.initial, RunOptions(STEPS, every), record, resume=True)
         return replace(run, trace=run.trace.at(np.arange(run.trace.step.size)))
 
 
@@ -83,7 +83,7 @@ def other(word: int, chance: random.Random) -> int:
 @pytest.mark.parametrize("seed", range(4))
 def test_a_changed_word_is_refused_or_harmless(tmp_path: Path, made: Callable[[], IntegerGraph], seed: int) -> None:
     graph, chance = made(), random.Random(seed)
-    whole = fast.run(graph, graph.membrane.initial, RunOptions(STEPS, EVERY))
+    whole = fast.run(graph, graph.initial, RunOptions(STEPS, EVERY))
     for number in range(25):
         folder = tmp_path / str(number)
         recorded(folder, graph)
@@ -118,7 +118,7 @@ def test_what_was_not_changed_goes_on_to_the_undivided_run(tmp_path: Path) -> No
     for number, (graph, every) in enumerate([(leaky(), 1), (leaky(), 6), (memoryless(), 20), (memoryless(), 50)]):
         recorded(tmp_path / str(number), graph, every)
         Forger(tmp_path / str(number)).seal()
-        whole = fast.run(graph, graph.membrane.initial, RunOptions(STEPS, every))
+        whole = fast.run(graph, graph.initial, RunOptions(STEPS, every))
         run = resumed(tmp_path / str(number), graph, every)
         for name in ROWS:
             assert np.array_equal(getattr(run.trace, name), getattr(whole.trace, name)), name
@@ -211,7 +211,7 @@ def test_masses_far_outside_the_window_that_packets_explain_are_refused(tmp_path
 
 
 def stopped(graph: IntegerGraph) -> RunState:
-    state = fast.run(graph, graph.membrane.initial, RunOptions(STEPS, until=STOPPED)).end
+    state = fast.run(graph, graph.initial, RunOptions(STEPS, until=STOPPED)).end
     assert state is not None
     return state
 
@@ -225,7 +225,7 @@ def test_a_state_that_a_caller_gives_is_not_cut(backend: str) -> None:
     mass[2] += 1 << 32  # cut to 32 bits, this is the same number
     wrong = replace(state, mass=mass)
     with pytest.raises(UsageError) as caught:
-        run_graph(backend, graph, graph.membrane.initial, RunOptions(STEPS, start=wrong))
+        run_graph(backend, graph, graph.initial, RunOptions(STEPS, start=wrong))
     assert str(caught.value) == (
         f"the state at PDE step 20: masses outside the operating range: overflow: membrane mass [2] is {mass[2]} at "
         f"PDE step 20, outside its {graph.bits(MEMBRANE, 'mass')} signed bits"
@@ -234,7 +234,7 @@ def test_a_state_that_a_caller_gives_is_not_cut(backend: str) -> None:
 
 def test_a_start_beyond_the_arrays_of_the_kernels_is_a_violation_and_not_another_start() -> None:
     graph = memoryless()
-    mass = graph.membrane.initial.copy()
+    mass = graph.initial.copy()
     mass[2] += 1 << 32
     run = fast.run(graph, mass, RunOptions(STEPS))
     bits = graph.bits(MEMBRANE, "mass")
@@ -260,5 +260,5 @@ def test_a_state_is_named_by_what_is_wrong_with_it(change: dict[str, int], probl
         else:
             state = replace(state, **{name: value})  # type: ignore[arg-type]
     with pytest.raises(UsageError) as caught:
-        run_graph("fast", graph, graph.membrane.initial, RunOptions(STEPS, start=state))
+        run_graph("fast", graph, graph.initial, RunOptions(STEPS, start=state))
     assert str(caught.value) == f"the state at PDE step 20: {problem}"

@@ -18,7 +18,6 @@ from models_under_test import compiled, compiled_box, heat_model, hidden_model, 
 
 from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, LowerTwoPoint, Material, compile_model
 from pisnn_deploy.core.errors import CheckError, UsageError
-from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.integer import Coding, IntegerGraph, Integers
 from pisnn_deploy.mesh import parse_boundary, read_mesh_file
 from pisnn_deploy.physics.model import Model
@@ -82,7 +81,7 @@ def fitted(model: Model, shape: tuple[int, ...], boundary: str, coding: Coding =
 
 def unbounded_range(graph: IntegerGraph) -> IntegerGraph:
     """Without limits on slopes and currents, so that random masses beside reservoirs do not stop the run."""
-    return rebuilt(graph, window=replace(graph.window, difference=None, current=None))
+    return graph.with_field(window=replace(graph.window, difference=None, current=None))
 
 
 def assert_every_step(graph: IntegerGraph, mass: Integers, steps: int = 12, threads: int = 1) -> RunState:
@@ -101,7 +100,7 @@ def assert_every_step(graph: IntegerGraph, mass: Integers, steps: int = 12, thre
 
 
 def is_structured(graph: IntegerGraph) -> bool:
-    return isinstance(kernel_stepper(graph, start_of(graph, graph.membrane.initial), 1), StructuredStepper)
+    return isinstance(kernel_stepper(graph, start_of(graph, graph.initial), 1), StructuredStepper)
 
 
 @pytest.mark.parametrize("boundary", LINES)
@@ -201,7 +200,7 @@ def test_friction_parabolas_and_split_weights(profile: str, threads: int) -> Non
     )
     graph = compile_model(laplace_model(), options)
     assert is_structured(graph)
-    state = assert_every_step(graph, graph.membrane.initial, 12, threads)
+    state = assert_every_step(graph, graph.initial, 12, threads)
     assert state.current.any() and state.mass[graph.mesh.cells :].any()
 
 
@@ -226,8 +225,8 @@ def test_the_zoo(name: str) -> None:
     graph = compile_model(
         model, CompileOptions(Lower(shape, problem(spec.problem).default_boundary(shape)), load_profile("loihi2"))
     )
-    assert is_structured(graph) == (not graph.hidden)
-    assert_every_step(graph, graph.membrane.initial, 20)
+    assert is_structured(graph) == (not graph.between_fields)
+    assert_every_step(graph, graph.initial, 20)
 
 
 @given(
@@ -302,7 +301,7 @@ def test_a_value_beyond_its_width_gives_the_sentence_of_the_reference(
 def test_a_hidden_value_beyond_its_width(quantity: str) -> None:
     graph = compiled(hidden_model((3,)), 16)
     for bits in (4, 18, 19, 20):
-        assert_same_failure_or_run(with_bits(graph, "hidden1", quantity, bits), graph.membrane.initial)
+        assert_same_failure_or_run(with_bits(graph, "hidden1", quantity, bits), graph.initial)
 
 
 def assert_same_failure_or_run(graph: IntegerGraph, mass: Integers) -> Run:
@@ -327,9 +326,9 @@ def test_leaving_the_range_on_the_way(hidden: bool, threads: int) -> None:
     for step in (3, 20):
         found = []
         if highest[step] > highest[:step].max():
-            found.append(rebuilt(graph, window=replace(window, upper=int(highest[step]) - 1)))
+            found.append(graph.with_field(window=replace(window, upper=int(highest[step]) - 1)))
         if lowest[step] < lowest[:step].min():
-            found.append(rebuilt(graph, window=replace(window, lower=int(lowest[step]) + 1)))
+            found.append(graph.with_field(window=replace(window, lower=int(lowest[step]) + 1)))
         for tight in found:
             assert assert_same_failure(tight, mass, 20, threads).failure.startswith("operating range left: membrane")
 
@@ -342,7 +341,7 @@ def test_slopes_that_are_too_steep(boundary: str, threads: int) -> None:
     mass[10] += 3000
     steep = replace(graph.window, difference=3001 if boundary == "periodic" else 10**6)
     for difference in (2999, 3001, steep.difference):
-        tight = rebuilt(graph, window=replace(graph.window, difference=difference, current=None))
+        tight = graph.with_field(window=replace(graph.window, difference=difference, current=None))
         assert_same_failure_or_run(tight, mass)
 
 
@@ -350,7 +349,7 @@ def test_a_current_beyond_the_operating_range() -> None:
     graph = compiled(heat_model(leak=900), 24)
     for largest in (10, 100_000, 300_000):
         assert_same_failure_or_run(
-            rebuilt(graph, window=replace(graph.window, current=largest, difference=None)), lively(graph)
+            graph.with_field(window=replace(graph.window, current=largest, difference=None)), lively(graph)
         )
 
 
@@ -361,7 +360,7 @@ def test_a_broken_route_gives_the_sentence_of_the_reference() -> None:
     mantissas[4] *= 2
     broken = replace(graph, synapses=(*graph.synapses[:-1], route.with_mantissas(mantissas)))
     assert not is_structured(broken)
-    found = assert_same_failure(broken, graph.membrane.initial)
+    found = assert_same_failure(broken, graph.initial)
     assert found.failure.startswith("local invariant broken: membrane [2] at PDE step 1: expected ")
 
 
@@ -422,7 +421,7 @@ def test_a_kernel_that_loses_a_packet_is_seen(name: str, monkeypatch: pytest.Mon
     with monkeypatch.context() as patch:
         patch.setattr(exchange, name, broken)
         patch.setattr(structured_stepper, "bound", bound.__wrapped__)
-        stepper = kernel_stepper(graph, start_of(graph, graph.membrane.initial), 9, 1)
+        stepper = kernel_stepper(graph, start_of(graph, graph.initial), 9, 1)
     stepper.begin()
     with pytest.raises(CheckError, match=r"\(audit: global, local\)"):
         stepper.advance(3)
@@ -442,7 +441,7 @@ def test_faces_that_store_something_else_are_seen(statement: str) -> None:
     plan = plan_of(graph)
     assert plan is not None and plan.text.text.count(statement) == 1
     wrong = replace(plan, text=replace(plan.text, text=plan.text.text.replace(statement, FACES[statement])))
-    stepper = StructuredStepper(graph, wrong, start_of(graph, graph.membrane.initial), 9, 1)
+    stepper = StructuredStepper(graph, wrong, start_of(graph, graph.initial), 9, 1)
     stepper.begin()
     with pytest.raises(CheckError, match=r"\(audit: flux"):
         stepper.advance(3)
@@ -491,11 +490,8 @@ def test_a_run_goes_on_from_any_state() -> None:
 def test_wide_numbers_where_narrow_ones_do_not_fit() -> None:
     graph = fitted(plane_model(), (6, 5), "periodic")
     assert kernel_stepper_of(graph).narrow
-    wide = rebuilt(
-        graph,
-        window=replace(graph.window, upper=2**30),
-        bounds=tuple(replace(b, bits=48) for b in graph.bounds),
-    )
+    bounds = tuple(replace(b, bits=48) for b in graph.bounds)
+    wide = replace(graph.with_field(window=replace(graph.window, upper=2**30)), bounds=bounds)
     assert not kernel_stepper_of(wide).narrow
     mass = lively(graph)
     mass[3] = 2**29
@@ -503,7 +499,7 @@ def test_wide_numbers_where_narrow_ones_do_not_fit() -> None:
 
 
 def kernel_stepper_of(graph: IntegerGraph) -> StructuredStepper:
-    stepper = kernel_stepper(graph, start_of(graph, graph.membrane.initial), 1)
+    stepper = kernel_stepper(graph, start_of(graph, graph.initial), 1)
     assert isinstance(stepper, StructuredStepper)
     return stepper
 
@@ -539,13 +535,13 @@ def test_narrow_sums_of_packets_are_moved_in_time() -> None:
 
 def test_without_numba_the_run_is_slow_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = compiled()
-    expected = fast.run(graph, graph.membrane.initial, RunOptions(10))
+    expected = fast.run(graph, graph.initial, RunOptions(10))
     for name in list(sys.modules):
         if name.startswith("pisnn_deploy.runs.kernels"):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "numba", None)
     with pytest.warns(RuntimeWarning, match="runs slowly, in plain numpy: "):
-        found = fast.run(graph, graph.membrane.initial, RunOptions(10))
+        found = fast.run(graph, graph.initial, RunOptions(10))
     assert_same_run(found, expected)
 
 

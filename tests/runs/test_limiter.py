@@ -22,8 +22,8 @@ from network_runs import assert_same, break_with
 
 from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, compile_model
 from pisnn_deploy.core.errors import CheckError, CompileError
-from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.integer import ARRIVAL, Coding, IntegerGraph, Integers
+from pisnn_deploy.graph.kinds import known_face, starting_from, with_faces
 from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.lava import backend as cpu
 from pisnn_deploy.mesh import parse_boundary
@@ -95,8 +95,8 @@ def starts(draw: st.DrawFn, graph: IntegerGraph) -> Integers:
 
 def assert_limited(graph: IntegerGraph, run: Run) -> int:
     """I1, I2, I3 and the limit, from the trace alone; the packets that were withheld."""
-    trace, mesh, exponent = run.trace, graph.mesh, graph.flux.threshold_exponent
-    assert trace.flux is not None and graph.flux.share_shift is not None
+    trace, mesh, exponent = run.trace, graph.mesh, known_face(graph).exponent
+    assert trace.flux is not None and known_face(graph).share_bits is not None
     assert trace.mass.min(initial=0) >= 0
     assert len(set(trace.totals())) == 1
     held = np.hstack([trace.mass, trace.ledger])
@@ -109,7 +109,7 @@ def assert_limited(graph: IntegerGraph, run: Run) -> int:
         fired, rest = np.divmod(current + residue - left, 1 << exponent)
         assert not rest.any() and np.abs(left).max(initial=0) <= 1 << (exponent - 1)
         giver = np.where(fired > 0, mesh.source, mesh.target)
-        share = np.where(giver < mesh.cells, before[giver] >> graph.flux.share_shift, np.abs(fired))
+        share = np.where(giver < mesh.cells, before[giver] >> known_face(graph).share_bits, np.abs(fired))
         assert np.array_equal(np.abs(packets), np.minimum(np.abs(fired), share))
         assert (packets * fired >= 0).all()
         withheld += int(np.abs(fired - packets).sum())
@@ -135,13 +135,11 @@ def test_without_the_limiter_the_same_run_goes_negative(boundary: str) -> None:
     graph = limited(oscillating_model(), (24,), boundary)
     mass = in_one_cell(graph)
     ports = {synapse.name for synapse in graph.synapses if synapse.port != ARRIVAL}
-    free = rebuilt(
-        graph,
-        flux=replace(graph.flux, share_shift=None),
+    free = replace(
+        with_faces(graph, share_bits=None),
         synapses=tuple(synapse for synapse in graph.synapses if synapse.port == ARRIVAL),
         bounds=tuple(b for b in graph.bounds if b.population not in ports and b.quantity not in PORT_STATES),
-        window=replace(graph.window, lower=-graph.window.upper),
-    )
+    ).with_field(window=replace(graph.window, lower=-graph.window.upper))
     assert not defects(free)
     assert fast.run(free, mass, RunOptions(STEPS)).trace.mass.min() < 0
     run = fast.run(graph, mass, RunOptions(STEPS, everything=True))
@@ -150,7 +148,7 @@ def test_without_the_limiter_the_same_run_goes_negative(boundary: str) -> None:
 
 def test_a_negative_start_rises_and_never_falls_further() -> None:
     graph = limited(oscillating_model(), (12,), "periodic")
-    graph = rebuilt(graph, window=replace(graph.window, lower=-1000))
+    graph = graph.with_field(window=replace(graph.window, lower=-1000))
     mass = in_one_cell(graph)
     mass[0], mass[5] = -1000, -1
     run = fast.run(graph, mass, RunOptions(STEPS))
@@ -228,11 +226,11 @@ def test_threads_domains_and_the_reference_have_the_same_integers() -> None:
     wide = replace(space, spec=space.spec.model_copy(update={"operating_range": WIDE}))
     line = limited(oscillating_model(), (60,), "periodic")
     box = limited(wide, (12, 10, 14), "x=no-flux y=periodic z=dirichlet=0,0")
-    assert (line.flux.share_shift, box.flux.share_shift) == (1, 3)
+    assert (known_face(line).share_bits, known_face(box).share_bits) == (1, 3)
     options = RunOptions(12, every=4)
     for graph in (line, box):
         mass = in_one_cell(graph)
-        graph = rebuilt(graph, membrane=replace(graph.membrane, initial=mass))
+        graph = starting_from(graph, mass)
         start = start_of(graph, mass)
         expected = stepped_run("fast", graph, ReferenceStepper(graph, start, 12), options)
         for threads in (1, 3):

@@ -10,7 +10,6 @@ from models_under_test import compiled, heat_model, hidden_model
 from network_runs import assert_same
 
 from pisnn_deploy.core.errors import UsageError
-from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.lava import backend as cpu
 from pisnn_deploy.runs import RunOptions, fast, onnx
 from pisnn_deploy.runs.comparison import compare
@@ -18,26 +17,24 @@ from pisnn_deploy.runs.comparison import compare
 
 def test_lava_and_onnx_agree_on_every_integer() -> None:
     graph = compiled(heat_model(leak=1024), cells=9, boundary="dirichlet=0,1")
-    found = compare(("cpu", "onnx"), graph, graph.membrane.initial, RunOptions(20))
+    found = compare(("cpu", "onnx"), graph, graph.initial, RunOptions(20))
     assert found.difference is None and found.steps == 20
-    assert_same(
-        onnx.run(graph, graph.membrane.initial, RunOptions(9)), cpu.run(graph, graph.membrane.initial, RunOptions(9))
-    )
+    assert_same(onnx.run(graph, graph.initial, RunOptions(9)), cpu.run(graph, graph.initial, RunOptions(9)))
 
 
 def test_a_run_without_steps() -> None:
     graph = compiled()
-    assert onnx.run(graph, graph.membrane.initial, RunOptions(0)).conserved
+    assert onnx.run(graph, graph.initial, RunOptions(0)).conserved
 
 
 def test_violations_are_those_of_fast() -> None:
     graph = compiled(hidden_model((3,)), cells=7, boundary="dirichlet=-1,1")
-    mass, options = graph.membrane.initial, RunOptions(30)
+    mass, options = graph.initial, RunOptions(30)
     route = graph.synapses[-1]
     mantissas = route.mantissas.copy()
     mantissas[4] *= 2
     wrong_route = replace(graph, synapses=(*graph.synapses[:-1], route.with_mantissas(mantissas)))
-    narrow = rebuilt(graph, window=replace(graph.window, upper=int(mass.max()) - 1))
+    narrow = graph.with_field(window=replace(graph.window, upper=int(mass.max()) - 1))
     few_bits = tuple(
         replace(b, bits=4) if (b.population, b.quantity) == ("flux", "packet") else b for b in graph.bounds
     )
@@ -51,4 +48,4 @@ def test_without_onnxruntime_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     graph = compiled()
     with pytest.raises(UsageError, match=r"onnx backend: .* install onnxruntime, or use `backend` fast"):
-        onnx.run(graph, graph.membrane.initial, RunOptions(1))
+        onnx.run(graph, graph.initial, RunOptions(1))

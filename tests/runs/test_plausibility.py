@@ -10,7 +10,6 @@ from models_under_test import compiled, heat_model
 
 from pisnn_deploy.api.run import SimulationRun
 from pisnn_deploy.compiler.passes.prove import Prove
-from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.claims import Claim
 from pisnn_deploy.graph.integer import FLUX, IntegerGraph
 from pisnn_deploy.runs import RunOptions, fast
@@ -19,7 +18,7 @@ from pisnn_deploy.runs.run import Run
 
 
 def ran(graph: IntegerGraph, steps: int = 20) -> Run:
-    return fast.run(graph, graph.membrane.initial, RunOptions(steps, 1))
+    return fast.run(graph, graph.initial, RunOptions(steps, 1))
 
 
 def moved(run: Run, row: int, cells: tuple[int, int], quanta: int) -> Run:
@@ -66,12 +65,12 @@ def test_a_value_beyond_start_and_sides_is_told_with_step_cell_and_size(above: b
 
 def test_reservoirs_bound_the_field_too() -> None:
     graph = compiled(cells=16, boundary="dirichlet=0,1")
-    values = np.concatenate([graph.membrane.initial, graph.membrane.reservoirs])
+    values = np.concatenate([graph.initial, graph.sole_field.reservoirs])
     found = plausibility(graph, ran(graph))
     scale = graph.value_per_quantum
     assert found.bounded is not None and found.holds
     assert found.bounded.bounds == (values.min() * scale, values.max() * scale)
-    assert set(graph.membrane.reservoirs.tolist()) == {0, round(1 / scale)}
+    assert set(graph.sole_field.reservoirs.tolist()) == {0, round(1 / scale)}
 
 
 def test_what_rounding_explains_is_no_excess() -> None:
@@ -149,7 +148,7 @@ def test_an_allowance_that_is_large_beside_the_range_is_told() -> None:
     graph = compiled(cells=16)
     scale = graph.value_per_quantum
     for width, is_small in ((2000, True), (1999, False)):
-        narrow = rebuilt(graph, window=replace(graph.window, lower=0, upper=width))
+        narrow = graph.with_field(window=replace(graph.window, lower=0, upper=width))
         found = plausibility(narrow, ran(graph))
         assert found.bounded is not None and found.bounded.allowance.is_small is is_small
         assert found.holds is (True if is_small else None)
@@ -192,12 +191,12 @@ def test_unstable_integers_conserve_and_are_told_before_they_leave_the_range() -
     assert run.conserved and run.steps == 60 and not found.holds
     assert found.stability is not None and found.stability.status == "none"
     assert found.amplification == pytest.approx(1.0589, abs=1e-4)
-    assert plausibility(unstable(3), fast.run(unstable(3), graph.membrane.initial, RunOptions(4))).holds is False
+    assert plausibility(unstable(3), fast.run(unstable(3), graph.initial, RunOptions(4))).holds is False
 
 
 def test_a_run_without_rows_has_no_bounds() -> None:
     graph = compiled(cells=8)
-    run = fast.run(graph, graph.membrane.initial + graph.window.upper, RunOptions(9))
+    run = fast.run(graph, graph.initial + graph.window.upper, RunOptions(9))
     found = plausibility(graph, run)
     assert run.trace.step.size == 0 and found.bounded is None and found.holds is None
     assert found.summary == "cannot be judged: the run is violated"

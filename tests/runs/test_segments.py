@@ -37,7 +37,7 @@ def test_segments_make_the_undivided_run(
     monkeypatch.setattr(segments, "FIRST_SEGMENT", first_segment)
     monkeypatch.setattr(segments, "FASTEST_GROWTH", 1.5)
     graph = leaky_graph()
-    mass, options = graph.membrane.initial, RunOptions(steps, every)
+    mass, options = graph.initial, RunOptions(steps, every)
     expected = fast.run(graph, mass, options)
     with recording(tmp_path / "run.partial", graph, {"run": 1}) as record:
         found = run_in_segments("fast", graph, mass, options, record)
@@ -58,10 +58,10 @@ def test_a_stopped_run_keeps_its_rows(tmp_path: Path, monkeypatch: pytest.Monkey
     mantissas[4] *= 2
     broken = replace(graph, synapses=(*graph.synapses[:-1], route.with_mantissas(mantissas)))
     options = RunOptions(30)
-    expected = fast.run(broken, graph.membrane.initial, options)
+    expected = fast.run(broken, graph.initial, options)
     assert expected.failure
     with recording(tmp_path / "run.partial", broken, {}) as record:
-        found = run_in_segments("fast", broken, graph.membrane.initial, options, record)
+        found = run_in_segments("fast", broken, graph.initial, options, record)
     assert found.failure == expected.failure and found.violations == expected.violations
     assert np.array_equal(found.trace.mass, expected.trace.mass)
 
@@ -75,7 +75,7 @@ def test_a_second_run_does_not_get_the_folder(tmp_path: Path) -> None:
 def recorded(folder: Path) -> tuple[IntegerGraph, RunOptions]:
     graph, options = leaky_graph(), RunOptions(20, 2)
     with recording(folder, graph, {"steps": 20}) as record:
-        run_in_segments("fast", graph, graph.membrane.initial, options, record)
+        run_in_segments("fast", graph, graph.initial, options, record)
     return graph, options
 
 
@@ -101,7 +101,7 @@ def test_rows_beyond_the_last_snapshot_are_cut_off(tmp_path: Path) -> None:
     record = Recording(tmp_path / "a", graph, {"steps": 20})
     held = record.progressed()
     assert held is not None
-    expected = fast.run(graph, graph.membrane.initial, options)
+    expected = fast.run(graph, graph.initial, options)
     assert np.array_equal(record.trace(held.rows).mass, expected.trace.mass)
     discard(tmp_path / "a")
     assert not (tmp_path / "a").exists()
@@ -174,7 +174,7 @@ def test_a_forged_snapshot_is_one_line(tmp_path: Path, changes: dict[str, object
     graph, options = recorded(tmp_path / "a")
     damage(tmp_path / "a", **changes)
     with recording(tmp_path / "a", graph, {"steps": 20}) as record, pytest.raises(FileError) as caught:
-        run_in_segments("fast", graph, graph.membrane.initial, options, record, resume=True)
+        run_in_segments("fast", graph, graph.initial, options, record, resume=True)
     said = str(caught.value).removeprefix(f"{tmp_path}/a").removeprefix("/snapshot.npz")
     assert said == f": is damaged ({problem}); start anew without `resume`"
 
@@ -183,7 +183,7 @@ def test_rows_of_other_steps_are_refused(tmp_path: Path) -> None:
     graph, options = recorded(tmp_path / "a")
     np.arange(11).tofile(tmp_path / "a" / "step.int64")
     with recording(tmp_path / "a", graph, {"steps": 20}) as record, pytest.raises(FileError) as caught:
-        run_in_segments("fast", graph, graph.membrane.initial, options, record, resume=True)
+        run_in_segments("fast", graph, graph.initial, options, record, resume=True)
     assert (
         str(caught.value)
         == f"{tmp_path}/a: is damaged (rows of other PDE steps: step, row 1: 1, not 2); start anew without `resume`"

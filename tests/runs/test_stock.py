@@ -64,16 +64,16 @@ def test_a_wrong_weight_of_the_route_is_caught() -> None:
     mantissas = route.mantissas.copy()
     mantissas[4] *= 2
     broken = replace(graph, synapses=(drive, route.with_mantissas(mantissas)))
-    found = cpu.run(broken, graph.membrane.initial, RunOptions(9))
+    found = cpu.run(broken, graph.initial, RunOptions(9))
     assert found.failure.startswith("local invariant broken: membrane [2] at PDE step 1: expected ")
     assert found.violations["local"] == found.violations["global"] == 1
-    assert_same(found, fast.run(broken, graph.membrane.initial, RunOptions(9)))
+    assert_same(found, fast.run(broken, graph.initial, RunOptions(9)))
 
 
 def test_a_face_that_forgets_what_it_kept_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     break_with(monkeypatch, "forgetful_face")
     graph = stock_box(send_threshold=50_000)
-    run = cpu.run(graph, graph.membrane.initial, RunOptions(30))
+    run = cpu.run(graph, graph.initial, RunOptions(30))
     assert run.failure.startswith("flux invariant broken: flux [")
     assert run.violations["flux"] > 0 and run.violations["local"] == 0
 
@@ -81,7 +81,7 @@ def test_a_face_that_forgets_what_it_kept_is_caught(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("backend", ["onnx", "torch"])
 def test_others_agree_with_the_reference(backend: str) -> None:
     graph, options = stock_box(send_threshold=3), RunOptions(40, everything=True)
-    fast, other = (run_graph(name, graph, graph.membrane.initial, options) for name in ("fast", backend))
+    fast, other = (run_graph(name, graph, graph.initial, options) for name in ("fast", backend))
     assert not fast.failure and fast.trace.flux is not None and other.trace.flux is not None
     assert np.array_equal(fast.trace.mass, other.trace.mass) and np.array_equal(fast.trace.flux, other.trace.flux)
 

@@ -36,7 +36,7 @@ def test_tensors_agree_with_python_integers(seed: int) -> None:
 
 def test_a_graph_runs_without_the_flux_network_that_it_was_laid_out_from() -> None:
     graph = replace(compiled(cells=9), operator=())
-    runs = [run_graph(name, graph, graph.membrane.initial, RunOptions(20)) for name in ("torch", "fast")]
+    runs = [run_graph(name, graph, graph.initial, RunOptions(20)) for name in ("torch", "fast")]
     assert runs[0].conserved and np.array_equal(runs[0].trace.mass, runs[1].trace.mass)
 
 

@@ -43,7 +43,7 @@ def test_figures_that_add_up_are_conserved() -> None:
 @pytest.mark.parametrize(("row", "drift"), [(0, -1), (2, 0), (-1, 1)])
 def test_a_row_that_was_changed_makes_every_reader_say_violated(row: int, drift: int) -> None:
     graph = compiled()
-    run = fast.run(graph, graph.membrane.initial, RunOptions(4))
+    run = fast.run(graph, graph.initial, RunOptions(4))
     assert run.conserved
     mass = run.trace.mass.copy()
     mass[row, 3] += 1

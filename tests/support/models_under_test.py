@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 
 from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, compile_model
@@ -12,6 +15,7 @@ from pisnn_deploy.graph.integer import Coding
 from pisnn_deploy.mesh import Mesh, parse_boundary, structured_mesh
 from pisnn_deploy.physics.model import Model, ModelSpec, OperatingRange
 from pisnn_deploy.physics.problems import problem
+from pisnn_deploy.programs.neurons import rectifier_shift
 from pisnn_deploy.project import zoo
 from pisnn_deploy.project.model_file import read_model
 from pisnn_deploy.target import load_profile
@@ -180,3 +184,15 @@ def deep_model() -> Model:
         diffusion_number=0.15,
     )
     return Model(spec, (layers.reshape(1, -1) / 256,), (np.zeros(1),))
+
+
+def with_lines(graph: IntegerGraph, lines: Mapping[str, int]) -> IntegerGraph:
+    """The graph with binary spikes on so many lines for each population that is named, and graded ones for others."""
+    return graph.with_populations(*(replace(p, lines=lines.get(p.name, 0)) for p in graph.populations))
+
+
+def level_shift(graph: IntegerGraph) -> int:
+    """Bits that the first population between cells and faces drops of what it rectifies."""
+    shift = rectifier_shift(graph.between_fields[0].program)
+    assert shift is not None
+    return shift

@@ -16,6 +16,7 @@ from pisnn_deploy.compiler.runner import run_passes
 from pisnn_deploy.core.errors import CompileError, PisnnError
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.document import document, graph_from_document
+from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.mesh import Mesh
 from pisnn_deploy.runs import RunOptions, run_graph
@@ -118,7 +119,7 @@ def is_harmless(graph: IntegerGraph, original: IntegerGraph) -> bool:
         if proof is None or not implies(proof, claim):
             return False
     try:
-        run = run_graph("fast", graph, graph.membrane.initial, RunOptions(30))
+        run = run_graph("fast", graph, graph.initial, RunOptions(30))
     except PisnnError:
         return False
     return not any(run.violations[kind] for kind in ("global", "local", "flux"))
@@ -174,7 +175,7 @@ def without_meaning(graph: IntegerGraph) -> dict[str, str]:
     found = dict(NO_MEANING)
     if graph.materials is not None:
         found |= OF_TWO_POINT | ({} if isinstance(graph.mesh, Mesh) else OF_CELLS)
-    elif not graph.hidden:
+    elif not graph.between_fields:
         found |= OF_LINEAR
     return found if graph.spec.damping is None else found | OF_DAMPED
 
@@ -188,9 +189,9 @@ def meaning(graph: IntegerGraph) -> list[object]:
     limits = (spec.operating_range.lower, spec.operating_range.upper, slope)
     # To half a quantum, which no integer tells apart.
     found += [None if limit is None else round(limit / scale) for limit in limits]
-    found += [graph.window, graph.flux, graph.period, *(p.lines for p in graph.populations)]
+    found += [graph.window, known_face(graph), graph.period, *(p.lines for p in graph.populations)]
     found.append(str(graph.sole_channels.program))
-    found += [graph.quantum, graph.time_step, scale, (graph.membrane.reservoirs * scale).tolist()]
+    found += [graph.quantum, graph.time_step, scale, (graph.sole_field.reservoirs * scale).tolist()]
     if graph.materials is None:
         found.append(spec.diffusivity)
     if isinstance(graph.mesh, Mesh):

@@ -90,8 +90,8 @@ def trace_hash(graph: IntegerGraph) -> str:
     These are masses, ledgers, sums of packets, and packets, currents and residues.
     """
     options = RunOptions(STEPS, everything=True)
-    reference = ReferenceStepper(graph, start_of(graph, graph.membrane.initial), STEPS)
-    runs = (run_fast(graph, graph.membrane.initial, options), stepped_run("reference", graph, reference, options))
+    reference = ReferenceStepper(graph, start_of(graph, graph.initial), STEPS)
+    runs = (run_fast(graph, graph.initial, options), stepped_run("reference", graph, reference, options))
     digests = []
     for run in runs:
         assert not run.failure and run.trace.flux is not None, run.failure

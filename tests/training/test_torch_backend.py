@@ -11,6 +11,7 @@ from models_under_test import compiled, compiled_box, heat_model, hidden_model, 
 
 from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, compile_model
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
+from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.physics.model import Model
 from pisnn_deploy.physics.problems import problem
 from pisnn_deploy.project import zoo
@@ -34,7 +35,7 @@ class Given:
 def deployed(graph: IntegerGraph) -> PISNN:
     """The network of training with the integers of a compiled graph."""
     net = PISNN(graph.spec)
-    net.neuron = CLIF(graph.flux.threshold_exponent, graph.flux.leak)
+    net.neuron = CLIF(known_face(graph).exponent, known_face(graph).leak)
     network = net.network
     with torch.no_grad():
         for layer, integers in enumerate(graph.operator):
@@ -50,9 +51,9 @@ def deployed(graph: IntegerGraph) -> PISNN:
 def forward(graph: IntegerGraph, steps: int) -> Iterator[tuple[Integers, Integers]]:
     """Masses and ledgers, and packets, currents and residues, after each PDE step of the forward of training."""
     net = deployed(graph)
-    levels = graph.values(graph.membrane.reservoirs)
+    levels = graph.values(graph.sole_field.reservoirs)
     wires = wiring(graph.grid, graph.spec, levels if levels.size else None)
-    masses = torch.from_numpy(graph.membrane.holdings(graph.membrane.initial).astype(np.float64))[None]
+    masses = torch.from_numpy(graph.sole_field.holdings(graph.initial).astype(np.float64))[None]
     state = net.neuron.rest(torch.zeros(1, graph.mesh.faces, dtype=torch.float64))
     with torch.no_grad():
         for _ in range(steps):
@@ -64,7 +65,7 @@ def forward(graph: IntegerGraph, steps: int) -> Iterator[tuple[Integers, Integer
 def assert_deployed(graph: IntegerGraph, steps: int) -> None:
     """The forward, the backend on tensors and the kernels give the same integers."""
     options = RunOptions(steps, everything=True)
-    of_torch, of_fast = (run_graph(name, graph, graph.membrane.initial, options) for name in ("torch", "fast"))
+    of_torch, of_fast = (run_graph(name, graph, graph.initial, options) for name in ("torch", "fast"))
     assert of_torch.conserved and of_torch.events == of_fast.events
     for name in ("step", "mass", "ledger", "transported", "in_flight", "flux"):
         assert np.array_equal(getattr(of_torch.trace, name), getattr(of_fast.trace, name)), name
@@ -108,10 +109,10 @@ def test_a_rollout_of_training_is_the_deployed_field() -> None:
         model = read_checkpoint(path)
     graph = compiled(model, 64)
     net = PISNN.from_model(model)
-    values = torch.from_numpy(graph.values(graph.membrane.initial))[None]
+    values = torch.from_numpy(graph.values(graph.initial))[None]
     with torch.no_grad():
         fields = net.rollout(values, wiring(graph.grid, graph.spec), 40, graph.value_per_quantum)
-    run = run_graph("fast", graph, graph.membrane.initial, RunOptions(40))
+    run = run_graph("fast", graph, graph.initial, RunOptions(40))
     assert np.array_equal(fields[:, 0].numpy(), graph.values(run.trace.mass))
 
 

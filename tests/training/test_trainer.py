@@ -143,7 +143,7 @@ def test_a_network_with_a_hidden_layer_trains_and_deploys(tmp_path: Path) -> Non
     trained = train(recipe(tmp_path, text), state_path=tmp_path / "state")
     assert trained.summary["loss_last"] < trained.summary["loss_first"] / 5
     graph = compiled(trained.model, 16)
-    run = run_graph("fast", graph, graph.membrane.initial, RunOptions(10))
+    run = run_graph("fast", graph, graph.initial, RunOptions(10))
     assert run.conserved and run.packets_sent > 0
 
 

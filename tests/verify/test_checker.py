@@ -32,9 +32,9 @@ from pisnn_deploy.core.arithmetic import BOUNDLESS
 from pisnn_deploy.core.errors import CompileError, FileError
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.artifact import read_artifact, write_artifact
-from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.connections import Stencil
 from pisnn_deploy.graph.integer import ARRIVAL
+from pisnn_deploy.graph.kinds import with_faces
 from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.mesh import Boxes, parse_boundary
 from pisnn_deploy.physics.model import OperatingRange
@@ -158,11 +158,8 @@ def test_a_limit_that_does_not_keep_masses_above_0_is_rejected(
     graph = base("limited")
     assert graph.certificate is not None and not rejected(graph)
     positivity = None if figures is None else Claim("proved", "shares", figures)
-    wrong = rebuilt(
-        graph,
-        flux=replace(graph.flux, share_shift=shift),
-        certificate=replace(graph.certificate, positivity=positivity),
-    )
+    certificate = replace(graph.certificate, positivity=positivity)
+    wrong = replace(with_faces(graph, share_bits=shift), certificate=certificate)
     (finding,) = (one for one in check_certificate(wrong) if one.claim == "positivity")
     assert (finding.holds, finding.text) == (False, reason)
 

@@ -28,7 +28,7 @@ from two_point_graphs import base as two_point_base
 
 from pisnn_deploy.compiler.passes.prove import Prove
 from pisnn_deploy.graph import Claim, IntegerGraph
-from pisnn_deploy.graph.changes import rebuilt
+from pisnn_deploy.graph.kinds import known_face, with_faces
 from pisnn_deploy.graph.layout import window_biases
 from pisnn_deploy.mesh import CellMesh, structured_mesh
 from pisnn_deploy.physics.model import Model, OperatingRange
@@ -91,15 +91,15 @@ def slower(graph: IntegerGraph) -> IntegerGraph:
 
 
 def held(graph: IntegerGraph) -> IntegerGraph:
-    return rebuilt(graph, membrane=replace(graph.membrane, held=graph.membrane.held + 0.125))
+    return graph.with_field(held=graph.sole_field.held + 0.125)
 
 
 def shown(graph: IntegerGraph) -> IntegerGraph:
-    return rebuilt(graph, membrane=replace(graph.membrane, reservoirs=graph.membrane.reservoirs + 1))
+    return graph.with_field(reservoirs=graph.sole_field.reservoirs + 1)
 
 
 def quantum(graph: IntegerGraph) -> IntegerGraph:
-    return rebuilt(graph, quantum=2 * graph.quantum)
+    return graph.with_field(quantum=2 * graph.quantum)
 
 
 def time_step(graph: IntegerGraph) -> IntegerGraph:
@@ -107,7 +107,7 @@ def time_step(graph: IntegerGraph) -> IntegerGraph:
 
 
 def window(graph: IntegerGraph) -> IntegerGraph:
-    return rebuilt(graph, window=replace(graph.window, upper=graph.window.upper + 1))
+    return graph.with_field(window=replace(graph.window, upper=graph.window.upper + 1))
 
 
 @pytest.mark.parametrize("name", (*NAMES, *TWO_POINT))
@@ -199,8 +199,8 @@ def test_a_claim_on_the_equation_is_the_one_that_was_proved(equation: Claim | No
 @pytest.mark.parametrize("shift", [0, 2, 3, 8, 16])
 def test_a_limiter_takes_no_other_share_than_the_mesh_needs(shift: int) -> None:
     graph = base("limited")
-    assert graph.flux.share_shift == 1
-    changed = issued_again(rebuilt(graph, flux=replace(graph.flux, share_shift=shift)))
+    assert known_face(graph).share_bits == 1
+    changed = issued_again(with_faces(graph, share_bits=shift))
     assert rejected(changed)["positivity"] == (
         f"a face may take 2^-{shift} of a cell, and 2^-1 is enough for 2 faces"
         if shift
@@ -231,9 +231,9 @@ def biased(graph: IntegerGraph, bias: int) -> IntegerGraph:
     (layer,), spec, mesh = graph.operator, graph.spec, graph.grid
     operator = replace(layer, bias=np.array([bias]))
     laid_out = window_biases(
-        operator.weight, operator.bias, mesh, spec.half_width, spec.transverse, graph.membrane.reservoirs, spec.wall
+        operator.weight, operator.bias, mesh, spec.half_width, spec.transverse, graph.sole_field.reservoirs, spec.wall
     )
-    changed = rebuilt(graph, operator=(operator,), flux=replace(graph.flux, bias=laid_out))
+    changed = replace(with_faces(graph, laid_out), operator=(operator,))
     # The time step of a network with a bias is the spec's.
     return with_spec(diffusion_number=graph.time_step * graph.spec.diffusivity * graph.mesh.cells**2)(changed)
 
@@ -349,10 +349,9 @@ def test_a_unit_of_volume_is_that_of_the_cells(factor: float) -> None:
     for name in TWO_POINT:
         graph = base(name)
         assert graph.materials is not None
-        other = replace(graph.sole_field, unit_volume=graph.sole_field.unit_volume * factor)
-        assert rejected(rebuilt(graph, medium=other, quantum=graph.quantum * factor))["equation"].startswith(
-            "the unit "
-        )
+        unit = graph.sole_field.unit_volume * factor
+        other = graph.with_field(unit_volume=unit, quantum=graph.quantum * factor)
+        assert rejected(other)["equation"].startswith("the unit ")
 
 
 def triangles(**changes: Any) -> IntegerGraph:

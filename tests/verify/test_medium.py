@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from models_under_test import level_shift
 from mutations import assert_every_field_is_proved_again, assert_random_mutations_are_rejected_or_harmless, rejected
 from two_point_graphs import base
 
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.changes import rebuilt
+from pisnn_deploy.graph.kinds import known_face, with_faces
 from pisnn_deploy.verify import check_certificate
 
 NAMES = ("line", "plane", "triangles", "alike")
@@ -37,25 +38,25 @@ def finding(graph: IntegerGraph) -> str:
 
 def test_the_checker_says_what_is_wrong() -> None:
     graph = base("triangles")
-    medium, level = graph.sole_field, graph.hidden[0]
+    medium, level = graph.sole_field, graph.between_fields[0]
     assert medium is not None
     volumes = medium.inverse_volume + (np.arange(4) == 2)
-    assert finding(rebuilt(graph, medium=replace(medium, inverse_volume=volumes))) == (
+    assert finding(graph.with_field(inverse_volume=volumes)) == (
         "layout: the synapses to the levels are not the inverse volumes"
     )
-    for change in (1, 1 << (level.shift - 1)):
-        shifted = replace(level, bias=level.bias + change)
-        assert finding(rebuilt(graph, hidden=(shifted,))) == (
+    for change in (1, 1 << (level_shift(graph) - 1)):
+        shifted = replace(level, parameters={"bias": level.parameters["bias"] + change})
+        assert finding(graph.with_populations(shifted)) == (
             "layout: levels are not values rounded to the nearest, from one level on that all cells share"
         )
-    assert finding(rebuilt(graph, flux=replace(graph.flux, leak=4095))) == (
+    assert finding(with_faces(graph, leak=4095)) == (
         "layout: the flux keeps a memory, or there is an operator besides the conductances"
     )
-    assert finding(rebuilt(graph, flux=replace(graph.flux, bias=graph.flux.bias + 1))) == (
+    assert finding(with_faces(graph, graph.sole_channels.parameters["bias"] + 1)) == (
         "layout: a bias is not what conductance and reservoir say"
     )
-    lower = replace(graph.flux, threshold_exponent=graph.flux.threshold_exponent - 2)
-    assert any("stability" in claim for claim in rejected(rebuilt(graph, flux=lower)))
+    lower = with_faces(graph, exponent=known_face(graph).exponent - 2)
+    assert any("stability" in claim for claim in rejected(lower))
     swapped = tuple(
         synapse.with_mantissas(synapse.mantissas[::-1].copy()) if synapse.name == "hidden1-to-flux" else synapse
         for synapse in graph.synapses
@@ -68,16 +69,14 @@ def test_the_checker_says_what_is_wrong() -> None:
 def test_the_checker_says_what_is_wrong_where_cells_hold_alike() -> None:
     graph = base("alike")
     medium = graph.sole_field
-    assert medium is not None and not graph.hidden
+    assert medium is not None and not graph.between_fields
     volumes = medium.inverse_volume + (np.arange(12) == 2)
-    assert finding(rebuilt(graph, medium=replace(medium, inverse_volume=volumes))) == (
-        "layout: there are no levels, and cells differ"
-    )
-    assert finding(rebuilt(graph, flux=replace(graph.flux, bias=graph.flux.bias + 1))) == (
+    assert finding(graph.with_field(inverse_volume=volumes)) == ("layout: there are no levels, and cells differ")
+    assert finding(with_faces(graph, graph.sole_channels.parameters["bias"] + 1)) == (
         "layout: a bias is not what conductance and reservoir say"
     )
-    lower = replace(graph.flux, threshold_exponent=graph.flux.threshold_exponent - 2)
-    assert any("stability" in claim for claim in rejected(rebuilt(graph, flux=lower)))
+    lower = with_faces(graph, exponent=known_face(graph).exponent - 2)
+    assert any("stability" in claim for claim in rejected(lower))
     swapped = tuple(
         synapse.with_mantissas(synapse.mantissas[::-1].copy()) if synapse.name == "membrane-to-flux" else synapse
         for synapse in graph.synapses
@@ -114,6 +113,6 @@ def test_a_claim_of_stability_is_the_one_that_was_proved() -> None:
 
 def test_a_cell_that_takes_more_than_all_from_others_has_no_maximum_principle() -> None:
     graph = base("line")
-    steeper = rebuilt(graph, flux=replace(graph.flux, threshold_exponent=graph.flux.threshold_exponent - 2))
+    steeper = with_faces(graph, exponent=known_face(graph).exponent - 2)
     found = {one.claim: one.text for one in check_certificate(steeper) if not one.holds}
     assert found["stability"].startswith("the new level of cell ")

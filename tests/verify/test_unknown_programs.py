@@ -19,6 +19,7 @@ from pisnn_deploy.cli.main import group
 from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph import Claim, IntegerGraph, Synapse
 from pisnn_deploy.graph.artifact import write_artifact
+from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.physics.model import OperatingRange
 from pisnn_deploy.programs import parse
 from pisnn_deploy.target import load_profile
@@ -37,7 +38,7 @@ def known(boundary: str = "dirichlet=0,1") -> IntegerGraph:
 
 @cache
 def of_pairs() -> IntegerGraph:
-    return proved(with_program(known(), "flux", pairs(known().flux.threshold_exponent)))
+    return proved(with_program(known(), "flux", pairs(known_face(known()).exponent)))
 
 
 def test_what_is_not_known_of_faces_is_not_claimed_and_the_rest_holds() -> None:
@@ -58,7 +59,7 @@ def test_a_largest_current_by_a_flux_is_not_claimed() -> None:
     limits = OperatingRange(lower=0.0, upper=1.0, flux=0.05)
     limited = compiled(heat_model((0.25,), operating_range=limits), 8, "no-flux")
     assert limited.window.current is not None
-    graph = proved(with_program(limited, "flux", pairs(limited.flux.threshold_exponent)))
+    graph = proved(with_program(limited, "flux", pairs(known_face(limited).exponent)))
     (units,) = (finding for finding in check_certificate(graph) if finding.claim == "units")
     assert units.holds and units.text == f"not claimed: the largest current; {WHY}"
 
@@ -98,7 +99,7 @@ def test_of_unknown_programs_no_more_is_claimed(name: str, claim: Claim) -> None
 
 
 def test_another_program_under_the_old_certificate_is_rejected() -> None:
-    graph = with_program(known(), "flux", pairs(known().flux.threshold_exponent))
+    graph = with_program(known(), "flux", pairs(known_face(known()).exponent))
     assert {"bounds", "stability", "equation"} <= set(rejected(graph))
 
 

@@ -31,10 +31,10 @@ def departure(graph: IntegerGraph, state: State, calm: State | None = None) -> s
         Empty if all is inside.
     """
     window, scale = graph.window, graph.value_per_quantum
-    levels = graph.levels(state.mass[: graph.mesh.cells])
+    levels = graph.sole_field.levels(state.mass[: graph.mesh.cells])
     wrong = (levels < window.lower) | (levels > window.upper)
     if calm is not None:
-        others = graph.levels(calm.mass[: graph.mesh.cells])
+        others = graph.sole_field.levels(calm.mass[: graph.mesh.cells])
         wrong &= (others >= window.lower) & (others <= window.upper)
     if wrong.any():
         cell = int(wrong.argmax())
@@ -153,7 +153,7 @@ def overflow_text(graph: IntegerGraph, violation: OverflowViolation) -> str:
 
 def _differences(graph: IntegerGraph, state: State) -> Integers:
     mesh = graph.mesh
-    shown = np.concatenate([graph.levels(state.mass[: mesh.cells]), graph.membrane.reservoirs])
+    shown = np.concatenate([graph.sole_field.levels(state.mass[: mesh.cells]), graph.sole_field.reservoirs])
     return np.asarray(np.abs(shown[mesh.target] - shown[mesh.source]), np.int64)
 
 

@@ -14,12 +14,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.compiler.analysis.faces import has_unknown_programs, known_face
+from pisnn_deploy.compiler.analysis.faces import has_unknown_programs
 from pisnn_deploy.compiler.analysis.kinks import drives_along
 from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.claims import LARGEST_DEVIATION, Figure
 from pisnn_deploy.graph.integer import FLUX, Materials
+from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.programs.neurons import FaceConstants
 
 STATES = 16
@@ -58,7 +59,7 @@ def equation_claim(graph: IntegerGraph) -> Claim:
 def _without_limiter(graph: IntegerGraph, face: FaceConstants) -> Claim:
     if graph.materials is not None:
         return _conductances(graph, graph.materials)
-    if not graph.hidden and not graph.operator[0].bias.any():
+    if not graph.between_fields and not graph.operator[0].bias.any():
         return _moments(graph, face)
     if graph.spec.equation == "laplace":
         return Claim("none", "nonlinear")
@@ -76,7 +77,7 @@ def _claim(graph: IntegerGraph, figures: dict[str, Figure], linear: bool) -> Cla
     )
     good = good and figures.get("courant", 0.0) == 0.0
     good = good and all(figures.get(name, 0.0) <= LARGEST_DEVIATION for name in ("flux_error", "across", "drift"))
-    good = good and (bool(graph.hidden) or figures.get("drift", 0.0) == 0.0)
+    good = good and (bool(graph.between_fields) or figures.get("drift", 0.0) == 0.0)
     if good:
         return Claim("proved", "moments" if linear else "states", figures)
     return Claim("none", "other-law", figures)
@@ -142,8 +143,8 @@ def _states(graph: IntegerGraph, face: FaceConstants) -> Claim:
     ring = all(side == "periodic" for sides in grid.boundary for side in sides)
     largest = max(map(abs, errors))
     figures: dict[str, Figure] = {"flux_error": float((max(errors) - min(errors) if ring else largest) / scale)}
-    if not ring and (not graph.hidden or spec.equation == "diffusion"):
-        constant = largest if graph.hidden else abs(int(graph.operator[0].bias[0])) * per_drive
+    if not ring and (not graph.between_fields or spec.equation == "diffusion"):
+        constant = largest if graph.between_fields else abs(int(graph.operator[0].bias[0])) * per_drive
         longest = max(map(Fraction, grid.lengths))
         figures["drift"] = float(constant * longest / (Fraction(spec.diffusivity) * extent * unit))
     gentlest = min(place for _, place, _ in slopes)
@@ -239,7 +240,7 @@ def _conductances(graph: IntegerGraph, materials: Materials) -> Claim:
         figures |= {"mean_angle": _shown(mean), "largest_angle": _shown(largest)}
     # One scale must make each conductance the nearest integer; without levels one of the two beside it, because there
     # what a face is rounded by is made up for by the next.
-    room = 0.5 if graph.hidden else 1.0
+    room = 0.5 if graph.between_fields else 1.0
     lowest, highest = ((stored - room) / conductance).max(), ((stored + room) / conductance).min()
     nearest = (abs(volumes - wanted) <= 0.5 + HALF_OF_THE_DIGITS * wanted).all()
     if nearest and lowest <= highest * (1 + HALF_OF_THE_DIGITS):

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.compiler.analysis.departure import departure, overflow_text, strong_current
-from pisnn_deploy.compiler.analysis.faces import face_of, known_face
 from pisnn_deploy.compiler.passes.limit import unlimited
 from pisnn_deploy.compiler.passes.prove import stability_claim
 from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.core.errors import OverflowViolation, UnstableError
 from pisnn_deploy.graph import FloatGraph, IntegerGraph
 from pisnn_deploy.graph.integer import Integers
+from pisnn_deploy.graph.kinds import face_of, known_face
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.mesh import AXES
 from pisnn_deploy.physics.clock import damped_leak
@@ -102,7 +102,7 @@ def worst_wave(graph: IntegerGraph) -> WorstWave | None:
 def _constants(graph: IntegerGraph) -> Integers:
     """Constant fields with different kernels, in quanta: one, or some of the range and one between any two kinks."""
     lower, upper = graph.window.lower, graph.window.upper
-    if not graph.hidden:
+    if not graph.between_fields:
         return np.array([(lower + upper) // 2])
     margin = 2 * PART * (upper - lower)
     first, last = lower + margin, upper - margin
@@ -159,7 +159,7 @@ def growth_text(graph: IntegerGraph, horizon: int) -> str:
     shape = worst.text if worst.factor > 1 + MARGIN else "small waves"
     calm = np.full(graph.mesh.cells, worst.level, np.int64)
     stirred = calm + _ripple(graph, worst)
-    steps = max(1, min(HORIZONS * horizon if graph.hidden else MOST_STEPS, CELL_STEPS // graph.mesh.cells))
+    steps = max(1, min(HORIZONS * horizon if graph.between_fields else MOST_STEPS, CELL_STEPS // graph.mesh.cells))
     semantics = Semantics(graph)
     first = int(np.abs(stirred - calm).max())
     states = semantics.start(calm), semantics.start(stirred)
@@ -169,7 +169,7 @@ def growth_text(graph: IntegerGraph, horizon: int) -> str:
         except OverflowViolation as violation:
             return f"{shape} grow: {overflow_text(graph, violation)}"
         masses = [state.mass[: graph.mesh.cells] for state in states]
-        if graph.hidden:
+        if graph.between_fields:
             outside = departure(graph, *states[::-1]) or strong_current(graph, *states[::-1])
             if outside:
                 return f"{shape} grow: {outside} at PDE step {step}"
@@ -178,7 +178,7 @@ def growth_text(graph: IntegerGraph, horizon: int) -> str:
         if size >= GROWN * first:
             return f"{shape} grow: {size / first:.3g} times as large at PDE step {step}"
     if worst.factor > FASTEST:
-        around = f" around the value {worst.level * graph.value_per_quantum:.3g}" if graph.hidden else ""
+        around = f" around the value {worst.level * graph.value_per_quantum:.3g}" if graph.between_fields else ""
         return f"{shape}{around} grow by a factor of {worst.factor:.3g} in each PDE step"
     return ""
 

@@ -275,7 +275,7 @@ def _laid_out(graph: IntegerGraph) -> Iterator[Stage]:
     """A flux network that repeats over a mesh, at the faces that differ."""
     mesh, spec, population = graph.grid, graph.spec, faces(graph)
     programs = [(layer.name, layer.program) for layer in (*hidden_layers(graph), population)]
-    rows = face_rows(mesh, spec, graph.operator[0], graph.membrane.reservoirs)
+    rows = face_rows(mesh, spec, graph.operator[0], graph.sole_field.reservoirs)
     *hidden, last = operator_stages(rows, graph.operator, graph.window, programs)
     yield from hidden
     alike = distinct_faces(mesh, spec.half_width, spec.transverse)

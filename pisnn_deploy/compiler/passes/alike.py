@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.core.arithmetic import MEMORYLESS, signed_width
+from pisnn_deploy.core.arithmetic import signed_width
 from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph import IntegerGraph, OperatingWindow, Quantisation, TwoPointGraph, kinds
 from pisnn_deploy.graph.connections import Connections, Explicit, Incidence
@@ -18,6 +18,7 @@ from pisnn_deploy.graph.integer import FIELD, FLUX, MEMBRANE
 from pisnn_deploy.graph.layout import synapses
 from pisnn_deploy.mesh import PERIODIC, FaceMesh, Mesh, face_grid
 from pisnn_deploy.physics.model import Model, OperatingRange
+from pisnn_deploy.programs.neurons import FaceConstants
 
 Field = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -153,7 +154,7 @@ def quantise_alike(graph: TwoPointGraph, limits: OperatingRange, state_bits: int
         time_step=float(conductance[joins].sum() / math.fsum(rates[joins]) / 2.0**exponent),
         populations=(
             kinds.holders(field, np.rint(graph.initial / quantum).astype(np.int64)),
-            kinds.faces(mesh, bias, exponent, MEMORYLESS),
+            kinds.faces(mesh, FaceConstants(exponent), bias),
         ),
         fields=(field,),
         channels=(kinds.face_channels(mesh),),

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from pisnn_deploy.compiler.analysis.faces import known_face
 from pisnn_deploy.compiler.facts import LIMITED, QUANTISED, Fact
 from pisnn_deploy.core.errors import CompileError
-from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.changes import rebuilt
+from pisnn_deploy.graph import IntegerGraph, kinds
 from pisnn_deploy.graph.integer import ARRIVAL
+from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.graph.layout import share_synapses
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ class Limit:
         CompileError
             The operating range or a reservoir is negative.
         """
-        window, held = graph.window, graph.membrane.reservoirs
+        window, held = graph.window, graph.sole_field.reservoirs
         if window.upper <= 0:
             raise CompileError(
                 self.name,
@@ -66,13 +65,12 @@ class Limit:
         spec = graph.spec.model_copy(
             update={"operating_range": limits.model_copy(update={"lower": max(0.0, limits.lower)})}
         )
-        return rebuilt(
-            graph,
+        limited = replace(
+            kinds.with_faces(graph, share_bits=shift),
             spec=spec,
-            flux=replace(graph.flux, share_shift=shift),
             synapses=(*graph.synapses[:-1], *share_synapses(graph.mesh), graph.synapses[-1]),
-            window=replace(window, lower=max(0, window.lower)),
         )
+        return limited.with_field(window=replace(window, lower=max(0, window.lower)))
 
     def summary(self, graph: IntegerGraph) -> str:
         """One sentence on what the pass made."""
@@ -91,8 +89,7 @@ def unlimited(graph: IntegerGraph) -> IntegerGraph:
     graph : IntegerGraph
     """
     synapses = tuple(synapse for synapse in graph.synapses if synapse.port == ARRIVAL)
-    flux = replace(graph.flux, share_shift=None)
-    return rebuilt(graph, flux=flux, synapses=synapses, bounds=(), certificate=None)
+    return replace(kinds.with_faces(graph, share_bits=None), synapses=synapses, bounds=(), certificate=None)
 
 
 def most_faces(graph: IntegerGraph) -> int:

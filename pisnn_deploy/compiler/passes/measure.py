@@ -118,7 +118,7 @@ class Measure:
         """Where to measure from; None if the problem's own start is outside the range and cannot be moved."""
         floating, window = self.floating, graph.window
         if graph.starts_inside:
-            return _Start(1.0, 0.0, graph.membrane.initial)
+            return _Start(1.0, 0.0, graph.initial)
         if not isinstance(floating, FloatGraph) or not floating.is_linear or floating.mesh.reservoirs:
             return None
         initial, mesh = floating.initial, floating.mesh

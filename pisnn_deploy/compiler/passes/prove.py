@@ -11,7 +11,7 @@ from scipy import sparse
 
 from pisnn_deploy.compiler.analysis.changes import reservoirs_extend
 from pisnn_deploy.compiler.analysis.equation import equation_claim
-from pisnn_deploy.compiler.analysis.faces import face_of, has_unknown_programs, known_face
+from pisnn_deploy.compiler.analysis.faces import has_unknown_programs
 from pisnn_deploy.compiler.analysis.invariance import lattice_kernel, lattice_shape, rounding_drift
 from pisnn_deploy.compiler.facts import BOUNDED, PROVED, Fact
 from pisnn_deploy.compiler.passes.bound import LARGEST_LEDGER
@@ -19,16 +19,18 @@ from pisnn_deploy.compiler.passes.limit import most_faces
 from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph import Certificate, Claim, IntegerGraph, Synapse
-from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.claims import Figure, Method
 from pisnn_deploy.graph.connections import Incidence, Stencil
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
+from pisnn_deploy.graph.kinds import face_of, known_face
 from pisnn_deploy.graph.layout import route_matrix, window_matrix, window_stencil
+from pisnn_deploy.graph.parts import Part, restricted
 from pisnn_deploy.graph.shape import is_incidence
 from pisnn_deploy.graph.synapse import effective, truncated
 from pisnn_deploy.mesh import Boxes, structured_mesh, window_cells
 from pisnn_deploy.mesh.window import QUADRATIC
 from pisnn_deploy.physics.symbol import amplification, delayed_root, gain, largest_root
+from pisnn_deploy.programs.neurons import rectifier_shift
 
 if TYPE_CHECKING:
     from pisnn_deploy.compiler.options import CompileOptions
@@ -169,7 +171,7 @@ def _invariant_start(graph: IntegerGraph) -> dict[str, Figure] | None:
         "start_lower": window.lower + drift,
         "start_upper": window.upper - drift,
     }
-    held = graph.membrane.reservoirs
+    held = graph.sole_field.reservoirs
     if start["start_lower"] > start["start_upper"]:
         return None
     if held.size and (int(held.min()) < start["start_lower"] or int(held.max()) > start["start_upper"]):
@@ -196,7 +198,8 @@ def _stability_in_medium(graph: IntegerGraph) -> Claim:
         largest = abs(weights).max(axis=1).toarray().reshape(-1)
         np.add.at(conductance, graph.mesh.source, largest)
         np.add.at(conductance, graph.mesh.target, largest)
-    limit = 1 << (known_face(graph).exponent + sum(population.shift for population in graph.hidden))
+    shifts = sum(rectifier_shift(level.program) or 0 for level in graph.between_fields)
+    limit = 1 << (known_face(graph).exponent + shifts)
     if (graph.sole_field.inverse_volume * conductance[: graph.mesh.cells] <= limit).all():
         return Claim("proved", "maximum-principle", {"reservoirs": graph.mesh.reservoirs})
     return Claim("none", "nonlinear")
@@ -211,11 +214,11 @@ def _averages(graph: IntegerGraph) -> bool:
     if update.nnz and int(update.data.min()) < 0:
         return False
     lacking = theta - np.asarray(update.sum(axis=1)).reshape(-1)
-    held = graph.membrane.reservoirs
+    held = graph.sole_field.reservoirs
     if not held.size:
         return not lacking.any()
     # What a cell takes from reservoirs is a bias, as much as its row lacks of theta.
-    taken = route @ graph.flux.bias
+    taken = route @ graph.sole_channels.parameters["bias"]
     low, high = lacking * int(held.min()), lacking * int(held.max())
     return bool((lacking >= 0).all() and (low <= taken).all() and (taken <= high).all())
 
@@ -225,7 +228,7 @@ def _shortened(graph: IntegerGraph) -> IntegerGraph:
 
     Where synapses repeat over boxes of faces, an axis that is much longer than the windows only repeats rows.
     """
-    mesh, spec, flux = graph.grid, graph.spec, graph.flux
+    mesh, spec = graph.grid, graph.spec
     longest = 4 * (spec.half_width + spec.transverse) + 8
     shape = tuple(min(count, longest) for count in mesh.shape)
     repeated = [(s, s.connections) for s in graph.between(MEMBRANE, FLUX) if isinstance(s.connections, Stencil)]
@@ -245,14 +248,9 @@ def _shortened(graph: IntegerGraph) -> IntegerGraph:
         synapses.append(replace(synapse, connections=shorter))
     (route,) = graph.between(FLUX, MEMBRANE)
     ends = Incidence(small.source, small.target, small.holders, int(cast(Incidence, route.connections).value))
-    return rebuilt(
-        graph,
-        mesh=small,
-        membrane=replace(graph.membrane, initial=graph.membrane.initial[: small.cells]),
-        flux=replace(flux, bias=flux.bias[: small.faces]),
-        synapses=(*synapses, replace(route, connections=ends)),
-        placement=None,
-    )
+    none = np.zeros(0, np.int64)
+    part = Part(small, np.arange(small.cells), none, np.arange(small.faces))
+    return restricted(graph, part, (*synapses, replace(route, connections=ends)))
 
 
 def _same_boxes(boxes: Boxes, shape: tuple[int, ...], others: Boxes, small: tuple[int, ...]) -> bool:
@@ -290,7 +288,7 @@ def stability_claim(graph: IntegerGraph) -> Claim:
         return Claim("none", "limited") if graph.mesh.reservoirs else Claim("proved", "constant-sum")
     if graph.materials is not None:
         return _stability_in_medium(graph)
-    if graph.hidden or graph.operator[0].bias.any():
+    if graph.between_fields or graph.operator[0].bias.any():
         return Claim("none", "nonlinear")
     if _is_linear(graph) and _averages(graph):
         return Claim("proved", "maximum-principle", {"reservoirs": graph.mesh.reservoirs})

@@ -22,7 +22,6 @@ from pisnn_deploy.graph.connections import Blocks, Connections, Incidence
 from pisnn_deploy.graph.fields import Field, equal_volumes
 from pisnn_deploy.graph.integer import FIELD, FLUX, MEMBRANE, Integers
 from pisnn_deploy.graph.layout import synapses, window_biases, window_stencil
-from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.physics.clock import damped_leak, nominal_time_step, time_step
 from pisnn_deploy.physics.model import OperatingRange, flux_moments, symmetry_basis
 from pisnn_deploy.programs.intervals import Excluded, Unbounded
@@ -141,8 +140,7 @@ class Quantise:
             )
         volumes, unit = equal_volumes(mesh.cells), mesh.volume
         field = Field(FIELD, MEMBRANE, 2.0**-exponent * unit, window, volumes, unit, reservoirs, graph.reservoirs)
-        program = _face(graph, leak).program
-        faces = Population(FLUX, mesh.faces, program, {"bias": biases[-1]} if "bias" in program.parameters else {})
+        faces = kinds.faces(mesh, _face(graph, leak), biases[-1])
         return IntegerGraph(
             spec=spec.model_copy(update={"operating_range": limits}),
             mesh=mesh,

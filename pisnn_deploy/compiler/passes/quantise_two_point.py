@@ -20,7 +20,7 @@ from pisnn_deploy.compiler.passes.alike import (
     quantise_alike,
 )
 from pisnn_deploy.compiler.passes.lower_two_point import LARGEST_SIZE, LowerTwoPoint
-from pisnn_deploy.core.arithmetic import MEMORYLESS, signed_width
+from pisnn_deploy.core.arithmetic import signed_width
 from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph import IntegerGraph, OperatingWindow, Quantisation, TwoPointGraph, kinds
 from pisnn_deploy.graph.connections import Connections, Explicit, Incidence
@@ -29,6 +29,7 @@ from pisnn_deploy.graph.integer import FIELD, FLUX, MEMBRANE
 from pisnn_deploy.graph.layout import synapses
 from pisnn_deploy.graph.shape import LARGEST_NUMBER
 from pisnn_deploy.physics.model import OperatingRange
+from pisnn_deploy.programs.neurons import FaceConstants
 
 if TYPE_CHECKING:
     from pisnn_deploy.compiler.options import CompileOptions
@@ -129,7 +130,7 @@ class QuantiseTwoPoint:
             populations=(
                 kinds.holders(field, initial.astype(np.int64)),
                 kinds.rectifiers("hidden1", np.full(mesh.cells, half - (lowest << shift), np.int64), shift),
-                kinds.faces(mesh, bias, exponent, MEMORYLESS),
+                kinds.faces(mesh, FaceConstants(exponent), bias),
             ),
             fields=(field,),
             channels=(kinds.face_channels(mesh),),
@@ -147,10 +148,10 @@ class QuantiseTwoPoint:
         volumes = graph.sole_field.inverse_volume
         levels = (
             f"levels of {graph.resolution:g}, inverse volumes {int(volumes.min())} to {int(volumes.max())}"
-            if graph.hidden
+            if graph.between_fields
             else f"value of a quantum {graph.resolution:g}"
         )
-        return f"{levels}, threshold 2^{graph.flux.threshold_exponent}, time step {graph.time_step:.6g}"
+        return f"{levels}, threshold 2^{kinds.known_face(graph).exponent}, time step {graph.time_step:.6g}"
 
     def _require_in_range(self, graph: TwoPointGraph, limits: OperatingRange) -> None:
         outside = np.flatnonzero(~((graph.reservoirs >= limits.lower) & (graph.reservoirs <= limits.upper)))

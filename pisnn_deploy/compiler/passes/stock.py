@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from pisnn_deploy.compiler.analysis.faces import face_of
 from pisnn_deploy.compiler.facts import LOWERED, Fact
 from pisnn_deploy.compiler.passes.lower import Lower
 from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.core.errors import CompileError, UsageError
-from pisnn_deploy.graph import FloatGraph, FloatLayer, IntegerGraph, Stock
+from pisnn_deploy.graph import FloatGraph, FloatLayer, IntegerGraph
+from pisnn_deploy.graph.kinds import face_of
 from pisnn_deploy.graph.layout import MIXED_SIGN_EXPONENT
 from pisnn_deploy.mesh import PERIODIC
 from pisnn_deploy.physics.model import flux_moments
@@ -104,7 +104,7 @@ class LowerStock:
             graph,
             spec=spec.model_copy(update={"weight_exponents": exponents}),
             layers=(FloatLayer(layer.weight / PART, layer.bias),),
-            stock=Stock(self.send_threshold),
+            send_threshold=self.send_threshold,
         )
 
     def summary(self, graph: FloatGraph) -> str:

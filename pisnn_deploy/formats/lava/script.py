@@ -50,7 +50,7 @@ def lava_files(graph: IntegerGraph, artifact_sha256: str = "") -> dict[str, byte
 
 
 def _data(graph: IntegerGraph, artifact_sha256: str) -> bytes:
-    network = stock_network(graph, graph.membrane.initial)
+    network = stock_network(graph, graph.initial)
     about = {
         "model": graph.spec.name,
         "shape": list(graph.mesh.shape),

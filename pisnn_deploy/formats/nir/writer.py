@@ -25,8 +25,10 @@ from pisnn_deploy.formats.flux_model import model_of
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import certificate_bytes
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
+from pisnn_deploy.graph.kinds import known_face
+from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.physics.model import Model
-from pisnn_deploy.programs.neurons import face_constants
+from pisnn_deploy.programs.neurons import face_constants, rectifier_shift
 
 SCHEMA = "pisnn-deploy/nir"
 LARGEST_DENSE = 1 << 24
@@ -70,10 +72,21 @@ def network_file(model: Model) -> bytes:
     return _written(nir, nir.NIRGraph(nodes=nodes, edges=edges, metadata=_metadata(model, is_integer=False)))
 
 
-def _is_another(graph: IntegerGraph, population: str) -> bool:
-    """Whether channels do anything but fire the sum of their currents."""
-    face = face_constants(graph.population(population).program)
-    return face is None or face.is_late or face.share_bits is not None
+def _refuse_unknown(graph: IntegerGraph) -> None:
+    """Refuse channels that do anything but fire the sum of their currents, and others that do not rectify a sum."""
+    for channels in graph.channels:
+        face = face_constants(graph.population(channels.population).program)
+        if face is None or face.is_late or face.share_bits is not None:
+            raise UsageError(
+                f"nir: {channels.population} does more than fire its current (a limiter, packets that wait, another "
+                "program), and no primitives for that are known; export the graph to ONNX"
+            )
+    for population in graph.between_fields:
+        if rectifier_shift(population.program) is None:
+            raise UsageError(
+                f"nir: {population.name} runs another program than a rectifier, and no primitives for that are known; "
+                "export the graph to ONNX"
+            )
 
 
 def graph_file(graph: IntegerGraph) -> bytes:
@@ -97,12 +110,7 @@ def graph_file(graph: IntegerGraph) -> bytes:
     UsageError
         Too many cells for dense connections, cells that differ, or nir is not installed.
     """
-    unknown = [channels.population for channels in graph.channels if _is_another(graph, channels.population)]
-    if unknown:
-        raise UsageError(
-            f"nir: {unknown[0]} does more than fire its current (a limiter, packets that wait, another program), and "
-            "no primitives for that are known; export the graph to ONNX"
-        )
+    _refuse_unknown(graph)
     chain = graph.chain
     dense = sum(graph.size(a) * graph.size(b) for a, b in zip(chain, (*chain[1:], MEMBRANE), strict=True))
     if dense > LARGEST_DENSE:
@@ -119,9 +127,13 @@ def graph_file(graph: IntegerGraph) -> bytes:
         "quantum": float(graph.quantum),
         "value_per_quantum": float(graph.value_per_quantum),
         "time_step": float(graph.time_step),
-        "initial": graph.sole_field.holdings(graph.membrane.initial),
+        "initial": graph.sole_field.holdings(graph.initial),
     }
     return _written(nir, nir.NIRGraph(nodes=builder.nodes, edges=builder.edges, metadata=metadata))
+
+
+def _bias(population: Population) -> Floats:
+    return population.parameters["bias"].astype(np.float64)
 
 
 def _nir() -> Any:
@@ -222,25 +234,27 @@ class _Builder:
     def build(self) -> None:
         """All nodes, in the order in which they answer within a time step."""
         graph, nir = self.graph, self.nir
-        holders, faces, flux = graph.sole_field.size, graph.sole_channels.size, graph.flux
+        holders, channels, face = graph.sole_field.size, graph.sole_channels, known_face(graph)
+        faces = channels.size
         self.node("mass_in", nir.Input(np.array([holders])))
         activation = self.node(MEMBRANE, nir.I(r=np.ones(holders)), "mass_in")
         source = MEMBRANE
-        for population in graph.hidden:
+        for population in graph.between_fields:
             name, size = population.name, population.size
-            bias = population.bias.astype(np.float64)
-            drive = self.affine(f"{name}_drive", self.weights(source, name), bias, activation)
+            shift = rectifier_shift(population.program)
+            assert shift is not None
+            drive = self.affine(f"{name}_drive", self.weights(source, name), _bias(population), activation)
             count = self.bits(name, "activation")
-            worths = self.divided(name, drive, size, 1 << population.shift, count)
+            worths = self.divided(name, drive, size, 1 << shift, count)
             activation, source = self.scaled(name, 1, size, *worths), name
-        drive = self.affine("drive", self.weights(source, FLUX), flux.bias.astype(np.float64), activation)
+        drive = self.affine("drive", self.weights(source, FLUX), _bias(channels), activation)
         current = self.scaled("current", 1, faces, drive)
-        if flux.leak < MEMORYLESS:
-            product = self.scaled("kept_product", MEMORYLESS - flux.leak, faces, current)
+        if face.leak < MEMORYLESS:
+            product = self.scaled("kept_product", MEMORYLESS - face.leak, faces, current)
             kept = self.divided_oddly("kept", product, faces, 1 << LEAK_BITS, self.bits(FLUX, "current"))
             self.edges.append((self.delayed("kept_delay", faces, kept), current))
         potential = self.node("potential", nir.I(r=np.ones(faces)), current)
-        theta = 1 << flux.threshold_exponent
+        theta = 1 << face.exponent
         fired = self.divided_oddly("packets", potential, faces, theta, self.bits(FLUX, "packet"), theta // 2 - 1)
         carried = self.delayed("packets_delay", faces, fired)
         self.edges.append((self.scaled("reset", -theta, faces, carried), potential))

@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pisnn_deploy.core.errors import UsageError
-from pisnn_deploy.graph import IntegerGraph, Rectifier, Synapse
-from pisnn_deploy.graph.changes import rebuilt
+from pisnn_deploy.graph import IntegerGraph, Synapse
 from pisnn_deploy.graph.connections import Blocks, Connections, Incidence
 from pisnn_deploy.graph.integer import ARRIVAL, FLUX, MEMBRANE, Integers, OperatingWindow
 from pisnn_deploy.graph.layout import share_synapses, synapses, window_stencil
+from pisnn_deploy.graph.parts import Part, restricted
 from pisnn_deploy.graph.traits import LATE, MATERIALS, OFF_GRID, refuse
 from pisnn_deploy.mesh import NO_FLUX, PERIODIC, Mesh, face_grid, structured_mesh
 
@@ -119,8 +119,10 @@ def _domain(graph: IntegerGraph, low: int, high: int, halo: int) -> Domain:
     owns_face = (face_rows >= low - first) & (face_rows < high - first) | (face_rows < 0) & (low == 0)
     owns_reservoir = np.zeros(small.reservoirs, np.bool_)
     owns_reservoir[outer] = owns_face[beside]
+    laid_out = _synapses(graph, small, graph.spec.half_width, graph.spec.transverse)
+    part = restricted(graph, Part(small, cells, reservoirs, faces), tuple(laid_out))
     return Domain(
-        _restricted(graph, small, cells, reservoirs, faces),
+        replace(part.with_field(window=_wider(graph.window)), certificate=None),
         first,
         (low - first, high - first),
         cells,
@@ -145,35 +147,6 @@ def _faces(mesh: Mesh, small: Mesh, first: int) -> tuple[Integers, Integers]:
         numbers.append((base + ((wrapped - begin) * across)[:, None] + np.arange(across)).reshape(-1))
         rows_below.append(np.repeat(rows, across))
     return np.concatenate(numbers).astype(np.int64), np.concatenate(rows_below).astype(np.int64)
-
-
-def _restricted(
-    graph: IntegerGraph, small: Mesh, cells: Integers, reservoirs: Integers, faces: Integers
-) -> IntegerGraph:
-    """The graph on the rows of a domain: the same flux network, laid out again."""
-    spec = graph.spec
-    hidden = []
-    for population, layer in zip(graph.hidden, graph.operator, strict=False):
-        outputs = layer.weight.shape[0]
-        hidden.append(
-            Rectifier(population.name, population.bias.reshape(-1, outputs)[faces].reshape(-1), population.shift)
-        )
-    return rebuilt(
-        graph,
-        mesh=small,
-        membrane=replace(
-            graph.membrane,
-            initial=graph.membrane.initial[cells],
-            reservoirs=graph.membrane.reservoirs[reservoirs],
-            held=graph.membrane.held[reservoirs],
-        ),
-        hidden=tuple(hidden),
-        flux=replace(graph.flux, bias=graph.flux.bias[faces]),
-        synapses=tuple(_synapses(graph, small, spec.half_width, spec.transverse)),
-        window=_wider(graph.window),
-        placement=None,
-        certificate=None,
-    )
 
 
 def _wider(window: OperatingWindow) -> OperatingWindow:

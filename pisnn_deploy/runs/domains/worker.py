@@ -62,7 +62,7 @@ class DomainWorker:
 
     def __init__(self, domain: Domain, steps: int, halo: int) -> None:
         graph = domain.graph
-        start = start_of(graph, graph.membrane.initial)
+        start = start_of(graph, graph.initial)
         self._domain, self._halo = domain, halo
         self._stepper = stepper_of(graph, start, steps)
         self._stepper.begin()

@@ -20,6 +20,7 @@ from pisnn_deploy.core.arithmetic import packets, rectify
 from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph import IntegerGraph, IntegerLayer, OperatingWindow
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
+from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.graph.layout import window_bias, window_matrix
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.mesh import Mesh, window_cells
@@ -211,13 +212,13 @@ def reached_quantities(graph: IntegerGraph, start: NDArray[np.int64], steps: int
     for step in range(steps):
         before, residue, mass = state.current, state.residue, state.mass
         state = semantics.step(state, step)
-        assert not before.any() or graph.flux.leak == 4096
-        note(FLUX, "drive", drive_of @ mass + graph.flux.bias)
+        assert not before.any() or known_face(graph).leak == 4096
+        note(FLUX, "drive", drive_of @ mass + graph.sole_channels.parameters["bias"])
         note(FLUX, "current", state.current)
         note(FLUX, "potential", residue + state.current)
         note(FLUX, "packet", state.packets)
         note(FLUX, "residue", state.residue)
-        assert np.array_equal(state.packets, packets(residue + state.current, graph.flux.threshold_exponent))
+        assert np.array_equal(state.packets, packets(residue + state.current, known_face(graph).exponent))
         if state.mass.min() < graph.window.lower or state.mass.max() > graph.window.upper:
             break  # the audit stops here, before the change is sent
         change = state.mass - mass
@@ -249,7 +250,7 @@ def test_runs_reach_their_bounds_within_a_factor_of_two_and_never_leave_them(
         assume(False)
     window = graph.window
     limits = window if window.difference is not None else OperatingWindow(window.lower, window.upper, 2**40)
-    theta = 1 << graph.flux.threshold_exponent
+    theta = 1 << known_face(graph).exponent
     matrix = graph.matrix(MEMBRANE, FLUX).toarray()
     update = graph.matrix(FLUX, MEMBRANE).toarray() @ matrix
     reached: dict[tuple[str, str], int] = {}

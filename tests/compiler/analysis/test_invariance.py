@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.compiler.analysis.invariance import lattice_kernel, lattice_shape, rounding_drift
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
+from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.physics.model import OperatingRange
 
@@ -34,7 +35,7 @@ def test_walls_double_the_lattice_and_quadruple_it_between_unlike_ones() -> None
 
 def test_the_bound_is_the_sum_over_all_steps_and_little_more() -> None:
     graph = compiled(heat_model(), 24)
-    theta, cells = 1 << graph.flux.threshold_exponent, 24
+    theta, cells = 1 << known_face(graph).exponent, 24
     update = (graph.matrix(FLUX, MEMBRANE) @ graph.matrix(MEMBRANE, FLUX)).toarray() / theta
     step, route = np.eye(cells) + update, graph.matrix(FLUX, MEMBRANE).toarray()
     total, power = 2.0, np.eye(cells)
@@ -67,9 +68,12 @@ def test_no_run_drifts_further_from_exact_averages_than_the_bound(
     assert graph.certificate is not None
     claim = graph.certificate.overflow
     assume(claim.method == "invariant-range")
-    theta = 1 << graph.flux.threshold_exponent
+    theta = 1 << known_face(graph).exponent
     route = graph.matrix(FLUX, MEMBRANE)[:cells]
-    update, given_flux = (route @ graph.matrix(MEMBRANE, FLUX))[:, :cells].toarray() / theta, route @ graph.flux.bias
+    update, given_flux = (
+        (route @ graph.matrix(MEMBRANE, FLUX))[:, :cells].toarray() / theta,
+        route @ graph.sole_channels.parameters["bias"],
+    )
     random = np.random.default_rng(seed)
     start = random.integers(int(claim.figures["start_lower"]), int(claim.figures["start_upper"]) + 1, cells)
     semantics = Semantics(graph)

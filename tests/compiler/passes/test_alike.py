@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from compiled_files import compile_file
+from models_under_test import level_shift
 from numpy.typing import NDArray
 
 from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material, compile_model
@@ -124,7 +125,7 @@ def test_a_mirrored_grid_has_mirrored_masses() -> None:
 def test_what_shows_in_the_levels_is_the_resolution(tmp_path: Path) -> None:
     np.save(tmp_path / "c.npy", 1.0 + np.arange(16) % 2)
     graph, _ = compile_file("heat1d", mesh="16", capacity=tmp_path / "c.npy")
-    assert graph.resolution == graph.value_per_quantum * 2.0 ** graph.hidden[0].shift
+    assert graph.resolution == graph.value_per_quantum * 2.0 ** level_shift(graph)
 
 
 @pytest.mark.parametrize(

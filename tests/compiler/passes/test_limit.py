@@ -23,8 +23,8 @@ from pisnn_deploy.compiler.passes.limit import Limit, most_faces
 from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.artifact import artifact_bytes, read_artifact, write_artifact
-from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.integer import ARRIVAL
+from pisnn_deploy.graph.kinds import known_face, with_faces
 from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.mesh import read_mesh_file
 from pisnn_deploy.runs import RunOptions, run_graph
@@ -46,7 +46,7 @@ EXAMPLES = Path(__file__).parents[3] / "examples" / "plate_with_hole"
 )
 def test_shares_are_the_faces_of_a_cell_rounded_up(make: Callable[[], IntegerGraph], faces: int, shift: int) -> None:
     graph = Limit()(make())
-    assert most_faces(graph) == faces and graph.flux.share_shift == shift
+    assert most_faces(graph) == faces and known_face(graph).share_bits == shift
     assert [synapse.port for synapse in graph.synapses if synapse.port != ARRIVAL] == ["source_mass", "target_mass"]
     assert not defects(replace(graph, bounds=(), placement=None))
     assert Limit().summary(graph) == (
@@ -75,7 +75,7 @@ def test_the_certificate_says_what_it_proved() -> None:
 def test_the_smallest_meshes_are_proved_again(cells: int, boundary: str) -> None:
     graph = compiled(heat_model(), cells, boundary, limiter="positivity")
     assert all(finding.holds for finding in check_certificate(graph))
-    run = run_graph("fast", graph, graph.membrane.initial, RunOptions(5))
+    run = run_graph("fast", graph, graph.initial, RunOptions(5))
     assert run.conserved and run.trace.mass.min() >= 0
 
 
@@ -85,7 +85,7 @@ def test_cells_of_any_shape_share_what_they_have() -> None:
     lower = LowerTwoPoint(mesh, {"hole": 1.0, "left": 0.0}, materials)
     options = CompileOptions(lower, load_profile("loihi2"), GraphOptions(limiter="positivity", placement="none"))
     graph = compile_model(plane_model(), options)
-    assert most_faces(graph) == 3 and graph.flux.share_shift == 2
+    assert most_faces(graph) == 3 and known_face(graph).share_bits == 2
     assert all(finding.holds for finding in check_certificate(graph))
     mass = np.zeros(graph.mesh.cells, np.int64)
     mass[7] = graph.window.upper // int(graph.sole_field.inverse_volume[7]) if graph.materials else 0
@@ -96,7 +96,7 @@ def test_cells_of_any_shape_share_what_they_have() -> None:
 
 def test_negative_ranges_and_reservoirs_are_refused() -> None:
     graph = compiled(hidden_model((2,)), 8, "no-flux")
-    below = rebuilt(graph, window=replace(graph.window, lower=-9, upper=0))
+    below = graph.with_field(window=replace(graph.window, lower=-9, upper=0))
     with pytest.raises(CompileError) as raised:
         Limit()(below)
     assert str(raised.value) == (
@@ -115,7 +115,7 @@ def test_an_artifact_with_a_limiter_is_read_as_it_was_written(tmp_path: Path) ->
     write_artifact(path, graph, {})
     read = read_artifact(path).graph
     assert artifact_bytes(read, {}) == path.read_bytes()
-    assert read.flux.share_shift == 1 and read.certificate == graph.certificate
+    assert known_face(read).share_bits == 1 and read.certificate == graph.certificate
     assert b"share_shift" not in artifact_bytes(compiled(oscillating_model((46 / 128,)), 9), {})
 
 
@@ -124,14 +124,12 @@ def altered_ports(graph: IntegerGraph) -> dict[str, IntegerGraph]:
     others = tuple(synapse for synapse in graph.synapses if synapse.port == ARRIVAL)
     return {
         "no synapse leads to port target_mass of flux": replace(graph, synapses=(*others, source)),
-        "synapse membrane-to-source: the program of flux has no port source_mass": rebuilt(
-            graph, flux=replace(graph.flux, share_shift=None)
-        ),
+        "synapse membrane-to-source: the program of flux has no port source_mass": with_faces(graph, share_bits=None),
         "synapse membrane-to-source: the program of membrane has no port source_mass": replace(
             graph, synapses=(*others, replace(source, target="membrane"), target)
         ),
-        "flux: source_share = asr(source_positive, 31) shifts by 31 bits, at most 30 are possible": rebuilt(
-            graph, flux=replace(graph.flux, share_shift=31)
+        "flux: source_share = asr(source_positive, 31) shifts by 31 bits, at most 30 are possible": with_faces(
+            graph, share_bits=31
         ),
     }
 

@@ -135,7 +135,7 @@ def test_faces_live_with_their_owners(name: str, method: PlacementMethod) -> Non
         owner = source if source < mesh.cells else target
         assert placement.core["flux"][face] == membrane[owner]
         assert membrane[max(source, target)] == membrane[owner] or max(source, target) < mesh.cells
-        for hidden in graph.hidden:
+        for hidden in graph.between_fields:
             each = hidden.size // mesh.faces
             assert (placement.core[hidden.name][face * each : (face + 1) * each] == membrane[owner]).all()
 

@@ -22,10 +22,9 @@ from pisnn_deploy.compiler.passes.stock import frozen_quanta
 from pisnn_deploy.compiler.warnings import warnings_of
 from pisnn_deploy.core.errors import CompileError
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.changes import rebuilt
+from pisnn_deploy.graph.kinds import known_face, with_faces
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.graph.stock import stored_exponent
-from pisnn_deploy.graph.views import Stock, stock_of
 from pisnn_deploy.mesh import parse_boundary
 from pisnn_deploy.physics.model import Model
 from pisnn_deploy.physics.symbol import delayed_root
@@ -44,7 +43,7 @@ def refused(model: Model, boundary: str = "periodic", shape: tuple[int, ...] = (
 
 def test_a_step_is_a_third_of_the_trained_one_and_as_accurate() -> None:
     stock, clif = stock_box(shape=(128,)), compiled(cells=128)
-    assert (stock.period, stock.coding, stock.flux.threshold_exponent) == (1, "dense", 7)
+    assert (stock.period, stock.coding, known_face(stock).exponent) == (1, "dense", 7)
     assert 0.28 < stock.time_step / clif.time_step < 0.38
     found = stock.quantisation
     # FTCS in float64 has 5e-5 on this mesh.
@@ -62,9 +61,9 @@ def test_a_step_is_a_third_of_the_trained_one_and_as_accurate() -> None:
 
 def test_the_factor_is_the_root_of_the_recurrence() -> None:
     graph = stock_box(shape=(32,))
-    kernel = graph.operator[0].weight[0] / 2.0**graph.flux.threshold_exponent
+    kernel = graph.operator[0].weight[0] / 2.0 ** known_face(graph).exponent
     update = np.zeros((64, 64))  # of the masses of two steps
-    weights = graph.matrix("membrane", "flux").toarray() / 2.0**graph.flux.threshold_exponent
+    weights = graph.matrix("membrane", "flux").toarray() / 2.0 ** known_face(graph).exponent
     update[:32, :32], update[32:, :32] = np.eye(32), np.eye(32)
     update[:32, 32:] = graph.matrix("flux", "membrane").toarray() @ weights
     largest = np.abs(np.linalg.eigvals(update)).max()
@@ -81,7 +80,7 @@ def test_bounds_hold_what_a_run_makes(boundary: str, threshold: int) -> None:
     graph = stock_box(shape=(16,), boundary=boundary, send_threshold=threshold)
     assert all(finding.holds for finding in check_certificate(graph))
     semantics = Semantics(graph)
-    state = semantics.start(graph.membrane.initial)
+    state = semantics.start(graph.initial)
     bounds = {bound.quantity: bound for bound in graph.bounds if bound.population == "flux"}
     for step in range(50):
         state = semantics.step(state, step)
@@ -92,9 +91,9 @@ def test_bounds_hold_what_a_run_makes(boundary: str, threshold: int) -> None:
 def test_planes_and_means_are_kept() -> None:
     graph = stock_box(plane_model(), (10, 12), "x=periodic y=no-flux")
     assert all(finding.holds for finding in check_certificate(graph))
-    run = fast.run(graph, graph.membrane.initial, RunOptions(400, every=100))
+    run = fast.run(graph, graph.initial, RunOptions(400, every=100))
     assert run.conserved and len({*run.trace.totals()}) == 1
-    flat = np.full(graph.mesh.cells, int(graph.membrane.initial.mean()), np.int64)
+    flat = np.full(graph.mesh.cells, int(graph.initial.mean()), np.int64)
     assert fast.run(graph, flat, RunOptions(5)).packets_sent == 0
 
 
@@ -143,13 +142,11 @@ def test_binary_spikes_are_refused() -> None:
         "stock: cells send their whole states, and spikes for loihi1 are binary; compile it with `processes` c-lif, or "
         "for graded spikes"
     )
-    assert stock_of(binary_box(heat_model(), (16,), "periodic").sole_channels) is None
+    assert not known_face(binary_box(heat_model(), (16,), "periodic")).is_late
 
 
 def mutated() -> dict[str, IntegerGraph]:
     graph = stock_box(send_threshold=9)
-    stock = stock_of(graph.sole_channels)
-    assert stock is not None
     drive, route = graph.synapses
     mantissas = route.mantissas.copy()
     mantissas[3] += 2
@@ -157,12 +154,12 @@ def mutated() -> dict[str, IntegerGraph]:
     sums = tuple(replace(b, upper=b.upper - 1) if b.quantity == "accumulator" else b for b in graph.bounds)
     return {
         "conservation": replace(graph, synapses=(drive, route.with_mantissas(mantissas))),
-        "bounds": rebuilt(graph, stock=replace(stock, send_threshold=10)),
+        "bounds": with_faces(graph, send_threshold=10),
         "bounds of packets": replace(graph, bounds=packets),
         "bounds of sums": replace(graph, bounds=sums),
         "clock": replace(graph, time_step=3 * graph.time_step),
         "clock of the period": replace(graph, period=2),
-        "bounds of C-LIF": rebuilt(graph, stock=None, period=2),
+        "bounds of C-LIF": replace(with_faces(graph, send_threshold=None), period=2),
     }
 
 
@@ -186,13 +183,13 @@ def test_what_stays_frozen_is_as_large_as_it_is_said_to_be(cells: int, boundary:
         assert np.array_equal(again, last), "the field is at rest"
         away = float(np.abs(last - last.mean()).max())
         assert 0.5 * frozen <= away <= frozen
-    assert frozen_quanta(rebuilt(graph, stock=None)) is None
+    assert frozen_quanta(with_faces(graph, send_threshold=None)) is None
 
 
 def test_frozen_slopes_are_warned_of_where_they_are_much() -> None:
     graph, target = stock_box(heat_model(), (64,), "no-flux"), load_profile("loihi2")
     assert warnings_of(graph, target) == ()
-    narrow = rebuilt(graph, window=replace(graph.window, lower=0, upper=100_000))
+    narrow = graph.with_field(window=replace(graph.window, lower=0, upper=100_000))
     (sentence,) = warnings_of(narrow, target)
     quanta = frozen_quanta(graph)
     assert quanta is not None
@@ -202,5 +199,5 @@ def test_frozen_slopes_are_warned_of_where_they_are_much() -> None:
         "because faces round what they carry; this grows with the number of cells; choose --processes c-lif, fewer "
         "cells or a narrower range"
     )
-    stiff = rebuilt(graph, stock=Stock(5))
+    stiff = with_faces(graph, send_threshold=5)
     assert frozen_quanta(stiff) == quanta + 8

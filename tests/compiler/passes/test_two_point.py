@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from models_under_test import heat_model, hidden_model, laplace_model, plane_model, space_model
+from models_under_test import heat_model, hidden_model, laplace_model, level_shift, plane_model, space_model
 from numpy.typing import NDArray
 
 from pisnn_deploy.compiler import CompileOptions, GraphOptions, LowerTwoPoint, Material, compile_model
@@ -126,7 +126,7 @@ def ends_of(graph: IntegerGraph) -> tuple[float, float]:
 
 def level(graph: IntegerGraph) -> float:
     """The value of one level, which is also the largest of a quantum."""
-    return graph.value_per_quantum * 2.0 ** graph.hidden[0].shift
+    return graph.value_per_quantum * 2.0 ** level_shift(graph)
 
 
 @given(lowered(), st.sampled_from(["delta", "dense"]))
@@ -138,7 +138,7 @@ def test_what_is_compiled_is_well_formed_and_proved_again(lower: LowerTwoPoint, 
     assert graph.certificate is not None and graph.materials is not None
     assert graph.certificate.conservation.status == graph.certificate.stability.status == "proved"
     assert all(bound.bits <= 24 for bound in graph.bounds if bound.is_state_or_payload)
-    assert graph.sole_field.inverse_volume.max() == 1 << graph.hidden[0].shift
+    assert graph.sole_field.inverse_volume.max() == 1 << level_shift(graph)
     assert abs(graph.matrix("hidden1", "flux")).max() <= LARGEST_WEIGHT
 
 
@@ -170,9 +170,9 @@ def test_a_start_like_all_reservoirs_is_exactly_at_rest(lower: LowerTwoPoint) ->
     floating = lower(model_of(lower))
     value = 0.7 if floating.reservoirs.size else 1.3
     graph = compile_model_of(replace(floating, initial=np.full(floating.mesh.cells, value)), lower)
-    run = run_graph("fast", graph, graph.membrane.initial, RunOptions(50))
+    run = run_graph("fast", graph, graph.initial, RunOptions(50))
     assert run.conserved and run.packets_sent == 0
-    assert (run.trace.mass == graph.membrane.initial).all() and not run.trace.ledger.any()
+    assert (run.trace.mass == graph.initial).all() and not run.trace.ledger.any()
 
 
 def compile_model_of(floating: TwoPointGraph, lower: LowerTwoPoint) -> IntegerGraph:
@@ -189,7 +189,7 @@ def compile_model_of(floating: TwoPointGraph, lower: LowerTwoPoint) -> IntegerGr
 @pytest.mark.parametrize("dims", [2, 3])
 def test_a_mesh_between_equal_reservoirs_is_at_rest_up_to_the_ends_of_the_range(dims: int, value: float) -> None:
     graph = compiled_on(on_simplices(dims, 3, {"left": value, "right": value}))
-    run = run_graph("fast", graph, graph.membrane.initial, RunOptions(100))
+    run = run_graph("fast", graph, graph.initial, RunOptions(100))
     assert run.conserved and run.packets_sent == 0
     if value in (0.0, 0.25, 1.0, 2.0):  # a whole level, where a field from a file is at rest as well
         mass = graph.mass(np.full(graph.mesh.cells, value))
@@ -205,7 +205,7 @@ def test_integers_come_close_to_the_exponential_of_the_operator(lower: LowerTwoP
     graph = compiled_on(lower, limits=OperatingRange(lower=-1.0, upper=4.0))
     low, high = ends_of(graph)
     for steps in (30, 300):
-        run = run_graph("fast", graph, graph.membrane.initial, RunOptions(steps))
+        run = run_graph("fast", graph, graph.initial, RunOptions(steps))
         found = graph.values(run.trace.mass[-1])
         # An explicit step is first order in time, and volumes and conductances have a few bits: on a few cells with
         # random materials 2 % of the range, of which the levels alone are 0.05 %.
@@ -234,9 +234,9 @@ def test_wide_ratios_of_volumes_still_fit_and_wider_ones_are_refused() -> None:
     capacity[3] = 300.0
     lower = LowerTwoPoint((8,), parse_boundary("no-flux", 1), {}, None, capacity)
     graph = compiled_on(lower)
-    assert graph.materials is not None and graph.hidden[0].shift == 13
+    assert graph.materials is not None and level_shift(graph) == 13
     assert graph.sole_field.inverse_volume.tolist() == [8192] * 3 + [27] + [8192] * 4
-    run = run_graph("fast", graph, graph.membrane.initial, RunOptions(300))
+    run = run_graph("fast", graph, graph.initial, RunOptions(300))
     assert run.conserved and all(finding.holds for finding in check_certificate(graph))
 
 
@@ -248,7 +248,7 @@ def test_any_width_of_states_is_used_and_kept(bits: int) -> None:
         graph = compile_model(model_of(lower), CompileOptions(lower, target))
         states = [bound.bits for bound in graph.bounds if bound.is_state_or_payload]
         assert max(states) <= bits and all(finding.holds for finding in check_certificate(graph))
-        run = run_graph("fast", graph, graph.membrane.initial, RunOptions(200))
+        run = run_graph("fast", graph, graph.initial, RunOptions(200))
         assert run.conserved and run.packets_sent > 0
         exact = lower(model_of(lower)).exact(200 * graph.time_step)
         # A level is 2 / 2^(bits / 2), and rounding leads a few of them astray; time steps add their share.

@@ -61,7 +61,7 @@ def test_lava_alone_gives_the_integers_of_the_reference(tmp_path: Path) -> None:
     assert "No module named 'pisnn_deploy'" in missing.stderr
     graph = stock_box(shape=(9,), boundary="no-flux", send_threshold=700)
     folder = exported(graph, tmp_path)
-    start = graph.membrane.initial[::-1].copy()
+    start = graph.initial[::-1].copy()
     np.save(folder / "start.npy", start)
     done = executed(python, folder, "--steps", "33", "--initial", "start.npy", "--save", "end.npy")
     total = int(start.sum())
@@ -98,7 +98,7 @@ def test_a_loss_is_told(tmp_path: Path) -> None:
 
 def test_data_is_what_the_processes_get_and_the_same_each_time(tmp_path: Path) -> None:
     graph = stock_box(send_threshold=5)
-    files, network = lava_files(graph, "digest"), stock_network(graph, graph.membrane.initial)
+    files, network = lava_files(graph, "digest"), stock_network(graph, graph.initial)
     assert files == lava_files(graph, "digest") and archive_bytes(files) == archive_bytes(files)
     with zipfile.ZipFile(io.BytesIO(archive_bytes(files))) as archive:
         assert archive.namelist() == ["graph.npz", "run.py"]

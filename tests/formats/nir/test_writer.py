@@ -36,7 +36,7 @@ def read(data: bytes) -> Any:
 def agreement(graph: IntegerGraph, read_graph: Any, steps: int) -> int:
     """PDE steps until masses or packets differ."""
     semantics = Semantics(graph)
-    state = semantics.start(graph.membrane.initial)
+    state = semantics.start(graph.initial)
     start = read_graph.metadata["initial"].astype(float)
     inputs = [start, *(np.zeros_like(start),) * steps]
     for step, outputs in enumerate(run(read_graph, inputs)):
@@ -73,7 +73,7 @@ def test_connections_are_those_of_the_artifact() -> None:
     assert np.array_equal(nodes["route"].weight, graph.matrix(FLUX, MEMBRANE).toarray())
     assert np.array_equal(nodes["hidden1_drive"].weight, graph.matrix(MEMBRANE, "hidden1").toarray())
     assert np.array_equal(nodes["drive"].weight, graph.matrix("hidden2", FLUX).toarray())
-    assert np.array_equal(nodes["hidden1_drive"].bias, graph.hidden[0].bias)
+    assert np.array_equal(nodes["hidden1_drive"].bias, graph.between_fields[0].parameters["bias"])
 
 
 def test_the_same_graph_gives_the_same_bytes() -> None:

@@ -28,6 +28,7 @@ from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.formats.onnx import writer as onnx_model
 from pisnn_deploy.formats.onnx.writer import run_model, step_model
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
+from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.graph.populations import faces
 from pisnn_deploy.graph.semantics import Semantics, State
 
@@ -58,10 +59,10 @@ def session(model: onnx.ModelProto) -> Any:
 def start(graph: IntegerGraph, seed: int = 3) -> dict[str, Integers]:
     """Any state at all, negative numbers and ties included: the contract is arithmetic, not physics."""
     random = np.random.default_rng(seed)
-    half = 1 << (graph.flux.threshold_exponent - 1)
-    mass = random.integers(-(1 << 20), 1 << 20, graph.membrane.size)
-    residue = random.integers(-half, half + 1, graph.flux.size)
-    current = random.integers(-(1 << 20), 1 << 20, graph.flux.size) * (graph.flux.leak < 4096)
+    half = 1 << (known_face(graph).exponent - 1)
+    mass = random.integers(-(1 << 20), 1 << 20, graph.sole_field.size)
+    residue = random.integers(-half, half + 1, graph.sole_channels.size)
+    current = random.integers(-(1 << 20), 1 << 20, graph.sole_channels.size) * (known_face(graph).leak < 4096)
     return {"mass": mass, "current": current, "residue": residue}
 
 
@@ -87,7 +88,7 @@ def test_the_loop_is_as_many_steps(name: str) -> None:
     graph = GRAPHS[name]()
     one, many = session(step_model(graph)), session(run_model(graph))
     given = start(graph)
-    transported = np.zeros(graph.flux.size, np.int64)
+    transported = np.zeros(graph.sole_channels.size, np.int64)
     for steps in range(5):
         found = many.run(None, {"steps": np.array(steps), **start(graph)})
         assert all(np.array_equal(a, b) for a, b in zip(found, [*given.values(), transported], strict=True)), steps

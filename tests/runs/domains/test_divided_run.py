@@ -11,8 +11,8 @@ from local_workers import LocalWorkers
 from models_under_test import compiled, compiled_box, heat_model, hidden_model, laplace_model, plane_model, space_model
 
 from pisnn_deploy.core.errors import UsageError
-from pisnn_deploy.graph.changes import rebuilt
 from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.graph.kinds import starting_from
 from pisnn_deploy.runs import RunOptions, fast
 from pisnn_deploy.runs.domains import cut as cutting
 from pisnn_deploy.runs.domains.cut import cut, reach
@@ -37,11 +37,11 @@ GRAPHS: dict[str, Callable[[], IntegerGraph]] = {
 @pytest.mark.parametrize(("parts", "rounds"), [(2, 1), (3, 1), (3, 2)])
 def test_every_kept_integer_is_that_of_the_undivided_run(name: str, parts: int, rounds: int) -> None:
     graph = GRAPHS[name]()
-    if graph.hidden and not graph.mesh.reservoirs:
+    if graph.between_fields and not graph.mesh.reservoirs:
         window = graph.window
         mass = np.random.default_rng(2).integers(window.lower // 4, window.upper // 4, graph.mesh.cells, dtype=np.int64)
-        graph = rebuilt(graph, membrane=replace(graph.membrane, initial=mass))
-    mass, options = graph.membrane.initial, RunOptions(23, every=5)
+        graph = starting_from(graph, mass)
+    mass, options = graph.initial, RunOptions(23, every=5)
     whole = fast.run(graph, mass, options)
     assert whole.conserved and whole.packets_sent > 0
     domains = cut(graph, parts, rounds)
@@ -55,7 +55,7 @@ def test_every_kept_integer_is_that_of_the_undivided_run(name: str, parts: int, 
 def test_a_halo_that_is_too_thin_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = compiled(cells=64, boundary="no-flux")
     options = RunOptions(24, every=8)
-    whole = fast.run(graph, graph.membrane.initial, options)
+    whole = fast.run(graph, graph.initial, options)
     monkeypatch.setattr(cutting, "reach", lambda graph: 1)
     domains = cut(graph, 2, 8)
     found = divided_run(graph, domains, LocalWorkers(domains, 24, 8), 8, options)
@@ -82,7 +82,7 @@ def test_too_few_rows_are_refused(parts: int, rounds: int) -> None:
 @pytest.mark.parametrize("kind", ["mass", "difference", "current"])
 def test_leaving_the_operating_range_is_seen_with_the_numbers_of_the_whole(kind: str) -> None:
     graph = compiled(heat_model(leak=1024), 50, "x-=no-flux x+=dirichlet=1")
-    window, whole = graph.window, fast.run(graph, graph.membrane.initial, RunOptions(20, everything=True)).trace
+    window, whole = graph.window, fast.run(graph, graph.initial, RunOptions(20, everything=True)).trace
     assert whole.flux is not None
     if kind == "mass":
         narrow = replace(window, upper=int(whole.mass[:9].max()))
@@ -90,8 +90,8 @@ def test_leaving_the_operating_range_is_seen_with_the_numbers_of_the_whole(kind:
         narrow = replace(window, difference=int(np.abs(np.diff(whole.mass[:9], axis=1)).max()))
     else:
         narrow = replace(window, current=int(np.abs(whole.flux[:9, 1]).max()))
-    graph = rebuilt(graph, window=narrow)
-    undivided = fast.run(graph, graph.membrane.initial, RunOptions(20))
+    graph = graph.with_field(window=narrow)
+    undivided = fast.run(graph, graph.initial, RunOptions(20))
     domains = cut(graph, 2, 1)
     found = divided_run(graph, domains, LocalWorkers(domains, 20, reach(graph)), 1, RunOptions(20))
     assert found.failure == undivided.failure and found.violations["range"] == (1 if undivided.failure else 0)

@@ -20,7 +20,7 @@ def test_two_processes_have_the_integers_of_one() -> None:
             domains, rounds, halo = divided(graph, 2)
             with dask_workers(client, domains, options.steps, halo) as workers:
                 found = divided_run(graph, domains, workers, rounds, options)
-            whole = fast.run(graph, graph.membrane.initial, options)
+            whole = fast.run(graph, graph.initial, options)
             assert found.conserved, found.failure
             for part in ("mass", "ledger", "transported", "in_flight"):
                 assert np.array_equal(getattr(found.trace, part), getattr(whole.trace, part)), part

@@ -1,0 +1,73 @@
+"""A graph on a part of its mesh: the neurons of some cells, reservoirs and faces, whatever their programs are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from pisnn_deploy.graph import kinds
+from pisnn_deploy.graph.fields import equal_volumes
+from pisnn_deploy.graph.integer import IntegerGraph, Integers
+from pisnn_deploy.graph.populations import Population
+from pisnn_deploy.graph.synapse import Synapse
+from pisnn_deploy.mesh import FaceMesh
+
+
+@dataclass(frozen=True)
+class Part:
+    """A mesh, and what of another mesh each of its places is.
+
+    Attributes
+    ----------
+    mesh : FaceMesh
+    cells, reservoirs, faces : int64 array
+        Cell, reservoir and face of the other mesh for each of its own; reservoirs counted from 0.
+    """
+
+    mesh: FaceMesh
+    cells: Integers
+    reservoirs: Integers
+    faces: Integers
+
+
+def restricted(graph: IntegerGraph, part: Part, synapses: tuple[Synapse, ...]) -> IntegerGraph:
+    """The graph of a part, not placed.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Of one field. Each population between the field and the channels has as many neurons for every face.
+    part : Part
+    synapses : tuple of Synapse
+        Those of the part.
+
+    Returns
+    -------
+    IntegerGraph
+    """
+    field, cells = graph.sole_field, part.cells
+    alike = equal_volumes(cells.size) if field.holds_alike else field.inverse_volume[cells]
+    small = replace(
+        field, inverse_volume=alike, reservoirs=field.reservoirs[part.reservoirs], held=field.held[part.reservoirs]
+    )
+    holders = replace(kinds.holders(small, graph.initial[cells]), lines=graph.population(field.holder).lines)
+    return replace(
+        graph,
+        mesh=part.mesh,
+        populations=tuple(
+            holders if population.name == field.holder else _at_faces(population, graph.mesh.faces, part.faces)
+            for population in graph.populations
+        ),
+        fields=(small,),
+        channels=(kinds.face_channels(part.mesh, field.holder, graph.channels[0].population),),
+        synapses=synapses,
+        placement=None,
+    )
+
+
+def _at_faces(population: Population, whole: int, faces: Integers) -> Population:
+    def picked(arrays: Mapping[str, Integers]) -> dict[str, Integers]:
+        return {name: values.reshape(whole, -1)[faces].reshape(-1) for name, values in arrays.items()}
+
+    size = population.size // whole * faces.size
+    return replace(population, size=size, parameters=picked(population.parameters), start=picked(population.start))
