@@ -51,7 +51,7 @@ def senders(graph: IntegerGraph, population: str) -> int:
     int
         Neurons, or their lines where spikes are binary.
     """
-    neurons = graph.initial.size if population == MEMBRANE else graph.size(population)
+    neurons = graph.sole_field.cells if population == MEMBRANE else graph.size(population)
     return int(neurons) * lines_of(graph, population)
 
 

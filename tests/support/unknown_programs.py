@@ -23,10 +23,31 @@ keep residue_before = residue
 send packet""")
 
 
+def floors(threshold_exponent: int) -> Program:
+    """A face that rounds down what it sends, without a ``fire``, and takes no bias."""
+    return parse(f"""neuron floors(arrival; residue_before; )
+current = add(arrival, 0)
+potential = add(residue_before, current)
+packet = asr(potential, {threshold_exponent})
+sent = shl(packet, {threshold_exponent})
+rest = sub(potential, sent)
+positive = max(rest, 0)
+residue = min(positive, {(1 << threshold_exponent) - 1})
+keep residue_before = residue
+send packet""")
+
+
+SIZE = parse("""neuron size(arrival; ; )
+activation = abs(arrival)
+send activation""")
+"""A hidden neuron with neither a bias nor a shift."""
+
+
 def with_program(graph: IntegerGraph, name: str, program: Program) -> IntegerGraph:
     """The graph with another program for one population, which starts at 0; its certificate is the old one."""
-    other = replace(graph.population(name), program=program, start={})
-    return replace(graph, populations=tuple(other if p.name == name else p for p in graph.populations))
+    population = graph.population(name)
+    parameters = {parameter: population.parameters[parameter] for parameter in program.parameters}
+    return graph.with_populations(replace(population, program=program, parameters=parameters, start={}))
 
 
 def proved(graph: IntegerGraph, bits: int = 40) -> IntegerGraph:
