@@ -12,7 +12,7 @@ from pisnn_deploy.faults.synapse import FaultySynapse
 from pisnn_deploy.faults.values import Flip, FlippedArrays
 from pisnn_deploy.graph.integer import MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.graph.lines import Line, stored_synapses
-from pisnn_deploy.graph.populations import Population, faces, hidden_layers, membranes
+from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.programs.arrays import Arrays, Look
 
 
@@ -178,7 +178,7 @@ def _require(graph: IntegerGraph, fault: Fault, steps: int) -> None:
 
 
 def _require_value(graph: IntegerGraph, fault: Fault) -> None:
-    populations = {p.name: p for p in (membranes(graph), *hidden_layers(graph), faces(graph))}
+    populations = {p.name: p for p in graph.populations}
     population = populations.get(fault.population)
     if population is None:
         raise wrong_place(fault, f"there is no population {fault.population!r}; use {', '.join(populations)}")

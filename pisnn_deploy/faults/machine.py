@@ -19,7 +19,7 @@ from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.graph.lines import stored_synapses
 from pisnn_deploy.graph.payload import payload_guard
-from pisnn_deploy.graph.populations import Population, faces
+from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.programs import run
 
@@ -119,7 +119,7 @@ class Machine:
 
     def _memory_of_faces(self) -> dict[str, Integers]:
         """States of the faces by name, the residue last: rows of `flux` where they are what it shows."""
-        program = faces(self._graph).program
+        program = self._graph.sole_channels.program
         *kept, residue = program.states
         memory = {name: self.flux[1] if program.after[0] == "current" else self.flux[1].copy() for name in kept}
         return {**memory, residue: self.flux[2]}

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
 from pisnn_deploy.graph.stored import Integers, ListsOf, Name, NeuronCount, ProgramLines, Stored
 from pisnn_deploy.programs import Program
-
-if TYPE_CHECKING:
-    from pisnn_deploy.graph.integer import IntegerGraph
 
 MOST_LINES = 32
 _SHARED_QUANTITIES = {"source_share": "share", "target_share": "share"}
@@ -130,18 +127,3 @@ def depths(holders: Iterable[str], populations: Iterable[str], links: Iterable[t
         }
     order = {name: number for number, name in enumerate(names)}
     return dict(sorted(depth.items(), key=lambda item: (item[1], order[item[0]])))
-
-
-def membranes(graph: IntegerGraph) -> Population:
-    """Cells and reservoirs of a graph of one field."""
-    return graph.population(graph.sole_field.holder)
-
-
-def hidden_layers(graph: IntegerGraph) -> tuple[Population, ...]:
-    """Populations between holders and channels, in the order in which they answer."""
-    return graph.between_fields
-
-
-def faces(graph: IntegerGraph) -> Population:
-    """Channels of a graph of one field."""
-    return graph.sole_channels

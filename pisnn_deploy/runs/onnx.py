@@ -7,7 +7,6 @@ from typing import Any
 
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph
-from pisnn_deploy.graph.populations import faces
 from pisnn_deploy.graph.semantics import State, kept_current
 from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, RunState, start_of
 from pisnn_deploy.runs.stepping import ReferenceStepper, stepped_run
@@ -44,7 +43,7 @@ def _session(graph: IntegerGraph) -> Any:
 
 def _states(graph: IntegerGraph, start: RunState, session: Any) -> Iterator[State]:
     mass, current, residue = start.mass, start.current, start.residue
-    is_late = faces(graph).is_late
+    is_late = graph.sole_channels.is_late
     while True:
         given = {"mass": mass, "current": current, "residue": residue}
         mass, current, residue, packets = session.run(None, given)

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.core.arithmetic import BOUNDLESS, LEAK_BITS, MEMORYLESS
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.populations import faces, hidden_layers
 from pisnn_deploy.verify.programs import Node, Reading, read
 from pisnn_deploy.verify.spans import decayed, reset_limit
 
@@ -57,7 +56,7 @@ class NoFace(ValueError):
 
 def face_of(graph: IntegerGraph) -> Face:
     """How the channels of a graph make packets."""
-    face = face_in(read(str(faces(graph).program)))
+    face = face_in(read(str(graph.sole_channels.program)))
     if face is None:
         raise NoFace("faces neither fire the sum of their currents nor send what outgrows a threshold")
     return face
@@ -65,18 +64,18 @@ def face_of(graph: IntegerGraph) -> Face:
 
 def known_face(graph: IntegerGraph) -> Face | None:
     """How the channels of a graph make packets; None where they run a program that the checker does not know."""
-    return face_in(read(str(faces(graph).program)))
+    return face_in(read(str(graph.sole_channels.program)))
 
 
 def unknown_population(graph: IntegerGraph) -> str:
     """Name of the first layer, or of the channels, whose program the checker does not know; empty without any."""
-    layers = [layer.name for layer, shift in zip(hidden_layers(graph), shifts(graph), strict=True) if shift is None]
-    return next(iter(layers), "" if known_face(graph) is not None else faces(graph).name)
+    layers = [layer.name for layer, shift in zip(graph.between_fields, shifts(graph), strict=True) if shift is None]
+    return next(iter(layers), "" if known_face(graph) is not None else graph.sole_channels.name)
 
 
 def hears_late(graph: IntegerGraph) -> bool:
     """Whether nothing that arrives at the channels of a graph reaches what they send in the same PDE step."""
-    reading = read(str(faces(graph).program))
+    reading = read(str(graph.sole_channels.program))
     return bool(reading.ports) and not reading.heard.intersection(reading.sends)
 
 
@@ -89,13 +88,13 @@ def biases(graph: IntegerGraph) -> list[NDArray[np.int64]]:
     """What each neuron of each population but the holders adds to what arrives, int64 [neurons] each."""
     return [
         population.parameters.get("bias", np.zeros(population.size, np.int64))
-        for population in (*hidden_layers(graph), faces(graph))
+        for population in (*graph.between_fields, graph.sole_channels)
     ]
 
 
 def shifts(graph: IntegerGraph) -> list[int | None]:
     """Of each population between holders and channels s, if it sends ``max(arrival + bias, 0) >> s``, else None."""
-    return [shift_in(read(str(population.program))) for population in hidden_layers(graph)]
+    return [shift_in(read(str(population.program))) for population in graph.between_fields]
 
 
 def shift_in(reading: Reading) -> int | None:

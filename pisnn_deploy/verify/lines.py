@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.connections import Stencil
-from pisnn_deploy.graph.populations import faces, hidden_layers
 from pisnn_deploy.mesh import DIRICHLET, NO_FLUX, PERIODIC, Boxes, Sides
 from pisnn_deploy.verify.clock import is_linear
 from pisnn_deploy.verify.faces import face_of, known_face
@@ -135,7 +134,7 @@ def distinct_faces(graph: IntegerGraph) -> NDArray[np.int64]:
     assert boxes is not None
     parameters = [
         values.reshape(everything.size, -1)
-        for population in (*hidden_layers(graph), faces(graph))
+        for population in (*graph.between_fields, graph.sole_channels)
         for values in population.parameters.values()
     ]
     kept = []

@@ -8,7 +8,6 @@ import numpy as np
 from scipy import sparse
 
 from pisnn_deploy.graph import Claim, IntegerGraph
-from pisnn_deploy.graph.populations import faces
 from pisnn_deploy.verify.faces import face_of
 
 ENDS = ("source_mass", "target_mass")
@@ -30,7 +29,7 @@ def positivity(graph: IntegerGraph, claim: Claim | None, route: sparse.csr_matri
         yield "a limiter without a claim" if claim is None else "the graph has no limiter"
         return
     mesh = graph.mesh
-    parameters = faces(graph).parameters
+    parameters = graph.sole_channels.parameters
     for end, holder in (("source", mesh.source), ("target", mesh.target)):
         wrong = np.flatnonzero(parameters[f"{end}_open"] != (holder >= mesh.cells))
         if wrong.size:

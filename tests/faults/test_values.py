@@ -20,7 +20,6 @@ from pisnn_deploy.faults.outcome import Outcome, outcomes
 from pisnn_deploy.faults.spec import Fault, parse_fault
 from pisnn_deploy.faults.values import Flip, FlippedArrays
 from pisnn_deploy.graph.integer import IntegerGraph
-from pisnn_deploy.graph.populations import faces, hidden_layers, membranes
 from pisnn_deploy.programs import run
 from pisnn_deploy.programs.whole import Whole
 from pisnn_deploy.runs import RunOptions, fast, run_graph
@@ -69,7 +68,7 @@ def test_every_value_of_every_program_can_be_hit_and_no_total_changes_unseen(nam
     graph = GRAPHS[name]()
     total = int(graph.initial.sum())
     detected = set()
-    for population in (membranes(graph), *hidden_layers(graph), faces(graph)):
+    for population in graph.populations:
         for value in population.program.names:
             fault = Fault("flip", f"{population.name}.{value}", 3, 4, bit=5)
             hit = fast.run(graph, graph.initial, RunOptions(8, faults=(fault,)))

@@ -13,7 +13,7 @@ from scipy import sparse
 from pisnn_deploy.compiler.analysis.rows import Ends, LinearRows, face_rows, held_rows
 from pisnn_deploy.graph import IntegerGraph, IntegerLayer, OperatingWindow
 from pisnn_deploy.graph.integer import ARRIVAL
-from pisnn_deploy.graph.populations import Population, faces, hidden_layers
+from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.mesh import distinct_faces
 from pisnn_deploy.programs import Operation, Program
 from pisnn_deploy.programs.intervals import Excluded, Interval, TooWide, Unbounded, bounds, invariant
@@ -273,8 +273,8 @@ def graph_ranges(graph: IntegerGraph) -> dict[str, Ranges]:
 
 def _laid_out(graph: IntegerGraph) -> Iterator[Stage]:
     """A flux network that repeats over a mesh, at the faces that differ."""
-    mesh, spec, population = graph.grid, graph.spec, faces(graph)
-    programs = [(layer.name, layer.program) for layer in (*hidden_layers(graph), population)]
+    mesh, spec, population = graph.grid, graph.spec, graph.sole_channels
+    programs = [(layer.name, layer.program) for layer in (*graph.between_fields, population)]
     rows = face_rows(mesh, spec, graph.operator[0], graph.sole_field.reservoirs)
     *hidden, last = operator_stages(rows, graph.operator, graph.window, programs)
     yield from hidden

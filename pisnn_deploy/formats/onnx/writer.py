@@ -23,7 +23,7 @@ from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.formats.onnx.program import OnnxNodes
 from pisnn_deploy.graph.artifact import certificate_bytes
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
-from pisnn_deploy.graph.populations import Population, faces, hidden_layers
+from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.programs import Result, run
 
 OPSET = 18
@@ -189,10 +189,10 @@ class _Builder:
             )
         activation = state["mass"]
         *hidden, drive_matrix, route = _matrices(graph)
-        for layer, matrix in zip(hidden_layers(graph), hidden, strict=True):
+        for layer, matrix in zip(graph.between_fields, hidden, strict=True):
             arrival = self.weighted(activation, matrix, layer.name)
             (activation,) = self.neurons(layer, {"arrival": arrival}, {}).sends
-        population = faces(graph)
+        population = graph.sole_channels
         states = dict(zip(reversed(population.program.states), (state["residue"], state["current"]), strict=False))
         inputs = {"arrival": self.weighted(activation, drive_matrix, FLUX), **states}
         inputs |= self.at_ends(state["mass"], population)

@@ -13,7 +13,7 @@ from scipy import sparse
 
 from pisnn_deploy.graph.connections import Incidence
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
-from pisnn_deploy.graph.populations import Population, faces, hidden_layers
+from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.runs.kernels import general
 from pisnn_deploy.runs.kernels.compiled import bound, compiled_for
 from pisnn_deploy.runs.kernels.faces import (
@@ -97,7 +97,7 @@ class GeneralStepper(KernelStepper):
     """
 
     def __init__(self, graph: IntegerGraph, start: RunState, steps: int, threads: int) -> None:
-        layers, population = hidden_layers(graph), faces(graph)
+        layers, population = graph.between_fields, graph.sole_channels
         values = dict(population.parameters)
         for port, holder in (("source_mass", graph.mesh.source), ("target_mass", graph.mesh.target)):
             if port in population.program.ports:
@@ -264,7 +264,7 @@ class GeneralStepper(KernelStepper):
 
 
 def _tables(graph: IntegerGraph, kinds: list[int]) -> tuple[Synapses, Route, Incidences]:
-    mesh, layers, population = graph.mesh, hidden_layers(graph), faces(graph)
+    mesh, layers, population = graph.mesh, graph.between_fields, graph.sole_channels
     first_unit = np.cumsum([graph.sole_field.size, *(layer.size for layer in layers)]).astype(np.int64)
     place = dict(zip((MEMBRANE, *(layer.name for layer in layers)), (0, *first_unit.tolist()), strict=False))
     matrices = [_arrivals(graph, one, place, int(first_unit[-1])) for one in (*layers, population)]

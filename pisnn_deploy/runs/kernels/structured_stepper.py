@@ -12,7 +12,7 @@ import numpy as np
 
 from pisnn_deploy.core.arithmetic import require_width
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
-from pisnn_deploy.graph.populations import Population, faces
+from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.runs.kernels import places, structured
 from pisnn_deploy.runs.kernels.compiled import bound, compiled_for
 from pisnn_deploy.runs.kernels.faces import MASKS, FaceText, UnservedError, face_text, folded
@@ -96,7 +96,7 @@ def plan_of(graph: IntegerGraph) -> Plan | None:
     Plan or None
         None where they cannot.
     """
-    kernel, population = kernel_of(graph), faces(graph)
+    kernel, population = kernel_of(graph), graph.sole_channels
     if kernel is None or len(population.program.sends) != 1:
         return None
     values, limits = dict(population.parameters), limits_of(graph)

@@ -29,7 +29,6 @@ from pisnn_deploy.formats.onnx import writer as onnx_model
 from pisnn_deploy.formats.onnx.writer import run_model, step_model
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.kinds import known_face
-from pisnn_deploy.graph.populations import faces
 from pisnn_deploy.graph.semantics import Semantics, State
 
 GRAPHS: dict[str, Callable[[], IntegerGraph]] = {
@@ -77,7 +76,7 @@ def test_every_step_equals_the_contract(name: str) -> None:
         state = semantics.step(state)
         mass, current, residue, packets = run.run(None, given)
         assert np.array_equal(mass, state.mass) and np.array_equal(residue, state.residue)
-        added = given["current"] if faces(graph).is_late else current
+        added = given["current"] if graph.sole_channels.is_late else current
         assert np.array_equal(added, state.current) and np.array_equal(packets, state.packets)
         given = {"mass": mass, "current": current, "residue": residue}
     assert mass.dtype == np.int64
