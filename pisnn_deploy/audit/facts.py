@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.audit.firing import Firing, firing_of
+from pisnn_deploy.graph.contract import CURRENT
 from pisnn_deploy.graph.fields import Channels, Field
 from pisnn_deploy.graph.integer import IntegerGraph
 
@@ -67,7 +68,7 @@ class ChannelFacts:
     firing : Firing or None
         What I3 compares; None where the program keeps nothing back in that way.
     current : int or None
-        Largest absolute current.
+        Largest absolute current; None where nothing limits it, or the program has none.
     steepest : int64 array [channels] or None
         Largest difference of the values at both ends.
     parameters : mapping of str to int64 array [channels]
@@ -117,7 +118,7 @@ def channel_facts(graph: IntegerGraph) -> tuple[ChannelFacts, ...]:
                 channels.target + target.first,
                 joins,
                 firing,
-                source.field.window.current,
+                source.field.window.current if firing is not None or CURRENT in population.program.names else None,
                 _steepest(source.field, channels) if source is target else None,
                 {name: population.parameters[name] for name in (withholding.parameters if withholding else ())},
             )

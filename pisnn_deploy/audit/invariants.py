@@ -193,6 +193,9 @@ class Audit:
         if firing:
             if rule is not None:
                 self._compare_firing(books, rule, step, packets, current, residue)
+            else:  # nothing says what they must be
+                books.residue[:], books.current[:] = residue, current
+            self._compare_current(facts, step, current)
             books.in_flight[:] = packets
             self.packets_sent += int(np.count_nonzero(packets))
             self.quanta_sent += int(np.abs(packets).sum())
@@ -207,7 +210,7 @@ class Audit:
     def _compare_firing(
         self, books: _ChannelBooks, rule: Firing, step: int, packets: Integers, current: Integers, residue: Integers
     ) -> None:
-        """I3, and the largest current."""
+        """I3."""
         facts, left = books.facts, packets
         if rule.withholding is not None:
             fired = (current + books.residue - residue) >> rule.exponent
@@ -216,13 +219,16 @@ class Audit:
             left = packets + (fired - allowed)
         expected = (left << rule.exponent) + residue - books.residue
         holds = self._compare("flux", facts.population, step, current, expected)
+        books.residue[:] = residue if holds else books.residue + current - (packets << rule.exponent)
+        books.current[:] = current
+
+    def _compare_current(self, facts: ChannelFacts, step: int, current: Integers) -> None:
+        """The largest current, whatever the program makes of it."""
         if facts.current is not None and int(np.abs(current).max(initial=0)) > facts.current:
             wrong = np.flatnonzero(np.abs(current) > facts.current)
             index = int(wrong[0])
             name, value = f"{facts.population} current", int(current[index])
             self._note(InvariantViolation("range", name, index, step, facts.current, value), wrong.size)
-        books.residue[:] = residue if holds else books.residue + current - (packets << rule.exponent)
-        books.current[:] = current
 
     @property
     def books(self) -> Books:

@@ -12,6 +12,7 @@ import numpy as np
 from pisnn_deploy.audit.firing import firing_of
 from pisnn_deploy.core.arithmetic import require_width
 from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.graph.contract import CURRENT, RESIDUE
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.payload import PayloadGuard, payload_guard
 from pisnn_deploy.graph.populations import Population
@@ -261,7 +262,7 @@ def _states(program: Program) -> tuple[Word, ...]:
 def _audited(graph: IntegerGraph, name: str) -> tuple[Word, ...]:
     """What the audit hears: the mass of holders; packet, current and residue of channels.
 
-    Of a channel that keeps nothing back the audit asks for the packet alone.
+    Of a channel whose program has no current and residue the audit asks for the packet alone.
     """
     program = graph.population(name).program
     if name in graph.holders:
@@ -272,9 +273,9 @@ def _audited(graph: IntegerGraph, name: str) -> tuple[Word, ...]:
         if channels.population == name:
             sent, firing = program.sends[channels.output], firing_of(program, channels.output)
             packet = Word("sent", sent, sent)
-            values = () if firing is None else (firing.current, firing.residue)
-            heard = [becoming.get(value, Word("heard", value, value)) for value in values]
-            audited += [packet, *(heard or [packet, packet])]
+            values = (CURRENT, RESIDUE) if firing is None else (firing.current, firing.residue)
+            heard = [becoming.get(value, Word("heard", value, value)) for value in values if value in program.names]
+            audited += [packet, *(heard if len(heard) == 2 else [packet, packet])]
     return tuple(audited)
 
 

@@ -86,13 +86,13 @@ def test_the_type_that_onnx_rounds_to_may_be_an_attribute(case: Case) -> None:
     case("onnx_output_dtype")
     found, reference = (compiled(f"hid_{name}.onnx", diffusion_number=0.5) for name in ("outdtype", "ref"))
     assert weights(found[0])[0] == weights(reference[0])[0] == [[77, -51], [-51, 77]]
-    assert len(found[0].hidden) == 1 and found[0].time_step == reference[0].time_step
+    assert len(found[0].between_fields) == 1 and found[0].time_step == reference[0].time_step
     assert found[1] == reference[1] == []
     assert found[0].quantisation.relative_l2_integer == pytest.approx(3e-4, abs=5e-5)
     linear, notes = compiled("wq_outdtype.onnx")
     assert linear.spec.diffusion_number == pytest.approx(166 * 0.0015748, rel=1e-5) and notes == []
     activations, notes = compiled("aq_outdtype.onnx")
-    assert activations.spec.diffusion_number == pytest.approx(0.26) and activations.hidden == ()
+    assert activations.spec.diffusion_number == pytest.approx(0.26) and activations.between_fields == ()
     assert notes[:2] == encoded("QuantizeLinear", "0.007874", "-1.008", "1")
     assert notes[3] == (
         "what onnxruntime answers to 64 windows differs by up to 0.0031, 9.6 % of the largest flux; the rounding that "
@@ -114,7 +114,7 @@ def test_cell_values_in_8_bits_are_no_rectifier(case: Case) -> None:
     assert weights(reshaped) == weights(plain) and reshaped.period == plain.period == 3
     assert notes[:2] == encoded("x2_QuantizeLinear", "0.003918", "0", "0.9992")
     linear, notes = compiled("reshape_u8.onnx")
-    assert linear.hidden == () and notes[:2] == encoded("QuantizeLinear", "0.003922", "0", "1")
+    assert linear.between_fields == () and notes[:2] == encoded("QuantizeLinear", "0.003922", "0", "1")
 
 
 def test_operators_of_onnx_that_are_affine_are_read(case: Case) -> None:

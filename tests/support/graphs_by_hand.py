@@ -20,7 +20,7 @@ from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.graph.shape import incidence
 from pisnn_deploy.mesh import Mesh, structured_mesh
 from pisnn_deploy.programs import Operation, Program, Result, parse, run
-from pisnn_deploy.programs.neurons import flux
+from pisnn_deploy.programs.neurons import FaceConstants, flux
 from pisnn_deploy.programs.whole import Whole
 
 Integers = NDArray[np.int64]
@@ -87,7 +87,7 @@ def two_fields(cells: int = 6) -> IntegerGraph:
     """Depth and momentum on one ring: each flux hears both fields."""
     mesh, rng = ring(cells), np.random.default_rng(1)
     fields = [field_on(mesh, "h"), field_on(mesh, "q")]
-    faces = [replace(kinds.faces(mesh, np.zeros(cells, np.int64), 5, 3000), name=f"flux-{f.name}") for f in fields]
+    faces = [replace(kinds.faces(mesh, FaceConstants(5, 3000)), name=f"flux-{f.name}") for f in fields]
     return graph_of(
         mesh,
         fields,
@@ -112,7 +112,7 @@ def sink(cells: int = 5) -> IntegerGraph:
     return graph_of(
         mesh,
         [field],
-        [kinds.holders(field, 100 * number), kinds.faces(mesh, 0 * number, 4, 4096), decay],
+        [kinds.holders(field, 100 * number), kinds.faces(mesh, FaceConstants(4)), decay],
         [kinds.face_channels(mesh, "u"), Channels("decay", "u", "u", number, cells + number)],
         [synapse("u", "flux", 3 * differences), synapse("u", "decay", heard)],
     )

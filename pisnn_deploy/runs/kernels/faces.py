@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pisnn_deploy.audit.firing import firing_of
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.programs import Operation, Program
 from pisnn_deploy.programs.source import NUMBA_WORDS, Statements
@@ -243,21 +244,24 @@ class _Writer:
 
     def audit(self) -> tuple[list[str], list[str], list[str]]:
         """What stands before, in and after the loop that looks at what faces stored."""
-        program, states = self.program, self.states
-        after = after_firing(program)
+        program, states, firing = self.program, self.states, firing_of(self.program, 0)
+        after = after_firing(program) if firing is not None else ()
         again = Statements(NUMBA_WORDS, "w_", self.numbers, self.narrow_products)
         taken = again.write(program, {**self.names, fired(program): "left"}, after)[program.sends[0]] if after else ""
-        shift = self.numbers(next((int(line.operands[-1]) for line in program.operations if line.name == "fire"), 0))
+        shift = self.numbers(0 if firing is None else firing.exponent)
         ends = [line for line in self.loads if not line.startswith(f"v_{ARRIVAL} ")]
+        kept_back = [
+            "rest = t(v_residue - before[x])",
+            f"left = t(t(current - rest) >> {shift})" if after else "left = sent",
+            *((*ends, *again.lines, f"wrong = t(wrong | t({taken} ^ sent))") if after else ()),
+            f"wrong = t(wrong | t(t(t(left << {shift}) + rest) - current))",
+        ]
         loop = [
             *(f"v_{name} = t(s{at}[axis, i])" for at, name in enumerate(program.after)),
             *(f"new{at} = t(new{at} + v_{name})" for at, name in enumerate(program.after)),
             "sent = t(packets[axis, place + x])",
             f"current = {f'v_{CURRENT}' if CURRENT in program.after else 'arrivals[x]'}",
-            "rest = t(v_residue - before[x])",
-            f"left = t(t(current - rest) >> {shift})" if after else "left = sent",
-            *((*ends, *again.lines, f"wrong = t(wrong | t({taken} ^ sent))") if after else ()),
-            f"wrong = t(wrong | t(t(t(left << {shift}) + rest) - current))",
+            *(kept_back if firing is not None else ()),
             "largest = max(largest, max(current, t(-current)))",
             *(_bits(name, "sent" if name in program.sends else f"v_{name}") for name in self.stored),
         ]
