@@ -15,7 +15,7 @@ from unknown_programs import SIZE, floors, proved, with_program
 
 from pisnn_deploy.api import load
 from pisnn_deploy.cli.main import group
-from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.formats.nir.writer import graph_file
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import write_artifact
@@ -100,10 +100,11 @@ def test_lava_runs_them_and_so_does_a_chip_with_faults(tmp_path: Path) -> None:
     path = tmp_path / "a.pisnn"
     write_artifact(path, with_both(), {})
     ended("simulate", path, "--backend", "cpu", "--against", "fast", "--steps", STEPS)
-    result = json.loads(
-        ended("simulate", path, "--backend", "fast", "--steps", STEPS, "--fault", "drop:packet[3]@1", "--json")
-    )
-    assert result["steps"] == 3
+    faulty = ("simulate", path, "--backend", "fast", "--steps", STEPS, "--fault", "drop:packet[3]@1", "--json")
+    result = CliRunner().invoke(group, [*map(str, faulty)])
+    assert isinstance(result.exception, CheckError)
+    assert str(result.exception) == "local invariant broken: membrane [3] at PDE step 2: expected 243, found -255"
+    assert [fault["detected"] for fault in json.loads(result.stdout)["faults"]] == [True]
 
 
 def test_python_says_what_they_are(artifact: Path) -> None:
