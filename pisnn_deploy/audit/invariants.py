@@ -259,17 +259,17 @@ class Audit:
     def _allowed(self, facts: ChannelFacts, withholding: Program, fired: Integers) -> Integers:
         """What must have been sent of packets that fired, by the masses that the audit itself has counted."""
         ends = {MASS_AT_SOURCE: facts.source, MASS_AT_TARGET: facts.target}
-        heard, (packet, *ports) = self._told_mass(), withholding.ports
-        inputs = {packet: fired, **{port: heard[ends[port]] for port in ports}, **facts.parameters}
+        sent, (packet, *ports) = self._sent_mass(), withholding.ports
+        inputs = {packet: fired, **{port: sent[ends[port]] for port in ports}, **facts.parameters}
         (allowed,) = run(withholding, Arrays(), inputs).sends
         return allowed
 
-    def _told_mass(self) -> Integers:
+    def _sent_mass(self) -> Integers:
         """Masses that holders send: reservoirs send 0."""
-        heard = np.zeros_like(self._mass)
+        sent = np.zeros_like(self._mass)
         for facts in self._fields:
-            heard[facts.cells] = self._mass[facts.cells]
-        return heard
+            sent[facts.cells] = self._mass[facts.cells]
+        return sent
 
     def _compare(self, kind: str, population: str, step: int, expected: Integers, actual: Integers) -> bool:
         if np.array_equal(expected, actual):

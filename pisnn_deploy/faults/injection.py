@@ -160,15 +160,15 @@ def _require(graph: IntegerGraph, fault: Fault, steps: int) -> None:
     if fault.place == "core":
         if graph.placement is None:
             raise wrong_place(fault, "the artifact has no placement; compile it with a profile")
-        size, what = graph.placement.cores, "cores"
+        size, noun = graph.placement.cores, "cores"
     elif fault.place in ("current", "residue", "packet"):
-        size, what = graph.mesh.faces, "faces"
+        size, noun = graph.mesh.faces, "faces"
     elif fault.place in graph.chain:
-        size, what = graph.size(fault.place), f"neurons of {fault.place}"
+        size, noun = graph.size(fault.place), f"neurons of {fault.place}"
     else:
         raise wrong_place(fault, f"there is no such population; use {', '.join(graph.chain)}")
     if fault.index >= size:
-        raise wrong_place(fault, f"the {size} {what} are numbered from 0")
+        raise wrong_place(fault, f"the {size} {noun} are numbered from 0")
     if fault.kind == "misroute" and fault.other >= graph.sole_field.size:
         raise wrong_place(fault, f"the {graph.sole_field.size} cells and reservoirs are numbered from 0")
     if fault.kind == "flip":

@@ -218,14 +218,14 @@ def _read_surface(block: Block, body: _Body, model: _Model) -> None:
     name = _name(block, "NAME")
     model.names.setdefault(name.upper(), name)
     for words in block.fields():
-        which, side = words[0].strip('"').upper(), words[1].upper() if len(words) > 1 else ""
+        set_name, side = words[0].strip('"').upper(), words[1].upper() if len(words) > 1 else ""
         bodies = [body]
         if body is model.outside and model.instances:
-            bodies = [instance for instance in model.instances.values() if which in instance.set_names]
+            bodies = [instance for instance in model.instances.values() if set_name in instance.set_names]
         if not bodies:
-            raise block.error(f"*SURFACE has {which[:60]!r}, which is no set above it")
+            raise block.error(f"*SURFACE has {set_name[:60]!r}, which is no set above it")
         for owner in bodies:
-            owner.surfaces.setdefault(name.upper(), []).append((block, which, side))
+            owner.surfaces.setdefault(name.upper(), []).append((block, set_name, side))
 
 
 _READERS = {
@@ -312,10 +312,10 @@ def _assembled(path: Path, model: _Model, bodies: list[_Body]) -> MeshContent:
             sets[name] = [rows]
             named |= {model.names[name]} if rows.size else set()
             for number, kind in enumerate(kinds):
-                mine = rows[numbering.kind[rows] == number]
+                of_kind = rows[numbering.kind[rows] == number]
                 # Where sections say which sets are materials, other sets of cells are none.
-                if mine.size and (number != cells or not model.sections or name in model.sections):
-                    kind.name(model.names[name], numbering.place[mine])
+                if of_kind.size and (number != cells or not model.sections or name in model.sections):
+                    kind.name(model.names[name], numbering.place[of_kind])
         solid = np.concatenate(kinds[cells].corners)
         for name, surface in body.surfaces.items():
             corners = _surface(surface, numbering, sets, solid, cells)
@@ -337,23 +337,23 @@ def _number_elements(
 ) -> _Numbering:
     """Add the elements of a body to all others; its points are counted from `start`."""
     order, node_numbers = _numbered(path, nodes[:, 0], "node")
-    numbers, which, places = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    numbers, kind_numbers, places = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for number, (kind, width) in enumerate(CORNERS.items()):
         table = np.concatenate([np.zeros((0, 1 + width), np.int64), *body.elements[kind]])
         numbers.append(table[:, 0])
-        which.append(np.full(len(table), number))
+        kind_numbers.append(np.full(len(table), number))
         places.append(kinds[number].add(start + order[_found(path, node_numbers, table[:, 1:])]))
     by_number, ordered = _numbered(path, np.concatenate(numbers), "element")
-    return _Numbering(ordered, np.concatenate(which)[by_number], np.concatenate(places)[by_number])
+    return _Numbering(ordered, np.concatenate(kind_numbers)[by_number], np.concatenate(places)[by_number])
 
 
-def _numbered(path: Path, numbers: NDArray[np.float64] | Indices, what: str) -> tuple[Indices, Indices]:
+def _numbered(path: Path, numbers: NDArray[np.float64] | Indices, noun: str) -> tuple[Indices, Indices]:
     """The order that sorts the numbers of nodes or elements, and the sorted numbers; none may be there twice."""
     order = np.argsort(numbers, kind="stable")
     ordered = numbers[order].astype(np.int64)
     twice = np.flatnonzero(ordered[1:] == ordered[:-1])
     if twice.size:
-        raise FileError(path, f"has the {what} {ordered[twice[0]]} twice")
+        raise FileError(path, f"has the {noun} {ordered[twice[0]]} twice")
     return order, ordered
 
 
@@ -376,13 +376,13 @@ def _surface(
     """Corners of the sides of a surface, of cells with these corners."""
     sides = [np.zeros((0, corners.shape[1] - 1), np.int64)]
     names = _SIDES[list(CORNERS)[kind]]
-    for block, which, side in surface:
-        if which in sets:
-            rows = numbering.of(which, sets)
-        elif which.isascii() and which.isdigit() and len(which) < 16:
-            rows = numbering.of(np.array([int(which)]), sets)
+    for block, element_or_set, side in surface:
+        if element_or_set in sets:
+            rows = numbering.of(element_or_set, sets)
+        elif element_or_set.isascii() and element_or_set.isdigit() and len(element_or_set) < 16:
+            rows = numbering.of(np.array([int(element_or_set)]), sets)
         else:
-            raise block.error(f"*SURFACE has {which[:60]!r}, which is no element and no set above it")
+            raise block.error(f"*SURFACE has {element_or_set[:60]!r}, which is no element and no set above it")
         if side not in names:
             raise block.error(f"*SURFACE has the side {side[:60]!r}", "sides of cells are S1, S2, ...")
         cells = numbering.place[rows[numbering.kind[rows] == kind]]

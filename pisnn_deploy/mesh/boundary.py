@@ -96,9 +96,9 @@ def parse_boundary(text: str, dimensions: int) -> Boundary:
         entries = [f"{axis}={entries[0]}" for axis in AXES[:dimensions]]
     for entry in entries:
         name, _, condition = entry.partition("=")
-        axis, which = _axis(text, name, dimensions)
-        pair = _conditions(text, condition, len(which))
-        for side, side_condition in zip(which, pair, strict=True):
+        axis, ends = _axis(text, name, dimensions)
+        pair = _conditions(text, condition, len(ends))
+        for side, side_condition in zip(ends, pair, strict=True):
             if (axis, side) in conditions:
                 raise UsageError(f"boundary {text!r}: axis {AXES[axis]!r} is given twice")
             conditions[axis, side] = side_condition
@@ -123,8 +123,8 @@ def boundary_from_mapping(content: Mapping[str, object], dimensions: int) -> Bou
     """
     conditions: dict[tuple[int, int], tuple[Side, Values]] = {}
     for name, condition in content.items():
-        axis, which = _axis("file", str(name), dimensions)
-        for side in which:
+        axis, ends = _axis("file", str(name), dimensions)
+        for side in ends:
             if (axis, side) in conditions:
                 raise UsageError(f"boundary file: axis {AXES[axis]!r} is given twice")
             conditions[axis, side] = _plain_condition(str(name), condition)
@@ -151,9 +151,9 @@ def reservoir_values(boundary: Boundary, layers: Sequence[tuple[NDArray[np.int64
     """
     levels: dict[int, float] = {}
     for axis, (numbers, pair) in enumerate(zip(layers, boundary.values, strict=True)):
-        for which, (layer, values) in enumerate(zip(numbers, pair, strict=True)):
+        for end, (layer, values) in enumerate(zip(numbers, pair, strict=True)):
             if layer.size and len(values) not in (1, layer.size):
-                side = f"{AXES[axis]}{'-+'[which]}"
+                side = f"{AXES[axis]}{'-+'[end]}"
                 raise UsageError(f"boundary side {side} has {len(values)} values for {layer.size} cells")
             levels.update(
                 zip(layer.reshape(-1).tolist(), values * (layer.size if len(values) == 1 else 1), strict=False)

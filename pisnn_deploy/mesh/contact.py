@@ -218,8 +218,8 @@ def _touching_faces(points: Points, outer: Indices) -> tuple[int, Indices, Indic
         matches = close.any(axis=2).all(axis=1)
         even.append(pairs[matches].reshape(-1))
         odd.append(pairs[~matches].reshape(-1))
-        which, i, j = np.nonzero(close)
-        ends = np.stack([outer[pairs[which, 0], i], outer[pairs[which, 1], j]], axis=1)
+        pair, i, j = np.nonzero(close)
+        ends = np.stack([outer[pairs[pair, 0], i], outer[pairs[pair, 1], j]], axis=1)
         apart = ends[:, 0] != ends[:, 1]
         coinciding.append(np.sort(ends[apart], axis=1))
         longest = max(longest, float(gaps[close][apart].max(initial=0.0)))

@@ -306,8 +306,8 @@ def _assembled(
     elements = {}
     seen: set[tuple[int, int]] = set()
     for number, kind in _KINDS.items():
-        mine = [block for block in blocks if block.kind == number and len(block.nodes)]
-        elements[kind] = _elements(mine, _DIMENSION[number], order, ordered, names, seen)
+        of_kind = [block for block in blocks if block.kind == number and len(block.nodes)]
+        elements[kind] = _elements(of_kind, _DIMENSION[number], order, ordered, names, seen)
     unused = {name: dims for (dims, number), name in names.items() if (dims, number) not in seen}
     warnings: tuple[str, ...] = ()
     if names and not seen:

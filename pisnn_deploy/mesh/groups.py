@@ -98,7 +98,7 @@ def counted(count: int, dims: int) -> str:
     return f"{count} {name if count == 1 else plural}"
 
 
-def check_names(path: Path, what: str, names: tuple[str, ...]) -> None:
+def check_names(path: Path, noun: str, names: tuple[str, ...]) -> None:
     """Refuse names that an artifact would not hold.
 
     Raises
@@ -110,12 +110,12 @@ def check_names(path: Path, what: str, names: tuple[str, ...]) -> None:
     if wrong is not None:
         raise FileError(
             path,
-            f"has a {what} whose name has {len(wrong)} characters, {wrong[:20]!r}...",
+            f"has a {noun} whose name has {len(wrong)} characters, {wrong[:20]!r}...",
             remedy=f"give it a name of at most {LONGEST_NAME}",
         )
 
 
-def check_count(path: Path, what: str, names: tuple[str, ...]) -> None:
+def check_count(path: Path, noun: str, names: tuple[str, ...]) -> None:
     """Refuse more names than an artifact holds.
 
     Raises
@@ -124,4 +124,4 @@ def check_count(path: Path, what: str, names: tuple[str, ...]) -> None:
         There are too many.
     """
     if len(names) > MOST_NAMES:
-        raise FileError(path, f"has {len(names)} {what}s, more than {MOST_NAMES}")
+        raise FileError(path, f"has {len(names)} {noun}s, more than {MOST_NAMES}")

@@ -38,17 +38,17 @@ def content_of(path: Path, mesh: Any) -> MeshContent:
 
 def _elements(path: Path, mesh: Any, kind: str, numbers: tuple[str, bool] | None) -> Elements:
     """All elements of a kind with the groups that each is in."""
-    mine = [k for k, block in enumerate(mesh.cells) if block.type == kind and len(block.data)]
-    data = [np.asarray(mesh.cells[k].data) for k in mine]
+    blocks = [k for k, block in enumerate(mesh.cells) if block.type == kind and len(block.data)]
+    data = [np.asarray(mesh.cells[k].data) for k in blocks]
     count = CORNERS[kind]
     if any(d.dtype.kind not in "iu" or d.ndim != 2 or d.shape[1] != count for d in data):
         raise FileError(path, f"has elements of type {kind} whose corners are not {count} integers")
     corners = np.concatenate([np.zeros((0, count), np.int64), *(d.astype(np.int64) for d in data)])
     starts = np.cumsum([0, *(len(d) for d in data)])
-    names, members, groups = _sets(path, mesh, mine, starts)
+    names, members, groups = _sets(path, mesh, blocks, starts)
     if numbers is not None and data:
         key, zero_is_none = numbers
-        tags = np.concatenate([np.asarray(mesh.cell_data[key][k]).reshape(-1) for k in mine])
+        tags = np.concatenate([np.asarray(mesh.cell_data[key][k]).reshape(-1) for k in blocks])
         if tags.size != len(corners):
             raise FileError(path, f"has cell data {key!r} that is not one number an element")
         chosen = np.flatnonzero(tags) if zero_is_none else np.arange(tags.size)

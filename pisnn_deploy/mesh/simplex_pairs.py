@@ -68,8 +68,8 @@ def _by_size(at: Points) -> list[tuple[Indices, Points, float]]:
     centre, radius = at.mean(axis=1), (1 + _ROOM) * _radii(at)
     size = np.floor(np.log2(radius)).astype(np.int64)
     return [
-        (mine, centre[mine], float(radius[mine].max()))
-        for mine in (np.flatnonzero(size == number) for number in np.unique(size))
+        (numbers, centre[numbers], float(radius[numbers].max()))
+        for numbers in (np.flatnonzero(size == number) for number in np.unique(size))
     ]
 
 
@@ -80,11 +80,12 @@ Axis = Callable[[Points, Points], Points]
 def cell_axes(dims: int) -> list[Axis]:
     """Directions along which cells must overlap: normals of the faces of both, and of pairs of their edges."""
     if dims == 2:
-        return [partial(_across_edge, which, edge) for which in (0, 1) for edge in PAIRS[3]]
+        return [partial(_across_edge, side, edge) for side in (0, 1) for edge in PAIRS[3]]
     faces: list[Axis] = [
-        partial(_across_face, which, corners) for which in (0, 1) for corners in itertools.combinations(range(4), 3)
+        partial(_across_face, side, corners) for side in (0, 1) for corners in itertools.combinations(range(4), 3)
     ]
-    edges: list[Axis] = [partial(_across_edges, mine, its) for mine, its in itertools.product(PAIRS[4], PAIRS[4])]
+    pairs = itertools.product(PAIRS[4], PAIRS[4])
+    edges: list[Axis] = [partial(_across_edges, edge, other_edge) for edge, other_edge in pairs]
     return faces + edges
 
 
@@ -92,7 +93,7 @@ def face_axes(dims: int) -> list[Axis]:
     """Directions along which faces in one plane must overlap."""
     if dims == 2:
         return [_along]
-    return [partial(_across_edge_in_plane, which, edge) for which in (0, 1) for edge in PAIRS[3]]
+    return [partial(_across_edge_in_plane, side, edge) for side in (0, 1) for edge in PAIRS[3]]
 
 
 def overlapping(
@@ -150,21 +151,21 @@ def _along(first: Points, second: Points) -> Points:
     return _edge(first, (0, 1))
 
 
-def _across_edge(which: int, corners: tuple[int, int], first: Points, second: Points) -> Points:
-    return _turned(_edge((first, second)[which], corners))
+def _across_edge(side: int, corners: tuple[int, int], first: Points, second: Points) -> Points:
+    return _turned(_edge((first, second)[side], corners))
 
 
-def _across_face(which: int, corners: tuple[int, int, int], first: Points, second: Points) -> Points:
-    at = (first, second)[which]
+def _across_face(side: int, corners: tuple[int, int, int], first: Points, second: Points) -> Points:
+    at = (first, second)[side]
     return _across(_edge(at, (corners[0], corners[1])), _edge(at, (corners[0], corners[2])))
 
 
-def _across_edges(mine: tuple[int, int], its: tuple[int, int], first: Points, second: Points) -> Points:
-    return _across(_edge(first, mine), _edge(second, its))
+def _across_edges(edge: tuple[int, int], other_edge: tuple[int, int], first: Points, second: Points) -> Points:
+    return _across(_edge(first, edge), _edge(second, other_edge))
 
 
-def _across_edge_in_plane(which: int, corners: tuple[int, int], first: Points, second: Points) -> Points:
-    return _across(_across_face(0, (0, 1, 2), first, second), _edge((first, second)[which], corners))
+def _across_edge_in_plane(side: int, corners: tuple[int, int], first: Points, second: Points) -> Points:
+    return _across(_across_face(0, (0, 1, 2), first, second), _edge((first, second)[side], corners))
 
 
 def _across(edge: Points, other_edge: Points) -> Points:

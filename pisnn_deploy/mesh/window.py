@@ -237,21 +237,21 @@ def _parabolas(
     """Ghost cells beyond each Dirichlet side of an axis: which, of what cells, how many halves of these, offsets."""
     count = mesh.shape[axis]
     others = tuple(c for a, c in enumerate(coordinates) if a != axis)
-    for which, side in enumerate(mesh.boundary[axis]):
+    for end, side in enumerate(mesh.boundary[axis]):
         if side != DIRICHLET:
             continue
-        depth = -1 - coordinates[axis] if which == 0 else coordinates[axis] - count
+        depth = -1 - coordinates[axis] if end == 0 else coordinates[axis] - count
         out = depth >= 0
         i = depth[out]
         second = (3 * i + 2) * (i + 1) // 2
         first = -2 * (2 * i + 1) - 3 * second
-        nearest = (0, 1) if which == 0 else (count - 1, count - 2)
+        nearest = (0, 1) if end == 0 else (count - 1, count - 2)
         cells = []
         for along in nearest:
             place = [c[out] for c in coordinates]
             place[axis] = np.full_like(i, along)
             cells.append(np.ravel_multi_index(tuple(place), mesh.shape))
-        offsets = (2 - first - second) // 2 * reservoirs[_behind(layers[which], others, out)]
+        offsets = (2 - first - second) // 2 * reservoirs[_behind(layers[end], others, out)]
         yield out, np.stack(cells, axis=-1), np.stack([first, second], axis=-1), offsets
 
 

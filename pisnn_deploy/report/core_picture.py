@@ -145,8 +145,8 @@ def placement_sentence(graph: IntegerGraph, placement: Placement) -> str:
     )
 
 
-def _number(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _map(axes: Axes, graph: IntegerGraph, placement: Placement) -> None:
@@ -189,9 +189,9 @@ def _map_rows(axes: Axes, view: View, placement: Placement) -> None:
         _outline(axes, placement.chip[core], across, up, _INK, 2.4)
     if shown <= _MOST_LABELS:
         _labels(axes, core, across, up)
-    what = "cores over the mesh" + (f", middle plane across {view.plane[0]}" if view.plane else "")
+    heading = "cores over the mesh" + (f", middle plane across {view.plane[0]}" if view.plane else "")
     lines = "; thick lines: chips" if placement.chips > 1 else ""
-    axes.set_title(f"{what}{lines}", loc="left", fontsize=10, color=_INK)
+    axes.set_title(f"{heading}{lines}", loc="left", fontsize=10, color=_INK)
 
 
 def _map_shapes(axes: Axes, graph: IntegerGraph, view: View, placement: Placement) -> None:

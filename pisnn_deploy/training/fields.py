@@ -143,8 +143,8 @@ class HarmonicFields:
         strength = options.amplitude / np.arange(1, options.modes + 1)
         shapes, levels = [], []
         for axis, sides in enumerate(reservoir_layers(self.mesh)):
-            for which, numbers in enumerate(sides):
-                rising = rises if which else rises[:, ::-1]
+            for end, numbers in enumerate(sides):
+                rising = rises if end else rises[:, ::-1]
                 fields = [np.outer(a, b) for a, b in zip(sines, rising, strict=True)]
                 shapes += [s * (field.T if axis == 0 else field) for s, field in zip(strength, fields, strict=True)]
                 for s, sine in zip(strength, sines, strict=True):

@@ -21,7 +21,7 @@ _LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """The number that torch before 1.6 begins with, pickled."""
 _SAVE_AGAIN = "if you trust it, load it with torch and save it again"
 _REBUILT = "torch._utils _rebuild_"
-_TENSOR_PARTS = {"collections OrderedDict", *(f"{_REBUILT}{what}" for what in ("tensor", "tensor_v2", "parameter"))}
+_TENSOR_PARTS = {"collections OrderedDict", *(f"{_REBUILT}{name}" for name in ("tensor", "tensor_v2", "parameter"))}
 _OURS = "pisnn-deploy/checkpoint"
 """A checkpoint of ours that is damaged is no other kind of file."""
 _LONGEST = 64
