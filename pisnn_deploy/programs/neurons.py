@@ -73,12 +73,7 @@ def face_constants(program: Program) -> FaceConstants | None:
 
 
 def rectifier_shift(program: Program) -> int | None:
-    """``s`` of a program that is `rectifier`; None of any other.
-
-    Parameters
-    ----------
-    program : Program
-    """
+    """The shift ``s`` for which a program is ``rectifier(s)``; None for any other program."""
     shifts = [int(operation.operands[-1]) for operation in program.operations if operation.name == "asr"]
     return shifts[0] if len(shifts) == 1 and program == rectifier(shifts[0]) else None
 
