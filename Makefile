@@ -35,7 +35,7 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 	echo "using $$python"; \
 	"$$python" -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt pip setuptools wheel
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev,docs]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[all,dev,docs]'
 	@touch $(STAMP)
 
 demo: setup ## compile heat1d, run it on Lava, verify it, draw it: build/demo/heat1d.png
@@ -49,7 +49,7 @@ demo: setup ## compile heat1d, run it on Lava, verify it, draw it: build/demo/he
 test: lint browser ## ruff, mypy and all tests
 	$(BIN)/python -m pytest -q -n auto
 
-newer: setup ## the wheel on every Python from 3.11 to 3.13 that this machine has
+newer: setup ## the wheel on every Python from 3.11 to 3.14 that this machine has
 	PISNN_ALL_PYTHONS=1 $(BIN)/python -m pytest -q tests/test_newer_pythons.py
 
 lint: setup ## ruff and mypy

@@ -163,7 +163,7 @@ def _parse_artifact(path: Path) -> None:
     from pisnn_deploy.core.printable import json_text
     from pisnn_deploy.graph.artifact import read_artifact
     from pisnn_deploy.project.graphs import require_compiled
-    from pisnn_deploy.report.graph_picture import dot_text
+    from pisnn_deploy.report.graph_text import dot_text
     from pisnn_deploy.runs import RunOptions, run_graph
     from pisnn_deploy.target import load_profile
     from pisnn_deploy.verify import check_certificate

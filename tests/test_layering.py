@@ -55,12 +55,14 @@ ALLOWED["cli"] = set(ALLOWED) - {"api"}
 LAVA_DOOR = "pisnn_deploy.lava.backend"
 """The only module of `lava` that other parts import: it runs Lava in a process of its own and does not import it."""
 BY_NAME = {
+    "core": {"lava.lib.dl"},
     "runs": {"pisnn_deploy.lava.backend"},
     "formats": {"pisnn_deploy.lava.alone"},
     "target": {"pisnn_deploy.hardware_profiles"},
     "project": {"pisnn_deploy.models"},
 }
-"""What a part may name in a string, to load it when asked: a backend that is chosen by name, and packages of data."""
+"""What a part may name in a string, to load it when asked: a backend that is chosen by name, packages of data, and what
+may be missing."""
 GUESTS = {
     "lava.lib.dl": {"training"},
     "lava": {"lava"},

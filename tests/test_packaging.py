@@ -101,18 +101,23 @@ def requirements(name: str, extras: frozenset[str] = frozenset(), seen: set[str]
     return found
 
 
+def installed() -> set[str]:
+    """What `make setup` installs besides this package."""
+    return requirements("pisnn-deploy", frozenset({"all", "dev", "docs"})) - {"pisnn-deploy"}
+
+
 def pins(text: str) -> set[str]:
     return {canonical(line.partition("==")[0]) for line in text.splitlines() if "==" in line}
 
 
 def unpinned(text: str) -> set[str]:
-    return requirements("pisnn-deploy", frozenset({"dev", "docs"})) - pins(text)
+    return installed() - pins(text)
 
 
 def test_constraints_pin_every_version_that_is_installed() -> None:
     text = (ROOT / "constraints.txt").read_text()
     assert unpinned(text) == set()
-    needed = requirements("pisnn-deploy", frozenset({"dev", "docs"}))
+    needed = installed()
     for line in text.splitlines():
         name, equals, version = line.partition("==")
         assert equals, line
@@ -180,7 +185,7 @@ def test_twine_and_check_wheel_contents_accept_both_distributions(wheel: Path, t
 
 @pytest.fixture
 def empty_environment(tmp_path: Path) -> Iterator[Path]:
-    """The programs' folder of a new virtual environment, removed afterwards because it grows to 6 GB."""
+    """The programs' folder of a new virtual environment."""
     environment = tmp_path / "env"
     venv.create(environment, with_pip=True)
     yield environment / "bin"
@@ -191,6 +196,10 @@ def empty_environment(tmp_path: Path) -> Iterator[Path]:
 def test_the_wheel_runs_in_an_empty_environment(wheel: Path, empty_environment: Path, tmp_path: Path) -> None:
     pip = (empty_environment / "python", "-m", "pip", "install", "-q", "--no-compile", "-c", ROOT / "constraints.txt")
     run(*pip, wheel, folder=tmp_path)
-    for options in (("--steps", "20"), ("--backend", "fast")):
-        printed = run(empty_environment / "pisnn-deploy", "simulate", *options, "--json", folder=tmp_path)
-        assert json.loads(printed)["verdict"] == "conserved"
+    command = empty_environment / "pisnn-deploy"
+    run(command, "compile", "heat1d", "-q", "-o", "heat.pisnn", folder=tmp_path)
+    for words in (("verify", "heat.pisnn"), ("check", "heat.pisnn", "--profile", "loihi2"), ("inspect", "heat.pisnn")):
+        run(command, *words, folder=tmp_path)
+    printed = run(command, "simulate", "heat.pisnn", "--steps", "20", "--json", folder=tmp_path)
+    result = json.loads(printed)
+    assert (result["verdict"], result["backend"]) == ("conserved", "fast")

@@ -24,6 +24,7 @@ from pisnn_deploy.campaign.work import WorkerOptions, failed_row
 from pisnn_deploy.cli.console import print_json, print_table, print_text, progress
 from pisnn_deploy.cli.messages import print_message, with_options
 from pisnn_deploy.core.errors import CheckError, UsageError
+from pisnn_deploy.core.optional import require
 from pisnn_deploy.core.printable import printable
 from pisnn_deploy.project.outputs import check_outputs
 from pisnn_deploy.runs.cluster import cluster
@@ -87,6 +88,7 @@ def command(
         _list_cases(cases, as_json=as_json)
         return
     path = output or plan.with_suffix(".parquet")
+    require("campaign", "dask", "distributed", "pyarrow", *(() if scheduler else ("cryptography",)))
     check_outputs([path], {str(plan), *(location for case in cases for location in _files(case))})
     started = time.perf_counter()
     with record_of(path, resume=resume) as record:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import importlib.util
 import json
 import os
 import platform
@@ -25,9 +24,9 @@ from pisnn_deploy.checks.examples import heat_graph
 from pisnn_deploy.cli.console import print_json, print_table
 from pisnn_deploy.core.errors import CheckError, PisnnError, UsageError
 from pisnn_deploy.core.limits import FILES_OF_LAVA, lack_for
-from pisnn_deploy.core.optional import python_version
+from pisnn_deploy.core.optional import INTERPRETER_VARIABLE, LAVA_DL, is_installed, lack_of
 from pisnn_deploy.core.surroundings import NEUTRAL, python_command
-from pisnn_deploy.lava.backend import INTERPRETER_VARIABLE, worker_command
+from pisnn_deploy.lava.backend import worker_command
 from pisnn_deploy.runs import Run, RunOptions, run_graph
 
 PACKAGES = (
@@ -137,34 +136,26 @@ def _versions() -> dict[str, str]:
 
 def _abilities() -> Iterator[Diagnosis]:
     yield _lava()
-    if importlib.util.find_spec("numba") is None:
+    if not is_installed("numba"):
         lack = lack_for("backend fast")
-        works = "in plain numpy, slowly: numba is not installed"
+        works = f"in plain numpy, slowly; compiled kernels need {lack_of('numba')}"
         yield Diagnosis("backend fast", "broken" if lack else "works", lack or works)
     else:
         yield _imported("backend fast", "numba", "in compiled kernels")
     yield _imported("backend onnx", "onnxruntime", "on onnxruntime")
-    needs_lava = f"needs lava-dl, which runs on Python 3.10 alone; this is {python_version()}"
-    abilities = (
-        ("backend torch", "torch", "torch", "torch is not installed"),
-        ("train", "training", "lava-dl", needs_lava),
-    )
-    for name, part, package, reason in abilities:
+    abilities = (("backend torch", "torch", "torch", "torch"), ("train", "training", "lava-dl", LAVA_DL))
+    for name, part, package, module in abilities:
         if package not in _versions():
-            yield Diagnosis(name, "missing", reason)
+            yield Diagnosis(name, "missing", f"needs {lack_of(module)}")
         else:
             lack = lack_for(part)
             yield Diagnosis(name, "broken" if lack else "works", lack)
 
 
-def _is_installed(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
-
-
 def _imported(name: str, module: str, how: str) -> Diagnosis:
     """Whether a compiled package can really be imported: some wheels do not fit the machine."""
-    if not _is_installed(module):
-        return Diagnosis(name, "missing", f"{module} is not installed")
+    if not is_installed(module):
+        return Diagnosis(name, "missing", f"needs {lack_of(module)}")
     lack = lack_for(name)
     if lack:  # even looking might hang
         return Diagnosis(name, "broken", lack)
@@ -186,7 +177,7 @@ def _lava() -> Diagnosis:
         interpreter = worker_command()[0]
     except UsageError as error:
         return Diagnosis(name, "missing", str(error).removeprefix("cpu backend: "))
-    lack = lack_for(name, FILES_OF_LAVA) if _is_installed("lava") else ""
+    lack = lack_for(name, FILES_OF_LAVA) if is_installed("lava") else ""
     if lack:
         return Diagnosis(name, "broken", lack)
     named = os.environ.get(INTERPRETER_VARIABLE)
@@ -197,7 +188,7 @@ def _lava() -> Diagnosis:
     except OSError as error:
         return Diagnosis(name, "broken", f"{INTERPRETER_VARIABLE}={interpreter} cannot be started ({error.strerror})")
     if done.returncode:
-        status: Literal["missing", "broken"] = "broken" if named or _is_installed("lava") else "missing"
+        status: Literal["missing", "broken"] = "broken" if named or is_installed("lava") else "missing"
         return Diagnosis(name, status, f"{interpreter}: {_last_line(done.stderr)}")
     told = json.loads(done.stdout.splitlines()[-1])
     if told["pisnn-deploy"] != __version__:

@@ -10,6 +10,7 @@ from pisnn_deploy.cli.console import Row, print_table, print_text
 from pisnn_deploy.cli.messages import print_message
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.core.limits import require_memory
+from pisnn_deploy.core.optional import require
 from pisnn_deploy.core.output import write_whole
 from pisnn_deploy.core.printable import json_text
 from pisnn_deploy.graph.artifact import Artifact, read_artifact, warnings_in
@@ -39,6 +40,7 @@ def command(artifact: Path, form: str, output: Path | None, quiet: bool) -> None
     if read.broken_seal:
         print_message(f"warning: {artifact}: {read.broken_seal}; no claim of the certificate is one of this file")
     if form == "png":
+        require("--format png", "matplotlib")
         require_memory("pictures")
         from pisnn_deploy.report.graph_picture import draw_graph
 
@@ -51,7 +53,7 @@ def command(artifact: Path, form: str, output: Path | None, quiet: bool) -> None
             print_artifact(artifact, read)
         return
     if form == "dot":
-        from pisnn_deploy.report.graph_picture import dot_text
+        from pisnn_deploy.report.graph_text import dot_text
 
         text = dot_text(read.graph)
     else:

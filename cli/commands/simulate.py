@@ -13,6 +13,7 @@ from pisnn_deploy.cli.messages import print_message
 from pisnn_deploy.cli.run_result import result_rows
 from pisnn_deploy.core.errors import CheckError
 from pisnn_deploy.core.limits import require_memory
+from pisnn_deploy.core.optional import require
 from pisnn_deploy.project.graphs import read_graph
 from pisnn_deploy.project.outputs import check_outputs
 from pisnn_deploy.project.own_problem import MOST_STEPS
@@ -25,7 +26,7 @@ from pisnn_deploy.runs.segments import SEGMENT_SECONDS
 
 @click.command("simulate", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("artifact", default="heat1d")
-@click.option("--backend", type=click.Choice(NAMES), default="cpu", show_default=True)
+@click.option("--backend", type=click.Choice(NAMES), help="Backend (default: cpu where Lava is installed, else fast).")
 @click.option(
     "--against", type=click.Choice(NAMES), help="Compare every integer of every PDE step with another backend."
 )
@@ -106,6 +107,10 @@ def command(
     request = simulate_request(initial=initial, everything=page is not None, **options)
     save = request.trace.path
     check_outputs([save, plot, page], [artifact, initial])
+    if plot is not None:
+        require("--plot", "matplotlib")
+    if page is not None:
+        require("--report", "matplotlib", "jinja2")
     if plot is not None or page is not None:
         require_memory("pictures")
     source = read_graph(artifact)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.api.table import html_table
 from pisnn_deploy.core.distance import relative_l2
 from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.core.optional import require
 from pisnn_deploy.core.printable import printable
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.project.run_result import result_of, versions
@@ -106,6 +107,7 @@ class SimulationRun:
         path : str or path, optional
             Where to write it as a PNG, too.
         """
+        require("plot", "matplotlib")
         from pisnn_deploy.report.picture import draw_run, figure_of_run
 
         if path is not None:
@@ -140,6 +142,7 @@ class SimulationRun:
         UsageError
             The run was not made by `CompiledArtifact.simulate`, or the file cannot be written.
         """
+        require("report", "matplotlib", "jinja2")
         from pisnn_deploy.report.web_page import Report, write_report
 
         made = self._simulation
@@ -174,10 +177,9 @@ class SimulationRun:
         UsageError
             xarray is not installed.
         """
-        try:
-            import xarray
-        except ImportError as error:
-            raise UsageError("to_xarray: xarray is not installed; pip install 'pisnn-deploy[xarray]'") from error
+        require("to_xarray", "xarray")
+        import xarray
+
         mesh, trace = self.graph.mesh, self.run.trace
         axes = mesh.axes
         coordinates: dict[str, Any] = {

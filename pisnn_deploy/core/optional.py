@@ -1,50 +1,95 @@
-"""Packages that may be missing: Lava and lava-dl run on fewer Pythons than the rest, and torch is large."""
+"""Packages that may be missing: each comes with an extra, and one line says with which."""
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Literal
+from collections.abc import Mapping
 
 from pisnn_deploy.core.errors import UsageError
 
-Package = Literal["lava-dl", "torch"]
-
-_LACKS: dict[Package, tuple[tuple[str, ...], str]] = {
-    "lava-dl": (
-        ("lava", "torch"),
-        "needs lava-dl and its torch, which are not installed on this Python {version}; they run on Python 3.10 alone: "
-        "call pisnn-deploy from there",
-    ),
-    "torch": (("torch",), "needs torch, which is not installed on this Python {version}: pip install torch"),
+LAVA_DL = "lava.lib.dl"
+"""The module of lava-dl."""
+EXTRA_OF: Mapping[str, tuple[str, str]] = {
+    "cryptography": ("cryptography", "cluster"),
+    "dask": ("dask", "cluster"),
+    "distributed": ("distributed", "cluster"),
+    "h5py": ("h5py", "netx"),
+    "jinja2": ("jinja2", "report"),
+    "lava": ("lava-nc", "lava"),
+    LAVA_DL: ("lava-dl", "train"),
+    "matplotlib": ("matplotlib", "report"),
+    "meshio": ("meshio", "meshes"),
+    "nir": ("nir", "nir"),
+    "numba": ("numba", "fast"),
+    "onnx": ("onnx", "onnx"),
+    "onnxruntime": ("onnxruntime", "onnx"),
+    "pyarrow": ("pyarrow", "cluster"),
+    "pymetis": ("pymetis", "meshes"),
+    "torch": ("torch", "torch"),
+    "xarray": ("xarray", "xarray"),
 }
-"""Modules that a package brings, and what is said where one of them is missing."""
+"""By module: the distribution that has it, and the extra of this package that installs it."""
+INTERPRETER_VARIABLE = "PISNN_LAVA_PYTHON"
+"""Environment variable that names the Python 3.10 interpreter that runs Lava."""
+_LAVA_PYTHON = (3, 10)
+"""The only version that Lava and lava-dl run on."""
+_OF_LAVA = ("lava", LAVA_DL)
 
 
-@contextmanager
-def needing(package: Package, purpose: str) -> Iterator[None]:
-    """Context for importing a package: if it is missing, the error says what needs it and where it runs.
+def is_installed(module: str) -> bool:
+    """Whether a module can be found; it is not imported.
 
     Parameters
     ----------
-    package : str
-        ``lava-dl`` or ``torch``.
+    module : str
+        With dots where it is part of another.
+    """
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # what it is part of
+        return False
+
+
+def require(purpose: str, *modules: str) -> None:
+    """Refuse to begin where a module is missing.
+
+    Parameters
+    ----------
     purpose : str
-        Begins the message, such as ``train``.
+        Begins the message, such as ``export --to nir``.
+    *modules : str
+        Of `EXTRA_OF`.
 
     Raises
     ------
     UsageError
-        A module of the package is not installed.
+        One is not installed; the message names the extra that has it.
     """
-    modules, lack = _LACKS[package]
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in modules:
-            raise
-        raise UsageError(f"{purpose}: {lack.format(version=python_version())}") from error
+    for module in modules:
+        if not is_installed(module):
+            raise UsageError(f"{purpose} needs {lack_of(module)}")
+
+
+def lack_of(module: str) -> str:
+    """What is missing and how to get it, to follow "needs".
+
+    Parameters
+    ----------
+    module : str
+        Of `EXTRA_OF`.
+    """
+    package, extra = EXTRA_OF[module]
+    if module in _OF_LAVA and sys.version_info[:2] != _LAVA_PYTHON:
+        return f"{package}, which runs on Python 3.10 alone; this is {python_version()}"
+    return f"{package}, which is not installed: pip install 'pisnn-deploy[{extra}]'"
+
+
+def lava_runs_here() -> bool:
+    """Whether this interpreter has Lava, or the user names one that may have it."""
+    named = bool(os.environ.get(INTERPRETER_VARIABLE))
+    return named or (sys.version_info[:2] == _LAVA_PYTHON and is_installed("lava"))
 
 
 def python_version() -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pisnn_deploy.core.errors import FileError
+from pisnn_deploy.core.optional import require
 from pisnn_deploy.core.reading import read_bytes
 from pisnn_deploy.formats.assembly import Imported, assemble
 from pisnn_deploy.formats.comparison import compared
@@ -55,6 +56,7 @@ def import_model(path: Path, request: Request) -> Imported:
 
 def _network(path: Path, request: Request) -> Network:
     if format_of(path) == "onnx":
+        require(f"{path}: reading ONNX", "onnx")
         from pisnn_deploy.formats.onnx import reader as onnx_network
 
         return onnx_network.read_onnx(path, read_bytes(path, onnx_network.LARGEST_FILE), request)

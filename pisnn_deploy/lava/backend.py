@@ -26,6 +26,7 @@ from pisnn_deploy.audit.invariants import KINDS
 from pisnn_deploy.audit.recovery import Detection
 from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.core.limits import FILES_OF_LAVA, memory_limit, require_files, says_lack_of_memory
+from pisnn_deploy.core.optional import INTERPRETER_VARIABLE, require
 from pisnn_deploy.core.surroundings import NEUTRAL, python_command
 from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.graph.artifact import write_artifact
@@ -35,9 +36,6 @@ from pisnn_deploy.lava import exchange
 from pisnn_deploy.lava.exchange import Exchange
 from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, RunState, Trace, start_of
 from pisnn_deploy.runs.states import first_true, misfit
-
-INTERPRETER_VARIABLE = "PISNN_LAVA_PYTHON"
-"""Environment variable that names the Python 3.10 interpreter of the worker."""
 
 _POLL_SECONDS = 0.05
 _GRACE_SECONDS = 1.0
@@ -151,6 +149,7 @@ def worker_command() -> list[str]:
                 f"cpu backend: Lava needs Python 3.10 and this is {sys.version_info[0]}.{sys.version_info[1]}; name a "
                 f"Python 3.10 interpreter that has pisnn-deploy in {INTERPRETER_VARIABLE}, or use `backend` fast"
             )
+        require("cpu backend: Lava", "lava")
         interpreter = sys.executable
     return python_command("from pisnn_deploy.lava.worker import main; sys.exit(main())", interpreter)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pisnn_deploy.core.errors import FileError
+from pisnn_deploy.core.optional import require
 from pisnn_deploy.core.pointers import require_content
 from pisnn_deploy.mesh.abaqus_file import parse_abaqus
 from pisnn_deploy.mesh.content import MeshContent
@@ -74,6 +75,7 @@ def mesh_content(path: Path) -> MeshContent:
 
 
 def _read_by_library(path: Path, file_format: str, name: str) -> Any:
+    require(f"{path}: reading {name}", "meshio")
     import meshio
     from meshio import _common
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pisnn_deploy.core.errors import FileError, UsageError
+from pisnn_deploy.core.optional import require
 from pisnn_deploy.core.output import write_whole
 from pisnn_deploy.formats.reading import Request
 from pisnn_deploy.physics.model import Model
@@ -66,6 +67,7 @@ def export(name: str, source: Source | None, to: str, output: Path | None, *, lo
 
 
 def _write_onnx(name: str, graph: Callable[[], Source], path: Path, loop: bool) -> dict[str, Any]:
+    require("export --to onnx", "onnx")
     from pisnn_deploy.formats.onnx.writer import run_model, step_model
 
     check_outputs([path], [name])

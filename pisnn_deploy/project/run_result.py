@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -104,4 +105,7 @@ def versions(backend: str) -> dict[str, str]:
         By distribution.
     """
     found = {"pisnn-deploy": __version__, "python": platform.python_version()}
-    return found | {name: importlib.metadata.version(name) for name in ("numpy", _RUNS_ON[backend])}
+    for name in ("numpy", _RUNS_ON[backend]):
+        with suppress(importlib.metadata.PackageNotFoundError):  # `fast` runs without numba
+            found[name] = importlib.metadata.version(name)
+    return found

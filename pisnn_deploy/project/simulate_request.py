@@ -16,6 +16,7 @@ from pisnn_deploy.faults.spec import Fault, parse_fault
 from pisnn_deploy.project.keywords import FileName, request_of
 from pisnn_deploy.project.model_file import is_file_name
 from pisnn_deploy.project.own_problem import MOST_STEPS
+from pisnn_deploy.runs.registry import usual_backend
 from pisnn_deploy.runs.segments import SEGMENT_SECONDS
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ Start = str | Path | ArrayLike | None
 class SimulateKeywords(TypedDict, total=False):
     """What may be asked for besides start and length, by keyword: the options of ``simulate`` by their names."""
 
-    backend: str
+    backend: str | None
     every: int | None
     timeout: float
     everything: bool
@@ -164,8 +165,9 @@ class SimulateRequest:
 
     Attributes
     ----------
-    backend : str
-        ``cpu`` (Lava), ``fast``, ``onnx`` or ``torch``; all give the same integers.
+    backend : str or None
+        ``cpu`` (Lava), ``fast``, ``onnx`` or ``torch``; all give the same integers. ``cpu`` where Lava is installed,
+        else ``fast``, unless given.
     against : str or None
         Compare every integer of every PDE step with this backend.
     length : Length
@@ -174,12 +176,17 @@ class SimulateRequest:
     division : Division
     """
 
-    backend: str = "cpu"
+    backend: str | None = None
     against: str | None = None
     length: Length = Length()
     injection: Injection = Injection()
     trace: SavedTrace = SavedTrace()
     division: Division = Division()
+
+    @property
+    def runs_on(self) -> str:
+        """The backend that is run, whether it was named or not."""
+        return usual_backend()[0] if self.backend is None else self.backend
 
     def __post_init__(self) -> None:
         domains, saves = self.division.domains, self.trace.save is not None

@@ -6,8 +6,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.core.npy import write_arrays
+from pisnn_deploy.core.optional import is_installed, require
 from pisnn_deploy.core.output import whole_file
 from pisnn_deploy.core.pointers import require_regular
 from pisnn_deploy.graph import IntegerGraph
@@ -34,8 +36,9 @@ from pisnn_deploy.project.own_problem import (
     steps_to_horizon,
 )
 from pisnn_deploy.project.simulate_request import Division, SimulateRequest, Start
-from pisnn_deploy.runs import Run, RunOptions, run_graph
+from pisnn_deploy.runs import Run, RunOptions, run_graph, usual_backend
 from pisnn_deploy.runs.comparison import Comparison, compare
+from pisnn_deploy.runs.fast import SlowRunWarning
 from pisnn_deploy.runs.plausibility import Plausibility, plausibility
 from pisnn_deploy.runs.recording import SUFFIX, discard, recording
 from pisnn_deploy.runs.segments import run_in_segments
@@ -150,6 +153,7 @@ def simulate(source: Source, request: SimulateRequest, listener: Listener = UNHE
     CheckError
         The backend itself broke down.
     """
+    backend = request.runs_on
     graph, asked, save = source.graph, request.length, request.trace.path
     check_outputs([save], [asked.initial if isinstance(asked.initial, Path) else None])
     if save is not None:
@@ -157,11 +161,14 @@ def simulate(source: Source, request: SimulateRequest, listener: Listener = UNHE
     mass, name = initial_mass(graph, asked.initial)
     options = _options(graph, request)
     with ExitStack() as stack:
+        if request.backend is None:
+            stack.enter_context(_usual_backend(listener))
         if request.division.domains is not None:
+            require("`domains`", "dask", "distributed", "cryptography")
             run = _run_divided(graph, mass, options, request.division, listener)
         elif save is None or options.faults:  # what a fault left behind is not in a recorded state
-            with listener.progress(f"{graph.spec.name} on {request.backend}", options.steps) as report:
-                run = run_graph(request.backend, graph, mass, options, report)
+            with listener.progress(f"{graph.spec.name} on {backend}", options.steps) as report:
+                run = run_graph(backend, graph, mass, options, report)
         else:
             run = _recorded(source, mass, request, options, stack, listener)
         compared = _compared(graph, mass, request, options, listener)
@@ -171,6 +178,18 @@ def simulate(source: Source, request: SimulateRequest, listener: Listener = UNHE
             if not options.faults:
                 discard(_recording_of(save))
     return Simulation(source, run, request, name, compared)
+
+
+@contextmanager
+def _usual_backend(listener: Listener) -> Iterator[None]:
+    """Say which backend is run where none was named and Lava is not installed, in one line."""
+    notice = usual_backend()[1]
+    if notice:
+        listener.say(notice)
+    with warnings.catch_warnings():
+        if notice and not is_installed("numba"):  # as the notice says
+            warnings.simplefilter("ignore", SlowRunWarning)
+        yield
 
 
 def initial_mass(graph: IntegerGraph, initial: Start) -> tuple[NDArray[np.int64], str | None]:
@@ -234,7 +253,7 @@ def _recorded(
     listener: Listener,
 ) -> Run:
     """A run that is recorded; its trace is mapped from the recording, which is held until the stack unwinds."""
-    graph, backend = source.graph, request.backend
+    graph, backend = source.graph, request.runs_on
     identity = {
         "artifact": source.sha256,
         "backend": backend,
@@ -287,9 +306,9 @@ def _compared(
     """What another backend says."""
     if request.against is None:
         return None
-    with listener.progress(f"{request.backend} against {request.against}", options.steps) as report:
+    with listener.progress(f"{request.runs_on} against {request.against}", options.steps) as report:
         limits = RunOptions(options.steps, deadline_seconds=options.deadline_seconds)
-        return compare((request.backend, request.against), graph, mass, limits, report)
+        return compare((request.runs_on, request.against), graph, mass, limits, report)
 
 
 def _recording_of(save: Path) -> Path:

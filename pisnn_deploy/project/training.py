@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.core.limits import is_lack_of_memory, require_memory
-from pisnn_deploy.core.optional import needing
+from pisnn_deploy.core.optional import LAVA_DL, require
 from pisnn_deploy.project import zoo
 from pisnn_deploy.project.listener import UNHEARD, Listener
 from pisnn_deploy.project.model_file import is_file_name
@@ -88,10 +88,10 @@ def train_to_file(
     if seed is not None and not 0 <= seed < 1 << 63:
         raise UsageError(f"`seed` {seed}: expected 0 to {(1 << 63) - 1}")
     require_memory("training")
-    with needing("lava-dl", "train"):
-        from pisnn_deploy.training.checkpoint import write_checkpoint
-        from pisnn_deploy.training.recipe import read_recipe
-        from pisnn_deploy.training.trainer import epochs, train
+    require("train", LAVA_DL, "torch")
+    from pisnn_deploy.training.checkpoint import write_checkpoint
+    from pisnn_deploy.training.recipe import read_recipe
+    from pisnn_deploy.training.trainer import epochs, train
 
     named = Path(recipe)
     path = output or (named.with_suffix(".pt") if is_file_name(recipe) else Path(f"{recipe}.pt"))

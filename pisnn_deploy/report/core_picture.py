@@ -14,9 +14,9 @@ from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from pisnn_deploy.core.printable import printable
 from pisnn_deploy.graph import IntegerGraph, Placement
 from pisnn_deploy.mesh import View
+from pisnn_deploy.report.graph_text import placement_sentence
 from pisnn_deploy.report.panels import drawable
 from pisnn_deploy.report.shapes import draw_shapes
 from pisnn_deploy.target import load_profile
@@ -133,20 +133,6 @@ def fill_with_cores(figure: Figure | SubFigure, graph: IntegerGraph) -> None:
     _map(cores, graph, placement)
     _uses(uses, graph)
     figure.suptitle(drawable(placement_sentence(graph, placement)), fontsize=12, color=_INK, parse_math=False)
-
-
-def placement_sentence(graph: IntegerGraph, placement: Placement) -> str:
-    """How many cores and chips a placement takes, and how many axons it leaves between cores."""
-    axons = sum(int(runs[:, 1].sum()) for runs in placement.axons.values())
-    return (
-        f"{_number(placement.cores, 'core')} on {_number(placement.chips, 'chip')} of "
-        f"{printable(graph.profile) or 'the target'} "
-        f"(by {placement.method}), {_number(axons, 'axon')} between cores"
-    )
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _map(axes: Axes, graph: IntegerGraph, placement: Placement) -> None:

@@ -6,7 +6,6 @@ import io
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
@@ -14,15 +13,14 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from pisnn_deploy.core.output import write_whole
-from pisnn_deploy.core.printable import printable
-from pisnn_deploy.graph import IntegerGraph, Synapse
+from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.report.core_picture import WIDTH as CORES_WIDTH
-from pisnn_deploy.report.core_picture import cores_height, fill_with_cores, placement_sentence
+from pisnn_deploy.report.core_picture import cores_height, fill_with_cores
+from pisnn_deploy.report.graph_text import COLOUR, HIDDEN_COLOUR, schedule_sentence, weights_text
 
 _QUANTITY = {"membrane": "mass", "flux": "current"}
-_FACE = {"membrane": "#dceaf7", "flux": "#fde8d3"}
 _EDGE = {"membrane": "tab:blue", "flux": "tab:orange"}
-_HIDDEN_FACE, _HIDDEN_EDGE = "#eceff1", "#78909c"
+_HIDDEN_EDGE = "#78909c"
 _INK, _SOFT = "#202124", "#5f6368"
 
 # Inches, the unit of the axes.
@@ -33,54 +31,6 @@ _LANE = 0.5
 _LINE = 0.19
 
 _STROKE = 1.4
-
-
-def dot_text(graph: IntegerGraph) -> str:
-    """The graph in Graphviz's language: populations as nodes, synapses as edges; of a placed graph, how many cores."""
-    title = [f"{graph.spec.name}: {_schedule(graph)}"]
-    if graph.placement is not None:
-        title.append(placement_sentence(graph, graph.placement))
-    lines = [
-        f"digraph {_quoted([graph.spec.name])} {{",
-        f"  label={_quoted(title)};",
-        "  labelloc=t;",
-        "  rankdir=LR;",
-        '  graph [fontname="sans-serif"];',
-        '  node [shape=box, style="rounded,filled", fontname="sans-serif"];',
-        '  edge [fontname="sans-serif", fontsize=11];',
-    ]
-    for name in graph.chain:
-        details = [name, f"{graph.size(name):,} neurons"]
-        details += [f"{b.quantity}: {b.bits} bits" for b in graph.bounds if b.population == name]
-        if graph.placement is not None:
-            cores = int(np.unique(graph.placement.core[name]).size)
-            details.append(f"on {cores:,} core{'' if cores == 1 else 's'}")
-        colour = _FACE.get(name, _HIDDEN_FACE)
-        lines.append(f'  {_quoted([name])} [label={_quoted(details)}, fillcolor="{colour}"];')
-    for synapse in graph.synapses:
-        label = _quoted([synapse.name, f"{synapse.entries:,} entries", _weights(synapse)])
-        lines.append(f"  {_quoted([synapse.source])} -> {_quoted([synapse.target])} [label={label}];")
-    return "\n".join([*lines, "}", ""])
-
-
-def _quoted(lines: list[str]) -> str:
-    """Lines of text as one string of Graphviz's language, whose labels give backslashes and quotes a meaning."""
-    escaped = (printable(line).replace("\\", "\\\\").replace('"', '\\"') for line in lines)
-    return '"' + "\\n".join(escaped) + '"'
-
-
-def _schedule(graph: IntegerGraph) -> str:
-    if graph.period is None:
-        return "not scheduled"
-    return f"{graph.period} time steps per PDE step, {graph.coding} coding"
-
-
-def _weights(synapse: Synapse) -> str:
-    """The mantissas that a synapse has, and the exponent that they share."""
-    distinct = synapse.distinct_mantissas
-    if not distinct.size:
-        return "no weights"
-    return f"weights {int(distinct.min())} to {int(distinct.max())}, times 2^{synapse.exponent}"
 
 
 def draw_graph(path: Path, graph: IntegerGraph) -> None:
@@ -100,7 +50,7 @@ def draw_graph(path: Path, graph: IntegerGraph) -> None:
     wide, high = _BOX
     pairs = (*zip(chain, chain[1:], strict=False), (chain[-1], chain[0]))
     labels = {
-        pair: [line for s in graph.between(*pair) for line in (f"{s.name}: {s.entries:,} entries", _weights(s))]
+        pair: [line for s in graph.between(*pair) for line in (f"{s.name}: {s.entries:,} entries", weights_text(s))]
         for pair in pairs
     }
     above = max(len(labels[pair]) for pair in pairs[:-1]) * _LINE
@@ -125,7 +75,7 @@ def draw_graph(path: Path, graph: IntegerGraph) -> None:
             wide,
             high,
             boxstyle="round,pad=0,rounding_size=0.12",
-            facecolor=_FACE.get(name, _HIDDEN_FACE),
+            facecolor=COLOUR.get(name, HIDDEN_COLOUR),
             edgecolor=_EDGE.get(name, _HIDDEN_EDGE),
             linewidth=1.6,
         )
@@ -150,7 +100,7 @@ def draw_graph(path: Path, graph: IntegerGraph) -> None:
     axes.text(
         (first + last) / 2,
         top - 0.15,
-        f"{graph.spec.name}: {_schedule(graph)}",
+        f"{graph.spec.name}: {schedule_sentence(graph)}",
         ha="center",
         va="top",
         fontsize=12,

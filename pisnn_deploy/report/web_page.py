@@ -19,7 +19,7 @@ from pisnn_deploy.core.printable import json_text, printable_lines
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import warnings_in
 from pisnn_deploy.graph.kinds import face_of
-from pisnn_deploy.report.core_picture import core_map, core_uses, placement_sentence
+from pisnn_deploy.report.core_picture import core_map, core_uses
 from pisnn_deploy.report.frames import (
     MOST_FRAMES,
     Field,
@@ -30,6 +30,7 @@ from pisnn_deploy.report.frames import (
     frames_of,
     packed_vertices,
 )
+from pisnn_deploy.report.graph_text import placement_sentence
 from pisnn_deploy.report.measures import measure_run
 from pisnn_deploy.report.panels import draw_balance, draw_error, draw_packets
 from pisnn_deploy.report.svg import Chart, chart, colour_table, map_frame, profile_frame, space_time_frame

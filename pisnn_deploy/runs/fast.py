@@ -9,12 +9,18 @@ from contextlib import closing
 from typing import Protocol
 
 from pisnn_deploy.core.errors import OverflowViolation
+from pisnn_deploy.core.optional import is_installed, lack_of
 from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.traits import BINARY, first_of
 from pisnn_deploy.runs.faulty import RelayedStepper
 from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, RunState, start_of
 from pisnn_deploy.runs.stepping import ReferenceStepper, Stepper, stepped_run
+
+
+class SlowRunWarning(RuntimeWarning):
+    """The run takes plain numpy, because kernels cannot be compiled here."""
+
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,7 +43,7 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
 
     Warns
     -----
-    RuntimeWarning
+    SlowRunWarning
         Where numba cannot be imported; the run then takes plain numpy, which gives the same integers slowly.
     """
     start = options.start or start_of(graph, mass)
@@ -72,7 +78,7 @@ def stepper_of(graph: IntegerGraph, start: RunState, steps: int) -> FastStepper:
 
     Warns
     -----
-    RuntimeWarning
+    SlowRunWarning
         Where numba cannot be imported, or was told to compile nothing.
     """
     if first_of(graph, (BINARY,)) is not None:  # kernels count payloads, not the bits that are set in them
@@ -83,7 +89,8 @@ def stepper_of(graph: IntegerGraph, start: RunState, steps: int) -> FastStepper:
         from pisnn_deploy.runs.kernels.compiled import DISABLED, kernels_are_disabled
         from pisnn_deploy.runs.kernels.faces import UnservedError
     except Exception as error:  # it loads libraries of its own, and its settings may be of any kind
-        return _slowly(graph, start, steps, str(error))
+        reason = str(error) if is_installed("numba") else f"compiled kernels need {lack_of('numba')}"
+        return _slowly(graph, start, steps, reason)
     if kernels_are_disabled():
         return _slowly(graph, start, steps, f"{DISABLED} is set")
     try:
@@ -94,5 +101,5 @@ def stepper_of(graph: IntegerGraph, start: RunState, steps: int) -> FastStepper:
 
 
 def _slowly(graph: IntegerGraph, start: RunState, steps: int, reason: str) -> ReferenceStepper:
-    warnings.warn(f"the fast backend runs slowly, in plain numpy: {reason}", RuntimeWarning, stacklevel=4)
+    warnings.warn(f"the fast backend runs slowly, in plain numpy: {reason}", SlowRunWarning, stacklevel=4)
     return ReferenceStepper(graph, start, steps)

@@ -31,8 +31,8 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
 def _session(graph: IntegerGraph) -> Any:
     try:
         import onnxruntime
-    except ImportError as error:
-        raise UsageError(f"onnx backend: {error}; install onnxruntime, or use `backend` fast") from error
+    except ImportError as error:  # installed, but not for this machine
+        raise UsageError(f"onnx backend: {error}; use `backend` fast") from error
     from pisnn_deploy.formats.onnx.writer import step_model
 
     options = onnxruntime.SessionOptions()

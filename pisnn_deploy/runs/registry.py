@@ -9,7 +9,7 @@ from typing import cast
 
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.core.limits import require_memory
-from pisnn_deploy.core.optional import needing
+from pisnn_deploy.core.optional import is_installed, lack_of, lava_runs_here, require
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.traits import LATE, Trait, refuse
 from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, require_room
@@ -24,6 +24,8 @@ class Backend:
     ----------
     module : str
         Imported when it is asked for; its `run` is that of `run_graph`.
+    needs : tuple of str
+        Modules that must be installed.
     has_faults : bool
         Whether faults can hit it.
     without_faults : tuple of Trait
@@ -31,6 +33,7 @@ class Backend:
     """
 
     module: str
+    needs: tuple[str, ...] = ()
     has_faults: bool = False
     without_faults: tuple[Trait, ...] = ()
 
@@ -38,12 +41,31 @@ class Backend:
 BACKENDS: Mapping[str, Backend] = {
     "cpu": Backend("pisnn_deploy.lava.backend", has_faults=True, without_faults=(LATE,)),
     "fast": Backend("pisnn_deploy.runs.fast", has_faults=True),
-    "onnx": Backend("pisnn_deploy.runs.onnx"),
-    "torch": Backend("pisnn_deploy.runs.torch"),
+    "onnx": Backend("pisnn_deploy.runs.onnx", ("onnx", "onnxruntime")),
+    "torch": Backend("pisnn_deploy.runs.torch", ("torch",)),
 }
 """By name; each runs every graph."""
 NAMES = tuple(BACKENDS)
 """Names of the backends."""
+
+
+def usual_backend() -> tuple[str, str]:
+    """The backend of a run that names none.
+
+    Returns
+    -------
+    name : str
+        ``cpu`` where Lava is at hand, else ``fast``.
+    notice : str
+        Why it is not Lava, in a sentence; empty if it is.
+    """
+    if lava_runs_here():
+        return "cpu", ""
+    lava = f"cpu needs {lack_of('lava')}"
+    if is_installed("numba"):
+        return "fast", f"running on fast, which gives the same integers: {lava}"
+    numba = f"fast needs {lack_of('numba')}"
+    return "fast", f"running in plain numpy, which gives the same integers slowly: {lava}; {numba}"
 
 
 def run_graph(
@@ -88,6 +110,6 @@ def run_graph(
     if options.start is not None:
         require_fit(graph, options.start)
     require_memory(f"backend {backend}")
-    with needing("torch", f"backend {backend}"):
-        module = importlib.import_module(chosen.module)
+    require(f"backend {backend}", *chosen.needs)
+    module = importlib.import_module(chosen.module)
     return cast(Run, module.run(graph, mass, options, progress))

@@ -17,7 +17,7 @@ from pisnn_deploy import __version__
 from pisnn_deploy.cli.commands import doctor
 from pisnn_deploy.cli.main import group
 from pisnn_deploy.core.errors import CheckError
-from pisnn_deploy.lava.backend import INTERPRETER_VARIABLE
+from pisnn_deploy.core.optional import INTERPRETER_VARIABLE
 from pisnn_deploy.runs import Run, RunOptions, registry
 
 
@@ -168,8 +168,9 @@ def test_where_no_two_backends_agree_none_is_called_right(monkeypatch: pytest.Mo
     assert isinstance(problem, CheckError) and str(problem) == "broken: cpu and fast and onnx"
 
 
-def test_a_package_that_cannot_be_imported_is_broken() -> None:
+def test_a_package_that_cannot_be_imported_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
     # What importing it prints last is told.
-    assert doctor._imported("backend onnx", "this_is_no_module", "works") == doctor.Diagnosis(
-        "backend onnx", "missing", "this_is_no_module is not installed"
+    assert doctor._imported("backend onnx", "onnxruntime", "works") == doctor.Diagnosis(
+        "backend onnx", "missing", "needs onnxruntime, which is not installed: pip install 'pisnn-deploy[onnx]'"
     )

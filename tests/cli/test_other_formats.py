@@ -183,10 +183,10 @@ def test_mistakes_are_named(folder: Path) -> None:
     assert not list(folder.glob("*.pisnn"))
 
 
-@pytest.mark.parametrize(("package", "target"), [("h5py", "netx"), ("nir", "nir")])
+@pytest.mark.parametrize(("package", "target"), [("h5py", "netx"), ("nir", "nir"), ("onnx", "onnx")])
 def test_a_missing_package_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch, package: str, target: str) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    message = f"export --to {target} needs {package}, which is not installed; pip install {package}"
+    message = f"export --to {target} needs {package}, which is not installed: pip install 'pisnn-deploy[{target}]'"
     assert sentence("export", "heat1d", "--to", target) == message
 
 

@@ -1,32 +1,81 @@
-"""Where torch or Lava is missing, one line says so; any other missing module is a defect and stays one."""
+"""What may be missing: one line names the extra that has it."""
 
 from __future__ import annotations
 
+import configparser
+import sys
+from pathlib import Path
+
 import pytest
+from packaging.requirements import Requirement
 
 from pisnn_deploy.core.errors import UsageError
-from pisnn_deploy.core.optional import needing, python_version
+from pisnn_deploy.core.optional import EXTRA_OF, INTERPRETER_VARIABLE, LAVA_DL, is_installed, lava_runs_here, require
+from pisnn_deploy.runs import usual_backend
+
+SETUP = Path(__file__).parents[2] / "setup.cfg"
 
 
-@pytest.mark.parametrize("name", ["torch", "torch.nn", "lava", "lava.lib.dl"])
-def test_a_part_of_lava_dl_is_missing(name: str) -> None:
-    with pytest.raises(UsageError) as refused, needing("lava-dl", "train"):
-        raise ModuleNotFoundError(name=name)
+def requirements(text: str) -> list[Requirement]:
+    return [Requirement(line) for line in text.strip().splitlines()]
+
+
+def extras() -> dict[str, list[Requirement]]:
+    config = configparser.ConfigParser()
+    config.read(SETUP)
+    return {name: requirements(text) for name, text in config["options.extras_require"].items()}
+
+
+def test_each_package_is_in_the_extra_that_messages_name() -> None:
+    for package, extra in EXTRA_OF.values():
+        assert package in [needed.name for needed in extras()[extra]], package
+
+
+def test_all_is_every_extra_but_those_of_developers() -> None:
+    (whole,) = extras()["all"]
+    assert whole.name == "pisnn-deploy"
+    assert whole.extras == set(extras()) - {"all", "baselines", "dev", "docs"}
+
+
+@pytest.mark.parametrize("module", [module for module in EXTRA_OF if not module.startswith("lava")])
+def test_a_module_that_is_missing_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch, module: str) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    package, extra = EXTRA_OF[module]
+    with pytest.raises(UsageError) as refused:
+        require("export", module)
     assert str(refused.value) == (
-        f"train: needs lava-dl and its torch, which are not installed on this Python {python_version()}; they run on "
-        "Python 3.10 alone: call pisnn-deploy from there"
+        f"export needs {package}, which is not installed: pip install 'pisnn-deploy[{extra}]'"
     )
 
 
-def test_torch_alone_is_missing() -> None:
-    with pytest.raises(UsageError) as refused, needing("torch", "backend torch"):
-        raise ModuleNotFoundError(name="torch")
-    assert str(refused.value) == (
-        f"backend torch: needs torch, which is not installed on this Python {python_version()}: pip install torch"
+def test_lava_and_its_training_are_named_with_the_python_that_they_run_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lava", None)
+    with pytest.raises(UsageError) as refused:
+        require("train", LAVA_DL)
+    assert str(refused.value) == "train needs lava-dl, which is not installed: pip install 'pisnn-deploy[train]'"
+    monkeypatch.setattr(sys, "version_info", (3, 12, 1, "final", 0))
+    with pytest.raises(UsageError) as refused:
+        require("train", LAVA_DL)
+    assert str(refused.value) == "train needs lava-dl, which runs on Python 3.10 alone; this is 3.12"
+
+
+def test_what_is_installed_is_found_without_being_imported() -> None:
+    assert is_installed("numpy") and not is_installed("lavaland") and not is_installed("lavaland.lib")
+    assert require("plot", "numpy") is None  # type: ignore[func-returns-value]
+
+
+def test_a_run_that_names_no_backend_takes_lava_where_it_is_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(INTERPRETER_VARIABLE, raising=False)
+    assert usual_backend() == ("cpu", "")
+    monkeypatch.setattr(sys, "version_info", (3, 14, 0, "final", 0))
+    assert not lava_runs_here()
+    lava = "cpu needs lava-nc, which runs on Python 3.10 alone; this is 3.14"
+    assert usual_backend() == ("fast", f"running on fast, which gives the same integers: {lava}")
+    monkeypatch.setitem(sys.modules, "numba", None)
+    assert usual_backend() == (
+        "fast",
+        f"running in plain numpy, which gives the same integers slowly: {lava}; "
+        "fast needs numba, which is not installed: pip install 'pisnn-deploy[fast]'",
     )
-
-
-@pytest.mark.parametrize("name", ["numpy", "lavaland", "pisnn_deploy.training.gone", None])
-def test_any_other_module_that_is_missing_is_a_defect(name: str | None) -> None:
-    with pytest.raises(ModuleNotFoundError), needing("lava-dl", "train"):
-        raise ModuleNotFoundError(name=name)
+    monkeypatch.setenv(INTERPRETER_VARIABLE, "/opt/python3.10")
+    assert usual_backend() == ("cpu", "")

@@ -12,6 +12,7 @@ from models_under_test import binary_box, compiled, compiled_box, heat_model, hi
 from network_runs import assert_same, break_with
 
 from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.core.optional import INTERPRETER_VARIABLE
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.lava import backend as cpu
 from pisnn_deploy.runs import RunOptions, fast
@@ -171,7 +172,7 @@ def test_a_mesh_without_faces_is_refused() -> None:
 
 
 def test_another_python_is_told_which_interpreter_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(cpu.INTERPRETER_VARIABLE, raising=False)
+    monkeypatch.delenv(INTERPRETER_VARIABLE, raising=False)
     monkeypatch.setattr(sys, "version_info", (3, 12, 1))
     with pytest.raises(UsageError) as caught:
         cpu.worker_command()
@@ -179,12 +180,12 @@ def test_another_python_is_told_which_interpreter_is_needed(monkeypatch: pytest.
         "cpu backend: Lava needs Python 3.10 and this is 3.12; name a Python 3.10 interpreter that has pisnn-deploy in "
         "PISNN_LAVA_PYTHON, or use `backend` fast"
     )
-    monkeypatch.setenv(cpu.INTERPRETER_VARIABLE, "/opt/python3.10")
+    monkeypatch.setenv(INTERPRETER_VARIABLE, "/opt/python3.10")
     assert cpu.worker_command()[0] == "/opt/python3.10"
 
 
 def test_an_interpreter_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(cpu.INTERPRETER_VARIABLE, "/no/such/python")
+    monkeypatch.setenv(INTERPRETER_VARIABLE, "/no/such/python")
     graph = compiled()
     with pytest.raises(UsageError) as caught:
         cpu.run(graph, graph.initial, RunOptions(5))

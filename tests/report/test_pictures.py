@@ -23,7 +23,8 @@ from pisnn_deploy.mesh import structured_mesh
 from pisnn_deploy.mesh.boundary import PERIODIC
 from pisnn_deploy.physics.problems import problem
 from pisnn_deploy.report.core_picture import _colours, cores_height, fill_with_cores
-from pisnn_deploy.report.graph_picture import dot_text, draw_graph
+from pisnn_deploy.report.graph_picture import draw_graph
+from pisnn_deploy.report.graph_text import dot_text
 from pisnn_deploy.report.panels import drawable
 from pisnn_deploy.report.picture import draw_run
 from pisnn_deploy.runs import RunOptions, run_graph

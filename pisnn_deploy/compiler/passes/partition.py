@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pisnn_deploy.compiler.analysis.faces import has_levels
+from pisnn_deploy.core.optional import require
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.target.axons import Axons, Link
@@ -240,6 +241,7 @@ def metis_parts(joined: sparse.csr_matrix, weights: NDArray[np.float64], parts: 
         return np.arange(weights.size, dtype=np.int64)
     if parts == 1:
         return np.zeros(weights.size, np.int64)
+    require("placement by METIS", "pymetis")
     import pymetis  # compiled code that few compilations need
 
     options = pymetis.Options(seed=seed)

@@ -8,10 +8,11 @@ import subprocess
 import zipfile
 from pathlib import Path
 
-from pisnn_deploy.core.errors import FileError, UsageError
+from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.core.limits import MEGABYTE, memory_limit
+from pisnn_deploy.core.optional import require
 from pisnn_deploy.core.surroundings import NEUTRAL, python_command
-from pisnn_deploy.formats.netx.hdf5_reader import MISSING, REFUSED, Tree, unpacked
+from pisnn_deploy.formats.netx.hdf5_reader import REFUSED, Tree, unpacked
 
 LARGEST_FILE = 1 << 28
 """Bytes."""
@@ -43,6 +44,7 @@ def read_tree(path: Path, data: bytes, seconds: float = SECONDS) -> Tree:
     UsageError
         h5py is not installed.
     """
+    require(f"{path}: reading HDF5", "h5py")
     paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
     # HDF5's own messages would go to standard error, which is not shown.
     try:
@@ -57,8 +59,6 @@ def read_tree(path: Path, data: bytes, seconds: float = SECONDS) -> Tree:
         )
     except subprocess.TimeoutExpired as error:
         raise FileError(path, f"is damaged: reading it did not end within {seconds:g} seconds") from error
-    if done.returncode == MISSING:
-        raise UsageError(f"{path}: reading HDF5 needs h5py, which is not installed; pip install h5py")
     try:
         if done.returncode == 0:
             return unpacked(done.stdout)

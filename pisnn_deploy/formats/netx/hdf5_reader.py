@@ -33,8 +33,6 @@ Tree = dict[str, Union["Tree", NDArray[Any], str, list[str]]]
 """Groups by name; arrays of numbers, a text, or a flat list of texts."""
 REFUSED = 3
 """Exit code with a refusal on standard output."""
-MISSING = 4
-"""Exit code without h5py."""
 LARGEST_MEMORY = 1 << 32
 """Bytes of address space; a damaged file can ask for any."""
 
@@ -48,7 +46,7 @@ def main() -> int:
     Returns
     -------
     int
-        0, `REFUSED` with ``{"problem": ..., "field": ...}`` as JSON on standard output, or `MISSING`.
+        0, or `REFUSED` with ``{"problem": ..., "field": ...}`` as JSON on standard output.
     """
     import resource
 
@@ -56,10 +54,8 @@ def main() -> int:
     memory = LARGEST_MEMORY if allowed == resource.RLIM_INFINITY else min(LARGEST_MEMORY, allowed)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CPU, (LONGEST, LONGEST))
-    try:
-        import h5py
-    except ImportError:
-        return MISSING
+    import h5py
+
     problem, name = "is damaged, or not an HDF5 file", ""
     try:
         with h5py.File(io.BytesIO(sys.stdin.buffer.read()), "r") as file:

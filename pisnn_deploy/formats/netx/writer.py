@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy import __version__
-from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.core.optional import require
 from pisnn_deploy.physics.model import Model
 
 SCHEMA = "pisnn-deploy/netx"
@@ -60,10 +60,9 @@ def netx_file(model: Model, *, is_integer: bool = False) -> bytes:
     UsageError
         h5py is not installed.
     """
-    try:
-        import h5py
-    except ImportError as error:
-        raise UsageError("export --to netx needs h5py, which is not installed; pip install h5py") from error
+    require("export --to netx", "h5py")
+    import h5py
+
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         ours = file.create_group(GROUP)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.core.errors import FileError, UsageError
+from pisnn_deploy.core.errors import FileError
+from pisnn_deploy.core.optional import require
 from pisnn_deploy.formats.affine import AffineForm, FormError, Layer, form_of
 from pisnn_deploy.formats.defaults import limits_of
 from pisnn_deploy.formats.network import Network, Request, ended
@@ -51,10 +52,9 @@ def read_nir(path: Path, tree: Tree, request: Request | None = None) -> Network:
     UsageError
         nir is not installed.
     """
-    try:
-        import nir
-    except ImportError as error:
-        raise UsageError(f"{path}: reading NIR needs nir, which is not installed; pip install nir") from error
+    require(f"{path}: reading NIR", "nir")
+    import nir
+
     root = tree["node"]
     kind = root.get("type") if isinstance(root, dict) else None
     if not isinstance(kind, str) or kind != "NIRGraph":

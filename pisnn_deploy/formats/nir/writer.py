@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from pisnn_deploy import __version__
 from pisnn_deploy.core.arithmetic import LEAK_BITS, MEMORYLESS
 from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.core.optional import require
 from pisnn_deploy.formats.flux_model import model_of
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import certificate_bytes
@@ -137,10 +138,9 @@ def _bias(population: Population) -> Floats:
 
 
 def _nir() -> Any:
-    try:
-        import nir
-    except ImportError as error:
-        raise UsageError("export --to nir needs nir, which is not installed; pip install nir") from error
+    require("export --to nir", "nir")
+    import nir
+
     return nir
 
 

@@ -5,7 +5,6 @@ This module is also what that process runs: it reads a model that `pisnn_deploy.
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import os
@@ -18,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.core.errors import FileError, UsageError
+from pisnn_deploy.core.errors import FileError
+from pisnn_deploy.core.optional import require
 from pisnn_deploy.core.surroundings import NEUTRAL, python_command
 
 SECONDS = 60.0
@@ -28,8 +28,6 @@ LARGEST_MEMORY = 1 << 32
 LONGEST_REASON = 200
 REFUSED = 3
 """Exit code with a reason on standard output."""
-MISSING = 4
-"""Exit code without onnxruntime."""
 _START = "from pisnn_deploy.formats.onnx.evaluation import main; sys.exit(main())"
 
 
@@ -58,6 +56,7 @@ def evaluated(path: Path, model: bytes, fields: NDArray[Any], seconds: float = S
     UsageError
         onnxruntime is not installed.
     """
+    require("comparing", "onnxruntime")
     buffer = io.BytesIO()
     np.savez(buffer, model=np.frombuffer(model, np.uint8), fields=fields)
     paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
@@ -75,8 +74,6 @@ def evaluated(path: Path, model: bytes, fields: NDArray[Any], seconds: float = S
         raise FileError(path, f"could not be compared: onnxruntime did not end within {seconds:g} seconds") from error
     except OSError as error:
         raise FileError(path, f"could not be compared: no process could be started ({error.strerror})") from error
-    if done.returncode == MISSING:
-        raise UsageError("onnxruntime is not installed")
     try:
         if done.returncode == 0:
             with np.load(io.BytesIO(done.stdout), allow_pickle=False) as archive:
@@ -94,15 +91,13 @@ def main() -> int:
     Returns
     -------
     int
-        0, `REFUSED` with a reason as JSON on standard output, or `MISSING`.
+        0, or `REFUSED` with a reason as JSON on standard output.
     """
     import resource
 
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     most = LARGEST_MEMORY if hard == resource.RLIM_INFINITY else min(hard, LARGEST_MEMORY)
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    if importlib.util.find_spec("onnxruntime") is None:
-        return MISSING
     try:
         with np.load(io.BytesIO(sys.stdin.buffer.read()), allow_pickle=False) as archive:
             answers = run(bytes(archive["model"]), archive["fields"])
