@@ -98,7 +98,7 @@ class _Sum:
     total: int
 
     def of(self, mass: Integers) -> int:
-        return sum(int(mass[part].sum()) for part in self.holders)
+        return sum(int(np.add.reduce(mass[part])) for part in self.holders)
 
 
 class Audit:
@@ -198,12 +198,12 @@ class Audit:
             self._compare_current(facts, step, current)
             books.in_flight[:] = packets
             self.packets_sent += int(np.count_nonzero(packets))
-            self.quanta_sent += int(np.abs(packets).sum())
+            self.quanta_sent += int(np.add.reduce(np.abs(packets)))
         else:
             if rule is not None:
                 self._compare("flux", f"{facts.population} residue", step, books.residue, residue)
                 self._compare("flux", f"{facts.population} current", step, books.current, current)
-            if packets.any():
+            if np.count_nonzero(packets):
                 self._compare("flux", f"{facts.population} packet", step, np.zeros_like(packets), packets)
         self._raise_first()
 
@@ -224,7 +224,7 @@ class Audit:
 
     def _compare_current(self, facts: ChannelFacts, step: int, current: Integers) -> None:
         """The largest current, whatever the program makes of it."""
-        if facts.current is not None and int(np.abs(current).max(initial=0)) > facts.current:
+        if facts.current is not None and np.maximum.reduce(np.abs(current), initial=0) > facts.current:
             wrong = np.flatnonzero(np.abs(current) > facts.current)
             index = int(wrong[0])
             name, value = f"{facts.population} current", int(current[index])

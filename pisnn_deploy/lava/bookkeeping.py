@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 
 from pisnn_deploy.audit.invariants import Audit
-from pisnn_deploy.core.errors import InvariantViolation
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.lava import exchange
 from pisnn_deploy.lava.plan import plan_of
@@ -126,14 +123,9 @@ class Bookkeeping:
         """
         return [flux] if len(self.columns) == 1 else [flux[:, columns] for columns in self.columns]
 
-    @contextmanager
-    def counting(self) -> Iterator[None]:
+    def stopped(self) -> None:
         """Note how many violations there were when the first one stops the run."""
-        try:
-            yield
-        except InvariantViolation:
-            self._status[exchange.VIOLATIONS] = list(self.audit.counts.values())
-            raise
+        self._status[exchange.VIOLATIONS] = list(self.audit.counts.values())
 
     def end_current(self, current: Integers) -> None:
         """Say what the flux compartments receive after the last PDE step, where they do not keep it themselves.

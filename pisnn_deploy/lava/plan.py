@@ -100,6 +100,17 @@ class Watch(NamedTuple):
     highest: int
     check: Callable[[Integers, int], None]
 
+    def look(self, values: Integers, step: int) -> None:
+        """Have said what there is to say of these neurons' values.
+
+        Raises
+        ------
+        OverflowViolation
+        """
+        # The reductions themselves, because the methods of an array cost as much again on small populations.
+        if values.size and (np.maximum.reduce(values) > self.highest or np.minimum.reduce(values) < self.lowest):
+            self.check(values, step)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -161,13 +172,17 @@ class Plan:
         packets = {value: guard for value, guard, is_packet in sends if is_packet}
         for value in self.population.program.names:
             if value in packets:
-                guard, beyond = packets[value], 1 << (packets[value].bits - 1)
-                lowest, highest = -min(beyond, guard.largest), min(beyond - 1, guard.largest)
-                yield Watch(value, slice(None), lowest, highest, guard.require)
+                yield _watch_of_payloads(value, packets[value])
                 continue
             for width in self.widths.get(value, ()):
                 beyond = 1 << (width.bits - 1)
                 yield Watch(value, width.neurons, -beyond, beyond - 1, partial(self._require, width))
+
+    @property
+    def payload_watches(self) -> tuple[Watch | None, ...]:
+        """What is asked of each output's payloads; None of packets, which are looked at as values."""
+        sends = zip(self.population.program.sends, self.guards, self.packets, strict=True)
+        return tuple(None if is_packet else _watch_of_payloads(value, guard) for value, guard, is_packet in sends)
 
     def told(self, number: int) -> tuple[Word, ...]:
         """What the audit hears of some of its channels: packet, current and residue."""
@@ -253,6 +268,12 @@ def plan_of(graph: IntegerGraph, name: str) -> Plan:
         tuple(payload_guard(graph, name) for _ in program.sends),
         graph.chain.index(name),
     )
+
+
+def _watch_of_payloads(value: str, guard: PayloadGuard) -> Watch:
+    beyond = 1 << (guard.bits - 1)
+    lowest, highest = -min(beyond, guard.largest), min(beyond - 1, guard.largest)
+    return Watch(value, slice(None), lowest, highest, guard.require)
 
 
 def _states(program: Program) -> tuple[Word, ...]:

@@ -14,6 +14,7 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from pisnn_deploy.core.errors import InvariantViolation
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.lava.bookkeeping import Bookkeeping
 from pisnn_deploy.lava.hearing import hearing
@@ -66,8 +67,11 @@ class AuditModel(PyLoihiProcessModel):
         # What is sent after the last PDE step belongs to one that the run does not do.
         firing = books.firing.get(phase, ()) if step < books.last_step else ()
         mass = heard.mass(messages, step)
-        with books.counting():
+        try:
             flux = self.observe(step, mass, partial(heard.flux, messages, step), absorbing=absorbing, firing=firing)
+        except InvariantViolation:
+            books.stopped()
+            raise
         if absorbing:
             books.absorbed(step, mass)
         if firing:

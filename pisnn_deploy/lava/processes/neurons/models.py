@@ -57,6 +57,7 @@ class NeuronsModel(PyLoihiProcessModel):
         self._early = [np.zeros(size, np.int64) if port.early else None for port in plan.ports]
         rows = [plan.kept.index(word) for word in plan.audited]
         self._audited = slice(len(rows)) if rows == [*range(len(rows))] else rows
+        self._watches_of_payloads = plan.payload_watches
         self._silence = np.zeros(size * max((guard.width for guard in plan.guards), default=1), np.int32)
 
     @cached_property
@@ -158,10 +159,10 @@ class NeuronsModel(PyLoihiProcessModel):
                 early.fill(0)
             self.take(number, port, arrival)
         for number, payload in enumerate(self.payloads(self.computed(step))):
-            guard = self.plan.guards[number]
-            if not self.plan.packets[number]:  # packets were looked at as a value of the program
-                guard.require(payload, step)
-            spikes = guard.spikes(payload)
+            watch = self._watches_of_payloads[number]
+            if watch is not None:
+                watch.look(payload, step)
+            spikes = self.plan.guards[number].spikes(payload)
             self.send(number, spikes)
             if self.plan.moves_mass or self.time_step > self.plan.period or not self._goes_on:
                 self._events[self.plan.slot] += np.count_nonzero(spikes)
@@ -195,11 +196,8 @@ class NeuronsModel(PyLoihiProcessModel):
         calls, values = self._recorded
         for call in calls:
             call()
-        # Both reductions cost more by the methods of an array, on small populations as much again.
-        largest, smallest = np.maximum.reduce, np.minimum.reduce
         for looked_at, watch in self._watched:
-            if largest(looked_at) > watch.highest or smallest(looked_at) < watch.lowest:
-                watch.check(looked_at, step)
+            watch.look(looked_at, step)
         return values
 
     def payloads(self, values: dict[Operand, Integers]) -> list[Integers]:
