@@ -6,13 +6,12 @@ import io
 import re
 import shlex
 import sys
-from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from page_blocks import Block, blocks
 
 from pisnn_deploy.cli.main import main
 
@@ -28,32 +27,6 @@ PAGES = sorted(
         DOCS / "tutorials" / "heat_on_a_chip.md",
     )
 )
-BLOCK = re.compile(
-    r"(?:^<!-- (?P<marker>[^\n]+) -->\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
-)
-"""A fenced block and the comment right above it, which readers do not see."""
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block of a page.
-
-    The marker is empty or one of ``not run: REASON``, ``file: NAME`` (the text is saved under that name), ``prints``
-    (the text is what the block before printed), ``exits with N`` (the last command does).
-    """
-
-    line: int
-    marker: str
-    language: str
-    text: str
-
-
-def blocks(markdown: str) -> Iterator[Block]:
-    left = re.search(r"^ *(```|~~~).*", BLOCK.sub("", markdown), re.MULTILINE)
-    assert left is None, f"{left[0]}: write a language and nothing more, or it is not run"
-    for found in BLOCK.finditer(markdown):
-        line = markdown.count("\n", 0, found.start("text")) + 1
-        yield Block(line, found["marker"] or "", found["language"], found["text"])
 
 
 def command(words: list[str]) -> int:
@@ -68,6 +41,9 @@ def command(words: list[str]) -> int:
 
 def follow(markdown: str, page: str) -> None:
     """Do what a page says, in the current folder.
+
+    The marker of a block is empty or one of ``not run: REASON``, ``file: NAME`` (the text is saved under that name),
+    ``prints`` (the text is what the block before printed), ``exits with N`` (the last command does).
 
     Raises
     ------
