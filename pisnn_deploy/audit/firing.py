@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.graph.contract import SOURCE_MASS, TARGET_MASS
 from pisnn_deploy.programs import Operand, Operation, Program
-
-MASS_AT_SOURCE, MASS_AT_TARGET = "source_mass", "target_mass"
-"""Ports of a channel that bring the masses at its ends."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ def _withholding(program: Program, firing: Operation, sent: str) -> Program | No
     fired, residue = firing.results
     if fired not in needed:
         return None
-    unknown = needed.intersection((*program.states, *program.ports, residue)) - {MASS_AT_SOURCE, MASS_AT_TARGET}
+    unknown = needed.intersection((*program.states, *program.ports, residue)) - {SOURCE_MASS, TARGET_MASS}
     if unknown:
         raise UsageError(f"program {program.name}: the audit cannot recompute what {sent} takes from {min(unknown)}")
     ports = (fired, *(port for port in program.ports if port in needed))

@@ -27,8 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.audit.facts import ChannelFacts, FieldFacts, channel_facts, field_facts
-from pisnn_deploy.audit.firing import MASS_AT_SOURCE, MASS_AT_TARGET, Firing
+from pisnn_deploy.audit.firing import Firing
 from pisnn_deploy.core.errors import InvariantViolation
+from pisnn_deploy.graph.contract import SOURCE_MASS, TARGET_MASS
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.programs import Program, run
 from pisnn_deploy.programs.arrays import Arrays
@@ -258,7 +259,7 @@ class Audit:
 
     def _allowed(self, facts: ChannelFacts, withholding: Program, fired: Integers) -> Integers:
         """What must have been sent of packets that fired, by the masses that the audit itself has counted."""
-        ends = {MASS_AT_SOURCE: facts.source, MASS_AT_TARGET: facts.target}
+        ends = {SOURCE_MASS: facts.source, TARGET_MASS: facts.target}
         sent, (packet, *ports) = self._sent_mass(), withholding.ports
         inputs = {packet: fired, **{port: sent[ends[port]] for port in ports}, **facts.parameters}
         (allowed,) = run(withholding, Arrays(), inputs).sends

@@ -12,7 +12,6 @@ from pisnn_deploy.core.errors import OverflowViolation
 from pisnn_deploy.core.optional import is_installed, lack_of
 from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.graph.integer import IntegerGraph
-from pisnn_deploy.graph.traits import BINARY, first_of
 from pisnn_deploy.runs.faulty import RelayedStepper
 from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, RunState, start_of
 from pisnn_deploy.runs.stepping import ReferenceStepper, Stepper, stepped_run
@@ -81,8 +80,6 @@ def stepper_of(graph: IntegerGraph, start: RunState, steps: int) -> FastStepper:
     SlowRunWarning
         Where numba cannot be imported, or was told to compile nothing.
     """
-    if first_of(graph, (BINARY,)) is not None:  # kernels count payloads, not the bits that are set in them
-        return ReferenceStepper(graph, start, steps)
     try:
         # Not before a run: importing numba takes longer than most commands.
         from pisnn_deploy.runs.kernels.choice import kernel_stepper

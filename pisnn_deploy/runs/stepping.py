@@ -88,11 +88,14 @@ class ReferenceStepper:
 
     def __init__(self, graph: IntegerGraph, start: RunState, steps: int, states: Iterator[State] | None = None) -> None:
         self._graph = graph
-        self._states = _reference_states(graph, start) if states is None else _within_widths(graph, start.step, states)
-        self._now = start
         self._steps = steps
-        self._count = _EventCount(graph, start.events)
-        self._audit = Audit(graph, start)
+        self._go_on(start, None if states is None else _within_widths(graph, start.step, states))
+
+    def _go_on(self, start: RunState, states: Iterator[State] | None = None) -> None:
+        self._states = _reference_states(self._graph, start) if states is None else states
+        self._now = start
+        self._count = _EventCount(self._graph, start.events)
+        self._audit = Audit(self._graph, start)
 
     def begin(self) -> None:
         """Check the start of the run and count what is sent then."""
@@ -134,7 +137,7 @@ class ReferenceStepper:
         ----------
         state : RunState
         """
-        self.__init__(self._graph, state, self._steps)  # type: ignore[misc]
+        self._go_on(state)
 
     def prepare(self) -> None:
         """Nothing is compiled."""

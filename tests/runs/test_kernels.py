@@ -14,11 +14,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from models_under_test import compiled, compiled_box, heat_model, hidden_model, laplace_model, plane_model, space_model
+from models_under_test import (
+    binary_box,
+    compiled,
+    compiled_box,
+    heat_model,
+    hidden_model,
+    laplace_model,
+    oscillating_model,
+    plane_model,
+    space_model,
+)
 
 from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, LowerTwoPoint, Material, compile_model
 from pisnn_deploy.core.errors import CheckError, UsageError
-from pisnn_deploy.graph.integer import Coding, IntegerGraph, Integers
+from pisnn_deploy.graph.integer import FLUX, Coding, IntegerGraph, Integers
 from pisnn_deploy.mesh import parse_boundary, read_mesh_file
 from pisnn_deploy.physics.model import Model
 from pisnn_deploy.physics.problems import problem
@@ -143,6 +153,32 @@ def test_hidden_layers(coding: Coding, channels: tuple[int, ...], boundary: str,
     graph = unbounded_range(compiled(hidden_model(channels, leak=2048), 11, boundary, coding))
     assert not is_structured(graph)
     assert_every_step(graph, lively(graph), threads=threads)
+
+
+BINARY = {
+    "line": lambda coding: binary_box(heat_model(leak=900), (9,), "x-=no-flux x+=dirichlet=1", coding),
+    "plane": lambda coding: binary_box(plane_model(), (5, 6), "periodic", coding),
+    "limiter": lambda coding: binary_box(oscillating_model((46 / 128,)), (8,), "no-flux", coding, "positivity"),
+    "hidden": lambda coding: binary_box(hidden_model((3,)), (7,), "no-flux", coding),
+}
+
+
+@pytest.mark.parametrize("coding", ["delta", "dense"])
+@pytest.mark.parametrize("name", BINARY)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_binary_spikes_are_counted_bit_by_bit(name: str, coding: Coding, threads: int) -> None:
+    graph = unbounded_range(BINARY[name](coding))
+    assert is_structured(graph) == (name != "hidden")
+    state = assert_every_step(graph, lively(graph), threads=threads)
+    assert state.events[FLUX] > state.packets_sent > 0
+
+
+@pytest.mark.parametrize("lines", [1, 5, 32, 33, 40, 63, 64])
+def test_any_number_of_lines(lines: int) -> None:
+    """Also where a payload has more lines than bits in the kernels, as negative ones are all ones before the first."""
+    for graph in (compiled(cells=24), compiled(hidden_model((3,)), 11)):
+        populations = tuple(replace(population, lines=lines) for population in graph.populations)
+        assert_every_step(unbounded_range(replace(graph, populations=populations)), lively(graph))
 
 
 def sliced(graph: IntegerGraph, mass: Integers, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:

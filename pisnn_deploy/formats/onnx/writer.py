@@ -22,6 +22,7 @@ from pisnn_deploy import __version__
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.formats.onnx.program import OnnxNodes
 from pisnn_deploy.graph.artifact import certificate_bytes
+from pisnn_deploy.graph.contract import SOURCE_MASS, TARGET_MASS
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.programs import Result, run
@@ -171,7 +172,7 @@ class _Builder:
     def at_ends(self, mass: str, population: Population) -> dict[str, str]:
         """Masses at both ends of each face, for the ports that ask for them."""
         mesh = self.graph.mesh
-        holders = {"source_mass": mesh.source, "target_mass": mesh.target}
+        holders = {SOURCE_MASS: mesh.source, TARGET_MASS: mesh.target}
         return {
             port: self.node("Gather", (mass, self.constant(f"{port}_of_face", holders[port].astype(np.int32))), port)
             for port in population.program.ports

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from pisnn_deploy.runs.kernels.arrivals import clear
+from pisnn_deploy.runs.kernels.common import outside, spikes
 from pisnn_deploy.runs.kernels.compiled import part
 from pisnn_deploy.runs.kernels.places import (
     AUDITED,
     CHANGES_COUNT,
-    EVENTS,
     FLAG_LOCAL,
     FLAG_RANGE,
     FLAG_WIDTH,
@@ -17,7 +17,10 @@ from pisnn_deploy.runs.kernels.places import (
     HALF_DIFFERENCE,
     LEDGER,
     LOWER,
+    MASS,
     MASS_SUM,
+    MEMBRANE_LINES,
+    MEMBRANE_SPIKES,
     PAYLOAD,
     UPPER,
 )
@@ -102,13 +105,16 @@ def cells(tables, limits, block, mass, new, row, packets):
         _exchange(packets, gains, here, below, n)
         clear(gains, lines.start[run], lines.gaps, lines.gap[run], lines.gap[run + 1])
         changed = _take(mass, new, gains, at, n)
-        if limits[CHANGES_COUNT]:
-            result[EVENTS] += changed
-        else:
+        if not limits[CHANGES_COUNT]:
             for x in range(n):
-                result[EVENTS] += new[at + x] != 0
+                result[MEMBRANE_SPIKES] += spikes(new[at + x], limits[MEMBRANE_LINES])
             for g in range(lines.gap[run], lines.gap[run + 1]):
-                result[EVENTS] -= new[lines.gaps[g]] != 0
+                result[MEMBRANE_SPIKES] -= spikes(new[lines.gaps[g]], limits[MEMBRANE_LINES])
+        elif limits[MEMBRANE_LINES]:
+            for x in range(n):
+                result[MEMBRANE_SPIKES] += spikes(gains[x], limits[MEMBRANE_LINES])
+        else:
+            result[MEMBRANE_SPIKES] += changed
         if limits[AUDITED]:
             _losses(packets, gains, here, below, n)
             clear(gains, lines.start[run], lines.gaps, lines.gap[run], lines.gap[run + 1])
@@ -118,7 +124,7 @@ def cells(tables, limits, block, mass, new, row, packets):
             result[MASS_SUM] += total
             if wrong:
                 result[FLAGS] |= FLAG_LOCAL
-            if payload > limits[PAYLOAD]:
+            if payload > limits[PAYLOAD] or outside(lowest, limits[MASS]) or outside(highest, limits[MASS]):
                 result[FLAGS] |= FLAG_WIDTH
             if lowest < limits[LOWER] or highest > limits[UPPER]:
                 result[FLAGS] |= FLAG_RANGE
@@ -136,7 +142,7 @@ def reservoirs(edges, limits, block, begin, mass, arrays, packets, result):
         gain = arrays.ledger[j] - arrays.earlier[j]
         if gain != (packet if edges.places[2, j] > 0 else -packet):
             result[FLAGS] |= FLAG_LOCAL
-        if abs(arrays.ledger[j]) > limits[LEDGER]:
+        if outside(arrays.ledger[j], limits[LEDGER]):
             result[FLAGS] |= FLAG_WIDTH
         if abs(edges.places[4, j] - np.int64(mass[edges.places[3, j]])) > limits[HALF_DIFFERENCE]:
             result[FLAGS] |= FLAG_RANGE

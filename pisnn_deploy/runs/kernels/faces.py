@@ -13,17 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.audit.firing import firing_of
+from pisnn_deploy.graph.contract import SOURCE_MASS, TARGET_MASS
+from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.programs import Operation, Program
 from pisnn_deploy.programs.source import NUMBA_WORDS, Statements
+from pisnn_deploy.runs.kernels.places import lines_mask
 
 Integers = NDArray[np.int64]
 
 ARRIVAL, CURRENT = "arrival", "current"
-MASKS = {"source_mass": "source_inside", "target_mass": "target_inside"}
+MASKS = {SOURCE_MASS: "source_inside", TARGET_MASS: "target_inside"}
 """Ports that are told the mass at an end of their face, with the mask of ends that are cells: -1, else 0."""
-ON_A_GRID = {"source_mass": "mass[i]", "target_mass": "mass[i + stride]"}
-ANYWHERE = {"source_mass": "mass[ends[0, i]]", "target_mass": "mass[ends[1, i]]"}
+ON_A_GRID = {SOURCE_MASS: "mass[i]", TARGET_MASS: "mass[i + stride]"}
+ANYWHERE = {SOURCE_MASS: "mass[ends[0, i]]", TARGET_MASS: "mass[ends[1, i]]"}
 """Where the masses at the ends stand."""
 
 
@@ -70,6 +73,11 @@ class Numbers:
         self.values.append(number)
         return name
 
+    def mask(self, lines: int) -> str:
+        """Text of the bits of a payload that have a line each, in 64 bits whatever the kernels compute in."""
+        self.values.append(lines_mask(lines))
+        return f"numbers[{len(self.values) - 1}]"
+
     def tables(self, program: Program) -> dict[str, str]:
         """Text of each table of a program."""
         names = {}
@@ -99,6 +107,15 @@ def begins_with(population: Population) -> Integers:
     """What the sum of what arrives at each neuron begins with, int64 [size]."""
     name = folded(population.program)
     return population.parameters[name] if name else np.zeros(population.size, np.int64)
+
+
+def values_of(graph: IntegerGraph, population: Population) -> dict[str, Integers]:
+    """Parameters of faces, and masks of the ends that are cells where ports bring masses, int64 [faces] each."""
+    values, mesh = dict(population.parameters), graph.mesh
+    for port, holder in ((SOURCE_MASS, mesh.source), (TARGET_MASS, mesh.target)):
+        if port in population.program.ports:
+            values[MASKS[port]] = np.where(holder < mesh.cells, -1, 0).astype(np.int64)
+    return values
 
 
 def fired(program: Program) -> str:
@@ -162,7 +179,7 @@ def face_text(
     UnservedError
         The program asks for what these kernels do not have.
     """
-    writer = _Writer(population.program, constant, set(bounded), narrow_products, ends)
+    writer = _Writer(population, constant, set(bounded), narrow_products, ends)
     fire, audit = writer.fire(), writer.audit()
     text = "\n".join(
         [*writer.function("fire_run", "", *fire), "", *writer.function("audit_run", ", largest_current", *audit), ""]
@@ -175,13 +192,15 @@ class _Writer:
 
     def __init__(
         self,
-        program: Program,
+        population: Population,
         constant: Mapping[str, int],
         bounded: set[str],
         narrow_products: frozenset[str],
         ends: Mapping[str, str],
     ) -> None:
-        self.program, self.numbers, self.narrow_products, self.ends = program, Numbers(), narrow_products, ends
+        program = self.program = population.program
+        self.lines = population.lines
+        self.numbers, self.narrow_products, self.ends = Numbers(), narrow_products, ends
         self.names = {name: f"v_{name}" for name in program.inputs} | self.numbers.tables(program)
         self.arrays: list[str] = []
         self.loads = [line for name in (*program.ports, *program.parameters) for line in self._load(name, constant)]
@@ -226,17 +245,20 @@ class _Writer:
             f"transported[axis, i] = t(transported[axis, i] + {sent})",
             f"count = t(count + (t(1) if {sent} != t(0) else t(0)))",
             f"quanta = t(quanta + max({sent}, t(-{sent})))",
+            *([f"line_spikes += spikes({sent}, {self.numbers.mask(self.lines)})"] if self.lines else []),
             *(_bits(name, values[name]) for name in self.computed),
         ]
         begin = [
             *(f"s{at}_t = s{at}.dtype.type" for at, _ in states),
             *(f"old{at} = t(0)" for at, _ in states),
             "count, quanta = t(0), t(0)",
+            *(["line_spikes = np.int64(0)"] if self.lines else []),
             *(f"b_{name} = t(0)" for name in self.computed),
         ]
         end = [
             "result[PACKETS] += count",
             "result[QUANTA] += quanta",
+            f"result[FLUX_SPIKES] += {'line_spikes' if self.lines else 'count'}",
             *(f"result[STATES + {2 * at}] += old{at}" for at, _ in states),
             *(_compare(name, at) for at, name in enumerate(self.computed)),
         ]
@@ -349,6 +371,8 @@ def layer_text(population: Population, bounded: Iterable[str]) -> LayerText:
     statements = Statements(NUMBA_WORDS, "v_", numbers)
     values = statements.write(program, names)
     widths = tuple(name for name in program.names if name in set(bounded))
+    sent, before = values[program.sends[0]], "(held[first + x] if changes_count else 0)"
+    mask = numbers.mask(population.lines) if population.lines else ""
     lines = [
         "t = arrivals.dtype.type",
         "sign_bit = t(8 * arrivals.itemsize - 1)",
@@ -359,8 +383,8 @@ def layer_text(population: Population, bounded: Iterable[str]) -> LayerText:
         f"    v_{ARRIVAL} = arrivals[x]",
         *(f"    {line}" for line in statements.lines),
         *(f"    {_bits(name, values[name])}" for name in widths),
-        f"    events += {values[program.sends[0]]} != (held[first + x] if changes_count else 0)",
-        f"    held[first + x] = {values[program.sends[0]]}",
+        f"    events += spikes({sent} - {before}, {mask})" if mask else f"    events += {sent} != {before}",
+        f"    held[first + x] = {sent}",
         *(_compare(name, at) for at, name in enumerate(widths)),
         "return events",
     ]

@@ -13,41 +13,37 @@ from __future__ import annotations
 
 import numpy as np
 
+from pisnn_deploy.runs.kernels.common import LAYERS, outside, settle_step, spikes
 from pisnn_deploy.runs.kernels.compiled import part
-from pisnn_deploy.runs.kernels.structured import Row
+from pisnn_deploy.runs.kernels.places import (
+    CHANGES_COUNT,
+    DIFFERENCE,
+    FLAG_LOCAL,
+    FLAG_RANGE,
+    FLAG_WIDTH,
+    FLAGS,
+    HALF_DIFFERENCE,
+    LARGEST_CURRENT,
+    LEDGER,
+    LOWER,
+    MASS,
+    MASS_SUM,
+    MEMBRANE_LINES,
+    MEMBRANE_SPIKES,
+    PAYLOAD,
+    TILE,
+    UNLIMITED,
+    UPPER,
+)
+from pisnn_deploy.runs.kernels.structured import Row, audit_run, fire_run
 
 KERNELS = ("fire", "collect", "answer", "settle", "advance", "too_steep")
-PARTS = ()
-# Places in the row of results of a share. From STATES on, two for each state of a face: the sum of what a step found,
-# and of what it left. Events by population follow.
-FLAGS, PACKETS, QUANTA, MASS_SUM, STATES = range(5)
-EVENTS = 9  # bound to the place behind those of the states
-FLAG_GLOBAL, FLAG_LOCAL, FLAG_FLUX, FLAG_WIDTH, FLAG_RANGE, FLAG_CHAIN = 1, 2, 4, 8, 16, 32
-# Places in the limits; widths are given by the largest value, the smallest is one further from 0.
-LOWER, UPPER, MASS, PAYLOAD, LEDGER, LARGEST_CURRENT, DIFFERENCE, HALF_DIFFERENCE, CHANGES_COUNT = range(9)
-LIMITS = 9
-UNLIMITED = 2**62
-TILE = 2048
-
-
-def fire_run(*arguments):
-    """What fires along a run of faces; bound to the text of a program."""
-    raise NotImplementedError
-
-
-def audit_run(*arguments):
-    """The audit of what `fire_run` stored; bound to the text of a program."""
-    raise NotImplementedError
+PARTS = ("pisnn_deploy.runs.kernels.common", "pisnn_deploy.runs.kernels.places")
 
 
 def answer_run(*arguments):
     """What neurons of a population answer; bound to the texts of programs."""
     raise NotImplementedError
-
-
-@part
-def _outside(value, largest):
-    return value > largest or value < -largest - 1
 
 
 @part
@@ -113,17 +109,17 @@ def _collect(route, mesh, limits, held, new, packets, result, share):
         total += stored
         if i < cells:
             change = stored - held[i]
-            events += change != 0 if limits[CHANGES_COUNT] else stored != 0
+            events += spikes(change if limits[CHANGES_COUNT] else stored, limits[MEMBRANE_LINES])
             level = stored * mesh.inverse_volume[i]
             if level < limits[LOWER] or level > limits[UPPER]:
                 flags |= FLAG_RANGE
-            if _outside(stored, limits[MASS]) or _outside(change, limits[PAYLOAD]):
+            if outside(stored, limits[MASS]) or outside(change, limits[PAYLOAD]):
                 flags |= FLAG_WIDTH
-        elif _outside(stored, limits[LEDGER]):
+        elif outside(stored, limits[LEDGER]):
             flags |= FLAG_WIDTH
     result[FLAGS] |= flags
     result[MASS_SUM] += total
-    result[EVENTS] += events
+    result[MEMBRANE_SPIKES] += events
 
 
 @part
@@ -137,37 +133,7 @@ def _answer(synapses, programs, held, population, row, begin, end):
         sent = answer_run(
             kind, numbers[population], widths[population], held, row, first + at, n, limits[CHANGES_COUNT]
         )
-        row.result[EVENTS + 1 + population] += sent
-
-
-@part
-def _settle(results, counters):
-    flags = np.int64(0)
-    mass, quanta = np.int64(0), np.int64(0)
-    for share in range(results.shape[0]):
-        flags |= results[share, FLAGS]
-        mass += results[share, MASS_SUM]
-        quanta += results[share, QUANTA]
-        for place in range(EVENTS, counters.size):
-            counters[place] += results[share, place]
-        counters[counters.size - 1] += results[share, PACKETS]
-    if mass != counters[MASS_SUM]:
-        flags |= FLAG_GLOBAL
-    for place in range(STATES, EVENTS, 2):
-        before, after = np.int64(0), np.int64(0)
-        for share in range(results.shape[0]):
-            before += results[share, place]
-            after += results[share, place + 1]
-        if before != counters[place]:
-            flags |= FLAG_CHAIN
-        counters[place] = after
-    for share in range(results.shape[0]):
-        for place in range(results.shape[1]):
-            results[share, place] = 0
-    counters[QUANTA] += quanta
-    counters[PACKETS] = quanta
-    counters[FLAGS] = flags
-    return flags
+        row.result[LAYERS + population] += sent
 
 
 def fire(tables, programs, held, arrays, buffers, begin, end, share):
@@ -187,9 +153,9 @@ def answer(tables, programs, held, buffers, population, begin, end, share):
     _answer(tables[0], programs, held, population, row, begin, end)
 
 
-def settle(buffers, counters):
-    """Add the results of all shares up after a PDE step; returns the flags of the whole step."""
-    return _settle(buffers.results, counters)
+def settle(held, buffers, counters):
+    """Add the results of all shares up after a PDE step."""
+    settle_step(held, buffers.results, counters, True)
 
 
 def advance(tables, programs, held, new, arrays, buffers, counters, goal):
@@ -210,7 +176,7 @@ def advance(tables, programs, held, new, arrays, buffers, counters, goal):
             for population in range(synapses.first_unit.size - 1):
                 count = synapses.first_unit[population + 1] - synapses.first_unit[population]
                 _answer(synapses, programs, new, population, row, 0, count)
-        if _settle(buffers.results, counters):
+        if settle_step(new, buffers.results, counters, True):
             return step + 1
         held, new = new, held
     return steps

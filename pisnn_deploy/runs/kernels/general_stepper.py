@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,11 +12,10 @@ from scipy import sparse
 from pisnn_deploy.graph.connections import Incidence
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.graph.populations import Population
-from pisnn_deploy.runs.kernels import general
+from pisnn_deploy.runs.kernels import general, places
 from pisnn_deploy.runs.kernels.compiled import bound, compiled_for
 from pisnn_deploy.runs.kernels.faces import (
     ANYWHERE,
-    MASKS,
     FaceText,
     LayerText,
     answering,
@@ -26,9 +23,10 @@ from pisnn_deploy.runs.kernels.faces import (
     face_text,
     folded,
     layer_text,
+    values_of,
 )
-from pisnn_deploy.runs.kernels.limits import bounded_values, largest_of
-from pisnn_deploy.runs.kernels.stepper import FLAG_NAMES, Counts, KernelStepper
+from pisnn_deploy.runs.kernels.limits import bounded_values, largest_of, limits_of
+from pisnn_deploy.runs.kernels.stepper import KernelStepper
 from pisnn_deploy.runs.run import RunState
 
 
@@ -98,31 +96,26 @@ class GeneralStepper(KernelStepper):
 
     def __init__(self, graph: IntegerGraph, start: RunState, steps: int, threads: int) -> None:
         layers, population = graph.between_fields, graph.sole_channels
-        values = dict(population.parameters)
-        for port, holder in (("source_mass", graph.mesh.source), ("target_mass", graph.mesh.target)):
-            if port in population.program.ports:
-                values[MASKS[port]] = np.where(holder < graph.mesh.cells, -1, 0).astype(np.int64)
+        values = values_of(graph, population)
         constant = {name: 0 for name in [folded(population.program)] if name}
         of_faces = face_text(population, constant, bounded_values(graph, population), ends=ANYWHERE)
         of_layers = [layer_text(layer, bounded_values(graph, layer)) for layer in layers]
         kinds = list(dict.fromkeys(layer.text for layer in of_layers))
         self._tables = _tables(graph, [kinds.index(layer.text) for layer in of_layers])
-        self._programs = (_limits(graph), *_numbers(graph, [*layers, population], [*of_layers, of_faces]))
-        events = general.STATES + 2 * len(population.program.states)
-        self.kernels: SimpleNamespace = bound(general, of_faces.text + answering(kinds), (("EVENTS", events),))
+        self._programs = (limits_of(graph), *_numbers(graph, [*layers, population], [*of_layers, of_faces]))
+        layers_at = places.layers_at(len(population.program.states))
+        self.kernels = bound(general, of_faces.text + answering(kinds), (("LAYERS", layers_at),))
         self.held, self._new = np.zeros((2, graph.sole_field.size + sum(layer.size for layer in layers)), np.int64)
         size, parameters = (1, population.size), tuple(values[name][None, :].copy() for name in of_faces.arrays)
         states = tuple(np.zeros(size, np.int64) for _ in population.program.states)
         self.arrays = Arrays(
             states, parameters, np.zeros(size, np.int64), self._tables[2].ends, np.zeros(size, np.int64)
         )
-        results = np.zeros((threads, events + len(layers) + 2), np.int64)
-        arrivals, before = np.zeros((2, threads, general.TILE), np.int64)
+        results = np.zeros((threads, layers_at + len(layers)), np.int64)
+        arrivals, before = np.zeros((2, threads, places.TILE), np.int64)
         self._buffers = Buffers(arrivals, before, results)
         self._counters = np.zeros(results.shape[1], np.int64)
-        self._events, self._step = events, 0
-        self._pool = ThreadPoolExecutor(threads - 1, "pisnn-fast") if threads > 1 else None
-        super().__init__(graph, start, steps)
+        super().__init__(graph, start, steps, threads)
 
     @property
     def mass(self) -> Integers:
@@ -130,38 +123,20 @@ class GeneralStepper(KernelStepper):
         held: Integers = self.held
         return held[: self._graph.sole_field.size]
 
-    def close(self) -> None:
-        """End the threads."""
-        if self._pool is not None:
-            self._pool.shutdown()
+    def _values(self) -> tuple[Integers, list[Integers], Integers]:
+        arrays = self.arrays
+        return self.mass.copy(), [state[0].copy() for state in arrays.states], arrays.transported[0].copy()
 
-    def _state(self) -> RunState:
-        *kept, residue = (state[0].copy() for state in self.arrays.states)
-        return RunState(
-            step=self._step,
-            in_flight=int(self._counters[general.PACKETS]),
-            mass=self.mass.copy(),
-            current=kept[0] if kept else np.zeros_like(residue),
-            residue=residue,
-            transported=self.arrays.transported[0].copy(),
-        )
-
-    def _load(self, state: RunState) -> None:
-        arrays, counters = self.arrays, self._counters
+    def _take_over(self, state: RunState) -> None:
+        arrays = self.arrays
         self.mass[:] = state.mass
         arrays.transported[0] = state.transported
-        counters[:] = 0
-        values = (state.current, state.residue)[-len(arrays.states) :]
-        for at, (array, value) in enumerate(zip(arrays.states, values, strict=True)):
-            array[0] = value
-            counters[general.STATES + 2 * at] = value.sum()
+        for array, (_, values) in zip(arrays.states, self._of_states(state), strict=True):
+            array[0] = values
         # Answers follow from the masses; what they send has been counted.
         for layer in range(self._layers):
             self.kernels.answer(self._tables, self._programs, self.held, self._buffers, layer, 0, self._size(layer), 0)
         self._buffers.results[:] = 0
-        self._step = state.step
-        counters[general.PACKETS] = state.in_flight
-        counters[general.MASS_SUM] = state.mass.sum()
 
     @property
     def _layers(self) -> int:
@@ -182,26 +157,25 @@ class GeneralStepper(KernelStepper):
             compiled_for(self.kernels.fire, *followed, self.held, self.arrays, self._buffers, 0, 0, 0)
             compiled_for(self.kernels.collect, *followed, *states, share, 0)
             compiled_for(self.kernels.answer, *followed, self._new, self._buffers, 0, 0, 0, 0)
-            compiled_for(self.kernels.settle, self._buffers, self._counters)
+            compiled_for(self.kernels.settle, self._new, self._buffers, self._counters)
         compiled_for(self.kernels.too_steep, *followed, self.held)
 
     def _advance(self, steps: int) -> bool:
         followed = (self._tables, self._programs)
         if self._pool is None:
             state = (self.held, self._new, self.arrays, self._buffers, self._counters)
-            done = int(self.kernels.advance(*followed, *state, (steps, self._step + steps == self._steps)))
+            done = int(self.kernels.advance(*followed, *state, (steps, self._done() + steps == self._steps)))
             if done % 2:
                 self.held, self._new = self._new, self.held
-            self._step += done
         else:
             for _ in range(steps):
                 self._one_shared()
-                if self._counters[general.FLAGS]:
+                if self._counters[places.FLAGS]:
                     break
-        if self._counters[general.FLAGS]:
+        if self._counters[places.FLAGS]:
             return False
         if self.kernels.too_steep(*followed, self.held):
-            self._counters[general.FLAGS] = general.FLAG_RANGE
+            self._counters[places.FLAGS] = places.FLAG_RANGE
             return False
         return True
 
@@ -223,13 +197,12 @@ class GeneralStepper(KernelStepper):
             holders, lambda begin, end, at: kernels.collect(*followed, held, new, arrays, buffers, (begin, end), at)
         )
         new[holders:] = held[holders:]
-        self._step += 1
-        for layer in range(self._layers if self._step < self._steps else 0):
+        for layer in range(self._layers if self._done() + 1 < self._steps else 0):
             self._share(
                 self._size(layer),
                 lambda begin, end, at, layer=layer: kernels.answer(*followed, new, buffers, layer, begin, end, at),  # type: ignore[misc]
             )
-        kernels.settle(buffers, self._counters)
+        kernels.settle(new, buffers, self._counters)
         self.held, self._new = new, held
 
     def _share(self, rows: int, phase: Callable[[int, int, int], None]) -> None:
@@ -241,26 +214,11 @@ class GeneralStepper(KernelStepper):
         for other in others:
             other.result()
 
-    def _done(self) -> int:
-        return self._step
-
-    def _kernel_counts(self) -> Counts:
-        events = dict(zip(self._graph.chain, self._counters[self._events :].tolist(), strict=True))
-        return Counts(events[FLUX], int(self._counters[general.QUANTA]), events)
-
-    def _empty_counts(self) -> None:
-        self._counters[general.QUANTA] = 0
-        self._counters[self._events :] = 0
-
     def _snapshot(self) -> RunState:
         return self._state()
 
     def _go_back(self, snapshot: RunState) -> None:
         self._load(snapshot)
-
-    def _flag_names(self) -> str:
-        flags = int(self._counters[general.FLAGS])
-        return ", ".join(name for bit, name in enumerate(FLAG_NAMES) if flags >> bit & 1)
 
 
 def _tables(graph: IntegerGraph, kinds: list[int]) -> tuple[Synapses, Route, Incidences]:
@@ -317,17 +275,3 @@ def _numbers(
         for at, name in enumerate(text.widths):
             widths[row, at] = largest_of(graph, population.name, population.quantity(name))
     return numbers, widths
-
-
-def _limits(graph: IntegerGraph) -> Integers:
-    window = graph.sole_field.window
-    limits = np.zeros(general.LIMITS, np.int64)
-    limits[general.LOWER], limits[general.UPPER] = window.lower, window.upper
-    for place, quantity in ((general.MASS, "mass"), (general.LEDGER, "ledger")):
-        limits[place] = largest_of(graph, MEMBRANE, quantity)
-    limits[general.PAYLOAD] = largest_of(graph, MEMBRANE, "payload") if graph.coding == "delta" else general.UNLIMITED
-    limits[general.LARGEST_CURRENT] = general.UNLIMITED if window.current is None else window.current
-    limits[general.DIFFERENCE] = general.UNLIMITED if window.difference is None else window.difference
-    limits[general.HALF_DIFFERENCE] = general.UNLIMITED if window.difference is None else window.difference // 2
-    limits[general.CHANGES_COUNT] = int(graph.coding == "delta")
-    return limits

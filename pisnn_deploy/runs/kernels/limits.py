@@ -1,4 +1,4 @@
-"""What the structured kernels compare with, and whether narrow integers hold all that they compute."""
+"""What kernels compare with, and whether narrow integers hold all that they compute."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from pisnn_deploy.programs.intervals import Interval, bounds
 from pisnn_deploy.programs.whole import Whole
 from pisnn_deploy.runs.kernels import places as place
 from pisnn_deploy.runs.kernels.faces import ARRIVAL, begins_with, fired
-from pisnn_deploy.runs.kernels.places import UNLIMITED
+from pisnn_deploy.runs.kernels.places import TILE, UNLIMITED
 from pisnn_deploy.runs.kernels.stencils import Kernel
-from pisnn_deploy.runs.kernels.tables import TILE
 
 WORD, SHORT = 2**31 - 1, 2**15 - 1
 
@@ -36,24 +35,20 @@ def bounded_values(graph: IntegerGraph, population: Population) -> list[str]:
 
 
 def limits_of(graph: IntegerGraph) -> Integers:
-    """Limits that the kernels compare with, int64.
-
-    Those of masses and ledgers are of absolute values, too strict by one at the lower end; a flag that the reference
-    does not confirm is a false alarm.
-    """
-    window = graph.sole_field.window
+    """Limits that the kernels compare with, and what they are to count and to audit, int64."""
+    window, grid = graph.sole_field.window, graph.mesh.grid
     limits = np.zeros(place.LIMITS, np.int64)
-    mass = largest_of(graph, MEMBRANE, "mass")
-    limits[place.LOWER] = max(window.lower, -mass)
-    limits[place.UPPER] = min(window.upper, mass)
+    limits[place.LOWER], limits[place.UPPER] = window.lower, window.upper
+    limits[place.MASS] = largest_of(graph, MEMBRANE, "mass")
     limits[place.PAYLOAD] = largest_of(graph, MEMBRANE, "payload") if graph.coding == "delta" else UNLIMITED
     limits[place.LEDGER] = largest_of(graph, MEMBRANE, "ledger")
     limits[place.LARGEST_CURRENT] = UNLIMITED if window.current is None else window.current
     limits[place.DIFFERENCE] = UNLIMITED if window.difference is None else window.difference
     limits[place.HALF_DIFFERENCE] = UNLIMITED if window.difference is None else window.difference // 2
     limits[place.CHANGES_COUNT] = int(graph.coding == "delta")
+    limits[place.MEMBRANE_LINES] = place.lines_mask(graph.population(MEMBRANE).lines)
+    limits[place.PERIODIC_FIRST_AXIS] = int(grid is not None and grid.boundary[0] == (PERIODIC, PERIODIC))
     limits[place.AUDITED] = 1
-    limits[place.PERIODIC_FIRST_AXIS] = int(graph.grid.boundary[0] == (PERIODIC, PERIODIC))
     return limits
 
 
@@ -106,7 +101,8 @@ def values_before_the_audit(
 def largest_mass(graph: IntegerGraph, limits: Integers) -> int:
     """Largest absolute mass within the operating range, or value of a reservoir."""
     values = int(np.abs(graph.sole_field.reservoirs).max(initial=0))
-    return max(abs(int(limits[place.LOWER])), abs(int(limits[place.UPPER])), values)
+    within = max(abs(int(limits[place.LOWER])), abs(int(limits[place.UPPER])))
+    return max(min(within, int(limits[place.MASS]) + 1), values)
 
 
 def fits_narrow(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -13,12 +14,11 @@ import numpy as np
 
 from pisnn_deploy.audit.invariants import KINDS
 from pisnn_deploy.core.errors import CheckError
-from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.graph.integer import IntegerGraph, Integers
+from pisnn_deploy.runs.kernels import places
 from pisnn_deploy.runs.run import RunState
 from pisnn_deploy.runs.stepping import ReferenceStepper, Tally
 
-FLAG_NAMES = ("global", "local", "flux", "width", "range", "state changed between steps")
-"""What the bits of the flags of all kernels mean, from the lowest on."""
 _STRICT = {"width", "range"}
 """Flags that may be raised where nothing is wrong."""
 SNAPSHOT_SECONDS = 1.0
@@ -51,6 +51,8 @@ class KernelStepper(ABC):
         Where to go on from.
     steps : int
         PDE steps of the whole run: after the last, nothing is sent.
+    shares : int
+        Into which the work of a PDE step is cut, one a thread.
 
     Attributes
     ----------
@@ -59,10 +61,15 @@ class KernelStepper(ABC):
     """
 
     kernels: SimpleNamespace
+    arrays: Any
+    """State of the faces; `arrays.states` are those of their program."""
+    _counters: Integers
+    """Counts of the kernels and sums that the audit compares, see `places`."""
 
-    def __init__(self, graph: IntegerGraph, start: RunState, steps: int) -> None:
+    def __init__(self, graph: IntegerGraph, start: RunState, steps: int, shares: int) -> None:
         self._graph = graph
         self._steps = steps
+        self._pool = ThreadPoolExecutor(shares - 1, "pisnn-fast") if shares > 1 else None
         self._violations = dict.fromkeys(KINDS, 0)
         self._stopped: Tally | None = None
         self.restore(start)
@@ -161,39 +168,75 @@ class KernelStepper(ABC):
     def prepare(self) -> None:
         """Compile what a step needs, so that no step takes the time for it."""
 
-    @abstractmethod
     def close(self) -> None:
         """End the threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
 
-    @abstractmethod
     def _load(self, state: RunState) -> None:
         """Take over a state; the counts of the kernels begin at 0."""
+        self._take_over(state)
+        counters = self._counters
+        counters[:] = 0
+        for at, (_, values) in enumerate(self._of_states(state)):
+            counters[places.STATES + 2 * at] = values.sum()
+        counters[places.DONE] = state.step
+        counters[places.IN_FLIGHT] = state.in_flight
+        counters[places.MASS_SUM] = state.mass.sum()
+
+    def _of_states(self, state: RunState) -> list[tuple[str, Integers]]:
+        """Names and values of the states of faces: residues come last, after what is kept of currents."""
+        return [("current", state.current), ("residue", state.residue)][-len(self.arrays.states) :]
+
+    def _state(self) -> RunState:
+        """Where the run stands, without counts: copies."""
+        mass, (*kept, residue), transported = self._values()
+        return RunState(
+            step=self._done(),
+            mass=mass,
+            current=kept[0] if kept else np.zeros_like(residue),
+            residue=residue,
+            transported=transported,
+            in_flight=int(self._counters[places.IN_FLIGHT]),
+        )
+
+    def _done(self) -> int:
+        return int(self._counters[places.DONE])
+
+    @property
+    def _counted(self) -> list[int]:
+        """Places of what is counted: packets and quanta sent, then spikes of each population of the chain."""
+        layers = range(places.layers_at(len(self.arrays.states)), self._counters.size)
+        return [places.PACKETS, places.QUANTA, places.MEMBRANE_SPIKES, *layers, places.FLUX_SPIKES]
+
+    def _kernel_counts(self) -> Counts:
+        packets, quanta, *spikes = self._counters[self._counted].tolist()
+        return Counts(packets, quanta, dict(zip(self._graph.chain, spikes, strict=True)))
+
+    def _empty_counts(self) -> None:
+        self._counters[self._counted] = 0
+
+    def _flag_names(self) -> str:
+        flags = int(self._counters[places.FLAGS])
+        return ", ".join(name for bit, name in enumerate(places.FLAG_NAMES) if flags >> bit & 1)
+
+    @abstractmethod
+    def _take_over(self, state: RunState) -> None:
+        """Put a state into the arrays."""
+
+    @abstractmethod
+    def _values(self) -> tuple[Integers, list[Integers], Integers]:
+        """Masses and ledgers, states of the faces, and packets sent through them: copies."""
 
     @abstractmethod
     def _advance(self, steps: int) -> bool:
         """Do so many PDE steps, or up to one with a flag: then False."""
 
     @abstractmethod
-    def _done(self) -> int: ...
-
-    @abstractmethod
-    def _state(self) -> RunState:
-        """Where the run stands, without counts: copies."""
-
-    @abstractmethod
-    def _kernel_counts(self) -> Counts: ...
-
-    @abstractmethod
-    def _empty_counts(self) -> None: ...
-
-    @abstractmethod
     def _snapshot(self) -> Any: ...
 
     @abstractmethod
     def _go_back(self, snapshot: Any) -> None: ...
-
-    @abstractmethod
-    def _flag_names(self) -> str: ...
 
 
 _ADVICE = "the kernel or the memory of this machine is at fault; please report it"

@@ -20,30 +20,22 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pisnn_deploy.runs.kernels.arrivals import arrive, ask_ahead, steepest
+from pisnn_deploy.runs.kernels.common import settle_step
 from pisnn_deploy.runs.kernels.compiled import part
 from pisnn_deploy.runs.kernels.exchange import cells, enter, leave, reservoirs
 from pisnn_deploy.runs.kernels.places import (
     AUDITED,
     DIFFERENCE,
-    DONE,
-    EVENTS,
-    FLAG_CHAIN,
-    FLAG_GLOBAL,
     FLAG_RANGE,
     FLAGS,
     HALF_DIFFERENCE,
-    IN_FLIGHT,
     LARGEST_CURRENT,
-    MASS_SUM,
-    PACKETS,
     PERIODIC_FIRST_AXIS,
-    QUANTA,
-    STATES,
     UNLIMITED,
 )
 
 KERNELS = ("sweep", "join", "advance", "too_steep")
-PARTS = tuple(f"pisnn_deploy.runs.kernels.{name}" for name in ("arrivals", "exchange", "places"))
+PARTS = tuple(f"pisnn_deploy.runs.kernels.{name}" for name in ("arrivals", "common", "exchange", "places"))
 AXES = 1  # bound to the number of axes of the mesh
 
 
@@ -97,41 +89,10 @@ def _faces(tables, limits, programs, block, mass, arrays, row, packets):
 
 
 @part
-def _settle(halo, new, results, counters, audited):
-    """Add up what all slabs found after a PDE step; returns the flags of the whole step."""
-    t = new.dtype.type
-    flags, total, quanta = np.int64(0), np.int64(0), np.int64(0)
-    for slab in range(results.shape[0]):
-        flags |= results[slab, FLAGS]
-        total += results[slab, MASS_SUM]
-        quanta += results[slab, QUANTA]
-        counters[PACKETS] += results[slab, PACKETS]
-        counters[EVENTS] += results[slab, EVENTS]
+def _fill_halo(halo, new):
+    """Copy the masses beyond a periodic boundary to where they are read."""
     for x in range(halo.shape[1]):
         new[halo[0, x]] = new[halo[1, x]]
-    if audited:
-        if total != counters[MASS_SUM]:
-            flags |= FLAG_GLOBAL
-        for place in range(STATES, counters.size, 2):
-            before, after = np.int64(0), np.int64(0)
-            for slab in range(results.shape[0]):
-                before += results[slab, place]
-                after += results[slab, place + 1]
-            # Each sum of a run may have wrapped, but always alike.
-            if t(before - counters[place]) != t(0):
-                flags |= FLAG_CHAIN
-            counters[place] = after
-    counters[QUANTA] += quanta
-    counters[IN_FLIGHT] = quanta
-    counters[FLAGS] = flags
-    counters[DONE] += 1
-    return flags
-
-
-@part
-def _clear_row(result):
-    for place in range(result.size):
-        result[place] = 0
 
 
 def sweep(tables, programs, mass, new, arrays, buffers, slab):
@@ -139,7 +100,6 @@ def sweep(tables, programs, mass, new, arrays, buffers, slab):
     grid, network, runs, lines, wraps, edges = tables
     limits = programs[0]
     row = Row(buffers.arrivals[slab], buffers.before[slab], buffers.results[slab])
-    _clear_row(row.result)
     begin, end = grid.slab_block[slab], grid.slab_block[slab + 1]
     for block in range(begin, end):
         packets = buffers.head[slab] if block == begin else buffers.work[slab]
@@ -165,7 +125,8 @@ def join(tables, programs, mass, new, arrays, buffers, counters):
         cells((grid, lines, wraps), limits, block, mass, new, row, buffers.head[slab])
         begin = grid.block_start[block] - grid.strides[0]
         reservoirs(edges, limits, block, begin, mass, arrays, buffers.head[slab], row.result)
-    return _settle(grid.halo, new, buffers.results, counters, limits[AUDITED])
+    _fill_halo(grid.halo, new)
+    return settle_step(new, buffers.results, counters, limits[AUDITED])
 
 
 def advance(tables, programs, mass, new, arrays, buffers, counters, steps):
@@ -176,7 +137,6 @@ def advance(tables, programs, mass, new, arrays, buffers, counters, steps):
     row = Row(buffers.arrivals[0], buffers.before[0], buffers.results[0])
     head, work = buffers.head[0], buffers.work[0]
     for step in range(steps):
-        _clear_row(row.result)
         # The cells of the first block wait for the packets of the last.
         for turn in range(blocks + 1):
             block = turn % blocks
@@ -194,7 +154,8 @@ def advance(tables, programs, mass, new, arrays, buffers, counters, steps):
                 reservoirs(edges, limits, block, begin, mass, arrays, packets, row.result)
             if turn < blocks:
                 leave(grid, turn, packets, buffers.tail, 0)
-        if _settle(grid.halo, new, buffers.results, counters, limits[AUDITED]):
+        _fill_halo(grid.halo, new)
+        if settle_step(new, buffers.results, counters, limits[AUDITED]):
             return step + 1
         mass, new = new, mass
     return steps

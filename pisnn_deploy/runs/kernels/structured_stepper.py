@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -15,7 +14,7 @@ from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.runs.kernels import places, structured
 from pisnn_deploy.runs.kernels.compiled import bound, compiled_for
-from pisnn_deploy.runs.kernels.faces import MASKS, FaceText, UnservedError, face_text, folded
+from pisnn_deploy.runs.kernels.faces import FaceText, UnservedError, face_text, folded, values_of
 from pisnn_deploy.runs.kernels.layout import Layout, Values, layout_of, pad_values, reservoir_order
 from pisnn_deploy.runs.kernels.limits import (
     bounded_values,
@@ -28,11 +27,9 @@ from pisnn_deploy.runs.kernels.limits import (
     values_before_the_audit,
 )
 from pisnn_deploy.runs.kernels.stencils import Kernel, kernel_of
-from pisnn_deploy.runs.kernels.stepper import FLAG_NAMES, Counts, KernelStepper
-from pisnn_deploy.runs.kernels.tables import TILE, tables_of
+from pisnn_deploy.runs.kernels.stepper import KernelStepper
+from pisnn_deploy.runs.kernels.tables import tables_of
 from pisnn_deploy.runs.run import RunState
-
-_COUNTS = [places.PACKETS, places.QUANTA, places.EVENTS]
 
 
 class Arrays(NamedTuple):
@@ -99,10 +96,7 @@ def plan_of(graph: IntegerGraph) -> Plan | None:
     kernel, population = kernel_of(graph), graph.sole_channels
     if kernel is None or len(population.program.sends) != 1:
         return None
-    values, limits = dict(population.parameters), limits_of(graph)
-    for port, holder in (("source_mass", graph.mesh.source), ("target_mass", graph.mesh.target)):
-        if port in population.program.ports:
-            values[MASKS[port]] = np.where(holder < graph.mesh.cells, -1, 0).astype(np.int64)
+    values, limits = values_of(graph, population), limits_of(graph)
     constant = {name: int(array[0]) for name, array in values.items() if array.size and (array == array[0]).all()}
     if folded(population.program):
         constant[folded(population.program)] = 0
@@ -142,7 +136,8 @@ class StructuredStepper(KernelStepper):
         self._tables = tables_of(graph, plan.kernel, layout, threads)
         self._limits, self._order, self.narrow = plan.limits.copy(), reservoir_order(layout), plan.narrow
         self._limits[places.AUDITED] = int(audited)
-        self.kernels = bound(structured, plan.text.text, (("AXES", len(layout.shape)),))
+        constants = (("AXES", len(layout.shape)), ("LAYERS", places.layers_at(len(plan.short))))
+        self.kernels = bound(structured, plan.text.text, constants)
         widths = [largest_of(graph, plan.faces.name, plan.faces.quantity(name)) for name in plan.text.widths]
         self._programs = (self._limits, np.array(plan.text.numbers, np.int64), np.array(widths, np.int64))
         self.mass, self._new = self._padded(graph, plan), self._padded(graph, plan)
@@ -154,9 +149,7 @@ class StructuredStepper(KernelStepper):
         self._lasting = 2**31 // (largest_of(graph, plan.faces.name, sent) + 1) - 1 if self.narrow else 2**62
         self._moved_at = 0
         self._moved = np.zeros(graph.mesh.faces, np.int64)
-        slabs = self._tables.grid.slab_block.size - 1
-        self._pool = ThreadPoolExecutor(slabs - 1, "pisnn-fast") if slabs > 1 else None
-        super().__init__(graph, start, steps)
+        super().__init__(graph, start, steps, self._tables.grid.slab_block.size - 1)
 
     def _padded(self, graph: IntegerGraph, plan: Plan) -> Values:
         lower, upper = int(plan.limits[places.LOWER]), int(plan.limits[places.UPPER])
@@ -187,50 +180,28 @@ class StructuredStepper(KernelStepper):
             np.zeros((slabs, axes, front + first), word),
             np.zeros((slabs, axes, front + int(sizes.max(initial=0))), word),
             np.zeros((slabs, front), word),
-            np.zeros((slabs, TILE), word),
-            np.zeros((slabs, TILE), word),
-            np.zeros((slabs, places.STATES + 2 * len(self.arrays.states)), np.int64),
+            np.zeros((slabs, places.TILE), word),
+            np.zeros((slabs, places.TILE), word),
+            np.zeros((slabs, places.layers_at(len(self.arrays.states))), np.int64),
         )
 
-    def close(self) -> None:
-        """End the threads."""
-        if self._pool is not None:
-            self._pool.shutdown()
-
-    def _state(self) -> RunState:
+    def _values(self) -> tuple[Integers, list[Integers], Integers]:
         layout, arrays = self._layout, self.arrays
         ledger = np.zeros_like(arrays.ledger)
         ledger[self._order] = arrays.ledger
-        *kept, residue = (layout.gather(state) for state in arrays.states)
-        return RunState(
-            step=self._done(),
-            in_flight=int(self._counters[places.IN_FLIGHT]),
-            mass=np.concatenate([layout.cells(self.mass).reshape(-1).astype(np.int64), ledger]),
-            current=kept[0] if kept else np.zeros_like(residue),
-            residue=residue,
-            transported=self._moved + layout.gather(arrays.transported),
-        )
+        mass = np.concatenate([layout.cells(self.mass).reshape(-1).astype(np.int64), ledger])
+        return mass, [*map(layout.gather, arrays.states)], self._moved + layout.gather(arrays.transported)
 
-    def _load(self, state: RunState) -> None:
+    def _take_over(self, state: RunState) -> None:
         layout, arrays, cells = self._layout, self.arrays, self._graph.mesh.cells
         self._require_room(state)
         self._load_cells(state.mass[:cells])
         arrays.ledger[:] = state.mass[cells:][self._order]
-        counters = self._counters
-        counters[:] = 0
-        for at, (values, array) in enumerate(zip(self._of_states(state), arrays.states, strict=True)):
+        for (_, values), array in zip(self._of_states(state), arrays.states, strict=True):
             layout.scatter(values, array)
-            counters[places.STATES + 2 * at] = values.sum()
         arrays.transported[:] = 0
         self._moved = state.transported.copy()
         self._moved_at = state.step
-        counters[places.DONE] = state.step
-        counters[places.IN_FLIGHT] = state.in_flight
-        counters[places.MASS_SUM] = state.mass.sum()
-
-    def _of_states(self, state: RunState) -> tuple[Integers, ...]:
-        """Values of the states of faces: residues come last, after what is kept of currents."""
-        return (state.current, state.residue)[-len(self.arrays.states) :]
 
     def _require_room(self, state: RunState) -> None:
         """Refuse a state that the arrays would cut.
@@ -241,9 +212,8 @@ class StructuredStepper(KernelStepper):
             With the bits of the arrays.
         """
         cells, arrays = self._graph.mesh.cells, self.arrays
-        names = ("current", "residue")[-len(arrays.states) :]
         parts = [(MEMBRANE, "mass", state.mass[:cells], self.mass)]
-        parts += [(FLUX, *part) for part in zip(names, self._of_states(state), arrays.states, strict=True)]
+        parts += [(FLUX, *named, array) for named, array in zip(self._of_states(state), arrays.states, strict=True)]
         for population, quantity, values, array in parts:
             require_width(values, 8 * array.itemsize, population, quantity, state.step)
 
@@ -309,16 +279,6 @@ class StructuredStepper(KernelStepper):
         self.arrays.transported[:] = 0
         self._moved_at = self._done()
 
-    def _done(self) -> int:
-        return int(self._counters[places.DONE])
-
-    def _kernel_counts(self) -> Counts:
-        packets, quanta, events = self._counters[_COUNTS].tolist()
-        return Counts(packets, quanta, {MEMBRANE: events, FLUX: packets})
-
-    def _empty_counts(self) -> None:
-        self._counters[_COUNTS] = 0
-
     def _snapshot(self) -> tuple[Values, ...]:
         arrays = self.arrays
         copied = (self.mass, *arrays.states, arrays.transported, arrays.ledger, self._counters, self._moved)
@@ -332,7 +292,3 @@ class StructuredStepper(KernelStepper):
             array[...] = values
         self._moved = moved.copy()
         self._moved_at = int(moved_at)
-
-    def _flag_names(self) -> str:
-        flags = int(self._counters[places.FLAGS])
-        return ", ".join(name for bit, name in enumerate(FLAG_NAMES) if flags >> bit & 1)

@@ -10,10 +10,9 @@ from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.mesh import DIRICHLET
 from pisnn_deploy.runs.kernels.faces import begins_with
 from pisnn_deploy.runs.kernels.layout import Layout, Values, halo_of, reservoir_order, wraps_of
+from pisnn_deploy.runs.kernels.places import TILE
 from pisnn_deploy.runs.kernels.stencils import Kernel
 
-TILE = 2048
-"""Most faces or cells of one loop: what a loop reads and writes then fits the first-level cache."""
 LONG_ROW = 4096
 """Faces or cells of a row from which on it is worth loops of its own."""
 LARGEST_SPREAD = 1.5
