@@ -25,6 +25,7 @@ from pisnn_deploy.cli.messages import (
     show_wrong_usage,
     with_options,
 )
+from pisnn_deploy.cli.options import HELP
 from pisnn_deploy.core.docstrings import docstring
 from pisnn_deploy.core.errors import FileError, PisnnError
 from pisnn_deploy.core.limits import (
@@ -121,7 +122,7 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=LazyGroup, context_settings=HELP)
 @click.version_option(__version__, prog_name="pisnn-deploy")
 @click.option(
     "--config",

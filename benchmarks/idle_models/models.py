@@ -6,15 +6,13 @@ from typing import Any
 
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.model.py.model import PyLoihiProcessModel
-from lava.magma.core.model.py.ports import PyInPort, PyOutPort
-from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+from lava.proc.sparse.models import PySparseModelBitAcc
 from lava.proc.sparse.process import Sparse
-from scipy.sparse import csr_matrix
 
-from pisnn_deploy.lava.plan import Plan
+from pisnn_deploy.lava.plan import Plan, step_and_phase
+from pisnn_deploy.lava.ports import PortsOfAudit, PortsOfNeurons, ports_of
 from pisnn_deploy.lava.processes.audit.process import Audit
 from pisnn_deploy.lava.processes.neurons.process import Neurons
 
@@ -22,24 +20,8 @@ from pisnn_deploy.lava.processes.neurons.process import Neurons
 @implements(proc=Neurons, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class IdleNeuronsModel(PyLoihiProcessModel):
+class IdleNeuronsModel(PortsOfNeurons):
     """Sends zeros, forgets what arrives."""
-
-    in0: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in1: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in2: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in3: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in4: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in5: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in6: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in7: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    out0: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
-    out1: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
-    out2: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
-    out3: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
-    audit_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
-    arrived: np.ndarray = LavaPyType(np.ndarray, np.int64)
-    kept: np.ndarray = LavaPyType(np.ndarray, np.int64)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
@@ -48,55 +30,33 @@ class IdleNeuronsModel(PyLoihiProcessModel):
 
     def run_spk(self) -> None:
         """One time step, in the order of the real model."""
-        answering = (self.time_step - 1) % self._plan.period == self._plan.phase
-        if answering:
-            self.in0.recv()
-        self.out0.send(self._silence)
+        (arrival,), (output,) = ports_of(self, "in", 1), ports_of(self, "out", 1)
+        _, phase = step_and_phase(self.time_step, self._plan.period)
+        if phase == self._plan.phase:
+            arrival.recv()
+        output.send(self._silence)
         self.audit_out.send(self.kept[: len(self._plan.audited)])
-        if not answering:
-            self.in0.recv()
+        if phase != self._plan.phase:
+            arrival.recv()
 
 
 @implements(proc=Audit, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class IdleAuditModel(PyLoihiProcessModel):
+class IdleAuditModel(PortsOfAudit):
     """Forgets what arrives."""
-
-    in0: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in1: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in2: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in3: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in4: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in5: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in6: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in7: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in8: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in9: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in10: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in11: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in12: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in13: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in14: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in15: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
 
     def run_spk(self) -> None:
         """One time step."""
-        self.in0.recv()
-        self.in1.recv()
+        for port in ports_of(self, "in", 2):
+            port.recv()
 
 
 @implements(proc=Sparse, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class IdleSparseModel(PyLoihiProcessModel):
+class IdleSparseModel(PySparseModelBitAcc):
     """Sends zeros, forgets what arrives."""
-
-    s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, bool)
-    a_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
-    a_buff: np.ndarray = LavaPyType(np.ndarray, np.int32)
-    weights: csr_matrix = LavaPyType(csr_matrix, np.int32)
-    num_message_bits: np.ndarray = LavaPyType(np.ndarray, int)
 
     def run_spk(self) -> None:
         """One time step."""

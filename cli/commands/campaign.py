@@ -23,6 +23,7 @@ from pisnn_deploy.campaign.table import write_table
 from pisnn_deploy.campaign.work import WorkerOptions, failed_row
 from pisnn_deploy.cli.console import print_json, print_table, print_text, progress
 from pisnn_deploy.cli.messages import print_message, with_options
+from pisnn_deploy.cli.options import HELP, JSON, QUIETER
 from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.core.optional import require
 from pisnn_deploy.core.printable import printable
@@ -34,7 +35,7 @@ SHOWN_MESSAGES = 20
 _REFUTED = "its recorded row says other facts of its artifact than a row of the same artifact"
 
 
-@click.command("campaign", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("campaign", context_settings=HELP)
 @click.argument("plan", type=click.Path(path_type=Path))
 @click.option(
     "-o",
@@ -49,8 +50,8 @@ _REFUTED = "its recorded row says other facts of its artifact than a row of the 
 @click.option(
     "--timeout", type=click.FloatRange(0, min_open=True), default=3600.0, show_default=True, help="Seconds for a run."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress, no table.")
+@JSON
+@QUIETER
 def command(
     plan: Path,
     output: Path | None,

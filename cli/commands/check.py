@@ -15,6 +15,7 @@ from pisnn_deploy.checks.formats.text import comparison_rows, estimate_rows, gro
 from pisnn_deploy.checks.outcome import Outcome
 from pisnn_deploy.checks.rule import DEFAULT_HORIZON
 from pisnn_deploy.cli.console import print_table, print_text
+from pisnn_deploy.cli.options import HELP, QUIET
 from pisnn_deploy.cli.repository import in_repository
 from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.core.output import write_whole
@@ -25,7 +26,7 @@ from pisnn_deploy.project.outputs import check_outputs
 _COLOURS = {"error": "red", "warning": "yellow", "info": "blue"}
 
 
-@click.command("check", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("check", context_settings=HELP)
 @click.argument("artifacts", metavar="ARTIFACT...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--profile", "profiles", multiple=True, help="Hardware profile: a name or a YAML file; may be repeated.")
 @click.option("--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True)
@@ -59,7 +60,7 @@ _COLOURS = {"error": "red", "warning": "yellow", "info": "blue"}
 @click.option(
     "--horizon", type=click.IntRange(min=0), default=DEFAULT_HORIZON, show_default=True, help="PDE steps to run for."
 )
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+@QUIET
 def command(artifacts: tuple[Path, ...], form: str, output: Path | None, quiet: bool, **options: Any) -> None:
     """Check every ARTIFACT against hardware profiles (default: the library's profile that the artifact names).
 

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from pisnn_deploy.cli.console import Row, print_json, print_table
 from pisnn_deploy.cli.messages import print_message
+from pisnn_deploy.cli.options import HELP, JSON, QUIET
 from pisnn_deploy.compiler.passes.measure import MOVED_START
 from pisnn_deploy.compiler.passes.stock import frozen_quanta
 from pisnn_deploy.core.errors import CheckError
@@ -26,7 +27,7 @@ from pisnn_deploy.project.own_problem import measured_reference_error
 from pisnn_deploy.project.request import compile_request
 
 
-@click.command("compile", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("compile", context_settings=HELP)
 @click.argument("model")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to write the artifact.")
 @click.option("--profile", default="loihi2", show_default=True, help="Hardware profile: a name or a YAML file.")
@@ -100,8 +101,8 @@ from pisnn_deploy.project.request import compile_request
 )
 @click.option("--strict", is_flag=True, help="Exit with 1, and write no artifact, if there is a warning.")
 @click.option("--explain", is_flag=True, help="Show what each compiler pass did.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+@JSON
+@QUIET
 def command(
     model: str, output: Path | None, strict: bool, explain: bool, as_json: bool, quiet: bool, **options: Any
 ) -> None:

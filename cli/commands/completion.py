@@ -6,15 +6,16 @@ import click
 from click.shell_completion import get_completion_class
 
 from pisnn_deploy.cli.console import print_text
+from pisnn_deploy.cli.options import HELP, QUIET
 
 PROGRAM = "pisnn-deploy"
 VARIABLE = "_PISNN_DEPLOY_COMPLETE"
 """Set by the script when the shell asks; click derives this name from the program's."""
 
 
-@click.command("completion", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("completion", context_settings=HELP)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+@QUIET
 def command(shell: str, quiet: bool) -> None:
     """Print a script that completes commands, options and names in SHELL.
 

@@ -22,6 +22,7 @@ from rich.text import Text
 from pisnn_deploy import __version__
 from pisnn_deploy.checks.examples import heat_graph
 from pisnn_deploy.cli.console import print_json, print_table
+from pisnn_deploy.cli.options import HELP, JSON, QUIET
 from pisnn_deploy.core.errors import CheckError, PisnnError, UsageError
 from pisnn_deploy.core.limits import FILES_OF_LAVA, lack_for
 from pisnn_deploy.core.optional import INTERPRETER_VARIABLE, LAVA_DL, is_installed, lack_of
@@ -71,10 +72,10 @@ class Diagnosis:
     detail: str
 
 
-@click.command("doctor", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("doctor", context_settings=HELP)
 @click.option("--run", "trial", is_flag=True, help="Run a small graph on every backend that works, and compare.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+@JSON
+@QUIET
 def command(trial: bool, as_json: bool, quiet: bool) -> None:
     """Check what works on this machine: versions, cores, memory, backends.
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from pisnn_deploy.cli.console import print_json, print_table
+from pisnn_deploy.cli.options import HELP, JSON, QUIET
 from pisnn_deploy.project.exports import ENDINGS, export
 
 
-@click.command("export", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("export", context_settings=HELP)
 @click.argument("artifact", default="heat1d")
 @click.option("--to", "target", type=click.Choice(list(ENDINGS)), required=True, help="Format.")
 @click.option(
@@ -20,8 +21,8 @@ from pisnn_deploy.project.exports import ENDINGS, export
     help="File (default: NAME.onnx, .net or .nir); for lava a folder or a .zip (default: NAME-lava).",
 )
 @click.option("--loop", is_flag=True, help="An ONNX model that does as many PDE steps as its input `steps` says.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+@JSON
+@QUIET
 def command(artifact: str, target: str, output: Path | None, loop: bool, as_json: bool, quiet: bool) -> None:
     """Export ARTIFACT (.pisnn), a checkpoint (.pt) or a model of the zoo to another format.
 

@@ -8,6 +8,7 @@ import click
 
 from pisnn_deploy.cli.console import Row, print_table, print_text
 from pisnn_deploy.cli.messages import print_message
+from pisnn_deploy.cli.options import HELP
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.core.limits import require_memory
 from pisnn_deploy.core.optional import require
@@ -20,7 +21,7 @@ from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.project.outputs import check_outputs
 
 
-@click.command("inspect", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("inspect", context_settings=HELP)
 @click.argument("artifact", type=click.Path(path_type=Path))
 @click.option("--format", "form", type=click.Choice(["text", "json", "dot", "png"]), default="text", show_default=True)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")

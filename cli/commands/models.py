@@ -5,14 +5,11 @@ from __future__ import annotations
 import click
 
 from pisnn_deploy.cli.console import Row, print_json, print_table
+from pisnn_deploy.cli.options import HELP, JSON, QUIET
 from pisnn_deploy.project import zoo
 
-_QUIET = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-_HELP = {"help_option_names": ["-h", "--help"]}
 
-
-@click.group("models", context_settings=_HELP, invoke_without_command=True)
+@click.group("models", context_settings=HELP, invoke_without_command=True)
 @click.pass_context
 def command(context: click.Context) -> None:
     """List the models of the zoo, or show one.
@@ -26,9 +23,9 @@ def command(context: click.Context) -> None:
         context.invoke(list_models)
 
 
-@command.command("list", context_settings=_HELP)
-@_JSON
-@_QUIET
+@command.command("list", context_settings=HELP)
+@JSON
+@QUIET
 def list_models(as_json: bool, quiet: bool) -> None:
     """List the models of the zoo.
 
@@ -54,10 +51,10 @@ def _row(name: str) -> Row:
     return name, one.equation, "x".join(map(str, one.default_shape))
 
 
-@command.command("show", context_settings=_HELP)
+@command.command("show", context_settings=HELP)
 @click.argument("name")
-@_JSON
-@_QUIET
+@JSON
+@QUIET
 def show(name: str, as_json: bool, quiet: bool) -> None:
     """Show the spec and weights of the model NAME.
 

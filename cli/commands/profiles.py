@@ -6,15 +6,12 @@ import click
 
 from pisnn_deploy.cli.console import Row, print_json, print_line, print_table
 from pisnn_deploy.cli.messages import print_message
+from pisnn_deploy.cli.options import HELP, JSON, QUIET
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.target import Figure, load_profile, names, parents_of, validate_profile
 
-_QUIET = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-_HELP = {"help_option_names": ["-h", "--help"]}
 
-
-@click.group("profiles", context_settings=_HELP, invoke_without_command=True)
+@click.group("profiles", context_settings=HELP, invoke_without_command=True)
 @click.pass_context
 def command(context: click.Context) -> None:
     """List, show or validate hardware profiles, or print the JSON Schema of their files.
@@ -30,9 +27,9 @@ def command(context: click.Context) -> None:
         context.invoke(list_profiles)
 
 
-@command.command("list", context_settings=_HELP)
-@_JSON
-@_QUIET
+@command.command("list", context_settings=HELP)
+@JSON
+@QUIET
 def list_profiles(as_json: bool, quiet: bool) -> None:
     """List the profiles that come with the package; cores are the usable ones of all chips.
 
@@ -76,10 +73,10 @@ def _count(figure: Figure[int | None], times: int = 1) -> str:
     return f"{figure.value * times:,}"
 
 
-@command.command("show", context_settings=_HELP)
+@command.command("show", context_settings=HELP)
 @click.argument("name")
-@_JSON
-@_QUIET
+@JSON
+@QUIET
 def show(name: str, as_json: bool, quiet: bool) -> None:
     """Show every figure of the profile NAME with its range, confidence and source, and what NAME extends.
 
@@ -115,10 +112,10 @@ def _range(figure: dict[str, object]) -> str:
     return f"{low} to {high}"
 
 
-@command.command("validate", context_settings=_HELP)
+@command.command("validate", context_settings=HELP)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
-@_JSON
-@_QUIET
+@JSON
+@QUIET
 @click.pass_context
 def validate(context: click.Context, files: tuple[str, ...], as_json: bool, quiet: bool) -> None:
     """Validate profiles of your own, each FILE with what it extends; says everything that is wrong, field by field.
@@ -150,8 +147,8 @@ def validate(context: click.Context, files: tuple[str, ...], as_json: bool, quie
         context.exit(UsageError.exit_code)
 
 
-@command.command("schema", context_settings=_HELP)
-@_QUIET
+@command.command("schema", context_settings=HELP)
+@QUIET
 def schema(quiet: bool) -> None:
     """Print the JSON Schema of profile files, with which editors explain and check fields as you type.
 

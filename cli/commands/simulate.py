@@ -10,6 +10,7 @@ import click
 from pisnn_deploy.cli.console import listener, print_json, print_table
 from pisnn_deploy.cli.invocation import command_line
 from pisnn_deploy.cli.messages import print_message
+from pisnn_deploy.cli.options import HELP, JSON, QUIETER
 from pisnn_deploy.cli.run_result import result_rows
 from pisnn_deploy.core.errors import CheckError
 from pisnn_deploy.core.limits import require_memory
@@ -24,7 +25,7 @@ from pisnn_deploy.runs import NAMES
 from pisnn_deploy.runs.segments import SEGMENT_SECONDS
 
 
-@click.command("simulate", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("simulate", context_settings=HELP)
 @click.argument("artifact", default="heat1d")
 @click.option("--backend", type=click.Choice(NAMES), help="Backend (default: cpu where Lava is installed, else fast).")
 @click.option(
@@ -72,8 +73,8 @@ from pisnn_deploy.runs.segments import SEGMENT_SECONDS
 @click.option("--recover", is_flag=True, help="Repair violations found after a --fault and continue.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if the run is implausible, or cannot be judged.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=3600.0, show_default=True, help="Seconds.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress, no table.")
+@JSON
+@QUIETER
 @click.pass_context
 def command(
     context: click.Context,

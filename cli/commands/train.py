@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING
 import click
 
 from pisnn_deploy.cli.console import Row, listener, print_json, print_table
+from pisnn_deploy.cli.options import HELP, JSON, QUIETER
 from pisnn_deploy.project.training import train_to_file
 
 if TYPE_CHECKING:
     from pisnn_deploy.training.trainer import Trained
 
 
-@click.command("train", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("train", context_settings=HELP)
 @click.argument("recipe")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to write the model.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Random seed (overrides the recipe).")
 @click.option("--resume", is_flag=True, help="Continue an interrupted training.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress, no table.")
+@JSON
+@QUIETER
 def command(recipe: str, output: Path | None, seed: int | None, resume: bool, as_json: bool, quiet: bool) -> None:
     """Train a model from RECIPE, a YAML file or the name of a model of the zoo.
 

@@ -8,15 +8,16 @@ import click
 from rich.text import Text
 
 from pisnn_deploy.cli.console import print_json, print_table
+from pisnn_deploy.cli.options import HELP, JSON, QUIET
 from pisnn_deploy.core.errors import CheckError
 from pisnn_deploy.graph.artifact import read_artifact
 from pisnn_deploy.verify import NOT_PROVED, Finding, check_certificate
 
 
-@click.command("verify", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("verify", context_settings=HELP)
 @click.argument("artifact", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+@JSON
+@QUIET
 def command(artifact: Path, as_json: bool, quiet: bool) -> None:
     """Prove the certificate of ARTIFACT again, from the artifact alone.
 

@@ -224,6 +224,22 @@ class Plan:
         return np.stack(rows or [np.zeros(size, np.int64)])
 
 
+def step_and_phase(time_step: int, period: int, first_step: int = 0) -> tuple[int, int]:
+    """PDE step and phase of a time step.
+
+    Parameters
+    ----------
+    time_step : int
+        As Lava counts them in a run, from 1 on.
+    period : int
+        Time steps of a PDE step.
+    first_step : int
+        PDE steps that were done before the run.
+    """
+    step, phase = divmod(time_step - 1, period)
+    return step + first_step, phase
+
+
 def plan_of(graph: IntegerGraph, name: str) -> Plan:
     """The plan of a population.
 

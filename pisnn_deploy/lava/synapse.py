@@ -18,36 +18,6 @@ _GRADED, _BINARY = 24, 0
 _LARGEST_MANTISSA = 254
 
 
-def sparse_process(line: Line, lines: int = 0) -> Sparse:
-    """Build the process of a synapse population as it is stored.
-
-    Parameters
-    ----------
-    line : Line
-    lines : int
-        Lines of the source where its spikes are binary, all of which arrive at its one port; 0 for graded spikes.
-
-    Returns
-    -------
-    Sparse
-
-    Raises
-    ------
-    UsageError
-        Lava would change a mantissa: odd, beyond 254, or not a multiple of ``2^-exponent``.
-    """
-    synapse, bits = line.synapse, _BINARY if lines else _GRADED
-    rows, inputs = synapse.connections.rows, synapse.inputs
-    shape = (synapse.outputs, (lines or 1) * inputs)
-    columns = rows.columns + line.number * inputs
-    matrix = sparse.csr_matrix((rows.values.astype(int), columns, rows.starts), shape)
-    process = stored_matrix(synapse.name, matrix, synapse.exponent, bits)
-    scale = 1 << max(0, -synapse.exponent)
-    uneven = matrix.data % scale != 0
-    _refuse(synapse.name, matrix.data, uneven, f"is not a multiple of {scale}, Lava rounds its products down")
-    return process
-
-
 def stored_matrix(name: str, mantissas: sparse.csr_matrix, exponent: int, bits: int = _GRADED) -> Sparse:
     """Build the process of mantissas, whose sums of products are shifted by the exponent.
 
@@ -106,9 +76,18 @@ def connect_line(graph: IntegerGraph, line: Line, source: Any, target: Any) -> S
     Raises
     ------
     UsageError
-        Lava would change a mantissa.
+        Lava would change a mantissa: odd, beyond 254, or not a multiple of ``2^-exponent``.
     """
-    process = sparse_process(line, graph.population(line.synapse.source).lines)
+    synapse, lines = line.synapse, graph.population(line.synapse.source).lines
+    rows = synapse.connections.rows
+    # All lines of a source arrive at its one port.
+    shape = (synapse.outputs, max(1, lines) * synapse.inputs)
+    columns = rows.columns + line.number * synapse.inputs
+    matrix = sparse.csr_matrix((rows.values.astype(int), columns, rows.starts), shape)
+    process = stored_matrix(synapse.name, matrix, synapse.exponent, _BINARY if lines else _GRADED)
+    scale = 1 << max(0, -synapse.exponent)
+    uneven = matrix.data % scale != 0
+    _refuse(synapse.name, matrix.data, uneven, f"is not a multiple of {scale}, Lava rounds its products down")
     source.connect(process.s_in)
     process.a_out.connect(target)
     return process

@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort
-from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
@@ -18,31 +16,16 @@ from pisnn_deploy.core.errors import InvariantViolation
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.lava.bookkeeping import Bookkeeping
 from pisnn_deploy.lava.hearing import hearing
+from pisnn_deploy.lava.plan import step_and_phase
+from pisnn_deploy.lava.ports import PortsOfAudit, ports_of
 from pisnn_deploy.lava.processes.audit.process import Audit
 
 
 @implements(proc=Audit, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class AuditModel(PyLoihiProcessModel):
+class AuditModel(PortsOfAudit):
     """Observes holders and channels, writes the trace, and stops the run at the first broken invariant."""
-
-    in0: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in1: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in2: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in3: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in4: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in5: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in6: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in7: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in8: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in9: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in10: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in11: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in12: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in13: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in14: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in15: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
@@ -54,14 +37,13 @@ class AuditModel(PyLoihiProcessModel):
 
     @cached_property
     def _ears(self) -> tuple[PyInPort, ...]:
-        """The ports that hear something; Lava gives them to the model after it was made."""
-        return tuple(getattr(self, f"in{number}") for number in range(len(self._hearing.ears)))
+        """The ports that hear something."""
+        return ports_of(self, "in", len(self._hearing.ears))
 
     def run_spk(self) -> None:
         """One time step."""
         messages = [port.recv() for port in self._ears]
-        step, phase = divmod(self.time_step - 1, self._period)
-        step += self._start.step
+        step, phase = step_and_phase(self.time_step, self._period, self._start.step)
         books, heard = self._books, self._hearing
         absorbing = phase == 0
         # What is sent after the last PDE step belongs to one that the run does not do.

@@ -24,7 +24,7 @@ from pisnn_deploy.faults.synapse import FaultySynapse, Words
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.graph.lines import stored_synapses
 from pisnn_deploy.lava.exchange import Exchange
-from pisnn_deploy.lava.plan import Plan, PortPlan
+from pisnn_deploy.lava.plan import Plan, PortPlan, step_and_phase
 from pisnn_deploy.lava.processes.audit.models import AuditModel
 from pisnn_deploy.lava.processes.audit.process import Audit
 from pisnn_deploy.lava.processes.neurons.models import NeuronsModel, Spikes
@@ -36,24 +36,13 @@ _PLACES = {(MEMBRANE, "mass"): "membrane", (FLUX, "current"): "current", (FLUX, 
 """What faults call the words that a population remembers."""
 
 
-class _Times:
-    """What the models share; `faulty_models` sets the attributes on the class that it makes."""
-
-    injector: Injector
-    first_step: int
-    time_step: int
-
-    def now(self) -> tuple[int, int]:
-        """PDE step and phase of this time step."""
-        step, phase = divmod(self.time_step - 1, self.injector.period)
-        return step + self.first_step, phase
-
-
 @implements(proc=Neurons, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class FaultyNeuronsModel(_Times, NeuronsModel):
+class FaultyNeuronsModel(NeuronsModel):
     """Neurons whose memories, arrivals and spikes are as the faults left them."""
+
+    injector: Injector
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
@@ -143,9 +132,11 @@ def _right(plan: Plan, files: Exchange) -> list[tuple[int, Integers]]:
 @implements(proc=Sparse, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class FaultySparseModel(_Times, PySparseModelBitAcc):
+class FaultySparseModel(PySparseModelBitAcc):
     """Synapses: Lava's own where no fault hits them."""
 
+    injector: Injector
+    first_step: int
     synapses: Mapping[str, FaultySynapse]
     a_buff: Words
 
@@ -160,13 +151,15 @@ class FaultySparseModel(_Times, PySparseModelBitAcc):
             return
         self.a_out.send(self.a_buff)
         spikes = self.s_in.recv().reshape(-1, self._faulty.inputs)[self._faulty.line]
-        self.a_buff = self._faulty.product(spikes, *self.now())
+        self.a_buff = self._faulty.product(
+            spikes, *step_and_phase(self.time_step, self.injector.period, self.first_step)
+        )
 
 
 @implements(proc=Audit, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class RecoveringAuditModel(_Times, AuditModel):
+class RecoveringAuditModel(AuditModel):
     """An audit that leaves the right states where membranes and flux compartments find them one time step later."""
 
     def __init__(self, proc_params: Any) -> None:
@@ -225,6 +218,7 @@ def faulty_models(
     period = int(graph.period or 0)
     hit = {line.synapse.name: injector.synapse(line, period) for line in stored_synapses(graph)}
     synapses = {name: synapse for name, synapse in hit.items() if synapse.is_hit}
+    # What the models declare and do not set.
     known = {"injector": injector, "first_step": first_step, "synapses": synapses}
     models = {**_MODELS, Audit: RecoveringAuditModel} if recovers else _MODELS
     # Classes of this run: Lava gives its models nothing but the parameters of their processes.

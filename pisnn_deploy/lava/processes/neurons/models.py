@@ -7,16 +7,15 @@ from typing import Any
 
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
-from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.lava.exchange import Exchange
-from pisnn_deploy.lava.plan import Plan, PortPlan, Watch, Word
+from pisnn_deploy.lava.plan import Plan, PortPlan, Watch, Word, step_and_phase
+from pisnn_deploy.lava.ports import PortsOfNeurons, ports_of
 from pisnn_deploy.lava.processes.neurons.process import Neurons
 from pisnn_deploy.programs import Operand, run
 from pisnn_deploy.programs.tape import Call, Tape
@@ -27,24 +26,8 @@ Spikes = NDArray[np.signedinteger[Any]]
 @implements(proc=Neurons, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class NeuronsModel(PyLoihiProcessModel):
+class NeuronsModel(PortsOfNeurons):
     """Runs the program at its phase, and sends what it gives or how that changed; silent in the other phases."""
-
-    in0: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in1: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in2: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in3: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in4: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in5: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in6: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    in7: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
-    out0: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
-    out1: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
-    out2: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
-    out3: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32)
-    audit_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
-    arrived: Integers = LavaPyType(np.ndarray, np.int64)
-    kept: Integers = LavaPyType(np.ndarray, np.int64)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
@@ -62,12 +45,12 @@ class NeuronsModel(PyLoihiProcessModel):
 
     @cached_property
     def _inputs(self) -> tuple[PyInPort, ...]:
-        """A port of the process for each port of the program; Lava gives them to the model after it was made."""
-        return tuple(getattr(self, f"in{number}") for number in range(len(self.plan.ports)))
+        """A port of the process for each port of the program."""
+        return ports_of(self, "in", len(self.plan.ports))
 
     @cached_property
     def _outputs(self) -> tuple[PyOutPort, ...]:
-        return tuple(getattr(self, f"out{number}") for number in range(len(self.plan.guards)))
+        return ports_of(self, "out", len(self.plan.guards))
 
     @cached_property
     def _memory(self) -> dict[Word, Integers]:
@@ -123,8 +106,7 @@ class NeuronsModel(PyLoihiProcessModel):
 
     def now(self) -> tuple[int, int]:
         """PDE step and phase of this time step."""
-        step, phase = divmod(self.time_step - 1, self.plan.period)
-        return step + self._first_step, phase
+        return step_and_phase(self.time_step, self.plan.period, self._first_step)
 
     def rest(self, phase: int) -> None:
         """A time step between two answers: what arrives early is kept.
