@@ -25,7 +25,8 @@ _KERNELS = "NUMBA_CACHE_DIR"
 """Names one folder of compiled kernels, whose index is unpickled."""
 _OBEYED_OF_NUMBA = (_KERNELS, "NUMBA_DISABLE_JIT")
 """Its other variables print on stdout, break kernels, or change what they were tested with."""
-_PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+"""Folder that `pisnn_deploy` lies in."""
 
 
 def python_command(statements: str, interpreter: str | None = None) -> list[str]:
@@ -47,6 +48,12 @@ def python_command(statements: str, interpreter: str | None = None) -> list[str]
     if os.sep in chosen:
         chosen = os.path.abspath(chosen)
     return [chosen, "-c", f"import sys; sys.path[:] = [p for p in sys.path if p]; {statements}"]
+
+
+def child_environment() -> dict[str, str]:
+    """Environment of a child process that is to import this very package, wherever another one may be installed."""
+    paths = (_PACKAGE_ROOT, os.environ.get("PYTHONPATH", ""))
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def shut_out_current_folder() -> None:

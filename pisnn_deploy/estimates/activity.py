@@ -56,17 +56,13 @@ def senders(graph: IntegerGraph, population: str) -> int:
 
 
 def every_neuron(graph: IntegerGraph) -> Activity:
-    """Every neuron sends once in a PDE step: the most that can happen.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-
-    Returns
-    -------
-    Activity
-    """
+    """Every neuron sends once in a PDE step: the most that can happen."""
     return Activity(dict.fromkeys(graph.chain, 1.0), "Every neuron sends once in a PDE step.")
+
+
+def nothing_sent(graph: IntegerGraph) -> Activity:
+    """No neuron sends anything in a PDE step."""
+    return Activity(dict.fromkeys(graph.chain, 0.0), "No neuron sends in a PDE step.")
 
 
 def read_activity(path: Path, graph: IntegerGraph) -> Activity:

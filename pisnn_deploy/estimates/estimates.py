@@ -9,7 +9,7 @@ figures say, and nobody published by how much.
 
 from __future__ import annotations
 
-from pisnn_deploy.estimates.activity import Activity, every_neuron, senders
+from pisnn_deploy.estimates.activity import Activity, every_neuron, nothing_sent, senders
 from pisnn_deploy.estimates.estimate import Estimate
 from pisnn_deploy.estimates.messages import highest, lowest, message_costs, message_counts
 from pisnn_deploy.graph import IntegerGraph
@@ -64,32 +64,12 @@ def estimates(
 
 
 def spikes(graph: IntegerGraph, active: Activity) -> float:
-    """Spikes of a PDE step.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-    active : Activity
-
-    Returns
-    -------
-    float
-    """
+    """Spikes of a PDE step."""
     return float(sum(senders(graph, name) * active.fraction[name] for name in graph.chain))
 
 
 def operations(graph: IntegerGraph, active: Activity) -> float:
-    """Synaptic operations of a PDE step: each synapse works once for each spike of its source, on average over them.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-    active : Activity
-
-    Returns
-    -------
-    float
-    """
+    """Synaptic operations of a PDE step: each synapse works once for each spike of its source, on average over them."""
     each = ((synapse, lines_of(graph, synapse.source)) for synapse in graph.synapses)
     return float(sum(lines * synapse.entries * active.fraction[synapse.source] for synapse, lines in each))
 
@@ -133,20 +113,6 @@ def energy_range(uses: Uses) -> tuple[float | None, float | None]:
         An operation without a lowest figure counts as nothing in `low`.
     """
     return _low(uses, PICOJOULES_PER_NANOJOULE), _high(uses, PICOJOULES_PER_NANOJOULE)
-
-
-def nothing_sent(graph: IntegerGraph) -> Activity:
-    """No neuron sends anything in a PDE step.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-
-    Returns
-    -------
-    Activity
-    """
-    return Activity(dict.fromkeys(graph.chain, 0.0), "No neuron sends in a PDE step.")
 
 
 def _counted(value: float, most: float, active: Activity) -> Estimate:

@@ -27,7 +27,7 @@ from pisnn_deploy.audit.recovery import Detection
 from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.core.limits import FILES_OF_LAVA, memory_limit, require_files, says_lack_of_memory
 from pisnn_deploy.core.optional import INTERPRETER_VARIABLE, require
-from pisnn_deploy.core.surroundings import NEUTRAL, python_command
+from pisnn_deploy.core.surroundings import NEUTRAL, child_environment, python_command
 from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.graph.artifact import write_artifact
 from pisnn_deploy.graph.integer import IntegerGraph
@@ -156,11 +156,8 @@ def worker_command() -> list[str]:
 
 def _environment(command: Sequence[str]) -> dict[str, str]:
     """Environment of the worker: one thread per process, and this very package if the interpreter is this one."""
-    environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, "1")}
-    if command[0] == sys.executable:
-        paths = [str(Path(__file__).resolve().parents[2]), environment.get("PYTHONPATH", "")]
-        environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
-    return environment
+    environment = child_environment() if command[0] == sys.executable else os.environ
+    return {**environment, **dict.fromkeys(_THREAD_VARIABLES, "1")}
 
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

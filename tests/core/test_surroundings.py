@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from models_under_test import compiled
 
+import pisnn_deploy
 from pisnn_deploy.core import surroundings
 from pisnn_deploy.graph.artifact import write_artifact
 
@@ -187,11 +188,28 @@ def test_the_import_path_loses_the_current_folder_alone(tmp_path: Path, monkeypa
     surroundings._clean_import_path()
     assert sys.path == [str(tmp_path), str(tmp_path / "src"), *usual]
     assert os.environ["PYTHONPATH"] == os.pathsep.join([str(tmp_path / "src"), str(tmp_path)])
-    for home in (Path(os.__file__).parent, Path(pytest.__file__).parent.parent):  # Python and its packages live there
+    homes = (Path(os.__file__).parent, Path(pytest.__file__).parent.parent, Path(pisnn_deploy.__file__).parent.parent)
+    for home in homes:  # Python, its packages, and this one
         monkeypatch.chdir(home)
         monkeypatch.setattr(sys, "path", ["", *usual])
         surroundings._clean_import_path()
         assert sys.path == usual
+
+
+def test_child_processes_import_this_very_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not one that lies first on the user's path, nor our folders as if they were packages of others."""
+    (tmp_path / "pisnn_deploy").mkdir()
+    (tmp_path / "pisnn_deploy" / "__init__.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    program = "import importlib.util, pisnn_deploy; print(pisnn_deploy.__file__, importlib.util.find_spec('estimates'))"
+    done = subprocess.run(
+        surroundings.python_command(program),
+        env=surroundings.child_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == (f"{pisnn_deploy.__file__} None\n", 0)
 
 
 def test_a_folder_that_was_deleted_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import zipfile
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.core.limits import MEGABYTE, memory_limit
 from pisnn_deploy.core.optional import require
-from pisnn_deploy.core.surroundings import NEUTRAL, python_command
+from pisnn_deploy.formats.apart import run_apart
 from pisnn_deploy.formats.netx.hdf5_reader import REFUSED, Tree, unpacked
 
 LARGEST_FILE = 1 << 28
@@ -45,20 +44,12 @@ def read_tree(path: Path, data: bytes, seconds: float = SECONDS) -> Tree:
         h5py is not installed.
     """
     require(f"{path}: reading HDF5", "h5py")
-    paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
-    # HDF5's own messages would go to standard error, which is not shown.
     try:
-        done = subprocess.run(
-            python_command(_START),
-            cwd=NEUTRAL,
-            input=data,
-            capture_output=True,
-            timeout=seconds,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-            check=False,
-        )
+        done = run_apart(_START, data, seconds)
     except subprocess.TimeoutExpired as error:
         raise FileError(path, f"is damaged: reading it did not end within {seconds:g} seconds") from error
+    except OSError as error:
+        raise FileError(path, f"cannot be read: no process could be started ({error.strerror})") from error
     try:
         if done.returncode == 0:
             return unpacked(done.stdout)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import subprocess
 import sys
 import zipfile
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.core.optional import require
-from pisnn_deploy.core.surroundings import NEUTRAL, python_command
+from pisnn_deploy.formats.apart import run_apart
 
 SECONDS = 60.0
 """How long it may take; a second is usual."""
@@ -59,17 +58,8 @@ def evaluated(path: Path, model: bytes, fields: NDArray[Any], seconds: float = S
     require("comparing", "onnxruntime")
     buffer = io.BytesIO()
     np.savez(buffer, model=np.frombuffer(model, np.uint8), fields=fields)
-    paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
     try:
-        done = subprocess.run(
-            python_command(_START),
-            cwd=NEUTRAL,
-            input=buffer.getvalue(),
-            capture_output=True,
-            timeout=seconds,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-            check=False,
-        )
+        done = run_apart(_START, buffer.getvalue(), seconds)
     except subprocess.TimeoutExpired as error:
         raise FileError(path, f"could not be compared: onnxruntime did not end within {seconds:g} seconds") from error
     except OSError as error:

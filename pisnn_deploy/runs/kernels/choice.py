@@ -15,19 +15,10 @@ def kernel_stepper(graph: IntegerGraph, start: RunState, steps: int, threads: in
 
     Parameters
     ----------
-    graph : IntegerGraph
-    start : RunState
-        Where to go on from.
-    steps : int
-        PDE steps of the whole run.
     threads : int, optional
         As many as pay unless given.
-
-    Returns
-    -------
-    KernelStepper
     """
-    plan = plan_of(graph)
+    plan, threads = plan_of(graph), threads or thread_count(graph.mesh.cells)
     if plan is not None:
-        return StructuredStepper(graph, plan, start, steps, threads or thread_count(graph.mesh.cells))
-    return GeneralStepper(graph, start, steps, threads or thread_count(graph.mesh.cells))
+        return StructuredStepper(graph, plan, start, steps, threads)
+    return GeneralStepper(graph, start, steps, threads)

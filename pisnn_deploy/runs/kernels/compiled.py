@@ -27,16 +27,7 @@ def kernels_are_disabled() -> bool:
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """Compile a function on its first call, without the interpreter's lock, and keep it for later processes.
-
-    Parameters
-    ----------
-    function : callable
-
-    Returns
-    -------
-    callable
-    """
+    """Compile a function on its first call, without the interpreter's lock, and keep it for later processes."""
     try:
         return njit(cache=True, **_OPTIONS)(function)
     except RuntimeError:  # no folder can be written: every process compiles anew
@@ -57,16 +48,7 @@ def compiled_for(function: Any, *arguments: object) -> None:
 
 
 def part(function: Callable[..., Any]) -> Any:
-    """Mark a function as part of kernels: it becomes code of each kernel that calls it.
-
-    Parameters
-    ----------
-    function : callable
-
-    Returns
-    -------
-    callable
-    """
+    """Mark a function as part of kernels: it becomes code of each kernel that calls it."""
     function.is_part_of_kernels = True  # type: ignore[attr-defined]
     return function
 

@@ -66,10 +66,6 @@ def values_before_the_audit(
 
     Parameters
     ----------
-    graph : IntegerGraph
-    kernel : Kernel
-    limits : int64 array
-    faces : Population
     constant : mapping of str to int
         Parameters that are the same at every face.
 
@@ -115,16 +111,8 @@ def fits_narrow(
 
     Parameters
     ----------
-    graph : IntegerGraph
-    kernel : Kernel
-    limits : int64 array
-    faces : Population
     values : mapping
         See `values_before_the_audit`.
-
-    Returns
-    -------
-    bool
     """
     program = faces.program
     fire = [operation for operation in program.operations if operation.name == "fire"]
