@@ -94,6 +94,8 @@ class GeneralStepper(KernelStepper):
     threads : int
     """
 
+    arrays: Arrays
+
     def __init__(self, graph: IntegerGraph, start: RunState, steps: int, threads: int) -> None:
         layers, population = graph.between_fields, graph.sole_channels
         values = values_of(graph, population)

@@ -129,6 +129,8 @@ class StructuredStepper(KernelStepper):
         False leaves the audit out; only a benchmark that asks what the audit costs does that.
     """
 
+    arrays: Arrays
+
     def __init__(
         self, graph: IntegerGraph, plan: Plan, start: RunState, steps: int, threads: int, *, audited: bool = True
     ) -> None:
