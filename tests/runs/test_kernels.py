@@ -39,8 +39,9 @@ from pisnn_deploy.runs.kernels import exchange, structured_stepper, tables
 from pisnn_deploy.runs.kernels import stepper as kernel_steppers
 from pisnn_deploy.runs.kernels.choice import kernel_stepper
 from pisnn_deploy.runs.kernels.compiled import bound, part
-from pisnn_deploy.runs.kernels.faces import UnservedError, layer_text
+from pisnn_deploy.runs.kernels.faces import UnservedError
 from pisnn_deploy.runs.kernels.general_stepper import GeneralStepper
+from pisnn_deploy.runs.kernels.layers import layer_text
 from pisnn_deploy.runs.kernels.structured_stepper import StructuredStepper, plan_of
 from pisnn_deploy.runs.kernels.threads import thread_count
 from pisnn_deploy.runs.run import RunState, start_of

@@ -246,7 +246,7 @@ class _Writer:
             f"count = t(count + (t(1) if {sent} != t(0) else t(0)))",
             f"quanta = t(quanta + max({sent}, t(-{sent})))",
             *([f"line_spikes += spikes({sent}, {self.numbers.mask(self.lines)})"] if self.lines else []),
-            *(_bits(name, values[name]) for name in self.computed),
+            *(bits_of(name, values[name]) for name in self.computed),
         ]
         begin = [
             *(f"s{at}_t = s{at}.dtype.type" for at, _ in states),
@@ -260,7 +260,7 @@ class _Writer:
             "result[QUANTA] += quanta",
             f"result[FLUX_SPIKES] += {'line_spikes' if self.lines else 'count'}",
             *(f"result[STATES + {2 * at}] += old{at}" for at, _ in states),
-            *(_compare(name, at) for at, name in enumerate(self.computed)),
+            *(comparison(name, at) for at, name in enumerate(self.computed)),
         ]
         return begin, loop, end
 
@@ -285,7 +285,7 @@ class _Writer:
             f"current = {f'v_{CURRENT}' if CURRENT in program.after else 'arrivals[x]'}",
             *(kept_back if firing is not None else ()),
             "largest = max(largest, max(current, t(-current)))",
-            *(_bits(name, "sent" if name in program.sends else f"v_{name}") for name in self.stored),
+            *(bits_of(name, "sent" if name in program.sends else f"v_{name}") for name in self.stored),
         ]
         begin = [
             *(f"new{at} = t(0)" for at, _ in states),
@@ -298,7 +298,7 @@ class _Writer:
             "if largest > largest_current:",
             "    result[FLAGS] |= FLAG_RANGE",
             *(f"result[STATES + {2 * at + 1}] += new{at}" for at, _ in states),
-            *(_compare(name, len(self.computed) + at) for at, name in enumerate(self.stored)),
+            *(comparison(name, len(self.computed) + at) for at, name in enumerate(self.stored)),
         ]
         return begin, loop, end
 
@@ -324,92 +324,11 @@ class _Writer:
         ]
 
 
-@dataclass(frozen=True)
-class LayerText:
-    """A function of a population between membranes and faces.
-
-    Attributes
-    ----------
-    text : str
-        Body of a function: statements that answer with ``sent`` for each neuron.
-    numbers : tuple of int
-        Constants that it reads.
-    widths : tuple of str
-        Values whose widths it compares, in the order of the limits that it is given.
-    """
-
-    text: str
-    numbers: tuple[int, ...]
-    widths: tuple[str, ...]
-
-
-def layer_text(population: Population, bounded: Iterable[str]) -> LayerText:
-    """Write the loop of a population that keeps nothing and sends one value.
-
-    Parameters
-    ----------
-    population : Population
-    bounded : iterable of str
-        Values that have a declared width.
-
-    Returns
-    -------
-    LayerText
-
-    Raises
-    ------
-    UnservedError
-        The program asks for what these kernels do not have.
-    """
-    program, numbers = population.program, Numbers()
-    constant = {folded(program)} | {name for name, values in population.parameters.items() if _is_one(values)}
-    if program.states or program.ports != (ARRIVAL,) or len(program.sends) != 1 or set(program.parameters) - constant:
-        raise UnservedError(f"program {program.name}: no kernel serves it between membranes and faces")
-    names = {ARRIVAL: f"v_{ARRIVAL}"} | numbers.tables(program)
-    for name in program.parameters:
-        names[name] = "t(0)" if name == folded(program) else numbers(int(population.parameters[name][0]))
-    statements = Statements(NUMBA_WORDS, "v_", numbers)
-    values = statements.write(program, names)
-    widths = tuple(name for name in program.names if name in set(bounded))
-    sent, before = values[program.sends[0]], "(held[first + x] if changes_count else 0)"
-    mask = numbers.mask(population.lines) if population.lines else ""
-    lines = [
-        "t = arrivals.dtype.type",
-        "sign_bit = t(8 * arrivals.itemsize - 1)",
-        *numbers.reading,
-        *(f"b_{name} = t(0)" for name in widths),
-        "events = 0",
-        "for x in range(n):",
-        f"    v_{ARRIVAL} = arrivals[x]",
-        *(f"    {line}" for line in statements.lines),
-        *(f"    {_bits(name, values[name])}" for name in widths),
-        f"    events += spikes({sent} - {before}, {mask})" if mask else f"    events += {sent} != {before}",
-        f"    held[first + x] = {sent}",
-        *(_compare(name, at) for at, name in enumerate(widths)),
-        "return events",
-    ]
-    return LayerText("\n".join(lines), tuple(numbers.values), widths)
-
-
-def answering(texts: Iterable[str]) -> str:
-    """Definition of ``answer_run``, which calls the function of a population by the number of its text."""
-    functions, calls = [], []
-    arguments = "numbers, widths, held, row, first, n, changes_count"
-    for kind, text in enumerate(texts):
-        body = ["arrivals, _, result = row", *text.split("\n")]
-        functions += [f"def answer_{kind}({arguments}):", *(f"    {line}" for line in body), ""]
-        calls += [f"    if kind == {kind}:", f"        return answer_{kind}({arguments})"]
-    return "\n".join([*functions, f"def answer_run(kind, {arguments}):", *calls, "    return 0", ""])
-
-
-def _is_one(values: Integers) -> bool:
-    return bool(values.size and (values == values[0]).all())
-
-
-def _bits(name: str, value: str) -> str:
+def bits_of(name: str, value: str) -> str:
     """All bits in which values differ from their sign: beyond ``2^(b-1) - 1`` where one is wider than ``b`` bits."""
     return f"b_{name} = t(b_{name} | t({value} ^ t({value} >> sign_bit)))"
 
 
-def _compare(name: str, at: int) -> str:
+def comparison(name: str, at: int) -> str:
+    """Statement that compares these bits with the width that a value has."""
     return f"result[FLAGS] |= FLAG_WIDTH if b_{name} > widths[{at}] else 0"

@@ -14,17 +14,8 @@ from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.runs.kernels import general, places
 from pisnn_deploy.runs.kernels.compiled import bound, compiled_for
-from pisnn_deploy.runs.kernels.faces import (
-    ANYWHERE,
-    FaceText,
-    LayerText,
-    answering,
-    begins_with,
-    face_text,
-    folded,
-    layer_text,
-    values_of,
-)
+from pisnn_deploy.runs.kernels.faces import ANYWHERE, FaceText, begins_with, face_text, folded, values_of
+from pisnn_deploy.runs.kernels.layers import LayerText, answering, layer_text
 from pisnn_deploy.runs.kernels.limits import bounded_values, largest_of, limits_of
 from pisnn_deploy.runs.kernels.stepper import KernelStepper
 from pisnn_deploy.runs.run import RunState
