@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 from pisnn_deploy.core.errors import FileError, UsageError
@@ -38,6 +39,16 @@ def load_profile(name_or_path: str) -> Profile:
     FileError
         A file that is not a valid profile; the message names the field.
     """
+    return _of_library(name_or_path) if name_or_path in names() else _loaded(name_or_path)
+
+
+@cache
+def _of_library(name: str) -> Profile:
+    """A profile of the library, which is read and validated once: that takes as long as compiling a small model."""
+    return _loaded(name)
+
+
+def _loaded(name_or_path: str) -> Profile:
     path, lineage = _read(name_or_path)
     wrong = problems_of(lineage.document, str(path))
     if wrong:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import run_command
 from matplotlib.figure import Figure
 
 import pisnn_deploy as pd
@@ -40,7 +41,7 @@ def test_what_is_saved_is_what_the_command_line_writes_and_loads_again(
     path = tmp_path / "heat.pisnn"
     assert artifact.save(path) == artifact.sha256
     words = ["compile", "heat1d", "--mesh", "32", "--boundary", "dirichlet=0,1", "-q", "-o", "other.pisnn"]
-    subprocess.run([sys.executable, "-m", "pisnn_deploy.cli.main", *words], cwd=tmp_path, check=True)
+    assert run_command(*words, folder=tmp_path).returncode == 0
     assert (tmp_path / "other.pisnn").read_bytes() == path.read_bytes()
     loaded = pd.load(path)
     assert loaded.sha256 == artifact.sha256

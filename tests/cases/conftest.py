@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from commands import run_command, run_installed
 from upgraded_artifacts import upgrade_folder
 
 CASES = Path(__file__).parent
-COMMAND = str(Path(sys.executable).with_name("pisnn-deploy"))
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-"""Runs a pisnn-deploy command in the current folder, in a process of its own."""
+"""Runs a pisnn-deploy command in the current folder."""
 
 
 @pytest.fixture()
@@ -39,15 +38,11 @@ def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Pat
 
 @pytest.fixture()
 def run() -> Run:
-    def command(*words: str, **options: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(  # type: ignore[call-overload, no-any-return]
-            [COMMAND, *words],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="surrogateescape",
-            check=False,
-            **options,
-        )
+    """In a fork of a process that has everything loaded."""
+    return run_command
 
-    return command
+
+@pytest.fixture()
+def installed() -> Run:
+    """In a process of its own; takes options of `subprocess.run`."""
+    return run_installed

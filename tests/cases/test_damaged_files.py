@@ -203,11 +203,11 @@ def test_what_could_be_read_but_not_written_again_is_refused(graded: bytes, tmp_
     assert said == "provenance.json: is not plain JSON (nested more than 64 levels deep)"
 
 
-def test_runs_are_not_expanded_before_their_length_is_known(case: Enter, run: Run) -> None:
+def test_runs_are_not_expanded_before_their_length_is_known(case: Enter, installed: Run) -> None:
     folder = case("runs_bomb")
     subprocess.run([sys.executable, "make.py", "../artifact_of_16_cells.pisnn"], check=True)
     limited = lambda: resource.setrlimit(resource.RLIMIT_DATA, (1 << 29, 1 << 29))  # noqa: E731
-    done = run("verify", "bomb.pisnn", preexec_fn=limited)
+    done = installed("verify", "bomb.pisnn", preexec_fn=limited)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: bomb.pisnn: ") and done.stderr.count("\n") == 1
     assert (folder / "bomb.pisnn").stat().st_size < 1 << 20

@@ -21,37 +21,37 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 FAST = ("simulate", "heat1d", "--backend", "fast", "--steps", "3", "-q")
 
 
-def test_numba_is_not_configured_by_the_current_folder(case: Callable[[str], Path], run: Run) -> None:
+def test_numba_is_not_configured_by_the_current_folder(case: Callable[[str], Path], installed: Run) -> None:
     folder = case("cwd_numba_config")
     numba = [sys.executable, "-c", "import numba; numba.njit(cache=True)", "x"]
     assert subprocess.run(numba, check=False).returncode == 0
     environment = {key: value for key, value in os.environ.items() if key != "NUMBA_CACHE_DIR"}
     plain = {**environment, "NUMBA_CACHE_DIR": str(folder / "c")}  # what the planted file would choose
-    assert run(*FAST, env=plain).returncode == 0
+    assert installed(*FAST, env=plain).returncode == 0
     subprocess.run([sys.executable, "plant.py"], check=True)
     assert list(folder.glob("c/**/*.nbi"))
     for settings in ("cache_dir: ./c\n", "[a, list]\n", "disable_jit: 1\n", "{a: [", "\0", "cpu_name: nonsense\n"):
         (folder / ".numba_config.yaml").write_text(settings)
-        done = run(*FAST, env=environment)
+        done = installed(*FAST, env=environment)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert not (folder / "PWNED").exists()
 
 
 @pytest.mark.parametrize("words", ["simulate heat1d --steps 3 -q", "doctor -q"])
 def test_multiprocessing_takes_nothing_from_the_current_folder(
-    case: Callable[[str], Path], run: Run, words: str
+    case: Callable[[str], Path], installed: Run, words: str
 ) -> None:
     folder = case("cwd_multiprocessing")
     for name in ("numba", "lava", "onnxruntime", "threading"):
         (folder / f"{name}.py").write_text("open('PWNED', 'a').write('ran')\nraise SystemExit\n")
-    done = run(*words.split())
+    done = installed(*words.split())
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert not (folder / "PWNED").exists()
 
 
-def test_a_file_of_options_that_was_only_found_chooses_no_place(case: Callable[[str], Path], run: Run) -> None:
+def test_a_file_of_options_that_was_only_found_chooses_no_place(case: Callable[[str], Path], installed: Run) -> None:
     folder = case("cwd_pisnn_toml")
-    done = run("check", "../artifact_of_16_cells.pisnn", "--format", "json")
+    done = installed("check", "../artifact_of_16_cells.pisnn", "--format", "json")
     assert done.stderr == "check takes from pisnn.toml: --profile generic-int --ignore PD102\n"
     report = json.loads(done.stdout)
     assert (report["profile"], report["rules_left_out"]) == ("generic-int", ["PD102"])
@@ -60,17 +60,17 @@ def test_a_file_of_options_that_was_only_found_chooses_no_place(case: Callable[[
         ("campaign plan.yaml", "campaign.scheduler: is not taken from a file that was only found"),
         ("simulate heat1d", "simulate.steps: must be one value, not a list"),
     ):
-        done = run(*words.split())
+        done = installed(*words.split())
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
         assert done.stderr.startswith(f"error: pisnn.toml: {problem}")
     assert not (folder.parent / "victim.txt").exists()
 
 
-def test_memory_that_runs_out_leaves_no_worker(case: Callable[[str], Path], run: Run) -> None:
+def test_memory_that_runs_out_leaves_no_worker(case: Callable[[str], Path], installed: Run) -> None:
     case("orphan_worker")
     for megabytes in (150, 200, 300, 500):
         bound = megabytes * 1_000_000
-        done = run(
+        done = installed(
             *("simulate", "heat1d", "--steps", "3", "-q"),
             env={**os.environ, "MARK_OF_THIS_TEST": "orphan_worker"},
             preexec_fn=lambda bound=bound: resource.setrlimit(resource.RLIMIT_AS, (bound, bound)),
@@ -108,16 +108,16 @@ def await_that(is_so: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def test_kernels_that_may_not_be_compiled_run_slowly(case: Callable[[str], Path], run: Run) -> None:
+def test_kernels_that_may_not_be_compiled_run_slowly(case: Callable[[str], Path], installed: Run) -> None:
     case("numba_disable_jit")
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
     slowly = "the fast backend runs slowly, in plain numpy: NUMBA_DISABLE_JIT is set"
-    done = run("simulate", "../artifact_of_16_cells.pisnn", "--backend", "fast", "--steps", "5", "--json", env=environment)
-    usual = run("simulate", "../artifact_of_16_cells.pisnn", "--backend", "fast", "--steps", "5", "--json")
+    done = installed("simulate", "../artifact_of_16_cells.pisnn", "--backend", "fast", "--steps", "5", "--json", env=environment)
+    usual = installed("simulate", "../artifact_of_16_cells.pisnn", "--backend", "fast", "--steps", "5", "--json")
     assert (done.returncode, done.stderr) == (0, f"warning: {slowly}\n")
     for key in ("verdict", "mass", "packets", "violations", "events"):
         assert json.loads(done.stdout)[key] == json.loads(usual.stdout)[key]
-    done = run("doctor", "--json", env=environment)
+    done = installed("doctor", "--json", env=environment)
     states = {one["name"]: one for one in json.loads(done.stdout)["diagnoses"]}
     assert states["backend fast"]["status"] == "broken"
     assert states["backend fast"]["detail"] == "numba cannot be used: NUMBA_DISABLE_JIT is set, unset it"

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 from campaign_cases import in_process, planned, without_times
 from click.testing import CliRunner, Result
+from commands import COMMAND
 
 from pisnn_deploy.campaign.case import Case
 from pisnn_deploy.campaign.record import folder_of, record_of
@@ -28,7 +28,6 @@ from pisnn_deploy.cli.commands import campaign
 from pisnn_deploy.cli.main import group
 from pisnn_deploy.core.errors import CheckError, FileError, UsageError
 
-COMMAND = str(Path(sys.executable).with_name("pisnn-deploy"))
 PLAN = "models: heat1d\nmeshes: [16, 4x4]\ninitial: [own, random]\nseeds: [1, 2]\nsteps: 5\n"
 
 

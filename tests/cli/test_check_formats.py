@@ -7,13 +7,13 @@ import os
 import pty
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
+from commands import COMMAND, run_command
 from models_under_test import compiled
 
 from pisnn_deploy.checks.formats import FORMATS
@@ -21,7 +21,6 @@ from pisnn_deploy.cli.main import group
 from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.graph.artifact import write_artifact
 
-COMMAND = str(Path(sys.executable).with_name("pisnn-deploy"))
 SUMMARIES: dict[str, Callable[[str], str]] = {
     "text": lambda text: text.splitlines()[0],
     "json": lambda text: json.loads(text)["profile"],
@@ -98,8 +97,8 @@ def test_a_name_that_is_no_unicode_is_written(folder: Path) -> None:
     name = os.fsdecode(b"\xff\x1b%.pisnn")
     shutil.copy("a.pisnn", name)
     for form in FORMATS:
-        done = subprocess.run([COMMAND, "check", name, "--format", form], capture_output=True, check=False)
-        assert (done.returncode, done.stderr) == (0, b"")
+        done = run_command("check", name, "--format", form)
+        assert (done.returncode, done.stderr) == (0, "")
         assert called(name, "--format", form, "--output", "report")[0] == 0
     assert called(name, "--format", "junit", "--output", "report")[0] == 0
     ElementTree.parse("report")
@@ -202,8 +201,6 @@ def test_wrong_use_of_baselines_is_one_line(folder: Path) -> None:
     ):
         assert sentence(*words) == said and called(*words) == (2, "")
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
-    done = subprocess.run(
-        [COMMAND, "check", "a.pisnn", "--baseline", "a.pisnn"], capture_output=True, text=True, check=False
-    )
+    done = run_command("check", "a.pisnn", "--baseline", "a.pisnn")
     assert done.returncode == 2 and done.stderr.startswith("error: a.pisnn: is not plain JSON (")
     assert done.stderr.count("\n") == 1 and done.stdout == ""

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import COMMAND, run_command, run_installed
 from models_under_test import compiled
 
 from pisnn_deploy.graph.artifact import write_artifact
 
-COMMAND = str(Path(sys.executable).with_name("pisnn-deploy"))
 SHARED_MEMORY = Path("/dev/shm")
 CHECKPOINT = str(Path(__file__).parents[2] / "models" / "heat1d" / "model.pt")
 
@@ -30,10 +30,18 @@ class Ended:
     errors: str
 
 
-def call(*words: object, folder: Path | None = None) -> Ended:
-    done = subprocess.run([COMMAND, *map(str, words)], capture_output=True, text=True, cwd=folder, check=False)
+def ended(done: subprocess.CompletedProcess[str]) -> Ended:
     assert "Traceback" not in done.stderr
     return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def call(*words: object, folder: Path | str = ".") -> Ended:
+    return ended(run_command(*words, folder=folder))
+
+
+def installed(*words: object, folder: Path | str = ".") -> Ended:
+    """The same in a process that begins with nothing."""
+    return ended(run_installed(*words, folder=folder))
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +52,8 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_main_job_from_model_to_verified_lava_run(tmp_path: Path) -> None:
-    assert call("compile", "heat1d", folder=tmp_path).code == 0
-    ran = call(
+    assert installed("compile", "heat1d", folder=tmp_path).code == 0
+    ran = installed(
         "simulate", "heat1d.pisnn", "--backend", "cpu", "--plot", "a.png", "--save", "a.npz", "--json", folder=tmp_path
     )
     assert ran.code == 0
@@ -58,7 +66,7 @@ def test_the_main_job_from_model_to_verified_lava_run(tmp_path: Path) -> None:
         assert trace["mass"].dtype == np.int64 and trace["mass"].shape == (found["steps"] + 1, 128)
         assert (trace["mass"].sum(axis=1) == found["mass"]["initial"]).all()
         assert json.loads(trace["meta"].tobytes())["backend"] == "cpu"
-    assert call("check", "heat1d.pisnn", "--profile", "loihi2", folder=tmp_path).code == 0
+    assert installed("check", "heat1d.pisnn", "--profile", "loihi2", folder=tmp_path).code == 0
 
 
 def test_compile_says_what_it_made(tmp_path: Path) -> None:
@@ -92,11 +100,11 @@ def test_a_violated_run_exits_with_1_and_still_reports(tmp_path: Path) -> None:
     )
     for backend in ("fast", "cpu"):
         words = ("simulate", tmp_path / "bad.pisnn", "--backend", backend, "--every", 7, "--plot", tmp_path / "bad.png")
-        ended = call(*words, "--steps", 20, "--json")
+        done = call(*words, "--steps", 20, "--json")
         assert (tmp_path / "bad.png").exists()
-        assert ended.code == 1 and json.loads(ended.output)["verdict"] == "violated"
-        assert json.loads(ended.output)["violations"]["local"] == 1
-        assert ended.errors.splitlines()[-1].startswith(
+        assert done.code == 1 and json.loads(done.output)["verdict"] == "violated"
+        assert json.loads(done.output)["violations"]["local"] == 1
+        assert done.errors.splitlines()[-1].startswith(
             "error: local invariant broken: membrane [2] at PDE step 1: expected "
         )
 
@@ -143,8 +151,8 @@ def test_wrong_initial_data(
 ) -> None:
     path = tmp_path / "u.npy"
     np.save(path, field)
-    ended = call("simulate", artifact, "--backend", "fast", "--initial", path)
-    assert ended == Ended(2, "", f"error: {message.format(path=path)}\n")
+    done = call("simulate", artifact, "--backend", "fast", "--initial", path)
+    assert done == Ended(2, "", f"error: {message.format(path=path)}\n")
 
 
 @pytest.mark.parametrize(
@@ -207,31 +215,32 @@ def test_wrong_usage_is_one_line_and_exit_2(words: Sequence[str], message: str, 
 
 
 def test_options_that_click_refuses_exit_with_2() -> None:
-    ended = call("simulate", "--steps", "-1")
-    assert ended.code == 2 and "Invalid value for '--steps'" in ended.errors
+    refused = installed("simulate", "--steps", "-1")
+    assert refused.code == 2 and "Invalid value for '--steps'" in refused.errors
+    assert refused == call("simulate", "--steps", "-1")
     assert call("nonsense").code == 2
 
 
 def test_check_fails_for_a_target_without_graded_spikes(artifact: Path, tmp_path: Path) -> None:
-    ended = call("check", artifact, "--profile", "loihi1", "--format", "json", "--output", tmp_path / "report.json")
-    assert ended.code == 1
-    found = json.loads(ended.output)
+    done = call("check", artifact, "--profile", "loihi1", "--format", "json", "--output", tmp_path / "report.json")
+    assert done.code == 1
+    found = json.loads(done.output)
     assert found["pass"] is False and "PD006" in {finding["rule"] for finding in found["findings"]}
     assert json.loads((tmp_path / "report.json").read_text()) == found
     assert call("check", artifact, "--profile", "loihi1", "--select", "PD101").code == 0
 
 
 def test_an_unknown_rule_is_refused(artifact: Path) -> None:
-    ended = call("check", artifact, "--select", "PD999")
-    assert ended.code == 2 and ended.errors.startswith("error: --select 'PD999': no such rule; known are PD001, ")
+    done = call("check", artifact, "--select", "PD999")
+    assert done.code == 2 and done.errors.startswith("error: --select 'PD999': no such rule; known are PD001, ")
 
 
 @pytest.mark.parametrize("header", [b"((((", b"{'descr': 3}", b"", b"{'descr': '<f8', 'fortran_order': False, 'shape'"])
 def test_a_damaged_array_header_is_one_line(header: bytes, artifact: Path, tmp_path: Path) -> None:
     path = tmp_path / "u.npy"
     path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
-    ended = call("simulate", artifact, "--backend", "fast", "--initial", path)
-    assert ended == Ended(2, "", f"error: {path}: is not a numpy array; write it with numpy.save\n")
+    done = call("simulate", artifact, "--backend", "fast", "--initial", path)
+    assert done == Ended(2, "", f"error: {path}: is not a numpy array; write it with numpy.save\n")
 
 
 def test_inspect_models_and_profiles(artifact: Path, tmp_path: Path) -> None:
@@ -268,8 +277,8 @@ def test_help_is_quick_because_it_imports_little() -> None:
 @pytest.mark.parametrize("command", ["models", "train", "compile", "simulate", "check", "inspect", "profiles"])
 def test_every_command_has_help_with_examples(command: str) -> None:
     for flag in ("-h", "--help"):
-        ended = call(command, flag)
-        assert ended.code == 0 and "Examples:" in ended.output
+        done = call(command, flag)
+        assert done.code == 0 and "Examples:" in done.output
 
 
 def heed_interrupts() -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
+from commands import run_command
 from models_under_test import compiled
 
 from pisnn_deploy.cli.commands import doctor
@@ -19,13 +18,9 @@ from pisnn_deploy.cli.main import group
 from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.graph.artifact import write_artifact
 
-COMMAND = str(Path(sys.executable).with_name("pisnn-deploy"))
-
 
 def call(folder: Path, *words: str, **environment: str) -> tuple[int, str, str]:
-    done = subprocess.run(
-        [COMMAND, *words], capture_output=True, text=True, cwd=folder, env=os.environ | environment, check=False
-    )
+    done = run_command(*words, folder=folder, **environment)
     return done.returncode, done.stdout, done.stderr
 
 

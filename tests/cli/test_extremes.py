@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from commands import COMMAND
 from models_under_test import compiled
 from numpy.typing import NDArray
 
@@ -27,7 +28,6 @@ from pisnn_deploy.graph.artifact import write_artifact
 from pisnn_deploy.mesh import parse_shape
 from pisnn_deploy.project.fields import read_field
 
-COMMAND = str(Path(sys.executable).with_name("pisnn-deploy"))
 ASCII = {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 

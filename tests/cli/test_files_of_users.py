@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -14,14 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from commands import COMMAND
 from models_under_test import compiled
 
 from pisnn_deploy.cli.main import COMMANDS, group
 from pisnn_deploy.core.errors import FileError, UsageError
 from pisnn_deploy.graph.artifact import read_artifact, write_artifact
 from pisnn_deploy.project.fields import read_field
-
-COMMAND = str(Path(sys.executable).with_name("pisnn-deploy"))
 
 
 @pytest.fixture()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from commands import run_command
 from models_under_test import level_shift
 
 from pisnn_deploy.cli.main import group
@@ -22,7 +21,6 @@ from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.mesh import CellMesh
 from pisnn_deploy.project.conditions import read_groups
 
-COMMAND = str(Path(sys.executable).with_name("pisnn-deploy"))
 EXAMPLE = Path(__file__).parents[2] / "examples" / "plate_with_hole"
 
 
@@ -36,8 +34,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def call(*words: object, code: int = 0) -> str:
-    """Output of the installed command; of one that fails what it says of that."""
-    done = subprocess.run([COMMAND, *map(str, words)], capture_output=True, text=True, check=False)
+    """Output of the command; of one that fails what it says of that."""
+    done = run_command(*words)
     assert "Traceback" not in done.stderr and done.returncode == code, done.stderr
     return done.stderr if code else done.stdout
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import run_command
 
 PAGE = Path(__file__).parents[2] / "docs" / "tutorials" / "train_your_own.md"
-COMMAND = Path(sys.executable).with_name("pisnn-deploy")
 
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([COMMAND, *words], cwd=folder, capture_output=True, text=True, check=False)
+    return run_command(*words, folder=folder)
 
 
 @pytest.fixture(scope="module")

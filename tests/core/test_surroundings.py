@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import COMMAND
 from models_under_test import compiled
 
 import pisnn_deploy
 from pisnn_deploy.core import surroundings
 from pisnn_deploy.graph.artifact import write_artifact
 
-COMMAND = str(Path(sys.executable).with_name("pisnn-deploy"))
 MODULES = (
     *("multiprocessing", "threading", "numba", "llvmlite", "lava", "onnxruntime", "onnx", "torch", "numpy", "scipy"),
     *("matplotlib", "yaml", "click", "rich", "pydantic", "dask", "distributed", "tornado", "pyarrow", "h5py", "nir"),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import run_command
 
 from pisnn_deploy.checks import check
 from pisnn_deploy.compiler import CompileOptions, Lower, compile_model
@@ -91,9 +90,9 @@ def test_its_recipe_gives_the_committed_integers(name: str, tmp_path: Path) -> N
 
 
 def test_laplace_on_lava_closes_its_balance_with_the_ledgers(tmp_path: Path) -> None:
-    command = Path(sys.executable).with_name("pisnn-deploy")
     words = ("simulate", "laplace2d", "--backend", "cpu", "--steps", "40", "--save", "a.npz", "--json", "-q")
-    done = subprocess.run([command, *words], cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = run_command(*words, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
     mass = json.loads(done.stdout)["mass"]
     assert mass["drift"] == 0 and mass["ledger"] == mass["initial"] - mass["final"] != 0
     with np.load(tmp_path / "a.npz") as trace:
@@ -103,10 +102,10 @@ def test_laplace_on_lava_closes_its_balance_with_the_ledgers(tmp_path: Path) -> 
 
 
 def test_laplace_from_zero_needs_a_wider_range(tmp_path: Path) -> None:
-    command = Path(sys.executable).with_name("pisnn-deploy")
     wider = "compile laplace2d --mesh 32x32 --range -0.5,1.5 --flux 0.9 -o a.pisnn -q"
-    subprocess.run([command, *wider.split()], cwd=tmp_path, check=True)
+    assert run_command(*wider.split(), folder=tmp_path).returncode == 0
     from_zero = "simulate a.pisnn --initial zero --backend fast --json -q"
-    done = subprocess.run([command, *from_zero.split()], cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = run_command(*from_zero.split(), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["verdict"] == "conserved" and found["error"]["relative_l2"] < 2e-3 and found["mass"]["drift"] == 0

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
+from compiled_once import compile_once
 
-from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, compile_model
+from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower
 from pisnn_deploy.compiler.options import Limiter
 from pisnn_deploy.formats.reading import Request
 from pisnn_deploy.graph import IntegerGraph
@@ -110,7 +111,7 @@ def compiled_box(
 ) -> IntegerGraph:
     """A model compiled for a small box."""
     sides, profile = parse_boundary(boundary, len(shape)), load_profile("loihi2")
-    return compile_model(
+    return compile_once(
         model, CompileOptions(Lower(shape, sides), profile, GraphOptions(coding=coding, limiter=limiter))
     )
 
@@ -134,7 +135,7 @@ def stock_box(
     options = CompileOptions(
         Lower(shape, sides), target, GraphOptions(processes="stock", send_threshold=send_threshold)
     )
-    return compile_model(model or heat_model(), options)
+    return compile_once(model or heat_model(), options)
 
 
 def binary_box(
@@ -142,7 +143,7 @@ def binary_box(
 ) -> IntegerGraph:
     """A model compiled for binary spikes."""
     sides, profile = parse_boundary(boundary, len(shape)), load_profile("loihi1")
-    return compile_model(
+    return compile_once(
         model, CompileOptions(Lower(shape, sides), profile, GraphOptions(coding=coding, limiter=limiter))
     )
 
@@ -160,7 +161,7 @@ def zoo_graph(name: str, shape: tuple[int, ...] | None = None) -> IntegerGraph:
         model = read_checkpoint(path)
     shape = shape or problem(name).default_shape
     sides = problem(name).default_boundary(shape)
-    return compile_model(model, CompileOptions(Lower(shape, sides), load_profile("loihi2")))
+    return compile_once(model, CompileOptions(Lower(shape, sides), load_profile("loihi2")))
 
 
 def zoo_model(name: str) -> Model:
