@@ -1,6 +1,6 @@
 # The front door is `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test newer lint browser format docs bench figures results fuzz models clean
+.PHONY: help setup demo test newer lint browser fuzzers format docs bench figures results fuzz models clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -46,7 +46,7 @@ demo: setup ## compile heat1d, run it on Lava, verify it, draw it: build/demo/he
 		--plot build/demo/heat1d.png --save build/demo/heat1d.npz
 	@echo "picture: build/demo/heat1d.png"
 
-test: lint browser ## ruff, mypy and all tests
+test: lint browser fuzzers ## ruff, mypy and all tests
 	$(BIN)/python -m pytest -q -n auto
 
 newer: setup ## the wheel on every Python from 3.11 to 3.14 that this machine has
@@ -101,8 +101,41 @@ results: setup ## measure the zoo and its baselines into docs/results (75 minute
 	$(BIN)/python -m benchmarks.stock
 	$(BIN)/python -m benchmarks.results
 
-fuzz: setup ## drive every parser with 100,000 damaged files, into docs/results/fuzzing.md (half an hour; goes on where it was)
-	$(BIN)/python -m fuzz
+# atheris has wheels for these Pythons alone.
+FUZZ_VENV := .venv-fuzz
+FUZZ_STAMP := $(FUZZ_VENV)/.installed
+FIND_FUZZING = for candidate in "$$FUZZ_PYTHON" python3.13 python3.12 python3.11 python3 \
+	"$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.1[123]*/bin/python; do \
+	if [ -n "$$candidate" ] && "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	2>/dev/null; then echo "$$candidate"; break; fi; done
+
+# Readers run on any Python, the fuzzing on fewer; without one, tests judge the seeds alone.
+fuzzers: ## environment of the fuzzing, .venv-fuzz, where there is a Python from 3.11 to 3.13
+	@if [ -n "$$($(FIND_FUZZING))" ]; then $(MAKE) --no-print-directory $(FUZZ_STAMP); else \
+		echo "There is no Python from 3.11 to 3.13 here: readers are tried with the seeds of the fuzzing alone." >&2; fi
+
+$(FUZZ_STAMP): setup.cfg constraints-newer.txt
+	@python=$$($(FIND_FUZZING)); \
+	if [ -z "$$python" ]; then \
+		echo "Fuzzing needs atheris, which runs on Python 3.11 to 3.13; install one, or name it: FUZZ_PYTHON=..." >&2; \
+		exit 2; \
+	fi; \
+	if ! "$$python" -c 'import ensurepip' 2>/dev/null; then \
+		package=$$("$$python" -c 'import sys; print("python3.%d-venv" % sys.version_info[1])'); \
+		if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then \
+			echo "$$python makes no environments; install it whole, for example with 'sudo apt-get install $$package'." >&2; \
+			exit 2; \
+		fi; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$package; \
+	fi; \
+	"$$python" -m venv --clear $(FUZZ_VENV)
+	$(FUZZ_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints-newer.txt -e . atheris
+	@touch $(FUZZ_STAMP)
+
+MINUTES ?= 60
+
+fuzz: $(FUZZ_STAMP) ## fuzz every reader for MINUTES=60 in all, into docs (goes on where it was; findings in build/fuzz)
+	$(FUZZ_VENV)/bin/python -m fuzz --minutes $(MINUTES) --page docs/results/fuzzing.md
 
 models: setup ## train the zoo again, into build/models
 	@mkdir -p build/models

@@ -1,1 +1,1 @@
-"""Fuzzing of every parser of files that may come from anyone (docs/explanation/security.md)."""
+"""Coverage-guided fuzzing of every reader of files that may come from anyone (docs/security.md)."""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fuzz.structure import Parts
+from fuzz.artifacts import Parts
 from compiled_files import compile_file
 from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.graph.artifact import artifact_bytes, read_artifact

@@ -1,7 +1,8 @@
-"""A short run of the fuzzing, and that the harness sees what it looks for."""
+"""A short run of the fuzzing, and that its oracle sees what it looks for."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,50 +11,56 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
 
-from fuzz import mutations
-from fuzz.__main__ import table
-from fuzz.harness import Tally, fuzz, input_of
-from fuzz.parsers import PARSERS, Parser
+from fuzz.artifacts import sealed
+from fuzz.engine import Prepared, Tally, run_target
+from fuzz.mutations import Archive, members_of, npy, npy_changed, plain_changed, yaml_changed, zipped
+from fuzz.oracle import CANARY, require
+from fuzz.page import findings, table
+from fuzz.target import ROOT, SEEDS, Target, given, target_names
 from pisnn_deploy.core.errors import CheckError, UsageError
 
-SLOW_TO_LOAD = {"training state"}
-"""lava-dl takes seconds; `tests/training` has what was found."""
+FUZZERS = ROOT / ".venv-fuzz" / "bin" / "python"
+"""With atheris; `make fuzzers` makes it where there is a Python that atheris runs on."""
+SECONDS = 2
 
 
-def test_no_parser_is_offended() -> None:
-    tallies = fuzz([parser for parser in PARSERS if parser.name not in SLOW_TO_LOAD], 15, seed=2, processes=2)
+@pytest.mark.timeout(900)
+def test_no_reader_is_offended(tmp_path: Path) -> None:
+    words = ("--seconds", str(SECONDS)) if FUZZERS.exists() else ("--seeds-only",)
+    python = FUZZERS if FUZZERS.exists() else sys.executable
+    done = subprocess.run(
+        [python, "-m", "fuzz", *words, "--folder", tmp_path], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    tallies = {name: Tally(**facts) for name, facts in json.loads((tmp_path / "tallies.json").read_text()).items()}
+    assert set(tallies) == set(target_names())
     for name, tally in tallies.items():
         assert tally.offences == {}, name
-        assert tally.accepted + tally.refused == tally.inputs > 0, name
-    assert sum(tally.accepted for tally in tallies.values()) > 10
-    assert f"| all | {sum(tally.inputs for tally in tallies.values()):,} |" in table(tallies)
+        assert not FUZZERS.exists() or (tally.executions > 0 and tally.edges > 0 and tally.accepted > 0), name
+    assert f"| all | {sum(tally.seconds for tally in tallies.values()) / 60:.1f} | " in done.stdout
 
 
-def parser_of(parse: Callable[[Path], object]) -> Parser:
-    return Parser("ours", "input", lambda folder: [b"seed"], lambda chance, seed, seeds: b"mutant", parse)
+def judged(read: Callable[[Path], object], folder: Path) -> str:
+    """What the oracle says of a reader that accepts its seed and does something with another input."""
 
+    def on_others(path: Path) -> object:
+        return read(path) if path.read_bytes() == b"other" else None
 
-def offence(parse: Callable[[Path], object]) -> str:
-    """What the harness says of a parser that accepts seeds and does something with mutants."""
-
-    def on_mutants(path: Path) -> object:
-        # Seeds, and the half of one with which the harness warms up.
-        return parse(path) if path.read_bytes() == b"mutant" else None
-
-    tally = fuzz([parser_of(on_mutants)], 1, seed=1)["ours"]
-    assert tally.inputs == 1
-    return tally.offences.get("0", "")
+    target = Target("input", on_others, given(b"seed"))
+    tally = run_target(Prepared("ours", target, (b"seed",), (b"other",)), 0, folder)
+    return next(iter(tally.offences.values()), "")
 
 
 def raising(error: BaseException) -> Callable[[Path], object]:
-    def parse(path: Path) -> object:
+    def read(path: Path) -> object:
         raise error
 
-    return parse
+    return read
 
 
 def unescaped(text: str) -> UsageError:
@@ -70,56 +77,89 @@ def wait(seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("parse", "said"),
+    ("read", "offence"),
     [
-        (raising(ValueError("oh")), "ValueError in test_fuzzing.py:parse: oh"),
-        (raising(RecursionError()), "RecursionError in test_fuzzing.py:parse: "),
+        (raising(ValueError("oh")), "ValueError in test_fuzzing.py:read: oh"),
+        (raising(RecursionError()), "RecursionError in test_fuzzing.py:read: "),
         (raising(CheckError("no")), "exit code 1: no"),
-        (raising(unescaped("a\nb")), "a message of 3 characters or several lines: 'a\\nb'"),
+        (raising(unescaped("a\nb")), "a message of 3 characters or several lines: "),
         (raising(UsageError("x" * 5000)), "a message of 5000 characters or several lines: "),
-        (raising(SystemExit(3)), "SystemExit in test_fuzzing.py:parse: 3"),
-        (lambda path: sys.stdout.write("heard"), "printed 'heard'"),
+        (raising(SystemExit(3)), "SystemExit in test_fuzzing.py:read: 3"),
+        (lambda path: require(False, "accepted"), "Offence in oracle.py:require: accepted"),
+        (lambda path: sys.stdout.write("heard"), "printed "),
         (lambda path: warnings.warn("w", UserWarning, stacklevel=1), "UserWarning in "),
         (lambda path: Path("/etc/hostname").read_bytes(), "opened /etc/hostname to read"),
         (lambda path: path.parent.with_name("outside").open("w").close(), "opened /"),
-        (lambda path: Path("/nowhere").unlink(missing_ok=True), "os.remove ('/nowhere'"),
+        (lambda path: Path("/nowhere").unlink(missing_ok=True), "os.remove "),
         (lambda path: subprocess.run(["true"], check=True), "subprocess.Popen "),
-        (lambda path: path.with_name(mutations.CANARY).touch(), "a program of the input was run"),
+        (lambda path: path.with_name(CANARY).touch(), "a program of the input was run"),
         (lambda path: np.ones(1 << 26).sum(), "took "),
-        (lambda path: wait(2.5), "took 2."),
+        (lambda path: wait(4.2), "took 4."),
         (lambda path: wait(60), "TooSlow in "),
         (lambda path: os.kill(os.getpid(), signal.SIGKILL), "ended the process (-9)"),
     ],
 )
-def test_every_offence_is_seen(parse: Callable[[Path], object], said: str) -> None:
-    assert offence(parse).startswith(said)
+def test_every_offence_is_seen(read: Callable[[Path], object], offence: str, tmp_path: Path) -> None:
+    assert judged(read, tmp_path).startswith(offence)
 
 
-def test_what_is_accepted_or_refused_is_no_offence() -> None:
-    assert offence(lambda path: path.read_bytes()) == ""
-    assert offence(raising(UsageError("no"))) == ""
+def test_what_is_accepted_or_refused_is_no_offence(tmp_path: Path) -> None:
+    assert judged(lambda path: path.read_bytes(), tmp_path) == ""
+    assert judged(raising(UsageError("no")), tmp_path) == ""
 
 
-def test_a_run_is_resumed_and_its_inputs_do_not_depend_on_that(tmp_path: Path) -> None:
-    parser = next(parser for parser in PARSERS if parser.name == "boundary")
-    state = tmp_path / "state.json"
-    fuzz([parser], 8, seed=3, state=state)
-    resumed = fuzz([parser], 20, seed=3, state=state)["boundary"]
-    undivided = fuzz([parser], 20, seed=3)["boundary"]
-    assert (resumed.accepted, resumed.refused) == (undivided.accepted, undivided.refused)
-    assert fuzz([parser], 4, seed=4, state=state)["boundary"].inputs == parser.share(4)
-    seeds = parser.seeds(tmp_path)
-    assert len({input_of(parser, seeds, 3, number) for number in range(20)}) > 10
-    assert input_of(parser, seeds, 3, 7) == input_of(parser, seeds, 3, 7)
+def test_an_offence_is_kept_with_its_input_and_judged_again(tmp_path: Path) -> None:
+    assert judged(raising(ValueError("oh")), tmp_path) == "ValueError in test_fuzzing.py:read: oh"
+    (kept,) = (tmp_path / "offending").glob("*.input")
+    assert kept.read_bytes() == b"other"
+    assert judged(lambda path: path.read_bytes(), tmp_path) == ""
+    assert list((tmp_path / "offending").iterdir()) == []
 
 
-def test_a_seed_that_is_refused_ends_the_run(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="ours: a seed is not accepted, see above"):
-        fuzz([parser_of(raising(UsageError("no")))], 1, seed=1)
-    assert "UsageError: no" in capfd.readouterr().err
+def test_a_seed_that_is_refused_ends_the_run(tmp_path: Path) -> None:
+    target = Target("input", raising(UsageError("no")), given(b"seed"))
+    with pytest.raises(SystemExit, match="ours: a seed is not accepted: UsageError: no"):
+        run_target(Prepared("ours", target, (b"seed",), ()), 0, tmp_path)
+
+
+def test_findings_name_committed_inputs() -> None:
+    for entry in findings():
+        assert (SEEDS / entry["target"] / entry["input"]).is_file() and entry["target"] in target_names()
+    committed = {str(path.relative_to(SEEDS)) for path in SEEDS.glob("*/*")}
+    assert committed == {f"{entry['target']}/{entry['input']}" for entry in findings()}
 
 
 def test_the_table_adds_up() -> None:
-    shown = table({"a": Tally(1000, 400, 599, 1, 0.5, 1 << 20), "b": Tally(1, 1)}).splitlines()
-    assert shown[0] == "| a | 1,000 | 400 | 599 | 1 | 0.50 | 1 MiB |"
-    assert shown[2] == "| all | 1,001 | 401 | 599 | 1 | 0.50 | 1 MiB |"
+    one = Tally(60.0, 1000, 400, 599, 70, 90, 12, 0.5, 1 << 20, {"x": "oh"})
+    shown = table({"b_c": Tally.none(), "a": one.added(one)}).splitlines()
+    assert shown[0] == "| a | 2.0 | 2,000 | 800 | 1,198 | 70 | 12 | 0.50 s | 1 MiB | 1 |"
+    assert shown[1] == "| b c | 0.0 | 0 | 0 | 0 | 0 | 0 | 0.00 s | 0 MiB | 0 |"
+    assert shown[2] == "| all | 2.0 | 2,000 | 800 | 1,198 | | | | | 1 |"
+
+
+def reversed_bytes(content: bytes, most: int) -> bytes:
+    """Stands for libFuzzer's mutation."""
+    return content[::-1][:most]
+
+
+def test_mutations_keep_what_bytes_at_random_would_break() -> None:
+    members = {"a.json": b'{"a": [1, "x"]}', "b.npy": npy(np.arange(5)), "c": b"xyz"}
+    readable = 0
+    for seed in range(200):
+        changed = Archive()(Random(seed), zipped(members), reversed_bytes)
+        try:
+            readable += members_of(changed) != members
+        except Exception:
+            continue
+    assert readable > 120
+    assert len({npy_changed(Random(seed), npy(np.arange(5)), reversed_bytes) for seed in range(99)}) > 40
+    assert len({str(plain_changed(Random(seed), {"a": [1, "x"]}, reversed_bytes)) for seed in range(99)}) > 40
+    assert len({yaml_changed(Random(seed), b"a: [1, x]\n", reversed_bytes) for seed in range(99)}) > 20
+
+
+def test_sealing_puts_hashes_right() -> None:
+    members = {"graph.json": b"{}", "arrays/a.npy": b"x", "certificate.json": b"{}", "provenance.json": b"{}"}
+    once = sealed(members)
+    assert sealed(once) == once and sealed({**once, "arrays/a.npy": b"y"}) != once
+    assert set(json.loads(once["certificate.json"])["members"]) == {"graph.json", "arrays/a.npy"}
+    assert set(json.loads(once["seal.json"])) == {"certificate.json", "provenance.json"}

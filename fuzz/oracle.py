@@ -1,4 +1,4 @@
-"""What a parser may do with an input: bounded time and memory, nothing outside its folder, no program, no warning."""
+"""What a reader may do with an input: accept it or refuse it in one line, within bounds, and nothing else."""
 
 from __future__ import annotations
 
@@ -11,25 +11,24 @@ import sysconfig
 import time
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from fuzz.mutations import CANARY
 from pisnn_deploy.core.errors import PisnnError
 
-LARGEST_SECONDS = 2.0
-"""Most processor time for one input."""
-LARGEST_WAIT = 60.0
-"""Seconds by the clock: a parser that waits uses no processor."""
+LARGEST_SECONDS = 4.0
+"""Most processor time for one input. Code that counts its branches takes about twice the time."""
 LARGEST_GROWTH = 1 << 28
-"""Bytes by which the resident memory may grow for one input."""
+"""Bytes by which one input may raise the largest resident memory of the process."""
 LARGEST_ADDRESSES = 3 << 30
-"""Bytes of addresses that one input may add."""
+"""Bytes of addresses that all inputs together may add."""
 LONGEST_MESSAGE = 4000
 """Characters, without the path: a recipe tells everything that is wrong with it at once."""
+CANARY = "pisnn-fuzzing-canary"
+"""File that malicious seeds try to make in the current folder."""
 
 READABLE = ("/proc/self/statm", "/proc/self/status", "/proc/meminfo", os.devnull)
 _PROGRAMS = ("os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "subprocess.Popen", "pty.spawn")
@@ -38,7 +37,11 @@ _CHANGES = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.sym
 
 
 class TooSlow(BaseException):
-    """The alarm rang. No parser must catch it."""
+    """The alarm rang. No reader must catch it."""
+
+
+class Offence(AssertionError):
+    """A reader accepted what it must not, or does not read what was written of it."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,11 @@ class Outcome:
     verdict : str
         ``accepted``, ``refused`` or ``offending``.
     text : str
-        The message of a refusal, or what the offence was.
+        Message of a refusal, or the offence.
     seconds : float
-        Of processor time.
+        Processor time.
     growth : int
-        Bytes by which the resident memory grew at most.
+        Bytes by which the largest resident memory of the process grew.
     """
 
     verdict: str
@@ -63,13 +66,13 @@ class Outcome:
     growth: int
 
 
-class Guard:
-    """Watches this process while it parses. It can be put up once and not taken down: Python's hooks are for ever.
+class Oracle:
+    """Watches this process while it reads. It cannot be taken down again: Python's audit hooks stay for ever.
 
     Parameters
     ----------
     folder : Path
-        Where inputs lie; the only place that may be read and written.
+        The only folder that may be read and written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -86,20 +89,28 @@ class Guard:
         addresses = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         limits = [addresses + LARGEST_ADDRESSES, *(x for x in (soft, hard) if x != resource.RLIM_INFINITY)]
         resource.setrlimit(resource.RLIMIT_AS, (min(limits), hard))
-        for number in (signal.SIGPROF, signal.SIGALRM):
-            signal.signal(number, _ring)
+        signal.signal(signal.SIGPROF, _ring)
         sys.addaudithook(self._audit)
 
-    def judge(self, parse: Callable[[Path], object], path: Path) -> Outcome:
-        """Parse one input."""
+    def judge(self, read: Callable[[Path], object], path: Path) -> Outcome:
+        """Read one input.
+
+        Parameters
+        ----------
+        read : callable
+            Returns, or raises an error of this package that ends with exit code 2.
+        path : Path
+            The input.
+        """
         self._offences = []
-        before = _reset_peak()
+        before = _largest_memory()
         started = time.process_time()
-        verdict, text = self._parsed(parse, path)
+        verdict, text = self._read(read, path)
         seconds = time.process_time() - started
-        growth = max(0, _memory("VmHWM") - before)
-        if (Path(self._folder) / CANARY).exists():
-            (Path(self._folder) / CANARY).unlink()
+        growth = _largest_memory() - before
+        canary = Path(self._folder) / CANARY
+        if canary.exists():
+            canary.unlink()
             self._offences.append("a program of the input was run")
         if seconds > LARGEST_SECONDS:
             self._offences.append(f"took {seconds:.1f} s")
@@ -110,14 +121,13 @@ class Guard:
             verdict, text = "offending", "; ".join([*texts, *self._offences])
         return Outcome(verdict, text, seconds, growth)
 
-    def _parsed(self, parse: Callable[[Path], object], path: Path) -> tuple[str, str]:
+    def _read(self, read: Callable[[Path], object], path: Path) -> tuple[str, str]:
         signal.setitimer(signal.ITIMER_PROF, 2 * LARGEST_SECONDS)
-        signal.setitimer(signal.ITIMER_REAL, LARGEST_WAIT)
         self._active = True
         try:
-            with warnings.catch_warnings(), _silence() as printed:
+            with warnings.catch_warnings(), _captured_output() as printed:
                 warnings.simplefilter("error")
-                parse(path)
+                read(path)
             if printed:
                 return "offending", f"printed {printed[0][:80]!r}"
             return "accepted", ""
@@ -126,22 +136,15 @@ class Guard:
             if error.exit_code != 2:
                 return "offending", f"exit code {error.exit_code}: {text[:200]}"
             if len(text) > LONGEST_MESSAGE or not text.isprintable():
-                return (
-                    "offending",
-                    f"a message of {len(text)} characters or several lines: {text[:80]!r}",
-                )
+                return "offending", f"a message of {len(text)} characters or several lines: {text[:80]!r}"
             return "refused", text
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
-            frames = traceback.extract_tb(error.__traceback__)
-            place = next((f for f in reversed(frames) if "pisnn_deploy" in f.filename), frames[-1])
-            message = str(error)[:120]
-            return "offending", f"{type(error).__name__} in {Path(place.filename).name}:{place.name}: {message}"
+            return "offending", _described(error)
         finally:
             self._active = False
             signal.setitimer(signal.ITIMER_PROF, 0)
-            signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self._active:
@@ -172,16 +175,28 @@ class Guard:
         return any(name == folder or name.startswith(folder + os.sep) for folder in folders)
 
 
+def require(holds: object, offence: str) -> None:
+    """Fail with an offence unless something holds."""
+    if not holds:
+        raise Offence(offence)
+
+
+def _described(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    place = next((f for f in reversed(frames) if "pisnn_deploy" in f.filename), frames[-1])
+    return f"{type(error).__name__} in {Path(place.filename).name}:{place.name}: {str(error)[:200]}"
+
+
 def _ring(number: int, frame: FrameType | None) -> None:
-    raise TooSlow(f"still at work after {LARGEST_WAIT if number == signal.SIGALRM else 2 * LARGEST_SECONDS:g} s")
+    raise TooSlow(f"still at work after {2 * LARGEST_SECONDS:g} s of processor time")
 
 
 @contextlib.contextmanager
-def _silence() -> Any:
+def _captured_output() -> Iterator[list[str]]:
     """Catch what Python code prints; the list holds it."""
     printed: list[str] = []
 
-    class Heard:
+    class Capture:
         def write(self, text: str) -> int:
             if text.strip():
                 printed.append(text)
@@ -190,19 +205,11 @@ def _silence() -> Any:
         def flush(self) -> None:
             pass
 
-    with contextlib.redirect_stdout(Heard()), contextlib.redirect_stderr(Heard()):
+    capture: Any = Capture()
+    with contextlib.redirect_stdout(capture), contextlib.redirect_stderr(capture):
         yield printed
 
 
-def _memory(key: str) -> int:
-    """Bytes that the system counts for this process."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{key}:"):
-            return int(line.split()[1]) * 1024
-    raise KeyError(key)
-
-
-def _reset_peak() -> int:
-    """Forget the largest memory so far; what is taken now."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return _memory("VmRSS")
+def _largest_memory() -> int:
+    """Bytes, the most that this process has taken so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,0 +1,68 @@
+"""Artifacts taken apart and sealed again: of others the reader tells little more than that a hash is wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from typing import Any
+
+import numpy as np
+
+from fuzz.mutations import Members, members_of, npy, zipped
+
+SEALED = ("certificate.json", "provenance.json")
+
+
+def sealed(members: Members) -> Members:
+    """Members of an artifact with the hashes of what they are."""
+    proved = {name: content for name, content in members.items() if name == "graph.json" or name.startswith("arrays/")}
+    certificate = json.loads(members["certificate.json"])
+    certificate["members"] = {name: hashlib.sha256(content).hexdigest() for name, content in proved.items()}
+    changed = members | {"certificate.json": json_bytes(certificate)}
+    seal = {name: hashlib.sha256(changed[name]).hexdigest() for name in SEALED}
+    return dict(sorted({**changed, "seal.json": json_bytes(seal)}.items()))
+
+
+def json_bytes(value: Any) -> bytes:
+    """Plain data as the compiler writes it."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+class Parts:
+    """An artifact in parts that can be changed.
+
+    Parameters
+    ----------
+    content : bytes
+        The artifact.
+
+    Attributes
+    ----------
+    json : dict of str to dict
+        Documents by the names of their members.
+    arrays : dict of str to array
+        Arrays by the names of their members.
+    raw : dict of str to bytes
+        Members that are stored as they are, whatever else is said of them.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        members = members_of(content)
+        self.json: dict[str, Any] = {name: json.loads(members[name]) for name in members if name.endswith(".json")}
+        self.arrays: dict[str, Any] = {
+            name: np.load(io.BytesIO(members[name])) for name in members if name.startswith("arrays/")
+        }
+        self.raw: Members = {}
+
+    @property
+    def graph(self) -> dict[str, Any]:
+        """Content of ``graph.json``."""
+        graph: dict[str, Any] = self.json["graph.json"]
+        return graph
+
+    def sealed(self) -> bytes:
+        """The artifact, with the hashes of what it is made of."""
+        members = {name: npy(array) for name, array in self.arrays.items()}
+        members |= {name: json_bytes(value) for name, value in self.json.items()}
+        return zipped(sealed(members | self.raw))

@@ -1,0 +1,1 @@
+"""One module a reader; each has a `TARGET`."""

@@ -1,0 +1,20 @@
+"""Faults as text: of options and plans."""
+
+from pathlib import Path
+
+from fuzz.oracle import require
+from fuzz.target import Target, given
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.faults.spec import EXAMPLES, parse_fault
+
+
+def _read(path: Path) -> None:
+    try:
+        text = path.read_bytes().decode()
+    except UnicodeDecodeError as error:  # whoever hands over a text has decoded it
+        raise UsageError("no text") from error
+    fault = parse_fault(text)
+    require(parse_fault(str(fault)) == fault, "a fault reads differently once it is written")
+
+
+TARGET = Target("input.txt", _read, given(*(text.encode() for text in EXAMPLES.values())), size=256)
