@@ -69,7 +69,7 @@ def _compiled(name: str, **options: Any) -> tuple[IntegerGraph, dict[str, object
 
 
 def read_and_use(path: Path) -> None:
-    """Read an artifact; one that is accepted reads the same again, is shown, proved, checked and run for three steps."""
+    """Read an artifact; one that is accepted reads the same again, is shown, proved, checked and run."""
     read = read_artifact(path)
     graph = read.graph
     require(not list(defects(graph)), "an artifact was accepted whose graph has defects")

@@ -71,7 +71,8 @@ def read_table(path: Path) -> list[Row]:
             seal = (file.schema_arrow.metadata or {}).get(_SEAL.encode(), b"").decode(errors="replace")
     except ValidationError as error:
         raise FileError(path, damage(error), remedy=_REMEDY) from error
-    except (OSError, ArrowException) as error:
+    # pyarrow looks at the bytes of a text only when Python asks for it.
+    except (OSError, ArrowException, UnicodeDecodeError) as error:
         raise FileError(path, "is no table of a campaign", remedy=_REMEDY) from error
     if seal != seal_of(rows):
         raise FileError(path, "is damaged (not the rows that were written)", remedy=_REMEDY)

@@ -107,6 +107,17 @@ def test_a_table_has_types_and_the_rows_in_order(rows: list[Row], tmp_path: Path
     assert path.read_bytes() == first
 
 
+def test_a_text_that_is_no_text_is_refused(rows: list[Row], tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    write_table(path, rows, {})
+    content = path.read_bytes()
+    # Texts stand in the file as they are, in a dictionary of the column.
+    assert content.count(rows[0].model.encode()) > 0
+    path.write_bytes(content.replace(rows[0].model.encode(), b"\xf4" * len(rows[0].model)))
+    with pytest.raises(FileError, match=re.escape("a.parquet: is ")):
+        read_table(path)
+
+
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + bytes(64) + b"PAR1", None])
 def test_what_is_no_table_is_refused(content: bytes | None, tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"

@@ -18,7 +18,7 @@ from pisnn_deploy.formats.network import Network, Request, ended
 from pisnn_deploy.formats.netx.hdf5_reader import Tree
 from pisnn_deploy.formats.nir.evaluation import Evaluation
 from pisnn_deploy.formats.nir.writer import SCHEMA
-from pisnn_deploy.formats.padding import padded
+from pisnn_deploy.formats.padding import LARGEST_PADDING, padded
 from pisnn_deploy.formats.spec_text import said_of
 from pisnn_deploy.formats.windows import FLOAT64, Limits
 
@@ -211,8 +211,8 @@ def _padding(node: Any) -> tuple[int, int]:
         total = (np.shape(node.weight)[2] - 1) * _one(node.dilation)
         return total // 2, total - total // 2
     number = _one(node.padding)
-    if number < 0:
-        raise FormError(f"has the padding {number}")
+    if not 0 <= number <= LARGEST_PADDING:
+        raise FormError(f"has the padding {number}, 0 to {LARGEST_PADDING} elements are allowed")
     return number, number
 
 

@@ -92,6 +92,13 @@ def test_a_padding_is_told_where_convolutions_slide(padding: Any) -> None:
     assert plain.notes == () and np.array_equal(plain.layers[0].weight, KERNEL[None, :])
 
 
+def test_the_graph_itself_answers_a_line_with_the_largest_padding() -> None:
+    network = read(nir_bytes(conv1d(KERNEL[None, None, :], padding=4096), size=(1, 12)))
+    assert network.oracle is not None
+    answers = network.oracle.fluxes(PATH, np.arange(16.0).reshape(2, 8))
+    assert answers.tolist() == [[float(KERNEL @ np.arange(8.0))], [float(KERNEL @ np.arange(8.0, 16.0))]]
+
+
 def test_a_padding_within_a_window_is_part_of_the_network() -> None:
     kernel = np.array([[[0.25, 0.5, 0.25]]])
     weight = np.arange(8.0)[None, :]
@@ -151,6 +158,14 @@ KNOWN = "known are Affine, Conv1d, Flatten, Linear, Scale"
         (
             nir_bytes(conv1d(KERNEL[None, None, :], stride=2), size=(1, 12)),
             "node 'n0': must have one group and a stride of 1: a flux is wanted at every face",
+        ),
+        (
+            nir_bytes(conv1d(KERNEL[None, None, :], padding=1 << 18), size=(1, 12)),
+            "node 'n0': has the padding 262144, 0 to 4096 elements are allowed",
+        ),
+        (
+            nir_bytes(conv1d(KERNEL[None, None, :], padding=-1), size=(1, 12)),
+            "node 'n0': has the padding -1, 0 to 4096 elements are allowed",
         ),
         (_loose(), "node 'b': is not on the way from the input to the output, a flux network is a chain"),
         (
