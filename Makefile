@@ -129,7 +129,8 @@ $(FUZZ_STAMP): setup.cfg constraints-newer.txt
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$package; \
 	fi; \
 	"$$python" -m venv --clear $(FUZZ_VENV)
-	$(FUZZ_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints-newer.txt -e . atheris
+	$(FUZZ_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints-newer.txt \
+		-e '.[cluster,fast,meshes,netx,nir,onnx,report]' atheris
 	@touch $(FUZZ_STAMP)
 
 MINUTES ?= 60

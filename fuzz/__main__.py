@@ -44,7 +44,8 @@ def main() -> int:
     until = time.monotonic() + 60 * words.minutes
     while True:
         for each in prepared:
-            tally = run_target(each, 0 if words.seeds_only else words.seconds, words.folder / each.name)
+            seconds = 0 if words.seeds_only else words.seconds
+            tally = run_target(each, seconds, words.folder / each.name, words.seed)
             tallies[each.name] = tallies.get(each.name, Tally.none()).added(tally)
             write_tallies(state, tallies)
             for file_name, offence in tally.offences.items():
@@ -67,6 +68,7 @@ def _words() -> argparse.Namespace:
     parser.add_argument(
         "--folder", type=Path, default=BUILD, help="where corpus and findings are (default: build/fuzz)"
     )
+    parser.add_argument("--seed", type=int, default=0, help="of libFuzzer (default: the time)")
     parser.add_argument("--page", type=Path, help="write the page of results")
     parser.add_argument("--seeds-only", action="store_true", help="judge the seeds alone, without atheris")
     parser.add_argument("--input", nargs=2, metavar=("TARGET", "FILE"), help="judge one file")

@@ -20,7 +20,7 @@ from pisnn_deploy.graph.artifact import Artifact, artifact_bytes, read_artifact
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.project.graphs import require_compiled
-from pisnn_deploy.report.graph_picture import dot_text
+from pisnn_deploy.report.graph_text import dot_text
 from pisnn_deploy.runs import RunOptions, run_graph
 from pisnn_deploy.target import Profile, load_profile
 from pisnn_deploy.verify import check_certificate
@@ -78,7 +78,7 @@ def read_and_use(path: Path) -> None:
     wrong = tuple((claim.claim, claim.text) for claim in check_certificate(graph, read.altered) if not claim.holds)
     check(graph, profile_named("loihi2"), wrong)
     require_compiled(str(path), graph)  # whoever forges an artifact seals it anew
-    run_graph("fast", graph, graph.membrane.initial, RunOptions(3))
+    run_graph("fast", graph, graph.initial, RunOptions(3))
 
 
 def _require_same(path: Path, read: Artifact) -> None:

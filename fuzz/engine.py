@@ -141,7 +141,7 @@ def prepare(names: Sequence[str], *, counted: bool) -> list[Prepared]:
     return prepared
 
 
-def run_target(prepared: Prepared, seconds: float, folder: Path) -> Tally:
+def run_target(prepared: Prepared, seconds: float, folder: Path, seed: int = 0) -> Tally:
     """Fuzz one target, or judge its seeds alone.
 
     Parameters
@@ -151,6 +151,8 @@ def run_target(prepared: Prepared, seconds: float, folder: Path) -> Tally:
         How long; 0 for the seeds alone.
     folder : Path
         Where its corpus and its offending inputs are kept; what is there is gone on with.
+    seed : int
+        Seed of libFuzzer; 0 for the time.
     """
     (folder / "corpus").mkdir(parents=True, exist_ok=True)
     (folder / "offending").mkdir(exist_ok=True)
@@ -159,7 +161,7 @@ def run_target(prepared: Prepared, seconds: float, folder: Path) -> Tally:
     for crash in range(1, MOST_CRASHES + 1):
         process = os.fork()
         if process == 0:
-            _drive(prepared, seconds - spent, folder, counts)
+            _drive(prepared, seconds - spent, folder, counts, seed)
         begun = time.monotonic()
         code = _waited(process, seconds - spent + LONGEST_START)
         lines = log.read_text(errors="replace")
@@ -204,13 +206,14 @@ def _waited(process: int, seconds: float) -> int:
         time.sleep(0.02)
 
 
-def _drive(prepared: Prepared, seconds: float, folder: Path, counts: Any) -> None:
+def _drive(prepared: Prepared, seconds: float, folder: Path, counts: Any, seed: int) -> None:
     """The forked process: it never returns."""
     code = 1
     try:
         descriptor = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
+        sys.stderr = os.fdopen(2, "w", closefd=False)  # of pytest it is another one
         with tempfile.TemporaryDirectory(prefix="pisnn-fuzzing-") as work:
             os.chdir(work)
             judge = Judge(
@@ -222,7 +225,7 @@ def _drive(prepared: Prepared, seconds: float, folder: Path, counts: Any) -> Non
             for content in (*judge.offending_before(), *prepared.committed):
                 judge(content)
             if seconds > 0:
-                _fuzz(prepared, seconds, folder.resolve(), Path(work), judge)
+                _fuzz(prepared, seconds, folder.resolve(), judge, seed)
         code = 0
     except SystemExit as ended:  # libFuzzer's own end
         code = ended.code if isinstance(ended.code, int) else 1
@@ -232,9 +235,10 @@ def _drive(prepared: Prepared, seconds: float, folder: Path, counts: Any) -> Non
     os._exit(code)
 
 
-def _fuzz(prepared: Prepared, seconds: float, folder: Path, work: Path, judge: Judge) -> None:
+def _fuzz(prepared: Prepared, seconds: float, folder: Path, judge: Judge, seed: int) -> None:
     atheris: Any = importlib.import_module("atheris")
-    target, seeds = prepared.target, work / "seeds"
+    target, work = prepared.target, Path.cwd()
+    seeds = work / "seeds"
     seeds.mkdir()
     for number, content in enumerate((*prepared.made, *prepared.committed)):
         (seeds / str(number)).write_bytes(content)
@@ -243,6 +247,7 @@ def _fuzz(prepared: Prepared, seconds: float, folder: Path, work: Path, judge: J
         "fuzz",
         f"-max_total_time={max(1, round(seconds) - 1)}",
         f"-max_len={target.size}",
+        f"-seed={seed}",
         f"-artifact_prefix={folder / 'offending'}/",
         f"-timeout={round(8 * LARGEST_SECONDS)}",
         "-rss_limit_mb=4096",

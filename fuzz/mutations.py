@@ -91,7 +91,7 @@ def yaml_changed(random: Random, content: bytes, change: Change) -> bytes:
         return change(content, len(content) + 64)
     value = plain_changed(random, yaml.load(content, yaml.CSafeLoader), change)
     flow = random.choice((None, True, False))
-    return bytes(yaml.dump(value, Dumper=yaml.CSafeDumper, allow_unicode=True, default_flow_style=flow).encode())
+    return bytes(yaml.dump(value, Dumper=yaml.CSafeDumper, default_flow_style=flow).encode())
 
 
 def npy(array: Any) -> bytes:

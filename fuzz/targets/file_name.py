@@ -20,6 +20,7 @@ STARTS = ("::error file=", "::warning file=", "::notice file=", "checked ")
 
 def _read(path: Path) -> None:
     name = os.fsdecode(path.read_bytes()[:200].replace(b"/", b"").replace(b"\0", b"") or b"x")
+    name = "x" if name in (".", "..") else name  # folders
     require_printable(printed(print_table, name, [(name, name)], ("name", "name")))
     require_printable(printed(print_json, {name: name}))
     require_printable(f"error: {FileError(name, f'has {name}', field=name)}")

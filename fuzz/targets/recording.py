@@ -23,7 +23,7 @@ def _seeds(folder: Path) -> list[bytes]:
     for until in (7, 20):
         with recording(folder / "seed", graph, IDENTITY) as record:
             record.begin()
-            run = run_graph("fast", graph, graph.membrane.initial, RunOptions(20, 3, until=until))
+            run = run_graph("fast", graph, graph.initial, RunOptions(20, 3, until=until))
             record.append(run.trace, 0, run.end, 0.5)
             contents.append(zipped({path.name: path.read_bytes() for path in sorted((folder / "seed").iterdir())}))
             discard(folder / "seed")
@@ -43,7 +43,7 @@ def _read(path: Path) -> None:
         if re.fullmatch(r"[a-z_0-9.]{0,40}[a-z_0-9]", name):
             (folder / name).write_bytes(content)
     with recording(folder, graph, IDENTITY) as record:
-        run = run_in_segments("fast", graph, graph.membrane.initial, OPTIONS, record, resume=True)
+        run = run_in_segments("fast", graph, graph.initial, OPTIONS, record, resume=True)
     trace = run.trace
     total = np.asarray(trace.mass).sum(axis=1) + np.asarray(trace.ledger).sum(axis=1)
     require(bool((total == total[0]).all()), "a recording was gone on with whose rows do not conserve mass")

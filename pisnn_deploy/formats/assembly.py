@@ -25,6 +25,9 @@ from pisnn_deploy.physics.problems import NAMES
 
 LARGEST_MANTISSA = 127
 """Weights are scaled so that the largest of a layer stays within the 8 bits of one synapse."""
+SMALLEST_WEIGHT = 2.0**-32
+"""Bound from below of the largest weight of a layer; the largest exponent of a spec is 14."""
+SCALED = "weights have no unit: train the network on cell values, not on scaled ones"
 TOLERANCE = 0.05
 """How much of a kernel, or of a flux, may be missing for a constant field to be at rest: what 8-bit rounding of a
 small kernel does. What is less is projected away, what is more is another operator."""
@@ -172,6 +175,14 @@ def _require_weights(path: Path, network: Network) -> None:
             raise FileError(path, f"layer {number} holds NaN or infinity")
         if not layer.weight.any():
             raise FileError(path, f"all weights of layer {number} are 0")
+        largest = float(np.abs(layer.weight).max())
+        if largest < SMALLEST_WEIGHT:
+            raise FileError(
+                path,
+                f"the largest weight of layer {number} is {largest:g}, below {SMALLEST_WEIGHT:g}: integers cannot hold "
+                "it",
+                remedy=SCALED,
+            )
 
 
 def _exponent(path: Path, number: int, layer: Layer) -> int:
@@ -182,7 +193,7 @@ def _exponent(path: Path, number: int, layer: Layer) -> int:
         raise FileError(
             path,
             f"layer {number} has the weight {largest:g}, larger than {LARGEST_MANTISSA / 2:g}",
-            remedy="weights have no unit: train the network on cell values, not on scaled ones",
+            remedy=SCALED,
         )
     return exponent
 

@@ -149,6 +149,16 @@ WITHOUT = (
         ),
         (linear(KERNEL[:7]), "heat1d", None, "its window of 7 cells does not have as many on either side of the face"),
         (linear(np.zeros(8)), "heat1d", None, "all weights of layer 0 are 0"),
+        *(
+            (
+                linear(KERNEL * scale),
+                "heat1d",
+                None,
+                f"the largest weight of layer 0 is {scale * KERNEL.max():g}, below 2.32831e-10: integers cannot "
+                "hold it; weights have no unit: train the network on cell values, not on scaled ones",
+            )
+            for scale in (1e-10, 1e-200, 1e-310)
+        ),
         (linear(KERNEL * np.nan), "heat1d", None, "layer 0 holds NaN or infinity"),
         (
             linear(200 * KERNEL),
