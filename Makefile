@@ -81,7 +81,7 @@ bench: setup ## speed beside Lava's own parts, numpy, py-pde and FiPy, into docs
 	$(BIN)/python -m benchmarks.performance
 
 figures: setup ## measure the figures and the picture of README.md and write them there
-	PYTHONPATH=. $(BIN)/python benchmarks/figures.py
+	$(BIN)/python -m benchmarks.figures
 
 PROBLEMS := heat1d heat2d laplace2d advection_diffusion1d burgers1d
 

@@ -10,22 +10,17 @@ import contextlib
 import math
 import re
 import sys
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from benchmarks.baselines.setting import relative_l2, setting
-from pisnn_deploy.compiler import CompileOptions, Lower, compile_model
+from benchmarks.common import BUILD, PAGES, compiled, error, horizon_steps, line, table
 from pisnn_deploy.core.errors import PisnnError
 from pisnn_deploy.project.zoo import recipe_path
 from pisnn_deploy.runs import RunOptions, run_graph
-from pisnn_deploy.target import load_profile
 from pisnn_deploy.training.recipe import Recipe, read_recipe
 from pisnn_deploy.training.trainer import train
 
-ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "results" / "ablation.md"
-STATE = ROOT / "build" / "results" / "ablation.state"
+PAGE = PAGES / "ablation.md"
+STATE = BUILD / "ablation.state"
 
 BEFORE = """# What each switch is worth
 
@@ -39,7 +34,7 @@ made up for the difference.
 
 Made by `make results`.
 """
-HEAD = "| what | float | nearest integers | searched integers | at 10 T | run |"
+COLUMNS = ("what", "float", "nearest integers", "searched integers", "at 10 T", "run")
 NEVER = {"training": {"quantised_from": 1.0}}
 CHANGES: dict[str, tuple[tuple[str, dict[str, dict[str, Any]]], ...]] = {
     "heat1d": (
@@ -90,45 +85,35 @@ def changed(recipe: Recipe, changes: dict[str, dict[str, Any]]) -> Recipe:
     return Recipe.model_validate(plain)
 
 
-def line(name: str, what: str, recipe: Recipe) -> str:
+def measured(what: str, recipe: Recipe) -> str:
     """One line of the table."""
-    case = setting(name)
-    sides = case.problem.default_boundary(case.mesh.shape)
-    options = CompileOptions(Lower(case.mesh.shape, sides), load_profile("loihi2"))
     try:
         trained = train(recipe, state_path=STATE)
-        graph = compile_model(trained.model, options)
-        steps = round(case.problem.horizon / graph.time_step)
+        graph = compiled(trained.model)
+        steps = horizon_steps(graph)
         far = run_graph("fast", graph, graph.initial, RunOptions(10 * steps, every=10 * steps))
-    except PisnnError as error:
-        return f"| {what} | - | - | - | - | {str(error).replace('|', '/')} |"
+    except PisnnError as refusal:
+        return line(what, *"----", str(refusal).replace("|", "/"))
     quantisation, nearest = graph.quantisation, None
     with contextlib.suppress(PisnnError):
-        nearest = compile_model(trained.model, replace(options, search=False)).quantisation.relative_l2_integer
-    late = (
-        relative_l2(graph.values(far.trace.mass[-1]), case.exact(10 * steps * graph.time_step))
-        if far.conserved
-        else math.nan
-    )
+        nearest = compiled(trained.model, search=False).quantisation.relative_l2_integer
+    late = error(graph, far.trace.mass[-1], 10 * steps) if far.conserved else math.nan
     claim = graph.certificate.stability.status if graph.certificate else "none"
     verdict = "conserved" if far.conserved else far.failure.replace("|", "/")
     errors = (quantisation.relative_l2_float, nearest, quantisation.relative_l2_integer, late)
-    return (
-        f"| {what} | "
-        + " | ".join("-" if e is None or math.isnan(e) else f"{e:.1e}" for e in errors)
-        + f" | {verdict}; stability {claim} |"
-    )
+    shown = ("-" if value is None or math.isnan(value) else f"{value:.1e}" for value in errors)
+    return line(what, *shown, f"{verdict}; stability {claim}")
 
 
 def section(name: str) -> str:
     """Measure the lines of one problem; a part of the page."""
     with recipe_path(name) as path:
         recipe = read_recipe(path)
-    lines = [f"## {name}", "", HEAD, "| --- |" + " --- |" * 5]
+    rows = []
     for what, change in CHANGES[name]:
         sys.stderr.write(f"{name}: {what}\n")
-        lines.append(line(name, what, changed(recipe, change)))
-    return "\n".join(lines) + "\n\n"
+        rows.append(measured(what, changed(recipe, change)))
+    return "\n".join([f"## {name}", "", *table(COLUMNS, rows)]) + "\n\n"
 
 
 def main() -> None:

@@ -9,10 +9,10 @@ import json
 import os
 import statistics
 import sys
-from pathlib import Path
 
 os.environ["PISNN_THREADS"] = "1"
 
+from benchmarks.common import PAGES, line, page_parser, publish, table
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.project.compilation import compile_requested
 from pisnn_deploy.project.request import compile_request
@@ -21,7 +21,7 @@ from pisnn_deploy.runs.cluster import cluster
 from pisnn_deploy.runs.domains.run import LARGEST_HALO, MOST_ROUNDS, dask_workers, divided, divided_run, rounds_of
 from pisnn_deploy.runs.run import Run
 
-PAGE = Path(__file__).parents[1] / "docs" / "results" / "domains.md"
+PAGE = PAGES / "domains.md"
 ROUNDS = 3
 STEPS = 480
 
@@ -49,8 +49,9 @@ def seconds(graph: IntegerGraph, parts: int) -> float:
     return statistics.median(times)
 
 
-def main() -> int:
+def main() -> None:
     """Measure and write the page."""
+    arguments = page_parser(__doc__).parse_args()
     small, large = compiled("768x768"), compiled("1086x1086")
     fast.run(small, small.initial, RunOptions(1))  # compiles the kernels
     times = {"small_1": seconds(small, 1), "small_2": seconds(small, 2), "large_1": seconds(large, 1)}
@@ -69,9 +70,8 @@ def main() -> int:
         each = rounds_of_rows(side // parts, large.spec.half_width)
         work = a * (side / parts + 2 * large.spec.half_width * each) * side * each
         exchange = b * (side / large.grid.shape[1])
-        rows.append(
-            f"| {parts} | {a * side * side * each / (work + exchange):.1f} | {exchange / (work + exchange):.0%} |"
-        )
+        total = work + exchange
+        rows.append(line(parts, f"{a * side * side * each / total:.1f}", f"{exchange / total:.0%}"))
     text = PAGE_TEXT.format(
         steps=STEPS,
         strong=strong,
@@ -79,12 +79,11 @@ def main() -> int:
         rate=1e-6 / a,
         exchange=1e3 * b,
         rounds=rounds,
-        rows="\n".join(rows),
+        rows="\n".join(table(("workers", "speed-up", "part of the time for exchange"), rows)),
         **times,
     )
-    PAGE.write_text(text, encoding="utf-8")
-    print(json.dumps(times | {"strong": strong, "weak": weak}, indent=2))
-    return 0
+    sys.stderr.write(json.dumps(times | {"strong": strong, "weak": weak}, indent=2) + "\n")
+    publish(PAGE, text, dry_run=arguments.dry_run)
 
 
 def rounds_of_rows(rows: int, reach: int) -> int:
@@ -112,10 +111,8 @@ A model, not a measurement: a PDE step takes the cells that a domain holds, halo
 ({exchange:.1f} ms, all strips through one client on one machine), in proportion to the columns, and the same however
 many domains there are. A network, and a client that serves many workers, will be slower. For 8192 x 8192 cells:
 
-| workers | speed-up | part of the time for exchange |
-| --- | --- | --- |
 {rows}
 """
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

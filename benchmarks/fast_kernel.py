@@ -6,38 +6,30 @@ audit, and plain numpy take turns in one process, so that all see the same machi
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import statistics
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 from numba import njit
 
-from pisnn_deploy.compiler import CompileOptions, Lower, compile_model
+from benchmarks.common import BUILD, PAGES, compiled, in_turns, line, load, page_parser, publish, seconds, table, times
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.semantics import Semantics
-from pisnn_deploy.physics.problems import problem
-from pisnn_deploy.project.zoo import model_path
 from pisnn_deploy.runs.kernels.structured_stepper import StructuredStepper, plan_of
 from pisnn_deploy.runs.kernels.threads import available
 from pisnn_deploy.runs.run import start_of
-from pisnn_deploy.target import load_profile
-from pisnn_deploy.training.checkpoint import read_checkpoint
 
-ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "results" / "fast.md"
-DATA = ROOT / "build" / "results" / "fast.json"
+PAGE = PAGES / "fast.md"
+DATA = BUILD / "fast.json"
 MESHES: dict[str, tuple[tuple[int, ...], ...]] = {
     "heat1d": ((1 << 16,), (1 << 20,), (1 << 22,)),
     "heat2d": ((256, 256), (1024, 1024), (2048, 2048)),
     "laplace2d": ((256, 256), (1024, 1024), (2048, 2048)),
 }
+COLUMNS = (*("problem", "mesh", "bytes a cell", "threads", "million cells a second", "memory", "audit", "times numpy"),)
 SMALL_LINE = (128,)
 ROUNDS = 7
 RUN_SECONDS = 0.25
@@ -62,13 +54,7 @@ def bandwidth(threads: int) -> float:
             list(pool.map(lambda cut: _triad(*(array[cut] for array in arrays)), cuts))
 
         once()
-        return 12 * TRIAD_WORDS / min(_seconds(once) for _ in range(3))
-
-
-def _seconds(action: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    action()
-    return time.perf_counter() - begun
+        return 12 * TRIAD_WORDS / min(seconds(once) for _ in range(3))
 
 
 def bytes_of_step(stepper: StructuredStepper, faces: int, cells: int) -> float:
@@ -82,13 +68,17 @@ def bytes_of_step(stepper: StructuredStepper, faces: int, cells: int) -> float:
 
 @dataclass
 class Case:
-    """One mesh, its steppers, and the rates measured so far, in cells a second."""
+    """One mesh, its steppers, and how many steps a measure of each takes."""
 
     name: str
     graph: IntegerGraph
     steppers: dict[tuple[int, bool], StructuredStepper]
     steps: dict[tuple[int, bool], int]
-    rates: dict[tuple[int, bool], list[float]]
+
+    def rate(self, key: tuple[int, bool]) -> float:
+        """Cells a second of one stepper."""
+        stepper, steps = self.steppers[key], self.steps[key]
+        return steps * self.graph.mesh.cells / seconds(partial(stepper.advance, steps))
 
 
 def graph_of(name: str, shape: tuple[int, ...]) -> IntegerGraph:
@@ -97,10 +87,7 @@ def graph_of(name: str, shape: tuple[int, ...]) -> IntegerGraph:
     On a line of a million cells neighbours differ by a few quanta, less than rounding adds; its operating range is
     widened for the sake of the measurement.
     """
-    with model_path(name) as path:
-        model = read_checkpoint(path)
-    boundary = problem(model.spec.problem).default_boundary(shape)
-    graph = compile_model(model, CompileOptions(Lower(shape, boundary), load_profile("loihi2")))
+    graph = compiled(name, shape)
     if len(shape) == 1 and shape != SMALL_LINE:
         wider = tuple(replace(b, bits=min(b.bits + 6, 24)) for b in graph.bounds)
         field = graph.sole_field
@@ -114,40 +101,27 @@ def case_of(name: str, shape: tuple[int, ...], threads: tuple[int, ...]) -> Case
     graph = graph_of(name, shape)
     plan = plan_of(graph)
     assert plan is not None
-    case = Case(name, graph, {}, {}, {})
+    case = Case(name, graph, {}, {})
     for key in [(count, audited) for count in threads for audited in (True, False)]:
         start = start_of(graph, graph.initial)
         stepper = StructuredStepper(graph, plan, start, 2**40, key[0], audited=key[1])
         stepper.advance(1)
-        steps = max(1, int(RUN_SECONDS / _seconds(lambda s=stepper: s.advance(1))))
-        steps = max(1, int(RUN_SECONDS * steps / _seconds(lambda s=stepper, n=steps: s.advance(n))))
-        case.steppers[key], case.steps[key], case.rates[key] = stepper, steps, []
+        steps = max(1, int(RUN_SECONDS / seconds(partial(stepper.advance, 1))))
+        steps = max(1, int(RUN_SECONDS * steps / seconds(partial(stepper.advance, steps))))
+        case.steppers[key], case.steps[key] = stepper, steps
     return case
-
-
-def measure(case: Case) -> None:
-    """One round: every stepper in turn."""
-    for key, stepper in case.steppers.items():
-        steps = case.steps[key]
-        case.rates[key].append(steps * case.graph.mesh.cells / _seconds(lambda s=stepper, n=steps: s.advance(n)))
 
 
 def numpy_rate(graph: IntegerGraph) -> float:
     """Cells a second of the reference without its audit."""
     semantics = Semantics(graph)
     state = semantics.step(semantics.start(graph.initial))
-    rates = []
-    for _ in range(3):
-        begun = time.perf_counter()
-        state = semantics.step(state)
-        rates.append(graph.mesh.cells / (time.perf_counter() - begun))
-    return statistics.median(rates)
+    return graph.mesh.cells / statistics.median(seconds(partial(semantics.step, state)) for _ in range(3))
 
 
 def main() -> None:
     """Measure, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dry-run", action="store_true", help="print only")
+    parser = page_parser(__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     arguments = parser.parse_args()
     threads = tuple(sorted({1, available()}))
@@ -156,27 +130,26 @@ def main() -> None:
     meshes = [(name, shape) for name, shapes in MESHES.items() for shape in shapes]
     for name, shape in [("heat1d", SMALL_LINE), *meshes]:
         case = case_of(name, shape, threads if shape != SMALL_LINE else (1,))
-        for _ in range(arguments.rounds):
-            for count in threads:
-                triads[count].append(bandwidth(count))
-            measure(case)
+        bandwidths = {count: partial(bandwidth, count) for count in threads}
+        measured = in_turns(bandwidths | {key: partial(case.rate, key) for key in case.steppers}, arguments.rounds)
+        for count in threads:
+            triads[count] += measured[count]
         stepper = next(iter(case.steppers.values()))
         row = {
             "problem": name,
-            "mesh": "x".join(map(str, shape)),
+            "mesh": times(shape),
             "cells": case.graph.mesh.cells,
             "bytes": bytes_of_step(stepper, case.graph.mesh.faces, case.graph.mesh.cells),
-            "rate": {count: statistics.median(rates) for (count, audited), rates in case.rates.items() if audited},
+            "rate": {count: statistics.median(measured[count, True]) for count, audited in case.steppers if audited},
             "audit": {
                 count: statistics.median(
-                    bare / full - 1
-                    for full, bare in zip(case.rates[count, True], case.rates[count, False], strict=True)
+                    bare / full - 1 for full, bare in zip(measured[count, True], measured[count, False], strict=True)
                 )
-                for count, audited in case.rates
+                for count, audited in case.steppers
                 if audited
             },
             "numpy": numpy_rate(case.graph) if case.graph.mesh.cells <= NUMPY_CELLS else None,
-            "load": os.getloadavg()[0],
+            "load": load(),
         }
         for stepper in case.steppers.values():
             stepper.close()
@@ -188,11 +161,10 @@ def main() -> None:
         "rows": rows,
     }
     text = page(figures)
-    print(text)
+    publish(PAGE, text, dry_run=arguments.dry_run)
     if not arguments.dry_run:
         DATA.parent.mkdir(parents=True, exist_ok=True)
         DATA.write_text(json.dumps(figures, indent=1) + "\n")
-        PAGE.write_text(text)
 
 
 def page(figures: dict) -> str:
@@ -200,8 +172,7 @@ def page(figures: dict) -> str:
     cores, bytes_a_second = figures["cores"], figures["bandwidth"]
     busiest = max(row["load"] for row in figures["rows"])
     speeds = [f"{value / 1e9:.1f} GB/s on {count} thread{'s' * (count > 1)}" for count, value in bytes_a_second.items()]
-    lines = [
-        f"""# Speed of the fast backend
+    head = f"""# Speed of the fast backend
 
 Linear models of the zoo on compiled kernels, the audit on at every PDE step. The machine has {cores} cores; its load
 average was up to {busiest:.1f}, the benchmark's own threads included. The bandwidth of the memory, as the triad
@@ -210,18 +181,14 @@ average was up to {busiest:.1f}, the benchmark's own threads included. The bandw
 A step must touch each number of its state twice: masses and sums of packets of 32 bits, residues of 16, currents of 32
 where the leak keeps them. `memory` is what the kernel moves of that, over the bandwidth on as many threads. `audit` is
 the time that it adds. Numpy is the reference without its audit.
-
-| problem | mesh | bytes a cell | threads | million cells a second | memory | audit | times numpy |
-| --- | --- | --- | --- | --- | --- | --- | --- |"""
-    ]
+"""
+    rows = []
     for row in figures["rows"]:
         for count, rate in row["rate"].items():
             share = rate * row["bytes"] / bytes_a_second[count]
-            times = f"{rate / row['numpy']:.0f}" if row["numpy"] else ""
-            lines.append(
-                f"| {row['problem']} | {row['mesh']} | {row['bytes']:.0f} | {count} | {rate / 1e6:.0f} "
-                f"| {share:.0%} | {row['audit'][count]:.0%} | {times} |"
-            )
+            faster = f"{rate / row['numpy']:.0f}" if row["numpy"] else ""
+            kernel = (f"{row['bytes']:.0f}", count, f"{rate / 1e6:.0f}", f"{share:.0%}", f"{row['audit'][count]:.0%}")
+            rows.append(line(row["problem"], row["mesh"], *kernel, faster))
     small = figures["rows"][0]
     aim = next(row for row in figures["rows"] if (row["problem"], row["cells"]) == ("heat2d", 1 << 20))
     rate = aim["rate"][cores]
@@ -232,7 +199,9 @@ the time that it adds. Numpy is the reference without its audit.
         f"an audit under {TARGET_AUDIT:.0%}": aim["audit"][cores] < TARGET_AUDIT,
         f"{TARGET_BANDWIDTH:.0%} of the bandwidth": share >= TARGET_BANDWIDTH,
     }
-    lines += [
+    lines = [
+        head,
+        *table(COLUMNS, rows),
         "",
         f"Targets for heat2d on 1024x1024 cells and {cores} cores: "
         + "; ".join(f"{what}: {'met' if met else 'missed'}" for what, met in verdicts.items())

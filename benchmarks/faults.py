@@ -13,31 +13,25 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks.fault_books import Witness, judge, rows_broken
-from benchmarks.fault_sampling import FAMILIES, random_fault
-from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, compile_model
+from benchmarks.common import BUILD, PAGES, compiled, line, relative_l2, table, times, zoo_model
+from benchmarks.parts.fault_books import Witness, judge, rows_broken
+from benchmarks.parts.fault_sampling import FAMILIES, random_fault
 from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.faults.outcome import outcomes
 from pisnn_deploy.faults.spec import Fault
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import Coding
-from pisnn_deploy.mesh import parse_boundary
-from pisnn_deploy.project.zoo import model_path
 from pisnn_deploy.runs import RunOptions, run_graph
 from pisnn_deploy.runs.faulty import FaultyStepper
 from pisnn_deploy.runs.run import RunState, start_of
 from pisnn_deploy.runs.stepping import ReferenceStepper, stepped_run
 from pisnn_deploy.target import load_profile
-from pisnn_deploy.training.checkpoint import read_checkpoint
 
-ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "results" / "faults.md"
-STATE = ROOT / "build" / "results"
+PAGE = PAGES / "faults.md"
 FAST, CPU, HEALED = 10_500, 200, 1_500
 """Injections on `fast`, on `cpu`, and on `fast` with recovery."""
 LATEST = 24
@@ -68,9 +62,8 @@ class Setting:
     @property
     def text(self) -> str:
         """For the page."""
-        cells = "x".join(map(str, self.shape))
         leak = "" if self.leak == MEMORYLESS else f", a current that keeps {1 - self.leak / MEMORYLESS:.0%}"
-        return f"{self.model} on {cells} cells, {self.boundary}, {self.coding} coding{leak}"
+        return f"{self.model} on {times(self.shape)} cells, {self.boundary}, {self.coding} coding{leak}"
 
 
 SETTINGS = (
@@ -90,13 +83,9 @@ def graph_of(setting: Setting) -> IntegerGraph:
     profile = load_profile("loihi2")
     limit = profile.core.neurons_max.model_copy(update={"value": setting.neurons_a_core, "low": setting.neurons_a_core})
     small = profile.model_copy(update={"core": profile.core.model_copy(update={"neurons_max": limit})})
-    with model_path(setting.model) as path:
-        model = read_checkpoint(path)
+    model = zoo_model(setting.model)
     model = replace(model, spec=model.spec.model_copy(update={"leak": setting.leak}))
-    boundary = parse_boundary(setting.boundary, len(setting.shape))
-    return compile_model(
-        model, CompileOptions(Lower(setting.shape, boundary), small, GraphOptions(coding=setting.coding))
-    )
+    return compiled(model, setting.shape, setting.boundary, small, coding=setting.coding)
 
 
 @lru_cache
@@ -154,7 +143,7 @@ def on_fast(
     verdict = judge(witness.broken, witness.broken.time if is_past and witness.broken else witness.last, first, changed)
     if sum(last.mass.tolist()) != sum(true.mass.tolist()) and stopped is None:
         verdict = "missed"
-    distance = float(np.linalg.norm(last.mass - true.mass) / np.linalg.norm(true.mass))
+    distance = relative_l2(last.mass.astype(np.float64), true.mass.astype(np.float64))
     return Verdict(
         family,
         str(fault),
@@ -216,7 +205,7 @@ def sequences(seed: int) -> Iterator[tuple[Setting, list[str], list[Fault]]]:
 
 def campaign(name: str, count: int, seed: int) -> list[Verdict]:
     """Judge injections; what was judged before is read from the folder ``build``."""
-    path = STATE / f"faults-{name}-{seed}.jsonl"
+    path = BUILD / f"faults-{name}-{seed}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     judged = [Verdict(**json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
     drawn = list(itertools.islice(injections(count, seed), len(judged), None))
@@ -235,7 +224,7 @@ def campaign(name: str, count: int, seed: int) -> list[Verdict]:
 
 def campaign_on_cpu(count: int, seed: int) -> list[Verdict]:
     """At least so many injections into Lava; runs that were judged before are read from the folder ``build``."""
-    path = STATE / f"faults-cpu-{seed}.jsonl"
+    path = BUILD / f"faults-cpu-{seed}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     done = path.read_text().splitlines() if path.exists() else []
     judged: list[Verdict] = []
@@ -253,28 +242,25 @@ def campaign_on_cpu(count: int, seed: int) -> list[Verdict]:
     raise AssertionError("sequences never end")
 
 
-def table(verdicts: Sequence[Verdict]) -> list[str]:
+def fast_table(verdicts: Sequence[Verdict]) -> list[str]:
     """Rows of the page."""
-    rows = ["| fault | injected | detected | silent | no effect | missed | error of silent ones, median / largest |"]
-    rows.append("| --- | --- | --- | --- | --- | --- | --- |")
+    rows = []
     for family in (*FAMILIES, "all"):
         own = [verdict for verdict in verdicts if family in (verdict.family, "all")]
         counts = [sum(v.verdict == wanted for v in own) for wanted in ("detected", "silent", "no effect", "missed")]
-        rows.append(f"| {family} | {len(own)} | {' | '.join(map(str, counts))} | {errors(own, 'silent')} |")
-    return rows
+        rows.append(line(family, len(own), *counts, errors(own, "silent")))
+    silent = "error of silent ones, median / largest"
+    return table(("fault", "injected", "detected", "silent", "no effect", "missed", silent), rows)
 
 
 def cpu_table(verdicts: Sequence[Verdict]) -> list[str]:
     """Rows of the page on Lava."""
-    rows = [
-        "| fault | injected | detected | not detected, mass conserved | missed |",
-        "| --- | --- | --- | --- | --- |",
-    ]
+    rows = []
     for family in (*FAMILIES, "all"):
         own = [verdict for verdict in verdicts if family in (verdict.family, "all")]
         counts = [sum(v.verdict == wanted for v in own) for wanted in ("detected", "not detected", "missed")]
-        rows.append(f"| {family} | {len(own)} | {' | '.join(map(str, counts))} |")
-    return rows
+        rows.append(line(family, len(own), *counts))
+    return table(("fault", "injected", "detected", "not detected, mass conserved", "missed"), rows)
 
 
 def errors(verdicts: Sequence[Verdict], kind: str) -> str:
@@ -285,20 +271,16 @@ def errors(verdicts: Sequence[Verdict], kind: str) -> str:
 
 def healed_table(verdicts: Sequence[Verdict]) -> list[str]:
     """Rows of the page on recovery."""
-    rows = [
-        "| fault | injected | healed | of these equal to the run without it | stopped | missed | error of healed ones |"
-    ]
-    rows.append("| --- | --- | --- | --- | --- | --- | --- |")
+    rows = []
     for family in FAMILIES:
         own = [verdict for verdict in verdicts if verdict.family == family]
         healed = [verdict for verdict in own if verdict.verdict == "healed"]
         stopped, missed = (sum(v.verdict == wanted for v in own) for wanted in ("stopped", "missed"))
         if healed or stopped:
             equal = sum(verdict.equal for verdict in healed)
-            rows.append(
-                f"| {family} | {len(own)} | {len(healed)} | {equal} | {stopped} | {missed} | {errors(own, 'healed')} |"
-            )
-    return rows
+            rows.append(line(family, len(own), len(healed), equal, stopped, missed, errors(own, "healed")))
+    as_without = "of these equal to the run without it"
+    return table(("fault", "injected", "healed", as_without, "stopped", "missed", "error of healed ones"), rows)
 
 
 def page(fast: Sequence[Verdict], cpu: Sequence[Verdict], healed: Sequence[Verdict]) -> str:
@@ -310,7 +292,7 @@ def page(fast: Sequence[Verdict], cpu: Sequence[Verdict], healed: Sequence[Verdi
         after=AFTER,
         breaking=sum(verdict.breaks for verdict in fast),
         by_kind=", ".join(f"{kind} {kinds.count(kind):,}" for kind in sorted(set(kinds))),
-        fast_table="\n".join(table(fast)),
+        fast_table="\n".join(fast_table(fast)),
         cpu=len(cpu),
         cpu_table="\n".join(cpu_table(cpu)),
         healed=len(healed),

@@ -5,29 +5,35 @@ Run it from the root of a checkout with ``make figures``. Everything is measured
 
 from __future__ import annotations
 
-import argparse
 import statistics
-import subprocess
 import sys
-import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pisnn_deploy.compiler import CompileOptions, Lower, compile_model
+from benchmarks.common import (
+    ROOT,
+    command,
+    compiled,
+    drift,
+    error,
+    exact,
+    fill,
+    horizon_steps,
+    line,
+    page_parser,
+    relative_l2,
+    seconds,
+    table,
+)
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.kinds import known_face
-from pisnn_deploy.mesh import PERIODIC, parse_boundary, structured_mesh
+from pisnn_deploy.mesh import PERIODIC, structured_mesh
 from pisnn_deploy.physics.problems import problem
-from pisnn_deploy.project.zoo import model_path
 from pisnn_deploy.report.picture import draw_run
 from pisnn_deploy.runs import Run, RunOptions, run_graph
-from pisnn_deploy.target import load_profile
-from pisnn_deploy.training.checkpoint import read_checkpoint
 
-ROOT = Path(__file__).parents[1]
-BLOCK = ("<!-- figures -->", "<!-- /figures -->")
 LONG_RUN_STEPS = 20_000
 CASES: tuple[tuple[int, str, str], ...] = (
     (128, "periodic", "cpu"),
@@ -38,28 +44,7 @@ CASES: tuple[tuple[int, str, str], ...] = (
     (500, "periodic", "fast"),
     (500, "no-flux", "fast"),
 )
-
-
-Field = NDArray[np.float64]
-
-
-def relative_l2(values: Field, exact: Field) -> float:
-    """Relative L2 distance of two fields."""
-    return float(np.linalg.norm(values - exact) / np.linalg.norm(exact))
-
-
-def exact(graph: IntegerGraph, time_: float) -> Field:
-    """Exact cell averages."""
-    solution = problem("heat1d").reference(graph.grid, graph.values(graph.sole_field.reservoirs), time_)
-    assert solution is not None
-    return solution
-
-
-def compiled(cells: int, boundary: str) -> IntegerGraph:
-    """The zoo's heat1d for a line of `cells`."""
-    with model_path("heat1d") as path:
-        model = read_checkpoint(path)
-    return compile_model(model, CompileOptions(Lower((cells,), parse_boundary(boundary, 1)), load_profile("loihi2")))
+COLUMNS = ("cells", "boundary", "backend", "PDE steps", "time", "relative L2 error", "drift", "violations")
 
 
 def explicit_euler(cells: int) -> tuple[int, float]:
@@ -78,33 +63,25 @@ def explicit_euler(cells: int) -> tuple[int, float]:
 
 def row(graph: IntegerGraph, boundary: str, run: Run) -> str:
     """One line of the table."""
-    reached = run.steps * graph.time_step
-    error = relative_l2(graph.values(run.trace.mass[-1]), exact(graph, reached))
-    totals = run.trace.totals()
-    drift = totals[-1] - totals[0]
-    return (
-        f"| {graph.mesh.cells} | {boundary} | {run.backend} | {run.steps} | {reached:.4f} | {error:.1e} "
-        f"| {drift} | {sum(run.violations.values())} |"
-    )
+    reached, away = f"{run.steps * graph.time_step:.4f}", f"{error(graph, run.trace.mass[-1], run.steps):.1e}"
+    violations = sum(run.violations.values())
+    return line(graph.mesh.cells, boundary, run.backend, run.steps, reached, away, drift(run), violations)
 
 
-def table() -> list[str]:
+def accuracy() -> list[str]:
     """The accuracy table, with a long run on Lava at its end."""
-    lines = [
-        "| cells | boundary | backend | PDE steps | time | relative L2 error | drift | violations |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    rows = []
     for cells, boundary, backend in CASES:
-        graph = compiled(cells, boundary)
-        steps = round(problem("heat1d").horizon / graph.time_step)
-        lines.append(row(graph, boundary, run_graph(backend, graph, graph.initial, RunOptions(steps))))
-    graph = compiled(128, "periodic")
+        graph = compiled("heat1d", (cells,), boundary)
+        rows.append(row(graph, boundary, run_graph(backend, graph, graph.initial, RunOptions(horizon_steps(graph)))))
+    graph = compiled("heat1d", (128,), "periodic")
     run = run_graph("cpu", graph, graph.initial, RunOptions(LONG_RUN_STEPS, every=1000))
-    lines.append(row(graph, "periodic", run))
+    rows.append(row(graph, "periodic", run))
     quantisation = graph.quantisation
     states = [bound for bound in graph.bounds if bound.is_state_or_payload]
     ftcs_steps, ftcs_error = explicit_euler(128)
-    lines += [
+    return [
+        *table(COLUMNS, rows),
         "",
         "The last row is a long run: the field has come to rest, every cell at the mean. It shows conservation, not "
         "accuracy.",
@@ -115,44 +92,28 @@ def table() -> list[str]:
         f"{quantisation.relative_l2_float:.1e} in {quantisation.steps} steps; float64 FTCS on the same mesh "
         f"{ftcs_error:.1e} in {ftcs_steps}.",
     ]
-    return lines
 
 
 def help_seconds() -> float:
     """Median wall time of ``pisnn-deploy --help``."""
-    command = [str(Path(sys.executable).with_name("pisnn-deploy")), "--help"]
-    times = []
-    for _ in range(7):
-        started = time.perf_counter()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
-
-
-def fill(path: Path, text: str) -> None:
-    """Put `text` between the figure marks of a file."""
-    before, _, rest = path.read_text().partition(BLOCK[0])
-    _, _, after = rest.partition(BLOCK[1])
-    path.write_text(f"{before}{BLOCK[0]}\n{text}\n{BLOCK[1]}{after}")
+    return statistics.median(seconds(partial(command, "--help")) for _ in range(7))
 
 
 def picture(path: Path) -> None:
     """The picture of the README: heat1d on Lava."""
-    graph = compiled(128, "periodic")
-    steps = round(problem("heat1d").horizon / graph.time_step)
+    graph = compiled("heat1d", (128,), "periodic")
+    steps = horizon_steps(graph)
     run = run_graph("cpu", graph, graph.initial, RunOptions(steps))
     draw_run(path, graph, run, exact(graph, steps * graph.time_step))
 
 
 def main() -> None:
     """Measure, print, and write unless ``--dry-run`` is given."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dry-run", action="store_true", help="print only")
-    arguments = parser.parse_args()
-    text = "\n".join([*table(), "", f"`pisnn-deploy --help` takes {help_seconds():.2f} s here."])
+    arguments = page_parser(__doc__).parse_args()
+    text = "\n".join([*accuracy(), "", f"`pisnn-deploy --help` takes {help_seconds():.2f} s here."])
     sys.stdout.write(text + "\n")
     if not arguments.dry_run:
-        fill(ROOT / "README.md", text)
+        fill(ROOT / "README.md", "figures", text)
         picture(ROOT / "docs" / "assets" / "heat1d.png")
 
 

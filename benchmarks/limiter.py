@@ -7,38 +7,44 @@ processor time of one thread, the median of rounds in which all take turns.
 
 from __future__ import annotations
 
-import argparse
-import statistics
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.baselines.setting import relative_l2
-from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, compile_model
+from benchmarks.common import (
+    PAGES,
+    compiled,
+    exact,
+    horizon_steps,
+    line,
+    medians_in_turns,
+    page_parser,
+    publish,
+    relative_l2,
+    seconds,
+    table,
+    times,
+)
 from pisnn_deploy.compiler.options import Limiter
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.physics.model import OperatingRange
-from pisnn_deploy.physics.problems import problem
-from pisnn_deploy.project.zoo import model_path
 from pisnn_deploy.runs import Run, RunOptions, run_graph
 from pisnn_deploy.runs.kernels.choice import kernel_stepper
 from pisnn_deploy.runs.kernels.general_stepper import GeneralStepper
 from pisnn_deploy.runs.kernels.stepper import KernelStepper
 from pisnn_deploy.runs.run import start_of
-from pisnn_deploy.target import load_profile
-from pisnn_deploy.training.checkpoint import read_checkpoint
 
 Field = NDArray[np.float64]
-Reference = Callable[[IntegerGraph, float], Field | None]
+Reference = Callable[[IntegerGraph, float], Field]
 
-PAGE = Path(__file__).parents[1] / "docs" / "results" / "limiter.md"
+PAGE = PAGES / "limiter.md"
 MODES = 400
 """Cosines of the exact solution of a box; those beyond have decayed after the first PDE step."""
 ROUNDS = 7
@@ -78,9 +84,8 @@ SPEED = """
 
 PDE steps in a second of processor time, one thread, `fast`.
 
-| model | cells | structured kernel | structured kernel, limiter | general kernel, limiter |
-| --- | --- | --- | --- | --- |
 """
+SPEED_COLUMNS = ("model", "cells", "structured kernel", "structured kernel, limiter", "general kernel, limiter")
 
 
 @dataclass(frozen=True)
@@ -127,39 +132,16 @@ def exact_box(graph: IntegerGraph, at: float) -> Field:
     return np.asarray(0.2 + parts @ amplitude, np.float64)
 
 
-def own(graph: IntegerGraph, at: float) -> Field | None:
-    """The problem's own exact solution."""
-    pde = problem(graph.spec.problem, graph.spec.diffusivity, graph.spec.velocity)
-    return pde.reference(graph.grid, graph.reservoir_values(), at)
-
-
 CASES = (
-    Case("heat1d", "its own", (0.0, 2.0), None, own),
+    Case("heat1d", "its own", (0.0, 2.0), None, exact),
     Case("heat1d", "box", (-1.0, 2.0), box, exact_box, 4),
     Case("heat1d", "box", (-1.0, 2.0), box, exact_box, 40),
-    Case("advection_diffusion1d", "its own", (-1.0, 2.0), None, own),
+    Case("advection_diffusion1d", "its own", (-1.0, 2.0), None, exact),
     Case("advection_diffusion1d", "box", (-1.0, 2.0), box, exact_box, 4),
     Case("advection_diffusion1d", "box", (-1.0, 2.0), box, exact_box, 40),
     Case("advection_diffusion1d", "box", (-1.0, 2.0), box, exact_box),
-    Case("laplace2d", "its own", (-1.0, 2.0), None, own),
+    Case("laplace2d", "its own", (-1.0, 2.0), None, exact),
 )
-
-
-def compiled(name: str, limiter: Limiter, limits: OperatingRange | None, shape: tuple[int, ...] = ()) -> IntegerGraph:
-    """A model of the zoo on its problem's own boundary."""
-    with model_path(name) as path:
-        model = read_checkpoint(path)
-    pde = problem(model.spec.problem)
-    cells = shape or pde.default_shape
-    sides, profile = pde.default_boundary(cells), load_profile("loihi2")
-    options = CompileOptions(
-        Lower(cells, sides),
-        profile,
-        GraphOptions(limiter=limiter, placement="none"),
-        operating_range=limits,
-        search=False,
-    )
-    return compile_model(model, options)
 
 
 def withheld(graph: IntegerGraph, run: Run) -> tuple[int, int, int]:
@@ -177,34 +159,30 @@ def lines(case: Case) -> tuple[list[str], bool]:
     rows, masses = [], []
     for limiter in LIMITERS:
         # Declared slopes are those of smooth fields; boxes are steeper.
-        graph = compiled(case.model, limiter, OperatingRange(lower=case.limits[0], upper=case.limits[1]))
-        pde = problem(graph.spec.problem, graph.spec.diffusivity, graph.spec.velocity)
-        steps = case.steps or round(pde.horizon / graph.time_step)
+        limits = OperatingRange(lower=case.limits[0], upper=case.limits[1])
+        graph = compiled(case.model, limits=limits, search=False, limiter=limiter, placement="none")
+        steps = case.steps or horizon_steps(graph)
         mass: Integers = graph.initial if case.initial is None else graph.mass(case.initial(graph))
         run = run_graph("fast", graph, mass, RunOptions(steps, everything=True))
         assert run.conserved, run.failure
-        exact = case.reference(graph, steps * graph.time_step)
-        error = "-" if exact is None else f"{relative_l2(graph.values(run.trace.mass[-1]), exact):.2e}"
+        truth = case.reference(graph, steps * graph.time_step)
+        error = f"{relative_l2(graph.values(run.trace.mass[-1]), truth):.2e}"
         count, quanta, fired = withheld(graph, run)
         lowest = int(run.trace.mass.min())
-        rows.append(
-            f"| {case.model} | {case.start} | {limiter} | {steps} | {error} | {graph.values(np.array(lowest)):.3g} "
-            f"| {lowest} | {count} | {quanta} | {quanta / fired:.2g} |"
-        )
+        at_end = (error, f"{graph.values(np.array(lowest)):.3g}", lowest)
+        rows.append(line(case.model, case.start, limiter, steps, *at_end, count, quanta, f"{quanta / fired:.2g}"))
         masses.append(run.trace.mass)
     return rows, not np.array_equal(masses[0], masses[1])
 
 
 def rate(stepper: KernelStepper, steps: int) -> float:
     """PDE steps in a second of processor time."""
-    begun = time.process_time()
-    stepper.advance(steps)
-    return steps / (time.process_time() - begun)
+    return steps / seconds(partial(stepper.advance, steps), time.process_time)
 
 
 def speed(name: str, shape: tuple[int, ...]) -> str:
     """A row of the table of speeds."""
-    free, limited = (compiled(name, limiter, None, shape) for limiter in LIMITERS)
+    free, limited = (compiled(name, shape, search=False, limiter=limiter, placement="none") for limiter in LIMITERS)
     many = 1 << 40
     start = start_of(free, free.initial)
     steppers: tuple[KernelStepper, ...] = (
@@ -212,24 +190,17 @@ def speed(name: str, shape: tuple[int, ...]) -> str:
         kernel_stepper(limited, start, many, 1),
         GeneralStepper(limited, start, many, 1),
     )
-    speeds: list[list[float]] = [[] for _ in steppers]
-    counts = []
-    for stepper in steppers:
+    rates = {}
+    for number, stepper in enumerate(steppers):
         stepper.begin()
         stepper.advance(1)  # compiles
-        counts.append(max(1, int(rate(stepper, 3) * ROUND_SECONDS)))
-    for _ in range(ROUNDS):
-        for stepper, steps, rates in zip(steppers, counts, speeds, strict=True):
-            rates.append(rate(stepper, steps))
-    medians = " | ".join(f"{statistics.median(rates):.3g}" for rates in speeds)
-    return f"| {name} | {'x'.join(map(str, shape))} | {medians} |"
+        rates[number] = partial(rate, stepper, max(1, int(rate(stepper, 3) * ROUND_SECONDS)))
+    return line(name, times(shape), *(f"{median:.3g}" for median in medians_in_turns(rates, ROUNDS).values()))
 
 
 def main() -> None:
     """Measure, and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dry-run", action="store_true", help="print only")
-    arguments = parser.parse_args()
+    arguments = page_parser(__doc__).parse_args()
     rows, changed = [], []
     for case in CASES:
         sys.stderr.write(f"{case.model} {case.start}\n")
@@ -239,19 +210,16 @@ def main() -> None:
     same = [f"{case.model} from {case.start}" for case, differs in changed if not differs]
     speeds = [speed("heat1d", (1 << 16,)), speed("heat2d", (256, 256))]
     untouched = f"\nThe same integers at every PDE step with the limiter and without: {', '.join(same) or 'none'}.\n"
-    head = [f"| {' | '.join(COLUMNS)} |", "| --- " * len(COLUMNS) + "|"]
     text = (
         HEAD
-        + "\n".join([*head, *rows])
+        + "\n".join(table(COLUMNS, rows))
         + "\n"
         + untouched
         + SPEED
-        + "\n".join(speeds)
+        + "\n".join(table(SPEED_COLUMNS, speeds))
         + "\n\nMade by `make results`.\n"
     )
-    sys.stdout.write(text)
-    if not arguments.dry_run:
-        PAGE.write_text(text)
+    publish(PAGE, text, dry_run=arguments.dry_run)
 
 
 if __name__ == "__main__":

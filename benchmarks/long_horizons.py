@@ -13,17 +13,16 @@ import json
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.fine_line import FINE_CELLS, floating
+from benchmarks.common import PAGES, ROOT, exact, horizon_steps, line, relative_l2, table
+from benchmarks.parts.fine_line import FINE_CELLS, floating
 from pisnn_deploy.audit.invariants import KINDS
 from pisnn_deploy.graph.artifact import artifact_bytes
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
-from pisnn_deploy.physics.problems import problem
 from pisnn_deploy.project.compilation import compile_requested
 from pisnn_deploy.project.request import compile_request
 from pisnn_deploy.runs import RunOptions
@@ -33,8 +32,7 @@ from pisnn_deploy.runs.segments import run_in_segments
 
 Field = NDArray[np.float64]
 
-ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "results" / "long_horizons.md"
+PAGE = PAGES / "long_horizons.md"
 DATA = ROOT / "build" / "long_horizons"
 WORD = 2**63 - 1
 """Largest count that 64 bits hold."""
@@ -77,7 +75,7 @@ def measured(case: Case, *, run_on: bool = True) -> dict[str, Any] | None:
     )
     digest = hashlib.sha256(artifact_bytes(graph, provenance)).hexdigest()
     path = DATA / f"{case.name}.json"
-    steps = case.steps or round(problem(graph.spec.problem).horizon / graph.time_step)
+    steps = case.steps or horizon_steps(graph)
     identity = {"artifact": digest, "steps": steps, "every": case.every}
     if path.exists():
         figures: dict[str, Any] = json.loads(path.read_text())
@@ -138,35 +136,31 @@ _COMMON_ROWS = 101
 
 def _errors(graph: IntegerGraph, steps: NDArray[np.int64], masses: NDArray[np.int64]) -> list[dict[str, float]]:
     """Against the exact solution after the first kept step, after each power of ten, and at the end."""
-    own = problem(graph.spec.problem, graph.spec.diffusivity, graph.spec.velocity)
     shown = {int(steps[1]), int(steps[-1])} | {10**n for n in range(3, 8)}
     errors = []
     for row, step in enumerate(steps.tolist()):
         if step not in shown:
             continue
         reached = step * graph.time_step
-        exact = own.reference(graph.grid, graph.reservoir_values(), reached)
-        if exact is None:
-            raise SystemExit(f"{graph.spec.name} has no reference")
-        away = graph.values(masses[row]) - exact
+        values, truth = graph.values(masses[row]), exact(graph, reached)
         errors.append(
             {
                 "step": step,
                 "time": reached,
-                "relative_l2": float(np.linalg.norm(away) / np.linalg.norm(exact)),
-                "quanta": float(np.abs(away).max() / graph.value_per_quantum),
-                "left": float(np.abs(exact - _rest(graph, exact)).max()),
+                "relative_l2": relative_l2(values, truth),
+                "quanta": float(np.abs(values - truth).max() / graph.value_per_quantum),
+                "left": float(np.abs(truth - _rest(graph, truth)).max()),
             }
         )
     return errors
 
 
-def _rest(graph: IntegerGraph, exact: Field) -> Field:
+def _rest(graph: IntegerGraph, truth: Field) -> Field:
     """Where the exact solution comes to rest: the mean, or the line between two reservoirs."""
     levels = graph.reservoir_values()
     if not levels.size:
-        return np.full_like(exact, exact.mean())
-    centres = (np.arange(exact.size) + 0.5) / exact.size
+        return np.full_like(truth, truth.mean())
+    centres = (np.arange(truth.size) + 0.5) / truth.size
     return np.asarray(levels[0] + (levels[1] - levels[0]) * centres, np.float64)
 
 
@@ -227,20 +221,17 @@ def _fine(results: dict[Case, dict[str, Any]], floats: list[dict[str, Any]]) -> 
         return ""
     figures = results[case]
     end = figures["errors"][-1]
-    rows = [f"| heat1d, integers | {end['step']:,} | {end['relative_l2']:.1e} | {figures['drift']} |"]
-    rows += [
-        f"| {row['solver']}, {row['dtype']} | {row['steps']:,} | {row['relative_l2']:.1e} | {row['drift']:.1e} |"
-        for row in floats
-    ]
+    rows = [line("heat1d, integers", f"{end['step']:,}", f"{end['relative_l2']:.1e}", figures["drift"])]
+    for row in floats:
+        errors = (f"{row['relative_l2']:.1e}", f"{row['drift']:.1e}")
+        rows.append(line(f"{row['solver']}, {row['dtype']}", f"{row['steps']:,}", *errors))
     verdict = "met" if end["relative_l2"] <= LARGEST_ERROR and figures["drift"] == 0 else "missed"
     return f"""## {FINE_CELLS} cells to t = 1
 
 The heat equation on a fine line, periodic. Drift is the change of the total mass, relative to it. Aim: error at most
 {LARGEST_ERROR:.0e}, drift 0: {verdict}.
 
-| solver | PDE steps | relative L2 error | drift |
-| --- | --- | --- | --- |
-{chr(10).join(rows)}
+{chr(10).join(table(("solver", "PDE steps", "relative L2 error", "drift"), rows))}
 
 No width had to grow for that: 24-bit states and a quantum of {figures["value_per_quantum"]:.2g}. A residue keeps what a
 face did not fire, so a face is never more than half a quantum behind its currents, however many PDE steps it takes:
@@ -253,18 +244,16 @@ def _runs(results: dict[Case, dict[str, Any]]) -> str:
     for case, figures in results.items():
         steps = figures["done"]
         broken = sum(figures["violations"].values())
-        rows.append(
-            f"| {_title(case)} | {case.backend} | {steps:,} | {steps * figures['time_step']:,.4g} | {figures['drift']} "
-            f"| {figures['rows']:,} | {broken} | {steps / figures['seconds']:,.0f} |"
-        )
+        reached, speed = f"{steps * figures['time_step']:,.4g}", f"{steps / figures['seconds']:,.0f}"
+        kept = (figures["drift"], f"{figures['rows']:,}", broken)
+        rows.append(line(_title(case), case.backend, f"{steps:,}", reached, *kept, speed))
     text = """## Runs
 
 Violations are counted over all PDE steps. Drift is the largest difference in quanta of the mass of cells and ledgers
 from that of the start, over the rows that were kept.
 
-| model | backend | PDE steps | time | drift | rows | violations | PDE steps per second |
-| --- | --- | --- | --- | --- | --- | --- | --- |
 """
+    columns = ("model", "backend", "PDE steps", "time", "drift", "rows", "violations", "PDE steps per second")
     same = [
         f"{twin.model} on {case.cells} cells: the masses of the first {_COMMON_ROWS} rows are "
         f"{'equal on' if figures['masses'] == results[twin]['masses'] else 'DIFFERENT on'} `cpu` and `fast`."
@@ -273,7 +262,7 @@ from that of the start, over the rows that were kept.
         if (case.backend, twin.backend) == ("cpu", "fast")
         and (case.model, case.cells, case.boundary) == (twin.model, twin.cells, twin.boundary)
     ]
-    return text + "\n".join(rows) + "\n\n" + "\n".join(same) + "\n"
+    return text + "\n".join(table(columns, rows)) + "\n\n" + "\n".join(same) + "\n"
 
 
 def _title(case: Case) -> str:
@@ -282,8 +271,10 @@ def _title(case: Case) -> str:
 
 def _error_table(results: dict[Case, dict[str, Any]]) -> str:
     rows = [
-        f"| {_title(case)} | {row['step']:,} | {row['time']:.4g} | {row['relative_l2']:.1e} | {row['quanta']:.2g} "
-        f"| {row['left']:.1e} |"
+        line(
+            *(_title(case), f"{row['step']:,}", f"{row['time']:.4g}", f"{row['relative_l2']:.1e}"),
+            *(f"{row['quanta']:.2g}", f"{row['left']:.1e}"),
+        )
         for case, figures in results.items()
         if case.backend == "fast"
         for row in figures["errors"]
@@ -293,16 +284,16 @@ def _error_table(results: dict[Case, dict[str, Any]]) -> str:
 Against the exact cell averages. "Left" is how far the exact solution is from where it comes to rest: once it is less
 than a quantum the field has decayed, and the error says how well rest is kept, no longer how well decay is followed.
 
-| model | PDE step | time | relative L2 error | largest, in quanta | left |
-| --- | --- | --- | --- | --- | --- |
-{chr(10).join(rows)}
+{chr(10).join(table(("model", "PDE step", "time", "relative L2 error", "largest, in quanta", "left"), rows))}
 """
 
 
 def _counter_table(results: dict[Case, dict[str, Any]]) -> str:
     rows = [
-        f"| {_title(case)} | {row['counter']} | {row['found']:,} | {row['most']:,} "
-        f"| {row['holds'].bit_length() + 1} bits, {row['holds'] / row['most']:.1e} times as much |"
+        line(
+            *(_title(case), row["counter"], f"{row['found']:,}", f"{row['most']:,}"),
+            f"{row['holds'].bit_length() + 1} bits, {row['holds'] / row['most']:.1e} times as much",
+        )
         for case, figures in results.items()
         if case.backend == "fast"
         for row in figures["counters"]
@@ -314,9 +305,7 @@ steps. The last column says how many times as much their words hold. Beyond that
 are moved into Python's integers every second and have no end; a run whose sums of packets could leave 64 bits is
 refused before it starts; a ledger that leaves its 48 bits stops the run (`tests/runs/test_counters.py`).
 
-| model | counter | found | at most | holds |
-| --- | --- | --- | --- | --- |
-{chr(10).join(rows)}
+{chr(10).join(table(("model", "counter", "found", "at most", "holds"), rows))}
 """
 
 

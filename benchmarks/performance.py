@@ -7,28 +7,38 @@ others are seconds for one problem, heat1d to time 1.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from benchmarks.lava_overhead import measure
+from benchmarks.common import (
+    PAGES,
+    ROOT,
+    cores,
+    exact,
+    line,
+    load,
+    medians_in_turns,
+    page_parser,
+    problem_of,
+    publish,
+    relative_l2,
+    seconds,
+    table,
+)
+from benchmarks.parts.lava_overhead import measure
 from pisnn_deploy.graph.integer import IntegerGraph
-from pisnn_deploy.physics.problems import problem
 from pisnn_deploy.project.compilation import compile_requested
 from pisnn_deploy.project.request import compile_request
 from pisnn_deploy.runs import RunOptions, fast, onnx
 
-ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "results" / "performance.md"
+PAGE = PAGES / "performance.md"
 DATA = ROOT / "build" / "bench" / "performance.json"
 MESHES = (
     *(("heat1d", "128"), ("heat1d", "4096"), ("heat1d", "65536"), ("heat1d", "1048576")),
@@ -37,6 +47,8 @@ MESHES = (
 MEASURE_SECONDS = 2.0
 ROUNDS = 3
 CELLS = 128
+LAVA_COLUMNS = ("problem", "mesh", "PDE steps a second", "time over no arithmetic", "stock LIF and Sparse")
+SOLVER_COLUMNS = ("solver", "seconds", "relative L2 error", "drift", "time over ours")
 
 
 def lava_row(name: str, mesh: str) -> dict[str, object]:
@@ -47,29 +59,30 @@ def lava_row(name: str, mesh: str) -> dict[str, object]:
     speeds = measure(graph, steps, ROUNDS)
     entries = sum(synapse.entries for synapse in graph.synapses)
     time_steps = steps * int(graph.period or 0)
-    seconds = [stock(graph.mesh.cells, entries, time_steps) for _ in range(ROUNDS)]
+    on_stock = statistics.median(stock(graph.mesh.cells, entries, time_steps) for _ in range(ROUNDS))
     return {
         "problem": name,
         "mesh": mesh,
         "steps_per_second": speeds["steps_per_second"],
         "ratio_without_arithmetic": speeds["ratio"],
-        "stock_steps_per_second": steps / statistics.median(seconds),
+        "stock_steps_per_second": steps / on_stock,
     }
 
 
 def stock(neurons: int, entries: int, steps: int) -> float:
     """Seconds of a stock Lava network of as many neurons and synapses."""
-    command = [sys.executable, str(ROOT / "benchmarks" / "stock_lava.py"), *map(str, (neurons, entries, steps))]
+    command = [
+        sys.executable,
+        str(ROOT / "benchmarks" / "parts" / "stock_lava.py"),
+        *map(str, (neurons, entries, steps)),
+    ]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
 
 
 def solver_rows() -> list[dict[str, object]]:
     """Seconds and relative L2 errors of heat1d to time 1 on 128 cells; compiling is not counted."""
     graph = compile_requested(compile_request("heat1d", mesh=str(CELLS)))[0]
-    own = problem("heat1d", graph.spec.diffusivity, graph.spec.velocity)
-    start = np.asarray(own.initial(graph.grid, np.zeros(0), None), np.float64)
-    exact = own.reference(graph.grid, np.zeros(0), 1.0, None)
-    assert exact is not None
+    start = np.asarray(problem_of(graph).initial(graph.grid, np.zeros(0), None), np.float64)
     ftcs = round(graph.spec.diffusivity * CELLS**2 / 0.4)
     solvers: dict[str, Callable[[], np.ndarray[tuple[int, ...], np.dtype[np.float64]]]] = {
         "pisnn-deploy, fast": lambda: ours(graph, "fast"),
@@ -79,21 +92,14 @@ def solver_rows() -> list[dict[str, object]]:
         "py-pde, explicit, numpy": lambda: py_pde(start, graph.spec.diffusivity, ftcs, "numpy"),
         "FiPy, Crank-Nicolson, 100 steps": lambda: fipy_implicit(start, graph.spec.diffusivity, 100),
     }
+    fields = {name: solver() for name, solver in solvers.items()}  # also compiles
+    medians = medians_in_turns({name: partial(seconds, solver) for name, solver in solvers.items()}, ROUNDS)
     rows = []
-    for name, solver in solvers.items():
-        field = solver()  # also compiles
-        seconds = []
-        for _ in range(ROUNDS):
-            begun = time.perf_counter()
-            solver()
-            seconds.append(time.perf_counter() - begun)
+    for name, field in fields.items():
         reached = round(1.0 / graph.time_step) * graph.time_step if name.startswith("pisnn") else 1.0
-        truth = own.reference(graph.grid, np.zeros(0), reached, None)
-        assert truth is not None
-        error = float(np.linalg.norm(field - truth) / np.linalg.norm(truth))
-        drift = float(field.sum() / start.sum() - 1)
-        rows.append({"solver": name, "seconds": statistics.median(seconds), "error": error, "drift": drift})
-        print(rows[-1], flush=True)
+        error, drift = relative_l2(field, exact(graph, reached)), float(field.sum() / start.sum() - 1)
+        rows.append({"solver": name, "seconds": medians[name], "error": error, "drift": drift})
+        sys.stderr.write(f"{rows[-1]}\n")
     return rows
 
 
@@ -168,15 +174,11 @@ PDE steps a second of the `cpu` backend; the time over that of the same network,
 and a stock network, two layers of Lava's LIF and a Sparse with as many neurons and synapses, over as many time steps.
 It computes something else and sends binary spikes; it says what Lava's own parts cost.
 
-| problem | mesh | PDE steps a second | time over no arithmetic | stock LIF and Sparse |
-| --- | --- | --- | --- | --- |
 {lava}
 
 ## One problem, several solvers
 heat1d on 128 cells to time 1, one solution, without compiling. `drift` is the relative change of the total mass.
 
-| solver | seconds | relative L2 error | drift | time over ours |
-| --- | --- | --- | --- | --- |
 {solvers}
 
 On a processor compiled floats are faster: integers are for chips that have nothing else, and for a total that never
@@ -186,50 +188,42 @@ drifts.
 
 def page(figures: dict[str, Any]) -> str:
     """The page of the results."""
-    lava = [
-        f"| {row['problem']} | {row['mesh']} | {row['steps_per_second']:.3g} | {row['ratio_without_arithmetic']:.2f} "
-        f"| {row['stock_steps_per_second']:.3g} |"
-        for row in figures["lava"]
-    ]
-    ours_seconds = figures["solvers"][0]["seconds"]
-    solvers = [
-        f"| {row['solver']} | {row['seconds']:.2g} | {row['error']:.1e} | {row['drift']:.0e} "
-        f"| {row['seconds'] / ours_seconds:.2g} |"
-        for row in figures["solvers"]
-    ]
+    lava = []
+    for row in figures["lava"]:
+        speed, ratio = f"{row['steps_per_second']:.3g}", f"{row['ratio_without_arithmetic']:.2f}"
+        lava.append(line(row["problem"], row["mesh"], speed, ratio, f"{row['stock_steps_per_second']:.3g}"))
+    solvers = []
+    for row in figures["solvers"]:
+        errors = (f"{row['error']:.1e}", f"{row['drift']:.0e}")
+        over_ours = row["seconds"] / figures["solvers"][0]["seconds"]
+        solvers.append(line(row["solver"], f"{row['seconds']:.2g}", *errors, f"{over_ours:.2g}"))
     return PAGE_TEXT.format(
         rounds=ROUNDS,
         cores=figures["cores"],
         load=figures["load"],
-        lava="\n".join(lava),
-        solvers="\n".join(solvers),
+        lava="\n".join(table(LAVA_COLUMNS, lava)),
+        solvers="\n".join(table(SOLVER_COLUMNS, solvers)),
     )
 
 
-def main() -> int:
+def main() -> None:
     """Measure, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dry-run", action="store_true", help="print only")
-    arguments = parser.parse_args()
+    arguments = page_parser(__doc__).parse_args()
     rows = []
     for name, mesh in MESHES:
         rows.append(lava_row(name, mesh))
-        print(rows[-1], flush=True)
+        sys.stderr.write(f"{rows[-1]}\n")
     figures = {
         "lava": rows,
         "solvers": solver_rows(),
-        "cores": len(os.sched_getaffinity(0)),
-        "load": os.getloadavg()[0],
+        "cores": cores(),
+        "load": load(),
     }
-    text = page(figures)
-    if arguments.dry_run:
-        print(text)
-        return 0
-    DATA.parent.mkdir(parents=True, exist_ok=True)
-    DATA.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    PAGE.write_text(text, encoding="utf-8")
-    return 0
+    publish(PAGE, page(figures), dry_run=arguments.dry_run)
+    if not arguments.dry_run:
+        DATA.parent.mkdir(parents=True, exist_ok=True)
+        DATA.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

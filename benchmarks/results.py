@@ -17,20 +17,17 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from benchmarks.baselines.setting import Setting, setting
-from benchmarks.zoo_measures import Results, measured
+from benchmarks.common import PAGES, ROOT, fill, horizon_steps, line, table, times
+from benchmarks.parts.zoo_measures import Results, measured
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.physics.problems import NAMES
 from pisnn_deploy.project.zoo import names, recipe_path
 from pisnn_deploy.training.recipe import read_recipe
 
-ROOT = Path(__file__).parents[1]
-PAGES = ROOT / "docs" / "results"
 MULTIPLES = (1, 2, 10, 100)
-BLOCK = ("<!-- figures -->", "<!-- /figures -->")
 MEASURED = tuple(name for name in NAMES if name in names())
 """Problems that the zoo has a model of."""
-ZOO_BLOCK = ("<!-- zoo -->", "<!-- /zoo -->")
 
 TARGETS = {
     "heat1d": ("2e-6 in at most 200 PDE steps", 2e-6),
@@ -59,12 +56,12 @@ def comparison(results: Results, case: Setting) -> list[str]:
     horizon = case.problem.horizon
     multiples = (1, 2, 10) if case.is_steady else MULTIPLES
     heads = [f"error at {m}T" for m in multiples] + [f"drift at {m}T" for m in multiples]
-    lines = ["| method | " + " | ".join(heads) + " |", "| --- |" + " --- |" * len(heads)]
+    rows = []
     for curve in results.curves:
         at = [curve.at(m * horizon) for m in multiples]
         drifts = ["0 (exact)" if curve.exact and drift == 0 else number(drift) for _, drift in at]
-        lines.append(f"| {curve.name} | " + " | ".join([number(error) for error, _ in at] + drifts) + " |")
-    return lines
+        rows.append(line(curve.name, *(number(error) for error, _ in at), *drifts))
+    return table(("method", *heads), rows)
 
 
 def page(name: str, results: Results) -> str:
@@ -72,7 +69,7 @@ def page(name: str, results: Results) -> str:
     case, graph = setting(name), results.graph
     spec, quantisation = graph.spec, graph.quantisation
     horizon = case.problem.horizon
-    steps = round(horizon / graph.time_step)
+    steps = horizon_steps(graph)
     widths = max(bound.bits for bound in graph.bounds if bound.is_state_or_payload)
     network = (
         f"integer kernel {quantisation.kernel_chosen} / 2^{spec.weight_exponents[0]}"
@@ -84,7 +81,7 @@ def page(name: str, results: Results) -> str:
     lines = [
         f"# {name}",
         "",
-        f"`{case.problem.equation}`, mesh {'x'.join(map(str, graph.mesh.shape))}, {graph.mesh.boundary_text}; T = "
+        f"`{case.problem.equation}`, mesh {times(graph.mesh.shape)}, {graph.mesh.boundary_text}; T = "
         f"{horizon:g} ({'pseudo-time' if case.is_steady else 'units of time'}), {steps} PDE steps.",
         "",
         f"Deployed: {network}; leak {known_face(graph).leak}; value of a quantum "
@@ -214,23 +211,18 @@ def picture(name: str, results: Results, path: Path) -> None:
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
 
-def table(everything: dict[str, Results], folder: str) -> list[str]:
+def goals(everything: dict[str, Results], folder: str) -> list[str]:
     """Goals, and what was reached; pages are linked in `folder`."""
-    lines = [
-        "| problem | goal | PDE steps | float | integer | integer / float | drift | goal met |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    rows = []
     for name, results in everything.items():
         integer = results.graph.quantisation.relative_l2_integer or math.nan
         floating = results.curves[1].at(setting(name).problem.horizon)[0]
         goal, limit = TARGETS[name]
         drift = int(np.abs(results.far.drift).max())
         met = "yes" if integer <= limit and drift == 0 else "NO"
-        lines.append(
-            f"| [{name}]({folder}{name}.md) | {goal} | {results.graph.quantisation.steps} | {number(floating)} | "
-            f"{number(integer)} | {integer / floating:.2f} | {drift} | {met} |"
-        )
-    return lines
+        link, steps = f"[{name}]({folder}{name}.md)", results.graph.quantisation.steps
+        rows.append(line(link, goal, steps, number(floating), number(integer), f"{integer / floating:.2f}", drift, met))
+    return table(("problem", "goal", "PDE steps", "float", "integer", "integer / float", "drift", "goal met"), rows)
 
 
 def overview(everything: dict[str, Results]) -> str:
@@ -249,7 +241,7 @@ def overview(everything: dict[str, Results]) -> str:
         "difference of integer sums, ledgers included, at its largest over 100 T (Laplace: 10 T). The float model is "
         "trained like the deployed one, but never rounded.",
         "",
-        *table(everything, ""),
+        *goals(everything, ""),
         "",
         "Goal of integers against float: at most 1.1 times the error, or 1e-5. "
         + (f"Missed by: {', '.join(missed)}." if missed else "Met by all."),
@@ -272,19 +264,12 @@ def fill_card(name: str, results: Results) -> None:
     held_out = "".join(f" Held-out start `{k}`: {v:.1e}." for k, v in results.held_out.items())
     floating = results.curves[1].at(setting(name).problem.horizon)[0]
     text = (
-        f"Mesh {'x'.join(map(str, results.graph.mesh.shape))}, {results.graph.mesh.boundary_text}, "
+        f"Mesh {times(results.graph.mesh.shape)}, {results.graph.mesh.boundary_text}, "
         f"{quantisation.steps} PDE steps: relative L2 error {quantisation.relative_l2_integer:.1e} on integers, "
         f"{floating:.1e} trained in float; drift {int(np.abs(results.far.drift).max())}.{held_out} Measured by "
         "`make results`; more in docs/results."
     )
-    fill(path, BLOCK, text)
-
-
-def fill(path: Path, block: tuple[str, str], text: str) -> None:
-    """Put `text` between two marks of a file."""
-    before, _, rest = path.read_text().partition(block[0])
-    _, _, after = rest.partition(block[1])
-    path.write_text(f"{before}{block[0]}\n{text}\n{block[1]}{after}")
+    fill(path, "figures", text)
 
 
 def main() -> None:
@@ -302,7 +287,7 @@ def main() -> None:
         fill_card(name, results)
     if not arguments.only:
         (PAGES / "README.md").write_text(overview(everything))
-        fill(ROOT / "README.md", ZOO_BLOCK, "\n".join(table(everything, "docs/results/")))
+        fill(ROOT / "README.md", "zoo", "\n".join(goals(everything, "docs/results/")))
 
 
 if __name__ == "__main__":

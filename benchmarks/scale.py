@@ -6,7 +6,6 @@ through the command line, so that times and memory are those of a user.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import resource
@@ -16,7 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-PAGE = Path(__file__).parents[1] / "docs" / "results" / "scale.md"
+from benchmarks.common import COMMAND, PAGES, cores, line, page_parser, publish, table
+
+PAGE = PAGES / "scale.md"
 SIZES = (256, 512, 1024, 2048)
 BOUNDARIES = ("periodic", "no-flux")
 LIMIT_SECONDS, LIMIT_BYTES = 60, 6e9
@@ -25,9 +26,10 @@ BEFORE = """# Large meshes
 heat2d compiled for loihi2 by `pisnn-deploy compile`, and its artifact proved again by `pisnn-deploy verify`:
 wall-clock times with start-up, largest memory of the process, on {cores} cores.
 
-| mesh | boundary | cells | faces | compile | per million cells | memory | artifact | verify | memory |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """
+COLUMNS = (
+    *("mesh", "boundary", "cells", "faces", "compile", "per million cells", "memory", "artifact", "verify", "memory"),
+)
 AFTER = """
 {verdict}
 
@@ -38,9 +40,7 @@ Made by `python -m benchmarks.scale`.
 def run(*arguments: str) -> tuple[float, float, str]:
     """Seconds, bytes and output of a command of ours."""
     started = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pisnn_deploy.cli.main", *arguments], stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
@@ -51,9 +51,7 @@ def run(*arguments: str) -> tuple[float, float, str]:
 
 def main() -> None:
     """Compile, verify, write."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dry-run", action="store_true", help="print only")
-    arguments = parser.parse_args()
+    arguments = page_parser(__doc__).parse_args()
     rows, within = [], True
     with tempfile.TemporaryDirectory() as folder:
         artifact = Path(folder) / "a.pisnn"
@@ -66,19 +64,15 @@ def main() -> None:
                 again, used, _ = run("verify", str(artifact), "-q")
                 if figures["cells"] == 1 << 20:
                     within &= seconds < LIMIT_SECONDS and memory < LIMIT_BYTES
-                rows.append(
-                    f"| {size} x {size} | {boundary} | {figures['cells']:,} | {figures['faces']:,} | {seconds:.1f} s "
-                    f"| {seconds / figures['cells'] * 1e6:.1f} s | {memory / 1e9:.2f} GB "
-                    f"| {artifact.stat().st_size / 1e6:.1f} MB | {again:.1f} s | {used / 1e9:.2f} GB |"
-                )
+                cells, faces, stored = figures["cells"], figures["faces"], artifact.stat().st_size
+                compiling = (f"{seconds:.1f} s", f"{seconds / cells * 1e6:.1f} s", f"{memory / 1e9:.2f} GB")
+                verifying = (f"{stored / 1e6:.1f} MB", f"{again:.1f} s", f"{used / 1e9:.2f} GB")
+                rows.append(line(f"{size} x {size}", boundary, f"{cells:,}", f"{faces:,}", *compiling, *verifying))
     verdict = (
         f"A million cells in under {LIMIT_SECONDS} s and {LIMIT_BYTES / 1e9:.0f} GB: {'met' if within else 'missed'}."
     )
-    cores = len(os.sched_getaffinity(0))
-    text = BEFORE.format(cores=cores) + "\n".join(rows) + "\n" + AFTER.format(verdict=verdict)
-    sys.stdout.write(text)
-    if not arguments.dry_run:
-        PAGE.write_text(text)
+    text = BEFORE.format(cores=cores()) + "\n".join(table(COLUMNS, rows)) + "\n" + AFTER.format(verdict=verdict)
+    publish(PAGE, text, dry_run=arguments.dry_run)
 
 
 if __name__ == "__main__":

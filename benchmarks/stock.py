@@ -6,31 +6,35 @@ come from runs to the problem's horizon on the reference, speeds from runs on La
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, compile_model
-from pisnn_deploy.compiler.options import ProcessKind
+from benchmarks.common import (
+    PAGES,
+    compiled,
+    drift,
+    error,
+    horizon_steps,
+    line,
+    page_parser,
+    publish,
+    table,
+    times,
+    zoo_model,
+)
+from pisnn_deploy.compiler.options import GraphKeywords, ProcessKind
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers
 from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.lava import backend as cpu
-from pisnn_deploy.mesh import parse_boundary
-from pisnn_deploy.physics.model import Model
-from pisnn_deploy.physics.problems import problem
-from pisnn_deploy.project.zoo import model_path
-from pisnn_deploy.runs import Run, RunOptions, fast
-from pisnn_deploy.target import load_profile
-from pisnn_deploy.training.checkpoint import read_checkpoint
+from pisnn_deploy.runs import RunOptions, fast
 
-PAGE = Path(__file__).parents[1] / "docs" / "results" / "stock.md"
+PAGE = PAGES / "stock.md"
 CASES: tuple[tuple[str, tuple[int, ...], str], ...] = (
     ("heat1d", (128,), "periodic"),
     ("heat1d", (128,), "no-flux"),
@@ -38,11 +42,19 @@ CASES: tuple[tuple[str, tuple[int, ...], str], ...] = (
     ("advection_diffusion1d", (256,), "periodic"),
 )
 KINDS: tuple[ProcessKind, ...] = ("c-lif", "stock")
+STOCK: GraphKeywords = {"processes": "stock", "placement": "none"}
 PARTS = (1, 2, 3, 4, 6)
 THRESHOLDS = (1, 16, 64, 256, 1024, 4096)
 TIMED_STEPS = 200
 TIMES = 5
 LONG_STEPS = 20_000
+COMPARED_COLUMNS = (
+    *("model", "cells", "boundary", "processes", "neurons", "synapses", "PDE steps", "time steps", "error", "drift"),
+    *("events", "PDE steps/s on Lava", "time/s on Lava"),
+)
+THRESHOLD_COLUMNS = (
+    *("threshold", "in values", "error", "packets", f"in {LONG_STEPS} PDE steps", "in the last 1000 of them", "drift"),
+)
 
 BEFORE = f"""# Lava's own processes beside C-LIF
 
@@ -81,55 +93,13 @@ Made by `python -m benchmarks.stock`.
 """
 
 
-def compiled(
-    model: Model, shape: tuple[int, ...], boundary: str, kind: ProcessKind, send_threshold: int | None = None
-) -> IntegerGraph:
-    """A model compiled for loihi2."""
-    sides = parse_boundary(boundary, len(shape))
-    options = CompileOptions(
-        Lower(shape, sides),
-        load_profile("loihi2"),
-        GraphOptions(processes=kind, send_threshold=send_threshold, placement="none"),
-    )
-    return compile_model(model, options)
-
-
-def read(name: str) -> Model:
-    """A model of the zoo."""
-    with model_path(name) as path:
-        return read_checkpoint(path)
-
-
-def horizon(graph: IntegerGraph) -> int:
-    """PDE steps to the problem's horizon."""
-    return round(problem(graph.spec.problem, graph.spec.diffusivity, graph.spec.velocity).horizon / graph.time_step)
-
-
-def error(graph: IntegerGraph, mass: Integers, steps: int) -> float:
-    """Relative L2 error against the problem's reference."""
-    own = problem(graph.spec.problem, graph.spec.diffusivity, graph.spec.velocity)
-    exact = own.reference(graph.grid, graph.reservoir_values(), steps * graph.time_step)
-    assert exact is not None
-    return float(np.linalg.norm(graph.values(mass) - exact) / np.linalg.norm(exact))
-
-
-def drift(run: Run) -> int:
-    """Change of the sum of all masses."""
-    first, *_, last = run.trace.totals()
-    return last - first
-
-
 def compared() -> list[str]:
     """Lines of the table of both kinds."""
-    lines = [
-        "| model | cells | boundary | processes | neurons | synapses | PDE steps | time steps | error | drift | events "
-        "| PDE steps/s on Lava | time/s on Lava |",
-        "| --- |" + " --- |" * 12,
-    ]
+    rows = []
     for name, shape, boundary in CASES:
         for kind in KINDS:
-            graph = compiled(read(name), shape, boundary, kind)
-            steps, cells = horizon(graph), graph.mesh.cells
+            graph = compiled(name, shape, boundary, processes=kind, placement="none")
+            steps = horizon_steps(graph)
             run = fast.run(graph, graph.initial, RunOptions(steps, every=steps))
             options = RunOptions(TIMED_STEPS, every=TIMED_STEPS)
             timed = [cpu.run(graph, graph.initial, options) for _ in range(TIMES)]
@@ -140,29 +110,25 @@ def compared() -> list[str]:
             if kind == "stock":
                 neurons, synapses = neurons + 1, synapses + graph.mesh.faces
             events = sum(run.events.values()) + (run.steps + 1 if kind == "stock" else 0)
-            lines.append(
-                f"| {name} | {'x'.join(map(str, shape))} | {boundary} | {kind} | {neurons} | {synapses} | {steps} | "
-                f"{run.time_steps} | {error(graph, run.trace.mass[-1], steps):.1e} | {drift(run)} | {events} | "
-                f"{speed:.0f} | {speed * graph.time_step:.2f} |"
-            )
-            print(lines[-1], f"({cells} cells)", file=sys.stderr)
-    return lines
+            counts = (neurons, synapses, steps, run.time_steps)
+            distance = f"{error(graph, run.trace.mass[-1], steps):.1e}"
+            speeds = (f"{speed:.0f}", f"{speed * graph.time_step:.2f}")
+            rows.append(line(name, times(shape), boundary, kind, *counts, distance, drift(run), events, *speeds))
+            sys.stderr.write(f"{rows[-1]}\n")
+    return table(COMPARED_COLUMNS, rows)
 
 
 def parts() -> list[str]:
     """Lines of the table of steps that last different parts of the trained one."""
-    model, lines = (
-        read("heat1d"),
-        ["| divided by | PDE steps | decay rate off by | error |", "| --- | --- | --- | --- |"],
-    )
+    model, rows = zoo_model("heat1d"), []
     for part in PARTS:
         scaled = replace(model, weights=tuple(weight * (3 / part) for weight in model.weights))
-        graph = compiled(scaled, (128,), "periodic", "stock")
-        steps, symbol_error = horizon(graph), graph.quantisation.symbol_error_chosen
+        graph = compiled(scaled, (128,), "periodic", **STOCK)
+        steps, symbol_error = horizon_steps(graph), graph.quantisation.symbol_error_chosen
         off = "unstable, or no wave decays like the equation" if symbol_error is None else f"{symbol_error:.1e}"
         mass = Semantics(replace(graph, bounds=())).masses_after(graph.initial, steps)
-        lines.append(f"| {part} | {steps} | {off} | {error(graph, mass, steps):.1e} |")
-    return lines
+        rows.append(line(part, steps, off, f"{error(graph, mass, steps):.1e}"))
+    return table(("divided by", "PDE steps", "decay rate off by", "error"), rows)
 
 
 def floored_masses(graph: IntegerGraph, mass: Integers, steps: int) -> Integers:
@@ -177,41 +143,35 @@ def floored_masses(graph: IntegerGraph, mass: Integers, steps: int) -> Integers:
 
 def roundings() -> list[str]:
     """Lines of the table of roundings."""
-    lines = ["| boundary | rounding | error | not mirrored by |", "| --- | --- | --- | --- |"]
+    rows = []
     for boundary in ("periodic", "no-flux"):
-        graph = compiled(read("heat1d"), (128,), boundary, "stock")
-        steps, start = horizon(graph), graph.initial
+        graph = compiled("heat1d", (128,), boundary, **STOCK)
+        steps, start = horizon_steps(graph), graph.initial
         ways: dict[str, Callable[[Integers, int], Integers]] = {
             "floor": partial(floored_masses, graph),
             "to nearest": Semantics(graph).masses_after,
         }
         for name, masses_after in ways.items():
             mass, mirrored = (masses_after(field, steps) for field in (start, start[::-1].copy()))
-            lines.append(
-                f"| {boundary} | {name} | {error(graph, mass, steps):.1e} | {np.abs(mass - mirrored[::-1]).max()} |"
-            )
-    return lines
+            distance, off = f"{error(graph, mass, steps):.1e}", np.abs(mass - mirrored[::-1]).max()
+            rows.append(line(boundary, name, distance, off))
+    return table(("boundary", "rounding", "error", "not mirrored by"), rows)
 
 
 def thresholds() -> list[str]:
     """Lines of the table of send thresholds."""
-    lines = [
-        f"| threshold | in values | error | packets | in {LONG_STEPS} PDE steps | in the last 1000 of them | drift |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    rows = []
     for threshold in THRESHOLDS:
-        graph = compiled(read("heat1d"), (128,), "periodic", "stock", threshold)
-        steps, start = horizon(graph), graph.initial
+        graph = compiled("heat1d", (128,), "periodic", **STOCK, send_threshold=threshold)
+        steps, start = horizon_steps(graph), graph.initial
         run = fast.run(graph, start, RunOptions(steps, every=steps))
         most = fast.run(graph, start, RunOptions(LONG_STEPS, every=LONG_STEPS, until=LONG_STEPS - 1000))
         last = fast.run(graph, start, RunOptions(LONG_STEPS, every=LONG_STEPS, start=most.end))
         distance, value = error(graph, run.trace.mass[-1], steps), threshold * graph.value_per_quantum
         total = sum(last.trace.mass[-1].tolist()) - sum(start.tolist())
-        lines.append(
-            f"| {threshold} | {value:.1e} | {distance:.1e} | {run.packets_sent} "
-            f"| {last.packets_sent} | {last.packets_sent - most.packets_sent} | {total} |"
-        )
-    return lines
+        sent = (run.packets_sent, last.packets_sent, last.packets_sent - most.packets_sent)
+        rows.append(line(threshold, f"{value:.1e}", f"{distance:.1e}", *sent, total))
+    return table(THRESHOLD_COLUMNS, rows)
 
 
 def page() -> str:
@@ -227,10 +187,8 @@ def page() -> str:
 
 def main() -> None:
     """Write the page."""
-    parser = argparse.ArgumentParser(description="Compare stock processes with C-LIF.")
-    parser.add_argument("--output", type=Path, default=PAGE)
-    words = parser.parse_args()
-    words.output.write_text(page(), encoding="utf-8")
+    arguments = page_parser(__doc__).parse_args()
+    publish(PAGE, page(), dry_run=arguments.dry_run)
 
 
 if __name__ == "__main__":

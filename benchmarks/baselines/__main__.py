@@ -14,12 +14,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.baselines import classical, conversion, pinn
-from benchmarks.baselines.setting import Field, Setting, mass_drift, relative_l2, setting
-from pisnn_deploy.compiler import CompileOptions, Lower, compile_model
+from benchmarks.baselines.setting import Field, Setting, mass_drift, setting
+from benchmarks.common import compiled, relative_l2
 from pisnn_deploy.physics.problems import NAMES
-from pisnn_deploy.project.zoo import model_path, names
-from pisnn_deploy.target import load_profile
-from pisnn_deploy.training.checkpoint import read_checkpoint
+from pisnn_deploy.project.zoo import names
 
 SERIES = 41
 """Times between 0 and twice the horizon at which errors are kept."""
@@ -114,10 +112,7 @@ def networks(case: Setting, quick: bool) -> list[dict[str, Any]]:
 
 def deployed_time_step(case: Setting) -> float:
     """Time step of the zoo's model of a problem, compiled for its mesh."""
-    with model_path(case.problem.name) as path:
-        model = read_checkpoint(path)
-    sides = case.problem.default_boundary(case.mesh.shape)
-    return compile_model(model, CompileOptions(Lower(case.mesh.shape, sides), load_profile("loihi2"))).time_step
+    return compiled(case.problem.name).time_step
 
 
 def main() -> None:

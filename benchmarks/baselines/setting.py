@@ -83,11 +83,6 @@ def setting(name: str) -> Setting:
     return Setting(pde, mesh, levels, float(getattr(pde, "velocity", 0.0)))
 
 
-def relative_l2(values: Field, exact: Field) -> float:
-    """Relative L2 distance of two fields."""
-    return float(np.linalg.norm(values - exact) / np.linalg.norm(exact))
-
-
 def mass_drift(values: Field, start: Field) -> float:
     """Change of the sum relative to the sum at the start."""
     return float(abs(values.sum() - start.sum()) / abs(start.sum()))

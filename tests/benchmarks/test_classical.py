@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks.baselines import classical
-from benchmarks.baselines.setting import mass_drift, relative_l2, setting
+from benchmarks.baselines.setting import mass_drift, setting
+from benchmarks.common import relative_l2
 
 ERRORS = {
     ("heat1d", "FTCS"): 1e-4,

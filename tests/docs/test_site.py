@@ -14,7 +14,7 @@ from mkdocs.commands.build import build
 from mkdocs.config import load_config
 from mkdocs.exceptions import Abort
 
-from benchmarks.report_screenshot import chromium
+from benchmarks.parts.report_screenshot import chromium
 from pisnn_deploy.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[2]

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from models_under_test import binary_box, compiled, heat_model, hidden_model
 
-from benchmarks.fault_books import Broken, judge
-from benchmarks.fault_sampling import FAMILIES, random_fault
 from benchmarks.faults import faultless, on_fast
+from benchmarks.parts.fault_books import Broken, judge
+from benchmarks.parts.fault_sampling import FAMILIES, random_fault
 from pisnn_deploy.audit import invariants
 from pisnn_deploy.audit.recovery import Detection
 from pisnn_deploy.core.errors import InvariantViolation, UsageError

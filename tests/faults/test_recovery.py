@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from models_under_test import compiled, heat_model
 
-from benchmarks.fault_books import incidence_of
+from benchmarks.parts.fault_books import incidence_of
 from pisnn_deploy.audit.invariants import Audit
 from pisnn_deploy.audit.recovery import PATIENCE, Recovery
 from pisnn_deploy.core.errors import InvariantViolation

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from models_under_test import binary_box, compiled, heat_model, hidden_model
 
-from benchmarks.fault_sampling import FAMILIES, random_fault
+from benchmarks.parts.fault_sampling import FAMILIES, random_fault
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.faults.spec import EXAMPLES, Fault, parse_fault

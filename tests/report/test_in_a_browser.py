@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 from reported_runs import Reported
 
-from benchmarks.report_screenshot import chromium
+from benchmarks.parts.report_screenshot import chromium
 
 PHONE = 390
 MOST_WAITS = 2000

@@ -7,27 +7,23 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from benchmarks.baselines.setting import Field, Setting, mass_drift, relative_l2, setting
-from pisnn_deploy.compiler import CompileOptions, compile_model
+from benchmarks.baselines.setting import Field, Setting, mass_drift, setting
+from benchmarks.common import BUILD, compiled, drift, horizon_steps, relative_l2, zoo_model
 from pisnn_deploy.compiler.passes.lower import Lower
 from pisnn_deploy.graph import FloatGraph, IntegerGraph
-from pisnn_deploy.mesh import Boundary, parse_boundary
 from pisnn_deploy.physics.model import Model
-from pisnn_deploy.project.zoo import model_path, recipe_path
+from pisnn_deploy.project.zoo import recipe_path
 from pisnn_deploy.report.measures import Measures, measure_run
 from pisnn_deploy.runs import Run, RunOptions, run_graph
-from pisnn_deploy.target import load_profile
 from pisnn_deploy.training.checkpoint import read_checkpoint, write_checkpoint
 from pisnn_deploy.training.recipe import GaussNewtonOptions, read_recipe
 from pisnn_deploy.training.trainer import train
 
-ROOT = Path(__file__).parents[1]
-BASELINES = ROOT / "build" / "results" / "baselines"
-CACHE = ROOT / "build" / "results" / "float"
+BASELINES = BUILD / "baselines"
+CACHE = BUILD / "float"
 SERIES_ROWS = 160
 LONG_ROWS = 200
 VARIANTS: dict[str, tuple[tuple[str, str], ...]] = {
@@ -83,19 +79,6 @@ class Results:
     variants: tuple[tuple[str, str, int, float, float, int], ...]
 
 
-def read_model(name: str) -> Model:
-    """The zoo's model."""
-    with model_path(name) as path:
-        return read_checkpoint(path)
-
-
-def compiled(model: Model, case: Setting, mesh: str = "", boundary: str = "") -> IntegerGraph:
-    """A model compiled for loihi2."""
-    shape = tuple(int(count) for count in mesh.split("x")) if mesh else case.mesh.shape
-    sides: Boundary = parse_boundary(boundary, len(shape)) if boundary else case.problem.default_boundary(shape)
-    return compile_model(model, CompileOptions(Lower(shape, sides), load_profile("loihi2")))
-
-
 def float_model(name: str) -> Model:
     """A model of the zoo, trained without ever being rounded, or taken from the cache.
 
@@ -105,7 +88,7 @@ def float_model(name: str) -> Model:
     with recipe_path(name) as path:
         recipe = read_recipe(path)
     if isinstance(recipe.training, GaussNewtonOptions):
-        return read_model(name)
+        return zoo_model(name)
     stored = CACHE / f"{name}.pt"
     if not stored.exists():
         stored.parent.mkdir(parents=True, exist_ok=True)
@@ -145,10 +128,9 @@ def baseline_curves(name: str) -> list[Curve]:
 
 def measured(name: str) -> Results:
     """Measure one model."""
-    case, model = setting(name), read_model(name)
-    graph = compiled(model, case)
-    horizon = case.problem.horizon
-    steps = round(horizon / graph.time_step)
+    case, model = setting(name), zoo_model(name)
+    graph = compiled(model)
+    steps = horizon_steps(graph)
     start = graph.initial
     short = run_graph("fast", graph, start, RunOptions(2 * steps, every=max(1, 2 * steps // SERIES_ROWS)))
     measures = measure_run(graph, short, case.exact)
@@ -175,14 +157,13 @@ def measured(name: str) -> Results:
             held_out[initial] = relative_l2(graph.values(run.trace.mass[-1]), exact)
     variants = []
     for mesh, boundary in VARIANTS[name]:
-        other = compiled(model, case, mesh, boundary)
+        other = compiled(model, tuple(map(int, mesh.split("x"))), boundary)
         assert other.quantisation.relative_l2_integer is not None
         count = other.quantisation.steps
         run = run_graph("fast", other, other.initial, RunOptions(count, every=count))
         assert run.conserved, run.failure
-        totals = run.trace.totals()
         errors_ = (other.quantisation.relative_l2_float or math.nan, other.quantisation.relative_l2_integer)
-        variants.append((mesh, boundary or "the problem's own", count, *errors_, totals[-1] - totals[0]))
+        variants.append((mesh, boundary or "the problem's own", count, *errors_, drift(run)))
     return Results(graph, model, short, measures, far, tuple(curves), held_out, lava_run(graph, steps), tuple(variants))
 
 
@@ -194,10 +175,9 @@ def lava_run(graph: IntegerGraph, steps: int) -> str:
         np.array_equal(getattr(on_lava.trace, part), getattr(on_fast.trace, part))
         for part in ("mass", "ledger", "transported")
     )
-    totals = on_lava.trace.totals()
     assert on_lava.conserved and same
     return (
         f"On Lava, as fixed-point processes: {on_lava.steps} PDE steps, verdict conserved, drift "
-        f"{totals[-1] - totals[0]}, violations {sum(on_lava.violations.values())}; masses, ledgers and packets equal "
+        f"{drift(on_lava)}, violations {sum(on_lava.violations.values())}; masses, ledgers and packets equal "
         f"those of `fast` at all {on_lava.trace.step.size} kept PDE steps."
     )

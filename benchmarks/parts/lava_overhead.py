@@ -3,19 +3,19 @@
 Runs a linear graph on the `cpu` backend in turns with the same network, the same ports and the same messages, whose
 models compute nothing, and compares the median times. Usage::
 
-    python benchmarks/lava_overhead.py [--artifact FILE.pisnn] [--steps 500] [--rounds 5] [--output FILE.json]
+    python -m benchmarks.parts.lava_overhead --artifact FILE.pisnn [--steps 500] [--rounds 5] [--output FILE.json]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import sys
 from pathlib import Path
 from unittest import mock
 
+from benchmarks.common import cores, load
 from pisnn_deploy.graph.artifact import read_sealed_artifact
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.lava import backend as cpu
@@ -57,8 +57,8 @@ def measure(graph: IntegerGraph, steps: int, rounds: int) -> dict[str, object]:
         "cells": graph.mesh.cells,
         "steps": steps,
         "time_steps": steps * int(graph.period or 0) + 1,
-        "cores": len(os.sched_getaffinity(0)),
-        "load_average": os.getloadavg()[0],
+        "cores": cores(),
+        "load_average": load(),
         "seconds": real,
         "seconds_without_arithmetic": idle,
         "steps_per_second": steps / median_real,

@@ -1,13 +1,12 @@
 """Take the picture of docs/reference/reports.md: the report of heat2d in chromium, a third of the way through the run.
 
-Run it from the root of a checkout with ``python -m benchmarks.report_screenshot``, after ``make browser``.
+Run it from the root of a checkout with ``python -m benchmarks.parts.report_screenshot``, after ``make browser``.
 """
 
 from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-PICTURE = Path(__file__).parents[1] / "docs" / "assets" / "report.png"
+from benchmarks.common import COMMAND, ROOT
+
+PICTURE = ROOT / "docs" / "assets" / "report.png"
 OPTIONS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -41,10 +42,9 @@ def chromium() -> Iterator[Browser]:
 
 def main() -> None:
     """Run heat2d, open its report and write the picture."""
-    command = Path(sys.executable).with_name("pisnn-deploy")
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         words = ("simulate", "heat2d", "--backend", "fast", "--report", "heat2d.html", "--quiet")
-        subprocess.run([command, *words], cwd=folder, check=True)
+        subprocess.run([*COMMAND, *words], cwd=folder, check=True)
         page = browser.new_page(viewport={"width": 1200, "height": 1080}, color_scheme="light")
         page.goto((Path(folder) / "heat2d.html").as_uri())
         page.fill("#scrubber", "26")
