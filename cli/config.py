@@ -39,9 +39,9 @@ def find_config(folder: Path) -> Path | None:
     Path or None
         ``pisnn.toml`` if there is one, else ``setup.cfg`` if it has sections for this program.
     """
-    own, setup = folder / FILE, folder / SETUP
-    if own.is_file():
-        return own
+    toml, setup = folder / FILE, folder / SETUP
+    if toml.is_file():
+        return toml
     if setup.is_file() and setup.stat().st_size <= LARGEST:
         marker = f"[{PREFIX}".encode()
         return setup if any(line.startswith(marker) for line in setup.read_bytes().splitlines()) else None
@@ -117,7 +117,7 @@ def defaults_of(command: click.Command, options: Mapping[str, object], path: Pat
     for name, value in options.items():
         field = f"{command.name}.{name}"
         if name not in known:
-            raise FileError(path, f"is no option; expected one of {', '.join(sorted(known))}", field=field)
+            raise FileError(path, f"unknown option; expected one of {', '.join(sorted(known))}", field=field)
         if not named and _names_a_place(known[name]):
             raise FileError(
                 path,
@@ -155,11 +155,11 @@ def _require_kind(option: click.Option, value: object, path: Path, field: str) -
             )
         if isinstance(each, str) and "\0" in each:
             raise FileError(path, "must not contain the character NUL", field=field)
-        wanted, fits = _wanted(option, each)
+        expected, fits = _expected(option, each)
         if option.is_flag and isinstance(each, str):
             fits = path.suffix == ".cfg"  # which has texts alone
         if not fits or not _is_readable(option, each):
-            raise FileError(path, f"must be {wanted}, not {each!r:.40}", field=field)
+            raise FileError(path, f"must be {expected}, not {each!r:.40}", field=field)
         try:
             option.type.convert(each, option, None)
         except click.BadParameter as error:
@@ -181,7 +181,7 @@ def _is_readable(option: click.Option, value: str | float) -> bool:
         return False
 
 
-def _wanted(option: click.Option, value: str | float) -> tuple[str, bool]:
+def _expected(option: click.Option, value: str | float) -> tuple[str, bool]:
     """What an option takes, in words, and whether a value is of that kind; texts are read like typed ones."""
     if option.is_flag:
         return "true or false", isinstance(value, bool | str)

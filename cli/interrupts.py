@@ -86,13 +86,13 @@ class Interrupts:
 
 
 def _quietly(hook: Callable[[Any], Any], once_more: Callable[[], None]) -> Callable[[Any], Any]:
-    def told(lost: Any) -> None:
+    def unraisable(lost: Any) -> None:
         if lost.exc_type is KeyboardInterrupt:
             once_more()
         else:
             hook(lost)
 
-    return told
+    return unraisable
 
 
 def _is_importing(frame: FrameType | None) -> bool:

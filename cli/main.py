@@ -43,14 +43,14 @@ COMMANDS: Mapping[str, str] = {
     "train": "Train a model from a recipe.",
     "compile": "Compile a model to an artifact.",
     "simulate": "Run an artifact and audit every step.",
-    "campaign": "Run a product of models, meshes and starts on a Dask cluster.",
-    "verify": "Prove the certificate of an artifact again.",
+    "campaign": "Run many cases on a Dask cluster and tabulate the results.",
+    "verify": "Prove an artifact's certificate again.",
     "check": "Check an artifact against hardware profiles.",
     "export": "Export an artifact to another format.",
-    "inspect": "Show what is in an artifact.",
+    "inspect": "Show what an artifact contains.",
     "profiles": "List, show or validate hardware profiles.",
     "doctor": "Check what works on this machine.",
-    "completion": "Print a script that completes words in a shell.",
+    "completion": "Print a shell completion script.",
 }
 """Each command with its line in ``--help``; the module of the same name holds it."""
 Options = list[tuple[str, tuple[str, object]]]
@@ -78,8 +78,8 @@ def documented(command: click.Command) -> click.Command:
     """
     if command.help is None and command.callback is not None:
         command.help = docstring(command.callback)
-    for one in command.commands.values() if isinstance(command, click.Group) else ():
-        documented(one)
+    for subcommand in command.commands.values() if isinstance(command, click.Group) else ():
+        documented(subcommand)
     return command
 
 
@@ -127,14 +127,14 @@ class LazyGroup(click.Group):
 @click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="File of options (default: pisnn.toml or setup.cfg in the current folder).",
+    help="File of defaults for options (default: pisnn.toml or setup.cfg in the current folder).",
 )
 @click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="warning",
     show_default=True,
-    help="Log level for stderr; debug also shows where an error arose.",
+    help="Log level for stderr; debug adds a traceback to errors.",
 )
 @click.pass_context
 def group(context: click.Context, config: Path | None, log_level: str) -> None:
@@ -148,9 +148,9 @@ def group(context: click.Context, config: Path | None, log_level: str) -> None:
       pisnn-deploy verify model.pisnn
       pisnn-deploy check model.pisnn --profile loihi2
 
-    Put project defaults in pisnn.toml, a table for each command ([compile] profile = "loihi2"), or in setup.cfg
-    ([pisnn-deploy.compile]) in the current folder. Output paths, a scheduler and --resume are taken from a file only if
-    --config names it.
+    Put project defaults in pisnn.toml, one table per command ([compile] profile = "loihi2"), or in setup.cfg
+    ([pisnn-deploy.compile]), in the current folder. Output paths, --scheduler and --resume are read only from a file
+    given by --config.
 
     Exit codes: 0 fine, 1 a check or verification failed, 2 wrong usage or input, 130 interrupted.
     """
@@ -165,35 +165,35 @@ def _set_defaults(context: click.Context, config: Path | None) -> None:
     """Take defaults of the command that is called from a file of options."""
     from pisnn_deploy.cli.config import defaults_of, find_config, read_config
 
-    found = find_config(Path()) if config is None else None
-    path = config or found
+    default_path = find_config(Path()) if config is None else None
+    path = config or default_path
     name = context.invoked_subcommand
     if path is None or name is None:
         return
     sections = read_config(path)
     for section in sections:
         if section not in COMMANDS:
-            raise FileError(path, f"is no command; expected one of {', '.join(COMMANDS)}", field=section)
+            raise FileError(path, f"unknown command; expected one of {', '.join(COMMANDS)}", field=section)
     command = group.get_command(context, name)
     if name in sections and command is not None:
-        defaults = defaults_of(command, sections[name], path, named=found is None)
+        defaults = defaults_of(command, sections[name], path, named=default_path is None)
         context.default_map = {name: defaults}
-        if found is not None:
-            _tell_options(context, command, list(zip(sections[name], defaults.items(), strict=True)), found)
+        if default_path is not None:
+            _report_options(context, command, list(zip(sections[name], defaults.items(), strict=True)), default_path)
 
 
-def _tell_options(context: click.Context, command: click.Command, options: Options, found: Path) -> None:
+def _report_options(context: click.Context, command: click.Command, options: Options, path: Path) -> None:
     """Say which options a command takes from a file that was only found, unless the user asked for silence."""
-    with command.make_context(command.name, list(context.meta[REST]), parent=context, resilient_parsing=True) as asked:
-        typed = {name for name in asked.params if asked.get_parameter_source(name) is ParameterSource.COMMANDLINE}
-    taken = [
+    with command.make_context(command.name, list(context.meta[REST]), parent=context, resilient_parsing=True) as parsed:
+        typed = {name for name in parsed.params if parsed.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    arguments = [
         f"--{long}" if each is True else f"--{long} {each}"
         for long, (name, value) in options
         if name not in typed
         for each in (value if isinstance(value, list) else [value])
     ]
-    if taken and "quiet" not in typed:
-        print_message(f"{command.name} takes from {found}: {' '.join(taken)}")
+    if arguments and "quiet" not in typed:
+        print_message(f"{command.name} takes from {path}: {' '.join(arguments)}")
 
 
 def main() -> None:
@@ -222,7 +222,7 @@ def _run(interrupts: Interrupts) -> int:
         interrupts.end()
         # Whatever came of an interrupt on its way through the libraries, it was one.
         if not interrupts.happened and not isinstance(error, click.Abort | KeyboardInterrupt):
-            return _told(error)
+            return _exit_code(error)
         interrupts.happened = True
     interrupts.end()
     if interrupts.happened:
@@ -232,7 +232,7 @@ def _run(interrupts: Interrupts) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _told(error: BaseException) -> int:
+def _exit_code(error: BaseException) -> int:
     """Say what went wrong; the exit code. What is a defect of this program is raised again."""
     if isinstance(error, click.ClickException):
         show_wrong_usage(error)

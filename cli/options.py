@@ -10,4 +10,4 @@ HELP: Final[dict[str, Any]] = {"help_option_names": ["-h", "--help"]}
 """Settings of every command's context."""
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
-QUIETER = click.option("-q", "--quiet", is_flag=True, help="No progress, no table.")
+QUIETER = click.option("-q", "--quiet", is_flag=True, help="Print neither progress nor tables.")

@@ -38,23 +38,23 @@ def result_rows(graph: IntegerGraph, run: Run, result: Mapping[str, Any]) -> lis
             ("events", ", ".join(f"{name} {count}" for name, count in result["events"].items())),
         ]
     for outcome in result.get("faults", []):
-        found = "not detected"
+        text = "not detected"
         if outcome["detected"]:
             healed = ", healed" if outcome["healed"] else ""
-            found = f"{outcome['kind']} violation at {outcome['place']}, PDE step {outcome['step']}{healed}"
-        rows.append(("fault", Text(f"{outcome['spec']}: {found}")))
+            text = f"{outcome['kind']} violation at {outcome['place']}, PDE step {outcome['step']}{healed}"
+        rows.append(("fault", Text(f"{outcome['spec']}: {text}")))
     if error is not None:
         text = error_text(error["relative_l2"], error["reference_error"])
         known_to = f"{error['reference']}, known to {error['reference_error']:.0e}"
         rows.append(("relative L2 error", f"{text} at time {error['time']:.4f} ({known_to})"))
     if "against" in result:
-        other = result["against"]
-        text = f"all {other['equal_integers']} integers of {other['steps']} PDE steps are equal"
-        if other["difference"]:
+        comparison = result["against"]
+        text = f"all {comparison['equal_integers']} integers of {comparison['steps']} PDE steps are equal"
+        if comparison["difference"]:
             text = "differs"
-        elif not other["same_end"]:
+        elif not comparison["same_end"]:
             text += ", and yet the runs end differently"
-        rows.append((f"against {other['backend']}", text))
+        rows.append((f"against {comparison['backend']}", text))
     rows.append(("speed", f"{result['steps_per_second']:.0f} PDE steps per second"))
     return rows
 

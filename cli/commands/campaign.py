@@ -41,14 +41,23 @@ _REFUTED = "its recorded row says other facts of its artifact than a row of the 
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where to write the table (default: beside the plan, .parquet).",
+    help="Where to write the table (default: PLAN with the suffix .parquet).",
 )
 @click.option("--scheduler", metavar="ADDRESS", help="Address of a running Dask cluster (default: a local one).")
-@click.option("--workers", type=click.IntRange(1, 1024), help="Processes on this machine (default: one per core).")
-@click.option("--resume", is_flag=True, help="Run only cases that have no row yet or whose worker failed.")
-@click.option("--dry-run", is_flag=True, help="List the cases and run none.")
 @click.option(
-    "--timeout", type=click.FloatRange(0, min_open=True), default=3600.0, show_default=True, help="Seconds for a run."
+    "--workers",
+    type=click.IntRange(1, 1024),
+    help="Number of worker processes on this machine (default: one per core).",
+)
+@click.option("--resume", is_flag=True, help="Run only cases without a result, or whose worker failed.")
+@click.option("--dry-run", is_flag=True, help="List the cases without running them.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=3600.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Stop a case that takes longer.",
 )
 @JSON
 @QUIETER
@@ -63,10 +72,10 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Run the cases of PLAN, a YAML file, on a Dask cluster: a row for each in one Parquet file.
+    """Run every case of PLAN (YAML) on a Dask cluster and write one Parquet table, a row per case.
 
-    The cases are the product of the plan's models, meshes, boundaries, profiles, codings, initial conditions, seeds,
-    steps, backends and faults, at most 100000.
+    The cases are all combinations of the plan's models, meshes, boundaries, profiles, codings, initial conditions,
+    seeds, steps, backends and faults, at most 100,000.
 
     \b
     Examples:
@@ -75,9 +84,9 @@ def command(
       pisnn-deploy campaign plan.yaml -o results.parquet --scheduler tcp://host:8786
       pisnn-deploy campaign plan.yaml --resume
 
-    Rows are recorded in a folder beside the table (plan.parquet.partial) as they come, so one that was killed loses
-    only what was running; the table is written when all cases have a row. Exit code 1 if a case was violated without a
-    fault, or failed; one that was refused is a result.
+    Results are recorded in a folder beside the table (plan.parquet.partial) as they arrive, so an interrupted campaign
+    loses only the running cases; the table is written at the end. Exit code 1 if a case failed, or lost mass without an
+    injected fault; a refused case is a result.
     """
     if not math.isfinite(timeout):
         raise UsageError(f"--timeout {timeout}: expected a finite number of seconds")
@@ -240,6 +249,8 @@ def _print(result: dict[str, Any]) -> None:
 def _judge(rows: Sequence[Row]) -> None:
     """A violation that a fault was behind is what the audit is for; any other is a failure."""
     for verdict, remedy in (("violated", ""), ("failed", "; --resume runs them again")):
-        found = [row for row in rows if row.verdict == verdict and not (verdict == "violated" and row.fault)]
-        if found:
-            raise CheckError(f"{len(found)} of {len(rows)} cases {verdict}, the first: {found[0].message}{remedy}")
+        failures = [row for row in rows if row.verdict == verdict and not (verdict == "violated" and row.fault)]
+        if failures:
+            raise CheckError(
+                f"{len(failures)} of {len(rows)} cases {verdict}, the first: {failures[0].message}{remedy}"
+            )

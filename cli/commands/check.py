@@ -29,40 +29,53 @@ _COLOURS = {"error": "red", "warning": "yellow", "info": "blue"}
 @click.command("check", context_settings=HELP)
 @click.argument("artifacts", metavar="ARTIFACT...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--profile", "profiles", multiple=True, help="Hardware profile: a name or a YAML file; may be repeated.")
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(FORMATS)),
+    default="text",
+    show_default=True,
+    help="Format of the report.",
+)
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the report here, in that format; the terminal gets the text.",
+    help="Write the report to this file, and text to the terminal.",
 )
 @click.option(
-    "--baseline", type=click.Path(dir_okay=False, path_type=Path), help="JSON report to compare resources with."
+    "--baseline",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Earlier JSON report; fail if a resource has grown since.",
 )
 @click.option(
     "--max-growth",
     metavar="PERCENT",
     type=click.FloatRange(min=0),
-    help=f"Largest growth of a resource compared with the baseline (default: {LARGEST_GROWTH}).",
+    help=f"Growth of a resource that --baseline allows, in percent (default: {LARGEST_GROWTH}).",
 )
-@click.option("--select", metavar="RULES", help="Only these rules, such as PD001,PD102.")
-@click.option("--ignore", metavar="RULES", help="Not these rules.")
+@click.option("--select", metavar="RULES", help="Run only these rules, such as PD001,PD102.")
+@click.option("--ignore", metavar="RULES", help="Skip these rules.")
 @click.option(
     "--events",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Result of simulate --json: estimates then rest on what it counted.",
+    help="Result of simulate --json: estimate from its event counts instead of upper bounds.",
 )
 @click.option(
     "--against-seconds",
     metavar="SECONDS",
     type=float,
-    help="Seconds per PDE step of a float solver that you measured, to compare with.",
+    help="Measured time per PDE step of a float solver, to compare the estimate with.",
 )
 @click.option(
-    "--horizon", type=click.IntRange(min=0), default=DEFAULT_HORIZON, show_default=True, help="PDE steps to run for."
+    "--horizon",
+    type=click.IntRange(min=0),
+    default=DEFAULT_HORIZON,
+    show_default=True,
+    help="Number of PDE steps the deployment must last.",
 )
 @QUIET
 def command(artifacts: tuple[Path, ...], form: str, output: Path | None, quiet: bool, **options: Any) -> None:
-    """Check every ARTIFACT against hardware profiles (default: the library's profile that the artifact names).
+    """Check each ARTIFACT against hardware profiles (default: the profile it was compiled for, as this version has it).
 
     \b
     Examples:
@@ -129,11 +142,11 @@ def _show(outcome: Outcome, *, several: bool) -> None:
     name = f"{outcome.artifact} on {report.profile}" if several else report.profile
     print_table(Text(f"{name}: ") + verdict, [*outcome.rows(), *resource_rows(report)])
     if report.findings:
-        found = [
+        findings = [
             (Text(f.severity, _COLOURS[f.severity]), f"{f.rule} {f.name}", f.population, f.message, f.fix)
             for f in report.findings
         ]
-        print_table("findings", found, ("severity", "rule", "place", "what", "fix"))
+        print_table("findings", findings, ("severity", "rule", "place", "what", "fix"))
     print_table("estimates of a PDE step", estimate_rows(report))
     compared = comparison_rows(report)
     if compared:

@@ -29,85 +29,112 @@ from pisnn_deploy.project.request import compile_request
 
 @click.command("compile", context_settings=HELP)
 @click.argument("model")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to write the artifact.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to write the artifact (default: MODEL with the suffix .pisnn).",
+)
 @click.option("--profile", default="loihi2", show_default=True, help="Hardware profile: a name or a YAML file.")
 @click.option(
     "--mesh",
-    help="Cells along each axis, such as 128 or 64x64, or a file of triangles or tetrahedra (.msh, .vtu, .vtk, .inp, "
-    ".mesh) (default: the problem's own).",
+    help="Cells along each axis, such as 128 or 64x64, or a mesh file of triangles or tetrahedra (.msh, .vtu, .vtk, "
+    ".inp, .mesh) (default: the problem's own).",
 )
 @click.option(
     "--boundary",
     metavar="SPEC",
-    help="periodic, no-flux, dirichlet=0,1, x=periodic y=no-flux, x-=no-flux x+=dirichlet=1, or a YAML file; the "
-    "default is the problem's own. For a mesh from a file by groups: hole=dirichlet=1; the rest is no-flux.",
+    help="Boundary conditions: periodic, no-flux, dirichlet=0,1, x=periodic y=no-flux, x-=no-flux x+=dirichlet=1, or "
+    "a YAML file (default: the problem's own). On a mesh file by group: hole=dirichlet=1 (other groups: no-flux).",
 )
-@click.option("--materials", type=click.Path(path_type=Path), help="YAML file of the materials of a mesh from a file.")
+@click.option("--materials", type=click.Path(path_type=Path), help="Materials of the regions of a mesh file (YAML).")
 @click.option(
     "--weld",
     type=float,
     metavar="TOLERANCE",
-    help="Join points of a mesh from a file that lie within this distance of each other, in its unit of length.",
+    help="Merge points of a mesh file that are closer than this, in its unit of length.",
 )
 @click.option(
     "--conductivity",
     type=click.Path(path_type=Path),
-    help="Conductivity of each cell of a grid, .npy; replaces the model's diffusivity.",
+    help="Conductivity of each grid cell (.npy); replaces the model's diffusivity.",
 )
-@click.option("--capacity", type=click.Path(path_type=Path), help="Mass per volume and value of each cell, .npy.")
-@click.option("--coding", type=click.Choice(["delta", "dense"]), default="delta", show_default=True)
-@click.option("--range", "value_range", metavar="LOWER,UPPER", help="Range of cell values (default: the model's).")
-@click.option("--slope", type=float, help="Largest slope of the field (default: the model's).")
-@click.option("--flux", type=float, help="Largest flux through a face in one PDE step, in cell values.")
+@click.option(
+    "--capacity",
+    type=click.Path(path_type=Path),
+    help="Heat capacity of each grid cell: mass per volume and value (.npy).",
+)
+@click.option(
+    "--coding",
+    type=click.Choice(["delta", "dense"]),
+    default="delta",
+    show_default=True,
+    help="What cells send to the flux network: changes of their value (delta), or the value at every step (dense).",
+)
+@click.option(
+    "--range", "value_range", metavar="LOWER,UPPER", help="Range of cell values to quantise for (default: the model's)."
+)
+@click.option(
+    "--slope", type=float, help="Largest slope of the field to quantise for, value per length (default: the model's)."
+)
+@click.option(
+    "--flux",
+    type=float,
+    help="Largest flux through a face in one PDE step, in cell values (default: the largest within --range and --slope).",
+)
 @click.option(
     "--placement",
     type=click.Choice(["auto", "blocks", "metis", "index", "none"]),
     default="auto",
     show_default=True,
-    help="How cells are cut onto cores: in boxes (grids), by METIS (any mesh), in the order of their numbers, or not.",
+    help="How to place cells on cores: as boxes (grids only), by METIS (any mesh), in index order, or not at all.",
 )
 @click.option(
     "--spikes",
     type=click.Choice(["auto", "graded", "binary"]),
     default="auto",
     show_default=True,
-    help="What a spike carries: an integer, or nothing, on a line for each bit; auto is what the profile has.",
+    help="Spikes that carry an integer (graded), or one binary line per bit (default: what the profile supports).",
 )
 @click.option(
     "--processes",
     type=click.Choice(["c-lif", "stock"]),
     default="c-lif",
     show_default=True,
-    help="What the graph is made of: C-LIF, or Lava's own Sigma, SigmaDelta and Sparse (linear, memoryless fluxes).",
+    help="Processes of the graph: C-LIF, or Lava's own Sigma, SigmaDelta and Sparse (linear, memoryless fluxes only).",
 )
 @click.option(
     "--send-threshold",
     type=click.IntRange(1, 1 << 20),
     metavar="QUANTA",
-    help="With --processes stock: a face keeps smaller fluxes until they have added up (default: 1).",
+    help="Smallest flux that a face sends; it accumulates smaller ones (needs --processes stock; default: 1).",
 )
-@click.option("--problem", metavar="NAME", help="What a network from ONNX, netx or NIR solves: heat1d, laplace2d, ...")
+@click.option(
+    "--problem", metavar="NAME", help="Problem that an ONNX, netx or NIR network solves: heat1d, laplace2d, ..."
+)
 @click.option(
     "--diffusion-number",
     type=float,
-    help="diffusivity * dt / h^2 that such a network was trained for, if it has hidden layers.",
+    help="diffusivity * dt / h^2 that such a network was trained for (needed if it has hidden layers).",
 )
 @click.option(
     "--limiter",
     type=click.Choice(["none", "positivity"]),
     default="none",
     show_default=True,
-    help="positivity: a face never takes more than its source can give, so no cell ever holds less than 0.",
+    help="positivity: limit fluxes to what the source cell holds, so that no cell ever falls below 0.",
 )
-@click.option("--strict", is_flag=True, help="Exit with 1, and write no artifact, if there is a warning.")
+@click.option("--strict", is_flag=True, help="Treat warnings as errors: exit with 1 and write no artifact.")
 @click.option("--explain", is_flag=True, help="Show what each compiler pass did.")
 @JSON
 @QUIET
 def command(
     model: str, output: Path | None, strict: bool, explain: bool, as_json: bool, quiet: bool, **options: Any
 ) -> None:
-    """Compile MODEL to an artifact (.pisnn): a checkpoint (.pt), the name of a model of the zoo, or a flux network
-    trained elsewhere, as ONNX, netx (lava-dl) or NIR.
+    """Compile MODEL to an artifact (.pisnn).
+
+    MODEL is a checkpoint (.pt), the name of a model of the zoo, or a flux network trained elsewhere (ONNX, lava-dl's
+    netx or NIR).
 
     \b
     Examples:
@@ -137,8 +164,10 @@ def command(
     passes = [(r.text, f"{s:.2f} s", r.summary) for r, s in zip(graph.history, took, strict=True)]
     imported = provenance.get("imported")
     if as_json:
-        told = [{"pass": name, "seconds": s, "summary": text} for (name, _, text), s in zip(passes, took, strict=True)]
-        explained: dict[str, Any] = {"passes": told} if explain else {}
+        records = [
+            {"pass": name, "seconds": s, "summary": text} for (name, _, text), s in zip(passes, took, strict=True)
+        ]
+        explained: dict[str, Any] = {"passes": records} if explain else {}
         explained |= {} if imported is None else {"imported": imported}
         explained["warnings"] = warnings
         written = {"artifact": None, "sha256": None} if refused else {"artifact": str(path), "sha256": digest}
@@ -157,12 +186,12 @@ def command(
 
 
 def _widths(graph: IntegerGraph) -> dict[str, int]:
-    found: dict[str, int] = {}
+    widths: dict[str, int] = {}
     for bound in graph.bounds:
         key = bound.quantity if bound.population in ("flux",) else f"{bound.population}_{bound.quantity}"
         key = "membrane" if key == "membrane_mass" else key
-        found[key] = max(bound.bits, found.get(key, 0))
-    return found
+        widths[key] = max(bound.bits, widths.get(key, 0))
+    return widths
 
 
 def _as_json(graph: IntegerGraph, provenance: Mapping[str, Any], seconds: float) -> dict[str, Any]:
@@ -205,9 +234,9 @@ def _as_json(graph: IntegerGraph, provenance: Mapping[str, Any], seconds: float)
 
 
 def _status(claim: Claim) -> str:
-    """Coefficients of the integers stand beside those of the model; other claims are told by `inspect`."""
-    told = claim.method in ("moments", "states", "other-law")
-    return f"{claim.status}: {claim.details}" if told else claim.status
+    """Details of the claims about coefficients; `inspect` shows those of the others."""
+    has_details = claim.method in ("moments", "states", "other-law")
+    return f"{claim.status}: {claim.details}" if has_details else claim.status
 
 
 def _lines(graph: IntegerGraph) -> dict[str, int]:
@@ -232,7 +261,7 @@ def _limiter(graph: IntegerGraph) -> list[Row]:
 
 
 def _mesh_rows(provenance: Mapping[str, Any]) -> list[Row]:
-    """What a mesh from a file is like."""
+    """Quality of a mesh file."""
     quality, welded = provenance.get("two_point"), provenance.get("welded_points")
     rows: list[Row] = [] if welded is None else [("welded", f"{counted(welded, 'point')} joined with others")]
     if quality is not None:
@@ -250,7 +279,7 @@ def _mesh_rows(provenance: Mapping[str, Any]) -> list[Row]:
 
 
 def _frozen(graph: IntegerGraph) -> dict[str, float] | None:
-    """How far from rest a field may stay for ever; null where everything levels out."""
+    """How far from rest a field may freeze; None where every difference levels out."""
     quanta = frozen_quanta(graph)
     return None if quanta is None else {"quanta": quanta, "value": quanta * graph.value_per_quantum}
 
@@ -263,7 +292,7 @@ def _frozen_row(graph: IntegerGraph) -> list[Row]:
 
 
 def _quantum(graph: IntegerGraph) -> str:
-    """With what fluxes tell apart: where cells differ, a level is coarser than a quantum of the thinnest cell."""
+    """The quantum and the step of cell values; a level may be coarser than a quantum where cells differ in size."""
     value = f"value {graph.value_per_quantum:g}"
     if graph.resolution != graph.value_per_quantum:
         value += f", levels of {graph.resolution:g}"
@@ -307,6 +336,6 @@ def _rows(graph: IntegerGraph, provenance: Mapping[str, Any]) -> list[Row]:
     if certificate is not None:
         rows += [(name, _status(claim)) for name, claim in certificate.claims.items()]
     if placement is not None:
-        held = f"{counted(placement.cores, 'core')} on {counted(placement.chips, 'chip')}"
-        rows.append(("placement", f"{held} ({graph.profile})"))
+        cores = f"{counted(placement.cores, 'core')} on {counted(placement.chips, 'chip')}"
+        rows.append(("placement", f"{cores} ({graph.profile})"))
     return rows

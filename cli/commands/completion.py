@@ -17,7 +17,7 @@ VARIABLE = "_PISNN_DEPLOY_COMPLETE"
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @QUIET
 def command(shell: str, quiet: bool) -> None:
-    """Print a script that completes commands, options and names in SHELL.
+    """Print a script that completes commands, options and their values in SHELL.
 
     \b
     Examples:

@@ -52,13 +52,13 @@ _ASK = (
     "print(json.dumps({'python': sys.version.split()[0], 'pisnn-deploy': m.version('pisnn-deploy')}))"
 )
 _ASKS = {"numba": "; sys.exit('NUMBA_DISABLE_JIT is set, unset it' if numba.config.DISABLE_JIT else 0)"}
-"""What more is to be asked of a package than whether it can be imported."""
+"""Checks of a package beyond its import."""
 _COLOURS = {"works": "green", "missing": "yellow", "broken": "red", "note": ""}
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was found of one thing.
+    """The state of one part of the installation.
 
     Attributes
     ----------
@@ -73,7 +73,9 @@ class Diagnosis:
 
 
 @click.command("doctor", context_settings=HELP)
-@click.option("--run", "trial", is_flag=True, help="Run a small graph on every backend that works, and compare.")
+@click.option(
+    "--run", "trial", is_flag=True, help="Run a small graph on every working backend and compare the results."
+)
 @JSON
 @QUIET
 def command(trial: bool, as_json: bool, quiet: bool) -> None:
@@ -85,26 +87,28 @@ def command(trial: bool, as_json: bool, quiet: bool) -> None:
       pisnn-deploy doctor --run
       pisnn-deploy doctor --json
 
-    Exit code 1 where something is broken: installed, and yet it does not work, or not within ulimit -v and -n.
-    What is only missing is no error.
+    Exit code 1 if something is broken: installed but not working, or not within ulimit -v and -n. A missing package is
+    not an error.
     """
-    found = [*_machine(), *_packages(), *_abilities()]
+    diagnoses = [*_machine(), *_packages(), *_abilities()]
     if trial:
-        found += _trials([one.name.removeprefix("backend ") for one in found if _runs(one)])
+        diagnoses += _trials([each.name.removeprefix("backend ") for each in diagnoses if _can_be_tried(each)])
     if as_json:
         versions = {"pisnn-deploy": __version__, "python": platform.python_version()}
-        print_json({"versions": versions, "diagnoses": [asdict(one) for one in found]})
+        print_json({"versions": versions, "diagnoses": [asdict(diagnosis) for diagnosis in diagnoses]})
     elif not quiet:
-        rows = [(one.name, Text(one.status, _COLOURS[one.status]), one.detail) for one in found]
-        print_table(f"pisnn-deploy {__version__} on Python {platform.python_version()}", rows, ("what", "", "found"))
-    broken = [one.name for one in found if one.status == "broken"]
+        rows = [(each.name, Text(each.status, _COLOURS[each.status]), each.detail) for each in diagnoses]
+        print_table(
+            f"pisnn-deploy {__version__} on Python {platform.python_version()}", rows, ("what", "status", "detail")
+        )
+    broken = [diagnosis.name for diagnosis in diagnoses if diagnosis.status == "broken"]
     if broken:
         raise CheckError(f"broken: {', '.join(broken)}")
 
 
-def _runs(one: Diagnosis) -> bool:
+def _can_be_tried(diagnosis: Diagnosis) -> bool:
     # Loading torch takes longer than the other trials together.
-    return one.status == "works" and one.name in ("backend cpu", "backend fast", "backend onnx")
+    return diagnosis.status == "works" and diagnosis.name in ("backend cpu", "backend fast", "backend onnx")
 
 
 def _machine() -> Iterator[Diagnosis]:
@@ -128,11 +132,11 @@ def _packages() -> Iterator[Diagnosis]:
 
 def _versions() -> dict[str, str]:
     """Versions of those of `PACKAGES` that are installed."""
-    found = {}
+    versions = {}
     for name in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
+            versions[name] = importlib.metadata.version(name)
+    return versions
 
 
 def _abilities() -> Iterator[Diagnosis]:
@@ -169,7 +173,7 @@ def _imported(name: str, module: str, how: str) -> Diagnosis:
 
 def _last_line(text: str) -> str:
     lines = text.strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "no error message"
 
 
 def _lava() -> Diagnosis:
@@ -191,12 +195,12 @@ def _lava() -> Diagnosis:
     if done.returncode:
         status: Literal["missing", "broken"] = "broken" if named or is_installed("lava") else "missing"
         return Diagnosis(name, status, f"{interpreter}: {_last_line(done.stderr)}")
-    told = json.loads(done.stdout.splitlines()[-1])
-    if told["pisnn-deploy"] != __version__:
+    versions = json.loads(done.stdout.splitlines()[-1])
+    if versions["pisnn-deploy"] != __version__:
         return Diagnosis(
-            name, "broken", f"{interpreter} has pisnn-deploy {told['pisnn-deploy']}, this is {__version__}"
+            name, "broken", f"{interpreter} has pisnn-deploy {versions['pisnn-deploy']}, this is {__version__}"
         )
-    return Diagnosis(name, "works", f"real Lava processes on Python {told['python']}")
+    return Diagnosis(name, "works", f"real Lava processes on Python {versions['python']}")
 
 
 def _trials(backends: list[str]) -> Iterator[Diagnosis]:
@@ -246,8 +250,8 @@ def _majority(runs: Mapping[str, Run]) -> list[str]:
 def _difference(right: Run, other: Run) -> str:
     """The first integer of the last row on which two runs differ; empty if none does."""
     for name in ("mass", "ledger", "transported"):
-        wanted, given = getattr(right.trace, name)[-1], getattr(other.trace, name)[-1]
-        wrong = np.flatnonzero(wanted != given)
+        expected, actual = getattr(right.trace, name)[-1], getattr(other.trace, name)[-1]
+        wrong = np.flatnonzero(expected != actual)
         if wrong.size:
-            return f"{name} [{wrong[0]}] is {given[wrong[0]]}, not {wanted[wrong[0]]}"
+            return f"{name} [{wrong[0]}] is {actual[wrong[0]]}, not {expected[wrong[0]]}"
     return ""

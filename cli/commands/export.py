@@ -13,14 +13,16 @@ from pisnn_deploy.project.exports import ENDINGS, export
 
 @click.command("export", context_settings=HELP)
 @click.argument("artifact", default="heat1d")
-@click.option("--to", "target", type=click.Choice(list(ENDINGS)), required=True, help="Format.")
+@click.option("--to", "target", type=click.Choice(list(ENDINGS)), required=True, help="Format to export to.")
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="File (default: NAME.onnx, .net or .nir); for lava a folder or a .zip (default: NAME-lava).",
+    help="Where to write: a file (default: NAME.onnx, .net or .nir); for lava a folder or .zip (default: NAME-lava).",
 )
-@click.option("--loop", is_flag=True, help="An ONNX model that does as many PDE steps as its input `steps` says.")
+@click.option(
+    "--loop", is_flag=True, help="For onnx: take the number of PDE steps as an input `steps`, instead of doing one."
+)
 @JSON
 @QUIET
 def command(artifact: str, target: str, output: Path | None, loop: bool, as_json: bool, quiet: bool) -> None:
@@ -35,10 +37,10 @@ def command(artifact: str, target: str, output: Path | None, loop: bool, as_json
       pisnn-deploy compile heat1d --processes stock -o stock.pisnn
       pisnn-deploy export stock.pisnn --to lava -o on_lava
 
-    An ONNX model of one PDE step takes and gives masses, currents and residues as int64; onnxruntime alone runs it.
-    netx is the flux network in the layout of lava-dl. nir is, of an artifact, the whole graph in primitives of NIR, of
-    a model the flux network alone. docs/reference/formats.md says what each holds exactly. A script of a
-    graph of stock processes and its data are run by lava-nc alone: python on_lava/run.py.
+    onnx: one PDE step; masses, currents and residues go in and out as int64, and plain onnxruntime runs it.
+    nir: the whole graph of an artifact, or the flux network of a model, in NIR primitives.
+    netx: the flux network, in lava-dl's layout.
+    lava: a script that runs a graph of stock processes on plain lava-nc (python on_lava/run.py).
     """
     facts = export(artifact, None, target, output, loop=loop)
     if as_json:

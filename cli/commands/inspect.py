@@ -23,12 +23,25 @@ from pisnn_deploy.project.outputs import check_outputs
 
 @click.command("inspect", context_settings=HELP)
 @click.argument("artifact", type=click.Path(path_type=Path))
-@click.option("--format", "form", type=click.Choice(["text", "json", "dot", "png"]), default="text", show_default=True)
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file.")
-@click.option("-q", "--quiet", is_flag=True, help="No tables.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "dot", "png"]),
+    default="text",
+    show_default=True,
+    help="Format of the output; png and dot draw the graph.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to this file instead of the terminal.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print no tables.")
 def command(artifact: Path, form: str, output: Path | None, quiet: bool) -> None:
-    """Show what is in ARTIFACT. Nothing is proved again (see verify); of a file that was changed after its certificate
-    was issued, a warning on stderr says so.
+    """Show what ARTIFACT contains: populations, programs, synapses, bounds, certificate.
+
+    inspect proves nothing (see verify), but warns if the file was changed after its certificate was issued.
 
     \b
     Examples:
@@ -81,11 +94,14 @@ def _plain(read: Artifact) -> dict[str, object]:
 def _program(graph: IntegerGraph, population: Population) -> list[Row]:
     """Lines of a program, and the declared widths of what each gives; an operation may give two."""
     widths = {(bound.population, bound.quantity): str(bound.bits) for bound in graph.bounds}
-    given: dict[str, tuple[str, ...]] = {
+    results: dict[str, tuple[str, ...]] = {
         str(operation): operation.results for operation in population.program.operations
     }
     return [
-        (line, ", ".join(widths.get((population.name, population.quantity(name)), "") for name in given.get(line, ())))
+        (
+            line,
+            ", ".join(widths.get((population.name, population.quantity(name)), "") for name in results.get(line, ())),
+        )
         for line in str(population.program).splitlines()
     ]
 

@@ -47,8 +47,8 @@ def _row(name: str) -> Row:
 
     with zoo.recipe_path(name) as path:
         spec = read_recipe(path).model
-    one = problem(spec.problem, spec.diffusivity, spec.velocity)
-    return name, one.equation, "x".join(map(str, one.default_shape))
+    solved = problem(spec.problem, spec.diffusivity, spec.velocity)
+    return name, solved.equation, "x".join(map(str, solved.default_shape))
 
 
 @command.command("show", context_settings=HELP)
@@ -56,7 +56,7 @@ def _row(name: str) -> Row:
 @JSON
 @QUIET
 def show(name: str, as_json: bool, quiet: bool) -> None:
-    """Show the spec and weights of the model NAME.
+    """Show the specification and weights of the model NAME.
 
     \b
     Examples:

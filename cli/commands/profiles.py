@@ -14,7 +14,7 @@ from pisnn_deploy.target import Figure, load_profile, names, parents_of, validat
 @click.group("profiles", context_settings=HELP, invoke_without_command=True)
 @click.pass_context
 def command(context: click.Context) -> None:
-    """List, show or validate hardware profiles, or print the JSON Schema of their files.
+    """List, show or validate hardware profiles.
 
     \b
     Examples:
@@ -31,7 +31,7 @@ def command(context: click.Context) -> None:
 @JSON
 @QUIET
 def list_profiles(as_json: bool, quiet: bool) -> None:
-    """List the profiles that come with the package; cores are the usable ones of all chips.
+    """List the built-in profiles, with the usable cores of all chips.
 
     \b
     Examples:
@@ -78,7 +78,7 @@ def _count(figure: Figure[int | None], times: int = 1) -> str:
 @JSON
 @QUIET
 def show(name: str, as_json: bool, quiet: bool) -> None:
-    """Show every figure of the profile NAME with its range, confidence and source, and what NAME extends.
+    """Show every figure of the profile NAME with its range, confidence and source, and the profiles it extends.
 
     \b
     Examples:
@@ -118,39 +118,39 @@ def _range(figure: dict[str, object]) -> str:
 @QUIET
 @click.pass_context
 def validate(context: click.Context, files: tuple[str, ...], as_json: bool, quiet: bool) -> None:
-    """Validate profiles of your own, each FILE with what it extends; says everything that is wrong, field by field.
+    """Validate your own profiles: list every error of each FILE and of the profiles it extends.
 
     \b
     Examples:
       pisnn-deploy profiles validate my_board.yaml
       pisnn-deploy profiles validate boards/*.yaml --json
     """
-    found = {file: validate_profile(file) for file in files}
+    problems = {file: validate_profile(file) for file in files}
     if as_json:
-        told = [
+        reports = [
             {
                 "file": file,
                 "valid": not wrong,
                 "name": None if wrong else load_profile(file).name,
                 "errors": [vars(problem) for problem in wrong],
             }
-            for file, wrong in found.items()
+            for file, wrong in problems.items()
         ]
-        print_json({"valid": not any(found.values()), "files": told})
+        print_json({"valid": not any(problems.values()), "files": reports})
     else:
-        for file, wrong in found.items():
+        for file, wrong in problems.items():
             for problem in wrong:
                 print_message(f"error: {problem.sentence}")
             if not wrong and not quiet:
                 print_line(f"{file}: a valid profile of {load_profile(file).name}")
-    if any(found.values()):
+    if any(problems.values()):
         context.exit(UsageError.exit_code)
 
 
 @command.command("schema", context_settings=HELP)
 @QUIET
 def schema(quiet: bool) -> None:
-    """Print the JSON Schema of profile files, with which editors explain and check fields as you type.
+    """Print the JSON Schema of profile files, for completion and checks in editors.
 
     \b
     Examples:

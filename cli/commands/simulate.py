@@ -27,52 +27,71 @@ from pisnn_deploy.runs.segments import SEGMENT_SECONDS
 
 @click.command("simulate", context_settings=HELP)
 @click.argument("artifact", default="heat1d")
-@click.option("--backend", type=click.Choice(NAMES), help="Backend (default: cpu where Lava is installed, else fast).")
 @click.option(
-    "--against", type=click.Choice(NAMES), help="Compare every integer of every PDE step with another backend."
+    "--backend",
+    type=click.Choice(NAMES),
+    help="What runs the graph: Lava processes (cpu), compiled kernels (fast), ONNX Runtime or PyTorch (default: cpu "
+    "where Lava is installed, else fast).",
+)
+@click.option(
+    "--against", type=click.Choice(NAMES), help="Run on this backend too, and compare every integer of every PDE step."
 )
 @click.option(
     "--steps",
     type=click.IntRange(0, MOST_STEPS),
-    help="Number of PDE steps (default: to the problem's final time, with materials at most 1000).",
+    help="Number of PDE steps (default: to the problem's final time; with --materials at most 1000).",
 )
 @click.option(
     "--domains",
     type=click.IntRange(2, MOST_DOMAINS),
-    help="Cut a grid into so many domains, one a worker of a Dask cluster, with --backend fast.",
+    help="Split the grid into this many domains, each on a worker of a Dask cluster (needs --backend fast).",
 )
 @click.option(
     "--scheduler", metavar="ADDRESS", help="Address of a running Dask cluster for --domains (default: a local one)."
 )
-@click.option("--initial", help="Named initial condition, or a .npy file of cell averages.")
-@click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Write the trace (.npz).")
-@click.option("--resume", is_flag=True, help="Continue the run that --save was recording when it was interrupted.")
+@click.option(
+    "--initial", help="Initial condition: a name, or a .npy file of cell averages (default: the problem's own)."
+)
+@click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Write the trace to this file (.npz).")
+@click.option("--resume", is_flag=True, help="Continue an interrupted run with the same --save.")
 @click.option(
     "--record-every",
     type=click.FloatRange(0, min_open=True),
     default=SEGMENT_SECONDS,
     show_default=True,
     metavar="SECONDS",
-    help="How often --save records where the run stands.",
+    help="Time between checkpoints of a run with --save.",
 )
-@click.option("--every", type=click.IntRange(1, MOST_STEPS), help="Keep each K-th PDE step in trace and picture.")
-@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the run (.png).")
+@click.option(
+    "--every",
+    type=click.IntRange(1, MOST_STEPS),
+    metavar="K",
+    help="Keep every K-th PDE step in trace and picture (default: all with --save, else about 400 steps).",
+)
+@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the run to this file (.png).")
 @click.option(
     "--report",
     "page",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write a report of the run: one page of HTML that needs no network.",
+    help="Write a report of the run to this file: one HTML page that works offline.",
 )
 @click.option(
     "--fault",
     "faults",
     multiple=True,
     metavar="SPEC",
-    help="Inject a hardware fault, on cpu or fast; may be repeated. See docs/explanation/faults.md.",
+    help="Inject a hardware fault (cpu and fast only); may be repeated. See the page on faults.",
 )
 @click.option("--recover", is_flag=True, help="Repair violations found after a --fault and continue.")
-@click.option("--strict", is_flag=True, help="Exit with 1 if the run is implausible, or cannot be judged.")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), default=3600.0, show_default=True, help="Seconds.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if the run is implausible or cannot be judged.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=3600.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Stop a run on Lava that takes longer.",
+)
 @JSON
 @QUIETER
 @click.pass_context
@@ -102,8 +121,8 @@ def command(
       pisnn-deploy simulate heat.pisnn --backend fast --steps 1000000 --every 1000 --save run.npz --resume
       pisnn-deploy simulate heat1d --backend fast --fault flip:membrane[17].bit5@40 --fault drop:packet[3]@12 --recover
 
-    With --save the run is recorded in a folder beside the trace (run.npz.partial) now and then, so one that was killed
-    loses little: the same command with --resume ends with the same bytes.
+    With --save, checkpoints go to a folder beside the trace (run.npz.partial). If the run is interrupted, repeat the
+    command with --resume: the trace will be the same, byte for byte.
     """
     request = simulate_request(initial=initial, everything=page is not None, **options)
     save = request.trace.path

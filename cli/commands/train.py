@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 @click.command("train", context_settings=HELP)
 @click.argument("recipe")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to write the model.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to write the model (default: the name of the recipe with the suffix .pt).",
+)
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Random seed (overrides the recipe).")
 @click.option("--resume", is_flag=True, help="Continue an interrupted training.")
 @JSON
@@ -57,7 +62,7 @@ def _rows(trained: Trained) -> list[Row]:
         (judged.scheme, f"{judged.scheme_error:.2e} on the same mesh"),
         ("accepted", f"up to {judged.accept:.2e}"),
         ("time step", f"{summary['time_step']:.6g}"),
-        *((one.name, f"{one.learned:.6g}, wanted {one.wanted:.6g}") for one in judged.coefficients),
+        *((each.name, f"{each.learned:.6g}, wanted {each.wanted:.6g}") for each in judged.coefficients),
         ("amplification factor", f"{judged.amplification_factor:.9g} at most"),
         *(("failed", sentence) for sentence in judged.failures),
     ]

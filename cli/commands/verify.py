@@ -21,10 +21,10 @@ from pisnn_deploy.verify import NOT_PROVED, Finding, check_certificate
 def command(artifact: Path, as_json: bool, quiet: bool) -> None:
     """Prove the certificate of ARTIFACT again, from the artifact alone.
 
-    The checker shares no code with the compiler's proofs. It rejects an artifact of which a graph, an array or a claim
-    was changed after it was issued, also where the integers no longer mean what it says in physical units. Below its
-    findings stands what it cannot prove. What an artifact does not claim, because no theorem
-    knows the programs of its neurons, is no error: such a finding says so.
+    The checker shares no code with the compiler's proofs. It rejects an artifact whose graph, arrays or claims were
+    changed after it was issued, or whose integers no longer mean what it says in physical units. It lists what it
+    cannot prove. Claims an artifact does not make, because no theorem covers its neurons, are listed as such and are
+    not errors.
 
     \b
     Examples:

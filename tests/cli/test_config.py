@@ -65,7 +65,7 @@ def test_what_is_typed_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[doctor]\nspeed = 1\n", "doctor.speed: is no option; expected one of json, quiet, run"),
+        ("[doctor]\nspeed = 1\n", "doctor.speed: unknown option; expected one of json, quiet, run"),
         (
             "[doctor]\nquiet = {a = 1}\n",
             "doctor.quiet: must be a text, a number, true or false, or a list of these, not a table",
@@ -190,7 +190,7 @@ def test_what_a_file_that_was_found_changes_is_told(tmp_path: Path, monkeypatch:
 def test_a_command_that_does_not_exist_is_named(tmp_path: Path) -> None:
     (tmp_path / "pisnn.toml").write_text("[dokter]\n")
     code, _, errors = call(tmp_path, "doctor")
-    assert code == 2 and errors.startswith("error: pisnn.toml: dokter: is no command; expected one of models, train, ")
+    assert code == 2 and errors.startswith("error: pisnn.toml: dokter: unknown command; expected one of models, ")
 
 
 def test_debug_says_where_an_error_arose(tmp_path: Path) -> None:
