@@ -80,7 +80,7 @@ from pisnn_deploy.project.request import compile_request
 @click.option(
     "--flux",
     type=float,
-    help="Largest flux through a face in one PDE step, in cell values (default: the largest within --range and --slope).",
+    help="Largest flux through a face in one PDE step, in cell values (default: what --range and --slope allow).",
 )
 @click.option(
     "--placement",
