@@ -133,8 +133,8 @@ def command(
 ) -> None:
     """Compile MODEL to an artifact (.pisnn).
 
-    MODEL is a checkpoint (.pt), the name of a model of the zoo, or a flux network trained elsewhere (ONNX, lava-dl's
-    netx or NIR).
+    MODEL is a checkpoint (.safetensors or .pt), the name of a model of the zoo, or a flux network trained elsewhere
+    (ONNX, lava-dl's netx or NIR).
 
     \b
     Examples:

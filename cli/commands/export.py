@@ -26,7 +26,7 @@ from pisnn_deploy.project.exports import ENDINGS, export
 @JSON
 @QUIET
 def command(artifact: str, target: str, output: Path | None, loop: bool, as_json: bool, quiet: bool) -> None:
-    """Export ARTIFACT (.pisnn), a checkpoint (.pt) or a model of the zoo to another format.
+    """Export ARTIFACT (.pisnn), a checkpoint (.safetensors, .pt) or a model of the zoo to another format.
 
     \b
     Examples:

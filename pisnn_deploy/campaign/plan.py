@@ -55,7 +55,7 @@ class Plan(BaseModel):
     Attributes
     ----------
     models : tuple of str
-        Names of the zoo, or checkpoints (``.pt``).
+        Names of the zoo, or checkpoints (``.safetensors``, ``.pt``).
     meshes : tuple of str
         ``own``, cells along each axis, or mesh files.
     boundaries : tuple of str

@@ -10,6 +10,25 @@ from typing import Any
 from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.core.pointers import require_content
 
+SAFETENSORS = ".safetensors"
+"""Suffix of such files."""
+LARGEST_HEADER = 1 << 20
+"""Bytes of the header of a safetensors file."""
+START_OF_SAFETENSORS = 9
+"""Bytes that tell such a file: the length of its header, and the brace that opens it."""
+
+
+def is_safetensors(start: bytes) -> bool:
+    """Whether a file begins like safetensors.
+
+    Parameters
+    ----------
+    start : bytes
+        At least its first `START_OF_SAFETENSORS` bytes.
+    """
+    length = int.from_bytes(start[: START_OF_SAFETENSORS - 1], "little")
+    return start[START_OF_SAFETENSORS - 1 : START_OF_SAFETENSORS] == b"{" and 2 <= length <= LARGEST_HEADER
+
 
 def read_bytes(path: Path, largest: int, remedy: str = "") -> bytes:
     """Content of a file.
@@ -41,13 +60,13 @@ def read_bytes(path: Path, largest: int, remedy: str = "") -> bytes:
     return content
 
 
-def parse_plain_json(content: bytes) -> Any:
+def parse_plain_json(content: bytes | str) -> Any:
     """What a JSON text holds: no key twice, and only finite numbers.
 
     Parameters
     ----------
-    content : bytes
-        In UTF-8, UTF-16 or UTF-32.
+    content : bytes or str
+        Bytes are UTF-8, UTF-16 or UTF-32.
 
     Raises
     ------

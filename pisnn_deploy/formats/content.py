@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from pisnn_deploy.core.pointers import require_content
+from pisnn_deploy.core.reading import SAFETENSORS, START_OF_SAFETENSORS, is_safetensors
 
 Format = Literal["checkpoint", "hdf5", "onnx"]
 """Both netx and NIR are HDF5; their content tells them apart."""
@@ -37,12 +38,13 @@ def format_of(path: Path) -> Format:
     require_content(path)
     try:
         with path.open("rb") as file:
-            start = file.read(len(_HDF5))
+            start = file.read(START_OF_SAFETENSORS)
     except OSError:
         start = b""
-    if start == _HDF5:
+    if start.startswith(_HDF5):
         return "hdf5"
-    if start.startswith(_ZIP):
+    # A header of 264 bytes begins as an ONNX model does.
+    if start.startswith(_ZIP) or is_safetensors(start) or path.suffix.lower() == SAFETENSORS:
         return "checkpoint"
     if start.startswith(_IR_VERSION):
         return "onnx"

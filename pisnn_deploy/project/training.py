@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.core.limits import is_lack_of_memory, require_memory
 from pisnn_deploy.core.optional import LAVA_DL, require
+from pisnn_deploy.core.reading import SAFETENSORS
 from pisnn_deploy.project import zoo
 from pisnn_deploy.project.listener import UNHEARD, Listener
 from pisnn_deploy.project.model_file import is_file_name
@@ -94,7 +95,7 @@ def train_to_file(
     from pisnn_deploy.training.trainer import epochs, train
 
     named = Path(recipe)
-    path = output or (named.with_suffix(".pt") if is_file_name(recipe) else Path(f"{recipe}.pt"))
+    path = output or (named.with_suffix(SAFETENSORS) if is_file_name(recipe) else Path(f"{recipe}{SAFETENSORS}"))
     check_outputs([path], [recipe])
     with nullcontext(named) if is_file_name(recipe) else zoo.recipe_path(recipe) as recipe_file:
         read = read_recipe(recipe_file)

@@ -50,8 +50,6 @@ def foreign_file(data: bytes, names: Collection[str] = ()) -> tuple[str, str] | 
         return "is in the format of torch before 0.1.10", _SAVE_AGAIN
     if data[:1] == b"\x80" and data[1:2] in b"\x02\x03\x04\x05":
         return "is a pickle, which is never executed", HOW
-    if data[8:9] == b"{" and 2 <= int.from_bytes(data[:8], "little") <= len(data) - 8:
-        return "is a safetensors file: tensors by name, and no checkpoint", HOW
     if "constants.pkl" in parts or "code" in parts:
         return "is a TorchScript archive, whose code is never executed", HOW
     if "archive_format" in parts or "serialized_exported_program.json" in parts:
@@ -59,6 +57,24 @@ def foreign_file(data: bytes, names: Collection[str] = ()) -> tuple[str, str] | 
     if names and all(name.endswith(".npy") for name in names):
         return "is an .npz file of numpy arrays, and no checkpoint", HOW
     return None
+
+
+def foreign_safetensors(texts: Mapping[str, str]) -> tuple[str, str]:
+    """What a safetensors file is that is no checkpoint.
+
+    Parameters
+    ----------
+    texts : mapping of str to str
+        Its metadata.
+
+    Returns
+    -------
+    (str, str)
+        What is wrong with it, and what to do.
+    """
+    if _OURS in texts:
+        return f"has metadata beside {_OURS}", HOW
+    return "is a safetensors file: tensors by name, and no checkpoint", HOW
 
 
 def foreign_pickle(content: bytes) -> tuple[str, str] | None:

@@ -70,7 +70,25 @@ def read_tensors(path: Path) -> Any:
     FileError
         Not such a file, or one that holds more.
     """
-    members = _members(path, read_bytes(path, LARGEST_FILE))
+    return parse_tensors(path, read_bytes(path, LARGEST_FILE))
+
+
+def parse_tensors(path: Path, data: bytes) -> Any:
+    """What the bytes of a file hold, as `read_tensors` gives it.
+
+    Parameters
+    ----------
+    path : Path
+        For messages.
+    data : bytes
+        The file.
+
+    Raises
+    ------
+    FileError
+        Not such a file, or one that holds more.
+    """
+    members = _members(path, data)
     if members.get("byteorder", b"little") != b"little" or "data.pkl" not in members:
         raise FileError(path, "is damaged, or not a torch file", remedy=_REMEDY)
     try:

@@ -41,7 +41,7 @@ BAD = {
         [
             "training tiny: the loss rose from 5.69e-02 to 6.34e-01 on held-out fields; the held-out error 7.96e-01 is "
             "above 1.33e-02, that of FTCS on the same mesh; waves of 2 cells grow by 1.59375 in each PDE step; raise "
-            "training.stability or lower model.diffusion_number; rises.pt was not written"
+            "training.stability or lower model.diffusion_number; rises.safetensors was not written"
         ],
     ),
     "blows-up": (
@@ -54,16 +54,16 @@ BAD = {
         1,
         [
             "training tiny: the held-out error 1.30e-01 is above 3.16e-03, that of FTCS on the same mesh; waves of 2 "
-            "cells grow by 1.75 in each PDE step; raise training.stability or lower model.diffusion_number; grows.pt "
-            "was not written"
+            "cells grow by 1.75 in each PDE step; raise training.stability or lower model.diffusion_number; "
+            "grows.safetensors was not written"
         ],
     ),
     "not-good-enough": (
         (("batch: 4", "batch: 4\n  accept: 1.0e-9"),),
         1,
         [
-            "training tiny: the held-out error 5.45e-03 is above 1.00e-09, training.accept; not-good-enough.pt was not "
-            "written"
+            "training tiny: the held-out error 5.45e-03 is above 1.00e-09, training.accept; "
+            "not-good-enough.safetensors was not written"
         ],
     ),
     "others-problem": (
@@ -121,7 +121,7 @@ def test_a_training_prints_what_it_learned_beside_what_was_wanted(
     Path("good.yaml").write_text(GOOD)
     assert call(monkeypatch, "train", "good.yaml", "--resume") == 0
     out, errors = capsys.readouterr()
-    assert "warning: --resume: there is no good.pt.state; the training starts anew" in errors.splitlines()
+    assert "warning: --resume: there is no good.safetensors.state; the training starts anew" in errors.splitlines()
     rows = [line.strip("│ ").split("│") for line in out.splitlines()]
     table = {row[0].strip(): row[1].strip() for row in rows if len(row) == 2}
     assert table["held-out loss"] == "0.0569 before training, 2.97e-05 after"
@@ -129,7 +129,7 @@ def test_a_training_prints_what_it_learned_beside_what_was_wanted(
     assert table["diffusion number"] == "0.492188, wanted 0.5"
     assert table["effective diffusivity"] == "0.0100554, wanted 0.01"
     assert table["amplification factor"] == "0.99998147 at most"
-    model = read_checkpoint(Path("good.pt"))
+    model = read_checkpoint(Path("good.safetensors"))
     integers = np.rint(model.weights[0][0] * 128)
     assert -integers @ model.spec.positions[0] == 0.4921875 * 128, "the integers of the model that was written"
 
@@ -157,7 +157,7 @@ def test_a_coefficient_that_is_not_finite_fails_in_strict_json(
     assert call(monkeypatch, "train", "r.yaml", "--json", "-q") == 1
     captured = capsys.readouterr()
     failure = "the integer weights have the damping inf, wanted 1e+06; lower model.damping"
-    assert captured.err == f"error: training laplace2d: {failure}; r.pt was not written\n"
+    assert captured.err == f"error: training laplace2d: {failure}; r.safetensors was not written\n"
     figures = json.loads(captured.out, parse_constant=pytest.fail)
     assert figures["coefficients"][1] == {"name": "damping", "learned": None, "wanted": 1e6}
-    assert figures["failures"] == [failure] and figures["model"] is None and not Path("r.pt").exists()
+    assert figures["failures"] == [failure] and figures["model"] is None and not Path("r.safetensors").exists()
