@@ -16,7 +16,7 @@ from page_blocks import Block, blocks
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "how-to" / "contribute"
 PAGES = sorted(path.name for path in FOLDER.glob("*.md"))
-WRITTEN = ("cli", "docs/reference", "pisnn_deploy", "tests")
+WRITTEN = ("cli", "docs/reference", "fuzz", "pisnn_deploy", "tests")
 """What pages change, or what is looked for beside it."""
 READ = ("hardware_profiles", "models")
 COMMANDS = {"python": [], "pisnn-deploy": ["-m", "pisnn_deploy.cli.start"]}
