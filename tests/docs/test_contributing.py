@@ -137,3 +137,16 @@ def test_what_a_page_changes_is_changed(tmp_path: Path) -> None:
     page = "<!-- edit: a.py -->\n```diff\n b\n-c = {\n+c = {0, \n```\n<!-- append: a.py -->\n```python\nd\n```\n"
     assert follow(page, "page.md", tmp_path) == {tmp_path / "a.py"}
     assert (tmp_path / "a.py").read_text() == "a\nb\nc = {0, 1}\n\n\nd\n"
+
+
+NEEDS_NO_WORD = {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", ".gitattributes", ".gitignore"}
+
+
+def test_every_entry_at_the_top_is_explained() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    entries = {line.partition("/")[0] for line in listed.stdout.splitlines()}
+    table = (ROOT / "CONTRIBUTING.md").read_text().partition("| --- | --- |\n")[2].partition("\n\n")[0]
+    explained = {
+        name.partition("/")[0] for row in table.splitlines() for name in re.findall(r"`([^`]+)`", row.split("|")[1])
+    }
+    assert explained | NEEDS_NO_WORD == entries
