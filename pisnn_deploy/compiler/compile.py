@@ -19,8 +19,6 @@ def compile_model(model: Model, options: CompileOptions, report: Report = silent
 
     Parameters
     ----------
-    model : Model
-    options : CompileOptions
     report : callable
         Told the name of each pass that has run and the seconds that it took.
 

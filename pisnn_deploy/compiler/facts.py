@@ -15,7 +15,6 @@ class Fact:
 
     Attributes
     ----------
-    name : str
     holds : callable
         Takes a graph, returns whether the fact holds.
     """

@@ -97,7 +97,6 @@ class CompileOptions:
         The mesh with its boundary, and the materials of cells that differ.
     profile : Profile
         The target.
-    graph : GraphOptions
     operating_range : OperatingRange or None
         Replaces the model's own.
     search : bool

@@ -53,13 +53,8 @@ def asked(kinds: Iterable[type[Pass]], options: CompileOptions, floating: Floati
     ----------
     kinds : iterable of types of passes
         `PASSES` or a part of it.
-    options : CompileOptions
     floating : FloatGraph or TwoPointGraph or None
         What was lowered; for `CHOOSING` and what follows.
-
-    Returns
-    -------
-    tuple of passes
     """
     passes = (kind.asked(options, floating) for kind in kinds)
     return tuple(each for each in passes if each is not None)

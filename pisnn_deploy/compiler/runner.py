@@ -39,7 +39,6 @@ class Pass(Protocol):
 
         Parameters
         ----------
-        options : CompileOptions
         floating : FloatGraph or TwoPointGraph or None
             What was lowered; None while there is nothing.
         """
@@ -62,7 +61,6 @@ def run_passes(subject: Any, passes: Iterable[Pass], report: Report = silent) ->
     ----------
     subject : Model, FloatGraph, TwoPointGraph or IntegerGraph
         What the first pass takes.
-    passes : iterable of passes
     report : callable
         Told the name of each pass that has run and the seconds that it took.
 

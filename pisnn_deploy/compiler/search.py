@@ -41,14 +41,8 @@ def finest_that_fits(floating: Floating, options: CompileOptions, report: Report
 
     Parameters
     ----------
-    floating : FloatGraph or TwoPointGraph
-    options : CompileOptions
     report : callable
         As for `run_passes`.
-
-    Returns
-    -------
-    Trial
 
     Raises
     ------
@@ -78,16 +72,10 @@ def better_threshold(floating: Floating, options: CompileOptions, own: Trial, re
 
     Parameters
     ----------
-    floating : FloatGraph or TwoPointGraph
-    options : CompileOptions
     own : Trial
         With the model's own threshold.
     report : callable
         Told of the search as of a pass.
-
-    Returns
-    -------
-    Trial
     """
     if not isinstance(floating, FloatGraph) or not options.search:
         return own

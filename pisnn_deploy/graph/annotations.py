@@ -45,7 +45,9 @@ class IntegerLayer(Stored):
     Attributes
     ----------
     weight : int64 array [outputs, inputs]
+        Mantissas of the weights.
     bias : int64 array [outputs]
+        In units of the potential.
     shift : int
         Right shift after rectification; 0 for the last layer, whose output is the drive.
     """

@@ -60,7 +60,6 @@ class Artifact:
 
     Attributes
     ----------
-    graph : IntegerGraph
     provenance : dict
         Model hash, options and versions, as the compiler noted them.
     sha256 : str
@@ -97,7 +96,6 @@ def artifact_bytes(graph: IntegerGraph, provenance: Mapping[str, object]) -> byt
 
     Parameters
     ----------
-    graph : IntegerGraph
     provenance : mapping
         Plain data for ``provenance.json``.
 
@@ -119,16 +117,7 @@ def artifact_bytes(graph: IntegerGraph, provenance: Mapping[str, object]) -> byt
 
 
 def certificate_bytes(graph: IntegerGraph) -> bytes:
-    """Bytes of ``certificate.json``, which names the hash of every other member.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-
-    Returns
-    -------
-    bytes
-    """
+    """Bytes of ``certificate.json``, which names the hash of every other member."""
     return _proved_members(graph)["certificate.json"]
 
 
@@ -142,12 +131,6 @@ def _proved_members(graph: IntegerGraph) -> dict[str, bytes]:
 
 def write_artifact(path: Path, graph: IntegerGraph, provenance: Mapping[str, object]) -> str:
     """Write an artifact, whole or not at all.
-
-    Parameters
-    ----------
-    path : Path
-    graph : IntegerGraph
-    provenance : mapping
 
     Returns
     -------
@@ -166,14 +149,6 @@ def write_artifact(path: Path, graph: IntegerGraph, provenance: Mapping[str, obj
 
 def read_artifact(path: Path) -> Artifact:
     """Read an artifact from an untrusted file.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    Artifact
 
     Raises
     ------
@@ -231,14 +206,6 @@ def _altered(path: Path, where: str, hashes: object, members: Mapping[str, bytes
 
 def read_sealed_artifact(path: Path) -> Artifact:
     """Read an artifact that is to be used, not judged: every member is what the certificate was issued for.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    Artifact
 
     Raises
     ------

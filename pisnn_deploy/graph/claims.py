@@ -176,7 +176,6 @@ class Certificate(Stored):
 
     Attributes
     ----------
-    conservation, overflow, stability : Claim
     positivity : Claim or None
         Only of a graph with a limiter.
     equation : Claim or None

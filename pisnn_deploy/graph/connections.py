@@ -86,8 +86,6 @@ class Incidence(Connections):
     ----------
     source, target : int64 array [faces]
         Holders that a positive packet leaves and enters.
-    holders : int
-    value : int
     """
 
     source: Integers
@@ -137,8 +135,6 @@ class Ends(Connections):
     ----------
     holder : int64 array [faces]
         Holder at that end.
-    cells, holders : int
-    value : int
     """
 
     holder: Integers

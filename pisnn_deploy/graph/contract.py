@@ -24,12 +24,7 @@ SOURCE_MASS, TARGET_MASS = "source_mass", "target_mass"
 
 
 def is_of_one_field(graph: IntegerGraph) -> bool:
-    """Whether a graph has one field and one population of channels, under the names that runs know them by.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-    """
+    """Whether a graph has one field and one population of channels, under the names that runs know them by."""
     return graph.holders == (MEMBRANE,) and [channels.population for channels in graph.channels] == [FLUX]
 
 
@@ -40,10 +35,6 @@ def contract_defects(graph: IntegerGraph) -> Iterator[str]:
     ----------
     graph : IntegerGraph
         Whose populations and synapses fit together.
-
-    Yields
-    ------
-    str
     """
     if not is_of_one_field(graph):
         return

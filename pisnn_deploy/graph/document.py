@@ -154,10 +154,6 @@ def _reader(kind: type) -> TypeAdapter[Any]:
 def document(graph: IntegerGraph) -> tuple[Plain, Plain, dict[str, Integers]]:
     """Take a graph apart.
 
-    Parameters
-    ----------
-    graph : IntegerGraph
-
     Returns
     -------
     described : dict
@@ -189,7 +185,6 @@ def graph_from_document(described: Plain, certificate: Plain, arrays: Mapping[st
 
     Parameters
     ----------
-    described, certificate : dict
     arrays : mapping of str to int64 array or Runs
         Runs are expanded once they are known to be as long as the graph says.
 

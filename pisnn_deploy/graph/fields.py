@@ -37,10 +37,6 @@ class OperatingWindow(Stored):
 def equal_volumes(cells: int) -> Integers:
     """Inverse volumes of cells that hold alike: as many ones, which take no memory.
 
-    Parameters
-    ----------
-    cells : int
-
     Returns
     -------
     int64 array [cells]
@@ -62,7 +58,6 @@ class Field(Stored):
 
     Attributes
     ----------
-    name : str
     holder : str
         Population of the holders, whose program only adds what arrives.
     quantum : float
@@ -114,10 +109,12 @@ class Field(Stored):
         Parameters
         ----------
         mass : int64 array [..., cells]
+            Masses of the cells, in quanta.
 
         Returns
         -------
         int64 array [..., cells]
+            Mass per capacity of each cell.
         """
         return mass if self.holds_alike else mass * self.inverse_volume
 
@@ -127,10 +124,12 @@ class Field(Stored):
         Parameters
         ----------
         mass : int64 array [cells]
+            Masses of the cells, in quanta.
 
         Returns
         -------
         int64 array [cells + reservoirs]
+            Masses of all holders, in quanta.
         """
         return np.concatenate([mass.astype(np.int64), np.zeros_like(self.reservoirs)])
 

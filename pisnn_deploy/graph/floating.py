@@ -39,9 +39,6 @@ class FloatGraph:
 
     Attributes
     ----------
-    spec : ModelSpec
-    mesh : Mesh
-    layers : tuple of FloatLayer
     reservoirs : float64 array [reservoirs]
         Cell values that the reservoirs hold.
     initial : float64 array [cells]
@@ -103,10 +100,12 @@ class FloatGraph:
         Parameters
         ----------
         values : float64 array [cells]
+            Cell averages.
 
         Returns
         -------
         float64 array [faces]
+            Flux through each face in one PDE step.
         """
         matrix, bias = self._first_layer
         activation = (matrix @ values + bias).reshape(self.mesh.faces, -1)

@@ -75,30 +75,22 @@ class IntegerGraph:
     ----------
     spec : ModelSpec
         Its operating range is the one that the graph was compiled for.
-    mesh : FaceMesh
     time_step : float
         Physical time of one PDE step, derived from the integer weights.
     populations : tuple of Population
         In ascending order of their depth: holders, what answers to them, channels.
     synapses : tuple of Synapse
         Those from channels to holders are the route of the packets.
-    fields : tuple of Field
-    channels : tuple of Channels
-    quantisation : Quantisation
     operator : tuple of IntegerLayer
         The quantised flux network that the synapses lay out on the mesh.
     coding : str or None
         ``delta`` or ``dense``, once scheduled.
     period : int or None
         Time steps per PDE step, once scheduled.
-    bounds : tuple of Bound
-    certificate : Certificate or None
-    placement : Placement or None
     profile : str
         Hardware profile that the graph was compiled for; empty for none.
     materials : Materials or None
         Of a graph of two-point fluxes.
-    history : tuple of PassRecord
     """
 
     spec: ModelSpec
@@ -291,10 +283,12 @@ class IntegerGraph:
         Parameters
         ----------
         values : float64 array [cells]
+            Cell averages.
 
         Returns
         -------
         int64 array [cells]
+            Masses in quanta.
 
         Raises
         ------
@@ -317,10 +311,12 @@ class IntegerGraph:
         Parameters
         ----------
         mass : int64 array [..., cells]
+            Masses in quanta.
 
         Returns
         -------
         float64 array [..., cells]
+            Cell averages.
         """
         return np.asarray(self.sole_field.levels(mass) * self.value_per_quantum, np.float64)
 

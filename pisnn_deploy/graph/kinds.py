@@ -22,13 +22,8 @@ def holders(field: Field, initial: Integers) -> Population:
 
     Parameters
     ----------
-    field : Field
     initial : int64 array [cells]
         Masses that a run starts from unless told otherwise.
-
-    Returns
-    -------
-    Population
     """
     program = membrane()
     return Population(field.holder, field.size, program, start={program.states[0]: field.holdings(initial)})
@@ -39,13 +34,8 @@ def rectifiers(name: str, bias: Integers, shift: int) -> Population:
 
     Parameters
     ----------
-    name : str
     bias : int64 array [neurons]
-    shift : int
-
-    Returns
-    -------
-    Population
+        Added to each neuron's potential at every step.
     """
     return Population(name, int(bias.size), rectifier(shift), {"bias": bias})
 
@@ -55,14 +45,8 @@ def faces(mesh: FaceMesh, constants: FaceConstants, bias: Integers | None = None
 
     Parameters
     ----------
-    mesh : FaceMesh
-    constants : FaceConstants
     bias : int64 array [faces], optional
         Added to the drive, in flux units, by faces that take one; 0 by default.
-
-    Returns
-    -------
-    Population
     """
     program = constants.program
     values = {
@@ -78,35 +62,21 @@ def face_channels(mesh: FaceMesh, holder: str = MEMBRANE, population: str = FLUX
 
     Parameters
     ----------
-    mesh : FaceMesh
     holder : str
         Population of the cells and reservoirs on both sides.
     population : str
         Population of the faces.
-
-    Returns
-    -------
-    Channels
     """
     return Channels(population, holder, holder, mesh.source, mesh.target)
 
 
 def face_of(graph: IntegerGraph) -> FaceConstants | None:
-    """What makes the only channels of a graph the faces that they are; None where they run another program.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-    """
+    """What makes the only channels of a graph the faces that they are; None where they run another program."""
     return face_constants(graph.sole_channels.program)
 
 
 def known_face(graph: IntegerGraph) -> FaceConstants:
     """As `face_of`, of a graph that a pass of this package made.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
 
     Raises
     ------
@@ -145,6 +115,7 @@ def starting_from(graph: IntegerGraph, mass: Integers) -> IntegerGraph:
     graph : IntegerGraph
         Of one field.
     mass : int64 array [cells]
+        Masses in quanta.
     """
     field = graph.sole_field
     holder = graph.population(field.holder)

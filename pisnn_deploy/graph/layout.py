@@ -28,6 +28,7 @@ def window_matrix(weight: Values, window: Window, holders: int) -> sparse.csr_ma
     Parameters
     ----------
     weight : int64 or float64 array [outputs, inputs]
+        Weights of one face's window.
     window : Window
         With ``[faces, inputs]`` arrays.
     holders : int
@@ -36,6 +37,7 @@ def window_matrix(weight: Values, window: Window, holders: int) -> sparse.csr_ma
     Returns
     -------
     scipy.sparse.csr_matrix [faces * outputs, holders], of the type of the weights
+        Weights of all faces.
 
     Raises
     ------
@@ -60,13 +62,16 @@ def window_bias(weight: Values, bias: Values, window: Window) -> Values:
     Parameters
     ----------
     weight : int64 or float64 array [outputs, inputs]
+        Weights of one face's window.
     bias : int64 or float64 array [outputs]
+        Bias of one face's outputs.
     window : Window
         With offsets in quanta, or in the unit of the cell value.
 
     Returns
     -------
     array [faces * outputs], of the type of the weights
+        Bias of each output of each face.
     """
     return np.asarray((window.offset @ weight.T + bias).reshape(-1), weight.dtype)
 
@@ -77,14 +82,9 @@ def window_stencil(weight: Values, mesh: Mesh, half_width: int, transverse: int,
     Parameters
     ----------
     weight : int64 or float64 array [outputs, inputs]
-    mesh : Mesh
-    half_width, transverse : int
+        Weights of one face's window.
     wall : str
         See `pisnn_deploy.mesh.window_cells`.
-
-    Returns
-    -------
-    Stencil
     """
     boxes = face_boxes(mesh, half_width, transverse)
     faces = np.array([boxes.faces(mesh, box)[0] for box in range(boxes.axis.size)], np.int64)
@@ -114,9 +114,9 @@ def window_biases(
     Parameters
     ----------
     weight : int64 or float64 array [outputs, inputs]
+        Weights of one face's window.
     bias : int64 or float64 array [outputs]
-    mesh : Mesh
-    half_width, transverse : int
+        Bias of one face's outputs.
     reservoirs : int64 or float64 array [reservoirs]
         Their values.
     wall : str
@@ -125,6 +125,7 @@ def window_biases(
     Returns
     -------
     array [faces * outputs], of the type of the weights
+        Bias of each output of each face.
     """
     biases = np.tile(bias, mesh.faces).astype(weight.dtype)
     if mesh.reservoirs:
@@ -137,13 +138,10 @@ def window_biases(
 def route_matrix(mesh: FaceMesh) -> sparse.csr_matrix:
     """Incidence ``D``: the route of the packets from faces to cells and reservoirs.
 
-    Parameters
-    ----------
-    mesh : FaceMesh
-
     Returns
     -------
     scipy.sparse.csr_matrix, int64 [holders, faces]
+        -1 where a face takes mass, 1 where it brings mass.
     """
     face = np.arange(mesh.faces, dtype=np.int64)
     ones = np.ones(mesh.faces, np.int64)
@@ -182,10 +180,6 @@ def synapses(source: str, target: str, connections: Connections) -> tuple[Synaps
 
 def share_synapses(mesh: FaceMesh) -> tuple[Synapse, Synapse]:
     """How faces with a limiter hear of the masses at their ends.
-
-    Parameters
-    ----------
-    mesh : FaceMesh
 
     Returns
     -------

@@ -39,11 +39,6 @@ class Line:
 def lines_of(graph: IntegerGraph, population: str) -> int:
     """Number of lines on which a population sends.
 
-    Parameters
-    ----------
-    graph : IntegerGraph
-    population : str
-
     Returns
     -------
     int
@@ -53,16 +48,7 @@ def lines_of(graph: IntegerGraph, population: str) -> int:
 
 
 def stored_synapses(graph: IntegerGraph) -> Iterator[Line]:
-    """Synapse populations as the target stores them: the graph's own, or one for each line of their sources.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-
-    Yields
-    ------
-    Line
-    """
+    """Synapse populations as the target stores them: the graph's own, or one for each line of their sources."""
     for synapse in graph.synapses:
         count = graph.population(synapse.source).lines
         if not count:
@@ -84,9 +70,8 @@ def spikes(graph: IntegerGraph, population: str, payload: Integers) -> int:
 
     Parameters
     ----------
-    graph : IntegerGraph
-    population : str
     payload : int64 array [neurons]
+        Payload of each neuron; 0 sends nothing.
 
     Returns
     -------

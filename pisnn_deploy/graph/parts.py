@@ -19,7 +19,6 @@ class Part:
 
     Attributes
     ----------
-    mesh : FaceMesh
     cells, reservoirs, faces : int64 array
         Cell, reservoir and face of the other mesh for each of its own; reservoirs counted from 0.
     """
@@ -37,13 +36,8 @@ def restricted(graph: IntegerGraph, part: Part, synapses: tuple[Synapse, ...]) -
     ----------
     graph : IntegerGraph
         Of one field. Each population between the field and the channels has as many neurons for every face.
-    part : Part
     synapses : tuple of Synapse
         Those of the part.
-
-    Returns
-    -------
-    IntegerGraph
     """
     field, cells = graph.sole_field, part.cells
     alike = equal_volumes(cells.size) if field.holds_alike else field.inverse_volume[cells]

@@ -60,10 +60,12 @@ class PayloadGuard:
         Parameters
         ----------
         values : int64 array [neurons]
+            Payload of each neuron; 0 sends nothing.
 
         Returns
         -------
         int64 array [neurons], or [lines * neurons]
+            Spikes on each line.
         """
         return bit_lines(values, self.lines).reshape(-1) if self.lines else values
 
@@ -73,6 +75,7 @@ class PayloadGuard:
         Parameters
         ----------
         values : int64 array
+            Payloads.
         step : int
             PDE step for the message.
 
@@ -93,17 +96,7 @@ class PayloadGuard:
 
 
 def payload_guard(graph: IntegerGraph, population: str) -> PayloadGuard:
-    """The guard of a population of a graph.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-    population : str
-
-    Returns
-    -------
-    PayloadGuard
-    """
+    """The guard of a population of a graph."""
     moves_mass = any(channels.population == population for channels in graph.channels)
     quantity = "packet" if moves_mass else "payload"
     # A positive exponent shifts the sum within the same width.

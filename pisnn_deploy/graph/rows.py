@@ -30,9 +30,11 @@ class Rows:
     Attributes
     ----------
     starts : int64 array [rows + 1]
+        Where each row's entries begin.
     columns : int64 array [entries]
         Strictly ascending within each row.
     values : int64 or float64 array [entries]
+        Weights, row after row.
     """
 
     starts: Integers
@@ -50,7 +52,6 @@ class Place:
 
     Attributes
     ----------
-    mesh : FaceMesh
     inputs, outputs : int
         Sizes of the populations that they join.
     target : str
@@ -120,10 +121,7 @@ class Connections(ABC):
         Parameters
         ----------
         rows : int64 array
-
-        Returns
-        -------
-        Rows
+            Numbers of the rows to take.
         """
         whole = self.rows
         lengths = whole.starts[rows + 1] - whole.starts[rows]

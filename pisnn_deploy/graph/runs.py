@@ -20,6 +20,7 @@ class Runs:
     Attributes
     ----------
     values : int64 array [runs]
+        Value of each run.
     lengths : int64 array [runs]
         At least 1 each.
     """
@@ -56,10 +57,6 @@ def runs_of(table: Integers) -> Runs:
     ----------
     table : int64 array [runs, 2]
         Values and lengths.
-
-    Returns
-    -------
-    Runs
 
     Raises
     ------

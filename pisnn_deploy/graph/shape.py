@@ -32,16 +32,7 @@ LARGEST_SHIFT = 30
 
 
 def shape_defects(graph: IntegerGraph) -> Iterator[str]:
-    """Sentences that say what is wrong with populations, fields, channels and how they are joined.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-
-    Yields
-    ------
-    str
-    """
+    """Sentences that say what is wrong with populations, fields, channels and how they are joined."""
     names = [population.name for population in graph.populations]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice or len(names) > MOST_POPULATIONS:
@@ -196,14 +187,13 @@ def incidence(graph: IntegerGraph, channels: Channels, holder: str) -> sparse.cs
 
     Parameters
     ----------
-    graph : IntegerGraph
-    channels : Channels
     holder : str
         Population of holders.
 
     Returns
     -------
     scipy.sparse.csr_matrix, int64 [holders, channels]
+        -1 where a channel takes mass, 1 where it brings mass.
     """
     number = np.arange(channels.size, dtype=np.int64)
     total = sparse.csr_matrix((graph.population(holder).size, channels.size), dtype=np.int64)
@@ -221,10 +211,6 @@ def route_defects(graph: IntegerGraph) -> Iterator[str]:
     ----------
     graph : IntegerGraph
         Well formed.
-
-    Yields
-    ------
-    str
     """
     for channels in graph.channels:
         for holder in sorted({channels.source_holder, channels.target_holder}):
@@ -266,10 +252,6 @@ def is_incidence(graph: IntegerGraph, *, with_loops: bool = False) -> bool:
 
 def joined(graph: IntegerGraph) -> dict[str, Integers]:
     """Holders that channels join, directly or through others: their masses together never change (I1).
-
-    Parameters
-    ----------
-    graph : IntegerGraph
 
     Returns
     -------

@@ -31,13 +31,14 @@ class Stencil(Connections):
 
     Attributes
     ----------
-    mesh : Mesh
     boxes : Boxes
         All faces, each in one box.
     starts : int64 array [boxes * outputs_per_face + 1]
+        Where the entries of each output begin.
     offsets : int64 array [entries of a face of each box, axes]
+        Cells read, relative to the face's source.
     values : int64 or float64 array [entries of a face of each box]
-    outputs_per_face : int
+        Weight of each cell read.
     """
 
     mesh: Mesh
@@ -112,10 +113,7 @@ class Stencil(Connections):
         Parameters
         ----------
         rows : int64 array
-
-        Returns
-        -------
-        Rows
+            Numbers of the rows to take.
         """
         wanted, output = np.divmod(rows, self.outputs_per_face)
         columns: list[Integers] = [np.zeros(0, np.int64)] * rows.size

@@ -55,11 +55,6 @@ def stored_exponent(graph: IntegerGraph, synapse: Synapse) -> int:
     ----------
     graph : IntegerGraph
         Of any kind of processes.
-    synapse : Synapse
-
-    Returns
-    -------
-    int
     """
     face = face_constants(graph.population(synapse.target).program)
     return synapse.exponent - face.exponent if face is not None and face.is_late else synapse.exponent
@@ -105,10 +100,6 @@ def stock_network(graph: IntegerGraph, mass: Integers) -> StockNetwork:
         Well formed, for stock processes.
     mass : int64 array [cells]
         Masses to start from.
-
-    Returns
-    -------
-    StockNetwork
     """
     face = known_face(graph)
     assert face.send_threshold is not None

@@ -24,10 +24,8 @@ class Synapse:
 
     Attributes
     ----------
-    name, source, target : str
     connections : Explicit, Stencil, Blocks, Incidence or Ends
         With mantissas as values.
-    exponent : int
     port : str
         Port of the target's program at which the contributions arrive.
     output : int
@@ -83,10 +81,7 @@ class Synapse:
         Parameters
         ----------
         mantissas : int64 array [entries]
-
-        Returns
-        -------
-        Synapse
+            In the order of the connections.
         """
         return replace(self, connections=Explicit(self.row_starts, self.columns, mantissas, self.inputs))
 
@@ -114,6 +109,7 @@ def truncated(mantissas: Integers) -> Integers:
     Parameters
     ----------
     mantissas : int64 array
+        As the graph has them.
     """
     if mantissas.size and mantissas.min() < 0 < mantissas.max():
         return (mantissas >> 1) << 1
@@ -126,7 +122,7 @@ def effective(mantissas: Integers, exponent: int) -> Integers:
     Parameters
     ----------
     mantissas : int64 array
-    exponent : int
+        As the graph has them.
     """
     return mantissas << exponent if exponent >= 0 else mantissas >> -exponent
 

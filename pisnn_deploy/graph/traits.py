@@ -52,7 +52,6 @@ def refuse(graph: IntegerGraph, who: str, traits: tuple[Trait, ...], remedy: str
 
     Parameters
     ----------
-    graph : IntegerGraph
     who : str
         What cannot take it; begins the sentence.
     traits : tuple of Trait

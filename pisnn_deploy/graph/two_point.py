@@ -29,14 +29,14 @@ class TwoPointGraph:
 
     Attributes
     ----------
-    spec : ModelSpec
-    mesh : FaceMesh
     capacity : float64 array [cells]
         Mass of a cell whose value is 1: volume times heat capacity.
     conductance : float64 array [faces]
         In units of mass per time and value: ``area / (d_s / k_s + d_t / k_t)`` with distances d and conductivities k.
     reservoirs : float64 array [reservoirs]
+        Values on the boundary.
     initial : float64 array [cells]
+        Cell averages at the start.
     materials : Materials
         What capacities and conductances come from, besides the mesh.
     """

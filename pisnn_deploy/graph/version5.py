@@ -47,10 +47,10 @@ def translated(described: Plain, arrays: Mapping[str, Integers | Runs]) -> tuple
     described : dict
         Content of ``graph.json``.
     arrays : mapping of str to int64 array or Runs
+        Arrays of the artifact, by name.
 
     Returns
     -------
-    described : dict
     arrays : dict of str to int64 array or Runs
         Under the same names, and what version 5 left to be worked out.
 

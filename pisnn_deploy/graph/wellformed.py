@@ -15,16 +15,7 @@ from pisnn_deploy.graph.stored import LARGEST_MANTISSA
 
 
 def defects(graph: IntegerGraph) -> list[str]:
-    """Sentences that say what is wrong with a graph; empty if it is well formed.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-
-    Returns
-    -------
-    list of str
-    """
+    """Sentences that say what is wrong with a graph; empty if it is well formed."""
     # Nothing can be laid out on a mesh that names holders it does not have, and no lines of synapses without rows.
     return (
         [*_mesh(graph)]

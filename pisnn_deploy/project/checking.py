@@ -128,9 +128,6 @@ class CheckRequest:
     ----------
     profiles : tuple of str
         Names or YAML files; the one that the artifact names without.
-    selection : Selection
-    growing : Growing
-    subject : Subject
     """
 
     profiles: tuple[str, ...] = ()
@@ -149,10 +146,6 @@ def check_request(profiles: Sequence[str] = (), **options: Unpack[CheckKeywords]
     **options
         See `CheckKeywords`.
 
-    Returns
-    -------
-    CheckRequest
-
     Raises
     ------
     UsageError
@@ -170,18 +163,12 @@ def outcomes_of(
 
     Parameters
     ----------
-    request : CheckRequest
-    graph : IntegerGraph
     name : Path
         What the artifact is called.
     place : Path, optional
         Where it lies in its repository.
     altered : tuple of str
         Members that are not what the certificate was issued for.
-
-    Yields
-    ------
-    Outcome
 
     Raises
     ------

@@ -41,13 +41,11 @@ def compile_requested(request: CompileRequest, report: Report = silent) -> tuple
 
     Parameters
     ----------
-    request : CompileRequest
     report : callable
         Told the name of each pass that has run and its seconds.
 
     Returns
     -------
-    graph : IntegerGraph
     provenance : dict
         Its list ``warnings`` has a sentence for each thing that a user must hear of; left out where there is none.
 
@@ -91,11 +89,8 @@ class _Place:
     ----------
     model : Model
         With the materials in its coefficients, where they are the same everywhere.
-    lower : Lower or LowerTwoPoint
     mesh, boundary : str
         For the provenance.
-    mesh_file : MeshFile or None
-    warnings : tuple of str
     """
 
     model: Model

@@ -59,10 +59,6 @@ def read_groups(
     elsewhere : mapping of str to str, optional
         Other groups of the mesh, and what they are.
 
-    Returns
-    -------
-    dict of str to float
-
     Raises
     ------
     UsageError
@@ -122,14 +118,6 @@ def _number(text: str) -> float | None:
 def read_materials(path: Path | None) -> dict[str, Material]:
     """Materials from a YAML file: by name, ``{conductivity: 16.0, capacity: 3.8}``.
 
-    Parameters
-    ----------
-    path : Path or None
-
-    Returns
-    -------
-    dict of str to Material
-
     Raises
     ------
     FileError
@@ -155,14 +143,10 @@ def _is_positive(value: Any) -> bool:
 def read_cell_property(path: Path | None, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
     """A positive property of each cell of a grid from an ``.npy`` file.
 
-    Parameters
-    ----------
-    path : Path or None
-    shape : tuple of int
-
     Returns
     -------
     float64 array of that shape, or None
+        The values; None without a file.
 
     Raises
     ------

@@ -117,7 +117,6 @@ def exported_network(name_or_path: str, target: str) -> tuple[bytes, dict[str, o
 
     Returns
     -------
-    content : bytes
     facts : dict
         What to tell of it.
 

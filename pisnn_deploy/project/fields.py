@@ -26,6 +26,7 @@ def read_field(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
     Returns
     -------
     float64 array
+        Cell averages, of the shape of the mesh.
 
     Raises
     ------

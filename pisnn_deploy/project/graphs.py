@@ -48,7 +48,6 @@ def require_compiled(name: str, graph: IntegerGraph) -> None:
     ----------
     name : str
         What the graph was read from, for the message.
-    graph : IntegerGraph
 
     Raises
     ------

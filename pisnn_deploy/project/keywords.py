@@ -30,10 +30,6 @@ def request_of(kind: type[Request], keywords: type, options: Mapping[str, Any], 
     **own
         Fields of the request itself.
 
-    Returns
-    -------
-    Request
-
     Raises
     ------
     UsageError

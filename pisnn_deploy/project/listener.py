@@ -38,12 +38,7 @@ UNHEARD = Listener()
 
 
 def listener_of(progress: Progress | None) -> Listener:
-    """A listener for Python: it calls what is given, and warns by Python's own warnings.
-
-    Parameters
-    ----------
-    progress : callable or None
-    """
+    """A listener for Python: it calls what is given, and warns by Python's own warnings."""
 
     def warn(sentence: str) -> None:
         warnings.warn(sentence.removeprefix("warning: "), stacklevel=3)

@@ -51,7 +51,6 @@ class ModelRead:
 
     Attributes
     ----------
-    model : Model
     sha256 : str
         Of the file.
     source : str
@@ -78,10 +77,6 @@ def read_model(name_or_path: str, request: Request) -> ModelRead:
         Model of the zoo, or a file; its content says in which format it is.
     request : Request
         What a user says of a network that comes without a spec.
-
-    Returns
-    -------
-    ModelRead
 
     Raises
     ------

@@ -74,13 +74,13 @@ def random_start(graph: IntegerGraph, seed: int) -> Field:
 
     Parameters
     ----------
-    graph : IntegerGraph
     seed : int
         At least 0.
 
     Returns
     -------
     float64 array [cells]
+        Cell averages.
     """
     mesh, window, scale = graph.mesh, graph.window, graph.value_per_quantum
     base = graph.values(graph.initial)
@@ -129,7 +129,6 @@ def admitted_mass(graph: IntegerGraph, values: Field, name: str) -> Integers:
 
     Parameters
     ----------
-    graph : IntegerGraph
     values : float64 array [cells]
         Finite cell averages.
     name : str
@@ -174,8 +173,6 @@ def reference_of(graph: IntegerGraph, step: int, name: str | None) -> Field | No
 
     Parameters
     ----------
-    graph : IntegerGraph
-    step : int
     name : str or None
         Initial condition that the run started from; the problem's own start without.
 
@@ -193,7 +190,6 @@ def exact_solution(graph: IntegerGraph, name: str | None) -> Callable[[float], F
 
     Parameters
     ----------
-    graph : IntegerGraph
     name : str or None
         As for `reference_of`.
     """
@@ -207,11 +203,10 @@ def relative_reference_error(graph: IntegerGraph, step: int, name: str | None, r
 
     Parameters
     ----------
-    graph : IntegerGraph
-    step : int
     name : str or None
         As for `reference_of`, which gave the reference.
     reference : float64 array [cells]
+        Cell averages of the reference solution.
 
     Returns
     -------

@@ -147,10 +147,6 @@ class CompileRequest:
         Model of the zoo, a checkpoint, or a flux network in the format of others.
     profile : str
         Hardware profile: a name or a YAML file.
-    domain : Domain
-    limits : Limits
-    origin : Origin
-    graph : GraphOptions
     """
 
     model: str
@@ -177,13 +173,8 @@ def compile_request(model: FileName, **options: Unpack[CompileKeywords]) -> Comp
 
     Parameters
     ----------
-    model : str or path
     **options
         See `CompileKeywords`.
-
-    Returns
-    -------
-    CompileRequest
 
     Raises
     ------

@@ -25,13 +25,8 @@ def result_of(simulation: Simulation, artifact: str) -> dict[str, Any]:
 
     Parameters
     ----------
-    simulation : Simulation
     artifact : str
         What the artifact is called.
-
-    Returns
-    -------
-    dict
     """
     graph, run = simulation.graph, simulation.run
     result = {
@@ -94,10 +89,6 @@ def _comparison(simulation: Simulation) -> dict[str, Any]:
 
 def versions(backend: str) -> dict[str, str]:
     """Versions of what runs a graph.
-
-    Parameters
-    ----------
-    backend : str
 
     Returns
     -------

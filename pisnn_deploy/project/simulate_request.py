@@ -59,6 +59,7 @@ class Length:
     steps : int or None
         PDE steps; to the problem's final time without.
     initial : str, Path, float64 array of the mesh's shape, or None
+        A named initial condition, a .npy file, or cell averages; the problem's own if None.
     every : int or None
         Keep each ``every``-th PDE step; so that about 400 are kept without.
     everything : bool
@@ -115,7 +116,6 @@ class SavedTrace:
 
     Attributes
     ----------
-    save : str or Path or None
     resume : bool
         Go on with what was recorded when it was interrupted.
     record_every : float
@@ -144,7 +144,6 @@ class Division:
 
     Attributes
     ----------
-    domains : int or None
     scheduler : str or None
         Address of a running cluster; a local one without.
     """
@@ -170,10 +169,6 @@ class SimulateRequest:
         else ``fast``, unless given.
     against : str or None
         Compare every integer of every PDE step with this backend.
-    length : Length
-    injection : Injection
-    trace : SavedTrace
-    division : Division
     """
 
     backend: str | None = None
@@ -213,10 +208,6 @@ def simulate_request(
         A text that ends like a file's name is one.
     **options
         See `SimulateKeywords`.
-
-    Returns
-    -------
-    SimulateRequest
 
     Raises
     ------

@@ -74,9 +74,6 @@ class Simulation:
 
     Attributes
     ----------
-    source : Source
-    run : Run
-    request : SimulateRequest
     start : str or None
         Name of the initial condition; empty for the problem's own, None for a field of the user's.
     comparison : Comparison or None
@@ -138,8 +135,6 @@ def simulate(source: Source, request: SimulateRequest, listener: Listener = UNHE
     ----------
     source : Source
         An artifact.
-    request : SimulateRequest
-    listener : Listener
 
     Returns
     -------

@@ -31,7 +31,6 @@ class Training:
         Of the model.
     path : Path
         Of the checkpoint, which is not written where the training failed.
-    trained : Trained
     """
 
     name: str
@@ -75,11 +74,6 @@ def train_to_file(
         Instead of the recipe's.
     resume : bool
         Go on where an interrupted training stopped.
-    listener : Listener
-
-    Returns
-    -------
-    Training
 
     Raises
     ------

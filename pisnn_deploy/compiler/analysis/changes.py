@@ -18,8 +18,8 @@ def reservoirs_extend(mesh: Mesh, reservoirs: Integers) -> bool:
 
     Parameters
     ----------
-    mesh : Mesh
     reservoirs : int64 array [reservoirs]
+        Levels of the reservoirs.
 
     Returns
     -------
@@ -42,15 +42,8 @@ def largest_change(mesh: Mesh, spec: ModelSpec, weight: Integers, window: Operat
 
     Parameters
     ----------
-    mesh : Mesh
-    spec : ModelSpec
     weight : int64 array [positions]
         Sums to zero.
-    window : OperatingWindow
-
-    Returns
-    -------
-    int
     """
     positive, variation = 0, 0
     for count, sides in zip(mesh.shape, mesh.boundary, strict=True):

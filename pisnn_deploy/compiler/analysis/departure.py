@@ -20,8 +20,6 @@ def departure(graph: IntegerGraph, state: State, calm: State | None = None) -> s
 
     Parameters
     ----------
-    graph : IntegerGraph
-    state : State
     calm : State, optional
         Of another run: what is outside there too, or nearly so, does not count.
 
@@ -61,8 +59,6 @@ def strong_current(graph: IntegerGraph, state: State, calm: State | None = None)
 
     Parameters
     ----------
-    graph : IntegerGraph
-    state : State
     calm : State, optional
         Of another run: what is outside there too, or nearly so, does not count.
     """
@@ -109,14 +105,10 @@ def follow(graph: IntegerGraph, mass: Integers, steps: int) -> Followed:
 
     Parameters
     ----------
-    graph : IntegerGraph
     mass : int64 array [cells]
+        Masses at the start, in quanta.
     steps : int
         PDE steps at most; with 0 only the start is looked at.
-
-    Returns
-    -------
-    Followed
     """
     semantics, step = Semantics(graph), 0
     try:
@@ -138,13 +130,7 @@ def follow(graph: IntegerGraph, mass: Integers, steps: int) -> Followed:
 
 
 def overflow_text(graph: IntegerGraph, violation: OverflowViolation) -> str:
-    """An overflow with the cells beside it.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-    violation : OverflowViolation
-    """
+    """An overflow with the cells beside it."""
     mesh = graph.mesh
     if violation.population == "flux" and violation.index < mesh.faces:
         return f"{violation}, beside {_cells(graph, violation.index)}"

@@ -36,10 +36,6 @@ Field = NDArray[np.float64]
 def equation_claim(graph: IntegerGraph) -> Claim:
     """What the integers of a graph solve.
 
-    Parameters
-    ----------
-    graph : IntegerGraph
-
     Returns
     -------
     Claim

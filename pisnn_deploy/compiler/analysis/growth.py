@@ -145,7 +145,6 @@ def growth_text(graph: IntegerGraph, horizon: int) -> str:
 
     Parameters
     ----------
-    graph : IntegerGraph
     horizon : int
         PDE steps to the problem's horizon.
     """
@@ -184,12 +183,7 @@ def growth_text(graph: IntegerGraph, horizon: int) -> str:
 
 
 def without_limiter(graph: IntegerGraph) -> IntegerGraph:
-    """The graph without its limiter, and with what is proved of the stability of that; itself if it has none.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-    """
+    """The graph without its limiter, and with what is proved of the stability of that; itself if it has none."""
     face = face_of(graph)
     if face is None or face.share_bits is None or graph.certificate is None:
         return graph
@@ -218,7 +212,6 @@ def require_stable_floats(graph: FloatGraph, lower: float, upper: float) -> None
 
     Parameters
     ----------
-    graph : FloatGraph
     lower, upper : float
         The operating range. Runs start from the problem's own field, moved into it, and from noise.
 

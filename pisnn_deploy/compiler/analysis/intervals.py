@@ -35,10 +35,10 @@ class Heard(NamedTuple):
 
     Attributes
     ----------
-    port, source : str
     output : int
         Which of the values that the source sends.
     weights : scipy.sparse.csr_matrix, int64 [neurons, neurons of the source]
+        Effective weights.
     """
 
     port: str
@@ -55,8 +55,8 @@ class Stage:
     ----------
     name : str
         Of the population.
-    program : Program
     parameters : mapping of str to int64 array [neurons]
+        Parameters of the program, by name.
     held : mapping of str to (int64 array [neurons], int64 array [neurons])
         By port: ends of what holders add to it.
     heard : tuple of Heard
@@ -218,8 +218,6 @@ def operator_stages(
     ----------
     rows : LinearRows
         Of the first layer, see `face_rows`.
-    operator : sequence of IntegerLayer
-    window : OperatingWindow
     programs : sequence of (str, Program)
         Name and program of the population of each layer.
 
@@ -252,14 +250,6 @@ def limits_of(window: OperatingWindow) -> dict[str, Interval]:
 
 def graph_ranges(graph: IntegerGraph) -> dict[str, Ranges]:
     """Intervals of every population of a graph but those that hold mass.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-
-    Returns
-    -------
-    dict of str to Ranges
 
     Raises
     ------

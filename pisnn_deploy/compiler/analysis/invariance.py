@@ -30,10 +30,6 @@ _LONGEST = 60
 def lattice_shape(mesh: Mesh) -> tuple[int, ...]:
     """Period of the extended field along each axis: reflections between two walls repeat after twice their distance.
 
-    Parameters
-    ----------
-    mesh : Mesh
-
     Returns
     -------
     tuple of int
@@ -54,7 +50,6 @@ def lattice_kernel(weight: NDArray[np.int64], positions: Floats, shape: tuple[in
         Linear flux kernel.
     positions : float64 array [axes, positions]
         See `pisnn_deploy.physics.model.ModelSpec.positions`.
-    shape : tuple of int
 
     Returns
     -------
@@ -80,7 +75,6 @@ def rounding_drift(kernel: NDArray[np.int64], theta: int) -> int | None:
     ----------
     kernel : int64 array
         ``D W`` on the extended lattice.
-    theta : int
 
     Returns
     -------

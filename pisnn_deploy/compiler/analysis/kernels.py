@@ -27,7 +27,7 @@ def symbol_error(kernel: Floats, spec: ModelSpec, spacing: float, *, delayed: bo
     Parameters
     ----------
     kernel : float64 array [..., positions]
-    spec : ModelSpec
+        Flux per value of each cell read.
     spacing : float
         Cell width.
     delayed : bool
@@ -93,11 +93,14 @@ def neighbours(rounded: NDArray[np.int64], basis: NDArray[np.int64]) -> NDArray[
     Parameters
     ----------
     rounded : int64 array [positions]
+        Weights rounded to the nearest integers.
     basis : int64 array [n, positions]
+        Changes to try, each added -1, 0 or 1 times.
 
     Returns
     -------
     int64 array [3^n, positions]
+        Candidate weights.
     """
     offsets = np.array(list(itertools.product((0, -1, 1), repeat=len(basis))), np.int64)
     return rounded + offsets @ basis

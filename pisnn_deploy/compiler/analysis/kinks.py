@@ -55,7 +55,6 @@ def drives_along(
 
     Parameters
     ----------
-    operator : sequence of IntegerLayer
     base, direction : int array [positions]
         Quanta.
     lower, upper : int

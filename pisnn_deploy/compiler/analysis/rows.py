@@ -33,6 +33,7 @@ class LinearRows:
     Attributes
     ----------
     constant : int64 array [rows]
+        Part that depends on no mass.
     positive, negative : int64 array [rows]
         Sums of the positive and of the negative weights of cells.
     excess : int64 array [rows]
@@ -64,9 +65,6 @@ def face_rows(mesh: Mesh, spec: ModelSpec, layer: IntegerLayer, reservoirs: Inte
 
     Parameters
     ----------
-    mesh : Mesh
-    spec : ModelSpec
-    layer : IntegerLayer
     reservoirs : int64 array [reservoirs]
         Values in quanta.
 
@@ -155,13 +153,13 @@ def held_rows(weights: sparse.csr_matrix, window: OperatingWindow, volumes: Inte
     ----------
     weights : scipy.sparse.csr_matrix, int64 [rows, holders]
         Reservoirs have none.
-    window : OperatingWindow
     volumes : int64 array [cells]
         Inverse volumes; masses times these are in the window.
 
     Returns
     -------
     lower, upper : int64 array [rows]
+        Bounds of each row.
     """
     volume = volumes[weights.indices]
     ends = np.sort([weights.data * window.lower, weights.data * window.upper], axis=0)

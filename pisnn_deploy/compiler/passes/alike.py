@@ -44,7 +44,6 @@ def plain_model(
 
     Parameters
     ----------
-    model : Model
     shape : tuple of int
         Cells along each axis.
     conductivity, capacity : float64 array or None
@@ -74,16 +73,7 @@ def plain_model(
 
 
 def holds_alike(graph: TwoPointGraph) -> bool:
-    """Whether all cells hold the same mass at the same value, on a grid.
-
-    Parameters
-    ----------
-    graph : TwoPointGraph
-
-    Returns
-    -------
-    bool
-    """
+    """Whether all cells hold the same mass at the same value, on a grid."""
     low, high = float(graph.capacity.min()), float(graph.capacity.max())
     return graph.mesh.grid is not None and high <= low * (1 + ALIKE)
 
@@ -101,13 +91,8 @@ def quantise_alike(graph: TwoPointGraph, limits: OperatingRange, state_bits: int
         On a grid, with capacities alike.
     limits : OperatingRange
         Its slope, or its flux, bounds what goes through a face; without them the range does.
-    state_bits : int
     pass_name : str
         For messages.
-
-    Returns
-    -------
-    IntegerGraph
 
     Raises
     ------
@@ -172,14 +157,10 @@ def differences(mesh: FaceMesh, conductance: Integers, inputs: int) -> Connectio
 
     Parameters
     ----------
-    mesh : FaceMesh
     conductance : int64 array [faces]
+        Mantissa of each face's weight.
     inputs : int
         Neurons of the population of the cells.
-
-    Returns
-    -------
-    Explicit
     """
     ends = np.column_stack([mesh.source, mesh.target])
     values = np.column_stack([conductance, -conductance])

@@ -82,26 +82,12 @@ class Limit:
 
 
 def unlimited(graph: IntegerGraph) -> IntegerGraph:
-    """A graph with a limiter without it: not bounded, and not proved.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-    """
+    """A graph with a limiter without it: not bounded, and not proved."""
     synapses = tuple(synapse for synapse in graph.synapses if synapse.port == ARRIVAL)
     return replace(kinds.with_faces(graph, share_bits=None), synapses=synapses, bounds=(), certificate=None)
 
 
 def most_faces(graph: IntegerGraph) -> int:
-    """Largest number of faces of a cell.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-
-    Returns
-    -------
-    int
-    """
+    """Largest number of faces of a cell."""
     ends = np.concatenate([graph.mesh.source, graph.mesh.target])
     return int(np.bincount(ends, minlength=graph.mesh.holders)[: graph.mesh.cells].max())

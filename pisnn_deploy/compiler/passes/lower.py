@@ -32,7 +32,6 @@ def require_own_problem(pass_name: str, spec: ModelSpec) -> None:
 
     Raises
     ------
-    CompileError
     UsageError
         There is no problem of that name.
     """

@@ -176,12 +176,7 @@ class Measure:
 
 
 def horizon_steps(graph: IntegerGraph) -> int:
-    """PDE steps to the horizon of a graph's problem.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-    """
+    """PDE steps to the horizon of a graph's problem."""
     spec = graph.spec
     return round(problem(spec.problem, spec.diffusivity, spec.velocity).horizon / graph.time_step)
 

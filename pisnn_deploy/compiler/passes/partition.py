@@ -29,10 +29,6 @@ def home_cells(graph: IntegerGraph) -> dict[str, Integers]:
     A face and its hidden neurons live with the cell that its positive packets leave, or with the other one where that
     is a reservoir. A reservoir lives with the cell that it is beside, and so does the level of a cell.
 
-    Parameters
-    ----------
-    graph : IntegerGraph
-
     Returns
     -------
     dict of str to int64 array
@@ -81,10 +77,6 @@ def cut_surface(shape: tuple[int, ...], periodic: tuple[bool, ...], blocks: tupl
         Cells and blocks along each axis.
     periodic : tuple of bool
         Whether an axis closes on itself.
-
-    Returns
-    -------
-    int
     """
     cells = math.prod(shape)
     cuts = (0 if parts == 1 else parts - (not round_) for parts, round_ in zip(blocks, periodic, strict=True))
@@ -98,7 +90,6 @@ def block_shapes(shape: tuple[int, ...], periodic: tuple[bool, ...], fewest: int
     ----------
     shape : tuple of int
         Cells along each axis.
-    periodic : tuple of bool
     fewest : int
         Number of blocks to begin with.
 
@@ -139,7 +130,6 @@ def chips_of_blocks(
     ----------
     blocks : tuple of int
         Blocks along each axis.
-    periodic : tuple of bool
     usable : int
         Most blocks of a chip.
     most : int, optional
@@ -169,10 +159,8 @@ def cell_graph(links: Iterable[Link], homes: Mapping[str, Integers], cells: int)
 
     Parameters
     ----------
-    links : iterable of Link
     homes : mapping of str to int64 array
         Cell of each neuron, by population.
-    cells : int
 
     Returns
     -------
@@ -198,8 +186,6 @@ def core_traffic(sources: Iterable[Integers], axons: Iterable[Axons], cores: int
     ----------
     sources : iterable of int64 array
         Core of each neuron of the source population, for each synapse population.
-    axons : iterable of Axons
-    cores : int
 
     Returns
     -------
@@ -228,8 +214,6 @@ def metis_parts(joined: sparse.csr_matrix, weights: NDArray[np.float64], parts: 
         Symmetric weights of the edges, without a diagonal.
     weights : float64 array [vertices]
         Positive.
-    parts : int
-    seed : int
 
     Returns
     -------
@@ -281,11 +265,11 @@ def chips_by_traffic(traffic: sparse.csr_matrix, usable: int, seed: int) -> Inte
         Symmetric number of axons, without a diagonal.
     usable : int
         Most cores of a chip.
-    seed : int
 
     Returns
     -------
     int64 array [cores]
+        Chip of each core.
     """
     cores = traffic.shape[0]
     chips = -(-cores // usable)
@@ -310,7 +294,6 @@ def axon_runs(axons: Axons, source: Integers) -> Integers:
 
     Parameters
     ----------
-    axons : Axons
     source : int64 array [neurons]
         Core of each neuron of the source population; axons that stay on it are left out.
 

@@ -125,10 +125,6 @@ def _holder(graph: IntegerGraph, number: np.int64) -> str:
 def as_stored(synapse: Synapse) -> sparse.csr_matrix:
     """Effective weights after the target's truncation: mixed-sign mantissas are floored to even numbers.
 
-    Parameters
-    ----------
-    synapse : Synapse
-
     Returns
     -------
     scipy.sparse.csr_matrix, int64 [outputs, inputs]
@@ -275,12 +271,7 @@ def _positivity(graph: IntegerGraph) -> Claim | None:
 
 
 def stability_claim(graph: IntegerGraph) -> Claim:
-    """What is proved of the growth of modes, or of masses where a limiter bounds them.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-    """
+    """What is proved of the growth of modes, or of masses where a limiter bounds them."""
     if has_unknown_programs(graph):
         return Claim("none", "unknown-program")
     face = known_face(graph)

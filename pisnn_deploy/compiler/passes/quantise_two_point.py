@@ -66,7 +66,6 @@ class QuantiseTwoPoint:
 
     Parameters
     ----------
-    state_bits : int
     operating_range : OperatingRange or None
         Replaces the model's own; slopes and fluxes in it count where cells hold alike.
     """
