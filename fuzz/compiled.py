@@ -21,7 +21,9 @@ from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.project.graphs import require_compiled
 from pisnn_deploy.report.graph_text import dot_text
-from pisnn_deploy.runs import RunOptions, run_graph
+from pisnn_deploy.runs import RunOptions
+from pisnn_deploy.runs.run import start_of
+from pisnn_deploy.runs.stepping import ReferenceStepper, stepped_run
 from pisnn_deploy.target import Profile, load_profile
 from pisnn_deploy.verify import check_certificate
 
@@ -78,7 +80,8 @@ def read_and_use(path: Path) -> None:
     wrong = tuple((claim.claim, claim.text) for claim in check_certificate(graph, read.altered) if not claim.holds)
     check(graph, profile_named("loihi2"), wrong)
     require_compiled(str(path), graph)  # whoever forges an artifact seals it anew
-    run_graph("fast", graph, graph.initial, RunOptions(3))
+    # Numba would compile kernels for each new program.
+    stepped_run("fast", graph, ReferenceStepper(graph, start_of(graph, graph.initial), 3), RunOptions(3))
 
 
 def _require_same(path: Path, read: Artifact) -> None:

@@ -28,7 +28,7 @@ An input is *offending* if its reader raises anything but the one-line error wit
 {seconds:g} s of processor time or {memory} MiB of memory; opens a file beside its own folder, writes outside of it,
 starts a program, connects, prints or warns; or if what it accepts is not well formed, or reads differently once it
 is written. An accepted artifact is shown by `inspect`, proved by `verify`, judged by `check`, and runs three PDE
-steps on `fast`; of a network in the format of others its own library must give the answers of the one that was
+steps in numpy; of a network in the format of others its own library must give the answers of the one that was
 read; a program is read by the compiler's reader and by the checker's, and both must compute the same.
 
 | target | minutes | inputs | accepted | refused | branches | corpus | slowest | memory | offending |

@@ -14,7 +14,8 @@ SEEDS = (
 )
 
 
-def _read(path: Path) -> None:
+def read_options(path: Path) -> None:
+    """Read a file of options, and take those of each command that there is."""
     for name, options in read_config(path).items():
         command = group.get_command(Context(group), name)
         if command is not None:
@@ -32,4 +33,4 @@ WORDS = (
     b'"""',
     b"2001-01-01",
 )
-TARGET = Target("pisnn.toml", _read, given(*SEEDS), words=WORDS, size=1024)
+TARGET = Target("pisnn.toml", read_options, given(*SEEDS), words=WORDS, size=1024)

@@ -67,9 +67,12 @@ def masses_after(steps: int, data: dict[str, Any], mass: Any) -> Any:
 def read_masses(path: str, about: dict[str, Any], cells: int) -> Any:
     """Masses of a file to start from."""
     try:
-        given = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+        with Path(path).open("rb") as stream:
+            given = np.load(stream, allow_pickle=False)
+    except Exception as error:  # numpy evaluates a header, whose parser raises a dozen kinds of errors
         sys.exit(f"{path}: cannot be read ({error})")
+    if not isinstance(given, np.ndarray):
+        sys.exit(f"{path}: holds several arrays, expected one of {cells} integer masses")
     if given.dtype.kind not in "iu" or given.size != cells:
         sys.exit(f"{path}: expected {cells} integer masses, found {given.size} numbers of type {given.dtype}")
     lowest, highest = about["lowest_mass"], about["highest_mass"]

@@ -82,6 +82,26 @@ def test_lava_alone_gives_the_integers_of_the_reference(tmp_path: Path) -> None:
         assert wrong.returncode == 1 and wrong.stderr.startswith(sentence), wrong.stderr
 
 
+def test_masses_of_damaged_files_are_refused_in_one_line(tmp_path: Path) -> None:
+    from pisnn_deploy.lava.alone.run import read_masses
+
+    header = b"{'descr': '<i8', 'fortran_order': False, 'shape': ((3, ".ljust(117) + b"\n"
+    several = io.BytesIO()
+    np.savez(several, a=np.zeros(9, np.int64))
+    about = {"lowest_mass": 0, "highest_mass": 9}
+    for content, sentence in (
+        (b"\x93NUMPY\x01\x00v\x00" + header, "cannot be read ("),
+        (b"\x93NUMPY\x03\x00\xff\xff\xff\xff", "cannot be read ("),
+        (several.getvalue()[:99], "cannot be read ("),
+        (several.getvalue(), "holds several arrays, expected one of 9 integer masses"),
+    ):
+        path = tmp_path / "mass.npy"
+        path.write_bytes(content)
+        with pytest.raises(SystemExit) as caught:
+            read_masses(str(path), about, 9)
+        assert str(caught.value).startswith(f"{path}: {sentence}")
+
+
 def test_a_loss_is_told(tmp_path: Path) -> None:
     graph = stock_box(shape=(6,))
     files = lava_files(graph)
