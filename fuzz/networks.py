@@ -17,6 +17,7 @@ from fuzz.target import ROOT
 from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.formats.assembly import Imported, assemble
 from pisnn_deploy.formats.comparison import compared
+from pisnn_deploy.formats.content import format_of
 from pisnn_deploy.formats.defaults import limits_of
 from pisnn_deploy.formats.network import Network, Request
 from pisnn_deploy.formats.netx import hdf5_reader
@@ -35,6 +36,8 @@ DISAGREES = "was read as a network that answers "
 
 def import_file(path: Path) -> Imported:
     """Import a model as `import_model` does; onnxruntime answers in this process, one of its own takes a second."""
+    if format_of(path) != "onnx":
+        raise FileError(path, "is of another kind")
     vars(replica)["evaluated"] = _evaluated
     return _imported(lambda request: import_model(path, request))
 
