@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,12 +37,12 @@ class Layout:
     guard: int
     pads: tuple[tuple[int, int], ...]
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, ...]:
         """Of the padded mesh."""
         return tuple(low + count + high for count, (low, high) in zip(self.mesh.shape, self.pads, strict=True))
 
-    @property
+    @cached_property
     def strides(self) -> tuple[int, ...]:
         """Distance of neighbours along each axis."""
         return tuple(math.prod(self.shape[a + 1 :]) for a in range(len(self.shape)))

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cached_property
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -203,11 +204,11 @@ class KernelStepper(ABC):
     def _done(self) -> int:
         return int(self._counters[places.DONE])
 
-    @property
-    def _counted(self) -> list[int]:
+    @cached_property
+    def _counted(self) -> Integers:
         """Places of what is counted: packets and quanta sent, then spikes of each population of the chain."""
         layers = range(places.layers_at(len(self.arrays.states)), self._counters.size)
-        return [places.PACKETS, places.QUANTA, places.MEMBRANE_SPIKES, *layers, places.FLUX_SPIKES]
+        return np.array([places.PACKETS, places.QUANTA, places.MEMBRANE_SPIKES, *layers, places.FLUX_SPIKES])
 
     def _kernel_counts(self) -> Counts:
         packets, quanta, *spikes = self._counters[self._counted].tolist()
