@@ -72,9 +72,9 @@ format: setup ## let ruff rewrite the sources
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The theme's makers warn of another version of MkDocs than the one that is pinned here.
+# The theme's makers warn of another MkDocs than the one that is kept up as properdocs.
 docs: setup ## build the documentation into build/site, links checked; nothing is fetched
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/properdocs build --strict
 
 bench: setup ## speed beside Lava's own parts, numpy, py-pde and FiPy, into docs/results/performance.md (15 minutes)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev,baselines]'

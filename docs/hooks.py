@@ -1,4 +1,4 @@
-"""What `mkdocs build` does beyond the files of docs/: examples, the changelog, and the command line from click."""
+"""What `properdocs build` does beyond the files of docs/: examples, the changelog, and the command line from click."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import click
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
-from mkdocs.structure.pages import Page
+from properdocs.config.defaults import ProperDocsConfig
+from properdocs.structure.files import File, Files
+from properdocs.structure.pages import Page
 
 from pisnn_deploy.cli.main import group
 
@@ -24,7 +24,7 @@ COMMANDS_HERE = "<!-- commands -->"
 LINK_UPWARDS = re.compile(r"(?<=\]\()\.\./[^)#\s]+")
 
 
-def on_files(files: Files, *, config: MkDocsConfig) -> Files:
+def on_files(files: Files, *, config: ProperDocsConfig) -> Files:
     """Let what stands beside docs/ be part of the site."""
     texts = sorted(path for path in (ROOT / EXAMPLES).rglob("*") if path.suffix in SHOWN)
     for path in (*texts, ROOT / CHANGELOG):
@@ -33,7 +33,7 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
+def on_page_markdown(markdown: str, *, page: Page, config: ProperDocsConfig, files: Files) -> str:
     """Lead links between docs/ and what stands beside it, and write the command line's help."""
     here = page.file.src_uri
     in_repository = PurePosixPath(here if here.startswith(f"{EXAMPLES}/") else f"docs/{here}").parent
