@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import run_command
+from commands import path_with_commands, run_command
 from matplotlib.figure import Figure
 
 import pisnn_deploy as pd
@@ -141,9 +141,9 @@ def test_the_example_from_a_recipe_to_ci_runs(tmp_path: Path) -> None:
     folder = ROOT / "examples" / "own_model_to_ci"
     recipe = (folder / "rod.yaml").read_text().replace("epochs: 400", "epochs: 40")
     (tmp_path / "rod.yaml").write_text(recipe)
-    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    environment = {"PATH": path_with_commands(), "HOME": str(tmp_path)}
     done = subprocess.run(
-        ["sh", folder / "run.sh"], cwd=tmp_path, capture_output=True, text=True, check=False, env={"PATH": path}
+        ["sh", folder / "run.sh"], cwd=tmp_path, capture_output=True, text=True, check=False, env=environment
     )
     assert done.returncode == 0, done.stderr
     assert {"rod.pt", "rod.pisnn", "run.json", "check.xml", "baseline.json"} <= {p.name for p in tmp_path.iterdir()}

@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from xml.etree import ElementTree
 import click
 import pytest
 import yaml
+from commands import path_with_commands
 from models_under_test import compiled
 
 from pisnn_deploy.checks.formats import FORMATS
@@ -28,7 +28,6 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
 (HOOK,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
 INSTALL = 'pip install "$PISNN_DEPLOY"'
-PROGRAMS = Path(sys.executable).parent
 
 
 def blocks(language: str) -> list[str]:
@@ -45,9 +44,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, script: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    path = f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"
     words = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
-    environment = {**os.environ, "PATH": path, **variables}
+    environment = {**os.environ, "PATH": path_with_commands(), **variables}
     return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 

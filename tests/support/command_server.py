@@ -4,8 +4,8 @@ A fork has a current folder, an environment, standard streams, signals and modul
 one command to the next. It begins where the installed command does. What differs is what is loaded already: tests of
 imports, of limits and of surroundings start the installed command instead.
 
-A request is JSON on a socket, with standard output and standard error of the command beside it; the answer is the exit
-code, negative for a signal.
+A client connects, sends a request as JSON with its standard streams beside it, and gets the process id of the command
+and then its exit code, negative for a signal. The server ends with its standard input.
 """
 
 from __future__ import annotations
@@ -14,20 +14,17 @@ import atexit
 import gc
 import json
 import os
+import select
 import socket
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
+COMMANDS = "models train compile simulate campaign verify check export inspect profiles doctor completion"
 PRELOADED = (
-    *(
-        f"pisnn_deploy.cli.commands.{name}"
-        for name in ("models", "train", "compile", "simulate", "campaign", "verify", "check", "export", "inspect")
-    ),
-    "pisnn_deploy.cli.commands.profiles",
-    "pisnn_deploy.cli.commands.doctor",
-    "pisnn_deploy.cli.commands.completion",
+    *(f"pisnn_deploy.cli.commands.{name}" for name in COMMANDS.split()),
     "pisnn_deploy.lava.backend",
     "pisnn_deploy.report.picture",
     "pisnn_deploy.runs.fast",
@@ -38,29 +35,38 @@ PRELOADED = (
     "torch",
 )
 REQUEST_BYTES = 1 << 20
+STREAMS = 3
 
 
-def serve(connection: socket.socket) -> tuple[list[str], str, dict[str, str], list[int]] | None:
-    """Fork for each request until there are no more; in a fork, return what it is to run.
-
-    Returns
-    -------
-    tuple or None
-        Words, folder, environment and file descriptors; None in the server itself, at its end.
-    """
+def next_client(listener: socket.socket) -> socket.socket | None:
+    """Fork for each client until standard input ends: the client in the fork, None in the server itself."""
     while True:
-        text, streams, _, _ = socket.recv_fds(connection, REQUEST_BYTES, 2)
-        if not text:
+        ready, _, _ = select.select([listener.fileno(), 0], [], [])
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        if 0 in ready:
             return None
-        process = os.fork()
-        if process == 0:
-            connection.close()
-            request = json.loads(text)
-            return request["words"], request["folder"], request["environment"], streams
-        for stream in streams:
-            os.close(stream)
-        _, status = os.waitpid(process, 0)
-        connection.sendall(json.dumps(os.waitstatus_to_exitcode(status)).encode())
+        client, _ = listener.accept()
+        if os.fork() == 0:
+            listener.close()
+            return client
+        client.close()
+
+
+def answer(client: socket.socket) -> int:
+    """Run the command that a client asks for in one more fork, and tell how it ends; in that fork, the exit code."""
+    text, streams, _, _ = socket.recv_fds(client, REQUEST_BYTES, STREAMS)
+    request = json.loads(text)
+    process = os.fork()
+    if process == 0:
+        client.close()
+        return run(request["words"], request["folder"], request["environment"], streams)
+    client.sendall(str(process).encode())
+    _, status = os.waitpid(process, 0)
+    with suppress(BrokenPipeError):
+        client.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+    os._exit(0)
 
 
 def run(words: list[str], folder: str, environment: dict[str, str], streams: list[int]) -> int:
@@ -68,9 +74,13 @@ def run(words: list[str], folder: str, environment: dict[str, str], streams: lis
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    for number, stream in enumerate(streams, 1):
+    for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    # The server's own know what kind of files they had.
+    sys.stdin = os.fdopen(0, encoding=sys.stdin.encoding, errors=sys.stdin.errors, closefd=False)
+    sys.stdout = os.fdopen(1, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors, closefd=False)
+    sys.stderr = os.fdopen(2, "w", 1, sys.stderr.encoding, sys.stderr.errors, closefd=False)
     sys.argv[:] = words
     sys.path[0] = str(Path(words[0]).parent)
     try:
@@ -87,15 +97,15 @@ def run(words: list[str], folder: str, environment: dict[str, str], streams: lis
 
 def main() -> None:
     """Load everything, then serve."""
-    connection = socket.socket(fileno=int(sys.argv[1]))
+    listener = socket.socket(fileno=int(sys.argv[1]))
     for name in PRELOADED:
         __import__(name)
     gc.collect()
     gc.freeze()  # forks leave the pages of what is loaded alone
-    fork = serve(connection)
-    if fork is None:
+    client = next_client(listener)
+    if client is None:
         return
-    code = run(*fork)
+    code = answer(client)
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
