@@ -1,6 +1,6 @@
 # The front door is `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test newer lint browser fuzzers format docs bench figures results fuzz models clean
+.PHONY: help setup demo test test-all newer lint browser fuzzers format docs bench figures results fuzz models clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,7 +17,7 @@ FIND_PYTHON = for candidate in "$$PYTHON" python3.10 \
 VENV_IS_USABLE = { $(BIN)/python -c '$(IS_3_10)' && $(BIN)/python -m pip --version; } >/dev/null 2>&1
 
 help: ## show this text
-	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 setup: $(STAMP) ## build .venv from the pinned constraints (about 2 minutes, 6 GB)
 
@@ -46,8 +46,14 @@ demo: setup ## compile heat1d, run it on Lava, verify it, draw it: build/demo/he
 		--plot build/demo/heat1d.png --save build/demo/heat1d.npz
 	@echo "picture: build/demo/heat1d.png"
 
-test: lint browser fuzzers ## ruff, mypy and all tests
-	$(BIN)/python -m pytest -q -n auto
+# Neighbouring tests share kernels and fixtures, so each process gets neighbours; one that is done takes from the other.
+PYTEST = $(BIN)/python -m pytest -q -n auto --dist worksteal --durations 20
+
+test: lint browser fuzzers ## ruff, mypy and all tests, with the 20 that take longest
+	$(PYTEST)
+
+test-all: lint browser fuzzers ## the same with ten times as many random examples, on every newer Python (hours)
+	PISNN_EXAMPLES=10 PISNN_CASES=1000 PISNN_ALL_PYTHONS=1 $(PYTEST) --timeout 3600
 
 newer: setup ## the wheel on every Python from 3.11 to 3.14 that this machine has
 	PISNN_ALL_PYTHONS=1 $(BIN)/python -m pytest -q tests/test_newer_pythons.py

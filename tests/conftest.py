@@ -23,6 +23,18 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 
+MORE = int(os.environ.get("PISNN_EXAMPLES", "1"))
+"""How many times as many random examples hypothesis draws; `make test-all` asks for more."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have hypothesis draw more examples than a test asks for."""
+    for test in (item.obj for item in items if isinstance(item, pytest.Function)):
+        if MORE > 1 and getattr(test, "is_hypothesis_test", False):
+            asked = test._hypothesis_internal_use_settings
+            test._hypothesis_internal_use_settings = settings(asked, max_examples=MORE * asked.max_examples)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Give the processes of the session one folder of compiled graphs."""
     if not hasattr(config, "workerinput"):
