@@ -12,7 +12,8 @@ import re
 import sys
 from typing import Any
 
-from benchmarks.common import BUILD, PAGES, compiled, error, horizon_steps, line, table
+from benchmarks.common import BUILD, PAGES, line, table
+from benchmarks.parts.zoo import compiled, error, horizon_steps
 from pisnn_deploy.core.errors import PisnnError
 from pisnn_deploy.project.zoo import recipe_path
 from pisnn_deploy.runs import RunOptions, run_graph

@@ -15,7 +15,8 @@ from functools import partial
 import numpy as np
 from numba import njit
 
-from benchmarks.common import BUILD, PAGES, compiled, in_turns, line, load, page_parser, publish, seconds, table, times
+from benchmarks.common import BUILD, PAGES, in_turns, line, load, page_parser, publish, seconds, table, times
+from benchmarks.parts.zoo import compiled
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.semantics import Semantics
 from pisnn_deploy.runs.kernels.structured_stepper import StructuredStepper, plan_of

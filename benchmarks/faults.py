@@ -16,9 +16,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from benchmarks.common import BUILD, PAGES, compiled, line, relative_l2, table, times, zoo_model
+from benchmarks.common import BUILD, PAGES, line, table, times
 from benchmarks.parts.fault_books import Witness, judge, rows_broken
 from benchmarks.parts.fault_sampling import FAMILIES, random_fault
+from benchmarks.parts.zoo import compiled, relative_l2, zoo_model
 from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.faults.outcome import outcomes

@@ -12,21 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common import (
-    ROOT,
-    command,
-    compiled,
-    drift,
-    error,
-    exact,
-    fill,
-    horizon_steps,
-    line,
-    page_parser,
-    relative_l2,
-    seconds,
-    table,
-)
+from benchmarks.common import ROOT, command, fill, line, page_parser, seconds, table
+from benchmarks.parts.zoo import compiled, drift, error, exact, horizon_steps, relative_l2
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.mesh import PERIODIC, structured_mesh

@@ -16,20 +16,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common import (
-    PAGES,
-    compiled,
-    exact,
-    horizon_steps,
-    line,
-    medians_in_turns,
-    page_parser,
-    publish,
-    relative_l2,
-    seconds,
-    table,
-    times,
-)
+from benchmarks.common import PAGES, line, medians_in_turns, page_parser, publish, seconds, table, times
+from benchmarks.parts.zoo import compiled, exact, horizon_steps, relative_l2
 from pisnn_deploy.compiler.options import Limiter
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import Integers

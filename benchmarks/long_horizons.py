@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common import PAGES, ROOT, exact, horizon_steps, line, relative_l2, table
+from benchmarks.common import PAGES, ROOT, line, table
 from benchmarks.parts.fine_line import FINE_CELLS, floating
+from benchmarks.parts.zoo import exact, horizon_steps, relative_l2
 from pisnn_deploy.audit.invariants import KINDS
 from pisnn_deploy.graph.artifact import artifact_bytes
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph

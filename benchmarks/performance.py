@@ -17,22 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import (
-    PAGES,
-    ROOT,
-    cores,
-    exact,
-    line,
-    load,
-    medians_in_turns,
-    page_parser,
-    problem_of,
-    publish,
-    relative_l2,
-    seconds,
-    table,
-)
+from benchmarks.common import PAGES, ROOT, cores, line, load, medians_in_turns, page_parser, publish, seconds, table
 from benchmarks.parts.lava_overhead import measure
+from benchmarks.parts.zoo import exact, problem_of, relative_l2
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.project.compilation import compile_requested
 from pisnn_deploy.project.request import compile_request

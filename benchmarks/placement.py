@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.common import PAGES, compiled, line, page_parser, publish, seconds, table
+from benchmarks.common import PAGES, line, page_parser, publish, seconds, table
+from benchmarks.parts.zoo import compiled
 from pisnn_deploy.compiler.options import PlacementMethod
 from pisnn_deploy.compiler.passes.place import Place
 from pisnn_deploy.graph import IntegerGraph

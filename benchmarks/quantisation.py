@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks.common import PAGES, compiled, line, page_parser, publish, table, zoo_model
+from benchmarks.common import PAGES, line, page_parser, publish, table
+from benchmarks.parts.zoo import compiled, zoo_model
 from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.physics.model import Model
 

@@ -17,7 +17,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from benchmarks.baselines.setting import Setting, setting
-from benchmarks.common import PAGES, ROOT, fill, horizon_steps, line, table, times
+from benchmarks.common import PAGES, ROOT, fill, line, table, times
+from benchmarks.parts.zoo import horizon_steps
 from benchmarks.parts.zoo_measures import Results, measured
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.kinds import known_face

@@ -13,19 +13,8 @@ from functools import partial
 
 import numpy as np
 
-from benchmarks.common import (
-    PAGES,
-    compiled,
-    drift,
-    error,
-    horizon_steps,
-    line,
-    page_parser,
-    publish,
-    table,
-    times,
-    zoo_model,
-)
+from benchmarks.common import PAGES, line, page_parser, publish, table, times
+from benchmarks.parts.zoo import compiled, drift, error, horizon_steps, zoo_model
 from pisnn_deploy.compiler.options import GraphKeywords, ProcessKind
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.baselines import classical, conversion, pinn
 from benchmarks.baselines.setting import Field, Setting, mass_drift, setting
-from benchmarks.common import compiled, relative_l2
+from benchmarks.parts.zoo import compiled, relative_l2
 from pisnn_deploy.physics.problems import NAMES
 from pisnn_deploy.project.zoo import names
 

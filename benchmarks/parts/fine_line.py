@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from benchmarks.common import exact, relative_l2
+from benchmarks.parts.zoo import exact, relative_l2
 from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.mesh import PERIODIC, structured_mesh, uniform_boundary
 from pisnn_deploy.physics.problems import problem

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.baselines.setting import Field, Setting, mass_drift, setting
-from benchmarks.common import BUILD, compiled, drift, horizon_steps, relative_l2, zoo_model
+from benchmarks.common import BUILD
+from benchmarks.parts.zoo import compiled, drift, horizon_steps, relative_l2, zoo_model
 from pisnn_deploy.compiler.passes.lower import Lower
 from pisnn_deploy.graph import FloatGraph, IntegerGraph
 from pisnn_deploy.physics.model import Model

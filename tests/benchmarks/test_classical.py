@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.baselines import classical
 from benchmarks.baselines.setting import mass_drift, setting
-from benchmarks.common import relative_l2
+from benchmarks.parts.zoo import relative_l2
 
 ERRORS = {
     ("heat1d", "FTCS"): 1e-4,

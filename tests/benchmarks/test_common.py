@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +13,7 @@ import pytest
 from benchmarks.common import (
     PAGES,
     ROOT,
-    compiled,
-    drift,
-    error,
-    exact,
     fill,
-    horizon_steps,
     in_turns,
     line,
     medians_in_turns,
@@ -26,6 +23,7 @@ from benchmarks.common import (
     table,
     times,
 )
+from benchmarks.parts.zoo import compiled, drift, error, exact, horizon_steps
 from pisnn_deploy.runs import RunOptions, run_graph
 
 FOLDER = ROOT / "benchmarks"
@@ -61,6 +59,13 @@ def test_make_results_runs_what_the_index_says() -> None:
 def test_a_table_has_its_columns_a_rule_and_its_rows() -> None:
     assert table(("a", "b"), [line(1, "two")]) == ["| a | b |", "| --- | --- |", "| 1 | two |"]
     assert times((64, 32)) == "64x32"
+
+
+def test_what_measures_a_command_is_small() -> None:
+    """The largest memory of a child counts its parent's, so `scale` may load nothing that its commands might not."""
+    code = "import sys, benchmarks.scale; print([name for name in sys.modules if name in ('numpy', 'pisnn_deploy')])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_measures_are_taken_in_turns() -> None:
