@@ -32,13 +32,13 @@ def _bounded(graph: object) -> bool:
     if not isinstance(graph, IntegerGraph):
         return False
     bounded = {(bound.population, bound.quantity) for bound in graph.bounds}
-    wanted = {(synapse.name, "accumulator") for synapse in graph.synapses}
-    wanted |= {(synapse.source, "payload") for synapse in graph.synapses if synapse.target not in graph.holders}
+    declared = {(synapse.name, "accumulator") for synapse in graph.synapses}
+    declared |= {(synapse.source, "payload") for synapse in graph.synapses if synapse.target not in graph.holders}
     for population in graph.populations:
         program = population.program
         values = {*program.ports, *(result for operation in program.operations for result in operation.results)}
-        wanted |= {(population.name, population.quantity(value)) for value in values - UNDECLARED}
-    return wanted <= bounded
+        declared |= {(population.name, population.quantity(value)) for value in values - UNDECLARED}
+    return declared <= bounded
 
 
 def _encoded(graph: object) -> bool:

@@ -184,9 +184,9 @@ def read_artifact(path: Path) -> Artifact:
         raise FileError(path, problem_text(first), field=f"{where}: {field}", remedy=_REMEDY) from error
     except ValueError as error:
         raise FileError(path, str(error), remedy=_REMEDY) from error
-    found = defects(graph)
-    if found:
-        raise FileError(path, found[0], remedy=_REMEDY)
+    problems = defects(graph)
+    if problems:
+        raise FileError(path, problems[0], remedy=_REMEDY)
     return Artifact(graph, provenance, hashlib.sha256(data).hexdigest(), tuple(sorted(altered)))
 
 

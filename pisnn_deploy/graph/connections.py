@@ -54,8 +54,8 @@ class Blocks(Connections):
     @property
     def distinct(self) -> tuple[Integers, Values]:
         """Starts and values of rows among which every row has its like."""
-        kept = self.block != 0
-        return np.concatenate([[0], np.cumsum(kept.sum(axis=1))]), self.block[kept]
+        is_entry = self.block != 0
+        return np.concatenate([[0], np.cumsum(is_entry.sum(axis=1))]), self.block[is_entry]
 
     @cached_property
     def rows(self) -> Rows:

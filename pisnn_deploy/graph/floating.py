@@ -76,14 +76,14 @@ class FloatGraph:
     def fields(self) -> Iterator[NDArray[np.float64]]:
         """Values of the cells, then float ledgers, after 0, 1, 2, ... PDE steps, each float64 [cells + reservoirs]."""
         keep = 1 - damped_leak(self.spec, self.time_step) / MEMORYLESS
-        held = np.concatenate([self.initial, np.zeros(self.mesh.reservoirs)])
+        values = np.concatenate([self.initial, np.zeros(self.mesh.reservoirs)])
         current = np.zeros(self.mesh.faces)
-        seen = held
+        seen = values
         while True:
-            yield held
+            yield values
             current = keep * current + self.flux(seen[: self.mesh.cells])
-            moved = held + self.mesh.divergence(current)
-            seen, held = held if self.is_late else moved, moved
+            moved = values + self.mesh.divergence(current)
+            seen, values = values if self.is_late else moved, moved
 
     @cached_property
     def _first_layer(self) -> tuple[sparse.csr_matrix, NDArray[np.float64]]:

@@ -174,8 +174,8 @@ class Explicit(Connections):
     def revalued(self, change: Callable[[Values], Values]) -> Explicit:
         """With other values; zeros are dropped."""
         values = change(self.values)
-        kept = values != 0
-        return Explicit(shortened(self.starts, kept), self.columns[kept], values[kept], self.inputs)
+        is_entry = values != 0
+        return Explicit(shortened(self.starts, is_entry), self.columns[is_entry], values[is_entry], self.inputs)
 
     def described(self, mesh: FaceMesh) -> tuple[str, Parts]:
         """See `Connections`."""
@@ -204,9 +204,9 @@ def read_explicit(parts: dict[str, str], take: Arrays, place: Place) -> Explicit
     return Explicit(starts, columns, mantissas, place.inputs)
 
 
-def shortened(starts: Integers, kept: NDArray[np.bool_]) -> Integers:
+def shortened(starts: Integers, is_kept: NDArray[np.bool_]) -> Integers:
     """Starts of rows of which only some entries are kept."""
-    return np.asarray(np.concatenate([[0], np.cumsum(kept)])[starts], np.int64)
+    return np.asarray(np.concatenate([[0], np.cumsum(is_kept)])[starts], np.int64)
 
 
 def ascends(starts: NDArray[np.int64], last: int) -> bool:

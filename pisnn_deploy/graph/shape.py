@@ -65,8 +65,8 @@ def shape_defects(graph: IntegerGraph) -> Iterator[str]:
 def _population(population: Population) -> Iterator[str]:
     name, program = population.name, population.program
     if set(population.parameters) != set(program.parameters):
-        wanted = ", ".join(program.parameters) or "none"
-        yield f"{name} has the parameters {', '.join(population.parameters) or 'none'}, its program {wanted}"
+        expected = ", ".join(program.parameters) or "none"
+        yield f"{name} has the parameters {', '.join(population.parameters) or 'none'}, its program {expected}"
     if not set(population.start) <= set(program.states):
         states = ", ".join(program.states) or "no state"
         yield f"{name} says how {', '.join(population.start)} start, its program has {states}"

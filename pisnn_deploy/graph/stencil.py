@@ -121,10 +121,10 @@ class Stencil(Connections):
         where: dict[int, list[int]] = {}
         for place, face in enumerate(wanted.tolist()):
             where.setdefault(face, []).append(place)
-        asked = np.zeros(self.mesh.faces, np.bool_)
-        asked[wanted] = True
+        is_asked = np.zeros(self.mesh.faces, np.bool_)
+        is_asked[wanted] = True
         for box, numbers in enumerate(self._faces):
-            for at in np.flatnonzero(asked[numbers]).tolist():
+            for at in np.flatnonzero(is_asked[numbers]).tolist():
                 for place in where[int(numbers[at])]:
                     part = self._part(box, int(output[place]))[0]
                     cells = self._cells(box, self.offsets[part], np.array([at]))[0]
@@ -138,8 +138,10 @@ class Stencil(Connections):
     def revalued(self, change: Callable[[Values], Values]) -> Stencil:
         """With other values; zeros are dropped."""
         values = change(self.values)
-        kept = values != 0
-        return replace(self, starts=shortened(self.starts, kept), offsets=self.offsets[kept], values=values[kept])
+        is_entry = values != 0
+        return replace(
+            self, starts=shortened(self.starts, is_entry), offsets=self.offsets[is_entry], values=values[is_entry]
+        )
 
     @cached_property
     def _faces(self) -> list[Integers]:
@@ -160,12 +162,12 @@ class Stencil(Connections):
     def _turned(self, box: int, offsets: Integers) -> Integers:
         """Faces of a box from which an offset leads around a periodic axis, so that columns come in another order."""
         nearest, lower, shape = self._nearest(offsets), self.boxes.lower[box], self.boxes.shape[box]
-        found = np.zeros(tuple(shape), np.bool_)
+        is_inside = np.zeros(tuple(shape), np.bool_)
         for a, count in enumerate(self.mesh.shape if len(nearest) else ()):
             at = lower[a] + np.arange(shape[a])
             around = (at + nearest[:, a].min() < 0) | (at + nearest[:, a].max() >= count)
-            found |= around.reshape([-1 if a == b else 1 for b in range(shape.size)])
-        return np.flatnonzero(found)
+            is_inside |= around.reshape([-1 if a == b else 1 for b in range(shape.size)])
+        return np.flatnonzero(is_inside)
 
     def _cells(self, box: int, offsets: Integers, faces: Integers | None = None) -> Integers:
         """Cells [faces of the box, offsets] that the faces of a box, or some of them, are connected to."""

@@ -78,11 +78,11 @@ class TwoPointGraph:
     def exact(self, time: float) -> Field:
         """Values at a time: the exponential of the semi-discrete operator, float64 [cells]."""
         cells = self.mesh.cells
-        inside, given = self.rates[:, :cells], self.rates[:, cells:] @ self.reservoirs
+        inside, supply = self.rates[:, :cells], self.rates[:, cells:] @ self.reservoirs
         # One more unknown that stays 1 carries what reservoirs give.
-        row = sparse.hstack([inside, sparse.csr_matrix(given[:, None])])
+        row = sparse.hstack([inside, sparse.csr_matrix(supply[:, None])])
         whole = sparse.csr_matrix(sparse.vstack([row, sparse.csr_matrix((1, cells + 1))]))
         trace = float(inside.diagonal().sum()) * time
         start = np.concatenate([self.initial, [1.0]])
-        found = expm_multiply(sparse.csr_matrix(whole * time), start, traceA=trace)  # type: ignore[call-overload]
-        return np.asarray(found[:cells], np.float64)
+        solution = expm_multiply(sparse.csr_matrix(whole * time), start, traceA=trace)  # type: ignore[call-overload]
+        return np.asarray(solution[:cells], np.float64)

@@ -188,11 +188,11 @@ def outcomes_of(
         yield Outcome(name, report, rules, growths, made_with, place)
 
 
-def _targets(asked: Sequence[str], own: str, artifact: Path) -> Iterator[tuple[str, Profile, Chosen]]:
+def _targets(profiles: Sequence[str], own: str, artifact: Path) -> Iterator[tuple[str, Profile, Chosen]]:
     """Profiles to check against: names or paths, what they are, and who named them."""
-    for name in asked:
+    for name in profiles:
         yield name, load_profile(name), "--profile"
-    if not asked:
+    if not profiles:
         profile = own_profile(own, str(artifact))
         yield profile.name, profile, "artifact" if own else "default"
 

@@ -73,7 +73,7 @@ def read_groups(
         for group, rest in _entries(text, known):
             kind, _, number = rest.partition("=")
             entries.append((group, {kind: _number(number)} if kind == DIRICHLET else rest))
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     seen: set[str] = set()
     for group, said in entries:
         condition: Any = said
@@ -89,8 +89,8 @@ def read_groups(
             raise UsageError(
                 f"boundary: {group!r} must be no-flux or dirichlet with a number, such as {group}=dirichlet=1"
             )
-        found[group] = float(value)
-    return found
+        values[group] = float(value)
+    return values
 
 
 def _entries(text: str, known: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -125,15 +125,15 @@ def read_materials(path: Path | None) -> dict[str, Material]:
     """
     if path is None:
         return {}
-    found = {}
-    for name, given in read_mapping(path).items():
-        if not isinstance(given, dict) or not set(given) <= set(PROPERTIES) or "conductivity" not in given:
+    materials = {}
+    for name, entry in read_mapping(path).items():
+        if not isinstance(entry, dict) or not set(entry) <= set(PROPERTIES) or "conductivity" not in entry:
             raise FileError(path, "must have a conductivity and may have a capacity, nothing else", field=str(name))
-        for quantity, value in given.items():
+        for quantity, value in entry.items():
             if not _is_positive(value):
                 raise FileError(path, "must be a positive number", field=f"{name}.{quantity}")
-        found[str(name)] = Material(**{quantity: float(value) for quantity, value in given.items()})
-    return found
+        materials[str(name)] = Material(**{quantity: float(value) for quantity, value in entry.items()})
+    return materials
 
 
 def _is_positive(value: Any) -> bool:

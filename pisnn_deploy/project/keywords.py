@@ -60,11 +60,11 @@ def plain_number(value: Any) -> Any:
 
 def leaves(group: Any) -> dict[str, tuple[Any, Any]]:
     """Value and default of each field of a request, and of the groups in it, by keyword."""
-    found: dict[str, tuple[Any, Any]] = {}
+    entries: dict[str, tuple[Any, Any]] = {}
     for entry in fields(group):
         value = getattr(group, entry.name)
-        found |= leaves(value) if is_dataclass(value) else {entry.name: (value, entry.default)}
-    return found
+        entries |= leaves(value) if is_dataclass(value) else {entry.name: (value, entry.default)}
+    return entries
 
 
 def _require_kind(name: str, value: object, kind: Any) -> None:

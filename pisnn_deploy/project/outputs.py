@@ -26,13 +26,13 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[str | PathLik
     FileError
         A folder that is missing or not writable, a file that the command reads, or twice the same file.
     """
-    taken = {os.path.realpath(path) for path in inputs if path is not None and Path(path).is_file()}
+    input_files = {os.path.realpath(path) for path in inputs if path is not None and Path(path).is_file()}
     written: set[str] = set()
     for path in outputs:
         if path is None:
             continue
         place = os.path.realpath(path)
-        if place in taken:
+        if place in input_files:
             raise FileError(path, "is what this command reads", remedy="write to another file")
         if place in written:
             raise FileError(path, "is given for two outputs", remedy="write to two files")

@@ -90,9 +90,9 @@ def random_start(graph: IntegerGraph, seed: int) -> Field:
     room = np.minimum(window.upper * scale - base, base - window.lower * scale)
     largest = _admitted(room, np.abs(noise[: mesh.cells]))
     if window.difference is not None:
-        held = np.concatenate([base, graph.reservoir_values()])
+        values = np.concatenate([base, graph.reservoir_values()])
         limits = _largest_differences(graph, window.difference) * scale
-        room = limits - np.abs(held[mesh.target] - held[mesh.source])
+        room = limits - np.abs(values[mesh.target] - values[mesh.source])
         largest = min(largest, _admitted(room, np.abs(noise[mesh.target] - noise[mesh.source])))
     return np.asarray(base + USED_ROOM * largest * noise[: mesh.cells], np.float64)
 

@@ -183,8 +183,8 @@ def compile_request(model: FileName, **options: Unpack[CompileKeywords]) -> Comp
     TypeError
         No such option.
     """
-    given = {name: _plain(name, value) for name, value in options.items()}
-    return request_of(CompileRequest, CompileKeywords, given, model=fspath(model))
+    fields = {name: _plain(name, value) for name, value in options.items()}
+    return request_of(CompileRequest, CompileKeywords, fields, model=fspath(model))
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -95,8 +95,8 @@ def versions(backend: str) -> dict[str, str]:
     dict of str to str
         By distribution.
     """
-    found = {"pisnn-deploy": __version__, "python": platform.python_version()}
+    versions = {"pisnn-deploy": __version__, "python": platform.python_version()}
     for name in ("numpy", _RUNS_ON[backend]):
         with suppress(importlib.metadata.PackageNotFoundError):  # `fast` runs without numba
-            found[name] = importlib.metadata.version(name)
-    return found
+            versions[name] = importlib.metadata.version(name)
+    return versions

@@ -219,5 +219,5 @@ def simulate_request(
     is_file = isinstance(initial, PathLike) or (isinstance(initial, str) and is_file_name(initial))
     if isinstance(options.get("faults"), str):
         raise UsageError("`faults`: expected a list of texts, one a fault")
-    given = {"steps": steps, "initial": Path(initial) if is_file else initial, **options}  # type: ignore[arg-type]
-    return request_of(SimulateRequest, _Keywords, given)
+    fields = {"steps": steps, "initial": Path(initial) if is_file else initial, **options}  # type: ignore[arg-type]
+    return request_of(SimulateRequest, _Keywords, fields)

@@ -100,10 +100,10 @@ class Simulation:
     def reference(self) -> NDArray[np.float64] | None:
         """Exact cell averages at the last kept step, float64 [cells]."""
         # A run that was stopped may have gone on since.
-        kept = self.run.trace.step
-        if self.start is None or not kept.size:
+        steps = self.run.trace.step
+        if self.start is None or not steps.size:
             return None
-        return reference_of(self.graph, int(kept[-1]), self.start or None)
+        return reference_of(self.graph, int(steps[-1]), self.start or None)
 
     @property
     def reference_error(self) -> float | None:
@@ -149,11 +149,11 @@ def simulate(source: Source, request: SimulateRequest, listener: Listener = UNHE
         The backend itself broke down.
     """
     backend = request.runs_on
-    graph, asked, save = source.graph, request.length, request.trace.path
-    check_outputs([save], [asked.initial if isinstance(asked.initial, Path) else None])
+    graph, length, save = source.graph, request.length, request.trace.path
+    check_outputs([save], [length.initial if isinstance(length.initial, Path) else None])
     if save is not None:
         require_regular(save)  # a trace is an archive with a recording beside it
-    mass, name = initial_mass(graph, asked.initial)
+    mass, name = initial_mass(graph, length.initial)
     options = _options(graph, request)
     with ExitStack() as stack:
         if request.backend is None:
@@ -213,17 +213,17 @@ def _cell_averages(graph: IntegerGraph, initial: ArrayLike) -> NDArray[np.float6
 
 def _options(graph: IntegerGraph, request: SimulateRequest) -> RunOptions:
     """Length and rows of a run that can be held."""
-    asked, save, divided = request.length, request.trace.path, request.division.domains is not None
-    steps = steps_to_horizon(graph) if asked.steps is None else asked.steps
-    everything = asked.everything and save is None and not divided  # recordings and domains keep none
+    length, save, divided = request.length, request.trace.path, request.division.domains is not None
+    steps = steps_to_horizon(graph) if length.steps is None else length.steps
+    everything = length.everything and save is None and not divided  # recordings and domains keep none
     row_bytes = 8 * (graph.mesh.holders + (4 if everything else 1) * graph.mesh.faces)
-    every = asked.every
+    every = length.every
     if every is None:
         rows = max(1, min(ROWS_OF_DOMAINS if divided else ROWS_WITHOUT_SAVING, BYTES_WITHOUT_SAVING // row_bytes - 2))
         every = 1 if save else max(1, -(-steps // rows))
     _require_room(save, steps // every + 2, row_bytes)
     faults, recovers = request.injection.parsed, request.injection.recover
-    return RunOptions(steps, every, asked.timeout, everything, faults=faults, recovers=recovers)
+    return RunOptions(steps, every, length.timeout, everything, faults=faults, recovers=recovers)
 
 
 def _require_room(save: Path | None, rows: int, row_bytes: int) -> None:

@@ -90,13 +90,13 @@ def worst_wave(graph: IntegerGraph) -> WorstWave | None:
     turn = np.linspace(-np.pi, np.pi, WAVES_ALONG[axes])
     waves = np.stack([grid.reshape(-1) for grid in np.meshgrid(*(turn,) * axes, indexing="ij")])
     waves = waves[:, waves.any(axis=0)]
-    found = []
+    modes = []
     for level in _constants(graph):
         gains = gain(flux_kernel(graph, int(level)), graph.spec.positions, waves)
         factors = np.abs(delayed_root(gains) if face.is_late else largest_root(gains, face.leak))
         worst = int(factors.argmax())
-        found.append(WorstWave(float(factors[worst]), tuple(waves[:, worst].tolist()), int(level)))
-    return max(found, key=lambda one: one.factor)
+        modes.append(WorstWave(float(factors[worst]), tuple(waves[:, worst].tolist()), int(level)))
+    return max(modes, key=lambda mode: mode.factor)
 
 
 def _constants(graph: IntegerGraph) -> Integers:

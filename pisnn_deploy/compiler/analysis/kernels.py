@@ -45,7 +45,7 @@ def symbol_error(kernel: Floats, spec: ModelSpec, spacing: float, *, delayed: bo
     waves = _resolved(dimensions)
     size = (waves**2).sum(axis=0)
     zeroth, first = kernel.sum(axis=-1), -(kernel @ positions[0])
-    found = gain(kernel, positions, waves)
+    symbol = gain(kernel, positions, waves)
     everywhere = gain(kernel, positions, _all_waves(dimensions))
     factor = delayed_root if delayed else _one_more
     if spec.equation == "laplace":
@@ -56,14 +56,14 @@ def symbol_error(kernel: Floats, spec: ModelSpec, spacing: float, *, delayed: bo
     with np.errstate(divide="ignore", invalid="ignore"):
         if spec.equation == "advection-diffusion":
             number = spec.diffusivity * zeroth / (spec.velocity * spacing)
-            wanted = number[..., None] * size + 1j * zeroth[..., None] * waves[0]
-            error = np.abs(-np.log(factor(found)) / wanted - 1).mean(axis=-1)
+            exact = number[..., None] * size + 1j * zeroth[..., None] * waves[0]
+            error = np.abs(-np.log(factor(symbol)) / exact - 1).mean(axis=-1)
             usable = zeroth / spec.velocity > 0
         else:
-            wanted = first[..., None] * size
-            rate = -found.real if spec.equation == "laplace" else -np.log(factor(found).real)
-            error = np.abs(rate / wanted - 1).mean(axis=-1)
-            usable = (first > 0) & ((factor(found).real > 0).all(axis=-1))
+            exact = first[..., None] * size
+            rate = -symbol.real if spec.equation == "laplace" else -np.log(factor(symbol).real)
+            error = np.abs(rate / exact - 1).mean(axis=-1)
+            usable = (first > 0) & ((factor(symbol).real > 0).all(axis=-1))
     return np.where(usable & stable, error, np.inf)
 
 

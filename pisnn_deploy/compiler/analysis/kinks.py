@@ -86,8 +86,8 @@ def drives_along(
         unit = 1 << layer.shift
         points = np.concatenate([np.maximum(kinked[:-2], 0), kinked[-2:] * unit])
         points //= np.gcd.reduce(points, axis=0)
-        below = np.array([(min(Fraction(0), one) - unit + 1) / unit for one in below], object)
-        above = np.array([max(Fraction(0), one) / unit for one in above], object)
+        below = np.array([(min(Fraction(0), value) - unit + 1) / unit for value in below], object)
+        above = np.array([max(Fraction(0), value) / unit for value in above], object)
     places = tuple(Fraction(int(t), int(scale)) for t, scale in points[-2:].T)
     drives = tuple(Fraction(int(drive), int(scale)) for drive, scale in points[[0, -1]].T)
     return Line(places, drives, Fraction(below[0]), Fraction(above[0]))

@@ -135,15 +135,15 @@ def _held(mesh: Mesh, axis: Integers, line: Integers, upper: NDArray[np.bool_], 
     """Values of the reservoirs at the ends of lines, each named by its cell of coordinate 0; 0 without one."""
     layers = reservoir_layers(mesh)
     coordinates = np.unravel_index(line, mesh.shape)
-    held = np.zeros(line.size, np.int64)
+    reservoir_values = np.zeros(line.size, np.int64)
     for a in range(len(mesh.shape)):
         others = tuple(c for b, c in enumerate(coordinates) if b != a)
         for which in (0, 1):
             here = np.flatnonzero((axis == a) & (upper == bool(which)))
             layer = layers[a][which]
             if here.size and layer.size:
-                held[here] = reservoirs[layer[tuple(c[here] for c in others)] if others else layer]
-    return held
+                reservoir_values[here] = reservoirs[layer[tuple(c[here] for c in others)] if others else layer]
+    return reservoir_values
 
 
 def held_rows(weights: sparse.csr_matrix, window: OperatingWindow, volumes: Integers) -> Ends:

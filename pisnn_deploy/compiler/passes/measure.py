@@ -96,8 +96,8 @@ class Measure:
 
     def summary(self, graph: IntegerGraph) -> str:
         """One sentence on what the pass found."""
-        found = graph.quantisation
-        if found.relative_l2_float is None or found.relative_l2_integer is None:
+        quantisation = graph.quantisation
+        if quantisation.relative_l2_float is None or quantisation.relative_l2_integer is None:
             if graph.mesh.cells > MEASURED_CELLS:
                 return (
                     f"not measured: more than {MEASURED_CELLS} cells; simulate says how far a run is from the reference"
@@ -105,8 +105,8 @@ class Measure:
             return "no reference, or the problem's own start leaves the operating range"
         moved = "" if graph.starts_inside else f", from {MOVED_START}"
         return (
-            f"relative L2 error after {found.steps} PDE steps: float {found.relative_l2_float:.2e}, "
-            f"integer {found.relative_l2_integer:.2e}{moved}"
+            f"relative L2 error after {quantisation.steps} PDE steps: float {quantisation.relative_l2_float:.2e}, "
+            f"integer {quantisation.relative_l2_integer:.2e}{moved}"
         )
 
     @property

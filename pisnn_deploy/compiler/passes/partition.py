@@ -99,8 +99,8 @@ def block_shapes(shape: tuple[int, ...], periodic: tuple[bool, ...], fewest: int
         Blocks along each axis. The last one has a block for each cell.
     """
     for number in range(fewest, math.prod(shape) + 1):
-        found = sorted(_products(shape, number), key=lambda blocks: (cut_surface(shape, periodic, blocks), blocks))
-        yield from found[:_SHAPES]
+        candidates = sorted(_products(shape, number), key=lambda blocks: (cut_surface(shape, periodic, blocks), blocks))
+        yield from candidates[:_SHAPES]
 
 
 def _products(most: tuple[int, ...], number: int) -> Iterator[tuple[int, ...]]:
@@ -193,8 +193,8 @@ def core_traffic(sources: Iterable[Integers], axons: Iterable[Axons], cores: int
         Symmetric, int64, without a diagonal.
     """
     total = sparse.csr_matrix((cores, cores), dtype=np.int64)
-    for source, one in zip(sources, axons, strict=True):
-        total = total + _joined(one.core, source[one.source], cores)
+    for source, link_axons in zip(sources, axons, strict=True):
+        total = total + _joined(link_axons.core, source[link_axons.source], cores)
     return sparse.csr_matrix(total + total.T)
 
 
@@ -274,18 +274,18 @@ def chips_by_traffic(traffic: sparse.csr_matrix, usable: int, seed: int) -> Inte
     cores = traffic.shape[0]
     chips = -(-cores // usable)
     chip = metis_parts(traffic, np.ones(cores), chips, seed)
-    held = np.bincount(chip, minlength=chips)
-    while held.max() > usable:
+    cells_on_chip = np.bincount(chip, minlength=chips)
+    while cells_on_chip.max() > usable:
         # METIS balances approximately: the core that loses least by it moves to a chip with room.
-        full = int(held.argmax())
+        full = int(cells_on_chip.argmax())
         members = np.flatnonzero(chip == full)
-        free = np.flatnonzero(held < usable)
+        free = np.flatnonzero(cells_on_chip < usable)
         member_of = sparse.csr_matrix((np.ones(cores, np.int64), (np.arange(cores), chip)), (cores, chips))
         to_chips = (traffic[members.tolist()] @ member_of).toarray()
         gain = to_chips[:, free] - to_chips[:, [full]]
         member, target = np.unravel_index(int(gain.argmax()), gain.shape)
         chip[members[member]] = free[target]
-        held = np.bincount(chip, minlength=chips)
+        cells_on_chip = np.bincount(chip, minlength=chips)
     return _in_order_of_appearance(chip)
 
 

@@ -170,11 +170,11 @@ class _Problem:
     @cached_property
     def neurons_by_cell(self) -> dict[str, tuple[Integers, Integers]]:
         """Neurons of each population in the order of their cells, and where each cell's begin."""
-        found = {}
+        resources = {}
         for name, home in self.homes.items():
             order = np.argsort(home, kind="stable")
-            found[name] = order, np.searchsorted(home[order], np.arange(self.cells + 1))
-        return found
+            resources[name] = order, np.searchsorted(home[order], np.arange(self.cells + 1))
+        return resources
 
     @cached_property
     def loads(self) -> list[tuple[Integers | NDArray[np.float64], int]]:
@@ -198,7 +198,7 @@ class _Problem:
 
     def heaviest_loads(self) -> NDArray[np.float64]:
         """What each cell takes of the resource that runs out first."""
-        load, _ = max(self.loads, key=lambda one: float(one[0].sum()) / max(one[1], 1))
+        load, _ = max(self.loads, key=lambda pair: float(pair[0].sum()) / max(pair[1], 1))
         return np.asarray(load, np.float64)
 
     def fewest_cores(self) -> int:
@@ -248,7 +248,7 @@ class _Problem:
             chip = chips_by_traffic(traffic, self.usable, seed)
             number, chip = _in_order_of_chips(chip)
             index = {name: number[home] for name, home in index.items()}
-            axons = tuple(one.renumbered(number) for one in axons)
+            axons = tuple(part.renumbered(number) for part in axons)
         elif chip is None:
             chip = np.zeros(cores, np.int64)
         return _Trial(index, chip, axons, self.tally(axons, index, chip))
@@ -264,13 +264,13 @@ class _Problem:
 
     def heaviest(self, counts: Counts, which: int | None = None) -> _Use:
         """The use that is nearest to its limit or furthest above, of all cores or of one."""
-        found = _Use(0.0, "neurons", 0, 0)
+        worst = _Use(0.0, "neurons", 0, 0)
         for what, uses, limit in _limited(counts, self.profile):
             used = math.ceil(uses.max() if which is None else uses[which])
             ratio = used / limit if limit else math.inf * used if used else 0.0
-            if ratio > found.ratio:
-                found = _Use(ratio, what, used, limit)
-        return found
+            if ratio > worst.ratio:
+                worst = _Use(ratio, what, used, limit)
+        return worst
 
 
 def _limited(counts: Counts, profile: Profile) -> Iterator[tuple[str, Integers | NDArray[np.float64], int]]:
@@ -320,9 +320,9 @@ def _by_blocks(problem: _Problem) -> _Trial:
             surface = cut_surface(mesh.shape, periodic, blocks)
             if number < problem.cells and any(failed.rules_out(volume, surface) for failed in failures):
                 continue
-            found, use = _tried(problem, blocks, periodic)
-            if found is not None:
-                return found
+            trial, use = _tried(problem, blocks, periodic)
+            if trial is not None:
+                return trial
             if number == problem.cells:
                 problem.refuse(use)
             failures.append(_Failure(volume, surface, use.ratio))

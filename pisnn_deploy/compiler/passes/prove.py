@@ -167,14 +167,16 @@ def _invariant_start(graph: IntegerGraph) -> dict[str, Figure] | None:
         "start_lower": window.lower + drift,
         "start_upper": window.upper - drift,
     }
-    held = graph.sole_field.reservoirs
+    reservoirs = graph.sole_field.reservoirs
     if start["start_lower"] > start["start_upper"]:
         return None
-    if held.size and (int(held.min()) < start["start_lower"] or int(held.max()) > start["start_upper"]):
+    if reservoirs.size and (
+        int(reservoirs.min()) < start["start_lower"] or int(reservoirs.max()) > start["start_upper"]
+    ):
         return None
     if window.difference is not None:
         start["start_difference"] = window.difference - 2 * drift
-        if start["start_difference"] < 0 or not reservoirs_extend(mesh, held):
+        if start["start_difference"] < 0 or not reservoirs_extend(mesh, reservoirs):
             return None
     return start
 
@@ -210,12 +212,12 @@ def _averages(graph: IntegerGraph) -> bool:
     if update.nnz and int(update.data.min()) < 0:
         return False
     lacking = theta - np.asarray(update.sum(axis=1)).reshape(-1)
-    held = graph.sole_field.reservoirs
-    if not held.size:
+    reservoirs = graph.sole_field.reservoirs
+    if not reservoirs.size:
         return not lacking.any()
     # What a cell takes from reservoirs is a bias, as much as its row lacks of theta.
     taken = route @ graph.sole_channels.parameters["bias"]
-    low, high = lacking * int(held.min()), lacking * int(held.max())
+    low, high = lacking * int(reservoirs.min()), lacking * int(reservoirs.max())
     return bool((lacking >= 0).all() and (low <= taken).all() and (taken <= high).all())
 
 

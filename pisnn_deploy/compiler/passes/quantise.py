@@ -163,11 +163,11 @@ class Quantise:
 
     def summary(self, graph: IntegerGraph) -> str:
         """One sentence on what the pass made."""
-        found = graph.quantisation
+        quantisation = graph.quantisation
         text = f"value of a quantum {graph.value_per_quantum:g}, time step {graph.time_step:.6g}"
-        if found.symbol_error_chosen is not None:
-            text += f", kernel {found.kernel_chosen} (decay rate off by {found.symbol_error_chosen:.1e}"
-            nearest = found.symbol_error_rounded
+        if quantisation.symbol_error_chosen is not None:
+            text += f", kernel {quantisation.kernel_chosen} (decay rate off by {quantisation.symbol_error_chosen:.1e}"
+            nearest = quantisation.symbol_error_rounded
             text += f", nearest integers {'unstable' if nearest is None else f'{nearest:.1e}'})"
         return text
 

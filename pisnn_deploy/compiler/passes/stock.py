@@ -142,5 +142,5 @@ def frozen_quanta(graph: IntegerGraph) -> float | None:
         count / 2 if sides == (PERIODIC, PERIODIC) else float(count)
         for count, sides in zip(graph.grid.shape, graph.grid.boundary, strict=True)
     ]
-    kept = 2 * len(lengths) * (face.send_threshold - 1)
-    return sum(lengths) / (4 * number) + kept
+    slack = 2 * len(lengths) * (face.send_threshold - 1)
+    return sum(lengths) / (4 * number) + slack
