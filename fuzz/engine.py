@@ -8,6 +8,7 @@ import importlib
 import mmap
 import os
 import re
+import shutil
 import signal
 import sys
 import tempfile
@@ -21,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from fuzz.oracle import LARGEST_SECONDS, Oracle, Outcome
+from fuzz.oracle import Oracle, Outcome
 from fuzz.target import Change, Mutate, Target, committed_seeds, load_target
 from pisnn_deploy.core.errors import PisnnError
 
@@ -31,6 +32,8 @@ NOT_COUNTED = ("pisnn_deploy.compiler", "pisnn_deploy.runs.kernels", "pisnn_depl
 """The compiler reads no files; what numba compiles must stay as it is."""
 LONGEST_START = 120.0
 """Seconds that a process may take beyond its share before it is killed: seeds are made, a library hangs."""
+LONGEST_WAIT = 100.0
+"""Seconds by the clock for one input; what is at work is stopped by its processor time."""
 MOST_CRASHES = 20
 """After which a target is given up."""
 NOT_SOUND = 3
@@ -46,8 +49,8 @@ class Tally:
 
     Attributes
     ----------
-    seconds : float
-        Time that libFuzzer had.
+    seconds, processor : float
+        Time that libFuzzer had, and processor time of its processes.
     executions, accepted, refused : int
         Inputs.
     edges, features, corpus : int
@@ -61,6 +64,7 @@ class Tally:
     """
 
     seconds: float
+    processor: float
     executions: int
     accepted: int
     refused: int
@@ -74,12 +78,13 @@ class Tally:
     @classmethod
     def none(cls) -> Tally:
         """Nothing so far."""
-        return cls(0.0, 0, 0, 0, 0, 0, 0, 0.0, 0, {})
+        return cls(0.0, 0.0, 0, 0, 0, 0, 0, 0, 0.0, 0, {})
 
     def added(self, later: Tally) -> Tally:
         """Sum with the tally of a later run, whose corpus holds that of the earlier ones."""
         return Tally(
             self.seconds + later.seconds,
+            self.processor + later.processor,
             self.executions + later.executions,
             self.accepted + later.accepted,
             self.refused + later.refused,
@@ -157,13 +162,14 @@ def run_target(prepared: Prepared, seconds: float, folder: Path, seed: int = 0) 
     (folder / "corpus").mkdir(parents=True, exist_ok=True)
     (folder / "offending").mkdir(exist_ok=True)
     counts = counts_of_judge()
-    log, spent, executions, edges, features = folder / "log", 0.0, 0, 0, 0
+    log, spent, processor, executions, edges, features = folder / "log", 0.0, 0.0, 0, 0, 0
     for crash in range(1, MOST_CRASHES + 1):
         process = os.fork()
         if process == 0:
             _drive(prepared, seconds - spent, folder, counts, seed)
         begun = time.monotonic()
-        code = _waited(process, seconds - spent + LONGEST_START)
+        code, took = _waited(process, seconds - spent + LONGEST_START)
+        processor += took
         lines = log.read_text(errors="replace")
         if code == NOT_SOUND:
             raise SystemExit(f"{prepared.name}: {lines.splitlines()[-1]}")
@@ -172,7 +178,8 @@ def run_target(prepared: Prepared, seconds: float, folder: Path, seed: int = 0) 
         executions += int(done[1]) if done else 0
         for reached in _STATUS.findall(lines):
             edges, features = max(edges, int(reached[0])), max(features, int(reached[1]))
-        if code != 0:
+        if code != 0 and not prepared.target.is_apart:
+            (folder / "work" / prepared.target.file_name).rename(folder / "offending" / f"crash-{crash}.input")
             report = f"ended the process ({code})\n{lines[-2000:]}"
             (folder / "offending" / f"crash-{crash}.txt").write_text(report)
         if code == 0 or spent >= seconds:
@@ -181,7 +188,19 @@ def run_target(prepared: Prepared, seconds: float, folder: Path, seed: int = 0) 
     corpus = len(list((folder / "corpus").iterdir()))
     counted = max(executions, accepted + refused)
     offences = offences_in(folder)
-    return Tally(spent, counted, accepted, refused, edges, features, corpus, microseconds / 1e6, growth, offences)
+    return Tally(
+        seconds=spent,
+        processor=processor,
+        executions=counted,
+        accepted=accepted,
+        refused=refused,
+        edges=edges,
+        features=features,
+        corpus=corpus,
+        slowest=microseconds / 1e6,
+        growth=growth,
+        offences=offences,
+    )
 
 
 def counts_of_judge() -> Any:
@@ -194,13 +213,13 @@ def offences_in(folder: Path) -> dict[str, str]:
     return {path.stem: path.read_text().split("\n")[0] for path in sorted((folder / "offending").glob("*.txt"))}
 
 
-def _waited(process: int, seconds: float) -> int:
-    """Exit code of a process, negative for a signal; it is killed after some time."""
+def _waited(process: int, seconds: float) -> tuple[int, float]:
+    """Exit code of a process, negative for a signal, and its processor seconds; it is killed after some time."""
     until = time.monotonic() + seconds
     while True:
-        ended, status = os.waitpid(process, os.WNOHANG)
+        ended, status, used = os.wait4(process, os.WNOHANG)
         if ended:
-            return os.waitstatus_to_exitcode(status)
+            return os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
         if time.monotonic() > until:
             os.kill(process, signal.SIGKILL)
         time.sleep(0.02)
@@ -214,18 +233,19 @@ def _drive(prepared: Prepared, seconds: float, folder: Path, counts: Any, seed: 
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
         sys.stderr = os.fdopen(2, "w", closefd=False)  # of pytest it is another one
-        with tempfile.TemporaryDirectory(prefix="pisnn-fuzzing-") as work:
-            os.chdir(work)
-            judge = Judge(
-                prepared.target, Path(work, prepared.target.file_name), folder.resolve() / "offending", counts
-            )
-            for content in prepared.made:
-                judge.warm_up(content)
-            judge.begin(Path(work))
-            for content in (*judge.offending_before(), *prepared.committed):
-                judge(content)
-            if seconds > 0:
-                _fuzz(prepared, seconds, folder.resolve(), judge, seed)
+        folder = folder.resolve()
+        work = folder / "work"
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        os.chdir(work)
+        judge = Judge(prepared.target, work / prepared.target.file_name, folder / "offending", counts)
+        for content in prepared.made:
+            judge.warm_up(content)
+        judge.begin(work)
+        for content in (*judge.offending_before(), *prepared.committed):
+            judge(content)
+        if seconds > 0:
+            _fuzz(prepared, seconds, folder, judge, seed)
         code = 0
     except SystemExit as ended:  # libFuzzer's own end
         code = ended.code if isinstance(ended.code, int) else 1
@@ -249,7 +269,7 @@ def _fuzz(prepared: Prepared, seconds: float, folder: Path, judge: Judge, seed: 
         f"-max_len={target.size}",
         f"-seed={seed}",
         f"-artifact_prefix={folder / 'offending'}/",
-        f"-timeout={round(8 * LARGEST_SECONDS)}",
+        f"-timeout={round(LONGEST_WAIT)}",
         "-rss_limit_mb=4096",
         "-print_final_stats=1",
     ]

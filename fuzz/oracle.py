@@ -123,6 +123,8 @@ class Oracle:
 
     def _read(self, read: Callable[[Path], object], path: Path) -> tuple[str, str]:
         signal.setitimer(signal.ITIMER_PROF, 2 * LARGEST_SECONDS)
+        # What hangs in a library hears no exception; this signal ends the process.
+        signal.setitimer(signal.ITIMER_VIRTUAL, 3 * LARGEST_SECONDS)
         self._active = True
         try:
             with warnings.catch_warnings(), _captured_output() as printed:
@@ -145,6 +147,7 @@ class Oracle:
         finally:
             self._active = False
             signal.setitimer(signal.ITIMER_PROF, 0)
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self._active:

@@ -31,12 +31,12 @@ is written. An accepted artifact is shown by `inspect`, proved by `verify`, judg
 steps in numpy; of a network in the format of others its own library must give the answers of the one that was
 read; a program is read by the compiler's reader and by the checker's, and both must compute the same.
 
-| target | minutes | inputs | accepted | refused | branches | corpus | slowest | memory | offending |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+| target | minutes | of a processor | inputs | accepted | refused | branches | corpus | slowest | memory | offending |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 {rows}
 
-Minutes are libFuzzer's, of one process on a machine that had other work; branches are those reached of
-`pisnn_deploy`, corpus the inputs kept for them, slowest the processor seconds of one input, memory what one input
+Minutes are those that libFuzzer had, by the clock and of a processor that had other work; branches are those reached
+of `pisnn_deploy`, corpus the inputs kept for them, slowest the processor seconds of one input, memory what one input
 added. Python {python}, atheris {atheris}; made by `make fuzz`. `make test` runs each target for 2 s.
 
 ## What was found
@@ -68,7 +68,8 @@ def table(tallies: Mapping[str, Tally]) -> str:
     total = Tally.none()
     for tally in tallies.values():
         total = total.added(tally)
-    sums = [f"{total.seconds / 60:.1f}", f"{total.executions:,}", f"{total.accepted:,}", f"{total.refused:,}"]
+    sums = [f"{total.seconds / 60:.1f}", f"{total.processor / 60:.1f}", f"{total.executions:,}"]
+    sums += [f"{total.accepted:,}", f"{total.refused:,}"]
     offending = sum(len(tally.offences) for tally in tallies.values())
     return "\n".join([*rows, f"| all | {' | '.join(sums)} | | | | | {offending} |"])
 
@@ -76,7 +77,8 @@ def table(tallies: Mapping[str, Tally]) -> str:
 def _row(name: str, tally: Tally) -> str:
     counts = f"{tally.executions:,} | {tally.accepted:,} | {tally.refused:,} | {tally.edges:,} | {tally.corpus:,}"
     most = f"{tally.slowest:.2f} s | {tally.growth / 2**20:.0f} MiB"
-    return f"| {name} | {tally.seconds / 60:.1f} | {counts} | {most} | {len(tally.offences)} |"
+    minutes = f"{tally.seconds / 60:.1f} | {tally.processor / 60:.1f}"
+    return f"| {name} | {minutes} | {counts} | {most} | {len(tally.offences)} |"
 
 
 def page(tallies: Mapping[str, Tally], security: str) -> str:

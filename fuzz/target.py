@@ -42,6 +42,8 @@ class Target:
         libFuzzer's dictionary: words of the format.
     size : int
         Bytes of the largest input.
+    is_apart : bool
+        Whether the product reads such files in a process of its own, which may die or hang.
     """
 
     file_name: str
@@ -50,6 +52,7 @@ class Target:
     mutate: Mutate | None = None
     words: tuple[bytes, ...] = ()
     size: int = PLAIN_SIZE
+    is_apart: bool = False
 
 
 def target_names() -> tuple[str, ...]:

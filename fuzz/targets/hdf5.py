@@ -46,4 +46,4 @@ def _same(one: object, other: object) -> bool:
     return one == other
 
 
-TARGET = Target("input.h5", _read, _seeds, size=1 << 14)
+TARGET = Target("input.h5", _read, _seeds, size=1 << 14, is_apart=True)

@@ -109,6 +109,20 @@ def test_what_is_accepted_or_refused_is_no_offence(tmp_path: Path) -> None:
     assert judged(raising(UsageError("no")), tmp_path) == ""
 
 
+def test_the_input_that_ended_a_process_is_kept_unless_the_product_reads_it_apart(tmp_path: Path) -> None:
+    def end(path: Path) -> object:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return path
+
+    assert judged(end, tmp_path) == "ended the process (-9)"
+    assert (tmp_path / "offending" / "crash-1.input").read_bytes() == b"other"
+    target = Target(
+        "input", lambda path: end(path) if path.read_bytes() == b"other" else 0, given(b"seed"), is_apart=True
+    )
+    tally = run_target(Prepared("ours", target, (b"seed",), (b"other",)), 0, tmp_path / "apart")
+    assert tally.offences == {}
+
+
 def test_an_offence_is_kept_with_its_input_and_judged_again(tmp_path: Path) -> None:
     assert judged(raising(ValueError("oh")), tmp_path) == "ValueError in test_fuzzing.py:read: oh"
     (kept,) = (tmp_path / "offending").glob("*.input")
@@ -131,11 +145,11 @@ def test_findings_name_committed_inputs() -> None:
 
 
 def test_the_table_adds_up() -> None:
-    one = Tally(60.0, 1000, 400, 599, 70, 90, 12, 0.5, 1 << 20, {"x": "oh"})
+    one = Tally(60.0, 30.0, 1000, 400, 599, 70, 90, 12, 0.5, 1 << 20, {"x": "oh"})
     shown = table({"b_c": Tally.none(), "a": one.added(one)}).splitlines()
-    assert shown[0] == "| a | 2.0 | 2,000 | 800 | 1,198 | 70 | 12 | 0.50 s | 1 MiB | 1 |"
-    assert shown[1] == "| b c | 0.0 | 0 | 0 | 0 | 0 | 0 | 0.00 s | 0 MiB | 0 |"
-    assert shown[2] == "| all | 2.0 | 2,000 | 800 | 1,198 | | | | | 1 |"
+    assert shown[0] == "| a | 2.0 | 1.0 | 2,000 | 800 | 1,198 | 70 | 12 | 0.50 s | 1 MiB | 1 |"
+    assert shown[1] == "| b c | 0.0 | 0.0 | 0 | 0 | 0 | 0 | 0 | 0.00 s | 0 MiB | 0 |"
+    assert shown[2] == "| all | 2.0 | 1.0 | 2,000 | 800 | 1,198 | | | | | 1 |"
 
 
 def reversed_bytes(content: bytes, most: int) -> bytes:
