@@ -9,8 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.audit.firing import Firing, firing_of
-from pisnn_deploy.graph.contract import CURRENT
+from pisnn_deploy.audit.firing import Firing, audited_values, firing_of
 from pisnn_deploy.graph.fields import Channels, Field
 from pisnn_deploy.graph.integer import IntegerGraph
 
@@ -118,7 +117,7 @@ def channel_facts(graph: IntegerGraph) -> tuple[ChannelFacts, ...]:
                 channels.target + target.first,
                 joins,
                 firing,
-                source.field.window.current if firing is not None or CURRENT in population.program.names else None,
+                source.field.window.current if audited_values(population.program, channels.output) else None,
                 _steepest(source.field, channels) if source is target else None,
                 {name: population.parameters[name] for name in (withholding.parameters if withholding else ())},
             )

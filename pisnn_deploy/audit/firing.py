@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pisnn_deploy.core.errors import UsageError
-from pisnn_deploy.graph.contract import SOURCE_MASS, TARGET_MASS
+from pisnn_deploy.graph.contract import CURRENT, RESIDUE, SOURCE_MASS, TARGET_MASS
 from pisnn_deploy.programs import Operand, Operation, Program
 
 
@@ -75,6 +75,32 @@ def firing_of(program: Program, output: int) -> Firing | None:
         if withholding is not None:
             return Firing(current, residue, exponent, 1 << exponent >> 1, withholding)
     return None
+
+
+def audited_values(program: Program, output: int) -> tuple[str, str] | None:
+    """Names of the current and the residue that an audit hears of a channel.
+
+    Parameters
+    ----------
+    program : Program
+        Of the channel.
+    output : int
+        Which of the values that it sends is the packet.
+
+    Returns
+    -------
+    tuple of str or None
+        None where the program keeps nothing back and has no values of these names.
+
+    Raises
+    ------
+    UsageError
+        As `firing_of`.
+    """
+    firing = firing_of(program, output)
+    if firing is not None:
+        return firing.current, firing.residue
+    return (CURRENT, RESIDUE) if {CURRENT, RESIDUE}.issubset(program.names) else None
 
 
 def _added_to(state: str, operation: Operation | None) -> str | None:

@@ -9,10 +9,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from pisnn_deploy.audit.firing import firing_of
+from pisnn_deploy.audit.firing import audited_values
 from pisnn_deploy.core.arithmetic import require_width
 from pisnn_deploy.core.errors import UsageError
-from pisnn_deploy.graph.contract import CURRENT, RESIDUE
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.payload import PayloadGuard, payload_guard
 from pisnn_deploy.graph.populations import Population
@@ -308,11 +307,10 @@ def _audited(graph: IntegerGraph, name: str) -> tuple[Word, ...]:
     audited: list[Word] = []
     for channels in graph.channels:
         if channels.population == name:
-            sent, firing = program.sends[channels.output], firing_of(program, channels.output)
+            sent, values = program.sends[channels.output], audited_values(program, channels.output)
             packet = Word("sent", sent, sent)
-            values = (CURRENT, RESIDUE) if firing is None else (firing.current, firing.residue)
-            heard = [becoming.get(value, Word("heard", value, value)) for value in values if value in program.names]
-            audited += [packet, *(heard if len(heard) == 2 else [packet, packet])]
+            heard = [becoming.get(value, Word("heard", value, value)) for value in values or ()]
+            audited += [packet, *(heard or [packet, packet])]
     return tuple(audited)
 
 

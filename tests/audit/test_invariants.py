@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from models_under_test import compiled, oscillating_model
+from models_under_test import compiled, heat_model, oscillating_model
+from unknown_programs import floors, with_program
 
 from pisnn_deploy.audit.invariants import Audit
 from pisnn_deploy.core.errors import InvariantViolation
@@ -153,6 +154,17 @@ def test_a_current_beyond_its_limit_is_seen() -> None:
     with pytest.raises(InvariantViolation) as caught:
         audit.observe_flux(3, np.array([2, 0]), np.array([201, 0]), residue, firing=True)
     assert str(caught.value) == "operating range left: flux current [0] at PDE step 3: limit 200, found 201"
+
+
+def test_the_current_of_faces_that_keep_nothing_back_is_limited_too() -> None:
+    faces = with_program(compiled(heat_model((0.25,)), 2, "no-flux"), "flux", floors(7))
+    audit = Audit(faces.with_field(window=OperatingWindow(0, 10, None, 200)), start([5, 5], 1))
+    packets, residue = np.array([1]), np.array([3])
+    audit.observe_flux(2, packets, np.array([200]), residue, firing=True)
+    with pytest.raises(InvariantViolation) as caught:
+        audit.observe_flux(3, packets, np.array([-201]), residue, firing=True)
+    assert str(caught.value) == "operating range left: flux current [0] at PDE step 3: limit 200, found -201"
+    assert [books[0] for books in (audit.books.current, audit.books.residue)] == [-201, 3]
 
 
 # With a limiter -------------------------------------------------------------------------------------------------------
