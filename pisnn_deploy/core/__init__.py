@@ -1,1 +1,1 @@
-"""What every part stands on and that knows no physics: errors, integer arithmetic, files, limits of the process."""
+"""Foundations without physics: errors, integer arithmetic, files, process limits."""

@@ -1,7 +1,7 @@
-"""The integer arithmetic of the numerics contract (docs/architecture.md), each operation once.
+"""Integer arithmetic of the numerics contract (docs/architecture.md).
 
-Every function takes and returns int64 arrays of any shape and is exact as long as its result fits int64. Nothing
-saturates and nothing wraps within the widths that the compiler declares; `require_width` is how that is checked.
+Every function takes and returns int64 arrays of any shape and is exact as long as its result fits int64. Within the
+widths that the compiler declares nothing saturates or wraps, which `require_width` checks.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ Integers = NDArray[np.int64]
 LEAK_BITS = 12
 """Width of the decay constant: a leak of 2^12 forgets everything (Loihi's 12-bit decay)."""
 BOUNDLESS = 1 << 62
-"""The share of a reservoir, which gives without limit."""
+"""Share of a reservoir, which gives without limit."""
 MEMORYLESS = 1 << LEAK_BITS
-"""The leak of a flux compartment that keeps nothing of its current."""
+"""Leak of a flux compartment that forgets its current at every step."""
 
 
 def decay(current: Integers, leak: int) -> Integers:
@@ -29,23 +29,23 @@ def decay(current: Integers, leak: int) -> Integers:
     current : int64 array
         Current ``c`` in flux units.
     leak : int
-        Decay constant, 0 (keeps all) to 4096 (keeps nothing), in units of 2^-12.
+        Decay constant in units of 2^-12, from 0 (no decay) to 4096 (decays to 0 at once).
 
     Returns
     -------
     int64 array
-        What is left of the current.
+        Remaining current, in flux units.
     """
     if leak == MEMORYLESS:
         return np.zeros_like(current)
-    kept: Integers = np.sign(current) * ((np.abs(current) * (MEMORYLESS - leak)) >> LEAK_BITS)
-    return kept
+    remaining: Integers = np.sign(current) * ((np.abs(current) * (MEMORYLESS - leak)) >> LEAK_BITS)
+    return remaining
 
 
 def packets(residue: Integers, threshold_exponent: int) -> Integers:
     """Packets that fire: ``sign(r) * ((|r| + theta/2 - 1) >> F)`` with ``theta = 2^F``.
 
-    Odd in `residue`, and silent at a tie, so mirror-symmetric fields stay mirror-symmetric.
+    The function is odd in `residue` and rounds ties to 0, so mirror-symmetric fields stay mirror-symmetric.
 
     Parameters
     ----------
@@ -65,9 +65,9 @@ def packets(residue: Integers, threshold_exponent: int) -> Integers:
 
 
 def shares(mass: Integers, shift: int) -> Integers:
-    """What a cell gives through one of its faces at most: ``max(m, 0) >> s``.
+    """Largest number of quanta that a cell gives through one face: ``max(m, 0) >> s``.
 
-    Through up to ``2^s`` faces it so never gives more than it has.
+    A cell with up to ``2^s`` faces therefore never gives more than it has.
 
     Parameters
     ----------
@@ -85,19 +85,19 @@ def shares(mass: Integers, shift: int) -> Integers:
 
 
 def limit_packets(fired: Integers, source_share: Integers, target_share: Integers) -> Integers:
-    """Packets that their givers can pay for: ``min(max(k, -share(target)), share(source))``.
+    """Limit packets to the share of the holder that gives them: ``min(max(k, -share(target)), share(source))``.
 
     Parameters
     ----------
     fired : int64 array [faces]
-        Packets that would fire.
+        Packets before limiting, in quanta.
     source_share, target_share : int64 array [faces]
-        Shares of the holders that a positive packet leaves and enters; a negative packet is given by the latter.
+        Shares of the holders that a positive packet leaves and enters; the latter gives negative packets.
 
     Returns
     -------
     int64 array [faces]
-        Packets of the same signs, none of them larger.
+        Packets with the same signs, none larger than before.
     """
     return np.minimum(np.maximum(fired, -target_share), source_share)
 
@@ -121,14 +121,14 @@ def rectify(drive: Integers, shift: int) -> Integers:
 
 
 def bit_lines(values: Integers, bits: int) -> Integers:
-    """Two's-complement bits of integers, one line for each: ``values = sum_b 2^b line_b - 2^(bits-1) line_(bits-1)``.
+    """Split integers into two's-complement bits, one line per bit.
 
-    The sum runs over all lines but the last.
+    ``values = sum_b 2^b line_b - 2^(bits-1) line_(bits-1)``, where the sum runs over all lines except the last.
 
     Parameters
     ----------
     values : int64 array [n]
-        Within `bits` signed bits.
+        Integers that fit `bits` signed bits.
     bits : int
         Number of lines, at least 1.
 
@@ -141,12 +141,12 @@ def bit_lines(values: Integers, bits: int) -> Integers:
 
 
 def signed_width(lower: int, upper: int) -> int:
-    """Smallest number of bits of a two's-complement integer that holds all of ``lower .. upper``.
+    """Smallest number of two's-complement bits that hold all integers from `lower` to `upper`.
 
     Parameters
     ----------
     lower, upper : int
-        Ends of the interval, both included.
+        Bounds, both inclusive.
 
     Returns
     -------
@@ -162,23 +162,23 @@ def require_width(values: Integers, bits: int, population: str, quantity: str, s
     Parameters
     ----------
     values : int64 array
-        The values to look at.
+        Values to check.
     bits : int
         Declared signed width, 1 to 64.
     population, quantity : str
-        Names for the message.
+        Names for the error message.
     step : int
-        PDE step for the message.
+        PDE step for the error message.
 
     Raises
     ------
     OverflowViolation
-        Names the first value outside.
+        A value is outside; the message names the first one.
     """
     if values.size == 0:
         return
     limit = 1 << (bits - 1)
-    # The reductions themselves, because the methods of an array cost as much again on small populations.
+    # Calling the ufuncs directly, because array methods double the cost on small populations.
     if np.maximum.reduce(values, axis=None) >= limit or np.minimum.reduce(values, axis=None) < -limit:
         flat = values.reshape(-1)
         index = int(np.flatnonzero((flat >= limit) | (flat < -limit))[0])

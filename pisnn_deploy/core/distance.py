@@ -1,4 +1,4 @@
-"""How far two fields are apart."""
+"""Distance between fields."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ def relative_l2(values: NDArray[np.float64], exact: NDArray[np.float64] | None) 
     Parameters
     ----------
     values : float64 array
-        The field that is judged.
+        Field to judge.
     exact : float64 array of that shape, or None
-        What it is compared with.
+        Reference field.
 
     Returns
     -------
     float or None
-        None without an exact field, or where it is 0 everywhere, or too small to be squared.
+        None if there is no reference, or its norm is 0 in float64.
     """
     size = 0.0 if exact is None else float(np.linalg.norm(exact))
     if exact is None or size == 0:

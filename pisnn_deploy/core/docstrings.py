@@ -1,4 +1,4 @@
-"""Docstrings that are read at run time, also where the interpreter was told to drop them (``python -OO``)."""
+"""Read docstrings at run time, even if the interpreter drops them (``python -OO``)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,7 @@ from typing import Any
 
 
 def docstring(documented: Callable[..., Any]) -> str:
-    """Docstring of a function or class.
-
-    Returns
-    -------
-    str
-        Without the indentation of its lines; empty if there is none.
-    """
+    """Docstring of a function or class, without indentation; empty if there is none."""
     if documented.__doc__ is not None:
         return inspect.cleandoc(documented.__doc__)
     try:

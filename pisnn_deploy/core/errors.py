@@ -1,7 +1,7 @@
-"""Errors that a user can cause or must hear of.
+"""Errors for users.
 
 Every message says what was wrong, where, and what to do. The command line maps the classes to exit codes:
-`UsageError` to 2, `CheckError` to 1. Anything else that escapes is a defect of this package.
+`UsageError` to 2, `CheckError` to 1. Any other exception that escapes is a bug in this package.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from pisnn_deploy.core.printable import printable
 
 _LONGEST_FIELD = 200
-"""Characters of a field's name that a message shows."""
+"""Maximum number of characters of a field's name in a message."""
 
 
 class PisnnError(Exception):
@@ -21,7 +21,7 @@ class PisnnError(Exception):
     Parameters
     ----------
     message : str
-        One line. Names and content of files in it may come from anyone: what is not printable is spelled out.
+        One line. It may quote untrusted names and content, so unprintable characters are escaped.
     """
 
     exit_code = 2
@@ -31,27 +31,27 @@ class PisnnError(Exception):
 
     @property
     def parts(self) -> tuple[PisnnError, ...]:
-        """The errors that this one stands for; each is a line on its own."""
+        """The individual errors, each reported on its own line."""
         return (self,)
 
 
 class UsageError(PisnnError):
-    """Wrong usage, or input that cannot be used."""
+    """Wrong usage or invalid input."""
 
     exit_code = 2
 
 
 class FileError(UsageError):
-    """A file that cannot be read, or whose content is not what it must be.
+    """A file that cannot be read, or whose content is invalid.
 
     Parameters
     ----------
     path : Path or str
-        The file.
+        Path of the file.
     problem : str
         What is wrong with it.
     field : str, optional
-        The field, member or tensor inside the file.
+        Field, member or tensor inside the file.
     remedy : str, optional
         What to do about it.
     """
@@ -67,7 +67,7 @@ class FileError(UsageError):
 
 
 class SeveralErrors(UsageError):
-    """Everything that is wrong with an input at once.
+    """All errors of one input.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class SeveralErrors(UsageError):
 
     @property
     def parts(self) -> tuple[PisnnError, ...]:
-        """The errors, in their order."""
+        """The individual errors, in order."""
         return self.errors
 
     def __reduce__(self) -> tuple[type, tuple[object, ...]]:
@@ -89,12 +89,12 @@ class SeveralErrors(UsageError):
 
 
 class CompileError(UsageError):
-    """A model that cannot be compiled as asked.
+    """A model that cannot be compiled as requested.
 
     Parameters
     ----------
     pass_name : str
-        The compiler pass that found it.
+        Compiler pass that failed.
     problem : str
         What is wrong.
     remedy : str, optional
@@ -107,32 +107,32 @@ class CompileError(UsageError):
 
 
 class DoesNotFit(CompileError):
-    """Numbers that no word of the target holds: a coarser quantum or a narrower range may help."""
+    """Numbers too large for the target's words; a coarser quantum or a narrower range may help."""
 
 
 class UnstableError(CompileError):
-    """A graph in which something grows that must not."""
+    """A graph whose fields would grow without bound."""
 
 
 class CheckError(PisnnError):
-    """A verification that failed."""
+    """A failed check or verification."""
 
     exit_code = 1
 
 
 class OverflowViolation(CheckError):
-    """A value outside its declared bits.
+    """A value outside its declared width.
 
     Parameters
     ----------
     population, quantity : str
-        Where it happened, e.g. ``"flux"`` and ``"current"``.
+        Names such as ``"flux"`` and ``"current"``.
     index : int
-        The neuron in the population.
+        Index of the neuron in the population.
     step : int
-        The PDE step, counted from 0.
+        PDE step, from 0.
     value, bits : int
-        The value, and the signed width that was declared for it.
+        The value and its declared signed width.
     """
 
     def __init__(self, population: str, quantity: str, index: int, step: int, value: int, bits: int) -> None:
@@ -148,12 +148,12 @@ class OverflowViolation(CheckError):
 
     @property
     def kind(self) -> str:
-        """``"overflow"``, beside the kinds of `InvariantViolation`."""
+        """``"overflow"``; compare the kinds of `InvariantViolation`."""
         return "overflow"
 
     @property
     def place(self) -> str:
-        """Where it was seen, e.g. ``"flux current [3]"``."""
+        """Where the value is, such as ``"flux current [3]"``."""
         return f"{self.population} {self.quantity} [{self.index}]"
 
     def __reduce__(self) -> tuple[type, tuple[object, ...]]:
@@ -161,25 +161,25 @@ class OverflowViolation(CheckError):
 
 
 class InvariantViolation(CheckError):
-    """A conservation invariant or an assumption of the compiler that did not hold.
+    """A violated conservation invariant, or a violated assumption of the compiler.
 
     Parameters
     ----------
     kind : str
         ``"global"`` (I1), ``"local"`` (I2), ``"flux"`` (I3) or ``"range"`` (the compiler's assumption).
     population : str
-        Where it was seen.
+        Name of the population.
     index : int
-        The cell or face; -1 for a sum over all of them.
+        Index of the cell or face; -1 for a sum over all of them.
     step : int
-        The PDE step, counted from 0.
+        PDE step, from 0.
     expected, found : int
-        The two integers that should have been equal (for a range: the nearest limit, and the value).
+        Two integers that should be equal (for ``"range"``: the nearest limit and the value).
 
     Attributes
     ----------
     place : str
-        Where it was seen, e.g. ``"membrane [17]"``.
+        Where the violation is, such as ``"membrane [17]"``.
     """
 
     def __init__(self, kind: str, population: str, index: int, step: int, expected: int, found: int) -> None:

@@ -1,4 +1,4 @@
-"""What pydantic found wrong with a field of a user's file, in our words."""
+"""Turn pydantic's validation errors into plain sentences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _LONGEST = 60
-"""Characters of a wrong value that a message shows."""
+"""Maximum number of characters of an invalid value in a message."""
 _EXPECTED = {
     "bool_parsing": "true or false",
     "bool_type": "true or false",
@@ -31,8 +31,8 @@ _EXPECTED = {
     "literal_error": "{expected}",
     "model_attributes_type": "a mapping",
     "model_type": "a mapping",
-    "string_pattern_mismatch": "lower-case letters, digits, - and _, at most 64 and a letter first",
-    "string_type": "a text",
+    "string_pattern_mismatch": "a letter followed by at most 63 lower-case letters, digits, - and _",
+    "string_type": "text",
     "too_long": "a list of at most {max_length}",
     "too_short": "a list of at least {min_length}",
     "tuple_type": "a list",
@@ -40,19 +40,19 @@ _EXPECTED = {
 
 
 def problem_text(details: ErrorDetails, siblings: Sequence[str] = ()) -> str:
-    """What is wrong, as the end of a sentence that starts with the field.
+    """Describe a validation error, as the end of a sentence that starts with the field.
 
     Parameters
     ----------
     details : dict
-        One of ``ValidationError.errors()``.
+        An entry of ``ValidationError.errors()``.
     siblings : sequence of str
-        Fields that an unknown one may stand for.
+        Known fields, for suggestions when a field is unknown.
 
     Returns
     -------
     str
-        Such as ``must be at least 1, it is 0``.
+        For example ``must be at least 1, not 0``.
     """
     kind = details["type"]
     if kind == "missing":
@@ -61,17 +61,17 @@ def problem_text(details: ErrorDetails, siblings: Sequence[str] = ()) -> str:
         close = get_close_matches(str(details["loc"][-1]), siblings, 1)
         if close:
             return f"is unknown; did you mean {close[0]}?"
-        return f"is unknown; known are {', '.join(siblings)}" if siblings else "is unknown"
+        return f"is unknown; known fields are {', '.join(siblings)}" if siblings else "is unknown"
     if kind == "value_error":
         return details["msg"].removeprefix("Value error, ")
     expected = _EXPECTED.get(kind)
     if expected is None:
         return details["msg"]
-    return f"must be {expected.format(**details.get('ctx', {}))}, it is {shown(details['input'])}"
+    return f"must be {expected.format(**details.get('ctx', {}))}, not {shown(details['input'])}"
 
 
 def shown(value: object) -> str:
-    """A value of a user's file, short enough for a message."""
+    """Format a value of a file, shortened for a message."""
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""Limits of this process: what memory and how many open files it may still take, and how their lack shows.
+"""Limits of this process: memory and open files that it may use, and how to recognise that they ran out.
 
-Native libraries do not withstand a small address space (``ulimit -v``): OpenBLAS tries for ever, Lava's children wait
-for each other, others die. So what a command takes at least was measured, and less is refused before they are loaded.
+Native libraries do not handle a small address space (``ulimit -v``): OpenBLAS retries for ever, Lava's processes
+deadlock, others crash. The minimum of each command was therefore measured, and is checked before loading libraries.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ NEEDED: Mapping[str, int] = {
     "torch": 3500,
     "training": 3800,
 }
-"""Megabytes of address space below which a command, a backend or another part hangs or dies, in any of its processes.
+"""Megabytes of address space below which a command, backend or other part hangs or crashes, in any of its processes.
 
-Measured with one thread and 16 cells. With 3070 training aborts, with 3580 it hangs. ``doctor`` alone asks for torch:
-the `torch` backend says itself when it gets too little.
+Measured with one thread and 16 cells. Training aborts with 3070 MB and hangs with 3580 MB. Only ``doctor`` checks the
+entry for torch: the `torch` backend itself reports when memory runs out.
 """
 FILES_OF_LAVA = 128
-"""Open files of the worker of the `cpu` backend: channels between processes."""
+"""Files that the worker of the `cpu` backend opens, for channels between processes."""
 FILES_OF_CLUSTER, FILES_OF_WORKER = 40, 12
-"""Open files of this process with a cluster, and more for each of its workers."""
+"""Files that this process opens for a cluster, and additionally for each of its workers."""
 
 _SIGNS = (
     "annot allocate memory",
@@ -45,72 +45,75 @@ _SIGNS = (
     "bad_alloc",
     "MemoryError",
 )
-"""What libraries say that have errors of their own for it."""
+"""Out-of-memory messages of libraries."""
 _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-"""Variables that keep libraries from taking address space for each core."""
+"""Variables that keep libraries from reserving address space per core."""
 
 
 def live_within_limits() -> None:
-    """Have libraries take little memory where the limit is low; to be called before they are loaded."""
+    """Make libraries use little memory if it is limited, and raise the limit of open files.
+
+    Must be called before the libraries are loaded.
+    """
     if memory_limit() is not None:
         for name in _ONE_THREAD:
             os.environ[name] = "1"
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 4096 if hard == resource.RLIM_INFINITY else min(hard, 4096)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    target = 4096 if hard == resource.RLIM_INFINITY else min(hard, 4096)
+    if soft != resource.RLIM_INFINITY and soft < target:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
 
 
 def require_memory(part: str) -> None:
-    """Refuse work that needs more memory than this process may take.
+    """Refuse work that needs more address space than this process may use.
 
     Parameters
     ----------
     part : str
-        A key of `NEEDED`, or anything else.
+        A key of `NEEDED`; other names need nothing.
 
     Raises
     ------
     UsageError
-        The process, and so each of its children, may not take as much memory as that is known to need.
+        The limit is below what the part needs.
     """
     limit, needed = memory_limit(), NEEDED.get(part, 0) * MEGABYTE
     if limit is not None and limit < needed:
         raise UsageError(
-            f"memory ran out before the start: {part} takes at least {needed // MEGABYTE} MB of address space, the "
-            f"process may take {limit // MEGABYTE} MB; allow it more (ulimit -v)"
+            f"not enough memory: {part} needs at least {needed // MEGABYTE} MB of address space, but the limit is "
+            f"{limit // MEGABYTE} MB; raise it with ulimit -v"
         )
 
 
 def require_files(part: str, needed: int) -> None:
-    """Refuse what opens more files than the process may.
+    """Refuse work that opens more files than this process may.
 
     Raises
     ------
     UsageError
-        The message names both numbers.
+        The limit is below `needed`.
     """
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if allowed != resource.RLIM_INFINITY and allowed < needed:
         raise UsageError(
-            f"{part} opens up to {needed} files at once, the process may open {allowed}; allow it more (ulimit -n)"
+            f"{part} opens up to {needed} files at once, but the limit is {allowed}; raise it with ulimit -n"
         )
 
 
 def lack_for(part: str, files: int = 0) -> str:
-    """Why this process has no room for a part.
+    """Explain which limit of this process is too low for a part.
 
     Parameters
     ----------
     part : str
         As for `require_memory`.
     files : int, optional
-        Open files that it needs.
+        Number of files that it opens at once.
 
     Returns
     -------
     str
-        Empty where the limits leave room for it.
+        Empty if the limits suffice.
     """
     try:
         require_memory(part)
@@ -121,19 +124,19 @@ def lack_for(part: str, files: int = 0) -> str:
 
 
 def available_memory() -> int | None:
-    """Bytes that this process may still take: what is free, within the limit of the process.
+    """Bytes that this process can still allocate: free memory, within the limit of the process.
 
     Returns
     -------
     int or None
-        None where the system does not tell.
+        None if unknown on this system.
     """
     known = [bytes_ for bytes_ in (_free(), _within_limit()) if bytes_ is not None]
     return min(known, default=None)
 
 
 def memory_limit() -> int | None:
-    """What ``ulimit -v`` allows, in bytes; None where it allows everything."""
+    """Limit of the address space (``ulimit -v``) in bytes; None if unlimited."""
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     return None if limit == resource.RLIM_INFINITY else limit
 
@@ -148,15 +151,15 @@ def _free() -> int | None:
 
 
 def _within_limit() -> int | None:
-    """What ``ulimit -v`` leaves."""
+    """Bytes left within the limit of the address space; None if unlimited."""
     limit = memory_limit()
     if limit is None:
         return None
     try:
-        taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     except (OSError, ValueError, IndexError):
         return limit
-    return max(0, limit - taken)
+    return max(0, limit - used)
 
 
 def is_lack_of_memory(error: BaseException) -> bool:
@@ -167,7 +170,7 @@ def is_lack_of_memory(error: BaseException) -> bool:
 
 
 def says_lack_of_memory(text: str) -> bool:
-    """Whether the words of a library, or a traceback, mean that memory ran out."""
+    """Whether a library's message or a traceback means that memory ran out."""
     return any(sign in text for sign in _SIGNS)
 
 

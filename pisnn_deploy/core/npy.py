@@ -1,4 +1,4 @@
-"""Arrays in files that may come from anyone: headers are judged before anything is allocated."""
+"""Arrays in untrusted files: headers are checked before anything is allocated."""
 
 from __future__ import annotations
 
@@ -15,56 +15,56 @@ import numpy as np
 from numpy.typing import NDArray
 
 _FORMAT: Any = np.lib.format
-"""numpy publishes no types for it."""
+"""numpy has no type hints for this module."""
 _READERS: Any = {
     (1, 0): _FORMAT.read_array_header_1_0,
     (2, 0): _FORMAT.read_array_header_2_0,
     (3, 0): _FORMAT.read_array_header_2_0,
 }
 LARGEST_HEADER = 4096
-"""Bytes."""
+"""In bytes."""
 DAMAGED_ARCHIVE = (
     *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, OSError),
     *(KeyError, OverflowError, RuntimeError, ValueError),
 )
-"""What Python's reader of zip files raises for those that are none, are damaged, or of a kind that it cannot read."""
+"""Exceptions that `zipfile` raises for damaged or unsupported archives, and for other files."""
 
 
 def read_header(
     stream: BinaryIO, versions: tuple[tuple[int, int], ...] = tuple(_READERS)
 ) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Read the header of an array; the stream then stands at its numbers.
+    """Read the header of an array, up to the start of its data.
 
     Parameters
     ----------
     stream : binary stream
         Read from its position to the end of the header.
     versions : tuple of (int, int)
-        Of the format.
+        Accepted versions of the format.
 
     Returns
     -------
     shape : tuple of int
-        None negative.
+        Nonnegative lengths.
     fortran : bool
-        Whether the first index runs fastest.
+        Whether the data is in Fortran order.
     dtype : numpy.dtype
-        Of the numbers that follow.
+        Type of the data.
 
     Raises
     ------
     ValueError
-        Not such a header.
+        The header is invalid.
     """
     try:
         version = _FORMAT.read_magic(stream)
         if version not in versions:
-            raise ValueError(f"unknown version {version} of the npy format")
+            raise ValueError(f"unsupported version {version} of the npy format")
         with warnings.catch_warnings():
-            # numpy warns of headers that Python 2 wrote before it refuses those that it cannot read at all.
+            # numpy warns about headers written by Python 2 even if it then fails to read them.
             warnings.simplefilter("ignore")
             shape, fortran, dtype = _READERS[version](stream, max_header_size=LARGEST_HEADER)
-    # numpy evaluates a literal, whose parser raises a dozen kinds of errors.
+    # numpy evaluates the header as a Python literal, which can raise many kinds of errors.
     except Exception as error:
         raise ValueError("is not a numpy array") from error
     if any(isinstance(length, bool) or length < 0 for length in shape):
@@ -73,7 +73,7 @@ def read_header(
 
 
 def int64_array(content: bytes) -> NDArray[np.int64]:
-    """The array of a whole ``.npy`` file of little-endian int64 numbers in C order, format 1.0.
+    """Read the array of a ``.npy`` file with little-endian int64 numbers in C order, format 1.0.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def int64_array(content: bytes) -> NDArray[np.int64]:
     Raises
     ------
     ValueError
-        Not such a file; the text completes a sentence about it.
+        The file is invalid; the message is the end of a sentence that starts with its name.
     """
     stream = io.BytesIO(content)
     shape, fortran, dtype = read_header(stream, ((1, 0),))
@@ -91,21 +91,21 @@ def int64_array(content: bytes) -> NDArray[np.int64]:
         raise ValueError("must be a little-endian int64 array in C order")
     remaining, needed = len(content) - stream.tell(), 8 * math.prod(shape)
     if remaining != needed:
-        raise ValueError(f"holds {remaining} bytes, its shape {shape} needs {needed}")
+        raise ValueError(f"has {remaining} bytes of data, but its shape {shape} needs {needed}")
     return np.frombuffer(content, "<i8", offset=stream.tell()).reshape(shape).astype(np.int64)
 
 
 def write_arrays(stream: BinaryIO, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write an ``.npz`` file, with the bytes that `numpy.savez` gives.
+    """Write an ``.npz`` file with the same bytes as `numpy.savez`.
 
-    A full disk leaves numpy's archive open, and the interpreter would complain about it on stderr.
+    Unlike here, on a full disk numpy leaves its archive open, and the interpreter complains about it on stderr.
 
     Parameters
     ----------
     stream : binary stream
         Written from its position on.
     arrays : mapping of str to array
-        No objects. Arrays that are mapped from files are not held in memory.
+        Arrays without objects; memory-mapped arrays are not loaded as a whole.
     """
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():

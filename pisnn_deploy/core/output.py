@@ -1,13 +1,13 @@
-"""Writing files: at every moment the old file is there or the new one, whatever kills the writer.
+"""Write files atomically: at any moment either the old or the new file exists, even if the writer is killed.
 
-1. The content goes to ``.NAME.<16 hexadecimal digits>.part`` in the folder of the file, under a lock of its writer.
-2. It is flushed to the disk, renamed to the file, and the folder is flushed: neither a kill nor a loss of power leaves
-   a part of it under the file's name.
-3. A link is followed: its target is replaced and the link stays. A file keeps the permissions that it had.
-4. What a killed writer left behind has no lock any more; whoever writes that file next removes it.
-5. Of several writers of one file each has a temporary name of its own; the last rename stands, and every reader sees
-   the whole file of one of them.
-6. A device or pipe (``/dev/null``, ``/dev/stdout``) cannot be replaced and takes the bytes as they come.
+1. The content is written to ``.NAME.<16 hexadecimal digits>.part`` in the folder of the file, locked by its writer.
+2. It is flushed to the disk and renamed to the file, and the folder is flushed, so neither a kill nor a power failure
+   leaves an incomplete file.
+3. Links are followed: the target is replaced and the link stays. A replaced file keeps its permissions.
+4. Temporary files of killed writers have no lock; the next writer of the same file removes them.
+5. Several writers of one file use different temporary names; the last rename wins, and readers always see one complete
+   file.
+6. Devices and pipes (``/dev/null``, ``/dev/stdout``) cannot be replaced and are written directly.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from typing import BinaryIO
 from pisnn_deploy.core.errors import FileError
 
 _NAME_KEPT = 32
-"""Characters of a file's name that its temporary names begin with: longer ones would be too long for some names."""
+"""Maximum number of characters of a file's name in its temporary names, which could otherwise become too long."""
 _ATTEMPTS = 16
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that a crash leaves the old one or the new one.
+    """Write a file atomically.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """Write a file piece by piece, so that a crash leaves the old one or the new one.
+    """Open a file to be written atomically, piece by piece.
 
     Raises
     ------
@@ -67,12 +67,12 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def require_writable(path: Path) -> None:
-    """Refuse what `whole_file` could not write, before the work that would be lost.
+    """Check that `whole_file` could write a file, before doing work that would be lost.
 
     Raises
     ------
     FileError
-        As `whole_file`.
+        As for `whole_file`.
     """
     try:
         target = _target(path)
@@ -90,10 +90,10 @@ def _refused(path: Path, error: OSError) -> FileError:
 
 
 def _target(path: Path) -> Path:
-    """Where a file really is: links are followed, also to what is not there yet."""
+    """Follow links to the real path of a file, which need not exist yet."""
     mode = _mode(path)
     if mode is not None and (stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)):
-        # By its own name: that of what /dev/stdout stands for may lead nowhere.
+        # Keep its name: the resolved name of /dev/stdout may not exist.
         return path
     if mode is not None and not stat.S_ISREG(mode):
         code = errno.EISDIR if stat.S_ISDIR(mode) else errno.ENXIO
@@ -102,7 +102,7 @@ def _target(path: Path) -> Path:
 
 
 def _mode(path: Path) -> int | None:
-    """Kind and permissions of what has a name; None if nothing has it."""
+    """Type and permissions of a path; None if it does not exist."""
     try:
         return path.stat().st_mode
     except FileNotFoundError:
@@ -110,7 +110,7 @@ def _mode(path: Path) -> int | None:
 
 
 def _opened(target: Path) -> BinaryIO:
-    """A device or a pipe; a pipe that nobody reads is an error, where the system would wait for a reader for ever."""
+    """Open a device or a pipe; fail on a pipe without a reader, where the system would wait for ever."""
     descriptor = os.open(target, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     os.set_blocking(descriptor, True)
     return os.fdopen(descriptor, "wb")
@@ -118,7 +118,7 @@ def _opened(target: Path) -> BinaryIO:
 
 @contextmanager
 def _replacement(target: Path, mode: int | None) -> Iterator[BinaryIO]:
-    """A temporary file that becomes the target."""
+    """Open a temporary file that replaces the target at the end."""
     _remove_leftovers(target)
     temporary, descriptor = _temporary(target)
     try:
@@ -128,7 +128,7 @@ def _replacement(target: Path, mode: int | None) -> Iterator[BinaryIO]:
             yield stream
             stream.flush()
             os.fsync(descriptor)
-            # Renamed while the lock is held: without one it could be taken for a leftover.
+            # Renamed while still locked: another writer could remove an unlocked file as a leftover.
             temporary.replace(target)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -138,20 +138,20 @@ def _replacement(target: Path, mode: int | None) -> Iterator[BinaryIO]:
 
 
 def _temporary(target: Path) -> tuple[Path, int]:
-    """A new file beside the target, locked by this process."""
+    """Create a locked file next to the target."""
     for _ in range(_ATTEMPTS):
         path = target.with_name(f".{target.name[:_NAME_KEPT]}.{secrets.token_hex(8)}.part")
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         if _lock(descriptor) and os.fstat(descriptor).st_nlink:
             return path, descriptor
-        # Another writer found it before it was locked and took it for a leftover.
+        # Another writer removed it as a leftover before it was locked.
         os.close(descriptor)
         path.unlink(missing_ok=True)
     raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
 
 def _lock(descriptor: int) -> bool:
-    """Lock an open file; False if another process has it. A file system may have no locks; then nobody has one."""
+    """Lock an open file; False if another process has the lock. On a file system without locks, always succeed."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -162,19 +162,19 @@ def _lock(descriptor: int) -> bool:
 
 
 def is_leftover(name: str, target: str) -> bool:
-    """Whether a file's name is one that a writer of a target uses until that is whole.
+    """Whether a file name is a temporary name of a target.
 
     Parameters
     ----------
     name, target : str
-        Names without folders.
+        File names without folders.
     """
     pattern = rf"\.{re.escape(target[:_NAME_KEPT])}\.[0-9a-f]{{16}}\.part"
     return re.fullmatch(pattern, name, re.DOTALL) is not None
 
 
 def _remove_leftovers(target: Path) -> None:
-    """Remove what killed writers of this file left: temporary names without a lock."""
+    """Remove unlocked temporary files of this target, left behind by killed writers."""
     try:
         leftovers = [path for path in target.parent.iterdir() if is_leftover(path.name, target.name)]
     except PermissionError:  # a folder that may be written but not listed
@@ -190,7 +190,7 @@ def _remove_leftovers(target: Path) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make a rename last through a loss of power, where the file system can."""
+    """Make a rename survive a power failure, if the file system supports that."""
     with contextlib.suppress(PermissionError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

@@ -1,4 +1,4 @@
-"""Reading a YAML document that may come from anyone."""
+"""Read untrusted YAML documents."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.core.reading import read_bytes
 
 MAXIMUM_BYTES = 1 << 17
-"""Largest file that is read, in about a second; those of the package are below 20 kB."""
+"""Largest accepted file, which takes about a second to read; those of the package are below 20 kB."""
 DEEPEST = 32
-"""Collections in one another; the scanner's time grows with the square of their number."""
+"""Maximum nesting of collections; the scanner's time grows with its square."""
 
 
 class _Refused(yaml.YAMLError):
-    """A construct beyond plain data."""
+    """A YAML construct that is not plain data."""
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Plain data only.
+    """Loader of plain data.
 
-    No aliases (a short text could stand for gigabytes), no tags, few levels, and every key is a word given once.
+    It refuses aliases (which could expand to gigabytes), tags, deep nesting, and keys that are repeated or not text.
     """
 
-    def fetch_flow_collection_start(self, TokenClass: Any) -> None:  # noqa: N803 - the name that yaml calls it by
+    def fetch_flow_collection_start(self, TokenClass: Any) -> None:  # noqa: N803 - yaml's name
         self._require_shallow()
         super().fetch_flow_collection_start(TokenClass)
 
@@ -52,25 +52,20 @@ class _PlainLoader(yaml.SafeLoader):
         for key, _ in node.value:
             line = key.start_mark.line + 1
             if key.tag != "tag:yaml.org,2002:str":
-                raise _Refused(f"line {line} has a key that is not a word")
+                raise _Refused(f"line {line} has a key that is not text")
             if key.value in seen:
-                raise _Refused(f"line {line} gives the key {key.value!r} a second time")
+                raise _Refused(f"line {line} repeats the key {key.value!r}")
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """Read a YAML file that holds one mapping.
-
-    Returns
-    -------
-    dict
-        Plain Python values.
+    """Read a YAML file with a mapping at its top level.
 
     Raises
     ------
     FileError
-        It cannot be read, is larger than 128 KiB, is not YAML, repeats a key, uses an alias, or holds no mapping.
+        The file cannot be read, is larger than 128 KiB, is not YAML, repeats a key, uses an alias, or is no mapping.
     """
     content = read_bytes(path, MAXIMUM_BYTES, "expected a short YAML file")
     try:
@@ -86,5 +81,5 @@ def read_mapping(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise FileError(path, f"is not YAML: {str(error).splitlines()[0]}") from error
     if not isinstance(document, dict):
-        raise FileError(path, "holds no mapping", remedy="expected keys and values")
+        raise FileError(path, "does not contain a mapping", remedy="expected keys and values")
     return document

@@ -1,4 +1,4 @@
-"""Files that no reader could make sense of: pipes and devices, and pointers, whose content is elsewhere."""
+"""Refuse files without content of their own: pipes, devices, and pointers of Git LFS or git-annex."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from pisnn_deploy.core.errors import FileError
 
 LARGEST_POINTER = 1024
-"""Bytes, as Git LFS has it."""
+"""In bytes, as defined by Git LFS."""
 _KINDS = (
     (
         re.compile(rb"version https?://[^\n]+\n(ext-[^\n]+\n)*oid sha256:[0-9a-f]{64}\r?\n"),
@@ -25,19 +25,19 @@ _KINDS = (
 
 
 def require_content(path: Path) -> None:
-    """Refuse what is no regular file, or stands for another one; to be called before a file of a user is opened.
+    """Refuse special files and pointers; to be called before opening a user's file.
 
-    A pipe without a writer cannot even be opened without waiting, and devices need not end.
+    Opening a pipe without a writer would block, and a device may never end.
 
     Parameters
     ----------
     path : Path
-        What cannot be read, and folders, are left to the reader.
+        Folders and unreadable files are left to the caller.
 
     Raises
     ------
     FileError
-        It is a pipe, a device or a socket, or a pointer of Git LFS or git-annex.
+        The file is a pipe, a device or a socket, or a pointer of Git LFS or git-annex.
     """
     require_regular(path)
     try:
@@ -58,12 +58,12 @@ def require_regular(path: Path) -> None:
     Parameters
     ----------
     path : Path
-        What cannot be looked at, and folders, are left to the reader.
+        Folders and inaccessible files are left to the caller.
 
     Raises
     ------
     FileError
-        It is one of them.
+        The file is a pipe, a device or a socket.
     """
     try:
         mode = path.stat().st_mode

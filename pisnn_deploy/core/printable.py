@@ -1,7 +1,7 @@
-"""Text that others chose, such as content and names of files, made fit to be printed.
+"""Make untrusted text, such as names and content of files, safe to print.
 
-A terminal takes some characters for commands, a reader sees others in another order or not at all, and a CI takes some
-lines for instructions. What is printed has none of them: each is spelled out as in Python (``\\x9b``, ``\\u202e``).
+Terminals interpret some characters as commands, others are invisible or change the reading order, and CI systems
+interpret some lines as commands. All of these are escaped as in Python (``\\x9b``, ``\\u202e``).
 """
 
 from __future__ import annotations
@@ -10,28 +10,27 @@ import json
 import re
 
 _INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
-"""Letters and marks of Unicode without a shape; `str.isprintable` knows all others of which that is so."""
+"""Invisible letters and marks of Unicode that `str.isprintable` does not know."""
 _MARKED_COMMAND = re.compile(r"##(?=[a-z]*\[)", re.IGNORECASE)
-"""``##[error]``, ``##vso[``, ``##teamcity[``: commands of CIs, wherever they stand in a line."""
+"""``##[error]``, ``##vso[``, ``##teamcity[``: CI commands, anywhere in a line."""
 _COMMAND = re.compile(r"^([ \t]*):(?=:)", re.MULTILINE)
 """``::error::``: a workflow command of GitHub, at the start of a line."""
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def printable(text: object) -> str:
-    """Text as a part of one line.
+    """Escape text for use within one line.
 
     Parameters
     ----------
     text : object
-        Whatever ``str`` makes text of, such as a path.
+        Converted with ``str``, such as a path.
 
     Returns
     -------
     str
-        The same text, in which line breaks, controls (C0, C1), marks of direction, surrogates, invisible characters
-        and the commands of CIs that may stand within a line are spelled out. Backslashes stay single, so that what is
-        printable already does not change.
+        Line breaks, control characters (C0, C1), direction marks, surrogates, invisible characters and CI commands that
+        may occur within a line are escaped. Backslashes are not doubled, so that printable text does not change.
     """
     whole = str(text)
     if not whole.isprintable() or not (whole.isascii() or _INVISIBLE.search(whole) is None):
@@ -43,34 +42,23 @@ def printable(text: object) -> str:
 
 
 def printable_lines(text: str) -> str:
-    """Text of several lines.
+    """Escape each line of a text, as `printable` does, and workflow commands.
 
     Parameters
     ----------
     text : str
-        Its line breaks are those of whoever wrote it: names in it have none any more.
-
-    Returns
-    -------
-    str
-        Each line as `printable` gives it, and none of them a workflow command.
+        Its line breaks are trusted: names in it must already be escaped.
     """
     return without_commands("\n".join(map(printable, text.split("\n"))))
 
 
 def without_commands(text: str) -> str:
-    """Lines none of which GitHub takes for a workflow command.
-
-    Returns
-    -------
-    str
-        The first colon of ``::`` at the start of a line is spelled out.
-    """
+    """Escape GitHub workflow commands: the first colon of ``::`` at the start of a line."""
     return _COMMAND.sub(r"\1\\x3a", text)
 
 
 def json_text(value: object) -> str:
-    """JSON for programs, which may be shown to people and to a CI as well.
+    """Format JSON so that it is also safe to print.
 
     Parameters
     ----------
@@ -80,26 +68,15 @@ def json_text(value: object) -> str:
     Returns
     -------
     str
-        ASCII without controls other than line breaks, indented by two; the same data whatever is spelled out.
+        ASCII without control characters other than line breaks, indented by two. Escapes do not change the data.
     """
     text = json.dumps(value, indent=2, allow_nan=False).replace("\x7f", "\\u007f")
-    # Only texts have such characters, and in these both spellings are the same.
+    # These characters only occur in strings, where the escape means the same.
     return _MARKED_COMMAND.sub(r"#\\u0023", text)
 
 
 def spelled_out(character: str) -> str:
-    """A character as Python writes it in a text.
-
-    Parameters
-    ----------
-    character : str
-        A single one.
-
-    Returns
-    -------
-    str
-        Such as ``\\n``, ``\\x9b``, ``\\u202e`` or ``\\U000e0041``.
-    """
+    """Escape a single character as in Python, such as ``\\n``, ``\\x9b``, ``\\u202e`` or ``\\U000e0041``."""
     code = ord(character)
     if code < 0x100:
         return _NAMED.get(character, f"\\x{code:02x}")
@@ -107,5 +84,5 @@ def spelled_out(character: str) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """A number with its noun, such as ``1 core`` or ``2 cores``."""
+    """Count with its noun, such as ``1 core`` or ``2 cores``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,4 +1,4 @@
-"""Files that may come from anyone: their bytes, and plain JSON, or one line that says what is wrong."""
+"""Read untrusted files and plain JSON, with one-line errors."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.core.pointers import require_content
 
 SAFETENSORS = ".safetensors"
-"""Suffix of such files."""
+"""Suffix of safetensors files."""
 LARGEST_HEADER = 1 << 20
-"""Bytes of the header of a safetensors file."""
+"""Maximum size of the header of a safetensors file, in bytes."""
 START_OF_SAFETENSORS = 9
-"""Bytes that tell such a file: the length of its header, and the brace that opens it."""
+"""Bytes that identify a safetensors file: the length of its header and an opening brace."""
 
 
 def is_safetensors(start: bytes) -> bool:
-    """Whether a file begins like safetensors.
+    """Whether a file starts like a safetensors file.
 
     Parameters
     ----------
     start : bytes
-        At least its first `START_OF_SAFETENSORS` bytes.
+        At least the first `START_OF_SAFETENSORS` bytes.
     """
     length = int.from_bytes(start[: START_OF_SAFETENSORS - 1], "little")
     return start[START_OF_SAFETENSORS - 1 : START_OF_SAFETENSORS] == b"{" and 2 <= length <= LARGEST_HEADER
 
 
 def read_bytes(path: Path, largest: int, remedy: str = "") -> bytes:
-    """Content of a file.
+    """Read a file of limited size.
 
     Parameters
     ----------
     path : Path
-        Of a user.
+        Path of the file.
     largest : int
-        Bytes that it may have; no more than that is read.
+        Maximum size in bytes; no more is read.
     remedy : str, optional
-        What to do about a larger one.
+        What to do if the file is larger.
 
     Raises
     ------
     FileError
-        It is no regular file, stands for another one, cannot be read, or is larger.
+        The file is not a regular file, is a pointer to another one, cannot be read, or is larger.
     """
     require_content(path)
     try:
-        # A reader makes room for all that it is asked for.
+        # `read` allocates as much as it is asked for.
         size = path.stat().st_size
         with path.open("rb") as file:
             content = file.read(min(size, largest) + 1)
@@ -61,7 +61,7 @@ def read_bytes(path: Path, largest: int, remedy: str = "") -> bytes:
 
 
 def parse_plain_json(content: bytes | str) -> Any:
-    """What a JSON text holds: no key twice, and only finite numbers.
+    """Parse JSON without repeated keys or numbers that are not finite.
 
     Parameters
     ----------
@@ -71,16 +71,16 @@ def parse_plain_json(content: bytes | str) -> Any:
     Raises
     ------
     ValueError
-        It is not such a text; the message says why.
+        The content is invalid; the message says why.
     RecursionError
-        It is nested too deeply to be read.
+        The content is nested too deeply.
     """
     return json.loads(content, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len({key for key, _ in pairs}) != len(pairs):
-        raise ValueError("a key is given twice")
+        raise ValueError("a key is repeated")
     return dict(pairs)
 
 

@@ -1,8 +1,8 @@
-"""Keeps a process from taking anything of the current folder: modules, settings of libraries, programs.
+"""Keep a process from using anything in the current folder: modules, settings of libraries, programs.
 
-Commands are called in folders that others have filled: a clone, an unpacked archive, a shared disk. Some libraries
-look for settings there whatever they are told (numba, matplotlib, setuptools), and an interpreter that is started with
-``-c`` looks for modules there, as all helpers of multiprocessing are. A test lists whatever else commands look for.
+Commands run in untrusted folders: a clone, an unpacked archive, a shared disk. Some libraries always look for settings
+there (numba, matplotlib, setuptools), and an interpreter started with ``-c``, as multiprocessing does, looks for
+modules there. A test lists everything else that commands look for.
 """
 
 from __future__ import annotations
@@ -17,32 +17,27 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 NEUTRAL = os.path.dirname(os.__file__)
-"""Where child processes are started: the standard library's folder, which no one else can fill."""
+"""Folder in which child processes start: the standard library's, which others cannot write to."""
 
 _SEARCHED = ("PATH", "LD_LIBRARY_PATH")
-"""Environment variables that list folders of programs and libraries; an empty entry is the current folder."""
+"""Search paths of programs and libraries; an empty entry means the current folder."""
 _KERNELS = "NUMBA_CACHE_DIR"
-"""Names one folder of compiled kernels, whose index is unpickled."""
+"""Names the folder of numba's compiled kernels, whose index is unpickled."""
 _OBEYED_OF_NUMBA = (_KERNELS, "NUMBA_DISABLE_JIT")
-"""Its other variables print on stdout, break kernels, or change what they were tested with."""
+"""Other numba variables print to stdout, break kernels, or change tested behaviour."""
 _PACKAGE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-"""Folder that `pisnn_deploy` lies in."""
+"""Folder of the `pisnn_deploy` package."""
 
 
 def python_command(statements: str, interpreter: str | None = None) -> list[str]:
-    """Command of a child process that runs Python statements; to be started in `NEUTRAL`.
+    """Build the command of a child process that runs Python statements; to be started in `NEUTRAL`.
 
     Parameters
     ----------
     statements : str
-        Python code that the interpreter runs.
+        Python code to run.
     interpreter : str, optional
-        This process's own unless given.
-
-    Returns
-    -------
-    list of str
-        Words of the command.
+        Path of the interpreter (default: that of this process).
     """
     chosen = interpreter or sys.executable
     if os.sep in chosen:
@@ -51,19 +46,19 @@ def python_command(statements: str, interpreter: str | None = None) -> list[str]
 
 
 def child_environment() -> dict[str, str]:
-    """Environment of a child process that is to import this very package, wherever another one may be installed."""
+    """Environment of a child process that must import this copy of the package, not another installed one."""
     paths = (_PACKAGE_ROOT, os.environ.get("PYTHONPATH", ""))
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def shut_out_current_folder() -> None:
-    """Take nothing from the current folder in this process and in those that it starts; to be called early.
+    """Stop this process and its children from using the current folder; to be called early.
 
-    The environment is the user's and stays as it is, but for entries of search paths that are empty or relative, for a
-    relative folder of kernels, for settings of numba other than `_OBEYED_OF_NUMBA`, and for matplotlib's backend.
+    The user's environment stays as it is, except for empty or relative entries of search paths, a relative folder of
+    kernels, settings of numba other than `_OBEYED_OF_NUMBA`, and matplotlib's backend.
     """
-    os.environ["PYTHONSAFEPATH"] = "1"  # understood from Python 3.11 on
-    os.environ["MPLBACKEND"] = "agg"  # a notebook's is none that a command could load, and pictures are files here
+    os.environ["PYTHONSAFEPATH"] = "1"  # has an effect from Python 3.11 on
+    os.environ["MPLBACKEND"] = "agg"  # commands cannot load a notebook's backend, and only write files
     for name in _SEARCHED:
         _keep_absolute(name)
     if not os.path.isabs(os.environ.get(_KERNELS, NEUTRAL)):
@@ -79,7 +74,7 @@ def shut_out_current_folder() -> None:
 
 
 def _keep_absolute(name: str) -> None:
-    """Drop entries from a search path that depend on the current folder."""
+    """Drop the entries of a search path that depend on the current folder."""
     before = os.environ.get(name)
     if before is None:
         return
@@ -91,30 +86,30 @@ def _keep_absolute(name: str) -> None:
 
 
 def _clean_import_path() -> None:
-    """Drop the current folder from the import path unless the user names it in ``PYTHONPATH`` or Python lives in it."""
+    """Drop the current folder from the import path unless ``PYTHONPATH`` names it or Python is installed there."""
     try:
         current = os.path.realpath(os.getcwd())
-    except OSError:  # it was deleted
+    except OSError:  # the folder was deleted
         current = ""
-    wanted = [os.path.abspath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    from_user = [os.path.abspath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     if "PYTHONPATH" in os.environ:
-        os.environ["PYTHONPATH"] = os.pathsep.join(wanted)
+        os.environ["PYTHONPATH"] = os.pathsep.join(from_user)
     sys.path[:] = [os.path.abspath(entry) for entry in sys.path if entry]
     if current not in map(os.path.realpath, sys.path):
         return
     import sysconfig
 
-    kept = {os.path.realpath(path) for path in (*wanted, _PACKAGE_ROOT, *sysconfig.get_paths().values())}
-    if current not in kept:
+    trusted = {os.path.realpath(path) for path in (*from_user, _PACKAGE_ROOT, *sysconfig.get_paths().values())}
+    if current not in trusted:
         sys.path[:] = [entry for entry in sys.path if os.path.realpath(entry) != current]
 
 
 @contextmanager
 def _elsewhere() -> Iterator[None]:
-    """Make `NEUTRAL` the current folder for a moment."""
+    """Make `NEUTRAL` the current folder within the context."""
     try:
         before = os.open(".", getattr(os, "O_PATH", os.O_RDONLY))
-    except OSError:  # a folder that cannot be opened gives nothing away either
+    except OSError:  # nothing can be loaded from a folder that cannot be opened
         yield
         return
     try:
@@ -126,7 +121,7 @@ def _elsewhere() -> Iterator[None]:
 
 
 class _Settler(MetaPathFinder):
-    """Settles modules of `_SETTLED` when they are imported."""
+    """Import hook that settles the modules in `_SETTLED`."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -150,12 +145,12 @@ def _execute(execute: Callable[[ModuleType], None], settle: Callable[[ModuleType
 
 
 def _settle_numba(config: ModuleType) -> None:
-    """Numba reads its settings file whenever it compiles; an empty name stands for no file."""
+    """Stop numba from reading its settings file at each compilation; an empty name means no file."""
     config._config_fname = ""  # type: ignore[attr-defined]
 
 
 def _settle_multiprocessing(util: ModuleType) -> None:
-    """Give the helpers of multiprocessing, all started here with ``-c``, the import path of this process."""
+    """Give multiprocessing's helper processes, which start with ``-c``, the import path of this process."""
     start = util.spawnv_passfds
     if isinstance(start, partial):
         return
@@ -172,7 +167,7 @@ def _spawn(start: Callable[..., int], path: bytes, args: Sequence[str], passfds:
 
 
 def _settled(module: ModuleType) -> None:
-    """Nothing: these modules look into the current folder only while they are imported."""
+    """Do nothing: these modules use the current folder only while they are imported."""
 
 
 _SETTLED: dict[str, Callable[[ModuleType], None]] = {

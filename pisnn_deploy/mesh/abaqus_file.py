@@ -1,7 +1,7 @@
-"""Read the meshes of Abaqus input files.
+"""Read meshes from Abaqus input files.
 
-Written here because the libraries leave out what they do not know without a word: elements of other types, second sets
-of a name, generated nodes, other coordinate systems. Whatever is not read here is refused with its line.
+Existing libraries silently skip what they do not support: other element types, a second set of the same name, generated
+nodes, other coordinate systems. This reader rejects whatever it does not support and names the line.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _TYPES = {
     "triangle": re.compile(r"(CPS|CPE|CPEG|DC2D|DCC2D|AC2D|S|DS|STRI|M3D|SFM3D|R3D|F3D)3[A-Z]*"),
     "tetra": re.compile(r"(C3D|DC3D|DCC3D|AC3D|Q3D)4[A-Z]*"),
 }
-"""Elements that are read: two corners, three, four, whatever physics they are made for."""
+"""Supported element types by shape (two, three or four corners), whatever their physics."""
 _NO_MESH = re.compile(r"MASS|ROTARYI|HEATCAP|(SPRING|DASHPOT|CONN|DCOUP|GAP|JOINT|ITT|DRAG).*")
-"""Elements that take no place."""
+"""Elements without a volume, which are skipped."""
 _AXISYMMETRIC = re.compile(r"[A-Z]*AX[A-Z]*\d.*")
 _LONGEST_TYPE = 40
 _GENERATORS = frozenset({"NGEN", "NFILL", "NCOPY", "NMAP", "ELGEN", "ELCOPY", "SYSTEM"})
@@ -34,16 +34,16 @@ _SIDES: dict[str, dict[str, tuple[int, ...]]] = {
     "triangle": {"S1": (0, 1), "S2": (1, 2), "S3": (2, 0)},
     "tetra": {"S1": (0, 1, 2), "S2": (0, 3, 1), "S3": (1, 3, 2), "S4": (2, 3, 0)},
 }
-"""Sides of elements by their names in surfaces, as corners."""
+"""Corners of each side of an element, by the name that surfaces use."""
 
 
 Item = Indices | tuple[int, int, int] | str
-"""What is put into a set: numbers of elements, a range of them (first, last, step), or what another set has so far."""
+"""An entry of a set: element numbers, a range of them (first, last, step), or the name of another set."""
 
 
 @dataclass
 class _Body:
-    """A part with its own numbering, or everything outside of parts; set entries in the order of the file."""
+    """A part with its own numbering, or everything outside parts; set entries are in file order."""
 
     nodes: list[NDArray[np.float64]] = field(default_factory=list)
     elements: dict[str, list[Indices]] = field(default_factory=lambda: {kind: [] for kind in CORNERS})
@@ -54,7 +54,7 @@ class _Body:
 
 @dataclass
 class _Model:
-    """What stands outside of parts, the parts, and their instances. The mesh is made of instances and unused parts."""
+    """Everything outside parts, the parts, and their instances. The mesh consists of instances and unused parts."""
 
     outside: _Body = field(default_factory=_Body)
     parts: dict[str, _Body] = field(default_factory=dict)
@@ -67,14 +67,15 @@ class _Model:
 
 
 def parse_abaqus(path: Path, content: bytes) -> MeshContent:
-    """Mesh in the bytes of an input file.
+    """Parse an Abaqus input file.
 
-    Cell sets name groups; where sections name sets, only these are materials. Surfaces name sides.
+    Element sets become groups; if any section names a set, only the sets named by sections are materials. Surfaces
+    become boundary groups.
 
     Raises
     ------
     FileError
-        Something that cannot be read, with its line.
+        The file has something unsupported or damaged; the message names the line.
     """
     model = _Model()
     here = model.outside
@@ -87,9 +88,9 @@ def parse_abaqus(path: Path, content: bytes) -> MeshContent:
         elif keyword in ("END PART", "END INSTANCE", "END ASSEMBLY", "ASSEMBLY"):
             here = model.outside
         elif keyword == "INCLUDE" or "INPUT" in block.parameters:
-            raise block.error("includes another file", "write the mesh into one file")
+            raise block.error("includes another file", "write the whole mesh to one file")
         elif keyword in _GENERATORS:
-            raise block.error(f"*{keyword} makes parts of the mesh", "write all nodes and elements out")
+            raise block.error(f"*{keyword} generates parts of the mesh", "list all nodes and elements explicitly")
         elif keyword in _READERS:
             _READERS[keyword](block, here, model)
         elif keyword.endswith("SECTION") and "ELSET" in block.parameters:
@@ -101,17 +102,17 @@ def parse_abaqus(path: Path, content: bytes) -> MeshContent:
 def _name(block: Block, parameter: str) -> str:
     name = block.parameters.get(parameter, "")
     if not name:
-        raise block.error(f"*{block.keyword} has no {parameter}=")
+        raise block.error(f"*{block.keyword} lacks {parameter}=")
     return name
 
 
 def _instance(block: Block, model: _Model) -> _Body:
-    """A copy of a part, moved; what follows until its end is added to it."""
-    of = block.parameters.get("PART", "").upper()
-    if of and of not in model.parts:
-        raise block.error(f"there is no part {block.parameters['PART'][:60]!r} above it")
-    model.used.add(of)
-    part = model.parts.get(of, _Body())
+    """Make a moved copy of a part; the blocks up to the end of the instance are added to it."""
+    part_name = block.parameters.get("PART", "").upper()
+    if part_name and part_name not in model.parts:
+        raise block.error(f"there is no part {block.parameters['PART'][:60]!r} above this line")
+    model.used.add(part_name)
+    part = model.parts.get(part_name, _Body())
     body = _Body(
         [_moved(block, table) for table in part.nodes],
         {kind: list(tables) for kind, tables in part.elements.items()},
@@ -120,12 +121,12 @@ def _instance(block: Block, model: _Model) -> _Body:
         {name: list(rows) for name, rows in part.surfaces.items()},
     )
     if model.instances.setdefault(_name(block, "NAME").upper(), body) is not body:
-        raise block.error("has two instances of one name")
+        raise block.error("has a second instance of the same name")
     return body
 
 
 def _moved(block: Block, table: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Nodes of an instance: first shifted, then turned about an axis."""
+    """Nodes of an instance: first translated, then rotated about an axis."""
     if not block.data:
         return table
     lines = [replace(block, data=(line,)) for line in block.data]
@@ -147,7 +148,7 @@ def _moved(block: Block, table: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _read_nodes(block: Block, body: _Body, model: _Model) -> None:
     if block.parameters.get("SYSTEM", "R").upper() != "R":
-        raise block.error("*NODE is in another coordinate system", "write rectangular coordinates")
+        raise block.error("*NODE uses another coordinate system", "use rectangular coordinates")
     if "NSET" in block.parameters:
         model.node_sets.add(block.parameters["NSET"])
     if block.data:
@@ -163,7 +164,7 @@ def _read_elements(block: Block, body: _Body, model: _Model) -> None:
     kind = next((kind for kind, pattern in _TYPES.items() if pattern.fullmatch(kind_of)), None)
     if kind is None:
         if _AXISYMMETRIC.fullmatch(kind_of):
-            raise block.error(f"has axisymmetric elements ({kind_of})", "only plane and solid meshes are read")
+            raise block.error(f"has axisymmetric elements ({kind_of})", "only plane and solid meshes are supported")
         model.others[kind_of] = 2 if re.match(r"CP[SE]|DC2D|AC2D|S\d|M3D|R3D|DS", kind_of) else 3
         return
     if not block.data:
@@ -184,15 +185,15 @@ def _read_set(block: Block, body: _Body, model: _Model) -> None:
     instance = block.parameters.get("INSTANCE")
     if instance is not None:
         if instance.upper() not in model.instances:
-            raise block.error(f"there is no instance {instance[:60]!r} above it")
+            raise block.error(f"there is no instance {instance[:60]!r} above this line")
         body = model.instances[instance.upper()]
     elif body is model.outside and model.instances:
-        raise block.error("a cell set of the assembly does not say of which instance", "give it INSTANCE=")
+        raise block.error("an element set of the assembly does not name its instance", "add INSTANCE=")
     name = _name(block, "ELSET")
     if "GENERATE" in block.parameters:
         for first, last, step in block.integers(2, 3).tolist():
             if step < 0 or last < first:
-                raise block.error(f"*ELSET generates from {first} to {last} by {step or 1}")
+                raise block.error(f"*ELSET cannot generate numbers from {first} to {last} in steps of {step or 1}")
             _put(body, model, name, (first, last, step or 1))
         return
     numbers: list[int] = []
@@ -204,7 +205,7 @@ def _read_set(block: Block, body: _Body, model: _Model) -> None:
         elif plain in body.set_names:
             others[plain] = None
         elif word:
-            raise block.error(f"*ELSET has {word[:60]!r}, which is no element and no set above it")
+            raise block.error(f"*ELSET has {word[:60]!r}, which is neither an element nor a set above this line")
     _put(body, model, name, np.array(numbers, np.int64), *others)
 
 
@@ -223,7 +224,7 @@ def _read_surface(block: Block, body: _Body, model: _Model) -> None:
         if body is model.outside and model.instances:
             bodies = [instance for instance in model.instances.values() if set_name in instance.set_names]
         if not bodies:
-            raise block.error(f"*SURFACE has {set_name[:60]!r}, which is no set above it")
+            raise block.error(f"*SURFACE has {set_name[:60]!r}, which is not a set above this line")
         for owner in bodies:
             owner.surfaces.setdefault(name.upper(), []).append((block, set_name, side))
 
@@ -239,14 +240,14 @@ _READERS = {
 
 @dataclass(frozen=True)
 class _Numbering:
-    """Elements of a body: sorted numbers, and the kind and the place among all elements of that kind of each."""
+    """Elements of a body by ascending number: the kind of each, and its index among all elements of that kind."""
 
     numbers: Indices
     kind: Indices
     place: Indices
 
     def of(self, item: Item, sets: Mapping[str, list[Indices]]) -> Indices:
-        """Rows of what is put into a set; numbers without an element are left out."""
+        """Rows of the elements that a set entry names; numbers without an element are ignored."""
         if isinstance(item, str):
             return _joined(sets.get(item, []))
         if isinstance(item, tuple):
@@ -265,7 +266,7 @@ def _joined(parts: list[Indices]) -> Indices:
 
 
 class _Groups:
-    """Memberships of the elements of a kind."""
+    """Elements of one kind and their groups."""
 
     def __init__(self, width: int) -> None:
         self.corners = [np.zeros((0, width), np.int64)]
@@ -275,7 +276,7 @@ class _Groups:
         self.count = 0
 
     def add(self, corners: Indices) -> Indices:
-        """Append elements, and return their places."""
+        """Append elements and return their indices."""
         self.corners.append(corners)
         self.count += len(corners)
         return np.arange(self.count - len(corners), self.count)
@@ -295,7 +296,7 @@ class _Groups:
 
 def _assembled(path: Path, model: _Model, bodies: list[_Body]) -> MeshContent:
     dims = 3 if any(body.elements["tetra"] for body in bodies) else 2
-    # Lines, triangles, tetrahedra: cells are the last of these that there are.
+    # Kinds are lines, triangles and tetrahedra; the cells are of the highest kind present.
     cells, sides = dims - 1, dims - 2
     kinds = [_Groups(width) for width in CORNERS.values()]
     points: list[NDArray[np.float64]] = [np.zeros((0, 3))]
@@ -313,7 +314,7 @@ def _assembled(path: Path, model: _Model, bodies: list[_Body]) -> MeshContent:
             named |= {model.names[name]} if rows.size else set()
             for number, kind in enumerate(kinds):
                 of_kind = rows[numbering.kind[rows] == number]
-                # Where sections say which sets are materials, other sets of cells are none.
+                # If sections say which sets are materials, other sets of cells are not.
                 if of_kind.size and (number != cells or not model.sections or name in model.sections):
                     kind.name(model.names[name], numbering.place[of_kind])
         solid = np.concatenate(kinds[cells].corners)
@@ -335,34 +336,34 @@ def _assembled(path: Path, model: _Model, bodies: list[_Body]) -> MeshContent:
 def _number_elements(
     path: Path, body: _Body, nodes: NDArray[np.float64], start: int, kinds: list[_Groups]
 ) -> _Numbering:
-    """Add the elements of a body to all others; its points are counted from `start`."""
+    """Add the elements of a body to `kinds`; `start` is the index of its first point."""
     order, node_numbers = _numbered(path, nodes[:, 0], "node")
     numbers, kind_numbers, places = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for number, (kind, width) in enumerate(CORNERS.items()):
         table = np.concatenate([np.zeros((0, 1 + width), np.int64), *body.elements[kind]])
         numbers.append(table[:, 0])
         kind_numbers.append(np.full(len(table), number))
-        places.append(kinds[number].add(start + order[_found(path, node_numbers, table[:, 1:])]))
+        places.append(kinds[number].add(start + order[_node_places(path, node_numbers, table[:, 1:])]))
     by_number, ordered = _numbered(path, np.concatenate(numbers), "element")
     return _Numbering(ordered, np.concatenate(kind_numbers)[by_number], np.concatenate(places)[by_number])
 
 
 def _numbered(path: Path, numbers: NDArray[np.float64] | Indices, noun: str) -> tuple[Indices, Indices]:
-    """The order that sorts the numbers of nodes or elements, and the sorted numbers; none may be there twice."""
+    """Sorting order and sorted numbers of nodes or elements; duplicates are refused."""
     order = np.argsort(numbers, kind="stable")
     ordered = numbers[order].astype(np.int64)
     twice = np.flatnonzero(ordered[1:] == ordered[:-1])
     if twice.size:
-        raise FileError(path, f"has the {noun} {ordered[twice[0]]} twice")
+        raise FileError(path, f"defines {noun} {ordered[twice[0]]} twice")
     return order, ordered
 
 
-def _found(path: Path, numbers: Indices, wanted: Indices) -> Indices:
-    """Places of numbers among sorted ones."""
-    place = np.minimum(np.searchsorted(numbers, wanted), max(numbers.size - 1, 0))
-    missing = wanted[numbers[place] != wanted] if numbers.size else wanted.reshape(-1)
+def _node_places(path: Path, numbers: Indices, nodes: Indices) -> Indices:
+    """Index of each node in the sorted node numbers."""
+    place = np.minimum(np.searchsorted(numbers, nodes), max(numbers.size - 1, 0))
+    missing = nodes[numbers[place] != nodes] if numbers.size else nodes.reshape(-1)
     if missing.size:
-        raise FileError(path, f"has an element with the node {missing[0]}, which is not there")
+        raise FileError(path, f"has an element with the undefined node {missing[0]}")
     return place
 
 
@@ -373,7 +374,7 @@ def _surface(
     corners: Indices,
     kind: int,
 ) -> Indices:
-    """Corners of the sides of a surface, of cells with these corners."""
+    """Corners of each side of a surface; `corners` are those of the cells."""
     sides = [np.zeros((0, corners.shape[1] - 1), np.int64)]
     names = _SIDES[list(CORNERS)[kind]]
     for block, element_or_set, side in surface:
@@ -382,9 +383,11 @@ def _surface(
         elif element_or_set.isascii() and element_or_set.isdigit() and len(element_or_set) < 16:
             rows = numbering.of(np.array([int(element_or_set)]), sets)
         else:
-            raise block.error(f"*SURFACE has {element_or_set[:60]!r}, which is no element and no set above it")
+            raise block.error(
+                f"*SURFACE has {element_or_set[:60]!r}, which is neither an element nor a set above this line"
+            )
         if side not in names:
-            raise block.error(f"*SURFACE has the side {side[:60]!r}", "sides of cells are S1, S2, ...")
+            raise block.error(f"*SURFACE has the unknown side {side[:60]!r}", "use S1, S2, ...")
         cells = numbering.place[rows[numbering.kind[rows] == kind]]
         sides.append(corners[cells][:, list(names[side])])
     return np.concatenate(sides)

@@ -1,4 +1,4 @@
-"""Blocks of an Abaqus input file: a keyword with its parameters, and the lines of data below it."""
+"""Split an Abaqus input file into blocks: a keyword, its parameters, and the data lines below it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from pisnn_deploy.core.errors import FileError
 
 @dataclass(frozen=True)
 class Block:
-    """A keyword of the file.
+    """A keyword with its parameters and data.
 
     Attributes
     ----------
     line : int
-        Number of its line, counted from 1.
+        Line number of the keyword, from 1.
     keyword : str
-        In upper case, without the star and with single blanks.
+        In upper case, without the asterisk, words separated by single spaces.
     parameters : mapping of str to str
-        By name in upper case; empty text for a parameter without a value.
+        Values by upper-case name; empty for a parameter without a value.
     data : tuple of str
-        The lines below it, without comments and empty lines.
+        Lines below the keyword, without comments and empty lines.
     """
 
     path: Path
@@ -36,20 +36,27 @@ class Block:
     data: tuple[str, ...]
 
     def error(self, problem: str, remedy: str = "") -> FileError:
-        """That something of this block cannot be read."""
+        """An error that points to this block."""
         return FileError(self.path, problem, field=f"line {self.line}", remedy=remedy)
 
     def fields(self) -> list[list[str]]:
-        """The data as words."""
+        """Comma-separated words of each data line."""
         return [[word.strip() for word in line.rstrip(", ").split(",")] for line in self.data]
 
     def numbers(self, least: int, most: int) -> NDArray[np.float64]:
-        """The data as a table of `most` columns; missing ones are 0, further ones are left out.
+        """Read the data as numbers.
+
+        Parameters
+        ----------
+        least : int
+            Numbers that each line must have.
+        most : int
+            Columns of the table; shorter lines are filled with 0, longer ones cut.
 
         Raises
         ------
         FileError
-            A line that is not at least so many numbers.
+            A line has fewer than `least` numbers, or something else.
         """
         lines = [line.rstrip(", ") for line in self.data]
         widths = np.array([line.count(",") + 1 for line in lines], np.int64)
@@ -59,17 +66,17 @@ class Block:
             words = _parsed(",".join(lines[row] for row in rows))
             if width < least or words is None or words.size != rows.size * width:
                 wrong = next((lines[row] for row in rows if _count(lines[row]) != width), lines[rows[0]])
-                raise self.error(f"*{self.keyword} has the data {wrong[:60]!r}, not {least} numbers or more")
+                raise self.error(f"*{self.keyword} has the data {wrong[:60]!r}, expected at least {least} numbers")
             table[rows, : min(width, most)] = words.reshape(rows.size, width)[:, :most]
         return table
 
     def elements(self, corners: int) -> NDArray[np.int64]:
-        """The data as number and corners of elements; a line that ends with a comma goes on if there are too few.
+        """Read the data as elements, each a number and its corners; a trailing comma continues an incomplete element.
 
         Raises
         ------
         FileError
-            An element with another number of corners, or a number that is not an integer.
+            An element has the wrong number of corners, or a number is not an integer.
         """
         lines, begun = [], ""
         for line in self.data:
@@ -79,30 +86,30 @@ class Block:
                 begun = ""
         if begun:
             lines.append(begun.rstrip(", "))
-        # Beams may name a node more, which says how they lie.
+        # Beams may have an extra node that gives their orientation.
         most = corners + 1 if corners > 2 else corners + 2
         wrong = next((line for line in lines if not corners <= line.count(",") < most), None)
         if wrong is not None:
-            raise self.error(f"*{self.keyword} has the data {wrong[:60]!r}, not a number and {corners} nodes")
+            raise self.error(f"*{self.keyword} has the data {wrong[:60]!r}, expected a number and {corners} nodes")
         return replace(self, data=tuple(lines)).integers(1 + corners, 1 + corners)
 
     def integers(self, least: int, most: int) -> NDArray[np.int64]:
-        """As `numbers`, of integers.
+        """Read the data as integers; like `numbers` otherwise.
 
         Raises
         ------
         FileError
-            Also a number that is not an integer.
+            A line has fewer than `least` numbers, or a number is not an integer.
         """
         return self.as_integers(self.numbers(least, most))
 
     def as_integers(self, table: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Numbers of the data as integers.
+        """Convert numbers of the data to integers.
 
         Raises
         ------
         FileError
-            A number that is not an integer.
+            A number is not an integer.
         """
         if not (abs(table) < 2**53).all() or (table != np.floor(table)).any():
             raise self.error(f"*{self.keyword} has a number that is not an integer")
@@ -110,12 +117,12 @@ class Block:
 
 
 def blocks(path: Path, content: bytes) -> Iterator[Block]:
-    """All blocks of a file.
+    """Yield the blocks of a file.
 
     Raises
     ------
     FileError
-        Data before the first keyword.
+        The file does not start with a keyword.
     """
     try:
         text = content.decode()
@@ -158,9 +165,9 @@ def _count(line: str) -> int:
 
 
 def _parsed(text: str) -> NDArray[np.float64] | None:
-    """Numbers between commas, None if there is something else."""
+    """Parse comma-separated numbers; None if the text holds anything else."""
     with warnings.catch_warnings():
-        # numpy warns of text that is no number, and stops there.
+        # numpy warns about text that is not a number and stops parsing.
         warnings.simplefilter("error", DeprecationWarning)
         try:
             return np.fromstring(text.replace("D", "E").replace("d", "e"), np.float64, sep=",")

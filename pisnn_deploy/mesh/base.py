@@ -1,4 +1,4 @@
-"""What every mesh answers: cells, faces and reservoirs, geometry, and how a field is laid out and drawn."""
+"""Interface of all meshes: cells, faces, reservoirs, geometry, and how a field is laid out and drawn."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Number = TypeVar("Number", np.int64, np.float64)
 
 
 class FaceMesh(ABC):
-    """Cells, the faces through which packets pass, and reservoirs behind some outer faces.
+    """Cells, the faces between them, and reservoirs behind some outer faces.
 
     A positive packet on face ``f`` leaves ``source[f]`` and enters ``target[f]``: the incidence ``D`` has -1 and +1
     there. Cells and reservoirs together are called holders: holder ``i`` is cell ``i`` below `cells`, and reservoir
@@ -29,7 +29,7 @@ class FaceMesh(ABC):
     Attributes
     ----------
     source, target : int64 array [faces]
-        Holders on both sides of each face.
+        Holder on either side of each face.
     shape : tuple of int
         Shape of a field.
     """
@@ -55,18 +55,18 @@ class FaceMesh(ABC):
 
     @property
     def is_line(self) -> bool:
-        """Whether cells lie in a single row."""
+        """Whether the cells form a single row."""
         return False
 
     @property
     @abstractmethod
     def grid(self) -> Mesh | None:
-        """The mesh itself where cells stand in rows, so that windows and blocks can be laid on it; else None."""
+        """The mesh itself if its cells form a grid, so that windows and blocks apply; else None."""
 
     @property
     @abstractmethod
     def volume(self) -> float | None:
-        """Volume of each cell; None where cells differ."""
+        """Volume of a cell if all are equal; else None."""
 
     @property
     @abstractmethod
@@ -81,7 +81,7 @@ class FaceMesh(ABC):
     @property
     @abstractmethod
     def boundary_text(self) -> str:
-        """Conditions for people."""
+        """Boundary conditions as text for people."""
 
     @property
     def faces(self) -> int:
@@ -94,7 +94,7 @@ class FaceMesh(ABC):
         return self.cells + self.reservoirs
 
     def divergence(self, flux: NDArray[Number]) -> NDArray[Number]:
-        """What arrives at each holder, ``D k``.
+        """Net gain of each holder, ``D k``.
 
         Parameters
         ----------
@@ -104,7 +104,7 @@ class FaceMesh(ABC):
         Returns
         -------
         array [holders], same dtype
-            What each cell gains, then what each reservoir gains.
+            Gain of each cell, then of each reservoir.
         """
         gain = np.zeros(self.holders, flux.dtype)
         np.add.at(gain, self.target, flux)
@@ -113,22 +113,22 @@ class FaceMesh(ABC):
 
     @abstractmethod
     def geometry(self) -> Geometry:
-        """Volumes of cells, areas of faces, and distances between them."""
+        """Cell volumes, face areas, and distances from cell centres to faces."""
 
     @abstractmethod
     def angles(self) -> Field | None:
-        """Degrees between the line of centres and the normal of each face between two cells; None where all are 0.
+        """Angle in degrees between the line of centres and the normal of each interior face; None if all are 0.
 
-        0 is what the two-point scheme assumes.
+        The two-point scheme assumes 0.
         """
 
     def conductances(self, conductivity: Field) -> Field:
-        """Flux through each face per difference of the two values beside it: two resistances in series.
+        """Flux through each face per difference of the two values on its sides: two resistances in series.
 
         Parameters
         ----------
         conductivity : float64 array [cells]
-            In units of length squared per time.
+            In length squared per time.
 
         Returns
         -------
@@ -143,31 +143,31 @@ class FaceMesh(ABC):
         return np.asarray(geometry.area / resistance, np.float64)
 
     def centres_along(self, axis: str) -> Field | None:
-        """Positions of the cells along an axis of a field, float64; None where an axis is no axis of space."""
+        """Positions of the cells along an axis of a field, float64; None if the axis is not a spatial one."""
         return None
 
     def described(self) -> dict[str, object]:
-        """Plain data for files of others."""
+        """Plain data for exported files."""
         return {"cells": self.cells, "reservoirs": self.reservoirs, "faces": self.faces}
 
     def lengths_by_name(self) -> dict[str, float]:
-        """Lengths that the mesh is given by; none where it is given by points."""
+        """Lengths that define the mesh; empty if points define it."""
         return {}
 
     @abstractmethod
     def defects(self) -> Iterator[str]:
-        """Sentences that say what is wrong with a mesh that was read; none if it is well formed."""
+        """Yield a sentence for each inconsistency; none if the mesh is well formed."""
 
     @abstractmethod
     def view(self, most_cells: int | None = None) -> View:
-        """Which cells are drawn, and where.
+        """Select and place the cells to draw.
 
         Parameters
         ----------
         most_cells : int, optional
-            Draw no more of them.
+            Maximum number of cells to draw.
         """
 
     @abstractmethod
     def middle_line(self) -> Line:
-        """Cells through the middle, one after another."""
+        """Cells along a line through the middle."""

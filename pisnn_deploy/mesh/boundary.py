@@ -1,4 +1,4 @@
-"""Boundary conditions of a structured mesh: what stands at each side, and what reservoirs hold."""
+"""Boundary conditions of a structured mesh: the condition of each side and the values of reservoirs."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from numpy.typing import NDArray
 from pisnn_deploy.core.errors import UsageError
 
 Side = Literal["periodic", "no-flux", "dirichlet"]
-"""What stands at a side of the domain."""
+"""Boundary condition of one side of the domain."""
 Sides = tuple[Side, Side]
-"""The lower and the upper side of an axis; both are periodic or none is."""
+"""Conditions of the lower and upper side of an axis; both are periodic, or neither is."""
 
 PERIODIC: Side = "periodic"
 NO_FLUX: Side = "no-flux"
 DIRICHLET: Side = "dirichlet"
 
 MAXIMUM_CELLS = 1 << 26
-"""Largest mesh that is accepted, so that a typing error cannot exhaust memory."""
+"""Largest accepted mesh, so that a typo cannot exhaust memory."""
 AXES = "xyz"
 
 LARGEST_VALUE = 2.0**53
-"""Larger values of reservoirs are refused: no integer mass could hold them exactly."""
+"""Larger reservoir values are refused: no integer mass could represent them exactly."""
 
 Values = tuple[float, ...]
-"""What the reservoirs of a side hold: one value for all, or one per cell of the side in C order; empty without."""
+"""Reservoir values of a side: one for all, or one per cell of the side in C order; empty without reservoirs."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Boundary:
     Attributes
     ----------
     sides : tuple of (str, str)
-        Condition of the lower and the upper side of each axis.
+        Conditions of the lower and upper side of each axis.
     values : tuple of (tuple of float, tuple of float)
-        Cell values that the reservoirs of these sides hold.
+        Reservoir values of the lower and upper side of each axis.
     """
 
     sides: tuple[Sides, ...]
@@ -48,7 +48,7 @@ class Boundary:
 
     @property
     def text(self) -> str:
-        """Short text for people; arrays of values are not spelled out."""
+        """Short text for people; arrays are summarised by their number of values."""
         parts = [
             " ".join(_side_text(side, values) for side, values in zip(sides, pair, strict=True))
             if sides != (PERIODIC, PERIODIC)
@@ -59,7 +59,7 @@ class Boundary:
 
 
 def uniform_boundary(side: Side, dimensions: int, value: float | None = None) -> Boundary:
-    """The same condition at all sides.
+    """Apply the same condition at all sides.
 
     Parameters
     ----------
@@ -68,27 +68,27 @@ def uniform_boundary(side: Side, dimensions: int, value: float | None = None) ->
     dimensions : int
         Number of axes.
     value : float, optional
-        What reservoirs hold, for Dirichlet sides.
+        Reservoir value for Dirichlet sides.
     """
     values: Values = () if value is None else (float(value),)
     return Boundary(((side, side),) * dimensions, ((values, values),) * dimensions)
 
 
 def parse_boundary(text: str, dimensions: int) -> Boundary:
-    """Boundary conditions from their text.
+    """Parse boundary conditions.
 
     Parameters
     ----------
     text : str
-        ``periodic``, ``no-flux`` or ``dirichlet=LOWER,UPPER`` for all axes; or an entry an axis,
-        ``x=periodic y=dirichlet=0,1``; or an entry a side, ``x-=no-flux x+=dirichlet=1``.
+        ``periodic``, ``no-flux`` or ``dirichlet=LOWER,UPPER`` for all axes; or one entry per axis,
+        ``x=periodic y=dirichlet=0,1``; or one entry per side, ``x-=no-flux x+=dirichlet=1``.
     dimensions : int
         Number of axes of the mesh.
 
     Raises
     ------
     UsageError
-        Unknown condition or axis, one that is given twice or missing, or a side that is periodic alone.
+        A condition or axis is unknown, an axis is missing or given twice, or only one of its sides is periodic.
     """
     conditions: dict[tuple[int, int], tuple[Side, Values]] = {}
     entries = text.split()
@@ -106,20 +106,20 @@ def parse_boundary(text: str, dimensions: int) -> Boundary:
 
 
 def boundary_from_mapping(content: Mapping[str, object], dimensions: int) -> Boundary:
-    """Boundary conditions from plain data, as a YAML file holds them.
+    """Read boundary conditions from plain data, such as the content of a YAML file.
 
     Parameters
     ----------
     content : mapping
-        By axis (``x``) or side (``x-``, ``x+``): ``periodic``, ``no-flux``, or ``{dirichlet: value}`` with a number or,
-        along a side, a list of numbers.
+        Condition by axis (``x``) or side (``x-``, ``x+``): ``periodic``, ``no-flux``, or ``{dirichlet: value}`` with a
+        number or a list of numbers, one per cell of the side.
     dimensions : int
         Number of axes of the mesh.
 
     Raises
     ------
     UsageError
-        As `parse_boundary`.
+        As for `parse_boundary`.
     """
     conditions: dict[tuple[int, int], tuple[Side, Values]] = {}
     for name, condition in content.items():
@@ -137,17 +137,17 @@ def reservoir_values(boundary: Boundary, layers: Sequence[tuple[NDArray[np.int64
     Parameters
     ----------
     layers : sequence of (int64 array, int64 array)
-        Per axis, the numbers of the reservoirs at its lower and its upper side, counted from 0; empty without.
+        Indices of the reservoirs at the lower and upper side of each axis, from 0; empty without reservoirs.
 
     Returns
     -------
     tuple of float
-        Cell values, in physical units.
+        In physical units.
 
     Raises
     ------
     UsageError
-        A side has another number of values than cells.
+        A side has several values, but not one per cell.
     """
     levels: dict[int, float] = {}
     for axis, (numbers, pair) in enumerate(zip(layers, boundary.values, strict=True)):
@@ -162,12 +162,12 @@ def reservoir_values(boundary: Boundary, layers: Sequence[tuple[NDArray[np.int64
 
 
 def parse_shape(text: str) -> tuple[int, ...]:
-    """Mesh shape from its text, such as ``128`` or ``64x64``.
+    """Parse a mesh shape such as ``128`` or ``64x64``.
 
     Parameters
     ----------
     text : str
-        Cells along each axis, joined by ``x``.
+        Cells along each axis, separated by ``x``.
 
     Returns
     -------
@@ -177,7 +177,7 @@ def parse_shape(text: str) -> tuple[int, ...]:
     Raises
     ------
     UsageError
-        Not such a text, or more than 2^26 cells.
+        The text has another form, or the mesh more than 2^26 cells.
     """
     parts = text.lower().split("x")
     if not 1 <= len(parts) <= 3 or not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
@@ -187,7 +187,7 @@ def parse_shape(text: str) -> tuple[int, ...]:
     for count in shape:
         cells *= count
     if not 1 <= cells <= MAXIMUM_CELLS:
-        raise UsageError(f"mesh {text!r}: {cells} cells; between 1 and {MAXIMUM_CELLS} are possible")
+        raise UsageError(f"mesh {text!r}: {cells} cells, expected 1 to {MAXIMUM_CELLS}")
     return shape
 
 
@@ -198,7 +198,7 @@ def _side_text(side: Side, values: Values) -> str:
 
 
 def _axis(text: str, name: str, dimensions: int) -> tuple[int, tuple[int, ...]]:
-    """Axis and sides (0 lower, 1 upper) that a name such as ``x`` or ``x+`` means."""
+    """Axis and sides (0 lower, 1 upper) of a name such as ``x`` or ``x+``."""
     letters = AXES[:dimensions]
     letter, end = name[:1], name[1:]
     if not letter or letter not in letters or end not in ("", "-", "+"):
@@ -246,7 +246,7 @@ def _assemble(where: str, conditions: Mapping[tuple[int, int], tuple[Side, Value
     for axis in range(dimensions):
         pair = [conditions.get((axis, side)) for side in (0, 1)]
         if pair[0] is None or pair[1] is None:
-            raise UsageError(f"{where}: nothing is said of axis {AXES[axis]!r}")
+            raise UsageError(f"{where}: no condition for axis {AXES[axis]!r}")
         (lower, low), (upper, high) = pair[0], pair[1]
         if (lower == PERIODIC) != (upper == PERIODIC):
             raise UsageError(f"{where}: axis {AXES[axis]!r} is periodic at one side only")

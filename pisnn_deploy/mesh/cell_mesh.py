@@ -14,16 +14,16 @@ from pisnn_deploy.mesh.geometry import Field, Geometry, face_geometry, volumes_a
 from pisnn_deploy.mesh.view import Line, View
 
 LARGEST_COORDINATE = 1e100
-"""Of a point, so that no product of coordinates overflows."""
+"""Bound on coordinates, so that their products do not overflow."""
 
 
 @dataclass(frozen=True)
 class CellMesh(FaceMesh):
-    """Simplices, the faces through which packets pass, and reservoirs behind Dirichlet faces.
+    """Simplices, the faces between them, and reservoirs behind Dirichlet faces.
 
-    From a file interior faces come first, sorted by source and target, with ``source < target``. Then comes one face
-    for each Dirichlet face of the boundary, sorted by cell, with a reservoir of its own as its target. Other faces of
-    the boundary let nothing pass and are not listed.
+    In a mesh from a file, interior faces come first, sorted by source and target, with ``source < target``. The
+    Dirichlet faces of the boundary follow, sorted by cell, each with its own reservoir as target. Other boundary faces
+    carry no flux and are not listed.
 
     Attributes
     ----------
@@ -32,17 +32,17 @@ class CellMesh(FaceMesh):
     corners : int64 array [cells, dims + 1]
         Points of each cell, in the file's order of cells and corners.
     source, target : int64 array [faces]
-        Holders on both sides: cells, then reservoirs.
+        Holder on either side of each face: cells are numbered first, then reservoirs.
     face_corners : int64 array [faces, dims]
         Points of each face.
     material : int64 array [cells]
         Index into `material_names`.
     material_names : tuple of str
-        Sorted.
+        Names of materials, sorted.
     group : int64 array [reservoirs]
         Index into `group_names`.
     group_names : tuple of str
-        Groups of the boundary that have reservoirs, sorted.
+        Boundary groups with reservoirs, sorted.
     """
 
     points: NDArray[np.float64]
@@ -72,17 +72,17 @@ class CellMesh(FaceMesh):
 
     @property
     def dimensions(self) -> int:
-        """Number of axes of the space that the mesh lies in."""
+        """Number of spatial dimensions."""
         return int(self.points.shape[1])
 
     @property
     def grid(self) -> None:
-        """None: cells do not stand in rows."""
+        """None: the cells form no grid."""
         return None
 
     @property
     def volume(self) -> None:
-        """None: cells differ."""
+        """None: cell volumes differ."""
         return None
 
     @property
@@ -97,20 +97,20 @@ class CellMesh(FaceMesh):
 
     @property
     def boundary_text(self) -> str:
-        """Conditions for people, such as ``dirichlet at hole and left, no-flux elsewhere``."""
+        """Boundary conditions as text, such as ``dirichlet at hole and left, no-flux elsewhere``."""
         if not self.group_names:
             return "no-flux"
         return f"dirichlet at {' and '.join(self.group_names)}, no-flux elsewhere"
 
     def centres(self) -> Field:
-        """The circumcentre of each cell where it lies inside, else its centroid, float64 [cells, dims].
+        """Circumcentre of each cell if it lies inside, else its centroid, float64 [cells, dims].
 
         Inside means that all barycentric coordinates are above 1e-3.
         """
         return volumes_and_centres(self.points[self.corners])[1]
 
     def geometry(self) -> Geometry:
-        """Volumes of cells, areas of faces, and distances between them."""
+        """Cell volumes, face areas, and distances from cell centres to faces."""
         volumes, centres = volumes_and_centres(self.points[self.corners])
         area, normal, on_face = face_geometry(self.points[self.face_corners])
         distance = np.zeros((self.faces, 2))
@@ -121,7 +121,7 @@ class CellMesh(FaceMesh):
         return Geometry(volumes, area, distance)
 
     def angles(self) -> Field:
-        """Degrees between the line of centres and the normal of each face between two cells, float64 [such faces]."""
+        """Angle in degrees between the line of centres and the normal of each interior face, float64 [faces]."""
         inside = self.target < self.cells
         centres = self.centres()
         normal = face_geometry(self.points[self.face_corners[inside]])[1]
@@ -131,20 +131,20 @@ class CellMesh(FaceMesh):
         return np.asarray(np.degrees(np.arctan2(across, abs(along))), np.float64)
 
     def defects(self) -> Iterator[str]:
-        """Arrays must go together, hold numbers of what is there, and give each reservoir one face."""
+        """Yield inconsistencies: sizes that differ, indices out of range, a reservoir without exactly one face."""
         cells, faces = self.cells, self.faces
         if self.target.size != faces or self.material.size != cells:
-            yield "mesh source, target and material do not go together"
+            yield "mesh source, target and material have sizes that do not match"
             return
         if self.points.shape[1] not in (2, 3) or self.corners.shape[1] != self.points.shape[1] + 1:
-            yield f"mesh corners are {self.corners.shape[1]} points a cell in {self.points.shape[1]} dimensions"
+            yield f"mesh cells have {self.corners.shape[1]} corners in {self.points.shape[1]} dimensions"
         if not cells:
             yield "the mesh has no cells"
             return
         if not np.abs(self.points).max(initial=0) < LARGEST_COORDINATE:
-            yield f"mesh points hold a coordinate that is not below {LARGEST_COORDINATE:g}"
+            yield f"mesh points have a coordinate that is not below {LARGEST_COORDINATE:g}"
         if self.face_corners.shape != (faces, self.points.shape[1]):
-            yield "mesh face_corners are not a point of each face for each dimension"
+            yield "mesh face_corners does not have one point per face and dimension"
         for name, numbers, count in (
             ("corners", self.corners, len(self.points)),
             ("face_corners", self.face_corners, len(self.points)),
@@ -154,19 +154,19 @@ class CellMesh(FaceMesh):
             ("target", self.target, self.holders),
         ):
             if numbers.size and not 0 <= numbers.min() <= numbers.max() < count:
-                yield f"mesh {name} holds a number outside 0 to {count - 1}"
+                yield f"mesh {name} has a value outside 0 to {count - 1}"
                 return
-        beside = self.target[self.target >= cells]
-        if not np.array_equal(np.sort(beside), cells + np.arange(self.reservoirs)):
-            yield "not every reservoir of the mesh has one face"
+        reservoirs = self.target[self.target >= cells]
+        if not np.array_equal(np.sort(reservoirs), cells + np.arange(self.reservoirs)):
+            yield "a reservoir of the mesh does not have exactly one face"
 
     def view(self, most_cells: int | None = None) -> View:
-        """Triangles; centres of tetrahedra, those in front last, and of cells that are too many.
+        """Draw triangles, or centres of cells: of tetrahedra (front ones last) and of too many triangles.
 
         Parameters
         ----------
         most_cells : int, optional
-            Draw no more of them.
+            Maximum number of cells to draw.
         """
         stride = 1 if most_cells is None else -(-self.cells // most_cells)
         cells = np.arange(stride // 2, self.cells, stride)
@@ -191,13 +191,13 @@ class CellMesh(FaceMesh):
         )
 
     def _borders(self) -> Field:
-        """Both points of each face between triangles of different materials, float64 [borders, 2, 2]."""
+        """End points of each face between triangles of different materials, float64 [borders, 2, 2]."""
         inside = np.flatnonzero(self.target < self.cells)
         between = inside[self.material[self.source[inside]] != self.material[self.target[inside]]]
         return np.asarray(self.points[np.sort(self.face_corners[between], axis=1)], np.float64)
 
     def middle_line(self) -> Line:
-        """Cells along x that the middle of the other axes crosses."""
+        """Cells on the line along x through the middle of the other axes."""
         corners = self.points[self.corners]
         low, high = corners[..., 1:].min(axis=1), corners[..., 1:].max(axis=1)
         middle = (low.min(axis=0) + high.max(axis=0)) / 2

@@ -1,8 +1,8 @@
-"""Parts of a mesh that lie on each other without sharing points: found by their geometry, in near linear time.
+"""Find cells that overlap and faces that touch without sharing points, from geometry alone and in near linear time.
 
-A mesh without such faults covers each place once. How often a place is covered changes only across faces of the
-boundary, by one; so where cells overlap, some cell of the boundary overlaps another one, just inside of its face. That
-is why only cells of the boundary are compared with all others, and only faces of the boundary with each other.
+A valid mesh covers each place once. The number of cells that cover a place changes only across boundary faces, by one;
+so if any cells overlap, some boundary cell overlaps another cell, just inside its boundary face. It is therefore enough
+to compare boundary cells with all cells, and boundary faces with each other.
 """
 
 from __future__ import annotations
@@ -28,35 +28,35 @@ from pisnn_deploy.mesh.simplex_pairs import (
 from pisnn_deploy.mesh.welding import join_points, smallest_edge
 
 CLOSE = 1e-2
-"""Points and faces that are nearer than this part of an edge coincide, and cells that overlap by more overlap."""
+"""Fraction of an edge within which points and faces coincide, and beyond which cells overlap."""
 _ENOUGH = 10_000
-"""Overlaps after which no more are looked for."""
+"""The search stops after this many overlaps."""
 _NEEDLE = 1e-6
-"""Height over length of cells whose overlaps are not looked for: their shadows are rounded by more than their width."""
+"""Cells with a smaller ratio of height to length are skipped: rounding moves their projections by more than a width."""
 
 Points = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Contact:
-    """What of a mesh lies on each other.
+    """Overlaps and contacts in a mesh.
 
     Attributes
     ----------
     parts : tuple of int
-        Cells of each part whose cells are joined by faces, the largest first.
+        Number of cells in each connected part, largest first.
     overlaps : int64 array [pairs, 2]
-        Cells that overlap, the first of them at the boundary; not all pairs, but some if there are any.
+        Cells that overlap, the first of them at the boundary; some pairs may be missing, but never all.
     matching : int
-        Faces of the boundary that lie on another one with all their corners on its corners.
+        Number of boundary faces that lie on another one and have the same corners.
     odd : int64 array
-        Faces of the boundary that lie on another one otherwise.
+        Boundary faces that lie on another one but have other corners.
     coinciding : int64 array [pairs, 2]
-        Points of such faces that lie on each other, the lower number first.
+        Points of such faces that coincide, the lower index first.
     distance : float
-        Largest distance of two such points.
+        Largest distance between two coinciding points, in the file's unit of length.
     is_complete : bool
-        Whether all pairs were looked at.
+        Whether all pairs were examined.
     """
 
     parts: tuple[int, ...]
@@ -69,7 +69,7 @@ class Contact:
 
 
 def find_contact(points: Points, corners: Indices, interior: Indices, boundary: Indices, outer: Indices) -> Contact:
-    """Look for what lies on each other.
+    """Find overlapping cells and touching faces.
 
     Parameters
     ----------
@@ -80,9 +80,9 @@ def find_contact(points: Points, corners: Indices, interior: Indices, boundary: 
     interior : int64 array [interior faces, 2]
         Cells on both sides.
     boundary : int64 array [boundary faces]
-        The cell of each face of the boundary.
+        Cell of each boundary face.
     outer : int64 array [boundary faces, dims]
-        Points of each face of the boundary.
+        Points of each boundary face.
     """
     overlaps, cells_done = _overlaps(points[corners], np.unique(boundary))
     matching, odd, coinciding, distance, faces_done = _touching_faces(points, outer)
@@ -92,21 +92,20 @@ def find_contact(points: Points, corners: Indices, interior: Indices, boundary: 
 
 
 def contact_warnings(points: Points, corners: Indices, outer: Indices, contact: Contact) -> tuple[str, ...]:
-    """What a user must hear of parts that touch or do not touch.
+    """Warnings about parts that touch without sharing faces, or are disconnected.
 
     Parameters
     ----------
     points, corners, outer
         As in `find_contact`.
     contact : Contact
-        Without overlaps.
+        Must have no overlaps.
     """
     sentences = []
     if len(contact.parts) > 1:
         sizes = ", ".join(map(str, contact.parts[:5])) + (", ..." if len(contact.parts) > 5 else "")
         sentences.append(
-            f"mesh: the cells fall into {len(contact.parts)} parts that share no face ({sizes} cells); nothing flows "
-            "from one to another"
+            f"mesh: the cells form {len(contact.parts)} disconnected parts ({sizes} cells); nothing flows between them"
         )
     if contact.matching:
         tolerance = _suggested(smallest_edge(points, corners), contact.distance)
@@ -115,30 +114,30 @@ def contact_warnings(points: Points, corners: Indices, outer: Indices, contact: 
         first = place(points[contact.coinciding[0, 0]])
         apart = f", up to {contact.distance:.1g} apart" if contact.distance else ""
         sentences.append(
-            f"mesh: {contact.matching} sides of cells lie on each other without sharing points, so nothing flows "
+            f"mesh: {contact.matching} cell faces lie on each other without sharing points, so nothing flows "
             f"through them; {count} of points coincide{apart}, the first at {first}; {remedy}"
         )
     if contact.odd.size:
         middle = place(points[outer[contact.odd[0]]].mean(axis=0))
         sentences.append(
-            f"mesh: {contact.odd.size} sides of cells touch sides that do not match them, the first around {middle}; "
-            "nothing flows through them, and --weld cannot join them: mesh both parts as one"
+            f"mesh: {contact.odd.size} cell faces touch faces with other corners, the first around {middle}; "
+            "nothing flows through them, and --weld cannot join them: mesh both parts together"
         )
     if not contact.is_complete:
         sentences.append(
-            "mesh: not all pairs of cells were looked at for parts that overlap or touch; the cells are too long and "
-            "thin, or too many in one place"
+            "mesh: not all pairs of cells were checked for overlap and contact, because cells are very thin or very "
+            "dense in places"
         )
     return tuple(sentences)
 
 
 def require_no_overlaps(path: Path, points: Points, corners: Indices, contact: Contact) -> None:
-    """Refuse cells that lie in each other.
+    """Refuse overlapping cells.
 
     Raises
     ------
     FileError
-        There are such cells.
+        Some cells overlap or occur twice.
     """
     if not len(contact.overlaps):
         return
@@ -150,17 +149,17 @@ def require_no_overlaps(path: Path, points: Points, corners: Indices, contact: C
     if twice is not None:
         count = len(corners) - np.unique(same).size
         raise FileError(
-            path, f"has {count} cells twice, under different points: first {where}", remedy="keep one of each"
+            path, f"has {count} cells twice, with different points: first {where}", remedy="keep one of each"
         )
     raise FileError(
         path,
         f"has overlapping cells, at least {len(contact.overlaps)} pairs: first {where}",
-        remedy="let no cells lie in each other",
+        remedy="remove the overlap",
     )
 
 
 def _suggested(smallest: float, distance: float) -> float | None:
-    """A round tolerance that joins points so far apart and keeps the smallest edge; None if there is none."""
+    """A round tolerance that joins points at this distance and keeps the smallest edge; None if there is none."""
     tolerance = 10.0 ** math.floor(math.log10(max(smallest * 1e-3, 2 * distance)))
     tolerance *= 10 if tolerance < 2 * distance else 1
     return tolerance if distance < tolerance < smallest else None
@@ -176,11 +175,11 @@ def _parts(cells: int, interior: Indices) -> tuple[int, ...]:
 
 
 def _overlaps(at: Points, outer: Indices) -> tuple[Indices, bool]:
-    """Pairs of a cell of the boundary and another cell that overlap, and whether all pairs were looked at."""
+    """Overlapping pairs of a boundary cell and another cell, and whether all pairs were examined."""
     longest = np.max([np.linalg.norm(edge, axis=1) for edge in edges_of(at)], axis=0)
-    # A bound of the least height from below: no face is larger than the square of the longest edge.
+    # A lower bound of the smallest height: no face is larger than the square of the longest edge.
     heights = abs(np.linalg.det((at[:, 1:] - at[:, :1]) / longest[:, None, None])) * longest
-    # The shadows of needles are rounded by more than they are wide.
+    # Rounding moves the projections of needles by more than their width.
     heights[heights < _NEEDLE * longest] = np.inf
     overlaps, is_complete = [np.zeros((0, 2), np.int64)], True
     for pairs in near_pairs(at[outer], at):
@@ -199,7 +198,7 @@ def _overlaps(at: Points, outer: Indices) -> tuple[Indices, bool]:
 
 
 def _touching_faces(points: Points, outer: Indices) -> tuple[int, Indices, Indices, float, bool]:
-    """Faces that lie on each other: those that match, those that do not, and the points that coincide."""
+    """Faces that lie on each other: number of matching ones, the others, coinciding points, distance, completeness."""
     at = points[outer]
     shortest = _shortest_edges(at)
     odd, even, coinciding, is_complete = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros((0, 2))], True

@@ -1,4 +1,4 @@
-"""What a mesh file holds, whatever its format: points, elements, and the named groups that elements are in."""
+"""Content of a mesh file of any format: points, elements, and named groups of elements."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from numpy.typing import NDArray
 Indices = NDArray[np.int64]
 
 CORNERS = {"line": 2, "triangle": 3, "tetra": 4}
-"""Corners of the kinds of elements that are read."""
+"""Number of corners of each supported kind of element."""
 
 
 @dataclass(frozen=True)
 class Elements:
-    """All elements of one kind. An element may be in several groups, or in none.
+    """All elements of one kind; an element may be in any number of groups.
 
     Attributes
     ----------
     corners : int64 array [elements, corners]
         Points of each element.
     member : int64 array [memberships]
-        Element of each membership.
+        Element index of each membership.
     group : int64 array [memberships]
         Group of each membership, an index into `names`.
     names : tuple of str
-        Groups, sorted.
+        Group names, sorted.
     """
 
     corners: Indices
@@ -39,22 +39,22 @@ class Elements:
 
 @dataclass(frozen=True)
 class MeshContent:
-    """What a mesh file holds.
+    """Content of a mesh file.
 
     Attributes
     ----------
     points : array [points, axes]
-        As read: any numbers.
+        Coordinates as read, of any numeric type.
     elements : mapping of str to Elements
-        By kind, `CORNERS`.
+        Elements by kind, a key of `CORNERS`.
     others : mapping of str to int
-        Other kinds of elements that occur, and their dimension.
+        Dimension of each unsupported kind of element in the file.
     unused : mapping of str to int
-        Groups that no element of `elements` is in, and their dimension.
+        Dimension of each group without an element in `elements`.
     warnings : tuple of str
-        What a user must hear of how the file was read.
+        Warnings about how the file was read.
     unread : str
-        Why cell data is not read as materials, if there is some.
+        Why cell data is not used as materials; empty without such data.
     """
 
     points: NDArray[Any]
@@ -66,21 +66,21 @@ class MeshContent:
 
 
 def grouped(corners: Indices, names: Sequence[str], member: Indices, group: Indices) -> Elements:
-    """Elements from memberships in any order, which may occur more than once; groups of the same name are one.
+    """Sort and deduplicate memberships, and merge groups of the same name.
 
     Parameters
     ----------
     corners : int64 array [elements, corners]
         Points of each element.
     names : sequence of str
-        Of groups; those without members are left out.
+        Group names; groups without members are dropped.
     member, group : int64 array [memberships]
-        Element, and index into `names`.
+        Element index, and index into `names`.
     """
     used = np.unique(group).tolist()
-    kept = tuple(sorted({names[k] for k in used}))
-    place = {name: k for k, name in enumerate(kept)}
+    used_names = tuple(sorted({names[k] for k in used}))
+    place = {name: k for k, name in enumerate(used_names)}
     number = np.full(len(names), -1, np.int64)
     number[used] = [place[names[k]] for k in used]
     distinct = np.unique(np.stack([member, number[group]], axis=1), axis=0)
-    return Elements(corners, distinct[:, 0].astype(np.int64), distinct[:, 1].astype(np.int64), kept)
+    return Elements(corners, distinct[:, 0].astype(np.int64), distinct[:, 1].astype(np.int64), used_names)

@@ -1,4 +1,4 @@
-"""Read an untrusted mesh file: memory is bounded, nothing is printed, an error is one line."""
+"""Read an untrusted mesh file: bounded memory, no output, one-line errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pisnn_deploy.mesh.gmsh_numbers import DamagedFile
 from pisnn_deploy.mesh.library_content import content_of
 
 LARGEST_FILE = 2**30
-"""Bytes."""
+"""In bytes."""
 FORMATS: Mapping[str, tuple[str | None, str]] = {
     ".inp": (None, "Abaqus"),
     ".mesh": ("medit", "Medit"),
@@ -29,25 +29,25 @@ FORMATS: Mapping[str, tuple[str | None, str]] = {
     ".vtk": ("vtk", "VTK"),
     ".vtu": ("vtu", "VTU"),
 }
-"""By suffix: meshio's name of the format, None for what is read here, and the name for people.
+"""By suffix: meshio's name of the format (None for the readers of this package) and the name for people.
 
-None of meshio's readers of these unpickles or needs HDF5.
+None of the meshio readers used here unpickles data or needs HDF5.
 """
 _MEMORY, _MEMORY_PER_BYTE = 2**31, 64
-"""Bytes that reading may take, and for each byte of the file: a few bytes may announce or unpack to terabytes."""
+"""Memory limit in bytes, fixed and per byte of the file: a few bytes may declare or unpack to terabytes."""
 
 
 def mesh_content(path: Path) -> MeshContent:
-    """What a mesh file holds.
+    """Read a mesh file.
 
     Raises
     ------
     FileError
-        No such file, not a file, too large, of an unknown format or damaged.
+        The file is missing, a directory, too large, damaged, or of an unknown format.
     """
     if path.suffix.lower() not in FORMATS:
         known = ", ".join(FORMATS)
-        raise FileError(path, "is of an unknown format", remedy=f"expected a file with one of the suffixes {known}")
+        raise FileError(path, "has an unknown format", remedy=f"expected one of the suffixes {known}")
     file_format, name = FORMATS[path.suffix.lower()]
     require_content(path)
     try:
@@ -71,7 +71,7 @@ def mesh_content(path: Path) -> MeshContent:
     except DamagedFile as error:
         raise FileError(path, f"is damaged, or not {name} ({_printable(str(error))})") from error
     except MemoryError as error:
-        raise FileError(path, f"is damaged, or not {name}: it asks for more memory than its size can need") from error
+        raise FileError(path, f"is damaged, or not {name}: it needs more memory than its size justifies") from error
 
 
 def _read_by_library(path: Path, file_format: str, name: str) -> Any:
@@ -79,7 +79,7 @@ def _read_by_library(path: Path, file_format: str, name: str) -> Any:
     import meshio
     from meshio import _common
 
-    # What it prints goes nowhere, and rich's highlighter would take seconds over a long line of a damaged file.
+    # Discard what meshio prints: rich's highlighter would take seconds on a long line of a damaged file.
     _common.Console = _Silent
     printed = io.StringIO()
     try:
@@ -89,12 +89,12 @@ def _read_by_library(path: Path, file_format: str, name: str) -> Any:
             warnings.catch_warnings(),
         ):
             warnings.simplefilter("ignore")
-            # numpy's warning of numbers that are none, of which it says that it will be an error.
+            # numpy only warns about text that is not a number; a future version will raise.
             warnings.filterwarnings("error", "string or file could not be read", DeprecationWarning)
             return meshio.read(path, file_format=file_format)
     except MemoryError:
         raise
-    # Readers raise whatever their parsing of damaged content happens to raise, and meshio ends the interpreter.
+    # On damaged content readers may raise anything, and meshio calls sys.exit.
     except (Exception, SystemExit) as error:
         if isinstance(error, DeprecationWarning):
             reason = "text where numbers should be"
@@ -109,7 +109,7 @@ def _printable(text: str) -> str:
 
 
 class _Silent:
-    """Stands where meshio has rich's console."""
+    """Replaces rich's console in meshio."""
 
     def __init__(self, **_: object) -> None:
         pass
@@ -119,7 +119,7 @@ class _Silent:
 
 
 def _check_vtu(path: Path) -> None:
-    """Refuse a mesh in several pieces, of which meshio's reader would keep the last one only."""
+    """Refuse a mesh in several pieces: meshio would read only the last one."""
     pieces, tail, tag = 0, b"", b"<Piece"
     with path.open("rb") as stream:
         while chunk := stream.read(2**20):
@@ -135,7 +135,7 @@ _CHECKS = {"vtu": _check_vtu}
 
 @contextlib.contextmanager
 def _limited_memory(allowance: int) -> Iterator[None]:
-    """Let this process grow by so many bytes only; beyond them numpy raises MemoryError. Linux only."""
+    """Limit the growth of this process to `allowance` bytes, beyond which numpy raises MemoryError; Linux only."""
     if sys.platform != "linux":
         yield
         return

@@ -1,10 +1,10 @@
 """Geometry of cells and faces for the two-point flux scheme.
 
-The flux through the face between two cells is taken from their two values alone, ``area / distance * (u_s - u_t)``.
-That is exact for linear fields where the line between the two points that the values belong to is normal to the face,
-and the circumcentres of simplices have that property: R. Eymard, T. Gallouet, R. Herbin, "Finite Volume Methods",
-Handbook of Numerical Analysis VII, 2000, section 9 (admissible meshes). Where a circumcentre lies outside its cell
-the centroid takes its place, and the angles of a mesh say how far the scheme is from what it assumes.
+The flux through the face between two cells depends on their two values alone, ``area / distance * (u_s - u_t)``. That
+is exact for linear fields if the line between the two cell centres is normal to the face, which holds for circumcentres
+of simplices: R. Eymard, T. Gallouet, R. Herbin, "Finite Volume Methods", Handbook of Numerical Analysis VII, 2000,
+section 9 (admissible meshes). Where a circumcentre lies outside its cell the centroid is used instead; `angles` of a
+mesh measures how far this violates the assumption.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 Field = NDArray[np.float64]
 
 _INSIDE = 1e-3
-"""Least barycentric coordinate of a circumcentre that counts as inside.
+"""Smallest barycentric coordinate at which a circumcentre counts as inside.
 
-Opposite a right angle it is 0 but for rounding, and next to 0 two centres would all but meet at their face: its
-conductance would know no bound, and explicit time steps would vanish.
+Opposite a right angle the coordinate is 0 up to rounding. Near 0 the centres of two cells almost meet at their face:
+its conductance would be unbounded and explicit time steps would vanish.
 """
 
 
@@ -32,11 +32,11 @@ class Geometry:
     Attributes
     ----------
     volumes : float64 array [cells]
-        In 2D areas.
+        Cell volumes; areas in 2D.
     area : float64 array [faces]
-        In 2D lengths.
+        Face areas; lengths in 2D.
     distance : float64 array [faces, 2]
-        From the centre of source and of target to the face, along the normal of the face; 0 on a reservoir's side.
+        Distances from the centres of source and target to the face, along its normal; 0 for a reservoir.
     """
 
     volumes: Field
@@ -45,7 +45,7 @@ class Geometry:
 
 
 def adjugates(edges: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Vectors ``a_i`` normal to all edges ``e_j`` of a corner but ``e_i``, and ``a_i . e_i``, the determinant."""
+    """Vectors ``a_i`` normal to all edges ``e_j`` of a corner except ``e_i``, and the determinant ``a_i . e_i``."""
     if edges.shape[2] == 2:
         adjugates = np.empty_like(edges)
         adjugates[:, 0, 0], adjugates[:, 0, 1] = edges[:, 1, 1], -edges[:, 1, 0]
@@ -60,7 +60,7 @@ def volumes_and_centres(at: NDArray[np.float64]) -> tuple[NDArray[np.float64], N
     edges = at[:, 1:] - at[:, :1]
     adjugate, determinant = adjugates(edges)
     gradients = adjugate / determinant[:, None, None]
-    # The circumcentre r, seen from corner 0, is equally far from it and from corner i: e_i . r = |e_i|^2 / 2.
+    # The circumcentre r, relative to corner 0, is equally far from corner 0 and corner i: e_i . r = |e_i|^2 / 2.
     radius = (gradients * (edges**2).sum(axis=2)[:, :, None] / 2).sum(axis=1)
     barycentric = (gradients * radius[:, None, :]).sum(axis=2)
     least = np.minimum(barycentric.min(axis=1), 1 - barycentric.sum(axis=1))
@@ -76,5 +76,5 @@ def face_geometry(at: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray
     else:
         across = np.cross(at[:, 1] - at[:, 0], at[:, 2] - at[:, 0]) / 2
     area = np.linalg.norm(across, axis=1)
-    # A corner: unlike a mean, it is not rounded, and far from the origin that is much.
+    # A corner, because a mean would be rounded, noticeably so far from the origin.
     return area, across / area[:, None], at[:, 0]

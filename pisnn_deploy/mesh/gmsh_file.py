@@ -1,8 +1,8 @@
-"""Read Gmsh's MSH files, versions 2, 4.0 and 4.1, text and binary.
+"""Read Gmsh's MSH files: versions 2, 4.0 and 4.1, text and binary.
 
-Written here because no library that is kept up reads all valid files: meshio and its fork keep one physical group of an
-entity that is in several, merge names that occur on two dimensions, and refuse curves without a group, parametric nodes
-and data of part of the elements. Format: the chapters "MSH file format" of Gmsh's reference manual.
+No maintained library reads all valid files: meshio and its fork keep only one of an entity's physical groups, merge
+names that occur in two dimensions, and refuse curves without a group, parametric nodes, and data on some of the
+elements. The format is described in the chapters "MSH file format" of Gmsh's reference manual.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pisnn_deploy.mesh.content import CORNERS, Elements, Indices, MeshContent, g
 from pisnn_deploy.mesh.gmsh_numbers import DamagedFile, Numbers, sections
 
 _KINDS = {1: "line", 2: "triangle", 4: "tetra"}
-"""Elements that are read, by Gmsh's number."""
+"""Supported elements by Gmsh's type number."""
 _NAMES: tuple[tuple[str, int, Mapping[int, int]], ...] = (
     ("point", 0, {15: 1}),
     ("line", 1, {8: 3, 26: 4, 27: 5, 28: 6, 62: 7, 63: 8, 64: 9, 65: 10, 66: 11}),
@@ -29,7 +29,7 @@ _NAMES: tuple[tuple[str, int, Mapping[int, int]], ...] = (
     ("prism", 3, {6: 6, 13: 18, 18: 15, 90: 40, 91: 75}),
     ("pyramid", 3, {7: 5, 14: 14, 19: 13, 118: 30, 119: 55}),
 )
-"""Elements that are passed over or refused: shape, dimension, and number of points by Gmsh's number."""
+"""Elements that are skipped or refused: shape, dimension, and number of points by Gmsh's type number."""
 _OTHERS = {
     number: (f"{shape} of {points} points", dims, points)
     for shape, dims, numbers in _NAMES
@@ -44,9 +44,9 @@ Tags = dict[tuple[int, int], Indices]
 
 @dataclass(frozen=True)
 class _Block:
-    """Elements of one kind: the numbers of their nodes [elements, corners], and groups.
+    """Elements of one kind: their node numbers [elements, corners] and physical groups.
 
-    `physical` has one group an element, 0 for none; or the groups that all elements of the block are in.
+    `physical` has one group per element (0 for none), or if `is_shared` the groups of all elements of the block.
     """
 
     kind: int
@@ -56,16 +56,16 @@ class _Block:
 
 
 def parse_gmsh(content: bytes) -> MeshContent:
-    """Mesh in the bytes of an MSH file.
+    """Parse an MSH file.
 
     Raises
     ------
     DamagedFile
-        Not a valid file of versions 2, 4.0 or 4.1.
+        The content is not a valid file of version 2, 4.0 or 4.1.
     """
     parts = sections(content)
     if "MeshFormat" not in parts:
-        legacy = " (version 1 is not read; save as version 4.1)" if "NOD" in parts else ""
+        legacy = " (version 1 is not supported; save as version 4.1)" if "NOD" in parts else ""
         raise DamagedFile(f"it has no section $MeshFormat{legacy}")
     version, is_binary, size_bytes, order = _format(parts["MeshFormat"])
     for choices in (("Nodes", "ParametricNodes"), ("Elements",)):
@@ -91,21 +91,21 @@ def parse_gmsh(content: bytes) -> MeshContent:
 
 
 def _format(text: bytes) -> tuple[float, bool, int, str]:
-    """Version, whether binary, bytes of a size, and the order of bytes."""
+    """Parse $MeshFormat: version, whether binary, bytes of a size, and byte order."""
     line, _, rest = text.lstrip().partition(b"\n")
     words = line.split()
     try:
         version, kind, size_bytes = float(words[0]), int(words[1]), int(words[2])
     except (IndexError, ValueError):
-        raise DamagedFile("its section $MeshFormat does not hold a version, a type and a size") from None
+        raise DamagedFile("its section $MeshFormat lacks a version, a type or a size") from None
     if not (2 <= version < 3 or version in (4.0, 4.1)):
-        raise DamagedFile(f"its version {version:g} is not read; save as version 4.1")
+        raise DamagedFile(f"its version {version:g} is not supported; save as version 4.1")
     if kind not in (0, 1) or size_bytes not in (4, 8):
         raise DamagedFile(f"its section $MeshFormat has the type {kind} and the size {size_bytes}")
     order = "<"
     if kind == 1:
         if len(rest) < 4 or rest[:4] not in (struct.pack("<i", 1), struct.pack(">i", 1)):
-            raise DamagedFile("its section $MeshFormat does not say the order of bytes")
+            raise DamagedFile("its section $MeshFormat does not give the byte order")
         order = "<" if rest[:4] == struct.pack("<i", 1) else ">"
     return version, kind == 1, size_bytes, order
 
@@ -145,7 +145,7 @@ def _nodes_2(parts: Mapping[str, bytes], numbers: Callable[[str], Numbers]) -> t
 
 
 def _parametric_nodes_2(stream: Numbers) -> tuple[Indices, NDArray[np.float64]]:
-    """Nodes that are followed by the entity they are on and by one or two parameters there."""
+    """Read nodes that are followed by their entity and by one or two parameters on it."""
     count = stream.count_line()
     if stream.order is None:
         tags, points = stream.heads(count, 4)
@@ -177,9 +177,9 @@ def _elements_2(stream: Numbers) -> list[_Block]:
             _require(group > 0, "its section $Elements has a block without elements")
             first, width = 0, 1 + tag_count + _corners(kind, tag_count)
         if stream.order is not None and group > 1:
-            taken = words[at + 3 : at + 3 + group * width].reshape(-1)
-            _require(taken.size == group * width, "its section $Elements ends too soon")
-            rows = taken.reshape(group, width)
+            block = words[at + 3 : at + 3 + group * width].reshape(-1)
+            _require(block.size == group * width, "its section $Elements ends too soon")
+            rows = block.reshape(group, width)
             at += 3 + group * width
         else:
             stride = width if stream.order is None else 3 + width
@@ -199,12 +199,12 @@ def _elements_2(stream: Numbers) -> list[_Block]:
 def _corners(kind: int, tag_count: int) -> int:
     _require(0 <= tag_count < 1 << 20, f"its section $Elements has an element with {tag_count} tags")
     if kind not in _CORNERS_OF:
-        raise DamagedFile(f"its elements of type {kind} are not known")
+        raise DamagedFile(f"its element type {kind} is unknown")
     return _CORNERS_OF[kind]
 
 
 def _run(words: Indices, stride: int, equal: slice, most: int) -> int:
-    """How many rows of `stride` words follow each other whose words `equal` are those of the first row."""
+    """Number of consecutive rows of `stride` words that agree with the first row in the columns `equal`."""
     length = 0
     chunk = 1
     while length < most:
@@ -226,7 +226,7 @@ def _entities(stream: Numbers, version: float, tags: Tags) -> None:
     for dims, count in enumerate(counts.tolist()):
         for _ in range(_size(count)):
             number = int(stream.take("i", 1)[0])
-            # The box of an entity; version 4.1 has a place alone for points.
+            # The bounding box of an entity; for points version 4.1 has only their coordinates.
             stream.take("d", 3 if dims == 0 and version > 4 else 6)
             _physical(stream, dims, number, tags)
 
@@ -245,7 +245,7 @@ def _partitioned_entities(stream: Numbers, version: float, tags: Tags) -> None:
 
 
 def _physical(stream: Numbers, dims: int, number: int, tags: Tags) -> None:
-    """Physical groups of an entity; then pass over the entities that bound it."""
+    """Read the physical groups of an entity, and skip the entities that bound it."""
     groups = abs(stream.take("i", _size(stream.take("z", 1)[0])))
     tags[dims, number] = groups[groups != 0].astype(np.int64)
     if dims:
@@ -301,7 +301,7 @@ def _assembled(
     ordered = node_tags[order]
     twice = np.flatnonzero(ordered[1:] == ordered[:-1])
     if twice.size:
-        raise DamagedFile(f"node {ordered[twice[0]]} is there twice")
+        raise DamagedFile(f"it defines node {ordered[twice[0]]} twice")
     others = {_OTHERS[b.kind][0]: _OTHERS[b.kind][1] for b in blocks if b.kind in _OTHERS and len(b.nodes)}
     elements = {}
     seen: set[tuple[int, int]] = set()
@@ -311,7 +311,7 @@ def _assembled(
     unused = {name: dims for (dims, number), name in names.items() if (dims, number) not in seen}
     warnings: tuple[str, ...] = ()
     if names and not seen:
-        warnings = ("mesh: no element is in a physical group; in version 2 of the format Mesh.SaveAll leaves them out",)
+        warnings = ("mesh: no element is in a physical group; in version 2 of the format Mesh.SaveAll omits groups",)
     return MeshContent(points, elements, others, unused, warnings)
 
 
@@ -329,7 +329,7 @@ def _elements(
     if nodes.size:
         place = np.minimum(np.searchsorted(ordered, nodes), ordered.size - 1)
         if not ordered.size or (ordered[place] != nodes).any():
-            raise DamagedFile("an element has a node that is not there")
+            raise DamagedFile("an element has an undefined node")
         corners = order[place]
     members, tags = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     start = 0
@@ -344,14 +344,14 @@ def _elements(
         start += count
     distinct, group = np.unique(np.concatenate(tags), return_inverse=True)
     seen.update((dims, tag) for tag in distinct.tolist())
-    taken = {names[dims, tag] for tag in distinct.tolist() if (dims, tag) in names}
-    named = [names.get((dims, tag), str(tag) if str(tag) not in taken else f"group {tag}") for tag in distinct.tolist()]
-    return grouped(corners, named, np.concatenate(members), group.reshape(-1))
+    used = {names[dims, tag] for tag in distinct.tolist() if (dims, tag) in names}
+    labels = [names.get((dims, tag), str(tag) if str(tag) not in used else f"group {tag}") for tag in distinct.tolist()]
+    return grouped(corners, labels, np.concatenate(members), group.reshape(-1))
 
 
 def _size(number: object) -> int:
     size = int(number)  # type: ignore[call-overload]
-    _require(size >= 0, f"it announces {size} entries")
+    _require(size >= 0, f"it declares {size} entries")
     return int(size)
 
 

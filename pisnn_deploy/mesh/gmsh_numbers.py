@@ -1,4 +1,4 @@
-"""Sections of Gmsh's files, and the numbers in them, be they text or binary."""
+"""Sections of Gmsh files and the numbers in them, text or binary."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 LARGEST_INTEGER = 2**53
-"""Larger numbers of nodes in text are not told apart by floats."""
+"""Larger node numbers in text files are not exact as floats."""
 
 
 class DamagedFile(Exception):
-    """Content that is not a valid file; the text says why."""
+    """The content is not a valid file; the message says why."""
 
 
 def sections(content: bytes) -> dict[str, bytes]:
-    """What stands between ``$Name`` and ``$EndName``; of sections that occur twice the first.
+    """Content between ``$Name`` and ``$EndName`` of each section; the first of repeated sections.
 
-    Gmsh passes over all other text and over sections that it does not know.
+    Like Gmsh, ignore text outside sections.
     """
     parts: dict[str, bytes] = {}
     at = content.find(b"$")
@@ -42,16 +42,16 @@ def sections(content: bytes) -> dict[str, bytes]:
 
 
 class Numbers:
-    """Numbers one after the other.
+    """A stream of numbers.
 
     Parameters
     ----------
     content : bytes
-        A section without its first and last line.
+        Section without its first and last line.
     order : str or None
-        Order of bytes, ``<`` or ``>``; None for text.
+        Byte order, ``<`` or ``>``; None for text.
     size_bytes : int
-        Bytes of a size (kind ``z``); an integer (``i``) has 4, a float (``d``) 8.
+        Bytes of a size (kind ``z``); an integer (``i``) has 4 bytes, a float (``d``) 8.
     """
 
     def __init__(self, content: bytes, order: str | None, size_bytes: int) -> None:
@@ -62,7 +62,7 @@ class Numbers:
         self._words: NDArray[np.float64] | None = None
 
     def take(self, kind: str, count: int) -> NDArray[Any]:
-        """The next numbers, int64 or float64 [count]."""
+        """Take the next numbers, int64 or float64 [count]."""
         if self.order is None:
             return self._as_kind(self._take_words(count), kind)
         data = np.frombuffer(self.take_bytes(count * np.dtype(self._types[kind]).itemsize), self._types[kind])
@@ -71,7 +71,7 @@ class Numbers:
         return data.astype(np.float64 if kind == "d" else np.int64)
 
     def rows(self, count: int, *fields: tuple[str, int]) -> list[NDArray[Any]]:
-        """Rows of several fields, an array [count, width] for each."""
+        """Take rows of several fields; return an array [count, width] per field."""
         width = sum(size for _, size in fields)
         if self.order is None:
             words = self._take_words(count * width).reshape(count, width)
@@ -84,7 +84,7 @@ class Numbers:
         return [data[f"f{k}"].astype(np.float64 if kind == "d" else np.int64) for k, (kind, _) in enumerate(fields)]
 
     def heads(self, count: int, width: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """The first numbers of each of the next lines of text: an integer and floats."""
+        """First numbers of each of the next `count` lines of text: an integer, then floats."""
         lines = [line for line in self._rest.split(b"\n") if line.strip()][:count]
         words = [word for line in lines for word in line.split()[:width]]
         if len(words) != count * width:
@@ -93,20 +93,20 @@ class Numbers:
         return self._as_kind(table[:, 0], "i"), table[:, 1:]
 
     def count_line(self) -> int:
-        """The number on the first line, which is text in binary files too."""
+        """Read the number on the first line, which is text in binary files too."""
         line, _, self._rest = self._rest.lstrip().partition(b"\n")
         if not line.strip().isdigit() or len(line) > 20:
             raise DamagedFile(f"a section starts with {line[:40].decode('latin-1').strip()!r}, not with a number")
         return int(line)
 
     def integers(self) -> NDArray[np.int64]:
-        """All numbers of a section of integers."""
+        """All numbers of an integer section."""
         if self.order is None:
             return np.asarray(self._as_kind(_parsed(self._rest), "i"))
         return np.frombuffer(self._rest[: len(self._rest) // 4 * 4], self._types["i"]).astype(np.int64)
 
     def take_bytes(self, count: int) -> bytes:
-        """The next bytes of a binary section."""
+        """Take the next bytes of a binary section."""
         data = self._rest[self._at : self._at + count]
         if len(data) < count:
             raise DamagedFile("a section ends too soon")
@@ -126,14 +126,14 @@ class Numbers:
         if kind == "d":
             return words
         if not (abs(words) <= LARGEST_INTEGER).all() or (words != np.floor(words)).any():
-            raise DamagedFile("it has a number that is not an integer where one is needed")
+            raise DamagedFile("it has a non-integer where an integer is expected")
         return words.astype(np.int64)
 
 
 def _parsed(text: bytes) -> NDArray[np.float64]:
-    """Numbers of a text between white space."""
+    """Parse numbers separated by white space."""
     with warnings.catch_warnings():
-        # numpy warns of text that is no number, and stops there.
+        # numpy warns about text that is not a number and stops parsing.
         warnings.simplefilter("error", DeprecationWarning)
         try:
             return np.fromstring(text, np.float64, sep=" ")

@@ -1,4 +1,4 @@
-"""Elements of a mesh that meshio has read, and the groups that they are in."""
+"""Convert a mesh read by meshio to elements and groups."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.mesh.content import CORNERS, Elements, Indices, MeshContent, grouped
 
 NUMBERS_OF_GROUPS = ("gmsh:physical", "medit:ref")
-"""Cell data in which 0 is no group."""
+"""Cell data in which 0 means no group."""
 NAMES_OF_MATERIALS = ("materialids", "materialid", "material", "materials", "cellentityids", "region", "regions")
-"""Cell data that holds materials by number, in lower case without blanks, dashes and underscores."""
+"""Names of cell data that holds material numbers, in lower case without spaces, dashes and underscores."""
 MOST_MATERIALS = 1024
-"""Integer cell data with more different numbers is something else, such as the numbers of cells."""
+"""Integer cell data with more distinct values is something else, such as cell numbers."""
 
 
 def content_of(path: Path, mesh: Any) -> MeshContent:
-    """Elements and groups of a mesh that was read by the library.
+    """Convert a mesh read by meshio.
 
-    Groups come from cell sets, from the numbers of Medit and Gmsh, or from integer cell data: that whose name says that
-    it holds materials, else the only one there is.
+    Groups come from cell sets, from the group numbers of Medit and Gmsh, or from integer cell data: the array whose
+    name says that it holds materials, else the only integer array.
 
     Raises
     ------
     FileError
-        Elements, sets or numbers that are not what they should be.
+        Elements, sets or group numbers are invalid.
     """
     numbers, warnings, unread = _numbers(path, mesh)
     elements = {kind: _elements(path, mesh, kind, numbers) for kind in CORNERS}
@@ -37,12 +37,12 @@ def content_of(path: Path, mesh: Any) -> MeshContent:
 
 
 def _elements(path: Path, mesh: Any, kind: str, numbers: tuple[str, bool] | None) -> Elements:
-    """All elements of a kind with the groups that each is in."""
+    """All elements of a kind with their groups."""
     blocks = [k for k, block in enumerate(mesh.cells) if block.type == kind and len(block.data)]
     data = [np.asarray(mesh.cells[k].data) for k in blocks]
     count = CORNERS[kind]
     if any(d.dtype.kind not in "iu" or d.ndim != 2 or d.shape[1] != count for d in data):
-        raise FileError(path, f"has elements of type {kind} whose corners are not {count} integers")
+        raise FileError(path, f"has elements of type {kind} that do not have {count} integer corners")
     corners = np.concatenate([np.zeros((0, count), np.int64), *(d.astype(np.int64) for d in data)])
     starts = np.cumsum([0, *(len(d) for d in data)])
     names, members, groups = _sets(path, mesh, blocks, starts)
@@ -50,7 +50,7 @@ def _elements(path: Path, mesh: Any, kind: str, numbers: tuple[str, bool] | None
         key, zero_is_none = numbers
         tags = np.concatenate([np.asarray(mesh.cell_data[key][k]).reshape(-1) for k in blocks])
         if tags.size != len(corners):
-            raise FileError(path, f"has cell data {key!r} that is not one number an element")
+            raise FileError(path, f"has cell data {key!r} that is not one number per element")
         chosen = np.flatnonzero(tags) if zero_is_none else np.arange(tags.size)
         distinct, group = np.unique(tags[chosen], return_inverse=True)
         members.append(chosen)
@@ -63,7 +63,7 @@ def _elements(path: Path, mesh: Any, kind: str, numbers: tuple[str, bool] | None
 def _sets(
     path: Path, mesh: Any, blocks: list[int], starts: NDArray[np.int64]
 ) -> tuple[list[str], list[Indices], list[Indices]]:
-    """Cell sets, as far as they have elements in some blocks: names, members, and the set of each member."""
+    """Cell sets with elements in the given blocks: names, members, and the set of each member."""
     names, members, groups = [], [], []
     for number, (name, sets) in enumerate(mesh.cell_sets.items()):
         names.append(str(name))
@@ -73,14 +73,14 @@ def _sets(
             if not inside.size:
                 continue
             if inside.dtype.kind not in "iu" or inside.min() < 0 or inside.max() >= end - start:
-                raise FileError(path, f"has a cell set {name!r} with an element that is not there")
+                raise FileError(path, f"has a cell set {name!r} with an undefined element")
             members.append(start + inside.astype(np.int64))
             groups.append(np.full(inside.size, number))
     return names, members, groups
 
 
 def _numbers(path: Path, mesh: Any) -> tuple[tuple[str, bool] | None, tuple[str, ...], str]:
-    """Cell data that numbers materials, and whether its 0 means no group; a warning; why other data is not read."""
+    """Cell data with material numbers and whether 0 means no group; warnings; why other data is ignored."""
     for key in NUMBERS_OF_GROUPS:
         if key in mesh.cell_data:
             if not _is_numbers(mesh.cell_data[key]):
@@ -91,19 +91,19 @@ def _numbers(path: Path, mesh: Any) -> tuple[tuple[str, bool] | None, tuple[str,
         if plain in named:
             key = named[plain]
             if not _is_numbers(mesh.cell_data[key]):
-                return None, (), f"cell data {key!r} is not read as materials: it is not one integer a cell"
+                return None, (), f"cell data {key!r} is not used as materials: it is not one integer per cell"
             return (key, False), (), ""
     candidates = [str(key) for key, data in mesh.cell_data.items() if not str(key).startswith("vtk") and _is_few(data)]
     if len(candidates) == 1:
-        return (candidates[0], False), (f"mesh: the materials are the integers of the cell data {candidates[0]!r}",), ""
+        return (candidates[0], False), (f"mesh: materials are taken from the integer cell data {candidates[0]!r}",), ""
     if candidates:
         listed = ", ".join(map(repr, sorted(candidates)))
-        return None, (), f"cell data {listed} is not read as materials: name that which holds them 'MaterialIDs'"
+        return None, (), f"cell data {listed} is not used as materials: name the one that holds them 'MaterialIDs'"
     return None, (), ""
 
 
 def _is_numbers(data: Any) -> bool:
-    """Whether cell data is one integer a cell."""
+    """Whether cell data has one integer per cell."""
     arrays = [np.asarray(array) for array in data]
     return all(
         (array.ndim == 1 or array.shape[1:] == (1,))

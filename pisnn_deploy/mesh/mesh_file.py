@@ -1,4 +1,4 @@
-"""Meshes of triangles or tetrahedra from files: cells, faces, materials and the groups of the boundary."""
+"""Read meshes of triangles or tetrahedra from files: cells, faces, materials and boundary groups."""
 
 from __future__ import annotations
 
@@ -32,55 +32,55 @@ from pisnn_deploy.mesh.sides import equal_rows, first_twice, match_sides
 from pisnn_deploy.mesh.welding import welded
 
 LARGEST_COORDINATE = 1e30
-"""Beyond it products of lengths could overflow, and below its reciprocal they could vanish."""
+"""Beyond this, products of lengths could overflow; below its reciprocal, they could vanish."""
 DEFAULT_MATERIAL = "default"
-"""Material of cells that the file gives none."""
+"""Material of cells without a material in the file."""
 _SIMPLICES = {2: "triangle", 3: "tetra"}
 _SIDES = {2: "line", 3: "triangle"}
 _DEGENERATE = 1e-12
-"""Determinant of edges, in units of the longest edge's power, from which rounding cannot be told."""
+"""Determinant of edges, relative to the longest edge's power, that may be mere rounding."""
 _ROUNDING = 2**-40
-"""Least height of a cell, in units of the largest coordinate."""
+"""Smallest height of a cell, relative to the largest coordinate."""
 
 
 @dataclass(frozen=True)
 class MeshFile:
-    """What a mesh file says, before it is decided which groups of its boundary have reservoirs.
+    """A mesh from a file, before it is known which boundary groups have reservoirs.
 
     Attributes
     ----------
     path : Path
-        Where it was read.
+        The file that was read.
     points : float64 array [points, dims]
-        Points that are corners of cells.
+        Coordinates of the corners of cells, in the file's unit of length.
     corners : int64 array [cells, dims + 1]
         Points of each cell.
     material : int64 array [cells]
         Index into `material_names`.
     material_names : tuple of str
-        Materials that some cell has, sorted; ``default`` for cells without any.
+        Materials in use, sorted; ``default`` for cells without a material.
     interior : int64 array [interior faces, 2]
-        Cells on both sides, the lower number first, sorted.
+        Cells on both sides, the lower index first, sorted.
     interior_corners : int64 array [interior faces, dims]
         Points of each interior face.
     boundary : int64 array [boundary faces]
-        The cell of each face of the boundary, sorted.
+        Cell of each boundary face, sorted.
     boundary_corners : int64 array [boundary faces, dims]
-        Points of each face of the boundary.
+        Points of each boundary face.
     boundary_member, boundary_group : int64 array [memberships]
-        A face of the boundary and an index into `group_names`, sorted; a face may be in several groups, and is in one.
+        Boundary face, and index into `group_names`, sorted; each face is in at least one group.
     group_names : tuple of str
-        Groups that some face of the boundary is in, sorted; ``rest`` for faces without any.
+        Groups with a boundary face, sorted; ``rest`` for faces without a group.
     inside : mapping of str to int
-        How many faces between two cells a group names.
+        Number of interior faces in each group that has some.
     elsewhere : mapping of str to str
-        Groups that no face of the boundary is in, and what they are instead.
+        What each group without a boundary face contains instead.
     warnings : tuple of str
-        What a user must hear of the mesh.
+        Warnings about the mesh.
     unread : str
-        Why cell data is not read as materials, if there is some.
+        Why cell data is not used as materials; empty without such data.
     welded : int or None
-        How many points were joined with others; None if that was not asked for.
+        Number of points that were joined with others; None without welding.
     """
 
     path: Path
@@ -102,17 +102,17 @@ class MeshFile:
     welded: int | None = None
 
     def with_reservoirs(self, dirichlet: Collection[str]) -> CellMesh:
-        """The mesh with a reservoir behind each boundary face of some groups.
+        """Put a reservoir behind each boundary face of some groups.
 
         Parameters
         ----------
         dirichlet : collection of str
-            Names of these groups; all other faces of the boundary are walls.
+            Names of these groups; all other boundary faces are walls.
 
         Raises
         ------
         UsageError
-            A name that no face of the boundary has.
+            No boundary face is in a group of that name.
         """
         for name in sorted(set(dirichlet) - set(self.group_names)):
             raise UsageError(f"{self.path}: {unknown_group(name, self.group_names, self.elsewhere)}")
@@ -136,17 +136,17 @@ class MeshFile:
         )
 
     def warnings_on(self, values: Mapping[str, float]) -> tuple[str, ...]:
-        """What a user who holds groups at some values should know of these groups.
+        """Warnings about the groups that have a Dirichlet value.
 
         Raises
         ------
         UsageError
-            A face is in two groups that hold different values.
+            A face is in two groups with different values.
         """
         sentences = []
         for name in sorted(set(values) & set(self.inside)):
             inside = counted(self.inside[name], self.points.shape[1] - 1)
-            sentences.append(f"mesh: {inside} of group {name!r} lie inside the mesh, where nothing is held")
+            sentences.append(f"mesh: {inside} of group {name!r} lie inside the mesh, where no condition applies")
         chosen = np.isin(self.boundary_group, [k for k, name in enumerate(self.group_names) if name in values])
         member, group = self.boundary_member[chosen], self.boundary_group[chosen]
         same = np.flatnonzero(member[1:] == member[:-1])
@@ -156,35 +156,35 @@ class MeshFile:
             shared = f"{counted(count, self.points.shape[1] - 1)} in both groups {first!r} and {second!r}"
             if values[first] != values[second]:
                 raise UsageError(
-                    f"{self.path}: has {shared}, which hold {values[first]:g} and {values[second]:g}; "
-                    "give them one value"
+                    f"{self.path}: has {shared}, which have the values {values[first]:g} and {values[second]:g}; "
+                    "give both the same value"
                 )
-            sentences.append(f"mesh: {shared} have one reservoir each, which is counted with {first!r}")
+            sentences.append(f"mesh: {shared} have one reservoir each, which counts as part of {first!r}")
         return tuple(sentences)
 
 
 def read_mesh_file(path: Path, weld: float | None = None) -> MeshFile:
-    """Read a mesh of triangles or tetrahedra with its materials and the groups of its boundary.
+    """Read a mesh of triangles or tetrahedra with its materials and boundary groups.
 
-    The elements of the highest dimension are the cells; elements of one dimension less name the groups of the boundary.
-    Names are those of Gmsh's physical groups (or the number of a group without a name), of cell sets, or the integers
-    of cell data. A face counts in each group that it is in. Points that are no corner of a cell are left out.
+    The elements of the highest dimension are the cells; elements of one dimension less define the boundary groups.
+    Names come from Gmsh's physical groups (or the number of an unnamed group), from cell sets, or from integer cell
+    data. A face may be in several groups. Points that are not corners of a cell are dropped.
 
     Parameters
     ----------
     path : Path
-        A file in one of `pisnn_deploy.mesh.file_content.FORMATS`, which its suffix tells.
+        Its suffix selects one of `pisnn_deploy.mesh.file_content.FORMATS`.
     weld : float, optional
         Join points that lie within this distance of each other, in the file's unit of length.
 
     Raises
     ------
     FileError
-        No such file, not a file, too large, of an unknown format, damaged, or not a mesh of simplices: no cells or more
-        than 2^26, other elements, triangles out of the xy plane, points that are not finite or not there, cells without
-        a volume, twice there or overlapping others, a face of more than two cells, a cell in two materials.
+        The file is missing, not a file, too large, damaged, of an unknown format, or not a mesh of simplices: no cells
+        or more than 2^26, other elements, triangles outside the xy plane, points that are not finite or undefined,
+        cells that have no volume, are repeated or overlap, a face of more than two cells, a cell in two materials.
     UsageError
-        A tolerance that is not positive or joins corners of a cell.
+        The tolerance is not positive, or joins corners of a cell.
     """
     path = Path(path)
     content = mesh_content(path)
@@ -196,7 +196,7 @@ def read_mesh_file(path: Path, weld: float | None = None) -> MeshFile:
         raise FileError(path, f"has {len(cells.corners)} cells, more than {MAXIMUM_CELLS}")
     for numbers in (cells.corners, elements.corners):
         if numbers.size and not (numbers.min() >= 0 and numbers.max() < len(content.points)):
-            raise FileError(path, "has an element with a point that is not there")
+            raise FileError(path, "has an element with an undefined point")
     points, place, joined = _used_points(path, content.points, cells.corners, elements.corners, weld)
     corners = place[cells.corners]
     material, material_names = _materials(path, cells)
@@ -208,7 +208,7 @@ def read_mesh_file(path: Path, weld: float | None = None) -> MeshFile:
     warnings = [*content.warnings, *([f"mesh: {content.unread}"] if content.unread else [])]
     warnings += contact_warnings(points, corners, sides.boundary_corners, contact)
     if joined == 0:
-        warnings.append(f"mesh: no points lie within {weld:g} of each other; --weld joined none")
+        warnings.append(f"mesh: --weld joined no points, because none lie within {weld:g} of each other")
     member, group, group_names = boundary_groups(sides, elements.names)
     material, material_names = _without_unused(material, material_names)
     check_count(path, "material", material_names)
@@ -237,14 +237,14 @@ def read_mesh_file(path: Path, weld: float | None = None) -> MeshFile:
 def _used_points(
     path: Path, every: NDArray[Any], corners: Indices, elements: Indices, weld: float | None
 ) -> tuple[NDArray[np.float64], Indices, int | None]:
-    """Points of cells, the number of each point of the file among them (-1 for none), and how many were joined."""
+    """Points of cells, the index of each point of the file among them (or -1), and the number of joined points."""
     used = np.zeros(len(every), np.bool_)
     used[corners] = True
     dims = corners.shape[1] - 1
     if weld is None:
         return _coordinates(path, every, used, dims), np.where(used, np.cumsum(used) - 1, -1), None
     by_cells = used.copy()
-    # Sides may have points of their own, too.
+    # Boundary elements may have points of their own.
     used[elements] = True
     points = _coordinates(path, every, used, dims)
     place = np.where(used, np.cumsum(used) - 1, -1)
@@ -257,7 +257,7 @@ def _used_points(
 
 
 def _dimension(path: Path, content: MeshContent) -> int:
-    """Dimension of the cells, which must be simplices."""
+    """Dimension of the cells; other cells than simplices are refused."""
     present = {kind: len(elements.corners) for kind, elements in content.elements.items()}
     dims = max([0, *content.others.values(), *(d for d, kind in ((1, "line"), *_SIMPLICES.items()) if present[kind])])
     if dims < 2:
@@ -265,13 +265,13 @@ def _dimension(path: Path, content: MeshContent) -> int:
     others = sorted(kind for kind, dimension in content.others.items() if dimension == dims)
     if others:
         raise FileError(
-            path, f"has elements of type {', '.join(others[:8])}", remedy="expected triangles or tetrahedra only"
+            path, f"has elements of type {', '.join(others[:8])}", remedy="only triangles or tetrahedra are supported"
         )
     return dims
 
 
 def _materials(path: Path, cells: Elements) -> tuple[Indices, tuple[str, ...]]:
-    """The material of each cell, an index into sorted names; a cell in two materials is refused."""
+    """Material of each cell, as an index into sorted names; a cell in two materials is refused."""
     nameless = free_name(DEFAULT_MATERIAL, set(cells.names))
     twice = np.flatnonzero(cells.member[1:] == cells.member[:-1])
     if twice.size:
@@ -299,17 +299,17 @@ def _without_unused(index: Indices, names: tuple[str, ...]) -> tuple[Indices, tu
 
 
 def _coordinates(path: Path, points: NDArray[Any], used: NDArray[np.bool_], dims: int) -> NDArray[np.float64]:
-    """Coordinates of the used points, without the third one if the cells are triangles."""
+    """Coordinates of the used points, without z if the cells are triangles."""
     if points.ndim != 2 or points.dtype.kind not in "iuf" or not dims <= points.shape[1] <= 3:
-        raise FileError(path, f"has points that are not {dims} or 3 numbers")
+        raise FileError(path, f"has points that do not have {dims} or 3 coordinates")
     coordinates = np.asarray(points, np.float64)
     if not (abs(coordinates) <= LARGEST_COORDINATE).all():
-        raise FileError(path, f"has a point that is not finite or beyond {LARGEST_COORDINATE:g}")
+        raise FileError(path, f"has a coordinate that is not finite or beyond {LARGEST_COORDINATE:g}")
     coordinates = coordinates[used]
     if coordinates.shape[1] > dims:
         extent = np.ptp(coordinates, axis=0)
         if extent[2] > _DEGENERATE * extent[:2].max():
-            raise FileError(path, "has triangles out of the xy plane", remedy="surfaces in space are not supported")
+            raise FileError(path, "has triangles outside the xy plane", remedy="surfaces in space are not supported")
     return np.ascontiguousarray(coordinates[:, :dims])
 
 
@@ -322,7 +322,7 @@ def _check_cells(
         longest = np.maximum(longest, np.linalg.norm(at[:, i] - at[:, j], axis=1))
     dims = points.shape[1]
     least = _DEGENERATE * np.maximum(longest, 1 / LARGEST_COORDINATE) ** dims
-    # Far from the origin centres are rounded, and must not be rounded onto a face.
+    # Far from the origin, rounding could move a centre onto a face.
     least = np.maximum(least, _ROUNDING * abs(points).max() * longest ** (dims - 1))
     thin = np.flatnonzero(abs(adjugates(at[:, 1:] - at[:, :1])[1]) <= least)
     if thin.size:
@@ -331,7 +331,7 @@ def _check_cells(
     twice = first_twice(same)
     if twice is not None:
         first, second = twice
-        # Gmsh writes an element of two groups twice in version 2.
+        # In version 2 Gmsh writes an element of two groups twice.
         if material[first] != material[second]:
             raise _two_materials(path, first, *sorted((names[material[first]], names[material[second]])))
         raise FileError(path, f"has a cell twice, numbers {first} and {second} counted from 0")

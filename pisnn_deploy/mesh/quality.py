@@ -1,9 +1,9 @@
-"""How far a mesh is from what two-point fluxes assume, and what that does to fluxes.
+"""How far a mesh violates the assumption of two-point fluxes, and what that does to fluxes.
 
-A two-point flux sees the difference along the line between two centres and takes it for the one along the face's
-normal. The error does not vanish on finer meshes of the same shape of cells. It is measured here on the problem whose
-solution is known on every mesh: a linear field, held at the whole boundary, with the same conductivity everywhere. The
-scheme's steady flux over the exact one is the factor by which it conducts too well or too badly in that direction.
+A two-point flux uses the difference along the line between two centres as if it were along the face's normal. The error
+does not vanish on finer meshes with cells of the same shape. It is measured on a problem whose solution is known on
+every mesh: a linear field, fixed at the whole boundary, with uniform conductivity. The scheme's steady flux divided by
+the exact one is the factor by which the mesh conducts too well or too badly in that direction.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from pisnn_deploy.mesh.cell_mesh import CellMesh
 from pisnn_deploy.mesh.mesh_file import MeshFile
 
 LARGE_ANGLE = 20.0
-"""Degrees."""
+"""In degrees."""
 FLUX_TOLERANCE = 0.02
-"""Share of a flux that is warned about."""
+"""Relative flux error above which a warning is given."""
 _FEWEST, _MOST = 20, 2000
-"""Iterations."""
+"""Bounds on the number of iterations."""
 _RESIDUAL = 1e-5
 _WORK = 200_000_000
-"""Cells times iterations that are spent on solving; the factors that are found sooner are bounds from above."""
+"""Limit on cells times iterations; a solver stopped early gives upper bounds of the factors."""
 
 
 @dataclass(frozen=True)
 class Quality:
-    """What two-point fluxes are on a mesh.
+    """Accuracy of two-point fluxes on a mesh.
 
     Attributes
     ----------
     mean_degrees, largest_degrees : float
-        Angle between the line of centres and the normal, over the faces between cells.
+        Angle between the line of centres and the normal, over interior faces.
     large_share : float
-        Share of these faces whose angle is above 20 degrees.
+        Fraction of interior faces with an angle above 20 degrees.
     flux_factors : (float, float)
-        Steady fluxes of linear fields over the right ones, least and largest of all directions.
+        Steady fluxes of linear fields divided by the exact ones, smallest and largest over all directions.
     is_solved : bool
-        Whether the steady state was reached; else the factors are bounds from above.
+        Whether the steady state was reached; if not, the factors are upper bounds.
     """
 
     mean_degrees: float
@@ -51,18 +51,18 @@ class Quality:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a user must hear of."""
+        """A warning if a flux factor is beyond the tolerance."""
         low, high = self.flux_factors
         if low >= 1 - FLUX_TOLERANCE and high <= 1 + FLUX_TOLERANCE:
             return ()
         return (
-            f"mesh: fluxes are {low:.2f} to {high:.2f} times the right ones, and a finer mesh of such cells does not "
-            f"mend it: lines of centres and normals of faces are {self.mean_degrees:.0f} degrees apart in the mean and "
-            f"{self.largest_degrees:.0f} at most; use cells that hold their circumcentres (acute triangles)",
+            f"mesh: fluxes are {low:.2f} to {high:.2f} times the exact ones, and refining such a mesh does not help: "
+            f"lines of centres deviate from face normals by {self.mean_degrees:.0f} degrees on average and "
+            f"{self.largest_degrees:.0f} at most; use cells that contain their circumcentres (acute triangles)",
         )
 
     def to_dict(self) -> dict[str, object]:
-        """Plain data for JSON, rounded to what is the same on all machines."""
+        """Plain data for JSON, rounded so that it is the same on all machines."""
         return {
             "mean_degrees": round(self.mean_degrees, 3),
             "largest_degrees": round(self.largest_degrees, 3),
@@ -73,7 +73,7 @@ class Quality:
 
 
 def two_point_quality(mesh: MeshFile) -> Quality | None:
-    """Angles and flux factors of a mesh, None if no face lies between two cells."""
+    """Angles and flux factors of a mesh; None without interior faces."""
     if not len(mesh.interior):
         return None
     closed = mesh.with_reservoirs(mesh.group_names)
@@ -83,19 +83,19 @@ def two_point_quality(mesh: MeshFile) -> Quality | None:
 
 
 def _flux_factors(mesh: CellMesh, outside: NDArray[np.float64]) -> tuple[tuple[float, float], bool]:
-    """Least and largest eigenvalue of the conductivity that the mesh has for linear fields; it should be 1.
+    """Smallest and largest eigenvalue of the mesh's effective conductivity for linear fields; ideally 1.
 
     Parameters
     ----------
     mesh : CellMesh
-        With a reservoir behind every face of the boundary.
+        Must have a reservoir behind every boundary face.
     outside : float64 array [boundary faces, dims]
-        Middles of these faces: the field there.
+        Centres of these faces, which are also the boundary values of the linear fields.
     """
     from scipy.sparse import coo_array, diags_array
     from scipy.sparse.linalg import cg
 
-    # In units of the mesh, so that squares of lengths neither overflow nor vanish.
+    # In units of the mesh size, so that squares of lengths neither overflow nor vanish.
     origin, size = mesh.points.min(axis=0), float(np.ptp(mesh.points, axis=0).max())
     dims = mesh.points.shape[1]
     geometry = mesh.geometry()
@@ -116,7 +116,7 @@ def _flux_factors(mesh: CellMesh, outside: NDArray[np.float64]) -> tuple[tuple[f
         inflow = np.bincount(
             mesh.source[~inside], conductance[~inside] * position[mesh.target[~inside], axis], minlength=mesh.cells
         )
-        # Every iteration lowers the energy, and with it the factor, from that of the linear field itself.
+        # Starting from the linear field, every iteration lowers the energy and with it the factor.
         solved, unfinished = cg(
             system,
             inflow,

@@ -1,21 +1,21 @@
-"""Fields, and what reservoirs hold, continued beyond the walls of a structured mesh.
+"""Continue fields and reservoir values beyond the walls of a structured mesh.
 
 Beyond a no-flux side a field is even. Beyond a Dirichlet side with the value ``g`` it is odd: ``u(-x) = 2 g - u(x)``.
-Beyond two such sides at once ``u(-x, -y) = 2 g_x(-y) - u(x, -y)``, so what a side holds must be continued as well. It
-is continued by the same rules: oddly about the value ``e`` of the edge in which both sides meet, and in space that of
-an edge oddly about the value of the vertex. Then
+Beyond two such sides at once ``u(-x, -y) = 2 g_x(-y) - u(x, -y)``, so the values of a side must be continued as well.
+The same rules apply: oddly about the value ``e`` of the edge where both sides meet, and in 3D the values of an edge
+oddly about the value of the vertex. Then
 
     u(-x, -y) = 4 e - 2 g_x(y) - 2 g_y(x) + u(x, y)
 
-whichever side comes first, so a mesh that is turned or mirrored has the turned or mirrored ghost cells. The value of an
-edge is the mean of what both sides come to there, ``(3 g_0 - g_1) / 2`` by their two nearest reservoirs: exact for a
-linear field, and halfway between where sides do not agree. The value of a vertex is the mean of its three edges.
+whichever side comes first, so rotating or mirroring a mesh rotates or mirrors its ghost cells. The value of an edge is
+the mean of both sides extrapolated to it, ``(3 g_0 - g_1) / 2`` from their two nearest reservoirs: exact for a linear
+field, and halfway between sides that disagree. The value of a vertex is the mean of its three edges.
 
-Where ``g`` varies along a side, a field at rest there has the curvature ``-g''`` across it, so ghost cell ``i`` differs
-from ``2 g - u`` by the average of ``-x^2 g''`` over it, ``-(i (i + 1) + 1/3) d`` with ``d`` the second difference of
-``g``. Where ``g`` jumps, ``d`` says nothing of a curvature: it is split into the least of three that follow each other,
-if they have one sign, and a rough rest. Faces along the side's normal see ``-1/3`` of the rest. To faces across, a jump
-of ``2 g`` would be a flux that no refinement makes smaller; for them the side is smoothed: ``(i + 1) / 2`` of the rest.
+Where ``g`` varies along a side, a steady field has the curvature ``-g''`` across it, so ghost cell ``i`` differs from
+``2 g - u`` by the average of ``-x^2 g''`` over it, ``-(i (i + 1) + 1/3) d`` with ``d`` the second difference of ``g``.
+Where ``g`` jumps, ``d`` is not a curvature: it is split into a smooth part, the smallest of three neighbouring ``d`` if
+they have the same sign, and a rough rest. Faces along the side's normal see ``-1/3`` of the rest. For faces across, a
+jump of ``2 g`` would be a flux that refining does not reduce; for them ``(i + 1) / 2`` of the rest smooths the side.
 """
 
 from __future__ import annotations
@@ -33,44 +33,44 @@ from pisnn_deploy.mesh.boundary import DIRICHLET, PERIODIC
 from pisnn_deploy.mesh.structured import Mesh, reservoir_layers
 
 Meeting = tuple[tuple[int, int], ...]
-"""Dirichlet sides that meet, each an axis and an end (0 lower, 1 upper), by ascending axis."""
+"""Dirichlet sides that meet, each an axis and an end (0 lower, 1 upper), sorted by axis."""
 Coordinates = dict[int, Indices]
-"""Coordinates by axis, arrays of one shape."""
+"""Coordinates by axis, arrays of equal shape."""
 
 
 @dataclass(frozen=True)
 class Walls:
-    """What a field is beyond the walls of a mesh.
+    """Continuation of a field beyond the walls of a mesh.
 
     Parameters
     ----------
     reservoirs : float64 or int64 array [reservoirs]
-        Values of the reservoirs; their type is that of the offsets.
+        Reservoir values; their dtype is that of the offsets.
     """
 
     mesh: Mesh
     reservoirs: NDArray[Any]
 
     def reflected(
-        self, sides: Meeting, coordinates: Coordinates, own: int | None = None
+        self, sides: Meeting, coordinates: Coordinates, face_axis: int | None = None
     ) -> tuple[Indices, NDArray[Any]]:
-        """Reflect places into the mesh, repeatedly where they are far beyond it.
+        """Reflect places into the mesh, repeatedly if they are far outside.
 
         Parameters
         ----------
         sides : tuple of (int, int)
-            Empty for the field; else the field that these sides hold where they meet, times 2 for each of them.
+            Empty for the field itself; else the values where these sides meet, times 2 for each side.
         coordinates : dict of int to int64 array
-            Along the axes of the field; replaced by those inside.
-        own : int, optional
+            Coordinates along the axes of the field; replaced by the reflected ones.
+        face_axis : int, optional
             Axis of the faces that see the field.
 
         Returns
         -------
         signs : int64 array
             1 or -1.
-        offsets : array of the type of the reservoirs
-            The value at a place is its sign times the value at the reflected place, plus this.
+        offsets : array of the dtype of the reservoirs
+            The value at a place is its sign times the value at the reflected place, plus its offset.
         """
         shape = next(iter(coordinates.values())).shape if coordinates else ()
         signs, offsets = np.ones(shape, np.int64), np.zeros(shape, self.reservoirs.dtype)
@@ -91,15 +91,15 @@ class Walls:
                         there = {a: c[out] for a, c in coordinates.items() if a != axis}
                         depth = (-1 - along[out] if end == 0 else along[out] - count) if not sides else None
                         wall = tuple(sorted((*sides, (axis, end))))
-                        offsets[out] += signs[out] * self._at(wall, there, depth, axis == own)
+                        offsets[out] += signs[out] * self._at(wall, there, depth, axis == face_axis)
                         signs[out] *= -1
                     along[out] = -1 - along[out] if end == 0 else 2 * count - 1 - along[out]
         return signs, offsets
 
     def _at(self, sides: Meeting, coordinates: Coordinates, depth: Indices | None, normal: bool) -> NDArray[Any]:
-        """What sides hold where they meet, also beyond the mesh, times 2 for each of them.
+        """Values where sides meet, also beyond the mesh, times 2 for each side.
 
-        Behind a single side, with the `depth` of each place in cells, it is what the side shows there.
+        With a `depth` in cells for each place, the values that a single side shows at that depth behind it.
         """
         signs, offsets = self.reflected(sides, coordinates)
         place = tuple(coordinates[a] for a in sorted(coordinates))
@@ -110,7 +110,7 @@ class Walls:
         return np.asarray(signs * shown[behind] + offsets)
 
     def _shown(self, sides: Meeting, depths: int, normal: bool) -> NDArray[Any]:
-        """What a side shows at each depth behind it: ``2 g`` with what its bends add [depths, ...]."""
+        """Values that a side shows at each depth behind it: ``2 g`` corrected for its curvature [depths, ...]."""
         levels, (smooth, rough) = self._held[sides], self._bends[sides]
         depth = np.arange(depths).reshape(-1, *(1,) * levels.ndim)
         bowed = 2 * (3 * depth * (depth + 1) + 1) * smooth
@@ -121,7 +121,7 @@ class Walls:
 
     @cached_property
     def _bends(self) -> dict[Meeting, tuple[NDArray[Any], NDArray[Any]]]:
-        """Second differences of twice what a side holds, over all directions along it: smooth part and rough rest."""
+        """Second differences of twice the values of a side, summed over its directions: smooth part and rough rest."""
         bends: dict[Meeting, tuple[NDArray[Any], NDArray[Any]]] = {}
         for sides in [sides for sides in self._held if len(sides) == 1]:
             axes = [a for a in range(len(self.mesh.shape)) if a != sides[0][0]]
@@ -137,7 +137,7 @@ class Walls:
     def _three_bends(self, levels: NDArray[Any], axis: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Second differences along the first dimension, which is `axis` of the mesh: before, at and after each place.
 
-        Where the side ends at another Dirichlet side they are those next to it, as far as two of these agree.
+        At another Dirichlet side they are the smaller of the two nearest ones, if these have the same sign.
         """
         count, (lower, upper) = self.mesh.shape[axis], self.mesh.boundary[axis]
         first, last = (0 if lower == DIRICHLET else -2), (count - 1 if upper == DIRICHLET else count + 1)
@@ -154,7 +154,7 @@ class Walls:
 
     @cached_property
     def _held(self) -> dict[Meeting, NDArray[Any]]:
-        """What sides hold where they meet, times 2 for each of them, in the shape of the remaining axes."""
+        """Values where sides meet, times 2 for each side, in the shape of the remaining axes."""
         levels: dict[Meeting, NDArray[Any]] = {}
         ends = []
         for axis, layers in enumerate(reservoir_layers(self.mesh)):
@@ -169,7 +169,7 @@ class Walls:
         return levels
 
     def _mean(self, sides: Meeting, levels: dict[Meeting, NDArray[Any]]) -> NDArray[Any]:
-        """The mean over the sides of what the others extrapolate to at it, from their two nearest values."""
+        """Mean of the values that the sides extrapolate to where they meet, each from its two nearest values."""
         parts = []
         for side in sides:
             others = tuple(other for other in sides if other != side)
@@ -181,11 +181,11 @@ class Walls:
         # Sorted, so that sums of floats do not depend on the order of the axes.
         total = np.sort(np.stack(parts), axis=0).sum(axis=0)
         if total.dtype == np.int64:
-            # Two sides hold even numbers, so that this is exact; three edges need not.
+            # Exact for two sides, whose values are even; the values of three edges need not be.
             return np.asarray((2 * total + len(sides)) // (2 * len(sides)), np.int64)
         return np.asarray(total / len(sides))
 
 
 def _least(first: NDArray[Any], second: NDArray[Any]) -> NDArray[Any]:
-    """The value nearer to 0, or 0 where signs differ."""
+    """Value nearer to 0, or 0 where signs differ."""
     return np.where(np.sign(first) == np.sign(second), np.sign(first) * np.minimum(np.abs(first), np.abs(second)), 0)

@@ -1,4 +1,4 @@
-"""The faces of a mesh of simplices: between two cells or of one, and the groups that name them."""
+"""Interior and boundary faces of a mesh of simplices, and their groups."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class Sides:
     Attributes
     ----------
     interior : int64 array [interior faces, 2]
-        Cells on both sides, the lower number first, sorted.
+        Cells on both sides, the lower index first, sorted.
     interior_corners : int64 array [interior faces, dims]
-        Points of each of these faces.
+        Points of each interior face.
     boundary : int64 array [boundary faces]
-        The cell of each face, sorted.
+        Cell of each boundary face, sorted.
     boundary_corners : int64 array [boundary faces, dims]
-        Points of each of these faces.
+        Points of each boundary face.
     member, group : int64 array [memberships]
-        Face of the boundary, and index into the names of the elements' groups; sorted, none twice.
+        Boundary face, and index into the names of the elements' groups; sorted, without duplicates.
     inside, outside : mapping of str to int
-        Groups that name faces between two cells, or what is no face of a cell, and how many.
+        Number of interior faces, and of elements that are no face of a cell, in each group that has some.
     """
 
     interior: Indices
@@ -50,26 +50,26 @@ def match_sides(path: Path, points: NDArray[np.float64], corners: Indices, eleme
     Parameters
     ----------
     path : Path
-        For messages.
+        File that error messages name.
     points : float64 array [points, dims]
         Coordinates.
     corners : int64 array [cells, dims + 1]
         Points of each cell.
     elements : Elements
-        Of one dimension less than the cells; a point of no cell is -1.
+        Elements of one dimension less than the cells; a point that is in no cell is -1.
 
     Raises
     ------
     FileError
-        A face of more than two cells, or of two cells on the same side of it.
+        A face has more than two cells, or two cells on the same side.
     """
     count, per_cell = corners.shape
     opposite = [np.delete(np.arange(per_cell), k) for k in range(per_cell)]
-    sides = np.concatenate([corners[:, kept] for kept in opposite])
+    sides = np.concatenate([corners[:, columns] for columns in opposite])
     cell = np.tile(np.arange(count), per_cell)
     apex = corners.T.reshape(-1)
     order, face = equal_rows(np.sort(np.concatenate([sides, elements.corners]), axis=1))
-    # The sort is stable, so the sides of a face stand before the elements on it.
+    # The sort is stable, so the sides of a face come before the elements on it.
     order = order[order < len(sides)]
     number, element_face = face[order], face[len(sides) :]
     cells_of = np.bincount(number, minlength=int(face.max()) + 1)
@@ -107,20 +107,20 @@ def match_sides(path: Path, points: NDArray[np.float64], corners: Indices, eleme
         distinct[:, 0],
         distinct[:, 1],
         _counts(elements, named, cells_of[named] == 2),
-        # What has a point of no cell is like all else that has.
+        # Elements with a point in no cell may compare equal, so elements are counted here, not faces.
         _counts(elements, elements.member, cells_of[named] == 0),
     )
 
 
 def _counts(elements: Elements, number: Indices, chosen: NDArray[np.bool_]) -> dict[str, int]:
-    """How many distinct chosen numbers each group has."""
+    """Number of distinct chosen values in each group."""
     pairs = np.unique(np.stack([elements.group, number], axis=1)[chosen], axis=0)
     counts = np.bincount(pairs[:, 0], minlength=len(elements.names))
     return {name: int(counts[k]) for k, name in enumerate(elements.names) if counts[k]}
 
 
 def equal_rows(rows: Indices) -> tuple[Indices, Indices]:
-    """The order that sorts the rows, and for each row a number that only equal rows share."""
+    """Sorting order of the rows, and a number for each row that only equal rows share."""
     order = np.lexsort(rows.T[::-1])
     ordered = rows[order]
     new = np.ones(len(rows), np.int64)
@@ -131,7 +131,7 @@ def equal_rows(rows: Indices) -> tuple[Indices, Indices]:
 
 
 def first_twice(number: Indices) -> tuple[int, int] | None:
-    """The first two entries that are equal, or None."""
+    """Indices of the first two equal entries, or None."""
     twice = np.flatnonzero(np.bincount(number)[number] > 1)
     if not twice.size:
         return None
@@ -140,5 +140,5 @@ def first_twice(number: Indices) -> tuple[int, int] | None:
 
 
 def place(point: NDArray[np.float64]) -> str:
-    """A point for people, such as ``(0.5, 2)``."""
+    """Format a point, such as ``(0.5, 2)``."""
     return f"({', '.join(f'{x:g}' for x in point)})"

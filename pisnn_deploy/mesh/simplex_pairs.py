@@ -1,4 +1,4 @@
-"""Pairs of simplices that are near each other, and which of them overlap: arrays of pairs, some at a time."""
+"""Find pairs of simplices that are near each other or overlap, in arrays of limited size."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from pisnn_deploy.mesh.base import Indices
 
 Points = NDArray[np.float64]
 MOST_PAIRS = 500
-"""Pairs that are looked at, for each simplex, and at least as many as for 1,000; a mesh of needles may have more."""
+"""Limit on pairs per simplex, counting at least 1,000 simplices; a mesh of needles may exceed it."""
 _AT_ONCE = 200_000
 _AT_ONCE_OF_TREE = 4096
 _ROOM = 2e-2
-"""Around a simplex, in radii."""
+"""Margin around a simplex, in radii."""
 _PARALLEL = 1e-9
-"""Sine of an angle that is none."""
+"""Sine of an angle below which edges are parallel."""
 PAIRS = {count: tuple(itertools.combinations(range(count), 2)) for count in (2, 3, 4)}
-"""Edges of simplices by their number of corners."""
+"""Edges of a simplex by its number of corners."""
 
 
 def near_pairs(first: Points, second: Points) -> Iterator[Indices | None]:
-    """Pairs of simplices whose boxes meet, some at a time; None at the end if there are too many.
+    """Yield arrays of pairs of simplices whose boxes meet; a final None means that there are too many.
 
-    Simplices are sorted into classes of about equal size: a few large ones must not bring all small ones together.
+    Simplices are grouped by size, so that a few large ones do not pair all small ones with each other.
     """
     from scipy.spatial import cKDTree
 
@@ -37,7 +37,7 @@ def near_pairs(first: Points, second: Points) -> Iterator[Indices | None]:
     seen = 0
     for (number, radius, tree), (other_number, other_radius, other_tree) in itertools.product(*trees):
         reach = radius + other_radius
-        # A tree is asked for a few of its points at a time, so that memory stays small whatever there is.
+        # Query a few points at a time to bound the memory.
         for start in range(0, len(number), _AT_ONCE_OF_TREE):
             part = cKDTree(tree.data[start : start + _AT_ONCE_OF_TREE])
             seen += int(part.count_neighbors(other_tree, reach))
@@ -58,13 +58,13 @@ def _radii(at: Points) -> NDArray[np.float64]:
 
 
 def _boxes(at: Points) -> tuple[Points, Points]:
-    """Lower and upper corner of a box around each simplex, with room for two that lie all but on each other."""
+    """Lower and upper corner of a box around each simplex, with a margin for simplices that almost touch."""
     room = _ROOM * _radii(at)[:, None]
     return at.min(axis=1) - room, at.max(axis=1) + room
 
 
 def _by_size(at: Points) -> list[tuple[Indices, Points, float]]:
-    """Numbers, centres and largest radius, with room, of simplices of about the same size."""
+    """Group simplices by size: indices, centres, and largest radius including the margin."""
     centre, radius = at.mean(axis=1), (1 + _ROOM) * _radii(at)
     size = np.floor(np.log2(radius)).astype(np.int64)
     return [
@@ -74,11 +74,11 @@ def _by_size(at: Points) -> list[tuple[Indices, Points, float]]:
 
 
 Axis = Callable[[Points, Points], Points]
-"""A direction for each pair of simplices; two simplices overlap if their projections onto all such directions do."""
+"""Gives a direction per pair of simplices; two simplices overlap if their projections on all axes do."""
 
 
 def cell_axes(dims: int) -> list[Axis]:
-    """Directions along which cells must overlap: normals of the faces of both, and of pairs of their edges."""
+    """Separating axes of two cells: normals of their faces, and of pairs of their edges."""
     if dims == 2:
         return [partial(_across_edge, side, edge) for side in (0, 1) for edge in PAIRS[3]]
     faces: list[Axis] = [
@@ -90,7 +90,7 @@ def cell_axes(dims: int) -> list[Axis]:
 
 
 def face_axes(dims: int) -> list[Axis]:
-    """Directions along which faces in one plane must overlap."""
+    """Separating axes of two faces in the same plane."""
     if dims == 2:
         return [_along]
     return [partial(_across_edge_in_plane, side, edge) for side in (0, 1) for edge in PAIRS[3]]
@@ -104,13 +104,13 @@ def overlapping(
     axes: list[Axis],
     allowed: NDArray[np.float64],
 ) -> Indices:
-    """Pairs of simplices that overlap along all axes by more than is allowed; a few axes rule out most pairs."""
+    """Indices of the pairs that overlap by more than `allowed` along all axes; a few axes rule out most pairs."""
     remaining = np.flatnonzero(np.isfinite(allowed))
     for axis in axes:
         if not remaining.size:
             break
         here, there = first[first_numbers[remaining]], second[second_numbers[remaining]]
-        # Seen from a corner, so that nothing is rounded far from the origin.
+        # Relative to a corner, which avoids rounding far from the origin.
         origin = here[:, :1].copy()
         here, there = here - origin, there - origin
         direction = axis(here, there)
@@ -119,16 +119,16 @@ def overlapping(
             unit = direction / length[:, None]
         shadows = [(at * unit[:, None]).sum(axis=2) for at in (here, there)]
         overlap = np.minimum(*(s.max(axis=1) for s in shadows)) - np.maximum(*(s.min(axis=1) for s in shadows))
-        # Edges that are parallel have no direction across both.
+        # Parallel edges have no common normal.
         remaining = remaining[(overlap > allowed[remaining]) | ~(length > 0)]
     return remaining
 
 
 def in_one_plane(at: Points, pairs: Indices, allowed: NDArray[np.float64]) -> tuple[Indices, NDArray[np.float64]]:
-    """Pairs of faces that lie in one plane: the corners of each are near the plane of the other."""
+    """Select pairs of faces in one plane: the corners of each are near the plane of the other."""
     near = np.ones(len(pairs), np.bool_)
-    for own, other in ((0, 1), (1, 0)):
-        plane, corners = at[pairs[:, own]], at[pairs[:, other]]
+    for plane_side, corner_side in ((0, 1), (1, 0)):
+        plane, corners = at[pairs[:, plane_side]], at[pairs[:, corner_side]]
         edge = plane[:, 1] - plane[:, 0]
         normal = _turned(edge) if at.shape[2] == 2 else np.cross(edge, plane[:, 2] - plane[:, 0])
         unit = normal / np.linalg.norm(normal, axis=1)[:, None]
@@ -138,7 +138,7 @@ def in_one_plane(at: Points, pairs: Indices, allowed: NDArray[np.float64]) -> tu
 
 
 def edges_of(at: Points) -> Iterator[Points]:
-    """All edges of simplices [count, corners, dims], one after the other."""
+    """Yield each edge of simplices [count, corners, dims]."""
     for i, j in PAIRS[at.shape[1]]:
         yield _edge(at, (i, j))
 
@@ -169,7 +169,7 @@ def _across_edge_in_plane(side: int, corners: tuple[int, int], first: Points, se
 
 
 def _across(edge: Points, other_edge: Points) -> Points:
-    """Across two edges; zero where they are all but parallel."""
+    """Direction normal to two edges; zero where they are almost parallel."""
     lengths = np.linalg.norm(edge, axis=1) * np.linalg.norm(other_edge, axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         across = np.cross(edge, other_edge) / lengths[:, None]

@@ -16,11 +16,11 @@ from pisnn_deploy.mesh.view import Line, View
 
 @dataclass(frozen=True)
 class Mesh(FaceMesh):
-    """Uniform cells of a box, the faces through which packets pass, and reservoirs behind Dirichlet sides.
+    """Uniform cells of a box, the faces between them, and reservoirs behind Dirichlet sides.
 
-    Faces are listed axis after axis; within an axis in the C order of what is on their lower side. A positive packet
-    on face ``f`` leaves ``source[f]`` and enters ``target[f]``: the incidence ``D`` has -1 and +1 there. A no-flux side
-    has no face. A Dirichlet side has one, with a reservoir of its own behind it.
+    Faces are ordered by axis, then by their lower holder in C order. A positive packet on face ``f`` leaves
+    ``source[f]`` and enters ``target[f]``: the incidence ``D`` has -1 and +1 there. No-flux sides have no faces. Each
+    face of a Dirichlet side has its own reservoir.
 
     Cells and reservoirs together are called holders: holder ``i`` is cell ``i`` (flat, C order) below `cells`, and
     reservoir ``i - cells`` from there on. Reservoirs are numbered in the order of their faces.
@@ -32,9 +32,9 @@ class Mesh(FaceMesh):
     lengths : tuple of float
         Extent of the domain along each axis, in the problem's unit of length.
     boundary : tuple of (str, str)
-        Condition of the lower and the upper side of each axis.
+        Conditions of the lower and upper side of each axis.
     source, target : int64 array [faces]
-        Holders on both sides of each face.
+        Holder on either side of each face.
     axis : int64 array [faces]
         Axis normal to each face.
     """
@@ -66,7 +66,7 @@ class Mesh(FaceMesh):
 
     @property
     def is_line(self) -> bool:
-        """Whether cells lie in a single row."""
+        """Whether the cells form a single row."""
         return len(self.shape) == 1
 
     @property
@@ -76,17 +76,17 @@ class Mesh(FaceMesh):
 
     @property
     def material_of_cells(self) -> Indices:
-        """Each cell has a material of its own."""
+        """Material of each cell: its own."""
         return np.arange(self.cells, dtype=np.int64)
 
     @property
     def group_of_reservoirs(self) -> Indices:
-        """Each reservoir has a value of its own."""
+        """Group of each reservoir: its own."""
         return np.arange(self.reservoirs, dtype=np.int64)
 
     @property
     def boundary_text(self) -> str:
-        """Conditions for people, such as ``periodic`` or ``x: no-flux dirichlet, y: periodic``."""
+        """Boundary conditions as text, such as ``periodic`` or ``x: no-flux dirichlet, y: periodic``."""
         parts = [lower if lower == upper else f"{lower} {upper}" for lower, upper in self.boundary]
         if len(set(parts)) == 1:
             return parts[0]
@@ -103,13 +103,13 @@ class Mesh(FaceMesh):
         return math.prod(self.spacing)
 
     def geometry(self) -> Geometry:
-        """Volumes of cells, areas of faces, and distances between them."""
+        """Cell volumes, face areas, and distances from cell centres to faces."""
         spacing = np.array(self.spacing)[self.axis]
         inside = np.stack([self.source, self.target], axis=1) < self.cells
         return Geometry(np.full(self.cells, self.volume), self.volume / spacing, inside * spacing[:, None] / 2)
 
     def angles(self) -> Field | None:
-        """None: lines of centres are normal to faces."""
+        """None: all lines of centres are normal to their faces."""
         return None
 
     def centres_along(self, axis: str) -> Field | None:
@@ -118,7 +118,7 @@ class Mesh(FaceMesh):
         return (np.arange(self.shape[number]) + 0.5) * self.lengths[number] / self.shape[number]
 
     def described(self) -> dict[str, object]:
-        """Plain data for files of others."""
+        """Plain data for exported files."""
         return super().described() | {"shape": self.shape, "lengths": self.lengths, "boundary": self.boundary}
 
     def lengths_by_name(self) -> dict[str, float]:
@@ -126,7 +126,7 @@ class Mesh(FaceMesh):
         return {f"mesh length {axis}": length for axis, length in enumerate(self.lengths)}
 
     def defects(self) -> Iterator[str]:
-        """Faces must be those of the shape, and cells have a volume."""
+        """Yield inconsistencies: faces that do not match the shape, cells without a volume."""
         ideal = structured_mesh(self.shape, self.lengths, self.boundary)
         for name in ("source", "target", "axis"):
             if not np.array_equal(getattr(self, name), getattr(ideal, name)):
@@ -135,12 +135,12 @@ class Mesh(FaceMesh):
             yield f"mesh lengths {self.lengths} give cells a volume of {self.volume}"
 
     def view(self, most_cells: int | None = None) -> View:
-        """A line or a plane; of a box the middle plane across its first axis.
+        """Draw a line or a plane; for a box, its middle plane normal to the first axis.
 
         Parameters
         ----------
         most_cells : int, optional
-            Draw no more of them.
+            Maximum number of cells to draw.
         """
         numbers, names = np.arange(self.cells).reshape(self.shape), self.axes
         plane = None
@@ -181,7 +181,7 @@ def structured_mesh(shape: tuple[int, ...], lengths: tuple[float, ...], boundary
     lengths : tuple of float
         Extent along each axis.
     boundary : tuple of (str, str)
-        Conditions of each axis.
+        Conditions of the lower and upper side of each axis.
     """
     sources, targets, axes = [], [], []
     for axis, padded in enumerate(_padded(shape, boundary)):
@@ -194,12 +194,12 @@ def structured_mesh(shape: tuple[int, ...], lengths: tuple[float, ...], boundary
 
 
 def reservoir_layers(mesh: Mesh) -> tuple[tuple[Indices, Indices], ...]:
-    """Numbers of the reservoirs at the lower and the upper side of each axis.
+    """Indices of the reservoirs at the lower and upper side of each axis.
 
     Returns
     -------
     tuple of (int64 array, int64 array)
-        Counted from 0, in the shape of the mesh without that axis; empty arrays where there are none.
+        Reservoir indices from 0, in the shape of the mesh without that axis; empty without reservoirs.
     """
     nothing = np.zeros(0, np.int64)
     layers = []
@@ -214,7 +214,7 @@ def reservoir_layers(mesh: Mesh) -> tuple[tuple[Indices, Indices], ...]:
 
 
 def face_grid(mesh: Mesh, axis: int) -> tuple[int, int, tuple[int, ...]]:
-    """How the faces normal to an axis are numbered: in C order of the coordinates of what is on their lower side.
+    """Numbering of the faces normal to an axis: by the coordinates of their lower holder, in C order.
 
     Parameters
     ----------
@@ -224,9 +224,9 @@ def face_grid(mesh: Mesh, axis: int) -> tuple[int, int, tuple[int, ...]]:
     Returns
     -------
     base : int
-        Number of the first of them.
+        Index of the first of these faces.
     first : int
-        Coordinate of its lower side along the axis: -1 for a reservoir, else 0.
+        Coordinate of its lower holder along the axis: -1 for a reservoir, else 0.
     counts : tuple of int
         Faces along each axis.
     """
@@ -242,7 +242,7 @@ def face_grid(mesh: Mesh, axis: int) -> tuple[int, int, tuple[int, ...]]:
 
 
 def _padded(shape: tuple[int, ...], boundary: tuple[Sides, ...]) -> list[Indices]:
-    """Holders along each axis, with what stands beyond both of its sides added."""
+    """Holders along each axis, extended by the holders beyond both sides."""
     numbers = np.arange(math.prod(shape), dtype=np.int64).reshape(shape)
     next_reservoir = numbers.size
     padded = []

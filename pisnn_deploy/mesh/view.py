@@ -1,4 +1,4 @@
-"""How a mesh is drawn: what a page or a picture needs to know of it."""
+"""The view of a mesh that pages and pictures draw."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ class View:
     kind : str
         ``line``: cells side by side; ``plane``: a map; ``triangles``; ``points``: centres of cells.
     cells : int64 array [drawn]
-        Flat, in the order in which they are drawn.
+        Flat indices, in drawing order.
     shape : tuple of int
-        Cells along each drawn axis; of ``triangles`` and ``points`` their number.
+        Cells along each drawn axis; for ``triangles`` and ``points`` the number of cells.
     extent : tuple of float
         Lower and upper end of each drawn axis: ``(x0, x1)`` or ``(x0, x1, y0, y1)``.
     axes : tuple of str
         Names of the drawn axes.
     vertices : float64 array [drawn, 3 or 1, 2] or None
-        Corners of triangles, or centres; None of a line or a plane.
+        Corners of triangles, or centres; None for a line or a plane.
     borders : float64 array [borders, 2, 2]
         Lines between triangles of different materials.
     plane : (str, int, int) or None
-        Of a box: the axis across which a plane of cells is drawn, the number of the plane, and of how many.
+        For a box: the axis normal to the drawn plane of cells, the index of the plane, and the number of planes.
     seen_along : str
-        Axis of space that the drawing does not show; empty if it shows all or a plane.
+        Spatial axis along which the drawing is projected; empty without projection.
     stride : int
-        One cell of so many is drawn, on a plane along each axis.
+        Every `stride`-th cell is drawn, on a plane along each axis.
     """
 
     kind: Kind
@@ -53,7 +53,7 @@ class View:
 
     @property
     def profile(self) -> range | None:
-        """The drawn cells of a profile: all of a line, of a plane those along its last axis through the middle."""
+        """Drawn cells of a profile: all of a line; of a plane, the middle row along its last axis."""
         if self.vertices is not None:
             return None
         along = self.shape[-1]
@@ -62,18 +62,18 @@ class View:
 
 
 class Line(NamedTuple):
-    """Cells through the middle of a mesh, one after another.
+    """Cells along a line through the middle of a mesh.
 
     Attributes
     ----------
     cells : int64 array [n]
-        Their numbers.
+        Flat indices.
     positions : float64 array [n]
-        Of their centres along the line, in units of length.
+        Positions of the centres along the line, in units of length.
     axis : str
-        Name of the axis that it follows.
+        Name of the axis that the line follows.
     extent : float or None
-        Length of the mesh along the line, from 0; None where cells may lie anywhere.
+        Length of the mesh along the line, from 0; None if unknown.
     """
 
     cells: NDArray[np.int64]

@@ -1,4 +1,4 @@
-"""Points of a mesh that lie within a tolerance of each other made one."""
+"""Join points of a mesh that lie within a tolerance of each other."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ Points = NDArray[np.float64]
 
 
 def welded(path: Path, points: Points, corners: Indices, tolerance: float) -> Indices:
-    """For each point the number of the one that it is joined with; its own if it is alone.
+    """Index of the point that each point is joined with; its own index if it is alone.
 
     Parameters
     ----------
     path : Path
-        For messages.
+        File that error messages name.
     points : float64 array [points, dims]
         Coordinates.
     corners : int64 array [cells, dims + 1]
         Points of each cell.
     tolerance : float
-        In the file's unit of length.
+        Largest distance between joined points, in the file's unit of length.
 
     Raises
     ------
     UsageError
-        A tolerance that is not positive, or that joins two corners of a cell.
+        The tolerance is not positive, or joins two corners of a cell.
     """
     if not (math.isfinite(tolerance) and tolerance > 0):
         raise UsageError(f"weld: the tolerance {tolerance:g} is not a positive number")
     smallest = smallest_edge(points, corners)
     if tolerance >= smallest:
         raise UsageError(
-            f"{path}: welding within {tolerance:g} would join corners of a cell, whose smallest edge is {smallest:g}; "
+            f"{path}: welding within {tolerance:g} would join corners of a cell: the shortest edge is {smallest:g}; "
             "choose a smaller tolerance"
         )
     joined = join_points(points, tolerance)
@@ -47,7 +47,7 @@ def welded(path: Path, points: Points, corners: Indices, tolerance: float) -> In
     lost = np.flatnonzero((ends[:, 1:] == ends[:, :-1]).any(axis=1))
     if lost.size:
         raise UsageError(
-            f"{path}: welding within {tolerance:g} joins corners of cell {lost[0]}, through other points between them; "
+            f"{path}: welding within {tolerance:g} would join corners of cell {lost[0]} through points between them; "
             "choose a smaller tolerance"
         )
     return joined
@@ -59,16 +59,16 @@ def smallest_edge(points: Points, corners: Indices) -> float:
 
 
 def join_points(points: Points, tolerance: float) -> Indices:
-    """For each point the one that it is joined with: the first of those that lie within a tolerance of each other.
+    """Index of the point that each point is joined with: the first of those within a tolerance of each other.
 
-    Points that are joined through others may lie farther from each other.
+    Points that are joined through others may be farther apart.
 
     Parameters
     ----------
     points : float64 array [points, dims]
         Coordinates.
     tolerance : float
-        Largest distance of two points that become one.
+        Largest distance between two joined points.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -84,7 +84,7 @@ def join_points(points: Points, tolerance: float) -> Indices:
         close = np.flatnonzero(near[:, 1] <= tolerance)
         if not close.size:
             break
-        # The point itself need not come first where two are at almost the same place.
+        # With two points at almost the same place, the point itself need not come first.
         partner = np.where(other[close, 0] == close, other[close, 1], other[close, 0])
         graph = coo_array((np.ones(close.size), (close, partner)), shape=(len(places),) * 2)
         count, label = connected_components(graph, directed=False)

@@ -1,4 +1,4 @@
-"""What the flux network of each face of a structured mesh sees, ghost cells resolved."""
+"""Input windows of flux networks on structured meshes, with ghost cells resolved."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pisnn_deploy.mesh.reflection import Walls
 from pisnn_deploy.mesh.structured import Mesh, face_grid, reservoir_layers
 
 Wall = Literal["reflection", "quadratic"]
-"""How ghost cells beyond a Dirichlet side follow from the field."""
+"""How ghost cells beyond a Dirichlet side are computed from the field."""
 REFLECTION: Wall = "reflection"
 QUADRATIC: Wall = "quadratic"
 
 
 @dataclass(frozen=True)
 class Window:
-    """What the flux network of each face sees, ghost cells resolved.
+    """Inputs of the flux network of each face, with ghost cells resolved.
 
     Position ``p`` of face ``f`` shows ``sum_t numerator[f, p, t] * value[cell[f, p, t]] / denominator + offset[f, p]``.
 
@@ -33,11 +33,11 @@ class Window:
     cell : int64 array [faces, positions, terms]
         Flat cell indices.
     numerator : int64 array [faces, positions, terms]
-        Factor of each cell's value; 0 where a position shows fewer terms.
+        Factor of each cell's value; 0 for unused terms.
     denominator : int
-        1, or 2 if some ghost cell is quadratic.
+        1, or 2 with quadratic ghost cells.
     offset : float64 or int64 array [faces, positions]
-        What reservoirs add.
+        Contribution of reservoirs.
     """
 
     cell: Indices
@@ -46,7 +46,7 @@ class Window:
     offset: NDArray[Any]
 
     def values(self, field: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The values that each face sees.
+        """Input values of each face.
 
         Parameters
         ----------
@@ -56,7 +56,7 @@ class Window:
         Returns
         -------
         float64 array [faces, positions]
-            With ghost cells computed.
+            Values at each position, including ghost cells.
         """
         seen = (self.numerator * field[self.cell]).sum(axis=2) / self.denominator
         return np.asarray(seen + self.offset, np.float64)
@@ -64,18 +64,18 @@ class Window:
 
 @dataclass(frozen=True)
 class Boxes:
-    """All faces of a mesh as boxes, in each of which windows look alike.
+    """Boxes of faces with equal windows, which together cover the mesh.
 
-    Two faces of a box are equally far from each wall and reservoir, as far as their windows can see. Box ``b`` holds
+    Within the reach of their windows, all faces of a box are equally far from each wall and reservoir. Box ``b`` holds
     the faces normal to ``axis[b]`` whose lower cells have coordinates from ``lower[b]`` on, ``shape[b]`` of them along
-    each axis. A reservoir in the place of a lower cell has the coordinate -1.
+    each axis. A reservoir in place of a lower cell has the coordinate -1.
 
     Attributes
     ----------
     axis : int64 array [boxes]
-        Axis that the faces of each box are normal to.
+        Axis normal to the faces of each box.
     lower, shape : int64 array [boxes, axes]
-        Coordinates of the first lower cell, and how many there are along each axis.
+        Coordinates of the first lower cell, and number of faces along each axis.
     """
 
     axis: Indices
@@ -83,17 +83,17 @@ class Boxes:
     shape: Indices
 
     def faces(self, mesh: Mesh, box: int) -> Indices:
-        """Numbers of the faces of a box, in C order.
+        """Indices of the faces of a box, in C order.
 
         Parameters
         ----------
         box : int
-            Number of the box.
+            Index of the box.
 
         Returns
         -------
         int64 array [faces of the box]
-            Numbers of faces.
+            Face indices.
         """
         axis = int(self.axis[box])
         base, first, counts = face_grid(mesh, axis)
@@ -106,17 +106,17 @@ class Boxes:
 
 
 def face_boxes(mesh: Mesh, half_width: int, transverse: int) -> Boxes:
-    """Cut the faces into boxes in which windows look alike.
+    """Divide the faces into boxes with equal windows.
 
     Parameters
     ----------
     half_width, transverse : int
-        Of the window, see `window_cells`.
+        Size of the window, see `window_cells`.
 
     Returns
     -------
     Boxes
-        Their number does not depend on the number of cells of a large mesh.
+        On large meshes, their number does not depend on the number of cells.
     """
     placed: list[tuple[int, tuple[tuple[int, int], ...]]] = []
     for axis in range(len(mesh.shape)):
@@ -140,19 +140,19 @@ def face_boxes(mesh: Mesh, half_width: int, transverse: int) -> Boxes:
 
 
 def distinct_faces(mesh: Mesh, half_width: int, transverse: int) -> Indices:
-    """Faces that show every window of the mesh: one face of each box, and all faces that may see reservoirs.
+    """Representative faces for all windows of the mesh: one per box, and all whose window may reach a reservoir.
 
-    Neighbouring reservoirs may hold different values, so every face that sees one is listed.
+    Neighbouring reservoirs may hold different values, so every face that sees one is included.
 
     Parameters
     ----------
     half_width, transverse : int
-        Of the window, see `window_cells`.
+        Size of the window, see `window_cells`.
 
     Returns
     -------
     int64 array
-        Ascending numbers.
+        Face indices, ascending.
     """
     boxes = face_boxes(mesh, half_width, transverse)
     faces = [boxes.faces(mesh, box) for box in range(boxes.axis.size)]
@@ -169,14 +169,13 @@ def window_cells(
     wall: Wall = REFLECTION,
     faces: Indices | None = None,
 ) -> Window:
-    """What the flux network of each face sees, ghost cells resolved.
+    """Inputs of the flux network of each face, with ghost cells resolved.
 
-    The window of a face holds the `half_width` cells on its lower side and as many on its upper side, along the
-    face's axis, and as far as `transverse` cells to either side along each other axis. Beyond a no-flux side the field
-    is reflected evenly: ghost cell ``-1 - i`` is cell ``i``. Beyond a Dirichlet side with the value ``g`` it is, by
-    `wall`,
+    The window of a face spans `half_width` cells on each side along the face's axis, and `transverse` cells to either
+    side along each other axis. Beyond a no-flux side the field is reflected evenly: ghost cell ``-1 - i`` is cell
+    ``i``. Beyond a Dirichlet side with the value ``g``, it depends on `wall`:
 
-    * ``reflection``: reflected oddly, ``2 g - u_i``, and beyond several sides at once as `mesh.reflection` says;
+    * ``reflection``: reflected oddly, ``2 g - u_i``; beyond several sides at once see `mesh.reflection`;
     * ``quadratic``: the average of the parabola that has the value ``g`` at the side and the averages ``u_0`` and
       ``u_1``: ``c g + a u_0 + b u_1`` with ``b = (3 i + 2)(i + 1) / 4``, ``a = -(2 i + 1) - 3 b``, ``c = 1 - a - b``.
 
@@ -187,32 +186,31 @@ def window_cells(
     transverse : int
         Cells to either side along each other axis, at least 0.
     reservoirs : float64 or int64 array [reservoirs]
-        Values of the reservoirs; their type is that of the offsets.
+        Reservoir values; their dtype is that of the offsets.
     wall : str
-        ``quadratic`` asks for ``transverse == 0`` and for two cells along each axis with a Dirichlet side.
+        ``quadratic`` needs ``transverse == 0`` and at least two cells along each axis with a Dirichlet side.
     faces : int64 array, optional
-        Ascending numbers of the faces that are asked for; all unless given.
+        Indices of the faces, ascending (default: all).
 
     Returns
     -------
     Window
-        Of these faces. Positions in C order: along the face's axis first (slowest), then along the other axes in their
-        order.
+        Positions are in C order, the face's axis first (slowest), then the other axes.
     """
     dimensions = len(mesh.shape)
     quadratic = wall == QUADRATIC and mesh.reservoirs > 0
     terms = 2 if quadratic else 1
     positions = 2 * half_width * (2 * transverse + 1) ** (dimensions - 1)
-    asked = np.arange(mesh.faces) if faces is None else faces
-    cell = np.empty((asked.size, positions, terms), np.int64)
-    numerator = np.zeros((asked.size, positions, terms), np.int64)
-    offset = np.zeros((asked.size, positions), reservoirs.dtype)
+    numbers = np.arange(mesh.faces) if faces is None else faces
+    cell = np.empty((numbers.size, positions, terms), np.int64)
+    numerator = np.zeros((numbers.size, positions, terms), np.int64)
+    offset = np.zeros((numbers.size, positions), reservoirs.dtype)
     layers, walls = reservoir_layers(mesh), Walls(mesh, reservoirs)
     strides = np.array([math.prod(mesh.shape[axis + 1 :]) for axis in range(dimensions)])
     for axis in range(dimensions):
         base, first, counts = face_grid(mesh, axis)
-        here = slice(*np.searchsorted(asked, [base, base + math.prod(counts)]))
-        lower = list(np.unravel_index(asked[here] - base, counts))
+        here = slice(*np.searchsorted(numbers, [base, base + math.prod(counts)]))
+        lower = list(np.unravel_index(numbers[here] - base, counts))
         lower[axis] = lower[axis] + first
         others = [a for a in range(dimensions) if a != axis]
         along, across = np.arange(1 - half_width, half_width + 1), np.arange(-transverse, transverse + 1)
@@ -234,7 +232,7 @@ def window_cells(
 def _parabolas(
     mesh: Mesh, axis: int, coordinates: list[Indices], layers: tuple[Indices, Indices], reservoirs: NDArray[Any]
 ) -> Iterator[tuple[NDArray[np.bool_], Indices, Indices, NDArray[Any]]]:
-    """Ghost cells beyond each Dirichlet side of an axis: which, of what cells, how many halves of these, offsets."""
+    """Yield the ghost cells beyond each Dirichlet side of an axis: mask, source cells, their numerators, offsets."""
     count = mesh.shape[axis]
     others = tuple(c for a, c in enumerate(coordinates) if a != axis)
     for end, side in enumerate(mesh.boundary[axis]):
@@ -256,6 +254,6 @@ def _parabolas(
 
 
 def _behind(layer: Indices, others: tuple[Indices, ...], out: NDArray[np.bool_]) -> Indices:
-    """Reservoirs behind the ghost cells that `out` marks."""
+    """Reservoir of each ghost cell in the mask `out`."""
     numbers = layer[tuple(along[out] for along in others)] if others else layer
     return np.asarray(numbers, np.int64)

@@ -1,1 +1,1 @@
-"""What is solved: models, their clock and Fourier symbol, and the published problems."""
+"""Physics: models, their clock and Fourier symbol, and the built-in problems."""

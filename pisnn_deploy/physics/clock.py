@@ -1,6 +1,6 @@
-"""Physical time: what one PDE step lasts, and the leak that it implies, derived from the weights themselves.
+"""Physical time of one PDE step, and the leak for it, derived from the weights.
 
-Rounding weights changes the operator, so time is never carried over from the float model.
+Rounding weights changes the operator, so the time step of the float model is never reused.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ def time_step(spec: ModelSpec, zeroth: Any, first: Any, spacing: float, leak: An
     """Physical time of one PDE step of a linear flux network.
 
     * ``diffusion``: ``first * spacing^2 / diffusivity``, times ``4096 / leak``.
-    * ``advection-diffusion``: ``zeroth * spacing / velocity``: the Courant number sets the clock.
-    * ``laplace``: pseudo-time ``sqrt(first) * spacing``, in which waves of the damped wave equation have speed 1.
+    * ``advection-diffusion``: ``zeroth * spacing / velocity``, from the Courant number.
+    * ``laplace``: pseudo-time ``sqrt(first) * spacing``, in which the waves of the damped wave equation have speed 1.
 
     Parameters
     ----------
@@ -26,12 +26,12 @@ def time_step(spec: ModelSpec, zeroth: Any, first: Any, spacing: float, leak: An
     spacing : float
         Cell width.
     leak : float or tensor
-        Decay constant.
+        Decay constant, up to 4096.
 
     Returns
     -------
     float or tensor
-        Not positive for a kernel that does not describe the equation.
+        Not positive if the kernel is not consistent with the equation.
     """
     if spec.equation == "laplace":
         return max(first, 0.0) ** 0.5 * spacing
@@ -41,7 +41,7 @@ def time_step(spec: ModelSpec, zeroth: Any, first: Any, spacing: float, leak: An
 
 
 def nominal_time_step(spec: ModelSpec, spacing: float) -> float:
-    """Physical time of one PDE step for which a network with hidden layers was trained.
+    """Physical time of one PDE step that a network with hidden layers was trained for.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def nominal_time_step(spec: ModelSpec, spacing: float) -> float:
 
 
 def damped_leak(spec: ModelSpec, step: float) -> int:
-    """Decay constant of the flux compartment for a damping per unit of pseudo-time.
+    """Decay constant of the flux compartment that gives the spec's damping.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def damped_leak(spec: ModelSpec, step: float) -> int:
     Returns
     -------
     int
-        1 to 4096; the spec's own without a damping.
+        1 to 4096; the leak of the spec if it has no damping.
     """
     if spec.damping is None:
         return spec.leak

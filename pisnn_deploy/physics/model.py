@@ -1,15 +1,15 @@
-"""A trained PISNN as plain data: what a checkpoint holds and the compiler takes.
+"""A trained PISNN as plain data: content of a checkpoint and input of the compiler.
 
-The flux network is the same at every face and every PDE step. It sees the `half_width` cells on either side of a face
-along the face's axis, and `transverse` cells to either side of these along the other axes (a window; its positions are
-in C order, the face's axis first), and answers with the flux through the face::
+The flux network is the same at every face and every PDE step. Its input is a window of `half_width` cells on either
+side of the face along the face's axis, extended by `transverse` cells along the other axes (positions in C order, the
+face's axis first). Its output is the flux through the face::
 
     a_0 = window of cell values u            a_{l+1} = relu(W_l a_l + b_l)           flux = W_L a_L + b_L
     c <- (1 - leak / 4096) c + flux           u <- u + D c
 
-All quantities are in units of the cell value; ``c`` is the change that one PDE step makes to the value of the cell
-behind the face. Weights have no unit. Where the equation has no length of its own (diffusion, Laplace) one model
-serves every mesh size; where it has one (a cell Peclet or Reynolds number), the model belongs to one cell width.
+All quantities are in units of the cell value; ``c`` is the change of the cell behind the face in one PDE step. Weights
+are dimensionless. If the equation has no length scale (diffusion, Laplace), one model serves every mesh size; if it has
+one (a cell Peclet or Reynolds number), the model is valid for one cell width.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from pisnn_deploy.mesh import Wall
 
 def _no_boolean(value: object) -> object:
     if isinstance(value, bool):
-        raise ValueError(f"must be a number, it is {str(value).lower()}")
+        raise ValueError(f"must be a number, not {str(value).lower()}")
     return value
 
 
 Number = Annotated[float, BeforeValidator(_no_boolean)]
-"""As YAML has it, also where it reads a text: ``1e-3``."""
+"""A number in YAML, including ``1e-3``, which YAML reads as text."""
 FiniteFloat = Annotated[Number, Field(allow_inf_nan=False)]
 Equation = Literal["diffusion", "advection-diffusion", "burgers", "laplace"]
 PositiveFloat = Annotated[Number, Field(gt=0, allow_inf_nan=False)]
 
 
 Flaw = tuple[str, str]
-"""A field, and what is wrong with it."""
+"""Name of a field, and what is wrong with it."""
 
 
 class InconsistentError(ValueError):
-    """Fields that do not go together."""
+    """Fields of a model or recipe that contradict each other."""
 
     def __init__(self, flaws: tuple[Flaw, ...]) -> None:
         super().__init__("; ".join(f"{field} {problem}" for field, problem in flaws))
@@ -53,14 +53,14 @@ class InconsistentError(ValueError):
 
 
 class OperatingRange(BaseModel):
-    """The cell values that a model is meant for; the compiler's bounds rest on it and every run checks it.
+    """Range of cell values that a model is valid for; the compiler's bounds assume it and every run checks it.
 
     Attributes
     ----------
     lower, upper : float
         Limits of the cell values.
     slope : float or None
-        Largest difference of neighbouring cell values divided by the distance of their centres.
+        Largest difference of neighbouring cell values, divided by the distance of their centres.
     flux : float or None
         Largest flux through a face in one PDE step, in units of the cell value.
     """
@@ -80,45 +80,45 @@ class OperatingRange(BaseModel):
 
 
 class ModelSpec(BaseModel):
-    """What a PISNN is, apart from its weights.
+    """Description of a PISNN, without its weights.
 
     Attributes
     ----------
     name : str
         Short name, such as ``heat1d``.
     equation : str
-        The conservation law: ``diffusion`` is ``u_t = diffusivity * laplacian(u)``; ``advection-diffusion`` adds
-        ``- velocity * u_x``; ``burgers`` adds ``- (u^2 / 2)_x``; ``laplace`` is ``laplacian(u) = 0``, reached in the
-        pseudo-time of the damped wave equation ``u_tt + damping * u_t = laplacian(u)``.
+        Conservation law: ``diffusion`` is ``u_t = diffusivity * laplacian(u)``; ``advection-diffusion`` adds
+        ``- velocity * u_x``; ``burgers`` adds ``- (u^2 / 2)_x``; ``laplace`` is ``laplacian(u) = 0``, approached in
+        the pseudo-time of the damped wave equation ``u_tt + damping * u_t = laplacian(u)``.
     diffusivity : float
         In length^2 per time; 1 for ``laplace``.
     velocity : float
         In length per time, for ``advection-diffusion``.
     damping : float or None
-        Per unit of pseudo-time, for ``laplace``: the compiler derives the leak from it, so that the number of PDE steps
-        grows with the number of cells along an axis and not with its square.
+        Per unit of pseudo-time, for ``laplace``. The compiler derives the leak from it, so that the number of PDE steps
+        grows linearly with the number of cells along an axis, not quadratically.
     cell_width : float or None
-        The cell width that the model belongs to, for equations with a length of their own.
+        Cell width that the model is valid for, for equations with a length scale.
     problem : str
         Name of the problem that supplies initial conditions and references.
     lengths : tuple of float
         Extent of the domain along each axis.
     half_width : int
-        Cells that a face sees on either side.
+        Cells in the window on either side of a face.
     transverse : int
-        Cells that it sees to either side of these, along each other axis.
+        Cells by which the window extends to either side along each other axis.
     hidden : tuple of int
         Channels of each hidden layer, per face; empty for a linear flux network.
     wall : str
-        How ghost cells beyond a Dirichlet side follow from the field, see `pisnn_deploy.mesh.window_cells`.
+        How ghost cells beyond a Dirichlet side are computed, see `pisnn_deploy.mesh.window_cells`.
     leak : int
-        Decay constant of the flux compartment, 1 to 4096; 4096 is memoryless. Where there is a damping, this is the
-        leak on the mesh of the training.
+        Decay constant of the flux compartment, 1 to 4096; 4096 is memoryless. With a damping, this is the leak on the
+        training mesh.
     weight_exponents : tuple of int
-        One per layer: integer weights are ``weight * 2^exponent``. The last is the threshold exponent ``F``.
+        One per layer: integer weights are ``weight * 2^exponent``. The last one is the threshold exponent ``F``.
     diffusion_number : float
-        ``diffusivity * dt / h^2`` that the network was trained for. A linear network's real value is derived from
-        its weights; a nonlinear one uses this.
+        ``diffusivity * dt / h^2`` that the network was trained for. The actual value of a linear network is derived
+        from its weights; a nonlinear one uses this.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -149,12 +149,12 @@ class ModelSpec(BaseModel):
 
     @property
     def weight_unit(self) -> int:
-        """What the integer weights of the first layer are multiples of, so that folded ghost cells stay integers."""
+        """Common divisor of the first layer's integer weights, which keeps folded ghost cells integer."""
         return 2 if self.wall == "quadratic" else 1
 
     @property
     def positions(self) -> NDArray[np.float64]:
-        """Offsets of the window's positions from the face, in cells, float64 [axes, positions]; its own axis first."""
+        """Offsets of window positions from the face, in cells, float64 [axes, positions]; the face's axis first."""
         along = np.arange(1 - self.half_width, self.half_width + 1) - 0.5
         across = np.arange(-self.transverse, self.transverse + 1, dtype=np.float64)
         grids = np.meshgrid(along, *(across,) * (len(self.lengths) - 1), indexing="ij")
@@ -177,16 +177,16 @@ def _one_exponent_per_layer(spec: ModelSpec) -> Iterator[Flaw]:
 
 def _parameter_of_the_equation(name: str, *equations: str) -> Callable[[ModelSpec], Iterator[Flaw]]:
     def check(spec: ModelSpec) -> Iterator[Flaw]:
-        wanted, given = spec.equation in equations, getattr(spec, name) not in (None, 0)
-        if wanted != given:
-            yield name, f"{'is missing for' if wanted else 'means nothing for'} {spec.equation}"
+        is_needed, is_set = spec.equation in equations, getattr(spec, name) not in (None, 0)
+        if is_needed != is_set:
+            yield name, f"{'is missing for' if is_needed else 'has no meaning for'} {spec.equation}"
 
     return check
 
 
 def _one_dimension(spec: ModelSpec) -> Iterator[Flaw]:
     if spec.equation in OWN_LENGTH and len(spec.lengths) != 1:
-        yield "lengths", f"has {len(spec.lengths)} entries, {spec.equation} is one-dimensional"
+        yield "lengths", f"has {len(spec.lengths)} entries, but {spec.equation} is one-dimensional"
 
 
 def _memoryless(spec: ModelSpec) -> Iterator[Flaw]:
@@ -196,11 +196,11 @@ def _memoryless(spec: ModelSpec) -> Iterator[Flaw]:
 
 def _parabolas_along_one_axis(spec: ModelSpec) -> Iterator[Flaw]:
     if spec.wall == "quadratic" and spec.transverse:
-        yield "wall", "quadratic needs transverse 0"
+        yield "wall", "must not be quadratic unless transverse is 0"
 
 
 OWN_LENGTH = ("advection-diffusion", "burgers")
-"""Equations with a length of their own."""
+"""Equations with a length scale."""
 SPEC_CHECKS: tuple[Callable[[ModelSpec], Iterator[Flaw]], ...] = (
     _one_exponent_per_layer,
     _parameter_of_the_equation("velocity", "advection-diffusion"),
@@ -210,7 +210,7 @@ SPEC_CHECKS: tuple[Callable[[ModelSpec], Iterator[Flaw]], ...] = (
     _memoryless,
     _parabolas_along_one_axis,
 )
-"""What the fields of a spec must be to each other; each looks at fields alone, so that it can judge part of a spec."""
+"""Checks between the fields of a spec; each reads only fields, so that it works on an incomplete spec."""
 
 
 @dataclass(frozen=True)
@@ -220,9 +220,9 @@ class Model:
     Attributes
     ----------
     weights : tuple of float64 array [outputs, inputs]
-        One per layer, dimensionless.
+        Weights of each layer, dimensionless.
     biases : tuple of float64 array [outputs]
-        One per layer, in units of the cell value.
+        Biases of each layer, in units of the cell value.
     """
 
     spec: ModelSpec
@@ -231,50 +231,50 @@ class Model:
 
     def problems(self) -> list[str]:
         """Reasons why the arrays do not fit the spec; empty if they do."""
-        found = []
+        problems = []
         shapes = self.spec.layer_shapes
         if len(self.weights) != len(shapes) or len(self.biases) != len(shapes):
-            return [f"{len(shapes)} layers expected, found {len(self.weights)} weights and {len(self.biases)} biases"]
+            return [f"has {len(self.weights)} weights and {len(self.biases)} biases, expected {len(shapes)} of each"]
         for layer, (shape, weight, bias) in enumerate(zip(shapes, self.weights, self.biases, strict=True)):
             for name, array, expected in ((f"weight.{layer}", weight, shape), (f"bias.{layer}", bias, shape[:1])):
                 if array.shape != expected:
-                    found.append(f"{name} has shape {array.shape}, the spec demands {expected}")
+                    problems.append(f"{name} has shape {array.shape}, expected {expected} from the spec")
                 elif not np.isfinite(array).all():
-                    found.append(f"{name} holds NaN or infinity")
-        return found
+                    problems.append(f"{name} contains NaN or infinity")
+        return problems
 
     @property
     def is_linear(self) -> bool:
-        """Whether the operator is linear: no hidden layer and no bias."""
+        """Whether the operator is linear, with no hidden layer and no bias."""
         return not self.spec.hidden and not self.biases[0].any()
 
 
 def flux_moments(kernel: NDArray[np.float64], positions: NDArray[np.float64]) -> tuple[float, float]:
     """Consistency moments of a linear flux kernel.
 
-    For cell values ``u(x)`` with cell width ``h`` the flux is ``zeroth * u - first * h * u'`` to leading order: the
-    Courant number and the diffusion number of one PDE step.
+    For cell values ``u(x)`` and cell width ``h`` the flux is ``zeroth * u - first * h * u'`` to leading order, so the
+    moments are the Courant number and the diffusion number of one PDE step.
 
     Parameters
     ----------
     kernel : float64 array [positions]
-        Weights over the window.
+        Weights of the window.
     positions : float64 array [axes, positions]
-        See `ModelSpec.positions`.
+        Offsets from the face in cells, see `ModelSpec.positions`.
     """
     return math.fsum(kernel), -math.fsum(kernel * positions[0])
 
 
 def symmetry_basis(spec: ModelSpec) -> NDArray[np.int64]:
-    """Kernels that span those with the symmetry of the equation.
+    """Basis of the kernels with the symmetry of the equation.
 
-    Diffusion looks the same from both sides of a face: its kernels are odd along the face's axis, and even and alike
-    along all others. Advection has no such symmetry.
+    Diffusion is the same from both sides of a face: its kernels are odd along the face's axis, even along the others,
+    and equal for all of these. Advection has no such symmetry.
 
     Returns
     -------
     int64 array [n, positions]
-        Entries -1, 0 and 1 with disjoint supports.
+        Kernels with entries -1, 0 and 1 and disjoint supports.
     """
     positions = spec.positions
     count = positions.shape[1]

@@ -20,14 +20,14 @@ Floats = NDArray[np.float64]
 
 
 def gain(kernel: Floats, positions: Floats, waves: Floats) -> NDArray[np.complex128]:
-    """What one PDE step adds to a Fourier mode of amplitude 1, without a leak.
+    """Change of a Fourier mode of amplitude 1 in one PDE step, without a leak.
 
     Parameters
     ----------
     kernel : float64 array [..., positions]
-        Flux per value of each cell it reads.
+        Weights of the flux, by window position.
     positions : float64 array [axes, positions]
-        Offsets of these cells; see `pisnn_deploy.physics.model.ModelSpec.positions`.
+        Offsets from the face in cells, see `pisnn_deploy.physics.model.ModelSpec.positions`.
     waves : float64 array [axes, n]
         Wave numbers, in radians per cell.
 
@@ -51,18 +51,18 @@ def amplification(kernel: Floats, positions: Floats, waves: Floats, leak: int = 
     Parameters
     ----------
     kernel : float64 array [..., positions]
-        Weights of the flux, by the cells it reads.
+        Weights of the flux, by window position.
     positions : float64 array [axes, positions]
-        Offsets of these cells from the face's source, in cells.
+        Offsets from the face in cells, see `pisnn_deploy.physics.model.ModelSpec.positions`.
     waves : float64 array [axes, n]
         Wave numbers, in radians per cell.
     leak : int
-        Decay constant.
+        Decay constant, 1 to 4096.
 
     Returns
     -------
     complex128 array [..., n]
-        Factor by which a PDE step multiplies each wave; with a leak below `MEMORYLESS` the larger of two.
+        Factor of each wave; with a leak below `MEMORYLESS`, the larger of two.
     """
     return largest_root(gain(kernel, positions, waves), leak)
 
@@ -75,7 +75,7 @@ def largest_root(gains: NDArray[np.complex128], leak: int) -> NDArray[np.complex
     gains : complex128 array
         Change of each wave in a PDE step, divided by its amplitude.
     leak : int
-        Decay constant.
+        Decay constant, 1 to 4096.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def largest_root(gains: NDArray[np.complex128], leak: int) -> NDArray[np.complex
 
 
 def delayed_root(gains: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """Amplification factors where fluxes are one step old: the larger root of ``z^2 - z - g``.
+    """Amplification factors with fluxes delayed by one step: the larger root of ``z^2 - z - g``.
 
     Parameters
     ----------

@@ -158,5 +158,5 @@ def test_text_of_an_artifact_is_printable_in_a_notebook_and_at_a_prompt(artifact
 def test_points_of_a_mesh_are_welded() -> None:
     mesh = str(Path(__file__).parents[1] / "cases" / "unwelded" / "unwelded22.msh")
     apart, welded = (pd.compile("heat2d", mesh=mesh, value_range=(0, 1), weld=weld) for weld in (None, 1e-6))
-    assert apart.provenance["warnings"][0].startswith("mesh: the cells fall into 2 parts that share no face")
+    assert apart.provenance["warnings"][0].startswith("mesh: the cells form 2 disconnected parts")
     assert welded.provenance["welded_points"] == 3 and welded.graph.mesh.faces == apart.graph.mesh.faces + 2

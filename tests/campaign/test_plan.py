@@ -90,7 +90,7 @@ def test_another_version_has_other_keys(tmp_path: Path, monkeypatch: pytest.Monk
             "backends, faults",
         ),
         ("models: heat1d\nmeshes: [32, 32]", "meshes: 32 is given twice"),
-        ("models: heat1d\nmeshes: [32, 0]", "meshes.1: mesh '0': 0 cells; between 1 and 67108864 are possible"),
+        ("models: heat1d\nmeshes: [32, 0]", "meshes.1: mesh '0': 0 cells, expected 1 to 67108864"),
         ("models: heat1d\nmeshes: {a: 1}", "meshes.0: must be a text, it is a mapping"),
         (
             "models: heat1d\nmeshes: plate.msh",

@@ -97,10 +97,10 @@ def test_a_name_with_a_space(case: Case) -> None:
 def test_a_group_inside_the_mesh(case: Case) -> None:
     case("interior_group")
     assert refusal("interior22.msh", "cold=dirichlet=0 probe=dirichlet=1") == (
-        "boundary: group 'probe' (2 edges) lies inside the mesh; only sides can be held"
+        "boundary: group 'probe' (2 edges) lies inside the mesh; only boundary faces can have a condition"
     )
     assert refusal("interior22.msh", "cold=dirichlet=0 plate=dirichlet=1") == (
-        "boundary: group 'plate' (32 triangles) names cells; only sides can be held"
+        "boundary: group 'plate' (32 triangles) contains cells; only boundary faces can have a condition"
     )
 
 
@@ -114,8 +114,8 @@ def test_bodies_that_touch_are_told_and_welded(case: Case) -> None:
     words = ("--materials", "metals.yaml", "--json")
     told = json.loads(compiled("unwelded22.msh", COLD_AND_HOT, *words, "-q"))
     assert told["warnings"][:2] == [
-        "mesh: the cells fall into 2 parts that share no face (16, 16 cells); nothing flows from one to another",
-        "mesh: 4 sides of cells lie on each other without sharing points, so nothing flows through them; 3 pairs of "
+        "mesh: the cells form 2 disconnected parts (16, 16 cells); nothing flows between them",
+        "mesh: 4 cell faces lie on each other without sharing points, so nothing flows through them; 3 pairs of "
         "points coincide, the first at (2, 0); --weld 0.0001 joins them",
     ]
     welded = json.loads(compiled("unwelded22.msh", COLD_AND_HOT, *words, "--weld", "1e-6"))
@@ -135,16 +135,16 @@ def test_cracks_doubles_and_overlaps(case: Case) -> None:
     case("unwelded")
     told = json.loads(compiled("crack22.msh", COLD_AND_HOT, "--json"))
     assert told["warnings"][0] == (
-        "mesh: 2 sides of cells lie on each other without sharing points, so nothing flows through them; 1 pair of "
+        "mesh: 2 cell faces lie on each other without sharing points, so nothing flows through them; 1 pair of "
         "points coincide, the first at (2, 0); --weld 0.0001 joins them"
     )
     Path("a.pisnn").unlink()
     assert refusal("double22.msh", "cold=dirichlet=0") == (
-        "double22.msh: has 16 cells twice, under different points: first numbers 0 and 16 counted from 0, around "
+        "double22.msh: has 16 cells twice, with different points: first numbers 0 and 16 counted from 0, around "
         "(0.333333, 0.166667); keep one of each"
     )
     assert refusal("overlap22.msh", "no-flux") == (
-        "overlap22.msh: has 8 cells twice, under different points: first numbers 4 and 16 counted from 0, around "
+        "overlap22.msh: has 8 cells twice, with different points: first numbers 4 and 16 counted from 0, around "
         "(1.33333, 0.166667); keep one of each"
     )
 
@@ -161,7 +161,7 @@ def test_angles_and_what_they_do_to_fluxes(name: str, mean: float, measured: flo
     low, high = told["two_point"]["flux_factors"]
     # Conducted along x: 0.2500 is right, `measured` is what the integers conduct.
     assert low < 0.77 and high == pytest.approx(measured / 0.25, rel=0.02)
-    assert [text for text in told["warnings"] if text.startswith("mesh: fluxes are 0.75 to 1.50 times the right ones")]
+    assert [text for text in told["warnings"] if text.startswith("mesh: fluxes are 0.75 to 1.50 times the exact ones")]
     assert told["quantisation"]["measured_against"] == "the same two-point fluxes exact in time"
     table = compiled(name, COLD_AND_HOT, *words)
     assert "relative L2 error" not in table and "rounding error" in table and "two-point fluxes" in table

@@ -100,7 +100,7 @@ def test_initial_fields_that_are_none(values: NDArray[np.generic], problem: str,
 def test_an_empty_domain_is_refused() -> None:
     with pytest.raises(UsageError) as refused:
         parse_shape("0")
-    assert str(refused.value) == "mesh '0': 0 cells; between 1 and 67108864 are possible"
+    assert str(refused.value) == "mesh '0': 0 cells, expected 1 to 67108864"
 
 
 def test_no_home_no_terminal_no_unicode(folder: Path) -> None:

@@ -109,7 +109,7 @@ def test_angles_and_welding_in_table_and_json(folder: Path) -> None:
     assert "relative L2 error" not in table
     told = json.loads(CliRunner().invoke(group, [*words, "--weld", "1e-6", "--json"]).stdout)
     assert told["welded_points"] == 0 and told["two_point"]["flux_factors"] == [1.0001, 1.0005]
-    assert told["warnings"] == ["mesh: no points lie within 1e-06 of each other; --weld joined none"]
+    assert told["warnings"] == ["mesh: --weld joined no points, because none lie within 1e-06 of each other"]
     assert "welded_points" not in json.loads(run(*words, "--json"))
     assert (
         json.loads(run("compile", "heat1d", "--json", "-o", "y.pisnn"))["quantisation"]["measured_against"]

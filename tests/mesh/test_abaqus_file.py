@@ -161,7 +161,7 @@ def test_instances_are_moved_copies() -> None:
     assert file.group_names[0] == "floor" and len(faces) == 1 and (faces[..., 2] == 0).all()
     # Turned by a right angle about the vertical through (10, 0): x to y, y to -x.
     assert sorted(map(tuple, faces[0].round(9).tolist())) == [(9, 0, 0), (10, 0, 0), (10, 1, 0)]
-    assert file.warnings[0].startswith("mesh: the cells fall into 2 parts")
+    assert file.warnings[0].startswith("mesh: the cells form 2 disconnected parts")
 
 
 @pytest.mark.parametrize(
@@ -170,42 +170,42 @@ def test_instances_are_moved_copies() -> None:
         (
             "TYPE=DC2D3",
             "TYPE=DCAX3",
-            "line 10: has axisymmetric elements (DCAX3); only plane and solid meshes are read",
+            "line 10: has axisymmetric elements (DCAX3); only plane and solid meshes are supported",
         ),
         (
             "TYPE=DC2D3",
             "TYPE=CPS4",
-            "has elements of type CPS4; expected triangles or tetrahedra only",
+            "has elements of type CPS4; only triangles or tetrahedra are supported",
         ),
         (
             "TYPE=DC2D3",
             "TYPE=UNKNOWN",
-            "has elements of type UNKNOWN; expected triangles or tetrahedra only",
+            "has elements of type UNKNOWN; only triangles or tetrahedra are supported",
         ),
         (
             "TYPE=DC2D3",
             "TYP=DC2D3",
-            "line 10: *ELEMENT has no TYPE=",
+            "line 10: *ELEMENT lacks TYPE=",
         ),
         (
             "*NODE",
             "*NODE, SYSTEM=C",
-            "line 3: *NODE is in another coordinate system; write rectangular coordinates",
+            "line 3: *NODE uses another coordinate system; use rectangular coordinates",
         ),
         (
             "*ELSET, ELSET=STEEL\n1",
             "*ELGEN\n1",
-            "line 15: *ELGEN makes parts of the mesh; write all nodes and elements out",
+            "line 15: *ELGEN generates parts of the mesh; list all nodes and elements explicitly",
         ),
         (
             "*ELSET, ELSET=STEEL\n",
             "*INCLUDE, INPUT=/etc/passwd\n",
-            "line 15: includes another file; write the mesh into one file",
+            "line 15: includes another file; write the whole mesh to one file",
         ),
         (
             "*NODE\n",
             "*NODE, INPUT=nodes.txt\n",
-            "line 3: includes another file; write the mesh into one file",
+            "line 3: includes another file; write the whole mesh to one file",
         ),
         (
             "3, 4\n*SURF",
@@ -215,12 +215,12 @@ def test_instances_are_moved_copies() -> None:
         (
             "ELSET=STEEL\n1, 2",
             "ELSET=STEEL\n1, top",
-            "line 15: *ELSET has 'top', which is no element and no set above it",
+            "line 15: *ELSET has 'top', which is neither an element nor a set above this line",
         ),
         (
             "ELSET=STEEL\n1, 2",
             "ELSET=STEEL, GENERATE\n5, 1",
-            "line 15: *ELSET generates from 5 to 1 by 1",
+            "line 15: *ELSET cannot generate numbers from 5 to 1 in steps of 1",
         ),
         (
             "ELSET=STEEL\n1, 2",
@@ -235,32 +235,32 @@ def test_instances_are_moved_copies() -> None:
         (
             "ELSET=STEEL\n1, 2",
             "ELSET=STEEL, INSTANCE=I\n1",
-            "line 15: there is no instance 'I' above it",
+            "line 15: there is no instance 'I' above this line",
         ),
         (
             "1, S3",
             "1, S4",
-            "line 19: *SURFACE has the side 'S4'; sides of cells are S1, S2, ...",
+            "line 19: *SURFACE has the unknown side 'S4'; use S1, S2, ...",
         ),
         (
             "1, S3",
             "top, S3",
-            "line 19: *SURFACE has 'TOP', which is no element and no set above it",
+            "line 19: *SURFACE has 'TOP', which is neither an element nor a set above this line",
         ),
         (
             "2, 1., 0.",
             "1, 1., 0.",
-            "has the node 1 twice",
+            "defines node 1 twice",
         ),
         (
             "2, 2, 5, 4",
             "1, 2, 5, 4",
-            "has the element 1 twice",
+            "defines element 1 twice",
         ),
         (
             "2, 2, 5, 4",
             "2, 2, 8, 4",
-            "has an element with the node 8, which is not there",
+            "has an element with the undefined node 8",
         ),
         (
             "2, 2, 5, 4",
@@ -270,17 +270,17 @@ def test_instances_are_moved_copies() -> None:
         (
             "2, 2, 5, 4",
             "2, 2, 5, 4, 3",
-            "line 10: *ELEMENT has the data '2, 2, 5, 4, 3', not a number and 3 nodes",
+            "line 10: *ELEMENT has the data '2, 2, 5, 4, 3', expected a number and 3 nodes",
         ),
         (
             "2, 2, 5, 4",
             "2, 2, 5",
-            "line 10: *ELEMENT has the data '2, 2, 5', not a number and 3 nodes",
+            "line 10: *ELEMENT has the data '2, 2, 5', expected a number and 3 nodes",
         ),
         (
             "2, 1., 0.",
             "2, 1., zero",
-            "line 3: *NODE has the data '2, 1., zero', not 2 numbers or more",
+            "line 3: *NODE has the data '2, 1., zero', expected at least 2 numbers",
         ),
         (
             "*HEADING\n",
@@ -290,7 +290,7 @@ def test_instances_are_moved_copies() -> None:
         (
             "*SURFACE, NAME",
             "*INSTANCE, PART=p, NAME",
-            "line 19: there is no part 'p' above it",
+            "line 19: there is no part 'p' above this line",
         ),
     ],
 )
@@ -307,7 +307,7 @@ def test_what_takes_no_place_is_passed_over() -> None:
     more = "*ELEMENT, TYPE=MASS, ELSET=weight\n90, 1\n*ELEMENT, TYPE=SPRINGA\n91, 1, 2\n*NSET, NSET=corner\n1\n"
     file = read(PLAIN + more)
     assert meaning(file) == meaning(read(PLAIN))
-    assert file.elsewhere["corner"] == "names points"
+    assert file.elsewhere["corner"] == "contains points"
 
 
 @settings(max_examples=100, deadline=None)

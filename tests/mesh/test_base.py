@@ -84,11 +84,11 @@ def test_conductances_are_resistances_in_series() -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"target": np.array([1])}, "mesh source, target and material do not go together"),
-        ({"target": np.array([1, 1])}, "not every reservoir of the mesh has one face"),
-        ({"target": np.array([1, 3])}, "mesh target holds a number outside 0 to 2"),
-        ({"corners": np.array([[0, 1], [0, 2]])}, "mesh corners are 2 points a cell in 2 dimensions"),
-        ({"points": TRIANGLES.points * 1e100}, "mesh points hold a coordinate that is not below 1e+100"),
+        ({"target": np.array([1])}, "mesh source, target and material have sizes that do not match"),
+        ({"target": np.array([1, 1])}, "a reservoir of the mesh does not have exactly one face"),
+        ({"target": np.array([1, 3])}, "mesh target has a value outside 0 to 2"),
+        ({"corners": np.array([[0, 1], [0, 2]])}, "mesh cells have 2 corners in 2 dimensions"),
+        ({"points": TRIANGLES.points * 1e100}, "mesh points have a coordinate that is not below 1e+100"),
     ],
 )
 def test_defects_of_triangles(change: dict[str, Any], sentence: str) -> None:

@@ -34,9 +34,9 @@ def test_boundary(text: str, dimensions: int, expected: tuple[tuple[str, str], .
     [
         ("wall", "boundary 'wall': unknown condition; use periodic, no-flux or dirichlet=LOWER,UPPER"),
         ("z=periodic", "boundary 'z=periodic': unknown axis 'z'; use x, y"),
-        ("x=periodic", "boundary 'x=periodic': nothing is said of axis 'y'"),
+        ("x=periodic", "boundary 'x=periodic': no condition for axis 'y'"),
         ("x=periodic x=periodic", "boundary 'x=periodic x=periodic': axis 'x' is given twice"),
-        ("", "boundary '': nothing is said of axis 'x'"),
+        ("", "boundary '': no condition for axis 'x'"),
         ("dirichlet=0", "boundary 'dirichlet=0': expected two numbers, such as dirichlet=0,1"),
         ("dirichlet=0,1e300", "boundary 'dirichlet=0,1e300': expected two numbers, such as dirichlet=0,1"),
         ("dirichlet=0,nan", "boundary 'dirichlet=0,nan': expected two numbers, such as dirichlet=0,1"),
@@ -74,7 +74,7 @@ def test_a_file_may_give_a_value_for_each_cell_of_a_side() -> None:
         ({"x": {"dirichlet": []}}, "x must be periodic, no-flux, or dirichlet with a number or a list of numbers"),
         ({"x": {"dirichlet": [True]}}, "x must be periodic, no-flux, or dirichlet with a number or a list of numbers"),
         ({"x": "periodic", "x+": "no-flux"}, "axis 'x' is given twice"),
-        ({}, "nothing is said of axis 'x'"),
+        ({}, "no condition for axis 'x'"),
     ],
 )
 def test_wrong_boundary_file(plain: dict[str, object], message: str) -> None:
@@ -97,4 +97,4 @@ def test_wrong_shape(text: str) -> None:
 def test_a_mesh_too_large_is_refused_before_it_is_made() -> None:
     with pytest.raises(UsageError) as caught:
         parse_shape("99999x99999")
-    assert str(caught.value) == "mesh '99999x99999': 9999800001 cells; between 1 and 67108864 are possible"
+    assert str(caught.value) == "mesh '99999x99999': 9999800001 cells, expected 1 to 67108864"

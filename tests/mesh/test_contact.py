@@ -83,9 +83,9 @@ def test_two_bodies_that_touch(dims: int, tmp_path: Path) -> None:
     sides, pairs, cells = {2: (4, 3, "12, 8"), 3: (16, 9, "72, 48")}[dims]
     zeros = ", 0" * (dims - 1)
     assert read(two, tmp_path).warnings == (
-        f"mesh: the cells fall into 2 parts that share no face ({cells} cells); nothing flows from one to another",
-        f"mesh: {sides} sides of cells lie on each other without sharing points, so nothing flows through them; "
-        f"{pairs} pairs of points coincide, the first at (2{zeros}); --weld 0.001 joins them",
+        f"mesh: the cells form 2 disconnected parts ({cells} cells); nothing flows between them",
+        f"mesh: {sides} cell faces lie on each other without sharing points, so nothing flows through them; {pairs} "
+        f"pairs of points coincide, the first at (2{zeros}); --weld 0.001 joins them",
     )
     file = read(two, tmp_path, 0.001)
     whole = read(box((5, *rest)), tmp_path)
@@ -95,9 +95,7 @@ def test_two_bodies_that_touch(dims: int, tmp_path: Path) -> None:
 
 def test_bodies_apart_are_counted(tmp_path: Path) -> None:
     file = read(joined(box((2, 2)), box((1, 1), (4.0, 0.0)), box((1, 1), (8.0, 0.0))), tmp_path)
-    assert file.warnings == (
-        "mesh: the cells fall into 3 parts that share no face (8, 2, 2 cells); nothing flows from one to another",
-    )
+    assert file.warnings == ("mesh: the cells form 3 disconnected parts (8, 2, 2 cells); nothing flows between them",)
 
 
 def test_a_crack(tmp_path: Path) -> None:
@@ -107,7 +105,7 @@ def test_a_crack(tmp_path: Path) -> None:
     cells = np.where(right[:, None] & (cells == inner), len(points), cells)
     file = read((np.append(points, points[[inner]] + (1e-4, 0), 0), cells), tmp_path)
     assert file.warnings == (
-        "mesh: 2 sides of cells lie on each other without sharing points, so nothing flows through them; 1 pair of "
+        "mesh: 2 cell faces lie on each other without sharing points, so nothing flows through them; 1 pair of "
         "points coincide, up to 0.0001 apart, the first at (2, 0); --weld 0.001 joins them",
     )
 
@@ -118,15 +116,15 @@ def test_halves_that_do_not_match(dims: int, tmp_path: Path) -> None:
     fine = box((2,) * dims, (1.0, *rest), 0.5)
     file = read(joined(box((1,) * dims), fine), tmp_path)
     sides = {2: 1 + 2, 3: 2 + 8}[dims]
-    assert file.warnings[1].startswith(f"mesh: {sides} sides of cells touch sides that do not match them, the first ")
-    assert file.warnings[1].endswith("nothing flows through them, and --weld cannot join them: mesh both parts as one")
+    assert file.warnings[1].startswith(f"mesh: {sides} cell faces touch faces with other corners, the first ")
+    assert file.warnings[1].endswith("and --weld cannot join them: mesh both parts together")
 
 
 def test_other_diagonals_do_not_match(tmp_path: Path) -> None:
     points, cells = box((1, 1, 1))
     turned = np.stack([1 + points[:, 0], points[:, 1], 1 - points[:, 2]], axis=1)
     file = read(joined((points, cells), (turned, cells)), tmp_path)
-    assert file.warnings[1].startswith("mesh: 4 sides of cells touch sides that do not match them, ")
+    assert file.warnings[1].startswith("mesh: 4 cell faces touch faces with other corners, ")
 
 
 @pytest.mark.parametrize("dims", [2, 3])
@@ -134,7 +132,7 @@ def test_a_body_twice(dims: int, tmp_path: Path) -> None:
     once = box((2,) * dims)
     count = len(once[1])
     assert refusal(joined(once, once), tmp_path).startswith(
-        f"has {count} cells twice, under different points: first numbers 0 and {count} counted from 0, around ("
+        f"has {count} cells twice, with different points: first numbers 0 and {count} counted from 0, around ("
     )
     assert refusal(joined(once, once), tmp_path, 1e-6) == f"has a cell twice, numbers 0 and {count} counted from 0"
 
@@ -156,7 +154,7 @@ def test_a_mesh_that_winds_around_a_point_twice(tmp_path: Path) -> None:
     rim = np.stack([np.cos(turns), np.sin(turns)], axis=1)
     numbers = np.arange(turns.size)
     cells = np.stack([np.zeros_like(numbers), 1 + numbers, 1 + (numbers + 1) % turns.size], axis=1)
-    assert "cells twice, under different points" in refusal((np.append([[0.0, 0.0]], rim, 0), cells), tmp_path)
+    assert "cells twice, with different points" in refusal((np.append([[0.0, 0.0]], rim, 0), cells), tmp_path)
 
 
 @settings(max_examples=25, deadline=None)
@@ -174,7 +172,7 @@ def test_torn_cells_are_found_and_welded(dims: int, seed: int, noise: float, pow
         loose = torn((points, cells), random, noise * scale)
         file = read(loose, Path(folder))
         inner = len(whole.interior)
-        assert any(text.startswith(f"mesh: {2 * inner} sides of cells lie on each other") for text in file.warnings)
+        assert any(text.startswith(f"mesh: {2 * inner} cell faces lie on each other") for text in file.warnings)
         welded = read(loose, Path(folder), max(4 * noise, 1e-6) * scale)
     assert welded.warnings == () and len(welded.points) == len(whole.points) and len(welded.interior) == inner
     assert welded.welded == cells.size - len(points)
@@ -221,8 +219,8 @@ def test_needles_are_not_searched_without_end(tmp_path: Path, monkeypatch: pytes
     numbers = np.arange(1, 200)
     cells = np.stack([np.zeros_like(numbers), numbers, numbers + 1], axis=1)
     assert read((fan, cells), tmp_path).warnings == (
-        "mesh: not all pairs of cells were looked at for parts that overlap or touch; the cells are too long and thin, "
-        "or too many in one place",
+        "mesh: not all pairs of cells were checked for overlap and contact, because cells are very thin or very "
+        "dense in places",
     )
 
 
@@ -235,7 +233,7 @@ def test_needles_are_not_searched_without_end(tmp_path: Path, monkeypatch: pytes
         (math.inf, "weld: the tolerance inf is not a positive number"),
         (
             1.0,
-            "welding within 1 would join corners of a cell, whose smallest edge is 1; choose a smaller tolerance",
+            "welding within 1 would join corners of a cell: the shortest edge is 1; choose a smaller tolerance",
         ),
     ],
 )
@@ -248,13 +246,15 @@ def test_a_chain_of_points_may_not_join_a_cell(tmp_path: Path) -> None:
     chain = [(np.array([(x, 0.0), (x, -9.0), (x + 0.6, -9.0)]), np.array([[0, 1, 2]])) for x in (0.3, 0.55)]
     message = refusal(joined((triangle, np.array([[0, 1, 2]])), *chain), tmp_path, 0.5)
     assert message == (
-        "welding within 0.5 joins corners of cell 0, through other points between them; choose a smaller tolerance"
+        "welding within 0.5 would join corners of cell 0 through points between them; choose a smaller tolerance"
     )
 
 
 def test_nothing_to_weld_is_told(tmp_path: Path) -> None:
     file = read(box((2, 2)), tmp_path, 0.25)
-    assert file.welded == 0 and file.warnings == ("mesh: no points lie within 0.25 of each other; --weld joined none",)
+    assert file.welded == 0 and file.warnings == (
+        "mesh: --weld joined no points, because none lie within 0.25 of each other",
+    )
 
 
 def test_sides_with_points_of_their_own(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_sides_with_points_of_their_own(tmp_path: Path) -> None:
         cell_data={"gmsh:physical": tags, "gmsh:geometrical": tags},
         field_data={"left": np.array([5, 1])},
     ).write(path, file_format="gmsh22", binary=False)
-    assert read_mesh_file(path).elsewhere["left"] == "(2 edges) names no side of a cell"
+    assert read_mesh_file(path).elsewhere["left"] == "(2 edges) contains no face of a cell"
     file = read_mesh_file(path, 1e-6)
     assert file.welded == 3 and file.warnings == () and len(file.points) == len(points)
     assert file.group_names == ("left", "rest") and file.boundary_group.tolist().count(0) == 2

@@ -62,8 +62,8 @@ def test_every_group_of_an_entity_counts() -> None:
     assert file.material_names == ("copper", "steel") and np.bincount(file.material).tolist() == [7, 5]
     assert file.inside == {"probe": 1} and file.elsewhere == {
         "probe": "(1 edge) lies inside the mesh",
-        "copper": "(7 triangles) names cells",
-        "top": "names points",
+        "copper": "(7 triangles) contains cells",
+        "top": "contains points",
     }
 
 
@@ -121,19 +121,19 @@ TEXT = msh(PLANE, FLAT, FLAT_NAMES, Form("2.2")).decode()
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        ("$MeshFormat\n2.2", "$MeshFormat\n3", "its version 3 is not read; save as version 4.1"),
-        ("$MeshFormat\n2.2", "$MeshFormat\n4.2", "its version 4.2 is not read; save as version 4.1"),
+        ("$MeshFormat\n2.2", "$MeshFormat\n3", "its version 3 is not supported; save as version 4.1"),
+        ("$MeshFormat\n2.2", "$MeshFormat\n4.2", "its version 4.2 is not supported; save as version 4.1"),
         ("$MeshFormat\n2.2 0 8", "$MeshFormat\n2.2 7 8", "its section $MeshFormat has the type 7 and the size 8"),
-        ("$MeshFormat\n2.2 0 8", "$MeshFormat\n", "its section $MeshFormat does not hold a version, a type and a size"),
+        ("$MeshFormat\n2.2 0 8", "$MeshFormat\n", "its section $MeshFormat lacks a version, a type or a size"),
         ("$EndNodes", "$EndNode", "section '$Nodes' has no end"),
         ("$Nodes\n12", "$Nodes\n13", "a section ends too soon"),
         ("$Nodes\n12", "$Nodes\nmany", "a section starts with 'many', not with a number"),
-        ("\n2 1.0 0.0 0.0", "\n1 1.0 0.0 0.0", "node 1 is there twice"),
-        ("\n2 1.0 0.0 0.0", "\n1.5 1.0 0.0 0.0", "it has a number that is not an integer where one is needed"),
+        ("\n2 1.0 0.0 0.0", "\n1 1.0 0.0 0.0", "it defines node 1 twice"),
+        ("\n2 1.0 0.0 0.0", "\n1.5 1.0 0.0 0.0", "it has a non-integer where an integer is expected"),
         ("\n2 1.0 0.0 0.0", "\n2 1.0 zero 0.0", "text where numbers should be"),
         ("$Elements\n23", "$Elements\n24", "its section $Elements ends too soon"),
-        ("\n1 2 2 3 1 1 2 6", "\n1 2 2 3 1 1 2 60", "an element has a node that is not there"),
-        ("\n1 2 2 3 1 1 2 6", "\n1 99 2 3 1 1 2 6", "its elements of type 99 are not known"),
+        ("\n1 2 2 3 1 1 2 6", "\n1 2 2 3 1 1 2 60", "an element has an undefined node"),
+        ("\n1 2 2 3 1 1 2 6", "\n1 99 2 3 1 1 2 6", "its element type 99 is unknown"),
         ("\n1 2 2 3 1 1 2 6", "\n1 2 -2 3 1 1 2 6", "its section $Elements has an element with -2 tags"),
         ('1 1 "left side"', 'one "left side"', "its section $PhysicalNames has the line 'one \"left side\"'"),
         ("$Elements", "$Elments", "section '$Elments' has no end"),
@@ -158,7 +158,7 @@ def test_version_1_and_files_without_groups(tmp_path: Path) -> None:
     assert file.group_names == ("rest",) and file.material_names == ("default",)
     assert file.elsewhere["left side"] == "has no elements"
     assert file.warnings == (
-        "mesh: no element is in a physical group; in version 2 of the format Mesh.SaveAll leaves them out",
+        "mesh: no element is in a physical group; in version 2 of the format Mesh.SaveAll omits groups",
     )
 
 
@@ -182,7 +182,7 @@ def test_names_that_an_artifact_would_not_hold() -> None:
         with pytest.raises(FileError) as caught:
             read(msh(PLANE, FLAT, FLAT_NAMES | {key: long}, Form()))
         assert str(caught.value).endswith(
-            f"has a {what} whose name has 257 characters, {long[:20]!r}...; give it a name of at most 256"
+            f"has a {what} whose name has 257 characters, {long[:20]!r}...; use 1 to 256 characters"
         )
         assert read(msh(PLANE, FLAT, FLAT_NAMES | {key: long[:256]}, Form())).elsewhere
 

@@ -45,7 +45,7 @@ def test_sides_by_number(tmp_path: Path) -> None:
 def test_the_only_integers_there_are(tmp_path: Path) -> None:
     file = read(tmp_path, {"phase": [np.array([3, 4])], "temperature": [np.array([0.5, 1.0])]})
     assert file.material_names == ("3", "4")
-    assert file.warnings == ("mesh: the materials are the integers of the cell data 'phase'",)
+    assert file.warnings == ("mesh: materials are taken from the integer cell data 'phase'",)
 
 
 @pytest.mark.parametrize(
@@ -53,15 +53,15 @@ def test_the_only_integers_there_are(tmp_path: Path) -> None:
     [
         (
             {"a": [np.array([0, 1])], "b": [np.array([0, 1])]},
-            "mesh: cell data 'a', 'b' is not read as materials: name that which holds them 'MaterialIDs'",
+            "mesh: cell data 'a', 'b' is not used as materials: name the one that holds them 'MaterialIDs'",
         ),
         (
             {"MaterialIDs": [np.array([0.5, 1])]},
-            "mesh: cell data 'MaterialIDs' is not read as materials: it is not one integer a cell",
+            "mesh: cell data 'MaterialIDs' is not used as materials: it is not one integer per cell",
         ),
         (
             {"MaterialIDs": [np.array([[0, 1, 2], [1, 2, 3]])]},
-            "mesh: cell data 'MaterialIDs' is not read as materials: it is not one integer a cell",
+            "mesh: cell data 'MaterialIDs' is not used as materials: it is not one integer per cell",
         ),
     ],
 )

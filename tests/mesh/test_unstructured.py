@@ -454,13 +454,13 @@ FIVE = np.array([[0.0, 0], [1, 0], [0.5, 1], [0.5, -1], [0.5, 2]])
 @pytest.mark.parametrize(
     ("mesh", "problem"),
     [
-        ((NAN, SQUARE[1]), "has a point that is not finite or beyond 1e+30"),
-        ((np.where(np.isnan(NAN), np.inf, NAN), SQUARE[1]), "has a point that is not finite or beyond 1e+30"),
-        ((SQUARE[0] * 1e40, SQUARE[1]), "has a point that is not finite or beyond 1e+30"),
+        ((NAN, SQUARE[1]), "has a coordinate that is not finite or beyond 1e+30"),
+        ((np.where(np.isnan(NAN), np.inf, NAN), SQUARE[1]), "has a coordinate that is not finite or beyond 1e+30"),
+        ((SQUARE[0] * 1e40, SQUARE[1]), "has a coordinate that is not finite or beyond 1e+30"),
         ((SQUARE[0] * 1e-40, SQUARE[1]), "has a cell without a volume, number 0 counted from 0"),
         ((SQUARE[0] / 64 + 2.0**40, SQUARE[1]), "has a cell without a volume, number 0 counted from 0"),
-        ((SQUARE[0], np.array([[0, 1, 4]])), "has an element with a point that is not there"),
-        ((SQUARE[0], np.array([[0, 1, -1]])), "has an element with a point that is not there"),
+        ((SQUARE[0], np.array([[0, 1, 4]])), "has an element with an undefined point"),
+        ((SQUARE[0], np.array([[0, 1, -1]])), "has an element with an undefined point"),
         ((SQUARE[0], np.array([[0, 1, 2], [0, 2, 2]])), "has a cell without a volume, number 1 counted from 0"),
         ((SQUARE[0] * [1, 0], SQUARE[1]), "has a cell without a volume, number 0 counted from 0"),
         (
@@ -474,7 +474,7 @@ FIVE = np.array([[0.0, 0], [1, 0], [0.5, 1], [0.5, -1], [0.5, 2]])
         ((FIVE, np.array([[0, 1, 2], [1, 0, 4]])), "has overlapping cells, numbers 0 and 1 counted from 0"),
         (
             (np.column_stack([SQUARE[0], [0, 0, 0, 1]]), SQUARE[1]),
-            "has triangles out of the xy plane; surfaces in space are not supported",
+            "has triangles outside the xy plane; surfaces in space are not supported",
         ),
     ],
 )
@@ -488,11 +488,11 @@ def test_refused_meshes(mesh: Mesh, problem: str, tmp_path: Path) -> None:
 def test_refused_elements(tmp_path: Path) -> None:
     quad = np.array([[0, 1, 2, 3]])
     path = write(tmp_path / "mesh.vtk", SQUARE, {"quad": quad})
-    with pytest.raises(FileError, match="has elements of type quad; expected triangles or tetrahedra only"):
+    with pytest.raises(FileError, match="has elements of type quad; only triangles or tetrahedra are supported"):
         read_mesh_file(path)
     points, cells = kuhn(1)
     prism = {"pyramid": np.array([[0, 1, 2, 3, 4]]), "wedge": np.array([[0, 1, 2, 3, 4, 5]])}
-    with pytest.raises(FileError, match="has elements of type pyramid, wedge; expected"):
+    with pytest.raises(FileError, match="has elements of type pyramid, wedge; only"):
         read_mesh_file(write(tmp_path / "mesh.vtk", (points, cells), prism))
 
 
@@ -521,16 +521,16 @@ def test_what_is_said_of_groups_that_are_held(tmp_path: Path) -> None:
     lines = np.array([[0, 1], [1, 2], [0, 1], [0, 2]])
     path = grouped(tmp_path / "m.msh", SQUARE, lines, [1, 1, 2, 1], [3, 3], top=[1, 1], wet=[2, 1])
     file = read_mesh_file(path)
-    inside = "mesh: 1 edge of group 'top' lie inside the mesh, where nothing is held"
+    inside = "mesh: 1 edge of group 'top' lie inside the mesh, where no condition applies"
     assert file.warnings_on({}) == file.warnings_on({"wet": 1.0, "rest": 0.0}) == ()
     assert file.warnings_on({"top": 1.0, "wet": 1.0}) == (
         inside,
-        "mesh: 1 edge in both groups 'top' and 'wet' have one reservoir each, which is counted with 'top'",
+        "mesh: 1 edge in both groups 'top' and 'wet' have one reservoir each, which counts as part of 'top'",
     )
     with pytest.raises(UsageError) as caught:
         file.warnings_on({"top": 1.0, "wet": 0.5})
     assert str(caught.value) == (
-        f"{path}: has 1 edge in both groups 'top' and 'wet', which hold 1 and 0.5; give them one value"
+        f"{path}: has 1 edge in both groups 'top' and 'wet', which have the values 1 and 0.5; give both the same value"
     )
 
 
@@ -571,14 +571,14 @@ def test_what_is_no_file_of_a_mesh(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.msh")
     with (tmp_path / "huge.msh").open("wb") as stream:
         stream.truncate(2**30 + 1)
-    known = "expected a file with one of the suffixes .inp, .mesh, .msh, .vtk, .vtu"
+    known = "expected one of the suffixes .inp, .mesh, .msh, .vtk, .vtu"
     for name, problem in {
         "none.msh": "cannot be read (No such file or directory)",
         "folder.msh": "is a directory",
         "pipe.msh": "is not a regular file",
         "huge.msh": "is larger than 1073741824 bytes",
-        "mesh.xdmf": f"is of an unknown format; {known}",
-        "mesh": f"is of an unknown format; {known}",
+        "mesh.xdmf": f"has an unknown format; {known}",
+        "mesh": f"has an unknown format; {known}",
     }.items():
         with pytest.raises(FileError) as caught:
             read_mesh(tmp_path / name, ())
@@ -591,7 +591,7 @@ def test_small_files_that_ask_for_much_memory(tmp_path: Path) -> None:
     vtk.write_text(head + "DIMENSIONS 40000 40000 1\nORIGIN 0 0 0\nSPACING 1 1 1\n")
     with pytest.raises(FileError) as caught:
         read_mesh_file(vtk)
-    assert str(caught.value) == f"{vtk}: is damaged, or not VTK: it asks for more memory than its size can need"
+    assert str(caught.value) == f"{vtk}: is damaged, or not VTK: it needs more memory than its size justifies"
     msh = tmp_path / "mesh.msh"
     for small, large in (
         ("1 4 1 40", "1 9999999999 1 40"),

@@ -24,7 +24,7 @@ class AdvectionDiffusion:
     """``u_t + velocity * u_x = diffusivity * u_xx`` on a periodic line.
 
     Every Fourier mode moves with the velocity and decays by ``exp(-diffusivity k^2 t)``. The initial condition is
-    ``1 + 0.5 cos(2 pi x) + 0.25 cos(6 pi x)``, or, held out, a bump of eight modes.
+    ``1 + 0.5 cos(2 pi x) + 0.25 cos(6 pi x)``; the held-out ``bump`` has eight modes.
     """
 
     name: str = "advection_diffusion1d"
@@ -35,7 +35,7 @@ class AdvectionDiffusion:
 
     @property
     def equation(self) -> str:
-        """The equation, for people."""
+        """The equation as text."""
         return f"u_t + {self.velocity:g} u_x = {self.diffusivity:g} u_xx"
 
     @property
@@ -44,7 +44,7 @@ class AdvectionDiffusion:
         return 1.0 / abs(self.velocity)
 
     def default_boundary(self, shape: tuple[int, ...]) -> Boundary:
-        """Periodic."""
+        """Periodic sides."""
         return uniform_boundary(PERIODIC, len(shape))
 
     def initial(self, mesh: Mesh, reservoirs: Field, name: str | None = None) -> Field:
@@ -52,7 +52,7 @@ class AdvectionDiffusion:
         modes = _INITIAL.get(name or self.initial_conditions[0])
         if modes is None:
             known = ", ".join(self.initial_conditions)
-            raise UsageError(f"initial condition {name!r}: {self.name} has none of that name; known are {known}")
+            raise UsageError(f"initial condition {name!r}: unknown for {self.name}; use {known}")
         return self._at(mesh, modes, 0.0)
 
     def reference(self, mesh: Mesh, reservoirs: Field, time: float, name: str | None = None) -> Field | None:
@@ -63,7 +63,7 @@ class AdvectionDiffusion:
         return self._at(mesh, _INITIAL[name or self.initial_conditions[0]], time)
 
     def reference_error(self, mesh: Mesh, reservoirs: Field, time: float, name: str | None = None) -> float | None:
-        """By how much rounding can move a cell average of the reference; it grows with the distance travelled."""
+        """Rounding error bound of the reference's cell averages; it grows with the distance travelled."""
         self.initial(mesh, reservoirs, name)
         if mesh.boundary != ((PERIODIC, PERIODIC),):
             return None
@@ -75,7 +75,7 @@ class AdvectionDiffusion:
 
     def _at(self, mesh: Mesh, modes: Modes, time: float) -> Field:
         if len(mesh.shape) != 1:
-            raise UsageError(f"problem {self.name} has 1 dimension, the mesh {len(mesh.shape)}")
+            raise UsageError(f"problem {self.name} has 1 dimension, but the mesh has {len(mesh.shape)}")
         waves = modes.waves(mesh.lengths[0])
         shapes = cosine_averages(cell_edges(mesh, 0), waves, modes.shifts() + waves * self.velocity * time)
         decay = np.exp(-self.diffusivity * waves**2 * time)

@@ -1,7 +1,7 @@
-"""Viscous Burgers flow on a periodic line, with exact cell averages by the Cole-Hopf transformation.
+"""Viscous Burgers flow on a periodic line, with exact cell averages from the Cole-Hopf transformation.
 
 ``u = -2 nu d/dx log(theta)`` turns ``u_t + (u^2 / 2)_x = nu u_xx`` into the heat equation for ``theta`` (E. Hopf, 1950;
-J. D. Cole, 1951). A mean velocity is a moving frame. A cell average needs ``log(theta)`` at the cell's edges alone.
+J. D. Cole, 1951). A mean velocity is a moving frame. A cell average needs ``log(theta)`` only at the cell's edges.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ _INITIAL = {
     "two-waves": Modes(1.0, (0.3, 0.2), (0.3, 1.9)),
 }
 _TAIL = 7.0
-"""Widths of the heat kernel ``exp(-s^2)`` beyond which it is below the rounding of float64."""
+"""Number of widths beyond which the heat kernel ``exp(-s^2)`` is below float64 rounding."""
 _PEAK, _OVERTONES = 25.0, 16
-"""Twice what the spectrum of a peak of width 1 reaches to, and overtones of a wave that is short beside the width. With
-half as many points the trapezoidal rule is already at rounding."""
+"""Bandwidth of a peak of width 1, doubled, and number of overtones of a wave much shorter than the width. Half the
+points would already bring the trapezoidal rule to rounding."""
 _POINTS_AT_ONCE = 1 << 20
 MOST_POINTS = 1 << 28
-"""Points times edges times modes of a reference; several seconds."""
+"""Limit on points times edges times modes of a reference, which takes several seconds."""
 
 
 class Averages(NamedTuple):
-    """Cell averages with a bound on how wrong they are.
+    """Cell averages with an error bound.
 
     Attributes
     ----------
     values : float64 array [cells]
         Averages of the solution over the cells.
     error : float
-        No cell average is off by more.
+        Largest possible error of a cell average.
     """
 
     values: Field
@@ -49,28 +49,28 @@ class Averages(NamedTuple):
 
 
 def quadrature(modes: Modes, length: float, diffusivity: float, time: float) -> tuple[float, int]:
-    """Where the Cole-Hopf integral must be taken, and with how many points.
+    """Range and number of points for the Cole-Hopf integral.
 
     The integrand is ``exp(-s^2 - Phi(x + w s) / (2 nu))`` with ``w = sqrt(4 nu t)`` and the antiderivative ``Phi`` of
-    the field at time 0. Its peak is at the foot of the characteristic through ``x``. In units of ``w``, that is at most
-    ``a sqrt(t / nu) / 2`` away for a largest speed ``a``; half a period; or as far as ``Phi`` can pay for. `_TAIL` more
-    leave out less than ``exp(-49)``. No peak is narrower than ``1 / sqrt(1 + t max|u_x|)``.
+    the field at time 0. Its peak is at the foot of the characteristic through ``x``. In units of ``w``, its distance is
+    bounded by ``a sqrt(t / nu) / 2`` with the largest speed ``a``, by half a period, and by the variation of ``Phi``.
+    Beyond `_TAIL` more widths less than ``exp(-49)`` is left. No peak is narrower than ``1 / sqrt(1 + t max|u_x|)``.
 
     Parameters
     ----------
     modes : Modes
-        The field at time 0.
+        Field at time 0.
     length : float
-        Of the period.
+        Length of the period.
     diffusivity, time : float
-        Positive.
+        Diffusivity ``nu`` and time ``t``, both positive.
 
     Returns
     -------
     reach : float
-        In widths ``w``, to either side.
+        Half the range of integration, in widths ``w``.
     points : int
-        Odd; every other one gives a rule of twice the step.
+        Odd number; every other point gives a rule with twice the step.
     """
     sizes, waves = np.abs(modes.amplitudes), modes.waves(length)
     width = math.sqrt(4 * diffusivity * time)
@@ -78,27 +78,27 @@ def quadrature(modes: Modes, length: float, diffusivity: float, time: float) -> 
     highest = 2 * float((sizes / waves).sum()) / (2 * diffusivity)
     nearest = min(math.sqrt(highest), length / (2 * width) if width else math.inf)
     reach = min(foot + _TAIL, math.hypot(nearest, _TAIL))
-    # What the integrand's spectrum reaches to: that of its sharpest peak, and overtones of its waves.
+    # Bandwidth of the integrand: that of its sharpest peak, plus overtones of its waves.
     frequencies = _PEAK * math.sqrt(1 + time * float(sizes @ waves)) + _OVERTONES * width * float(waves[-1])
     step = 2 * math.pi / frequencies
     return reach, 2 * math.ceil(reach / step / 2) * 2 + 1
 
 
 def cole_hopf(mesh: Mesh, modes: Modes, diffusivity: float, time: float) -> Averages:
-    """Exact cell averages of a Burgers flow on a periodic line, up to quadrature and rounding.
+    """Cell averages of a Burgers flow on a periodic line, exact up to quadrature and rounding.
 
     Parameters
     ----------
     mesh : Mesh
-        One-dimensional.
+        One-dimensional mesh.
     modes : Modes
-        The field at time 0.
+        Field at time 0.
 
     Returns
     -------
     Averages
-        The error is the change from half as many points, which is far more than what all points leave, and the rounding
-        of the exponents.
+        The error bound is the difference to half the points, far above the remaining quadrature error, plus the
+        rounding of the exponents.
     """
     edges = cell_edges(mesh, 0)
     waves = modes.waves(mesh.lengths[0])
@@ -125,7 +125,7 @@ def cole_hopf(mesh: Mesh, modes: Modes, diffusivity: float, time: float) -> Aver
 
 
 def _logarithms(edges: Field, steps: Field, modes: Modes, waves: Field, diffusivity: float, time: float) -> Field:
-    """``log(theta)`` at the edges, by all points and by every other one, float64 [2, edges]."""
+    """``log(theta)`` at the edges, from all points and from every other one, float64 [2, edges]."""
     at = (edges - modes.mean * time)[:, None] + math.sqrt(4 * diffusivity * time) * steps
     exponent = -(steps**2)
     for amplitude, wave, phase in zip(modes.amplitudes, waves, modes.shifts(), strict=True):
@@ -141,8 +141,8 @@ def _logarithms(edges: Field, steps: Field, modes: Modes, waves: Field, diffusiv
 class Burgers:
     """``u_t + (u^2 / 2)_x = diffusivity * u_xx`` on a periodic line.
 
-    The initial condition is ``1 + 0.5 sin(2 pi x)``, which steepens to a shock at ``t = 0.32``, or, held out, one of
-    two waves.
+    The initial condition is ``1 + 0.5 sin(2 pi x)``, which steepens to a shock at ``t = 0.32``; the held-out
+    ``two-waves`` has two modes.
     """
 
     name: str = "burgers1d"
@@ -153,11 +153,11 @@ class Burgers:
 
     @property
     def equation(self) -> str:
-        """The equation, for people."""
+        """The equation as text."""
         return f"u_t + (u^2 / 2)_x = {self.diffusivity:g} u_xx"
 
     def default_boundary(self, shape: tuple[int, ...]) -> Boundary:
-        """Periodic."""
+        """Periodic sides."""
         return uniform_boundary(PERIODIC, len(shape))
 
     def initial(self, mesh: Mesh, reservoirs: Field, name: str | None = None) -> Field:
@@ -165,12 +165,12 @@ class Burgers:
         return cole_hopf(mesh, self._modes(mesh, name), self.diffusivity, 0.0).values
 
     def reference(self, mesh: Mesh, reservoirs: Field, time: float, name: str | None = None) -> Field | None:
-        """Exact cell averages at a time, float64 [cells]; None unless the line is periodic and the integral short."""
+        """Exact cell averages at a time, float64 [cells]; None if the line is not periodic or the integral too long."""
         averages = self._averages(mesh, time, name)
         return None if averages is None else averages.values
 
     def reference_error(self, mesh: Mesh, reservoirs: Field, time: float, name: str | None = None) -> float | None:
-        """By how much the reference can be off: quadrature with half as many points, and rounding."""
+        """Error bound of the reference's cell averages, from quadrature and rounding."""
         averages = self._averages(mesh, time, name)
         return None if averages is None else averages.error
 
@@ -186,9 +186,9 @@ class Burgers:
 
     def _modes(self, mesh: Mesh, name: str | None) -> Modes:
         if len(mesh.shape) != 1:
-            raise UsageError(f"problem {self.name} has 1 dimension, the mesh {len(mesh.shape)}")
+            raise UsageError(f"problem {self.name} has 1 dimension, but the mesh has {len(mesh.shape)}")
         modes = _INITIAL.get(name or self.initial_conditions[0])
         if modes is None:
             known = ", ".join(self.initial_conditions)
-            raise UsageError(f"initial condition {name!r}: {self.name} has none of that name; known are {known}")
+            raise UsageError(f"initial condition {name!r}: unknown for {self.name}; use {known}")
         return modes

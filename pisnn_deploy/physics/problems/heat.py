@@ -19,15 +19,15 @@ _INITIAL = {
     "modes": {1: 0.5, 3: 0.25},
     "bump": {n: 0.4 * math.exp(-((n / 2) ** 2)) for n in range(1, 9)},
 }
-"""Amplitudes by mode number. The bump is held out: no training field looks like it."""
+"""Amplitudes by mode number; no training field resembles the held-out bump."""
 
 
 @dataclass(frozen=True)
 class Heat:
     """``u_t = diffusivity * laplacian(u)`` with any mixture of periodic, no-flux and Dirichlet sides.
 
-    The initial condition ``modes`` is the steady state of the reservoirs (1 without any) plus 0.5 times the first and
-    0.25 times the third eigenmode of the Laplacian, the same along all axes; ``bump`` has eight modes.
+    The initial condition ``modes`` is the steady state of the reservoirs (1 without reservoirs) plus 0.5 times the
+    first and 0.25 times the third eigenmode of the Laplacian, the same along all axes; ``bump`` has eight modes.
     """
 
     name: str
@@ -37,16 +37,16 @@ class Heat:
 
     @property
     def equation(self) -> str:
-        """The equation, for people."""
+        """The equation as text."""
         return f"u_t = {self.diffusivity:g} laplacian(u)"
 
     @property
     def horizon(self) -> float:
-        """Time to which accuracy is measured: 1 for a diffusivity of 0.01."""
+        """Time at which accuracy is measured: 1 for a diffusivity of 0.01."""
         return _DIFFUSIVITY / self.diffusivity
 
     def default_boundary(self, shape: tuple[int, ...]) -> Boundary:
-        """Periodic."""
+        """Periodic sides."""
         return uniform_boundary(PERIODIC, len(shape))
 
     def initial(self, mesh: Mesh, reservoirs: Field, name: str | None = None) -> Field:
@@ -66,24 +66,24 @@ class Heat:
         Returns
         -------
         float64 array [cells] or None
-            None where reservoirs of different values stand around a mesh of more than one dimension.
+            None if reservoirs have different values on a mesh of more than one dimension.
 
         Raises
         ------
         UsageError
-            No such initial condition, or a mesh of another dimension.
+            The initial condition is unknown, or the mesh has another dimension.
         """
         steady, exact = self._steady(mesh, reservoirs)
         decaying = self._decaying(mesh, time, name)
         return steady + decaying if exact else None
 
     def reference_error(self, mesh: Mesh, reservoirs: Field, time: float, name: str | None = None) -> float | None:
-        """By how much rounding can move a cell average of the reference; None where there is none."""
+        """Rounding error bound of the reference's cell averages; None without a reference."""
         steady, exact = self._steady(mesh, reservoirs)
         if not exact:
             return None
         numbers, amplitudes = self._modes(name)
-        # A product of averages, none larger than 1, is off by no more than its factors together.
+        # The error of a product of averages, none larger than 1, is at most the sum of the factors' errors.
         total = EPSILON * (2 * float(np.abs(steady).max()) + float(np.abs(amplitudes).sum()))
         for axis, (sides, length) in enumerate(zip(mesh.boundary, mesh.lengths, strict=True)):
             waves, phases = eigenmodes(sides, length, numbers)
@@ -92,10 +92,10 @@ class Heat:
         return total
 
     def _steady(self, mesh: Mesh, reservoirs: Field) -> tuple[Field, bool]:
-        """What the field tends to apart from a mean, and whether that is exact."""
+        """Steady state, and whether it is exact."""
         if len(mesh.shape) != len(self.default_shape):
             raise UsageError(
-                f"problem {self.name} has {len(self.default_shape)} dimensions, the mesh {len(mesh.shape)}"
+                f"problem {self.name} has {len(self.default_shape)} dimensions, but the mesh has {len(mesh.shape)}"
             )
         if not reservoirs.size:
             return np.ones(mesh.cells), True
@@ -118,5 +118,5 @@ class Heat:
         name = name or self.initial_conditions[0]
         if name not in _INITIAL:
             known = ", ".join(self.initial_conditions)
-            raise UsageError(f"initial condition {name!r}: {self.name} has none of that name; known are {known}")
+            raise UsageError(f"initial condition {name!r}: unknown for {self.name}; use {known}")
         return np.array(list(_INITIAL[name]), np.float64), np.array(list(_INITIAL[name].values()))

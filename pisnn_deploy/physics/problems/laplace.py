@@ -1,4 +1,4 @@
-"""The Laplace equation on a rectangle, as the steady state that a flux network comes to."""
+"""The Laplace equation on a rectangle, as the steady state of a flux network."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ Field = NDArray[np.float64]
 
 
 _ROUNDING = 1e-3
-"""How far reservoir values in quanta may be from the problem's own."""
+"""Largest deviation of reservoir values, rounded to quanta, from those of the problem."""
 
 
 @dataclass(frozen=True)
 class Laplace:
     """``laplacian(u) = 0`` with ``u = sin(pi x / length)`` at the upper y side and 0 at the others.
 
-    The exact solution is ``sin(pi x / Lx) sinh(pi y / Lx) / sinh(pi Ly / Lx)``. With the sine at another side, start
-    and solution are turned with it. Time is the pseudo-time of the damped
-    wave equation in which the steady state is approached, in units of length. Runs start from 0, or, held out, from
-    ``blend``: the boundary value times ``y / Ly``.
+    The exact solution is ``sin(pi x / Lx) sinh(pi y / Lx) / sinh(pi Ly / Lx)``. If the sine is at another side, the
+    initial condition and the solution are rotated accordingly. Time is the pseudo-time of the damped wave equation that
+    approaches the steady state, in units of length. Initial conditions are ``blend``, the boundary value times
+    ``y / Ly``, and ``zero``.
     """
 
     name: str = "laplace2d"
@@ -36,11 +36,11 @@ class Laplace:
 
     @property
     def equation(self) -> str:
-        """The equation, for people."""
+        """The equation as text."""
         return "laplacian(u) = 0"
 
     def default_boundary(self, shape: tuple[int, ...]) -> Boundary:
-        """Zero on three sides, averages of a sine over the faces of the upper y side."""
+        """Zero on three sides; face averages of a sine on the upper y side."""
         sine = tuple(_sine(np.linspace(0.0, 1.0, shape[0] + 1)).tolist())
         return Boundary(((DIRICHLET, DIRICHLET),) * 2, (((0.0,), (0.0,)), ((0.0,), sine)))
 
@@ -48,9 +48,9 @@ class Laplace:
         """Cell averages at the start, float64 [cells]."""
         if name not in (None, *self.initial_conditions):
             known = ", ".join(self.initial_conditions)
-            raise UsageError(f"initial condition {name!r}: {self.name} has none of that name; known are {known}")
+            raise UsageError(f"initial condition {name!r}: unknown for {self.name}; use {known}")
         if len(mesh.shape) != 2:
-            raise UsageError(f"problem {self.name} has 2 dimensions, the mesh {len(mesh.shape)}")
+            raise UsageError(f"problem {self.name} has 2 dimensions, but the mesh has {len(mesh.shape)}")
         if name == "zero":
             return np.zeros(mesh.cells)
         axis, end, _ = _sine_side(mesh, reservoirs) or (1, 1, 0.0)
@@ -58,7 +58,7 @@ class Laplace:
         return self._laid(mesh, height, axis, end)
 
     def reference(self, mesh: Mesh, reservoirs: Field, time: float, name: str | None = None) -> Field | None:
-        """Exact cell averages of the steady state, whatever the time; None if the sides are not the problem's own."""
+        """Exact cell averages of the steady state at any time; None for other boundary values than the problem's."""
         self.initial(mesh, reservoirs, name)
         side = _sine_side(mesh, reservoirs)
         if side is None:
@@ -66,15 +66,16 @@ class Laplace:
         axis, end, _ = side
         wave, height, width = np.pi / mesh.lengths[1 - axis], mesh.lengths[axis], mesh.spacing[axis]
         lower, upper = cell_edges(mesh, axis)[:-1], cell_edges(mesh, axis)[1:]
-        # The average of sinh(k y) / sinh(k L), without terms that overflow where the domain is tall.
+        # The average of sinh(k y) / sinh(k L), without terms that overflow on a tall domain.
         rise = np.exp(wave * (upper - height)) * -np.expm1(-wave * width) / (wave * width)
         rise *= np.expm1(-wave * (lower + upper)) / np.expm1(-2 * wave * height)
         return self._laid(mesh, rise, axis, end)
 
     def reference_error(self, mesh: Mesh, reservoirs: Field, time: float, name: str | None = None) -> float | None:
-        """By how much a cell average can differ from the steady state between these very reservoirs.
+        """Largest difference between the reference's cell averages and the steady state of the given reservoirs.
 
-        A harmonic function moves no more than its boundary values do (maximum principle), and these are whole quanta.
+        By the maximum principle a harmonic function changes by no more than its boundary values, which are rounded to
+        whole quanta here.
         """
         self.initial(mesh, reservoirs, name)
         side = _sine_side(mesh, reservoirs)
@@ -87,21 +88,21 @@ class Laplace:
         return away + rounding + 8 * EPSILON * float(arguments)
 
     def _laid(self, mesh: Mesh, rise: Field, axis: int, end: int) -> Field:
-        """The sine across `axis`, times what rises along it towards its lower (0) or upper (1) end."""
+        """Product of the sine across `axis` and a profile that rises towards its lower (0) or upper (1) end."""
         sine = _sine(cell_edges(mesh, 1 - axis) / mesh.lengths[1 - axis])
         field = np.outer(sine, rise if end else rise[::-1])
         return (field.T if axis == 0 else field).reshape(-1)
 
 
 def _sine_side(mesh: Mesh, reservoirs: Field) -> tuple[int, int, float] | None:
-    """Axis and end of the side that holds the sine while the others hold 0, and how far reservoirs are from these."""
+    """Axis and end of the side with the sine, and the largest deviation of reservoirs; None without such a side."""
     if mesh.boundary != ((DIRICHLET, DIRICHLET),) * 2:
         return None
     for axis, layers in enumerate(reservoir_layers(mesh)):
         for end, layer in enumerate(layers):
-            own = np.zeros(mesh.reservoirs)
-            own[layer] = _sine(np.linspace(0.0, 1.0, mesh.shape[1 - axis] + 1))
-            away = float(np.abs(reservoirs - own).max())
+            expected = np.zeros(mesh.reservoirs)
+            expected[layer] = _sine(np.linspace(0.0, 1.0, mesh.shape[1 - axis] + 1))
+            away = float(np.abs(reservoirs - expected).max())
             if away <= _ROUNDING:
                 return axis, end, away
     return None

@@ -16,12 +16,12 @@ EPSILON = float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True)
 class Modes:
-    """A periodic line of cosines: ``mean + sum_n amplitude_n cos(2 pi n x / length - phase_n)``, n from 1 on.
+    """Sum of cosines on a periodic line: ``mean + sum_n amplitude_n cos(2 pi n x / length - phase_n)``, n from 1 on.
 
     Attributes
     ----------
     amplitudes, phases : tuple of float
-        Radians for the phases.
+        Amplitude and phase (in radians) of each mode; missing phases are 0.
     """
 
     mean: float
@@ -33,7 +33,7 @@ class Modes:
         return np.asarray(2 * np.pi / length * np.arange(1, len(self.amplitudes) + 1), np.float64)
 
     def shifts(self) -> Field:
-        """Phase of each mode; 0 where none is given."""
+        """Phase of each mode in radians; 0 if missing."""
         return np.array([*self.phases, *(0.0,) * (len(self.amplitudes) - len(self.phases))])
 
 
@@ -59,7 +59,7 @@ def cosine_averages(edges: Field, waves: Field, phases: Field) -> Field:
 def rounding_bound(
     amplitudes: Sequence[float] | Field, waves: Field, phases: Field, edges: Field, moved: float = 0.0
 ) -> float:
-    """By how much rounding can move a cell average of a sum of cosines.
+    """Bound on the rounding error of cell averages of a sum of cosines.
 
     Parameters
     ----------
@@ -70,13 +70,12 @@ def rounding_bound(
     edges : float64 array [cells + 1]
         Positions of the faces, in units of length.
     moved : float
-        Distance that the cosines have been shifted by.
+        Distance by which the cosines have been shifted.
 
-    Returns
-    -------
-    float
-        The argument of a sine is off by a few units of its last place, and so is its value; a cell average is the
-        difference of two, divided by the width of the cell. No cosine is off by more than 2.
+    Notes
+    -----
+    The argument of a sine has an error of a few units in its last place, and so has its value; a cell average is the
+    difference of two sines, divided by the cell width. The error of a cosine is at most 2.
     """
     arguments = waves * (float(np.abs(edges).max()) + abs(moved)) + np.abs(phases)
     off = 8 * EPSILON * (1 + arguments) / (waves * float(np.diff(edges).min()))
@@ -89,17 +88,18 @@ def cell_edges(mesh: Mesh, axis: int) -> Field:
 
 
 def eigenmodes(sides: Sides, length: float, numbers: Field) -> tuple[Field, Field]:
-    """Waves and phases of the modes of the Laplacian that suit the sides of an axis.
+    """Wave numbers and phases of the Laplacian's eigenmodes for the sides of an axis.
 
     Parameters
     ----------
     numbers : float64 array [n]
-        Count from 1.
+        Mode numbers, from 1.
 
     Returns
     -------
     waves, phases : float64 array [n]
-        ``cos(wave x - phase)`` is periodic, has no slope at a no-flux side and vanishes at a Dirichlet side.
+        Radians per unit of length, and radians: ``cos(wave x - phase)`` is periodic, has no slope at a no-flux side and
+        vanishes at a Dirichlet side.
     """
     if sides == (PERIODIC, PERIODIC):
         return 2 * np.pi / length * numbers, np.zeros_like(numbers)

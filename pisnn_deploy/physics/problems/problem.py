@@ -1,4 +1,4 @@
-"""What a problem offers, and the problems by name."""
+"""Interface of problems, and the built-in problems by name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Problem(Protocol):
 
     @property
     def equation(self) -> str:
-        """The equation, for people."""
+        """The equation as text."""
         ...
 
     @property
@@ -38,21 +38,21 @@ class Problem(Protocol):
 
     @property
     def horizon(self) -> float:
-        """Time to which accuracy is measured."""
+        """Time at which accuracy is measured."""
         ...
 
     @property
     def default_shape(self) -> tuple[int, ...]:
-        """Mesh that is used unless another is asked for."""
+        """Default mesh shape."""
         ...
 
     @property
     def initial_conditions(self) -> tuple[str, ...]:
-        """Names; the first is the default."""
+        """Names of the initial conditions; the first is the default."""
         ...
 
     def default_boundary(self, shape: tuple[int, ...]) -> Boundary:
-        """Boundary conditions that are used unless others are asked for."""
+        """Default boundary conditions for a mesh of this shape."""
         ...
 
     def initial(self, mesh: Mesh, reservoirs: Field, name: str | None = None) -> Field:
@@ -60,11 +60,11 @@ class Problem(Protocol):
         ...
 
     def reference(self, mesh: Mesh, reservoirs: Field, time: float, name: str | None = None) -> Field | None:
-        """Cell averages at a time, float64 [cells]; None where no exact solution is known."""
+        """Exact cell averages at a time, float64 [cells]; None if no exact solution is known."""
         ...
 
     def reference_error(self, mesh: Mesh, reservoirs: Field, time: float, name: str | None = None) -> float | None:
-        """Largest error that a cell average of the reference can have; None where there is no reference."""
+        """Largest possible error of the reference's cell averages; None without a reference."""
         ...
 
 
@@ -96,49 +96,49 @@ EQUATIONS = {
     "advection_diffusion1d": "advection-diffusion",
     "burgers1d": "burgers",
 }
-"""Equation of each problem, as a model's spec names it."""
+"""Equation of each problem, as named in a model's spec."""
 
 
 def mismatch(name: str, equation: str, dimensions: int) -> str:
-    """Why a problem cannot judge a model of an equation.
+    """Explain why a problem does not fit a model.
 
     Parameters
     ----------
     name : str
-        Of a problem.
+        Name of the problem.
     equation : str
-        The model's.
+        Equation of the model.
     dimensions : int
-        Of the model.
+        Dimensions of the model.
 
     Returns
     -------
     str
-        As the end of a sentence; empty if it can.
+        End of a sentence; empty if the problem fits.
     """
     if name not in _DEFAULTS:
-        return f"{name!r} is unknown; known are {', '.join(NAMES)}"
-    own, axes = EQUATIONS[name], len(_DEFAULTS[name].default_shape)
-    if (own, axes) == (equation, dimensions):
+        return f"{name!r} is unknown; use {', '.join(NAMES)}"
+    problem_equation, axes = EQUATIONS[name], len(_DEFAULTS[name].default_shape)
+    if (problem_equation, axes) == (equation, dimensions):
         return ""
-    return f"{name} is of {own} in {axes}D, the model is of {equation} in {dimensions}D"
+    return f"{name} solves {problem_equation} in {axes}D, but the model solves {equation} in {dimensions}D"
 
 
 def problem(name: str, diffusivity: float | None = None, velocity: float = 0.0) -> Problem:
-    """Problem of that name.
+    """Look up a problem by name.
 
     Parameters
     ----------
     diffusivity : float, optional
-        A model's own coefficients instead of the problem's.
+        Overrides the coefficients of the problem.
     velocity : float
-        Counts only with a diffusivity.
+        Used only if `diffusivity` is given.
 
     Raises
     ------
     UsageError
-        There is none; the message lists those that exist.
+        The name is unknown; the message lists the known ones.
     """
     if name not in _DEFAULTS:
-        raise UsageError(f"problem {name!r}: unknown; known are {', '.join(NAMES)}")
+        raise UsageError(f"problem {name!r}: unknown; use {', '.join(NAMES)}")
     return _DEFAULTS[name] if diffusivity is None else _WITH[name](diffusivity, velocity)
