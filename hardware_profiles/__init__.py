@@ -1,1 +1,1 @@
-"""Hardware profiles that come with the package."""
+"""Built-in hardware profiles."""

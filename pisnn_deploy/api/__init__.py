@@ -1,4 +1,4 @@
-"""The Python API: train, compile, run a model, look at what came out."""
+"""Python API: train, compile and run models, and inspect the results."""
 
 from pisnn_deploy.api.artifact import CompiledArtifact, compile, load
 from pisnn_deploy.api.run import SimulationRun

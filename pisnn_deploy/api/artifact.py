@@ -1,4 +1,4 @@
-"""An artifact in Python: compiled, loaded, proved again, checked, run."""
+"""Artifacts in Python: compile, load, verify, check and run."""
 
 from __future__ import annotations
 
@@ -40,22 +40,22 @@ def compile(model: FileName, *, strict: bool = False, **options: Unpack[CompileK
     Parameters
     ----------
     model : str or path
-        A checkpoint, the name of a model of the zoo, or a flux network as ONNX, netx or NIR.
+        A checkpoint, the name of a model in the zoo, or a flux network in ONNX, netx or NIR format.
     strict : bool
-        Fail if there is a warning.
+        Whether to fail on warnings.
     **options
-        Fields of `CompileRequest` and of its groups `Domain`, `Limits`, `Origin` and `GraphOptions`, which say what
-        they mean: mesh, boundary, weld, materials, conductivity, capacity; value_range, slope, flux; problem,
-        diffusion_number; coding, spikes, processes, limiter, placement and others; profile. They are the options of
-        ``pisnn-deploy compile``. What is not given is the problem's or the model's own. A mesh may also be a number or
-        a tuple of numbers, a range a tuple, a file a path.
+        The options of ``pisnn-deploy compile``, documented as fields of `CompileRequest` and its groups `Domain`,
+        `Limits`, `Origin` and `GraphOptions`: mesh, boundary, weld, materials, conductivity, capacity; value_range,
+        slope, flux; problem, diffusion_number; coding, spikes, processes, limiter, placement and others; profile. By
+        default, those of the problem or model are used. A mesh may also be a number or a tuple of numbers, a range a
+        tuple, and a file a path.
 
     Raises
     ------
     UsageError
-        Something that was given cannot be used; the message names the option.
+        An option is invalid; the message names it.
     CheckError
-        There is a warning, and `strict` forbids it.
+        There is a warning, and `strict` is set.
 
     Examples
     --------
@@ -76,7 +76,7 @@ def load(path: str | PathLike[str]) -> CompiledArtifact:
     Raises
     ------
     FileError
-        It cannot be read, is no artifact, or was changed after its certificate was issued.
+        The file cannot be read, is not an artifact, or was changed after its certificate was issued.
     """
     read = read_sealed_artifact(Path(path))
     return CompiledArtifact(read.graph, read.provenance)
@@ -89,7 +89,7 @@ class CompiledArtifact:
     Attributes
     ----------
     graph : IntegerGraph
-        All integers: mesh, populations, synapses, bounds, placement and certificate.
+        Integer graph: mesh, populations, synapses, bounds, placement and certificate.
     provenance : mapping
         Model hash, options and versions.
     """
@@ -99,7 +99,7 @@ class CompiledArtifact:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the compiler warned about, a sentence each; nobody proves them again."""
+        """Warnings of the compiler, one sentence each; `verify` does not check them again."""
         return warnings_in(self.provenance)
 
     @cached_property
@@ -108,7 +108,7 @@ class CompiledArtifact:
         return hashlib.sha256(artifact_bytes(self.graph, self.provenance)).hexdigest()
 
     def save(self, path: str | PathLike[str]) -> str:
-        """Write the artifact, whole or not at all.
+        """Write the artifact atomically.
 
         Returns
         -------
@@ -126,35 +126,35 @@ class CompiledArtifact:
         progress: Progress | None = None,
         **options: Unpack[SimulateKeywords],
     ) -> SimulationRun:
-        """Run the graph; the audit looks at every step.
+        """Run the graph, with an audit of every step.
 
         Parameters
         ----------
         steps : int, optional
-            PDE steps; to the problem's final time unless given.
+            Number of PDE steps (default: to the problem's final time).
         initial : str, path or array of the mesh's shape, optional
-            Named initial condition, ``.npy`` file (a path or a text that ends so), or cell averages in physical units;
-            the problem's own start unless given.
+            Name of an initial condition, a ``.npy`` file, or cell averages in physical units (default: the problem's
+            own initial condition).
         strict : bool
-            Fail if the run is violated or implausible, or cannot be judged.
+            Whether to fail if the run is violated or implausible, or its plausibility cannot be judged.
         progress : callable, optional
-            Called now and then with the number of PDE steps done.
+            Called regularly with the number of completed PDE steps.
         **options
-            Fields of `SimulateRequest` and of its groups `Length`, `Injection`, `SavedTrace` and `Division`, which say
-            what they mean: backend, against; every, everything, timeout; faults, recover; save, resume, record_every;
-            domains, scheduler. They are the options of ``pisnn-deploy simulate``.
+            The options of ``pisnn-deploy simulate``, documented as fields of `SimulateRequest` and its groups `Length`,
+            `Injection`, `SavedTrace` and `Division`: backend, against; every, everything, timeout; faults, recover;
+            save, resume, record_every; domains, scheduler.
 
         Returns
         -------
         SimulationRun
-            Also if a violation stopped the run: see `SimulationRun.verdict`.
+            Also if a violation stopped the run, see `SimulationRun.verdict`.
 
         Raises
         ------
         UsageError
-            A start or an option that cannot be used, or a backend that does not run here.
+            The initial condition or an option is invalid, or the backend is not available.
         CheckError
-            The backend itself broke down, or `strict` forbids what came out.
+            The backend failed, or the run does not pass `strict`.
         """
         simulation = simulate(self, simulate_request(steps, initial, **options), listener_of(progress))
         run = SimulationRun(self.graph, simulation.run, simulation.reference, simulation.reference_error, simulation)
@@ -163,12 +163,12 @@ class CompiledArtifact:
         return run
 
     def verify(self) -> tuple[Finding, ...]:
-        """Prove every claim of the certificate again, without the compiler.
+        """Verify every claim of the certificate independently of the compiler.
 
         Returns
         -------
         tuple of Finding
-            One for each claim; ``holds`` says whether it was proved.
+            One per claim; ``holds`` says whether it was proved.
         """
         return check_certificate(self.graph)
 
@@ -178,19 +178,19 @@ class CompiledArtifact:
         Parameters
         ----------
         profile : str or path, optional
-            A name or a YAML file; what the graph was compiled for unless given, which must be in the library.
+            Name or YAML file (default: the profile that the graph was compiled for, which must be in the library).
         **options
             As for `check_outcomes`.
 
         Returns
         -------
         Report
-            With every finding; ``passed`` is false if one is an error.
+            All findings; ``passed`` is false if one of them is an error.
 
         Raises
         ------
         UsageError
-            No such profile or rule.
+            The profile or a rule does not exist.
         """
         profiles = () if profile is None else (fspath(profile),)
         return self.check_outcomes(profiles, **options)[0].report
@@ -198,55 +198,54 @@ class CompiledArtifact:
     def check_outcomes(
         self, profiles: Sequence[str] = (), name: str = "the artifact", **options: Unpack[CheckKeywords]
     ) -> tuple[Outcome, ...]:
-        """Check the graph against several profiles, beside a baseline.
+        """Check the graph against several profiles and a baseline.
 
         Parameters
         ----------
         profiles : sequence of str
-            Names or YAML files; what the graph was compiled for unless given.
+            Names or YAML files (default: the profile that the graph was compiled for).
         name : str
-            What reports call the artifact.
+            Name of the artifact in reports.
         **options
-            Fields of the groups `Selection`, `Growing` and `Subject` of `CheckRequest`, which say what they mean:
-            select, ignore; baseline, max_growth; events, against_seconds, horizon. They are the options of
-            ``pisnn-deploy check``.
+            The options of ``pisnn-deploy check``, documented as fields of the groups `Selection`, `Growing` and
+            `Subject` of `CheckRequest`: select, ignore; baseline, max_growth; events, against_seconds, horizon.
 
         Returns
         -------
         tuple of Outcome
-            One a profile. ``passed`` looks at findings and growth; `pisnn_deploy.checks.formats.FORMATS` makes of them
-            what ``--format`` prints.
+            One per profile; ``passed`` covers findings and growth. `pisnn_deploy.checks.formats.FORMATS` has the
+            formatters of ``--format``.
 
         Raises
         ------
         UsageError
-            A profile, rule or file that cannot be used.
+            A profile, rule or file is invalid.
         """
         return tuple(outcomes_of(check_request(profiles, **options), self.graph, Path(name)))
 
     def export(
         self, to: Literal["onnx", "netx", "nir", "lava"], output: str | PathLike[str], *, loop: bool = False
     ) -> dict[str, Any]:
-        """Export to another format.
+        """Export the artifact to another format.
 
         Parameters
         ----------
         to : str
             ``onnx``, ``netx``, ``nir`` or ``lava``.
         output : str or path
-            A file; for ``lava`` a folder or a ``.zip``.
+            Output file; for ``lava`` a folder or a ``.zip`` file.
         loop : bool
-            An ONNX model that does as many PDE steps as its input ``steps`` says.
+            Whether to add an input ``steps`` to an ONNX model, the number of PDE steps to run.
 
         Returns
         -------
         dict
-            What was written.
+            Description of the export, as in ``export --json``.
 
         Raises
         ------
         UsageError
-            The format cannot hold the graph, or the file cannot be written.
+            The format does not support the graph, or the file cannot be written.
         """
         return export("artifact", self, to, Path(output), loop=loop)
 
@@ -265,8 +264,8 @@ class CompiledArtifact:
         }
 
     def __repr__(self) -> str:
-        told = ", ".join(f"{name}: {text}" for name, text in self._rows.items())
-        return printable(f"<CompiledArtifact {self.graph.spec.name}; {told}>")
+        summary = ", ".join(f"{name}: {text}" for name, text in self._rows.items())
+        return printable(f"<CompiledArtifact {self.graph.spec.name}; {summary}>")
 
     def _repr_html_(self) -> str:
         return html_table(self.graph.spec.name, self._rows)

@@ -1,4 +1,4 @@
-"""A run in Python: its verdict, its integers, its fields, and a picture."""
+"""Results of runs in Python: verdict, integers, fields and pictures."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ Field = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class SimulationRun:
-    """What a run gave.
+    """Result of a run.
 
     Attributes
     ----------
     run : Run
-        Everything that the backend counted.
+        Result of the backend.
     reference : float64 array [cells] or None
-        Exact cell averages at the last kept step, where they are known.
+        Exact cell averages at the last kept step, if known.
     reference_error : float or None
-        Relative L2 error that the reference itself can have.
+        Bound on the relative L2 error of the reference itself.
     simulation : Simulation or None
-        What was asked for, for `report`.
+        The request and its circumstances, which `report` needs.
     """
 
     graph: IntegerGraph = field(repr=False)
@@ -60,22 +60,22 @@ class SimulationRun:
 
     @property
     def failure(self) -> str:
-        """Why the run is violated, in a sentence; empty if it is conserved."""
+        """Sentence that says why the run is violated; empty if it is conserved."""
         return self.run.verdict.reason
 
     @property
     def drift(self) -> int:
-        """Quanta by which the mass of all cells and ledgers changed from the first kept step to the last; must be 0."""
+        """Change of the total mass of cells and ledgers between the first and last kept step, in quanta; must be 0."""
         return self.run.verdict.drift
 
     @property
     def plausible(self) -> Plausibility:
-        """Whether the field stays within what start and sides bound it by, and whether a mode may grow."""
+        """Whether the field stays within the bounds of initial field and boundary, and whether a mode may grow."""
         return plausibility(self.graph, self.run)
 
     @property
     def steps(self) -> int:
-        """PDE steps that were completed."""
+        """Number of completed PDE steps."""
         return self.run.steps
 
     @property
@@ -95,9 +95,9 @@ class SimulationRun:
 
     @property
     def relative_l2(self) -> float | None:
-        """Relative L2 error of the last kept step; None where no reference is known, or it is 0 everywhere."""
-        kept = self.run.trace.mass
-        return relative_l2(self.graph.values(kept[-1]), self.reference) if len(kept) else None
+        """Relative L2 error at the last kept step; None if no reference is known, or it is 0."""
+        mass = self.run.trace.mass
+        return relative_l2(self.graph.values(mass[-1]), self.reference) if len(mass) else None
 
     def plot(self, path: str | PathLike[str] | None = None) -> Figure:
         """Draw the run: field, profile, packets, mass balance.
@@ -105,7 +105,7 @@ class SimulationRun:
         Parameters
         ----------
         path : str or path, optional
-            Where to write it as a PNG, too.
+            File to write as PNG, in addition.
         """
         require("plot", "matplotlib")
         from pisnn_deploy.report.picture import draw_run, figure_of_run
@@ -116,12 +116,12 @@ class SimulationRun:
 
     @property
     def comparison(self) -> Comparison | None:
-        """What the comparison with another backend gave, where one was asked for."""
+        """Result of the comparison with another backend, if requested."""
         return None if self.simulation is None else self.simulation.comparison
 
     @property
     def cautions(self) -> tuple[str, ...]:
-        """Why a run that conserves may be wrong all the same, a sentence each."""
+        """Reasons why a conserved run may still be wrong, one sentence each."""
         return () if self.simulation is None else tuple(self.simulation.cautions)
 
     def to_dict(self) -> dict[str, Any]:
@@ -130,41 +130,41 @@ class SimulationRun:
         Raises
         ------
         UsageError
-            The run was not made by `CompiledArtifact.simulate`.
+            The run does not come from `CompiledArtifact.simulate`.
         """
         return result_of(self._simulation, self.graph.spec.name)
 
     def report(self, path: str | PathLike[str]) -> None:
-        """Write a report of the run: one page of HTML that needs no network.
+        """Write a report of the run as a self-contained HTML page.
 
         Raises
         ------
         UsageError
-            The run was not made by `CompiledArtifact.simulate`, or the file cannot be written.
+            The run does not come from `CompiledArtifact.simulate`, or the file cannot be written.
         """
         require("report", "matplotlib", "jinja2")
         from pisnn_deploy.report.web_page import Report, write_report
 
-        made = self._simulation
+        simulation = self._simulation
         page = Report(
             self.graph,
-            made.run,
+            simulation.run,
             self.to_dict(),
-            made.exact,
-            made.source.sha256,
-            made.source.provenance,
-            versions=versions(made.run.backend),
+            simulation.exact,
+            simulation.source.sha256,
+            simulation.source.provenance,
+            versions=versions(simulation.run.backend),
         )
         write_report(Path(path), page)
 
     @property
     def _simulation(self) -> Simulation:
         if self.simulation is None:
-            raise UsageError("the run was not made by simulate(), so nobody knows what was asked for")
+            raise UsageError("the request is unknown, because the run does not come from CompiledArtifact.simulate()")
         return self.simulation
 
     def to_xarray(self) -> xarray.Dataset:
-        """The trace with names, coordinates and units.
+        """Convert the trace to a dataset with names, coordinates and units.
 
         Returns
         -------
@@ -224,8 +224,8 @@ class SimulationRun:
         return rows
 
     def __repr__(self) -> str:
-        told = ", ".join(f"{name}: {text}" for name, text in self._rows.items())
-        return printable(f"<SimulationRun {self.graph.spec.name}; {told}>")
+        summary = ", ".join(f"{name}: {text}" for name, text in self._rows.items())
+        return printable(f"<SimulationRun {self.graph.spec.name}; {summary}>")
 
     def _repr_html_(self) -> str:
         return html_table(f"{self.graph.spec.name}, a run", self._rows)

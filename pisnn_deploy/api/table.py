@@ -1,4 +1,4 @@
-"""Tables that notebooks show."""
+"""HTML tables for notebooks."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pisnn_deploy.core.printable import printable
 
 
 def html_table(title: str, rows: Mapping[str, str]) -> str:
-    """A table of names and values as HTML.
+    """Format names and values as an HTML table.
 
     Parameters
     ----------
     rows : mapping of str to str
-        Plain text: it may come from a user's file, and is escaped.
+        Plain text, which is escaped because it may come from an untrusted file.
     """
     body = "".join(
         f'<tr><th style="text-align:left">{_shown(name)}</th><td style="text-align:left">{_shown(text)}</td></tr>'

@@ -1,4 +1,4 @@
-"""Training in Python."""
+"""Train models in Python."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ def train(
     Parameters
     ----------
     recipe : str or path
-        A YAML file, or the name of a model of the zoo.
+        A YAML file, or the name of a model in the zoo.
     output : str or path, optional
-        The checkpoint; beside the recipe, or in the current folder for a model of the zoo, unless given.
+        Path of the checkpoint (default: next to the recipe, or in the current folder for a model in the zoo).
     seed : int, optional
         Random seed (overrides the recipe).
     resume : bool
-        Go on where an interrupted training stopped.
+        Whether to continue an interrupted training.
     progress : callable, optional
-        Called with the number of epochs done.
+        Called with the number of completed epochs.
 
     Returns
     -------
     Path
-        The checkpoint, to be compiled.
+        Path of the checkpoint.
 
     Raises
     ------
     UsageError
-        The recipe cannot be used, memory ran out, or torch is missing.
+        The recipe is invalid, memory ran out, or torch is missing.
     CheckError
         The training failed; no checkpoint is written.
     """

@@ -1,1 +1,1 @@
-"""Campaigns: the product of models, meshes, starts and backends, run on a Dask cluster into one Parquet file."""
+"""Campaigns: run all combinations of models, meshes, initial fields and backends on a Dask cluster."""

@@ -1,4 +1,4 @@
-"""Recorded rows beside rows of the same artifact that were run since."""
+"""Compare recorded rows with new rows of the same artifact."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pisnn_deploy.campaign.row import Row
 
 
 class Recorded:
-    """What recorded rows say of their artifacts.
+    """Facts about artifacts in recorded rows.
 
     Parameters
     ----------
     cases : sequence of Case
-        All of the campaign.
+        All cases of the campaign.
     rows : mapping of str to Row
-        The recorded ones, by the key of the case.
+        Recorded rows by the key of their case.
     """
 
     def __init__(self, cases: Sequence[Case], rows: Mapping[str, Row]) -> None:
@@ -30,7 +30,7 @@ class Recorded:
                 self._claims.setdefault(subject, []).append((case, facts))
 
     def refuted_by(self, rows: Sequence[Row]) -> list[Case]:
-        """Cases whose recorded rows say other facts of an artifact than rows that were just run; each is named once."""
+        """Cases whose recorded rows contradict new rows about an artifact; each case is returned once."""
         refuted: dict[str, Case] = {}
         for row in rows:
             for subject, facts in shared_facts(self._cases[row.key], row):

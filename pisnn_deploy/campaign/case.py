@@ -1,4 +1,4 @@
-"""One point of a campaign's product, with a key that stands for all that its row depends on."""
+"""A case of a campaign, with a key that identifies everything its row depends on."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from pisnn_deploy.graph.integer import Coding
 from pisnn_deploy.project.request import CompileRequest, compile_request
 
 OWN = "own"
-"""The problem's own mesh, boundary or start."""
+"""The problem's own mesh, boundary or initial condition."""
 HORIZON = "horizon"
-"""As many PDE steps as the problem's horizon takes."""
+"""PDE steps to the problem's final time."""
 NO_FAULT = "none"
-"""Nothing hits the run."""
+"""No fault is injected."""
 RANDOM = "random"
-"""A random field for each seed as start."""
+"""A random initial field for each seed."""
 
 
 @dataclass(frozen=True)
 class Named:
-    """What a plan names.
+    """Something that a plan names.
 
     Attributes
     ----------
     text : str
-        As the plan has it.
+        Name in the plan.
     location : str
-        Absolute path of a file; otherwise the text.
+        Absolute path of a file, or the text itself.
     digest : str
-        SHA-256 of what the name stands for, hexadecimal; empty where the text says all.
+        SHA-256 of the content, hexadecimal; empty if the text is the content.
     """
 
     text: str
@@ -42,18 +42,18 @@ class Named:
 
     @property
     def is_file(self) -> bool:
-        """Whether it is a file of the user's."""
+        """Whether this is a user's file."""
         return self.location != self.text
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is compiled; cases with equal targets share one artifact.
+    """Input of the compiler; cases with equal targets share an artifact.
 
     Attributes
     ----------
     boundary : str
-        Conditions as the command line has them.
+        Boundary conditions as on the command line.
     coding : str
         ``delta`` or ``dense``.
     """
@@ -66,7 +66,7 @@ class Target:
 
     @property
     def request(self) -> CompileRequest:
-        """What the compiler is asked for."""
+        """The compile request."""
         mesh, boundary = (None if text == OWN else text for text in (self.mesh.location, self.boundary))
         return compile_request(
             self.model.location, profile=self.profile.location, mesh=mesh, boundary=boundary, coding=self.coding
@@ -75,18 +75,18 @@ class Target:
 
 @dataclass(frozen=True)
 class Case:
-    """What is run.
+    """A run of a target.
 
     Attributes
     ----------
     seed : int or None
-        Of a random start.
+        Random seed of a random initial field.
     steps : int or None
-        PDE steps; to the problem's horizon if None.
+        PDE steps; None for the problem's final time.
     backend : str
-        Name of the backend that runs it.
+        Name of the backend.
     fault : str
-        What hits the run, or `NO_FAULT`.
+        Injected fault, or `NO_FAULT`.
     """
 
     target: Target
@@ -97,7 +97,7 @@ class Case:
     fault: str = NO_FAULT
 
     def described(self) -> dict[str, str | int | None]:
-        """The case as the plan says it: name of the axis, and its value."""
+        """Names of the plan's axes, and the values of this case."""
         target = self.target
         return {
             "model": target.model.text,
@@ -113,25 +113,25 @@ class Case:
         }
 
     def contradicted_by(self, facts: Mapping[str, object]) -> str:
-        """Where facts recorded under the key of this case contradict it, in a few words; empty if nowhere.
+        """Describe how recorded facts contradict this case; empty if they do not.
 
         Parameters
         ----------
         facts : mapping of str to object
-            By the names of `described`.
+            Recorded values, by the names of `described`.
         """
         for name, value in self.described().items():
             fact = facts[name]
-            # How many steps lead to the problem's horizon is known once the case was compiled.
+            # The number of steps to the final time is only known after compiling.
             if fact != value and not (name == "asked_steps" and value is None):
-                return f"{name} {'none' if fact is None else fact}, and not {'none' if value is None else value}"
+                return f"{name} {'none' if fact is None else fact}, not {'none' if value is None else value}"
         return ""
 
     @cached_property
     def key(self) -> str:
-        """SHA-256 of canonical JSON, hexadecimal: the same wherever the files lie, another if their bytes change.
+        """SHA-256 of the case as canonical JSON, hexadecimal.
 
-        The version of this package counts too.
+        It depends on the content of files but not on their location, and on the version of this package.
         """
         content = asdict(self) | {"version": __version__}
         for named in (content["initial"], *(content["target"][axis] for axis in ("model", "mesh", "profile"))):

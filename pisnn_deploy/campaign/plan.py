@@ -1,4 +1,4 @@
-"""Plans: what a campaign runs, as YAML (docs/reference/campaigns.md)."""
+"""Campaign plans in YAML (docs/reference/campaigns.md)."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from pisnn_deploy.project import zoo
 from pisnn_deploy.target import load_profile
 
 LARGEST_PRODUCT = 100_000
-"""Most cases of a plan, counted before anything is made of them."""
+"""Maximum number of cases of a plan, checked before creating them."""
 LONGEST_RUN = 1 << 40
-"""Most PDE steps of a case."""
+"""Maximum number of PDE steps of a case."""
 
 
 def _as_text(value: object) -> object:
-    """A mesh of one axis looks like a number in YAML."""
+    """Convert a one-dimensional mesh, which YAML reads as an integer, to text."""
     return str(value) if type(value) is int else value
 
 
@@ -50,30 +50,30 @@ _Some = Field(min_length=1, max_length=LARGEST_PRODUCT)
 
 
 class Plan(BaseModel):
-    """What a campaign runs: the product of these lists.
+    """A campaign plan: all combinations of these lists are run.
 
     Attributes
     ----------
     models : tuple of str
-        Names of the zoo, or checkpoints (``.safetensors``, ``.pt``).
+        Names in the zoo, or checkpoints (``.safetensors``, ``.pt``).
     meshes : tuple of str
         ``own``, cells along each axis, or mesh files.
     boundaries : tuple of str
-        ``own``, or as ``compile --boundary`` has them.
+        ``own``, or conditions as for ``compile --boundary``.
     profiles : tuple of str
-        Names of the library, or YAML files.
+        Names in the library, or YAML files.
     codings : tuple of str
-        Of ``delta`` and ``dense``.
+        ``delta`` or ``dense``.
     initial : tuple of str
-        ``own``, names of initial conditions, ``.npy`` files, or ``random``, which stands for one start for each seed.
+        ``own``, names of initial conditions, ``.npy`` files, or ``random`` for a random field per seed.
     seeds : tuple of int
-        Of random starts.
+        Seeds of random initial fields.
     steps : tuple of int or str
-        PDE steps, or ``horizon``.
+        PDE steps, or ``horizon`` for the problem's final time.
     backends : tuple of str
         Names of backends.
     faults : tuple of str
-        ``none``, or a fault that hits the run, as ``simulate --fault`` has it.
+        ``none``, or faults as for ``simulate --fault``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -92,7 +92,7 @@ class Plan(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
-        """One value may stand for a list of one."""
+        """Accept a single value instead of a list."""
         return value if isinstance(value, list | tuple) else [value]
 
     @property
@@ -109,8 +109,8 @@ def read_plan(path: Path) -> Plan:
     Raises
     ------
     FileError
-        It cannot be read, a field is not what it must be, or the product has more than `LARGEST_PRODUCT` cases; the
-        message names the field.
+        The file cannot be read, a field is invalid, or there are more than `LARGEST_PRODUCT` cases; the message names
+        the field.
     """
     document = read_mapping(path)
     try:
@@ -120,33 +120,33 @@ def read_plan(path: Path) -> Plan:
         field = ".".join(map(str, first["loc"]))
         raise FileError(path, problem_text(first, tuple(Plan.model_fields)), field=field or "plan") from error
     if (RANDOM in plan.initial) != bool(plan.seeds):
-        raise FileError(path, "goes with initial: random, which is one start for each seed", field="seeds")
+        raise FileError(path, "must be given if and only if initial has random", field="seeds")
     for axis in type(plan).model_fields:
         twice = [value for value, count in Counter(getattr(plan, axis)).items() if count > 1]
         if twice:
-            raise FileError(path, f"{twice[0]} is given twice", field=axis)
+            raise FileError(path, f"lists {twice[0]} twice", field=axis)
     if plan.size > LARGEST_PRODUCT:
-        raise FileError(path, f"is a product of {plan.size} cases, more than {LARGEST_PRODUCT}", remedy="split it")
+        raise FileError(path, f"has {plan.size} cases, more than {LARGEST_PRODUCT}", remedy="split the plan")
     return plan
 
 
 def cases_of(plan: Plan, path: Path) -> tuple[Case, ...]:
-    """All cases of a plan, in the order of its fields: those that share an artifact follow each other.
+    """All cases of a plan, in the order of its fields; cases that share an artifact are consecutive.
 
     Parameters
     ----------
     path : Path
-        The plan's file, beside which its own files are looked for.
+        File of the plan; its paths are relative to the folder of this file.
 
     Raises
     ------
     FileError
-        Something that the plan names does not exist or cannot be used; the message names the field.
+        A name in the plan is unknown or invalid; the message names the field.
     """
     models = _resolved(path, "models", plan.models, _model)
     meshes = _resolved(path, "meshes", plan.meshes, _mesh)
     if not any(mesh.is_file for mesh in meshes):
-        # The boundary of a mesh from a file has groups of any name.
+        # Boundary groups of a mesh from a file can have any name.
         _resolved(path, "boundaries", plan.boundaries, _conditions)
     profiles = _resolved(path, "profiles", plan.profiles, _profile)
     initial = _resolved(path, "initial", plan.initial, _initial)
@@ -177,7 +177,7 @@ def _model(text: str, folder: Path) -> Named:
         with zoo.model_path(text) as file:
             return Named(text, text, digest_of_file(file))
     if not Path(text).suffix:
-        raise UsageError(f"{text!r} is no file, and the zoo has only {', '.join(zoo.names())}")
+        raise UsageError(f"model {text!r} is unknown; use a file, or {', '.join(zoo.names())}")
     return _file(text, folder)
 
 
@@ -190,7 +190,7 @@ def _mesh(text: str, folder: Path) -> Named:
 
 
 def _conditions(text: str, folder: Path) -> Named:
-    """Boundary conditions that a grid of some number of axes can have."""
+    """Check that boundary conditions are valid for a grid of some dimension."""
     if text != OWN and not any(_parses(text, dimensions) for dimensions in (1, 2, 3)):
         raise UsageError(f"{text!r}: expected conditions such as no-flux, dirichlet=0,1 or x=periodic y=no-flux")
     return Named(text, text)
@@ -235,7 +235,7 @@ def digest_of_file(path: Path) -> str:
     Raises
     ------
     FileError
-        It is no file, or cannot be read.
+        The path is not a file, or cannot be read.
     """
     digest = hashlib.sha256()
     try:
@@ -250,11 +250,11 @@ def digest_of_file(path: Path) -> str:
 
 
 def digest_of_profile(name_or_path: str) -> str:
-    """SHA-256 of a profile with all that it inherits, hexadecimal.
+    """SHA-256 of a profile, including inherited fields, hexadecimal.
 
     Raises
     ------
     UsageError
-        There is no such profile, or it is not valid.
+        The profile does not exist or is invalid.
     """
     return profiles.digest_of_profile(load_profile(name_or_path))

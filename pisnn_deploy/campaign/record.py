@@ -1,7 +1,7 @@
-"""Rows on disk as they come, so that a kill costs no more than what is running.
+"""Record rows on disk as they are finished, so that a kill only loses running cases.
 
-A record is a folder beside the table that it will become. Each row is a line of JSON, which reaches the disk before
-the next one is waited for; what a kill left of a last line is cut off.
+A record is a folder next to the final table. Each row is a line of JSON and is flushed to the disk before waiting for
+the next one; an incomplete last line after a kill is removed.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from pisnn_deploy.mesh import parse_shape
 from pisnn_deploy.runs.recording import SUFFIX, held_folder
 
 ROWS = "rows.jsonl"
-"""The file of a record."""
+"""File name of the rows in a record."""
 LARGEST_RECORD = 1 << 30
-"""Bytes; a larger one is refused before it is read."""
+"""Maximum size in bytes, checked before reading."""
 _ROW = TypeAdapter(Row)
 _REMEDY = "start anew without `resume`"
 SHOWN_KEY = 12
-"""Characters of a key that a message shows."""
+"""Number of characters of a key in messages."""
 
 
 class Record:
-    """The rows of a campaign that is under way.
+    """The rows of a running campaign.
 
     Parameters
     ----------
     stream : binary stream
-        For appending.
+        Stream opened for appending.
     path : Path
-        Of the stream.
+        Path of the stream.
     rows : sequence of Row
-        What it holds.
+        Rows recorded so far.
     source : Path
-        Where these come from.
+        File from which these rows were read.
     """
 
     def __init__(self, stream: BinaryIO, path: Path, rows: Sequence[Row], source: Path) -> None:
@@ -55,32 +55,32 @@ class Record:
         self._path = path
         self._source = source
         self.rows = {row.key: row for row in rows}
-        """By the key of the case; the last one, where a case was run again."""
+        """Rows by the key of the case; the last one if a case was run again."""
 
     def require(self, cases: Sequence[Case]) -> None:
-        """Make sure that rows match their cases, and agree on what cases share.
+        """Check that recorded rows match their cases and agree on shared facts.
 
         Raises
         ------
         FileError
-            A row bears the key of a case and is another one's.
+            A row has the key of another case, or rows contradict each other.
         """
         problem = self._problem_of(cases)
         if problem:
             raise FileError(self._source, f"is damaged ({problem})", remedy=_REMEDY)
 
     def require_agreement(self, cases: Sequence[Case]) -> None:
-        """Make sure that rows agree on what cases share, once cases were run.
+        """Check that rows agree on shared facts, after running cases.
 
         Raises
         ------
         FileError
-            Workers did not make the same of one artifact.
+            Workers produced different results for the same artifact.
         """
         problem = self._problem_of(cases)
         if problem:
-            remedy = "give all workers the same packages and start anew without `resume`"
-            raise FileError(self._path, f"cannot become a table ({problem})", remedy=remedy)
+            remedy = "install the same packages on all workers and start anew without `resume`"
+            raise FileError(self._path, f"has rows that contradict each other ({problem})", remedy=remedy)
 
     def _problem_of(self, cases: Sequence[Case]) -> str:
         shared: dict[object, tuple[object, ...]] = {}
@@ -91,18 +91,18 @@ class Record:
             problem = case.contradicted_by(asdict(row)) or _of_another_mesh(case, row)
             for subject, facts in shared_facts(case, row):
                 if not problem and shared.setdefault(subject, facts) != facts:
-                    problem = "other facts of its artifact than a row of the same artifact"
+                    problem = "facts about its artifact that differ from those in another row"
             if problem:
                 return f"the row of case {case.key[:SHOWN_KEY]} has {problem}"
         return ""
 
     def append(self, rows: Sequence[Row]) -> None:
-        """Add rows, and wait until they are on disk.
+        """Append rows and wait until they are on disk.
 
         Raises
         ------
         FileError
-            The disk is full.
+            The file cannot be written, for example because the disk is full.
         """
         self.rows |= {row.key: row for row in rows}
         try:
@@ -114,23 +114,23 @@ class Record:
 
 
 def folder_of(table: Path) -> Path:
-    """Folder in which the rows of a table are recorded until it is complete."""
+    """Folder that records the rows of a table until it is complete."""
     return table.with_name(table.name + SUFFIX)
 
 
 @contextmanager
 def record_of(table: Path, *, resume: bool) -> Iterator[Record]:
-    """Hold the record of a table.
+    """Open the record of a table.
 
     Parameters
     ----------
     resume : bool
-        Go on with what was recorded, or with the rows of the table if nothing was; otherwise begin with none.
+        Whether to continue from the record, or from the table if there is no record; otherwise start empty.
 
     Raises
     ------
     FileError
-        Another campaign records there, the folder cannot be made or holds other files, or what is to go on is damaged.
+        Another campaign uses the folder, it cannot be created, it has other files, or the recorded rows are damaged.
     """
     with held_folder(folder_of(table), (ROWS,)):
         path = source = folder_of(table) / ROWS
@@ -139,14 +139,14 @@ def record_of(table: Path, *, resume: bool) -> Iterator[Record]:
             rows = _recorded(path)
         elif resume and table.exists():
             rows, source = read_table(table), table
-        # Whole, so that a kill right here loses none of them; this also cuts off a torn line.
+        # Atomic, so that a kill at this point loses nothing; this also removes an incomplete line.
         write_whole(path, _lines(rows))
         with path.open("ab") as stream:
             yield Record(stream, path, rows, source)
 
 
 def shared_facts(case: Case, row: Row) -> Iterator[tuple[object, tuple[object, ...]]]:
-    """Facts that rows of other cases must share: of one artifact, and of its problem's horizon."""
+    """Facts that rows of other cases must share: about the artifact, and about its problem's final time."""
     if row.artifact is not None:
         yield case.target, (row.artifact, row.compile_warnings, row.cells, row.faces)
         if case.steps is None and row.asked_steps is not None:
@@ -157,7 +157,7 @@ def _of_another_mesh(case: Case, row: Row) -> str:
     mesh = case.target.mesh
     if mesh.is_file or mesh.text == OWN or row.cells in (None, math.prod(parse_shape(mesh.text))):
         return ""
-    return f"{row.cells} cells, and its mesh is {mesh.text}"
+    return f"{row.cells} cells, but its mesh is {mesh.text}"
 
 
 def _lines(rows: Iterable[Row]) -> bytes:
@@ -175,6 +175,6 @@ def _recorded(path: Path) -> list[Row]:
         except ValidationError as error:
             raise FileError(path, damage(error), field=f"line {number}", remedy=_REMEDY) from error
         if sealed_line(row) != line:
-            raise FileError(path, "is damaged (not the line that was recorded)", field=f"line {number}", remedy=_REMEDY)
+            raise FileError(path, "is damaged (the line was changed)", field=f"line {number}", remedy=_REMEDY)
         rows.append(row)
     return rows

@@ -1,4 +1,4 @@
-"""One row of a campaign's table: a case and what came of it."""
+"""Rows of a campaign's table: a case and its result."""
 
 from __future__ import annotations
 
@@ -12,64 +12,63 @@ from pisnn_deploy.audit.invariants import KINDS
 from pisnn_deploy.runs import verdict
 
 Verdict = Literal["conserved", "violated", "refused", "failed"]
-"""``refused`` is a result: the case cannot be compiled or run as asked. ``failed`` is none: its worker or backend broke
-down, and another attempt may go better."""
+"""``refused`` is a result: the case cannot be compiled or run as requested. ``failed`` is not: its worker or backend
+crashed, and another attempt may succeed."""
 LARGEST = 2**63 - 1
-"""Count that a column of the table can hold."""
+"""Largest count that a column of the table can hold."""
 _TOO_LARGE = "too large for the table"
 _ADRIFT = re.compile(r"the rows of the run do not add up: [+-][1-9]\d* quanta at PDE step \d+; wrong rows: [1-9]\d*")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A case and what came of it.
+    """A case and its result.
 
     Attributes
     ----------
     key : str
         See `pisnn_deploy.campaign.case.Case.key`.
     model, mesh, boundary, profile, coding, initial, backend : str
-        As the plan has them.
+        Values from the plan.
     seed : int or None
-        Of a random start; None of any other.
+        Seed of a random initial field.
     asked_steps : int or None
-        PDE steps that the plan asks for; those to the problem's horizon, once they are known, where it names no number.
+        Requested PDE steps; for ``horizon``, the number of steps to the problem's final time once it is known.
     fault : str or None
-        What hit the run.
+        Injected fault.
     verdict : str
         ``conserved``, ``violated``, ``refused`` or ``failed``.
     artifact : str or None
         SHA-256 of the artifact, hexadecimal; None if it was not compiled.
     compile_warnings : int or None
-        How many warnings `compile` gives with it.
+        Number of warnings from compiling.
     cells, faces : int or None
-        Of the mesh; None where nothing was compiled.
+        Size of the mesh; None if nothing was compiled.
     steps, time_steps : int or None
-        PDE steps and time steps that were completed.
+        Completed PDE steps and time steps.
     drift : int or None
-        Mass of all cells and ledgers at the end, less that at the start, in quanta; None if a violation stopped the
-        run.
+        Change of the total mass of cells and ledgers over the run, in quanta; None if a violation stopped the run.
     violations_global, violations_local, violations_flux, violations_overflow, violations_range : int or None
-        What the audit found over all time steps.
+        Number of violations that the audit found over all time steps.
     relative_l2_error : float or None
-        Of the cell averages at the end against the exact ones; None where these are not known.
+        Error of the final cell averages; None if the exact ones are unknown.
     plausible : bool or None
-        Whether nothing implausible was seen, see `pisnn_deploy.runs.plausibility`; None if that cannot be judged.
+        Whether the run is plausible, see `pisnn_deploy.runs.plausibility`; None if that cannot be judged.
     time : float or None
         Physical time at the end.
     packets, events : int or None
-        Faces that fired, and spikes of all populations, over the run.
+        Number of packets, and of spikes of all populations, over the run.
     fault_detected_step : int or None
-        PDE step in which the audit found the fault; None if it found none, or there was none.
+        PDE step in which the audit detected the fault; None if there was no fault or it was not detected.
     message : str or None
-        Why a case was refused or failed, or what was violated first.
+        Why the case was refused or failed, or the first violation.
     seconds, compile_seconds : float or None
-        Stepping without set-up, and compiling the artifact, which cases share.
+        Wall-clock time of stepping without set-up, and of compiling the artifact, which cases share.
 
     Raises
     ------
     ValueError
-        The verdict is contradicted by the figures beside it.
+        The verdict contradicts the figures.
     """
 
     key: str
@@ -112,29 +111,29 @@ class Row:
 
 
 def left_out(name: str, count: int) -> str:
-    """What the message says of a count that is too large for its column."""
+    """Message about a count that is too large for its column."""
     return f"{name} is {count}, {_TOO_LARGE}"
 
 
 def _contradictions(row: Row) -> Iterator[str]:
-    """What contradicts the verdict of a row, as ends of sentences."""
+    """Yield contradictions within a row, as ends of sentences."""
     counts = {kind: getattr(row, f"violations_{kind}") for kind in KINDS}
     if (row.compile_warnings or 0) < 0:
-        yield "a count below 0"
+        yield "a negative count"
     figures = {"steps": row.steps, "time_steps": row.time_steps, "packets": row.packets, "events": row.events}
     if row.verdict in ("refused", "failed"):
         others = {"drift": row.drift, "time": row.time, "relative_l2_error": row.relative_l2_error}
         others |= {"plausible": row.plausible}
         filled = [name for name, value in (figures | others | counts).items() if value is not None]
         if filled or not row.message:
-            yield f"{row.verdict}, " + (f"and yet it has {filled[0]}" if filled else "and it does not say why")
+            yield f"{row.verdict}, " + (f"but with a value for {filled[0]}" if filled else "but without a message")
         return
     if not (row.artifact and row.cells and row.faces is not None) or row.steps is None or row.asked_steps is None:
         yield f"{row.verdict}, without an artifact, cells, faces or steps"
         return
     yield from _of_a_run(row, counts)
     if any(value is not None and value < 0 for value in (figures | counts).values()):
-        yield "a count below 0"
+        yield "a negative count"
     if row.packets is not None and row.packets > row.faces * (row.steps + 1):
         yield f"{row.packets} packets of {row.faces} faces in {row.steps} PDE steps"
     if row.relative_l2_error is not None and not (row.verdict == "conserved" and 0 <= row.relative_l2_error < inf):
@@ -144,28 +143,28 @@ def _contradictions(row: Row) -> Iterator[str]:
 
 
 def _of_a_run(row: Row, counts: dict[str, int | None]) -> Iterator[str]:
-    """Contradictions in a row whose run took place; a count too large for the table is None, which is not 0."""
+    """Yield contradictions within the row of a completed run; a count that is too large for the table is None."""
     known = {kind: count for kind, count in counts.items() if count is not None}
     judgement = verdict.Verdict(final=row.drift or 0, violations=known)
     if row.verdict == "conserved":
         if row.drift is None or len(known) < len(counts) or not judgement.conserved:
-            yield f"conserved, and yet {judgement.reason or 'figures are missing'}"
+            yield f"conserved, but {judgement.reason or 'figures are missing'}"
         if row.steps != row.asked_steps:
             yield f"conserved after {row.steps} of {row.asked_steps} PDE steps"
         if row.fault_detected_step is not None:
-            yield "conserved, and yet a fault was detected"
+            yield "conserved, but a fault was detected"
     else:
         missing = [f"violations_{kind}" for kind in counts if kind not in known]
         unexplained = [name for name in missing if not _is_left_out(row, name)]
         if unexplained:
-            yield f"violated, and it does not say why {unexplained[0]} is missing"
+            yield f"violated, but {unexplained[0]} is missing without an explanation"
         is_explained = missing or _is_left_out(row, "drift") or _ADRIFT.match(row.message or "")
         if judgement.conserved and not is_explained:
-            yield "violated, and yet nothing was"
+            yield "violated, but without a violation"
         if row.plausible:
-            yield "violated, and yet plausible"
+            yield "violated, but plausible"
         if not row.message:
-            yield "violated, and it does not say how"
+            yield "violated, but without a message"
         if (row.steps or 0) > (row.asked_steps or 0):
             yield f"violated after {row.steps} of {row.asked_steps} PDE steps"
 

@@ -1,4 +1,4 @@
-"""Hashes that show damage of rows on disk. They prove no origin: whoever changes a row can hash it anew."""
+"""Hashes that detect damaged rows on disk. They do not prove origin: anyone can recompute them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pisnn_deploy.campaign.row import Row
 
 
 def sealed_line(row: Row) -> bytes:
-    """A row as one line of JSON that ends with its hash, without the line break."""
+    """Format a row as one line of JSON that ends with its hash, without the line break."""
     facts = asdict(row)
     return _json(facts | {"sha256": hashlib.sha256(_json(facts)).hexdigest()})
 
 
 def seal_of(rows: Iterable[Row]) -> str:
-    """Hash of many rows, SHA-256, hexadecimal."""
+    """SHA-256 of a sequence of rows, hexadecimal."""
     whole = hashlib.sha256()
     for row in rows:
         whole.update(_json(asdict(row)))
@@ -27,7 +27,7 @@ def seal_of(rows: Iterable[Row]) -> str:
 
 
 def damage(error: ValidationError) -> str:
-    """What is wrong with a row, as the end of a sentence: its contradiction, if it is one."""
+    """Describe a damaged row, as the end of a sentence."""
     first = error.errors()[0]
     reason = str(first["msg"]).removeprefix("Value error, ")
     return f"is damaged ({reason})" if first["type"] == "value_error" else "is damaged"

@@ -1,4 +1,4 @@
-"""What a campaign found, in a few lines."""
+"""Summary of a campaign."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class Group:
     Attributes
     ----------
     model, backend : str
-        What its rows have in common.
+        Model and backend of all rows.
     verdicts : dict of str to int
-        Rows with each verdict.
+        Number of rows by verdict.
     implausible : int
-        Rows of runs in which something implausible was seen, whatever their verdict.
+        Number of implausible runs, with any verdict.
     largest_drift : int or None
-        In absolute value, in quanta; None if no run came to its end.
+        Largest absolute drift in quanta; None if no run was completed.
     largest_relative_l2_error : float or None
-        None where no exact solution is known.
+        None if no exact solution is known.
     """
 
     model: str
@@ -40,14 +40,14 @@ class Group:
 
 @dataclass(frozen=True)
 class Message:
-    """What several rows say.
+    """A message, and the number of rows with it.
 
     Attributes
     ----------
     verdict, text : str
-        What its rows say.
+        Verdict and message of the rows.
     rows : int
-        How many say it.
+        Number of rows.
     """
 
     verdict: str
@@ -56,7 +56,7 @@ class Message:
 
 
 def groups_of(rows: Sequence[Row]) -> tuple[Group, ...]:
-    """Rows by model and backend, in the order of their first ones."""
+    """Group rows by model and backend, in order of first occurrence."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.model, row.backend), []).append(row)
@@ -74,17 +74,17 @@ def groups_of(rows: Sequence[Row]) -> tuple[Group, ...]:
 
 
 def verdicts_of(rows: Sequence[Row]) -> dict[str, int]:
-    """Number of rows with each verdict."""
+    """Number of rows by verdict."""
     counts = Counter(row.verdict for row in rows)
     return {verdict: counts[verdict] for verdict in VERDICTS}
 
 
 def implausible_of(rows: Sequence[Row]) -> int:
-    """Number of rows of runs in which something implausible was seen."""
+    """Number of implausible runs."""
     return sum(row.plausible is False for row in rows)
 
 
 def messages_of(rows: Sequence[Row]) -> tuple[Message, ...]:
-    """Messages of the rows that are not conserved, the most frequent first."""
+    """Messages of all rows that are not conserved, most frequent first."""
     counts = Counter((row.verdict, row.message or "") for row in rows if row.verdict != "conserved")
     return tuple(Message(verdict, text, count) for (verdict, text), count in counts.most_common())

@@ -1,4 +1,4 @@
-"""The table of a campaign as one Parquet file."""
+"""Read and write the table of a campaign as a Parquet file."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from pisnn_deploy.core.output import whole_file
 from pisnn_deploy.core.pointers import require_content
 
 LARGEST_TABLE = 1 << 30
-"""Bytes; a larger file is refused before anything is allocated."""
+"""Maximum size in bytes, checked before anything is allocated."""
 _ROWS = TypeAdapter(list[Row])
 _SEAL = "pisnn-deploy.rows"
-"""Where the metadata have the hash of all rows."""
+"""Metadata field with the hash of all rows."""
 _REMEDY = "start anew without `resume`"
 
 
 def write_table(path: Path, rows: Iterable[Row], notes: Mapping[str, str]) -> None:
-    """Write a table, whole or not at all.
+    """Write a table atomically.
 
     Parameters
     ----------
     rows : iterable of Row
-        In the order in which they are to stand.
+        Rows in their final order.
     notes : mapping of str to str
-        Go into the file's metadata.
+        Additional metadata.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def read_table(path: Path) -> list[Row]:
     Raises
     ------
     FileError
-        It cannot be read, or is no table of a campaign.
+        The file cannot be read, is damaged, or is not the table of a campaign.
     """
     from pyarrow import ArrowException, parquet
 
@@ -64,18 +64,18 @@ def read_table(path: Path) -> list[Row]:
         if path.stat().st_size > LARGEST_TABLE:
             raise FileError(path, f"is larger than {LARGEST_TABLE} bytes")
         with parquet.ParquetFile(path) as file:
-            # Looked at before anything is expanded.
+            # Checked before decompressing anything.
             if not file.schema_arrow.equals(_schema()) or file.metadata.num_rows > LARGEST_PRODUCT:
-                raise FileError(path, "is no table of a campaign", remedy=_REMEDY)
+                raise FileError(path, "is not the table of a campaign", remedy=_REMEDY)
             rows = _ROWS.validate_python(file.read().to_pylist())
             seal = (file.schema_arrow.metadata or {}).get(_SEAL.encode(), b"").decode(errors="replace")
     except ValidationError as error:
         raise FileError(path, damage(error), remedy=_REMEDY) from error
-    # pyarrow looks at the bytes of a text only when Python asks for it.
+    # pyarrow decodes text only when Python asks for it.
     except (OSError, ArrowException, UnicodeDecodeError) as error:
-        raise FileError(path, "is no table of a campaign", remedy=_REMEDY) from error
+        raise FileError(path, "is not the table of a campaign", remedy=_REMEDY) from error
     if seal != seal_of(rows):
-        raise FileError(path, "is damaged (not the rows that were written)", remedy=_REMEDY)
+        raise FileError(path, "is damaged (rows were changed)", remedy=_REMEDY)
     return rows
 
 

@@ -1,4 +1,4 @@
-"""What a worker does: compile a target, and run a case on what was compiled. Whatever goes wrong becomes a row."""
+"""Work of a cluster's worker: compile a target and run its cases. Every error becomes a row."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from pisnn_deploy.runs import Run, RunOptions, run_graph
 from pisnn_deploy.runs.plausibility import plausibility
 
 KEPT_ROWS = 400
-"""Rows of a run that are kept, and looked at, at most."""
+"""Maximum number of kept steps of a run."""
 KEPT_BYTES = 1 << 30
-"""Memory that they may take."""
+"""Maximum memory for kept steps, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class WorkerOptions:
     Attributes
     ----------
     compile_graph : callable
-        From a request to graph and provenance.
+        Compiles a request to a graph and its provenance.
     deadline_seconds : float
-        For each run, see `RunOptions`.
+        Time limit of each run, see `RunOptions`.
     """
 
     compile_graph: Callable[[CompileRequest], tuple[IntegerGraph, dict[str, Any]]] = compile_requested
@@ -52,22 +52,22 @@ class WorkerOptions:
 
 @dataclass(frozen=True)
 class Compiled:
-    """What came of compiling a target.
+    """Result of compiling a target.
 
     Attributes
     ----------
     graph : IntegerGraph or None
-        None if there is none to run.
+        The graph; None if compiling failed.
     artifact : str or None
-        SHA-256, hexadecimal.
+        SHA-256 of the artifact, hexadecimal.
     seconds : float
         Wall-clock time of compiling.
     verdict : str
-        Of all its cases if there is no graph.
+        Verdict of all cases if there is no graph.
     message : str
-        Why there is none.
+        Why there is no graph.
     warnings : int or None
-        How many `compile` gives.
+        Number of compiler warnings.
     """
 
     graph: IntegerGraph | None
@@ -85,7 +85,7 @@ def compile_case(target: Target, options: WorkerOptions) -> Compiled:
         for named in (target.model, target.mesh):
             _require_same(named)
         if target.profile.digest != digest_of_profile(target.profile.location):
-            raise UsageError(f"profile {target.profile.text}: differs on this worker from what the plan was read with")
+            raise UsageError(f"profile {target.profile.text}: differs on this worker from the one in the plan")
         graph, provenance = options.compile_graph(target.request)
         artifact = hashlib.sha256(artifact_bytes(graph, provenance)).hexdigest()
     except Exception as error:
@@ -99,9 +99,9 @@ def run_case(case: Case, compiled: Compiled, options: WorkerOptions) -> Row:
     Parameters
     ----------
     compiled : Compiled
-        Of its target.
+        Result for the case's target.
     """
-    facts = _said(case) | {"artifact": compiled.artifact, "compile_seconds": compiled.seconds}
+    facts = _axes(case) | {"artifact": compiled.artifact, "compile_seconds": compiled.seconds}
     graph = compiled.graph
     if graph is None:
         return Row(**facts, verdict=compiled.verdict, message=compiled.message)
@@ -120,22 +120,22 @@ def run_case(case: Case, compiled: Compiled, options: WorkerOptions) -> Row:
 
 
 def failed_row(case: Case, message: str) -> Row:
-    """Row of a case of which no worker could say what came of it."""
-    return Row(**_said(case), verdict="failed", message=message)
+    """Row of a case without a result from any worker."""
+    return Row(**_axes(case), verdict="failed", message=message)
 
 
 def _spacing(graph: IntegerGraph, steps: int) -> int:
-    """PDE steps from one kept row to the next, such that plausibility is judged on as many as `simulate` keeps."""
+    """PDE steps between kept steps, such that plausibility is judged on as many of them as in `simulate`."""
     row_bytes = 8 * (graph.mesh.holders + graph.mesh.faces)
     return max(1, -(-steps // max(1, min(KEPT_ROWS, KEPT_BYTES // row_bytes - 2))))
 
 
-def _said(case: Case) -> dict[str, Any]:
+def _axes(case: Case) -> dict[str, Any]:
     return {"key": case.key, **case.described()}
 
 
 def _reason(error: Exception) -> tuple[Verdict, str]:
-    """Verdict and message of an attempt that broke off: refused where the input cannot be used, else failed."""
+    """Verdict and message of an attempt that raised an error: refused for invalid input, else failed."""
     if isinstance(error, PisnnError) and not isinstance(error, CheckError):
         return "refused", str(error)
     return "failed", str(error) if isinstance(error, CheckError) else f"{type(error).__name__}: {error}"
@@ -154,7 +154,7 @@ def _start(case: Case, graph: IntegerGraph) -> NDArray[np.float64]:
 
 def _require_same(named: Named) -> None:
     if named.is_file and digest_of_file(Path(named.location)) != named.digest:
-        raise UsageError(f"{named.text}: differs on this worker from what the plan was read with")
+        raise UsageError(f"{named.text}: differs on this worker from the file in the plan")
 
 
 def _outcome(case: Case, graph: IntegerGraph, run: Run) -> dict[str, Any]:
@@ -180,7 +180,7 @@ def _outcome(case: Case, graph: IntegerGraph, run: Run) -> dict[str, Any]:
 
 
 def _error(case: Case, graph: IntegerGraph, run: Run) -> float | None:
-    """Relative L2 error at the end, where an exact solution is known."""
+    """Relative L2 error at the end; None if no exact solution is known."""
     if case.initial.is_file or case.initial.text == RANDOM or not run.conserved:
         return None
     exact = reference_of(graph, run.steps, None if case.initial.text == OWN else case.initial.text)

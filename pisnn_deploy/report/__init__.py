@@ -1,6 +1,6 @@
-"""Pictures of runs and graphs."""
+"""Pictures and reports of runs and graphs."""
 
 import logging
 
-# Where matplotlib keeps its cache is no concern of a command that was asked for a picture.
+# Commands that draw a picture must not print warnings about matplotlib's cache.
 logging.getLogger("matplotlib").setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""The cores over the mesh: which cells each core holds, where chips end, and how full the cores are."""
+"""Draw the cores over the mesh: cells of each core, borders of chips, and utilisation."""
 
 from __future__ import annotations
 
@@ -26,36 +26,36 @@ from pisnn_deploy.target.resources import RESOURCES, limits
 Integers = NDArray[np.int64]
 
 WIDTH, HEIGHT = 9.0, 5.4
-"""Inches that the cores take in a picture of several parts."""
+"""Size in inches of the cores within a picture of several parts."""
 _STRIP_HEIGHT = 5.0
 _MAP_WIDTH, _MAP_STRIP_HEIGHT = 5.2, 1.7
-"""Inches of the cores over the mesh alone."""
+"""Size in inches of a picture of the cores alone."""
 _INK, _SOFT = "#202124", "#5f6368"
 _COLOURS = ListedColormap(
     ["#a6cee3", "#fdbf6f", "#b2df8a", "#cab2d6", "#fb9a99", "#ffe79a", "#9fd8cb", "#e0c4a8", "#c7d0d9", "#f4b6d6"]
 )
 _MOST_LABELS = 60
-"""Cores up to which each one bears its number."""
+"""Up to this many cores are labelled with their numbers."""
 _MOST_OUTLINES = 400
-"""Cores up to which they are outlined; beyond that the colours tell them apart and lines would cover them."""
+"""Up to this many cores are outlined; more are distinguished by colour only, because lines would cover them."""
 _EMPTY, _FULL, _OVER = "#e8eaed", "#8ab4d8", "#d62728"
 _BAR = 0.36
 
 
 @dataclass(frozen=True)
 class CoreUse:
-    """How much of one resource the cores use.
+    """Use of one resource by the cores.
 
     Attributes
     ----------
     what : str
-        The resource, for people, such as ``words of synapses``.
+        Name of the resource for people, such as ``words of synaptic memory``.
     highest : int
-        Of the fullest core.
+        Use of the fullest core.
     median : float
-        Of the median core.
+        Use of the median core.
     limit : int or None
-        What a core holds; None where there is no limit, or no profile at hand.
+        Limit of a core; None if there is none, or the profile is not available.
     """
 
     what: str
@@ -65,13 +65,7 @@ class CoreUse:
 
 
 def core_uses(graph: IntegerGraph) -> tuple[CoreUse, ...]:
-    """What the cores of a placed graph use, in the order in which it is shown.
-
-    Returns
-    -------
-    tuple of CoreUse
-        Empty without a placement.
-    """
+    """Use of each resource by the cores of a graph, in display order; empty without a placement."""
     placement = graph.placement
     if placement is None:
         return ()
@@ -84,12 +78,12 @@ def core_uses(graph: IntegerGraph) -> tuple[CoreUse, ...]:
 
 
 def core_map(graph: IntegerGraph) -> bytes | None:
-    """The cores over the mesh alone, without what they use.
+    """Draw the cores over the mesh, without utilisation.
 
     Returns
     -------
     bytes or None
-        A picture in PNG, the same bytes for the same graph; None without a placement.
+        PNG picture, reproducible byte for byte; None without a placement.
     """
     if graph.placement is None:
         return None
@@ -107,7 +101,7 @@ def _png(figure: Figure, dots_per_inch: int = 150) -> bytes:
 
 
 def cores_height(graph: IntegerGraph) -> float:
-    """Inches that the cores of a graph take at `WIDTH`."""
+    """Height in inches of the cores of a graph at `WIDTH`."""
     return _STRIP_HEIGHT if _is_strip(graph) else HEIGHT
 
 
@@ -121,7 +115,7 @@ def fill_with_cores(figure: Figure | SubFigure, graph: IntegerGraph) -> None:
     Parameters
     ----------
     graph : IntegerGraph
-        A graph without a placement gives a line of text.
+        Without a placement, a line of text is drawn instead.
     """
     placement = graph.placement
     if placement is None:
@@ -136,7 +130,7 @@ def fill_with_cores(figure: Figure | SubFigure, graph: IntegerGraph) -> None:
 
 
 def _map(axes: Axes, graph: IntegerGraph, placement: Placement) -> None:
-    """Cells in the colour of their core."""
+    """Draw cells in the colours of their cores."""
     view = graph.mesh.view()
     if view.vertices is None:
         _map_rows(axes, view, placement)
@@ -146,10 +140,10 @@ def _map(axes: Axes, graph: IntegerGraph, placement: Placement) -> None:
 
 
 def _map_rows(axes: Axes, view: View, placement: Placement) -> None:
-    """Cells of a line or a plane, with outlines and numbers of their cores."""
+    """Draw cells of a line or a plane, with outlines and numbers of their cores."""
     core = placement.core["membrane"][view.cells].reshape(view.shape)
     if view.kind == "line":
-        # One row of unit height: the strip.
+        # A single row of unit height.
         core, across, up = core[:, None], view.extent[1], 1.0
         axes.set_yticks([])
         axes.set_xlabel(f"{view.axes[0]} (units of length)")
@@ -175,7 +169,7 @@ def _map_rows(axes: Axes, view: View, placement: Placement) -> None:
         _outline(axes, placement.chip[core], across, up, _INK, 2.4)
     if shown <= _MOST_LABELS:
         _labels(axes, core, across, up)
-    heading = "cores over the mesh" + (f", middle plane across {view.plane[0]}" if view.plane else "")
+    heading = "cores over the mesh" + (f", middle plane normal to {view.plane[0]}" if view.plane else "")
     lines = "; thick lines: chips" if placement.chips > 1 else ""
     axes.set_title(f"{heading}{lines}", loc="left", fontsize=10, color=_INK)
 
@@ -187,13 +181,13 @@ def _map_shapes(axes: Axes, graph: IntegerGraph, view: View, placement: Placemen
     pairs = np.column_stack([core[mesh.source[inside]], core[mesh.target[inside]]])
     pairs = pairs[pairs[:, 0] != pairs[:, 1]]
     joined = np.asarray(np.unique(np.concatenate([pairs, pairs[:, ::-1]]), axis=0), np.int64)
-    draw_shapes(axes, view, _told_apart(joined, placement.cores)[core], _COLOURS, (-0.5, _COLOURS.N - 0.5))
+    draw_shapes(axes, view, _coloured(joined, placement.cores)[core], _COLOURS, (-0.5, _COLOURS.N - 0.5))
     axes.set(xlabel=f"{view.axes[0]} (units of length)", ylabel=f"{view.axes[1]} (units of length)")
     axes.set_title("cores over the mesh", loc="left", fontsize=10, color=_INK)
 
 
 def _neighbours(core: Integers) -> Integers:
-    """Pairs of different cores that meet at a face or a corner, int64 [pairs, 2]; ends of an axis count as meeting."""
+    """Pairs of cores that share a face or a corner, also across the ends of an axis, int64 [pairs, 2]."""
     pairs = [np.zeros((0, 2), np.int64)]
     for shift in ((0, 1), (1, 0), (1, 1), (1, -1)):
         pairs.append(np.stack([core.reshape(-1), np.roll(core, shift, (0, 1)).reshape(-1)], axis=1))
@@ -203,26 +197,26 @@ def _neighbours(core: Integers) -> Integers:
 
 
 def _colours(core: Integers, cores: int) -> Integers:
-    """A colour for each core, so that neighbours differ: the least used one that no neighbour has yet."""
-    return _told_apart(_neighbours(core), cores)
+    """Choose a colour for each core so that neighbours differ."""
+    return _coloured(_neighbours(core), cores)
 
 
-def _told_apart(pairs: Integers, cores: int) -> Integers:
-    """A colour for each core, from the sorted pairs of those that meet."""
+def _coloured(pairs: Integers, cores: int) -> Integers:
+    """Give each core the least used colour that its neighbours do not have, from the sorted pairs of neighbours."""
     first = np.searchsorted(pairs[:, 0], np.arange(cores + 1))
     colours = np.full(cores, -1, np.int64)
     used = np.zeros(_COLOURS.N, np.int64)
     for number in range(cores):
-        taken = colours[pairs[first[number] : first[number + 1], 1]]
-        busy = np.bincount(taken[taken >= 0], minlength=_COLOURS.N)
-        # Where all colours are taken, the one that fewest neighbours have.
-        colours[number] = np.lexsort((used, busy))[0]
+        nearby = colours[pairs[first[number] : first[number + 1], 1]]
+        counts = np.bincount(nearby[nearby >= 0], minlength=_COLOURS.N)
+        # If neighbours have all colours, the one that the fewest of them have.
+        colours[number] = np.lexsort((used, counts))[0]
         used[colours[number]] += 1
     return colours
 
 
 def _outline(axes: Axes, number: Integers, across: float, up: float, colour: str, width: float) -> None:
-    """Lines between cells of different numbers."""
+    """Draw lines between cells with different numbers."""
     columns, rows = number.shape
     i, j = np.nonzero(number[1:] != number[:-1])
     upright = np.stack([np.stack([i + 1, j], 1), np.stack([i + 1, j + 1], 1)], 1)
@@ -233,20 +227,20 @@ def _outline(axes: Axes, number: Integers, across: float, up: float, colour: str
 
 
 def _labels(axes: Axes, core: Integers, across: float, up: float) -> None:
-    """The number of each core, in the middle of its largest piece: parts may pass through a periodic side."""
+    """Label each core in the middle of its largest piece; periodic sides may split it."""
     columns, rows = core.shape
     for number in np.unique(core):
         pieces = np.zeros(core.shape, np.int32)
         ndimage.label(core == number, output=pieces)
         x, y = np.nonzero(pieces == np.bincount(pieces[pieces > 0]).argmax())
-        # The cell nearest to the mean lies inside the piece, whatever its form.
+        # The cell nearest to the mean lies inside the piece, whatever its shape.
         nearest = int(((x - x.mean()) ** 2 + (y - y.mean()) ** 2).argmin())
         at = (x[nearest] + 0.5) / columns * across, (y[nearest] + 0.5) / rows * up
         axes.text(*at, str(number), ha="center", va="center", fontsize=8, color=_INK)
 
 
 def _uses(axes: Axes, graph: IntegerGraph) -> None:
-    """What the fullest and the median core use, of what a core holds."""
+    """Draw the use of the fullest and of the median core, relative to the limit."""
     uses = core_uses(graph)
     for line, use in enumerate(reversed(uses)):
         if use.limit:
@@ -265,7 +259,7 @@ def _uses(axes: Axes, graph: IntegerGraph) -> None:
 
 
 def _limits(name: str) -> dict[str, int]:
-    """What a core of a profile of the library holds; nothing of any other profile, which is not at hand."""
+    """Limits of a core in a profile of the library; empty for other profiles, which are not available."""
     if name not in profile_names():
         return {}
     return {resource.name: limit for resource, limit in limits(load_profile(name))}

@@ -1,4 +1,4 @@
-"""The animation of a run's field: integers of some steps and cells, packed so that a page can hold them."""
+"""Animation of a run's field: integers of selected steps and cells, packed for a page."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ Reference = Callable[[float], Field | None]
 
 MOST_FRAMES = 120
 MOST_POINTS = 1 << 14
-"""Cells that are drawn."""
+"""Maximum number of drawn cells."""
 MOST_BYTES = 1_200_000
-"""Of all frames together, the reference's included."""
+"""Maximum size of all frames, including the reference."""
 COORDINATE_BITS = 16
-"""Corners of cells are drawn in so many bits of the mesh's extent: far finer than a screen."""
+"""Resolution of cell corners within the mesh's extent, far finer than a screen."""
 
 
 @dataclass(frozen=True)
 class Packed:
-    """Integers ``offset + (number << shift)`` as unsigned numbers of little-endian bytes.
+    """Integers ``offset + (number << shift)``, with the numbers as unsigned little-endian bytes.
 
     Attributes
     ----------
     data : bytes
-        Little-endian.
+        The numbers.
     width : int
-        Bytes of each number: 1, 2 or 4.
+        Bytes per number: 1, 2 or 4.
     offset, shift : int
-        `shift` bits of each integer were dropped; 0 for exact integers.
+        Offset, and number of dropped low bits; 0 if the integers are exact.
     """
 
     data: bytes
@@ -48,18 +48,18 @@ class Packed:
 
 @dataclass(frozen=True)
 class Frames:
-    """An animation, ready to be written into a page.
+    """An animation for a page.
 
     Attributes
     ----------
     rows : int64 array [frames]
-        Rows of the trace.
+        Drawn rows of the trace.
     levels : Packed
-        Masses, times inverse volumes where cells differ: [frames, points].
+        Masses [frames, points], multiplied by inverse volumes if cells differ.
     exact : Packed or None
-        The reference along the profile in the same unit, rounded to integers; None without one.
+        Reference along the profile, in the same unit and rounded to integers.
     lowest, highest : float
-        Of all drawn values, reference included.
+        Range of all drawn cell values, including the reference.
     """
 
     shown: View
@@ -72,38 +72,38 @@ class Frames:
 
 
 def evenly(count: int, most: int) -> Integers:
-    """At most `most` of the numbers below `count`, the first and the last among them, int64."""
+    """Up to `most` evenly spaced integers from 0 to ``count - 1``, both included, int64."""
     return np.unique(np.linspace(0, count - 1, min(count, max(most, 1))).astype(np.int64))
 
 
 def _notes(view: View) -> list[str]:
-    """What is not drawn."""
+    """Sentences about what is not drawn."""
     notes = []
     if view.plane is not None:
         axis, number, count = view.plane
-        notes.append(f"The map shows the middle plane, number {number} of {count} across {axis}.")
+        notes.append(f"The map shows the middle plane, number {number} of {count} normal to {axis}.")
     if view.stride > 1 and view.vertices is None:
-        notes.append(f"One cell of {view.stride} along each axis is drawn.")
+        notes.append(f"One of every {view.stride} cells along each axis is drawn.")
     elif view.stride > 1:
-        notes.append(f"The centre of one cell of {view.stride} is drawn.")
+        notes.append(f"The centre of one of every {view.stride} cells is drawn.")
     if view.seen_along:
         notes.append(f"Dots are the centres of the tetrahedra, seen along {view.seen_along}, the nearest on top.")
     return notes
 
 
 def frames_of(graph: IntegerGraph, trace: Trace, reference: Reference | None) -> Frames:
-    """Choose and pack the frames of a run.
+    """Select and pack the frames of a run.
 
     Parameters
     ----------
     trace : Trace
-        With at least one row.
+        Trace with at least one row.
     reference : callable or None
-        Exact cell values at a physical time; drawn beside the profile.
+        Exact cell values at a physical time, drawn with the profile.
     """
     shown = graph.mesh.view(MOST_POINTS)
     rows = evenly(trace.step.size, MOST_FRAMES)
-    # Row by row: a trace may be far larger than the memory, mapped from disk.
+    # Row by row, because a trace mapped from disk may be far larger than the memory.
     levels = np.stack([graph.sole_field.levels(trace.mass[row])[shown.cells] for row in rows])
     exact = None
     if reference is not None and shown.profile is not None:
@@ -112,8 +112,8 @@ def frames_of(graph: IntegerGraph, trace: Trace, reference: Reference | None) ->
     room = MOST_BYTES // (shown.cells.size + (0 if exact is None else exact.shape[1]))
     if rows.size * width > room:
         width = min(width, 2)
-    kept = evenly(rows.size, max(1, room // width))
-    rows, levels, exact = rows[kept], levels[kept], None if exact is None else exact[kept]
+    selected = evenly(rows.size, max(1, room // width))
+    rows, levels, exact = rows[selected], levels[selected], None if exact is None else exact[selected]
     notes = _notes(shown)
     if rows.size < trace.step.size:
         notes.append(f"{rows.size:,} of {trace.step.size:,} kept steps are drawn.")
@@ -148,13 +148,7 @@ def _packed(numbers: Integers, width: int) -> Packed:
 
 
 def packed_vertices(shown: View) -> bytes | None:
-    """Where triangles or centres lie: x and y of each corner as little-endian 16-bit fractions of the extent.
-
-    Returns
-    -------
-    bytes or None
-        None on a grid.
-    """
+    """Pack x and y of triangle corners or centres as little-endian 16-bit fractions of the extent; None on a grid."""
     if shown.vertices is None:
         return None
     low, high = np.array(shown.extent[::2]), np.array(shown.extent[1::2])
@@ -164,12 +158,12 @@ def packed_vertices(shown: View) -> bytes | None:
 
 
 def describe(graph: IntegerGraph, trace: Trace, frames: Frames) -> dict[str, Any]:
-    """What the page's script must know of the frames, as plain data for JSON.
+    """Describe the frames for the page's script, as plain data for JSON.
 
     Returns
     -------
     dict
-        Offsets are text: they may not fit into a float64.
+        Offsets are strings, because they may not be exact as float64.
     """
     steps, profile = trace.step[frames.rows], frames.shown.profile
     packed = {"levels": frames.levels} | ({} if frames.exact is None else {"exact": frames.exact})

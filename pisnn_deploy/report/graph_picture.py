@@ -1,4 +1,4 @@
-"""Pictures of a graph: its populations, the synapses between them, and the cores below."""
+"""Pictures of a graph: populations, the synapses between them, and the cores."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _STROKE = 1.4
 
 
 def draw_graph(path: Path, graph: IntegerGraph) -> None:
-    """Draw the populations as boxes and the synapses as arrows; of a placed graph, the cores over the mesh below.
+    """Draw populations as boxes, synapses as arrows, and the cores of a placed graph below.
 
     Parameters
     ----------
     path : Path
-        A ``.png`` file; written whole or not at all, and the same bytes for the same graph.
+        A ``.png`` file, written atomically and reproducible byte for byte.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def draw_graph(path: Path, graph: IntegerGraph) -> None:
     width = _STRIDE * (len(chain) - 1) + wide + 2 * _MARGIN
     top = max(high, 2 * above + 0.3) / 2 + _MARGIN + 0.4
     bottom = high / 2 + below + _MARGIN
-    # A mesh without axes has no shape to draw cores over.
+    # Cores cannot be drawn over a mesh without axes.
     cores = graph.placement is not None and getattr(graph.mesh, "shape", None) is not None
     drawn = max(width, CORES_WIDTH) if cores else width
     figure, part = _figure(drawn, top + bottom, graph if cores else None)
@@ -113,7 +113,7 @@ def draw_graph(path: Path, graph: IntegerGraph) -> None:
 
 
 def _figure(width: float, height: float, below: IntegerGraph | None) -> tuple[Figure, Figure | SubFigure]:
-    """A figure and the part of it that is `height` inches high, with the cores of a graph below it."""
+    """Create a figure with a part of the given height in inches, and the cores of a graph below it."""
     if below is None:
         figure = Figure(figsize=(width, height))
         FigureCanvasAgg(figure)

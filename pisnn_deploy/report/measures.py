@@ -1,4 +1,4 @@
-"""Measures of a run over time: accuracy against a reference, and what the integers themselves say of conservation."""
+"""Measures of a run over time: accuracy against a reference, and conservation from the integers themselves."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class Measures:
     time : float64 array [n]
         Physical time.
     relative_l2 : float64 array [n]
-        ``|u - reference| / |reference|``; NaN where no reference is known.
+        ``|u - reference| / |reference|``; NaN without a reference.
     drift : int64 array [n]
-        Mass of all cells and ledgers less that at the start, in quanta.
+        Change of the total mass of cells and ledgers since the start, in quanta.
     residual : int64 array [n]
-        Largest ``|m_new - m_old - D (sum of packets)|`` over all holders since the kept step before, in quanta: how
-        far local conservation is off.
+        Largest violation of local conservation since the previous kept step, in quanta:
+        ``|m_new - m_old - D (sum of packets)|`` over all holders.
     overshoot : int64 array [n]
-        How far any cell lies outside the range of the start and the reservoirs, in quanta: what a maximum principle
-        forbids.
+        Largest distance of a cell from the range of the initial field and the reservoirs, in quanta; 0 by the maximum
+        principle.
     energy : float64 array [n]
         ``sum(u^2)`` over the cells, relative to the start.
     """
@@ -52,9 +52,9 @@ def measure_run(graph: IntegerGraph, run: Run, reference: Callable[[float], Fiel
     Parameters
     ----------
     run : Run
-        With at least one kept step.
+        Run with at least one kept step.
     reference : callable
-        Exact cell averages, float64 [cells], at a physical time; None where unknown.
+        Exact cell averages, float64 [cells], at a physical time; None if unknown.
     """
     trace = run.trace
     mass = np.concatenate([trace.mass, trace.ledger], axis=1)
@@ -82,7 +82,7 @@ def measure_run(graph: IntegerGraph, run: Run, reference: Callable[[float], Fiel
 
 
 def error_text(measured: float, reference_error: float | None) -> str:
-    """A relative L2 error for people: what is below the reference's own error was not measured."""
+    """Format a relative L2 error, and say so if it is within the error of the reference."""
     if reference_error is not None and measured <= reference_error:
         return f"{measured:.2e}, within the reference's own error of {reference_error:.1e}"
     return f"{measured:.2e}"

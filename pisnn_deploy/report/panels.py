@@ -1,4 +1,4 @@
-"""Panels over time that the picture of a run and its report share: packets, mass balance, error."""
+"""Panels over time for pictures and reports of runs: packets, mass balance, error."""
 
 from __future__ import annotations
 
@@ -19,44 +19,27 @@ Field = NDArray[np.float64]
 BLUE, ORANGE, RED = "tab:blue", "tab:orange", "tab:red"
 GREY, INK = "#9aa0a6", "#202124"
 WIDTH = 1.8
-"""Points that the lines are wide."""
+"""Line width in points."""
 _FEW_POINTS = 32
-"""Up to so many points a line also gets marks, so that a single point can be seen."""
+"""Lines of up to this many points also get marks, so that a single point is visible."""
 _DECADES = 100
-"""Ratio of the largest to the smallest number from which an axis is logarithmic."""
+"""Ratio of the largest to the smallest number above which an axis is logarithmic."""
 
 
 def drawable(text: str) -> str:
-    """Text for a picture.
-
-    Parameters
-    ----------
-    text : str
-        Names in it may be of any script.
-
-    Returns
-    -------
-    str
-        The same, with characters spelled out that are not printable or that the font does not have.
-    """
+    """Escape characters of a text that are not printable or missing in the pictures' font."""
     glyphs = _glyphs()
     return "".join(c if ord(c) in glyphs else spelled_out(c) for c in printable(text))
 
 
 @lru_cache(maxsize=1)
 def _glyphs() -> frozenset[int]:
-    """Characters of the font that pictures are written in."""
+    """Characters in the pictures' font."""
     return frozenset(get_font(findfont(FontProperties())).get_charmap())
 
 
 def headline(axes: Axes, text: str) -> None:
-    """Give a panel its title, and the look that all line panels share.
-
-    Parameters
-    ----------
-    text : str
-        Shown as it is.
-    """
+    """Set the title of a panel, without interpreting math, and the common style of line panels."""
     axes.set_title(text, loc="left", fontsize=10.5, color=INK, parse_math=False)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color=GREY, alpha=0.25, linewidth=0.6)
@@ -64,37 +47,37 @@ def headline(axes: Axes, text: str) -> None:
 
 
 def mark_of(points: int) -> str:
-    """The mark of each point of a line: none where there are many points."""
+    """Marker for the points of a line; empty if there are many."""
     return "o" if points <= _FEW_POINTS else ""
 
 
 def time_axis(axes: Axes, graph: IntegerGraph, times: Field, run: Run) -> None:
-    """Make the axis of time: from the start to the last completed step, or to the one that broke.
+    """Set up the time axis, from the start to the last completed step or to the one that failed.
 
     Parameters
     ----------
     times : float64 array [n]
-        Of the kept steps, at least one.
+        Physical times of the kept steps, at least one.
     """
     axes.set_xlabel("time (units of time)")
     steps = run.steps + 1 if run.failure else run.steps
     margin = 0.02 * max(steps, 1) * graph.time_step
     axes.set_xlim(times[0] - margin, max(steps, 1) * graph.time_step + margin)
-    # Steps of a fine mesh of metals are tiny, and their many digits would overlap.
+    # Time steps can be tiny, and labels with many digits would overlap.
     axes.ticklabel_format(axis="x", style="sci", scilimits=(-2, 4))
     if run.failure:
         axes.axvline(steps * graph.time_step, color=RED, linewidth=1.2, linestyle=":", label="run stopped")
 
 
 def draw_packets(axes: Axes, graph: IntegerGraph, times: Field, run: Run, title: str = "packets in flight") -> None:
-    """Draw how many quanta arrive in each kept PDE step.
+    """Draw the number of quanta that arrive in each kept PDE step.
 
     Parameters
     ----------
     times : float64 array [n]
-        Of the kept steps, at least one.
+        Physical times of the kept steps, at least one.
     title : str
-        Opens the headline.
+        Title of the panel.
     """
     arriving = run.trace.in_flight[1:]
     headline(axes, title)
@@ -117,7 +100,7 @@ def draw_packets(axes: Axes, graph: IntegerGraph, times: Field, run: Run, title:
     axes.plot(times[1:], arriving, color=BLUE, linewidth=WIDTH, marker=mark_of(arriving.size), clip_on=False)
     some = arriving[arriving > 0]
     if some.size and some.max() > _DECADES * some.min():
-        # A settled field sends nothing, and zero has no logarithm.
+        # A steady field sends nothing, and zero has no logarithm.
         axes.set_yscale("log" if some.size == arriving.size else "symlog")
     elif some.size:
         axes.set_ylim(bottom=0)
@@ -126,14 +109,14 @@ def draw_packets(axes: Axes, graph: IntegerGraph, times: Field, run: Run, title:
 
 
 def draw_balance(axes: Axes, graph: IntegerGraph, times: Field, run: Run, title: str = "mass balance") -> None:
-    """Draw how far the mass of all cells and ledgers is off the one at the start.
+    """Draw the change of the total mass of cells and ledgers since the start.
 
     Parameters
     ----------
     times : float64 array [n]
-        Of the kept steps, at least one.
+        Physical times of the kept steps, at least one.
     title : str
-        Opens the line that tells the mass.
+        Start of the panel's title, which also gives the mass.
     """
     totals = run.trace.totals()
     drift = np.array([total - totals[0] for total in totals], np.float64)
@@ -151,7 +134,7 @@ def draw_balance(axes: Axes, graph: IntegerGraph, times: Field, run: Run, title:
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("drift (quanta)")
     time_axis(axes, graph, times, run)
-    # With drift the line may lie anywhere; without, the upper band is free.
+    # With drift the line may be anywhere; without, there is room at the top.
     place, columns = ("best", 1) if broken.any() else ("upper right", 2)
     axes.legend(frameon=False, loc=place, ncol=columns, fontsize=9)
 
@@ -162,7 +145,7 @@ def draw_error(axes: Axes, graph: IntegerGraph, times: Field, run: Run, error: F
     Parameters
     ----------
     times, error : float64 array [n]
-        At least one; errors that are not finite or not positive are left out.
+        Times and errors, at least one; errors that are not finite or not positive are omitted.
     """
     headline(axes, "relative L2 error")
     axes.set_ylabel("|integers - exact| / |exact|")

@@ -1,4 +1,4 @@
-"""A picture of a run: the field in space and time, its end against the reference, packets, and the mass balance."""
+"""Picture of a run: field in space and time, final field and reference, packets, and mass balance."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ Field = NDArray[np.float64]
 _DOTS_PER_INCH = 150
 _CAPTION_CHARACTERS = 120
 _MOST_ROWS = 1000
-"""Rows of the space-time picture; the panel has fewer dots than that."""
+"""Maximum number of rows of the space-time picture, more than the panel has pixels."""
 
 
 def draw_run(
     path: Path, graph: IntegerGraph, run: Run, reference: Field | None, reference_name: str = "exact", title: str = ""
 ) -> None:
-    """Draw a run into a file.
+    """Draw a run to a file.
 
     Parameters
     ----------
     path : Path
-        A ``.png`` file; written whole or not at all, and the same bytes for the same run.
+        A ``.png`` file, written atomically and reproducible byte for byte.
     graph, run, reference, reference_name, title
-        As `figure_of_run`.
+        As for `figure_of_run`.
 
     Raises
     ------
@@ -74,13 +74,13 @@ def figure_of_run(
     Parameters
     ----------
     run : Run
-        A run that was stopped at its start has no kept step; its picture holds the caption alone.
+        If the run has no kept step, the picture consists of the caption.
     reference : float64 array [cells] or None
-        Cell values that the last kept step should have.
+        Exact cell values at the last kept step.
     reference_name : str
-        What the legend calls the reference.
+        Name of the reference in the legend.
     title : str
-        Opens the caption; the model's name if empty.
+        Start of the caption (default: the model's name).
     """
     figure = Figure(figsize=(11, 7.6), layout="constrained")
     FigureCanvasAgg(figure)
@@ -137,7 +137,7 @@ def _caption(graph: IntegerGraph, run: Run, values: Field, reference: Field | No
 def _field(figure: Figure, axes: Axes, graph: IntegerGraph, times: Field, values: Field) -> None:
     view = graph.mesh.view()
     lowest, highest = float(values.min()), float(values.max())
-    # A constant field would leave the colour bar without a range.
+    # The colour bar of a constant field needs a range.
     lowest, highest = (lowest, highest) if lowest < highest else (lowest - 0.5, highest + 0.5)
     if view.kind == "line":
         rows = evenly(len(times), _MOST_ROWS)
@@ -185,7 +185,7 @@ def _map(axes: Axes, view: View, values: Field, limits: tuple[float, float]) -> 
 def _profile(axes: Axes, graph: IntegerGraph, values: Field, reference: Field | None, reference_name: str) -> None:
     line = graph.mesh.middle_line()
     mark = mark_of(line.cells.size)
-    # Through a mesh from a file the line may leave it and come back.
+    # The line may leave a mesh from a file and re-enter it.
     drawn, mark = ("none", ".") if line.extent is None else ("-", mark)
     for field, colour, label in ((values[0], GREY, "start"), (values[-1], BLUE, "integers")):
         axes.plot(

@@ -1,4 +1,4 @@
-"""Cells of any shape in colours."""
+"""Draw coloured cells of any shape."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def draw_shapes(
     Parameters
     ----------
     view : View
-        With vertices.
+        View with vertices.
     values : array [cells]
-        Shown as colours.
+        Values to show as colours.
     limits : (float, float)
-        Values of the first and of the last colour.
+        Values of the first and the last colour.
     """
     assert view.vertices is not None
     axes.set_aspect("equal")

@@ -1,4 +1,4 @@
-"""Charts as SVG that takes its colours from the page around it, so that light, dark and paper each have their own."""
+"""Charts as SVG that inherit the colours of the page, for light and dark themes and print."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pisnn_deploy.report.frames import Frames
 from pisnn_deploy.report.panels import BLUE, GREY, INK, ORANGE, RED
 
 COLOUR_MAP = "viridis"
-"""Even steps of lightness, and told apart by colour-blind readers (S. van der Walt, N. Smith, 2015)."""
+"""Perceptually uniform and suitable for colour-blind readers (S. van der Walt, N. Smith, 2015)."""
 _VARIABLES = {
     to_hex(BLUE): "var(--series)",
     to_hex(ORANGE): "var(--series-2)",
@@ -30,7 +30,7 @@ _VARIABLES = {
 }
 _POINTS_PER_INCH = 72.0
 _WIDTH = 5.2
-"""Inches: a phone shows such a chart at about its own size, so that its text can be read."""
+"""In inches: about the width of a phone's screen, so that the text stays readable."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ class Chart:
     Attributes
     ----------
     svg : str
-        The element, as wide as what holds it.
+        The SVG element, as wide as its container.
     box : (float, float, float, float)
-        Where its axes lie, in percent of the chart: left, top, width, height.
+        Position of the axes in percent of the chart: left, top, width, height.
     limits : (float, float, float, float)
-        What the axes show: from and to, across and up.
+        Limits of the axes: lower and upper horizontally, then vertically.
     """
 
     svg: str
@@ -58,16 +58,16 @@ def chart(name: str, height: float, draw: Callable[[Axes], None]) -> Chart:
     Parameters
     ----------
     name : str
-        Unique in a page.
+        Name of the chart, unique within a page.
     height : float
-        Inches.
+        Height in inches.
     draw : callable
-        Fills the axes.
+        Draws into the axes.
 
     Returns
     -------
     Chart
-        The same for the same name and content.
+        Reproducible for the same name and content.
     """
     figure = Figure(figsize=(_WIDTH, height), layout="constrained")
     FigureCanvasSVG(figure)
@@ -75,7 +75,7 @@ def chart(name: str, height: float, draw: Callable[[Axes], None]) -> Chart:
     draw(axes)
     axes.set_title("", loc="left")  # the page has a caption for each chart
     buffer = io.StringIO()
-    # Identifiers are hashes of salt and content: two charts of a page must not share them.
+    # Identifiers are hashes of salt and content, and must be unique within a page.
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
@@ -92,12 +92,12 @@ def chart(name: str, height: float, draw: Callable[[Axes], None]) -> Chart:
 
 
 def profile_frame(frames: Frames, label: str) -> Chart:
-    """Axes for a profile that a script draws.
+    """Axes of a profile, which a script draws.
 
     Parameters
     ----------
     label : str
-        Of the axis across.
+        Label of the horizontal axis.
     """
     low, high = widened(frames.lowest, frames.highest)
     margin = 0.05 * (high - low)
@@ -112,14 +112,14 @@ def profile_frame(frames: Frames, label: str) -> Chart:
 
 
 def space_time_frame(frames: Frames, times: tuple[float, float], label: str) -> Chart:
-    """Axes and colours for a picture of space and time that a script fills.
+    """Axes and colours of a space-time picture, which a script draws.
 
     Parameters
     ----------
     times : (float, float)
-        Of the first and the last frame.
+        Times of the first and the last frame.
     label : str
-        Of the axis across.
+        Label of the horizontal axis.
     """
 
     def draw(axes: Axes) -> None:
@@ -131,12 +131,12 @@ def space_time_frame(frames: Frames, times: tuple[float, float], label: str) -> 
 
 
 def map_frame(frames: Frames, labels: tuple[str, str]) -> Chart:
-    """Axes and colours for a map that a script fills.
+    """Axes and colours of a map, which a script draws.
 
     Parameters
     ----------
     labels : (str, str)
-        Of the axes across and up.
+        Labels of the horizontal and vertical axis.
     """
     left, right, low, high = frames.shown.extent
     ratio = (high - low) / (right - left) if right > left else 1.0
@@ -151,7 +151,7 @@ def map_frame(frames: Frames, labels: tuple[str, str]) -> Chart:
 
 
 _LONGEST = 5.0
-"""Ratio of the sides of a map from which both axes have scales of their own."""
+"""Ratio of the sides of a map above which the axes have different scales."""
 
 
 def _colour_bar(axes: Axes, frames: Frames) -> None:
@@ -163,10 +163,10 @@ def _colour_bar(axes: Axes, frames: Frames) -> None:
 
 
 def widened(lowest: float, highest: float) -> tuple[float, float]:
-    """An interval that is not empty: a constant field would leave a scale without a range."""
+    """Widen an empty interval, because the scale of a constant field needs a range."""
     return (lowest, highest) if lowest < highest else (lowest - 0.5, highest + 0.5)
 
 
 def colour_table() -> list[str]:
-    """The 256 colours of maps, as ``#rrggbb`` from the lowest to the highest value."""
+    """The 256 colours of maps as ``#rrggbb``, from the lowest to the highest value."""
     return [to_hex(colour) for colour in mpl.colormaps[COLOUR_MAP](np.arange(256))]

@@ -1,4 +1,4 @@
-"""The report of a run: one page of HTML with everything in it, which asks no network for anything."""
+"""Report of a run: one self-contained HTML page that needs no network."""
 
 from __future__ import annotations
 
@@ -40,39 +40,39 @@ from pisnn_deploy.runs.run import Run
 from pisnn_deploy.target import names as profile_names
 
 LARGEST_PAGE = 3_000_000
-"""Bytes that no page exceeds: `frames.MOST_BYTES` and the limits below see to it."""
+"""Maximum size of a page in bytes, ensured by `frames.MOST_BYTES` and the limits below."""
 MOST_ROWS = MOST_FRAMES
-"""Kept steps that the charts over time show: those of the animation, whose references are known."""
+"""Maximum number of kept steps in charts over time: those of the animation, whose references are known."""
 REMEMBERED = 1 << 22
-"""Numbers of references that are kept for a second use."""
+"""Maximum number of cached reference values."""
 MOST_NUMBERS = 1 << 23
-"""Integers of the trace that the charts look at."""
+"""Maximum number of integers of the trace that charts use."""
 MOST_LINES = 64
-"""Lines of a table whose number a file decides."""
+"""Maximum number of lines of a table whose length depends on a file."""
 MOST_CHARACTERS = 2000
-"""Of a text that comes from a file."""
+"""Maximum length of a text from a file."""
 _CHART_HEIGHT = 2.7
 _PAGE = files("pisnn_deploy.report") / "page"
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a report is about.
+    """Content of a report.
 
     Attributes
     ----------
     result : mapping
-        The JSON object of ``simulate``; the page shows its numbers and holds it whole.
+        JSON object of ``simulate``; the page shows its numbers and includes it as a whole.
     reference : callable or None
         Exact cell values, float64 [cells], at a physical time.
     sha256 : str
-        Of the artifact.
+        Hash of the artifact.
     provenance : mapping
-        Of the artifact: model, hash of the model, options, versions.
+        Provenance of the artifact: model, hash of the model, options, versions.
     command : str
-        The command line of this run.
+        Command line of the run.
     versions : mapping of str to str
-        Of what ran.
+        Versions of the packages that were used.
     """
 
     graph: IntegerGraph
@@ -91,7 +91,7 @@ def write_report(path: Path, report: Report) -> None:
     Parameters
     ----------
     path : Path
-        An ``.html`` file; written whole or not at all.
+        An ``.html`` file, written atomically.
 
     Raises
     ------
@@ -102,12 +102,12 @@ def write_report(path: Path, report: Report) -> None:
 
 
 def page_bytes(report: Report) -> bytes:
-    """The report as one HTML page.
+    """Render the report as one HTML page.
 
     Returns
     -------
     bytes
-        UTF-8, at most `LARGEST_PAGE`; the same for the same report.
+        UTF-8, at most `LARGEST_PAGE` bytes, reproducible byte for byte.
     """
     graph, run, trace = report.graph, report.run, report.run.trace
     if report.reference is not None:
@@ -150,7 +150,7 @@ def _text(name: str) -> str:
 
 
 def _environment() -> jinja2.Environment:
-    """Names and messages come from files that anyone may have written: everything is escaped."""
+    """Create the template environment, which escapes everything: names and messages come from untrusted files."""
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(_text),
         autoescape=True,
@@ -165,23 +165,23 @@ def _environment() -> jinja2.Environment:
 
 
 def _printable(value: object) -> object:
-    """Text of the page; what is markup of its own, such as a chart, stays as it is."""
+    """Escape text for the page, but keep markup such as charts."""
     return printable_lines(value) if type(value) is str else value
 
 
 def _short(text: object) -> str:
-    """A text from a file, at most `MOST_CHARACTERS` long."""
+    """Shorten a text from a file to `MOST_CHARACTERS`."""
     whole = str(text)
     return whole if len(whole) <= MOST_CHARACTERS else f"{whole[:MOST_CHARACTERS]} … ({len(whole):,} characters)"
 
 
 def _count(number: int) -> str:
-    """All digits of an integer, however many."""
+    """Format an integer with all its digits."""
     return f"{number:,}"
 
 
 def _figure(number: float) -> str:
-    """An integer with all its digits, any other number with nine."""
+    """Format an integer with all its digits, other numbers with nine."""
     return _count(number) if isinstance(number, int) else f"{number:.9g}"
 
 
@@ -190,7 +190,7 @@ def _base64(data: bytes | None) -> str | None:
 
 
 def _events(graph: IntegerGraph, result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Events by population: their number, and per neuron and PDE step."""
+    """Number of events by population, in total and per neuron and PDE step."""
     counted: Mapping[str, int] = result["events"] or {}
     most = max(counted.values(), default=0)
     return [
@@ -206,7 +206,7 @@ def _events(graph: IntegerGraph, result: Mapping[str, Any]) -> list[dict[str, An
 
 
 def _animated(report: Report, frames: Frames) -> dict[str, Any]:
-    """The frames, and the axes into which the page's script draws them."""
+    """Frames, and the axes in which the page's script draws them."""
     graph, trace = report.graph, report.run.trace
     described = describe(graph, trace, frames) | {"colours": colour_table()}
     pictures: dict[str, Chart] = {}
@@ -238,7 +238,7 @@ def _placed(picture: Chart) -> dict[str, Any]:
 
 
 def _charts(report: Report, thinned: Run) -> dict[str, Any]:
-    """Charts over time, of some kept steps."""
+    """Charts over time, of selected kept steps."""
     graph, trace = report.graph, thinned.trace
     times: Field = np.asarray(trace.step * graph.time_step, np.float64)
     known = report.reference or (lambda time: None)

@@ -1,4 +1,4 @@
-"""How many bits a run used of those that were declared, proved, and that the target has."""
+"""Compare the bits that a run used with those that are declared, proved, and available on the target."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ Integers = NDArray[np.int64]
 Interval = tuple[int, int]
 
 MOST_NUMBERS = 1 << 24
-"""Integers that are looked at; of larger traces some steps are left out."""
+"""Maximum number of examined integers; some steps of larger traces are skipped."""
 
 
 @dataclass(frozen=True)
 class WidthUse:
-    """One declared width, and how much of it was needed.
+    """A declared width, and how much of it was needed.
 
     Attributes
     ----------
     population, quantity : str
-        As bounds name them.
+        Names as in the graph's bounds.
     declared : int
-        Signed bits.
+        Declared signed bits.
     proved : (int, int)
-        The interval that the certificate's bounds allow.
+        Interval of the certificate's bounds.
     reached : (int, int) or None
-        Smallest and largest integer that was seen in the run; None where a trace does not tell.
+        Smallest and largest integer in the run; None if the trace does not show it.
     limit : int or None
-        Signed bits that the target has; None without one.
+        Signed bits of the target; None if unlimited.
     """
 
     population: str
@@ -59,7 +59,7 @@ class WidthUse:
 
     @property
     def reached_bits(self) -> int | None:
-        """Signed bits of what was reached."""
+        """Signed bits of the reached interval."""
         return None if self.reached is None else signed_width(*self.reached)
 
 
@@ -70,9 +70,9 @@ class Widths:
     Attributes
     ----------
     uses : tuple of WidthUse
-        In the order of the graph's bounds.
+        Widths in the order of the graph's bounds.
     looked_at, kept : int
-        Rows of the trace that were looked at, of those that it has.
+        Number of examined rows, and of all rows of the trace.
     """
 
     uses: tuple[WidthUse, ...]
@@ -81,17 +81,17 @@ class Widths:
 
 
 def width_uses(graph: IntegerGraph, run: Run) -> Widths:
-    """Compare what a run reached with what was declared and proved, and with what the target has.
+    """Compare the range reached in a run with declared and proved widths and with the target's.
 
-    Masses and ledgers are in the trace. What programs make of masses alone is worked out anew unless the graph has more
-    than `MOST_NUMBERS` synapses. Packets and payloads are differences of rows of consecutive PDE steps. Currents and
-    residues are known where the trace keeps them (`RunOptions.everything`), else at the end of the run alone. Products
-    and accumulators are in no trace.
+    Masses and ledgers are in the trace. Values that programs compute from masses alone are recomputed unless the graph
+    has more than `MOST_NUMBERS` synapses. Packets and payloads are differences between consecutive PDE steps. Currents
+    and residues are known if the trace has them (`RunOptions.everything`), else only at the end of the run. Products
+    and accumulators are never in a trace.
 
     Parameters
     ----------
     graph : IntegerGraph
-        Bounded.
+        Graph with bounds.
     """
     rows = _rows(graph, run.trace.step.size)
     reached = _reached(graph, run, rows) if rows.size else {}
@@ -110,12 +110,12 @@ def width_uses(graph: IntegerGraph, run: Run) -> Widths:
     return Widths(uses, int(rows.size), int(run.trace.step.size))
 
 
-def _rows(graph: IntegerGraph, kept: int) -> Integers:
-    """Rows of the trace in pairs of neighbours, as many as may be looked at."""
+def _rows(graph: IntegerGraph, count: int) -> Integers:
+    """Select rows of the trace, in pairs of neighbours if not all."""
     most = max(2, MOST_NUMBERS // (graph.neurons + graph.mesh.faces))
-    if kept <= most:
-        return np.arange(kept)
-    first = np.linspace(0, kept - 2, most // 2).astype(np.int64)
+    if count <= most:
+        return np.arange(count)
+    first = np.linspace(0, count - 2, most // 2).astype(np.int64)
     return np.asarray(np.unique(np.concatenate([first, first + 1])), np.int64)
 
 
@@ -129,7 +129,7 @@ def _reached(graph: IntegerGraph, run: Run, rows: Integers) -> Mapping[tuple[str
     if sum(synapse.entries for synapse in graph.synapses) <= MOST_NUMBERS:
         reached |= _answers(graph, mass.T, follows)
     if trace.flux is not None:
-        # The first row is the start, at which nothing has fired.
+        # The first row is the initial state, before anything has fired.
         packets, currents, residues = np.moveaxis(trace.flux[rows], 1, 0)
         reached[FLUX, "packet"], reached[FLUX, "residue"] = packets, residues
         reached[FLUX, "potential"] = residues[follows - 1] + currents[follows]
@@ -144,7 +144,7 @@ def _reached(graph: IntegerGraph, run: Run, rows: Integers) -> Mapping[tuple[str
 
 
 def _answers(graph: IntegerGraph, mass: Integers, follows: Integers) -> dict[tuple[str, str], Integers]:
-    """Values and payloads of all programs that follow from the masses alone, which are [holders, rows]."""
+    """Values and payloads that programs compute from the masses [holders, rows] alone."""
     answers: dict[tuple[str, str], Integers] = {}
     sends: dict[str, tuple[Integers, ...]] = {graph.sole_field.holder: (mass,)}
     for population in map(graph.population, graph.depths):
@@ -166,7 +166,7 @@ def _answers(graph: IntegerGraph, mass: Integers, follows: Integers) -> dict[tup
 
 
 def _without_states(program: Program) -> Program:
-    """What a program makes of its ports and parameters alone; it sends nothing if that depends on a state."""
+    """Part of a program that depends only on ports and parameters; it sends nothing if that depends on a state."""
     known, operations = {*program.ports, *program.parameters}, []
     for operation in program.operations:
         if known.issuperset(value for value in operation.values if isinstance(value, str)):
@@ -177,7 +177,7 @@ def _without_states(program: Program) -> Program:
 
 
 def _payload(graph: IntegerGraph, sent: Integers, follows: Integers) -> Integers:
-    """What a population sends, [neurons, rows]: its change since the PDE step before, or the whole of it."""
+    """Payload of a population [neurons, rows]: the change in each PDE step, or with dense coding the value."""
     return sent if graph.coding == "dense" else np.asarray(sent[:, follows] - sent[:, follows - 1], np.int64)
 
 
@@ -189,13 +189,13 @@ def _kind(quantity: str) -> str:
 
 
 def _limits(graph: IntegerGraph) -> dict[str, int]:
-    """Signed bits of the target by kind; none for a profile that is not in the library."""
+    """Signed bits of the target by kind; empty for a profile that is not in the library."""
     if graph.profile not in profile_names():
         return {}
     profile = load_profile(graph.profile)
     figures = {
         "state": profile.state.bits.value,
-        # Binary spikes carry no payload: each bit has a line of its own.
+        # Binary spikes have no payload: each bit has its own line.
         "payload": None if BINARY.is_of(graph) else profile.payload.bits.value,
         "accumulator": profile.accumulator.bits.value,
     }

@@ -1,4 +1,4 @@
-"""Hardware profiles: what a target can hold, as data with sources."""
+"""Hardware profiles: capacities and costs of a target, as data with sources."""
 
 from pisnn_deploy.target.flaws import Problem
 from pisnn_deploy.target.inheritance import names

@@ -1,4 +1,4 @@
-"""The connections of a graph as a chip routes them: input axons, each of one source neuron into one core."""
+"""Connections of a graph as input axons, each from one source neuron to one core."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ Integers = NDArray[np.int64]
 Small = NDArray[np.int32]
 
 _CHUNK = 1 << 18
-"""Synapses that are looked at together: what a processor's cache holds, and few cores, so that tables are small."""
+"""Synapses processed together: few enough for a CPU cache, and for small tables of few cores."""
 
 
 @dataclass(frozen=True)
 class Link:
-    """The connections of one synapse population, read out once.
+    """The connections of one synapse population.
 
     Attributes
     ----------
     inputs : int
         Size of the source population.
     row_starts : int64 array [rows + 1]
-        Where each row's entries begin (compressed sparse rows).
+        Index of each row's first entry (compressed sparse rows); a row is a target neuron.
     columns : int32 array [entries]
-        Source neuron of each connection, row after row; a row is a target neuron.
+        Source neuron of each connection.
     """
 
     name: str
@@ -43,12 +43,12 @@ class Link:
         return int(self.columns.size)
 
     def of_rows(self, rows: Integers) -> Link:
-        """The link with these rows alone, in the given order.
+        """Select rows, in the given order.
 
         Parameters
         ----------
         rows : int64 array
-            Numbers of the rows to take.
+            Indices of the rows.
         """
         lengths = self.row_starts[rows + 1] - self.row_starts[rows]
         starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
@@ -63,16 +63,16 @@ class Link:
 
 @dataclass(frozen=True)
 class Axons:
-    """Input axons of one synapse population: its pairs of a core and a source neuron, sorted by both.
+    """Input axons of one synapse population: pairs of core and source neuron, sorted by both.
 
     Attributes
     ----------
     core : int64 array [axons]
-        Core that the axon arrives at.
+        Target core of each axon.
     source : int64 array [axons]
-        Neuron that sends.
+        Source neuron of each axon.
     synapses : int64 array [axons]
-        Connections of this neuron into this core.
+        Number of connections from this neuron to this core.
     """
 
     core: Integers
@@ -80,7 +80,7 @@ class Axons:
     synapses: Integers
 
     def renumbered(self, number: Integers) -> Axons:
-        """The same axons with other core numbers, sorted again.
+        """Renumber the cores and sort again.
 
         Parameters
         ----------
@@ -104,7 +104,7 @@ def link_of(synapse: Synapse) -> Link:
 
 
 def input_axons(link: Link, core: Integers, cores: int) -> Axons:
-    """Input axons that a link needs.
+    """Input axons that a link needs for a placement.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def input_axons(link: Link, core: Integers, cores: int) -> Axons:
     parts = []
     start = 0
     while start < cores:
-        # All rows of a core at once, so that no pair is met again in another chunk.
+        # All rows of a core at once, so that no pair occurs in two chunks.
         end = int(np.searchsorted(before, before[start] + _CHUNK, "right")) - 1
         end = min(max(end, start + 1), cores)
         rows = order[first_row[start] : first_row[end]]
@@ -128,8 +128,8 @@ def input_axons(link: Link, core: Integers, cores: int) -> Axons:
 
 
 def _pairs(link: Link, core: Integers, start: int, end: int) -> tuple[Integers, Integers, Integers]:
-    """Cores, source neurons and number of synapses of the axons into the cores from `start` to before `end`."""
-    # Sources are numbered anew among those that occur, so that few keys are possible.
+    """Core, source neuron and number of synapses of each axon to the cores from `start` up to but excluding `end`."""
+    # Sources are renumbered without gaps, so that few keys are possible.
     lowest = int(link.columns.min()) if link.entries else 0
     occurs = np.zeros(int(link.columns.max()) - lowest + 1 if link.entries else 0, np.bool_)
     near = link.columns - lowest
@@ -142,14 +142,14 @@ def _pairs(link: Link, core: Integers, start: int, end: int) -> tuple[Integers, 
     else:
         keys = np.repeat((core - start) * sources.size, np.diff(link.row_starts)) + number[near]
     if span <= 2 * keys.size:
-        # Few possible keys: a table of all of them takes less than sorting.
+        # With few possible keys, a table of all of them is cheaper than sorting.
         table = np.bincount(keys, minlength=span)
-        found = np.flatnonzero(table)
-        synapses = table[found]
+        distinct = np.flatnonzero(table)
+        synapses = table[distinct]
     else:
         keys = np.sort(keys)
         starts = np.flatnonzero(np.concatenate([np.ones(min(keys.size, 1), np.bool_), keys[1:] != keys[:-1]]))
-        found = keys[starts]
+        distinct = keys[starts]
         synapses = np.diff(np.append(starts, keys.size))
-    at, source = np.divmod(found, sources.size) if sources.size else (found, found)
+    at, source = np.divmod(distinct, sources.size) if sources.size else (distinct, distinct)
     return at + start, sources[source] + lowest, synapses.astype(np.int64)

@@ -1,4 +1,4 @@
-"""What is wrong with a profile, in one sentence for each field."""
+"""Describe what is wrong with a profile, in one sentence per field."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _LONGEST = 60
-"""Characters of a wrong value that a message shows."""
+"""Maximum number of characters of an invalid value in a message."""
 _EXPECTED = {
     "bool_type": "true or false",
     "finite_number": "a finite number",
     "float_type": "a number",
     "int_type": "an integer",
-    "string_type": "a text",
+    "string_type": "text",
     "tuple_type": "a list",
 }
-"""Kinds of errors whose text by pydantic speaks of Python."""
+"""Kinds of errors for which pydantic's message mentions Python types."""
 _MEMBERS = {
-    "value": "a value, or null where there is none",
+    "value": "a value, or null if there is none",
     "confidence": "'documented', 'quoted', 'inferred', 'contradictory' or 'unpublished'",
-    "source": "a sentence on where the figure stands",
+    "source": "a sentence that gives the source of the figure",
 }
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with a profile.
+    """One problem of a profile.
 
     Attributes
     ----------
     file : str
-        The file, or the name that was taken for one.
+        The file, or the name if there is no such file.
     field : str
-        Path of the field, such as ``core.neurons_max.value``; empty where the whole file is meant.
+        Path of the field, such as ``core.neurons_max.value``; empty for the whole file.
     problem : str
         What is wrong.
     expected : str
-        What is expected instead; empty where the problem says it.
+        What is expected instead; empty if the problem says so.
     """
 
     file: str
@@ -56,30 +56,30 @@ class Problem:
 
     @property
     def sentence(self) -> str:
-        """All of it in one line."""
+        """The problem in one line."""
         where = f"{self.file}: {self.field}" if self.field else self.file
         return f"{where}: {self.problem}" + (f"; {self.remedy}" if self.expected else "")
 
     @property
     def remedy(self) -> str:
-        """What is expected, as the end of a sentence."""
+        """The expectation, as the end of a sentence."""
         return f"expected {self.expected}" if self.expected else ""
 
 
 def problems_of(document: Mapping[str, Any], file: str) -> tuple[Problem, ...]:
-    """Look for everything that is wrong with a profile.
+    """Find all problems of a profile.
 
     Parameters
     ----------
     document : mapping of str to Any
-        The profile with all that it inherits.
+        The profile, including inherited fields.
     file : str
-        Where it comes from, for messages.
+        Name of its file, for messages.
 
     Returns
     -------
     tuple of Problem
-        None where the document is a profile.
+        Empty if the profile is valid.
     """
     try:
         Profile.model_validate(document)
@@ -105,9 +105,9 @@ def _problem(details: ErrorDetails, file: str) -> Problem:
     elif kind == "greater_than_equal":
         expected = f"at least {details['ctx']['ge']}"
     elif kind == "string_pattern_mismatch":
-        expected = "lower-case letters, digits, - and _, at most 64 and a letter first"
+        expected = "a letter followed by at most 63 lower-case letters, digits, - and _"
     elif kind == "string_too_short":
-        expected = "a text that is not empty"
+        expected = "text that is not empty"
     else:
         expected = _EXPECTED.get(kind, message.removeprefix("Input should be "))
     return Problem(file, field, f"found {shown(details['input'])}", expected)
@@ -115,12 +115,12 @@ def _problem(details: ErrorDetails, file: str) -> Problem:
 
 def _form(place: Sequence[str | int]) -> str:
     if len(place) == 1:
-        return "a text" if place[0] in ("name", "description") else "a mapping of figures"
+        return "text" if place[0] in ("name", "description") else "a mapping of figures"
     return "a figure with value, confidence and source" if len(place) == 2 else _MEMBERS[str(place[-1])]
 
 
 def _siblings(place: Sequence[str | int]) -> list[str]:
-    """Fields that could stand where an unknown one does."""
+    """Known fields in the place of an unknown one."""
     model: type[BaseModel] = Profile
     for part in place[:-1]:
         annotation = model.model_fields[str(part)].annotation
@@ -131,7 +131,7 @@ def _siblings(place: Sequence[str | int]) -> list[str]:
 
 
 def shown(value: object) -> str:
-    """A value of a user's file, short enough for a message."""
+    """Format a value of a file, shortened for a message."""
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):
@@ -139,6 +139,6 @@ def shown(value: object) -> str:
     try:
         text = json.dumps(value, default=str, ensure_ascii=False)
     except ValueError:
-        # Python refuses to write integers of thousands of digits, which hexadecimal YAML can hold.
+        # Python refuses to format integers with thousands of digits, which hexadecimal YAML can contain.
         return "a huge integer"
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

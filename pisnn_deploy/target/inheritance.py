@@ -1,10 +1,10 @@
-"""Profiles that extend others.
+"""Profiles that extend other profiles.
 
-1. ``extends`` names a profile of the library, or a file relative to the one that says it; the library comes first.
-2. Sections are laid over those of the parent, field by field.
-3. A figure is replaced whole: its source never outlives its value.
-4. Every parent must be a valid profile by itself, so that a mistake is reported where it was made.
-5. At most `LIMIT` profiles in a row; none may extend itself, directly or not.
+1. ``extends`` names a profile of the library, or else a file relative to the extending one.
+2. Sections override those of the parent field by field.
+3. Figures are replaced as a whole, so that a source never applies to another value.
+4. Each parent must be a valid profile by itself, so that errors are reported where they occur.
+5. A chain has at most `LIMIT` profiles; none may extend itself, directly or indirectly.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from pisnn_deploy.core.plain_yaml import read_mapping
 from pisnn_deploy.target.flaws import problems_of, shown
 
 PACKAGE = "pisnn_deploy.hardware_profiles"
-"""The package whose YAML files are the library."""
+"""Package with the library's YAML files."""
 SUFFIX = ".yaml"
 _SUFFIXES = (SUFFIX, ".yml")
 LIMIT = 8
-"""Profiles in a row of which each extends the next."""
+"""Maximum length of a chain of profiles that extend each other."""
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """A profile as it was read, with what it inherits.
+    """A profile as read, including inherited fields.
 
     Attributes
     ----------
     parents : tuple of str
-        What it extends, as the files say it: the nearest first.
+        Extended profiles as named in the files, nearest first.
     document : dict
         All fields, not validated.
     """
@@ -52,19 +52,19 @@ def names() -> tuple[str, ...]:
 
 
 def find(name_or_path: str, folder: Path, stack: ExitStack) -> Path | None:
-    """Find the file of a profile.
+    """Locate the file of a profile.
 
     Parameters
     ----------
     folder : Path
-        What a path is relative to.
+        Folder that paths are relative to.
     stack : ExitStack
-        Keeps the file while it is open.
+        The file exists until this is closed.
 
     Returns
     -------
     Path or None
-        None for what is neither a name in the library nor looks like a file.
+        None if the name is neither in the library nor looks like a file.
     """
     if name_or_path in names():
         return stack.enter_context(as_file(files(PACKAGE) / (name_or_path + SUFFIX)))
@@ -79,19 +79,19 @@ def find(name_or_path: str, folder: Path, stack: ExitStack) -> Path | None:
 
 
 def read_lineage(path: Path, stack: ExitStack, descendants: tuple[Path, ...] = ()) -> Lineage:
-    """Read a profile and lay it over the one that it extends.
+    """Read a profile and the profiles that it extends.
 
     Parameters
     ----------
     stack : ExitStack
-        Keeps files of the library while they are open.
+        Files of the library exist until this is closed.
     descendants : tuple of Path
         Profiles that extend this one.
 
     Raises
     ------
     FileError
-        A file cannot be read, or extends what it cannot.
+        A file cannot be read, or its ``extends`` is invalid.
     """
     document = read_mapping(path)
     if "extends" not in document:
@@ -100,23 +100,21 @@ def read_lineage(path: Path, stack: ExitStack, descendants: tuple[Path, ...] = (
     parent = document.pop("extends")
     if not isinstance(parent, str):
         raise _refused(path, f"found {shown(parent)}", remedy="expected the name of a profile, or a file")
-    found = find(parent, path.parent, stack)
-    if found is None:
+    parent_path = find(parent, path.parent, stack)
+    if parent_path is None:
         raise _refused(path, f"profile {parent!r} is unknown; the library has {', '.join(names())}")
-    if found.suffix not in _SUFFIXES or (found.exists() and not found.is_file()):
-        # The profile may come from anyone: no other file is opened because it says so.
-        raise _refused(path, f"{parent!r} is no {SUFFIX} file")
-    if Path(os.path.realpath(found)) in chain:
-        raise _refused(path, f"{parent!r} is extended by itself, directly or by way of another profile")
+    if parent_path.suffix not in _SUFFIXES or (parent_path.exists() and not parent_path.is_file()):
+        # The profile is untrusted: it must not make this process open other kinds of files.
+        raise _refused(path, f"{parent!r} is not a {SUFFIX} file")
+    if Path(os.path.realpath(parent_path)) in chain:
+        raise _refused(path, f"{parent!r} extends itself, directly or through another profile")
     if len(chain) >= LIMIT:
-        raise _refused(
-            path, f"{parent!r} would be one profile too many: at most {LIMIT} may extend one another in a row"
-        )
-    inherited = read_lineage(found, stack, chain)
+        raise _refused(path, f"{parent!r} makes the chain too long: at most {LIMIT} profiles may extend each other")
+    inherited = read_lineage(parent_path, stack, chain)
     wrong = problems_of(inherited.document, parent)
     if wrong:
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-        raise _refused(path, f"{parent!r} is no valid profile: {wrong[0].field}: {wrong[0].problem}{more}")
+        raise _refused(path, f"{parent!r} is not a valid profile: {wrong[0].field}: {wrong[0].problem}{more}")
     return Lineage((parent, *inherited.parents), _overlay(inherited.document, document))
 
 

@@ -1,9 +1,9 @@
 """JSON Schema of profile files, for editors and other tools.
 
-1. It is the schema of the pydantic model, so the two cannot disagree.
-2. A file that says ``extends`` may leave out any section and any figure; one that does not must give them all. A figure
-   is never partial.
-3. That low, value and high ascend cannot be said in JSON Schema; `pisnn-deploy profiles validate` checks it as well.
+1. It is derived from the pydantic model, so the two cannot disagree.
+2. A file with ``extends`` may omit any section and any figure; one without must have them all. Figures are always
+   complete.
+3. JSON Schema cannot express that low, value and high ascend; `pisnn-deploy profiles validate` checks that as well.
 """
 
 from __future__ import annotations
@@ -20,21 +20,15 @@ from pisnn_deploy.target.schema import Figure, Profile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _EXTENDS = {
-    "description": "Name of a profile of the library, or a profile's file relative to this one. This file then gives "
-    "only what differs; a figure is replaced whole.",
+    "description": "Name of a profile of the library, or path of a profile relative to this file. This file then has "
+    "only the differences; figures are replaced as a whole.",
     "minLength": 1,
     "type": "string",
 }
 
 
 def json_schema() -> dict[str, Any]:
-    """Describe the files of profiles.
-
-    Returns
-    -------
-    dict
-        A JSON Schema of the draft 2020-12.
-    """
+    """Build the JSON Schema (draft 2020-12) of profile files."""
     schema = _plain(_described(Profile.model_json_schema()))
     renamed = {}
     for key, part in schema["$defs"].items():
@@ -63,9 +57,9 @@ def json_schema() -> dict[str, Any]:
 
 
 def _described(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema with the text below each field as its description.
+    """Add the text below each field as its description.
 
-    Pydantic can do it while it builds the models, but that doubles the start-up time of commands that need no schema.
+    Pydantic could do so while building the models, but that doubles the start-up time of all commands.
     """
     texts: dict[str, dict[str, str]] = {}
     for section in ast.parse(inspect.getsource(sections)).body:
@@ -74,10 +68,10 @@ def _described(schema: dict[str, Any]) -> dict[str, Any]:
     for name, part in [("Profile", schema), *schema["$defs"].items()]:
         model = Figure.__name__ if name.startswith(Figure.__name__ + "_") else name
         part.setdefault("description", docstring(getattr(sections, model)))
-        own = texts[model]
+        descriptions = texts[model]
         for field, value in part["properties"].items():
-            if field in own:
-                value["description"] = own[field]
+            if field in descriptions:
+                value["description"] = descriptions[field]
     return schema
 
 
@@ -88,21 +82,21 @@ def _texts_below_fields(section: ast.ClassDef) -> Iterator[tuple[str, str]]:
 
 
 def _plain(schema: Any) -> Any:
-    """The schema without generated titles, and with descriptions in one line."""
+    """Remove generated titles, and join descriptions to one line."""
     if isinstance(schema, list):
         return [_plain(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    # A property may be called title or description; its schema is a mapping then.
-    kept = {key: item for key, item in schema.items() if key != "title" or isinstance(item, dict)}
-    text = kept.get("description")
+    # A property itself may be named title or description; its schema is then a mapping.
+    plain = {key: item for key, item in schema.items() if key != "title" or isinstance(item, dict)}
+    text = plain.get("description")
     if isinstance(text, str):
-        kept["description"] = " ".join(text.split())
-    return {key: _plain(item) for key, item in kept.items()}
+        plain["description"] = " ".join(text.split())
+    return {key: _plain(item) for key, item in plain.items()}
 
 
 def _figure_name(figure: dict[str, Any]) -> str:
-    """Name of a kind of figures, from the schema of its value; pydantic's would change with its version."""
+    """Name of a kind of figure, from the schema of its value; pydantic's own names depend on its version."""
     value = figure["properties"]["value"]
     kinds = value.get("anyOf", [value])
     words = []

@@ -1,4 +1,4 @@
-"""Loading and validating profiles: those of the library and those of a user."""
+"""Load and validate profiles of the library and of users."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from pisnn_deploy.target.inheritance import SUFFIX, Lineage, find, names, read_l
 from pisnn_deploy.target.schema import Profile
 
 DEFAULT = "loihi2"
-"""What is checked where nobody names a profile."""
+"""Default profile of checks."""
 LIBRARY = "library"
 _LONGEST_NAME = 128
 
 
 def load_profile(name_or_path: str) -> Profile:
-    """Load a profile with all that it inherits (`pisnn_deploy.target.inheritance`).
+    """Load a profile, including inherited fields (`pisnn_deploy.target.inheritance`).
 
     Parameters
     ----------
     name_or_path : str
-        Name in the library (``loihi2``), or a YAML file.
+        Name in the library (``loihi2``), or path of a YAML file.
 
     Returns
     -------
     Profile
-        A file that bears a name of the library without being that profile is named after its file.
+        A profile from a file that uses the name of another one in the library is renamed after its file.
 
     Raises
     ------
     UsageError
-        Neither a name in the library nor a file.
+        The name is not in the library, and there is no such file.
     FileError
-        A file that is not a valid profile; the message names the field.
+        The file is not a valid profile; the message names the field.
     """
     return _of_library(name_or_path) if name_or_path in names() else _loaded(name_or_path)
 
@@ -64,20 +64,20 @@ def _loaded(name_or_path: str) -> Profile:
 
 
 def _named_after(path: str) -> str:
-    """A name that no profile of the library has."""
-    own = Path(path).name
-    return printable(path if own in names() else own)[:_LONGEST_NAME]
+    """Name that no profile of the library has."""
+    file_name = Path(path).name
+    return printable(path if file_name in names() else file_name)[:_LONGEST_NAME]
 
 
 def own_profile(named: str, artifact: str) -> Profile:
-    """The profile that an artifact names, which may come from anyone: one of the library, never a file.
+    """Load the profile that an untrusted artifact names: only from the library, never from a file.
 
     Parameters
     ----------
     named : str
-        As the artifact has it; empty for none, which is `DEFAULT`.
+        Name in the artifact; empty means `DEFAULT`.
     artifact : str
-        For the message.
+        Name of the artifact, for the error message.
 
     Raises
     ------
@@ -87,14 +87,14 @@ def own_profile(named: str, artifact: str) -> Profile:
     name = named or DEFAULT
     if name not in names():
         raise UsageError(
-            f"{artifact}: was compiled for the profile {printable(name)!r}, which is not in the library; name the "
-            "profile to check it against with `profile`"
+            f"{artifact}: was compiled for the profile {printable(name)!r}, which is not in the library; give the "
+            "profile to check against with `profile`"
         )
     return load_profile(name)
 
 
 def digest_of_profile(profile: Profile) -> str:
-    """SHA-256 of a profile with all that it inherits, hexadecimal."""
+    """SHA-256 of a profile, including inherited fields, hexadecimal."""
     return hashlib.sha256(profile.model_dump_json().encode()).hexdigest()
 
 
@@ -104,12 +104,12 @@ def source_of(name_or_path: str) -> str:
 
 
 def parents_of(name_or_path: str) -> tuple[str, ...]:
-    """What a profile extends.
+    """Profiles that a profile extends.
 
     Returns
     -------
     tuple of str
-        Names and paths as the files say them: the nearest first, none for a profile that extends nothing.
+        Names and paths as in the files, nearest first.
 
     Raises
     ------
@@ -120,17 +120,17 @@ def parents_of(name_or_path: str) -> tuple[str, ...]:
 
 
 def validate_profile(name_or_path: str) -> tuple[Problem, ...]:
-    """Look for everything that is wrong with a profile.
+    """Find all problems of a profile.
 
     Parameters
     ----------
     name_or_path : str
-        Name in the library, or a YAML file.
+        Name in the library, or path of a YAML file.
 
     Returns
     -------
     tuple of Problem
-        None for a valid profile; one only for a file that cannot be read or extended.
+        Empty for a valid profile; a single one if the file or one that it extends cannot be read.
     """
     try:
         path, lineage = _read(name_or_path)
@@ -138,7 +138,7 @@ def validate_profile(name_or_path: str) -> tuple[Problem, ...]:
         return (Problem(str(error.path), error.field, error.problem, error.remedy.removeprefix("expected ")),)
     except UsageError:
         expected = f"{', '.join(names())}, or a {SUFFIX} file"
-        return (Problem(name_or_path, "", "is neither a profile of the library nor a file", expected),)
+        return (Problem(name_or_path, "", "is neither in the library nor a file", expected),)
     return problems_of(lineage.document, str(path))
 
 
@@ -146,7 +146,5 @@ def _read(name_or_path: str) -> tuple[Path, Lineage]:
     with ExitStack() as stack:
         path = find(name_or_path, Path(), stack)
         if path is None:
-            raise UsageError(
-                f"profile {name_or_path!r} is unknown; the library has {', '.join(names())}, or give a {SUFFIX} file"
-            )
+            raise UsageError(f"profile {name_or_path!r} is unknown; use {', '.join(names())}, or a {SUFFIX} file")
         return path, read_lineage(path, stack)

@@ -1,4 +1,4 @@
-"""What a core holds: each resource, with its limit in a profile and what a graph uses of it."""
+"""Resources of a core, with their limits in a profile and their use by a graph."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Uses = NDArray[np.int64] | NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Resource:
-    """Something of which a core has a limited amount.
+    """A limited resource of a core.
 
     Attributes
     ----------
     name : str
-        Attribute of `Counts` that has the use of each core.
+        Attribute of `Counts` with the use on each core.
     text : str
-        What is used, in the plural.
+        Name for people, in the plural.
     figure : str
-        Its limit in the section ``core`` of a profile.
+        Field of the section ``core`` of a profile with the limit.
     """
 
     name: str
@@ -33,12 +33,12 @@ class Resource:
     figure: str
 
     def uses(self, counts: Counts) -> Uses:
-        """Use of each core, int64 or float64 [cores]."""
+        """Use on each core, int64 or float64 [cores]."""
         uses: Uses = getattr(counts, self.name)
         return uses
 
     def limit(self, profile: Profile) -> Figure[int | None]:
-        """What a core of a profile holds."""
+        """Limit of a core in a profile."""
         figure: Figure[int | None] = getattr(profile.core, self.figure)
         return figure
 
@@ -55,11 +55,11 @@ RESOURCES: Mapping[str, Resource] = {
         Resource("total_words", "words in total", "total_words"),
     )
 }
-"""By name; what a placement must keep on each core."""
+"""Resources by name; a placement must respect their limits on each core."""
 
 
 def limits(profile: Profile) -> Iterator[tuple[Resource, int]]:
-    """Resources whose limit is published, with the limit."""
+    """Yield the resources with a published limit, and the limit."""
     for resource in RESOURCES.values():
         limit = resource.limit(profile).value
         if limit is not None:

@@ -1,8 +1,8 @@
-"""What a hardware profile says: figures with their ranges, confidence and sources.
+"""Schema of hardware profiles: figures with their ranges, confidence and sources.
 
-Keys carry their unit (`_bits`, `_words`, `_ns`, `_pj`, `_w`); a key without one is a count. A figure whose value is
-null says either that the public record has none (confidence ``unpublished``) or that the target has no such limit (any
-other confidence). A check says which unpublished limits it did not check and is silent about limits that do not exist.
+Names end with the unit (`_bits`, `_words`, `_ns`, `_pj`, `_w`); others are counts. A null value means either that no
+figure is public (confidence ``unpublished``) or that the target has no such limit (any other confidence). Checks list
+the unpublished limits that they skip, but not limits that do not exist.
 
 The text below a field is its description in the JSON Schema (docs/reference/profile.schema.json), which editors show.
 """
@@ -15,7 +15,7 @@ from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Confidence = Literal["documented", "quoted", "inferred", "contradictory", "unpublished"]
-"""How well a figure is known: stated in public material, known from a quotation of it, derived from it, disputed within
+"""How well a figure is known: stated in public material, quoted from it by others, derived from it, contradictory in
 it, or absent from it."""
 
 Value = TypeVar("Value")
@@ -49,7 +49,7 @@ _CONFIDENCE_RULES: dict[str, Any] = {
         },
     ]
 }
-"""What `Figure._consistent` demands, as far as JSON Schema can say it: that low, value and high ascend, it cannot."""
+"""Rules of `Figure._consistent` that JSON Schema can express, which are all except that low, value and high ascend."""
 
 
 class Figure(_Frozen, Generic[Value]):
@@ -58,33 +58,33 @@ class Figure(_Frozen, Generic[Value]):
     model_config = ConfigDict(json_schema_extra=_CONFIDENCE_RULES)
 
     value: Value
-    """What the package computes with; null where the public record has none or the target has no such limit."""
+    """Value to compute with; null if none is public or the target has no such limit."""
     low: Value | None = None
-    """Lowest value that the public record allows."""
+    """Lowest value that public sources allow."""
     high: Value | None = None
-    """Highest value that the public record allows."""
+    """Highest value that public sources allow."""
     confidence: Confidence
-    """How well the figure is known: documented, quoted (the source says by whom), inferred, contradictory (give low and
-    high) or unpublished (give null as value)."""
+    """How well the figure is known: documented, quoted (the source says by whom), inferred, contradictory (low and high
+    are required) or unpublished (value must be null)."""
     source: Sentence
-    """Where the figure stands, or how it was derived."""
+    """Where the figure is published, or how it was derived."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Figure[Value]:
         if self.confidence == "unpublished" and self.value is not None:
-            raise ValueError(f"the figure is unpublished, so its value must be null, not {self.value}")
+            raise ValueError(f"the value of an unpublished figure must be null, not {self.value}")
         if self.confidence == "contradictory" and (self.low is None or self.high is None):
-            raise ValueError("sources contradict each other, so low and high must give their range")
+            raise ValueError("a contradictory figure needs low and high")
         if self.confidence == "quoted" and "quoted by" not in self.source:
-            raise ValueError("the figure is known from a quotation, so its source must say 'quoted by' whom")
+            raise ValueError("the source of a quoted figure must say 'quoted by' whom")
         ends = [end for end in (self.low, self.value, self.high) if isinstance(end, (int, float))]
         if any(left > right for left, right in pairwise(ends)):
-            raise ValueError(f"low, value and high must ascend, found {', '.join(map(str, ends))}")
+            raise ValueError(f"low, value and high must ascend, but are {', '.join(map(str, ends))}")
         return self
 
     @property
     def is_unpublished(self) -> bool:
-        """Whether the public record has no such figure."""
+        """Whether no figure is public."""
         return self.confidence == "unpublished"
 
 
@@ -101,16 +101,16 @@ class Chip(_Frozen):
     """A chip."""
 
     cores_max: Limit
-    """Nominal number of neuron cores of a chip. For information: no rule or estimate reads it."""
+    """Nominal number of neuron cores of a chip. For information only: no rule or estimate uses it."""
     cores_usable: Limit
     """Neuron cores of a chip that a mapper may use."""
     embedded_processors: Limit
     """Embedded processors of a chip."""
     cores_per_router: Limit
-    """Cores that share a router, a tile; null where nothing is known of a network of routers. For information: no
-    rule or estimate reads it."""
+    """Cores that share a router (a tile); null if the network of routers is unknown. For information only: no rule or
+    estimate uses it."""
     router_columns: Limit
-    """Routers of a chip in a row, from west to east."""
+    """Routers in each row of a chip, from west to east."""
     router_rows: Limit
     """Rows of routers of a chip, from north to south."""
 
@@ -119,76 +119,76 @@ class System(_Frozen):
     """A board or machine."""
 
     chips: Limit
-    """Chips; null where their number is not limited."""
+    """Number of chips; null if unlimited."""
 
 
 class Core(_Frozen):
-    """Capacities of one core, and what a neuron or an axon costs of them."""
+    """Capacities of one core, and the cost of neurons and axons."""
 
     word_bits: Bits
-    """Width of a memory word, the unit of all keys that end in words."""
+    """Width of a memory word, the unit of all fields that end in words."""
     neurons_max: Limit
-    """Neurons of a core."""
+    """Maximum number of neurons of a core."""
     neuron_groups_max: Limit
-    """Populations of which a core may hold a part: each is a group with its own program and configuration."""
+    """Maximum number of populations on a core, even in part: each is a group with its own program and configuration."""
     neuron_words: Quantity
-    """Words that a neuron takes of `total_words`."""
+    """Words of `total_words` per neuron."""
     neuron_state_words: Limit
-    """Words of the memory of neuron states."""
+    """Words of memory for neuron states."""
     memory_bytes: Limit
-    """All memory of a core. For information: no rule or estimate reads it."""
+    """Total memory of a core. For information only: no rule or estimate uses it."""
     synaptic_memory_words: Limit
-    """Words for the packed synapses that arrive at a core."""
+    """Words for the packed incoming synapses of a core."""
     pool_words: Limit
-    """Words of a memory that synapses and axons share. For information: no rule or estimate reads it."""
+    """Words of a memory shared by synapses and axons. For information only: no rule or estimate uses it."""
     total_words: Limit
     """Limit of the sum of all uses: neurons, synapses, input axons, axon map and axon memory."""
     input_axons_max: Limit
-    """Input axons of a core: one for each source neuron and synapse population that reach it."""
+    """Maximum number of input axons of a core: one per source neuron and synapse population that reaches it."""
     input_axon_words: Quantity
-    """Words that an input axon takes of `total_words`."""
+    """Words of `total_words` per input axon."""
     output_axons_max: Limit
-    """Output axon entries of a core: one for each of its neurons, synapse population and core reached."""
+    """Maximum number of output axon entries of a core: one per neuron, synapse population and target core."""
     output_axon_cross_chip: Limit
-    """Entries that an output axon to another chip costs on top."""
+    """Additional entries for an output axon to another chip."""
     neuron_output_axons_max: Limit
-    """Output axon entries of one neuron."""
+    """Maximum number of output axon entries of one neuron."""
     axon_map_words: Limit
     """Words of the axon map."""
     axon_map_entry_words: Quantity
-    """Words of an entry of the axon map: one for each neuron and synapse population that leaves it."""
+    """Words per entry of the axon map; there is one entry per neuron and outgoing synapse population."""
     axon_memory_words: Limit
     """Words of the axon memory."""
     axon_memory_entry_words: Quantity
-    """Words that each output axon beyond the first of an entry of the axon map takes of the axon memory."""
+    """Words of axon memory per output axon beyond the first of an axon map entry."""
 
 
 class SynapsePacking(_Frozen):
-    """How the synapses of one input axon are packed into words.
+    """Packing of the synapses of one input axon into words.
 
-    ``bits = n * (weight + index_bits) + ceil(n / entry_synapses_max) * header_bits``, rounded up to whole words; one
-    word more where the number of bits modulo the word is in `extra_word_residues_bits`.
+    ``bits = n * (weight + index_bits) + ceil(n / entry_synapses_max) * header_bits``, rounded up to whole words, plus
+    one word if the number of bits modulo the word is in `extra_word_residues_bits`.
     """
 
     index_bits: Figure[NonNegative]
-    """Bits beside each weight that say which neuron it reaches."""
+    """Bits per weight for the index of its target neuron."""
     header_bits: Figure[NonNegative]
     """Bits before each entry of synapses."""
     entry_synapses_max: Figure[Positive | None]
-    """Synapses that share a header; null where there is one header for each input axon."""
+    """Maximum number of synapses per header; null if each input axon has one header."""
     extra_word_residues_bits: Integers
-    """Numbers of bits modulo the word at which the packing takes one word more."""
+    """Numbers of bits modulo the word that need one more word."""
     axon_words_max: Limit
-    """Words that the packed synapses of one input axon may take."""
+    """Maximum number of words for the packed synapses of one input axon."""
 
 
 class Weights(_Frozen):
-    """Stored weights. Mixed means that a synapse population holds both signs; otherwise the step is 1."""
+    """Stored weights. Mixed means that a synapse population has both signs; otherwise the step is 1."""
 
     bits: Bits
     """Bits of a stored weight."""
     mantissa_limit_mixed: Count
-    """Largest mantissa of either sign that is always legal in a population of both signs."""
+    """Largest absolute mantissa that is valid for either sign in a population of both signs."""
     mantissa_lowest_mixed: Figure[int]
     """Most negative mantissa in a population of both signs."""
     mantissa_limit_single: Count
@@ -207,7 +207,7 @@ class State(_Frozen):
     bits: Bits
     """Signed width of one state."""
     programmable: Figure[bool]
-    """Whether neurons run programs; others are integrate-and-fire neurons and nothing else."""
+    """Whether neurons are programmable; if not, they are integrate-and-fire neurons only."""
 
 
 class Accumulator(_Frozen):
@@ -216,25 +216,25 @@ class Accumulator(_Frozen):
     bits: Figure[Positive | None]
     """Signed width of the accumulator."""
     overflow: Figure[Literal["wrap", "saturate"] | None]
-    """What a sum beyond that width does. For information: no rule or estimate reads it."""
+    """Behaviour of a sum that exceeds the width. For information only: no rule or estimate uses it."""
 
 
 class Payload(_Frozen):
-    """What a spike carries."""
+    """Payload of a spike."""
 
     graded: Figure[bool]
     """Whether a spike carries an integer."""
     bits: Figure[NonNegative]
-    """Signed width of a payload; 0 where spikes are binary."""
+    """Signed width of a payload; 0 if spikes are binary."""
     legal_widths_bits: Integers
-    """Widths in which a payload may be sent."""
+    """Supported payload widths."""
 
 
 class Decay(_Frozen):
     """Decay constant of a current."""
 
     bits: Bits
-    """The constant counts in units of 2^-bits; 2^bits forgets everything."""
+    """The constant is in units of 2^-bits; 2^bits decays to 0 at once."""
 
 
 class Threshold(_Frozen):
@@ -245,7 +245,7 @@ class Threshold(_Frozen):
 
 
 class Bias(_Frozen):
-    """What is added to the weighted input of a neuron in every time step."""
+    """Constant added to the weighted input of a neuron in every time step."""
 
     bits: Figure[Positive | None]
     """Signed width of a bias, on the scale of the weighted input."""
@@ -255,31 +255,31 @@ class Delay(_Frozen):
     """Synaptic delay."""
 
     steps_max: Limit
-    """Longest delay in time steps. For information: no rule or estimate reads it."""
+    """Longest delay in time steps. For information only: no rule or estimate uses it."""
     slots_lowest: Limit
-    """Fewest accumulators that a neuron has for input of later time steps."""
+    """Minimum number of accumulators of a neuron for input of later time steps."""
     accumulators_max: Limit
-    """Accumulators of a core for input of later time steps."""
+    """Maximum number of accumulators of a core for input of later time steps."""
 
 
 class InputOutput(_Frozen):
-    """What leaves and enters a chip."""
+    """Input and output of a chip."""
 
     spike_counters: Limit
-    """Counters of an embedded processor, each for the spikes of one neuron."""
+    """Spike counters of an embedded processor, each for one neuron."""
 
 
 class Time(_Frozen):
-    """Time of one operation in one core, of one message on its way, and of the barrier that ends a time step."""
+    """Times of operations in a core, of messages, and of the barrier that ends a time step."""
 
     synaptic_operation_ns: Quantity
     """Time of one synaptic operation."""
     neuron_update_ns: Quantity
     """Time of one neuron update."""
     message_out_ns: Quantity
-    """Time that a message takes to leave its core."""
+    """Time of a message to leave its core."""
     message_in_ns: Quantity
-    """Time that a message takes to enter its core."""
+    """Time of a message to enter its core."""
     within_tile_ns: Quantity
     """Time of a message between two cores of a tile."""
     hop_east_west_ns: Quantity
@@ -287,18 +287,18 @@ class Time(_Frozen):
     hop_north_south_ns: Quantity
     """Time of a message from one router to the next in its column."""
     barrier_ns: Quantity
-    """Time of the barrier over all chips of the system that ends a time step."""
+    """Time of the barrier across all chips of the system at the end of a time step."""
 
 
 class Energy(_Frozen):
-    """Dynamic energy of one operation, and of one message on its way."""
+    """Dynamic energy of operations and messages."""
 
     synaptic_operation_pj: Quantity
     """Energy of one synaptic operation."""
     neuron_update_active_pj: Quantity
-    """Energy of the update of an active neuron."""
+    """Energy of one update of an active neuron."""
     neuron_update_inactive_pj: Quantity
-    """Energy of the update of an inactive neuron."""
+    """Energy of one update of an inactive neuron."""
     message_out_pj: Quantity
     """Energy of a message that leaves its core."""
     message_in_pj: Quantity
@@ -315,16 +315,16 @@ class Power(_Frozen):
     """Power at rest."""
 
     static_chip_w: Quantity
-    """Static power of a chip. For information: no rule or estimate reads it."""
+    """Static power of a chip. For information only: no rule or estimate uses it."""
 
 
 class Profile(_Frozen):
     """A hardware target: figures with their ranges, confidence and sources."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
-    """Name in the library, or of your choice: lower-case letters, digits, - and _."""
+    """Name of the profile: a letter followed by lower-case letters, digits, - and _."""
     description: Sentence
-    """One sentence for lists."""
+    """One sentence that lists show."""
     system: System
     chip: Chip
     core: Core

@@ -1,9 +1,9 @@
-"""What a graph puts on each core: neurons, input axons, synapses and words.
+"""Count the resources that a graph uses on each core: neurons, input axons, synapses and words.
 
-An input axon is what one source neuron's one synapse population needs on one core. Where spikes are binary, each line
-of a neuron counts as a neuron with axons of its own (`pisnn_deploy.graph.lines`). Cores are those that hold neurons, in
-ascending order of their numbers; an unplaced graph counts as if it stood on one core. The resource rules and the
-compiler's placement count alike, because both count here.
+There is one input axon per source neuron, synapse population and target core. With binary spikes, each line of a neuron
+counts as a neuron with its own axons (`pisnn_deploy.graph.lines`). Only cores with neurons are counted, in ascending
+order; an unplaced graph counts as if placed on one core. Resource rules and placement both use these counts, so they
+always agree.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Counts:
-    """Uses of each core.
+    """Use of resources on each core.
 
     Attributes
     ----------
@@ -33,21 +33,21 @@ class Counts:
     core : int64 array [cores]
         Numbers of the cores in use.
     neurons, groups : int64 array [cores]
-        Neurons, and populations of which a core holds a part.
+        Number of neurons, and of populations with at least one neuron, on each core.
     input_axons, synapses : int64 array [cores]
-        Counts on each core.
+        Number of input axons and synapses on each core.
     synaptic_words : int64 array [cores]
-        After packing and rounding.
+        Memory words of synapses, after packing and rounding.
     longest_axon_words : dict of str to int
         Words of the longest packed axon of each synapse population.
     output_axons : int64 array [cores]
-        Entries, with what axons to other chips cost on top.
+        Number of output axon entries, including the additional ones for axons to other chips.
     most_axons : dict of str to int
-        Entries of the neuron of each sending population that takes the most.
+        Largest number of output axon entries of a neuron, by source population.
     axon_map_words, axon_memory_words, total_words : float64 array [cores]
-        Memory words taken on each core.
+        Memory words used on each core.
     chips : int
-        Chips that the cores in use stand on.
+        Number of chips in use.
     """
 
     placed: bool
@@ -67,54 +67,54 @@ class Counts:
 
 
 def packed_words(synapses: Integers, profile: Profile) -> Integers:
-    """Words that the synapses of input axons take.
+    """Words for the packed synapses of each input axon.
 
     Parameters
     ----------
     synapses : int64 array
         Number of synapses of each axon, at least 1.
     profile : Profile
-        Gives the packing (`pisnn_deploy.target.schema.SynapsePacking`).
+        Profile with the packing (`pisnn_deploy.target.schema.SynapsePacking`).
 
     Returns
     -------
     int64 array
-        Memory words of each list of synapses.
+        Memory words of each axon.
     """
     packing, word = profile.synapse, profile.core.word_bits.value
-    each = packing.entry_synapses_max.value
-    entries = 1 if each is None else -(-synapses // each)
+    per_entry = packing.entry_synapses_max.value
+    entries = 1 if per_entry is None else -(-synapses // per_entry)
     bits = synapses * (profile.weights.bits.value + packing.index_bits.value) + entries * packing.header_bits.value
     extra = np.isin(bits % word, np.asarray(packing.extra_word_residues_bits.value, np.int64))
     return np.asarray(-(-bits // word) + extra, np.int64)
 
 
 def placement_problems(graph: IntegerGraph) -> list[str]:
-    """Reasons why a placement cannot be used; empty if it can, or if there is none."""
+    """Reasons why a placement cannot be used; empty if it can, or without a placement."""
     if graph.placement is None:
         return []
-    found = []
+    problems = []
     for name in graph.chain:
         core = graph.placement.core.get(name)
         if core is None:
-            found.append(f"population {name} is on no core")
+            problems.append(f"population {name} is on no core")
         elif core.shape != (graph.size(name),):
-            found.append(f"population {name} has {graph.size(name)} neurons and {core.size} core numbers")
+            problems.append(f"population {name} has {graph.size(name)} neurons but {core.size} core numbers")
         elif core.size and int(core.min()) < 0:
-            found.append(f"population {name} has a negative core number, {int(core.min())}")
+            problems.append(f"population {name} has a negative core number, {int(core.min())}")
         elif core.size and int(core.max()) >= graph.placement.chip.size:
-            found.append(f"population {name} is on core {int(core.max())}, which is on no chip")
+            problems.append(f"population {name} is on core {int(core.max())}, which is on no chip")
     unknown = sorted(set(graph.placement.core) - set(graph.chain))
-    return found + [f"population {name} is placed and not in the graph" for name in unknown]
+    return problems + [f"population {name} is placed but not in the graph" for name in unknown]
 
 
 def count(graph: IntegerGraph, profile: Profile) -> Counts:
-    """Count the uses of each core.
+    """Count the use of resources on each core.
 
     Parameters
     ----------
     graph : IntegerGraph
-        A verified graph; its placement may be unusable and then counts as none.
+        A verified graph; an unusable placement is ignored.
     """
     placement = None if placement_problems(graph) else graph.placement
     if placement is None:
@@ -127,7 +127,7 @@ def count(graph: IntegerGraph, profile: Profile) -> Counts:
         chip = placement.chip[core]
     axons = []
     for synapse in graph.synapses:
-        # One after the other, so that no more than one synapse population is expanded at a time.
+        # One at a time, so that only one synapse population is expanded in memory.
         axons.append(input_axons(link_of(synapse), index[synapse.target], core.size))
     names = tuple((synapse.name, synapse.source) for synapse in graph.synapses)
     lines = {name: lines_of(graph, name) for name in graph.chain}
@@ -144,29 +144,29 @@ def tally(
     lines: Mapping[str, int],
     placed: bool = True,
 ) -> Counts:
-    """Add up the uses of each core.
+    """Add up the use of resources on each core.
 
     Parameters
     ----------
     synapses : sequence of (str, str)
         Name and source population of each synapse population.
     axons : sequence of Axons
-        Their input axons; cores are positions in `core`.
+        Input axons of each synapse population; cores are indices into `core`.
     index : mapping of str to int64 array
-        Position in `core` of the core of each neuron, by population.
+        Index into `core` for each neuron, by population.
     core, chip : int64 array [cores]
         Number and chip of each core.
     lines : mapping of str to int
-        Lines of a neuron, by population.
+        Lines per neuron, by population.
     placed : bool
-        What `Counts.placed` says.
+        Value of `Counts.placed`.
     """
     sums = _Sums(core.size)
     for (name, source), of_synapse in zip(synapses, axons, strict=True):
         sums.add(name, source, of_synapse, index[source], chip, lines[source], profile)
-    held = [lines[name] * np.bincount(home, minlength=core.size) for name, home in index.items()]
-    neurons = np.sum(held, axis=0, dtype=np.int64)
-    groups = np.sum([on_core > 0 for on_core in held], axis=0, dtype=np.int64)
+    by_population = [lines[name] * np.bincount(home, minlength=core.size) for name, home in index.items()]
+    neurons = np.sum(by_population, axis=0, dtype=np.int64)
+    groups = np.sum([on_core > 0 for on_core in by_population], axis=0, dtype=np.int64)
     costs = profile.core
     axon_map = sums.map_entries * (costs.axon_map_entry_words.value or 0.0)
     axon_memory = sums.memory_entries * (costs.axon_memory_entry_words.value or 0.0)
@@ -187,7 +187,7 @@ def tally(
         sums.words,
         sums.longest,
         sums.output_axons,
-        {name: int(each.max(initial=0)) for name, each in sums.entries.items()},
+        {name: int(entries.max(initial=0)) for name, entries in sums.entries.items()},
         axon_map,
         axon_memory,
         total,
@@ -196,7 +196,7 @@ def tally(
 
 
 class _Sums:
-    """What the axons of synapse populations add up to, at each core.
+    """Sums over the axons of synapse populations, on each core.
 
     Attributes
     ----------
@@ -222,20 +222,20 @@ class _Sums:
         Parameters
         ----------
         name, source : str
-            Of the synapses, and of the population that sends.
+            Names of the synapse population and of its source population.
         home : int64 array [neurons]
-            Core of each neuron that sends.
+            Core of each source neuron.
         chip : int64 array [cores]
-            Chip on which each core lies.
+            Chip of each core.
         lines : int
-            Lines of each neuron that sends.
+            Lines per source neuron.
         """
         cores = chip.size
-        each = packed_words(axons.synapses, profile)
-        self.longest[name] = int(each.max(initial=0))
+        words = packed_words(axons.synapses, profile)
+        self.longest[name] = int(words.max(initial=0))
         self.input_axons += lines * np.bincount(axons.core, minlength=cores)
         self.synapses += lines * _sums(axons.core, axons.synapses, cores)
-        self.words += lines * _sums(axons.core, each, cores)
+        self.words += lines * _sums(axons.core, words, cores)
         origin = home[axons.source]
         leaving = lines * np.bincount(origin, minlength=cores)
         self.output_axons += leaving
@@ -254,5 +254,5 @@ class _Sums:
 
 
 def _sums(at: Integers, values: Integers, cores: int) -> Integers:
-    """Sum of the values at each core; exact, since float64 holds every count below 2^53."""
+    """Sum of the values on each core; exact, because float64 represents all counts below 2^53."""
     return np.bincount(at, weights=values, minlength=cores).astype(np.int64)

@@ -1,4 +1,4 @@
-"""What a training came to: held-out fields, a first-order scheme on the same mesh, learned coefficients, growth."""
+"""Assess a training: held-out fields, a first-order scheme on the same mesh, learned coefficients, growth."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from pisnn_deploy.physics.symbol import amplification
 Floats = NDArray[np.float64]
 
 GROWTH_MARGIN = 1e-9
-"""Allowance for rounding in the modulus of an amplification factor."""
+"""Rounding tolerance for the modulus of an amplification factor."""
 WAVES_ALONG = {1: 1025, 2: 129, 3: 33}
-"""Waves along each axis on which growth is looked for."""
+"""Waves along each axis that are checked for growth."""
 LARGEST_SUBSTEP = {1: 0.4, 2: 0.2, 3: 0.13}
-"""Diffusion number of a step of the first-order scheme."""
+"""Largest diffusion number of a step of the first-order scheme."""
 LARGEST_COURANT = 0.9
 
 
 @dataclass(frozen=True)
 class Coefficient:
-    """A coefficient of the equation: the model's, and that of the integer weights."""
+    """A coefficient of the equation: the value of the integer weights, and the target value from the model."""
 
     name: str
     learned: float
@@ -37,20 +37,20 @@ class Coefficient:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Fields that no step of the training has seen, at the end of a rollout.
+    """Fields not used in training, at the end of a rollout.
 
     Attributes
     ----------
     start, exact : float64 array [batch, cells]
         Cell averages at the start, and of the exact solution at the end.
     before, after : float64 array [batch, cells]
-        By the network before training, in floats, and after it, with integer weights.
+        Results of the network before training, in floats, and after training, with integer weights.
     first_order : float64 array [batch, cells]
-        By a first-order scheme in float64.
+        Results of a first-order scheme in float64.
     scheme : str
-        Name of that scheme.
+        Name of the first-order scheme.
     steps : int
-        PDE steps.
+        PDE steps of the rollout.
     """
 
     start: Floats
@@ -62,7 +62,7 @@ class HeldOut:
     steps: int
 
     def error(self, values: Floats) -> float:
-        """L2 error relative to the variation of the starts."""
+        """L2 error relative to the variation of the initial fields."""
         variation = np.linalg.norm(self.start - self.start.mean(axis=1, keepdims=True))
         with np.errstate(over="ignore", invalid="ignore"):
             return float(np.linalg.norm(values - self.exact) / variation)
@@ -70,22 +70,22 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Assessment:
-    """Figures of a training, and why it failed if it did.
+    """Results of a training, and the reasons if it failed.
 
     Attributes
     ----------
     loss_before, loss_after : float
-        Mean square error of the held-out fields, relative to their variation.
+        Mean square error on the held-out fields, relative to their variation.
     held_out_error : float
-        Its root: relative L2 error after `held_out_steps` PDE steps with integer weights.
+        Root of `loss_after`: relative L2 error after `held_out_steps` PDE steps with integer weights.
     accept : float
-        The recipe's, or the error of `scheme` on the same mesh.
+        Limit from the recipe, or the error of `scheme` on the same mesh.
     amplification_factor : float
-        Largest modulus over all waves; of a network with hidden layers, around constant fields of the operating range.
+        Largest modulus over all waves; with hidden layers, around constant fields within the operating range.
     coefficients : tuple of Coefficient
-        Those that the integer weights have, beside the model's.
+        Coefficients of the integer weights, with their target values.
     failures : tuple of str
-        One sentence each; none if the training succeeded.
+        One sentence per failure; empty if the training succeeded.
     """
 
     loss_before: float
@@ -101,13 +101,13 @@ class Assessment:
 
     @property
     def document(self) -> dict[str, Any]:
-        """As plain data; what is not finite is None."""
+        """Plain data for JSON; values that are not finite are None."""
         plain: dict[str, Any] = strict(asdict(self))
         return plain
 
 
 def strict(value: Any) -> Any:
-    """Plain data that strict JSON can hold, at any depth: what is not finite is None, and tuples are lists."""
+    """Convert nested data to strict JSON data: values that are not finite become None, tuples become lists."""
     if isinstance(value, Mapping):
         return {name: strict(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
@@ -116,16 +116,16 @@ def strict(value: Any) -> Any:
 
 
 def assess(model: Model, spacing: float, step: float, held_out: HeldOut, accept: float | None) -> Assessment:
-    """Judge a training.
+    """Assess a trained model.
 
     Parameters
     ----------
     model : Model
-        As trained.
+        The trained model.
     spacing, step : float
-        Cell width, and what a PDE step of the integer weights lasts.
+        Cell width, and physical time of a PDE step with the integer weights.
     accept : float, optional
-        Largest held-out error; that of the first-order scheme unless given.
+        Largest accepted held-out error (default: that of the first-order scheme).
     """
     before, after, scheme_error = map(held_out.error, (held_out.before, held_out.after, held_out.first_order))
     limits = model.spec.operating_range
@@ -140,8 +140,8 @@ def assess(model: Model, spacing: float, step: float, held_out: HeldOut, accept:
         failures.append(f"the weights imply a time step of {step:g}")
     largest = scheme_error if accept is None else accept
     if math.isfinite(after) and after > largest:
-        whose = f"that of {held_out.scheme} on the same mesh" if accept is None else "training.accept"
-        failures.append(f"the held-out error {after:.2e} is above {largest:.2e}, {whose}")
+        limit = f"that of {held_out.scheme} on the same mesh" if accept is None else "training.accept"
+        failures.append(f"the held-out error {after:.2e} is above {largest:.2e}, {limit}")
     if not model.spec.hidden and factor > 1 + GROWTH_MARGIN:
         failures.append(
             f"waves of {2 * math.pi / wave:.2g} cells grow by {factor:.6g} in each PDE step; raise training.stability "
@@ -149,7 +149,7 @@ def assess(model: Model, spacing: float, step: float, held_out: HeldOut, accept:
         )
     coefficients = _coefficients(model, spacing, step, held_out.start.shape[1])
     failures += [
-        f"the integer weights have the {coefficient.name} {coefficient.learned:g}, wanted {coefficient.wanted:g}"
+        f"the integer weights have the {coefficient.name} {coefficient.learned:g}, expected {coefficient.wanted:g}"
         + ("; lower model.damping" if coefficient.name == "damping" else "")
         for coefficient in coefficients
         if not math.isfinite(coefficient.learned)
@@ -169,7 +169,7 @@ def assess(model: Model, spacing: float, step: float, held_out: HeldOut, accept:
 
 
 def integer_kernel(model: Model, value: float) -> Floats:
-    """Flux per cell value around a constant field, with the nearest integer weights, float64 [positions]."""
+    """Derivative of the flux by the cell values at a constant field, with integer weights, float64 [positions]."""
     spec = model.spec
     units = [2.0**-exponent for exponent in spec.weight_exponents]
     units[0] *= spec.weight_unit
@@ -189,14 +189,14 @@ def _largest_factor(model: Model, value: float) -> tuple[float, float]:
     turn = np.linspace(-np.pi, np.pi, WAVES_ALONG[axes])
     waves = np.stack([grid.reshape(-1) for grid in np.meshgrid(*(turn,) * axes, indexing="ij")])
     factors = np.abs(amplification(integer_kernel(model, value), model.spec.positions, waves, model.spec.leak))
-    # A constant field has the factor 1; what rounding makes of it is no wave.
+    # A constant field has the factor 1 up to rounding, and is not a wave.
     factors[~waves.any(axis=0)] = 0.0
     worst = int(factors.argmax())
     return float(factors[worst]), float(np.abs(waves[:, worst]).max())
 
 
 def _coefficients(model: Model, spacing: float, step: float, cells: int) -> tuple[Coefficient, ...]:
-    """Measured on the longest wave of the training's mesh, which the integer kernel damps and moves."""
+    """Coefficients measured from how the integer kernel damps and moves the longest wave of the training mesh."""
     spec = model.spec
     limits = spec.operating_range
     value = (limits.lower + limits.upper) / 2
@@ -230,16 +230,16 @@ def _coefficients(model: Model, spacing: float, step: float, cells: int) -> tupl
 
 
 def first_order(values: Floats, shape: tuple[int, ...], diffusion: float, courant: float) -> Floats:
-    """Fields on a periodic mesh by first-order upwind and central differences, in as many steps as are stable.
+    """Advance fields on a periodic mesh by first-order upwind and central differences, in stable steps.
 
     Parameters
     ----------
     values : float64 array [batch, cells]
-        Fields at the start.
+        Initial fields.
     shape : tuple of int
         Cells along each axis.
     diffusion, courant : float
-        Diffusion number and Courant number along the first axis, of the whole time.
+        Diffusion number, and Courant number along the first axis, for the total time.
     """
     axes = len(shape)
     count = max(
@@ -253,7 +253,7 @@ def first_order(values: Floats, shape: tuple[int, ...], diffusion: float, couran
 
 
 def godunov(values: Floats, spacing: float, diffusivity: float, time: float) -> Floats:
-    """Burgers flow on a periodic line by Godunov's scheme and central diffusion, float64 [batch, cells]."""
+    """Advance Burgers flows on a periodic line by Godunov's scheme and central diffusion, float64 [batch, cells]."""
     fastest = float(np.abs(values).max()) / spacing + 2 * diffusivity / spacing**2
     count = math.ceil(time * fastest / LARGEST_COURANT)
     step = time / count / spacing

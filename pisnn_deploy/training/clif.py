@@ -1,4 +1,4 @@
-"""C-LIF for lava-dl: the conservative leaky integrate-and-fire neuron of a face, with surrogate gradients."""
+"""Conservative leaky integrate-and-fire (C-LIF) neurons of faces for lava-dl, with surrogate gradients."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class FluxState(NamedTuple):
     Attributes
     ----------
     current, residue : float64 tensor [batch, faces]
-        The drive with what is kept of earlier ones, and what has not been fired.
+        Leaky sum of the drives, and the part that has not been fired.
     """
 
     current: torch.Tensor
@@ -43,16 +43,16 @@ class CLIF(Neuron):
 
         c <- decay(c) + d        r <- r + c        k = fire(r)        r <- r - theta k
 
-    What leaves through a face enters the neighbouring cell as the same number of quanta, and what did not fire stays in
-    the residue, so nothing is lost. Quantised, all values are integers in float64 tensors and equal the numerics
-    contract bit for bit (exact below 2^53). Not quantised, ``k = r / theta`` and nothing is rounded.
+    Every packet leaves one cell and enters its neighbour, and the part that does not fire stays in the residue, so
+    nothing is lost. If quantised, all values are integers in float64 tensors and equal the numerics contract bit for
+    bit (exact below 2^53). Otherwise ``k = r / theta`` and nothing is rounded.
 
     Parameters
     ----------
     threshold_exponent : int
         ``F``: theta is ``2^F`` flux units per quantum.
     leak : int
-        Decay constant at the start, 1 to 4096 (memoryless).
+        Initial decay constant, 1 to 4096 (memoryless).
     quantised : bool
         Whether to round as the hardware does.
     scale_grad : float
@@ -93,18 +93,18 @@ class CLIF(Neuron):
         return self.leak.device
 
     def clamp(self) -> None:
-        """Keep the leak within its 12 bits, above 0."""
+        """Clamp the leak to its valid range, 1 to 4096."""
         with torch.no_grad():
             self.leak.clamp_(1, MEMORYLESS)
 
     def integer_leak(self) -> torch.Tensor:
-        """The leak as the hardware has it, straight-through in the gradient."""
+        """Rounded leak, with a straight-through gradient."""
         leak = self.leak.clamp(1, MEMORYLESS)
         return leak + (torch.round(leak) - leak).detach()
 
     @property
     def device_params(self) -> dict[str, Any]:
-        """Parameters for the hardware, in lava-dl's names where it has one."""
+        """Parameters for the hardware, with lava-dl's names where these exist."""
         return {
             "type": "CLIF",
             "iDecay": int(self.integer_leak().item()),
@@ -118,29 +118,29 @@ class CLIF(Neuron):
         Parameters
         ----------
         like : tensor [batch, faces]
-            Gives shape, type and device.
+            Tensor with the shape, dtype and device of the state.
         """
         return FluxState(torch.zeros_like(like), torch.zeros_like(like))
 
     def forward(self, drive: torch.Tensor, state: FluxState) -> tuple[torch.Tensor, FluxState]:
-        """One PDE step.
+        """Advance by one PDE step.
 
         Parameters
         ----------
         drive : float64 tensor [batch, faces]
-            In flux units.
+            Outputs of the flux network, in flux units.
 
         Returns
         -------
         packets : float64 tensor [batch, faces]
             Signed quanta.
         state : FluxState
-            After the PDE step.
+            State after the PDE step.
         """
-        kept = state.current * ((MEMORYLESS - self.integer_leak()) / MEMORYLESS)
+        decayed = state.current * ((MEMORYLESS - self.integer_leak()) / MEMORYLESS)
         if self.quantised:
-            kept = kept + (torch.trunc(kept) - kept).detach()
-        current = kept + drive
+            decayed = decayed + (torch.trunc(decayed) - decayed).detach()
+        current = decayed + drive
         residue = state.residue + current
         fire: Any = _Fire.apply
         packets = fire(residue, self.theta, self.scale_rho) if self.quantised else residue / self.theta

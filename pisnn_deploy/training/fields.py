@@ -1,4 +1,4 @@
-"""Random fields with known futures: what a network is trained on."""
+"""Training fields: random fields with known exact solutions."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Start:
-    """Where rollouts start from, and how far a field may be off.
+    """Initial fields of rollouts.
 
     Attributes
     ----------
     values : float64 tensor [batch, cells]
         Cell averages.
     size : float64 tensor [batch]
-        Root-mean-square size of each field's variation, to which defects are relative.
+        Root mean square of each field's variation, used to normalise defects.
     """
 
     values: torch.Tensor
@@ -36,24 +36,24 @@ class Start:
 
 
 class TrainingFields(Protocol):
-    """A distribution of fields that are known at all times."""
+    """A distribution of fields with exact solutions at all times."""
 
     @property
     def mesh(self) -> Mesh:
-        """The mesh of the training."""
+        """Training mesh."""
         ...
 
     @property
     def numbers(self) -> int:
-        """Standard normal numbers that make a field."""
+        """Number of standard normal variables per field."""
         ...
 
     def counted(self, steps: int) -> torch.Tensor:
-        """Cells whose values are known after so many PDE steps, int64 tensor."""
+        """Cells that count after a number of PDE steps, int64 tensor."""
         ...
 
     def start(self, drawn: torch.Tensor) -> Start:
-        """Fields at the start from `drawn`, float64 tensor [batch, numbers]."""
+        """Initial fields from random variables, float64 tensor [batch, numbers]."""
         ...
 
     def at(self, drawn: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
@@ -62,24 +62,24 @@ class TrainingFields(Protocol):
 
 
 def training_fields(spec: ModelSpec, options: TrainingOptions) -> TrainingFields:
-    """The fields that suit the equation of a model."""
+    """Training fields for the equation of a model."""
     if spec.equation == "laplace":
         return HarmonicFields(spec, options)
     return FourierFields(spec, options)
 
 
 class FourierFields:
-    """Sums of Fourier modes on a periodic mesh, which advection and diffusion move and damp one by one.
+    """Sums of Fourier modes on a periodic mesh, which advection and diffusion move and damp independently.
 
     Parameters
     ----------
     options : TrainingOptions
-        All modes with up to ``modes`` waves along each axis are equally strong.
+        All modes with up to ``modes`` waves along each axis have the same amplitude distribution.
     """
 
     def __init__(self, spec: ModelSpec, options: TrainingOptions) -> None:
         dimensions = len(spec.lengths)
-        # Square cells, whatever the domain: all axes share one kernel, which knows nothing of the domain.
+        # Square cells for any domain: all axes share one kernel, which does not depend on the domain.
         lengths = (spec.lengths[0],) * dimensions
         self.mesh = structured_mesh((options.cells,) * dimensions, lengths, ((PERIODIC, PERIODIC),) * dimensions)
         self._mean, self._amplitude = options.mean, options.amplitude
@@ -117,17 +117,17 @@ class FourierFields:
 
 
 class HarmonicFields:
-    """Steady states between reservoirs, where a network must leave them.
+    """Steady states between reservoirs, which a network must not change.
 
     On each side the reservoirs follow a random sum of sines; the steady state is a sum of ``sin(k x) sinh(k y)``. Cells
-    that a wall can have reached do not count: what happens there is the ghost cells' doing, not the kernel's.
+    that a wall may have influenced do not count: ghost cells determine their values, not the kernel.
 
     Parameters
     ----------
     spec : ModelSpec
-        Two-dimensional.
+        Spec of a two-dimensional model.
     options : TrainingOptions
-        Each side has ``modes`` sines; the amplitude of sine ``k`` falls like ``1 / k``.
+        Each side has ``modes`` sines; the amplitude of sine ``k`` is proportional to ``1 / k``.
     """
 
     def __init__(self, spec: ModelSpec, options: TrainingOptions) -> None:
@@ -152,14 +152,14 @@ class HarmonicFields:
                     level[numbers] = s * sine
                     levels.append(level)
         self._reach = spec.half_width
-        # What the flux along one axis alone would do to the longest wave in one PDE step.
+        # Change of the longest wave in one PDE step from the flux along one axis alone.
         self._curvature = spec.diffusion_number * (np.pi / cells) ** 2
         self._exact = torch.from_numpy(np.stack(shapes).reshape(len(shapes), -1))
         self._levels = np.stack(levels)
         self.numbers = len(shapes)
 
     def counted(self, steps: int) -> torch.Tensor:
-        """Cells that no wall has reached."""
+        """Cells that no wall has influenced."""
         numbers = np.arange(self.mesh.cells).reshape(self.mesh.shape)
         margin = steps * self._reach
         return torch.from_numpy(numbers[margin:-margin, margin:-margin].reshape(-1).copy())
@@ -172,7 +172,7 @@ class HarmonicFields:
         return Start(exact, wires, exact.square().mean(dim=1).sqrt() * self._curvature)
 
     def at(self, drawn: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
-        """The steady state, whatever the time."""
+        """Steady state, independent of time."""
         return (drawn @ self._exact)[:, None].expand(-1, len(times), -1)
 
 

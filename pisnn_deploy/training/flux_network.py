@@ -17,16 +17,16 @@ from pisnn_deploy.training.lava_dl import MANTISSAS_PER_WEIGHT, WEIGHT_SCALE, sl
 
 @dataclass(frozen=True)
 class Constraints:
-    """What is built into the weights of a linear flux network instead of being learned.
+    """Properties that are built into the weights of a linear flux network instead of being learned.
 
     Attributes
     ----------
     symmetric : bool
-        Kernels have the symmetry of the equation (`pisnn_deploy.physics.model.symmetry_basis`): a mirrored field gives
-        the mirrored flux, and a constant field is at rest.
+        Whether kernels have the symmetry of the equation (`pisnn_deploy.physics.model.symmetry_basis`): a mirrored
+        field gives the mirrored flux, and a constant field does not change.
     consistent : bool
-        Moments are those of the equation for the diffusion number of the spec. Without, a network that is compared
-        at the physical time of its own weights could win by standing still.
+        Whether moments are those of the equation for the spec's diffusion number. Otherwise a network could lower its
+        loss by not moving at all, because it is compared at the physical time that its weights imply.
     """
 
     symmetric: bool = True
@@ -38,19 +38,19 @@ UNCONSTRAINED = Constraints(symmetric=False, consistent=False)
 
 
 class WeightHook:
-    """What a synapse applies to its weight before use: first the physics, then the hardware's grid.
+    """Hook of a synapse that applies first the physical constraints, then the hardware's grid to its weights.
 
-    The grid is lava-dl's ``quantize_8bit``: even mantissas, of which 254 is the largest that is legal in both signs;
-    coarser where the first layer's weights must be multiples of `ModelSpec.weight_unit`.
+    The grid is lava-dl's ``quantize_8bit``: even mantissas up to 254, the largest that is valid with both signs. It is
+    coarser for a first layer whose weights must be multiples of `ModelSpec.weight_unit`.
 
     Parameters
     ----------
     layer : int
-        Which layer of the network, from 0.
+        Index of the layer, from 0.
     neuron : CLIF
-        Supplies lava-dl's hook and says whether to quantise.
+        Neuron that provides lava-dl's hook and whether to quantise.
     constraints : Constraints
-        Of linear networks; hidden layers have none.
+        Constraints of a linear network; ignored with hidden layers.
     """
 
     def __init__(self, spec: ModelSpec, layer: int, neuron: CLIF, constraints: Constraints) -> None:
@@ -77,7 +77,7 @@ class WeightHook:
     def _with_moments(self, kernel: torch.Tensor) -> torch.Tensor:
         spec, distance = self._spec, self._distance
         if spec.equation == "advection-diffusion":
-            # exp(-i C xi - r xi^2) to second order asks for the moments C and r + C^2 / 2 (Lax and Wendroff, 1960).
+            # exp(-i C xi - r xi^2) to second order needs the moments C and r + C^2 / 2 (Lax and Wendroff, 1960).
             courant = nominal_time_step(spec, _width(spec)) * spec.velocity / _width(spec)
             missing = courant - kernel.sum()
             tilt = -(spec.diffusion_number + courant**2 / 2) - (kernel * distance).sum()
@@ -88,7 +88,7 @@ class WeightHook:
         return scaled
 
     def __call__(self, weight: torch.Tensor, descale: bool = False) -> torch.Tensor:
-        """Weights in slayer's units, or in mantissas if `descale`, as lava-dl's export asks for."""
+        """Weights in slayer's units, or in mantissas if `descale`, as lava-dl's export needs."""
         ready = self.real(weight) * self.scale
         if not self._neuron.quantised:
             return ready * WEIGHT_SCALE if descale else ready
@@ -100,7 +100,7 @@ class WeightHook:
 
 
 def _width(spec: ModelSpec) -> float:
-    """Cell width of a model that belongs to one."""
+    """Cell width of a model that is valid for one cell width."""
     assert spec.cell_width is not None
     return spec.cell_width
 
@@ -128,14 +128,14 @@ class FluxNetwork(torch.nn.Module):
         Parameters
         ----------
         windows : float64 tensor [batch, positions, faces]
-            What each face sees, in quanta.
+            Inputs of each face, in quanta.
         quantum : float
             Cell value of one quantum.
 
         Returns
         -------
         float64 tensor [batch, faces]
-            In flux units.
+            Drives, in flux units.
         """
         quantised, exponents = self._neuron.quantised, self._spec.weight_exponents
         activation = windows
@@ -153,19 +153,19 @@ class FluxNetwork(torch.nn.Module):
         return last
 
     def real_weights(self) -> tuple[NDArray[np.float64], ...]:
-        """Dimensionless weights of each layer, float64 [outputs, inputs], constrained and not rounded."""
+        """Dimensionless weights of each layer, float64 [outputs, inputs], constrained but not rounded."""
         return tuple(
             hook.real(synapse.weight).detach().numpy()[:, :, 0, 0, 0].copy()
             for hook, synapse in zip(self.hooks, self.synapses, strict=True)
         )
 
     def kernel(self) -> torch.Tensor:
-        """Weights of a linear network as they are used, dimensionless, float64 [positions]; differentiable."""
+        """Effective weights of a linear network, dimensionless, float64 [positions]; differentiable."""
         used: torch.Tensor = self.hooks[0](self.synapses[0].weight).reshape(-1) / self.hooks[0].scale
         return used
 
     def time_step(self, spacing: float) -> torch.Tensor:
-        """Physical time of one PDE step of the weights as they are used; differentiable.
+        """Physical time of one PDE step with the effective weights; differentiable.
 
         Parameters
         ----------
@@ -176,5 +176,5 @@ class FluxNetwork(torch.nn.Module):
             return torch.tensor(nominal_time_step(self._spec, spacing), dtype=torch.float64)
         kernel = self.kernel()
         first = -(kernel * torch.from_numpy(self._spec.positions[0])).sum()
-        lasts: torch.Tensor = time_step(self._spec, kernel.sum(), first, spacing, self._neuron.integer_leak())
-        return lasts
+        step: torch.Tensor = time_step(self._spec, kernel.sum(), first, spacing, self._neuron.integer_leak())
+        return step

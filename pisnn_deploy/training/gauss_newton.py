@@ -1,11 +1,11 @@
-"""Training of flux networks with one hidden layer by Gauss-Newton steps on whole rollouts, to integer weights.
+"""Train flux networks with one hidden layer to integer weights, by Gauss-Newton steps on whole rollouts.
 
-1. The network starts as a piecewise linear interpolant of the flux, each kink at the foot of its characteristic.
-2. Levenberg-Marquardt steps on the error of rollouts against exact solutions, over growing horizons.
-3. Output weights, then input weights are rounded with compensation, in passes; after each, a few more steps on what is
-   still free. Biases are never rounded to eight bits, so they stay free to the end.
+1. The initial network is a piecewise linear interpolant of the flux, with each kink at the foot of its characteristic.
+2. Levenberg-Marquardt steps reduce the error of rollouts against exact solutions, over growing horizons.
+3. Output weights, then input weights are rounded with compensation, in passes; a few more steps on the free parameters
+   follow each pass. Biases are never rounded to eight bits, so they stay free to the end.
 
-Rounding to nearest instead costs most of the accuracy (docs/results/ablation.md).
+Rounding to nearest instead loses most of the accuracy (docs/results/ablation.md).
 """
 
 from __future__ import annotations
@@ -33,44 +33,44 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 KNOWN_TIMES = 8
-"""Equally spaced times at which each rollout is compared."""
+"""Number of equally spaced times at which each rollout is compared."""
 LONGEST_QUIET_TIME = 1.0
-"""Quiet fields are followed twice as long as the others, up to here."""
+"""Rollouts of quiet fields are twice as long as the others, up to this time."""
 KINK_MARGIN = 0.05
-"""Kinks cover the range of the fields and so much beyond."""
+"""Kinks extend beyond the range of the fields by this much."""
 KINK_SCALE, LINEAR_SCALE, LINEAR_BIAS, LINEAR_JITTER = 0.5, 0.99, 1.2, 0.2
 LARGEST_INPUT_WEIGHT = 0.94
 LARGEST_OUTPUT_PART = 0.97
-"""How far units are scaled up before rounding: close to the largest weights, with a little room to move."""
+"""Units are scaled up before rounding, close to the largest weight but with a little room to move."""
 START_DAMPING, ACCEPTED, REJECTED, SMALLEST_DAMPING = 1e-2, 0.25, 6.0, 1e-9
 TRIES = 5
 HELD_OUT_FIELDS = 8
 HELD_OUT_STREAM = 2
-"""Random numbers of the held-out fields; the training's own are of the streams 0 and 1."""
+"""Random stream of the held-out fields; training uses the streams 0 and 1."""
 PASSES = ((True, 1.0, 2), (False, 0.5, 1), (False, 0.6, 1), (False, 1.0, 2))
-"""Rounding passes: output weights or not, which part of what is left, and Gauss-Newton steps afterwards."""
+"""Rounding passes: whether of output weights, fraction of the remaining weights, Gauss-Newton steps afterwards."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training stands; everything that the rest of it depends on.
+    """State of a training; the remaining training depends on nothing else.
 
     Attributes
     ----------
     stage : int
-        Horizons first, then rounding passes.
+        Index of the stage: first the horizons, then the rounding passes.
     iteration : int
-        Steps done in this stage.
+        Completed steps of this stage.
     parameters : float64 array
-        In the order of `HiddenFlux.vector`.
+        Network parameters in the order of `HiddenFlux.vector`.
     damping : float
-        Levenberg-Marquardt's, relative to the diagonal of the Gauss-Newton matrix.
+        Levenberg-Marquardt damping, relative to the diagonal of the Gauss-Newton matrix.
     rounded : int64 array
-        Parameters that are on their grid.
+        Indices of the rounded parameters.
     losses : tuple of float
-        After each step, a mean square.
+        Mean square error after each step.
     before_rounding : float
-        The last loss before the first rounding pass; NaN until then.
+        Last loss before the first rounding pass; NaN until then.
     """
 
     stage: int
@@ -83,14 +83,14 @@ class Progress:
 
 
 class GaussNewton:
-    """One training.
+    """A training run.
 
     Parameters
     ----------
     spec : ModelSpec
-        Burgers, one hidden layer.
+        Spec of a Burgers model with one hidden layer.
     seed : int
-        Of the network before training and of the training fields.
+        Random seed of the initial network and of the training fields.
     """
 
     def __init__(self, spec: ModelSpec, options: GaussNewtonOptions, seed: int) -> None:
@@ -111,17 +111,17 @@ class GaussNewton:
         self._units[self._outputs] = 2.0 ** -spec.weight_exponents[1]
 
     def start(self) -> Progress:
-        """Before the first step."""
+        """State before the first step."""
         nothing = np.zeros(0, np.int64)
         return Progress(0, 0, self._network.vector(), START_DAMPING, nothing, (), math.nan)
 
     def run(self, progress: Progress, on_step: Callable[[Progress, int], None]) -> Progress:
-        """Go on to the end.
+        """Train to the end.
 
         Parameters
         ----------
         on_step : callable
-            Called after each step with where the training stands and the number of steps done.
+            Called after each step with the state and the total number of steps done.
         """
         options = self._options
         stages: list[tuple[int, tuple[bool, float] | None, int]] = [
@@ -137,7 +137,7 @@ class GaussNewton:
             if not math.isfinite(equations.loss):
                 raise CheckError(
                     f"training {self._spec.name}: the loss is {equations.loss} on rollouts of {horizon} PDE steps; "
-                    "shorten horizons, or lower model.diffusion_number"
+                    "shorten the horizons or lower model.diffusion_number"
                 )
             if progress.iteration == 0 and rounding is not None:
                 progress = self._round(progress, equations, *rounding)
@@ -153,7 +153,7 @@ class GaussNewton:
         return progress
 
     def model(self, progress: Progress) -> Model:
-        """The trained model; the mean flux is taken off, which moves nothing and saves bits."""
+        """The trained model, with the mean flux subtracted, which changes no result and saves bits."""
         network = self._network.with_vector(progress.parameters)
         if not progress.rounded.size:
             network = _balanced(network, self._spec)
@@ -164,18 +164,18 @@ class GaussNewton:
 
     @property
     def spacing(self) -> float:
-        """Cell width of the mesh."""
+        """Cell width of the training mesh."""
         return self._mesh.spacing[0]
 
     def held_out(self, model: Model, seed: int) -> HeldOut:
-        """Lively fields of a stream of their own, followed for the longest rollout of the training.
+        """Held-out fields from a separate random stream, over the longest training horizon.
 
         Parameters
         ----------
         model : Model
-            As trained.
+            The trained model.
         seed : int
-            The training's; these fields have a stream of their own.
+            Random seed of the training.
         """
         steps = self._options.horizons[-1]
         options = self._options.model_copy(update={"fields": HELD_OUT_FIELDS, "quiet_fields": 0})
@@ -196,7 +196,7 @@ class GaussNewton:
     def _improve(
         self, progress: Progress, equations: NormalEquations, horizon: int
     ) -> tuple[Progress, NormalEquations, bool]:
-        """An accepted Levenberg-Marquardt step; none if no damping lowers the loss."""
+        """Take a Levenberg-Marquardt step; the last result is False if no damping lowers the loss."""
         count = progress.parameters.size
         free = np.setdiff1d(np.arange(count), progress.rounded)
         limits = LARGEST_WEIGHT * self._units
@@ -225,10 +225,10 @@ class GaussNewton:
             network = _balanced(self._network.with_vector(progress.parameters), self._spec)
             progress = _replace(progress, parameters=network.vector(), before_rounding=equations.loss)
             equations = self._equations(progress.parameters, self._options.horizons[-1])
-        wanted = np.setdiff1d(self._outputs if outputs else self._inputs, progress.rounded)
+        candidates = np.setdiff1d(self._outputs if outputs else self._inputs, progress.rounded)
         free = np.setdiff1d(np.arange(progress.parameters.size), progress.rounded)
-        order = rounding_order(equations.matrix, wanted, np.setdiff1d(free, wanted))
-        order = order[: math.ceil(wanted.size * part)]
+        order = rounding_order(equations.matrix, candidates, np.setdiff1d(free, candidates))
+        order = order[: math.ceil(candidates.size * part)]
         limits = LARGEST_WEIGHT * self._units
         parameters = round_with_compensation(progress.parameters, equations.matrix, order, free, self._units, limits)
         both = np.concatenate([self._inputs, self._outputs])
@@ -254,22 +254,22 @@ class GaussNewton:
 
 
 def total_steps(options: GaussNewtonOptions) -> int:
-    """Gauss-Newton steps of a whole training."""
+    """Number of Gauss-Newton steps of a whole training."""
     passes = sum(steps for _, _, steps in PASSES) if options.rounding == "compensated" else 0
     return sum(options.iterations) + passes
 
 
 def characteristic_network(spec: ModelSpec, options: GaussNewtonOptions, seed: int) -> HiddenFlux:
-    """The network before training.
+    """Initial network of a training.
 
-    Kink ``k`` contributes ``d max(u_k - theta_k, 0)``, in sum a piecewise linear ``u^2 / 2``, where ``u_k`` is the
-    point value at the foot of the characteristic of speed ``theta_k``: that makes the flux second order in time. Units
-    that are always active carry the rest of the linear part, and diffusion.
+    Kink ``k`` contributes ``d max(u_k - theta_k, 0)``, which sum to a piecewise linear ``u^2 / 2``. Here ``u_k`` is the
+    point value at the foot of the characteristic of speed ``theta_k``, which makes the flux second order in time. Units
+    that are always active provide the rest of the linear part and diffusion.
 
     Parameters
     ----------
     seed : int
-        Of the small differences between units that are always active.
+        Random seed of the small differences between units that are always active.
     """
     assert spec.cell_width is not None
     random = np.random.default_rng([seed, 0])
@@ -292,7 +292,7 @@ def characteristic_network(spec: ModelSpec, options: GaussNewtonOptions, seed: i
 
 
 def _balanced(network: HiddenFlux, spec: ModelSpec) -> HiddenFlux:
-    """The same function, with each unit scaled so that its weights use their bits."""
+    """Scale each unit so that its weights use all bits, without changing the function."""
     largest = LARGEST_OUTPUT_PART * LARGEST_WEIGHT * 2.0 ** -spec.weight_exponents[1]
     scale = LARGEST_INPUT_WEIGHT / np.abs(network.weight).max(axis=1)
     scale = np.maximum(scale, np.abs(network.output) / largest)
@@ -300,7 +300,7 @@ def _balanced(network: HiddenFlux, spec: ModelSpec) -> HiddenFlux:
 
 
 def _random_fields(options: GaussNewtonOptions, seed: int, stream: int = 1) -> list[Modes]:
-    """Lively fields that fill most of the range, then ever quieter ones."""
+    """Draw fields that span most of the range, then ever quieter ones."""
     random = np.random.default_rng([seed, stream])
     fields = []
     quiet = np.geomspace(0.5, 0.02, options.quiet_fields)

@@ -1,4 +1,4 @@
-"""A flux network with one hidden layer on a periodic line, with the derivatives of whole rollouts."""
+"""Flux networks with one hidden layer on a periodic line, and the derivatives of whole rollouts."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class HiddenFlux:
     Attributes
     ----------
     weight : float64 array [hidden, positions]
-        What each unit makes of the cells that a face sees.
+        Input weights of each unit.
     bias, output : float64 array [hidden]
-        Of each unit: added to its drive, and weight of its activation in the flux.
+        Bias of each unit, and output weight of its activation.
     """
 
     weight: Floats
@@ -28,11 +28,11 @@ class HiddenFlux:
     output: Floats
 
     def vector(self) -> Floats:
-        """All parameters, float64 [hidden * (positions + 2)]: weights, bias and output of unit after unit."""
+        """All parameters, float64 [hidden * (positions + 2)]: input weights, bias and output weight of each unit."""
         return np.column_stack([self.weight, self.bias, self.output]).reshape(-1)
 
     def with_vector(self, vector: Floats) -> HiddenFlux:
-        """The network with other parameters, in the order of `vector`."""
+        """Replace all parameters, given in the order of `vector`."""
         table = vector.reshape(self.bias.size, -1)
         return HiddenFlux(table[:, :-2].copy(), table[:, -2].copy(), table[:, -1].copy())
 
@@ -53,16 +53,16 @@ class HiddenFlux:
 
 @dataclass(frozen=True)
 class Course:
-    """A field and what it becomes.
+    """An initial field and its exact solution.
 
     Attributes
     ----------
     start : float64 array [cells]
-        Cell averages.
+        Initial cell averages.
     steps : tuple of int
-        PDE steps after which the field is known, ascending.
+        PDE steps at which the solution is known, ascending.
     exact : float64 array [len(steps), cells]
-        Cell averages at these steps.
+        Exact cell averages at these steps.
     """
 
     start: Floats
@@ -72,16 +72,16 @@ class Course:
 
 @dataclass(frozen=True)
 class NormalEquations:
-    """Gauss-Newton's view of a loss around some parameters.
+    """Gauss-Newton approximation of the loss around some parameters.
 
     Attributes
     ----------
     matrix : float64 array [parameters, parameters]
-        ``J^T J`` of the relative defects, their mean over the known steps.
+        ``J^T J`` of the relative errors, averaged over the known steps.
     gradient : float64 array [parameters]
-        ``J^T`` times the defects, likewise.
+        ``J^T`` times the relative errors, averaged likewise.
     loss : float
-        Mean square of the relative L2 errors of all courses at all their steps; infinite if a rollout blew up.
+        Mean square of the relative L2 errors of all courses at all known steps; infinite if a rollout blew up.
     """
 
     matrix: Floats
@@ -90,7 +90,7 @@ class NormalEquations:
 
 
 def normal_equations(network: HiddenFlux, courses: Sequence[Course]) -> NormalEquations:
-    """Loss of whole rollouts with its gradient and its Gauss-Newton matrix."""
+    """Loss of whole rollouts, with its gradient and Gauss-Newton matrix."""
     count = network.vector().size
     matrix, gradient, loss, known = np.zeros((count, count)), np.zeros(count), 0.0, 0
     for course in courses:
@@ -108,7 +108,7 @@ def normal_equations(network: HiddenFlux, courses: Sequence[Course]) -> NormalEq
 
 
 def _rollout(network: HiddenFlux, course: Course) -> list[tuple[Floats, NDArray[np.float32]]]:
-    """Values and their derivatives by all parameters at the known steps; single precision is enough for the latter."""
+    """Values at the known steps and their derivatives by all parameters, the latter in single precision."""
     values, (hidden, positions) = course.start, network.weight.shape
     half, cells = positions // 2, course.start.size
     count = hidden * (positions + 2)
@@ -146,14 +146,14 @@ def _rollout(network: HiddenFlux, course: Course) -> list[tuple[Floats, NDArray[
 
 
 def _windows(values: Floats, positions: int) -> Floats:
-    """What the lower face of each cell sees, float64 [cells, positions]."""
+    """Input window of the lower face of each cell, float64 [cells, positions]."""
     half = positions // 2
     padded = np.concatenate([values[-half:], values, values[: half - 1]])
     return np.lib.stride_tricks.sliding_window_view(padded, positions)
 
 
 def stencil(half_width: int, shift: float) -> tuple[Floats, Floats]:
-    """Point value and slope near a face from cell averages, exact for polynomials of the stencil's order.
+    """Weights for point value and slope near a face from cell averages, exact for polynomials of the stencil's order.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def stencil(half_width: int, shift: float) -> tuple[Floats, Floats]:
     Returns
     -------
     value, slope : float64 array [2 * half_width]
-        Weights; the slope is per cell width.
+        Weights of the cell averages; the slope is per cell width.
     """
     edges = np.arange(-half_width, half_width + 1.0)
     powers = np.arange(2 * half_width)

@@ -1,4 +1,4 @@
-"""lava-dl's slayer, imported without the lines that it prints at import."""
+"""lava-dl's slayer, imported without its printed output."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.St
     from lava.lib.dl import slayer as _slayer
 
 slayer: Any = _slayer
-"""``lava.lib.dl.slayer``; it has no types."""
+"""``lava.lib.dl.slayer``, which has no type hints."""
 Neuron: Any = _slayer.neuron.base.Neuron
 """Base class of SLAYER's neurons."""
 WEIGHT_SCALE = 1 << 6

@@ -1,4 +1,4 @@
-"""What training lowers: how far rollouts are from the equation, and how much small waves would grow."""
+"""Training objective: deviation of rollouts from the equation, and growth of waves."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PENALISED_WAVES = {1: 65, 2: 17, 3: 9}
 
 
 class RolloutDefect(torch.nn.Module):
-    """How far a PISNN's rollout is from the equation."""
+    """Deviation of a PISNN's rollout from the exact solution."""
 
     def __init__(self, net: PISNN, fields: TrainingFields, options: TrainingOptions) -> None:
         super().__init__()
@@ -27,20 +27,20 @@ class RolloutDefect(torch.nn.Module):
         self._quantum = 2.0**-options.quantum_exponent
 
     def forward(self, drawn: torch.Tensor) -> torch.Tensor:
-        """Defect of each field at each PDE step, relative to the size of its variation.
+        """Defect of each field at each PDE step, relative to its variation.
 
-        The reference is taken at the physical time that the network's own weights imply, so that rounding a weight
-        moves the clock instead of counting as an error.
+        The reference is taken at the physical time that the weights imply, so that rounding a weight changes the clock
+        instead of counting as an error.
 
         Parameters
         ----------
         drawn : float64 tensor [batch, numbers + cells]
-            Standard normal numbers: those that make a field, then noise.
+            Standard normal variables: first those of the field, then noise.
 
         Returns
         -------
         float64 tensor [batch, steps, cells]
-            Without the cells that are not counted.
+            Relative defects of the cells that count.
         """
         numbers = self._fields.numbers
         start = self._fields.start(drawn[:, :numbers])
@@ -54,7 +54,7 @@ class RolloutDefect(torch.nn.Module):
 
 
 class Objective:
-    """Mean square defect, and a penalty on waves that grow."""
+    """Mean square defect plus a penalty on growing waves."""
 
     def __init__(self, net: PISNN, options: TrainingOptions) -> None:
         self._net = net
@@ -62,7 +62,7 @@ class Objective:
         axes = len(net.spec.lengths)
         turn = np.linspace(-np.pi, np.pi, PENALISED_WAVES[axes])
         waves = np.stack([grid.reshape(-1) for grid in np.meshgrid(*(turn,) * axes, indexing="ij")])
-        # The gain is linear in the kernel, so the gains of the unit kernels are all that is needed.
+        # The gain is linear in the kernel, so the gains of the unit kernels suffice.
         self._gains = torch.from_numpy(gain(np.eye(net.spec.positions.shape[1]), net.spec.positions, waves))
 
     def __call__(self, defect: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:
@@ -71,7 +71,7 @@ class Objective:
         if self._weight:
             gains = self._net.network.kernel().to(torch.complex128) @ self._gains
             leak = self._net.neuron.integer_leak() / MEMORYLESS
-            # A leak lets symmetric kernels go beyond the unit disc's own limit, to gains of -2 (2 - leak / 4096).
+            # With a leak, symmetric kernels are stable beyond the unit disc, up to gains of -2 (2 - leak / 4096).
             beyond = torch.relu(-gains.real - 2 * (2 - leak)) if leak < 1 else torch.relu((1 + gains).abs() - 1)
             loss = loss + self._weight * beyond.square().mean()
         return loss

@@ -1,4 +1,4 @@
-"""The PISNN: membranes on a mesh, a flux network, and C-LIF flux compartments."""
+"""The PISNN module: membranes on a mesh, a flux network, and C-LIF flux compartments."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class Wiring(NamedTuple):
     Attributes
     ----------
     window : int64 tensor [terms, positions, faces]
-        Cells that each face sees.
+        Cells in the window of each face.
     factor : float64 tensor [terms, positions, faces]
-        How often it sees them; ghost cells have other factors than 1.
+        Factor of each cell, which differs from 1 only for ghost cells.
     offset : float64 tensor [positions, faces] or [batch, positions, faces]
-        What reservoirs add, in cell values; whole quanta if the network is quantised.
+        Contribution of reservoirs, in cell values; whole quanta if the network is quantised.
     source, target : int64 tensor [faces]
         Holders that a positive packet leaves and enters.
     reservoirs : int
-        Holders that are no cells.
+        Number of reservoirs.
     """
 
     window: torch.Tensor
@@ -40,12 +40,12 @@ class Wiring(NamedTuple):
 
 
 def wiring(mesh: Mesh, spec: ModelSpec, reservoirs: NDArray[np.float64] | None = None) -> Wiring:
-    """Index tensors of `mesh` for the flux network of `spec`.
+    """Build the index tensors of a mesh for the flux network of `spec`.
 
     Parameters
     ----------
     reservoirs : float64 array [reservoirs] or [batch, reservoirs], optional
-        Cell values that reservoirs hold; 0 if not given.
+        Cell values of reservoirs (default: 0).
     """
     batch = np.zeros((1, mesh.reservoirs)) if reservoirs is None else np.atleast_2d(reservoirs)
     windows = [window_cells(mesh, spec.half_width, spec.transverse, levels, spec.wall) for levels in batch]
@@ -81,12 +81,12 @@ class PISNN(torch.nn.Module):
 
     @classmethod
     def from_model(cls, model: Model, *, quantised: bool = True) -> PISNN:
-        """A PISNN with the weights of `model`.
+        """Create a PISNN with the weights of a model.
 
         Parameters
         ----------
         quantised : bool
-            As of `PISNN`.
+            As for `PISNN`.
         """
         net = cls(model.spec, quantised=quantised, constraints=UNCONSTRAINED)
         with torch.no_grad():
@@ -97,7 +97,7 @@ class PISNN(torch.nn.Module):
         return net
 
     def to_model(self) -> Model:
-        """The trained network as plain data: dimensionless weights, not rounded."""
+        """Convert the network to plain data, with dimensionless weights that are not rounded."""
         spec = self.spec.model_copy(update={"leak": self.neuron.device_params["iDecay"]})
         biases = tuple(bias.detach().numpy().copy() for bias in self.network.biases)
         return Model(spec, self.network.real_weights(), biases)
@@ -105,7 +105,7 @@ class PISNN(torch.nn.Module):
     def step(
         self, mass: torch.Tensor, state: FluxState, wires: Wiring, quantum: float
     ) -> tuple[torch.Tensor, FluxState, torch.Tensor]:
-        """One PDE step.
+        """Advance by one PDE step.
 
         Parameters
         ----------
@@ -117,9 +117,9 @@ class PISNN(torch.nn.Module):
         Returns
         -------
         mass : float64 tensor [batch, holders]
-            After the packets have arrived.
+            Masses and ledgers after the packets have arrived.
         state : FluxState
-            Of the faces, after they have fired.
+            State of the faces after firing.
         packets : float64 tensor [batch, faces]
             Signed quanta.
         """
@@ -130,12 +130,12 @@ class PISNN(torch.nn.Module):
         return mass, state, packets
 
     def rollout(self, values: torch.Tensor, wires: Wiring, steps: int, quantum: float) -> torch.Tensor:
-        """Fields after 0 to `steps` PDE steps.
+        """Compute the fields after 0 to `steps` PDE steps.
 
         Parameters
         ----------
         values : float64 tensor [batch, cells]
-            Cell averages at the start.
+            Initial cell averages.
         steps : int
             Number of PDE steps.
         quantum : float

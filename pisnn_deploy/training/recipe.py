@@ -1,4 +1,4 @@
-"""Recipes: what to train and how, as YAML."""
+"""Training recipes in YAML: a model, and how to train it."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ if TYPE_CHECKING:
 
 
 class TrainingOptions(BaseModel):
-    """How to train with Adam and straight-through rounding.
+    """Options for training with Adam and straight-through rounding.
 
     Attributes
     ----------
     method : str
-        ``adam``, which need not be said.
+        ``adam`` (default).
     seed : int
-        Of the initial weights and of the fields.
+        Random seed of the initial weights and of the fields.
     cells : int
-        Cells along each axis of the mesh that the network is trained on.
+        Cells along each axis of the training mesh.
     modes : int
         Waves along each axis of the random fields.
     mean, amplitude : float
@@ -54,27 +54,27 @@ class TrainingOptions(BaseModel):
     batch : int
         Fields per epoch.
     epochs : int
-        Optimiser steps, each on fresh fields.
+        Optimiser steps, each on new fields.
     horizons : tuple of int
-        PDE steps of the rollouts; each is used for an equal share of the epochs, in this order.
+        PDE steps of the rollouts; each horizon is used for an equal part of the epochs, in this order.
     learning_rate : float
-        At the start, at most 1; falls to a hundredth along a cosine.
+        Initial learning rate, at most 1; it falls to a hundredth along a cosine.
     quantised_from : float
-        Fraction of the epochs after which the forward computes with the hardware's integers.
+        Fraction of the epochs after which the forward pass uses the hardware's integers.
     quantum_exponent : int
         The cell value of one quantum in training is ``2^-quantum_exponent``.
     learn_leak : bool
         Whether the decay of the current is learned.
     symmetric : bool
-        Build the symmetry of the equation into the kernel of a linear network.
+        Whether to build the symmetry of the equation into the kernel of a linear network.
     consistent : bool
-        Build the moments of the equation into the kernel of a linear network.
+        Whether to build the moments of the equation into the kernel of a linear network.
     noise : float
-        Standard deviation of what is added to the start of each rollout, in cell values.
+        Standard deviation of the noise that is added to the initial fields, in cell values.
     stability : float
-        Weight of a penalty on amplification factors outside the unit disc (linear networks).
+        Weight of the penalty on amplification factors outside the unit disc (linear networks only).
     accept : float or None
-        Largest held-out error of a training that succeeded; that of a first-order scheme unless given.
+        Largest accepted held-out error (default: that of a first-order scheme).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -102,30 +102,30 @@ class TrainingOptions(BaseModel):
 
 
 class GaussNewtonOptions(BaseModel):
-    """How to train a hidden layer with Gauss-Newton steps and compensated rounding (`training.gauss_newton`).
+    """Options for training a hidden layer with Gauss-Newton steps and compensated rounding (`training.gauss_newton`).
 
     Attributes
     ----------
     method : str
         ``gauss-newton``.
     seed : int
-        Of the network before training and of its fields.
+        Random seed of the initial network and of the fields.
     linear_units : int
-        Hidden units that start always active; the others start as kinks of the flux.
+        Hidden units that are always active at first; the others start as kinks of the flux.
     lower, upper : float
-        Range of the values of the training fields.
+        Value range of the training fields.
     fields, quiet_fields : int
-        Random fields that fill most of that range, and ever smaller parts of it.
+        Number of random fields that span most of the range, and of quieter ones.
     modes : int
-        Most waves of a field.
+        Maximum number of waves of a field.
     horizons : tuple of int
-        PDE steps of the rollouts, stage after stage.
+        PDE steps of the rollouts in each stage.
     iterations : tuple of int
-        Steps of the optimiser in each stage.
+        Optimiser steps in each stage.
     rounding : str
-        ``compensated``, or ``nearest`` for comparison: the compiler then rounds all weights at once.
+        ``compensated``, or for comparison ``nearest``, where the compiler rounds all weights at once.
     accept : float or None
-        Largest held-out error of a training that succeeded; that of a first-order scheme unless given.
+        Largest accepted held-out error (default: that of a first-order scheme).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -182,9 +182,9 @@ def read_recipe(path: Path) -> Recipe:
     Raises
     ------
     FileError
-        It cannot be read.
+        The file cannot be read.
     SeveralErrors
-        Fields are not what they must be, or do not go together: all of them, one line each.
+        Fields are invalid or contradict each other; one error per line.
     """
     document = read_mapping(path)
     flaws = flaws_of(document)
@@ -194,12 +194,12 @@ def read_recipe(path: Path) -> Recipe:
 
 
 def flaws_of(document: dict[str, Any]) -> list[Flaw]:
-    """Everything that is wrong with a recipe, in the order of its parts.
+    """Find all errors of a recipe, in the order of its parts.
 
     Parameters
     ----------
     document : dict of str to Any
-        Plain data.
+        Content of the recipe.
 
     Returns
     -------
@@ -222,10 +222,10 @@ def flaws_of(document: dict[str, Any]) -> list[Flaw]:
         for detail, place in zip(details, places, strict=True)
     ]
     if any(place == ("training", "method") for place in places):
-        # Which fields there must be depends on it.
+        # The fields of `training` depend on the method.
         method = document["training"]["method"]
         flaws = [flaw for flaw in flaws if not flaw[0].startswith("training.")]
-        flaws.append(("training.method", f"must be adam or gauss-newton, it is {shown(method)}"))
+        flaws.append(("training.method", f"must be adam or gauss-newton, not {shown(method)}"))
         places.append(("training",))
     wrong = {place[:2] for place in places} | {place[:1] for place in places if len(place) == 1}
     model, training = (_Readable(form, document.get(name), name, wrong) for name, form in parts.items())
@@ -249,7 +249,7 @@ def _siblings(place: tuple[int | str, ...], parts: dict[str, type[BaseModel]]) -
 
 
 class _Readable:
-    """The fields of a part of a recipe that are right by themselves; others are unreadable."""
+    """The valid fields of a part of a recipe; accessing others raises `UnreadableError`."""
 
     def __init__(
         self, form: type[BaseModel], content: object, name: str, wrong: Collection[tuple[int | str, ...]]

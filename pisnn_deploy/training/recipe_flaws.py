@@ -1,7 +1,7 @@
-"""What the fields of a recipe must be to each other, looked at before the first step of a training.
+"""Check the fields of a recipe against each other, before training starts.
 
-A check sees the part ``model`` and the part ``training`` and yields a field and what is wrong for each flaw. It reads
-fields alone; one that is wrong by itself is unreadable, and the check is then left out.
+Each check gets the parts ``model`` and ``training`` and yields a field and what is wrong with it for each error. It
+reads only fields; if one of them is invalid by itself and so unreadable, the check is skipped.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from pisnn_deploy.physics.problems.burgers import MOST_POINTS, quadrature
 from pisnn_deploy.physics.problems.modes import Modes
 
 LARGEST_TRAINING = 1 << 34
-"""Bytes that a training may take for its tables and one rollout."""
+"""Maximum number of bytes for the tables and one rollout of a training."""
 EXACT_BITS = 53
-"""Integers up to this many bits are exact in float64, in which training computes them."""
+"""Integers up to this many bits are exact in float64, which training uses for them."""
 SMALLEST, LARGEST = 1e-50, 1e50
-"""Of all quantities with a unit, so that no product of them over- or underflows."""
+"""Bounds of all quantities with a unit, so that their products neither over- nor underflow."""
 EXTRAPOLATED = 0.25
-"""Part of the range of the training fields by which the operating range of a nonlinear network may exceed it."""
+"""Fraction of the training range by which a nonlinear network's operating range may exceed it."""
 
 Check = Callable[[Any, Any], Iterator[Flaw]]
 
 
 class UnreadableError(Exception):
-    """A field that is wrong by itself."""
+    """A field that is invalid by itself."""
 
 
 def recipe_flaws(model: Any, training: Any) -> tuple[Flaw, ...]:
-    """Everything that does not go together in a recipe.
+    """Find all contradictions in a recipe.
 
     Parameters
     ----------
     model : ModelSpec
-        Or something with its readable fields, which raises `UnreadableError` for others.
+        Or its valid fields alone, where others raise `UnreadableError`.
     training : TrainingOptions or GaussNewtonOptions
-        Likewise.
+        Or its valid fields alone.
 
     Returns
     -------
@@ -60,14 +60,14 @@ def recipe_flaws(model: Any, training: Any) -> tuple[Flaw, ...]:
 
 
 def readable_flaws(checks: Sequence[Callable[..., Iterator[Flaw]]], *parts: Any) -> tuple[Flaw, ...]:
-    """Flaws that checks find in what is readable.
+    """Run checks and skip those that need an unreadable field.
 
     Parameters
     ----------
     checks : sequence of callable
-        Each yields the flaws of the parts.
+        Each yields flaws of the parts.
     *parts : object
-        What each check is given.
+        Arguments of each check.
     """
     flaws: list[Flaw] = []
     for check in checks:
@@ -79,7 +79,7 @@ def readable_flaws(checks: Sequence[Callable[..., Iterator[Flaw]]], *parts: Any)
 
 
 def _size(part: str, field: str) -> Check:
-    """A check that a quantity, or each of a list, is of a size that can be computed with; 0 is."""
+    """Make a check that a quantity, or each of a list, is 0 or within `SMALLEST` and `LARGEST`."""
 
     def check(model: Any, training: Any) -> Iterator[Flaw]:
         value = getattr(model if part == "model" else training, field, None)
@@ -87,7 +87,7 @@ def _size(part: str, field: str) -> Check:
         numbers = [getattr(value, name) for name in limits] if limits else value
         for number in numbers if isinstance(numbers, list | tuple) else [numbers]:
             if number and not SMALLEST <= abs(number) <= LARGEST:
-                yield f"{part}.{field}", f"{number:g} is beyond {SMALLEST:g} to {LARGEST:g}"
+                yield f"{part}.{field}", f"{number:g} is outside {SMALLEST:g} to {LARGEST:g}"
 
     return check
 
@@ -101,12 +101,12 @@ def _problem(model: Any, training: Any) -> Iterator[Flaw]:
 def _method(model: Any, training: Any) -> Iterator[Flaw]:
     if (model.equation == "burgers") != (training.method == "gauss-newton"):
         suitable = "gauss-newton" if model.equation == "burgers" else "adam"
-        yield "training.method", f"must be {suitable} for {model.equation}, it is {training.method}"
+        yield "training.method", f"must be {suitable} for {model.equation}, not {training.method}"
 
 
 def _laplace(model: Any, training: Any) -> Iterator[Flaw]:
     if model.equation == "laplace" and model.diffusivity != 1:
-        yield "model.diffusivity", f"must be 1 for laplace, it is {model.diffusivity:g}"
+        yield "model.diffusivity", f"must be 1 for laplace, not {model.diffusivity:g}"
 
 
 def _cells_of_a_width(model: Any, training: Any) -> Iterator[Flaw]:
@@ -116,25 +116,31 @@ def _cells_of_a_width(model: Any, training: Any) -> Iterator[Flaw]:
     if abs(cells - round(cells)) > 1e-6 * cells:
         yield "model.cell_width", f"{model.cell_width:g} does not divide the length {model.lengths[0]:g}"
     elif round(cells) < 2 * model.half_width:
-        yield "model.cell_width", f"leaves {round(cells)} cells, a face sees {2 * model.half_width}"
+        yield (
+            "model.cell_width",
+            f"gives {round(cells)} cells, fewer than the {2 * model.half_width} in a face's window",
+        )
 
 
 def _time_step(model: Any, training: Any) -> Iterator[Flaw]:
     width = _width(model, training)
     step = model.diffusion_number * width**2 / model.diffusivity
     if not SMALLEST <= step <= LARGEST:
-        yield "model.diffusivity", f"{model.diffusivity:g} with cells {width:g} wide makes a time step of {step:.1g}"
+        yield (
+            "model.diffusivity",
+            f"{model.diffusivity:g} with a cell width of {width:g} gives a time step of {step:.1g}",
+        )
 
 
 def _stable_kernel(model: Any, training: Any) -> Iterator[Flaw]:
-    """Trigonometric polynomials of degree n between -1 and 1 have no curvature beyond n^2 (S. Bernstein, 1912)."""
+    """The curvature of trigonometric polynomials of degree n between -1 and 1 is at most n^2 (S. Bernstein, 1912)."""
     if model.hidden:
         return
     width, axes = _width(model, training), len(model.lengths)
     leak = model.leak
     if model.damping is not None:
         leak = damped_leak(model, math.sqrt(model.diffusion_number) * width)
-    # Gains reach down to -2 (2 - leak / 4096), and the kernel's first moment is the leak's part of the number.
+    # Gains are at least -2 (2 - leak / 4096), and the kernel's first moment is the diffusion number times the leak.
     room = 2 - leak / MEMORYLESS
     moment = model.diffusion_number * (1.0 if model.equation == "laplace" else leak / MEMORYLESS)
     diagonal = (model.half_width + model.transverse * (axes - 1)) ** 2 / axes
@@ -142,8 +148,8 @@ def _stable_kernel(model: Any, training: Any) -> Iterator[Flaw]:
     if model.diffusion_number > most:
         yield (
             "model.diffusion_number",
-            f"{model.diffusion_number:g} is unstable: no kernel of half_width {model.half_width} is stable beyond "
-            f"{most:g}",
+            f"{model.diffusion_number:g} is unstable: kernels of half_width {model.half_width} are stable up to at "
+            f"most {most:g}",
         )
 
 
@@ -165,23 +171,23 @@ def _courant_flaw(model: Any, training: Any, speed: float, field: str) -> Iterat
     if courant > model.half_width:
         yield (
             field,
-            f"makes a Courant number of {courant:.3g} (speed * time step / cell width), beyond the half_width "
-            f"{model.half_width} that a face sees",
+            f"gives a Courant number of {courant:.3g} (speed * time step / cell width), above the half_width "
+            f"{model.half_width}",
         )
 
 
 def _matching_cells(model: Any, training: Any) -> Iterator[Flaw]:
     if model.equation != "advection-diffusion" or model.cell_width is None:
         return
-    wanted = model.lengths[0] / model.cell_width
-    if abs(wanted - training.cells) > 1e-6:
-        yield "training.cells", f"is {training.cells}, model.lengths over model.cell_width is {wanted:g}"
+    cells = model.lengths[0] / model.cell_width
+    if abs(cells - training.cells) > 1e-6:
+        yield "training.cells", f"must be model.lengths / model.cell_width = {cells:g}, not {training.cells}"
 
 
 def _window_fits(model: Any, training: Any) -> Iterator[Flaw]:
     seen = max(2 * model.half_width, 2 * model.transverse + 1)
     if training.cells < seen:
-        yield "training.cells", f"must be at least {seen}, which a face sees along an axis; it is {training.cells}"
+        yield "training.cells", f"must be at least {seen}, the width of a face's window, not {training.cells}"
 
 
 def _inner_cells(model: Any, training: Any) -> Iterator[Flaw]:
@@ -189,15 +195,15 @@ def _inner_cells(model: Any, training: Any) -> Iterator[Flaw]:
     if model.equation == "laplace" and training.cells <= reached:
         yield (
             "training.cells",
-            f"must be above {reached}, or the walls reach every cell within {max(training.horizons)} PDE steps; "
-            f"it is {training.cells}",
+            f"must be above {reached}, not {training.cells}: the walls would influence every cell within "
+            f"{max(training.horizons)} PDE steps",
         )
 
 
 def _waves_fit(model: Any, training: Any) -> Iterator[Flaw]:
     most = training.cells - 1 if model.equation == "laplace" else (training.cells - 1) // 2
     if training.modes > most:
-        yield "training.modes", f"must be at most {most} on {training.cells} cells, it is {training.modes}"
+        yield "training.modes", f"must be at most {most} on {training.cells} cells, not {training.modes}"
 
 
 def _waves_fit_the_line(model: Any, training: Any) -> Iterator[Flaw]:
@@ -205,18 +211,23 @@ def _waves_fit_the_line(model: Any, training: Any) -> Iterator[Flaw]:
         return
     most = (round(model.lengths[0] / model.cell_width) - 1) // 2
     if training.modes > most:
-        yield "training.modes", f"must be at most {most} on {2 * most + 1} cells, it is {training.modes}"
+        yield "training.modes", f"must be at most {most} on {2 * most + 1} cells, not {training.modes}"
 
 
 def _epochs_for_all(model: Any, training: Any) -> Iterator[Flaw]:
     if training.epochs < len(training.horizons):
-        yield "training.epochs", f"is {training.epochs}, fewer than the {len(training.horizons)} horizons"
+        yield (
+            "training.epochs",
+            f"must be at least the number of horizons, {len(training.horizons)}, not {training.epochs}",
+        )
 
 
 def _leak_can_learn(model: Any, training: Any) -> Iterator[Flaw]:
     if training.learn_leak and (model.damping is not None or model.equation in OWN_LENGTH):
-        why = "model.damping sets the leak" if model.damping is not None else f"the leak of {model.equation} is fixed"
-        yield "training.learn_leak", f"is of no use: {why}"
+        reason = (
+            "model.damping sets the leak" if model.damping is not None else f"the leak of {model.equation} is fixed"
+        )
+        yield "training.learn_leak", f"has no effect: {reason}"
 
 
 def _quantum_fits(model: Any, training: Any) -> Iterator[Flaw]:
@@ -228,7 +239,8 @@ def _quantum_fits(model: Any, training: Any) -> Iterator[Flaw]:
     if bits > EXACT_BITS:
         yield (
             "training.quantum_exponent",
-            f"makes integers of {bits:.0f} bits from values of {largest:.3g}; training is exact to {EXACT_BITS}",
+            f"gives integers of {bits:.0f} bits for values up to {largest:.3g}, but training is exact only up to "
+            f"{EXACT_BITS} bits",
         )
 
 
@@ -242,14 +254,14 @@ def _training_size(model: Any, training: Any) -> Iterator[Flaw]:
     if needed > LARGEST_TRAINING:
         yield (
             "training.cells",
-            f"{training.cells} in {axes}D with modes, batch and horizons as given take {needed / 1e9:.0f} GB; "
-            f"{LARGEST_TRAINING / 1e9:.0f} are the limit",
+            f"{training.cells} in {axes}D with these modes, batch and horizons needs {needed / 1e9:.0f} GB, but the "
+            f"limit is {LARGEST_TRAINING / 1e9:.0f} GB",
         )
 
 
 def _hidden_layer(model: Any, training: Any) -> Iterator[Flaw]:
     if len(model.hidden) != 1 or model.hidden[0] <= training.linear_units:
-        yield "model.hidden", f"must be one layer of more than {training.linear_units} units, it is {[*model.hidden]}"
+        yield "model.hidden", f"must be one layer of more than {training.linear_units} units, not {[*model.hidden]}"
 
 
 def _as_many_iterations(model: Any, training: Any) -> Iterator[Flaw]:
@@ -257,7 +269,7 @@ def _as_many_iterations(model: Any, training: Any) -> Iterator[Flaw]:
         horizons, iterations = len(training.horizons), len(training.iterations)
         yield (
             "training.iterations",
-            f"has {iterations} {'entry' if iterations == 1 else 'entries'}, horizons has {horizons}",
+            f"has {iterations} {'entry' if iterations == 1 else 'entries'}, but training.horizons has {horizons}",
         )
 
 
@@ -272,8 +284,8 @@ def _range_is_trained(model: Any, training: Any) -> Iterator[Flaw]:
     if room > 0 and (limits.lower < training.lower - room or limits.upper > training.upper + room):
         yield (
             "model.operating_range",
-            f"{limits.lower:g} to {limits.upper:g} is far beyond {training.lower:g} to {training.upper:g}, the values "
-            "that the network is trained on",
+            f"{limits.lower:g} to {limits.upper:g} is far outside the values that the network is trained on, "
+            f"{training.lower:g} to {training.upper:g}",
         )
 
 
@@ -287,7 +299,7 @@ def _flow_can_be_known(model: Any, training: Any) -> Iterator[Flaw]:
     if points * cells * training.modes > MOST_POINTS:
         yield (
             "model.diffusivity",
-            f"{model.diffusivity:g} is so small that an exact solution takes {points} points for each of {cells} cells",
+            f"{model.diffusivity:g} is too small: an exact solution needs {points} points for each of {cells} cells",
         )
 
 
@@ -300,13 +312,13 @@ def _network_size(model: Any, training: Any) -> Iterator[Flaw]:
     if needed > LARGEST_TRAINING:
         yield (
             "model.hidden",
-            f"{parameters} parameters on {cells:.0f} cells take {needed / 1e9:.0f} GB; "
-            f"{LARGEST_TRAINING / 1e9:.0f} are the limit",
+            f"{parameters} parameters on {cells:.0f} cells need {needed / 1e9:.0f} GB, but the limit is "
+            f"{LARGEST_TRAINING / 1e9:.0f} GB",
         )
 
 
 def _width(model: Any, training: Any) -> float:
-    """Cell width of the training's mesh."""
+    """Cell width of the training mesh."""
     if model.cell_width is not None:
         return float(model.cell_width)
     cells = getattr(training, "cells", None)

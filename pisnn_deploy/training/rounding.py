@@ -1,9 +1,9 @@
-"""Rounding weights one after another, with those that are still free making up for it.
+"""Round weights one by one, and compensate each with the weights that are still free.
 
 Rounding all weights to the nearest integers at once moves a nonlinear network far from its minimum. Near the minimum
-the loss is a quadratic form; each rounded weight is an equality constraint on it, and the best values of the others
-follow (B. Hassibi and D. G. Stork, "Optimal brain surgeon", 1993; E. Frantar and D. Alistarh, "Optimal brain
-compression", 2022). The order matters: what can be compensated least is rounded first, as V-BLAST receivers do it.
+the loss is a quadratic form; each rounded weight is an equality constraint on it, which determines the best values of
+the others (B. Hassibi and D. G. Stork, "Optimal brain surgeon", 1993; E. Frantar and D. Alistarh, "Optimal brain
+compression", 2022). The order matters: weights that can be compensated least come first, as in V-BLAST receivers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _UPDATE_RIDGE, _UPDATE_FLOOR = 3e-6, 1e-13
 
 
 def rounding_order(matrix: Floats, candidates: Indices, others: Indices) -> Indices:
-    """Order in which to round.
+    """Order in which to round parameters.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def rounding_order(matrix: Floats, candidates: Indices, others: Indices) -> Indi
     Returns
     -------
     int64 array [n]
-        The one that the rest can compensate least comes first.
+        `candidates`, those that the rest can compensate least first.
     """
     block = matrix[np.ix_(candidates, candidates)]
     if others.size:
@@ -58,20 +58,20 @@ def round_with_compensation(
     Parameters
     ----------
     parameters : float64 array [parameters]
-        Before rounding.
+        Parameters before rounding.
     matrix : float64 array [parameters, parameters]
-        Gauss-Newton matrix there.
+        Gauss-Newton matrix at these parameters.
     order : int64 array [n]
-        What to round, a part of `free`.
+        Parameters to round, a subset of `free`.
     free : int64 array [m]
-        Parameters that may move.
+        Parameters that may change.
     units, largest : float64 array [parameters]
-        What a parameter is to be a multiple of, and its largest absolute value.
+        Grid spacing and largest absolute value of each parameter.
 
     Returns
     -------
     float64 array [parameters]
-        Those in `order` on their grid, the other free ones moved to make up for it.
+        Parameters with those in `order` rounded and the other free ones compensating.
     """
     block = matrix[np.ix_(free, free)]
     inverse = np.linalg.inv(block + np.diag(_UPDATE_RIDGE * np.diag(block) + _UPDATE_FLOOR))
@@ -80,10 +80,10 @@ def round_with_compensation(
     for parameter in order.tolist():
         position = place[parameter]
         unit, limit = units[parameter], largest[parameter]
-        wanted = np.clip(np.rint(values[position] / unit) * unit, -limit, limit)
+        rounded = np.clip(np.rint(values[position] / unit) * unit, -limit, limit)
         column = inverse[:, position] / inverse[position, position]
-        values = values + column * (wanted - values[position])
-        values[position] = wanted
+        values = values + column * (rounded - values[position])
+        values[position] = rounded
         inverse = inverse - np.outer(column, inverse[position, :])
         inverse[position, :] = inverse[:, position] = 0.0
         inverse[position, position] = 1e-30

@@ -1,4 +1,4 @@
-"""State of an interrupted training, from an untrusted file: it must have the form of a fresh training's state."""
+"""State of an interrupted training from an untrusted file, checked against the structure of a new training."""
 
 from __future__ import annotations
 
@@ -10,28 +10,23 @@ import numpy as np
 import torch
 
 DEEPEST = 8
-"""Collections in one another."""
+"""Maximum nesting of collections."""
 LARGEST_COUNT = 1 << 20
-"""Values in all."""
+"""Maximum number of values in total."""
 
 
 def tensors(content: object) -> Any:
-    """Plain data with torch tensors in place of numpy arrays, which are copied.
+    """Convert numpy arrays in plain data to torch tensors, with copies.
 
     Parameters
     ----------
     content : object
-        As `pisnn_deploy.training.tensor_file.read_tensors` gives it.
-
-    Returns
-    -------
-    object
-        Plain data and tensors.
+        Result of `pisnn_deploy.training.tensor_file.read_tensors`.
 
     Raises
     ------
     ValueError
-        It is deeper or larger than any state; a list may stand in itself.
+        The content is deeper or larger than any state; a list may contain itself.
     """
     left = LARGEST_COUNT
 
@@ -52,26 +47,21 @@ def tensors(content: object) -> Any:
 
 
 def like(expected: Any, content: Any) -> Any:
-    """Content that was read, if it has the form of what is expected.
+    """Return content that was read, after checking it against the expected structure.
 
     Parameters
     ----------
     expected, content : object
         Plain data and tensors.
 
-    Returns
-    -------
-    object
-        `content`.
-
     Raises
     ------
     ValueError
-        Other keys, lengths, types, shapes, or numbers that are not finite.
+        Keys, lengths, types or shapes differ, or numbers are not finite.
     """
     fits = type(expected) is type(content) or (isinstance(expected, dict) and isinstance(content, dict))
     if isinstance(expected, torch.Tensor):
-        # Also a network's parameter is kept as a tensor.
+        # A network's parameter is stored as a plain tensor.
         fits = isinstance(content, torch.Tensor) and (expected.shape, expected.dtype) == (content.shape, content.dtype)
         fits = fits and bool(torch.isfinite(content).all())
     elif isinstance(expected, dict):

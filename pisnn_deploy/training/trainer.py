@@ -1,4 +1,4 @@
-"""Training: multi-step rollouts against exact cell averages, over a growing horizon."""
+"""Train models on multi-step rollouts against exact cell averages, over growing horizons."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from pisnn_deploy.training.state import like, tensors
 from pisnn_deploy.training.tensor_file import read_tensors
 
 OnEpoch = Callable[[int, int, float], None]
-"""Called with the epochs done, all epochs, and the loss of the last one."""
+"""Called with the number of completed epochs, the total number, and the last loss."""
 _SAVE_EVERY = 25
 HELD_OUT_FIELDS = 8
 HELD_OUT_STRETCH = 2
-"""Held-out fields are followed so many times farther than the longest rollout of the training."""
+"""Ratio of the held-out rollouts' length to the longest training horizon."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class Trained:
     Attributes
     ----------
     summary : dict
-        Plain data: seed, epochs, losses, time step of the integer weights, and what the training came to.
+        Plain data: seed, epochs, losses, time step of the integer weights, and the assessment.
     assessment : Assessment
-        Says whether the training succeeded.
+        Includes the reasons if the training failed.
     """
 
     model: Model
@@ -67,20 +67,20 @@ def train(
     Parameters
     ----------
     seed : int, optional
-        Instead of the recipe's.
+        Random seed (overrides the recipe).
     resume : bool
-        Go on from `state_path` if it exists.
+        Whether to continue from `state_path` if it exists.
     state_path : Path
-        Where the state is kept while training; removed at the end.
+        File for the state during training; removed at the end.
     on_epoch : callable, optional
-        Called after each step of the optimiser.
+        Called after each optimiser step.
 
     Raises
     ------
     FileError
         The state file cannot be used.
     CheckError
-        The loss became infinite or NaN; nothing is left of the training.
+        The loss became infinite or NaN; the state file is removed.
     """
     options = recipe.training
     seed = options.seed if seed is None else seed
@@ -102,20 +102,20 @@ def train(
 
 
 def epochs(recipe: Recipe) -> int:
-    """Steps of the optimiser in a whole training."""
+    """Number of optimiser steps of a whole training."""
     options = recipe.training
     return total_steps(options) if isinstance(options, GaussNewtonOptions) else options.epochs
 
 
 class _State:
-    """The file in which a training is kept while it runs.
+    """State file of a running training.
 
     Parameters
     ----------
     mark : str
-        Of the recipe and the seed.
+        Hash of the recipe and the seed.
     resume : bool
-        Whether to read what is there.
+        Whether to read an existing file.
     """
 
     def __init__(self, path: Path, mark: str, resume: bool) -> None:
@@ -124,25 +124,25 @@ class _State:
         self._resume = resume
 
     def save(self, content: Mapping[str, Any]) -> None:
-        """Keep `content`, plain data and tensors."""
+        """Save plain data and tensors."""
         buffer = io.BytesIO()
         torch.save({"recipe": self._mark, **content}, buffer)
         write_whole(self._path, buffer.getvalue())
 
     def restore(self, apply: Callable[[dict[str, Any]], Any]) -> Any:
-        """What `apply` makes of the kept content; None if there is none, or it is not asked for."""
+        """Return `apply` of the saved content; None without a file or without `resume`."""
         if not (self._resume and self._path.exists()):
             return None
         content = read_tensors(self._path)
         if not isinstance(content, dict) or content.get("recipe") != self._mark:
-            raise FileError(self._path, "is the state of another recipe or seed", remedy="train without `resume`")
+            raise FileError(self._path, "belongs to another recipe or seed", remedy="train without `resume`")
         try:
             return apply(tensors(content))
         except (KeyError, RuntimeError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise FileError(self._path, "is not a complete training state", remedy="train without `resume`") from error
 
     def remove(self) -> None:
-        """Forget it."""
+        """Delete the file."""
         self._path.unlink(missing_ok=True)
 
 
@@ -156,16 +156,16 @@ def _train_with_gauss_newton(
         parameters = like(torch.from_numpy(start.parameters), content["parameters"]).numpy()
         rounded = content["rounded"].numpy()
         if rounded.dtype != np.int64 or not np.isin(rounded, np.arange(parameters.size)).all():
-            raise ValueError("rounded parameters that are not there")
+            raise ValueError("rounded parameters that do not exist")
         stage, iteration = (like(0, content[name]) for name in ("stage", "iteration"))
         damping, before = float(content["damping"]), float(content["before_rounding"])
         if min(stage, iteration) < 0 or not 0 < damping < math.inf:
-            raise ValueError("a place in the training that there is not")
+            raise ValueError("an invalid stage, iteration or damping")
         return Progress(stage, iteration, parameters, damping, rounded, tuple(_losses(content)), before)
 
     def keep(progress: Progress, done: int) -> None:
         if not math.isfinite(progress.losses[-1]):
-            raise _not_finite(spec, progress.losses[-1], done, "shorten horizons, or lower model.diffusion_number")
+            raise _not_finite(spec, progress.losses[-1], done, "shorten the horizons or lower model.diffusion_number")
         arrays = {name: torch.from_numpy(vars(progress)[name]) for name in ("parameters", "rounded")}
         state.save({**vars(progress), **arrays, "losses": list(progress.losses)})
         if on_epoch is not None:
@@ -203,7 +203,7 @@ def _losses(content: Mapping[str, Any]) -> list[float]:
 
 
 def _adam_states(groups: Sequence[Mapping[str, Any]]) -> dict[int, dict[str, torch.Tensor]]:
-    """What Adam keeps for each parameter after a step, without the right values."""
+    """Structure of Adam's state for each parameter, with arbitrary values."""
     parameters = [parameter for group in groups for parameter in group["params"]]
     return {
         number: {"step": torch.tensor(0.0), "exp_avg": parameter.detach(), "exp_avg_sq": parameter.detach()}
@@ -218,7 +218,7 @@ def _train_with_adam(
     fields = training_fields(spec, options)
     defect = RolloutDefect(net, fields, options)
     leak = net.neuron.leak
-    # The hooks of the synapses hold the neuron, so its leak is among the network's parameters too.
+    # The synapses' hooks contain the neuron, so the network's parameters include its leak.
     weights = [p for p in net.network.parameters() if p.requires_grad and p is not leak]
     groups: list[dict[str, Any]] = [{"params": weights}]
     if options.learn_leak:
@@ -251,7 +251,7 @@ def _train_with_adam(
         losses.append(stats.training.loss_sum / stats.training.num_samples)
         stats.update()
         if not math.isfinite(losses[-1]):
-            raise _not_finite(spec, losses[-1], epoch + 1, "lower learning_rate or shorten horizons")
+            raise _not_finite(spec, losses[-1], epoch + 1, "lower learning_rate or shorten the horizons")
         if (epoch + 1) % _SAVE_EVERY == 0:
             states = {name: {**part.state_dict()} for name, part in parts.items()}
             state.save({**states, "losses": losses})
@@ -274,7 +274,7 @@ def _train_with_adam(
 
 
 def _held_out(untrained: PISNN, net: PISNN, fields: TrainingFields, options: TrainingOptions, seed: int) -> HeldOut:
-    """Fields of a stream of their own, by the network before and after training and by a first-order scheme."""
+    """Roll out held-out fields with the network before and after training and with a first-order scheme."""
     spec, steps = net.spec, max(options.horizons)
     harmonic = spec.equation == "laplace"
     steps = steps if harmonic else HELD_OUT_STRETCH * steps
@@ -300,13 +300,13 @@ def _held_out(untrained: PISNN, net: PISNN, fields: TrainingFields, options: Tra
             number, courant = spec.diffusivity * time / width**2, spec.velocity * time / width
             first = first_order(start.values.numpy(), fields.mesh.shape, number, courant)
             scheme = "first-order upwind" if spec.velocity else "FTCS"
-    # Each network is judged at the time that its own weights reach.
+    # Each network is compared at the physical time that its weights imply.
     moved = before[0] - before[1] + after[1]
     return HeldOut(start.values.numpy()[:, counted], after[1], moved, after[0], first, scheme, steps)
 
 
 def _two_point(model: Model) -> Model:
-    """The model with a flux from the difference across the face alone."""
+    """Replace the flux network by the two-point flux."""
     spec = model.spec
     middle = (np.abs(spec.positions[0]) == 0.5) & (np.abs(spec.positions[1:]) == 0).all(axis=0)
     kernel = np.where(middle, -2 * spec.diffusion_number * spec.positions[0], 0.0)
@@ -318,7 +318,7 @@ def _final_time_step(net: PISNN, fields: TrainingFields) -> float:
         return float(net.network.time_step(fields.mesh.spacing[0]))
     except (ArithmeticError, ValueError) as error:
         raise UsageError(
-            f"training {net.spec.name}: the weights that it ended with give no time step; lower learning_rate, or "
+            f"training {net.spec.name}: the final weights do not imply a valid time step; lower learning_rate or "
             "train without `resume`"
         ) from error
 
@@ -334,14 +334,14 @@ def _initial_network(spec: ModelSpec, options: TrainingOptions, seed: int) -> PI
             outputs, inputs = spec.layer_shapes[layer]
             weight = random.normal(0.0, 1 / math.sqrt(inputs), (outputs, inputs))
             if not spec.hidden:
-                # Downhill everywhere: a random sign could make the first moment vanish, by which the hook divides.
+                # All downhill: the hook divides by the first moment, which random signs could make vanish.
                 weight = np.abs(weight) * -np.sign(spec.positions[0])
             synapse.weight.copy_(torch.from_numpy(weight)[:, :, None, None, None])
     return net
 
 
 def _on_training_mesh(spec: ModelSpec, options: TrainingOptions) -> ModelSpec:
-    """The spec with the leak that its damping implies on the mesh of the training."""
+    """Set the leak that the damping implies on the training mesh."""
     if spec.damping is None:
         return spec
     step = spec.diffusion_number**0.5 * spec.lengths[0] / options.cells

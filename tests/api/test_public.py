@@ -132,10 +132,10 @@ def test_a_request_says_what_is_wrong_with_which_field(words: dict[str, Any], me
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({"value_range": (0, float("nan"))}, "`value_range` must be finite, it is NaN"),
+        ({"value_range": (0, float("nan"))}, "`value_range` must be finite, not NaN"),
         ({"value_range": (1, 0)}, "`value_range`: lower 1.0 must be below upper 0.0"),
-        ({"slope": -1.0}, "`slope` must be greater than 0, it is -1.0"),
-        ({"flux": -1}, "`flux` must be greater than 0, it is -1"),
+        ({"slope": -1.0}, "`slope` must be greater than 0, not -1.0"),
+        ({"flux": -1}, "`flux` must be greater than 0, not -1"),
     ],
 )
 def test_ranges_that_are_none_are_refused_by_the_name_of_the_keyword(words: dict[str, Any], message: str) -> None:

@@ -79,20 +79,20 @@ def test_the_rows_of_a_campaign_are_what_their_cases_say(
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"drift": 77}, "conserved, and yet the mass of all cells and ledgers changed by +77 quanta"),
-        ({"drift": None}, "conserved, and yet figures are missing"),
-        ({"violations_local": 5}, "conserved, and yet the audit found violations: local 5"),
-        ({"violations_range": None}, "conserved, and yet figures are missing"),
-        ({"violations_flux": -1}, "conserved, and yet the audit found violations: flux -1"),
-        ({"verdict": "violated"}, "violated, and yet nothing was"),
-        ({"verdict": "refused"}, "refused, and yet it has steps"),
-        ({"verdict": "failed", "message": "lost"}, "failed, and yet it has steps"),
+        ({"drift": 77}, "conserved, but the mass of all cells and ledgers changed by +77 quanta"),
+        ({"drift": None}, "conserved, but figures are missing"),
+        ({"violations_local": 5}, "conserved, but the audit found violations: local 5"),
+        ({"violations_range": None}, "conserved, but figures are missing"),
+        ({"violations_flux": -1}, "conserved, but the audit found violations: flux -1"),
+        ({"verdict": "violated"}, "violated, but without a violation"),
+        ({"verdict": "refused"}, "refused, but with a value for steps"),
+        ({"verdict": "failed", "message": "lost"}, "failed, but with a value for steps"),
         ({"steps": 2}, "conserved after 2 of 3 PDE steps"),
         ({"steps": None}, "conserved, without an artifact, cells, faces or steps"),
         ({"artifact": None}, "conserved, without an artifact, cells, faces or steps"),
-        ({"time_steps": -1}, "a count below 0"),
+        ({"time_steps": -1}, "a negative count"),
         ({"packets": 10**6}, "1000000 packets of 16 faces in 3 PDE steps"),
-        ({"fault_detected_step": 2}, "conserved, and yet a fault was detected"),
+        ({"fault_detected_step": 2}, "conserved, but a fault was detected"),
         ({"relative_l2_error": -0.5}, "conserved, with a relative L2 error of -0.5"),
         ({"time": -1.0}, "a time of -1.0"),
     ],
@@ -109,20 +109,20 @@ def test_a_verdict_is_not_contradicted(
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        (dict.fromkeys(("violations_global", "violations_local"), 0), "violated, and yet nothing was"),
+        (dict.fromkeys(("violations_global", "violations_local"), 0), "violated, but without a violation"),
         (
             dict.fromkeys(("violations_global", "violations_local", "violations_flux"), 0),
-            "violated, and yet nothing was",
+            "violated, but without a violation",
         ),
-        ({"violations_local": None}, "violated, and it does not say why violations_local is missing"),
+        ({"violations_local": None}, "violated, but violations_local is missing without an explanation"),
         (
             {"violations_local": 0, "message": "drift is 5, too large for the table"},
-            "violated, and yet nothing was",
+            "violated, but without a violation",
         ),
-        ({"plausible": True}, "violated, and yet plausible"),
-        ({"message": None}, "violated, and it does not say how"),
+        ({"plausible": True}, "violated, but plausible"),
+        ({"message": None}, "violated, but without a message"),
         ({"steps": 4}, "violated after 4 of 3 PDE steps"),
-        ({"verdict": "conserved"}, "conserved, and yet the audit found violations: local 2"),
+        ({"verdict": "conserved"}, "conserved, but the audit found violations: local 2"),
         ({"relative_l2_error": 0.1}, "violated, with a relative L2 error of 0.1"),
     ],
 )
@@ -150,19 +150,19 @@ def test_a_message_may_explain_a_violation_that_no_count_shows(changes: dict[str
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"model": "burgers1d"}, "model burgers1d, and not heat1d"),
-        ({"mesh": "999"}, "mesh 999, and not 16"),
-        ({"boundary": "no-flux"}, "boundary no-flux, and not own"),
-        ({"profile": "loihi1"}, "profile loihi1, and not loihi2"),
-        ({"coding": "dense"}, "coding dense, and not delta"),
-        ({"initial": "random"}, "initial random, and not own"),
-        ({"seed": 4}, "seed 4, and not none"),
-        ({"asked_steps": 4, "steps": 4}, "asked_steps 4, and not 3"),
-        ({"backend": "cpu"}, "backend cpu, and not fast"),
-        ({"fault": "drop:packet[3]@1"}, "fault drop:packet[3]@1, and not none"),
-        ({"cells": 1}, "1 cells, and its mesh is 16"),
-        ({"faces": 17}, "other facts of its artifact than a row of the same artifact"),
-        ({"artifact": "0" * 64}, "other facts of its artifact than a row of the same artifact"),
+        ({"model": "burgers1d"}, "model burgers1d, not heat1d"),
+        ({"mesh": "999"}, "mesh 999, not 16"),
+        ({"boundary": "no-flux"}, "boundary no-flux, not own"),
+        ({"profile": "loihi1"}, "profile loihi1, not loihi2"),
+        ({"coding": "dense"}, "coding dense, not delta"),
+        ({"initial": "random"}, "initial random, not own"),
+        ({"seed": 4}, "seed 4, not none"),
+        ({"asked_steps": 4, "steps": 4}, "asked_steps 4, not 3"),
+        ({"backend": "cpu"}, "backend cpu, not fast"),
+        ({"fault": "drop:packet[3]@1"}, "fault drop:packet[3]@1, not none"),
+        ({"cells": 1}, "1 cells, but its mesh is 16"),
+        ({"faces": 17}, "facts about its artifact that differ from those in another row"),
+        ({"artifact": "0" * 64}, "facts about its artifact that differ from those in another row"),
     ],
 )
 def test_a_row_says_what_its_case_says(
@@ -194,9 +194,7 @@ def test_every_field_is_sealed(rows: list[Row], tmp_path: Path) -> None:
     path.write_bytes(json.dumps(asdict(rows[0])).encode() + b"\n")
     with pytest.raises(FileError) as caught, record_of(table, resume=True):
         pass
-    assert str(caught.value) == (
-        f"{path}: line 1: is damaged (not the line that was recorded); start anew without `resume`"
-    )
+    assert str(caught.value) == (f"{path}: line 1: is damaged (the line was changed); start anew without `resume`")
 
 
 def test_a_table_of_other_rows_is_damaged(rows: list[Row], tmp_path: Path) -> None:
@@ -208,7 +206,7 @@ def test_a_table_of_other_rows_is_damaged(rows: list[Row], tmp_path: Path) -> No
         (
             "drift",
             [1, *table["drift"].to_pylist()[1:]],
-            "conserved, and yet the mass of all cells and ledgers changed by +1 quanta",
+            "conserved, but the mass of all cells and ledgers changed by +1 quanta",
         ),
     ):
         index = table.schema.get_field_index(name)

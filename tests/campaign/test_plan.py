@@ -80,18 +80,18 @@ def test_another_version_has_other_keys(tmp_path: Path, monkeypatch: pytest.Monk
     ("text", "message"),
     [
         ("meshes: 3", "models: is missing"),
-        ("models: []", "models: must be a list of at least 1, it is an empty list"),
-        ("models: nix", "models.0: 'nix' is no file, and the zoo has only {zoo}"),
+        ("models: []", "models: must be a list of at least 1, not an empty list"),
+        ("models: nix", "models.0: model 'nix' is unknown; use a file, or {zoo}"),
         ("models: nix.pt", "models.0: {folder}/nix.pt: cannot be read (No such file or directory)"),
         ("models: heat1d\nmodel: heat1d", "model: is unknown; did you mean models?"),
         (
             "models: heat1d\nprocesses: 2",
-            "processes: is unknown; known are models, meshes, boundaries, profiles, codings, initial, seeds, steps, "
-            "backends, faults",
+            "processes: is unknown; known fields are models, meshes, boundaries, profiles, codings, initial, seeds, "
+            "steps, backends, faults",
         ),
-        ("models: heat1d\nmeshes: [32, 32]", "meshes: 32 is given twice"),
+        ("models: heat1d\nmeshes: [32, 32]", "meshes: lists 32 twice"),
         ("models: heat1d\nmeshes: [32, 0]", "meshes.1: mesh '0': 0 cells, expected 1 to 67108864"),
-        ("models: heat1d\nmeshes: {a: 1}", "meshes.0: must be a text, it is a mapping"),
+        ("models: heat1d\nmeshes: {a: 1}", "meshes.0: must be a text, not a mapping"),
         (
             "models: heat1d\nmeshes: plate.msh",
             "meshes.0: {folder}/plate.msh: cannot be read (No such file or directory)",
@@ -102,20 +102,20 @@ def test_another_version_has_other_keys(tmp_path: Path, monkeypatch: pytest.Monk
         ),
         (
             "models: heat1d\nprofiles: loihi9",
-            "profiles.0: profile 'loihi9' is unknown; the library has {profiles}, or give a .yaml file",
+            "profiles.0: profile 'loihi9' is unknown; use {profiles}, or a .yaml file",
         ),
-        ("models: heat1d\ncodings: unary", "codings.0: must be 'delta' or 'dense', it is \"unary\""),
+        ("models: heat1d\ncodings: unary", "codings.0: must be 'delta' or 'dense', not \"unary\""),
         (
             "models: heat1d\ninitial: modez",
             "initial.0: 'modez': expected own, random, a .npy file, or one of blend, bump, modes, sine, two-waves, "
             "zero",
         ),
-        ("models: heat1d\ninitial: random", "seeds: goes with initial: random, which is one start for each seed"),
-        ("models: heat1d\nseeds: [1]", "seeds: goes with initial: random, which is one start for each seed"),
-        ("models: heat1d\ninitial: random\nseeds: [1.5]", "seeds.0: must be a whole number, it is 1.5"),
+        ("models: heat1d\ninitial: random", "seeds: must be given if and only if initial has random"),
+        ("models: heat1d\nseeds: [1]", "seeds: must be given if and only if initial has random"),
+        ("models: heat1d\ninitial: random\nseeds: [1.5]", "seeds.0: must be a whole number, not 1.5"),
         ("models: heat1d\nsteps: [horizon, -1]", "steps.1: expected horizon, or PDE steps from 0 to 1099511627776"),
         ("models: heat1d\nsteps: true", "steps.0: expected horizon, or PDE steps from 0 to 1099511627776"),
-        ("models: heat1d\nbackends: lava", "backends.0: must be 'cpu', 'fast', 'onnx' or 'torch', it is \"lava\""),
+        ("models: heat1d\nbackends: lava", "backends.0: must be 'cpu', 'fast', 'onnx' or 'torch', not \"lava\""),
     ],
 )
 def test_a_bad_plan_is_one_sentence_that_names_the_field(text: str, message: str, tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_a_bad_plan_is_one_sentence_that_names_the_field(text: str, message: str
 def test_the_product_is_bounded_before_anything_is_made_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "LARGEST_PRODUCT", 11)
     text = "models: heat1d\ninitial: [own, random]\nseeds: [1, 2]\nsteps: [1, 2]\nbackends: [fast, onnx]\n"
-    message = f"{tmp_path}/plan.yaml: is a product of 12 cases, more than 11; split it"
+    message = f"{tmp_path}/plan.yaml: has 12 cases, more than 11; split the plan"
     with pytest.raises(FileError, match=f"^{re.escape(message)}$"):
         planned(tmp_path, text)
     monkeypatch.setattr(plan, "LARGEST_PRODUCT", 12)

@@ -125,6 +125,6 @@ def test_what_is_no_table_is_refused(content: bytes | None, tmp_path: Path) -> N
         parquet.write_table(pyarrow.table({"key": ["x"]}), path)
     else:
         path.write_bytes(content)
-    message = f"{path}: is no table of a campaign; start anew without `resume`"
+    message = f"{path}: is not the table of a campaign; start anew without `resume`"
     with pytest.raises(FileError, match=f"^{re.escape(message)}$"):
         read_table(path)

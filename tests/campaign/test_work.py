@@ -64,7 +64,7 @@ def test_what_cannot_be_compiled_or_run_is_refused(tmp_path: Path) -> None:
             "to widen it",
         ),
         ("refused", False, f"{tmp_path}/v.npy: has shape (3,), the mesh has (16,)"),
-        ("refused", False, "initial condition 'sine': heat1d has none of that name; known are modes, bump"),
+        ("refused", False, "initial condition 'sine': unknown for heat1d; use modes, bump"),
     ]
     refusal = (
         "lower: the model heat1d has 1 dimensions, the mesh 2 and the boundary 2; give `mesh` and `boundary` one entry "
@@ -133,10 +133,10 @@ def test_a_file_that_changed_meanwhile_is_refused(tmp_path: Path) -> None:
     work: WorkerOptions = worker_options()
     np.save(tmp_path / "u.npy", np.full(16, 1.5))
     row = run_case(case, compile_case(case.target, work), work)
-    assert (row.verdict, row.message) == ("refused", "u.npy: differs on this worker from what the plan was read with")
+    assert (row.verdict, row.message) == ("refused", "u.npy: differs on this worker from the file in the plan")
     other = replace(case, target=replace(case.target, profile=replace(case.target.profile, digest="0")))
     row = run_case(other, compile_case(other.target, work), work)
-    expected = "profile loihi2: differs on this worker from what the plan was read with"
+    expected = "profile loihi2: differs on this worker from the one in the plan"
     assert (row.verdict, row.message) == ("refused", expected)
 
 

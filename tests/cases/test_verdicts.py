@@ -42,7 +42,7 @@ def test_rows_that_contradict_themselves_are_damage(case: Callable[[str], Path],
     ended = run("campaign", "plan.yaml", "--resume", "--quiet")
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == (
-        "error: plan.parquet.partial/rows.jsonl: line 1: is damaged (conserved, and yet the mass of all cells and ledgers "
+        "error: plan.parquet.partial/rows.jsonl: line 1: is damaged (conserved, but the mass of all cells and ledgers "
         "changed by +77 quanta); start anew without --resume\n"
     )
 

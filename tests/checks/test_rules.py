@@ -275,7 +275,7 @@ CASES = [
         "graph",
         None,
         None,
-        "the placement cannot be used: population flux has 8 neurons and 7 core numbers",
+        "the placement cannot be used: population flux has 8 neurons but 7 core numbers",
     ),
     Case(
         "PD101",
@@ -715,7 +715,7 @@ def test_placement_of_an_unknown_population() -> None:
     report = check(replace(graph, placement=replace(graph.placement, core=cores)), LOIHI2)
     assert [f.message for f in found(report, "PD101")] == [
         "the placement cannot be used: population flux is on no core",
-        "the placement cannot be used: population ghost is placed and not in the graph",
+        "the placement cannot be used: population ghost is placed but not in the graph",
     ]
 
 

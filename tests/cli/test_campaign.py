@@ -153,9 +153,9 @@ def test_workers_that_make_different_artifacts_of_one_model_write_no_table(ran: 
     table = tmp_path / "plan.parquet"
     assert isinstance(done.exception, FileError) and not table.exists()
     assert str(done.exception) == (
-        f"{folder_of(table) / 'rows.jsonl'}: cannot become a table (the row of case {cases[1].key[:12]} has other "
-        "facts of its artifact than a row of the same artifact); give all workers the same packages and start anew "
-        "without --resume"
+        f"{folder_of(table) / 'rows.jsonl'}: has rows that contradict each other (the row of case "
+        f"{cases[1].key[:12]} has facts about its artifact that differ from those in another row); install the same "
+        "packages on all workers and start anew without --resume"
     )
 
 

@@ -186,7 +186,7 @@ def test_wrong_initial_data(
         (("simulate", "none.pisnn"), "error: none.pisnn: cannot be read (No such file or directory)\n"),
         (
             ("simulate", "--initial", "hat"),
-            "error: initial condition 'hat': heat1d has none of that name; known are modes, bump\n",
+            "error: initial condition 'hat': unknown for heat1d; use modes, bump\n",
         ),
         (("train", "none.yaml"), "error: none.yaml: cannot be read (No such file or directory)\n"),
         (

@@ -101,14 +101,14 @@ def test_without_lava_the_interpreter_is_named(monkeypatch: pytest.MonkeyPatch) 
             resource.RLIMIT_AS,
             307_200_000,
             ["backend cpu", "backend fast", "backend onnx", "backend torch", "train"],
-            "memory ran out before the start: backend cpu takes at least 1000 MB of address space, the process may "
-            "take 307 MB; allow it more (ulimit -v)",
+            "not enough memory: backend cpu needs at least 1000 MB of address space, but the limit is 307 MB; raise "
+            "it with ulimit -v",
         ),
         (
             resource.RLIMIT_NOFILE,
             16,
             ["backend cpu"],
-            "backend cpu opens up to 128 files at once, the process may open 16; allow it more (ulimit -n)",
+            "backend cpu opens up to 128 files at once, but the limit is 16; raise it with ulimit -n",
         ),
     ],
 )

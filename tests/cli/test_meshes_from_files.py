@@ -250,8 +250,8 @@ def test_boundaries_that_cannot_be_used(boundary: str, message: str, folder: Pat
         ("hole: {dirichlet: 1, flux: 2}\n", "boundary: 'hole' must be no-flux or dirichlet with a number, such as "),
         ("hole: 1\n", "boundary: 'hole' must be no-flux or dirichlet with a number, such as "),
         (f"hole: {{dirichlet: 1{'0' * 400}}}\n", "boundary: 'hole' must be no-flux or dirichlet with a number, such "),
-        ("hole: no-flux\nhole: no-flux\n", "b.yaml: line 2 gives the key 'hole' a second time"),
-        ("- hole\n", "b.yaml: holds no mapping; expected keys and values"),
+        ("hole: no-flux\nhole: no-flux\n", "b.yaml: line 2 repeats the key 'hole'"),
+        ("- hole\n", "b.yaml: does not contain a mapping; expected keys and values"),
         (None, "b.yaml: cannot be read (No such file or directory)"),
     ],
 )
@@ -278,8 +278,8 @@ WRONG_KEYS = "m.yaml: steel: must have a conductivity and may have a capacity, n
         ),
         ("steel: {conductivity: 1, capacity: -2}\n", "m.yaml: steel.capacity: must be a positive number"),
         ("gold: {conductivity: 1}\n", "materials: the mesh has no 'gold'; it has 'copper', 'steel'"),
-        ("1: {conductivity: 1}\n", "m.yaml: line 1 has a key that is not a word"),
-        ("- steel\n", "m.yaml: holds no mapping; expected keys and values"),
+        ("1: {conductivity: 1}\n", "m.yaml: line 1 has a key that is not text"),
+        ("- steel\n", "m.yaml: does not contain a mapping; expected keys and values"),
         ("{", "m.yaml: is not YAML: "),
         (None, "m.yaml: cannot be read (No such file or directory)"),
         (
@@ -387,7 +387,7 @@ def test_no_input_is_overwritten(folder: Path) -> None:
     ("words", "message"),
     [
         (("--boundary", "top=no-flux"), f"error: boundary: unknown group 'top'; the mesh has {GROUPS}\n"),
-        (("--materials", "plate.msh"), "error: plate.msh: holds no mapping; expected keys and values\n"),
+        (("--materials", "plate.msh"), "error: plate.msh: does not contain a mapping; expected keys and values\n"),
         (("--materials", "."), "error: .: cannot be read (Is a directory)\n"),
         (("-o", "plate.msh"), "error: plate.msh: is what this command reads; write to another file\n"),
     ],

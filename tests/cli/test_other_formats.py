@@ -162,7 +162,7 @@ def test_mistakes_are_named(folder: Path) -> None:
     problems = "heat1d, heat2d, heat3d, laplace2d, advection_diffusion1d, burgers1d"
     for words, message in (
         (("flux.onnx",), f"flux.onnx: does not say what it solves; name a --problem: {problems}"),
-        (("flux.net", "--problem", "heat"), f"problem 'heat': unknown; known are {problems}"),
+        (("flux.net", "--problem", "heat"), f"problem 'heat': unknown; use {problems}"),
         (("text.onnx",), "text.onnx: is damaged, or not an ONNX model"),
         (("text.nir",), "text.nir: is damaged, or not an HDF5 file"),
         (("missing.net",), "missing.net: cannot be read (No such file or directory)"),

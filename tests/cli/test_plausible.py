@@ -90,7 +90,7 @@ def test_a_run_that_was_healed_says_so(monkeypatch: pytest.MonkeyPatch, capsys: 
     table = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "violations global 0, local 0, flux 0, overflow 0, range 0; 1 more were healed" in table
     page = " ".join(Path("run.html").read_text().split())
-    assert "time steps and found 1 violation of the faults, all healed." in page and "found nothing wrong" not in page
+    assert "time steps and found 1 violation from faults, all repaired." in page and "found no violations" not in page
 
 
 def test_a_violated_run_tells_the_step_of_its_last_row(

@@ -17,7 +17,7 @@ extends: loihi2
 name: My Chip
 core: {neuron_max: {value: 3, confidence: documented, source: s}}
 """
-NAME = "lower-case letters, digits, - and _, at most 64 and a letter first"
+NAME = "a letter followed by at most 63 lower-case letters, digits, - and _"
 
 
 @pytest.fixture(autouse=True)
@@ -147,7 +147,7 @@ def test_validate_names_the_parent_that_is_wrong(folder: Path) -> None:
     assert error == {
         "file": "child.yaml",
         "field": "extends",
-        "problem": "'bad.yaml' is no valid profile: name: found \"My Chip\" (and 1 more)",
+        "problem": "'bad.yaml' is not a valid profile: name: found \"My Chip\" (and 1 more)",
         "expected": "",
     }
 

@@ -29,13 +29,13 @@ def test_a_report_stands_beside_trace_picture_and_json(tmp_path: Path) -> None:
     assert imread(picture).size > 0
     assert not list(tmp_path.glob("*.partial"))
     assert f"--save '{trace}' --every 2 --plot {picture} --report {report.path} --json" in page.texts["provenance"]
-    assert "Residues, and currents with a leak, were seen at the end of the run alone." in page.texts["widths"]
+    assert "Residues, and currents with a leak, are known only at the end of the run." in page.texts["widths"]
 
 
 def test_a_report_without_a_trace_knows_all_fluxes(tmp_path: Path) -> None:
     report = report_of(compiled(cells=16), tmp_path, "--steps", 6)
     widths = Page(report.html).texts["widths"]
-    assert "over 7 of 7 kept steps" in widths and "at the end of the run alone" not in widths
+    assert "over 7 of 7 kept steps" in widths and "only at the end of the run" not in widths
 
 
 def test_a_report_is_refused_before_the_run(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ BAD = {
     "blows-up": (
         (("[1, 2]", "[1500]"), ("diffusion_number: 0.5", "diffusion_number: 1.9"), ("epochs: 60", "epochs: 2")),
         1,
-        ["training tiny: the loss is inf in epoch 1; lower learning_rate or shorten horizons"],
+        ["training tiny: the loss is inf in epoch 1; lower learning_rate or shorten the horizons"],
     ),
     "grows": (
         (("diffusion_number: 0.5", "diffusion_number: 1.9"), ("learning_rate: 0.05", "learning_rate: 0.001")),
@@ -72,18 +72,18 @@ BAD = {
         [
             "others-problem.yaml: model.problem: advection_diffusion1d is of advection-diffusion in 1D, the model is "
             "of diffusion in 2D",
-            "others-problem.yaml: training.modes: must be at most 7 on 16 cells, it is 60",
+            "others-problem.yaml: training.modes: must be at most 7 on 16 cells, not 60",
         ],
     ),
     "nonsense": (
         (("problem: heat1d", "problem: wave"), ("cells: 16", "cells: -16"), ("0.01", ".inf"), ("epochs", "epoch")),
         2,
         [
-            "nonsense.yaml: model.diffusivity: must be finite, it is Infinity",
-            "nonsense.yaml: training.cells: must be at least 2, it is -16",
+            "nonsense.yaml: model.diffusivity: must be finite, not Infinity",
+            "nonsense.yaml: training.cells: must be at least 2, not -16",
             "nonsense.yaml: training.epochs: is missing",
             "nonsense.yaml: training.epoch: is unknown; did you mean epochs?",
-            "nonsense.yaml: model.problem: 'wave' is unknown; known are heat1d, heat2d, heat3d, laplace2d, "
+            "nonsense.yaml: model.problem: 'wave' is unknown; use heat1d, heat2d, heat3d, laplace2d, "
             "advection_diffusion1d, burgers1d",
         ],
     ),
@@ -156,7 +156,7 @@ def test_a_coefficient_that_is_not_finite_fails_in_strict_json(
     Path("r.yaml").write_text(text.replace("stability: 1.0", "stability: 1.0\n  accept: 100"))
     assert call(monkeypatch, "train", "r.yaml", "--json", "-q") == 1
     captured = capsys.readouterr()
-    failure = "the integer weights have the damping inf, wanted 1e+06; lower model.damping"
+    failure = "the integer weights have the damping inf, expected 1e+06; lower model.damping"
     assert captured.err == f"error: training laplace2d: {failure}; r.safetensors was not written\n"
     figures = json.loads(captured.out, parse_constant=pytest.fail)
     assert figures["coefficients"][1] == {"name": "damping", "learned": None, "wanted": 1e6}

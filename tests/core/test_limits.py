@@ -90,8 +90,8 @@ def test_libraries_take_one_thread_where_memory_is_limited(monkeypatch: pytest.M
     with pytest.raises(UsageError) as refused:
         limits.require_memory("cluster")
     assert str(refused.value) == (
-        "memory ran out before the start: cluster takes at least 1200 MB of address space, the process may take "
-        "1073 MB; allow it more (ulimit -v)"
+        "not enough memory: cluster needs at least 1200 MB of address space, but the limit is 1073 MB; raise it "
+        "with ulimit -v"
     )
     limits.require_memory("backend cpu")
     limits.require_memory("completion")

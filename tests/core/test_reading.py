@@ -44,7 +44,7 @@ def test_what_is_no_file_is_named(name: str, problem: str, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b'{"a": 1, "a": 2}', "a key is given twice"),
+        (b'{"a": 1, "a": 2}', "a key is repeated"),
         (b"[NaN]", "NaN is not JSON"),
         (b"[-Infinity]", "-Infinity is not JSON"),
         (b"[1e999]", "a number is too large"),

@@ -159,7 +159,7 @@ WITHOUT = (
             )
             for scale in (1e-10, 1e-200, 1e-310)
         ),
-        (linear(KERNEL * np.nan), "heat1d", None, "layer 0 holds NaN or infinity"),
+        (linear(KERNEL * np.nan), "heat1d", None, "layer 0 contains NaN or infinity"),
         (
             linear(200 * KERNEL),
             "heat1d",
@@ -169,8 +169,8 @@ WITHOUT = (
             "scaled ones",
         ),
         (linear(half_width=3), "heat1d", None, "spec.half_width: says 3, its network has 4"),
-        (linear(leak=0), "heat1d", None, "spec.leak: must be at least 1, it is 0"),
-        (linear(lengths=1), "heat1d", None, "spec.lengths: must be a list, it is 1"),
+        (linear(leak=0), "heat1d", None, "spec.leak: must be at least 1, not 0"),
+        (linear(lengths=1), "heat1d", None, "spec.lengths: must be a list, not 1"),
         (
             Network("onnx", linear().layers, (4, 2)),
             "heat2d",
@@ -197,5 +197,5 @@ def test_what_describes_no_equation_is_refused(
 
 
 def test_an_unknown_problem_is_named() -> None:
-    with pytest.raises(UsageError, match=r"^problem 'heat9d': unknown; known are heat1d, "):
+    with pytest.raises(UsageError, match=r"^problem 'heat9d': unknown; use heat1d, "):
         model(linear(), "heat9d")

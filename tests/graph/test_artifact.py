@@ -131,7 +131,7 @@ HUGE = (
         (replace("arrays/../evil.npy", b""), "'arrays/../evil.npy': does not belong into an artifact"),
         (replace("graph.json", b"{"), "graph.json: is not plain JSON"),
         (replace("graph.json", b"[" * 100_000), "graph.json: is not plain JSON"),
-        (replace("graph.json", b'{"a":1,"a":2}'), "graph.json: is not plain JSON (a key is given twice)"),
+        (replace("graph.json", b'{"a":1,"a":2}'), "graph.json: is not plain JSON (a key is repeated)"),
         (replace("graph.json", b'{"a":NaN}'), "graph.json: is not plain JSON (NaN is not JSON)"),
         (replace("graph.json", b"[]"), "graph.json: is not a JSON object"),
         (
@@ -139,11 +139,11 @@ HUGE = (
             "is an artifact of version 4, written by pisnn-deploy of an unknown version; this one reads versions 5 "
             "and 6; compile the model again",
         ),
-        (edit(lambda g: g.update(version="4")), 'graph.json: version: must be 6, it is "4"'),
+        (edit(lambda g: g.update(version="4")), 'graph.json: version: must be 6, not "4"'),
         (edit(lambda g: g.update(version=10**400)), "graph.json: version: "),
         (
             edit(lambda g: g.update(schema="other")),
-            "graph.json: schema: must be 'pisnn-deploy/artifact', it is \"other\"",
+            "graph.json: schema: must be 'pisnn-deploy/artifact', not \"other\"",
         ),
         (
             edit(
@@ -156,11 +156,11 @@ HUGE = (
         (edit(lambda g: g.update(extra=2)), "graph.json: extra: is unknown"),
         (
             edit(lambda g: g["fields"][0].update(quantum=-1.0)),
-            "graph.json: fields.0.quantum: must be greater than 0, it is -1.0",
+            "graph.json: fields.0.quantum: must be greater than 0, not -1.0",
         ),
         (
             edit(lambda g: g["fields"][0].update(quantum="1")),
-            'graph.json: fields.0.quantum: must be a number, it is "1"',
+            'graph.json: fields.0.quantum: must be a number, not "1"',
         ),
         (
             replace(BIAS, npy(np.zeros(16))),

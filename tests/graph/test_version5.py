@@ -72,7 +72,7 @@ def altered(change: Callable[[dict[str, Any]], object], path: Path, name: str = 
         (lambda g: g["synapses"][0].update(kind="ghost"), "synapse membrane-to-flux: connections of kind 'ghost' and"),
         (lambda g: g["synapses"][0].update(parts={}), "graph.json: synapse membrane-to-flux: parts: is unknown"),
         (lambda g: g["window"].update(lower="0"), "graph.json: fields.0.window.lower: must be a whole number"),
-        (lambda g: g.update(quantum=-1.0), "graph.json: fields.0.quantum: must be greater than 0, it is -1.0"),
+        (lambda g: g.update(quantum=-1.0), "graph.json: fields.0.quantum: must be greater than 0, not -1.0"),
         (lambda g: g["noted"]["passes"].append(1), "graph.json: is no document of version 5 ("),
     ],
 )

@@ -151,7 +151,7 @@ def test_what_is_wrong_is_named(old: str, new: str, reason: str, tmp_path: Path)
 def test_version_1_and_files_without_groups(tmp_path: Path) -> None:
     path = tmp_path / "mesh.msh"
     path.write_text("$NOD\n1\n1 0 0 0\n$ENDNOD\n")
-    with pytest.raises(FileError, match=r"version 1 is not read; save as version 4\.1"):
+    with pytest.raises(FileError, match=r"version 1 is not supported; save as version 4\.1"):
         read_mesh_file(path)
     none = tuple(Entity(entity.corners, ()) for entity in FLAT)
     file = read(msh(PLANE, none, FLAT_NAMES, Form("2.2")))

@@ -64,9 +64,7 @@ def test_starts_and_references_are_the_problems_own() -> None:
     exact = reference_of(graph, 0, None)
     assert exact is not None and np.array_equal(exact, named_start(graph, "modes"))
     assert steps_to_horizon(graph) == round(1.0 / graph.time_step)
-    with pytest.raises(
-        UsageError, match=r"^initial condition 'nix': heat1d has none of that name; known are modes, bump$"
-    ):
+    with pytest.raises(UsageError, match=r"^initial condition 'nix': unknown for heat1d; use modes, bump$"):
         named_start(graph, "nix")
 
 

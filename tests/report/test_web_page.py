@@ -111,7 +111,7 @@ def test_a_violated_run_says_where_and_why_first(violated: Reported) -> None:
     assert violated.error.startswith("local invariant broken: membrane [")
     before = page.text[: page.text.index("Mass balance")]
     assert "Violated" in before and violated.error in before
-    assert "The run stopped itself there: 0 PDE steps and 1 time step were completed." in before
+    assert "The run stopped there: 0 PDE steps and 1 time step were completed." in before
     assert violated.result["verdict"] == "violated"
 
 
@@ -148,16 +148,16 @@ def test_totals_beyond_float64_keep_their_digits() -> None:
 def test_the_page_says_whose_the_profile_is_and_what_the_compiler_warned_about() -> None:
     graph = compiled(cells=8)
     own = Page(page_bytes(said(graph, 2)).decode()).texts["provenance"]
-    assert f"{graph.profile}, of the library" in " ".join(own.split()) and "Warning" not in own
+    assert f"{graph.profile}, from the library" in " ".join(own.split()) and "Warning" not in own
     report = replace(said(graph, 2), graph=replace(graph, profile="big.yaml"), provenance={"warnings": ["too big"]})
     other = " ".join(Page(page_bytes(report).decode()).texts["provenance"].split())
-    assert "big.yaml, which is not in the library" in other and "Warning of the compiler too big" in other
+    assert "big.yaml, not in the library" in other and "Compiler warning too big" in other
 
 
 def test_a_run_in_domains_counts_no_events() -> None:
     graph = compiled(cells=8)
     words = Page(page_bytes(said(graph, 2, events=None, packets=None)).decode()).texts["events"]
-    assert "Domains do not count spikes" in words
+    assert "Spikes are not counted in runs with domains" in words
 
 
 def test_a_run_stopped_at_its_start_has_a_page() -> None:
@@ -184,7 +184,7 @@ def test_a_box_shows_its_middle_plane(tmp_path: Path) -> None:
     report = report_of(graph, tmp_path, "--steps", 4)
     page = Page(report.html)
     assert json.loads(page.texts["frames"])["shape"] == [5, 7]
-    assert "The map shows the middle plane, number 3 of 6 across x." in page.texts["field"]
+    assert "The map shows the middle plane, number 3 of 6 normal to x." in page.texts["field"]
 
 
 def test_the_same_report_gives_the_same_bytes() -> None:
@@ -201,7 +201,7 @@ def test_a_long_run_of_a_large_mesh_stays_small() -> None:
     html = page_bytes(replace(report, run=replace(run, trace=trace, steps=899), reference=lambda _: np.ones(20_000)))
     assert 1_000_000 < len(html) < LARGEST_PAGE
     words = Page(html.decode()).texts["field"]
-    assert "One cell of 2 along each axis is drawn." in words
+    assert "One of every 2 cells along each axis is drawn." in words
     assert re.search(r"\d+ of 900 kept steps are drawn\.", words)
 
 

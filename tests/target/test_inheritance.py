@@ -94,13 +94,9 @@ def test_one_figure_changes_and_no_other(
 def test_cycles(tmp_path: Path) -> None:
     first = write(tmp_path, "extends: second.yaml", "first.yaml")
     second = write(tmp_path, "extends: first.yaml", "second.yaml")
-    assert refusal(first) == (
-        f"{second}: extends: 'first.yaml' is extended by itself, directly or by way of another profile"
-    )
+    assert refusal(first) == (f"{second}: extends: 'first.yaml' extends itself, directly or through another profile")
     own = write(tmp_path, "extends: ./mine.yaml")
-    assert refusal(own) == (
-        f"{own}: extends: './mine.yaml' is extended by itself, directly or by way of another profile"
-    )
+    assert refusal(own) == (f"{own}: extends: './mine.yaml' extends itself, directly or through another profile")
 
 
 def test_a_cycle_by_way_of_a_link(tmp_path: Path) -> None:
@@ -123,8 +119,7 @@ def chain(folder: Path, length: int) -> Path:
 def test_long_chains(tmp_path: Path) -> None:
     assert load_profile(str(chain(tmp_path, LIMIT))) == LOIHI2
     assert refusal(chain(tmp_path, LIMIT + 1)) == (
-        f"{tmp_path / '8.yaml'}: extends: 'loihi2' would be one profile too many: at most 8 may extend one another in "
-        "a row"
+        f"{tmp_path / '8.yaml'}: extends: 'loihi2' makes the chain too long: at most 8 profiles may extend each other"
     )
 
 
@@ -137,8 +132,8 @@ def test_long_chains(tmp_path: Path) -> None:
         ("3", "found 3; expected the name of a profile, or a file"),
         ("", "found null; expected the name of a profile, or a file"),
         ("[loihi1, loihi2]", "found a list; expected the name of a profile, or a file"),
-        ("parent.yaml", "'parent.yaml' is no valid profile: system: is missing (and 16 more)"),
-        ("small.yaml", "'small.yaml' is no valid profile: core.word_bits.value: found 0"),
+        ("parent.yaml", "'parent.yaml' is not a valid profile: system: is missing (and 16 more)"),
+        ("small.yaml", "'small.yaml' is not a valid profile: core.word_bits.value: found 0"),
     ],
 )
 def test_parent_that_is_refused(parent: str, message: str, tmp_path: Path) -> None:
@@ -151,7 +146,10 @@ def test_parent_that_is_refused(parent: str, message: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [(None, "cannot be read (No such file or directory)"), ("- 1", "holds no mapping; expected keys and values")],
+    [
+        (None, "cannot be read (No such file or directory)"),
+        ("- 1", "does not contain a mapping; expected keys and values"),
+    ],
 )
 def test_parent_that_cannot_be_read(text: str | None, message: str, tmp_path: Path) -> None:
     if text is not None:
@@ -168,7 +166,7 @@ def test_all_problems_are_reported(tmp_path: Path) -> None:
     )
     file = str(path)
     assert validate_profile(file) == (
-        Problem(file, "name", 'found "My Chip"', "lower-case letters, digits, - and _, at most 64 and a letter first"),
+        Problem(file, "name", 'found "My Chip"', "a letter followed by at most 63 lower-case letters, digits, - and _"),
         Problem(file, "core.neurons_max.value", "found -1", "at least 0"),
         Problem(
             file,
@@ -199,7 +197,7 @@ def test_any_document_gives_sentences(section: str, tree: object, tmp_path_facto
 def test_a_name_that_is_no_profile() -> None:
     (problem,) = validate_profile("loihi3")
     assert problem.sentence == (
-        f"loihi3: is neither a profile of the library nor a file; expected {', '.join(names())}, or a .yaml file"
+        f"loihi3: is neither in the library nor a file; expected {', '.join(names())}, or a .yaml file"
     )
     assert validate_profile("loihi2") == ()
 
@@ -210,4 +208,4 @@ def test_no_other_file_is_opened_because_a_profile_says_so(tmp_path: Path) -> No
     os.mkfifo(tmp_path / "pipe.yaml")
     for parent in ("secret", str(tmp_path / "secret"), "folder.yaml", "pipe.yaml"):
         path = write(tmp_path, f"extends: {parent}")
-        assert refusal(path) == f"{path}: extends: {parent!r} is no .yaml file"
+        assert refusal(path) == f"{path}: extends: {parent!r} is not a .yaml file"

@@ -51,8 +51,8 @@ def test_an_artifact_names_a_profile_of_the_library_or_is_refused(named: str, fo
         own_profile(named, "heat.pisnn")
     shown = named.replace("\n", "\\n")
     assert str(caught.value) == (
-        f"heat.pisnn: was compiled for the profile {shown!r}, which is not in the library; name the profile to check "
-        "it against with `profile`"
+        f"heat.pisnn: was compiled for the profile {shown!r}, which is not in the library; give the profile to "
+        "check against with `profile`"
     )
 
 

@@ -136,7 +136,7 @@ def test_profiles_are_frozen() -> None:
 def test_unknown_name() -> None:
     with pytest.raises(UsageError) as caught:
         load_profile("loihi3")
-    assert str(caught.value) == f"profile 'loihi3' is unknown; the library has {LIBRARY}, or give a .yaml file"
+    assert str(caught.value) == f"profile 'loihi3' is unknown; use {LIBRARY}, or a .yaml file"
 
 
 def test_missing_file(tmp_path: Path) -> None:
@@ -152,15 +152,15 @@ def test_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "holds no mapping; expected keys and values"),
-        ("- 1", "holds no mapping; expected keys and values"),
+        ("", "does not contain a mapping; expected keys and values"),
+        ("- 1", "does not contain a mapping; expected keys and values"),
         ("name: [", "is not YAML: expected the node content, but found '<stream end>' (line 1, column 8)"),
-        ("name: a\nname: b", "line 2 gives the key 'name' a second time"),
-        ("core: {a: 1, a: 2}", "line 1 gives the key 'a' a second time"),
+        ("name: a\nname: b", "line 2 repeats the key 'name'"),
+        ("core: {a: 1, a: 2}", "line 1 repeats the key 'a'"),
         ("a: &x [1]\nb: *x", "line 2 uses an alias, which is not allowed"),
         ("a: !!python/object/apply:os.getcwd []", "line 1 uses a tag, which is not allowed"),
         ("a: !!timestamp x", "line 1 uses a tag, which is not allowed"),
-        ("1: a", "line 1 has a key that is not a word"),
+        ("1: a", "line 1 has a key that is not text"),
         ("a: 2001-99-99", "is not YAML: month must be in 1..12"),
         (
             "{extends: loihi2, speed: 3}",
@@ -170,7 +170,7 @@ def test_folder(tmp_path: Path) -> None:
         ("{extends: loihi2, cores: 3}", "cores: is not a field of a profile; expected 'core'"),
         (
             "{extends: loihi2, name: My Chip}",
-            'name: found "My Chip"; expected lower-case letters, digits, - and _, at most 64 and a letter first',
+            'name: found "My Chip"; expected a letter followed by at most 63 lower-case letters, digits, - and _',
         ),
         ("{extends: loihi2, core: 3}", "core: found 3; expected a mapping of figures"),
         (
@@ -202,9 +202,9 @@ def test_file_that_is_no_profile(tmp_path: Path, text: str, message: str) -> Non
         ("{value: true, confidence: documented, source: s}", "value: found true; expected an integer"),
         (
             "{confidence: documented, source: s}",
-            "value: is missing; expected a value, or null where there is none",
+            "value: is missing; expected a value, or null if there is none",
         ),
-        ("{value: 3, confidence: documented, source: ''}", 'source: found ""; expected a text that is not empty'),
+        ("{value: 3, confidence: documented, source: ''}", 'source: found ""; expected text that is not empty'),
         (
             "{value: 3, confidence: sure, source: s}",
             "confidence: found \"sure\"; expected 'documented', 'quoted', 'inferred', 'contradictory' or 'unpublished'",
@@ -215,15 +215,15 @@ def test_file_that_is_no_profile(tmp_path: Path, text: str, message: str) -> Non
         ),
         (
             "{value: 3, confidence: unpublished, source: s}",
-            "the figure is unpublished, so its value must be null, not 3",
+            "the value of an unpublished figure must be null, not 3",
         ),
         (
             "{value: 3, low: 1, confidence: contradictory, source: s}",
-            "sources contradict each other, so low and high must give their range",
+            "a contradictory figure needs low and high",
         ),
         (
             "{value: 3, low: 4, high: 5, confidence: inferred, source: s}",
-            "low, value and high must ascend, found 4, 3, 5",
+            "low, value and high must ascend, but are 4, 3, 5",
         ),
     ],
 )
@@ -281,9 +281,7 @@ def test_what_was_not_read_says_who_quotes_it(name: str) -> None:
 
 def test_a_quotation_without_who_quotes_is_refused(tmp_path: Path) -> None:
     text = "extends: loihi2\ncore: {word_bits: {value: 64, confidence: quoted, source: The brief}}\n"
-    assert refusal(write(tmp_path, text)) == (
-        "core.word_bits: the figure is known from a quotation, so its source must say 'quoted by' whom"
-    )
+    assert refusal(write(tmp_path, text)) == ("core.word_bits: the source of a quoted figure must say 'quoted by' whom")
 
 
 def test_messages_and_hops() -> None:

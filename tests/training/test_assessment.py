@@ -131,7 +131,9 @@ def test_a_loss_that_is_not_finite_stops_at_once_and_leaves_nothing(tmp_path: Pa
         train(
             read_recipe(tmp_path / "r.yaml"), state_path=tmp_path / "state", on_epoch=lambda done, *_: seen.append(done)
         )
-    assert str(caught.value) == "training heat1d: the loss is inf in epoch 1; lower learning_rate or shorten horizons"
+    assert (
+        str(caught.value) == "training heat1d: the loss is inf in epoch 1; lower learning_rate or shorten the horizons"
+    )
     assert seen == [] and not (tmp_path / "state").exists()
 
 
@@ -148,7 +150,7 @@ def test_a_coefficient_that_is_not_finite_is_a_failure_and_none_in_json() -> Non
         model = read_checkpoint(path)
     rigid = Model(model.spec.model_copy(update={"leak": 4096, "damping": 1e6}), model.weights, model.biases)
     judged = assess(rigid, 1 / 32, math.sqrt(0.29) / 32, held_out(0.25), None)
-    assert "the integer weights have the damping inf, wanted 1e+06; lower model.damping" in judged.failures
+    assert "the integer weights have the damping inf, expected 1e+06; lower model.damping" in judged.failures
     assert judged.document["coefficients"][1] == {"name": "damping", "learned": None, "wanted": 1e6}
     json.dumps(judged.document, allow_nan=False)
 

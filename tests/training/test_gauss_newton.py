@@ -144,9 +144,9 @@ def test_the_zoo_s_burgers_is_on_its_grid_and_computes_in_lava_dl() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"iterations": [2]}, "training.iterations has 1 entry, horizons has 2"),
+        ({"iterations": [2]}, "training.iterations has 1 entry, but training.horizons has 2"),
         ({"lower": 2.0}, "training.lower 2 must be below upper 1.5"),
-        ({"linear_units": 8}, r"model.hidden must be one layer of more than 8 units, it is \[8\]"),
+        ({"linear_units": 8}, r"model.hidden must be one layer of more than 8 units, not \[8\]"),
     ],
 )
 def test_a_wrong_recipe_is_refused(changes: dict[str, object], message: str) -> None:
@@ -165,7 +165,8 @@ def test_an_infinite_loss_stops_at_once_and_leaves_nothing(tmp_path: Path, monke
     with pytest.raises(CheckError) as caught:
         train(small_recipe(), state_path=tmp_path / "state")
     assert str(caught.value) == (
-        "training small: the loss is inf on rollouts of 4 PDE steps; shorten horizons, or lower model.diffusion_number"
+        "training small: the loss is inf on rollouts of 4 PDE steps; shorten the horizons or lower "
+        "model.diffusion_number"
     )
     assert not (tmp_path / "state").exists()
 

@@ -51,15 +51,15 @@ def test_the_zoo_s_recipes_have_no_flaw(name: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "flaw"),
     [
-        ("epochs: 2000", "epochs: true", "training.epochs: must be a whole number, it is true"),
-        ("seed: 1", "seed: '1'", 'training.seed: must be a whole number, it is "1"'),
-        ("batch: 16", "batch: 16.0", "training.batch: must be a whole number, it is 16.0"),
-        ("half_width: 4", "half_width: '4'", 'model.half_width: must be a whole number, it is "4"'),
-        ("leak: 4096", "leak: true", "model.leak: must be a whole number, it is true"),
-        ("learning_rate: 0.02", "learning_rate: true", "training.learning_rate: must be a number, it is true"),
+        ("epochs: 2000", "epochs: true", "training.epochs: must be a whole number, not true"),
+        ("seed: 1", "seed: '1'", 'training.seed: must be a whole number, not "1"'),
+        ("batch: 16", "batch: 16.0", "training.batch: must be a whole number, not 16.0"),
+        ("half_width: 4", "half_width: '4'", 'model.half_width: must be a whole number, not "4"'),
+        ("leak: 4096", "leak: true", "model.leak: must be a whole number, not true"),
+        ("learning_rate: 0.02", "learning_rate: true", "training.learning_rate: must be a number, not true"),
         ("learning_rate: 0.02", "learning_rate: .nan", "training.learning_rate: must be "),
-        ("diffusivity: 0.01", "diffusivity: true", "model.diffusivity: must be a number, it is true"),
-        ("seed: 1", "learn_leak: 1", "training.learn_leak: must be true or false, it is 1"),
+        ("diffusivity: 0.01", "diffusivity: true", "model.diffusivity: must be a number, not true"),
+        ("seed: 1", "learn_leak: 1", "training.learn_leak: must be true or false, not 1"),
     ],
 )
 def test_numbers_are_numbers_and_truth_is_truth(old: str, new: str, flaw: str, tmp_path: Path) -> None:
@@ -79,15 +79,14 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
         ("leak: 4096", "damping: 2.0"),
     )
     assert flaws(tmp_path, text) == [
-        "model.half_width: must be at least 1, it is 0",
-        'training.cells: must be a whole number, it is "many"',
-        "training.modes: must be at least 1, it is -3",
+        "model.half_width: must be at least 1, not 0",
+        'training.cells: must be a whole number, not "many"',
+        "training.modes: must be at least 1, not -3",
         "training.batch: is missing",
-        "training.learning_rate: must be at most 1, it is 1000000000.0",
+        "training.learning_rate: must be at most 1, not 1000000000.0",
         "training.bunch: is unknown; did you mean batch?",
-        "model.damping: means nothing for diffusion",
-        "model.problem: 'wave' is unknown; known are heat1d, heat2d, heat3d, laplace2d, advection_diffusion1d, "
-        "burgers1d",
+        "model.damping: has no meaning for diffusion",
+        "model.problem: 'wave' is unknown; use heat1d, heat2d, heat3d, laplace2d, advection_diffusion1d, burgers1d",
     ]
 
 
@@ -107,36 +106,36 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
         (
             "heat1d",
             [("diffusion_number: 1.0", "diffusion_number: 9.0")],
-            ["model.diffusion_number: 9 is unstable: no kernel of half_width 4 is stable beyond 8"],
+            ["model.diffusion_number: 9 is unstable: kernels of half_width 4 are stable up to at most 8"],
         ),
         (
             "heat2d",
             [("diffusion_number: 0.5", "diffusion_number: 5.0")],
-            ["model.diffusion_number: 5 is unstable: no kernel of half_width 3 is stable beyond 4"],
+            ["model.diffusion_number: 5 is unstable: kernels of half_width 3 are stable up to at most 4"],
         ),
         (
             "heat1d",
             [("diffusivity: 0.01", "diffusivity: 1.0e+300"), ("modes: 28", "modes: 28\n  amplitude: 1.0e-90")],
             [
-                "model.diffusivity: 1e+300 is beyond 1e-50 to 1e+50",
-                "training.amplitude: 1e-90 is beyond 1e-50 to 1e+50",
+                "model.diffusivity: 1e+300 is outside 1e-50 to 1e+50",
+                "training.amplitude: 1e-90 is outside 1e-50 to 1e+50",
             ],
         ),
         (
             "heat1d",
             [("diffusivity: 0.01", "diffusivity: 1.0e+49")],
-            ["model.diffusivity: 1e+49 with cells 0.015625 wide makes a time step of 2e-53"],
+            ["model.diffusivity: 1e+49 with a cell width of 0.015625 gives a time step of 2e-53"],
         ),
-        ("heat1d", [("modes: 28", "modes: 32")], ["training.modes: must be at most 31 on 64 cells, it is 32"]),
+        ("heat1d", [("modes: 28", "modes: 32")], ["training.modes: must be at most 31 on 64 cells, not 32"]),
         (
             "heat1d",
             [("cells: 64", "cells: 6"), ("modes: 28", "modes: 2")],
-            ["training.cells: must be at least 8, which a face sees along an axis; it is 6"],
+            ["training.cells: must be at least 8, the width of a face's window, not 6"],
         ),
         (
             "heat1d",
             [("epochs: 2000", "epochs: 3")],
-            ["training.epochs: is 3, fewer than the 5 horizons"],
+            ["training.epochs: must be at least the number of horizons, 5, not 3"],
         ),
         (
             "heat1d",
@@ -146,33 +145,38 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
         (
             "heat1d",
             [("quantum_exponent: 20", "quantum_exponent: 30\n  mean: 1.0e+9")],
-            ["training.quantum_exponent: makes integers of 67 bits from values of 1e+09; training is exact to 53"],
+            [
+                "training.quantum_exponent: gives integers of 67 bits for values up to 1e+09, but training is exact "
+                "only up to 53 bits"
+            ],
         ),
         (
             "heat2d",
             [("cells: 24", "cells: 4096"), ("modes: 8", "modes: 2000")],
-            ["training.cells: 4096 in 2D with modes, batch and horizons as given take 2149485 GB; 17 are the limit"],
+            [
+                "training.cells: 4096 in 2D with these modes, batch and horizons needs 2149485 GB, but the limit is "
+                "17 GB"
+            ],
         ),
         (
             "laplace2d",
             [("diffusivity: 1.0", "diffusivity: 2.0"), ("[1, 2, 4]", "[1, 2, 8]")],
             [
-                "model.diffusivity: must be 1 for laplace, it is 2",
-                "training.cells: must be above 32, or the walls reach every cell within 8 PDE steps; it is 32",
+                "model.diffusivity: must be 1 for laplace, not 2",
+                "training.cells: must be above 32, not 32: the walls would influence every cell within 8 PDE steps",
             ],
         ),
         (
             "laplace2d",
             [("stability: 1.0", "learn_leak: true")],
-            ["training.learn_leak: is of no use: model.damping sets the leak"],
+            ["training.learn_leak: has no effect: model.damping sets the leak"],
         ),
         (
             "advection_diffusion1d",
             [("velocity: 1.0", "velocity: -20.0"), ("cells: 256", "cells: 255")],
             [
-                "model.velocity: makes a Courant number of 20 (speed * time step / cell width), beyond the half_width "
-                "4 that a face sees",
-                "training.cells: is 255, model.lengths over model.cell_width is 256",
+                "model.velocity: gives a Courant number of 20 (speed * time step / cell width), above the half_width 4",
+                "training.cells: must be model.lengths / model.cell_width = 256, not 255",
             ],
         ),
         (
@@ -180,28 +184,28 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
             [("lengths: [1.0]", "lengths: [1.001]")],
             [
                 "model.cell_width: 0.00390625 does not divide the length 1.001",
-                "training.cells: is 256, model.lengths over model.cell_width is 256.256",
+                "training.cells: must be model.lengths / model.cell_width = 256.256, not 256",
             ],
         ),
         (
             "burgers1d",
             [("[4, 4, 12]", "[4]"), ("hidden: [32]", "hidden: [4]"), ("upper: 1.7, slope", "upper: 9.0, slope")],
             [
-                "model.hidden: must be one layer of more than 4 units, it is [4]",
-                "training.iterations: has 1 entry, horizons has 3",
-                "model.operating_range: 0.3 to 9 is far beyond 0.4 to 1.6, the values that the network is trained on",
+                "model.hidden: must be one layer of more than 4 units, not [4]",
+                "training.iterations: has 1 entry, but training.horizons has 3",
+                "model.operating_range: 0.3 to 9 is far outside the values that the network is trained on, 0.4 to 1.6",
             ],
         ),
         ("burgers1d", [("lower: 0.4", "lower: 1.6")], ["training.lower: 1.6 must be below upper 1.6"]),
         (
             "burgers1d",
             [("hidden: [32]", "hidden: [4096]")],
-            ["model.hidden: 32768 parameters on 256 cells take 34 GB; 17 are the limit"],
+            ["model.hidden: 32768 parameters on 256 cells need 34 GB, but the limit is 17 GB"],
         ),
         (
             "burgers1d",
             [("diffusivity: 0.003183098861837907", "diffusivity: 1.0e-12"), ("0.20371832715762606", "6.4e-11")],
-            ["model.diffusivity: 1e-12 is so small that an exact solution takes 9668685 points for each of 256 cells"],
+            ["model.diffusivity: 1e-12 is too small: an exact solution needs 9668685 points for each of 256 cells"],
         ),
     ],
 )
@@ -213,9 +217,9 @@ def test_what_does_not_go_together_is_told(
 
 def test_parts_that_are_no_mappings_are_told(tmp_path: Path) -> None:
     assert flaws(tmp_path, "model: 3\ntraining: []\nfoo: 1\n") == [
-        "model: must be a mapping, it is 3",
-        "training: must be a mapping, it is an empty list",
-        "foo: is unknown; known are model, training",
+        "model: must be a mapping, not 3",
+        "training: must be a mapping, not an empty list",
+        "foo: is unknown; known fields are model, training",
     ]
 
 

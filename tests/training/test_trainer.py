@@ -116,19 +116,19 @@ def test_a_state_of_another_recipe_is_refused(tmp_path: Path, monkeypatch: pytes
         train(recipe(tmp_path), seed=1, state_path=tmp_path / "state", on_epoch=interrupt)
     with pytest.raises(FileError) as caught:
         train(recipe(tmp_path), seed=2, resume=True, state_path=tmp_path / "state")
-    assert str(caught.value) == (f"{tmp_path}/state: is the state of another recipe or seed; train without `resume`")
+    assert str(caught.value) == (f"{tmp_path}/state: belongs to another recipe or seed; train without `resume`")
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("half_width: 2", "half_width: 0", "model.half_width: must be at least 1, it is 0"),
-        ("epochs: 60", "epochs: many", 'training.epochs: must be a whole number, it is "many"'),
-        ("diffusivity: 0.01", "diffusivity: .nan", "model.diffusivity: must be greater than 0, it is NaN"),
-        ("diffusivity: 0.01", "diffusivity: -1", "model.diffusivity: must be greater than 0, it is -1"),
+        ("half_width: 2", "half_width: 0", "model.half_width: must be at least 1, not 0"),
+        ("epochs: 60", "epochs: many", 'training.epochs: must be a whole number, not "many"'),
+        ("diffusivity: 0.01", "diffusivity: .nan", "model.diffusivity: must be greater than 0, not NaN"),
+        ("diffusivity: 0.01", "diffusivity: -1", "model.diffusivity: must be greater than 0, not -1"),
         ("upper: 2.0", "upper: -2.0", "model.operating_range: lower 0.0 must be below upper -2.0"),
         ("[7]", "[7, 7]", "model.weight_exponents: has 2 entries for 1 layer"),
-        ("  epochs: 60", "  method: sgd", 'training.method: must be adam or gauss-newton, it is "sgd"'),
+        ("  epochs: 60", "  method: sgd", 'training.method: must be adam or gauss-newton, not "sgd"'),
     ],
 )
 def test_a_wrong_recipe_names_the_field(old: str, new: str, message: str, tmp_path: Path) -> None:
@@ -154,13 +154,13 @@ def test_a_network_with_a_hidden_layer_trains_and_deploys(tmp_path: Path) -> Non
             "equation: laplace\n  damping: 8.9",
             "model.problem: heat1d is of diffusion in 1D, the model is of laplace in 1D",
         ),
-        ("equation: burgers\n  cell_width: 0.0625", "training.method: must be gauss-newton for burgers, it is adam"),
+        ("equation: burgers\n  cell_width: 0.0625", "training.method: must be gauss-newton for burgers, not adam"),
         (
             "equation: advection-diffusion\n  velocity: 1.0\n  cell_width: 0.1",
-            "training.cells: is 16, model.lengths over model.cell_width is 10",
+            "training.cells: must be model.lengths / model.cell_width = 10, not 16",
         ),
         ("equation: advection-diffusion", "model.velocity: is missing for advection-diffusion"),
-        ("equation: diffusion\n  velocity: 1.0", "model.velocity: means nothing for diffusion"),
+        ("equation: diffusion\n  velocity: 1.0", "model.velocity: has no meaning for diffusion"),
     ],
 )
 def test_a_recipe_whose_parts_do_not_go_together_says_so(changes: str, message: str, tmp_path: Path) -> None:

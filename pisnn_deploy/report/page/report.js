@@ -1,5 +1,5 @@
 "use strict";
-// Draws the field of a run into the axes that the page brings with it, and moves through its steps.
+// Draws the field of a run into the axes of the page, and animates its steps.
 (() => {
   const byId = (name) => document.getElementById(name);
   const root = document.documentElement;
@@ -14,7 +14,7 @@
   const setTheme = (theme) => {
     if (theme === "system") delete root.dataset.theme; else root.dataset.theme = theme;
     themeButton.textContent = `Theme: ${theme}`;
-    try { localStorage.setItem("pisnn-deploy-theme", theme); } catch { /* a page from a file may have no store */ }
+    try { localStorage.setItem("pisnn-deploy-theme", theme); } catch { /* pages opened from a file may have no storage */ }
     redraw();
   };
   themeButton.hidden = false;
@@ -27,28 +27,28 @@
 
   // ---- data --------------------------------------------------------------------------------------------------------
   if (byId("frames") === null) return;
-  const said = JSON.parse(byId("frames").textContent);
+  const described = JSON.parse(byId("frames").textContent);
   const bytes = (name) => Uint8Array.from(atob(byId(name).textContent), (letter) => letter.charCodeAt(0));
   const arrays = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array };
   const unpack = (name) => {
-    const packed = said.packed[name];
+    const packed = described.packed[name];
     const data = bytes(name);
     const numbers = new arrays[packed.width](data.buffer);
     const offset = Number(packed.offset), factor = 2 ** packed.shift;
     return {
       number: (index) => numbers[index],
-      value: (index) => (offset + numbers[index] * factor) * said.value_per_quantum,
+      value: (index) => (offset + numbers[index] * factor) * described.value_per_quantum,
       integer: (index) => BigInt(packed.offset) + (BigInt(numbers[index]) << BigInt(packed.shift)),
       isExact: packed.shift === 0,
     };
   };
   const levels = unpack("levels");
-  const exact = said.packed.exact ? unpack("exact") : null;
-  const points = said.shape.reduce((product, count) => product * count, 1);
-  const frames = said.steps.length;
-  const range = said.highest > said.lowest ? said.highest - said.lowest : 1;
-  const floor = said.highest > said.lowest ? said.lowest : said.lowest - 0.5;
-  const colours = said.colours.map((text) => [1, 3, 5].map((at) => parseInt(text.slice(at, at + 2), 16)));
+  const exact = described.packed.exact ? unpack("exact") : null;
+  const points = described.shape.reduce((product, count) => product * count, 1);
+  const frames = described.steps.length;
+  const range = described.highest > described.lowest ? described.highest - described.lowest : 1;
+  const floor = described.highest > described.lowest ? described.lowest : described.lowest - 0.5;
+  const colours = described.colours.map((text) => [1, 3, 5].map((at) => parseInt(text.slice(at, at + 2), 16)));
   const shade = (value) => Math.min(255, Math.max(0, Math.floor(((value - floor) / range) * 256)));
   const colourOf = (name) => getComputedStyle(root).getPropertyValue(name).trim();
   const digits = (number) => Number(number.toPrecision(6)).toString();
@@ -63,8 +63,8 @@
 
   const drawProfile = (frame) => {
     const [pen, width, height, ratio] = sized(byId("profile"));
-    const [, , bottom, top] = said.limits.profile;
-    const [start, count] = said.profile;
+    const [, , bottom, top] = described.limits.profile;
+    const [start, count] = described.profile;
     const line = (of, first, colour, dash, thick) => {
       pen.beginPath();
       for (let i = 0; i < count; i += 1) {
@@ -84,15 +84,15 @@
     if (exact) line(exact, frame * count, colourOf("--series-2"), [6, 5], 2);
   };
 
-  // Space and time do not change with the step: painted once, and a line on top.
+  // The space-time picture does not depend on the step: it is painted once, with a line on top.
   let spaceTime = null;
   const paintSpaceTime = () => {
     const rows = 400, picture = new ImageData(points, rows);
-    const first = said.times[0], last = said.times[frames - 1];
+    const first = described.times[0], last = described.times[frames - 1];
     let frame = 0;
     for (let row = 0; row < rows; row += 1) {
       const time = first + ((row + 0.5) / rows) * (last - first);
-      while (frame + 1 < frames && Math.abs(said.times[frame + 1] - time) < Math.abs(said.times[frame] - time)) frame += 1;
+      while (frame + 1 < frames && Math.abs(described.times[frame + 1] - time) < Math.abs(described.times[frame] - time)) frame += 1;
       for (let i = 0; i < points; i += 1) {
         picture.data.set([...colours[shade(levels.value(frame * points + i))], 255], 4 * ((rows - 1 - row) * points + i));
       }
@@ -107,9 +107,9 @@
     const [pen, width, height, ratio] = sized(byId("space-time"));
     pen.imageSmoothingEnabled = false;
     pen.drawImage(spaceTime, 0, 0, width, height);
-    const [, , from, to] = said.limits["space-time"];
-    const y = height - ((said.times[frame] - from) / (to - from)) * height;
-    // White on black, so that it can be seen on every colour.
+    const [, , from, to] = described.limits["space-time"];
+    const y = height - ((described.times[frame] - from) / (to - from)) * height;
+    // White on black, which is visible on every colour.
     for (const [colour, thick] of [["#000", 3], ["#fff", 1.5]]) {
       pen.strokeStyle = colour;
       pen.lineWidth = thick * ratio;
@@ -121,7 +121,7 @@
   };
 
   const drawPlane = (frame) => {
-    const [across, up] = said.shape, canvas = byId("map");
+    const [across, up] = described.shape, canvas = byId("map");
     canvas.width = across;
     canvas.height = up;
     const picture = new ImageData(across, up);
@@ -134,13 +134,13 @@
     canvas.getContext("2d").putImageData(picture, 0, 0);
   };
 
-  const vertices = said.kind === "triangles" || said.kind === "points" ? new Uint16Array(bytes("vertices").buffer) : null;
+  const vertices = described.kind === "triangles" || described.kind === "points" ? new Uint16Array(bytes("vertices").buffer) : null;
   const drawCells = (frame) => {
     const [pen, width, height, ratio] = sized(byId("map"));
-    const corners = said.kind === "triangles" ? 3 : 1;
+    const corners = described.kind === "triangles" ? 3 : 1;
     const x = (at) => (vertices[2 * at] / 65535) * width, y = (at) => (1 - vertices[2 * at + 1] / 65535) * height;
     for (let cell = 0; cell < points; cell += 1) {
-      const colour = said.colours[shade(levels.value(frame * points + cell))];
+      const colour = described.colours[shade(levels.value(frame * points + cell))];
       pen.fillStyle = colour;
       pen.strokeStyle = colour;
       pen.lineWidth = 0.6 * ratio;
@@ -150,7 +150,7 @@
       } else {
         for (let corner = 0; corner < 3; corner += 1) pen.lineTo(x(3 * cell + corner), y(3 * cell + corner));
         pen.closePath();
-        pen.stroke(); // neighbours would leave hairlines between them
+        pen.stroke(); // otherwise hairlines remain between neighbours
       }
       pen.fill();
     }
@@ -173,15 +173,15 @@
   const scrubber = byId("scrubber"), playButton = byId("play");
   const current = () => Number(scrubber.value);
   const show = () => {
-    const frame = current(), step = said.steps[frame];
-    const text = `PDE step ${step.toLocaleString("en")} of ${said.last_step.toLocaleString("en")}, time ${digits(said.times[frame])}`;
+    const frame = current(), step = described.steps[frame];
+    const text = `PDE step ${step.toLocaleString("en")} of ${described.last_step.toLocaleString("en")}, time ${digits(described.times[frame])}`;
     byId("now").textContent = text;
     scrubber.setAttribute("aria-valuetext", text);
-    if (said.profile) drawProfile(frame);
-    if (said.kind === "line") drawSpaceTime(frame);
-    else { (said.kind === "plane" ? drawPlane : drawCells)(frame); tell(frame); }
+    if (described.profile) drawProfile(frame);
+    if (described.kind === "line") drawSpaceTime(frame);
+    else { (described.kind === "plane" ? drawPlane : drawCells)(frame); tell(frame); }
     for (const plot of document.querySelectorAll(".plot[data-from]")) {
-      const share = (said.times[frame] - Number(plot.dataset.from)) / (Number(plot.dataset.to) - Number(plot.dataset.from));
+      const share = (described.times[frame] - Number(plot.dataset.from)) / (Number(plot.dataset.to) - Number(plot.dataset.from));
       const cursor = plot.querySelector(".cursor");
       cursor.hidden = !(share >= 0 && share <= 1);
       cursor.style.left = `${100 * share}%`;
@@ -194,7 +194,7 @@
   };
 
   let playing = false, last = 0, spent = 0;
-  const SECONDS = 6; // of a whole animation at speed 1
+  const SECONDS = 6; // duration of the animation at speed 1
   const tick = (now) => {
     if (!playing) return;
     spent += Math.min(0.25, (now - last) / 1000);
@@ -238,26 +238,26 @@
   const describe = () => {
     if (pointed === null) return;
     const index = current() * points + pointed.index;
-    const mass = said.masses && levels.isExact ? `, mass ${levels.integer(index).toLocaleString("en")} quanta` : "";
-    const beside = exact && said.kind === "line" ? `, exact ${digits(exact.value(index))}` : "";
+    const mass = described.masses && levels.isExact ? `, mass ${levels.integer(index).toLocaleString("en")} quanta` : "";
+    const beside = exact && described.kind === "line" ? `, exact ${digits(exact.value(index))}` : "";
     byId("cell").textContent = `${pointed.name}: value ${digits(levels.value(index))}${mass}${beside}`;
   };
   const point = (canvas, event) => {
     const box = canvas.getBoundingClientRect();
     const x = Math.min(0.999999, Math.max(0, (event.clientX - box.left) / box.width));
     const y = Math.min(0.999999, Math.max(0, 1 - (event.clientY - box.top) / box.height));
-    const [left, right, low, high] = said.extent;
-    if (canvas.id === "profile" && said.kind === "plane") {
-      const [start, count] = said.profile, j = Math.floor(x * count);
+    const [left, right, low, high] = described.extent;
+    if (canvas.id === "profile" && described.kind === "plane") {
+      const [start, count] = described.profile, j = Math.floor(x * count);
       pointed = { index: start + j, name: `Position ${digits(low + ((j + 0.5) / count) * (high - low))} along the middle` };
-    } else if (said.kind === "line") {
+    } else if (described.kind === "line") {
       const index = Math.floor(x * points);
       pointed = { index, name: `Position ${digits(left + ((index + 0.5) / points) * (right - left))}` };
-    } else if (said.kind === "plane") {
-      const [across, up] = said.shape, i = Math.floor(x * across), j = Math.floor(y * up);
+    } else if (described.kind === "plane") {
+      const [across, up] = described.shape, i = Math.floor(x * across), j = Math.floor(y * up);
       pointed = { index: i * up + j, name: `(${digits(((i + 0.5) / across) * (right - left))}, ${digits(((j + 0.5) / up) * (high - low))})` };
     } else {
-      const corners = said.kind === "triangles" ? 3 : 1;
+      const corners = described.kind === "triangles" ? 3 : 1;
       let nearest = 0, least = Infinity;
       for (let cell = 0; cell < points; cell += 1) {
         let away = 0;

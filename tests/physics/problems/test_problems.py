@@ -108,7 +108,7 @@ def test_errors_name_what_is_known(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         problem("wave")
     assert str(caught.value) == (
-        "problem 'wave': unknown; known are heat1d, heat2d, heat3d, laplace2d, advection_diffusion1d, burgers1d"
+        "problem 'wave': unknown; use heat1d, heat2d, heat3d, laplace2d, advection_diffusion1d, burgers1d"
     )
     one = problem(name)
     shape = one.default_shape
@@ -119,7 +119,7 @@ def test_errors_name_what_is_known(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         one.initial(mesh, held, "hat")
     known = ", ".join(one.initial_conditions)
-    assert str(caught.value) == f"initial condition 'hat': {name} has none of that name; known are {known}"
+    assert str(caught.value) == f"initial condition 'hat': unknown for {name}; use {known}"
     other = 1 if len(shape) > 1 else 2
     with pytest.raises(UsageError, match=f"problem {name} has {len(shape)} dimension.*, the mesh {other}"):
         one.initial(box((8,) * other), NONE)
