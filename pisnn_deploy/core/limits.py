@@ -80,7 +80,7 @@ def require_memory(part: str) -> None:
     limit, needed = memory_limit(), NEEDED.get(part, 0) * MEGABYTE
     if limit is not None and limit < needed:
         raise UsageError(
-            f"not enough memory: {part} needs at least {needed // MEGABYTE} MB of address space, but the limit is "
+            f"memory ran out: {part} needs at least {needed // MEGABYTE} MB of address space, but the limit is "
             f"{limit // MEGABYTE} MB; raise it with ulimit -v"
         )
 

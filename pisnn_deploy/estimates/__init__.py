@@ -1,1 +1,1 @@
-"""What a PDE step takes on hardware, as far as counts and public figures carry."""
+"""Estimate the cost of a PDE step on hardware from counts and public figures."""

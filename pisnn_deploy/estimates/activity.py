@@ -1,4 +1,4 @@
-"""What a run really sent, as ``pisnn-deploy simulate --json`` counts it: input of the estimates."""
+"""Activity of a run as counted by ``pisnn-deploy simulate --json``, used by the estimates."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from pisnn_deploy.graph.integer import MEMBRANE
 from pisnn_deploy.graph.lines import lines_of
 
 LARGEST_RUN = 1 << 20
-"""Bytes of a file that is read; a result of simulate has some hundreds."""
+"""Maximum size of a file in bytes; results of simulate have a few hundred."""
 LARGEST_COUNT = 1 << 62
 _REMEDY = "write it with: pisnn-deploy simulate ARTIFACT --json > FILE"
 
 
 @dataclass(frozen=True)
 class Activity:
-    """Part of the neurons of each population that send something in a PDE step, on average.
+    """Average fraction of the neurons of each population that send a spike in a PDE step.
 
     Attributes
     ----------
     fraction : mapping of str to float
         0 to 1, by population.
     source : str
-        Where it comes from, for reports.
+        Origin of the activity, for reports.
     counted : bool
-        Whether a run was counted.
+        Whether it was counted in a run.
     """
 
     fraction: Mapping[str, float]
@@ -39,29 +39,24 @@ class Activity:
 
 
 def senders(graph: IntegerGraph, population: str) -> int:
-    """Spikes that a population sends in a PDE step if all its neurons send: ledgers of reservoirs never do.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-    population : str
+    """Number of spikes in a PDE step if all neurons of a population send; ledgers of reservoirs never do.
 
     Returns
     -------
     int
-        Neurons, or their lines where spikes are binary.
+        Number of neurons, or of their lines if spikes are binary.
     """
     neurons = graph.sole_field.cells if population == MEMBRANE else graph.size(population)
     return int(neurons) * lines_of(graph, population)
 
 
 def every_neuron(graph: IntegerGraph) -> Activity:
-    """Every neuron sends once in a PDE step: the most that can happen."""
+    """Highest possible activity: every neuron sends once in a PDE step."""
     return Activity(dict.fromkeys(graph.chain, 1.0), "Every neuron sends once in a PDE step.")
 
 
 def nothing_sent(graph: IntegerGraph) -> Activity:
-    """No neuron sends anything in a PDE step."""
+    """Lowest possible activity: no neuron sends in a PDE step."""
     return Activity(dict.fromkeys(graph.chain, 0.0), "No neuron sends in a PDE step.")
 
 
@@ -71,18 +66,14 @@ def read_activity(path: Path, graph: IntegerGraph) -> Activity:
     Parameters
     ----------
     path : Path
-        What ``pisnn-deploy simulate --json`` printed.
+        File with the output of ``pisnn-deploy simulate --json``.
     graph : IntegerGraph
-        The graph that ran.
-
-    Returns
-    -------
-    Activity
+        Graph of the run.
 
     Raises
     ------
     FileError
-        Not such a file, of another graph, or of no PDE step.
+        The file is invalid, of another graph, or of a run without PDE steps.
     """
     try:
         content = parse_plain_json(read_bytes(path, LARGEST_RUN))
@@ -91,11 +82,11 @@ def read_activity(path: Path, graph: IntegerGraph) -> Activity:
     steps: Any = content.get("steps") if isinstance(content, dict) else None
     events: Any = content.get("events") if isinstance(content, dict) else None
     if not _is_count(steps) or not isinstance(events, dict) or not all(map(_is_count, events.values())):
-        raise FileError(path, "has no steps and events of a run", remedy=_REMEDY)
+        raise FileError(path, "has no `steps` and `events` of a run", remedy=_REMEDY)
     if set(events) != set(graph.chain):
-        raise FileError(path, f"counts events of other populations than {', '.join(graph.chain)}", field="events")
+        raise FileError(path, f"must have the populations {', '.join(graph.chain)}", field="events")
     if steps == 0:
-        raise FileError(path, "is a run of no PDE step, which says nothing of events", field="steps")
+        raise FileError(path, "must be at least 1 to estimate the activity", field="steps")
     fraction = {name: min(1.0, events[name] / (steps * max(1, senders(graph, name)))) for name in graph.chain}
     return Activity(fraction, f"Events of {steps} PDE steps, counted by simulate.", True)
 

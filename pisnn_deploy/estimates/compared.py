@@ -1,4 +1,4 @@
-"""The estimates beside a dense-coded run and a float solver, as data."""
+"""Comparison of the estimates with a dense-coded run and a float solver, as data."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 COMPARABLE = (
-    "Spikes and synaptic operations of the run and of dense coding: both are counted on the same graph.",
-    "Floating-point operations and bytes: the same stencil, mesh and time step in float64, so one PDE step is one.",
+    "Spikes and synaptic operations of the run and of dense coding are counted on the same graph.",
+    "Floating-point operations and bytes are for the same stencil, mesh and time step in float64, per PDE step.",
 )
 NOT_COMPARABLE = (
-    "Times and energies of the target are computed from public figures and measured on no chip; "
+    "Times and energies of the target are computed from public figures, not measured on a chip; "
     "the seconds of a float solver are measured.",
-    "No energy of a CPU or GPU is measured or given here, so energies compare with dense coding alone.",
+    "Energies are compared with dense coding only, because no energy of a CPU or GPU is known here.",
     "The target computes with integers of the declared widths, the float solver with float64: their errors differ.",
-    "Host input and output, loading and waiting in the network are in no time of the target.",
-    "The public figures come from different chips and studies, simulated and fitted, so no chip has all of one end.",
+    "Times of the target exclude host input and output, loading and waiting in the network.",
+    "The public figures come from different chips and studies, simulated and fitted: no single chip is at either end.",
 )
-BINARY = "Dense coding counts every line of a neuron; of binary spikes a value sends only its bits, so it is the most."
-"""Is not comparable either, where spikes are binary."""
+BINARY = "With binary spikes, dense coding counts every line of a neuron, although a value only sends its set bits."
+"""Additional caveat with binary spikes."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """One coding of the graph.
+    """Estimates with one coding of the graph.
 
     Attributes
     ----------
     spikes, synaptic_operations : float
-        Of a PDE step.
+        Number per PDE step.
     energy_low_nj, energy_high_nj : float or None
-        Range of the cores' dynamic energy.
+        Range of the cores' dynamic energy per PDE step, in nanojoules.
     """
 
     spikes: float
@@ -41,14 +41,13 @@ class Side:
 
 @dataclass(frozen=True)
 class Ratio:
-    """Parts of dense coding that the run takes; None where there is nothing to divide.
+    """Ratios of the run to dense coding; None if they are undefined.
 
     Attributes
     ----------
-    spikes, synaptic_operations : float or None
     energy_low, energy_high : float or None
-        Range over all figures within their public ranges, the same figures on both sides, where a neuron that sends
-        takes at least what one takes that does not.
+        Range of the energy ratio over all figures within their public ranges. Both sides use the same figures, and an
+        active neuron uses at least as much energy as an inactive one.
     """
 
     spikes: float | None
@@ -59,18 +58,18 @@ class Ratio:
 
 @dataclass(frozen=True)
 class FloatSolver:
-    """An explicit float64 solver of the same scheme, one PDE step.
+    """Cost of one PDE step in an explicit float64 solver of the same scheme.
 
     Attributes
     ----------
     multiplications, additions, comparisons : int
-        What the flux network of every face (ghost cells included) and the exchange of fluxes take.
+        Operations of the flux networks of all faces (including ghost cells) and of the exchange of fluxes.
     bytes : int
-        Moved if each array is read or written once in a PDE step and nothing else is.
+        Memory traffic if each array is read or written once per PDE step.
     seconds : float or None
-        Per PDE step, measured by the user.
+        Time per PDE step, measured by the user.
     time_ratio_low, time_ratio_high : float or None
-        The target's estimated time as parts of these seconds.
+        Range of the ratio of the target's estimated time to these seconds.
     """
 
     multiplications: int
@@ -83,25 +82,22 @@ class FloatSolver:
 
     @property
     def operations(self) -> int:
-        """Floating-point operations."""
+        """Total number of floating-point operations."""
         return self.multiplications + self.additions + self.comparisons
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The estimates beside a dense-coded run and a float solver.
+    """Comparison of the estimates with a dense-coded run and a float solver.
 
     Attributes
     ----------
     asked : bool
-        Whether a run was counted or a float solver measured; without them reports in text leave it out.
+        Whether a run was counted or a float solver measured; otherwise reports in text omit the comparison.
     source : str
-        Where the activity of `here` comes from.
-    here, dense : Side
-    ratio : Ratio
-    float_solver : FloatSolver
+        Origin of the activity of `here`.
     comparable, not_comparable : tuple of str
-        A sentence each.
+        Sentences on what can and cannot be compared.
     """
 
     asked: bool
@@ -114,7 +110,7 @@ class Comparison:
     not_comparable: tuple[str, ...] = NOT_COMPARABLE
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists, dicts, numbers and strings."""
+        """Plain data for JSON."""
         plain = asdict(self)
         del plain["asked"]
         plain["float_solver"]["operations"] = self.float_solver.operations

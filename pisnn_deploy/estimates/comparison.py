@@ -1,7 +1,7 @@
-"""What the estimates can be compared with, and what not: a dense-coded run, and a float solver of the same scheme.
+"""Compare the estimates with a dense-coded run and with a float solver of the same scheme.
 
-Counts compare exactly, since they are of one and the same graph. Energies compare as ranges. The float solver is
-counted, not run: a time of it is the user's measurement, and stands beside an estimate that nobody measured.
+Counts are compared exactly, because they belong to the same graph, and energies as ranges. Operations of the float
+solver are counted without running it; its time must be measured by the user, while that of the target is an estimate.
 """
 
 from __future__ import annotations
@@ -37,26 +37,20 @@ def compare(
 
     Parameters
     ----------
-    graph : IntegerGraph
-    profile : Profile
-    counts : Counts
     time : Estimate
-        Of a PDE step, in microseconds.
+        Estimated time of a PDE step, in microseconds.
     activity : Activity, optional
-        What a run sent; every neuron once unless given, which is dense coding.
+        Activity of a run (default: every neuron sends once, which is dense coding).
     seconds : float, optional
-        Per PDE step of a float solver that the user measured.
-
-    Returns
-    -------
-    Comparison
+        Measured time per PDE step of a float solver.
     """
     active, every = activity or every_neuron(graph), every_neuron(graph)
     period, codings = graph.period, (active, every)
-    uses = [] if period is None else [energy_uses(graph, profile, counts, period, one) for one in codings]
-    ranges = [energy_range(one) for one in uses] or [(None, None), (None, None)]
+    uses = [] if period is None else [energy_uses(graph, profile, counts, period, coding) for coding in codings]
+    ranges = [energy_range(coding_uses) for coding_uses in uses] or [(None, None), (None, None)]
     here, dense = (
-        Side(spikes(graph, one), operations(graph, one), *ends) for one, ends in zip(codings, ranges, strict=True)
+        Side(spikes(graph, coding), operations(graph, coding), *ends)
+        for coding, ends in zip(codings, ranges, strict=True)
     )
     energies = _energy_ratio(uses[0], uses[1]) if uses else (None, None)
     ratio = Ratio(
@@ -64,26 +58,21 @@ def compare(
         here.synaptic_operations / dense.synaptic_operations if dense.synaptic_operations else None,
         *energies,
     )
-    asked = active.counted or seconds is not None
+    is_requested = active.counted or seconds is not None
     sentences = (*NOT_COMPARABLE, BINARY) if IS_BINARY.is_of(graph) else NOT_COMPARABLE
     solver = float_solver(graph, seconds, time)
-    return Comparison(asked, active.source, here, dense, ratio, solver, not_comparable=sentences)
+    return Comparison(is_requested, active.source, here, dense, ratio, solver, not_comparable=sentences)
 
 
 def float_solver(graph: IntegerGraph, seconds: float | None, time: Estimate) -> FloatSolver:
-    """Count what an explicit float64 solver of the same scheme does in a PDE step.
+    """Count the operations of an explicit float64 solver of the same scheme in a PDE step.
 
     Parameters
     ----------
-    graph : IntegerGraph
     seconds : float or None
-        Measured by the user.
+        Measured time per PDE step of the solver.
     time : Estimate
-        Of the target, in microseconds.
-
-    Returns
-    -------
-    FloatSolver
+        Estimated time per PDE step of the target, in microseconds.
     """
     faces, cells = graph.mesh.faces, graph.mesh.cells
     multiplications = additions = comparisons = moved = 0
@@ -94,10 +83,10 @@ def float_solver(graph: IntegerGraph, seconds: float | None, time: Estimate) -> 
             additions += faces * (weights - outputs + int(np.count_nonzero(layer.bias)))
             comparisons += faces * outputs * (number < len(graph.operator) - 1)
     else:
-        # A conductance times the difference of two values, which are masses over volumes.
+        # A conductance times the difference of two values, each a mass divided by a volume.
         multiplications, additions = faces + cells, faces
         moved += BYTES_PER_FLOAT * (faces + cells)
-    # A current that is kept takes part in each step with a product and a sum.
+    # A leaky current costs one product and one sum per step.
     products = faces * facts.operations(graph.sole_channels.program)["mul_shr"]
     multiplications, additions = multiplications + products, additions + products
     moved += 2 * BYTES_PER_FLOAT * products
@@ -111,13 +100,13 @@ def float_solver(graph: IntegerGraph, seconds: float | None, time: Estimate) -> 
 
 
 def _energy_ratio(here: Uses, dense: Uses) -> tuple[float | None, float | None]:
-    """Range of the ratio of two energies: it is monotone in each figure, so its ends are at corners of their ranges."""
+    """Range of the ratio of two energies; it is monotone in each figure, so its ends are at corners of the ranges."""
     ranges = [(lowest(figure) or 0.0, highest(figure)) for figure, _ in here]
     known = [(low, high) for low, high in ranges if high is not None]
     if len(known) < len(ranges):
         return None, None
     operation, busy, idle = known
-    # The update of a neuron that sends includes that of one that does not: corners of the two ranges cut by that.
+    # An active update costs at least as much as an inactive one, which cuts off a corner of the two ranges.
     ends = {*busy, *idle}
     pairs = [
         (most, least)
@@ -125,8 +114,10 @@ def _energy_ratio(here: Uses, dense: Uses) -> tuple[float | None, float | None]:
         if least <= most and busy[0] <= most <= busy[1] and idle[0] <= least <= idle[1]
     ]
     ratios = []
-    for corner in ((each, *pair) for each in operation for pair in pairs):
-        sums = [sum(each * amount for each, (_, amount) in zip(corner, uses, strict=True)) for uses in (here, dense)]
+    for corner in ((end, *pair) for end in operation for pair in pairs):
+        sums = [
+            sum(figure * amount for figure, (_, amount) in zip(corner, uses, strict=True)) for uses in (here, dense)
+        ]
         if sums[1] > 0:
             ratios.append(sums[0] / sums[1])
     return (min(ratios), max(ratios)) if ratios else (None, None)

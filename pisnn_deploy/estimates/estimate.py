@@ -1,4 +1,4 @@
-"""An estimate, as data."""
+"""Estimates as data."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Estimate:
-    """A quantity that the public record allows only a range for.
+    """A quantity of which public sources only give a range.
 
     Attributes
     ----------
     value, low, high : float or None
-        None where the public record gives none.
-    confidence : str
+        None if public sources give no figure.
     sources : tuple of str
-        What it rests on.
+        Sources of the figures.
     """
 
     value: float | None

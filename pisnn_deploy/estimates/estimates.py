@@ -1,10 +1,10 @@
-"""What one PDE step takes, as far as counts and public figures carry.
+"""Estimate the cost of one PDE step from counts and public figures.
 
-Spikes, synaptic operations and messages between cores and chips are counted: `low` is a PDE step in which nothing is
-sent, `high` one in which every neuron sends once, `value` what the activity says. Time and energy are of the cores
-alone, without traffic between cores and without the host: `low` and `high` are those same PDE steps with the lowest and
-the highest figures that are public. No end is a bound of what a chip takes: neurons in microcode take longer than the
-figures say, and nobody published by how much.
+Spikes, synaptic operations and messages between cores and chips are counted: `low` is for a PDE step without spikes,
+`high` for one in which every neuron sends once, and `value` for the given activity. Time and energy include only the
+cores, without traffic between cores and without the host; `low` and `high` are for the same PDE steps with the lowest
+and highest public figures. They do not bound what a real chip needs: neurons in microcode are slower than the figures,
+by an unpublished factor.
 """
 
 from __future__ import annotations
@@ -21,21 +21,18 @@ PICOJOULES_PER_NANOJOULE = 1000.0
 NANOSECONDS_PER_MICROSECOND = 1000.0
 
 Uses = tuple[tuple[Figure[float | None], float], ...]
-"""Figures of one operation, each with how many operations there are."""
+"""Figures per operation, each with the number of operations."""
 
 
 def estimates(
     graph: IntegerGraph, profile: Profile, counts: Counts, activity: Activity | None = None
 ) -> dict[str, Estimate]:
-    """Estimates of one PDE step.
+    """Estimate the cost of one PDE step.
 
     Parameters
     ----------
-    graph : IntegerGraph
-    profile : Profile
-    counts : Counts
     activity : Activity, optional
-        What a run sent; every neuron once unless given.
+        Activity of a run (default: every neuron sends once).
 
     Returns
     -------
@@ -46,50 +43,46 @@ def estimates(
         ``message_time_ns`` in nanoseconds.
     """
     active = activity or every_neuron(graph)
-    found = {
+    costs = {
         "spikes_per_pde_step": _counted(spikes(graph, active), spikes(graph, every_neuron(graph)), active),
         "synaptic_operations_per_pde_step": _counted(
             operations(graph, active), operations(graph, every_neuron(graph)), active
         ),
         **message_counts(graph, counts, active),
     }
-    crossing = [found[f"messages_between_{what}_per_pde_step"] for what in ("cores", "chips")]
+    crossing = [costs[f"messages_between_{what}_per_pde_step"] for what in ("cores", "chips")]
     if graph.period is None:
         nothing = Estimate(None, None, None, "unpublished", ("The graph is not scheduled, so its period is unknown.",))
-        found |= {"time_per_pde_step_us": nothing, "energy_per_pde_step_nj": nothing}
+        costs |= {"time_per_pde_step_us": nothing, "energy_per_pde_step_nj": nothing}
     else:
-        found["time_per_pde_step_us"] = _time(graph, profile, counts, graph.period, active)
-        found["energy_per_pde_step_nj"] = _energy(graph, profile, counts, graph.period, active)
-    return found | message_costs(profile, *crossing)
+        costs["time_per_pde_step_us"] = _time(graph, profile, counts, graph.period, active)
+        costs["energy_per_pde_step_nj"] = _energy(graph, profile, counts, graph.period, active)
+    return costs | message_costs(profile, *crossing)
 
 
 def spikes(graph: IntegerGraph, active: Activity) -> float:
-    """Spikes of a PDE step."""
+    """Number of spikes in a PDE step."""
     return float(sum(senders(graph, name) * active.fraction[name] for name in graph.chain))
 
 
 def operations(graph: IntegerGraph, active: Activity) -> float:
-    """Synaptic operations of a PDE step: each synapse works once for each spike of its source, on average over them."""
-    each = ((synapse, lines_of(graph, synapse.source)) for synapse in graph.synapses)
-    return float(sum(lines * synapse.entries * active.fraction[synapse.source] for synapse, lines in each))
+    """Number of synaptic operations in a PDE step: one per synapse and spike of its source neuron."""
+    with_lines = ((synapse, lines_of(graph, synapse.source)) for synapse in graph.synapses)
+    return float(sum(lines * synapse.entries * active.fraction[synapse.source] for synapse, lines in with_lines))
 
 
 def energy_uses(graph: IntegerGraph, profile: Profile, counts: Counts, period: int, active: Activity) -> Uses:
-    """What cores do in a PDE step: all neurons are updated in each time step, those that send in one of them actively.
+    """Operations of cores in a PDE step: each neuron is updated in each time step, actively where it sends.
 
     Parameters
     ----------
-    graph : IntegerGraph
-    profile : Profile
-    counts : Counts
     period : int
-        Time steps of a PDE step.
-    active : Activity
+        Time steps per PDE step.
 
     Returns
     -------
     tuple of (Figure, float)
-        Figures in picojoules.
+        Energy per operation in picojoules, and number of operations.
     """
     energy, sending = profile.energy, spikes(graph, active)
     return (
@@ -100,17 +93,17 @@ def energy_uses(graph: IntegerGraph, profile: Profile, counts: Counts, period: i
 
 
 def energy_range(uses: Uses) -> tuple[float | None, float | None]:
-    """Lowest and highest energy that public figures give, in nanojoules; None where they give none.
+    """Lowest and highest energy from public figures, in nanojoules; None if figures are missing.
 
     Parameters
     ----------
     uses : tuple of (Figure, float)
-        From `energy_uses`.
+        Result of `energy_uses`.
 
     Returns
     -------
     low, high : float or None
-        An operation without a lowest figure counts as nothing in `low`.
+        Operations without a lowest figure count as 0 in `low`.
     """
     return _low(uses, PICOJOULES_PER_NANOJOULE), _high(uses, PICOJOULES_PER_NANOJOULE)
 
@@ -137,12 +130,12 @@ def _high(uses: Uses, unit: float) -> float | None:
 
 def _value(uses: Uses, unit: float) -> float | None:
     values = [None if figure.value is None else figure.value * amount for figure, amount in uses]
-    given = [value for value in values if value is not None]
-    return sum(given) / unit if len(given) == len(values) else None
+    known = [value for value in values if value is not None]
+    return sum(known) / unit if len(known) == len(values) else None
 
 
 def _time(graph: IntegerGraph, profile: Profile, counts: Counts, period: int, active: Activity) -> Estimate:
-    """The slowest core sets the pace: neuron updates or the barrier in each time step, and its synaptic operations."""
+    """Time of the slowest core: neuron updates or the barrier in each time step, plus its synaptic operations."""
     synapse, neuron, barrier = (
         profile.time.synaptic_operation_ns,
         profile.time.neuron_update_ns,
@@ -156,16 +149,17 @@ def _time(graph: IntegerGraph, profile: Profile, counts: Counts, period: int, ac
         return None if update is None or wait is None else period * max(neurons * update, wait)
 
     low, high = steps(lowest(neuron), lowest(barrier)), steps(highest(neuron), highest(barrier))
-    value, each = steps(neuron.value, barrier.value), highest(synapse)
+    value, slowest = steps(neuron.value, barrier.value), highest(synapse)
     value = None if value is None or synapse.value is None else value + synapses * share * synapse.value
-    high = None if high is None or each is None else high + synapses * each
+    high = None if high is None or slowest is None else high + synapses * slowest
     ends = [None if end is None else end / NANOSECONDS_PER_MICROSECOND for end in (value, low, high)]
     return _estimate(ends[0], ends[1], ends[2], (neuron, barrier, synapse))
 
 
 def _energy(graph: IntegerGraph, profile: Profile, counts: Counts, period: int, active: Activity) -> Estimate:
     uses, least, most = (
-        energy_uses(graph, profile, counts, period, one) for one in (active, nothing_sent(graph), every_neuron(graph))
+        energy_uses(graph, profile, counts, period, activity)
+        for activity in (active, nothing_sent(graph), every_neuron(graph))
     )
     value = _value(uses, PICOJOULES_PER_NANOJOULE)
     return _estimate(value, energy_range(least)[0], energy_range(most)[1], tuple(figure for figure, _ in uses))

@@ -1,7 +1,7 @@
-"""Messages between cores in one PDE step: how many there are, and what they take as far as routers are public.
+"""Number and cost of messages between cores in one PDE step.
 
-Which tile a core number stands on is not public, so how far a message goes is not known: from a neighbour within its
-tile to the opposite corner of the routers' grid. What a message takes between chips is not public at all.
+The tile of each core is not public, so the path of a message is unknown: from a neighbour within a tile to the opposite
+corner of the grid of routers. The cost of messages between chips is not public at all.
 """
 
 from __future__ import annotations
@@ -16,19 +16,15 @@ from pisnn_deploy.target import Figure, Profile
 from pisnn_deploy.target.utilisation import Counts
 
 PICOJOULES_PER_NANOJOULE = 1000.0
-_PATH = "From within one tile to the longest path on the grid of routers: which tile a core is on is not public."
-_INTO = "What a message takes to enter a core is not public, and not in the highest end."
-_CHIPS = "Some messages go to other chips, and no energy or time of that is public."
+_PATH = (
+    "Paths range from within one tile to the longest one on the grid of routers, because tiles of cores are unknown."
+)
+_INTO = "The cost of a message to enter a core is not public, and not included in the upper end."
+_CHIPS = "Some messages go to other chips, for which no energy or time is public."
 
 
 def message_counts(graph: IntegerGraph, counts: Counts, active: Activity) -> dict[str, Estimate]:
-    """Messages between cores and between chips: each axon that leaves a core carries each spike of its neuron.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-    counts : Counts
-    active : Activity
+    """Count messages between cores and between chips: each axon that leaves a core carries each spike of its neuron.
 
     Returns
     -------
@@ -56,22 +52,21 @@ def message_counts(graph: IntegerGraph, counts: Counts, active: Activity) -> dic
 
 
 def message_costs(profile: Profile, between_cores: Estimate, between_chips: Estimate) -> dict[str, Estimate]:
-    """What messages take on their way, as ranges; never a single figure.
+    """Energy and time of messages, always as ranges.
 
     Parameters
     ----------
-    profile : Profile
     between_cores, between_chips : Estimate
-        From `message_counts`.
+        Results of `message_counts`.
 
     Returns
     -------
     dict of str to Estimate
-        ``message_energy_per_pde_step_nj``, of all messages of the given activity, and ``message_time_ns``, of one
-        message that waits for no other.
+        ``message_energy_per_pde_step_nj`` for all messages at the given activity, and ``message_time_ns`` for one
+        message without contention.
     """
     energy, time = profile.energy, profile.time
-    found = {
+    costs = {
         "message_energy_per_pde_step_nj": _path(
             profile,
             (energy.within_tile_pj, energy.message_out_pj, energy.message_in_pj),
@@ -87,12 +82,12 @@ def message_costs(profile: Profile, between_cores: Estimate, between_chips: Esti
     }
     if between_cores.value is None:
         nothing = Estimate(None, None, None, "unpublished", between_cores.sources)
-        return dict.fromkeys(found, nothing)
-    one = found["message_energy_per_pde_step_nj"]
+        return dict.fromkeys(costs, nothing)
+    energy_pj = costs["message_energy_per_pde_step_nj"]
     times = between_cores.value / PICOJOULES_PER_NANOJOULE
-    ends = [None if end is None else end * times for end in (one.low, one.high)]
-    return found | {
-        "message_energy_per_pde_step_nj": Estimate(None, ends[0], ends[1], one.confidence, one.sources),
+    ends = [None if end is None else end * times for end in (energy_pj.low, energy_pj.high)]
+    return costs | {
+        "message_energy_per_pde_step_nj": Estimate(None, ends[0], ends[1], energy_pj.confidence, energy_pj.sources),
     }
 
 
@@ -102,7 +97,7 @@ def _path(
     hops: tuple[Figure[float | None], Figure[float | None]],
     between_chips: Estimate,
 ) -> Estimate:
-    """What one message takes: within a tile at least; out, along the longest path and in at most."""
+    """Cost of one message: at least within a tile, at most out of the core, along the longest path, and in."""
     within, out, into = ends
     shortest = lowest(within)
     chip = profile.chip
@@ -125,10 +120,10 @@ def _path(
 
 
 def lowest(figure: Figure[float | None]) -> float | None:
-    """The lowest number that the public record gives for a figure, None if it gives none."""
+    """Lowest public value of a figure; None if there is none."""
     return figure.value if figure.low is None else figure.low
 
 
 def highest(figure: Figure[float | None]) -> float | None:
-    """The highest number that the public record gives for a figure, None if it gives none."""
+    """Highest public value of a figure; None if there is none."""
     return figure.value if figure.high is None else figure.high

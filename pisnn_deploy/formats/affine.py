@@ -104,7 +104,6 @@ class AffineForm:
         ----------
         index : int64 array
             Numbers of elements in C order; -1 stands for the constant.
-        constant : float
 
         Raises
         ------
@@ -352,7 +351,6 @@ def form_of(shape: Sequence[int], limits: Limits | None = None) -> AffineForm:
 
     Parameters
     ----------
-    shape : sequence of int
     limits : Limits, optional
         Cell values that it may hold.
 

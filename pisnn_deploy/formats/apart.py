@@ -26,7 +26,6 @@ def run_apart(statements: str, data: bytes, seconds: float) -> subprocess.Comple
 
     Raises
     ------
-    TimeoutExpired
     OSError
         No process could be started.
     """

@@ -44,7 +44,6 @@ class Imported:
 
     Attributes
     ----------
-    model : Model
     source : str
         Format of the file.
     notes : tuple of str
@@ -70,12 +69,6 @@ def assemble(path: Path, network: Network, request: Request) -> Imported:
     ----------
     path : Path
         For messages and the model's name.
-    network : Network
-    request : Request
-
-    Returns
-    -------
-    Imported
 
     Raises
     ------

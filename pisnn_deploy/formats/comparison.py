@@ -34,7 +34,6 @@ def compared(path: Path, network: Network, limits: Limits) -> list[str]:
     ----------
     path : Path
         For messages.
-    network : Network
     limits : Limits
         Operating range of the windows.
 

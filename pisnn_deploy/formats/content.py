@@ -21,10 +21,6 @@ _BY_SUFFIX: dict[str, Format] = {".onnx": "onnx", ".net": "hdf5", ".nir": "hdf5"
 def format_of(path: Path) -> Format:
     """Format of a model's file.
 
-    Parameters
-    ----------
-    path : Path
-
     Returns
     -------
     str

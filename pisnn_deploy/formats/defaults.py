@@ -27,7 +27,6 @@ def spec_of_problem(name: str, shape: tuple[int, ...] | None) -> dict[str, Any]:
 
     Parameters
     ----------
-    name : str
     shape : tuple of int or None
         Mesh whose cells an equation with a length of its own belongs to; the problem's unless given.
 

@@ -13,14 +13,6 @@ def model_of(graph: IntegerGraph) -> Model:
     Integers over powers of two are exact in float64, so rounding gives them back; biases do so for the quantum of the
     graph.
 
-    Parameters
-    ----------
-    graph : IntegerGraph
-
-    Returns
-    -------
-    Model
-
     Raises
     ------
     UsageError

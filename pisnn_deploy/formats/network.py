@@ -123,14 +123,6 @@ def ended(form: AffineForm) -> tuple[Layer, ...]:
     One output is the flux along the axis. Two rectified ones are the flux along it and the flux against it, one alone
     can only be a flux along it.
 
-    Parameters
-    ----------
-    form : AffineForm
-
-    Returns
-    -------
-    tuple of Layer
-
     Raises
     ------
     FormError

@@ -20,12 +20,10 @@ def padded(
 
     Parameters
     ----------
-    form : AffineForm
     around : list of (int, int)
         How many before and behind, along each axis.
     mode : str
         As `numpy.pad` has it: ``constant``, ``reflect``, ``edge`` or ``wrap``.
-    constant : float
 
     Raises
     ------

@@ -33,10 +33,6 @@ def import_model(path: Path, request: Request) -> Imported:
     request : Request
         What the file does not say.
 
-    Returns
-    -------
-    Imported
-
     Raises
     ------
     FileError

@@ -27,7 +27,6 @@ def relaxed(weight: Floats, bias: Floats, below: Sequence[Layer], limits: Limits
     bias : float64 array [functions]
     below : sequence of Layer
         The rectified layers, with their spans.
-    limits : Limits
 
     Returns
     -------

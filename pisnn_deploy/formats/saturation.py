@@ -17,7 +17,6 @@ def clipped(
 
     Parameters
     ----------
-    form : AffineForm
     lower, upper : float64 arrays that broadcast to [*shape]
     tolerance : float64 array that broadcasts to [*shape]
         What may be beyond the limits and is left out; it is added to the rounding.

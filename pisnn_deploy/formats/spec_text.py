@@ -18,8 +18,6 @@ def said_of(path: Path, text: str, field: str) -> dict[str, Any]:
 
     Parameters
     ----------
-    path : Path
-    text : str
     field : str
         Where the text stands in the file.
 

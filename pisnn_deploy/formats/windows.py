@@ -78,7 +78,6 @@ class Limits:
         ----------
         count : int
             At least 8.
-        seed : int
 
         Returns
         -------

@@ -101,7 +101,7 @@ def test_without_lava_the_interpreter_is_named(monkeypatch: pytest.MonkeyPatch) 
             resource.RLIMIT_AS,
             307_200_000,
             ["backend cpu", "backend fast", "backend onnx", "backend torch", "train"],
-            "not enough memory: backend cpu needs at least 1000 MB of address space, but the limit is 307 MB; raise "
+            "memory ran out: backend cpu needs at least 1000 MB of address space, but the limit is 307 MB; raise "
             "it with ulimit -v",
         ),
         (

@@ -23,12 +23,12 @@ PLAN = "models: [heat1d]\nmeshes: [16]\nsteps: [2]\n"
     ("limit", "value", "words", "begins"),
     [
         (resource.RLIMIT_AS, 150, "verify a.pisnn", "memory ran out"),
-        (resource.RLIMIT_AS, 200, "check a.pisnn", "memory ran out before the start: check takes at least 215 MB"),
-        (resource.RLIMIT_AS, 3070, "train heat1d", "memory ran out before the start: training takes at least 3800 MB"),
-        (resource.RLIMIT_AS, 260, "inspect a.pisnn --format png -o a.png", "memory ran out before the start: pictures"),
-        (resource.RLIMIT_AS, 300, "simulate a.pisnn --steps 3", "memory ran out before the start: backend cpu takes"),
+        (resource.RLIMIT_AS, 200, "check a.pisnn", "memory ran out: check needs at least 215 MB"),
+        (resource.RLIMIT_AS, 3070, "train heat1d", "memory ran out: training needs at least 3800 MB"),
+        (resource.RLIMIT_AS, 260, "inspect a.pisnn --format png -o a.png", "memory ran out: pictures"),
+        (resource.RLIMIT_AS, 300, "simulate a.pisnn --steps 3", "memory ran out: backend cpu needs"),
         (resource.RLIMIT_AS, 300, "simulate a.pisnn --backend torch --steps 3", "memory ran out"),
-        (resource.RLIMIT_AS, 500, "campaign plan.yaml", "memory ran out before the start: cluster takes at least 1200"),
+        (resource.RLIMIT_AS, 500, "campaign plan.yaml", "memory ran out: cluster needs at least 1200"),
         (resource.RLIMIT_NOFILE, 16, "simulate a.pisnn --steps 3", "cpu backend: Lava opens up to 128 files at once"),
         (resource.RLIMIT_NOFILE, 20, "campaign plan.yaml --workers 2", "a cluster of 2 workers opens up to 64 files"),
     ],
@@ -90,7 +90,7 @@ def test_libraries_take_one_thread_where_memory_is_limited(monkeypatch: pytest.M
     with pytest.raises(UsageError) as refused:
         limits.require_memory("cluster")
     assert str(refused.value) == (
-        "not enough memory: cluster needs at least 1200 MB of address space, but the limit is 1073 MB; raise it "
+        "memory ran out: cluster needs at least 1200 MB of address space, but the limit is 1073 MB; raise it "
         "with ulimit -v"
     )
     limits.require_memory("backend cpu")

@@ -101,10 +101,10 @@ def test_counted_events_move_the_estimates_between_their_ends(tmp_path: Path) ->
     ("content", "message"),
     [
         ("{", "is not JSON"),
-        ("[1]", "has no steps and events of a run"),
-        ('{"steps": 1, "events": {"membrane": -1, "flux": 0}}', "has no steps and events of a run"),
-        ('{"steps": true, "events": {"membrane": 1, "flux": 0}}', "has no steps and events of a run"),
-        ('{"steps": 1, "events": {"membrane": 1}}', "events: counts events of other populations than membrane, flux"),
+        ("[1]", "has no `steps` and `events` of a run"),
+        ('{"steps": 1, "events": {"membrane": -1, "flux": 0}}', "has no `steps` and `events` of a run"),
+        ('{"steps": true, "events": {"membrane": 1, "flux": 0}}', "has no `steps` and `events` of a run"),
+        ('{"steps": 1, "events": {"membrane": 1}}', "events: must have the populations membrane, flux"),
         ('{"steps": 0, "events": {"membrane": 1, "flux": 0}}', "steps: is a run of no PDE step"),
     ],
 )
@@ -152,7 +152,7 @@ def test_nothing_bounds_a_message_to_another_chip() -> None:
     assert found["messages_between_chips_per_pde_step"].value == 2000
     for name in ("message_energy_per_pde_step_nj", "message_time_ns"):
         assert found[name].low is not None and found[name].high is None
-        assert "Some messages go to other chips, and no energy or time of that is public." in found[name].sources
+        assert "Some messages go to other chips, for which no energy or time is public." in found[name].sources
 
 
 def test_messages_of_loihi2_and_of_unplaced_graphs_are_not_published() -> None:

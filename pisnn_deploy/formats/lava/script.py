@@ -89,10 +89,6 @@ def _data(graph: IntegerGraph, artifact_sha256: str) -> bytes:
 def archive_bytes(files: dict[str, bytes]) -> bytes:
     """Files as one zip archive.
 
-    Parameters
-    ----------
-    files : dict of str to bytes
-
     Returns
     -------
     bytes

@@ -32,10 +32,6 @@ def read_tree(path: Path, data: bytes, seconds: float = SECONDS) -> Tree:
     seconds : float
         How long to wait.
 
-    Returns
-    -------
-    Tree
-
     Raises
     ------
     FileError

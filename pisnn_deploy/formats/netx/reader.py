@@ -74,10 +74,6 @@ def read_netx(path: Path, tree: Tree, request: Request | None = None) -> Network
     request : Request, optional
         What the file does not say.
 
-    Returns
-    -------
-    Network
-
     Raises
     ------
     FileError

@@ -46,7 +46,6 @@ def netx_file(model: Model, *, is_integer: bool = False) -> bytes:
 
     Parameters
     ----------
-    model : Model
     is_integer : bool
         Whether the weights stand for the integers of an artifact, which are not to be searched for better ones.
 

@@ -19,14 +19,12 @@ class Evaluation:
 
     Attributes
     ----------
-    nir : module
     graph : nir.NIRGraph
         With one input and one output.
     shape : tuple of int
         Of a window as the graph takes it.
     place : int or None
         Where the flux of a window stands that is a whole line; None where the graph answers one flux.
-    rounding : float
     """
 
     nir: Any

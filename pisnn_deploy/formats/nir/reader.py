@@ -41,10 +41,6 @@ def read_nir(path: Path, tree: Tree, request: Request | None = None) -> Network:
     request : Request, optional
         What the file does not say.
 
-    Returns
-    -------
-    Network
-
     Raises
     ------
     FileError

@@ -43,10 +43,6 @@ Floats = NDArray[np.float64]
 def network_file(model: Model) -> bytes:
     """A linear flux network as a NIR graph: a window of cell values in, the flux through the face out.
 
-    Parameters
-    ----------
-    model : Model
-
     Returns
     -------
     bytes
@@ -191,9 +187,6 @@ class _Builder:
 
         Parameters
         ----------
-        name, source : str
-        size : int
-        unit : int
         bits : int
             The quotient is below ``2^bits``.
         offset : int

@@ -75,11 +75,8 @@ class Call:
 
     Attributes
     ----------
-    node : onnx.NodeProto
     given : list of (AffineForm, array or None)
         None for an input that was left out.
-    attributes : dict
-    findings : Findings
     """
 
     node: onnx.NodeProto

@@ -41,7 +41,6 @@ def evaluated(path: Path, model: bytes, fields: NDArray[Any], seconds: float = S
         Written by this package.
     fields : array [n, *shape]
         Inputs.
-    seconds : float
 
     Returns
     -------

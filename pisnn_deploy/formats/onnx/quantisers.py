@@ -107,7 +107,6 @@ def limited(
 
     Parameters
     ----------
-    call : Call
     form : AffineForm
         In units of the cell value.
     lower, upper : float64 arrays [*shape]

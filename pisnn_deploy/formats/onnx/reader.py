@@ -51,10 +51,6 @@ def read_onnx(path: Path, data: bytes, request: Request | None = None) -> Networ
     request : Request, optional
         What the file does not say.
 
-    Returns
-    -------
-    Network
-
     Raises
     ------
     FileError
@@ -82,8 +78,6 @@ class _Graph:
 
     Attributes
     ----------
-    path : Path
-    model : onnx.ModelProto
     given : onnx.ValueInfoProto
         The input.
     constants : dict

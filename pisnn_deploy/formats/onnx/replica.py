@@ -35,7 +35,6 @@ class Replica:
 
     Attributes
     ----------
-    model : bytes
     dtype : str
         Of the input, as numpy has it.
     shape : tuple of int
@@ -46,8 +45,6 @@ class Replica:
         Shape of the output for a window alone.
     before : tuple of int
         Place of the window's flux along each axis on which the output is a line.
-    covered : tuple of float
-    rounding : float
     """
 
     model: bytes
@@ -91,18 +88,12 @@ def replica_of(
 
     Parameters
     ----------
-    model : onnx.ModelProto
     given : onnx.ValueInfoProto
         Its input.
     shape : tuple of int
         In which it was taken for one window.
     result : AffineForm
         Its output.
-    findings : Findings
-
-    Returns
-    -------
-    Replica
     """
     kind = given.type.tensor_type.elem_type
     full = tuple(

@@ -61,7 +61,6 @@ def tensor_values(path: Path | None, tensor: TensorProto) -> Constant:
     ----------
     path : Path or None
         For messages; None where the tensor is a node's value, and the node is named instead.
-    tensor : onnx.TensorProto
 
     Returns
     -------

@@ -42,7 +42,6 @@ def step_model(graph: IntegerGraph, artifact_sha256: str = "") -> onnx.ModelProt
 
     Parameters
     ----------
-    graph : IntegerGraph
     artifact_sha256 : str
         For the metadata.
 
@@ -70,7 +69,6 @@ def run_model(graph: IntegerGraph, artifact_sha256: str = "") -> onnx.ModelProto
 
     Parameters
     ----------
-    graph : IntegerGraph
     artifact_sha256 : str
         For the metadata.
 
