@@ -58,7 +58,7 @@ def import_tree(path: Path, group: str, read: Callable[[Path, Tree, Request], Ne
     def imported(request: Request) -> Imported:
         network = read(path, tree, request)
         model = assemble(path, network, request)
-        limits = limits_of(request, dict(network.said))
+        limits = limits_of(request, dict(network.spec_fields))
         if limits is not None:
             compared(path, network, limits)
         return model

@@ -107,7 +107,7 @@ def test_everything_but_lava_and_training_works(newer: Newer) -> None:
         command, *options = command_line
         ended = newer.call(command, "heat.pisnn", *options)
         assert (ended.code, ended.errors) == (0, ""), command_line
-    lava = f"lava-nc, which runs on Python 3.10 alone; this is {newer.version}"
+    lava = f"lava-nc, which only runs on Python 3.10, not {newer.version}"
     masses = {}
     for backend in ("fast", "onnx"):
         ended = newer.call("simulate", "heat.pisnn", "--backend", backend, "--save", f"{backend}.npz", "--json", "-q")
@@ -138,6 +138,6 @@ def test_everything_but_lava_and_training_works(newer: Newer) -> None:
     )
     assert (refused.code, refused.output, refused.errors) == (2, "", message)
     refused = newer.call("train", "heat1d")
-    needed = f"lava-dl, which runs on Python 3.10 alone; this is {newer.version}"
+    needed = f"lava-dl, which only runs on Python 3.10, not {newer.version}"
     assert refused == Ended(2, "", f"error: train needs {needed}\n")
     assert newer.call("doctor", "-q").code == 0

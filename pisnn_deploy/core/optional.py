@@ -1,4 +1,4 @@
-"""Packages that may be missing: each comes with an extra, and one line says with which."""
+"""Optional packages, and errors that name the extra of a missing one."""
 
 from __future__ import annotations
 
@@ -30,42 +30,42 @@ EXTRA_OF: Mapping[str, tuple[str, str]] = {
     "torch": ("torch", "torch"),
     "xarray": ("xarray", "xarray"),
 }
-"""By module: the distribution that has it, and the extra of this package that installs it."""
+"""Distribution and extra of this package for each optional module."""
 INTERPRETER_VARIABLE = "PISNN_LAVA_PYTHON"
-"""Environment variable that names the Python 3.10 interpreter that runs Lava."""
+"""Environment variable with the path of a Python 3.10 interpreter for Lava."""
 _LAVA_PYTHON = (3, 10)
-"""The only version that Lava and lava-dl run on."""
+"""Only version of Python that Lava and lava-dl support."""
 _OF_LAVA = ("lava", LAVA_DL)
 
 
 def is_installed(module: str) -> bool:
-    """Whether a module can be found; it is not imported.
+    """Whether a module is installed, without importing it.
 
     Parameters
     ----------
     module : str
-        With dots where it is part of another.
+        Full name of the module.
     """
     try:
         return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # what it is part of
+    except ModuleNotFoundError:  # of its parent package
         return False
 
 
 def require(purpose: str, *modules: str) -> None:
-    """Refuse to begin where a module is missing.
+    """Check that modules are installed.
 
     Parameters
     ----------
     purpose : str
-        Begins the message, such as ``export --to nir``.
+        Start of the message, such as ``export --to nir``.
     *modules : str
-        Of `EXTRA_OF`.
+        Keys of `EXTRA_OF`.
 
     Raises
     ------
     UsageError
-        One is not installed; the message names the extra that has it.
+        A module is not installed; the message names the extra that installs it.
     """
     for module in modules:
         if not is_installed(module):
@@ -73,21 +73,21 @@ def require(purpose: str, *modules: str) -> None:
 
 
 def lack_of(module: str) -> str:
-    """What is missing and how to get it, to follow "needs".
+    """Describe a missing module and how to install it, as the end of a sentence with "needs".
 
     Parameters
     ----------
     module : str
-        Of `EXTRA_OF`.
+        Key of `EXTRA_OF`.
     """
     package, extra = EXTRA_OF[module]
     if module in _OF_LAVA and sys.version_info[:2] != _LAVA_PYTHON:
-        return f"{package}, which runs on Python 3.10 alone; this is {python_version()}"
+        return f"{package}, which only runs on Python 3.10, not {python_version()}"
     return f"{package}, which is not installed: pip install 'pisnn-deploy[{extra}]'"
 
 
 def lava_runs_here() -> bool:
-    """Whether this interpreter has Lava, or the user names one that may have it."""
+    """Whether Lava is installed here, or the user names an interpreter for it."""
     named = bool(os.environ.get(INTERPRETER_VARIABLE))
     return named or (sys.version_info[:2] == _LAVA_PYTHON and is_installed("lava"))
 

@@ -1,1 +1,1 @@
-"""Networks and graphs in the formats of others: reader and writer of each side by side."""
+"""Readers and writers of other formats for networks and graphs."""

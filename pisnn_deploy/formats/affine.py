@@ -1,8 +1,8 @@
-"""Networks followed through one window: every tensor is an affine function of the layer before it.
+"""Follow a network through one window: each tensor is an affine function of the previous layer's activations.
 
-Convolutions and dense layers on windows are two spellings of the same flux network. Followed through a single window,
-whatever is between two rectifiers is one dense layer: its weights are what this module computes, exactly as far as
-products of the weights are exact in float64.
+Convolutions and dense layers on windows are two forms of the same flux network. For a single window, everything between
+two rectifiers is one dense layer. This module computes its weights, exactly as long as products of the weights are
+exact in float64.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from pisnn_deploy.formats.windows import Limits
 Floats = NDArray[np.float64]
 
 LARGEST_ELEMENTS = 1 << 24
-"""Weights of one form, or products on the way to it: 128 MiB."""
+"""Maximum number of weights of a form, or of products to compute it: 128 MiB."""
 LARGEST_DEPTH = 8
-"""Hidden layers, as `pisnn_deploy.physics.model.ModelSpec` has it."""
+"""Maximum number of hidden layers, as in `pisnn_deploy.physics.model.ModelSpec`."""
 EXTRA_TERMS = 8
-"""Roundings of a weighted sum besides one for each term: of weights that were scaled and shifted before."""
+"""Roundings of a weighted sum in addition to one per term, for weights that were scaled and shifted before."""
 
 
 class FormError(ValueError):
-    """An operation that the tensor does not allow; the reader adds the file and the node."""
+    """An operation that is invalid for the tensor; the reader adds the file and the node."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,11 @@ class Layer:
     Attributes
     ----------
     weight : float64 array [outputs, inputs]
+        Weights in units of the cell value per input.
     bias : float64 array [outputs]
+        Biases in units of the cell value.
     span : tuple of float64 arrays [outputs], or None
-        Least and largest values over the operating range; None where they are not known.
+        Smallest and largest values over the operating range; None if unknown.
     """
 
     weight: Floats
@@ -51,24 +53,26 @@ class Layer:
 
 @dataclass(frozen=True)
 class AffineForm:
-    """A tensor as an affine function of the activations of the layer before it.
+    """A tensor as an affine function of the previous layer's activations.
 
     Attributes
     ----------
     weight : float64 array [*shape, inputs]
+        Factor of each activation.
     bias : float64 array [*shape]
+        Constant part.
     below : tuple of Layer
-        The rectified layers before.
+        The previous, rectified layers.
     span : tuple of float64 arrays [*shape], or None
-        Least and largest values over the operating range; None where it is not known.
+        Smallest and largest values over the operating range; None if unknown.
     rounding : float64 array [*shape], or None
-        How far the file's own arithmetic may be from this form: quantisers that were left out, and floats of fewer
-        bits. None is 0.
+        Bound on the difference to the file's own arithmetic, from omitted quantisers and less precise floats; None
+        means 0.
     limits : Limits or None
-        Windows of cell values on which `span` and `rounding` rest.
+        Windows of cell values for which `span` and `rounding` hold.
     step : float or None
-        Where the file holds it in integers, about what one is worth in units of the cell value; arithmetic on integers
-        is that of their type, which is not followed.
+        If the tensor is in integers in the file, approximate value of 1 in units of the cell value. Integer arithmetic,
+        which may overflow, is not followed.
     """
 
     weight: Floats
@@ -86,7 +90,7 @@ class AffineForm:
 
     @property
     def is_rectified(self) -> bool:
-        """Whether no element can be negative, and this follows from a rectifier."""
+        """Whether a rectifier ensures that no element is negative."""
         if not self.below:
             return False
         if self.span is not None and (self.span[0] >= 0).all():
@@ -94,28 +98,28 @@ class AffineForm:
         return bool((self.weight >= 0).all() and (self.bias >= 0).all())
 
     def layer(self) -> Layer:
-        """The tensor as one dense layer, its elements in C order."""
+        """Convert the tensor to one dense layer, with its elements in C order."""
         return Layer(self.weight.reshape(self.bias.size, self.weight.shape[-1]), self.bias.reshape(-1))
 
     def picked(self, index: NDArray[np.int64], constant: float = 0.0) -> AffineForm:
-        """Elements in another arrangement.
+        """Rearrange elements.
 
         Parameters
         ----------
         index : int64 array
-            Numbers of elements in C order; -1 stands for the constant.
+            Indices of elements in C order; -1 for the constant.
 
         Raises
         ------
         FormError
-            More elements than a form may have.
+            The result is too large.
         """
         require_size(index.size * self.weight.shape[-1])
         constants = index < 0
 
         def arranged(values: Floats, fill: float) -> Floats:
-            taken = values.reshape(-1)[index]
-            return np.where(constants, fill, taken) if constants.any() else taken
+            selected = values.reshape(-1)[index]
+            return np.where(constants, fill, selected) if constants.any() else selected
 
         weight = self.weight.reshape(self.bias.size, -1)[index]
         if constants.any():
@@ -125,33 +129,33 @@ class AffineForm:
         return replace(self, weight=weight, bias=arranged(self.bias, constant), span=span, rounding=rounding)
 
     def numbered(self) -> NDArray[np.int64]:
-        """Numbers of the elements in C order, for `picked`; int64 array [*shape]."""
+        """Indices of the elements in C order, for `picked`; int64 array [*shape]."""
         return np.arange(self.bias.size, dtype=np.int64).reshape(self.shape)
 
     def reshaped(self, shape: Sequence[int]) -> AffineForm:
-        """The same elements in another shape; one entry may be -1.
+        """Change the shape; one entry may be -1.
 
         Raises
         ------
         FormError
-            Another number of elements.
+            The number of elements differs.
         """
         known = math.prod(size for size in shape if size != -1)
-        wanted = [self.bias.size // max(known, 1) if size == -1 else size for size in shape]
-        if list(shape).count(-1) > 1 or any(size < 1 for size in wanted) or math.prod(wanted) != self.bias.size:
-            raise FormError(f"a tensor of shape {self.shape} cannot be given the shape {tuple(shape)}")
-        return self.picked(self.numbered().reshape(wanted))
+        sizes = [self.bias.size // max(known, 1) if size == -1 else size for size in shape]
+        if list(shape).count(-1) > 1 or any(size < 1 for size in sizes) or math.prod(sizes) != self.bias.size:
+            raise FormError(f"cannot reshape a tensor of shape {self.shape} to {tuple(shape)}")
+        return self.picked(self.numbered().reshape(sizes))
 
     def transposed(self, axes: Sequence[int]) -> AffineForm:
-        """Axes in another order.
+        """Permute the axes.
 
         Raises
         ------
         FormError
-            Not an order of the axes.
+            `axes` is not a permutation.
         """
         if sorted(axes) != list(range(len(self.shape))):
-            raise FormError(f"{tuple(axes)} is no order of the axes of a tensor of shape {self.shape}")
+            raise FormError(f"{tuple(axes)} is not a permutation of the axes of a tensor of shape {self.shape}")
         return self.picked(self.numbered().transpose(*axes))
 
     def dense(self, weight: Floats, bias: Floats | float = 0.0) -> AffineForm:
@@ -160,12 +164,14 @@ class AffineForm:
         Parameters
         ----------
         weight : float64 array [outputs, inputs]
+            Weights of the layer.
         bias : float64 array that broadcasts to [outputs]
+            Biases of the layer.
 
         Raises
         ------
         FormError
-            The numbers of inputs differ.
+            The number of inputs differs.
         """
         if weight.ndim != 2 or not self.shape or weight.shape[1] != self.shape[-1]:
             raise FormError(f"weights of shape {weight.shape} do not fit a tensor of shape {self.shape}")
@@ -178,19 +184,21 @@ class AffineForm:
         return self._summed(answer, weight, product, bias)
 
     def convolved(self, weight: Floats, bias: Floats | float = 0.0, dilation: Sequence[int] = ()) -> AffineForm:
-        """Cross-correlation without padding, in steps of one cell.
+        """Cross-correlation without padding, with a stride of 1.
 
         Parameters
         ----------
         weight : float64 array [outputs, channels, *kernel]
+            Kernels.
         bias : float64 array that broadcasts to [outputs]
+            Biases of the layer.
         dilation : sequence of int, optional
-            Of each axis of the kernel.
+            Dilation along each axis of the kernel.
 
         Raises
         ------
         FormError
-            Another number of channels or axes, or a kernel larger than the tensor.
+            The number of channels or axes differs, or the kernel is larger than the tensor.
         """
         axes = weight.ndim - 2
         if axes < 1 or len(self.shape) < axes + 1 or self.shape[-axes - 1] != weight.shape[1]:
@@ -216,15 +224,15 @@ class AffineForm:
     def _summed(
         self, answer: Callable[[Floats, Floats], Floats], kernel: Floats, weight: Floats, bias: Floats | float
     ) -> AffineForm:
-        """A form of weighted sums; `answer` gives these for values and a kernel."""
+        """Form of weighted sums, which `answer` computes from values and a kernel."""
         shifted = _broadcast(answer(self.bias, kernel), bias)
         rounding = None if self.rounding is None else answer(self.rounding, np.abs(kernel))
         span = None
         if self.span is not None:
             falling, rising = np.minimum(kernel, 0), np.maximum(kernel, 0)
             least, largest = (
-                _broadcast(answer(one, rising) + answer(other, falling), bias)
-                for one, other in (self.span, self.span[::-1])
+                _broadcast(answer(end, rising) + answer(opposite, falling), bias)
+                for end, opposite in (self.span, self.span[::-1])
             )
             span = (least, largest)
             if self.limits is not None:
@@ -235,28 +243,29 @@ class AffineForm:
         return replace(self, weight=weight, bias=shifted, span=span, rounding=rounding)
 
     def shifted(self, constant: Floats) -> AffineForm:
-        """A constant added.
+        """Add a constant.
 
         Raises
         ------
         FormError
-            It would change the shape.
+            The shape would change.
         """
         bias = _broadcast(self.bias, constant)
         span = None if self.span is None else (self.span[0] + constant, self.span[1] + constant)
         return replace(self, bias=bias, span=span)._of_floats(constant)
 
     def scaled(self, factor: Floats | float) -> AffineForm:
-        """The tensor times a number, or times one for each element.
+        """Multiply by a factor, or by one per element.
 
         Parameters
         ----------
         factor : float or float64 array that broadcasts to [*shape]
+            Factors.
 
         Raises
         ------
         FormError
-            It would change the shape.
+            The shape would change.
         """
         factors = _broadcast(np.zeros(self.shape), factor)
         span = None
@@ -268,15 +277,15 @@ class AffineForm:
         return replace(self, weight=weight, bias=self.bias * factors, span=span, rounding=rounding)._of_floats()
 
     def plus(self, other: AffineForm) -> AffineForm:
-        """Sum of two tensors.
+        """Add another tensor.
 
         Raises
         ------
         FormError
-            They come from different layers or differ in shape.
+            The tensors depend on different layers or differ in shape.
         """
         if self.below is not other.below or self.shape != other.shape:
-            raise FormError("two tensors can be added where they have one shape and come from the same layer")
+            raise FormError("tensors can only be added if they have the same shape and depend on the same layer")
         span = None
         if self.span is not None and other.span is not None:
             span = (self.span[0] + other.span[0], self.span[1] + other.span[1])
@@ -287,39 +296,39 @@ class AffineForm:
         return replace(self, weight=weight, bias=bias, span=span, rounding=rounding)._of_floats(other.bias)
 
     def _of_floats(self, operand: Floats | float = 0.0) -> AffineForm:
-        """The form in the file's floats: the result of one operation is rounded, and its operand was."""
+        """Account for the file's float precision: the result of an operation is rounded, and so was its operand."""
         if self.span is None or self.limits is None:
             return self
         size = np.maximum(np.abs(self.span[0]), np.abs(self.span[1])) + np.abs(operand)
         return self.rounded(2 * self.limits.epsilon * size)
 
     def rounded(self, step: Floats | float) -> AffineForm:
-        """The tensor where the file rounds it by up to that much, which is left out."""
+        """Account for omitted rounding by up to `step`."""
         before = 0.0 if self.rounding is None else self.rounding
         return replace(self, rounding=np.broadcast_to(before + step, self.shape).astype(np.float64))
 
     def bounds(self) -> tuple[Floats, Floats]:
-        """Least and largest values over the operating range; float64 arrays [*shape], infinite where unknown."""
+        """Smallest and largest values over the operating range; float64 arrays [*shape], infinite if unknown."""
         if self.span is None:
             return np.full(self.shape, 0.0 if self.is_rectified else -np.inf), np.full(self.shape, np.inf)
         lower, upper = self.span
         if self.limits is None:
             return lower, upper
         layer = self.layer()
-        found = relaxed(layer.weight, layer.bias, self.below, self.limits)
-        if found is None:
+        relaxed_bounds = relaxed(layer.weight, layer.bias, self.below, self.limits)
+        if relaxed_bounds is None:
             return lower, upper
-        least, largest = (values.reshape(self.shape) for values in found)
-        # NaN, of what overflows, bounds nothing.
+        least, largest = (values.reshape(self.shape) for values in relaxed_bounds)
+        # `fmax` and `fmin` ignore NaN, which results from overflow.
         return np.fmax(lower, least), np.fmin(upper, largest)
 
     def rectified(self) -> AffineForm:
-        """``max(x, 0)``: the end of a layer.
+        """Apply ``max(x, 0)``, which ends a layer.
 
         Raises
         ------
         FormError
-            More layers than a model has.
+            There are too many layers.
         """
         if self.is_rectified:
             return self
@@ -330,12 +339,12 @@ class AffineForm:
         return replace(form, span=(np.maximum(lower, 0), np.maximum(upper, 0)))
 
     def ended(self, layer: Layer) -> AffineForm:
-        """The activations of a layer on top of those below; of as many as this form has elements in its shape.
+        """Activations of a new layer on top of those below, in the shape of this form if the sizes agree.
 
         Raises
         ------
         FormError
-            More layers than a model has, or too large a layer.
+            There are too many layers, or the layer is too large.
         """
         if len(self.below) == LARGEST_DEPTH:
             raise FormError(f"more than {LARGEST_DEPTH} hidden layers")
@@ -347,17 +356,17 @@ class AffineForm:
 
 
 def form_of(shape: Sequence[int], limits: Limits | None = None) -> AffineForm:
-    """The window of cell values as itself: its own elements are the activations.
+    """Form of the window itself, whose cell values are the activations.
 
     Parameters
     ----------
     limits : Limits, optional
-        Cell values that it may hold.
+        Range of the cell values.
 
     Raises
     ------
     FormError
-        It is too large.
+        The window is too large.
     """
     size = math.prod(shape)
     require_size(size * size)
@@ -369,21 +378,21 @@ def form_of(shape: Sequence[int], limits: Limits | None = None) -> AffineForm:
 
 def _broadcast(values: Floats, constant: Floats | float) -> Floats:
     try:
-        kept = np.broadcast_shapes(values.shape, np.shape(constant)) == values.shape
+        fits = np.broadcast_shapes(values.shape, np.shape(constant)) == values.shape
     except ValueError:
-        kept = False
-    if not kept:
+        fits = False
+    if not fits:
         raise FormError(f"a constant of shape {np.shape(constant)} does not fit a tensor of shape {values.shape}")
     return np.asarray(values + constant, np.float64)
 
 
 def require_size(elements: int) -> None:
-    """Refuse what would be too large, before it is made.
+    """Refuse a form that would be too large, before computing it.
 
     Raises
     ------
     FormError
-        More than `LARGEST_ELEMENTS`.
+        There would be more than `LARGEST_ELEMENTS` weights.
     """
     if elements > LARGEST_ELEMENTS:
-        raise FormError(f"{elements} weights between two layers are more than the {LARGEST_ELEMENTS} that are allowed")
+        raise FormError(f"needs {elements} weights between two layers, more than {LARGEST_ELEMENTS}")

@@ -1,4 +1,4 @@
-"""Work on files of others in a Python process of its own, which may die or hang."""
+"""Process untrusted files in a separate Python process, which may crash or hang."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from pisnn_deploy.core.surroundings import NEUTRAL, child_environment, python_co
 
 
 def run_apart(statements: str, data: bytes, seconds: float) -> subprocess.CompletedProcess[bytes]:
-    """Run statements of this very package, with one thread for linear algebra.
+    """Run Python statements with this copy of the package, with one thread for linear algebra.
 
     Parameters
     ----------
     statements : str
-        Python, after ``import sys``.
+        Statements to run after ``import sys``.
     data : bytes
-        Its standard input.
+        Standard input of the process.
     seconds : float
-        How long to wait.
+        Time limit.
 
     Returns
     -------
     CompletedProcess
-        With its standard output; libraries' own messages on standard error are to be shown to nobody.
+        Result with standard output. Standard error has messages of libraries and must not be shown.
 
     Raises
     ------
     OSError
-        No process could be started.
+        The process could not be started.
     """
     return subprocess.run(
         python_command(statements),

@@ -1,4 +1,4 @@
-"""The proof of an import: the network that was read answers as the file does, on windows of the operating range."""
+"""Test an import: compare the network that was read with the file's own results on windows of the operating range."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pisnn_deploy.formats.windows import Limits
 
 WINDOWS = 64
 UNSEEN = 1e-5
-"""Differences below this part of the largest flux are not worth a note: those of 32-bit floats."""
+"""Differences below this fraction of the largest flux, as from 32-bit floats, are not reported."""
 
 
 def fluxes_of(layers: tuple[Layer, ...], windows: Floats) -> Floats:
-    """Fluxes that a network answers to windows, float64 [n]."""
+    """Fluxes of a network for windows, float64 [n]."""
     values = windows
     for number, layer in enumerate(layers):
         values = values @ layer.weight.T + layer.bias
@@ -28,31 +28,31 @@ def fluxes_of(layers: tuple[Layer, ...], windows: Floats) -> Floats:
 
 
 def compared(path: Path, network: Network, limits: Limits) -> list[str]:
-    """Compare a network that was read with another evaluation of its file.
+    """Compare a network that was read with an independent evaluation of its file.
 
     Parameters
     ----------
     path : Path
-        For messages.
+        File for error messages.
     limits : Limits
         Operating range of the windows.
 
     Returns
     -------
     list of str
-        What to tell.
+        Notes for the user.
 
     Raises
     ------
     FileError
-        They differ by more than the rounding that was left out explains.
+        The results differ by more than omitted rounding explains.
     """
     oracle = network.oracle
     if oracle is None:
         return []
     least, largest = max(limits.lower, oracle.covered[0]), min(limits.upper, oracle.covered[1])
     windows = replace(limits, lower=least, upper=largest, cells=network.window).windows(WINDOWS)
-    # Both see the same numbers, whatever the file's floats make of them.
+    # Both get the same numbers, rounded to the file's floats.
     windows = windows.astype(oracle.dtype).astype(np.float64)
     try:
         answers = oracle.fluxes(path, windows)
@@ -64,20 +64,20 @@ def compared(path: Path, network: Network, limits: Limits) -> list[str]:
     differences = np.abs(answers - expected[:, None]).max(axis=1)
     worst = int(np.argmax(np.where(np.isnan(differences), np.inf, differences)))
     size = float(np.abs(expected).max())
-    # Also where an answer is NaN.
+    # Negated so that NaN is refused, too.
     if not differences[worst] <= oracle.rounding:
         shown = ", ".join(f"{value:.6g}" for value in windows[worst][:8])
         raise FileError(
             path,
-            f"was read as a network that answers {expected[worst]:.6g} to the window ({shown}"
-            f"{', ...' if windows.shape[1] > 8 else ''}), {oracle.name} answers {answers[worst][0]:.6g}; rounding "
+            f"was read as a network with the flux {expected[worst]:.6g} for the window ({shown}"
+            f"{', ...' if windows.shape[1] > 8 else ''}), but {oracle.name} gives {answers[worst][0]:.6g}; rounding "
             f"explains {oracle.rounding:.2g}",
             remedy="please report this file",
         )
     if differences[worst] <= UNSEEN * size:
         return []
     return [
-        f"what {oracle.name} answers to {WINDOWS} windows differs by up to {differences[worst]:.2g}, "
-        f"{100 * differences[worst] / size:.2g} % of the largest flux; the rounding that was left out explains up to "
+        f"fluxes of {oracle.name} for {WINDOWS} windows differ by up to {differences[worst]:.2g}, "
+        f"{100 * differences[worst] / size:.2g} % of the largest flux; omitted rounding explains up to "
         f"{oracle.rounding:.2g}"
     ]

@@ -1,4 +1,4 @@
-"""Which format a file is in: by its first bytes, and by its name where they say nothing."""
+"""Detect the format of a file from its first bytes, or else from its suffix."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from pisnn_deploy.core.pointers import require_content
 from pisnn_deploy.core.reading import SAFETENSORS, START_OF_SAFETENSORS, is_safetensors
 
 Format = Literal["checkpoint", "hdf5", "onnx"]
-"""Both netx and NIR are HDF5; their content tells them apart."""
+"""netx and NIR files are both HDF5, and are distinguished by their content."""
 
 _ZIP = b"PK\x03\x04"
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _IR_VERSION = b"\x08"
-"""The first field of an ONNX model, as protobuf writes it: ``ir_version``, a number."""
+"""First field of an ONNX model in protobuf: the number ``ir_version``."""
 _BY_SUFFIX: dict[str, Format] = {".onnx": "onnx", ".net": "hdf5", ".nir": "hdf5", ".h5": "hdf5", ".hdf5": "hdf5"}
 
 
 def format_of(path: Path) -> Format:
-    """Format of a model's file.
+    """Detect the format of a model file.
 
     Returns
     -------
     str
-        ``checkpoint`` for whatever is no other: its reader says what is wrong.
+        ``checkpoint`` for unknown files, whose reader then reports the problem.
 
     Raises
     ------
     FileError
-        It is no regular file, or the pointer of one.
+        The path is not a regular file, or is a pointer to one.
     """
     require_content(path)
     try:
@@ -39,7 +39,7 @@ def format_of(path: Path) -> Format:
         start = b""
     if start.startswith(_HDF5):
         return "hdf5"
-    # A header of 264 bytes begins as an ONNX model does.
+    # A safetensors header of 264 bytes starts like an ONNX model.
     if start.startswith(_ZIP) or is_safetensors(start) or path.suffix.lower() == SAFETENSORS:
         return "checkpoint"
     if start.startswith(_IR_VERSION):

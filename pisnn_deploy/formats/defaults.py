@@ -1,4 +1,4 @@
-"""What a problem says of the spec of a flux network that was trained elsewhere."""
+"""Default spec fields for a flux network that was trained elsewhere, derived from its problem."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pisnn_deploy.physics.problems.burgers import Burgers
 from pisnn_deploy.physics.problems.laplace import Laplace
 
 RANGE_MARGIN = 0.25
-"""How far beyond the fields of a problem its operating range reaches, in parts of their extent; likewise its slope."""
+"""Margin of the operating range and slope beyond the problem's fields, relative to these."""
 
 
 def spec_of_problem(name: str, shape: tuple[int, ...] | None) -> dict[str, Any]:
@@ -28,85 +28,85 @@ def spec_of_problem(name: str, shape: tuple[int, ...] | None) -> dict[str, Any]:
     Parameters
     ----------
     shape : tuple of int or None
-        Mesh whose cells an equation with a length of its own belongs to; the problem's unless given.
+        Mesh that determines the cell width of an equation with a length scale (default: the problem's).
 
     Returns
     -------
     dict
-        Without the fields that are the network's.
+        All fields except those of the network.
 
     Raises
     ------
     UsageError
-        No such problem.
+        The problem is unknown.
     """
-    own = problem(name)
-    lengths = (1.0,) * len(own.default_shape)
-    said: dict[str, Any] = {
+    known = problem(name)
+    lengths = (1.0,) * len(known.default_shape)
+    fields: dict[str, Any] = {
         "problem": name,
         "equation": "diffusion",
-        "diffusivity": own.diffusivity,
+        "diffusivity": known.diffusivity,
         "lengths": lengths,
-        "operating_range": _operating_range(own, lengths),
+        "operating_range": _operating_range(known, lengths),
     }
-    width = lengths[0] / (shape or own.default_shape)[0]
-    if isinstance(own, Laplace):
+    width = lengths[0] / (shape or known.default_shape)[0]
+    if isinstance(known, Laplace):
         # Critical damping of the slowest wave between reservoirs.
-        said |= {"equation": "laplace", "damping": 2 * math.pi * math.sqrt(sum(length**-2.0 for length in lengths))}
-    elif isinstance(own, AdvectionDiffusion):
-        said |= {"equation": "advection-diffusion", "velocity": own.velocity, "cell_width": width}
-    elif isinstance(own, Burgers):
-        said |= {"equation": "burgers", "cell_width": width}
-    return said
+        fields |= {"equation": "laplace", "damping": 2 * math.pi * math.sqrt(sum(length**-2.0 for length in lengths))}
+    elif isinstance(known, AdvectionDiffusion):
+        fields |= {"equation": "advection-diffusion", "velocity": known.velocity, "cell_width": width}
+    elif isinstance(known, Burgers):
+        fields |= {"equation": "burgers", "cell_width": width}
+    return fields
 
 
-def limits_of(request: Request, said: dict[str, Any]) -> Limits | None:
-    """Limits of the cell values, from what a user and a file say.
+def limits_of(request: Request, from_file: dict[str, Any]) -> Limits | None:
+    """Limits of the cell values, from the user's request and the spec fields of a file.
 
     Returns
     -------
     Limits or None
-        None where the problem is not known, which `pisnn_deploy.formats.assembly.assemble` refuses.
+        None if the problem is unknown, which `pisnn_deploy.formats.assembly.assemble` refuses.
     """
-    named = request.problem or said.get("problem")
-    if not isinstance(named, str):
+    problem_name = request.problem or from_file.get("problem")
+    if not isinstance(problem_name, str):
         return None
     try:
-        fields = {**spec_of_problem(named, request.shape), **said}
-        own = OperatingRange.model_validate(fields["operating_range"])
+        fields = {**spec_of_problem(problem_name, request.shape), **from_file}
+        default = OperatingRange.model_validate(fields["operating_range"])
         lengths = [float(length) for length in fields["lengths"]]
     except (UsageError, ValidationError, TypeError, ValueError):
         return None
-    lower, upper = request.limits or (own.lower, own.upper)
-    slope = request.slope or own.slope
+    lower, upper = request.limits or (default.lower, default.upper)
+    slope = request.slope or default.slope
     if slope is None or not request.is_grid or not lower < upper:
         return Limits(lower, upper) if lower < upper else None
-    shape = request.shape or problem(named).default_shape
-    # Quanta beyond the slope, which rounding may add, are far below what is rounded here.
+    shape = request.shape or problem(problem_name).default_shape
+    # Rounding may exceed the slope by a few quanta, far less than the precision needed here.
     width = max(length / cells for length, cells in zip(lengths, shape, strict=False))
     return Limits(lower, upper, slope * width)
 
 
-def _operating_range(own: Problem, lengths: tuple[float, ...]) -> dict[str, float]:
-    """Range of a problem's own fields and reservoirs; of diffusion the slope, too, which it only smooths."""
-    boundary = own.default_boundary(own.default_shape)
-    mesh = structured_mesh(own.default_shape, lengths, boundary.sides)
+def _operating_range(known: Problem, lengths: tuple[float, ...]) -> dict[str, float]:
+    """Range of a problem's fields and reservoirs; for diffusion also the slope, which can only decrease."""
+    boundary = known.default_boundary(known.default_shape)
+    mesh = structured_mesh(known.default_shape, lengths, boundary.sides)
     reservoirs = np.array(reservoir_values(boundary, reservoir_layers(mesh)), np.float64)
-    fields = [own.initial(mesh, reservoirs, name) for name in own.initial_conditions]
+    fields = [known.initial(mesh, reservoirs, name) for name in known.initial_conditions]
     values = np.concatenate([*fields, reservoirs])
     lower, upper = float(values.min()), float(values.max())
     margin = RANGE_MARGIN * (upper - lower)
-    found = {"lower": _shown(lower - margin), "upper": _shown(upper + margin)}
-    if not isinstance(own, Laplace | AdvectionDiffusion | Burgers):
+    limits = {"lower": _shown(lower - margin), "upper": _shown(upper + margin)}
+    if not isinstance(known, Laplace | AdvectionDiffusion | Burgers):
         steps = [
             np.abs(np.diff(field.reshape(mesh.shape), axis=axis)).max() / mesh.spacing[axis]
             for field in fields
             for axis in range(len(lengths))
         ]
-        found["slope"] = _shown((1 + RANGE_MARGIN) * float(max(steps)))
-    return found
+        limits["slope"] = _shown((1 + RANGE_MARGIN) * float(max(steps)))
+    return limits
 
 
 def _shown(value: float) -> float:
-    """Three digits: the last ones of transcendental functions differ from machine to machine."""
+    """Round to three digits, because the last digits of transcendental functions depend on the machine."""
     return float(f"{value:.2e}")

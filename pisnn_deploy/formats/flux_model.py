@@ -1,4 +1,4 @@
-"""The flux network of a compiled graph as a model: its integers as the weights that they stand for."""
+"""Convert the flux network of a compiled graph back to a model."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pisnn_deploy.physics.model import Model
 
 
 def model_of(graph: IntegerGraph) -> Model:
-    """The model whose nearest integers are those of a graph.
+    """Model whose nearest integers are those of a graph.
 
-    Integers over powers of two are exact in float64, so rounding gives them back; biases do so for the quantum of the
-    graph.
+    Integers divided by powers of two are exact in float64, so rounding recovers them; for biases, with the quantum of
+    the graph.
 
     Raises
     ------
     UsageError
-        The cells of the graph differ, so its faces have no network in common.
+        The cells of the graph differ, so its faces do not share a network.
     """
     if not graph.operator:
-        raise UsageError(f"{graph.spec.name}: cells differ, so there is no flux network that all faces share")
+        raise UsageError(f"{graph.spec.name}: faces do not share a flux network, because cells differ")
     scales = [2.0**-exponent for exponent in graph.spec.weight_exponents]
     return Model(
         graph.spec,

@@ -1,4 +1,4 @@
-"""What a format reader returns, and what a user adds to it."""
+"""Results of format readers, and additional information from the user."""
 
 from __future__ import annotations
 
@@ -12,76 +12,76 @@ from pisnn_deploy.formats.affine import AffineForm, Floats, FormError, Layer
 
 
 class Oracle(Protocol):
-    """What answers windows as a file says, without the forms that its reader made."""
+    """Independent evaluation of a file on windows, which does not use the reader's forms."""
 
     @property
     def name(self) -> str:
-        """What answers, such as ``onnxruntime``."""
+        """Name of the evaluator, such as ``onnxruntime``."""
 
     @property
     def dtype(self) -> str:
-        """Type of the cell values that it takes, as numpy has it."""
+        """Numpy name of the cell values' dtype."""
 
     @property
     def covered(self) -> tuple[float, float]:
-        """Least and largest cell value that the file does not clip on its way in."""
+        """Range of cell values that the file's input does not clip."""
 
     @property
     def rounding(self) -> float:
-        """How far its answers may be from those of the network that was read: rounding that was left out."""
+        """Bound on the difference to the network that was read, due to omitted rounding."""
 
     def fluxes(self, path: Path, windows: Floats) -> Floats:
-        """Answers to windows.
+        """Evaluate windows.
 
         Parameters
         ----------
         path : Path
-            For messages.
+            File for error messages.
         windows : float64 array [n, cells]
+            Cell values.
 
         Returns
         -------
         float64 array [n, slots]
-            Each window as often as the file takes it at once.
+            Fluxes, in each place of the file's batch.
 
         Raises
         ------
         FileError
-            It cannot be run.
+            The file cannot be evaluated.
         UsageError
-            What runs it is not installed.
+            The evaluator is not installed.
         """
 
 
 @dataclass(frozen=True)
 class Network:
-    """A flux network as a file has it.
+    """A flux network from a file.
 
     Attributes
     ----------
     source : str
         ``onnx``, ``netx`` or ``nir``.
     layers : tuple of Layer
-        All but the last are rectified; in units of the cell value.
+        Layers in units of the cell value; all but the last are rectified.
     window : tuple of int
-        Cells that the network sees along each axis of its input, the face's axis first; one entry where the file has a
-        plain list.
-    said : dict
-        What the file says of the spec, by the names of `pisnn_deploy.physics.model.ModelSpec`.
+        Cells of the window along each axis, the face's axis first; a single entry if the file has a flat input.
+    spec_fields : dict
+        Spec fields in the file, by the names of `pisnn_deploy.physics.model.ModelSpec`.
     notes : tuple of str
-        What was not taken over as it stands.
+        Sentences on what was changed or omitted.
     is_integer : bool
-        Whether the weights stand for the integers of an artifact, which are not to be searched for better ones.
+        Whether the weights represent the integers of an artifact, which must be kept.
     clips : tuple of str
-        What clips numbers of the operating range, and became units of a hidden layer.
+        Operations that may clip values within the operating range and became units of a hidden layer.
     oracle : Oracle or None
-        Another evaluation of the file; None where there is none.
+        Independent evaluation of the file, if there is one.
     """
 
     source: str
     layers: tuple[Layer, ...]
     window: tuple[int, ...]
-    said: Mapping[str, Any] = field(default_factory=dict)
+    spec_fields: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     is_integer: bool = False
     clips: tuple[str, ...] = ()
@@ -90,23 +90,23 @@ class Network:
 
 @dataclass(frozen=True)
 class Request:
-    """What a user says of a network that comes without a spec.
+    """Information from the user about a network without a spec.
 
     Attributes
     ----------
     problem : str or None
-        Supplies equation, coefficients, extent and operating range.
+        Problem that provides equation, coefficients, extent and operating range.
     diffusion_number : float or None
-        Of a network with hidden layers.
+        Diffusion number of a network with hidden layers.
     shape : tuple of int or None
-        Cells along each axis; an equation with a length of its own belongs to their width.
+        Cells along each axis, which determine the cell width of an equation with a length scale.
     limits : tuple of float or None
-        Least and largest cell value, instead of the problem's.
+        Smallest and largest cell value (default: the problem's).
     slope : float or None
-        Largest slope of a field, instead of the problem's.
+        Largest slope of a field (default: the problem's).
     is_grid : bool
-        Whether `shape`, or without one the problem's own, is the mesh that the network will run on: only then does a
-        slope bound the difference of neighbours.
+        Whether the network will run on a grid of `shape` or of the problem's shape; only then a slope bounds the
+        difference of neighbours.
     """
 
     problem: str | None = None
@@ -118,20 +118,19 @@ class Request:
 
 
 def ended(form: AffineForm) -> tuple[Layer, ...]:
-    """The layers of a network whose output is `form`: a flux.
+    """Layers of a network whose output `form` is a flux.
 
-    One output is the flux along the axis. Two rectified ones are the flux along it and the flux against it, one alone
-    can only be a flux along it.
+    A single output is the flux along the axis. Two rectified outputs are the fluxes along and against the axis.
 
     Raises
     ------
     FormError
-        Another number of outputs.
+        The number of outputs is different.
     """
     if form.bias.size == 2 and form.is_rectified:
         flat = form.reshaped((2,))
         forward, backward = (flat.weight[i : i + 1] for i in range(2))
         return (*flat.below, Layer(forward - backward, flat.bias[:1] - flat.bias[1:]))
     if form.bias.size != 1:
-        raise FormError(f"the network answers {math.prod(form.shape)} values to one window, a face has one flux")
+        raise FormError(f"the network has {math.prod(form.shape)} outputs per window, but a face has one flux")
     return (*form.below, form.layer())

@@ -1,4 +1,4 @@
-"""Elements around a tensor."""
+"""Padding of tensors."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ import numpy as np
 from pisnn_deploy.formats.affine import AffineForm, FormError, require_size
 
 LARGEST_PADDING = 4096
-"""Elements on either side."""
+"""Maximum number of elements on either side."""
 
 
 def padded(
     form: AffineForm, around: list[tuple[int, int]], mode: str = "constant", constant: float = 0.0
 ) -> AffineForm:
-    """A tensor with more elements around it.
+    """Pad a tensor.
 
     Parameters
     ----------
     around : list of (int, int)
-        How many before and behind, along each axis.
+        Number of elements before and after, along each axis.
     mode : str
-        As `numpy.pad` has it: ``constant``, ``reflect``, ``edge`` or ``wrap``.
+        Mode of `numpy.pad`: ``constant``, ``reflect``, ``edge`` or ``wrap``.
 
     Raises
     ------
     FormError
-        A negative number, or more than `LARGEST_PADDING`.
+        A number is negative or above `LARGEST_PADDING`.
     """
     if any(not 0 <= size <= LARGEST_PADDING for pair in around for size in pair):
-        raise FormError(f"pads by {around}, 0 to {LARGEST_PADDING} elements are allowed")
+        raise FormError(f"pads by {around}, expected 0 to {LARGEST_PADDING} elements")
     if not any(any(pair) for pair in around):
         return form
     require_size(math.prod(size + sum(pair) for size, pair in zip(form.shape, around, strict=True)))

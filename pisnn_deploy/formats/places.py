@@ -1,4 +1,4 @@
-"""What a kernel sees at each of its places."""
+"""Inputs of a kernel at each of its places."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ Floats = NDArray[np.float64]
 
 
 def seen_at_places(values: Floats, lead: int, spans: Sequence[int], dilation: Sequence[int]) -> Floats:
-    """What each place of a kernel sees.
+    """Inputs of a kernel at each place.
 
     Parameters
     ----------
     values : float64 array [*outer, channels, *cells, ...]
+        Tensor that the kernel slides over.
     lead : int
-        Axis of the first cells.
+        First axis of cells.
     spans, dilation : sequence of int
-        Of the kernel along each axis.
+        Span (including gaps) and dilation of the kernel along each axis.
 
     Returns
     -------
     float64 array [*outer, *places, ..., channels * kernel]
+        Values under the kernel, flattened.
     """
     axes = tuple(range(lead, lead + len(spans)))
     view: Any = sliding_window_view

@@ -1,7 +1,7 @@
-"""Flux networks in the formats of others, read as untrusted files.
+"""Read flux networks from untrusted files in other formats.
 
-Each format has a reader of its own, which returns a `Network`: dense layers and what the file says of the spec.
-`assemble` makes of it what a checkpoint holds, so that the compiler knows nothing of formats.
+The reader of each format returns a `Network` of dense layers and spec fields. `assemble` turns it into the content of a
+checkpoint, so that the compiler does not depend on formats.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ __all__ = ["Format", "Imported", "Network", "Request", "format_of", "import_mode
 
 
 def import_model(path: Path, request: Request) -> Imported:
-    """Read a model that is no checkpoint.
+    """Read a model from another format.
 
     Parameters
     ----------
     path : Path
-        An ONNX, netx or NIR file; its content decides which.
+        An ONNX, netx or NIR file, detected by content.
     request : Request
-        What the file does not say.
+        Information that the file lacks.
 
     Raises
     ------
     FileError
-        The file is none of these, or holds no flux network for the problem.
+        The file has another format, or no flux network for the problem.
     UsageError
-        A package that reads it is not installed.
+        A package for reading the file is not installed.
     """
-    # What overflows is not finite, and is refused.
+    # Overflow gives values that are not finite, which are refused later.
     with np.errstate(all="ignore"):
         network = _network(path, request)
         imported = assemble(path, network, request)
-        # The file says more of the range than the request does, and is valid by now.
-        limits = limits_of(request, dict(network.said))
+        # The file's spec fields, valid by now, may also limit the range.
+        limits = limits_of(request, dict(network.spec_fields))
         notes = compared(path, network, limits) if limits is not None else []
         return replace(imported, notes=(*imported.notes, *notes))
 
@@ -69,5 +69,5 @@ def _network(path: Path, request: Request) -> Network:
 
         return nir_network.read_nir(path, tree, request)
     raise FileError(
-        path, "is an HDF5 file of another kind", remedy="a netx file has the group layer, a NIR file the group node"
+        path, "is neither a netx nor a NIR file", remedy="netx files have the group `layer`, NIR files the group `node`"
     )

@@ -1,8 +1,8 @@
-"""Bounds of what stands on rectified layers, by following each backwards to the window in linear pieces.
+"""Bounds of functions of rectified layers, from linear relaxations followed back to the window.
 
-Intervals alone forget that activations belong to one window: a difference of two that rise together seems to be as
-large as either. Here a rectifier is replaced by a line above it or below it (CROWN: Zhang et al., 2018, arXiv
-1811.00866), so that what cancels in the window cancels in the bound.
+Plain intervals ignore that activations belong to the same window: the difference of two activations that rise together
+seems to be as large as either. Here each rectifier is replaced by a line above or below it (CROWN: Zhang et al., 2018,
+arXiv 1811.00866), so that terms which cancel in the window also cancel in the bound.
 """
 
 from __future__ import annotations
@@ -19,19 +19,21 @@ if TYPE_CHECKING:
 
 
 def relaxed(weight: Floats, bias: Floats, below: Sequence[Layer], limits: Limits) -> tuple[Floats, Floats] | None:
-    """Bounds of affine functions of the last activations, over all windows of the operating range.
+    """Bounds of affine functions of the last layer's activations, over all windows of the operating range.
 
     Parameters
     ----------
     weight : float64 array [functions, activations]
+        Weights of the functions.
     bias : float64 array [functions]
+        Constants of the functions.
     below : sequence of Layer
-        The rectified layers, with their spans.
+        Rectified layers with their spans.
 
     Returns
     -------
     lower, upper : float64 arrays [functions], or None
-        None where the span of a layer is not known.
+        Bounds; None if the span of a layer is unknown.
     """
     ends = []
     for sign in (-1.0, 1.0):
@@ -46,11 +48,11 @@ def relaxed(weight: Floats, bias: Floats, below: Sequence[Layer], limits: Limits
 
 
 def _above(rows: Floats, constant: Floats, lower: Floats, upper: Floats) -> tuple[Floats, Floats]:
-    """An affine function of drives that is nowhere below one of their rectified values."""
+    """Affine upper bound of a function of rectified drives."""
     crosses = (lower < 0) & (upper > 0)
     width = np.where(crosses, upper - lower, 1.0)
     chord = np.where(crosses, upper / width, (upper > 0).astype(np.float64))
-    # Below a rectifier lies the identity or 0, whichever leaves less between.
+    # The lower bound of a rectifier is the identity or 0, whichever leaves the smaller gap.
     floor = np.where(crosses, (upper >= -lower).astype(np.float64), chord)
     rising, falling = np.maximum(rows, 0), np.minimum(rows, 0)
     offset = np.where(crosses, -chord * lower, 0.0)

@@ -1,4 +1,4 @@
-"""Tensors that end at limits: as rectified units where the operating range reaches the limits, else as they are."""
+"""Clip tensors: with rectified units if the operating range reaches the limits, else unchanged."""
 
 from __future__ import annotations
 
@@ -18,25 +18,26 @@ def clipped(
     Parameters
     ----------
     lower, upper : float64 arrays that broadcast to [*shape]
+        Limits, in the units of the tensor.
     tolerance : float64 array that broadcasts to [*shape]
-        What may be beyond the limits and is left out; it is added to the rounding.
+        Excess beyond the limits that is ignored and added to the rounding.
 
     Returns
     -------
     AffineForm
-        With the layers of `form` itself where no limit is reached.
+        Has the same layers as `form` if no limit is reached.
 
     Raises
     ------
     FormError
-        More layers than a model has, or limits that do not fit.
+        There are too many layers, or the limits do not fit the shape.
     """
     try:
         low, high = (np.broadcast_to(np.asarray(limit, np.float64), form.shape) for limit in (lower, upper))
     except ValueError:
-        raise FormError(f"its limits do not fit a tensor of shape {form.shape}") from None
+        raise FormError(f"has limits that do not fit a tensor of shape {form.shape}") from None
     least, largest = form.bounds()
-    # Also where a bound is NaN.
+    # Negated so that NaN counts as reaching the limit.
     sinks, rises = ~(least >= low - tolerance), ~(largest <= high + tolerance)
     span = (np.clip(least, low, high), np.clip(largest, low, high))
     if not sinks.any() and not rises.any():
@@ -47,20 +48,20 @@ def clipped(
 
 
 def _units(form: AffineForm, base: Floats, upper: Floats, rises: NDArray[np.bool_]) -> AffineForm:
-    """One unit for each element, which starts at its least value, and one for each that reaches its upper limit."""
+    """One unit per element from its smallest value on, and another one per element that reaches its upper limit."""
     layer, over = form.layer(), np.flatnonzero(rises)
     starts = np.concatenate([base.reshape(-1), upper.reshape(-1)[over]])
     every = np.concatenate([np.arange(layer.bias.size), over])
     least, largest = (end.reshape(-1)[every] - starts for end in form.bounds())
     span = None if form.span is None else (least, largest)
     result = form.ended(Layer(layer.weight[every], layer.bias[every] - starts, span))
-    one = np.eye(layer.bias.size)
-    weight = np.concatenate([one, -one[:, over]], axis=1)
+    identity = np.eye(layer.bias.size)
+    weight = np.concatenate([identity, -identity[:, over]], axis=1)
     return replace(result, weight=weight.reshape(*form.shape, -1), bias=base)
 
 
 def _shortened(form: AffineForm, upper: Floats, rises: NDArray[np.bool_]) -> AffineForm | None:
-    """Where each element is one activation, end it by units beside those that are there; None where it is not."""
+    """Clip elements that are single activations with units in the existing layer; None if they are not."""
     rows = form.layer()
     if not form.below or not ((rows.weight != 0).sum(axis=1) == 1).all() or (rows.weight < 0).any():
         return None

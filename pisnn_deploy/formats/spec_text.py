@@ -1,4 +1,4 @@
-"""What a file says of the spec, as JSON text."""
+"""Spec fields as JSON text in a file."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.physics.model import ModelSpec
 
 LARGEST_TEXT = 1 << 16
-"""Characters; those of the zoo have 500."""
+"""Maximum number of characters; those of the zoo have about 500."""
 
 
-def said_of(path: Path, text: str, field: str) -> dict[str, Any]:
-    """Fields of a spec from JSON text.
+def spec_fields_of(path: Path, text: str, field: str) -> dict[str, Any]:
+    """Parse spec fields from JSON text.
 
     Parameters
     ----------
     field : str
-        Where the text stands in the file.
+        Name of the field in the file that has the text.
 
     Returns
     -------
@@ -29,17 +29,17 @@ def said_of(path: Path, text: str, field: str) -> dict[str, Any]:
     Raises
     ------
     FileError
-        Something else.
+        The text is not a JSON object with fields of a spec.
     """
     try:
-        said = json.loads(text) if len(text) <= LARGEST_TEXT else None
+        fields = json.loads(text) if len(text) <= LARGEST_TEXT else None
     except (ValueError, RecursionError):
-        said = None
-    if not isinstance(said, dict):
+        fields = None
+    if not isinstance(fields, dict):
         raise FileError(
             path, "must be a JSON object with fields of a spec", field=field, remedy="see docs/reference/formats.md"
         )
-    for key in said:
+    for key in fields:
         if key not in ModelSpec.model_fields:
-            raise FileError(path, f"has no field {key!r}", field=field)
-    return said
+            raise FileError(path, f"has the unknown field {key!r}", field=field)
+    return fields

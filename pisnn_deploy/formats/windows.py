@@ -1,4 +1,4 @@
-"""Windows of cell values that a network must be right for, and how far affine functions of them reach."""
+"""Windows of cell values within the operating range, and bounds of affine functions of them."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 FLOAT32 = 2.0**-24
-"""Largest relative error of one rounding."""
+"""Largest relative error of one rounding in float32."""
 FLOAT64 = 2.0**-53
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The operating range as it bounds one window.
+    """Limits of the cell values in one window.
 
     Attributes
     ----------
     lower, upper : float
-        Of the cell values.
+        Smallest and largest cell value.
     difference : float or None
         Largest difference of neighbours along an axis.
     cells : tuple of int
-        Cells of the window along each axis; empty where neighbours are not known.
+        Cells of the window along each axis; empty if unknown.
     epsilon : float
-        Largest relative error of one rounding of the file's floats.
+        Largest relative error of one rounding in the file's floats.
     """
 
     lower: float
@@ -38,7 +38,7 @@ class Limits:
     epsilon: float = FLOAT32
 
     def of_window(self, cells: tuple[int, ...], epsilon: float) -> Limits:
-        """The limits of a window of that many cells along each axis, for floats of that precision."""
+        """Limits for a window with these cells along each axis and floats of this precision."""
         return replace(self, cells=cells, epsilon=epsilon)
 
     def bounds(self, weight: Floats, bias: Floats) -> tuple[Floats, Floats]:
@@ -47,11 +47,14 @@ class Limits:
         Parameters
         ----------
         weight : float64 array [functions, cells]
+            Weights of the functions.
         bias : float64 array [functions]
+            Constants of the functions.
 
         Returns
         -------
         lower, upper : float64 arrays [functions]
+            Bounds over all windows.
         """
         middle, reach = (self.lower + self.upper) / 2, (self.upper - self.lower) / 2
         boxed, centre = np.abs(weight).sum(axis=1) * reach, weight.sum(axis=1) * middle + bias
@@ -61,7 +64,7 @@ class Limits:
         return centre - boxed, centre + boxed
 
     def _steps(self, weight: Floats) -> Floats:
-        """Weights of the differences between neighbours on the way from a middle cell to all others, added up."""
+        """Sum of the absolute weights of neighbour differences on the paths from a middle cell to all others."""
         grid = weight.reshape(len(weight), *self.cells)
         total = np.zeros(len(weight))
         for axis in range(1, grid.ndim):
@@ -72,16 +75,17 @@ class Limits:
         return total
 
     def windows(self, count: int, seed: int = 0) -> Floats:
-        """Windows within the limits: constant, steep and random ones.
+        """Draw windows within the limits: constant, steep and random ones.
 
         Parameters
         ----------
         count : int
-            At least 8.
+            Number of windows, at least 8.
 
         Returns
         -------
         float64 array [count, cells]
+            Cell values.
         """
         rng = np.random.default_rng(seed)
         size, span = math.prod(self.cells), self.upper - self.lower

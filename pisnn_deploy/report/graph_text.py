@@ -1,4 +1,4 @@
-"""A graph in words: as Graphviz's text, and sentences that pictures and reports share."""
+"""Text about a graph: for Graphviz, and sentences for pictures and reports."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pisnn_deploy.core.printable import printable
 from pisnn_deploy.graph import IntegerGraph, Placement, Synapse
 
 COLOUR = {"membrane": "#dceaf7", "flux": "#fde8d3"}
-"""Of a population, by its name."""
+"""Colour of populations by name."""
 HIDDEN_COLOUR = "#eceff1"
-"""Of the other populations."""
+"""Colour of other populations."""
 
 
 def dot_text(graph: IntegerGraph) -> str:
-    """The graph in Graphviz's language: populations as nodes, synapses as edges; of a placed graph, how many cores."""
+    """Format the graph for Graphviz, with populations as nodes, synapses as edges, and a summary of the placement."""
     title = [f"{graph.spec.name}: {schedule_sentence(graph)}"]
     if graph.placement is not None:
         title.append(placement_sentence(graph, graph.placement))
@@ -42,20 +42,20 @@ def dot_text(graph: IntegerGraph) -> str:
 
 
 def _quoted(lines: list[str]) -> str:
-    """Lines of text as one string of Graphviz's language, whose labels give backslashes and quotes a meaning."""
+    """Quote lines of text as one Graphviz string, with backslashes and quotes escaped."""
     escaped = (printable(line).replace("\\", "\\\\").replace('"', '\\"') for line in lines)
     return '"' + "\\n".join(escaped) + '"'
 
 
 def schedule_sentence(graph: IntegerGraph) -> str:
-    """How many time steps a PDE step takes, and how values are sent."""
+    """Number of time steps per PDE step, and the coding."""
     if graph.period is None:
         return "not scheduled"
     return f"{graph.period} time steps per PDE step, {graph.coding} coding"
 
 
 def weights_text(synapse: Synapse) -> str:
-    """The mantissas that a synapse has, and the exponent that they share."""
+    """Range of a synapse's mantissas, and their common exponent."""
     distinct = synapse.distinct_mantissas
     if not distinct.size:
         return "no weights"
@@ -63,7 +63,7 @@ def weights_text(synapse: Synapse) -> str:
 
 
 def placement_sentence(graph: IntegerGraph, placement: Placement) -> str:
-    """How many cores and chips a placement takes, and how many axons it leaves between cores."""
+    """Summary of a placement: numbers of cores, chips and axons between cores."""
     axons = sum(int(runs[:, 1].sum()) for runs in placement.axons.values())
     return (
         f"{_number(placement.cores, 'core')} on {_number(placement.chips, 'chip')} of "

@@ -1,4 +1,4 @@
-"""Reading and writing checkpoints (docs/reference/checkpoint.md)."""
+"""Read and write checkpoints (docs/reference/checkpoint.md)."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from pisnn_deploy.training.tensor_file import parse_tensors
 SCHEMA = "pisnn-deploy/checkpoint"
 VERSION = 2
 VERSION_OF_TORCH = 1
-"""In torch's format, which stays what it is."""
+"""Version of the schema in torch's format, which no longer changes."""
 TORCH = ".pt"
-"""Suffix of files in torch's format."""
+"""Suffix of checkpoints in torch's format."""
 LARGEST_COUNT = 16
-"""Tensors of a list; a network has at most nine layers."""
+"""Maximum number of tensors in a list; a network has at most nine layers."""
 _LONGEST_NAME = 64
 _ARRAYS = ("weights", "biases")
 _KEYS = {"schema", "version", "spec", "weights", "biases", "training"}
 
 
 def write_checkpoint(path: Path, model: Model, training: Mapping[str, object]) -> None:
-    """Write a checkpoint, whole or not at all: as safetensors, but in torch's format where the name ends in ``.pt``.
+    """Write a checkpoint atomically, as safetensors, or in torch's format if the suffix is ``.pt``.
 
     Parameters
     ----------
     training : mapping
-        Plain data about the training, kept for people.
+        Plain data about the training, for information.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def _safetensors_bytes(model: Model, training: Mapping[str, object]) -> bytes:
 
 
 def _torch_bytes(model: Model, training: Mapping[str, object]) -> bytes:
-    import torch  # reading needs none, and takes two seconds less
+    import torch  # takes two seconds, and is not needed for reading
 
     content = {
         "schema": SCHEMA,
@@ -80,7 +80,7 @@ def read_checkpoint(path: Path) -> Model:
     Raises
     ------
     FileError
-        Not a checkpoint of these versions, or its content is not what it must be.
+        The file is not a checkpoint of a supported version, or its content is invalid.
     """
     path = Path(path)
     data = read_bytes(path, LARGEST_FILE)
@@ -101,7 +101,7 @@ def read_checkpoint(path: Path) -> Model:
 
 
 def _content_of_safetensors(path: Path, data: bytes) -> dict[str, Any]:
-    """Spec and lists of arrays; whatever the file holds beyond them is refused."""
+    """Read the spec and the lists of arrays; any other content is refused."""
     parsed = parse_safetensors(path, data)
     if set(parsed.texts) != {SCHEMA}:
         problem, remedy = foreign_safetensors(parsed.texts)
@@ -109,7 +109,7 @@ def _content_of_safetensors(path: Path, data: bytes) -> dict[str, Any]:
     try:
         content = parse_plain_json(parsed.texts[SCHEMA])
     except (ValueError, RecursionError) as error:
-        raise FileError(path, "is no plain JSON", field=SCHEMA) from error
+        raise FileError(path, "is not plain JSON", field=SCHEMA) from error
     if not isinstance(content, dict):
         raise FileError(path, "must be an object", field=SCHEMA)
     _require_version(path, content.get("version"), VERSION)
@@ -132,33 +132,33 @@ def _content_of_torch(path: Path, data: bytes) -> dict[str, Any]:
         raise FileError(path, problem, remedy=remedy)
     _require_version(path, content.get("version"), VERSION_OF_TORCH)
     if not all(isinstance(key, str) for key in content):
-        raise FileError(path, "has a key that is no text")
+        raise FileError(path, "has a key that is not text")
     _require_keys(path, content, _KEYS)
     return content
 
 
-def _require_version(path: Path, version: object, wanted: int) -> None:
-    if type(version) is not int or version != wanted:
-        # Of other data the text may be endless.
-        actual = f", it is {version}" if type(version) is int else ""
-        raise FileError(path, f"must be {wanted}{actual}", field="version")
+def _require_version(path: Path, version: object, expected: int) -> None:
+    if type(version) is not int or version != expected:
+        # Other data could be arbitrarily long as text.
+        actual = f", not {version}" if type(version) is int else ""
+        raise FileError(path, f"must be {expected}{actual}", field="version")
 
 
-def _require_keys(path: Path, content: Mapping[str, Any], wanted: set[str]) -> None:
-    for key in sorted(wanted ^ set(content)):
-        raise FileError(path, "is missing" if key in wanted else "is unknown", field=key[:_LONGEST_NAME])
+def _require_keys(path: Path, content: Mapping[str, Any], expected: set[str]) -> None:
+    for key in sorted(expected ^ set(content)):
+        raise FileError(path, "is missing" if key in expected else "is unknown", field=key[:_LONGEST_NAME])
 
 
 def _arrays(path: Path, content: Mapping[str, Any], field: str) -> tuple[NDArray[np.float64], ...]:
     tensors = content[field]
     if not isinstance(tensors, list) or len(tensors) > LARGEST_COUNT:
-        raise FileError(path, f"must be a list of tensors, at most {LARGEST_COUNT}", field=field)
+        raise FileError(path, f"must be a list of at most {LARGEST_COUNT} tensors", field=field)
     arrays = []
     for layer, tensor in enumerate(tensors):
         name = f"{field}.{layer}"
         if not isinstance(tensor, np.ndarray):
             raise FileError(path, "must be a dense tensor", field=name)
         if tensor.dtype not in (np.float32, np.float64):
-            raise FileError(path, f"must be float32 or float64, it is {tensor.dtype}", field=name)
+            raise FileError(path, f"must be float32 or float64, not {tensor.dtype}", field=name)
         arrays.append(tensor.astype(np.float64))
     return tuple(arrays)

@@ -1,7 +1,7 @@
-"""Safetensors: tensors by name and plain texts, written with the same bytes each time and read from anyone's file.
+"""Write safetensors files reproducibly, and read untrusted ones: tensors and plain texts by name.
 
-The library checks that the tensors fill the file without gaps and overlaps. What it does not look at is bounded here:
-the length of the header, the number and kind of tensors, keys that stand twice.
+The library checks that tensors fill the file without gaps and overlaps. This module additionally checks the length of
+the header, the number and type of tensors, and repeated keys.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from pisnn_deploy.core.printable import printable
 from pisnn_deploy.core.reading import LARGEST_HEADER, parse_plain_json, read_bytes
 
 LARGEST_FILE = 1 << 30
-"""Bytes."""
+"""Maximum size of a file in bytes."""
 LARGEST_COUNT = 4096
-"""Tensors."""
+"""Maximum number of tensors."""
 METADATA = "__metadata__"
-"""Where the header keeps texts by name."""
+"""Key of the header with texts by name."""
 _DTYPES = {"F32": "<f4", "F64": "<f8"}
 _PREFIX = 8
-"""Bytes that hold the header's length."""
+"""Number of bytes for the length of the header."""
 _LONGEST_NAME = 64
 
 
 @dataclass(frozen=True)
 class SafeTensors:
-    """What a file holds.
+    """Content of a file.
 
     Attributes
     ----------
     texts : mapping of str to str
-        The header's metadata.
+        Metadata of the header.
     arrays : mapping of str to float32 or float64 array
-        The tensors.
+        Tensors by name.
     """
 
     texts: Mapping[str, str]
@@ -47,14 +47,14 @@ class SafeTensors:
 
 
 def safetensors_bytes(arrays: Mapping[str, NDArray[np.float64]], name: str, text: str) -> bytes:
-    """Content of a file.
+    """Format a file with tensors and one text.
 
     Parameters
     ----------
     arrays : mapping of str to float64 array
-        The tensors.
+        Tensors by name.
     name, text : str
-        The only metadata: the library writes several in no fixed order.
+        Single entry of the metadata; the library writes several in random order.
     """
     from safetensors.numpy import save
 
@@ -67,36 +67,36 @@ def read_safetensors(path: Path) -> SafeTensors:
     Raises
     ------
     FileError
-        Not such a file, or one with other than float32 and float64 tensors.
+        The file is invalid, or has tensors of other types than float32 and float64.
     """
     return parse_safetensors(path, read_bytes(path, LARGEST_FILE))
 
 
 def parse_safetensors(path: Path, data: bytes) -> SafeTensors:
-    """What the bytes of a file hold.
+    """Parse the content of a file.
 
     Parameters
     ----------
     path : Path
-        For messages.
+        File for error messages.
     data : bytes
-        The file.
+        Content of the file.
 
     Raises
     ------
     FileError
-        As of `read_safetensors`.
+        As for `read_safetensors`.
     """
     header = _header(path, data)
     texts = header.pop(METADATA, {})
     if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
-        raise FileError(path, "must hold texts alone", field=METADATA)
+        raise FileError(path, "must only have texts", field=METADATA)
     if len(header) > LARGEST_COUNT:
         raise FileError(path, f"has more than {LARGEST_COUNT} tensors")
     for name, entry in header.items():
         dtype = entry.get("dtype") if isinstance(entry, dict) else None
         if not isinstance(dtype, str) or dtype not in _DTYPES:
-            actual = f", it is {dtype[:_LONGEST_NAME]}" if isinstance(dtype, str) else ""
+            actual = f", not {dtype[:_LONGEST_NAME]}" if isinstance(dtype, str) else ""
             raise FileError(path, f"must be F32 or F64{actual}", field=name[:_LONGEST_NAME])
     return SafeTensors(texts, _arrays(path, data))
 
@@ -104,16 +104,16 @@ def parse_safetensors(path: Path, data: bytes) -> SafeTensors:
 def _header(path: Path, data: bytes) -> dict[str, Any]:
     length = int.from_bytes(data[:_PREFIX], "little")
     if len(data) < _PREFIX or length > len(data) - _PREFIX:
-        follow = f"says that its header has {length} bytes, {max(len(data) - _PREFIX, 0)} follow"
-        raise FileError(path, f"is damaged, or no safetensors file: it {follow}")
+        follow = f"declares a header of {length} bytes, but has only {max(len(data) - _PREFIX, 0)} more"
+        raise FileError(path, f"is damaged, or not a safetensors file: it {follow}")
     if length > LARGEST_HEADER:
         raise FileError(path, f"has a header of {length} bytes, more than {LARGEST_HEADER}")
     try:
         header = parse_plain_json(data[_PREFIX : _PREFIX + length].decode())
     except (ValueError, RecursionError) as error:
-        raise FileError(path, "is damaged, or no safetensors file: its header is no plain JSON") from error
+        raise FileError(path, "is damaged, or not a safetensors file: its header is not plain JSON") from error
     if not isinstance(header, dict):
-        raise FileError(path, "is damaged, or no safetensors file: its header names no tensors")
+        raise FileError(path, "is damaged, or not a safetensors file: its header is not an object")
     return header
 
 
@@ -126,7 +126,7 @@ def _arrays(path: Path, data: bytes) -> dict[str, NDArray[Any]]:
             arrays[name] = np.frombuffer(tensor["data"], _DTYPES[tensor["dtype"]]).reshape(tensor["shape"])
     except SafetensorError as error:
         reason = printable(str(error)).removeprefix("Error while deserializing: ")
-        raise FileError(path, f"is damaged, or no safetensors file: {reason[: 2 * _LONGEST_NAME]}") from error
-    except (ValueError, OverflowError) as error:  # no tensor has as many axes, or one as long
-        raise FileError(path, "is damaged, or no safetensors file: a tensor has an impossible shape") from error
+        raise FileError(path, f"is damaged, or not a safetensors file: {reason[: 2 * _LONGEST_NAME]}") from error
+    except (ValueError, OverflowError) as error:  # too many axes, or too long ones
+        raise FileError(path, "is damaged, or not a safetensors file: a tensor has an invalid shape") from error
     return arrays

@@ -1,13 +1,13 @@
-"""Reading what ``torch.save`` writes, without torch: plain data and tensors from a file that may come from anyone.
+"""Read plain data and tensors from untrusted files of ``torch.save``, without torch.
 
-torch 2.3 is no reader for such files, in spite of ``weights_only``: it executes code from legacy files
-(CVE-2025-32434), hands archives with a member ``constants.pkl`` to TorchScript, and takes the length of a tensor's
-numbers from the pickle, so that it reads and writes beyond what is stored for it. Here
+torch 2.3 is not safe for such files, even with ``weights_only``: it executes code from legacy files (CVE-2025-32434),
+passes archives with a member ``constants.pkl`` to TorchScript, and trusts the length of a tensor in the pickle, so that
+it reads and writes out of bounds. Here
 
-1. the archive holds the members that ``torch.save`` writes, uncompressed, and nothing else;
-2. the pickle has only the operations that plain data and tensors need, and none that sets an object's state;
-3. the names that it may look up are those of storages, of the function that makes a tensor of one, and OrderedDict;
-4. a tensor is a view of what is stored, never a copy, and never larger.
+1. the archive must have exactly the members that ``torch.save`` writes, uncompressed;
+2. the pickle may only use operations for plain data and tensors, and none that sets an object's state;
+3. it may only refer to storage types, to the function that makes a tensor from a storage, and to OrderedDict;
+4. a tensor is a view of its storage, never a copy, and never larger.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _members(path: Path, data: bytes) -> dict[str, bytes]:
             if known is not None:
                 raise FileError(path, known[0], remedy=known[1])
             if any(info.compress_type != zipfile.ZIP_STORED for info in infos):
-                raise FileError(path, "has compressed members, which torch never writes", remedy=_REMEDY)
+                raise FileError(path, "has compressed members, which torch does not write", remedy=_REMEDY)
             if len({name.partition("/")[0] for name in names}) != 1 or not all(map(_MEMBER.fullmatch, names)):
                 raise FileError(path, "is damaged, or not a torch file", remedy=_REMEDY)
             if len(set(names)) < len(names):

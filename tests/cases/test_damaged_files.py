@@ -245,8 +245,8 @@ def test_a_state_dict_is_told_as_that(case: Enter, run: Run) -> None:
     done = run("compile", "lin_state.pt", "--problem", "heat1d")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "error: lin_state.pt: holds a state_dict (tensors by name, such as 'weight') and no checkpoint; a checkpoint "
-        "has a spec beside its weights: docs/reference/checkpoint.md shows how to write one, or export the network as ONNX and "
+        "error: lin_state.pt: is a state_dict (tensors by name, such as 'weight'), not a checkpoint; a checkpoint "
+        "has a spec with its weights: docs/reference/checkpoint.md shows how to write one, or export the network as ONNX and "
         "compile that with --problem\n"
     )
 

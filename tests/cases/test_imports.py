@@ -53,13 +53,13 @@ def test_graded_spikes_of_lava_dl_carry_the_voltage(case: Case) -> None:
     case("netx_graded_spike")
     graph, notes = compiled("flux.net")
     assert graph.spec.diffusion_number == pytest.approx(0.25, rel=1e-12)
-    assert notes == ["layer/0/neuron became C-LIF: signed packets, and a reset that keeps what did not fire"]
+    assert notes == ["layer/0/neuron became C-LIF, with signed packets and a reset that keeps the residue"]
 
 
 @pytest.mark.parametrize(("name", "file"), [("nir_padding_not_told", "flux.nir"), ("nir_nested", "conv_same.nir")])
 def test_a_padding_of_nir_is_told(case: Case, name: str, file: str) -> None:
     case(name)
-    assert compiled(file)[1] == ["the padding of node 'c' was left out: --boundary says what is beyond a side"]
+    assert compiled(file)[1] == ["the padding of node 'c' was omitted: --boundary sets the boundary conditions"]
 
 
 def test_a_graph_within_a_graph_is_read(case: Case) -> None:
@@ -72,14 +72,14 @@ def test_a_graph_within_a_graph_is_read(case: Case) -> None:
 def encoded(name: str, step: str, least: str, largest: str) -> list[str]:
     """What is told of cell values in integers."""
     return [
-        f"the rounding of activations to multiples of {step} by node '{name}' was left out: the compiler rounds them",
-        f"the clipping of cell values to {least} to {largest} by node '{name}' was left out: the operating range is "
+        f"the rounding of activations to multiples of {step} by node '{name}' was omitted: the compiler rounds them",
+        f"the clipping of cell values to {least} to {largest} by node '{name}' was omitted: the operating range is "
         "-0.123 to 2.12",
     ]
 
 
 def rounded(name: str, step: str) -> str:
-    return f"the rounding of activations to multiples of {step} by node '{name}' was left out: the compiler rounds them"
+    return f"the rounding of activations to multiples of {step} by node '{name}' was omitted: the compiler rounds them"
 
 
 def test_the_type_that_onnx_rounds_to_may_be_an_attribute(case: Case) -> None:
@@ -95,8 +95,8 @@ def test_the_type_that_onnx_rounds_to_may_be_an_attribute(case: Case) -> None:
     assert activations.spec.diffusion_number == pytest.approx(0.26) and activations.between_fields == ()
     assert notes[:2] == encoded("QuantizeLinear", "0.007874", "-1.008", "1")
     assert notes[3] == (
-        "what onnxruntime answers to 64 windows differs by up to 0.0031, 9.6 % of the largest flux; the rounding that "
-        "was left out explains up to 0.0037"
+        "fluxes of onnxruntime for 64 windows differ by up to 0.0031, 9.6 % of the largest flux; omitted rounding "
+        "explains up to 0.0037"
     )
 
 
@@ -119,7 +119,7 @@ def test_cell_values_in_8_bits_are_no_rectifier(case: Case) -> None:
 
 def test_operators_of_onnx_that_are_affine_are_read(case: Case) -> None:
     case("onnx_messages")
-    padded = "the padding by node 'Pad' (wrap) was left out: --boundary says what is beyond a side"
+    padded = "the padding by node 'Pad' (wrap) was omitted: --boundary sets the boundary conditions"
     # Weights at 1 and 3 half cells, as onnxruntime answers them to windows of one 1.
     for name, near, far, told in (
         ("int4", 7 * 0.2 / 7, 0.2 / 7, []),
@@ -140,13 +140,13 @@ def test_a_quantiser_that_clips_is_kept_exactly(case: Case) -> None:
         "node 'QuantizeLinear' (QuantizeLinear) clips what is below -0.1008 and above 0.1, which the operating range "
     )
     assert refusal("flux.onnx") == (
-        f"flux.onnx: is not linear, because {clip}may reach, so its weights do not say how long a PDE step lasts; give "
+        f"flux.onnx: is not linear, because {clip}may reach, so its weights do not determine the length of a PDE step; give "
         "the `diffusion_number` that it was trained for: diffusivity * dt / h^2"
     )
     graph, notes = compiled("flux.onnx", diffusion_number=0.5)
     assert notes[:2] == [
         rounded("QuantizeLinear", "0.0007874"),
-        f"{clip}may reach: it is kept, as units of a hidden layer",
+        f"{clip}may reach: this became units of a hidden layer",
     ]
     # onnxruntime: 0.0502 for the window (1, 0).
     assert answer(graph, [1.0, 0.0]) == pytest.approx(0.0502, abs=1e-3)
@@ -155,6 +155,6 @@ def test_a_quantiser_that_clips_is_kept_exactly(case: Case) -> None:
 def test_cell_values_are_real_numbers(case: Case) -> None:
     case("onnx_int8_input")
     assert refusal("flux.onnx") == (
-        "flux.onnx: input 'x': is of type INT8, cell values and fluxes are real: known are FLOAT, DOUBLE, FLOAT16; "
+        "flux.onnx: input 'x': has the type INT8, but cell values and fluxes must be real: use FLOAT, DOUBLE, FLOAT16; "
         "quantise inside the network, between real inputs and outputs"
     )

@@ -91,7 +91,7 @@ def test_without_lava_the_interpreter_is_named(monkeypatch: pytest.MonkeyPatch) 
     missing = ("lava-nc", "lava-dl", "backend cpu", "train")
     assert [name for name, one in found.items() if one["status"] == "missing"] == list(missing)
     assert found["backend cpu"]["detail"].startswith("Lava needs Python 3.10 and this is 3.12; name a Python 3.10")
-    assert found["train"]["detail"] == "needs lava-dl, which runs on Python 3.10 alone; this is 3.12"
+    assert found["train"]["detail"] == "needs lava-dl, which only runs on Python 3.10, not 3.12"
 
 
 @pytest.mark.parametrize(

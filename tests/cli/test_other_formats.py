@@ -161,14 +161,14 @@ def test_mistakes_are_named(folder: Path) -> None:
     write_checkpoint(folder / "model.pt", heat_model(), {})
     problems = "heat1d, heat2d, heat3d, laplace2d, advection_diffusion1d, burgers1d"
     for words, message in (
-        (("flux.onnx",), f"flux.onnx: does not say what it solves; name a --problem: {problems}"),
+        (("flux.onnx",), f"flux.onnx: does not name its problem; name a --problem: {problems}"),
         (("flux.net", "--problem", "heat"), f"problem 'heat': unknown; use {problems}"),
         (("text.onnx",), "text.onnx: is damaged, or not an ONNX model"),
         (("text.nir",), "text.nir: is damaged, or not an HDF5 file"),
         (("missing.net",), "missing.net: cannot be read (No such file or directory)"),
         (
             ("other.h5",),
-            "other.h5: is an HDF5 file of another kind; a netx file has the group layer, a NIR file the group node",
+            "other.h5: is neither a netx nor a NIR file; netx files have the group `layer`, NIR files the group `node`",
         ),
         (
             ("model.pt", "--problem", "heat1d"),

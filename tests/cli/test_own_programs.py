@@ -115,8 +115,8 @@ def test_exports_that_know_no_such_neurons_refuse_them() -> None:
     with pytest.raises(UsageError) as caught:
         graph_file(without_bias_and_shift())
     assert str(caught.value) == (
-        "nir: hidden1 runs another program than a rectifier, and no primitives for that are known; export the graph to "
-        "ONNX"
+        "nir: hidden1 runs another program than a rectifier, which NIR's primitives cannot express; export the "
+        "graph to ONNX"
     )
     with pytest.raises(TypeError, match=r"^no analysis knows faces of the program floors$"):
         known_face(without_a_fire())

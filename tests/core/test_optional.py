@@ -56,7 +56,7 @@ def test_lava_and_its_training_are_named_with_the_python_that_they_run_on(monkey
     monkeypatch.setattr(sys, "version_info", (3, 12, 1, "final", 0))
     with pytest.raises(UsageError) as refused:
         require("train", LAVA_DL)
-    assert str(refused.value) == "train needs lava-dl, which runs on Python 3.10 alone; this is 3.12"
+    assert str(refused.value) == "train needs lava-dl, which only runs on Python 3.10, not 3.12"
 
 
 def test_what_is_installed_is_found_without_being_imported() -> None:
@@ -69,7 +69,7 @@ def test_a_run_that_names_no_backend_takes_lava_where_it_is_at_hand(monkeypatch:
     assert usual_backend() == ("cpu", "")
     monkeypatch.setattr(sys, "version_info", (3, 14, 0, "final", 0))
     assert not lava_runs_here()
-    lava = "cpu needs lava-nc, which runs on Python 3.10 alone; this is 3.14"
+    lava = "cpu needs lava-nc, which only runs on Python 3.10, not 3.14"
     assert usual_backend() == ("fast", f"running on fast, which gives the same integers: {lava}")
     monkeypatch.setitem(sys.modules, "numba", None)
     assert usual_backend() == (

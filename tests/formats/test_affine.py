@@ -51,9 +51,9 @@ def test_what_does_not_fit_is_said() -> None:
     form = form_of((1, 4))
     other = form.rectified().reshaped((1, 4))
     wrongs: list[tuple[Callable[[], object], str]] = [
-        (lambda: form.reshaped((3, -1)), "a tensor of shape (1, 4) cannot be given the shape (3, -1)"),
-        (lambda: form.reshaped((-1, -1)), "a tensor of shape (1, 4) cannot be given the shape (-1, -1)"),
-        (lambda: form.transposed((0, 0)), "(0, 0) is no order of the axes of a tensor of shape (1, 4)"),
+        (lambda: form.reshaped((3, -1)), "cannot reshape a tensor of shape (1, 4) to (3, -1)"),
+        (lambda: form.reshaped((-1, -1)), "cannot reshape a tensor of shape (1, 4) to (-1, -1)"),
+        (lambda: form.transposed((0, 0)), "(0, 0) is not a permutation of the axes of a tensor of shape (1, 4)"),
         (lambda: form.dense(np.ones((2, 3))), "weights of shape (2, 3) do not fit a tensor of shape (1, 4)"),
         (
             lambda: form.convolved(np.ones((1, 2, 3))),
@@ -65,10 +65,13 @@ def test_what_does_not_fit_is_said() -> None:
         ),
         (lambda: form.shifted(np.ones((2, 4))), "a constant of shape (2, 4) does not fit a tensor of shape (1, 4)"),
         (lambda: form.shifted(np.ones(3)), "a constant of shape (3,) does not fit a tensor of shape (1, 4)"),
-        (lambda: form.plus(other), "two tensors can be added where they have one shape and come from the same layer"),
+        (
+            lambda: form.plus(other),
+            "tensors can only be added if they have the same shape and depend on the same layer",
+        ),
         (
             lambda: form_of((5000,)),
-            f"25000000 weights between two layers are more than the {LARGEST_ELEMENTS} that are allowed",
+            f"needs 25000000 weights between two layers, more than {LARGEST_ELEMENTS}",
         ),
         (
             lambda: form_of((4000,)).dense(np.ones((5000, 4000))),

@@ -67,7 +67,7 @@ def test_a_small_asymmetry_is_projected_and_told() -> None:
     assert found[0] == pytest.approx(KERNEL[0] + 0.005)
     share = 100 * 0.01 / np.sqrt(2) / np.linalg.norm(kernel)
     assert imported.notes == (
-        "a bias of 0.0001 was left out: a constant field is at rest",
+        "a bias of 0.0001 was removed, because a constant field must not change",
         f"the kernel was made antisymmetric, which changed it by {share:.2g} %",
     )
 
@@ -94,7 +94,7 @@ def test_a_hidden_layer_needs_its_diffusion_number() -> None:
 
 
 WITHOUT = (
-    "does not say what it solves; name a `problem`: heat1d, heat2d, heat3d, laplace2d, advection_diffusion1d, burgers1d"
+    "does not name its problem; give a `problem`: heat1d, heat2d, heat3d, laplace2d, advection_diffusion1d, burgers1d"
 )
 
 
@@ -107,13 +107,13 @@ WITHOUT = (
             linear(),
             "heat1d",
             1.0,
-            "is linear: its diffusion number follows from its weights; leave out `diffusion_number`",
+            "is linear, so its weights determine the diffusion number; omit `diffusion_number`",
         ),
         (
             Network("onnx", RECTIFIED, (8,)),
             "heat1d",
             None,
-            "has hidden layers, so its weights do not say how long a PDE step lasts; give the `diffusion_number` "
+            "has hidden layers, so its weights do not determine the length of a PDE step; give the `diffusion_number` "
             "that it was "
             "trained for: diffusivity * dt / h^2",
         ),
@@ -121,41 +121,39 @@ WITHOUT = (
             linear([0.4, 0.1, -0.3, 0.2]),
             "heat1d",
             None,
-            "its kernel is not antisymmetric (81.6 % of it are not, 5 % are allowed; its weights sum to 0.4), so a "
-            "constant "
-            "field would not be at rest; train with an antisymmetric kernel",
+            "has a kernel that is not antisymmetric (deviation 81.6 %, allowed 5 %; its weights sum to 0.4), so a "
+            "constant field would change; train with an antisymmetric kernel",
         ),
         (
             linear(KERNEL + 0.02 * np.array([1.0, -3.0, 3.0, -1.0, 0.0, 0.0, 0.0, 0.0]) + 1e-10),
             "heat1d",
             None,
-            "its kernel is not antisymmetric (11.4 % of it are not, 5 % are allowed), so a mirrored field would not "
+            "has a kernel that is not antisymmetric (deviation 11.4 %, allowed 5 %), so a mirrored field would not "
             "have the mirrored flux; train with an antisymmetric kernel",
         ),
         (
             linear(-KERNEL),
             "heat1d",
             None,
-            "its kernel has the diffusion number -1.03, so diffusion would not run forwards in time; the first "
-            "input is the "
-            "cell furthest back along the axis, and a flux along the axis is positive",
+            "has a kernel with the diffusion number -1.03, which would run diffusion backwards in time; the first "
+            "input must be the cell furthest back along the axis, and a flux along the axis positive",
         ),
         (
             linear(bias=0.5),
             "heat1d",
             None,
-            "its bias of 0.5 drives a flux through a constant field, and diffusion has none; train without a bias, or "
-            "subtract it",
+            "has a bias of 0.5, which gives a constant field a flux that diffusion does not have; train without a "
+            "bias, or subtract it",
         ),
-        (linear(KERNEL[:7]), "heat1d", None, "its window of 7 cells does not have as many on either side of the face"),
+        (linear(KERNEL[:7]), "heat1d", None, "has a window of 7 cells, which is not symmetric about the face"),
         (linear(np.zeros(8)), "heat1d", None, "all weights of layer 0 are 0"),
         *(
             (
                 linear(KERNEL * scale),
                 "heat1d",
                 None,
-                f"the largest weight of layer 0 is {scale * KERNEL.max():g}, below 2.32831e-10: integers cannot "
-                "hold it; weights have no unit: train the network on cell values, not on scaled ones",
+                f"the largest weight of layer 0 is {scale * KERNEL.max():g}, below 2.32831e-10 and too small for "
+                "integers; weights are dimensionless: train the network on cell values, not on scaled ones",
             )
             for scale in (1e-10, 1e-200, 1e-310)
         ),
@@ -164,27 +162,24 @@ WITHOUT = (
             linear(200 * KERNEL),
             "heat1d",
             None,
-            "layer 0 has the weight 71.875, larger than 63.5; weights have no unit: train the network on cell "
-            "values, not on "
-            "scaled ones",
+            "layer 0 has the weight 71.875, above 63.5; weights are dimensionless: train the network on cell "
+            "values, not on scaled ones",
         ),
-        (linear(half_width=3), "heat1d", None, "spec.half_width: says 3, its network has 4"),
+        (linear(half_width=3), "heat1d", None, "spec.half_width: is 3, but the network has 4"),
         (linear(leak=0), "heat1d", None, "spec.leak: must be at least 1, not 0"),
         (linear(lengths=1), "heat1d", None, "spec.lengths: must be a list, not 1"),
         (
             Network("onnx", linear().layers, (4, 2)),
             "heat2d",
             None,
-            "its window of 4 x 2 cells does not fit 2 axes: across the face's axis it must be as wide, and odd, "
-            "along each",
+            "has a window of 4 x 2 cells, which does not fit 2 axes: all but the first size must be equal and odd",
         ),
         (
             Network("onnx", (RECTIFIED[0], Layer(np.array([[1.0, 1.0]]), np.ones(1))), (8,)),
             "heat1d",
             1.0,
-            "drives a flux of up to 1 through a constant field, and of 1.29 through the steepest one: more than the "
-            "5 % that "
-            "are allowed; train it further, or subtract what it answers to a constant field",
+            "gives constant fields a flux of up to 1, more than 5 % of the largest flux 1.29; train it further, or "
+            "subtract its flux of a constant field",
         ),
     ],
 )

@@ -180,7 +180,7 @@ HUGE = (
         ),
         (
             replace(BIAS, HUGE),
-            f"{BIAS}: holds 0 bytes, its shape",
+            f"{BIAS}: has 0 bytes of data, but its shape",
         ),
         (
             replace(BIAS, npy(np.zeros(15, "<i8"))),

@@ -179,11 +179,11 @@ def test_folder(tmp_path: Path) -> None:
         ),
         (
             "{extends: loihi2, description: 0x" + "f" * 9000 + "}",
-            "description: found a huge integer; expected a text",
+            "description: found a huge integer; expected text",
         ),
         (
             "{extends: loihi2, description: [" + "1, " * 99 + "]}",
-            "description: found a list; expected a text",
+            "description: found a list; expected text",
         ),
         (
             "{extends: loihi2, state: " + "x" * 99 + "}",
@@ -336,7 +336,7 @@ def test_figures_that_nothing_reads_are_marked_as_information() -> None:
         f"{section}.{name}"
         for section, kind in Profile.model_fields.items()
         for name, field in sections.get(getattr(kind.annotation, "__name__", ""), {}).get("properties", {}).items()
-        if field.get("description", "").endswith("For information: no rule or estimate reads it.")
+        if field.get("description", "").endswith("For information only: no rule or estimate uses it.")
     }
     assert unread == marked
     listed = (Path(__file__).parents[2] / "docs" / "reference" / "profiles.md").read_text()

@@ -68,19 +68,19 @@ def nan(content: Content) -> None:
             lambda c: c.update(schema="x"),
             "is a torch file, but not a pisnn-deploy checkpoint; docs/reference/checkpoint.md has",
         ),
-        (lambda c: c.update(version=2), "version: must be 1, it is 2"),
+        (lambda c: c.update(version=2), "version: must be 1, not 2"),
         (lambda c: c.pop("biases"), "biases: is missing"),
         (lambda c: c.update(more=1), "more: is unknown"),
         (lambda c: c["spec"].update(half_width=99), "spec.half_width: must be at most 32, not 99"),
         (lambda c: c["spec"].update(nonsense=1), "spec.nonsense: is unknown; known fields are name, equation, "),
         (nan, "weight.0 contains NaN or infinity"),
         (lambda c: c["weights"].pop(), "has 1 weights and 2 biases, expected 2 of each"),
-        (lambda c: c["weights"].reverse(), "weight.0 has shape (1, 3), the spec demands (3, 4)"),
-        (lambda c: c.update(weights={}), "weights: must be a list of tensors"),
+        (lambda c: c["weights"].reverse(), "weight.0 has shape (1, 3), expected (3, 4) from the spec"),
+        (lambda c: c.update(weights={}), "weights: must be a list of at most 16 tensors"),
         (lambda c: c["weights"].__setitem__(0, 3), "weights.0: must be a dense tensor"),
         (
             lambda c: c["weights"].__setitem__(0, torch.zeros(3, 4, dtype=torch.int64)),
-            "weights.0: must be float32 or float64, it is int64",
+            "weights.0: must be float32 or float64, not int64",
         ),
         (
             lambda c: c["weights"].__setitem__(0, torch.zeros(1).expand(3, 4)),
@@ -111,9 +111,9 @@ def test_no_pickle_is_executed(zipped: bool, tmp_path: Path) -> None:
     found = message(tmp_path / "m.pt")
     assert not (tmp_path / "gotcha").exists()
     assert found.startswith(
-        "holds an object of posix.mkdir, not plain tensors, and was not executed"
+        "contains an object of posix.mkdir, not plain tensors, and was not executed"
         if zipped
-        else "is in the format of torch before 1.6; if you trust it, load it with torch and save it again"
+        else "has the format of torch before 1.6; if you trust it, load it with torch and save it again"
     )
 
 
@@ -143,7 +143,7 @@ def test_missing_folder_truncated_and_compressed(tmp_path: Path) -> None:
         message(tmp_path / "cut.pt")
     with zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", bytes(10_000))
-    assert message(tmp_path / "bomb.pt").startswith("has compressed members, which torch never writes")
+    assert message(tmp_path / "bomb.pt").startswith("has compressed members, which torch does not write")
     with zipfile.ZipFile(tmp_path / "plain.pt", "w") as archive:
         archive.writestr("hello", b"x")
     assert message(tmp_path / "plain.pt").startswith("is damaged, or not a torch file")

@@ -66,43 +66,43 @@ def script() -> bytes:
 
 
 LINEAR = torch.nn.Linear(4, 1)
-STATE = "holds a state_dict (tensors by name, such as 'weight') and no checkpoint"
+STATE = "is a state_dict (tensors by name, such as 'weight'), not a checkpoint"
 KINDS: dict[str, tuple[Callable[[], bytes], str]] = {
     "state_dict": (lambda: saved(LINEAR.state_dict()), STATE),
     "plain state_dict": (lambda: saved(dict(LINEAR.state_dict())), STATE),
     "ordered state_dict": (lambda: saved(OrderedDict(weight=torch.zeros(2))), STATE),
     "of lava-dl": (
         lambda: saved({"blocks.0.neuron.current_decay": torch.zeros(1), "blocks.0.synapse.weight": torch.zeros(2)}),
-        "holds a state_dict (tensors by name, such as 'blocks.0.neuron.current_decay') and no checkpoint",
+        "is a state_dict (tensors by name, such as 'blocks.0.neuron.current_decay'), not a checkpoint",
     ),
     "parameters": (lambda: saved({"weight": torch.nn.Parameter(torch.zeros(2))}), STATE),
     "half precision": (lambda: saved({"weight": torch.zeros(2, dtype=torch.bfloat16)}), STATE),
     "nested": (lambda: saved({"epoch": 3, "net": LINEAR.state_dict()}), STATE),
     "module": (
         lambda: saved(LINEAR),
-        "holds an object of torch.nn.modules.linear.Linear, not plain tensors, and was not executed",
+        "contains an object of torch.nn.modules.linear.Linear, not plain tensors, and was not executed",
     ),
     "training": (
         lambda: saved({"epoch": 3, "model_state_dict": dict(LINEAR.state_dict())}),
-        "holds a state_dict under 'model_state_dict' and no checkpoint",
+        "has a state_dict under 'model_state_dict', but is not a checkpoint",
     ),
     "optimiser": (
         lambda: saved(torch.optim.SGD(LINEAR.parameters(), lr=0.1).state_dict()),
-        "holds the state of an optimiser and no checkpoint",
+        "is the state of an optimiser, not a checkpoint",
     ),
-    "tensor": (lambda: saved(torch.zeros(3)), "holds a tensor and no checkpoint"),
+    "tensor": (lambda: saved(torch.zeros(3)), "is a tensor, not a checkpoint"),
     "legacy": (
         lambda: saved(LINEAR.state_dict(), _use_new_zipfile_serialization=False),
-        "is in the format of torch before 1.6",
+        "has the format of torch before 1.6",
     ),
-    "tar": (legacy_tar, "is in the format of torch before 0.1.10"),
-    "safetensors": (safetensors, "is a safetensors file: tensors by name, and no checkpoint"),
+    "tar": (legacy_tar, "has the format of torch before 0.1.10"),
+    "safetensors": (safetensors, "is a safetensors file, but not a checkpoint: it only has tensors by name"),
     "script": (script, "is a TorchScript archive, whose code is never executed"),
     "exported": (
         lambda: zipped("archive_format", "models/model.json"),
-        "is a program of torch.export, and no checkpoint",
+        "is a program of torch.export, not a checkpoint",
     ),
-    "numpy": (numpy_archive, "is an .npz file of numpy arrays, and no checkpoint"),
+    "numpy": (numpy_archive, "is an .npz file of numpy arrays, not a checkpoint"),
     "pickle": (lambda: pickle.dumps({"a": 1}), "is a pickle, which is never executed"),
 }
 

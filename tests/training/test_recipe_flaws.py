@@ -96,12 +96,15 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
         (
             "heat1d",
             [("problem: heat1d", "problem: advection_diffusion1d")],
-            ["model.problem: advection_diffusion1d is of advection-diffusion in 1D, the model is of diffusion in 1D"],
+            [
+                "model.problem: advection_diffusion1d solves advection-diffusion in 1D, but the model solves "
+                "diffusion in 1D"
+            ],
         ),
         (
             "heat1d",
             [("lengths: [1.0]", "lengths: [1.0, 1.0]")],
-            ["model.problem: heat1d is of diffusion in 1D, the model is of diffusion in 2D"],
+            ["model.problem: heat1d solves diffusion in 1D, but the model solves diffusion in 2D"],
         ),
         (
             "heat1d",

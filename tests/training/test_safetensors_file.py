@@ -22,7 +22,7 @@ from pisnn_deploy.training.checkpoint import SCHEMA, read_checkpoint, write_chec
 from pisnn_deploy.training.safetensors_file import LARGEST_COUNT, METADATA, read_safetensors
 
 Header = dict[str, Any]
-DAMAGED = "is damaged, or no safetensors file: "
+DAMAGED = "is damaged, or not a safetensors file: "
 
 
 def message(path: Path) -> str:
@@ -131,23 +131,23 @@ def overlapping(header: Header) -> None:
     [
         (
             lambda h: h.pop(METADATA),
-            "is a safetensors file: tensors by name, and no checkpoint; a checkpoint has a spec",
+            "is a safetensors file, but not a checkpoint: it only has tensors by name; a checkpoint has a spec",
         ),
-        (lambda h: h[METADATA].update(format="pt"), "has metadata beside pisnn-deploy/checkpoint; a checkpoint has"),
-        (lambda h: h[METADATA].update({SCHEMA: "{"}), "pisnn-deploy/checkpoint: is no plain JSON"),
-        (lambda h: h[METADATA].update({SCHEMA: "[" * 9999}), "pisnn-deploy/checkpoint: is no plain JSON"),
-        (lambda h: h[METADATA].update({SCHEMA: '{"version": NaN}'}), "pisnn-deploy/checkpoint: is no plain JSON"),
+        (lambda h: h[METADATA].update(format="pt"), "has other metadata than pisnn-deploy/checkpoint; a checkpoint"),
+        (lambda h: h[METADATA].update({SCHEMA: "{"}), "pisnn-deploy/checkpoint: is not plain JSON"),
+        (lambda h: h[METADATA].update({SCHEMA: "[" * 9999}), "pisnn-deploy/checkpoint: is not plain JSON"),
+        (lambda h: h[METADATA].update({SCHEMA: '{"version": NaN}'}), "pisnn-deploy/checkpoint: is not plain JSON"),
         (lambda h: h[METADATA].update({SCHEMA: "3"}), "pisnn-deploy/checkpoint: must be an object"),
-        (lambda h: h.update({METADATA: {SCHEMA: 3}}), "__metadata__: must hold texts alone"),
-        (metadata(lambda c: c.update(version=3)), "version: must be 2, it is 3"),
+        (lambda h: h.update({METADATA: {SCHEMA: 3}}), "__metadata__: must only have texts"),
+        (metadata(lambda c: c.update(version=3)), "version: must be 2, not 3"),
         (metadata(lambda c: c.update(version="2")), "version: must be 2"),
         (metadata(lambda c: c.pop("spec")), "spec: is missing"),
         (metadata(lambda c: c.update(more=1)), "more: is unknown"),
-        (metadata(lambda c: c["spec"].update(half_width=99)), "spec.half_width: must be at most 32, it is 99"),
+        (metadata(lambda c: c["spec"].update(half_width=99)), "spec.half_width: must be at most 32, not 99"),
         (metadata(lambda c: c["spec"].pop("name")), "spec.name: is missing"),
         (renamed, "weights.1: is missing"),
         (lambda h: h.update(other=h.pop("weights.1")), "other: is unknown"),
-        (lambda h: h["weights.1"].update(dtype="BF16"), "weights.1: must be F32 or F64, it is BF16"),
+        (lambda h: h["weights.1"].update(dtype="BF16"), "weights.1: must be F32 or F64, not BF16"),
         (lambda h: h["weights.1"].pop("dtype"), "weights.1: must be F32 or F64"),
         (lambda h: h.update({"weights.1": 3}), "weights.1: must be F32 or F64"),
         (lambda h: h["weights.0"].update(shape=[4, 3]), "weight.0 has shape (4, 3), the spec demands (3, 4)"),
@@ -182,7 +182,7 @@ def test_a_key_that_stands_twice_is_refused(written: Path) -> None:
     header, body = parts(written)
     text = json.dumps(header).encode()
     twice = text[:-1] + b", " + json.dumps({"biases.0": header["biases.0"]}).encode()[1:]
-    assert message(write(written, twice, body)) == f"{DAMAGED}its header is no plain JSON"
+    assert message(write(written, twice, body)) == f"{DAMAGED}its header is not plain JSON"
 
 
 def test_lengths_that_lie_are_refused(written: Path) -> None:
@@ -190,13 +190,13 @@ def test_lengths_that_lie_are_refused(written: Path) -> None:
     body = whole[8:]
     for length in (len(body) + 1, 1 << 40, (1 << 64) - 1):
         written.write_bytes(length.to_bytes(8, "little") + body)
-        assert message(written) == f"{DAMAGED}it says that its header has {length} bytes, {len(body)} follow"
+        assert message(written) == f"{DAMAGED}it declares a header of {length} bytes, but has only {len(body)} more"
     written.write_bytes(b"\x02")
-    assert message(written) == f"{DAMAGED}it says that its header has 2 bytes, 0 follow"
+    assert message(written) == f"{DAMAGED}it declares a header of 2 bytes, but has only 0 more"
     large = LARGEST_HEADER + 1
     assert message(write(written, b" " * large, b"")) == f"has a header of {large} bytes, more than {LARGEST_HEADER}"
     assert message(write(written, b"[]", b"")) == f"{DAMAGED}its header names no tensors"
-    assert message(write(written, b"\xff{", b"")) == f"{DAMAGED}its header is no plain JSON"
+    assert message(write(written, b"\xff{", b"")) == f"{DAMAGED}its header is not plain JSON"
     written.write_bytes(whole + b"x")
     assert message(written).startswith(f"{DAMAGED}incomplete metadata")
 

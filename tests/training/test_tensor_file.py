@@ -18,7 +18,7 @@ from pisnn_deploy.training.foreign_files import HOW
 from pisnn_deploy.training.tensor_file import read_tensors
 
 DAMAGED = "is damaged, or not a torch file; expected a .pt file in torch's zip format"
-OBJECT = f"holds an object of {{}}, not plain tensors, and was not executed; {HOW}"
+OBJECT = f"contains an object of {{}}, not plain tensors, and was not executed; {HOW}"
 
 
 def members(content: object) -> dict[str, bytes]:

@@ -152,7 +152,7 @@ def test_a_network_with_a_hidden_layer_trains_and_deploys(tmp_path: Path) -> Non
     [
         (
             "equation: laplace\n  damping: 8.9",
-            "model.problem: heat1d is of diffusion in 1D, the model is of laplace in 1D",
+            "model.problem: heat1d solves diffusion in 1D, but the model solves laplace in 1D",
         ),
         ("equation: burgers\n  cell_width: 0.0625", "training.method: must be gauss-newton for burgers, not adam"),
         (

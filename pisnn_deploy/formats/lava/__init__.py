@@ -1,1 +1,1 @@
-"""Scripts that lava-nc and numpy alone run."""
+"""Stand-alone scripts that only need lava-nc and numpy."""

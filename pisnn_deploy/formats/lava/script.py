@@ -1,4 +1,4 @@
-"""A graph of stock processes as a script and its data, which lava-nc and numpy alone run."""
+"""Write a graph of stock processes as a script and its data, which only need lava-nc and numpy."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.stock import is_stock, stock_network
 
 SCRIPT, DATA = "run.py", "graph.npz"
-"""Names of the two files."""
+"""File names of the script and its data."""
 _DATE = (1980, 1, 1, 0, 0, 0)
 _NPY: Any = np.lib.format
-"""numpy publishes no types for it."""
+"""numpy has no type hints for this module."""
 
 
 def lava_files(graph: IntegerGraph, artifact_sha256: str = "") -> dict[str, bytes]:
-    """Script and data.
+    """Build script and data.
 
     Parameters
     ----------
     graph : IntegerGraph
-        Of stock processes, compiled to the end.
+        Fully compiled graph of stock processes.
     artifact_sha256 : str
-        For the metadata.
+        Hash for the metadata.
 
     Returns
     -------
     dict of str to bytes
-        By file name; the same bytes for the same graph.
+        Content by file name, reproducible byte for byte.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def lava_files(graph: IntegerGraph, artifact_sha256: str = "") -> dict[str, byte
     """
     if not is_stock(graph):
         raise UsageError(
-            f"{graph.spec.name} is made of C-LIF, which Lava alone does not have; compile it with `processes` stock"
+            f"{graph.spec.name} uses C-LIF, which Lava itself does not have; compile it with `processes` stock"
         )
     script = resources.files("pisnn_deploy.lava.alone").joinpath(SCRIPT).read_bytes()
     return {SCRIPT: script, DATA: _data(graph, artifact_sha256)}
@@ -87,13 +87,7 @@ def _data(graph: IntegerGraph, artifact_sha256: str) -> bytes:
 
 
 def archive_bytes(files: dict[str, bytes]) -> bytes:
-    """Files as one zip archive.
-
-    Returns
-    -------
-    bytes
-        The same for the same files.
-    """
+    """Pack files into a zip archive, reproducible byte for byte."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, content in sorted(files.items()):

@@ -1,4 +1,4 @@
-"""Untrusted HDF5 files as plain values, read in a process that may die or hang."""
+"""Read untrusted HDF5 files as plain values, in a separate process that may crash or hang."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from pisnn_deploy.formats.apart import run_apart
 from pisnn_deploy.formats.netx.hdf5_reader import REFUSED, Tree, unpacked
 
 LARGEST_FILE = 1 << 28
-"""Bytes."""
+"""Maximum size of a file in bytes."""
 SECONDS = 30.0
-"""How long reading may take; a quarter of a second is usual."""
+"""Time limit of reading, which usually takes a quarter of a second."""
 _START = "from pisnn_deploy.formats.netx.hdf5_reader import main; sys.exit(main())"
 
 
 def read_tree(path: Path, data: bytes, seconds: float = SECONDS) -> Tree:
-    """Everything that an HDF5 file holds.
+    """Read the content of an HDF5 file.
 
     Parameters
     ----------
     path : Path
-        For messages.
+        File for error messages.
     data : bytes
-        The file.
+        Content of the file.
     seconds : float
-        How long to wait.
+        Time limit.
 
     Raises
     ------
     FileError
-        Not an HDF5 file, or more than plain bounded data in it.
+        The file is not HDF5, or has more than plain data of limited size.
     UsageError
         h5py is not installed.
     """
@@ -43,19 +43,19 @@ def read_tree(path: Path, data: bytes, seconds: float = SECONDS) -> Tree:
     try:
         done = run_apart(_START, data, seconds)
     except subprocess.TimeoutExpired as error:
-        raise FileError(path, f"is damaged: reading it did not end within {seconds:g} seconds") from error
+        raise FileError(path, f"is damaged: reading it took longer than {seconds:g} seconds") from error
     except OSError as error:
         raise FileError(path, f"cannot be read: no process could be started ({error.strerror})") from error
     try:
         if done.returncode == 0:
             return unpacked(done.stdout)
         if done.returncode == REFUSED:
-            told = json.loads(done.stdout)
-            raise FileError(path, told["problem"], field=told["field"])
+            refusal = json.loads(done.stdout)
+            raise FileError(path, refusal["problem"], field=refusal["field"])
     except (ValueError, KeyError, zipfile.BadZipFile, OSError) as error:
-        raise FileError(path, "is damaged: what was read of it makes no sense") from error
+        raise FileError(path, "is damaged: the content that was read is invalid") from error
     limit = memory_limit()
     if limit is not None:
-        allowed = f"the {limit // MEGABYTE} MB that a process may take (ulimit -v)"
-        raise FileError(path, f"cannot be read within {allowed}, or is damaged; allow more")
-    raise FileError(path, "is damaged: the HDF5 library died of it")
+        allowed = f"the memory limit of {limit // MEGABYTE} MB"
+        raise FileError(path, f"is damaged, or cannot be read within {allowed}; raise it with ulimit -v")
+    raise FileError(path, "is damaged: the HDF5 library crashed")

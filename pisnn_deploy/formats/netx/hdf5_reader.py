@@ -1,10 +1,9 @@
-"""Untrusted HDF5 files as plain values.
+"""Convert untrusted HDF5 files to plain values.
 
-Only what a flux network needs is read: groups and datasets that the file itself holds, of numbers and short text, of
-bounded size. Links to elsewhere, virtual and external storage, foreign filters, object references and compound types
-are refused before anything is allocated for them. The HDF5 library does not withstand every file: a damaged heap of
-texts can keep it busy for minutes. So this module runs in a process of its own
-(`pisnn_deploy.formats.netx.hdf5_content`).
+Only groups and datasets of numbers and short text are read, of limited size and stored in the file itself. External
+links, virtual and external storage, foreign filters, object references and compound types are refused before allocating
+anything. The HDF5 library is not robust against all files: a damaged heap of texts can keep it busy for minutes. This
+module therefore runs in a separate process (`pisnn_deploy.formats.netx.hdf5_content`).
 """
 
 from __future__ import annotations
@@ -20,28 +19,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 LARGEST_CONTENT = 1 << 28
-"""Bytes of all datasets together as they are unpacked."""
+"""Maximum total size of all unpacked datasets in bytes."""
 LARGEST_COUNT = 20000
-"""Groups and datasets."""
+"""Maximum number of groups and datasets."""
 LARGEST_DEPTH = 16
 LARGEST_TEXTS = 1 << 17
-"""Strings of one dataset; a graph's edges are two each."""
+"""Maximum number of strings of a dataset; a graph has two per edge."""
 _FILTERS = (1, 2, 3)
-"""HDF5's own deflate, shuffle and Fletcher checksum (H5Zpublic.h)."""
+"""Built-in filters of HDF5: deflate, shuffle and Fletcher checksum (H5Zpublic.h)."""
 
 Tree = dict[str, Union["Tree", NDArray[Any], str, list[str]]]
-"""Groups by name; arrays of numbers, a text, or a flat list of texts."""
+"""Content of a group by name: groups, arrays of numbers, a text, or a flat list of texts."""
 REFUSED = 3
-"""Exit code with a refusal on standard output."""
+"""Exit code if standard output has a refusal."""
 LARGEST_MEMORY = 1 << 32
-"""Bytes of address space; a damaged file can ask for any."""
+"""Limit of the address space in bytes, because a damaged file can request any amount."""
 
 LONGEST = 60
-"""Seconds of work; whoever waits for the answer may have been killed meanwhile."""
+"""Limit of the processor time in seconds, in case the parent process was killed."""
 
 
 def main() -> int:
-    """Read the HDF5 file on standard input, and write its content to standard output as an ``.npz``.
+    """Read an HDF5 file from standard input, and write its content to standard output as an ``.npz``.
 
     Returns
     -------
@@ -65,7 +64,7 @@ def main() -> int:
         problem, name = refused.problem, refused.name
     except MemoryError:
         if memory < LARGEST_MEMORY:
-            problem = f"takes more memory to read than the {memory} bytes that the process may take"
+            problem = f"needs more memory to read than the limit of {memory} bytes"
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, OverflowError):
         pass
     sys.stdout.write(json.dumps({"problem": problem, "field": name}))
@@ -73,7 +72,7 @@ def main() -> int:
 
 
 def packed(tree: Tree) -> bytes:
-    """A tree as an ``.npz``: numbered arrays, and the rest as JSON."""
+    """Pack a tree as an ``.npz`` of numbered arrays, with the rest as JSON."""
     arrays: dict[str, NDArray[Any]] = {}
 
     def described(value: Any) -> Any:
@@ -84,14 +83,14 @@ def packed(tree: Tree) -> bytes:
         arrays[f"a{len(arrays)}"] = value
         return {"array": len(arrays) - 1}
 
-    told = json.dumps(described(tree)).encode()
+    text = json.dumps(described(tree)).encode()
     buffer = io.BytesIO()
-    np.savez(buffer, tree=np.frombuffer(told, np.uint8), **arrays)
+    np.savez(buffer, tree=np.frombuffer(text, np.uint8), **arrays)
     return buffer.getvalue()
 
 
 def unpacked(data: bytes) -> Tree:
-    """The tree of `packed`."""
+    """Unpack the result of `packed`."""
     with np.load(io.BytesIO(data), allow_pickle=False) as archive:
 
         def made(value: dict[str, Any]) -> Any:
@@ -104,7 +103,7 @@ def unpacked(data: bytes) -> Tree:
 
 
 class _Refused(Exception):
-    """What the file holds and must not."""
+    """Content that is not allowed."""
 
     def __init__(self, problem: str, name: str = "") -> None:
         super().__init__(problem)
@@ -122,24 +121,24 @@ class _Reader:
         if depth > LARGEST_DEPTH:
             raise _Refused(f"is nested more than {LARGEST_DEPTH} groups deep", name)
         self._visit(group, name)
-        found: Tree = {}
+        content: Tree = {}
         for key in group:
             inner = f"{name}/{key}" if name else str(key)
             if not inner.isprintable():
-                raise _Refused("is a name that cannot be printed", ascii(inner))
+                raise _Refused("has an unprintable name", ascii(inner))
             if not isinstance(group.get(key, getlink=True), self.h5py.HardLink):
-                raise _Refused("is a link to elsewhere, which is not followed", inner)
+                raise _Refused("is an external or soft link, which is not followed", inner)
             item = group[key]
             if isinstance(item, self.h5py.Group):
-                found[str(key)] = self.group(item, inner, depth + 1)
+                content[str(key)] = self.group(item, inner, depth + 1)
             elif isinstance(item, self.h5py.Dataset):
-                found[str(key)] = self._dataset(item, inner)
+                content[str(key)] = self._dataset(item, inner)
             else:
                 raise _Refused("is neither a group nor a dataset", inner)
-        return found
+        return content
 
     def _visit(self, item: Any, name: str) -> None:
-        """Every object once: hard links can form rings."""
+        """Refuse objects that are linked twice, because hard links can form cycles."""
         address = int(self.h5py.h5o.get_info(item.id).addr)
         if address in self.seen:
             raise _Refused("is linked to twice", name)
@@ -151,17 +150,17 @@ class _Reader:
         self._visit(dataset, name)
         created = dataset.id.get_create_plist()
         if created.get_layout() == self.h5py.h5d.VIRTUAL or created.get_external_count():
-            raise _Refused("is stored outside the file, which is not read", name)
+            raise _Refused("is stored outside the file, which is not supported", name)
         foreign = [created.get_filter(i)[0] for i in range(created.get_nfilters())]
         if any(code not in _FILTERS for code in foreign):
-            raise _Refused(f"is packed with the filters {foreign}, of which one is not HDF5's own", name)
+            raise _Refused(f"uses the filters {foreign}, not all of which are built into HDF5", name)
         if dataset.shape is None:
             raise _Refused("is empty", name)
         is_text = self.h5py.check_string_dtype(dataset.dtype) is not None
         if not is_text and dataset.dtype.kind not in "fiub":
-            raise _Refused(f"is of the type {dataset.dtype}, neither numbers nor text", name)
+            raise _Refused(f"has the type {dataset.dtype}, expected numbers or text", name)
         count, size = math.prod(dataset.shape), max(dataset.dtype.itemsize, 1)
-        # A chunk is unpacked whole, however little of it is wanted.
+        # Chunks are always unpacked as a whole.
         largest = max(count, math.prod(dataset.chunks or (0,))) * size
         self.left -= largest
         if self.left < 0 or (is_text and count > LARGEST_TEXTS):

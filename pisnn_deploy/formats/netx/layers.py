@@ -1,4 +1,4 @@
-"""Layers of lava-dl's HDF5 layout: groups whose fields are looked up by name and kind."""
+"""Layers of lava-dl's HDF5 layout, with access to fields by name and type."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.formats.padding import LARGEST_PADDING
 
 LARGEST_LINE = 4096
-"""Cells along an axis of a window."""
+"""Maximum number of cells along an axis of a window."""
 SIZES: dict[str, dict[str, int | slice]] = {
     "dense": {"inFeatures": 1, "outFeatures": 0},
     "conv": {"inChannels": 1, "outChannels": 0, "kernelSize": slice(2, 4)},
 }
-"""Fields of a layer that say a size of its weight once more, and which."""
+"""Fields of a layer that repeat a size of its weight, with the axes."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """A group whose entries are looked up by name and kind."""
+    """A group with access to entries by name and type."""
 
     path: Path
     name: str
@@ -38,22 +38,22 @@ class Group:
         return key in self.content
 
     def error(self, key: str, problem: str, remedy: str = "") -> FileError:
-        """What is wrong with an entry."""
+        """An error that points to an entry."""
         return FileError(self.path, problem, field=f"{self.name}/{key}", remedy=remedy)
 
     def group(self, key: str) -> Group:
-        """A group within it, empty where there is none."""
+        """A nested group; empty if missing."""
         return Group(self.path, f"{self.name}/{key}", self.content.get(key, {}))
 
     def text(self, key: str) -> str:
-        """An entry that must be text."""
+        """Get an entry that must be text."""
         value = self.content.get(key)
         if not isinstance(value, str):
-            raise self.error(key, "is missing or no text")
+            raise self.error(key, "is missing or not text")
         return value
 
     def numbers(self, key: str) -> NDArray[np.float64]:
-        """An entry that must be an array of numbers."""
+        """Get an entry that must be an array of numbers."""
         value = self.content.get(key)
         if not isinstance(value, np.ndarray):
             raise self.error(key, "is missing or not an array of numbers")
@@ -61,22 +61,22 @@ class Group:
             return value.astype(np.float64)
 
     def require(self, known: set[str]) -> None:
-        """Nothing that is not read may change the network."""
+        """Refuse unknown entries, which might change the network."""
         unread = sorted(self.content.keys() - known, key=str)
         if unread:
-            raise self.error(str(unread[0]), f"is not known, and might change the network; known are {_listed(known)}")
+            raise self.error(str(unread[0]), f"is unknown and might change the network; known are {_listed(known)}")
 
     def require_size(self, key: str, size: int) -> None:
-        """A shape that must hold so many elements."""
+        """Check that a shape has a number of elements."""
         if math.prod(self.numbers(key).reshape(-1)) != size:
-            raise self.error(key, f"is {_sizes(self.numbers(key))}, the layer behind it sees {size} cells")
+            raise self.error(key, f"is {_sizes(self.numbers(key))}, but the next layer has {size} inputs")
 
     def number(self, key: str) -> int:
-        """An entry that must be one integer."""
-        found = self.numbers(key)
-        if found.size != 1 or not float(found.reshape(-1)[0]).is_integer():
-            raise self.error(key, "must be one integer")
-        return int(found.reshape(-1)[0])
+        """Get an entry that must be a single integer."""
+        values = self.numbers(key)
+        if values.size != 1 or not float(values.reshape(-1)[0]).is_integer():
+            raise self.error(key, "must be a single integer")
+        return int(values.reshape(-1)[0])
 
 
 def _listed(names: set[str]) -> str:
@@ -84,16 +84,16 @@ def _listed(names: set[str]) -> str:
 
 
 def require_sizes(group: Group, shape: tuple[int, ...]) -> None:
-    """Sizes that a file says twice must agree."""
+    """Check that repeated sizes agree."""
     for key, axes in SIZES[group.text("type")].items():
         if key not in group:
             continue
-        wanted = np.atleast_1d(np.array(shape)[axes])
+        of_weight = np.atleast_1d(np.array(shape)[axes])
         sizes = group.numbers(key).reshape(-1)
-        if not np.array_equal(sizes, wanted) and not (sizes.size == 1 and (wanted == sizes[0]).all()):
-            raise group.error(key, f"is {_sizes(sizes)}, its weight has {_sizes(wanted)}")
+        if not np.array_equal(sizes, of_weight) and not (sizes.size == 1 and (of_weight == sizes[0]).all()):
+            raise group.error(key, f"is {_sizes(sizes)}, but the weight has {_sizes(of_weight)}")
     if "shape" in group and group.text("type") == "dense" and math.prod(group.numbers("shape").reshape(-1)) != shape[0]:
-        raise group.error("shape", f"is {_sizes(group.numbers('shape'))}, its weight has {shape[0]} outputs")
+        raise group.error("shape", f"is {_sizes(group.numbers('shape'))}, but the weight has {shape[0]} outputs")
 
 
 def _sizes(values: NDArray[Any]) -> str:
@@ -103,7 +103,7 @@ def _sizes(values: NDArray[Any]) -> str:
 def dense_weight(group: Group) -> NDArray[np.float64]:
     """Mantissas of a dense layer, float64 [outputs, inputs]."""
     if isinstance(group.content.get("weight"), dict):
-        raise group.error("weight", "is complex, a flux is real")
+        raise group.error("weight", "must be real, not complex")
     weight = group.numbers("weight")
     outputs = group.number("outFeatures") if weight.ndim == 1 and "outFeatures" in group else 0
     if weight.ndim == 1 and outputs > 0 and weight.size % outputs == 0:
@@ -116,16 +116,16 @@ def dense_weight(group: Group) -> NDArray[np.float64]:
 def kernel_of(group: Group) -> tuple[NDArray[np.float64], tuple[int, int]]:
     """Mantissas of a convolution, float64 [outputs, channels, width, height], and its dilation."""
     if isinstance(group.content.get("weight"), dict):
-        raise group.error("weight", "is complex, a flux is real")
+        raise group.error("weight", "must be real, not complex")
     weight = group.numbers("weight")
     if weight.ndim == 5 and weight.shape[4] == 1:
         weight = weight[..., 0]
     if weight.ndim != 4 or 0 in weight.shape:
         raise group.error("weight", f"has shape {weight.shape}, expected outputs, channels and two axes")
     if "groups" in group and group.number("groups") != 1:
-        raise group.error("groups", f"is {group.number('groups')}, one is allowed")
+        raise group.error("groups", f"must be 1, not {group.number('groups')}")
     if "stride" in group and (group.numbers("stride") != 1).any():
-        raise group.error("stride", "must be 1: a flux is wanted at every face")
+        raise group.error("stride", "must be 1, because each face needs a flux")
     steps = group.numbers("dilation").reshape(-1) if "dilation" in group else np.ones(2)
     steps = np.repeat(steps, 2) if steps.size == 1 else steps
     if steps.size != 2 or not ((steps >= 1) & (steps <= 64)).all():
@@ -134,7 +134,7 @@ def kernel_of(group: Group) -> tuple[NDArray[np.float64], tuple[int, int]]:
 
 
 def padding_of(group: Group) -> tuple[int, int]:
-    """Zeros on either side of the two axes of a convolution."""
+    """Number of zeros on either side along the two axes of a convolution."""
     sizes = group.numbers("padding").reshape(-1) if "padding" in group else np.zeros(2)
     sizes = np.repeat(sizes, 2) if sizes.size == 1 else sizes
     if sizes.size != 2 or not ((sizes >= 0) & (sizes <= LARGEST_PADDING)).all():
@@ -143,7 +143,7 @@ def padding_of(group: Group) -> tuple[int, int]:
 
 
 def seen_by(convolutions: list[Group]) -> tuple[int, int, int]:
-    """Channels and cells along two axes that convolutions see, one behind the other."""
+    """Receptive field of consecutive convolutions: channels, and cells along two axes."""
     reach = [1, 1]
     for group in convolutions:
         kernel, dilation = kernel_of(group)
@@ -152,7 +152,7 @@ def seen_by(convolutions: list[Group]) -> tuple[int, int, int]:
 
 
 def shape_before(group: Group) -> tuple[int, int, int]:
-    """Channels and cells along two axes that a convolution is given, from the shape of its neurons."""
+    """Input shape of a convolution, channels and cells along two axes, from the shape of its neurons."""
     kernel, dilation = kernel_of(group)
     sizes = group.numbers("shape").reshape(-1)
     if sizes.size != 3 or not ((sizes >= 1) & (sizes <= LARGEST_LINE)).all() or sizes[0] != kernel.shape[0]:
@@ -162,5 +162,5 @@ def shape_before(group: Group) -> tuple[int, int, int]:
         for size, wide, step, padding in zip(sizes[1:], kernel.shape[2:], dilation, padding_of(group), strict=True)
     ]
     if min(before) < 1:
-        raise group.error("padding", "is larger than what it pads")
+        raise group.error("padding", "is larger than the input")
     return kernel.shape[1], before[0], before[1]

@@ -1,8 +1,8 @@
-"""Flux networks in lava-dl's HDF5 layout, which ``lava.lib.dl.netx.hdf5.Network`` reads.
+"""Write flux networks in lava-dl's HDF5 layout, which ``lava.lib.dl.netx.hdf5.Network`` reads.
 
-lava-dl has no C-LIF, and netx skips unknown layers in silence. So the last layer is what C-LIF's drive is in delta
-coding, a dense layer into a sigma neuron, and what makes it a flux compartment stands beside it in datasets that netx
-does not look at.
+lava-dl has no C-LIF, and netx silently skips unknown layers. The last layer is therefore a dense layer into a sigma
+neuron, which computes C-LIF's drive in delta coding; the parameters of the flux compartment are in additional datasets
+that netx ignores.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from pisnn_deploy.physics.model import Model
 SCHEMA = "pisnn-deploy/netx"
 VERSION = 1
 GROUP = "pisnn"
-"""Group of what is ours, at the root and in each layer."""
+"""Group of this package's data, at the root and in each layer."""
 MANTISSAS_PER_WEIGHT = 2
 """Mixed-sign mantissas are even on Loihi: the integer weight 1 is the mantissa 2."""
 LARGEST_MANTISSA = 254
-"""Beyond it netx clips."""
+"""netx clips larger mantissas."""
 
 
 def mantissas(model: Model, layer: int) -> NDArray[np.int64]:
@@ -37,22 +37,22 @@ def mantissas(model: Model, layer: int) -> NDArray[np.int64]:
 
 
 def clipped_layers(model: Model) -> list[int]:
-    """Numbers of the layers whose mantissas netx would clip."""
+    """Indices of the layers whose mantissas netx would clip."""
     return [at for at in range(len(model.weights)) if np.abs(mantissas(model, at)).max() > LARGEST_MANTISSA]
 
 
 def netx_file(model: Model, *, is_integer: bool = False) -> bytes:
-    """A flux network as an HDF5 file in lava-dl's layout (docs/reference/formats.md).
+    """Write a flux network as an HDF5 file in lava-dl's layout (docs/reference/formats.md).
 
     Parameters
     ----------
     is_integer : bool
-        Whether the weights stand for the integers of an artifact, which are not to be searched for better ones.
+        Whether the weights represent the integers of an artifact, which must be kept.
 
     Returns
     -------
     bytes
-        The same for the same model.
+        HDF5 file, reproducible byte for byte.
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""NIR: networks read as untrusted files, graphs written as primitives."""
+"""NIR: reader of networks, writer of networks and graphs."""

@@ -1,4 +1,4 @@
-"""NIR graphs answered value by value along their edges, without the forms that the reader makes of them."""
+"""Evaluate NIR graphs node by node, independently of the reader's forms."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from pisnn_deploy.formats.affine import Floats
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Answers of a graph; an `pisnn_deploy.formats.network.Oracle`.
+    """Evaluation of a graph; an `pisnn_deploy.formats.network.Oracle`.
 
     Attributes
     ----------
     graph : nir.NIRGraph
-        With one input and one output.
+        Graph with one input and one output.
     shape : tuple of int
-        Of a window as the graph takes it.
+        Shape of a window as input of the graph.
     place : int or None
-        Where the flux of a window stands that is a whole line; None where the graph answers one flux.
+        Index of the window's flux in the output; None if the graph has a single flux.
     """
 
     nir: Any
@@ -37,17 +37,17 @@ class Evaluation:
     covered: tuple[float, float] = (-np.inf, np.inf)
 
     def fluxes(self, path: Path, windows: Floats) -> Floats:
-        """Answers to windows, float64 [n, 1]; see `pisnn_deploy.formats.network.Oracle`."""
+        """Fluxes for windows, float64 [n, 1]; see `pisnn_deploy.formats.network.Oracle`."""
         try:
             answers = [answered(self.nir, self.graph, window.reshape(self.shape)).reshape(-1) for window in windows]
             return np.stack([answer if self.place is None else answer[[self.place]] for answer in answers])
         except (ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
-            raise FileError(path, f"could not be compared: {self.name} does not answer ({error})") from error
+            raise FileError(path, f"could not be compared: {self.name} cannot be evaluated ({error})") from error
 
 
-def answered(nir: Any, graph: Any, given: Floats) -> Floats:
-    """Output of a graph without rings, with one input and one output; what arrives at a node is added up."""
-    arrived: dict[str, Floats] = dict.fromkeys(graph.inputs, given)
+def answered(nir: Any, graph: Any, value: Floats) -> Floats:
+    """Output of an acyclic graph with one input and one output; inputs of a node are added."""
+    arrived: dict[str, Floats] = dict.fromkeys(graph.inputs, value)
     waiting = list(graph.edges)
     while waiting:
         pending = {target for _, target in waiting}
@@ -55,8 +55,8 @@ def answered(nir: Any, graph: Any, given: Floats) -> Floats:
         if not ready:
             break
         for source, target in ready:
-            value = _answer(nir, graph.nodes[source], arrived[source])
-            arrived[target] = arrived[target] + value if target in arrived else value
+            sent = _answer(nir, graph.nodes[source], arrived[source])
+            arrived[target] = arrived[target] + sent if target in arrived else sent
             waiting.remove((source, target))
     (name,) = graph.outputs
     return arrived[name]
@@ -79,7 +79,7 @@ def _answer(nir: Any, node: Any, x: Floats) -> Floats:
 
 
 def _convolved(node: Any, x: Floats) -> Floats:
-    """Answers at all places, with zeros around the line."""
+    """Convolution at all places, with zero padding."""
     weight, dilation = np.asarray(node.weight, np.float64), int(np.asarray(node.dilation).reshape(-1)[0])
     span = (weight.shape[2] - 1) * dilation + 1
     if isinstance(node.padding, str):

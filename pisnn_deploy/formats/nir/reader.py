@@ -1,4 +1,4 @@
-"""Flux networks from NIR graphs: chains of affine primitives, and what `pisnn_deploy.formats.nir.writer` writes."""
+"""Read flux networks from NIR graphs: chains of affine primitives, or files of `pisnn_deploy.formats.nir.writer`."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from pisnn_deploy.formats.netx.hdf5_reader import Tree
 from pisnn_deploy.formats.nir.evaluation import Evaluation
 from pisnn_deploy.formats.nir.writer import SCHEMA
 from pisnn_deploy.formats.padding import LARGEST_PADDING, padded
-from pisnn_deploy.formats.spec_text import said_of
+from pisnn_deploy.formats.spec_text import spec_fields_of
 from pisnn_deploy.formats.windows import FLOAT64, Limits
 
 LARGEST_CHAIN = 64
-"""Nodes of a network that comes from elsewhere."""
+"""Maximum number of nodes of a network."""
 SPEC = "pisnn_spec"
-"""Metadata of a graph that holds fields of the spec as JSON."""
+"""Metadata key of a graph for fields of the spec as JSON."""
 KNOWN = "Affine, Conv1d, Flatten, Linear, Scale"
 
 
@@ -35,16 +35,16 @@ def read_nir(path: Path, tree: Tree, request: Request | None = None) -> Network:
     Parameters
     ----------
     path : Path
-        For messages.
+        File for error messages.
     tree : Tree
-        The file's content.
+        Content of the file.
     request : Request, optional
-        What the file does not say.
+        Information that the file lacks.
 
     Raises
     ------
     FileError
-        Not a NIR graph, or a primitive that a flux network does not have; the message names the node.
+        The file is not a NIR graph, or has an unsupported primitive; the message names the node.
     UsageError
         nir is not installed.
     """
@@ -54,8 +54,8 @@ def read_nir(path: Path, tree: Tree, request: Request | None = None) -> Network:
     root = tree["node"]
     kind = root.get("type") if isinstance(root, dict) else None
     if not isinstance(kind, str) or kind != "NIRGraph":
-        held = f", but {kind!r}" if isinstance(kind, str) else ""
-        raise FileError(path, f"holds no graph of NIR{held}")
+        actual = f", but a {kind!r}" if isinstance(kind, str) else ""
+        raise FileError(path, f"does not contain a NIR graph{actual}")
     try:
         graph = nir.dict2NIRNode({**_plain(root), "type_check": False})
     except Exception as error:
@@ -63,12 +63,12 @@ def read_nir(path: Path, tree: Tree, request: Request | None = None) -> Network:
     metadata = graph.metadata if isinstance(graph.metadata, dict) else {}
     if isinstance(metadata.get("schema"), str) and metadata["schema"] == SCHEMA:
         return _own(path, metadata)
-    said = said_of(path, metadata[SPEC], SPEC) if isinstance(metadata.get(SPEC), str) else {}
-    return _chain(path, nir, graph, said, limits_of(request or Request(), said))
+    spec_fields = spec_fields_of(path, metadata[SPEC], SPEC) if isinstance(metadata.get(SPEC), str) else {}
+    return _chain(path, nir, graph, spec_fields, limits_of(request or Request(), spec_fields))
 
 
 def _plain(value: Any, name: str = "") -> Any:
-    """A tree as nir has it when it reads a file: numbers for arrays without axes, and pairs of names for edges."""
+    """Convert a tree to what `nir.read` produces: numbers for zero-dimensional arrays, pairs of names for edges."""
     if isinstance(value, dict):
         return {key: _plain(inner, key) for key, inner in value.items()}
     if isinstance(value, np.ndarray):
@@ -77,37 +77,37 @@ def _plain(value: Any, name: str = "") -> Any:
 
 
 def _own(path: Path, metadata: Mapping[str, Any]) -> Network:
-    """The network of a graph that this package wrote."""
+    """Read the network of a graph that this package wrote."""
     spec = metadata.get("spec")
     if not isinstance(spec, str):
-        raise FileError(path, "is missing or no text", field="metadata/spec")
+        raise FileError(path, "is missing or not text", field="metadata/spec")
     layers: list[Layer] = []
     while f"weight_{len(layers)}" in metadata and len(layers) < LARGEST_CHAIN:
         names = [f"{kind}_{len(layers)}" for kind in ("weight", "bias")]
         weight, bias = (_numbers(path, metadata.get(name), f"metadata/{name}") for name in names)
         if weight.ndim != 2 or bias.shape != weight.shape[:1]:
-            raise FileError(path, f"has shape {weight.shape}, its bias {bias.shape}", field=f"metadata/{names[0]}")
+            raise FileError(path, f"has shape {weight.shape}, but its bias {bias.shape}", field=f"metadata/{names[0]}")
         layers.append(Layer(weight, bias))
     if not layers:
         raise FileError(path, "is missing", field="metadata/weight_0")
-    said = said_of(path, spec, "metadata/spec")
+    spec_fields = spec_fields_of(path, spec, "metadata/spec")
     is_integer = bool(np.any(_numbers(path, metadata.get("integer"), "metadata/integer")))
-    return Network("nir", tuple(layers), (layers[0].weight.shape[1],), said, is_integer=is_integer)
+    return Network("nir", tuple(layers), (layers[0].weight.shape[1],), spec_fields, is_integer=is_integer)
 
 
 def _numbers(path: Path, value: Any, field: str) -> NDArray[np.float64]:
-    found = np.asarray(value) if value is not None else np.array("")
-    if found.dtype.kind not in "fiu":
+    array = np.asarray(value) if value is not None else np.array("")
+    if array.dtype.kind not in "fiu":
         raise FileError(path, "is missing or not an array of numbers", field=field)
     with np.errstate(invalid="ignore"):
-        return found.astype(np.float64)
+        return array.astype(np.float64)
 
 
-def _chain(path: Path, nir: Any, graph: Any, said: dict[str, Any], limits: Limits | None) -> Network:
-    """A network without branches, from the input to the output."""
-    inner, given = _unrolled(path, nir, graph, "")
+def _chain(path: Path, nir: Any, graph: Any, spec_fields: dict[str, Any], limits: Limits | None) -> Network:
+    """Read a chain of nodes from the input to the output."""
+    inner, input_node = _unrolled(path, nir, graph, "")
     where = f"node {next(iter(graph.inputs))!r}"
-    declared = given.input_type.get("input")
+    declared = input_node.input_type.get("input")
     try:
         shape = tuple(int(size) for size in np.asarray(declared).reshape(-1)) if declared is not None else ()
         window, slides = _window(nir, shape, inner)
@@ -118,39 +118,39 @@ def _chain(path: Path, nir: Any, graph: Any, said: dict[str, Any], limits: Limit
             where = f"node {name!r}"
             if isinstance(node, nir.Conv1d) and any(_padding(node)):
                 if slides:
-                    notes.append(f"the padding of node {name!r} was left out: --boundary says what is beyond a side")
+                    notes.append(f"the padding of node {name!r} was omitted: --boundary sets the boundary conditions")
                 else:
                     form = padded(form, [(0, 0), _padding(node)])
             form = _applied(nir, node, form)
         before = sum(_padding(node)[0] for _, node in inner if isinstance(node, nir.Conv1d)) if slides else None
         rounding = 0.0 if form.rounding is None else float(form.rounding.sum())
         oracle = Evaluation(nir, graph, window, before, rounding)
-        return Network("nir", ended(form), cells, said, tuple(notes), oracle=oracle)
+        return Network("nir", ended(form), cells, spec_fields, tuple(notes), oracle=oracle)
     except FormError as error:
         raise FileError(path, str(error), field=where) from error
     except (ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
-        raise FileError(path, "has parameters that do not fit", field=where) from error
+        raise FileError(path, "has invalid parameters", field=where) from error
 
 
 def _unrolled(path: Path, nir: Any, graph: Any, prefix: str) -> tuple[list[tuple[str, Any]], Any]:
-    """Nodes of a chain from input to output, those of graphs within it in their place; and the node of the input."""
+    """Nodes of a chain from input to output, with nested graphs unrolled, and the input node."""
     after: dict[str, list[str]] = {}
     for source, target in graph.edges:
         after.setdefault(source, []).append(target)
     inside = f" in node {prefix[:-1]!r}" if prefix else ""
     inputs = [name for name, node in graph.nodes.items() if isinstance(node, nir.Input)]
     if len(inputs) != 1:
-        raise FileError(path, f"has {len(inputs)} inputs{inside}, a flux network has one: the window of cell values")
+        raise FileError(path, f"has {len(inputs)} inputs{inside}, expected one: the window of cell values")
     names: list[str] = []
     chain: list[tuple[str, Any]] = []
     name = inputs[0]
     while True:
         where = f"node {prefix + name!r}"
         if name in names:
-            raise FileError(path, "is reached twice, a flux network is a chain", field=where)
+            raise FileError(path, "is reached twice, but a flux network must be a chain", field=where)
         names.append(name)
         if name not in graph.nodes or len(names) > LARGEST_CHAIN or len(chain) > LARGEST_CHAIN:
-            raise FileError(path, f"its chain of nodes does not end after {LARGEST_CHAIN}", field=where)
+            raise FileError(path, f"is part of a chain of more than {LARGEST_CHAIN} nodes", field=where)
         node = graph.nodes[name]
         following = after.pop(name, [])
         if isinstance(node, nir.NIRGraph):
@@ -160,13 +160,13 @@ def _unrolled(path: Path, nir: Any, graph: Any, prefix: str) -> tuple[list[tuple
         if isinstance(node, nir.Output) and not following:
             break
         if len(following) != 1:
-            raise FileError(path, f"leads to {len(following)} nodes, a flux network is a chain", field=where)
+            raise FileError(path, f"leads to {len(following)} nodes, but a flux network must be a chain", field=where)
         name = following[0]
     for name in (*graph.nodes, *after):
         if name not in names:
             raise FileError(
                 path,
-                "is not on the way from the input to the output, a flux network is a chain",
+                "is not between input and output, but a flux network must be a chain",
                 field=f"node {prefix + name!r}",
             )
     return chain, graph.nodes[inputs[0]]
@@ -175,32 +175,32 @@ def _unrolled(path: Path, nir: Any, graph: Any, prefix: str) -> tuple[list[tuple
 def _window(nir: Any, declared: tuple[int, ...], inner: list[tuple[str, Any]]) -> tuple[tuple[int, ...], bool]:
     """Shape of the window, and whether convolutions slide it over a line.
 
-    A network of convolutions alone answers at every place of a line: its window is what they see. Any other has a
-    window of the declared shape.
+    A network of only convolutions has an output at each place of a line, and its window is their receptive field. Other
+    networks have a window of the declared shape.
     """
     weighted = [node for _, node in inner if isinstance(node, nir.Affine | nir.Linear | nir.Conv1d)]
     if not weighted:
-        raise FormError("leads to no weights")
+        raise FormError("does not lead to weights")
     first = weighted[0]
     convolutions = [node for node in weighted if isinstance(node, nir.Conv1d)]
     channels = int(np.shape(first.weight)[1])
     if len(convolutions) == len(weighted):
         reach = 1 + sum((np.shape(node.weight)[2] - 1) * _one(node.dilation) for node in convolutions)
         if declared and (len(declared) != 2 or declared[0] != channels or declared[1] < reach):
-            raise FormError(f"has the shape {declared}, its convolutions see {channels} channels of {reach} cells")
+            raise FormError(f"has the shape {declared}, but its convolutions need {channels} channels of {reach} cells")
         return (channels, reach), True
     if convolutions:
         if not declared or any(size < 1 for size in declared):
-            raise FormError("must say how many cells the window has: dense weights follow its convolutions")
+            raise FormError("must declare the size of the window, because dense weights follow its convolutions")
         return declared, False
     inputs = np.shape(first.weight)[-1]
     if declared and math.prod(declared) != inputs:
-        raise FormError(f"has the shape {declared}, its weights are for {inputs} cells")
+        raise FormError(f"has the shape {declared}, but its weights are for {inputs} cells")
     return (inputs,), False
 
 
 def _padding(node: Any) -> tuple[int, int]:
-    """Zeros before and behind a line, as torch has them: of an odd number the larger half is behind."""
+    """Number of zeros before and after a line; as in torch, the larger half of an odd number comes after."""
     if isinstance(node.padding, str):
         if node.padding == "valid":
             return 0, 0
@@ -208,7 +208,7 @@ def _padding(node: Any) -> tuple[int, int]:
         return total // 2, total - total // 2
     number = _one(node.padding)
     if not 0 <= number <= LARGEST_PADDING:
-        raise FormError(f"has the padding {number}, 0 to {LARGEST_PADDING} elements are allowed")
+        raise FormError(f"has the padding {number}, expected 0 to {LARGEST_PADDING} elements")
     return number, number
 
 
@@ -219,7 +219,7 @@ def _one(value: Any) -> int:
 def _applied(nir: Any, node: Any, form: AffineForm) -> AffineForm:
     if isinstance(node, nir.Affine | nir.Linear):
         if sum(size > 1 for size in form.shape) > 1:
-            raise FormError(f"works on a list of numbers, not on a tensor of shape {form.shape}: Flatten it before")
+            raise FormError(f"needs a flat input, not a tensor of shape {form.shape}; put Flatten before it")
         flat = form.reshaped((form.bias.size,))
         bias = np.asarray(node.bias, np.float64) if isinstance(node, nir.Affine) else 0.0
         return flat.dense(np.asarray(node.weight, np.float64), bias)
@@ -232,7 +232,7 @@ def _applied(nir: Any, node: Any, form: AffineForm) -> AffineForm:
         return form.reshaped((form.bias.size,))
     if isinstance(node, nir.Conv1d):
         if _one(node.groups) != 1 or _one(node.stride) != 1:
-            raise FormError("must have one group and a stride of 1: a flux is wanted at every face")
+            raise FormError("must have one group and a stride of 1, because each face needs a flux")
         weight, bias = np.asarray(node.weight, np.float64), np.asarray(node.bias, np.float64)
         return form.convolved(weight, bias, (_one(node.dilation),))
-    raise FormError(f"a {type(node).__name__} is no part of a flux network; known are {KNOWN}")
+    raise FormError(f"is a {type(node).__name__}, which is not supported; use {KNOWN}")

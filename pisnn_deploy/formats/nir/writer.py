@@ -1,10 +1,10 @@
-"""Graphs of NIR primitives: a whole integer graph with its C-LIF neurons, or a linear flux network alone.
+"""Write NIR graphs: a whole integer graph with its C-LIF neurons, or only a linear flux network.
 
-NIR has no rectifier, no graded spike and no reset that keeps a remainder. All three are divisions by a power of two,
-and a division is a ladder of thresholds: from the highest bit down, what is not below the bit's worth loses it. So a
-C-LIF neuron is a composition of ``I``, ``Threshold``, ``Scale``, ``Linear`` and ``Delay`` that gives the integers of
-the numerics contract, in any arithmetic that holds them (float64 does). docs/reference/formats.md shows
-the composition.
+NIR has no rectifiers, no graded spikes and no reset that keeps a remainder. All three are divisions by a power of two,
+and a division is a sequence of thresholds: from the highest bit down, values that reach the bit's value have it
+subtracted. A C-LIF neuron is therefore composed of ``I``, ``Threshold``, ``Scale``, ``Linear`` and ``Delay``, and gives
+the integers of the numerics contract in any arithmetic that represents them exactly, such as float64.
+docs/reference/formats.md shows the composition.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ from pisnn_deploy.programs.neurons import face_constants, rectifier_shift
 
 SCHEMA = "pisnn-deploy/nir"
 LARGEST_DENSE = 1 << 24
-"""Weights of all connections together: NIR has only dense ones, 128 MiB in float64."""
+"""Maximum number of weights of all connections, which are dense in NIR: 128 MiB in float64."""
 HALF = 0.5
-"""Thresholds stand between integers, so that it does not matter whether equality fires."""
+"""Thresholds lie between integers, so that it does not matter whether equality fires."""
 
 Floats = NDArray[np.float64]
 
 
 def network_file(model: Model) -> bytes:
-    """A linear flux network as a NIR graph: a window of cell values in, the flux through the face out.
+    """Write a linear flux network as a NIR graph, from a window of cell values to the flux through the face.
 
     Returns
     -------
     bytes
-        An HDF5 file, the same for the same model.
+        HDF5 file, reproducible byte for byte.
 
     Raises
     ------
@@ -55,8 +55,8 @@ def network_file(model: Model) -> bytes:
     """
     if model.spec.hidden:
         raise UsageError(
-            f"{model.spec.name}: NIR has no rectifier for real numbers; compile the model and export the artifact, "
-            "whose rectified integers are thresholds"
+            f"{model.spec.name}: NIR has no rectifier for real numbers; compile the model and export the artifact "
+            "instead"
         )
     nir = _nir()
     weight, bias = model.weights[0], model.biases[0]
@@ -70,50 +70,50 @@ def network_file(model: Model) -> bytes:
 
 
 def _refuse_unknown(graph: IntegerGraph) -> None:
-    """Refuse channels that do anything but fire the sum of their currents, and others that do not rectify a sum."""
+    """Refuse channels that do more than fire the sum of their currents, and other populations than rectifiers."""
     for channels in graph.channels:
         face = face_constants(graph.population(channels.population).program)
         if face is None or face.is_late or face.share_bits is not None:
             raise UsageError(
-                f"nir: {channels.population} does more than fire its current (a limiter, packets that wait, another "
-                "program), and no primitives for that are known; export the graph to ONNX"
+                f"nir: {channels.population} does more than fire its current (a limiter, delayed packets, another "
+                "program), which NIR's primitives cannot express; export the graph to ONNX"
             )
     for population in graph.between_fields:
         if rectifier_shift(population.program) is None:
             raise UsageError(
-                f"nir: {population.name} runs another program than a rectifier, and no primitives for that are known; "
+                f"nir: {population.name} runs another program than a rectifier, which NIR's primitives cannot express; "
                 "export the graph to ONNX"
             )
 
 
 def graph_file(graph: IntegerGraph) -> bytes:
-    """A whole integer graph as a NIR graph; one NIR time step is one PDE step.
+    """Write a whole integer graph as a NIR graph; one NIR time step is one PDE step.
 
-    Input ``mass_in`` adds quanta to cells and ledgers: the initial masses at the first time step, nothing after it.
-    Outputs are ``packets_out``, what each face fires in a PDE step, and ``mass_out``, the masses before it.
+    Input ``mass_in`` adds quanta to cells and ledgers: the initial masses at the first time step, then nothing. Outputs
+    are ``packets_out``, the packets of each face in a PDE step, and ``mass_out``, the masses before it.
 
     Parameters
     ----------
     graph : IntegerGraph
-        Bounded.
+        Graph with bounds.
 
     Returns
     -------
     bytes
-        An HDF5 file, the same for the same graph.
+        HDF5 file, reproducible byte for byte.
 
     Raises
     ------
     UsageError
-        Too many cells for dense connections, cells that differ, or nir is not installed.
+        The graph has too many cells for dense connections, cells differ, or nir is not installed.
     """
     _refuse_unknown(graph)
     chain = graph.chain
     dense = sum(graph.size(a) * graph.size(b) for a, b in zip(chain, (*chain[1:], MEMBRANE), strict=True))
     if dense > LARGEST_DENSE:
         raise UsageError(
-            f"nir: {graph.mesh.cells} cells take {dense} weights, because NIR's connections are dense; more than "
-            f"{LARGEST_DENSE} are not written; choose a coarser mesh"
+            f"nir: {graph.mesh.cells} cells need {dense} weights, more than {LARGEST_DENSE}, because NIR's connections "
+            "are dense; choose a coarser mesh"
         )
     model = model_of(graph)
     nir = _nir()
@@ -141,16 +141,16 @@ def _nir() -> Any:
 
 
 def _metadata(model: Model, *, is_integer: bool) -> dict[str, Any]:
-    """What makes a flux network a model; arrays are in units of the cell value."""
-    found: dict[str, Any] = {
+    """Metadata from which a model can be read back; arrays are in units of the cell value."""
+    metadata: dict[str, Any] = {
         "integer": int(is_integer),
         "schema": SCHEMA,
         "package": f"pisnn-deploy {__version__}",
         "spec": json.dumps(model.spec.model_dump(mode="json"), sort_keys=True),
     }
     for number, (weight, bias) in enumerate(zip(model.weights, model.biases, strict=True)):
-        found |= {f"weight_{number}": weight, f"bias_{number}": bias}
-    return found
+        metadata |= {f"weight_{number}": weight, f"bias_{number}": bias}
+    return metadata
 
 
 def _written(nir: Any, graph: Any) -> bytes:
@@ -161,7 +161,7 @@ def _written(nir: Any, graph: Any) -> bytes:
 
 @dataclass
 class _Builder:
-    """Nodes and edges of one PDE step; edges that end at one node are added up, as NIR has it."""
+    """Nodes and edges of one PDE step; NIR adds the edges that end at a node."""
 
     nir: Any
     graph: IntegerGraph
@@ -183,19 +183,19 @@ class _Builder:
         return self.node(name, self.nir.Affine(weight=weight, bias=bias), source)
 
     def divided(self, name: str, source: str, size: int, unit: int, bits: int, offset: int = 0) -> list[str]:
-        """``max(x + offset, 0) // unit``, as nodes for the bits that add up to it.
+        """``max(x + offset, 0) // unit``, as nodes for its bits.
 
         Parameters
         ----------
         bits : int
-            The quotient is below ``2^bits``.
+            Bits of the quotient, which is below ``2^bits``.
         offset : int
-            Below the unit.
+            Offset, below the unit.
 
         Returns
         -------
         list of str
-            Nodes, each with the worth of one bit or 0.
+            Nodes whose values, each that of a bit or 0, add up to the quotient.
         """
         worths: list[str] = []
         rest: tuple[str, ...] = (source,)
@@ -221,11 +221,11 @@ class _Builder:
         return self.graph.matrix(source, target).toarray().astype(np.float64)
 
     def bits(self, population: str, quantity: str) -> int:
-        """Bits of a magnitude: the sign of the declared width is not among them."""
+        """Bits of a magnitude, without the sign bit of the declared width."""
         return self.graph.bits(population, quantity) - 1
 
     def build(self) -> None:
-        """All nodes, in the order in which they answer within a time step."""
+        """Add all nodes, in their order of evaluation within a time step."""
         graph, nir = self.graph, self.nir
         holders, channels, face = graph.sole_field.size, graph.sole_channels, known_face(graph)
         faces = channels.size
@@ -244,8 +244,8 @@ class _Builder:
         current = self.scaled("current", 1, faces, drive)
         if face.leak < MEMORYLESS:
             product = self.scaled("kept_product", MEMORYLESS - face.leak, faces, current)
-            kept = self.divided_oddly("kept", product, faces, 1 << LEAK_BITS, self.bits(FLUX, "current"))
-            self.edges.append((self.delayed("kept_delay", faces, kept), current))
+            remaining = self.divided_oddly("kept", product, faces, 1 << LEAK_BITS, self.bits(FLUX, "current"))
+            self.edges.append((self.delayed("kept_delay", faces, remaining), current))
         potential = self.node("potential", nir.I(r=np.ones(faces)), current)
         theta = 1 << face.exponent
         fired = self.divided_oddly("packets", potential, faces, theta, self.bits(FLUX, "packet"), theta // 2 - 1)

@@ -1,1 +1,1 @@
-"""ONNX: networks read as untrusted files, graphs written as integer operators."""
+"""ONNX: reader of networks, writer of graphs as integer operators."""

@@ -1,4 +1,4 @@
-"""Operators of ONNX that arrange the elements of a tensor anew: shapes, orders, and paddings."""
+"""ONNX operators that rearrange elements: shapes, orders and paddings."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def squeeze(call: Call) -> Value:
 
 
 def pad(call: Call) -> Value:
-    """`Pad`: left out where it goes around a line that convolutions slide over, else part of the network."""
+    """`Pad`: omitted around a line that convolutions slide over, otherwise part of the network."""
     form = call.any_form(0)
     pads = call.integers(1) if call.has(1) else [int(size) for size in call.attribute("pads", [])]
     count = len(form.shape)
@@ -75,7 +75,7 @@ def pad(call: Call) -> Value:
     for at, axis in enumerate(axes):
         around[axis] = (pads[at], pads[at + len(axes)])
     if any(size < 0 for pair in around for size in pair):
-        raise NodeError("cuts cells off, its pads must not be negative")
+        raise NodeError("has negative pads, which would remove cells")
     mode = bytes(call.attribute("mode", b"constant"))
     if mode not in _MODES:
         raise NodeError(f"has the unknown mode {mode.decode('ascii', 'replace')!r}")

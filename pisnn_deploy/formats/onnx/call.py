@@ -1,4 +1,4 @@
-"""One node of an ONNX graph with what its inputs stand for."""
+"""A node of an ONNX graph with its inputs and attributes."""
 
 from __future__ import annotations
 
@@ -14,31 +14,29 @@ from pisnn_deploy.formats.affine import AffineForm
 from pisnn_deploy.formats.onnx.tensors import Constant, NodeError, attributes_of
 
 LARGEST_WORK = 1 << 28
-"""Numbers that all nodes together may make: some seconds."""
+"""Maximum number of values that all nodes compute, in a few seconds."""
 Value = AffineForm | Constant
-"""What a name of a graph stands for."""
+"""Value of a name in a graph."""
 
 
 @dataclass
 class Findings:
-    """What is found on the way through a graph.
+    """Findings from following a graph.
 
     Attributes
     ----------
     slides : bool
-        Whether convolutions slide over a line, so that their padding is left out.
+        Whether convolutions slide over a line, so that their padding is omitted.
     notes : list of str
-        What was left out.
+        Sentences on what was omitted.
     clips : list of str
-        What clips numbers of the operating range, and became units of a hidden layer.
+        Operations that may clip values within the operating range and became units of a hidden layer.
     covered : tuple of float
-        Cell values that are not clipped by how the graph encodes them.
-    before : list of int
-        Cells along each axis that paddings which were left out put before a line.
-    behind : list of int
-        Likewise behind it.
+        Range of cell values that the graph's input encoding does not clip.
+    before, behind : list of int
+        Cells along each axis that omitted paddings would add before and after a line.
     numbers : int
-        Weights and constants of all results so far.
+        Number of weights and constants of all results so far.
     """
 
     slides: bool = False
@@ -50,23 +48,23 @@ class Findings:
     numbers: int = 0
 
     def count(self, value: Value) -> None:
-        """Bound the work: many nodes that are not too large by themselves are, together.
+        """Limit the total size of all results.
 
         Raises
         ------
         NodeError
-            More than `LARGEST_WORK` numbers.
+            There are more than `LARGEST_WORK` values.
         """
         self.numbers += value.weight.size if isinstance(value, AffineForm) else value.size
         if self.numbers > LARGEST_WORK:
-            raise NodeError(f"makes more than {LARGEST_WORK} numbers, together with the nodes before it")
+            raise NodeError(f"exceeds {LARGEST_WORK} values, together with the nodes before it")
 
     def note_padding(self, before: list[int], behind: list[int], text: str) -> None:
-        """Leave out a padding of the line."""
-        self.notes.append(f"{text} was left out: --boundary says what is beyond a side")
+        """Omit a padding of the line."""
+        self.notes.append(f"{text} was omitted: --boundary sets the boundary conditions")
         for total, more in ((self.before, before), (self.behind, behind)):
             total += [0] * (len(more) - len(total))
-            total[:] = [one + other for one, other in zip(total, more, strict=True)]
+            total[:] = [size + addition for size, addition in zip(total, more, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ class Call:
     Attributes
     ----------
     given : list of (AffineForm, array or None)
-        None for an input that was left out.
+        Values of the inputs; None for an omitted input.
     """
 
     node: onnx.NodeProto
@@ -86,55 +84,55 @@ class Call:
 
     @property
     def name(self) -> str:
-        """The node's name, or what it does."""
+        """Name of the node, or of its operator."""
         return repr(self.node.name or self.node.op_type)
 
     def has(self, at: int) -> bool:
-        """Whether an input is given."""
+        """Whether an input exists."""
         return at < len(self.given) and self.given[at] is not None
 
     def value(self, at: int) -> Value:
-        """An input that must be given."""
+        """Get a required input."""
         value = self.given[at] if at < len(self.given) else None
         if value is None:
             raise NodeError(f"has no input {at}")
         return value
 
     def form(self, at: int) -> AffineForm:
-        """An input that must depend on the window, in real numbers."""
+        """Get an input that must be a real tensor of the network."""
         form = self.any_form(at)
         if form.step is not None:
-            raise NodeError("computes in integers, whose overflow is not followed; put DequantizeLinear before it")
+            raise NodeError("uses integer arithmetic, which is not supported; put DequantizeLinear before it")
         return form
 
     def any_form(self, at: int) -> AffineForm:
-        """An input that must depend on the window."""
+        """Get an input that must be a tensor of the network."""
         value = self.value(at)
         if not isinstance(value, AffineForm):
-            raise NodeError("works on constants alone where a tensor of the network is expected")
+            raise NodeError("has only constant inputs, expected a tensor of the network")
         return value
 
     def constant(self, at: int) -> Constant:
-        """An input that must be constant."""
+        """Get an input that must be constant."""
         value = self.given[at] if at < len(self.given) else None
         if value is None or isinstance(value, AffineForm):
             raise NodeError("must have constant weights")
         return np.asarray(value)
 
     def floats(self, at: int) -> NDArray[np.float64]:
-        """A constant input as float64."""
+        """Get a constant input as float64."""
         with np.errstate(invalid="ignore"):
             return self.constant(at).astype(np.float64)
 
     def integers(self, at: int) -> list[int]:
-        """A constant input that is a list of sizes or axes."""
+        """Get a constant input that is a list of sizes or axes."""
         return [int(size) for size in self.constant(at).reshape(-1)]
 
     def attribute(self, name: str, default: Any) -> Any:
-        """An attribute, or its default."""
+        """Get an attribute, or its default."""
         return self.attributes.get(name, default)
 
 
 def call_of(node: onnx.NodeProto, given: list[Value | None], findings: Findings) -> Call:
-    """A node with its attributes unpacked."""
+    """Unpack the attributes of a node."""
     return Call(node, given, attributes_of(node), findings)

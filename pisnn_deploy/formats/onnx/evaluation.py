@@ -1,6 +1,6 @@
-"""Answers of onnxruntime, in a process of its own with bounded memory and time.
+"""Run onnxruntime in a separate process with limited memory and time.
 
-This module is also what that process runs: it reads a model that `pisnn_deploy.formats.onnx.replica` wrote.
+That process runs this module, too: it reads a model written by `pisnn_deploy.formats.onnx.replica`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from pisnn_deploy.core.optional import require
 from pisnn_deploy.formats.apart import run_apart
 
 SECONDS = 60.0
-"""How long it may take; a second is usual."""
+"""Time limit; a second is usual."""
 LARGEST_MEMORY = 1 << 32
-"""Bytes of address space."""
+"""Limit of the address space in bytes."""
 LONGEST_REASON = 200
 REFUSED = 3
-"""Exit code with a reason on standard output."""
+"""Exit code if standard output has a reason."""
 _START = "from pisnn_deploy.formats.onnx.evaluation import main; sys.exit(main())"
 
 
@@ -36,21 +36,21 @@ def evaluated(path: Path, model: bytes, fields: NDArray[Any], seconds: float = S
     Parameters
     ----------
     path : Path
-        Where it came from, for messages.
+        Original file, for error messages.
     model : bytes
-        Written by this package.
+        Model written by this package.
     fields : array [n, *shape]
-        Inputs.
+        Inputs of each run.
 
     Returns
     -------
     list of arrays
-        Outputs.
+        Output of each run.
 
     Raises
     ------
     FileError
-        onnxruntime refuses the model, or does not end.
+        onnxruntime rejects the model, crashes, or takes too long.
     UsageError
         onnxruntime is not installed.
     """
@@ -60,7 +60,7 @@ def evaluated(path: Path, model: bytes, fields: NDArray[Any], seconds: float = S
     try:
         done = run_apart(_START, buffer.getvalue(), seconds)
     except subprocess.TimeoutExpired as error:
-        raise FileError(path, f"could not be compared: onnxruntime did not end within {seconds:g} seconds") from error
+        raise FileError(path, f"could not be compared: onnxruntime took longer than {seconds:g} seconds") from error
     except OSError as error:
         raise FileError(path, f"could not be compared: no process could be started ({error.strerror})") from error
     try:
@@ -68,14 +68,14 @@ def evaluated(path: Path, model: bytes, fields: NDArray[Any], seconds: float = S
             with np.load(io.BytesIO(done.stdout), allow_pickle=False) as archive:
                 return [archive[f"a{at}"] for at in range(len(fields))]
         if done.returncode == REFUSED:
-            raise FileError(path, f"could not be compared: onnxruntime does not run it ({json.loads(done.stdout)})")
+            raise FileError(path, f"could not be compared: onnxruntime cannot run it ({json.loads(done.stdout)})")
     except (ValueError, KeyError, zipfile.BadZipFile, OSError) as error:
-        raise FileError(path, "could not be compared: what onnxruntime answered makes no sense") from error
-    raise FileError(path, "could not be compared: onnxruntime died of it")
+        raise FileError(path, "could not be compared: the output of onnxruntime is invalid") from error
+    raise FileError(path, "could not be compared: onnxruntime crashed")
 
 
 def main() -> int:
-    """Run the model on standard input, and write its answers to standard output as an ``.npz``.
+    """Run a model from standard input, and write its outputs to standard output as an ``.npz``.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def run(model: bytes, fields: NDArray[Any]) -> list[NDArray[Any]]:
     options.log_severity_level = 4
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False
-    # As the operators say, one by one: fused ones round elsewhere.
+    # Run operators one by one as specified, because fused ones round differently.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name

@@ -1,4 +1,4 @@
-"""Operators of ONNX on tensors that are affine functions of a layer, and on constants."""
+"""ONNX operators on affine forms and on constants."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run_node(path: Path, node: onnx.NodeProto, number: int, values: dict[str, Va
     Raises
     ------
     FileError
-        What is wrong with it; the message names the node.
+        The node is invalid or not supported; the message names it.
     """
     domain = "" if node.domain in STANDARD else f"{node.domain}."
     where = f"node {(node.name or number)!r} ({domain}{node.op_type})"
@@ -41,13 +41,13 @@ def run_node(path: Path, node: onnx.NodeProto, number: int, values: dict[str, Va
     except (FormError, NodeError) as error:
         raise FileError(path, str(error), field=where) from error
     except (ValueError, TypeError, IndexError, OverflowError, ZeroDivisionError, AttributeError) as error:
-        raise FileError(path, "has inputs or attributes that do not fit", field=where) from error
+        raise FileError(path, "has invalid inputs or attributes", field=where) from error
     for name in node.output[:1]:
         values[name] = result
 
 
 def is_folded(node: onnx.NodeProto, values: Mapping[str, Value]) -> bool:
-    """Whether a node makes a constant of constants."""
+    """Whether a node computes a constant from constants."""
     known = all(name in values for name in node.input if name)
     return known and node.op_type in FOLDED and _operator(node) is not None
 
@@ -61,10 +61,10 @@ def _result(node: onnx.NodeProto, values: Mapping[str, Value], findings: Finding
     operator = _operator(node)
     if operator is None:
         domain = "" if node.domain in STANDARD else f" of the domain {node.domain}"
-        raise NodeError(f"is no operator of a flux network{domain}; known are {KNOWN}")
+        raise NodeError(f"is not a supported operator{domain}; use {KNOWN}")
     missing = [name for name in node.input if name and name not in values]
     if missing:
-        raise NodeError(f"its input {missing[0]!r} comes from nowhere before it")
+        raise NodeError(f"has the undefined input {missing[0]!r}")
     return operator(call_of(node, [values[name] if name else None for name in node.input], findings))
 
 
@@ -74,9 +74,9 @@ def _conv(call: Call) -> Value:
 
 def _convolved(call: Call, form: AffineForm, weight: Floats, bias: Floats | float) -> AffineForm:
     if call.attribute("group", 1) != 1:
-        raise NodeError(f"has {call.attributes['group']} groups, one is allowed")
+        raise NodeError(f"must have one group, not {call.attributes['group']}")
     if any(step != 1 for step in call.attribute("strides", [])):
-        raise NodeError(f"moves by {call.attributes['strides']} cells, a flux is wanted at every face")
+        raise NodeError(f"must have strides of 1, not {call.attributes['strides']}, because each face needs a flux")
     dilation = call.attribute("dilations", ())
     before, behind = _pads(call, weight.shape[2:], dilation)
     if any(before) or any(behind):
@@ -89,7 +89,7 @@ def _convolved(call: Call, form: AffineForm, weight: Floats, bias: Floats | floa
 
 
 def _pads(call: Call, kernel: tuple[int, ...], dilation: Any) -> tuple[list[int], list[int]]:
-    """Zeros before and behind the cells along each axis."""
+    """Number of zeros before and after the cells along each axis."""
     axes, auto = len(kernel), bytes(call.attribute("auto_pad", b"NOTSET"))
     if auto in (b"SAME_UPPER", b"SAME_LOWER"):
         steps = list(dilation) or [1] * axes
@@ -112,7 +112,7 @@ def _gemm(call: Call) -> Value:
 def _multiplied(call: Call, form: AffineForm, weight: Floats) -> AffineForm:
     """The product of `Gemm`."""
     if call.attribute("transA", 0):
-        raise NodeError("transposes the tensor of the network")
+        raise NodeError("must not transpose a tensor of the network")
     weight = weight * call.attribute("alpha", 1.0)
     return form.dense(weight if call.attribute("transB", 0) else weight.T)
 
@@ -153,7 +153,7 @@ def _add(call: Call) -> Value:
 
 
 def _shifted(form: AffineForm, constant: Floats) -> AffineForm:
-    """A constant added, which may have more axes of length 1."""
+    """Add a constant, which may have additional axes of length 1."""
     shape = np.broadcast_shapes(form.shape, constant.shape)
     return form.reshaped(shape).shifted(constant) if np.prod(shape) == form.bias.size else form.shifted(constant)
 
@@ -168,7 +168,7 @@ def _multiply(call: Call) -> Value:
     first, second = call.value(0), call.value(1)
     divides = call.node.op_type == "Div"
     if isinstance(first, AffineForm) and isinstance(second, AffineForm):
-        raise NodeError("multiplies two tensors of the network, which is not affine")
+        raise NodeError("must not multiply two tensors of the network, which is not affine")
     if isinstance(first, AffineForm):
         factor = call.floats(1)
         if divides and not factor.all():
@@ -176,7 +176,7 @@ def _multiply(call: Call) -> Value:
         return _scaled(call.form(0), 1 / factor if divides else factor)
     if isinstance(second, AffineForm):
         if divides:
-            raise NodeError("divides by a tensor of the network, which is not affine")
+            raise NodeError("must not divide by a tensor of the network, which is not affine")
         return _scaled(call.form(1), call.floats(0))
     require_size(math.prod(np.broadcast_shapes(np.shape(first), np.shape(second))))
     if not divides:
@@ -195,7 +195,7 @@ def _relu(call: Call) -> Value:
     form = call.any_form(0)
     if form.step is None:
         return form.rectified()
-    # Units of a hidden layer are in units of the cell value.
+    # Hidden layers are in units of the cell value.
     return form.scaled(form.step).rectified().scaled(1 / form.step)
 
 
@@ -205,19 +205,19 @@ def _cast(call: Call) -> Value:
     value = call.value(0)
     if isinstance(value, AffineForm):
         if kind not in FLOATS:
-            raise NodeError(f"makes {type_name(kind)} of a tensor of the network, which is not affine")
-        # Rounded to the coarsest floats of the file, as the result of any operation.
+            raise NodeError(f"must not convert a tensor of the network to {type_name(kind)}, which is not affine")
+        # Rounded to the coarsest floats of the file, like the result of any operation.
         return replace(value, step=None).scaled(1.0)
     if kind not in FLOATS and not (kind in (TensorProto.INT32, TensorProto.INT64) and value.dtype.kind == "i"):
-        raise NodeError(f"makes the type {type_name(kind)}, known are {', '.join(map(type_name, FLOATS))}")
+        raise NodeError(f"converts to the type {type_name(kind)}; use {', '.join(map(type_name, FLOATS))}")
     dtype: Any = onnx.helper.tensor_dtype_to_np_dtype(kind)
     return np.asarray(value.astype(dtype))
 
 
 def _normalised(call: Call) -> Value:
-    """`BatchNormalization` as it is used after training."""
+    """`BatchNormalization` for inference."""
     if call.attribute("training_mode", 0):
-        raise NodeError("computes the statistics of a batch, which is not affine")
+        raise NodeError("must not be in training mode, where it uses the statistics of a batch")
     form = call.form(0)
     scale, shift, mean, variance = (call.floats(at).reshape(-1) for at in range(1, 5))
     factor = scale / np.sqrt(variance + call.attribute("epsilon", 1e-5))
@@ -236,18 +236,18 @@ def _constant_node(call: Call) -> Value:
     ):
         if name in call.attributes:
             return np.asarray(call.attributes[name], kind)
-    raise NodeError("has no value that is a number")
+    raise NodeError("has no numeric value")
 
 
 def _one_number(call: Call, at: int, what: str) -> Floats:
     values = call.floats(at) if call.has(at) else np.zeros(())
     if values.size != 1:
-        raise NodeError(f"has {values.size} numbers as {what}, one is allowed")
+        raise NodeError(f"has {values.size} numbers as {what}, expected one")
     return values.reshape(())
 
 
 def _real(call: Call, at: int) -> Any:
-    """A constant or tensor that is given in integers, with scale and zero point behind it, in real numbers."""
+    """Dequantise an integer input, whose scale and zero point are the next inputs."""
     value, zero = call.value(at), call.floats(at + 2) if call.has(at + 2) else np.zeros(())
     scale = call.floats(at + 1)
     if isinstance(value, AffineForm):
@@ -258,7 +258,7 @@ def _real(call: Call, at: int) -> Any:
     if scale.size <= 1:
         scale, zero = scale.reshape(()), zero.reshape(())
     else:
-        # One for each output, which are along the first axis of kernels and transposed weights, else along the last.
+        # One per output, along the first axis of kernels and transposed weights, else along the last.
         is_first = "Conv" in call.node.op_type or call.attribute("transB", 0)
         along = (-1, *(1,) * (numbers.ndim - 1)) if is_first else (-1,)
         scale, zero = scale.reshape(along), zero.reshape(along) if zero.size > 1 else zero
@@ -266,7 +266,7 @@ def _real(call: Call, at: int) -> Any:
 
 
 def _integer_bias(call: Call, at: int) -> Floats:
-    """A bias in integers of both scales."""
+    """Dequantise a bias, whose scale is the product of both scales."""
     bias, scale = call.floats(at).reshape(-1), call.floats(4).reshape(-1)
     if scale.size not in (1, bias.size):
         raise NodeError(f"has {scale.size} scales and {bias.size} biases")
@@ -274,13 +274,13 @@ def _integer_bias(call: Call, at: int) -> Floats:
 
 
 def _answered(call: Call, form: AffineForm, at: int) -> AffineForm:
-    """A result in integers, with scale and zero point at that input and the next."""
+    """Quantise a result, with scale and zero point from input `at` and the next."""
     if type_of(call.constant(at + 1)) not in INTEGERS:
-        raise NodeError(f"answers in {type_name(type_of(call.constant(at + 1)))}")
+        raise NodeError(f"has the unsupported output type {type_name(type_of(call.constant(at + 1)))}")
     lower, upper = INTEGERS[type_of(call.constant(at + 1))]
     step, zero = _one_number(call, at, "scale"), _one_number(call, at + 1, "zero point")
     if not step > 0:
-        raise NodeError("has a scale that is no positive real number")
+        raise NodeError("has a scale that is not a positive real number")
     return quantised(call, form, Grid(step, zero, lower, upper))
 
 
@@ -293,7 +293,7 @@ def _quantised_matmul(call: Call) -> Value:
 
 
 def _quantised_conv(call: Call) -> Value:
-    """`QLinearConv`; its bias is in integers of both scales."""
+    """`QLinearConv`; the scale of its bias is the product of both scales."""
     form, weight = _real(call, 0), _real(call, 3)
     if not isinstance(form, AffineForm) or isinstance(weight, AffineForm):
         raise NodeError("must have a tensor of the network and constant weights")
@@ -302,7 +302,7 @@ def _quantised_conv(call: Call) -> Value:
 
 
 def _quantised_gemm(call: Call) -> Value:
-    """``com.microsoft.QGemm``; its bias is in integers of both scales, its answer real without a scale."""
+    """``com.microsoft.QGemm``; the scale of its bias is the product of both, and without an output scale it is real."""
     form, weight = _real(call, 0), _real(call, 3)
     if not isinstance(form, AffineForm) or isinstance(weight, AffineForm):
         raise NodeError("must multiply a tensor of the network by constant weights")
@@ -315,7 +315,7 @@ FOLDED = (
     *("Add", "Cast", "Clip", "Constant", "DequantizeLinear", "Div", "Identity", "Mul", "Neg", "Quant"),
     *("QuantizeLinear", "Reshape", "Sub", "Sum", "Transpose"),
 )
-"""Operators that also work on constants alone."""
+"""Operators that are also supported on constants."""
 OPERATORS: dict[tuple[str, str], Callable[[Call], Value]] = {
     ("", "Add"): _add,
     ("", "BatchNormalization"): _normalised,

@@ -1,4 +1,4 @@
-"""Programs as nodes of an ONNX graph: one or a few integer operators of the default domain for each operation."""
+"""Translate programs to ONNX nodes: one or a few integer operators of the default domain per operation."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ Integers = NDArray[np.int64]
 
 
 class Nodes(Protocol):
-    """Where nodes and constants of a graph are put."""
+    """Receives nodes and constants of a graph."""
 
     def node(self, operator: str, inputs: tuple[str, ...], output: str) -> str:
-        """Add a node, and return the name of its output."""
+        """Add a node and return the name of its output."""
 
     def constant(self, name: str, values: Integers) -> str:
-        """Add an initializer, and return its name."""
+        """Add an initializer and return its name."""
 
 
 class OnnxNodes:
-    """A reader of programs whose values are names of int64 tensors, one entry a neuron.
+    """Reader of programs whose values are names of int64 tensors, with one entry per neuron.
 
     Parameters
     ----------
     nodes : Nodes
-        Where nodes go.
+        Receives the nodes.
     prefix : str
-        Put before the name of every tensor.
+        Prefix of all tensor names.
     names : dict of str to str
-        Names that values of the program are to have, where these are not their own with the prefix.
+        Tensor names of values of the program (default: their own names with the prefix).
     """
 
     def __init__(self, nodes: Nodes, prefix: str, names: dict[str, str]) -> None:
@@ -68,7 +68,7 @@ class OnnxNodes:
     def abs(self, a: str) -> str:
         return self._node("Abs", a)
 
-    # Min and Max of onnxruntime 1.23 are wrong for many int64 beyond 31 bits; its comparisons are right.
+    # In onnxruntime 1.23, Min and Max are wrong for many int64 beyond 31 bits, but comparisons are right.
     def min(self, a: str, b: str) -> str:
         return self._node("Where", self._node("Less", a, b), a, b)
 
@@ -79,7 +79,7 @@ class OnnxNodes:
         return self._node("Mul", a, self.constant(1 << bits))
 
     def asr(self, a: str, bits: int) -> str:
-        # Div rounds towards zero; Mod has the sign of the divisor, so what it leaves is a multiple of it.
+        # Div rounds towards zero; subtracting Mod, which has the sign of the divisor, makes the division exact.
         scale = self.constant(1 << bits)
         return self._node("Div", self._node("Sub", a, self._node("Mod", a, scale)), scale)
 

@@ -1,9 +1,8 @@
-"""Quantisation in ONNX, as the operators' specifications have it.
+"""Quantisation in ONNX, according to the operators' specifications.
 
-A quantiser rounds to a grid and ends at the limits of its type. Constants are rounded as the file says. Of
-activations the rounding is left out, because the compiler rounds them, and its size is kept, so that a comparison knows
-what it explains; the limits are kept exactly where numbers can reach them. The grid of cell values is an encoding: what
-lies beyond it is told.
+A quantiser rounds to a grid and clips to the limits of its type. Constants are rounded as in the file. The rounding of
+activations is omitted, because the compiler rounds them, but its size is recorded for comparisons; limits are kept
+exactly if values can reach them. The grid of cell values is an encoding: its limits are only reported.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from pisnn_deploy.formats.onnx.tensors import FLOATS, INTEGERS, Constant, NodeEr
 from pisnn_deploy.formats.saturation import clipped
 
 LARGEST_BITS = 32
-"""Of a `Quant` of QONNX."""
+"""Maximum bit width of a `Quant` of QONNX."""
 ROUNDINGS: dict[bytes, Any] = {b"ROUND": np.rint, b"FLOOR": np.floor, b"CEIL": np.ceil, b"ROUND_TO_ZERO": np.trunc}
-"""Rounding modes of QONNX that are known; of activations only the first is left out, because others shift them."""
+"""Supported rounding modes of QONNX; for activations only the first, because others would shift them."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,7 @@ class Grid:
     Attributes
     ----------
     step, zero : float64 arrays that broadcast to the tensor
+        Scale in real units per integer step, and zero point.
     lower, upper : float
         Limits of the integers.
     """
@@ -43,7 +43,7 @@ class Grid:
 
 
 def quantise(call: Call) -> Value:
-    """`QuantizeLinear`: to integers."""
+    """`QuantizeLinear`: quantise to integers."""
     value = call.value(0)
     kind = _kind(call)
     lower, upper = INTEGERS[kind]
@@ -51,9 +51,9 @@ def quantise(call: Call) -> Value:
     if isinstance(value, AffineForm):
         return quantised(call, call.form(0), Grid(step, zero, lower, upper))
     if type_of(value) not in FLOATS:
-        raise NodeError(f"rounds numbers of type {type_name(type_of(value))}")
+        raise NodeError(f"must not quantise numbers of type {type_name(type_of(value))}")
     numbers = np.asarray(value)
-    # In the file's own floats: they decide ties.
+    # In the file's own floats, which decide ties.
     rounded = np.rint(numbers / step.astype(numbers.dtype)).astype(np.float64) + zero
     if not np.isfinite(rounded).all():
         raise NodeError("rounds NaN or infinity")
@@ -61,13 +61,13 @@ def quantise(call: Call) -> Value:
 
 
 def dequantise(call: Call) -> Value:
-    """`DequantizeLinear`: back to real numbers, with a scale and a zero point of its own."""
+    """`DequantizeLinear`: back to real numbers, with its own scale and zero point."""
     value = call.value(0)
     step, zero = _scale_and_zero(call, value)
     if isinstance(value, AffineForm):
         return dequantised(value, step, zero)
     if type_of(value) in FLOATS:
-        raise NodeError("takes integers, its input holds real numbers")
+        raise NodeError("needs integers, but its input has real numbers")
     if type_of(value) in INTEGERS and call.has(2) and type_of(call.constant(2)) != type_of(value):
         raise NodeError(
             f"has a zero point of type {type_name(type_of(call.constant(2)))} for numbers of type "
@@ -79,12 +79,11 @@ def dequantise(call: Call) -> Value:
 
 
 def quantised(call: Call, form: AffineForm, grid: Grid) -> AffineForm:
-    """A tensor of the network in integers that are not rounded."""
+    """Quantise a tensor of the network without rounding it."""
     step = grid.step
     sizes = " to ".join(f"{size:.4g}" for size in sorted({float(step.min()), float(step.max())}))
     call.findings.notes.append(
-        f"the rounding of activations to multiples of {sizes} by node {call.name} was left out: the compiler rounds "
-        "them"
+        f"the rounding of activations to multiples of {sizes} by node {call.name} was omitted: the compiler rounds them"
     )
     ends = tuple(np.broadcast_to((end - grid.zero) * step, form.shape) for end in (grid.lower, grid.upper))
     half = np.broadcast_to(step / 2, form.shape)
@@ -94,26 +93,27 @@ def quantised(call: Call, form: AffineForm, grid: Grid) -> AffineForm:
 
 
 def dequantised(form: AffineForm, step: Floats, zero: Floats) -> AffineForm:
-    """A tensor of the network back in real numbers."""
+    """Dequantise a tensor of the network."""
     if form.step is None:
-        raise NodeError("takes integers, its input holds real numbers")
+        raise NodeError("needs integers, but its input has real numbers")
     return replace(form.shifted(np.broadcast_to(-zero, form.shape)).scaled(step), step=None)
 
 
 def limited(
     call: Call, form: AffineForm, lower: Floats, upper: Floats, tolerance: Floats | float = 0.0, *, encodes: bool
 ) -> AffineForm:
-    """A tensor that ends at limits: kept exactly where the operating range reaches them.
+    """Clip a tensor, exactly if the operating range reaches the limits.
 
     Parameters
     ----------
     form : AffineForm
-        In units of the cell value.
+        Tensor in units of the cell value.
     lower, upper : float64 arrays [*shape]
+        Limits in units of the cell value.
     tolerance : float64 array that broadcasts to [*shape]
-        What may be beyond the limits and is left out.
+        Excess beyond the limits that is ignored.
     encodes : bool
-        Whether these are limits of integers, which are told and left out where the tensor is the cell values.
+        Whether these are limits of integers, which are only reported if the tensor is the cell values.
     """
     if encodes and _are_cells(form):
         return _covered(call, form, lower, upper)
@@ -123,7 +123,7 @@ def limited(
         reached = [f"below {_shown(lower)}"] if not (least >= lower - tolerance).all() else []
         reached += [f"above {_shown(upper)}"] if not (largest <= upper + tolerance).all() else []
         call.findings.clips.append(
-            f"node {call.name} ({call.node.op_type}) clips what is {' and '.join(reached)}, "
+            f"node {call.name} ({call.node.op_type}) clips values {' and '.join(reached)}, "
             "which the operating range may reach"
         )
     return result
@@ -135,41 +135,41 @@ def _shown(limit: Floats) -> str:
 
 
 def _are_cells(form: AffineForm) -> bool:
-    """Whether each element is one cell value, scaled and shifted."""
+    """Whether each element is a scaled and shifted cell value."""
     rows = form.layer().weight
     return not form.below and bool(((rows != 0).sum(axis=1) == 1).all() and (rows >= 0).all())
 
 
 def _covered(call: Call, form: AffineForm, lower: Floats, upper: Floats) -> AffineForm:
-    """Cell values as integers: the limits are those of an encoding, which calibration chose."""
+    """Record the limits of the cell values' encoding, which calibration chose."""
     rows = form.layer()
     factor = rows.weight.max(axis=1).reshape(form.shape)
     ends = [float(end) for end in (((lower - form.bias) / factor).max(), ((upper - form.bias) / factor).min())]
     if not ends[0] < ends[1]:
-        raise NodeError("leaves no cell values, its limits exclude each other")
-    found, limits = call.findings, form.limits
+        raise NodeError("has limits that exclude all cell values")
+    findings, limits = call.findings, form.limits
     if limits is None or limits.lower < ends[0] or limits.upper > ends[1]:
         if limits is not None and not (limits.lower < ends[1] and ends[0] < limits.upper):
             raise NodeError(
-                f"clips cell values to {ends[0]:.4g} to {ends[1]:.4g}, the operating range is {limits.lower:g} to "
+                f"clips cell values to {ends[0]:.4g} to {ends[1]:.4g}, but the operating range is {limits.lower:g} to "
                 f"{limits.upper:g}"
             )
-        text = f"the clipping of cell values to {ends[0]:.4g} to {ends[1]:.4g} by node {call.name} was left out"
-        found.notes.append(
+        text = f"the clipping of cell values to {ends[0]:.4g} to {ends[1]:.4g} by node {call.name} was omitted"
+        findings.notes.append(
             text + (f": the operating range is {limits.lower:g} to {limits.upper:g}" if limits is not None else "")
         )
-    found.covered = (max(found.covered[0], ends[0]), min(found.covered[1], ends[1]))
+    findings.covered = (max(findings.covered[0], ends[0]), min(findings.covered[1], ends[1]))
     return form
 
 
 def _kind(call: Call) -> int:
-    """Type of the integers: of the zero point, else of the attribute, else 8 bits without a sign."""
-    asked = int(call.attribute("output_dtype", 0))
-    kind = type_of(call.constant(2)) if call.has(2) else asked or type_of(np.zeros(0, np.uint8))
-    if asked and asked != kind:
-        raise NodeError(f"has output_dtype {type_name(asked)} and a zero point of type {type_name(kind)}")
+    """Type of the integers: from the zero point, else from the attribute, else uint8."""
+    declared = int(call.attribute("output_dtype", 0))
+    kind = type_of(call.constant(2)) if call.has(2) else declared or type_of(np.zeros(0, np.uint8))
+    if declared and declared != kind:
+        raise NodeError(f"has output_dtype {type_name(declared)}, but a zero point of type {type_name(kind)}")
     if kind not in INTEGERS:
-        raise NodeError(f"rounds to the type {type_name(kind)}, known are {', '.join(map(type_name, INTEGERS))}")
+        raise NodeError(f"quantises to the type {type_name(kind)}; use {', '.join(map(type_name, INTEGERS))}")
     return kind
 
 
@@ -186,34 +186,34 @@ def _scale_and_zero(call: Call, value: Value) -> tuple[Floats, Floats]:
     shape = value.shape
     axis = int(call.attribute("axis", 1))
     if not -len(shape) <= axis < len(shape):
-        raise NodeError(f"rounds along axis {axis} of a tensor of {len(shape)} axes")
+        raise NodeError(f"has axis {axis} for a tensor of {len(shape)} axes")
     axis %= len(shape)
     block = int(call.attribute("block_size", 0))
     if block:
         return tuple(_blocked(values, shape, axis, block) for values in (scale, zero))  # type: ignore[return-value]
     if scale.ndim != 1 or scale.size != shape[axis]:
-        raise NodeError("has another number of scales than its axis has entries")
+        raise NodeError("does not have one scale per entry of its axis")
     along = [1] * len(shape)
     along[axis] = -1
     return scale.reshape(along), zero.reshape(along) if zero.size > 1 else zero.reshape(())
 
 
 def _blocked(values: Floats, shape: tuple[int, ...], axis: int, block: int) -> Floats:
-    """One number for each block along an axis."""
+    """Expand one number per block along an axis."""
     if values.size == 1:
         return values.reshape(())
-    wanted = tuple(-(-size // block) if at == axis else size for at, size in enumerate(shape))
-    if block < 1 or values.shape != wanted:
-        raise NodeError(f"has scales of shape {values.shape}, its blocks of {block} have the shape {wanted}")
+    expected = tuple(-(-size // block) if at == axis else size for at, size in enumerate(shape))
+    if block < 1 or values.shape != expected:
+        raise NodeError(f"has scales of shape {values.shape}, expected {expected} for blocks of {block}")
     return values.take(np.arange(shape[axis]) // block, axis=axis)
 
 
 def quant(call: Call) -> Value:
-    """QONNX's `Quant`: to a grid and back, in real numbers."""
+    """QONNX's `Quant`: quantise and dequantise."""
     value, step, zero = call.value(0), call.floats(1), call.floats(2)
     bits = call.floats(3).reshape(-1)
     if bits.size != 1 or not bits[0].is_integer() or not 1 <= bits[0] <= LARGEST_BITS:
-        raise NodeError(f"has a bit width that is no integer from 1 to {LARGEST_BITS}")
+        raise NodeError(f"has a bit width that is not an integer from 1 to {LARGEST_BITS}")
     if not (step > 0).all() or not np.isfinite(step).all():
         raise NodeError("has a scale that is no positive real number")
     signed, narrow = bool(call.attribute("signed", 1)), bool(call.attribute("narrow", 0))
@@ -221,7 +221,7 @@ def quant(call: Call) -> Value:
     lower, upper = (-count / 2 + narrow, count / 2 - 1) if signed else (0.0, count - 1 - narrow)
     mode = bytes(call.attribute("rounding_mode", b"ROUND")).upper()
     if mode not in ROUNDINGS:
-        raise NodeError(f"rounds by {mode.decode('ascii', 'replace')}, known are ROUND, FLOOR, CEIL, ROUND_TO_ZERO")
+        raise NodeError(f"rounds by {mode.decode('ascii', 'replace')}; use ROUND, FLOOR, CEIL or ROUND_TO_ZERO")
     if not isinstance(value, AffineForm):
         numbers = np.asarray(value)
         step, zero = (np.broadcast_to(values, numbers.shape) for values in (step, zero))
@@ -230,21 +230,21 @@ def quant(call: Call) -> Value:
             raise NodeError("rounds NaN or infinity")
         return np.asarray((np.clip(rounded, lower, upper) - zero) * step, numbers.dtype)
     if mode != b"ROUND":
-        raise NodeError(f"rounds activations by {mode.decode()}, which shifts them; ROUND is known")
+        raise NodeError(f"rounds activations by {mode.decode()}, which shifts them; use ROUND")
     form = call.form(0)
     step, zero = (np.broadcast_to(values, form.shape) for values in (step, zero))
     return dequantised(quantised(call, form, Grid(step, zero, lower, upper)), step, zero)
 
 
 def clip(call: Call) -> Value:
-    """`Clip`, of constants or exactly."""
+    """`Clip` of constants or of tensors of the network."""
     value = call.value(0)
     limits: list[Floats] = []
     for at, name, default in ((1, "min", -np.inf), (2, "max", np.inf)):
-        given = call.floats(at) if call.has(at) else np.asarray(float(call.attribute(name, default)))
-        if given.size != 1 or np.isnan(given).any():
-            raise NodeError(f"has a {name} that is no number")
-        limits.append(given.reshape(()))
+        limit = call.floats(at) if call.has(at) else np.asarray(float(call.attribute(name, default)))
+        if limit.size != 1 or np.isnan(limit).any():
+            raise NodeError(f"has a {name} that is not a number")
+        limits.append(limit.reshape(()))
     if isinstance(value, AffineForm):
         unit = 1.0 if value.step is None else value.step
         ends = [np.broadcast_to(unit * limit, value.shape) for limit in limits]

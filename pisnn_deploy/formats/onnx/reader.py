@@ -1,8 +1,8 @@
-"""Flux networks from ONNX models.
+"""Read flux networks from ONNX models.
 
-The graph is followed through one window (`pisnn_deploy.formats.affine`), and compared with what onnxruntime answers
-(`pisnn_deploy.formats.comparison`). External data is never read, and nothing is allocated that the file does not hold
-or `AffineForm` does not bound.
+The graph is followed through one window (`pisnn_deploy.formats.affine`), and the result compared with onnxruntime
+(`pisnn_deploy.formats.comparison`). External data is never read, and memory is limited by the size of the file and by
+`AffineForm`.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from pisnn_deploy.formats.onnx.call import Findings, Value
 from pisnn_deploy.formats.onnx.operators import is_folded, run_node
 from pisnn_deploy.formats.onnx.replica import Replica, replica_of
 from pisnn_deploy.formats.onnx.tensors import FLOATS, attributes_of, tensor_values, type_name
-from pisnn_deploy.formats.spec_text import said_of
+from pisnn_deploy.formats.spec_text import spec_fields_of
 from pisnn_deploy.formats.windows import Limits
 
 LARGEST_FILE = 1 << 26
-"""Bytes."""
+"""Maximum size of a file in bytes."""
 LARGEST_NODES = 512
-"""Nodes of the graph; a flux network of 8 hidden layers has about 60 with quantisation."""
+"""Maximum number of nodes; a quantised flux network with 8 hidden layers has about 60."""
 LARGEST_LINE = 512
-"""Cells of an input that is taken for one window, although convolutions slide over it."""
+"""Maximum size of an input that is tried as a single window even if convolutions slide over it."""
 SPEC = "pisnn_spec"
-"""Key of the model's metadata that holds fields of the spec as JSON."""
+"""Metadata key of the model for fields of the spec as JSON."""
 WEIGHTS = {"Conv": 1, "QLinearConv": 3}
-"""Inputs that hold kernels."""
+"""Index of the kernel among the inputs of each operator."""
 
 
 def read_onnx(path: Path, data: bytes, request: Request | None = None) -> Network:
@@ -45,28 +45,28 @@ def read_onnx(path: Path, data: bytes, request: Request | None = None) -> Networ
     Parameters
     ----------
     path : Path
-        For messages.
+        File for error messages.
     data : bytes
-        The file.
+        Content of the file.
     request : Request, optional
-        What the file does not say.
+        Information that the file lacks.
 
     Raises
     ------
     FileError
-        Not an ONNX model, or an operator that a flux network does not have; the message names the node.
+        The file is not an ONNX model, or has an unsupported operator; the message names the node.
     """
     model = _parsed(path, data)
-    said: dict[str, Any] = {}
+    spec_fields: dict[str, Any] = {}
     for entry in model.metadata_props:
         if entry.key == SPEC:
-            said = said_of(path, entry.value, SPEC)
+            spec_fields = spec_fields_of(path, entry.value, SPEC)
     graph = _Graph.of(path, model)
-    limits = limits_of(request or Request(), said)
+    limits = limits_of(request or Request(), spec_fields)
     errors: list[FileError] = []
     for shape, slides in graph.windows():
         try:
-            return graph.followed(shape, slides, limits, said)
+            return graph.followed(shape, slides, limits, spec_fields)
         except FileError as error:
             errors.append(error)
     raise errors[0]
@@ -74,16 +74,16 @@ def read_onnx(path: Path, data: bytes, request: Request | None = None) -> Networ
 
 @dataclass(frozen=True)
 class _Graph:
-    """A model whose constants are known.
+    """A model with its constants evaluated.
 
     Attributes
     ----------
     given : onnx.ValueInfoProto
-        The input.
+        Input of the network.
     constants : dict
-        Arrays by name.
+        Constant arrays by name.
     nodes : tuple of (int, onnx.NodeProto)
-        What depends on the input, numbered as in the file.
+        Nodes that depend on the input, with their indices in the file.
     """
 
     path: Path
@@ -96,19 +96,19 @@ class _Graph:
     def of(path: Path, model: onnx.ModelProto) -> _Graph:
         graph = model.graph
         if len(graph.node) > LARGEST_NODES:
-            raise FileError(path, f"has {len(graph.node)} nodes, more than the {LARGEST_NODES} of a flux network")
+            raise FileError(path, f"has {len(graph.node)} nodes, more than {LARGEST_NODES}")
         if graph.sparse_initializer or len(graph.output) != 1:
-            raise FileError(path, "must have dense initializers and one output, the flux")
+            raise FileError(path, "must have dense initializers and a single output, the flux")
         values: dict[str, Value] = {tensor.name: tensor_values(path, tensor) for tensor in graph.initializer}
         inputs = [given for given in graph.input if given.name not in values]
         if len(inputs) != 1:
-            raise FileError(path, f"has {len(inputs)} inputs, a flux network has one: the window of cell values")
+            raise FileError(path, f"has {len(inputs)} inputs, expected one: the window of cell values")
         for what, tensor in (("input", inputs[0]), ("output", graph.output[0])):
             kind = tensor.type.tensor_type.elem_type
             if kind not in FLOATS:
                 raise FileError(
                     path,
-                    f"is of type {type_name(kind)}, cell values and fluxes are real: known are "
+                    f"has the type {type_name(kind)}, but cell values and fluxes must be real: use "
                     f"{', '.join(map(type_name, FLOATS))}",
                     field=f"{what} {tensor.name!r}",
                     remedy="quantise inside the network, between real inputs and outputs",
@@ -122,15 +122,15 @@ class _Graph:
         return _Graph(path, model, inputs[0], values, tuple(rest))
 
     def declared(self) -> list[int]:
-        """Sizes of the input, 0 where they are open."""
+        """Declared sizes of the input, 0 if open."""
         dims = self.given.type.tensor_type.shape.dim
         return [size.dim_value if size.HasField("dim_value") else 0 for size in dims]
 
     def windows(self) -> Iterator[tuple[tuple[int, ...], bool]]:
-        """Shapes that a window may have, most likely ones first, and whether convolutions slide over a line of it.
+        """Yield possible shapes of the window, most likely ones first, and whether convolutions slide over a line.
 
-        A network that answers one flux has the declared window. One that answers a line of them has the window that
-        its kernels see: it grows with each by one cell less than the kernel spans.
+        A network with a single flux has the declared window. For a network with a line of fluxes it is the receptive
+        field of its kernels.
         """
         where, declared, kernels = f"input {self.given.name!r}", self.declared(), self._kernels()
         if not declared:
@@ -146,16 +146,16 @@ class _Graph:
         elif not kernels and declared[-1] > 0:
             shapes.append(((*(1,) * (len(declared) - 1), declared[-1]), False))
         if not shapes:
-            raise FileError(self.path, "must say how many cells the window has: its last size is open", field=where)
+            raise FileError(self.path, "must declare the size of the window, but its last size is open", field=where)
         yield from dict.fromkeys(shapes)
 
     def _kernels(self) -> list[tuple[onnx.NodeProto, Any]]:
-        found = []
+        kernels = []
         for _, node in self.nodes:
             at = WEIGHTS.get(node.op_type, 0)
             if at and len(node.input) > at and node.input[at] in self.constants:
-                found.append((node, self.constants[node.input[at]]))
-        return found
+                kernels.append((node, self.constants[node.input[at]]))
+        return kernels
 
     def _seen(self, axes: int, kernels: list[tuple[onnx.NodeProto, Any]]) -> tuple[int, ...]:
         reach = [1] * axes
@@ -170,18 +170,20 @@ class _Graph:
         return (1, int(kernels[0][1].shape[1]), *reach)
 
     def _precision(self) -> float:
-        """Largest relative error of one rounding: that of the coarsest floats that the network is cast to."""
+        """Largest relative error of one rounding, for the coarsest floats in the network."""
         casts = (attributes_of(node).get("to") for _, node in self.nodes if node.op_type == "Cast")
         kinds = (self.given.type.tensor_type.elem_type, *casts)
         return max(FLOATS[kind] for kind in kinds if kind in FLOATS)
 
-    def followed(self, shape: tuple[int, ...], slides: bool, limits: Limits | None, said: dict[str, Any]) -> Network:
-        """The network of a window of that shape.
+    def followed(
+        self, shape: tuple[int, ...], slides: bool, limits: Limits | None, spec_fields: dict[str, Any]
+    ) -> Network:
+        """Follow the graph for a window of this shape.
 
         Raises
         ------
         FileError
-            It is none.
+            The graph is not a flux network of such a window.
         """
         where = f"input {self.given.name!r}"
         precision = self._precision()
@@ -204,7 +206,9 @@ class _Graph:
         except FormError as error:
             raise FileError(self.path, str(error), field=where) from error
         replica: Replica = replica_of(self.model, self.given, shape, result, findings)
-        return Network("onnx", layers, cells, said, tuple(findings.notes), clips=tuple(findings.clips), oracle=replica)
+        return Network(
+            "onnx", layers, cells, spec_fields, tuple(findings.notes), clips=tuple(findings.clips), oracle=replica
+        )
 
 
 def _parsed(path: Path, data: bytes) -> onnx.ModelProto:
@@ -213,5 +217,5 @@ def _parsed(path: Path, data: bytes) -> onnx.ModelProto:
     except (DecodeError, ValueError, RuntimeError) as error:
         raise FileError(path, "is damaged, or not an ONNX model") from error
     if not model.HasField("graph") or not model.graph.node:
-        raise FileError(path, "is damaged, or not an ONNX model: it holds no graph")
+        raise FileError(path, "is damaged, or not an ONNX model: it has no graph")
     return model

@@ -1,7 +1,7 @@
-"""ONNX models written anew from what was read of them, so that onnxruntime sees nothing that was not looked at.
+"""Rewrite ONNX models from their parsed content, so that onnxruntime only gets what was checked.
 
 The file's bytes never reach onnxruntime. A replica has the nodes, plain attributes and tensors that the reader has
-followed, under names of its own; no metadata, functions, subgraphs, shapes or external data.
+followed, with new names, and no metadata, functions, subgraphs, shapes or external data.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from pisnn_deploy.formats.onnx.tensors import attributes_of, tensor_values
 
 NEWEST_IR = 10
 OLDEST = 7
-"""Version of the standard operators where a file names none."""
+"""Default version of the standard operators."""
 LARGEST_SLOTS = 1 << 16
-"""Numbers of one input, whatever its open sizes are."""
+"""Maximum number of elements of the input; if the declared sizes exceed it, a single window is used."""
 
 
 @dataclass(frozen=True)
 class Replica:
-    """A model for onnxruntime, and how windows go in and fluxes come out.
+    """A model for onnxruntime, with the positions of windows in its input and of fluxes in its output.
 
     Attributes
     ----------
     dtype : str
-        Of the input, as numpy has it.
+        Numpy name of the input's dtype.
     shape : tuple of int
-        Of the input.
+        Shape of the input.
     window : tuple of int
-        Shape of one window in it; it stands at the start of a line, and the rest repeats its last cells.
+        Shape of a window, which is at the start of the input; the rest repeats its last cells.
     answer : tuple of int
-        Shape of the output for a window alone.
+        Shape of the output for a single window.
     before : tuple of int
-        Place of the window's flux along each axis on which the output is a line.
+        Index of the window's flux along each axis with several fluxes.
     """
 
     model: bytes
@@ -58,7 +58,7 @@ class Replica:
     name: str = "onnxruntime"
 
     def fluxes(self, path: Path, windows: Floats) -> Floats:
-        """Answers of onnxruntime; see `pisnn_deploy.formats.network.Oracle`."""
+        """Fluxes from onnxruntime; see `pisnn_deploy.formats.network.Oracle`."""
         fields = np.stack([self._placed(window) for window in windows.reshape(-1, *self.window)])
         answers = evaluated(path, self.model, fields.astype(self.dtype))
         return np.stack([self._taken(answer) for answer in answers])
@@ -68,7 +68,7 @@ class Replica:
         return np.pad(window, around, mode="edge")
 
     def _taken(self, answer: Floats) -> Floats:
-        """The fluxes of one answer: those of a line at the window's place."""
+        """Extract the window's fluxes from an output."""
         places = iter(self.before)
         if answer.ndim == len(self.answer):
             for axis, (size, alone) in enumerate(zip(answer.shape, self.answer, strict=True)):
@@ -84,16 +84,16 @@ class Replica:
 def replica_of(
     model: onnx.ModelProto, given: onnx.ValueInfoProto, shape: tuple[int, ...], result: AffineForm, findings: Findings
 ) -> Replica:
-    """Write a model anew that was read.
+    """Rewrite a model that was read.
 
     Parameters
     ----------
     given : onnx.ValueInfoProto
-        Its input.
+        Input of the model.
     shape : tuple of int
-        In which it was taken for one window.
+        Shape of a single window.
     result : AffineForm
-        Its output.
+        Output of the model for a single window.
     """
     kind = given.type.tensor_type.elem_type
     full = tuple(
@@ -110,7 +110,7 @@ def replica_of(
 
 
 def _places(shape: tuple[int, ...], full: tuple[int, ...], findings: Findings) -> tuple[int, ...]:
-    """Where the flux of a window stands that begins a line, on axes with more than one flux."""
+    """Index of the flux of a window at the start of a line, on axes with more than one flux."""
     axes = len(shape) - 2
     before, behind = (total or [0] * axes for total in (findings.before, findings.behind))
     fluxes = [full[at + 2] + before[at] + behind[at] - shape[at + 2] + 1 for at in range(axes)]
@@ -150,20 +150,20 @@ def _tensor(values: NDArray[Any], name: str) -> TensorProto:
 
 
 def _attributes(node: onnx.NodeProto) -> list[onnx.AttributeProto]:
-    """Numbers, lists of them, short words and tensors."""
-    kept = []
+    """Copy attributes that are numbers, lists of numbers, short words or tensors."""
+    copies = []
     for name, value in attributes_of(node).items():
         if isinstance(value, TensorProto):
-            kept.append(helper.make_attribute(name, _tensor(tensor_values(None, value), "")))
+            copies.append(helper.make_attribute(name, _tensor(tensor_values(None, value), "")))
         elif isinstance(value, int | float | bytes) or (isinstance(value, list) and value and len(value) <= 64):
-            kept.append(helper.make_attribute(name, value))
-    return kept
+            copies.append(helper.make_attribute(name, value))
+    return copies
 
 
 def _fake_quantiser(
     node: onnx.NodeProto, inputs: list[str], output: str, tensors: list[TensorProto]
 ) -> list[onnx.NodeProto]:
-    """QONNX's `Quant` in standard operators, which onnxruntime knows."""
+    """Express QONNX's `Quant` with standard operators, which onnxruntime supports."""
     attributes: Mapping[str, Any] = attributes_of(node)
     value, scale, zero, bits = inputs[:4]
     by_name = {tensor.name: numpy_helper.to_array(tensor) for tensor in tensors if tensor.name == bits}

@@ -1,4 +1,4 @@
-"""Tensors and attributes of ONNX, from untrusted models."""
+"""Tensors and attributes of untrusted ONNX models."""
 
 from __future__ import annotations
 
@@ -26,67 +26,68 @@ INTEGERS: dict[int, tuple[int, int]] = {
     getattr(TensorProto, "INT2", -1): (-2, 1),
     getattr(TensorProto, "UINT2", -2): (0, 3),
 }
-"""Types that `QuantizeLinear` rounds to, with their least and largest number."""
+"""Integer types of `QuantizeLinear`, with their smallest and largest value."""
 FLOATS: dict[int, float] = {TensorProto.FLOAT: 2.0**-24, TensorProto.DOUBLE: 2.0**-53, TensorProto.FLOAT16: 2.0**-11}
-"""Types of real numbers, with the largest relative error of one rounding."""
+"""Floating-point types, with the largest relative error of one rounding."""
 NUMBERS: tuple[int, ...] = (*FLOATS, *INTEGERS, TensorProto.INT32, TensorProto.INT64)
 
 
 class NodeError(Exception):
-    """What is wrong with a node."""
+    """A problem with a node; the reader adds the file and the node."""
 
 
 def type_name(kind: int) -> str:
-    """Name of a type of ONNX, such as ``INT4``."""
+    """Name of an ONNX type, such as ``INT4``."""
     names: dict[int, str] = {int(number): str(name) for name, number in TensorProto.DataType.items()}
     return names.get(kind, f"of number {kind}")
 
 
 def type_of(values: Constant) -> int:
-    """Type of ONNX of an array that `tensor_values` returned."""
+    """ONNX type of an array from `tensor_values`."""
     return int(helper.np_dtype_to_tensor_dtype(values.dtype))
 
 
 def array_of(values: NDArray[np.float64], kind: int) -> Constant:
-    """Numbers in a type of ONNX that holds them."""
+    """Convert numbers to an ONNX type."""
     dtype: Any = helper.tensor_dtype_to_np_dtype(kind)
-    # Types of fewer than 8 bits are made from integers alone.
+    # Types of fewer than 8 bits can only be converted from integers.
     return np.asarray(values.astype(np.int64).astype(dtype))
 
 
 def tensor_values(path: Path | None, tensor: TensorProto) -> Constant:
-    """Numbers of a tensor that the file itself holds.
+    """Read the numbers of a tensor that is stored in the file itself.
 
     Parameters
     ----------
     path : Path or None
-        For messages; None where the tensor is a node's value, and the node is named instead.
+        File for error messages; None if the caller names the node instead.
 
     Returns
     -------
     array
+        In the tensor's shape and type.
 
     Raises
     ------
     FileError
-        It is stored elsewhere, holds no numbers, or not as many as its shape says.
+        The tensor is external, not numeric, or does not have as many numbers as its shape.
     """
     problem = ""
     if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
-        problem = "is stored in another file, which is not read; save the model with its weights"
+        problem = "is stored in another file, which is not supported; save the model with its weights"
     elif tensor.data_type not in NUMBERS:
-        problem = f"is of type {type_name(tensor.data_type)}, known are {', '.join(map(type_name, NUMBERS))}"
+        problem = f"has the type {type_name(tensor.data_type)}; use {', '.join(map(type_name, NUMBERS))}"
     elif any(size < 0 for size in tensor.dims) or len(tensor.dims) > 8:
-        problem = "has a shape that no tensor has"
+        problem = "has an invalid shape"
     elif math.prod(tensor.dims) > LARGEST_ELEMENTS:
-        problem = f"holds more than {LARGEST_ELEMENTS} numbers"
+        problem = f"has more than {LARGEST_ELEMENTS} numbers"
     else:
         try:
             return np.asarray(numpy_helper.to_array(tensor))
         except (ValueError, TypeError, OverflowError, KeyError, MemoryError, IndexError):
-            problem = "holds more or fewer numbers than its shape says"
+            problem = "does not have as many numbers as its shape"
     if path is None:
-        raise NodeError(f"its value {problem}")
+        raise NodeError(f"has a value that {problem}")
     raise FileError(path, problem, field=f"initializer {tensor.name!r}")
 
 

@@ -1,7 +1,7 @@
-"""An integer graph as ONNX models of integer operators: one PDE step, or as many as an input says.
+"""Write an integer graph as an ONNX model of one PDE step, or of the number of PDE steps in an input.
 
-Every operator is of the default domain and works on int64; there is no float anywhere. Sums over synapses are gathers
-over padded rows, so the size of a model grows linearly with the mesh.
+All operators are of the default domain and use int64; there are no floats. Sums over synapses are gathers over padded
+rows, so the size of a model grows linearly with the mesh.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from pisnn_deploy.programs import Result, run
 
 OPSET = 18
 IR_VERSION = 10
-"""What onnxruntime has read since 1.18."""
+"""Supported by onnxruntime since 1.18."""
 LARGEST_MODEL = 2_000_000_000
-"""Bytes; a protobuf message holds 2^31."""
+"""Maximum size of a model in bytes; the limit of protobuf messages is 2^31."""
 
 STATE = ("mass", "current", "residue")
-"""Inputs of a model, and its first outputs after a step (``mass_next`` and so on)."""
+"""Inputs of a model, and with the suffix ``_next`` its first outputs."""
 
 
 def step_model(graph: IntegerGraph, artifact_sha256: str = "") -> onnx.ModelProto:
-    """One PDE step.
+    """Build a model of one PDE step.
 
     Parameters
     ----------
     artifact_sha256 : str
-        For the metadata.
+        Hash for the metadata.
 
     Returns
     -------
@@ -65,12 +65,12 @@ def step_model(graph: IntegerGraph, artifact_sha256: str = "") -> onnx.ModelProt
 
 
 def run_model(graph: IntegerGraph, artifact_sha256: str = "") -> onnx.ModelProto:
-    """As many PDE steps as an input says, in a loop inside the model.
+    """Build a model that runs a number of PDE steps from an input, in a loop.
 
     Parameters
     ----------
     artifact_sha256 : str
-        For the metadata.
+        Hash for the metadata.
 
     Returns
     -------
@@ -108,7 +108,7 @@ def run_model(graph: IntegerGraph, artifact_sha256: str = "") -> onnx.ModelProto
     inputs = [helper.make_tensor_value_info("steps", TensorProto.INT64, [])]
     inputs += [builder.described(name, name) for name in STATE]
     outputs = [builder.described(result, name) for name, result in zip(carried, results, strict=True)]
-    # The names of the body must not be those of the model around it.
+    # The body must not use names of the outer model.
     outer = helper.make_graph([loop, *ends], "pisnn_run", inputs, outputs, [*builder.initializers, always, nothing])
     return _model(_renamed_body(outer), graph, artifact_sha256)
 
@@ -118,7 +118,7 @@ def _flag(name: str) -> onnx.ValueInfoProto:
 
 
 def _renamed_body(outer: onnx.GraphProto) -> onnx.GraphProto:
-    """Prefix what the loop's body makes, because names of a model are unique across its graphs."""
+    """Prefix the names in the loop's body, because names must be unique across all graphs of a model."""
     (body,) = (attribute.g for attribute in outer.node[0].attribute)
     made = {name for node in body.node for name in node.output} | {given.name for given in body.input}
     rename = {name: f"step_{name}" for name in made}
@@ -152,14 +152,14 @@ class _Builder:
         return helper.make_tensor_value_info(name, TensorProto.INT64, [size], doc_string=_UNITS[quantity])
 
     def weighted(self, given: str, matrix: sparse.csr_matrix, name: str) -> str:
-        """``matrix @ given``: gathers over rows that are padded to the longest one."""
+        """``matrix @ given``, as gathers over rows padded to the longest one."""
         column, weight = _padded(matrix)
         gathered = self.node("Gather", (given, self.constant(f"{name}_from", column)), f"{name}_inputs")
         products = self.node("Mul", (gathered, self.constant(f"{name}_weight", weight)), f"{name}_products")
         return self.node("ReduceSum", (products, self.constant(f"{name}_axis", np.array([1]))), f"{name}_sum")
 
     def neurons(self, population: Population, inputs: Mapping[str, str], names: dict[str, str]) -> Result[str]:
-        """Nodes of a population, given the names of its ports and states."""
+        """Add the nodes of a population, given the names of its ports and states."""
         prefix = f"{population.name}_"
         parameters = {
             name: self.constant(f"{prefix}{name}", np.asarray(values, np.int64))
@@ -215,7 +215,7 @@ _ATTRIBUTES = {"ReduceSum": {"keepdims": 0}, "Gather": {"axis": 0}}
 
 
 def _matrices(graph: IntegerGraph) -> list[sparse.csr_matrix]:
-    """Effective weights of each layer, then of the route."""
+    """Effective weights of each layer, and of the route."""
     chain = graph.chain
     links = [*zip(chain, chain[1:], strict=False), (FLUX, MEMBRANE)]
     return [graph.matrix(source, target) for source, target in links]
@@ -226,7 +226,7 @@ def _longest(matrix: sparse.csr_matrix) -> int:
 
 
 def _padded(matrix: sparse.csr_matrix) -> tuple[NDArray[np.int32], Integers]:
-    """Columns and weights of each row, filled up with weights of 0."""
+    """Columns and weights of each row, padded with weights of 0."""
     lengths = np.diff(matrix.indptr)
     shape = matrix.shape[0], _longest(matrix)
     column, weight = np.zeros(shape, np.int32), np.zeros(shape, np.int64)

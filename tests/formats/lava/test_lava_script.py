@@ -134,10 +134,7 @@ def test_data_is_what_the_processes_get_and_the_same_each_time(tmp_path: Path) -
 def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         lava_files(compiled())
-    assert (
-        str(caught.value)
-        == "heat1d is made of C-LIF, which Lava alone does not have; compile it with `processes` stock"
-    )
+    assert str(caught.value) == "heat1d uses C-LIF, which Lava itself does not have; compile it with `processes` stock"
     write_artifact(tmp_path / "stock.pisnn", stock_box(), {})
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "notes.txt").write_text("mine")

@@ -68,7 +68,7 @@ def _ring(file: Any) -> None:
 
 
 LARGE = f"unpacks to more than {LARGEST_CONTENT} bytes or 131072 texts"
-ELSEWHERE = "is a link to elsewhere, which is not followed"
+ELSEWHERE = "is an external or soft link, which is not followed"
 
 
 @pytest.mark.parametrize(
@@ -76,27 +76,27 @@ ELSEWHERE = "is a link to elsewhere, which is not followed"
     [
         (lambda f: f.__setitem__("x", h5py.ExternalLink("other.h5", "/x")), "x", ELSEWHERE),
         (lambda f: f.__setitem__("x", h5py.SoftLink("/y")), "x", ELSEWHERE),
-        (_external, "x", "is stored outside the file, which is not read"),
-        (_virtual, "x", "is stored outside the file, which is not read"),
+        (_external, "x", "is stored outside the file, which is not supported"),
+        (_virtual, "x", "is stored outside the file, which is not supported"),
         (lambda f: f.create_dataset("x", (1 << 40,), "f8", chunks=(1024,)), "x", LARGE),
         (lambda f: f.create_dataset("x", (1 << 40,), h5py.string_dtype(), chunks=(16,)), "x", LARGE),
         (_chunk, "x", LARGE),
         (
             lambda f: f.create_dataset("x", data=np.zeros(2, [("a", "f8")])),
             "x",
-            "is of the type [('a', '<f8')], neither numbers nor text",
+            "has the type [('a', '<f8')], expected numbers or text",
         ),
-        (lambda f: f.__setitem__("x", f.ref), "x", "is of the type object, neither numbers nor text"),
+        (lambda f: f.__setitem__("x", f.ref), "x", "has the type object, expected numbers or text"),
         (lambda f: f.create_dataset("x", data=h5py.Empty("f8")), "x", "is empty"),
         (lambda f: f.create_dataset("x", data=np.zeros(64), compression="lzf"), "x", None),
         (_deep, "/".join("g" * 17), "is nested more than 16 groups deep"),
         (_ring, "g/again", "is linked to twice"),
         (lambda f: f.__setitem__("x", np.dtype("f8")), "x", "is neither a group nor a dataset"),
-        (lambda f: f.create_group("a\nb"), "'a\\nb'", "is a name that cannot be printed"),
+        (lambda f: f.create_group("a\nb"), "'a\\nb'", "has an unprintable name"),
     ],
 )
 def test_what_is_not_plain_is_refused(write: Callable[[Any], object], name: str, problem: str | None) -> None:
-    expected = problem or "is packed with the filters [32000], of which one is not HDF5's own"
+    expected = problem or "uses the filters [32000], not all of which are built into HDF5"
     with h5py.File(io.BytesIO(made(write)), "r") as file, pytest.raises(_Refused) as caught:
         _Reader(h5py).group(file, "", 0)
     assert (caught.value.name, caught.value.problem) == (name, expected)
@@ -105,7 +105,7 @@ def test_what_is_not_plain_is_refused(write: Callable[[Any], object], name: str,
 def test_a_refusal_comes_through_the_other_process() -> None:
     with pytest.raises(FileError) as caught:
         read_tree(PATH, made(_virtual))
-    assert str(caught.value) == "flux.net: x: is stored outside the file, which is not read"
+    assert str(caught.value) == "flux.net: x: is stored outside the file, which is not supported"
     with pytest.raises(FileError) as caught:
         read_tree(PATH, made(plain)[:600])
     assert str(caught.value) == "flux.net: is damaged, or not an HDF5 file"
@@ -114,10 +114,10 @@ def test_a_refusal_comes_through_the_other_process() -> None:
 @pytest.mark.parametrize(
     ("program", "problem"),
     [
-        ("import os; os.abort()", "is damaged: the HDF5 library died of it"),
-        ("import time; time.sleep(60)", "is damaged: reading it did not end within 0.5 seconds"),
-        ("print('no archive')", "is damaged: what was read of it makes no sense"),
-        ("raise SystemExit(3)", "is damaged: what was read of it makes no sense"),
+        ("import os; os.abort()", "is damaged: the HDF5 library crashed"),
+        ("import time; time.sleep(60)", "is damaged: reading it took longer than 0.5 seconds"),
+        ("print('no archive')", "is damaged: the content that was read is invalid"),
+        ("raise SystemExit(3)", "is damaged: the content that was read is invalid"),
     ],
 )
 def test_a_reader_that_dies_or_hangs_is_outlived(monkeypatch: pytest.MonkeyPatch, program: str, problem: str) -> None:

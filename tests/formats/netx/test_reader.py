@@ -63,9 +63,9 @@ def test_blocks_that_lava_dl_exported() -> None:
     spiking = read(exported([with_weights(cuba.Dense(integrator, 8, 1), EVEN)], (8,)))
     for network, factor in ((dense, 1), (conv, 1), (spiking, 2)):
         assert network.window == (8,) and np.array_equal(network.layers[0].weight, factor * EVEN[None, :])
-    assert dense.said == {} and spiking.said == {"leak": 1024}
-    assert dense.notes == ("the sending threshold of layer/0/neuron (6/64) was left out: every change is sent",)
-    assert spiking.notes == ("layer/0/neuron became C-LIF: signed packets, and a reset that keeps what did not fire",)
+    assert dense.spec_fields == {} and spiking.spec_fields == {"leak": 1024}
+    assert dense.notes == ("the sending threshold of layer/0/neuron (6/64) was omitted: every change is sent",)
+    assert spiking.notes == ("layer/0/neuron became C-LIF, with signed packets and a reset that keeps the residue",)
 
 
 def test_hidden_layers_that_lava_dl_exported() -> None:
@@ -92,8 +92,8 @@ def test_layers_in_other_spellings() -> None:
 
 
 RATE = (
-    "the spikes of layer/0/neuron were taken by their rate, a rectifier that ends at 1; lava-dl's reset discards what "
-    "exceeds the threshold, so its rates are 1, 1/2, 1/3, ..."
+    "the spikes of layer/0/neuron were replaced by their rate, a rectifier up to 1; lava-dl's reset discards the "
+    "excess over the threshold, so its rates are 1, 1/2, 1/3, ..."
 )
 
 
@@ -116,7 +116,7 @@ def test_graded_spikes_carry_the_voltage() -> None:
     assert np.array_equal(last.layers[0].weight[0], KERNEL)
     hidden = read(lava_dl_bytes([dense_layer(np.eye(8), neuron=graded), dense_layer()]))
     assert np.array_equal(hidden.layers[0].weight, np.eye(8)) and hidden.clips == ()
-    assert hidden.notes == ("the graded spikes of layer/0/neuron were taken by their mean: a rectifier",)
+    assert hidden.notes == ("the graded spikes of layer/0/neuron were replaced by their mean, a rectifier",)
 
 
 def test_a_norm_divides_by_a_power_of_two() -> None:
@@ -132,9 +132,9 @@ def test_blocks_that_encode_cell_values() -> None:
     data = lava_dl_bytes([encoder, dense_layer()])
     network = read_netx(PATH, tree_of(data), Request("heat1d", limits=(0.0, 5.0)))
     assert np.array_equal(network.layers[0].weight[0], KERNEL) and network.notes == (
-        "the sending threshold of layer/0/neuron (6/64) was left out: every change is sent",
-        "the rounding of cell values to 1/32 by layer/0/neuron was left out: the compiler rounds them",
-        "the clipping of cell values to -4 to 3.96875 by layer/0/neuron was left out: the operating range is 0 to 5",
+        "the sending threshold of layer/0/neuron (6/64) was omitted: every change is sent",
+        "the rounding of cell values to 1/32 by layer/0/neuron was omitted: the compiler rounds them",
+        "the clipping of cell values to -4 to 3.96875 by layer/0/neuron was omitted: the operating range is 0 to 5",
     )
     assert len(read_netx(PATH, tree_of(data), Request("heat1d")).notes) == 2
 
@@ -144,7 +144,7 @@ def test_what_was_written_comes_back(model: Any) -> None:
     network = read(netx_file(model))
     for layer, weight, bias in zip(network.layers, model.weights, model.biases, strict=True):
         assert np.array_equal(layer.weight, weight) and np.array_equal(layer.bias, bias)
-    assert network.said == model.spec.model_dump(mode="json") and not network.is_integer
+    assert network.spec_fields == model.spec.model_dump(mode="json") and not network.is_integer
     assert netx_file(model) == netx_file(model) and read(netx_file(model, is_integer=True)).is_integer
 
 
@@ -162,7 +162,7 @@ def test_edited_mantissas_are_noticed() -> None:
     with pytest.raises(FileError) as caught:
         read(changed("layer/1/weight", mantissas))
     assert str(caught.value) == (
-        "flux.net: layer/1/weight: is not what layer/1/pisnn/weight rounds to; delete the groups pisnn to import the "
+        "flux.net: layer/1/weight: differs from layer/1/pisnn/weight, rounded; delete the groups pisnn to import the "
         "mantissas as a network of lava-dl"
     )
     found = read(changed("pisnn", None)).layers[0].weight[0]
@@ -180,9 +180,9 @@ KNOWN = "known are input, dense, conv, flatten"
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (changed("layer/1/pisnn/weightExponent", 99), "layer/1/pisnn/weightExponent: is 99, outside 1 to 14"),
-        (changed("layer/1/pisnn/bias", np.zeros(3)), "layer/1/pisnn/weight: has shape (1, 8), its bias (3,)"),
-        (changed("layer/1", None), "layer: holds no layer of weights"),
+        (changed("layer/1/pisnn/weightExponent", 99), "layer/1/pisnn/weightExponent: must be from 1 to 14, not 99"),
+        (changed("layer/1/pisnn/bias", np.zeros(3)), "layer/1/pisnn/weight: has shape (1, 8), but its bias (3,)"),
+        (changed("layer/1", None), "layer: has no layer with weights"),
         (changed("pisnn/version", 2), "pisnn/schema: must be pisnn-deploy/netx, version 1"),
         (
             changed("pisnn/spec", "{"),
@@ -192,18 +192,18 @@ KNOWN = "known are input, dense, conv, flatten"
             lava_dl_bytes([{"type": "pool"}, dense_layer()]),
             f"layer/0/type: 'pool' is no layer of a flux network; {KNOWN}",
         ),
-        (lava_dl_bytes([{"type": "flatten"}]), "layer: holds no dense or conv layer"),
+        (lava_dl_bytes([{"type": "flatten"}]), "layer: has no dense or conv layer"),
         (
             lava_dl_bytes([dense_layer(neuron={"type": "RF"})]),
-            "layer/0/neuron/type: 'RF' is no neuron of a flux network; known are SDNN, CUBA",
+            "layer/0/neuron/type: 'RF' is not supported; use SDNN, CUBA",
         ),
         (
             lava_dl_bytes([dense_layer(neuron={"type": "SDNN", "activation": "tanh"})]),
-            "layer/0/neuron/activation: 'tanh' is unknown; known are relu, identity, linear, unit",
+            "layer/0/neuron/activation: 'tanh' is not supported; use relu, identity, linear, unit",
         ),
         (
             lava_dl_bytes([dense_layer(neuron={**CUBA, "vDecay": 128})]),
-            "layer/0/neuron/vDecay: is 128: what leaks from a voltage would be lost, it must be 0",
+            "layer/0/neuron/vDecay: must be 0, not 128: a leaking voltage would lose mass",
         ),
         (
             lava_dl_bytes([dense_layer(neuron={**CUBA, "iDecay": 0})]),
@@ -215,50 +215,50 @@ KNOWN = "known are input, dense, conv, flatten"
         ),
         (
             lava_dl_bytes([dense_layer(neuron={**CUBA, "vThMant": 0})]),
-            "layer/0/neuron/vThMant: is 0, a threshold is positive",
+            "layer/0/neuron/vThMant: must be positive, not 0",
         ),
         (
             lava_dl_bytes([dense_layer(delay=np.ones(8))]),
-            "layer/0/delay: delays spikes, a flux follows from the cells of the same PDE step",
+            "layer/0/delay: must be 0, because a flux depends on cells of the same PDE step",
         ),
         (
             lava_dl_bytes([dense_layer(bias=np.ones(1))]),
-            "layer/0/bias: is added as it is by slayer and as a mantissa by netx, so its unit is unknown; train "
+            "layer/0/bias: has an unknown unit, because slayer adds it unscaled and netx as a mantissa; train "
             "without norm",
         ),
         (
             lava_dl_bytes([dense_layer(neuron={**SIGMA, "weight_exp": np.array([5.0])})]),
-            "layer/0/neuron/weight_exp: is 5; lava-dl's norm uses at most 3 and writes the number unclamped, so the "
-            "scale is unknown; train without norm",
+            "layer/0/neuron/weight_exp: is 5, but lava-dl's norm uses at most 3 and writes the number unclamped, so "
+            "the scale is unknown; train without norm",
         ),
         (
             lava_dl_bytes([dense_layer(neuron={**SIGMA, "weight_exp": np.array([np.nan])})]),
-            "layer/0/neuron/weight_exp: must be one integer",
+            "layer/0/neuron/weight_exp: must be a single integer",
         ),
         (
             lava_dl_bytes([dense_layer(neuron={**CUBA, "refDelay": 2})]),
-            "layer/0/neuron/refDelay: is 2: neurons that rest after a spike are not supported",
+            "layer/0/neuron/refDelay: must be 1, not 2: refractory neurons are not supported",
         ),
         (
             lava_dl_bytes([dense_layer(neuron={**CUBA, "vThMant": 262143})]),
-            "layer/0/neuron/vThMant: is 262143, the mark of lava-dl's Affine block: its neurons answer with their "
+            "layer/0/neuron/vThMant: is 262143, which marks neurons of lava-dl's Affine block, whose output is the "
             "voltage",
         ),
         (
             lava_dl_bytes([dense_layer(neuron={**CUBA, "noise": 1})]),
-            "layer/0/neuron/noise: is not known, and might change the network; known are gradedSpike, iDecay, "
+            "layer/0/neuron/noise: is unknown and might change the network; known are gradedSpike, iDecay, "
             "refDelay, type, vDecay, vThMant, weight_exp",
         ),
         (
             lava_dl_bytes([dense_layer(messageBits=24)]),
-            "layer/0/messageBits: is not known, and might change the network; known are bias, delay, inFeatures, "
+            "layer/0/messageBits: is unknown and might change the network; known are bias, delay, inFeatures, "
             "neuron, outFeatures, pisnn, shape, type, weight",
         ),
         (lava_dl_bytes([dense_layer(inFeatures=7)]), "layer/0/inFeatures: is 7, its weight has 8"),
-        (lava_dl_bytes([dense_layer(shape=np.array([3]))]), "layer/0/shape: is 3, its weight has 1 outputs"),
+        (lava_dl_bytes([dense_layer(shape=np.array([3]))]), "layer/0/shape: is 3, but the weight has 1 outputs"),
         (
             lava_dl_bytes([{"type": "input", "shape": np.array([7])}, dense_layer()]),
-            "layer/0/shape: is 7, the layer behind it sees 8 cells",
+            "layer/0/shape: is 7, but the next layer has 8 inputs",
         ),
         (
             lava_dl_bytes([conv_layer(shape=np.array([2, 8, 1])), dense_layer(np.ones(8))]),
@@ -270,17 +270,17 @@ KNOWN = "known are input, dense, conv, flatten"
         ),
         (
             lava_dl_bytes([{"type": "input", "neuron": CUBA}, dense_layer()]),
-            "layer/0/neuron/type: 'CUBA' makes spikes of cell values, known is SDNN",
+            "layer/0/neuron/type: 'CUBA' is not supported for inputs; use SDNN",
         ),
         (
             lava_dl_bytes([dense_layer(np.eye(8)), {"type": "input"}, dense_layer()]),
-            "layer/1/type: 'input' is layer 1, it must be the first",
+            "layer/1/type: 'input' must be the first layer, not layer 1",
         ),
-        (lava_dl_bytes([dense_layer(weight={"real": 1})]), "layer/0/weight: is complex, a flux is real"),
+        (lava_dl_bytes([dense_layer(weight={"real": 1})]), "layer/0/weight: must be real, not complex"),
         (lava_dl_bytes([dense_layer(weight="x")]), "layer/0/weight: is missing or not an array of numbers"),
         (
             lava_dl_bytes([dense_layer(np.ones((3, 8)))]),
-            "layer/0: the network answers 3 values to one window, a face has one flux",
+            "layer/0: the network has 3 outputs per window, but a face has one flux",
         ),
         (
             lava_dl_bytes([dense_layer(np.eye(8)), dense_layer(KERNEL[:6])]),
@@ -317,12 +317,12 @@ def test_a_window_before_dense_layers_has_the_declared_shape() -> None:
 
 def test_kernels_of_convolutions() -> None:
     padded = read(conv(padding=np.array([4, 0]), stride=np.ones(2), dilation=1))
-    assert padded.notes == ("the padding of layer/0 was left out: --boundary says what is beyond a side",)
+    assert padded.notes == ("the padding of layer/0 was omitted: --boundary sets the boundary conditions",)
     wide = read(conv(weight=(64 * KERNEL).reshape(1, 1, 1, 8, 1)))
     assert np.array_equal(wide.layers[0].weight[0], KERNEL) and wide.window == (8,)
     for data, message in (
-        (conv(stride=np.array([2, 1])), "layer/0/stride: must be 1: a flux is wanted at every face"),
-        (conv(groups=2), "layer/0/groups: is 2, one is allowed"),
+        (conv(stride=np.array([2, 1])), "layer/0/stride: must be 1, because each face needs a flux"),
+        (conv(groups=2), "layer/0/groups: must be 1, not 2"),
         (conv(dilation=np.array([0, 1])), "layer/0/dilation: must be one or two numbers from 1 to 64"),
         (conv(weight=np.ones(3)), "layer/0/weight: has shape (3,), expected outputs, channels and two axes"),
     ):

@@ -48,14 +48,14 @@ def test_spellings_of_one_network() -> None:
 def test_metadata_says_more() -> None:
     said = {"leak": 410, "problem": "heat1d"}
     network = read(nir_bytes(nir.Linear(weight=KERNEL[None, :]), metadata={"pisnn_spec": json.dumps(said)}))
-    assert network.said == said and network.source == "nir" and not network.is_integer
+    assert network.spec_fields == said and network.source == "nir" and not network.is_integer
 
 
 def test_a_model_that_was_written_comes_back() -> None:
     model = heat_model(leak=410)
     network = read(network_file(model))
     assert np.array_equal(network.layers[0].weight, model.weights[0])
-    assert network.said == model.spec.model_dump(mode="json") and not network.is_integer
+    assert network.spec_fields == model.spec.model_dump(mode="json") and not network.is_integer
 
 
 def test_a_graph_that_was_written_comes_back() -> None:
@@ -87,7 +87,7 @@ def test_graphs_within_graphs_are_read_in_their_place() -> None:
 def test_a_padding_is_told_where_convolutions_slide(padding: Any) -> None:
     network = read(nir_bytes(conv1d(KERNEL[None, None, :], padding=padding), size=(1, 12)))
     assert np.array_equal(network.layers[0].weight, KERNEL[None, :])
-    assert network.notes == ("the padding of node 'n0' was left out: --boundary says what is beyond a side",)
+    assert network.notes == ("the padding of node 'n0' was omitted: --boundary sets the boundary conditions",)
     plain = read(nir_bytes(conv1d(KERNEL[None, None, :], padding="valid"), size=(1, 12)))
     assert plain.notes == () and np.array_equal(plain.layers[0].weight, KERNEL[None, :])
 
@@ -146,10 +146,10 @@ KNOWN = "known are Affine, Conv1d, Flatten, Linear, Scale"
             nir_bytes(nir.Linear(weight=KERNEL[None, :]), nir.Threshold(np.ones(1))),
             f"node 'n1': a Threshold is no part of a flux network; {KNOWN}",
         ),
-        (nir_bytes(nir.I(r=np.ones(8))), "node 'u': leads to no weights"),
+        (nir_bytes(nir.I(r=np.ones(8))), "node 'u': does not lead to weights"),
         (
             nir_bytes(nir.Linear(weight=np.ones((3, 8)))),
-            "node 'n0': the network answers 3 values to one window, a face has one flux",
+            "node 'n0': the network has 3 outputs per window, but a face has one flux",
         ),
         (
             nir_bytes(nir.Linear(weight=KERNEL[None, :]), nir.Linear(weight=np.ones((1, 2)))),
@@ -157,39 +157,39 @@ KNOWN = "known are Affine, Conv1d, Flatten, Linear, Scale"
         ),
         (
             nir_bytes(conv1d(KERNEL[None, None, :], stride=2), size=(1, 12)),
-            "node 'n0': must have one group and a stride of 1: a flux is wanted at every face",
+            "node 'n0': must have one group and a stride of 1, because each face needs a flux",
         ),
         (
             nir_bytes(conv1d(KERNEL[None, None, :], padding=1 << 18), size=(1, 12)),
-            "node 'n0': has the padding 262144, 0 to 4096 elements are allowed",
+            "node 'n0': has the padding 262144, expected 0 to 4096 elements",
         ),
         (
             nir_bytes(conv1d(KERNEL[None, None, :], padding=-1), size=(1, 12)),
-            "node 'n0': has the padding -1, 0 to 4096 elements are allowed",
+            "node 'n0': has the padding -1, expected 0 to 4096 elements",
         ),
-        (_loose(), "node 'b': is not on the way from the input to the output, a flux network is a chain"),
+        (_loose(), "node 'b': is not between input and output, but a flux network must be a chain"),
         (
             nested(inner_graph(nir.Linear(weight=KERNEL[None, :]), nir.LIF(*np.ones((4, 1))))),
             f"node 'body/lif': a LIF is no part of a flux network; {KNOWN}",
         ),
         (
             nir_bytes(nir.Linear(weight=KERNEL[None, :]), size=7),
-            "node 'u': has the shape (7,), its weights are for 8 cells",
+            "node 'u': has the shape (7,), but its weights are for 8 cells",
         ),
         (
             nir_bytes(conv1d(KERNEL[None, None, :]), size=(1, 7)),
-            "node 'u': has the shape (1, 7), its convolutions see 1 channels of 8 cells",
+            "node 'u': has the shape (1, 7), but its convolutions need 1 channels of 8 cells",
         ),
         (
             nir_bytes(conv1d(np.ones((2, 1, 4))), nir.Linear(weight=np.ones((1, 10))), size=(1, 8)),
-            "node 'n1': works on a list of numbers, not on a tensor of shape (2, 5): Flatten it before",
+            "node 'n1': needs a flat input, not a tensor of shape (2, 5); put Flatten before it",
         ),
-        (_forked(), "node 'u': leads to 2 nodes, a flux network is a chain"),
-        (_ring(), "node 'a': is reached twice, a flux network is a chain"),
+        (_forked(), "node 'u': leads to 2 nodes, but a flux network must be a chain"),
+        (_ring(), "node 'a': is reached twice, but a flux network must be a chain"),
         (nir_file(nir.Linear(weight=KERNEL[None, :])), "holds no graph of NIR, but 'Linear'"),
         (
             nir_bytes(nir.Linear(weight=KERNEL[None, :]), metadata={"schema": "pisnn-deploy/nir"}),
-            "metadata/spec: is missing or no text",
+            "metadata/spec: is missing or not text",
         ),
         (
             nir_bytes(nir.Linear(weight=KERNEL[None, :]), metadata={"pisnn_spec": "[]"}),

@@ -100,17 +100,16 @@ def test_what_nir_cannot_hold_is_said() -> None:
     wrongs: list[tuple[Callable[[], object], str]] = [
         (
             lambda: network_file(hidden_model()),
-            "heat1d: NIR has no rectifier for real numbers; compile the model and export the artifact, whose rectified "
-            "integers are thresholds",
+            "heat1d: NIR has no rectifier for real numbers; compile the model and export the artifact instead",
         ),
         (
             lambda: graph_file(wide),
-            f"nir: 16 cells take {2 * 16 * LARGEST_DENSE} weights, because NIR's connections are dense; more than "
-            f"{LARGEST_DENSE} are not written; choose a coarser mesh",
+            f"nir: 16 cells need {2 * 16 * LARGEST_DENSE} weights, more than {LARGEST_DENSE}, because NIR's "
+            f"connections are dense; choose a coarser mesh",
         ),
         (
             lambda: graph_file(replace(graph, operator=())),
-            "heat1d: cells differ, so there is no flux network that all faces share",
+            "heat1d: faces do not share a flux network, because cells differ",
         ),
     ]
     for wrong, message in wrongs:
@@ -132,6 +131,6 @@ def test_a_program_without_primitives_is_refused() -> None:
         with pytest.raises(UsageError) as refused:
             graph_file(graph)
         assert str(refused.value) == (
-            "nir: flux does more than fire its current (a limiter, packets that wait, another program), and no "
-            "primitives for that are known; export the graph to ONNX"
+            "nir: flux does more than fire its current (a limiter, delayed packets, another program), which NIR's "
+            "primitives cannot express; export the graph to ONNX"
         )

@@ -205,22 +205,22 @@ def test_quant_of_qonnx(bits: int, signed: int, narrow: int, ends: tuple[float, 
         (
             [("Mul", "u u", "flux", {})],
             {},
-            "node 0 (Mul): multiplies two tensors of the network, which is not affine",
+            "node 0 (Mul): must not multiply two tensors of the network, which is not affine",
         ),
         (
             [("Div", "w u", "flux", {})],
             {"w": COLUMN},
-            "node 0 (Div): divides by a tensor of the network, which is not affine",
+            "node 0 (Div): must not divide by a tensor of the network, which is not affine",
         ),
         (
             [("QuantizeLinear", "u s", "q", {}), ("MatMul", "q w", "flux", {})],
             {"s": np.float32(0.1), "w": COLUMN},
-            "node 1 (MatMul): computes in integers, whose overflow is not followed; put DequantizeLinear before it",
+            "node 1 (MatMul): uses integer arithmetic, which is not supported; put DequantizeLinear before it",
         ),
         (
             [("QuantizeLinear", "u s", "q", {"output_dtype": TensorProto.FLOAT8E4M3FN})],
             {"s": np.float32(0.1)},
-            "node 0 (QuantizeLinear): rounds to the type FLOAT8E4M3FN, known are INT8, UINT8, INT16, UINT16, INT4, "
+            "node 0 (QuantizeLinear): quantises to the type FLOAT8E4M3FN; use INT8, UINT8, INT16, UINT16, INT4, "
             "UINT4, INT2, UINT2",
         ),
         (
@@ -231,7 +231,7 @@ def test_quant_of_qonnx(bits: int, signed: int, narrow: int, ends: tuple[float, 
         (
             [("QuantizeLinear", "u s", "q", {})],
             {"s": np.float32(-0.1)},
-            "node 0 (QuantizeLinear): has a scale that is no positive real number",
+            "node 0 (QuantizeLinear): has a scale that is not a positive real number",
         ),
         (
             [("QuantizeLinear", "u s z", "q", {})],
@@ -241,27 +241,27 @@ def test_quant_of_qonnx(bits: int, signed: int, narrow: int, ends: tuple[float, 
         (
             [("QuantizeLinear", "u s z", "q", {}), ("DequantizeLinear", "q s z", "flux", {})],
             {"s": np.float32(0.1), "z": np.int8(-128)},
-            "output 'flux': the network answers 8 values to one window, a face has one flux",
+            "output 'flux': the network has 8 outputs per window, but a face has one flux",
         ),
         (
             [("DequantizeLinear", "u s", "flux", {})],
             {"s": np.float32(0.1)},
-            "node 0 (DequantizeLinear): takes integers, its input holds real numbers",
+            "node 0 (DequantizeLinear): needs integers, but its input has real numbers",
         ),
         (
             [("Cast", "u", "flux", {"to": TensorProto.INT32})],
             {},
-            "node 0 (Cast): makes INT32 of a tensor of the network, which is not affine",
+            "node 0 (Cast): must not convert a tensor of the network to INT32, which is not affine",
         ),
         (
             [("QuantizeLinear", "u s z", "q", {}), ("DequantizeLinear", "q s z", "flux", {})],
             {"s": np.float32(0.001), "z": np.int8(127)},
-            "output 'flux': the network answers 8 values to one window, a face has one flux",
+            "output 'flux': the network has 8 outputs per window, but a face has one flux",
         ),
         (
             [("com.acme.Flux", "u", "flux", {})],
             {},
-            "node 0 (com.acme.Flux): is no operator of a flux network of the domain com.acme; known are ",
+            "node 0 (com.acme.Flux): is not a supported operator of the domain com.acme; use ",
         ),
     ],
 )
@@ -300,9 +300,7 @@ def test_many_nodes_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> Non
     nodes: Nodes = [("Neg", "u" if not at else f"t{at - 1}", f"t{at}", {}) for at in range(20)]
     with pytest.raises(FileError) as caught:
         read(model([*nodes, ("MatMul", "t19 w", "flux", {})], {"w": COLUMN}, [1, 8]))
-    assert str(caught.value) == (
-        "flux.onnx: node 15 (Neg): makes more than 1000 numbers, together with the nodes before it"
-    )
+    assert str(caught.value) == ("flux.onnx: node 15 (Neg): exceeds 1000 values, together with the nodes before it")
 
 
 def test_cell_values_that_no_integer_holds_are_refused() -> None:
@@ -315,7 +313,7 @@ def test_cell_values_that_no_integer_holds_are_refused() -> None:
     with pytest.raises(FileError) as caught:
         read_onnx(PATH, model(nodes, constants, [1, 8]), Request("heat1d", limits=(-3.0, -1.0)))
     assert str(caught.value) == (
-        "flux.onnx: node 0 (QuantizeLinear): clips cell values to 0 to 2.55, the operating range is -3 to -1"
+        "flux.onnx: node 0 (QuantizeLinear): clips cell values to 0 to 2.55, but the operating range is -3 to -1"
     )
 
 

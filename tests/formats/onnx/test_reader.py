@@ -92,7 +92,7 @@ def test_spellings_of_one_network(name: str) -> None:
 def test_a_convolution_over_lines_of_any_length() -> None:
     network = read_onnx(PATH, conv_onnx(metadata={SPEC: json.dumps({"leak": 410}), "other": "x"}))
     assert np.array_equal(network.layers[0].weight[0], KERNEL)
-    assert (network.window, network.said, network.source) == ((8,), {"leak": 410}, "onnx")
+    assert (network.window, network.spec_fields, network.source) == ((8,), {"leak": 410}, "onnx")
 
 
 def test_weights_of_eight_bits() -> None:
@@ -113,8 +113,8 @@ def test_weights_of_eight_bits() -> None:
         network = read(nodes, {**grid, **constants}, ["n", 1, "cells"])
         assert np.array_equal(network.layers[0].weight, KERNEL[None, :])
         assert network.notes == (
-            "the rounding of activations to multiples of 0.01 by node 'input' was left out: the compiler rounds them",
-            "the clipping of cell values to 0 to 2.55 by node 'input' was left out",
+            "the rounding of activations to multiples of 0.01 by node 'input' was omitted: the compiler rounds them",
+            "the clipping of cell values to 0 to 2.55 by node 'input' was omitted",
         )
 
 
@@ -130,7 +130,7 @@ def test_a_clipping_type_is_a_rectifier() -> None:
         constants = {"a": first, "b": np.array([[1], [-1]], np.float32), "g": np.float32(0.1), "z": zero}
         return read(nodes, constants, ["n", 8], Request("heat1d"))
 
-    note = "the rounding of activations to multiples of 0.1 by node 'grid' was left out: the compiler rounds them"
+    note = "the rounding of activations to multiples of 0.1 by node 'grid' was omitted: the compiler rounds them"
     clipped, whole = network(np.uint8(0)), network(np.uint8(128))
     assert len(clipped.layers) == 2 and clipped.notes == whole.notes == (note,)
     assert np.allclose(whole.layers[0].weight[0], 2 * KERNEL, rtol=1e-15)
@@ -147,7 +147,7 @@ def test_planes_see_lines_beside_them() -> None:
     kernel = np.arange(18, dtype=np.float32).reshape(1, 1, 6, 3)
     network = read([node("Conv", "u w", "flux", pads=[3, 1, 3, 1])], {"w": kernel}, ["n", 1, "x", "y"])
     assert network.window == (6, 3) and np.array_equal(network.layers[0].weight[0], np.arange(18))
-    assert network.notes == ("the padding of node 'Conv' was left out: --boundary says what is beyond a side",)
+    assert network.notes == ("the padding of node 'Conv' was omitted: --boundary sets the boundary conditions",)
 
 
 CONV: dict[str, Any] = {"w": KERNEL.reshape(1, 1, 8).astype(np.float32)}
@@ -166,40 +166,39 @@ KNOWN = (
             [node("Conv", "u w", "h"), node("Tanh", "h", "flux", "squash")],
             CONV,
             LINE,
-            f"node 'squash' (Tanh): is no operator of a flux network; known are {KNOWN}",
+            f"node 'squash' (Tanh): is not a supported operator; use {KNOWN}",
         ),
         (
             [node("Conv", "u w", "flux", domain="com.microsoft")],
             CONV,
             LINE,
-            "node 0 (com.microsoft.Conv): is no operator of a flux network of the domain com.microsoft; "
-            f"known are {KNOWN}",
+            "node 0 (com.microsoft.Conv): is not a supported operator of the domain com.microsoft; use {KNOWN}",
         ),
-        ([node("Conv", "u w", "flux", "c", group=2)], CONV, LINE, "node 'c' (Conv): has 2 groups, one is allowed"),
+        ([node("Conv", "u w", "flux", "c", group=2)], CONV, LINE, "node 'c' (Conv): must have one group, not 2"),
         (
             [node("Conv", "u w", "flux", "c", strides=[2])],
             CONV,
             LINE,
-            "node 'c' (Conv): moves by [2] cells, a flux is wanted at every face",
+            "node 'c' (Conv): must have strides of 1, not [2], because each face needs a flux",
         ),
         (
             [node("Conv", "u v", "flux", "c")],
             CONV,
             LINE,
-            "input 'u': must say how many cells the window has: its last size is open",
+            "input 'u': must declare the size of the window, but its last size is open",
         ),
         (
             [node("Conv", "u v", "flux", "c")],
             CONV,
             [1, 1, 8],
-            "node 'c' (Conv): its input 'v' comes from nowhere before it",
+            "node 'c' (Conv): has the undefined input 'v'",
         ),
         ([node("MatMul", "u u", "flux", "m")], {}, [1, 8], "node 'm' (MatMul): must have constant weights"),
         (
             [node("Relu", "w", "flux", "r")],
             CONV,
             [1, 8],
-            "node 'r' (Relu): works on constants alone where a tensor of the network is expected",
+            "node 'r' (Relu): has only constant inputs, expected a tensor of the network",
         ),
         (
             [node("Gemm", "u w", "flux", "g")],
@@ -211,27 +210,27 @@ KNOWN = (
             [node("Gemm", "u w", "flux", "g")],
             {"w": np.ones((8, 3), np.float32)},
             [1, 8],
-            "output 'flux': the network answers 3 values to one window, a face has one flux",
+            "output 'flux': the network has 3 outputs per window, but a face has one flux",
         ),
         (
             [node("Relu", "u", "r"), node("Add", "u r", "flux", "skip")],
             {},
             [1, 1],
-            "node 'skip' (Add): two tensors can be added where they have one shape and come from the same layer",
+            "node 'skip' (Add): tensors can only be added if they have the same shape and depend on the same layer",
         ),
         ([node("Identity", "w", "flux")], CONV, [1, 8], "output 'flux': does not depend on the window of cell values"),
         (
             [node("Gemm", "u w", "flux", "g")],
             {"w": np.array(["text"], object)},
             [1, 8],
-            "initializer 'w': is of type STRING, known are FLOAT, DOUBLE, FLOAT16, INT8, UINT8, INT16, UINT16, INT4, "
+            "initializer 'w': has the type STRING; use FLOAT, DOUBLE, FLOAT16, INT8, UINT8, INT16, UINT16, INT4, "
             "UINT4, INT2, UINT2, INT32, INT64",
         ),
         (
             [node("Identity", "u", "flux")] * (LARGEST_NODES + 1),
             {},
             [1, 8],
-            f"has {LARGEST_NODES + 1} nodes, more than the {LARGEST_NODES} of a flux network",
+            f"has {LARGEST_NODES + 1} nodes, more than {LARGEST_NODES}",
         ),
         (
             [node("Conv", "u w", "flux")],
@@ -273,15 +272,15 @@ def test_nothing_is_read_from_other_files(tmp_path: Path) -> None:
     with pytest.raises(FileError) as caught:
         read_onnx(written(tmp_path / "flux.onnx", b""), model.SerializeToString())
     assert str(caught.value).endswith(
-        "initializer 'w': is stored in another file, which is not read; save the model with its weights"
+        "initializer 'w': is stored in another file, which is not supported; save the model with its weights"
     )
 
 
 def test_shapes_that_the_file_does_not_fill_allocate_nothing() -> None:
     for dims, problem in (
-        ([1, 1, 9], "holds more or fewer numbers than its shape says"),
-        ([1 << 40], "holds more than 16777216 numbers"),
-        ([-1, 8], "has a shape that no tensor has"),
+        ([1, 1, 9], "does not have as many numbers as its shape"),
+        ([1 << 40], "has more than 16777216 numbers"),
+        ([-1, 8], "has an invalid shape"),
     ):
         model = onnx.load_model_from_string(conv_onnx())
         model.graph.initializer[0].dims[:] = dims
@@ -294,7 +293,7 @@ def test_metadata_must_be_fields_of_a_spec() -> None:
     for text, message in (
         ("[1]", f"{SPEC}: must be a JSON object with fields of a spec; see docs/reference/formats.md"),
         ("[" * 5000, f"{SPEC}: must be a JSON object with fields of a spec; see docs/reference/formats.md"),
-        ('{"colour": 1}', f"{SPEC}: has no field 'colour'"),
+        ('{"colour": 1}', f"{SPEC}: has the unknown field 'colour'"),
     ):
         with pytest.raises(FileError) as caught:
             read_onnx(PATH, conv_onnx(metadata={SPEC: text}))

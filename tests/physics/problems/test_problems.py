@@ -121,6 +121,6 @@ def test_errors_name_what_is_known(name: str) -> None:
     known = ", ".join(one.initial_conditions)
     assert str(caught.value) == f"initial condition 'hat': unknown for {name}; use {known}"
     other = 1 if len(shape) > 1 else 2
-    with pytest.raises(UsageError, match=f"problem {name} has {len(shape)} dimension.*, the mesh {other}"):
+    with pytest.raises(UsageError, match=f"problem {name} has {len(shape)} dimension.*, but the mesh has {other}"):
         one.initial(box((8,) * other), NONE)
     assert one.equation and one.horizon > 0
