@@ -91,7 +91,7 @@ def test_another_version_has_other_keys(tmp_path: Path, monkeypatch: pytest.Monk
         ),
         ("models: heat1d\nmeshes: [32, 32]", "meshes: lists 32 twice"),
         ("models: heat1d\nmeshes: [32, 0]", "meshes.1: mesh '0': 0 cells, expected 1 to 67108864"),
-        ("models: heat1d\nmeshes: {a: 1}", "meshes.0: must be a text, not a mapping"),
+        ("models: heat1d\nmeshes: {a: 1}", "meshes.0: must be text, not a mapping"),
         (
             "models: heat1d\nmeshes: plate.msh",
             "meshes.0: {folder}/plate.msh: cannot be read (No such file or directory)",

@@ -137,7 +137,7 @@ def test_operators_of_onnx_that_are_affine_are_read(case: Case) -> None:
 def test_a_quantiser_that_clips_is_kept_exactly(case: Case) -> None:
     case("onnx_saturating_quantise")
     clip = (
-        "node 'QuantizeLinear' (QuantizeLinear) clips what is below -0.1008 and above 0.1, which the operating range "
+        "node 'QuantizeLinear' (QuantizeLinear) clips values below -0.1008 and above 0.1, which the operating range "
     )
     assert refusal("flux.onnx") == (
         f"flux.onnx: is not linear, because {clip}may reach, so its weights do not determine the length of a PDE step; give "

@@ -63,8 +63,8 @@ def test_a_file_that_calls_itself_loihi2_is_not_taken_for_it(case: Callable[[str
         ended = run("check", "heat.pisnn", *words)
         assert (ended.returncode, ended.stdout) == (2, "")
         assert ended.stderr == (
-            "error: heat.pisnn: was compiled for the profile 'big.yaml', which is not in the library; name the profile to "
-            "check it against with --profile\n"
+            "error: heat.pisnn: was compiled for the profile 'big.yaml', which is not in the library; give the profile to "
+            "check against with --profile\n"
         )
     assert run("check", "heat.pisnn", "--profile", "loihi2").returncode == 1
     own = json.loads(run("check", "heat.pisnn", "--profile", "big.yaml", "--format", "json").stdout)

@@ -161,7 +161,7 @@ def test_mistakes_are_named(folder: Path) -> None:
     write_checkpoint(folder / "model.pt", heat_model(), {})
     problems = "heat1d, heat2d, heat3d, laplace2d, advection_diffusion1d, burgers1d"
     for words, message in (
-        (("flux.onnx",), f"flux.onnx: does not name its problem; name a --problem: {problems}"),
+        (("flux.onnx",), f"flux.onnx: does not name its problem; give a --problem: {problems}"),
         (("flux.net", "--problem", "heat"), f"problem 'heat': unknown; use {problems}"),
         (("text.onnx",), "text.onnx: is damaged, or not an ONNX model"),
         (("text.nir",), "text.nir: is damaged, or not an HDF5 file"),

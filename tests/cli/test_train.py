@@ -70,8 +70,8 @@ BAD = {
         (("problem: heat1d", "problem: advection_diffusion1d"), ("[1.0]", "[1.0, 2.0]"), ("modes: 6", "modes: 60")),
         2,
         [
-            "others-problem.yaml: model.problem: advection_diffusion1d is of advection-diffusion in 1D, the model is "
-            "of diffusion in 2D",
+            "others-problem.yaml: model.problem: advection_diffusion1d solves advection-diffusion in 1D, but the model "
+            "solves diffusion in 2D",
             "others-problem.yaml: training.modes: must be at most 7 on 16 cells, not 60",
         ],
     ),

@@ -105,7 +105,7 @@ def test_counted_events_move_the_estimates_between_their_ends(tmp_path: Path) ->
         ('{"steps": 1, "events": {"membrane": -1, "flux": 0}}', "has no `steps` and `events` of a run"),
         ('{"steps": true, "events": {"membrane": 1, "flux": 0}}', "has no `steps` and `events` of a run"),
         ('{"steps": 1, "events": {"membrane": 1}}', "events: must have the populations membrane, flux"),
-        ('{"steps": 0, "events": {"membrane": 1, "flux": 0}}', "steps: is a run of no PDE step"),
+        ('{"steps": 0, "events": {"membrane": 1, "flux": 0}}', "steps: must be at least 1"),
     ],
 )
 def test_a_damaged_result_of_a_run_is_one_clear_line(content: str, message: str, tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def overlapping(header: Header) -> None:
         (lambda h: h["weights.1"].update(dtype="BF16"), "weights.1: must be F32 or F64, not BF16"),
         (lambda h: h["weights.1"].pop("dtype"), "weights.1: must be F32 or F64"),
         (lambda h: h.update({"weights.1": 3}), "weights.1: must be F32 or F64"),
-        (lambda h: h["weights.0"].update(shape=[4, 3]), "weight.0 has shape (4, 3), the spec demands (3, 4)"),
+        (lambda h: h["weights.0"].update(shape=[4, 3]), "weight.0 has shape (4, 3), expected (3, 4) from the spec"),
         (lambda h: h["weights.0"].update(shape=[1 << 62, 4]), f"{DAMAGED}"),
         (lambda h: h["weights.0"].update(shape=[3, 5]), f"{DAMAGED}invalid shape, data type, or offset for tensor"),
         (overlapping, f"{DAMAGED}invalid"),
@@ -175,7 +175,7 @@ def test_weights_that_are_not_finite_are_refused(value: float, written: Path) ->
     header, body = parts(written)
     begin = header["weights.0"]["data_offsets"][0]
     spoiled = body[:begin] + np.float64(value).tobytes() + body[begin + 8 :]
-    assert message(write(written, header, spoiled)) == "weight.0 holds NaN or infinity"
+    assert message(write(written, header, spoiled)) == "weight.0 contains NaN or infinity"
 
 
 def test_a_key_that_stands_twice_is_refused(written: Path) -> None:
@@ -195,7 +195,7 @@ def test_lengths_that_lie_are_refused(written: Path) -> None:
     assert message(written) == f"{DAMAGED}it declares a header of 2 bytes, but has only 0 more"
     large = LARGEST_HEADER + 1
     assert message(write(written, b" " * large, b"")) == f"has a header of {large} bytes, more than {LARGEST_HEADER}"
-    assert message(write(written, b"[]", b"")) == f"{DAMAGED}its header names no tensors"
+    assert message(write(written, b"[]", b"")) == f"{DAMAGED}its header is not an object"
     assert message(write(written, b"\xff{", b"")) == f"{DAMAGED}its header is not plain JSON"
     written.write_bytes(whole + b"x")
     assert message(written).startswith(f"{DAMAGED}incomplete metadata")

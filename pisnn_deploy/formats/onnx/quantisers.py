@@ -178,7 +178,7 @@ def _scale_and_zero(call: Call, value: Value) -> tuple[Floats, Floats]:
     scale = call.floats(1)
     zero = call.floats(2) if call.has(2) else np.zeros(())
     if not (scale > 0).all() or not np.isfinite(scale).all() or type_of(call.constant(1)) not in FLOATS:
-        raise NodeError("has a scale that is no positive real number")
+        raise NodeError("has a scale that is not a positive real number")
     if zero.size not in (1, scale.size):
         raise NodeError(f"has {scale.size} scales and {zero.size} zero points")
     if scale.size <= 1:
@@ -215,7 +215,7 @@ def quant(call: Call) -> Value:
     if bits.size != 1 or not bits[0].is_integer() or not 1 <= bits[0] <= LARGEST_BITS:
         raise NodeError(f"has a bit width that is not an integer from 1 to {LARGEST_BITS}")
     if not (step > 0).all() or not np.isfinite(step).all():
-        raise NodeError("has a scale that is no positive real number")
+        raise NodeError("has a scale that is not a positive real number")
     signed, narrow = bool(call.attribute("signed", 1)), bool(call.attribute("narrow", 0))
     count = 2.0 ** bits[0]
     lower, upper = (-count / 2 + narrow, count / 2 - 1) if signed else (0.0, count - 1 - narrow)

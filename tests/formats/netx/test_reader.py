@@ -174,7 +174,7 @@ def conv_layer(**changes: Any) -> dict[str, Any]:
     return {**plain, **changes}
 
 
-KNOWN = "known are input, dense, conv, flatten"
+KNOWN = "use input, dense, conv or flatten"
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ KNOWN = "known are input, dense, conv, flatten"
         ),
         (
             lava_dl_bytes([{"type": "pool"}, dense_layer()]),
-            f"layer/0/type: 'pool' is no layer of a flux network; {KNOWN}",
+            f"layer/0/type: 'pool' is not supported; {KNOWN}",
         ),
         (lava_dl_bytes([{"type": "flatten"}]), "layer: has no dense or conv layer"),
         (
@@ -207,11 +207,11 @@ KNOWN = "known are input, dense, conv, flatten"
         ),
         (
             lava_dl_bytes([dense_layer(neuron={**CUBA, "iDecay": 0})]),
-            "layer/0/neuron/iDecay: is 0, the leak of a flux compartment is 1 to 4096",
+            "layer/0/neuron/iDecay: must be from 1 to 4096, not 0",
         ),
         (
             lava_dl_bytes([dense_layer(np.eye(8), neuron={**CUBA, "iDecay": 9}), dense_layer()]),
-            "layer/0/neuron/iDecay: is 9: a hidden layer with a memory is not supported, it must be 4096",
+            "layer/0/neuron/iDecay: must be 4096, not 9: hidden layers with memory are not supported",
         ),
         (
             lava_dl_bytes([dense_layer(neuron={**CUBA, "vThMant": 0})]),
@@ -254,7 +254,7 @@ KNOWN = "known are input, dense, conv, flatten"
             "layer/0/messageBits: is unknown and might change the network; known are bias, delay, inFeatures, "
             "neuron, outFeatures, pisnn, shape, type, weight",
         ),
-        (lava_dl_bytes([dense_layer(inFeatures=7)]), "layer/0/inFeatures: is 7, its weight has 8"),
+        (lava_dl_bytes([dense_layer(inFeatures=7)]), "layer/0/inFeatures: is 7, but the weight has 8"),
         (lava_dl_bytes([dense_layer(shape=np.array([3]))]), "layer/0/shape: is 3, but the weight has 1 outputs"),
         (
             lava_dl_bytes([{"type": "input", "shape": np.array([7])}, dense_layer()]),

@@ -136,7 +136,7 @@ def _ring() -> bytes:
     return nir_file(nir.NIRGraph(nodes=nodes, edges=[("u", "a"), ("a", "b"), ("b", "a")], type_check=False))
 
 
-KNOWN = "known are Affine, Conv1d, Flatten, Linear, Scale"
+KNOWN = "use Affine, Conv1d, Flatten, Linear, Scale"
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ KNOWN = "known are Affine, Conv1d, Flatten, Linear, Scale"
     [
         (
             nir_bytes(nir.Linear(weight=KERNEL[None, :]), nir.Threshold(np.ones(1))),
-            f"node 'n1': a Threshold is no part of a flux network; {KNOWN}",
+            f"node 'n1': is a Threshold, which is not supported; {KNOWN}",
         ),
         (nir_bytes(nir.I(r=np.ones(8))), "node 'u': does not lead to weights"),
         (
@@ -170,7 +170,7 @@ KNOWN = "known are Affine, Conv1d, Flatten, Linear, Scale"
         (_loose(), "node 'b': is not between input and output, but a flux network must be a chain"),
         (
             nested(inner_graph(nir.Linear(weight=KERNEL[None, :]), nir.LIF(*np.ones((4, 1))))),
-            f"node 'body/lif': a LIF is no part of a flux network; {KNOWN}",
+            f"node 'body/lif': is a LIF, which is not supported; {KNOWN}",
         ),
         (
             nir_bytes(nir.Linear(weight=KERNEL[None, :]), size=7),
@@ -186,7 +186,7 @@ KNOWN = "known are Affine, Conv1d, Flatten, Linear, Scale"
         ),
         (_forked(), "node 'u': leads to 2 nodes, but a flux network must be a chain"),
         (_ring(), "node 'a': is reached twice, but a flux network must be a chain"),
-        (nir_file(nir.Linear(weight=KERNEL[None, :])), "holds no graph of NIR, but 'Linear'"),
+        (nir_file(nir.Linear(weight=KERNEL[None, :])), "does not contain a NIR graph, but a 'Linear'"),
         (
             nir_bytes(nir.Linear(weight=KERNEL[None, :]), metadata={"schema": "pisnn-deploy/nir"}),
             "metadata/spec: is missing or not text",

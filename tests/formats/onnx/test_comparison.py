@@ -55,7 +55,7 @@ def test_a_network_that_was_read_wrongly_is_refused() -> None:
         compared(PATH, changed(network, 1 + unseen), LIMITS)
         with pytest.raises(FileError) as caught:
             compared(PATH, changed(network, 1 + error), LIMITS)
-        assert str(caught.value).startswith("flux.onnx: was read as a network that answers ")
+        assert str(caught.value).startswith("flux.onnx: was read as a network with the flux ")
         assert ", onnxruntime answers " in str(caught.value)
         assert str(caught.value).endswith("; please report this file")
 
@@ -74,7 +74,7 @@ def test_casts_to_narrow_floats_explain_their_rounding(narrow: int) -> None:
     network = read_onnx(PATH, onnx_bytes(nodes, {"w": weight}, ["n", 8]), Request("heat1d", limits=(0.0, 2.0)))
     limits = Limits(0.0, 2.0)
     (note,) = compared(PATH, network, limits)
-    assert note.startswith("what onnxruntime answers to 64 windows differs by up to ")
+    assert note.startswith("fluxes of onnxruntime for 64 windows differ by up to ")
     with pytest.raises(FileError, match="was read as a network"):
         compared(PATH, changed(network, 1.2), limits)
 
@@ -85,7 +85,7 @@ def test_the_size_of_the_rounding_is_told() -> None:
     (note,) = compared(PATH, network, LIMITS)
     bound = 0.005 * np.abs(KERNEL).sum()
     assert network.oracle is not None and network.oracle.rounding == pytest.approx(bound, rel=1e-3)
-    assert note.startswith("what onnxruntime answers to 64 windows differs by up to 0.00")
+    assert note.startswith("fluxes of onnxruntime for 64 windows differ by up to 0.00")
     assert note.endswith(f"the rounding that was left out explains up to {bound:.2g}")
     assert compared(PATH, read_onnx(PATH, conv_onnx(), Request("heat1d")), LIMITS) == []
 
@@ -96,7 +96,7 @@ def test_a_model_that_onnxruntime_does_not_run_is_refused(tmp_path: Path) -> Non
     model.graph.initializer[2].CopyFrom(numpy_helper.from_array(KERNEL[:, None], "w"))
     with pytest.raises(FileError) as caught:
         import_model(written(tmp_path / "flux.onnx", model.SerializeToString()), Request("heat1d"))
-    assert ": could not be compared: onnxruntime does not run it (" in str(caught.value)
+    assert ": could not be compared: onnxruntime cannot run it (" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -129,5 +129,5 @@ def test_nothing_but_what_was_read_reaches_onnxruntime() -> None:
 def test_a_model_that_does_not_end_is_refused() -> None:
     with pytest.raises(FileError, match=r"^x: could not be compared: onnxruntime took longer than 0.001 seconds$"):
         evaluated(Path("x"), b"", np.zeros((1, 1)), seconds=0.001)
-    with pytest.raises(FileError, match=r"^x: could not be compared: onnxruntime does not run it \(.*\)$"):
+    with pytest.raises(FileError, match=r"^x: could not be compared: onnxruntime cannot run it \(.*\)$"):
         evaluated(Path("x"), b"rubbish", np.zeros((1, 1)))
