@@ -82,7 +82,7 @@ def read_activity(path: Path, graph: IntegerGraph) -> Activity:
     steps: Any = content.get("steps") if isinstance(content, dict) else None
     events: Any = content.get("events") if isinstance(content, dict) else None
     if not _is_count(steps) or not isinstance(events, dict) or not all(map(_is_count, events.values())):
-        raise FileError(path, "has no `steps` and `events` of a run", remedy=_REMEDY)
+        raise FileError(path, "lacks the steps and events of a run", remedy=_REMEDY)
     if set(events) != set(graph.chain):
         raise FileError(path, f"must have the populations {', '.join(graph.chain)}", field="events")
     if steps == 0:

@@ -69,5 +69,5 @@ def _network(path: Path, request: Request) -> Network:
 
         return nir_network.read_nir(path, tree, request)
     raise FileError(
-        path, "is neither a netx nor a NIR file", remedy="netx files have the group `layer`, NIR files the group `node`"
+        path, "is neither a netx nor a NIR file", remedy="netx files have the group layer, NIR files the group node"
     )

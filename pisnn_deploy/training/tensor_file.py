@@ -32,9 +32,9 @@ from pisnn_deploy.core.reading import read_bytes
 from pisnn_deploy.training.foreign_files import foreign_file, foreign_pickle
 
 LARGEST_FILE = 1 << 30
-"""Bytes, of the file and of all its members together."""
+"""Maximum size of the file, and of all its members together, in bytes."""
 LARGEST_COUNT = 4096
-"""Members of the archive."""
+"""Maximum number of members of the archive."""
 _MEMBER = re.compile(r"[^/]+/(data\.pkl|byteorder|version|\.data/serialization_id|data/\d{1,9})")
 _OPERATIONS = frozenset(
     (
@@ -63,30 +63,30 @@ def read_tensors(path: Path) -> Any:
     Returns
     -------
     object
-        Numbers, texts, lists, tuples and dictionaries; a tensor is a numpy array that cannot be written to.
+        Numbers, texts, lists, tuples and dictionaries, with tensors as read-only numpy arrays.
 
     Raises
     ------
     FileError
-        Not such a file, or one that holds more.
+        The file is invalid, or contains more than plain data and tensors.
     """
     return parse_tensors(path, read_bytes(path, LARGEST_FILE))
 
 
 def parse_tensors(path: Path, data: bytes) -> Any:
-    """What the bytes of a file hold, as `read_tensors` gives it.
+    """Parse the content of a file; see `read_tensors`.
 
     Parameters
     ----------
     path : Path
-        For messages.
+        File for error messages.
     data : bytes
-        The file.
+        Content of the file.
 
     Raises
     ------
     FileError
-        Not such a file, or one that holds more.
+        The file is invalid, or contains more than plain data and tensors.
     """
     members = _members(path, data)
     if members.get("byteorder", b"little") != b"little" or "data.pkl" not in members:
@@ -99,12 +99,12 @@ def parse_tensors(path: Path, data: bytes) -> Any:
         problem, remedy = known or ("holds more than plain data and tensors, and was not executed", _REMEDY)
         raise FileError(path, problem, remedy=remedy) from error
     except Exception as error:
-        # Operations of a damaged pickle find anything on the stack, and complain of it in any way.
+        # A damaged pickle can raise any error.
         raise FileError(path, "is damaged, or not a torch file", remedy=_REMEDY) from error
 
 
 def _members(path: Path, data: bytes) -> dict[str, bytes]:
-    """Contents of the archive, by the names below its only folder."""
+    """Members of the archive, by their names within its only folder."""
     if not data.startswith(b"PK\x03\x04"):
         problem, remedy = foreign_file(data) or ("is not a torch zip file", _REMEDY)
         raise FileError(path, problem, remedy=remedy)
@@ -129,17 +129,17 @@ def _members(path: Path, data: bytes) -> dict[str, bytes]:
 
 
 def _require_plain(content: bytes) -> None:
-    """Look at a pickle's operations before one of them is done."""
+    """Check all operations of a pickle before executing any of them."""
     for operation, argument, _ in pickletools.genops(content):
         if operation.name not in _OPERATIONS:
             raise pickle.UnpicklingError(operation.name)
-        # The number of a place in memory, all places up to which would be made.
+        # All memo places up to this number would be allocated.
         if operation.name == "LONG_BINPUT" and int(argument or 0) > len(content):
-            raise ValueError("a place that no pickle of this length needs")
+            raise ValueError("a memo place beyond the length of the pickle")
 
 
 class _Unpickler(pickle.Unpickler):
-    """Knows four names, and makes views of stored numbers."""
+    """Unpickler that only knows storages, tensors and OrderedDict, and creates views of stored numbers."""
 
     def __init__(self, members: Mapping[str, bytes]) -> None:
         super().__init__(io.BytesIO(members["data.pkl"]))
@@ -164,7 +164,7 @@ class _Unpickler(pickle.Unpickler):
 def _view(
     stored: NDArray[Any], offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *rest: object
 ) -> NDArray[Any]:
-    """A tensor: a view of stored numbers that stays within them and is no larger than they are."""
+    """Create a tensor as a view of stored numbers, which must be within them and not larger."""
     numbers = (offset, *shape, *strides)
     if len(shape) != len(strides) or len(shape) > 8 or not all(type(n) is int and n >= 0 for n in numbers):
         raise ValueError("not a tensor")
@@ -174,6 +174,6 @@ def _view(
     if 0 in shape:
         return np.zeros(shape if max(shape) <= LARGEST_COUNT else (0,), stored.dtype)
     if last >= stored.size or math.prod(shape) > stored.size:
-        raise ValueError("larger than what is stored for it")
+        raise ValueError("a tensor larger than its storage")
     bytes_apart = tuple(stride * stored.itemsize for stride in strides)
     return np.lib.stride_tricks.as_strided(stored[offset:], shape, bytes_apart, writeable=False)

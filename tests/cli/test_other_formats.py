@@ -168,7 +168,7 @@ def test_mistakes_are_named(folder: Path) -> None:
         (("missing.net",), "missing.net: cannot be read (No such file or directory)"),
         (
             ("other.h5",),
-            "other.h5: is neither a netx nor a NIR file; netx files have the group `layer`, NIR files the group `node`",
+            "other.h5: is neither a netx nor a NIR file; netx files have the group layer, NIR files the group node",
         ),
         (
             ("model.pt", "--problem", "heat1d"),

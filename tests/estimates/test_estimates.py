@@ -101,9 +101,9 @@ def test_counted_events_move_the_estimates_between_their_ends(tmp_path: Path) ->
     ("content", "message"),
     [
         ("{", "is not JSON"),
-        ("[1]", "has no `steps` and `events` of a run"),
-        ('{"steps": 1, "events": {"membrane": -1, "flux": 0}}', "has no `steps` and `events` of a run"),
-        ('{"steps": true, "events": {"membrane": 1, "flux": 0}}', "has no `steps` and `events` of a run"),
+        ("[1]", "lacks the steps and events of a run"),
+        ('{"steps": 1, "events": {"membrane": -1, "flux": 0}}', "lacks the steps and events of a run"),
+        ('{"steps": true, "events": {"membrane": 1, "flux": 0}}', "lacks the steps and events of a run"),
         ('{"steps": 1, "events": {"membrane": 1}}', "events: must have the populations membrane, flux"),
         ('{"steps": 0, "events": {"membrane": 1, "flux": 0}}', "steps: must be at least 1"),
     ],

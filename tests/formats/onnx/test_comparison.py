@@ -56,7 +56,7 @@ def test_a_network_that_was_read_wrongly_is_refused() -> None:
         with pytest.raises(FileError) as caught:
             compared(PATH, changed(network, 1 + error), LIMITS)
         assert str(caught.value).startswith("flux.onnx: was read as a network with the flux ")
-        assert ", onnxruntime answers " in str(caught.value)
+        assert ", but onnxruntime gives " in str(caught.value)
         assert str(caught.value).endswith("; please report this file")
 
 
@@ -86,7 +86,7 @@ def test_the_size_of_the_rounding_is_told() -> None:
     bound = 0.005 * np.abs(KERNEL).sum()
     assert network.oracle is not None and network.oracle.rounding == pytest.approx(bound, rel=1e-3)
     assert note.startswith("fluxes of onnxruntime for 64 windows differ by up to 0.00")
-    assert note.endswith(f"the rounding that was left out explains up to {bound:.2g}")
+    assert note.endswith(f"omitted rounding explains up to {bound:.2g}")
     assert compared(PATH, read_onnx(PATH, conv_onnx(), Request("heat1d")), LIMITS) == []
 
 
