@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from compiled_once import compile_once
 from graphs_by_hand import random_graph, reaction, sink, two_fields
 from models_under_test import (
     compiled,
@@ -21,7 +22,7 @@ from models_under_test import (
     stock_box,
 )
 
-from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material, compile_model
+from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import write_artifact
 from pisnn_deploy.graph.kinds import starting_from
@@ -42,7 +43,7 @@ def plate() -> IntegerGraph:
         {"hole": 1.0, "left": 0.0},
         {"steel": Material(16.0, 3.8), "copper": Material(390.0, 3.4)},
     )
-    return compile_model(plane_model(), CompileOptions(lower, load_profile("loihi2")))
+    return compile_once(plane_model(), CompileOptions(lower, load_profile("loihi2")))
 
 
 def test_the_program_of_the_page_replays_a_run_on_cells_that_differ(tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import run_command
+from compiled_once import compile_once
 
 from pisnn_deploy.checks import check
-from pisnn_deploy.compiler import CompileOptions, Lower, compile_model
+from pisnn_deploy.compiler import CompileOptions, Lower
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import parse_boundary
 from pisnn_deploy.physics.problems import problem
@@ -38,7 +39,7 @@ def compiled_zoo(name: str, shape: tuple[int, ...] | None = None, boundary: str 
     one = problem(name)
     shape = shape or one.default_shape
     sides = parse_boundary(boundary, len(shape)) if boundary else one.default_boundary(shape)
-    return compile_model(model, CompileOptions(Lower(shape, sides), load_profile("loihi2")))
+    return compile_once(model, CompileOptions(Lower(shape, sides), load_profile("loihi2")))
 
 
 def test_each_problem_has_a_model_and_a_card_with_figures() -> None:

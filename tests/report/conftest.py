@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from compiled_once import compile_once
 from models_under_test import compiled, compiled_box, plane_model
 from reported_runs import Reported, report_of
 
-from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material, compile_model
+from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import read_mesh_file
 from pisnn_deploy.target import load_profile
@@ -41,7 +42,7 @@ def plate() -> IntegerGraph:
     """Triangles of two materials."""
     materials = {"steel": Material(16.0, 3.8), "copper": Material(390.0, 3.4)}
     lower = LowerTwoPoint(read_mesh_file(PLATE), {"left": 0.5, "hole": 1.5}, materials)
-    return compile_model(plane_model(), CompileOptions(lower, load_profile("loihi2")))
+    return compile_once(plane_model(), CompileOptions(lower, load_profile("loihi2")))
 
 
 @pytest.fixture(scope="session")

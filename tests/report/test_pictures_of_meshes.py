@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from compiled_once import compile_once
 from matplotlib.figure import Figure
 from models_under_test import heat_model, plane_model
 
-from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material, compile_model
+from pisnn_deploy.compiler import CompileOptions, LowerTwoPoint, Material
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.mesh import parse_boundary, read_mesh_file
 from pisnn_deploy.report.graph_picture import draw_graph
@@ -25,7 +26,7 @@ PLATE = Path(__file__).parents[2] / "examples" / "plate_with_hole" / "plate.msh"
 def plate() -> IntegerGraph:
     materials = {"steel": Material(16.0, 3.8), "copper": Material(390.0, 3.4)}
     lower = LowerTwoPoint(read_mesh_file(PLATE), {"left": 0.5, "hole": 1.5}, materials)
-    return compile_model(plane_model(), CompileOptions(lower, load_profile("loihi2")))
+    return compile_once(plane_model(), CompileOptions(lower, load_profile("loihi2")))
 
 
 def test_no_line_is_drawn_through_a_hole(plate: IntegerGraph) -> None:
@@ -33,7 +34,7 @@ def test_no_line_is_drawn_through_a_hole(plate: IntegerGraph) -> None:
     _profile(axes, plate, plate.values(np.stack([plate.initial] * 2)), None, "exact")
     assert [line.get_linestyle() for line in axes.lines] == ["None", "None"]
     assert all(line.get_marker() == "." for line in axes.lines)
-    line = compile_model(
+    line = compile_once(
         heat_model(),
         CompileOptions(LowerTwoPoint((8,), parse_boundary("no-flux", 1), {}), load_profile("loihi2")),
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from compiled_once import compile_once
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from models_under_test import (
@@ -26,7 +27,7 @@ from models_under_test import (
     space_model,
 )
 
-from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, LowerTwoPoint, Material, compile_model
+from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, LowerTwoPoint, Material
 from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.graph.integer import FLUX, Coding, IntegerGraph, Integers
 from pisnn_deploy.mesh import parse_boundary, read_mesh_file
@@ -221,7 +222,7 @@ def test_long_rows_have_loops_of_their_own(boundary: str, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(("threads", "spelled_out"), [(1, False), (2, False), (1, True)])
 def test_faces_that_hear_one_step_late(threads: int, spelled_out: bool) -> None:
     lower, options = Lower((24,), parse_boundary("periodic", 1)), GraphOptions(processes="stock", send_threshold=3)
-    graph = compile_model(heat_model(), CompileOptions(lower, load_profile("loihi2"), options))
+    graph = compile_once(heat_model(), CompileOptions(lower, load_profile("loihi2"), options))
     if spelled_out:
         graph = replace(graph, synapses=tuple(s.with_mantissas(s.mantissas) for s in graph.synapses))
     assert graph.sole_channels.is_late and is_structured(graph) != spelled_out
@@ -235,7 +236,7 @@ def test_friction_parabolas_and_split_weights(profile: str, threads: int) -> Non
     options = CompileOptions(
         Lower((24, 24), parse_boundary("x=dirichlet=0,1 y=dirichlet=0,0", 2)), load_profile(profile)
     )
-    graph = compile_model(laplace_model(), options)
+    graph = compile_once(laplace_model(), options)
     assert is_structured(graph)
     state = assert_every_step(graph, graph.initial, 12, threads)
     assert state.current.any() and state.mass[graph.mesh.cells :].any()
@@ -247,7 +248,7 @@ def test_a_plate_of_two_materials(coding: Coding, threads: int) -> None:
     plate = Path(__file__).parents[2] / "examples" / "plate_with_hole" / "plate.msh"
     materials = {"steel": Material(16.0, 3.8), "copper": Material(390.0, 3.4)}
     lower = LowerTwoPoint(read_mesh_file(plate), {"left": 0.25, "hole": 1.75}, materials)
-    graph = compile_model(plane_model(), CompileOptions(lower, load_profile("loihi2"), GraphOptions(coding=coding)))
+    graph = compile_once(plane_model(), CompileOptions(lower, load_profile("loihi2"), GraphOptions(coding=coding)))
     assert_every_step(graph, graph.mass(np.random.default_rng(4).uniform(0.2, 1.8, graph.mesh.cells)), threads=threads)
 
 
@@ -259,7 +260,7 @@ def test_the_zoo(name: str) -> None:
     spec = model.spec
     if spec.cell_width is not None:
         model = replace(model, spec=spec.model_copy(update={"lengths": (40 * spec.cell_width,)}))
-    graph = compile_model(
+    graph = compile_once(
         model, CompileOptions(Lower(shape, problem(spec.problem).default_boundary(shape)), load_profile("loihi2"))
     )
     assert is_structured(graph) == (not graph.between_fields)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from compiled_once import compile_once
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from local_workers import LocalWorkers
@@ -20,7 +21,7 @@ from models_under_test import (
 )
 from network_runs import assert_same, break_with
 
-from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, compile_model
+from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower
 from pisnn_deploy.core.errors import CheckError, CompileError
 from pisnn_deploy.graph.integer import ARRIVAL, Coding, IntegerGraph, Integers
 from pisnn_deploy.graph.kinds import known_face, starting_from, with_faces
@@ -53,7 +54,7 @@ def limited(model: Model, shape: tuple[int, ...], boundary: str, coding: Coding 
     options = CompileOptions(
         Lower(shape, sides), profile, GraphOptions(coding=coding, limiter="positivity", placement="none"), search=False
     )
-    return compile_model(model, options)
+    return compile_once(model, options)
 
 
 def in_one_cell(graph: IntegerGraph, value: float = 8.0) -> Integers:

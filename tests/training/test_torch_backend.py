@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
+from compiled_once import compile_once
 from models_under_test import compiled, compiled_box, heat_model, hidden_model, laplace_model, plane_model
 
-from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower, compile_model
+from pisnn_deploy.compiler import CompileOptions, GraphOptions, Lower
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.physics.model import Model
@@ -101,7 +102,7 @@ def test_the_zoo(name: str, shape: tuple[int, ...]) -> None:
     options = CompileOptions(
         Lower(shape, boundary), load_profile("loihi2"), GraphOptions(placement="none"), search=False
     )
-    assert_deployed(compile_model(model, options), 30)
+    assert_deployed(compile_once(model, options), 30)
 
 
 def test_a_rollout_of_training_is_the_deployed_field() -> None:
