@@ -1,1 +1,1 @@
-"""The audit of a run: the invariants, step by step, and what is done when one breaks."""
+"""Audit of a run: conservation invariants in every step, and recovery when one breaks."""

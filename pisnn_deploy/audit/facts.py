@@ -1,4 +1,4 @@
-"""What the audit must know of a graph: who holds mass, and which channels move it."""
+"""Facts about a graph for the audit: the holders of mass, and the channels that move it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class FieldFacts:
-    """One field among the holders of all fields.
+    """Position of one field among the holders of all fields.
 
     Attributes
     ----------
     field : Field
-        What is held, and its operating range.
+        The field and its operating range.
     first : int
-        Number of its first holder: its cells come first, then its reservoirs.
+        Number of its first holder; cells come first, then reservoirs.
     """
 
     field: Field
@@ -33,16 +33,16 @@ class FieldFacts:
 
     @cached_property
     def holders(self) -> slice:
-        """Where its holders stand."""
+        """Slice of its holders."""
         return slice(self.first, self.first + self.field.size)
 
     @cached_property
     def cells(self) -> slice:
-        """Where its cells stand."""
+        """Slice of its cells."""
         return slice(self.first, self.first + self.field.cells)
 
     def shown(self, holdings: Integers) -> tuple[Integers, Integers]:
-        """Values of the cells and of the reservoirs, in the units of the operating range.
+        """Return values of cells and of reservoirs, in the units of the operating range.
 
         Parameters
         ----------
@@ -54,24 +54,24 @@ class FieldFacts:
 
 @dataclass(frozen=True)
 class ChannelFacts:
-    """Channels of one output of a population.
+    """Channels at one output of a population.
 
     Attributes
     ----------
     population : str
-        For messages.
+        Name for messages.
     source, target : int64 array [channels]
-        Holders that a positive packet leaves and enters, numbered through the holders of all fields.
+        Holders that a positive packet leaves and enters, numbered across all fields.
     joins : tuple of int
-        Numbers of the fields of these holders.
+        Numbers of the source's and the target's field.
     firing : Firing or None
-        What I3 compares; None where the program keeps nothing back in that way.
+        Values that I3 compares; None if the program has no residue of this form.
     current : int or None
-        Largest absolute current; None where nothing limits it, or the program has none.
+        Largest absolute current; None without a limit or without a current.
     steepest : int64 array [channels] or None
-        Largest difference of the values at both ends.
+        Largest difference between the values at both ends, if limited.
     parameters : mapping of str to int64 array [channels]
-        Of what withholds packets that fired.
+        Parameters of the operations that withhold packets.
     """
 
     population: str
@@ -85,7 +85,7 @@ class ChannelFacts:
 
 
 def field_facts(graph: IntegerGraph) -> tuple[FieldFacts, ...]:
-    """The fields of a graph, whose holders are numbered one after the other."""
+    """Return the fields of a graph, with holders numbered across all fields."""
     first, facts = 0, []
     for field in graph.fields:
         facts.append(FieldFacts(field, first))
@@ -94,12 +94,12 @@ def field_facts(graph: IntegerGraph) -> tuple[FieldFacts, ...]:
 
 
 def channel_facts(graph: IntegerGraph) -> tuple[ChannelFacts, ...]:
-    """The channels of a graph.
+    """Return the channels of a graph.
 
     Raises
     ------
     UsageError
-        A program withholds packets by more than the masses at both ends, which the audit could not recompute.
+        If a program withholds packets by values that the audit cannot recompute.
     """
     fields = field_facts(graph)
     numbers = {facts.field.holder: number for number, facts in enumerate(fields)}

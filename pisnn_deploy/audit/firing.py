@@ -1,4 +1,4 @@
-"""How a channel's program keeps what it does not send, read off its operations: the values that I3 compares."""
+"""Find the current and residue that I3 compares in the program of a channel."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pisnn_deploy.programs import Operand, Operation, Program
 
 @dataclass(frozen=True)
 class Firing:
-    """Names of the values of I3: ``current = (packet << exponent) + residue - residue before``.
+    """Values of I3: ``current = (packet << exponent) + residue - residue before``.
 
     Attributes
     ----------
     current, residue : str
-        Values of the program: what goes in, and what stays.
+        Names in the program of the input and of the remainder.
     exponent : int
-        A packet of one quantum takes ``2^exponent`` from the residue.
+        A packet of one quantum reduces the residue by ``2^exponent``.
     rest : int or None
-        Largest absolute residue that ``fire`` leaves; None where no ``fire`` bounds it.
+        Largest absolute residue after ``fire``; None without ``fire``.
     withholding : Program or None
-        What becomes of a packet that fired before it is sent; None if it is sent as it is.
+        Operations between firing and sending a packet; None if it is sent unchanged.
     """
 
     current: str
@@ -33,26 +33,27 @@ class Firing:
 
 
 def firing_of(program: Program, output: int) -> Firing | None:
-    """How a channel keeps the part of its current that it does not send.
+    """Find how a channel keeps the part of its current that it does not send.
 
-    The residue is a state to which a current is added, and from which what is sent is taken: by ``fire``, or as it is.
+    The residue is a state to which a current is added, and from which the packet is subtracted, directly or by
+    ``fire``.
 
     Parameters
     ----------
     program : Program
-        Of the channel.
+        Program of the channel.
     output : int
-        Which of the values that it sends is the packet.
+        Index of the packet among the values that it sends.
 
     Returns
     -------
     Firing or None
-        None where the program keeps back nothing in this way; then I3 says nothing of it.
+        None if the program has no such residue; then I3 does not apply.
 
     Raises
     ------
     UsageError
-        What fires is withheld by more than the masses at both ends, so that no audit could recompute it.
+        If packets are withheld by values that the audit cannot recompute.
     """
     sent = program.sends[output]
     makers = {result: operation for operation in program.operations for result in operation.results}
@@ -104,7 +105,7 @@ def audited_values(program: Program, output: int) -> tuple[str, str] | None:
 
 
 def _added_to(state: str, operation: Operation | None) -> str | None:
-    """What an operation adds to a state; None if it is no such operation."""
+    """Return the term that an operation adds to a state, or None if it is not such a sum."""
     if operation is None or operation.name != "add" or state not in operation.operands:
         return None
     others: list[Operand] = [operand for operand in operation.operands if operand != state]
@@ -112,7 +113,7 @@ def _added_to(state: str, operation: Operation | None) -> str | None:
 
 
 def _withholding(program: Program, firing: Operation, sent: str) -> Program | None:
-    """The operations that make what is sent of what fired; None if it is made of something else."""
+    """Return the operations from the fired packet to the sent value, or None if they are unrelated."""
     needed, operations = {sent}, []
     for operation in reversed(program.operations):
         if operation is not firing and needed.intersection(operation.results):
@@ -123,7 +124,7 @@ def _withholding(program: Program, firing: Operation, sent: str) -> Program | No
         return None
     unknown = needed.intersection((*program.states, *program.ports, residue)) - {SOURCE_MASS, TARGET_MASS}
     if unknown:
-        raise UsageError(f"program {program.name}: the audit cannot recompute what {sent} takes from {min(unknown)}")
+        raise UsageError(f"program {program.name}: {sent} depends on {min(unknown)}, which the audit cannot recompute")
     ports = (fired, *(port for port in program.ports if port in needed))
     parameters = tuple(name for name in program.parameters if name in needed)
     return Program(program.name, ports, (), parameters, tuple(reversed(operations)), (), (sent,), program.tables)

@@ -1,20 +1,19 @@
-"""The audit: the conservation invariants of a run, in int64, at every time step.
+"""Conservation invariants of a run, checked in int64 in every time step.
 
-It keeps its own books. It is told what the holders hold and what the channels sent, and recomputes what should have
-happened from the ends of the channels alone, never from the synapses that carried the packets.
+The audit keeps its own copy of masses, currents and residues. From observed packets it computes the expected values
+with the ends of the channels alone, never with the synapses that carry the packets.
 
-* I1 (global): the sum of all masses and ledgers that channels join is one constant integer. A packet in flight weighs
-  nothing here, because a holder gives and takes on arrival.
-* I2 (local): each holder changes by exactly the packets that its channels sent, when they arrive, and only then.
-* I3 (flux): for each channel that keeps back what it does not send ``theta * k + r_new - r_old = c``: what did not fire
-  stays in the residue. Between firings neither residue nor current may change.
-  Where a program withholds packets that fired it is ``theta * (k + w) + r_new - r_old = c``: what it withholds, ``w``
-  packets, is dropped. The audit works ``w`` out by the program and from its own masses; it does not take a channel's
-  word for it.
-* Range: masses and currents stay in the operating range on which the compiler's bounds rest.
+* I1 (global): the sum of all masses and ledgers that channels join is constant. Packets in flight do not count, because
+  both holders change on arrival.
+* I2 (local): each holder changes by exactly the packets of its channels, when they arrive, and only then.
+* I3 (flux): for each channel with a residue ``theta * k + r_new - r_old = c``: the part that did not fire stays in the
+  residue. Between firings neither residue nor current may change.
+  If a program withholds packets that fired, it is ``theta * (k + w) + r_new - r_old = c``: the ``w`` withheld packets
+  are dropped. The audit computes ``w`` from the program and its own masses, independently of the channel.
+* Range: masses and currents stay within the operating range, on which the compiler's bounds depend.
 
-A reservoir's holder is its ledger: it takes part in I1 and I2 like a cell, and has no range. Holders of several fields
-are one list, field after field, each its cells and then its reservoirs.
+The holder of a reservoir is its ledger: it takes part in I1 and I2 like a cell, and has no range. Holders of several
+fields form one list, field by field, each with its cells followed by its reservoirs.
 """
 
 from __future__ import annotations
@@ -37,42 +36,42 @@ from pisnn_deploy.programs.arrays import Arrays
 Integers = NDArray[np.int64]
 
 KINDS = ("global", "local", "flux", "overflow", "range")
-"""Kinds of violation, in the order in which reports list them."""
+"""Kinds of violations, in the order of reports."""
 
 
 class Start(Protocol):
-    """Where a run begins: int64 arrays [holders] and [channels], of all fields and of all populations of channels."""
+    """Start of a run: int64 arrays [holders] of all fields, and [channels] of all populations of channels."""
 
     @property
     def mass(self) -> Integers:
-        """Masses and ledgers, field after field."""
+        """Masses and ledgers, field by field, in quanta."""
 
     @property
     def current(self) -> Integers:
-        """Currents of all channels."""
+        """Currents of all channels, in flux units."""
 
     @property
     def residue(self) -> Integers:
-        """Residues of all channels."""
+        """Residues of all channels, in flux units."""
 
     @property
     def packets_sent(self) -> int:
-        """Channels that have fired."""
+        """Number of packets sent so far."""
 
     @property
     def quanta_sent(self) -> int:
-        """Sum of the absolute packets."""
+        """Sum of the absolute packets so far."""
 
 
 class Books(NamedTuple):
-    """What the memories must hold, int64, as the audit knows it from the packets that were fired.
+    """Expected contents of all memories, computed from observed packets.
 
     Attributes
     ----------
     mass : int64 array [holders]
-        Masses and ledgers.
+        Masses and ledgers, in quanta.
     current, residue : int64 array [faces]
-        In flux units, of all channels one after the other.
+        Values of all channels, in flux units.
     """
 
     mass: Integers
@@ -82,7 +81,7 @@ class Books(NamedTuple):
 
 @dataclass(frozen=True)
 class _ChannelBooks:
-    """What the channels of one population must hold, and what they have on its way."""
+    """Expected states of the channels of one population, and their packets in flight."""
 
     facts: ChannelFacts
     residue: Integers
@@ -92,7 +91,7 @@ class _ChannelBooks:
 
 @dataclass(frozen=True)
 class _Sum:
-    """Mass of the fields that channels join."""
+    """Total mass of fields that channels join."""
 
     name: str
     holders: tuple[slice, ...]
@@ -103,26 +102,26 @@ class _Sum:
 
 
 class Audit:
-    """Books of one run.
+    """Audit of one run.
 
     Parameters
     ----------
     graph : IntegerGraph
-        What runs.
+        The graph that runs.
     start : Start
-        Where it goes on from.
+        Start of the run.
 
     Attributes
     ----------
     counts : dict of str to int
-        Violations found so far, by kind: cells, faces or sums that were wrong, and were not healed.
+        Violations so far that were not repaired, by kind; counts wrong cells, faces or sums.
     packets_sent, quanta_sent : int
-        Channels that fired, and the sum of the absolute packets, over all steps.
+        Number of packets, and sum of their absolute values, over all steps.
 
     Raises
     ------
     UsageError
-        A channel withholds packets in a way that cannot be recomputed.
+        If a channel withholds packets in a way that cannot be recomputed.
     """
 
     def __init__(self, graph: IntegerGraph, start: Start) -> None:
@@ -141,16 +140,16 @@ class Audit:
         Parameters
         ----------
         step : int
-            PDE step that the masses belong to.
+            PDE step of the masses.
         mass : int64 array [holders]
-            Masses and ledgers.
+            Masses and ledgers, in quanta.
         absorbing : bool
             Whether packets arrive in this time step; otherwise nothing may change.
 
         Raises
         ------
         InvariantViolation
-            The first invariant that is broken; all of them are counted.
+            The first violation; all of them are counted.
         """
         if absorbing:
             for channels in self._channels:
@@ -170,23 +169,23 @@ class Audit:
     def observe_flux(
         self, step: int, packets: Integers, current: Integers, residue: Integers, *, firing: bool, number: int = 0
     ) -> None:
-        """Check the channels of one output of a population after one time step (I3).
+        """Check the channels at one output of a population after one time step (I3).
 
         Parameters
         ----------
         step : int
             PDE step.
         packets, current, residue : int64 array [channels]
-            What was sent, and the state after firing.
+            Packets, and states after firing.
         firing : bool
-            Whether these channels fire in this time step; otherwise no packet may leave and no state may change.
+            Whether these channels fire in this time step; otherwise packets must be 0 and states unchanged.
         number : int
-            Which of the channels of the graph.
+            Index of the channels in the graph.
 
         Raises
         ------
         InvariantViolation
-            The first invariant that is broken.
+            The first violation.
         """
         books = self._channels[number]
         facts = books.facts
@@ -194,7 +193,7 @@ class Audit:
         if firing:
             if rule is not None:
                 self._compare_firing(books, rule, step, packets, current, residue)
-            else:  # nothing says what they must be
+            else:  # without I3 there are no expected values
                 books.residue[:], books.current[:] = residue, current
             self._compare_current(facts, step, current)
             books.in_flight[:] = packets
@@ -211,7 +210,7 @@ class Audit:
     def _compare_firing(
         self, books: _ChannelBooks, rule: Firing, step: int, packets: Integers, current: Integers, residue: Integers
     ) -> None:
-        """I3."""
+        """Check I3, and update the expected states."""
         facts, left = books.facts, packets
         if rule.withholding is not None:
             fired = (current + books.residue - residue) >> rule.exponent
@@ -224,7 +223,7 @@ class Audit:
         books.current[:] = current
 
     def _compare_current(self, facts: ChannelFacts, step: int, current: Integers) -> None:
-        """The largest current, whatever the program makes of it."""
+        """Check the largest current."""
         if facts.current is not None and np.maximum.reduce(np.abs(current), initial=0) > facts.current:
             wrong = np.flatnonzero(np.abs(current) > facts.current)
             index = int(wrong[0])
@@ -233,15 +232,15 @@ class Audit:
 
     @property
     def books(self) -> Books:
-        """What the memories must hold; not to be written."""
+        """Expected contents of all memories (read-only)."""
         currents, residues = ([getattr(books, name) for books in self._channels] for name in ("current", "residue"))
         return Books(self._mass, np.concatenate(currents), np.concatenate(residues))
 
     def heal(self, step: int) -> None:
-        """Forget a violation, because memories are about to be set to what `books` says.
+        """Reset the violations, before the memories are overwritten with `books`.
 
-        Masses follow from what was sent and arrived (I2). Residues and currents must not have changed between firings;
-        where channels have just fired the current is believed, and the residue is what I3 leaves.
+        Masses follow from the packets (I2). Residues and currents are those of the last firing; if channels have just
+        fired, their current is trusted and the residue follows from I3.
 
         Parameters
         ----------
@@ -251,14 +250,14 @@ class Audit:
         Raises
         ------
         InvariantViolation
-            The masses of the books are outside the operating range.
+            If the expected masses are outside the operating range.
         """
         self.counts.update(dict.fromkeys(KINDS, 0))
         self._compare_range(step, self._mass)
         self._raise_first()
 
     def _allowed(self, facts: ChannelFacts, withholding: Program, fired: Integers) -> Integers:
-        """What must have been sent of packets that fired, by the masses that the audit itself has counted."""
+        """Return the part of the fired packets that must be sent, from the audit's own masses."""
         ends = {SOURCE_MASS: facts.source, TARGET_MASS: facts.target}
         sent, (packet, *ports) = self._sent_mass(), withholding.ports
         inputs = {packet: fired, **{port: sent[ends[port]] for port in ports}, **facts.parameters}
@@ -266,7 +265,7 @@ class Audit:
         return allowed
 
     def _sent_mass(self) -> Integers:
-        """Masses that holders send: reservoirs send 0."""
+        """Masses that holders send; reservoirs send 0."""
         sent = np.zeros_like(self._mass)
         for facts in self._fields:
             sent[facts.cells] = self._mass[facts.cells]
@@ -316,17 +315,17 @@ class Audit:
 
 
 def _channel_books(facts: tuple[ChannelFacts, ...], start: Start) -> Iterator[_ChannelBooks]:
-    """The books of each population of channels at the start."""
+    """Yield the expected states of each population of channels at the start."""
     first = 0
     for channels in facts:
-        own = slice(first, first + channels.source.size)
-        residue, current = start.residue[own].astype(np.int64), start.current[own].astype(np.int64)
+        part = slice(first, first + channels.source.size)
+        residue, current = start.residue[part].astype(np.int64), start.current[part].astype(np.int64)
         yield _ChannelBooks(channels, residue, current, np.zeros(channels.source.size, np.int64))
-        first = own.stop
+        first = part.stop
 
 
 def _sums(fields: tuple[FieldFacts, ...], channels: tuple[_ChannelBooks, ...], mass: Integers) -> Iterator[_Sum]:
-    """The mass of each set of fields that channels join."""
+    """Yield the total mass of each set of fields that channels join."""
     sets = [{number} for number in range(len(fields))]
     for books in channels:
         joined = [group for group in sets if group.intersection(books.facts.joins)]

@@ -1,4 +1,4 @@
-"""Recovery: what the audit finds wrong with a memory is put right from its books, and the run goes on."""
+"""Recovery: repair memories from the audit's expected values, and continue the run."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from pisnn_deploy.audit.invariants import Audit, Books
 from pisnn_deploy.core.errors import InvariantViolation, OverflowViolation
 
 PATIENCE = 3
-"""PDE steps in a row with a violation after which a fault is taken for one that lasts, and stops the run."""
+"""Consecutive PDE steps with violations after which a fault counts as permanent and stops the run."""
 
 
 @dataclass(frozen=True)
 class Detection:
-    """A violation that was found.
+    """A detected violation.
 
     Attributes
     ----------
     kind : str
         See `pisnn_deploy.audit.invariants.KINDS`.
     step : int
-        PDE step.
+        PDE step of the violation.
     place : str
-        E.g. ``membrane [17]``.
+        Location, such as ``membrane [17]``.
     healed : bool
-        Whether the run went on.
+        Whether it was repaired and the run continued.
     """
 
     kind: str
@@ -35,26 +35,26 @@ class Detection:
 
 
 def detection_of(violation: InvariantViolation | OverflowViolation, *, healed: bool = False) -> Detection:
-    """What a violation says.
+    """Convert a violation to a `Detection`.
 
     Parameters
     ----------
     healed : bool
-        Whether the memories were put right, so that the run went on.
+        Whether the memories were repaired.
     """
     return Detection(violation.kind, violation.step, violation.place, healed)
 
 
 class Recovery:
-    """Observations of an audit after which a run may go on.
+    """Audit of a run with repair of violations.
 
-    Global, local and flux invariants are healed: the books say what masses, residues and currents must be. A value that
-    left the operating range or its width is not, because the books have it too or it was used already.
+    Violations of the global, local and flux invariants are repaired, because the audit knows the right masses, residues
+    and currents. Values outside the operating range or their width are not: they are in the audit, too, or were used.
 
     Attributes
     ----------
     detections : list of Detection
-        What was healed.
+        Violations that were repaired.
     """
 
     def __init__(self, audit: Audit) -> None:
@@ -64,22 +64,22 @@ class Recovery:
         self._in_a_row = 0
 
     def observe(self, *observations: Callable[[], None]) -> Books | None:
-        """Make the observations of one time step.
+        """Run the checks of one time step.
 
         Parameters
         ----------
         *observations : callable
-            Each has the audit look at something.
+            Functions that call the audit.
 
         Returns
         -------
         Books or None
-            What the memories are to be set to before the next time step; None if they are right.
+            Contents to write to the memories before the next time step; None if all are right.
 
         Raises
         ------
         InvariantViolation
-            What cannot be healed, or was not healed for good.
+            If a violation cannot be repaired, or returns in too many steps.
         """
         heals = False
         for observe in observations:

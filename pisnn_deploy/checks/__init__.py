@@ -1,4 +1,4 @@
-"""Whether a graph fits a hardware profile: one function a rule, every violation reported."""
+"""Checks of a graph against a hardware profile: one function per rule, all violations reported."""
 
 from pisnn_deploy.checks.report import Finding, Report, Resources, Severity
 from pisnn_deploy.checks.rule import Rule

@@ -1,4 +1,4 @@
-"""Comparing what a graph uses with an earlier report: growth fails like a bundle that became too large."""
+"""Comparison of a graph's resources with an earlier report: excessive growth fails the check."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from pisnn_deploy.core.field_errors import problem_text
 from pisnn_deploy.core.reading import parse_plain_json, read_bytes
 
 LARGEST_REPORT = 1 << 24
-"""Bytes; a larger file is refused before it is parsed."""
+"""Largest size in bytes; larger files are refused before parsing."""
 _REMEDY = "write it with: pisnn-deploy check ARTIFACT --format json --output FILE"
 _ROUNDING = 1e-12
-"""Relative; fractions of equal limits must not differ by how they were divided."""
+"""Relative tolerance for the rounding of fractions."""
 
 _Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 _Fraction = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _Value = int | float | str | None
-# Names are printed, and the file may come from anyone: no control characters, nothing endless.
+# Names are printed and the file is untrusted, so control characters and long names are refused.
 _Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 _MOST_REPORTS = 64
 _LONGEST_FIELD = 80
@@ -40,7 +40,7 @@ class _Resources(_Strict):
     neurons: _Count
     synapses: _Count
     synaptic_memory_words: _Count
-    # Reports of before these were counted are still a baseline for the rest.
+    # Reports of older versions do not have these counts.
     input_axons: _Count | None = None
     output_axons: _Count | None = None
     utilisation: dict[_Name, _Fraction]
@@ -82,7 +82,7 @@ class _Report(_Strict):
     estimates: dict[str, _Estimate]
     rules_left_out: list[str] = []
     baseline: list[_Growth] = []
-    # What has nothing to do with growth.
+    # Ignored: these do not affect growth.
     made_with: dict[str, Any] = {}
     comparison: dict[str, Any] = {}
 
@@ -93,14 +93,14 @@ class _Reports(_Strict):
 
 @dataclass(frozen=True)
 class Growth:
-    """One resource beside the baseline.
+    """Change of one resource since the baseline.
 
     Attributes
     ----------
     resource : str
-        Key of the report's resources, such as ``cores`` or ``utilisation.neurons``.
+        Key in the report's resources, such as ``cores`` or ``utilisation.neurons``.
     old, new : int or float
-        Fractions for utilisations. A resource that the baseline does not have was 0.
+        Values in the baseline and now, as fractions for utilisations; 0 if missing in the baseline.
     """
 
     resource: str
@@ -110,7 +110,7 @@ class Growth:
 
     @property
     def change_percent(self) -> float | None:
-        """Change in percent of the old value; None where that was 0 and the new one is not."""
+        """Change in percent of the old value; None if it grew from 0."""
         if self.new == self.old:
             return 0.0
         change = 100.0 * (self.new - self.old) / self.old if self.old else math.inf
@@ -118,24 +118,24 @@ class Growth:
 
     @property
     def grew(self) -> bool:
-        """Whether it grew by more than is allowed; from nothing to something always does."""
+        """Whether it grew more than allowed; growth from 0 is never allowed."""
         most = self.old * (1.0 + self.allowed_percent / 100.0) * (1.0 + _ROUNDING)
         return self.new > most
 
     @property
     def message(self) -> str:
-        """A sentence with the facts."""
+        """The change and the allowed growth, in words."""
         allowed = f"at most {self.allowed_percent:g}% is allowed"
         old, new = amount(self.old), amount(self.new)
-        return f"{self.resource} went from {old} to {new} ({self.change}), and {allowed}"
+        return f"{self.resource} went from {old} to {new} ({self.change}), but {allowed}"
 
     @property
     def change(self) -> str:
-        """The change as people read it."""
+        """The change in percent as text, or ``new``."""
         return "new" if self.change_percent is None else f"{self.change_percent:+.1f}%"
 
     def to_dict(self) -> dict[str, Any]:
-        """One entry of the list ``baseline`` in JSON."""
+        """Return an entry of the JSON list ``baseline``."""
         return {
             "resource": self.resource,
             "old": self.old,
@@ -146,7 +146,7 @@ class Growth:
 
 
 def amount(value: int | float) -> str:
-    """A resource as people read it: counts as they are, fractions in percent."""
+    """Format a resource: counts as integers, fractions in percent."""
     return str(value) if isinstance(value, int) else f"{value:.2%}"
 
 
@@ -156,12 +156,12 @@ class Baseline:
     Parameters
     ----------
     path : Path
-        A JSON report of ``pisnn-deploy check``; it may come from anyone.
+        A JSON report of ``pisnn-deploy check``; the file is untrusted.
 
     Raises
     ------
     FileError
-        It cannot be read, is too large, or is no such report.
+        If the file cannot be read, is too large, or is not such a report.
     """
 
     def __init__(self, path: Path) -> None:
@@ -173,29 +173,31 @@ class Baseline:
             self._resources[report.profile] = report.resources
 
     def growths(self, profile: str, resources: Resources, allowed_percent: float) -> tuple[Growth, ...]:
-        """Compare every resource.
+        """Compare every resource with the baseline.
 
         Parameters
         ----------
         profile : str
-            Must be one that the baseline was made for.
+            Name of a profile in the baseline.
         resources : Resources
-            What is used now.
+            Current resources.
+        allowed_percent : float
+            Allowed growth in percent.
 
         Returns
         -------
         tuple of Growth
-            In the order of the report.
+            Changes in the order of the report.
 
         Raises
         ------
         FileError
-            The baseline was made for other profiles.
+            If the baseline is for other profiles.
         """
         old = self._resources.get(profile)
         if old is None:
             known = ", ".join(map(repr, self._resources)) or "no profile"
-            raise FileError(self._path, f"is a baseline for {known}, not for {profile!r}", remedy=_REMEDY)
+            raise FileError(self._path, f"is a baseline for {known}, not {profile!r}", remedy=_REMEDY)
         return tuple(_compared(old, resources, allowed_percent))
 
 
@@ -222,4 +224,4 @@ def _read(path: Path) -> list[_Report]:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))[:_LONGEST_FIELD]
-        raise FileError(path, f"is no report of check ({problem_text(first)})", field=field, remedy=_REMEDY) from error
+        raise FileError(path, f"is not a check report ({problem_text(first)})", field=field, remedy=_REMEDY) from error

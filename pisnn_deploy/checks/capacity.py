@@ -1,4 +1,4 @@
-"""Rules on capacity: what cores and chips hold."""
+"""Rules on the capacity of cores and chips."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def per_core(
     *,
     silent: bool = False,
 ) -> Iterator[Violation]:
-    """Every core that uses more than a limit; for an unplaced graph, the single core that it would need.
+    """Report every core that exceeds a limit; an unplaced graph is counted on a single core.
 
     Parameters
     ----------
     uses : array [cores]
-        Of each core in use.
+        Use of each core that has neurons.
     what : str
-        Is used, in the plural.
+        Name of the resource, in the plural.
     silent : bool
-        Say nothing where no limit is published.
+        Do not report a missing limit.
     """
     if not silent:
         yield from unpublished(subject, limit, f"{what} in a core")
@@ -45,35 +45,35 @@ def per_core(
         some = "" if severity == "error" else " by one source"
         if subject.counts.placed:
             core = f"core {int(subject.counts.core[index])}"
-            yield Violation(core, used, most, f"{used} {what}, and a core holds {most}{some}", severity)
+            yield Violation(core, used, most, f"{used} {what}, but a core holds {most}{some}", severity)
         else:
-            message = f"the graph is not placed; a single core would need {used} {what}, and holds {most}{some}"
+            message = f"the graph is not placed; a single core would need {used} {what}, but holds {most}{some}"
             yield Violation(GRAPH, used, most, message, severity)
 
 
 def _within(subject: Subject, name: str) -> Iterator[Violation]:
-    """Every core that uses more of a resource than it holds."""
+    """Report every core that exceeds a resource."""
     resource = RESOURCES[name]
     yield from per_core(subject, resource.uses(subject.counts), resource.limit(subject.profile), resource.text)
 
 
 @rule("PD101", "placement-valid")
 def placement_valid(subject: Subject) -> Iterator[Violation]:
-    """A placement gives every neuron of every population one core.
+    """A placement assigns every neuron of every population to a core.
 
-    A graph without a placement is counted as if it stood on a single core. One with an unusable placement is too.
+    A graph without a placement, or with an invalid one, is counted as if it were on a single core.
 
     Fix: place the graph again by compiling it for the profile.
     """
     for problem in placement_problems(subject.graph):
-        yield Violation(GRAPH, None, None, f"the placement cannot be used: {problem}")
+        yield Violation(GRAPH, None, None, f"invalid placement: {problem}")
 
 
 @rule("PD102", "neurons-per-core")
 def neurons_per_core(subject: Subject) -> Iterator[Violation]:
     """A core holds at most `core.neurons_max` neurons.
 
-    A neuron keeps its states in its own core. What one core cannot hold is not moved to another by itself.
+    A neuron keeps its states in its own core, and nothing is moved to another core automatically.
 
     Fix: place the populations on more cores.
     """
@@ -84,20 +84,20 @@ def neurons_per_core(subject: Subject) -> Iterator[Violation]:
 def neuron_groups_per_core(subject: Subject) -> Iterator[Violation]:
     """A core holds parts of at most `core.neuron_groups_max` populations.
 
-    Each population is a group of its own: one neuron program with its shared configuration.
+    Each population is a separate group: one neuron program with a shared configuration.
 
-    Fix: place whole populations on cores of their own.
+    Fix: place each population on separate cores.
     """
     yield from per_core(subject, subject.counts.groups, subject.profile.core.neuron_groups_max, "neuron groups")
 
 
 @rule("PD104", "synaptic-memory")
 def synaptic_memory(subject: Subject) -> Iterator[Violation]:
-    """The packed synapses that arrive at a core take at most `core.synaptic_memory_words` words.
+    """The packed synapses into a core take at most `core.synaptic_memory_words` words.
 
-    Synapses are packed for each input axon and rounded up to whole words: weight, index and header bits of the
-    profile's `synapse` section. It is the limit that real deployments meet first. For Loihi 2 the packing is inferred
-    from resource tables that public notebooks print, not documented.
+    The synapses of each input axon are packed and rounded up to whole words, with the weight, index and header bits of
+    the profile's `synapse` section. Real deployments reach this limit first. For Loihi 2 the packing is not documented,
+    but inferred from resource tables in public notebooks.
 
     Fix: place the target populations on more cores, or use a model with a smaller window or fewer channels.
     """
@@ -108,7 +108,7 @@ def synaptic_memory(subject: Subject) -> Iterator[Violation]:
 def synapse_list(subject: Subject) -> Iterator[Violation]:
     """The packed synapses of one input axon take at most `synapse.axon_words_max` words.
 
-    It is a limit of its own: a list may be too long for one axon while the core has memory to spare.
+    This limit is separate: a list may be too long for one axon while the core has memory to spare.
 
     Fix: place the target population on more cores, so that each axon reaches fewer neurons of a core.
     """
@@ -118,7 +118,7 @@ def synapse_list(subject: Subject) -> Iterator[Violation]:
         severity = excess(words, limit)
         if severity:
             most = allowed(limit, severity)
-            message = f"its longest input axon takes {words} words, and the most is {most}"
+            message = f"its longest input axon takes {words} words, but at most {most} are allowed"
             yield Violation(name, words, most, message, severity)
 
 
@@ -126,8 +126,8 @@ def synapse_list(subject: Subject) -> Iterator[Violation]:
 def input_axons(subject: Subject) -> Iterator[Violation]:
     """A core has at most `core.input_axons_max` input axons.
 
-    Each source neuron takes one input axon on each core that it reaches, for each synapse population. A single neuron
-    with more inputs than that cannot be split over cores.
+    Each source neuron takes one input axon per synapse population and core that it reaches. A single neuron with more
+    inputs than that cannot be split over cores.
 
     Fix: place neighbouring cells and faces on the same core, or place the target population on more cores.
     """
@@ -139,7 +139,7 @@ def output_axons(subject: Subject) -> Iterator[Violation]:
     """The neurons of a core take at most `core.output_axons_max` output axon entries.
 
     A neuron takes one entry for each synapse population and core that it reaches, and `core.output_axon_cross_chip`
-    more where that core is on another chip.
+    more for a core on another chip.
 
     Fix: place neighbouring cells and faces on the same core and chip, or place the source population on more cores.
     """
@@ -150,8 +150,7 @@ def output_axons(subject: Subject) -> Iterator[Violation]:
 def axon_map(subject: Subject) -> Iterator[Violation]:
     """The axon map of a core takes at most `core.axon_map_words` words.
 
-    It has one entry for each neuron and synapse population that leaves it. For Loihi 2 the size of an entry is
-    inferred.
+    It has one entry for each neuron and outgoing synapse population. For Loihi 2 the size of an entry is inferred.
 
     Fix: place the source population on more cores.
     """
@@ -174,10 +173,9 @@ def axon_memory(subject: Subject) -> Iterator[Violation]:
 def total_memory(subject: Subject) -> Iterator[Violation]:
     """All memories of a core take at most `core.total_words` words together.
 
-    They are neurons, synapses, input axons, axon map and axon memory.
+    These are neurons, synapses, input axons, axon map and axon memory.
 
-    The limit and the weight of each part are inferred for Loihi 2: they reproduce the totals that public notebooks
-    print.
+    For Loihi 2 the limit and the weight of each part are inferred: they reproduce the totals in public notebooks.
 
     Fix: place the populations on more cores.
     """
@@ -186,9 +184,9 @@ def total_memory(subject: Subject) -> Iterator[Violation]:
 
 @rule("PD111", "cores")
 def cores(subject: Subject) -> Iterator[Violation]:
-    """A placement uses only cores that its chips have: `chip.cores_usable` on each of them.
+    """A placement uses at most `chip.cores_usable` cores on each chip.
 
-    Cores are numbered through all chips. Usable cores are fewer than nominal ones.
+    Core numbers run through all chips. A chip has fewer usable than nominal cores.
 
     Fix: place the graph on more chips, or use a smaller mesh.
     """
@@ -202,25 +200,25 @@ def cores(subject: Subject) -> Iterator[Violation]:
         most = allowed(usable, severity) or 0
         some = "" if severity == "error" else " by one source"
         available = most * placement.chips
-        message = f"the placement needs {needed} cores, and {available} are usable ({most} on each of its chips{some})"
+        message = f"the placement needs {needed} cores, but {available} are usable ({most} on each of its chips{some})"
         yield Violation(GRAPH, needed, available, message, severity)
         if severity == "error":
             return
-    held = np.bincount(placement.chip)
-    for chip in range(held.size):
-        worse = excess(int(held[chip]), usable)
-        # What is disputed of all chips together was said already.
+    cores_of_chips = np.bincount(placement.chip)
+    for chip in range(cores_of_chips.size):
+        worse = excess(int(cores_of_chips[chip]), usable)
+        # Report each severity once: the whole placement was reported above.
         if worse and worse != severity:
-            used, most = int(held[chip]), allowed(usable, worse) or 0
+            used, most = int(cores_of_chips[chip]), allowed(usable, worse) or 0
             some = "" if worse == "error" else " by one source"
-            yield Violation(f"chip {chip}", used, most, f"{used} cores, and {most} of a chip are usable{some}", worse)
+            yield Violation(f"chip {chip}", used, most, f"{used} cores, but {most} of a chip are usable{some}", worse)
 
 
 @rule("PD112", "chips")
 def chips(subject: Subject) -> Iterator[Violation]:
     """A placement uses at most `system.chips` chips.
 
-    Cores are numbered through all chips. Those of a chip that the system lacks do not exist.
+    Core numbers run through all chips, so cores beyond the last chip do not exist.
 
     Fix: compile for a larger system, or use a smaller mesh.
     """
@@ -232,5 +230,5 @@ def chips(subject: Subject) -> Iterator[Violation]:
     if severity:
         most = allowed(limit, severity)
         yield Violation(
-            GRAPH, used, most, f"the placement uses {used} chips, and {subject.profile.name} has {most}", severity
+            GRAPH, used, most, f"the placement uses {used} chips, but {subject.profile.name} has {most}", severity
         )

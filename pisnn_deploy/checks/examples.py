@@ -1,4 +1,4 @@
-"""A small graph for each rule that fails it, for the manual; the tests of the rules break the same graph."""
+"""A small graph that fails, for each rule; the manual shows them, and tests of the rules break the same graph."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from pisnn_deploy.programs.neurons import FaceConstants
 from pisnn_deploy.target import Profile, load_profile
 
 CELLS = 8
-"""Of the examples; a periodic line has as many faces."""
+"""Number of cells of the examples, and of faces, because the line is periodic."""
 
 BOUNDS = (
     Bound("membrane", "mass", 0, 2**20, 22),
@@ -46,7 +46,7 @@ BOUNDS = (
 
 
 def heat_graph(cells: int = CELLS, weight: int = 64) -> IntegerGraph:
-    """A periodic, linear heat graph in 1D: two synapses at each face and two at each cell."""
+    """Build a periodic, linear heat graph in 1D, with two synapses at each face and at each cell."""
     mesh = structured_mesh((cells,), (1.0,), ((PERIODIC, PERIODIC),))
     spec = ModelSpec(
         name="heat1d",
@@ -85,7 +85,7 @@ def heat_graph(cells: int = CELLS, weight: int = 64) -> IntegerGraph:
 
 
 def _pairs(plus: NDArray[np.int64], minus: NDArray[np.int64], weight: int) -> Explicit:
-    """Rows of two connections, of this weight and its negative; columns ascend within a row."""
+    """Build rows of two connections with weights of opposite sign; columns ascend within a row."""
     columns = np.stack([plus, minus], 1)
     order = np.argsort(columns, axis=1)
     mantissas = np.where(order == 0, weight, -weight)
@@ -94,7 +94,7 @@ def _pairs(plus: NDArray[np.int64], minus: NDArray[np.int64], weight: int) -> Ex
 
 
 def with_bits(graph: IntegerGraph, population: str, quantity: str, bits: int) -> IntegerGraph:
-    """The graph with another width for one quantity."""
+    """Return the graph with another declared width of a quantity."""
     return replace(
         graph,
         bounds=tuple(
@@ -104,46 +104,46 @@ def with_bits(graph: IntegerGraph, population: str, quantity: str, bits: int) ->
 
 
 def with_mantissas(graph: IntegerGraph, mantissas: list[int]) -> IntegerGraph:
-    """The graph with other first mantissas in its synapse population ``drive``."""
+    """Return the graph with other first mantissas in the synapse population ``drive``."""
     changed = graph.synapses[0].mantissas.copy()
     changed[: len(mantissas)] = mantissas
     return replace(graph, synapses=(graph.synapses[0].with_mantissas(changed), graph.synapses[1]))
 
 
 def with_exponent(graph: IntegerGraph, exponent: int) -> IntegerGraph:
-    """The graph with another exponent in its synapse population ``drive``."""
+    """Return the graph with another exponent of the synapse population ``drive``."""
     return replace(graph, synapses=(replace(graph.synapses[0], exponent=exponent), graph.synapses[1]))
 
 
 def placed(graph: IntegerGraph, membrane: list[int], flux: list[int], chips: int = 1) -> IntegerGraph:
-    """The graph with the given core numbers."""
+    """Return the graph with a placement on the given core numbers."""
     core = {"membrane": np.array(membrane, np.int64), "flux": np.array(flux, np.int64)}
     chip = np.minimum(np.arange(max(*membrane, *flux) + 1, dtype=np.int64) // 120, chips - 1)
     return replace(graph, placement=Placement(core, len({*membrane, *flux}), chips, chip, "index"))
 
 
 def with_claims(graph: IntegerGraph, **status: Claim) -> IntegerGraph:
-    """The graph with other claims in its certificate."""
+    """Return the graph with other claims in its certificate."""
     assert graph.certificate is not None
     return replace(graph, certificate=replace(graph.certificate, **status))
 
 
 def with_ledger_steps(graph: IntegerGraph, steps: int) -> IntegerGraph:
-    """The graph with another claim of how long its ledgers last."""
+    """Return the graph with another claim on how many PDE steps its ledgers last."""
     assert graph.certificate is not None
     claim = graph.certificate.conservation
     return with_claims(graph, conservation=replace(claim, figures={**claim.figures, "ledger_steps": steps}))
 
 
 def with_start(graph: IntegerGraph, mass: int, difference: int | None = None) -> IntegerGraph:
-    """The graph with this mass in cell 3 and none in the others, and a limit of the differences of neighbours."""
+    """Return the graph with all mass in cell 3, and a limit on differences between neighbours."""
     initial = np.zeros_like(graph.initial)
     initial[3] = mass
     return kinds.starting_from(graph, initial).with_field(window=replace(graph.window, difference=difference))
 
 
 def with_figure(profile: Profile, key: str, value: object, **others: object) -> Profile:
-    """The profile with one figure changed, e.g. ``core.neurons_max``; its range becomes the value alone."""
+    """Return the profile with another value of a figure such as ``core.neurons_max``, without a range."""
     section, name = key.split(".")
     old = getattr(profile, section)
     figure = getattr(old, name)
@@ -153,14 +153,14 @@ def with_figure(profile: Profile, key: str, value: object, **others: object) -> 
 
 @dataclass(frozen=True)
 class Example:
-    """A graph that fails a rule.
+    """A graph and a profile that fail a rule.
 
     Attributes
     ----------
     text : str
-        What is wrong with it, in words.
+        What is wrong, in words.
     rejected : tuple of (str, str)
-        What the checker of certificates rejects.
+        Certificate claims that the checker rejects, with reasons.
     """
 
     text: str
@@ -169,13 +169,13 @@ class Example:
     rejected: tuple[tuple[str, str], ...] = ()
 
     def finding(self, code: str) -> Finding:
-        """The first finding of a rule, which is run for it."""
+        """Run all rules and return the first finding of one."""
         return next(
             finding for finding in check(self.graph, self.profile, self.rejected).findings if finding.rule == code
         )
 
 
-def _of_numbers(heat: IntegerGraph) -> tuple[Example, ...]:
+def _number_examples(heat: IntegerGraph) -> tuple[Example, ...]:
     """Weights, widths, payloads, thresholds."""
     loihi2 = load_profile("loihi2")
     accumulator, leak = loihi2.accumulator.bits.value or 0, 1 << loihi2.decay.bits.value
@@ -183,17 +183,17 @@ def _of_numbers(heat: IntegerGraph) -> tuple[Example, ...]:
     payload = max(width for width in spike.legal_widths_bits.value if width <= spike.bits.value)
     return (
         Example(
-            "Weights of both signs, one of them odd: mixed mode has no room for its lowest bit.",
+            "Weights of both signs, one of them odd: mixed mode cannot store its lowest bit.",
             with_mantissas(heat, [3, -4]),
             loihi2,
         ),
         Example(
-            "A shared exponent one above what the target's field holds.",
+            "A weight exponent one above the largest of the target.",
             with_exponent(heat, loihi2.weights.exponent_highest.value + 1),
             loihi2,
         ),
         Example(
-            "The mass has an interval and no declared width.",
+            "A mass without a declared width.",
             replace(heat, bounds=heat.bounds[1:]),
             loihi2,
         ),
@@ -208,7 +208,7 @@ def _of_numbers(heat: IntegerGraph) -> tuple[Example, ...]:
             loihi2,
         ),
         Example(
-            "A target whose spikes carry no integers.",
+            "A target with binary spikes.",
             heat,
             with_figure(loihi2, "payload.graded", value=False),
         ),
@@ -218,22 +218,22 @@ def _of_numbers(heat: IntegerGraph) -> tuple[Example, ...]:
             loihi2,
         ),
         Example(
-            "A leak one above the memoryless one.",
+            "A leak one above the largest.",
             kinds.with_faces(heat, leak=leak + 1),
             loihi2,
         ),
         Example(
-            "A target whose neurons integrate and fire, and nothing else.",
+            "A target that has only integrate-and-fire neurons.",
             heat,
             with_figure(loihi2, "state.programmable", value=False),
         ),
         Example(
-            "A threshold one bit wider than the target holds.",
+            "A threshold one bit wider than the target allows.",
             kinds.with_faces(heat, exponent=loihi2.threshold.bits.value or 0),
             loihi2,
         ),
         Example(
-            "Dense coding, and a bias one bit wider than the target holds.",
+            "Dense coding with a bias one bit wider than the target allows.",
             replace(
                 kinds.with_faces(heat, np.full(CELLS, 1 << (loihi2.bias.bits.value or 1) - 1, np.int64)), coding="dense"
             ),
@@ -242,8 +242,8 @@ def _of_numbers(heat: IntegerGraph) -> tuple[Example, ...]:
     )
 
 
-def _of_capacity(heat: IntegerGraph) -> tuple[Example, ...]:
-    """What cores and chips hold."""
+def _capacity_examples(heat: IntegerGraph) -> tuple[Example, ...]:
+    """Examples of cores and chips."""
     loihi2, generic = load_profile("loihi2"), load_profile("generic-int")
     first, second = [0] * CELLS, [1] * CELLS
     apart = placed(heat, first, second)
@@ -256,82 +256,82 @@ def _of_capacity(heat: IntegerGraph) -> tuple[Example, ...]:
 
     return (
         Example(
-            "A placement that says for seven of eight faces where they stand.",
+            "A placement of only seven of eight faces.",
             placed(heat, first, second[1:]),
             loihi2,
         ),
         Example("Eight cells on a core that holds seven neurons.", apart, core("neurons_max", CELLS - 1)),
         Example(
-            "One face stands on the core of the cells, and a core holds parts of one population.",
+            "A face on the core of the cells, where a core holds parts of only one population.",
             shared,
             core("neuron_groups_max", 1),
         ),
         Example(
-            "Eight faces hear two cells each, which takes one word an axon, on a core of seven words.",
+            "Eight faces with inputs from two cells each, at one word per axon, on a core of seven words.",
             apart,
             core("synaptic_memory_words", CELLS - 1),
         ),
         Example(
-            "Each cell reaches two faces, and a list of synapses has room for one.",
+            "Cells that send to two faces each, where a list of synapses has room for one.",
             heat,
             with_figure(generic, "synapse.axon_words_max", 1),
         ),
         Example(
-            "One face stands on the core of the cells, which then needs ten axons: of eight faces and of two cells.",
+            "A face on the core of the cells, which then needs ten axons: from eight faces and two cells.",
             shared,
             core("input_axons_max", CELLS),
         ),
         Example(
-            "Eight cells send to another core, and a core has seven entries.",
+            "Eight cells that send to another core, where a core has seven entries.",
             apart,
             core("output_axons_max", CELLS - 1),
         ),
-        Example("Eight cells send, and the axon map has seven words.", apart, core("axon_map_words", CELLS - 1)),
+        Example("Eight cells that send, with an axon map of seven words.", apart, core("axon_map_words", CELLS - 1)),
         Example(
-            "Faces alternate between two cores, so each cell has a second axon, of half a word.",
+            "Faces on alternating cores, so that each cell has a second axon, of half a word.",
             _spread(heat),
             core("axon_memory_words", 3),
         ),
         Example(
-            "Neurons, synapses, input axons and axon map of a graph on a single core, together.",
+            "Neurons, synapses, input axons and axon map of a graph on a single core.",
             heat,
             core("total_words", 8 * CELLS - 1),
         ),
-        Example("All faces stand on the first core that the chip does not have.", far, loihi2),
+        Example("All faces on a core one beyond the last of the chip.", far, loihi2),
         Example(
-            "A placement on two chips for a system of one.",
+            "A placement on two chips for a system with one.",
             placed(heat, first, [usable] * CELLS, 2),
             with_figure(loihi2, "system.chips", 1),
         ),
     )
 
 
-def _of_tables(heat: IntegerGraph) -> tuple[Example, ...]:
-    """States, addresses, axons, delays and counters."""
+def _table_examples(heat: IntegerGraph) -> tuple[Example, ...]:
+    """Examples of states, addresses, axons, delays and counters."""
     loihi2, generic = load_profile("loihi2"), load_profile("generic-int")
     return (
         Example(
-            "Eight cells of 22 bits of state and eight faces of 30, each in a word of its own, on a core of 15 words.",
+            "Eight cells with 22 bits of state and eight faces with 30, one word each, on a core of 15 words.",
             heat,
             with_figure(loihi2, "core.neuron_state_words", 2 * CELLS - 1),
         ),
         Example(
-            "Sixteen neurons on a core whose synapses have indices of three bits.",
+            "Sixteen neurons on a core with synapse indices of three bits.",
             heat,
             with_figure(loihi2, "synapse.index_bits", 3),
         ),
         Example(
-            "Faces alternate between two cores, so each cell takes two entries.",
+            "Faces on alternating cores, so that each cell takes two entries.",
             _spread(heat),
             with_figure(generic, "core.neuron_output_axons_max", 1),
         ),
         Example(
-            "Sixteen neurons of eight slots each on a core of 127.",
+            "Sixteen neurons with eight slots each on a core of 127.",
             heat,
             with_figure(load_profile("loihi1"), "delay.accumulators_max", 16 * CELLS - 1),
         ),
         Example(
-            "Eight cells, and two counters on each of three embedded processors.",
+            "Eight cells, with two counters on each of three embedded processors.",
             heat,
             with_figure(loihi2, "io.spike_counters", 2),
         ),
@@ -339,31 +339,31 @@ def _of_tables(heat: IntegerGraph) -> tuple[Example, ...]:
 
 
 def _spread(heat: IntegerGraph) -> IntegerGraph:
-    """Cells on one core, and faces by turns on two others."""
+    """Return the graph with cells on one core, and faces alternating between two others."""
     return placed(heat, [2] * CELLS, [0, 1] * (CELLS // 2))
 
 
-def _of_proofs(heat: IntegerGraph) -> tuple[Example, ...]:
-    """Certificates and starts."""
+def _proof_examples(heat: IntegerGraph) -> tuple[Example, ...]:
+    """Examples of certificates and initial masses."""
     loihi2, nothing = load_profile("loihi2"), Claim("none", "nonlinear")
     return (
-        Example("A graph that was never proved.", replace(heat, certificate=None), loihi2),
+        Example("A graph without a certificate.", replace(heat, certificate=None), loihi2),
         Example(
             "A certificate that assumes conservation.",
             with_claims(heat, conservation=Claim("assumed", "nonlinear")),
             loihi2,
         ),
-        Example("A certificate without a bound on states.", with_claims(heat, overflow=nothing), loihi2),
+        Example("A certificate without bounds of states.", with_claims(heat, overflow=nothing), loihi2),
         Example(
             "A bound that was narrowed after the certificate was issued.",
             heat,
             loihi2,
-            (("bounds", "flux packet may be -101 to 101, the bound says -100 to 100"),),
+            (("bounds", "flux packet ranges from -101 to 101, but its bound is -100 to 100"),),
         ),
         Example("Ledgers that wrap one PDE step before the horizon.", with_ledger_steps(heat, 999_999), loihi2),
         Example("A start one quantum above the operating range.", with_start(heat, heat.window.upper + 1), loihi2),
         Example(
-            "Faces of a program of one's own.",
+            "Faces with a custom program.",
             with_claims(heat, stability=Claim("none", "unknown-program"), equation=Claim("none", "unknown-program")),
             loihi2,
         ),
@@ -371,7 +371,7 @@ def _of_proofs(heat: IntegerGraph) -> tuple[Example, ...]:
 
 
 def examples() -> Mapping[str, Example]:
-    """An example for every rule, by its code."""
+    """Return an example for every rule, by code."""
     heat = heat_graph()
-    found = (*_of_numbers(heat), *_of_capacity(heat), *_of_tables(heat), *_of_proofs(heat))
-    return {rule.code: example for rule, example in zip(RULES, found, strict=True)}
+    in_order = (*_number_examples(heat), *_capacity_examples(heat), *_table_examples(heat), *_proof_examples(heat))
+    return {rule.code: example for rule, example in zip(RULES, in_order, strict=True)}

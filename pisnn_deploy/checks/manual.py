@@ -1,4 +1,4 @@
-"""The manual of the rules, written from their docstrings and from what they say about a graph that fails."""
+"""Write the manual of the rules from their docstrings and from example findings."""
 
 from __future__ import annotations
 
@@ -16,47 +16,46 @@ from pisnn_deploy.core.output import write_whole
 _PREFACE = """\
 # Rules of `pisnn-deploy check`
 
-This page and those of the rules are written from the docstrings of the rules. To update them, run
+This page and the page of each rule are generated from the docstrings of the rules. To update them, run
 `python -m pisnn_deploy.checks.manual docs/reference`; a test compares them.
-[In a CI](ci.md) tells how to run the check there.
+[In a CI](ci.md) explains how to run the check there.
 
-A finding is an **error** where the graph does not fit, a **warning** where it fits by one source of the profile and not
-by another, and **info** where nothing has to change: where the public record has no limit, so that nothing was checked,
-or where a limit is one of convenience. Errors fail the check. All violations are reported. Names such as
-`core.neurons_max` are keys of the profile: `pisnn-deploy profiles show NAME` gives their values, ranges, confidence and
-sources.
+A finding is an **error** if the graph does not fit, a **warning** if the sources of the profile disagree on whether it
+fits, and **info** if nothing has to change: no limit is published, or the limit is not a hard one. Errors fail the
+check. All violations are reported. Names such as `core.neurons_max` are keys of the profile:
+`pisnn-deploy profiles show NAME` gives their values, ranges, confidence and sources.
 
-An input axon is what one source neuron's one synapse population needs on one core. Figures of a core are those of the
-graph's placement; a graph without one is counted as if it stood on a single core, and the finding says so.
+A source neuron takes one input axon per synapse population and core that it reaches. Resources of a core are counted
+with the graph's placement; a graph without a placement is counted on a single core, and the finding says so.
 
-## What breaks deployments, and which rule sees it
-| what | rules |
+## Causes of failed deployments, and the rules that detect them
+| cause | rules |
 | --- | --- |
 | synaptic memory of a core, after packing and rounding | PD104, PD105 |
 | input axons | PD106 |
-| output axons, with those to other chips | PD107, PD108, PD109, PD115 |
+| output axons, including those to other chips | PD107, PD108, PD109, PD115 |
 | delay slots | PD116; no graph of this project delays a spike |
 | overflow of states and accumulators | PD003, PD004, PD007, PD203 |
-| values that the target changes without a word | PD001, PD002, PD008, PD010, PD011 |
+| values that the target changes silently | PD001, PD002, PD008, PD010, PD011 |
 | neurons and words of state | PD009, PD102, PD110, PD113 |
-| configuration that a core shares | PD103; one decay and one threshold serve a population |
-| fields that address neurons | PD114; population spikes and convolutions have narrower ones, and are not used |
+| configuration shared within a core | PD103; a population has one decay and one threshold |
+| address fields of neurons | PD114; the narrower ones of population spikes and convolutions are not used |
 | usable cores and chips | PD101, PD111, PD112 |
-| input and output | PD117; what a host reads or waits for is in no estimate |
+| input and output | PD117; estimates do not include the host's reading and waiting |
 | payloads, from sender to receiver | PD005, PD006 |
-| time and energy | no rule: estimates, always a range |
+| time and energy | no rule; estimates are given as ranges |
 | mass | PD201, PD202, PD204, PD205, PD206, PD207 |
 """
 _WIDTH = 120
 
 
 def manual() -> str:
-    """The index as Markdown: every rule's statement, reasons and fix.
+    """Return the index as Markdown, with statement, reasons and fix of every rule.
 
     Returns
     -------
     str
-        Of the file ``rules.md``.
+        Content of the file ``rules.md``.
     """
     sections = [_PREFACE]
     for rule in RULES:
@@ -68,16 +67,16 @@ def manual() -> str:
 
 
 def page(rule: Rule, example: Example) -> str:
-    """The page of one rule as Markdown: what, why, an example, how to fix.
+    """Return the page of a rule as Markdown: statement, reasons, example, fix.
 
     Parameters
     ----------
     example : Example
-        Is checked, and the finding is shown.
+        Graph whose finding is shown.
     """
     statement, *reasons, _ = rule.paragraphs
-    found = example.finding(rule.code)
-    shown = f"{found.severity}: {found.rule} {found.name}: {found.population}: {found.message}"
+    finding = example.finding(rule.code)
+    shown = f"{finding.severity}: {finding.rule} {finding.name}: {finding.population}: {finding.message}"
     parts = [
         f"# {rule.code} {rule.name}",
         statement,
@@ -94,27 +93,27 @@ def page(rule: Rule, example: Example) -> str:
 
 
 def pages() -> Mapping[str, str]:
-    """Every file of the manual.
+    """Return every file of the manual.
 
     Returns
     -------
     mapping of str to str
-        Content by path in `docs/reference`.
+        Content by path inside ``docs/reference``.
     """
     shown = examples()
     return {"rules.md": manual()} | {f"rules/{rule.code}.md": page(rule, shown[rule.code]) for rule in RULES}
 
 
 def main(words: list[str]) -> None:
-    """Write the manual into the folder that is named, or print the index.
+    """Write the manual into a folder, or print the index.
 
     Parameters
     ----------
     words : list of str
-        Of the command line.
+        Command-line arguments.
     """
     parser = argparse.ArgumentParser(description="Write the manual of the rules.")
-    parser.add_argument("folder", nargs="?", type=Path, help="to write to (default: print the index)")
+    parser.add_argument("folder", nargs="?", type=Path, help="folder to write to (default: print the index)")
     folder = parser.parse_args(words).folder
     if folder is None:
         print(manual(), end="")

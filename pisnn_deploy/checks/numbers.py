@@ -20,23 +20,23 @@ PAYLOADS = frozenset({"payload", "packet"})
 ACCUMULATOR = "accumulator"
 STATES = frozenset({"mass", "drive", "current", "residue", "activation"})
 DECLARED = STATES | {"potential", "packet"}
-"""Values of programs that must have a width."""
+"""Values of programs that need a declared width."""
 
 
 def required_quantities(graph: IntegerGraph) -> list[tuple[str, str]]:
-    """Population and quantity of every width that a graph must declare."""
+    """Return population and quantity of every width that a graph must declare."""
     carriers = {channels.population for channels in graph.channels}
-    found = []
+    required = []
     for population in graph.populations:
         quantities = dict.fromkeys(map(population.quantity, population.program.names))
-        found += [(population.name, quantity) for quantity in quantities if quantity in DECLARED]
-        found += [] if population.name in carriers else [(population.name, "payload")]
-    found += [(field.holder, "ledger") for field in graph.fields if field.reservoirs.size]
-    return found + [(synapse.name, ACCUMULATOR) for synapse in graph.synapses]
+        required += [(population.name, quantity) for quantity in quantities if quantity in DECLARED]
+        required += [] if population.name in carriers else [(population.name, "payload")]
+    required += [(field.holder, "ledger") for field in graph.fields if field.reservoirs.size]
+    return required + [(synapse.name, ACCUMULATOR) for synapse in graph.synapses]
 
 
 def biases(graph: IntegerGraph) -> dict[str, Integers]:
-    """Biases of each population that has some."""
+    """Biases by population, for populations that have any."""
     return {p.name: p.parameters["bias"] for p in graph.populations if "bias" in p.parameters}
 
 
@@ -52,12 +52,12 @@ def _first_entry(synapse: Synapse, wrong: np.ndarray[tuple[int, ...], np.dtype[n
 
 @rule("PD001", "weight-mantissas")
 def weight_mantissas(subject: Subject) -> Iterator[Violation]:
-    """Every stored weight is a mantissa that the target can hold without changing it.
+    """Every stored weight is a mantissa that the target stores unchanged.
 
     A synapse population with weights of both signs is stored in mixed mode, which loses the lowest bit: its mantissas
     must be multiples of `weights.step_mixed` between `weights.mantissa_lowest_mixed` and
-    `weights.mantissa_limit_mixed`. One of a single sign keeps every integer up to `weights.mantissa_limit_single`.
-    Targets clip and truncate without a word, and then packets no longer sum to zero.
+    `weights.mantissa_limit_mixed`. With a single sign all integers up to `weights.mantissa_limit_single` are possible.
+    Targets clip and truncate silently, and then packets do not sum to zero.
 
     Fix: quantise the model with fewer weight bits, or split the synapse population into an excitatory and an inhibitory
     one.
@@ -73,16 +73,16 @@ def weight_mantissas(subject: Subject) -> Iterator[Violation]:
         mode = "mixed mode" if mixed else "single-sign mode"
         step = weights.step_mixed.value if mixed else 1
         if int(distinct.max()) <= highest and int(distinct.min()) >= lowest and not (distinct % step).any():
-            # Millions of connections repeat these few; they are only spelled out to name one that is wrong.
+            # Fast path: millions of connections share a few mantissas, and only an error needs all of them.
             continue
         mantissas = synapse.mantissas
         outside = (mantissas > highest) | (mantissas < lowest)
         if outside.any():
-            found = int(mantissas[np.flatnonzero(outside)[0]])
+            mantissa = int(mantissas[np.flatnonzero(outside)[0]])
             yield Violation(
                 synapse.name,
-                found,
-                highest if found > highest else lowest,
+                mantissa,
+                highest if mantissa > highest else lowest,
                 f"{int(outside.sum())} of {mantissas.size} mantissas are outside {lowest} to {highest} ({mode}); "
                 f"{_first_entry(synapse, outside)}",
             )
@@ -92,19 +92,19 @@ def weight_mantissas(subject: Subject) -> Iterator[Violation]:
                 synapse.name,
                 int(mantissas[np.flatnonzero(off)[0]]),
                 step,
-                f"{int(off.sum())} of {mantissas.size} mantissas are no multiple of {step} ({mode}); "
+                f"{int(off.sum())} of {mantissas.size} mantissas are not multiples of {step} ({mode}); "
                 f"{_first_entry(synapse, off)}",
             )
 
 
 @rule("PD002", "weight-exponent")
 def weight_exponent(subject: Subject) -> Iterator[Violation]:
-    """The shared exponent of every synapse population is one that the target can hold.
+    """The weight exponent of every synapse population fits its field on the target.
 
-    It must be between `weights.exponent_lowest` and `weights.exponent_highest`. The exponent is a small signed field,
-    one for all weights of a synapse population.
+    It must be between `weights.exponent_lowest` and `weights.exponent_highest`. All weights of a synapse population
+    share the exponent, a small signed field.
 
-    Fix: choose weight exponents (or a threshold exponent) for the model that need a smaller shift.
+    Fix: choose weight exponents (or a threshold exponent) of the model that need a smaller shift.
     """
     lowest, highest = subject.profile.weights.exponent_lowest, subject.profile.weights.exponent_highest
     for synapse in (line.synapse for line in stored_synapses(subject.graph)):
@@ -121,17 +121,17 @@ def weight_exponent(subject: Subject) -> Iterator[Violation]:
                 synapse.name,
                 exponent,
                 least if below else most,
-                f"the weight exponent is {exponent}, and {least} to {most} are possible{some}",
+                f"the weight exponent is {exponent}, but must be from {least} to {most}{some}",
                 severity,
             )
 
 
 @rule("PD003", "bounds-declared")
 def bounds_declared(subject: Subject) -> Iterator[Violation]:
-    """Every state, payload and accumulator has a declared width that holds its proved interval.
+    """Every state, payload and accumulator has a declared width that fits its proved interval.
 
-    The rules on widths judge declared widths. What is not declared cannot be judged, and a width that does not hold its
-    own interval would stop a run.
+    The rules on widths check declared widths, so an undeclared one cannot be checked. A width that does not fit its
+    interval would stop a run.
 
     Fix: compile the model with the standard pipeline, whose `bound` pass declares all widths.
     """
@@ -139,7 +139,7 @@ def bounds_declared(subject: Subject) -> Iterator[Violation]:
     declared = {(bound.population, bound.quantity) for bound in graph.bounds}
     for population, quantity in required_quantities(graph):
         if (population, quantity) not in declared:
-            yield Violation(population, None, None, f"no width is declared for the {quantity}, so it was not checked")
+            yield Violation(population, None, None, f"the {quantity} has no declared width, so it was not checked")
     for bound in graph.bounds:
         needed = signed_width(bound.lower, bound.upper)
         if bound.lower > bound.upper:
@@ -157,11 +157,11 @@ def bounds_declared(subject: Subject) -> Iterator[Violation]:
 
 @rule("PD004", "state-width")
 def state_width(subject: Subject) -> Iterator[Violation]:
-    """Every state of a neuron fits `state.bits` signed bits.
+    """Every state of a neuron fits into `state.bits` signed bits.
 
     States are the membrane's mass, the flux compartment's current and residue, and the drive and activation of hidden
-    neurons; in delta coding also the flux compartment's drive, which it accumulates. A state that leaves its width
-    wraps or saturates, and either loses mass or breaks the proofs.
+    neurons; in delta coding also the flux compartment's accumulated drive. A state that exceeds its width wraps or
+    saturates, which loses mass or invalidates the proofs.
 
     Fix: use fewer quanta per unit, a smaller threshold exponent or smaller weight exponents, or narrow the operating
     range.
@@ -173,16 +173,16 @@ def state_width(subject: Subject) -> Iterator[Violation]:
         severity = excess(bound.bits, limit)
         if severity:
             width = allowed(limit, severity)
-            message = f"the {bound.quantity} needs {bound.bits} signed bits, and a state holds {width}"
+            message = f"the {bound.quantity} needs {bound.bits} signed bits, but a state holds {width}"
             yield Violation(bound.population, bound.bits, width, message, severity)
 
 
 @rule("PD005", "payload-width")
 def payload_width(subject: Subject) -> Iterator[Violation]:
-    """Every payload fits the widest legal payload of at most `payload.bits` bits.
+    """Every payload fits into the widest legal payload of at most `payload.bits` bits.
 
-    A payload is sent in one of `payload.legal_widths_bits`, rounded up from the signed width that was declared for it.
-    Targets without graded spikes are the matter of rule graded-spikes, and binary spikes carry no payload.
+    A payload is sent in one of `payload.legal_widths_bits`, rounded up from its declared signed width. The rule
+    graded-spikes covers targets without graded spikes; binary spikes have no payload.
 
     Fix: use fewer quanta per unit, use delta coding, or narrow the operating range or its slope.
     """
@@ -198,19 +198,19 @@ def payload_width(subject: Subject) -> Iterator[Violation]:
             severity: Severity = "error" if bound.bits > widest else "warning"
             most = widest if severity == "error" else narrowest
             some = "" if severity == "error" else " by one source"
-            message = f"the {bound.quantity} needs {bound.bits} signed bits, and a spike carries at most {most}{some}"
+            message = f"the {bound.quantity} needs {bound.bits} signed bits, but a spike carries at most {most}{some}"
             yield Violation(bound.population, bound.bits, most, message, severity)
 
 
 @rule("PD006", "graded-spikes")
 def graded_spikes(subject: Subject) -> Iterator[Violation]:
-    """A target whose spikes are binary receives no population that sends integers.
+    """No population sends integers on a target with binary spikes.
 
-    Packets, changes of mass and activations are signed integers: a spike that carries none would drop magnitude and
-    sign. Sent as one binary spike for each bit, they lose nothing.
+    Packets, changes of mass and activations are signed integers, and a binary spike would drop magnitude and sign. As
+    one binary spike for each bit they are sent exactly.
 
-    Fix: compile the model for this target, which gives each bit of a payload a line of its own (compile --spikes
-    binary), or take a target with graded spikes, such as loihi2.
+    Fix: compile the model for this target, which gives each bit of a payload its own line (`--spikes binary`), or use
+    a target with graded spikes, such as loihi2.
     """
     if subject.profile.payload.graded.value or BINARY.is_of(subject.graph):
         return
@@ -221,15 +221,15 @@ def graded_spikes(subject: Subject) -> Iterator[Violation]:
                 population,
                 "graded",
                 "binary",
-                f"its spikes carry integers, and {subject.profile.name} has binary spikes only",
+                f"its spikes carry integers, but {subject.profile.name} has only binary spikes",
             )
 
 
 @rule("PD007", "accumulator-width")
 def accumulator_width(subject: Subject) -> Iterator[Violation]:
-    """The sum of mantissa times payload over all inputs of a neuron fits `accumulator.bits` signed bits.
+    """The sum of mantissa times payload over all inputs of a neuron fits into `accumulator.bits` signed bits.
 
-    The accumulator is summed before the exponent is applied, and its overflow is silent.
+    The accumulator sums inputs before the exponent is applied, and overflows silently.
 
     Fix: use smaller weight exponents or fewer quanta per unit; payloads are smallest with delta coding.
     """
@@ -240,7 +240,7 @@ def accumulator_width(subject: Subject) -> Iterator[Violation]:
         if severity:
             width = allowed(limit, severity)
             some = "" if severity == "error" else " by one source"
-            message = f"the accumulator needs {bound.bits} signed bits, and holds {width}{some}"
+            message = f"the accumulator needs {bound.bits} signed bits, but holds {width}{some}"
             yield Violation(bound.population, bound.bits, width, message, severity)
 
 
@@ -248,7 +248,7 @@ def accumulator_width(subject: Subject) -> Iterator[Violation]:
 def decay_constant(subject: Subject) -> Iterator[Violation]:
     """The leak of the flux compartments is between 1 and 2 to the power of `decay.bits`.
 
-    The target stores the leak less one, because it adds one to the decay constant of a current.
+    The target stores the leak minus one, because it adds one to the decay constant of a current.
 
     Fix: train the model with a leak in that range; 4096 is memoryless.
     """
@@ -257,30 +257,30 @@ def decay_constant(subject: Subject) -> Iterator[Violation]:
         for leak in decay_constants(population.program):
             if not 1 <= leak <= limit:
                 bound = 1 if leak < 1 else limit
-                yield Violation(population.name, leak, bound, f"the leak is {leak}, and 1 to {limit} are possible")
+                yield Violation(population.name, leak, bound, f"the leak is {leak}, but must be from 1 to {limit}")
 
 
 @rule("PD009", "programmable-neurons")
 def programmable_neurons(subject: Subject) -> Iterator[Violation]:
-    """Neurons of the target run programs.
+    """The target has programmable neurons.
 
-    A membrane that holds its mass and a flux compartment that keeps what it did not fire are no leaky
-    integrate-and-fire neurons. On a target that has only those, synapses and spikes can be laid out, but the neurons
-    themselves must run somewhere else, such as on its embedded processors.
+    Membranes that keep their mass and flux compartments that keep a residue are not leaky integrate-and-fire neurons.
+    On a target that has only those, synapses and spikes can be placed, but the neurons must run elsewhere, such as on
+    embedded processors.
 
-    Fix: take a target with programmable neurons, such as loihi2; or run the neurons yourself and ignore this rule.
+    Fix: use a target with programmable neurons, such as loihi2, or run the neurons elsewhere and ignore this rule.
     """
     if not subject.profile.state.programmable.value:
         for population in subject.graph.chain:
-            message = f"it is no integrate-and-fire neuron, and {subject.profile.name} has no others"
+            message = f"it is not an integrate-and-fire neuron, but {subject.profile.name} has no others"
             yield Violation(population, "program", "integrate-and-fire", message)
 
 
 @rule("PD010", "threshold-width")
 def threshold_width(subject: Subject) -> Iterator[Violation]:
-    """The firing threshold fits `threshold.bits` unsigned bits.
+    """The firing threshold fits into `threshold.bits` unsigned bits.
 
-    It is two to the power of the threshold exponent, on the scale of the weighted input; of stock processes it is the
+    It is two to the power of the threshold exponent, on the scale of the weighted input; for stock processes it is the
     send threshold.
 
     Fix: use a smaller threshold exponent.
@@ -292,16 +292,16 @@ def threshold_width(subject: Subject) -> Iterator[Violation]:
         if severity:
             most = allowed(limit, severity)
             some = "" if severity == "error" else " by one source"
-            message = f"the threshold needs {used} bits, and {most} are possible{some}"
+            message = f"the threshold needs {used} bits, but {most} are available{some}"
             yield Violation(population.name, used, most, message, severity)
 
 
 @rule("PD011", "bias-width")
 def bias_width(subject: Subject) -> Iterator[Violation]:
-    """Every bias fits `bias.bits` signed bits.
+    """Every bias fits into `bias.bits` signed bits.
 
-    Biases are added to the weighted input: those of trained layers, and what reservoirs show to the faces near them. In
-    delta coding a neuron accumulates its input from a start that holds the bias already, and keeps no other.
+    Biases are added to the weighted input. They come from trained layers, and from reservoirs next to a face. In delta
+    coding the bias is part of the initial accumulated input, and not stored separately.
 
     Fix: use delta coding, fewer quanta per unit, or smaller weight exponents.
     """
@@ -317,5 +317,5 @@ def bias_width(subject: Subject) -> Iterator[Violation]:
         if severity:
             most = allowed(limit, severity)
             some = "" if severity == "error" else " by one source"
-            message = f"a bias needs {used} signed bits, and {most} are possible{some}"
+            message = f"a bias needs {used} signed bits, but {most} are available{some}"
             yield Violation(name, used, most, message, severity)

@@ -1,4 +1,4 @@
-"""A report with what a format needs beside it: which file was checked, by which rules, against which baseline."""
+"""A report with its context: the checked file, the selected rules and the baseline."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ Chosen = Literal["--profile", "artifact", "default"]
 
 @dataclass(frozen=True)
 class MadeWith:
-    """What a report was made with.
+    """Inputs of a report.
 
     Attributes
     ----------
     source : str
-        ``library``, or the path of the profile's file.
+        ``library``, or the path of the profile file.
     sha256 : str
-        Of the profile with all that it inherits.
+        Hash of the profile, including inherited figures.
     chosen_by : str
-        Who named the profile: the option, the artifact, or nobody.
+        Where the choice of profile comes from.
     baseline, events : str or None
-        Files.
+        Paths of the baseline report and of the recorded events.
     """
 
     source: str = LIBRARY
@@ -49,34 +49,34 @@ class MadeWith:
         }
 
     def rows(self, profile: str) -> list[tuple[str, str]]:
-        """What and with which value, in words, for a table."""
+        """Names and values for a table."""
         where = "of the library" if self.source == LIBRARY else f"from the file {self.source}"
         rows = [("profile", f"{profile} {where}, {_CHOSEN[self.chosen_by]}")]
         return rows + [(name, path) for name, path in (("baseline", self.baseline), ("events", self.events)) if path]
 
 
 _CHOSEN: Mapping[Chosen, str] = {
-    "--profile": "as asked for",
-    "artifact": "which the artifact was compiled for",
-    "default": "the default, because the artifact names none",
+    "--profile": "chosen with --profile",
+    "artifact": "chosen by the artifact",
+    "default": "the default, because the artifact has no profile",
 }
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One artifact checked against one profile.
+    """The check of one artifact against one profile.
 
     Attributes
     ----------
     artifact : PurePath
-        Relative to the current folder where it lies below it, so that reports do not depend on the machine.
+        Path relative to the current folder if the artifact is inside it, so that reports do not depend on the machine.
     rules : tuple of Rule
-        Those that were asked for.
+        The selected rules.
     growths : tuple of Growth or None
-        Every resource beside the baseline; None without a baseline.
+        Change of every resource since the baseline; None without a baseline.
     in_repository : PurePath or None
-        The artifact from the root of its repository, where code scanning and annotations count from; absolute outside
-        of one. As `artifact` unless given.
+        Path relative to the root of the repository, as code scanning and annotations need it; absolute outside of a
+        repository (default: `artifact`).
     """
 
     artifact: PurePath
@@ -88,32 +88,32 @@ class Outcome:
 
     @property
     def place(self) -> PurePath:
-        """The artifact, for readers that know the repository and not the current folder."""
+        """Path of the artifact for tools that start from the root of the repository."""
         return self.in_repository or self.artifact
 
     @property
     def target(self) -> tuple[str, str]:
-        """The profile's name and source, which tell it from every other."""
+        """Name and source of the profile, which identify it."""
         return self.report.profile, self.made_with.source
 
     @property
     def grown(self) -> tuple[Growth, ...]:
-        """Resources that grew by more than is allowed."""
+        """Resources that grew more than allowed."""
         return tuple(growth for growth in self.growths or () if growth.grew)
 
     @property
     def passed(self) -> bool:
-        """Whether no finding is an error and no resource grew too much."""
+        """Whether there are neither errors nor excessive growth."""
         return self.report.passed and not self.grown
 
     @property
     def left_out(self) -> tuple[str, ...]:
-        """Codes of the rules that were not asked for."""
-        asked = {rule.code for rule in self.rules}
-        return tuple(rule.code for rule in RULES if rule.code not in asked)
+        """Codes of the rules that were not selected."""
+        selected = {rule.code for rule in self.rules}
+        return tuple(rule.code for rule in RULES if rule.code not in selected)
 
     def rows(self) -> list[tuple[str, str]]:
-        """What the report was made with, in words: names and values for a table."""
+        """Inputs of the report as names and values for a table."""
         left_out = [("rules left out", ", ".join(self.left_out))] if self.left_out else []
         return [*self.made_with.rows(self.report.profile), *left_out]
 
@@ -122,7 +122,7 @@ class Outcome:
         return tuple(finding for finding in self.report.findings if finding.rule == rule.code)
 
     def to_dict(self) -> dict[str, Any]:
-        """The report's JSON object with the artifact, the rules left out and, against a baseline, ``baseline``."""
+        """Return the report's JSON object with the artifact, the rules left out and, if compared, the baseline."""
         plain = {"artifact": str(self.artifact), **self.report.to_dict(), "rules_left_out": list(self.left_out)}
         plain["made_with"] = self.made_with.to_dict()
         if self.growths is not None:

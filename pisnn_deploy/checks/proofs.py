@@ -1,4 +1,4 @@
-"""Rules on the certificate: what must be proved before a graph goes onto hardware."""
+"""Rules on the certificate: what must be proved before a graph runs on hardware."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ UNKNOWN: Method = "unknown-program"
 
 @rule("PD201", "certificate-present")
 def certificate_present(subject: Subject) -> Iterator[Violation]:
-    """The graph carries a certificate.
+    """The graph has a certificate.
 
-    Hardware shows no error when mass is lost; the proof must come before.
+    Hardware does not report lost mass, so conservation must be proved in advance.
 
     Fix: compile the model with the standard pipeline, whose `prove` pass writes the certificate.
     """
@@ -28,9 +28,9 @@ def certificate_present(subject: Subject) -> Iterator[Violation]:
 def conservation_proved(subject: Subject) -> Iterator[Violation]:
     """The certificate proves conservation of mass.
 
-    An assumption is not enough: conservation holds by construction, for any values, or it does not hold.
+    An assumption is not enough: either conservation holds by construction, for all values, or it does not hold.
 
-    Fix: look at the details of the claim with `pisnn-deploy verify`, and compile the model again.
+    Fix: read the details of the claim with `pisnn-deploy verify`, and compile the model again.
     """
     certificate = subject.graph.certificate
     if certificate is not None and certificate.conservation.status != "proved":
@@ -42,7 +42,7 @@ def conservation_proved(subject: Subject) -> Iterator[Violation]:
 def overflow_bounded(subject: Subject) -> Iterator[Violation]:
     """The certificate bounds every state and payload, at least within the operating range.
 
-    The rules on widths rest on these bounds.
+    The rules on widths depend on these bounds.
 
     Fix: give the model an operating range with a slope, and compile it again.
     """
@@ -56,8 +56,7 @@ def overflow_bounded(subject: Subject) -> Iterator[Violation]:
 def certificate_valid(subject: Subject) -> Iterator[Violation]:
     """Every claim of the certificate can be proved again from the artifact alone.
 
-    A certificate is worth no more than its proof: the checker behind `pisnn-deploy verify` repeats it and compares the
-    hashes of graph and arrays.
+    The checker behind `pisnn-deploy verify` repeats the proof and compares the hashes of graph and arrays.
 
     Fix: compile the model again; do not edit artifacts.
     """
@@ -67,34 +66,34 @@ def certificate_valid(subject: Subject) -> Iterator[Violation]:
 
 @rule("PD205", "ledgers-last")
 def ledgers_last(subject: Subject) -> Iterator[Violation]:
-    """No ledger can wrap within the PDE steps that the graph is to run for.
+    """No ledger can wrap within the planned number of PDE steps.
 
-    A reservoir's ledger grows for as long as a steady flux passes through it. The certificate says how many PDE steps
-    its 48 bits last at the largest packet; the horizon is 1,000,000 PDE steps unless `--horizon` says otherwise.
+    A reservoir's ledger grows as long as a steady flux passes through it. The certificate says how many PDE steps its
+    48 bits last at the largest packet. `--horizon` sets the planned number of PDE steps (default: 1,000,000).
 
     Fix: compile with a narrower operating range or a smaller `--flux`, or read the ledgers and reset them in time.
     """
     certificate = subject.graph.certificate
     lasts = None if certificate is None else certificate.conservation.figures.get("ledger_steps")
     if lasts is not None and lasts < subject.horizon:
-        message = f"a ledger may wrap after {lasts} PDE steps, and {subject.horizon} are asked for"
+        message = f"a ledger may wrap after {lasts} PDE steps, but {subject.horizon} are planned"
         yield Violation("membrane", lasts, subject.horizon, message)
 
 
 @rule("PD206", "start-in-range")
 def start_in_range(subject: Subject) -> Iterator[Violation]:
-    """The masses that a run starts from lie in the operating range.
+    """The initial masses are within the operating range.
 
-    The widths rest on that range. A run that starts outside stops at its first PDE step.
+    The widths depend on that range. A run that starts outside stops at its first PDE step.
 
     Fix: compile with `--range LOWER,UPPER` or `--slope` to widen the range, or start from another field.
     """
     graph, window = subject.graph, subject.graph.window
     levels = graph.sole_field.levels(graph.initial)
     for cell in np.flatnonzero((levels < window.lower) | (levels > window.upper))[:1].tolist():
-        found, limit = int(levels[cell]), window.lower if levels[cell] < window.lower else window.upper
+        level, limit = int(levels[cell]), window.lower if levels[cell] < window.lower else window.upper
         yield Violation(
-            "membrane", found, limit, f"cell {cell} starts at {found}, outside {window.lower} to {window.upper}"
+            "membrane", level, limit, f"cell {cell} starts at {level}, outside {window.lower} to {window.upper}"
         )
     if window.difference is None:
         return
@@ -103,20 +102,19 @@ def start_in_range(subject: Subject) -> Iterator[Violation]:
     beside = np.maximum(graph.mesh.source, graph.mesh.target) >= graph.mesh.cells
     limits = np.where(beside, window.difference // 2, window.difference)
     for face in np.flatnonzero(steepness > limits)[:1].tolist():
-        found, limit = int(steepness[face]), int(limits[face])
-        yield Violation(
-            "flux", found, limit, f"the start differs by {found} across face {face}, and {limit} is allowed"
-        )
+        difference, limit = int(steepness[face]), int(limits[face])
+        message = f"the start differs by {difference} across face {face}, but at most {limit} is allowed"
+        yield Violation("flux", difference, limit, message)
 
 
 @rule("PD207", "programs-known")
 def programs_known(subject: Subject) -> Iterator[Violation]:
-    """The neurons run programs that every claim can rest on.
+    """The neurons run programs that all claims cover.
 
-    Bounds and conservation are proved of any program. The time step, stability and the equation are claimed only of
-    the programs in docs/reference/neurons.md. Of others they are left out, which is no error, and this says so.
+    Bounds and conservation are proved for any program. The time step, stability and the equation are claimed only for
+    the programs in docs/reference/neurons.md. For other programs these claims are left out, which is not an error.
 
-    Fix: where these claims are needed, use a program of docs/reference/neurons.md.
+    Fix: if you need these claims, use a program from docs/reference/neurons.md.
     """
     certificate = subject.graph.certificate
     missing = [name for name, claim in certificate.claims.items() if claim.method == UNKNOWN] if certificate else []

@@ -1,4 +1,4 @@
-"""What a check found, as data."""
+"""Results of a check, as data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pisnn_deploy.estimates.compared import Comparison
 from pisnn_deploy.estimates.estimate import Estimate
 
 Severity = Literal["error", "warning", "info"]
-"""``error``: does not fit. ``warning``: fits by one source and not by another. ``info``: could not be checked."""
+"""``error``: does not fit. ``warning``: the profile's sources disagree. ``info``: not checked, or for information."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class Finding:
     name : str
         Name of the rule, such as ``synaptic-memory``.
     population : str
-        Where: a population, a synapse population, ``core 3``, or ``graph``.
+        Location: a population, a synapse population, ``core 3``, or ``graph``.
     value, limit : int, float, str or None
-        What was found and what is allowed.
+        Actual and allowed value.
     message : str
-        A sentence with the facts.
+        What is wrong, with the numbers.
     fix : str
-        What to do about it, from the rule.
+        How to fix it, from the rule.
     """
 
     rule: str
@@ -44,18 +44,18 @@ class Finding:
 
 @dataclass(frozen=True)
 class Resources:
-    """What the graph uses.
+    """Resources that a graph uses.
 
     Attributes
     ----------
     cores, chips : int
-        One core and one chip for a graph that is not placed.
+        Number of cores and chips; 1 for a graph without a placement.
     synaptic_memory_words : int
-        Sum over all cores, in words of the profile.
+        Sum over all cores, in the profile's words.
     input_axons, output_axons : int
         Sums over all cores; output axons in entries.
     utilisation : dict of str to float
-        Used fraction of each limited resource; of the fullest core for what a core limits.
+        Used fraction of each limited resource; for resources of a core, in the fullest core.
     """
 
     cores: int
@@ -75,11 +75,11 @@ class Report:
     Attributes
     ----------
     findings : tuple of Finding
-        In the order of the rules.
+        Findings in the order of the rules.
     estimates : dict of str to Estimate
-        Of a PDE step, see `pisnn_deploy.estimates.estimates`.
+        Estimates per PDE step, see `pisnn_deploy.estimates.estimates`.
     comparison : Comparison
-        The estimates beside a dense-coded run and a float solver.
+        Comparison with a dense-coded run and a float solver.
     """
 
     profile: str
@@ -94,7 +94,7 @@ class Report:
         return all(finding.severity != "error" for finding in self.findings)
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON object of the command ``check``: plain lists, dicts, numbers and strings."""
+        """Return the JSON object of ``pisnn-deploy check`` as plain lists, dicts, numbers and strings."""
         return {
             "profile": self.profile,
             "pass": self.passed,

@@ -1,7 +1,7 @@
-"""What a rule is, and the comparisons that rules share.
+"""The `Rule` class, and comparisons that rules share.
 
-The docstring of a rule's function is the rule: its first paragraph states it, its last begins with ``Fix:`` and becomes
-the `fix` of every finding, and what stands between says why. The manual (docs/reference/rules.md) prints the same text.
+The docstring of a rule's function is the text of the rule: the first paragraph states it, the last starts with ``Fix:``
+and becomes the `fix` of every finding, and those between give reasons. The manual (docs/reference/rules.md) prints it.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from pisnn_deploy.target import Figure, Profile
 from pisnn_deploy.target.utilisation import Counts
 
 GRAPH = "graph"
-"""Place of a violation that concerns the whole graph."""
+"""Location of a violation that concerns the whole graph."""
 
 
 DEFAULT_HORIZON = 1_000_000
-"""PDE steps."""
+"""PDE steps that a graph should run by default."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What a rule looks at.
+    """Input of a rule.
 
     Attributes
     ----------
     rejected : tuple of (str, str)
-        Claims of the certificate that the checker rejects, each with its reason.
+        Certificate claims that the checker rejected, with reasons.
     horizon : int
-        PDE steps that the graph is to run for.
+        Number of PDE steps that the graph should run.
     """
 
     graph: IntegerGraph
@@ -44,7 +44,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Violation:
-    """A finding before its rule signs it; the attributes are those of `Finding`."""
+    """A finding without its rule; the attributes are those of `Finding`."""
 
     population: str
     value: int | float | str | None
@@ -55,16 +55,16 @@ class Violation:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule.
+    """A rule of ``pisnn-deploy check``.
 
     Attributes
     ----------
     code : str
-        Stable: scripts select and ignore rules by it.
+        Stable identifier, by which scripts select and ignore rules.
     name : str
-        Kebab-case, as stable as the code.
+        Name in kebab-case, stable too.
     violations : callable
-        Takes a `Subject` and yields every `Violation`.
+        Function that takes a `Subject` and yields every `Violation`.
     """
 
     code: str
@@ -73,37 +73,37 @@ class Rule:
 
     @property
     def paragraphs(self) -> tuple[str, ...]:
-        """Paragraphs of the rule's text, one line each: the statement, the reasons, the fix."""
+        """Paragraphs of the rule's text, each on one line: statement, reasons, fix."""
         return tuple(" ".join(paragraph.split()) for paragraph in docstring(self.violations).split("\n\n"))
 
     @property
     def statement(self) -> str:
-        """What must hold."""
+        """Requirement that a graph must meet."""
         return self.paragraphs[0]
 
     @property
     def fix(self) -> str:
-        """What to do when it does not."""
+        """How to fix a violation."""
         last = self.paragraphs[-1].removeprefix("Fix:").strip()
         return last[:1].upper() + last[1:]
 
     def findings(self, subject: Subject) -> Iterator[Finding]:
-        """Findings of this rule, one for each violation."""
-        for found in self.violations(subject):
+        """Yield a finding for each violation of this rule."""
+        for violation in self.violations(subject):
             yield Finding(
                 self.code,
                 self.name,
-                found.severity,
-                found.population,
-                found.value,
-                found.limit,
-                found.message,
-                "" if found.severity == "info" else self.fix,
+                violation.severity,
+                violation.population,
+                violation.value,
+                violation.limit,
+                violation.message,
+                "" if violation.severity == "info" else self.fix,
             )
 
 
 def rule(code: str, name: str) -> Callable[[Callable[[Subject], Iterator[Violation]]], Rule]:
-    """Make a rule of a function that yields violations.
+    """Turn a function that yields violations into a rule.
 
     Parameters
     ----------
@@ -114,17 +114,17 @@ def rule(code: str, name: str) -> Callable[[Callable[[Subject], Iterator[Violati
 
 
 def excess(value: float, limit: Figure[int | None] | Figure[int]) -> Severity | None:
-    """How bad it is that a value meets a limit.
+    """Severity of a value with an upper limit.
 
     Parameters
     ----------
     limit : Figure
-        Null limits nothing.
+        Upper limit; a null value means no limit.
 
     Returns
     -------
     str or None
-        ``error`` above the limit; ``warning`` below it but above the lowest limit that a source gives; otherwise None.
+        ``error`` above the limit, ``warning`` above the lowest limit of any source, else None.
     """
     if limit.value is not None and value > limit.value:
         return "error"
@@ -134,12 +134,12 @@ def excess(value: float, limit: Figure[int | None] | Figure[int]) -> Severity | 
 
 
 def shortfall(value: float, limit: Figure[int]) -> Severity | None:
-    """How bad it is that a value meets a lower limit.
+    """Severity of a value with a lower limit.
 
     Returns
     -------
     str or None
-        ``error`` below the limit; ``warning`` above it but below the highest limit that a source gives; otherwise None.
+        ``error`` below the limit, ``warning`` below the highest limit of any source, else None.
     """
     if value < limit.value:
         return "error"
@@ -147,12 +147,12 @@ def shortfall(value: float, limit: Figure[int]) -> Severity | None:
 
 
 def allowed(limit: Figure[int | None] | Figure[int], severity: Severity) -> int | None:
-    """The limit that a value of this severity exceeds."""
+    """Limit that a value of this severity exceeds."""
     return limit.value if severity == "error" else limit.low
 
 
 def unpublished(subject: Subject, limit: Figure[int | None], what: str) -> Iterator[Violation]:
-    """Say that a limit was not checked because the public record has none; silent otherwise."""
+    """Report that a limit could not be checked because none is published."""
     if limit.is_unpublished:
-        message = f"not checked: no limit of {what} is published for {subject.profile.name}"
+        message = f"not checked: no limit for {what} is published for {subject.profile.name}"
         yield Violation(GRAPH, None, None, message, "info")

@@ -1,4 +1,4 @@
-"""All rules in the order of their codes, and the check that runs them."""
+"""List of all rules by code, and the function that runs them."""
 
 from __future__ import annotations
 
@@ -65,21 +65,20 @@ def check(
     Parameters
     ----------
     graph : IntegerGraph
-        A verified graph. Its populations may be placed; without a placement, figures of a core are those of a single
-        one.
+        A verified graph. Without a placement it is checked as if it were on a single core.
     rejected : tuple of (str, str)
-        Claims of the certificate that `pisnn_deploy.verify` rejects, each with its reason.
+        Certificate claims that `pisnn_deploy.verify` rejected, with reasons.
     horizon : int
-        PDE steps that the graph is to run for.
+        Number of PDE steps that the graph should run.
     activity : Activity, optional
-        What a run sent, for the estimates; every neuron once unless given.
+        Spikes of a run, for the estimates (default: every neuron fires once).
     seconds : float, optional
-        Per PDE step of a float solver that the user measured, for the comparison.
+        Measured time of a float solver per PDE step in seconds, for the comparison.
 
     Returns
     -------
     Report
-        With every violation of every rule.
+        All violations of all rules.
     """
     counts = count(graph, profile)
     subject = Subject(graph, profile, counts, rejected, horizon)
@@ -96,7 +95,7 @@ _REPORTED = {
     "output_axons": "output_axons",
     "total_memory": "total_words",
 }
-"""Resources of cores in a report, by the names that they have there."""
+"""Resource of a core by its name in a report."""
 
 
 def _resources(graph: IntegerGraph, profile: Profile, counts: Counts) -> Resources:

@@ -1,4 +1,4 @@
-"""Rules on the tables of a core: what a neuron's states, addresses, axons and delays take of them."""
+"""Rules on the tables of a core: states, addresses, axons and delays of neurons."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from pisnn_deploy.graph.stock import STATE_BITS, STATES, is_stock
 
 
 def state_bits(graph: IntegerGraph) -> Mapping[str, int]:
-    """Bits of state that a neuron keeps from one time step to the next, by population.
+    """Bits of state that a neuron keeps between time steps, by population.
 
-    In delta coding a receiver keeps the drive that it accumulates, and a hidden neuron what it sent last; in dense
-    coding both keep their bias. A current is kept where a leak leaves something of it. With a limiter faces keep the
-    masses at their ends, unless these arrive anew in the very time step in which faces fire. Stock processes keep
-    states of the width that Lava declares for them, whatever is in them.
+    In delta coding a receiver keeps its accumulated drive, and a hidden neuron the value that it sent last; in dense
+    coding both keep their bias. A current is kept unless the leak removes it entirely. With a limiter faces keep the
+    masses at their ends, unless these arrive in the time step in which faces fire. Stock processes keep states of the
+    width that Lava declares.
 
     Returns
     -------
     mapping of str to int
-        Populations of the chain; widths that are not declared count nothing.
+        Bits by population; undeclared widths count as 0.
     """
     if is_stock(graph):
         return {name: STATE_BITS * states for name, states in STATES.items()}
@@ -44,7 +44,7 @@ def state_bits(graph: IntegerGraph) -> Mapping[str, int]:
 
 
 def _remembered(graph: IntegerGraph, population: Population) -> Iterator[str]:
-    """Values that a neuron keeps although its program does not: what its ports accumulate, and what it sent last."""
+    """Yield values that a neuron keeps outside its program: inputs that ports accumulate, and the last output."""
     if population.name in graph.holders:
         return
     delta = graph.coding == "delta"
@@ -53,7 +53,7 @@ def _remembered(graph: IntegerGraph, population: Population) -> Iterator[str]:
             graph.depths[population.name] - graph.depths[s.source] > 1 for s in graph.into(population.name, port)
         )
         if delta or waits:
-            # An accumulator holds the bias, too, where a program adds one first.
+            # If the program adds a bias to the input, the accumulator holds the sum.
             readers = [o for o in population.program.operations if port in o.values and o.name == "add"]
             yield readers[0].results[0] if readers else port
     if delta and population.name not in {channels.population for channels in graph.channels}:
@@ -61,7 +61,7 @@ def _remembered(graph: IntegerGraph, population: Population) -> Iterator[str]:
 
 
 def _on_each_core(subject: Subject, of_a_neuron: Mapping[str, int]) -> NDArray[np.int64]:
-    """Sum over the neurons of each core in use."""
+    """Sum over the neurons of each used core, int64 [cores]."""
     graph, counts = subject.graph, subject.counts
     total = np.zeros(counts.core.size, np.int64)
     for name, amount in of_a_neuron.items():
@@ -77,8 +77,8 @@ def _on_each_core(subject: Subject, of_a_neuron: Mapping[str, int]) -> NDArray[n
 def state_words(subject: Subject) -> Iterator[Violation]:
     """The states of a core's neurons take at most `core.neuron_state_words` words.
 
-    States are those that a neuron keeps from one time step to the next, packed into whole words of `core.word_bits` for
-    each neuron. A neuron with several wide states takes two words, and a core then holds half as many.
+    States are the values that a neuron keeps between time steps, packed into whole words of `core.word_bits` for each
+    neuron. A neuron with several wide states takes two words, and a core then holds half as many neurons.
 
     Fix: place the populations on more cores, or use narrower states.
     """
@@ -92,8 +92,8 @@ def state_words(subject: Subject) -> Iterator[Violation]:
 def neuron_addresses(subject: Subject) -> Iterator[Violation]:
     """Every neuron of a core has an address of `synapse.index_bits` bits.
 
-    A stored synapse names the neuron that it reaches by its index in the core. A larger index is cut off without a
-    word, and the packet arrives at another neuron.
+    A stored synapse refers to its target neuron by an index in the core. A larger index is truncated silently, and the
+    packet arrives at another neuron.
 
     Fix: place the populations on more cores.
     """
@@ -102,17 +102,17 @@ def neuron_addresses(subject: Subject) -> Iterator[Violation]:
     for index in np.flatnonzero(counts.neurons > addresses):
         used = int(counts.neurons[index])
         place = f"core {int(counts.core[index])}" if counts.placed else GRAPH
-        yield Violation(place, used, addresses, f"{used} neurons, and indices of {bits} bits address {addresses}")
+        yield Violation(place, used, addresses, f"{used} neurons, but indices of {bits} bits address only {addresses}")
 
 
 @rule("PD115", "axons-per-neuron")
 def axons_per_neuron(subject: Subject) -> Iterator[Violation]:
     """A neuron takes at most `core.neuron_output_axons_max` output axon entries.
 
-    It takes one for each synapse population and core that it reaches, so a neuron that is heard everywhere meets this
-    limit before its core meets PD107.
+    It takes one for each synapse population and core that it reaches, so a neuron with targets on many cores reaches
+    this limit before its core reaches that of PD107.
 
-    Fix: place those that hear a neuron on fewer cores.
+    Fix: place the targets of the neuron on fewer cores.
     """
     limit = subject.profile.core.neuron_output_axons_max
     yield from unpublished(subject, limit, "output axons of a neuron")
@@ -121,7 +121,7 @@ def axons_per_neuron(subject: Subject) -> Iterator[Violation]:
         if severity:
             most = allowed(limit, severity)
             some = "" if severity == "error" else " by one source"
-            message = f"one of its neurons takes {used} output axon entries, and may take {most}{some}"
+            message = f"one of its neurons takes {used} output axon entries, but may take at most {most}{some}"
             yield Violation(name, used, most, message, severity)
 
 
@@ -129,8 +129,8 @@ def axons_per_neuron(subject: Subject) -> Iterator[Violation]:
 def delay_slots(subject: Subject) -> Iterator[Violation]:
     """The neurons of a core have at most `delay.accumulators_max` slots for delayed input together.
 
-    Each neuron has one accumulator for each time step in which input may still arrive, at least `delay.slots_lowest`.
-    The graphs of this project need no more than that: everything arrives in the next time step.
+    Each neuron has one accumulator for each time step of the longest delay, at least `delay.slots_lowest`. The graphs
+    of this project need no more than that, because all inputs arrive in the next time step.
 
     Fix: place the populations on more cores.
     """
@@ -144,13 +144,13 @@ def delay_slots(subject: Subject) -> Iterator[Violation]:
 
 @rule("PD117", "spike-counters")
 def spike_counters(subject: Subject) -> Iterator[Violation]:
-    """The masses of all cells can be watched by `io.spike_counters` counters on each embedded processor.
+    """All cells can be monitored at once with `io.spike_counters` counters on each embedded processor.
 
-    Nothing has to be watched for a graph to run, and states may be read when it has stopped. To count the spikes of all
-    membranes while it runs, there must be a counter for each; with fewer, cells are watched in turns, and the host's
-    share of a time step grows. Therefore this is information and never an error.
+    A graph runs without monitoring, and states can be read after the run. Counting the spikes of all membranes during
+    the run takes a counter for each; with fewer counters, cells are monitored in turns and time steps take longer on
+    the host. Therefore this is information and never an error.
 
-    Fix: watch the cells in turns, or read the masses when the run has ended.
+    Fix: monitor the cells in turns, or read the masses after the run.
     """
     counters = subject.profile.io.spike_counters
     processors, chips = subject.profile.chip.embedded_processors, subject.profile.system.chips
@@ -161,5 +161,5 @@ def spike_counters(subject: Subject) -> Iterator[Violation]:
     cells = subject.graph.mesh.cells * lines_of(subject.graph, "membrane")
     if cells > available:
         turns = -(-cells // available)
-        message = f"{cells} membranes send, and {available} counters watch them in {turns} turns"
+        message = f"{cells} membranes send spikes, but {available} counters need {turns} turns to monitor them"
         yield Violation("membrane", cells, available, message, "info")

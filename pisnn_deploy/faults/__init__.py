@@ -1,4 +1,4 @@
-"""Faults of a chip that a run is to survive or to report: what they are, and what they do to memories and messages.
+"""Injection of hardware faults: their specification, and their effect on memories and messages.
 
-The audit knows nothing of them.
+The audit has no access to them.
 """

@@ -1,4 +1,4 @@
-"""What the faults of a run do to memories and messages, time step by time step."""
+"""Effect of faults on memories and messages in each time step."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class Injector:
     Parameters
     ----------
     graph : IntegerGraph
-        Compiled to the end.
+        A fully compiled graph.
     faults : sequence of Fault
         All faults of the run.
     steps : int
-        PDE steps of the run.
+        Number of PDE steps of the run.
 
     Raises
     ------
     UsageError
-        The graph or the run has no such place or time.
+        If the graph or the run has no such place or time.
     """
 
     def __init__(self, graph: IntegerGraph, faults: Sequence[Fault], steps: int) -> None:
@@ -50,14 +50,14 @@ class Injector:
         ]
 
     def flip(self, place: str, words: Integers, step: int, phase: int) -> None:
-        """Flip bits of words of state, at the start of a time step.
+        """Flip bits of states at the start of a time step.
 
         Parameters
         ----------
         place : str
             ``membrane``, ``current`` or ``residue``.
         words : int64 array [neurons]
-            Changed in place.
+            States, changed in place.
         step, phase : int
             PDE step, and the time step of it.
         """
@@ -67,7 +67,7 @@ class Injector:
                 words[fault.index] = flipped(int(words[fault.index]), fault.bit, width)
 
     def dead(self, population: str, step: int, phase: int) -> Integers:
-        """Neurons that neither update nor send.
+        """Return the neurons that neither update nor send.
 
         Parameters
         ----------
@@ -79,7 +79,7 @@ class Injector:
         Returns
         -------
         int64 array
-            Ascending numbers.
+            Numbers of neurons, ascending.
         """
         none = np.zeros(0, np.int64)
         numbers = [
@@ -89,32 +89,32 @@ class Injector:
         return dead
 
     def held(self, population: str, step: int, phase: int) -> Integers:
-        """Neurons whose accumulator keeps its value when the population takes what has arrived.
+        """Return the neurons whose accumulator does not take its input.
 
         Parameters
         ----------
         population : str
             Whose neurons.
         step, phase : int
-            Of the time step in which the population updates.
+            PDE step and time step in which the population updates.
 
         Returns
         -------
         int64 array
-            Ascending numbers.
+            Numbers of neurons, ascending.
         """
         stale = [fault.index for fault in self._stale if (fault.place, fault.step) == (population, step)]
         return np.union1d(self.dead(population, step, phase), np.array(stale, np.int64))
 
     def reader(self, population: Population, step: int, look: Look) -> Arrays:
-        """What runs the program of a population in a PDE step, with the bits flipped that are hit then.
+        """Return a program reader for a population in a PDE step, which flips the bits of its faults.
 
         Parameters
         ----------
         step : int
             PDE step in which the program runs.
         look : callable
-            Refuses values outside their widths.
+            Called with each value; refuses those outside their widths.
         """
         flips = [
             Flip(fault.value, fault.index, fault.bit, self._width(population, fault))
@@ -127,12 +127,12 @@ class Injector:
         return value_bits(self._graph, population.name, population.quantity(fault.value), fault.index) or 64
 
     def synapse(self, line: Line, period: int) -> FaultySynapse:
-        """A stored synapse population with its faults.
+        """Return a stored synapse population with its faults.
 
         Parameters
         ----------
         period : int
-            Time steps of a PDE step.
+            Number of time steps per PDE step.
         """
         return FaultySynapse(line, self.faults, self._graph.mesh, period)
 
@@ -142,15 +142,15 @@ class Injector:
 
 
 def _require(graph: IntegerGraph, fault: Fault, steps: int) -> None:
-    """Refuse a fault whose place or time does not exist."""
+    """Refuse a fault with a place or time that does not exist."""
     period = int(graph.period or 0)
     if fault.phase >= period:
-        raise wrong_place(fault, f"a PDE step has the time steps 0 to {period - 1}")
+        raise wrong_place(fault, f"a PDE step has only the time steps 0 to {period - 1}")
     is_late = fault.kind == "stale" or bool(fault.value)
     fired_before = fault.kind in PACKET_KINDS or (is_late and fault.population != MEMBRANE)
     last = steps - 1 if fired_before or fault.phase else steps
     if fault.step > last:
-        raise wrong_place(fault, f"the run of {steps} PDE steps is over by then; the last such fault is at {last}")
+        raise wrong_place(fault, f"the run has only {steps} PDE steps; the last such fault is possible at {last}")
     if fault.place == "weight":
         _require_weight(graph, fault)
         return
@@ -159,7 +159,7 @@ def _require(graph: IntegerGraph, fault: Fault, steps: int) -> None:
         return
     if fault.place == "core":
         if graph.placement is None:
-            raise wrong_place(fault, "the artifact has no placement; compile it with a profile")
+            raise wrong_place(fault, "the artifact has no placement; compile it for a profile")
         size, noun = graph.placement.cores, "cores"
     elif fault.place in ("current", "residue", "packet"):
         size, noun = graph.mesh.faces, "faces"

@@ -1,8 +1,8 @@
-"""A chip in plain numpy, time step by time step, with faults: what the processes on Lava do, without Lava.
+"""Simulator of a chip with faults, in plain numpy and time step by time step; equivalent to the processes on Lava.
 
-Memories and messages are those of the hardware: accumulators that take changes, stored synapses, spikes that arrive one
-time step after they were sent. What a neuron does stands in its program. Without faults a PDE step gives the integers
-of `pisnn_deploy.graph.semantics`.
+Memories and messages are those of the hardware: accumulators of changes, stored synapses, and spikes that arrive one
+time step after they were sent. Neurons run their programs. Without faults a PDE step gives the same integers as
+`pisnn_deploy.graph.semantics`.
 """
 
 from __future__ import annotations
@@ -30,25 +30,27 @@ class Machine:
     Parameters
     ----------
     graph : IntegerGraph
-        Compiled to the end.
+        A fully compiled graph.
     step : int
-        PDE step with which to begin.
+        First PDE step.
     mass : int64 array [holders]
+        Masses and ledgers, in quanta.
     flux : int64 array [3, faces]
-        Packets, currents and residues.
+        Packets (quanta), currents and residues (flux units).
     injector : Injector
+        Faults of the run.
     counts_start : bool
         Whether the spikes of the first time step of each population count as events.
 
     Attributes
     ----------
     mass, flux : int64 arrays
-        What the memories hold, and in the first row of `flux` what has just been fired; the currents are those that
-        were added when faces fired last.
+        Contents of the memories. The first row of `flux` has the packets of the last time step, the second the
+        currents of the last firing.
     events : dict of str to int
         Spikes by population.
     phases : int
-        Time steps of a PDE step; where faces answer in the time step of the masses, its two halves.
+        Time steps per PDE step; 2 halves if faces fire in the time step of the masses.
     """
 
     def __init__(
@@ -68,7 +70,7 @@ class Machine:
         self._bits = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
         self._guards = {name: payload_guard(graph, name) for name in graph.chain}
         self._synapses = [(line.synapse, injector.synapse(line, self.phases)) for line in stored_synapses(graph)]
-        # Widths are checked when values are used.
+        # The graph has no bounds here, because widths are checked when values are used.
         answers = Semantics(replace(graph, bounds=())).activations(mass)
         self._told = dict(zip(graph.chain, answers, strict=False)) | {MEMBRANE: mass.copy()}
         self._untold = np.zeros_like(mass)
@@ -77,8 +79,8 @@ class Machine:
         self._accumulated = {key: arriving.copy() for key, arriving in self._arriving.items()}
         for synapse in graph.synapses:
             if synapse.source in self._told:
-                heard = synapse.matrix() @ self._told[synapse.source]
-                self._accumulated[synapse.target, synapse.port] += heard
+                drive = synapse.matrix() @ self._told[synapse.source]
+                self._accumulated[synapse.target, synapse.port] += drive
 
     @property
     def time(self) -> tuple[int, int]:
@@ -87,17 +89,17 @@ class Machine:
 
     @property
     def kept_current(self) -> Integers:
-        """What faces keep of their currents, a copy; 0 where their program keeps nothing."""
-        *kept, _ = self._memory[FLUX].values()
-        return kept[0].copy() if kept else np.zeros_like(self.flux[1])
+        """Copy of the currents that faces keep; 0 if their program keeps none."""
+        *currents, _ = self._memory[FLUX].values()
+        return currents[0].copy() if currents else np.zeros_like(self.flux[1])
 
     def advance(self) -> None:
-        """Do one time step.
+        """Simulate one time step.
 
         Raises
         ------
         OverflowViolation
-            A value outside its declared bits.
+            If a value exceeds its declared bits.
         """
         step, phase = self.time
         for place, words in self._words():
@@ -107,43 +109,45 @@ class Machine:
         self._time += 1
 
     def mend(self, mass: Integers, current: Integers, residue: Integers) -> None:
-        """Set the states right; what membranes have told wrongly is made good when they send next.
+        """Overwrite the states; membranes correct what they sent wrongly with their next spikes.
 
         Parameters
         ----------
         mass : int64 array [holders]
+            Masses and ledgers, in quanta.
         current, residue : int64 array [faces]
+            Currents and residues, in flux units.
         """
         self.mass[:], self.flux[1], self.flux[2] = mass, current, residue
         self._untold = self.mass - self._told[MEMBRANE]
 
     def _memory_of_faces(self) -> dict[str, Integers]:
-        """States of the faces by name, the residue last: rows of `flux` where they are what it shows."""
+        """States of the faces by name, the residue last; views of `flux` where possible."""
         program = self._graph.sole_channels.program
-        *kept, residue = program.states
-        memory = {name: self.flux[1] if program.after[0] == "current" else self.flux[1].copy() for name in kept}
+        *currents, residue = program.states
+        memory = {name: self.flux[1] if program.after[0] == "current" else self.flux[1].copy() for name in currents}
         return {**memory, residue: self.flux[2]}
 
     def _words(self) -> Iterator[tuple[str, Integers]]:
-        """Words of state by the names that faults have for them."""
-        *kept, residue = self._memory[FLUX].values()
+        """Yield states by the names that faults use."""
+        *currents, residue = self._memory[FLUX].values()
         yield MEMBRANE, self.mass
-        yield "current", kept[0] if kept else self.flux[1]
+        yield "current", currents[0] if currents else self.flux[1]
         yield "residue", residue
 
     def _answer(self, population: Population, step: int, phase: int) -> None:
-        """Run the program of a population, keep its states, and send; neurons of dead cores do neither."""
+        """Run the program of a population, store its states and send; neurons of dead cores do nothing."""
         name, memory = population.name, self._memory.get(population.name, {})
         reader = self._injector.reader(population, step, partial(self._look, population, step))
-        heard = self._heard(population, step, phase)
-        inputs = {**heard, **memory, **population.parameters}
+        port_values = self._heard(population, step, phase)
+        inputs = {**port_values, **memory, **population.parameters}
         result = run(population.program, reader, {key: reader.result(key, value) for key, value in inputs.items()})
         alive = np.ones(population.size, np.bool_)
         alive[self._injector.dead(name, step, phase)] = False
-        # Values of the program may be the memories themselves: nothing is written before all is read.
+        # Results may be views of the memories, so all are read before any is written.
         after = {state: np.where(alive, value, memory[state]) for state, value in result.states.items()}
         sent = np.array(np.broadcast_to(result.sends[0], population.size))
-        payload = sent if name == FLUX else self._payload(name, sent, heard)
+        payload = sent if name == FLUX else self._payload(name, sent, port_values)
         self._guards[name].require(payload, step)
         if name == FLUX:
             self.flux[0] = payload = np.where(alive, sent, 0)
@@ -152,35 +156,35 @@ class Machine:
             memory[state][:] = value
         self._send(name, payload, alive, step, phase)
 
-    def _payload(self, name: str, sent: Integers, heard: dict[str, Integers]) -> Integers:
-        """What tells a new value: itself, or how far it has moved."""
-        told, self._told[name] = self._told[name], sent
+    def _payload(self, name: str, sent: Integers, port_values: dict[str, Integers]) -> Integers:
+        """Payload that transmits a new value: the value itself, or its change."""
+        last_sent, self._told[name] = self._told[name], sent
         if name != MEMBRANE:
-            return sent if self._dense else sent - told
-        (arrived,) = heard.values()
+            return sent if self._dense else sent - last_sent
+        (arrived,) = port_values.values()
         change = arrived + self._untold
         self._untold = np.zeros_like(sent)
         payload = sent if self._dense else change
-        self._told[name] = told + payload
+        self._told[name] = last_sent + payload
         payload[self._graph.mesh.cells :] = 0
         return payload
 
     def _heard(self, population: Population, step: int, phase: int) -> dict[str, Integers]:
-        """What each port gives to the program: what arrived at a holder, else what its accumulator comes to."""
+        """Input of each port: for a holder what arrived, else the accumulator."""
         name = population.name
-        held = self._injector.held(name, step, phase)
+        stale = self._injector.held(name, step, phase)
         values = {}
         for port in population.program.ports:
             arriving = self._arriving[name, port]
             before = self._accumulated[name, port]
             self._arriving[name, port] = np.zeros_like(arriving)
             value = arriving if self._dense or name == MEMBRANE else before + arriving
-            value[held] = 0 if name == MEMBRANE else before[held]
+            value[stale] = 0 if name == MEMBRANE else before[stale]
             self._accumulated[name, port] = values[port] = value
         return values
 
     def _look(self, population: Population, step: int, name: str, values: Integers) -> None:
-        """Refuse a value outside its declared bits."""
+        """Refuse values that exceed their declared bits."""
         parts = [(population.quantity(name), values)]
         if population.name == MEMBRANE and name in population.program.sends:
             cells = self._graph.mesh.cells

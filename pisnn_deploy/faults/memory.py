@@ -1,47 +1,47 @@
-"""Bits of words that are hit."""
+"""Bit flips in words, and the widths of words."""
 
 from __future__ import annotations
 
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
 
 WORD_BITS = 24
-"""Smallest word of state of a chip (Loihi's); wider where more was declared."""
+"""Smallest word of a state (Loihi's); wider if more bits are declared."""
 UNDECLARED_BITS = 32
-"""Lowest bits of a value that can be flipped where no width is declared for it."""
+"""Number of bits that can be flipped in a value without a declared width."""
 WEIGHT_BITS = 8
-"""Stored bits of a mantissa of mixed sign: mantissas are even, and their lowest bit is not stored."""
+"""Stored bits of a mantissa of mixed sign; it is even, and its lowest bit is not stored."""
 
 
 def flipped(value: int, bit: int, width: int) -> int:
-    """A two's-complement word after one of its bits has changed.
+    """Flip a bit of a two's-complement word.
 
     Parameters
     ----------
     value : int
-        Fits `width` signed bits.
+        Integer of at most `width` signed bits.
     bit : int
-        0 is the lowest, ``width - 1`` the sign.
+        Number of the bit: 0 for the lowest, ``width - 1`` for the sign.
     width : int
-        Bits of the word.
+        Number of bits of the word.
 
     Returns
     -------
     int
-        Within `width` signed bits.
+        Integer of at most `width` signed bits.
     """
     word = (value ^ (1 << bit)) & ((1 << width) - 1)
     return word - ((word >> (width - 1)) << width)
 
 
 def flipped_mantissa(mantissa: int, bit: int) -> int:
-    """An even mantissa after one of its `WEIGHT_BITS` stored bits has changed.
+    """Flip one of the `WEIGHT_BITS` stored bits of an even mantissa.
 
     Parameters
     ----------
     mantissa : int
         Even, -256 to 254.
     bit : int
-        Of the stored bits, 0 for the lowest: it is worth 2.
+        Number of the stored bit; 0 is the lowest, with the value 2.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def flipped_mantissa(mantissa: int, bit: int) -> int:
 
 
 def word_bits(graph: IntegerGraph, place: str, index: int) -> int:
-    """Bits of a word of state.
+    """Number of bits of a state's word.
 
     Parameters
     ----------
@@ -71,19 +71,19 @@ def word_bits(graph: IntegerGraph, place: str, index: int) -> int:
 
 
 def value_bits(graph: IntegerGraph, population: str, quantity: str, index: int) -> int | None:
-    """Bits of the word that holds a value.
+    """Number of bits of a value's word.
 
     Parameters
     ----------
     population, quantity : str
-        As bounds name them.
+        Names as in the bounds of the graph.
     index : int
         Number of the neuron.
 
     Returns
     -------
     int or None
-        None where no width is declared.
+        None if no width is declared.
     """
     if (population, quantity) == (MEMBRANE, "mass") and index >= graph.mesh.cells:
         quantity = "ledger"

@@ -1,4 +1,4 @@
-"""Which fault of a run caused which violation."""
+"""Attribution of violations to faults."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from pisnn_deploy.graph.lines import stored_synapses
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a fault.
+    """Outcome of a fault.
 
     Attributes
     ----------
     spec : str
-        The fault as it is written.
+        Specification of the fault.
     detected : bool
-        Whether a violation was put down to it.
+        Whether a violation is attributed to it.
     kind, step, place : str, int, str, or None
-        The violation by which it was detected.
+        The first violation that is attributed to it.
     healed : bool
-        Whether the run went on after that.
+        Whether that was repaired and the run continued.
     """
 
     spec: str
@@ -36,29 +36,29 @@ class Outcome:
 
 
 def outcomes(graph: IntegerGraph, faults: Sequence[Fault], detections: Sequence[Detection]) -> tuple[Outcome, ...]:
-    """Match faults and violations.
+    """Attribute violations to faults.
 
-    A violation is put down to the faults that strike masses, packets or flux compartments in its PDE step. If there are
-    none, it is put down to the dead cores and weights of the route that were there; and a value that left its range or
-    width to the last fault before.
+    A violation is attributed to the faults that hit masses, packets or flux compartments in its PDE step. Without such
+    faults, it is attributed to earlier dead cores and faulty weights of the route; a value that exceeds its range or
+    width, to the last fault before.
 
     Parameters
     ----------
     faults : sequence of Fault
-        Of the run, in any order.
+        Faults of the run, in any order.
     detections : sequence of Detection
-        In the order in which they were found.
+        Violations in the order of detection.
 
     Returns
     -------
     tuple of Outcome
-        One a fault; the first violation that is put down to it.
+        One outcome per fault.
     """
     first: dict[int, Detection] = {}
     for detection in detections:
-        behind = [number for number, fault in enumerate(faults) if _strikes(fault, detection.step)]
-        behind = behind or _leading_to(graph, faults, detection)
-        for number in behind:
+        causes = [number for number, fault in enumerate(faults) if _strikes(fault, detection.step)]
+        causes = causes or _leading_to(graph, faults, detection)
+        for number in causes:
             first.setdefault(number, detection)
     return tuple(
         Outcome(str(fault), True, earliest.kind, earliest.step, earliest.place, earliest.healed)

@@ -1,4 +1,4 @@
-"""A fault as a user writes it: ``KIND:PLACE@STEP`` (docs/explanation/faults.md has the grammar)."""
+"""Specification of a fault: ``KIND:PLACE@STEP`` (docs/explanation/faults.md has the grammar)."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ EXAMPLES: Mapping[Kind, str] = {
     "sign-mode": "sign-mode:weight[route]@10",
     "stale": "stale:flux[9]@12",
 }
-"""One spec of each kind."""
+"""An example of each kind."""
 PACKET_KINDS: tuple[Kind, ...] = ("drop", "duplicate", "delay", "misroute")
 STATES = ("membrane", "current", "residue")
-"""Words of state of which a bit can be flipped."""
+"""States in which bits can be flipped."""
 _LONGEST = 200
 _LARGEST = 1 << 40
 
@@ -41,7 +41,7 @@ _RESTS: Mapping[Kind, str] = {
     "sign-mode": "",
     "stale": "",
 }
-"""What stands between the place and the time."""
+"""Pattern of the text between the place and the time."""
 _PLACES: Mapping[Kind, str] = {
     "flip": r"membrane|current|residue|weight|[a-z][a-z0-9-]*\.[a-z][a-z0-9_]*",
     **dict.fromkeys(PACKET_KINDS, "packet"),
@@ -54,7 +54,7 @@ _CHOICES: Mapping[Kind, str] = {
     "flip": "membrane, current, residue, weight, or a value of a program such as flux.potential",
     "stale": "membrane, flux, hidden1",
 }
-"""Places for people."""
+"""Places of each kind, for messages."""
 
 
 @dataclass(frozen=True)
@@ -64,26 +64,26 @@ class Fault:
     Attributes
     ----------
     kind : str
-        What happens: a key of `EXAMPLES`.
+        Kind of fault, a key of `EXAMPLES`.
     place : str
         ``membrane``, ``current``, ``residue``, ``weight``, ``packet``, ``core``, a population (``stale``), or
         ``population.value`` for a value of the population's program.
     index : int
         Neuron, connection of a synapse, face of a packet, or core; 0 for all weights of a synapse.
     step : int
-        PDE step, counted from 0: the one in which a packet is fired.
+        PDE step, from 0; for packets the one in which they are fired.
     phase : int
-        Time step of it, at whose start memories are hit and from which on a fault lasts.
+        Time step within the PDE step, at whose start memories are hit or a permanent fault begins.
     synapse : str
         Name of the stored synapse population, for weights.
     bit : int
-        Which bit is flipped, 0 for the lowest.
+        Number of the flipped bit, 0 for the lowest.
     end : str
-        Whose copy of a packet is hit: that of the holder it leaves, that of the one it enters, or both.
+        Copy of the packet that is hit: at the source holder, at the target holder, or both.
     delay : int
-        PDE steps by which a packet is late.
+        Delay of a packet in PDE steps.
     other : int
-        Holder at which a misrouted packet arrives.
+        Holder that receives a misrouted packet.
     """
 
     kind: Kind
@@ -98,7 +98,7 @@ class Fault:
     other: int = 0
 
     def __str__(self) -> str:
-        """The fault as it is written."""
+        """Format the fault as a specification."""
         inside = str(self.index)
         if self.place == "weight":
             inside = self.synapse if self.kind == "sign-mode" else f"{self.synapse},{self.index}"
@@ -109,32 +109,32 @@ class Fault:
 
     @property
     def value(self) -> str:
-        """Name of the value of a program that is hit; empty for other places."""
+        """Name of the program value that is hit; empty for other places."""
         return self.place.partition(".")[2]
 
     @property
     def population(self) -> str:
-        """Population whose program, accumulators or weights are hit; of others the place."""
+        """Population whose program or accumulators are hit; for other places, the place."""
         return self.place.partition(".")[0]
 
     @property
     def lasts(self) -> bool:
-        """Whether it stays from its time step on."""
+        """Whether the fault is permanent."""
         return self.kind in ("dead", "sign-mode") or self.place == "weight"
 
 
 def parse_fault(text: str) -> Fault:
-    """Read a fault.
+    """Parse a fault.
 
     Parameters
     ----------
     text : str
-        As on the command line: `EXAMPLES` has one of each kind.
+        Specification as on the command line, see `EXAMPLES`.
 
     Raises
     ------
     UsageError
-        Says what is wrong, and gives an example.
+        If the text is invalid; the message has an example.
     """
     matched = _FORM.fullmatch(text) if len(text) <= _LONGEST else None
     if matched is None:
@@ -148,7 +148,7 @@ def parse_fault(text: str) -> Fault:
         raise _error(text, f"{kind} cannot hit {place!r}; use {_CHOICES[kind]}", kind)
     rest = re.fullmatch(_RESTS[kind], matched["rest"], re.ASCII)
     if rest is None:
-        raise _error(text, f"{matched['rest']!r} after the place is not understood", kind)
+        raise _error(text, f"unexpected {matched['rest']!r} after the place", kind)
     details: dict[str, Any] = {
         key: value if key == "end" else int(value) for key, value in rest.groupdict().items() if value is not None
     }
@@ -160,16 +160,16 @@ def parse_fault(text: str) -> Fault:
 
 
 def _inside(text: str, kind: Kind, place: str, inside: str) -> tuple[str, int]:
-    """Synapse and index."""
+    """Parse synapse and index."""
     synapse, index = "", inside
     if place == "weight":
         synapse, comma, index = inside.partition(",")
         if not re.fullmatch(r"[\w-]+", synapse, re.ASCII) or bool(comma) != (kind == "flip"):
-            wanted = "the name of a synapse" + (" and the number of a connection" if kind == "flip" else "")
-            raise _error(text, f"[{inside}] must be {wanted}", kind, _WEIGHT if kind == "flip" else "")
+            expected = "the name of a synapse" + (" and the number of a connection" if kind == "flip" else "")
+            raise _error(text, f"[{inside}] must be {expected}", kind, _WEIGHT if kind == "flip" else "")
         index = index if comma else "0"
     if not re.fullmatch(r"\d{1,13}", index, re.ASCII):
-        raise _error(text, f"{index!r} is not a number from 0 on", kind, _WEIGHT if place == "weight" else "")
+        raise _error(text, f"{index!r} is not a nonnegative integer", kind, _WEIGHT if place == "weight" else "")
     return synapse, int(index)
 
 
@@ -177,12 +177,12 @@ _WEIGHT = "flip:weight[membrane-to-flux,12].bit3@10"
 
 
 def _time(text: str, kind: Kind, time: str, *, has_its_own: bool) -> tuple[int, int]:
-    """PDE step and phase."""
+    """Parse PDE step and phase."""
     matched = re.fullmatch(r"(\d{1,13})(?:\.(\d{1,3}))?", time, re.ASCII)
     if matched is None or int(matched[1]) > _LARGEST:
         raise _error(text, f"@{time} is not a PDE step", kind)
     if matched[2] is not None and (kind in PACKET_KINDS or kind == "stale" or has_its_own):
-        raise _error(text, f"{kind} has its own time step within the PDE step, so @{matched[1]} says it all", kind)
+        raise _error(text, f"{kind} has a fixed time step within the PDE step; write @{matched[1]}", kind)
     return int(matched[1]), int(matched[2] or 0)
 
 
@@ -192,11 +192,11 @@ def _error(text: str, problem: str, kind: Kind, example: str = "") -> UsageError
 
 
 def wrong_place(fault: Fault, problem: str) -> UsageError:
-    """The error of a fault that a graph or a run has no place for.
+    """Return the error for a fault with a place that does not exist in the graph or run.
 
     Parameters
     ----------
     problem : str
-        What is missing: the end of the sentence.
+        End of the sentence: what is missing.
     """
     return UsageError(f"fault {str(fault)!r}: {problem}")

@@ -1,4 +1,4 @@
-"""A stored synapse population that faults hit, as the chip computes with it."""
+"""A stored synapse population with faults."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Words = NDArray[np.int32]
 
 
 class _Entries(NamedTuple):
-    """Connections: target neuron, source neuron and mantissa of each."""
+    """Target neuron, source neuron and mantissa of each connection."""
 
     rows: Integers
     columns: Integers
@@ -27,23 +27,23 @@ class _Entries(NamedTuple):
 
 
 class FaultySynapse:
-    """Synapses that take spikes and give what arrives one time step later, in 32 bits that wrap like Lava's.
+    """Synapses with faults, in 32 bits that wrap like Lava's.
 
-    Weights that are hit stay as they are then. What hits a packet acts on the copies that the route makes of it.
+    Faults of weights are permanent. Faults of packets act on the copies that the route sends to holders.
 
     Parameters
     ----------
     faults : sequence of Fault
-        Of the whole run; those of other synapses are left out.
+        Faults of the run; those of other synapses are ignored.
     mesh : FaceMesh
-        Where packets go.
+        Ends of the faces, for packets.
     period : int
-        Time steps per PDE step.
+        Number of time steps per PDE step.
 
     Attributes
     ----------
     line, inputs : int
-        Number of the line of binary spikes that it listens to, and neurons behind it.
+        Number of its line of binary spikes, and number of source neurons.
     """
 
     def __init__(self, line: Line, faults: Sequence[Fault], mesh: FaceMesh, period: int) -> None:
@@ -65,18 +65,18 @@ class FaultySynapse:
 
     @property
     def is_hit(self) -> bool:
-        """Whether any fault of the run is here."""
+        """Whether any fault of the run hits this synapse."""
         return self._has_faults
 
     def product(self, spikes: Integers, step: int, phase: int) -> Words:
-        """What spikes that are sent in a time step will add to the accumulators behind.
+        """Return the sums that spikes of a time step add to the target accumulators.
 
         Parameters
         ----------
         spikes : int array [inputs]
-            Payloads that are sent, or 0 and 1 on a line of binary spikes.
+            Payloads, or 0 and 1 on a line of binary spikes.
         step, phase : int
-            PDE step and the time step of it, to be asked for in order.
+            PDE step and its time step; calls must be in order.
 
         Returns
         -------
@@ -104,11 +104,11 @@ class FaultySynapse:
         if fault.kind == "flip":
             values[fault.index] = flipped_mantissa(int(values[fault.index]), fault.bit)
         else:
-            # Mantissas are even: what is lost is the next bit, as weights of +1 and -1 would lose theirs.
+            # Mantissas are even, so the fault clears the bit above the lowest, as mixed mode clears the lowest.
             values[:] = (values >> 2) << 2
 
     def _on_their_way(self, faults: Sequence[Fault]) -> _Entries:
-        """The connections that the packets of one PDE step meet."""
+        """Connections for the packets of one PDE step."""
         rows, columns, values = (array.copy() for array in self._entries)
         for fault in faults:
             copies = self._of(fault)
@@ -123,7 +123,7 @@ class FaultySynapse:
         return _Entries(rows, columns, np.where(self._of(fault), values, 0))
 
     def _of(self, fault: Fault) -> NDArray[np.bool_]:
-        """Connections that make the copies which a fault hits."""
+        """Mask of the connections that carry the copies hit by a fault, bool [connections]."""
         rows, columns, _ = self._entries
         ends = {"source": (self._mesh.source,), "target": (self._mesh.target,)}
         hit = ends.get(fault.end, (self._mesh.source, self._mesh.target))

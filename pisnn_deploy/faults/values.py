@@ -1,4 +1,4 @@
-"""Programs in numpy with bits of their values flipped: the reader of a faulty chip."""
+"""Program reader in numpy that flips bits of values."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pisnn_deploy.programs.arrays import Arrays, Integers, Look
 
 @dataclass(frozen=True)
 class Flip:
-    """A bit of a named value that is flipped as soon as the value is there.
+    """Flip of a bit of a named value, right after the value is computed.
 
     Attributes
     ----------
     value : str
-        Name in the program: of a port, a state, a parameter or a result.
+        Name of a port, state, parameter or result of the program.
     neuron, bit : int
-        Number of the neuron, and of the bit: 0 for the lowest.
+        Number of the neuron, and of the bit (0 for the lowest).
     width : int
-        Bits of the word that holds the value.
+        Number of bits of the value's word.
     """
 
     value: str
@@ -32,16 +32,16 @@ class Flip:
 
 
 class FlippedArrays(Arrays):
-    """int64 arrays as `Arrays` has them, with some bits flipped.
+    """`Arrays` with some bits flipped.
 
     Parameters
     ----------
     flips : sequence of Flip
-        Of this population in this PDE step.
+        Flips of the population in the PDE step.
     neurons : int
         Size of the population.
     look : callable, optional
-        Sees values before and after bits are flipped.
+        Called with values before and after bits are flipped.
     """
 
     def __init__(self, flips: Sequence[Flip], neurons: int, look: Look | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Proving the claims of a certificate again, from the graph alone."""
+"""Independent verification of certificates, from the graph alone."""
 
 from pisnn_deploy.verify.checker import NOT_PROVED, Finding, check_certificate
 

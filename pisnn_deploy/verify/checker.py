@@ -1,7 +1,7 @@
 """The checker: proves every claim of a certificate again, from the graph alone.
 
-It imports nothing of the compiler and shares no analysis with it. Rows are folded at walls by `folding`, bounds are
-worked out row by row in Python integers, and amplification factors come from a Fourier transform of the operator.
+It imports nothing from the compiler and shares no analysis with it. `folding` folds rows at walls, bounds are computed
+row by row in Python integers, and amplification factors come from a Fourier transform of the operator.
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ from pisnn_deploy.verify.waves import MARGIN, axis_gains, delayed_modulus, has_a
 from pisnn_deploy.verify.waves import drift as rounding
 
 NOT_PROVED = (
-    "how accurate runs are: errors and kernels under `noted` are as whoever compiled it measured them",
-    "the start: masses that a run begins with unless told otherwise",
-    "the placement, and what each core uses: `check` counts resources anew",
-    "names, the text of passes, the profile and the provenance",
+    "accuracy: errors and kernels under `noted` are the compiler's own measurements",
+    "the initial masses of a run",
+    "the placement and the resources of each core: `check` counts them again",
+    "names, pass texts, the profile and the provenance",
 )
-"""What an artifact holds and shows that no finding covers."""
+"""Contents of an artifact that no finding covers."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What the checker found of one claim.
+    """Result of checking one claim.
 
     Attributes
     ----------
     text : str
-        What was proved again, or the first thing that is wrong, or what is not claimed.
+        What was proved again, the first error, or what is not claimed.
     is_claimed : bool
-        False where a claim that other artifacts make cannot be made of the programs of this one.
+        False if the programs of this artifact do not allow the claim.
     """
 
     claim: str
@@ -66,33 +66,33 @@ def check_certificate(graph: IntegerGraph, altered: tuple[str, ...] = ()) -> tup
     Parameters
     ----------
     graph : IntegerGraph
-        Well formed.
+        A well-formed graph.
     altered : tuple of str
-        Members of the artifact that are not what the certificate was issued for.
+        Members of the artifact whose hash differs from the certificate.
 
     Returns
     -------
     tuple of Finding
-        All of which hold if the artifact can be trusted.
+        One per claim; the artifact can be trusted if all hold.
     """
     if SEVERAL_FIELDS.is_of(graph):
-        return (Finding("certificate", False, f"nothing is proved of a graph {SEVERAL_FIELDS.text}"),)
+        return (Finding("certificate", False, f"verification does not support graphs {SEVERAL_FIELDS.text}"),)
     if graph.certificate is None:
-        return (Finding("certificate", False, "the graph has none; compile the model again"),)
+        return (Finding("certificate", False, "the graph has no certificate; compile the model again"),)
     checks: tuple[tuple[str, Callable[[IntegerGraph], Iterator[str]], str], ...] = (
         (
             "law",
             named_law,
             f"the problem {graph.spec.problem} is one of {graph.spec.equation}, and the mesh is the model's",
         ),
-        ("layout", _layout, "synapses and biases are the flux network laid out on the mesh"),
+        ("layout", _layout, "synapses and biases are those of the flux network on this mesh"),
         ("clock", _clock, "time step, leak, period and exponents follow from the integer weights"),
-        ("units", _units, "the operating window and what reservoirs show are the range and the values held, in quanta"),
+        ("units", _units, "operating window and reservoirs are the operating range and the reservoir values in quanta"),
         ("conservation", _conservation, graph.certificate.conservation.details),
         (
             "bounds",
             _bounds,
-            f"all {len(graph.bounds)} intervals contain what interval analysis gives, within their bits",
+            f"all {len(graph.bounds)} bounds contain the intervals of the analysis and fit their declared bits",
         ),
         ("overflow", _overflow, graph.certificate.overflow.details),
         ("stability", _stability, graph.certificate.stability.details),
@@ -103,11 +103,11 @@ def check_certificate(graph: IntegerGraph, altered: tuple[str, ...] = ()) -> tup
         checks = (*checks, ("positivity", _positivity, "" if positive is None else positive.details))
     solved = graph.certificate.equation
     checks = (*checks, ("equation", _equation, "" if solved is None else solved.details))
-    seal = next((f"{name} is not what the certificate was issued for" for name in altered), "")
-    findings = [Finding("seal", not seal, seal or "every member has the hash that the certificate names")]
+    seal = next((f"{name} differs from the file that the certificate was issued for" for name in altered), "")
+    findings = [Finding("seal", not seal, seal or "every member matches its hash in the certificate")]
     for claim, check, text in checks:
         if any(finding.claim == "layout" and not finding.holds for finding in findings):
-            problem = "not looked at: it rests on the layout"
+            problem = "not checked: it depends on the layout, which failed"
         else:
             problem = _first(check, graph)
         missing = _not_claimed(graph, claim)
@@ -116,7 +116,7 @@ def check_certificate(graph: IntegerGraph, altered: tuple[str, ...] = ()) -> tup
 
 
 def _first(check: Callable[[IntegerGraph], Iterator[str]], graph: IntegerGraph) -> str:
-    """The first thing that is wrong; empty if nothing is."""
+    """Return the first error of a check, or an empty string."""
     try:
         return next(check(graph), "")
     except (NoFace, Unbounded) as error:
@@ -124,7 +124,7 @@ def _first(check: Callable[[IntegerGraph], Iterator[str]], graph: IntegerGraph) 
 
 
 def _not_claimed(graph: IntegerGraph, claim: str) -> str:
-    """What a finding does not cover because a program is not known; empty where it covers all that it names."""
+    """Return what a claim leaves out because of an unknown program, or an empty string."""
     population = unknown_population(graph)
     if not population:
         return ""
@@ -143,24 +143,24 @@ def _layout(graph: IntegerGraph) -> Iterator[str]:
     for synapse in graph.synapses:
         mantissas = synapse.distinct_mantissas
         if mantissas.size and mantissas.min() < 0 < mantissas.max() and (mantissas % 2).any():
-            yield f"synapse {synapse.name} has an odd mantissa among those of mixed sign, which the target would change"
+            yield f"synapse {synapse.name} mixes signs and has an odd mantissa, whose lowest bit the target would clear"
     if graph.materials is not None:
         yield from medium_layout(graph)
         return
     operator, faces, added = graph.operator, graph.mesh.faces, biases(graph)
     shapes = [layer.weight.shape for layer in operator if layer.bias.shape == layer.weight.shape[:1]]
     if shapes != [*graph.spec.layer_shapes] or [b.size for b in added] != [faces * width for width, _ in shapes]:
-        yield "the operator has not the layers of the model's spec"
+        yield "the layers of the operator differ from the model's spec"
         return
     for number, (layer, bias, shift) in enumerate(zip(operator, added, [*shifts(graph), 0], strict=True)):
         if number and (bias != np.tile(layer.bias, faces)).any():
-            yield f"a bias of {graph.chain[number + 1]} is not the operator's"
+            yield f"a bias of {graph.chain[number + 1]} differs from the operator's"
         if shift not in (None, layer.shift):
-            yield f"the shift of {graph.chain[number + 1]} is not the operator's"
+            yield f"the shift of {graph.chain[number + 1]} differs from the operator's"
     for number, layer in enumerate(operator[1:], 1):
         laid = sparse.csr_matrix(sparse.kron(sparse.identity(faces, np.int64), sparse.csr_matrix(layer.weight)))
         if np.any((stored(graph, graph.chain[number], graph.chain[number + 1]) - laid).data):
-            yield f"the synapses from {graph.chain[number]} are not the operator's"
+            yield f"the synapses from {graph.chain[number]} differ from the operator's weights"
     folding, width = Folding(graph), shapes[0][0]
     rows = (distinct_faces(graph)[:, None] * width + np.arange(width)).reshape(-1)
     for row, weights in zip(rows.tolist(), stored_rows(graph.between(MEMBRANE, graph.chain[1]), rows), strict=True):
@@ -171,16 +171,16 @@ def _layout(graph: IntegerGraph) -> Iterator[str]:
             yield str(error)
             continue
         if weights != cells:
-            yield f"the weights of {graph.chain[1]} at face {face} are not the operator's, as they are stored"
+            yield f"the stored weights of {graph.chain[1]} at face {face} differ from the operator's"
         if int(added[0][row]) != constant + int(operator[0].bias[output]):
-            yield f"the bias of {graph.chain[1]} at face {face} is not what operator and reservoirs add up to"
+            yield f"the bias of {graph.chain[1]} at face {face} differs from the operator's plus the reservoirs' part"
 
 
 def _clock(graph: IntegerGraph) -> Iterator[str]:
     if graph.coding is None or graph.period != (1 if hears_late(graph) else len(graph.chain)):
-        yield "the graph is not scheduled"
+        yield "the graph has no coding, or its period does not match its layers"
     if graph.materials is not None or unknown_population(graph):
-        # The time step is the scale of the conductances: see the claim on the equation. Of programs that are not known
+        # With materials the time step scales the conductances, which the equation claim covers. With unknown programs
         # it is not claimed.
         return
     yield from clock(graph)
@@ -188,7 +188,7 @@ def _clock(graph: IntegerGraph) -> Iterator[str]:
 
 def _units(graph: IntegerGraph) -> Iterator[str]:
     if math.frexp(graph.value_per_quantum)[0] != 0.5:
-        yield f"the value of a quantum is {graph.value_per_quantum}, it must be a power of two"
+        yield f"the value of a quantum is {graph.value_per_quantum}, which is not a power of two"
         return
     yield from units(graph, None if graph.materials is None else conductances(graph))
 
@@ -196,10 +196,10 @@ def _units(graph: IntegerGraph) -> Iterator[str]:
 def _equation(graph: IntegerGraph) -> Iterator[str]:
     claim = None if graph.certificate is None else graph.certificate.equation
     if claim is None:
-        yield "the certificate does not say what the integers solve"
+        yield "the certificate has no claim on the equation"
     elif unknown_population(graph):
         if not _is_left_out(claim):
-            yield "the claim is not what was proved"
+            yield "the claim differs from what the checker proved"
     else:
         yield from where_it_cuts(graph, claim)
         claim = replace(claim, figures={name: value for name, value in claim.figures.items() if name != "share_shift"})
@@ -210,7 +210,7 @@ def _equation(graph: IntegerGraph) -> Iterator[str]:
 
 
 def _is_left_out(claim: Claim) -> bool:
-    """Whether a claim says that it is not made because a program is not known."""
+    """Whether a claim is explicitly left out because of an unknown program."""
     return (claim.status, claim.method, dict(claim.figures)) == ("none", "unknown-program", {})
 
 
@@ -230,90 +230,90 @@ def _claim(graph: IntegerGraph, name: str) -> Claim:
 
 def _bounds(graph: IntegerGraph) -> Iterator[str]:
     expected = intervals(graph)
-    found = {(b.population, b.quantity): b for b in graph.bounds}
-    if len(found) != len(graph.bounds) or set(found) != set(expected):
-        odd = sorted(set(found) ^ set(expected)) or [("a", "quantity")]
-        yield f"{' '.join(odd[0])} is bounded twice, not at all, or is no quantity of the graph"
+    declared = {(b.population, b.quantity): b for b in graph.bounds}
+    if len(declared) != len(graph.bounds) or set(declared) != set(expected):
+        odd = sorted(set(declared) ^ set(expected)) or [("a", "quantity")]
+        yield f"{' '.join(odd[0])} has two bounds, no bound, or does not exist in the graph"
         return
     for key, (low, high) in expected.items():
-        bound, name = found[key], " ".join(key)
+        bound, name = declared[key], " ".join(key)
         if not bound.lower <= low <= high <= bound.upper:
-            yield f"{name} may be {low} to {high}, the bound says {bound.lower} to {bound.upper}"
+            yield f"{name} ranges from {low} to {high}, but its bound is {bound.lower} to {bound.upper}"
         if signed_width(bound.lower, bound.upper) > bound.bits:
-            yield f"{name} needs {signed_width(bound.lower, bound.upper)} bits, the bound says {bound.bits}"
+            yield f"{name} needs {signed_width(bound.lower, bound.upper)} bits, but its bound declares {bound.bits}"
 
 
 def _overflow(graph: IntegerGraph) -> Iterator[str]:
     claim, window = _claim(graph, "overflow"), graph.window
     figures: dict[str, float] = {"bounds": len(graph.bounds), "lower": window.lower, "upper": window.upper}
     figures |= {n: v for n, v in (("difference", window.difference), ("current", window.current)) if v is not None}
-    given = dict(claim.figures)
-    drift = int(given.pop("drift", 0))
-    start = {name: given.pop(f"start_{name}", None) for name in ("lower", "upper", "difference")}
-    if given != figures:
-        yield "the operating window or the number of bounds is not the graph's"
+    figures_claimed = dict(claim.figures)
+    drift = int(figures_claimed.pop("drift", 0))
+    start = {name: figures_claimed.pop(f"start_{name}", None) for name in ("lower", "upper", "difference")}
+    if figures_claimed != figures:
+        yield "the claimed operating window or number of bounds differs from the graph's"
     if claim.status == "proved" and claim.method == "invariant-range" and graph.materials is None:
         yield from _invariance(graph, drift, start)
     elif (claim.status, claim.method) != ("assumed", "operating-window") or drift or any(start.values()):
-        yield "the claim is not what was proved"
+        yield "the claim differs from what the checker proved"
 
 
 def _invariance(graph: IntegerGraph, drift: int, start: dict[str, float | None]) -> Iterator[str]:
-    window, held, mesh = graph.window, graph.sole_field.reservoirs, graph.mesh
+    window, reservoirs, mesh = graph.window, graph.sole_field.reservoirs, graph.mesh
     lower, upper = window.lower + drift, window.upper - drift
     difference = None if window.difference is None else window.difference - 2 * drift
     if start != {"lower": lower, "upper": upper, "difference": difference} or lower > upper or (difference or 0) < 0:
-        yield f"rounding may move a cell by {drift} quanta, which the range of starts does not leave room for"
+        yield f"rounding may move a cell by {drift} quanta, but the claimed initial range leaves no room for that"
     if window.current is not None or not is_memoryless(graph) or not _averages(graph):
         yield "the maximum principle does not hold"
         return
-    if held.size and (Folding(graph).quadratic or int(held.min()) < lower or int(held.max()) > upper):
-        yield "a reservoir is outside the range of starts, or ghost cells are parabolas"
+    if reservoirs.size and (Folding(graph).quadratic or int(reservoirs.min()) < lower or int(reservoirs.max()) > upper):
+        yield "a reservoir is outside the claimed initial range, or walls are quadratic"
     if difference is not None and not Folding(graph).lines_go_on:
-        yield "reservoirs beside each other differ, so differences of neighbours may grow"
+        yield "adjacent reservoirs differ, so differences between neighbouring cells may grow"
     needed = rounding(lattice(graph))
     if needed is None or needed > drift:
-        yield f"rounding may move a cell of the {mesh.cells} by {needed} quanta, the claim says {drift}"
+        yield f"rounding may move one of the {mesh.cells} cells by {needed} quanta, but the claim says {drift}"
 
 
 def _averages(graph: IntegerGraph) -> bool:
-    """Whether each new mass averages old ones and values of reservoirs, as integers."""
-    theta, cells, held = 1 << face_of(graph).exponent, graph.mesh.cells, graph.sole_field.reservoirs
+    """Whether each new mass is an average of old masses and reservoir values, in integers."""
+    theta, cells, reservoirs = 1 << face_of(graph).exponent, graph.mesh.cells, graph.sole_field.reservoirs
     route = stored(graph, FLUX, MEMBRANE)[:cells]
     update = (route @ stored(graph, MEMBRANE, FLUX))[:, :cells] + theta * sparse.identity(cells, np.int64)
-    given, taken = theta - np.asarray(update.sum(axis=1)).reshape(-1), route @ biases(graph)[-1]
-    low, high = (int(held.min()), int(held.max())) if held.size else (0, 0)
-    inside = (given * low <= taken).all() and (taken <= given * high).all()
-    return bool(update.min() >= 0 and (given >= 0).all() and inside and (held.size or not given.any()))
+    share, inflow = theta - np.asarray(update.sum(axis=1)).reshape(-1), route @ biases(graph)[-1]
+    low, high = (int(reservoirs.min()), int(reservoirs.max())) if reservoirs.size else (0, 0)
+    inside = (share * low <= inflow).all() and (inflow <= share * high).all()
+    return bool(update.min() >= 0 and (share >= 0).all() and inside and (reservoirs.size or not share.any()))
 
 
 def _stability(graph: IntegerGraph) -> Iterator[str]:
     claim, largest = _claim(graph, "stability"), None
     if unknown_population(graph):
         if not _is_left_out(claim):
-            yield "the claim is not what was proved"
+            yield "the claim differs from what the checker proved"
         return
     if claim.method == "unknown-program":
-        yield "the claim says that a program is not known, and all are"
+        yield "the claim names an unknown program, but all programs are known"
     if claim.status == "none":
         return
     face = face_of(graph)
     if face.share_bits is not None:
-        # Nonnegative masses of a constant sum; both are claims of their own.
+        # Masses are nonnegative and their sum is constant; both are separate claims.
         proved = (claim.status, claim.method) == ("proved", "constant-sum") and not claim.figures
         if not proved or graph.mesh.reservoirs:
-            yield "the claim is not what was proved"
+            yield "the claim differs from what the checker proved"
         return
     if graph.materials is not None:
         figures = {"reservoirs": graph.mesh.reservoirs}
         if (claim.status, claim.method, dict(claim.figures)) != ("proved", "maximum-principle", figures):
-            yield "the claim is not what was proved"
+            yield "the claim differs from what the checker proved"
         yield from medium_averages(graph)
         return
     linear = is_linear(graph)
     if claim.method == "maximum-principle" and is_memoryless(graph) and _averages(graph):
         if claim.figures != {"reservoirs": graph.mesh.reservoirs}:
-            yield "the claim is not what was proved"
+            yield "the claim differs from what the checker proved"
         return
     if claim.method == "fourier" and linear and not Folding(graph).quadratic:
         gains = lattice(graph)
@@ -321,6 +321,6 @@ def _stability(graph: IntegerGraph) -> Iterator[str]:
     elif claim.method == "axis-eigenvalues" and linear and has_axis_gains(graph):
         largest = modulus(axis_gains(graph), face.leak)
     if largest is None or claim.status != "proved" or set(claim.figures) != {"modulus"}:
-        yield "the claim is not what was proved"
+        yield "the claim differs from what the checker proved"
     elif not largest - MARGIN <= claim.figures["modulus"] <= 1:
-        yield f"an amplification factor has modulus {largest:.9g}, the claim says {claim.figures['modulus']:.9g}"
+        yield f"an amplification factor has modulus {largest:.9g}, but the claim says {claim.figures['modulus']:.9g}"

@@ -1,7 +1,7 @@
-"""The checker of conservation: it rests on the shape of the graph alone, whatever programs its neurons run.
+"""Check of conservation. It depends only on the shape of the graph, not on the programs of the other neurons.
 
-A holder's program adds what arrives to one state and does nothing else; nothing but packets of channels arrives at it;
-and each packet, as the target stores its route, leaves one holder and enters another.
+The program of a holder adds its input to one state and does nothing else, its only input are packets of channels, and
+each packet leaves one holder and enters another with the weights that the target stores.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from pisnn_deploy.verify.stored import summed
 
 
 def conservation(graph: IntegerGraph, claim: Claim) -> Iterator[str]:
-    """What is wrong with the claim that no quantum of mass is lost; nothing if it is right.
+    """Yield errors in the claim that no quantum of mass is lost.
 
     Parameters
     ----------
     graph : IntegerGraph
-        Well formed.
+        A well-formed graph.
     """
-    for held in graph.fields:
-        if not only_adds(read(str(graph.population(held.holder).program))):
-            yield f"{held.holder} does more than add what arrives to one state, so it may lose mass"
+    for field in graph.fields:
+        if not only_adds(read(str(graph.population(field.holder).program))):
+            yield f"{field.holder} does more than add its input to one state, so it may lose mass"
     packets = {(c.population, c.output, holder) for c in graph.channels for holder, _, _ in c.ends}
     for synapse in graph.synapses:
         if synapse.target in graph.holders and (synapse.source, synapse.output, synapse.target) not in packets:
-            yield f"synapse {synapse.name} brings {synapse.target} what is no packet of a channel that ends there"
+            yield f"synapse {synapse.name} sends {synapse.target} something other than packets of its channels"
     for channels in graph.channels:
         yield from _route(graph, channels)
     yield from _ledgers(graph, claim)
 
 
 def only_adds(reading: Reading) -> bool:
-    """Whether a program adds what arrives to its one state, sends that, and does nothing else."""
+    """Whether a program adds its input to its only state, sends the sum, and does nothing else."""
     if len(reading.ports) != 1 or len(reading.states) != 1 or len(reading.sends) != 1 or reading.parameters:
         return False
     ends = {reading.names[reading.ports[0]], reading.names[reading.states[0]]}
@@ -53,7 +53,7 @@ def _route(graph: IntegerGraph, channels: Channels) -> Iterator[str]:
     if graph.operator or graph.materials is not None:
         differ = (channels.source != mesh.source) | (channels.target != mesh.target)
         if differ.any():
-            yield f"the ends of face {int(np.argmax(differ))} are not the mesh's"
+            yield f"the ends of face {int(np.argmax(differ))} differ from the mesh"
             return
     number = np.arange(channels.source.size)
     for holder in sorted({name for name, _, _ in channels.ends}):
@@ -67,11 +67,11 @@ def _route(graph: IntegerGraph, channels: Channels) -> Iterator[str]:
         columns.eliminate_zeros()
         if columns.nnz:
             first = int(np.flatnonzero(np.diff(columns.indptr))[0])
-            yield f"the route of face {first} is not the mesh's, as the target stores it"
+            yield f"the stored route of face {first} differs from the mesh"
 
 
 def _ledgers(graph: IntegerGraph, claim: Claim) -> Iterator[str]:
-    """How long ledgers last, and whether the claim says so."""
+    """Check the claim on how many PDE steps ledgers last."""
     mesh = graph.mesh
     figures = {"faces": mesh.faces, "reservoirs": mesh.reservoirs}
     if mesh.reservoirs:
@@ -83,6 +83,6 @@ def _ledgers(graph: IntegerGraph, claim: Claim) -> Iterator[str]:
         lasts = ((1 << (declared_bits(graph, holder, "ledger") - 1)) - 1) // max(1, packet)
         figures["ledger_steps"] = min(lasts, int(claim.figures.get("ledger_steps", lasts + 1)))
         if claim.figures.get("ledger_steps", lasts + 1) > lasts:
-            yield f"a ledger may wrap after {lasts} PDE steps"
+            yield f"a ledger may wrap after {lasts} PDE steps, but the claim says more"
     if (claim.status, claim.method, dict(claim.figures)) != ("proved", "incidence", figures):
-        yield "the claim is not what was proved"
+        yield "the claim differs from what the checker proved"

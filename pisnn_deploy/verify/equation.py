@@ -1,7 +1,7 @@
-"""The checker of what the integers solve, in physical units.
+"""Check of the equation that the integers solve, in physical units.
 
-Constant states and slopes are shown to the integer flux network, and its answers are compared with the law's: all in
-exact rationals, because doubles of an artifact are rationals too.
+The integer flux network is evaluated on constant states and slopes, and its fluxes are compared with the law's, in
+exact rationals (the doubles of an artifact are rationals too).
 """
 
 from __future__ import annotations
@@ -19,59 +19,59 @@ from pisnn_deploy.verify.faces import face_of
 from pisnn_deploy.verify.pieces import along
 
 INTERVALS = 16
-"""Between the constant states that are looked at, from end to end of the operating window."""
+"""Number of intervals between the constant states that sample the operating window."""
 SHOWN = 1e-3
-"""Relative: what four digits may be off."""
+"""Relative tolerance of a figure with four digits."""
 
 Figures = dict[str, float]
 
 
 def equation(graph: IntegerGraph, claim: Claim) -> Iterator[str]:
-    """What is wrong with the claim on the equation of a graph without materials; nothing if it is right.
+    """Yield errors in the equation claim of a graph without materials.
 
     Parameters
     ----------
     graph : IntegerGraph
-        Well formed and laid out as its operator says.
+        A well-formed graph whose layout follows its operator.
     """
     if not is_linear(graph) and graph.spec.equation == "laplace":
         figures: Figures | str = "nonlinear"
     else:
-        figures = _of_a_kernel(graph) if is_linear(graph) else _of_states(graph)
+        figures = _kernel_figures(graph) if is_linear(graph) else _state_figures(graph)
     if isinstance(figures, str):
         if (claim.status, claim.method, dict(claim.figures)) != ("none", figures, {}):
-            yield "the claim is not what was proved"
+            yield "the claim differs from what the checker proved"
         return
     for name, value in figures.items():
-        given = claim.figures.get(name, math.nan)
-        # The clock compares the leak with the damping; a logarithm is shown with four digits.
-        if given != value and not (name == "damping" and abs(given - value) <= SHOWN * abs(value)):
-            yield f"the {name.replace('_', ' ')} is {value}, the claim says {given}"
+        claimed = claim.figures.get(name, math.nan)
+        # The damping is a logarithm, stored with four digits; the clock claim checks the leak exactly.
+        if claimed != value and not (name == "damping" and abs(claimed - value) <= SHOWN * abs(value)):
+            yield f"the {name.replace('_', ' ')} is {value}, but the claim says {claimed}"
     if set(claim.figures) != set(figures):
-        yield f"the claim has a figure {min(set(claim.figures) - set(figures))} that nothing proves"
-    # A bias of a linear kernel is a flux that no law has; a hidden network may balance its own up to rounding.
+        yield f"the claim has an unproved figure {min(set(claim.figures) - set(figures))}"
+    # The bias of a linear kernel is a flux that no law has; biases of a hidden network may cancel up to rounding.
     good = _deviation(figures) <= LARGEST_DEVIATION and (len(graph.operator) > 1 or not figures.get("drift"))
     method = ("moments" if is_linear(graph) else "states") if good else "other-law"
     if (claim.status, claim.method) != ("proved" if good else "none", method):
-        yield f"the integers are {_deviation(figures):.2%} off the law's coefficients, the claim says {claim.status}"
+        yield f"coefficients deviate {_deviation(figures):.2%} from the law, but the claim says {claim.status}"
 
 
 def _deviation(figures: Figures) -> float:
-    """The largest relative deviation of a coefficient."""
+    """Largest relative deviation of a coefficient from the law."""
     if figures.get("courant"):
         return math.inf
-    found = [figures.get("flux_error", 0.0), figures.get("across", 0.0), figures.get("drift", 0.0)]
+    deviations = [figures.get("flux_error", 0.0), figures.get("across", 0.0), figures.get("drift", 0.0)]
     for name, ends in (
         ("velocity", ("velocity",)),
         ("wave_speed", ("wave_speed",)),
         ("diffusivity", ("diffusivity", "diffusivity_lower", "diffusivity_upper")),
     ):
-        found += [abs(figures[end] / figures[f"wanted_{name}"] - 1) for end in ends if end in figures]
-    return max(found)
+        deviations += [abs(figures[end] / figures[f"wanted_{name}"] - 1) for end in ends if end in figures]
+    return max(deviations)
 
 
-def _of_a_kernel(graph: IntegerGraph) -> Figures:
-    """Coefficients of ``u_t + velocity u_x = diffusivity u_xx`` that the kernel has to second order in the mesh."""
+def _kernel_figures(graph: IntegerGraph) -> Figures:
+    """Coefficients of ``u_t + velocity u_x = diffusivity u_xx`` for the kernel, to second order in the mesh."""
     spec, step, width = graph.spec, Fraction(graph.time_step), cell_width(graph)
     courant, number = moments(graph)
     face = face_of(graph)
@@ -79,8 +79,8 @@ def _of_a_kernel(graph: IntegerGraph) -> Figures:
         speed = number * (width / step) ** 2
         figures = {"wave_speed": math.sqrt(nearest_double(speed)) if speed > 0 else 0.0, "wanted_wave_speed": 1.0}
         if spec.damping is not None and face.leak < MEMORYLESS:
-            kept = 1 - face.leak / MEMORYLESS
-            figures |= {"damping": -math.log(kept) / graph.time_step, "wanted_damping": spec.damping}
+            remaining = 1 - face.leak / MEMORYLESS
+            figures |= {"damping": -math.log(remaining) / graph.time_step, "wanted_damping": spec.damping}
     elif spec.equation == "advection-diffusion":
         numerical = courant**2 * (Fraction(1, 2) + face.steps_late)
         figures = {
@@ -106,53 +106,53 @@ def _of_a_kernel(graph: IntegerGraph) -> Figures:
     return figures
 
 
-def _of_states(graph: IntegerGraph) -> Figures | str:
-    """Fluxes of constant states, and the diffusivity that slopes on top of them meet; or why there are no figures."""
+def _state_figures(graph: IntegerGraph) -> Figures | str:
+    """Flux errors of constant states and diffusivities of slopes around them; a method name without figures."""
     spec, window, width = graph.spec, graph.window, cell_width(graph)
     unit, step = Fraction(graph.value_per_quantum), Fraction(graph.time_step)
-    # What a drive of 1 that stays carries through a face, in value times length per time.
+    # Flux of a constant drive of 1, in value times length per time.
     carried = unit * width / step * Fraction(MEMORYLESS, face_of(graph).leak << face_of(graph).exponent)
     span = window.upper - window.lower
     steep = max(1, span if window.difference is None else min(span, window.difference))
-    found = _constants(graph, carried)
-    met = None if found is None else _diffusivities(graph, carried, steep)
-    if found is None or met is None:
+    constants = _constants(graph, carried)
+    slopes = None if constants is None else _diffusivities(graph, carried, steep)
+    if constants is None or slopes is None:
         return "too-many-kinks"
-    if not met:
+    if not slopes:
         return "nonlinear"
-    (least, most), fluxes = found
+    (least, most), fluxes = constants
     largest = fluxes + Fraction(spec.diffusivity) * steep * unit / width
     open_ended = any("periodic" not in sides for sides in graph.grid.boundary)
     off = max(abs(least), abs(most))
     figures = {"flux_error": nearest_double((off if open_ended else most - least) / largest)}
     if open_ended and (spec.equation == "diffusion" or len(graph.operator) == 1):
         stays = off if len(graph.operator) > 1 else carried * abs(graph.operator[0].bias.tolist()[0])
-        # Diffusion holds it back with a slope, from one end of the longest axis to the other.
+        # Diffusion balances it with a slope over the longest axis.
         slope = stays / Fraction(spec.diffusivity)
         figures["drift"] = nearest_double(
             slope * max(Fraction(length) for length in graph.grid.lengths) / (span * unit)
         )
-    rises = [rise for rise, *_ in met.values()]
+    rises = [rise for rise, *_ in slopes.values()]
     figures |= {
-        "states": len(met),
+        "states": len(slopes),
         "gentlest_slope": nearest_double(2 * min(rises) * unit / width),
-        "steepest_slope": nearest_double(2 * max(highest for _, highest, *_ in met.values()) * unit / width),
-        "diffusivity_lower": nearest_double(min(low for *_, low, _ in met.values())),
-        "diffusivity_upper": nearest_double(max(high for *_, high in met.values())),
+        "steepest_slope": nearest_double(2 * max(highest for _, highest, *_ in slopes.values()) * unit / width),
+        "diffusivity_lower": nearest_double(min(low for *_, low, _ in slopes.values())),
+        "diffusivity_upper": nearest_double(max(high for *_, high in slopes.values())),
         "wanted_diffusivity": spec.diffusivity,
     }
     return figures
 
 
 def _law(graph: IntegerGraph, value: Fraction) -> tuple[Fraction, Fraction]:
-    """Flux of a constant field, and its speed."""
+    """Flux and characteristic speed of a constant field."""
     if graph.spec.equation == "burgers":
         return value * value / 2, value
     return value * Fraction(graph.spec.velocity), Fraction(graph.spec.velocity)
 
 
 def _constants(graph: IntegerGraph, carried: Fraction) -> tuple[tuple[Fraction, Fraction], Fraction] | None:
-    """Least and largest error of the flux of a constant state, and how far apart the law's fluxes are."""
+    """Smallest and largest flux error of constant states, and the range of the law's fluxes."""
     window, unit = graph.window, Fraction(graph.value_per_quantum)
     count = len(graph.spec.positions[0])
     line = along(graph, [0] * count, [1] * count, window.lower, max(window.upper, window.lower + 1))
@@ -169,18 +169,21 @@ def _constants(graph: IntegerGraph, carried: Fraction) -> tuple[tuple[Fraction, 
     return (min(errors) + carried * line.lost, max(errors) + carried * line.won), max(fluxes) - min(fluxes)
 
 
-Met = tuple[Fraction, Fraction, Fraction, Fraction]
-"""Gentlest and steepest slope, as half of its rise from cell to cell in quanta; least and largest diffusivity."""
+SlopeRange = tuple[Fraction, Fraction, Fraction, Fraction]
+"""Gentlest and steepest slope (half the rise from cell to cell, in quanta), smallest and largest diffusivity."""
 
 
-def _diffusivities(graph: IntegerGraph, carried: Fraction, steep: int) -> dict[int, Met] | None:
-    """By the constant state below; between kinks a diffusivity is a constant and a part over the slope: monotone."""
+def _diffusivities(graph: IntegerGraph, carried: Fraction, steep: int) -> dict[int, SlopeRange] | None:
+    """Slopes and diffusivities by constant state.
+
+    Between kinks the diffusivity is ``a + b / slope``, which is monotone, so the ends of the pieces suffice.
+    """
     window, width = graph.window, cell_width(graph)
     unit, step = Fraction(graph.value_per_quantum), Fraction(graph.time_step)
     places = [round(2 * place) for place in graph.spec.positions[0].tolist()]
     widest, span = max(places), window.upper - window.lower
     rise = max(1, min(steep // 8, span // (4 * widest)))
-    met: dict[int, Met] = {}
+    slopes: dict[int, SlopeRange] = {}
     for number in range(INTERVALS + 1):
         mass = window.lower + span * number // INTERVALS
         room = min(mass - window.lower, window.upper - mass)
@@ -197,5 +200,5 @@ def _diffusivities(graph: IntegerGraph, carried: Fraction, steep: int) -> dict[i
                 falls, slope = line.at(-up) - line.at(up), 2 * up * unit / width
                 low.append(carried * (falls - off) / (2 * slope) - speed**2 * step / 2)
                 high.append(carried * (falls + off) / (2 * slope) - speed**2 * step / 2)
-        met[mass] = Fraction(rise), Fraction(highest), min(low), max(high)
-    return met
+        slopes[mass] = Fraction(rise), Fraction(highest), min(low), max(high)
+    return slopes

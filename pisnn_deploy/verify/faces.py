@@ -1,7 +1,6 @@
-"""What the checker's claims rest on of the programs of a graph: facts that it reads off them by itself.
+"""Facts about the programs of a graph, recognised by what a program computes.
 
-A program has these facts whatever its values are called and in whichever order it works them out; of any other it is
-said that it has none.
+The names of values and the order of operations do not matter. A program that is not recognised has no such facts.
 """
 
 from __future__ import annotations
@@ -22,18 +21,18 @@ NOTHING = Node("constant", (), 0)
 
 @dataclass(frozen=True)
 class Face:
-    """How a channel makes packets of what arrives.
+    """How a channel turns its input into packets.
 
     Attributes
     ----------
     exponent : int
-        A drive of ``2^exponent`` that stays sends a quantum in every PDE step.
+        A constant drive of ``2^exponent`` sends one quantum in every PDE step.
     packet_exponent : int
-        A packet of one quantum takes ``2^packet_exponent`` from the residue.
+        A packet of one quantum reduces the residue by ``2^packet_exponent``.
     leak : int
-        Part of the current that is lost in a PDE step, in 4096ths.
+        Part of the current that decays in a PDE step, in 4096ths.
     steps_late : int
-        PDE steps that go by before an arrival is heard.
+        PDE steps before an input takes effect.
     share_bits : int or None
         ``s`` if a cell gives at most ``max(m, 0) >> s`` through a face; None without such a limit.
     """
@@ -46,46 +45,46 @@ class Face:
 
     @property
     def is_plain(self) -> bool:
-        """Whether packets are what arrives in the same PDE step and the rest of what arrived before, rounded."""
+        """Whether packets are the rounded sum of the input in the same PDE step and the residue."""
         return self.leak == MEMORYLESS and not self.steps_late and self.share_bits is None
 
 
 class NoFace(ValueError):
-    """The program of the channels is none that the checker knows."""
+    """The checker does not know the program of the channels."""
 
 
 def face_of(graph: IntegerGraph) -> Face:
-    """How the channels of a graph make packets."""
+    """Return how the channels of a graph make packets; raise `NoFace` for an unknown program."""
     face = face_in(read(str(graph.sole_channels.program)))
     if face is None:
-        raise NoFace("faces neither fire the sum of their currents nor send what outgrows a threshold")
+        raise NoFace("the program of the faces is unknown: it neither fires a sum of currents nor exceeds a threshold")
     return face
 
 
 def known_face(graph: IntegerGraph) -> Face | None:
-    """How the channels of a graph make packets; None where they run a program that the checker does not know."""
+    """Return how the channels of a graph make packets, or None for an unknown program."""
     return face_in(read(str(graph.sole_channels.program)))
 
 
 def unknown_population(graph: IntegerGraph) -> str:
-    """Name of the first layer, or of the channels, whose program the checker does not know; empty without any."""
+    """Name of the first population with an unknown program (layers, then channels), or an empty string."""
     layers = [layer.name for layer, shift in zip(graph.between_fields, shifts(graph), strict=True) if shift is None]
     return next(iter(layers), "" if known_face(graph) is not None else graph.sole_channels.name)
 
 
 def hears_late(graph: IntegerGraph) -> bool:
-    """Whether nothing that arrives at the channels of a graph reaches what they send in the same PDE step."""
+    """Whether no input of the channels affects what they send in the same PDE step."""
     reading = read(str(graph.sole_channels.program))
     return bool(reading.ports) and not reading.heard.intersection(reading.sends)
 
 
 def face_in(reading: Reading) -> Face | None:
-    """What a program does as a channel; None if it is none that the checker knows."""
+    """Recognise the program of a channel; None for an unknown program."""
     return _firing(reading) or _late(reading)
 
 
 def biases(graph: IntegerGraph) -> list[NDArray[np.int64]]:
-    """What each neuron of each population but the holders adds to what arrives, int64 [neurons] each."""
+    """Biases of each population except the holders, int64 [neurons] each."""
     return [
         population.parameters.get("bias", np.zeros(population.size, np.int64))
         for population in (*graph.between_fields, graph.sole_channels)
@@ -93,12 +92,12 @@ def biases(graph: IntegerGraph) -> list[NDArray[np.int64]]:
 
 
 def shifts(graph: IntegerGraph) -> list[int | None]:
-    """Of each population between holders and channels s, if it sends ``max(arrival + bias, 0) >> s``, else None."""
+    """Shift s of each population between holders and channels that sends ``max(arrival + bias, 0) >> s``, else None."""
     return [shift_in(read(str(population.program))) for population in graph.between_fields]
 
 
 def shift_in(reading: Reading) -> int | None:
-    """The shift of a program that sends ``max(arrival + bias, 0) >> s`` and keeps nothing; None of any other."""
+    """Shift s of a stateless program that sends ``max(arrival + bias, 0) >> s``; None for any other program."""
     if len(reading.sends) != 1 or reading.states or set(reading.ports) != {"arrival"}:
         return None
     shifted = reading.nodes[reading.sends[0]]
@@ -108,7 +107,7 @@ def shift_in(reading: Reading) -> int | None:
 
 
 def _firing(reading: Reading) -> Face | None:
-    """A residue and a current that fire; both may be limited by what cells have."""
+    """Recognise a face that fires its residue plus current, with or without a limiter."""
     if len(reading.sends) != 1:
         return None
     sent, share_bits = _unlimited(reading, reading.sends[0])
@@ -129,13 +128,13 @@ def _firing(reading: Reading) -> Face | None:
         if sorted(_terms(reading, reading.after[state])) != sorted(terms):
             return None
         leak = MEMORYLESS - decay[1]
-        terms = [other for other in terms if other != term]
+        terms = [kept_term for kept_term in terms if kept_term != term]
     exponent = _integer(fired.extra)
     return Face(exponent, exponent, leak, 0, share_bits) if _is_drive(reading, terms) else None
 
 
 def _unlimited(reading: Reading, sent: int) -> tuple[int, int | None]:
-    """What ``min(max(k, -share(target)), share(source))`` limits, and the shift of its shares; else the node itself."""
+    """Return k and the shift of the shares in ``min(max(k, -share(target)), share(source))``; else the node itself."""
     upper = reading.nodes[sent]
     if upper.name != "min":
         return sent, None
@@ -145,17 +144,17 @@ def _unlimited(reading: Reading, sent: int) -> tuple[int, int | None]:
             continue
         for fired, below in (lower.values, lower.values[::-1]):
             least = reading.nodes[below]
-            given = None if least.name != "neg" else _share(reading, least.values[0], "target")
-            if given is not None and given == _share(reading, above, "source"):
-                return fired, given
+            shift = None if least.name != "neg" else _share(reading, least.values[0], "target")
+            if shift is not None and shift == _share(reading, above, "source"):
+                return fired, shift
     return sent, None
 
 
 def _share(reading: Reading, number: int, end: str) -> int | None:
-    """The shift of ``max(mass, 0) >> s`` at an end that is a cell; an end that is open gives whatever is asked."""
+    """Return the shift s of ``max(mass, 0) >> s`` at the cell end of a face; an open end has no limit."""
     gives = reading.nodes[number]
-    opened, told = f"{end}_open", f"{end}_mass"
-    if opened not in reading.parameters or told not in reading.ports:
+    opened, mass_port = f"{end}_open", f"{end}_mass"
+    if opened not in reading.parameters or mass_port not in reading.ports:
         return None
     if gives.name != "select" or gives.values[0] != reading.names[opened]:
         return None
@@ -164,11 +163,11 @@ def _share(reading: Reading, number: int, end: str) -> int | None:
     if boundless != Node("constant", (), BOUNDLESS) or positive.name != "max":
         return None
     mass = _other(reading, positive.values, NOTHING)
-    return _integer(share.extra) if mass is not None and mass == reading.names[told] else None
+    return _integer(share.extra) if mass is not None and mass == reading.names[mass_port] else None
 
 
 def _late(reading: Reading) -> Face | None:
-    """A current that waits a step and is sent whole, with what was too small to be sent before."""
+    """Recognise a face that delays its current by a step and sends it above a threshold."""
     if len(reading.sends) != 1 or set(reading.ports) != {"arrival"}:
         return None
     potential = reading.nodes[reading.sends[0]].values[1:2]
@@ -190,15 +189,15 @@ def _late(reading: Reading) -> Face | None:
 
 
 def _is_drive(reading: Reading, terms: Iterable[int]) -> bool:
-    """Whether terms add up to what arrived and a bias."""
-    wanted = [_input(reading, "arrival"), _input(reading, "bias")]
+    """Whether terms add up to the input and the bias."""
+    inputs = [_input(reading, "arrival"), _input(reading, "bias")]
     return sorted(inner for term in terms for inner in _terms(reading, term)) == sorted(
-        number for number in wanted if number is not None
+        number for number in inputs if number is not None
     )
 
 
 def _terms(reading: Reading, number: int) -> Iterator[int]:
-    """What a node adds up, sums of sums included and zeros left out."""
+    """Yield the nonzero terms of a sum, with nested sums flattened."""
     waiting = [number]
     for _ in range(4 * len(reading.nodes)):
         if not waiting:
@@ -209,12 +208,12 @@ def _terms(reading: Reading, number: int) -> Iterator[int]:
             waiting += node.values
         elif node != NOTHING:
             yield inner
-    yield number  # a sum that grows too long is one term, which fits nothing
+    yield number  # a sum with too many terms counts as a single term, which matches nothing
 
 
-def _other(reading: Reading, numbers: Iterable[int], one: Node) -> int | None:
-    """The other of two nodes, one of which is given; None where it is not so."""
-    rest = [number for number in numbers if reading.nodes[number] != one]
+def _other(reading: Reading, numbers: Iterable[int], node: Node) -> int | None:
+    """Return the partner of a node in a pair; None if it is not one of exactly two nodes."""
+    rest = [number for number in numbers if reading.nodes[number] != node]
     pair = [*numbers]
     return rest[0] if len(pair) == 2 and len(rest) == 1 else None
 
@@ -229,7 +228,7 @@ def _state_named(reading: Reading, number: int) -> str | None:
 
 
 def _state_that_becomes(reading: Reading, node: Node) -> int | None:
-    """Node of the one state that becomes a value."""
+    """Node of the only state that is set to a value."""
     states = [state for state, number in reading.after.items() if reading.nodes[number] == node]
     return reading.names[states[0]] if len(states) == 1 else None
 

@@ -1,6 +1,6 @@
-"""Ghost cells by hand: what each face of a structured mesh sees, one face at a time, from the definition of the walls.
+"""Ghost cells face by face, from the definition of the walls of a structured mesh.
 
-Written to be read beside docs/reference/artifact.md, and apart from the vectorised code that the compiler uses.
+It follows docs/reference/artifact.md and is independent of the compiler's vectorised code.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ Weights = dict[int, int]
 Point = dict[int, int]
 """A coordinate for each axis."""
 Meeting = tuple[tuple[int, int], ...]
-"""Sides that meet, each an axis and 0 (lower) or 1 (upper)."""
+"""Sides that meet at an edge or corner, each an axis and 0 (lower) or 1 (upper)."""
 
 
 def fold_line(place: int, count: int, sides: Sides, quadratic: bool) -> Weights:
-    """A place on a line of cells, in terms of the cells 0 to count - 1 and of the reservoirs at -1 and at count.
+    """Express a place on a line by the cells 0 to count - 1 and the reservoirs at -1 and count.
 
     Parameters
     ----------
     place : int
-        May lie beyond the ends.
+        Position on the line, also beyond its ends.
     quadratic : bool
-        Whether ghost cells beyond a reservoir are averages of a parabola; weights are then in halves.
+        Whether ghost cells beyond a reservoir follow a parabola; weights are then in halves.
 
     Returns
     -------
     dict of int to int
-        Weight of each place.
+        Weight of each cell or reservoir.
     """
-    one = 2 if quadratic else 1
+    unit = 2 if quadratic else 1
     if sides == (PERIODIC, PERIODIC):
-        return {place % count: one}
+        return {place % count: unit}
     if quadratic and not 0 <= place < count and sides[place >= count] == DIRICHLET:
         upper = place >= count
         depth = place - count if upper else -1 - place
@@ -46,17 +46,17 @@ def fold_line(place: int, count: int, sides: Sides, quadratic: bool) -> Weights:
         first = -2 * (2 * depth + 1) - 3 * second
         nearest = (count, count - 1, count - 2) if upper else (-1, 0, 1)
         return dict(zip(nearest, (2 - first - second, first, second), strict=True))
-    found: Weights = {}
-    sign = one
+    weights: Weights = {}
+    sign = unit
     while not 0 <= place < count:
         upper = place >= count
         if sides[upper] == DIRICHLET:
             end = count if upper else -1
-            found[end] = found.get(end, 0) + 2 * sign
+            weights[end] = weights.get(end, 0) + 2 * sign
             sign = -sign
         place = 2 * count - 1 - place if upper else -1 - place
-    found[place] = sign
-    return {at: weight for at, weight in found.items() if weight}
+    weights[place] = sign
+    return {at: weight for at, weight in weights.items() if weight}
 
 
 @dataclass(frozen=True)
@@ -78,25 +78,26 @@ class Folding:
 
     @property
     def one(self) -> int:
-        """What stands for the weight 1."""
+        """Integer that represents the weight 1."""
         return 2 if self.quadratic else 1
 
     @cached_property
     def held(self) -> dict[tuple[int, int, int], int]:
-        """Value of the reservoir beside a cell, by axis, side (0 lower, 1 upper) and cell."""
+        """Value of the reservoir next to a cell, in quanta, by axis, side (0 lower, 1 upper) and cell."""
         mesh = self.graph.grid
-        found = {}
+        values = {}
         for face in np.flatnonzero(np.maximum(mesh.source, mesh.target) >= mesh.cells).tolist():
             ends = (int(mesh.source[face]), int(mesh.target[face]))
             upper = ends[1] >= mesh.cells
             number = ends[upper] - mesh.cells
-            found[int(mesh.axis[face]), int(upper), ends[not upper]] = int(self.graph.sole_field.reservoirs[number])
-        return found
+            values[int(mesh.axis[face]), int(upper), ends[not upper]] = int(self.graph.sole_field.reservoirs[number])
+        return values
 
     @property
     def lines_go_on(self) -> bool:
-        """Whether lines of cells beyond walls are lines of the mesh: reservoirs are all alike, or along one axis only
-        and alike along each side.
+        """Whether lines of ghost cells mirror lines of the mesh.
+
+        They do if all reservoirs are equal, or are along one axis only and equal along each side.
         """
         sides: dict[tuple[int, int], set[int]] = {}
         for (axis, upper, _), value in self.held.items():
@@ -105,22 +106,22 @@ class Folding:
         return len(set().union(*sides.values())) <= 1 or (one_axis and all(len(v) == 1 for v in sides.values()))
 
     def row(self, face: int, weights: list[int]) -> tuple[Weights, int]:
-        """Weights of the cells that a face sees, and what reservoirs add.
+        """Fold one row of the operator at a face into weights of cells and a constant from reservoirs.
 
         Parameters
         ----------
         weights : list of int
-            Of the window's positions.
+            Weights of the window's positions.
 
         Returns
         -------
         cells : dict of int to int
-            Without zeros.
+            Nonzero weight of each cell.
 
         Raises
         ------
         ValueError
-            Halves that do not add up to an integer.
+            If half weights do not add up to an integer.
         """
         mesh, spec = self.graph.grid, self.graph.spec
         axis = int(mesh.axis[face])
@@ -138,39 +139,42 @@ class Folding:
             for cell, part in seen.items():
                 cells[cell] = cells.get(cell, 0) + weight * part
         if constant % self.one or any(weight % self.one for weight in cells.values()):
-            raise ValueError(f"the weights at face {face} are no integers")
+            raise ValueError(f"the weights at face {face} are not integers")
         return {cell: weight // self.one for cell, weight in cells.items() if weight}, constant // self.one
 
     def lower(self, face: int) -> list[int]:
-        """Coordinates of what is on the lower side of a face; -1 for a reservoir there."""
+        """Coordinates of the cell on the lower side of a face; -1 along the axis for a reservoir."""
         mesh = self.graph.grid
         beside = mesh.source[face] < mesh.cells
         point = [int(c) for c in np.unravel_index(int(mesh.source[face] if beside else mesh.target[face]), mesh.shape)]
         point[int(mesh.axis[face])] -= not beside
         return point
 
-    def _ghost(self, point: list[int], own: int) -> tuple[Weights, int]:
+    def _ghost(self, point: list[int], normal_axis: int) -> tuple[Weights, int]:
         mesh = self.graph.grid
         if not self.quadratic:
-            sign, inside, added = self._reflected((), dict(enumerate(point)), own)
+            sign, inside, added = self._reflected((), dict(enumerate(point)), normal_axis)
             return {_flat(mesh, [*inside.values()]): sign}, added
-        # Windows are one cell wide across, so that a point is beyond the sides of one axis at most.
+        # Windows are one cell wide across, so a point lies beyond the sides of at most one axis.
         for axis, (place, count, sides) in enumerate(zip(point, mesh.shape, mesh.boundary, strict=True)):
             if 0 <= place < count:
                 continue
-            found: Weights = {}
+            weights: Weights = {}
             constant = 0
             for at, weight in fold_line(place, count, sides, quadratic=True).items():
                 beside = _flat(mesh, [*point[:axis], min(max(at, 0), count - 1), *point[axis + 1 :]])
                 if 0 <= at < count:
-                    found[beside] = weight
+                    weights[beside] = weight
                 else:
                     constant += weight * self.held[axis, int(at >= count), beside]
-            return found, constant
+            return weights, constant
         return {_flat(mesh, point): self.one}, 0
 
-    def _reflected(self, sides: Meeting, point: Point, own: int = -1) -> tuple[int, Point, int]:
-        """A place of the field (or, times 2 a side, of what `sides` hold) as sign, place inside, and what is added."""
+    def _reflected(self, sides: Meeting, point: Point, normal_axis: int = -1) -> tuple[int, Point, int]:
+        """Reflect a point into the mesh, or a wall point into its wall: sign, inner point, added constant.
+
+        Wall values are scaled by 2 for each side in `sides`.
+        """
         mesh = self.graph.grid
         for axis, place in point.items():
             count = mesh.shape[axis]
@@ -179,23 +183,23 @@ class Folding:
             upper = place >= count
             condition = mesh.boundary[axis][upper]
             if condition == PERIODIC:
-                return self._reflected(sides, {**point, axis: place % count}, own)
+                return self._reflected(sides, {**point, axis: place % count}, normal_axis)
             mirrored = {**point, axis: 2 * count - 1 - place if upper else -1 - place}
-            sign, inside, added = self._reflected(sides, mirrored, own)
+            sign, inside, added = self._reflected(sides, mirrored, normal_axis)
             if condition != DIRICHLET:
                 return sign, inside, added
             wall = (*sides, (axis, int(upper)))
-            along = {other: there for other, there in point.items() if other != axis}
+            along = {other_axis: there for other_axis, there in point.items() if other_axis != axis}
             turn, there, more = self._reflected(wall, along)
             shown = self._meeting(wall, there)
             if not sides:
                 depth = place - count if upper else -1 - place
-                shown = self._shown(wall, there, depth, across=axis != own)
+                shown = self._shown(wall, there, depth, across=axis != normal_axis)
             return -sign, inside, turn * shown + more - added
         return 1, point, 0
 
     def _shown(self, wall: Meeting, point: Point, depth: int, *, across: bool) -> int:
-        """Twice what a side holds, in twelfths corrected for its bends along each direction, to the nearest integer."""
+        """Twice the value of a side, corrected for its curvature along each direction and rounded to an integer."""
         key = (wall, tuple(point.items()), depth, across)
         if key not in self._known:
             twelfths = 12 * self._meeting(wall, point)
@@ -212,7 +216,10 @@ class Folding:
         return {}
 
     def _bend(self, wall: Meeting, point: Point, axis: int, place: int) -> int:
-        """Second difference of what a side holds, times 2; beside a Dirichlet side what the two nearest agree on."""
+        """Second difference of a side's values, times 2.
+
+        Next to a Dirichlet side it is the common part of the two nearest inner ones.
+        """
         last, (lower, upper) = self.graph.grid.shape[axis] - 1, self.graph.grid.boundary[axis]
 
         def inner(at: int) -> int | None:
@@ -232,7 +239,7 @@ class Folding:
         return 0 if near is None or far is None else _nearest_to_zero(near, far)
 
     def _meeting(self, sides: Meeting, point: Point) -> int:
-        """What sides hold where they meet, times 2 for each of them."""
+        """Value of the sides where they meet, times 2 for each side."""
         mesh = self.graph.grid
         if len(sides) == 1:
             ((axis, upper),) = sides
@@ -246,12 +253,12 @@ class Folding:
             following = max(last - 1, 0) if upper else min(1, last)
             total += 3 * self._meeting(others, {**point, axis: nearest})
             total -= self._meeting(others, {**point, axis: following})
-        # The mean, and the nearest integer to it.
+        # The mean, rounded to the nearest integer.
         return (2 * total + len(sides)) // (2 * len(sides))
 
 
 def _nearest_to_zero(*numbers: int) -> int:
-    """Of numbers of one sign; else 0."""
+    """Return the number nearest to 0 if all have the same sign, else 0."""
     return max(0, min(numbers)) + min(0, max(numbers))
 
 

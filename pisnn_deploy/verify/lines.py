@@ -1,4 +1,4 @@
-"""The checker's bounds of what a structured mesh makes of masses: line by line, from the definition of the walls."""
+"""Bounds of sums and changes of masses on a structured mesh, line by line, from the definition of the walls."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from pisnn_deploy.verify.spans import Span
 from pisnn_deploy.verify.stored import Row
 
 Placed = dict[float, int]
-"""Weights by place on a line of cells; reservoirs stand half a cell beyond its ends."""
+"""Weights by place on a line of cells; reservoirs are half a cell beyond its ends."""
 
 
 def steepest(graph: IntegerGraph, folding: Folding, face: int, cells: Row) -> Span | None:
-    """Interval of a weighted sum of masses that a face takes, by the largest difference of neighbours.
+    """Interval of a face's weighted sum of masses, from the largest difference between neighbours.
 
-    Where the weights along each line of cells sum to zero, the reservoir at its end counted in, such a sum is one of
-    differences of neighbours.
+    If the weights along each line of cells, including the reservoir at its end, sum to zero, the sum is one of
+    differences between neighbours.
 
     Returns
     -------
     (int, int) or None
-        None where differences bound nothing.
+        None if differences give no bound.
     """
     difference, mesh, axis = graph.window.difference, graph.grid, int(graph.grid.axis[face])
     if difference is None:
@@ -59,7 +59,7 @@ def steepest(graph: IntegerGraph, folding: Folding, face: int, cells: Row) -> Sp
 
 
 def _variation(placed: Placed) -> int:
-    """Twice the sum of the absolute partial sums of weights along a line, times the distances in cells."""
+    """Twice the sum over a line of absolute partial sums of weights times the distance to the next place, in cells."""
     places = sorted(placed)
     partial, total = 0, 0.0
     for here, there in zip(places, places[1:], strict=False):
@@ -69,13 +69,13 @@ def _variation(placed: Placed) -> int:
 
 
 def most_faces(graph: IntegerGraph) -> int:
-    """Largest number of faces of a cell."""
+    """Largest number of faces of any cell."""
     ends = np.concatenate([graph.mesh.source, graph.mesh.target])
     return int(np.bincount(ends, minlength=graph.mesh.holders)[: graph.mesh.cells].max())
 
 
 def linear_change(graph: IntegerGraph) -> int | None:
-    """Largest change of a cell in one PDE step that ``D W`` makes, line by line; None where that says nothing."""
+    """Largest change of a cell by ``D W`` in one PDE step, in quanta; None if lines give no bound."""
     if not graph.operator:
         return None
     window, spec, mesh = graph.window, graph.spec, graph.grid
@@ -97,8 +97,8 @@ def linear_change(graph: IntegerGraph) -> int | None:
 
 
 def _line_change(kernel: list[list[int]], x: int, count: int, sides: Sides, quadratic: bool) -> Span:
-    """Positive weights, and variation, of what cell `x` of a line gains through its two faces, over all lines."""
-    one, half = (2 if quadratic else 1), len(kernel[0]) // 2
+    """Sum of positive weights, and variation, of the gain of cell `x` through its two faces, over all lines."""
+    unit, half = (2 if quadratic else 1), len(kernel[0]) // 2
     positive, variation = 0, 0
     for weights in kernel:
         placed: Placed = {}
@@ -108,28 +108,28 @@ def _line_change(kernel: list[list[int]], x: int, count: int, sides: Sides, quad
             for step, weight in enumerate(weights, 1 - half):
                 for place, part in fold_line(face + step, count, sides, quadratic).items():
                     placed[place] = placed.get(place, 0) + sign * weight * part
-        positive += sum(max(weight, 0) for weight in placed.values()) // one
+        positive += sum(max(weight, 0) for weight in placed.values()) // unit
         around = {(p - x + count // 2) % count: w for p, w in placed.items()} if sides[0] == PERIODIC else placed
-        variation += _variation({min(max(p, -0.5), count - 0.5): w for p, w in around.items()}) // one
+        variation += _variation({min(max(p, -0.5), count - 0.5): w for p, w in around.items()}) // unit
     return positive, variation
 
 
 def is_memoryless(graph: IntegerGraph) -> bool:
-    """Whether a PDE step is a linear map of the masses before it alone, up to rounding."""
+    """Whether the new masses are a linear map of the old masses alone, up to rounding."""
     face = known_face(graph)
     return is_linear(graph) and face is not None and face.is_plain
 
 
 def distinct_faces(graph: IntegerGraph) -> NDArray[np.int64]:
-    """Faces to look at one by one: one for all that have the same rows by construction and the same parameters."""
+    """Faces to check, int64 [faces]: a single one of all that have equal rows and parameters by construction."""
     first = [s.connections for s in graph.between(graph.chain[0], graph.chain[1])]
     boxes = first[0].boxes if isinstance(first[0], Stencil) else None
     everything = np.arange(graph.mesh.faces, dtype=np.int64)
-    for other in first:
-        if boxes is None or not isinstance(other, Stencil):
+    for connections in first:
+        if boxes is None or not isinstance(connections, Stencil):
             return everything
         for name in ("axis", "lower", "shape"):
-            if not np.array_equal(getattr(boxes, name), getattr(other.boxes, name)):
+            if not np.array_equal(getattr(boxes, name), getattr(connections.boxes, name)):
                 return everything
     assert boxes is not None
     parameters = [
@@ -137,27 +137,27 @@ def distinct_faces(graph: IntegerGraph) -> NDArray[np.int64]:
         for population in (*graph.between_fields, graph.sole_channels)
         for values in population.parameters.values()
     ]
-    kept = []
+    representatives = []
     for box in range(boxes.axis.size):
         numbers = boxes.faces(graph.grid, box)
         alike = _windows_are_alike(graph, boxes, box)
         alike = alike and all((values[numbers] == values[numbers[0]]).all() for values in parameters)
-        kept.append(numbers[:1] if alike else numbers)
-    return np.sort(np.concatenate(kept))
+        representatives.append(numbers[:1] if alike else numbers)
+    return np.sort(np.concatenate(representatives))
 
 
 def _windows_are_alike(graph: IntegerGraph, boxes: Boxes, box: int) -> bool:
-    """Whether the windows of all faces of a box keep clear of each wall, or are equally far from it.
+    """Whether the windows of all faces of a box do not reach a wall, or are equally far from it.
 
-    Beside a reservoir they need not be: each reservoir has a value of its own.
+    Windows that reach reservoirs differ, because each reservoir has its own value.
     """
     spec, mesh = graph.spec, graph.grid
     for axis, (count, sides) in enumerate(zip(mesh.shape, mesh.boundary, strict=True)):
         if sides == (PERIODIC, PERIODIC):
             continue
-        own = axis == boxes.axis[box]
-        reach = spec.half_width if own else spec.transverse
-        first, past = reach - own, count - reach
+        is_normal = axis == boxes.axis[box]
+        reach = spec.half_width if is_normal else spec.transverse
+        first, past = reach - is_normal, count - reach
         lower, extent = int(boxes.lower[box, axis]), int(boxes.shape[box, axis])
         clear = first <= lower and lower + extent <= past
         if not clear and (extent > 1 or DIRICHLET in sides):

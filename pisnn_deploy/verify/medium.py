@@ -1,4 +1,4 @@
-"""The checker where cells differ: levels, two-point fluxes and their maximum principle, from the graph alone."""
+"""Check of graphs with materials: levels, two-point fluxes and their maximum principle."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from pisnn_deploy.verify.stored import stored
 
 
 def medium_layout(graph: IntegerGraph) -> Iterator[str]:
-    """What is wrong with the layout of a graph of two-point fluxes; nothing if it is right.
+    """Yield errors in the layout of a graph of two-point fluxes.
 
     Parameters
     ----------
     graph : IntegerGraph
-        Well formed.
+        A well-formed graph.
     """
     mesh = graph.mesh
     cells = mesh.cells
     face = known_face(graph)
     if (face is not None and (face.leak != MEMORYLESS or face.steps_late)) or graph.operator:
-        yield "the flux keeps a memory, or there is an operator besides the conductances"
+        yield "faces have a leak below 1 or a delay, or the graph has an operator besides its conductances"
     conductance, volumes = conductances(graph), graph.sole_field.inverse_volume
     *levels, bias = biases(graph)
     faces = np.arange(mesh.faces)
@@ -35,34 +35,34 @@ def medium_layout(graph: IntegerGraph) -> Iterator[str]:
         (np.concatenate([conductance, -conductance]), (np.tile(faces, 2), np.concatenate([mesh.source, mesh.target]))),
         (mesh.faces, mesh.holders),
     ).tocsr()
-    held = graph.sole_field.reservoirs
+    reservoirs = graph.sole_field.reservoirs
     if not levels:
         if (volumes != 1).any():
-            yield "there are no levels, and cells differ"
+            yield "cells have different inverse volumes, but the graph has no levels"
         if np.any((stored(graph, MEMBRANE, FLUX)[:, :cells] - weights[:, :cells]).data):
-            yield "a face does not take the difference of the masses beside it"
+            yield "the input of a face is not the difference of the masses at its ends"
         if stored(graph, MEMBRANE, FLUX)[:, cells:].nnz:
-            yield "a face takes what a ledger holds"
-        if (bias != weights @ np.concatenate([np.zeros(cells, np.int64), held])).any():
-            yield "a bias is not what conductance and reservoir say"
+            yield "a face has a ledger as input"
+        if (bias != weights @ np.concatenate([np.zeros(cells, np.int64), reservoirs])).any():
+            yield "a bias differs from conductance times reservoir value"
         return
     name, shift, lowest = graph.chain[1], shifts(graph)[0], int(levels[0][0])
-    # Half a level more than a whole one: values are rounded to the nearest.
+    # The offset ends in half a level, so that values are rounded to the nearest level.
     if shift is None or (levels[0] != lowest).any() or 2 * (lowest % (1 << shift)) != 1 << shift:
-        yield "levels are not values rounded to the nearest, from one level on that all cells share"
+        yield "levels are not values rounded to the nearest, with one lowest level for all cells"
         return
     diagonal = sparse.csr_matrix((volumes, (np.arange(cells),) * 2), (cells, mesh.holders))
     if np.any((stored(graph, MEMBRANE, name) - diagonal).data):
-        yield "the synapses to the levels are not the inverse volumes"
+        yield "the synapses to the levels differ from the inverse volumes"
     if np.any((stored(graph, name, FLUX) - weights[:, :cells]).data):
-        yield "a face does not take the difference of the levels beside it"
-    shown = np.concatenate([np.zeros(cells, np.int64), (held + lowest) >> shift])
-    if (held % (1 << shift)).any() or (bias != weights @ shown).any():
-        yield "a bias is not what conductance and reservoir say"
+        yield "the input of a face is not the difference of the levels at its ends"
+    shown = np.concatenate([np.zeros(cells, np.int64), (reservoirs + lowest) >> shift])
+    if (reservoirs % (1 << shift)).any() or (bias != weights @ shown).any():
+        yield "a bias differs from conductance times reservoir value"
 
 
 def conductances(graph: IntegerGraph) -> NDArray[np.int64]:
-    """Integer conductance of each face; 0 of one that joins a cell with itself."""
+    """Integer conductances, int64 [faces]; 0 for a face that joins a cell with itself."""
     weights = stored(graph, graph.chain[-2], FLUX)
     largest = np.zeros(graph.mesh.faces, np.int64)
     np.maximum.at(largest, np.repeat(np.arange(graph.mesh.faces), np.diff(weights.indptr)), np.abs(weights.data))
@@ -70,12 +70,12 @@ def conductances(graph: IntegerGraph) -> NDArray[np.int64]:
 
 
 def medium_averages(graph: IntegerGraph) -> Iterator[str]:
-    """A cell whose new level is no average of old ones, if there is one: ``p_i sum_f c_f > 2^(F + s)``.
+    """Yield cells whose new level is not an average of old ones: ``p_i sum_f c_f > 2^(F + s)``.
 
     Parameters
     ----------
     graph : IntegerGraph
-        Laid out as `medium_layout` has it.
+        A graph that passes `medium_layout`.
     """
     leaving = [0] * graph.mesh.holders
     for weight, *ends in zip(
@@ -86,4 +86,4 @@ def medium_averages(graph: IntegerGraph) -> Iterator[str]:
     limit = 1 << face_of(graph).exponent + sum(shift or 0 for shift in shifts(graph))
     for cell, volume in enumerate(graph.sole_field.inverse_volume.tolist()):
         if volume * leaving[cell] > limit:
-            yield f"the new level of cell {cell} takes {volume * leaving[cell]} of {limit} from others"
+            yield f"other cells have a weight of {volume * leaving[cell]} in cell {cell}'s new level, above {limit}"

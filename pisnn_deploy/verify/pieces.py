@@ -1,4 +1,4 @@
-"""The checker of flux networks along a line: on each piece between two kinks every unit is an affine function."""
+"""Flux networks along a line of windows: between two kinks every unit is an affine function."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from itertools import pairwise
 from pisnn_deploy.graph import IntegerGraph
 
 MOST_PLACES = 2048
-"""Ends and kinks of a line that the compiler follows."""
+"""Largest number of ends and kinks of a line that the compiler follows."""
 MOST_PRODUCTS = 1 << 23
-"""Products of a weight and an activation that the compiler works out for a line."""
+"""Largest number of products of weight and activation that the compiler computes for a line."""
 
 Affine = tuple[Fraction, Fraction]
-"""What a unit has at ``t = 0``, and how much more with each 1 of ``t``."""
+"""Value at ``t = 0``, and slope in ``t``."""
 
 
 @dataclass(frozen=True)
 class Pieces:
-    """The drive of a face along a line of windows, if hidden units kept every bit.
+    """Drive of a face along a line of windows, without the rounding of hidden units.
 
     Attributes
     ----------
     ends : tuple of Fraction
-        Values of ``t`` at which pieces begin and end.
+        Boundaries of the pieces in ``t``.
     drives : tuple of (Fraction, Fraction)
-        Of each piece: an affine function of ``t``.
+        Drive on each piece as an affine function of ``t``.
     lost, won : Fraction
-        Least (not above 0) and most that the bits which units drop add to the drive.
+        Smallest (at most 0) and largest change of the drive by rounding in hidden units.
     """
 
     ends: tuple[Fraction, ...]
@@ -37,7 +37,7 @@ class Pieces:
     won: Fraction
 
     def at(self, t: Fraction) -> Fraction:
-        """The drive at a value of ``t`` on the line."""
+        """Drive at ``t``."""
         for end, (offset, slope) in zip(self.ends[1:], self.drives, strict=True):
             if t <= end:
                 return offset + slope * t
@@ -45,19 +45,19 @@ class Pieces:
 
 
 def along(graph: IntegerGraph, start: list[int], step: list[int], first: int, last: int) -> Pieces | None:
-    """Windows ``start + t * step`` shown to the flux network.
+    """Evaluate the flux network on the windows ``start + t * step``.
 
     Parameters
     ----------
     start, step : list of int
-        Quanta at each position of the window.
+        Quanta at each position of the window, and their change with ``t``.
     first, last : int
-        Ends of ``t``; ``first < last``.
+        Range of ``t``; ``first < last``.
 
     Returns
     -------
     Pieces or None
-        None for as many kinks or products as the compiler does not follow.
+        None if there are more kinks or products than the compiler follows.
     """
     ends = [Fraction(first), Fraction(last)]
     pieces: list[list[Affine]] = [[(Fraction(a), Fraction(b)) for a, b in zip(start, step, strict=True)]]
@@ -78,14 +78,16 @@ def along(graph: IntegerGraph, start: list[int], step: list[int], first: int, la
             places = [*sorted(zero for zero in zeros if left < zero < right), right]
             for place in places:
                 middle = (cut_ends[-1] + place) / 2
-                kept = 1 << layer.shift
-                cut_pieces.append([(a / kept, b / kept) if a + b * middle > 0 else (a * 0, b * 0) for a, b in units])
+                divisor = 1 << layer.shift
+                cut_pieces.append(
+                    [(a / divisor, b / divisor) if a + b * middle > 0 else (a * 0, b * 0) for a, b in units]
+                )
                 cut_ends.append(place)
             if len(cut_ends) > MOST_PLACES:
                 return None
         ends, pieces = cut_ends, cut_pieces
-        one, none = Fraction(1, 1 << layer.shift), Fraction(0)
-        ranges = [(min(low, none) * one - (1 - one), max(high, none) * one) for low, high in ranges]
+        unit, zero = Fraction(1, 1 << layer.shift), Fraction(0)
+        ranges = [(min(low, zero) * unit - (1 - unit), max(high, zero) * unit) for low, high in ranges]
     return Pieces(tuple(ends), tuple(units[0] for units in pieces), *ranges[0])
 
 

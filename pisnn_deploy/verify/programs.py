@@ -1,6 +1,6 @@
-"""The checker's own reading of programs, from their text, on Python's integers.
+"""The checker's own parser and evaluator of programs, in Python integers.
 
-Equal operations on equal values are one node, so that a theorem sees what a value was made of and not how it is named.
+Equal operations on equal values are one node, so theorems depend on how a value is computed and not on its name.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 RESERVED = {"neuron", "table", "keep", "send"}
-"""Words that lines begin with, and that name no value."""
+"""Keywords of the language, which cannot name values."""
 _HEAD = re.compile(r"neuron (\S+)\(([^;()]*);([^;()]*);([^;()]*)\)")
 _LINE = re.compile(r"([^=]+) = (\w+)\(([^()]*)\)")
 
 
 @dataclass(frozen=True)
 class Node:
-    """A value of a program and what it was made of.
+    """A value of a program: an operation and its operands.
 
     Attributes
     ----------
     name : str
         The operation; ``input``, ``constant``, and ``fired`` and ``rest`` for both results of ``fire``.
     values : tuple of int
-        Numbers of the nodes of its operands.
+        Numbers of the operand nodes.
     extra : str, int or tuple of int
-        Name of an input, a constant, bits of a shift, entries of a table.
+        Name of an input, value of a constant, bits of a shift, or entries of a table.
     """
 
     name: str
@@ -37,18 +37,18 @@ class Node:
 
 @dataclass
 class Reading:
-    """A program as the checker reads it.
+    """A parsed program.
 
     Attributes
     ----------
     nodes : list of Node
-        In the order in which they get their values.
+        Nodes in the order of evaluation.
     names : dict of str to int
-        Node of each named value.
+        Node number of each named value.
     after : dict of str to int
-        Node that each state becomes.
+        Node number of each state's new value.
     sends : tuple of int
-        Node of each output.
+        Node number of each output.
     """
 
     ports: tuple[str, ...]
@@ -62,7 +62,7 @@ class Reading:
 
     @cached_property
     def heard(self) -> frozenset[int]:
-        """Nodes that depend on what arrives in the same step."""
+        """Nodes that depend on inputs of the same step."""
         heard: set[int] = set()
         for number, node in enumerate(self.nodes):
             if (node.name == "input" and node.extra in self.ports) or heard.intersection(node.values):
@@ -70,7 +70,7 @@ class Reading:
         return frozenset(heard)
 
     def number(self, node: Node) -> int:
-        """Number of a node, which is added if there is no equal one."""
+        """Number of a node, which is added if no equal one exists."""
         if node not in self.numbers:
             self.numbers[node] = len(self.nodes)
             self.nodes.append(node)
@@ -78,22 +78,22 @@ class Reading:
 
 
 def read(text: str) -> Reading:
-    """Read a program.
+    """Parse a program.
 
     Parameters
     ----------
     text : str
-        One operation a line, as docs/reference/artifact.md has it.
+        One operation a line, as specified in docs/reference/artifact.md.
 
     Raises
     ------
     ValueError
-        A line that is none of a program, or a name that is a word of the language.
+        For an invalid line, or a keyword used as a name.
     """
     head, *lines = text.splitlines()
     match = _HEAD.fullmatch(head)
     if match is None:
-        raise ValueError(f"no head of a program: {head}")
+        raise ValueError(f"invalid first line of a program: {head}")
     reading = Reading(_words(match[2]), _words(match[3]), _words(match[4]))
     tables: dict[str, tuple[int, ...]] = {}
     for name in (*reading.ports, *reading.states, *reading.parameters):
@@ -117,7 +117,7 @@ def read(text: str) -> Reading:
 
 def _require_free(name: str) -> None:
     if name in RESERVED:
-        raise ValueError(f"{name} is a word of the language, and names no value")
+        raise ValueError(f"{name} is a keyword and cannot name a value")
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -127,7 +127,7 @@ def _words(text: str) -> tuple[str, ...]:
 def _operation(reading: Reading, line: str, tables: Mapping[str, tuple[int, ...]]) -> None:
     match = _LINE.fullmatch(line)
     if match is None:
-        raise ValueError(f"no line of a program: {line}")
+        raise ValueError(f"invalid line of a program: {line}")
     results, name, words = _words(match[1]), match[2], _words(match[3])
     extra: int | tuple[int, ...] = 0
     if name in ("shl", "asr", "mul_shr", "fire"):
@@ -144,12 +144,12 @@ def _operation(reading: Reading, line: str, tables: Mapping[str, tuple[int, ...]
 
 
 def whole(reading: Reading, inputs: Mapping[str, int]) -> dict[str, int]:
-    """Every named value of a program in one step.
+    """Evaluate every named value of a program in one step.
 
     Parameters
     ----------
     inputs : mapping of str to int
-        Each port, state and parameter.
+        Value of each port, state and parameter.
     """
     numbers: list[int] = []
     for node in reading.nodes:
@@ -158,7 +158,7 @@ def whole(reading: Reading, inputs: Mapping[str, int]) -> dict[str, int]:
 
 
 def value_of(node: Node, values: list[int], inputs: Mapping[str, int]) -> int:
-    """What a node comes to, from what its operands are; an input is looked up by its name."""
+    """Evaluate a node from its operands; an input is looked up by its name."""
     extra = node.extra
     match node.name, values:
         case "input", []:
@@ -199,16 +199,16 @@ def value_of(node: Node, values: list[int], inputs: Mapping[str, int]) -> int:
             return packet_of(v, shift_of(extra))
         case "rest", [v]:
             return v - (packet_of(v, shift_of(extra)) << shift_of(extra))
-    raise ValueError(f"no operation of {len(values)} values: {node.name}")
+    raise ValueError(f"unknown operation {node.name} with {len(values)} operands")
 
 
 def shift_of(extra: str | int | tuple[int, ...]) -> int:
-    """The constant of a node, or the bits by which it shifts."""
+    """Value of a constant node, or bits of a shift."""
     assert isinstance(extra, int)
     return extra
 
 
 def packet_of(potential: int, exponent: int) -> int:
-    """The multiple of theta nearest to a potential, towards 0 at a tie, over theta."""
+    """``potential / 2^exponent`` rounded to the nearest integer, ties towards 0."""
     fired = 2 * abs(potential) + (1 << exponent) - 2 >> exponent + 1
     return fired if potential > 0 else -fired

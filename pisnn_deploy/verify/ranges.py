@@ -1,4 +1,4 @@
-"""Interval analysis for the checker: population by population, in words only where they are seen to hold every sum."""
+"""Interval analysis of all populations; uses 64-bit words only where every sum is known to fit."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from pisnn_deploy.verify.spans import WORD_BITS, Span, Spans, TooWide, Unbounded
 from pisnn_deploy.verify.stored import rows_of, stored_rows
 
 Whole = NDArray[np.int64] | NDArray[np.object_]
-"""Integers in words of 64 bits, or Python's."""
+"""Integers in 64-bit words, or Python integers."""
 EXACT = 1 << 62
-"""Integers nearer to 0 do not wrap where two of them are added."""
+"""Adding two integers below this size does not wrap."""
 
 Spread = dict[tuple[str, str], Span]
 """Interval of each quantity of each population and synapse."""
@@ -30,21 +30,21 @@ UNDECLARED = {
     *("size", "kept_size", "kept", "fired", "is_sent", "raised", "next_current", "positive", "least", "lifted"),
     *("source_positive", "target_positive", "source_gives", "target_gives"),
 }
-"""Values of programs for which a graph declares no width: something else that is declared bounds them."""
+"""Values without a declared width, because other declared values bound them."""
 
 
 def intervals(graph: IntegerGraph) -> Spread:
-    """The interval of every quantity while the masses stay in the operating window.
+    """Compute the interval of every quantity while masses stay in the operating window.
 
     Parameters
     ----------
     graph : IntegerGraph
-        Well formed, and laid out as its operator says.
+        A well-formed graph whose layout follows its operator.
 
     Raises
     ------
     Unbounded
-        A value that grows without limit, that no word holds, or that no operating window allows.
+        If a value grows without limit, exceeds a word, or is impossible in any operating window.
     """
     known: Spread = {}
     payloads: dict[tuple[str, int], Span] = {}
@@ -55,31 +55,33 @@ def intervals(graph: IntegerGraph) -> Spread:
             low, high = int(lows.min()), int(highs.max())
             is_change = graph.coding == "delta" and (name, output) not in packets
             payloads[name, output] = (low - high, high - low) if is_change else (low, high)
-    for held in graph.fields:
-        carried = _carried(graph, held, payloads)
-        known[held.holder, "mass"] = payloads[held.holder, 0] = mass_interval(held)
+    for field_ in graph.fields:
+        carried = _carried(graph, field_, payloads)
+        known[field_.holder, "mass"] = payloads[field_.holder, 0] = mass_interval(field_)
         if graph.coding == "delta":
-            change = _largest_change(graph, held, carried)
-            payloads[held.holder, 0] = -change, change
-        if held.reservoirs.size:
-            ledger = (1 << (declared_bits(graph, held.holder, "ledger") - 1)) - 1
-            known[held.holder, "ledger"] = -ledger, ledger
-        _require_words_of_holders(held, carried, known)
+            change = _largest_change(graph, field_, carried)
+            payloads[field_.holder, 0] = -change, change
+        if field_.reservoirs.size:
+            ledger = (1 << (declared_bits(graph, field_.holder, "ledger") - 1)) - 1
+            known[field_.holder, "ledger"] = -ledger, ledger
+        _require_words_of_holders(field_, carried, known)
     for population in graph.populations:
-        heard = {s.output for s in graph.synapses if s.source == population.name and s.target not in graph.holders}
+        used_outputs = {
+            s.output for s in graph.synapses if s.source == population.name and s.target not in graph.holders
+        }
         is_packet = any(name == population.name for name, _ in packets)
-        wanted = heard or (set() if is_packet else {0})
-        if wanted:
-            known[population.name, "payload"] = _hull(payloads[population.name, output] for output in wanted)
+        outputs = used_outputs or (set() if is_packet else {0})
+        if outputs:
+            known[population.name, "payload"] = _hull(payloads[population.name, output] for output in outputs)
     for synapse in graph.synapses:
         known |= _synapse_intervals(synapse, payloads[synapse.source, synapse.output], _rounding(graph, synapse))
     return known
 
 
-def mass_interval(held: Field) -> Span:
-    """What a cell may hold: where volumes differ, a quantum more on either side of what the thinnest may."""
-    window, thinnest = held.window, int(held.inverse_volume.min())
-    if int(held.inverse_volume.max()) == 1:
+def mass_interval(field_: Field) -> Span:
+    """Interval of a cell's mass in quanta; one quantum wider on either side if volumes differ."""
+    window, thinnest = field_.window, int(field_.inverse_volume.min())
+    if int(field_.inverse_volume.max()) == 1:
         return window.lower, window.upper
     return min(0, -(-window.lower // thinnest) - 1), max(0, window.upper // thinnest + 1)
 
@@ -90,9 +92,9 @@ Ends = tuple[Whole, Whole]
 
 @dataclass
 class _Ranges:
-    """Of a population: intervals of what is declared, and of all that the neurons looked at send.
+    """Intervals of a population: of its declared quantities, and of the outputs of the analysed neurons.
 
-    `place` has the number of each neuron among those looked at, -1 of others.
+    `place` maps each neuron to its index among the analysed ones, -1 for others.
     """
 
     place: NDArray[np.int64]
@@ -101,7 +103,7 @@ class _Ranges:
 
 
 def _populations(graph: IntegerGraph) -> dict[str, _Ranges]:
-    """Ranges of each population but the holders, in the order in which they answer."""
+    """Ranges of each population except the holders, in the order in which they fire."""
     known: dict[str, _Ranges] = {}
     faces, alike = graph.mesh.faces, distinct_faces(graph) if graph.operator else None
     for population in graph.populations:
@@ -109,7 +111,7 @@ def _populations(graph: IntegerGraph) -> dict[str, _Ranges]:
             continue
         neurons = np.arange(population.size)
         if alike is not None and alike.size < faces:
-            # What repeats over faces is looked at beside those that differ alone.
+            # Analyse only faces that differ.
             neurons = neurons.reshape(faces, -1)[alike].reshape(-1)
         reading = read(str(population.program))
         nothing: Whole = np.zeros(neurons.size, np.int64)
@@ -117,12 +119,12 @@ def _populations(graph: IntegerGraph) -> dict[str, _Ranges]:
         for (port, source, output), synapses in _into(graph, population).items():
             weights = Weights(synapses, neurons)
             if source in graph.holders:
-                part = _held(graph.field_of(source), weights)
+                part = _mass_sums(graph.field_of(source), weights)
                 part = _steep(graph, population, neurons, synapses, part) if graph.operator else part
             else:
                 place = known[source].place[weights.columns]
                 if place.min(initial=0) < 0:
-                    raise Unbounded(f"{population.name} hears neurons of {source} beside other faces than its own")
+                    raise Unbounded(f"{population.name} has inputs from neurons of {source} at other faces")
                 lows, highs = known[source].sent[output]
                 part = weights.sums(lows[place], highs[place])
             inputs[port] = _added(inputs[port][0], part[0]), _added(inputs[port][1], part[1])
@@ -134,7 +136,7 @@ def _populations(graph: IntegerGraph) -> dict[str, _Ranges]:
 def _steep(
     graph: IntegerGraph, population: Population, neurons: NDArray[np.int64], synapses: list[Synapse], ends: Ends
 ) -> Ends:
-    """Ends of sums of masses, within what differences of neighbours allow of each row."""
+    """Restrict sums of masses to what differences between neighbours allow in each row."""
     folding, faces = Folding(graph), graph.mesh.faces
     lows, highs = (end.astype(np.object_) for end in ends)
     for number, row in enumerate(stored_rows(synapses, neurons)):
@@ -145,10 +147,10 @@ def _steep(
 
 
 def _into(graph: IntegerGraph, population: Population) -> dict[tuple[str, str, int], list[Synapse]]:
-    """Synapses that lead to a population, by its port, the population that they come from, and the output there."""
+    """Synapses into a population, by port, source population and output."""
     synapses: dict[tuple[str, str, int], list[Synapse]] = {}
     for synapse in graph.synapses:
-        # What leads to a port that a program has not is heard by nobody.
+        # Synapses to a port that the program does not have take no effect.
         if synapse.target == population.name and synapse.port in population.program.ports:
             synapses.setdefault((synapse.port, synapse.source, synapse.output), []).append(synapse)
     return synapses
@@ -161,14 +163,14 @@ def _run(
     inputs: Mapping[str, Ends],
     neurons: NDArray[np.int64],
 ) -> _Ranges:
-    """What the program of a population makes of its inputs, neuron by neuron; those of equal inputs but once.
+    """Run interval analysis on each neuron of a population, once per distinct inputs.
 
-    Of channels that holders alone hear, those of equal parameters but once.
+    Channels that send to holders alone are analysed once per distinct parameters.
     """
     alone = not any(s.source == population.name and s.target not in graph.holders for s in graph.synapses)
     windows = [graph.field_of(c.source_holder).window for c in graph.channels if c.population == population.name]
     current = windows[0].current if windows else None
-    # States of those that are late start with what arrives first.
+    # States of a delayed program start with its first inputs.
     late = not reading.heard.intersection(reading.sends)
     first = {state for state, number in reading.after.items() if late and number in reading.heard}
     starts = {
@@ -178,7 +180,7 @@ def _run(
     }
     place = np.full(population.size, -1, np.int64)
     place[neurons] = np.arange(neurons.size)
-    found = _Ranges(place)
+    ranges = _Ranges(place)
     member = _groups([ends for name, ends in inputs.items() if not alone or name in reading.parameters], neurons.size)
     order = np.argsort(member, kind="stable")
     at = np.searchsorted(member[order], np.arange(int(member.max(initial=-1)) + 1))
@@ -192,16 +194,16 @@ def _run(
         for name, number in _declared(reading).items():
             quantity = population.quantity(name)
             span = values.of(number)
-            found.declared[quantity] = _hull((found.declared.get(quantity, span), span))
+            ranges.declared[quantity] = _hull((ranges.declared.get(quantity, span), span))
         for output, number in zip(sent, reading.sends, strict=True):
             output.append(values.of(number))
     ends_of = (np.array(spans, np.object_).reshape(-1, 2).T for spans in sent)
-    found.sent = tuple((_narrowed(low)[member], _narrowed(high)[member]) for low, high in ends_of)
-    return found
+    ranges.sent = tuple((_narrowed(low)[member], _narrowed(high)[member]) for low, high in ends_of)
+    return ranges
 
 
 def _groups(inputs: list[Ends], count: int) -> NDArray[np.int64]:
-    """Number of each neuron's group, in which all neurons have equal inputs."""
+    """Group neurons of equal inputs; return the group number of each, int64 [neurons]."""
     member = np.zeros(count, np.int64)
     for values in {id(end): end for ends in inputs for end in ends}.values():
         distinct, place = np.unique(values, return_inverse=True)
@@ -211,7 +213,7 @@ def _groups(inputs: list[Ends], count: int) -> NDArray[np.int64]:
 
 
 def _require_words(population: str, reading: Reading, values: Spans) -> None:
-    """Refuse a value that no word holds, whether it has a declared width or not."""
+    """Refuse values that exceed a word, with or without a declared width."""
     try:
         for number in reading.names.values():
             values.of(number)
@@ -220,13 +222,13 @@ def _require_words(population: str, reading: Reading, values: Spans) -> None:
 
 
 def _declared(reading: Reading) -> dict[str, int]:
-    """Values that have a declared width, by name."""
+    """Node numbers of the values with a declared width, by name."""
     names = {
         name: number
         for name, number in reading.names.items()
         if name not in UNDECLARED and name not in reading.parameters
     }
-    # Of what waits in a state before it counts, the width is declared as it arrives, too.
+    # A delayed input is declared as `drive`, too.
     if not reading.heard.intersection(reading.sends):
         waiting = [number for number in reading.after.values() if number in reading.heard]
         names |= {"drive": waiting[0]} if waiting else {}
@@ -234,7 +236,7 @@ def _declared(reading: Reading) -> dict[str, int]:
 
 
 def _spans(reading: Reading, inputs: dict[str, Span], starts: Mapping[str, Span], current: int | None) -> Spans:
-    """Intervals of the values of a program, within the largest current that the audit lets a run go on with."""
+    """Intervals of a program's values, limited by the largest current that the audit allows."""
     limits: dict[int, Span] = {}
     if current is not None:
         limit = -current, current
@@ -244,9 +246,9 @@ def _spans(reading: Reading, inputs: dict[str, Span], starts: Mapping[str, Span]
         at_limit = Spans(reading, inputs | dict.fromkeys(states, limit), starts)
         for number in numbers:
             node = reading.nodes[number]
-            # What is added to something is the sum less that.
-            for part, other in (node.values, node.values[::-1]) if node.name == "add" else ():
-                low, high = at_limit.of(other)
+            # A term of a limited sum is the sum minus the other term.
+            for part, term in (node.values, node.values[::-1]) if node.name == "add" else ():
+                low, high = at_limit.of(term)
                 limits[part] = limit[0] - high, limit[1] - low
         limits |= dict.fromkeys(numbers, limit) | {reading.names[state]: limit for state in states}
     return Spans(reading, inputs, starts, limits)
@@ -258,14 +260,14 @@ def _hull(spans: Iterable[Span]) -> Span:
 
 
 class Weights:
-    """Stored weights that lead to some neurons, row after row, without zeros.
+    """Nonzero stored weights into some neurons, row by row.
 
     Parameters
     ----------
     synapses : list of Synapse
-        Whose weights between two neurons add up.
+        Synapses whose weights between two neurons add up.
     neurons : int64 array [rows]
-        Number of the neuron that each row feeds.
+        Number of each row's target neuron.
     """
 
     def __init__(self, synapses: list[Synapse], neurons: NDArray[np.int64]) -> None:
@@ -273,14 +275,14 @@ class Weights:
         self.columns, self._weights, self._starts = total.indices, total.data, total.indptr
 
     def sums(self, lows: Whole, highs: Whole, divisors: NDArray[np.int64] | None = None) -> Ends:
-        """Ends of the weighted sums of values within some ends, one pair for each weight.
+        """Interval of each row's weighted sum, from an interval for each weight.
 
-        With divisors products are divided by them, and rounded away from the middle.
+        Divisors divide the products, which are then rounded outwards.
         """
         weights: Whole = self._weights
         ends = [_largest(lows), _largest(highs)]
         if _largest(weights) * max(ends) * max(1, weights.size) >= EXACT:
-            weights = weights.astype(np.object_)  # Python's integers, which do not wrap
+            weights = weights.astype(np.object_)  # Python integers do not wrap
         products = weights * lows, weights * highs
         low, high = np.minimum(*products), np.maximum(*products)
         if divisors is not None:
@@ -292,12 +294,12 @@ class Weights:
 
 
 def _largest(values: Whole) -> int:
-    """Largest distance of any value from 0."""
+    """Largest absolute value."""
     return max(-int(values.min()), int(values.max())) if values.size else 0
 
 
 def _narrowed(values: Whole) -> Whole:
-    """The same integers in words of 64 bits, if these hold every one."""
+    """Convert to 64-bit words if all integers fit."""
     return values.astype(np.int64) if _largest(values) < EXACT else values
 
 
@@ -307,48 +309,50 @@ def _added(a: Whole, b: Whole) -> Whole:
     return np.asarray(a + b)
 
 
-def _held(held: Field, weights: Weights) -> Ends:
-    """Ends of weighted sums of masses by the operating window."""
-    volumes = held.inverse_volume
+def _mass_sums(field_: Field, weights: Weights) -> Ends:
+    """Intervals of weighted sums of masses, from the operating window."""
+    volumes = field_.inverse_volume
     beyond = weights.columns[weights.columns >= volumes.size]
     if beyond.size:
-        raise Unbounded(f"ledger {int(beyond[0]) - volumes.size} is sent to a face, and nothing bounds it")
-    lows, highs = (np.full(weights.columns.size, end, np.int64) for end in (held.window.lower, held.window.upper))
+        raise Unbounded(f"ledger {int(beyond[0]) - volumes.size} is sent to a face, but has no bound")
+    lows, highs = (np.full(weights.columns.size, end, np.int64) for end in (field_.window.lower, field_.window.upper))
     return weights.sums(lows, highs, volumes[weights.columns])
 
 
-def _largest_change(graph: IntegerGraph, held: Field, carried: NDArray[np.object_]) -> int:
-    """Largest change of a cell in one PDE step: by the operating window, by its packets, or by ``D W``."""
-    window, volumes = held.window, held.inverse_volume
+def _largest_change(graph: IntegerGraph, field_: Field, carried: NDArray[np.object_]) -> int:
+    """Largest change of a cell in one PDE step, from the operating window, its packets or ``D W``."""
+    window, volumes = field_.window, field_.inverse_volume
     spare = int(int(volumes.max()) > 1)
     changes = [(window.upper - window.lower) // int(volumes.min()) + spare]
-    changes.append(int(max(carried[: held.cells], default=0)))
+    changes.append(int(max(carried[: field_.cells], default=0)))
     linear = linear_change(graph)
     return min(changes if linear is None else [*changes, linear])
 
 
-def _carried(graph: IntegerGraph, held: Field, payloads: Mapping[tuple[str, int], Span]) -> NDArray[np.object_]:
-    """What the packets of a PDE step may change each neuron of a population of holders by."""
-    carried = np.zeros(held.size, np.object_)
+def _carried(graph: IntegerGraph, field_: Field, payloads: Mapping[tuple[str, int], Span]) -> NDArray[np.object_]:
+    """Largest change of each holder by the packets of a PDE step, in quanta."""
+    carried = np.zeros(field_.size, np.object_)
     for channels in graph.channels:
         low, high = payloads[channels.population, channels.output]
         for holder, ends, _ in channels.ends:
-            if holder == held.holder:
-                carried += np.bincount(ends, minlength=held.size).astype(np.object_) * max(-low, high)
+            if holder == field_.holder:
+                carried += np.bincount(ends, minlength=field_.size).astype(np.object_) * max(-low, high)
     return carried
 
 
-def _require_words_of_holders(held: Field, carried: NDArray[np.object_], known: Spread) -> None:
-    """Refuse masses that no word holds in the PDE step in which they leave their range, before a run stops at that."""
-    for quantity, changes in (("mass", carried[: held.cells]), ("ledger", carried[held.cells :])):
-        low, high = known.get((held.holder, quantity), (0, 0))
+def _require_words_of_holders(field_: Field, carried: NDArray[np.object_], known: Spread) -> None:
+    """Refuse masses that may exceed a word within the PDE step in which they leave their range."""
+    for quantity, changes in (("mass", carried[: field_.cells]), ("ledger", carried[field_.cells :])):
+        low, high = known.get((field_.holder, quantity), (0, 0))
         bits = (max(-low, high) + int(max(changes, default=0))).bit_length() + 1
         if bits > WORD_BITS:
-            raise TooWide(f"{held.holder} {quantity} may take {bits} signed bits in a step; {WORD_BITS} are possible")
+            raise TooWide(
+                f"{field_.holder} {quantity} may take {bits} signed bits in a step; {WORD_BITS} are possible"
+            )
 
 
 def _rounding(graph: IntegerGraph, synapse: Synapse) -> int:
-    """What the target adds to the sum of a synapse alone before it counts, in units of its mantissas."""
+    """Constant that the target adds to a synapse's sum before using it, in units of its mantissas."""
     reading = read(str(graph.population(synapse.target).program))
     port = reading.names.get(synapse.port)
     for node in reading.nodes:
@@ -360,7 +364,7 @@ def _rounding(graph: IntegerGraph, synapse: Synapse) -> int:
 
 
 def _synapse_intervals(synapse: Synapse, payload: Span, rounding: int) -> Spread:
-    """Intervals of each product, and of every partial sum of the products of a row, whatever their order."""
+    """Intervals of products, and of partial sums of a row's products in any order."""
     starts, mantissas = synapse.connections.distinct
     totals = [
         np.diff(np.concatenate([[0], np.cumsum(part)])[starts])
@@ -378,5 +382,5 @@ def _synapse_intervals(synapse: Synapse, payload: Span, rounding: int) -> Spread
 
 
 def declared_bits(graph: IntegerGraph, population: str, quantity: str) -> int:
-    """Width that the graph declares for a quantity; 1 without any."""
+    """Declared width of a quantity in bits; 1 if none is declared."""
     return next((b.bits for b in graph.bounds if (b.population, b.quantity) == (population, quantity)), 1)

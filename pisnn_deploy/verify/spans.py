@@ -1,9 +1,9 @@
-"""The checker's intervals of the values of a program, with three theorems.
+"""Interval analysis of programs, with three theorems.
 
-1. ``fire(v, F)`` leaves a rest within ``2^(F-1)`` of 0.
-2. What ``p - select(|p| >= T, p, 0)`` leaves is within ``T - 1`` of 0.
-3. ``copysign((|x| k) >> n, x)`` is odd and grows with x. So a state that becomes that of itself plus d, ``k < 2^n``,
-   never exceeds the geometric series ``d 2^n / (2^n - k)``: the shift rounds towards 0.
+1. The rest of ``fire(v, F)`` is within ``2^(F-1)`` of 0.
+2. ``p - select(|p| >= T, p, 0)`` is within ``T - 1`` of 0.
+3. ``copysign((|x| k) >> n, x)`` is odd and increases with x, and its shift rounds towards 0. So a state that decays
+   this way with ``k < 2^n`` and adds d in each step never exceeds the geometric series ``d 2^n / (2^n - k)``.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from collections.abc import Mapping
 from pisnn_deploy.verify.programs import Node, Reading, packet_of, shift_of, value_of
 
 Span = tuple[int, int]
-"""Least and largest integer."""
+"""Smallest and largest integer."""
 WORD_BITS = 64
-"""Signed width of every named value, and of what an operation works out before it shifts."""
+"""Signed width of every named value, and of intermediate results before a shift."""
 PROBED_BITS = 256
-"""Signed width of what states that may be anything lead to; nothing wider is looked at."""
+"""Largest signed width while probing with unrestricted states."""
 FAR = 1 << 64
-"""Beyond every word: what a state comes to that is not less is not bounded."""
+"""Beyond every word; a state whose value can reach this is unbounded."""
 
 
 class Unbounded(Exception):
-    """No theorem bounds a state; the message names it and says why."""
+    """No theorem bounds a state; the message names the state and the reason."""
 
 
 class TooWide(Unbounded):
-    """No word holds a value, or what an operation works out before it shifts; the message names the value."""
+    """A value, or an intermediate result before a shift, exceeds a word; the message names the value."""
 
 
 class Spans:
@@ -36,11 +36,11 @@ class Spans:
     Parameters
     ----------
     inputs : mapping of str to (int, int)
-        Of each port and parameter, and of states that are known.
+        Intervals of ports, parameters and known states.
     starts : mapping of str to (int, int), optional
-        What states start at; else 0, or what they become of the first inputs.
+        Intervals of initial states (default: 0, or the value after the first inputs).
     limits : mapping of int to (int, int), optional
-        Of nodes that something else keeps within these.
+        Intervals of nodes that are enforced elsewhere.
     most_bits : int, optional
         Signed width beyond which a value is refused.
     """
@@ -65,9 +65,9 @@ class Spans:
         Raises
         ------
         Unbounded
-            It rests on a state that no theorem bounds, or on a limit that leaves nothing.
+            If it depends on a state that no theorem bounds, or a limit excludes every value.
         TooWide
-            It takes too many bits, whatever a limit leaves of it: that stops a run after the value is there.
+            If it needs too many bits before a limit applies: limits stop a run only after the value exists.
         """
         if number not in self._known:
             node = self._reading.nodes[number]
@@ -77,7 +77,7 @@ class Spans:
             least, most = self._limits.get(number, (low, high))
             self._known[number] = max(low, least), min(high, most)
             if max(low, least) > min(high, most):
-                raise Unbounded(f"{low} to {high} lies outside the limit {least} to {most}")
+                raise Unbounded(f"{low} to {high} is outside the limit {least} to {most}")
         return self._known[number]
 
     def _made(self, node: Node) -> Span:
@@ -85,7 +85,7 @@ class Spans:
             name = str(node.extra)
             if name in self._inputs:
                 return self._inputs[name]
-            # Each of the theorems holds from any start on, of what is no nearer to 0 than that.
+            # The theorems hold for any initial state once the interval includes it.
             low, high = self._state(name)
             start = self._starts.get(name, (low, high))
             return min(low, start[0]), max(high, start[1])
@@ -107,7 +107,7 @@ class Spans:
             raise TooWide(f"{name} may take {bits} signed bits before it is rounded; {WORD_BITS} are possible")
 
     def _state(self, name: str) -> Span:
-        """Interval of a state: of a series, or of what it becomes whatever the states were."""
+        """Interval of a state: from a geometric series, or from its new value for unrestricted states."""
         reading = self._reading
         if name in self._asked:
             raise Unbounded(f"state {name} grows by itself")
@@ -115,9 +115,9 @@ class Spans:
         number = reading.after[name]
         series = _series(reading, reading.nodes[number], name)
         if series is not None:
-            added, kept, bits = series
+            added, factor, bits = series
             low, high = self.of(added)
-            whole, lost = 1 << bits, (1 << bits) - kept
+            whole, lost = 1 << bits, (1 << bits) - factor
             low, high = -(max(-low, 0) * whole // lost), max(high, 0) * whole // lost
             least, most = self._limits.get(number, (low, high))
             return max(low, least), min(high, most)
@@ -133,7 +133,7 @@ class Spans:
 
 
 def decayed(reading: Reading, node: Node) -> tuple[int, int, int] | None:
-    """x, k and n of ``copysign((|x| k) >> n, x)`` with ``0 <= k <= 2^n``; None for anything else."""
+    """Return x, k and n of ``copysign((|x| k) >> n, x)`` with ``0 <= k <= 2^n``, or None."""
     if node.name != "copysign":
         return None
     size = reading.nodes[node.values[0]]
@@ -142,17 +142,17 @@ def decayed(reading: Reading, node: Node) -> tuple[int, int, int] | None:
     absolute, factor = (reading.nodes[value] for value in size.values)
     if (absolute.name, factor.name) != ("abs", "constant") or absolute.values != node.values[1:]:
         return None
-    kept, bits = shift_of(factor.extra), shift_of(size.extra)
-    return (node.values[1], kept, bits) if 0 <= kept <= 1 << bits else None
+    multiplier, bits = shift_of(factor.extra), shift_of(size.extra)
+    return (node.values[1], multiplier, bits) if 0 <= multiplier <= 1 << bits else None
 
 
-def _decay(number: int, kept: int, bits: int) -> int:
+def _decay(number: int, multiplier: int, bits: int) -> int:
     """``copysign((|x| k) >> n, x)``."""
-    return number * kept >> bits if number > 0 else -(-number * kept >> bits)
+    return number * multiplier >> bits if number > 0 else -(-number * multiplier >> bits)
 
 
 def reset_limit(reading: Reading, node: Node) -> int | None:
-    """T - 1 of ``p - select(|p| >= T, p, 0)`` with ``T >= 1``; None for anything else."""
+    """Return T - 1 of ``p - select(|p| >= T, p, 0)`` with ``T >= 1``, or None."""
     if node.name != "sub" or reading.nodes[node.values[1]].name != "select":
         return None
     potential, sent = node.values
@@ -168,7 +168,7 @@ def reset_limit(reading: Reading, node: Node) -> int | None:
 
 
 def _series(reading: Reading, node: Node, state: str) -> tuple[int, int, int] | None:
-    """d, k and n where a state becomes d more than ``copysign((|state| k) >> n, state)`` and ``k < 2^n``."""
+    """Return d, k and n of a state set to ``d + copysign((|state| k) >> n, state)`` with ``k < 2^n``, or None."""
     if node.name != "add":
         return None
     for part, added in (node.values, node.values[::-1]):
@@ -179,7 +179,7 @@ def _series(reading: Reading, node: Node, state: str) -> tuple[int, int, int] | 
 
 
 def _unshifted(node: Node, spans: list[Span]) -> Span:
-    """What an operation works out before it shifts; nothing where it does not, or the result is no narrower."""
+    """Interval of an intermediate result before a shift; (0, 0) where the result itself is at least as wide."""
     if node.name == "mul_shr":
         products = [x * y for x in spans[0] for y in spans[1]]
         return min(products), max(products)
@@ -190,7 +190,7 @@ def _unshifted(node: Node, spans: list[Span]) -> Span:
 
 
 def _span(node: Node, spans: list[Span]) -> Span:
-    """What an operation makes of intervals, without a look at what they were made of."""
+    """Interval of an operation from the intervals of its operands alone."""
     match node.name, spans:
         case "constant", []:
             return shift_of(node.extra), shift_of(node.extra)
@@ -223,6 +223,6 @@ def _span(node: Node, spans: list[Span]) -> Span:
             half = 1 << shift_of(node.extra) - 1
             fires = any(packet_of(end, shift_of(node.extra)) for end in (a, b))
             return (-half, half) if fires else (a, b)
-    # All others grow with each of their operands.
+    # All other operations increase with each operand.
     low, high = (value_of(node, [span[end] for span in spans], {}) for end in (0, 1))
     return low, high

@@ -1,4 +1,4 @@
-"""Weights as the target stores them: mantissas of mixed sign lose their lowest bit."""
+"""Weights as the target stores them: synapses of mixed sign lose the lowest bit of their mantissas."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Row = dict[int, int]
 
 
 def effective(synapse: Synapse, mantissas: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Effective weights of mantissas of a synapse."""
+    """Effective weights of some mantissas of a synapse, int64."""
     distinct = synapse.distinct_mantissas
     if distinct.size and distinct.min() < 0 < distinct.max():
         mantissas = mantissas >> 1 << 1
@@ -24,7 +24,7 @@ def effective(synapse: Synapse, mantissas: NDArray[np.int64]) -> NDArray[np.int6
 
 
 def stored(graph: IntegerGraph, source: str, target: str) -> sparse.csr_matrix:
-    """Effective weights between two populations, apart from those to further ports, [target, source]."""
+    """Effective weights between two populations at the main port, [target, source]."""
     return summed(graph.between(source, target), (graph.size(target), graph.size(source)))
 
 
@@ -38,14 +38,14 @@ def summed(synapses: Iterable[Synapse], shape: tuple[int, int]) -> sparse.csr_ma
         return sparse.csr_matrix(shape, dtype=np.int64)
     total = sparse.csr_matrix(sum(parts[1:], parts[0]))
     if not total.data.all():
-        # On a copy: scipy may have taken the graph's own arrays.
+        # Copy first: scipy may share the graph's arrays.
         total = total.copy()
         total.eliminate_zeros()
     return total
 
 
 def rows_of(synapses: Iterable[Synapse], rows: NDArray[np.int64]) -> sparse.csr_matrix:
-    """Sum of the effective weights that lead to some neurons, without zeros, [rows, source]; no others are expanded."""
+    """Nonzero effective weights into some neurons, [rows, source], without expanding the other rows."""
     selected = []
     for synapse in synapses:
         part = synapse.connections.selected(rows)
@@ -58,7 +58,7 @@ def rows_of(synapses: Iterable[Synapse], rows: NDArray[np.int64]) -> sparse.csr_
 
 
 def stored_rows(synapses: Iterable[Synapse], rows: NDArray[np.int64]) -> list[Row]:
-    """Sums of the effective weights that lead to some neurons; no others are expanded."""
+    """Nonzero effective weights into some neurons as dicts, without expanding the other rows."""
     sums: list[Row] = [{} for _ in range(rows.size)]
     for synapse in synapses:
         for row, (columns, weights) in zip(sums, _rows(synapse, rows), strict=True):

@@ -1,7 +1,7 @@
-"""The checker of two-point graphs: volumes, conductances and the time step, from the geometry and the materials.
+"""Check of two-point graphs: volumes, conductances and the time step, from the geometry and the materials.
 
 Coordinates are doubles, so they are integers in some unit, and volumes, circumcentres and conductances of simplices
-are rationals of them: everything up to the last division is exact.
+are rational: everything is exact up to the last division.
 """
 
 from __future__ import annotations
@@ -18,53 +18,53 @@ from pisnn_deploy.mesh import CellMesh, FaceMesh, Mesh
 from pisnn_deploy.verify.faces import face_of, shifts
 
 Whole = NDArray[np.object_]
-"""Python's integers, which do not wrap."""
+"""Python integers, which do not wrap."""
 Field = NDArray[np.float64]
 HALF_OF_THE_DIGITS = 2.0**-26
-"""Relative allowance: the compiler works geometry out in float64, where differences may cancel half of the digits."""
+"""Relative tolerance: the compiler computes geometry in float64, where differences may cancel half of the digits."""
 INSIDE = 1e-3
-"""Least barycentric coordinate of a circumcentre that is the centre of its cell; else the centroid is."""
+"""Smallest barycentric coordinate at which the circumcentre is the centre of its cell; below it the centroid is."""
 SHOWN = 1e-3
-"""Relative: figures have four digits."""
+"""Relative tolerance of a figure with four digits."""
 FLAT = 1e-3
-"""Degrees that are as good as none: an angle next to 0 is the root of what rounding leaves."""
+"""Tolerance of angles in degrees: near 0 an angle is the square root of a rounding error."""
 
 
 def two_point(graph: IntegerGraph, claim: Claim, stored: NDArray[np.int64]) -> Iterator[str]:
-    """What is wrong with the claim on the equation of a two-point graph; nothing if it is right.
+    """Yield errors in the equation claim of a two-point graph.
 
     Parameters
     ----------
     graph : IntegerGraph
-        Well formed, with materials.
+        A well-formed graph with materials.
     stored : int64 array [faces]
-        Integer conductances.
+        Integer conductance of each face.
     """
-    with np.errstate(all="ignore"):  # sizes that overflow are refused
-        found = [*_two_point(graph, claim, stored)]
-    yield from found
+    with np.errstate(all="ignore"):  # sizes that overflow are refused later
+        errors = [*_two_point(graph, claim, stored)]
+    yield from errors
 
 
 def _two_point(graph: IntegerGraph, claim: Claim, stored: NDArray[np.int64]) -> Iterator[str]:
     materials, mesh = graph.materials, graph.mesh
     assert materials is not None
-    # The checker measures meshes itself and believes none of them, so each kind has a measure here.
+    # The checker does not trust the figures of a mesh, so it measures each kind itself.
     measured = _measured_cells(mesh) if isinstance(mesh, CellMesh) else boxes(graph.grid)
     if isinstance(measured, str):
         yield measured
         return
     volumes, resistance, angles = measured
     for name, values in (("conductivity", materials.conductivity), ("capacity", materials.capacity)):
-        yield from _one_a_material(mesh.material_of_cells, name, values)
+        yield from _uniform_materials(mesh.material_of_cells, name, values)
     capacity = materials.capacity * volumes
     conductance = 1 / _in_series(mesh, materials, resistance)
     for name, sizes in (("capacity of a cell", capacity), ("conductance of a face", conductance)):
         if not (np.isfinite(sizes) & (sizes > 0)).all():
-            yield f"a {name} is no positive number"
+            yield f"a {name} is not a positive number"
             return
     joins = mesh.source != mesh.target
     if stored[joins].min() < 1:
-        yield f"face {int(np.flatnonzero(joins & (stored < 1))[0])} conducts nothing"
+        yield f"face {int(np.flatnonzero(joins & (stored < 1))[0])} has a conductance below 1"
         return
     yield from _capacities(graph, capacity)
     yield from _conductances(graph, conductance[joins], stored[joins])
@@ -77,16 +77,16 @@ def _two_point(graph: IntegerGraph, claim: Claim, stored: NDArray[np.int64]) -> 
     if angles is not None:
         figures["mean_angle"], figures["largest_angle"] = float(angles.mean()), float(angles.max())
     if (claim.status, claim.method) != ("proved", "conductances") or set(claim.figures) != set(figures):
-        yield "the claim is not what was proved"
+        yield "the claim differs from what the checker proved"
         return
     for name, value in figures.items():
         finest = FLAT if name.endswith("angle") else HALF_OF_THE_DIGITS
         if not abs(claim.figures[name] - value) <= SHOWN * value + finest:
-            yield f"the {name.replace('_', ' ')} is {value:.3e}, the claim says {claim.figures[name]:.3e}"
+            yield f"the {name.replace('_', ' ')} is {value:.3e}, but the claim says {claim.figures[name]:.3e}"
 
 
 def _measured_cells(mesh: CellMesh) -> tuple[Field, Field, Field] | str:
-    """As `simplices`; what is wrong with faces or cells, if anything is."""
+    """Return the result of `simplices`, or the first error in faces or cells."""
     wrong = next(_faces(mesh), None)
     if wrong is not None:
         return wrong
@@ -97,34 +97,34 @@ def _measured_cells(mesh: CellMesh) -> tuple[Field, Field, Field] | str:
 
 
 def _faces(mesh: CellMesh) -> Iterator[str]:
-    """Faces must be the sides of their cells: each that two cells share, and each other one at most once."""
+    """Yield errors in faces: they must be sides of their cells, including every shared one, without duplicates."""
     cells = np.sort(mesh.corners, axis=1)
     sides = np.sort(mesh.face_corners, axis=1)
     for name, ends in (("source", mesh.source), ("target", mesh.target)):
         inside = np.flatnonzero(ends < mesh.cells)
         has = (sides[inside][:, :, None] == cells[ends[inside]][:, None, :]).any(axis=2).all(axis=1)
         if not has.all():
-            yield f"face {int(inside[~has][0])} is no side of its {name}"
+            yield f"face {int(inside[~has][0])} is not a side of its {name} cell"
             return
     if (np.diff(sides, axis=1) == 0).any() or len(np.unique(sides, axis=0)) < len(sides):
-        yield "a face has a point twice, or is there twice"
+        yield "a face repeats a corner or another face"
     every = np.concatenate([np.delete(cells, corner, axis=1) for corner in range(cells.shape[1])])
     counts = np.unique(every, axis=0, return_counts=True)[1]
     if counts.max(initial=0) > 2 or np.count_nonzero(counts == 2) != np.count_nonzero(mesh.target < mesh.cells):
-        yield "two cells share a side that is no face between them"
+        yield "two cells share a side without a face between them"
 
 
 def simplices(mesh: CellMesh) -> tuple[Field, Field, Field]:
-    """Volume of each cell, and distance over area from the centres of source and target to each face.
+    """Measure simplices: volumes, resistances of faces and angles.
 
     Returns
     -------
     volumes : float64 array [cells]
         Volume of each cell, in units of length to the power of the dimension.
     resistance : float64 array [2, faces]
-        For a conductivity of 1; 0 on a reservoir's side.
+        Distance from the centre of source or target to the face, over its area; 0 on a reservoir's side.
     angles : float64 array [faces between cells]
-        Degrees between the line of centres and the normal.
+        Angle between the line of centres and the normal, in degrees.
     """
     points, exponent = _as_integers(mesh.points)
     dims = mesh.dimensions
@@ -135,19 +135,19 @@ def simplices(mesh: CellMesh) -> tuple[Field, Field, Field]:
     volumes = _divided(abs(determinant), math.factorial(dims), -exponent * dims)
     if not determinant.all():
         return volumes, np.zeros((2, mesh.faces)), np.zeros(1)
-    # From the first corner to the circumcentre, times twice the determinant.
+    # Vector from the first corner to the circumcentre, times twice the determinant.
     around = (normals * (edges**2).sum(axis=2)[:, :, None]).sum(axis=1)
     shares = (normals * around[:, None, :]).sum(axis=2)
     whole = 2 * determinant**2
     least = np.minimum(shares.min(axis=1), whole - shares.sum(axis=1))
     circum = (_divided(least, whole) > INSIDE)[:, None]
-    # Centres times a number each: the first corner and the circumcentre, or the mean of the corners.
+    # Centres (circumcentre, or mean of the corners), each times the integer `number`.
     number = np.where(circum[:, 0], 2 * determinant, dims + 1)
     centres = np.where(circum, at[:, 0] * (2 * determinant)[:, None] + around, at.sum(axis=1))
     corners = points[mesh.face_corners]
     across = _normal(corners[:, 1:] - corners[:, :1])
     squared = (across**2).sum(axis=1)
-    twice = 1 if dims == 2 else 2  # a triangle is half of what its two edges span
+    twice = 1 if dims == 2 else 2  # a triangle is half of the parallelogram of its edges
     resistance = np.zeros((2, mesh.faces))
     for side, ends in enumerate((mesh.source, mesh.target)):
         inside = np.flatnonzero(ends < mesh.cells)
@@ -166,7 +166,7 @@ def simplices(mesh: CellMesh) -> tuple[Field, Field, Field]:
 
 
 def boxes(mesh: Mesh) -> tuple[Field, Field, None]:
-    """As `simplices`, of a grid; lines of centres are normal to its faces."""
+    """Measure a grid like `simplices`; without angles, because lines of centres are normal to faces."""
     widths = np.array(mesh.lengths) / mesh.shape
     half = (widths / 2 / (widths.prod() / widths))[mesh.axis]
     inside = np.stack([mesh.source, mesh.target]) < mesh.cells
@@ -183,7 +183,7 @@ def _as_integers(points: Field) -> tuple[Whole, int]:
 
 
 def _normals(edges: Whole) -> Whole:
-    """For each edge of a corner the vector normal to the others, whose product with it is the determinant."""
+    """For each edge of a corner, the normal to the other edges whose product with it is the determinant."""
     if edges.shape[2] == 2:
         (x0, y0), (x1, y1) = edges[:, 0].T, edges[:, 1].T
         return np.stack([np.stack([y1, -x1], axis=1), np.stack([-y0, x0], axis=1)], axis=1)
@@ -192,7 +192,7 @@ def _normals(edges: Whole) -> Whole:
 
 
 def _normal(edges: Whole) -> Whole:
-    """Normal to one edge in a plane, or to two in space, [n, dims]."""
+    """Normal to an edge in the plane or to two edges in space, [n, dims]."""
     if edges.shape[2] == 2:
         return np.stack([edges[:, 0, 1], -edges[:, 0, 0]], axis=1)
     (ax, ay, az), (bx, by, bz) = edges[:, 0].T, edges[:, 1].T
@@ -220,44 +220,44 @@ def _in_series(mesh: FaceMesh, materials: Materials, resistance: Field) -> Field
     return total
 
 
-def _one_a_material(material: NDArray[np.int64], name: str, values: Field) -> Iterator[str]:
+def _uniform_materials(material: NDArray[np.int64], name: str, values: Field) -> Iterator[str]:
     first = np.zeros(1 + int(material.max(initial=0)))
     first[material[::-1]] = values[::-1]
     wrong = np.flatnonzero(values != first[material])
     if wrong.size:
-        yield f"cell {int(wrong[0])} has another {name} than the other cells of its material"
+        yield f"cell {int(wrong[0])} differs in {name} from other cells of its material"
 
 
 def _capacities(graph: IntegerGraph, capacity: Field) -> Iterator[str]:
     volumes = graph.sole_field.inverse_volume
     unit = float(capacity.min()) * int(volumes.max())
     if abs(graph.sole_field.unit_volume - unit) > HALF_OF_THE_DIGITS * unit:
-        yield f"the unit volume is {graph.sole_field.unit_volume}, geometry and materials say {unit}"
-    # Without levels cells hold alike, and nothing is rounded.
-    wanted, room = unit / capacity, 0.5 if shifts(graph) else 0.0
-    far = np.flatnonzero(np.abs(volumes - wanted) > room + HALF_OF_THE_DIGITS * wanted)
+        yield f"the unit volume is {graph.sole_field.unit_volume}, but geometry and materials give {unit}"
+    # Without levels all capacities are equal, and nothing is rounded.
+    exact, room = unit / capacity, 0.5 if shifts(graph) else 0.0
+    far = np.flatnonzero(np.abs(volumes - exact) > room + HALF_OF_THE_DIGITS * exact)
     if far.size:
         cell = int(far[0])
-        yield f"the inverse volume of cell {cell} is {volumes[cell]}, geometry and materials say {wanted[cell]:.6g}"
+        yield f"the inverse volume of cell {cell} is {volumes[cell]}, but geometry and materials give {exact[cell]:.6g}"
 
 
 def _conductances(graph: IntegerGraph, conductance: Field, stored: NDArray[np.int64]) -> Iterator[str]:
-    """One scale must put each stored conductance beside its exact one; its mean is the clock's.
+    """Yield errors in conductances: all must be rounded from exact ones with one scale, which sets the time step.
 
-    With levels it is the nearest integer, without them the one below or above: what one face of a line is rounded by is
-    made up for by the next.
+    With levels they are rounded to the nearest integer. Without levels they may be rounded either way, because along a
+    line the next face makes up for the rounding error.
     """
     room = 0.5 if shifts(graph) else 1.0
     lowest, highest = (stored - room) / conductance, (stored + room) / conductance
     if lowest.max() > highest.min() * (1 + HALF_OF_THE_DIGITS):
-        one, other = int(np.argmax(lowest)), int(np.argmin(highest))
+        first, second = int(np.argmax(lowest)), int(np.argmin(highest))
         yield (
-            f"integer conductances {stored[one]} and {stored[other]} stand for {conductance[one]:.6g} and "
-            f"{conductance[other]:.6g}, and are not beside them on any scale"
+            f"integer conductances {stored[first]} and {stored[second]} do not match {conductance[first]:.6g} and "
+            f"{conductance[second]:.6g} on any common scale"
         )
-    # A drive of 1 that stays moves a quantum every theta steps; differences are of levels, or of quanta.
+    # A constant drive of 1 moves a quantum every theta steps; the drive is a difference of levels, or of quanta.
     level = graph.value_per_quantum * (1 << sum(shift or 0 for shift in shifts(graph)))
     per_time = math.fsum(conductance) * level / graph.quantum * (1 << face_of(graph).exponent)
     step = int(stored.sum()) / per_time
     if abs(graph.time_step - step) > HALF_OF_THE_DIGITS * step:
-        yield f"the time step is {graph.time_step}, the conductances say {step}"
+        yield f"the time step is {graph.time_step}, but the conductances give {step}"

@@ -1,4 +1,4 @@
-"""The checker of physical units: the operating window and the reservoirs are what the artifact says in values."""
+"""Check of physical units: the operating window and reservoirs in quanta match their values."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from pisnn_deploy.verify.clock import ROUNDINGS, cell_width
 from pisnn_deploy.verify.faces import face_of, known_face, shifts
 
 STEEPENING = 3
-"""Quanta by which rounding may steepen a face: one at either end, and one for packets."""
+"""Quanta that rounding may add to the difference across a face: one at either end, and one for packets."""
 LEVELS = 16
-"""Room on either side of the operating range that windows of levels have, in levels."""
+"""Margin of the operating window on either side of the operating range, in levels."""
 
 
 def units(graph: IntegerGraph, stored: NDArray[np.int64] | None) -> Iterator[str]:
-    """What is wrong with window and reservoirs; nothing if they are the range and the values held, in quanta.
+    """Yield errors in the operating window and the reservoirs.
 
     Parameters
     ----------
     graph : IntegerGraph
-        Well formed, whose value of a quantum is a power of two.
+        A well-formed graph whose value of a quantum is a power of two.
     stored : int64 array [faces] or None
-        Integer conductances, of a graph of two-point fluxes.
+        Integer conductance of each face in a graph of two-point fluxes, else None.
     """
     limits, window = graph.spec.operating_range, graph.window
     unit = Fraction(graph.value_per_quantum)
@@ -40,54 +40,54 @@ def units(graph: IntegerGraph, stored: NDArray[np.int64] | None) -> Iterator[str
         low = max(0, low)
     if (window.lower, window.upper) != (low, high):
         yield (
-            f"the operating range {limits.lower:g} to {limits.upper:g} is {low} to {high} quanta, the window "
+            f"the operating range {limits.lower:g} to {limits.upper:g} is {low} to {high} quanta, but the window is "
             f"{window.lower} to {window.upper}"
         )
     if levels and (limits.slope is not None or limits.flux is not None):
-        yield "the operating range has a slope or a flux, and a window of levels has none"
+        yield "the operating range has a slope or a flux, which a graph with levels does not support"
     exacts = [("difference", window.difference, None if graph.materials is not None else _steepest(graph))]
     if knows_current(graph):
         exacts.append(("current", window.current, None if levels else _strongest(graph, stored)))
-    for name, given, exact in exacts:
-        # What is rounded up has been rounded a few times before, so that either of two integers may come out.
+    for name, stored_limit, exact in exacts:
+        # The value was rounded a few times before it was rounded up, so two integers are possible.
         ends = (None,) if exact is None else tuple(math.ceil(exact * (1 + side * ROUNDINGS)) for side in (-1, 1))
-        if given not in ends:
-            yield f"the largest {name} is {given} in the window, the operating range says {ends[0]}"
+        if stored_limit not in ends:
+            yield f"the largest {name} in the window is {stored_limit}, but the operating range gives {ends[0]}"
     yield from _alike(graph.mesh.group_of_reservoirs, graph.sole_field.held)
-    with np.errstate(all="ignore"):  # what overflows is not what any reservoir shows
-        held = graph.sole_field.held / (graph.value_per_quantum * level)  # a power of two: exact
-    wrong = np.flatnonzero(np.rint(held) * level != graph.sole_field.reservoirs)
+    with np.errstate(all="ignore"):  # an overflow never equals a reservoir's quanta
+        in_levels = graph.sole_field.held / (graph.value_per_quantum * level)  # a power of two: exact
+    wrong = np.flatnonzero(np.rint(in_levels) * level != graph.sole_field.reservoirs)
     if wrong.size:
         number = int(wrong[0])
         yield (
-            f"reservoir {number} holds {graph.sole_field.held[number]:g} and shows "
+            f"reservoir {number} has the value {graph.sole_field.held[number]:g}, but its quanta are worth "
             f"{graph.sole_field.reservoirs[number] * graph.value_per_quantum:g}"
         )
 
 
 def knows_current(graph: IntegerGraph) -> bool:
-    """Whether the largest current follows from the operating range: a largest flux needs faces that are known."""
+    """Whether the operating range determines the largest current; with a largest flux it needs a known face program."""
     return graph.spec.operating_range.flux is None or known_face(graph) is not None
 
 
 def _is_limited(graph: IntegerGraph) -> bool:
-    """Whether the window must begin at 0 at least; may, of faces that are not known and hear what cells have."""
+    """Whether the window starts at 0 or above: required by a limiter, allowed for unknown faces with mass inputs."""
     face = known_face(graph)
     if face is not None:
         return face.share_bits is not None
     return len(graph.sole_channels.program.ports) > 1 and graph.window.lower >= 0
 
 
-def _alike(group: NDArray[np.int64], held: NDArray[np.float64]) -> Iterator[str]:
-    """Reservoirs of a group hold one value."""
+def _alike(group: NDArray[np.int64], values: NDArray[np.float64]) -> Iterator[str]:
+    """Yield reservoirs whose value differs from others of their group."""
     first = np.zeros(1 + int(group.max(initial=0)))
-    first[group[::-1]] = held[::-1]
-    for number in np.flatnonzero(held != first[group])[:1].tolist():
-        yield f"reservoir {number} holds another value than the other reservoirs of its group"
+    first[group[::-1]] = values[::-1]
+    for number in np.flatnonzero(values != first[group])[:1].tolist():
+        yield f"reservoir {number} differs in value from other reservoirs of its group"
 
 
 def _steepest(graph: IntegerGraph) -> Fraction | None:
-    """Largest difference of the masses on both sides of a face, before it is rounded up."""
+    """Largest difference of masses across a face, before rounding up."""
     slope = graph.spec.operating_range.slope
     if slope is None:
         return None
@@ -95,12 +95,12 @@ def _steepest(graph: IntegerGraph) -> Fraction | None:
 
 
 def _strongest(graph: IntegerGraph, stored: NDArray[np.int64] | None) -> Fraction | None:
-    """Largest current of a face, before it is rounded up: by the flux, or, through two points, also by the slope."""
+    """Largest current of a face before rounding up: from the flux, and for two-point fluxes also from the slope."""
     limits, unit = graph.spec.operating_range, Fraction(graph.value_per_quantum)
-    found = []
+    currents = []
     if limits.flux is not None:
         theta = 1 << face_of(graph).packet_exponent
-        found.append(Fraction(limits.flux) / unit * theta + theta)
+        currents.append(Fraction(limits.flux) / unit * theta + theta)
     if stored is not None and limits.slope is not None:
         mesh, whole = graph.grid, Fraction(limits.upper) - Fraction(limits.lower)
         beside = np.maximum(mesh.source, mesh.target) >= mesh.cells
@@ -110,5 +110,5 @@ def _strongest(graph: IntegerGraph, stored: NDArray[np.int64] | None) -> Fractio
                 drop = min(Fraction(limits.slope) * Fraction(length) / (part * count), whole)
                 largest = int(stored[faces & (mesh.axis == axis)].max(initial=0))
                 steepest.append(largest * (drop / unit + STEEPENING))
-        found.append(max(steepest))
-    return min(found, default=None)
+        currents.append(max(steepest))
+    return min(currents, default=None)

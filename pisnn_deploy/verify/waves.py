@@ -1,4 +1,4 @@
-"""Fourier transforms for the checker: amplification factors, and what rounding adds up to."""
+"""Amplification factors and accumulated rounding errors, by Fourier transforms."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pisnn_deploy.verify.folding import Folding, fold_line
 
 Spectrum = NDArray[np.complex128]
 MOST_CELLS_ALONG = 512
-"""Of an axis whose eigenvalues are taken, in seconds."""
+"""Largest number of cells along an axis for which eigenvalues are computed (takes seconds)."""
 MARGIN = 1e-9
-"""Allowance for float64 rounding in amplification factors."""
+"""Tolerance for float64 rounding in amplification factors."""
 
 
 def lattice(graph: IntegerGraph) -> Spectrum:
-    """Spectrum of ``D W / theta`` on the lattice to which walls extend the field: 2 or 4 times as long."""
+    """Spectrum of ``D W / theta`` on the periodic lattice that replaces walls, 2 or 4 times as long."""
     mesh, spec = graph.grid, graph.spec
     period = [
         n * (1 if s[0] == PERIODIC else 2 if s[0] == s[1] else 4)
@@ -42,7 +42,9 @@ def lattice(graph: IntegerGraph) -> Spectrum:
 
 
 def drift(gain: Spectrum) -> int | None:
-    """Half of ``2 axes + sum_j |K^j (1 - K) D|``, bounded by the terms at powers of two.
+    """Bound of accumulated rounding, in quanta: half of ``2 axes + sum_j |K^j (1 - K) D|``; None without a bound.
+
+    Terms at powers of two bound the sum.
 
     The derivation is in docs/explanation/compiler.md.
     """
@@ -65,7 +67,7 @@ def drift(gain: Spectrum) -> int | None:
 
 
 def modulus(gain: Spectrum, leak: int) -> float:
-    """Largest root of ``z^2 - (1 + keep + g) z + keep`` over all gains g, in modulus."""
+    """Largest modulus of the roots of ``z^2 - (1 + keep + g) z + keep`` over all gains g."""
     keep = 1 - leak / MEMORYLESS
     middle = (1 + keep + gain) / 2
     root = np.sqrt(middle**2 - keep)
@@ -73,21 +75,21 @@ def modulus(gain: Spectrum, leak: int) -> float:
 
 
 def delayed_modulus(gain: Spectrum) -> float:
-    """Largest root of ``z^2 - z - g`` over all gains g, in modulus: fluxes are those of the field one step before."""
+    """Largest modulus of the roots of ``z^2 - z - g`` over all gains g, for fluxes that are one step late."""
     root = np.sqrt(0.25 + gain)
     return float(np.maximum(np.abs(0.5 + root), np.abs(0.5 - root)).max())
 
 
 def has_axis_gains(graph: IntegerGraph) -> bool:
-    """Whether the operator is a sum over the axes, and these are short enough for all their eigenvalues.
+    """Whether the operator is a sum over axes that are short enough to compute all eigenvalues.
 
-    Their time grows with the cube of the cells along an axis, and a claim may be anyone's.
+    The time grows with the cube of the cells along an axis, and the artifact is not trusted.
     """
     return not graph.spec.transverse and not face_of(graph).steps_late and max(graph.grid.shape) <= MOST_CELLS_ALONG
 
 
 def axis_gains(graph: IntegerGraph) -> Spectrum:
-    """Eigenvalues of ``D W / theta``, which is a sum over the axes: sums of those along each."""
+    """Eigenvalues of ``D W / theta`` for a sum over axes, complex128 [eigenvalues]."""
     weights, gains = graph.operator[0].weight[0].tolist(), np.zeros(1, np.complex128)
     quadratic = Folding(graph).quadratic
     for count, sides in zip(graph.grid.shape, graph.grid.boundary, strict=True):

@@ -106,13 +106,13 @@ def test_junit_shows_every_rule_as_a_test() -> None:
     assert list(found) == [f"{rule.code} {rule.name}" for rule in RULES]
     failure = found["PD004 state-width"].find("failure")
     assert failure is not None and failure.text is not None
-    assert failure.attrib["message"] == "error: membrane: the mass needs 30 signed bits, and a state holds 24"
+    assert failure.attrib["message"] == "error: membrane: the mass needs 30 signed bits, but a state holds 24"
     assert "How to fix: Use fewer quanta per unit" in failure.text
     for name in ("PD007 accumulator-width", "PD104 synaptic-memory"):
         assert [child.tag for child in found[name]] == ["system-out"]
         assert str(found[name].findtext("system-out")).startswith("warning: ")
     skipped = found["PD105 synapse-list"].find("skipped")
-    assert skipped is not None and skipped.attrib["message"].startswith("not checked: no limit of the words")
+    assert skipped is not None and skipped.attrib["message"].startswith("not checked: no limit for the words")
     assert len(found["PD001 weight-mantissas"]) == 0
 
 
@@ -142,8 +142,8 @@ def test_junit_has_growth_only_against_a_baseline() -> None:
     assert len(cases([outcome(growths=GROWTHS[1:2])])["resource-growth"]) == 0
     failure = cases([outcome(growths=GROWTHS)])["resource-growth"].findtext("failure")
     assert failure == (
-        "cores went from 1 to 2 (+100.0%), and at most 5% is allowed\n"
-        "utilisation.neurons went from 0.00% to 25.00% (new), and at most 5% is allowed"
+        "cores went from 1 to 2 (+100.0%), but at most 5% is allowed\n"
+        "utilisation.neurons went from 0.00% to 25.00% (new), but at most 5% is allowed"
     )
 
 
@@ -222,7 +222,7 @@ def test_github_escapes_what_its_documentation_says() -> None:
 
 def test_github_levels_and_growth() -> None:
     *lines, facts = FORMATS["github"]([replace(mixed(), growths=GROWTHS)]).splitlines()
-    assert facts == "checked build/heat.pisnn; profile: loihi2 of the library, as asked for"
+    assert facts == "checked build/heat.pisnn; profile: loihi2 of the library, chosen with --profile"
     assert [line.split()[0] for line in lines] == [
         "::error",
         "::warning",
@@ -233,15 +233,15 @@ def test_github_levels_and_growth() -> None:
         "::error",
         "::error",
     ]
-    assert lines[-1].endswith("went from 0.00%25 to 25.00%25 (new), and at most 5%25 is allowed (loihi2)")
+    assert lines[-1].endswith("went from 0.00%25 to 25.00%25 (new), but at most 5%25 is allowed (loihi2)")
 
 
 def test_text_says_everything_in_whole_lines() -> None:
     text = FORMATS["text"]([replace(mixed(), growths=GROWTHS)])
     assert text.startswith("build/heat.pisnn: fails loihi2\n") and "\x1b" not in text
-    assert "\nerror: PD004 state-width: membrane: the mass needs 30 signed bits, and a state holds 24\n" in text
+    assert "\nerror: PD004 state-width: membrane: the mass needs 30 signed bits, but a state holds 24\n" in text
     assert "\n  cores                1      2       +100.0%\n" in text
-    assert "\nerror: growth: cores went from 1 to 2 (+100.0%), and at most 5% is allowed\n" in text
+    assert "\nerror: growth: cores went from 1 to 2 (+100.0%), but at most 5% is allowed\n" in text
 
 
 def test_rules_that_were_left_out_stand_in_the_report() -> None:

@@ -94,7 +94,7 @@ CASES = [
         "drive",
         -3,
         2,
-        "2 of 16 mantissas are no multiple of 2 (mixed mode); the first is -3 from neuron 1 to neuron 0",
+        "2 of 16 mantissas are not multiples of 2 (mixed mode); the first is -3 from neuron 1 to neuron 0",
     ),
     Case(
         "PD001",
@@ -114,7 +114,7 @@ CASES = [
         "drive",
         -9,
         -8,
-        "the weight exponent is -9, and -8 to 7 are possible",
+        "the weight exponent is -9, but must be from -8 to 7",
     ),
     Case(
         "PD002",
@@ -124,7 +124,7 @@ CASES = [
         "drive",
         8,
         7,
-        "the weight exponent is 8, and -8 to 7 are possible",
+        "the weight exponent is 8, but must be from -8 to 7",
     ),
     Case(
         "PD003",
@@ -134,7 +134,7 @@ CASES = [
         "membrane",
         None,
         None,
-        "no width is declared for the mass, so it was not checked",
+        "the mass has no declared width, so it was not checked",
     ),
     Case(
         "PD003",
@@ -165,7 +165,7 @@ CASES = [
             population,
             25,
             24,
-            f"the {quantity} needs 25 signed bits, and a state holds 24",
+            f"the {quantity} needs 25 signed bits, but a state holds 24",
         )
         for population, quantity in (
             ("membrane", "mass"),
@@ -183,7 +183,7 @@ CASES = [
             population,
             25,
             24,
-            f"the {quantity} needs 25 signed bits, and a spike carries at most 24",
+            f"the {quantity} needs 25 signed bits, but a spike carries at most 24",
         )
         for population, quantity in (("membrane", "payload"), ("flux", "packet"))
     ),
@@ -225,7 +225,7 @@ CASES = [
         "drive",
         33,
         32,
-        "the accumulator needs 33 signed bits, and holds 32",
+        "the accumulator needs 33 signed bits, but holds 32",
     ),
     Case(
         "PD008",
@@ -235,7 +235,7 @@ CASES = [
         "flux",
         4097,
         4096,
-        "the leak is 4097, and 1 to 4096 are possible",
+        "the leak is 4097, but must be from 1 to 4096",
     ),
     Case(
         "PD008",
@@ -245,7 +245,7 @@ CASES = [
         "flux",
         0,
         1,
-        "the leak is 0, and 1 to 4096 are possible",
+        "the leak is 0, but must be from 1 to 4096",
     ),
     Case(
         "PD010",
@@ -255,7 +255,7 @@ CASES = [
         "flux",
         9,
         8,
-        "the threshold needs 9 bits, and 8 are possible",
+        "the threshold needs 9 bits, but 8 are available",
     ),
     Case(
         "PD011",
@@ -265,7 +265,7 @@ CASES = [
         "flux",
         10,
         9,
-        "a bias needs 10 signed bits, and 9 are possible",
+        "a bias needs 10 signed bits, but 9 are available",
     ),
     Case(
         "PD101",
@@ -275,7 +275,7 @@ CASES = [
         "graph",
         None,
         None,
-        "the placement cannot be used: population flux has 8 neurons but 7 core numbers",
+        "invalid placement: population flux has 8 neurons but 7 core numbers",
     ),
     Case(
         "PD101",
@@ -285,7 +285,7 @@ CASES = [
         "graph",
         None,
         None,
-        "the placement cannot be used: population membrane has a negative core number, -1",
+        "invalid placement: population membrane has a negative core number, -1",
     ),
     Case(
         "PD102",
@@ -295,7 +295,7 @@ CASES = [
         "graph",
         16,
         15,
-        f"{UNPLACED} 16 neurons, and holds 15",
+        f"{UNPLACED} 16 neurons, but holds 15",
     ),
     Case(
         "PD102",
@@ -305,7 +305,7 @@ CASES = [
         "core 4",
         9,
         8,
-        "9 neurons, and a core holds 8",
+        "9 neurons, but a core holds 8",
     ),
     Case(
         "PD103",
@@ -315,7 +315,7 @@ CASES = [
         "core 0",
         2,
         1,
-        "2 neuron groups, and a core holds 1",
+        "2 neuron groups, but a core holds 1",
     ),
     Case(
         # Two synapses an axon: 2 * 20 + 10 bits are one word, for 16 axons.
@@ -347,7 +347,7 @@ CASES = [
         "core 0",
         10,
         8,
-        "10 input axons, and a core holds 8",
+        "10 input axons, but a core holds 8",
     ),
     Case(
         # On another chip each of the eight axons costs two entries.
@@ -358,7 +358,7 @@ CASES = [
         "core 0",
         16,
         8,
-        "16 output axon entries, and a core holds 8",
+        "16 output axon entries, but a core holds 8",
     ),
     Case(
         "PD108",
@@ -379,7 +379,7 @@ CASES = [
         "core 2",
         4,
         3,
-        "4 words of axon memory, and a core holds 3",
+        "4 words of axon memory, but a core holds 3",
     ),
     Case(
         # 16 input axons, 16 neurons, 16 words of synapses, 16 of axon map.
@@ -400,7 +400,7 @@ CASES = [
         "graph",
         121,
         120,
-        "the placement needs 121 cores, and 120 are usable (120 on each of its chips)",
+        "the placement needs 121 cores, but 120 are usable (120 on each of its chips)",
     ),
     Case(
         "PD112",
@@ -410,7 +410,7 @@ CASES = [
         "graph",
         2,
         1,
-        "the placement uses 2 chips, and loihi2 has 1",
+        "the placement uses 2 chips, but loihi2 has 1",
     ),
     Case(
         "PD113",
@@ -420,7 +420,7 @@ CASES = [
         "graph",
         16,
         15,
-        f"{UNPLACED} 16 words of neuron states, and holds 15",
+        f"{UNPLACED} 16 words of neuron states, but holds 15",
     ),
     Case(
         "PD114",
@@ -440,7 +440,7 @@ CASES = [
         "membrane",
         2,
         1,
-        "one of its neurons takes 2 output axon entries, and may take 1",
+        "one of its neurons takes 2 output axon entries, but may take at most 1",
     ),
     Case(
         "PD116",
@@ -450,7 +450,7 @@ CASES = [
         "graph",
         128,
         127,
-        f"{UNPLACED} 128 delay slots, and holds 127",
+        f"{UNPLACED} 128 delay slots, but holds 127",
     ),
     Case(
         "PD201",
@@ -548,9 +548,9 @@ def test_sound_graph_passes_loihi2_and_generic_int() -> None:
     report = check(HEAT, LOIHI2)
     assert report.passed
     assert [(f.rule, f.severity, f.message, f.fix) for f in report.findings] == [
-        ("PD105", "info", "not checked: no limit of the words of one input axon is published for loihi2", ""),
-        ("PD115", "info", "not checked: no limit of output axons of a neuron is published for loihi2", ""),
-        ("PD116", "info", "not checked: no limit of delay slots in a core is published for loihi2", ""),
+        ("PD105", "info", "not checked: no limit for the words of one input axon is published for loihi2", ""),
+        ("PD115", "info", "not checked: no limit for output axons of a neuron is published for loihi2", ""),
+        ("PD116", "info", "not checked: no limit for delay slots in a core is published for loihi2", ""),
     ]
 
 
@@ -564,7 +564,7 @@ def test_loihi1_accumulator() -> None:
     narrow = with_bits(HEAT, "drive", "accumulator", 16)
     assert found(check(narrow, LOIHI1), "PD007") == []
     wide = check(with_bits(HEAT, "drive", "accumulator", 17), LOIHI1)
-    assert [f.message for f in found(wide, "PD007")] == ["the accumulator needs 17 signed bits, and holds 16"]
+    assert [f.message for f in found(wide, "PD007")] == ["the accumulator needs 17 signed bits, but holds 16"]
 
 
 def test_violations_of_several_rules_are_all_reported() -> None:
@@ -593,7 +593,7 @@ def test_disputed_accumulator_warns() -> None:
     report = check(with_bits(HEAT, "drive", "accumulator", 25), LOIHI2)
     assert report.passed
     assert [(f.severity, f.message) for f in found(report, "PD007")] == [
-        ("warning", "the accumulator needs 25 signed bits, and holds 24 by one source")
+        ("warning", "the accumulator needs 25 signed bits, but holds 24 by one source")
     ]
 
 
@@ -714,8 +714,8 @@ def test_placement_of_an_unknown_population() -> None:
     cores = {"membrane": graph.placement.core["membrane"], "ghost": graph.placement.core["flux"]}
     report = check(replace(graph, placement=replace(graph.placement, core=cores)), LOIHI2)
     assert [f.message for f in found(report, "PD101")] == [
-        "the placement cannot be used: population flux is on no core",
-        "the placement cannot be used: population ghost is placed but not in the graph",
+        "invalid placement: population flux is on no core",
+        "invalid placement: population ghost is placed but not in the graph",
     ]
 
 
@@ -725,7 +725,7 @@ def test_a_placement_that_overfills_one_of_its_chips() -> None:
     lopsided = replace(graph.placement, chip=np.array([0] * 119 + [1] * 121, np.int64))
     found_ = found(check(replace(graph, placement=lopsided), LOIHI2), "PD111")
     assert [(f.population, f.value, f.limit, f.message) for f in found_] == [
-        ("chip 1", 121, 120, "121 cores, and 120 of a chip are usable")
+        ("chip 1", 121, 120, "121 cores, but 120 of a chip are usable")
     ]
     assert found(check(graph, LOIHI2), "PD111") == []
 
@@ -735,7 +735,7 @@ def test_a_placement_with_a_core_on_no_chip() -> None:
     assert graph.placement is not None
     short = replace(graph.placement, chip=np.zeros(1, np.int64))
     assert [f.message for f in found(check(replace(graph, placement=short), LOIHI2), "PD101")] == [
-        "the placement cannot be used: population flux is on core 1, which is on no chip"
+        "invalid placement: population flux is on core 1, which is on no chip"
     ]
 
 

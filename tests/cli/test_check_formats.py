@@ -79,7 +79,7 @@ def test_without_findings_there_are_no_annotations(folder: Path) -> None:
     code, said = called("a.pisnn", "--format", "github", "--ignore", "PD105")
     facts = [line for line in said.splitlines() if not line.startswith("::")]
     assert code == 0 and facts == [
-        "checked a.pisnn; profile: loihi2 of the library, which the artifact was compiled for; rules left out: PD105"
+        "checked a.pisnn; profile: loihi2 of the library, chosen by the artifact; rules left out: PD105"
     ]
     assert "::" not in called("a.pisnn", "--format", "github", "--select", "PD001")[1]
 
@@ -153,7 +153,7 @@ def test_growth_fails_and_is_shown_everywhere(folder: Path) -> None:
     code, said = called(*words)
     assert code == 1 and "compared with the baseline" in said and "+50.0%" in said
     assert sentence(*words).startswith(
-        "b.pisnn: grew: neurons went from 32 to 48 (+50.0%), and at most 5% is allowed, and "
+        "b.pisnn: grew: neurons went from 32 to 48 (+50.0%), but at most 5% is allowed, and "
     )
     plain = json.loads(called(*words, "--format", "json")[1])
     assert plain["pass"] is True

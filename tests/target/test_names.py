@@ -90,7 +90,7 @@ def test_reports_say_what_they_were_made_with(folder: Path) -> None:
     assert lines[1] == "rules left out: PD105" and "rules left out" in text
     assert lines[2].split(maxsplit=1) == [
         "profile",
-        "loihi2 of the library, the default, because the artifact names none",
+        "loihi2 of the library, the default, because the artifact has no profile",
     ]
     own = said("--profile", "mine.yaml", "--format", "sarif")
     (run,) = json.loads(own)["runs"]

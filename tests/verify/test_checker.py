@@ -145,7 +145,7 @@ def test_random_mutations_are_rejected_or_harmless(name: str, count: int) -> Non
     [
         (0, {"shift": 0, "most_faces": 2}, "a cell has 2 faces, the claim says 2, and there are 1 shares"),
         (0, {"shift": 0, "most_faces": 1}, "a cell has 2 faces, the claim says 1, and there are 1 shares"),
-        (1, {"shift": 2, "most_faces": 2}, "the claim is not what was proved"),
+        (1, {"shift": 2, "most_faces": 2}, "the claim differs from what the checker proved"),
         (2, {"shift": 1, "most_faces": 2}, "a face may take 2^-2 of a cell, and 2^-1 is enough for 2 faces"),
         (2, {"shift": 2, "most_faces": 3}, "a cell has 2 faces, the claim says 3, and there are 4 shares"),
         (None, {"shift": 1, "most_faces": 2}, "the graph has no limiter"),

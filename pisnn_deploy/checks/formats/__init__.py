@@ -1,4 +1,4 @@
-"""What a check found, as text: one module a format, each a pure function of the outcomes with deterministic bytes."""
+"""Output formats of checks: one module per format, each a pure function with deterministic output."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ FORMATS: Mapping[str, Callable[[Sequence[Outcome]], str]] = {
     "sarif": sarif,
     "github": github,
 }
-"""By the word after ``--format``; each text ends with a line break, or is empty."""
+"""Writer by name for ``--format``; its text is empty or ends with a line break."""
 
 __all__ = ["FORMATS"]

@@ -11,7 +11,7 @@ _LEVELS = {"error": "error", "warning": "warning", "info": "notice"}
 
 
 def github(outcomes: Sequence[Outcome]) -> str:
-    """One command a finding, and a line of the log that says what was checked with what."""
+    """Write a command per finding, and a log line with the artifact and the inputs of the check."""
     return "".join(f"{line}\n" for outcome in outcomes for line in _lines(outcome))
 
 
@@ -29,7 +29,7 @@ def _lines(outcome: Outcome) -> Iterator[str]:
 
 
 def _command(level: str, path: str, title: str, message: str) -> str:
-    # A line break in the path is kept, in GitHub's way of writing it: the annotation must find its file.
+    # Keep line breaks in the path, escaped as GitHub does it, so that the annotation finds its file.
     file = "\n".join("\r".join(map(printable, line.split("\r"))) for line in path.split("\n"))
     return f"::{level} file={_property(file)},title={_property(printable(title))}::{_data(message)}"
 

@@ -1,4 +1,4 @@
-"""JSON for programs: the object that the contract of the command line describes."""
+"""JSON output, as described in the reference of the command line."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from pisnn_deploy.core.printable import json_text
 
 
 def json_report(outcomes: Sequence[Outcome]) -> str:
-    """One report as it is, several under the key ``reports``."""
+    """Write a single report as an object, several as a list under ``reports``."""
     plain = [outcome.to_dict() for outcome in outcomes]
     return json_text(plain[0] if len(plain) == 1 else {"reports": plain}) + "\n"

@@ -1,6 +1,6 @@
 """JUnit XML: a CI shows every rule as a test.
 
-There are no times in it, so that the same outcome is the same bytes.
+It has no times, so equal outcomes give equal bytes.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pisnn_deploy.core.printable import printable, printable_lines
 
 
 def junit(outcomes: Sequence[Outcome]) -> str:
-    """One test suite a profile, one test case a rule.
+    """Write a test suite per profile and a test case per rule.
 
     Returns
     -------
     str
-        Errors are failures, warnings stand in ``system-out``, and a rule that could not be checked was skipped.
+        XML in which errors are failures, warnings are in ``system-out``, and unchecked rules are skipped.
     """
     suites = [_suite(outcome) for outcome in outcomes]
     totals = {key: str(sum(int(suite.attrib[key]) for suite in suites)) for key in ("tests", "failures", "errors")}
@@ -34,13 +34,13 @@ def junit(outcomes: Sequence[Outcome]) -> str:
 def _suite(outcome: Outcome) -> ElementTree.Element:
     profile = outcome.report.profile
     place = outcome.place.relative_to(outcome.place.anchor).with_suffix("")
-    # Readers take dots for the borders of packages, and a name that is there twice for one test.
+    # Readers split packages at dots and merge tests of equal names.
     classname = ".".join(part.replace(".", "_") for part in (profile, *place.parts))
     cases = [_case(classname, rule, outcome.of_rule(rule)) for rule in outcome.rules]
     if outcome.growths is not None:
         growth = _element("testcase", classname=classname, name="resource-growth")
         if outcome.grown:
-            lines = "\n".join(printable(found.message) for found in outcome.grown)
+            lines = "\n".join(printable(growth_.message) for growth_ in outcome.grown)
             growth.append(_element("failure", lines, message=outcome.grown[0].message, type="resource-growth"))
         cases.append(growth)
     counts = {name: sum(case.find(name) is not None for case in cases) for name in ("failure", "skipped")}
@@ -82,7 +82,7 @@ def _line(finding: Finding) -> str:
 
 
 def _element(tag: str, text: str = "", **attributes: str) -> ElementTree.Element:
-    # Names of files may have characters that XML has no way to write.
+    # File names may have characters that XML cannot represent.
     element = ElementTree.Element(tag, {key: printable(value) for key, value in attributes.items()})
     element.text = printable_lines(text) or None
     return element

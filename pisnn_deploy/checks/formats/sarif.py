@@ -1,4 +1,4 @@
-"""SARIF 2.1.0, the exchange format of static analysis: code scanning shows findings and follows them over time."""
+"""SARIF 2.1.0, the exchange format of static analysis, which code scanning reads."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from pisnn_deploy.core.printable import json_text
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 MANUAL = "docs/reference/rules.md"
-"""Of this project; a full address can stand here once it has one."""
+"""Path of the manual in the repository."""
 ROOT = "%SRCROOT%"
-"""Relative paths count from the root of the checkout."""
+"""Base of relative paths: the root of the checkout."""
 GROWTH = "resource-growth"
 _LEVELS = {"error": "error", "warning": "warning", "info": "note"}
 _FINGERPRINT = "pisnnDeployFinding/v1"
 
 
 def sarif(outcomes: Sequence[Outcome]) -> str:
-    """One run a profile."""
+    """Write a run per profile."""
     targets = dict.fromkeys(outcome.target for outcome in outcomes)
-    runs = [_run(target[0], [one for one in outcomes if one.target == target]) for target in targets]
+    runs = [_run(target[0], [outcome for outcome in outcomes if outcome.target == target]) for target in targets]
     return json_text({"$schema": SCHEMA, "version": "2.1.0", "runs": runs}) + "\n"
 
 
 def anchor(rule: Rule) -> str:
-    """Address of a rule's section in the manual."""
+    """Link to a rule's section in the manual."""
     return f"{MANUAL}#{rule.code.lower()}-{rule.name}"
 
 
@@ -47,9 +47,9 @@ def _run(profile: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
             {
                 "id": GROWTH,
                 "name": GROWTH,
-                "shortDescription": {"text": "No resource grows by more than is allowed beside the baseline."},
-                "fullDescription": {"text": "No resource grows by more than is allowed beside the baseline."},
-                "help": {"text": "Find out what grew, or write a new baseline."},
+                "shortDescription": {"text": "No resource exceeds the baseline by more than the allowed growth."},
+                "fullDescription": {"text": "No resource exceeds the baseline by more than the allowed growth."},
+                "help": {"text": "Find the cause of the growth, or write a new baseline."},
                 "helpUri": "docs/reference/ci.md#growth",
                 "defaultConfiguration": {"level": "error"},
             }
@@ -61,7 +61,7 @@ def _run(profile: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     driver = {"name": "pisnn-deploy", "semanticVersion": __version__, "rules": rules}
     return {
         "tool": {"driver": driver},
-        # Code scanning takes several runs of one tool apart by it.
+        # Code scanning tells several runs of one tool apart by this id.
         "automationDetails": {"id": f"pisnn-deploy/check/{profile}/"},
         "invocations": [{"executionSuccessful": True}],
         "properties": {
@@ -91,7 +91,7 @@ def _results(outcome: Outcome, index: dict[str, int], seen: Counter[str]) -> Ite
     profile = outcome.report.profile
     for finding in outcome.report.findings:
         text = f"{finding.population}: {finding.message}" + (f". How to fix: {finding.fix}" if finding.fix else "")
-        # Other numbers are the same finding, as long as it is about the same thing.
+        # A finding keeps its identity when only its numbers change.
         words = re.sub(r"\d+", "#", finding.message)
         identity = (profile, outcome.place.as_posix(), finding.rule, finding.population, words)
         yield _result(
@@ -125,7 +125,7 @@ def _location(artifact: PurePath, logical: dict[str, str]) -> dict[str, Any]:
         place = {"uri": Path(artifact).as_uri()}
     else:
         place = {"uri": quote_from_bytes(os.fsencode(artifact.as_posix())), "uriBaseId": ROOT}
-    # An artifact has no lines, but code scanning refuses a result without one.
+    # An artifact has no lines, but code scanning refuses results without a line.
     return {
         "physicalLocation": {"artifactLocation": place, "region": {"startLine": 1}},
         "logicalLocations": [logical],

@@ -1,4 +1,4 @@
-"""Plain text for a file: no colours, no line is cut at a width."""
+"""Plain text, without colours or wrapped lines."""
 
 from __future__ import annotations
 
@@ -11,46 +11,46 @@ from pisnn_deploy.core.printable import printable, without_commands
 from pisnn_deploy.estimates.estimate import Estimate
 
 SMALLEST_PLAIN, LARGEST_PLAIN = 1e3, 1e15
-"""Between them numbers are printed with all digits before the point, whole numbers below as well."""
+"""Range in which numbers are printed without an exponent; whole numbers below it are, too."""
 _UNITS = {"us": "us", "ns": "ns", "nj": "nJ"}
 _COUNTS = ("cores", "chips", "neurons", "synapses")
 
 
 def text(outcomes: Sequence[Outcome]) -> str:
-    """Verdict, resources, findings and growth of each outcome."""
+    """Write verdict, resources, findings and growth of each outcome."""
     lines = ("".join(f"{printable(line)}\n" for line in _lines(outcome)) for outcome in outcomes)
     return without_commands("\n".join(lines))
 
 
 def resource_rows(report: Report) -> list[tuple[str, str]]:
-    """Name and amount of what is used, for a table."""
+    """Rows of a table: resource and amount."""
     rows = [(name, str(getattr(report.resources, name))) for name in _COUNTS]
     return rows + [(f"use of {name}", f"{share:.1%}") for name, share in sorted(report.resources.utilisation.items())]
 
 
 def growth_rows(outcome: Outcome) -> list[tuple[str, str, str, str]]:
-    """Resource, old, new and change, for a table."""
+    """Rows of a table: resource, old value, new value, change."""
     return [
         (growth.resource, amount(growth.old), amount(growth.new), growth.change) for growth in outcome.growths or ()
     ]
 
 
 def estimate_rows(report: Report) -> list[tuple[str, str]]:
-    """Name and range of each estimate, for a table; counts of a run come with their number."""
+    """Rows of a table: name and range of each estimate, with the count of a run if there is one."""
     return [(_label(name), _estimated(estimate)) for name, estimate in report.estimates.items()]
 
 
 def comparison_rows(report: Report) -> list[tuple[str, str]]:
-    """What the estimates compare with, for a table; empty where neither a run nor a float solver was measured."""
-    found = report.comparison
-    if not found.asked:
+    """Rows of a table that compares estimates; empty if neither a run nor a float solver was measured."""
+    comparison = report.comparison
+    if not comparison.asked:
         return []
-    here, dense, ratio, solver = found.here, found.dense, found.ratio, found.float_solver
+    here, dense, ratio, solver = comparison.here, comparison.dense, comparison.ratio, comparison.float_solver
     rows = [
-        ("spikes", _beside(here.spikes, dense.spikes, ratio.spikes)),
+        ("spikes", _compared_with_dense(here.spikes, dense.spikes, ratio.spikes)),
         (
             "synaptic operations",
-            _beside(here.synaptic_operations, dense.synaptic_operations, ratio.synaptic_operations),
+            _compared_with_dense(here.synaptic_operations, dense.synaptic_operations, ratio.synaptic_operations),
         ),
         (
             "energy (nJ)",
@@ -61,9 +61,9 @@ def comparison_rows(report: Report) -> list[tuple[str, str]]:
     ]
     if solver.seconds is not None:
         times = _range(solver.time_ratio_low, solver.time_ratio_high)
-        rows.append(("float solver's time", f"{solver.seconds:.4g} s, measured; the target's as parts of it: {times}"))
-    rows += [("comparable", sentence) for sentence in found.comparable]
-    return rows + [("not comparable", sentence) for sentence in found.not_comparable]
+        rows.append(("float solver's time", f"{solver.seconds:.4g} s, measured; ratio of chip time to it: {times}"))
+    rows += [("comparable", sentence) for sentence in comparison.comparable]
+    return rows + [("not comparable", sentence) for sentence in comparison.not_comparable]
 
 
 def _label(name: str) -> str:
@@ -73,7 +73,7 @@ def _label(name: str) -> str:
     return name.replace("_per_pde_step", "").replace("_", " ")
 
 
-def _beside(here: float, dense: float, ratio: float | None) -> str:
+def _compared_with_dense(here: float, dense: float, ratio: float | None) -> str:
     return f"{_number(here)}; dense coding {_number(dense)}; ratio {_range(ratio, ratio)}"
 
 
@@ -109,10 +109,10 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     yield from _aligned(estimate_rows(outcome.report))
     compared = comparison_rows(outcome.report)
     if compared:
-        yield "a PDE step beside dense coding and a float solver:"
+        yield "a PDE step compared with dense coding and a float solver:"
         yield from _aligned(compared)
     if outcome.growths is not None:
-        yield "beside the baseline:"
+        yield "compared with the baseline:"
         yield from _aligned([("resource", "old", "new", "change"), *growth_rows(outcome)])
         yield from (f"error: growth: {growth.message}" for growth in outcome.grown)
 
