@@ -1,4 +1,4 @@
-"""Neurons as programs: what a neuron does, written once as data, and the readers that give it a meaning."""
+"""Neurons as programs: the language, the programs of this project, and readers that execute or analyse them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs in numpy, all neurons of a population at once: the reference of the backends, written to be read."""
+"""Reference reader of programs in numpy, for all neurons of a population at once."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Look = Callable[[str, Integers], None]
 
 
 class Arrays:
-    """int64 arrays, one entry a neuron; exact as long as every value and product fits 64 bits.
+    """Program reader on int64 arrays [neurons]; exact if every value and product fits 64 bits.
 
     Parameters
     ----------
     look : callable, optional
-        Called with the name and the values of each result; raises what it refuses.
+        Called with the name and the values of each result; raises an error to refuse it.
     """
 
     def __init__(self, look: Look | None = None) -> None:

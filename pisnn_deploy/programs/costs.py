@@ -1,4 +1,4 @@
-"""What a program asks of a target: operations, table words, multiplications and the widest product."""
+"""Costs of a program on a target: operations, table words, multiplications and the widest product."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from pisnn_deploy.programs.language import Program
 
 @dataclass(frozen=True)
 class Costs:
-    """Of one neuron in one step.
+    """Costs of one neuron in one step.
 
     Attributes
     ----------
     operations : Counter
-        How often each operation occurs, by name.
+        Number of operations by name.
     states : int
-        Words that are kept from step to step.
+        Number of states.
     table_words : int
-        Entries of all tables.
+        Number of entries in all tables.
     widest_value, widest_product : int
-        Signed bits of the widest named value, and of the widest whole product; 0 without one.
+        Signed bits of the widest named value, and of the widest full product; 0 without one.
     """
 
     operations: Counter[str]
@@ -35,17 +35,17 @@ class Costs:
 
     @property
     def multiplications(self) -> int:
-        """Products of two values."""
+        """Number of products of two values."""
         return self.operations["mul_shr"]
 
 
 def costs(program: Program, inputs: Mapping[str, Interval]) -> Costs:
-    """Count what a program asks for.
+    """Count the costs of a program.
 
     Parameters
     ----------
     program : Program
-        What is counted.
+        Program of the neuron.
     inputs : mapping
         Bounds of each port, state and parameter.
     """

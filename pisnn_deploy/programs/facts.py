@@ -1,4 +1,4 @@
-"""What can be read off any program, whatever kind of neuron it is."""
+"""Facts about programs of any kind."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from pisnn_deploy.programs.language import Operation, Program
 
 
 def operations(program: Program) -> Counter[str]:
-    """How often each operation occurs, by name."""
+    """Count operations by name."""
     return Counter(operation.name for operation in program.operations)
 
 
 def firing(program: Program) -> Operation | None:
-    """The first ``fire`` of a program; None if it has none."""
+    """Return the first ``fire`` of a program, or None."""
     return next((operation for operation in program.operations if operation.name == "fire"), None)
 
 
 def threshold_exponent(program: Program) -> int | None:
-    """``F`` of the first ``fire``, whose threshold is ``2^F``; None without one."""
+    """Return ``F`` of the first ``fire``, whose threshold is ``2^F``, or None."""
     operation = firing(program)
     return None if operation is None else int(operation.operands[-1])
 
 
 def withholds(program: Program) -> bool:
-    """Whether a program fires, and sends something else than what it fired."""
+    """Whether a program fires, but sends something other than the fired packet."""
     operation = firing(program)
     return operation is not None and operation.results[0] not in program.sends
 
 
 def thresholds(program: Program) -> tuple[int, ...]:
-    """Numbers that a value must reach before it is sent: those of ``fire``, and constants of ``ge``."""
+    """Thresholds for sending a value: those of ``fire``, and constants of ``ge``."""
     reached = []
     for operation in program.operations:
         last = operation.operands[-1]
@@ -43,7 +43,7 @@ def thresholds(program: Program) -> tuple[int, ...]:
 
 
 def decay_constants(program: Program) -> tuple[int, ...]:
-    """What decaying values lose in a step, in units of ``2^-12``: 4096 less the constant of their product."""
+    """Decay of values in a step, in units of ``2^-12``: 4096 minus the constant of their product."""
     constants = (
         value
         for operation in program.operations

@@ -1,4 +1,4 @@
-"""Programs in intervals: a bound of every value, from bounds of what goes in."""
+"""Interval analysis of programs: bounds of every value, from bounds of the inputs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Interval:
     Attributes
     ----------
     lower, upper : int
-        In any order refused: ``lower <= upper``.
+        Ends, with ``lower <= upper``.
     """
 
     lower: int
@@ -27,11 +27,11 @@ class Interval:
 
     def __post_init__(self) -> None:
         if self.lower > self.upper:
-            raise ValueError(f"no integer lies between {self.lower} and {self.upper}")
+            raise ValueError(f"empty interval: {self.lower} to {self.upper}")
 
     @property
     def bits(self) -> int:
-        """Signed width that holds every integer of the interval."""
+        """Signed width of the interval in bits."""
         return signed_width(self.lower, self.upper)
 
 
@@ -42,12 +42,12 @@ def _hull(corners: Iterable[int]) -> Interval:
 
 @dataclass
 class Intervals:
-    """Interval arithmetic with Python's integers: sound, and exact for each operation by itself.
+    """Interval arithmetic in Python integers: sound, and exact for each single operation.
 
     Attributes
     ----------
     products : list of Interval
-        The whole product of each ``mul_shr``, before its shift: a word of the target must hold it, too.
+        Full product of each ``mul_shr``, before the shift; it must fit a word of the target, too.
     """
 
     products: list[Interval] = field(default_factory=list)
@@ -121,8 +121,8 @@ class Intervals:
         return _hull(entries[first : last + 1])
 
     def fire(self, potential: Interval, exponent: int) -> tuple[Interval, Interval]:
-        # The packet rises with the potential. The rest of `v` is within half of theta of 0 whatever `v` is; where no
-        # packet fires it is `v` itself.
+        # The packet increases with the potential. The rest is within half of theta of 0; if nothing fires, it is the
+        # potential itself.
         half = (1 << exponent) // 2
 
         def packet(v: int) -> int:
@@ -135,26 +135,26 @@ class Intervals:
 
 
 PROBED_BITS = 256
-"""Signed width of what values are tried with that are no word's, such as states from far away."""
+"""Largest signed width while probing with values beyond a word, such as distant states."""
 
 
 class Excluded(ValueError):
-    """An empty interval: no value lies within the limits."""
+    """No value of an interval is within its limit."""
 
 
 class Unbounded(ValueError):
-    """A state that the analysis cannot bound, or a value beyond every word."""
+    """A state that the analysis cannot bound, or a value that exceeds every word."""
 
 
 class TooWide(Unbounded, UsageError):
-    """A value, or a whole product or sum that makes it, which no word of the backends holds.
+    """A value, or a full product or sum behind it, that exceeds the words of the backends.
 
     Parameters
     ----------
     name : str
-        The value.
+        Name of the value.
     bits : int
-        Signed bits that it may take.
+        Signed bits that it may need.
     """
 
     def __init__(self, name: str, bits: int) -> None:
@@ -164,18 +164,18 @@ class TooWide(Unbounded, UsageError):
 
 @dataclass
 class _Tightened(Intervals):
-    """Interval arithmetic that knows how values are made, and the limits of some.
+    """Interval arithmetic with theorems about combinations of operations, and limits of some values.
 
     Attributes
     ----------
     makers : mapping of str to Operation
-        What makes each result.
+        Operation of each result.
     known : dict of str to Interval
-        Inputs, and results so far.
+        Intervals of inputs, and of results so far.
     limits : mapping of str to Interval
-        Interval that each value is known to lie in besides.
+        Further limits of values.
     most_bits : int
-        Beyond which a value is refused.
+        Signed width beyond which a value is refused.
     """
 
     makers: Mapping[Operand, Operation] = field(default_factory=dict)
@@ -187,7 +187,7 @@ class _Tightened(Intervals):
         for theorem in (_kept_below_a_threshold, _decayed):
             tighter = theorem(self.makers, self.makers[name], self.known)
             value = value if tighter is None else tighter
-        # A limit stops a run after it has worked out the value, so that a word must hold it without the limit.
+        # A limit stops a run only after the value was computed, so the value must fit a word without the limit.
         self.require(name, value.bits, self._whole(self.makers[name]).bits)
         self.known[name] = self.limited(name, value)
         return self.known[name]
@@ -198,7 +198,7 @@ class _Tightened(Intervals):
             raise TooWide(name, builtins.max(bits))
 
     def _whole(self, operation: Operation) -> Interval:
-        """What an operation works out before it shifts."""
+        """Interval of an intermediate result before a shift."""
         if operation.name == "mul_shr":
             return self.products[-1]
         if operation.name != "fire":
@@ -209,11 +209,13 @@ class _Tightened(Intervals):
         return Interval(builtins.min(potential.lower, 0) - half, builtins.max(potential.upper, 0) + half - 1)
 
     def limited(self, name: str, value: Interval) -> Interval:
-        """What a limit leaves of the values of a name."""
+        """Restrict an interval to the limit of a value."""
         limit = self.limits.get(name, value)
         lower, upper = builtins.max(value.lower, limit.lower), builtins.min(value.upper, limit.upper)
         if lower > upper:
-            raise Excluded(f"{name} is {value.lower} to {value.upper}, and must be {limit.lower} to {limit.upper}")
+            raise Excluded(
+                f"{name} ranges from {value.lower} to {value.upper}, but must be {limit.lower} to {limit.upper}"
+            )
         return Interval(lower, upper)
 
 
@@ -238,17 +240,17 @@ def _kept_below_a_threshold(
 def _decayed(
     makers: Mapping[Operand, Operation], operation: Operation, known: Mapping[str, Interval]
 ) -> Interval | None:
-    """``copysign((|x| k) >> n, x)`` grows with x, and is odd."""
+    """``copysign((|x| k) >> n, x)`` increases with x and is odd."""
     if operation.name != "copysign":
         return None
     size, state = makers.get(operation.operands[0], _INPUT), operation.operands[1]
     if size.name != "mul_shr" or not isinstance(state, str):
         return None
-    absolute, (kept, bits) = makers.get(size.operands[0], _INPUT), size.operands[1:]
-    if (absolute.name, absolute.operands) != ("abs", (state,)) or not isinstance(kept, int) or kept < 0:
+    absolute, (factor, bits) = makers.get(size.operands[0], _INPUT), size.operands[1:]
+    if (absolute.name, absolute.operands) != ("abs", (state,)) or not isinstance(factor, int) or factor < 0:
         return None
     ends = (known[state].lower, known[state].upper)
-    return _hull(end * kept >> int(bits) if end > 0 else -(-end * kept >> int(bits)) for end in ends)
+    return _hull(end * factor >> int(bits) if end > 0 else -(-end * factor >> int(bits)) for end in ends)
 
 
 def _makers(program: Program) -> dict[Operand, Operation]:
@@ -256,7 +258,7 @@ def _makers(program: Program) -> dict[Operand, Operation]:
 
 
 _INPUT = Operation((), "input", ())
-"""What makes a value that no operation makes."""
+"""Stands for the operation of inputs."""
 
 
 def bounds(
@@ -265,7 +267,7 @@ def bounds(
     limits: Mapping[str, Interval] | None = None,
     most_bits: int = PROBED_BITS,
 ) -> dict[str, Interval]:
-    """Bounds of every value of a program.
+    """Compute bounds of every value of a program in one step.
 
     Parameters
     ----------
@@ -274,22 +276,21 @@ def bounds(
     inputs : mapping
         Bounds of each port, state and parameter.
     limits : mapping, optional
-        What something else keeps values within, by name.
+        Limits of values that are enforced elsewhere, by name.
     most_bits : int, optional
-        Signed bits of the widest value, or whole product, that is not refused. What leaves even the default is of no
-        use to anybody, and would only grow until no memory holds it.
+        Largest signed width of a value or full product.
 
     Returns
     -------
     dict
-        Bounds of each named value; those of whole products as ``name*``, ``name`` being their shifted result.
+        Bounds of each named value, and of full products as ``name*`` with the name of their shifted result.
 
     Raises
     ------
     Excluded
-        A limit leaves nothing of a value.
+        If a limit excludes every value.
     TooWide
-        A value, or a whole product, takes more bits.
+        If a value or a full product needs more than `most_bits`.
     """
     reader = _Tightened(makers=_makers(program), limits=limits or {}, most_bits=most_bits)
     for name in program.inputs:
@@ -301,7 +302,7 @@ def bounds(
 
 
 _FAR = 1 << 62
-"""States from here on are probed as if they were at infinity; a multiple of every power of two that shifts drop."""
+"""Size of states that stands for infinity; divisible by every power of two up to 62."""
 
 
 def invariant(
@@ -310,10 +311,10 @@ def invariant(
     limits: Mapping[str, Interval] | None = None,
     starts: Mapping[str, Interval] | None = None,
 ) -> dict[str, Interval]:
-    """Bounds of every value of a program that hold at every step.
+    """Compute bounds of every value of a program that hold in every step.
 
-    A state may stay, whatever it was before, within some bounds; or become an affine function of itself that shrinks,
-    whose fixed point bounds it. That these bounds are kept is then checked.
+    The new value of a state is either bounded independently of the old one, or a contracting affine function of it,
+    whose fixed point is the bound. The bounds are checked afterwards.
 
     Parameters
     ----------
@@ -322,23 +323,23 @@ def invariant(
     inputs : mapping
         Bounds of each port and parameter.
     limits : mapping, optional
-        What something else keeps values within, by name. What holds of a state holds of what it becomes.
+        Limits of values that are enforced elsewhere, by name; those of states also apply to their new values.
     starts : mapping, optional
-        Bounds of what states start at; of those that are not named it is 0, or what they become of the first inputs.
+        Bounds of initial states (default: 0, or the value after the first inputs).
 
     Returns
     -------
     dict
-        As `bounds`.
+        Bounds of each value, as from `bounds`.
 
     Raises
     ------
     Excluded
-        A limit leaves nothing of a value.
+        If a limit excludes every value.
     Unbounded
-        A state that grows for ever, or seems to: intervals see no bound that its operations keep.
+        If a state grows without limit, or the analysis finds no bound.
     TooWide
-        A value, or a whole product, takes more than 64 signed bits.
+        If a value or a full product needs more than 64 signed bits.
     """
     becomes = dict(zip(program.states, program.after, strict=True))
     limits = dict(limits or {})
@@ -369,12 +370,12 @@ def invariant(
     values = bounds(program, {**inputs, **states}, limits)
     for state, name in becomes.items():
         if values[name].lower < states[state].lower or values[name].upper > states[state].upper:
-            raise Unbounded(f"state {state} of {program.name} grows without limit, as far as intervals tell")
+            raise Unbounded(f"state {state} of {program.name} may grow without limit")
     return bounds(program, {**inputs, **states}, limits, WORD_BITS)
 
 
 def _fixed_point(added: int, far: int) -> int:
-    """Where ``s x + added`` is x, s being known from what becomes of `_FAR`; 0 where x shrinks to less than that."""
+    """Fixed point of ``s x + added`` with the slope s that maps `_FAR` to `far`, at least 0."""
     slope = far - added
     if slope >= _FAR:
         return _FAR
@@ -384,7 +385,7 @@ def _fixed_point(added: int, far: int) -> int:
 def _other_terms(
     program: Program, inputs: Mapping[str, Interval], limits: Mapping[str, Interval]
 ) -> dict[str, Interval]:
-    """Limits of what is added to something else, where their sum has one."""
+    """Derive limits of the terms of a limited sum."""
     if not limits:
         return {}
     at_limit = {state: limits.get(state, Interval(-_FAR, _FAR)) for state in program.states}
@@ -393,8 +394,8 @@ def _other_terms(
     makers = _makers(program)
     for name, limit in limits.items():
         operation = makers.get(name, _INPUT)
-        for part, other in (operation.operands, operation.operands[::-1]) if operation.name == "add" else ():
-            taken = values[other] if isinstance(other, str) else Interval(int(other), int(other))
-            if isinstance(part, str) and part not in limits:
-                terms[part] = Interval(limit.lower - taken.upper, limit.upper - taken.lower)
+        for first, second in (operation.operands, operation.operands[::-1]) if operation.name == "add" else ():
+            subtracted = values[second] if isinstance(second, str) else Interval(int(second), int(second))
+            if isinstance(first, str) and first not in limits:
+                terms[first] = Interval(limit.lower - subtracted.upper, limit.upper - subtracted.lower)
     return terms

@@ -1,8 +1,8 @@
-"""The language of neurons: a straight line of operations on signed integers, without loops and jumps.
+"""The language of neurons: a sequence of operations on signed integers, without loops and jumps.
 
-A program has *ports* (what arrived in this step), *states* (kept from step to step), *parameters* (a number, or one
-for each neuron) and *tables*. Each operation names its results, and each name is given once. As text, one operation a
-line::
+A program has *ports* (inputs of this step), *states* (kept from step to step), *parameters* (constants, common or one
+for each neuron) and *tables*. Each operation names its results, and each name is assigned once. As text, one operation
+a line::
 
     neuron flux(arrival; c, r; bias)
     d = add(arrival, bias)
@@ -46,23 +46,23 @@ MAX_SHIFT = 62
 MAX_TABLE_ENTRIES = 1 << 11
 MAX_TABLE_BITS = 24
 WORD_BITS = 64
-"""Signed width in which every value of a program must fit."""
+"""Signed width of every value of a program."""
 
 
 @dataclass(frozen=True)
 class Signature:
-    """How an operation is written.
+    """Syntax of an operation.
 
     Attributes
     ----------
     results : int
-        Number of names that it gives.
+        Number of results.
     values : int
-        Number of operands that are values: names or constants.
+        Number of operands that are names or constants.
     has_shift : bool
-        Whether a constant number of bits follows.
+        Whether a constant number of bits follows the values.
     reads_table : bool
-        Whether the name of a table follows.
+        Whether the name of a table follows the values.
     """
 
     results: int
@@ -72,7 +72,7 @@ class Signature:
 
     @property
     def operands(self) -> int:
-        """Number of operands of every sort."""
+        """Number of all operands."""
         return self.values + self.has_shift + self.reads_table
 
 
@@ -85,7 +85,7 @@ SIGNATURES = {
     "table": Signature(1, 1, reads_table=True),
     "fire": Signature(2, 1, has_shift=True),
 }
-"""Every operation of the language."""
+"""Signature of every operation."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,9 @@ class Operation:
     Attributes
     ----------
     results : tuple of str
-        Names that it gives, one, or two for ``fire``.
+        Names of its results: one, or two for ``fire``.
     name : str
-        Key of `SIGNATURES`.
+        Name of the operation, a key of `SIGNATURES`.
     operands : tuple of str or int
         Values first, then the shift or the table.
     """
@@ -108,12 +108,12 @@ class Operation:
 
     @property
     def signature(self) -> Signature:
-        """How an operation of this name is written."""
+        """Signature of the operation."""
         return SIGNATURES[self.name]
 
     @property
     def values(self) -> tuple[Operand, ...]:
-        """Operands that are values."""
+        """Operands that are names or constants."""
         return self.operands[: self.signature.values]
 
     def __str__(self) -> str:
@@ -122,12 +122,12 @@ class Operation:
 
 @dataclass(frozen=True)
 class Table:
-    """Numbers to look up.
+    """A lookup table.
 
     Attributes
     ----------
     name : str
-        As operations name it.
+        Name that operations use.
     entries : tuple of int
         1 to 2048 numbers of at most 24 signed bits.
     """
@@ -138,31 +138,31 @@ class Table:
 
 @dataclass(frozen=True)
 class Program:
-    """What a neuron does in one step.
+    """The computation of a neuron in one step.
 
     Attributes
     ----------
     name : str
         Kind of neuron, for messages and manuals; no code depends on it.
     ports : tuple of str
-        Sums of what arrived, one for each port.
+        Inputs: the sum of everything that arrived at a port.
     states : tuple of str
         Values that are kept from step to step.
     parameters : tuple of str
-        Values that never change: a number, or one for each neuron.
+        Constants, common to all neurons or one for each.
     operations : tuple of Operation
-        At most 64.
+        Operations in order, at most 64.
     after : tuple of str
-        What each state becomes, in the order of `states`.
+        Name of the new value of each state, in the order of `states`.
     sends : tuple of str
-        What is sent, one name for each output.
+        Name of the sent value of each output.
     tables : tuple of Table
-        What ``table`` looks up.
+        Tables for ``table``.
 
     Raises
     ------
     UsageError
-        A line that cannot be: an unknown operation or name, a name given twice, a shift or table beyond its limits.
+        For an unknown operation or name, a name assigned twice, or a shift or table beyond its limits.
     """
 
     name: str
@@ -180,21 +180,21 @@ class Program:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Names that a reader must be given: ports, states and parameters."""
+        """Names of all inputs: ports, states and parameters."""
         return (*self.ports, *self.states, *self.parameters)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every name, in the order in which it gets its value."""
+        """All names, in the order of evaluation."""
         return (*self.inputs, *(result for operation in self.operations for result in operation.results))
 
     def table(self, name: str) -> Table:
-        """The table of that name.
+        """Return a table by name.
 
         Raises
         ------
         KeyError
-            There is none.
+            If it does not exist.
         """
         for table in self.tables:
             if table.name == name:
@@ -214,16 +214,16 @@ class Program:
 
 
 RESERVED = frozenset({"neuron", "table", "keep", "send"})
-"""Words that lines begin with, and that name no value."""
+"""Keywords of the language, which cannot name values."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _KIND = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
 def _defects(program: Program) -> Iterator[str]:
     if not _KIND.fullmatch(program.name):
-        yield f"{program.name!r} is no name of a kind"
+        yield f"{program.name!r} is not a valid name of a program"
     if len(program.operations) > MAX_OPERATIONS:
-        yield f"{len(program.operations)} operations; at most {MAX_OPERATIONS} are possible"
+        yield f"has {len(program.operations)} operations; at most {MAX_OPERATIONS} are allowed"
     tables = [table.name for table in program.tables]
     for table in program.tables:
         yield from _table_defects(table)
@@ -237,55 +237,55 @@ def _defects(program: Program) -> Iterator[str]:
         for result in operation.results:
             yield from (f"{at}: {defect}" for defect in _new_name(result, known, tables))
     if len(program.after) != len(program.states):
-        yield f"{len(program.after)} new values for {len(program.states)} states"
+        yield f"has {len(program.after)} new values for {len(program.states)} states"
     for name in (*program.after, *program.sends):
         if name not in known:
-            yield f"{name} is kept or sent and has no value"
+            yield f"{name} is kept or sent, but not defined"
 
 
 def _table_defects(table: Table) -> Iterator[str]:
     if not 1 <= len(table.entries) <= MAX_TABLE_ENTRIES:
-        yield f"table {table.name} has {len(table.entries)} entries; between 1 and {MAX_TABLE_ENTRIES} are possible"
+        yield f"table {table.name} has {len(table.entries)} entries; it must have 1 to {MAX_TABLE_ENTRIES}"
     limit = 1 << (MAX_TABLE_BITS - 1)
     for index, entry in enumerate(table.entries):
         if not -limit <= entry < limit:
-            yield f"table {table.name}: entry {index}, {entry}, is beyond {MAX_TABLE_BITS} signed bits"
+            yield f"table {table.name}: entry {index}, {entry}, exceeds {MAX_TABLE_BITS} signed bits"
 
 
 def _new_name(name: str, known: set[str], reserved: list[str] | None = None) -> Iterator[str]:
     if not _NAME.fullmatch(name):
-        yield f"{name!r} is no name"
+        yield f"{name!r} is not a valid name"
     if name in RESERVED:
-        yield f"{name} is a word of the language, and names no value"
+        yield f"{name} is a keyword and cannot name a value"
     if name in known or name in (reserved or ()):
-        yield f"{name} is given twice"
+        yield f"{name} is defined twice"
     known.add(name)
 
 
 def _operation_defects(operation: Operation, known: set[str], tables: list[str]) -> Iterator[str]:
     signature = SIGNATURES.get(operation.name)
     if signature is None:
-        yield f"{operation.name} is no operation; known are {', '.join(sorted(SIGNATURES))}"
+        yield f"unknown operation {operation.name}; use {', '.join(sorted(SIGNATURES))}"
         return
     if len(operation.operands) != signature.operands or len(operation.results) != signature.results:
-        yield f"takes {signature.operands} operands and gives {signature.results} results"
+        yield f"{operation.name} takes {signature.operands} operands and has {signature.results} results"
         return
     for operand in operation.values:
         if isinstance(operand, str) and operand not in known:
-            yield f"{operand} has no value yet"
+            yield f"{operand} is not defined yet"
         if isinstance(operand, int) and not -(1 << (WORD_BITS - 1)) <= operand < 1 << (WORD_BITS - 1):
-            yield f"{operand} is beyond {WORD_BITS} signed bits"
+            yield f"{operand} exceeds {WORD_BITS} signed bits"
     last = operation.operands[-1]
     lowest = 1 if operation.name == "fire" else 0
     if signature.has_shift and not (isinstance(last, int) and lowest <= last <= MAX_SHIFT):
-        yield f"shift {last}; a constant between {lowest} and {MAX_SHIFT} is possible"
+        yield f"the shift is {last}; it must be a constant from {lowest} to {MAX_SHIFT}"
     if signature.reads_table and last not in tables:
-        yield f"{last} is no table"
+        yield f"there is no table {last}"
 
 
 _HEAD = re.compile(r"neuron (\S+)\(([^;()]*);([^;()]*);([^;()]*)\)")
 _WHOLE = re.compile(r"-?[0-9]+")
-# In each of these the next character alone says how to go on, so that no line takes longer than it is.
+# The next character alone determines the match in each of these, so matching takes linear time.
 _TABLE = re.compile(r"table (\w+) = (-?[0-9]+(?: -?[0-9]+)*)")
 _OPERATION = re.compile(r"([\w, ]+) = (\w+)\(([^()]*)\)")
 _LINES_MAX = MAX_OPERATIONS + 16
@@ -293,24 +293,24 @@ _CHARACTERS_MAX = 1 << 16
 
 
 def parse(text: str) -> Program:
-    """Read a program from its text, the inverse of ``str(program)``.
+    """Parse the text of a program, the inverse of ``str(program)``.
 
     Parameters
     ----------
     text : str
-        One operation a line, see the module.
+        One operation a line, see the module's docstring.
 
     Raises
     ------
     UsageError
-        The line that cannot be read, or what `Program` refuses.
+        For a line that cannot be parsed, or a program that `Program` refuses.
     """
     lines = text.splitlines()
     if len(text) > _CHARACTERS_MAX or len(lines) > _LINES_MAX:
         raise UsageError(f"a program has at most {_LINES_MAX} lines and {_CHARACTERS_MAX} characters")
     head = _HEAD.fullmatch(lines[0]) if lines else None
     if head is None:
-        raise UsageError("a program begins with a line such as: neuron membrane(arrival; m; )")
+        raise UsageError("a program starts with a line such as: neuron membrane(arrival; m; )")
     tables: list[Table] = []
     operations: list[Operation] = []
     after: dict[str, str] = {}
@@ -318,9 +318,7 @@ def parse(text: str) -> Program:
     for number, line in enumerate(lines, 1):
         for word in _named(line):
             if word in RESERVED:
-                raise UsageError(
-                    f"program {head[1]}, line {number}: {word} is a word of the language; choose another name"
-                )
+                raise UsageError(f"program {head[1]}, line {number}: {word} is a keyword; choose another name")
     for number, line in enumerate(lines[1:], 2):
         if (table := _TABLE.fullmatch(line)) is not None:
             tables.append(Table(table[1], tuple(map(_whole, table[2].split()))))
@@ -333,7 +331,7 @@ def parse(text: str) -> Program:
         elif line.startswith("send "):
             sends = _words(line[5:])
         else:
-            raise UsageError(f"program {head[1]}, line {number}: {line!r} is no operation, table, keep or send")
+            raise UsageError(f"program {head[1]}, line {number}: {line!r} is not an operation, table, keep or send")
     ports, states, parameters = (_words(part) for part in head.groups()[1:])
     unkept = [state for state in states if state not in after]
     if unkept or len(after) != len(states):
@@ -351,7 +349,7 @@ def parse(text: str) -> Program:
 
 
 def _named(line: str) -> tuple[str, ...]:
-    """Names to which a line gives a value or a table."""
+    """Names that a line defines."""
     if (head := _HEAD.fullmatch(line)) is not None:
         return tuple(word for part in head.groups()[1:] for word in _words(part))
     if (table := _TABLE.fullmatch(line)) is not None:
@@ -370,5 +368,5 @@ def _operand(word: str) -> Operand:
 
 def _whole(word: str) -> int:
     if len(word) > 20:
-        raise UsageError(f"{word[:20]}... is beyond {WORD_BITS} signed bits")
+        raise UsageError(f"{word[:20]}... exceeds {WORD_BITS} signed bits")
     return int(word)

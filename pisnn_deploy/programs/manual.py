@@ -1,4 +1,4 @@
-"""The manual of neurons, written from the language and from the programs of `pisnn_deploy.programs.neurons`."""
+"""Write the manual of neurons from the language and the programs of `pisnn_deploy.programs.neurons`."""
 
 from __future__ import annotations
 
@@ -17,54 +17,54 @@ from pisnn_deploy.programs.language import Program
 _PREFACE = f"""\
 # Neurons
 
-This page is written from the code. To update it, run
+This page is generated from the code. To update it, run
 `python -m pisnn_deploy.programs.manual docs/reference/neurons.md`; a test compares them.
 
-Each neuron is a program: a straight line of at most {language.MAX_OPERATIONS} operations on signed integers, without
-loops and jumps. Every backend, proof and export reads this one text, and artifacts store it. A program has ports (what
-arrived in this step), states (kept from step to step) and parameters (a number for each neuron).
-[How readers work](../architecture.md) and [how artifacts hold programs](artifact.md) say more.
+Each neuron is a program: a sequence of at most {language.MAX_OPERATIONS} operations on signed integers, without loops
+and jumps. All backends, proofs and exports use this text, and artifacts store it. A program has ports (inputs of this
+step), states (kept from step to step) and parameters (a constant for each neuron).
+See [how readers work](../architecture.md) and [how artifacts store programs](artifact.md).
 
-A new kind of neuron is a function in `pisnn_deploy/programs/neurons.py` that returns its program, and this page written
-again. All backends run it; bounds and conservation are proved. What no theorem knows of a program, such as the time
-step, stability and the equation, its artifacts do not claim, and `pisnn-deploy verify` says so.
+A new kind of neuron takes a function in `pisnn_deploy/programs/neurons.py` that returns its program, and an update of
+this page. All backends run it; bounds and conservation are proved. Claims that no theorem covers for a new program,
+such as the time step, stability and the equation, are left out, and `pisnn-deploy verify` says so.
 
 ## Operations
-Values are Python integers in every proof. A reader may use narrower words where they are proved to hold every value, of
-at most {language.WORD_BITS} signed bits. Shifts are constants of 0 to {language.MAX_SHIFT} bits,
-that of `fire` at least 1. Tables have 1 to {language.MAX_TABLE_ENTRIES} entries of at most
+Proofs use Python integers. A reader may use narrower words if all values are proved to fit, of at most
+{language.WORD_BITS} signed bits. Shifts are constants from 0 to {language.MAX_SHIFT} bits,
+and at least 1 for `fire`. Tables have 1 to {language.MAX_TABLE_ENTRIES} entries of at most
 {language.MAX_TABLE_BITS} signed bits.
 
 | operation | result and rounding |
 | --- | --- |
 """
 _EXAMPLE = 8
-"""Every number that a program of the page takes."""
+"""Value of every numeric parameter in the examples."""
 
 
 def manual() -> str:
-    """The page as Markdown.
+    """Return the page as Markdown.
 
     Returns
     -------
     str
-        Of the file ``neurons.md``.
+        Content of the file ``neurons.md``.
     """
     rows = [f"| {' '.join(f'`{name}`' for name in names.split())} | {text} |\n" for names, text in _operations()]
-    intro = f"\n## Programs\nWhere a program takes a number it is {_EXAMPLE} here.\n"
+    intro = f"\n## Programs\nIn the examples every numeric parameter is {_EXAMPLE}.\n"
     return _PREFACE + "".join(rows) + intro + "".join(_section(make) for make in makers())
 
 
 def makers() -> tuple[Callable[..., Program], ...]:
-    """Functions of `pisnn_deploy.programs.neurons` that return a program, in the order of the file."""
+    """Return the functions of `pisnn_deploy.programs.neurons` that return a program, in the order of the file."""
     functions = [make for _, make in inspect.getmembers(neurons, inspect.isfunction)]
-    own = [make for make in functions if make.__module__ == neurons.__name__]
-    programs = [make for make in own if make.__annotations__.get("return") == Program.__name__]
+    defined_there = [make for make in functions if make.__module__ == neurons.__name__]
+    programs = [make for make in defined_there if make.__annotations__.get("return") == Program.__name__]
     return tuple(sorted(programs, key=lambda make: make.__code__.co_firstlineno))
 
 
 def _operations() -> Iterator[tuple[str, str]]:
-    """Names and meaning of each row of the table in the docstring of the language."""
+    """Yield names and meaning of each row of the table in the docstring of the language."""
     rows: list[list[str]] = []
     _, table, _ = re.split(r"^=+  =+$", inspect.cleandoc(language.__doc__ or ""), flags=re.MULTILINE)
     for line in table.strip("\n").split("\n"):
@@ -87,7 +87,7 @@ def _section(make: Callable[..., Program]) -> str:
 
 
 def _parameters(section: str) -> str:
-    """A list of Markdown of a numpydoc section."""
+    """Convert a numpydoc section to a Markdown list."""
     items: list[str] = []
     for line in section.strip().split("\n"):
         if line.startswith(" "):
@@ -98,24 +98,24 @@ def _parameters(section: str) -> str:
 
 
 def _examples(make: Callable[..., Program]) -> Iterator[Program]:
-    """The program with as few numbers as possible, and with all."""
+    """Yield the program with required parameters only, and with all."""
     parameters = inspect.signature(make).parameters.values()
-    needed = {each.name: _EXAMPLE for each in parameters if each.default is each.empty}
+    needed = {parameter.name: _EXAMPLE for parameter in parameters if parameter.default is parameter.empty}
     yield make(**needed)
     if len(needed) < len(parameters):
-        yield make(**{each.name: _EXAMPLE for each in parameters})
+        yield make(**{parameter.name: _EXAMPLE for parameter in parameters})
 
 
 def main(words: list[str]) -> None:
-    """Write the page into the file that is named, or print it.
+    """Write the page into a file, or print it.
 
     Parameters
     ----------
     words : list of str
-        Of the command line.
+        Command-line arguments.
     """
     parser = argparse.ArgumentParser(description="Write the manual of neurons.")
-    parser.add_argument("page", nargs="?", type=Path, help="to write to (default: print it)")
+    parser.add_argument("page", nargs="?", type=Path, help="file to write to (default: print the page)")
     page = parser.parse_args(words).page
     if page is None:
         print(manual(), end="")

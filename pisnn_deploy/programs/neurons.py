@@ -1,7 +1,7 @@
-"""The neurons of this project, each a program (docs/architecture.md has the equations).
+"""The programs of this project's neurons (docs/architecture.md has the equations).
 
-A value that has a declared width in a graph bears the name of its quantity. A face keeps its residue last and what it
-keeps of its current, if anything, before it; it gives the names ``current`` and ``residue`` to what I3 compares.
+A value with a declared width has the name of its quantity. The residue is the last state of a face, after its current
+if it keeps one; the values that I3 compares are named ``current`` and ``residue``.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from pisnn_deploy.programs.language import Program, parse
 
 @dataclass(frozen=True)
 class FaceConstants:
-    """What makes a face the one that it is.
+    """Constants of a face.
 
     Attributes
     ----------
     exponent : int
-        A drive of ``2^exponent`` that stays sends a quantum in every PDE step.
+        A constant drive of ``2^exponent`` sends one quantum in every PDE step.
     leak : int
-        Part of the current that is lost in a PDE step, in units of 2^-12.
+        Part of the current that decays in a PDE step, in units of 2^-12.
     share_bits : int or None
         ``s`` if a cell gives at most ``max(m, 0) >> s`` through a face; None without such a limit.
     send_threshold : int or None
-        Quanta from which a face that hears one step late sends; None of one that fires what it hears.
+        Smallest packet in quanta of a face with a delay of one step; None for a face that fires its input.
     """
 
     exponent: int
@@ -37,17 +37,17 @@ class FaceConstants:
 
     @property
     def is_late(self) -> bool:
-        """Whether the masses that a face hears are those of the PDE step before."""
+        """Whether the input of a face takes effect one PDE step late."""
         return self.send_threshold is not None
 
     @property
     def packet_exponent(self) -> int:
-        """Binary exponent of what a packet of one quantum takes from the residue."""
+        """A packet of one quantum reduces the residue by ``2^packet_exponent``."""
         return 0 if self.is_late else self.exponent
 
     @property
     def program(self) -> Program:
-        """What such a face does."""
+        """Program of the face."""
         if self.send_threshold is not None:
             return sigma_delta(self.send_threshold, self.exponent)
         return flux(self.exponent, self.leak, self.share_bits)
@@ -55,7 +55,7 @@ class FaceConstants:
 
 @lru_cache(maxsize=64)
 def face_constants(program: Program) -> FaceConstants | None:
-    """Constants with which this module builds this very program; None for a program that it does not build."""
+    """Return the constants for which this module builds a program, or None if it does not build it."""
     last = {operation.results[0]: operation.operands[-1] for operation in program.operations}
     factors = [operation.operands[1] for operation in program.operations if operation.name == "mul_shr"]
     numbers = {
@@ -69,11 +69,11 @@ def face_constants(program: Program) -> FaceConstants | None:
         constants = FaceConstants(**integers)
         return constants if constants.program == program else None
     except (TypeError, UsageError):
-        return None  # it has no exponent, or one that no face can have
+        return None  # no exponent, or an invalid one
 
 
 def rectifier_shift(program: Program) -> int | None:
-    """The shift ``s`` for which a program is ``rectifier(s)``; None for any other program."""
+    """Return the shift ``s`` for which a program equals ``rectifier(s)``, or None."""
     shifts = [int(operation.operands[-1]) for operation in program.operations if operation.name == "asr"]
     return shifts[0] if len(shifts) == 1 and program == rectifier(shifts[0]) else None
 
@@ -85,13 +85,13 @@ UNDECLARED = frozenset(
         *("source_positive", "target_positive", "source_gives", "target_gives"),
     }
 )
-"""Values that need no declared width of their own: something else that has one bounds them."""
+"""Values that need no declared width, because other declared values bound them."""
 
 
 def membrane() -> Program:
-    """Holder of mass, which it sends: ``m <- m + arrival``; Lava's `Sigma` is the same.
+    """Holder of mass that sends its mass: ``m <- m + arrival``, like Lava's `Sigma`.
 
-    Whatever the other programs of a graph are, holders of this one conserve.
+    Holders with this program conserve mass, whatever the other programs of a graph are.
     """
     return parse("""neuron membrane(arrival; mass_before; )
 mass = add(mass_before, arrival)
@@ -105,7 +105,7 @@ def rectifier(shift: int) -> Program:
     Parameters
     ----------
     shift : int
-        0 to 62.
+        ``s``, from 0 to 62.
     """
     return parse(f"""neuron rectifier(arrival; ; bias)
 drive = add(arrival, bias)
@@ -126,12 +126,12 @@ def flux(threshold_exponent: int, leak: int = MEMORYLESS, share_shift: int | Non
     Parameters
     ----------
     threshold_exponent : int
-        ``F``, 1 to 62.
+        ``F``, from 1 to 62.
     leak : int
-        Decay constant of the current in units of 2^-12; 4096 forgets everything, and no current is kept.
+        Decay constant of the current in units of 2^-12; with 4096 no current is kept.
     share_shift : int, optional
-        ``s`` of the limiter. Then the ports ``source_mass`` and ``target_mass`` bring the masses at both ends; where
-        the parameters ``source_open`` and ``target_open`` are not 0 an end is a reservoir, which gives without limit.
+        ``s`` of the limiter. The face then has the ports ``source_mass`` and ``target_mass`` for the masses at both
+        ends. An end is a reservoir without limit if its parameter ``source_open`` or ``target_open`` is not 0.
     """
     limited = share_shift is not None
     keeps = leak != MEMORYLESS
@@ -163,14 +163,14 @@ def flux(threshold_exponent: int, leak: int = MEMORYLESS, share_shift: int | Non
 
 
 def sigma_delta(send_threshold: int, shift: int) -> Program:
-    """Lava's `SigmaDelta` as a face: sends its whole residue when large, and hears a `Sparse` one step late.
+    """Face like Lava's `SigmaDelta`: sends its whole residue above a threshold, with inputs one step late.
 
     Parameters
     ----------
     send_threshold : int
-        Quanta below which nothing is sent, at least 1.
+        Smallest packet in quanta, at least 1.
     shift : int
-        Bits by which the `Sparse` shifts what it sums, rounding to nearest; at least 1.
+        Bits by which the sum of the input is shifted, rounding to nearest; at least 1.
     """
     return parse(f"""neuron sigma-delta(arrival; current, residue_before; )
 potential = add(residue_before, current)

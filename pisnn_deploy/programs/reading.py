@@ -1,4 +1,4 @@
-"""Readers: what gives the operations of a program a meaning, and the one loop that drives them."""
+"""Readers, which implement the operations of programs, and the loop that runs them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Value = TypeVar("Value")
 
 
 class Reader(Protocol[Value]):
-    """A meaning of the operations: each is a method of its name that takes values and returns one.
+    """Implementation of the operations for a type of values, one method for each.
 
-    ``fire`` returns two. `constant` makes a value of a number, and `result` is told of each result under its name,
-    may refuse it, and returns what the rest of the program sees of it.
+    `constant` converts an integer to a value. `result` is called with each named result, may refuse it, and returns the
+    value that the rest of the program uses.
     """
 
     def constant(self, number: int) -> Value: ...
@@ -40,16 +40,16 @@ class Reader(Protocol[Value]):
 
 @dataclass(frozen=True)
 class Result(Generic[Value]):
-    """What a program made of its inputs.
+    """Result of a step of a program.
 
     Attributes
     ----------
     states : dict
         New value of each state, by name.
     sends : tuple
-        What is sent, one value for each output.
+        Sent value of each output.
     values : dict
-        Every value of the program, by name.
+        Value of each name in the program.
     """
 
     states: dict[str, Value]
@@ -58,14 +58,14 @@ class Result(Generic[Value]):
 
 
 class Prepared(Generic[Value]):
-    """A program whose operations were looked up once, to be run many times in the meaning of one reader.
+    """A program with its operations resolved for a reader, to run many times.
 
     Parameters
     ----------
     program : Program
-        What the neuron does.
+        Program of the neuron.
     reader : Reader
-        What the operations mean.
+        Implementation of the operations.
     """
 
     def __init__(self, program: Program, reader: Reader[Value]) -> None:
@@ -83,7 +83,7 @@ class Prepared(Generic[Value]):
             self._steps.append((getattr(reader, operation.name), operation.values, extra, operation.results))
 
     def run(self, inputs: Mapping[str, Value]) -> Result[Value]:
-        """One step of the neuron; `inputs` is unchanged.
+        """Run one step; `inputs` is unchanged.
 
         Parameters
         ----------
@@ -93,7 +93,7 @@ class Prepared(Generic[Value]):
         Returns
         -------
         Result
-            New states and what is sent.
+            New states and sent values.
         """
         values: dict[Operand, Value] = {**self._constants, **{name: inputs[name] for name in self._program.inputs}}
         for method, operands, extra, results in self._steps:
@@ -110,20 +110,20 @@ class Prepared(Generic[Value]):
 
 
 def run(program: Program, reader: Reader[Value], inputs: Mapping[str, Value]) -> Result[Value]:
-    """One step of a neuron in the meaning of a reader.
+    """Run one step of a program with a reader.
 
     Parameters
     ----------
     program : Program
-        What the neuron does.
+        Program of the neuron.
     reader : Reader
-        What the operations mean.
+        Implementation of the operations.
     inputs : mapping
         Value of each port, state and parameter, by name.
 
     Returns
     -------
     Result
-        New states and what is sent; `inputs` is unchanged.
+        New states and sent values; `inputs` is unchanged.
     """
     return Prepared(program, reader).run(inputs)

@@ -1,7 +1,7 @@
-"""Programs as text of statements on scalars, for compilers: Python for numba, and C99.
+"""Code generation from programs: statements on scalars in Python (for numba) and C99.
 
-A value is the text of an operand: a name or a number. Each operation becomes one statement, so that a compiler sees
-each value once.
+A value is the text of an operand: a name or a number. Each operation becomes one statement, so values are computed
+once.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from pisnn_deploy.programs.language import Operand, Operation, Program
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a language writes what differs between languages.
+    """Differences between the generated languages.
 
     Attributes
     ----------
     choose : callable
         Text of a conditional expression, from condition, value if true, value if false.
     truth : callable
-        Text of a comparison as 0 or 1.
+        Text of a comparison, converted to 0 or 1.
     assign : callable
-        Text of a statement, from name and expression.
+        Text of an assignment, from name and expression.
     widened : callable
-        Text of an operand of a product that must not be cut to the operands' width.
+        Text of an operand, widened so that a product is not truncated.
     cast : callable
-        Text of the result of one operation in the word of the names.
+        Text of an expression, converted to the integer type of the names.
     left : callable
         Text of a shift to the left, from operand, bits and the text of constants.
     """
@@ -48,7 +48,7 @@ PYTHON = Dialect(
     cast=lambda expression: f"({expression})",
     left=lambda operand, bits, number: f"{operand} * {number(1 << bits)}",
 )
-"""For numba: every name is an int64."""
+"""For numba with int64 names."""
 NUMBA_WORDS = Dialect(
     choose=PYTHON.choose,
     truth=lambda condition: f"(t(1) if {condition} else t(0))",
@@ -57,7 +57,7 @@ NUMBA_WORDS = Dialect(
     cast=lambda expression: f"t({expression})",
     left=lambda operand, bits, number: f"{operand} << {number(bits)}",
 )
-"""For numba: every name and number is of the integer type ``t``, to which each operation is cut, for numba widens."""
+"""For numba with names and numbers of the integer type ``t``; each operation is cast, because numba widens."""
 C99 = Dialect(
     choose=lambda condition, yes, no: f"({condition} ? {yes} : {no})",
     truth=lambda condition: f"(int64_t)({condition})",
@@ -66,30 +66,30 @@ C99 = Dialect(
     cast=lambda expression: f"({expression})",
     left=lambda operand, bits, number: f"(int64_t){operand} * {number(1 << bits)}",
 )
-"""With ``int64_t`` of ``stdint.h``; right shifts of negative numbers are arithmetic, as on every compiler in use."""
+"""C99 with ``int64_t``; assumes arithmetic right shifts of negative numbers, as all common compilers have."""
 
 
 def number_text(number: int) -> str:
-    """A constant as an operand."""
+    """Format a constant as an operand."""
     return f"({number})" if number < 0 else str(number)
 
 
 @dataclass
 class Statements:
-    """A program as statements.
+    """Generated statements of programs.
 
     Attributes
     ----------
     dialect : Dialect
-        The language that is written.
+        Language of the statements.
     prefix : str
-        Put before every name, so that several programs can stand in one function.
+        Prefix of every name, so that a function can have several programs.
     number : callable
-        Text of a constant: operands, shifts, and what follows from them.
+        Formats constants.
     narrow_products : frozenset of str
-        Results of ``mul_shr`` whose whole product fits the word of the names.
+        Results of ``mul_shr`` whose full product fits the type of the names.
     lines : list of str
-        One statement for each result.
+        Statements, one for each result.
     """
 
     dialect: Dialect
@@ -106,16 +106,16 @@ class Statements:
         Parameters
         ----------
         program : Program
-            What is written.
+            Program to generate.
         names : mapping
             Text of each port, state, parameter and table.
         operations : iterable of Operation, optional
-            Some of the program's operations, if not all; `names` then has what else they need.
+            Operations to generate (default: all); `names` must then have their other inputs.
 
         Returns
         -------
         dict
-            Text of every value, by its name in the program.
+            Text of each value, by its name in the program.
         """
         text = dict(names)
         for operation in program.operations if operations is None else operations:

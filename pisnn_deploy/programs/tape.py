@@ -1,6 +1,6 @@
-"""Programs in numpy whose operations are recorded once, on arrays that stay, and replayed in every step.
+"""Programs in numpy, recorded once on fixed arrays and replayed in every step.
 
-Replaying makes no array and looks nothing up, which on small populations costs more than the arithmetic.
+Replaying allocates and looks up nothing, which takes longer than the arithmetic in small populations.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Call = Callable[[], object]
 
 
 class Tape:
-    """A reader that records what numpy does for each operation; values are the arrays in which it leaves its results.
+    """A program reader that records numpy calls; its values are the result arrays.
 
     Parameters
     ----------
@@ -32,32 +32,33 @@ class Tape:
 
     @property
     def calls(self) -> tuple[Call, ...]:
-        """What is recorded, to be called in this order."""
+        """Recorded calls, in order."""
         return tuple(partial(function, *operands, out) for function, operands, out in self._notes)
 
     def copy(self, value: Integers) -> Integers:
-        """Record a copy, which stays as it is when `value` is written in the middle of a step."""
+        """Record a copy, for a `value` that is overwritten within a step."""
         return self._note(np.positive, value)
 
     def move(self, value: Integers, place: Integers) -> bool:
-        """Have a result made in another array, if nothing that is recorded needs later what stands there, or writes it.
+        """Compute a result in another array, unless a later call reads or writes that array.
 
         Parameters
         ----------
         value : int64 array [neurons]
+            Result of a recorded call.
         place : int64 array [neurons]
-            Where it is to be made.
+            Array to compute it in.
 
         Returns
         -------
         bool
-            Whether it is made there; not if it is an input, or made elsewhere already.
+            Whether it was moved; inputs and moved results cannot be.
         """
         outs = [id(out) for _, _, out in self._notes]
         if id(value) not in self._own or id(place) in outs:
             return False
         first = outs.index(id(value))
-        # A ufunc reads a neuron before it writes it, so the first may read what it replaces.
+        # A ufunc reads an element before it writes it, so the call itself may read `place`.
         later = self._notes[first + isinstance(self._notes[first][0], np.ufunc) :]
         if any(operand is place for _, operands, _ in later for operand in operands):
             return False
@@ -134,7 +135,7 @@ class Tape:
         return self._note(_look_up, np.asarray(entries, np.int64), of_neurons)
 
     def fire(self, potential: Integers, exponent: int) -> tuple[Integers, Integers]:
-        # sign(v) ((|v| + half - 1) >> F) is (v + half - 1) >> F, and one more goes in where v is negative.
+        # sign(v) ((|v| + half - 1) >> F) is (v + half - 1 + (v < 0)) >> F.
         shift = self.constant(exponent)
         minus_one_below_zero = self._note(np.right_shift, potential, self.constant(63))
         packet = self._note(np.subtract, potential, minus_one_below_zero)

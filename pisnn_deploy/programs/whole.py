@@ -1,4 +1,4 @@
-"""Programs in Python's own integers, which have no width: the meaning that every other reader is compared with."""
+"""Reference semantics of programs, in Python integers; every other reader is compared with it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import builtins
 
 
 class Whole:
-    """One neuron at a time, exact at any size."""
+    """Program reader for a single neuron, exact at any size."""
 
     def constant(self, number: int) -> int:
         return number

@@ -56,10 +56,10 @@ def test_all_parts_of_a_spec() -> None:
             "flux.potential; for example flip:membrane[17].bit5@40",
         ),
         ("stale:route[3]@4", "stale cannot hit 'route'; use membrane, flux, hidden1; for example stale:flux[9]@12"),
-        ("flip:membrane[17]@4", "'' after the place is not understood; for example flip:membrane[17].bit5@40"),
-        ("delay:packet[3]+0@4", "'+0' after the place is not understood; for example delay:packet[3]+2@12"),
-        ("misroute:packet[3]@4", "'' after the place is not understood; for example misroute:packet[3]->17@12"),
-        ("drop:packet[-3]@4", "'-3' is not a number from 0 on; for example drop:packet[3]@12"),
+        ("flip:membrane[17]@4", "unexpected '' after the place; for example flip:membrane[17].bit5@40"),
+        ("delay:packet[3]+0@4", "unexpected '+0' after the place; for example delay:packet[3]+2@12"),
+        ("misroute:packet[3]@4", "unexpected '' after the place; for example misroute:packet[3]->17@12"),
+        ("drop:packet[-3]@4", "'-3' is not a nonnegative integer; for example drop:packet[3]@12"),
         (
             "flip:weight[route].bit1@4",
             "[route] must be the name of a synapse and the number of a connection; "
@@ -72,7 +72,7 @@ def test_all_parts_of_a_spec() -> None:
         ("drop:packet[3]@soon", "@soon is not a PDE step; for example drop:packet[3]@12"),
         (
             "drop:packet[3]@4.1",
-            "drop has its own time step within the PDE step, so @4 says it all; for example drop:packet[3]@12",
+            "drop has a fixed time step within the PDE step; write @4; for example drop:packet[3]@12",
         ),
     ],
 )
@@ -103,10 +103,10 @@ def test_no_text_breaks_the_parser(text: str) -> None:
         ("flip:membrane[7].bit1@4", "the 7 neurons of membrane are numbered from 0"),
         ("flip:membrane[3].bit24@4", "the word has the bits 0 to 23"),
         ("flip:residue[6].bit1@4", "the 6 faces are numbered from 0"),
-        ("flip:residue[5].bit1@41", "the run of 40 PDE steps is over by then; the last such fault is at 40"),
-        ("flip:residue[5].bit1@40.1", "the run of 40 PDE steps is over by then; the last such fault is at 39"),
-        ("flip:residue[5].bit1@4.4", "a PDE step has the time steps 0 to 3"),
-        ("drop:packet[5]@40", "the run of 40 PDE steps is over by then; the last such fault is at 39"),
+        ("flip:residue[5].bit1@41", "the run has only 40 PDE steps; the last such fault is possible at 40"),
+        ("flip:residue[5].bit1@40.1", "the run has only 40 PDE steps; the last such fault is possible at 39"),
+        ("flip:residue[5].bit1@4.4", "a PDE step has only the time steps 0 to 3"),
+        ("drop:packet[5]@40", "the run has only 40 PDE steps; the last such fault is possible at 39"),
         ("misroute:packet[5]->7@4", "the 7 cells and reservoirs are numbered from 0"),
         ("dead:core[1]@4", "the 1 cores are numbered from 0"),
         ("stale:hidden3[0]@4", "there is no such population; use membrane, hidden1, hidden2, flux"),

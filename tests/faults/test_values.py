@@ -123,7 +123,7 @@ def test_a_limited_packet_beyond_its_share_is_detected_and_healed() -> None:
         ("flip:flux.drive[12].bit2@4", "the 12 neurons of flux are numbered from 0"),
         ("flip:flux.drive[3].bit40@4", "the word has the bits 0 to 23"),
         (f"flip:flux.kept[3].bit{UNDECLARED_BITS}@4", f"the word has the bits 0 to {UNDECLARED_BITS - 1}"),
-        ("flip:flux.drive[3].bit2@99", "the run of 8 PDE steps is over by then; the last such fault is at 7"),
+        ("flip:flux.drive[3].bit2@99", "the run has only 8 PDE steps; the last such fault is possible at 7"),
     ],
 )
 def test_a_value_that_is_not_there_is_refused(text: str, problem: str) -> None:
@@ -136,7 +136,7 @@ def test_a_value_has_its_own_time_step() -> None:
     with pytest.raises(UsageError) as caught:
         parse_fault("flip:flux.drive[3].bit2@4.1")
     assert str(caught.value).startswith(
-        "fault 'flip:flux.drive[3].bit2@4.1': flip has its own time step within the PDE step, so @4 says it all"
+        "fault 'flip:flux.drive[3].bit2@4.1': flip has a fixed time step within the PDE step; write @4"
     )
 
 

@@ -29,9 +29,9 @@ HEAD = "neuron odd(arrival; ; )"
     ],
 )
 def test_a_line_that_nearly_fits_is_refused_at_once(line: str) -> None:
-    with pytest.raises(UsageError, match=r"^program odd, line 2: .* is no operation, table, keep or send$"):
+    with pytest.raises(UsageError, match=r"^program odd, line 2: .* is not an operation, table, keep or send$"):
         parse(f"{HEAD}\n{line}\nsend arrival")
-    with pytest.raises(UsageError, match=r"^a program begins with a line such as: neuron membrane\(arrival; m; \)$"):
+    with pytest.raises(UsageError, match=r"^a program starts with a line such as: neuron membrane\(arrival; m; \)$"):
         parse(line)
 
 
@@ -50,12 +50,12 @@ def test_a_line_that_nearly_fits_is_refused_at_once(line: str) -> None:
 def test_words_of_the_language_name_nothing(word: str, text: str, number: int) -> None:
     with pytest.raises(UsageError) as error:
         parse(text.format(word=word))
-    assert str(error.value) == f"program odd, line {number}: {word} is a word of the language; choose another name"
+    assert str(error.value) == f"program odd, line {number}: {word} is a keyword; choose another name"
     with pytest.raises(ValueError, match=rf"{word}"):
         read(text.format(word=word))
 
 
 @pytest.mark.parametrize("word", sorted(RESERVED))
 def test_programs_that_no_text_was_read_for_have_no_such_names_either(word: str) -> None:
-    with pytest.raises(UsageError, match=rf"{word} is a word of the language, and names no value$"):
+    with pytest.raises(UsageError, match=rf"{word} is a keyword and cannot name a value$"):
         Program("odd", ("arrival",), (), (), (Operation((word,), "neg", ("arrival",)),), (), (word,))

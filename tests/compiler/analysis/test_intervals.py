@@ -136,7 +136,7 @@ def test_a_window_that_leaves_nothing_of_a_current_is_refused_by_name() -> None:
     gentle = heat_model((0.25,), operating_range=OperatingRange(lower=0.0, upper=1.0, slope=0.1, flux=0.001))
     biased = replace(gentle, biases=(np.array([4.0]),))
     message = (
-        r"^bound: not every quantity has a bound: current is \d+ to \d+, and must be -\d+ to \d+; "
+        r"^bound: not every quantity has a bound: current ranges from \d+ to \d+, but must be -\d+ to \d+; "
         r"widen the operating range, its slope or its flux$"
     )
     with pytest.raises(CompileError, match=message):

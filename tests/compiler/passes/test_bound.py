@@ -11,7 +11,7 @@ from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.programs import parse
 
 GROWS = (
-    "bound: flux: state residue_before of other grows without limit, as far as intervals tell; let the program keep it "
+    "bound: flux: state residue_before of other may grow without limit; let the program keep it "
     "in bounds: fire, min with max, or a leak"
 )
 FIRE = "packet, rest = fire(potential, 8)"
