@@ -1,1 +1,1 @@
-"""Everything that touches Lava: the backend, its worker, the processes."""
+"""Lava: the backend, its worker and the processes."""

@@ -1,7 +1,7 @@
-"""The `cpu` backend: the graph as Lava processes on Lava's CPU simulator, in a worker process.
+"""The `cpu` backend: runs a graph on Lava's CPU simulator, in a worker process.
 
-This module imports neither Lava nor torch. The worker gets a process group, a folder and a shared-memory prefix of its
-own, so that nothing of a run is left behind, however it ends.
+This module imports neither Lava nor torch. The worker has its own process group, folder and shared-memory prefix, so
+that everything is cleaned up however a run ends.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from pisnn_deploy.runs.states import first_true, misfit
 
 _POLL_SECONDS = 0.05
 _GRACE_SECONDS = 1.0
-"""Time that a worker gets to end its processes before its group is killed."""
+"""Time for a worker to end its processes before its group is killed."""
 _DEADLINE_GRACE_SECONDS = 1.5
 _REAP_SECONDS = 0.005
 _LONGEST_SOCKET_FOLDER = 60
-"""Characters: a socket's path may have 108 on Linux, and Python adds 47."""
+"""Longest path in characters: Linux allows 108 for a socket, and Python adds 47."""
 _LOG_LINES = 12
 
 
 class WorkerError(CheckError):
-    """The worker or one of its processes broke down; the run has no verdict.
+    """The worker or one of its processes failed; the run has no verdict.
 
     Parameters
     ----------
@@ -70,18 +70,18 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
     Raises
     ------
     UsageError
-        This interpreter cannot run Lava, the graph has an empty population, or there is too little shared memory.
+        If this interpreter cannot run Lava, a population is empty, or there is too little shared memory.
     WorkerError
-        A process raised, died or hung.
+        If a process raised an error, died or hung.
     """
     if not graph.mesh.faces:
-        raise UsageError("cpu backend: the mesh has no face, and Lava has no empty processes; use `backend` fast")
+        raise UsageError("cpu backend: the mesh has no faces, but Lava needs at least one; use `backend` fast")
     require_files("cpu backend: Lava", FILES_OF_LAVA)
-    Injector(graph, options.faults, options.steps)  # refuses what the graph has no place for
+    Injector(graph, options.faults, options.steps)  # refuses faults with a place that the graph does not have
     command = worker_command()
-    kept, start = options.kept_steps(), options.start or start_of(graph, mass)
+    trace_steps, start = options.kept_steps(), options.start or start_of(graph, mass)
     prefix = f"pisnn_{secrets.token_hex(6)}_"
-    # Python's own sockets get a folder apart: their paths must be short.
+    # Sockets get a separate folder, because their paths must be short.
     with (
         tempfile.TemporaryDirectory(prefix="pisnn-run-") as folder,
         tempfile.TemporaryDirectory(prefix="pisnn-", dir=_folder_of_sockets()) as sockets,
@@ -92,7 +92,7 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
             start.mass,
             flux,
             start.transported,
-            kept,
+            trace_steps,
             options.last_step,
             len(graph.chain),
             everything=options.everything,
@@ -122,13 +122,13 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
 
 
 def _folder_of_sockets() -> str:
-    """Where temporary files go, unless a socket in there would have too long a path."""
+    """Folder of temporary files, or a shorter one if socket paths in it would be too long."""
     usual = tempfile.gettempdir()
     return usual if len(usual) <= _LONGEST_SOCKET_FOLDER else "/tmp"
 
 
 def _time_steps(graph: IntegerGraph, start: RunState, options: RunOptions) -> int:
-    """Time steps of a run; one that is to go on later ends when all but channels have answered the last masses."""
+    """Number of time steps of a run; a partial run ends when all but channels have fired on the last masses."""
     deepest = max((graph.depths[population.name] for population in graph.between_fields), default=0)
     answers = deepest if options.last_step < options.steps else 0
     return (options.last_step - start.step) * int(graph.period or 0) + 1 + answers
@@ -140,7 +140,7 @@ def worker_command() -> list[str]:
     Raises
     ------
     UsageError
-        Lava does not run on this interpreter, and no other one is named.
+        If Lava does not run on this interpreter, and no other is configured.
     """
     interpreter = os.environ.get(INTERPRETER_VARIABLE, "")
     if not interpreter:
@@ -155,7 +155,7 @@ def worker_command() -> list[str]:
 
 
 def _environment(command: Sequence[str]) -> dict[str, str]:
-    """Environment of the worker: one thread per process, and this very package if the interpreter is this one."""
+    """Environment of the worker: one thread per process, and the path of this package for the same interpreter."""
     environment = child_environment() if command[0] == sys.executable else os.environ
     return {**environment, **dict.fromkeys(_THREAD_VARIABLES, "1")}
 
@@ -164,7 +164,7 @@ _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS
 
 
 def _serve(command: Sequence[str], files: Exchange, options: RunOptions, progress: Progress | None) -> str:
-    """Start the worker and stay with it until it and all its processes have ended; say how it ended."""
+    """Run the worker until it and all its processes have ended, and return how it ended."""
     with files.log.open("wb") as log:
         try:
             worker = subprocess.Popen(
@@ -177,7 +177,7 @@ def _serve(command: Sequence[str], files: Exchange, options: RunOptions, progres
                 env=_environment(command),
             )
         except OSError as error:
-            raise UsageError(f"cpu backend: {command[0]} cannot be started ({error.strerror})") from error
+            raise UsageError(f"cpu backend: cannot start {command[0]} ({error.strerror})") from error
     try:
         return _relay(worker, options, progress)
     finally:
@@ -188,18 +188,18 @@ def _serve(command: Sequence[str], files: Exchange, options: RunOptions, progres
 
 
 def _relay(worker: subprocess.Popen[bytes], options: RunOptions, progress: Progress | None) -> str:
-    """Pass progress on until the worker ends or is overdue; say which."""
+    """Forward progress until the worker ends or exceeds its deadline, and return how it ended."""
     assert worker.stdout is not None
-    voice = worker.stdout.fileno()
+    output = worker.stdout.fileno()
     overdue = time.monotonic() + options.deadline_seconds + _START_SECONDS + _DEADLINE_GRACE_SECONDS
     pending = b""
     while time.monotonic() < overdue:
-        ready, _, _ = select.select([voice], [], [], _POLL_SECONDS)
+        ready, _, _ = select.select([output], [], [], _POLL_SECONDS)
         if ready:
-            heard = os.read(voice, 1 << 16)
-            if not heard:
+            received = os.read(output, 1 << 16)
+            if not received:
                 return _death(worker)
-            *lines, pending = (pending + heard).split(b"\n")
+            *lines, pending = (pending + received).split(b"\n")
             for line in lines:
                 message = json.loads(line)
                 if "ended" in message:
@@ -210,7 +210,7 @@ def _relay(worker: subprocess.Popen[bytes], options: RunOptions, progress: Progr
                     overdue = time.monotonic() + options.deadline_seconds + _DEADLINE_GRACE_SECONDS
         elif worker.poll() is not None:
             return _death(worker)
-    return "the worker did not keep its deadline and was killed"
+    return "the worker exceeded its deadline and was killed"
 
 
 def _death(worker: subprocess.Popen[bytes]) -> str:
@@ -224,7 +224,7 @@ def _death(worker: subprocess.Popen[bytes]) -> str:
 
 
 _START_SECONDS = 60.0
-"""Longest time for importing Lava and compiling the network."""
+"""Time limit for importing Lava and compiling the network."""
 
 
 def _end(worker: subprocess.Popen[bytes]) -> None:
@@ -242,16 +242,16 @@ def _end(worker: subprocess.Popen[bytes]) -> None:
 
 
 def _await_group(group: int) -> None:
-    """Wait until the last process of a killed group is dead, so that none can make new shared memory."""
+    """Wait until all processes of a killed group are dead, so that none can allocate shared memory."""
     overdue = time.monotonic() + _GRACE_SECONDS
     while _lives(group) and time.monotonic() < overdue:
         time.sleep(_REAP_SECONDS)
 
 
 def _lives(group: int) -> bool:
-    """Whether a process group has a member that still runs.
+    """Whether a process group has a running member.
 
-    A dead one that its new parent, process 1, has not collected yet does not count: some take a second for that.
+    Zombies do not count: process 1 may take a second to collect them.
     """
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -269,8 +269,8 @@ def _remove_shared_memory(prefix: str) -> None:
 def _collect(
     graph: IntegerGraph, start: RunState, options: RunOptions, files: Exchange, end: str, progress: Progress | None
 ) -> Run:
-    """Read what a worker left behind."""
-    kept = options.kept_steps()
+    """Read the results of a worker."""
+    trace_steps = options.kept_steps()
     result = files.read_json(files.result)
     status = files.array("status")
     if result is None:
@@ -289,7 +289,7 @@ def _collect(
     packets_sent = start.packets_sent + int(status[exchange.PACKETS])
     quanta_sent = start.quanta_sent + int(status[exchange.QUANTA])
     trace = Trace(
-        kept[:rows],
+        trace_steps[:rows],
         np.array(files.array("mass")[:rows, :cells]),
         np.array(files.array("mass")[:rows, cells:]),
         np.array(files.array("transported")[:rows]),
@@ -331,27 +331,27 @@ def _collect(
 
 
 def _require_state(graph: IntegerGraph, start: RunState, end: RunState) -> None:
-    """Refuse what a worker left behind if a run from `start` cannot end so."""
+    """Refuse a worker's final state that is impossible for a run from `start`."""
     expected = start.mass + graph.mesh.divergence(end.transported - start.transported)
     wrong = first_true(expected != end.mass)
     problem = misfit(graph, end) if wrong is None else f"membrane [{wrong}] is {end.mass[wrong]}, not {expected[wrong]}"
     if problem:
-        raise WorkerError(f"the worker left a state that the run cannot be in: {problem}")
+        raise WorkerError(f"the worker returned an impossible state: {problem}")
 
 
 def _require_memory(text: str, files: Exchange) -> None:
-    """Blame the memory for what comes of its lack; where it is limited, that is the death of a process too."""
+    """Report a failure by lack of memory; if memory is limited, this includes killed processes."""
     dies = "killed by signal" in text and memory_limit() is not None
     if dies or says_lack_of_memory(text) or says_lack_of_memory(_tail(files.log)):
-        raise UsageError("cpu backend: memory ran out; choose a coarser `mesh`, or allow the process more")
+        raise UsageError("cpu backend: out of memory; use a coarser `mesh`, or allow the process more memory")
 
 
 def _detections(files: Exchange, result: Mapping[str, Any]) -> tuple[Detection, ...]:
-    """What was healed, and what stopped the run."""
-    found = [*(files.read_json(files.healed) or {"healed": []})["healed"]]
+    """Repaired violations, and the one that stopped the run."""
+    detections = [*(files.read_json(files.healed) or {"healed": []})["healed"]]
     if "stopped" in result:
-        found.append(result["stopped"])
-    return tuple(Detection(**detection) for detection in found)
+        detections.append(result["stopped"])
+    return tuple(Detection(**detection) for detection in detections)
 
 
 def _violations(status: Integers, *, overflow: bool) -> Mapping[str, int]:
@@ -361,6 +361,6 @@ def _violations(status: Integers, *, overflow: bool) -> Mapping[str, int]:
 
 
 def _tail(log: Path) -> str:
-    """Last lines of the log."""
+    """Last lines of a log."""
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     return "\n".join(text.splitlines()[-_LOG_LINES:])

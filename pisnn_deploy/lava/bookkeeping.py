@@ -1,4 +1,4 @@
-"""What an audit inside a running graph does with what it observes: invariants, trace, and where the run ends."""
+"""The audit's bookkeeping in a running graph: invariants, trace and final state."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from pisnn_deploy.lava.plan import plan_of
 from pisnn_deploy.lava.start import CURRENT, PACKET, Start
 
 _NEVER = -1
-"""PDE step after the last one that the trace keeps."""
+"""Marks the end of the PDE steps of the trace."""
 
 
 class _Rows:
-    """Rows of a shared array, written through its file: through a mapping each page of 4 KiB would cost a fault.
+    """Rows of a shared array, written with `pwrite`, because a memory map would take a page fault for every 4 KiB.
 
     Parameters
     ----------
     files : Exchange
-        The run, with its arrays.
+        Folder of the run.
     name : str
-        Of the array, int64 [rows, ...].
+        Name of the array, int64 [rows, ...].
     """
 
     def __init__(self, files: exchange.Exchange, name: str) -> None:
@@ -44,18 +44,18 @@ class _Rows:
         Parameters
         ----------
         row : int
-            Its number.
+            Number of the row.
         values : int64 array
-            Of the shape of a row.
+            Content of the row.
 
         Raises
         ------
         OSError
-            The disk is full.
+            If the disk is full.
         """
         rest = np.ascontiguousarray(values, np.int64).reshape(-1).view(np.uint8).data
         position = self._first_byte + row * self._row_bytes
-        while rest:  # a disk that becomes full takes a part
+        while rest:  # a write may be partial when the disk becomes full
             written = os.pwrite(self._file, rest, position)
             rest, position = rest[written:], position + written
 
@@ -66,22 +66,22 @@ class Bookkeeping:
     Attributes
     ----------
     audit : Audit
-        Of all fields and channels.
+        Audit of all fields and channels.
     columns : tuple of slice
-        Where each of the graph's channels stand among all of them.
+        Slice of each of the graph's channels among all of them.
     firing : mapping of int to tuple of int
-        Which of the graph's channels fire in a phase.
+        Numbers of the graph's channels that fire, by phase.
     events : int64 array [populations]
-        Spikes sent, shared with whoever counts them.
+        Number of spikes, in memory shared with the populations.
     last_step : int
-        PDE step with which the run ends.
+        Last PDE step of the run.
 
     Parameters
     ----------
     graph : IntegerGraph
-        Compiled to the end.
+        A fully compiled graph.
     start : Start
-        Where the run begins.
+        Start of the run.
     folder : Path
         Folder of the run.
     """
@@ -92,7 +92,7 @@ class Bookkeeping:
         ends = list(accumulate(channels.size for channels in graph.channels))
         self.columns = tuple(map(slice, (0, *ends), ends))
         self.firing = {
-            plan.phase: tuple(number for number, other in enumerate(plans) if other.phase == plan.phase)
+            plan.phase: tuple(number for number, other_plan in enumerate(plans) if other_plan.phase == plan.phase)
             for plan in plans
         }
         files = exchange.Exchange(folder)
@@ -105,7 +105,7 @@ class Bookkeeping:
         self._end = {name: files.array(f"end_{name}") for name in ("mass", "flux", "transported")}
         self._fired_last = start.flux.copy()
         for plan, columns in zip(plans, self.columns, strict=True):
-            if plan.population.is_late:  # these currents are still on their way
+            if plan.population.is_late:  # these currents have not arrived yet
                 self._fired_last[CURRENT, columns] = 0
         self._status = files.array("status")
         self._sum = files.array("initial_transported").copy()
@@ -114,44 +114,40 @@ class Bookkeeping:
         self.last_step = int(files.array("last_step")[0])
 
     def by_population(self, flux: Integers) -> list[Integers]:
-        """Packets, currents and residues of each of the graph's channels.
+        """Split packets, currents and residues by the graph's channels.
 
         Parameters
         ----------
         flux : int64 array [3, channels]
-            Of all channels.
+            Values of all channels.
         """
         return [flux] if len(self.columns) == 1 else [flux[:, columns] for columns in self.columns]
 
     def stopped(self) -> None:
-        """Note how many violations there were when the first one stops the run."""
+        """Store the number of violations when the run stops."""
         self._status[exchange.VIOLATIONS] = list(self.audit.counts.values())
 
     def end_current(self, current: Integers) -> None:
-        """Say what the flux compartments receive after the last PDE step, where they do not keep it themselves.
+        """Store the currents that arrive after the last PDE step, for channels that do not keep them.
 
         Parameters
         ----------
         current : int64 array [faces]
+            Currents of all channels, in flux units.
         """
         self._end["flux"][1] = current
 
     def done(self, time_step: int) -> None:
-        """Say that a time step has been looked at.
-
-        Parameters
-        ----------
-        time_step : int
-        """
+        """Mark a time step as audited."""
         self._status[exchange.TIME_STEPS] = time_step
 
     def absorbed(self, step: int, mass: Integers) -> None:
-        """Keep what membranes hold after a PDE step, where the trace does.
+        """Store the masses after a PDE step, if it is in the trace.
 
         Parameters
         ----------
-        step : int
         mass : int64 array [holders]
+            Masses and ledgers, in quanta.
         """
         if step == self._kept[self._row]:
             self._mass.write(self._row, mass)
@@ -167,14 +163,14 @@ class Bookkeeping:
         self._status[exchange.STEPS] = step
 
     def fired(self, flux: Integers, firing: tuple[int, ...]) -> None:
-        """Count what fired in a time step.
+        """Count the packets of a time step.
 
         Parameters
         ----------
         flux : int64 array [3, channels]
             Packets, currents and residues.
         firing : tuple of int
-            Which of the graph's channels fired.
+            Numbers of the graph's channels that fired.
         """
         for number in firing:
             columns = self.columns[number]

@@ -1,8 +1,7 @@
-"""The files between the `cpu` backend, its worker and the process models of one run.
+"""Files shared by the `cpu` backend, its worker and the process models of one run.
 
-A run has a folder of its own. Results are memory-mapped arrays that the models write themselves: reading them through
-Lava costs 27 microseconds an element, and they survive the death of the worker. This module imports neither Lava nor
-torch.
+Each run has its own folder. Models write results to memory-mapped arrays, which survive the death of the worker, and
+because reading them through Lava takes 27 microseconds per element. This module imports neither Lava nor torch.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ from pisnn_deploy.core.output import write_whole
 Integers = NDArray[np.int64]
 
 _NPY: Any = np.lib.format
-"""numpy publishes no types for it."""
+"""numpy has no types for this module."""
 
 _HEADER_BYTES = 128
-"""Of an array file without numbers."""
+"""Size of the file of an empty array."""
 
 STEPS, ROWS, TIME_STEPS, PACKETS, QUANTA = range(5)
 """Slots of the status array: PDE steps done, trace rows written, time steps audited, packets and quanta sent."""
@@ -35,38 +34,33 @@ VIOLATIONS = slice(5, 5 + len(KINDS))
 
 @dataclass(frozen=True)
 class Exchange:
-    """The folder of one run.
-
-    Attributes
-    ----------
-    folder : Path
-    """
+    """Folder of one run."""
 
     folder: Path
 
     @property
     def artifact(self) -> Path:
-        """The graph."""
+        """Path of the graph."""
         return self.folder / "graph.pisnn"
 
     @property
     def request(self) -> Path:
-        """What is asked of the worker, JSON."""
+        """Path of the request to the worker (JSON)."""
         return self.folder / "request.json"
 
     @property
     def result(self) -> Path:
-        """How the run ended, JSON; missing if the worker did not live to tell."""
+        """Path of the result (JSON); missing if the worker died."""
         return self.folder / "result.json"
 
     @property
     def healed(self) -> Path:
-        """What the audit has put right, JSON; missing if nothing."""
+        """Path of the repaired violations (JSON); missing without any."""
         return self.folder / "healed.json"
 
     @property
     def log(self) -> Path:
-        """What the worker, Lava and the models print."""
+        """Path of the log of the worker, Lava and the models."""
         return self.folder / "worker.log"
 
     def create(
@@ -80,21 +74,20 @@ class Exchange:
         *,
         everything: bool,
     ) -> None:
-        """Make the arrays of a run.
+        """Create the arrays of a run.
 
         Parameters
         ----------
         mass : int64 array [holders]
-            Masses and ledgers at the start.
+            Initial masses and ledgers, in quanta.
         flux : int64 array [3, faces]
-            Packets, currents and residues at the start.
+            Initial packets (quanta), currents and residues (flux units).
         transported : int64 array [faces]
-            Packets through each face before the start.
+            Sum of the packets through each face before the start, in quanta.
         kept : int64 array [n]
-            PDE steps that the trace keeps.
-        last_step, populations : int
+            PDE steps of the trace.
         everything : bool
-            Whether the trace keeps the flux compartments too.
+            Whether the trace includes flux compartments.
         """
         start = {"initial": mass, "initial_flux": flux, "initial_transported": transported, "kept": kept}
         start["last_step"] = np.array([last_step])
@@ -111,51 +104,54 @@ class Exchange:
         }
         for name, shape in shapes.items():
             path = self.folder / f"{name}.npy"
-            if 0 in shape:  # nothing can be mapped
+            if 0 in shape:  # empty files cannot be mapped
                 np.save(path, np.zeros(shape, np.int64), allow_pickle=False)
             else:
                 _NPY.open_memmap(path, "w+", np.int64, shape).flush()
 
     def create_repairs(self, mass: Integers, flux: Integers) -> None:
-        """Make the arrays in which an audit leaves what memories must hold.
+        """Create the arrays through which an audit repairs memories.
 
         Parameters
         ----------
         mass : int64 array [holders]
+            Initial masses and ledgers, in quanta.
         flux : int64 array [3, faces]
+            Initial packets (quanta), currents and residues (flux units).
         """
         for name, array in {"mended": np.zeros(1), "right_mass": mass, "right_flux": flux[1:]}.items():
             np.save(self.folder / f"{name}.npy", array.astype(np.int64), allow_pickle=False)
 
     def array(self, name: str) -> Integers:
-        """A shared array, mapped for reading and writing.
+        """Map a shared array for reading and writing.
 
         Parameters
         ----------
         name : str
             ``initial``, ``initial_flux``, ``initial_transported``, ``kept``, ``last_step``, ``mass``, ``transported``,
             ``in_flight``, ``flux``, ``end_mass``, ``end_flux``, ``end_transported``, ``status`` or ``events``; in runs
-            with faults ``mended``, the time step whose states were last found wrong, ``right_mass`` and ``right_flux``.
+            with faults also ``mended`` (the last time step with wrong states), ``right_mass`` and ``right_flux``.
 
         Returns
         -------
         int64 array
+            The array, with the shape from `create`.
         """
         path = self.folder / f"{name}.npy"
         array = np.load(path, mmap_mode="r+" if path.stat().st_size > _HEADER_BYTES else None, allow_pickle=False)
         return np.asarray(array)
 
     def write_json(self, path: Path, content: Mapping[str, object]) -> None:
-        """Write a small JSON file, whole or not at all."""
+        """Write a small JSON file atomically."""
         write_whole(path, json.dumps(content).encode())
 
     def read_json(self, path: Path) -> dict[str, Any] | None:
-        """Read a JSON file; None if there is none."""
+        """Read a JSON file; None if it does not exist."""
         if not path.exists():
             return None
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return content
 
     def events(self, populations: Sequence[str]) -> dict[str, int]:
-        """Nonzero payloads sent, by population."""
+        """Number of nonzero payloads by population."""
         return {name: int(count) for name, count in zip(populations, self.array("events"), strict=True)}

@@ -1,4 +1,4 @@
-"""Keeps processes from outliving those that they work for."""
+"""End processes together with their parents."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent(parent: int, number: signal.Signals) -> None:
-    """Have this process signalled when its parent dies.
+    """Signal this process when its parent dies.
 
     Parameters
     ----------
     parent : int
-        Process id of the parent, in case it is dead already.
+        Process id of the parent, to detect that it has already died.
     number : Signals
-        The signal.
+        Signal to send.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
@@ -29,14 +29,14 @@ def die_with_parent(parent: int, number: signal.Signals) -> None:
 
 
 def end_with_standard_input(grace_seconds: float = 3.0) -> None:
-    """End this process and its group when the other end of standard input is closed, as by the parent's death.
+    """End this process and its group when standard input is closed, such as by the parent's death.
 
-    Other systems than Linux have nothing else that says so.
+    This also works on systems other than Linux.
 
     Parameters
     ----------
     grace_seconds : float
-        Time after SIGTERM before the whole group is killed.
+        Time between SIGTERM and killing the group.
     """
 
     def wait() -> None:
@@ -50,7 +50,7 @@ def end_with_standard_input(grace_seconds: float = 3.0) -> None:
 
 
 def guard_forked_children() -> None:
-    """Have every process that is forked from here on die with this one, and deaf to Ctrl-C."""
+    """Make future forked children die with this process and ignore Ctrl-C."""
     worker = os.getpid()
 
     def in_child() -> None:

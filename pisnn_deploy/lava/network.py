@@ -1,4 +1,4 @@
-"""An integer graph as a compiled network of Lava processes."""
+"""Build and compile the network of Lava processes of an integer graph."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ MODELS: Mapping[type[AbstractProcess], type] = {
     Sigma: PySigmaModelFixed,
     SigmaDelta: PySigmaDeltaModelFixed,
 }
-"""The fixed-point model of each process."""
+"""Fixed-point model of each process."""
 
 CHANNEL_SIZE = 2
-"""Messages that a channel buffers. Lava's default of 64 needs 32 times the shared memory and is no faster."""
+"""Messages that a channel buffers; Lava's default of 64 takes 32 times the shared memory and is not faster."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,9 @@ class Network:
     Attributes
     ----------
     root : AbstractProcess
-        The process through which the network is run.
-    executable : Executable
+        Process that runs the network.
     actors : tuple of str
-        Name and model class of each process, in the order in which the runtime starts them.
+        Name and model class of each process, in the order in which they start.
     """
 
     root: AbstractProcess
@@ -72,24 +71,20 @@ def build_network(
     Parameters
     ----------
     graph : IntegerGraph
-        Compiled to the end.
+        A fully compiled graph.
     files : Exchange
-        The run, with its arrays.
+        Folder of the run.
     first_step : int
-        PDE steps that were done before.
+        Number of PDE steps before this run.
     goes_on : bool
-        Whether another run ended there.
+        Whether this run continues another one.
     replaced_models : mapping, optional
-        Model class to take in place of the usual one, by process class.
-
-    Returns
-    -------
-    Network
+        Replacements of model classes, by process class.
 
     Raises
     ------
     UsageError
-        Lava would change a mantissa, or there is not enough shared memory.
+        If Lava would change a mantissa, or there is too little shared memory.
     """
     replaced = dict(replaced_models or {})
     wire = _wire_stock if is_stock(graph) else _wire
@@ -106,7 +101,7 @@ def build_network(
 
 
 def _wire(graph: IntegerGraph, start: Start, folder: Path) -> AbstractProcess:
-    """Holders, channels and the audit in one process; around it whatever estimates the fluxes."""
+    """Connect `CLIF` (holders, channels and the audit) with the other populations."""
     clif = CLIF(graph, start, folder)
     around = {name: Neurons(graph, name, start, folder) for name in graph.chain if not is_within(graph, name)}
     for line in stored_synapses(graph):
@@ -120,13 +115,13 @@ def _wire(graph: IntegerGraph, start: Start, folder: Path) -> AbstractProcess:
 
 
 def _wire_stock(graph: IntegerGraph, start: Start, folder: Path) -> AbstractProcess:
-    """Lava's own processes, whose messages the audit follows."""
+    """Connect Lava's own processes with an audit of their messages."""
     processes = stock_processes(stock_network(graph, start.mass))
-    # A run that goes on finds on their way, and kept back, what the one before it has left there.
+    # A continued run starts with the drive and the residues that the previous run left.
     processes.drive.a_buff.init = start.current.astype(np.int32)
     processes.faces.residue.init = start.residue.astype(np.int32)
     audit = Audit(graph, start, folder)
-    processes.cells.s_out.connect(audit.ear("mass"))
-    processes.drive.a_out.connect(audit.ear("drive"))
-    processes.faces.s_out.connect(audit.ear("packets"))
+    processes.cells.s_out.connect(audit.port_of("mass"))
+    processes.drive.a_out.connect(audit.port_of("drive"))
+    processes.faces.s_out.connect(audit.port_of("packets"))
     return processes.cells

@@ -1,4 +1,4 @@
-"""What a population does in a run on Lava, read from the graph once: its schedule, ports, widths and what it keeps."""
+"""Plan of a population in a run on Lava: schedule, ports, widths and memory."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from pisnn_deploy.programs import Program
 from pisnn_deploy.programs.language import WORD_BITS
 
 PORTS, OUTPUTS = 8, 4
-"""Ports and outputs that a process has; those that a program does not name stay unconnected."""
-Role = Literal["state", "sent", "told", "heard"]
+"""Number of ports and outputs of a process; unused ones stay unconnected."""
+Role = Literal["state", "sent", "last_sent", "observed"]
 
 
 class Word(NamedTuple):
-    """What a neuron remembers from one time step to the next.
+    """A word that a neuron keeps between time steps.
 
     Attributes
     ----------
     role : str
-        ``state``: a state of the program; ``sent``: what was sent in this time step, nothing in most; ``told``: the
-        last value of which the change was sent; ``heard``: for the audit alone.
+        ``state``: a state of the program; ``sent``: a packet sent in this time step, else 0; ``last_sent``: the last
+        value, for sending changes; ``observed``: only for the audit.
     name : str
-        Of the state, or of the value.
+        Name of the state or value.
     value : str
-        Value of the program that it becomes.
+        Value of the program that is stored in it.
     """
 
     role: Role
@@ -45,16 +45,16 @@ class Word(NamedTuple):
 
 @dataclass(frozen=True)
 class PortPlan:
-    """How a port takes what arrives.
+    """How a port handles its input.
 
     Attributes
     ----------
     accumulates : bool
-        Whether changes arrive, which add up over all PDE steps.
+        Whether its inputs are changes, which add up over all PDE steps.
     takes_packets : bool
-        Whether what arrives was sent by channels: it counts in one PDE step, and is then gone.
+        Whether its inputs are packets, which count in a single PDE step.
     early : frozenset of int
-        Phases before the population's own in which something arrives.
+        Phases in which inputs arrive before the population runs.
     """
 
     accumulates: bool
@@ -64,14 +64,12 @@ class PortPlan:
 
 @dataclass(frozen=True)
 class Width:
-    """Declared width of a value, or of some neurons' value.
+    """Declared width of a value for some neurons.
 
     Attributes
     ----------
     quantity : str
-        As bounds name it.
-    bits : int
-    neurons : slice
+        Name as in the bounds of the graph.
     """
 
     quantity: str
@@ -80,17 +78,16 @@ class Width:
 
 
 class Watch(NamedTuple):
-    """What a value of some neurons must lie within.
+    """Range check of a value of some neurons.
 
     Attributes
     ----------
     value : str
-        Of the program.
-    neurons : slice
+        Name of the value in the program.
     lowest, highest : int
-        Between them, both included, there is nothing to say.
+        Allowed range, inclusive.
     check : callable
-        Takes these neurons' values, int64, and the PDE step, and raises what there is to say of others.
+        Called with the values (int64) and the PDE step if any is outside; raises the error.
     """
 
     value: str
@@ -100,48 +97,42 @@ class Watch(NamedTuple):
     check: Callable[[Integers, int], None]
 
     def look(self, values: Integers, step: int) -> None:
-        """Have said what there is to say of these neurons' values.
-
-        Raises
-        ------
-        OverflowViolation
-        """
-        # The reductions themselves, because the methods of an array cost as much again on small populations.
+        """Check the values of these neurons."""
+        # Direct reductions: the methods of an array take twice the time on small populations.
         if values.size and (np.maximum.reduce(values) > self.highest or np.minimum.reduce(values) < self.lowest):
             self.check(values, step)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A population in a run.
+    """Plan of a population in a run.
 
     Attributes
     ----------
-    population : Population
     phase, period : int
-        Time step of a PDE step in which it answers, and time steps of a PDE step.
+        Time step within the PDE step in which it runs, and number of time steps per PDE step.
     ports : tuple of PortPlan
-        One a port of the program.
+        Plan of each port of the program.
     kept : tuple of Word
-        What is remembered, what the audit hears first.
+        Words in memory, those for the audit first.
     audited : tuple of Word
-        Those of them that the audit hears: the mass of holders; packet, current and residue of each of its channels.
+        Words for the audit: the mass of holders; packet, current and residue of each of its channels.
     holders : slice or None
-        Where it stands among the holders of all fields; None if it holds no mass.
+        Its slice of the holders of all fields; None if it holds no mass.
     channels : tuple of slice
-        Where it stands among all channels, once for each output that sends packets.
+        Its slices of all channels, one for each output that sends packets.
     packets : tuple of bool
-        Whether an output sends packets.
+        Whether each output sends packets.
     changes : tuple of bool
-        Whether an output sends how its values change.
+        Whether each output sends changes of its values.
     senders : int
-        Neurons that send; reservoirs, which follow, never do.
+        Number of neurons that send; the reservoirs after them never do.
     widths : mapping of str to tuple of Width
-        Of named values.
+        Declared widths of named values.
     guards : tuple of PayloadGuard
-        One an output of the program.
+        Payload check of each output.
     slot : int
-        Where it counts its events.
+        Index of its event counter.
     """
 
     population: Population
@@ -166,7 +157,7 @@ class Plan:
 
     @property
     def watches(self) -> Iterator[Watch]:
-        """What is asked of each named value, in the order of the program; of packets all that is asked of payloads."""
+        """Range checks of each named value, in program order; for packets those of payloads."""
         sends = zip(self.population.program.sends, self.guards, self.packets, strict=True)
         packets = {value: guard for value, guard, is_packet in sends if is_packet}
         for value in self.population.program.names:
@@ -179,21 +170,16 @@ class Plan:
 
     @property
     def payload_watches(self) -> tuple[Watch | None, ...]:
-        """What is asked of each output's payloads; None of packets, which are looked at as values."""
+        """Range check of each output's payloads; None for packets, which `watches` covers."""
         sends = zip(self.population.program.sends, self.guards, self.packets, strict=True)
         return tuple(None if is_packet else _watch_of_payloads(value, guard) for value, guard, is_packet in sends)
 
-    def told(self, number: int) -> tuple[Word, ...]:
-        """What the audit hears of some of its channels: packet, current and residue."""
+    def audited_of_channel(self, number: int) -> tuple[Word, ...]:
+        """Packet, current and residue of one of its channels."""
         return self.audited[3 * number : 3 * (number + 1)]
 
     def require(self, value: str, values: Integers, step: int) -> None:
-        """Refuse values of the program beyond their widths.
-
-        Raises
-        ------
-        OverflowViolation
-        """
+        """Refuse values of the program that exceed their widths."""
         for width in self.widths.get(value, ()):
             self._require(width, values[width.neurons], step)
 
@@ -201,64 +187,64 @@ class Plan:
         require_width(values, width.bits, self.population.name, width.quantity, step)
 
     def arrived(self, graph: IntegerGraph, start: Start) -> Integers:
-        """What each port holds at the start, int64 [ports, neurons], at least one row."""
+        """Initial content of each port, int64 [ports, neurons], at least one row."""
         program = self.population.program
         rows = [arriving(graph, start.sent, self.population.name, port) for port in program.ports]
         return np.stack(rows or [np.zeros(self.population.size, np.int64)])
 
     def remembered(self, start: Start) -> Integers:
-        """What it remembers at the start, int64 [kept, neurons], at least one row."""
+        """Initial content of the memory, int64 [kept, neurons], at least one row."""
         program, name, size = self.population.program, self.population.name, self.population.size
         values = {word: np.zeros(size, np.int64) for word in self.kept}
         for word in self.kept:
             if word.role == "state":
                 values[word] = start.states[name][word.name]
-            elif word.role == "told":
+            elif word.role == "last_sent":
                 values[word] = start.sent[name][program.sends.index(word.value)]
         if self.holders is not None:
             values[self.kept[0]] = start.mass[self.holders]
         for number, columns in enumerate(self.channels):
-            values |= dict(zip(self.told(number), start.flux[:, columns], strict=True))
+            values |= dict(zip(self.audited_of_channel(number), start.flux[:, columns], strict=True))
         rows = [values[word] for word in self.kept]
         return np.stack(rows or [np.zeros(size, np.int64)])
 
 
 def step_and_phase(time_step: int, period: int, first_step: int = 0) -> tuple[int, int]:
-    """PDE step and phase of a time step.
+    """Return PDE step and phase of a time step.
 
     Parameters
     ----------
     time_step : int
-        As Lava counts them in a run, from 1 on.
+        Lava's time step in a run, from 1.
     period : int
-        Time steps of a PDE step.
+        Number of time steps per PDE step.
     first_step : int
-        PDE steps that were done before the run.
+        Number of PDE steps before the run.
     """
     step, phase = divmod(time_step - 1, period)
     return step + first_step, phase
 
 
 def plan_of(graph: IntegerGraph, name: str) -> Plan:
-    """The plan of a population.
+    """Return the plan of a population.
 
     Parameters
     ----------
     graph : IntegerGraph
-        Compiled to the end.
+        A fully compiled graph.
     name : str
-        Of the population.
+        Name of the population.
 
     Raises
     ------
     UsageError
-        The program has more ports or outputs than a process, or a port hears what cannot be added.
+        If the program has more ports or outputs than a process, or a port receives both packets and changes.
     """
     population, period = graph.population(name), int(graph.period or 0)
     program, phase = population.program, graph.depths[name] % period
     for what, count, most in (("ports", len(program.ports), PORTS), ("outputs", len(program.sends), OUTPUTS)):
         if count > most:
-            raise UsageError(f"population {name}: {count} {what}; a Lava process has {most}")
+            raise UsageError(f"population {name}: has {count} {what}; a Lava process has at most {most}")
     (holders,) = _parts(name, [(field.holder, field.size) for field in graph.fields]) or (None,)
     channels = _parts(name, [(channels.population, channels.size) for channels in graph.channels])
     outputs = {channels.output for channels in graph.channels if channels.population == name}
@@ -266,7 +252,7 @@ def plan_of(graph: IntegerGraph, name: str) -> Plan:
     changes = tuple(graph.coding == "delta" and not sends for sends in packets)
     audited = _audited(graph, name)
     changing = [value for value, sends in zip(program.sends, changes, strict=True) if sends and holders is None]
-    kept = dict.fromkeys((*audited, *_states(program), *(Word("told", value, value) for value in changing)))
+    kept = dict.fromkeys((*audited, *_states(program), *(Word("last_sent", value, value) for value in changing)))
     return Plan(
         population,
         phase,
@@ -296,9 +282,9 @@ def _states(program: Program) -> tuple[Word, ...]:
 
 
 def _audited(graph: IntegerGraph, name: str) -> tuple[Word, ...]:
-    """What the audit hears: the mass of holders; packet, current and residue of channels.
+    """Words for the audit: the mass of holders; packet, current and residue of channels.
 
-    Of a channel whose program has no current and residue the audit asks for the packet alone.
+    If a channel's program has no current and residue, the packet takes their place.
     """
     program = graph.population(name).program
     if name in graph.holders:
@@ -309,13 +295,13 @@ def _audited(graph: IntegerGraph, name: str) -> tuple[Word, ...]:
         if channels.population == name:
             sent, values = program.sends[channels.output], audited_values(program, channels.output)
             packet = Word("sent", sent, sent)
-            heard = [becoming.get(value, Word("heard", value, value)) for value in values or ()]
-            audited += [packet, *(heard or [packet, packet])]
+            words = [becoming.get(value, Word("observed", value, value)) for value in values or ()]
+            audited += [packet, *(words or [packet, packet])]
     return tuple(audited)
 
 
 def _parts(name: str, sizes: list[tuple[str, int]]) -> tuple[slice, ...]:
-    """Where a population stands among others whose neurons are numbered one after the other."""
+    """Slices of a population among others whose neurons are numbered consecutively."""
     first, parts = 0, []
     for population, size in sizes:
         if population == name:
@@ -329,7 +315,7 @@ def _port_plan(graph: IntegerGraph, name: str, port: str, phase: int) -> PortPla
     packets = senders.intersection((channels.population, channels.output) for channels in graph.channels)
     if packets and packets != senders and graph.coding == "delta":
         raise UsageError(
-            f"population {name}: port {port} hears packets and changes of values, which do not add up; "
+            f"population {name}: port {port} receives both packets and changes of values, which cannot be added; "
             "use --coding dense"
         )
     early = frozenset((graph.depths[source] + 1) % period for source, _ in senders) - {phase}
@@ -348,7 +334,7 @@ def _widths(graph: IntegerGraph, population: Population) -> Iterator[tuple[str, 
         quantity = population.quantity(value)
         original = population.quantity(str(copies.get(value, value)))
         if quantity not in declared or (value in copies and declared.get(original, WORD_BITS) <= declared[quantity]):
-            continue  # what fits its original's width fits a wider one
+            continue  # a copy with at least the width of its original always fits
         if field is None:
             yield value, (Width(quantity, declared[quantity], slice(None)),)
         elif value in population.program.after:

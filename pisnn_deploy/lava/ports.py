@@ -1,4 +1,4 @@
-"""Ports and memories of the models of our processes: whatever takes a model's place has the same."""
+"""Ports and memories of the models of our processes, shared by all models of a process."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 
 from pisnn_deploy.graph.integer import Integers
-from pisnn_deploy.lava.hearing import EARS
+from pisnn_deploy.lava.audit_input import AUDIT_PORTS
 from pisnn_deploy.lava.plan import OUTPUTS, PORTS
 
 Model = TypeVar("Model", bound=PyLoihiProcessModel)
 
 
 def numbered(name: str, count: int, kind: Any, dtype: type[np.integer[Any]]) -> Callable[[type[Model]], type[Model]]:
-    """Give a class of models ports that differ in their number.
+    """Return a decorator that adds numbered ports to a model class.
 
     Parameters
     ----------
     name : str
-        Before the number.
-    count : int
+        Name before the number.
     kind : type
-        Of Lava's ports.
+        Type of Lava's ports.
     dtype : type
-        Of what goes through them.
+        Type of their messages.
     """
 
     def add(model: type[Model]) -> type[Model]:
@@ -40,20 +39,20 @@ def numbered(name: str, count: int, kind: Any, dtype: type[np.integer[Any]]) -> 
 
 
 def ports_of(model: PyLoihiProcessModel, name: str, count: int) -> tuple[Any, ...]:
-    """The first of the ports that `numbered` gave to a model; Lava makes them after the model."""
+    """Return the first ports from `numbered`; Lava creates them after the model."""
     return tuple(getattr(model, f"{name}{number}") for number in range(count))
 
 
 @numbered("in", PORTS, PyInPort.VEC_DENSE, np.int64)
 @numbered("out", OUTPUTS, PyOutPort.VEC_DENSE, np.int32)
 class PortsOfNeurons(PyLoihiProcessModel):
-    """A model of the process `Neurons`."""
+    """Base class of the models of `Neurons`."""
 
     audit_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
     arrived: Integers = LavaPyType(np.ndarray, np.int64)
     kept: Integers = LavaPyType(np.ndarray, np.int64)
 
 
-@numbered("in", EARS, PyInPort.VEC_DENSE, np.int64)
+@numbered("in", AUDIT_PORTS, PyInPort.VEC_DENSE, np.int64)
 class PortsOfAudit(PyLoihiProcessModel):
-    """A model of the process `Audit`."""
+    """Base class of the models of `Audit`."""

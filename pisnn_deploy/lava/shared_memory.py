@@ -1,4 +1,4 @@
-"""Shared memory of a network: Lava hangs where there is too little of it, so it is counted before a run."""
+"""Shared memory of a network, checked before a run because Lava hangs without enough of it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,13 @@ import numpy as np
 from pisnn_deploy.core.errors import UsageError
 
 FOLDER = Path("/dev/shm")
-"""Where Linux keeps POSIX shared memory."""
+"""Folder of POSIX shared memory on Linux."""
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def channel_bytes(executable: Any) -> int:
-    """Shared memory that the channels of a Lava executable take.
-
-    Parameters
-    ----------
-    executable : Executable
+    """Return the shared memory that the channels of a Lava executable need.
 
     Returns
     -------
@@ -37,7 +33,7 @@ def channel_bytes(executable: Any) -> int:
 
 
 def free_shared_memory() -> int:
-    """Free shared memory in bytes."""
+    """Return the free shared memory in bytes."""
     free = os.statvfs(FOLDER)
     return free.f_bavail * free.f_frsize
 
@@ -53,10 +49,10 @@ def require_shared_memory(needed: int, free: int) -> None:
     Raises
     ------
     UsageError
-        Too little is free.
+        If too little is free.
     """
     if needed > free:
         raise UsageError(
-            f"{FOLDER}: the network needs {needed} bytes of shared memory, {free} are free; "
+            f"{FOLDER}: the network needs {needed} bytes of shared memory, but only {free} are free; "
             "enlarge it (docker run --shm-size) or use a smaller mesh"
         )

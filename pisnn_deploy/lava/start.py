@@ -1,4 +1,4 @@
-"""Where a run on Lava begins."""
+"""Start of a run on Lava."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from pisnn_deploy.programs import run
 from pisnn_deploy.programs.arrays import Arrays
 
 PACKET, CURRENT, RESIDUE = range(3)
-"""Rows of what channels tell the audit."""
+"""Rows of a channel's report to the audit."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """What populations hold and have sent when a run begins; an `pisnn_deploy.audit.invariants.Start`.
+    """States and sent values at the start of a run; implements `pisnn_deploy.audit.invariants.Start`.
 
     Attributes
     ----------
     step : int
-        PDE steps that were done before.
+        Number of PDE steps before this run.
     goes_on : bool
-        Whether another run ended there: it has counted what this one sends first.
+        Whether this run continues another one, which has counted the first spikes of this one.
     mass : int64 array [holders]
-        Masses and ledgers of all fields, field after field.
+        Masses and ledgers of all fields, field by field, in quanta.
     flux : int64 array [3, channels]
-        Packets, currents and residues of all channels, population after population.
+        Packets (quanta), currents and residues (flux units) of all channels, population by population.
     states : mapping of str to mapping of str to int64 array [neurons]
-        States of each population by name, but for masses, currents and residues.
+        Other states of each population, by name.
     sent : mapping of str to tuple of int64 array [neurons]
-        What each population has sent last, by output; populations that send packets alone are left out.
+        Last values sent by each population, by output, except for populations that send only packets.
     packets_sent, quanta_sent : int
-        Nothing: the caller adds what was counted before.
+        Always 0: the caller adds the counts of previous runs.
     """
 
     step: int
@@ -62,18 +62,18 @@ class Start:
 
 
 def start_of(graph: IntegerGraph, files: Exchange, step: int, *, goes_on: bool) -> Start:
-    """Where a run of a graph begins.
+    """Return the start of a run of a graph.
 
     Parameters
     ----------
     graph : IntegerGraph
-        Compiled to the end.
+        A fully compiled graph.
     files : Exchange
-        The run, with its arrays.
+        Folder of the run.
     step : int
-        PDE steps that were done before.
+        Number of PDE steps before this run.
     goes_on : bool
-        Whether another run ended there.
+        Whether this run continues another one.
     """
     mass = files.array("initial")
     states = _states(graph, mass)
@@ -81,18 +81,17 @@ def start_of(graph: IntegerGraph, files: Exchange, step: int, *, goes_on: bool) 
 
 
 def arriving(graph: IntegerGraph, sent: Mapping[str, tuple[Integers, ...]], target: str, port: str) -> Integers:
-    """What everything sent adds up to at a port, apart from packets.
+    """Sum the values sent to a port, except packets.
 
     Parameters
     ----------
-    graph : IntegerGraph
     sent : mapping of str to tuple of int64 array
-        Values by population and output; populations that are left out send nothing.
-    target, port : str
+        Values by population and output; missing populations send nothing.
 
     Returns
     -------
     int64 array [neurons of the target]
+        Weighted sum of the values.
     """
     total = np.zeros(graph.size(target), np.int64)
     packets = {(channels.population, channels.output) for channels in graph.channels}
@@ -103,7 +102,7 @@ def arriving(graph: IntegerGraph, sent: Mapping[str, tuple[Integers, ...]], targ
 
 
 def _states(graph: IntegerGraph, mass: Integers) -> Mapping[str, Mapping[str, Integers]]:
-    """States before the first PDE step; widths are checked when they are used."""
+    """States before the first PDE step; their widths are checked when they are used."""
     if not any(population.is_late for population in graph.populations):
         return {population.name: population.started() for population in graph.populations}
     masses, first = {}, 0
@@ -116,13 +115,13 @@ def _states(graph: IntegerGraph, mass: Integers) -> Mapping[str, Mapping[str, In
 def _sent(
     graph: IntegerGraph, mass: Integers, states: Mapping[str, Mapping[str, Integers]]
 ) -> dict[str, tuple[Integers, ...]]:
-    """What all populations send of some masses, apart from those that send packets alone."""
+    """Values sent for some masses by all populations, except those that send only packets."""
     sent: dict[str, tuple[Integers, ...]] = {}
     first = 0
     for field in graph.fields:
-        told = mass[first : first + field.size].copy()
-        told[field.cells :] = 0
-        sent[field.holder] = (told,)
+        sent_mass = mass[first : first + field.size].copy()
+        sent_mass[field.cells :] = 0
+        sent[field.holder] = (sent_mass,)
         first += field.size
     packets = Counter(channels.population for channels in graph.channels)
     for population in map(graph.population, graph.depths):

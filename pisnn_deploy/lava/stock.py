@@ -1,4 +1,4 @@
-"""A graph of Lava's own processes, wired as `pisnn_deploy.graph.stock` says."""
+"""Network of Lava's own processes, connected as in `pisnn_deploy.graph.stock`."""
 
 from __future__ import annotations
 
@@ -14,14 +14,18 @@ from pisnn_deploy.lava.synapse import stored_matrix
 
 @dataclass(frozen=True)
 class StockProcesses:
-    """The whole emitted graph.
+    """Processes of the network.
 
     Attributes
     ----------
     cells : Sigma [cells + 1]
+        Masses, and the constant that rounds.
     drive : Sparse [faces, cells + 1]
+        Weights of the fluxes.
     faces : SigmaDelta [faces]
+        Flux compartments.
     route : Sparse [cells + 1, faces]
+        Weights of the packets.
     """
 
     cells: Sigma
@@ -31,20 +35,12 @@ class StockProcesses:
 
 
 def stock_processes(network: StockNetwork) -> StockProcesses:
-    """Make and connect the processes.
-
-    Parameters
-    ----------
-    network : StockNetwork
-
-    Returns
-    -------
-    StockProcesses
+    """Create and connect the processes.
 
     Raises
     ------
     UsageError
-        Lava would change a mantissa.
+        If Lava would change a mantissa.
     """
     cells = Sigma(shape=network.mass.shape)
     cells.sigma.init = network.mass.astype(np.int32)

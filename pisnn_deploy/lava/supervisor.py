@@ -1,7 +1,7 @@
-"""Runs a compiled Lava network to its end or to the first sign of trouble.
+"""Run a compiled Lava network and detect failures.
 
-Lava's own `run` and `stop` hang for ever when a model raises or a process dies. This runner starts the network without
-blocking and watches its actors. It reads private attributes of lava-nc 0.10.0, which the package pins.
+Lava's own `run` and `stop` hang forever when a model raises or a process dies. This runner starts the network without
+blocking and monitors its actors. It uses private attributes of lava-nc 0.10.0, which the package pins.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from pisnn_deploy.lava.network import Network
 
 _POLL_SECONDS = 0.005
 _LONGEST_SETTLE_SECONDS = 5.0
-"""On a busy machine an actor's last words may come later than the news that the run has ended."""
+"""Time limit for an actor's error report, which may arrive after the end of the run on a busy machine."""
 _SETTLE_SECONDS = 0.05
-"""Time given to other actors to report, so that the cause is named and not what followed from it."""
+"""Time for other actors to report, so that the cause is reported and not its consequences."""
 _CAUSE_SECONDS = 0.5
-"""More of it while all that is seen are actors that left in peace, as all do when one of them has raised."""
+"""Additional time while all seen actors exited normally, as they do after another one raised an error."""
 
 
 class DeadlinePassed(CheckError):
@@ -36,14 +36,14 @@ class DeadlinePassed(CheckError):
 
 
 class ActorFailure(CheckError):
-    """A process of the network broke down.
+    """A process of the network failed.
 
     Parameters
     ----------
     cause : str
-        A sentence that names the process and what happened to it.
+        Name of the process and what happened.
     traceback : str
-        Traceback of the process, if there is one.
+        Traceback of the process, or an empty string.
     """
 
     def __init__(self, cause: str, traceback: str = "") -> None:
@@ -54,30 +54,28 @@ class ActorFailure(CheckError):
 def run_network(
     network: Network, time_steps: int, deadline_seconds: float, watch: Callable[[dict[str, int]], None]
 ) -> float:
-    """Run a network; no process and no shared memory of it is left afterwards.
+    """Run a network, and clean up all its processes and shared memory.
 
     Parameters
     ----------
-    network : Network
-    time_steps : int
     deadline_seconds : float
-        Longest time for set-up and stepping together.
+        Time limit for set-up and stepping.
     watch : callable
-        Called every few milliseconds with the process ids of the actors by name; what it raises ends the run.
+        Called every few milliseconds with the process ids of the actors by name; its exceptions end the run.
 
     Returns
     -------
     float
-        Seconds that the stepping took.
+        Time of the stepping in seconds.
 
     Raises
     ------
     PisnnError
-        What a model raised, if it is an error of this package.
+        If a model raised an error of this package.
     ActorFailure
-        A model raised something else, or a process died.
+        If a model raised another error, or a process died.
     DeadlinePassed
-        Processes were still waiting or working at the deadline.
+        If the run did not end before the deadline.
     """
     deadline = time.monotonic() + deadline_seconds
     runtime = Runtime(network.executable, ActorType.MultiProcessing)
@@ -141,17 +139,17 @@ def _raise_cause(names: Sequence[str], actors: Sequence[Any]) -> None:
             hint = ", which means that the disk or /dev/shm is full" if number == signal.SIGBUS else ""
             raise ActorFailure(f"process {name} was killed by signal {-code} ({number.name}){hint}")
         raise ActorFailure(f"process {name} ended by itself with exit code {code}")
-    raise ActorFailure("the network stopped without saying why")
+    raise ActorFailure("the network stopped for an unknown reason")
 
 
 def _own_frames(trace: str) -> str:
-    """A traceback without the frames of Lava above the model's own."""
-    header, marker, own = trace.partition("self.run_spk()\n")
-    return "Traceback (most recent call last):\n" + own if marker else header
+    """Remove Lava's frames above the model's from a traceback."""
+    header, marker, frames = trace.partition("self.run_spk()\n")
+    return "Traceback (most recent call last):\n" + frames if marker else header
 
 
 def _reap(runtime: Any) -> None:
-    """Kill the actors and give the shared memory back. What they computed is in mapped files."""
+    """Kill the actors and free the shared memory; results are in mapped files."""
     runtime._is_started = False
     infrastructure = runtime._messaging_infrastructure
     if infrastructure is None:

@@ -1,7 +1,7 @@
 """The worker process of the `cpu` backend: ``python -m pisnn_deploy.lava.worker REQUEST.json``.
 
-Files in, files out (see `pisnn_deploy.lava.exchange`). Standard output carries one JSON object a line: ``actors``
-(process ids by name) once, ``steps`` now and then, and a last line ``ended``. Whatever else is printed goes to the log.
+Input and output are files (see `pisnn_deploy.lava.exchange`). Standard output has one JSON object per line: ``actors``
+(process ids by name) once, ``steps`` repeatedly, and finally ``ended``. All other output goes to the log.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _REPORT_SECONDS = 0.1
 _DEADLOCK_SECONDS = 5.0
 
 
-class _Told(BaseException):
-    """The parent asked the worker to end, or is gone."""
+class _EndRequested(BaseException):
+    """The parent asked the worker to end, or died."""
 
 
 def serve(request_path: Path, replaced_models: ModelSource | None = None) -> int:
@@ -46,18 +46,18 @@ def serve(request_path: Path, replaced_models: ModelSource | None = None) -> int
     Parameters
     ----------
     request_path : Path
-        Names the artifact and the number of PDE steps.
+        Path of the request (JSON).
     replaced_models : callable, optional
-        Called once Lava may be imported; gives the model class to take in place of the usual one, by process class.
+        Called when Lava may be imported; returns replacements of model classes, by process class.
 
     Returns
     -------
     int
-        Exit code: 0 if ``result.json`` tells how the run ended.
+        Exit code: 0 if ``result.json`` was written.
     """
     files = Exchange(request_path.parent)
     request = files.read_json(request_path) or {}
-    voice = _take_standard_output()
+    output = _take_standard_output()
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent(int(request["parent"]), signal.SIGTERM)
@@ -66,33 +66,33 @@ def serve(request_path: Path, replaced_models: ModelSource | None = None) -> int
     _keep_sockets_in(str(request["sockets"]))
     guard_forked_children()
     try:
-        result = _run(files, request, voice, replaced_models)
-    except _Told:
+        result = _run(files, request, output, replaced_models)
+    except _EndRequested:
         if os.getppid() != int(request["parent"]):
             for folder in (files.folder, Path(str(request["sockets"]))):
-                shutil.rmtree(folder, ignore_errors=True)  # nobody else is left to do it
+                shutil.rmtree(folder, ignore_errors=True)  # the parent is dead and cannot clean up
         return 128 + signal.SIGTERM
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     die_with_parent(int(request["parent"]), signal.SIGKILL)
     files.write_json(files.result, result)
-    _say(voice, {"ended": str(result["status"])})
+    _say(output, {"ended": str(result["status"])})
     return 0
 
 
 def _run(
     files: Exchange,
     request: Mapping[str, object],
-    voice: TextIO,
+    output: TextIO,
     replaced_models: ModelSource | None,
 ) -> dict[str, object]:
-    # Lava must see the shared-memory prefix and the fork hook, so it is imported here.
+    # Imported here, after the shared-memory prefix and the fork hook are set.
     from pisnn_deploy.graph.artifact import read_artifact
     from pisnn_deploy.lava.network import build_network
     from pisnn_deploy.lava.supervisor import ActorFailure, DeadlinePassed, run_network
 
     time_steps, first_step = int(str(request["time_steps"])), int(str(request["first_step"]))
     deadline_seconds = float(str(request["deadline_seconds"]))
-    reporter = _Reporter(voice, int(str(request["parent"])), files.array("status"))
+    reporter = _Reporter(output, int(str(request["parent"])), files.array("status"))
     try:
         graph = read_artifact(files.artifact).graph
         models = replaced_models() if replaced_models else _models_of_faults(graph, request)
@@ -126,7 +126,7 @@ def _run(
 
 
 def _models_of_faults(graph: IntegerGraph, request: Mapping[str, Any]) -> Mapping[type[AbstractProcess], type]:
-    """The models that a run with faults takes in place of the usual ones."""
+    """Replacements of models in a run with faults."""
     if not request["faults"]:
         return {}
     from pisnn_deploy.faults.injection import Injector
@@ -138,10 +138,10 @@ def _models_of_faults(graph: IntegerGraph, request: Mapping[str, Any]) -> Mappin
 
 
 class _Reporter:
-    """Tells the parent how far the run is, and notices when there is no parent any more."""
+    """Reports progress to the parent, and ends the run if the parent dies."""
 
-    def __init__(self, voice: TextIO, parent: int, status: Integers) -> None:
-        self._voice = voice
+    def __init__(self, output: TextIO, parent: int, status: Integers) -> None:
+        self._output = output
         self._parent = parent
         self._status = status
         self._started: float | None = None
@@ -153,16 +153,16 @@ class _Reporter:
         now = time.perf_counter()
         if self._started is None:
             self._started = self._moved = now
-            _say(self._voice, {"actors": dict(actors)})
+            _say(self._output, {"actors": dict(actors)})
         if now < self._next:
             return
         self._next = now + _REPORT_SECONDS
         if os.getppid() != self._parent:
-            raise _Told
+            raise _EndRequested
         if self._status[TIME_STEPS] != self._time_steps:
             self._time_steps = int(self._status[TIME_STEPS])
             self._moved = now
-        _say(self._voice, {"steps": int(self._status[STEPS])})
+        _say(self._output, {"steps": int(self._status[STEPS])})
 
     def seconds(self) -> float:
         return 0.0 if self._started is None else time.perf_counter() - self._started
@@ -170,46 +170,46 @@ class _Reporter:
     def verdict(self, deadline_seconds: float) -> str:
         silent = time.perf_counter() - self._moved
         if silent < min(_DEADLOCK_SECONDS, deadline_seconds / 2):
-            return f"the deadline of {deadline_seconds:g} s passed while the run was still moving; allow it more time"
-        return f"deadlock: no time step ended for {silent:.1f} s; the deadline of {deadline_seconds:g} s has passed"
+            return f"the run did not finish within {deadline_seconds:g} s; increase the deadline"
+        return f"deadlock: no time step finished for {silent:.1f} s, until the deadline of {deadline_seconds:g} s"
 
 
 def _take_standard_output() -> TextIO:
-    """Keep standard output for the protocol; what Lava and the models print goes to standard error."""
-    voice = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    """Reserve standard output for the protocol, and redirect all other output to standard error."""
+    output = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    return voice
+    return output
 
 
-def _say(voice: TextIO, message: Mapping[str, object]) -> None:
+def _say(output: TextIO, message: Mapping[str, object]) -> None:
     try:
-        voice.write(json.dumps(message) + "\n")
-        voice.flush()
+        output.write(json.dumps(message) + "\n")
+        output.flush()
     except BrokenPipeError as error:
-        raise _Told from error
+        raise _EndRequested from error
 
 
 def _mark_shared_memory(prefix: str) -> None:
-    """Give every shared-memory segment of this run a name that the parent can find again."""
+    """Set the name prefix of shared-memory segments, by which the parent finds them."""
     shared_memory._SHM_NAME_PREFIX = f"/{prefix}"  # type: ignore[attr-defined]
     shared_memory._SHM_SAFE_NAME_LENGTH = len(prefix) + 1 + 12  # type: ignore[attr-defined]
 
 
 def _keep_sockets_in(folder: str) -> None:
-    """Have multiprocessing put its sockets where the parent removes them, even if this process is killed."""
+    """Set the folder of multiprocessing's sockets, which the parent removes even if this process is killed."""
     current_process()._config["tempdir"] = folder  # type: ignore[attr-defined]
 
 
 def _end(number: int, frame: object) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise _Told
+    raise _EndRequested
 
 
 def main() -> NoReturn:
-    """Serve the request that the command line names."""
+    """Serve the request on the command line."""
     shut_out_current_folder()
     code = serve(Path(sys.argv[1]))
-    # Python's own end would wait for every child of Lava, and one may wait for another.
+    # A normal exit would wait for Lava's children, which may be in a deadlock.
     os._exit(code)
 
 

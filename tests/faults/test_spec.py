@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -91,8 +93,9 @@ def test_a_very_long_spec_is_not_repeated_whole() -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.text(max_size=60))
 def test_no_text_breaks_the_parser(text: str) -> None:
-    with pytest.raises(UsageError):
-        parse_fault(text)
+    with contextlib.suppress(UsageError):
+        fault = parse_fault(text)
+        assert parse_fault(str(fault)) == fault
     with pytest.raises(UsageError):
         parse_fault(f"flip:membrane[{text}].bit{text}@{text}x")
 

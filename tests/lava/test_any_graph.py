@@ -74,7 +74,7 @@ def test_random_graphs_of_random_programs_give_the_integers_of_the_reference(see
     try:
         run = InTurns(whole, tmp_path, STEPS)
     except UsageError as refusal:
-        assert "hears packets and changes of values" in str(refusal)
+        assert "receives both packets and changes of values" in str(refusal)
         run = InTurns(scheduled(whole, "dense"), tmp_path, STEPS)
     assert np.array_equal(run.masses(STEPS), expected(whole))
 

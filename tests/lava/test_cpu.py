@@ -157,7 +157,7 @@ def test_a_mantissa_that_lava_would_change_is_refused() -> None:
     first = next(mantissa for mantissa in odd.mantissas.tolist() if mantissa % 2)
     assert str(caught.value) == (
         f"cpu backend: synapse {drive.name}: mantissa {first} is odd, "
-        "Lava drops the lowest bit of weights of mixed sign"
+        "and Lava clears the lowest bit of weights of mixed sign"
     )
 
 
@@ -167,7 +167,7 @@ def test_a_mesh_without_faces_is_refused() -> None:
     with pytest.raises(UsageError) as caught:
         cpu.run(lone, graph.initial, RunOptions(5))
     assert str(caught.value) == (
-        "cpu backend: the mesh has no face, and Lava has no empty processes; use `backend` fast"
+        "cpu backend: the mesh has no faces, but Lava needs at least one; use `backend` fast"
     )
 
 

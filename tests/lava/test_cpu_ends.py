@@ -95,7 +95,7 @@ def test_a_process_that_breaks_down(fault: str, cause: str, traces: Traces, monk
 def test_a_deadlock_ends_at_the_deadline(traces: Traces, monkeypatch: pytest.MonkeyPatch) -> None:
     break_with(monkeypatch, "deadlocked")
     error, seconds = broken_run(deadline_seconds=1.5)
-    assert error.cause.startswith("deadlock: no time step ended for 1.")
+    assert error.cause.startswith("deadlock: no time step finished for 1.")
     assert error.cause.endswith(" s; the deadline of 1.5 s has passed (PDE step 4)")
     assert seconds < 1.5 + PROMPT_SECONDS
     assert traces.nothing_left()
@@ -103,7 +103,7 @@ def test_a_deadlock_ends_at_the_deadline(traces: Traces, monkeypatch: pytest.Mon
 
 def test_a_run_that_is_only_slow_is_not_called_a_deadlock(traces: Traces) -> None:
     error, _ = broken_run(deadline_seconds=1.0, steps=MANY_STEPS)
-    assert error.cause.startswith("the deadline of 1 s passed while the run was still moving; allow it more time")
+    assert error.cause.startswith("the run did not finish within 1 s; increase the deadline")
     assert traces.nothing_left()
 
 

@@ -27,6 +27,6 @@ def test_too_little_shared_memory_is_refused() -> None:
     with pytest.raises(UsageError) as caught:
         require_shared_memory(8192, 4096)
     assert str(caught.value) == (
-        "/dev/shm: the network needs 8192 bytes of shared memory, 4096 are free; "
+        "/dev/shm: the network needs 8192 bytes of shared memory, but only 4096 are free; "
         "enlarge it (docker run --shm-size) or use a smaller mesh"
     )

@@ -1,1 +1,1 @@
-"""The script that runs an exported graph with Lava alone; `pisnn_deploy.formats.lava.script` ships it as it is."""
+"""Stand-alone script that runs an exported graph with Lava; `pisnn_deploy.formats.lava.script` ships it unchanged."""

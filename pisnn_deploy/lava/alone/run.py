@@ -1,12 +1,12 @@
 """Run a PISNN on Lava alone: python run.py [--steps N] [--initial MASS.npy] [--save MASS.npy].
 
-It needs lava-nc (Python 3.10), and graph.npz beside it. All processes are Lava's own, connected in a ring:
+Requires lava-nc (Python 3.10), and graph.npz in the same folder. All processes are Lava's own, connected in a ring:
 
     cells (Sigma) -> drive (Sparse) -> faces (SigmaDelta) -> route (Sparse) -> cells
 
-Cells hold integer masses. A face takes a packet from one neighbour and gives the same integer to the other, so the sum
-of all masses never changes; it is compared with ``==``. The last neuron of the cells is no cell: it sends a constant
-that makes the shift of the drive round to nearest.
+Cells hold integer masses. A face subtracts a packet from one neighbour and adds the same integer to the other, so the
+sum of all masses never changes; it is compared with ``==``. The last neuron of the cells is not a cell: it sends a
+constant, so that the shift of the drive rounds to nearest.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ RUN_CONFIGURATION = run_configs.Loihi2SimCfg(select_tag="fixed_pt")
 
 
 def synapses(data: dict[str, Any], name: str, shape: tuple[int, int]) -> Sparse:
-    """One of the two synapses of graph.npz; its sums are shifted by its exponent."""
+    """Build one of the two synapses of graph.npz; its exponent shifts the sums."""
     mantissas = data[f"{name}_mantissas"].astype(int)
     weights = csr_matrix((mantissas, data[f"{name}_columns"], data[f"{name}_starts"]), shape)
     return Sparse(weights=weights, weight_exp=int(data[f"{name}_exponent"][0]), num_message_bits=24)
 
 
 def build(data: dict[str, Any], mass: Any) -> Sigma:
-    """The four processes; the one that holds the masses is returned."""
+    """Build the four processes and return the one with the masses."""
     neurons, count = mass.size, data["weights_starts"].size - 1
     cells = Sigma(shape=(neurons,))
     cells.sigma.init = mass.astype(np.int32)
@@ -65,30 +65,30 @@ def masses_after(steps: int, data: dict[str, Any], mass: Any) -> Any:
 
 
 def read_masses(path: str, about: dict[str, Any], cells: int) -> Any:
-    """Masses of a file to start from."""
+    """Read initial masses from a file."""
     try:
         with Path(path).open("rb") as stream:
-            given = np.load(stream, allow_pickle=False)
+            masses = np.load(stream, allow_pickle=False)
     except Exception as error:  # numpy evaluates a header, whose parser raises a dozen kinds of errors
         sys.exit(f"{path}: cannot be read ({error})")
-    if not isinstance(given, np.ndarray):
+    if not isinstance(masses, np.ndarray):
         sys.exit(f"{path}: holds several arrays, expected one of {cells} integer masses")
-    if given.dtype.kind not in "iu" or given.size != cells:
-        sys.exit(f"{path}: expected {cells} integer masses, found {given.size} numbers of type {given.dtype}")
+    if masses.dtype.kind not in "iu" or masses.size != cells:
+        sys.exit(f"{path}: expected {cells} integer masses, found {masses.size} numbers of type {masses.dtype}")
     lowest, highest = about["lowest_mass"], about["highest_mass"]
-    outside = np.flatnonzero((given < lowest) | (given > highest))
+    outside = np.flatnonzero((masses < lowest) | (masses > highest))
     if outside.size:
         cell = int(outside[0])
-        sys.exit(f"{path}: cell {cell} has the mass {given.reshape(-1)[cell]}, outside {lowest} to {highest}")
-    return given.reshape(-1)
+        sys.exit(f"{path}: cell {cell} has the mass {masses.reshape(-1)[cell]}, outside {lowest} to {highest}")
+    return masses.reshape(-1)
 
 
 def main() -> None:
-    """Read, run, compare, tell."""
+    """Read the graph, run it, check the mass and print the result."""
     parser = argparse.ArgumentParser(description="Run a PISNN on Lava alone.")
-    parser.add_argument("--steps", type=int, default=100, help="PDE steps, one time step each (100)")
-    parser.add_argument("--initial", metavar="MASS.npy", help="integer masses to start from")
-    parser.add_argument("--save", metavar="MASS.npy", help="write the masses at the end")
+    parser.add_argument("--steps", type=int, default=100, help="number of PDE steps (default: 100)")
+    parser.add_argument("--initial", metavar="MASS.npy", help="initial integer masses (default: those of the graph)")
+    parser.add_argument("--save", metavar="MASS.npy", help="write the final masses to this file")
     words = parser.parse_args()
     if words.steps < 0:
         sys.exit(f"--steps {words.steps}: expected at least 0")
@@ -99,13 +99,13 @@ def main() -> None:
     if words.initial is not None:
         before[:-1] = read_masses(words.initial, about, before.size - 1)
     after = masses_after(words.steps, data, before)
-    total, found = int(before[:-1].sum()), int(after[:-1].sum())
+    total, total_after = int(before[:-1].sum()), int(after[:-1].sum())
     print(f"{about['model']}: {words.steps} PDE steps to time {words.steps * about['time_step']:.4f}")
-    print(f"mass: {total} quanta at the start, {found} at the end")
+    print(f"mass: {total} quanta at the start, {total_after} at the end")
     if words.save is not None:
         np.save(words.save, after[:-1].reshape(about["shape"]), allow_pickle=False)
-    if found != total or after[-1] != before[-1]:
-        sys.exit(f"mass is not conserved: {found - total} quanta more than at the start")
+    if total_after != total or after[-1] != before[-1]:
+        sys.exit(f"mass is not conserved: {total_after - total} quanta more than at the start")
     low, high = (end * about["value_per_quantum"] for end in (after[:-1].min(), after[:-1].max()))
     print(f"conserved; values from {low:.6f} to {high:.6f}")
 

@@ -1,5 +1,5 @@
-"""The integer graph as Lava processes, and the worker process that runs them.
+"""Lava processes of the integer graph and their models.
 
-Only the worker imports Lava. Each process stands in a folder of its own with its model and nothing else, because Lava
-executes every file beside a process's file when it compiles.
+Each process has a separate folder with only its models, because Lava's compiler executes all files in the folder of a
+process.
 """

@@ -1,1 +1,1 @@
-"""The audit inside the graph."""
+"""Audit process of a running graph."""

@@ -1,4 +1,4 @@
-"""The fixed-point model of the audit."""
+"""Fixed-point model of the audit."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from pisnn_deploy.core.errors import InvariantViolation
 from pisnn_deploy.graph.integer import Integers
+from pisnn_deploy.lava.audit_input import audit_input
 from pisnn_deploy.lava.bookkeeping import Bookkeeping
-from pisnn_deploy.lava.hearing import hearing
 from pisnn_deploy.lava.plan import step_and_phase
 from pisnn_deploy.lava.ports import PortsOfAudit, ports_of
 from pisnn_deploy.lava.processes.audit.process import Audit
@@ -25,32 +25,34 @@ from pisnn_deploy.lava.processes.audit.process import Audit
 @requires(CPU)
 @tag("fixed_pt")
 class AuditModel(PortsOfAudit):
-    """Observes holders and channels, writes the trace, and stops the run at the first broken invariant."""
+    """Checks holders and channels, writes the trace, and stops the run at the first violation."""
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         graph, start = proc_params["graph"], proc_params["start"]
-        self._hearing = hearing(graph, start)
+        self._input = audit_input(graph, start)
         self._books = Bookkeeping(graph, start, proc_params["folder"])
         self._period = int(graph.period or 0)
         self._start = start
 
     @cached_property
-    def _ears(self) -> tuple[PyInPort, ...]:
-        """The ports that hear something."""
-        return ports_of(self, "in", len(self._hearing.ears))
+    def _ports(self) -> tuple[PyInPort, ...]:
+        """Ports with a sender."""
+        return ports_of(self, "in", len(self._input.shapes))
 
     def run_spk(self) -> None:
-        """One time step."""
-        messages = [port.recv() for port in self._ears]
+        """Run one time step."""
+        messages = [port.recv() for port in self._ports]
         step, phase = step_and_phase(self.time_step, self._period, self._start.step)
-        books, heard = self._books, self._hearing
+        books, audit_input = self._books, self._input
         absorbing = phase == 0
-        # What is sent after the last PDE step belongs to one that the run does not do.
+        # Packets after the last PDE step would belong to the next one.
         firing = books.firing.get(phase, ()) if step < books.last_step else ()
-        mass = heard.mass(messages, step)
+        mass = audit_input.mass(messages, step)
         try:
-            flux = self.observe(step, mass, partial(heard.flux, messages, step), absorbing=absorbing, firing=firing)
+            flux = self.observe(
+                step, mass, partial(audit_input.flux, messages, step), absorbing=absorbing, firing=firing
+            )
         except InvariantViolation:
             books.stopped()
             raise
@@ -58,17 +60,17 @@ class AuditModel(PortsOfAudit):
             books.absorbed(step, mass)
         if firing:
             books.fired(flux, firing)
-        elif not heard.hears_rest:
-            books.end_current(heard.on_its_way(messages))
+        elif not audit_input.reports_every_step:
+            books.end_current(audit_input.next_current(messages))
         counts_holders = absorbing and not (self._start.goes_on and self.time_step == 1)
-        for slot, count in heard.events(messages, holders=counts_holders, channels=bool(firing)).items():
+        for slot, count in audit_input.events(messages, holders=counts_holders, channels=bool(firing)).items():
             books.events[slot] += count
         books.done(self.time_step)
 
     def observe(
         self, step: int, mass: Integers, listen: Callable[[], Integers], *, absorbing: bool, firing: tuple[int, ...]
     ) -> Integers:
-        """Compare the states of one time step with the books.
+        """Check the states of one time step.
 
         Parameters
         ----------
@@ -77,24 +79,20 @@ class AuditModel(PortsOfAudit):
         mass : int64 array [holders]
             Masses and ledgers.
         listen : callable
-            Gives packets, currents and residues, int64 [3, channels].
+            Returns packets, currents and residues, int64 [3, channels].
         absorbing : bool
             Whether packets arrive.
         firing : tuple of int
-            Populations of channels that fire.
+            Numbers of the graph's channels that fire.
 
         Returns
         -------
         int64 array [3, channels]
-            What was heard of the channels; nothing where they are only heard firing.
-
-        Raises
-        ------
-        InvariantViolation
+            Packets, currents and residues; empty if channels report only when they fire and do not.
         """
         books = self._books
         books.audit.observe_membranes(step, mass, absorbing=absorbing)
-        if not (firing or self._hearing.hears_rest):
+        if not (firing or self._input.reports_every_step):
             return _NOTHING
         flux = listen()
         for number, (packets, current, residue) in enumerate(books.by_population(flux)):

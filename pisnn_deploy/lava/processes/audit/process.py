@@ -1,4 +1,4 @@
-"""The process of the audit."""
+"""Process of the audit."""
 
 from __future__ import annotations
 
@@ -9,50 +9,49 @@ from lava.magma.core.process.process import AbstractProcess
 
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph
-from pisnn_deploy.lava.hearing import EARS, hearing
+from pisnn_deploy.lava.audit_input import AUDIT_PORTS, audit_input
 from pisnn_deploy.lava.start import Start
 
 
 class Audit(AbstractProcess):
-    """Checks the conservation invariants at every time step and keeps the trace. It is no part of what runs on a chip.
+    """Checks the conservation invariants in every time step and records the trace; it does not run on a chip.
 
     Parameters
     ----------
     graph : IntegerGraph
-        Compiled to the end.
+        A fully compiled graph.
     start : Start
-        Where the run begins.
+        Start of the run.
     folder : Path
         Folder of the run.
-    name : str
 
     Attributes
     ----------
     in0, in1, ... : InPort
-        What the audit hears, see `ear`.
+        Inputs of the audit, see `port_of`.
 
     Raises
     ------
     UsageError
-        There are more populations to hear than ports.
+        If there are more populations than ports.
     """
 
     def __init__(self, graph: IntegerGraph, start: Start, folder: Path, name: str = "audit") -> None:
         super().__init__(graph=graph, start=start, folder=folder, name=name)
-        ears = hearing(graph, start).ears
-        if len(ears) > EARS:
-            raise UsageError(f"the audit hears {len(ears)} populations; on Lava it has ports for {EARS}")
-        self._ears = tuple(ears)
-        for number, shape in enumerate([*ears.values(), *[(1,)] * (EARS - len(ears))]):
+        shapes = audit_input(graph, start).shapes
+        if len(shapes) > AUDIT_PORTS:
+            raise UsageError(f"the audit has {len(shapes)} populations, but Lava supports at most {AUDIT_PORTS}")
+        self._names = tuple(shapes)
+        for number, shape in enumerate([*shapes.values(), *[(1,)] * (AUDIT_PORTS - len(shapes))]):
             setattr(self, f"in{number}", InPort(shape=shape))
 
-    def ear(self, name: str) -> InPort:
-        """The port that hears something.
+    def port_of(self, name: str) -> InPort:
+        """Return the port of a sender.
 
         Parameters
         ----------
         name : str
-            Key of `Hearing.ears`.
+            Key of `AuditInput.shapes`.
         """
-        port: InPort = getattr(self, f"in{self._ears.index(name)}")
+        port: InPort = getattr(self, f"in{self._names.index(name)}")
         return port

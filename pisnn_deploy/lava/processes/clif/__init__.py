@@ -1,1 +1,1 @@
-"""The C-LIF neurons of a mesh as one process."""
+"""Process of all C-LIF neurons of a mesh."""

@@ -1,4 +1,4 @@
-"""The C-LIF neurons as a network of processes."""
+"""Model of the C-LIF neurons as a network of processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pisnn_deploy.lava.synapse import connect_line, names_of_ports
 @implements(proc=CLIF)
 @tag("fixed_pt")
 class CLIFModel(AbstractSubProcessModel):
-    """Holders and channels, every synapse between them, and an audit that hears both."""
+    """Holders and channels, all synapses between them, and an audit of both."""
 
     def __init__(self, proc: Any) -> None:
         graph: IntegerGraph = proc.proc_params["graph"]
@@ -29,17 +29,17 @@ class CLIFModel(AbstractSubProcessModel):
         self.audit = Audit(graph, start, folder)
         for number, (name, neurons) in enumerate(members.items()):
             setattr(self, f"population{number}", neurons)
-            neurons.audit_out.connect(self.audit.ear(name))
-        heard, reached = set(), set()
+            neurons.audit_out.connect(self.audit.port_of(name))
+        connected_outlets, connected_inlets = set(), set()
         for number, line in enumerate(stored_synapses(graph)):
             out, port = names_of_ports(graph, line)
             source, target = members.get(line.synapse.source), members.get(line.synapse.target)
             if source is not None and target is not None:
                 process = connect_line(graph, line, getattr(source, out), getattr(target, port))
                 setattr(self, f"synapse{number}", process)
-            elif source is not None and outlet(line) not in heard:
-                heard.add(outlet(line))
+            elif source is not None and outlet(line) not in connected_outlets:
+                connected_outlets.add(outlet(line))
                 getattr(source, out).connect(getattr(proc.out_ports, outlet(line)))
-            elif target is not None and inlet(line) not in reached:
-                reached.add(inlet(line))
+            elif target is not None and inlet(line) not in connected_inlets:
+                connected_inlets.add(inlet(line))
                 getattr(proc.in_ports, inlet(line)).connect(getattr(target, port))

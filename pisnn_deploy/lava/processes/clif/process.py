@@ -1,4 +1,4 @@
-"""The hierarchical process of the C-LIF neurons."""
+"""Hierarchical process of the C-LIF neurons."""
 
 from __future__ import annotations
 
@@ -15,25 +15,24 @@ from pisnn_deploy.lava.start import Start
 class CLIF(AbstractProcess):
     """Conservative leaky integrate-and-fire neurons: holders of mass, channels between them, and the audit.
 
-    All synapses between holders and channels are inside, so nobody can wire them in a way that loses packets. Outside
-    is what estimates the fluxes.
+    All synapses between holders and channels are inside, so they cannot be connected in a way that loses packets. The
+    populations that estimate fluxes are outside.
 
     Parameters
     ----------
     graph : IntegerGraph
-        Compiled to the end.
+        A fully compiled graph.
     start : Start
-        Where the run begins.
+        Start of the run.
     folder : Path
         Folder of the run.
-    name : str
 
     Attributes
     ----------
     out_* : OutPort
-        Output of a population that the outside hears; see `outlet`.
+        Output of a population with targets outside; see `outlet`.
     in_* : InPort
-        Port of a population that the outside reaches; see `inlet`.
+        Input of a population with sources outside; see `inlet`.
     """
 
     def __init__(self, graph: IntegerGraph, start: Start, folder: Path, name: str = "clif") -> None:
@@ -48,15 +47,15 @@ class CLIF(AbstractProcess):
 
 
 def is_within(graph: IntegerGraph, population: str) -> bool:
-    """Whether a population holds or moves mass, and so is part of `CLIF`."""
+    """Whether a population is part of `CLIF`, because it holds or moves mass."""
     return population in graph.holders or any(channels.population == population for channels in graph.channels)
 
 
 def outlet(line: Line) -> str:
-    """Name of the port through which the source of a synapse is heard outside."""
+    """Name of the output of `CLIF` for the source of a synapse."""
     return f"out_{line.synapse.source}_{line.synapse.output}"
 
 
 def inlet(line: Line) -> str:
-    """Name of the port through which a synapse from outside reaches its target."""
+    """Name of the input of `CLIF` for the target of a synapse."""
     return f"in_{line.synapse.target}_{line.synapse.port}"

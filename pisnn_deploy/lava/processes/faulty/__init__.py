@@ -1,1 +1,1 @@
-"""Models of processes that faults hit; only faulty runs take them."""
+"""Models with faults, used only in runs with faults."""

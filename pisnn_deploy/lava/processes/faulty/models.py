@@ -1,6 +1,6 @@
-"""The fixed-point models that a faulty run takes in place of the usual ones.
+"""Fixed-point models with faults.
 
-Each does what its parent does, with memories, arrivals and spikes as the faults left them.
+Each behaves like its base class, except for faults in memories, inputs and spikes.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from pisnn_deploy.lava.start import CURRENT, RESIDUE
 from pisnn_deploy.programs import Operand, run
 
 _PLACES = {(MEMBRANE, "mass"): "membrane", (FLUX, "current"): "current", (FLUX, "residue"): "residue"}
-"""What faults call the words that a population remembers."""
+"""Names that faults use for words in memory."""
 
 
 @implements(proc=Neurons, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
 class FaultyNeuronsModel(NeuronsModel):
-    """Neurons whose memories, arrivals and spikes are as the faults left them."""
+    """Neurons with faults in memories, inputs and spikes."""
 
     injector: Injector
 
@@ -50,31 +50,31 @@ class FaultyNeuronsModel(NeuronsModel):
         self._name = plan.population.name
         self._places = {row: _PLACES.get((self._name, word.value)) for row, word in enumerate(plan.kept)}
         self._mended, self._right = files.array("mended"), _right(plan, files)
-        self._told: Integers | None = None
-        self._untold: Integers | int = 0
+        self._last_sent: Integers | None = None
+        self._unsent: Integers | int = 0
 
     def run_spk(self) -> None:
-        """One time step."""
+        """Run one time step."""
         step, phase = self.now()
-        if self._told is None:  # Lava gives memories to the model after it was made
-            self._told = self.kept[0].copy()
+        if self._last_sent is None:  # Lava sets the memories after creating the model
+            self._last_sent = self.kept[0].copy()
         if self.time_step > 1 and self._mended[0] == self.time_step - 1:
             for row, right in self._right:
                 self.kept[row] = right
-            self._untold = self.kept[0] - self._told
+            self._unsent = self.kept[0] - self._last_sent
         for row, place in self._places.items():
             if place is not None:
                 self.injector.flip(place, self.kept[row], step, phase)
         super().run_spk()
 
     def take(self, number: int, port: PortPlan, arrival: Integers) -> None:
-        """Take what has arrived, but where an accumulator is held."""
-        held = self.injector.held(self._name, *self.now())
-        arrival[held] = 0 if port.accumulates or port.takes_packets else self.arrived[number, held]
+        """Update a port, except for stale accumulators."""
+        stale = self.injector.held(self._name, *self.now())
+        arrival[stale] = 0 if port.accumulates or port.takes_packets else self.arrived[number, stale]
         super().take(number, port, arrival)
 
     def computed(self, step: int) -> dict[Operand, Integers]:
-        """Every value of the program, with the bits flipped that are hit in this PDE step."""
+        """Run the program with the bit flips of this PDE step."""
         population = self.plan.population
 
         def look(name: str, values: Integers) -> None:
@@ -89,7 +89,7 @@ class FaultyNeuronsModel(NeuronsModel):
         return values
 
     def payloads(self, values: dict[Operand, Integers]) -> list[Integers]:
-        """What is to be sent, and with it what was told wrongly before; dead neurons change nothing."""
+        """Return payloads that also correct wrong ones sent before; dead neurons keep their memory."""
         dead, plan = self.injector.dead(self._name, *self.now()), self.plan
         frozen = self.kept[:, dead]
         payloads = super().payloads(values)
@@ -99,16 +99,16 @@ class FaultyNeuronsModel(NeuronsModel):
                 payload[dead] = 0
         for remembered in self._packets:
             remembered[dead] = 0
-        if plan.changes == (True,) and plan.holders is not None and self._told is not None:
+        if plan.changes == (True,) and plan.holders is not None and self._last_sent is not None:
             (payload,) = payloads
-            payloads = [payload := payload + self._untold]
+            payloads = [payload := payload + self._unsent]
             payload[plan.senders :] = 0
-            self._untold = 0
-            self._told += payload
+            self._unsent = 0
+            self._last_sent += payload
         return payloads
 
     def send(self, number: int, spikes: Spikes) -> None:
-        """Send, but for dead neurons."""
+        """Send spikes, except from dead neurons."""
         dead = self.injector.dead(self._name, *self.now())
         if dead.size:
             spikes = spikes.copy()
@@ -117,14 +117,14 @@ class FaultyNeuronsModel(NeuronsModel):
 
 
 def _right(plan: Plan, files: Exchange) -> list[tuple[int, Integers]]:
-    """Rows of what a population remembers, and where the audit leaves what must stand there."""
+    """Rows of a population's memory, and the shared arrays of their right values."""
     if plan.holders is not None:
         return [(0, files.array("right_mass")[plan.holders])]
     flux = files.array("right_flux")
     return [
         (plan.kept.index(word), flux[row, columns])
         for number, columns in enumerate(plan.channels)
-        for row, word in enumerate(plan.told(number)[CURRENT:])
+        for row, word in enumerate(plan.audited_of_channel(number)[CURRENT:])
         if word.role != "sent"
     ]
 
@@ -133,7 +133,7 @@ def _right(plan: Plan, files: Exchange) -> list[tuple[int, Integers]]:
 @requires(CPU)
 @tag("fixed_pt")
 class FaultySparseModel(PySparseModelBitAcc):
-    """Synapses: Lava's own where no fault hits them."""
+    """Synapses with faults; Lava's own model for those without."""
 
     injector: Injector
     first_step: int
@@ -145,7 +145,7 @@ class FaultySparseModel(PySparseModelBitAcc):
         self._faulty = self.synapses.get(str(proc_params["name"]))
 
     def run_spk(self) -> None:
-        """One time step."""
+        """Run one time step."""
         if self._faulty is None:
             super().run_spk()
             return
@@ -160,7 +160,7 @@ class FaultySparseModel(PySparseModelBitAcc):
 @requires(CPU)
 @tag("fixed_pt")
 class RecoveringAuditModel(AuditModel):
-    """An audit that leaves the right states where membranes and flux compartments find them one time step later."""
+    """Audit that shares the right states, from which populations repair their memories one time step later."""
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
@@ -172,7 +172,7 @@ class RecoveringAuditModel(AuditModel):
     def observe(
         self, step: int, mass: Integers, listen: Callable[[], Integers], *, absorbing: bool, firing: tuple[int, ...]
     ) -> Integers:
-        """Have all looked at, and put right what was wrong."""
+        """Check all states, and repair wrong ones."""
         flux = listen()
         audit = self._books.audit
         observations = [partial(audit.observe_membranes, step, mass, absorbing=absorbing)]
@@ -200,26 +200,20 @@ _MODELS: Mapping[type[AbstractProcess], type] = {
 def faulty_models(
     graph: IntegerGraph, injector: Injector, first_step: int, *, recovers: bool
 ) -> Mapping[type[AbstractProcess], type]:
-    """The models of a run with faults, by process class.
+    """Return the models of a run with faults, by process class.
 
     Parameters
     ----------
-    graph : IntegerGraph
-    injector : Injector
     first_step : int
-        PDE steps that were done before.
+        Number of PDE steps before this run.
     recovers : bool
-        Whether memories that the audit finds wrong are put right.
-
-    Returns
-    -------
-    mapping
+        Whether violations are repaired.
     """
     period = int(graph.period or 0)
     hit = {line.synapse.name: injector.synapse(line, period) for line in stored_synapses(graph)}
     synapses = {name: synapse for name, synapse in hit.items() if synapse.is_hit}
-    # What the models declare and do not set.
+    # Attributes that the models declare without values.
     known = {"injector": injector, "first_step": first_step, "synapses": synapses}
     models = {**_MODELS, Audit: RecoveringAuditModel} if recovers else _MODELS
-    # Classes of this run: Lava gives its models nothing but the parameters of their processes.
+    # Subclasses for this run, because Lava passes only the parameters of processes to models.
     return {process: type(model.__name__, (model,), known) for process, model in models.items()}

@@ -1,1 +1,1 @@
-"""Neurons of any program."""
+"""Process of neurons with any program."""

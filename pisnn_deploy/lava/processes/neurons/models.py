@@ -1,4 +1,4 @@
-"""The fixed-point model of a population."""
+"""Fixed-point model of a population."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Spikes = NDArray[np.signedinteger[Any]]
 @requires(CPU)
 @tag("fixed_pt")
 class NeuronsModel(PortsOfNeurons):
-    """Runs the program at its phase, and sends what it gives or how that changed; silent in the other phases."""
+    """Runs the program at its phase and sends the results or their changes; silent in other phases."""
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
@@ -45,7 +45,7 @@ class NeuronsModel(PortsOfNeurons):
 
     @cached_property
     def _inputs(self) -> tuple[PyInPort, ...]:
-        """A port of the process for each port of the program."""
+        """Port of the process for each port of the program."""
         return ports_of(self, "in", len(self.plan.ports))
 
     @cached_property
@@ -54,22 +54,22 @@ class NeuronsModel(PortsOfNeurons):
 
     @cached_property
     def _memory(self) -> dict[Word, Integers]:
-        """All that is remembered."""
+        """Memory by word, int64 [neurons] each."""
         return dict(zip(self.plan.kept, self.kept, strict=False))
 
     @cached_property
     def _packets(self) -> tuple[Integers, ...]:
-        """Where the audit finds what was sent in this time step."""
+        """Memory of the packets of this time step, for the audit."""
         return tuple(remembered for word, remembered in self._memory.items() if word.role == "sent")
 
     @cached_property
     def _remembered(self) -> tuple[tuple[Integers, str], ...]:
-        """All that is remembered, and the value of the program that it becomes."""
+        """Memory of each word, and the value that is stored in it."""
         return tuple((remembered, word.value) for word, remembered in self._memory.items())
 
     @cached_property
     def _operands(self) -> dict[str, Integers]:
-        """Ports, states and parameters of the program, as they stand in memory."""
+        """Ports, states and parameters of the program, as views of the memory."""
         population = self.plan.population
         ports = dict(zip(population.program.ports, self.arrived, strict=False))
         states = {word.name: remembered for word, remembered in self._memory.items() if word.role == "state"}
@@ -77,27 +77,27 @@ class NeuronsModel(PortsOfNeurons):
 
     @cached_property
     def _recorded(self) -> tuple[tuple[Call, ...], dict[Operand, Integers]]:
-        """Calls that run the program, and the arrays in which they leave its values."""
+        """Calls that run the program, and the arrays of its values."""
         program, tape, inputs = self.plan.population.program, Tape(self.plan.population.size), {**self._operands}
-        # States that are themselves sent or kept: their words are written while they are still needed.
+        # Copy states that are sent or stored unchanged, because their words are overwritten before that.
         for state in {*(word.value for word in self.plan.kept), *program.sends}.intersection(program.states):
             inputs[state] = tape.copy(inputs[state])
         values: dict[Operand, Integers] = {}
         values.update(run(program, tape, inputs).values)
         for word, remembered in self._memory.items():
-            # What was told last is needed until its change is known.
-            if word.role != "told" and tape.move(values[word.value], remembered):
+            # The last sent value is needed until its change is computed.
+            if word.role != "last_sent" and tape.move(values[word.value], remembered):
                 values[word.value] = remembered
         return tape.calls, values
 
     @cached_property
     def _watched(self) -> tuple[tuple[Integers, Watch], ...]:
-        """Values that must be within limits."""
+        """Values with range checks."""
         _, values = self._recorded
         return tuple((values[watch.value][watch.neurons], watch) for watch in self.plan.watches)
 
     def run_spk(self) -> None:
-        """One time step."""
+        """Run one time step."""
         step, phase = self.now()
         if phase == self.plan.phase:
             self.answer(step)
@@ -105,16 +105,16 @@ class NeuronsModel(PortsOfNeurons):
             self.rest(phase)
 
     def now(self) -> tuple[int, int]:
-        """PDE step and phase of this time step."""
+        """Return PDE step and phase of this time step."""
         return step_and_phase(self.time_step, self.plan.period, self._first_step)
 
     def rest(self, phase: int) -> None:
-        """A time step between two answers: what arrives early is kept.
+        """Run a time step in which the program does not run; store early inputs.
 
         Parameters
         ----------
         phase : int
-            Of the time step.
+            Phase of the time step.
         """
         for port in self._outputs:
             port.send(self._silence)
@@ -127,7 +127,7 @@ class NeuronsModel(PortsOfNeurons):
                 early += arrival
 
     def answer(self, step: int) -> None:
-        """The time step in which the program runs.
+        """Run the time step in which the program runs.
 
         Parameters
         ----------
@@ -151,16 +151,16 @@ class NeuronsModel(PortsOfNeurons):
         self._tell_audit()
 
     def take(self, number: int, port: PortPlan, arrival: Integers) -> None:
-        """Let a port take what has arrived since the last PDE step.
+        """Update a port with its input since the last PDE step.
 
         Parameters
         ----------
         number : int
-            Of the port.
+            Number of the port.
         port : PortPlan
-            How it takes it.
+            Plan of the port.
         arrival : int64 array [neurons]
-            Its own, to be changed at will.
+            Input, which may be overwritten.
         """
         if port.accumulates:
             self.arrived[number] += arrival
@@ -168,7 +168,7 @@ class NeuronsModel(PortsOfNeurons):
             self.arrived[number] = arrival
 
     def computed(self, step: int) -> dict[Operand, Integers]:
-        """Every value of the program, by name.
+        """Run the program and return every value by name.
 
         Parameters
         ----------
@@ -183,7 +183,7 @@ class NeuronsModel(PortsOfNeurons):
         return values
 
     def payloads(self, values: dict[Operand, Integers]) -> list[Integers]:
-        """What is to be sent, one array an output; what the values leave behind is remembered.
+        """Return the payload of each output, and store the memory.
 
         Parameters
         ----------
@@ -196,8 +196,8 @@ class NeuronsModel(PortsOfNeurons):
             if not payload.shape:  # the same constant in all neurons
                 payload = np.full(self.plan.population.size, payload)
             if changes:
-                is_holder = self.plan.holders is not None  # it changes by what arrived, and has no other output
-                payload = self.arrived[0] if is_holder else payload - self._memory[Word("told", value, value)]
+                is_holder = self.plan.holders is not None  # its change is its input
+                payload = self.arrived[0] if is_holder else payload - self._memory[Word("last_sent", value, value)]
             if senders < payload.size:
                 payload = payload.copy()
                 payload[senders:] = 0
@@ -208,13 +208,14 @@ class NeuronsModel(PortsOfNeurons):
         return payloads
 
     def send(self, number: int, spikes: Spikes) -> None:
-        """Send from an output.
+        """Send spikes from an output.
 
         Parameters
         ----------
         number : int
-            Of the output.
+            Number of the output.
         spikes : int array [neurons], or [lines * neurons]
+            Payloads, or one spike for each bit.
         """
         self._outputs[number].send(spikes)
 

@@ -1,4 +1,4 @@
-"""The process of a population."""
+"""Process of a population."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from pisnn_deploy.lava.start import Start
 
 
 class Neurons(AbstractProcess):
-    """Neurons of one population, whatever their program.
+    """Neurons of one population, with any program.
 
     Parameters
     ----------
     graph : IntegerGraph
-        Compiled to the end.
+        A fully compiled graph.
     population : str
-        Its name.
+        Name of the population.
     start : Start
-        Where the run begins.
+        Start of the run.
     folder : Path
         Folder of the run.
 
     Attributes
     ----------
     in0, in1, ... : InPort [neurons]
-        What arrives at each port of the program, in its order.
+        Input of each port of the program, in order.
     out0, out1, ... : OutPort [neurons], or [lines * neurons]
         Each output of the program, see `PayloadGuard.spikes`.
     audit_out : OutPort [values, neurons]
-        What the audit hears in every time step, see `Plan.audited`.
+        Words for the audit in every time step, see `Plan.audited`.
     arrived : Var [ports, neurons]
-        What each port holds.
+        Content of each port.
     kept : Var [values, neurons]
-        What the population remembers, see `Plan.kept`.
+        Memory of the population, see `Plan.kept`.
     """
 
     def __init__(self, graph: IntegerGraph, population: str, start: Start, folder: Path) -> None:
         super().__init__(first_step=start.step, goes_on=start.goes_on, folder=folder, name=population)
-        # Afterwards: what Lava has not begun to make it cannot unmake, where there is no plan.
+        # After super().__init__, because Lava cannot clean up a process that failed before it.
         plan = self.proc_params["plan"] = plan_of(graph, population)
         size = plan.population.size
         width = max((guard.width for guard in plan.guards), default=1)

@@ -1,4 +1,4 @@
-"""How an audit hears what populations hold and send: they tell it, or it follows what Lava's own processes send."""
+"""Inputs of an audit: states reported by our processes, or derived from the messages of Lava's own processes."""
 
 from __future__ import annotations
 
@@ -15,130 +15,132 @@ from pisnn_deploy.lava.start import CURRENT, Start
 from pisnn_deploy.programs import run
 from pisnn_deploy.programs.arrays import Arrays
 
-EARS = 16
-"""Ports that an audit has."""
+AUDIT_PORTS = 16
+"""Number of ports of an audit."""
 
 
-class Hearing(Protocol):
-    """What the messages of one time step say."""
-
-    @property
-    def ears(self) -> Mapping[str, tuple[int, ...]]:
-        """Shape of each message, by what sends it."""
+class AuditInput(Protocol):
+    """Interpretation of the messages of one time step."""
 
     @property
-    def hears_rest(self) -> bool:
-        """Whether channels are heard when they do not fire, too."""
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Shape of each message, by sender."""
+
+    @property
+    def reports_every_step(self) -> bool:
+        """Whether channels report their states also when they do not fire."""
 
     def mass(self, messages: Sequence[Integers], step: int) -> Integers:
-        """Masses and ledgers of all fields, int64 [holders]."""
+        """Return masses and ledgers of all fields, int64 [holders]."""
 
     def flux(self, messages: Sequence[Integers], step: int) -> Integers:
-        """Packets, currents and residues of all channels, int64 [3, channels]."""
+        """Return packets, currents and residues of all channels, int64 [3, channels]."""
 
-    def on_its_way(self, messages: Sequence[Integers]) -> Integers:
-        """Currents that were sent to channels, int64 [channels]."""
+    def next_current(self, messages: Sequence[Integers]) -> Integers:
+        """Return currents that were sent to channels, int64 [channels]."""
 
     def events(self, messages: Sequence[Integers], *, holders: bool, channels: bool) -> Mapping[int, int]:
-        """Spikes of holders and of channels that do not count theirs, by slot of the population."""
+        """Count spikes of populations that do not count their own, by slot of the population."""
 
 
-def hearing(graph: IntegerGraph, start: Start) -> Hearing:
-    """How the audit of a graph hears its populations.
+def audit_input(graph: IntegerGraph, start: Start) -> AuditInput:
+    """Return the input of a graph's audit.
 
     Parameters
     ----------
     graph : IntegerGraph
-        Compiled to the end.
+        A fully compiled graph.
     start : Start
-        Where the run begins.
+        Start of the run.
     """
-    return Followed.of(graph, start) if is_stock(graph) else Told.of(graph)
+    return DerivedStates.of(graph, start) if is_stock(graph) else ReportedStates.of(graph)
 
 
 @dataclass(frozen=True)
-class Told:
-    """Each process tells its own states.
+class ReportedStates:
+    """States that each process reports.
 
     Attributes
     ----------
     plans : tuple of Plan
-        Of the populations that are heard.
+        Plans of the reporting populations.
     holders : tuple of int
-        Which of them hold each field.
+        Index in `plans` of the holder of each field.
     channels : tuple of (int, int)
-        Which of them, and where among its own, are the channels of the graph.
+        Index in `plans`, and index in that population, of each of the graph's channels.
     """
 
     plans: tuple[Plan, ...]
     holders: tuple[int, ...]
     channels: tuple[tuple[int, int], ...]
-    hears_rest: bool = True
+    reports_every_step: bool = True
 
     @classmethod
-    def of(cls, graph: IntegerGraph) -> Told:
-        """The populations of a graph."""
+    def of(cls, graph: IntegerGraph) -> ReportedStates:
+        """Create the input for the populations of a graph."""
         senders = [channels.population for channels in graph.channels]
         names = list(dict.fromkeys((*graph.holders, *senders)))
-        own = [senders[:number].count(sender) for number, sender in enumerate(senders)]
+        index_in_sender = [senders[:number].count(sender) for number, sender in enumerate(senders)]
         return cls(
             tuple(plan_of(graph, name) for name in names),
             tuple(map(names.index, graph.holders)),
-            tuple((names.index(sender), number) for sender, number in zip(senders, own, strict=True)),
+            tuple((names.index(sender), number) for sender, number in zip(senders, index_in_sender, strict=True)),
         )
 
     @property
-    def ears(self) -> Mapping[str, tuple[int, ...]]:
-        """What is told, by population."""
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Shape of each report, by population."""
         return {plan.population.name: (len(plan.audited), plan.population.size) for plan in self.plans}
 
     def mass(self, messages: Sequence[Integers], step: int) -> Integers:
         """Masses and ledgers of all fields."""
-        told = [messages[number][0] for number in self.holders]
-        return told[0] if len(told) == 1 else np.concatenate(told)
+        masses = [messages[number][0] for number in self.holders]
+        return masses[0] if len(masses) == 1 else np.concatenate(masses)
 
     def flux(self, messages: Sequence[Integers], step: int) -> Integers:
         """Packets, currents and residues of all channels."""
-        told = [messages[number][3 * own : 3 * (own + 1)] for number, own in self.channels]
-        return told[0] if len(told) == 1 else np.concatenate(told, axis=1)
+        parts = [messages[number][3 * index : 3 * (index + 1)] for number, index in self.channels]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
-    def on_its_way(self, messages: Sequence[Integers]) -> Integers:
-        """Channels have taken their currents."""
+    def next_current(self, messages: Sequence[Integers]) -> Integers:
+        """Return the currents, which channels have taken already."""
         current: Integers = self.flux(messages, 0)[CURRENT]
         return current
 
     def events(self, messages: Sequence[Integers], *, holders: bool, channels: bool) -> Mapping[int, int]:
-        """Each process counts its own."""
+        """Return nothing: each process counts its own spikes."""
         return {}
 
 
 @dataclass(frozen=True)
-class Followed:
-    """Lava's own processes tell no states: the residues follow from the drive by the program, so a face that does
-    something else breaks I3. Their widths are looked at here, because these processes do not.
+class DerivedStates:
+    """States derived from the messages of Lava's own processes, which report none.
+
+    The residues follow from the drive and the program, so a face that deviates from the program violates I3. Widths are
+    checked here, because Lava's processes do not check them.
 
     Attributes
     ----------
     cells, faces : Plan
-        Of the two populations.
+        Plans of the two populations.
     residue : int64 array [faces]
-        As the program leaves it.
+        Residues after the last step, in quanta.
     """
 
     cells: Plan
     faces: Plan
     residue: Integers
-    hears_rest: bool = False
+    reports_every_step: bool = False
 
     @classmethod
-    def of(cls, graph: IntegerGraph, start: Start) -> Followed:
-        """The two populations of a graph."""
+    def of(cls, graph: IntegerGraph, start: Start) -> DerivedStates:
+        """Create the input for the two populations of a graph."""
         (holders,), (channels,) = graph.holders, graph.channels
         return cls(plan_of(graph, holders), plan_of(graph, channels.population), start.residue.copy())
 
     @property
-    def ears(self) -> Mapping[str, tuple[int, ...]]:
-        """States of the cells and the constant that rounds; what the faces receive; what they send."""
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        """Shapes of the masses with the rounding constant, of the drive and of the packets."""
         faces = (self.faces.population.size,)
         return {"mass": (self.cells.population.size + 1,), "drive": faces, "packets": faces}
 
@@ -149,7 +151,7 @@ class Followed:
         return mass
 
     def flux(self, messages: Sequence[Integers], step: int) -> Integers:
-        """Packets and drives as they were sent, and the residues that the program leaves."""
+        """Return packets, drives, and the residues that the program computes."""
         _, drive, packets = messages
         program = self.faces.population.program
         arrival = np.zeros_like(drive)
@@ -163,12 +165,12 @@ class Followed:
         self.residue[:] = values["residue"]
         return np.stack([packets, drive, self.residue])
 
-    def on_its_way(self, messages: Sequence[Integers]) -> Integers:
-        """The drive of the next PDE step."""
+    def next_current(self, messages: Sequence[Integers]) -> Integers:
+        """Return the drive of the next PDE step."""
         return messages[1]
 
     def events(self, messages: Sequence[Integers], *, holders: bool, channels: bool) -> Mapping[int, int]:
-        """States of the cells and packets that are not 0."""
+        """Count nonzero masses and packets."""
         mass, _, packets = messages
         counts = {self.cells.slot: np.count_nonzero(mass[:-1])} if holders else {}
         return counts | ({self.faces.slot: np.count_nonzero(packets)} if channels else {})
