@@ -1,4 +1,4 @@
-"""Two backends side by side: every integer of every PDE step, and the first that differs."""
+"""Compare two backends: every integer of every PDE step, and the first difference."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pisnn_deploy.runs.registry import run_graph
 from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, Trace
 
 STRETCH_BYTES = 1 << 27
-"""Bytes of the integers of one backend that are held at once."""
+"""Memory for the integers of one backend, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,11 @@ class Difference:
     Attributes
     ----------
     step : int
-        PDE step after which they differ.
-    population, quantity : str
+        PDE step of the difference.
     index : int
-        Neuron.
+        Number of the neuron.
     values : tuple of int
-        What either backend has.
+        Value on each backend.
     """
 
     step: int
@@ -37,26 +36,25 @@ class Difference:
     values: tuple[int, int]
 
     def sentence(self, first: str, second: str) -> str:
-        """Say it, with the names of the backends."""
+        """Describe the difference, with the names of the backends."""
         return (
-            f"{first} and {second} differ first at PDE step {self.step}: {self.population} {self.quantity} "
+            f"{first} and {second} first differ at PDE step {self.step}: {self.population} {self.quantity} "
             f"[{self.index}] is {self.values[0]} on {first} and {self.values[1]} on {second}"
         )
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a comparison found.
+    """Result of a comparison.
 
     Attributes
     ----------
     steps : int
-        PDE steps that were compared.
+        Number of compared PDE steps.
     integers : int
-        Integers that were found equal.
-    difference : Difference or None
+        Number of equal integers.
     failures : tuple of str
-        How each of the two runs was stopped; empty sentences if they were not.
+        Why each of the runs was stopped, or empty strings.
     """
 
     steps: int
@@ -74,21 +72,16 @@ def compare(
 ) -> Comparison:
     """Run a graph on two backends and compare masses, ledgers, packets, currents and residues after every PDE step.
 
-    Both run in stretches from snapshots of their own, so memory is bounded however long the run is.
+    Both run in stretches, each from its own snapshot, so memory is bounded.
 
     Parameters
     ----------
-    backends : tuple of str
-    graph : IntegerGraph
     mass : int64 array [cells]
+        Initial masses in quanta.
     options : RunOptions
-        Their ``every`` is not looked at.
+        Options of the run; ``every`` is ignored.
     progress : callable, optional
-        Told the PDE steps that both have done.
-
-    Returns
-    -------
-    Comparison
+        Called with the number of PDE steps that both have completed.
     """
     stretch = max(1, STRETCH_BYTES // (8 * (graph.mesh.holders + 4 * graph.mesh.faces)))
     starts = [options.start, options.start]
@@ -97,8 +90,8 @@ def compare(
         end = min(options.steps, done + stretch)
         runs: list[Run] = []
         for backend, start in zip(backends, starts, strict=True):
-            asked = replace(options, until=end, every=1, everything=True, start=start)
-            runs.append(run_graph(backend, graph, mass, asked))
+            stretch_options = replace(options, until=end, every=1, everything=True, start=start)
+            runs.append(run_graph(backend, graph, mass, stretch_options))
         first, second = runs
         difference = first_difference(first.trace, second.trace)
         rows = min(first.trace.step.size, second.trace.step.size)
@@ -113,30 +106,26 @@ def compare(
 
 
 def first_difference(first: Trace, second: Trace) -> Difference | None:
-    """The first integer on which two traces disagree, in the order of steps.
+    """Return the first difference between two traces, in the order of steps, or None.
 
     Parameters
     ----------
     first, second : Trace
-        With the integers of the flux compartments; only steps that both have are compared.
-
-    Returns
-    -------
-    Difference or None
+        Traces with flux compartments; only common steps are compared.
     """
-    found: Difference | None = None
+    earliest: Difference | None = None
     rows = min(first.step.size, second.step.size)
     for (population, quantity, ours), (_, _, theirs) in zip(_parts(first), _parts(second), strict=True):
         wrong = np.argwhere(ours[:rows] != theirs[:rows])
-        if wrong.size and (found is None or int(first.step[wrong[0][0]]) < found.step):
+        if wrong.size and (earliest is None or int(first.step[wrong[0][0]]) < earliest.step):
             row, index = (int(number) for number in wrong[0])
             values = int(ours[row, index]), int(theirs[row, index])
-            found = Difference(int(first.step[row]), population, quantity, index, values)
-    return found
+            earliest = Difference(int(first.step[row]), population, quantity, index, values)
+    return earliest
 
 
 def _parts(trace: Trace) -> Iterator[tuple[str, str, Integers]]:
-    """What a trace holds, in the order in which a PDE step makes it."""
+    """Yield the parts of a trace in the order in which a PDE step computes them."""
     assert trace.flux is not None
     for number, quantity in ((1, "current"), (0, "packet"), (2, "residue")):
         yield FLUX, quantity, trace.flux[:, number]

@@ -1,4 +1,4 @@
-"""The `fast` backend: the integer graph in compiled kernels, without Lava and without time steps in between."""
+"""The `fast` backend: compiled kernels for whole PDE steps, without Lava."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from pisnn_deploy.runs.stepping import ReferenceStepper, Stepper, stepped_run
 
 
 class SlowRunWarning(RuntimeWarning):
-    """The run takes plain numpy, because kernels cannot be compiled here."""
+    """The run uses plain numpy, because kernels cannot be compiled here."""
 
 
 _LOG = logging.getLogger(__name__)
 
 
 class FastStepper(Stepper, Protocol):
-    """A stepper that can be put elsewhere, and that may have threads to end."""
+    """A stepper that can be moved to another state, and may have threads."""
 
     def restore(self, state: RunState) -> None:
-        """Go on from another state of the same graph."""
+        """Continue from another state of the same graph."""
 
     def prepare(self) -> None:
-        """Get ready, so that no step takes the time for it."""
+        """Compile in advance, so that no step includes the time for it."""
 
     def close(self) -> None:
-        """End the threads."""
+        """Stop the threads."""
 
 
 def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Progress | None = None) -> Run:
@@ -43,7 +43,7 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
     Warns
     -----
     SlowRunWarning
-        Where numba cannot be imported; the run then takes plain numpy, which gives the same integers slowly.
+        If numba cannot be imported; plain numpy then gives the same integers slowly.
     """
     start = options.start or start_of(graph, mass)
     with closing(stepper_of(graph, start, options.steps)) as kernels:
@@ -60,32 +60,31 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
 
 
 def stepper_of(graph: IntegerGraph, start: RunState, steps: int) -> FastStepper:
-    """What steps a graph fastest here.
+    """Return the fastest stepper for a graph that is available.
 
     Parameters
     ----------
-    graph : IntegerGraph
     start : RunState
-        Where to go on from.
+        State to start from.
     steps : int
-        PDE steps of the whole run.
+        Number of Number of PDE steps of the whole run.
 
     Returns
     -------
     FastStepper
-        To be closed.
+        Must be closed after use.
 
     Warns
     -----
     SlowRunWarning
-        Where numba cannot be imported, or was told to compile nothing.
+        If numba cannot be imported, or compilation is disabled.
     """
     try:
-        # Not before a run: importing numba takes longer than most commands.
+        # Imported here, because numba takes longer to import than most commands run.
         from pisnn_deploy.runs.kernels.choice import kernel_stepper
         from pisnn_deploy.runs.kernels.compiled import DISABLED, kernels_are_disabled
         from pisnn_deploy.runs.kernels.faces import UnservedError
-    except Exception as error:  # it loads libraries of its own, and its settings may be of any kind
+    except Exception as error:  # numba loads libraries and settings that may fail in any way
         reason = str(error) if is_installed("numba") else f"compiled kernels need {lack_of('numba')}"
         return _slowly(graph, start, steps, reason)
     if kernels_are_disabled():
@@ -93,7 +92,7 @@ def stepper_of(graph: IntegerGraph, start: RunState, steps: int) -> FastStepper:
     try:
         return kernel_stepper(graph, start, steps)
     except (OverflowViolation, UnservedError):
-        # Arrays of the kernels would cut the start, and the reference names what is wrong with it; or a program is new.
+        # The start exceeds the kernels' arrays, which the reference reports; or kernels do not support a program.
         return ReferenceStepper(graph, start, steps)
 
 

@@ -1,4 +1,4 @@
-"""Runs with faults on the `fast` backend: kernels up to the first fault, then a chip in numpy, by time steps."""
+"""Runs with faults on the `fast` backend: kernels up to the first fault, then the chip simulator `Machine`."""
 
 from __future__ import annotations
 
@@ -21,14 +21,12 @@ class FaultyStepper:
 
     Parameters
     ----------
-    graph : IntegerGraph
     start : RunState
-        Where to go on from.
-    injector : Injector
+        State to start from.
     recovers : bool
-        Whether memories that the audit finds wrong are put right.
+        Whether violations are repaired.
     machine : type
-        The class of the machine, for those who want to see what it does.
+        Class of the simulator; tests replace it.
     """
 
     def __init__(
@@ -50,17 +48,17 @@ class FaultyStepper:
         self._recovery = Recovery(self.audit) if recovers else None
 
     def begin(self) -> None:
-        """Check the start of the run and count what is sent then."""
+        """Check the initial state and count its spikes."""
         self._time_step()
         self._begun = True
         self._now = replace(self._now, mass=self.machine.mass.copy(), events=dict(self.machine.events))
 
     def advance(self, steps: int) -> None:
-        """Do PDE steps, checking every time step."""
+        """Run PDE steps, checking every time step."""
         if not self._begun:
             self.begin()
         elif self.machine.time == (self._now.step, 0):
-            self._time_step()  # goes on: what is sent first was counted before
+            self._time_step()  # a continued run: its first spikes are counted already
         for _ in range(steps):
             for _ in range(self.machine.phases - 1):
                 self._time_step()
@@ -80,11 +78,11 @@ class FaultyStepper:
             )
 
     def state(self) -> RunState:
-        """Where the run stands."""
+        """Return the current state."""
         return self._now
 
     def tally(self) -> Tally:
-        """What has been counted."""
+        """Return the counts so far."""
         audit = self.audit
         events, counts = dict(self.machine.events), dict(audit.counts)
         healed = () if self._recovery is None else tuple(self._recovery.detections)
@@ -107,15 +105,12 @@ class FaultyStepper:
 
 
 class RelayedStepper:
-    """A run on kernels up to a PDE step, and on a machine with faults from there on.
+    """A run on kernels up to the first fault, and on a machine with faults after that.
 
     Parameters
     ----------
-    graph : IntegerGraph
     kernels : Stepper
-        Where the run begins.
-    injector : Injector
-    recovers : bool
+        Stepper at the start of the run.
     """
 
     def __init__(self, graph: IntegerGraph, kernels: Stepper, injector: Injector, *, recovers: bool) -> None:
@@ -124,15 +119,15 @@ class RelayedStepper:
         self._injector = injector
         self._recovers = recovers
         self._faulty: FaultyStepper | None = None
-        # What hits the first time step of a PDE step comes before its packets arrive.
+        # A fault in the first time step of a PDE step occurs before its packets arrive.
         self._last = injector.first_step() - 1
 
     def begin(self) -> None:
-        """Check the start of the run and count what is sent then."""
+        """Check the initial state and count its spikes."""
         self._runner(self._kernels.state().step).begin()
 
     def advance(self, steps: int) -> None:
-        """Do PDE steps, checking every one."""
+        """Run PDE steps, checking every one."""
         before = min(steps, max(0, self._last - self.state().step)) if self._faulty is None else 0
         if before:
             self._kernels.advance(before)
@@ -140,11 +135,11 @@ class RelayedStepper:
             self._runner(self.state().step).advance(steps - before)
 
     def state(self) -> RunState:
-        """Where the run stands."""
+        """Return the current state."""
         return (self._faulty or self._kernels).state()
 
     def tally(self) -> Tally:
-        """What has been counted."""
+        """Return the counts so far."""
         return (self._faulty or self._kernels).tally()
 
     def _runner(self, step: int) -> Stepper:

@@ -12,7 +12,7 @@ from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, RunState,
 from pisnn_deploy.runs.stepping import ReferenceStepper, stepped_run
 
 _ERRORS_ALONE = 3
-"""Severity from which onnxruntime speaks."""
+"""Lowest severity of onnxruntime's messages."""
 
 
 def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Progress | None = None) -> Run:
@@ -21,7 +21,7 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
     Raises
     ------
     UsageError
-        onnxruntime is not installed, or the mesh is too large for a model.
+        If onnxruntime is not installed, or the mesh is too large for a model.
     """
     start = options.start or start_of(graph, mass)
     stepper = ReferenceStepper(graph, start, options.steps, _states(graph, start, _session(graph)))
@@ -45,7 +45,7 @@ def _states(graph: IntegerGraph, start: RunState, session: Any) -> Iterator[Stat
     mass, current, residue = start.mass, start.current, start.residue
     is_late = graph.sole_channels.is_late
     while True:
-        given = {"mass": mass, "current": current, "residue": residue}
-        mass, current, residue, packets = session.run(None, given)
-        added = given["current"] if is_late else current
+        inputs = {"mass": mass, "current": current, "residue": residue}
+        mass, current, residue, packets = session.run(None, inputs)
+        added = inputs["current"] if is_late else current
         yield State(mass, added, residue, packets, kept_current(graph, current))

@@ -1,8 +1,8 @@
-"""Whether a run is plausible, which is another question than whether it conserved: wrong numbers may add up.
+"""Plausibility of a run, which conservation does not imply: wrong numbers may add up.
 
-Two things are told. A law of diffusion or transport keeps its field between the least and the largest value of the
-start and of what is held at sides: how far a kept row lies beyond that is measured on the run. And an operator that
-multiplies a mode by more than 1 makes it grow: that stands in the certificate. Where neither can be judged, it is said.
+Two properties are checked. Diffusion and transport keep a field between the smallest and the largest value of the start
+and the reservoirs; how far the trace exceeds that range is measured. And an operator that multiplies a mode by more
+than 1 makes it grow; the certificate has that factor. If neither can be judged, the result says so.
 """
 
 from __future__ import annotations
@@ -19,23 +19,22 @@ from pisnn_deploy.programs.facts import decay_constants
 from pisnn_deploy.runs.run import Integers, Run
 
 LARGEST_ALLOWANCE = 1e-3
-"""Share of the operating range that rounding may explain; with more, a run that stays within it says nothing."""
+"""Largest part of the operating range that rounding may take; above it, bounds have no meaning."""
 _OF_MODES = ("maximum-principle", "fourier", "axis-eigenvalues")
-"""Methods whose proof holds for every mode; that masses stay nonnegative and add up lets modes grow."""
+"""Methods of proof that bound every mode; a constant sum of nonnegative masses does not."""
 _CHUNK_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
 class Excess:
-    """The value of a run that lies furthest beyond the bounds of its start and reservoirs.
+    """The value of a run that is furthest outside the range of its start and reservoirs.
 
     Attributes
     ----------
-    step, cell : int
     value : float
-        Cell value there.
+        Value of the cell.
     quanta : int
-        How far beyond, in units of the operating window.
+        Distance from the range, in units of the operating window.
     """
 
     step: int
@@ -46,16 +45,16 @@ class Excess:
 
 @dataclass(frozen=True)
 class Allowance:
-    """How far beyond the bounds the rounding of packets may carry a cell.
+    """How far rounding of packets may move a cell outside the range.
 
     Attributes
     ----------
     quanta : int
-        In units of the operating window.
+        Allowance in units of the operating window.
     value : float
-        As a cell value.
+        Allowance as a cell value.
     operating_range : float
-        Largest less least value of the operating range.
+        Width of the operating range.
     """
 
     quanta: int
@@ -64,23 +63,22 @@ class Allowance:
 
     @property
     def is_small(self) -> bool:
-        """Whether it is small enough beside the operating range for bounds to mean something."""
+        """Whether the allowance is small compared with the operating range, so that bounds have a meaning."""
         return self.value <= LARGEST_ALLOWANCE * self.operating_range
 
 
 @dataclass(frozen=True)
 class Bounded:
-    """A run beside the maximum principle of its law.
+    """Comparison of a run with the maximum principle of its law.
 
     Attributes
     ----------
     bounds : (float, float)
-        Least and largest cell value of start and reservoirs.
+        Smallest and largest cell value of start and reservoirs.
     extremes : (float, float)
-        Least and largest cell value of all kept rows.
+        Smallest and largest cell value of the trace.
     excess : Excess or None
-        Of the kept rows; None if none lies beyond the bounds.
-    allowance : Allowance
+        Largest excess in the trace, if any.
     """
 
     bounds: tuple[float, float]
@@ -90,30 +88,30 @@ class Bounded:
 
     @property
     def is_exceeded(self) -> bool:
-        """Whether a kept row lies further beyond the bounds than rounding explains."""
+        """Whether the trace exceeds the bounds by more than rounding explains."""
         return self.excess is not None and self.excess.quanta > self.allowance.quanta
 
     @property
     def text(self) -> str:
-        """Where the kept rows lie."""
-        text = f"kept steps lie within {self.extremes[0]:.6g} to {self.extremes[1]:.6g}"
+        """Ranges of the trace and, with an excess, of start and reservoirs."""
+        text = f"values range from {self.extremes[0]:.6g} to {self.extremes[1]:.6g}"
         if self.excess is not None:
-            text += f", start and reservoirs within {self.bounds[0]:.6g} to {self.bounds[1]:.6g}"
+            text += f", start and reservoirs from {self.bounds[0]:.6g} to {self.bounds[1]:.6g}"
         return text
 
 
 @dataclass(frozen=True)
 class Plausibility:
-    """What is measured on a run, and what its certificate says of growth.
+    """Measured range of a run, and its certificate's claim on growth.
 
     Attributes
     ----------
     bounded : Bounded or None
-        None where the law has no maximum principle (a wave), or no row was kept.
+        None if the law has no maximum principle (a wave), or the trace is empty.
     stability : Claim or None
-        Of the certificate, which the run does not prove again.
+        Claim of the certificate, which is not proved again.
     failure : str
-        Why the run is violated; empty if it is conserved.
+        Reason of a violated run; empty if mass is conserved.
     """
 
     bounded: Bounded | None
@@ -122,34 +120,34 @@ class Plausibility:
 
     @property
     def amplification(self) -> float | None:
-        """Largest factor of a mode in one PDE step, as the certificate has it; None where it names none."""
+        """Largest factor of a mode in one PDE step, from the certificate, if it has one."""
         modulus = None if self.stability is None else self.stability.figures.get("modulus")
         return None if modulus is None else float(modulus)
 
     @cached_property
     def sentences(self) -> tuple[str, ...]:
-        """What is implausible, a sentence each; none for a plausible run."""
+        """One sentence for each implausible property."""
         sentences = []
         if self.bounded is not None and self.bounded.excess is not None and self.bounded.is_exceeded:
             (lower, upper), excess = self.bounded.bounds, self.bounded.excess
             side = "above" if excess.value > upper else "below"
             sentences.append(
                 f"cell {excess.cell} has the value {excess.value:.6g} at PDE step {excess.step}, "
-                f"{excess.quanta} quanta {side} what start and reservoirs bound it by, {lower:.6g} to {upper:.6g}"
+                f"{excess.quanta} quanta {side} the range of start and reservoirs, {lower:.6g} to {upper:.6g}"
             )
         if self.amplification is not None and self.amplification > 1:
             sentences.append(
-                f"the operator multiplies a mode by {self.amplification:.6g} in each PDE step, so that it grows"
+                f"the operator multiplies a mode by {self.amplification:.6g} in each PDE step, so it grows"
             )
         return tuple(sentences)
 
     @property
     def doubt(self) -> str:
-        """Why nothing can be said for the run; empty if something can."""
+        """Why plausibility cannot be judged, or an empty string."""
         if self.failure:
             return "the run is violated"
         if self.bounded is None:
-            return "" if self._is_calm else "no maximum principle to hold it against, and no proof that no mode grows"
+            return "" if self._is_calm else "no maximum principle applies, and no proof excludes growing modes"
         allowance = self.bounded.allowance
         if not allowance.is_small:
             return (
@@ -160,23 +158,23 @@ class Plausibility:
 
     @property
     def holds(self) -> bool | None:
-        """Whether nothing implausible was seen; None if that cannot be judged."""
+        """Whether the run is plausible; None if that cannot be judged."""
         if self.sentences:
             return False
         return None if self.doubt else True
 
     @property
     def summary(self) -> str:
-        """In a line, for tables."""
+        """Result in one line, for tables."""
         if self.sentences:
             return "no: " + "; ".join(self.sentences)
-        seen = "no maximum principle to hold it against" if self.bounded is None else self.bounded.text
+        seen = "no maximum principle applies" if self.bounded is None else self.bounded.text
         if self.doubt:
             return f"cannot be judged: {self.doubt}" + ("" if self.bounded is None else f"; {seen}")
         return f"yes: {seen}; {self._growth}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON object ``plausible`` of ``simulate``."""
+        """Return the JSON object ``plausible`` of ``simulate``."""
         bounded, claim = self.bounded, self.stability
         excess = None if bounded is None else bounded.excess
         return {
@@ -194,13 +192,13 @@ class Plausibility:
 
     @property
     def _is_calm(self) -> bool:
-        """Whether the certificate says that no mode grows."""
+        """Whether the certificate proves that no mode grows."""
         return self.stability is not None and self.stability.status == "proved" and self.stability.method in _OF_MODES
 
     @property
     def _growth(self) -> str:
         if self._is_calm:
-            return "no mode grows, by the certificate"
+            return "no mode grows, according to the certificate"
         if self.stability is None:
             return "no certificate says whether modes grow"
         if self.stability.status == "proved":
@@ -209,19 +207,9 @@ class Plausibility:
 
 
 def plausibility(graph: IntegerGraph, run: Run) -> Plausibility:
-    """Look at the kept rows of a run and at the certificate of its graph.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-    run : Run
-
-    Returns
-    -------
-    Plausibility
-    """
+    """Judge the plausibility of a run from its trace and the certificate of its graph."""
     claim = None if graph.certificate is None else graph.certificate.stability
-    # A wave (a damped one, too) swings beyond its start.
+    # Waves, also damped ones, may exceed the range of their start.
     swings = graph.spec.damping is not None or bool(decay_constants(graph.sole_channels.program))
     bounded = None if swings or not run.trace.step.size else _bounded(graph, run)
     return Plausibility(bounded, claim, run.verdict.reason)
@@ -252,7 +240,7 @@ def _bounded(graph: IntegerGraph, run: Run) -> Bounded:
 
 
 def _allowance(graph: IntegerGraph) -> int:
-    """A face keeps back at most one packet of what its flux asks for, so a cell is off by one for each of its faces."""
+    """Allowance in quanta: each face holds back at most one packet, so a cell may be off by one for each face."""
     mesh = graph.mesh
     faces = np.bincount(np.concatenate([mesh.source, mesh.target]), minlength=mesh.cells)[: mesh.cells]
     return int((faces * graph.sole_field.inverse_volume).max(initial=0))

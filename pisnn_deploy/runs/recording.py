@@ -1,8 +1,8 @@
-"""A run on disk: the rows of its trace as they come, and the snapshot from which it can go on after a kill.
+"""Recording of a run on disk: rows of its trace, and a snapshot from which the run can be resumed.
 
-A recording is a folder beside the trace that it will become. Rows are appended to one raw file for each part of the
-trace and reach the disk before the snapshot that counts them, so whatever a killed process left behind, the rows that
-the last snapshot counts are whole; what lies beyond them is cut off.
+A recording is a folder next to the future trace. Rows are appended to a raw file for each part of the trace and reach
+the disk before the snapshot that counts them. So the rows of the last snapshot are complete even if the process was
+killed, and any bytes after them are truncated.
 """
 
 from __future__ import annotations
@@ -30,19 +30,17 @@ _PARTS = ("step", "mass", "ledger", "transported", "in_flight")
 _SNAPSHOT = "snapshot.npz"
 _LOCK = "lock"
 FILES = (*(f"{name}.int64" for name in _PARTS), _SNAPSHOT)
-"""What the recording of a run consists of, beside its lock and what a killed writer of these left."""
+"""Files of a recording, in addition to its lock and temporary files of a killed writer."""
 
 
 @dataclass(frozen=True)
 class Recording:
-    """The folder of a run that is under way.
+    """Folder of a recorded run.
 
     Attributes
     ----------
-    folder : Path
-    graph : IntegerGraph
     identity : mapping of str to object
-        What makes it this run and no other: artifact, start, number of steps. JSON values.
+        Identity of the run: artifact, start, number of steps; JSON values.
     """
 
     folder: Path
@@ -51,16 +49,16 @@ class Recording:
 
     @property
     def is_begun(self) -> bool:
-        """Whether anything was recorded from which a run can go on."""
+        """Whether the recording has a snapshot to resume from."""
         return self._snapshot.exists()
 
     def progressed(self) -> Snapshot | None:
-        """How far the run has come; None if nothing was recorded.
+        """Return the last snapshot, or None.
 
         Raises
         ------
         FileError
-            The recording is of another run, or damaged.
+            If the recording is of another run, or damaged.
         """
         if not self.is_begun:
             return None
@@ -69,7 +67,7 @@ class Recording:
             wrong = next(
                 (key for key in self.identity if snapshot.identity.get(key) != self.identity[key]), "description"
             )
-            raise FileError(self.folder, f"records another run: its {wrong} differs", remedy=REMEDY)
+            raise FileError(self.folder, f"records another run, with a different value of {wrong}", remedy=REMEDY)
         rows = snapshot.rows
         for name in _PARTS:
             if not self._raw(name).exists() or self._raw(name).stat().st_size < rows * self._row_bytes(name):
@@ -77,23 +75,23 @@ class Recording:
         return snapshot
 
     def require_digest(self, snapshot: Snapshot) -> None:
-        """Refuse packets in flight that are not those which were recorded.
+        """Refuse packets in flight that differ from the recorded ones.
 
         Raises
         ------
         FileError
-            They are others.
+            If their hash differs.
         """
         if snapshot.in_flight_sha256 != self._digest(snapshot.rows):
-            raise FileError(self._raw("in_flight"), "is damaged (not the packets that were recorded)", remedy=REMEDY)
+            raise FileError(self._raw("in_flight"), "is damaged (its hash differs from the snapshot's)", remedy=REMEDY)
 
     def begin(self) -> None:
-        """Forget what was recorded.
+        """Delete all recorded rows.
 
         Raises
         ------
         FileError
-            The folder is not writable, or the disk is full.
+            If the folder is not writable, or the disk is full.
         """
         try:
             self._snapshot.unlink(missing_ok=True)
@@ -105,29 +103,28 @@ class Recording:
     def append(
         self, trace: Trace, rows: int, end: RunState | None, seconds: float, before: RunState | None = None
     ) -> int:
-        """Add the rows of a segment, then the snapshot at its end.
+        """Append the rows of a segment, and write the snapshot at its end.
 
         Parameters
         ----------
-        trace : Trace
         rows : int
-            Rows that are on disk already and count.
+            Number of valid rows on disk.
         end : RunState or None
-            Where the run stands; None if it was stopped.
+            State at the end; None if the run was stopped.
         seconds : float
-            Time that stepping took so far.
+            Total time of stepping so far.
         before : RunState, optional
-            Where the segment began; the start of the run unless given.
+            State at the start of the segment (default: the start of the run).
 
         Returns
         -------
         int
-            Rows on disk now.
+            Number of rows on disk.
 
         Raises
         ------
         FileError
-            The disk is full.
+            If the disk is full.
         """
         try:
             for name in _PARTS:
@@ -146,7 +143,7 @@ class Recording:
         return rows
 
     def trace(self, rows: int) -> Trace:
-        """The rows on disk, mapped for reading."""
+        """Map the rows on disk for reading."""
         return Trace(*(self._mapped(name, rows) for name in _PARTS))
 
     def _digest(self, rows: int) -> str:
@@ -177,24 +174,19 @@ class Recording:
 
 @contextmanager
 def recording(folder: Path, graph: IntegerGraph, identity: Mapping[str, object]) -> Iterator[Recording]:
-    """Hold a folder for one run; nobody else can record there meanwhile.
+    """Lock a folder for the recording of one run.
 
     Parameters
     ----------
     folder : Path
-        Made if missing.
-    graph : IntegerGraph
+        Folder, created if missing.
     identity : mapping
         See `Recording`.
-
-    Yields
-    ------
-    Recording
 
     Raises
     ------
     FileError
-        Another run records there, the folder cannot be made, or it holds files that no recording consists of.
+        If another run records there, the folder cannot be created, or it has files that do not belong to a recording.
     """
     with held_folder(folder, FILES):
         yield Recording(folder, graph, identity)
@@ -202,19 +194,19 @@ def recording(folder: Path, graph: IntegerGraph, identity: Mapping[str, object])
 
 @contextmanager
 def held_folder(folder: Path, names: Collection[str]) -> Iterator[None]:
-    """Hold a folder; nobody else can hold it meanwhile, and a killed process no longer does.
+    """Lock a folder; the lock ends with the process.
 
     Parameters
     ----------
     folder : Path
-        Made if missing.
+        Folder, created if missing.
     names : collection of str
-        The files that it may hold.
+        Files that it may contain.
 
     Raises
     ------
     FileError
-        Another run records there, the folder cannot be made, or it holds other files.
+        If another run records there, the folder cannot be created, or it has other files.
     """
     descriptor = _lock(folder, names)
     try:
@@ -225,15 +217,14 @@ def held_folder(folder: Path, names: Collection[str]) -> Iterator[None]:
 
 
 def discard(folder: Path, names: Collection[str] = FILES) -> None:
-    """Remove a recording whose trace is written, while it is held: the lock goes last, so that no other run is hit.
+    """Remove a recording after its trace is written; the folder must be locked, and the lock is removed last.
 
-    A file that somebody put there meanwhile stays, and the folder with it.
+    Files of others are kept, and the folder with them.
 
     Parameters
     ----------
-    folder : Path
     names : collection of str
-        The files that it consists of.
+        Files of the recording.
     """
     with contextlib.suppress(OSError):
         for path in folder.iterdir():
@@ -244,12 +235,12 @@ def discard(folder: Path, names: Collection[str] = FILES) -> None:
 
 
 def _is_one_of(name: str, names: Collection[str]) -> bool:
-    """Whether a file is one of those named, or what a killed writer of one left."""
+    """Whether a file has one of the names, or is a temporary file of a killed writer."""
     return name in names or any(is_leftover(name, target) for target in names)
 
 
 def _lock(folder: Path, names: Collection[str]) -> int:
-    """Make the folder and lock it; the lock is held as long as the descriptor is open."""
+    """Create and lock a folder; the lock is held while the returned descriptor is open."""
     path = folder / _LOCK
     while True:
         descriptor = -1
@@ -260,7 +251,7 @@ def _lock(folder: Path, names: Collection[str]) -> int:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(path.stat(), os.fstat(descriptor)):
                 return descriptor
-            os.close(descriptor)  # of a run that ended meanwhile and took its folder along
+            os.close(descriptor)  # another run has ended and removed the folder meanwhile
         except BlockingIOError as error:
             os.close(descriptor)
             raise FileError(folder, "is in use: another run records there", remedy="save to another file") from error
@@ -272,14 +263,14 @@ def _lock(folder: Path, names: Collection[str]) -> int:
 
 
 def _require_own_files(folder: Path, names: Collection[str]) -> None:
-    """Refuse a link, which would have another file emptied or written to, and files of somebody else's."""
+    """Refuse links, which would redirect writing to other files, and files of others."""
     if not stat.S_ISDIR(folder.lstat().st_mode):
-        raise FileError(folder, "is no folder of a recording", remedy="save to another file")
+        raise FileError(folder, "is not the folder of a recording", remedy="save to another file")
     for path in sorted(folder.iterdir()):
         is_known = path.name == _LOCK or _is_one_of(path.name, names)
         if not (is_known and stat.S_ISREG(path.lstat().st_mode)):
             raise FileError(
-                path, "is no file of a recording", remedy=f"move it out of {folder}, or save to another file"
+                path, "is not a file of a recording", remedy=f"move it out of {folder}, or save to another file"
             )
 
 

@@ -1,4 +1,4 @@
-"""Backends by name; each is imported only when it is asked for."""
+"""Backends by name, imported on first use."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from pisnn_deploy.runs.states import require_fit
 
 @dataclass(frozen=True)
 class Backend:
-    """What runs graphs.
+    """Description of a backend.
 
     Attributes
     ----------
     module : str
-        Imported when it is asked for; its `run` is that of `run_graph`.
+        Module with the function `run`, which `run_graph` calls.
     needs : tuple of str
-        Modules that must be installed.
+        Required modules.
     has_faults : bool
-        Whether faults can hit it.
+        Whether it supports faults.
     without_faults : tuple of Trait
-        Graphs that it runs, but not with faults.
+        Graphs that it supports only without faults.
     """
 
     module: str
@@ -44,20 +44,20 @@ BACKENDS: Mapping[str, Backend] = {
     "onnx": Backend("pisnn_deploy.runs.onnx", ("onnx", "onnxruntime")),
     "torch": Backend("pisnn_deploy.runs.torch", ("torch",)),
 }
-"""By name; each runs every graph."""
+"""All backends by name; each runs every graph."""
 NAMES = tuple(BACKENDS)
 """Names of the backends."""
 
 
 def usual_backend() -> tuple[str, str]:
-    """The backend of a run that names none.
+    """Return the default backend.
 
     Returns
     -------
     name : str
-        ``cpu`` where Lava is at hand, else ``fast``.
+        ``cpu`` if Lava is available, else ``fast``.
     notice : str
-        Why it is not Lava, in a sentence; empty if it is.
+        Reason for not using Lava, in one sentence, or an empty string.
     """
     if lava_runs_here():
         return "cpu", ""
@@ -78,32 +78,31 @@ def run_graph(
     backend : str
         One of `NAMES`.
     graph : IntegerGraph
-        Compiled to the end.
+        A fully compiled graph.
     mass : int64 array [cells]
-        Masses in quanta at the start.
-    options : RunOptions
+        Initial masses in quanta.
     progress : callable, optional
-        Called now and then with the number of PDE steps done.
+        Called regularly with the number of completed PDE steps.
 
     Returns
     -------
     Run
-        Also when a violation stopped the run: see ``Run.failure``.
+        The run, also if a violation stopped it (see ``Run.failure``).
 
     Raises
     ------
     UsageError
-        Unknown backend, or one that cannot run this graph, runs not on this interpreter, or has no faults; so many PDE
-        steps that a sum of packets may wrap; a state to go on from that is outside the operating range or a width.
+        For an unknown backend, or one that does not support the graph, this interpreter or faults; for so many PDE
+        steps that sums of packets may wrap; and for a start outside the operating range or a width.
     CheckError
-        The backend itself broke down.
+        If the backend itself failed.
     """
     if backend not in BACKENDS:
         raise UsageError(f"backend {backend!r}: unknown; use {', '.join(NAMES)}")
     chosen = BACKENDS[backend]
     if options.faults and not chosen.has_faults:
         others = " or ".join(name for name, other in BACKENDS.items() if other.has_faults)
-        raise UsageError(f"backend {backend}: it has nothing to hit with faults; use {others}")
+        raise UsageError(f"backend {backend}: does not support faults; use {others}")
     require_room(graph, options)
     if options.faults:
         refuse(graph, f"backend {backend} with faults", chosen.without_faults, "use `backend` fast")

@@ -1,4 +1,4 @@
-"""What a run is asked for and what it gives back, the same for every backend."""
+"""Options and results of a run, common to all backends."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from pisnn_deploy.runs.verdict import Verdict, exact_sums, verdict_of
 
 Integers = NDArray[np.int64]
 Progress = Callable[[int], None]
-"""Called with the number of PDE steps done so far."""
+"""Called with the number of completed PDE steps."""
 
 
 @dataclass(frozen=True)
 class RunState:
-    """A run between two PDE steps, all that is needed to go on with it.
+    """State of a run between two PDE steps, sufficient to continue it.
 
     Attributes
     ----------
     step : int
-        PDE steps done.
+        Number of completed PDE steps.
     mass : int64 array [cells + reservoirs]
-        Masses of the cells, then ledgers.
+        Masses of the cells, then ledgers, in quanta.
     current, residue : int64 array [faces]
-        State of the faces: what their program keeps of its current, 0 where it keeps nothing, and the residue.
+        Current that the program of a face keeps (0 if it keeps none) and residue, in flux units.
     transported : int64 array [faces]
-        Packets through each face, summed since the start.
+        Sum of the packets through each face since the start, in quanta.
     in_flight : int
         Sum of the absolute packets of the last PDE step.
     packets_sent, quanta_sent : int
-        Faces that fired, and the sum of the absolute packets, since the start.
+        Number of packets, and sum of their absolute values, since the start.
     events : mapping of str to int
-        Spikes sent since the start, by population.
+        Number of spikes since the start, by population.
     """
 
     step: int
@@ -56,16 +56,12 @@ class RunState:
 
 
 def start_of(graph: IntegerGraph, mass: Integers) -> RunState:
-    """State before the first PDE step.
+    """Return the state before the first PDE step.
 
     Parameters
     ----------
-    graph : IntegerGraph
     mass : int64 array [cells]
-
-    Returns
-    -------
-    RunState
+        Initial masses in quanta.
     """
     residue, transported = np.zeros((2, graph.mesh.faces), np.int64)
     holders = graph.sole_field.holdings(mass)
@@ -76,26 +72,26 @@ def start_of(graph: IntegerGraph, mass: Integers) -> RunState:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a run is asked for.
+    """Options of a run.
 
     Attributes
     ----------
     steps : int
-        PDE steps from the very start of the run, at least 0.
+        Number of PDE steps of the whole run, at least 0.
     every : int
-        Keep each ``every``-th PDE step in the trace; the first and the last are always kept.
+        Interval of PDE steps in the trace; the first and the last are always included.
     deadline_seconds : float
-        A run of the `cpu` backend that takes longer is ended as a deadlock.
+        Time limit of the `cpu` backend.
     everything : bool
-        Keep the integers of the flux compartments in the trace too.
+        Whether the trace includes flux compartments.
     start : RunState or None
-        Go on from there, in a run of as many PDE steps: what comes after is what an undivided run gives.
+        State to continue from; the result is the same as in an undivided run.
     until : int or None
-        Stop after this PDE step, to go on later.
+        PDE step at which to pause.
     faults : tuple of Fault
-        What hits the run; `cpu` and `fast` alone can be hit.
+        Faults to inject, on `cpu` or `fast`.
     recovers : bool
-        Whether a faulty run puts memories right that the audit finds wrong, see `pisnn_deploy.audit.recovery`.
+        Whether violations are repaired, see `pisnn_deploy.audit.recovery`.
     """
 
     steps: int
@@ -109,37 +105,36 @@ class RunOptions:
 
     @property
     def first_step(self) -> int:
-        """PDE steps done before the run begins."""
+        """Number of PDE steps before this part of the run."""
         return 0 if self.start is None else self.start.step
 
     @property
     def last_step(self) -> int:
-        """PDE steps done when the run stops."""
+        """Number of PDE steps at the end of this part of the run."""
         return self.steps if self.until is None else self.until
 
     def kept_steps(self) -> Integers:
-        """PDE steps that the trace keeps, int64, ascending; those that this part of the run does."""
-        kept = np.arange(0, self.last_step + 1, self.every, dtype=np.int64)
-        if self.last_step == self.steps and kept[-1] != self.steps:
-            kept = np.append(kept, np.int64(self.steps))
-        return kept if self.start is None else kept[kept > self.start.step]
+        """PDE steps of the trace in this part of the run, int64 [n], ascending."""
+        steps = np.arange(0, self.last_step + 1, self.every, dtype=np.int64)
+        if self.last_step == self.steps and steps[-1] != self.steps:
+            steps = np.append(steps, np.int64(self.steps))
+        return steps if self.start is None else steps[steps > self.start.step]
 
 
 def require_room(graph: IntegerGraph, options: RunOptions) -> None:
-    """Make sure that no sum of packets leaves its 64 bits before the end of a run.
+    """Refuse runs in which sums of packets may exceed 64 bits.
 
-    It is the only sum of a run that no width is declared for, and that is kept in a machine's integers.
+    They are the only machine integers of a run without a declared width.
 
     Parameters
     ----------
     graph : IntegerGraph
-        Compiled to the end, so that packets have a width.
-    options : RunOptions
+        A fully compiled graph.
 
     Raises
     ------
     UsageError
-        The packets of so many PDE steps might not fit.
+        If there are too many PDE steps.
     """
     bits = graph.bits(FLUX, "packet")
     sums = np.zeros(0, np.int64) if options.start is None else options.start.transported
@@ -147,8 +142,8 @@ def require_room(graph: IntegerGraph, options: RunOptions) -> None:
     room = max(0, LARGEST_SUM - most) >> (bits - 1)
     if options.steps - options.first_step > room:
         raise UsageError(
-            f"{options.steps} PDE steps: packets of {bits} bits, summed in 64, may wrap after PDE step "
-            f"{options.first_step + room}; run at most so many"
+            f"{options.steps} PDE steps: sums of {bits}-bit packets may exceed 64 bits after PDE step "
+            f"{options.first_step + room}; run at most that many"
         )
 
 
@@ -157,21 +152,22 @@ LARGEST_SUM = (1 << 63) - 1
 
 @dataclass(frozen=True)
 class Trace:
-    """Integers of the kept PDE steps.
+    """Recorded integers of a run.
 
     Attributes
     ----------
     step : int64 array [n]
+        PDE step of each row.
     mass : int64 array [n, cells]
-        Masses in quanta after each kept step.
+        Masses after the step, in quanta.
     ledger : int64 array [n, reservoirs]
-        What each reservoir has taken, less what it gave, since the start.
+        Net mass that each reservoir has taken since the start, in quanta.
     transported : int64 array [n, faces]
-        Packets through each face, summed since the start.
+        Sum of the packets through each face since the start, in quanta.
     in_flight : int64 array [n]
-        Sum of the absolute packets that arrived in that step.
+        Sum of the absolute packets of the step, in quanta.
     flux : int64 array [n, 3, faces], or None
-        Packets that arrived in that step, and the currents and residues after they fired; only if asked for.
+        Packets of the step (quanta), and currents and residues after firing (flux units); optional.
     """
 
     step: Integers
@@ -182,16 +178,12 @@ class Trace:
     flux: Integers | None = None
 
     def at(self, rows: Integers | slice) -> Trace:
-        """Some rows of the trace.
+        """Select rows of the trace.
 
         Parameters
         ----------
         rows : int64 array or slice
-            Numbers of the rows; of a slice the arrays are views.
-
-        Returns
-        -------
-        Trace
+            Numbers of the rows; a slice gives views.
         """
         mass, ledger, transported, in_flight = (
             part[rows] for part in (self.mass, self.ledger, self.transported, self.in_flight)
@@ -200,54 +192,51 @@ class Trace:
         return Trace(self.step[rows], mass, ledger, transported, in_flight, flux)
 
     def totals(self) -> list[int]:
-        """Mass of all cells and ledgers in each row, as Python integers: the sum of many may not fit in 64 bits."""
+        """Total mass of cells and ledgers in each row, as Python integers, because it may exceed 64 bits."""
         sums = zip(exact_sums(self.mass), exact_sums(self.ledger), strict=True)
         return [mass + ledger for mass, ledger in sums]
 
 
-def empty_trace(mesh: FaceMesh, kept: Integers, *, everything: bool = False) -> Trace:
-    """A trace to be filled in: zeros.
+def empty_trace(mesh: FaceMesh, steps: Integers, *, everything: bool = False) -> Trace:
+    """Create a trace of zeros.
 
     Parameters
     ----------
-    mesh : FaceMesh
     kept : int64 array [n]
-        PDE steps of its rows.
+        PDE step of each row.
     everything : bool
-        Whether it holds the integers of the flux compartments, too.
+        Whether it includes flux compartments.
     """
-    rows = kept.size
+    rows = steps.size
     mass, ledger, transported = (np.zeros((rows, n), np.int64) for n in (mesh.cells, mesh.reservoirs, mesh.faces))
     flux = np.zeros((rows, 3, mesh.faces), np.int64) if everything else None
-    return Trace(kept, mass, ledger, transported, np.zeros(rows, np.int64), flux)
+    return Trace(steps, mass, ledger, transported, np.zeros(rows, np.int64), flux)
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished or stopped run.
+    """Result of a finished or stopped run.
 
     Attributes
     ----------
-    backend : str
     steps : int
-        PDE steps that were completed.
+        Number of completed PDE steps.
     time_steps : int
-        Time steps that were completed.
+        Number of completed time steps.
     trace : Trace
-        Rows up to the last kept step; none if the run was stopped at its start.
+        Recorded rows; empty if the run was stopped at its start.
     violations : dict of str to int
-        By kind, see `pisnn_deploy.audit.invariants.KINDS`.
+        Number of violations by kind, see `pisnn_deploy.audit.invariants.KINDS`.
     failure : str
-        The sentence of the violation that stopped the run; empty if none.
-    packets_sent, quanta_sent : int
+        Violation that stopped the run, or an empty string.
     events : dict of str to int
-        Nonzero payloads sent, by population.
+        Number of nonzero payloads by population.
     wall_seconds : float
-        Stepping only, without set-up.
+        Time of stepping, without set-up.
     end : RunState or None
-        Where a run stands that was not stopped by a violation.
+        Final state; None if a violation stopped the run.
     detections : tuple of Detection
-        Violations that were healed, and the one that stopped the run.
+        Repaired violations, and the one that stopped the run.
     """
 
     backend: str
@@ -265,11 +254,11 @@ class Run:
 
     @cached_property
     def verdict(self) -> Verdict:
-        """What the figures of the run say."""
+        """Verdict computed from the run's figures."""
         trace = self.trace
         return verdict_of(trace.step, trace.mass, trace.ledger, self.violations, self.failure)
 
     @property
     def conserved(self) -> bool:
-        """Whether the run was completed without any violation, and no kept row has gained or lost a quantum."""
+        """Whether the run was completed without violations, and all rows have the same total mass."""
         return self.verdict.conserved

@@ -1,4 +1,4 @@
-"""A long run, cut into segments so that no kill costs more than one of them."""
+"""Long runs in recorded segments, so that a kill costs at most one segment."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from pisnn_deploy.runs.snapshot import REMEDY, Snapshot
 from pisnn_deploy.runs.states import first_true, state_problem
 
 SEGMENT_SECONDS = 20.0
-"""Time that a segment takes unless another is asked for: what a kill may cost."""
+"""Default duration of a segment."""
 FIRST_SEGMENT = 1000
-"""PDE steps of the first segment, which shows how fast the run is."""
+"""PDE steps of the first segment, which measures the speed of the run."""
 FASTEST_GROWTH = 10.0
 ROWS_BYTES = 1 << 28
-"""Bytes of a segment's rows, which are held in memory until they are written."""
+"""Largest size of a segment's rows in memory, in bytes."""
 
 
 def run_in_segments(
@@ -42,31 +42,30 @@ def run_in_segments(
     Parameters
     ----------
     backend, graph, mass, options, progress
-        As for `pisnn_deploy.runs.run_graph`.
-    record : Recording
+        See `pisnn_deploy.runs.run_graph`.
     resume : bool
-        Go on where the recording ends, if there is one.
+        Whether to continue an existing recording.
     segment_seconds : float
-        Time that a segment should take.
+        Target duration of a segment.
 
     Returns
     -------
     Run
-        As if it had been undivided; its trace is mapped from disk.
+        Same result as from an undivided run; the trace is mapped from disk.
 
     Raises
     ------
     FileError
-        The recording is of another run, or the disk is full.
+        If the recording is of another run, or the disk is full.
     """
-    held = record.progressed() if resume else None
-    if held is None:
+    snapshot = record.progressed() if resume else None
+    if snapshot is None:
         record.begin()
     else:
-        _require_consistent(held, record, graph, mass, options)
-        _require_proof(backend, held, record, graph, mass, options, progress)
-    start = None if held is None else held.state
-    rows, seconds = (0, 0.0) if held is None else (held.rows, held.seconds)
+        _require_consistent(snapshot, record, graph, mass, options)
+        _require_proof(backend, snapshot, record, graph, mass, options, progress)
+    start = None if snapshot is None else snapshot.state
+    rows, seconds = (0, 0.0) if snapshot is None else (snapshot.rows, snapshot.seconds)
     done = 0 if start is None else start.step
     length = FIRST_SEGMENT
     overdue = time.monotonic() + options.deadline_seconds
@@ -87,67 +86,67 @@ def run_in_segments(
 
 
 def _require_consistent(
-    held: Snapshot, record: Recording, graph: IntegerGraph, mass: Integers, options: RunOptions
+    snapshot: Snapshot, record: Recording, graph: IntegerGraph, mass: Integers, options: RunOptions
 ) -> None:
-    """Refuse a recording that no run of this graph from these masses can have made: it may come from anyone."""
-    state = held.state
+    """Refuse a recording that is impossible for this graph and start; recordings are untrusted."""
+    state = snapshot.state
     rows = state.step // options.every + 1
     rows += state.step == options.steps and options.steps % options.every > 0
     problem = ""
-    if state.step > options.steps or held.rows != rows or set(state.events) != set(graph.chain):
-        problem = "counts of another run"
+    if state.step > options.steps or snapshot.rows != rows or set(state.events) != set(graph.chain):
+        problem = "its counts belong to another run"
     problem = problem or state_problem(graph, mass, state)
     problem = problem or rows_problem(graph, mass, record.trace(rows), options, state)
-    before = held.before
+    before = snapshot.before
     if not problem and before is not None:
         behind = before.step >= state.step or set(before.events) != set(graph.chain)
-        problem = "counts of another run" if behind else state_problem(graph, mass, before)
+        problem = "its counts belong to another run" if behind else state_problem(graph, mass, before)
     if problem:
         raise FileError(record.folder, f"is damaged ({problem})", remedy=REMEDY)
-    record.require_digest(held)
+    record.require_digest(snapshot)
 
 
 def _require_proof(
     backend: str,
-    held: Snapshot,
+    snapshot: Snapshot,
     record: Recording,
     graph: IntegerGraph,
     mass: Integers,
     options: RunOptions,
     progress: Progress | None,
 ) -> None:
-    """Do the last segment again: residues, currents, counts and the number of a PDE step follow from nothing else."""
-    before, end = held.before, held.state
+    """Repeat the last segment, the only way to verify residues, currents, counts and the PDE step."""
+    before, end = snapshot.before, snapshot.state
     first = 0 if before is None else before.step
     again = run_graph(backend, graph, mass, replace(options, until=end.step, start=before), progress)
     problem = again.verdict.reason or ("" if again.end is None else _difference(again.end, end))
     if not problem:
-        rows = record.trace(held.rows)
+        rows = record.trace(snapshot.rows)
         done_again = rows.at(np.flatnonzero((rows.step > first) | (first == 0)))
         wrong = np.flatnonzero(done_again.in_flight != again.trace.in_flight)
-        problem = f"in_flight of PDE step {done_again.step[wrong[0]]} is another" if wrong.size else ""
+        problem = f"in_flight of PDE step {done_again.step[wrong[0]]} differs" if wrong.size else ""
     if problem:
         raise FileError(
             record.folder,
-            f"is damaged (PDE steps {first} to {end.step}, done again, end otherwise: {problem})",
+            f"is damaged (repeating PDE steps {first} to {end.step} gives another result: {problem})",
             remedy=REMEDY,
         )
 
 
-def _difference(right: RunState, found: RunState) -> str:
-    """The first number on which two states differ; empty if none does."""
+def _difference(right: RunState, recorded: RunState) -> str:
+    """Return the first difference between two states, or an empty string."""
     for name in ("mass", "current", "residue", "transported"):
-        wrong = first_true(getattr(right, name) != getattr(found, name))
+        wrong = first_true(getattr(right, name) != getattr(recorded, name))
         if wrong is not None:
-            return f"{name} [{wrong}] is {getattr(found, name)[wrong]}, not {getattr(right, name)[wrong]}"
+            return f"{name} [{wrong}] is {getattr(recorded, name)[wrong]}, not {getattr(right, name)[wrong]}"
     for name in ("in_flight", "packets_sent", "quanta_sent", "events"):
-        if getattr(right, name) != getattr(found, name):
-            return f"{name} is {getattr(found, name)}, not {getattr(right, name)}"
+        if getattr(right, name) != getattr(recorded, name):
+            return f"{name} is {getattr(recorded, name)}, not {getattr(right, name)}"
     return ""
 
 
 def _finished(backend: str, graph: IntegerGraph, end: RunState, trace: Trace, seconds: float) -> Run:
-    """A run that was recorded to its end."""
+    """Return a run that was recorded completely."""
     return Run(
         backend=backend,
         steps=end.step,
@@ -164,6 +163,6 @@ def _finished(backend: str, graph: IntegerGraph, end: RunState, trace: Trace, se
 
 
 def _longest(graph: IntegerGraph, options: RunOptions) -> int:
-    """Longest segment whose rows stay within memory."""
+    """Longest segment whose rows fit into memory, in PDE steps."""
     row = 8 * (graph.mesh.holders + graph.mesh.faces)
     return max(1, ROWS_BYTES // max(row, 1)) * options.every

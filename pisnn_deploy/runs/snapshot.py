@@ -1,4 +1,4 @@
-"""Where a recorded run stands, as a file: the state, and the state a segment earlier, from which it can be proved."""
+"""Snapshot file of a recorded run: its state, and the state before the last segment, to verify it."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from pisnn_deploy.runs.run import Integers, RunState
 REMEDY = "start anew without `resume`"
 _ARRAYS = ("mass", "current", "residue", "transported")
 _BEFORE = "before_"
-"""What the names of the arrays of the earlier state begin with."""
+"""Name prefix of the earlier state's arrays."""
 _LARGEST_TEXT = 1 << 20
-"""Bytes of what a snapshot says beside its arrays, and of all headers in it."""
+"""Largest size of a snapshot's metadata and headers, in bytes."""
 _LARGEST_NUMBER = 1 << 62
-"""Of steps, rows, and quanta in flight, which are held in 64 bits."""
+"""Limit of steps, rows and quanta in flight, which are 64-bit integers."""
 _LARGEST_COUNT = 1 << 128
-"""Of what is summed over a run, as Python integers; no run gets there."""
+"""Limit of counts over a run, which are Python integers; no run reaches it."""
 _LONGEST_REASON = 80
 _LIMITS = {
     **dict.fromkeys(("step", "in_flight"), _LARGEST_NUMBER),
@@ -39,21 +39,20 @@ _FACTS = frozenset((*_LIMITS, "events", "before", "rows", "seconds", "identity",
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Where a recorded run stands.
+    """Progress of a recorded run.
 
     Attributes
     ----------
-    state : RunState
     before : RunState or None
-        The state that the last segment began with; None if that was the start of the run.
+        State at the start of the last segment; None for the start of the run.
     rows : int
-        Rows of the trace that are on disk.
+        Number of rows of the trace on disk.
     seconds : float
-        Time that stepping took so far.
+        Total time of stepping so far.
     in_flight_sha256 : str
-        Of the packets in flight in the rows, which follow from no other number.
+        Hash of the packets in flight in all rows, which cannot be computed from other data.
     identity : mapping of str to object
-        What makes it this run and no other; JSON values.
+        Identity of the run; JSON values.
     """
 
     state: RunState
@@ -65,7 +64,7 @@ class Snapshot:
 
 
 def write_snapshot(path: Path, snapshot: Snapshot) -> None:
-    """Write a snapshot, whole or not at all."""
+    """Write a snapshot atomically."""
     before = snapshot.before
     facts = _facts(snapshot.state) | {
         "before": None if before is None else _facts(before),
@@ -81,36 +80,31 @@ def write_snapshot(path: Path, snapshot: Snapshot) -> None:
 
 
 def read_snapshot(path: Path, graph: IntegerGraph) -> Snapshot:
-    """Read a snapshot, which may come from anyone: its form is judged, not what its states mean.
+    """Read an untrusted snapshot and check its form, but not the meaning of its states.
 
     Parameters
     ----------
-    path : Path
     graph : IntegerGraph
-        Of the run.
-
-    Returns
-    -------
-    Snapshot
+        Graph of the run.
 
     Raises
     ------
     FileError
-        It is damaged, or of another mesh.
+        If it is damaged, or of another mesh.
     """
     try:
         require_content(path)
         members = _members(path, _largest(graph))
         facts: dict[str, Any] = json.loads(members.pop("said").astype(np.uint8).tobytes())
         if not set(facts) <= _FACTS:
-            raise ValueError("other facts than those of a snapshot")
+            raise ValueError("unexpected metadata")
         state = _state(facts, members, "")
         before = None if facts.get("before") is None else _state(facts["before"], members, _BEFORE)
         if members:
-            raise ValueError("other members than those of a snapshot")
+            raise ValueError("unexpected members")
         rows, seconds = _counted(facts["rows"], _LARGEST_NUMBER), float(facts["seconds"])
         if not 0 <= seconds < math.inf:
-            raise ValueError("a time that is none")
+            raise ValueError("an invalid time")
         identity = facts["identity"]
         snapshot = Snapshot(
             state,
@@ -123,15 +117,15 @@ def read_snapshot(path: Path, graph: IntegerGraph) -> Snapshot:
     except (*DAMAGED_ARCHIVE, TypeError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())[:_LONGEST_REASON]
         raise FileError(path, f"is damaged ({reason})", remedy=REMEDY) from error
-    for held in (state, before):
-        sizes = None if held is None else [getattr(held, name).shape for name in _ARRAYS]
+    for snapshot_state in (state, before):
+        sizes = None if snapshot_state is None else [getattr(snapshot_state, name).shape for name in _ARRAYS]
         if sizes is not None and sizes != [(graph.mesh.holders,), *[(graph.mesh.faces,)] * 3]:
             raise FileError(path, "is damaged (arrays of another mesh)", remedy=REMEDY)
     return snapshot
 
 
 def _facts(state: RunState) -> dict[str, object]:
-    """What a state is beside its arrays."""
+    """Metadata of a state."""
     facts = {field.name: getattr(state, field.name) for field in fields(state) if field.name not in _ARRAYS}
     return facts | {"events": dict(state.events)}
 
@@ -141,7 +135,7 @@ def _arrays(state: RunState, prefix: str) -> dict[str, Integers]:
 
 
 def _state(facts: Mapping[str, Any], members: dict[str, Integers], prefix: str) -> RunState:
-    """A state of what a file says; its arrays are taken out of the members."""
+    """Build a state from metadata and arrays; removes the arrays from `members`."""
     step, in_flight, packets, quanta = (_counted(facts[name], limit) for name, limit in _LIMITS.items())
     events = {str(name): _counted(count, _LARGEST_COUNT) for name, count in facts["events"].items()}
     mass, current, residue, transported = (members.pop(f"{prefix}{name}") for name in _ARRAYS)
@@ -150,23 +144,23 @@ def _state(facts: Mapping[str, Any], members: dict[str, Integers], prefix: str) 
 
 def _counted(value: object, limit: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < limit:
-        raise ValueError("a count that is none")
+        raise ValueError("an invalid count")
     return value
 
 
 def _largest(graph: IntegerGraph) -> int:
-    """Bytes; a larger file is refused before it is read."""
+    """Largest size of a snapshot in bytes; larger files are refused before reading."""
     return _LARGEST_TEXT + 16 * (graph.mesh.holders + len(_ARRAYS) * graph.mesh.faces)
 
 
 def _members(path: Path, largest: int) -> dict[str, Integers]:
-    """Arrays of a snapshot by name, each no larger than what is stored for it."""
+    """Arrays of a snapshot by name, none larger than its stored bytes."""
     if path.stat().st_size > largest:
         raise ValueError(f"larger than {largest} bytes")
     with zipfile.ZipFile(path) as archive:
         infos = archive.infolist()
         if len({info.filename for info in infos}) != len(infos) or len(infos) > 1 + 2 * len(_ARRAYS):
-            raise ValueError("other members than those of a snapshot")
+            raise ValueError("unexpected members")
         if any(info.compress_type != zipfile.ZIP_STORED or info.file_size > largest for info in infos):
             raise ValueError("a member is compressed, or larger than the file")
         return {info.filename.removesuffix(".npy"): int64_array(archive.read(info)) for info in infos}

@@ -1,8 +1,7 @@
-"""What a state that a run goes on from must be: it may come from a file, a worker or a caller, and is not believed.
+"""Checks of a state to continue from, which may come from a file, a worker or a caller, and is untrusted.
 
-Nothing here says that a state is the one that the run was in, which only the run itself can say. What passes is a state
-that the run may be in: it holds the mass of the start, moved by the packets that it names, within the operating range
-and all declared widths.
+They do not prove that the run was in this state; only repeating the run can. They ensure that the state is possible: it
+has the initial mass plus its packets, within the operating range and all declared widths.
 """
 
 from __future__ import annotations
@@ -23,18 +22,17 @@ from pisnn_deploy.runs.verdict import exact_sums
 
 
 def require_fit(graph: IntegerGraph, state: RunState) -> None:
-    """Refuse a state that leaves the operating range or a declared width: arrays of a backend might cut it.
+    """Refuse a state that exceeds the operating range or a declared width, which a backend's arrays might truncate.
 
     Parameters
     ----------
     graph : IntegerGraph
-        Compiled to the end.
-    state : RunState
+        A fully compiled graph.
 
     Raises
     ------
     UsageError
-        Names what is wrong, the population and the index.
+        With the error, the population and the index.
     """
     problem = misfit(graph, state)
     if problem:
@@ -42,35 +40,34 @@ def require_fit(graph: IntegerGraph, state: RunState) -> None:
 
 
 def misfit(graph: IntegerGraph, state: RunState) -> str:
-    """Where a state leaves the operating range or a declared width; empty if it does not."""
+    """Return where a state exceeds the operating range or a declared width, or an empty string."""
     return next(_misfits(graph, state), "")
 
 
 def state_problem(graph: IntegerGraph, mass: Integers, state: RunState) -> str:
-    """What is wrong with a state of a run from these masses: the first thing that is found; empty if nothing is.
+    """Return the first error in a state of a run from these masses, or an empty string.
 
     Parameters
     ----------
     graph : IntegerGraph
-        Compiled to the end.
+        A fully compiled graph.
     mass : int64 array [cells]
-        At the start of the run.
-    state : RunState
+        Initial masses in quanta.
     """
     return next(_problems(graph, mass, state), "")
 
 
 def moved(graph: IntegerGraph, mass: Integers, transported: Integers) -> Integers:
-    """Masses and ledgers when so many packets have gone through the faces, int64 [holders].
+    """Return masses and ledgers after some packets, int64 [holders].
 
-    The sums wrap where numbers are absurd, and are then compared with others that wrap alike.
+    Sums of absurd numbers may wrap; they are compared with sums that wrap in the same way.
 
     Parameters
     ----------
-    graph : IntegerGraph
     mass : int64 array [cells]
-        At the start.
+        Initial masses in quanta.
     transported : int64 array [faces]
+        Sum of the packets through each face, in quanta.
     """
     return graph.sole_field.holdings(mass) + graph.mesh.divergence(transported)
 
@@ -80,8 +77,8 @@ def _problems(graph: IntegerGraph, mass: Integers, state: RunState) -> Iterator[
         yield problem
     expected = moved(graph, mass, state.transported)
     if (wrong := first_true(expected != state.mass)) is not None:
-        found, right = state.mass[wrong], expected[wrong]
-        yield f"masses that the packets do not explain: membrane [{wrong}] is {found}, not {right}"
+        actual, right = state.mass[wrong], expected[wrong]
+        yield f"masses do not match the packets: membrane [{wrong}] is {actual}, not {right}"
     yield from _misfits(graph, state)
     yield from _packets(graph, state)
 
@@ -91,7 +88,7 @@ def _misfits(graph: IntegerGraph, state: RunState) -> Iterator[str]:
         yield problem
     yield from _outside(graph, state)
     if (wrong := first_true(state.current != kept_current(graph, state.current))) is not None:
-        yield f"a current where the leak leaves none: flux [{wrong}] has {state.current[wrong]}"
+        yield f"a current that the leak should have removed: flux [{wrong}] has {state.current[wrong]}"
 
 
 def _shapes(graph: IntegerGraph, state: RunState) -> str:
@@ -102,7 +99,7 @@ def _shapes(graph: IntegerGraph, state: RunState) -> str:
 
 
 def _beyond_half(graph: IntegerGraph, state: RunState) -> str:
-    """A residue that no channel keeps, where its program fires."""
+    """Return a residue that is impossible after firing, or an empty string."""
     first = 0
     for facts in channel_facts(graph):
         residue = state.residue[first : first + facts.source.size]
@@ -110,14 +107,14 @@ def _beyond_half(graph: IntegerGraph, state: RunState) -> str:
         half = None if facts.firing is None else facts.firing.rest
         wrong = None if half is None else first_true((residue > half) | (residue < -half))
         if wrong is not None:
-            return f"a residue beyond half of theta, {half}: {facts.population} [{wrong}] has {residue[wrong]}"
+            return f"a residue above half of theta, {half}: {facts.population} [{wrong}] has {residue[wrong]}"
     return ""
 
 
 def _outside(graph: IntegerGraph, state: RunState) -> Iterator[str]:
-    """The audit's own judgement of the operating range, then the declared widths."""
+    """Yield values outside declared widths, then outside the operating range (by the audit)."""
     window, cells = graph.window, graph.mesh.cells
-    # Multiplied masses must not wrap into the range: their width is looked at first.
+    # Check widths first, because multiplied masses might wrap into the range.
     declared = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
     parts = (
         (MEMBRANE, "mass", state.mass[:cells]),
@@ -145,11 +142,11 @@ _WHERE = {"mass": "masses outside the operating range: "}
 
 
 def _packets(graph: IntegerGraph, state: RunState) -> Iterator[str]:
-    """Sums and counts that so few PDE steps cannot give."""
+    """Yield sums and counts that are impossible after this number of PDE steps."""
     faces = graph.mesh.faces
     most = 1 << (graph.bits(FLUX, "packet") - 1)
     sums = np.abs(state.transported)
-    if (wrong := first_true(sums < 0)) is not None:  # the lowest number of 64 bits is its own absolute value
+    if (wrong := first_true(sums < 0)) is not None:  # the absolute value of the lowest 64-bit integer wraps
         yield f"more packets than any run sends: flux [{wrong}] sums up to {state.transported[wrong]}"
     if (wrong := first_true(sums > min(most * state.step, _LARGEST))) is not None:
         yield (
@@ -164,14 +161,14 @@ def _packets(graph: IntegerGraph, state: RunState) -> Iterator[str]:
     for name, (least, largest) in limits.items():
         value = getattr(state, name)
         if not least <= value <= largest:
-            yield f"counts of another run: {name} is {value}, which lies outside {least} to {largest}"
+            yield f"its counts belong to another run: {name} is {value}, outside {least} to {largest}"
     if (state.quanta_sent - net) % 2:
-        yield f"counts of another run: quanta_sent is {state.quanta_sent}, and the packets sum up to {net}"
+        yield f"its counts belong to another run: quanta_sent is {state.quanta_sent}, but the packets sum up to {net}"
 
 
 _LARGEST = (1 << 63) - 1
 
 
 def first_true(wrong: NDArray[np.bool_]) -> int | None:
-    """Number of the first element that is true; None if none is."""
+    """Index of the first true element, or None."""
     return int(wrong.argmax()) if wrong.any() else None

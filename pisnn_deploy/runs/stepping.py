@@ -1,7 +1,7 @@
-"""The run of a backend that steps from one PDE step to the next: what it steps, and trace, counts and progress around.
+"""Runs of backends that compute one PDE step after another: steppers, with trace, counts and progress.
 
-A `Stepper` takes a run as far as it is told, checks every PDE step, and raises the violation that stops it.
-`ReferenceStepper` is one of plain numpy around anything that yields the integers of each step.
+A `Stepper` advances a run, checks every PDE step, and raises the violation that stops it. `ReferenceStepper` does so in
+plain numpy, for any iterator of states.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from pisnn_deploy.graph.semantics import Semantics, State
 from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, RunState, empty_trace
 
 SLICE_SECONDS = 0.1
-"""A stepper is asked for about so much work at a time, so that progress is told and an interrupt is heard."""
+"""Approximate duration of one call of a stepper, so that progress and interrupts are handled in between."""
 
 
 @dataclass(frozen=True)
 class Tally:
-    """What a run has counted so far, also where a violation stopped it; see `Run`."""
+    """Counts of a run so far, also if a violation stopped it; see `Run`."""
 
     steps: int
     packets_sent: int
@@ -40,35 +40,30 @@ class Tally:
 
 
 class Stepper(Protocol):
-    """A run that can be taken further, PDE step by PDE step."""
+    """A run that can be advanced by PDE steps."""
 
     def begin(self) -> None:
-        """Check the start of the run and count what is sent then.
-
-        Raises
-        ------
-        InvariantViolation, OverflowViolation
-        """
+        """Check the initial state and count its spikes."""
 
     def advance(self, steps: int) -> None:
-        """Do PDE steps, checking every one.
+        """Run PDE steps, checking every one.
 
         Parameters
         ----------
         steps : int
-            At least 1, and no more than are left of the run.
+            Number of PDE steps, at least 1 and at most those left of the run.
 
         Raises
         ------
         InvariantViolation, OverflowViolation
-            What stopped the run.
+            The violation that stopped the run.
         """
 
     def state(self) -> RunState:
-        """Where the run stands: copies, which further steps leave alone."""
+        """Return a copy of the current state."""
 
     def tally(self) -> Tally:
-        """What has been counted."""
+        """Return the counts so far."""
 
 
 class ReferenceStepper:
@@ -76,14 +71,12 @@ class ReferenceStepper:
 
     Parameters
     ----------
-    graph : IntegerGraph
     start : RunState
-        Where to go on from.
+        State to start from.
     steps : int
-        PDE steps of the whole run: after the last, nothing is sent.
+        Number of PDE steps of the whole run; after the last, nothing is sent.
     states : iterator of State, optional
-        The state after each further PDE step, whose widths are checked here; those of
-        `pisnn_deploy.graph.semantics` unless given.
+        State after each PDE step, whose widths are checked (default: from `pisnn_deploy.graph.semantics`).
     """
 
     def __init__(self, graph: IntegerGraph, start: RunState, steps: int, states: Iterator[State] | None = None) -> None:
@@ -98,7 +91,7 @@ class ReferenceStepper:
         self._audit = Audit(self._graph, start)
 
     def begin(self) -> None:
-        """Check the start of the run and count what is sent then."""
+        """Check the initial state and count its spikes."""
         mass = self._now.mass
         require_width(mass[: self._graph.mesh.cells], self._graph.bits(MEMBRANE, "mass"), MEMBRANE, "mass", 0)
         self._audit.observe_membranes(0, mass, absorbing=True)
@@ -106,7 +99,7 @@ class ReferenceStepper:
         self._now = replace(self._now, events=dict(self._count.events))
 
     def advance(self, steps: int) -> None:
-        """Do PDE steps, checking every one."""
+        """Run PDE steps, checking every one."""
         self._count.resume(self._now.mass)
         for _ in range(steps):
             step = self._now.step
@@ -127,26 +120,21 @@ class ReferenceStepper:
             )
 
     def state(self) -> RunState:
-        """Where the run stands."""
+        """Return the current state."""
         return self._now
 
     def restore(self, state: RunState) -> None:
-        """Go on from another state of the same graph, in the reference's own steps.
-
-        Parameters
-        ----------
-        state : RunState
-        """
+        """Continue from another state of the same graph, with reference steps."""
         self._go_on(state)
 
     def prepare(self) -> None:
-        """Nothing is compiled."""
+        """Do nothing: there is nothing to compile."""
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there are no threads."""
 
     def tally(self) -> Tally:
-        """What has been counted."""
+        """Return the counts so far."""
         audit = self._audit
         return Tally(
             self._now.step, audit.packets_sent, audit.quanta_sent, dict(self._count.events), dict(audit.counts)
@@ -154,7 +142,7 @@ class ReferenceStepper:
 
 
 def _reference_states(graph: IntegerGraph, start: RunState) -> Iterator[State]:
-    # A generator: kernels ask a reference for the start alone, and its matrices may be larger than all else together.
+    # A generator, because kernels use a reference only for the start, and its matrices may be large.
     semantics, step = Semantics(graph), start.step
     nothing = np.zeros_like(start.residue)
     state = State(start.mass, nothing, start.residue, nothing, start.current)
@@ -185,20 +173,12 @@ def _within_widths(graph: IntegerGraph, step: int, states: Iterator[State]) -> I
 def stepped_run(
     backend: str, graph: IntegerGraph, stepper: Stepper, options: RunOptions, progress: Progress | None = None
 ) -> Run:
-    """Take a run as far as it is asked for, or to the violation that stops it.
+    """Run a stepper to the requested step, or to the violation that stops it.
 
     Parameters
     ----------
-    backend : str
-    graph : IntegerGraph
     stepper : Stepper
-        Where the run begins.
-    options : RunOptions
-    progress : callable, optional
-
-    Returns
-    -------
-    Run
+        Stepper at the start of the run.
     """
     rows = _Rows(graph, options)
     stopped: InvariantViolation | OverflowViolation | None = None
@@ -232,13 +212,12 @@ def stepped_run(
 
 
 class _Rows:
-    """The trace of a run, row by row as its PDE steps are done.
+    """Trace of a run in progress.
 
     Attributes
     ----------
-    trace : Trace
     kept : int
-        Rows that are filled in.
+        Number of filled rows.
     """
 
     def __init__(self, graph: IntegerGraph, options: RunOptions) -> None:
@@ -249,18 +228,17 @@ class _Rows:
 
     @property
     def next_step(self) -> int:
-        """PDE step of the next row; the last of the run if no row is left."""
+        """PDE step of the next row; the last step of the run if all rows are filled."""
         steps = self.trace.step
         return int(steps[self.kept]) if self.kept < steps.size else self._last
 
     def keep(self, state: RunState, before: RunState | None) -> None:
-        """Fill in the next row, if it is of the state's PDE step.
+        """Fill the next row, if its PDE step is the state's.
 
         Parameters
         ----------
-        state : RunState
         before : RunState or None
-            One PDE step before; only asked for where the integers of the flux compartments are kept.
+            State one PDE step before; needed only for traces with flux compartments.
         """
         trace, row, cells = self.trace, self.kept, self._graph.mesh.cells
         if row == trace.step.size or state.step != trace.step[row]:
@@ -273,7 +251,7 @@ class _Rows:
 
 
 def _advance(stepper: Stepper, rows: _Rows, options: RunOptions, progress: Progress | None) -> None:
-    """Take a run to its last PDE step, about `SLICE_SECONDS` at a time."""
+    """Run to the last PDE step, in slices of about `SLICE_SECONDS`."""
     done, some, last = options.first_step, 1, options.last_step
     before: RunState | None = None
     reported = time.perf_counter()
@@ -288,7 +266,7 @@ def _advance(stepper: Stepper, rows: _Rows, options: RunOptions, progress: Progr
         if done == rows.next_step:
             rows.keep(stepper.state(), before)
         now = time.perf_counter()
-        # Compiling may be in the first measure of all: never many times as many steps at once as before.
+        # Limit the growth of slices, because the first measurement may include compilation.
         some = min(max(1, int(steps * SLICE_SECONDS / max(now - begun, 1e-9))), 64 * some)
         if progress is not None and now - reported > SLICE_SECONDS:
             reported = now
@@ -296,10 +274,10 @@ def _advance(stepper: Stepper, rows: _Rows, options: RunOptions, progress: Progr
 
 
 def _flux(graph: IntegerGraph, before: RunState, after: RunState) -> Integers:
-    """Packets, currents and residues of a PDE step; what became of the residue says what the audited current was."""
+    """Packets, currents and residues of a PDE step; the current follows from the change of the residue."""
     (facts,) = channel_facts(graph)
     if facts.firing is None or facts.firing.withholding is not None:
-        # What was withheld is in no state; the step is done again.
+        # Withheld packets are not in the state, so repeat the step.
         nothing = np.zeros_like(before.residue)
         last = State(before.mass, nothing, before.residue, nothing, before.current)
         state = Semantics(graph).step(last, before.step)
@@ -310,7 +288,7 @@ def _flux(graph: IntegerGraph, before: RunState, after: RunState) -> Integers:
 
 
 class _EventCount:
-    """Spikes by population, as the schedule of the graph sends them."""
+    """Counts spikes by population, according to the schedule of the graph."""
 
     def __init__(self, graph: IntegerGraph, events: Mapping[str, int]) -> None:
         self.events = dict.fromkeys(graph.chain, 0) | dict(events)
@@ -321,18 +299,18 @@ class _EventCount:
         self._last: list[Integers] = []
 
     def start(self, mass: Integers, *, sends: bool) -> None:
-        """Count what the masses at the start send; hidden layers answer if there is a first PDE step."""
+        """Count the spikes of the initial masses, and of hidden layers if there is a first PDE step."""
         self._last = self._activations(mass, 0)
         if not self._delta:
             self._count(self._last if sends else self._last[:1])
 
     def resume(self, mass: Integers) -> None:
-        """Go on from masses that have been counted, unless that is known."""
+        """Continue from masses whose spikes are counted already."""
         if not self._last:
             self._last = self._activations(mass, 0)
 
     def add(self, step: int, state: State, *, sends: bool) -> None:
-        """Count the packets of a state; the state's own activations are sent if there is a next PDE step."""
+        """Count the packets of a state, and its activations if there is a next PDE step."""
         self.events[FLUX] += spikes(self._graph, FLUX, state.packets)
         if self._delta:
             payload = state.mass[: self._cells] - self._last[0][: self._cells]

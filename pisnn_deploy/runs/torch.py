@@ -1,4 +1,4 @@
-"""The `torch` backend: the programs of a graph on tensors of 64-bit integers."""
+"""The `torch` backend: programs of a graph on int64 tensors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
 
 
 class Tensors:
-    """Programs on int64 tensors, one entry a neuron; exact as long as every value and product fits 64 bits."""
+    """Program reader on int64 tensors [neurons]; exact if every value and product fits 64 bits."""
 
     def constant(self, number: int) -> torch.Tensor:
         return torch.tensor(number, dtype=torch.int64)
@@ -84,16 +84,16 @@ class Tensors:
 
 
 States = dict[str, dict[str, torch.Tensor]]
-"""Every state of every population between two PDE steps: by population, by state of its program."""
+"""States of all populations between two PDE steps, by population and name."""
 
 
 class Network:
-    """A graph on tensors, made ready to be stepped.
+    """A graph on tensors.
 
     Parameters
     ----------
     graph : IntegerGraph
-        Of any fields, channels and populations.
+        Graph with any fields, channels and populations.
     """
 
     def __init__(self, graph: IntegerGraph) -> None:
@@ -110,19 +110,19 @@ class Network:
         }
 
     def advance(self, states: States) -> tuple[States, dict[str, Result[torch.Tensor]]]:
-        """One PDE step.
+        """Compute one PDE step.
 
         Parameters
         ----------
         states : dict of str to dict of str to int64 tensor
-            Unchanged.
+            States before the step (unchanged).
 
         Returns
         -------
         states : dict of str to dict of str to int64 tensor
-            After the PDE step.
+            States after the step.
         results : dict of str to Result
-            What the program of each population that holds no mass made of its inputs.
+            Program results of each population except the holders.
         """
         sends = {p.name: tuple(states[p.name].values()) for p in self._holders}
         results: dict[str, Result[torch.Tensor]] = {}

@@ -1,4 +1,4 @@
-"""The verdict on a run, computed from the run's own figures and from nothing else."""
+"""Verdict on a run, computed only from the run's figures."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ Integers = NDArray[np.int64]
 Word = Literal["conserved", "violated"]
 _LOW = (1 << 32) - 1
 _CHUNK_BYTES = 1 << 26
-"""Rows of a trace may be mapped from disk: so many bytes of them are looked at together."""
+"""Size of the chunks in which rows are read, which may be mapped from disk, in bytes."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a run's figures say: ``conserved`` can only be read off figures that say so.
+    """Verdict on a run.
 
     Attributes
     ----------
     initial, final : int
-        Mass of all cells in the first and in the last kept row, in quanta; 0 where no row was kept.
+        Mass of all cells in the first and the last row, in quanta; 0 without rows.
     ledger : int
-        What the reservoirs have taken from the first to the last kept row, less what they gave.
+        Net mass that the reservoirs took from the first to the last row, in quanta.
     adrift : tuple of (int, int)
-        PDE step and drift of each kept row whose total is not that of the first one.
+        PDE step and drift (quanta) of each row whose total differs from the first row's.
     violations : mapping of str to int
-        What the audit counted, by kind.
+        Number of violations by kind.
     failure : str
-        The sentence of the violation that stopped the run; empty if none did.
+        Violation that stopped the run, or an empty string.
     """
 
     initial: int = 0
@@ -43,12 +43,12 @@ class Verdict:
 
     @property
     def drift(self) -> int:
-        """Quanta by which the mass of all cells and ledgers changed from the first kept row to the last."""
+        """Change of the total mass of cells and ledgers from the first to the last row, in quanta."""
         return self.final + self.ledger - self.initial
 
     @property
     def conserved(self) -> bool:
-        """Whether the run was completed without a violation and no row has gained or lost a quantum."""
+        """Whether the run was completed without violations, and all rows have the same total mass."""
         return not (self.failure or self.drift or self.adrift or any(self.violations.values()))
 
     @property
@@ -58,7 +58,7 @@ class Verdict:
 
     @property
     def reason(self) -> str:
-        """Why a run is violated, in a sentence; empty for one that is conserved."""
+        """Why the run is violated, in one sentence; empty if mass is conserved."""
         if self.conserved or self.failure:
             return self.failure
         if self.adrift:
@@ -71,9 +71,9 @@ class Verdict:
         return f"the audit found violations: {counts}"
 
     def mass(self) -> dict[str, int]:
-        """The figures of the mass as reports have them, in quanta.
+        """Return the figures of the mass for reports, in quanta.
 
-        A packet in flight weighs nothing: a membrane gives and takes on arrival.
+        Packets in flight count as 0, because both membranes change on arrival.
         """
         return {
             "initial": self.initial,
@@ -88,39 +88,33 @@ class Verdict:
 def verdict_of(
     step: Integers, mass: Integers, ledger: Integers, violations: Mapping[str, int], failure: str
 ) -> Verdict:
-    """The verdict on the rows of a trace.
+    """Compute the verdict on the rows of a trace.
 
     Parameters
     ----------
     step : int64 array [n]
+        PDE step of each row.
     mass : int64 array [n, cells]
+        Masses in quanta.
     ledger : int64 array [n, reservoirs]
-    violations : mapping of str to int
-    failure : str
-
-    Returns
-    -------
-    Verdict
+        Net mass taken by each reservoir since the start, in quanta.
     """
     if not step.size:
         return Verdict(violations=violations, failure=failure)
-    cells, taken = exact_sums(mass), exact_sums(ledger)
-    total = cells[0] + taken[0]
-    drifts = (inside + outside - total for inside, outside in zip(cells, taken, strict=True))
+    cells, ledgers = exact_sums(mass), exact_sums(ledger)
+    total = cells[0] + ledgers[0]
+    drifts = (inside + outside - total for inside, outside in zip(cells, ledgers, strict=True))
     adrift = tuple((at, drift) for at, drift in zip(step.tolist(), drifts, strict=True) if drift)
-    return Verdict(cells[0], cells[-1], taken[-1] - taken[0], adrift, violations, failure)
+    return Verdict(cells[0], cells[-1], ledgers[-1] - ledgers[0], adrift, violations, failure)
 
 
 def exact_sums(rows: Integers) -> list[int]:
-    """Sum of each row, as Python integers: that of many numbers may not fit in 64 bits.
+    """Sum of each row, as Python integers, because it may exceed 64 bits.
 
     Parameters
     ----------
     rows : int64 array [n, width]
-
-    Returns
-    -------
-    list of int
+        Rows to sum.
     """
     return [total for some in _chunks(rows) for total in _sums(some)]
 
@@ -130,7 +124,7 @@ def _sums(rows: Integers) -> Iterator[int]:
     if largest * rows.shape[1] < 1 << 63:
         yield from rows.sum(axis=1).tolist()
         return
-    # Halves of 32 bits: sums of as many as fit in memory stay within 64.
+    # Sum halves of 32 bits, which cannot exceed 64 bits for any array in memory.
     high, low = (rows >> 32).sum(axis=1), (rows & _LOW).sum(axis=1)
     yield from ((int(upper) << 32) + int(lower) for upper, lower in zip(high, low, strict=True))
 

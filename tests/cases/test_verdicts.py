@@ -20,7 +20,7 @@ def test_a_changed_word_of_a_row_is_damage(case: Callable[[str], Path], run: Run
     ended = run(*SIMULATE, "--resume", "--json")
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == (
-        "error: r.npz.partial: is damaged (a first row that is not the start: mass [0] of PDE step 0 is 131077, not "
+        "error: r.npz.partial: is damaged (the first row differs from the start: mass [0] of PDE step 0 is 131077, not "
         "220634); start anew without --resume\n"
     )
     assert not Path("r.npz").exists()

@@ -83,7 +83,7 @@ def test_a_run_without_faults_says_nothing_of_them(artifact: Path) -> None:
         ),
         (
             ("--fault", "drop:packet[3]@4", "--backend", "onnx"),
-            "backend onnx: it has nothing to hit with faults; use cpu or fast",
+            "backend onnx: does not support faults; use cpu or fast",
         ),
     ],
 )

@@ -15,7 +15,7 @@ from pisnn_deploy.graph.artifact import write_artifact
 from pisnn_deploy.graph.claims import Claim
 from pisnn_deploy.runs import plausibility
 
-SENTENCE = "the operator multiplies a mode by 1.25 in each PDE step, so that it grows"
+SENTENCE = "the operator multiplies a mode by 1.25 in each PDE step, so it grows"
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +60,7 @@ def test_a_plausible_run_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert call(monkeypatch, "fine.pisnn", "--strict") == 0
     out, errors = capsys.readouterr()
     table = " ".join(out.replace("│", " ").split())
-    assert "plausible yes: kept steps lie within " in table and "; no mode grows, by the certificate" in table
+    assert "plausible yes: values range from " in table and "; no mode grows, according to the certificate" in table
     assert errors == ""
 
 
@@ -100,6 +100,6 @@ def test_a_violated_run_tells_the_step_of_its_last_row(
     assert call(monkeypatch, *words) == 1
     table = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "at PDE step 2 drift 0 quanta" in table and "at the end" not in table
-    assert "plausible cannot be judged: the run is violated; kept steps lie within " in table
+    assert "plausible cannot be judged: the run is violated; values range from " in table
     assert call(monkeypatch, *words, "--json") == 1
     assert json.loads(capsys.readouterr().out)["kept"] == {"steps": 3, "last": 2}

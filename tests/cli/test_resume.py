@@ -60,7 +60,7 @@ def test_a_folder_of_somebody_is_not_removed(call: Call) -> None:
     folder = Path("x.npz.partial")
     folder.mkdir()
     (folder / "thesis.txt").write_text("mine")
-    reason = "is no file of a recording; move it out of x.npz.partial, or save to another file"
+    reason = "is not a file of a recording; move it out of x.npz.partial, or save to another file"
     assert call(*WORDS) == (2, f"error: x.npz.partial/thesis.txt: {reason}\n")
     assert [path.name for path in folder.iterdir()] == ["thesis.txt"] and not Path("x.npz").exists()
     assert (folder / "thesis.txt").read_text() == "mine"

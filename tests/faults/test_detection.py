@@ -142,5 +142,5 @@ def test_a_value_beyond_its_width_names_its_place() -> None:
 
 def test_only_some_backends_can_be_hit() -> None:
     options = RunOptions(3, faults=(parse_fault("drop:packet[1]@1"),))
-    with pytest.raises(UsageError, match=r"^backend onnx: it has nothing to hit with faults; use cpu or fast$"):
+    with pytest.raises(UsageError, match=r"^backend onnx: does not support faults; use cpu or fast$"):
         run_graph("onnx", GRAPHS[1], GRAPHS[1].initial, options)

@@ -54,7 +54,7 @@ def test_one_wrong_integer_is_named(population: str, quantity: str, part: str | 
     assert (found.step, found.population, found.quantity, found.index) == (row, population, quantity, index)
     assert found.values[1] == found.values[0] + 1
     assert found.sentence("cpu", "fast").startswith(
-        f"cpu and fast differ first at PDE step {row}: {population} {quantity} [{index}] is "
+        f"cpu and fast first differ at PDE step {row}: {population} {quantity} [{index}] is "
     )
 
 

@@ -78,8 +78,8 @@ def test_sums_of_packets_that_may_wrap_are_refused(sign: int) -> None:
     with pytest.raises(UsageError) as refused:
         from_state("fast", graph, state, STEPS + 1)
     assert str(refused.value) == (
-        f"{100 + STEPS + 1} PDE steps: packets of {bits} bits, summed in 64, may wrap after PDE step {100 + STEPS}; "
-        "run at most so many"
+        f"{100 + STEPS + 1} PDE steps: sums of {bits}-bit packets may exceed 64 bits after PDE step {100 + STEPS}; "
+        "run at most that many"
     )
 
 

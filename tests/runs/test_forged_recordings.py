@@ -124,8 +124,8 @@ def test_what_was_not_changed_goes_on_to_the_undivided_run(tmp_path: Path) -> No
             assert np.array_equal(getattr(run.trace, name), getattr(whole.trace, name)), name
 
 
-START = "a first row that is not the start"
-UNEXPLAINED = "a row that the packets do not explain"
+START = "the first row differs from the start"
+UNEXPLAINED = "a row does not match its packets"
 
 
 @pytest.mark.parametrize(
@@ -142,8 +142,8 @@ UNEXPLAINED = "a row that the packets do not explain"
             f"{UNEXPLAINED}: ledger [0] of PDE step 18 is {{new}}, not {{old}}",
         ),
         ("step", 1, 0, lambda old: 7, "rows of other PDE steps: step, row 1: 7, not 6"),
-        ("in_flight", 0, 0, lambda old: 1, "other packets in flight than were sent: in_flight of PDE step 0 is 1"),
-        ("in_flight", 1, 0, lambda old: -1, "other packets in flight than were sent: in_flight of PDE step 6 is -1"),
+        ("in_flight", 0, 0, lambda old: 1, "packets in flight differ from those sent: in_flight of PDE step 0 is 1"),
+        ("in_flight", 1, 0, lambda old: -1, "packets in flight differ from those sent: in_flight of PDE step 6 is -1"),
     ],
 )
 def test_a_changed_row_is_named(
@@ -183,7 +183,9 @@ def test_packets_in_flight_that_nobody_recorded_are_damage(tmp_path: Path) -> No
     words.tofile(path)
     with pytest.raises(FileError) as caught:
         resumed(tmp_path / "r", graph)
-    assert str(caught.value) == f"{path}: is damaged (not the packets that were recorded); start anew without `resume`"
+    assert (
+        str(caught.value) == f"{path}: is damaged (its hash differs from the snapshot's); start anew without `resume`"
+    )
 
 
 def test_rows_of_every_step_say_what_is_in_flight(tmp_path: Path) -> None:
@@ -192,7 +194,7 @@ def test_rows_of_every_step_say_what_is_in_flight(tmp_path: Path) -> None:
     forger = Forger(tmp_path / "r")
     forger.rows["in_flight"][4] += 2
     forger.seal()
-    with pytest.raises(FileError, match=r"other packets in flight than were sent: in_flight of PDE step 4 is "):
+    with pytest.raises(FileError, match=r"packets in flight differ from those sent: in_flight of PDE step 4 is "):
         resumed(tmp_path / "r", graph, every=1)
 
 
@@ -245,8 +247,8 @@ def test_a_start_beyond_the_arrays_of_the_kernels_is_a_violation_and_not_another
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"current": 3}, "a current where the leak leaves none: flux [0] has 3"),
-        ({"residue": -(2**63)}, "a residue beyond half of theta, 64: flux [0] has -9223372036854775808"),
+        ({"current": 3}, "a current that the leak should have removed: flux [0] has 3"),
+        ({"residue": -(2**63)}, "a residue above half of theta, 64: flux [0] has -9223372036854775808"),
     ],
 )
 def test_a_state_is_named_by_what_is_wrong_with_it(change: dict[str, int], problem: str) -> None:

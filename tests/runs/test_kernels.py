@@ -430,7 +430,7 @@ def test_a_state_that_changes_between_steps_is_seen(
         message = str(caught.value)
         # Hidden activations are computed anew from masses that were noted, and differ from the kernel's.
         as_noted = noted and (name != "mass" or not hidden)
-        where = " a state changed before PDE step 5, " if as_noted else " after PDE step 5, where the reference has "
+        where = " a state changed between steps, before PDE step 5 " if as_noted else " after PDE step 5, but "
         assert message.startswith("backend fast: ") and where in message
         assert f"(audit: {audit})" in message
         stepper.close()
@@ -553,7 +553,7 @@ send activation""")
     (layer,) = graph.between_fields
     with pytest.raises(UnservedError) as refused:
         layer_text(replace(layer, program=kept), ())
-    assert str(refused.value) == "program slow: no kernel serves it between membranes and faces"
+    assert str(refused.value) == "program slow: kernels do not support it between membranes and faces"
     populations = tuple(replace(p, program=kept) if p.name == layer.name else p for p in graph.populations)
     slow = replace(graph, populations=populations)
     assert isinstance(fast.stepper_of(slow, start_of(graph, lively(graph)), 5), ReferenceStepper)
@@ -588,7 +588,7 @@ def test_threads_are_asked_for_by_an_environment_variable(monkeypatch: pytest.Mo
     assert thread_count(10) == 3
     for text in ("0", "-1", "many"):
         monkeypatch.setenv("PISNN_THREADS", text)
-        with pytest.raises(UsageError, match="not a number of threads"):
+        with pytest.raises(UsageError, match="must be a positive integer"):
             thread_count(10)
     monkeypatch.delenv("PISNN_THREADS")
     assert thread_count(10) == 1 <= thread_count(10**7)

@@ -206,7 +206,7 @@ def test_a_kernel_that_takes_too_much_is_caught(monkeypatch: pytest.MonkeyPatch)
     with monkeypatch.context() as patch:
         patch.setattr(general_stepper, "face_text", lambda *rest, **named: greedy(face_text(*rest, **named)))
         rows = GeneralStepper(graph, start, STEPS, threads=1)
-    sentence = r"^backend fast: mass \[\d+\] is -?\d+ after PDE step \d+, where the reference has .* \(audit: flux"
+    sentence = r"^backend fast: mass \[\d+\] is -?\d+ after PDE step \d+, but .* in the reference \(audit: flux"
     for stepper in (rows, lines):
         with pytest.raises(CheckError, match=sentence):
             stepper.advance(STEPS)

@@ -37,7 +37,7 @@ def test_a_run_within_its_bounds_is_plausible(boundary: str) -> None:
     assert found.holds and found.sentences == () and bounded is not None
     assert bounded.allowance.quanta == 2 and (bounded.excess is None or bounded.excess.quanta <= 2)
     least, largest = bounded.extremes
-    assert found.summary.startswith(f"yes: kept steps lie within {least:.6g} to {largest:.6g}")
+    assert found.summary.startswith(f"yes: values range from {least:.6g} to {largest:.6g}")
 
 
 @pytest.mark.parametrize(("above", "side"), [(True, "above"), (False, "below")])
@@ -84,8 +84,8 @@ def test_what_rounding_explains_is_no_excess() -> None:
     low, high = int(mass[bottom]) * scale, int(mass[top]) * scale
     assert rounded.bounded.extremes == (low - 2 * scale, high + 2 * scale)
     assert rounded.summary == (
-        f"yes: kept steps lie within {low - 2 * scale:.6g} to {high + 2 * scale:.6g}, start and reservoirs within "
-        f"{low:.6g} to {high:.6g}; no mode grows, by the certificate"
+        f"yes: values range from {low - 2 * scale:.6g} to {high + 2 * scale:.6g}, start and reservoirs from "
+        f"{low:.6g} to {high:.6g}; no mode grows, according to the certificate"
     )
     assert plausibility(graph, moved(doubled, 1, (bottom, top), 3)).holds is False
 
@@ -95,14 +95,14 @@ def test_a_wave_has_no_maximum_principle() -> None:
     run = ran(graph)
     found = plausibility(graph, moved(run, 5, (1, 2), 10**4))
     assert found.holds and found.bounded is None and found.to_dict()["extremes"] is None
-    assert found.summary == "yes: no maximum principle to hold it against; no mode grows, by the certificate"
+    assert found.summary == "yes: no maximum principle applies; no mode grows, according to the certificate"
 
 
 def test_a_wave_without_a_proof_cannot_be_judged() -> None:
     graph = compiled(heat_model(leak=1024), cells=9, boundary="dirichlet=0,1")
     found = plausibility(claiming(graph, Claim("none", "too-large")), ran(graph))
     assert found.holds is None and found.sentences == ()
-    doubt = "no maximum principle to hold it against, and no proof that no mode grows"
+    doubt = "no maximum principle applies, and no proof excludes growing modes"
     assert found.doubt == doubt and found.summary == f"cannot be judged: {doubt}"
 
 
@@ -114,8 +114,8 @@ def claiming(graph: IntegerGraph, stability: Claim) -> IntegerGraph:
 @pytest.mark.parametrize(
     ("claim", "growth"),
     [
-        (Claim("proved", "fourier", {"modulus": 1.0}), "no mode grows, by the certificate"),
-        (Claim("proved", "maximum-principle", {"reservoirs": 0}), "no mode grows, by the certificate"),
+        (Claim("proved", "fourier", {"modulus": 1.0}), "no mode grows, according to the certificate"),
+        (Claim("proved", "maximum-principle", {"reservoirs": 0}), "no mode grows, according to the certificate"),
         (
             Claim("proved", "constant-sum"),
             "whether modes grow is not proved, only that masses stay nonnegative and their sum never changes, so from "
@@ -140,7 +140,7 @@ def test_a_violated_run_is_not_called_plausible() -> None:
     found = plausibility(graph, stopped)
     assert found.holds is None and found.sentences == () and found.bounded is not None
     least, largest = found.bounded.extremes
-    told = f"cannot be judged: the run is violated; kept steps lie within {least:.6g} to {largest:.6g}"
+    told = f"cannot be judged: the run is violated; values range from {least:.6g} to {largest:.6g}"
     assert found.summary.startswith(told) and "yes" not in found.summary and "no mode" not in found.summary
 
 
@@ -156,7 +156,7 @@ def test_an_allowance_that_is_large_beside_the_range_is_told() -> None:
     assert found.doubt == found.to_dict()["doubt"] == doubt
     assert found.bounded is not None
     least, largest = found.bounded.extremes
-    assert found.summary.startswith(f"cannot be judged: {doubt}; kept steps lie within {least:.6g} to {largest:.6g}")
+    assert found.summary.startswith(f"cannot be judged: {doubt}; values range from {least:.6g} to {largest:.6g}")
     # What rounding cannot explain is told all the same.
     assert plausibility(narrow, moved(ran(graph), 5, (0, 8), 10**6)).holds is False
 
@@ -166,7 +166,7 @@ def test_a_mode_that_grows_is_told() -> None:
     graph = claiming(graph, Claim("none", "growth", {"modulus": 1.0321}))
     run = ran(graph)
     found = plausibility(graph, run)
-    sentence = "the operator multiplies a mode by 1.0321 in each PDE step, so that it grows"
+    sentence = "the operator multiplies a mode by 1.0321 in each PDE step, so it grows"
     assert run.conserved and found.sentences == (sentence,)
     read = SimulationRun(graph, run, None)
     assert read.verdict == "conserved" and not read.plausible.holds and sentence in repr(read)

@@ -81,7 +81,7 @@ def recorded(folder: Path) -> tuple[IntegerGraph, RunOptions]:
 
 def test_another_run_is_not_resumed(tmp_path: Path) -> None:
     graph, _ = recorded(tmp_path / "a")
-    with pytest.raises(FileError, match="records another run: its steps differs"):
+    with pytest.raises(FileError, match="records another run, with a different value of steps"):
         Recording(tmp_path / "a", graph, {"steps": 21}).progressed()
 
 
@@ -151,20 +151,20 @@ def damage(folder: Path, **changes: object) -> None:
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"step": 2**70}, "a count that is none"),
-        ({"rows": -1}, "a count that is none"),
-        ({"in_flight": True}, "a count that is none"),
-        ({"seconds": float("nan")}, "a time that is none"),
+        ({"step": 2**70}, "an invalid count"),
+        ({"rows": -1}, "an invalid count"),
+        ({"in_flight": True}, "an invalid count"),
+        ({"seconds": float("nan")}, "an invalid time"),
         ({"events": []}, "'list' object has no attribute 'items'"),
-        ({"events": {"membrane": 1}}, "counts of another run"),
-        ({"step": 21}, "counts of another run"),
-        ({"rows": 3}, "counts of another run"),
-        ({"mass": np.ones(11, np.int64)}, "masses that the packets do not explain: membrane [0] is 1, not 1080"),
+        ({"events": {"membrane": 1}}, "its counts belong to another run"),
+        ({"step": 21}, "its counts belong to another run"),
+        ({"rows": 3}, "its counts belong to another run"),
+        ({"mass": np.ones(11, np.int64)}, "masses do not match the packets: membrane [0] is 1, not 1080"),
         (
             {"transported": np.arange(10) << 40},
-            "masses that the packets do not explain: membrane [0] is 1080, not -1099511623495",
+            "masses do not match the packets: membrane [0] is 1080, not -1099511623495",
         ),
-        ({"residue": np.full(10, 2**40)}, "a residue beyond half of theta, 64: flux [0] has 1099511627776"),
+        ({"residue": np.full(10, 2**40)}, "a residue above half of theta, 64: flux [0] has 1099511627776"),
         ({"residue": np.zeros(3, np.int64)}, "arrays of another mesh"),
         ({"residue": np.zeros(10)}, "must be a little-endian int64 array in C order"),
         ({"residue": np.zeros(1 << 18, np.int64)}, "larger than 1049392 bytes"),
@@ -214,12 +214,12 @@ def test_a_link_in_a_recording_is_not_followed(tmp_path: Path, name: str) -> Non
 def test_a_link_to_a_folder_is_no_recording(tmp_path: Path) -> None:
     graph, _ = recorded(tmp_path / "a")
     (tmp_path / "b").symlink_to("a")
-    with pytest.raises(FileError, match=r"b: is no folder of a recording; save to another file$"):
+    with pytest.raises(FileError, match=r"b: is not the folder of a recording; save to another file$"):
         recording(tmp_path / "b", graph, {}).__enter__()
 
 
 def no_file_of_a_recording(path: Path) -> str:
-    return f"{path}: is no file of a recording; move it out of {path.parent}, or save to another file"
+    return f"{path}: is not a file of a recording; move it out of {path.parent}, or save to another file"
 
 
 FOREIGN = [

@@ -1,4 +1,4 @@
-"""Dask clusters: the cores of this machine, or one that runs already."""
+"""Dask clusters: a local one, or a running one."""
 
 from __future__ import annotations
 
@@ -17,36 +17,32 @@ from pisnn_deploy.runs.kernels.threads import VARIABLE as THREADS
 
 CONNECT_SECONDS = 10
 _ENVIRONMENT = {"OMP_NUM_THREADS": 1, "OPENBLAS_NUM_THREADS": 1, "MKL_NUM_THREADS": 1}
-"""Of workers. Dask would also have them give memory back at once, which costs more than stepping through it."""
+"""Environment of workers; replaces Dask's, which also trims memory at once and so slows down stepping."""
 
 _PATIENCE = "1 day"
 
 
 @contextmanager
 def cluster(scheduler: str | None = None, workers: int | None = None) -> Iterator[Any]:
-    """A client of a Dask cluster.
+    """Connect to a Dask cluster, or start a local one.
 
-    A cluster of this machine's has one process a worker, which share its cores, and leaves no file behind. A client of
-    Dask runs code on its cluster, and other users of the machine reach loopback too: so every port wants TLS with the
-    keys of this cluster alone, from both ends, and none serves HTTP.
+    A local cluster has one process per worker and leaves no files. Clients of Dask can run code on a cluster, and other
+    users of the machine can reach loopback, so all ports require TLS with keys of this cluster from both ends, and none
+    serves HTTP.
 
     Parameters
     ----------
     scheduler : str, optional
-        Address of a scheduler that runs already, such as ``tcp://host:8786``.
+        Address of a running scheduler, such as ``tcp://host:8786``.
     workers : int, optional
-        Processes of a cluster of this machine's; as many as it has cores unless given.
-
-    Yields
-    ------
-    distributed.Client
+        Number of processes of a local cluster (default: number of cores).
 
     Raises
     ------
     UsageError
-        No scheduler answers there, or it has no worker.
+        If the scheduler does not answer, or has no workers.
     """
-    # Only now: most commands have no use for a cluster, and importing it takes longer than they do.
+    # Imported here, because importing takes longer than most commands, which need no cluster.
     import dask
     from distributed import Client, Nanny, Security, SpecCluster
 
@@ -57,11 +53,11 @@ def cluster(scheduler: str | None = None, workers: int | None = None) -> Iterato
     if scheduler is not None:
         try:
             client = Client(scheduler, timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
-        except (OSError, ValueError, TypeError) as error:  # the last where tls:// lacks keys in Dask's settings
+        except (OSError, ValueError, TypeError) as error:  # TypeError: tls:// without keys in Dask's settings
             raise UsageError(f"`scheduler` {scheduler}: no scheduler answers ({error})") from error
         with client:
             if not client.scheduler_info(n_workers=-1)["workers"]:
-                raise UsageError(f"`scheduler` {scheduler}: the cluster has no worker")
+                raise UsageError(f"`scheduler` {scheduler}: the cluster has no workers")
             yield client
         return
     cores = len(os.sched_getaffinity(0))
@@ -74,14 +70,14 @@ def cluster(scheduler: str | None = None, workers: int | None = None) -> Iterato
             "temporary-directory": folder,
             "distributed.nanny.pre-spawn-environ": _ENVIRONMENT,
             "distributed.nanny.environ": {THREADS: os.environ.get(THREADS) or max(1, cores // count)},
-            # A worker that was killed is started again; a cluster that has not seen it by then gives it up for good.
+            # Time for a killed worker to restart, after which Dask would remove it from the cluster.
             "distributed.deploy.lost-worker-timeout": _PATIENCE,
         }
         stack.enter_context(dask.config.set(settings))
         security = Security.temporary()  # type: ignore[no-untyped-call]
         common = {"host": "127.0.0.1", "protocol": "tls://", "security": security, "dashboard": False}
         worker = {"nthreads": 1, "memory_limit": 0, "silence_logs": logging.CRITICAL, "worker_class": LocalWorker}
-        with _deaf_to_interrupts():
+        with _interrupts_blocked():
             local = SpecCluster(  # type: ignore[no-untyped-call]
                 workers={number: {"cls": Nanny, "options": {**common, **worker}} for number in range(count)},
                 scheduler={"cls": LocalScheduler, "options": common},
@@ -93,12 +89,12 @@ def cluster(scheduler: str | None = None, workers: int | None = None) -> Iterato
 
 
 @contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Threads that begin meanwhile, and whatever they start later, never see Ctrl-C.
+def _interrupts_blocked() -> Iterator[None]:
+    """Block Ctrl-C in new threads and in everything that they start.
 
-    A terminal sends it to workers too, which would die with a traceback each. It is for this process to end them.
+    A terminal sends it to workers, too, which would each die with a traceback; this process ends them instead.
     """
-    resource_tracker.ensure_running()  # it would unblock the signal in the thread that starts the first worker
+    resource_tracker.ensure_running()  # starting it later would unblock the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

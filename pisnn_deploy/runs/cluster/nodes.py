@@ -1,4 +1,4 @@
-"""Scheduler and workers that serve no HTTP; imported only where a local cluster starts, and in its workers."""
+"""Scheduler and workers without HTTP servers; imported only for local clusters and in their workers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOGGERS = (
 
 
 def silence() -> None:
-    """Have Dask print nothing: what becomes of cases and domains is told by those who asked for them."""
+    """Silence Dask's logging; callers report the results of cases and domains."""
     for name in LOGGERS:
         logging.getLogger(name).setLevel(SILENT)
 
@@ -35,21 +35,21 @@ def _warning(message: Warning | str, *rest: Any, **named: Any) -> str:
 
 
 class _WithoutHttp:
-    """Without the server of pages and metrics, which would answer anyone on this machine."""
+    """Replaces the HTTP server of pages and metrics, which any user of this machine could reach."""
 
     def start_http_server(
         self, routes: Any, dashboard_address: Any, default_port: int = 0, ssl_options: Any = None
     ) -> None:
         self.http_application = RoutingApplication(routes)  # type: ignore[no-untyped-call]
-        self.http_server = HTTPServer(self.http_application)  # it listens nowhere
+        self.http_server = HTTPServer(self.http_application)  # without a port
 
 
 class LocalScheduler(_WithoutHttp, Scheduler):
-    """A scheduler in this process."""
+    """Scheduler in this process."""
 
 
 class LocalWorker(_WithoutHttp, Worker):
-    """A worker in a process of its own."""
+    """Worker in a separate process."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         shut_out_current_folder()

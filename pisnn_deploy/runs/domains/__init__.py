@@ -1,1 +1,1 @@
-"""Fields that are cut into domains, one a worker: the `fast` backend with halo exchange, the same integers."""
+"""Domain decomposition: the `fast` backend on several workers with halo exchange, with the same integers."""

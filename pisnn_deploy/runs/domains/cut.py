@@ -1,11 +1,10 @@
-"""Cutting a graph on a structured mesh into domains: rows of cells along the first axis, with halos.
+"""Cut a graph on a structured mesh into domains: rows of cells along the first axis, with halos.
 
-A domain owns some rows and holds copies of `halo` more on either side. Beyond them it has a wall that the whole mesh
-has not, so what it computes near that wall is wrong; but wrong values travel no further than `reach` rows a PDE step.
-With ``halo = reach * rounds`` the rows that it owns are exact for `rounds` PDE steps, after which the halos are copied
-from the neighbours again: masses, and the currents and residues of the faces. Near that wall the field may also leave
-the operating range, which means nothing; so a domain's own graph has a wider one, and what it owns is looked at when
-halos are exchanged.
+A domain owns some rows and has copies of `halo` more rows on either side, followed by an artificial wall. Values near
+that wall are wrong, but errors spread by at most `reach` rows per PDE step. With ``halo = reach * rounds`` the owned
+rows are exact for `rounds` PDE steps, after which the halos (masses, currents and residues) are copied from the
+neighbours again. Near the artificial wall the field may leave the operating range, so a domain's graph has a wider
+range, and owned values are checked when halos are exchanged.
 """
 
 from __future__ import annotations
@@ -33,17 +32,17 @@ class Domain:
     Attributes
     ----------
     graph : IntegerGraph
-        Of the rows that it holds, with a wall where the halo ends.
+        Graph of its rows, with walls at the ends of the halos.
     first : int
-        Row of the whole mesh that is its row 0; negative where a halo goes round a periodic axis.
+        Row of the whole mesh that is its row 0; negative if a halo wraps around a periodic axis.
     own : tuple of int
-        Its own rows, from and to before, in its own numbers.
+        Start and end of the owned rows, in local numbers.
     cells, reservoirs, faces : int64 array
-        Cell, reservoir and face of the whole mesh for each of its own; reservoirs counted from 0.
+        Number in the whole mesh of each local cell, reservoir (from 0) and face.
     owns_reservoir, owns_face : bool array
-        Which of its reservoirs and faces are its to report.
+        Whether each local reservoir or face is owned.
     window : OperatingWindow
-        That of the whole graph, for what it owns.
+        Operating window of the whole graph, for owned values.
     """
 
     graph: IntegerGraph
@@ -58,13 +57,13 @@ class Domain:
 
     @property
     def owned_cells(self) -> slice:
-        """Its own cells among those that it holds."""
+        """Slice of the owned cells."""
         width = self.graph.mesh.cells // self.graph.mesh.shape[0]
         return slice(self.own[0] * width, self.own[1] * width)
 
 
 def reach(graph: IntegerGraph) -> int:
-    """Rows of cells that a PDE step carries anything."""
+    """Number of rows by which a PDE step spreads information."""
     return max(graph.spec.half_width, graph.spec.transverse)
 
 
@@ -74,20 +73,16 @@ def cut(graph: IntegerGraph, parts: int, rounds: int) -> tuple[Domain, ...]:
     Parameters
     ----------
     graph : IntegerGraph
-        On a structured mesh, without a medium.
+        A graph on a structured mesh, without materials.
     parts : int
         Number of domains, at least 2.
     rounds : int
-        PDE steps between two exchanges, at least 1.
-
-    Returns
-    -------
-    tuple of Domain
+        Number of PDE steps between two exchanges, at least 1.
 
     Raises
     ------
     UsageError
-        The mesh has no rows, or too few of them, or processes are stock.
+        If the mesh has no rows or too few, or the graph uses stock processes.
     """
     refuse(graph, "domains", (OFF_GRID, MATERIALS, LATE), "run it undivided")
     rows, halo = graph.grid.shape[0], reach(graph) * rounds
@@ -95,8 +90,7 @@ def cut(graph: IntegerGraph, parts: int, rounds: int) -> tuple[Domain, ...]:
     fewest = min(high - low for low, high in zip(bounds, bounds[1:], strict=False))
     if parts < 2 or fewest < halo or (parts == 2 and fewest < 2 * halo):
         raise UsageError(
-            f"domains: {parts} of {fewest} rows and halos of {halo}; a domain needs as many rows as halos, so take "
-            "fewer domains, or exchange more often"
+            f"domains: {parts} domains of {fewest} rows are smaller than their halos of {halo} rows; use fewer domains"
         )
     return tuple(_domain(graph, low, high, halo) for low, high in zip(bounds, bounds[1:], strict=False))
 
@@ -135,7 +129,7 @@ def _domain(graph: IntegerGraph, low: int, high: int, halo: int) -> Domain:
 
 
 def _faces(mesh: Mesh, small: Mesh, first: int) -> tuple[Integers, Integers]:
-    """Face of the whole mesh for each face of a domain, and the domain's row on the lower side of each."""
+    """Global number of each local face, and the local row on its lower side."""
     numbers, rows_below = [], []
     for axis in range(len(mesh.shape)):
         base, begin, counts = face_grid(mesh, axis)
@@ -156,7 +150,7 @@ def _wider(window: OperatingWindow) -> OperatingWindow:
 
 
 _SLACK = 1 << 10
-"""Only declared widths limit what happens near a wall that is not there."""
+"""Factor by which a domain's operating window is wider; declared widths still limit values near artificial walls."""
 
 
 def _synapses(graph: IntegerGraph, small: Mesh, half_width: int, transverse: int) -> Iterator[Synapse]:

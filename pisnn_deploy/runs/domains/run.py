@@ -1,4 +1,4 @@
-"""A run over domains: rounds of PDE steps, with an exchange of halos between them."""
+"""Run domains in rounds of PDE steps, with halo exchange in between."""
 
 from __future__ import annotations
 
@@ -18,45 +18,39 @@ from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, Trace, em
 from pisnn_deploy.runs.states import first_true, moved
 
 MOST_ROUNDS = 32
-"""Most PDE steps between two exchanges."""
+"""Largest number of PDE steps between two exchanges."""
 LARGEST_HALO = 0.2
-"""Part of a domain's rows that its halos may add to its work."""
+"""Largest size of both halos, as a part of the domain's rows."""
 
 
 class DomainWorkers(Protocol):
-    """Domains at work somewhere; each call goes to all of them at once."""
+    """Workers of all domains; calls run on all of them at once."""
 
     def call(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Call a method of `DomainWorker` on every domain, each with its own arguments; the answers in order."""
+        """Call a method of `DomainWorker` on every domain with its own arguments, and return the results in order."""
 
 
 @contextmanager
 def dask_workers(client: Any, domains: Sequence[Domain], steps: int, halo: int) -> Iterator[DomainWorkers]:
-    """Domains on the workers of a Dask cluster, as actors.
+    """Start domains as actors on the workers of a Dask cluster.
 
     Parameters
     ----------
-    client : distributed.Client
-    domains : sequence of Domain
     steps, halo : int
         See `DomainWorker`.
-
-    Yields
-    ------
-    DomainWorkers
     """
     addresses = sorted(client.scheduler_info(n_workers=-1)["workers"])
     futures = []
     for number, domain in enumerate(domains):
         home = [addresses[number % len(addresses)]]
-        sent = client.scatter(domain, workers=home, hash=False)  # to its worker, past the scheduler
+        sent = client.scatter(domain, workers=home, hash=False)  # directly to its worker, not through the scheduler
         futures.append(client.submit(DomainWorker, sent, steps, halo, actor=True, pure=False, workers=home))
     actors = [future.result() for future in futures]
 
     class DaskWorkers:
         def call(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
-            asked = [getattr(actor, method)(*given) for actor, given in zip(actors, arguments, strict=True)]
-            return [answer.result() for answer in asked]
+            calls = [getattr(actor, method)(*own) for actor, own in zip(actors, arguments, strict=True)]
+            return [call.result() for call in calls]
 
     try:
         yield DaskWorkers()
@@ -65,41 +59,25 @@ def dask_workers(client: Any, domains: Sequence[Domain], steps: int, halo: int) 
 
 
 def rounds_of(graph: IntegerGraph, parts: int) -> int:
-    """PDE steps between two exchanges that keep the halos small.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-    parts : int
-
-    Returns
-    -------
-    int
-    """
+    """Return the number of PDE steps between two exchanges that keeps halos small."""
     rows = graph.grid.shape[0] // max(parts, 1)
     return int(min(MOST_ROUNDS, max(1, LARGEST_HALO * rows / 2 // reach(graph))))
 
 
 def divided(graph: IntegerGraph, parts: int) -> tuple[tuple[Domain, ...], int, int]:
-    """Cut a graph for a run.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-    parts : int
+    """Cut a graph for a run, and choose its rounds.
 
     Returns
     -------
-    domains : tuple of Domain
     rounds : int
-        PDE steps between two exchanges.
+        Number of PDE steps between two exchanges.
     halo : int
-        Rows of a halo.
+        Number of rows of a halo.
 
     Raises
     ------
     UsageError
-        The graph cannot be cut so often.
+        If the graph cannot be cut into this many domains.
     """
     rounds = rounds_of(graph, parts)
     return cut(graph, parts, rounds), rounds, reach(graph) * rounds
@@ -113,33 +91,30 @@ def divided_run(
     options: RunOptions,
     progress: Progress | None = None,
 ) -> Run:
-    """Run a graph that was cut.
+    """Run a graph on its domains.
 
     Parameters
     ----------
     graph : IntegerGraph
-        The whole one; its initial masses are those of the domains.
-    domains : sequence of Domain
+        The whole graph, whose initial masses are those of the domains.
     workers : DomainWorkers
-        The domains at work, before their first PDE step.
+        Workers of the domains, before their first PDE step.
     rounds : int
-        PDE steps between two exchanges.
-    options : RunOptions
-    progress : callable, optional
+        Number of PDE steps between two exchanges.
 
     Returns
     -------
     Run
-        Its trace is that of the undivided run, integer for integer. Spikes are not counted: halos send some twice.
+        Run with the same trace as the undivided run. Spikes are not counted, because halos send some of them twice.
 
     Raises
     ------
     UsageError
-        So many PDE steps that a sum of packets may wrap.
+        If sums of packets may wrap within the number of PDE steps.
     """
     require_room(graph, options)
     trace = empty_trace(graph.mesh, options.kept_steps())
-    kept = trace.step
+    trace_steps = trace.step
     nobody: list[tuple[Any, ...]] = [()] * len(domains)
     ring = domains[0].first < 0
     rows, done, failure, violations = 0, 0, "", dict.fromkeys(KINDS, 0)
@@ -148,16 +123,16 @@ def divided_run(
         total = _gather(trace, rows, domains, workers.call("report", nobody))
         rows = 1
         while done < options.steps:
-            steps = min(rounds, int(kept[rows]) - done)
+            steps = min(rounds, int(trace_steps[rows]) - done)
             edges = workers.call("edges", nobody)
             beside = _beside(edges, ring=ring)
-            workers.call("advance", [(steps, *both, done + steps == kept[rows]) for both in beside])
+            workers.call("advance", [(steps, *both, done + steps == trace_steps[rows]) for both in beside])
             done += steps
-            if done == kept[rows]:
-                found = _gather(trace, rows, domains, workers.call("report", nobody))
+            if done == trace_steps[rows]:
+                total_now = _gather(trace, rows, domains, workers.call("report", nobody))
                 rows += 1
-                if found != total:
-                    raise InvariantViolation("global", "mass of all cells and ledgers", -1, done, total, found)
+                if total_now != total:
+                    raise InvariantViolation("global", "mass of all cells and ledgers", -1, done, total, total_now)
                 _require_local(graph, trace, rows - 1)
             if progress is not None:
                 progress(done)
@@ -182,14 +157,14 @@ def divided_run(
 
 
 def _beside(edges: Sequence[tuple[Any, Any]], *, ring: bool) -> list[tuple[Any, Any]]:
-    """What lies below and above each domain: edges of its neighbours, or None beside a wall."""
+    """Edges of the neighbours below and above each domain; None at a wall."""
     below, above = ([edge[side] for edge in edges] for side in (1, 0))
     first, last = (below[-1], above[0]) if ring else (None, None)
     return list(zip([first, *below[:-1]], [*above[1:], last], strict=True))
 
 
 def _gather(trace: Trace, row: int, domains: Sequence[Domain], reports: Sequence[Report]) -> int:
-    """Write a row of the trace from what each domain owns; the sum of all masses and ledgers."""
+    """Write a row of the trace from the owned values of all domains, and return the total mass."""
     packets = 0
     for domain, report in zip(domains, reports, strict=True):
         trace.mass[row, domain.cells[domain.owned_cells]] = report.mass
@@ -201,13 +176,13 @@ def _gather(trace: Trace, row: int, domains: Sequence[Domain], reports: Sequence
 
 
 def _require_local(graph: IntegerGraph, trace: Trace, row: int) -> None:
-    """Refuse a row whose masses are not those of the start, moved by the packets that all domains have sent."""
+    """Refuse a row whose masses differ from the initial masses plus all packets."""
     expected = moved(graph, trace.mass[0], trace.transported[row])
-    found = np.concatenate([trace.mass[row], trace.ledger[row]])
-    wrong = first_true(expected != found)
+    actual = np.concatenate([trace.mass[row], trace.ledger[row]])
+    wrong = first_true(expected != actual)
     if wrong is not None:
         step = int(trace.step[row])
-        raise InvariantViolation("local", MEMBRANE, wrong, step, int(expected[wrong]), int(found[wrong]))
+        raise InvariantViolation("local", MEMBRANE, wrong, step, int(expected[wrong]), int(actual[wrong]))
 
 
 def _sum(masses: Integers) -> int:

@@ -1,4 +1,4 @@
-"""A domain at work: it steps, and gives and takes rows at its edges."""
+"""Worker of a domain: steps, and exchanges rows with its neighbours."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from pisnn_deploy.runs.run import Integers, RunState, start_of
 
 @dataclass(frozen=True)
 class Strip:
-    """Rows of cells, with the faces that have them on their lower side.
+    """Rows of cells, and the faces on their upper side.
 
     Attributes
     ----------
     mass : int64 array [rows, cells of a row]
+        Masses in quanta.
     current, residue : tuple of int64 array [rows, faces of a row]
-        One for each axis; the last row of an axis may have no faces.
+        Values in flux units for each axis; the last row of an axis may have no faces.
     """
 
     mass: Integers
@@ -32,14 +33,16 @@ class Strip:
 
 @dataclass(frozen=True)
 class Report:
-    """What a domain owns, at one moment of the run.
+    """Owned values of a domain at one PDE step.
 
     Attributes
     ----------
     mass : int64 array [own cells]
+        Masses in quanta.
     ledger : int64 array [own reservoirs]
+        Ledgers in quanta.
     transported, packets : int64 array [own faces]
-        Summed since the start, and of the last PDE step.
+        Packets in quanta: sum since the start, and of the last PDE step.
     """
 
     mass: Integers
@@ -49,15 +52,14 @@ class Report:
 
 
 class DomainWorker:
-    """A run of one domain; lives where its worker lives.
+    """Run of one domain.
 
     Parameters
     ----------
-    domain : Domain
     steps : int
-        PDE steps of the whole run.
+        Number of PDE steps of the whole run.
     halo : int
-        Rows that neighbours copy.
+        Number of rows that neighbours copy.
     """
 
     def __init__(self, domain: Domain, steps: int, halo: int) -> None:
@@ -70,26 +72,25 @@ class DomainWorker:
         self._packets = np.zeros(graph.mesh.faces, np.int64)
 
     def edges(self) -> tuple[Strip, Strip]:
-        """The outermost of its own rows, which its neighbours copy: the lowest, and the highest."""
+        """Return the lowest and the highest owned rows, which neighbours copy."""
         low, high = self._domain.own
         state = self._state
         return self._strip(state, low, low + self._halo), self._strip(state, high - self._halo, high)
 
     def advance(self, steps: int, below: Strip | None, above: Strip | None, reports: bool) -> None:
-        """Copy the neighbours' rows into the halos, then do PDE steps.
+        """Copy the neighbours' rows into the halos, then run PDE steps.
 
         Parameters
         ----------
-        steps : int
         below, above : Strip or None
-            None where there is no neighbour.
+            Rows of the neighbours; None without a neighbour.
         reports : bool
-            Whether a report follows, which tells the packets of the last PDE step.
+            Whether a report follows, which needs the packets of the last PDE step.
 
         Raises
         ------
         InvariantViolation, OverflowViolation
-            With the numbers of the whole mesh.
+            A violation, with numbers of the whole mesh.
         """
         state = self._state
         low, high = self._domain.own
@@ -115,7 +116,7 @@ class DomainWorker:
             raise self._in_the_whole(violation) from violation
 
     def report(self) -> Report:
-        """What it owns, as it stands."""
+        """Return the owned values."""
         domain, state = self._domain, self._state
         cells = domain.graph.mesh.cells
         return Report(
@@ -126,19 +127,19 @@ class DomainWorker:
         )
 
     def _require_range(self, state: RunState) -> None:
-        """Refuse what this domain owns outside the operating range of the whole graph."""
+        """Refuse owned values outside the operating range of the whole graph."""
         domain, mesh, window = self._domain, self._domain.graph.grid, self._domain.window
-        held = np.concatenate([state.mass[: mesh.cells], domain.graph.sole_field.reservoirs])
-        inside = held[domain.owned_cells]
+        values_ = np.concatenate([state.mass[: mesh.cells], domain.graph.sole_field.reservoirs])
+        inside = values_[domain.owned_cells]
         outside = np.flatnonzero((inside < window.lower) | (inside > window.upper))
         if outside.size:
-            found = int(inside[outside[0]])
-            limit = window.lower if found < window.lower else window.upper
+            value = int(inside[outside[0]])
+            limit = window.lower if value < window.lower else window.upper
             index = int(outside[0]) + domain.owned_cells.start
-            raise InvariantViolation("range", MEMBRANE, index, state.step, limit, found)
-        # A difference is owned with its face; a face's upper neighbour may lie in the halo, which is exact there.
+            raise InvariantViolation("range", MEMBRANE, index, state.step, limit, value)
+        # A difference belongs to the owner of its face. The upper cell may be in the halo, where it is exact.
         for name, limit_, values in (
-            ("difference across face", window.difference, np.abs(held[mesh.target] - held[mesh.source])),
+            ("difference across face", window.difference, np.abs(values_[mesh.target] - values_[mesh.source])),
             ("flux current", window.current, np.abs(state.current)),
         ):
             if limit_ is None:
@@ -152,7 +153,7 @@ class DomainWorker:
                 raise InvariantViolation("range", name, index, state.step, int(limits[index]), int(values[index]))
 
     def close(self) -> None:
-        """End the threads."""
+        """Stop the threads."""
         self._stepper.close()
 
     def _strip(self, state: RunState, begin: int, end: int) -> Strip:
@@ -168,18 +169,18 @@ class DomainWorker:
         mesh = self._domain.graph.grid
         state.mass[: mesh.cells].reshape(mesh.shape[0], -1)[begin : begin + self._halo] = strip.mass
         for array, strips in ((state.current, strip.current), (state.residue, strip.residue)):
-            for (first, rows), given in zip(self._by_rows(array), strips, strict=True):
-                held = rows[begin - first : begin - first + self._halo]
-                held[:] = given[: len(held)]
+            for (first, rows), source in zip(self._by_rows(array), strips, strict=True):
+                target = rows[begin - first : begin - first + self._halo]
+                target[:] = source[: len(target)]
 
     def _by_rows(self, array: Integers) -> list[tuple[int, Integers]]:
-        """Views of an array over faces, row by row, one for each axis; with the row on the lower side of the first."""
-        mesh, found = self._domain.graph.grid, []
+        """For each axis, the row on the lower side of its first faces, and a view of an array over faces by rows."""
+        mesh, views = self._domain.graph.grid, []
         for axis in range(len(mesh.shape)):
             base, first, counts = face_grid(mesh, axis)
             size = int(np.prod(counts))
-            found.append((first if axis == 0 else 0, array[base : base + size].reshape(counts[0], -1)))
-        return found
+            views.append((first if axis == 0 else 0, array[base : base + size].reshape(counts[0], -1)))
+        return views
 
     def _in_the_whole(
         self, violation: InvariantViolation | OverflowViolation

@@ -1,4 +1,4 @@
-"""What arrives at the faces of a structured mesh, and how much the masses beside them differ."""
+"""Inputs of the faces of a structured mesh, and differences of the masses at their ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CACHE_LINE = 64
 
 @intrinsic
 def _ask_for(typing_context, address):
-    """Ask the processor for the cache line at an address, which is going to be written."""
+    """Prefetch the cache line at an address for writing."""
 
     def generate(context, builder, signature, arguments):
         pointer = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
@@ -28,7 +28,7 @@ def _ask_for(typing_context, address):
 
 @part
 def ask_ahead(values, axis, at, n):
-    """Ask for consecutive numbers ahead of their use, so that they arrive while something else is computed."""
+    """Prefetch consecutive numbers while something else is computed."""
     begin = values.ctypes.data + (axis * values.shape[1] + at) * values.itemsize
     for offset in range(0, n * values.itemsize, CACHE_LINE):
         _ask_for(types.uintp(begin + offset))
@@ -36,7 +36,7 @@ def ask_ahead(values, axis, at, n):
 
 @part
 def arrive(network, runs, axis, run, mass, arrivals):
-    """What arrives at a run of faces: the kernel of the wide box, then those faces whose kernel or bias is another."""
+    """Compute the inputs of a run of faces with the common kernel, then faces with another kernel or bias."""
     t = arrivals.dtype.type
     pairs, singles = network.pairs, network.singles
     at, n = runs.start[run], np.uint64(runs.length[run])
@@ -44,7 +44,7 @@ def arrive(network, runs, axis, run, mass, arrivals):
     first, last = network.pair_first[axis], network.pair_first[axis + 1]
     for x in range(n):
         arrivals[x] = common
-    # Pairs of entries of opposite weight need one product each, and products are what is dear here.
+    # Entries of opposite weight share a product, because products dominate the cost.
     while first + 2 <= last:
         a, b = np.uint64(at + pairs[0, first]), np.uint64(at + pairs[0, first + 1])
         c, d = np.uint64(at + pairs[1, first]), np.uint64(at + pairs[1, first + 1])
@@ -71,14 +71,14 @@ def arrive(network, runs, axis, run, mass, arrivals):
 
 @part
 def clear(values, at, gaps, first, last):
-    """Zero where a run that begins at `at` has places that belong to no face or cell."""
+    """Set to 0 the places of a run that belong to no face or cell."""
     for gap in range(first, last):
         values[gaps[gap] - at] = 0
 
 
 @part
 def steepest(runs, run, stride, mass, slopes):
-    """Largest difference of the masses on both sides of a run of faces."""
+    """Largest difference between the masses on both sides of a run of faces."""
     t = slopes.dtype.type
     at, n = np.uint64(runs.start[run]), np.uint64(runs.length[run])
     upper = at + stride

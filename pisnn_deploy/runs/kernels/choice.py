@@ -1,4 +1,4 @@
-"""Which kernels run a graph."""
+"""Choice of the kernels for a graph."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pisnn_deploy.runs.run import RunState
 
 
 def kernel_stepper(graph: IntegerGraph, start: RunState, steps: int, threads: int | None = None) -> KernelStepper:
-    """The stepper with the fastest kernels that can run a graph.
+    """Return the stepper with the fastest kernels for a graph.
 
     Parameters
     ----------
     threads : int, optional
-        As many as pay unless given.
+        Number of threads (default: by the size of the mesh).
     """
     plan, threads = plan_of(graph), threads or thread_count(graph.mesh.cells)
     if plan is not None:

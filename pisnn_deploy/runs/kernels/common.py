@@ -1,4 +1,4 @@
-"""Parts of all kernels: spikes of payloads, widths, and the end of a PDE step."""
+"""Common parts of kernels: spike counts, widths, and the end of a PDE step."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from pisnn_deploy.runs.kernels.places import (
     STATES,
 )
 
-LAYERS = STATES  # bound to the place behind those of the states
+LAYERS = STATES  # replaced by the place after the states
 
 
 @intrinsic
 def _bits_set(typing_context, value):
-    """Number of bits that are set in an integer."""
+    """Number of set bits of an integer."""
 
     def generate(context, builder, signature, arguments):
         return builder.ctpop(arguments[0])
@@ -35,7 +35,7 @@ def _bits_set(typing_context, value):
 
 @part
 def spikes(payload, mask):
-    """Spikes that carry a payload: graded ones if the mask is 0, else one for each bit of the mask that is set."""
+    """Number of spikes for a payload: one graded spike with mask 0, else one for each set bit within the mask."""
     if mask:
         return _bits_set(np.int64(payload) & mask)
     return np.int64(payload != 0)
@@ -43,13 +43,13 @@ def spikes(payload, mask):
 
 @part
 def outside(value, largest):
-    """Whether a width does not hold a value."""
+    """Whether a value exceeds a width."""
     return value > largest or value < -largest - 1
 
 
 @part
 def settle_step(mass, results, counters, audited):
-    """Add up what all shares found in a PDE step and empty their rows; returns the flags of the whole step."""
+    """Add up the results of all shares after a PDE step and clear their rows; return the flags of the step."""
     t = mass.dtype.type
     flags, total, quanta = np.int64(0), np.int64(0), np.int64(0)
     for share in range(results.shape[0]):
@@ -69,7 +69,7 @@ def settle_step(mass, results, counters, audited):
             for share in range(results.shape[0]):
                 before += results[share, place]
                 after += results[share, place + 1]
-            # Each sum of a run may have wrapped, but always alike.
+            # The sums may wrap, but both in the same way.
             if t(before - counters[place]) != t(0):
                 flags |= FLAG_CHAIN
             counters[place] = after

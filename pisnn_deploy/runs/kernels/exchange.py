@@ -1,4 +1,4 @@
-"""What cells and reservoirs of a structured mesh take from the packets of their faces, and its audit."""
+"""Updates of cells and reservoirs of a structured mesh by packets, and their audit."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from pisnn_deploy.runs.kernels.places import (
     UPPER,
 )
 
-AXES = 1  # bound to the number of axes of the mesh
+AXES = 1  # replaced by the number of axes of the mesh
 
 
 @part
 def _exchange(packets, gains, here, below, n):
-    """Put what a run of cells gains into `gains`."""
+    """Compute the gains of a run of cells."""
     t = gains.dtype.type
     for x in range(n):
         gain = t(packets[0, below[0] + x] - packets[0, here + x])
@@ -43,7 +43,7 @@ def _exchange(packets, gains, here, below, n):
 
 @part
 def _take(mass, new, gains, at, n):
-    """Add gains to a run of cells; returns how many cells changed."""
+    """Add gains to a run of cells, and return the number of changed cells."""
     t = mass.dtype.type
     changed = t(0)
     for x in range(n):
@@ -54,7 +54,7 @@ def _take(mass, new, gains, at, n):
 
 @part
 def _losses(packets, losses, here, below, n):
-    """What the audit finds that a run of cells gives more than it gets."""
+    """Compute the net losses of a run of cells independently, for the audit."""
     t = losses.dtype.type
     for x in range(n):
         losses[x] = t(packets[0, here + x] - packets[0, below[0] + x])
@@ -66,7 +66,7 @@ def _losses(packets, losses, here, below, n):
 
 @part
 def _audit_cells(mass, new, losses, at, n):
-    """I2, range and payload from what was stored, and the sum for I1."""
+    """Audit stored masses (I2, range and payload), and sum them for I1."""
     t = mass.dtype.type
     sign_bit = t(8 * mass.itemsize - 1)
     wrong, payload = t(0), t(0)
@@ -85,7 +85,7 @@ def _audit_cells(mass, new, losses, at, n):
 
 @part
 def cells(tables, limits, block, mass, new, row, packets):
-    """Exchange at the cells of a block, all of whose packets are known."""
+    """Update and audit the cells of a block, once all its packets are known."""
     grid, lines, wraps = tables
     gains, result = row.arrivals, row.result
     front = grid.strides[0]
@@ -132,7 +132,7 @@ def cells(tables, limits, block, mass, new, row, packets):
 
 @part
 def reservoirs(edges, limits, block, begin, mass, arrays, packets, result):
-    """Exchange at the reservoirs of a block, and its audit."""
+    """Update and audit the reservoirs of a block."""
     for j in range(edges.block[block], edges.block[block + 1]):
         packet = packets[edges.places[0, j], edges.places[1, j] - begin]
         arrays.earlier[j] = arrays.ledger[j]
@@ -162,7 +162,7 @@ def enter(grid, is_periodic, head, tail, slab):
 
 @part
 def leave(grid, block, packets, tail, slab):
-    """Keep the last packets along the first axis of a block for the block after it."""
+    """Store the last packets along the first axis of a block for the next block."""
     size = grid.block_start[block + 1] - grid.block_start[block]
     for x in range(grid.strides[0]):
         tail[slab, x] = packets[0, size + x]

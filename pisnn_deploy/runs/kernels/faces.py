@@ -1,7 +1,7 @@
-"""Programs of faces as the loops of kernels: what fires along a run of faces, and the audit of what was stored.
+"""Code generation for programs of faces: loops that fire along a run of faces, and loops that audit the results.
 
-The text depends on the form of a program alone: its numbers are read from an array, so that few texts, and few
-compilations, serve all graphs.
+The generated code depends only on the form of a program. Its constants are read from an array, so that few compilations
+serve all graphs.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ Integers = NDArray[np.int64]
 
 ARRIVAL, CURRENT = "arrival", "current"
 MASKS = {SOURCE_MASS: "source_inside", TARGET_MASS: "target_inside"}
-"""Ports that are told the mass at an end of their face, with the mask of ends that are cells: -1, else 0."""
+"""Mask for each mass port of a face: -1 if that end is a cell, else 0."""
 ON_A_GRID = {SOURCE_MASS: "mass[i]", TARGET_MASS: "mass[i + stride]"}
 ANYWHERE = {SOURCE_MASS: "mass[ends[0, i]]", TARGET_MASS: "mass[ends[1, i]]"}
-"""Where the masses at the ends stand."""
+"""Expressions of the masses at the ends."""
 
 
 class UnservedError(Exception):
-    """A program that the kernels have no text for."""
+    """The kernels do not support a program."""
 
 
 @dataclass(frozen=True)
 class FaceText:
-    """Functions of a program of faces.
+    """Generated functions of a program of faces.
 
     Attributes
     ----------
     text : str
-        Definitions of ``fire_run`` and ``audit_run``.
+        Source of ``fire_run`` and ``audit_run``.
     numbers : tuple of int
-        Constants that the functions read.
+        Constants for the functions.
     arrays : tuple of str
-        Parameters, and masks of ports, that are arrays: one value a face.
+        Parameters and masks with a value for each face.
     widths : tuple of str
-        Values whose widths the functions compare, in the order of the limits that they are given.
+        Values whose widths are checked, in the order of the limits.
     """
 
     text: str
@@ -57,15 +57,15 @@ class FaceText:
 
 
 class Numbers:
-    """Numbers of a text, in the order in which they occur: constants by name, and tables."""
+    """Constants and tables of generated code, in order."""
 
     def __init__(self) -> None:
         self.values: list[int] = []
         self.reading: list[str] = []
-        """Statements that read them from the array ``numbers``."""
+        """Statements that load them from the array ``numbers``."""
 
     def __call__(self, number: int) -> str:
-        """Text of a constant."""
+        """Expression of a constant."""
         if number in (0, 1):
             return f"t({number})"
         name = f"c{len(self.values)}"
@@ -74,12 +74,12 @@ class Numbers:
         return name
 
     def mask(self, lines: int) -> str:
-        """Text of the bits of a payload that have a line each, in 64 bits whatever the kernels compute in."""
+        """Expression of the mask of binary lines, always in 64 bits."""
         self.values.append(lines_mask(lines))
         return f"numbers[{len(self.values) - 1}]"
 
     def tables(self, program: Program) -> dict[str, str]:
-        """Text of each table of a program."""
+        """Expression of each table of a program."""
         names = {}
         for table in program.tables:
             begin, name = len(self.values), f"e{len(self.values)}"
@@ -93,7 +93,7 @@ class Numbers:
 
 
 def folded(program: Program) -> str:
-    """Parameter that is nothing but added to what arrives, so that the sum of arrivals may begin with it; or empty."""
+    """Return the parameter that is only added to the input, and so can be its initial value, or an empty string."""
     uses = [name for operation in program.operations for name in operation.values]
     for operation in program.operations:
         others = [str(name) for name in operation.values if name != ARRIVAL]
@@ -104,13 +104,13 @@ def folded(program: Program) -> str:
 
 
 def begins_with(population: Population) -> Integers:
-    """What the sum of what arrives at each neuron begins with, int64 [size]."""
+    """Initial value of the input sum of each neuron, int64 [size]."""
     name = folded(population.program)
     return population.parameters[name] if name else np.zeros(population.size, np.int64)
 
 
 def values_of(graph: IntegerGraph, population: Population) -> dict[str, Integers]:
-    """Parameters of faces, and masks of the ends that are cells where ports bring masses, int64 [faces] each."""
+    """Parameters of faces, and masks of mass ports, int64 [faces] each."""
     values, mesh = dict(population.parameters), graph.mesh
     for port, holder in ((SOURCE_MASS, mesh.source), (TARGET_MASS, mesh.target)):
         if port in population.program.ports:
@@ -119,7 +119,7 @@ def values_of(graph: IntegerGraph, population: Population) -> dict[str, Integers
 
 
 def fired(program: Program) -> str:
-    """Name of the packets that take from the residue; the rest of the program may send fewer."""
+    """Name of the packets that reduce the residue; later operations may withhold some of them."""
     for operation in program.operations:
         if operation.name == "fire":
             return operation.results[0]
@@ -127,12 +127,12 @@ def fired(program: Program) -> str:
 
 
 def after_firing(program: Program) -> tuple[Operation, ...]:
-    """Operations between what fired and what is sent.
+    """Return the operations between the fired and the sent packet.
 
     Raises
     ------
     UnservedError
-        They look at more than what fired and the masses at the ends, which the audit of a face cannot do again.
+        If they depend on values other than the fired packet and the masses at the ends.
     """
     needed, operations = {program.sends[0]} - {fired(program)}, []
     for operation in reversed(program.operations):
@@ -143,7 +143,7 @@ def after_firing(program: Program) -> tuple[Operation, ...]:
     unknown = needed - set(MASKS) - set(program.parameters)
     if unknown:
         raise UnservedError(
-            f"program {program.name}: what is sent depends on {', '.join(sorted(unknown))} beyond what fired"
+            f"program {program.name}: the sent packet depends on {', '.join(sorted(unknown))}, which is not supported"
         )
     return tuple(reversed(operations))
 
@@ -155,29 +155,25 @@ def face_text(
     narrow_products: frozenset[str] = frozenset(),
     ends: Mapping[str, str] = ON_A_GRID,
 ) -> FaceText:
-    """Write the loops of a program of faces.
+    """Generate the loops of a program of faces.
 
     Parameters
     ----------
     population : Population
-        The faces.
+        Population of the faces.
     constant : mapping of str to int
-        Parameters, and masks of ports, that are one and the same number at every face.
+        Parameters and masks with the same value at every face.
     bounded : iterable of str
-        Values that have a declared width.
+        Values with a declared width.
     narrow_products : frozenset of str
-        Results of products that fit the word that the kernels compute in.
+        Results of products that fit the kernels' word.
     ends : mapping of str to str
-        Text of the masses at the ends.
-
-    Returns
-    -------
-    FaceText
+        Expressions of the masses at the ends.
 
     Raises
     ------
     UnservedError
-        The program asks for what these kernels do not have.
+        If the kernels do not support the program.
     """
     writer = _Writer(population, constant, set(bounded), narrow_products, ends)
     fire, audit = writer.fire(), writer.audit()
@@ -188,7 +184,7 @@ def face_text(
 
 
 class _Writer:
-    """Writes the loops of one program; what is stored is looked at where it is audited, all else where it is made."""
+    """Generates the loops of one program; widths of stored values are checked in the audit, others when computed."""
 
     def __init__(
         self,
@@ -204,13 +200,13 @@ class _Writer:
         self.names = {name: f"v_{name}" for name in program.inputs} | self.numbers.tables(program)
         self.arrays: list[str] = []
         self.loads = [line for name in (*program.ports, *program.parameters) for line in self._load(name, constant)]
-        kept = {*program.after, *program.sends}
-        self.computed = [name for name in program.names if name in bounded and name not in kept]
-        self.stored = [name for name in program.names if name in bounded and name in kept]
+        final_values = {*program.after, *program.sends}
+        self.computed = [name for name in program.names if name in bounded and name not in final_values]
+        self.stored = [name for name in program.names if name in bounded and name in final_values]
         self.states = list(enumerate(program.states))
 
     def _load(self, name: str, constant: Mapping[str, int]) -> list[str]:
-        """Statements that load a port or a parameter."""
+        """Return the statements that load a port or a parameter."""
         if name == ARRIVAL:
             return [f"v_{name} = arrivals[x]"]
         if name in self.program.parameters and name in constant:
@@ -220,7 +216,7 @@ class _Writer:
             self.arrays.append(name)
             return [f"v_{name} = t(p{len(self.arrays) - 1}[axis, i])"]
         if name not in MASKS:
-            raise UnservedError(f"program {self.program.name}: no kernel of faces serves a port {name}")
+            raise UnservedError(f"program {self.program.name}: kernels of faces do not support the port {name}")
         mask, place = MASKS[name], self.ends[name]
         if mask in constant:
             return [f"v_{name} = t({place})"]
@@ -228,7 +224,7 @@ class _Writer:
         return [f"v_{name} = t({place} & p{len(self.arrays) - 1}[axis, i])"]
 
     def fire(self) -> tuple[list[str], list[str], list[str]]:
-        """What stands before, in and after the loop that steps faces."""
+        """Return the code before, in and after the loop that fires."""
         program, states = self.program, self.states
         statements = Statements(NUMBA_WORDS, "v_", self.numbers, self.narrow_products)
         values = statements.write(program, self.names)
@@ -265,17 +261,19 @@ class _Writer:
         return begin, loop, end
 
     def audit(self) -> tuple[list[str], list[str], list[str]]:
-        """What stands before, in and after the loop that looks at what faces stored."""
+        """Return the code before, in and after the loop that audits stored values."""
         program, states, firing = self.program, self.states, firing_of(self.program, 0)
         after = after_firing(program) if firing is not None else ()
         again = Statements(NUMBA_WORDS, "w_", self.numbers, self.narrow_products)
-        taken = again.write(program, {**self.names, fired(program): "left"}, after)[program.sends[0]] if after else ""
+        expected_packet = (
+            again.write(program, {**self.names, fired(program): "left"}, after)[program.sends[0]] if after else ""
+        )
         shift = self.numbers(0 if firing is None else firing.exponent)
         ends = [line for line in self.loads if not line.startswith(f"v_{ARRIVAL} ")]
         kept_back = [
             "rest = t(v_residue - before[x])",
             f"left = t(t(current - rest) >> {shift})" if after else "left = sent",
-            *((*ends, *again.lines, f"wrong = t(wrong | t({taken} ^ sent))") if after else ()),
+            *((*ends, *again.lines, f"wrong = t(wrong | t({expected_packet} ^ sent))") if after else ()),
             f"wrong = t(wrong | t(t(t(left << {shift}) + rest) - current))",
         ]
         loop = [
@@ -303,7 +301,7 @@ class _Writer:
         return begin, loop, end
 
     def function(self, name: str, others: str, begin: list[str], loop: list[str], end: list[str]) -> list[str]:
-        """A function around a loop, when all loops have been written."""
+        """Return a function with a loop; call it after all loops are generated."""
         opened = [
             "states, parameters, transported, ends, _ = arrays",
             "arrivals, before, result = row",
@@ -325,10 +323,10 @@ class _Writer:
 
 
 def bits_of(name: str, value: str) -> str:
-    """All bits in which values differ from their sign: beyond ``2^(b-1) - 1`` where one is wider than ``b`` bits."""
+    """Statement that collects the bits in which values differ from their sign; wide values set high bits."""
     return f"b_{name} = t(b_{name} | t({value} ^ t({value} >> sign_bit)))"
 
 
 def comparison(name: str, at: int) -> str:
-    """Statement that compares these bits with the width that a value has."""
+    """Statement that compares the collected bits with a width."""
     return f"result[FLAGS] |= FLAG_WIDTH if b_{name} > widths[{at}] else 0"

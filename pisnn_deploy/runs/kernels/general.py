@@ -1,11 +1,11 @@
-"""Kernels of any integer graph: rows of sparse synapses, in 64 bits.
+"""Kernels for any integer graph: sparse rows of synapses, in 64 bits.
 
-The phases of a PDE step are cut by rows: faces fire, holders collect, the populations between them answer. Within a
-phase no row reads what another writes, so that shares of the rows may run on threads of their own. The functions are
-bound to the texts of the populations' programs. The audit looks at what was stored, in loops of its own, and at the
-incidence of the mesh instead of the synapses.
+A PDE step has three phases: faces fire, holders collect, and the populations between them answer. Within a phase rows
+are independent, so shares of the rows can run on several threads. The functions are combined with generated code of the
+populations' programs. The audit reads stored values in separate loops, and uses the incidence of the mesh instead of
+the synapses.
 
-All that is sent between two steps stands in one array, `held`: masses and ledgers, then the answers of the populations
+The array `held` has all values that are sent between two steps: masses and ledgers, then the outputs of the populations
 between membranes and faces.
 """
 
@@ -42,13 +42,13 @@ PARTS = ("pisnn_deploy.runs.kernels.common", "pisnn_deploy.runs.kernels.places")
 
 
 def answer_run(*arguments):
-    """What neurons of a population answer; bound to the texts of programs."""
+    """Run the program of a population; replaced by generated code."""
     raise NotImplementedError
 
 
 @part
 def _arrive(synapses, population, at, n, held, arrivals):
-    """What arrives at some neurons of a population, numbered from 0 behind the holders."""
+    """Compute the inputs of some neurons of a population; populations after the holders count from 0."""
     row = synapses.first_row[population] + at
     for x in range(n):
         total = synapses.bias[row + x]
@@ -73,7 +73,7 @@ def _fire(synapses, mesh, programs, held, arrays, row, begin, end):
 
 @part
 def _is_too_steep(mesh, limits, held, begin, end):
-    """Whether masses on both sides of faces `begin` to `end` differ by more than the operating range allows."""
+    """Whether masses across faces `begin` to `end` differ by more than the operating range allows."""
     if limits[DIFFERENCE] == UNLIMITED:
         return False
     cells = mesh.inverse_volume.size
@@ -137,31 +137,31 @@ def _answer(synapses, programs, held, population, row, begin, end):
 
 
 def fire(tables, programs, held, arrays, buffers, begin, end, share):
-    """Faces `begin` to `end`: what arrives, fires and is left, and its audit."""
+    """Fire faces `begin` to `end`, and audit them."""
     row = Row(buffers.arrivals[share], buffers.before[share], buffers.results[share])
     _fire(tables[0], tables[2], programs, held, arrays, row, begin, end)
 
 
 def collect(tables, programs, held, new, arrays, buffers, bounds, share):
-    """Holders of some bounds take their packets."""
+    """Add packets to the holders within some bounds, and audit them."""
     _collect(tables[1], tables[2], programs[0], held, new, arrays.packets, buffers.results[share], bounds)
 
 
 def answer(tables, programs, held, buffers, population, begin, end, share):
-    """Neurons `begin` to `end` of a population between membranes and faces."""
+    """Run neurons `begin` to `end` of a population between membranes and faces."""
     row = Row(buffers.arrivals[share], buffers.before[share], buffers.results[share])
     _answer(tables[0], programs, held, population, row, begin, end)
 
 
 def settle(held, buffers, counters):
-    """Add the results of all shares up after a PDE step."""
+    """Add up the results of all shares after a PDE step."""
     settle_step(held, buffers.results, counters, True)
 
 
 def advance(tables, programs, held, new, arrays, buffers, counters, goal):
-    """Some PDE steps on one thread, up to one with a flag; returns how many.
+    """Run PDE steps on one thread, up to one with a flag; return their number.
 
-    The goal is their number, and whether nothing answers after the last.
+    `goal` is the number of steps, and whether the last one is the end of the run.
     """
     steps, last_is_silent = goal
     synapses, route, mesh = tables
@@ -183,5 +183,5 @@ def advance(tables, programs, held, new, arrays, buffers, counters, goal):
 
 
 def too_steep(tables, programs, held):
-    """Whether masses on both sides of some face differ by more than the operating range allows."""
+    """Whether masses across any face differ by more than the operating range allows."""
     return _is_too_steep(tables[2], programs[0], held, 0, tables[2].ends.shape[1])

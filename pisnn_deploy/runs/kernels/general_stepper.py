@@ -1,4 +1,4 @@
-"""Runs of any graph: unstructured meshes, media, hidden layers, limiters, synapses spelled out."""
+"""Stepper for any graph: unstructured meshes, materials, hidden layers, limiters, explicit synapses."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from pisnn_deploy.runs.run import RunState
 
 
 class Synapses(NamedTuple):
-    """Rows of what arrives at the populations that membranes and each other drive, one population after another.
+    """Input rows of all populations except the holders, population by population.
 
-    `first_row` has one entry more than there are populations, `first_unit` one more than there are before the faces:
-    where the answers of each stand in what is held. `kind` is the number of the text of its program.
+    `first_row` has the first row of each population, and the end. `first_unit` has the place of each layer's outputs in
+    `held`, and the end. `kind` is the number of each layer's generated function.
     """
 
     first_row: Integers
@@ -38,7 +38,7 @@ class Synapses(NamedTuple):
 
 
 class Route(NamedTuple):
-    """Rows of what arrives at each holder."""
+    """Input rows of the holders."""
 
     start: Integers
     face: NDArray[np.int32]
@@ -46,7 +46,7 @@ class Route(NamedTuple):
 
 
 class Incidences(NamedTuple):
-    """The mesh as the audit knows it."""
+    """Incidence of the mesh, for the audit."""
 
     start: Integers
     face: NDArray[np.int32]
@@ -57,7 +57,7 @@ class Incidences(NamedTuple):
 
 
 class Arrays(NamedTuple):
-    """State of faces, [1, faces] each; what is held is apart, because it changes places."""
+    """State of faces, [1, faces] each; `held` is separate, because its two arrays are swapped."""
 
     states: tuple[Integers, ...]
     parameters: tuple[Integers, ...]
@@ -67,7 +67,7 @@ class Arrays(NamedTuple):
 
 
 class Buffers(NamedTuple):
-    """What shares work with, a row a share."""
+    """Buffers with a row for each share of the work."""
 
     arrivals: Integers
     before: Integers
@@ -75,15 +75,7 @@ class Buffers(NamedTuple):
 
 
 class GeneralStepper(KernelStepper):
-    """A run of any graph.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
-    start : RunState
-    steps : int
-    threads : int
-    """
+    """A run of any graph."""
 
     arrays: Arrays
 
@@ -126,7 +118,7 @@ class GeneralStepper(KernelStepper):
         arrays.transported[0] = state.transported
         for array, (_, values) in zip(arrays.states, self._of_states(state), strict=True):
             array[0] = values
-        # Answers follow from the masses; what they send has been counted.
+        # Recompute the outputs of layers; their spikes are counted already.
         for layer in range(self._layers):
             self.kernels.answer(self._tables, self._programs, self.held, self._buffers, layer, 0, self._size(layer), 0)
         self._buffers.results[:] = 0
@@ -140,7 +132,7 @@ class GeneralStepper(KernelStepper):
         return int(first[layer + 1] - first[layer])
 
     def prepare(self) -> None:
-        """Compile what a step needs."""
+        """Compile all kernels of a step."""
         followed = (self._tables, self._programs)
         if self._pool is None:
             state = (self.held, self._new, self.arrays, self._buffers, self._counters)
@@ -173,7 +165,7 @@ class GeneralStepper(KernelStepper):
         return True
 
     def _one_shared(self) -> None:
-        """One PDE step, each phase shared by the threads."""
+        """Run one PDE step, with each phase shared by the threads."""
         followed, held, new, arrays, buffers = (
             (self._tables, self._programs),
             self.held,
@@ -218,7 +210,7 @@ def _tables(graph: IntegerGraph, kinds: list[int]) -> tuple[Synapses, Route, Inc
     mesh, layers, population = graph.mesh, graph.between_fields, graph.sole_channels
     first_unit = np.cumsum([graph.sole_field.size, *(layer.size for layer in layers)]).astype(np.int64)
     place = dict(zip((MEMBRANE, *(layer.name for layer in layers)), (0, *first_unit.tolist()), strict=False))
-    matrices = [_arrivals(graph, one, place, int(first_unit[-1])) for one in (*layers, population)]
+    matrices = [_arrivals(graph, target, place, int(first_unit[-1])) for target in (*layers, population)]
     entries = np.cumsum([0, *(matrix.nnz for matrix in matrices)])
     route = graph.matrix(FLUX, MEMBRANE)
     incidence = Incidence(mesh.source, mesh.target, mesh.holders, 1).rows
@@ -230,7 +222,7 @@ def _tables(graph: IntegerGraph, kinds: list[int]) -> tuple[Synapses, Route, Inc
         np.concatenate([*starts, entries[-1:].astype(np.int64)]),
         np.concatenate([m.indices for m in matrices]).astype(np.int32),
         np.concatenate([m.data for m in matrices]).astype(np.int64),
-        np.concatenate([begins_with(one) for one in (*layers, population)]),
+        np.concatenate([begins_with(target) for target in (*layers, population)]),
     )
     ends = np.stack([mesh.source, mesh.target]).astype(np.int64)
     return (
@@ -248,7 +240,7 @@ def _tables(graph: IntegerGraph, kinds: list[int]) -> tuple[Synapses, Route, Inc
 
 
 def _arrivals(graph: IntegerGraph, population: Population, place: Mapping[str, int], held: int) -> sparse.csr_matrix:
-    """Weights [size, held] of what arrives at a population from all that is held, int64."""
+    """Weights of a population's inputs from all values in `held`, int64 [size, held]."""
     total = sparse.csr_matrix((population.size, held), dtype=np.int64)
     for synapse in graph.into(population.name):
         weights = synapse.matrix().tocoo()
@@ -260,7 +252,7 @@ def _arrivals(graph: IntegerGraph, population: Population, place: Mapping[str, i
 def _numbers(
     graph: IntegerGraph, populations: list[Population], texts: list[FaceText | LayerText]
 ) -> tuple[Integers, Integers]:
-    """Constants and limits of widths, a row a population."""
+    """Constants and width limits, with a row for each population."""
     numbers = np.zeros((len(texts), max(1, *(len(text.numbers) for text in texts))), np.int64)
     widths = np.zeros((len(texts), max(1, *(len(text.widths) for text in texts))), np.int64)
     for row, (population, text) in enumerate(zip(populations, texts, strict=True)):

@@ -1,4 +1,4 @@
-"""Programs of populations between membranes and faces as the loops of kernels."""
+"""Code generation for programs of populations between membranes and faces."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from pisnn_deploy.runs.kernels.faces import ARRIVAL, Numbers, UnservedError, bit
 
 @dataclass(frozen=True)
 class LayerText:
-    """A function of a population between membranes and faces.
+    """Generated function of a population between membranes and faces.
 
     Attributes
     ----------
     text : str
-        Body of a function: statements that answer with ``sent`` for each neuron.
+        Body of the function, which computes ``sent`` for each neuron.
     numbers : tuple of int
-        Constants that it reads.
+        Constants for the function.
     widths : tuple of str
-        Values whose widths it compares, in the order of the limits that it is given.
+        Values whose widths are checked, in the order of the limits.
     """
 
     text: str
@@ -31,27 +31,22 @@ class LayerText:
 
 
 def layer_text(population: Population, bounded: Iterable[str]) -> LayerText:
-    """Write the loop of a population that keeps nothing and sends one value.
+    """Generate the loop of a population without states and with one output.
 
     Parameters
     ----------
-    population : Population
     bounded : iterable of str
-        Values that have a declared width.
-
-    Returns
-    -------
-    LayerText
+        Values with a declared width.
 
     Raises
     ------
     UnservedError
-        The program asks for what these kernels do not have.
+        If the kernels do not support the program.
     """
     program, numbers = population.program, Numbers()
     constant = {folded(program)} | {name for name, values in population.parameters.items() if _is_one(values)}
     if program.states or program.ports != (ARRIVAL,) or len(program.sends) != 1 or set(program.parameters) - constant:
-        raise UnservedError(f"program {program.name}: no kernel serves it between membranes and faces")
+        raise UnservedError(f"program {program.name}: kernels do not support it between membranes and faces")
     names = {ARRIVAL: f"v_{ARRIVAL}"} | numbers.tables(program)
     for name in program.parameters:
         names[name] = "t(0)" if name == folded(program) else numbers(int(population.parameters[name][0]))
@@ -79,7 +74,7 @@ def layer_text(population: Population, bounded: Iterable[str]) -> LayerText:
 
 
 def answering(texts: Iterable[str]) -> str:
-    """Definition of ``answer_run``, which calls the function of a population by the number of its text."""
+    """Generate ``answer_run``, which calls the function of a population by its number."""
     functions, calls = [], []
     arguments = "numbers, widths, held, row, first, n, changes_count"
     for kind, text in enumerate(texts):

@@ -1,4 +1,4 @@
-"""The flat, padded numbering of cells and faces in which the structured kernels work."""
+"""Flat, padded numbering of cells and faces for the structured kernels."""
 
 from __future__ import annotations
 
@@ -22,13 +22,12 @@ Values = NDArray[Any]
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the cells and faces of a mesh are in the padded numbering.
+    """Positions of the cells and faces of a mesh in the padded numbering.
 
     Attributes
     ----------
-    mesh : Mesh
     guard : int
-        Numbers before the first and after the last place of the padded mesh.
+        Number of places before and after the padded mesh.
     pads : tuple of (int, int)
         Padding below and above along each axis.
     """
@@ -53,24 +52,25 @@ class Layout:
         return 2 * self.guard + math.prod(self.shape)
 
     def box(self, flat: Values, lower: tuple[int, ...], shape: tuple[int, ...]) -> Values:
-        """A box of cells as a view of an array in the padded numbering.
+        """Return a view of a box of cells.
 
         Parameters
         ----------
         flat : array [size]
+            Values in the padded numbering.
         lower : tuple of int
-            Coordinates of its first cell; pads have those below 0 and from the number of cells on.
-        shape : tuple of int
+            Coordinates of the first cell; pads are below 0 and beyond the number of cells.
 
         Returns
         -------
-        array [shape], a view
+        array [shape]
+            View of `flat`.
         """
         padded = flat[self.guard : flat.size - self.guard].reshape(self.shape)
         return padded[tuple(slice(p + at, p + at + n) for (p, _), at, n in zip(self.pads, lower, shape, strict=True))]
 
     def cells(self, flat: Values) -> Values:
-        """All cells as a view of an array in the padded numbering."""
+        """Return a view of all cells."""
         return self.box(flat, (0,) * len(self.shape), self.mesh.shape)
 
     def faces(self, flat: Values, axis: int) -> Values:
@@ -107,7 +107,7 @@ def layout_of(mesh: Mesh, kernel: Kernel) -> Layout:
         for entries in kernel.entries
         for offset in entries
     ]
-    # A drive of the wide box is also computed at faces near a wall, where it may look beyond the padded mesh.
+    # The common kernel is also computed at faces near a wall, where it may reach beyond the padded mesh.
     return Layout(mesh, max([layout.strides[0], *deltas]) + axes, tuple(pads))
 
 
@@ -123,7 +123,7 @@ def reservoir_order(layout: Layout) -> Integers:
 
 
 def pad_values(graph: IntegerGraph, layout: Layout, mass: Values) -> None:
-    """Put the values that reservoirs show behind their faces, where only the audit of slopes looks."""
+    """Write reservoir values next to their faces, where the audit of slopes reads them."""
     mesh = layout.mesh
     positions = np.arange(layout.size, dtype=np.int64)
     for axis in range(len(layout.shape)):
@@ -139,10 +139,10 @@ def pad_values(graph: IntegerGraph, layout: Layout, mass: Values) -> None:
 def wraps_of(layout: Layout, positions: Integers) -> tuple[Integers, Integers, Integers, Integers]:
     """Packets to copy from the last faces of a periodic axis to the places below its first cells.
 
-    The first axis is not among them: its packets pass from slab to slab.
+    The first axis is excluded, because its packets pass from slab to slab.
     """
     mesh = layout.mesh
-    found = []
+    wraps = []
     for axis in range(1, len(layout.shape)):
         if mesh.boundary[axis] != (PERIODIC, PERIODIC):
             continue
@@ -152,18 +152,18 @@ def wraps_of(layout: Layout, positions: Integers) -> tuple[Integers, Integers, I
         length = target.shape[-1]
         starts = target[..., 0].reshape(-1)
         distance = mesh.shape[axis] * layout.strides[axis]
-        found.append((np.full(starts.size, axis), starts, starts + distance, np.full(starts.size, length)))
-    if not found:
+        wraps.append((np.full(starts.size, axis), starts, starts + distance, np.full(starts.size, length)))
+    if not wraps:
         nothing = np.zeros(0, np.int64)
         return nothing, nothing, nothing, nothing
     axis_of, target_of, source_of, length_of = (
-        np.concatenate(column).astype(np.int64) for column in zip(*found, strict=True)
+        np.concatenate(column).astype(np.int64) for column in zip(*wraps, strict=True)
     )
     return axis_of, target_of, source_of, length_of
 
 
 def halo_of(layout: Layout, positions: Integers) -> tuple[Integers, Integers]:
-    """Pads beyond periodic sides and the cells that they repeat."""
+    """Pads beyond periodic sides, and the cells that they copy."""
     mesh = layout.mesh
     targets, sources = [], []
     axes = len(layout.shape)

@@ -1,4 +1,4 @@
-"""What kernels compare with, and whether narrow integers hold all that they compute."""
+"""Limits for kernels, and proofs that narrow integers suffice."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WORD, SHORT = 2**31 - 1, 2**15 - 1
 
 
 def largest_of(graph: IntegerGraph, population: str, quantity: str) -> int:
-    """Largest value that the declared width of a quantity holds; `UNLIMITED` without one."""
+    """Largest value of a quantity's declared width; `UNLIMITED` without one."""
     for bound in graph.bounds:
         if (bound.population, bound.quantity) == (population, quantity):
             return min(UNLIMITED, (1 << (bound.bits - 1)) - 1)
@@ -29,13 +29,13 @@ def largest_of(graph: IntegerGraph, population: str, quantity: str) -> int:
 
 
 def bounded_values(graph: IntegerGraph, population: Population) -> list[str]:
-    """Values of the program of a population that have a declared width."""
+    """Values of a population's program that have a declared width."""
     quantities = {bound.quantity for bound in graph.bounds if bound.population == population.name}
     return [name for name in population.program.names if population.quantity(name) in quantities]
 
 
 def limits_of(graph: IntegerGraph) -> Integers:
-    """Limits that the kernels compare with, and what they are to count and to audit, int64."""
+    """Limits and switches of the kernels, int64 [LIMITS], see `places`."""
     window, grid = graph.sole_field.window, graph.mesh.grid
     limits = np.zeros(place.LIMITS, np.int64)
     limits[place.LOWER], limits[place.UPPER] = window.lower, window.upper
@@ -59,20 +59,20 @@ def _reach(interval: Interval) -> int:
 def values_before_the_audit(
     graph: IntegerGraph, kernel: Kernel, limits: Integers, faces: Population, constant: Mapping[str, int]
 ) -> dict[str, Interval]:
-    """Bounds of every value of the faces' program in a step before the audit has looked at it.
+    """Bounds of every value of the faces' program in a step, before the audit checks it.
 
-    A step starts from a state that the audit has passed: masses within the operating range, states of faces within
-    their widths. From there on every value is bounded by what it is made of, whatever the declared widths say.
+    A step starts from an audited state: masses within the operating range, states of faces within their widths. All
+    other values are bounded by interval analysis, independently of declared widths.
 
     Parameters
     ----------
     constant : mapping of str to int
-        Parameters that are the same at every face.
+        Parameters with the same value at every face.
 
     Returns
     -------
     dict
-        By name, of whole products as ``name*``.
+        Bounds by name; those of full products as ``name*``.
     """
     mass = largest_mass(graph, limits)
     bias = int(np.abs(begins_with(faces)).max(initial=0))
@@ -95,7 +95,7 @@ def values_before_the_audit(
 
 
 def largest_mass(graph: IntegerGraph, limits: Integers) -> int:
-    """Largest absolute mass within the operating range, or value of a reservoir."""
+    """Largest absolute mass within the operating range, or of a reservoir, in quanta."""
     values = int(np.abs(graph.sole_field.reservoirs).max(initial=0))
     within = max(abs(int(limits[place.LOWER])), abs(int(limits[place.UPPER])))
     return max(min(within, int(limits[place.MASS]) + 1), values)
@@ -104,10 +104,10 @@ def largest_mass(graph: IntegerGraph, limits: Integers) -> int:
 def fits_narrow(
     graph: IntegerGraph, kernel: Kernel, limits: Integers, faces: Population, values: Mapping[str, Interval]
 ) -> bool:
-    """Whether 32 bits hold every value of a step before the audit has looked at it.
+    """Whether every value of a step fits into 32 bits, before the audit checks it.
 
-    Partial sums of what arrives may wrap, because only the sum modulo 2^32 counts and that is exact. What has been
-    counted in a run of faces is only kept if packets were within their width.
+    Partial sums of inputs may wrap, because the final sum modulo 2^32 is exact. Counts of a run of faces are used only
+    if packets are within their width.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def fits_narrow(
 
 
 def _never_selected(operations: Sequence[Operation], values: Mapping[str, Interval]) -> set[tuple[str, int]]:
-    """Operands of selections that are never chosen: the result and the place of the operand."""
+    """Operands of ``select`` that are never chosen: result and index of the operand."""
     places = set()
     for operation in operations:
         if operation.name == "select":
@@ -153,7 +153,7 @@ def _never_selected(operations: Sequence[Operation], values: Mapping[str, Interv
 
 
 def short_states(faces: Population, values: Mapping[str, Interval]) -> tuple[bool, ...]:
-    """Which states of the faces 16 bits hold, before a step and after it."""
+    """Whether each state of the faces fits into 16 bits, before and after a step."""
     program = faces.program
     return tuple(
         _reach(values[state]) <= SHORT and _reach(values[after]) <= SHORT
@@ -162,26 +162,21 @@ def short_states(faces: Population, values: Mapping[str, Interval]) -> tuple[boo
 
 
 def narrow_products(faces: Population, values: Mapping[str, Interval]) -> frozenset[str]:
-    """Results of products whose whole product 32 bits hold."""
+    """Results of products that fit into 32 bits before the shift."""
     return frozenset(
         name.removesuffix("*") for name, interval in values.items() if name.endswith("*") and _reach(interval) <= WORD
     )
 
 
 def rests(faces: Population, values: Mapping[str, Interval]) -> bool:
-    """Whether a face at which nothing arrives, and that has nothing left, keeps nothing and sends nothing.
+    """Whether a face with zero input and zero state keeps a zero state and sends nothing.
 
-    Kernels compute such faces where there are none, between rows of a mesh.
+    Kernels also compute nonexistent faces between rows of a mesh, which must stay zero.
 
     Parameters
     ----------
-    faces : Population
     values : mapping
         Bounds of the masses at the ends of a face, by port.
-
-    Returns
-    -------
-    bool
     """
     program = faces.program
     if program.ports == (ARRIVAL,):

@@ -1,4 +1,4 @@
-"""Flux networks as the structured kernels can run them: effective weights, alike within boxes of faces."""
+"""Flux networks for the structured kernels: effective weights, equal within boxes of faces."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from pisnn_deploy.mesh import PERIODIC
 
 @dataclass(frozen=True)
 class Kernel:
-    """A linear flux network as effective weights, alike within boxes of faces.
+    """A linear flux network as effective weights, equal within boxes of faces.
 
     Attributes
     ----------
     axis : int64 array [boxes]
+        Axis of the faces of each box.
     lower, shape : int64 array [boxes, axes]
-        See `pisnn_deploy.mesh.window.Boxes`.
+        First face and extent of each box, see `pisnn_deploy.mesh.window.Boxes`.
     entries : tuple of dict of offsets to weight
-        Of each box; offsets as in `Stencil`.
+        Weights of each box by offset, as in `Stencil`.
     """
 
     axis: Integers
@@ -33,29 +34,25 @@ class Kernel:
 
     @property
     def largest(self) -> int:
-        """Largest sum of the absolute weights of a face."""
+        """Largest sum of absolute weights of a face."""
         return max((sum(abs(w) for w in box.values()) for box in self.entries), default=0)
 
 
 def kernel_of(graph: IntegerGraph) -> Kernel | None:
-    """The flux network of a graph as the structured kernels can run it.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
+    """Return the flux network of a graph for the structured kernels.
 
     Returns
     -------
     Kernel or None
-        None where the graph is of another form: unstructured, with hidden layers or a medium, with synapses spelled
-        out, or with a route that is not the incidence of its mesh.
+        None if the kernels do not support the graph: unstructured meshes, hidden layers, materials, explicit synapses,
+        or a route that differs from the incidence of the mesh.
     """
     mesh = graph.mesh.grid
     if mesh is None or graph.between_fields or not graph.sole_field.holds_alike:
         return None
     if not is_incidence(graph, with_loops=True):
         return None
-    found: Kernel | None = None
+    kernel: Kernel | None = None
     for synapse in graph.between(MEMBRANE, FLUX):
         stencil = synapse.connections
         if not isinstance(stencil, Stencil) or stencil.outputs_per_face != 1:
@@ -64,21 +61,21 @@ def kernel_of(graph: IntegerGraph) -> Kernel | None:
             return None
         weights = effective(stencil.values, synapse.exponent)
         boxes = stencil.boxes
-        if found is None:
-            found = Kernel(boxes.axis, boxes.lower, boxes.shape, tuple({} for _ in boxes.axis))
+        if kernel is None:
+            kernel = Kernel(boxes.axis, boxes.lower, boxes.shape, tuple({} for _ in boxes.axis))
         elif not all(
             np.array_equal(a, b)
-            for a, b in ((found.axis, boxes.axis), (found.lower, boxes.lower), (found.shape, boxes.shape))
+            for a, b in ((kernel.axis, boxes.axis), (kernel.lower, boxes.lower), (kernel.shape, boxes.shape))
         ):
             return None
-        for box, entries in enumerate(found.entries):
+        for box, entries in enumerate(kernel.entries):
             for e in range(stencil.starts[box], stencil.starts[box + 1]):
                 offset = tuple(
                     _nearest(int(o), count, sides == (PERIODIC, PERIODIC))
                     for o, count, sides in zip(stencil.offsets[e], mesh.shape, mesh.boundary, strict=True)
                 )
                 entries[offset] = entries.get(offset, 0) + int(weights[e])
-    return found
+    return kernel
 
 
 def _nearest(offset: int, count: int, periodic: bool) -> int:

@@ -1,4 +1,4 @@
-"""What all steppers on compiled kernels share: stopping at a flag, and asking the reference what it means."""
+"""Base class of steppers on compiled kernels: stops at a flag, and explains it with the reference."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from pisnn_deploy.runs.run import RunState
 from pisnn_deploy.runs.stepping import ReferenceStepper, Tally
 
 _STRICT = {"width", "range"}
-"""Flags that may be raised where nothing is wrong."""
+"""Flags that may be set without a violation."""
 SNAPSHOT_SECONDS = 1.0
-"""Work after which a stepper notes where it stands; so much may be done again to find what broke a run."""
+"""Interval of snapshots; at most this much work is repeated to explain a flag."""
 
 
 class Counts(NamedTuple):
-    """What a run has sent; see `pisnn_deploy.runs.run.RunState`."""
+    """Counts of a run; see `pisnn_deploy.runs.run.RunState`."""
 
     packets_sent: int
     quanta_sent: int
@@ -37,35 +37,34 @@ class Counts(NamedTuple):
 class KernelStepper(ABC):
     """A run on compiled kernels.
 
-    Kernels only say that something is wrong with a PDE step. The stepper then goes back to where it noted the state,
-    steps to the state before that step, and has the reference do it in plain numpy: it names the violation as it
-    would have from the start. Where the reference finds nothing, its integers are compared with the kernel's: if they
-    agree the kernel was too strict, and otherwise the kernel, or the memory, is broken.
+    Kernels only flag that something is wrong with a PDE step. The stepper then returns to its last snapshot, runs up to
+    that step, and repeats it with the reference in plain numpy, which names the violation. If the reference finds none,
+    its integers are compared with the kernel's: if they agree the kernel was too strict, otherwise the kernel or the
+    memory is faulty.
 
-    Kernels count packets, quanta and events in 64 bits. Whenever the state is noted, their counts are moved into
-    Python's integers, so what they hold is about a second's work and cannot wrap, however long the run.
+    Kernels count packets, quanta and events in 64 bits. At each snapshot the counts are moved into Python integers, so
+    they cannot wrap however long the run is.
 
     Parameters
     ----------
-    graph : IntegerGraph
     start : RunState
-        Where to go on from.
+        State to start from.
     steps : int
-        PDE steps of the whole run: after the last, nothing is sent.
+        Number of PDE steps of the whole run; after the last, nothing is sent.
     shares : int
-        Into which the work of a PDE step is cut, one a thread.
+        Number of shares of the work, one for each thread.
 
     Attributes
     ----------
     kernels : SimpleNamespace
-        The compiled functions by name.
+        Compiled functions by name.
     """
 
     kernels: SimpleNamespace
     arrays: Any
-    """State of the faces; `arrays.states` are those of their program."""
+    """State of the faces; `arrays.states` has the states of their program."""
     _counters: Integers
-    """Counts of the kernels and sums that the audit compares, see `places`."""
+    """Counts of the kernels and sums for the audit, see `places`."""
 
     def __init__(self, graph: IntegerGraph, start: RunState, steps: int, shares: int) -> None:
         self._graph = graph
@@ -76,7 +75,7 @@ class KernelStepper(ABC):
         self.restore(start)
 
     def begin(self) -> None:
-        """Check the start of the run and count what is sent then."""
+        """Check the initial state and count its spikes."""
         reference = ReferenceStepper(self._graph, self.state(), self._steps)
         try:
             reference.begin()
@@ -86,25 +85,20 @@ class KernelStepper(ABC):
         self.restore(reference.state())
 
     def restore(self, state: RunState) -> None:
-        """Go on from another state of the same graph.
-
-        Parameters
-        ----------
-        state : RunState
-        """
+        """Continue from another state of the same graph."""
         self._moved_counts = Counts(state.packets_sent, state.quanta_sent, dict(state.events))
         self._load(state)
         self._note_state()
 
     def state(self) -> RunState:
-        """Where the run stands: copies, which further steps leave alone."""
+        """Return a copy of the current state."""
         counts = self._counts()
         return replace(
             self._state(), packets_sent=counts.packets_sent, quanta_sent=counts.quanta_sent, events=counts.events
         )
 
     def advance(self, steps: int) -> None:
-        """Do PDE steps, checking every one."""
+        """Run PDE steps, checking every one."""
         goal = self._done() + steps
         while self._done() < goal:
             if time.perf_counter() - self._noted_at > SNAPSHOT_SECONDS:
@@ -113,14 +107,14 @@ class KernelStepper(ABC):
                 self._explain()
 
     def tally(self) -> Tally:
-        """What has been counted."""
+        """Return the counts so far."""
         if self._stopped is not None:
             return self._stopped
         counts = self._counts()
         return Tally(self._done(), counts.packets_sent, counts.quanta_sent, dict(counts.events), dict(self._violations))
 
     def _counts(self) -> Counts:
-        """What was counted since the start of the run."""
+        """Counts since the start of the run."""
         moved, since = self._moved_counts, self._kernel_counts()
         events = {name: moved.events[name] + count for name, count in since.events.items()}
         return Counts(moved.packets_sent + since.packets_sent, moved.quanta_sent + since.quanta_sent, events)
@@ -133,16 +127,16 @@ class KernelStepper(ABC):
         self._noted_at = time.perf_counter()
 
     def _explain(self) -> None:
-        """Find out what the flag of the last PDE step means; raises unless it means nothing."""
+        """Explain the flag of the last PDE step: raise the violation, or continue if there is none."""
         suspicious = self._done() - 1
-        found = self.state()
+        actual = self.state()
         flags = self._flag_names()
         self._go_back(self._noted)
-        # The flag may be one of the state before: slopes are looked at when the next step reads the masses.
+        # The flag may concern the previous state, because slopes are checked when the next step reads the masses.
         before = max(suspicious - 1, self._noted_step)
         again = before == self._noted_step or self._advance(before - self._noted_step)
         if not again:
-            raise CheckError(f"backend fast: PDE step {self._done()} gave other integers when done again; {_ADVICE}")
+            raise CheckError(f"backend fast: repeating PDE step {self._done()} gave different integers; {_ADVICE}")
         reference = ReferenceStepper(self._graph, self.state(), self._steps)
         try:
             reference.advance(suspicious + 1 - before)
@@ -150,32 +144,31 @@ class KernelStepper(ABC):
             self._stopped = reference.tally()
         expected = reference.state()
         for name in ("mass", "residue", "current"):
-            wrong = np.flatnonzero(getattr(found, name) != getattr(expected, name))
+            wrong = np.flatnonzero(getattr(actual, name) != getattr(expected, name))
             if wrong.size:
                 index = int(wrong[0])
                 raise CheckError(
-                    f"backend fast: {name} [{index}] is {getattr(found, name)[index]} after PDE step {suspicious}, "
-                    f"where the reference has {getattr(expected, name)[index]} (audit: {flags}); {_ADVICE}"
+                    f"backend fast: {name} [{index}] is {getattr(actual, name)[index]} after PDE step {suspicious}, "
+                    f"but {getattr(expected, name)[index]} in the reference (audit: {flags}); {_ADVICE}"
                 )
         if set(flags.split(", ")) - _STRICT:
             raise CheckError(
-                f"backend fast: a state changed before PDE step {suspicious}, and was noted so (audit: {flags}); "
-                f"{_ADVICE}"
+                f"backend fast: a state changed between steps, before PDE step {suspicious} (audit: {flags}); {_ADVICE}"
             )
         self._stopped = None
         self.restore(expected)
 
     @abstractmethod
     def prepare(self) -> None:
-        """Compile what a step needs, so that no step takes the time for it."""
+        """Compile in advance, so that no step includes the time for it."""
 
     def close(self) -> None:
-        """End the threads."""
+        """Stop the threads."""
         if self._pool is not None:
             self._pool.shutdown()
 
     def _load(self, state: RunState) -> None:
-        """Take over a state; the counts of the kernels begin at 0."""
+        """Load a state, and reset the counts of the kernels."""
         self._take_over(state)
         counters = self._counters
         counters[:] = 0
@@ -186,16 +179,16 @@ class KernelStepper(ABC):
         counters[places.MASS_SUM] = state.mass.sum()
 
     def _of_states(self, state: RunState) -> list[tuple[str, Integers]]:
-        """Names and values of the states of faces: residues come last, after what is kept of currents."""
+        """Names and values of the states of faces; the residue is last, after the current if it is kept."""
         return [("current", state.current), ("residue", state.residue)][-len(self.arrays.states) :]
 
     def _state(self) -> RunState:
-        """Where the run stands, without counts: copies."""
-        mass, (*kept, residue), transported = self._values()
+        """Return a copy of the current state, without counts."""
+        mass, (*currents, residue), transported = self._values()
         return RunState(
             step=self._done(),
             mass=mass,
-            current=kept[0] if kept else np.zeros_like(residue),
+            current=currents[0] if currents else np.zeros_like(residue),
             residue=residue,
             transported=transported,
             in_flight=int(self._counters[places.IN_FLIGHT]),
@@ -206,7 +199,7 @@ class KernelStepper(ABC):
 
     @cached_property
     def _counted(self) -> Integers:
-        """Places of what is counted: packets and quanta sent, then spikes of each population of the chain."""
+        """Indices of the counts: packets, quanta, then spikes of each population of the chain."""
         layers = range(places.layers_at(len(self.arrays.states)), self._counters.size)
         return np.array([places.PACKETS, places.QUANTA, places.MEMBRANE_SPIKES, *layers, places.FLUX_SPIKES])
 
@@ -223,15 +216,15 @@ class KernelStepper(ABC):
 
     @abstractmethod
     def _take_over(self, state: RunState) -> None:
-        """Put a state into the arrays."""
+        """Copy a state into the arrays."""
 
     @abstractmethod
     def _values(self) -> tuple[Integers, list[Integers], Integers]:
-        """Masses and ledgers, states of the faces, and packets sent through them: copies."""
+        """Return copies of masses and ledgers, states of the faces, and sums of packets."""
 
     @abstractmethod
     def _advance(self, steps: int) -> bool:
-        """Do so many PDE steps, or up to one with a flag: then False."""
+        """Run PDE steps; return False if one sets a flag, which is then the last."""
 
     @abstractmethod
     def _snapshot(self) -> Any: ...

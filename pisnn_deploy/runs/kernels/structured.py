@@ -1,16 +1,16 @@
-"""Kernels of linear flux networks on structured meshes: what arrives, fires and is exchanged, and the audit.
+"""Kernels for linear flux networks on structured meshes: inputs, firing, exchange and the audit.
 
-Cells and faces live in one flat, padded numbering (`pisnn_deploy.runs.kernels.layout`): the face of an axis on the
-upper side of a cell has the cell's position, so that all loops run over consecutive integers. A sweep works through
-blocks of planes that fit the second-level cache; packets never leave it. The planes are dealt to slabs, one a thread.
+Cells and faces have a flat, padded numbering (`pisnn_deploy.runs.kernels.layout`): the face on the upper side of a cell
+has the cell's position, so that loops run over consecutive integers. A sweep processes blocks of planes that fit the
+second-level cache; packets stay in it. The planes are divided into slabs, one for each thread.
 
-The functions are bound to the text of a program (`pisnn_deploy.runs.kernels.faces`), which has what a face does and
-how it is audited, and to the number of axes. Everything is written once for all integer types. Sums are cast at each
-operation, because numba widens them to 64 bits; that no true value leaves its type is proved (`limits.fits_narrow`)
-before narrow ones are chosen. Positions are unsigned, because numba looks whether signed ones count from the end.
+The functions are combined with generated code of a program (`pisnn_deploy.runs.kernels.faces`) and the number of axes.
+They work for all integer types. Sums are cast after each operation, because numba widens them to 64 bits; narrow types
+are used only if all values are proved to fit (`limits.fits_narrow`). Positions are unsigned, because numba checks
+signed ones for negative indices.
 
-The audit reads what was stored: each check is a loop of its own over arrays that the step has written before, so that
-the compiler cannot fold it away. A check answers by a bit of `flags`; who broke what is found by the reference.
+The audit reads stored values: each check is a separate loop over arrays that the step has written before, so that the
+compiler cannot remove it. A check sets a bit of `flags`; the reference then finds the violation.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from pisnn_deploy.runs.kernels.places import (
 
 KERNELS = ("sweep", "join", "advance", "too_steep")
 PARTS = tuple(f"pisnn_deploy.runs.kernels.{name}" for name in ("arrivals", "common", "exchange", "places"))
-AXES = 1  # bound to the number of axes of the mesh
+AXES = 1  # replaced by the number of axes of the mesh
 
 
 class Row(NamedTuple):
-    """What one slab works with: lines of its longest run, and its row of results."""
+    """Buffers of one slab: for its longest run, and its row of results."""
 
     arrivals: Any
     before: Any
@@ -48,23 +48,23 @@ class Row(NamedTuple):
 
 
 def fire_run(*arguments):
-    """What fires along a run of faces; bound to the text of a program."""
+    """Fire a run of faces; replaced by generated code."""
     raise NotImplementedError
 
 
 def audit_run(*arguments):
-    """The audit of what `fire_run` stored; bound to the text of a program."""
+    """Audit the results of `fire_run`; replaced by generated code."""
     raise NotImplementedError
 
 
 @part
 def _faces(tables, limits, programs, block, mass, arrays, row, packets):
-    """Flux and fire at the faces of a block; `packets` get what fired, the faces that do not exist stay 0."""
+    """Fire the faces of a block into `packets`; nonexistent faces stay 0."""
     grid, network, runs = tables
     numbers, widths = programs
     front = grid.strides[0]
     begin = grid.block_start[block]
-    several = grid.block_start.size > 2  # otherwise nothing else was ever among the packets
+    several = grid.block_start.size > 2  # with a single block, packets are still clear
     if several:
         for axis in range(AXES):
             for x in range(np.uint64(front), np.uint64(front + grid.block_start[block + 1] - begin)):
@@ -90,13 +90,13 @@ def _faces(tables, limits, programs, block, mass, arrays, row, packets):
 
 @part
 def _fill_halo(halo, new):
-    """Copy the masses beyond a periodic boundary to where they are read."""
+    """Copy masses into the halo of periodic boundaries."""
     for x in range(halo.shape[1]):
         new[halo[0, x]] = new[halo[1, x]]
 
 
 def sweep(tables, programs, mass, new, arrays, buffers, slab):
-    """One PDE step of a slab but for its first block, whose cells wait for the packets of the slab before it."""
+    """Run one PDE step of a slab, except for the cells of its first block, which need packets of the previous slab."""
     grid, network, runs, lines, wraps, edges = tables
     limits = programs[0]
     row = Row(buffers.arrivals[slab], buffers.before[slab], buffers.results[slab])
@@ -115,7 +115,7 @@ def sweep(tables, programs, mass, new, arrays, buffers, slab):
 
 
 def join(tables, programs, mass, new, arrays, buffers, counters):
-    """Finish a PDE step that all slabs have swept; returns the flags of the whole step."""
+    """Finish a PDE step after all slabs are swept, and return its flags."""
     grid, _, _, lines, wraps, edges = tables
     limits = programs[0]
     for slab in range(grid.slab_block.size - 1):
@@ -130,14 +130,14 @@ def join(tables, programs, mass, new, arrays, buffers, counters):
 
 
 def advance(tables, programs, mass, new, arrays, buffers, counters, steps):
-    """Some PDE steps of a mesh that is one slab, up to one with a flag; returns how many."""
+    """Run PDE steps of a mesh with a single slab, up to one with a flag; return their number."""
     grid, network, runs, lines, wraps, edges = tables
     limits = programs[0]
     blocks = grid.slab_block[1]
     row = Row(buffers.arrivals[0], buffers.before[0], buffers.results[0])
     head, work = buffers.head[0], buffers.work[0]
     for step in range(steps):
-        # The cells of the first block wait for the packets of the last.
+        # The cells of the first block need the packets of the last one.
         for turn in range(blocks + 1):
             block = turn % blocks
             packets = head if block == 0 else work
@@ -162,7 +162,7 @@ def advance(tables, programs, mass, new, arrays, buffers, counters, steps):
 
 
 def too_steep(tables, programs, mass, slopes):
-    """Whether masses on both sides of some face differ by more than the operating range allows."""
+    """Whether masses across any face differ by more than the operating range allows."""
     grid, _, runs, _, _, edges = tables
     limits = programs[0]
     for block in range(grid.block_start.size - 1):

@@ -1,4 +1,4 @@
-"""Runs of linear flux networks on structured meshes."""
+"""Stepper for linear flux networks on structured meshes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from pisnn_deploy.runs.run import RunState
 
 
 class Arrays(NamedTuple):
-    """State of faces and reservoirs in the padded numbering; masses are apart, because they change places."""
+    """State of faces and reservoirs in the padded numbering; masses are separate, because their arrays are swapped."""
 
     states: tuple[Values, ...]
     parameters: tuple[Values, ...]
@@ -43,7 +43,7 @@ class Arrays(NamedTuple):
 
 
 class Buffers(NamedTuple):
-    """What slabs work with, a row a slab."""
+    """Buffers with a row for each slab."""
 
     head: Values
     work: Values
@@ -55,21 +55,20 @@ class Buffers(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """How a graph is run on a structured mesh.
+    """Plan of a run on a structured mesh.
 
     Attributes
     ----------
     kernel : Kernel
-        What arrives at each face.
+        Weights of the faces' inputs.
     limits : int64 array
-    faces : Population
+        Limits of the kernels, see `places`.
     values : dict of str to int64 array [faces]
-        Parameters that differ from face to face, and masks of the ends that are cells (-1, else 0).
-    text : FaceText
+        Parameters that differ between faces, and masks of their ends (-1 for a cell, else 0).
     narrow : bool
-        Whether 32 bits hold everything.
+        Whether all values fit into 32 bits.
     short : tuple of bool
-        States that 16 bits hold.
+        Whether each state fits into 16 bits.
     """
 
     kernel: Kernel
@@ -82,16 +81,12 @@ class Plan:
 
 
 def plan_of(graph: IntegerGraph) -> Plan | None:
-    """How the structured kernels run a graph.
-
-    Parameters
-    ----------
-    graph : IntegerGraph
+    """Return the plan of the structured kernels for a graph.
 
     Returns
     -------
     Plan or None
-        None where they cannot.
+        None if they do not support the graph.
     """
     kernel, population = kernel_of(graph), graph.sole_channels
     if kernel is None or len(population.program.sends) != 1:
@@ -119,14 +114,10 @@ class StructuredStepper(KernelStepper):
 
     Parameters
     ----------
-    graph : IntegerGraph
     plan : Plan
-        Of `graph`.
-    start : RunState
-    steps : int
-    threads : int
+        Plan of `graph`.
     audited : bool
-        False leaves the audit out; only a benchmark that asks what the audit costs does that.
+        Whether to audit; False only in a benchmark of the audit's cost.
     """
 
     arrays: Arrays
@@ -146,7 +137,7 @@ class StructuredStepper(KernelStepper):
         self.arrays = self._arrays_of(graph, plan)
         self._buffers = self._buffers_of(layout)
         self._counters = np.zeros(self._buffers.results.shape[1], np.int64)
-        # Sums of packets stay narrow for so many PDE steps, after which they are moved into wider ones.
+        # Number of PDE steps for which sums of packets fit narrow integers; then they are added to wide ones.
         sent = plan.faces.quantity(plan.faces.program.sends[0])
         self._lasting = 2**31 // (largest_of(graph, plan.faces.name, sent) + 1) - 1 if self.narrow else 2**62
         self._moved_at = 0
@@ -206,12 +197,12 @@ class StructuredStepper(KernelStepper):
         self._moved_at = state.step
 
     def _require_room(self, state: RunState) -> None:
-        """Refuse a state that the arrays would cut.
+        """Refuse a state that the arrays would truncate.
 
         Raises
         ------
         OverflowViolation
-            With the bits of the arrays.
+            A value that exceeds the bits of its array.
         """
         cells, arrays = self._graph.mesh.cells, self.arrays
         parts = [(MEMBRANE, "mass", state.mass[:cells], self.mass)]
@@ -226,7 +217,7 @@ class StructuredStepper(KernelStepper):
         self.mass[halo[0]] = self.mass[halo[1]]
 
     def prepare(self) -> None:
-        """Compile what a step needs."""
+        """Compile all kernels of a step."""
         followed = (self._tables, self._programs)
         shared = (*followed, self.mass, self._new, self.arrays, self._buffers)
         if self._pool is None:
@@ -254,7 +245,7 @@ class StructuredStepper(KernelStepper):
         return True
 
     def _some(self, steps: int) -> int:
-        """Do PDE steps up to one with a flag; how many."""
+        """Run PDE steps up to one with a flag, and return their number."""
         followed = (self._tables, self._programs)
         if self._pool is None:
             arguments = (*followed, self.mass, self._new, self.arrays, self._buffers, self._counters)

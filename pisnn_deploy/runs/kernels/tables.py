@@ -1,4 +1,4 @@
-"""The tables that the structured kernels follow: which runs of faces and cells each block has, and what is where."""
+"""Tables of the structured kernels: runs of faces and cells of each block, and positions."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from pisnn_deploy.runs.kernels.places import TILE
 from pisnn_deploy.runs.kernels.stencils import Kernel
 
 LONG_ROW = 4096
-"""Faces or cells of a row from which on it is worth loops of its own."""
+"""Smallest row, in faces or cells, that gets separate loops."""
 LARGEST_SPREAD = 1.5
-"""Places of a merged run that are looked at for each that counts, at most."""
+"""Largest ratio of all places to used places in a merged run."""
 BLOCK = 8192
-"""Cells of a block, as far as whole planes allow: its packets then fit the second-level cache."""
+"""Approximate number of cells of a block (in whole planes), so that its packets fit the second-level cache."""
 FIRST_BLOCK = 256
-"""Cells of the first block of a slab where there are several slabs: they are finished one slab after another."""
+"""Approximate number of cells of the first block of each of several slabs, which are finished sequentially."""
 
 
 class Grid(NamedTuple):
-    """Blocks of planes, slabs of blocks, and the pads beyond periodic sides; int64, as all tables."""
+    """Blocks of planes, slabs of blocks, and pads beyond periodic sides; int64 like all tables."""
 
     strides: Integers
     block_start: Integers
     slab_block: Integers
     halo: Integers
-    """[2, pads]: each pad, and the cell that it repeats."""
+    """[2, pads]: each pad, and the cell that it copies."""
 
 
 class Network(NamedTuple):
-    """What arrives at a face: the entries of its axis, in pairs of opposite weight as far as there are.
+    """Inputs of a face: the entries of its axis, in pairs of opposite weight where possible.
 
-    A special face has those of its box instead.
+    Special faces use the entries of their box instead.
     """
 
     bias: Integers
     pair_first: Integers
     pairs: Integers
-    """[3, pairs]: distances of the two cells, weight of the first."""
+    """[3, pairs]: offsets of the two cells, weight of the first."""
     single_first: Integers
     singles: Integers
     """[2, entries]: distance and weight."""
@@ -54,7 +54,7 @@ class Network(NamedTuple):
 
 
 class Runs(NamedTuple):
-    """Consecutive faces of an axis in a block. Gaps are places in them that belong to no face."""
+    """Consecutive faces of an axis in a block; gaps are places without a face."""
 
     block: Integers
     start: Integers
@@ -65,7 +65,7 @@ class Runs(NamedTuple):
 
 
 class Lines(NamedTuple):
-    """Consecutive cells of a block. Gaps are places in them that belong to no cell."""
+    """Consecutive cells of a block; gaps are places without a cell."""
 
     block: Integers
     start: Integers
@@ -75,11 +75,11 @@ class Lines(NamedTuple):
 
 
 class Wraps(NamedTuple):
-    """Packets of each block to copy from the last faces of a periodic axis to below its first."""
+    """Packets of each block to copy from the last faces of a periodic axis to below its first cells."""
 
     block: Integers
     places: Integers
-    """[4, wraps]: axis, first place to copy to, first to copy from, how many."""
+    """[4, wraps]: axis, first target, first source, number."""
 
 
 class Edges(NamedTuple):
@@ -87,11 +87,11 @@ class Edges(NamedTuple):
 
     block: Integers
     places: Integers
-    """[5, reservoirs]: axis and position of the face, sign of what enters, position of the cell, value shown."""
+    """[5, reservoirs]: axis and position of the face, sign of inflow, position of the cell, value."""
 
 
 class Tables(NamedTuple):
-    """What the kernels follow; positions are those of the padded numbering."""
+    """All tables; positions are in the padded numbering."""
 
     grid: Grid
     network: Network
@@ -102,20 +102,14 @@ class Tables(NamedTuple):
 
 
 def tables_of(graph: IntegerGraph, kernel: Kernel, layout: Layout, slabs: int) -> Tables:
-    """Write down what the kernels do at each place.
+    """Build the tables of the kernels.
 
     Parameters
     ----------
     graph : IntegerGraph
-        One that `kernel_of` accepts.
-    kernel : Kernel
-    layout : Layout
+        A graph that `kernel_of` supports.
     slabs : int
-        Number of slabs that are asked for; there are fewer where the mesh is too small.
-
-    Returns
-    -------
-    Tables
+        Requested number of slabs; small meshes have fewer.
     """
     positions = np.arange(layout.size, dtype=np.int64)
     block_start, slab_block = _blocks(layout, slabs)
@@ -136,7 +130,7 @@ def tables_of(graph: IntegerGraph, kernel: Kernel, layout: Layout, slabs: int) -
 
 
 def _pads_are_inside(graph: IntegerGraph) -> bool:
-    """Whether the values in the pads lie within the operating range, so that its audit may look at them, too."""
+    """Whether the values in the pads are within the operating range, so that the audit may include them."""
     values, window = graph.sole_field.reservoirs, graph.sole_field.window
     return bool(np.all((values >= window.lower) & (values <= window.upper)))
 
@@ -156,7 +150,7 @@ def _face_runs(
     special_axis, special_position, _, _ = specials
     special_key = special_axis * layout.size + special_position
     run_key = axis_of * layout.size + run_start
-    # Special faces stand in the order of runs; those of one run follow each other.
+    # Sort special faces by run.
     run_at = np.argsort(run_key, kind="stable")
     of_run = special_key
     if special_key.size:
@@ -194,7 +188,7 @@ def _edges(graph: IntegerGraph, layout: Layout, positions: Integers, block_start
 
 
 def _blocks(layout: Layout, slabs: int) -> tuple[Integers, Integers]:
-    """Starts of the blocks and first block of each slab, one more of each than there are."""
+    """Start of each block and first block of each slab, both followed by the end."""
     first = -1 if layout.mesh.boundary[0][0] == DIRICHLET else 0
     stride, planes = layout.strides[0], layout.mesh.shape[0] - first
     origin = layout.guard + (layout.pads[0][0] + first) * stride
@@ -212,10 +206,9 @@ def _blocks(layout: Layout, slabs: int) -> tuple[Integers, Integers]:
 
 
 def _runs(view: Values, block_start: Integers, *, merged: bool) -> tuple[Integers, Integers, Integers]:
-    """Starts and lengths of runs of consecutive positions, none across the start of a block or longer than a tile.
+    """Starts and lengths of runs of consecutive positions, cut at blocks and tiles, and their gaps.
 
-    Short rows are merged, where they may be, into runs across the pads between them; the third array has the places
-    in such runs that belong to nothing.
+    If `merged`, short rows are merged into runs across the pads between them; the third array has these gaps.
     """
     nothing = np.zeros(0, np.int64)
     if view.size == 0:
@@ -237,14 +230,14 @@ def _runs(view: Values, block_start: Integers, *, merged: bool) -> tuple[Integer
 
 
 def _cut(begin: int, end: int, block_start: Integers) -> list[tuple[int, int]]:
-    """Starts and lengths of the pieces that starts of blocks cut a run into."""
+    """Cut a run at the starts of blocks; return starts and lengths."""
     cuts = np.unique(np.concatenate([block_start, [begin, end]]))
     cuts = cuts[(cuts >= begin) & (cuts <= end)]
     return list(zip(cuts[:-1].tolist(), np.diff(cuts).tolist(), strict=True))
 
 
 def _gaps_of(start: Integers, length: Integers, gaps: list[Integers], axis_of: Integers) -> tuple[Integers, Integers]:
-    """Where the gaps of each run begin, one entry more than there are runs, and their positions."""
+    """First gap of each run, followed by the end, and positions of the gaps."""
     segments = [
         gaps[axis][slice(*np.searchsorted(gaps[axis], (at, at + n)))] if gaps[axis].size else gaps[axis]
         for at, n, axis in zip(start.tolist(), length.tolist(), axis_of.tolist(), strict=True)
@@ -256,7 +249,7 @@ def _gaps_of(start: Integers, length: Integers, gaps: list[Integers], axis_of: I
 def _specials(
     graph: IntegerGraph, kernel: Kernel, layout: Layout, positions: Integers
 ) -> tuple[list[tuple[int, int]], tuple[Integers, Integers, Integers, Integers]]:
-    """Bias and number of the wide box of each axis, and the faces that differ: axes, positions, boxes, biases."""
+    """Bias and number of the largest box of each axis, and the other faces: axes, positions, boxes, biases."""
     axes = len(layout.shape)
     counts = kernel.shape.prod(axis=1)
     bias = np.zeros((axes, layout.size), np.int64)

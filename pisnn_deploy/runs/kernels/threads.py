@@ -1,4 +1,4 @@
-"""How many threads a run of the `fast` backend takes."""
+"""Number of threads of the `fast` backend."""
 
 from __future__ import annotations
 
@@ -7,39 +7,35 @@ import os
 from pisnn_deploy.core.errors import UsageError
 
 VARIABLE = "PISNN_THREADS"
-"""Environment variable with the number of threads; without it, the cores that this process may use."""
+"""Environment variable with the number of threads (default: cores of this process)."""
 SMALLEST_SHARE = 1 << 15
-"""Cells or faces a thread, below which handing them out costs more than it gains."""
+"""Smallest number of cells per thread for which threads pay."""
 
 
 def thread_count(size: int) -> int:
-    """Threads for a mesh of so many cells.
-
-    Parameters
-    ----------
-    size : int
+    """Return the number of threads for a mesh.
 
     Returns
     -------
     int
-        At least 1. What the environment variable asks for, whatever the size; otherwise as many as pay.
+        Value of the environment variable, or a number by the size of the mesh; at least 1.
 
     Raises
     ------
     UsageError
-        The environment variable is no positive integer.
+        If the environment variable is not a positive integer.
     """
-    asked = os.environ.get(VARIABLE, "")
-    if asked:
-        if not asked.isdecimal() or int(asked) < 1:
-            raise UsageError(f"{VARIABLE}={asked!r}: not a number of threads; use an integer from 1 on, or unset it")
-        return int(asked)
+    setting = os.environ.get(VARIABLE, "")
+    if setting:
+        if not setting.isdecimal() or int(setting) < 1:
+            raise UsageError(f"{VARIABLE}={setting!r}: must be a positive integer; correct it, or unset it")
+        return int(setting)
     return max(1, min(available(), size // SMALLEST_SHARE))
 
 
 def available() -> int:
-    """Cores that this process may use."""
+    """Number of cores that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
+    except AttributeError:  # not available on all systems
         return os.cpu_count() or 1

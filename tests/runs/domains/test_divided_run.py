@@ -75,7 +75,7 @@ def test_each_cell_reservoir_and_face_has_one_owner() -> None:
 
 @pytest.mark.parametrize(("parts", "rounds"), [(1, 1), (40, 1), (2, 9)])
 def test_too_few_rows_are_refused(parts: int, rounds: int) -> None:
-    with pytest.raises(UsageError, match="a domain needs as many rows as halos"):
+    with pytest.raises(UsageError, match="are smaller than their halos of"):
         cut(compiled(cells=64), parts, rounds)
 
 
