@@ -197,7 +197,7 @@ class Baseline:
         old = self._resources.get(profile)
         if old is None:
             known = ", ".join(map(repr, self._resources)) or "no profile"
-            raise FileError(self._path, f"is a baseline for {known}, not {profile!r}", remedy=_REMEDY)
+            raise FileError(self._path, f"is a baseline for {known}, not for {profile!r}", remedy=_REMEDY)
         return tuple(_compared(old, resources, allowed_percent))
 
 

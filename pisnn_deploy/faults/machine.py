@@ -72,14 +72,14 @@ class Machine:
         self._synapses = [(line.synapse, injector.synapse(line, self.phases)) for line in stored_synapses(graph)]
         # The graph has no bounds here, because widths are checked when values are used.
         answers = Semantics(replace(graph, bounds=())).activations(mass)
-        self._told = dict(zip(graph.chain, answers, strict=False)) | {MEMBRANE: mass.copy()}
-        self._untold = np.zeros_like(mass)
+        self._last_sent = dict(zip(graph.chain, answers, strict=False)) | {MEMBRANE: mass.copy()}
+        self._unsent = np.zeros_like(mass)
         ports = [(population.name, port) for population in self._answering for port in population.program.ports]
         self._arriving = {(name, port): np.zeros(graph.size(name), np.int64) for name, port in ports}
         self._accumulated = {key: arriving.copy() for key, arriving in self._arriving.items()}
         for synapse in graph.synapses:
-            if synapse.source in self._told:
-                drive = synapse.matrix() @ self._told[synapse.source]
+            if synapse.source in self._last_sent:
+                drive = synapse.matrix() @ self._last_sent[synapse.source]
                 self._accumulated[synapse.target, synapse.port] += drive
 
     @property
@@ -119,7 +119,7 @@ class Machine:
             Currents and residues, in flux units.
         """
         self.mass[:], self.flux[1], self.flux[2] = mass, current, residue
-        self._untold = self.mass - self._told[MEMBRANE]
+        self._unsent = self.mass - self._last_sent[MEMBRANE]
 
     def _memory_of_faces(self) -> dict[str, Integers]:
         """States of the faces by name, the residue last; views of `flux` where possible."""
@@ -158,14 +158,14 @@ class Machine:
 
     def _payload(self, name: str, sent: Integers, port_values: dict[str, Integers]) -> Integers:
         """Payload that transmits a new value: the value itself, or its change."""
-        last_sent, self._told[name] = self._told[name], sent
+        last_sent, self._last_sent[name] = self._last_sent[name], sent
         if name != MEMBRANE:
             return sent if self._dense else sent - last_sent
         (arrived,) = port_values.values()
-        change = arrived + self._untold
-        self._untold = np.zeros_like(sent)
+        change = arrived + self._unsent
+        self._unsent = np.zeros_like(sent)
         payload = sent if self._dense else change
-        self._told[name] = last_sent + payload
+        self._last_sent[name] = last_sent + payload
         payload[self._graph.mesh.cells :] = 0
         return payload
 

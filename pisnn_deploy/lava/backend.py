@@ -177,7 +177,7 @@ def _serve(command: Sequence[str], files: Exchange, options: RunOptions, progres
                 env=_environment(command),
             )
         except OSError as error:
-            raise UsageError(f"cpu backend: cannot start {command[0]} ({error.strerror})") from error
+            raise UsageError(f"cpu backend: {command[0]} cannot be started ({error.strerror})") from error
     try:
         return _relay(worker, options, progress)
     finally:

@@ -103,7 +103,7 @@ def check_certificate(graph: IntegerGraph, altered: tuple[str, ...] = ()) -> tup
         checks = (*checks, ("positivity", _positivity, "" if positive is None else positive.details))
     solved = graph.certificate.equation
     checks = (*checks, ("equation", _equation, "" if solved is None else solved.details))
-    seal = next((f"{name} differs from the file that the certificate was issued for" for name in altered), "")
+    seal = next((f"{name} is not what the certificate was issued for" for name in altered), "")
     findings = [Finding("seal", not seal, seal or "every member matches its hash in the certificate")]
     for claim, check, text in checks:
         if any(finding.claim == "layout" and not finding.holds for finding in findings):

@@ -346,9 +346,7 @@ def _require_words_of_holders(field_: Field, carried: NDArray[np.object_], known
         low, high = known.get((field_.holder, quantity), (0, 0))
         bits = (max(-low, high) + int(max(changes, default=0))).bit_length() + 1
         if bits > WORD_BITS:
-            raise TooWide(
-                f"{field_.holder} {quantity} may take {bits} signed bits in a step; {WORD_BITS} are possible"
-            )
+            raise TooWide(f"{field_.holder} {quantity} may take {bits} signed bits in a step; {WORD_BITS} are possible")
 
 
 def _rounding(graph: IntegerGraph, synapse: Synapse) -> int:

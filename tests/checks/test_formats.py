@@ -214,9 +214,9 @@ def test_github_escapes_what_its_documentation_says() -> None:
     head, _, message = line.removeprefix("::error ").partition("::")
     assert head == "file=50%25%2Ca%3Ab%0D%0A\\x1b<&\"'>]]>\\udcff ü.pisnn,title=PD006 graded-spikes"
     assert message == (
-        "its spikes carry integers, and loihi1 has binary spikes only (membrane, loihi1)"
-        "%0AHow to fix: Compile the model for this target, which gives each bit of a payload a line of its own "
-        "(compile --spikes binary), or take a target with graded spikes, such as loihi2."
+        "its spikes carry integers, but loihi1 has only binary spikes (membrane, loihi1)"
+        "%0AHow to fix: Compile the model for this target, which gives each bit of a payload its own line "
+        "(`--spikes binary`), or use a target with graded spikes, such as loihi2."
     )
 
 

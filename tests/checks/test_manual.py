@@ -34,7 +34,7 @@ def test_index_has_every_rule() -> None:
 
 
 def test_every_rule_is_in_the_table_of_what_breaks_deployments() -> None:
-    table = manual().split("| what | rules |")[1].split("\n\n")[0]
+    table = manual().split("| cause | rules |")[1].split("\n\n")[0]
     assert sorted(re.findall(r"PD\d{3}", table)) == [rule.code for rule in RULES]
 
 

@@ -195,7 +195,7 @@ CASES = [
         "membrane",
         "graded",
         "binary",
-        "its spikes carry integers, and loihi1 has binary spikes only",
+        "its spikes carry integers, but loihi1 has only binary spikes",
     ),
     Case(
         "PD006",
@@ -205,7 +205,7 @@ CASES = [
         "membrane",
         "graded",
         "binary",
-        "its spikes carry integers, and loihi1 has binary spikes only",
+        "its spikes carry integers, but loihi1 has only binary spikes",
     ),
     Case(
         "PD009",
@@ -215,7 +215,7 @@ CASES = [
         "membrane",
         "program",
         "integrate-and-fire",
-        "it is no integrate-and-fire neuron, and loihi1 has no others",
+        "it is not an integrate-and-fire neuron, but loihi1 has no others",
     ),
     Case(
         "PD007",
@@ -326,7 +326,7 @@ CASES = [
         "graph",
         16,
         15,
-        f"{UNPLACED} 16 words of synaptic memory, and holds 15",
+        f"{UNPLACED} 16 words of synaptic memory, but holds 15",
     ),
     Case(
         "PD105",
@@ -336,7 +336,7 @@ CASES = [
         "drive",
         2,
         1,
-        "its longest input axon takes 2 words, and the most is 1",
+        "its longest input axon takes 2 words, but at most 1 are allowed",
     ),
     Case(
         # Core 1 holds all faces: 8 axons. With a face on core 0, core 0 has 8 of the route and 2 of that face.
@@ -368,7 +368,7 @@ CASES = [
         "graph",
         16,
         15,
-        f"{UNPLACED} 16 words of axon map, and holds 15",
+        f"{UNPLACED} 16 words of axon map, but holds 15",
     ),
     Case(
         # Faces alternate between two cores, so each cell has one axon beyond its first: 8 of half a word.
@@ -390,7 +390,7 @@ CASES = [
         "graph",
         64,
         63,
-        f"{UNPLACED} 64 words in total, and holds 63",
+        f"{UNPLACED} 64 words in total, but holds 63",
     ),
     Case(
         "PD111",
@@ -430,7 +430,7 @@ CASES = [
         "graph",
         16,
         8,
-        "16 neurons, and indices of 3 bits address 8",
+        "16 neurons, but indices of 3 bits address only 8",
     ),
     Case(
         "PD115",
@@ -486,11 +486,11 @@ CASES = [
         "PD204",
         "certificate-valid",
         (HEAT, LOIHI2, ()),
-        (HEAT, LOIHI2, (("bounds", "flux packet may be -9 to 9, the bound says -8 to 8"),)),
+        (HEAT, LOIHI2, (("bounds", "flux packet ranges from -9 to 9, but its bound is -8 to 8"),)),
         "graph",
         "bounds",
         "proved",
-        "bounds: flux packet may be -9 to 9, the bound says -8 to 8",
+        "bounds: flux packet ranges from -9 to 9, but its bound is -8 to 8",
     ),
     Case(
         "PD205",
@@ -500,7 +500,7 @@ CASES = [
         "membrane",
         999_999,
         1_000_000,
-        "a ledger may wrap after 999999 PDE steps, and 1000000 are asked for",
+        "a ledger may wrap after 999999 PDE steps, but 1000000 are planned",
     ),
     Case(
         "PD206",
@@ -520,7 +520,7 @@ CASES = [
         "flux",
         101,
         100,
-        "the start differs by 101 across face 2, and 100 is allowed",
+        "the start differs by 101 across face 2, but at most 100 is allowed",
     ),
 ]
 
@@ -585,7 +585,7 @@ def test_limit_on_which_sources_disagree_warns() -> None:
     report = check(HEAT, disputed)
     assert report.passed
     assert [(f.severity, f.limit, f.message) for f in found(report, "PD104")] == [
-        ("warning", 15, f"{UNPLACED} 16 words of synaptic memory, and holds 15 by one source")
+        ("warning", 15, f"{UNPLACED} 16 words of synaptic memory, but holds 15 by one source")
     ]
 
 
@@ -607,7 +607,7 @@ def test_hidden_population_needs_its_widths() -> None:
     hidden = replace(HEAT, populations=(cells, rectifiers("hidden1", np.zeros(8, np.int64), 2), faces))
     messages = [(f.population, f.message) for f in found(check(hidden, LOIHI2), "PD003")]
     assert messages == [
-        ("hidden1", f"no width is declared for the {quantity}, so it was not checked")
+        ("hidden1", f"the {quantity} has no declared width, so it was not checked")
         for quantity in ("drive", "activation", "payload")
     ]
 

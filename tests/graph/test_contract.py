@@ -216,7 +216,7 @@ def test_graphs_of_several_fields_are_read_and_neither_run_nor_proved(
     (finding,) = check_certificate(read)
     assert (finding.holds, finding.text) == (
         False,
-        "nothing is proved of a graph of several fields or channels, or of others than membrane and flux",
+        "verification does not support graphs of several fields or channels, or of others than membrane and flux",
     )
     done = CliRunner().invoke(group, ["check", str(path), "-q"])
     assert isinstance(done.exception, FileError) and str(done.exception) == str(raised.value)

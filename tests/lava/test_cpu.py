@@ -166,9 +166,7 @@ def test_a_mesh_without_faces_is_refused() -> None:
     lone = replace(graph, mesh=replace(graph.grid, source=graph.mesh.source[:0], target=graph.mesh.target[:0]))
     with pytest.raises(UsageError) as caught:
         cpu.run(lone, graph.initial, RunOptions(5))
-    assert str(caught.value) == (
-        "cpu backend: the mesh has no faces, but Lava needs at least one; use `backend` fast"
-    )
+    assert str(caught.value) == ("cpu backend: the mesh has no faces, but Lava needs at least one; use `backend` fast")
 
 
 def test_another_python_is_told_which_interpreter_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,7 +96,7 @@ def test_a_deadlock_ends_at_the_deadline(traces: Traces, monkeypatch: pytest.Mon
     break_with(monkeypatch, "deadlocked")
     error, seconds = broken_run(deadline_seconds=1.5)
     assert error.cause.startswith("deadlock: no time step finished for 1.")
-    assert error.cause.endswith(" s; the deadline of 1.5 s has passed (PDE step 4)")
+    assert error.cause.endswith(" s, until the deadline of 1.5 s (PDE step 4)")
     assert seconds < 1.5 + PROMPT_SECONDS
     assert traces.nothing_left()
 

@@ -143,13 +143,13 @@ def test_random_mutations_are_rejected_or_harmless(name: str, count: int) -> Non
 @pytest.mark.parametrize(
     ("shift", "figures", "reason"),
     [
-        (0, {"shift": 0, "most_faces": 2}, "a cell has 2 faces, the claim says 2, and there are 1 shares"),
-        (0, {"shift": 0, "most_faces": 1}, "a cell has 2 faces, the claim says 1, and there are 1 shares"),
+        (0, {"shift": 0, "most_faces": 2}, "a cell has 2 faces, but the claim says 2 and the limiter has 1 shares"),
+        (0, {"shift": 0, "most_faces": 1}, "a cell has 2 faces, but the claim says 1 and the limiter has 1 shares"),
         (1, {"shift": 2, "most_faces": 2}, "the claim differs from what the checker proved"),
-        (2, {"shift": 1, "most_faces": 2}, "a face may take 2^-2 of a cell, and 2^-1 is enough for 2 faces"),
-        (2, {"shift": 2, "most_faces": 3}, "a cell has 2 faces, the claim says 3, and there are 4 shares"),
-        (None, {"shift": 1, "most_faces": 2}, "the graph has no limiter"),
-        (1, None, "a limiter without a claim"),
+        (2, {"shift": 1, "most_faces": 2}, "a face may take 2^-2 of a cell, but 2 faces require 2^-1"),
+        (2, {"shift": 2, "most_faces": 3}, "a cell has 2 faces, but the claim says 3 and the limiter has 4 shares"),
+        (None, {"shift": 1, "most_faces": 2}, "the claim needs a limiter"),
+        (1, None, "the graph has a limiter, but no claim on it"),
     ],
 )
 def test_a_limit_that_does_not_keep_masses_above_0_is_rejected(
@@ -183,7 +183,7 @@ def test_a_cell_that_gives_as_a_reservoir_does_is_rejected(end: str) -> None:
     wrong = replace(flux, parameters={**flux.parameters, f"{end}_open": opened})
     forged = replace(graph, populations=tuple(wrong if p.name == "flux" else p for p in graph.populations))
     (finding,) = (one for one in check_certificate(forged) if one.claim == "positivity")
-    assert (finding.holds, finding.text) == (False, f"{end}_open of face 3 is not 1 at a reservoir and 0 at a cell")
+    assert (finding.holds, finding.text) == (False, f"{end}_open of face 3 must be 1 at a reservoir and 0 at a cell")
 
 
 @pytest.mark.parametrize("given", [0, 1, BOUNDLESS - 1])
@@ -200,7 +200,7 @@ def test_a_limiter_that_hears_of_no_mass_at_an_end_is_rejected() -> None:
     graph = base("limited")
     deaf = replace(graph, synapses=tuple(synapse for synapse in graph.synapses if synapse.port != "source_mass"))
     (finding,) = (one for one in check_certificate(deaf) if one.claim == "positivity")
-    assert (finding.holds, finding.text) == (False, "no synapse tells the faces a mass at the port source_mass")
+    assert (finding.holds, finding.text) == (False, "the port source_mass of the faces has no synapse")
 
 
 def test_without_a_fresh_seal_no_change_of_a_byte_passes(tmp_path: Path) -> None:

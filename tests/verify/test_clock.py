@@ -57,12 +57,12 @@ def test_the_last_digit_of_a_time_step_is_not_judged_by_the_clock() -> None:
 @pytest.mark.parametrize(
     ("changes", "claim", "reason"),
     [
-        ({"problem": "heat2d"}, "law", "the problem heat2d has 2 dimensions, the model 1"),
-        ({"problem": "burgers1d"}, "law", "the problem burgers1d is one of burgers, the model says diffusion"),
-        ({"problem": "heat4d"}, "law", "there is no problem heat4d"),
+        ({"problem": "heat2d"}, "law", "the problem heat2d has 2 dimensions, but the model has 1"),
+        ({"problem": "burgers1d"}, "law", "the problem burgers1d solves burgers, but the model names diffusion"),
+        ({"problem": "heat4d"}, "law", "unknown problem heat4d"),
         ({"diffusivity": 0.02}, "clock", "the time step is 0.0062942504882812"),
-        ({"leak": 4095}, "clock", "the time step is 0.00629425048828125, the weights say 0.0062957875"),
-        ({"weight_exponents": (8,)}, "clock", "the threshold exponent is 7, the model's 8"),
+        ({"leak": 4095}, "clock", "the time step is 0.00629425048828125, but the weights give 0.0062957875"),
+        ({"weight_exponents": (8,)}, "clock", "the threshold exponent is 7, but the model says 8"),
     ],
 )
 def test_a_name_or_coefficient_that_the_integers_do_not_have_is_rejected(
@@ -74,18 +74,18 @@ def test_a_name_or_coefficient_that_the_integers_do_not_have_is_rejected(
 
 def test_an_equation_with_a_length_of_its_own_has_its_cells() -> None:
     wider = with_spec(base("burgers1d"), cell_width=1 / 255)
-    assert rejected(wider) == {"law": "cells are 0.00390625 wide, the model was trained for 0.00392157"}
+    assert rejected(wider) == {"law": "cells are 0.00390625 wide, but the model was trained for 0.00392157"}
 
 
 def test_laplace_has_no_diffusivity() -> None:
     assert rejected(with_spec(base("laplace2d"), diffusivity=2.0)) == {
-        "law": "the diffusivity is 2.0, and laplace means 1"
+        "law": "the diffusivity is 2.0, but laplace requires 1"
     }
 
 
 def test_the_shift_of_a_hidden_layer_is_the_exponent_of_its_weights() -> None:
     assert rejected(with_spec(base("hidden"), weight_exponents=(6, 7))) == {
-        "clock": "the shift of hidden1 is 7, the model's 6"
+        "clock": "the shift of hidden1 is 7, but the model says 6"
     }
 
 

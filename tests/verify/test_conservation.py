@@ -53,7 +53,7 @@ def test_a_holder_that_does_more_than_add_what_arrives_is_rejected(old: str, new
     assert old in text and only_adds(read(text))
     wrong = text.replace(old, new)
     assert not only_adds(read(wrong))
-    message = "membrane does more than add what arrives to one state, so it may lose mass"
+    message = "membrane does more than add its input to one state, so it may lose mass"
     assert finding(with_program(base(), "membrane", parse(wrong))) == message
 
 
@@ -72,7 +72,7 @@ def test_what_reaches_a_holder_and_is_no_packet_is_rejected() -> None:
     (route,) = graph.into("membrane")
     leaks = replace(route, name="leak", source="membrane")
     assert finding(replace(graph, synapses=(*graph.synapses, leaks))) == (
-        "synapse leak brings membrane what is no packet of a channel that ends there"
+        "synapse leak sends membrane something other than packets of its channels"
     )
 
 
@@ -80,7 +80,7 @@ def test_a_channel_with_other_ends_than_its_face_is_rejected() -> None:
     graph = base()
     (channels,) = graph.channels
     turned = replace(channels, source=np.roll(channels.source, 1))
-    assert finding(replace(graph, channels=(turned,))) == "the ends of face 0 are not the mesh's"
+    assert finding(replace(graph, channels=(turned,))) == "the ends of face 0 differ from the mesh"
 
 
 @pytest.mark.parametrize("make", [two_fields, sink, reaction])
@@ -92,7 +92,7 @@ def test_routes_of_several_fields_and_channels_are_compared_with_their_ends(make
         if synapse.target in graph.holders:
             doubled = synapse.with_mantissas(2 * synapse.mantissas)
             wrong = replace(graph, synapses=(*graph.synapses[:number], doubled, *graph.synapses[number + 1 :]))
-            assert [*conservation(wrong, claim)] == ["the route of face 0 is not the mesh's, as the target stores it"]
+            assert [*conservation(wrong, claim)] == ["the stored route of face 0 differs from the mesh"]
 
 
 def test_a_face_of_another_program_still_has_a_conserving_route() -> None:

@@ -161,7 +161,7 @@ def test_another_diffusivity_beside_advection_is_another_equation() -> None:
     )
     named = replace(claim, status="proved", method="moments")
     found = rejected(replace(changed, certificate=replace(changed.certificate, equation=named)))
-    assert found == {"equation": "the integers are 99.00% off the law's coefficients, the claim says proved"}
+    assert found == {"equation": "coefficients deviate 99.00% from the law, but the claim says proved"}
 
 
 def test_coefficients_are_those_that_were_measured_on_paper() -> None:
@@ -202,9 +202,9 @@ def test_a_limiter_takes_no_other_share_than_the_mesh_needs(shift: int) -> None:
     assert known_face(graph).share_bits == 1
     changed = issued_again(with_faces(graph, share_bits=shift))
     assert rejected(changed)["positivity"] == (
-        f"a face may take 2^-{shift} of a cell, and 2^-1 is enough for 2 faces"
+        f"a face may take 2^-{shift} of a cell, but 2 faces require 2^-1"
         if shift
-        else "a cell has 2 faces, the claim says 2, and there are 1 shares"
+        else "a cell has 2 faces, but the claim says 2 and the limiter has 1 shares"
     )
 
 
@@ -222,7 +222,7 @@ def test_the_equation_of_a_limited_graph_says_where_it_holds() -> None:
     ):
         forged = replace(certificate, equation=replace(claim, figures=figures))
         assert rejected(replace(base("limited"), certificate=forged)) == {
-            "equation": f"the limiter's shift is 1, the claim says {figures.get('share_shift')}"
+            "equation": f"the shift of the limiter is 1, but the claim says {figures.get('share_shift')}"
         }
 
 
@@ -249,7 +249,7 @@ def test_a_constant_flux_beside_walls_is_another_equation(boundary: str, bias: i
     assert "a constant flux piles up " in claim.details
     named = replace(claim, status="proved", method="states")
     forged = replace(changed, certificate=replace(changed.certificate, equation=named))
-    assert rejected(forged)["equation"].endswith("off the law's coefficients, the claim says proved")
+    assert rejected(forged)["equation"].endswith("from the law, but the claim says proved")
     for figures in ({**claim.figures, "flux_error": 0.0}, {**claim.figures, "drift": 0.0}):
         nothing = replace(named, figures=figures)
         forged = replace(changed, certificate=replace(changed.certificate, equation=nothing))
@@ -376,9 +376,9 @@ def test_faces_are_sides_of_their_cells() -> None:
     assert isinstance(mesh, CellMesh)
     faces = mesh.face_corners
     for wrong, reason in (
-        (faces[[1, 0, *range(2, len(faces))]], "face 0 is no side of its target"),
-        (np.array([[3, 4], *faces[1:].tolist()]), "face 0 is no side of its source"),
-        (np.array([[4, 4], *faces[1:].tolist()]), "a face has a point twice, or is there twice"),
+        (faces[[1, 0, *range(2, len(faces))]], "face 0 is not a side of its target cell"),
+        (np.array([[3, 4], *faces[1:].tolist()]), "face 0 is not a side of its source cell"),
+        (np.array([[4, 4], *faces[1:].tolist()]), "a face repeats a corner or another face"),
     ):
         assert rejected(triangles(face_corners=wrong))["equation"] == reason
 
@@ -395,13 +395,13 @@ def test_cells_of_a_material_are_alike() -> None:
     graph = base("triangles")
     assert isinstance(graph.mesh, CellMesh)
     assert rejected(triangles(material=np.array([0, 1, 1, 1])))["equation"] == (
-        "cell 2 has another conductivity than the other cells of its material"
+        "cell 2 differs in conductivity from other cells of its material"
     )
 
 
 def test_reservoirs_of_a_group_are_alike() -> None:
     graph = triangles(group=np.array([0, 1, 1]))
-    assert rejected(graph) == {"units": "reservoir 2 holds another value than the other reservoirs of its group"}
+    assert rejected(graph) == {"units": "reservoir 2 differs in value from other reservoirs of its group"}
 
 
 @pytest.mark.parametrize("figure", ["mean_angle", "largest_angle", "conductance_error", "capacity_error"])

@@ -42,18 +42,18 @@ def test_the_checker_says_what_is_wrong() -> None:
     assert medium is not None
     volumes = medium.inverse_volume + (np.arange(4) == 2)
     assert finding(graph.with_field(inverse_volume=volumes)) == (
-        "layout: the synapses to the levels are not the inverse volumes"
+        "layout: the synapses to the levels differ from the inverse volumes"
     )
     for change in (1, 1 << (level_shift(graph) - 1)):
         shifted = replace(level, parameters={"bias": level.parameters["bias"] + change})
         assert finding(graph.with_populations(shifted)) == (
-            "layout: levels are not values rounded to the nearest, from one level on that all cells share"
+            "layout: levels are not values rounded to the nearest, with one lowest level for all cells"
         )
     assert finding(with_faces(graph, leak=4095)) == (
-        "layout: the flux keeps a memory, or there is an operator besides the conductances"
+        "layout: faces have a leak below 1 or a delay, or the graph has an operator besides its conductances"
     )
     assert finding(with_faces(graph, graph.sole_channels.parameters["bias"] + 1)) == (
-        "layout: a bias is not what conductance and reservoir say"
+        "layout: a bias differs from conductance times reservoir value"
     )
     lower = with_faces(graph, exponent=known_face(graph).exponent - 2)
     assert any("stability" in claim for claim in rejected(lower))
@@ -62,7 +62,7 @@ def test_the_checker_says_what_is_wrong() -> None:
         for synapse in graph.synapses
     )
     assert finding(replace(graph, synapses=swapped)) == (
-        "layout: a face does not take the difference of the levels beside it"
+        "layout: the input of a face is not the difference of the levels at its ends"
     )
 
 
@@ -71,9 +71,11 @@ def test_the_checker_says_what_is_wrong_where_cells_hold_alike() -> None:
     medium = graph.sole_field
     assert medium is not None and not graph.between_fields
     volumes = medium.inverse_volume + (np.arange(12) == 2)
-    assert finding(graph.with_field(inverse_volume=volumes)) == ("layout: there are no levels, and cells differ")
+    assert finding(graph.with_field(inverse_volume=volumes)) == (
+        "layout: cells have different inverse volumes, but the graph has no levels"
+    )
     assert finding(with_faces(graph, graph.sole_channels.parameters["bias"] + 1)) == (
-        "layout: a bias is not what conductance and reservoir say"
+        "layout: a bias differs from conductance times reservoir value"
     )
     lower = with_faces(graph, exponent=known_face(graph).exponent - 2)
     assert any("stability" in claim for claim in rejected(lower))
@@ -82,7 +84,7 @@ def test_the_checker_says_what_is_wrong_where_cells_hold_alike() -> None:
         for synapse in graph.synapses
     )
     assert finding(replace(graph, synapses=swapped)) == (
-        "layout: a face does not take the difference of the masses beside it"
+        "layout: the input of a face is not the difference of the masses at its ends"
     )
 
 
@@ -95,7 +97,7 @@ def test_a_mantissa_that_the_target_would_change_is_rejected() -> None:
         assert mantissas.min() < 0 < mantissas.max()
         odd = tuple(one.with_mantissas(mantissas) if one is synapse else one for one in graph.synapses)
         assert finding(replace(graph, synapses=odd)) == (
-            f"layout: synapse {name} has an odd mantissa among those of mixed sign, which the target would change"
+            f"layout: synapse {name} mixes signs and has an odd mantissa, whose lowest bit the target would clear"
         )
 
 
@@ -115,4 +117,4 @@ def test_a_cell_that_takes_more_than_all_from_others_has_no_maximum_principle() 
     graph = base("line")
     steeper = with_faces(graph, exponent=known_face(graph).exponent - 2)
     found = {one.claim: one.text for one in check_certificate(steeper) if not one.holds}
-    assert found["stability"].startswith("the new level of cell ")
+    assert found["stability"].startswith("other cells have a weight of ")

@@ -38,7 +38,7 @@ class Layout:
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
-        """Of the padded mesh."""
+        """Shape of the padded mesh."""
         return tuple(low + count + high for count, (low, high) in zip(self.mesh.shape, self.pads, strict=True))
 
     @cached_property
