@@ -57,8 +57,8 @@ def test_a_value_beyond_start_and_sides_is_told_with_step_cell_and_size(above: b
     lower, upper = found.bounded.bounds
     value = (bound + (300 if above else -300)) * graph.value_per_quantum
     assert found.sentences == (
-        f"cell {cell} has the value {value:.6g} at PDE step 5, 300 quanta {side} what start and reservoirs bound it "
-        f"by, {lower:.6g} to {upper:.6g}",
+        f"cell {cell} has the value {value:.6g} at PDE step 5, 300 quanta {side} the range of start and "
+        f"reservoirs, {lower:.6g} to {upper:.6g}",
     )
     assert found.to_dict()["holds"] is False and found.to_dict()["warnings"] == list(found.sentences)
 
