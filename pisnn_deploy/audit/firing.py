@@ -79,24 +79,24 @@ def firing_of(program: Program, output: int) -> Firing | None:
 
 
 def audited_values(program: Program, output: int) -> tuple[str, str] | None:
-    """Names of the current and the residue that an audit hears of a channel.
+    """Return the names of the current and the residue that the audit checks for a channel.
 
     Parameters
     ----------
     program : Program
-        Of the channel.
+        Program of the channel.
     output : int
-        Which of the values that it sends is the packet.
+        Index of the packet among the values that it sends.
 
     Returns
     -------
     tuple of str or None
-        None where the program keeps nothing back and has no values of these names.
+        None if the program has neither a residue nor values with these names.
 
     Raises
     ------
     UsageError
-        As `firing_of`.
+        See `firing_of`.
     """
     firing = firing_of(program, output)
     if firing is not None:
