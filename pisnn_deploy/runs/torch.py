@@ -146,7 +146,8 @@ class Network:
 def _tensor_matrix(matrix: sparse.csr_matrix) -> torch.Tensor:
     entries = sparse.coo_matrix(matrix)
     places = torch.tensor(np.stack([entries.row, entries.col]), dtype=torch.int64)
-    return torch.sparse_coo_tensor(places, torch.tensor(entries.data), entries.shape).coalesce()
+    numbers = torch.tensor(entries.data)
+    return torch.sparse_coo_tensor(places, numbers, entries.shape, check_invariants=True).coalesce()
 
 
 def _states(graph: IntegerGraph, start: RunState) -> Iterator[State]:
