@@ -73,12 +73,12 @@ class Call:
 
     Attributes
     ----------
-    given : list of (AffineForm, array or None)
+    inputs : list of (AffineForm, array or None)
         Values of the inputs; None for an omitted input.
     """
 
     node: onnx.NodeProto
-    given: list[Value | None]
+    inputs: list[Value | None]
     attributes: dict[str, Any]
     findings: Findings
 
@@ -89,11 +89,11 @@ class Call:
 
     def has(self, at: int) -> bool:
         """Whether an input exists."""
-        return at < len(self.given) and self.given[at] is not None
+        return at < len(self.inputs) and self.inputs[at] is not None
 
     def value(self, at: int) -> Value:
         """Get a required input."""
-        value = self.given[at] if at < len(self.given) else None
+        value = self.inputs[at] if at < len(self.inputs) else None
         if value is None:
             raise NodeError(f"has no input {at}")
         return value
@@ -114,7 +114,7 @@ class Call:
 
     def constant(self, at: int) -> Constant:
         """Get an input that must be constant."""
-        value = self.given[at] if at < len(self.given) else None
+        value = self.inputs[at] if at < len(self.inputs) else None
         if value is None or isinstance(value, AffineForm):
             raise NodeError("must have constant weights")
         return np.asarray(value)
@@ -133,6 +133,6 @@ class Call:
         return self.attributes.get(name, default)
 
 
-def call_of(node: onnx.NodeProto, given: list[Value | None], findings: Findings) -> Call:
+def call_of(node: onnx.NodeProto, inputs: list[Value | None], findings: Findings) -> Call:
     """Unpack the attributes of a node."""
-    return Call(node, given, attributes_of(node), findings)
+    return Call(node, inputs, attributes_of(node), findings)

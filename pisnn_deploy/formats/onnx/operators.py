@@ -138,7 +138,7 @@ def _add(call: Call) -> Value:
     """`Add`, `Sub` and `Sum`."""
     total = call.value(0)
     sign = -1.0 if call.node.op_type == "Sub" else 1.0
-    for at in range(1, len(call.given)):
+    for at in range(1, len(call.inputs)):
         other = call.value(at)
         if isinstance(total, AffineForm):
             call.form(0)

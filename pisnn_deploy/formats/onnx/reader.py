@@ -78,7 +78,7 @@ class _Graph:
 
     Attributes
     ----------
-    given : onnx.ValueInfoProto
+    graph_input : onnx.ValueInfoProto
         Input of the network.
     constants : dict
         Constant arrays by name.
@@ -88,7 +88,7 @@ class _Graph:
 
     path: Path
     model: onnx.ModelProto
-    given: onnx.ValueInfoProto
+    graph_input: onnx.ValueInfoProto
     constants: Mapping[str, Value]
     nodes: tuple[tuple[int, onnx.NodeProto], ...]
 
@@ -100,7 +100,7 @@ class _Graph:
         if graph.sparse_initializer or len(graph.output) != 1:
             raise FileError(path, "must have dense initializers and a single output, the flux")
         values: dict[str, Value] = {tensor.name: tensor_values(path, tensor) for tensor in graph.initializer}
-        inputs = [given for given in graph.input if given.name not in values]
+        inputs = [value for value in graph.input if value.name not in values]
         if len(inputs) != 1:
             raise FileError(path, f"has {len(inputs)} inputs, expected one: the window of cell values")
         for what, tensor in (("input", inputs[0]), ("output", graph.output[0])):
@@ -123,7 +123,7 @@ class _Graph:
 
     def declared(self) -> list[int]:
         """Declared sizes of the input, 0 if open."""
-        dims = self.given.type.tensor_type.shape.dim
+        dims = self.graph_input.type.tensor_type.shape.dim
         return [size.dim_value if size.HasField("dim_value") else 0 for size in dims]
 
     def windows(self) -> Iterator[tuple[tuple[int, ...], bool]]:
@@ -132,7 +132,7 @@ class _Graph:
         A network with a single flux has the declared window. For a network with a line of fluxes it is the receptive
         field of its kernels.
         """
-        where, declared, kernels = f"input {self.given.name!r}", self.declared(), self._kernels()
+        where, declared, kernels = f"input {self.graph_input.name!r}", self.declared(), self._kernels()
         if not declared:
             raise FileError(self.path, "has no declared shape", field=where)
         axes = len(kernels[0][1].shape) - 2 if kernels else 0
@@ -164,7 +164,7 @@ class _Graph:
             for axis, size in enumerate(kernel.shape[2:]):
                 if axis >= axes or axis >= len(steps):
                     raise FileError(
-                        self.path, "is followed by kernels that do not fit it", field=f"input {self.given.name!r}"
+                        self.path, "is followed by kernels that do not fit it", field=f"input {self.graph_input.name!r}"
                     )
                 reach[axis] += (size - 1) * int(steps[axis])
         return (1, int(kernels[0][1].shape[1]), *reach)
@@ -172,7 +172,7 @@ class _Graph:
     def _precision(self) -> float:
         """Largest relative error of one rounding, for the coarsest floats in the network."""
         casts = (attributes_of(node).get("to") for _, node in self.nodes if node.op_type == "Cast")
-        kinds = (self.given.type.tensor_type.elem_type, *casts)
+        kinds = (self.graph_input.type.tensor_type.elem_type, *casts)
         return max(FLOATS[kind] for kind in kinds if kind in FLOATS)
 
     def followed(
@@ -185,7 +185,7 @@ class _Graph:
         FileError
             The graph is not a flux network of such a window.
         """
-        where = f"input {self.given.name!r}"
+        where = f"input {self.graph_input.name!r}"
         precision = self._precision()
         channels = shape[1] if slides else 1
         cells = shape[2:] if slides and channels == 1 else (math.prod(shape),)
@@ -194,7 +194,7 @@ class _Graph:
             form = form_of(shape, limits and limits.of_window(cells, precision))
         except FormError as error:
             raise FileError(self.path, str(error), field=where) from error
-        values: dict[str, Value] = {**self.constants, self.given.name: form}
+        values: dict[str, Value] = {**self.constants, self.graph_input.name: form}
         for number, node in self.nodes:
             run_node(self.path, node, number, values, findings)
         where = f"output {self.model.graph.output[0].name!r}"
@@ -205,7 +205,7 @@ class _Graph:
             layers = ended(result)
         except FormError as error:
             raise FileError(self.path, str(error), field=where) from error
-        replica: Replica = replica_of(self.model, self.given, shape, result, findings)
+        replica: Replica = replica_of(self.model, self.graph_input, shape, result, findings)
         return Network(
             "onnx", layers, cells, spec_fields, tuple(findings.notes), clips=tuple(findings.clips), oracle=replica
         )

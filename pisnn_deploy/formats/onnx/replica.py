@@ -82,30 +82,34 @@ class Replica:
 
 
 def replica_of(
-    model: onnx.ModelProto, given: onnx.ValueInfoProto, shape: tuple[int, ...], result: AffineForm, findings: Findings
+    model: onnx.ModelProto,
+    graph_input: onnx.ValueInfoProto,
+    shape: tuple[int, ...],
+    result: AffineForm,
+    findings: Findings,
 ) -> Replica:
     """Rewrite a model that was read.
 
     Parameters
     ----------
-    given : onnx.ValueInfoProto
+    graph_input : onnx.ValueInfoProto
         Input of the model.
     shape : tuple of int
         Shape of a single window.
     result : AffineForm
         Output of the model for a single window.
     """
-    kind = given.type.tensor_type.elem_type
+    kind = graph_input.type.tensor_type.elem_type
     full = tuple(
         size.dim_value if size.HasField("dim_value") and size.dim_value > 0 else seen
-        for size, seen in zip(given.type.tensor_type.shape.dim, shape, strict=True)
+        for size, seen in zip(graph_input.type.tensor_type.shape.dim, shape, strict=True)
     )
     if np.prod([float(size) for size in full]) > LARGEST_SLOTS:
         full = shape
     rounding = 0.0 if result.rounding is None else float(result.rounding.sum())
     before = _places(shape, full, findings) if findings.slides else ()
     dtype = str(np.dtype(helper.tensor_dtype_to_np_dtype(kind)))
-    data = _written(model, given, full)
+    data = _written(model, graph_input, full)
     return Replica(data, dtype, full, shape, result.shape, before, findings.covered, rounding)
 
 
@@ -117,7 +121,7 @@ def _places(shape: tuple[int, ...], full: tuple[int, ...], findings: Findings) -
     return tuple(place for place, count in zip(before, fluxes, strict=True) if count > 1)
 
 
-def _written(model: onnx.ModelProto, given: onnx.ValueInfoProto, shape: tuple[int, ...]) -> bytes:
+def _written(model: onnx.ModelProto, graph_input: onnx.ValueInfoProto, shape: tuple[int, ...]) -> bytes:
     names: dict[str, str] = {"": ""}
 
     def renamed(name: str) -> str:
@@ -134,8 +138,8 @@ def _written(model: onnx.ModelProto, given: onnx.ValueInfoProto, shape: tuple[in
         copy = helper.make_node(node.op_type, inputs, [output], domain="" if node.domain in STANDARD else node.domain)
         copy.attribute.extend(_attributes(node))
         nodes.append(copy)
-    kind = given.type.tensor_type.elem_type
-    source = helper.make_tensor_value_info(renamed(given.name), kind, list(shape))
+    kind = graph_input.type.tensor_type.elem_type
+    source = helper.make_tensor_value_info(renamed(graph_input.name), kind, list(shape))
     last = model.graph.output[0]
     target = helper.make_tensor_value_info(renamed(last.name), last.type.tensor_type.elem_type, None)
     graph = helper.make_graph(nodes, "replica", [source], [target], tensors)

@@ -120,7 +120,7 @@ def _flag(name: str) -> onnx.ValueInfoProto:
 def _renamed_body(outer: onnx.GraphProto) -> onnx.GraphProto:
     """Prefix the names in the loop's body, because names must be unique across all graphs of a model."""
     (body,) = (attribute.g for attribute in outer.node[0].attribute)
-    made = {name for node in body.node for name in node.output} | {given.name for given in body.input}
+    made = {name for node in body.node for name in node.output} | {value.name for value in body.input}
     rename = {name: f"step_{name}" for name in made}
     for node in body.node:
         node.input[:] = [rename.get(name, name) for name in node.input]
@@ -151,10 +151,10 @@ class _Builder:
         size = self.graph.sole_field.size if quantity == "mass" else self.graph.sole_channels.size
         return helper.make_tensor_value_info(name, TensorProto.INT64, [size], doc_string=_UNITS[quantity])
 
-    def weighted(self, given: str, matrix: sparse.csr_matrix, name: str) -> str:
-        """``matrix @ given``, as gathers over rows padded to the longest one."""
+    def weighted(self, values: str, matrix: sparse.csr_matrix, name: str) -> str:
+        """``matrix @ values``, as gathers over rows padded to the longest one."""
         column, weight = _padded(matrix)
-        gathered = self.node("Gather", (given, self.constant(f"{name}_from", column)), f"{name}_inputs")
+        gathered = self.node("Gather", (values, self.constant(f"{name}_from", column)), f"{name}_inputs")
         products = self.node("Mul", (gathered, self.constant(f"{name}_weight", weight)), f"{name}_products")
         return self.node("ReduceSum", (products, self.constant(f"{name}_axis", np.array([1]))), f"{name}_sum")
 
