@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -17,9 +18,12 @@ SEALED = ("certificate.json", "provenance.json")
 def sealed(members: Members) -> Members:
     """Members of an artifact with the hashes of what they are."""
     proved = {name: content for name, content in members.items() if name == "graph.json" or name.startswith("arrays/")}
-    certificate = json.loads(members["certificate.json"])
-    certificate["members"] = {name: hashlib.sha256(content).hexdigest() for name, content in proved.items()}
-    changed = members | {"certificate.json": json_bytes(certificate)}
+    changed = dict(members)
+    with contextlib.suppress(ValueError):  # a certificate that is no JSON is sealed as it is
+        certificate = json.loads(members["certificate.json"])
+        if isinstance(certificate, dict):
+            certificate["members"] = {name: hashlib.sha256(content).hexdigest() for name, content in proved.items()}
+            changed["certificate.json"] = json_bytes(certificate)
     if "seal.json" in members:  # artifacts of version 5 have none
         seal = {name: hashlib.sha256(changed[name]).hexdigest() for name in SEALED}
         changed["seal.json"] = json_bytes(seal)
