@@ -116,6 +116,8 @@ class SavedTrace:
 
     Attributes
     ----------
+    save : str or Path, optional
+        The file (.npz); nothing is written without.
     resume : bool
         Go on with what was recorded when it was interrupted.
     record_every : float

@@ -92,7 +92,8 @@ def test_groups_say_what_each_keyword_means(request_: Any) -> None:
     for group in groups:
         text = inspect.getdoc(type(group)) or ""
         lines = {word for line in text.splitlines() if " : " in line for word in line.partition(" : ")[0].split(", ")}
-        assert {entry.name for entry in fields(group)} - lines == set()
+        keywords = {entry.name for entry in fields(group) if not is_dataclass(getattr(group, entry.name))}
+        assert keywords - lines == set()
 
 
 @pytest.mark.parametrize(
