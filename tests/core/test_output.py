@@ -296,7 +296,7 @@ def test_files_are_written_in_one_place_only() -> None:
     # A member of an archive in a stream, and what goes through a pipe to the parent.
     streams = {
         *("formats/netx/hdf5_reader.py", "formats/onnx/evaluation.py", "core/npy.py", "lava/worker.py"),
-        "training/trainer.py",
+        *("training/safetensors_file.py", "training/trainer.py"),
     }
     assert writing - streams == set(WRITERS)
 
