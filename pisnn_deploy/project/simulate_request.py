@@ -146,6 +146,8 @@ class Division:
 
     Attributes
     ----------
+    domains : int or None
+        How many; the grid stays whole without.
     scheduler : str or None
         Address of a running cluster; a local one without.
     """
