@@ -76,7 +76,7 @@ class GraphOptions:
                 raise UsageError(f"`{field.name}` {value!r}: expected one of {', '.join(choices)}")
         threshold = self.send_threshold
         if threshold is not None and self.processes != "stock":
-            raise UsageError("`send_threshold`: goes with `processes` stock")
+            raise UsageError("`send_threshold`: needs `processes` stock")
         if threshold is not None and not (type(threshold) is int and 1 <= threshold <= LARGEST_SEND_THRESHOLD):
             raise UsageError(f"`send_threshold` {threshold!r}: expected quanta from 1 to {LARGEST_SEND_THRESHOLD}")
         if self.processes == "stock" and self.limiter != "none":

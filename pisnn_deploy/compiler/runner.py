@@ -94,7 +94,7 @@ def run_passes(subject: Any, passes: Iterable[Pass], report: Report = silent) ->
 def _verify(facts: tuple[Fact, ...], graph: object, name: str, verb: str) -> None:
     for fact in facts:
         if not fact.holds(graph):
-            raise CompileError(name, f"{verb} a graph that is {fact.name}, and it is not")
+            raise CompileError(name, f"{verb} a graph that is {fact.name}, but it is not")
 
 
 def _options_text(each: Pass) -> str:

@@ -46,10 +46,10 @@ def unproved_stability(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
     worst = worst_wave(graph)
     if worst is not None and worst.factor > 1 + MARGIN:
         around = f" around the value {worst.level * graph.value_per_quantum:.3g}" if graph.between_fields else ""
-        twofold = math.ceil(math.log(2) / math.log(worst.factor))
+        doubling = math.ceil(math.log(2) / math.log(worst.factor))
         yield (
-            f"stability: {worst.text}{around} grow by a factor of {worst.factor:.9g} in each PDE step, twofold in "
-            f"{twofold}; long runs may leave the operating range"
+            f"stability: {worst.text}{around} grow by a factor of {worst.factor:.9g} in each PDE step, doubling in "
+            f"{doubling}; long runs may leave the operating range"
         )
     else:
         calm = ""

@@ -77,11 +77,11 @@ class Artifact:
     def broken_seal(self) -> str:
         """Why the certificate is not one of these members, as the end of a sentence; empty if it is."""
         if self.graph.certificate is None:
-            return "certificate.json is empty, so nothing is proved of the graph"
+            return "certificate.json is empty, so nothing about the graph is proved"
         if not self.altered:
             return ""
         others = len(self.altered) - 1
-        more = f" (nor are {others} more members)" if others > 1 else " (nor is 1 more member)" if others else ""
+        more = f" (nor are {others} other members)" if others > 1 else " (nor is one other member)" if others else ""
         return f"{self.altered[0]} is not what the certificate was issued for{more}"
 
 
@@ -260,13 +260,13 @@ def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, bytes]:
             name.startswith("arrays/") and name.endswith(".npy") and ".." not in name and name.count("/") == 1
         )
         if name.endswith("data.pkl"):
-            raise FileError(path, "is a checkpoint and no artifact", remedy="compile it first")
+            raise FileError(path, "is a checkpoint, not an artifact", remedy="compile it first")
         if not known:
-            raise FileError(path, "does not belong into an artifact", field=repr(name))
+            raise FileError(path, "does not belong in an artifact", field=repr(name))
         if name in members:
-            raise FileError(path, "is there twice", field=name)
+            raise FileError(path, "is in the file twice", field=name)
         if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
-            raise FileError(path, "is compressed or encrypted, artifacts store their members plainly", field=name)
+            raise FileError(path, "is compressed or encrypted; artifacts store members uncompressed", field=name)
         if name.endswith(".json") and info.file_size > LARGEST_DOCUMENT:
             raise FileError(path, f"is larger than {LARGEST_DOCUMENT} bytes", field=name)
         members[name] = archive.read(info)
@@ -344,13 +344,13 @@ def _read_arrays(path: Path, members: Mapping[str, bytes]) -> dict[str, Integers
         if key.endswith(".runs"):
             key = key.removesuffix(".runs")
             if SPELLED_OUT.fullmatch(key):
-                raise FileError(path, "is never stored as runs", field=name, remedy=_REMEDY)
+                raise FileError(path, "must not be stored as runs", field=name, remedy=_REMEDY)
             try:
                 array = runs_of(numbers)
             except ValueError as error:
                 raise FileError(path, str(error), field=name, remedy=_REMEDY) from error
         if key in arrays:
-            raise FileError(path, "is there twice", field=name)
+            raise FileError(path, "is in the file twice", field=name)
         arrays[key] = array
     return arrays
 

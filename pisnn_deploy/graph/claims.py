@@ -49,7 +49,7 @@ _SENTENCES: dict[Method, str] = {
     "axis-eigenvalues": "all amplification factors lie in the unit disc, the largest is {modulus:.9g}",
     "growth": "an amplification factor has modulus {modulus:.6g}, so some modes grow",
     "nonlinear": "the flux network is not linear",
-    "too-many-kinks": "the flux network has too many kinks to look at them all",
+    "too-many-kinks": "the flux network has too many kinks to examine",
     "too-large": "the mesh is too large for its amplification factors",
     "shares": "a cell has at most {most_faces} faces and gives at most 2^-{shift} of its mass through each, so no cell "
     "ever holds less than 0, or less than it started with if that was negative",
@@ -60,10 +60,10 @@ _SENTENCES: dict[Method, str] = {
     "states": "between constant states the integer flux differs by what the law says, to {flux_error:.2%} of the "
     "largest flux in the operating range, and slopes of {gentlest_slope:.4g} to {steepest_slope:.4g} on top of "
     "{states} such states meet {coefficients}",
-    "conductances": "each integer conductance of two points is beside what geometry and materials say, "
+    "conductances": "integer conductances follow from geometry and materials, "
     "{conductance_error:.2%} off at most, and so is each capacity, {capacity_error:.2%} off at most",
-    "other-law": "the integers solve another law than the model's: {coefficients}",
-    "unknown-program": "not claimed: no theorem knows what the faces, or neurons before them, do",
+    "other-law": "the integers solve a different law from the model's: {coefficients}",
+    "unknown-program": "not claimed: no theorem covers the programs of the faces, or of the neurons before them",
 }
 LARGEST_DEVIATION = 0.05
 """Relative, of what integers do from what their law says, for which it is still called by its name."""
@@ -122,11 +122,9 @@ class Claim(Stored):
                 f"{given['largest_angle']:.3g} degrees off, {given['mean_angle']:.3g} on average"
             )
         if self.method == "maximum-principle" and self.figures.get("reservoirs"):
-            text += ", what reservoirs give included"
+            text += ", including what reservoirs add"
         if self.method == "states" and "drift" in self.figures:
-            text += (
-                f"; beside sides that are not periodic it piles up {self.figures['drift']:.2%} of that range at most"
-            )
+            text += f"; at sides that are not periodic it accumulates at most {self.figures['drift']:.2%} of that range"
         if "share_shift" in self.figures:
             text += (
                 "; this holds where the limiter does not cut, that is where a face takes no more than "
@@ -147,11 +145,13 @@ class Claim(Stored):
             else:
                 has = f"{self.figures.get(f'{key}_lower', math.nan):.6g} to "
                 has += f"{self.figures.get(f'{key}_upper', math.nan):.6g}"
-            parts.append(f"{name} {has} where {wanted:.6g} is wanted")
+            parts.append(f"{name} {has} (model: {wanted:.6g})")
         if self.method == "other-law" and "flux_error" in self.figures:
             parts.append(f"fluxes of constant states {self.figures['flux_error']:.2%} off")
         if self.method == "other-law" and self.figures.get("drift"):
-            parts.append(f"a constant flux piles up {100 * self.figures['drift']:.3g}% of the operating range at walls")
+            parts.append(
+                f"a constant flux accumulates {100 * self.figures['drift']:.3g}% of the operating range at walls"
+            )
         if "conductance_error" in self.figures:
             parts.append(f"conductances {self.figures['conductance_error']:.2%} off")
             parts.append(f"capacities {self.figures.get('capacity_error', math.nan):.2%} off")

@@ -45,16 +45,16 @@ def contract_defects(graph: IntegerGraph) -> Iterator[str]:
         if port in (SOURCE_MASS, TARGET_MASS):
             yield from _masses(graph, port)
         elif port != ARRIVAL:
-            yield f"{FLUX}: the program of channels has a port {port}, and runs know {ARRIVAL}, masses at both ends"
+            yield f"{FLUX}: the program of channels has a port {port}; runs know {ARRIVAL} and the masses at both ends"
     for population in graph.between_fields:
         if population.program.states:
-            yield f"{population.name} is no holder and no channel, and its program has states"
+            yield f"{population.name} is neither holder nor channel, but its program has states"
         if not any(synapse.source == population.name for synapse in graph.synapses):
             yield f"{population.name} sends to no other population"
     for population in graph.populations:
         started = [state for state, values in population.start.items() if values.any()]
         if population.name != MEMBRANE and started:
-            yield f"{population.name}: {started[0]} does not start at 0, and runs start it there"
+            yield f"{population.name}: {started[0]} does not start at 0, where runs start it"
 
 
 def _ends(graph: IntegerGraph) -> Iterator[str]:
@@ -63,9 +63,9 @@ def _ends(graph: IntegerGraph) -> Iterator[str]:
     if field.size != mesh.holders:
         yield f"field {field.name} has {field.size - field.cells} reservoirs, the mesh {mesh.holders - mesh.cells}"
     elif not (_same(channels.source, mesh.source) and _same(channels.target, mesh.target)):
-        yield f"channels of {FLUX} do not join the holders on both sides of the mesh's faces"
+        yield f"channels of {FLUX} do not join the holders on both sides of each mesh face"
     if any(synapse.source == FLUX and synapse.target != MEMBRANE for synapse in graph.synapses):
-        yield f"what {FLUX} sends goes elsewhere than to {MEMBRANE}"
+        yield f"{FLUX} sends to populations other than {MEMBRANE}"
 
 
 def _same(ours: Integers, theirs: Integers) -> bool:
@@ -78,7 +78,7 @@ def _names(program: Program) -> Iterator[str]:
     if program.sends != (PACKET,) or PACKET not in results:
         yield f"the program of channels must send one value that it computes, named {PACKET}"
     if not 1 <= len(program.states) <= 2:
-        yield f"the program of channels has {len(program.states)} states, 1 or 2 are possible"
+        yield f"the program of channels has {len(program.states)} states; 1 or 2 are supported"
         return
     if program.after[-1] != RESIDUE or RESIDUE not in results:
         yield f"the last state of channels must become a value that the program computes, named {RESIDUE}"
@@ -110,7 +110,7 @@ def _masses(graph: IntegerGraph, port: str) -> Iterator[str]:
     holder = graph.mesh.source if port == SOURCE_MASS else graph.mesh.target
     synapses = [*graph.into(FLUX, port)]
     if len(synapses) != 1 or not _brings(graph, synapses[0], holder):
-        yield f"port {port} of {FLUX} does not hear the mass at that end of each face, and nothing else"
+        yield f"port {port} of {FLUX} must receive the mass at that end of each face, and nothing else"
 
 
 def _brings(graph: IntegerGraph, synapse: Synapse, holder: Integers) -> bool:

@@ -85,7 +85,7 @@ def _laid_out(read: _Grid | _Cells, info: ValidationInfo) -> FaceMesh:
     if not len(read.shape) == len(read.lengths) == len(read.boundary):
         raise ValueError("shape, lengths and boundary differ in their number of axes")
     if any(lower != upper and PERIODIC in (lower, upper) for lower, upper in read.boundary):
-        raise ValueError("an axis is periodic at one side only")
+        raise ValueError("an axis is periodic on one side only")
     arrays.cells = math.prod(read.shape)
     if arrays.cells > arrays.spelled_out:
         raise ValueError(f"{arrays.cells} cells are too many for a file of {arrays.spelled_out} numbers")
@@ -278,7 +278,7 @@ def _read_synapse(read: _Synapse, mesh: FaceMesh, take: Arrays) -> Synapse:
         raise ValueError(f"{where}: there are no connections of kind {read.kind!r}; known are {', '.join(KINDS)}")
     names, connect = KINDS[read.kind]
     if set(read.parts) != set(names):
-        raise ValueError(f"{where}: {read.kind} has the parts {', '.join(names)}, here {', '.join(read.parts)}")
+        raise ValueError(f"{where}: {read.kind} expected the parts {', '.join(names)}, found {', '.join(read.parts)}")
     try:
         place = Place(mesh, take.sizes[read.source], take.sizes[read.target], read.target)
         connections = connect(read.parts, take, place)

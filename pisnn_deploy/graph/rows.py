@@ -74,7 +74,7 @@ class Place:
         """
         per_face, rest = divmod(self.outputs, max(1, self.mesh.faces))
         if rest or not per_face:
-            raise ValueError(f"{self.target} has not the same number of neurons at every face")
+            raise ValueError(f"{self.target} does not have the same number of neurons at every face")
         return per_face
 
 

@@ -36,7 +36,7 @@ def shape_defects(graph: IntegerGraph) -> Iterator[str]:
     names = [population.name for population in graph.populations]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice or len(names) > MOST_POPULATIONS:
-        yield f"{len(names)} populations, {len(twice)} names twice; at most {MOST_POPULATIONS} are possible"
+        yield f"{len(names)} populations, {len(twice)} duplicate names; at most {MOST_POPULATIONS} are supported"
         return
     for population in graph.populations:
         yield from _population(population)
@@ -66,10 +66,10 @@ def _population(population: Population) -> Iterator[str]:
     name, program = population.name, population.program
     if set(population.parameters) != set(program.parameters):
         expected = ", ".join(program.parameters) or "none"
-        yield f"{name} has the parameters {', '.join(population.parameters) or 'none'}, its program {expected}"
+        yield f"{name} has the parameters {', '.join(population.parameters) or 'none'}, its program expects {expected}"
     if not set(population.start) <= set(program.states):
         states = ", ".join(program.states) or "no state"
-        yield f"{name} says how {', '.join(population.start)} start, its program has {states}"
+        yield f"{name} has start values for {', '.join(population.start)}, its program has {states}"
     for what, arrays in (("start of", population.start), ("parameter", population.parameters)):
         for value, array in arrays.items():
             if array.shape != (population.size,):
@@ -79,9 +79,9 @@ def _population(population: Population) -> Iterator[str]:
                 yield f"{name}: the {what} {value} of neuron {neuron} is {int(array[neuron])}, beyond 2^53"
     for operation in program.operations:
         if operation.signature.has_shift and int(operation.operands[-1]) > LARGEST_SHIFT:
-            yield f"{name}: {operation} shifts by {operation.operands[-1]} bits, at most {LARGEST_SHIFT} are possible"
+            yield f"{name}: {operation} shifts by {operation.operands[-1]} bits; at most {LARGEST_SHIFT} are supported"
     if not 0 <= population.lines <= MOST_LINES:
-        yield f"{name} has {population.lines} lines, 0 to {MOST_LINES} are possible"
+        yield f"{name} has {population.lines} lines; 0 to {MOST_LINES} are supported"
 
 
 def _unknown(graph: IntegerGraph, channels: Channels) -> Iterator[str]:
@@ -113,7 +113,7 @@ def _unknown_ends(graph: IntegerGraph, synapse: Synapse) -> Iterator[str]:
 def _field(graph: IntegerGraph, field: Field) -> Iterator[str]:
     holders, where = graph.population(field.holder), f"field {field.name}"
     if not holders.only_adds:
-        yield f"{where}: the program of {holders.name} does more than add what arrives to one state, and holds no mass"
+        yield f"{where}: the program of {holders.name} must only add what arrives to one state"
     if field.cells != graph.mesh.cells:
         yield f"{where} has {field.cells} cells, the mesh {graph.mesh.cells}"
     if holders.size != field.size:
@@ -152,7 +152,7 @@ def _channels(graph: IntegerGraph, channels: Channels) -> Iterator[str]:
         if numbers.shape != (size,):
             yield f"{where}: {numbers.size} of {size} neurons have an end at {holder}"
         elif numbers.size and not 0 <= numbers.min() <= numbers.max() < graph.population(holder).size:
-            yield f"{where}: an end is no neuron of {holder}"
+            yield f"{where}: an end is not a neuron of {holder}"
 
 
 def _wiring(graph: IntegerGraph) -> Iterator[str]:
@@ -162,7 +162,7 @@ def _wiring(graph: IntegerGraph) -> Iterator[str]:
         yield "two sets of channels have the same packets"
     routes = {(s.source, s.output, s.target) for s in graph.synapses if s.target in graph.holders}
     for source, output, target in sorted(routes - ends):
-        yield f"value {output} of {source} is sent to {target} and is no packet of a channel that ends there"
+        yield f"value {output} of {source} is sent to {target}, but is not a packet of a channel that ends there"
     for source, _, target in sorted(ends - routes):
         yield f"no synapse joins {source} and {target}"
     heard = {(synapse.target, synapse.port) for synapse in graph.synapses}
@@ -176,10 +176,10 @@ def _order(graph: IntegerGraph) -> Iterator[str]:
     try:
         depths = graph.depths
     except CycleError as error:
-        yield f"{error} waits for what it sends itself: populations form a cycle"
+        yield f"{error} depends on its own output: populations form a cycle"
         return
     if list(depths) != list(graph.chain):
-        yield f"populations are listed as {', '.join(graph.chain)}, they answer as {', '.join(depths)}"
+        yield f"populations are listed as {', '.join(graph.chain)}; the order of their synapses is {', '.join(depths)}"
 
 
 def incidence(graph: IntegerGraph, channels: Channels, holder: str) -> sparse.csr_matrix:
@@ -220,7 +220,8 @@ def route_defects(graph: IntegerGraph) -> Iterator[str]:
                     off = off + synapse.matrix()
             wrong = np.flatnonzero(np.asarray(abs(sparse.csc_matrix(off)).sum(axis=0)).reshape(-1))
             if wrong.size:
-                yield f"a packet of {channels.population} [{wrong[0]}] does not reach both its ends in {holder} once"
+                packet = f"a packet of {channels.population} [{wrong[0]}]"
+                yield f"{packet} does not reach each of its ends in {holder} exactly once"
 
 
 def is_incidence(graph: IntegerGraph, *, with_loops: bool = False) -> bool:

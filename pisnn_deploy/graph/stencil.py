@@ -197,7 +197,7 @@ class Stencil(Connections):
     def misfit(self, spec: ModelSpec, mesh: FaceMesh) -> str:
         """See `Connections`."""
         if mesh.grid is None:
-            return "is a stencil, and the mesh is not structured"
+            return "is a stencil, but the mesh is not structured"
         return _stencil_misfit(mesh.grid, self) or _window_misfit(spec, mesh.grid, self)
 
 
@@ -205,13 +205,13 @@ def read_stencil(parts: dict[str, str], take: Arrays, place: Place) -> Stencil:
     """Connections of the kind ``stencil`` from the names of their arrays."""
     mesh, per_face = place.mesh.grid, place.per_face
     if mesh is None:
-        raise ValueError("it is a stencil, and the mesh is not structured")
+        raise ValueError("it is a stencil, but the mesh is not structured")
     boxes, offsets = take.table(parts["boxes"]), take.table(parts["offsets"])
     starts = take(parts["row_starts"], len(boxes) * per_face + 1)
     mantissas = take(parts["mantissas"], len(offsets))
     axes = len(mesh.shape)
     if boxes.shape[1] != 1 + 2 * axes or offsets.shape[1] != axes or offsets.shape[0] != mantissas.size:
-        raise ValueError("boxes, offsets and mantissas do not go together")
+        raise ValueError("sizes of boxes, offsets and mantissas do not match")
     corners = Boxes(boxes[:, 0], boxes[:, 1 : 1 + axes], boxes[:, 1 + axes :])
     return Stencil(mesh, corners, starts, offsets, mantissas, per_face)
 
@@ -251,7 +251,7 @@ def _window_misfit(spec: ModelSpec, mesh: Mesh, stencil: Stencil) -> str:
     """
     window = 2 * spec.half_width * (2 * spec.transverse + 1) ** (len(mesh.shape) - 1)
     most = int((stencil.starts[1:] - stencil.starts[:-1]).max(initial=0))
-    return f"a face is joined to {most} cells, and the model sees {window}" if most > 2 * window else ""
+    return f"a face is joined to {most} cells, the model's window has {window}" if most > 2 * window else ""
 
 
 def _boxes_misfit(mesh: Mesh, boxes: Boxes) -> str:
@@ -266,7 +266,7 @@ def _boxes_misfit(mesh: Mesh, boxes: Boxes) -> str:
                 return f"box {box} leaves the mesh"
         numbers = boxes.faces(mesh, box)
         if covered[numbers].any():
-            return f"a face is in box {box} and in another"
+            return f"a face is in box {box} and also in another box"
         covered[numbers] = True
     return "" if covered.all() else "a face is in no box"
 

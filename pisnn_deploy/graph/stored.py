@@ -65,7 +65,7 @@ class Arrays:
         """A list that is no longer than that, where nothing else says its length."""
         array = self._taken(name, 1)
         if isinstance(array, Runs) and array.size > most:
-            raise ArrayError(f"arrays/{name}.runs.npy has {array.size} numbers, of {most} at most")
+            raise ArrayError(f"arrays/{name}.runs.npy has {array.size} numbers; at most {most} are possible")
         return _expanded(array)
 
     def columns(self, name: str, rows: int) -> Integers:
@@ -119,7 +119,7 @@ class ListOf:
             try:
                 size = self._length(info.data, _arrays_of(info))
             except KeyError as error:  # the field that says the length is itself wrong
-                raise ValueError(f"has no length without {error.args[0]}") from error
+                raise ValueError(f"its length is unknown without {error.args[0]}") from error
             array = _arrays_of(info)(_name(value), size)
             return doubles(array) if self._floats else array
 
@@ -156,7 +156,7 @@ class ListsOf:
             try:
                 return {key: arrays(_name(name), self._length(key, info.data, arrays)) for key, name in value.items()}
             except KeyError as error:
-                raise ValueError(f"has no length without {error.args[0]}") from error
+                raise ValueError(f"its length is unknown without {error.args[0]}") from error
 
         return core_schema.with_info_plain_validator_function(read)
 

@@ -33,12 +33,13 @@ def _channels(graph: IntegerGraph) -> tuple[Population, ...]:
 
 
 SEVERAL_FIELDS = Trait(
-    "of several fields or channels, or of others than membrane and flux", lambda graph: not is_of_one_field(graph)
+    "with several fields or channels, or with names other than membrane and flux",
+    lambda graph: not is_of_one_field(graph),
 )
-OFF_GRID = Trait("on a mesh that is no grid", lambda graph: graph.mesh.grid is None)
-MATERIALS = Trait("whose cells are of different materials", lambda graph: graph.materials is not None)
-BINARY = Trait("of binary spikes", lambda graph: any(population.lines for population in graph.populations))
-LATE = Trait("whose faces hear the masses one step late", lambda graph: any(p.is_late for p in _channels(graph)))
+OFF_GRID = Trait("on an unstructured mesh", lambda graph: graph.mesh.grid is None)
+MATERIALS = Trait("whose cells have different materials", lambda graph: graph.materials is not None)
+BINARY = Trait("with binary spikes", lambda graph: any(population.lines for population in graph.populations))
+LATE = Trait("whose faces receive the masses one step late", lambda graph: any(p.is_late for p in _channels(graph)))
 LIMITED = Trait("with a limiter", lambda graph: any(withholds(p.program) for p in _channels(graph)))
 
 
@@ -66,4 +67,4 @@ def refuse(graph: IntegerGraph, who: str, traits: tuple[Trait, ...], remedy: str
     """
     trait = first_of(graph, traits)
     if trait is not None:
-        raise UsageError(f"{who}: cannot take a graph {trait.text}; {remedy}")
+        raise UsageError(f"{who}: cannot handle a graph {trait.text}; {remedy}")

@@ -68,7 +68,7 @@ def translated(described: Plain, arrays: Mapping[str, Integers | Runs]) -> tuple
     except KeyError as error:
         raise ValueError(f"graph.json: {error.args[0]}: is missing") from error
     except (AttributeError, IndexError, OverflowError, TypeError) as error:
-        raise ValueError(f"graph.json: is no document of version {VERSION} ({error})") from error
+        raise ValueError(f"graph.json: is not a document of version {VERSION} ({error})") from error
     except UsageError as error:
         raise ValueError(f"graph.json: {error}") from error
 
@@ -163,7 +163,7 @@ def _population(old: Plain, name: str, size: int, program: Program, parameters: 
 def _faces(old: Plain, stored: Stored, faces: int) -> tuple[Program, dict[str, str]]:
     constants = old["flux"]
     if set(constants) - {"threshold_exponent", "leak", "share_shift"}:
-        raise ValueError(f"graph.json: flux: {', '.join(sorted(constants))} are not what a flux compartment has")
+        raise ValueError(f"graph.json: flux: {', '.join(sorted(constants))} are not constants of a flux compartment")
     exponent, leak = _whole(constants["threshold_exponent"], 1, 30), _whole(constants["leak"], 1, MEMORYLESS)
     shift = constants.get("share_shift")
     if old.get("stock") is not None:
@@ -197,7 +197,7 @@ def _ends(old: Plain, stored: Stored, faces: int) -> tuple[Integers, Integers]:
 def _synapse(old: Plain) -> Plain:
     kind, port, name = old["kind"], old.get("port", ""), old["name"]
     if kind not in _PARTS or port not in ("", "source", "target") or (kind == "ends") != bool(port):
-        raise ValueError(f"synapse {name}: connections of kind {kind!r} and port {port!r} go to no port of version 5")
+        raise ValueError(f"synapse {name}: connections of kind {kind!r} and port {port!r} match no port of version 5")
     unknown = sorted(set(old) - {"name", "source", "target", "kind", "exponent", "port"})
     if unknown:
         raise ValueError(f"graph.json: synapse {name}: {unknown[0]}: is unknown")
@@ -243,5 +243,5 @@ def _any(array: Integers | Runs) -> bool:
 
 def _whole(number: Any, least: int, most: int) -> int:
     if type(number) is not int or not least <= number <= most:
-        raise TypeError(f"{number!r} is no whole number from {least} to {most}")
+        raise TypeError(f"{number!r} is not a whole number from {least} to {most}")
     return number

@@ -57,11 +57,11 @@ def _materials(graph: IntegerGraph) -> Iterator[str]:
                 yield f"materials {name} is not a positive number for each cell"
         return
     if graph.mesh.volume is None:
-        yield "a graph on cells of any shape has no materials"
+        yield "a graph on an unstructured mesh has no materials"
         return
     for field in graph.fields:
         if not field.holds_alike or field.unit_volume != graph.mesh.volume:
-            yield f"field {field.name}: cells without materials have the volume of the mesh's, {graph.mesh.volume}"
+            yield f"field {field.name}: without materials, cells must have the mesh's volume, {graph.mesh.volume}"
 
 
 def _synapses(graph: IntegerGraph) -> Iterator[str]:
@@ -132,12 +132,12 @@ def _late(graph: IntegerGraph) -> Iterator[str]:
     late = [population for population in graph.populations if population.is_late] if graph.period == 1 else []
     for population in late:
         if population.lines or any(field.reservoirs.size for field in graph.fields):
-            yield f"{population.name} is one step late, and the graph has a reservoir or binary spikes"
+            yield f"{population.name} is one step late, but the graph has a reservoir or binary spikes"
         if graph.coding not in (None, "dense"):
-            yield f"{population.name} is one step late, and what is sent are changes"
+            yield f"{population.name} is one step late, but spikes carry changes"
         for joining in ([*graph.into(population.name)], [s for s in graph.synapses if s.source == population.name]):
             if len(joining) != 1 or joining[0].exponent != -1:
-                yield f"{population.name} is one step late: one synapse of exponent -1 must lead either way"
+                yield f"{population.name} is one step late: it needs one synapse of exponent -1 in each direction"
 
 
 def _binary(graph: IntegerGraph) -> Iterator[str]:
@@ -145,7 +145,7 @@ def _binary(graph: IntegerGraph) -> Iterator[str]:
     lines = {population.name: population.lines for population in graph.populations}
     if not all(lines.values()):
         binary = ", ".join(sorted(name for name, count in lines.items() if count))
-        yield f"binary spikes are declared for {binary} and not for each population"
+        yield f"binary spikes are declared for {binary} but not for every population"
         return
     for bound in graph.bounds:
         count = lines.get(bound.population)
@@ -172,9 +172,9 @@ def _placement(graph: IntegerGraph, placement: Placement) -> Iterator[str]:
     for use in UTILISATION:
         uses = placement.utilisation.get(use)
         if uses is None or uses.shape != (placement.cores,):
-            yield f"placement does not say the {use} of each core"
+            yield f"placement does not give the {use} of each core"
         elif uses.min() < 0 or uses.max() > LARGEST_NUMBER:
-            yield f"placement says a {use} outside 0 to 2^53"
+            yield f"placement gives a {use} outside 0 to 2^53"
     for synapse in graph.synapses:
         yield from _axons(placement, synapse.name, synapse.inputs)
 

@@ -84,7 +84,7 @@ class Growing:
         if self.max_growth is None:
             return
         if self.baseline is None:
-            raise UsageError("`max_growth`: there is nothing to compare with; give `baseline` FILE too")
+            raise UsageError("`max_growth`: nothing to compare with; add `baseline` FILE")
         if not (math.isfinite(self.max_growth) and self.max_growth >= 0):
             raise UsageError(f"`max_growth` {self.max_growth}: expected a finite number of percent")
 

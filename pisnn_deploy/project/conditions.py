@@ -128,7 +128,7 @@ def read_materials(path: Path | None) -> dict[str, Material]:
     materials = {}
     for name, entry in read_mapping(path).items():
         if not isinstance(entry, dict) or not set(entry) <= set(PROPERTIES) or "conductivity" not in entry:
-            raise FileError(path, "must have a conductivity and may have a capacity, nothing else", field=str(name))
+            raise FileError(path, "needs a conductivity and may have a capacity, but no other key", field=str(name))
         for quantity, value in entry.items():
             if not _is_positive(value):
                 raise FileError(path, "must be a positive number", field=f"{name}.{quantity}")

@@ -49,7 +49,7 @@ def export(name: str, source: Source | None, to: str, output: Path | None, *, lo
     if to not in ENDINGS:
         raise UsageError(f"`to` {to!r}: expected one of {', '.join(ENDINGS)}")
     if loop and to != "onnx":
-        raise UsageError("`loop`: goes with `to` onnx")
+        raise UsageError("`loop`: needs `to` onnx")
     named = Path(Path(name).name)
     path = output or named.with_name(f"{named.stem}{ENDINGS[to]}")
 

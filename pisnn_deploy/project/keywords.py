@@ -43,7 +43,7 @@ def request_of(kind: type[Request], keywords: type, options: Mapping[str, Any], 
         if name not in kinds:
             near = difflib.get_close_matches(name, kinds, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]!r}? " if near else ""
-            raise TypeError(f"{name!r} is no option; {hint}expected one of {', '.join(sorted(kinds))}")
+            raise TypeError(f"{name!r} is not an option; {hint}expected one of {', '.join(sorted(kinds))}")
         _require_kind(name, value, kinds[name])
     groups: dict[str, Any] = {}
     for entry in fields(kind):  # type: ignore[arg-type]

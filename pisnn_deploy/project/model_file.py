@@ -90,7 +90,7 @@ def read_model(name_or_path: str, request: Request) -> ModelRead:
             imported = Imported(read_checkpoint(path), CHECKPOINT, ())
             if request.problem is not None or request.diffusion_number is not None:
                 raise UsageError(
-                    f"{path}: a checkpoint says what it solves; leave out `problem` and `diffusion_number`"
+                    f"{path}: a checkpoint names its own problem; leave out `problem` and `diffusion_number`"
                 )
         else:
             imported = import_model(path, request)

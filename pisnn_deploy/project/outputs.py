@@ -33,7 +33,7 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[str | PathLik
             continue
         place = os.path.realpath(path)
         if place in input_files:
-            raise FileError(path, "is what this command reads", remedy="write to another file")
+            raise FileError(path, "would overwrite a file that this command reads", remedy="write to another file")
         if place in written:
             raise FileError(path, "is given for two outputs", remedy="write to two files")
         require_writable(path)

@@ -61,7 +61,7 @@ def named_start(graph: IntegerGraph, name: str) -> Field:
     """
     grid = graph.mesh.grid
     if grid is None:
-        raise UsageError(f"{name}: a mesh of any shape has no named initial conditions; give a field as .npy")
+        raise UsageError(f"{name}: an unstructured mesh has no named initial conditions; give a field as .npy")
     return problem_of(graph).initial(grid, graph.reservoir_values(), name)
 
 

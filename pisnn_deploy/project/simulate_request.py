@@ -102,7 +102,7 @@ class Injection:
 
     def __post_init__(self) -> None:
         if self.recover and not self.faults:
-            raise UsageError("`recover`: goes with `faults`; nothing else breaks a simulated run")
+            raise UsageError("`recover`: needs `faults`; nothing else breaks a simulated run")
 
     @cached_property
     def parsed(self) -> tuple[Fault, ...]:
@@ -130,7 +130,7 @@ class SavedTrace:
 
     def __post_init__(self) -> None:
         if self.resume and self.save is None:
-            raise UsageError("`resume`: say with `save` which run is to go on")
+            raise UsageError("`resume`: name the run to continue with `save`")
         if not self.record_every > 0:
             raise UsageError(f"`record_every` {self.record_every}: expected a positive number of seconds")
 
@@ -157,7 +157,7 @@ class Division:
 
     def __post_init__(self) -> None:
         if self.scheduler is not None and self.domains is None:
-            raise UsageError("`scheduler`: say with `domains` how many domains its workers get")
+            raise UsageError("`scheduler`: needs `domains`, the number of domains for its workers")
         if self.domains is not None and not 2 <= self.domains <= MOST_DOMAINS:
             raise UsageError(f"`domains` {self.domains}: expected 2 to {MOST_DOMAINS}")
 
@@ -190,7 +190,7 @@ class SimulateRequest:
     def __post_init__(self) -> None:
         domains, saves = self.division.domains, self.trace.save is not None
         if domains is not None and (self.backend != "fast" or saves or self.against is not None):
-            raise UsageError("`domains`: goes with `backend` fast, and not with `save` or `against`")
+            raise UsageError("`domains`: needs `backend` fast, and cannot be combined with `save` or `against`")
         others = (("domains", domains), ("against", self.against), ("resume", self.trace.resume))
         for name, value in others:
             if self.injection.faults and value:
@@ -222,6 +222,6 @@ def simulate_request(
     """
     is_file = isinstance(initial, PathLike) or (isinstance(initial, str) and is_file_name(initial))
     if isinstance(options.get("faults"), str):
-        raise UsageError("`faults`: expected a list of texts, one a fault")
+        raise UsageError("`faults`: expected a list of texts, one per fault")
     fields = {"steps": steps, "initial": Path(initial) if is_file else initial, **options}  # type: ignore[arg-type]
     return request_of(SimulateRequest, _Keywords, fields)

@@ -202,7 +202,7 @@ def _cell_averages(graph: IntegerGraph, initial: ArrayLike) -> NDArray[np.float6
     try:
         values = np.asarray(initial, np.float64)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"`initial`: is no array of numbers ({error})") from error
+        raise UsageError(f"`initial`: not an array of numbers ({error})") from error
     if values.shape != graph.mesh.shape:
         raise UsageError(f"`initial`: has shape {values.shape}, the mesh has {graph.mesh.shape}")
     bad = np.flatnonzero(~np.isfinite(values.reshape(-1)))
@@ -260,9 +260,9 @@ def _recorded(
     folder, resume = _recording_of(request.trace.path), request.trace.resume
     record = stack.enter_context(recording(folder, graph, identity))
     if resume and not record.is_begun:
-        listener.say(f"warning: `resume`: nothing is recorded in {folder}; the run starts at PDE step 0")
+        listener.say(f"warning: `resume`: nothing is recorded in {folder}; starting at PDE step 0")
     if record.is_begun and not resume:
-        listener.say(f"warning: {folder}: what was recorded is given up; `resume` would go on with it")
+        listener.say(f"warning: {folder}: discarding the earlier recording; use `resume` to continue it")
     seconds = request.trace.record_every
     with listener.progress(f"{graph.spec.name} on {backend}", options.steps) as report:
         try:

@@ -95,7 +95,7 @@ def train_to_file(
         read = read_recipe(recipe_file)
     state_path = path.with_name(f"{path.name}.state")
     if resume and not state_path.exists():
-        listener.say(f"warning: `resume`: there is no {state_path}; the training starts anew")
+        listener.say(f"warning: `resume`: there is no {state_path}; training starts from scratch")
     with _memory(), listener.progress(f"training {read.model.name}", epochs(read)) as report:
         on_epoch: Callable[[int, int, float], None] = lambda done, total, loss: report(done)  # noqa: E731
         trained = train(read, seed=seed, resume=resume, state_path=state_path, on_epoch=on_epoch)

@@ -89,7 +89,7 @@ def test_a_start_is_a_name_or_an_array(artifact: pd.CompiledArtifact) -> None:
     [
         ({"initial": np.zeros(31)}, "`initial`: has shape (31,), the mesh has (32,)"),
         ({"initial": np.full(32, np.nan)}, "`initial`: cell 0 is not finite"),
-        ({"initial": [["a"]]}, "`initial`: is no array of numbers (could not convert string to float: 'a')"),
+        ({"initial": [["a"]]}, "`initial`: not an array of numbers (could not convert string to float: 'a')"),
         ({"steps": -1}, "`steps` -1: expected 0 to 1099511627776"),
         ({"every": 0}, "`every` 0: expected 1 to 1099511627776"),
         ({"backend": "gpu"}, "backend 'gpu': unknown; use cpu, fast, onnx, torch"),

@@ -104,7 +104,7 @@ def test_groups_say_what_each_keyword_means(request_: Any) -> None:
         ({"value_range": 5}, "`value_range` 5: expected two numbers, such as 0,2"),
         ({"value_range": "0"}, "`value_range` '0': expected two numbers, such as 0,2"),
         ({"coding": "rate"}, "`coding` 'rate': expected one of delta, dense"),
-        ({"send_threshold": 2}, "`send_threshold`: goes with `processes` stock"),
+        ({"send_threshold": 2}, "`send_threshold`: needs `processes` stock"),
         (
             {"processes": "stock", "send_threshold": 0},
             "`send_threshold` 0: expected quanta from 1 to 1048576",
@@ -146,7 +146,7 @@ def test_ranges_that_are_none_are_refused_by_the_name_of_the_keyword(words: dict
 
 
 def test_a_keyword_that_does_not_exist_is_no_keyword() -> None:
-    with pytest.raises(TypeError, match=r"^'mash' is no option; did you mean 'mesh'\? expected one of boundary, "):
+    with pytest.raises(TypeError, match=r"^'mash' is not an option; did you mean 'mesh'\? expected one of boundary, "):
         compile_request("heat1d", mash=3)  # type: ignore[call-arg]
 
 
@@ -204,7 +204,7 @@ def test_an_artifact_has_what_check_and_export_can_do(artifact: pd.CompiledArtif
         artifact.check(select="x1")
     facts = artifact.export("onnx", tmp_path / "heat.onnx", loop=True)
     assert facts["bytes"] == (tmp_path / "heat.onnx").stat().st_size
-    with pytest.raises(UsageError, match=r"^`loop`: goes with `to` onnx$"):
+    with pytest.raises(UsageError, match=r"^`loop`: needs `to` onnx$"):
         artifact.export("nir", tmp_path / "heat.nir", loop=True)
 
 

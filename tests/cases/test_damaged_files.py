@@ -126,7 +126,7 @@ def said_of(change: Callable[[dict[str, Any]], object]) -> Callable[[Parts], Non
         (set_to(f"{DRIVE}.mantissas", -(2**63)), "synapse membrane-to-flux: a mantissa is beyond 256"),
         (set_to(f"{DRIVE}.offsets", 2**63 - 2), "synapse membrane-to-flux: an offset is beyond 2147483648"),
         (set_to(START, -(2**63)), "membrane: the start of mass_before of neuron 0 is -9223372036854775808, beyond 2^53"),
-        (set_to("placement.utilisation.synapses", 2**62), "placement says a synapses outside 0 to 2^53"),
+        (set_to("placement.utilisation.synapses", 2**62), "placement gives a synapses outside 0 to 2^53"),
         (stored_as(BIAS, np.zeros(16)), f"arrays/{BIAS}.npy: must be a little-endian int64 array in C order"),
         (stored_as(BIAS, np.full(16, np.nan)), f"arrays/{BIAS}.npy: must be a little-endian int64"),
         (stored_as(f"{BIAS}.runs", [[0, 17]]), f"arrays/{BIAS}.runs.npy has 17 numbers, the graph 16"),
@@ -134,7 +134,7 @@ def said_of(change: Callable[[dict[str, Any]], object]) -> Callable[[Parts], Non
         (stored_as(f"{BIAS}.runs", [[0, -16]]), f"arrays/{BIAS}.runs.npy: must be pairs of a value and a length"),
         (stored_as(f"{BIAS}.runs", [[0, 2**62]] * 4), f"arrays/{BIAS}.runs.npy: must be pairs of a value and a"),
         (stored_as(f"{BIAS}.runs", [0, 16]), f"arrays/{BIAS}.runs.npy: must be pairs of a value and a length"),
-        (stored_as(f"{START}.runs", [[0, 16]]), f"arrays/{START}.runs.npy: is never stored as runs"),
+        (stored_as(f"{START}.runs", [[0, 16]]), f"arrays/{START}.runs.npy: must not be stored as runs"),
         (stored_as("ghost.runs", [[0, 2**31]]), "arrays/ghost.runs.npy does not belong to the graph"),
         (said_of(lambda graph: graph["placement"].update(cores=1 << 24)), "graph.json: placement.chip: placement has"),
         (said_of(lambda graph: graph.update(period=10**30)), "graph.json: period: must be at most"),
@@ -173,7 +173,7 @@ def test_no_face_is_joined_to_more_cells_than_the_model_sees(tmp_path: Path) -> 
         assert tracemalloc.get_traced_memory()[1] < 1 << 24
     finally:
         tracemalloc.stop()
-    assert said == "synapse membrane-to-flux: a face is joined to 8192 cells, and the model sees 8"
+    assert said == "synapse membrane-to-flux: a face is joined to 8192 cells, the model's window has 8"
 
 
 def test_starts_whose_differences_wrap_are_refused(tmp_path: Path) -> None:

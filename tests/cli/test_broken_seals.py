@@ -156,12 +156,12 @@ def two_members(members: Members) -> None:
         (changed_array, f"{START} is not what the certificate was issued for"),
         (
             two_members,
-            f"{START} is not what the certificate was issued for (nor is 1 more member)",
+            f"{START} is not what the certificate was issued for (nor is one other member)",
         ),
-        (a_hash_too_many, "arrays/none.npy is not what the certificate was issued for (nor is 1 more member)"),
+        (a_hash_too_many, "arrays/none.npy is not what the certificate was issued for (nor is one other member)"),
         (another_note, "provenance.json is not what the certificate was issued for"),
         (a_weaker_claim, "certificate.json is not what the certificate was issued for"),
-        (without_certificate, "certificate.json is empty, so nothing is proved of the graph"),
+        (without_certificate, "certificate.json is empty, so nothing about the graph is proved"),
     ],
 )
 def test_every_break_of_the_seal_is_named(change: Callable[[Members], None], problem: str) -> None:
@@ -179,5 +179,5 @@ def test_a_certificate_without_hashes_seals_nothing() -> None:
     store(members)
     others = len(members) - 3
     assert read_artifact(Path("a.pisnn")).broken_seal == (
-        f"arrays/fields.u.held.npy is not what the certificate was issued for (nor are {others} more members)"
+        f"arrays/fields.u.held.npy is not what the certificate was issued for (nor are {others} other members)"
     )

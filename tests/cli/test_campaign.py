@@ -220,7 +220,7 @@ def test_wrong_usage_is_refused_before_any_work(tmp_path: Path) -> None:
             (path, "--scheduler", "tcp://a:1", "--workers", 2),
             "--workers: is for this machine, the cluster of --scheduler has workers of its own",
         ),
-        ((path, "-o", path), f"{path}: is what this command reads; write to another file"),
+        ((path, "-o", path), f"{path}: would overwrite a file that this command reads; write to another file"),
         ((tmp_path / "nix.yaml",), f"{tmp_path}/nix.yaml: cannot be read (No such file or directory)"),
     ):
         done = call(*words)

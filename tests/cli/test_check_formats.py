@@ -196,7 +196,7 @@ def test_wrong_use_of_baselines_is_one_line(folder: Path) -> None:
         ),
         (
             ("a.pisnn", "--baseline", "a.json", "--output", "a.json"),
-            "a.json: is what this command reads; write to another file",
+            "a.json: would overwrite a file that this command reads; write to another file",
         ),
     ):
         assert sentence(*words) == said and called(*words) == (2, "")

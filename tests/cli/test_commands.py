@@ -164,7 +164,7 @@ def test_wrong_initial_data(
             "advection_diffusion1d, burgers1d, heat1d, heat2d, laplace2d\n",
         ),
         (("compile", "nothing.pt"), "error: nothing.pt: cannot be read (No such file or directory)\n"),
-        (("verify", CHECKPOINT), f"error: {CHECKPOINT}: is a checkpoint and no artifact; compile it first\n"),
+        (("verify", CHECKPOINT), f"error: {CHECKPOINT}: is a checkpoint, not an artifact; compile it first\n"),
         (
             ("compile", "heat1d", "--mesh", "x"),
             "error: mesh 'x': expected cells along each axis, such as 128 or 64x64\n",

@@ -70,7 +70,7 @@ def test_a_run_without_faults_says_nothing_of_them(artifact: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--recover",), "--recover: goes with --fault; nothing else breaks a simulated run"),
+        (("--recover",), "--recover: needs --fault; nothing else breaks a simulated run"),
         (("--fault", "drop:packet[3]@4", "--against", "onnx"), "--fault: does not go with --against"),
         (("--fault", "drop:packet[3]@4", "--domains", "2"), "--fault: does not go with --domains"),
         (

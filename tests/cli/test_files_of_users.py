@@ -50,13 +50,13 @@ def test_no_command_overwrites_what_it_reads(folder: Path) -> None:
         ("r.yaml", ("check", "a.pisnn", "--profile", "r.yaml", "--output", "r.yaml")),
         ("a.pisnn", ("inspect", "a.pisnn", "--format", "dot", "-o", "a.pisnn")),
     ):
-        assert sentence(*words) == f"{output}: is what this command reads; write to another file"
+        assert sentence(*words) == f"{output}: would overwrite a file that this command reads; write to another file"
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_a_link_to_an_input_is_the_input(folder: Path) -> None:
     (folder / "link.npz").symlink_to("a.pisnn")
-    expected = "link.npz: is what this command reads; write to another file"
+    expected = "link.npz: would overwrite a file that this command reads; write to another file"
     assert sentence("simulate", "a.pisnn", "--backend", "fast", "--save", "link.npz") == expected
 
 

@@ -55,7 +55,7 @@ def test_a_range_below_0_is_refused(tmp_path: Path) -> None:
         CliRunner().invoke(group, words, catch_exceptions=False)
     assert raised.value.exit_code == 2
     assert str(raised.value) == (
-        "limit: the operating range ends at 0 quanta, and with the limiter nothing is below 0; choose another --range, "
-        "or compile without --limiter"
+        "limit: the operating range ends at 0 quanta, but the limiter allows no values below 0; choose another "
+        "--range, or compile without --limiter"
     )
     assert not list(tmp_path.iterdir())

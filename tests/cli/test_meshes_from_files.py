@@ -146,7 +146,7 @@ def test_initial_data_of_a_mesh_from_a_file(folder: Path) -> None:
         "u.npy: cell 5 has the value 2.5, outside the operating range "
     )
     assert sentence("simulate", "x.pisnn", "--backend", "fast", "--initial", "bump") == (
-        "bump: a mesh of any shape has no named initial conditions; give a field as .npy"
+        "bump: an unstructured mesh has no named initial conditions; give a field as .npy"
     )
 
 
@@ -379,7 +379,7 @@ def test_no_input_is_overwritten(folder: Path) -> None:
         ("v.npy", ("heat1d", "--capacity", "v.npy")),
     ):
         said = sentence("compile", *words, "-o", output)
-        assert said == f"{output}: is what this command reads; write to another file"
+        assert said == f"{output}: would overwrite a file that this command reads; write to another file"
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
@@ -389,7 +389,10 @@ def test_no_input_is_overwritten(folder: Path) -> None:
         (("--boundary", "top=no-flux"), f"error: boundary: unknown group 'top'; the mesh has {GROUPS}\n"),
         (("--materials", "plate.msh"), "error: plate.msh: does not contain a mapping; expected keys and values\n"),
         (("--materials", "."), "error: .: cannot be read (Is a directory)\n"),
-        (("-o", "plate.msh"), "error: plate.msh: is what this command reads; write to another file\n"),
+        (
+            ("-o", "plate.msh"),
+            "error: plate.msh: would overwrite a file that this command reads; write to another file\n",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(words: Sequence[str], message: str, folder: Path) -> None:

@@ -172,11 +172,11 @@ def test_mistakes_are_named(folder: Path) -> None:
         ),
         (
             ("model.pt", "--problem", "heat1d"),
-            "model.pt: a checkpoint says what it solves; leave out --problem and --diffusion-number",
+            "model.pt: a checkpoint names its own problem; leave out --problem and --diffusion-number",
         ),
     ):
         assert sentence("compile", *words) == message
-    assert sentence("export", "heat1d", "--to", "nir", "--loop") == "--loop: goes with --to onnx"
+    assert sentence("export", "heat1d", "--to", "nir", "--loop") == "--loop: needs --to onnx"
     assert sentence("export", "burgers1d", "--to", "nir").startswith(
         "burgers1d: NIR has no rectifier for real numbers;"
     )

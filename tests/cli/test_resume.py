@@ -35,7 +35,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_a_run_that_has_no_recording_says_that_it_starts_anew(call: Call) -> None:
-    warning = "warning: --resume: nothing is recorded in x.npz.partial; the run starts at PDE step 0\n"
+    warning = "warning: --resume: nothing is recorded in x.npz.partial; starting at PDE step 0\n"
     assert call(*WORDS, "--resume") == (0, warning)
     first = Path("x.npz").read_bytes()
     # Neither does a run that was ended: its recording is gone.
@@ -51,7 +51,7 @@ def test_a_run_that_is_recorded_says_what_becomes_of_it(call: Call, monkeypatch:
     with monkeypatch.context() as patch:
         patch.setattr(simulation, "discard", lambda folder: None)
         assert call(*WORDS, "--resume") == (0, "")
-    told = "warning: x.npz.partial: what was recorded is given up; --resume would go on with it\n"
+    told = "warning: x.npz.partial: discarding the earlier recording; use --resume to continue it\n"
     assert call(*WORDS) == (0, told)
     assert not Path("x.npz.partial").exists()
 

@@ -31,10 +31,10 @@ def test_words_that_do_not_go_together(tmp_path: Path) -> None:
     capacity, out = tmp_path / "capacity.npy", str(tmp_path / "out.pisnn")
     np.save(capacity, 1.0 + np.arange(8) % 2)
     for words, message in (
-        (["--send-threshold", "3"], "--send-threshold: goes with --processes stock"),
+        (["--send-threshold", "3"], "--send-threshold: needs --processes stock"),
         (
             ["--processes", "stock", "--mesh", "8", "--capacity", str(capacity)],
-            "--processes stock: cells that differ need levels of their own, which Sigma has not; use c-lif",
+            "--processes stock: cells that differ need levels of their own, which Sigma lacks; use c-lif",
         ),
     ):
         done = CliRunner().invoke(group, ["compile", "heat1d", *words, "-o", out])

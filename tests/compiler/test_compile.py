@@ -114,7 +114,7 @@ def test_stability_says_what_it_rests_on() -> None:
     assert symbol is not None and symbol.stability.status == "proved"
     assert symbol.stability.details.startswith("all amplification factors lie in the unit disc")
     held = compiled(heat_model((0.25,)), boundary="dirichlet=0,1").certificate
-    assert held is not None and held.stability.details.endswith("what reservoirs give included")
+    assert held is not None and held.stability.details.endswith("including what reservoirs add")
     fine = compiled_box(laplace_model(), (32, 32), "dirichlet=0,1").certificate
     assert fine is not None and fine.stability.status == "proved"
     assert refusal(laplace_model(), (16, 16), "dirichlet=0,1").startswith(
@@ -138,7 +138,7 @@ def test_refusals() -> None:
     backwards = heat_model((-1 / 128, -4 / 128, -18 / 128, -46 / 128))
     assert refusal(backwards) == (
         "quantise: the integer flux kernel has diffusion number -0.992188 and Courant number 0; with these, diffusion "
-        "does not run forwards in time; train the model further"
+        "runs backwards in time; train the model further"
     )
     for widest in ("1e+09", "1e+300"):
         wide = heat_model(operating_range=OperatingRange(lower=-float(widest), upper=float(widest)))
@@ -159,12 +159,13 @@ def test_refusals() -> None:
         "or train it for this mesh"
     )
     assert refusal(advection_model(), (16,), "no-flux") == (
-        "lower: the model advection_diffusion1d carries what it transports through the sides, and a wall or reservoir "
-        "has nothing upstream of it; compile it with `boundary` periodic"
+        "lower: the model advection_diffusion1d transports mass through the sides, but nothing lies upstream of a "
+        "wall or reservoir; compile it with `boundary` periodic"
     )
     square = heat_model(lengths=(1.0, 2.0))
     assert refusal(square, (4, 4)) == (
-        "lower: cells are 0.25 x 0.5, they must be as wide along each axis; choose `mesh` in proportion to the domain"
+        "lower: cells are 0.25 x 0.5, they must be equally wide along every axis; choose `mesh` in "
+        "proportion to the domain"
     )
 
 
@@ -231,7 +232,7 @@ def test_a_pass_out_of_order_is_refused() -> None:
     unbounded = replace(compiled(), bounds=())
     with pytest.raises(CompileError) as caught:
         run_passes(unbounded, [Prove()])
-    assert str(caught.value) == "prove: requires a graph that is bounded, and it is not"
+    assert str(caught.value) == "prove: requires a graph that is bounded, but it is not"
 
 
 def test_a_width_beyond_the_target_is_named() -> None:

@@ -83,10 +83,10 @@ class Broken:
 
 
 def test_the_runner_looks_at_float_graphs_too() -> None:
-    with pytest.raises(CompileError, match=r"^broken: ensures a graph that is lowered, and it is not$"):
+    with pytest.raises(CompileError, match=r"^broken: ensures a graph that is lowered, but it is not$"):
         run_passes(heat_model(), [Broken()])
     (place,) = asked(PLACING, PLAIN)
-    with pytest.raises(CompileError, match=r"^place: requires a graph that is proved, and it is not$"):
+    with pytest.raises(CompileError, match=r"^place: requires a graph that is proved, but it is not$"):
         run_passes(floating(), [place])
 
 

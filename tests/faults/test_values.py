@@ -145,5 +145,6 @@ def test_what_lava_cannot_hit_is_refused() -> None:
     with pytest.raises(UsageError) as caught:
         run_graph("cpu", graph, graph.initial, RunOptions(8, faults=faults))
     assert str(caught.value) == (
-        "backend cpu with faults: cannot take a graph whose faces hear the masses one step late; use `backend` fast"
+        "backend cpu with faults: cannot handle a graph whose faces receive the masses one step late; use "
+        "`backend` fast"
     )

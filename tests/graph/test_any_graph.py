@@ -129,7 +129,7 @@ def test_what_is_no_graph_is_named() -> None:
     for broken, sentence in (
         (
             altered(graph, "a", program=leaky, start={}),
-            "field a: the program of a does more than add what arrives to one state, and holds no mass",
+            "field a: the program of a must only add what arrives to one state",
         ),
         (without("rate-0-to-b-arrival"), "no synapse joins rate and b"),
         (without("level-b-0-to-rate-second"), "no synapse leads to port second of rate"),
@@ -147,11 +147,11 @@ def test_what_is_no_graph_is_named() -> None:
         ),
         (
             with_synapse("a-0-to-level-a-arrival", source="rate"),
-            "level-a waits for what it sends itself: populations form a cycle",
+            "level-a depends on its own output: populations form a cycle",
         ),
         (
             with_synapse("level-b-0-to-rate-second", target="a", port="arrival"),
-            "value 0 of level-b is sent to a and is no packet of a channel that ends there",
+            "value 0 of level-b is sent to a, but is not a packet of a channel that ends there",
         ),
         (
             replace(graph, channels=(replace(channels, output=1),)),
@@ -159,24 +159,28 @@ def test_what_is_no_graph_is_named() -> None:
         ),
         (
             replace(graph, channels=(replace(channels, target=number + 1),)),
-            "channels of rate: an end is no neuron of b",
+            "channels of rate: an end is not a neuron of b",
         ),
         (replace(graph, channels=(replace(channels, population="a"),)), "channels of a: it holds mass itself"),
         (replace(graph, channels=(channels, channels)), "two sets of channels have the same packets"),
         (
             replace(graph, populations=(*graph.populations[:2], *graph.populations[:1:-1])),
-            "populations are listed as a, b, rate, level-b, level-a, they answer as a, b, level-b, level-a, rate",
+            "populations are listed as a, b, rate, level-b, level-a; the order of their synapses is a, b, "
+            "level-b, level-a, rate",
         ),
         (altered(graph, "level-a", size=5), "synapse a-0-to-level-a-arrival is 4 x 4 between populations of 5 and 4"),
-        (altered(graph, "level-a", parameters={"bias": number}), "level-a has the parameters bias, its program none"),
+        (
+            altered(graph, "level-a", parameters={"bias": number}),
+            "level-a has the parameters bias, its program expects none",
+        ),
         (altered(graph, "rate", start={"rest": number[:3]}), "rate has 3 numbers as rest for 4 neurons"),
         (
             altered(graph, "rate", start={"rest": number + 2**53}),
             "rate: the start of rest of neuron 1 is 9007199254740993, beyond 2^53",
         ),
-        (altered(graph, "rate", lines=33), "rate has 33 lines, 0 to 32 are possible"),
+        (altered(graph, "rate", lines=33), "rate has 33 lines; 0 to 32 are supported"),
     ):
         assert sentence in defects(broken), sentence
     assert list(
         route_defects(with_synapse("rate-0-to-b-arrival", connections=by_name["rate-0-to-a-arrival"].connections))
-    ) == ["a packet of rate [0] does not reach both its ends in b once"]
+    ) == ["a packet of rate [0] does not reach each of its ends in b exactly once"]

@@ -127,8 +127,8 @@ HUGE = (
             lambda m: m.pop(BIAS),
             f"{BIAS}: is missing, or is named twice; compile",
         ),
-        (replace("../evil", b""), "'../evil': does not belong into an artifact"),
-        (replace("arrays/../evil.npy", b""), "'arrays/../evil.npy': does not belong into an artifact"),
+        (replace("../evil", b""), "'../evil': does not belong in an artifact"),
+        (replace("arrays/../evil.npy", b""), "'arrays/../evil.npy': does not belong in an artifact"),
         (replace("graph.json", b"{"), "graph.json: is not plain JSON"),
         (replace("graph.json", b"[" * 100_000), "graph.json: is not plain JSON"),
         (replace("graph.json", b'{"a":1,"a":2}'), "graph.json: is not plain JSON (a key is repeated)"),
@@ -215,7 +215,7 @@ HUGE = (
         (edit(lambda g: g["synapses"][0].update(source="ghost")), "synapse membrane-to-flux: there is no population"),
         (
             replace("arrays/populations.flux.parameters.bias.runs.npy", npy(np.array([[0, 16]], "<i8"))),
-            "arrays/populations.flux.parameters.bias.runs.npy: is there twice",
+            "arrays/populations.flux.parameters.bias.runs.npy: is in the file twice",
         ),
         (
             replace("arrays/other.runs.npy", npy(np.array([[0, 2**40]], "<i8"))),
@@ -241,7 +241,7 @@ def test_a_damaged_artifact_is_one_clear_line(
 
 def test_compressed_members_are_refused(tmp_path: Path) -> None:
     path = store(tmp_path / "a.pisnn", members_of(compiled()), zipfile.ZIP_DEFLATED)
-    with pytest.raises(FileError, match="is compressed or encrypted, artifacts store their members plainly"):
+    with pytest.raises(FileError, match="is compressed or encrypted; artifacts store members uncompressed"):
         read_artifact(path)
 
 

@@ -85,7 +85,7 @@ def reworded(graph: IntegerGraph, *changes: tuple[str, str], name: str = "flux")
         ),
         (
             [("(arrival; ", "(arrival; kept, size, "), ("keep ", "keep kept = current, size = drive, ")],
-            "flux: the program of channels has 3 states, 1 or 2 are possible",
+            "flux: the program of channels has 3 states; 1 or 2 are supported",
         ),
         ([("current", "size")], "flux: the program of channels computes no value named current"),
         (
@@ -116,7 +116,7 @@ def test_what_the_compiler_makes_satisfies_the_contract(
 
 @pytest.mark.parametrize("port", ["source_mass", "target_mass"])
 def test_channels_hear_exactly_the_masses_at_their_ends(port: str, limited: IntegerGraph) -> None:
-    sentence = f"port {port} of flux does not hear the mass at that end of each face, and nothing else"
+    sentence = f"port {port} of flux must receive the mass at that end of each face, and nothing else"
     (ends,) = limited.into("flux", port)
     others = tuple(s for s in limited.synapses if s is not ends)
     assert isinstance(ends.connections, Ends)
@@ -141,7 +141,7 @@ def test_ports_hear_masses_and_no_hidden_population() -> None:
     (ends,) = graph.into("flux", "source_mass")
     synapses = tuple(replace(s, source="hidden1") if s is ends else s for s in graph.synapses)
     assert defects(replace(graph, synapses=synapses)) == [
-        "port source_mass of flux does not hear the mass at that end of each face, and nothing else"
+        "port source_mass of flux must receive the mass at that end of each face, and nothing else"
     ]
 
 
@@ -149,13 +149,13 @@ def test_channels_are_the_faces_of_the_mesh(plain: IntegerGraph) -> None:
     (channels,) = plain.channels
     turned = replace(channels, source=channels.target, target=channels.source)
     assert [*contract_defects(replace(plain, channels=(turned,)))] == [
-        "channels of flux do not join the holders on both sides of the mesh's faces"
+        "channels of flux do not join the holders on both sides of each mesh face"
     ]
 
 
 def test_populations_between_have_no_states_and_are_heard(hidden: IntegerGraph, plain: IntegerGraph) -> None:
     counting = reworded(hidden, ("(arrival; ;", "(arrival; z;"), ("send", "keep z = activation\nsend"), name="hidden1")
-    assert defects(counting) == ["hidden1 is no holder and no channel, and its program has states"]
+    assert defects(counting) == ["hidden1 is neither holder nor channel, but its program has states"]
     level = parse("neuron level(arrival; ; )\nactivation = asr(arrival, 2)\nsend activation")
     idle = replace(hidden.population("hidden1"), name="idle", size=9, program=level, parameters={}, start={})
     with_idle = replace(
@@ -169,14 +169,14 @@ def test_populations_between_have_no_states_and_are_heard(hidden: IntegerGraph, 
 def test_states_of_channels_start_at_zero(plain: IntegerGraph) -> None:
     assert defects(changed(plain, "flux", start={"residue_before": 0 * ONES})) == []
     assert defects(changed(plain, "flux", start={"residue_before": ONES})) == [
-        "flux: residue_before does not start at 0, and runs start it there"
+        "flux: residue_before does not start at 0, where runs start it"
     ]
 
 
 def test_late_faces_compute_their_first_current() -> None:
     graph = stock_box(plane_model(), (5, 6), "x=periodic y=no-flux", send_threshold=40)
     started = changed(graph, "flux", start={"current": np.ones(graph.size("flux"), np.int64)})
-    assert defects(started) == ["flux: current does not start at 0, and runs start it there"]
+    assert defects(started) == ["flux: current does not start at 0, where runs start it"]
 
 
 def renamed(graph: IntegerGraph) -> IntegerGraph:
@@ -210,13 +210,13 @@ def test_graphs_of_several_fields_are_read_and_neither_run_nor_proved(
     with pytest.raises(FileError) as raised:
         read_sealed_artifact(path)
     assert str(raised.value) == (
-        f"{path}: is a graph of several fields or channels, or of others than membrane and flux; no backend runs it, "
-        "and nothing checks or exports it"
+        f"{path}: is a graph with several fields or channels, or with names other than membrane and flux; no backend "
+        "runs it, and nothing checks or exports it"
     )
     (finding,) = check_certificate(read)
     assert (finding.holds, finding.text) == (
         False,
-        "verification does not support graphs of several fields or channels, or of others than membrane and flux",
+        "verification does not support graphs with several fields or channels, or with names other than membrane and flux",
     )
     done = CliRunner().invoke(group, ["check", str(path), "-q"])
     assert isinstance(done.exception, FileError) and str(done.exception) == str(raised.value)

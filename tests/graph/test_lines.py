@@ -77,7 +77,7 @@ def test_an_artifact_keeps_the_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("binary", "sentence"),
     [
-        ({MEMBRANE: 3}, "binary spikes are declared for membrane and not for each population"),
+        ({MEMBRANE: 3}, "binary spikes are declared for membrane but not for every population"),
         ({MEMBRANE: 30, FLUX: 2}, "the packet of flux has "),
         ({MEMBRANE: 30, FLUX: 30}, "a mantissa is beyond 256"),
     ],

@@ -99,14 +99,14 @@ def test_what_stock_processes_cannot_be_is_no_graph() -> None:
     drive, route = graph.synapses
     for broken, sentence in (
         (replace(graph, period=2), "period is 2, 2 populations need 1"),
-        (replace(graph, coding="delta"), "flux is one step late, and what is sent are changes"),
+        (replace(graph, coding="delta"), "flux is one step late, but spikes carry changes"),
         (
             replace(graph, synapses=(drive, replace(drive, name="second"), route), placement=None),
-            "flux is one step late: one synapse of exponent -1 must lead either way",
+            "flux is one step late: it needs one synapse of exponent -1 in each direction",
         ),
     ):
         assert defects(broken) == [sentence]
     reservoirs = compiled(heat_model(), 9, "dirichlet=0,1", "dense")
-    assert "flux is one step late, and the graph has a reservoir or binary spikes" in defects(
+    assert "flux is one step late, but the graph has a reservoir or binary spikes" in defects(
         replace(with_faces(reservoirs, send_threshold=1), period=1)
     )

@@ -61,11 +61,17 @@ def altered(change: Callable[[dict[str, Any]], object], path: Path, name: str = 
     [
         (lambda g: g.pop("flux"), "graph.json: flux: is missing"),
         (lambda g: g.update(populations=[]), "graph.json: populations: is unknown in version 5"),
-        (lambda g: g["flux"].update(leak="4096"), "graph.json: is no document of version 5 ('4096' is no whole"),
-        (lambda g: g["flux"].update(leak=0), "graph.json: is no document of version 5 (0 is no whole number from 1"),
-        (lambda g: g["flux"].update(share_shift=31), "graph.json: is no document of version 5 (31 is no whole number"),
+        (lambda g: g["flux"].update(leak="4096"), "graph.json: is not a document of version 5 ('4096' is not a whole"),
+        (
+            lambda g: g["flux"].update(leak=0),
+            "graph.json: is not a document of version 5 (0 is not a whole number",
+        ),
+        (
+            lambda g: g["flux"].update(share_shift=31),
+            "graph.json: is not a document of version 5 (31 is not a whole",
+        ),
         (lambda g: g["flux"].update(ghost=1), "graph.json: flux: ghost, leak, share_shift, threshold_exponent are not"),
-        (lambda g: g.update(mesh=5), "graph.json: is no document of version 5 ("),
+        (lambda g: g.update(mesh=5), "graph.json: is not a document of version 5 ("),
         (lambda g: g["mesh"].update(shape=[1 << 40]), "arrays/membrane.initial.npy has 6 cells, the mesh 10995116277"),
         (lambda g: g.update(stock={"send_threshold": 3}), "graph.json: stock: a graph of stock processes has"),
         (lambda g: g.update(hidden=[{"name": "hidden1", "shift": 3}]), "arrays/hidden1.bias.npy: is missing"),
@@ -73,7 +79,7 @@ def altered(change: Callable[[dict[str, Any]], object], path: Path, name: str = 
         (lambda g: g["synapses"][0].update(parts={}), "graph.json: synapse membrane-to-flux: parts: is unknown"),
         (lambda g: g["window"].update(lower="0"), "graph.json: fields.0.window.lower: must be a whole number"),
         (lambda g: g.update(quantum=-1.0), "graph.json: fields.0.quantum: must be greater than 0, not -1.0"),
-        (lambda g: g["noted"]["passes"].append(1), "graph.json: is no document of version 5 ("),
+        (lambda g: g["noted"]["passes"].append(1), "graph.json: is not a document of version 5 ("),
     ],
 )
 def test_a_damaged_document_of_version_5_is_one_line(

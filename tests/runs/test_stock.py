@@ -91,5 +91,5 @@ def test_domains_refuse() -> None:
     with pytest.raises(UsageError) as caught:
         divided(graph, 2)
     assert str(caught.value) == (
-        "domains: cannot take a graph whose faces hear the masses one step late; run it undivided"
+        "domains: cannot handle a graph whose faces receive the masses one step late; run it undivided"
     )

@@ -95,13 +95,13 @@ def test_the_shift_of_a_hidden_layer_is_the_exponent_of_its_weights() -> None:
         (
             heat_model(),
             {"problem": "burgers1d"},
-            "lower: the model heat1d solves diffusion, and its problem burgers1d is one of burgers; name a problem of "
+            "lower: the model heat1d solves diffusion, but its problem burgers1d is one of burgers; name a problem of "
             "the model's own equation in its spec",
         ),
         (
             laplace_model(),
             {"diffusivity": 2.0},
-            "lower: the model laplace2d has the diffusivity 2, and laplace has none; set it to 1",
+            "lower: the model laplace2d has the diffusivity 2, but laplace has none; set it to 1",
         ),
     ],
 )
@@ -117,5 +117,5 @@ def test_what_the_checker_would_reject_is_not_compiled(model: Model, changes: di
 def test_neither_is_it_on_cells_that_differ() -> None:
     other = replace(heat_model(), spec=heat_model().spec.model_copy(update={"problem": "burgers1d"}))
     lower = LowerTwoPoint((8,), parse_boundary("no-flux", 1), {})
-    with pytest.raises(CompileError, match=r"^lower-two-point: the model heat1d solves diffusion, and its problem "):
+    with pytest.raises(CompileError, match=r"^lower-two-point: the model heat1d solves diffusion, but its problem "):
         compile_model(other, CompileOptions(lower, load_profile("loihi2")))

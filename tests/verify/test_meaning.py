@@ -156,8 +156,8 @@ def test_another_diffusivity_beside_advection_is_another_equation() -> None:
     assert changed.certificate is not None and changed.certificate.equation is not None
     claim = changed.certificate.equation
     assert claim.status == "none" and claim.details == (
-        "the integers solve another law than the model's: velocity 1 where 1 is wanted, diffusivity 0.000999511 where "
-        "0.1 is wanted"
+        "the integers solve a different law from the model's: velocity 1 (model: 1), diffusivity 0.000999511 "
+        "(model: 0.1)"
     )
     named = replace(claim, status="proved", method="moments")
     found = rejected(replace(changed, certificate=replace(changed.certificate, equation=named)))
@@ -213,7 +213,7 @@ def test_the_equation_of_a_limited_graph_says_where_it_holds() -> None:
     assert certificate is not None and certificate.equation is not None
     claim = certificate.equation
     assert claim.details == (
-        "the integer weights have diffusivity 0.01 where 0.01 is wanted; this holds where the limiter does not cut, "
+        "the integer weights have diffusivity 0.01 (model: 0.01); this holds where the limiter does not cut, "
         "that is where a face takes no more than 2^-1 of its source"
     )
     for figures in (
@@ -246,7 +246,7 @@ def test_a_constant_flux_beside_walls_is_another_equation(boundary: str, bias: i
     assert changed.certificate is not None and changed.certificate.equation is not None
     claim = changed.certificate.equation
     assert (claim.status, claim.method) == ("none", "other-law") and "equation" not in rejected(changed)
-    assert "a constant flux piles up " in claim.details
+    assert "a constant flux accumulates " in claim.details
     named = replace(claim, status="proved", method="states")
     forged = replace(changed, certificate=replace(changed.certificate, equation=named))
     assert rejected(forged)["equation"].endswith("from the law, but the claim says proved")

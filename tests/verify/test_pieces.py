@@ -67,5 +67,5 @@ def test_lines_with_too_many_kinks_are_not_followed(monkeypatch: pytest.MonkeyPa
     assert along(graph, [0] * 4, [1] * 4, -300, 400) is None
     issued = compiled(hidden_model((6,), 1), 8)
     assert issued.certificate is not None and issued.certificate.equation == Claim("none", "too-many-kinks")
-    assert issued.certificate.equation.details == "the flux network has too many kinks to look at them all"
+    assert issued.certificate.equation.details == "the flux network has too many kinks to examine"
     assert all(finding.holds for finding in check_certificate(issued))

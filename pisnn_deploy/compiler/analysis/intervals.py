@@ -132,7 +132,7 @@ def _through(part: Heard, ends: Ends, target: str) -> Ends:
     weights = part.weights
     most = max((float(np.abs(end).max(initial=0)) for end in ends), default=0.0)
     if most * float(abs(weights).astype(np.float64).sum(axis=1).max()) >= FARTHEST:
-        raise Unbounded(f"{target}: what arrives at {part.port} from {part.source} may be beyond every word")
+        raise Unbounded(f"{target}: what arrives at {part.port} from {part.source} may be too large for any word")
     positive, negative = weights.maximum(0), weights.minimum(0)
     return positive @ ends[0] + negative @ ends[1], positive @ ends[1] + negative @ ends[0]
 
@@ -155,7 +155,7 @@ def _ranges(stage: Stage, inputs: Mapping[str, Ends]) -> Ranges:
     for name in program.sends:
         widest = max(max(-group[name].lower, group[name].upper) for group in of_groups)
         if widest >= FARTHEST:
-            raise Unbounded(f"{name} of {program.name} may reach {widest}, beyond every word")
+            raise Unbounded(f"{name} of {program.name} may reach {widest}, too large for any word")
         lower, upper = np.array([(group[name].lower, group[name].upper) for group in of_groups], np.int64)[member].T
         sent.append((lower, upper))
     return Ranges(values, tuple(sent))
@@ -313,7 +313,7 @@ def _held(graph: IntegerGraph, heard: Heard) -> Ends:
     field, weights = graph.field_of(heard.source), sparse.csr_matrix(heard.weights)
     ledgers = weights.indices[weights.indices >= field.cells] - field.cells
     if ledgers.size:
-        raise Excluded(f"ledger {int(ledgers[0])} of {field.holder} is sent to a neuron, and nothing bounds it")
+        raise Excluded(f"ledger {int(ledgers[0])} of {field.holder} is sent to a neuron, but nothing bounds it")
     return held_rows(weights, field.window, field.inverse_volume)
 
 

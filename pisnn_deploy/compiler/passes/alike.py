@@ -265,7 +265,7 @@ def _refusal(mesh: Mesh, rates: Field, limits: OperatingRange, state_bits: int, 
     if all(_conductances(mesh, rates, exponent) is None for exponent in range(2, LARGEST_EXPONENT + 1)):
         return CompileError(
             pass_name,
-            f"face {largest} conducts {ratio:.3g} times as much as face {smallest}, and weights go from 1 to "
+            f"face {largest} conducts {ratio:.3g} times as much as face {smallest}, but weights range from 1 to "
             f"{LARGEST_WEIGHT}",
             remedy="use materials that differ less",
         )

@@ -50,14 +50,14 @@ class Limit:
         if window.upper <= 0:
             raise CompileError(
                 self.name,
-                f"the operating range ends at {window.upper} quanta, and with the limiter nothing is below 0",
+                f"the operating range ends at {window.upper} quanta, but the limiter allows no values below 0",
                 remedy="choose another `value_range`, or compile without `limiter`",
             )
         if int(reservoirs.min(initial=0)) < 0:
             index = int(np.argmin(reservoirs))
             raise CompileError(
                 self.name,
-                f"reservoir {index} shows {reservoirs[index]} quanta, and with the limiter nothing is below 0",
+                f"reservoir {index} shows {reservoirs[index]} quanta, but the limiter allows no values below 0",
                 remedy="choose another `boundary`, or compile without `limiter`",
             )
         shift = (max(1, most_faces(graph)) - 1).bit_length()

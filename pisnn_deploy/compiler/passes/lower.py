@@ -39,14 +39,14 @@ def require_own_problem(pass_name: str, spec: ModelSpec) -> None:
     if spec.equation != EQUATIONS[spec.problem]:
         raise CompileError(
             pass_name,
-            f"the model {spec.name} solves {spec.equation}, and its problem {spec.problem} is one of "
+            f"the model {spec.name} solves {spec.equation}, but its problem {spec.problem} is one of "
             f"{EQUATIONS[spec.problem]}",
             remedy="name a problem of the model's own equation in its spec",
         )
     if spec.equation == "laplace" and spec.diffusivity != 1:
         raise CompileError(
             pass_name,
-            f"the model {spec.name} has the diffusivity {spec.diffusivity:g}, and laplace has none",
+            f"the model {spec.name} has the diffusivity {spec.diffusivity:g}, but laplace has none",
             remedy="set it to 1",
         )
 
@@ -106,7 +106,8 @@ class Lower:
         if max(mesh.spacing) > min(mesh.spacing) * (1 + 1e-12):
             raise CompileError(
                 self.name,
-                f"cells are {' x '.join(f'{width:g}' for width in mesh.spacing)}, they must be as wide along each axis",
+                f"cells are {' x '.join(f'{width:g}' for width in mesh.spacing)}, they must be equally wide along "
+                "every axis",
                 remedy="choose `mesh` in proportion to the domain",
             )
         if mesh.faces == 0:
@@ -139,8 +140,8 @@ class Lower:
         if any(sides != (PERIODIC, PERIODIC) for sides in self.boundary.sides):
             raise CompileError(
                 self.name,
-                f"the model {spec.name} carries what it transports through the sides, and a wall or reservoir has "
-                "nothing upstream of it",
+                f"the model {spec.name} transports mass through the sides, but nothing lies upstream of a wall or "
+                "reservoir",
                 remedy="compile it with `boundary` periodic",
             )
 

@@ -116,7 +116,7 @@ class LowerTwoPoint:
             low, high = float(values.min()), float(values.max())
             if not 1 / LARGEST_SIZE < low <= high < LARGEST_SIZE or high > low * LARGEST_RATIO:
                 raise UsageError(
-                    f"{what} of the mesh's cells and materials go from {low:.3g} to {high:.3g}; use other units, or "
+                    f"{what} of the mesh's cells and materials range from {low:.3g} to {high:.3g}; use other units, or "
                     "materials that differ less"
                 )
         return graph

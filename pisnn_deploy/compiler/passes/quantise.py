@@ -134,8 +134,8 @@ class Quantise:
         if graph.is_late and len(links) > 1:
             raise CompileError(
                 self.name,
-                f"a weight of {int(np.abs(connections[0].distinct[1]).max())} takes {len(links)} synapses, and each "
-                "would shift a sum of its own",
+                f"a weight of {int(np.abs(connections[0].distinct[1]).max())} takes {len(links)} synapses, each of "
+                "which would round its own sum",
                 remedy="compile it with `processes` c-lif",
             )
         volumes, unit = equal_volumes(mesh.cells), mesh.volume
@@ -221,7 +221,7 @@ class Quantise:
             raise CompileError(
                 self.name,
                 f"the integer flux kernel has diffusion number {first:g} and Courant number {zeroth:g}; with these, "
-                f"{spec.equation} does not run forwards in time",
+                f"{spec.equation} runs backwards in time",
                 remedy="train the model further",
             )
         return step

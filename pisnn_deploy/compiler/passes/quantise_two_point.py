@@ -175,9 +175,9 @@ class QuantiseTwoPoint:
         if ratio > largest:
             raise CompileError(
                 self.name,
-                f"{cells}, and inverse volumes, which are weights of {1 << FEWEST_BITS} to {LARGEST_WEIGHT}, tell up "
-                f"to {largest} times",
-                remedy="use a mesh of more equal cells, or materials that differ less",
+                f"{cells}; inverse volumes, which are weights of {1 << FEWEST_BITS} to {LARGEST_WEIGHT}, differ by a "
+                f"factor of at most {largest}",
+                remedy="use a mesh with more uniform cells, or materials that differ less",
             )
         shift = min(shift, MOST_VOLUME_BITS)
         levels = 1 << max(0, self.state_bits - 1 - shift)
@@ -186,7 +186,7 @@ class QuantiseTwoPoint:
             raise CompileError(
                 self.name,
                 f"{cells}, which leaves {levels} levels in states of {self.state_bits} bits",
-                remedy="use a mesh of more equal cells, or a target with wider states",
+                remedy="use a mesh with more uniform cells, or a target with wider states",
             )
         return shift, levels, usable
 
@@ -199,8 +199,8 @@ class QuantiseTwoPoint:
         if not 0 < heaviest <= LARGEST_SIZE or (limits.upper - limits.lower) / unit < 1 << FEWEST_BITS:
             raise CompileError(
                 self.name,
-                f"cell values from {limits.lower:g} to {limits.upper:g} are told apart in steps of {unit:g} at best by "
-                f"states of {self.state_bits} bits",
+                f"states of {self.state_bits} bits resolve cell values from {limits.lower:g} to {limits.upper:g} in "
+                f"steps of {unit:g} at best",
                 remedy="choose a range that is wider or nearer to 0, or a target with wider states",
             )
         return unit
@@ -212,7 +212,7 @@ class QuantiseTwoPoint:
         raise CompileError(
             self.name,
             f"cell {cell} starts at {graph.initial[cell]:g}, too far outside the operating range {limits.lower:g} to "
-            f"{limits.upper:g} for a mass",
+            f"{limits.upper:g} to have a mass",
             remedy="widen the range with `value_range` LOWER,UPPER",
         )
 
@@ -237,7 +237,7 @@ class QuantiseTwoPoint:
             self.name,
             f"face {largest} conducts {relative[largest] / relative[smallest]:.3g} times as much as face {smallest}, "
             f"too much for {levels} levels in states of {self.state_bits} bits",
-            remedy="use a mesh of more equal cells, materials that differ less, or a target with wider states",
+            remedy="use a mesh with more uniform cells, materials that differ less, or a target with wider states",
         )
 
 

@@ -52,7 +52,7 @@ class Schedule:
         """
         if graph.sole_channels.is_late:
             if self.coding != "dense":
-                raise CompileError(self.name, "stock cells send their states; there is no delta coding of them")
+                raise CompileError(self.name, "stock cells send their states, so delta coding is impossible")
             return replace(graph, coding="dense", period=1)
         return replace(graph, coding=self.coding, period=1 + max(graph.depths.values()))
 

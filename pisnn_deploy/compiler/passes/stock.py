@@ -67,7 +67,7 @@ class LowerStock:
             return None
         if not isinstance(options.lower, Lower):
             raise UsageError(
-                "`processes` stock: cells that differ need levels of their own, which Sigma has not; use c-lif"
+                "`processes` stock: cells that differ need levels of their own, which Sigma lacks; use c-lif"
             )
         if options.has_binary_spikes:
             raise CompileError(
@@ -89,15 +89,13 @@ class LowerStock:
         """
         spec = graph.spec
         if spec.hidden:
-            self._refuse(
-                f"the hidden layers of {spec.name} need phases of their own, which Sigma and SigmaDelta have not"
-            )
+            self._refuse(f"the hidden layers of {spec.name} need phases of their own, which Sigma and SigmaDelta lack")
         if not graph.is_linear:
-            self._refuse(f"the flux of {spec.name} has a bias, and that of a SigmaDelta counts once, not in every step")
+            self._refuse(f"the flux of {spec.name} has a bias, but a SigmaDelta adds one once, not in every step")
         if spec.leak != MEMORYLESS or spec.damping is not None:
-            self._refuse(f"{spec.name} has a leak, and neither Sigma nor SigmaDelta keeps a part of a current")
+            self._refuse(f"{spec.name} has a leak, but neither Sigma nor SigmaDelta keeps part of a current")
         if graph.mesh.reservoirs:
-            self._refuse("a Dirichlet side needs a ledger of 48 bits, and a Sigma has one word")
+            self._refuse("a Dirichlet side needs a ledger of 48 bits, but a Sigma has one word")
         exponents = tuple(min(exponent, self.largest_shift) for exponent in spec.weight_exponents)
         (layer,) = graph.layers
         return replace(

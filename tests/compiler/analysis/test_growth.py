@@ -114,7 +114,7 @@ def test_a_wave_that_grows_slowly_is_told_with_its_factor() -> None:
     claim = replace(graph.certificate.stability, status="none", method="growth", figures={"modulus": worst.factor})
     changed = replace(changed, certificate=replace(graph.certificate, stability=claim))
     assert list(unproved_stability(changed, LOIHI2)) == [
-        "stability: waves of 2 cells along x grow by a factor of 1.00097656 in each PDE step, twofold in 711; long "
+        "stability: waves of 2 cells along x grow by a factor of 1.00097656 in each PDE step, doubling in 711; long "
         "runs may leave the operating range"
     ]
 
@@ -188,7 +188,7 @@ def test_a_wave_that_grows_slowly_behind_a_limiter_is_told() -> None:
         Lower((16,), parse_boundary("no-flux", 1)), LOIHI2, GraphOptions(limiter="positivity"), search=False
     )
     assert list(unproved_stability(compile_model(model, options), LOIHI2)) == [
-        "stability: waves of 2 cells along x grow by a factor of 1.00048828 in each PDE step, twofold in 1420; long "
+        "stability: waves of 2 cells along x grow by a factor of 1.00048828 in each PDE step, doubling in 1420; long "
         "runs may leave the operating range"
     ]
 

@@ -134,7 +134,7 @@ def test_what_shows_in_the_levels_is_the_resolution(tmp_path: Path) -> None:
         (
             np.where(np.arange(16) < 8, 1.0, 1e-6),
             {},
-            "quantise-two-point: face 0 conducts 1e+06 times as much as face 8, and weights go from 1 to 16319; use "
+            "quantise-two-point: face 0 conducts 1e+06 times as much as face 8, but weights range from 1 to 16319; use "
             "materials that differ less",
         ),
         (

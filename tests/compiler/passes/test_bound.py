@@ -52,7 +52,7 @@ def test_what_arrives_beyond_every_word_is_refused() -> None:
     hidden = compiled(hidden_model((3,)), 9, "no-flux")
     text = str(hidden.population("hidden1").program)
     wide = text.replace("activation = asr(positive, ", "activation = shl(positive, 38)\nunused = asr(positive, ")
-    message = r"^bound: flux: what arrives at arrival from hidden1 may be beyond every word; "
+    message = r"^bound: flux: what arrives at arrival from hidden1 may be too large for any word; "
     with pytest.raises(CompileError, match=message):
         proved(with_program(hidden, "hidden1", parse(wide)))
 

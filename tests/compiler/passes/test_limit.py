@@ -100,7 +100,7 @@ def test_negative_ranges_and_reservoirs_are_refused() -> None:
     with pytest.raises(CompileError) as raised:
         Limit()(below)
     assert str(raised.value) == (
-        "limit: the operating range ends at 0 quanta, and with the limiter nothing is below 0; choose another "
+        "limit: the operating range ends at 0 quanta, but the limiter allows no values below 0; choose another "
         "`value_range`, or compile without `limiter`"
     )
     with pytest.raises(CompileError) as raised:
@@ -128,7 +128,7 @@ def altered_ports(graph: IntegerGraph) -> dict[str, IntegerGraph]:
         "synapse membrane-to-source: the program of membrane has no port source_mass": replace(
             graph, synapses=(*others, replace(source, target="membrane"), target)
         ),
-        "flux: source_share = asr(source_positive, 31) shifts by 31 bits, at most 30 are possible": with_faces(
+        "flux: source_share = asr(source_positive, 31) shifts by 31 bits; at most 30 are supported": with_faces(
             graph, share_bits=31
         ),
     }

@@ -112,23 +112,23 @@ def test_growth_is_seen_by_proof_and_by_checker() -> None:
 
 def test_what_lava_cannot_express_is_refused() -> None:
     assert refused(heat_model(leak=1024)) == (
-        "stock: heat1d has a leak, and neither Sigma nor SigmaDelta keeps a part of a current" + REMEDY
+        "stock: heat1d has a leak, but neither Sigma nor SigmaDelta keeps part of a current" + REMEDY
     )
     assert refused(laplace_model(), "no-flux", (20, 20)) == (
-        "stock: laplace2d has a leak, and neither Sigma nor SigmaDelta keeps a part of a current" + REMEDY
+        "stock: laplace2d has a leak, but neither Sigma nor SigmaDelta keeps part of a current" + REMEDY
     )
     assert refused(hidden_model()) == (
-        "stock: the hidden layers of heat1d need phases of their own, which Sigma and SigmaDelta have not" + REMEDY
+        "stock: the hidden layers of heat1d need phases of their own, which Sigma and SigmaDelta lack" + REMEDY
     )
     assert refused(heat_model(), "dirichlet=0,1") == (
-        "stock: a Dirichlet side needs a ledger of 48 bits, and a Sigma has one word" + REMEDY
+        "stock: a Dirichlet side needs a ledger of 48 bits, but a Sigma has one word" + REMEDY
     )
     biased = replace(heat_model(), biases=(np.ones(1),))
     assert refused(biased) == (
-        "stock: the flux of heat1d has a bias, and that of a SigmaDelta counts once, not in every step" + REMEDY
+        "stock: the flux of heat1d has a bias, but a SigmaDelta adds one once, not in every step" + REMEDY
     )
     assert refused(heat_model((3.5,))) == (
-        "quantise: a weight of 149 takes 2 synapses, and each would shift a sum of its own" + REMEDY
+        "quantise: a weight of 149 takes 2 synapses, each of which would round its own sum" + REMEDY
     )
 
 

@@ -332,16 +332,16 @@ def spread(which: str, size: float) -> LowerTwoPoint:
 def test_volumes_and_conductances_that_differ_too_much_for_the_target(size: float) -> None:
     for changed, heavy, light in ((1 / size, 5, 0), (size, 0, 5)):
         assert refusal(spread("capacity", changed)) == (
-            f"quantise-two-point: cell {heavy} has {1 / size:.4g} times the capacity of cell {light}, and inverse "
-            "volumes, which are weights of 16 to 16319, tell up to 1019 times; use a mesh of more equal cells, or "
-            "materials that differ less"
+            f"quantise-two-point: cell {heavy} has {1 / size:.4g} times the capacity of cell {light}; inverse "
+            "volumes, which are weights of 16 to 16319, differ by a factor of at most 1019; use a mesh with more "
+            "uniform cells, or materials that differ less"
         )
     if size == 1e-4:  # weights tell that
         assert compiled_on(spread("conductivity", size)).materials is not None
         return
     sentence = refusal(spread("conductivity", size))
     assert sentence.startswith("quantise-two-point: face ") and " times as much as face " in sentence
-    assert sentence.endswith(", and weights go from 1 to 16319; use materials that differ less")
+    assert sentence.endswith(", but weights range from 1 to 16319; use materials that differ less")
 
 
 def test_a_reservoir_outside_the_range() -> None:

@@ -145,7 +145,7 @@ def test_what_cannot_be_exported_is_refused(tmp_path: Path) -> None:
             "stock.pisnn: cannot be written (Not a directory); name a folder, or a file",
         ),
         (["--to", "lava", "-o", "none/out.zip"], "none/out.zip: cannot be written (No such file or directory)"),
-        (["--to", "lava", "--loop"], "--loop: goes with --to onnx"),
+        (["--to", "lava", "--loop"], "--loop: needs --to onnx"),
     ):
         named = [str(tmp_path / word) if "/" in word or word in ("full", "stock.pisnn") else word for word in words]
         done = CliRunner().invoke(group, ["export", str(tmp_path / "stock.pisnn"), *named])
