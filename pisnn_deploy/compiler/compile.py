@@ -20,7 +20,7 @@ def compile_model(model: Model, options: CompileOptions, report: Report = silent
     Parameters
     ----------
     report : callable
-        Told the name of each pass that has run and the seconds that it took.
+        Called with the name of each pass that has run and its seconds.
 
     Returns
     -------

@@ -62,7 +62,7 @@ def run_passes(subject: Any, passes: Iterable[Pass], report: Report = silent) ->
     subject : Model, FloatGraph, TwoPointGraph or IntegerGraph
         What the first pass takes.
     report : callable
-        Told the name of each pass that has run and the seconds that it took.
+        Called with the name of each pass that has run and its seconds.
 
     Returns
     -------

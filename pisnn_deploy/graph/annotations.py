@@ -1,4 +1,4 @@
-"""What an integer graph says besides populations and synapses: bounds, placement, materials, the compiler's notes."""
+"""Annotations of an integer graph: bounds, placement, materials and the compiler's notes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ UTILISATION = (
     "axon_memory_words",
     "total_words",
 )
-"""What a placement says of each core."""
+"""Resources whose use a placement records for each core."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class IntegerLayer(Stored):
 
 @dataclass(frozen=True)
 class Bound(Stored):
-    """Interval that a quantity cannot leave while the operating range holds, and the width declared for it.
+    """Interval and declared width of a quantity; the interval holds while the operating range does.
 
     Attributes
     ----------
@@ -79,13 +79,13 @@ class Bound(Stored):
 
     @property
     def is_state_or_payload(self) -> bool:
-        """Whether it is held in a neuron's word or sent as one; products, their sums and ledgers have wider ones."""
+        """Whether the quantity is a state or a payload; products, their sums and ledgers are wider."""
         return self.quantity not in ("accumulator", "product", "ledger")
 
 
 @dataclass(frozen=True)
 class Quantisation(Stored):
-    """What going to integers cost, as whoever compiled the graph measured it. Nothing proves these figures.
+    """Accuracy lost by quantisation, as measured by the compiler. Nothing proves these figures.
 
     Attributes
     ----------
@@ -95,11 +95,11 @@ class Quantisation(Stored):
         Relative L2 error of the float model and of the integer graph against the problem's reference at the same
         physical time each; None without a reference.
     relative_l2_rounded : float or None
-        The error with the nearest integers instead of those that were searched for.
+        The error with the nearest integers instead of those found by the search.
     kernel_rounded, kernel_chosen : tuple of int
         For a linear flux network: the nearest integers and those that were chosen.
     symbol_error_rounded, symbol_error_chosen : float or None
-        Error of the amplification factors of both (linear flux networks only).
+        Error of the amplification factors of both kernels (linear flux networks only).
     """
 
     steps: Annotated[int, Field(ge=0, le=2**62)]
@@ -132,7 +132,7 @@ class Placement(Stored):
     core : dict of str to int64 array
         Core number of each neuron, by population.
     cores, chips : int
-        Cores are numbered through all chips.
+        Number of cores and of chips; core numbers are consecutive over all chips.
     chip : int64 array [cores]
         Chip of each core.
     method : str
@@ -141,7 +141,7 @@ class Placement(Stored):
         The axon tables, by synapse name: first source neuron, number of consecutive source neurons, target core.
         Sorted by target core, then by first neuron. Axons that stay on their neuron's own core are not in it.
     utilisation : dict of str to int64 array [cores]
-        What each core uses, by `UTILISATION`; fractions of words are rounded up.
+        Use of each core for each resource in `UTILISATION`; fractions of words are rounded up.
     """
 
     core: Annotated[Mapping[str, Integers], ListsOf(lambda name, data, arrays: arrays.sizes[name])]
@@ -160,7 +160,7 @@ class PassRecord(Stored):
     Attributes
     ----------
     name : str
-        Of the pass.
+        Name of the pass.
     options : str
         Such as ``state-bits=24 search=True``; may be empty.
     summary : str
@@ -178,19 +178,19 @@ class PassRecord(Stored):
 
     @classmethod
     def read(cls, text: str, summary: str) -> PassRecord:
-        """A record from its `text`."""
+        """Parse a record's `text`."""
         name, _, options = text.partition("{")
         return cls(name, options.removesuffix("}"), summary)
 
 
 @dataclass(frozen=True)
 class Materials(Stored):
-    """What the cells of a two-point graph are made of.
+    """Material properties of the cells of a two-point graph.
 
     Attributes
     ----------
     conductivity : float64 array [cells]
-        Positive; it takes the place of the model's diffusivity.
+        Positive; replaces the model's diffusivity.
     capacity : float64 array [cells]
         Positive: mass per volume of a cell whose value is 1.
     """

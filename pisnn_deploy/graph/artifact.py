@@ -32,17 +32,17 @@ from pisnn_deploy.graph.traits import SEVERAL_FIELDS
 from pisnn_deploy.graph.wellformed import defects
 
 LARGEST_ARTIFACT = 1 << 33
-"""Bytes; a larger file is refused before anything is allocated."""
+"""Size limit of an artifact in bytes; a larger file is refused before anything is allocated."""
 LARGEST_DOCUMENT = 1 << 26
-"""Bytes of one JSON member."""
+"""Size limit of a JSON member in bytes."""
 DEEPEST_DOCUMENT = 64
-"""Lists and objects in one another; those of the compiler have six."""
+"""Deepest nesting of lists and objects in JSON; the compiler writes six levels."""
 LARGEST_COUNT = 1 << 20
-"""Members of the archive."""
+"""Most members of an archive."""
 SHORTEST_RUNS = 64
-"""Shorter arrays are stored number by number, however equal these are."""
+"""Arrays shorter than this are never stored as runs."""
 SPELLED_OUT = re.compile(r"populations\.[^.]+\.start\..*|membrane\.initial")
-"""Arrays that are never stored as runs, so that a mesh is never much larger than its file."""
+"""Arrays that are never stored as runs, so that a mesh cannot be much larger than its file."""
 DOCUMENTS = ("graph.json", "certificate.json", "provenance.json", "seal.json")
 _NPY: Any = np.lib.format
 """numpy publishes no types for it."""
@@ -51,7 +51,7 @@ _REMEDY = "compile the model again"
 _NOT_RUN = "no backend runs it, and nothing checks or exports it"
 LARGEST_VERSION = 1 << 20
 LONGEST_VERSION = 64
-"""Characters of a version that is repeated in a message."""
+"""Most characters of a version that a message repeats."""
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ class Artifact:
     provenance : dict
         Model hash, options and versions, as the compiler noted them.
     sha256 : str
-        Of the file's bytes.
+        Hash of the file's bytes.
     altered : tuple of str
-        Members that are not what the certificate was issued for, by their hashes.
+        Members whose hashes differ from those in the certificate.
     """
 
     graph: IntegerGraph
@@ -75,7 +75,7 @@ class Artifact:
 
     @property
     def broken_seal(self) -> str:
-        """Why the certificate is not one of these members, as the end of a sentence; empty if it is."""
+        """Why the certificate does not match the members, as the end of a sentence; empty if it does."""
         if self.graph.certificate is None:
             return "certificate.json is empty, so nothing about the graph is proved"
         if not self.altered:
@@ -86,7 +86,7 @@ class Artifact:
 
 
 def warnings_in(provenance: Mapping[str, object]) -> tuple[str, ...]:
-    """What the compiler warned about, a sentence each; the file may come from anyone."""
+    """The compiler's warnings, one sentence each; the file is untrusted."""
     sentences = provenance.get("warnings")
     return tuple(map(str, sentences)) if isinstance(sentences, list) else ()
 
@@ -197,7 +197,7 @@ def _document(path: Path, name: str, members: Mapping[str, bytes]) -> dict[str, 
 
 
 def _altered(path: Path, where: str, hashes: object, members: Mapping[str, bytes]) -> Iterator[str]:
-    """Members that have other hashes than those named, or that are there or named alone."""
+    """Members whose hashes differ from those in the certificate, or that only one side lists."""
     if not isinstance(hashes, dict):
         raise FileError(path, "must name a hash for each member", field=where, remedy=_REMEDY)
     computed = _hashes(members, members)
@@ -205,12 +205,12 @@ def _altered(path: Path, where: str, hashes: object, members: Mapping[str, bytes
 
 
 def read_sealed_artifact(path: Path) -> Artifact:
-    """Read an artifact that is to be used, not judged: every member is what the certificate was issued for.
+    """Read an artifact for use; every member must match the hash in the certificate.
 
     Raises
     ------
     FileError
-        As from `read_artifact`, the seal is broken, or the graph is one that nothing but the reference steps.
+        As for `read_artifact`; or the seal is broken, or only the reference can run the graph.
     """
     artifact = read_artifact(path)
     if artifact.broken_seal:
@@ -220,24 +220,24 @@ def read_sealed_artifact(path: Path) -> Artifact:
 
 
 def require_one_field(path: Path, graph: IntegerGraph) -> None:
-    """Refuse a graph that nothing but the reference steps.
+    """Refuse a graph that only the reference can run.
 
     Raises
     ------
     FileError
-        It has several fields or channels, or others than those of compiled models.
+        It has several fields or channels, or their names differ from those of compiled models.
     """
     if SEVERAL_FIELDS.is_of(graph):
         raise FileError(path, f"is a graph {SEVERAL_FIELDS.text}", remedy=_NOT_RUN)
 
 
 def _require_version(path: Path, described: dict[str, Any], provenance: dict[str, Any]) -> None:
-    """Refuse artifacts of versions that have no reader; the meaning of older ones was not proved."""
+    """Refuse artifacts of versions that cannot be read; the meaning of older ones was not proved."""
     version = described.get("version")
     if described.get("schema") != SCHEMA or version in (VERSION, version5.VERSION):
         return
     if type(version) is not int or not 0 < version < LARGEST_VERSION:
-        return  # what is wrong with it is said when the graph is read
+        return  # reading the graph reports what is wrong with it
     versions = provenance.get("versions")
     writer = versions.get("pisnn-deploy") if isinstance(versions, dict) else None
     known = isinstance(writer, str) and len(writer) <= LONGEST_VERSION and writer.isprintable()
@@ -290,7 +290,7 @@ def _read_json(path: Path, name: str, content: bytes) -> dict[str, Any]:
 
 
 def _require_shallow(value: object) -> None:
-    """Refuse data that could be read but not written again: writers need more room for each level than readers."""
+    """Refuse nesting that could be read but not written: writers need more stack for each level than readers."""
     level: list[object] = [value]
     for _ in range(DEEPEST_DOCUMENT):
         lists = [
@@ -309,7 +309,7 @@ def _npy(array: Integers) -> bytes:
 
 
 SEALED = ("certificate.json", "provenance.json")
-"""What the seal has the hashes of; the certificate has those of the graph and of its arrays."""
+"""Members whose hashes are in the seal; the certificate holds those of the graph and its arrays."""
 
 
 def _hashes(members: Mapping[str, bytes], names: Iterable[str]) -> dict[str, str]:
@@ -323,7 +323,7 @@ def _proved(members: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def _array_member(name: str, array: Integers) -> tuple[str, bytes]:
-    """An array as a member: as runs of equal numbers where that takes less room."""
+    """An array as a member, stored as runs of equal numbers where that is smaller."""
     if array.ndim == 1 and array.size > SHORTEST_RUNS and not SPELLED_OUT.fullmatch(name):
         first = np.flatnonzero(np.concatenate([[True], array[1:] != array[:-1]]))
         if 2 * first.size < array.size:
@@ -333,7 +333,7 @@ def _array_member(name: str, array: Integers) -> tuple[str, bytes]:
 
 
 def _read_arrays(path: Path, members: Mapping[str, bytes]) -> dict[str, Integers | Runs]:
-    """Arrays by name. Runs are not expanded: how long an array must be is the graph's to say."""
+    """Arrays by name. Runs are not expanded, because only the graph says how long an array must be."""
     arrays: dict[str, Integers | Runs] = {}
     for name, content in members.items():
         if not name.startswith("arrays/"):

@@ -1,6 +1,6 @@
 """The certificate: what was proved of a graph, by which method and with which figures.
 
-Claims hold figures and no prose, so that a checker can prove them again; the sentences for people are made here.
+Claims hold figures, so that a checker can prove them again; sentences for people are made from them here.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ _SENTENCES: dict[Method, str] = {
     "unknown-program": "not claimed: no theorem covers the programs of the faces, or of the neurons before them",
 }
 LARGEST_DEVIATION = 0.05
-"""Relative, of what integers do from what their law says, for which it is still called by its name."""
+"""Largest relative error of a coefficient with which the integers still count as the model's law."""
 _COEFFICIENTS = (
     ("velocity", "velocity"),
     ("diffusivity", "diffusivity"),
@@ -87,7 +87,7 @@ class Claim(Stored):
     method : str
         How it was proved, or why it was not; docs/reference/artifact.md lists the methods.
     figures : dict of str to int or float
-        What the statement says, see the method.
+        Figures of the statement; the method says which.
     """
 
     status: Status
@@ -134,7 +134,7 @@ class Claim(Stored):
 
     @property
     def _coefficients(self) -> str:
-        """Each coefficient that the integers have beside the one that the model names."""
+        """Each coefficient of the integers, with the model's for comparison."""
         parts = []
         for key, name in _COEFFICIENTS:
             wanted = self.figures.get(f"wanted_{key}")
@@ -172,14 +172,14 @@ class _Named(dict[str, "Figure | str"]):
 
 @dataclass(frozen=True)
 class Certificate(Stored):
-    """What the compiler proved of the graph.
+    """What the compiler proved about the graph.
 
     Attributes
     ----------
     positivity : Claim or None
-        Only of a graph with a limiter.
+        Only for a graph with a limiter.
     equation : Claim or None
-        What the integers solve, in physical units; every compiled graph has it.
+        Equation that the integers solve, in physical units; every compiled graph has it.
     """
 
     conservation: Claim

@@ -1,7 +1,7 @@
-"""Connections between two populations: spelled out, or as a rule that repeats over the mesh.
+"""Connections between two populations, stored explicitly or as a rule that repeats over the mesh.
 
-A flux network is one and the same at every face, so what it is connected to need not be stored a million times. Each
-kind of connections expands to the same compressed sparse rows (`pisnn_deploy.graph.rows`).
+All faces share one flux network, so its connections need not be stored a million times. Every kind of connections
+expands to compressed sparse rows (`pisnn_deploy.graph.rows`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["KINDS", "Blocks", "Connections", "Ends", "Explicit", "Incidence", "P
 
 @dataclass(frozen=True)
 class Blocks(Connections):
-    """A dense block of connections at each face: a later layer of the flux network, which acts at each face alone.
+    """One dense block of connections per face: a later layer of the flux network, which acts on each face alone.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Blocks(Connections):
 
     @property
     def distinct(self) -> tuple[Integers, Values]:
-        """Starts and values of rows among which every row has its like."""
+        """Starts and values of the deduplicated rows."""
         is_entry = self.block != 0
         return np.concatenate([[0], np.cumsum(is_entry.sum(axis=1))]), self.block[is_entry]
 
@@ -70,7 +70,7 @@ class Blocks(Connections):
         )
 
     def revalued(self, change: Callable[[Values], Values]) -> Blocks:
-        """With other values; zeros are dropped."""
+        """Replace the values; zeros are dropped."""
         return Blocks(change(self.block), self.count)
 
     def described(self, mesh: FaceMesh) -> tuple[str, Parts]:
@@ -80,7 +80,7 @@ class Blocks(Connections):
 
 @dataclass(frozen=True)
 class Incidence(Connections):
-    """The route of the packets: from each face to the holder that they enter and, with the other sign, leave.
+    """The route of packets: from each face to the holder that they enter (+) and the one that they leave (-).
 
     Attributes
     ----------
@@ -116,12 +116,12 @@ class Incidence(Connections):
         return Rows(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data.astype(np.int64))
 
     def revalued(self, change: Callable[[Values], Values]) -> Connections:
-        """With other values, spelled out where both ends do not stay each other's negative; zeros are dropped."""
+        """Replace the values, spelled out unless both ends stay negatives of each other; zeros are dropped."""
         entering, leaving = change(np.array([self.value, -self.value], np.int64)).tolist()
         return replace(self, value=entering) if entering == -leaving != 0 else super().revalued(change)
 
     def described(self, mesh: FaceMesh) -> tuple[str, Parts]:
-        """See `Connections`; spelled out where the ends are not those of the faces of the mesh."""
+        """See `Connections`; explicit where the ends are not those of the mesh's faces."""
         if not (np.array_equal(self.source, mesh.source) and np.array_equal(self.target, mesh.target)):
             return super().revalued(lambda values: values).described(mesh)
         return "incidence", {"mantissas": np.array([self.value], np.int64)}
@@ -129,7 +129,7 @@ class Incidence(Connections):
 
 @dataclass(frozen=True)
 class Ends(Connections):
-    """From the cell at one end of each face to the face; an end that is a reservoir, which never sends, has none.
+    """From the cell at one end of each face to the face; reservoirs never send, so they have no connection.
 
     Attributes
     ----------
@@ -159,7 +159,7 @@ class Ends(Connections):
 
     @property
     def distinct(self) -> tuple[Integers, Values]:
-        """Starts and values of rows among which every row has its like."""
+        """Starts and values of the deduplicated rows."""
         count = min(1, self.entries)
         return np.arange(count + 1, dtype=np.int64), np.full(count, self.value, np.int64)
 
@@ -172,12 +172,12 @@ class Ends(Connections):
         return Rows(starts, columns, np.full(columns.size, self.value, np.int64))
 
     def revalued(self, change: Callable[[Values], Values]) -> Connections:
-        """With other values; zeros are dropped."""
+        """Replace the values; zeros are dropped."""
         (value,) = change(np.array([self.value], np.int64)).tolist()
         return replace(self, value=value) if value else super().revalued(change)
 
     def described(self, mesh: FaceMesh) -> tuple[str, Parts]:
-        """See `Connections`; spelled out where these are not ends of the faces of the mesh."""
+        """See `Connections`; explicit where the ends are not those of the mesh's faces."""
         for kind, holder in (("source-ends", mesh.source), ("target-ends", mesh.target)):
             if self.cells == mesh.cells and np.array_equal(self.holder, holder):
                 return kind, {"mantissas": np.array([self.value], np.int64)}
@@ -219,4 +219,4 @@ KINDS: dict[str, tuple[tuple[str, ...], _Read]] = {
     "source-ends": (("mantissas",), _read_source_ends),
     "target-ends": (("mantissas",), _read_target_ends),
 }
-"""Names of the arrays of each kind of connections in a file, and what reads them."""
+"""For each kind of connections, the names of its arrays in a file and its reader."""

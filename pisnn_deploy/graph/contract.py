@@ -1,8 +1,7 @@
-"""What graphs of one field must satisfy beyond any graph, because runs and audits go by it.
+"""Extra requirements for graphs with one field, on which runs and audits rely.
 
-Backends, kernels and the audit find a channel's current, packet and residue by their names, and where a limiter hears
-masses they read those at the ends of the mesh's faces. A graph in which these were something else would mean one thing
-to the reference and another to them.
+Backends, kernels and the audit find a channel's current, packet and residue by name, and a limiter reads the masses at
+the ends of the mesh's faces. If these names meant something else, backends and the reference would disagree.
 """
 
 from __future__ import annotations
@@ -18,23 +17,23 @@ from pisnn_deploy.graph.synapse import ARRIVAL, Synapse, effective
 from pisnn_deploy.programs import Program
 
 CURRENT, PACKET, RESIDUE = "current", "packet", "residue"
-"""Values of a channel's program that runs and audits go by."""
+"""Values of a channel's program that runs and audits look up by name."""
 SOURCE_MASS, TARGET_MASS = "source_mass", "target_mass"
 """Ports of a channel that bring the masses at its ends."""
 
 
 def is_of_one_field(graph: IntegerGraph) -> bool:
-    """Whether a graph has one field and one population of channels, under the names that runs know them by."""
+    """Whether a graph has one field and one population of channels, under the names that runs expect."""
     return graph.holders == (MEMBRANE,) and [channels.population for channels in graph.channels] == [FLUX]
 
 
 def contract_defects(graph: IntegerGraph) -> Iterator[str]:
-    """Sentences that say where a graph of one field is not what runs and audits take it for; none for other graphs.
+    """Violations of this contract, a sentence each; none for graphs with several fields.
 
     Parameters
     ----------
     graph : IntegerGraph
-        Whose populations and synapses fit together.
+        Graph whose populations and synapses fit together.
     """
     if not is_of_one_field(graph):
         return
@@ -58,7 +57,7 @@ def contract_defects(graph: IntegerGraph) -> Iterator[str]:
 
 
 def _ends(graph: IntegerGraph) -> Iterator[str]:
-    """Runs take the faces of the mesh for the channels."""
+    """Channels must be the faces of the mesh, because runs assume so."""
     (channels,), mesh, (field,) = graph.channels, graph.mesh, graph.fields
     if field.size != mesh.holders:
         yield f"field {field.name} has {field.size - field.cells} reservoirs, the mesh {mesh.holders - mesh.cells}"
@@ -73,7 +72,7 @@ def _same(ours: Integers, theirs: Integers) -> bool:
 
 
 def _names(program: Program) -> Iterator[str]:
-    """Each name must be that of the value that it stands for, not of one that is there for show."""
+    """Each name must belong to the value that the channel really uses, not to a decoy."""
     results = {result: operation for operation in program.operations for result in operation.results}
     if program.sends != (PACKET,) or PACKET not in results:
         yield f"the program of channels must send one value that it computes, named {PACKET}"
@@ -98,7 +97,7 @@ def _names(program: Program) -> Iterator[str]:
 
 
 def _made_of(program: Program, value: str) -> set[str]:
-    """Names of all values of which a value is made."""
+    """Names of all values that a value depends on."""
     needed = {value}
     for operation in reversed(program.operations):
         if needed.intersection(operation.results):
@@ -114,7 +113,7 @@ def _masses(graph: IntegerGraph, port: str) -> Iterator[str]:
 
 
 def _brings(graph: IntegerGraph, synapse: Synapse, holder: Integers) -> bool:
-    """Whether a synapse brings each channel the mass of the cell at one end, and nothing of reservoirs."""
+    """Whether a synapse brings each channel the mass of the cell at one end, and nothing from reservoirs."""
     cells, connections = graph.mesh.cells, synapse.connections
     if (synapse.source, synapse.output) != (MEMBRANE, 0):
         return False

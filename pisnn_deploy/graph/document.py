@@ -1,7 +1,7 @@
 """The integer graph as plain data: ``graph.json``, ``certificate.json`` and named integer arrays.
 
-What is stored are the dataclasses of the graph themselves (`pisnn_deploy.graph.stored`), but for what follows from the
-mesh or from sizes: `_Document` says what stands in its place.
+The dataclasses of the graph are stored as they are (`pisnn_deploy.graph.stored`), except for what follows from the mesh
+or from sizes; `_Document` lists what replaces it.
 """
 
 from __future__ import annotations
@@ -72,11 +72,11 @@ class _Cells(Stored):
 
 
 def _laid_out(read: _Grid | _Cells, info: ValidationInfo) -> FaceMesh:
-    """The mesh of its description; a few digits could claim more cells than there is memory for."""
+    """Build the mesh from its description; a few digits could claim more cells than fit in memory."""
     arrays = info.context
     assert isinstance(arrays, Arrays)
     if isinstance(read, _Cells):
-        # Each face is one of the sides of a cell, of which there are as many as corners.
+        # Each face is a side of a cell, and a cell has as many sides as corners.
         source = arrays.at_most(read.source, read.corners.size)
         target, group = arrays(read.target, source.size), arrays.at_most(read.group, source.size)
         described = {field.name: getattr(read, field.name) for field in fields(CellMesh)}
@@ -143,7 +143,7 @@ class _Document(Stored):
 
 _ALONE: tuple[str, ...] = ("spec", "time_step", "populations", "fields", "operator", "materials", "coding", "period")
 _ALONE += ("bounds", "placement", "profile")
-"""Attributes of a graph that stand in its document as they are."""
+"""Attributes of a graph that its document stores unchanged."""
 
 
 @cache
@@ -152,7 +152,7 @@ def _reader(kind: type) -> TypeAdapter[Any]:
 
 
 def document(graph: IntegerGraph) -> tuple[Plain, Plain, dict[str, Integers]]:
-    """Take a graph apart.
+    """Split a graph into plain data and arrays.
 
     Returns
     -------
@@ -181,7 +181,7 @@ def document(graph: IntegerGraph) -> tuple[Plain, Plain, dict[str, Integers]]:
 
 
 def graph_from_document(described: Plain, certificate: Plain, arrays: Mapping[str, Integers | Runs]) -> IntegerGraph:
-    """Put a graph together again; the inverse of `document`.
+    """Rebuild a graph; the inverse of `document`.
 
     Parameters
     ----------
@@ -220,7 +220,7 @@ def graph_from_document(described: Plain, certificate: Plain, arrays: Mapping[st
 
 
 def certificate_from(plain_certificate: Plain) -> Certificate | None:
-    """The certificate of plain data; None of an empty one.
+    """Build the certificate from plain data; None if that is empty.
 
     Raises
     ------

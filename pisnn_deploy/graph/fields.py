@@ -1,4 +1,4 @@
-"""Fields and channels: what holds mass, and what carries packets from one holder to another."""
+"""Fields and channels: which neurons hold mass, and which carry packets between them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class OperatingWindow(Stored):
 
 
 def equal_volumes(cells: int) -> Integers:
-    """Inverse volumes of cells that hold alike: as many ones, which take no memory.
+    """Inverse volumes of equal cells: a view of ones that takes no memory.
 
     Returns
     -------
@@ -119,7 +119,7 @@ class Field(Stored):
         return mass if self.holds_alike else mass * self.inverse_volume
 
     def holdings(self, mass: Integers) -> Integers:
-        """Masses of the cells followed by empty ledgers.
+        """Masses of the cells, followed by empty ledgers.
 
         Parameters
         ----------
@@ -145,9 +145,9 @@ class Channels:
     source_holder, target_holder : str
         Populations of the holders that a positive packet leaves and enters.
     source, target : int64 array [neurons of the population]
-        Which of their neurons.
+        Neuron of each holder, for each channel.
     output : int
-        Which of the values that the program sends is the packet.
+        Index of the packet among the values that the program sends.
     """
 
     population: str

@@ -42,9 +42,9 @@ class FloatGraph:
     reservoirs : float64 array [reservoirs]
         Cell values that the reservoirs hold.
     initial : float64 array [cells]
-        Cell values that a run starts from unless told otherwise.
+        Cell values at the start of a run by default.
     send_threshold : int or None
-        Quanta from which a face sends that hears one PDE step late; None for faces that fire what they hear.
+        Quanta from which a face that is one PDE step late sends; None for faces that are not late.
     """
 
     spec: ModelSpec
@@ -61,7 +61,7 @@ class FloatGraph:
 
     @property
     def is_late(self) -> bool:
-        """Whether fluxes are those of the field one PDE step before."""
+        """Whether fluxes use the field of the previous PDE step."""
         return self.send_threshold is not None
 
     @property

@@ -1,4 +1,4 @@
-"""The integer graph: populations, synapses, fields and channels, and what was proved of them.
+"""The integer graph: populations, synapses, fields and channels, and what was proved about them.
 
 This is what the artifact stores and every backend runs. docs/reference/artifact.md specifies its meaning.
 """
@@ -74,11 +74,11 @@ class IntegerGraph:
     Attributes
     ----------
     spec : ModelSpec
-        Its operating range is the one that the graph was compiled for.
+        Specification of the model, with the operating range that the graph was compiled for.
     time_step : float
         Physical time of one PDE step, derived from the integer weights.
     populations : tuple of Population
-        In ascending order of their depth: holders, what answers to them, channels.
+        In ascending order of depth: holders, populations that respond to them, channels.
     synapses : tuple of Synapse
         Those from channels to holders are the route of the packets.
     operator : tuple of IntegerLayer
@@ -90,7 +90,7 @@ class IntegerGraph:
     profile : str
         Hardware profile that the graph was compiled for; empty for none.
     materials : Materials or None
-        Of a graph of two-point fluxes.
+        Only for a graph of two-point fluxes.
     """
 
     spec: ModelSpec
@@ -113,7 +113,7 @@ class IntegerGraph:
 
     @property
     def chain(self) -> tuple[str, ...]:
-        """Names of the populations in the order in which they answer."""
+        """Names of the populations in the order in which they run."""
         return tuple(population.name for population in self.populations)
 
     @cached_property
@@ -123,12 +123,12 @@ class IntegerGraph:
 
     @cached_property
     def depths(self) -> dict[str, int]:
-        """Phase in which each population answers: how many synapses lie between holders and it.
+        """Phase in which each population runs: the number of synapses between holders and it.
 
         Raises
         ------
         CycleError
-            Some populations wait for one another.
+            Some populations form a cycle.
         """
         return depths(self.holders, self.chain, ((synapse.source, synapse.target) for synapse in self.synapses))
 
@@ -146,16 +146,16 @@ class IntegerGraph:
         raise KeyError(name)
 
     def with_populations(self, *others: Population) -> IntegerGraph:
-        """The graph with other populations of the same names."""
+        """Replace populations by others of the same names."""
         by_name = {population.name: population for population in others}
         return replace(self, populations=tuple(by_name.get(p.name, p) for p in self.populations))
 
     def with_field(self, **changes: Any) -> IntegerGraph:
-        """The graph with other values of attributes of its only field."""
+        """Replace attributes of the only field."""
         return replace(self, fields=(replace(self.sole_field, **changes),))
 
     def field_of(self, holder: str) -> Field:
-        """The field that a population holds.
+        """The field whose mass a population holds.
 
         Raises
         ------
@@ -205,7 +205,7 @@ class IntegerGraph:
 
     @cached_property
     def initial(self) -> Integers:
-        """Masses of the cells of the only field that a run starts from unless told otherwise, int64 [cells]."""
+        """Default masses of the cells at the start of a run, int64 [cells]."""
         holders = self.population(self.sole_field.holder)
         (state,) = holders.program.states
         return holders.started()[state][: self.sole_field.cells]
@@ -240,7 +240,7 @@ class IntegerGraph:
 
     @property
     def resolution(self) -> float:
-        """Smallest difference of cell values that fluxes may answer to: of a level where cells differ, or a quantum."""
+        """Smallest difference of cell values that fluxes can resolve: a level where cells differ, else a quantum."""
         levels = self.between_fields if self.materials is not None else ()
         return self.value_per_quantum * 2.0 ** sum(rectifier_shift(level.program) or 0 for level in levels)
 
@@ -254,7 +254,7 @@ class IntegerGraph:
         return sum(population.size for population in self.populations)
 
     def between(self, source: str, target: str) -> Iterator[Synapse]:
-        """Synapses from the first output of a population to what another integrates."""
+        """Synapses from a population's first output to another's integrating port."""
         return (s for s in self.into(target) if s.source == source and s.output == 0)
 
     def matrix(self, source: str, target: str) -> sparse.csr_matrix:
@@ -278,7 +278,7 @@ class IntegerGraph:
         raise KeyError(f"no bound for {population} {quantity}")
 
     def mass(self, values: NDArray[np.float64]) -> Integers:
-        """Masses in quanta of the given cell values, each rounded to the nearest integer.
+        """Convert cell values to masses in quanta, each rounded to the nearest integer.
 
         Parameters
         ----------
@@ -293,7 +293,7 @@ class IntegerGraph:
         Raises
         ------
         UsageError
-            A value that is not finite, or too large to be an exact integer mass.
+            A value is not finite, or too large to be an exact integer mass.
         """
         flat = np.asarray(values, np.float64).reshape(-1)
         scaled = flat / self.value_per_quantum

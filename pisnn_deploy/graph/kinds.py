@@ -1,4 +1,4 @@
-"""Populations of the programs of this project, laid out on a mesh: cells, hidden layers, faces; and back again."""
+"""Build and recognise this project's populations on a mesh: cells, hidden layers, faces."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ Integers = NDArray[np.int64]
 
 
 def holders(field: Field, initial: Integers) -> Population:
-    """Cells and reservoirs of a field: everything that holds its mass.
+    """Population of the cells and reservoirs of a field, which hold its mass.
 
     Parameters
     ----------
     initial : int64 array [cells]
-        Masses that a run starts from unless told otherwise.
+        Masses at the start of a run by default.
     """
     program = membrane()
     return Population(field.holder, field.size, program, start={program.states[0]: field.holdings(initial)})
 
 
 def rectifiers(name: str, bias: Integers, shift: int) -> Population:
-    """Hidden neurons.
+    """Population of hidden neurons.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def rectifiers(name: str, bias: Integers, shift: int) -> Population:
 
 
 def faces(mesh: FaceMesh, constants: FaceConstants, bias: Integers | None = None) -> Population:
-    """Faces of a mesh.
+    """Population of the faces of a mesh.
 
     Parameters
     ----------
@@ -71,12 +71,12 @@ def face_channels(mesh: FaceMesh, holder: str = MEMBRANE, population: str = FLUX
 
 
 def face_of(graph: IntegerGraph) -> FaceConstants | None:
-    """What makes the only channels of a graph the faces that they are; None where they run another program."""
+    """Constants of the faces that are a graph's only channels; None where they run another program."""
     return face_constants(graph.sole_channels.program)
 
 
 def known_face(graph: IntegerGraph) -> FaceConstants:
-    """As `face_of`, of a graph that a pass of this package made.
+    """As `face_of`, for a graph that a pass of this package made.
 
     Raises
     ------
@@ -90,16 +90,16 @@ def known_face(graph: IntegerGraph) -> FaceConstants:
 
 
 def with_faces(graph: IntegerGraph, bias: Integers | None = None, **changes: Any) -> IntegerGraph:
-    """A graph with other faces.
+    """Replace bias or constants of a graph's faces.
 
     Parameters
     ----------
     graph : IntegerGraph
         Whose channels are known faces.
     bias : int64 array [faces], optional
-        Replaces the one that they have.
+        Replaces their current bias.
     changes : mapping of str to object
-        Of their `FaceConstants`, by attribute.
+        New values of their `FaceConstants`, by attribute.
     """
     channels = graph.sole_channels
     kept = channels.parameters.get("bias") if bias is None else bias
@@ -108,7 +108,7 @@ def with_faces(graph: IntegerGraph, bias: Integers | None = None, **changes: Any
 
 
 def starting_from(graph: IntegerGraph, mass: Integers) -> IntegerGraph:
-    """A graph whose runs start from other masses unless told otherwise.
+    """Replace the masses from which runs of a graph start by default.
 
     Parameters
     ----------

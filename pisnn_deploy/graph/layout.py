@@ -14,9 +14,9 @@ from pisnn_deploy.mesh import Boxes, FaceMesh, Mesh, Wall, Window, distinct_face
 MIXED_SIGN_EXPONENT = -1
 """Exponent of synapses: targets drop the lowest bit of mixed-sign mantissas, so all mantissas are doubled."""
 LARGEST_WEIGHT = 127
-"""Largest effective weight of one synapse of that exponent: its mantissa is at most 254."""
+"""Largest effective weight of one synapse with that exponent: its mantissa is at most 254."""
 DIGIT_BITS = 7
-"""Bits that one of several synapses adds to weights beyond two of these."""
+"""Bits that each synapse contributes to weights too large for two."""
 
 
 def window_matrix(weight: Values, window: Window, holders: int) -> sparse.csr_matrix:
@@ -77,7 +77,7 @@ def window_bias(weight: Values, bias: Values, window: Window) -> Values:
 
 
 def window_stencil(weight: Values, mesh: Mesh, half_width: int, transverse: int, wall: Wall) -> Stencil:
-    """First layer as connections that repeat over the mesh; what `window_matrix` is for all faces.
+    """First layer as connections that repeat over the mesh; equivalent to `window_matrix`.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def window_biases(
 
 
 def route_matrix(mesh: FaceMesh) -> sparse.csr_matrix:
-    """Incidence ``D``: the route of the packets from faces to cells and reservoirs.
+    """Incidence matrix ``D``: the route of packets from faces to cells and reservoirs.
 
     Returns
     -------
@@ -179,7 +179,7 @@ def synapses(source: str, target: str, connections: Connections) -> tuple[Synaps
 
 
 def share_synapses(mesh: FaceMesh) -> tuple[Synapse, Synapse]:
-    """How faces with a limiter hear of the masses at their ends.
+    """Synapses that bring faces with a limiter the masses at their ends.
 
     Returns
     -------
@@ -219,7 +219,7 @@ def _clipped(weights: Values) -> Values:
 
 
 def _digit(weights: Values) -> Values:
-    """Lowest digit, -64 to 63."""
+    """Lowest base-128 digit, -64 to 63."""
     half = 1 << (DIGIT_BITS - 1)
     return ((weights + half) & (2 * half - 1)) - half
 

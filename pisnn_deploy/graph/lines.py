@@ -27,7 +27,7 @@ class Line:
     Attributes
     ----------
     synapse : Synapse
-        Its source neurons are those of the line.
+        Synapse whose source neurons are those of the line.
     number : int
         Line of the source population, 0 where spikes are graded.
     """

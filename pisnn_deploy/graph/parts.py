@@ -15,7 +15,7 @@ from pisnn_deploy.mesh import FaceMesh
 
 @dataclass(frozen=True)
 class Part:
-    """A mesh, and what of another mesh each of its places is.
+    """Part of a mesh, with the numbers that its cells, reservoirs and faces have in the whole.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Part:
 
 
 def restricted(graph: IntegerGraph, part: Part, synapses: tuple[Synapse, ...]) -> IntegerGraph:
-    """The graph of a part, not placed.
+    """Restrict a graph to a part of its mesh; the result is not placed.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a population sends: payloads in their declared width that no accumulator behind can wrap on, as spikes."""
+"""Spikes that a population sends: payloads checked against their width and the accumulators that receive them."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class PayloadGuard:
     largest : int
         Absolute payload up to which no accumulator can wrap.
     reach : tuple of (str, csr_matrix)
-        Name and absolute mantissas, int64 [post, pre], of each synapse that takes the payload, times ``2^exponent`` if
-        that is more.
+        Name and absolute mantissas, int64 [post, pre], of each synapse that receives the payload, times ``2^exponent``
+        where that is larger.
     lines : int
         Lines of binary spikes; 0 where spikes carry integers.
     """
@@ -51,11 +51,11 @@ class PayloadGuard:
 
     @property
     def width(self) -> int:
-        """Spikes that one neuron may send in a time step."""
+        """Most spikes that one neuron can send in a time step."""
         return max(1, self.lines)
 
     def spikes(self, values: Integers) -> Integers:
-        """What travels for payloads: the integers themselves, or zeros and ones line after line.
+        """Encode payloads as spikes: the integers themselves, or zeros and ones, line after line.
 
         Parameters
         ----------
@@ -96,7 +96,7 @@ class PayloadGuard:
 
 
 def payload_guard(graph: IntegerGraph, population: str) -> PayloadGuard:
-    """The guard of a population of a graph."""
+    """Build the payload guard of a population."""
     moves_mass = any(channels.population == population for channels in graph.channels)
     quantity = "packet" if moves_mass else "payload"
     # A positive exponent shifts the sum within the same width.

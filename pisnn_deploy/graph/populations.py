@@ -1,4 +1,4 @@
-"""Populations: neurons of one program, and how deep each stands behind the holders of mass."""
+"""Populations (neurons that run one program) and their depth behind the holders of mass."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pisnn_deploy.programs import Program
 
 MOST_LINES = 32
 _SHARED_QUANTITIES = {"source_share": "share", "target_share": "share"}
-"""Values of programs that bounds know under one name."""
+"""Values of programs that share one name in bounds."""
 _Lists = ListsOf(lambda name, data, arrays: int(data["size"]))
 
 
@@ -26,15 +26,15 @@ class Population(Stored):
     Attributes
     ----------
     name : str
-        As synapses and bounds name it.
+        Name used by synapses and bounds.
     size : int
         Number of neurons.
     program : Program
-        What each of them does in a PDE step.
+        Program that each neuron runs in a PDE step.
     parameters : mapping of str to int64 array [size]
-        A value a neuron for each parameter of the program.
+        One value per neuron for each parameter of the program.
     start : mapping of str to int64 array [size]
-        What states of the program are before the first PDE step; 0 where a state is not named.
+        States before the first PDE step; states that are not listed start at 0.
     lines : int
         Number of lines of binary spikes on which a payload is sent (`pisnn_deploy.graph.lines`); 0 where spikes carry
         integers.
@@ -69,7 +69,7 @@ class Population(Stored):
 
     @cached_property
     def only_adds(self) -> bool:
-        """Whether the program is a holder's: one state, to which what arrives is added, and which is sent."""
+        """Whether the program is a holder's: one state, which sums what arrives and is sent."""
         program = self.program
         if len(program.ports) != 1 or len(program.states) != 1 or program.parameters or len(program.operations) != 1:
             return False
@@ -82,16 +82,16 @@ class Population(Stored):
         return _SHARED_QUANTITIES.get(value, value.replace("_", "-"))
 
     def started(self) -> dict[str, Integers]:
-        """Every state before the first PDE step, int64 [size] by name."""
+        """All states before the first PDE step, int64 [size] by name."""
         return {state: self.start.get(state, np.zeros(self.size, np.int64)) for state in self.program.states}
 
 
 class CycleError(ValueError):
-    """Populations that wait for one another; the message names one of them."""
+    """Populations form a cycle; the message names one of them."""
 
 
 def depths(holders: Iterable[str], populations: Iterable[str], links: Iterable[tuple[str, str]]) -> dict[str, int]:
-    """How many synapses lie between holders and each population, on the longest way.
+    """Depth of each population: the number of synapses on the longest path from the holders.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def depths(holders: Iterable[str], populations: Iterable[str], links: Iterable[t
     populations : iterable of str
         Every population; one that nothing reaches has depth 1.
     links : iterable of (str, str)
-        Source and target of each synapse. What leads to holders is heard in the next PDE step, and does not count.
+        Source and target of each synapse. Links to holders act in the next PDE step and do not count.
 
     Returns
     -------
@@ -110,7 +110,7 @@ def depths(holders: Iterable[str], populations: Iterable[str], links: Iterable[t
     Raises
     ------
     CycleError
-        Some populations wait for one another.
+        Some populations form a cycle.
     """
     grounded, names = set(holders), list(populations)
     heard: dict[str, set[str]] = {name: set() for name in names if name not in grounded}

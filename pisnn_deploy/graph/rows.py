@@ -1,4 +1,4 @@
-"""Connections between two populations, whatever their kind: compressed sparse rows, where rows are post-synaptic."""
+"""Connections between two populations as compressed sparse rows (one row per post-synaptic neuron)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pisnn_deploy.physics.model import ModelSpec
 
 Integers = NDArray[np.int64]
 Values = NDArray[Any]
-"""Mantissas are int64; the float model has float64 weights in the same places."""
+"""Values of connections: int64 mantissas, or float64 weights of the float model."""
 Parts = dict[str, Integers]
 """Arrays that connections are made of, by name."""
 
@@ -48,7 +48,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Place:
-    """Where connections lie, which their parts in a file do not say.
+    """Sizes and target of connections, which their arrays in a file do not say.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Place:
         Raises
         ------
         ValueError
-            They are not the same number at every face.
+            The number differs from face to face.
         """
         per_face, rest = divmod(self.outputs, max(1, self.mesh.faces))
         if rest or not per_face:
@@ -98,7 +98,7 @@ class Connections(ABC):
 
     @abstractmethod
     def described(self, mesh: FaceMesh) -> tuple[str, Parts]:
-        """Kind, and the arrays from which connections of this kind are read again on the mesh."""
+        """Kind, and the arrays from which its reader rebuilds the connections on the mesh."""
 
     @property
     def entries(self) -> int:
@@ -107,16 +107,16 @@ class Connections(ABC):
 
     @property
     def pattern(self) -> tuple[Integers, NDArray[np.int32] | Integers]:
-        """Where the connections of each target neuron start, and their source neurons, of any integer type."""
+        """Start of each target neuron's connections, and their source neurons (any integer type)."""
         return self.rows.starts, self.rows.columns
 
     @property
     def distinct(self) -> tuple[Integers, Values]:
-        """Starts and values of rows among which every row has its like."""
+        """Starts and values of the deduplicated rows."""
         return self.rows.starts, self.rows.values
 
     def selected(self, rows: Integers) -> Rows:
-        """The connections of some target neurons alone, in the given order.
+        """Select the connections of some target neurons, in the given order.
 
         Parameters
         ----------
@@ -130,7 +130,7 @@ class Connections(ABC):
         return Rows(starts, whole.columns[at], whole.values[at])
 
     def revalued(self, change: Callable[[Values], Values]) -> Connections:
-        """With other values, spelled out; zeros are dropped."""
+        """Replace the values; the result is explicit, and zeros are dropped."""
         rows = self.rows
         return Explicit(rows.starts, rows.columns, rows.values, self.inputs).revalued(change)
 
@@ -141,7 +141,7 @@ class Connections(ABC):
 
 @dataclass(frozen=True)
 class Explicit(Connections):
-    """Every connection spelled out.
+    """Explicit connections, one entry each.
 
     Attributes
     ----------
@@ -172,7 +172,7 @@ class Explicit(Connections):
         return Rows(self.starts, self.columns, self.values)
 
     def revalued(self, change: Callable[[Values], Values]) -> Explicit:
-        """With other values; zeros are dropped."""
+        """Replace the values; zeros are dropped."""
         values = change(self.values)
         is_entry = values != 0
         return Explicit(shortened(self.starts, is_entry), self.columns[is_entry], values[is_entry], self.inputs)
@@ -196,7 +196,7 @@ class Explicit(Connections):
 
 
 def read_explicit(parts: dict[str, str], take: Arrays, place: Place) -> Explicit:
-    """Connections of the kind ``explicit`` from the names of their arrays."""
+    """Read connections of the kind ``explicit`` by the names of their arrays."""
     starts, columns = take(parts["row_starts"], place.outputs + 1), take.columns(parts["columns"], place.outputs)
     mantissas = take(parts["mantissas"], columns.size)
     if starts.size == 0:
@@ -205,10 +205,10 @@ def read_explicit(parts: dict[str, str], take: Arrays, place: Place) -> Explicit
 
 
 def shortened(starts: Integers, is_kept: NDArray[np.bool_]) -> Integers:
-    """Starts of rows of which only some entries are kept."""
+    """Starts of rows after some entries are dropped."""
     return np.asarray(np.concatenate([[0], np.cumsum(is_kept)])[starts], np.int64)
 
 
 def ascends(starts: NDArray[np.int64], last: int) -> bool:
-    """Whether numbers never fall from 0 to a last one. Their differences could wrap, so there are none here."""
+    """Whether numbers never decrease from 0 to a given last one; no differences, because these could wrap."""
     return int(starts[0]) == 0 and int(starts[-1]) == last and bool((starts[1:] >= starts[:-1]).all())

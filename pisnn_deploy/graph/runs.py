@@ -1,4 +1,4 @@
-"""Arrays as an artifact stores them: number by number, or as runs of equal numbers that are expanded when asked for."""
+"""Arrays as an artifact stores them: number by number, or as runs of equal numbers, expanded on demand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Integers = NDArray[np.int64]
 
 LONGEST_RUN = 1 << 32
-"""Numbers; no artifact holds an array of more, and sums of such lengths cannot wrap."""
+"""Most numbers in a run: no artifact holds a longer array, and sums of such lengths cannot wrap."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class Runs:
 
     @property
     def size(self) -> int:
-        """How many numbers there are, none of which is made."""
+        """How many numbers the runs expand to, without expanding them."""
         return int(self.lengths.sum())
 
     @property
     def fewest(self) -> int:
-        """At most so many numbers differ from the one before them, the first included."""
+        """Upper bound on how many numbers differ from their predecessor, counting the first."""
         return int(self.lengths.size)
 
     def expanded(self) -> Integers:
@@ -51,7 +51,7 @@ class Runs:
 
 
 def runs_of(table: Integers) -> Runs:
-    """Runs from their table.
+    """Read runs from their table.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """The meaning of an integer graph, in plain numpy: the numerics contract step by step.
 
-This is the reference that every backend is compared with; it is written to be read. What a neuron does stands in its
-program; here stands what reaches it, and in which order::
+This is the reference that every backend is compared with; it is written to be read. A neuron's program says what it
+does; this module says what reaches it, and in which order::
 
     sends of holders        = their masses at the start of the PDE step
     arrival of a port       = sum over its synapses of W a, with a what their sources send
@@ -27,20 +27,20 @@ from pisnn_deploy.programs.arrays import Arrays
 
 @dataclass(frozen=True)
 class State:
-    """What a PISNN holds between two PDE steps, and what the last one did.
+    """State of a PISNN between two PDE steps, and what the last step did.
 
     Attributes
     ----------
     mass : int64 array [cells + reservoirs]
         Masses of the cells, then ledgers.
     current : int64 array [faces]
-        What each face added to its residue in the last PDE step, in flux units.
+        Current that each face added to its residue in the last PDE step, in flux units.
     residue : int64 array [faces]
-        What has not fired.
+        What each face has not fired yet, in flux units.
     packets : int64 array [faces]
-        What fired in the last PDE step.
+        Packets that each face fired in the last PDE step.
     kept_current : int64 array [faces]
-        What the program of the faces keeps of its current for the next PDE step; 0 where it keeps nothing.
+        Current that each face keeps for the next PDE step; 0 where its program keeps none.
     """
 
     mass: Integers
@@ -51,11 +51,11 @@ class State:
 
 
 States = dict[str, dict[str, Integers]]
-"""Every state of every population between two PDE steps: by population, by state of its program."""
+"""All states between two PDE steps, by population and by state of its program."""
 
 
 class Semantics:
-    """A graph made ready to be stepped.
+    """A graph prepared for stepping.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class Semantics:
         self._run = {population.name: self._prepared(population) for population in graph.populations}
 
     def begin(self, masses: Mapping[str, Integers] | None = None) -> States:
-        """Every state before the first PDE step.
+        """All states before the first PDE step.
 
         Parameters
         ----------
@@ -92,7 +92,7 @@ class Semantics:
         Returns
         -------
         dict of str to dict of str to int64 array
-            Populations that are one step late keep what these masses make of it.
+            States by population and name; late populations start with the current of these masses.
         """
         states = {population.name: population.started() for population in self._graph.populations}
         for holder, mass in (masses or {}).items():
@@ -108,7 +108,7 @@ class Semantics:
         return states
 
     def advance(self, states: States, step: int = 0) -> tuple[States, dict[str, Result[Integers]]]:
-        """One PDE step of any graph.
+        """Run one PDE step of any graph.
 
         Parameters
         ----------
@@ -122,7 +122,7 @@ class Semantics:
         states : dict of str to dict of str to int64 array
             After the PDE step.
         results : dict of str to Result
-            What the program of each population that holds no mass made of its inputs.
+            Result of the program of each population that holds no mass.
 
         Raises
         ------
@@ -183,7 +183,7 @@ class Semantics:
         return [mass, *(result.sends[0] for result in self._answers(states, step, hidden).values())]
 
     def step(self, state: State, step: int = 0) -> State:
-        """One PDE step of a graph of one field.
+        """Run one PDE step of a graph of one field.
 
         Parameters
         ----------
@@ -236,7 +236,7 @@ class Semantics:
     def _answers(
         self, states: States, step: int, populations: list[Population] | None = None, *, checked: bool = True
     ) -> dict[str, Result[Integers]]:
-        """What populations make of the masses, in the order of their depth."""
+        """Results of the populations for given masses, in order of depth."""
         results: dict[str, Result[Integers]] = {}
         sends: dict[str, tuple[Integers, ...]] = {}
         self._step = step
@@ -263,7 +263,7 @@ class Semantics:
         return {**ports, **states[population.name], **population.parameters}
 
     def _prepared(self, population: Population) -> Prepared[Integers]:
-        """The program of a population, to be run step by step; holders' masses are looked at where ledgers are."""
+        """Prepare the program of a population for stepping; widths of holders are checked with the ledgers' instead."""
         if population.name in self._graph.holders:
             return Prepared(population.program, Arrays())
         return Prepared(population.program, Arrays(partial(self._look, population.name)))
@@ -281,7 +281,7 @@ class Semantics:
 
 
 def _weights(graph: IntegerGraph, target: str, port: str) -> list[tuple[str, int, sparse.csr_matrix]]:
-    """Source, its output and the sum of the effective weights from it, of all that leads to a port."""
+    """Sources of a port: each with its output and the summed effective weights."""
     sums: dict[tuple[str, int], sparse.csr_matrix] = {}
     for synapse in graph.into(target, port):
         key = synapse.source, synapse.output
@@ -291,7 +291,7 @@ def _weights(graph: IntegerGraph, target: str, port: str) -> list[tuple[str, int
 
 
 def _spread(result: Result[Integers], size: int) -> Result[Integers]:
-    """A result with a value for each neuron, of what is the same constant in all of them too."""
+    """Expand constants in a result to one value per neuron."""
 
     def spread(value: Integers) -> Integers:
         return value if np.shape(value) else np.full(size, value, np.int64)
@@ -301,13 +301,13 @@ def _spread(result: Result[Integers], size: int) -> Result[Integers]:
 
 
 def _current_and_residue(faces: Population, states: Mapping[str, Integers]) -> tuple[Integers, Integers]:
-    """What faces keep of their current, 0 where they keep nothing, and their residue."""
+    """Kept current (0 where a program keeps none) and residue of the faces."""
     *kept, residue = (states[name] for name in faces.program.states)
     return (kept[0] if kept else np.zeros_like(residue)), residue
 
 
 def first_kept_current(graph: IntegerGraph, mass: Integers) -> Integers:
-    """What the faces of a graph keep of their currents before the first PDE step.
+    """Current that the faces of a graph keep before the first PDE step.
 
     Parameters
     ----------
@@ -319,15 +319,15 @@ def first_kept_current(graph: IntegerGraph, mass: Integers) -> Integers:
     Returns
     -------
     int64 array [faces]
-        0, but for faces that add their arrivals one step late: the current of these masses.
+        The current of these masses for faces that add arrivals one step late, else 0.
     """
-    if not graph.sole_channels.is_late:  # the matrices of a large mesh are not spelled out for nothing
+    if not graph.sole_channels.is_late:  # avoids building the matrices of a large mesh
         return np.zeros(graph.sole_channels.size, np.int64)
     return Semantics(graph).start(mass[: graph.sole_field.cells]).kept_current
 
 
 def kept_current(graph: IntegerGraph, current: Integers) -> Integers:
-    """What faces that are not late keep of the current of a PDE step.
+    """Current that faces keep from a PDE step, if they are not late.
 
     Parameters
     ----------

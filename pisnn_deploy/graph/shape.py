@@ -1,6 +1,6 @@
-"""What the populations, fields, channels and synapses of every integer graph must satisfy, whatever their programs.
+"""Requirements on the populations, fields, channels and synapses of every integer graph, whatever their programs.
 
-Conservation needs no more of a graph than its shape: a holder's program only adds what arrives, nothing but packets
+Conservation rests on the shape of a graph alone: a holder's program only adds what arrives, nothing but packets
 arrives at it, and a channel's packet goes to both of its ends with -1 and +1 (`route_defects`). So no other program,
 however wrong, can lose mass.
 """
@@ -26,13 +26,13 @@ Integers = NDArray[np.int64]
 MOST_POPULATIONS = 64
 MOST_LINES = 32
 LARGEST_NUMBER = 2**53
-"""Of masses, reservoirs and parameters, so that sums over a window cannot wrap."""
+"""Largest mass, reservoir value or parameter, so that sums over a window cannot wrap."""
 LARGEST_SHIFT = 30
-"""Of what a program shifts; exact products with more would not fit 64 bits."""
+"""Largest shift of a program in bits; exact products with more would not fit 64 bits."""
 
 
 def shape_defects(graph: IntegerGraph) -> Iterator[str]:
-    """Sentences that say what is wrong with populations, fields, channels and how they are joined."""
+    """Defects of populations, fields, channels and their connections, a sentence each."""
     names = [population.name for population in graph.populations]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice or len(names) > MOST_POPULATIONS:
@@ -156,7 +156,7 @@ def _channels(graph: IntegerGraph, channels: Channels) -> Iterator[str]:
 
 
 def _wiring(graph: IntegerGraph) -> Iterator[str]:
-    """Packets and nothing else go to holders, and something goes to every port."""
+    """Holders must receive packets and nothing else, and every port must receive something."""
     ends = {(c.population, c.output, holder) for c in graph.channels for holder, _, _ in c.ends}
     if len({(c.population, c.output) for c in graph.channels}) != len(graph.channels):
         yield "two sets of channels have the same packets"
@@ -183,7 +183,7 @@ def _order(graph: IntegerGraph) -> Iterator[str]:
 
 
 def incidence(graph: IntegerGraph, channels: Channels, holder: str) -> sparse.csr_matrix:
-    """What packets of channels add to holders: -1 where they leave, +1 where they enter.
+    """Incidence of channels: -1 at the holder that a packet leaves, +1 at the one that it enters.
 
     Parameters
     ----------
@@ -205,7 +205,7 @@ def incidence(graph: IntegerGraph, channels: Channels, holder: str) -> sparse.cs
 
 
 def route_defects(graph: IntegerGraph) -> Iterator[str]:
-    """Channels whose packets do not go to both of their ends, by the effective weights of the synapses as stored.
+    """Channels whose packets miss one of their ends, by the effective weights of the stored synapses.
 
     Parameters
     ----------
@@ -227,7 +227,7 @@ def route_defects(graph: IntegerGraph) -> Iterator[str]:
 def is_incidence(graph: IntegerGraph, *, with_loops: bool = False) -> bool:
     """Whether the route of a graph of one field is one rule for all faces, which carries a quantum as a quantum.
 
-    It is looked at as targets store it. Then no weights need to be spelled out: its ends are those of the mesh.
+    Checks the route as targets store it. Then its ends are those of the mesh, and no weights need to be expanded.
 
     Parameters
     ----------
@@ -252,7 +252,7 @@ def is_incidence(graph: IntegerGraph, *, with_loops: bool = False) -> bool:
 
 
 def joined(graph: IntegerGraph) -> dict[str, Integers]:
-    """Holders that channels join, directly or through others: their masses together never change (I1).
+    """Connected sets of holders; the total mass of each set never changes (I1).
 
     Returns
     -------

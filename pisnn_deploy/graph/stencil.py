@@ -1,4 +1,4 @@
-"""Connections from the cells of a structured mesh to its faces, as a rule that repeats over the mesh."""
+"""Stencils: connections from cells to faces of a structured mesh that repeat over the mesh."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pisnn_deploy.mesh.window import Boxes
 from pisnn_deploy.physics.model import ModelSpec
 
 FARTHEST = 2**31
-"""Of cells, for an offset of a stencil; farther ones could wrap when they are added to a cell's place."""
+"""Largest offset of a stencil in cells; a larger one could wrap when it is added to a cell's coordinates."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Stencil(Connections):
 
     @property
     def distinct(self) -> tuple[Integers, Values]:
-        """Starts and values of rows among which every row has its like."""
+        """Starts and values of the deduplicated rows."""
         return self.starts, self.values
 
     @cached_property
@@ -88,7 +88,7 @@ class Stencil(Connections):
 
     @cached_property
     def pattern(self) -> tuple[Integers, NDArray[np.int32] | Integers]:
-        """Where the connections of each target neuron start, and their source neurons, of the narrowest type."""
+        """Start of each target neuron's connections, and their source neurons (narrowest integer type)."""
         outputs = self.outputs_per_face
         lengths = np.zeros(self.outputs, np.int64)
         counts = np.diff(self.starts).reshape(-1, outputs)
@@ -108,7 +108,7 @@ class Stencil(Connections):
         return starts, columns
 
     def selected(self, rows: Integers) -> Rows:
-        """The connections of some target neurons alone, in the given order; nothing else is expanded.
+        """Select the connections of some target neurons, in the given order; nothing else is expanded.
 
         Parameters
         ----------
@@ -136,7 +136,7 @@ class Stencil(Connections):
         )
 
     def revalued(self, change: Callable[[Values], Values]) -> Stencil:
-        """With other values; zeros are dropped."""
+        """Replace the values; zeros are dropped."""
         values = change(self.values)
         is_entry = values != 0
         return replace(
@@ -149,7 +149,7 @@ class Stencil(Connections):
         return [self.boxes.faces(self.mesh, box) for box in range(self.boxes.axis.size)]
 
     def _part(self, box: int, output: int) -> tuple[slice, Integers]:
-        """Entries of an output of a box, and the order in which their cells ascend away from periodic ends."""
+        """Entries of one output of a box, and the order in which their cells ascend (away from periodic ends)."""
         at = box * self.outputs_per_face + output
         part = slice(int(self.starts[at]), int(self.starts[at + 1]))
         return part, np.lexsort(self._nearest(self.offsets[part]).T[::-1])
@@ -160,7 +160,7 @@ class Stencil(Connections):
         return np.asarray((offsets + shape // 2) % shape - shape // 2, np.int64)
 
     def _turned(self, box: int, offsets: Integers) -> Integers:
-        """Faces of a box from which an offset leads around a periodic axis, so that columns come in another order."""
+        """Faces of a box whose offsets wrap around a periodic axis, which changes the order of columns."""
         nearest, lower, shape = self._nearest(offsets), self.boxes.lower[box], self.boxes.shape[box]
         is_inside = np.zeros(tuple(shape), np.bool_)
         for a, count in enumerate(self.mesh.shape if len(nearest) else ()):
@@ -202,7 +202,7 @@ class Stencil(Connections):
 
 
 def read_stencil(parts: dict[str, str], take: Arrays, place: Place) -> Stencil:
-    """Connections of the kind ``stencil`` from the names of their arrays."""
+    """Read connections of the kind ``stencil`` by the names of their arrays."""
     mesh, per_face = place.mesh.grid, place.per_face
     if mesh is None:
         raise ValueError("it is a stencil, but the mesh is not structured")
@@ -217,7 +217,7 @@ def read_stencil(parts: dict[str, str], take: Arrays, place: Place) -> Stencil:
 
 
 def _stencil_misfit(mesh: Mesh, stencil: Stencil) -> str:
-    """A stencil must give each face exactly one window, and each window each cell once and without leaving a wall."""
+    """Each face must have exactly one window, and each window must read each cell once and stay within walls."""
     boxes = stencil.boxes
     rows = boxes.axis.size * stencil.outputs_per_face
     starts, entries = stencil.starts, stencil.values.size
@@ -245,7 +245,7 @@ def _stencil_misfit(mesh: Mesh, stencil: Stencil) -> str:
 
 
 def _window_misfit(spec: ModelSpec, mesh: Mesh, stencil: Stencil) -> str:
-    """Why a face sees more cells than its model does: a short file could join all cells to each face.
+    """Why a face reads more cells than its model's window; a short file could join all cells to each face.
 
     Beside a wall a row may have a few more than the window, those that ghost cells are made of.
     """
@@ -255,7 +255,7 @@ def _window_misfit(spec: ModelSpec, mesh: Mesh, stencil: Stencil) -> str:
 
 
 def _boxes_misfit(mesh: Mesh, boxes: Boxes) -> str:
-    """Boxes must have each face of the mesh once. Their numbers may be any: nothing is added to them before a look."""
+    """Boxes must cover each face of the mesh once. They are untrusted: checked before any arithmetic."""
     covered = np.zeros(mesh.faces, np.bool_)
     for box in range(boxes.axis.size):
         _, first, counts = face_grid(mesh, int(boxes.axis[box]))
@@ -272,7 +272,7 @@ def _boxes_misfit(mesh: Mesh, boxes: Boxes) -> str:
 
 
 def _put(into: Values, starts: Integers, rows: Integers, content: Values) -> None:
-    """Write rows of equal length into their places."""
+    """Write rows of equal length into an output array."""
     if not content.size:
         return
     first, last = starts[rows[0]], starts[rows[-1] + 1]

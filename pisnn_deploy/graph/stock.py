@@ -1,4 +1,4 @@
-"""What a graph of Lava's own processes gives them, and what they then do.
+"""Parameters of a graph of Lava's own processes, and what these processes compute.
 
 Cells are a `Sigma`, faces a `SigmaDelta`, and a `Sparse` leads either way. A `Sigma` sends its state in every time step
 and each `Sparse` takes one, so a PDE step is one time step and the drive of a face is one step old::
@@ -26,20 +26,20 @@ from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.programs.neurons import face_constants
 
 STATE_BITS = 24
-"""Of a state of these processes. Source: ``precision=24`` in lava/proc/sdn/models.py of lava-nc 0.10.0."""
+"""Bits of a state of these processes. Source: ``precision=24`` in lava/proc/sdn/models.py of lava-nc 0.10.0."""
 STATES = {MEMBRANE: 1, FLUX: 3}
 """States of a neuron: ``sigma``; and ``sigma``, ``act`` and ``residue``."""
 CONSTANT_MANTISSA = 2
-"""Weight of the neuron that rounds; even, like all mantissas among others of mixed sign."""
+"""Weight of the rounding neuron; even, because targets drop the lowest bit of mixed-sign mantissas."""
 
 
 def is_stock(graph: IntegerGraph) -> bool:
-    """Whether Lava's own processes do all that a graph does: its holders are a `Sigma`, its channels a `SigmaDelta`.
+    """Whether Lava's own processes can run a graph: its holders are a `Sigma`, its channels a `SigmaDelta`.
 
     Parameters
     ----------
     graph : IntegerGraph
-        Whose programs are asked.
+        Graph whose programs are checked.
     """
     of_channels = [graph.population(channels.population).program for channels in graph.channels]
     if len(graph.populations) != 2 or len(of_channels) != 1:
@@ -49,7 +49,7 @@ def is_stock(graph: IntegerGraph) -> bool:
 
 
 def stored_exponent(graph: IntegerGraph, synapse: Synapse) -> int:
-    """Exponent that the target is given: where stock faces receive a drive, the shift of the drive is in it.
+    """Exponent passed to the target; for the drive of stock faces it includes the drive's shift.
 
     Parameters
     ----------
@@ -62,12 +62,12 @@ def stored_exponent(graph: IntegerGraph, synapse: Synapse) -> int:
 
 @dataclass(frozen=True)
 class StockNetwork:
-    """What Lava's processes are given, all of it stored integers.
+    """Parameters of Lava's processes, as stored integers.
 
     Attributes
     ----------
     mass : int64 array [cells + 1]
-        States of the `Sigma`: the masses, then the constant that rounds, which nothing ever reaches.
+        States of the `Sigma`: the masses, then the rounding constant, which receives no spikes.
     weights : scipy.sparse.csr_matrix, int64 [faces, cells + 1]
         Mantissas of the `Sparse` from cells to faces.
     weight_exponent : int
@@ -89,7 +89,7 @@ class StockNetwork:
 
 
 def stock_network(graph: IntegerGraph, mass: Integers) -> StockNetwork:
-    """Spell a graph out for Lava's processes.
+    """Translate a graph into parameters of Lava's processes.
 
     The neuron after the last cell sends the same number in every time step: what half a unit of the drive is before the
     shift.

@@ -1,4 +1,4 @@
-"""How what a graph consists of stands in a file: plain JSON, and arrays beside it that are named there.
+"""How the parts of a graph are stored: plain JSON that names arrays stored next to it.
 
 A dataclass that derives from `Stored` is read by pydantic from its own annotations. Its arrays are of the types below;
 in JSON they are the names of members, and how many numbers each must hold is known before runs are expanded.
@@ -24,23 +24,23 @@ Floats = NDArray[np.float64]
 Plain = dict[str, Any]
 
 LARGEST_EXPANSION = 1 << 8
-"""Neurons for each number that a file spells out."""
+"""Most neurons for each number stored in a file."""
 LARGEST_MANTISSA = 256
-"""Of any target's weights; larger ones could not be multiplied without wrapping."""
+"""Largest mantissa of any target; products with larger ones could wrap."""
 
 
 class Stored:
-    """Base of dataclasses that artifacts hold: unknown fields and values of other types are refused."""
+    """Base of dataclasses stored in artifacts: unknown fields and values of other types are refused."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
 
 class ArrayError(Exception):
-    """An array that is not what its graph says, or not there; the message names its member."""
+    """An array is missing or not what its graph says; the message names its member."""
 
 
 class Arrays:
-    """The arrays of a file, each to be taken once, and what is known so far of the graph that they belong to.
+    """The arrays of a file, each to be used once, and what is known so far about their graph.
 
     Parameters
     ----------
@@ -55,28 +55,28 @@ class Arrays:
         self.sizes: dict[str, int] = {}
 
     def __call__(self, name: str, size: int) -> Integers:
-        """A list of so many numbers; one that is spelled out is as long as it is, and judged with the graph."""
+        """Read a list of `size` numbers; a list not stored as runs is checked with the graph instead."""
         array = self._taken(name, 1)
         if isinstance(array, Runs) and array.size != size:
             raise ArrayError(f"arrays/{name}.runs.npy has {array.size} numbers, the graph {size}")
         return _expanded(array)
 
     def at_most(self, name: str, most: int) -> Integers:
-        """A list that is no longer than that, where nothing else says its length."""
+        """Read a list of at most that many numbers, where nothing else says its length."""
         array = self._taken(name, 1)
         if isinstance(array, Runs) and array.size > most:
             raise ArrayError(f"arrays/{name}.runs.npy has {array.size} numbers; at most {most} are possible")
         return _expanded(array)
 
     def columns(self, name: str, rows: int) -> Integers:
-        """A list whose numbers ascend within each of so many rows: equal ones beside each other are of two rows."""
+        """Read a list whose numbers ascend within each row, so equal neighbours belong to two rows."""
         array = self._taken(name, 1)
         if isinstance(array, Runs) and array.size > rows + array.fewest:
             raise ArrayError(f"arrays/{name}.runs.npy has {array.size} numbers, some of them equal within a row")
         return _expanded(array)
 
     def table(self, name: str) -> Integers:
-        """A table, which is always spelled out."""
+        """Read a table, which is never stored as runs."""
         return _expanded(self._taken(name, 2))
 
     def _taken(self, name: str, dimensions: int) -> Integers | Runs:
@@ -105,11 +105,11 @@ def _arrays_of(info: core_schema.ValidationInfo) -> Arrays:
 
 
 Length = Callable[[Plain, Arrays], int]
-"""How many numbers an array has, by the fields that were read before it and what is known of the graph."""
+"""Length of an array, from fields read before it and what is known about the graph."""
 
 
 class ListOf:
-    """A list of as many numbers as a function says; of floats, each is the integer that its 64 bits are."""
+    """A list whose length a function gives; floats are stored as the integers of their 64 bits."""
 
     def __init__(self, length: Length, *, floats: bool = False) -> None:
         self._length, self._floats = length, floats
@@ -141,7 +141,7 @@ class TableOf:
 
 
 class ListsOf:
-    """Lists by name, each of as many numbers as a function says of its name; tables without a function."""
+    """Lists by name, each with the length that a function gives for its name; tables without a function."""
 
     def __init__(self, length: Callable[[str, Plain, Arrays], int] | None = None) -> None:
         self._length = length
@@ -189,7 +189,7 @@ def _name(value: object) -> str:
 
 
 def _counted(size: int, info: ValidationInfo) -> int:
-    """A size of a population, which the file must account for before there are arrays of it."""
+    """Size of a population, checked against the file before arrays of that size are made."""
     arrays = info.context
     assert isinstance(arrays, Arrays)
     total = size + sum(arrays.sizes.values())
@@ -200,19 +200,19 @@ def _counted(size: int, info: ValidationInfo) -> int:
 
 
 def doubles(bits: Integers) -> Floats:
-    """Floats from the integers that their 64 bits are."""
+    """Floats from the integers of their 64 bits."""
     return np.ascontiguousarray(bits).view(np.float64)
 
 
 def plain(value: object, path: tuple[str, ...], arrays: dict[str, Integers]) -> Any:
-    """Plain data of a value, with arrays set aside under the path that leads to each.
+    """Convert a value to plain data; arrays are collected by their paths.
 
     Parameters
     ----------
     value : object
         A dataclass, model, program, array, mapping, tuple or scalar.
     path : tuple of str
-        Where it stands; items of a tuple go by their names, else by their numbers.
+        Path of the value; items of a tuple are named by their `name`, else by their index.
     arrays : dict of str to int64 array
         Receives the arrays.
 

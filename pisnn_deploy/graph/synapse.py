@@ -12,7 +12,7 @@ from pisnn_deploy.graph.connections import Connections, Explicit
 
 Integers = NDArray[np.int64]
 ARRIVAL = "arrival"
-"""Port of what a neuron integrates; every program of this package calls it so."""
+"""Port at which a neuron integrates; every program of this package uses this name."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Synapse:
     Attributes
     ----------
     connections : Explicit, Stencil, Blocks, Incidence or Ends
-        With mantissas as values.
+        Connections with mantissas as values.
     port : str
         Port of the target's program at which the contributions arrive.
     output : int
-        Which of the values that the source's program sends.
+        Index among the values that the source's program sends.
     """
 
     name: str
@@ -72,11 +72,11 @@ class Synapse:
 
     @property
     def distinct_mantissas(self) -> Integers:
-        """Mantissas among which each of the synapse's is, int64."""
+        """Deduplicated mantissas, int64."""
         return self.connections.distinct[1]
 
     def with_mantissas(self, mantissas: Integers) -> Synapse:
-        """The synapse spelled out, with other mantissas.
+        """Replace the mantissas; the result has explicit connections.
 
         Parameters
         ----------
@@ -95,7 +95,7 @@ class Synapse:
         Raises
         ------
         ValueError
-            A mantissa is not a multiple of ``2^-exponent``: `verify_graph` refuses such a graph before it comes here.
+            A mantissa is not a multiple of ``2^-exponent``; `verify_graph` refuses such a graph earlier.
         """
         if not are_whole(self.mantissas, self.exponent):
             raise ValueError(f"synapse {self.name}: weights are not integers")
@@ -104,12 +104,12 @@ class Synapse:
 
 
 def truncated(mantissas: Integers) -> Integers:
-    """Mantissas as targets store them: of mixed signs they lose their lowest bit.
+    """Mantissas as targets store them: those of mixed signs lose their lowest bit.
 
     Parameters
     ----------
     mantissas : int64 array
-        As the graph has them.
+        Mantissas of the graph.
     """
     if mantissas.size and mantissas.min() < 0 < mantissas.max():
         return (mantissas >> 1) << 1
@@ -122,7 +122,7 @@ def effective(mantissas: Integers, exponent: int) -> Integers:
     Parameters
     ----------
     mantissas : int64 array
-        As the graph has them.
+        Mantissas of the graph.
     """
     return mantissas << exponent if exponent >= 0 else mantissas >> -exponent
 

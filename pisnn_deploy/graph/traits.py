@@ -1,4 +1,4 @@
-"""What not every part of the package takes: traits of graphs, and the one sentence of a refusal."""
+"""Traits of graphs that some parts of the package do not support, and the error that refuses them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pisnn_deploy.programs.facts import withholds
 
 @dataclass(frozen=True)
 class Trait:
-    """Something that a graph may have.
+    """A property that a graph may have.
 
     Attributes
     ----------
     text : str
-        Of a graph that has it: goes on after "a graph".
+        Completes "a graph ..." in messages.
     is_of : callable
         Whether a graph has it.
     """
@@ -44,19 +44,19 @@ LIMITED = Trait("with a limiter", lambda graph: any(withholds(p.program) for p i
 
 
 def first_of(graph: IntegerGraph, traits: tuple[Trait, ...]) -> Trait | None:
-    """The first of some traits that a graph has; None if it has none of them."""
+    """The first of the given traits that a graph has, or None."""
     return next((trait for trait in traits if trait.is_of(graph)), None)
 
 
 def refuse(graph: IntegerGraph, who: str, traits: tuple[Trait, ...], remedy: str) -> None:
-    """Refuse a graph that has one of some traits.
+    """Refuse a graph that has any of the given traits.
 
     Parameters
     ----------
     who : str
-        What cannot take it; begins the sentence.
+        What does not support the traits; begins the message.
     traits : tuple of Trait
-        Which it cannot take.
+        Unsupported traits.
     remedy : str
         What to do instead.
 

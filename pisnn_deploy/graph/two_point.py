@@ -17,14 +17,14 @@ from pisnn_deploy.physics.model import ModelSpec
 
 Field = NDArray[np.float64]
 SAFETY = 0.475
-"""Of the largest time step for which each new value averages old ones; above half of it waves change their sign."""
+"""Part of the largest time step for which each new value averages old ones; above one half, waves change sign."""
 
 
 @dataclass(frozen=True)
 class TwoPointGraph:
     """Cells that exchange ``conductance * (u_source - u_target)`` per unit of time, before quantisation.
 
-    The flux through a face rests on the two values beside it alone (R. Eymard, T. Gallouet, R. Herbin, "Finite Volume
+    The flux through a face depends only on the two values next to it (R. Eymard, T. Gallouet, R. Herbin, "Finite Volume
     Methods", Handbook of Numerical Analysis VII, 2000), so it knows neither a grid nor its directions.
 
     Attributes
@@ -38,7 +38,7 @@ class TwoPointGraph:
     initial : float64 array [cells]
         Cell averages at the start.
     materials : Materials
-        What capacities and conductances come from, besides the mesh.
+        Material properties that, with the mesh, give capacities and conductances.
     """
 
     spec: ModelSpec
@@ -76,10 +76,10 @@ class TwoPointGraph:
             values = values + time_step * (self.rates @ np.concatenate([values, self.reservoirs]))
 
     def exact(self, time: float) -> Field:
-        """Values at a time: the exponential of the semi-discrete operator, float64 [cells]."""
+        """Values at a given time, by the exponential of the semi-discrete operator, float64 [cells]."""
         cells = self.mesh.cells
         inside, supply = self.rates[:, :cells], self.rates[:, cells:] @ self.reservoirs
-        # One more unknown that stays 1 carries what reservoirs give.
+        # An extra unknown that stays 1 carries the inflow from reservoirs.
         row = sparse.hstack([inside, sparse.csr_matrix(supply[:, None])])
         whole = sparse.csr_matrix(sparse.vstack([row, sparse.csr_matrix((1, cells + 1))]))
         trace = float(inside.diagonal().sum()) * time

@@ -1,7 +1,6 @@
-"""Artifacts of version 5, which named kinds of neurons and stored no programs: their plain data as version 6 has it.
+"""Translate artifacts of version 5, which named kinds of neurons instead of storing programs, to version 6.
 
-Nothing is believed here: what comes out is read and judged like any other document, and what is not even of the right
-shape is refused.
+Input is untrusted: the result is read and checked like any other document, and data of the wrong shape is refused.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ Stored = dict[str, Integers | Runs]
 
 
 def translated(described: Plain, arrays: Mapping[str, Integers | Runs]) -> tuple[Plain, Stored]:
-    """A document of version 5 as one of version 6.
+    """Translate a document of version 5 to version 6.
 
     Parameters
     ----------
@@ -52,7 +51,7 @@ def translated(described: Plain, arrays: Mapping[str, Integers | Runs]) -> tuple
     Returns
     -------
     arrays : dict of str to int64 array or Runs
-        Under the same names, and what version 5 left to be worked out.
+        The same arrays, and those that version 5 derived.
 
     Raises
     ------

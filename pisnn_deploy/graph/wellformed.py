@@ -1,4 +1,4 @@
-"""What every integer graph must satisfy, checked after each pass and when an artifact is read."""
+"""Requirements on every integer graph, checked after each pass and when an artifact is read."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pisnn_deploy.graph.stored import LARGEST_MANTISSA
 
 
 def defects(graph: IntegerGraph) -> list[str]:
-    """Sentences that say what is wrong with a graph; empty if it is well formed."""
-    # Nothing can be laid out on a mesh that names holders it does not have, and no lines of synapses without rows.
+    """Defects of a graph, a sentence each; empty if it is well formed."""
+    # Later checks need a mesh whose holders exist, and synapses with rows.
     return (
         [*_mesh(graph)]
         or [*shape_defects(graph)]
@@ -33,7 +33,7 @@ def _mesh(graph: IntegerGraph) -> Iterator[str]:
 
 
 def _sizes(graph: IntegerGraph) -> Iterator[str]:
-    """Physical quantities must be such that products and squares, of error norms and pictures, stay within floats."""
+    """Physical quantities must be small enough for products and squares (error norms, plots) to stay finite."""
     sizes = {"time_step": graph.time_step, **graph.mesh.lengths_by_name()}
     for field in graph.fields:
         sizes |= {"quantum": field.quantum, "unit_volume": field.unit_volume}
@@ -45,9 +45,9 @@ def _sizes(graph: IntegerGraph) -> Iterator[str]:
 
 
 SMALLEST_SIZE = 1e-60
-"""Of what has a unit, and the inverse of the largest; a cube of it is a volume."""
+"""Smallest physical quantity, and inverse of the largest; its cube is a volume."""
 FARTHEST = 2**31
-"""Of cells, for an offset of a stencil; farther ones could wrap when they are added to a cell's place."""
+"""Largest offset of a stencil in cells; a larger one could wrap when it is added to a cell's coordinates."""
 
 
 def _materials(graph: IntegerGraph) -> Iterator[str]:
@@ -88,7 +88,7 @@ def _one_synapse(graph: IntegerGraph, synapse: Synapse) -> Iterator[str]:
 
 
 def _magnitude(numbers: NDArray[np.int64]) -> int:
-    """Largest absolute value; numpy's ``abs`` leaves -2^63 negative."""
+    """Largest absolute value; numpy's ``abs`` would leave -2^63 negative."""
     return max(-int(numbers.min(initial=0)), int(numbers.max(initial=0)))
 
 
@@ -120,7 +120,7 @@ def _bounds(graph: IntegerGraph) -> Iterator[str]:
 
 
 def _period(graph: IntegerGraph) -> Iterator[str]:
-    """Populations answer one after another, but where all are late: there each sends in every time step."""
+    """The period must leave a time step for each depth; late populations all send in every time step."""
     answering = [population for population in graph.populations if population.name not in graph.holders]
     needed = 1 if all(population.is_late for population in answering) else 1 + max(graph.depths.values())
     if graph.period is not None and graph.period != needed:
@@ -128,7 +128,7 @@ def _period(graph: IntegerGraph) -> Iterator[str]:
 
 
 def _late(graph: IntegerGraph) -> Iterator[str]:
-    """Where nothing waits for a phase, each population hears one synapse alone, rounds its sum, and sends states."""
+    """A late population must receive one synapse, round its sum and send states."""
     late = [population for population in graph.populations if population.is_late] if graph.period == 1 else []
     for population in late:
         if population.lines or any(field.reservoirs.size for field in graph.fields):
@@ -141,7 +141,7 @@ def _late(graph: IntegerGraph) -> Iterator[str]:
 
 
 def _binary(graph: IntegerGraph) -> Iterator[str]:
-    """Lines must hold every payload that its bound allows, and their mantissas be those of a target."""
+    """Lines must hold every payload within its bound, and their mantissas must fit a target."""
     lines = {population.name: population.lines for population in graph.populations}
     if not all(lines.values()):
         binary = ", ".join(sorted(name for name, count in lines.items() if count))

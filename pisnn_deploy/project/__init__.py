@@ -1,1 +1,1 @@
-"""What a user asks for: the model, the problem, and how it is compiled."""
+"""Requests of users: compiling, running, checking, training and exporting models."""

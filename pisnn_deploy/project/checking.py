@@ -1,4 +1,4 @@
-"""A check as users ask for it: artifacts against profiles, by some rules, beside a baseline."""
+"""Requests to check artifacts against profiles, with a choice of rules and an optional baseline."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 LARGEST_GROWTH = 5.0
-"""Percent by which a resource may grow unless another figure is given."""
+"""Default limit for the growth of a resource, in percent."""
 
 
 class CheckKeywords(TypedDict, total=False):
-    """What may be asked for besides profiles, by keyword: the options of ``check`` by their names."""
+    """Keywords of a check besides profiles: the options of ``check`` by name."""
 
     select: str | None
     ignore: str | None
@@ -41,12 +41,12 @@ class CheckKeywords(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Subject:
-    """What is measured of an artifact.
+    """Inputs of the estimates for an artifact.
 
     Attributes
     ----------
     events : str or Path or None
-        Result of ``simulate --json``: estimates then rest on what it counted.
+        Result of ``simulate --json``, whose counts the estimates then use.
     against_seconds : float or None
         Seconds per PDE step of a float solver, to compare with.
     horizon : int
@@ -67,14 +67,14 @@ class Subject:
 
 @dataclass(frozen=True)
 class Growing:
-    """By how much resources may grow.
+    """Baseline, and how much resources may grow compared with it.
 
     Attributes
     ----------
     baseline : str or Path or None
         JSON report to compare with.
     max_growth : float or None
-        Percent; `LARGEST_GROWTH` without.
+        Percent; `LARGEST_GROWTH` by default.
     """
 
     baseline: FileName | None = None
@@ -90,13 +90,13 @@ class Growing:
 
     @cached_property
     def old(self) -> Baseline | None:
-        """The report."""
+        """The baseline report."""
         return None if self.baseline is None else Baseline(Path(self.baseline))
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Rules to go by.
+    """Selection of rules.
 
     Attributes
     ----------
@@ -109,12 +109,12 @@ class Selection:
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
-        """The rules.
+        """The selected rules.
 
         Raises
         ------
         UsageError
-            One does not exist, and would pass everything or nothing unseen.
+            There is no rule of that code; ignoring it would silently check too much or too little.
         """
         selected, ignored = _codes("select", self.select), _codes("ignore", self.ignore)
         return tuple(rule for rule in RULES if (not selected or rule.code in selected) and rule.code not in ignored)
@@ -122,12 +122,12 @@ class Selection:
 
 @dataclass(frozen=True)
 class CheckRequest:
-    """A check.
+    """A request to check an artifact.
 
     Attributes
     ----------
     profiles : tuple of str
-        Names or YAML files; the one that the artifact names without.
+        Names or YAML files; by default the profile that the artifact names.
     """
 
     profiles: tuple[str, ...] = ()
@@ -137,7 +137,7 @@ class CheckRequest:
 
 
 def check_request(profiles: Sequence[str] = (), **options: Unpack[CheckKeywords]) -> CheckRequest:
-    """A request from keywords, whatever groups they belong to.
+    """Build a request from keywords, whichever group they belong to.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def check_request(profiles: Sequence[str] = (), **options: Unpack[CheckKeywords]
     Raises
     ------
     UsageError
-        Options that do not go together; the message names the option.
+        Options exclude each other; the message names the option.
     TypeError
         No such option.
     """
@@ -164,16 +164,16 @@ def outcomes_of(
     Parameters
     ----------
     name : Path
-        What the artifact is called.
+        Name of the artifact in reports.
     place : Path, optional
-        Where it lies in its repository.
+        Path of the artifact in its repository.
     altered : tuple of str
         Members that are not what the certificate was issued for.
 
     Raises
     ------
     UsageError
-        A profile, rule or file that cannot be used.
+        A profile, rule or file cannot be used.
     """
     rules, subject, growing = request.selection.rules, request.subject, request.growing
     rejected = tuple((f.claim, f.text) for f in check_certificate(graph, altered) if not f.holds)
@@ -189,7 +189,7 @@ def outcomes_of(
 
 
 def _targets(profiles: Sequence[str], own: str, artifact: Path) -> Iterator[tuple[str, Profile, Chosen]]:
-    """Profiles to check against: names or paths, what they are, and who named them."""
+    """Profiles to check against: name or path, profile, and who named it."""
     for name in profiles:
         yield name, load_profile(name), "--profile"
     if not profiles:

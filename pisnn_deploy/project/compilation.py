@@ -31,28 +31,28 @@ from pisnn_deploy.project.request import FILES, CompileRequest, Domain, Limits
 from pisnn_deploy.target import Profile, digest_of_profile, load_profile
 
 BYTES_PER_CELL = 2200
-"""What compiling takes for each cell of a plane (docs/results/scale.md); lines take less."""
+"""Bytes needed to compile a cell of a plane (docs/results/scale.md); lines need less."""
 BYTES_PER_CELL_UNPLACED = 800
-"""What is left of it on meshes that are neither measured nor placed."""
+"""Part of that needed for meshes that are neither measured nor placed."""
 
 
 def compile_requested(request: CompileRequest, report: Report = silent) -> tuple[IntegerGraph, dict[str, Any]]:
-    """Compile what was asked for.
+    """Compile a request.
 
     Parameters
     ----------
     report : callable
-        Told the name of each pass that has run and its seconds.
+        Called with the name of each pass that has run and its seconds.
 
     Returns
     -------
     provenance : dict
-        Its list ``warnings`` has a sentence for each thing that a user must hear of; left out where there is none.
+        Its list ``warnings`` has a sentence for each warning; absent if there are none.
 
     Raises
     ------
     UsageError
-        Something that was asked for cannot be used; the message names the field.
+        A field of the request cannot be used; the message names it.
     """
     target = load_profile(request.profile)
     domain, limits = request.domain, request.limits
@@ -83,12 +83,12 @@ def compile_requested(request: CompileRequest, report: Report = silent) -> tuple
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a model is compiled for.
+    """Model, mesh and boundary to compile for.
 
     Attributes
     ----------
     model : Model
-        With the materials in its coefficients, where they are the same everywhere.
+        Model whose coefficients include the materials, where these are the same everywhere.
     mesh, boundary : str
         For the provenance.
     """
@@ -127,7 +127,7 @@ def _on_grid(request: CompileRequest, model: Model, shape: tuple[int, ...] | Non
 
 
 def _provenance(request: CompileRequest, read: ModelRead, target: Profile, place: _Place) -> dict[str, Any]:
-    """Plain data on what was compiled; what was left at its default stands there only where it always did."""
+    """Provenance as plain data; newer options are left out at their defaults, so that artifacts keep their bytes."""
     graph, limits, origin = request.graph, request.limits, request.origin
     elsewhere = {*FILES, "model", "value_range", "problem", "diffusion_number"}
     given = {name: value for name, value in request.given.items() if name not in elsewhere}
@@ -164,7 +164,7 @@ def _provenance(request: CompileRequest, read: ModelRead, target: Profile, place
 
 
 def _require_memory(cells: int, *, is_placed: bool) -> None:
-    """Refuse a mesh that would have this process killed for want of memory."""
+    """Refuse a mesh that needs more memory than is free."""
     available = available_memory()
     if available is None:
         return
@@ -177,14 +177,14 @@ def _require_memory(cells: int, *, is_placed: bool) -> None:
 
 
 def own_shape(spec: ModelSpec, default: tuple[int, ...]) -> tuple[int, ...]:
-    """Mesh of a model unless another is asked for: its own where its equation has a length, else the problem's."""
+    """Default mesh of a model: its own where its equation has a length scale, else the problem's."""
     if spec.cell_width is None:
         return default
     return tuple(round(length / spec.cell_width) for length in spec.lengths)
 
 
 def _operating_range(own: OperatingRange, limits: Limits) -> OperatingRange | None:
-    """The model's own range with what is to be different; None where nothing is."""
+    """The model's range with the requested changes; None without any."""
     if limits == Limits():
         return None
     try:

@@ -1,4 +1,4 @@
-"""Boundary conditions and materials as users write them: text, YAML and arrays to plain values."""
+"""Parse boundary conditions and materials from text, YAML and arrays."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ PROPERTIES = ("conductivity", "capacity")
 
 
 def is_mesh_file(text: str) -> bool:
-    """Whether a mesh is named by a file: it has the suffix of one."""
+    """Whether a mesh is given as a file, by its suffix."""
     return Path(text).suffix.lower() in FORMATS
 
 
 def is_yaml(text: str) -> bool:
-    """Whether a boundary is named by a file."""
+    """Whether a boundary is given as a YAML file."""
     return Path(text).suffix in (".yaml", ".yml")
 
 
 def read_boundary(text: str, dimensions: int) -> Boundary:
-    """Boundary conditions of a grid: a YAML file, or the text itself.
+    """Read the boundary conditions of a grid from a YAML file or from text.
 
     Raises
     ------
@@ -48,21 +48,21 @@ def read_boundary(text: str, dimensions: int) -> Boundary:
 def read_groups(
     text: str | None, known: Sequence[str], elsewhere: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, float]:
-    """Values of the groups of a mesh's boundary that have reservoirs.
+    """Read the values of the boundary groups of a mesh that have reservoirs.
 
     Parameters
     ----------
     text : str or None
         ``no-flux`` for all, ``hole=dirichlet=1 rim=no-flux``, or a YAML file with ``hole: {dirichlet: 1}``.
     known : sequence of str
-        Groups of the mesh's boundary. Their names may have spaces, in a text too.
+        Groups of the mesh's boundary. Their names may contain spaces, also in text.
     elsewhere : mapping of str to str, optional
-        Other groups of the mesh, and what they are.
+        Other groups of the mesh and their kind, for messages.
 
     Raises
     ------
     UsageError
-        Another condition, a group that is unknown or given twice, or a value that is no number.
+        The condition is not known, a group is unknown or given twice, or a value is not a number.
     """
     if text is None or text.strip() == NO_FLUX:
         return {}
@@ -94,7 +94,7 @@ def read_groups(
 
 
 def _entries(text: str, known: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Pairs of a name and what follows its ``=``, up to the next blank. Names that are known may have both in them."""
+    """Pairs of a name and the text after its ``=``, up to the next blank. Known names may contain both."""
     longest_first = sorted(known, key=len, reverse=True)
     text = text.strip()
     while text:
@@ -116,12 +116,12 @@ def _number(text: str) -> float | None:
 
 
 def read_materials(path: Path | None) -> dict[str, Material]:
-    """Materials from a YAML file: by name, ``{conductivity: 16.0, capacity: 3.8}``.
+    """Read materials from a YAML file: by name, ``{conductivity: 16.0, capacity: 3.8}``.
 
     Raises
     ------
     FileError
-        Something other than positive numbers of that name.
+        The file holds anything but positive numbers under these keys.
     """
     if path is None:
         return {}
@@ -141,7 +141,7 @@ def _is_positive(value: Any) -> bool:
 
 
 def read_cell_property(path: Path | None, shape: tuple[int, ...]) -> NDArray[np.float64] | None:
-    """A positive property of each cell of a grid from an ``.npy`` file.
+    """Read a positive property of each cell of a grid from an ``.npy`` file.
 
     Returns
     -------
@@ -151,7 +151,7 @@ def read_cell_property(path: Path | None, shape: tuple[int, ...]) -> NDArray[np.
     Raises
     ------
     FileError
-        Not such a file, or a value that is not positive.
+        It is not such a file, or a value is not positive.
     """
     if path is None:
         return None

@@ -1,4 +1,4 @@
-"""Models and artifacts in the formats of others."""
+"""Export models and artifacts to other formats."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from pisnn_deploy.project.outputs import check_outputs
 from pisnn_deploy.project.simulation import Source
 
 ENDINGS = {"onnx": ".onnx", "netx": ".net", "nir": ".nir", "lava": "-lava"}
-"""Of what is written unless a name is given, by format."""
+"""Ending of the default output name, by format."""
 
 
 def export(name: str, source: Source | None, to: str, output: Path | None, *, loop: bool = False) -> dict[str, Any]:
-    """Write a model or an artifact in another format.
+    """Export a model or an artifact to another format.
 
     Parameters
     ----------
     name : str
         An artifact, a model's file or a model of the zoo.
     source : Source or None
-        The artifact, where it was read already.
+        The artifact, if it was already read.
     to : str
         ``onnx``, ``netx``, ``nir`` or ``lava``.
     output : Path or None
-        A file, for ``lava`` a folder or a ``.zip``; beside the current folder's files by the name unless given.
+        File to write (for ``lava`` a folder or ``.zip``); by default in the current folder, named after the model.
     loop : bool
-        An ONNX model that does as many PDE steps as its input says.
+        Write an ONNX model that runs the number of PDE steps given as an input.
 
     Returns
     -------
     dict
-        What was written.
+        Facts about what was written.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def _write_lava(name: str, graph: Callable[[], Source], path: Path) -> dict[str,
 
 
 def exported_network(name_or_path: str, target: str) -> tuple[bytes, dict[str, object]]:
-    """A model or an artifact in the format of others.
+    """Convert a model or an artifact to another format.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def exported_network(name_or_path: str, target: str) -> tuple[bytes, dict[str, o
     Returns
     -------
     facts : dict
-        What to tell of it.
+        Facts for the user.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def exported_network(name_or_path: str, target: str) -> tuple[bytes, dict[str, o
 
 
 def graph_network(source: Source, target: str) -> tuple[bytes, dict[str, object]]:
-    """As `exported_network`, of an artifact that was read."""
+    """As `exported_network`, for an artifact that was already read."""
     from pisnn_deploy.formats.flux_model import model_of
 
     if target == "nir":

@@ -1,4 +1,4 @@
-"""Reading fields of cell averages from files that may come from anyone."""
+"""Read fields of cell averages from untrusted files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def read_field(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
     path : Path
         Floats or integers of any width and byte order; no pickle.
     shape : tuple of int
-        What the mesh demands; nothing larger is read.
+        Shape of the mesh; nothing larger is read.
 
     Returns
     -------
@@ -31,7 +31,7 @@ def read_field(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
     Raises
     ------
     FileError
-        Not such a file, another shape, or values that are not finite.
+        It is not such a file, has another shape, or holds values that are not finite.
     """
     require_content(path)
     try:

@@ -1,4 +1,4 @@
-"""Graphs that commands run: from an artifact, or compiled from a model of the zoo."""
+"""Read the graphs that commands run from an artifact, or compile them from a model of the zoo."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read_graph(name: str) -> Artifact:
     Returns
     -------
     Artifact
-        Of a model of the zoo, the one that would be written.
+        For a model of the zoo, the artifact that ``compile`` would write.
 
     Raises
     ------
@@ -42,12 +42,12 @@ def read_graph(name: str) -> Artifact:
 
 
 def require_compiled(name: str, graph: IntegerGraph) -> None:
-    """Refuse a graph that a pass of the compiler is missing in.
+    """Refuse a graph that was not compiled to the end.
 
     Parameters
     ----------
     name : str
-        What the graph was read from, for the message.
+        Source of the graph, for the message.
 
     Raises
     ------

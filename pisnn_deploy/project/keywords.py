@@ -1,4 +1,4 @@
-"""Requests from keywords: every field of a group of fields is a keyword of its own."""
+"""Build requests from keywords: every field of a group is a keyword of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FileName = str | PathLike[str]
 
 
 def request_of(kind: type[Request], keywords: type, options: Mapping[str, Any], **own: Any) -> Request:
-    """A request whose fields are groups, from the fields of its groups.
+    """Build a request whose fields are groups from keywords for the fields of these groups.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def request_of(kind: type[Request], keywords: type, options: Mapping[str, Any], 
     keywords : type
         A `TypedDict` with the type of each keyword.
     options : mapping
-        What is given.
+        Values by keyword.
     **own
         Fields of the request itself.
 
@@ -54,7 +54,7 @@ def request_of(kind: type[Request], keywords: type, options: Mapping[str, Any], 
 
 
 def plain_number(value: Any) -> Any:
-    """A number of numpy as Python's own; anything else as it is."""
+    """Convert a numpy number to Python's; return anything else unchanged."""
     return value.item() if isinstance(value, np.generic) else value
 
 
@@ -68,7 +68,7 @@ def leaves(group: Any) -> dict[str, tuple[Any, Any]]:
 
 
 def _require_kind(name: str, value: object, kind: Any) -> None:
-    """Refuse what is neither text, path nor number where one is wanted; choices are their group's to look at."""
+    """Refuse a value of the wrong type (text, path or number); groups check choices themselves."""
     kinds = [get_origin(each) or each for each in get_args(kind)] or [kind]
     wanted = {str: "a text or a path", float: "a number", int: "a whole number"}
     plain = next((each for each in wanted if each in kinds), None)

@@ -1,4 +1,4 @@
-"""Who hears of a run or a training while it goes on."""
+"""Callbacks that report on a run or a training while it goes on."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 Progress = Callable[[int], None]
-"""Called with what is done so far."""
+"""Called with the number of steps done so far."""
 
 
 @contextmanager
 def _unseen(title: str, total: int) -> Iterator[Progress]:
-    """Progress that nobody sees."""
+    """Discard progress."""
     yield lambda done: None
 
 
 @dataclass(frozen=True)
 class Listener:
-    """Who hears of a run or a training while it goes on.
+    """Callbacks that report on a run or a training while it goes on.
 
     Attributes
     ----------
     progress : callable
-        From a title and a number of a total to a context that gives a `Progress`.
+        Called with a title and a total; returns a context that gives a `Progress`.
     say : callable
-        Takes a sentence.
+        Called with a sentence for the user.
     """
 
     progress: Callable[[str, int], AbstractContextManager[Progress]] = _unseen
@@ -34,11 +34,11 @@ class Listener:
 
 
 UNHEARD = Listener()
-"""Nobody."""
+"""Listener that discards everything."""
 
 
 def listener_of(progress: Progress | None) -> Listener:
-    """A listener for Python: it calls what is given, and warns by Python's own warnings."""
+    """Listener for the Python API: calls the given function, and issues Python warnings."""
 
     def warn(sentence: str) -> None:
         warnings.warn(sentence.removeprefix("warning: "), stacklevel=3)

@@ -1,4 +1,4 @@
-"""Models that commands take: checkpoints, models of the zoo, and networks in the formats of others."""
+"""Read models: checkpoints, models of the zoo, and networks in other formats."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ CHECKPOINT = "checkpoint"
 
 
 def is_file_name(name_or_path: str) -> bool:
-    """Whether a user means a file: there is one, or it looks like one; a folder named like a model does not count."""
+    """Whether a name means a file: it exists or looks like one; a folder named like a model does not count."""
     path = Path(name_or_path)
     return path.is_file() or bool(path.suffix)
 
 
 @contextmanager
 def model_file(name_or_path: str) -> Iterator[Path]:
-    """The file that a user named: a file if there is one, else the checkpoint of a model of the zoo."""
+    """The named file if it exists, else the checkpoint of a model of the zoo."""
     path = Path(name_or_path)
     if is_file_name(name_or_path):
         yield path
@@ -36,7 +36,7 @@ def model_file(name_or_path: str) -> Iterator[Path]:
 
 
 def is_artifact(path: Path) -> bool:
-    """Whether a file is an artifact and no model: both are zip files."""
+    """Whether a file is an artifact rather than a model; both can be zip files."""
     require_content(path)
     try:
         with zipfile.ZipFile(path) as archive:
@@ -47,18 +47,18 @@ def is_artifact(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class ModelRead:
-    """A model and where it is from.
+    """A model and its origin.
 
     Attributes
     ----------
     sha256 : str
-        Of the file.
+        Hash of the file.
     source : str
         ``checkpoint``, ``onnx``, ``netx`` or ``nir``.
     notes : tuple of str
-        What importing changed or left out.
+        Notes on what the import changed or left out.
     is_integer : bool
-        Whether the weights stand for the integers of an artifact, to be taken as they are.
+        Whether the weights are the integers of an artifact, to be used unchanged.
     """
 
     model: Model
@@ -76,12 +76,12 @@ def read_model(name_or_path: str, request: Request) -> ModelRead:
     name_or_path : str
         Model of the zoo, or a file; its content says in which format it is.
     request : Request
-        What a user says of a network that comes without a spec.
+        Problem and diffusion number for a network that comes without a spec.
 
     Raises
     ------
     UsageError
-        It cannot be read, or a checkpoint is given what it says itself.
+        It cannot be read, or the request repeats what a checkpoint says itself.
     """
     with model_file(name_or_path) as path:
         if format_of(path) == CHECKPOINT:

@@ -1,4 +1,4 @@
-"""Files that commands write: refused before the work, not after it."""
+"""Check output files before the work, not after it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from pisnn_deploy.core.output import require_writable
 
 
 def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[str | PathLike[str] | None] = ()) -> None:
-    """Make sure that files can be written where a user wants them, and that none replaces what is read.
+    """Check that output files can be written and that none overwrites an input.
 
     Parameters
     ----------
     outputs : iterable of Path or None
         What the command will write.
     inputs : iterable of str, path or None
-        What it reads; names that are no file are passed over.
+        What it reads; names that are not files are ignored.
 
     Raises
     ------
     FileError
-        A folder that is missing or not writable, a file that the command reads, or twice the same file.
+        A folder is missing or not writable, an output is also an input, or two outputs are the same file.
     """
     input_files = {os.path.realpath(path) for path in inputs if path is not None and Path(path).is_file()}
     written: set[str] = set()

@@ -1,4 +1,4 @@
-"""The problem that a graph was compiled for: where its runs start, how long they are, what they should come to."""
+"""The problem that a graph was compiled for: initial conditions, final time and reference of its runs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.physics.problems import Problem, problem
 
 MOST_STEPS = 1 << 40
-"""PDE steps of a run."""
+"""Most PDE steps of a run."""
 STEPS_IN_A_MEDIUM = 1000
 MOST_SMOOTHINGS = 64
-"""Rounds of averaging that leave noise with waves of about 25 cells."""
+"""Most rounds of averaging; so many leave noise with waves of about 25 cells."""
 USED_ROOM = 0.5
 """Part of the largest noise that the operating range admits; the rest is for what the run itself adds."""
 
@@ -38,7 +38,7 @@ def steps_to_horizon(graph: IntegerGraph) -> int:
     Raises
     ------
     UsageError
-        So many that no run has them: the time step of a file may be any.
+        There are too many for any run: the time step of a file is untrusted.
     """
     steps = problem_of(graph).horizon / graph.time_step
     if graph.materials is not None:
@@ -57,7 +57,7 @@ def named_start(graph: IntegerGraph, name: str) -> Field:
     Raises
     ------
     UsageError
-        The problem has none of that name, or the mesh is no grid.
+        The problem has none of that name, or the mesh is not a grid.
     """
     grid = graph.mesh.grid
     if grid is None:
@@ -113,7 +113,7 @@ def _smooth_noise(graph: IntegerGraph, seed: int) -> Field:
 
 
 def _admitted(room: Field, size: Field) -> float:
-    """Largest factor by which `size` stays within `room`; 0 where nothing has a size."""
+    """Largest factor with which `size` stays within `room`; 0 if all sizes are 0."""
     moved = size > 0
     return max(0.0, float((room[moved] / size[moved]).min())) if moved.any() else 0.0
 
@@ -125,14 +125,14 @@ def _largest_differences(graph: IntegerGraph, difference: int) -> Integers:
 
 
 def admitted_mass(graph: IntegerGraph, values: Field, name: str) -> Integers:
-    """Masses of a field that a run may start from.
+    """Convert a field to masses, checked as the start of a run.
 
     Parameters
     ----------
     values : float64 array [cells]
         Finite cell averages.
     name : str
-        What the field is called in messages.
+        Name of the field in messages.
 
     Returns
     -------
@@ -186,7 +186,7 @@ def reference_of(graph: IntegerGraph, step: int, name: str | None) -> Field | No
 
 
 def exact_solution(graph: IntegerGraph, name: str | None) -> Callable[[float], Field | None] | None:
-    """Exact cell averages, float64 [cells], at a physical time; None where materials are the user's own.
+    """Exact cell averages at a physical time, float64 [cells]; None with the user's own materials.
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ def exact_solution(graph: IntegerGraph, name: str | None) -> Callable[[float], F
 
 
 def relative_reference_error(graph: IntegerGraph, step: int, name: str | None, reference: Field) -> float:
-    """Relative L2 error that the reference itself can have: a smaller error of a run was not measured.
+    """Relative L2 error of the reference itself; smaller errors of a run cannot be measured.
 
     Parameters
     ----------
@@ -220,7 +220,7 @@ def relative_reference_error(graph: IntegerGraph, step: int, name: str | None, r
 
 
 def measured_reference_error(graph: IntegerGraph) -> float | None:
-    """Relative L2 error of what pass ``measure`` compared with; None unless it was the reference of a problem."""
+    """Relative L2 error of the reference of pass ``measure``; None unless that was the problem's."""
     if graph.quantisation.relative_l2_integer is None or not graph.starts_inside:
         return None  # not measured, or from another start than the problem's own
     reference = reference_of(graph, graph.quantisation.steps, None)

@@ -1,4 +1,4 @@
-"""What a user asks the compiler for: one request, which command line, Python API and campaigns all fill."""
+"""The request to compile, filled by the command line, the Python API and campaigns."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 FILES = ("materials", "conductivity", "capacity")
-"""Options that are files and nothing else."""
+"""Options that can only be files."""
 
 
 class CompileKeywords(GraphKeywords, total=False):
-    """What may be asked for besides the model, by keyword: the options of ``compile`` by their names."""
+    """Keywords of a compilation besides the model: the options of ``compile`` by name."""
 
     profile: FileName
     mesh: FileName | int | tuple[int, ...] | None
@@ -43,15 +43,15 @@ class Domain:
     Attributes
     ----------
     mesh : str or None
-        Cells along each axis, such as ``64x64``, or a file of a mesh; the problem's own without.
+        Cells along each axis, such as ``64x64``, or a mesh file (default: the problem's own).
     boundary : str or None
-        Such as ``no-flux`` or ``dirichlet=0,1``, or a YAML file; the problem's own without.
+        Such as ``no-flux`` or ``dirichlet=0,1``, or a YAML file (default: the problem's own).
     weld : float or None
-        Points of a mesh from a file that lie within this distance of each other are joined.
+        Points of a mesh file within this distance of each other are merged.
     materials : Path or None
         YAML file of the materials of a mesh from a file.
     conductivity, capacity : Path or None
-        Of each cell of a grid, ``.npy``.
+        Value of each cell of a grid (``.npy``).
     """
 
     mesh: str | None = None
@@ -72,7 +72,7 @@ class Domain:
 
     @property
     def on_mesh_file(self) -> bool:
-        """Whether the mesh is one from a file."""
+        """Whether the mesh comes from a file."""
         return self.mesh is not None and is_mesh_file(self.mesh)
 
     @property
@@ -84,7 +84,7 @@ class Domain:
 
 @dataclass(frozen=True)
 class Limits:
-    """The operating range, where it is not to be the model's.
+    """Operating range, where it differs from the model's.
 
     Attributes
     ----------
@@ -105,12 +105,12 @@ class Limits:
 
     @property
     def bounds(self) -> tuple[float, float] | None:
-        """The range as two numbers.
+        """`value_range` as two numbers.
 
         Raises
         ------
         UsageError
-            It is something else.
+            It is not two numbers.
         """
         if self.value_range is None:
             return None
@@ -123,12 +123,12 @@ class Limits:
 
 @dataclass(frozen=True)
 class Origin:
-    """What a flux network in the format of others does not say itself.
+    """What a flux network in another format does not say itself.
 
     Attributes
     ----------
     problem : str or None
-        What it solves.
+        Problem that it solves.
     diffusion_number : float or None
         ``diffusivity * dt / h^2`` that it was trained for, if it has hidden layers.
     """
@@ -139,12 +139,12 @@ class Origin:
 
 @dataclass(frozen=True)
 class CompileRequest:
-    """What is to be compiled, for which mesh and target, and how.
+    """A request to compile a model for a mesh and a target.
 
     Attributes
     ----------
     model : str
-        Model of the zoo, a checkpoint, or a flux network in the format of others.
+        Model of the zoo, a checkpoint, or a flux network in another format.
     profile : str
         Hardware profile: a name or a YAML file.
     """
@@ -158,18 +158,18 @@ class CompileRequest:
 
     @property
     def inputs(self) -> tuple[Path | str | None, ...]:
-        """Names that may be files; a name of the zoo or of the library is one too where there is such a file."""
+        """Names that may be files; names of the zoo or of profiles count where such a file exists."""
         conditions = self.domain.boundary if is_yaml(self.domain.boundary or "") else None
         return (self.model, self.profile, conditions, *self.domain.files)
 
     @property
     def given(self) -> dict[str, Any]:
-        """What is not left at its default, by keyword."""
+        """Options that differ from their defaults, by keyword."""
         return {name: value for name, (value, default) in leaves(self).items() if value != default}
 
 
 def compile_request(model: FileName, **options: Unpack[CompileKeywords]) -> CompileRequest:
-    """A request from keywords, whatever groups they belong to.
+    """Build a request from keywords, whichever group they belong to.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def compile_request(model: FileName, **options: Unpack[CompileKeywords]) -> Comp
     Raises
     ------
     UsageError
-        Options that do not go together, or no such choice; the message names the option.
+        Options exclude each other, or a choice does not exist; the message names the option.
     TypeError
         No such option.
     """
@@ -188,7 +188,7 @@ def compile_request(model: FileName, **options: Unpack[CompileKeywords]) -> Comp
 
 
 def _plain(name: str, value: Any) -> Any:
-    """A value as the request has it: numbers of a mesh and of a range as text, the files of materials as paths."""
+    """Normalise a value: numbers of a mesh or range become text, files of materials become paths."""
     value = plain_number(value)
     if name in FILES and isinstance(value, str | PathLike):
         return Path(value)

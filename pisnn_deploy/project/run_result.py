@@ -1,4 +1,4 @@
-"""What is told of a run: the JSON object of ``simulate``."""
+"""The JSON object that ``simulate`` writes about a run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pisnn_deploy.project.simulation import Simulation
 from pisnn_deploy.runs.plausibility import plausibility
 
 _RUNS_ON = {"cpu": "lava-nc", "fast": "numba", "onnx": "onnxruntime", "torch": "torch"}
-"""The distribution that each backend rests on."""
+"""The Python distribution that each backend uses."""
 
 
 def result_of(simulation: Simulation, artifact: str) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def result_of(simulation: Simulation, artifact: str) -> dict[str, Any]:
     Parameters
     ----------
     artifact : str
-        What the artifact is called.
+        Name of the artifact in reports.
     """
     graph, run = simulation.graph, simulation.run
     result = {
@@ -44,7 +44,7 @@ def result_of(simulation: Simulation, artifact: str) -> dict[str, Any]:
         "mass": run.verdict.mass(),
         "violations": run.violations,
         "plausible": plausibility(graph, run).to_dict(),
-        # Domains do not count spikes: those in halos are sent twice.
+        # Domains do not count spikes, because those in halos are sent twice.
         "packets": {"sent": run.packets_sent, "quanta": run.quanta_sent} if run.events else None,
         "events": run.events or None,
         "error": _error(graph, simulation) if run.conserved else None,
@@ -61,7 +61,7 @@ def result_of(simulation: Simulation, artifact: str) -> dict[str, Any]:
 
 
 def _error(graph: IntegerGraph, simulation: Simulation) -> dict[str, Any] | None:
-    """Relative L2 error of the last kept step; None where no reference is known, or it is 0 everywhere."""
+    """Relative L2 error at the last kept step; None without a reference, or if it is 0 everywhere."""
     trace = simulation.run.trace
     distance = relative_l2(graph.values(trace.mass[-1]), simulation.reference) if trace.step.size else None
     if distance is None:
@@ -75,7 +75,7 @@ def _error(graph: IntegerGraph, simulation: Simulation) -> dict[str, Any] | None
 
 
 def _comparison(simulation: Simulation) -> dict[str, Any]:
-    """What the comparison with another backend gave."""
+    """Result of the comparison with another backend."""
     compared = simulation.comparison
     assert compared is not None
     return {
@@ -88,7 +88,7 @@ def _comparison(simulation: Simulation) -> dict[str, Any]:
 
 
 def versions(backend: str) -> dict[str, str]:
-    """Versions of what runs a graph.
+    """Versions of the software that runs a graph.
 
     Returns
     -------

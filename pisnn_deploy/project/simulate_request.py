@@ -1,4 +1,4 @@
-"""What a run is asked for: one request, which the command line and the Python API fill."""
+"""The request to run a graph, filled by the command line and the Python API."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 MOST_DOMAINS = 1 << 16
 
 Start = str | Path | ArrayLike | None
-"""A named initial condition, a file of cell averages, or the averages themselves; the problem's own without."""
+"""A named initial condition, a file of cell averages, or the averages (default: the problem's own)."""
 
 
 class SimulateKeywords(TypedDict, total=False):
-    """What may be asked for besides start and length, by keyword: the options of ``simulate`` by their names."""
+    """Keywords of a run besides start and length: the options of ``simulate`` by name."""
 
     backend: str | None
     every: int | None
@@ -52,20 +52,20 @@ class _Keywords(SimulateKeywords, total=False):
 
 @dataclass(frozen=True)
 class Length:
-    """From where and how far to run, and what to keep.
+    """Start and length of a run, and which steps to keep.
 
     Attributes
     ----------
     steps : int or None
-        PDE steps; to the problem's final time without.
+        Number of PDE steps (default: to the problem's final time).
     initial : str, Path, float64 array of the mesh's shape, or None
         A named initial condition, a .npy file, or cell averages; the problem's own if None.
     every : int or None
-        Keep each ``every``-th PDE step; so that about 400 are kept without.
+        Keep each ``every``-th PDE step (default: about 400 steps in all).
     everything : bool
-        Keep the integers of the flux compartments too: a report tells which were reached.
+        Also keep the integers of the flux compartments; a report shows which values occurred.
     timeout : float
-        Seconds after which a run on Lava is ended.
+        Time limit of a run on Lava, in seconds.
     """
 
     steps: int | None = None
@@ -87,7 +87,7 @@ class Length:
 
 @dataclass(frozen=True)
 class Injection:
-    """Faults that hit the run.
+    """Faults to inject into the run.
 
     Attributes
     ----------
@@ -106,22 +106,22 @@ class Injection:
 
     @cached_property
     def parsed(self) -> tuple[Fault, ...]:
-        """The faults."""
+        """The parsed faults."""
         return tuple(parse_fault(text) for text in self.faults)
 
 
 @dataclass(frozen=True)
 class SavedTrace:
-    """A trace that is written to a file, and recorded beside it meanwhile.
+    """A trace to save; the run is recorded next to the file meanwhile.
 
     Attributes
     ----------
     save : str or Path, optional
         The file (.npz); nothing is written without.
     resume : bool
-        Go on with what was recorded when it was interrupted.
+        Continue an interrupted run from its recording.
     record_every : float
-        Seconds from one record of where the run stands to the next.
+        Seconds between two records of the run's state.
     """
 
     save: FileName | None = None
@@ -142,14 +142,14 @@ class SavedTrace:
 
 @dataclass(frozen=True)
 class Division:
-    """A grid that is cut into domains, one a worker of a Dask cluster.
+    """Division of a grid into domains, one per worker of a Dask cluster.
 
     Attributes
     ----------
     domains : int or None
         How many; the grid stays whole without.
     scheduler : str or None
-        Address of a running cluster; a local one without.
+        Address of a running cluster (default: a local one).
     """
 
     domains: int | None = None
@@ -164,7 +164,7 @@ class Division:
 
 @dataclass(frozen=True)
 class SimulateRequest:
-    """A run.
+    """A request to run a graph.
 
     Attributes
     ----------
@@ -184,7 +184,7 @@ class SimulateRequest:
 
     @property
     def runs_on(self) -> str:
-        """The backend that is run, whether it was named or not."""
+        """The backend to run, named or by default."""
         return usual_backend()[0] if self.backend is None else self.backend
 
     def __post_init__(self) -> None:
@@ -202,21 +202,21 @@ def simulate_request(
     initial: str | PathLike[str] | ArrayLike | None = None,
     **options: Unpack[SimulateKeywords],
 ) -> SimulateRequest:
-    """A request from keywords, whatever groups they belong to.
+    """Build a request from keywords, whichever group they belong to.
 
     Parameters
     ----------
     steps : int, optional
         See `Length`.
     initial : str, path or array, optional
-        A text that ends like a file's name is one.
+        Text that ends like a file name is read as one.
     **options
         See `SimulateKeywords`.
 
     Raises
     ------
     UsageError
-        Options that do not go together; the message names the option.
+        Options exclude each other; the message names the option.
     TypeError
         No such option.
     """

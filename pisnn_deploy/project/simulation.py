@@ -1,4 +1,4 @@
-"""A run as users ask for it: with faults, a recording, domains, a comparison with another backend."""
+"""Run a graph as requested: with faults, a recording, domains, or a comparison with another backend."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ from pisnn_deploy.runs.segments import run_in_segments
 
 ROWS_WITHOUT_SAVING = 400
 ROWS_OF_DOMAINS = 20
-"""Each is gathered from all workers."""
+"""Most rows kept of a run in domains; each is gathered from all workers."""
 LARGEST_TRACE = 1 << 33
-"""Bytes of memory that a trace may take."""
+"""Memory limit of a trace in bytes."""
 BYTES_WITHOUT_SAVING = 1 << 30
-"""Memory that the rows of a run may take which nobody saves; a picture needs a few of them."""
+"""Memory limit in bytes for the rows of a run that is not saved; plots need only a few."""
 
 
 class Source(Protocol):
-    """What is run: a graph with where it is from."""
+    """A graph to run, and its origin."""
 
     @property
     def graph(self) -> IntegerGraph:
@@ -61,23 +61,23 @@ class Source(Protocol):
 
     @property
     def provenance(self) -> Mapping[str, Any]:
-        """Of the artifact."""
+        """Provenance of the artifact."""
 
     @property
     def sha256(self) -> str:
-        """Of the artifact's bytes."""
+        """Hash of the artifact's bytes."""
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """A run, with what it was asked for.
+    """A run and its request.
 
     Attributes
     ----------
     start : str or None
         Name of the initial condition; empty for the problem's own, None for a field of the user's.
     comparison : Comparison or None
-        With another backend.
+        Comparison with another backend.
     """
 
     source: Source
@@ -93,13 +93,13 @@ class Simulation:
 
     @property
     def exact(self) -> Callable[[float], NDArray[np.float64] | None] | None:
-        """Exact cell averages, float64 [cells], at a physical time; None where no solution is known."""
+        """Exact cell averages at a physical time, float64 [cells]; None where no solution is known."""
         return None if self.start is None else exact_solution(self.graph, self.start or None)
 
     @cached_property
     def reference(self) -> NDArray[np.float64] | None:
         """Exact cell averages at the last kept step, float64 [cells]."""
-        # A run that was stopped may have gone on since.
+        # A stopped run may have been continued since.
         steps = self.run.trace.step
         if self.start is None or not steps.size:
             return None
@@ -107,7 +107,7 @@ class Simulation:
 
     @property
     def reference_error(self) -> float | None:
-        """Relative L2 error that the reference itself can have."""
+        """Relative L2 error of the reference itself."""
         if self.reference is None:
             return None
         last = int(self.run.trace.step[-1])
@@ -115,12 +115,12 @@ class Simulation:
 
     @property
     def plausible(self) -> Plausibility:
-        """Whether the field stays within what start and sides bound it by."""
+        """Whether the field stays within the bounds set by start and boundary."""
         return plausibility(self.graph, self.run)
 
     @property
     def cautions(self) -> list[str]:
-        """Why a run that conserves may be wrong all the same."""
+        """Reasons why a run may be wrong although it conserves mass."""
         plausible = self.plausible
         sentences = [f"implausible: {sentence}" for sentence in plausible.sentences]
         if plausible.doubt and self.run.conserved:
@@ -129,7 +129,7 @@ class Simulation:
 
 
 def simulate(source: Source, request: SimulateRequest, listener: Listener = UNHEARD) -> Simulation:
-    """Run a graph; the audit looks at every step.
+    """Run a graph, audited at every step.
 
     Parameters
     ----------
@@ -144,15 +144,15 @@ def simulate(source: Source, request: SimulateRequest, listener: Listener = UNHE
     Raises
     ------
     UsageError
-        Something that was asked for cannot be used; the message names the field.
+        A field of the request cannot be used; the message names it.
     CheckError
-        The backend itself broke down.
+        The backend itself failed.
     """
     backend = request.runs_on
     graph, length, save = source.graph, request.length, request.trace.path
     check_outputs([save], [length.initial if isinstance(length.initial, Path) else None])
     if save is not None:
-        require_regular(save)  # a trace is an archive with a recording beside it
+        require_regular(save)  # a trace is an archive with a recording next to it
     mass, name = initial_mass(graph, length.initial)
     options = _options(graph, request)
     with ExitStack() as stack:
@@ -161,7 +161,7 @@ def simulate(source: Source, request: SimulateRequest, listener: Listener = UNHE
         if request.division.domains is not None:
             require("`domains`", "dask", "distributed", "cryptography")
             run = _run_divided(graph, mass, options, request.division, listener)
-        elif save is None or options.faults:  # what a fault left behind is not in a recorded state
+        elif save is None or options.faults:  # recorded states do not include what a fault left behind
             with listener.progress(f"{graph.spec.name} on {backend}", options.steps) as report:
                 run = run_graph(backend, graph, mass, options, report)
         else:
@@ -177,7 +177,7 @@ def simulate(source: Source, request: SimulateRequest, listener: Listener = UNHE
 
 @contextmanager
 def _usual_backend(listener: Listener) -> Iterator[None]:
-    """Say which backend is run where none was named and Lava is not installed, in one line."""
+    """Report the backend in one line where none was named and Lava is not installed."""
     notice = usual_backend()[1]
     if notice:
         listener.say(notice)
@@ -212,10 +212,10 @@ def _cell_averages(graph: IntegerGraph, initial: ArrayLike) -> NDArray[np.float6
 
 
 def _options(graph: IntegerGraph, request: SimulateRequest) -> RunOptions:
-    """Length and rows of a run that can be held."""
+    """Options of a run whose rows fit in memory or on disk."""
     length, save, divided = request.length, request.trace.path, request.division.domains is not None
     steps = steps_to_horizon(graph) if length.steps is None else length.steps
-    everything = length.everything and save is None and not divided  # recordings and domains keep none
+    everything = length.everything and save is None and not divided  # recordings and domains do not keep them
     row_bytes = 8 * (graph.mesh.holders + (4 if everything else 1) * graph.mesh.faces)
     every = length.every
     if every is None:
@@ -227,7 +227,7 @@ def _options(graph: IntegerGraph, request: SimulateRequest) -> RunOptions:
 
 
 def _require_room(save: Path | None, rows: int, row_bytes: int) -> None:
-    """Refuse a trace that cannot be held: on disk, where it stands twice for a moment, or in memory."""
+    """Refuse a trace that does not fit on disk, where it briefly exists twice, or in memory."""
     if save is not None:
         free = shutil.disk_usage(save.parent).free
         if 2 * rows * row_bytes > free:
@@ -247,7 +247,7 @@ def _recorded(
     stack: ExitStack,
     listener: Listener,
 ) -> Run:
-    """A run that is recorded; its trace is mapped from the recording, which is held until the stack unwinds."""
+    """Run with a recording; the trace is mapped from it, so it stays open until the stack unwinds."""
     graph, backend = source.graph, request.runs_on
     identity = {
         "artifact": source.sha256,
@@ -298,7 +298,7 @@ def _run_divided(
 def _compared(
     graph: IntegerGraph, mass: NDArray[np.int64], request: SimulateRequest, options: RunOptions, listener: Listener
 ) -> Comparison | None:
-    """What another backend says."""
+    """Compare the run with another backend."""
     if request.against is None:
         return None
     with listener.progress(f"{request.runs_on} against {request.against}", options.steps) as report:

@@ -1,4 +1,4 @@
-"""A training as users ask for it: from a recipe to a checkpoint."""
+"""Train a model from a recipe to a checkpoint."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Training:
-    """A training that has ended.
+    """A finished training.
 
     Attributes
     ----------
     name : str
-        Of the model.
+        Name of the model.
     path : Path
-        Of the checkpoint, which is not written where the training failed.
+        Path of the checkpoint, which is not written if the training failed.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Training:
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """Why the model is not accepted, a sentence each."""
+        """Reasons why the model is not accepted, a sentence each."""
         return tuple(self.trained.assessment.failures)
 
     def require_accepted(self) -> None:
@@ -48,7 +48,7 @@ class Training:
         Raises
         ------
         CheckError
-            It did.
+            The training failed.
         """
         if self.failures:
             raise CheckError(f"training {self.name}: {'; '.join(self.failures)}; {self.path} was not written")
@@ -62,18 +62,18 @@ def train_to_file(
     resume: bool = False,
     listener: Listener = UNHEARD,
 ) -> Training:
-    """Train a model and write it, if it is accepted.
+    """Train a model and write its checkpoint if it is accepted.
 
     Parameters
     ----------
     recipe : str
         A YAML file, or the name of a model of the zoo.
     output : Path, optional
-        The checkpoint; beside the recipe unless given.
+        Path of the checkpoint (default: next to the recipe).
     seed : int, optional
-        Instead of the recipe's.
+        Random seed (overrides the recipe).
     resume : bool
-        Go on where an interrupted training stopped.
+        Continue an interrupted training.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def train_to_file(
 
 @contextmanager
 def _memory() -> Iterator[None]:
-    """Say what takes less memory, in the words of a recipe."""
+    """Turn a lack of memory into an error that names what in a recipe saves it."""
     try:
         yield
     except Exception as error:

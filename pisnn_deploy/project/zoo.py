@@ -48,7 +48,7 @@ def recipe_path(name: str) -> Iterator[Path]:
 @contextmanager
 def _path(name: str, member: str) -> Iterator[Path]:
     entry = files(_PACKAGE).joinpath(name).joinpath(member)
-    # Looked up among the folders, so that no name leads out of the zoo.
+    # Looked up among the folders, so that no name can leave the zoo.
     if name not in {folder.name for folder in files(_PACKAGE).iterdir()} or not entry.is_file():
         raise UsageError(f"model {name!r}: no such file, and the zoo has only {', '.join(names())}")
     with as_file(entry) as path:

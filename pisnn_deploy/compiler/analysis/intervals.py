@@ -36,7 +36,7 @@ class Heard(NamedTuple):
     Attributes
     ----------
     output : int
-        Which of the values that the source sends.
+        Index among the values that the source sends.
     weights : scipy.sparse.csr_matrix, int64 [neurons, neurons of the source]
         Effective weights.
     """
