@@ -25,18 +25,18 @@ def compile_model(model: Model, options: CompileOptions, report: Report = silent
     Returns
     -------
     IntegerGraph
-        Bounded, proved, scheduled and placed. ``history`` tells what each pass did.
+        Bounded, proved, scheduled and placed. ``history`` records what each pass did.
 
     Raises
     ------
     CompileError
-        The model cannot be compiled as asked; the message names the pass.
+        The model cannot be compiled with these options; the message names the pass.
     """
     floating, lowered = run_passes(model, asked(LOWERING, options), report)
     try:
         trial = finest_that_fits(floating, options, report)
     except (DoesNotFit, UnstableError):
-        if isinstance(floating, FloatGraph):  # no rounding is to blame for what the floats do too
+        if isinstance(floating, FloatGraph):  # rounding is not to blame for what the floats do too
             limits = options.operating_range or floating.spec.operating_range
             require_stable_floats(floating, limits.lower, limits.upper)
         raise

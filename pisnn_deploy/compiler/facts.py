@@ -1,4 +1,4 @@
-"""What a graph can be known to be. Passes name facts that they require and ensure; the pipeline verifies both."""
+"""Facts: predicates on graphs that passes require and ensure; the pipeline verifies both."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _quantised(graph: object) -> bool:
 
 
 def _bounded(graph: object) -> bool:
-    """Whether every value of a program that needs a width has one, and every payload and sum of a synapse."""
+    """Whether every payload, sum of a synapse and value of a program that needs a width has one."""
     if not isinstance(graph, IntegerGraph):
         return False
     bounded = {(bound.population, bound.quantity) for bound in graph.bounds}
@@ -46,7 +46,7 @@ def _encoded(graph: object) -> bool:
 
 
 def _limited(graph: object) -> bool:
-    """Whether channels hear of the masses at both of their ends."""
+    """Whether channels receive the masses at both of their ends."""
     if not isinstance(graph, IntegerGraph):
         return False
     heard = [set(graph.population(channels.population).program.ports) for channels in graph.channels]
@@ -54,7 +54,7 @@ def _limited(graph: object) -> bool:
 
 
 UNRECORDED = {"recorded": False}
-"""Metadata of an option of a pass that its record leaves out: a mesh, arrays, a graph."""
+"""Metadata of options that a pass's record leaves out (meshes, arrays, graphs)."""
 
 LOWERED = Fact("lowered", lambda graph: isinstance(graph, FloatGraph))
 TWO_POINT = Fact("lowered to two-point fluxes", lambda graph: isinstance(graph, TwoPointGraph))

@@ -1,4 +1,4 @@
-"""What a model is compiled for, and what its graph is to be like."""
+"""Options of a compilation: properties of the graph, and what to compile for."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from pisnn_deploy.compiler.passes.lower_two_point import LowerTwoPoint
 
 Limiter = Literal["none", "positivity"]
-"""What limits the packets of a face."""
+"""Choices of a limiter for the packets of a face."""
 SpikeKind = Literal["auto", "graded", "binary"]
-"""What a spike carries; ``auto`` is what the target has."""
+"""Choices of what a spike carries; ``auto`` is what the target has."""
 ProcessKind = Literal["c-lif", "stock"]
-"""What a graph is made of: this project's processes, or Lava's own."""
+"""Choices of processes: this project's, or Lava's own."""
 PlacementMethod = Literal["auto", "blocks", "metis", "index", "none"]
-"""How cells are cut onto cores."""
+"""Methods of placing cells on cores."""
 LARGEST_SEND_THRESHOLD = 1 << 20
 
 
@@ -38,7 +38,7 @@ class GraphKeywords(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class GraphOptions:
-    """What a graph is to be like, whatever its model and mesh.
+    """Options for a graph that do not depend on model and mesh.
 
     Attributes
     ----------
@@ -49,16 +49,16 @@ class GraphOptions:
     processes : str
         ``c-lif``, or ``stock`` for Lava's own processes; the latter send states, whatever `coding` says.
     send_threshold : int or None
-        A stock face keeps less than so many quanta in its residue; 1 unless given.
+        A stock face keeps fewer quanta than this in its residue (default: 1).
     limiter : str
         ``none``, or ``positivity``: no cell gives more than it has.
     placement : str
-        How cells are cut onto cores: ``auto``, ``blocks``, ``metis``, ``index`` or ``none``.
+        How cells are placed on cores: ``auto``, ``blocks``, ``metis``, ``index`` or ``none``.
 
     Raises
     ------
     UsageError
-        No such choice, or choices that exclude each other; the message names the field.
+        A choice does not exist, or choices exclude each other; the message names the field.
     """
 
     coding: Coding = "delta"
@@ -84,12 +84,12 @@ class GraphOptions:
 
 
 PLAIN = GraphOptions()
-"""A graph of which nothing was asked."""
+"""Default options."""
 
 
 @dataclass(frozen=True)
 class CompileOptions:
-    """What a model is compiled for.
+    """Options of a compilation.
 
     Attributes
     ----------
@@ -102,7 +102,7 @@ class CompileOptions:
     search : bool
         Whether to search for better integers than the nearest.
     quantum_bits : int or None
-        Width that the quantum is chosen for, where it is to be coarser than the target's states allow.
+        State width for which the quantum is chosen, if it is to be coarser than the target allows.
     """
 
     lower: Lower | LowerTwoPoint
@@ -114,7 +114,7 @@ class CompileOptions:
 
     @property
     def has_binary_spikes(self) -> bool:
-        """Whether spikes carry nothing but that they are there."""
+        """Whether spikes are binary, carrying no payload."""
         graded = self.profile.payload.graded.value
         return self.graph.spikes == "binary" or (self.graph.spikes == "auto" and not graded)
 
@@ -123,7 +123,7 @@ class CompileOptions:
         """Widths to compile for.
 
         Lava's simulator sums in int32, whatever the target. Payloads of a target without graded spikes are limited by
-        what its weights can follow (pass `encode`).
+        its weights (pass `encode`).
         """
         profile = self.profile
         return Widths(
@@ -134,7 +134,7 @@ class CompileOptions:
 
     @property
     def state_bits(self) -> int:
-        """Width that the quantum is chosen for."""
+        """State width for which the quantum is chosen."""
         return self.widths.state if self.quantum_bits is None else self.quantum_bits
 
 

@@ -21,40 +21,40 @@ from pisnn_deploy.compiler.runner import Floating, Pass
 
 LOWERING: tuple[type[Pass], ...] = (
     Lower,
-    LowerTwoPoint,  # instead of it, where cells differ
-    LowerStock,  # before the weights are rounded, which it divides
+    LowerTwoPoint,  # replaces the pass above where cells differ
+    LowerStock,  # before the weights are rounded, because it divides them
 )
 """From a model to a float graph."""
 CHOOSING: tuple[type[Pass], ...] = (
     Quantise,
-    QuantiseTwoPoint,  # instead of it, where cells differ
+    QuantiseTwoPoint,  # replaces the pass above where cells differ
 )
 """From a float graph to integers."""
 INTEGERS: tuple[type[Pass], ...] = (
-    Limit,  # before the widths, which it changes; after the weights, which it does not look at
+    Limit,  # before the widths, which it changes; it does not use the weights
     Schedule,  # before the widths: payloads depend on the coding
     Bounds,  # before the proof, which cites it
     Encode,  # after the widths, which are the numbers of lines
-    Prove,  # after the last pass that touches a weight
-    Measure,  # on the bounded graph, so that a width that does not hold shows here
+    Prove,  # after the last pass that changes a weight
+    Measure,  # on the bounded graph, so that a width that is too small shows here
 )
-"""On integers; `pisnn_deploy.compiler.search` runs them again with others, and keeps the best."""
+"""Passes on integers; `pisnn_deploy.compiler.search` runs them again with other integers and keeps the best."""
 PLACING: tuple[type[Pass], ...] = (
-    Place,  # last: it changes no integer of the run
+    Place,  # last, because it changes no integer of the run
 )
 PASSES = (*LOWERING, *CHOOSING, *INTEGERS, *PLACING)
-"""All, in order. Each says by `Pass.asked` whether options ask for it."""
+"""All passes in order; `Pass.asked` says whether options ask for one."""
 
 
 def asked(kinds: Iterable[type[Pass]], options: CompileOptions, floating: Floating | None = None) -> tuple[Pass, ...]:
-    """Those passes that options ask for, in order.
+    """Passes that options ask for, in order.
 
     Parameters
     ----------
     kinds : iterable of types of passes
         `PASSES` or a part of it.
     floating : FloatGraph or TwoPointGraph or None
-        What was lowered; for `CHOOSING` and what follows.
+        Lowered graph, needed from `CHOOSING` on.
     """
     passes = (kind.asked(options, floating) for kind in kinds)
     return tuple(each for each in passes if each is not None)

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 Report = Callable[[str, float], None]
-"""Told the name of a pass and its seconds; kept apart from the graph, whose bytes must not depend on them."""
+"""Called with the name of a pass and its seconds, which must not enter the graph's bytes."""
 Floating = FloatGraph | TwoPointGraph
-"""A graph that is not quantised yet."""
+"""A graph before quantisation."""
 
 
 class Pass(Protocol):
-    """A pass, from model to float graph, to integer graph, to integer graph: a frozen dataclass of its options."""
+    """A pass: a frozen dataclass of its options that maps a model or graph to a graph."""
 
     name: ClassVar[str]
     requires: ClassVar[tuple[Fact, ...]]
@@ -35,39 +35,39 @@ class Pass(Protocol):
 
     @classmethod
     def asked(cls, options: CompileOptions, floating: Floating | None) -> Pass | None:
-        """The pass as options ask for it; None where they do not.
+        """The pass configured by options; None where they do not ask for it.
 
         Parameters
         ----------
         floating : FloatGraph or TwoPointGraph or None
-            What was lowered; None while there is nothing.
+            Lowered graph; None before lowering.
         """
 
     def __call__(self, subject: Any, /) -> Any:
         """Return a new graph."""
 
     def summary(self, made: Any, /) -> str:
-        """Say in a sentence what was made."""
+        """One sentence that describes the result."""
 
 
 def silent(name: str, seconds: float) -> None:
-    """Report of passes that nobody asked for."""
+    """Report callback that does nothing."""
 
 
 def run_passes(subject: Any, passes: Iterable[Pass], report: Report = silent) -> tuple[Any, tuple[PassRecord, ...]]:
-    """Run passes, verifying what each requires and ensures, and that the integer graph is well formed.
+    """Run passes, verifying the facts that each requires and ensures, and that the graph is well formed.
 
     Parameters
     ----------
     subject : Model, FloatGraph, TwoPointGraph or IntegerGraph
-        What the first pass takes.
+        Input of the first pass.
     report : callable
         Called with the name of each pass that has run and its seconds.
 
     Returns
     -------
     graph : FloatGraph, TwoPointGraph or IntegerGraph
-        What the last pass made.
+        Result of the last pass.
     records : tuple of PassRecord
         One per pass.
 

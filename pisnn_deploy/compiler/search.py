@@ -1,4 +1,4 @@
-"""The search for better integers: fewer state bits where something does not fit, finer thresholds, nearest integers."""
+"""Search for better integers: coarser quanta where something does not fit, finer thresholds."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from pisnn_deploy.graph.kinds import known_face
 
 NAME = "search"
 SEARCHED_CELL_STEPS = 4_000_000
-"""Most cells times PDE steps on which thresholds are tried."""
+"""Most cells times PDE steps for which thresholds are tried."""
 FINER_THRESHOLDS = 3
 WORTH_IT = 0.5
-"""Part of the error that a finer threshold must come down to: less could be luck with one start."""
+"""A finer threshold must reduce the error to this part; smaller gains could be luck with one start."""
 FEWEST_STATE_BITS = 12
-"""With fewer bits for its states no model of the zoo resembles its equation."""
+"""Fewest state bits; with fewer, no model of the zoo resembles its equation."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A graph that was quantised, bounded, proved and measured, with what its passes did."""
+    """A quantised, bounded, proved and measured graph, with the records of its passes."""
 
     graph: IntegerGraph
     records: tuple[PassRecord, ...]
 
     @property
     def error(self) -> float | None:
-        """Of the integers against the reference."""
+        """Error of the integers against the reference."""
         return self.graph.quantisation.relative_l2_integer
 
 
@@ -64,7 +64,7 @@ def finest_that_fits(floating: Floating, options: CompileOptions, report: Report
 
 
 def better_threshold(floating: Floating, options: CompileOptions, own: Trial, report: Report = silent) -> Trial:
-    """The trial with another threshold, where that is worth its bits; its records say what was tried.
+    """Try other thresholds and return the best trial; its records say what was tried.
 
     A threshold of one bit more halves what weights are rounded by. It costs a bit of the quantum where states are full,
     and further synapses where weights outgrow one. Which counts more is measured, on the problem's own start. Graphs
@@ -73,9 +73,9 @@ def better_threshold(floating: Floating, options: CompileOptions, own: Trial, re
     Parameters
     ----------
     own : Trial
-        With the model's own threshold.
+        Trial with the model's own threshold.
     report : callable
-        Told of the search as of a pass.
+        Called for the search as for a pass.
     """
     if not isinstance(floating, FloatGraph) or not options.search:
         return own

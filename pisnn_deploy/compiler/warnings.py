@@ -1,7 +1,7 @@
-"""What a compiled graph is warned about.
+"""Warnings about a compiled graph.
 
-A rule is a function that looks at the graph and its target and yields a sentence for each thing that a user must hear
-of although the graph was compiled. `RULES` is the list; the command line adds what it learnt before the compiler ran.
+A rule is a function that looks at the graph and its target and yields a sentence for each thing that a user should
+know about it. `RULES` is the list; the command line adds warnings from before the compiler ran.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Rule = Callable[[IntegerGraph, Profile], Iterator[str]]
 
 
 def too_many_chips(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
-    """A placement on more chips than the target has."""
+    """Warn about a placement on more chips than the target has."""
     limit, placement = profile.system.chips.value, graph.placement
     if placement is not None and limit is not None and placement.chips > limit:
         yield (
@@ -31,14 +31,14 @@ def too_many_chips(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
 
 
 def another_law(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
-    """Integers whose coefficients are not those of the model's equation."""
+    """Warn about integers whose coefficients differ from the model's equation."""
     claim = graph.certificate and graph.certificate.equation
     if claim and claim.method == "other-law":
         yield f"equation: {claim.details}; train the model further, or correct the coefficients of its spec"
 
 
 def unproved_stability(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
-    """Waves that grow too slowly for the compiler to see them grow, and networks of which nothing can be proved."""
+    """Warn about waves that grow too slowly to show in a test run, and about networks of unproved stability."""
     graph = without_limiter(graph)
     claim = None if graph.certificate is None else graph.certificate.stability
     if claim is None or claim.status != "none":
@@ -59,11 +59,11 @@ def unproved_stability(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
 
 
 FROZEN_PART = 1e-4
-"""Part of the operating range that slopes of stock processes may hold for ever without a warning."""
+"""Part of the operating range that slopes of stock processes may keep for ever without a warning."""
 
 
 def frozen_slopes(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
-    """Slopes that stock processes never level out, where they are more than a ten-thousandth of the operating range."""
+    """Warn about slopes that stock processes never level out, above a ten-thousandth of the operating range."""
     frozen = frozen_quanta(graph)
     if frozen is not None and frozen > FROZEN_PART * (graph.window.upper - graph.window.lower):
         yield (
@@ -74,7 +74,7 @@ def frozen_slopes(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
 
 
 def start_that_leaves(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
-    """A start of the problem's own that lies outside the operating range or leads out of it: nothing was measured."""
+    """Warn that nothing was measured, because the problem's own start lies outside the operating range or leaves it."""
     if graph.quantisation.steps:
         return
     cells = graph.mesh.cells
@@ -89,11 +89,11 @@ def start_that_leaves(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
 
 LARGEST_ERROR = 1e-2
 TIMES_THE_FLOATS = 10
-"""Relative L2 errors of the integers that are larger than both, the second times that of the float model, are told."""
+"""Integers get a warning if their relative L2 error exceeds the first, and the float model's times the second."""
 
 
 def large_error(graph: IntegerGraph, profile: Profile) -> Iterator[str]:
-    """Integers that are far less accurate than the float model, with what is most likely to blame."""
+    """Warn about integers that are far less accurate than the float model, and name the likely cause."""
     measured = graph.quantisation
     integer, floating = measured.relative_l2_integer, measured.relative_l2_float
     if integer is None or floating is None or integer <= max(LARGEST_ERROR, TIMES_THE_FLOATS * floating):
@@ -132,7 +132,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def warnings_of(graph: IntegerGraph, profile: Profile) -> tuple[str, ...]:
-    """Everything that a compiled graph is warned about.
+    """All warnings about a compiled graph.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def warnings_of(graph: IntegerGraph, profile: Profile) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        One sentence each, which names the place and the size; in the order of `RULES`.
+        One sentence each, with place and size, in the order of `RULES`.
     """
     return tuple(sentence for rule in RULES for sentence in rule(graph, profile))
 

@@ -284,7 +284,7 @@ WRONG_KEYS = "m.yaml: steel: must have a conductivity and may have a capacity, n
         (None, "m.yaml: cannot be read (No such file or directory)"),
         (
             "steel: {conductivity: 1, capacity: 1.0e-200}\n",
-            "capacities of the mesh's cells and materials go from ",
+            "capacities of the mesh's cells and materials range from ",
         ),
         (
             "steel: {conductivity: 1.0e-9}\n",

@@ -1,1 +1,1 @@
-"""What can be said of a network before it runs: widths, growth, its equation, how far rounding carries."""
+"""Static analysis of a network: widths, growth, its equation, how far rounding carries."""

@@ -1,4 +1,4 @@
-"""What a PDE step may add to a cell, line by line from ``D W``."""
+"""Bounds on what a PDE step adds to a cell, line by line from ``D W``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Integers = NDArray[np.int64]
 
 
 def reservoirs_extend(mesh: Mesh, reservoirs: Integers) -> bool:
-    """Whether lines of cells go on beyond reservoirs as lines that the mesh has.
+    """Whether lines of cells, extended beyond reservoirs, are again lines of the mesh.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def reservoirs_extend(mesh: Mesh, reservoirs: Integers) -> bool:
     Returns
     -------
     bool
-        True where reservoirs stand along one axis only and are alike along each side, or are all alike.
+        True where reservoirs lie along one axis only and are equal along each side, or are all equal.
     """
     if reservoirs.size == 0 or int(reservoirs.min()) == int(reservoirs.max()):
         return True
@@ -34,7 +34,7 @@ def reservoirs_extend(mesh: Mesh, reservoirs: Integers) -> bool:
 
 
 def largest_change(mesh: Mesh, spec: ModelSpec, weight: Integers, window: OperatingWindow) -> int:
-    """What one PDE step of a linear memoryless network adds to a cell at most, in flux units and before rounding.
+    """Most that one PDE step of a linear memoryless network adds to a cell, in flux units before rounding.
 
     The change ``D W m`` is a sum over the lines of cells that run through the windows along each axis. Each line sums
     to zero, reservoirs counted in, so ranges and differences bound it; a line of a few cells has the rows of all
@@ -56,7 +56,7 @@ def largest_change(mesh: Mesh, spec: ModelSpec, weight: Integers, window: Operat
 
 
 def _line_update(line: Mesh, spec: ModelSpec, weight: Integers) -> Integers:
-    """``D W`` on a line, int64 [cells, holders], the weights of reservoirs included."""
+    """``D W`` on a line, int64 [cells, holders], including the weights of reservoirs."""
     held = np.eye(line.reservoirs, dtype=np.int64)
     drive = np.zeros((line.faces, line.holders), np.int64)
     nothing = np.zeros(line.reservoirs, np.int64)

@@ -1,4 +1,4 @@
-"""Where a run leaves what its widths rest on: values, differences across a face and currents, as every run checks."""
+"""Departures of a run from its operating window: values, differences across a face and currents."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.graph.semantics import Semantics, State
 
 CALM_PART = 4
-"""Of two runs that are compared, faces are left out where the calm one takes more than this part of what is allowed."""
+"""When two runs are compared, faces are left out where the calm one uses more than this part of its limit."""
 
 
 def departure(graph: IntegerGraph, state: State, calm: State | None = None) -> str:
@@ -21,12 +21,12 @@ def departure(graph: IntegerGraph, state: State, calm: State | None = None) -> s
     Parameters
     ----------
     calm : State, optional
-        Of another run: what is outside there too, or nearly so, does not count.
+        State of another run; what is outside there too, or nearly so, does not count.
 
     Returns
     -------
     str
-        Empty if all is inside.
+        Empty if nothing is outside.
     """
     window, scale = graph.window, graph.value_per_quantum
     levels = graph.sole_field.levels(state.mass[: graph.mesh.cells])
@@ -60,7 +60,7 @@ def strong_current(graph: IntegerGraph, state: State, calm: State | None = None)
     Parameters
     ----------
     calm : State, optional
-        Of another run: what is outside there too, or nearly so, does not count.
+        State of another run; what is outside there too, or nearly so, does not count.
     """
     limit = graph.window.current
     if limit is None:
@@ -82,15 +82,15 @@ class Followed:
     Attributes
     ----------
     mass : int64 array [cells]
-        At the end, or where it left the operating window.
+        Masses at the end, or where the run left the operating window.
     step : int
-        PDE steps that were done.
+        Number of PDE steps run.
     departure : str
-        What left the operating window or its width, with the PDE step; empty if nothing did.
+        Quantity that left the operating window or its width, with the PDE step; empty if none did.
     overflowed : bool
-        Whether that was a width.
+        Whether a width was exceeded.
     starts_inside : bool
-        Whether the field that was run lies within the operating window.
+        Whether the initial field lies within the operating window.
     """
 
     mass: Integers
@@ -108,7 +108,7 @@ def follow(graph: IntegerGraph, mass: Integers, steps: int) -> Followed:
     mass : int64 array [cells]
         Masses at the start, in quanta.
     steps : int
-        PDE steps at most; with 0 only the start is looked at.
+        Most PDE steps to run; with 0 only the start is checked.
     """
     semantics, step = Semantics(graph), 0
     try:
@@ -130,7 +130,7 @@ def follow(graph: IntegerGraph, mass: Integers, steps: int) -> Followed:
 
 
 def overflow_text(graph: IntegerGraph, violation: OverflowViolation) -> str:
-    """An overflow with the cells beside it."""
+    """Describe an overflow, with the neighbouring cells."""
     mesh = graph.mesh
     if violation.population == "flux" and violation.index < mesh.faces:
         return f"{violation}, beside {_cells(graph, violation.index)}"
@@ -144,7 +144,7 @@ def _differences(graph: IntegerGraph, state: State) -> Integers:
 
 
 def _largest_differences(graph: IntegerGraph, difference: int) -> Integers:
-    """A reservoir is at half a cell's distance."""
+    """Largest allowed differences across faces; a reservoir is at half a cell's distance."""
     beside = np.maximum(graph.mesh.source, graph.mesh.target) >= graph.mesh.cells
     return np.where(beside, difference // 2, difference)
 

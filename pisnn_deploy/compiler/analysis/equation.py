@@ -1,4 +1,4 @@
-"""What the integers solve, in physical units: the claim `equation` of the certificate.
+"""The equation that the integers solve, in physical units: the claim `equation` of the certificate.
 
 The doubles of a graph are rationals, so the figures of linear and of hidden flux networks are exact but for one
 rounding, and the checker's must be the same.
@@ -24,17 +24,17 @@ from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.programs.neurons import FaceConstants
 
 STATES = 16
-"""Intervals of the operating window between the constant states that are looked at."""
+"""Number of intervals between the constant states that are examined in the operating window."""
 STEEPEST_PART = 8
-"""Slopes are looked at from a quarter of the steepest on: two of this part of it for each cell."""
+"""Slopes are examined from a quarter of the steepest on; this divides the steepest to half a rise."""
 HALF_OF_THE_DIGITS = 2.0**-26
-"""Relative allowance for geometry in float64, of which differences may cancel half of the digits."""
+"""Relative tolerance for geometry in float64, where differences may cancel half of the digits."""
 
 Field = NDArray[np.float64]
 
 
 def equation_claim(graph: IntegerGraph) -> Claim:
-    """What the integers of a graph solve.
+    """Claim on the equation that the integers of a graph solve.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def _without_limiter(graph: IntegerGraph, face: FaceConstants) -> Claim:
 
 
 def _claim(graph: IntegerGraph, figures: dict[str, Figure], linear: bool) -> Claim:
-    """By its name if every coefficient is as wanted."""
+    """Claim of the given method if every coefficient is the model's, else `other-law`."""
     good = all(
         abs(value / wanted - 1) <= LARGEST_DEVIATION
         for name, wanted in figures.items()
@@ -119,7 +119,7 @@ def _moments(graph: IntegerGraph, face: FaceConstants) -> Claim:
 
 
 def _states(graph: IntegerGraph, face: FaceConstants) -> Claim:
-    """Fluxes of constant states against the law's, and of slopes on top of them."""
+    """Compare fluxes of constant states, and of slopes on top of them, with the law's."""
     spec, window, grid = graph.spec, graph.window, graph.grid
     width, step = Fraction(grid.lengths[0]) / grid.shape[0], Fraction(graph.time_step)
     unit, kept = Fraction(graph.value_per_quantum), Fraction(MEMORYLESS, face.leak)
@@ -135,7 +135,7 @@ def _states(graph: IntegerGraph, face: FaceConstants) -> Claim:
         _law_flux(graph, mass * unit) for mass in (window.lower, min(max(0, window.lower), window.upper), window.upper)
     ]
     scale = max(law) - min(law) + Fraction(spec.diffusivity) * steepest * unit / width
-    # Around a ring a flux that is the same everywhere moves nothing; walls and ledgers of reservoirs show it.
+    # A flux that is the same everywhere moves nothing around a ring; only walls and reservoirs reveal it.
     ring = all(side == "periodic" for sides in grid.boundary for side in sides)
     largest = max(map(abs, errors))
     figures: dict[str, Figure] = {"flux_error": float((max(errors) - min(errors) if ring else largest) / scale)}
@@ -156,7 +156,7 @@ def _states(graph: IntegerGraph, face: FaceConstants) -> Claim:
 
 
 def _errors(graph: IntegerGraph, per_drive: Fraction) -> list[Fraction] | None:
-    """Extremes of what the fluxes of constant states are off the law's; None if the network has too many kinks."""
+    """Extreme errors of the fluxes of constant states; None if the network has too many kinks."""
     window, unit = graph.window, Fraction(graph.value_per_quantum)
     positions = graph.spec.positions.shape[1]
     line = drives_along(
@@ -179,7 +179,7 @@ def _errors(graph: IntegerGraph, per_drive: Fraction) -> list[Fraction] | None:
 
 
 def _slopes(graph: IntegerGraph, steepest: int, scale: Fraction) -> list[tuple[int, Fraction, Fraction]] | None:
-    """Constant states, half of a slope's rise from cell to cell in quanta, and the diffusivities that it meets.
+    """Constant states, half of a slope's rise per cell in quanta, and the resulting diffusivities.
 
     Between two kinks the diffusivity is monotone in the slope, so that the kinks and both ends have its extremes.
     """
@@ -204,7 +204,7 @@ def _slopes(graph: IntegerGraph, steepest: int, scale: Fraction) -> list[tuple[i
 
 
 def _law_flux(graph: IntegerGraph, value: Fraction) -> Fraction:
-    """What a constant field carries through a face per unit of time."""
+    """Flux of a constant field through a face, per unit of time."""
     if graph.spec.equation == "burgers":
         return value**2 / 2
     return Fraction(graph.spec.velocity) * value
@@ -234,8 +234,8 @@ def _conductances(graph: IntegerGraph, materials: Materials) -> Claim:
     if angles is not None:
         mean, largest = (angles.mean(), angles.max()) if angles.size else (0.0, 0.0)
         figures |= {"mean_angle": _shown(mean), "largest_angle": _shown(largest)}
-    # One scale must make each conductance the nearest integer; without levels one of the two beside it, because there
-    # what a face is rounded by is made up for by the next.
+    # One scale must round each conductance to the nearest integer; without levels up or down, because there the
+    # next face compensates the rounding of one.
     room = 0.5 if graph.between_fields else 1.0
     lowest, highest = ((stored - room) / conductance).max(), ((stored + room) / conductance).min()
     nearest = (abs(volumes - wanted) <= 0.5 + HALF_OF_THE_DIGITS * wanted).all()
@@ -245,5 +245,5 @@ def _conductances(graph: IntegerGraph, materials: Materials) -> Claim:
 
 
 def _shown(error: float) -> float:
-    """Four digits, which do not depend on the machine."""
+    """Round to four digits, which do not depend on the machine."""
     return float(f"{error:.3e}")

@@ -1,4 +1,4 @@
-"""What the faces of a graph are, where an analysis rests on it."""
+"""Properties of the faces of a graph that analyses rely on."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pisnn_deploy.programs.neurons import rectifier_shift
 
 
 def has_unknown_programs(graph: IntegerGraph) -> bool:
-    """Whether faces, or neurons between them and the cells, run a program that no claim but bounds can rest on."""
+    """Whether faces, or neurons before them, run a program about which only bounds can be proved."""
     return face_of(graph) is None or any(rectifier_shift(p.program) is None for p in graph.between_fields)
 
 
 def has_levels(graph: IntegerGraph) -> bool:
-    """Whether faces take differences of levels, one a cell, because cells differ."""
+    """Whether faces use differences of levels (one per cell), because cells differ."""
     return graph.materials is not None and bool(graph.between_fields)

@@ -1,4 +1,4 @@
-"""Whether waves grow: their amplification factors by the integer weights, and how far a small one gets when it runs."""
+"""Growth of waves: amplification factors of the integer weights, and test runs of a small wave."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ from pisnn_deploy.physics.symbol import delayed_root, gain, largest_root
 Floats = NDArray[np.float64]
 
 MARGIN = 1e-9
-"""Allowance for rounding in the modulus of an amplification factor."""
+"""Tolerance for rounding in the modulus of an amplification factor."""
 WAVES_ALONG = {1: 1025, 2: 129, 3: 33}
-"""Waves along each axis on which growth is looked for."""
+"""Number of waves along each axis that are checked for growth."""
 CONSTANTS = 33
-"""Constant fields around which a network with hidden layers is looked at, besides one between any two kinks."""
+"""Number of constant fields around which a nonlinear network is examined, besides one between any two kinks."""
 MOST_CONSTANTS = 512
-"""Of the latter; the widest gaps are kept."""
+"""Most fields between kinks; the widest gaps are used."""
 FASTEST = 1.25
-"""A larger factor is refused, also where what grows is not seen to leave the operating range."""
+"""Largest accepted factor; a larger one is refused even if no run leaves the operating range."""
 MOST_STEPS = 2000
 CELL_STEPS = 4_000_000
-"""Most PDE steps, and cells times PDE steps, for which a small wave is followed."""
+"""Most PDE steps, and most cells times PDE steps, for which a small wave is followed."""
 PART = 1 / 16
-"""Amplitude of that wave, as part of the operating range."""
+"""Amplitude of that wave as a part of the operating range."""
 GROWN = 4.0
-"""So many times as large, a wave of a linear network grows; a leak makes some waves twice as large for a time."""
+"""Factor by which a wave of a linear network must grow to count; a leak doubles some waves for a while."""
 HORIZONS = 2
-"""A network with hidden layers is followed for so many of its problem's horizons: its waves may end by themselves."""
+"""Number of horizons for which a nonlinear network is followed; its waves may die out by themselves."""
 BLOWN_UP = 4.0
-"""Widths of the operating range that a float field must be outside it to be called unstable."""
+"""Distance from the operating range, in its widths, at which a float field counts as unstable."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class WorstWave:
     turns : tuple of float
         Radians per cell along each axis.
     level : int
-        Of the constant field around it, in quanta.
+        Constant field around it, in quanta.
     """
 
     factor: float
@@ -67,7 +67,7 @@ class WorstWave:
 
     @property
     def text(self) -> str:
-        """Its length, such as ``waves of 2 cells along x``."""
+        """Description, such as ``waves of 2 cells along x``."""
         lengths = [
             f"{2 * math.pi / abs(turn):.3g} cells along {AXES[axis]}" for axis, turn in enumerate(self.turns) if turn
         ]
@@ -100,7 +100,7 @@ def worst_wave(graph: IntegerGraph) -> WorstWave | None:
 
 
 def _constants(graph: IntegerGraph) -> Integers:
-    """Constant fields with different kernels, in quanta: one, or some of the range and one between any two kinks."""
+    """Constant fields to examine, in quanta: one for a linear network, else some of the range and one between kinks."""
     lower, upper = graph.window.lower, graph.window.upper
     if not graph.between_fields:
         return np.array([(lower + upper) // 2])
@@ -137,7 +137,7 @@ def flux_kernel(graph: IntegerGraph, level: int) -> Floats:
 
 
 def growth_text(graph: IntegerGraph, horizon: int) -> str:
-    """What became of a small wave or of noise on a constant field within the operating range; empty if it did not grow.
+    """Describe how a small wave or noise on a constant field grew; empty if it did not.
 
     Only graphs whose stability is not proved are run: from the constant alone and with the wave, whose difference is
     followed. A limiter is left out: it bounds masses, and modes still grow until it cuts them. What grows too slowly
@@ -183,7 +183,7 @@ def growth_text(graph: IntegerGraph, horizon: int) -> str:
 
 
 def without_limiter(graph: IntegerGraph) -> IntegerGraph:
-    """The graph without its limiter, and with what is proved of the stability of that; itself if it has none."""
+    """The graph without its limiter, with its stability claim proved anew; itself if it has none."""
     face = face_of(graph)
     if face is None or face.share_bits is None or graph.certificate is None:
         return graph
@@ -208,7 +208,7 @@ def _ripple(graph: IntegerGraph, worst: WorstWave) -> Integers:
 
 
 def require_stable_floats(graph: FloatGraph, lower: float, upper: float) -> None:
-    """Refuse a float network that is unstable by itself: no integers can mend that.
+    """Refuse a float network that is unstable by itself, because no integers can fix that.
 
     Parameters
     ----------
@@ -243,7 +243,7 @@ def require_stable_floats(graph: FloatGraph, lower: float, upper: float) -> None
 
 
 def _float_fields(graph: FloatGraph, start: Floats) -> Iterator[Floats]:
-    """Values of the cells after 0, 1, 2, ... PDE steps, also where the weights imply no time step."""
+    """Values of the cells after 0, 1, 2, ... PDE steps, even if the weights imply no time step."""
     spec, seen = graph.spec, start
     keep = 1 - (spec.leak if spec.damping is None else damped_leak(spec, graph.time_step)) / MEMORYLESS
     values, current = start, np.zeros(graph.mesh.faces)

@@ -1,4 +1,4 @@
-"""Interval analysis of an integer graph over its operating window: one loop over programs, whatever they do."""
+"""Interval analysis of an integer graph over its operating window, for any programs."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from pisnn_deploy.programs.neurons import UNDECLARED
 
 Integers = NDArray[np.int64]
 FARTHEST = 1 << 62
-"""No value that is sent, and no sum of them, comes here: arrays of integers would wrap."""
+"""Limit for sent values and their sums, beyond which integer arrays would wrap."""
 
 
 def declared_names(program: Program) -> tuple[str, ...]:
-    """Values of a program that have a declared width, in the order in which it gets them."""
+    """Values of a program that have a declared width, in order of computation."""
     return tuple(name for name in program.names if name not in UNDECLARED and name not in program.parameters)
 
 
 class Heard(NamedTuple):
-    """What leads from one population to a port of another.
+    """Weights from one population to a port of another.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Heard(NamedTuple):
 
 @dataclass(frozen=True)
 class Stage:
-    """Neurons of one program that are looked at: all of a population, or one for all that are alike.
+    """Neurons of one program to analyse: a whole population, or one representative of each kind.
 
     Attributes
     ----------
@@ -58,13 +58,13 @@ class Stage:
     parameters : mapping of str to int64 array [neurons]
         Parameters of the program, by name.
     held : mapping of str to (int64 array [neurons], int64 array [neurons])
-        By port: ends of what holders add to it.
+        By port: lower and upper end of what holders add.
     heard : tuple of Heard
-        What earlier stages add to its ports.
+        Inputs from earlier stages.
     limits : mapping of str to Interval
-        What something else keeps values of the program within, by name.
+        Intervals that hold for other reasons (such as the audit), by name of the value.
     starts : mapping of str to Interval
-        What states start at.
+        Initial values of states, by name.
     """
 
     name: str
@@ -78,14 +78,14 @@ class Stage:
 
 @dataclass(frozen=True)
 class Ranges:
-    """What the neurons of a stage come to.
+    """Intervals of the values of a stage.
 
     Attributes
     ----------
     values : dict of str to Interval
-        Every value of the program, whichever neuron it is of.
+        Interval of every value of the program over all neurons.
     sent : tuple of (int64 array [neurons], int64 array [neurons])
-        Ends of each value that each neuron sends.
+        Lower and upper end of each value that each neuron sends.
     """
 
     values: dict[str, Interval]
@@ -98,7 +98,7 @@ def network_ranges(stages: Iterable[Stage]) -> dict[str, Ranges]:
     Parameters
     ----------
     stages : iterable of Stage
-        In the order in which they answer.
+        In the order in which they run.
 
     Returns
     -------
@@ -108,9 +108,9 @@ def network_ranges(stages: Iterable[Stage]) -> dict[str, Ranges]:
     Raises
     ------
     Excluded
-        The window leaves no value to something.
+        The window leaves a quantity without any value.
     Unbounded
-        A state that grows, or a value beyond every word; the message begins with the population.
+        A state grows without limit, or a value fits no word; the message begins with the population.
     """
     found: dict[str, Ranges] = {}
     for stage in stages:
@@ -138,7 +138,7 @@ def _through(part: Heard, ends: Ends, target: str) -> Ends:
 
 
 def _ranges(stage: Stage, inputs: Mapping[str, Ends]) -> Ranges:
-    """What a program makes of intervals: neuron by neuron up to its states and limits, then of all neurons at once."""
+    """Run a program on intervals: neuron by neuron up to its states and limits, then for all neurons at once."""
     program = stage.program
     first, rest = _divided(program, stage.limits)
     groups, member = _groups(inputs, program.parameters if rest.operations else first.ports)
@@ -168,9 +168,9 @@ def hull(intervals: Iterable[Interval]) -> Interval:
 
 
 def _divided(program: Program, limits: Mapping[str, Interval]) -> tuple[Program, Program]:
-    """What a program does before it comes to its states and to values that are limited; and the rest.
+    """Split a program into the part before its states and limited values, and the rest.
 
-    The rest takes the values of the former as ports.
+    The rest takes values of the first part as ports.
     """
     inputs = (*program.ports, *program.parameters)
     known = {*inputs, *(table.name for table in program.tables)}
@@ -191,7 +191,7 @@ def _divided(program: Program, limits: Mapping[str, Interval]) -> tuple[Program,
 
 
 def _groups(inputs: Mapping[str, Ends], told_apart: Iterable[str]) -> tuple[list[dict[str, Interval]], Integers]:
-    """Inputs of groups of neurons, those of other names as hulls over the group; and the group of each neuron."""
+    """Inputs of groups of neurons (all but the named ones as hulls over the group), and each neuron's group."""
     count, member = 1, np.zeros(next(iter(inputs.values()))[0].size, np.int64)
     for values in (ends for name in told_apart for ends in inputs[name]):
         if (values != values[:1]).any():
@@ -212,7 +212,7 @@ def _groups(inputs: Mapping[str, Ends], told_apart: Iterable[str]) -> tuple[list
 def operator_stages(
     rows: LinearRows, operator: Sequence[IntegerLayer], window: OperatingWindow, programs: Sequence[tuple[str, Program]]
 ) -> Iterator[Stage]:
-    """A flux network at the faces that differ.
+    """Stages of a flux network at the faces that differ.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ def operator_stages(
     Yields
     ------
     Stage
-        Each hears the network at the port ``arrival``, and has what it adds as the parameter ``bias`` if at all.
+        Each has the port ``arrival``, and its bias, if any, as the parameter ``bias``.
     """
     count = rows.constant.size // operator[0].bias.size
     for number, (layer, (name, program)) in enumerate(zip(operator, programs, strict=True)):
@@ -244,25 +244,25 @@ def operator_stages(
 
 
 def limits_of(window: OperatingWindow) -> dict[str, Interval]:
-    """What the audit stops a run beyond, by the name of the value."""
+    """Limits at which the audit stops a run, by name of the value."""
     return {} if window.current is None else {"current": Interval(-window.current, window.current)}
 
 
 def graph_ranges(graph: IntegerGraph) -> dict[str, Ranges]:
-    """Intervals of every population of a graph but those that hold mass.
+    """Intervals of every population of a graph except the holders of mass.
 
     Raises
     ------
     Excluded
-        The window leaves no value to something.
+        The window leaves a quantity without any value.
     Unbounded
-        A state that grows, or a value beyond every word; the message begins with the population.
+        A state grows without limit, or a value fits no word; the message begins with the population.
     """
     return network_ranges(_laid_out(graph) if graph.operator else _spelled_out(graph))
 
 
 def _laid_out(graph: IntegerGraph) -> Iterator[Stage]:
-    """A flux network that repeats over a mesh, at the faces that differ."""
+    """Stages of a flux network that repeats over a mesh, at the faces that differ."""
     mesh, spec, population = graph.grid, graph.spec, graph.sole_channels
     programs = [(layer.name, layer.program) for layer in (*graph.between_fields, population)]
     rows = face_rows(mesh, spec, graph.operator[0], graph.sole_field.reservoirs)
@@ -276,7 +276,7 @@ def _laid_out(graph: IntegerGraph) -> Iterator[Stage]:
 
 
 def _spelled_out(graph: IntegerGraph) -> Iterator[Stage]:
-    """Every neuron of a graph."""
+    """Stages with every neuron of a graph."""
     fields = {channels.population: graph.field_of(channels.source_holder) for channels in graph.channels}
     for population in graph.populations:
         if population.name in graph.holders:
@@ -300,7 +300,7 @@ def _spelled_out(graph: IntegerGraph) -> Iterator[Stage]:
 
 
 def _starts(population: Population) -> dict[str, Interval]:
-    """What states start at, but for those that start with what arrives first."""
+    """Initial values of states, except those that start with what arrives first."""
     first = population.hearing_states if population.is_late else ()
     return {
         state: Interval(int(values.min()), int(values.max()))
@@ -318,7 +318,7 @@ def _held(graph: IntegerGraph, heard: Heard) -> Ends:
 
 
 def _into(graph: IntegerGraph, population: Population) -> Iterator[Heard]:
-    """What leads to a population, the effective weights of synapses between the same two added up."""
+    """Inputs of a population; effective weights of parallel synapses are added up."""
     sums: dict[tuple[str, str, int], sparse.csr_matrix] = {}
     for synapse in graph.synapses:
         if synapse.target == population.name:

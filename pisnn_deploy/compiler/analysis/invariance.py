@@ -22,9 +22,9 @@ from pisnn_deploy.mesh import PERIODIC, Mesh
 Floats = NDArray[np.float64]
 
 LARGEST_LATTICE = 1 << 22
-"""Cells of the extended lattice up to which the bound is computed."""
+"""Most cells of the extended lattice for which the bound is computed."""
 _LONGEST = 60
-"""Doublings of j; a field on a lattice of that size is flat long before."""
+"""Most doublings of j; a field on a lattice of that size is flat long before."""
 
 
 def lattice_shape(mesh: Mesh) -> tuple[int, ...]:
@@ -79,7 +79,7 @@ def rounding_drift(kernel: NDArray[np.int64], theta: int) -> int | None:
     Returns
     -------
     int or None
-        None where ``I + D W / theta`` has a negative weight, or the lattice is too large.
+        None if ``I + D W / theta`` has a negative weight, or the lattice is too large.
     """
     centre = (0,) * kernel.ndim
     update = kernel.copy()
@@ -98,7 +98,7 @@ def rounding_drift(kernel: NDArray[np.int64], theta: int) -> int | None:
     power, total, steps = np.ones_like(spectrum), 2.0 * kernel.ndim, 0
     for doubling in range(_LONGEST):
         term = sum(_size(power * face, kernel.shape) for face in faces)
-        # The terms from 0, 1, 2, 4, ... on stand for all up to the next.
+        # The terms at 0, 1, 2, 4, ... bound all terms up to the next.
         count = 1 if doubling < 2 else 1 << (doubling - 1)
         steps = 0 if doubling == 0 else 1 << (doubling - 1)
         if steps:

@@ -1,4 +1,4 @@
-"""How close a kernel is to its equation, and the integer kernels beside one."""
+"""Error of a kernel against its equation, and the integer kernels next to it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WELL_RESOLVED = np.pi / 8
 _RESOLVED_LENGTHS = np.linspace(WELL_RESOLVED / 32, WELL_RESOLVED, 32)
 _DIRECTIONS = (0.0, np.pi / 8, np.pi / 4)
 _SAMPLES = {1: 65, 2: 17, 3: 9}
-"""Waves per axis on which a candidate must be stable."""
+"""Number of waves per axis on which a candidate must be stable."""
 
 
 def symbol_error(kernel: Floats, spec: ModelSpec, spacing: float, *, delayed: bool = False) -> Floats:
@@ -31,7 +31,7 @@ def symbol_error(kernel: Floats, spec: ModelSpec, spacing: float, *, delayed: bo
     spacing : float
         Cell width.
     delayed : bool
-        Whether fluxes are those of the field one step before.
+        Whether fluxes use the field of the previous step.
 
     Returns
     -------
@@ -88,14 +88,14 @@ def _all_waves(dimensions: int) -> Floats:
 
 
 def neighbours(rounded: NDArray[np.int64], basis: NDArray[np.int64]) -> NDArray[np.int64]:
-    """All kernels whose independent weights differ from those of `rounded` by one unit at most, itself first.
+    """All kernels whose independent weights differ from `rounded` by at most one unit, `rounded` first.
 
     Parameters
     ----------
     rounded : int64 array [positions]
         Weights rounded to the nearest integers.
     basis : int64 array [n, positions]
-        Changes to try, each added -1, 0 or 1 times.
+        Changes to try, each with a factor of -1, 0 or 1.
 
     Returns
     -------

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from pisnn_deploy.graph.integer import IntegerLayer
 
 MOST_KINKS = 2048
-"""Kinks of a line, both ends included, beyond which it is not followed."""
+"""Most kinks of a line, including both ends."""
 MOST_PRODUCTS = 1 << 23
-"""Products of a weight and an activation along one line, beyond which it is not followed."""
+"""Most products of a weight and an activation along one line."""
 
 Exact = NDArray[np.object_]
 """Python integers or fractions."""
@@ -30,9 +30,9 @@ class Line:
     places : tuple of Fraction
         Values of ``t`` at both ends and at each kink, ascending.
     drives : tuple of Fraction
-        What the face is driven by there; linear in between.
+        Drive of the face at these places; linear in between.
     below, above : Fraction
-        What dropping bits takes from the drive, or adds to it, at most.
+        Most that dropping bits takes from the drive, or adds to it.
     """
 
     places: tuple[Fraction, ...]
@@ -94,7 +94,7 @@ def drives_along(
 
 
 def _with_kinks(points: Exact) -> Exact | None:
-    """The points and those between them where a unit passes 0, in order; None if these are too many."""
+    """Add the points where a unit passes 0, in order; None if there are too many."""
     left, right = points[:, :-1], points[:, 1:]
     unit, gap = np.nonzero((np.sign(left[:-2]) * np.sign(right[:-2])) < 0)
     before, after = left[unit, gap], right[unit, gap]

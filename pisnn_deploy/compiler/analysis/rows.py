@@ -1,7 +1,7 @@
 """Bounds of weighted sums of masses, row by row.
 
 Ghost cells of walls are folded into the weights, so that a value that a window shows twice counts once. Rows repeat
-over the mesh; only those that differ are looked at.
+over the mesh; only distinct ones are examined.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Ends = tuple[Integers, Integers]
 
 @dataclass(frozen=True)
 class LinearRows:
-    """What bounds weighted sums of masses, row by row.
+    """Coefficients that bound weighted sums of masses, row by row.
 
     A row is ``constant + sum(w m)``. Where the weights of each line of cells sum to zero, the value of a reservoir on
     that line counted in, it is also ``excess + sum(C_i (m_i - m_{i+1}))`` with the partial sums ``C_i`` of its weights
@@ -33,13 +33,13 @@ class LinearRows:
     Attributes
     ----------
     constant : int64 array [rows]
-        Part that depends on no mass.
+        Part that does not depend on masses.
     positive, negative : int64 array [rows]
         Sums of the positive and of the negative weights of cells.
     excess : int64 array [rows]
         What is left of a row when all masses on each line equal the reservoir's value there.
     variation : int64 array [rows]
-        ``sum(|C_i|)`` times twice the distance in cells; -1 where differences bound nothing.
+        ``sum(|C_i|)`` times twice the distance in cells; -1 where differences give no bound.
     """
 
     constant: Integers
@@ -103,7 +103,7 @@ def _linear_rows(
     half = shape[own] // 2
     around = (along - origin[row] // stride[own] % shape[own] + half) % shape[own] - half
     place = 2 * np.where(periodic[own], around, along) + 1
-    # Lines of a row, and what their weights lack of zero: the weight of the reservoir that the line ends at.
+    # Lines of a row, and the weights of the reservoirs at their ends, which make the sum zero.
     key, line_of = np.unique(row * mesh.cells + line, return_inverse=True)
     sums = np.zeros(key.size, np.int64)
     np.add.at(sums, line_of, weight)
@@ -152,7 +152,7 @@ def held_rows(weights: sparse.csr_matrix, window: OperatingWindow, volumes: Inte
     Parameters
     ----------
     weights : scipy.sparse.csr_matrix, int64 [rows, holders]
-        Reservoirs have none.
+        Weights; those of reservoirs are zero.
     volumes : int64 array [cells]
         Inverse volumes; masses times these are in the window.
 

@@ -1,4 +1,4 @@
-"""Integers of a two-point graph on a grid whose cells hold alike: masses are values, and no levels are needed."""
+"""Integers of a two-point graph on a grid of equal cells: masses are values, so levels are not needed."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from pisnn_deploy.programs.neurons import FaceConstants
 Field = NDArray[np.float64]
 Integers = NDArray[np.int64]
 LARGEST_WEIGHT = 127 * 128 + 63
-"""What two synapses hold."""
+"""Largest weight that two synapses can hold."""
 LARGEST_EXPONENT = 18
-"""Of the threshold: weights are then as large as synapses hold on any grid."""
+"""Largest threshold exponent: weights are then as large as synapses can hold on any grid."""
 SAFETY_OF_ROUNDING = 0.95
-"""Rounding conductances up must not make a weight of the update too large."""
+"""Safety margin: rounding conductances up must not make a weight of the update too large."""
 WITHOUT_RINGING = 0.5
-"""Part of a cell's value that leaves it in a PDE step at most: no wave then changes its sign from step to step."""
+"""Largest part of a cell's value that leaves it in a PDE step, so that no wave changes sign between steps."""
 ROUNDING = 3
 """Quanta by which rounding may steepen a face, as in pass `quantise`."""
 ALIKE = 1e-12
-"""Relative difference of capacities that is none."""
+"""Relative tolerance within which capacities count as equal."""
 FINEST_QUANTUM_EXPONENT = 40
 
 
 def plain_model(
     model: Model, shape: tuple[int, ...], conductivity: Field | None, capacity: Field | None
 ) -> Model | None:
-    """The model that a grid of one material needs: the given one with the material's diffusivity.
+    """Model for a grid of one material: the given one with the material's diffusivity.
 
     Parameters
     ----------
@@ -73,13 +73,13 @@ def plain_model(
 
 
 def holds_alike(graph: TwoPointGraph) -> bool:
-    """Whether all cells hold the same mass at the same value, on a grid."""
+    """Whether the mesh is a grid whose cells all have the same capacity."""
     low, high = float(graph.capacity.min()), float(graph.capacity.max())
     return graph.mesh.grid is not None and high <= low * (1 + ALIKE)
 
 
 def quantise_alike(graph: TwoPointGraph, limits: OperatingRange, state_bits: int, pass_name: str) -> IntegerGraph:
-    """Choose the integers of a graph whose cells hold alike.
+    """Choose the integers of a graph whose cells have equal capacities.
 
     Conductances are rounded so that the resistances of each line of faces add up, from both of its ends inwards: what
     one face is rounded by is made up for by the next. The threshold is the one with which conductances and quantum
@@ -88,7 +88,7 @@ def quantise_alike(graph: TwoPointGraph, limits: OperatingRange, state_bits: int
     Parameters
     ----------
     graph : TwoPointGraph
-        On a grid, with capacities alike.
+        Graph on a grid with equal capacities.
     limits : OperatingRange
         Its slope, or its flux, bounds what goes through a face; without them the range does.
     pass_name : str
@@ -97,7 +97,7 @@ def quantise_alike(graph: TwoPointGraph, limits: OperatingRange, state_bits: int
     Raises
     ------
     CompileError
-        Conductances differ by more than weights can tell, or the range takes more than the states.
+        Conductances differ by more than weights can represent, or the range does not fit the states.
     """
     mesh = graph.mesh.grid
     assert mesh is not None
@@ -153,7 +153,7 @@ def quantise_alike(graph: TwoPointGraph, limits: OperatingRange, state_bits: int
 
 
 def differences(mesh: FaceMesh, conductance: Integers, inputs: int) -> Connections:
-    """From the values of cells to faces: conductance times that of the source less that of the target.
+    """Connections from cells to faces: conductance times the source's value less the target's.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def leaving(mesh: FaceMesh, through: NDArray[np.float64]) -> Field:
 
 
 def _largest_drop(mesh: Mesh, limits: OperatingRange) -> Field:
-    """Largest difference of the values on both sides of each face, half a cell apart at a reservoir."""
+    """Largest difference across each face; the sides are half a cell apart at a reservoir."""
     whole = limits.upper - limits.lower
     if limits.slope is None:
         return np.full(mesh.faces, whole)
@@ -192,7 +192,7 @@ def _largest_drop(mesh: Mesh, limits: OperatingRange) -> Field:
 def _largest_current(
     conductance: Integers, drop: Field, limits: OperatingRange, exponent: int, quantum: float
 ) -> int | None:
-    """The largest declared current of a face; None where nothing but the range bounds it."""
+    """Largest declared current of a face; None where only the range bounds it."""
     found = []
     if limits.slope is not None:
         found.append(math.ceil(float((conductance * (drop / quantum + ROUNDING)).max())))
@@ -204,7 +204,7 @@ def _largest_current(
 def _quantum_exponent(
     conductance: Integers, drop: Field, limits: OperatingRange, exponent: int, state_bits: int
 ) -> int:
-    """The finest power of two with which masses and potentials fit their bits; -1 if none does."""
+    """Exponent of the finest quantum with which masses and potentials fit their bits; -1 if none does."""
     for finest in range(FINEST_QUANTUM_EXPONENT, -1, -1):
         quantum = 2.0**-finest
         current = _largest_current(conductance, drop, limits, exponent, quantum)
@@ -228,7 +228,7 @@ def _conductances(mesh: Mesh, rates: Field, exponent: int) -> Integers | None:
         base, _, counts = face_grid(mesh, axis)
         along = np.moveaxis(exact[base : base + math.prod(counts)].reshape(counts), axis, 0)
         if mesh.boundary[axis] == (PERIODIC, PERIODIC):
-            # The last face leads around to the first cell: a mirrored mesh has it in the same place.
+            # The last face wraps around to the first cell; a mirrored mesh has it in the same place.
             lines = np.concatenate([_rounded_line(along[:-1]), np.rint(along[-1:]).astype(np.int64)])
         else:
             lines = _rounded_line(along)
@@ -251,7 +251,7 @@ def _rounded_line(exact: Field) -> Integers:
 
 
 def _nearest(exact: Field, lacking: Field) -> tuple[Integers, Field]:
-    """The integer beside a conductance that leaves least of the resistance that lacks so far, and what it leaves."""
+    """The neighbouring integer that best compensates the resistance error so far, and the remaining error."""
     lower = np.floor(exact)
     wanted = lacking + 1 / exact
     left = wanted - 1 / lower, wanted - 1 / (lower + 1)

@@ -32,14 +32,14 @@ LARGEST_LEDGER = (1 << (LEDGER_BITS - 1)) - 1
 class Bounds:
     """Bound every quantity by interval analysis over the operating window.
 
-    1. What a neuron works out is bounded by running its program on intervals, population by population; what it keeps
-       by a fixed point of that, such as the geometric series of a leak.
+    1. A neuron's values are bounded by running its program on intervals, population by population; its states by a
+       fixed point of that, such as the geometric series of a leak.
     2. The payload of a population is its value (dense) or a difference of two values (delta). A membrane's change is
        at most the packets of its faces, and for a linear memoryless network what ``D W`` can give it, ``theta`` a face
        more for what residues hold back.
-    3. The accumulator of a synapse holds any partial sum of the products of its mantissas and payloads. What the
-       target's program adds to the sum alone, to round it, counts among these.
-    4. Where a face hears the masses at its ends and may withhold packets, the changes of a membrane are bounded by its
+    3. The accumulator of a synapse holds any partial sum of the products of its mantissas and payloads,
+       including what the target's program adds to that sum alone to round it.
+    4. Where a face receives the masses at its ends and may withhold packets, the changes of a membrane are bounded by its
        packets alone: what some faces withhold does not cancel what others carry.
     5. A ledger gets 48 bits, two words of state; the proof says how many PDE steps that lasts.
     6. Anything wider than the target offers is refused, with the quantity's name.
@@ -60,7 +60,7 @@ class Bounds:
 
     @classmethod
     def asked(cls, options: CompileOptions, floating: Floating | None) -> Bounds | None:
-        """Always."""
+        """Always run."""
         widths = options.widths
         return cls(widths.state, widths.payload, widths.accumulator)
 
@@ -107,7 +107,7 @@ class Bounds:
         return replace(graph, bounds=tuple(bounds))
 
     def summary(self, graph: IntegerGraph) -> str:
-        """One sentence on what the pass made."""
+        """One sentence that describes the result."""
         widest = max(graph.bounds, key=lambda bound: bound.bits)
         states = max((b for b in graph.bounds if b.is_state_or_payload), key=lambda bound: bound.bits)
         return (
@@ -146,9 +146,9 @@ class Bounds:
 
 
 def declared(population: Population) -> Iterator[tuple[str, str]]:
-    """Quantities of a population that have a declared width, and the values of its program that they are.
+    """Quantities of a population that have a declared width, each with its value in the program.
 
-    Of what waits in a state before it counts, the width is declared as it arrives, too.
+    For values that wait in a state, the width on arrival is declared too.
     """
     program, sends = population.program, population.program.sends
     if population.is_late:
@@ -168,7 +168,7 @@ def declared(population: Population) -> Iterator[tuple[str, str]]:
 
 
 def _payloads(graph: IntegerGraph, ranges: Mapping[str, Ranges]) -> dict[tuple[str, int], Interval]:
-    """What each output of each population sends at most."""
+    """Largest payload of each output of each population."""
     packets = {(channels.population, channels.output) for channels in graph.channels}
     payloads: dict[tuple[str, int], Interval] = {}
     for name, found in ranges.items():
@@ -184,7 +184,7 @@ def _payloads(graph: IntegerGraph, ranges: Mapping[str, Ranges]) -> dict[tuple[s
 
 
 def mass_interval(field: Field) -> Interval:
-    """What a cell may hold: where volumes differ, a quantum more on either side of what the thinnest may."""
+    """Interval of a cell's mass; where volumes differ, one quantum wider on either side than for the thinnest cell."""
     window, thinnest = field.window, int(field.inverse_volume.min())
     if field.holds_alike:
         return Interval(window.lower, window.upper)
@@ -192,7 +192,7 @@ def mass_interval(field: Field) -> Interval:
 
 
 def _rounding(graph: IntegerGraph, synapse: Synapse) -> int:
-    """What the target adds to the sum of a synapse alone before it counts, in units of its mantissas."""
+    """Rounding constant that the target adds to a synapse's sum, in units of its mantissas."""
     program = graph.population(synapse.target).program
     for operation in program.operations:
         port, added = operation.operands[0], operation.operands[-1]
@@ -205,7 +205,9 @@ def _largest_change(graph: IntegerGraph, field: Field, payloads: Mapping[tuple[s
     """Largest absolute change of a cell's mass in one PDE step."""
     window = field.window
     span = (window.upper - window.lower) // int(field.inverse_volume.min()) + (not field.holds_alike)
-    carried = np.zeros(field.size, np.object_)  # Python's integers: a packet may be of any width before it is refused
+    carried = np.zeros(
+        field.size, np.object_
+    )  # Python integers, because a packet may have any width before it is refused
     for channels in graph.channels:
         packet = payloads[channels.population, channels.output]
         for holder, ends, _ in channels.ends:
@@ -217,7 +219,7 @@ def _largest_change(graph: IntegerGraph, field: Field, payloads: Mapping[tuple[s
 
 
 def _linear_change(graph: IntegerGraph) -> int | None:
-    """What ``D W`` may change the mass of a cell by at most; None where that says nothing."""
+    """Largest change of a cell's mass by ``D W``; None where that gives no bound."""
     if len(graph.operator) != 1 or graph.operator[0].bias.any() or graph.operator[0].weight.sum() != 0:
         return None
     face = face_constants(graph.sole_channels.program)

@@ -40,7 +40,7 @@ class Encode:
 
     @classmethod
     def asked(cls, options: CompileOptions, floating: Floating | None) -> Encode | None:
-        """For binary spikes."""
+        """Run for binary spikes."""
         return cls(options.profile.weights.mantissa_limit_mixed.value) if options.has_binary_spikes else None
 
     def __call__(self, graph: IntegerGraph) -> IntegerGraph:
@@ -49,7 +49,7 @@ class Encode:
         Raises
         ------
         CompileError
-            A payload has more bits than weights can follow.
+            A payload has more bits than weights can represent.
         """
         payloads = {b.population: b.bits for b in graph.bounds if b.quantity in ("payload", "packet")}
         encoded = replace(graph, populations=tuple(replace(p, lines=payloads[p.name]) for p in graph.populations))
@@ -67,5 +67,5 @@ class Encode:
         return encoded
 
     def summary(self, graph: IntegerGraph) -> str:
-        """One sentence on what the pass made."""
+        """One sentence that describes the result."""
         return "binary spikes on " + ", ".join(f"{p.lines} lines of {p.name}" for p in graph.populations)

@@ -25,7 +25,7 @@ class Limit:
 
     1. A cell gives at most ``max(m, 0) >> s`` through each of its faces; ``2^s`` is the largest number of faces of a
        cell, rounded up to a power of two. So a cell never gives more than it has.
-    2. Two synapse populations tell each face the masses at its ends; reservoirs give without limit.
+    2. Two synapse populations bring each face the masses at its ends; reservoirs give without limit.
     3. The operating range begins at 0 or above. Refused where that leaves nothing, or a reservoir shows less than 0.
     """
 
@@ -35,7 +35,7 @@ class Limit:
 
     @classmethod
     def asked(cls, options: CompileOptions, floating: Floating | None) -> Limit | None:
-        """With a limiter of that kind."""
+        """Run if a limiter is requested."""
         return cls() if options.graph.limiter == "positivity" else None
 
     def __call__(self, graph: IntegerGraph) -> IntegerGraph:
@@ -73,7 +73,7 @@ class Limit:
         return limited.with_field(window=replace(window, lower=max(0, window.lower)))
 
     def summary(self, graph: IntegerGraph) -> str:
-        """One sentence on what the pass made."""
+        """One sentence that describes the result."""
         shift = known_face(graph).share_bits
         return (
             f"a cell of at most {most_faces(graph)} faces gives at most m >> {shift} through each; "
@@ -82,7 +82,7 @@ class Limit:
 
 
 def unlimited(graph: IntegerGraph) -> IntegerGraph:
-    """A graph with a limiter without it: not bounded, and not proved."""
+    """Remove the limiter from a graph; the result is not bounded and not proved."""
     synapses = tuple(synapse for synapse in graph.synapses if synapse.port == ARRIVAL)
     return replace(kinds.with_faces(graph, share_bits=None), synapses=synapses, bounds=(), certificate=None)
 

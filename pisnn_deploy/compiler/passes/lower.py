@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def require_own_problem(pass_name: str, spec: ModelSpec) -> None:
-    """Refuse a model whose problem is one of another equation, or a Laplace model with a diffusivity.
+    """Refuse a model whose problem has another equation, or a Laplace model with a diffusivity.
 
     Raises
     ------
@@ -82,7 +82,7 @@ class Lower:
 
     @classmethod
     def asked(cls, options: CompileOptions, floating: Floating | None) -> Lower | None:
-        """Where cells are alike."""
+        """Run on meshes of equal cells."""
         return options.lower if isinstance(options.lower, cls) else None
 
     def __call__(self, model: Model) -> FloatGraph:
@@ -146,5 +146,5 @@ class Lower:
             )
 
     def summary(self, graph: FloatGraph) -> str:
-        """One sentence on what the pass made."""
+        """One sentence that describes the result."""
         return f"{graph.mesh.cells} cells, {graph.mesh.faces} faces, windows of {graph.spec.layer_shapes[0][1]} cells"

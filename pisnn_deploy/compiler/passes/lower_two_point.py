@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 
 Field = NDArray[np.float64]
 LARGEST_SIZE, LARGEST_RATIO = 1e100, 1e30
-"""Of capacities and conductances, and of their ratios, so that no product overflows; integers tell far less apart."""
+"""Limit for capacities, conductances and their ratios, so that no product overflows; integers cover far less."""
 
 
 @dataclass(frozen=True)
 class Material:
-    """What a cell is made of.
+    """Material of a cell.
 
     Attributes
     ----------
     conductivity : float
-        Takes the place of the model's diffusivity.
+        Replaces the model's diffusivity.
     capacity : float
         Mass per volume of a cell whose value is 1.
     """
@@ -63,7 +63,7 @@ class LowerTwoPoint:
     Parameters
     ----------
     mesh : MeshFile or tuple of int
-        A mesh from a file, or cells along each axis of a box.
+        A mesh file, or cells along each axis of a box.
     boundary : mapping of str to float, or Boundary
         For a file the value of each group with reservoirs, else the conditions of each side.
     materials : mapping of str to Material
@@ -76,7 +76,7 @@ class LowerTwoPoint:
     requires: ClassVar[tuple[Fact, ...]] = ()
     ensures: ClassVar[tuple[Fact, ...]] = (TWO_POINT,)
     measured_against: ClassVar[str | None] = "the same two-point fluxes exact in time"
-    """What the pass `measure` compares with, where it is not the problem's reference."""
+    """Reference of the pass `measure`, where it is not the problem's."""
 
     mesh: MeshFile | tuple[int, ...] = field(metadata=UNRECORDED)
     boundary: Mapping[str, float] | Boundary = field(metadata=UNRECORDED)
@@ -86,7 +86,7 @@ class LowerTwoPoint:
 
     @classmethod
     def asked(cls, options: CompileOptions, floating: Floating | None) -> LowerTwoPoint | None:
-        """Where cells differ."""
+        """Run where cells differ."""
         return options.lower if isinstance(options.lower, cls) else None
 
     def __call__(self, model: Model) -> TwoPointGraph:
@@ -106,7 +106,7 @@ class LowerTwoPoint:
                 remedy="use a model such as heat1d or heat2d",
             )
         require_own_problem(self.name, spec)
-        with np.errstate(all="ignore"):  # what overflows is refused below
+        with np.errstate(all="ignore"):  # overflow is refused below
             graph = self._from_file(spec, self.mesh) if isinstance(self.mesh, MeshFile) else self._box(spec, self.mesh)
         if (graph.mesh.source == graph.mesh.target).all():
             raise CompileError(
@@ -122,7 +122,7 @@ class LowerTwoPoint:
         return graph
 
     def summary(self, graph: TwoPointGraph) -> str:
-        """One sentence on what the pass made."""
+        """One sentence that describes the result."""
         ratio = graph.capacity.max() / graph.capacity.min()
         return f"{graph.mesh.cells} cells whose capacities differ by {ratio:.3g}, {graph.mesh.faces} two-point faces"
 
@@ -169,7 +169,7 @@ def _graph(spec: ModelSpec, mesh: FaceMesh, materials: Materials, reservoirs: Fi
 
 
 def _bump(centres: Field) -> Field:
-    """A hill of half a unit around the middle of the mesh, on a plane of 1."""
+    """A bump of height 0.5 in the middle of the mesh, on a background of 1."""
     low, high = centres.min(axis=0), centres.max(axis=0)
     distance = ((centres - (low + high) / 2) / (high - low).max()) ** 2
     return np.asarray(1 + 0.5 * np.exp(-32 * distance.sum(axis=1)), np.float64)

@@ -1,4 +1,4 @@
-"""Pass `measure`: what going to integers cost, against the float model and the problem's reference."""
+"""Pass `measure`: accuracy lost by quantisation, against the float model and the problem's reference."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from pisnn_deploy.compiler.runner import Floating
 
 CELL_STEPS = 20_000_000
-"""Most cells times PDE steps that are spent on the measurement."""
+"""Most cells times PDE steps of the measurement."""
 MEASURED_CELLS = 1 << 22
-"""Larger meshes are not measured: reference and matrices would take more memory than all else."""
+"""Most cells of a measured mesh; reference and matrices of larger ones would dominate memory."""
 USED_RANGE = 0.5
-"""Part of the operating range, and of its largest slope, that a start fills which was moved into it."""
+"""Part of the operating range, and of its largest slope, that a moved start fills."""
 MOVED_START = "the problem's start moved into the operating range"
 GROWING = ("growth", "nonlinear")
-"""Why stability is not proved, where leaving the operating range shows that a graph is unstable."""
+"""Reasons for unproved stability with which leaving the operating range means instability."""
 TWO_POINT_STEPS = 300
-"""Most PDE steps where the reference is an exponential, whose cost grows with them."""
+"""Most PDE steps where the reference is a matrix exponential, whose cost grows with them."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Measure:
 
     @classmethod
     def asked(cls, options: CompileOptions, floating: Floating | None) -> Measure | None:
-        """Always, beside what was lowered."""
+        """Always run, with the float graph to compare with."""
         return None if floating is None else cls(floating)
 
     def __call__(self, graph: IntegerGraph) -> IntegerGraph:
@@ -95,7 +95,7 @@ class Measure:
         return replace(graph, quantisation=quantisation)
 
     def summary(self, graph: IntegerGraph) -> str:
-        """One sentence on what the pass found."""
+        """One sentence that describes the result."""
         quantisation = graph.quantisation
         if quantisation.relative_l2_float is None or quantisation.relative_l2_integer is None:
             if graph.mesh.cells > MEASURED_CELLS:
@@ -115,7 +115,7 @@ class Measure:
         return problem(spec.problem, spec.diffusivity, spec.velocity)
 
     def _start(self, graph: IntegerGraph) -> _Start | None:
-        """Where to measure from; None if the problem's own start is outside the range and cannot be moved."""
+        """Start of the measurement; None if the problem's own is outside the range and cannot be moved."""
         floating, window = self.floating, graph.window
         if graph.starts_inside:
             return _Start(1.0, 0.0, graph.initial)
@@ -191,5 +191,5 @@ class _Start:
 
 
 def _shown(error: float | None) -> float | None:
-    """Four digits: the last ones of sums and of transcendental functions differ from machine to machine."""
+    """Round to four digits, because the last ones differ between machines."""
     return None if error is None else float(f"{error:.3e}")

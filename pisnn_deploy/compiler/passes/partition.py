@@ -16,11 +16,11 @@ from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.target.axons import Axons, Link
 
 _CHUNK = 1 << 22
-"""Synapses whose cells are looked at together."""
+"""Number of synapses whose cells are processed together."""
 _SHAPES = 8
-"""Shapes of blocks that are considered for one number of blocks: those with the least surface."""
+"""Most shapes tried for one number of blocks: those with the least surface."""
 _HEAVIEST = 1 << 14
-"""Largest weight of a vertex or an edge for METIS, which sums weights in 32 bits."""
+"""Largest weight of a vertex or edge for METIS, which sums weights in 32 bits."""
 
 
 def home_cells(graph: IntegerGraph) -> dict[str, Integers]:
@@ -84,7 +84,7 @@ def cut_surface(shape: tuple[int, ...], periodic: tuple[bool, ...], blocks: tupl
 
 
 def block_shapes(shape: tuple[int, ...], periodic: tuple[bool, ...], fewest: int) -> Iterator[tuple[int, ...]]:
-    """Ways to cut a box into blocks: ascending in the number of blocks, then in the surface between them.
+    """Ways to cut a box into blocks, by ascending number of blocks, then by surface between them.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def _products(most: tuple[int, ...], number: int) -> Iterator[tuple[int, ...]]:
 def chips_of_blocks(
     blocks: tuple[int, ...], periodic: tuple[bool, ...], usable: int, most: int | None = None
 ) -> Integers:
-    """Group blocks of cells into rectangles, one a chip.
+    """Group blocks of cells into rectangles, one per chip.
 
     Of the groupings that take at most an eighth more chips than the one that takes fewest, it is the one with the least
     surface: a little slack turns strips into squares.
@@ -155,7 +155,7 @@ def chips_of_blocks(
 
 
 def cell_graph(links: Iterable[Link], homes: Mapping[str, Integers], cells: int) -> sparse.csr_matrix:
-    """How many synapses join each pair of cells.
+    """Number of synapses between each pair of cells.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def cell_graph(links: Iterable[Link], homes: Mapping[str, Integers], cells: int)
 
 
 def core_traffic(sources: Iterable[Integers], axons: Iterable[Axons], cores: int) -> sparse.csr_matrix:
-    """How many axons join each pair of cores.
+    """Number of axons between each pair of cores.
 
     Parameters
     ----------
@@ -226,7 +226,7 @@ def metis_parts(joined: sparse.csr_matrix, weights: NDArray[np.float64], parts: 
     if parts == 1:
         return np.zeros(weights.size, np.int64)
     require("placement by METIS", "pymetis")
-    import pymetis  # compiled code that few compilations need
+    import pymetis  # compiled code that is rarely needed
 
     options = pymetis.Options(seed=seed)
     found = pymetis.part_graph(
@@ -241,7 +241,7 @@ def metis_parts(joined: sparse.csr_matrix, weights: NDArray[np.float64], parts: 
 
 
 def _whole(weights: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Weights as integers that METIS can add up."""
+    """Scale weights to integers that METIS can sum."""
     largest = float(weights.max()) if weights.size else 1.0
     budget = min(_HEAVIEST, (1 << 30) // max(weights.size, 1))
     scale = 1.0 if largest <= budget and bool((weights == np.rint(weights)).all()) else budget / largest
@@ -249,7 +249,7 @@ def _whole(weights: NDArray[np.float64]) -> NDArray[np.int32]:
 
 
 def _in_order_of_appearance(numbers: Integers) -> Integers:
-    """The same parts, numbered by their first vertices."""
+    """Renumber parts in the order of their first vertices."""
     _, first, inverse = np.unique(numbers, return_index=True, return_inverse=True)
     rank = np.empty(first.size, np.int64)
     rank[np.argsort(first)] = np.arange(first.size)
@@ -257,7 +257,7 @@ def _in_order_of_appearance(numbers: Integers) -> Integers:
 
 
 def chips_by_traffic(traffic: sparse.csr_matrix, usable: int, seed: int) -> Integers:
-    """Put cores onto the fewest chips, with few axons between chips.
+    """Assign cores to the fewest chips, with few axons between chips.
 
     Parameters
     ----------
@@ -276,7 +276,7 @@ def chips_by_traffic(traffic: sparse.csr_matrix, usable: int, seed: int) -> Inte
     chip = metis_parts(traffic, np.ones(cores), chips, seed)
     cells_on_chip = np.bincount(chip, minlength=chips)
     while cells_on_chip.max() > usable:
-        # METIS balances approximately: the core that loses least by it moves to a chip with room.
+        # METIS balances only approximately: the core that loses least moves to a chip with room.
         full = int(cells_on_chip.argmax())
         members = np.flatnonzero(chip == full)
         free = np.flatnonzero(cells_on_chip < usable)

@@ -1,4 +1,4 @@
-"""Pass `place`: populations onto cores, and cores onto chips."""
+"""Pass `place`: assign neurons to cores, and cores to chips."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ if TYPE_CHECKING:
     from pisnn_deploy.compiler.runner import Floating
 
 _LARGE = 1_000_000
-"""Synapses from which a shape of blocks is tried on single blocks before the whole graph is counted."""
+"""Number of synapses from which a shape is tried on single blocks before the whole graph is counted."""
 _NEAR_CUBES = 1.5
-"""Surface, in that of cubes, up to which a shape tells how many blocks others need."""
+"""Largest surface, relative to cubes, with which a shape predicts how many blocks others need."""
 _JUMP = 0.6
-"""Part of that number to go on with."""
+"""Part of the predicted number to continue with."""
 _GROWTH = 0.9
-"""Part of the excess of the fullest core by which the number of cores grows: the others may be less full."""
+"""Part of the fullest core's excess by which the number of cores grows; other cores may be less full."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Place:
     Parameters
     ----------
     profile : Profile
-        The target. A limit of null does not exist.
+        The target. A limit of null means no limit.
     method : str
         ``auto``, ``blocks``, ``metis`` or ``index``.
     seed : int
@@ -83,7 +83,7 @@ class Place:
 
     @classmethod
     def asked(cls, options: CompileOptions, floating: Floating | None) -> Place | None:
-        """Unless the graph is to stay on no core."""
+        """Run unless the placement is `none`."""
         method = options.graph.placement
         return None if method == "none" else cls(options.profile, method)
 
@@ -117,7 +117,7 @@ class Place:
         return replace(graph, placement=_placement(problem, trial, method))
 
     def summary(self, graph: IntegerGraph) -> str:
-        """One sentence on what the pass made."""
+        """One sentence that describes the result."""
         placement = graph.placement
         if placement is None:
             return "nothing"
@@ -129,7 +129,7 @@ class Place:
 
 @dataclass(frozen=True)
 class _Trial:
-    """A cut of all cells, with what it costs."""
+    """A cut of all cells and its cost."""
 
     index: dict[str, Integers]
     chip: Integers
@@ -139,7 +139,7 @@ class _Trial:
 
 @dataclass(frozen=True)
 class _Use:
-    """What is nearest to its limit, or furthest above it."""
+    """Resource that is nearest to its limit, or furthest above it."""
 
     ratio: float
     what: str
@@ -169,7 +169,7 @@ class _Problem:
 
     @cached_property
     def neurons_by_cell(self) -> dict[str, tuple[Integers, Integers]]:
-        """Neurons of each population in the order of their cells, and where each cell's begin."""
+        """Neurons of each population ordered by cell, and where each cell's begin."""
         resources = {}
         for name, home in self.homes.items():
             order = np.argsort(home, kind="stable")
@@ -178,7 +178,7 @@ class _Problem:
 
     @cached_property
     def loads(self) -> list[tuple[Integers | NDArray[np.float64], int]]:
-        """What each cell takes of a resource at least, whatever the cut, and the limit of the resource."""
+        """Least use of a resource by each cell, whatever the cut, and the resource's limit."""
         core, packing = self.profile.core, self.profile.synapse
         held = [self.lines[name] * np.bincount(home, minlength=self.cells) for name, home in self.homes.items()]
         neurons = np.sum(held, axis=0)
@@ -197,17 +197,17 @@ class _Problem:
         return limited or [(neurons, int(neurons.sum()))]
 
     def heaviest_loads(self) -> NDArray[np.float64]:
-        """What each cell takes of the resource that runs out first."""
+        """Use by each cell of the resource that runs out first."""
         load, _ = max(self.loads, key=lambda pair: float(pair[0].sum()) / max(pair[1], 1))
         return np.asarray(load, np.float64)
 
     def fewest_cores(self) -> int:
-        """Cores that are needed even if nothing were wasted."""
+        """Lower bound on the number of cores."""
         needed = max(math.ceil(float(load.sum()) / max(limit, 1) - 1e-9) for load, limit in self.loads)
         return min(max(needed, 1), self.cells)
 
     def refuse_large_cells(self) -> None:
-        """Refuse a graph whose largest cell overfills a core, even with all the others on a single other core."""
+        """Refuse a graph whose largest cell overfills a core even if all other cells share one other core."""
         for load, _ in self.loads:
             core = np.zeros(self.cells, np.int64)
             core[int(load.argmax())] = 1
@@ -223,7 +223,7 @@ class _Problem:
             )
 
     def index(self, core: Integers) -> dict[str, Integers]:
-        """Core of each neuron, from that of each cell."""
+        """Core of each neuron, from the core of each cell."""
         return {name: core[home] for name, home in self.homes.items()}
 
     def use_of(self, core: Integers, cores: int, which: int, near: Integers) -> _Use:
@@ -239,7 +239,7 @@ class _Problem:
         return self.heaviest(self.tally(axons, index, chip), which)
 
     def trial(self, core: Integers, chip: Integers | None, seed: int) -> _Trial:
-        """Count a cut; without `chip`, cores are put onto chips by their traffic."""
+        """Measure a cut; without `chip`, cores are assigned to chips by their traffic."""
         cores = int(core.max()) + 1
         index = self.index(core)
         axons = tuple(input_axons(link, index[link.target], cores) for link in self.links)
@@ -263,7 +263,7 @@ class _Problem:
         return {name: lines_of(self.graph, name) for name in self.graph.chain}
 
     def heaviest(self, counts: Counts, which: int | None = None) -> _Use:
-        """The use that is nearest to its limit or furthest above, of all cores or of one."""
+        """The use nearest to its limit or furthest above it, over all cores or one."""
         worst = _Use(0.0, "neurons", 0, 0)
         for what, uses, limit in _limited(counts, self.profile):
             used = math.ceil(uses.max() if which is None else uses[which])
@@ -274,12 +274,12 @@ class _Problem:
 
 
 def _limited(counts: Counts, profile: Profile) -> Iterator[tuple[str, Integers | NDArray[np.float64], int]]:
-    """Uses of each core that have a limit."""
+    """Uses of each core for resources with a limit."""
     return ((resource.text, resource.uses(counts), limit) for resource, limit in limits(profile))
 
 
 def _growing(problem: _Problem, cut: Callable[[int], Integers], seed: int | None) -> _Trial:
-    """Cut onto more and more cores until no limit is exceeded; without a seed, chips take consecutive cores."""
+    """Cut onto more and more cores until all limits hold; without a seed, chips take consecutive cores."""
     cores = problem.fewest_cores()
     while True:
         core = cut(cores)
@@ -295,20 +295,20 @@ def _growing(problem: _Problem, cut: Callable[[int], Integers], seed: int | None
 
 @dataclass(frozen=True)
 class _Failure:
-    """A shape of blocks that was too large, or predicts so of others with no less surface."""
+    """A shape of blocks that is too large, or predicts the same of shapes with no less surface."""
 
     volume: int
     surface: int
     ratio: float
 
     def rules_out(self, volume: int, surface: int) -> bool:
-        """Whether smaller blocks would still be too large, by a margin: the smaller, the less linear their uses are."""
+        """Whether smaller blocks would still be too large, with a margin because use does not scale linearly."""
         margin = 1 + 1 / math.sqrt(volume)
         return surface >= self.surface and self.ratio * volume > margin * self.volume
 
 
 def _by_blocks(problem: _Problem) -> _Trial:
-    """The fewest blocks within all limits, and of these the least surface."""
+    """Find the fewest blocks within all limits, then the least surface."""
     mesh = problem.graph.grid
     periodic = tuple(PERIODIC in sides for sides in mesh.boundary)
     failures: list[_Failure] = []
@@ -336,7 +336,7 @@ def _by_blocks(problem: _Problem) -> _Trial:
 
 
 def _tried(problem: _Problem, blocks: tuple[int, ...], periodic: tuple[bool, ...]) -> tuple[_Trial | None, _Use]:
-    """A cut into blocks if it is within all limits, and what is nearest to a limit."""
+    """Try a cut: the cut if it is within all limits, and the use nearest to its limit."""
     shape = problem.graph.mesh.shape
     core = cut_evenly(shape, blocks)
     if problem.synapses > _LARGE and math.prod(blocks) > 3 ** len(shape):
@@ -354,7 +354,7 @@ def _tried(problem: _Problem, blocks: tuple[int, ...], periodic: tuple[bool, ...
 
 
 def _blocks_to_probe(problem: _Problem, blocks: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """A largest block in the middle; where there are reservoirs also the corners, which hold most of them."""
+    """Blocks to try first: a largest one in the middle and, with reservoirs, the corners, which hold most."""
     middle = []
     for count, parts in zip(problem.graph.mesh.shape, blocks, strict=True):
         sizes = np.bincount(np.arange(count) * parts // count)
@@ -367,7 +367,7 @@ def _blocks_to_probe(problem: _Problem, blocks: tuple[int, ...]) -> list[tuple[i
 def _cells_near(
     problem: _Problem, blocks: tuple[int, ...], periodic: tuple[bool, ...], block: tuple[int, ...]
 ) -> Integers:
-    """Sorted cells of a block and of all that its packets may reach."""
+    """Sorted cells of a block and of everything its packets can reach."""
     graph = problem.graph
     reach = graph.spec.half_width + graph.spec.transverse + 2
     ranges = []
@@ -379,7 +379,7 @@ def _cells_near(
 
 
 def _in_order_of_chips(chip: Integers) -> tuple[Integers, Integers]:
-    """New number of each core, so that chips hold consecutive cores, and the chip of each new number."""
+    """Renumber cores so that chips hold consecutive ones; also the chip of each new number."""
     order = np.argsort(chip, kind="stable")
     number = np.empty_like(order)
     number[order] = np.arange(order.size)

@@ -1,4 +1,4 @@
-"""Pass `prove`: what can be said of every run of the graph, before any."""
+"""Pass `prove`: issue the certificate, which holds for every run of the graph."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pisnn_deploy.compiler.runner import Floating
 
 ROUNDING_MARGIN = 1e-9
-"""Allowance for float64 rounding in the modulus of an amplification factor."""
+"""Tolerance for float64 rounding in the modulus of an amplification factor."""
 MOST_CELLS_ALONG = 512
 MOST_WAVES = 1 << 24
 """Most Fourier modes of a mesh whose factors are all computed."""
@@ -64,7 +64,7 @@ class Prove:
        there are no reservoirs, and overflow on the operating window.
     5. *Equation*: the coefficients that the integers have in physical units, beside those of the model
        (`pisnn_deploy.compiler.analysis.equation`).
-    6. Of faces, or neurons before them, whose program no theorem knows, stability and equation are not claimed.
+    6. Stability and equation are not claimed if no theorem covers the programs of faces, or of neurons before them.
     """
 
     name: ClassVar[str] = "prove"
@@ -73,7 +73,7 @@ class Prove:
 
     @classmethod
     def asked(cls, options: CompileOptions, floating: Floating | None) -> Prove | None:
-        """Always."""
+        """Always run."""
         return cls()
 
     def __call__(self, graph: IntegerGraph) -> IntegerGraph:
@@ -88,7 +88,7 @@ class Prove:
         return replace(graph, certificate=Certificate(*claims, equation_claim(graph)))
 
     def summary(self, graph: IntegerGraph) -> str:
-        """One sentence on what the pass made."""
+        """One sentence that describes the result."""
         if graph.certificate is None:
             return "nothing"
         return ", ".join(f"{name} {claim.status}" for name, claim in graph.certificate.claims.items())
@@ -148,7 +148,7 @@ def _overflow(graph: IntegerGraph) -> Claim:
 
 
 def _invariant_start(graph: IntegerGraph) -> dict[str, Figure] | None:
-    """The starts from which a run never leaves the operating window; None if it cannot be told.
+    """Starts from which a run never leaves the operating window; None if unknown.
 
     Values of cells average values of cells and reservoirs. Differences of neighbours obey the same kernel where the
     field extends to the whole lattice: reservoirs stand along one axis only, alike along each side, or are all alike.
@@ -189,7 +189,7 @@ def _is_linear(graph: IntegerGraph) -> bool:
 
 
 def _stability_in_medium(graph: IntegerGraph) -> Claim:
-    """Values average those of neighbours while ``p_i * sum_f c_f <= 2^(F + s)``, as integers; s is 0 without levels."""
+    """Values are averages while ``p_i * sum_f c_f <= 2^(F + s)``, as integers; s is 0 without levels."""
     conductance = np.zeros(graph.mesh.holders, np.int64)
     weights = graph.matrix(graph.chain[-2], FLUX)
     if weights.nnz:
@@ -215,14 +215,14 @@ def _averages(graph: IntegerGraph) -> bool:
     reservoirs = graph.sole_field.reservoirs
     if not reservoirs.size:
         return not lacking.any()
-    # What a cell takes from reservoirs is a bias, as much as its row lacks of theta.
+    # Inflow from reservoirs is a bias: the difference between theta and the row's sum.
     taken = route @ graph.sole_channels.parameters["bias"]
     low, high = lacking * int(reservoirs.min()), lacking * int(reservoirs.max())
     return bool((lacking >= 0).all() and (low <= taken).all() and (taken <= high).all())
 
 
 def _shortened(graph: IntegerGraph) -> IntegerGraph:
-    """A graph on a smaller mesh in which every row of the update of a large one occurs; the same one if it is small.
+    """Shrink the mesh so that every row of the update still occurs; small graphs are returned unchanged.
 
     Where synapses repeat over boxes of faces, an axis that is much longer than the windows only repeats rows.
     """
@@ -240,7 +240,7 @@ def _shortened(graph: IntegerGraph) -> IntegerGraph:
         return graph
     synapses = []
     for synapse, stencil in repeated:
-        half = np.array(mesh.shape) // 2  # around a ring an offset may be stored as the long way round
+        half = np.array(mesh.shape) // 2  # on a periodic axis an offset may be stored the long way round
         offsets = (stencil.offsets + half) % mesh.shape - half
         shorter = replace(stencil, mesh=small, boxes=boxes, offsets=offsets)
         synapses.append(replace(synapse, connections=shorter))
@@ -273,7 +273,7 @@ def _positivity(graph: IntegerGraph) -> Claim | None:
 
 
 def stability_claim(graph: IntegerGraph) -> Claim:
-    """What is proved of the growth of modes, or of masses where a limiter bounds them."""
+    """Claim on the growth of modes, or of masses where a limiter bounds them."""
     if has_unknown_programs(graph):
         return Claim("none", "unknown-program")
     face = known_face(graph)

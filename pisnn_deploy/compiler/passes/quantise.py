@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 FINEST_QUANTUM_EXPONENT = 40
 LARGEST_BIAS = 2.0**52
-"""Biases beyond this are wider than any target's states, and products with them could wrap."""
+"""Largest bias; larger ones exceed any target's states, and products with them could wrap."""
 ROUNDING = 3
 """Quanta by which rounding may steepen a face beyond the declared slope: one at either end, and one for packets. They
 count where quanta are coarse; currents get a quantum's worth too."""
@@ -74,7 +74,7 @@ class Quantise:
     operating_range : OperatingRange or None
         Replaces the model's own, also in the spec of the graph.
     search : bool
-        Whether to search; else the nearest integers are taken.
+        Whether to search; otherwise the nearest integers are used.
     """
 
     name: ClassVar[str] = "quantise"
@@ -87,7 +87,7 @@ class Quantise:
 
     @classmethod
     def asked(cls, options: CompileOptions, floating: Floating | None) -> Quantise | None:
-        """After `Lower`."""
+        """Run after `Lower`."""
         is_grid = isinstance(options.lower, Lower)
         return cls(options.state_bits, options.operating_range, options.search) if is_grid else None
 
@@ -97,7 +97,7 @@ class Quantise:
         Raises
         ------
         CompileError
-            No quantum lets the states fit, or the integers no longer describe the equation.
+            States fit with no quantum, or the integers do not describe the equation.
         """
         spec, mesh = graph.spec, graph.mesh
         units = (spec.weight_unit, *(1,) * len(spec.hidden))
@@ -162,7 +162,7 @@ class Quantise:
         )
 
     def summary(self, graph: IntegerGraph) -> str:
-        """One sentence on what the pass made."""
+        """One sentence that describes the result."""
         quantisation = graph.quantisation
         text = f"value of a quantum {graph.value_per_quantum:g}, time step {graph.time_step:.6g}"
         if quantisation.symbol_error_chosen is not None:
@@ -261,7 +261,7 @@ class Quantise:
         try:
             ranges = network_ranges(stages)
         except Excluded:
-            return widest  # of a range that leaves nothing of a quantity, which `bound` refuses
+            return widest  # the range leaves a quantity without values, which `bound` refuses
         except Unbounded:
             return max(widest, self.state_bits + 1)
         widths = [
@@ -299,5 +299,5 @@ def _operating_window(graph: FloatGraph, limits: OperatingRange, quantum_exponen
 
 
 def _shown(error: float) -> float:
-    """Four digits: the last ones of transcendental functions differ from machine to machine."""
+    """Round to four digits, because the last ones differ between machines."""
     return float(f"{error:.3e}")

@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 
 Field = NDArray[np.float64]
 LARGEST_EXPONENT = 14
-"""Of the threshold."""
+"""Largest exponent of the threshold."""
 FEWEST_BITS = 4
-"""Of an inverse volume, so that its rounding is felt but not seen."""
+"""Fewest bits of an inverse volume, so that its rounding stays small."""
 MOST_VOLUME_BITS = 14
-"""Of an inverse volume; the largest is what synapses hold."""
+"""Most bits of an inverse volume; synapses hold no more."""
 ROOM = 16
-"""Levels beyond the range on either side: the rounding of packets leads a cell a few levels from an average."""
+"""Spare levels on either side of the range: rounding of packets moves a cell a few levels from an average."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class QuantiseTwoPoint:
 
     @classmethod
     def asked(cls, options: CompileOptions, floating: Floating | None) -> QuantiseTwoPoint | None:
-        """After `LowerTwoPoint`."""
+        """Run after `LowerTwoPoint`."""
         is_two_point = isinstance(options.lower, LowerTwoPoint)
         return cls(options.state_bits, options.operating_range) if is_two_point else None
 
@@ -89,7 +89,7 @@ class QuantiseTwoPoint:
         Raises
         ------
         CompileError
-            Volumes or conductances differ by more than integers of these widths can tell.
+            Volumes or conductances differ by more than integers of these widths can represent.
         """
         mesh, limits = graph.mesh, self.operating_range or graph.spec.operating_range
         self._require_in_range(graph, limits)
@@ -114,7 +114,7 @@ class QuantiseTwoPoint:
         for side, ends, sign in ((beside[0], mesh.target, -1), (beside[1], mesh.source, 1)):
             bias[side] = sign * conductance[side] * (reservoirs[ends[side] - mesh.cells] - lowest)
         joins = mesh.source != mesh.target  # a face from a cell to itself moves nothing
-        # On whole levels, so that a constant start beside equal reservoirs is at rest.
+        # On whole levels, so that a constant start next to equal reservoirs is at rest.
         initial = np.rint(np.rint(graph.initial / unit) * 2.0**shift / inverse_volume)
         self._require_start(graph, initial * inverse_volume, limits)
         unit_volume = reference * largest
@@ -143,7 +143,7 @@ class QuantiseTwoPoint:
         )
 
     def summary(self, graph: IntegerGraph) -> str:
-        """One sentence on what the pass made."""
+        """One sentence that describes the result."""
         volumes = graph.sole_field.inverse_volume
         levels = (
             f"levels of {graph.resolution:g}, inverse volumes {int(volumes.min())} to {int(volumes.max())}"
@@ -164,7 +164,7 @@ class QuantiseTwoPoint:
             )
 
     def _shared_bits(self, graph: TwoPointGraph) -> tuple[int, int, int]:
-        """The shift from mass to level, how many levels there are, and how many of them the range may take."""
+        """The shift from mass to level, the number of levels, and how many of them the range may use."""
         ratio = float(graph.capacity.max() / graph.capacity.min())
         shift = max(min((self.state_bits - 1) // 2, MOST_VOLUME_BITS - 1), FEWEST_BITS + math.ceil(math.log2(ratio)))
         largest = LARGEST_WEIGHT >> FEWEST_BITS
@@ -191,7 +191,7 @@ class QuantiseTwoPoint:
         return shift, levels, usable
 
     def _unit(self, limits: OperatingRange, usable: int, shift: int, thinnest: int) -> float:
-        """Value of a level: as fine as the range allows, and so that the masses at its ends fit their states."""
+        """Value of a level: the finest with which the masses at both ends of the range fit their states."""
         spread = (limits.upper - limits.lower) / usable
         farthest = max(abs(limits.lower), abs(limits.upper))
         heaviest = farthest * 2.0**shift / thinnest / (2.0 ** (self.state_bits - 1) - 2 - (ROOM << shift) / thinnest)
@@ -242,7 +242,7 @@ class QuantiseTwoPoint:
 
 
 _NO_SLOPES = {"slope": None, "flux": None}
-"""What a quantiser of levels does not use of an operating range."""
+"""Fields of an operating range that quantising to levels ignores."""
 
 
 def _diagonal(values: NDArray[np.int64], inputs: int) -> Connections:

@@ -39,7 +39,7 @@ class Schedule:
 
     @classmethod
     def asked(cls, options: CompileOptions, floating: Floating | None) -> Schedule | None:
-        """Always; stock cells send their states."""
+        """Always run; stock cells use dense coding."""
         return cls("dense" if options.graph.processes == "stock" else options.graph.coding)
 
     def __call__(self, graph: IntegerGraph) -> IntegerGraph:
@@ -57,6 +57,6 @@ class Schedule:
         return replace(graph, coding=self.coding, period=1 + max(graph.depths.values()))
 
     def summary(self, graph: IntegerGraph) -> str:
-        """One sentence on what the pass made."""
+        """One sentence that describes the result."""
         steps = "1 time step" if graph.period == 1 else f"{graph.period} time steps"
         return f"{steps} per PDE step, {graph.coding} coding"

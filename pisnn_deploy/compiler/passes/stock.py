@@ -1,4 +1,4 @@
-"""Pass `stock`: a float graph becomes one that Lava's own processes can run."""
+"""Pass `stock`: adapt a float graph to Lava's own processes."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from pisnn_deploy.compiler.runner import Floating
 
 PART = 3
-"""What part of the trained flux goes through a face in a time step; see `LowerStock`."""
+"""Divisor of the trained flux for a time step; see `LowerStock`."""
 LARGEST_THRESHOLD = 14
-"""Largest threshold exponent that is searched."""
+"""Largest threshold exponent of the search."""
 LOWEST_EXPONENT = MIXED_SIGN_EXPONENT - LARGEST_THRESHOLD
-"""Of a target that is not known to have any: as far as thresholds are searched."""
+"""Assumed lowest exponent of a target that states none: the limit of the search."""
 
 
 @dataclass(frozen=True)
 class LowerStock:
-    """Suit a linear flux network to fluxes that are one step old.
+    """Adapt a linear flux network to fluxes that are one step old.
 
     1. A network that multiplies a wave by ``1 - s = exp(-3 a)`` has ``s = 3 a - 9 a^2 / 2 + ...``. Where fluxes are one
        step old, ``z^2 - z + s = 0``, so ``z = exp(-a)`` needs ``s = z - z^2 = a - 3 a^2 / 2 + ...``: a third of it. So
@@ -43,9 +43,9 @@ class LowerStock:
     Parameters
     ----------
     lowest_exponent : int
-        Of a synapse of the target.
+        Lowest exponent of the target's synapses.
     send_threshold : int
-        A face keeps less than so many quanta in its residue.
+        A face keeps fewer quanta than this in its residue.
     """
 
     name: ClassVar[str] = "stock"
@@ -62,7 +62,7 @@ class LowerStock:
 
     @classmethod
     def asked(cls, options: CompileOptions, floating: Floating | None) -> LowerStock | None:
-        """For stock processes."""
+        """Run for stock processes."""
         if options.graph.processes != "stock":
             return None
         if not isinstance(options.lower, Lower):
@@ -80,7 +80,7 @@ class LowerStock:
         return cls(LOWEST_EXPONENT if lowest is None else lowest, 1 if threshold is None else threshold)
 
     def __call__(self, graph: FloatGraph) -> FloatGraph:
-        """Suit `graph`.
+        """Adapt `graph`.
 
         Raises
         ------
@@ -106,7 +106,7 @@ class LowerStock:
         )
 
     def summary(self, graph: FloatGraph) -> str:
-        """One sentence on what the pass made."""
+        """One sentence that describes the result."""
         return f"Sigma, SigmaDelta and Sparse alone; a step lasts {graph.time_step:.6g}, a third of the trained one"
 
     def _refuse(self, problem: str) -> None:
@@ -114,7 +114,7 @@ class LowerStock:
 
 
 def frozen_quanta(graph: IntegerGraph) -> float | None:
-    """How far from rest a field of stock processes may stay for ever, in quanta.
+    """Largest distance from rest at which a field of stock processes can stay for ever, in quanta.
 
     A drive is rounded before it is added up, so a face with half a quantum of it or less never sends: with the
     diffusion number ``r`` a slope of ``1 / (2 r)`` quanta a cell stays. Over ``n`` cells between walls that leads a

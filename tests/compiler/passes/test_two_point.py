@@ -312,12 +312,12 @@ def test_properties_beyond_floats_are_refused_and_do_not_overflow(sizes: tuple[f
     lower = on_simplices(2, 0, {})
     steel, copper = (Material(1.0, size) for size in sizes)
     assert refusal(replace(lower, materials={"steel": steel, "copper": copper}), kind=UsageError).startswith(
-        "capacities of the mesh's cells and materials go from "
+        "capacities of the mesh's cells and materials range from "
     )
     steel, copper = (Material(size) for size in sizes)
     materials = {"steel": steel, "copper": copper}
     assert refusal(replace(lower, materials=materials), kind=UsageError).startswith(
-        "conductances of the mesh's cells and materials go from "
+        "conductances of the mesh's cells and materials range from "
     )
 
 
