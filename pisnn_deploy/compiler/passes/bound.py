@@ -39,7 +39,7 @@ class Bounds:
        more for what residues hold back.
     3. The accumulator of a synapse holds any partial sum of the products of its mantissas and payloads,
        including what the target's program adds to that sum alone to round it.
-    4. Where a face receives the masses at its ends and may withhold packets, the changes of a membrane are bounded by its
+    4. Where a face receives the masses at its ends and may withhold packets, changes of a membrane are bounded by its
        packets alone: what some faces withhold does not cancel what others carry.
     5. A ledger gets 48 bits, two words of state; the proof says how many PDE steps that lasts.
     6. Anything wider than the target offers is refused, with the quantity's name.
