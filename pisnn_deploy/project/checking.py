@@ -128,6 +128,12 @@ class CheckRequest:
     ----------
     profiles : tuple of str
         Names or YAML files; by default the profile that the artifact names.
+    selection : Selection
+        Rules to check.
+    growing : Growing
+        Baseline and allowed growth.
+    subject : Subject
+        Inputs of the estimates.
     """
 
     profiles: tuple[str, ...] = ()

@@ -147,6 +147,14 @@ class CompileRequest:
         Model of the zoo, a checkpoint, or a flux network in another format.
     profile : str
         Hardware profile: a name or a YAML file.
+    domain : Domain
+        Mesh, boundary conditions and materials.
+    graph : GraphOptions
+        Options of the graph.
+    limits : Limits
+        Operating range, where it differs from the model's.
+    origin : Origin
+        Problem of a network that does not name it.
     """
 
     model: str

@@ -169,10 +169,18 @@ class SimulateRequest:
     Attributes
     ----------
     backend : str or None
-        ``cpu`` (Lava), ``fast``, ``onnx`` or ``torch``; all give the same integers. ``cpu`` where Lava is installed,
-        else ``fast``, unless given.
+        ``cpu`` (Lava), ``fast``, ``onnx`` or ``torch``; all give the same integers. The default is ``cpu`` where Lava is
+        installed, else ``fast``.
     against : str or None
         Compare every integer of every PDE step with this backend.
+    length : Length
+        Start, number of steps and what to keep.
+    injection : Injection
+        Faults to inject.
+    trace : SavedTrace
+        File of the trace, and its recording.
+    division : Division
+        Division into domains.
     """
 
     backend: str | None = None

@@ -146,7 +146,7 @@ def test_burgers_with_another_quantum_and_range_is_another_equation() -> None:
     changed = issued_again(changed)
     assert changed.certificate is not None and changed.certificate.equation is not None
     assert changed.certificate.equation.status == "none"
-    assert not rejected(changed) and "the integers solve another law" in changed.certificate.equation.details
+    assert not rejected(changed) and "the integers solve a different law" in changed.certificate.equation.details
     kept = replace(changed, certificate=base("burgers1d").certificate)
     assert "equation" in rejected(kept)
 
