@@ -116,8 +116,8 @@ class SavedTrace:
 
     Attributes
     ----------
-    save : str or Path, optional
-        The file (.npz); nothing is written without.
+    save : str, Path or None
+        File of the trace (``.npz``); None writes no file.
     resume : bool
         Continue an interrupted run from its recording.
     record_every : float
@@ -147,7 +147,7 @@ class Division:
     Attributes
     ----------
     domains : int or None
-        How many; the grid stays whole without.
+        Number of domains (2 or more); None runs the grid in one piece.
     scheduler : str or None
         Address of a running cluster (default: a local one).
     """
@@ -169,8 +169,8 @@ class SimulateRequest:
     Attributes
     ----------
     backend : str or None
-        ``cpu`` (Lava), ``fast``, ``onnx`` or ``torch``; all give the same integers. The default is ``cpu`` where Lava is
-        installed, else ``fast``.
+        ``cpu`` (Lava), ``fast``, ``onnx`` or ``torch``; all give the same integers. Default: ``cpu`` where Lava
+        is installed, else ``fast``.
     against : str or None
         Compare every integer of every PDE step with this backend.
     length : Length

@@ -328,5 +328,5 @@ def test_a_backend_is_compared_with_another(tmp_path: Path) -> None:
 
 
 def test_resuming_needs_to_know_what(tmp_path: Path) -> None:
-    message = "error: --resume: say with --save which run is to go on\n"
+    message = "error: --resume: name the run to continue with --save\n"
     assert call("simulate", "heat1d", "--backend", "fast", "--resume", folder=tmp_path) == Ended(2, "", message)

@@ -216,7 +216,8 @@ def test_graphs_of_several_fields_are_read_and_neither_run_nor_proved(
     (finding,) = check_certificate(read)
     assert (finding.holds, finding.text) == (
         False,
-        "verification does not support graphs with several fields or channels, or with names other than membrane and flux",
+        "verification does not support graphs with several fields or channels, or with names other than membrane and "
+        "flux",
     )
     done = CliRunner().invoke(group, ["check", str(path), "-q"])
     assert isinstance(done.exception, FileError) and str(done.exception) == str(raised.value)
