@@ -242,7 +242,8 @@ def _drive(prepared: Prepared, seconds: float, folder: Path, counts: Any, seed: 
         for content in prepared.made:
             judge.warm_up(content)
         judge.begin(work)
-        for content in (*judge.offending_before(), *prepared.committed):
+        seeds = prepared.committed if seconds > 0 else (*prepared.made, *prepared.committed)
+        for content in (*judge.offending_before(), *seeds):
             judge(content)
         if seconds > 0:
             _fuzz(prepared, seconds, folder, judge, seed)
