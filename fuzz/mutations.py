@@ -10,6 +10,7 @@ import contextlib
 import copy
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ NUMBERS: tuple[int, ...] = (
 )
 FLOATS = (0.5, -0.0, 5e-324, 1e-320, 1e200, 1e308, -1e308, float("inf"), float("-inf"), float("nan"))
 OTHERS: tuple[Any, ...] = (None, True, False, "", [], {}, [[]], "\ud800", "a\nb\x1b[2J", "::error::x", "x" * 300)
+PLAIN_WORDS = (b"0", b"-1", b"1", b"2147483648", b"1e300")
+_WORD = re.compile(rb"[\w.+-]+")
+
 Members = dict[str, bytes]
 
 
@@ -92,6 +96,26 @@ def yaml_changed(random: Random, content: bytes, change: Change) -> bytes:
     value = plain_changed(random, yaml.load(content, yaml.CSafeLoader), change)
     flow = random.choice((None, True, False))
     return bytes(yaml.dump(value, Dumper=yaml.CSafeDumper, default_flow_style=flow).encode())
+
+
+def lines_changed(random: Random, content: bytes, change: Change) -> bytes:
+    """Text: lines gone, twice or exchanged, words in the places of others; or its bytes."""
+    if random.random() < 0.3:
+        return change(content, len(content) + 64)
+    lines = content.split(b"\n")
+    for _ in range(random.choice((1, 1, 2, 3))):
+        at, other = random.randrange(len(lines)), random.randrange(len(lines))
+        kind = random.randrange(6)
+        if kind == 0:
+            del lines[at]
+        elif kind == 1:
+            lines.insert(other, lines[at])
+        elif kind == 2:
+            lines[at], lines[other] = lines[other], lines[at]
+        else:
+            word = random.choice(_WORD.findall(lines[at]))
+            lines[at] = lines[at].replace(word, random.choice([*_WORD.findall(lines[other]), *PLAIN_WORDS]), 1)
+    return b"\n".join(lines)
 
 
 def npy(array: Any) -> bytes:

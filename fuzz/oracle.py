@@ -25,8 +25,10 @@ LARGEST_GROWTH = 1 << 28
 """Bytes by which one input may raise the largest resident memory of the process."""
 LARGEST_ADDRESSES = 3 << 30
 """Bytes of addresses that all inputs together may add."""
-LONGEST_MESSAGE = 4000
-"""Characters, without the path: a recipe tells everything that is wrong with it at once."""
+LONGEST_MESSAGE = 1000
+"""Characters of a line, without the path."""
+MOST_LINES = 100
+"""Lines of a refusal: a recipe tells at once what is wrong with it."""
 CANARY = "pisnn-fuzzing-canary"
 """File that malicious seeds try to make in the current folder."""
 
@@ -137,8 +139,11 @@ class Oracle:
             text = str(error).replace(str(path), "FILE")
             if error.exit_code != 2:
                 return "offending", f"exit code {error.exit_code}: {text[:200]}"
-            if len(text) > LONGEST_MESSAGE or not text.isprintable():
-                return "offending", f"a message of {len(text)} characters or several lines: {text[:80]!r}"
+            lines = [str(part).replace(str(path), "FILE") for part in error.parts]
+            if len(lines) > MOST_LINES or not all(line.isprintable() for line in lines):
+                return "offending", f"a message of several lines: {text[:80]!r}"
+            if max(map(len, lines)) > LONGEST_MESSAGE:
+                return "offending", f"a line of {max(map(len, lines))} characters: {text[:80]!r}"
             return "refused", text
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):

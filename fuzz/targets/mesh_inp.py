@@ -1,6 +1,7 @@
 """Meshes of Abaqus."""
 
 from fuzz.meshes import mesh_seeds, read_mesh
+from fuzz.mutations import lines_changed
 from fuzz.target import Target
 
 GROUPED = b"""*Part, name=plate
@@ -29,4 +30,4 @@ low, S1
 *Solid Section, elset=iron, material=iron
 """
 
-TARGET = Target("input.inp", read_mesh, mesh_seeds(".inp", {}, more=(GROUPED,)))
+TARGET = Target("input.inp", read_mesh, mesh_seeds(".inp", {}, more=(GROUPED,)), lines_changed)

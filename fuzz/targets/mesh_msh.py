@@ -1,6 +1,7 @@
 """Meshes of Gmsh, versions 2.2 and 4.1, text and binary."""
 
 from fuzz.meshes import mesh_seeds, read_mesh
+from fuzz.mutations import lines_changed
 from fuzz.target import Target
 
 GROUPED = b"""$MeshFormat
@@ -52,5 +53,6 @@ TARGET = Target(
         *({"file_format": name, "binary": binary} for name in ("gmsh22", "gmsh") for binary in (False, True)),
         more=(GROUPED,),
     ),
+    lines_changed,
     words=(b"$MeshFormat\n", b"$PhysicalNames\n", b"$Entities\n", b"$Nodes\n", b"$Elements\n", b"$EndNodes\n"),
 )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from click import Context
 
+from fuzz.mutations import lines_changed
 from fuzz.target import Target, given
 from pisnn_deploy.cli.config import defaults_of, read_config
 from pisnn_deploy.cli.main import group
@@ -33,4 +34,4 @@ WORDS = (
     b'"""',
     b"2001-01-01",
 )
-TARGET = Target("pisnn.toml", read_options, given(*SEEDS), words=WORDS, size=1024)
+TARGET = Target("pisnn.toml", read_options, given(*SEEDS), lines_changed, words=WORDS, size=1024)

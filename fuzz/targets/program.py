@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from fuzz.mutations import lines_changed
 from fuzz.oracle import require
 from fuzz.target import Target
 from pisnn_deploy.core.errors import UsageError
@@ -69,5 +70,6 @@ TARGET = Target(
     _read,
     lambda folder: [TEXT.encode()],
     words=tuple(f"{name}(".encode() for name in SIGNATURES),
+    mutate=lines_changed,
     size=2048,
 )

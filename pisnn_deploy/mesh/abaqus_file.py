@@ -131,18 +131,20 @@ def _moved(block: Block, table: NDArray[np.float64]) -> NDArray[np.float64]:
         return table
     lines = [replace(block, data=(line,)) for line in block.data]
     moved = table.copy()
-    moved[:, 1:] += lines[0].numbers(1, 3)[0]
-    if len(lines) > 1:
-        *ends, degrees = lines[1].numbers(7, 7)[0]
-        start, end = np.array(ends[:3]), np.array(ends[3:])
-        axis = (end - start) / max(float(np.linalg.norm(end - start)), 1e-300)
-        away, turn = moved[:, 1:] - start, np.radians(degrees)
-        moved[:, 1:] = (
-            start
-            + away * np.cos(turn)
-            + np.cross(axis, away) * np.sin(turn)
-            + np.outer(away @ axis, axis) * (1 - np.cos(turn))
-        )
+    # What is not finite stays so, and points that are not finite are refused.
+    with np.errstate(all="ignore"):
+        moved[:, 1:] += lines[0].numbers(1, 3)[0]
+        if len(lines) > 1:
+            *ends, degrees = lines[1].numbers(7, 7)[0]
+            start, end = np.array(ends[:3]), np.array(ends[3:])
+            axis = (end - start) / max(float(np.linalg.norm(end - start)), 1e-300)
+            away, turn = moved[:, 1:] - start, np.radians(degrees)
+            moved[:, 1:] = (
+                start
+                + away * np.cos(turn)
+                + np.cross(axis, away) * np.sin(turn)
+                + np.outer(away @ axis, axis) * (1 - np.cos(turn))
+            )
     return moved
 
 

@@ -155,6 +155,8 @@ def _method(value: object) -> str:
 
 
 _TAGS = ("adam", "gauss-newton")
+MOST_FLAWS = 64
+"""Errors shown for one recipe: a list in the file may have thousands of wrong entries."""
 
 
 class Recipe(BaseModel):
@@ -184,12 +186,15 @@ def read_recipe(path: Path) -> Recipe:
     FileError
         The file cannot be read.
     SeveralErrors
-        Fields are invalid or contradict each other; one error per line.
+        Fields are invalid or contradict each other; one error per line, `MOST_FLAWS` at most.
     """
     document = read_mapping(path)
     flaws = flaws_of(document)
     if flaws:
-        raise SeveralErrors([FileError(path, problem, field=field) for field, problem in flaws])
+        errors = [FileError(path, problem, field=field) for field, problem in flaws[:MOST_FLAWS]]
+        if len(flaws) > MOST_FLAWS:
+            errors.append(FileError(path, f"has {len(flaws) - MOST_FLAWS} more flaws"))
+        raise SeveralErrors(errors)
     return Recipe.model_validate(document)
 
 

@@ -24,7 +24,7 @@ from fuzz.mutations import Archive, members_of, npy, npy_changed, plain_changed,
 from fuzz.oracle import CANARY, require
 from fuzz.page import findings, table
 from fuzz.target import ROOT, SEEDS, Target, given, target_names
-from pisnn_deploy.core.errors import CheckError, UsageError
+from pisnn_deploy.core.errors import CheckError, SeveralErrors, UsageError
 
 FUZZERS = ROOT / ".venv-fuzz" / "bin" / "python"
 """With atheris; `make fuzzers` makes it where there is a Python that atheris runs on."""
@@ -84,8 +84,9 @@ def wait(seconds: float) -> None:
         (raising(ValueError("oh")), "ValueError in test_fuzzing.py:read: oh"),
         (raising(RecursionError()), "RecursionError in test_fuzzing.py:read: "),
         (raising(CheckError("no")), "exit code 1: no"),
-        (raising(unescaped("a\nb")), "a message of 3 characters or several lines: "),
-        (raising(UsageError("x" * 5000)), "a message of 5000 characters or several lines: "),
+        (raising(unescaped("a\nb")), "a message of several lines: "),
+        (raising(UsageError("x" * 5000)), "a line of 5000 characters: "),
+        (raising(SeveralErrors([UsageError("no")] * 101)), "a message of several lines: "),
         (raising(SystemExit(3)), "SystemExit in test_fuzzing.py:read: 3"),
         (lambda path: require(False, "accepted"), "Offence in oracle.py:require: accepted"),
         (lambda path: sys.stdout.write("heard"), "printed "),

@@ -292,3 +292,13 @@ def test_no_value_of_a_field_ends_in_anything_but_a_flaw(data: st.DataObject) ->
         part[data.draw(st.sampled_from([*part, *known]))] = data.draw(st.sampled_from(EXTREMES))
     for field, problem in flaws_of(document):
         assert "\n" not in problem and field.split(".")[0] in ("model", "training")
+
+
+def test_a_list_of_flaws_has_an_end(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(f"model: {{lengths: [{', '.join(['x'] * 500)}]}}\ntraining: {{}}\n")
+    with pytest.raises(SeveralErrors) as caught:
+        read_recipe(path)
+    told = [str(part) for part in caught.value.parts]
+    assert len(told) == 65
+    assert told[-1].startswith(f"{path}: has ") and told[-1].endswith(" more flaws")
