@@ -21,8 +21,7 @@ PAGE = """# Fuzzing
 Each reader of files that may come from anyone ([security.md]({security})) has a target in `fuzz/targets`, driven by
 [atheris](https://github.com/google/atheris): libFuzzer changes inputs, keeps those that reach a branch of
 `pisnn_deploy` that no other reached, and changes these again. Where bytes changed at random would not get past a
-checksum or a hash (archives, sealed artifacts, arrays, protobuf), mutations take the file apart and put it together
-again.
+checksum or a hash (archives, sealed artifacts, arrays), mutations take the file apart and put it together again.
 
 An input is *offending* if its reader raises anything but the one-line error with exit code 2; takes more than
 {seconds:g} s of processor time or {memory} MiB of memory; opens a file beside its own folder, writes outside of it,

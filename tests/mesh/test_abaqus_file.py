@@ -322,8 +322,13 @@ def test_damage_is_refused_or_read(text: str, at: int, length: int, inserted: st
 
 @pytest.mark.parametrize(
     "moved",
-    ["1e3005, 0., 0.", "-1e309, 0., 0.\n0., 0., 0., 0., 0., 1., 90.", "0., 0., 0.\n0., 0., 0., 0., 0., 1., 1e999"]
-    + ["1e200, 0., 0.\n-1e200, 0., 0., 0., 0., 1e200, 90.", "nan, 0., 0.\n0., 0., 0., 0., 0., 0., 90."],
+    [
+        "1e3005, 0., 0.",
+        "-1e309, 0., 0.\n0., 0., 0., 0., 0., 1., 90.",
+        "0., 0., 0.\n0., 0., 0., 0., 0., 1., 1e999",
+        "1e200, 0., 0.\n-1e200, 0., 0., 0., 0., 1e200, 90.",
+        "nan, 0., 0.\n0., 0., 0., 0., 0., 0., 90.",
+    ],
 )
 def test_an_instance_that_is_moved_beyond_all_numbers_is_refused(moved: str) -> None:
     text = f"*PART, NAME=p\n{SOLID}*END PART\n*ASSEMBLY, NAME=a\n*INSTANCE, NAME=one, PART=p\n{moved}\n*END INSTANCE\n"
