@@ -16,7 +16,7 @@ from fuzz.oracle import Offence, require
 from fuzz.target import ROOT
 from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.formats.assembly import Imported, assemble
-from pisnn_deploy.formats.comparison import compared
+from pisnn_deploy.formats.comparison import AnswersDiffer, compared
 from pisnn_deploy.formats.content import format_of
 from pisnn_deploy.formats.defaults import limits_of
 from pisnn_deploy.formats.network import Network, Request
@@ -31,7 +31,6 @@ KERNEL = np.array([1.0, 5.0, 18.0, 46.0, -46.0, -18.0, -5.0, -1.0]) / 128
 """An antisymmetric flux kernel whose integers at 2^7 are small."""
 LINEAR = Request("heat1d", shape=(16,))
 HIDDEN = Request("heat1d", diffusion_number=0.25, shape=(16,))
-DISAGREES = "was read as a network that answers "
 
 
 def import_file(path: Path) -> Imported:
@@ -76,10 +75,8 @@ def _imported(read: Callable[[Request], Imported]) -> Imported:
             if "diffusion_number" not in error.remedy:
                 raise
             return read(HIDDEN)
-    except FileError as error:
-        if error.problem.startswith(DISAGREES):
-            raise Offence(f"the network was read as another: {error.problem}") from error
-        raise
+    except AnswersDiffer as error:
+        raise Offence(f"the network was read as another: {error.problem}") from error
 
 
 def require_model(model: Model) -> None:

@@ -17,6 +17,10 @@ UNSEEN = 1e-5
 """Differences below this fraction of the largest flux, as from 32-bit floats, are not reported."""
 
 
+class AnswersDiffer(FileError):
+    """A network that was read as another one: a defect of a reader here, whatever the file holds."""
+
+
 def fluxes_of(layers: tuple[Layer, ...], windows: Floats) -> Floats:
     """Fluxes of a network for windows, float64 [n]."""
     values = windows
@@ -67,7 +71,7 @@ def compared(path: Path, network: Network, limits: Limits) -> list[str]:
     # Negated so that NaN is refused, too.
     if not differences[worst] <= oracle.rounding:
         shown = ", ".join(f"{value:.6g}" for value in windows[worst][:8])
-        raise FileError(
+        raise AnswersDiffer(
             path,
             f"was read as a network with the flux {expected[worst]:.6g} for the window ({shown}"
             f"{', ...' if windows.shape[1] > 8 else ''}), but {oracle.name} gives {answers[worst][0]:.6g}; rounding "

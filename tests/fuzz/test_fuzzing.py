@@ -21,10 +21,11 @@ from fuzz import oracle
 from fuzz.artifacts import sealed
 from fuzz.engine import Prepared, Tally, run_target
 from fuzz.mutations import Archive, members_of, npy, npy_changed, plain_changed, yaml_changed, zipped
-from fuzz.oracle import CANARY, require
+from fuzz.oracle import CANARY, Offence, require
 from fuzz.page import findings, table
-from fuzz.target import ROOT, SEEDS, Target, given, target_names
+from fuzz.target import ROOT, SEEDS, Target, given, load_target, target_names
 from pisnn_deploy.core.errors import CheckError, SeveralErrors, UsageError
+from pisnn_deploy.formats.onnx import evaluation
 
 FUZZERS = ROOT / ".venv-fuzz" / "bin" / "python"
 """With atheris; `make fuzzers` makes it where there is a Python that atheris runs on."""
@@ -189,3 +190,13 @@ def test_sealing_puts_hashes_right() -> None:
     assert sealed(once) == once and sealed({**once, "arrays/a.npy": b"y"}) != once
     assert set(json.loads(once["certificate.json"])["members"]) == {"graph.json", "arrays/a.npy"}
     assert set(json.loads(once["seal.json"])) == {"certificate.json", "provenance.json"}
+
+
+def test_a_network_that_is_read_as_another_is_an_offence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = load_target("network_onnx")
+    path = tmp_path / target.file_name
+    path.write_bytes(target.seeds(tmp_path)[0])
+    target.read(path)
+    monkeypatch.setattr(evaluation, "run", lambda model, fields: [field * 0 for field in fields])
+    with pytest.raises(Offence, match="the network was read as another: "):
+        target.read(path)
