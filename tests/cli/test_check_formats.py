@@ -182,7 +182,7 @@ def test_a_report_with_a_baseline_is_a_baseline(folder: Path) -> None:
 def test_wrong_use_of_baselines_is_one_line(folder: Path) -> None:
     before = {path: path.read_bytes() for path in folder.iterdir()}
     for words, said in (
-        (("a.pisnn", "--max-growth", "5"), "--max-growth: there is nothing to compare with; give --baseline FILE too"),
+        (("a.pisnn", "--max-growth", "5"), "--max-growth: nothing to compare with; add --baseline FILE"),
         (("a.pisnn", "--baseline", "none.json"), "none.json: cannot be read (No such file or directory)"),
         (("a.pisnn", "b.pisnn", "--baseline", "a.json"), "--baseline is of one artifact; check one at a time"),
         (

@@ -261,7 +261,7 @@ def test_boundary_files_that_cannot_be_used(content: str | None, message: str, f
     assert sentence(*MESH, "--boundary", "b.yaml").startswith(message)
 
 
-WRONG_KEYS = "m.yaml: steel: must have a conductivity and may have a capacity, nothing else"
+WRONG_KEYS = "m.yaml: steel: needs a conductivity and may have a capacity, but no other key"
 
 
 @pytest.mark.parametrize(
