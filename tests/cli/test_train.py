@@ -121,7 +121,7 @@ def test_a_training_prints_what_it_learned_beside_what_was_wanted(
     Path("good.yaml").write_text(GOOD)
     assert call(monkeypatch, "train", "good.yaml", "--resume") == 0
     out, errors = capsys.readouterr()
-    assert "warning: --resume: there is no good.safetensors.state; the training starts anew" in errors.splitlines()
+    assert "warning: --resume: there is no good.safetensors.state; training starts from scratch" in errors.splitlines()
     rows = [line.strip("│ ").split("│") for line in out.splitlines()]
     table = {row[0].strip(): row[1].strip() for row in rows if len(row) == 2}
     assert table["held-out loss"] == "0.0569 before training, 2.97e-05 after"
