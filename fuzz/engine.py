@@ -103,8 +103,6 @@ class Prepared:
 
     Attributes
     ----------
-    name : str
-    target : Target
     made : tuple of bytes
         Seeds that the target makes, which its reader must accept.
     committed : tuple of bytes
@@ -122,7 +120,6 @@ def prepare(names: Sequence[str], *, counted: bool) -> list[Prepared]:
 
     Parameters
     ----------
-    names : sequence of str
     counted : bool
         Whether branches are counted, which takes atheris.
     """
@@ -151,7 +148,6 @@ def run_target(prepared: Prepared, seconds: float, folder: Path, seed: int = 0) 
 
     Parameters
     ----------
-    prepared : Prepared
     seconds : float
         How long; 0 for the seeds alone.
     folder : Path
@@ -312,7 +308,6 @@ class Judge:
 
     Parameters
     ----------
-    target : Target
     path : Path
         Where each input is stored.
     kept : Path

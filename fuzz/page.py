@@ -85,7 +85,6 @@ def page(tallies: Mapping[str, Tally], security: str) -> str:
 
     Parameters
     ----------
-    tallies : mapping of str to Tally
     security : str
         Address of the page on security, relative to this one.
     """
