@@ -132,7 +132,7 @@ def test_no_other_coefficient_passes(name: str, field: str) -> None:
 
 @pytest.mark.parametrize("name", ["reservoirs", "limited", "line", "triangles", "laplace"])
 def test_a_reservoir_shows_what_it_holds(name: str) -> None:
-    assert rejected(issued_again(held(base(name))))["units"].startswith("reservoir 0 holds ")
+    assert rejected(issued_again(held(base(name))))["units"].startswith("reservoir 0 has the value ")
     assert "layout" in rejected(shown(base(name)))
 
 
