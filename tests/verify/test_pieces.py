@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from models_under_test import compiled, hidden_model
 
+from pisnn_deploy.compiler import CompileOptions, Lower, compile_model
 from pisnn_deploy.compiler.analysis import kinks
 from pisnn_deploy.compiler.analysis.kinks import drives_along
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.integer import Integers
+from pisnn_deploy.mesh import parse_boundary
+from pisnn_deploy.target import load_profile
 from pisnn_deploy.verify import check_certificate, pieces
 from pisnn_deploy.verify.pieces import along
 
@@ -65,7 +68,9 @@ def test_lines_with_too_many_kinks_are_not_followed(monkeypatch: pytest.MonkeyPa
     graph = network((6,), 1)
     assert drives_along(graph.operator, np.zeros(4, object), np.ones(4, object), -300, 400) is None
     assert along(graph, [0] * 4, [1] * 4, -300, 400) is None
-    issued = compiled(hidden_model((6,), 1), 8)
+    # not from the cache, which has the graph without these limits
+    options = CompileOptions(Lower((8,), parse_boundary("periodic", 1)), load_profile("loihi2"))
+    issued = compile_model(hidden_model((6,), 1), options)
     assert issued.certificate is not None and issued.certificate.equation == Claim("none", "too-many-kinks")
     assert issued.certificate.equation.details == "the flux network has too many kinks to examine"
     assert all(finding.holds for finding in check_certificate(issued))
