@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pisnn_deploy.programs.facts import operations
-from pisnn_deploy.programs.intervals import Interval, bounds
+from pisnn_deploy.programs.interval import Interval
+from pisnn_deploy.programs.intervals import bounds
 from pisnn_deploy.programs.language import Program
 
 

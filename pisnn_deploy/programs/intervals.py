@@ -3,136 +3,13 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pisnn_deploy.core.arithmetic import signed_width
 from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.programs.interval import Interval, Intervals, hull
 from pisnn_deploy.programs.language import WORD_BITS, Operand, Operation, Program
 from pisnn_deploy.programs.reading import run
-
-
-@dataclass(frozen=True)
-class Interval:
-    """All integers from `lower` to `upper`, both included.
-
-    Attributes
-    ----------
-    lower, upper : int
-        Ends, with ``lower <= upper``.
-    """
-
-    lower: int
-    upper: int
-
-    def __post_init__(self) -> None:
-        if self.lower > self.upper:
-            raise ValueError(f"empty interval: {self.lower} to {self.upper}")
-
-    @property
-    def bits(self) -> int:
-        """Signed width of the interval in bits."""
-        return signed_width(self.lower, self.upper)
-
-
-def _hull(corners: Iterable[int]) -> Interval:
-    values = list(corners)
-    return Interval(builtins.min(values), builtins.max(values))
-
-
-@dataclass
-class Intervals:
-    """Interval arithmetic in Python integers: sound, and exact for each single operation.
-
-    Attributes
-    ----------
-    products : list of Interval
-        Full product of each ``mul_shr``, before the shift; it must fit a word of the target, too.
-    """
-
-    products: list[Interval] = field(default_factory=list)
-
-    def constant(self, number: int) -> Interval:
-        return Interval(number, number)
-
-    def result(self, name: str, value: Interval) -> Interval:
-        return value
-
-    def add(self, a: Interval, b: Interval) -> Interval:
-        return Interval(a.lower + b.lower, a.upper + b.upper)
-
-    def sub(self, a: Interval, b: Interval) -> Interval:
-        return Interval(a.lower - b.upper, a.upper - b.lower)
-
-    def neg(self, a: Interval) -> Interval:
-        return Interval(-a.upper, -a.lower)
-
-    def abs(self, a: Interval) -> Interval:
-        ends = (builtins.abs(a.lower), builtins.abs(a.upper))
-        return Interval(0 if a.lower <= 0 <= a.upper else builtins.min(ends), builtins.max(ends))
-
-    def min(self, a: Interval, b: Interval) -> Interval:
-        return Interval(builtins.min(a.lower, b.lower), builtins.min(a.upper, b.upper))
-
-    def max(self, a: Interval, b: Interval) -> Interval:
-        return Interval(builtins.max(a.lower, b.lower), builtins.max(a.upper, b.upper))
-
-    def shl(self, a: Interval, bits: int) -> Interval:
-        return Interval(a.lower << bits, a.upper << bits)
-
-    def asr(self, a: Interval, bits: int) -> Interval:
-        return Interval(a.lower >> bits, a.upper >> bits)
-
-    def mul_shr(self, a: Interval, b: Interval, bits: int) -> Interval:
-        product = _hull(x * y for x in (a.lower, a.upper) for y in (b.lower, b.upper))
-        self.products.append(product)
-        return self.asr(product, bits)
-
-    def copysign(self, a: Interval, b: Interval) -> Interval:
-        parts = []
-        if b.upper > 0:
-            parts += [a.lower, a.upper]
-        if b.lower < 0:
-            parts += [-a.upper, -a.lower]
-        if b.lower <= 0 <= b.upper:
-            parts.append(0)
-        return _hull(parts)
-
-    def lt(self, a: Interval, b: Interval) -> Interval:
-        return Interval(int(a.upper < b.lower), int(a.lower < b.upper))
-
-    def ge(self, a: Interval, b: Interval) -> Interval:
-        less = self.lt(a, b)
-        return Interval(1 - less.upper, 1 - less.lower)
-
-    def eq(self, a: Interval, b: Interval) -> Interval:
-        same = a.lower == a.upper == b.lower == b.upper
-        return Interval(int(same), int(a.lower <= b.upper and b.lower <= a.upper))
-
-    def select(self, condition: Interval, a: Interval, b: Interval) -> Interval:
-        if condition.lower == condition.upper == 0:
-            return b
-        if condition.lower > 0 or condition.upper < 0:
-            return a
-        return Interval(builtins.min(a.lower, b.lower), builtins.max(a.upper, b.upper))
-
-    def table(self, index: Interval, entries: tuple[int, ...]) -> Interval:
-        first, last = (builtins.min(builtins.max(end, 0), len(entries) - 1) for end in (index.lower, index.upper))
-        return _hull(entries[first : last + 1])
-
-    def fire(self, potential: Interval, exponent: int) -> tuple[Interval, Interval]:
-        # The packet increases with the potential. The rest is within half of theta of 0; if nothing fires, it is the
-        # potential itself.
-        half = (1 << exponent) // 2
-
-        def packet(v: int) -> int:
-            fired = (builtins.abs(v) + half - 1) >> exponent
-            return fired if v > 0 else -fired
-
-        packets = Interval(packet(potential.lower), packet(potential.upper))
-        rest = potential if packets.lower == packets.upper == 0 else Interval(-half, half)
-        return packets, rest
-
 
 PROBED_BITS = 256
 """Largest signed width while probing with values beyond a word, such as distant states."""
@@ -250,7 +127,7 @@ def _decayed(
     if (absolute.name, absolute.operands) != ("abs", (state,)) or not isinstance(factor, int) or factor < 0:
         return None
     ends = (known[state].lower, known[state].upper)
-    return _hull(end * factor >> int(bits) if end > 0 else -(-end * factor >> int(bits)) for end in ends)
+    return hull(end * factor >> int(bits) if end > 0 else -(-end * factor >> int(bits)) for end in ends)
 
 
 def _makers(program: Program) -> dict[Operand, Operation]:
@@ -362,7 +239,7 @@ def invariant(
             lower = -_fixed_point(-nowhere[state].lower, -far[state].lower)
             states[state] = Interval(lower, _fixed_point(nowhere[state].upper, far[state].upper))
         if starts and state in starts:
-            states[state] = _hull((states[state].lower, states[state].upper, starts[state].lower, starts[state].upper))
+            states[state] = hull((states[state].lower, states[state].upper, starts[state].lower, starts[state].upper))
         limit = limits.get(state, states[state])
         ends = builtins.max(states[state].lower, limit.lower), builtins.min(states[state].upper, limit.upper)
         states[state] = Interval(*ends) if ends[0] <= ends[1] else limit

@@ -8,7 +8,7 @@ from random_programs import random_program
 
 from pisnn_deploy.programs.costs import costs
 from pisnn_deploy.programs.facts import decay_constants, threshold_exponent, thresholds, withholds
-from pisnn_deploy.programs.intervals import Interval
+from pisnn_deploy.programs.interval import Interval
 from pisnn_deploy.programs.neurons import flux, membrane, rectifier, sigma_delta
 
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pisnn_deploy.programs import Operation, Program, parse, run
-from pisnn_deploy.programs.intervals import Excluded, Interval, Unbounded, bounds, invariant
+from pisnn_deploy.programs.interval import Interval
+from pisnn_deploy.programs.intervals import Excluded, Unbounded, bounds, invariant
 from pisnn_deploy.programs.neurons import flux, membrane, rectifier, sigma_delta
 from pisnn_deploy.programs.whole import Whole
 from pisnn_deploy.verify.programs import read

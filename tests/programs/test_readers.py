@@ -17,7 +17,8 @@ from whole_values import NEURONS, in_whole
 
 from pisnn_deploy.programs import Result, parse, run
 from pisnn_deploy.programs.arrays import Arrays
-from pisnn_deploy.programs.intervals import Interval, bounds
+from pisnn_deploy.programs.interval import Interval
+from pisnn_deploy.programs.intervals import bounds
 from pisnn_deploy.programs.source import C99, NUMBA_WORDS, PYTHON, Dialect, Statements
 from pisnn_deploy.programs.tape import Tape
 from pisnn_deploy.programs.whole import Whole

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.programs import Operand, Operation, Program, Table
-from pisnn_deploy.programs.intervals import Interval, Intervals
+from pisnn_deploy.programs.interval import Interval, Intervals
 from pisnn_deploy.programs.language import SIGNATURES
 
 Integers = NDArray[np.int64]

@@ -16,7 +16,8 @@ from pisnn_deploy.graph.integer import ARRIVAL
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.mesh import distinct_faces
 from pisnn_deploy.programs import Operation, Program
-from pisnn_deploy.programs.intervals import Excluded, Interval, TooWide, Unbounded, bounds, invariant
+from pisnn_deploy.programs.interval import Interval
+from pisnn_deploy.programs.intervals import Excluded, TooWide, Unbounded, bounds, invariant
 from pisnn_deploy.programs.language import WORD_BITS
 from pisnn_deploy.programs.neurons import UNDECLARED
 

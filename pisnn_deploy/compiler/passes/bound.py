@@ -17,7 +17,8 @@ from pisnn_deploy.graph import Bound, IntegerGraph, Synapse
 from pisnn_deploy.graph.fields import Field
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.mesh.window import QUADRATIC
-from pisnn_deploy.programs.intervals import Excluded, Interval, Unbounded
+from pisnn_deploy.programs.interval import Interval
+from pisnn_deploy.programs.intervals import Excluded, Unbounded
 from pisnn_deploy.programs.neurons import face_constants
 
 if TYPE_CHECKING:

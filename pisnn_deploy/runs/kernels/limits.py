@@ -10,7 +10,8 @@ from pisnn_deploy.graph.integer import MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.mesh import PERIODIC
 from pisnn_deploy.programs import Operation, run
-from pisnn_deploy.programs.intervals import Interval, bounds
+from pisnn_deploy.programs.interval import Interval
+from pisnn_deploy.programs.intervals import bounds
 from pisnn_deploy.programs.whole import Whole
 from pisnn_deploy.runs.kernels import places as place
 from pisnn_deploy.runs.kernels.faces import ARRIVAL, begins_with, fired
