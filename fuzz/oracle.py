@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from pisnn_deploy.core.errors import PisnnError
+from pisnn_deploy.core.errors import LONGEST_LINE, PisnnError
 
 LARGEST_SECONDS = 4.0
 """Most processor time for one input. Code that counts its branches takes about twice the time."""
@@ -25,8 +25,6 @@ LARGEST_GROWTH = 1 << 28
 """Bytes by which one input may raise the largest resident memory of the process."""
 LARGEST_ADDRESSES = 3 << 30
 """Bytes of addresses that all inputs together may add."""
-LONGEST_MESSAGE = 1000
-"""Characters of a line, without the path."""
 MOST_LINES = 100
 """Lines of a refusal: a recipe tells at once what is wrong with it."""
 CANARY = "pisnn-fuzzing-canary"
@@ -142,7 +140,7 @@ class Oracle:
             lines = [str(part).replace(str(path), "FILE") for part in error.parts]
             if len(lines) > MOST_LINES or not all(line.isprintable() for line in lines):
                 return "offending", f"a message of several lines: {text[:80]!r}"
-            if max(map(len, lines)) > LONGEST_MESSAGE:
+            if max(map(len, lines)) > LONGEST_LINE + 5:
                 return "offending", f"a line of {max(map(len, lines))} characters: {text[:80]!r}"
             return "refused", text
         except BaseException as error:

@@ -161,3 +161,30 @@ def test_others_are_told_how_to_get_a_browser(tmp_path: Path) -> None:
 def test_ci_calls_make_test_and_nothing_else(line: str) -> None:
     commands = (ROOT / ".ci" / "run").read_text().splitlines()
     assert [c for c in commands if c and not c.startswith(("#", "cd ", "set "))] == [line]
+
+
+def test_fuzzing_without_a_python_for_atheris_says_what_to_install(tmp_path: Path) -> None:
+    binaries = tmp_path / "bin"
+    binaries.mkdir()
+    for name in ("make", "sh"):
+        program = shutil.which(name)
+        assert program is not None
+        (binaries / name).symlink_to(program)
+    for name in ("Makefile", "setup.cfg", "constraints-newer.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    ended = {
+        target: subprocess.run(
+            ["make", "--no-print-directory", target],
+            cwd=tmp_path,
+            env={"PATH": str(binaries), "HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for target in ("fuzz", "fuzzers")
+    }
+    message = "Fuzzing needs atheris, which runs on Python 3.11 to 3.13; install one, or name it: FUZZ_PYTHON=..."
+    assert ended["fuzz"].returncode == 2 and ended["fuzz"].stderr.splitlines()[0] == message
+    message = "There is no Python from 3.11 to 3.13 here: readers are tried with the seeds of the fuzzing alone."
+    assert ended["fuzzers"].returncode == 0 and ended["fuzzers"].stderr.splitlines() == [message]
+    assert not (tmp_path / ".venv-fuzz").exists()

@@ -14,6 +14,9 @@ from pisnn_deploy.core.printable import printable
 _LONGEST_FIELD = 200
 """Maximum number of characters of a field's name in a message."""
 
+LONGEST_LINE = 2000
+"""Characters of a message; what is wrong stands at its start, and what to do at its end."""
+
 
 class PisnnError(Exception):
     """Base of all errors that this package raises on purpose.
@@ -21,13 +24,14 @@ class PisnnError(Exception):
     Parameters
     ----------
     message : str
-        One line. It may quote untrusted names and content, so unprintable characters are escaped.
+        One line. It may quote untrusted names and content, so unprintable characters are escaped, and the middle of
+        a line beyond `LONGEST_LINE` is left out.
     """
 
     exit_code = 2
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(printable(message))
+        super().__init__(_shortened(printable(message)))
 
     @property
     def parts(self) -> tuple[PisnnError, ...]:
@@ -76,7 +80,8 @@ class SeveralErrors(UsageError):
     """
 
     def __init__(self, errors: Sequence[UsageError]) -> None:
-        super().__init__(" / ".join(map(str, errors)))
+        super().__init__()
+        self.args = (" / ".join(map(str, errors)),)
         self.errors = tuple(errors)
 
     @property
@@ -198,3 +203,10 @@ class InvariantViolation(CheckError):
 
     def __reduce__(self) -> tuple[type, tuple[object, ...]]:
         return type(self), (self.kind, self.population, self.index, self.step, self.expected, self.found)
+
+
+def _shortened(line: str) -> str:
+    if len(line) <= LONGEST_LINE:
+        return line
+    end = LONGEST_LINE // 4
+    return f"{line[: LONGEST_LINE - end]} ... {line[-end:]}"

@@ -67,7 +67,7 @@ def raising(error: BaseException) -> Callable[[Path], object]:
 
 
 def unescaped(text: str) -> UsageError:
-    """An error whose message was not made printable."""
+    """An error whose message was neither made printable nor shortened."""
     error = UsageError("")
     error.args = (text,)
     return error
@@ -86,7 +86,7 @@ def wait(seconds: float) -> None:
         (raising(RecursionError()), "RecursionError in test_fuzzing.py:read: "),
         (raising(CheckError("no")), "exit code 1: no"),
         (raising(unescaped("a\nb")), "a message of several lines: "),
-        (raising(UsageError("x" * 5000)), "a line of 5000 characters: "),
+        (raising(unescaped("x" * 5000)), "a line of 5000 characters: "),
         (raising(SeveralErrors([UsageError("no")] * 101)), "a message of several lines: "),
         (raising(SystemExit(3)), "SystemExit in test_fuzzing.py:read: 3"),
         (lambda path: require(False, "accepted"), "Offence in oracle.py:require: accepted"),
