@@ -107,13 +107,15 @@ results: setup ## measure the zoo and its baselines into docs/results (75 minute
 	$(BIN)/python -m benchmarks.stock
 	$(BIN)/python -m benchmarks.results
 
-# atheris has wheels for these Pythons alone.
+# atheris has wheels for these Pythons alone. One that makes environments goes before one that does not yet.
 FUZZ_VENV := .venv-fuzz
 FUZZ_STAMP := $(FUZZ_VENV)/.installed
-FIND_FUZZING = for candidate in "$$FUZZ_PYTHON" python3.13 python3.12 python3.11 python3 \
+FOR_ATHERIS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+FIND_FUZZING = for needed in "import ensurepip; " ""; do \
+	for candidate in "$$FUZZ_PYTHON" python3.13 python3.12 python3.11 python3 \
 	"$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.1[123]*/bin/python; do \
-	if [ -n "$$candidate" ] && "$$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
-	2>/dev/null; then echo "$$candidate"; break; fi; done
+	if [ -n "$$candidate" ] && "$$candidate" -c "$${needed}$(FOR_ATHERIS)" 2>/dev/null; then \
+	echo "$$candidate"; exit; fi; done; done
 
 # Readers run on any Python, the fuzzing on fewer; without one, tests judge the seeds alone.
 fuzzers: ## environment of the fuzzing, .venv-fuzz, where there is a Python from 3.11 to 3.13
