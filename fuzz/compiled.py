@@ -15,6 +15,7 @@ from pisnn_deploy.campaign.row import Row
 from pisnn_deploy.campaign.work import WorkerOptions, compile_case, run_case
 from pisnn_deploy.checks import check
 from pisnn_deploy.cli.commands.inspect import print_artifact
+from pisnn_deploy.core.errors import CheckError
 from pisnn_deploy.core.printable import json_text
 from pisnn_deploy.graph.artifact import Artifact, artifact_bytes, read_artifact
 from pisnn_deploy.graph.integer import IntegerGraph
@@ -80,8 +81,9 @@ def read_and_use(path: Path) -> None:
     wrong = tuple((claim.claim, claim.text) for claim in check_certificate(graph, read.altered) if not claim.holds)
     check(graph, profile_named("loihi2"), wrong)
     require_compiled(str(path), graph)  # whoever forges an artifact seals it anew
-    # Numba would compile kernels for each new program.
-    stepped_run("fast", graph, ReferenceStepper(graph, start_of(graph, graph.initial), 3), RunOptions(3))
+    # Numba would compile kernels for each new program. That an invariant breaks is a result, exit code 1.
+    with contextlib.suppress(CheckError):
+        stepped_run("fast", graph, ReferenceStepper(graph, start_of(graph, graph.initial), 3), RunOptions(3))
 
 
 def _require_same(path: Path, read: Artifact) -> None:
