@@ -49,6 +49,8 @@ def test_a_module_that_is_missing_is_named_with_its_extra(monkeypatch: pytest.Mo
 
 
 def test_lava_and_its_training_are_named_with_the_python_that_they_run_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("lava.")]:  # loaded by other tests
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "lava", None)
     with pytest.raises(UsageError) as refused:
         require("train", LAVA_DL)

@@ -70,10 +70,10 @@ class InTurns:
         self._graph, self._folder = graph, folder
         self.models: dict[str, Any] = {name: self._neurons(name) for name in graph.chain}
         process = Audit(graph, self._start, folder)
-        self._ears = {name: _In(1) for name in process._ears}
+        self._inputs = {name: _In(1) for name in process._names}
         self.audit: Any = AuditModel(process.proc_params)
-        for number, ear in enumerate(self._ears.values()):
-            setattr(self.audit, f"in{number}", ear)
+        for number, port in enumerate(self._inputs.values()):
+            setattr(self.audit, f"in{number}", port)
         self._synapses = [
             (line, *names_of_ports(graph, line), line.synapse.mantissa_matrix()) for line in stored_synapses(graph)
         ]
@@ -106,8 +106,8 @@ class InTurns:
             spikes = spikes.reshape(-1, line.synapse.inputs)[line.number].astype(np.int64)
             exponent = line.synapse.exponent
             self._sums[number] = (matrix @ spikes) << exponent if exponent > 0 else (matrix @ spikes) >> -exponent
-        for name, ear in self._ears.items():
-            ear.message = self.models[name].audit_out.message
+        for name, port in self._inputs.items():
+            port.message = self.models[name].audit_out.message
         self.audit.time_step = time_step
         self.audit.run_spk()
 
