@@ -106,8 +106,8 @@ class InTurns:
             spikes = spikes.reshape(-1, line.synapse.inputs)[line.number].astype(np.int64)
             exponent = line.synapse.exponent
             self._sums[number] = (matrix @ spikes) << exponent if exponent > 0 else (matrix @ spikes) >> -exponent
-        for name, port in self._inputs.items():
-            port.message = self.models[name].audit_out.message
+        for name, audited in self._inputs.items():
+            audited.message = self.models[name].audit_out.message
         self.audit.time_step = time_step
         self.audit.run_spk()
 
