@@ -45,7 +45,7 @@ def main() -> int:
     while True:
         for each in prepared:
             seconds = 0 if words.seeds_only else words.seconds
-            tally = run_target(each, seconds, words.folder / each.name, words.seed)
+            tally = run_target(each, seconds, words.folder / each.name, words.seed, words.inputs)
             tallies[each.name] = tallies.get(each.name, Tally.none()).added(tally)
             write_tallies(state, tallies)
             for file_name, offence in tally.offences.items():
@@ -63,6 +63,7 @@ def _words() -> argparse.Namespace:
     names = target_names()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=30.0, help="time of each target in a round (default: 30)")
+    parser.add_argument("--inputs", type=int, default=-1, help="inputs of each target in a round (default: no limit)")
     parser.add_argument("--minutes", type=float, default=0.0, help="rounds go on for so long (default: one round)")
     parser.add_argument("--only", action="append", choices=names, help="a target; may be repeated (default: all)")
     parser.add_argument(

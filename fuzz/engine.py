@@ -143,7 +143,7 @@ def prepare(names: Sequence[str], *, counted: bool) -> list[Prepared]:
     return prepared
 
 
-def run_target(prepared: Prepared, seconds: float, folder: Path, seed: int = 0) -> Tally:
+def run_target(prepared: Prepared, seconds: float, folder: Path, seed: int = 0, inputs: int = -1) -> Tally:
     """Fuzz one target, or judge its seeds alone.
 
     Parameters
@@ -154,6 +154,8 @@ def run_target(prepared: Prepared, seconds: float, folder: Path, seed: int = 0) 
         Where its corpus and its offending inputs are kept; what is there is gone on with.
     seed : int
         Seed of libFuzzer; 0 for the time.
+    inputs : int
+        Number of inputs to stop at; -1 for the time alone.
     """
     (folder / "corpus").mkdir(parents=True, exist_ok=True)
     (folder / "offending").mkdir(exist_ok=True)
@@ -162,7 +164,7 @@ def run_target(prepared: Prepared, seconds: float, folder: Path, seed: int = 0) 
     for crash in range(1, MOST_CRASHES + 1):
         process = os.fork()
         if process == 0:
-            _drive(prepared, seconds - spent, folder, counts, seed)
+            _drive(prepared, seconds - spent, folder, counts, (f"-seed={seed}", f"-runs={inputs}"))
         begun = time.monotonic()
         code, took = _waited(process, seconds - spent + LONGEST_START)
         processor += took
@@ -221,7 +223,7 @@ def _waited(process: int, seconds: float) -> tuple[int, float]:
         time.sleep(0.02)
 
 
-def _drive(prepared: Prepared, seconds: float, folder: Path, counts: Any, seed: int) -> None:
+def _drive(prepared: Prepared, seconds: float, folder: Path, counts: Any, options: tuple[str, ...]) -> None:
     """The forked process: it never returns."""
     code = 1
     try:
@@ -242,7 +244,7 @@ def _drive(prepared: Prepared, seconds: float, folder: Path, counts: Any, seed: 
         for content in (*judge.offending_before(), *seeds):
             judge(content)
         if seconds > 0:
-            _fuzz(prepared, seconds, folder, judge, seed)
+            _fuzz(prepared, seconds, folder, judge, options)
         code = 0
     except SystemExit as ended:  # libFuzzer's own end
         code = ended.code if isinstance(ended.code, int) else 1
@@ -252,7 +254,7 @@ def _drive(prepared: Prepared, seconds: float, folder: Path, counts: Any, seed: 
     os._exit(code)
 
 
-def _fuzz(prepared: Prepared, seconds: float, folder: Path, judge: Judge, seed: int) -> None:
+def _fuzz(prepared: Prepared, seconds: float, folder: Path, judge: Judge, options: tuple[str, ...]) -> None:
     atheris: Any = importlib.import_module("atheris")
     target, work = prepared.target, Path.cwd()
     seeds = work / "seeds"
@@ -264,7 +266,7 @@ def _fuzz(prepared: Prepared, seconds: float, folder: Path, judge: Judge, seed: 
         "fuzz",
         f"-max_total_time={max(1, round(seconds) - 1)}",
         f"-max_len={target.size}",
-        f"-seed={seed}",
+        *options,
         f"-artifact_prefix={folder / 'offending'}/",
         f"-timeout={round(LONGEST_WAIT)}",
         "-rss_limit_mb=4096",

@@ -29,16 +29,20 @@ from pisnn_deploy.formats.onnx import evaluation, replica
 
 FUZZERS = ROOT / ".venv-fuzz" / "bin" / "python"
 """With atheris; `make fuzzers` makes it where there is a Python that atheris runs on."""
-SECONDS = 2
+SECONDS = 30
+"""More than the inputs take: a number of them, not a time, gives every run the same inputs."""
+INPUTS = 400
+"""About 2 s of each target."""
 
 
 @pytest.mark.timeout(900)
 def test_no_reader_is_offended(tmp_path: Path) -> None:
-    words = ("--seconds", str(SECONDS), "--seed", "1") if FUZZERS.exists() else ("--seeds-only",)
+    limits = ("--seconds", str(SECONDS), "--inputs", str(INPUTS), "--seed", "1")
+    words = limits if FUZZERS.exists() else ("--seeds-only",)
     python = FUZZERS if FUZZERS.exists() else sys.executable
-    done = subprocess.run(
-        [python, "-m", "fuzz", *words, "--folder", tmp_path], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    command = [python, "-m", "fuzz", *words, "--folder", tmp_path]
+    surroundings = os.environ | {"PYTHONHASHSEED": "0"}
+    done = subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     tallies = {name: Tally(**facts) for name, facts in json.loads((tmp_path / "tallies.json").read_text()).items()}
     assert set(tallies) == set(target_names())
