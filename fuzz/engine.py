@@ -226,6 +226,7 @@ def _waited(process: int, seconds: float) -> tuple[int, float]:
 def _drive(prepared: Prepared, seconds: float, folder: Path, counts: Any, options: tuple[str, ...]) -> None:
     """The forked process: it never returns."""
     code = 1
+    sys.dont_write_bytecode = True  # a module that a reader imports late is no file that it writes
     try:
         descriptor = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
         os.dup2(descriptor, 1)

@@ -20,7 +20,8 @@ from pisnn_deploy.lava import backend as cpu
 from pisnn_deploy.lava.backend import WorkerError
 from pisnn_deploy.runs import RunOptions
 
-PROMPT_SECONDS = 2.0
+PROMPT_SECONDS = 15.0
+"""Far below the deadline of a run, 60 s, and enough where other tests take the processors."""
 MANY_STEPS = 10_000_000
 INTERRUPTED = """
 import signal, sys
