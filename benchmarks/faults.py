@@ -40,7 +40,7 @@ LATEST = 24
 AFTER = 20
 """PDE steps after a fault at which its error is measured."""
 PARTS = 4
-"""Of the injections on `fast`, each with a seed of its own."""
+"""Number of shares of the injections on `fast`; each has its own seed."""
 AFTER_ON_CPU = 4
 """PDE steps of a run on `cpu` after its last fault."""
 APART = 5
@@ -62,7 +62,7 @@ class Setting:
 
     @property
     def text(self) -> str:
-        """For the page."""
+        """The setting as one line of the page."""
         leak = "" if self.leak == MEMORYLESS else f", a current that keeps {1 - self.leak / MEMORYLESS:.0%}"
         return f"{self.model} on {times(self.shape)} cells, {self.boundary}, {self.coding} coding{leak}"
 

@@ -94,7 +94,7 @@ def install(wheel: Path, extra: str, folder: Path) -> Installed:
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
     (packages,) = environment.glob("lib/*/site-packages")
     before = disk_usage(packages)
-    wanted = f"{wheel}[{extra}]" if extra else str(wheel)
+    requirement = f"{wheel}[{extra}]" if extra else str(wheel)
     constraints = ROOT / ("constraints.txt" if sys.version_info[:2] == (3, 10) else "constraints-newer.txt")
     pip: list[str | Path] = [
         environment / "bin" / "python",
@@ -110,7 +110,7 @@ def install(wheel: Path, extra: str, folder: Path) -> Installed:
         ["install", "--no-index", "--find-links", wheels],
     )
     for words in steps:
-        subprocess.run([*pip, *words, "-c", constraints, wanted], check=True, cwd=environment)
+        subprocess.run([*pip, *words, "-c", constraints, requirement], check=True, cwd=environment)
         times.append(time.perf_counter())
     megabytes = (disk_usage(packages) - before) / MEGABYTE
     return Installed(extra, megabytes, times[1] - times[0], times[2] - times[1])

@@ -21,11 +21,11 @@ else:
 FILE = "pisnn.toml"
 SETUP = "setup.cfg"
 PREFIX = "pisnn-deploy."
-"""Of sections of a setup.cfg: ``[pisnn-deploy.compile]``."""
+"""Prefix of our sections in setup.cfg, as in ``[pisnn-deploy.compile]``."""
 READ = ("baseline", "capacity", "conductivity", "events", "materials")
 """Options with the name of a file that is read."""
 LARGEST = 1 << 20
-"""Bytes of a file that is read."""
+"""Largest size of a file of options, in bytes."""
 
 Sections = Mapping[str, Mapping[str, object]]
 """Options by name, without dashes in front, by command."""

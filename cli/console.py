@@ -135,7 +135,7 @@ class _Lines:
 
 
 def listener(*, quiet: bool) -> Listener:
-    """What shows how far a run or a training is, and what it says."""
+    """Listener that shows the progress and the messages of a run or a training on stderr."""
     from pisnn_deploy.project.listener import Listener
 
     return Listener(partial(progress, quiet=quiet), lambda sentence: print_message(with_options(sentence)))

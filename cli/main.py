@@ -54,9 +54,9 @@ COMMANDS: Mapping[str, str] = {
 }
 """Each command with its line in ``--help``; the module of the same name holds it."""
 Options = list[tuple[str, tuple[str, object]]]
-"""Of a file: by their long names, the names of parameters and values."""
+"""Options from a file: the long name of each, with the name and the value of its parameter."""
 REST = "pisnn-deploy words"
-"""Where the context keeps what was typed after the name of the command."""
+"""Key in the context of the words typed after the name of the command."""
 UNUSABLE = 2
 INTERRUPTS = Interrupts()
 OUTPUT_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -258,7 +258,7 @@ def _exit_code(error: BaseException) -> int:
 
 
 def _lack(error: BaseException) -> str:
-    """What an error lacks that no command is to blame for; empty if it is of another kind."""
+    """The message for a lack of memory, open files or disk space; empty for other errors."""
     if is_lack_of_memory(error):
         return "memory ran out; choose a coarser --mesh, or allow the process more"
     if is_lack_of_files(error):

@@ -17,7 +17,7 @@ _FIELD = re.compile(r"`([a-z_]+)`")
 _OPTIONS = {"value_range": "range", "faults": "fault"}
 """Options that are not called as their fields, because Python has something else of the name."""
 _LABEL = "Error: "
-"""What click begins with, below its hints on usage."""
+"""Start of the last line of click's usage errors."""
 
 
 class PrintableFormatter(logging.Formatter):

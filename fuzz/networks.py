@@ -27,8 +27,6 @@ from pisnn_deploy.formats.reading import import_model
 from pisnn_deploy.physics.model import Model
 from pisnn_deploy.training.checkpoint import read_checkpoint
 
-KERNEL = np.array([1.0, 5.0, 18.0, 46.0, -46.0, -18.0, -5.0, -1.0]) / 128
-"""An antisymmetric flux kernel whose integers at 2^7 are small."""
 LINEAR = Request("heat1d", shape=(16,))
 HIDDEN = Request("heat1d", diffusion_number=0.25, shape=(16,))
 

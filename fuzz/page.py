@@ -88,7 +88,7 @@ def page(tallies: Mapping[str, Tally], security: str) -> str:
     security : str
         Address of the page on security, relative to this one.
     """
-    found = (f"| {entry['target'].replace('_', ' ')} | {entry['happened']} | {entry['done']} |" for entry in findings())
+    rows = (f"| {entry['target'].replace('_', ' ')} | {entry['happened']} | {entry['done']} |" for entry in findings())
     return PAGE.format(
         security=security,
         seconds=LARGEST_SECONDS,
@@ -96,7 +96,7 @@ def page(tallies: Mapping[str, Tally], security: str) -> str:
         rows=table(tallies),
         python=platform.python_version(),
         atheris=version("atheris"),
-        found="\n".join(found),
+        found="\n".join(rows),
     )
 
 

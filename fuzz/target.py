@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 
 from fuzz import targets
+from pisnn_deploy.core.errors import UsageError
 
 ROOT = Path(__file__).parents[1]
 SEEDS = Path(__file__).parent / "seeds"
@@ -69,6 +70,14 @@ def load_target(name: str) -> Target:
 def committed_seeds(name: str) -> dict[str, bytes]:
     """Committed inputs of a target by their file names."""
     return {path.name: path.read_bytes() for path in sorted((SEEDS / name).glob("*")) if path.is_file()}
+
+
+def text_of(path: Path) -> str:
+    """The text of an input, as whoever hands one over would have decoded it."""
+    try:
+        return path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise UsageError("no text") from error
 
 
 def given(*contents: bytes) -> Callable[[Path], Sequence[bytes]]:

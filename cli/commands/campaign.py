@@ -23,7 +23,7 @@ from pisnn_deploy.campaign.table import write_table
 from pisnn_deploy.campaign.work import WorkerOptions, failed_row
 from pisnn_deploy.cli.console import print_json, print_table, print_text, progress
 from pisnn_deploy.cli.messages import print_message, with_options
-from pisnn_deploy.cli.options import HELP, JSON, QUIETER
+from pisnn_deploy.cli.options import HELP, JSON, QUIETER, timeout
 from pisnn_deploy.core.errors import CheckError, UsageError
 from pisnn_deploy.core.optional import require
 from pisnn_deploy.core.printable import printable
@@ -51,14 +51,7 @@ _REFUTED = "its recorded row says other facts of its artifact than a row of the 
 )
 @click.option("--resume", is_flag=True, help="Run only cases without a result, or whose worker failed.")
 @click.option("--dry-run", is_flag=True, help="List the cases without running them.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(0, min_open=True),
-    default=3600.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Stop a case that takes longer.",
-)
+@timeout("Stop a case that takes longer.")
 @JSON
 @QUIETER
 def command(

@@ -10,7 +10,7 @@ import click
 from pisnn_deploy.cli.console import listener, print_json, print_table
 from pisnn_deploy.cli.invocation import command_line
 from pisnn_deploy.cli.messages import print_message
-from pisnn_deploy.cli.options import HELP, JSON, QUIETER
+from pisnn_deploy.cli.options import HELP, JSON, QUIETER, timeout
 from pisnn_deploy.cli.run_result import result_rows
 from pisnn_deploy.core.errors import CheckError
 from pisnn_deploy.core.limits import require_memory
@@ -84,14 +84,7 @@ from pisnn_deploy.runs.segments import SEGMENT_SECONDS
 )
 @click.option("--recover", is_flag=True, help="Repair violations found after a --fault and continue.")
 @click.option("--strict", is_flag=True, help="Exit with 1 if the run is implausible or cannot be judged.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(0, min_open=True),
-    default=3600.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Stop a run on Lava that takes longer.",
-)
+@timeout("Stop a run on Lava that takes longer.")
 @JSON
 @QUIETER
 @click.pass_context

@@ -3,16 +3,12 @@
 from pathlib import Path
 
 from fuzz.oracle import require
-from fuzz.target import Target, given
-from pisnn_deploy.core.errors import UsageError
+from fuzz.target import Target, given, text_of
 from pisnn_deploy.faults.spec import EXAMPLES, parse_fault
 
 
 def _read(path: Path) -> None:
-    try:
-        text = path.read_bytes().decode()
-    except UnicodeDecodeError as error:  # whoever hands over a text has decoded it
-        raise UsageError("no text") from error
+    text = text_of(path)
     fault = parse_fault(text)
     require(parse_fault(str(fault)) == fault, "a fault reads differently once it is written")
 

@@ -1,40 +1,26 @@
 """Flux networks as NIR graphs, as the tree that the HDF5 file holds, and whether the graph answers as it was read."""
 
-import io
 from pathlib import Path
-from typing import Any
 
 import nir
 import numpy as np
 
+from fuzz.flux_files import KERNEL, nir_bytes
 from fuzz.mutations import Archive
-from fuzz.networks import KERNEL, import_tree, model_of_zoo, packed_tree, require_model
+from fuzz.networks import import_tree, model_of_zoo, packed_tree, require_model
 from fuzz.target import Target
 from pisnn_deploy.formats.nir.reader import read_nir
 from pisnn_deploy.formats.nir.writer import network_file
 
 
 def _seeds(folder: Path) -> list[bytes]:
-    chain = _file(
+    chain = nir_bytes(
         nir.Affine(weight=np.tile(KERNEL, (2, 1)), bias=np.zeros(2)),
         nir.Scale(np.full(2, 0.5)),
         nir.Linear(weight=np.ones((1, 2))),
     )
-    conv = _file(nir.Conv1d(12, KERNEL[None, None], 1, 0, 1, 1, np.zeros(1)), size=(1, 12))
+    conv = nir_bytes(nir.Conv1d(12, KERNEL[None, None], 1, 0, 1, 1, np.zeros(1)), size=(1, 12))
     return [packed_tree(data) for data in (network_file(model_of_zoo("heat1d")), chain, conv)]
-
-
-def _file(*nodes: Any, size: int | tuple[int, ...] = 8) -> bytes:
-    names = {
-        "u": nir.Input(np.atleast_1d(size)),
-        **{f"n{at}": node for at, node in enumerate(nodes)},
-        "out": nir.Output(np.array([1])),
-    }
-    order = list(names)
-    edges = list(zip(order, order[1:], strict=False))
-    buffer = io.BytesIO()
-    nir.write(buffer, nir.NIRGraph(nodes=names, edges=edges, metadata={}, type_check=False))
-    return buffer.getvalue()
 
 
 def _read(path: Path) -> None:

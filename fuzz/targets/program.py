@@ -4,8 +4,7 @@ from pathlib import Path
 
 from fuzz.mutations import lines_changed
 from fuzz.oracle import require
-from fuzz.target import Target
-from pisnn_deploy.core.errors import UsageError
+from fuzz.target import Target, text_of
 from pisnn_deploy.programs.language import SIGNATURES, WORD_BITS, Program, parse
 from pisnn_deploy.programs.reading import run
 from pisnn_deploy.programs.whole import Whole
@@ -33,10 +32,7 @@ send k, g
 
 
 def _read(path: Path) -> None:
-    try:
-        text = path.read_bytes().decode()
-    except UnicodeDecodeError as error:  # whoever hands over a program has decoded it
-        raise UsageError("no text") from error
+    text = text_of(path)
     program = parse(text)
     require(parse(str(program)) == program, "a program reads differently once it is written")
     reading = checked.read(str(program))

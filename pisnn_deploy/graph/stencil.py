@@ -115,14 +115,14 @@ class Stencil(Connections):
         rows : int64 array
             Numbers of the rows to take.
         """
-        wanted, output = np.divmod(rows, self.outputs_per_face)
+        face_numbers, output = np.divmod(rows, self.outputs_per_face)
         columns: list[Integers] = [np.zeros(0, np.int64)] * rows.size
         values: list[Values] = [self.values[:0]] * rows.size
         where: dict[int, list[int]] = {}
-        for place, face in enumerate(wanted.tolist()):
+        for place, face in enumerate(face_numbers.tolist()):
             where.setdefault(face, []).append(place)
         is_asked = np.zeros(self.mesh.faces, np.bool_)
-        is_asked[wanted] = True
+        is_asked[face_numbers] = True
         for box, numbers in enumerate(self._faces):
             for at in np.flatnonzero(is_asked[numbers]).tolist():
                 for place in where[int(numbers[at])]:
@@ -130,7 +130,7 @@ class Stencil(Connections):
                     cells = self._cells(box, self.offsets[part], np.array([at]))[0]
                     order = np.argsort(cells)
                     columns[place], values[place] = cells[order], self.values[part][order]
-        starts = np.concatenate([[0], np.cumsum([one.size for one in columns], dtype=np.int64)])
+        starts = np.concatenate([[0], np.cumsum([column.size for column in columns], dtype=np.int64)])
         return Rows(
             starts, np.concatenate([*columns, np.zeros(0, np.int64)]), np.concatenate([*values, self.values[:0]])
         )
@@ -177,12 +177,12 @@ class Stencil(Connections):
             cells = (places[:, None] + offsets) % np.array(self.mesh.shape)
             return np.asarray(np.ravel_multi_index(tuple(np.moveaxis(cells, 2, 0)), self.mesh.shape), np.int64)
         kind = np.int32 if self.mesh.cells < 1 << 31 else np.int64
-        found: NDArray[Any] = np.zeros((1,) * len(self.mesh.shape) + (1,), kind)
+        indices: NDArray[Any] = np.zeros((1,) * len(self.mesh.shape) + (1,), kind)
         for a, count in enumerate(self.mesh.shape):
             along = ((lower[a] + np.arange(shape[a]))[:, None] + offsets[:, a]) % count
             dimensions = [along.shape[0] if a == b else 1 for b in range(shape.size)]
-            found = found * kind(count) + along.astype(kind).reshape(*dimensions, offsets.shape[0])
-        return np.ascontiguousarray(found.reshape(math.prod(shape), offsets.shape[0]))
+            indices = indices * kind(count) + along.astype(kind).reshape(*dimensions, offsets.shape[0])
+        return np.ascontiguousarray(indices.reshape(math.prod(shape), offsets.shape[0]))
 
     def described(self, mesh: FaceMesh) -> tuple[str, Parts]:
         """See `Connections`."""

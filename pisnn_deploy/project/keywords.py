@@ -70,9 +70,9 @@ def leaves(group: Any) -> dict[str, tuple[Any, Any]]:
 def _require_kind(name: str, value: object, kind: Any) -> None:
     """Refuse a value of the wrong type (text, path or number); groups check choices themselves."""
     kinds = [get_origin(each) or each for each in get_args(kind)] or [kind]
-    wanted = {str: "a text or a path", float: "a number", int: "a whole number"}
-    plain = next((each for each in wanted if each in kinds), None)
+    kind_names = {str: "a text or a path", float: "a number", int: "a whole number"}
+    plain = next((each for each in kind_names if each in kinds), None)
     if plain is None or (bool in kinds and isinstance(value, bool)):
         return
     if isinstance(value, bool) or not isinstance(value, (*kinds, *((int,) if plain is float else ()))):
-        raise UsageError(f"`{name}` {value!r}: expected {wanted[plain]}")
+        raise UsageError(f"`{name}` {value!r}: expected {kind_names[plain]}")

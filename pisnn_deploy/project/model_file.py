@@ -31,8 +31,8 @@ def model_file(name_or_path: str) -> Iterator[Path]:
     if is_file_name(name_or_path):
         yield path
     else:
-        with zoo.model_path(name_or_path) as found:
-            yield found
+        with zoo.model_path(name_or_path) as zoo_path:
+            yield zoo_path
 
 
 def is_artifact(path: Path) -> bool:

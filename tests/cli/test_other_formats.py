@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from flux_files import KERNEL, conv_onnx, dense_layer, lava_dl_bytes
 from models_under_test import heat_model
 
+from fuzz.flux_files import KERNEL, conv_onnx, dense_layer, lava_dl_bytes
 from pisnn_deploy.cli.main import group
 from pisnn_deploy.core.errors import PisnnError, UsageError
 from pisnn_deploy.formats.assembly import assemble

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flux_files import KERNEL
 from models_under_test import laplace_model
 
+from fuzz.flux_files import KERNEL
 from pisnn_deploy.core.errors import FileError, UsageError
 from pisnn_deploy.formats.affine import Layer
 from pisnn_deploy.formats.assembly import assemble

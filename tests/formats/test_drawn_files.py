@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import onnxruntime
 from drawn_networks import drawn_blocks, drawn_graph
-from flux_files import tree_of
 from numpy.typing import NDArray
 from onnx_drawn import drawn_line, drawn_model
 from onnxruntime.capi import onnxruntime_pybind11_state
 
+from fuzz.flux_files import tree_of
 from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.formats.comparison import compared, fluxes_of
 from pisnn_deploy.formats.netx.reader import read_netx

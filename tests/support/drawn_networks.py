@@ -11,9 +11,9 @@ import h5py
 import nir
 import numpy as np
 import torch
-from flux_files import nir_file
 from numpy.typing import NDArray
 
+from fuzz.flux_files import nir_file
 from pisnn_deploy.training.lava_dl import slayer
 
 Floats = NDArray[np.float64]

@@ -62,14 +62,16 @@ def _suite(outcome: Outcome) -> ElementTree.Element:
 
 def _case(classname: str, rule: Rule, findings: Sequence[Finding]) -> ElementTree.Element:
     case = _element("testcase", classname=classname, name=f"{rule.code} {rule.name}")
-    found = {severity: [f for f in findings if f.severity == severity] for severity in ("error", "warning", "info")}
-    if found["error"]:
-        text = f"{_listed(found['error'])}\nHow to fix: {rule.fix}"
-        case.append(_element("failure", text, message=_line(found["error"][0]), type=rule.name))
-    elif found["info"]:
-        case.append(_element("skipped", message="; ".join(finding.message for finding in found["info"])))
-    if found["warning"]:
-        case.append(_element("system-out", f"{_listed(found['warning'])}\nHow to fix: {rule.fix}"))
+    by_severity = {
+        severity: [f for f in findings if f.severity == severity] for severity in ("error", "warning", "info")
+    }
+    if by_severity["error"]:
+        text = f"{_listed(by_severity['error'])}\nHow to fix: {rule.fix}"
+        case.append(_element("failure", text, message=_line(by_severity["error"][0]), type=rule.name))
+    elif by_severity["info"]:
+        case.append(_element("skipped", message="; ".join(finding.message for finding in by_severity["info"])))
+    if by_severity["warning"]:
+        case.append(_element("system-out", f"{_listed(by_severity['warning'])}\nHow to fix: {rule.fix}"))
     return case
 
 

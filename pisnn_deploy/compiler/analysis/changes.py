@@ -57,12 +57,12 @@ def largest_change(mesh: Mesh, spec: ModelSpec, weight: Integers, window: Operat
 
 def _line_update(line: Mesh, spec: ModelSpec, weight: Integers) -> Integers:
     """``D W`` on a line, int64 [cells, holders], including the weights of reservoirs."""
-    held = np.eye(line.reservoirs, dtype=np.int64)
+    reservoir_weights = np.eye(line.reservoirs, dtype=np.int64)
     drive = np.zeros((line.faces, line.holders), np.int64)
     nothing = np.zeros(line.reservoirs, np.int64)
     seen = window_cells(line, spec.half_width, 0, nothing, spec.wall)
     drive[:, : line.cells] = window_matrix(weight[None, :], seen, line.holders).toarray()[:, : line.cells]
-    for number, values in enumerate(held):
+    for number, values in enumerate(reservoir_weights):
         seen = window_cells(line, spec.half_width, 0, values, spec.wall)
         drive[:, line.cells + number] = window_bias(weight[None, :], np.zeros(1, np.int64), seen)
     return np.asarray((route_matrix(line) @ drive)[: line.cells], np.int64)

@@ -113,20 +113,19 @@ def network_ranges(stages: Iterable[Stage]) -> dict[str, Ranges]:
     Unbounded
         A state grows without limit, or a value fits no word; the message begins with the population.
     """
-    found: dict[str, Ranges] = {}
+    ranges: dict[str, Ranges] = {}
     for stage in stages:
         inputs: dict[str, Ends] = {name: (values, values) for name, values in stage.parameters.items()}
-        heard = ((part.port, _through(part, found[part.source].sent[part.output], stage.name)) for part in stage.heard)
-        for port, (lower, upper) in (*stage.held.items(), *heard):
-            before = inputs.get(port, (np.zeros_like(lower), np.zeros_like(upper)))
-            inputs[port] = before[0] + lower, before[1] + upper
+        heard = ((part.port, _through(part, ranges[part.source].sent[part.output], stage.name)) for part in stage.heard)
+        for port, ends in (*stage.held.items(), *heard):
+            _add(inputs, port, ends)
         try:
-            found[stage.name] = _ranges(stage, inputs)
+            ranges[stage.name] = _ranges(stage, inputs)
         except TooWide as error:
             raise TooWide(f"{stage.name} {error.name}", error.bits) from None
         except Unbounded as error:
             raise Unbounded(f"{stage.name}: {error}") from None
-    return found
+    return ranges
 
 
 def _through(part: Heard, ends: Ends, target: str) -> Ends:
@@ -272,8 +271,8 @@ def _laid_out(graph: IntegerGraph) -> Iterator[Stage]:
     alike = distinct_faces(mesh, spec.half_width, spec.transverse)
     others = {name: values[alike] for name, values in population.parameters.items() if name not in last.parameters}
     further = (heard for heard in _into(graph, population) if heard.port != ARRIVAL)
-    held = {heard.port: _held(graph, heard._replace(weights=heard.weights[alike, :])) for heard in further}
-    yield replace(last, parameters={**last.parameters, **others}, held={**last.held, **held})
+    arrivals = {heard.port: _held(graph, heard._replace(weights=heard.weights[alike, :])) for heard in further}
+    yield replace(last, parameters={**last.parameters, **others}, held={**last.held, **arrivals})
 
 
 def _spelled_out(graph: IntegerGraph) -> Iterator[Stage]:
@@ -283,21 +282,25 @@ def _spelled_out(graph: IntegerGraph) -> Iterator[Stage]:
         if population.name in graph.holders:
             continue
         into = [*_into(graph, population)]
-        held: dict[str, Ends] = {}
+        arrivals: dict[str, Ends] = {}
         for heard in into:
             if heard.source in graph.holders:
-                lower, upper = _held(graph, heard)
-                before = held.get(heard.port, (np.zeros_like(lower), np.zeros_like(upper)))
-                held[heard.port] = before[0] + lower, before[1] + upper
+                _add(arrivals, heard.port, _held(graph, heard))
         yield Stage(
             population.name,
             population.program,
             population.parameters,
-            held,
+            arrivals,
             tuple(heard for heard in into if heard.source not in graph.holders),
             limits_of(fields[population.name].window) if population.name in fields else {},
             _starts(population),
         )
+
+
+def _add(sums: dict[str, Ends], port: str, ends: Ends) -> None:
+    """Add the ends of one source to those of a port."""
+    before = sums.get(port)
+    sums[port] = ends if before is None else (before[0] + ends[0], before[1] + ends[1])
 
 
 def _starts(population: Population) -> dict[str, Interval]:

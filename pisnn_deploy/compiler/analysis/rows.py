@@ -115,8 +115,8 @@ def _linear_rows(
     upper = ends[1] & (near_upper | ~ends[0])
     known[at_row[~(ends[0] | ends[1])]] = False
     if open_lines.size and reservoirs.size:
-        held = _held(mesh, axis[at_row], at_line, upper, reservoirs)
-        np.add.at(excess, at_row, np.where(ends[0] | ends[1], sums[open_lines] * held, 0))
+        shown = _held(mesh, axis[at_row], at_line, upper, reservoirs)
+        np.add.at(excess, at_row, np.where(ends[0] | ends[1], sums[open_lines] * shown, 0))
     row = np.concatenate([row, at_row])
     place = np.concatenate([place, np.where(upper, 2 * shape[axis[at_row]], 0)])
     line_of = np.concatenate([line_of, open_lines])

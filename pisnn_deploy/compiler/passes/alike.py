@@ -193,12 +193,12 @@ def _largest_current(
     conductance: Integers, drop: Field, limits: OperatingRange, exponent: int, quantum: float
 ) -> int | None:
     """Largest declared current of a face; None where only the range bounds it."""
-    found = []
+    currents = []
     if limits.slope is not None:
-        found.append(math.ceil(float((conductance * (drop / quantum + ROUNDING)).max())))
+        currents.append(math.ceil(float((conductance * (drop / quantum + ROUNDING)).max())))
     if limits.flux is not None:
-        found.append(math.ceil(limits.flux / quantum * 2.0**exponent) + (1 << exponent))
-    return min(found, default=None)
+        currents.append(math.ceil(limits.flux / quantum * 2.0**exponent) + (1 << exponent))
+    return min(currents, default=None)
 
 
 def _quantum_exponent(
@@ -253,8 +253,8 @@ def _rounded_line(exact: Field) -> Integers:
 def _nearest(exact: Field, lacking: Field) -> tuple[Integers, Field]:
     """The neighbouring integer that best compensates the resistance error so far, and the remaining error."""
     lower = np.floor(exact)
-    wanted = lacking + 1 / exact
-    left = wanted - 1 / lower, wanted - 1 / (lower + 1)
+    exact_sum = lacking + 1 / exact
+    left = exact_sum - 1 / lower, exact_sum - 1 / (lower + 1)
     up = np.abs(left[1]) < np.abs(left[0])
     return np.asarray(lower + up, np.int64), np.where(up, left[1], left[0])
 

@@ -154,8 +154,8 @@ class Measure:
                 fields = graph.fields(graph.time_step)
             else:
                 fields = replace(graph, initial=start.factor * graph.initial + start.offset).fields()
-            held = next(itertools.islice(fields, steps, None))
-            error = self._error(held[: graph.mesh.cells], steps * graph.time_step, start)
+            final_values = next(itertools.islice(fields, steps, None))
+            error = self._error(final_values[: graph.mesh.cells], steps * graph.time_step, start)
         if error is not None and not np.isfinite(error):
             raise UnstableError(
                 self.name,

@@ -143,15 +143,15 @@ def chips_of_blocks(
     cores = math.prod(blocks)
     needed = -(-cores // usable)
     most = most if most is not None and most >= needed else cores
-    fewest, found = most, []
+    fewest, candidates = most, []
     for groups in block_shapes(blocks, periodic, needed):
         chips = math.prod(groups)
         if chips > min(most, fewest + fewest // 8):
             break
         if math.prod(-(-count // parts) for count, parts in zip(blocks, groups, strict=True)) <= usable:
             fewest = min(fewest, chips)
-            found.append((cut_surface(blocks, periodic, groups), chips, groups))
-    return cut_evenly(blocks, min(found)[2]) if found else np.arange(cores, dtype=np.int64) // usable
+            candidates.append((cut_surface(blocks, periodic, groups), chips, groups))
+    return cut_evenly(blocks, min(candidates)[2]) if candidates else np.arange(cores, dtype=np.int64) // usable
 
 
 def cell_graph(links: Iterable[Link], homes: Mapping[str, Integers], cells: int) -> sparse.csr_matrix:

@@ -216,9 +216,9 @@ def _averages(graph: IntegerGraph) -> bool:
     if not reservoirs.size:
         return not lacking.any()
     # Inflow from reservoirs is a bias: the difference between theta and the row's sum.
-    taken = route @ graph.sole_channels.parameters["bias"]
+    bias_sums = route @ graph.sole_channels.parameters["bias"]
     low, high = lacking * int(reservoirs.min()), lacking * int(reservoirs.max())
-    return bool((lacking >= 0).all() and (low <= taken).all() and (taken <= high).all())
+    return bool((lacking >= 0).all() and (low <= bias_sums).all() and (bias_sums <= high).all())
 
 
 def _shortened(graph: IntegerGraph) -> IntegerGraph:

@@ -231,17 +231,17 @@ class Quantise:
         finest = FINEST_QUANTUM_EXPONENT if max(abs(limits.lower), abs(limits.upper)) < widest_range else -1
         # All intervals grow with the exponent, so the largest that fits is found by bisection.
         exponents = range(finest + 1)
-        found = bisect.bisect_left(
+        position = bisect.bisect_left(
             exponents, True, key=lambda e: self._widest(graph, weights, limits, leak, e) > self.state_bits
         )
-        if found == 0:
+        if position == 0:
             raise DoesNotFit(
                 self.name,
                 f"cell values from {limits.lower:g} to {limits.upper:g} need states wider than {self.state_bits} bits "
                 "even with a quantum of 1",
                 remedy="narrow the operating range or choose a target with wider states",
             )
-        return exponents[found - 1]
+        return exponents[position - 1]
 
     def _widest(
         self, graph: FloatGraph, weights: list[Integers], limits: OperatingRange, leak: int, exponent: int

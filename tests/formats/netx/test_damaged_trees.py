@@ -11,9 +11,9 @@ from typing import Any
 import nir
 import numpy as np
 import pytest
-from flux_files import KERNEL, SIGMA, dense_layer, lava_dl_bytes, nir_bytes, tree_of
 from models_under_test import heat_model, hidden_model
 
+from fuzz.flux_files import CONV, KERNEL, SPIKING, lava_dl_bytes, nir_bytes, tree_of
 from pisnn_deploy.core.errors import PisnnError
 from pisnn_deploy.formats.assembly import assemble
 from pisnn_deploy.formats.network import Request
@@ -22,21 +22,6 @@ from pisnn_deploy.formats.netx.writer import netx_file
 from pisnn_deploy.formats.nir.reader import read_nir
 from pisnn_deploy.formats.nir.writer import network_file
 
-CUBA = {"type": "CUBA", "iDecay": 4096, "vDecay": 0, "vThMant": 64}
-CONV = {
-    "type": "conv",
-    "weight": KERNEL.reshape(1, 1, 8, 1) * 64,
-    "neuron": SIGMA,
-    "stride": np.ones(2),
-    "dilation": np.ones(2),
-    "padding": np.zeros(2),
-    "groups": 1,
-}
-SPIKING = [
-    {"type": "input", "shape": np.array([8]), "weight": 64, "bias": np.zeros(1)},
-    dense_layer(np.eye(8), neuron=CUBA, delay=np.zeros(8)),
-    dense_layer(neuron=CUBA),
-]
 FILES: dict[str, list[Callable[[], bytes]]] = {
     "netx": [
         lambda: netx_file(heat_model()),

@@ -10,9 +10,9 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from flux_files import KERNEL, SIGMA, dense_layer, lava_dl_bytes, tree_of
 from models_under_test import heat_model, hidden_model, laplace_model
 
+from fuzz.flux_files import KERNEL, SIGMA, dense_layer, lava_dl_bytes, tree_of
 from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.formats.netx.reader import read_netx
 from pisnn_deploy.formats.netx.writer import netx_file

@@ -10,9 +10,9 @@ from typing import Any
 import nir
 import numpy as np
 import pytest
-from flux_files import KERNEL, nir_bytes, nir_file, tree_of
 from models_under_test import compiled, heat_model, hidden_model
 
+from fuzz.flux_files import KERNEL, nir_bytes, nir_file, tree_of
 from pisnn_deploy.core.errors import FileError, UsageError
 from pisnn_deploy.formats.flux_model import model_of
 from pisnn_deploy.formats.nir.reader import read_nir

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from flux_files import KERNEL, conv_onnx, onnx_bytes, written
 from onnx import TensorProto, helper, numpy_helper
 
+from fuzz.flux_files import KERNEL, conv_onnx, onnx_bytes, written
 from pisnn_deploy.core.errors import FileError, UsageError
 from pisnn_deploy.formats.affine import Floats, Layer
 from pisnn_deploy.formats.comparison import compared

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from flux_files import KERNEL
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from fuzz.flux_files import KERNEL
 from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.formats.comparison import compared, fluxes_of
 from pisnn_deploy.formats.onnx import call as onnx_call

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from flux_files import KERNEL, conv_onnx, onnx_bytes, written
 from onnx import TensorProto, helper, numpy_helper
 
+from fuzz.flux_files import KERNEL, conv_onnx, onnx_bytes, written
 from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.formats.onnx.reader import LARGEST_NODES, SPEC, read_onnx
 from pisnn_deploy.formats.reading import Network, Request

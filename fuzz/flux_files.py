@@ -1,4 +1,4 @@
-"""Flux networks as files of others, made without torch and lava-dl."""
+"""Flux networks in the formats of other libraries, made without torch and lava-dl; tests use them too."""
 
 from __future__ import annotations
 
@@ -73,6 +73,24 @@ def dense_layer(kernel: NDArray[np.float64] = KERNEL, **changes: Any) -> dict[st
     weight = np.atleast_2d(64 * kernel).astype(np.float32)
     plain = {"type": "dense", "inFeatures": weight.shape[1], "outFeatures": weight.shape[0], "weight": weight}
     return {**plain, "neuron": SIGMA, **changes}
+
+
+CUBA = {"type": "CUBA", "iDecay": 4096, "vDecay": 0, "vThMant": 64}
+CONV = {
+    "type": "conv",
+    "weight": KERNEL.reshape(1, 1, 8, 1) * 64,
+    "neuron": SIGMA,
+    "stride": np.ones(2),
+    "dilation": np.ones(2),
+    "padding": np.zeros(2),
+    "groups": 1,
+}
+SPIKING = (
+    {"type": "input", "shape": np.array([8]), "weight": 64, "bias": np.zeros(1)},
+    dense_layer(np.eye(8), neuron=CUBA, delay=np.zeros(8)),
+    dense_layer(neuron=CUBA),
+)
+"""Layers of spiking neurons between an input and the flux."""
 
 
 def written(path: Path, content: bytes) -> Path:
