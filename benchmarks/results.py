@@ -65,6 +65,40 @@ def comparison(results: Results, case: Setting) -> list[str]:
     return table(("method", *heads), rows)
 
 
+def integers_did(results: Results, case: Setting) -> list[str]:
+    """The part of a page on what the integers did: conservation, bounds, growth of the error, ledgers."""
+    graph, far, horizon = results.graph, results.far, case.problem.horizon
+    growth = results.curves[0].at(10 * horizon)[0] / results.curves[0].at(horizon)[0]
+    lines = [
+        "## What the integers did",
+        "",
+        f"- {results.lava}",
+        f"- Over {round(far.time[-1] / graph.time_step)} PDE steps on `fast` ({far.time[-1] / horizon:.0f} T): largest "
+        f"drift {int(np.abs(far.drift).max())} quanta, largest local conservation residual {int(far.residual.max())} "
+        "quanta (kept steps; the audit looks at every step: violations 0).",
+        f"- Maximum principle: cells leave the range of the start by at most {int(far.overshoot.max())} quanta "
+        f"({far.overshoot.max() * graph.value_per_quantum:.1e}). Energy never rises by more than "
+        f"{max(0.0, float(np.diff(far.energy).max())):.1e} of the start's between kept steps."
+        if not case.is_steady
+        else f"- Cells leave the range of the reservoirs by at most {int(far.overshoot.max())} quanta "
+        f"({far.overshoot.max() * graph.value_per_quantum:.1e}) on the way.",
+        f"- From T to 10 T the error grows by a factor of {growth:.2g}; linear growth would be 10."
+        if not math.isnan(growth)
+        else "- No growth to report.",
+    ]
+    if graph.mesh.reservoirs:
+        at_end = results.short.trace.ledger[-1].tolist()
+        lines.append(
+            f"- Ledgers after {results.short.steps} PDE steps: the reservoirs gave {-sum(x for x in at_end if x < 0)} "
+            f"quanta and took {sum(x for x in at_end if x > 0)}; with the cells that makes the sum of the start."
+        )
+    lines += [
+        f"- Held-out start `{initial}`: relative L2 error {error:.1e} at T."
+        for initial, error in results.held_out.items()
+    ]
+    return lines
+
+
 def page(name: str, results: Results) -> str:
     """The page of a problem."""
     case, graph = setting(name), results.graph
@@ -77,8 +111,6 @@ def page(name: str, results: Results) -> str:
         if quantisation.kernel_chosen
         else f"{' -> '.join(str(outputs) for outputs, _ in spec.layer_shapes)} units, exponents {spec.weight_exponents}"
     )
-    growth = results.curves[0].at(10 * horizon)[0] / results.curves[0].at(horizon)[0]
-    far = results.far
     lines = [
         f"# {name}",
         "",
@@ -110,30 +142,8 @@ def page(name: str, results: Results) -> str:
         "where they would be unstable. lava-dl's integrate-and-fire neurons reset to zero and lose what they hold "
         "above their threshold, so its rate code converges slowly.",
         "",
-        "## What the integers did",
-        "",
-        f"- {results.lava}",
-        f"- Over {round(far.time[-1] / graph.time_step)} PDE steps on `fast` ({far.time[-1] / horizon:.0f} T): largest "
-        f"drift {int(np.abs(far.drift).max())} quanta, largest local conservation residual {int(far.residual.max())} "
-        "quanta (kept steps; the audit looks at every step: violations 0).",
-        f"- Maximum principle: cells leave the range of the start by at most {int(far.overshoot.max())} quanta "
-        f"({far.overshoot.max() * graph.value_per_quantum:.1e}). Energy never rises by more than "
-        f"{max(0.0, float(np.diff(far.energy).max())):.1e} of the start's between kept steps."
-        if not case.is_steady
-        else f"- Cells leave the range of the reservoirs by at most {int(far.overshoot.max())} quanta "
-        f"({far.overshoot.max() * graph.value_per_quantum:.1e}) on the way.",
-        f"- From T to 10 T the error grows by a factor of {growth:.2g}; linear growth would be 10."
-        if not math.isnan(growth)
-        else "- No growth to report.",
+        *integers_did(results, case),
     ]
-    if graph.mesh.reservoirs:
-        at_end = results.short.trace.ledger[-1].tolist()
-        lines.append(
-            f"- Ledgers after {results.short.steps} PDE steps: the reservoirs gave {-sum(x for x in at_end if x < 0)} "
-            f"quanta and took {sum(x for x in at_end if x > 0)}; with the cells that makes the sum of the start."
-        )
-    for initial, error in results.held_out.items():
-        lines.append(f"- Held-out start `{initial}`: relative L2 error {error:.1e} at T.")
     if results.variants:
         lines += [
             "",
