@@ -125,6 +125,25 @@ class CheckError(PisnnError):
     exit_code = 1
 
 
+class SumTooLarge(CheckError):
+    """A weighted sum that no word of 64 bits holds.
+
+    Parameters
+    ----------
+    row : int
+        Number of the neuron, or of the row of a matrix.
+    value : int
+        The sum.
+    """
+
+    def __init__(self, row: int, value: int) -> None:
+        super().__init__(f"overflow: the weighted sum of row {row} is {value}, outside 64 signed bits")
+        self.row, self.value = row, value
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        return type(self), (self.row, self.value)
+
+
 class OverflowViolation(CheckError):
     """A value outside its declared width.
 

@@ -27,6 +27,7 @@ EXTRA_OF: Mapping[str, tuple[str, str]] = {
     "onnxruntime": ("onnxruntime", "onnx"),
     "pyarrow": ("pyarrow", "cluster"),
     "pymetis": ("pymetis", "meshes"),
+    "scipy": ("scipy", "meshes"),
     "torch": ("torch", "torch"),
     "xarray": ("xarray", "xarray"),
 }

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
+from pisnn_deploy.core.rows import Rows, from_triplets
 from pisnn_deploy.faults.memory import flipped_mantissa
 from pisnn_deploy.faults.spec import PACKET_KINDS, Fault
 from pisnn_deploy.graph.integer import FLUX, Integers
@@ -131,12 +131,12 @@ class FaultySynapse:
         connections: NDArray[np.bool_] = (columns == fault.index) & np.isin(rows, holders)
         return connections
 
-    def _stored(self, entries: _Entries) -> sparse.csr_matrix:
+    def _stored(self, entries: _Entries) -> Rows:
         rows, columns, values = entries
-        return sparse.csr_matrix((values.astype(np.int32), (rows, columns)), self._shape)
+        return from_triplets(rows, columns, values, self._shape)
 
-    def _sum(self, matrix: sparse.csr_matrix, spikes: Integers) -> Words:
-        accumulated: Words = matrix @ spikes.astype(np.int32)
+    def _sum(self, matrix: Rows, spikes: Integers) -> Words:
+        accumulated: Words = (matrix @ spikes.astype(np.int32)).astype(np.int32)  # the exact sum wraps like Lava's
         if self._exponent > 0:
             return np.left_shift(accumulated, np.int32(self._exponent))
         return np.right_shift(accumulated, np.int32(-self._exponent))

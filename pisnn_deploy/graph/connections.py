@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy import sparse
 
-from pisnn_deploy.graph.rows import Connections, Explicit, Integers, Parts, Place, Rows, Values, read_explicit
+from pisnn_deploy.core.rows import Rows, from_triplets
+from pisnn_deploy.graph.rows import Connections, Explicit, Integers, Parts, Place, Values, read_explicit
 from pisnn_deploy.graph.stencil import Stencil, read_stencil
 from pisnn_deploy.graph.stored import LARGEST_MANTISSA, Arrays
 from pisnn_deploy.mesh import FaceMesh
@@ -67,6 +67,7 @@ class Blocks(Connections):
             np.concatenate([[0], np.cumsum(lengths)]),
             (face * self.block.shape[1] + column).reshape(-1),
             np.tile(self.block[output, column], self.count),
+            self.inputs,
         )
 
     def revalued(self, change: Callable[[Values], Values]) -> Blocks:
@@ -109,11 +110,7 @@ class Incidence(Connections):
         face = np.arange(self.inputs, dtype=np.int64)
         signs = np.repeat(np.array([self.value, -self.value], np.int64), self.inputs)
         ends = np.concatenate([self.target, self.source])
-        matrix = sparse.coo_matrix((signs, (ends, np.tile(face, 2))), (self.holders, self.inputs)).tocsr()
-        matrix.sum_duplicates()
-        matrix.eliminate_zeros()
-        matrix.sort_indices()
-        return Rows(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64), matrix.data.astype(np.int64))
+        return from_triplets(ends, np.tile(face, 2), signs, (self.holders, self.inputs))
 
     def revalued(self, change: Callable[[Values], Values]) -> Connections:
         """Replace the values, spelled out unless both ends stay negatives of each other; zeros are dropped."""
@@ -169,7 +166,7 @@ class Ends(Connections):
         connected = self.holder < self.cells
         columns = self.holder[connected]
         starts = np.concatenate([[0], np.cumsum(connected)]).astype(np.int64)
-        return Rows(starts, columns, np.full(columns.size, self.value, np.int64))
+        return Rows(starts, columns, np.full(columns.size, self.value, np.int64), self.inputs)
 
     def revalued(self, change: Callable[[Values], Values]) -> Connections:
         """Replace the values; zeros are dropped."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from scipy import sparse
 
+from pisnn_deploy.core.rows import from_triplets
 from pisnn_deploy.graph.connections import Ends
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.graph.synapse import ARRIVAL, Synapse, effective
@@ -121,5 +121,5 @@ def _brings(graph: IntegerGraph, synapse: Synapse, holder: Integers) -> bool:
         weights = effective(np.array([connections.value], np.int64), synapse.exponent)
         return connections.cells == cells and _same(connections.holder, holder) and weights.tolist() == [1]
     cell = np.flatnonzero(holder < cells)
-    ones = (np.ones(cell.size, np.int64), (cell, holder[cell]))
-    return not abs(synapse.matrix() - sparse.csr_matrix(ones, (synapse.outputs, synapse.inputs))).sum()
+    expected = from_triplets(cell, holder[cell], np.ones(cell.size, np.int64), (synapse.outputs, synapse.inputs))
+    return not (synapse.matrix() - expected).entries

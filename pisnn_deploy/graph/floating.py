@@ -8,9 +8,9 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from pisnn_deploy.core.arithmetic import MEMORYLESS
+from pisnn_deploy.core.rows import Rows
 from pisnn_deploy.graph.layout import window_biases, window_stencil
 from pisnn_deploy.mesh import Mesh
 from pisnn_deploy.physics.clock import damped_leak, nominal_time_step, time_step
@@ -86,13 +86,13 @@ class FloatGraph:
             seen, values = values if self.is_late else moved, moved
 
     @cached_property
-    def _first_layer(self) -> tuple[sparse.csr_matrix, NDArray[np.float64]]:
+    def _first_layer(self) -> tuple[Rows, NDArray[np.float64]]:
         spec, first = self.spec, self.layers[0]
         stencil = window_stencil(first.weight, self.mesh, spec.half_width, spec.transverse, spec.wall)
         biases = window_biases(
             first.weight, first.bias, self.mesh, spec.half_width, spec.transverse, self.reservoirs, spec.wall
         )
-        return stencil.rows.matrix(self.mesh.holders)[:, : self.mesh.cells], biases
+        return stencil.rows.between(0, self.mesh.cells), biases
 
     def flux(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Flux through each face, in units of the cell value.

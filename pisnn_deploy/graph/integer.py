@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.core.rows import Rows, added
 from pisnn_deploy.graph.annotations import (
     UTILISATION,
     Bound,
@@ -257,12 +257,9 @@ class IntegerGraph:
         """Synapses from a population's first output to another's integrating port."""
         return (s for s in self.into(target) if s.source == source and s.output == 0)
 
-    def matrix(self, source: str, target: str) -> sparse.csr_matrix:
+    def matrix(self, source: str, target: str) -> Rows:
         """Sum of the effective weights of all synapses between two populations, int64 [target, source]."""
-        total = sparse.csr_matrix((self.size(target), self.size(source)), dtype=np.int64)
-        for synapse in self.between(source, target):
-            total = total + synapse.matrix()
-        return sparse.csr_matrix(total)
+        return added((s.matrix() for s in self.between(source, target)), (self.size(target), self.size(source)))
 
     def bits(self, population: str, quantity: str) -> int:
         """Declared signed width of a quantity.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from scipy import sparse
 
+from pisnn_deploy.core.rows import Rows, from_triplets
 from pisnn_deploy.graph.connections import Connections, Ends, Stencil, Values
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, Integers, Synapse
 from pisnn_deploy.mesh import Boxes, FaceMesh, Mesh, Wall, Window, distinct_faces, face_boxes, window_cells
@@ -19,7 +19,7 @@ DIGIT_BITS = 7
 """Bits that each synapse contributes to weights too large for two."""
 
 
-def window_matrix(weight: Values, window: Window, holders: int) -> sparse.csr_matrix:
+def window_matrix(weight: Values, window: Window, holders: int) -> Rows:
     """First layer as a matrix from membranes to the layer's neurons.
 
     Neuron ``f * outputs + o`` is output ``o`` at face ``f``. Where a ghost cell is the image of a cell that the window
@@ -36,7 +36,7 @@ def window_matrix(weight: Values, window: Window, holders: int) -> sparse.csr_ma
 
     Returns
     -------
-    scipy.sparse.csr_matrix [faces * outputs, holders], of the type of the weights
+    Rows [faces * outputs, holders], of the type of the weights
         Weights of all faces.
 
     Raises
@@ -53,7 +53,7 @@ def window_matrix(weight: Values, window: Window, holders: int) -> sparse.csr_ma
         if weight.dtype == np.int64 and (data % window.denominator).any():
             raise ValueError(f"weights must be multiples of {window.denominator}, the denominator of the ghost cells")
         data = data // window.denominator if weight.dtype == np.int64 else data / window.denominator
-    return _canonical(sparse.coo_matrix((data, (rows, columns)), (faces * outputs, holders)))
+    return from_triplets(rows, columns, data, (faces * outputs, holders))
 
 
 def window_bias(weight: Values, bias: Values, window: Window) -> Values:
@@ -93,11 +93,9 @@ def window_stencil(weight: Values, mesh: Mesh, half_width: int, transverse: int,
     window = window_cells(mesh, half_width, transverse, nothing, wall, faces[order])
     boxes = Boxes(boxes.axis[order], boxes.lower[order], boxes.shape[order])
     matrix = window_matrix(weight, window, mesh.holders)
-    coordinates = np.stack(np.unravel_index(matrix.indices, mesh.shape), axis=1).astype(np.int64)
-    box = np.repeat(np.arange(matrix.shape[0]) // weight.shape[0], np.diff(matrix.indptr))
-    return Stencil(
-        mesh, boxes, matrix.indptr.astype(np.int64), coordinates - boxes.lower[box], matrix.data, weight.shape[0]
-    )
+    coordinates = np.stack(np.unravel_index(matrix.columns, mesh.shape), axis=1).astype(np.int64)
+    box = matrix.row_of // weight.shape[0]
+    return Stencil(mesh, boxes, matrix.starts, coordinates - boxes.lower[box], matrix.values, weight.shape[0])
 
 
 def window_biases(
@@ -135,18 +133,18 @@ def window_biases(
     return biases
 
 
-def route_matrix(mesh: FaceMesh) -> sparse.csr_matrix:
+def route_matrix(mesh: FaceMesh) -> Rows:
     """Incidence matrix ``D``: the route of packets from faces to cells and reservoirs.
 
     Returns
     -------
-    scipy.sparse.csr_matrix, int64 [holders, faces]
+    Rows, int64 [holders, faces]
         -1 where a face takes mass, 1 where it brings mass.
     """
     face = np.arange(mesh.faces, dtype=np.int64)
     ones = np.ones(mesh.faces, np.int64)
-    entries = (np.concatenate([ones, -ones]), (np.concatenate([mesh.target, mesh.source]), np.tile(face, 2)))
-    return _canonical(sparse.coo_matrix(entries, (mesh.holders, mesh.faces)))
+    holder = np.concatenate([mesh.target, mesh.source])
+    return from_triplets(holder, np.tile(face, 2), np.concatenate([ones, -ones]), (mesh.holders, mesh.faces))
 
 
 def synapses(source: str, target: str, connections: Connections) -> tuple[Synapse, ...]:
@@ -222,11 +220,3 @@ def _digit(weights: Values) -> Values:
     """Lowest base-128 digit, -64 to 63."""
     half = 1 << (DIGIT_BITS - 1)
     return ((weights + half) & (2 * half - 1)) - half
-
-
-def _canonical(matrix: sparse.coo_matrix | sparse.csr_matrix) -> sparse.csr_matrix:
-    result: sparse.csr_matrix = matrix.tocsr()
-    result.sum_duplicates()
-    result.eliminate_zeros()
-    result.sort_indices()
-    return result

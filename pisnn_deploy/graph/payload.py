@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from pisnn_deploy.core.arithmetic import bit_lines, require_width
 from pisnn_deploy.core.errors import OverflowViolation
+from pisnn_deploy.core.rows import Rows
 from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.graph.synapse import effective
 
 Integers = NDArray[np.int64]
 
@@ -35,7 +37,7 @@ class PayloadGuard:
         Declared signed width.
     largest : int
         Absolute payload up to which no accumulator can wrap.
-    reach : tuple of (str, csr_matrix)
+    reach : tuple of (str, Rows)
         Name and absolute mantissas, int64 [post, pre], of each synapse that receives the payload, times ``2^exponent``
         where that is larger.
     lines : int
@@ -46,7 +48,7 @@ class PayloadGuard:
     quantity: str
     bits: int
     largest: int
-    reach: tuple[tuple[str, sparse.csr_matrix], ...]
+    reach: tuple[tuple[str, Rows], ...]
     lines: int = 0
 
     @property
@@ -101,12 +103,14 @@ def payload_guard(graph: IntegerGraph, population: str) -> PayloadGuard:
     quantity = "packet" if moves_mass else "payload"
     # A positive exponent shifts the sum within the same width.
     reach = tuple(
-        (s.name, abs(s.mantissa_matrix()) * (1 << max(0, s.exponent))) for s in graph.synapses if s.source == population
+        (s.name, abs(s.mantissa_matrix()).valued(partial(effective, exponent=max(0, s.exponent))))
+        for s in graph.synapses
+        if s.source == population
     )
     bits = min(graph.bits(population, quantity), _MESSAGE_BITS)
     return PayloadGuard(population, quantity, bits, _largest(reach), reach, graph.population(population).lines)
 
 
-def _largest(reach: Sequence[tuple[str, sparse.csr_matrix]]) -> int:
-    sums = [int(matrix.sum(axis=1).max()) for _, matrix in reach]
+def _largest(reach: Sequence[tuple[str, Rows]]) -> int:
+    sums = [int(matrix.sums().max()) for _, matrix in reach]
     return _ACCUMULATOR_LIMIT // max([1, *sums])

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
+from pisnn_deploy.core.rows import Rows
 from pisnn_deploy.graph.stored import Arrays
 from pisnn_deploy.mesh import FaceMesh
 from pisnn_deploy.physics.model import ModelSpec
@@ -21,29 +21,6 @@ Values = NDArray[Any]
 """Values of connections: int64 mantissas, or float64 weights of the float model."""
 Parts = dict[str, Integers]
 """Arrays that connections are made of, by name."""
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Compressed sparse rows.
-
-    Attributes
-    ----------
-    starts : int64 array [rows + 1]
-        Where each row's entries begin.
-    columns : int64 array [entries]
-        Strictly ascending within each row.
-    values : int64 or float64 array [entries]
-        Weights, row after row.
-    """
-
-    starts: Integers
-    columns: Integers
-    values: Values
-
-    def matrix(self, inputs: int) -> sparse.csr_matrix:
-        """As a scipy matrix [rows, inputs]."""
-        return sparse.csr_matrix((self.values, self.columns, self.starts), (self.starts.size - 1, inputs))
 
 
 @dataclass(frozen=True)
@@ -123,11 +100,7 @@ class Connections(ABC):
         rows : int64 array
             Numbers of the rows to take.
         """
-        whole = self.rows
-        lengths = whole.starts[rows + 1] - whole.starts[rows]
-        starts = np.concatenate([[0], np.cumsum(lengths)])
-        at = np.arange(starts[-1]) + np.repeat(whole.starts[rows] - starts[:-1], lengths)
-        return Rows(starts, whole.columns[at], whole.values[at])
+        return self.rows.rows(rows)
 
     def revalued(self, change: Callable[[Values], Values]) -> Connections:
         """Replace the values; the result is explicit, and zeros are dropped."""
@@ -169,7 +142,7 @@ class Explicit(Connections):
     @cached_property
     def rows(self) -> Rows:
         """The connections of each target neuron."""
-        return Rows(self.starts, self.columns, self.values)
+        return Rows(self.starts, self.columns, self.values, self.width)
 
     def revalued(self, change: Callable[[Values], Values]) -> Explicit:
         """Replace the values; zeros are dropped."""

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from scipy import sparse
 
 from pisnn_deploy.core.arithmetic import require_width
+from pisnn_deploy.core.rows import Rows
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.programs import Prepared, Result
@@ -73,7 +73,7 @@ class Semantics:
             if (population.name, population.quantity(name)) in self._bits
         }
         self._answering = [p for p in map(graph.population, graph.depths) if p.name not in graph.holders]
-        self._weights: dict[tuple[str, str], list[tuple[str, int, sparse.csr_matrix]]] = {
+        self._weights: dict[tuple[str, str], list[tuple[str, int, Rows]]] = {
             (population.name, port): _weights(graph, population.name, port)
             for population in graph.populations
             for port in population.program.ports
@@ -280,14 +280,14 @@ class Semantics:
             require_width(values, bits, population, quantity, step)
 
 
-def _weights(graph: IntegerGraph, target: str, port: str) -> list[tuple[str, int, sparse.csr_matrix]]:
+def _weights(graph: IntegerGraph, target: str, port: str) -> list[tuple[str, int, Rows]]:
     """Sources of a port: each with its output and the summed effective weights."""
-    sums: dict[tuple[str, int], sparse.csr_matrix] = {}
+    sums: dict[tuple[str, int], Rows] = {}
     for synapse in graph.into(target, port):
         key = synapse.source, synapse.output
         matrix = synapse.matrix()
         sums[key] = sums[key] + matrix if key in sums else matrix
-    return [(source, output, sparse.csr_matrix(matrix)) for (source, output), matrix in sums.items()]
+    return [(source, output, matrix) for (source, output), matrix in sums.items()]
 
 
 def _spread(result: Result[Integers], size: int) -> Result[Integers]:

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
+from pisnn_deploy.core.rows import Rows, added, connected_sets, from_triplets
 from pisnn_deploy.graph.connections import Incidence
 from pisnn_deploy.graph.fields import Channels, Field
 from pisnn_deploy.graph.integer import IntegerGraph
@@ -182,7 +182,7 @@ def _order(graph: IntegerGraph) -> Iterator[str]:
         yield f"populations are listed as {', '.join(graph.chain)}; the order of their synapses is {', '.join(depths)}"
 
 
-def incidence(graph: IntegerGraph, channels: Channels, holder: str) -> sparse.csr_matrix:
+def incidence(graph: IntegerGraph, channels: Channels, holder: str) -> Rows:
     """Incidence of channels: -1 at the holder that a packet leaves, +1 at the one that it enters.
 
     Parameters
@@ -192,16 +192,19 @@ def incidence(graph: IntegerGraph, channels: Channels, holder: str) -> sparse.cs
 
     Returns
     -------
-    scipy.sparse.csr_matrix, int64 [holders, channels]
+    Rows, int64 [holders, channels]
         -1 where a channel takes mass, 1 where it brings mass.
     """
     number = np.arange(channels.size, dtype=np.int64)
-    total = sparse.csr_matrix((graph.population(holder).size, channels.size), dtype=np.int64)
-    for name, ends, sign in channels.ends:
-        if name == holder:
-            signs = np.full(channels.size, sign, np.int64)
-            total = total + sparse.csr_matrix((signs, (ends, number)), total.shape)
-    return sparse.csr_matrix(total)
+    shape = graph.population(holder).size, channels.size
+    return added(
+        (
+            from_triplets(ends, number, np.full(channels.size, sign, np.int64), shape)
+            for name, ends, sign in channels.ends
+            if name == holder
+        ),
+        shape,
+    )
 
 
 def route_defects(graph: IntegerGraph) -> Iterator[str]:
@@ -218,9 +221,9 @@ def route_defects(graph: IntegerGraph) -> Iterator[str]:
             for synapse in graph.into(holder):
                 if (synapse.source, synapse.output) == (channels.population, channels.output):
                     off = off + synapse.matrix()
-            wrong = np.flatnonzero(np.asarray(abs(sparse.csc_matrix(off)).sum(axis=0)).reshape(-1))
+            wrong = off.without_zeros().columns
             if wrong.size:
-                packet = f"a packet of {channels.population} [{wrong[0]}]"
+                packet = f"a packet of {channels.population} [{wrong.min()}]"
                 yield f"{packet} does not reach each of its ends in {holder} exactly once"
 
 
@@ -266,6 +269,5 @@ def joined(graph: IntegerGraph) -> dict[str, Integers]:
     nothing: list[Integers] = [np.zeros(0, np.int64)]
     source = np.concatenate(nothing + [firsts[c.source_holder] + c.source for c in graph.channels])
     target = np.concatenate(nothing + [firsts[c.target_holder] + c.target for c in graph.channels])
-    links = sparse.csr_matrix((np.ones(source.size, np.int8), (source, target)), (total, total))
-    _, labels = sparse.csgraph.connected_components(links, directed=False)
-    return {f.holder: labels[firsts[f.holder] : firsts[f.holder] + f.size].astype(np.int64) for f in graph.fields}
+    labels = connected_sets(total, source, target)
+    return {f.holder: labels[firsts[f.holder] : firsts[f.holder] + f.size] for f in graph.fields}

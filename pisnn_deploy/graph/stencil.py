@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.graph.rows import Connections, Integers, Parts, Place, Rows, Values, ascends, shortened
+from pisnn_deploy.core.rows import Rows
+from pisnn_deploy.graph.rows import Connections, Integers, Parts, Place, Values, ascends, shortened
 from pisnn_deploy.graph.stored import Arrays
 from pisnn_deploy.mesh import PERIODIC, FaceMesh, Mesh, face_grid
 from pisnn_deploy.mesh.window import Boxes
@@ -84,7 +85,7 @@ class Stencil(Connections):
                     cells = self._cells(box, self.offsets[part][order], turned)
                     held[turned] = np.take_along_axis(held[turned], np.argsort(cells, axis=1), axis=1)
                 _put(values, starts, numbers * self.outputs_per_face + output, held)
-        return Rows(starts, columns.astype(np.int64), values)
+        return Rows(starts, columns.astype(np.int64), values, self.inputs)
 
     @cached_property
     def pattern(self) -> tuple[Integers, NDArray[np.int32] | Integers]:
@@ -132,7 +133,10 @@ class Stencil(Connections):
                     columns[place], values[place] = cells[order], self.values[part][order]
         starts = np.concatenate([[0], np.cumsum([column.size for column in columns], dtype=np.int64)])
         return Rows(
-            starts, np.concatenate([*columns, np.zeros(0, np.int64)]), np.concatenate([*values, self.values[:0]])
+            starts,
+            np.concatenate([*columns, np.zeros(0, np.int64)]),
+            np.concatenate([*values, self.values[:0]]),
+            self.inputs,
         )
 
     def revalued(self, change: Callable[[Values], Values]) -> Stencil:

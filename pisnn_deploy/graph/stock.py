@@ -19,8 +19,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
 
+from pisnn_deploy.core.rows import Rows
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers, Synapse
 from pisnn_deploy.graph.kinds import known_face
 from pisnn_deploy.programs.neurons import face_constants
@@ -68,11 +68,11 @@ class StockNetwork:
     ----------
     mass : int64 array [cells + 1]
         States of the `Sigma`: the masses, then the rounding constant, which receives no spikes.
-    weights : scipy.sparse.csr_matrix, int64 [faces, cells + 1]
+    weights : Rows, int64 [faces, cells + 1]
         Mantissas of the `Sparse` from cells to faces.
     weight_exponent : int
         Of these.
-    route : scipy.sparse.csr_matrix, int64 [cells + 1, faces]
+    route : Rows, int64 [cells + 1, faces]
         Mantissas of the `Sparse` from faces to cells.
     route_exponent : int
         Of these.
@@ -81,9 +81,9 @@ class StockNetwork:
     """
 
     mass: Integers
-    weights: sparse.csr_matrix
+    weights: Rows
     weight_exponent: int
-    route: sparse.csr_matrix
+    route: Rows
     route_exponent: int
     send_threshold: int
 
@@ -107,14 +107,18 @@ def stock_network(graph: IntegerGraph, mass: Integers) -> StockNetwork:
     shift, faces = face.exponent, graph.sole_channels.size
     # In the units of the mantissas, half of what the whole shift drops.
     half = 1 << (shift - weights.exponent - 1)
-    rounding = sparse.csr_matrix(np.full((faces, 1), CONSTANT_MANTISSA, np.int64))
+    drive, route_rows = weights.mantissa_matrix(), route.mantissa_matrix()
+    starts = drive.starts[1:]
     return StockNetwork(
         np.append(mass, half // CONSTANT_MANTISSA).astype(np.int64),
-        sparse.csr_matrix(sparse.hstack([weights.mantissa_matrix(), rounding], format="csr", dtype=np.int64)),
-        stored_exponent(graph, weights),
-        sparse.csr_matrix(
-            sparse.vstack([route.mantissa_matrix(), sparse.csr_matrix((1, faces), dtype=np.int64)], format="csr")
+        Rows(
+            drive.starts + np.arange(faces + 1),
+            np.insert(drive.columns, starts, drive.width),
+            np.insert(drive.values, starts, CONSTANT_MANTISSA),
+            drive.width + 1,
         ),
+        stored_exponent(graph, weights),
+        Rows(np.append(route_rows.starts, route_rows.entries), route_rows.columns, route_rows.values, faces),
         route.exponent,
         face.send_threshold,
     )

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
+from pisnn_deploy.core.rows import Rows
 from pisnn_deploy.graph.connections import Connections, Explicit
 
 Integers = NDArray[np.int64]
@@ -85,12 +85,12 @@ class Synapse:
         """
         return replace(self, connections=Explicit(self.row_starts, self.columns, mantissas, self.inputs))
 
-    def mantissa_matrix(self) -> sparse.csr_matrix:
-        """Mantissas as a scipy matrix [outputs, inputs], int64."""
-        return self.connections.rows.matrix(self.inputs)
+    def mantissa_matrix(self) -> Rows:
+        """Mantissas as a matrix [outputs, inputs], int64."""
+        return self.connections.rows
 
-    def matrix(self) -> sparse.csr_matrix:
-        """Effective integer weights as a scipy matrix [outputs, inputs], int64.
+    def matrix(self) -> Rows:
+        """Effective integer weights as a matrix [outputs, inputs], int64.
 
         Raises
         ------
@@ -99,8 +99,7 @@ class Synapse:
         """
         if not are_whole(self.mantissas, self.exponent):
             raise ValueError(f"synapse {self.name}: weights are not integers")
-        weights = effective(self.mantissas, self.exponent)
-        return sparse.csr_matrix((weights, self.columns, self.row_starts), (self.outputs, self.inputs))
+        return self.connections.rows.valued(lambda mantissas: effective(mantissas, self.exponent))
 
 
 def truncated(mantissas: Integers) -> Integers:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse.linalg import expm_multiply
 
+from pisnn_deploy.core.rows import Rows, diagonal, from_triplets
 from pisnn_deploy.graph.integer import Materials
 from pisnn_deploy.mesh import FaceMesh
 from pisnn_deploy.physics.model import ModelSpec
@@ -18,6 +19,9 @@ from pisnn_deploy.physics.model import ModelSpec
 Field = NDArray[np.float64]
 SAFETY = 0.475
 """Part of the largest time step for which each new value averages old ones; above one half, waves change sign."""
+_LARGEST_NORM = 4.0
+"""Norm of a matrix up to which Taylor's series of its exponential loses no digits that matter."""
+_ROUNDING = 2.0**-53
 
 
 @dataclass(frozen=True)
@@ -58,15 +62,15 @@ class TwoPointGraph:
         return float(SAFETY / (leaving[: self.mesh.cells] / self.capacity).max())
 
     @cached_property
-    def rates(self) -> sparse.csr_matrix:
+    def rates(self) -> Rows:
         """``du / dt = rates @ (u, reservoirs)``, float64 [cells, holders]."""
         mesh = self.mesh
         face = np.tile(np.arange(mesh.faces), 2)
         ends = np.concatenate([mesh.source, mesh.target])
         signs = np.repeat([1.0, -1.0], mesh.faces)
-        difference = sparse.csr_matrix((signs, (face, ends)), (mesh.faces, mesh.holders))
-        flux = sparse.diags(self.conductance) @ difference
-        return sparse.csr_matrix(-sparse.diags(1 / self.capacity) @ difference.T[: mesh.cells] @ flux)
+        difference = from_triplets(face, ends, signs, (mesh.faces, mesh.holders))
+        flux = diagonal(self.conductance) @ difference
+        return -diagonal(1 / self.capacity) @ difference.transposed.first_rows(mesh.cells) @ flux
 
     def fields(self, time_step: float) -> Iterator[Field]:
         """Values after 0, 1, 2, ... explicit steps in floats, each float64 [cells]."""
@@ -78,11 +82,37 @@ class TwoPointGraph:
     def exact(self, time: float) -> Field:
         """Values at a given time, by the exponential of the semi-discrete operator, float64 [cells]."""
         cells = self.mesh.cells
-        inside, supply = self.rates[:, :cells], self.rates[:, cells:] @ self.reservoirs
+        inside = self.rates.between(0, cells)
+        supply = self.rates.between(cells, self.mesh.holders) @ self.reservoirs
         # An extra unknown that stays 1 carries the inflow from reservoirs.
-        row = sparse.hstack([inside, sparse.csr_matrix(supply[:, None])])
-        whole = sparse.csr_matrix(sparse.vstack([row, sparse.csr_matrix((1, cells + 1))]))
-        trace = float(inside.diagonal().sum()) * time
-        start = np.concatenate([self.initial, [1.0]])
-        solution = expm_multiply(sparse.csr_matrix(whole * time), start, traceA=trace)  # type: ignore[call-overload]
-        return np.asarray(solution[:cells], np.float64)
+        number = np.arange(cells)
+        whole = from_triplets(
+            np.concatenate([inside.row_of, number]),
+            np.concatenate([inside.columns, np.full(cells, cells)]),
+            np.concatenate([inside.values, supply]) * time,
+            (cells + 1, cells + 1),
+        )
+        return _exponential(whole, np.concatenate([self.initial, [1.0]]))[:cells]
+
+
+def _exponential(matrix: Rows, start: Field) -> Field:
+    """``exp(matrix) @ start`` by Taylor's series of ``exp(matrix / steps)``, `steps` times.
+
+    The mean of the diagonal is taken out first: rates have a negative one, and without it terms are smaller (A. H.
+    Al-Mohy, N. J. Higham, "Computing the Action of the Matrix Exponential", SIAM J. Sci. Comput. 33(2), 2011).
+    """
+    size = start.size
+    mean = float(matrix.values[matrix.row_of == matrix.columns].sum()) / size
+    shifted = matrix - diagonal(np.full(size, mean))
+    norm = float(np.bincount(shifted.columns, abs(shifted.values), minlength=size).max(initial=0.0))
+    steps = max(1, math.ceil(norm / _LARGEST_NORM))
+    part, solution = shifted.valued(lambda values: values / steps), start
+    for _ in range(steps):
+        term = solution
+        for order in itertools.count(1):
+            term = part @ term / order
+            solution = solution + term
+            if order > _LARGEST_NORM and abs(term).max() <= _ROUNDING * abs(solution).max():
+                break
+        solution = solution * math.exp(mean / steps)
+    return solution

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.core.rows import Rows
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.lines import Line
 
@@ -18,14 +19,14 @@ _GRADED, _BINARY = 24, 0
 _LARGEST_MANTISSA = 254
 
 
-def stored_matrix(name: str, mantissas: sparse.csr_matrix, exponent: int, bits: int = _GRADED) -> Sparse:
+def stored_matrix(name: str, mantissas: Rows, exponent: int, bits: int = _GRADED) -> Sparse:
     """Build the process for a matrix of mantissas; the exponent shifts its sums.
 
     Parameters
     ----------
     name : str
         Name of the process.
-    mantissas : scipy.sparse.csr_matrix, int64 [outputs, inputs]
+    mantissas : Rows, int64 [outputs, inputs]
         Even integers from -254 to 254.
     bits : int
         Bits of a message.
@@ -35,16 +36,17 @@ def stored_matrix(name: str, mantissas: sparse.csr_matrix, exponent: int, bits: 
     UsageError
         If Lava would change a mantissa, because it is odd or exceeds 254.
     """
-    odd = mantissas.data % 2 != 0
-    _refuse(name, mantissas.data, odd, "is odd, and Lava clears the lowest bit of weights of mixed sign")
-    too_large = np.abs(mantissas.data) > _LARGEST_MANTISSA
-    _refuse(name, mantissas.data, too_large, f"exceeds {_LARGEST_MANTISSA}, and Lava would clip it")
-    process = Sparse(weights=mantissas, weight_exp=exponent, num_message_bits=bits, name=name)
+    odd = mantissas.values % 2 != 0
+    _refuse(name, mantissas.values, odd, "is odd, and Lava clears the lowest bit of weights of mixed sign")
+    too_large = np.abs(mantissas.values) > _LARGEST_MANTISSA
+    _refuse(name, mantissas.values, too_large, f"exceeds {_LARGEST_MANTISSA}, and Lava would clip it")
+    matrix = sparse.csr_matrix((mantissas.values.astype(int), mantissas.columns, mantissas.starts), mantissas.shape)
+    process = Sparse(weights=matrix, weight_exp=exponent, num_message_bits=bits, name=name)
     settings = {key: process.proc_params.get(key) for key in ("weight_exp", "num_message_bits", "sign_mode")}
     if settings != {"weight_exp": exponent, "num_message_bits": bits, "sign_mode": None}:
         raise AssertionError(f"synapse {name}: Lava kept {settings}")
     stored = process.weights.init
-    if not isinstance(stored, sparse.csr_matrix) or stored.dtype.kind != "i" or (stored - mantissas).count_nonzero():
+    if not isinstance(stored, sparse.csr_matrix) or stored.dtype.kind != "i" or (stored - matrix).count_nonzero():
         raise AssertionError(f"synapse {name}: Lava changed the mantissas")
     return process
 
@@ -74,13 +76,14 @@ def connect_line(graph: IntegerGraph, line: Line, source: Any, target: Any) -> S
     synapse, lines = line.synapse, graph.population(line.synapse.source).lines
     rows = synapse.connections.rows
     # The single port of a source carries all its lines.
-    shape = (synapse.outputs, max(1, lines) * synapse.inputs)
     columns = rows.columns + line.number * synapse.inputs
-    matrix = sparse.csr_matrix((rows.values.astype(int), columns, rows.starts), shape)
+    matrix = Rows(rows.starts, columns, rows.values, max(1, lines) * synapse.inputs)
     process = stored_matrix(synapse.name, matrix, synapse.exponent, _BINARY if lines else _GRADED)
     scale = 1 << max(0, -synapse.exponent)
-    uneven = matrix.data % scale != 0
-    _refuse(synapse.name, matrix.data, uneven, f"is not a multiple of {scale}, and Lava would round its products down")
+    uneven = matrix.values % scale != 0
+    _refuse(
+        synapse.name, matrix.values, uneven, f"is not a multiple of {scale}, and Lava would round its products down"
+    )
     source.connect(process.s_in)
     process.a_out.connect(target)
     return process

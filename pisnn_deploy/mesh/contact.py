@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.core.errors import FileError
+from pisnn_deploy.core.rows import connected_sets
 from pisnn_deploy.mesh.base import Indices
 from pisnn_deploy.mesh.sides import equal_rows, first_twice, place
 from pisnn_deploy.mesh.simplex_pairs import (
@@ -166,11 +167,7 @@ def _suggested(smallest: float, distance: float) -> float | None:
 
 
 def _parts(cells: int, interior: Indices) -> tuple[int, ...]:
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    graph = coo_array((np.ones(len(interior)), (interior[:, 0], interior[:, 1])), shape=(cells, cells))
-    _, label = connected_components(graph, directed=False)
+    label = connected_sets(cells, interior[:, 0], interior[:, 1])
     return tuple(sorted(np.bincount(label).tolist(), reverse=True))
 
 

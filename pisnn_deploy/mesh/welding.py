@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.core.optional import require
+from pisnn_deploy.core.rows import connected_sets
 from pisnn_deploy.mesh.base import Indices
 from pisnn_deploy.mesh.simplex_pairs import edges_of
 
@@ -70,9 +72,8 @@ def join_points(points: Points, tolerance: float) -> Indices:
     tolerance : float
         Largest distance between two joined points.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-    from scipy.spatial import cKDTree
+    require("joining points of a mesh", "scipy")
+    from scipy.spatial import cKDTree  # compiled code that only meshes from files need
 
     _, first, joined = np.unique(points, axis=0, return_index=True, return_inverse=True)
     joined = joined.reshape(-1)
@@ -86,9 +87,8 @@ def join_points(points: Points, tolerance: float) -> Indices:
             break
         # With two points at almost the same place, the point itself need not come first.
         partner = np.where(other[close, 0] == close, other[close, 1], other[close, 0])
-        graph = coo_array((np.ones(close.size), (close, partner)), shape=(len(places),) * 2)
-        count, label = connected_components(graph, directed=False)
-        lowest = np.full(count, len(points), np.int64)
+        label = connected_sets(len(places), close, partner)
+        lowest = np.full(int(label.max()) + 1, len(points), np.int64)
         np.minimum.at(lowest, label, first)
         first, joined = lowest, label[joined]
     return first[joined].astype(np.int64)

@@ -12,8 +12,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from pisnn_deploy.core.rows import connected_sets
 from pisnn_deploy.graph import IntegerGraph, Placement
 from pisnn_deploy.mesh import View
 from pisnn_deploy.report.graph_text import placement_sentence
@@ -229,14 +229,22 @@ def _outline(axes: Axes, number: Integers, across: float, up: float, colour: str
 def _labels(axes: Axes, core: Integers, across: float, up: float) -> None:
     """Label each core in the middle of its largest piece; periodic sides may split it."""
     columns, rows = core.shape
+    piece = _pieces(core)
     for number in np.unique(core):
-        pieces = np.zeros(core.shape, np.int32)
-        ndimage.label(core == number, output=pieces)
-        x, y = np.nonzero(pieces == np.bincount(pieces[pieces > 0]).argmax())
+        x, y = np.nonzero((core == number) & (piece == np.argmax(np.bincount(piece[core == number]))))
         # The cell nearest to the mean lies inside the piece, whatever its shape.
         nearest = int(((x - x.mean()) ** 2 + (y - y.mean()) ** 2).argmin())
         at = (x[nearest] + 0.5) / columns * across, (y[nearest] + 0.5) / rows * up
         axes.text(*at, str(number), ha="center", va="center", fontsize=8, color=_INK)
+
+
+def _pieces(core: Integers) -> Integers:
+    """Number of the connected piece of cells with the same core that each cell belongs to."""
+    cell = np.arange(core.size, dtype=np.int64).reshape(core.shape)
+    across, up = core[1:] == core[:-1], core[:, 1:] == core[:, :-1]
+    first = np.concatenate([cell[:-1][across], cell[:, :-1][up]])
+    second = np.concatenate([cell[1:][across], cell[:, 1:][up]])
+    return connected_sets(core.size, first, second).reshape(core.shape)
 
 
 def _uses(axes: Axes, graph: IntegerGraph) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from pisnn_deploy.graph.connections import Incidence
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
@@ -84,10 +83,9 @@ class _Judge:
 
     def __init__(self, graph: IntegerGraph, mass: Integers) -> None:
         mesh = graph.mesh
-        rows = Incidence(mesh.source, mesh.target, mesh.holders, 1).rows
         self._graph = graph
         self._start = graph.sole_field.holdings(mass)
-        self._incidence = sparse.csr_matrix((rows.values, rows.columns, rows.starts), (mesh.holders, mesh.faces))
+        self._incidence = Incidence(mesh.source, mesh.target, mesh.holders, 1).rows
         self._most = 1 << (graph.bits(FLUX, "packet") - 1)
 
     def problems(self, rows: Trace, before: Integers, since: int) -> Iterator[str]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
-from scipy import sparse
 
+from pisnn_deploy.core.rows import Rows
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.graph.semantics import State
@@ -143,11 +143,10 @@ class Network:
         return run_program(population.program, Tensors(), {**ports, **states[name], **self._parameters[name]})
 
 
-def _tensor_matrix(matrix: sparse.csr_matrix) -> torch.Tensor:
-    entries = sparse.coo_matrix(matrix)
-    places = torch.tensor(np.stack([entries.row, entries.col]), dtype=torch.int64)
-    numbers = torch.tensor(entries.data)
-    return torch.sparse_coo_tensor(places, numbers, entries.shape, check_invariants=True).coalesce()
+def _tensor_matrix(matrix: Rows) -> torch.Tensor:
+    places = torch.tensor(np.stack([matrix.row_of, matrix.columns]), dtype=torch.int64)
+    numbers = torch.tensor(matrix.values)
+    return torch.sparse_coo_tensor(places, numbers, matrix.shape, check_invariants=True).coalesce()
 
 
 def _states(graph: IntegerGraph, start: RunState) -> Iterator[State]:

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import sparse
 
 from pisnn_deploy.core.arithmetic import signed_width
+from pisnn_deploy.core.rows import diagonal
 from pisnn_deploy.graph import Claim, IntegerGraph
+from pisnn_deploy.graph.connections import Blocks
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.graph.traits import SEVERAL_FIELDS
 from pisnn_deploy.verify.clock import clock, is_linear, named_law
@@ -158,8 +159,8 @@ def _layout(graph: IntegerGraph) -> Iterator[str]:
         if shift not in (None, layer.shift):
             yield f"the shift of {graph.chain[number + 1]} differs from the operator's"
     for number, layer in enumerate(operator[1:], 1):
-        laid = sparse.csr_matrix(sparse.kron(sparse.identity(faces, np.int64), sparse.csr_matrix(layer.weight)))
-        if np.any((stored(graph, graph.chain[number], graph.chain[number + 1]) - laid).data):
+        laid = Blocks(layer.weight, faces).rows
+        if (stored(graph, graph.chain[number], graph.chain[number + 1]) - laid).entries:
             yield f"the synapses from {graph.chain[number]} differ from the operator's weights"
     folding, width = Folding(graph), shapes[0][0]
     rows = (distinct_faces(graph)[:, None] * width + np.arange(width)).reshape(-1)
@@ -279,12 +280,15 @@ def _invariance(graph: IntegerGraph, drift: int, start: dict[str, float | None])
 def _averages(graph: IntegerGraph) -> bool:
     """Whether each new mass is an average of old masses and reservoir values, in integers."""
     theta, cells, reservoirs = 1 << face_of(graph).exponent, graph.mesh.cells, graph.sole_field.reservoirs
-    route = stored(graph, FLUX, MEMBRANE)[:cells]
-    update = (route @ stored(graph, MEMBRANE, FLUX))[:, :cells] + theta * sparse.identity(cells, np.int64)
-    share, inflow = theta - np.asarray(update.sum(axis=1)).reshape(-1), route @ biases(graph)[-1]
+    route = stored(graph, FLUX, MEMBRANE).first_rows(cells)
+    moved = (route @ stored(graph, MEMBRANE, FLUX)).between(0, cells)
+    update = moved + diagonal(np.full(cells, theta, np.int64))
+    share, inflow = theta - update.sums(), route @ biases(graph)[-1]
     low, high = (int(reservoirs.min()), int(reservoirs.max())) if reservoirs.size else (0, 0)
     inside = (share * low <= inflow).all() and (inflow <= share * high).all()
-    return bool(update.min() >= 0 and (share >= 0).all() and inside and (reservoirs.size or not share.any()))
+    return bool(
+        update.values.min(initial=0) >= 0 and (share >= 0).all() and inside and (reservoirs.size or not share.any())
+    )
 
 
 def _stability(graph: IntegerGraph) -> Iterator[str]:

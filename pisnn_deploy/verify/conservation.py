@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from scipy import sparse
 
+from pisnn_deploy.core.rows import from_triplets
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.fields import Channels
 from pisnn_deploy.verify.programs import Node, Reading, read
@@ -62,12 +62,9 @@ def _route(graph: IntegerGraph, channels: Channels) -> Iterator[str]:
         wrong = summed(into, shape)
         for name, ends, sign in channels.ends:
             if name == holder:
-                wrong = wrong - sparse.csr_matrix((np.full(number.size, sign), (ends, number)), shape)
-        columns = sparse.csc_matrix(wrong)
-        columns.eliminate_zeros()
-        if columns.nnz:
-            first = int(np.flatnonzero(np.diff(columns.indptr))[0])
-            yield f"the stored route of face {first} differs from the mesh"
+                wrong = wrong - from_triplets(ends, number, np.full(number.size, sign, np.int64), shape)
+        if wrong.entries:
+            yield f"the stored route of face {wrong.columns.min()} differs from the mesh"
 
 
 def _ledgers(graph: IntegerGraph, claim: Claim) -> Iterator[str]:

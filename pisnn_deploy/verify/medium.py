@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from pisnn_deploy.core.arithmetic import MEMORYLESS
+from pisnn_deploy.core.rows import diagonal, from_triplets
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.verify.faces import biases, face_of, known_face, shifts
@@ -31,17 +31,19 @@ def medium_layout(graph: IntegerGraph) -> Iterator[str]:
     conductance, volumes = conductances(graph), graph.sole_field.inverse_volume
     *levels, bias = biases(graph)
     faces = np.arange(mesh.faces)
-    weights = sparse.coo_matrix(
-        (np.concatenate([conductance, -conductance]), (np.tile(faces, 2), np.concatenate([mesh.source, mesh.target]))),
+    weights = from_triplets(
+        np.tile(faces, 2),
+        np.concatenate([mesh.source, mesh.target]),
+        np.concatenate([conductance, -conductance]),
         (mesh.faces, mesh.holders),
-    ).tocsr()
+    )
     reservoirs = graph.sole_field.reservoirs
     if not levels:
         if (volumes != 1).any():
             yield "cells have different inverse volumes, but the graph has no levels"
-        if np.any((stored(graph, MEMBRANE, FLUX)[:, :cells] - weights[:, :cells]).data):
+        if (stored(graph, MEMBRANE, FLUX).between(0, cells) - weights.between(0, cells)).entries:
             yield "the input of a face is not the difference of the masses at its ends"
-        if stored(graph, MEMBRANE, FLUX)[:, cells:].nnz:
+        if (stored(graph, MEMBRANE, FLUX).columns >= cells).any():
             yield "a face has a ledger as input"
         if (bias != weights @ np.concatenate([np.zeros(cells, np.int64), reservoirs])).any():
             yield "a bias differs from conductance times reservoir value"
@@ -51,10 +53,9 @@ def medium_layout(graph: IntegerGraph) -> Iterator[str]:
     if shift is None or (levels[0] != lowest).any() or 2 * (lowest % (1 << shift)) != 1 << shift:
         yield "levels are not values rounded to the nearest, with one lowest level for all cells"
         return
-    diagonal = sparse.csr_matrix((volumes, (np.arange(cells),) * 2), (cells, mesh.holders))
-    if np.any((stored(graph, MEMBRANE, name) - diagonal).data):
+    if (stored(graph, MEMBRANE, name) - diagonal(volumes, mesh.holders)).entries:
         yield "the synapses to the levels differ from the inverse volumes"
-    if np.any((stored(graph, name, FLUX) - weights[:, :cells]).data):
+    if (stored(graph, name, FLUX) - weights.between(0, cells)).entries:
         yield "the input of a face is not the difference of the levels at its ends"
     shown = np.concatenate([np.zeros(cells, np.int64), (reservoirs + lowest) >> shift])
     if (reservoirs % (1 << shift)).any() or (bias != weights @ shown).any():
@@ -65,7 +66,7 @@ def conductances(graph: IntegerGraph) -> NDArray[np.int64]:
     """Integer conductances, int64 [faces]; 0 for a face that joins a cell with itself."""
     weights = stored(graph, graph.chain[-2], FLUX)
     largest = np.zeros(graph.mesh.faces, np.int64)
-    np.maximum.at(largest, np.repeat(np.arange(graph.mesh.faces), np.diff(weights.indptr)), np.abs(weights.data))
+    np.maximum.at(largest, weights.row_of, np.abs(weights.values))
     return largest
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from scipy import sparse
 
+from pisnn_deploy.core.rows import Rows, from_triplets
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.verify.faces import face_of
 
@@ -14,14 +14,14 @@ ENDS = ("source_mass", "target_mass")
 """Ports at which a face receives the masses of its ends."""
 
 
-def positivity(graph: IntegerGraph, claim: Claim | None, route: sparse.csr_matrix) -> Iterator[str]:
+def positivity(graph: IntegerGraph, claim: Claim | None, route: Rows) -> Iterator[str]:
     """Yield errors in the claim that no cell gives away more than it has.
 
     Parameters
     ----------
     graph : IntegerGraph
         A well-formed graph.
-    route : scipy.sparse.csr_matrix [holders, faces]
+    route : Rows [holders, faces]
         Stored effective weights of the packets.
     """
     shift = face_of(graph).share_bits
@@ -39,11 +39,11 @@ def positivity(graph: IntegerGraph, claim: Claim | None, route: sparse.csr_matri
         port = synapse.port
         holder = mesh.source if port == "source_mass" else mesh.target
         face = np.flatnonzero(holder < mesh.cells)
-        expected = sparse.csr_matrix((np.ones(face.size, np.int64), (face, holder[face])), (mesh.faces, mesh.holders))
-        mantissas = synapse.mantissa_matrix()
+        worth = np.full(face.size, 1 << -synapse.exponent if synapse.exponent < 0 else 0, np.int64)
+        expected = from_triplets(face, holder[face], worth, (mesh.faces, mesh.holders))
         # A row has a single mantissa, so the target rounds it alone; mixed signs clear its lowest bit.
-        mantissas.data = mantissas.data >> 1 << 1
-        if abs(mantissas - expected * (1 << -synapse.exponent if synapse.exponent < 0 else 0)).sum():
+        mantissas = synapse.mantissa_matrix().valued(lambda values: values >> 1 << 1)
+        if (mantissas - expected).entries:
             yield f"the synapses to the port {port} do not send each face the mass at that end"
     if len({synapse.port for synapse in mass_synapses}) != len(mass_synapses):
         yield "a mass port of the faces has several synapses"
@@ -55,11 +55,7 @@ def positivity(graph: IntegerGraph, claim: Claim | None, route: sparse.csr_matri
     sides = np.bincount(np.concatenate([mesh.source, mesh.target]), minlength=mesh.holders)[: mesh.cells]
     most_sides = int(sides.max(initial=0))
     most = int(claim.figures.get("most_faces", 0))
-    if (
-        most != most_sides
-        or int(np.diff(route.indptr)[: mesh.cells].max(initial=0)) > most_sides
-        or most_sides > 1 << shift
-    ):
+    if most != most_sides or int(route.lengths[: mesh.cells].max(initial=0)) > most_sides or most_sides > 1 << shift:
         yield f"a cell has {most_sides} faces, but the claim says {most} and the limiter has {1 << shift} shares"
     needed = next(exponent for exponent in range(64) if 1 << exponent >= most_sides)
     if shift != needed:

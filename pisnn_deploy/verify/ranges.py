@@ -272,7 +272,7 @@ class Weights:
 
     def __init__(self, synapses: list[Synapse], neurons: NDArray[np.int64]) -> None:
         total = rows_of(synapses, neurons)
-        self.columns, self._weights, self._starts = total.indices, total.data, total.indptr
+        self.columns, self._weights, self._starts = total.columns, total.values, total.starts
 
     def sums(self, lows: Whole, highs: Whole, divisors: NDArray[np.int64] | None = None) -> Ends:
         """Interval of each row's weighted sum, from an interval for each weight.

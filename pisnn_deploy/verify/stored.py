@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
+from pisnn_deploy.core.rows import Rows, added
 from pisnn_deploy.graph import IntegerGraph, Synapse
 
 Row = dict[int, int]
@@ -23,38 +24,21 @@ def effective(synapse: Synapse, mantissas: NDArray[np.int64]) -> NDArray[np.int6
     return mantissas << synapse.exponent if synapse.exponent >= 0 else mantissas >> -synapse.exponent
 
 
-def stored(graph: IntegerGraph, source: str, target: str) -> sparse.csr_matrix:
+def stored(graph: IntegerGraph, source: str, target: str) -> Rows:
     """Effective weights between two populations at the main port, [target, source]."""
     return summed(graph.between(source, target), (graph.size(target), graph.size(source)))
 
 
-def summed(synapses: Iterable[Synapse], shape: tuple[int, int]) -> sparse.csr_matrix:
+def summed(synapses: Iterable[Synapse], shape: tuple[int, int]) -> Rows:
     """Sum of the effective weights of synapses, without zeros, [target, source]."""
-    parts = [
-        sparse.csr_matrix((effective(synapse, synapse.mantissas), synapse.columns, synapse.row_starts), shape)
-        for synapse in synapses
-    ]
-    if not parts:
-        return sparse.csr_matrix(shape, dtype=np.int64)
-    total = sparse.csr_matrix(sum(parts[1:], parts[0]))
-    if not total.data.all():
-        # Copy first: scipy may share the graph's arrays.
-        total = total.copy()
-        total.eliminate_zeros()
-    return total
+    parts = (synapse.mantissa_matrix().valued(partial(effective, synapse)) for synapse in synapses)
+    return added(parts, shape).without_zeros()
 
 
-def rows_of(synapses: Iterable[Synapse], rows: NDArray[np.int64]) -> sparse.csr_matrix:
+def rows_of(synapses: Iterable[Synapse], rows: NDArray[np.int64]) -> Rows:
     """Nonzero effective weights into some neurons, [rows, source], without expanding the other rows."""
-    selected = []
-    for synapse in synapses:
-        part = synapse.connections.selected(rows)
-        entries = effective(synapse, part.values), part.columns, part.starts
-        selected.append(sparse.csr_matrix(entries, (rows.size, synapse.inputs), copy=True))
-    whole = sparse.csr_matrix(sum(selected[1:], selected[0]))
-    whole.sum_duplicates()
-    whole.eliminate_zeros()
-    return whole
+    first, *others = (synapse.connections.selected(rows).valued(partial(effective, synapse)) for synapse in synapses)
+    return sum(others, first).without_zeros()
 
 
 def stored_rows(synapses: Iterable[Synapse], rows: NDArray[np.int64]) -> list[Row]:

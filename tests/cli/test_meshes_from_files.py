@@ -178,7 +178,7 @@ def test_a_conductivity_alone_or_a_capacity_alone(folder: Path) -> None:
     assert conductivity.synapses[0].mantissas.tolist() == plain.synapses[0].mantissas.tolist()
     capacity = compiled(*own, "--capacity", "c.npy")
     assert capacity.materials is not None and not capacity.between_fields
-    weight = int(abs(capacity.matrix("membrane", "flux")).max()) / 2.0 ** known_face(capacity).exponent
+    weight = int(abs(capacity.matrix("membrane", "flux").values).max()) / 2.0 ** known_face(capacity).exponent
     assert weight == pytest.approx(0.01 / 2 * 8**2 * capacity.time_step, rel=1e-3)
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from checked_graphs import with_figure
 from models_under_test import compiled, compiled_box, heat_model, heat_spec, hidden_model, laplace_model, plane_model
-from scipy import sparse
 
 from pisnn_deploy.compiler import CompileOptions, Lower, compile_model
 from pisnn_deploy.compiler.passes.bound import Bounds
@@ -273,7 +272,7 @@ def test_the_integer_operator_is_what_the_synapses_hold() -> None:
     mass = np.arange(9, dtype=np.int64) * 1000
     window = window_cells(graph.grid, graph.spec.half_width, 0, np.zeros(0)).cell[:, :, 0]
     expected = (mass[window] @ graph.operator[0].weight.T).reshape(-1)
-    assert np.array_equal(sparse.csr_matrix(graph.matrix("membrane", "hidden1")) @ mass, expected)
+    assert np.array_equal(graph.matrix("membrane", "hidden1") @ mass, expected)
 
 
 def test_no_core_holds_more_synapses_than_it_can() -> None:

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from models_under_test import box
-from scipy import sparse
-from spelled_out import explicit
+from spelled_out import explicit, rows_of
 
 from pisnn_deploy.graph.connections import Blocks, Incidence, Rows, Stencil
 from pisnn_deploy.graph.layout import (
@@ -104,7 +103,7 @@ def test_rows_by_name_and_the_pattern_are_those_of_the_whole(
     assert split(stencil.selected(np.array(chosen, np.int64))) == [whole[row] for row in chosen]
     starts, columns = stencil.pattern
     columns = np.asarray(columns, np.int64)
-    assert split(Rows(starts, columns, columns)) == [(one, one) for one, _ in whole]
+    assert split(Rows(starts, columns, columns, mesh.cells)) == [(one, one) for one, _ in whole]
 
 
 @given(st.lists(st.integers(0, 5), max_size=8))
@@ -113,7 +112,7 @@ def test_rows_by_name_of_other_connections(chosen: list[int]) -> None:
     mesh = box((2, 3), "no-flux")
     incidence = Incidence(mesh.source, mesh.target, mesh.holders, 2)
     matrix = np.array([[0, 3, 0], [1, 0, -1], [0, 0, 0], [2, 2, 2], [0, 0, 7], [1, 0, 0]])
-    for connections in (blocks, incidence, explicit(sparse.csr_matrix(matrix))):
+    for connections in (blocks, incidence, explicit(rows_of(matrix))):
         whole = split(connections.rows)
         assert split(connections.selected(np.array(chosen, np.int64))) == [whole[row] for row in chosen]
         assert np.array_equal(connections.pattern[0], connections.rows.starts)
@@ -133,7 +132,7 @@ def test_synapses_are_legal_and_add_up(row: list[int], cells: int, side: str) ->
     stencil = window_stencil(np.array([row]), mesh, len(row) // 2, 0, "reflection")
     parts = synapses("membrane", "flux", stencil)
     total = np.sum([part.matrix().toarray() for part in parts], axis=0)
-    assert np.array_equal(total, stencil.rows.matrix(mesh.holders).toarray())
+    assert np.array_equal(total, stencil.rows.toarray())
     for part in parts:
         assert (part.mantissas % 2 == 0).all() and (np.abs(part.mantissas) <= 2 * LARGEST_WEIGHT).all()
     assert len({part.name for part in parts}) == len(parts)
@@ -167,7 +166,7 @@ def test_the_route_is_the_incidence_of_every_mesh() -> None:
 
 
 def test_later_layers_stay_at_their_face() -> None:
-    matrix = Blocks(np.array([[1, 2], [0, 4], [5, 6]]), 2).rows.matrix(4).toarray()
+    matrix = Blocks(np.array([[1, 2], [0, 4], [5, 6]]), 2).rows.toarray()
     assert matrix.shape == (6, 4)
     assert matrix[3:, 2:].tolist() == [[1, 2], [0, 4], [5, 6]]
     assert not matrix[:3, 2:].any()
@@ -183,6 +182,6 @@ def test_other_values_of_a_stencil_drop_zeros() -> None:
     stencil = window_stencil(np.array([[1, 200, -200, -1]]), box((6,), "no-flux"), 2, 0, "reflection")
     assert isinstance(stencil, Stencil)
     rest = stencil.revalued(lambda values: values - np.clip(values, -127, 127))
-    expected = stencil.rows.matrix(6).toarray()
-    assert np.array_equal(rest.rows.matrix(6).toarray(), expected - np.clip(expected, -127, 127))
+    expected = stencil.rows.toarray()
+    assert np.array_equal(rest.rows.toarray(), expected - np.clip(expected, -127, 127))
     assert rest.entries < stencil.entries

@@ -33,7 +33,7 @@ def test_a_payload_on_which_an_int32_accumulator_could_wrap_is_refused() -> None
     wide = tuple(replace(b, bits=32) if b.quantity == "payload" else b for b in graph.bounds)
     guard = payload_guard(replace(graph, bounds=wide), "membrane")
     name, matrix = guard.reach[0]
-    reach = int(matrix.sum(axis=1).max())
+    reach = int(matrix.sums().max())
     guard.require(np.full(16, guard.largest, np.int64), 7)
     with pytest.raises(OverflowViolation) as caught:
         guard.require(np.full(16, guard.largest + 1, np.int64), 7)

@@ -73,7 +73,7 @@ def test_the_processes_get_the_same_drive(boundary: str) -> None:
     packets = np.arange(graph.mesh.faces) - 7
     moved = (network.route @ packets) >> -network.route_exponent
     assert np.array_equal(moved, np.append(graph.mesh.divergence(packets), 0))
-    assert not np.diff(network.route.indptr)[-1] and not (network.weights.data % 2).any()
+    assert not network.route.lengths[-1] and not (network.weights.values % 2).any()
 
 
 def test_a_width_that_does_not_hold_stops_the_reference() -> None:

@@ -221,7 +221,7 @@ def _conductances(graph: IntegerGraph, materials: Materials) -> Claim:
     capacity, conductance = materials.capacity * mesh.geometry().volumes, mesh.conductances(materials.conductivity)
     stored = np.zeros(mesh.faces, np.int64)
     weights = graph.matrix(graph.chain[-2], FLUX)
-    np.maximum.at(stored, np.repeat(np.arange(mesh.faces), np.diff(weights.indptr)), abs(weights.data))
+    np.maximum.at(stored, weights.row_of, abs(weights.values))
     joins = mesh.source != mesh.target  # a face from a cell to itself moves nothing, whatever it conducts
     stored, conductance = stored[joins], conductance[joins]
     wanted = field.unit_volume / capacity

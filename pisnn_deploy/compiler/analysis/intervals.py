@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from pisnn_deploy.compiler.analysis.rows import Ends, LinearRows, face_rows, held_rows
+from pisnn_deploy.core.rows import Rows
 from pisnn_deploy.graph import IntegerGraph, IntegerLayer, OperatingWindow
+from pisnn_deploy.graph.connections import Blocks
 from pisnn_deploy.graph.integer import ARRIVAL
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.mesh import distinct_faces
@@ -38,14 +39,14 @@ class Heard(NamedTuple):
     ----------
     output : int
         Index among the values that the source sends.
-    weights : scipy.sparse.csr_matrix, int64 [neurons, neurons of the source]
+    weights : Rows, int64 [neurons, neurons of the source]
         Effective weights.
     """
 
     port: str
     source: str
     output: int
-    weights: sparse.csr_matrix
+    weights: Rows
 
 
 @dataclass(frozen=True)
@@ -131,10 +132,12 @@ def network_ranges(stages: Iterable[Stage]) -> dict[str, Ranges]:
 def _through(part: Heard, ends: Ends, target: str) -> Ends:
     weights = part.weights
     most = max((float(np.abs(end).max(initial=0)) for end in ends), default=0.0)
-    if most * float(abs(weights).astype(np.float64).sum(axis=1).max()) >= FARTHEST:
+    if most * float(abs(weights).valued(lambda values: values.astype(np.float64)).sums().max()) >= FARTHEST:
         raise Unbounded(f"{target}: what arrives at {part.port} from {part.source} may be too large for any word")
-    positive, negative = weights.maximum(0), weights.minimum(0)
-    return positive @ ends[0] + negative @ ends[1], positive @ ends[1] + negative @ ends[0]
+    positive = weights.valued(lambda values: np.maximum(values, 0))
+    negative = weights.valued(lambda values: np.minimum(values, 0))
+    lower, upper = (np.asarray(positive @ a + negative @ b, np.int64) for a, b in (ends, ends[::-1]))
+    return lower, upper
 
 
 def _ranges(stage: Stage, inputs: Mapping[str, Ends]) -> Ranges:
@@ -230,15 +233,13 @@ def operator_stages(
     for number, (layer, (name, program)) in enumerate(zip(operator, programs, strict=True)):
         bias = np.tile(layer.bias, count) if number else rows.constant
         lower, upper = rows.intervals(window)
-        repeated = sparse.kron(sparse.identity(count, np.int64), layer.weight, format="csr")
+        repeated = Blocks(layer.weight, count).rows
         yield Stage(
             name,
             program,
             {"bias": bias} if "bias" in program.parameters else {},
             {} if number else {ARRIVAL: (lower - bias, upper - bias)},
-            (Heard(ARRIVAL, programs[number - 1][0], 0, sparse.csr_matrix(repeated, dtype=np.int64)),)
-            if number
-            else (),
+            (Heard(ARRIVAL, programs[number - 1][0], 0, repeated),) if number else (),
             {} if number + 1 < len(operator) else limits_of(window),
         )
 
@@ -271,7 +272,7 @@ def _laid_out(graph: IntegerGraph) -> Iterator[Stage]:
     alike = distinct_faces(mesh, spec.half_width, spec.transverse)
     others = {name: values[alike] for name, values in population.parameters.items() if name not in last.parameters}
     further = (heard for heard in _into(graph, population) if heard.port != ARRIVAL)
-    arrivals = {heard.port: _held(graph, heard._replace(weights=heard.weights[alike, :])) for heard in further}
+    arrivals = {heard.port: _held(graph, heard._replace(weights=heard.weights.rows(alike))) for heard in further}
     yield replace(last, parameters={**last.parameters, **others}, held={**last.held, **arrivals})
 
 
@@ -314,8 +315,8 @@ def _starts(population: Population) -> dict[str, Interval]:
 
 
 def _held(graph: IntegerGraph, heard: Heard) -> Ends:
-    field, weights = graph.field_of(heard.source), sparse.csr_matrix(heard.weights)
-    ledgers = weights.indices[weights.indices >= field.cells] - field.cells
+    field, weights = graph.field_of(heard.source), heard.weights
+    ledgers = weights.columns[weights.columns >= field.cells] - field.cells
     if ledgers.size:
         raise Excluded(f"ledger {int(ledgers[0])} of {field.holder} is sent to a neuron, but nothing bounds it")
     return held_rows(weights, field.window, field.inverse_volume)
@@ -323,9 +324,9 @@ def _held(graph: IntegerGraph, heard: Heard) -> Ends:
 
 def _into(graph: IntegerGraph, population: Population) -> Iterator[Heard]:
     """Inputs of a population; effective weights of parallel synapses are added up."""
-    sums: dict[tuple[str, str, int], sparse.csr_matrix] = {}
+    sums: dict[tuple[str, str, int], Rows] = {}
     for synapse in graph.synapses:
         if synapse.target == population.name:
             key = (synapse.port, synapse.source, synapse.output)
             sums[key] = synapse.matrix() if key not in sums else sums[key] + synapse.matrix()
-    yield from (Heard(*key, sparse.csr_matrix(weights)) for key, weights in sums.items())
+    yield from (Heard(*key, weights) for key, weights in sums.items())

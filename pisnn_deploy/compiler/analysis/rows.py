@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
+from pisnn_deploy.core.rows import Rows
 from pisnn_deploy.graph import IntegerLayer, OperatingWindow
 from pisnn_deploy.graph.layout import window_bias, window_matrix
 from pisnn_deploy.mesh import DIRICHLET, PERIODIC, Mesh, distinct_faces, reservoir_layers, window_cells
@@ -85,12 +85,11 @@ def face_rows(mesh: Mesh, spec: ModelSpec, layer: IntegerLayer, reservoirs: Inte
 
 
 def _linear_rows(
-    mesh: Mesh, matrix: sparse.csr_matrix, constant: Integers, axis: Integers, origin: Integers, reservoirs: Integers
+    mesh: Mesh, matrix: Rows, constant: Integers, axis: Integers, origin: Integers, reservoirs: Integers
 ) -> LinearRows:
     """Bound rows, each of which sees lines of cells along its own axis, around the cell `origin`."""
     rows = matrix.shape[0]
-    row = np.repeat(np.arange(rows), np.diff(matrix.indptr))
-    cell, weight = matrix.indices.astype(np.int64), matrix.data.astype(np.int64)
+    row, cell, weight = matrix.row_of, matrix.columns, matrix.values
     positive, negative = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
     np.add.at(positive, row, np.maximum(weight, 0))
     np.add.at(negative, row, np.minimum(weight, 0))
@@ -146,12 +145,12 @@ def _held(mesh: Mesh, axis: Integers, line: Integers, upper: NDArray[np.bool_], 
     return reservoir_values
 
 
-def held_rows(weights: sparse.csr_matrix, window: OperatingWindow, volumes: Integers) -> Ends:
+def held_rows(weights: Rows, window: OperatingWindow, volumes: Integers) -> Ends:
     """Bounds of weighted sums of masses by the operating window alone.
 
     Parameters
     ----------
-    weights : scipy.sparse.csr_matrix, int64 [rows, holders]
+    weights : Rows, int64 [rows, holders]
         Weights; those of reservoirs are zero.
     volumes : int64 array [cells]
         Inverse volumes; masses times these are in the window.
@@ -161,8 +160,8 @@ def held_rows(weights: sparse.csr_matrix, window: OperatingWindow, volumes: Inte
     lower, upper : int64 array [rows]
         Bounds of each row.
     """
-    volume = volumes[weights.indices]
-    ends = np.sort([weights.data * window.lower, weights.data * window.upper], axis=0)
+    volume = volumes[weights.columns]
+    ends = np.sort([weights.values * window.lower, weights.values * window.upper], axis=0)
     sums = np.cumsum(np.stack([ends[0] // volume, -(-ends[1] // volume)]), axis=1)
-    lower, upper = np.diff(np.pad(sums, ((0, 0), (1, 0)))[:, weights.indptr], axis=1)
+    lower, upper = np.diff(np.pad(sums, ((0, 0), (1, 0)))[:, weights.starts], axis=1)
     return lower, upper

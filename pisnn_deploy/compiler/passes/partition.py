@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from pisnn_deploy.compiler.analysis.faces import has_levels
 from pisnn_deploy.core.optional import require
+from pisnn_deploy.core.rows import Rows, from_triplets, nothing
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.target.axons import Axons, Link
@@ -154,7 +154,7 @@ def chips_of_blocks(
     return cut_evenly(blocks, min(candidates)[2]) if candidates else np.arange(cores, dtype=np.int64) // usable
 
 
-def cell_graph(links: Iterable[Link], homes: Mapping[str, Integers], cells: int) -> sparse.csr_matrix:
+def cell_graph(links: Iterable[Link], homes: Mapping[str, Integers], cells: int) -> Rows:
     """Number of synapses between each pair of cells.
 
     Parameters
@@ -164,10 +164,10 @@ def cell_graph(links: Iterable[Link], homes: Mapping[str, Integers], cells: int)
 
     Returns
     -------
-    scipy matrix [cells, cells]
+    Rows [cells, cells]
         Symmetric, int64, without a diagonal.
     """
-    total = sparse.csr_matrix((cells, cells), dtype=np.int64)
+    total = nothing((cells, cells))
     for link in links:
         source, target = homes[link.source], homes[link.target]
         rows = np.arange(target.size)
@@ -176,10 +176,10 @@ def cell_graph(links: Iterable[Link], homes: Mapping[str, Integers], cells: int)
             some = link.of_rows(part)
             left = np.repeat(target[part], np.diff(some.row_starts))
             total = total + _joined(left, source[some.columns], cells)
-    return sparse.csr_matrix(total + total.T)
+    return total + total.transposed
 
 
-def core_traffic(sources: Iterable[Integers], axons: Iterable[Axons], cores: int) -> sparse.csr_matrix:
+def core_traffic(sources: Iterable[Integers], axons: Iterable[Axons], cores: int) -> Rows:
     """Number of axons between each pair of cores.
 
     Parameters
@@ -189,28 +189,28 @@ def core_traffic(sources: Iterable[Integers], axons: Iterable[Axons], cores: int
 
     Returns
     -------
-    scipy matrix [cores, cores]
+    Rows [cores, cores]
         Symmetric, int64, without a diagonal.
     """
-    total = sparse.csr_matrix((cores, cores), dtype=np.int64)
+    total = nothing((cores, cores))
     for source, link_axons in zip(sources, axons, strict=True):
         total = total + _joined(link_axons.core, source[link_axons.source], cores)
-    return sparse.csr_matrix(total + total.T)
+    return total + total.transposed
 
 
-def _joined(left: Integers, right: Integers, size: int) -> sparse.csr_matrix:
+def _joined(left: Integers, right: Integers, size: int) -> Rows:
     """How often each pair of different numbers occurs."""
     apart = left != right
     ones = np.ones(int(apart.sum()), np.int64)
-    return sparse.csr_matrix(sparse.coo_matrix((ones, (left[apart], right[apart])), (size, size)))
+    return from_triplets(left[apart], right[apart], ones, (size, size))
 
 
-def metis_parts(joined: sparse.csr_matrix, weights: NDArray[np.float64], parts: int, seed: int) -> Integers:
+def metis_parts(joined: Rows, weights: NDArray[np.float64], parts: int, seed: int) -> Integers:
     """Cut a graph into parts of nearly equal weight with METIS, cutting few edges.
 
     Parameters
     ----------
-    joined : scipy matrix [vertices, vertices]
+    joined : Rows [vertices, vertices]
         Symmetric weights of the edges, without a diagonal.
     weights : float64 array [vertices]
         Positive.
@@ -231,9 +231,9 @@ def metis_parts(joined: sparse.csr_matrix, weights: NDArray[np.float64], parts: 
     options = pymetis.Options(seed=seed)
     found = pymetis.part_graph(
         parts,
-        pymetis.CSRAdjacency(joined.indptr.astype(np.int32), joined.indices.astype(np.int32)),
+        pymetis.CSRAdjacency(joined.starts.astype(np.int32), joined.columns.astype(np.int32)),
         vweights=_whole(weights),
-        eweights=_whole(joined.data.astype(np.float64)),
+        eweights=_whole(joined.values.astype(np.float64)),
         options=options,
     )
     numbers = np.asarray(found[1], np.int64)
@@ -256,12 +256,12 @@ def _in_order_of_appearance(numbers: Integers) -> Integers:
     return rank[inverse]
 
 
-def chips_by_traffic(traffic: sparse.csr_matrix, usable: int, seed: int) -> Integers:
+def chips_by_traffic(traffic: Rows, usable: int, seed: int) -> Integers:
     """Assign cores to the fewest chips, with few axons between chips.
 
     Parameters
     ----------
-    traffic : scipy matrix [cores, cores]
+    traffic : Rows [cores, cores]
         Symmetric number of axons, without a diagonal.
     usable : int
         Most cores of a chip.
@@ -280,8 +280,8 @@ def chips_by_traffic(traffic: sparse.csr_matrix, usable: int, seed: int) -> Inte
         full = int(cells_on_chip.argmax())
         members = np.flatnonzero(chip == full)
         free = np.flatnonzero(cells_on_chip < usable)
-        member_of = sparse.csr_matrix((np.ones(cores, np.int64), (np.arange(cores), chip)), (cores, chips))
-        to_chips = (traffic[members.tolist()] @ member_of).toarray()
+        member_of = from_triplets(np.arange(cores), chip, np.ones(cores, np.int64), (cores, chips))
+        to_chips = (traffic.rows(members) @ member_of).toarray()
         gain = to_chips[:, free] - to_chips[:, [full]]
         member, target = np.unravel_index(int(gain.argmax()), gain.shape)
         chip[members[member]] = free[target]

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
-from scipy import sparse
 
 from pisnn_deploy.compiler.analysis.changes import reservoirs_extend
 from pisnn_deploy.compiler.analysis.equation import equation_claim
@@ -18,6 +17,7 @@ from pisnn_deploy.compiler.passes.bound import LARGEST_LEDGER
 from pisnn_deploy.compiler.passes.limit import most_faces
 from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.core.errors import CompileError
+from pisnn_deploy.core.rows import Rows, added, diagonal
 from pisnn_deploy.graph import Certificate, Claim, IntegerGraph, Synapse
 from pisnn_deploy.graph.claims import Figure, Method
 from pisnn_deploy.graph.connections import Incidence, Stencil
@@ -103,13 +103,10 @@ class Prove:
         return Claim("proved", "incidence", figures)
 
     def _compare_route(self, graph: IntegerGraph) -> None:
-        stored = sparse.csr_matrix((graph.mesh.holders, graph.mesh.faces), dtype=np.int64)
-        for synapse in graph.between(FLUX, MEMBRANE):
-            stored = stored + as_stored(synapse)
-        wrong = sparse.csc_matrix(stored - route_matrix(graph.mesh))
-        wrong.eliminate_zeros()
-        if wrong.nnz:
-            face = int(np.flatnonzero(np.diff(wrong.indptr))[0])
+        expected = route_matrix(graph.mesh)
+        wrong = added(map(as_stored, graph.between(FLUX, MEMBRANE)), expected.shape) - expected
+        if wrong.entries:
+            face = int(wrong.columns.min())
             raise CompileError(
                 self.name,
                 f"the route of face {face}, as the target stores it, does not carry its packets from "
@@ -122,16 +119,15 @@ def _holder(graph: IntegerGraph, number: np.int64) -> str:
     return f"cell {int(number)}" if number < cells else f"reservoir {int(number) - cells}"
 
 
-def as_stored(synapse: Synapse) -> sparse.csr_matrix:
+def as_stored(synapse: Synapse) -> Rows:
     """Effective weights after the target's truncation: mixed-sign mantissas are floored to even numbers.
 
     Returns
     -------
-    scipy.sparse.csr_matrix, int64 [outputs, inputs]
+    Rows, int64 [outputs, inputs]
         ``floor(mantissa) * 2^exponent``, floored as the target floors a sum that one input alone drives.
     """
-    weights = effective(truncated(synapse.mantissas), synapse.exponent)
-    return sparse.csr_matrix((weights, synapse.columns, synapse.row_starts), (synapse.outputs, synapse.inputs))
+    return synapse.mantissa_matrix().valued(lambda mantissas: effective(truncated(mantissas), synapse.exponent))
 
 
 def _overflow(graph: IntegerGraph) -> Claim:
@@ -192,8 +188,9 @@ def _stability_in_medium(graph: IntegerGraph) -> Claim:
     """Values are averages while ``p_i * sum_f c_f <= 2^(F + s)``, as integers; s is 0 without levels."""
     conductance = np.zeros(graph.mesh.holders, np.int64)
     weights = graph.matrix(graph.chain[-2], FLUX)
-    if weights.nnz:
-        largest = abs(weights).max(axis=1).toarray().reshape(-1)
+    if weights.entries:
+        largest = np.zeros(graph.mesh.faces, np.int64)
+        np.maximum.at(largest, weights.row_of, np.abs(weights.values))
         np.add.at(conductance, graph.mesh.source, largest)
         np.add.at(conductance, graph.mesh.target, largest)
     shifts = sum(rectifier_shift(level.program) or 0 for level in graph.between_fields)
@@ -207,11 +204,12 @@ def _averages(graph: IntegerGraph) -> bool:
     """Whether each new value averages old ones and those of reservoirs, up to rounding."""
     graph = _shortened(graph)
     theta, cells = 1 << known_face(graph).exponent, graph.grid.cells
-    route = graph.matrix(FLUX, MEMBRANE)[:cells]
-    update = (route @ graph.matrix(MEMBRANE, FLUX))[:, :cells] + theta * sparse.identity(cells, np.int64, format="csr")
-    if update.nnz and int(update.data.min()) < 0:
+    route = graph.matrix(FLUX, MEMBRANE).first_rows(cells)
+    moved = (route @ graph.matrix(MEMBRANE, FLUX)).between(0, cells)
+    update = moved + diagonal(np.full(cells, theta, np.int64))
+    if int(update.values.min(initial=0)) < 0:
         return False
-    lacking = theta - np.asarray(update.sum(axis=1)).reshape(-1)
+    lacking = theta - update.sums()
     reservoirs = graph.sole_field.reservoirs
     if not reservoirs.size:
         return not lacking.any()
@@ -315,7 +313,7 @@ def _stability_between_parabolas(graph: IntegerGraph) -> Claim:
         line = structured_mesh((count,), (1.0,), (sides,))
         seen = window_cells(line, spec.half_width, 0, np.zeros(line.reservoirs, np.int64), spec.wall)
         update = route_matrix(line) @ window_matrix(graph.operator[0].weight, seen, line.holders)
-        eigenvalues = np.linalg.eigvals(update[:count, :count].toarray() / (1 << known_face(graph).exponent))
+        eigenvalues = np.linalg.eigvals(update.toarray()[:count, :count] / (1 << known_face(graph).exponent))
         gains = (gains[:, None] + eigenvalues).reshape(-1)
     return _claim(float(np.abs(largest_root(gains, known_face(graph).leak)).max()), "axis-eigenvalues")
 

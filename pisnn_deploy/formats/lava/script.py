@@ -70,9 +70,9 @@ def _data(graph: IntegerGraph, artifact_sha256: str) -> bytes:
         ("route", network.route, network.route_exponent),
     ):
         arrays |= {
-            f"{name}_starts": matrix.indptr.astype(np.int64),
-            f"{name}_columns": matrix.indices.astype(np.int64),
-            f"{name}_mantissas": matrix.data.astype(np.int64),
+            f"{name}_starts": matrix.starts,
+            f"{name}_columns": matrix.columns,
+            f"{name}_mantissas": matrix.values,
             f"{name}_exponent": np.array([exponent]),
         }
     buffer = io.BytesIO()

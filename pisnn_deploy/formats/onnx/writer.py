@@ -16,10 +16,10 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from scipy import sparse
 
 from pisnn_deploy import __version__
 from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.core.rows import Rows
 from pisnn_deploy.formats.onnx.program import OnnxNodes
 from pisnn_deploy.graph.artifact import certificate_bytes
 from pisnn_deploy.graph.contract import SOURCE_MASS, TARGET_MASS
@@ -151,7 +151,7 @@ class _Builder:
         size = self.graph.sole_field.size if quantity == "mass" else self.graph.sole_channels.size
         return helper.make_tensor_value_info(name, TensorProto.INT64, [size], doc_string=_UNITS[quantity])
 
-    def weighted(self, values: str, matrix: sparse.csr_matrix, name: str) -> str:
+    def weighted(self, values: str, matrix: Rows, name: str) -> str:
         """``matrix @ values``, as gathers over rows padded to the longest one."""
         column, weight = _padded(matrix)
         gathered = self.node("Gather", (values, self.constant(f"{name}_from", column)), f"{name}_inputs")
@@ -214,25 +214,23 @@ _UNITS = {
 _ATTRIBUTES = {"ReduceSum": {"keepdims": 0}, "Gather": {"axis": 0}}
 
 
-def _matrices(graph: IntegerGraph) -> list[sparse.csr_matrix]:
+def _matrices(graph: IntegerGraph) -> list[Rows]:
     """Effective weights of each layer, and of the route."""
     chain = graph.chain
     links = [*zip(chain, chain[1:], strict=False), (FLUX, MEMBRANE)]
     return [graph.matrix(source, target) for source, target in links]
 
 
-def _longest(matrix: sparse.csr_matrix) -> int:
-    return max(1, int(np.diff(matrix.indptr).max(initial=0)))
+def _longest(matrix: Rows) -> int:
+    return max(1, int(matrix.lengths.max(initial=0)))
 
 
-def _padded(matrix: sparse.csr_matrix) -> tuple[NDArray[np.int32], Integers]:
+def _padded(matrix: Rows) -> tuple[NDArray[np.int32], Integers]:
     """Columns and weights of each row, padded with weights of 0."""
-    lengths = np.diff(matrix.indptr)
     shape = matrix.shape[0], _longest(matrix)
     column, weight = np.zeros(shape, np.int32), np.zeros(shape, np.int64)
-    row = np.repeat(np.arange(shape[0]), lengths)
-    at = np.arange(matrix.nnz) - np.repeat(matrix.indptr[:-1].astype(np.int64), lengths)
-    column[row, at], weight[row, at] = matrix.indices, matrix.data
+    at = np.arange(matrix.entries) - np.repeat(matrix.starts[:-1], matrix.lengths)
+    column[matrix.row_of, at], weight[matrix.row_of, at] = matrix.columns, matrix.values
     return column, weight
 
 

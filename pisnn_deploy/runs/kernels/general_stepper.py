@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
+from pisnn_deploy.core.rows import Rows, added
 from pisnn_deploy.graph.connections import Incidence
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.graph.populations import Population
@@ -211,23 +211,23 @@ def _tables(graph: IntegerGraph, kinds: list[int]) -> tuple[Synapses, Route, Inc
     first_unit = np.cumsum([graph.sole_field.size, *(layer.size for layer in layers)]).astype(np.int64)
     place = dict(zip((MEMBRANE, *(layer.name for layer in layers)), (0, *first_unit.tolist()), strict=False))
     matrices = [_arrivals(graph, target, place, int(first_unit[-1])) for target in (*layers, population)]
-    entries = np.cumsum([0, *(matrix.nnz for matrix in matrices)])
+    entries = np.cumsum([0, *(matrix.entries for matrix in matrices)])
     route = graph.matrix(FLUX, MEMBRANE)
     incidence = Incidence(mesh.source, mesh.target, mesh.holders, 1).rows
-    starts = [m.indptr[:-1].astype(np.int64) + at for m, at in zip(matrices, entries, strict=False)]
+    starts = [m.starts[:-1] + at for m, at in zip(matrices, entries, strict=False)]
     synapses = Synapses(
         np.cumsum([0, *(layer.size for layer in layers), population.size]).astype(np.int64),
         first_unit,
         np.array(kinds, np.int64),
         np.concatenate([*starts, entries[-1:].astype(np.int64)]),
-        np.concatenate([m.indices for m in matrices]).astype(np.int32),
-        np.concatenate([m.data for m in matrices]).astype(np.int64),
+        np.concatenate([m.columns for m in matrices]).astype(np.int32),
+        np.concatenate([m.values for m in matrices]),
         np.concatenate([begins_with(target) for target in (*layers, population)]),
     )
     ends = np.stack([mesh.source, mesh.target]).astype(np.int64)
     return (
         synapses,
-        Route(route.indptr.astype(np.int64), route.indices.astype(np.int32), route.data.astype(np.int64)),
+        Route(route.starts, route.columns.astype(np.int32), route.values),
         Incidences(
             incidence.starts,
             incidence.columns.astype(np.int32),
@@ -239,14 +239,11 @@ def _tables(graph: IntegerGraph, kinds: list[int]) -> tuple[Synapses, Route, Inc
     )
 
 
-def _arrivals(graph: IntegerGraph, population: Population, place: Mapping[str, int], held: int) -> sparse.csr_matrix:
+def _arrivals(graph: IntegerGraph, population: Population, place: Mapping[str, int], held: int) -> Rows:
     """Weights of a population's inputs from all values in `held`, int64 [size, held]."""
-    total = sparse.csr_matrix((population.size, held), dtype=np.int64)
-    for synapse in graph.into(population.name):
-        weights = synapse.matrix().tocoo()
-        columns = weights.col.astype(np.int64) + place[synapse.source]
-        total = total + sparse.csr_matrix((weights.data, (weights.row, columns)), total.shape, dtype=np.int64)
-    return total
+    parts = ((synapse.matrix(), place[synapse.source]) for synapse in graph.into(population.name))
+    moved = (Rows(part.starts, part.columns + first, part.values, held) for part, first in parts)
+    return added(moved, (population.size, held))
 
 
 def _numbers(

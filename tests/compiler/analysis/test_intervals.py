@@ -11,13 +11,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from models_under_test import box, compiled, heat_model, heat_spec
 from numpy.typing import NDArray
-from scipy import sparse
 from scipy.optimize import linprog
 
 from pisnn_deploy.compiler.analysis.intervals import Heard, Stage, network_ranges, operator_stages
 from pisnn_deploy.compiler.analysis.rows import face_rows
 from pisnn_deploy.core.arithmetic import packets, rectify
 from pisnn_deploy.core.errors import CompileError
+from pisnn_deploy.core.rows import diagonal
 from pisnn_deploy.graph import IntegerGraph, IntegerLayer, OperatingWindow
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.graph.kinds import known_face
@@ -116,12 +116,12 @@ def test_stages_hear_each_other_and_holders_at_any_port_whatever_their_programs_
         "next = add(kept, arrival)\nkeep slow = next\nsend slow"
     )
     ends = np.array([-4, 0, 2]), np.array([4, 8, 2])
-    each = sparse.csr_matrix(np.eye(3, dtype=np.int64))
+    each = diagonal(np.ones(3, np.int64))
     first = Heard("arrival", "first", 0, each)
     stages = (
         Stage("first", rectifier(1), {"bias": np.array([1, 2, 3])}, {"arrival": ends}),
         Stage("both", product, {"bias": np.zeros(3, np.int64)}, {"factor": ends}, (first,)),
-        Stage("slow", keeps, {}, {}, (Heard("arrival", "both", 0, sparse.csr_matrix(-2 * each)), first)),
+        Stage("slow", keeps, {}, {}, (Heard("arrival", "both", 0, diagonal(np.full(3, -2))), first)),
     )
     found = found_in(stages)
     assert found["first"]["activation"] == (0, 5)
@@ -225,10 +225,11 @@ def reached_quantities(graph: IntegerGraph, start: NDArray[np.int64], steps: int
         note(MEMBRANE, "payload", change[: graph.mesh.cells])
         for synapse in graph.synapses:
             payload = state.packets if synapse.source == FLUX else change
-            products = synapse.mantissa_matrix().multiply(payload[None, :]).tocsr()
-            note(synapse.name, "product", products.data)
-            for part in (products.maximum(0), products.minimum(0)):
-                note(synapse.name, "accumulator", np.asarray(part.sum(axis=1)).reshape(-1))
+            mantissas = synapse.mantissa_matrix()
+            products = mantissas.values * payload[mantissas.columns]
+            note(synapse.name, "product", products)
+            for part in (np.maximum(products, 0), np.minimum(products, 0)):
+                note(synapse.name, "accumulator", replace(mantissas, values=part).sums())
     return found
 
 

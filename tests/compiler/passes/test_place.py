@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from models_under_test import compiled, compiled_box, hidden_model, laplace_model, plane_model
 from numpy.typing import NDArray
-from scipy import sparse
+from spelled_out import rows_of
 
 from pisnn_deploy.compiler.options import PlacementMethod
 from pisnn_deploy.compiler.passes.partition import (
@@ -309,7 +309,7 @@ def test_chips_are_rectangles_where_the_target_has_enough(
 def test_chips_by_traffic_are_the_fewest_and_never_overfull(cores: int, usable: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     dense = np.triu(rng.integers(0, 4, (cores, cores)) * (rng.random((cores, cores)) < 0.2), 1)
-    chip = chips_by_traffic(sparse.csr_matrix(dense + dense.T), usable, 0)
+    chip = chips_by_traffic(rows_of(dense + dense.T), usable, 0)
     assert np.bincount(chip).max() <= usable
     assert np.unique(chip).tolist() == list(range(-(-cores // usable)))
 
@@ -319,5 +319,5 @@ def test_parts_by_metis_cut_where_little_is_joined() -> None:
     dense[:10, :10] = dense[10:, 10:] = 9
     np.fill_diagonal(dense, 0)
     dense[9, 10] = dense[10, 9] = 1
-    assert metis_parts(sparse.csr_matrix(dense), np.ones(20), 2, 0).tolist() == [0] * 10 + [1] * 10
-    assert metis_parts(sparse.csr_matrix(dense), np.ones(20), 20, 0).tolist() == list(range(20))
+    assert metis_parts(rows_of(dense), np.ones(20), 2, 0).tolist() == [0] * 10 + [1] * 10
+    assert metis_parts(rows_of(dense), np.ones(20), 20, 0).tolist() == list(range(20))
