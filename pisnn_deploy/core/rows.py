@@ -141,6 +141,9 @@ class Rows:
     def __add__(self, other: Rows) -> Rows:
         if self.shape != other.shape:
             raise ValueError(f"matrices of {self.shape} and {other.shape} cannot be added")
+        alike = np.array_equal(self.starts, other.starts) and np.array_equal(self.columns, other.columns)
+        if alike and (self._is_float or _largest(self.values) + _largest(other.values) <= _LARGEST):
+            return self.valued(lambda values: values + other.values).without_zeros()
         return from_triplets(
             np.concatenate([self.row_of, other.row_of]),
             np.concatenate([self.columns, other.columns]),
@@ -271,14 +274,12 @@ def from_triplets(rows: Integers, columns: Integers, values: Values, shape: tupl
         is_first = np.concatenate([[True], place[1:] != place[:-1]])
         if not is_first.all():
             first = np.flatnonzero(is_first)
-            place, values = place[first], _added(values, first)
+            order, values = order[first], _added(values, first)
+        rows, columns = rows[order], columns[order]
     if values.dtype.kind == "O":
-        values = _narrowed(values, place // max(1, shape[1]))
-    is_entry = values != 0
-    if not is_entry.all():
-        place, values = place[is_entry], values[is_entry]
-    row, column = np.divmod(place, max(1, shape[1]))
-    return Rows(starts_of(np.bincount(row, minlength=shape[0])), column, values, shape[1])
+        values = _narrowed(values, rows)
+    starts = starts_of(np.bincount(rows, minlength=shape[0]))
+    return Rows(starts, columns.astype(np.int64, copy=False), values, shape[1]).without_zeros()
 
 
 def nothing(shape: tuple[int, int]) -> Rows:
