@@ -38,7 +38,10 @@ WORKS: dict[str, tuple[tuple[str, ...], ...]] = {
     "onnx": (HEAT, ("simulate", "heat.pisnn", "--backend", "onnx"), ("export", "heat.pisnn", "--to", "onnx")),
     "nir": (HEAT, ("export", "heat.pisnn", "--to", "nir", "-o", "a.nir"), ("compile", "a.nir", "-o", "b.pisnn")),
     "netx": (("export", "heat1d", "--to", "netx", "-o", "a.net"), ("compile", "a.net", "-o", "b.pisnn")),
-    "meshes": (("compile", "heat1d", "--mesh", "4096", "--profile", "loihi2", "--placement", "metis"),),
+    "meshes": (
+        ("compile", "heat2d", "--mesh", "square.msh", "-q", "-o", "square.pisnn"),
+        ("compile", "heat1d", "--mesh", "4096", "--profile", "loihi2", "--placement", "metis"),
+    ),
     "cluster": (("campaign", "plan.yaml", "--workers", "1"),),
     "xarray": (),
     "torch": (HEAT, ("simulate", "heat.pisnn", "--backend", "torch")),
@@ -61,9 +64,29 @@ LACKS: tuple[tuple[str, ...], ...] = (
     ("export", "heat.pisnn", "--to", "netx"),
     ("export", "heat.pisnn", "--to", "nir"),
     ("compile", "heat1d", "--mesh", "4096", "--profile", "loihi2", "--placement", "metis"),
+    ("compile", "heat2d", "--mesh", "square.msh"),
 )
 """Commands that the core refuses in one line with exit code 2."""
 PLAN = "models: [heat1d]\nmeshes: ['16']\nsteps: [2]\n"
+SQUARE = """$MeshFormat
+2.2 0 8
+$EndMeshFormat
+$Nodes
+5
+1 0 0 0
+2 1 0 0
+3 1 1 0
+4 0 1 0
+5 0.5 0.5 0
+$EndNodes
+$Elements
+4
+1 2 0 1 2 5
+2 2 0 2 3 5
+3 2 0 3 4 5
+4 2 0 4 1 5
+$EndElements
+"""
 MEGABYTE = 10**6
 
 
@@ -126,6 +149,7 @@ def call(environment: Path, words: tuple[str, ...]) -> subprocess.CompletedProce
 def try_out(environment: Path, extra: str) -> None:
     """Call what must work, and in the core what must be refused."""
     (environment / "plan.yaml").write_text(PLAN)
+    (environment / "square.msh").write_text(SQUARE)
     for words in WORKS[extra]:
         done = call(environment, words)
         if done.returncode:

@@ -70,6 +70,7 @@ GUESTS = {
     "matplotlib": {"api", "report"},
     "jinja2": {"report"},
     "meshio": {"mesh"},
+    "scipy": {"lava", "mesh"},
     "numba": {"runs"},
     "llvmlite": {"runs"},
     "pymetis": {"compiler"},

@@ -239,10 +239,12 @@ class Rows:
             total[occupied] = np.add.reduceat(self._products(other, kind), self.starts[occupied], axis=0)
             return total
         other, part = other.astype(kind, copy=False), np.empty_like(total)
-        for columns, values in zip(*self._padded, strict=True):
-            np.take(other, columns, out=part, mode="clip")  # any mode but "raise" writes straight into the output
-            part *= values
-            total += part
+        for number, (columns, values) in enumerate(zip(*self._padded, strict=True)):
+            into = part if number else total
+            np.take(other, columns, out=into, mode="clip")  # any mode but "raise" writes straight into the output
+            into *= values
+            if number:
+                total += part
         return total
 
     def _kept(self, is_kept: NDArray[np.bool_]) -> Rows:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.core.errors import FileError, UsageError
+from pisnn_deploy.core.optional import require
 from pisnn_deploy.mesh.base import Indices
 from pisnn_deploy.mesh.boundary import MAXIMUM_CELLS
 from pisnn_deploy.mesh.cell_mesh import CellMesh
@@ -184,9 +185,10 @@ def read_mesh_file(path: Path, weld: float | None = None) -> MeshFile:
         or more than 2^26, other elements, triangles outside the xy plane, points that are not finite or undefined,
         cells that have no volume, are repeated or overlap, a face of more than two cells, a cell in two materials.
     UsageError
-        The tolerance is not positive, or joins corners of a cell.
+        The tolerance is not positive, or joins corners of a cell, or scipy is not installed.
     """
     path = Path(path)
+    require(f"{path}: reading a mesh", "scipy")
     content = mesh_content(path)
     dims = _dimension(path, content)
     cells, elements = content.elements[_SIMPLICES[dims]], content.elements[_SIDES[dims]]

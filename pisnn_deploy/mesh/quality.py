@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.core.optional import require
 from pisnn_deploy.mesh.cell_mesh import CellMesh
 from pisnn_deploy.mesh.mesh_file import MeshFile
 
@@ -93,8 +92,7 @@ def _flux_factors(mesh: CellMesh, outside: NDArray[np.float64]) -> tuple[tuple[f
     outside : float64 array [boundary faces, dims]
         Centres of these faces, which are also the boundary values of the linear fields.
     """
-    require("measuring the quality of a mesh", "scipy")
-    from scipy.sparse import coo_array, diags_array  # compiled code that only meshes from files need
+    from scipy.sparse import coo_array, diags_array  # of an extra: `read_mesh_file` asks for it
     from scipy.sparse.linalg import cg
 
     # In units of the mesh size, so that squares of lengths neither overflow nor vanish.

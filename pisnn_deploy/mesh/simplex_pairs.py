@@ -9,7 +9,6 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.core.optional import require
 from pisnn_deploy.mesh.base import Indices
 
 Points = NDArray[np.float64]
@@ -30,8 +29,7 @@ def near_pairs(first: Points, second: Points) -> Iterator[Indices | None]:
 
     Simplices are grouped by size, so that a few large ones do not pair all small ones with each other.
     """
-    require("looking for overlapping cells of a mesh", "scipy")
-    from scipy.spatial import cKDTree  # compiled code that only meshes from files need
+    from scipy.spatial import cKDTree  # of an extra: `read_mesh_file` asks for it
 
     (lower, upper), (other_lower, other_upper) = (_boxes(at) for at in (first, second))
     groups = [_by_size(at) for at in (first, second)]

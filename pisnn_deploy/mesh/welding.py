@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.core.errors import UsageError
-from pisnn_deploy.core.optional import require
 from pisnn_deploy.core.rows import connected_sets
 from pisnn_deploy.mesh.base import Indices
 from pisnn_deploy.mesh.simplex_pairs import edges_of
@@ -72,8 +71,7 @@ def join_points(points: Points, tolerance: float) -> Indices:
     tolerance : float
         Largest distance between two joined points.
     """
-    require("joining points of a mesh", "scipy")
-    from scipy.spatial import cKDTree  # compiled code that only meshes from files need
+    from scipy.spatial import cKDTree  # of an extra: `read_mesh_file` asks for it
 
     _, first, joined = np.unique(points, axis=0, return_index=True, return_inverse=True)
     joined = joined.reshape(-1)
