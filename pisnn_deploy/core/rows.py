@@ -5,23 +5,33 @@ Sums of products of int64 matrices are computed in 64 bits where no sum can be t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.core.errors import SumTooLarge
+from pisnn_deploy.core.exact_sums import (
+    LARGEST,
+    added_from,
+    largest,
+    narrowed,
+    require_negatives,
+    summed_rows,
+)
 
 Integers = NDArray[np.int64]
 Values = NDArray[Any]
 """Values of a matrix or vector: int64, or float64."""
 
-_LARGEST = (1 << 63) - 1
 _MOST_PADDING = 2
 """Rows are padded to the longest one if this makes at most as many times the entries."""
+_PRODUCTS_AT_ONCE = 1 << 18
+"""Approximate number of products of entries that a product of matrices holds at a time."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +118,7 @@ class Rows:
         count : int
             Number of rows to take.
         """
-        starts = self.starts[: count + 1]
-        return Rows(starts, self.columns[: starts[-1]], self.values[: starts[-1]], self.width)
+        return self._between_rows(0, count)
 
     def between(self, first: int, last: int) -> Rows:
         """Select columns from `first` up to, but not including, `last`.
@@ -133,16 +142,18 @@ class Rows:
         return dense
 
     def __neg__(self) -> Rows:
-        return self.valued(_negated)
+        require_negatives(self.values, self.starts)
+        return self.valued(np.negative)
 
     def __abs__(self) -> Rows:
-        return self.valued(_magnitudes)
+        require_negatives(self.values, self.starts)
+        return self.valued(np.abs)
 
     def __add__(self, other: Rows) -> Rows:
         if self.shape != other.shape:
             raise ValueError(f"matrices of {self.shape} and {other.shape} cannot be added")
         alike = np.array_equal(self.starts, other.starts) and np.array_equal(self.columns, other.columns)
-        if alike and (self._is_float or _largest(self.values) + _largest(other.values) <= _LARGEST):
+        if alike and (self._is_float or largest(self.values) + largest(other.values) <= LARGEST):
             return self.valued(lambda values: values + other.values).without_zeros()
         return from_triplets(
             np.concatenate([self.row_of, other.row_of]),
@@ -173,18 +184,30 @@ class Rows:
         if self._is_float or other.dtype.kind == "f":
             return self._product_of_floats(other)
         other = other.astype(np.int64, copy=False)
-        if self._largest_sum * _largest(other) <= _LARGEST:
+        if self._largest_sum * largest(other) <= LARGEST:
             return self._sums_of_products(other, np.int64)
         products = self._products(other, np.object_)
-        return _summed(products, self.starts, np.zeros(other.shape[1:], np.object_))
+        return summed_rows(products, self.starts, np.zeros(other.shape[1:], np.object_))
 
     def _product(self, other: Rows) -> Rows:
-        """Each entry brings a row of the other matrix, times its value."""
+        """Product, block of rows by block, so that memory holds few products at a time."""
         if self.width != other.shape[0]:
             raise ValueError(f"matrices of {self.shape} and {other.shape} cannot be multiplied")
+        before = starts_of(other.lengths[self.columns])[self.starts]
+        firsts = np.unique(np.searchsorted(before[:-1], np.arange(0, max(1, before[-1]), _PRODUCTS_AT_ONCE))).tolist()
+        blocks = []
+        for first, end in pairwise([*firsts, self.shape[0]]):
+            try:
+                blocks.append(self._between_rows(first, end)._product_at_once(other))
+            except SumTooLarge as error:
+                raise SumTooLarge(first + error.row, error.value) from None
+        return _stacked(blocks)
+
+    def _product_at_once(self, other: Rows) -> Rows:
+        """Each entry brings a row of the other matrix, times its value."""
         brought = other.rows(self.columns)
         factors = np.repeat(self.values, brought.lengths)
-        if not self._is_float and _largest(self.values) * _largest(other.values) > _LARGEST:
+        if not self._is_float and largest(self.values) * largest(other.values) > LARGEST:
             factors = factors.astype(np.object_)
         return from_triplets(
             np.repeat(self.row_of, brought.lengths),
@@ -192,6 +215,11 @@ class Rows:
             factors * brought.values,
             (self.shape[0], other.width),
         )
+
+    def _between_rows(self, first: int, end: int) -> Rows:
+        starts = self.starts[first : end + 1]
+        part = slice(int(starts[0]), int(starts[-1]))
+        return Rows(starts - starts[0], self.columns[part], self.values[part], self.width)
 
     def _product_of_floats(self, other: Values) -> Values:
         """Product with floats; those of a vector are added in the order of the entries."""
@@ -211,7 +239,7 @@ class Rows:
     @cached_property
     def _largest_sum(self) -> int:
         """Largest sum of the absolute values of a row, or something larger."""
-        return _largest(self.values) * int(self.lengths.max(initial=0))
+        return largest(self.values) * int(self.lengths.max(initial=0))
 
     @cached_property
     def _padded(self) -> tuple[Integers, Values] | None:
@@ -268,7 +296,11 @@ def from_triplets(rows: Integers, columns: Integers, values: Values, shape: tupl
     ------
     SumTooLarge
         An integer does not fit 64 bits.
+    ValueError
+        The matrix has more than 2^63 places.
     """
+    if shape[0] * shape[1] > LARGEST:
+        raise ValueError(f"a matrix of {shape} has more places than 64 bits can number")
     place = rows.astype(np.int64) * shape[1] + columns
     if (place[1:] <= place[:-1]).any():
         order = np.argsort(place, kind="stable")
@@ -276,10 +308,10 @@ def from_triplets(rows: Integers, columns: Integers, values: Values, shape: tupl
         is_first = np.concatenate([[True], place[1:] != place[:-1]])
         if not is_first.all():
             first = np.flatnonzero(is_first)
-            order, values = order[first], _added(values, first)
+            order, values = order[first], added_from(values, first)
         rows, columns = rows[order], columns[order]
     if values.dtype.kind == "O":
-        values = _narrowed(values, rows)
+        values = narrowed(values, rows)
     starts = starts_of(np.bincount(rows, minlength=shape[0]))
     return Rows(starts, columns.astype(np.int64, copy=False), values, shape[1]).without_zeros()
 
@@ -337,75 +369,13 @@ def starts_of(lengths: Integers) -> Integers:
     return starts
 
 
-def connected_sets(count: int, first: Integers, second: Integers) -> Integers:
-    """Number of the connected set of each vertex of a graph, int64 [vertices]; sets in order of their first vertices.
-
-    Parameters
-    ----------
-    count : int
-        Number of vertices.
-    first, second : int64 array [edges]
-        Ends of each edge.
-    """
-    lowest = np.arange(count, dtype=np.int64)
-    while True:
-        low, high = np.minimum(lowest[first], lowest[second]), np.maximum(lowest[first], lowest[second])
-        apart = low != high
-        if not apart.any():
-            return np.unique(lowest, return_inverse=True)[1].reshape(-1).astype(np.int64)
-        first, second = first[apart], second[apart]
-        np.minimum.at(lowest, high[apart], low[apart])
-        while (lowest[lowest] != lowest).any():
-            lowest = lowest[lowest]
-
-
-def _largest(values: Values) -> int:
-    """Largest absolute value."""
-    return max(-int(values.min()), int(values.max())) if values.size else 0
-
-
-def _negated(values: Values) -> Values:
-    _require_negative(values)
-    return np.negative(values)
-
-
-def _magnitudes(values: Values) -> Values:
-    _require_negative(values)
-    return np.abs(values)
-
-
-def _require_negative(values: Values) -> None:
-    """Refuse the one integer of 64 bits whose negative is none."""
-    if values.dtype.kind == "i" and values.size and int(values.min()) < -_LARGEST:
-        raise SumTooLarge(int(np.argmin(values)), -int(values.min()))
-
-
-def _added(values: Values, first: Integers) -> Values:
-    """Sums of values from each `first` up to the next one."""
-    if values.dtype.kind == "i":
-        most = int(np.diff(np.append(first, values.size)).max())
-        if _largest(values) * most > _LARGEST:
-            values = values.astype(np.object_)
-    return np.asarray(np.add.reduceat(values, first))
-
-
-def _summed(products: NDArray[np.object_], starts: Integers, empty: NDArray[np.object_]) -> Integers:
-    """Sum the rows of products in Python's integers."""
-    sums = [sum(products[a:b], empty) for a, b in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)]
-    total = np.array(sums, np.object_).reshape(starts.size - 1, *empty.shape)
-    flat = _narrowed(total.reshape(-1), np.arange(total.size) // max(1, empty.size))
-    return flat.reshape(total.shape)
-
-
-def _narrowed(values: NDArray[np.object_], row: Integers) -> Integers:
-    """Convert Python's integers to int64.
-
-    Raises
-    ------
-    SumTooLarge
-        One does not fit.
-    """
-    beyond = np.flatnonzero((values > _LARGEST) | (values < -_LARGEST - 1))
-    if beyond.size:
-        raise SumTooLarge(int(row[beyond[0]]), int(values[beyond[0]]))
-    return values.astype(np.int64)
+def _stacked(blocks: Sequence[Rows]) -> Rows:
+    """Matrices of the same width below each other."""
+    if len(blocks) == 1:
+        return blocks[0]
+    return Rows(
+        starts_of(np.concatenate([block.lengths for block in blocks])),
+        np.concatenate([block.columns for block in blocks]),
+        np.concatenate([block.values for block in blocks]),
+        blocks[0].width,
+    )

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.core.rows import Rows, added, connected_sets, from_triplets
+from pisnn_deploy.core.connected import connected_sets
+from pisnn_deploy.core.rows import Rows, added, from_triplets
 from pisnn_deploy.graph.connections import Incidence
 from pisnn_deploy.graph.fields import Channels, Field
 from pisnn_deploy.graph.integer import IntegerGraph

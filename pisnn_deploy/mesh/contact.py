@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pisnn_deploy.core.connected import connected_sets
 from pisnn_deploy.core.errors import FileError
-from pisnn_deploy.core.rows import connected_sets
 from pisnn_deploy.mesh.base import Indices
 from pisnn_deploy.mesh.sides import equal_rows, first_twice, place
 from pisnn_deploy.mesh.simplex_pairs import (

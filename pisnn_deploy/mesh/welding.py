@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pisnn_deploy.core.connected import connected_sets
 from pisnn_deploy.core.errors import UsageError
-from pisnn_deploy.core.rows import connected_sets
 from pisnn_deploy.mesh.base import Indices
 from pisnn_deploy.mesh.simplex_pairs import edges_of
 

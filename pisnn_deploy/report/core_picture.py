@@ -13,7 +13,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure, SubFigure
 from numpy.typing import NDArray
 
-from pisnn_deploy.core.rows import connected_sets
+from pisnn_deploy.core.connected import connected_sets
 from pisnn_deploy.graph import IntegerGraph, Placement
 from pisnn_deploy.mesh import View
 from pisnn_deploy.report.graph_text import placement_sentence

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pisnn_deploy.core.arithmetic import signed_width
+from pisnn_deploy.core.errors import SumTooLarge
 from pisnn_deploy.core.rows import diagonal
 from pisnn_deploy.graph import Claim, IntegerGraph
 from pisnn_deploy.graph.connections import Blocks
@@ -120,7 +121,7 @@ def _first(check: Callable[[IntegerGraph], Iterator[str]], graph: IntegerGraph) 
     """Return the first error of a check, or an empty string."""
     try:
         return next(check(graph), "")
-    except (NoFace, Unbounded) as error:
+    except (NoFace, SumTooLarge, Unbounded) as error:
         return str(error)
 
 

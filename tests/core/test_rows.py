@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
+from pisnn_deploy.core import rows
+from pisnn_deploy.core.connected import connected_sets
 from pisnn_deploy.core.errors import CheckError, SumTooLarge
-from pisnn_deploy.core.rows import Rows, added, connected_sets, diagonal, from_triplets, nothing, starts_of
+from pisnn_deploy.core.rows import Rows, added, diagonal, from_triplets, nothing, starts_of
 
 LARGEST = (1 << 63) - 1
 SEEDS = st.integers(0, 1 << 32)
@@ -43,10 +45,13 @@ def require_same(ours: Rows, theirs: sparse.csr_matrix) -> None:
 
 @given(SEEDS, SIZES, SIZES, SIZES, ENTRIES, st.sampled_from([np.int64, np.float64]))
 def test_operations_give_what_scipy_gives(
-    seed: int, rows: int, columns: int, others: int, entries: int, kind: type
+    seed: int, height: int, columns: int, others: int, entries: int, kind: type
 ) -> None:
-    (ours, theirs), (right, its) = drawn(seed, (rows, columns), entries, kind), drawn(seed, (columns, others), 20, kind)
-    more, theirs_more = drawn(seed + 1, (rows, columns), 10, kind)
+    (ours, theirs), (right, its) = (
+        drawn(seed, (height, columns), entries, kind),
+        drawn(seed, (columns, others), 20, kind),
+    )
+    more, theirs_more = drawn(seed + 1, (height, columns), 10, kind)
     require_same(ours, theirs)
     require_same(ours @ right, theirs @ its)
     require_same(ours.transposed, theirs.T)
@@ -56,9 +61,9 @@ def test_operations_give_what_scipy_gives(
     require_same(-ours, -theirs)
     require_same(abs(ours), abs(theirs))
     require_same(ours.valued(lambda values: values * 0).without_zeros(), theirs * 0)
-    some = np.random.default_rng(seed).integers(0, rows, 5)
+    some = np.random.default_rng(seed).integers(0, height, 5)
     require_same(ours.rows(some), theirs[some.tolist()])
-    require_same(ours.first_rows(rows // 2), theirs[: rows // 2])
+    require_same(ours.first_rows(height // 2), theirs[: height // 2])
     require_same(ours.between(columns // 3, columns), theirs[:, columns // 3 :])
     assert np.array_equal(ours.toarray(), theirs.toarray())
     assert np.array_equal(ours.sums(), np.asarray(theirs.sum(axis=1)).reshape(-1))
@@ -69,9 +74,9 @@ def test_operations_give_what_scipy_gives(
 
 @given(SEEDS, SIZES, SIZES, ENTRIES, st.booleans())
 def test_products_with_vectors_and_arrays_give_what_scipy_gives(
-    seed: int, rows: int, columns: int, entries: int, one_row_is_long: bool
+    seed: int, height: int, columns: int, entries: int, some_are_empty: bool
 ) -> None:
-    ours, theirs = drawn(seed, (rows * 7 if one_row_is_long else rows, columns), entries)
+    ours, theirs = drawn(seed, (height * 7 if some_are_empty else height, columns), entries)
     rng = np.random.default_rng(seed)
     vector, array = rng.integers(-(1 << 31), 1 << 31, columns), rng.integers(-(1 << 31), 1 << 31, (columns, 3))
     assert np.array_equal(ours @ vector, theirs @ vector)
@@ -85,18 +90,18 @@ def test_products_with_vectors_and_arrays_give_what_scipy_gives(
 
 
 @given(SEEDS, SIZES, SIZES, ENTRIES)
-def test_integers_of_any_size_are_exact_or_refused(seed: int, rows: int, columns: int, entries: int) -> None:
+def test_integers_of_any_size_are_exact_or_refused(seed: int, height: int, columns: int, entries: int) -> None:
     rng = np.random.default_rng(seed)
-    row, column = rng.integers(0, rows, entries), rng.integers(0, columns, entries)
+    row, column = rng.integers(0, height, entries), rng.integers(0, columns, entries)
     values, vector = (
         rng.integers(-LARGEST - 1, LARGEST, size) >> int(rng.integers(0, 64)) for size in (entries, columns)
     )
-    dense: NDArray[np.object_] = np.zeros((rows, columns), np.object_)
+    dense: NDArray[np.object_] = np.zeros((height, columns), np.object_)
     for place in zip(row.tolist(), column.tolist(), values.tolist(), strict=True):
         dense[place[:2]] += place[2]
-    require_exact(dense, lambda: from_triplets(row, column, values, (rows, columns)).toarray())
+    require_exact(dense, lambda: from_triplets(row, column, values, (height, columns)).toarray())
     try:
-        ours = from_triplets(row, column, values, (rows, columns))
+        ours = from_triplets(row, column, values, (height, columns))
     except SumTooLarge:
         return
     require_exact(dense.dot(vector.astype(np.object_)), lambda: ours @ vector)
@@ -127,8 +132,25 @@ def test_a_sum_that_wraps_in_scipy_is_refused_with_its_row_and_value() -> None:
         matrix @ vector
     assert str(refused.value) == f"overflow: the weighted sum of row 0 is {1 << 63}, outside 64 signed bits"
     assert str(pickle.loads(pickle.dumps(refused.value))) == str(refused.value)
+    with pytest.raises(
+        SumTooLarge, match=rf"^overflow: the weighted sum of row 1 is {1 << 63}, outside 64 signed bits$"
+    ):
+        abs(Rows(np.array([0, 1, 2]), np.array([0, 0]), np.array([-3, -LARGEST - 1]), 1))
     assert (matrix @ np.array([-4, 0])).tolist() == [-LARGEST - 1] * 2
     assert (matrix @ np.array([2, -3])).tolist() == [1 << 62, (1 << 62) - 9]
+
+
+@given(SEEDS, st.integers(1, 30))
+def test_a_product_in_blocks_is_the_same(seed: int, at_once: int) -> None:
+    (ours, theirs), (right, its) = drawn(seed, (9, 7), 30), drawn(seed + 1, (7, 5), 20)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rows, "_PRODUCTS_AT_ONCE", at_once)
+        require_same(ours @ right, theirs @ its)
+        large = diagonal(np.array([1, 1, 1 << 62, 1]))
+        with pytest.raises(
+            SumTooLarge, match=rf"^overflow: the weighted sum of row 2 is {1 << 124}, outside 64 signed bits$"
+        ):
+            large @ large
 
 
 def test_floats_that_are_not_finite_stay_in_their_rows() -> None:
@@ -160,6 +182,11 @@ def test_sizes_that_do_not_match_are_refused() -> None:
         matrix + nothing((2, 2))
     with pytest.raises(ValueError, match=r"^matrices of \(2, 3\) and \(2, 2\) cannot be multiplied$"):
         matrix @ nothing((2, 2))
+    none = np.zeros(0, np.int64)
+    with pytest.raises(
+        ValueError, match=r"^a matrix of \(4294967296, 4294967296\) has more places than 64 bits can number$"
+    ):
+        from_triplets(none, none, none, (1 << 32, 1 << 32))
     with pytest.raises(ValueError, match=r"^a matrix of 3 columns cannot be multiplied by 2 values$"):
         matrix @ np.zeros(2, np.int64)
 
