@@ -94,8 +94,7 @@ class Rows:
 
     def without_zeros(self) -> Rows:
         """Drop the entries that are 0."""
-        is_entry = self.values != 0
-        return self if is_entry.all() else self._kept(is_entry)
+        return self._kept(self.values != 0)
 
     def rows(self, numbers: Integers) -> Rows:
         """Select rows.
@@ -129,7 +128,7 @@ class Rows:
             Numbers of columns.
         """
         kept = self._kept((self.columns >= first) & (self.columns < last))
-        return Rows(kept.starts, kept.columns - first, kept.values, last - first)
+        return Rows(kept.starts, kept.columns - first if first else kept.columns, kept.values, last - first)
 
     def sums(self) -> Values:
         """Sum of each row, int64 or float64 [rows]."""
@@ -276,6 +275,8 @@ class Rows:
         return total
 
     def _kept(self, is_kept: NDArray[np.bool_]) -> Rows:
+        if is_kept.all():
+            return self
         starts = np.asarray(np.concatenate([[0], np.cumsum(is_kept)])[self.starts], np.int64)
         return Rows(starts, self.columns[is_kept], self.values[is_kept], self.width)
 
