@@ -62,7 +62,7 @@ def _rows(trained: Trained) -> list[Row]:
         (judged.scheme, f"{judged.scheme_error:.2e} on the same mesh"),
         ("accepted", f"up to {judged.accept:.2e}"),
         ("time step", f"{summary['time_step']:.6g}"),
-        *((each.name, f"{each.learned:.6g}, wanted {each.wanted:.6g}") for each in judged.coefficients),
+        *((each.name, f"{each.learned:.6g}, expected {each.wanted:.6g}") for each in judged.coefficients),
         ("amplification factor", f"{judged.amplification_factor:.9g} at most"),
         *(("failed", sentence) for sentence in judged.failures),
     ]

@@ -97,29 +97,28 @@ class Claim(Stored):
     @property
     def details(self) -> str:
         """The statement as a sentence."""
-        given = _Named(self.figures)
+        figures = _Named(self.figures)
         if self.method in ("moments", "states", "other-law"):
-            given["coefficients"] = self._coefficients
-        text = _SENTENCES[self.method].format_map(given)
+            figures["coefficients"] = self._coefficients
+        text = _SENTENCES[self.method].format_map(figures)
         if self.method == "incidence" and self.figures.get("reservoirs"):
-            text += (
-                f"; the ledgers of {given['reservoirs']} reservoirs cannot wrap within {given['ledger_steps']} steps"
-            )
+            text += f"; the ledgers of {figures['reservoirs']} reservoirs cannot wrap"
+            text += f" within {figures['ledger_steps']} steps"
         if self.method == "operating-window":
-            if "difference" in given:
-                text += f", differ by at most {given['difference']} across a face"
-            if "current" in given:
-                text += f", and currents by no more than {given['current']} from 0"
+            if "difference" in figures:
+                text += f", differ by at most {figures['difference']} across a face"
+            if "current" in figures:
+                text += f", and currents by no more than {figures['current']} from 0"
             text += "; every run checks this at every PDE step and stops at the first value outside"
         if self.method == "invariant-range":
-            if "start_difference" in given:
-                text += f" that differ by at most {given['start_difference']} across a face"
+            if "start_difference" in figures:
+                text += f" that differ by at most {figures['start_difference']} across a face"
             text += ": the maximum principle keeps the field in its range,"
-            text += f" and rounding moves a cell by {given['drift']} quanta at most"
-        if self.method == "conductances" and "largest_angle" in given:
+            text += f" and rounding moves a cell by {figures['drift']} quanta at most"
+        if self.method == "conductances" and "largest_angle" in figures:
             text += (
                 "; two points give the law's flux where lines between centres are normal to faces, here they are up to "
-                f"{given['largest_angle']:.3g} degrees off, {given['mean_angle']:.3g} on average"
+                f"{figures['largest_angle']:.3g} degrees off, {figures['mean_angle']:.3g} on average"
             )
         if self.method == "maximum-principle" and self.figures.get("reservoirs"):
             text += ", including what reservoirs add"
@@ -128,7 +127,7 @@ class Claim(Stored):
         if "share_shift" in self.figures:
             text += (
                 "; this holds where the limiter does not cut, that is where a face takes no more than "
-                f"2^-{given['share_shift']} of its source"
+                f"2^-{figures['share_shift']} of its source"
             )
         return text
 

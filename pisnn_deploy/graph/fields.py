@@ -65,7 +65,7 @@ class Field(Stored):
     window : OperatingWindow
         In units of ``inverse_volume * mass``.
     inverse_volume : int64 array [cells]
-        Positive. ``inverse_volume * mass`` is proportional to the value of a cell; all 1 where cells hold alike.
+        Positive. ``inverse_volume * mass`` is proportional to the value of a cell; all 1 for equal volumes.
     unit_volume : float
         Volume (times heat capacity) of a cell whose inverse volume is 1.
     reservoirs : int64 array [reservoirs]

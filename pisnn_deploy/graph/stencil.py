@@ -24,7 +24,7 @@ FARTHEST = 2**31
 
 @dataclass(frozen=True)
 class Stencil(Connections):
-    """Connections from the cells of a structured mesh to its faces, alike within boxes of faces.
+    """Connections from the cells of a structured mesh to its faces, the same at every face of a box.
 
     Neuron ``f * outputs_per_face + o`` of the target belongs to face ``f``. Row ``b * outputs_per_face + o`` of
     `starts` holds the connections of output ``o`` at all faces of box ``b``: entry ``e`` comes from the cell at the
@@ -78,13 +78,13 @@ class Stencil(Connections):
         for box, numbers in enumerate(self._faces):
             for output in range(self.outputs_per_face):
                 part, order = self._part(box, output)
-                held = np.broadcast_to(self.values[part][order], (numbers.size, order.size))
+                weights = np.broadcast_to(self.values[part][order], (numbers.size, order.size))
                 turned = self._turned(box, self.offsets[part])
                 if turned.size:
-                    held = held.copy()
+                    weights = weights.copy()
                     cells = self._cells(box, self.offsets[part][order], turned)
-                    held[turned] = np.take_along_axis(held[turned], np.argsort(cells, axis=1), axis=1)
-                _put(values, starts, numbers * self.outputs_per_face + output, held)
+                    weights[turned] = np.take_along_axis(weights[turned], np.argsort(cells, axis=1), axis=1)
+                _put(values, starts, numbers * self.outputs_per_face + output, weights)
         return Rows(starts, columns.astype(np.int64), values, self.inputs)
 
     @cached_property

@@ -130,12 +130,12 @@ def _provenance(request: CompileRequest, read: ModelRead, target: Profile, place
     """Provenance as plain data; newer options are left out at their defaults, so that artifacts keep their bytes."""
     graph, limits, origin = request.graph, request.limits, request.origin
     elsewhere = {*FILES, "model", "value_range", "problem", "diffusion_number"}
-    given = {name: value for name, value in request.given.items() if name not in elsewhere}
+    options = {name: value for name, value in request.given.items() if name not in elsewhere}
     provenance: dict[str, Any] = {
         "model": read.model.spec.name,
         "model_sha256": read.sha256,
         "options": {
-            **given,
+            **options,
             "mesh": place.mesh,
             "boundary": place.boundary,
             "profile": target.name,

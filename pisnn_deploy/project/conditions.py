@@ -75,8 +75,8 @@ def read_groups(
             entries.append((group, {kind: _number(number)} if kind == DIRICHLET else rest))
     values: dict[str, float] = {}
     seen: set[str] = set()
-    for group, said in entries:
-        condition: Any = said
+    for group, entry in entries:
+        condition: Any = entry
         if group not in known:
             raise UsageError(f"boundary: {unknown_group(group, known, elsewhere)}")
         if group in seen:

@@ -39,13 +39,13 @@ def read_field(path: Path, shape: tuple[int, ...]) -> NDArray[np.float64]:
             raise FileError(path, "is not a file")
         with path.open("rb") as stream:
             try:
-                found, fortran, dtype = read_header(stream)
+                stored_shape, fortran, dtype = read_header(stream)
             except ValueError as error:
                 raise FileError(path, str(error), remedy="write it with numpy.save") from error
             if dtype.kind not in "fiu" or dtype.itemsize > 8:
                 raise FileError(path, f"holds {dtype}, it must hold floats of at most 64 bits")
-            if found != shape:
-                raise FileError(path, f"has shape {found}, the mesh has {shape}")
+            if stored_shape != shape:
+                raise FileError(path, f"has shape {stored_shape}, the mesh has {shape}")
             if path.stat().st_size - stream.tell() < math.prod(shape) * dtype.itemsize:
                 raise FileError(path, "ends too early")
             numbers = np.frombuffer(stream.read(math.prod(shape) * dtype.itemsize), dtype)

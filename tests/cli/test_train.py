@@ -114,7 +114,7 @@ def test_a_bad_recipe_has_an_exit_code_a_message_and_no_checkpoint(
     assert [path.name for path in tmp_path.iterdir()] == [f"{name}.yaml"]
 
 
-def test_a_training_prints_what_it_learned_beside_what_was_wanted(
+def test_a_training_prints_what_it_learned_next_to_what_was_expected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -126,8 +126,8 @@ def test_a_training_prints_what_it_learned_beside_what_was_wanted(
     table = {row[0].strip(): row[1].strip() for row in rows if len(row) == 2}
     assert table["held-out loss"] == "0.0569 before training, 2.97e-05 after"
     assert table["held-out error"] == "5.45e-03 after 4 PDE steps" and table["FTCS"] == "1.86e-02 on the same mesh"
-    assert table["diffusion number"] == "0.492188, wanted 0.5"
-    assert table["effective diffusivity"] == "0.0100554, wanted 0.01"
+    assert table["diffusion number"] == "0.492188, expected 0.5"
+    assert table["effective diffusivity"] == "0.0100554, expected 0.01"
     assert table["amplification factor"] == "0.99998147 at most"
     model = read_checkpoint(Path("good.safetensors"))
     integers = np.rint(model.weights[0][0] * 128)

@@ -65,8 +65,8 @@ def _without_limiter(graph: IntegerGraph, face: FaceConstants) -> Claim:
 def _claim(graph: IntegerGraph, figures: dict[str, Figure], linear: bool) -> Claim:
     """Claim of the given method if every coefficient is the model's, else `other-law`."""
     good = all(
-        abs(value / wanted - 1) <= LARGEST_DEVIATION
-        for name, wanted in figures.items()
+        abs(value / of_model - 1) <= LARGEST_DEVIATION
+        for name, of_model in figures.items()
         if name in ("wanted_velocity", "wanted_diffusivity", "wanted_wave_speed")
         for key, value in figures.items()
         if key in (name[7:], f"{name[7:]}_lower", f"{name[7:]}_upper")
@@ -224,11 +224,11 @@ def _conductances(graph: IntegerGraph, materials: Materials) -> Claim:
     np.maximum.at(stored, weights.row_of, abs(weights.values))
     joins = mesh.source != mesh.target  # a face from a cell to itself moves nothing, whatever it conducts
     stored, conductance = stored[joins], conductance[joins]
-    wanted = field.unit_volume / capacity
+    exact_volumes = field.unit_volume / capacity
     scale = int(stored.sum()) / math.fsum(conductance)
     figures: dict[str, Figure] = {
         "conductance_error": _shown(abs(stored / (scale * conductance) - 1).max()),
-        "capacity_error": _shown(abs(volumes / wanted - 1).max()),
+        "capacity_error": _shown(abs(volumes / exact_volumes - 1).max()),
     }
     angles = mesh.angles()
     if angles is not None:
@@ -238,7 +238,7 @@ def _conductances(graph: IntegerGraph, materials: Materials) -> Claim:
     # next face compensates the rounding of one.
     room = 0.5 if graph.between_fields else 1.0
     lowest, highest = ((stored - room) / conductance).max(), ((stored + room) / conductance).min()
-    nearest = (abs(volumes - wanted) <= 0.5 + HALF_OF_THE_DIGITS * wanted).all()
+    nearest = (abs(volumes - exact_volumes) <= 0.5 + HALF_OF_THE_DIGITS * exact_volumes).all()
     if nearest and lowest <= highest * (1 + HALF_OF_THE_DIGITS):
         return Claim("proved", "conductances", figures)
     return Claim("none", "other-law", figures)

@@ -140,8 +140,8 @@ def growth_text(graph: IntegerGraph, horizon: int) -> str:
     """Describe how a small wave or noise on a constant field grew; empty if it did not.
 
     Only graphs whose stability is not proved are run: from the constant alone and with the wave, whose difference is
-    followed. A limiter is left out: it bounds masses, and modes still grow until it cuts them. What grows too slowly
-    to be seen is told by `pisnn_deploy.compiler.warnings`.
+    followed. A limiter is left out: it bounds masses, and modes still grow until it cuts them. Growth that is too slow
+    to show in the run is reported by `pisnn_deploy.compiler.warnings`.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.compiler.analysis.rows import Ends, LinearRows, face_rows, held_rows
+from pisnn_deploy.compiler.analysis.rows import Ends, LinearRows, face_rows, holder_rows
 from pisnn_deploy.core.rows import Rows
 from pisnn_deploy.graph import IntegerGraph, IntegerLayer, OperatingWindow
 from pisnn_deploy.graph.connections import Blocks
@@ -56,11 +56,11 @@ class Stage:
     Attributes
     ----------
     name : str
-        Of the population.
+        Name of the population.
     parameters : mapping of str to int64 array [neurons]
         Parameters of the program, by name.
-    held : mapping of str to (int64 array [neurons], int64 array [neurons])
-        By port: lower and upper end of what holders add.
+    from_holders : mapping of str to (int64 array [neurons], int64 array [neurons])
+        By port: lower and upper end of the sum that holders add.
     heard : tuple of Heard
         Inputs from earlier stages.
     limits : mapping of str to Interval
@@ -72,7 +72,7 @@ class Stage:
     name: str
     program: Program
     parameters: Mapping[str, Integers]
-    held: Mapping[str, Ends] = field(default_factory=dict)
+    from_holders: Mapping[str, Ends] = field(default_factory=dict)
     heard: tuple[Heard, ...] = ()
     limits: Mapping[str, Interval] = field(default_factory=dict)
     starts: Mapping[str, Interval] = field(default_factory=dict)
@@ -118,7 +118,7 @@ def network_ranges(stages: Iterable[Stage]) -> dict[str, Ranges]:
     for stage in stages:
         inputs: dict[str, Ends] = {name: (values, values) for name, values in stage.parameters.items()}
         heard = ((part.port, _through(part, ranges[part.source].sent[part.output], stage.name)) for part in stage.heard)
-        for port, ends in (*stage.held.items(), *heard):
+        for port, ends in (*stage.from_holders.items(), *heard):
             _add(inputs, port, ends)
         try:
             ranges[stage.name] = _ranges(stage, inputs)
@@ -272,8 +272,10 @@ def _laid_out(graph: IntegerGraph) -> Iterator[Stage]:
     alike = distinct_faces(mesh, spec.half_width, spec.transverse)
     others = {name: values[alike] for name, values in population.parameters.items() if name not in last.parameters}
     further = (heard for heard in _into(graph, population) if heard.port != ARRIVAL)
-    arrivals = {heard.port: _held(graph, heard._replace(weights=heard.weights.rows(alike))) for heard in further}
-    yield replace(last, parameters={**last.parameters, **others}, held={**last.held, **arrivals})
+    arrivals = {
+        heard.port: _from_holders(graph, heard._replace(weights=heard.weights.rows(alike))) for heard in further
+    }
+    yield replace(last, parameters={**last.parameters, **others}, from_holders={**last.from_holders, **arrivals})
 
 
 def _spelled_out(graph: IntegerGraph) -> Iterator[Stage]:
@@ -286,7 +288,7 @@ def _spelled_out(graph: IntegerGraph) -> Iterator[Stage]:
         arrivals: dict[str, Ends] = {}
         for heard in into:
             if heard.source in graph.holders:
-                _add(arrivals, heard.port, _held(graph, heard))
+                _add(arrivals, heard.port, _from_holders(graph, heard))
         yield Stage(
             population.name,
             population.program,
@@ -314,12 +316,12 @@ def _starts(population: Population) -> dict[str, Interval]:
     }
 
 
-def _held(graph: IntegerGraph, heard: Heard) -> Ends:
+def _from_holders(graph: IntegerGraph, heard: Heard) -> Ends:
     field, weights = graph.field_of(heard.source), heard.weights
     ledgers = weights.columns[weights.columns >= field.cells] - field.cells
     if ledgers.size:
         raise Excluded(f"ledger {int(ledgers[0])} of {field.holder} is sent to a neuron, but nothing bounds it")
-    return held_rows(weights, field.window, field.inverse_volume)
+    return holder_rows(weights, field.window, field.inverse_volume)
 
 
 def _into(graph: IntegerGraph, population: Population) -> Iterator[Heard]:

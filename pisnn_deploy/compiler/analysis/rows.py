@@ -114,7 +114,7 @@ def _linear_rows(
     upper = ends[1] & (near_upper | ~ends[0])
     known[at_row[~(ends[0] | ends[1])]] = False
     if open_lines.size and reservoirs.size:
-        shown = _held(mesh, axis[at_row], at_line, upper, reservoirs)
+        shown = _reservoir_values(mesh, axis[at_row], at_line, upper, reservoirs)
         np.add.at(excess, at_row, np.where(ends[0] | ends[1], sums[open_lines] * shown, 0))
     row = np.concatenate([row, at_row])
     place = np.concatenate([place, np.where(upper, 2 * shape[axis[at_row]], 0)])
@@ -130,7 +130,9 @@ def _linear_rows(
     return LinearRows(constant, positive, negative, excess, np.where(known, variation, -1))
 
 
-def _held(mesh: Mesh, axis: Integers, line: Integers, upper: NDArray[np.bool_], reservoirs: Integers) -> Integers:
+def _reservoir_values(
+    mesh: Mesh, axis: Integers, line: Integers, upper: NDArray[np.bool_], reservoirs: Integers
+) -> Integers:
     """Values of the reservoirs at the ends of lines, each named by its cell of coordinate 0; 0 without one."""
     layers = reservoir_layers(mesh)
     coordinates = np.unravel_index(line, mesh.shape)
@@ -145,7 +147,7 @@ def _held(mesh: Mesh, axis: Integers, line: Integers, upper: NDArray[np.bool_], 
     return reservoir_values
 
 
-def held_rows(weights: Rows, window: OperatingWindow, volumes: Integers) -> Ends:
+def holder_rows(weights: Rows, window: OperatingWindow, volumes: Integers) -> Ends:
     """Bounds of weighted sums of masses by the operating window alone.
 
     Parameters

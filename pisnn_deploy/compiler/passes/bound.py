@@ -172,9 +172,9 @@ def _payloads(graph: IntegerGraph, ranges: Mapping[str, Ranges]) -> dict[tuple[s
     """Largest payload of each output of each population."""
     packets = {(channels.population, channels.output) for channels in graph.channels}
     payloads: dict[tuple[str, int], Interval] = {}
-    for name, found in ranges.items():
+    for name, intervals in ranges.items():
         for output, value in enumerate(graph.population(name).program.sends):
-            sent = found.values[value]
+            sent = intervals.values[value]
             spread = sent.upper - sent.lower
             is_value = graph.coding != "delta" or (name, output) in packets
             payloads[name, output] = sent if is_value else Interval(-spread, spread)

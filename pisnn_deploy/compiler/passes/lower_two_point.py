@@ -53,10 +53,10 @@ class Material:
 
 @dataclass(frozen=True)
 class LowerTwoPoint:
-    """Lay a linear diffusive model out on a mesh whose cells differ.
+    """Lay a linear diffusive model out on a mesh with unequal cells.
 
-    1. The model's kernel is condensed to two points: on cells that differ nothing wider is consistent. What is left of
-       it is its equation; the conductance of a face follows from its geometry and the materials beside it.
+    1. The model's kernel is condensed to two points: on unequal cells nothing wider is consistent. Only its equation
+       remains; the conductance of a face follows from its geometry and the materials on both sides.
     2. A face's conductance is ``area / (d_s / k_s + d_t / k_t)``: two resistances in series.
     3. Models with hidden layers, and other equations than diffusion, are refused.
 

@@ -24,10 +24,10 @@ _HEAVIEST = 1 << 14
 
 
 def home_cells(graph: IntegerGraph) -> dict[str, Integers]:
-    """The cell that each neuron lives with.
+    """The cell whose core each neuron shares.
 
-    A face and its hidden neurons live with the cell that its positive packets leave, or with the other one where that
-    is a reservoir. A reservoir lives with the cell that it is beside, and so does the level of a cell.
+    A face and its hidden neurons share the core of the cell that their positive packets leave, or of the other cell if
+    that is a reservoir. A reservoir shares the core of its neighbour; a cell's level that of the cell.
 
     Returns
     -------
@@ -229,14 +229,14 @@ def metis_parts(joined: Rows, weights: NDArray[np.float64], parts: int, seed: in
     import pymetis  # compiled code that is rarely needed
 
     options = pymetis.Options(seed=seed)
-    found = pymetis.part_graph(
+    partition = pymetis.part_graph(
         parts,
         pymetis.CSRAdjacency(joined.starts.astype(np.int32), joined.columns.astype(np.int32)),
         vweights=_whole(weights),
         eweights=_whole(joined.values.astype(np.float64)),
         options=options,
     )
-    numbers = np.asarray(found[1], np.int64)
+    numbers = np.asarray(partition[1], np.int64)
     return _in_order_of_appearance(numbers)
 
 

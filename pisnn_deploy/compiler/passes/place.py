@@ -55,7 +55,7 @@ class Place:
     """Cut the mesh onto cores and the cores onto chips, with little traffic between them.
 
     1. A face and its hidden neurons live on the core of the cell on their lower side, so most packets stay local. A
-       reservoir lives with the cell that it is beside.
+       reservoir lives on the core of its neighbour.
     2. ``blocks`` cuts a structured mesh into boxes as near to cubes as possible: of the fewest cores on which no limit
        of the profile is exceeded, those with the least surface. ``metis`` cuts the graph of the cells, whatever the
        mesh. ``index`` cuts consecutive cells; it is what the others are compared with.
@@ -180,8 +180,10 @@ class _Problem:
     def loads(self) -> list[tuple[Integers | NDArray[np.float64], int]]:
         """Least use of a resource by each cell, whatever the cut, and the resource's limit."""
         core, packing = self.profile.core, self.profile.synapse
-        held = [self.lines[name] * np.bincount(home, minlength=self.cells) for name, home in self.homes.items()]
-        neurons = np.sum(held, axis=0)
+        neurons_by_population = [
+            self.lines[name] * np.bincount(home, minlength=self.cells) for name, home in self.homes.items()
+        ]
+        neurons = np.sum(neurons_by_population, axis=0)
         entries = np.zeros(self.cells)
         for link in self.links:
             lengths = self.lines[link.source] * np.diff(link.row_starts)
@@ -388,8 +390,8 @@ def _in_order_of_chips(chip: Integers) -> tuple[Integers, Integers]:
 
 def _placement(problem: _Problem, trial: _Trial, method: Method) -> Placement:
     axons = {
-        link.name: axon_runs(one, trial.index[link.source])
-        for link, one in zip(problem.links, trial.axons, strict=True)
+        link.name: axon_runs(axons_of_link, trial.index[link.source])
+        for link, axons_of_link in zip(problem.links, trial.axons, strict=True)
     }
     uses = {name: np.ceil(getattr(trial.counts, name)).astype(np.int64) for name in UTILISATION}
     cores, chips = int(trial.chip.size), int(trial.chip.max()) + 1

@@ -62,7 +62,7 @@ class Prove:
     4. With a limiter, *positivity*: no cell has more than ``2^s`` faces, so what it gives in a PDE step is at most what
        it has. The update is then no longer linear; stability rests on the constant sum of nonnegative masses where
        there are no reservoirs, and overflow on the operating window.
-    5. *Equation*: the coefficients that the integers have in physical units, beside those of the model
+    5. *Equation*: the coefficients that the integers have in physical units, compared with those of the model
        (`pisnn_deploy.compiler.analysis.equation`).
     6. Stability and equation are not claimed if no theorem covers the programs of faces, or of neurons before them.
     """
@@ -147,7 +147,7 @@ def _invariant_start(graph: IntegerGraph) -> dict[str, Figure] | None:
     """Starts from which a run never leaves the operating window; None if unknown.
 
     Values of cells average values of cells and reservoirs. Differences of neighbours obey the same kernel where the
-    field extends to the whole lattice: reservoirs stand along one axis only, alike along each side, or are all alike.
+    field extends to the whole lattice: all reservoirs are equal, or they lie along one axis and are equal on each side.
     """
     if graph.materials is not None or graph.window.current is not None or not _is_linear(graph) or not _averages(graph):
         return None
@@ -250,7 +250,7 @@ def _shortened(graph: IntegerGraph) -> IntegerGraph:
 
 
 def _same_boxes(boxes: Boxes, shape: tuple[int, ...], others: Boxes, small: tuple[int, ...]) -> bool:
-    """Whether boxes of two meshes follow each other alike: of the same axes, as far from the nearer walls."""
+    """Whether boxes of two meshes correspond in order: same axes, same distance from the nearer walls."""
     if not np.array_equal(boxes.axis, others.axis):
         return False
     gone = np.array(shape) - np.array(small)

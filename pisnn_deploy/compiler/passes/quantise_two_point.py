@@ -54,20 +54,20 @@ class QuantiseTwoPoint:
        cell's integer inverse volume p: the value of the cell, rounded to the nearest level. The physical volume of a
        cell is what p says. No p is above ``2^s``, so that a quantum is at most one level: every cell has a mass for
        each level, the one nearest to it, and a constant field on a level is exactly at rest whatever the volumes.
-    2. The bits of a state are shared alike between levels and inverse volumes; where volumes differ much, inverse
-       volumes get more.
+    2. Levels and inverse volumes get equal shares of a state's bits; inverse volumes get more where volumes differ
+       much.
     3. A flux compartment takes the difference of the levels beside it times an integer conductance. The threshold is as
        fine as drives allow; conductances are scaled so that a cell gives half of what it has at most:
        ``p_i * sum_f c_f <= 2^(F + s - 1)``. That is twice as far from a negative weight of the update as a discrete
        maximum principle asks for, and no wave changes its sign from one PDE step to the next.
     4. The time step follows from the sum of the integer conductances.
-    5. Cells of a grid that hold alike need no levels (`pisnn_deploy.compiler.passes.alike`): a face takes the
+    5. Cells of equal capacity on a grid need no levels (`pisnn_deploy.compiler.passes.alike`): a face takes the
        difference of the masses themselves, and the slope of the operating range bounds what goes through it.
 
     Parameters
     ----------
     operating_range : OperatingRange or None
-        Replaces the model's own; slopes and fluxes in it count where cells hold alike.
+        Replaces the model's own; its limits on slopes and fluxes apply where cells have equal capacity.
     """
 
     name: ClassVar[str] = "quantise-two-point"

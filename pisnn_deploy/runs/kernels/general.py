@@ -5,8 +5,8 @@ are independent, so shares of the rows can run on several threads. The functions
 populations' programs. The audit reads stored values in separate loops, and uses the incidence of the mesh instead of
 the synapses.
 
-The array `held` has all values that are sent between two steps: masses and ledgers, then the outputs of the populations
-between membranes and faces.
+The array `values` has all values that are sent between two steps: masses and ledgers, then the outputs of the
+populations between membranes and faces.
 """
 
 from __future__ import annotations
@@ -47,32 +47,32 @@ def answer_run(*arguments):
 
 
 @part
-def _arrive(synapses, population, at, n, held, arrivals):
+def _arrive(synapses, population, at, n, values, arrivals):
     """Compute the inputs of some neurons of a population; populations after the holders count from 0."""
     row = synapses.first_row[population] + at
     for x in range(n):
         total = synapses.bias[row + x]
         for e in range(synapses.start[row + x], synapses.start[row + x + 1]):
-            total += synapses.weight[e] * held[synapses.column[e]]
+            total += synapses.weight[e] * values[synapses.column[e]]
         arrivals[x] = total
 
 
 @part
-def _fire(synapses, mesh, programs, held, arrays, row, begin, end):
+def _fire(synapses, mesh, programs, values, arrays, row, begin, end):
     limits, numbers, widths = programs
     faces = synapses.first_row.size - 2
     for at in range(begin, end, TILE):
         n = min(TILE, end - at)
-        _arrive(synapses, faces, at, n, held, row.arrivals)
+        _arrive(synapses, faces, at, n, values, row.arrivals)
         run = (0, np.uint64(at), np.uint64(at), np.uint64(0), np.uint64(n))
-        fire_run(numbers[faces], widths[faces], held, arrays, row, arrays.packets, run)
-        audit_run(numbers[faces], widths[faces], held, arrays, row, arrays.packets, run, limits[LARGEST_CURRENT])
-    if _is_too_steep(mesh, limits, held, begin, end):
+        fire_run(numbers[faces], widths[faces], values, arrays, row, arrays.packets, run)
+        audit_run(numbers[faces], widths[faces], values, arrays, row, arrays.packets, run, limits[LARGEST_CURRENT])
+    if _is_too_steep(mesh, limits, values, begin, end):
         row.result[FLAGS] |= FLAG_RANGE
 
 
 @part
-def _is_too_steep(mesh, limits, held, begin, end):
+def _is_too_steep(mesh, limits, values, begin, end):
     """Whether masses across faces `begin` to `end` differ by more than the operating range allows."""
     if limits[DIFFERENCE] == UNLIMITED:
         return False
@@ -82,25 +82,25 @@ def _is_too_steep(mesh, limits, held, begin, end):
         limit = limits[DIFFERENCE]
         if lower >= cells or upper >= cells:
             limit = limits[HALF_DIFFERENCE]
-        below = mesh.reservoir[lower - cells] if lower >= cells else held[lower] * mesh.inverse_volume[lower]
-        above = mesh.reservoir[upper - cells] if upper >= cells else held[upper] * mesh.inverse_volume[upper]
+        below = mesh.reservoir[lower - cells] if lower >= cells else values[lower] * mesh.inverse_volume[lower]
+        above = mesh.reservoir[upper - cells] if upper >= cells else values[upper] * mesh.inverse_volume[upper]
         if abs(above - below) > limit:
             return True
     return False
 
 
 @part
-def _collect(route, mesh, limits, held, new, packets, result, share):
+def _collect(route, mesh, limits, values, new, packets, result, share):
     begin, end = share
     cells = mesh.inverse_volume.size
     for i in range(begin, end):
         gain = np.int64(0)
         for e in range(route.start[i], route.start[i + 1]):
             gain += route.weight[e] * packets[0, route.face[e]]
-        new[i] = held[i] + gain
+        new[i] = values[i] + gain
     flags, total, events = np.int64(0), np.int64(0), np.int64(0)
     for i in range(begin, end):
-        expected = held[i]
+        expected = values[i]
         for e in range(mesh.start[i], mesh.start[i + 1]):
             expected += mesh.sign[e] * packets[0, mesh.face[e]]
         stored = new[i]
@@ -108,7 +108,7 @@ def _collect(route, mesh, limits, held, new, packets, result, share):
             flags |= FLAG_LOCAL
         total += stored
         if i < cells:
-            change = stored - held[i]
+            change = stored - values[i]
             events += spikes(change if limits[CHANGES_COUNT] else stored, limits[MEMBRANE_LINES])
             level = stored * mesh.inverse_volume[i]
             if level < limits[LOWER] or level > limits[UPPER]:
@@ -123,42 +123,42 @@ def _collect(route, mesh, limits, held, new, packets, result, share):
 
 
 @part
-def _answer(synapses, programs, held, population, row, begin, end):
+def _answer(synapses, programs, values, population, row, begin, end):
     limits, numbers, widths = programs
     first = synapses.first_unit[population]
     kind = synapses.kind[population]
     for at in range(begin, end, TILE):
         n = min(TILE, end - at)
-        _arrive(synapses, population, at, n, held, row.arrivals)
+        _arrive(synapses, population, at, n, values, row.arrivals)
         sent = answer_run(
-            kind, numbers[population], widths[population], held, row, first + at, n, limits[CHANGES_COUNT]
+            kind, numbers[population], widths[population], values, row, first + at, n, limits[CHANGES_COUNT]
         )
         row.result[LAYERS + population] += sent
 
 
-def fire(tables, programs, held, arrays, buffers, begin, end, share):
+def fire(tables, programs, values, arrays, buffers, begin, end, share):
     """Fire faces `begin` to `end`, and audit them."""
     row = Row(buffers.arrivals[share], buffers.before[share], buffers.results[share])
-    _fire(tables[0], tables[2], programs, held, arrays, row, begin, end)
+    _fire(tables[0], tables[2], programs, values, arrays, row, begin, end)
 
 
-def collect(tables, programs, held, new, arrays, buffers, bounds, share):
+def collect(tables, programs, values, new, arrays, buffers, bounds, share):
     """Add packets to the holders within some bounds, and audit them."""
-    _collect(tables[1], tables[2], programs[0], held, new, arrays.packets, buffers.results[share], bounds)
+    _collect(tables[1], tables[2], programs[0], values, new, arrays.packets, buffers.results[share], bounds)
 
 
-def answer(tables, programs, held, buffers, population, begin, end, share):
+def answer(tables, programs, values, buffers, population, begin, end, share):
     """Run neurons `begin` to `end` of a population between membranes and faces."""
     row = Row(buffers.arrivals[share], buffers.before[share], buffers.results[share])
-    _answer(tables[0], programs, held, population, row, begin, end)
+    _answer(tables[0], programs, values, population, row, begin, end)
 
 
-def settle(held, buffers, counters):
+def settle(values, buffers, counters):
     """Add up the results of all shares after a PDE step."""
-    settle_step(held, buffers.results, counters, True)
+    settle_step(values, buffers.results, counters, True)
 
 
-def advance(tables, programs, held, new, arrays, buffers, counters, goal):
+def advance(tables, programs, values, new, arrays, buffers, counters, goal):
     """Run PDE steps on one thread, up to one with a flag; return their number.
 
     `goal` is the number of steps, and whether the last one is the end of the run.
@@ -168,20 +168,20 @@ def advance(tables, programs, held, new, arrays, buffers, counters, goal):
     row = Row(buffers.arrivals[0], buffers.before[0], buffers.results[0])
     faces, holders = mesh.ends.shape[1], mesh.start.size - 1
     for step in range(steps):
-        _fire(synapses, mesh, programs, held, arrays, row, 0, faces)
-        _collect(route, mesh, programs[0], held, new, arrays.packets, row.result, (0, holders))
-        for place in range(holders, held.size):
-            new[place] = held[place]
+        _fire(synapses, mesh, programs, values, arrays, row, 0, faces)
+        _collect(route, mesh, programs[0], values, new, arrays.packets, row.result, (0, holders))
+        for place in range(holders, values.size):
+            new[place] = values[place]
         if step + 1 < steps or not last_is_silent:
             for population in range(synapses.first_unit.size - 1):
                 count = synapses.first_unit[population + 1] - synapses.first_unit[population]
                 _answer(synapses, programs, new, population, row, 0, count)
         if settle_step(new, buffers.results, counters, True):
             return step + 1
-        held, new = new, held
+        values, new = new, values
     return steps
 
 
-def too_steep(tables, programs, held):
+def too_steep(tables, programs, values):
     """Whether masses across any face differ by more than the operating range allows."""
-    return _is_too_steep(tables[2], programs[0], held, 0, tables[2].ends.shape[1])
+    return _is_too_steep(tables[2], programs[0], values, 0, tables[2].ends.shape[1])

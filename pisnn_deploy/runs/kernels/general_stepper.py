@@ -25,7 +25,7 @@ class Synapses(NamedTuple):
     """Input rows of all populations except the holders, population by population.
 
     `first_row` has the first row of each population, and the end. `first_unit` has the place of each layer's outputs in
-    `held`, and the end. `kind` is the number of each layer's generated function.
+    `values`, and the end. `kind` is the number of each layer's generated function.
     """
 
     first_row: Integers
@@ -57,7 +57,7 @@ class Incidences(NamedTuple):
 
 
 class Arrays(NamedTuple):
-    """State of faces, [1, faces] each; `held` is separate, because its two arrays are swapped."""
+    """State of faces, [1, faces] each; `values` is separate, because its two arrays are swapped."""
 
     states: tuple[Integers, ...]
     parameters: tuple[Integers, ...]
@@ -90,7 +90,7 @@ class GeneralStepper(KernelStepper):
         self._programs = (limits_of(graph), *_numbers(graph, [*layers, population], [*of_layers, of_faces]))
         layers_at = places.layers_at(len(population.program.states))
         self.kernels = bound(general, of_faces.text + answering(kinds), (("LAYERS", layers_at),))
-        self.held, self._new = np.zeros((2, graph.sole_field.size + sum(layer.size for layer in layers)), np.int64)
+        self.values, self._new = np.zeros((2, graph.sole_field.size + sum(layer.size for layer in layers)), np.int64)
         size, parameters = (1, population.size), tuple(values[name][None, :].copy() for name in of_faces.arrays)
         states = tuple(np.zeros(size, np.int64) for _ in population.program.states)
         self.arrays = Arrays(
@@ -105,8 +105,8 @@ class GeneralStepper(KernelStepper):
     @property
     def mass(self) -> Integers:
         """Masses and ledgers, a view."""
-        held: Integers = self.held
-        return held[: self._graph.sole_field.size]
+        values: Integers = self.values
+        return values[: self._graph.sole_field.size]
 
     def _values(self) -> tuple[Integers, list[Integers], Integers]:
         arrays = self.arrays
@@ -120,7 +120,9 @@ class GeneralStepper(KernelStepper):
             array[0] = values
         # Recompute the outputs of layers; their spikes are counted already.
         for layer in range(self._layers):
-            self.kernels.answer(self._tables, self._programs, self.held, self._buffers, layer, 0, self._size(layer), 0)
+            self.kernels.answer(
+                self._tables, self._programs, self.values, self._buffers, layer, 0, self._size(layer), 0
+            )
         self._buffers.results[:] = 0
 
     @property
@@ -135,23 +137,23 @@ class GeneralStepper(KernelStepper):
         """Compile all kernels of a step."""
         followed = (self._tables, self._programs)
         if self._pool is None:
-            state = (self.held, self._new, self.arrays, self._buffers, self._counters)
+            state = (self.values, self._new, self.arrays, self._buffers, self._counters)
             compiled_for(self.kernels.advance, *followed, *state, (0, False))
         else:
-            states, share = (self.held, self._new, self.arrays, self._buffers), (0, 0)
-            compiled_for(self.kernels.fire, *followed, self.held, self.arrays, self._buffers, 0, 0, 0)
+            states, share = (self.values, self._new, self.arrays, self._buffers), (0, 0)
+            compiled_for(self.kernels.fire, *followed, self.values, self.arrays, self._buffers, 0, 0, 0)
             compiled_for(self.kernels.collect, *followed, *states, share, 0)
             compiled_for(self.kernels.answer, *followed, self._new, self._buffers, 0, 0, 0, 0)
             compiled_for(self.kernels.settle, self._new, self._buffers, self._counters)
-        compiled_for(self.kernels.too_steep, *followed, self.held)
+        compiled_for(self.kernels.too_steep, *followed, self.values)
 
     def _advance(self, steps: int) -> bool:
         followed = (self._tables, self._programs)
         if self._pool is None:
-            state = (self.held, self._new, self.arrays, self._buffers, self._counters)
+            state = (self.values, self._new, self.arrays, self._buffers, self._counters)
             done = int(self.kernels.advance(*followed, *state, (steps, self._done() + steps == self._steps)))
             if done % 2:
-                self.held, self._new = self._new, self.held
+                self.values, self._new = self._new, self.values
         else:
             for _ in range(steps):
                 self._one_shared()
@@ -159,16 +161,16 @@ class GeneralStepper(KernelStepper):
                     break
         if self._counters[places.FLAGS]:
             return False
-        if self.kernels.too_steep(*followed, self.held):
+        if self.kernels.too_steep(*followed, self.values):
             self._counters[places.FLAGS] = places.FLAG_RANGE
             return False
         return True
 
     def _one_shared(self) -> None:
         """Run one PDE step, with each phase shared by the threads."""
-        followed, held, new, arrays, buffers = (
+        followed, values, new, arrays, buffers = (
             (self._tables, self._programs),
-            self.held,
+            self.values,
             self._new,
             self.arrays,
             self._buffers,
@@ -176,19 +178,19 @@ class GeneralStepper(KernelStepper):
         kernels, holders = self.kernels, self._graph.sole_field.size
         self._share(
             self._graph.sole_channels.size,
-            lambda begin, end, at: kernels.fire(*followed, held, arrays, buffers, begin, end, at),
+            lambda begin, end, at: kernels.fire(*followed, values, arrays, buffers, begin, end, at),
         )
         self._share(
-            holders, lambda begin, end, at: kernels.collect(*followed, held, new, arrays, buffers, (begin, end), at)
+            holders, lambda begin, end, at: kernels.collect(*followed, values, new, arrays, buffers, (begin, end), at)
         )
-        new[holders:] = held[holders:]
+        new[holders:] = values[holders:]
         for layer in range(self._layers if self._done() + 1 < self._steps else 0):
             self._share(
                 self._size(layer),
                 lambda begin, end, at, layer=layer: kernels.answer(*followed, new, buffers, layer, begin, end, at),  # type: ignore[misc]
             )
         kernels.settle(new, buffers, self._counters)
-        self.held, self._new = new, held
+        self.values, self._new = new, values
 
     def _share(self, rows: int, phase: Callable[[int, int, int], None]) -> None:
         assert self._pool is not None
@@ -239,11 +241,11 @@ def _tables(graph: IntegerGraph, kinds: list[int]) -> tuple[Synapses, Route, Inc
     )
 
 
-def _arrivals(graph: IntegerGraph, population: Population, place: Mapping[str, int], held: int) -> Rows:
-    """Weights of a population's inputs from all values in `held`, int64 [size, held]."""
+def _arrivals(graph: IntegerGraph, population: Population, place: Mapping[str, int], inputs: int) -> Rows:
+    """Weights of a population's inputs from `inputs` values, int64 [size, inputs]."""
     parts = ((synapse.matrix(), place[synapse.source]) for synapse in graph.into(population.name))
-    moved = (Rows(part.starts, part.columns + first, part.values, held) for part, first in parts)
-    return added(moved, (population.size, held))
+    moved = (Rows(part.starts, part.columns + first, part.values, inputs) for part, first in parts)
+    return added(moved, (population.size, inputs))
 
 
 def _numbers(

@@ -53,7 +53,7 @@ def layer_text(population: Population, bounded: Iterable[str]) -> LayerText:
     statements = Statements(NUMBA_WORDS, "v_", numbers)
     values = statements.write(program, names)
     widths = tuple(name for name in program.names if name in set(bounded))
-    sent, before = values[program.sends[0]], "(held[first + x] if changes_count else 0)"
+    sent, before = values[program.sends[0]], "(values[first + x] if changes_count else 0)"
     mask = numbers.mask(population.lines) if population.lines else ""
     lines = [
         "t = arrivals.dtype.type",
@@ -66,7 +66,7 @@ def layer_text(population: Population, bounded: Iterable[str]) -> LayerText:
         *(f"    {line}" for line in statements.lines),
         *(f"    {bits_of(name, values[name])}" for name in widths),
         f"    events += spikes({sent} - {before}, {mask})" if mask else f"    events += {sent} != {before}",
-        f"    held[first + x] = {sent}",
+        f"    values[first + x] = {sent}",
         *(comparison(name, at) for at, name in enumerate(widths)),
         "return events",
     ]
@@ -76,7 +76,7 @@ def layer_text(population: Population, bounded: Iterable[str]) -> LayerText:
 def answering(texts: Iterable[str]) -> str:
     """Generate ``answer_run``, which calls the function of a population by its number."""
     functions, calls = [], []
-    arguments = "numbers, widths, held, row, first, n, changes_count"
+    arguments = "numbers, widths, values, row, first, n, changes_count"
     for kind, text in enumerate(texts):
         body = ["arrivals, _, result = row", *text.split("\n")]
         functions += [f"def answer_{kind}({arguments}):", *(f"    {line}" for line in body), ""]
