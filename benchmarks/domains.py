@@ -61,14 +61,14 @@ def main() -> None:
     # Least model that has both: t = a * cells of a domain with its halos + b for each exchange.
     a = times["large_1"] / (large.mesh.cells * STEPS)
     rounds = rounds_of(large, 2)
-    halo = large.spec.half_width * rounds
+    halo = large.model_spec.half_width * rounds
     with_halo = (large.grid.shape[0] / 2 + halo) * large.grid.shape[1]
     b = max(0.0, times["large_2"] - a * with_halo * STEPS) / (STEPS / rounds)
     rows = []
     for parts in (2, 4, 8, 16, 64):
         side = 8192
-        each = rounds_of_rows(side // parts, large.spec.half_width)
-        work = a * (side / parts + 2 * large.spec.half_width * each) * side * each
+        each = rounds_of_rows(side // parts, large.model_spec.half_width)
+        work = a * (side / parts + 2 * large.model_spec.half_width * each) * side * each
         exchange = b * (side / large.grid.shape[1])
         total = work + exchange
         rows.append(line(parts, f"{a * side * side * each / total:.1f}", f"{exchange / total:.0%}"))

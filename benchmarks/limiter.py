@@ -112,7 +112,7 @@ def exact_box(graph: IntegerGraph, at: float) -> Field:
     """The box after a time, cell averages: each cosine moves with the velocity and decays, on a periodic line."""
     if at == 0:
         return box(graph)
-    spec, cells = graph.spec, graph.mesh.cells
+    spec, cells = graph.model_spec, graph.mesh.cells
     waves = 2 * np.pi * np.arange(1, MODES + 1)
     amplitude = 4 * np.sin(waves * 0.1) / waves * np.exp(-spec.diffusivity * waves**2 * at)
     edges = np.linspace(0.0, 1.0, cells + 1) - 0.3 - (spec.velocity or 0.0) * at

@@ -70,14 +70,14 @@ def solver_rows() -> list[dict[str, object]]:
     """Seconds and relative L2 errors of heat1d to time 1 on 128 cells; compiling is not counted."""
     graph = compile_requested(compile_request("heat1d", mesh=str(CELLS)))[0]
     start = np.asarray(problem_of(graph).initial(graph.grid, np.zeros(0), None), np.float64)
-    ftcs = round(graph.spec.diffusivity * CELLS**2 / 0.4)
+    ftcs = round(graph.model_spec.diffusivity * CELLS**2 / 0.4)
     solvers: dict[str, Callable[[], np.ndarray[tuple[int, ...], np.dtype[np.float64]]]] = {
         "pisnn-deploy, fast": lambda: ours(graph, "fast"),
         "pisnn-deploy, onnx": lambda: ours(graph, "onnx"),
-        "plain numpy, explicit float64": lambda: numpy_explicit(start, graph.spec.diffusivity, ftcs),
-        "py-pde, explicit, numba": lambda: py_pde(start, graph.spec.diffusivity, ftcs, "numba"),
-        "py-pde, explicit, numpy": lambda: py_pde(start, graph.spec.diffusivity, ftcs, "numpy"),
-        "FiPy, Crank-Nicolson, 100 steps": lambda: fipy_implicit(start, graph.spec.diffusivity, 100),
+        "plain numpy, explicit float64": lambda: numpy_explicit(start, graph.model_spec.diffusivity, ftcs),
+        "py-pde, explicit, numba": lambda: py_pde(start, graph.model_spec.diffusivity, ftcs, "numba"),
+        "py-pde, explicit, numpy": lambda: py_pde(start, graph.model_spec.diffusivity, ftcs, "numpy"),
+        "FiPy, Crank-Nicolson, 100 steps": lambda: fipy_implicit(start, graph.model_spec.diffusivity, 100),
     }
     fields = {name: solver() for name, solver in solvers.items()}  # also compiles
     medians = medians_in_turns({name: partial(seconds, solver) for name, solver in solvers.items()}, ROUNDS)

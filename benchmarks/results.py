@@ -102,7 +102,7 @@ def integers_did(results: Results, case: Setting) -> list[str]:
 def page(name: str, results: Results) -> str:
     """The page of a problem."""
     case, graph = setting(name), results.graph
-    spec, quantisation = graph.spec, graph.quantisation
+    spec, quantisation = graph.model_spec, graph.quantisation
     horizon = case.problem.horizon
     steps = horizon_steps(graph)
     widths = max(bound.bits for bound in graph.bounds if bound.is_state_or_payload)

@@ -72,7 +72,7 @@ def compiled(
 
 def problem_of(graph: IntegerGraph) -> Problem:
     """The problem that a graph solves, with the coefficients of its model."""
-    return problem(graph.spec.problem, graph.spec.diffusivity, graph.spec.velocity)
+    return problem(graph.model_spec.problem, graph.model_spec.diffusivity, graph.model_spec.velocity)
 
 
 def horizon_steps(graph: IntegerGraph) -> int:

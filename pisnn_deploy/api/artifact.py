@@ -19,7 +19,13 @@ from pisnn_deploy.checks.outcome import Outcome
 from pisnn_deploy.core.errors import CheckError
 from pisnn_deploy.core.printable import counted, printable
 from pisnn_deploy.graph import IntegerGraph
-from pisnn_deploy.graph.artifact import artifact_bytes, read_sealed_artifact, warnings_in, write_artifact
+from pisnn_deploy.graph.artifact import (
+    artifact_bytes,
+    read_sealed_artifact,
+    require_one_field,
+    warnings_in,
+    write_artifact,
+)
 from pisnn_deploy.project.checking import CheckKeywords, check_request, outcomes_of
 from pisnn_deploy.project.compilation import compile_requested
 from pisnn_deploy.project.exports import export
@@ -79,6 +85,7 @@ def load(path: str | PathLike[str]) -> CompiledArtifact:
         The file cannot be read, is not an artifact, or was changed after its certificate was issued.
     """
     read = read_sealed_artifact(Path(path))
+    require_one_field(Path(path), read.graph)
     return CompiledArtifact(read.graph, read.provenance)
 
 

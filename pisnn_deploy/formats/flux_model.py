@@ -20,9 +20,9 @@ def model_of(graph: IntegerGraph) -> Model:
     """
     if not graph.operator:
         raise UsageError(f"{graph.spec.name}: faces do not share a flux network, because cells differ")
-    scales = [2.0**-exponent for exponent in graph.spec.weight_exponents]
+    scales = [2.0**-exponent for exponent in graph.model_spec.weight_exponents]
     return Model(
-        graph.spec,
+        graph.model_spec,
         tuple(layer.weight * scale for layer, scale in zip(graph.operator, scales, strict=True)),
         tuple(
             layer.bias * (scale * graph.value_per_quantum) for layer, scale in zip(graph.operator, scales, strict=True)

@@ -210,12 +210,11 @@ def read_sealed_artifact(path: Path) -> Artifact:
     Raises
     ------
     FileError
-        As for `read_artifact`; or the seal is broken, or only the reference can run the graph.
+        As for `read_artifact`; or the seal is broken.
     """
     artifact = read_artifact(path)
     if artifact.broken_seal:
         raise FileError(path, artifact.broken_seal, remedy=_REMEDY)
-    require_one_field(path, artifact.graph)
     return artifact
 
 

@@ -1,7 +1,9 @@
-"""Extra requirements for graphs with one field, on which runs and audits rely.
+"""Requirements on what runs and audits look up by name, which every graph must meet.
 
 Backends, kernels and the audit find a channel's current, packet and residue by name, and a limiter reads the masses at
-the ends of the mesh's faces. If these names meant something else, backends and the reference would disagree.
+both ends of a channel. If these names meant something else, backends and the reference would disagree. Between holders
+and channels no population keeps a state. A graph of a flux network has one field and one population of channels, whose
+names are `MEMBRANE` and `FLUX`, and whose channels are the faces of the mesh.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import numpy as np
 
 from pisnn_deploy.core.rows import from_triplets
 from pisnn_deploy.graph.connections import Ends
+from pisnn_deploy.graph.fields import Channels
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph, Integers
 from pisnn_deploy.graph.synapse import ARRIVAL, Synapse, effective
 from pisnn_deploy.programs import Program
@@ -23,28 +26,29 @@ SOURCE_MASS, TARGET_MASS = "source_mass", "target_mass"
 
 
 def is_of_one_field(graph: IntegerGraph) -> bool:
-    """Whether a graph has one field and one population of channels, under the names that runs expect."""
+    """Whether a graph has one field and one population of channels, under the names of graphs of a flux network."""
     return graph.holders == (MEMBRANE,) and [channels.population for channels in graph.channels] == [FLUX]
 
 
 def contract_defects(graph: IntegerGraph) -> Iterator[str]:
-    """Violations of this contract, a sentence each; none for graphs with several fields.
+    """Violations of this contract, a sentence each.
 
     Parameters
     ----------
     graph : IntegerGraph
         Graph whose populations and synapses fit together.
     """
-    if not is_of_one_field(graph):
-        return
-    yield from _ends(graph)
-    program = graph.sole_channels.program
-    yield from (f"{FLUX}: {defect}" for defect in _names(program))
-    for port in program.ports:
-        if port in (SOURCE_MASS, TARGET_MASS):
-            yield from _masses(graph, port)
-        elif port != ARRIVAL:
-            yield f"{FLUX}: the program of channels has a port {port}; runs know {ARRIVAL} and the masses at both ends"
+    if is_of_one_field(graph):
+        yield from _ends(graph)
+    elif graph.has_flux_network:
+        yield f"a flux network needs one field with holders {MEMBRANE}, and channels {FLUX}"
+    if not graph.channels:
+        yield "no channel carries mass"
+    for channels in graph.channels:
+        yield from _channels(graph, channels)
+    for field in graph.fields:
+        if not field.ledgers and field.reservoirs.size not in (0, graph.mesh.reservoirs):
+            yield f"field {field.name}: {field.reservoirs.size} reservoirs have no ledger with a name"
     for population in graph.between_fields:
         if population.program.states:
             yield f"{population.name} is neither holder nor channel, but its program has states"
@@ -52,23 +56,36 @@ def contract_defects(graph: IntegerGraph) -> Iterator[str]:
             yield f"{population.name} sends to no other population"
     for population in graph.populations:
         started = [state for state, values in population.start.items() if values.any()]
-        if population.name != MEMBRANE and started:
+        if population.name not in graph.holders and started:
             yield f"{population.name}: {started[0]} does not start at 0, where runs start it"
 
 
 def _ends(graph: IntegerGraph) -> Iterator[str]:
-    """Channels must be the faces of the mesh, because runs assume so."""
+    """Channels must be the faces of the mesh, because kernels assume so."""
     (channels,), mesh, (field,) = graph.channels, graph.mesh, graph.fields
     if field.size != mesh.holders:
         yield f"field {field.name} has {field.size - field.cells} reservoirs, the mesh {mesh.holders - mesh.cells}"
     elif not (_same(channels.source, mesh.source) and _same(channels.target, mesh.target)):
         yield f"channels of {FLUX} do not join the holders on both sides of each mesh face"
-    if any(synapse.source == FLUX and synapse.target != MEMBRANE for synapse in graph.synapses):
-        yield f"{FLUX} sends to populations other than {MEMBRANE}"
 
 
 def _same(ours: Integers, theirs: Integers) -> bool:
     return ours is theirs or np.array_equal(ours, theirs)
+
+
+def _channels(graph: IntegerGraph, channels: Channels) -> Iterator[str]:
+    name, program = channels.population, graph.population(channels.population).program
+    yield from (f"{name}: {defect}" for defect in _names(program))
+    for port in program.ports:
+        if port in (SOURCE_MASS, TARGET_MASS):
+            yield from _masses(graph, channels, port)
+        elif port != ARRIVAL:
+            yield f"{name}: the program of channels has a port {port}; runs know {ARRIVAL} and the masses at both ends"
+    holders = {channels.source_holder, channels.target_holder}
+    if any(synapse.source == name and synapse.target not in holders for synapse in graph.synapses):
+        yield f"{name} sends to populations other than {' and '.join(sorted(holders))}"
+    if graph.population(name).is_late and not is_of_one_field(graph):
+        yield f"{name}: what arrives takes effect one step late, which only a flux network of stock processes may do"
 
 
 def _names(program: Program) -> Iterator[str]:
@@ -105,17 +122,19 @@ def _made_of(program: Program, value: str) -> set[str]:
     return needed
 
 
-def _masses(graph: IntegerGraph, port: str) -> Iterator[str]:
-    holder = graph.mesh.source if port == SOURCE_MASS else graph.mesh.target
-    synapses = [*graph.into(FLUX, port)]
-    if len(synapses) != 1 or not _brings(graph, synapses[0], holder):
-        yield f"port {port} of {FLUX} must receive the mass at that end of each face, and nothing else"
+def _masses(graph: IntegerGraph, channels: Channels, port: str) -> Iterator[str]:
+    holder, number = (
+        (channels.source_holder, channels.source) if port == SOURCE_MASS else (channels.target_holder, channels.target)
+    )
+    synapses = [*graph.into(channels.population, port)]
+    if len(synapses) != 1 or not _brings(graph, synapses[0], holder, number):
+        yield f"port {port} of {channels.population} must receive the mass at that end of each face, and nothing else"
 
 
-def _brings(graph: IntegerGraph, synapse: Synapse, holder: Integers) -> bool:
+def _brings(graph: IntegerGraph, synapse: Synapse, population: str, holder: Integers) -> bool:
     """Whether a synapse brings each channel the mass of the cell at one end, and nothing from reservoirs."""
     cells, connections = graph.mesh.cells, synapse.connections
-    if (synapse.source, synapse.output) != (MEMBRANE, 0):
+    if (synapse.source, synapse.output) != (population, 0):
         return False
     if isinstance(connections, Ends):
         weights = effective(np.array([connections.value], np.int64), synapse.exponent)

@@ -8,8 +8,21 @@ from functools import cached_property
 from typing import Annotated
 
 import numpy as np
+import pydantic
 
-from pisnn_deploy.graph.stored import Arrays, CellIntegers, Floats, Integer64, Integers, ListOf, Name, Plain, Stored
+from pisnn_deploy.graph.stored import (
+    LEFT_OUT_IF_EMPTY,
+    Arrays,
+    CellIntegers,
+    Floats,
+    Integer64,
+    Integers,
+    Label,
+    ListOf,
+    Name,
+    Plain,
+    Stored,
+)
 from pisnn_deploy.physics.model import PositiveFloat
 
 
@@ -45,6 +58,25 @@ def equal_volumes(cells: int) -> Integers:
     return np.broadcast_to(np.int64(1), (cells,))
 
 
+MOST_LEDGERS = 4096
+
+
+@dataclass(frozen=True)
+class Ledger(Stored):
+    """Name of a run of consecutive reservoirs of a field, whose ledgers are added up in reports.
+
+    Attributes
+    ----------
+    name : str
+        A side of the domain, a group of faces, or a source.
+    reservoirs : int
+        Number of reservoirs; the first ledger begins with the first reservoir of its field.
+    """
+
+    name: Label
+    reservoirs: Annotated[int, pydantic.Field(ge=0, le=1 << 40)]
+
+
 def _reservoirs(data: Plain, arrays: Arrays) -> int:
     return max(0, arrays.sizes[data["holder"]] - arrays.cells)
 
@@ -72,6 +104,10 @@ class Field(Stored):
         Value that each reservoir shows, in quanta.
     held : float64 array [reservoirs]
         Value that each reservoir holds, in physical units; `reservoirs` are these values in quanta.
+    ledgers : tuple of Ledger
+        Names of all reservoirs in their order; empty where they are those of the mesh.
+    unit : str
+        Unit of the value; empty where it is unknown.
     """
 
     name: Name
@@ -82,6 +118,10 @@ class Field(Stored):
     unit_volume: PositiveFloat
     reservoirs: Annotated[Integers, ListOf(_reservoirs)] = defaulted(default_factory=lambda: np.zeros(0, np.int64))
     held: Annotated[Floats, ListOf(_reservoirs, floats=True)] = defaulted(default_factory=lambda: np.zeros(0))
+    ledgers: Annotated[tuple[Ledger, ...], pydantic.Field(max_length=MOST_LEDGERS)] = defaulted(
+        default=(), metadata=LEFT_OUT_IF_EMPTY
+    )
+    unit: Annotated[str, pydantic.Field(max_length=64)] = defaulted(default="", metadata=LEFT_OUT_IF_EMPTY)
 
     @property
     def cells(self) -> int:

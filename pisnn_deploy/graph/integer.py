@@ -112,6 +112,16 @@ class IntegerGraph:
     history: tuple[PassRecord, ...] = field(default=(), compare=False)
 
     @property
+    def model_spec(self) -> ModelSpec:
+        """Specification of the model of a graph that is known to be compiled from one."""
+        return self.spec
+
+    @property
+    def has_flux_network(self) -> bool:
+        """Whether all faces apply one flux network, or two-point fluxes, as in graphs that are lowered from a model."""
+        return bool(self.operator) or self.materials is not None
+
+    @property
     def chain(self) -> tuple[str, ...]:
         """Names of the populations in the order in which they run."""
         return tuple(population.name for population in self.populations)
@@ -166,6 +176,22 @@ class IntegerGraph:
             if conserved.holder == holder:
                 return conserved
         raise KeyError(holder)
+
+    def ledgers_of(self, conserved: Field) -> dict[str, Integers]:
+        """Reservoirs of each ledger of a field, by its name.
+
+        Returns
+        -------
+        dict of str to int64 array
+            Indices of reservoirs, from 0; those of the mesh's sides or groups where the field names none.
+        """
+        if not conserved.ledgers:
+            return self.mesh.reservoirs_by_side if conserved.reservoirs.size else {}
+        ends = np.cumsum([ledger.reservoirs for ledger in conserved.ledgers])
+        return {
+            ledger.name: np.arange(end - ledger.reservoirs, end, dtype=np.int64)
+            for ledger, end in zip(conserved.ledgers, ends.tolist(), strict=True)
+        }
 
     def into(self, target: str, port: str = ARRIVAL) -> Iterator[Synapse]:
         """Synapses that lead to a port of a population."""

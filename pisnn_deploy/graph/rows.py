@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from pisnn_deploy.core.rows import Rows
 from pisnn_deploy.graph.stored import Arrays
 from pisnn_deploy.mesh import FaceMesh
-from pisnn_deploy.physics.model import ModelSpec
 
 Integers = NDArray[np.int64]
 Values = NDArray[Any]
@@ -107,8 +106,14 @@ class Connections(ABC):
         rows = self.rows
         return Explicit(rows.starts, rows.columns, rows.values, self.inputs).revalued(change)
 
-    def misfit(self, spec: ModelSpec, mesh: FaceMesh) -> str:
-        """Why connections of the right size cannot be expanded on the mesh of a model; empty if they can."""
+    def misfit(self, mesh: FaceMesh, window: int) -> str:
+        """Why connections of the right size cannot be expanded on a mesh; empty if they can.
+
+        Parameters
+        ----------
+        window : int
+            Cells in the window of a face.
+        """
         return ""
 
 
@@ -154,7 +159,7 @@ class Explicit(Connections):
         """See `Connections`."""
         return "explicit", {"row_starts": self.starts, "columns": self.columns, "mantissas": self.values}
 
-    def misfit(self, spec: ModelSpec, mesh: FaceMesh) -> str:
+    def misfit(self, mesh: FaceMesh, window: int) -> str:
         """See `Connections`."""
         starts, columns, entries = self.starts, self.columns, self.values.size
         if not ascends(starts, entries):

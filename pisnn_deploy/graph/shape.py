@@ -130,6 +130,11 @@ def _field(graph: IntegerGraph, field: Field) -> Iterator[str]:
     volumes = field.inverse_volume
     if not 1 <= volumes.min(initial=1) <= volumes.max(initial=1) < 1 << 31:
         yield f"{where}: inverse_volume is not a positive number of at most 31 bits for each cell"
+    named = sum(ledger.reservoirs for ledger in field.ledgers)
+    if field.ledgers and named != field.reservoirs.size:
+        yield f"{where}: its ledgers name {named} reservoirs, it has {field.reservoirs.size}"
+    if len({ledger.name for ledger in field.ledgers}) != len(field.ledgers):
+        yield f"{where}: two ledgers have the same name"
     for name, size in (("quantum", field.quantum), ("unit_volume", field.unit_volume)):
         if not 0 < size < math.inf:
             yield f"{where}: {name} is {size}, it must be positive"

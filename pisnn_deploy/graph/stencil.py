@@ -16,7 +16,6 @@ from pisnn_deploy.graph.rows import Connections, Integers, Parts, Place, Values,
 from pisnn_deploy.graph.stored import Arrays
 from pisnn_deploy.mesh import PERIODIC, FaceMesh, Mesh, face_grid
 from pisnn_deploy.mesh.window import Boxes
-from pisnn_deploy.physics.model import ModelSpec
 
 FARTHEST = 2**31
 """Largest offset of a stencil in cells; a larger one could wrap when it is added to a cell's coordinates."""
@@ -198,11 +197,11 @@ class Stencil(Connections):
             "mantissas": self.values,
         }
 
-    def misfit(self, spec: ModelSpec, mesh: FaceMesh) -> str:
+    def misfit(self, mesh: FaceMesh, window: int) -> str:
         """See `Connections`."""
         if mesh.grid is None:
             return "is a stencil, but the mesh is not structured"
-        return _stencil_misfit(mesh.grid, self) or _window_misfit(spec, mesh.grid, self)
+        return _stencil_misfit(mesh.grid, self) or _window_misfit(self, window)
 
 
 def read_stencil(parts: dict[str, str], take: Arrays, place: Place) -> Stencil:
@@ -248,12 +247,11 @@ def _stencil_misfit(mesh: Mesh, stencil: Stencil) -> str:
     return "" if (np.diff(keys) > 0).all() else "offsets are not in the order of their cells, each cell once"
 
 
-def _window_misfit(spec: ModelSpec, mesh: Mesh, stencil: Stencil) -> str:
+def _window_misfit(stencil: Stencil, window: int) -> str:
     """Why a face reads more cells than its model's window; a short file could join all cells to each face.
 
     Beside a wall a row may have a few more than the window, those that ghost cells are made of.
     """
-    window = 2 * spec.half_width * (2 * spec.transverse + 1) ** (len(mesh.shape) - 1)
     most = int((stencil.starts[1:] - stencil.starts[:-1]).max(initial=0))
     return f"a face is joined to {most} cells, the model's window has {window}" if most > 2 * window else ""
 

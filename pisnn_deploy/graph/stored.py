@@ -29,6 +29,10 @@ LARGEST_MANTISSA = 256
 """Largest mantissa of any target; products with larger ones could wrap."""
 
 
+LEFT_OUT_IF_EMPTY = {"left_out_if_empty": True}
+"""Metadata of attributes that are not stored where they are empty, so that files without them keep their bytes."""
+
+
 class Stored:
     """Base of dataclasses stored in artifacts: unknown fields and values of other types are refused."""
 
@@ -231,7 +235,11 @@ def plain(value: object, path: tuple[str, ...], arrays: dict[str, Integers]) -> 
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = [field.name for field in dataclasses.fields(value)]
+        names = [
+            field.name
+            for field in dataclasses.fields(value)
+            if not field.metadata.keys() & LEFT_OUT_IF_EMPTY.keys() or getattr(value, field.name)
+        ]
         return {name: plain(getattr(value, name), (*path, name), arrays) for name in names}
     if isinstance(value, Mapping):
         return {str(key): plain(item, (*path, str(key)), arrays) for key, item in value.items()}

@@ -74,7 +74,7 @@ def _synapses(graph: IntegerGraph) -> Iterator[str]:
 
 def _one_synapse(graph: IntegerGraph, synapse: Synapse) -> Iterator[str]:
     where = f"synapse {synapse.name}"
-    problem = synapse.connections.misfit(graph.spec, graph.mesh)
+    problem = synapse.connections.misfit(graph.mesh, _window(graph))
     if problem:
         yield f"{where}: {problem}"
         return
@@ -85,6 +85,12 @@ def _one_synapse(graph: IntegerGraph, synapse: Synapse) -> Iterator[str]:
         yield f"{where}: a mantissa is beyond {LARGEST_MANTISSA}"
     elif synapse.exponent < 0 and (mantissas % (1 << -synapse.exponent)).any():
         yield f"{where}: a mantissa is not a multiple of {1 << -synapse.exponent}, so its weight is no integer"
+
+
+def _window(graph: IntegerGraph) -> int:
+    """Cells in the window of a face."""
+    inputs: int = graph.model_spec.layer_shapes[0][1]
+    return inputs
 
 
 def _magnitude(numbers: NDArray[np.int64]) -> int:

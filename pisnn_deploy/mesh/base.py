@@ -80,6 +80,11 @@ class FaceMesh(ABC):
 
     @property
     @abstractmethod
+    def reservoirs_by_side(self) -> dict[str, Indices]:
+        """Reservoirs behind each side or boundary group that has any, by its name, int64 [reservoirs behind it]."""
+
+    @property
+    @abstractmethod
     def boundary_text(self) -> str:
         """Boundary conditions as text for people."""
 

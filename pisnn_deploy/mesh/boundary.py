@@ -23,6 +23,8 @@ DIRICHLET: Side = "dirichlet"
 MAXIMUM_CELLS = 1 << 26
 """Largest accepted mesh, so that a typo cannot exhaust memory."""
 AXES = "xyz"
+SIDE_NAMES = (("left", "right"), ("bottom", "top"), ("back", "front"))
+"""Names of the lower and upper side along each axis."""
 
 LARGEST_VALUE = 2.0**53
 """Larger reservoir values are refused: no integer mass could represent them exactly."""

@@ -96,6 +96,11 @@ class CellMesh(FaceMesh):
         return self.group
 
     @property
+    def reservoirs_by_side(self) -> dict[str, Indices]:
+        """Reservoirs of each group, by its name."""
+        return {name: np.flatnonzero(self.group == number) for number, name in enumerate(self.group_names)}
+
+    @property
     def boundary_text(self) -> str:
         """Boundary conditions as text, such as ``dirichlet at hole and left, no-flux elsewhere``."""
         if not self.group_names:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pisnn_deploy.mesh.base import FaceMesh, Indices
-from pisnn_deploy.mesh.boundary import AXES, DIRICHLET, PERIODIC, Sides
+from pisnn_deploy.mesh.boundary import AXES, DIRICHLET, PERIODIC, SIDE_NAMES, Sides
 from pisnn_deploy.mesh.geometry import Field, Geometry
 from pisnn_deploy.mesh.view import Line, View
 
@@ -83,6 +83,13 @@ class Mesh(FaceMesh):
     def group_of_reservoirs(self) -> Indices:
         """Group of each reservoir: its own."""
         return np.arange(self.reservoirs, dtype=np.int64)
+
+    @property
+    def reservoirs_by_side(self) -> dict[str, Indices]:
+        """Reservoirs behind each Dirichlet side: left and right, bottom and top, back and front."""
+        layers = zip(SIDE_NAMES, reservoir_layers(self), strict=False)
+        sides = [pair for names, both in layers for pair in zip(names, both, strict=True)]
+        return {name: np.sort(layer.reshape(-1)) for name, layer in sides if layer.size}
 
     @property
     def boundary_text(self) -> str:

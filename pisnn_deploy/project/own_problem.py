@@ -27,7 +27,7 @@ Integers = NDArray[np.int64]
 
 def problem_of(graph: IntegerGraph) -> Problem:
     """Problem of a graph's model, with the model's coefficients."""
-    return problem(graph.spec.problem, graph.spec.diffusivity, graph.spec.velocity)
+    return problem(graph.model_spec.problem, graph.model_spec.diffusivity, graph.model_spec.velocity)
 
 
 def steps_to_horizon(graph: IntegerGraph) -> int:

@@ -210,7 +210,7 @@ def plausibility(graph: IntegerGraph, run: Run) -> Plausibility:
     """Judge the plausibility of a run from its trace and the certificate of its graph."""
     claim = None if graph.certificate is None else graph.certificate.stability
     # Waves, also damped ones, may exceed the range of their start.
-    swings = graph.spec.damping is not None or bool(decay_constants(graph.sole_channels.program))
+    swings = graph.model_spec.damping is not None or bool(decay_constants(graph.sole_channels.program))
     bounded = None if swings or not run.trace.step.size else _bounded(graph, run)
     return Plausibility(bounded, claim, run.verdict.reason)
 

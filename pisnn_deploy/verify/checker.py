@@ -151,7 +151,7 @@ def _layout(graph: IntegerGraph) -> Iterator[str]:
         return
     operator, faces, added = graph.operator, graph.mesh.faces, biases(graph)
     shapes = [layer.weight.shape for layer in operator if layer.bias.shape == layer.weight.shape[:1]]
-    if shapes != [*graph.spec.layer_shapes] or [b.size for b in added] != [faces * width for width, _ in shapes]:
+    if shapes != [*graph.model_spec.layer_shapes] or [b.size for b in added] != [faces * width for width, _ in shapes]:
         yield "the layers of the operator differ from the model's spec"
         return
     for number, (layer, bias, shift) in enumerate(zip(operator, added, [*shifts(graph), 0], strict=True)):

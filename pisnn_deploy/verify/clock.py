@@ -38,7 +38,7 @@ def named_law(graph: IntegerGraph) -> Iterator[str]:
     graph : IntegerGraph
         A well-formed graph.
     """
-    spec = graph.spec
+    spec = graph.model_spec
     if spec.problem not in PROBLEMS:
         yield f"unknown problem {spec.problem}"
         return
@@ -68,7 +68,7 @@ def cell_width(graph: IntegerGraph) -> Fraction:
 def moments(graph: IntegerGraph) -> tuple[Fraction, Fraction]:
     """Courant and diffusion number of a linear kernel: its zeroth and first moment."""
     weights = graph.operator[0].weight[0].tolist()
-    doubled = [round(2 * position) for position in graph.spec.positions[0].tolist()]
+    doubled = [round(2 * position) for position in graph.model_spec.positions[0].tolist()]
     theta = 1 << face_of(graph).exponent
     first = -sum(weight * place for weight, place in zip(weights, doubled, strict=True))
     return Fraction(sum(weights), theta), Fraction(first, 2 * theta)
@@ -95,7 +95,7 @@ def clock(graph: IntegerGraph) -> Iterator[str]:
     graph : IntegerGraph
         A well-formed graph with the layers of its spec.
     """
-    spec = graph.spec
+    spec = graph.model_spec
     face = face_of(graph)
     exponents = (*shifts(graph), face.exponent)
     for name, exponent, model_exponent in zip(graph.chain[1:], exponents, spec.weight_exponents, strict=True):

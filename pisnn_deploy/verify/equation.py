@@ -72,7 +72,7 @@ def _deviation(figures: Figures) -> float:
 
 def _kernel_figures(graph: IntegerGraph) -> Figures:
     """Coefficients of ``u_t + velocity u_x = diffusivity u_xx`` for the kernel, to second order in the mesh."""
-    spec, step, width = graph.spec, Fraction(graph.time_step), cell_width(graph)
+    spec, step, width = graph.model_spec, Fraction(graph.time_step), cell_width(graph)
     courant, number = moments(graph)
     face = face_of(graph)
     if spec.equation == "laplace":
@@ -108,7 +108,7 @@ def _kernel_figures(graph: IntegerGraph) -> Figures:
 
 def _state_figures(graph: IntegerGraph) -> Figures | str:
     """Flux errors of constant states and diffusivities of slopes around them; a method name without figures."""
-    spec, window, width = graph.spec, graph.window, cell_width(graph)
+    spec, window, width = graph.model_spec, graph.window, cell_width(graph)
     unit, step = Fraction(graph.value_per_quantum), Fraction(graph.time_step)
     # Flux of a constant drive of 1, in value times length per time.
     carried = unit * width / step * Fraction(MEMORYLESS, face_of(graph).leak << face_of(graph).exponent)
@@ -148,13 +148,13 @@ def _law(graph: IntegerGraph, value: Fraction) -> tuple[Fraction, Fraction]:
     """Flux and characteristic speed of a constant field."""
     if graph.spec.equation == "burgers":
         return value * value / 2, value
-    return value * Fraction(graph.spec.velocity), Fraction(graph.spec.velocity)
+    return value * Fraction(graph.model_spec.velocity), Fraction(graph.model_spec.velocity)
 
 
 def _constants(graph: IntegerGraph, carried: Fraction) -> tuple[tuple[Fraction, Fraction], Fraction] | None:
     """Smallest and largest flux error of constant states, and the range of the law's fluxes."""
     window, unit = graph.window, Fraction(graph.value_per_quantum)
-    count = len(graph.spec.positions[0])
+    count = len(graph.model_spec.positions[0])
     line = along(graph, [0] * count, [1] * count, window.lower, max(window.upper, window.lower + 1))
     if line is None:
         return None
@@ -180,7 +180,7 @@ def _diffusivities(graph: IntegerGraph, carried: Fraction, steep: int) -> dict[i
     """
     window, width = graph.window, cell_width(graph)
     unit, step = Fraction(graph.value_per_quantum), Fraction(graph.time_step)
-    places = [round(2 * place) for place in graph.spec.positions[0].tolist()]
+    places = [round(2 * place) for place in graph.model_spec.positions[0].tolist()]
     widest, span = max(places), window.upper - window.lower
     rise = max(1, min(steep // 8, span // (4 * widest)))
     slopes: dict[int, SlopeRange] = {}

@@ -74,7 +74,7 @@ class Folding:
     @property
     def quadratic(self) -> bool:
         """Whether weights are in halves."""
-        return self.graph.spec.wall == "quadratic" and self.graph.grid.reservoirs > 0
+        return self.graph.model_spec.wall == "quadratic" and self.graph.grid.reservoirs > 0
 
     @property
     def one(self) -> int:
@@ -123,7 +123,7 @@ class Folding:
         ValueError
             If half weights do not add up to an integer.
         """
-        mesh, spec = self.graph.grid, self.graph.spec
+        mesh, spec = self.graph.grid, self.graph.model_spec
         axis = int(mesh.axis[face])
         lower = self.lower(face)
         along, across = range(1 - spec.half_width, spec.half_width + 1), range(-spec.transverse, spec.transverse + 1)

@@ -78,7 +78,7 @@ def linear_change(graph: IntegerGraph) -> int | None:
     """Largest change of a cell by ``D W`` in one PDE step, in quanta; None if lines give no bound."""
     if not graph.operator:
         return None
-    window, spec, mesh = graph.window, graph.spec, graph.grid
+    window, spec, mesh = graph.window, graph.model_spec, graph.grid
     if not is_memoryless(graph) or graph.operator[0].weight.sum():
         return None
     if not (Folding(graph).quadratic or Folding(graph).lines_go_on):
@@ -151,7 +151,7 @@ def _windows_are_alike(graph: IntegerGraph, boxes: Boxes, box: int) -> bool:
 
     Windows that reach reservoirs differ, because each reservoir has its own value.
     """
-    spec, mesh = graph.spec, graph.grid
+    spec, mesh = graph.model_spec, graph.grid
     for axis, (count, sides) in enumerate(zip(mesh.shape, mesh.boundary, strict=True)):
         if sides == (PERIODIC, PERIODIC):
             continue

@@ -29,7 +29,7 @@ def units(graph: IntegerGraph, stored: NDArray[np.int64] | None) -> Iterator[str
     stored : int64 array [faces] or None
         Integer conductance of each face in a graph of two-point fluxes, else None.
     """
-    limits, window = graph.spec.operating_range, graph.window
+    limits, window = graph.model_spec.operating_range, graph.window
     unit = Fraction(graph.value_per_quantum)
     levels = shifts(graph) if graph.materials is not None else []
     level = 1 << sum(shift or 0 for shift in levels)
@@ -67,7 +67,7 @@ def units(graph: IntegerGraph, stored: NDArray[np.int64] | None) -> Iterator[str
 
 def knows_current(graph: IntegerGraph) -> bool:
     """Whether the operating range determines the largest current; with a largest flux it needs a known face program."""
-    return graph.spec.operating_range.flux is None or known_face(graph) is not None
+    return graph.model_spec.operating_range.flux is None or known_face(graph) is not None
 
 
 def _is_limited(graph: IntegerGraph) -> bool:
@@ -88,7 +88,7 @@ def _alike(group: NDArray[np.int64], values: NDArray[np.float64]) -> Iterator[st
 
 def _steepest(graph: IntegerGraph) -> Fraction | None:
     """Largest difference of masses across a face, before rounding up."""
-    slope = graph.spec.operating_range.slope
+    slope = graph.model_spec.operating_range.slope
     if slope is None:
         return None
     return Fraction(slope) * cell_width(graph) / Fraction(graph.value_per_quantum) + STEEPENING
@@ -96,7 +96,7 @@ def _steepest(graph: IntegerGraph) -> Fraction | None:
 
 def _strongest(graph: IntegerGraph, stored: NDArray[np.int64] | None) -> Fraction | None:
     """Largest current of a face before rounding up: from the flux, and for two-point fluxes also from the slope."""
-    limits, unit = graph.spec.operating_range, Fraction(graph.value_per_quantum)
+    limits, unit = graph.model_spec.operating_range, Fraction(graph.value_per_quantum)
     currents = []
     if limits.flux is not None:
         theta = 1 << face_of(graph).packet_exponent

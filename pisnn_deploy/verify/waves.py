@@ -23,7 +23,7 @@ MARGIN = 1e-9
 
 def lattice(graph: IntegerGraph) -> Spectrum:
     """Spectrum of ``D W / theta`` on the periodic lattice that replaces walls, 2 or 4 times as long."""
-    mesh, spec = graph.grid, graph.spec
+    mesh, spec = graph.grid, graph.model_spec
     period = [
         n * (1 if s[0] == PERIODIC else 2 if s[0] == s[1] else 4)
         for n, s in zip(mesh.shape, mesh.boundary, strict=True)
@@ -85,7 +85,9 @@ def has_axis_gains(graph: IntegerGraph) -> bool:
 
     The time grows with the cube of the cells along an axis, and the artifact is not trusted.
     """
-    return not graph.spec.transverse and not face_of(graph).steps_late and max(graph.grid.shape) <= MOST_CELLS_ALONG
+    return (
+        not graph.model_spec.transverse and not face_of(graph).steps_late and max(graph.grid.shape) <= MOST_CELLS_ALONG
+    )
 
 
 def axis_gains(graph: IntegerGraph) -> Spectrum:

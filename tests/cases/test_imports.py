@@ -33,7 +33,7 @@ def answer(graph: IntegerGraph, window: list[float]) -> float:
     for layer in graph.operator[:-1]:
         values = np.maximum(layer.weight @ values + layer.bias, 0) >> layer.shift
     last = graph.operator[-1]
-    return float((last.weight @ values + last.bias)[0] * unit / 2.0 ** graph.spec.weight_exponents[-1])
+    return float((last.weight @ values + last.bias)[0] * unit / 2.0 ** graph.model_spec.weight_exponents[-1])
 
 
 def refusal(name: str, **options: Any) -> str:
@@ -45,14 +45,14 @@ def refusal(name: str, **options: Any) -> str:
 def test_a_norm_of_lava_dl_divides_the_weights(case: Case) -> None:
     case("netx_weight_exp")
     graph, notes = compiled("flux.net")
-    assert graph.spec.diffusion_number == pytest.approx(0.0625, rel=1e-12)
+    assert graph.model_spec.diffusion_number == pytest.approx(0.0625, rel=1e-12)
     assert notes == ["the weights of layer/0/neuron were divided by 2^2, its weight_exp"]
 
 
 def test_graded_spikes_of_lava_dl_carry_the_voltage(case: Case) -> None:
     case("netx_graded_spike")
     graph, notes = compiled("flux.net")
-    assert graph.spec.diffusion_number == pytest.approx(0.25, rel=1e-12)
+    assert graph.model_spec.diffusion_number == pytest.approx(0.25, rel=1e-12)
     assert notes == ["layer/0/neuron became C-LIF, with signed packets and a reset that keeps the residue"]
 
 
@@ -90,9 +90,9 @@ def test_the_type_that_onnx_rounds_to_may_be_an_attribute(case: Case) -> None:
     assert found[1] == reference[1] == []
     assert found[0].quantisation.relative_l2_integer == pytest.approx(3e-4, abs=5e-5)
     linear, notes = compiled("wq_outdtype.onnx")
-    assert linear.spec.diffusion_number == pytest.approx(166 * 0.0015748, rel=1e-5) and notes == []
+    assert linear.model_spec.diffusion_number == pytest.approx(166 * 0.0015748, rel=1e-5) and notes == []
     activations, notes = compiled("aq_outdtype.onnx")
-    assert activations.spec.diffusion_number == pytest.approx(0.26) and activations.between_fields == ()
+    assert activations.model_spec.diffusion_number == pytest.approx(0.26) and activations.between_fields == ()
     assert notes[:2] == encoded("QuantizeLinear", "0.007874", "-1.008", "1")
     assert notes[3] == (
         "fluxes of onnxruntime for 64 windows differ by up to 0.0031, 9.6 % of the largest flux; omitted rounding "
@@ -128,7 +128,7 @@ def test_operators_of_onnx_that_are_affine_are_read(case: Case) -> None:
         ("wrap", 0.2, 0.02, [padded]),
     ):
         graph, notes = compiled(f"{name}.onnx")
-        assert graph.spec.diffusion_number == pytest.approx(near + 3 * far) and notes == told
+        assert graph.model_spec.diffusion_number == pytest.approx(near + 3 * far) and notes == told
     graph, notes = compiled("int16.onnx", diffusion_number=0.5)
     assert weights(graph)[0] == [[77, -51], [-51, 77]] and graph.period == 3
     assert notes[:2] == encoded("x_QuantizeLinear", "1.525e-05", "0", "0.9993")

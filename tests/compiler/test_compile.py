@@ -270,7 +270,7 @@ def test_the_history_names_each_pass_and_its_options() -> None:
 def test_the_integer_operator_is_what_the_synapses_hold() -> None:
     graph = compiled(hidden_model((3,)), 9, "no-flux")
     mass = np.arange(9, dtype=np.int64) * 1000
-    window = window_cells(graph.grid, graph.spec.half_width, 0, np.zeros(0)).cell[:, :, 0]
+    window = window_cells(graph.grid, graph.model_spec.half_width, 0, np.zeros(0)).cell[:, :, 0]
     expected = (mass[window] @ graph.operator[0].weight.T).reshape(-1)
     assert np.array_equal(graph.matrix("membrane", "hidden1") @ mass, expected)
 

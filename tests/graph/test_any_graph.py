@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from graphs_by_hand import InPythonIntegers, random_graph, reaction, sink, two_fields
+from graphs_by_hand import InPythonIntegers, random_graph, reaction, runnable_graph, sink, two_fields
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from models_under_test import compiled, heat_model, hidden_model
@@ -16,7 +16,7 @@ from models_under_test import compiled, heat_model, hidden_model
 from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import artifact_bytes, read_artifact, write_artifact
 from pisnn_deploy.graph.semantics import Semantics, States
-from pisnn_deploy.graph.shape import joined, route_defects
+from pisnn_deploy.graph.shape import joined, route_defects, shape_defects
 from pisnn_deploy.graph.wellformed import defects
 from pisnn_deploy.programs import parse
 
@@ -39,7 +39,7 @@ def sums(graph: IntegerGraph, states: States) -> list[int]:
 
 def assert_stepped(graph: IntegerGraph) -> States:
     """Every state after every step is that of the Python integers, and no set of joined holders gains or loses."""
-    assert defects(graph) == [] and not list(route_defects(graph))
+    assert not [*shape_defects(graph)] and not [*route_defects(graph)]
     semantics, in_integers = Semantics(graph), InPythonIntegers(graph)
     states, whole = semantics.begin(), in_integers.start()
     at_first = sums(graph, states)
@@ -79,7 +79,7 @@ def test_a_sink_empties_every_cell_into_its_own_reservoir() -> None:
     assert int(end.sum()) == int(start.sum()) and not np.abs(end[:5]).max() > 4 and (end[5:] > 0).all()
 
 
-@pytest.mark.parametrize("build", [two_fields, sink, reaction, lambda: random_graph(5), lambda: random_graph(6)])
+@pytest.mark.parametrize("build", [two_fields, sink, reaction, lambda: runnable_graph(5), lambda: runnable_graph(6)])
 def test_any_graph_is_read_as_it_was_written(build: Callable[[], IntegerGraph], tmp_path: Path) -> None:
     graph = build()
     write_artifact(tmp_path / "a.pisnn", graph, {})
@@ -94,11 +94,19 @@ def test_random_graphs_are_stepped_as_in_python_integers(seed: int) -> None:
     assert_stepped(random_graph(seed))
 
 
+@given(st.integers(0, 2**40))
+@settings(deadline=None, max_examples=20)
+def test_runnable_graphs_satisfy_the_contract(seed: int) -> None:
+    graph = runnable_graph(seed)
+    assert defects(graph) == []
+    assert_stepped(graph)
+
+
 def test_phases_and_period_follow_from_the_depth() -> None:
     graph = reaction()
-    assert graph.depths == {"a": 0, "b": 0, "level-a": 1, "level-b": 1, "rate": 2}
-    assert defects(replace(graph, period=3)) == []
-    assert defects(replace(graph, period=2)) == ["period is 2, 5 populations need 3"]
+    assert graph.depths == {"a": 0, "b": 0, "level-a": 1, "level-b": 1, "product": 2, "rate": 3}
+    assert defects(replace(graph, period=4)) == []
+    assert defects(replace(graph, period=2)) == ["period is 2, 6 populations need 4"]
     for model in (heat_model(), hidden_model((3, 2))):
         compiled_graph = compiled(model)
         assert compiled_graph.period == 1 + max(compiled_graph.depths.values())
@@ -132,25 +140,25 @@ def test_what_is_no_graph_is_named() -> None:
             "field a: the program of a must only add what arrives to one state",
         ),
         (without("rate-0-to-b-arrival"), "no synapse joins rate and b"),
-        (without("level-b-0-to-rate-second"), "no synapse leads to port second of rate"),
+        (without("level-b-0-to-product-second"), "no synapse leads to port second of product"),
         (
-            with_synapse("level-b-0-to-rate-second", port="third"),
-            "synapse level-b-0-to-rate-second: the program of rate has no port third",
+            with_synapse("level-b-0-to-product-second", port="third"),
+            "synapse level-b-0-to-product-second: the program of product has no port third",
         ),
         (
-            with_synapse("level-b-0-to-rate-second", output=1),
-            "synapse level-b-0-to-rate-second: the program of level-b sends no value number 1",
+            with_synapse("level-b-0-to-product-second", output=1),
+            "synapse level-b-0-to-product-second: the program of level-b sends no value number 1",
         ),
         (
-            with_synapse("level-b-0-to-rate-second", source="level-c"),
-            "synapse level-b-0-to-rate-second: there is no population level-c",
+            with_synapse("level-b-0-to-product-second", source="level-c"),
+            "synapse level-b-0-to-product-second: there is no population level-c",
         ),
         (
             with_synapse("a-0-to-level-a-arrival", source="rate"),
             "level-a depends on its own output: populations form a cycle",
         ),
         (
-            with_synapse("level-b-0-to-rate-second", target="a", port="arrival"),
+            with_synapse("level-b-0-to-product-second", target="a", port="arrival"),
             "value 0 of level-b is sent to a, but is not a packet of a channel that ends there",
         ),
         (
@@ -165,18 +173,21 @@ def test_what_is_no_graph_is_named() -> None:
         (replace(graph, channels=(channels, channels)), "two sets of channels have the same packets"),
         (
             replace(graph, populations=(*graph.populations[:2], *graph.populations[:1:-1])),
-            "populations are listed as a, b, rate, level-b, level-a; the order of their synapses is a, b, "
-            "level-b, level-a, rate",
+            "populations are listed as a, b, rate, product, level-b, level-a; the order of their synapses is a, b, "
+            "level-b, level-a, product, rate",
         ),
         (altered(graph, "level-a", size=5), "synapse a-0-to-level-a-arrival is 4 x 4 between populations of 5 and 4"),
         (
             altered(graph, "level-a", parameters={"bias": number}),
             "level-a has the parameters bias, its program expects none",
         ),
-        (altered(graph, "rate", start={"rest": number[:3]}), "rate has 3 numbers as rest for 4 neurons"),
         (
-            altered(graph, "rate", start={"rest": number + 2**53}),
-            "rate: the start of rest of neuron 1 is 9007199254740993, beyond 2^53",
+            altered(graph, "rate", start={"residue_before": number[:3]}),
+            "rate has 3 numbers as residue_before for 4 neurons",
+        ),
+        (
+            altered(graph, "rate", start={"residue_before": number + 2**53}),
+            "rate: the start of residue_before of neuron 1 is 9007199254740993, beyond 2^53",
         ),
         (altered(graph, "rate", lines=33), "rate has 33 lines; 0 to 32 are supported"),
     ):

@@ -18,8 +18,12 @@ from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.artifact import read_artifact, read_sealed_artifact, write_artifact
 from pisnn_deploy.graph.connections import Ends
 from pisnn_deploy.graph.contract import contract_defects
+from pisnn_deploy.graph.document import document
+from pisnn_deploy.graph.fields import Ledger
 from pisnn_deploy.graph.wellformed import defects
+from pisnn_deploy.mesh import structured_mesh
 from pisnn_deploy.programs import parse
+from pisnn_deploy.programs.neurons import sigma_delta
 from pisnn_deploy.verify import check_certificate
 
 ONES = np.ones(9, np.int64)
@@ -199,20 +203,19 @@ def renamed(graph: IntegerGraph) -> IntegerGraph:
     )
 
 
-@pytest.mark.parametrize("build", [two_fields, sink, reaction, lambda: renamed(compiled(cells=9))])
-def test_graphs_of_several_fields_are_read_and_neither_run_nor_proved(
-    build: Callable[[], IntegerGraph], tmp_path: Path
-) -> None:
+def test_a_flux_network_has_one_field_under_its_names() -> None:
+    assert defects(renamed(compiled(cells=9))) == [
+        "a flux network needs one field with holders membrane, and channels flux"
+    ]
+
+
+@pytest.mark.parametrize("build", [two_fields, sink, reaction])
+def test_graphs_of_several_fields_are_read(build: Callable[[], IntegerGraph], tmp_path: Path) -> None:
     path = tmp_path / "a.pisnn"
-    certificate = compiled(cells=9).certificate
-    write_artifact(path, replace(build(), certificate=certificate), {})
-    read = read_artifact(path).graph
-    with pytest.raises(FileError) as raised:
-        read_sealed_artifact(path)
-    assert str(raised.value) == (
-        f"{path}: is a graph with several fields or channels, or with names other than membrane and flux; no backend "
-        "runs it, and nothing checks or exports it"
-    )
+    graph = replace(build(), certificate=compiled(cells=9).certificate)
+    write_artifact(path, graph, {})
+    read = read_sealed_artifact(path).graph
+    assert [(f.name, f.ledgers) for f in read.fields] == [(f.name, f.ledgers) for f in graph.fields]
     (finding,) = check_certificate(read)
     assert (finding.holds, finding.text) == (
         False,
@@ -220,4 +223,80 @@ def test_graphs_of_several_fields_are_read_and_neither_run_nor_proved(
         "flux",
     )
     done = CliRunner().invoke(group, ["check", str(path), "-q"])
-    assert isinstance(done.exception, FileError) and str(done.exception) == str(raised.value)
+    assert isinstance(done.exception, FileError) and str(done.exception) == (
+        f"{path}: is a graph with several fields or channels, or with names other than membrane and flux; no backend "
+        "runs it, and nothing checks or exports it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            lambda graph: reworded(graph, ("packet", "sent"), name="decay"),
+            "decay: the program of channels must send one value that it computes, named packet",
+        ),
+        (
+            lambda graph: changed(graph, "decay", start={"residue_before": np.ones(5, np.int64)}),
+            "decay: residue_before does not start at 0, where runs start it",
+        ),
+        (
+            lambda graph: graph.with_field(ledgers=()),
+            "field u: 5 reservoirs have no ledger with a name",
+        ),
+        (
+            lambda graph: graph.with_field(ledgers=(Ledger("left", 2), Ledger("sun", 2))),
+            "field u: its ledgers name 4 reservoirs, it has 5",
+        ),
+        (
+            lambda graph: graph.with_field(ledgers=(Ledger("left", 2), Ledger("left", 3))),
+            "field u: two ledgers have the same name",
+        ),
+        (
+            lambda graph: replace(
+                changed(graph, "decay", program=sigma_delta(3, 4), parameters={}), synapses=graph.synapses
+            ),
+            "decay: what arrives takes effect one step late, which only a flux network of stock processes may do",
+        ),
+    ],
+)
+def test_channels_of_any_field_satisfy_the_contract(
+    change: Callable[[IntegerGraph], IntegerGraph], sentence: str
+) -> None:
+    assert defects(sink()) == []
+    assert defects(change(sink()))[0] == sentence
+
+
+def test_channels_without_any_population_are_no_graph() -> None:
+    graph = sink()
+    holders = (graph.population("u"),)
+    assert defects(replace(graph, populations=holders, channels=(), synapses=())) == ["no channel carries mass"]
+
+
+def test_ledgers_have_the_names_of_sides_or_their_own() -> None:
+    line = compiled(cells=9, boundary="dirichlet=0,0.5")
+    assert {name: reservoirs.tolist() for name, reservoirs in line.ledgers_of(line.sole_field).items()} == {
+        "left": [0],
+        "right": [1],
+    }
+    own = sink().with_field(ledgers=(Ledger("left", 2), Ledger("sun", 3)))
+    assert {name: reservoirs.tolist() for name, reservoirs in own.ledgers_of(own.sole_field).items()} == {
+        "left": [0, 1],
+        "sun": [2, 3, 4],
+    }
+    assert compiled(cells=9).ledgers_of(compiled(cells=9).sole_field) == {}
+    plane = structured_mesh((2, 3), (1.0, 1.0), (("dirichlet", "no-flux"), ("dirichlet", "dirichlet")))
+    assert {side: reservoirs.tolist() for side, reservoirs in plane.reservoirs_by_side.items()} == {
+        "left": [0, 1, 2],
+        "bottom": [3, 5],
+        "top": [4, 6],
+    }
+
+
+def test_ledgers_and_unit_are_stored_where_there_are_any(tmp_path: Path) -> None:
+    graph = sink().with_field(ledgers=(Ledger("left", 2), Ledger("sun", 3)), unit="kg/m")
+    write_artifact(tmp_path / "a.pisnn", graph, {})
+    read = read_artifact(tmp_path / "a.pisnn").graph.sole_field
+    assert (read.ledgers, read.unit) == (graph.sole_field.ledgers, "kg/m")
+    described = document(two_fields())[0]
+    assert all("ledgers" not in field and "unit" not in field for field in described["fields"])

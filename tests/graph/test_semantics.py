@@ -18,7 +18,7 @@ from pisnn_deploy.physics.model import Model
 
 def plain_python(graph: IntegerGraph, mass: list[int], steps: int) -> list[list[int]]:
     """Section 3 of the design in Python integers, straight from the operator and the mesh."""
-    window = window_cells(graph.grid, graph.spec.half_width, 0, np.zeros(0)).cell[:, :, 0].tolist()
+    window = window_cells(graph.grid, graph.model_spec.half_width, 0, np.zeros(0)).cell[:, :, 0].tolist()
     theta, exponent = 1 << known_face(graph).exponent, known_face(graph).exponent
     current, residue = [0] * graph.mesh.faces, [0] * graph.mesh.faces
     fields = [list(mass)]

@@ -15,7 +15,7 @@ from random_programs import Drawn, random_program
 
 from pisnn_deploy.graph import IntegerGraph, OperatingWindow, Quantisation, Synapse, kinds
 from pisnn_deploy.graph.connections import Explicit
-from pisnn_deploy.graph.fields import Channels, Field, equal_volumes
+from pisnn_deploy.graph.fields import Channels, Field, Ledger, equal_volumes
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.graph.shape import incidence
 from pisnn_deploy.mesh import Mesh, structured_mesh
@@ -37,7 +37,9 @@ def ring(cells: int) -> Mesh:
 def field_on(mesh: Mesh, name: str, reservoirs: int = 0) -> Field:
     window = OperatingWindow(-(2**40), 2**40, None)
     shown = np.zeros(reservoirs, np.int64)
-    return Field(name, name, 1.0, window, equal_volumes(mesh.cells), mesh.volume, shown, shown.astype(np.float64))
+    ledgers = (Ledger("outside", reservoirs),) if reservoirs else ()
+    volumes, held = equal_volumes(mesh.cells), shown.astype(np.float64)
+    return Field(name, name, 1.0, window, volumes, mesh.volume, shown, held, ledgers)
 
 
 def connected(weights: Integers) -> Explicit:
@@ -119,14 +121,14 @@ def sink(cells: int = 5) -> IntegerGraph:
 
 
 def reaction(cells: int = 4) -> IntegerGraph:
-    """Two species: what a product of two ports, behind a level of each, takes from one it gives the other."""
+    """Two species: a channel takes from one and gives to the other at the rate of a product of both their levels."""
     mesh = ring(cells)
     fields = [field_on(mesh, "a"), field_on(mesh, "b")]
     each = np.eye(cells, dtype=np.int64)
     level = parse("neuron level(arrival; ; )\nlevel = asr(arrival, 2)\nsend level")
     product = parse(
-        "neuron product(first, second; rest; )\nrate = mul_shr(first, second, 4)\nsum = add(rest, rate)\n"
-        "packet, left = fire(sum, 6)\nkeep rest = left\nsend packet"
+        "neuron product(first, second; ; scale)\nproduct = mul_shr(first, second, 4)\n"
+        "scaled = mul_shr(product, scale, 3)\nsend scaled"
     )
     number = np.arange(cells, dtype=np.int64)
     return graph_of(
@@ -136,13 +138,15 @@ def reaction(cells: int = 4) -> IntegerGraph:
             *(kinds.holders(f, 400 + 31 * number) for f in fields),
             Population("level-a", cells, level),
             Population("level-b", cells, level),
-            Population("rate", cells, product),
+            Population("product", cells, product, {"scale": 5 + number}),
+            Population("rate", cells, flux(6), {"bias": 0 * number}),
         ],
         [Channels("rate", "a", "b", number, number)],
         [
             *(synapse(f.holder, f"level-{f.name}", each) for f in fields),
-            synapse("level-a", "rate", each, "first"),
-            synapse("level-b", "rate", each, "second"),
+            synapse("level-a", "product", each, "first"),
+            synapse("level-b", "product", each, "second"),
+            synapse("product", "rate", each),
         ],
     )
 
@@ -198,6 +202,50 @@ def random_graph(seed: int) -> IntegerGraph:
                 source, target = (rng.integers(0, f.size, size) for f in ends)
                 channels.append(Channels(population.name, ends[0].holder, ends[1].holder, source, target, output))
     return graph_of(mesh, fields, populations, channels, synapses)
+
+
+def runnable_graph(seed: int) -> IntegerGraph:
+    """One to three fields and what every backend runs: random stateless populations, and C-LIF channels behind them."""
+    rng = np.random.default_rng(seed)
+    mesh = ring(int(rng.integers(3, 6)))
+    fields = [field_on(mesh, f"u{number}", int(rng.integers(0, 3))) for number in range(int(rng.integers(1, 4)))]
+    populations = [kinds.holders(f, rng.integers(-1000, 1000, mesh.cells)) for f in fields]
+    synapses, channels = list[Synapse](), list[Channels]()
+
+    def join(target: Population) -> None:
+        for port in target.program.ports:
+            for number in rng.choice(len(populations), min(len(populations), int(rng.integers(1, 3))), replace=False):
+                source = populations[number]
+                weights = rng.integers(-3, 4, (target.size, source.size))
+                weights[:, mesh.cells if number < len(fields) else source.size :] = 0
+                output = int(rng.integers(len(source.program.sends)))
+                synapses.append(synapse(source.name, target.name, weights, port, output))
+
+    for number in range(int(rng.integers(0, 5))):
+        drawn, size = random_program(int(rng.integers(1 << 40)), stateless=True), int(rng.integers(1, 6))
+        program, inputs = tamed(drawn), drawn.inputs(rng, size)
+        parameters = {name: inputs[name] for name in program.parameters}
+        population = Population(f"p{number}", size, program, parameters)
+        join(population)
+        populations.append(population)
+    carriers = []
+    for number in range(int(rng.integers(1, 4))):
+        size = int(rng.integers(1, 6))
+        program = flux(int(rng.integers(4, 10)), int(rng.choice([4096, 3000, 400])))
+        population = Population(f"c{number}", size, program, {"bias": rng.integers(-50, 50, size)})
+        join(population)
+        carriers.append(population)
+        ends = [fields[int(rng.integers(len(fields)))] for _ in range(2)]
+        source, target = (rng.integers(0, f.size, size) for f in ends)
+        channels.append(Channels(population.name, ends[0].holder, ends[1].holder, source, target))
+    heard = {s.source for s in synapses}
+    idle = {p.name for p in populations[len(fields) :]} - heard
+    while idle:  # a population that sends to none goes, and with it what sends to it alone
+        synapses = [s for s in synapses if s.target not in idle]
+        populations = [p for p in populations if p.name not in idle]
+        heard = {s.source for s in synapses}
+        idle = {p.name for p in populations[len(fields) :]} - heard
+    return graph_of(mesh, fields, [*populations, *carriers], channels, synapses)
 
 
 class InPythonIntegers:

@@ -177,12 +177,12 @@ def without_meaning(graph: IntegerGraph) -> dict[str, str]:
         found |= OF_TWO_POINT | ({} if isinstance(graph.mesh, Mesh) else OF_CELLS)
     elif not graph.between_fields:
         found |= OF_LINEAR
-    return found if graph.spec.damping is None else found | OF_DAMPED
+    return found if graph.model_spec.damping is None else found | OF_DAMPED
 
 
 def meaning(graph: IntegerGraph) -> list[object]:
     """What the integers of a graph stand for: to be the same after any change that is accepted."""
-    spec, scale = graph.spec, graph.value_per_quantum
+    spec, scale = graph.model_spec, graph.value_per_quantum
     found: list[object] = [spec.equation, spec.problem, spec.velocity, spec.damping, spec.cell_width, spec.hidden]
     # With materials the slope bounds currents, which are in the window, up to where the range bounds them.
     slope = spec.operating_range.slope if graph.materials is None else None

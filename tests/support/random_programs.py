@@ -73,12 +73,13 @@ class Drawn:
         return drawn
 
 
-def random_program(seed: int) -> Drawn:
+def random_program(seed: int, *, stateless: bool = False) -> Drawn:
     """Draw a program of up to 40 operations."""
     rng = np.random.default_rng(seed)
     ports, states, parameters = (
         tuple(f"{letter}{number}" for number in range(int(rng.integers(1, 3)))) for letter in "psq"
     )
+    states = () if stateless else states
     bounds = {}
     for name in (*ports, *states, *parameters):
         ends = sorted(int(end) for end in rng.integers(-(1 << int(rng.integers(1, 24))), 1 << 24, 2))
@@ -91,7 +92,7 @@ def random_program(seed: int) -> Drawn:
     for _ in range(int(rng.integers(1, 41))):
         draft.add()
     names = list(draft.known)
-    after = tuple(str(name) for name in rng.choice(names, len(states)))
+    after = tuple(str(name) for name in rng.choice(names, len(states))) if states else ()
     sends = tuple(str(name) for name in rng.choice(names, int(rng.integers(1, 3))))
     program = Program("drawn", ports, states, parameters, tuple(draft.operations), after, sends, tuple(tables))
     return Drawn(program, bounds)

@@ -35,7 +35,7 @@ class Given:
 
 def deployed(graph: IntegerGraph) -> PISNN:
     """The network of training with the integers of a compiled graph."""
-    net = PISNN(graph.spec)
+    net = PISNN(graph.model_spec)
     net.neuron = CLIF(known_face(graph).exponent, known_face(graph).leak)
     network = net.network
     with torch.no_grad():
@@ -44,7 +44,7 @@ def deployed(graph: IntegerGraph) -> PISNN:
             network.synapses[layer].weight.copy_(weight[:, :, None, None, None])
             network.synapses[layer].pre_hook_fx = Given()
             # The network multiplies biases by 2^exponent over the quantum, both powers of two: this is exact.
-            scale = graph.value_per_quantum / 2.0 ** graph.spec.weight_exponents[layer]
+            scale = graph.value_per_quantum / 2.0 ** graph.model_spec.weight_exponents[layer]
             network.biases[layer].copy_(torch.from_numpy(integers.bias * scale))
     return net
 
@@ -53,7 +53,7 @@ def forward(graph: IntegerGraph, steps: int) -> Iterator[tuple[Integers, Integer
     """Masses and ledgers, and packets, currents and residues, after each PDE step of the forward of training."""
     net = deployed(graph)
     levels = graph.values(graph.sole_field.reservoirs)
-    wires = wiring(graph.grid, graph.spec, levels if levels.size else None)
+    wires = wiring(graph.grid, graph.model_spec, levels if levels.size else None)
     masses = torch.from_numpy(graph.sole_field.holdings(graph.initial).astype(np.float64))[None]
     state = net.neuron.rest(torch.zeros(1, graph.mesh.faces, dtype=torch.float64))
     with torch.no_grad():
@@ -112,7 +112,7 @@ def test_a_rollout_of_training_is_the_deployed_field() -> None:
     net = PISNN.from_model(model)
     values = torch.from_numpy(graph.values(graph.initial))[None]
     with torch.no_grad():
-        fields = net.rollout(values, wiring(graph.grid, graph.spec), 40, graph.value_per_quantum)
+        fields = net.rollout(values, wiring(graph.grid, graph.model_spec), 40, graph.value_per_quantum)
     run = run_graph("fast", graph, graph.initial, RunOptions(40))
     assert np.array_equal(fields[:, 0].numpy(), graph.values(run.trace.mass))
 

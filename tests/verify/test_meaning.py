@@ -73,7 +73,7 @@ def with_spec(**changes: Any) -> Forgery:
 
 
 def wider(graph: IntegerGraph) -> IntegerGraph:
-    limits = graph.spec.operating_range
+    limits = graph.model_spec.operating_range
     return with_spec(operating_range=OperatingRange(**{**limits.model_dump(), "upper": 2 * limits.upper}))(graph)
 
 
@@ -86,7 +86,7 @@ def longer(graph: IntegerGraph) -> IntegerGraph:
 
 
 def slower(graph: IntegerGraph) -> IntegerGraph:
-    twice = with_spec(diffusion_number=2 * graph.spec.diffusion_number)(graph)
+    twice = with_spec(diffusion_number=2 * graph.model_spec.diffusion_number)(graph)
     return replace(twice, time_step=2 * graph.time_step)
 
 
@@ -139,7 +139,7 @@ def test_a_reservoir_shows_what_it_holds(name: str) -> None:
 def test_burgers_with_another_quantum_and_range_is_another_equation() -> None:
     # Range, window and quantum agree; the fluxes of constant states are then half of the law's.
     changed = quantum(wider(base("burgers1d")))
-    limits = changed.spec.operating_range
+    limits = changed.model_spec.operating_range
     changed = with_spec(
         operating_range=OperatingRange(lower=2 * limits.lower, upper=limits.upper, slope=2 * (limits.slope or 1))
     )(changed)
@@ -228,14 +228,14 @@ def test_the_equation_of_a_limited_graph_says_where_it_holds() -> None:
 
 def biased(graph: IntegerGraph, bias: int) -> IntegerGraph:
     """A constant flux through every face, laid out as the compiler would."""
-    (layer,), spec, mesh = graph.operator, graph.spec, graph.grid
+    (layer,), spec, mesh = graph.operator, graph.model_spec, graph.grid
     operator = replace(layer, bias=np.array([bias]))
     laid_out = window_biases(
         operator.weight, operator.bias, mesh, spec.half_width, spec.transverse, graph.sole_field.reservoirs, spec.wall
     )
     changed = replace(with_faces(graph, laid_out), operator=(operator,))
     # The time step of a network with a bias is the spec's.
-    return with_spec(diffusion_number=graph.time_step * graph.spec.diffusivity * graph.mesh.cells**2)(changed)
+    return with_spec(diffusion_number=graph.time_step * graph.model_spec.diffusivity * graph.mesh.cells**2)(changed)
 
 
 @pytest.mark.parametrize("boundary", ["no-flux", "dirichlet=0.5,1", "x-=no-flux x+=dirichlet=1"])

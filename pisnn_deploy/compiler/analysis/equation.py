@@ -80,7 +80,7 @@ def _claim(graph: IntegerGraph, figures: dict[str, Figure], linear: bool) -> Cla
 
 
 def _moments(graph: IntegerGraph, face: FaceConstants) -> Claim:
-    spec, theta = graph.spec, 1 << face.exponent
+    spec, theta = graph.model_spec, 1 << face.exponent
     weight = graph.operator[0].weight[0].astype(object)
     doubled = np.rint(2 * spec.positions[0]).astype(np.int64).astype(object)
     courant, number = Fraction(int(weight.sum()), theta), -Fraction(int((weight * doubled).sum()), 2 * theta)
@@ -120,7 +120,7 @@ def _moments(graph: IntegerGraph, face: FaceConstants) -> Claim:
 
 def _states(graph: IntegerGraph, face: FaceConstants) -> Claim:
     """Compare fluxes of constant states, and of slopes on top of them, with the law's."""
-    spec, window, grid = graph.spec, graph.window, graph.grid
+    spec, window, grid = graph.model_spec, graph.window, graph.grid
     width, step = Fraction(grid.lengths[0]) / grid.shape[0], Fraction(graph.time_step)
     unit, kept = Fraction(graph.value_per_quantum), Fraction(MEMORYLESS, face.leak)
     per_drive = kept * unit * width / step / (1 << face.exponent)
@@ -158,7 +158,7 @@ def _states(graph: IntegerGraph, face: FaceConstants) -> Claim:
 def _errors(graph: IntegerGraph, per_drive: Fraction) -> list[Fraction] | None:
     """Extreme errors of the fluxes of constant states; None if the network has too many kinks."""
     window, unit = graph.window, Fraction(graph.value_per_quantum)
-    positions = graph.spec.positions.shape[1]
+    positions = graph.model_spec.positions.shape[1]
     line = drives_along(
         graph.operator,
         np.zeros(positions, object),
@@ -183,9 +183,9 @@ def _slopes(graph: IntegerGraph, steepest: int, scale: Fraction) -> list[tuple[i
 
     Between two kinks the diffusivity is monotone in the slope, so that the kinks and both ends have its extremes.
     """
-    window, positions = graph.window, graph.spec.positions[0]
+    window, positions = graph.window, graph.model_spec.positions[0]
     doubled = np.rint(2 * positions).astype(np.int64).astype(object)
-    extent, reach = window.upper - window.lower, 2 * graph.spec.half_width - 1
+    extent, reach = window.upper - window.lower, 2 * graph.model_spec.half_width - 1
     least = max(1, min(steepest // STEEPEST_PART, extent // (4 * reach)))
     slopes = []
     for mass in (window.lower + extent * number // STATES for number in range(STATES + 1)):
@@ -207,12 +207,12 @@ def _law_flux(graph: IntegerGraph, value: Fraction) -> Fraction:
     """Flux of a constant field through a face, per unit of time."""
     if graph.spec.equation == "burgers":
         return value**2 / 2
-    return Fraction(graph.spec.velocity) * value
+    return Fraction(graph.model_spec.velocity) * value
 
 
 def _law_speed(graph: IntegerGraph, value: Fraction) -> Fraction:
     """Derivative of `_law_flux`."""
-    return value if graph.spec.equation == "burgers" else Fraction(graph.spec.velocity)
+    return value if graph.model_spec.equation == "burgers" else Fraction(graph.model_spec.velocity)
 
 
 def _conductances(graph: IntegerGraph, materials: Materials) -> Claim:

@@ -92,7 +92,7 @@ def worst_wave(graph: IntegerGraph) -> WorstWave | None:
     waves = waves[:, waves.any(axis=0)]
     modes = []
     for level in _constants(graph):
-        gains = gain(flux_kernel(graph, int(level)), graph.spec.positions, waves)
+        gains = gain(flux_kernel(graph, int(level)), graph.model_spec.positions, waves)
         factors = np.abs(delayed_root(gains) if face.is_late else largest_root(gains, face.leak))
         worst = int(factors.argmax())
         modes.append(WorstWave(float(factors[worst]), tuple(waves[:, worst].tolist()), int(level)))

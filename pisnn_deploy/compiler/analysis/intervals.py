@@ -264,7 +264,7 @@ def graph_ranges(graph: IntegerGraph) -> dict[str, Ranges]:
 
 def _laid_out(graph: IntegerGraph) -> Iterator[Stage]:
     """Stages of a flux network that repeats over a mesh, at the faces that differ."""
-    mesh, spec, population = graph.grid, graph.spec, graph.sole_channels
+    mesh, spec, population = graph.grid, graph.model_spec, graph.sole_channels
     programs = [(layer.name, layer.program) for layer in (*graph.between_fields, population)]
     rows = face_rows(mesh, spec, graph.operator[0], graph.sole_field.reservoirs)
     *hidden, last = operator_stages(rows, graph.operator, graph.window, programs)

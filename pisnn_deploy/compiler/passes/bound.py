@@ -226,8 +226,8 @@ def _linear_change(graph: IntegerGraph) -> int | None:
     face = face_constants(graph.sole_channels.program)
     if face is None or (face.leak, face.share_bits, face.is_late) != (MEMORYLESS, None, False):
         return None
-    if not (graph.spec.wall == QUADRATIC or reservoirs_extend(graph.grid, graph.sole_field.reservoirs)):
+    if not (graph.model_spec.wall == QUADRATIC or reservoirs_extend(graph.grid, graph.sole_field.reservoirs)):
         return None
     # theta dm = D W m + D (r_old - r_new), and residues stay within theta / 2 of 0.
-    reach = largest_change(graph.grid, graph.spec, graph.operator[0].weight[0], graph.window)
+    reach = largest_change(graph.grid, graph.model_spec, graph.operator[0].weight[0], graph.window)
     return (reach >> face.exponent) + 2 * len(graph.grid.shape)

@@ -61,7 +61,7 @@ class Limit:
                 remedy="choose another `boundary`, or compile without `limiter`",
             )
         shift = (max(1, most_faces(graph)) - 1).bit_length()
-        limits = graph.spec.operating_range
+        limits = graph.model_spec.operating_range
         spec = graph.spec.model_copy(
             update={"operating_range": limits.model_copy(update={"lower": max(0.0, limits.lower)})}
         )

@@ -177,7 +177,7 @@ class Measure:
 
 def horizon_steps(graph: IntegerGraph) -> int:
     """PDE steps to the horizon of a graph's problem."""
-    spec = graph.spec
+    spec = graph.model_spec
     return round(problem(spec.problem, spec.diffusivity, spec.velocity).horizon / graph.time_step)
 
 

@@ -371,7 +371,7 @@ def _cells_near(
 ) -> Integers:
     """Sorted cells of a block and of everything its packets can reach."""
     graph = problem.graph
-    reach = graph.spec.half_width + graph.spec.transverse + 2
+    reach = graph.model_spec.half_width + graph.model_spec.transverse + 2
     ranges = []
     for count, parts, round_, at in zip(graph.mesh.shape, blocks, periodic, block, strict=True):
         first, last = -(-at * count // parts), -(-(at + 1) * count // parts) - 1

@@ -152,9 +152,9 @@ def _invariant_start(graph: IntegerGraph) -> dict[str, Figure] | None:
     if graph.materials is not None or graph.window.current is not None or not _is_linear(graph) or not _averages(graph):
         return None
     window, mesh = graph.window, graph.grid
-    if mesh.reservoirs and graph.spec.wall == QUADRATIC:
+    if mesh.reservoirs and graph.model_spec.wall == QUADRATIC:
         return None
-    kernel = lattice_kernel(graph.operator[0].weight[0], graph.spec.positions, lattice_shape(mesh))
+    kernel = lattice_kernel(graph.operator[0].weight[0], graph.model_spec.positions, lattice_shape(mesh))
     drift = rounding_drift(kernel, 1 << known_face(graph).exponent)
     if drift is None:
         return None
@@ -224,7 +224,7 @@ def _shortened(graph: IntegerGraph) -> IntegerGraph:
 
     Where synapses repeat over boxes of faces, an axis that is much longer than the windows only repeats rows.
     """
-    mesh, spec = graph.grid, graph.spec
+    mesh, spec = graph.grid, graph.model_spec
     longest = 4 * (spec.half_width + spec.transverse) + 8
     shape = tuple(min(count, longest) for count in mesh.shape)
     repeated = [(s, s.connections) for s in graph.between(MEMBRANE, FLUX) if isinstance(s.connections, Stencil)]
@@ -283,7 +283,7 @@ def stability_claim(graph: IntegerGraph) -> Claim:
         return Claim("none", "nonlinear")
     if _is_linear(graph) and _averages(graph):
         return Claim("proved", "maximum-principle", {"reservoirs": graph.mesh.reservoirs})
-    if graph.spec.wall == QUADRATIC and graph.grid.reservoirs:
+    if graph.model_spec.wall == QUADRATIC and graph.grid.reservoirs:
         return _stability_between_parabolas(graph)
     shape = graph.grid.shape
     if math.prod(count + 1 for count in shape) > MOST_WAVES:
@@ -296,16 +296,16 @@ def stability_claim(graph: IntegerGraph) -> Claim:
     for first in np.array_split(turn[0], -(-math.prod(map(len, turn)) // WAVES_AT_ONCE)):
         waves = np.stack([grid.reshape(-1) for grid in np.meshgrid(first, *turn[1:], indexing="ij")])
         if face.is_late:
-            factors = delayed_root(gain(kernel, graph.spec.positions, waves))
+            factors = delayed_root(gain(kernel, graph.model_spec.positions, waves))
         else:
-            factors = amplification(kernel, graph.spec.positions, waves, face.leak)
+            factors = amplification(kernel, graph.model_spec.positions, waves, face.leak)
         largest = max(largest, float(np.abs(factors).max(initial=0.0)))
     return _claim(largest, "fourier")
 
 
 def _stability_between_parabolas(graph: IntegerGraph) -> Claim:
     """Quadratic ghost cells have no Fourier modes; the operator is still a sum over the axes, and so are its gains."""
-    mesh, spec = graph.grid, graph.spec
+    mesh, spec = graph.grid, graph.model_spec
     if max(mesh.shape) > MOST_CELLS_ALONG:
         return Claim("none", "too-large")
     gains = np.zeros(1, np.complex128)

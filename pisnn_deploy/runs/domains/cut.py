@@ -64,7 +64,7 @@ class Domain:
 
 def reach(graph: IntegerGraph) -> int:
     """Number of rows by which a PDE step spreads information."""
-    return max(graph.spec.half_width, graph.spec.transverse)
+    return max(graph.model_spec.half_width, graph.model_spec.transverse)
 
 
 def cut(graph: IntegerGraph, parts: int, rounds: int) -> tuple[Domain, ...]:
@@ -113,7 +113,7 @@ def _domain(graph: IntegerGraph, low: int, high: int, halo: int) -> Domain:
     owns_face = (face_rows >= low - first) & (face_rows < high - first) | (face_rows < 0) & (low == 0)
     owns_reservoir = np.zeros(small.reservoirs, np.bool_)
     owns_reservoir[outer] = owns_face[beside]
-    laid_out = _synapses(graph, small, graph.spec.half_width, graph.spec.transverse)
+    laid_out = _synapses(graph, small, graph.model_spec.half_width, graph.model_spec.transverse)
     part = restricted(graph, Part(small, cells, reservoirs, faces), tuple(laid_out))
     return Domain(
         replace(part.with_field(window=_wider(graph.window)), certificate=None),
@@ -156,7 +156,7 @@ _SLACK = 1 << 10
 def _synapses(graph: IntegerGraph, small: Mesh, half_width: int, transverse: int) -> Iterator[Synapse]:
     first, *rest = graph.operator
     connections: list[Connections] = [
-        window_stencil(first.weight, small, half_width, transverse, graph.spec.wall),
+        window_stencil(first.weight, small, half_width, transverse, graph.model_spec.wall),
         *(Blocks(layer.weight, small.faces) for layer in rest),
     ]
     for source, target, connection in zip(graph.chain, graph.chain[1:], connections, strict=False):

@@ -50,7 +50,7 @@ def test_no_run_inside_the_window_leaves_a_bound(make: Callable[[], IntegerGraph
 
 
 def test_a_width_that_a_target_has_not_is_refused_by_name_whatever_population_it_is_of() -> None:
-    with pytest.raises(DoesNotFit, match=r"^bound: rate rate may reach -?\d+, which takes \d+ signed bits"):
+    with pytest.raises(DoesNotFit, match=r"^bound: product product may reach -?\d+, which takes \d+ signed bits"):
         Bounds(14, 60, 60)(bounded(reaction(), "dense"))
 
 

@@ -48,7 +48,7 @@ def test_the_models_own_conductivity_gives_the_plain_artifact(
 def test_another_material_everywhere_is_another_clock(tmp_path: Path) -> None:
     plain, _ = compile_file("heat1d")
     faster = compiled(tmp_path, "heat1d", np.full(128, 0.04))
-    assert faster.time_step == plain.time_step / 4 and faster.spec.diffusivity == 0.04
+    assert faster.time_step == plain.time_step / 4 and faster.model_spec.diffusivity == 0.04
     assert replace(faster.quantisation, steps=0) == replace(plain.quantisation, steps=0)
 
 

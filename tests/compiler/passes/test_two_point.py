@@ -121,7 +121,7 @@ def compiled_on(lower: LowerTwoPoint, model: Model | None = None, limits: Operat
 
 
 def ends_of(graph: IntegerGraph) -> tuple[float, float]:
-    return graph.spec.operating_range.lower, graph.spec.operating_range.upper
+    return graph.model_spec.operating_range.lower, graph.model_spec.operating_range.upper
 
 
 def level(graph: IntegerGraph) -> float:

@@ -78,7 +78,7 @@ def test_integers_of_an_artifact_are_exact_as_weights(model: Model) -> None:
     graph = compiled(model)
     written = model_of(graph)
     for number, layer in enumerate(graph.operator):
-        exponent = graph.spec.weight_exponents[number]
+        exponent = graph.model_spec.weight_exponents[number]
         assert np.array_equal(written.weights[number] * 2.0**exponent, layer.weight)
         assert np.array_equal(written.biases[number] * 2.0**exponent / graph.value_per_quantum, layer.bias)
 
