@@ -31,8 +31,8 @@ NEEDED: Mapping[str, int] = {
 Measured with one thread and 16 cells. Training aborts with 3070 MB and hangs with 3580 MB. Only ``doctor`` checks the
 entry for torch: the `torch` backend itself reports when memory runs out.
 """
-FILES_OF_LAVA = 128
-"""Files that the worker of the `cpu` backend opens, for channels between processes."""
+FILES_OF_LAVA, FILES_OF_PROCESS = 128, 12
+"""Files that the worker of the `cpu` backend opens for a small network, and for each process of a larger one."""
 FILES_OF_CLUSTER, FILES_OF_WORKER = 40, 12
 """Files that this process opens for a cluster, and additionally for each of its workers."""
 

@@ -97,18 +97,21 @@ class PayloadGuard:
                 raise OverflowViolation(name, "accumulator", index, step, int(sums[index]), _ACCUMULATOR_BITS)
 
 
-def payload_guard(graph: IntegerGraph, population: str) -> PayloadGuard:
-    """Build the payload guard of a population."""
-    moves_mass = any(channels.population == population for channels in graph.channels)
-    quantity = "packet" if moves_mass else "payload"
+def payload_guard(graph: IntegerGraph, population: str, output: int = 0) -> PayloadGuard:
+    """Build the payload guard of a population's output."""
+    is_packet = any((channels.population, channels.output) == (population, output) for channels in graph.channels)
+    quantity = "packet" if is_packet else "payload"
     # A positive exponent shifts the sum within the same width.
     reach = tuple(
         (s.name, abs(s.mantissa_matrix()).valued(partial(effective, exponent=max(0, s.exponent))))
         for s in graph.synapses
-        if s.source == population
+        if (s.source, s.output) == (population, output)
     )
-    bits = min(graph.bits(population, quantity), _MESSAGE_BITS)
-    return PayloadGuard(population, quantity, bits, _largest(reach), reach, graph.population(population).lines)
+    is_declared = any((bound.population, bound.quantity) == (population, quantity) for bound in graph.bounds)
+    # Only an output without targets may have no bound.
+    bits = graph.bits(population, quantity) if reach or is_declared else _MESSAGE_BITS
+    lines = graph.population(population).lines
+    return PayloadGuard(population, quantity, min(bits, _MESSAGE_BITS), _largest(reach), reach, lines)
 
 
 def _largest(reach: Sequence[tuple[str, Rows]]) -> int:

@@ -9,14 +9,15 @@ from typing import Protocol
 import numpy as np
 
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
+from pisnn_deploy.graph.shape import MOST_POPULATIONS
 from pisnn_deploy.graph.stock import is_stock
 from pisnn_deploy.lava.plan import Plan, plan_of
 from pisnn_deploy.lava.start import CURRENT, Start
 from pisnn_deploy.programs import run
 from pisnn_deploy.programs.arrays import Arrays
 
-AUDIT_PORTS = 16
-"""Number of ports of an audit."""
+AUDIT_PORTS = MOST_POPULATIONS
+"""Number of ports of an audit; unused ones stay unconnected."""
 
 
 class AuditInput(Protocol):

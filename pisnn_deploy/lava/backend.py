@@ -25,15 +25,23 @@ import numpy as np
 from pisnn_deploy.audit.invariants import KINDS
 from pisnn_deploy.audit.recovery import Detection
 from pisnn_deploy.core.errors import CheckError, UsageError
-from pisnn_deploy.core.limits import FILES_OF_LAVA, memory_limit, require_files, says_lack_of_memory
+from pisnn_deploy.core.limits import (
+    FILES_OF_LAVA,
+    FILES_OF_PROCESS,
+    memory_limit,
+    require_files,
+    says_lack_of_memory,
+)
 from pisnn_deploy.core.optional import INTERPRETER_VARIABLE, require
 from pisnn_deploy.core.surroundings import NEUTRAL, child_environment, python_command
 from pisnn_deploy.faults.injection import Injector
 from pisnn_deploy.graph.artifact import write_artifact
 from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.graph.lines import lines_of
 from pisnn_deploy.graph.semantics import kept_current
 from pisnn_deploy.lava import exchange
 from pisnn_deploy.lava.exchange import Exchange
+from pisnn_deploy.lava.plan import require_process
 from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, RunState, Trace, start_of
 from pisnn_deploy.runs.states import first_true, misfit
 
@@ -76,7 +84,8 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
     """
     if not graph.mesh.faces:
         raise UsageError("cpu backend: the mesh has no faces, but Lava needs at least one; use `backend` fast")
-    require_files("cpu backend: Lava", FILES_OF_LAVA)
+    _require_processes(graph)
+    require_files("cpu backend: Lava", max(FILES_OF_LAVA, FILES_OF_PROCESS * _processes(graph)))
     Injector(graph, options.faults, options.steps)  # refuses faults with a place that the graph does not have
     command = worker_command()
     trace_steps, start = options.kept_steps(), options.start or start_of(graph, mass)
@@ -119,6 +128,20 @@ def run(graph: IntegerGraph, mass: Integers, options: RunOptions, progress: Prog
         finally:
             _remove_shared_memory(prefix)
         return _collect(graph, start, options, files, end, progress)
+
+
+def _require_processes(graph: IntegerGraph) -> None:
+    """Refuse graphs that Lava's processes cannot run."""
+    try:
+        for name in graph.chain:
+            require_process(graph, name)
+    except UsageError as refusal:
+        raise UsageError(f"cpu backend: {refusal}") from None
+
+
+def _processes(graph: IntegerGraph) -> int:
+    """Number of processes: the populations, their synapses and the audit."""
+    return len(graph.populations) + sum(lines_of(graph, synapse.source) for synapse in graph.synapses) + 1
 
 
 def _folder_of_sockets() -> str:

@@ -225,6 +225,47 @@ def step_and_phase(time_step: int, period: int, first_step: int = 0) -> tuple[in
     return step + first_step, phase
 
 
+def require_process(graph: IntegerGraph, name: str) -> None:
+    """Refuse a population that a Lava process cannot run.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        A fully compiled graph.
+    name : str
+        Name of the population.
+
+    Raises
+    ------
+    UsageError
+        If the program has more ports or outputs than a process, or a port receives both packets and changes.
+    """
+    program = graph.population(name).program
+    for what, count, most in (("ports", len(program.ports), PORTS), ("outputs", len(program.sends), OUTPUTS)):
+        if count > most:
+            raise UsageError(
+                f"population {name}: has {count} {what}; a Lava process has at most {most}, use `backend` fast"
+            )
+    for port in program.ports:
+        senders = _senders(graph, name, port)
+        packets = senders.intersection(_packets(graph))
+        if packets and packets != senders and graph.coding == "delta":
+            raise UsageError(
+                f"population {name}: port {port} receives both packets and changes of values, which cannot be added; "
+                "compile with `coding` dense, or use `backend` fast"
+            )
+
+
+def _senders(graph: IntegerGraph, name: str, port: str) -> set[tuple[str, int]]:
+    """Populations and their outputs that send to a port."""
+    return {(synapse.source, synapse.output) for synapse in graph.into(name, port)}
+
+
+def _packets(graph: IntegerGraph) -> set[tuple[str, int]]:
+    """Populations and their outputs that send packets."""
+    return {(channels.population, channels.output) for channels in graph.channels}
+
+
 def plan_of(graph: IntegerGraph, name: str) -> Plan:
     """Return the plan of a population.
 
@@ -240,15 +281,12 @@ def plan_of(graph: IntegerGraph, name: str) -> Plan:
     UsageError
         If the program has more ports or outputs than a process, or a port receives both packets and changes.
     """
+    require_process(graph, name)
     population, period = graph.population(name), int(graph.period or 0)
     program, phase = population.program, graph.depths[name] % period
-    for what, count, most in (("ports", len(program.ports), PORTS), ("outputs", len(program.sends), OUTPUTS)):
-        if count > most:
-            raise UsageError(f"population {name}: has {count} {what}; a Lava process has at most {most}")
     (holders,) = _parts(name, [(field.holder, field.size) for field in graph.fields]) or (None,)
     channels = _parts(name, [(channels.population, channels.size) for channels in graph.channels])
-    outputs = {channels.output for channels in graph.channels if channels.population == name}
-    packets = tuple(output in outputs for output in range(len(program.sends)))
+    packets = tuple((name, output) in _packets(graph) for output in range(len(program.sends)))
     changes = tuple(graph.coding == "delta" and not sends for sends in packets)
     audited = _audited(graph, name)
     changing = [value for value, sends in zip(program.sends, changes, strict=True) if sends and holders is None]
@@ -266,7 +304,7 @@ def plan_of(graph: IntegerGraph, name: str) -> Plan:
         changes,
         population.size if holders is None else graph.field_of(name).cells,
         dict(_widths(graph, population)),
-        tuple(payload_guard(graph, name) for _ in program.sends),
+        tuple(payload_guard(graph, name, output) for output in range(len(program.sends))),
         graph.chain.index(name),
     )
 
@@ -311,13 +349,8 @@ def _parts(name: str, sizes: list[tuple[str, int]]) -> tuple[slice, ...]:
 
 
 def _port_plan(graph: IntegerGraph, name: str, port: str, phase: int) -> PortPlan:
-    period, senders = int(graph.period or 0), {(s.source, s.output) for s in graph.into(name, port)}
-    packets = senders.intersection((channels.population, channels.output) for channels in graph.channels)
-    if packets and packets != senders and graph.coding == "delta":
-        raise UsageError(
-            f"population {name}: port {port} receives both packets and changes of values, which cannot be added; "
-            "use --coding dense"
-        )
+    period, senders = int(graph.period or 0), _senders(graph, name, port)
+    packets = senders.intersection(_packets(graph))
     early = frozenset((graph.depths[source] + 1) % period for source, _ in senders) - {phase}
     return PortPlan(graph.coding == "delta" and not packets, bool(packets), early)
 

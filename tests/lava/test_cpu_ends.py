@@ -90,7 +90,7 @@ def test_a_process_that_breaks_down(fault: str, cause: str, traces: Traces, monk
         assert error.details.endswith(
             'in run_spk\n    raise ValueError("the model is broken")\nValueError: the model is broken'
         )
-        assert "lava" not in error.details
+        assert "lava/magma" not in error.details
 
 
 def test_a_deadlock_ends_at_the_deadline(traces: Traces, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 from models_under_test import heat_spec
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from random_programs import Drawn, random_program
 
 from pisnn_deploy.graph import IntegerGraph, OperatingWindow, Quantisation, Synapse, kinds
+from pisnn_deploy.graph.annotations import Bound
 from pisnn_deploy.graph.connections import Explicit
 from pisnn_deploy.graph.fields import Channels, Field, Ledger, equal_volumes
 from pisnn_deploy.graph.populations import Population
@@ -28,6 +30,7 @@ States = dict[str, list[dict[str, int]]]
 """Of each neuron of each population, its states by name."""
 Sends = dict[str, list[tuple[int, ...]]]
 LARGEST_SENT = 1 << 15
+Named = TypeVar("Named", Population, Synapse, Field, Channels, Bound)
 
 
 def ring(cells: int) -> Mesh:
@@ -246,6 +249,48 @@ def runnable_graph(seed: int) -> IntegerGraph:
         heard = {s.source for s in synapses}
         idle = {p.name for p in populations[len(fields) :]} - heard
     return graph_of(mesh, fields, [*populations, *carriers], channels, synapses)
+
+
+def silent_ledgers(graph: IntegerGraph) -> IntegerGraph:
+    """The graph without synapses from reservoirs, which never send."""
+
+    def of_cells(synapse: Synapse) -> Synapse:
+        if synapse.source not in graph.holders:
+            return synapse
+        is_cell = synapse.columns < graph.field_of(synapse.source).cells
+        return synapse.with_mantissas(np.where(is_cell, synapse.mantissas, 0))
+
+    return replace(graph, synapses=tuple(map(of_cells, graph.synapses)))
+
+
+def side_by_side(graphs: Sequence[IntegerGraph]) -> IntegerGraph:
+    """One graph of several that share nothing, for one run of all; the names of the first begin with ``g0``."""
+    first = graphs[0]
+    parts = [_renamed(graph, f"g{number}") for number, graph in enumerate(graphs)]
+    whole = replace(
+        first,
+        populations=tuple(population for part in parts for population in part.populations),
+        synapses=tuple(synapse for part in parts for synapse in part.synapses),
+        fields=tuple(field for part in parts for field in part.fields),
+        channels=tuple(channels for part in parts for channels in part.channels),
+        bounds=tuple(bound for part in parts for bound in part.bounds),
+    )
+    return replace(whole, populations=tuple(map(whole.population, whole.depths)))
+
+
+def _renamed(graph: IntegerGraph, prefix: str) -> IntegerGraph:
+    def renamed(part: Named, *names: str) -> Named:
+        changes: dict[str, Any] = {name: f"{prefix}-{getattr(part, name)}" for name in names}
+        return replace(part, **changes)
+
+    return replace(
+        graph,
+        populations=tuple(renamed(population, "name") for population in graph.populations),
+        synapses=tuple(renamed(synapse, "name", "source", "target") for synapse in graph.synapses),
+        fields=tuple(renamed(field, "name", "holder") for field in graph.fields),
+        channels=tuple(renamed(c, "population", "source_holder", "target_holder") for c in graph.channels),
+        bounds=tuple(renamed(bound, "population") for bound in graph.bounds),
+    )
 
 
 class InPythonIntegers:

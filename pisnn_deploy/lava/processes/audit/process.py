@@ -7,7 +7,6 @@ from pathlib import Path
 from lava.magma.core.process.ports.ports import InPort
 from lava.magma.core.process.process import AbstractProcess
 
-from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.lava.audit_input import AUDIT_PORTS, audit_input
 from pisnn_deploy.lava.start import Start
@@ -29,18 +28,11 @@ class Audit(AbstractProcess):
     ----------
     in0, in1, ... : InPort
         Inputs of the audit, see `port_of`.
-
-    Raises
-    ------
-    UsageError
-        If there are more populations than ports.
     """
 
     def __init__(self, graph: IntegerGraph, start: Start, folder: Path, name: str = "audit") -> None:
         super().__init__(graph=graph, start=start, folder=folder, name=name)
         shapes = audit_input(graph, start).shapes
-        if len(shapes) > AUDIT_PORTS:
-            raise UsageError(f"the audit has {len(shapes)} populations, but Lava supports at most {AUDIT_PORTS}")
         self._names = tuple(shapes)
         for number, shape in enumerate([*shapes.values(), *[(1,)] * (AUDIT_PORTS - len(shapes))]):
             setattr(self, f"in{number}", InPort(shape=shape))

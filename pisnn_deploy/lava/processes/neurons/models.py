@@ -35,7 +35,9 @@ class NeuronsModel(PortsOfNeurons):
         self.plan = plan
         self._first_step = int(proc_params["first_step"])
         self._goes_on = bool(proc_params["goes_on"])
-        self._events = Exchange(proc_params["folder"]).array("events")
+        files = Exchange(proc_params["folder"])
+        self._events = files.array("events")
+        self._last_step = int(files.array("last_step")[0])
         size = plan.population.size
         self._early = [np.zeros(size, np.int64) if port.early else None for port in plan.ports]
         rows = [plan.kept.index(word) for word in plan.audited]
@@ -99,7 +101,8 @@ class NeuronsModel(PortsOfNeurons):
     def run_spk(self) -> None:
         """Run one time step."""
         step, phase = self.now()
-        if phase == self.plan.phase:
+        # Packets after the last PDE step would belong to the next one.
+        if phase == self.plan.phase and (step < self._last_step or not self.plan.moves_mass):
             self.answer(step)
         else:
             self.rest(phase)
