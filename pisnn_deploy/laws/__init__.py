@@ -1,0 +1,1 @@
+"""Conservation laws as data: expressions, laws, their speeds, references and problems."""
