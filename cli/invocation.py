@@ -1,4 +1,4 @@
-"""Command line of an invocation, for reports."""
+"""What a user asked for, as a report notes it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from click.core import ParameterSource
 
 
 def command_line(context: click.Context) -> str:
-    """Quote the command as it was called, including options from files and the environment.
+    """The command as it was called, for a shell; options from files and the environment are spelled out.
 
     Parameters
     ----------
     context : click.Context
-        Context of the command.
+        Of the command.
 
     Returns
     -------
     str
-        Only options that differ from their defaults, in the order of ``--help``.
+        Without what was left at its default; options in the order of ``--help``.
     """
     words = ["pisnn-deploy", str(context.info_name)]
     for parameter in context.command.params:

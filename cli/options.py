@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that commands have in common."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def timeout(help_text: str) -> Callable[[Command], Command]:
     Parameters
     ----------
     help_text : str
-        What the time limit stops.
+        What is stopped after that time.
     """
     return click.option(
         "--timeout",

@@ -1,4 +1,4 @@
-"""Result table of ``simulate``."""
+"""The table that shows the result of ``simulate``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pisnn_deploy.runs.plausibility import plausibility
 
 
 def result_rows(graph: IntegerGraph, run: Run, result: Mapping[str, Any]) -> list[Row]:
-    """Rows of names and values for a result.
+    """The result as a table of names and values.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def result_rows(graph: IntegerGraph, run: Run, result: Mapping[str, Any]) -> lis
 
 
 def _balance(graph: IntegerGraph, run: Run, mass: Mapping[str, int]) -> list[Row]:
-    """Masses of the first and the last kept row."""
+    """The masses of the first and the last kept row."""
     if not run.trace.step.size:
         return [("mass", "no PDE step was kept")]
     end = "the end" if run.trace.step[-1] == run.steps and not run.failure else f"PDE step {run.trace.step[-1]}"

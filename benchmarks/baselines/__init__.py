@@ -1,1 +1,1 @@
-"""Alternatives for users: physics-informed networks, their naive conversions, and finite volumes."""
+"""What users would otherwise pick: physics-informed networks, their naive conversions, and finite volumes."""

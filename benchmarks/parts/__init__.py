@@ -1,1 +1,1 @@
-"""Parts of the benchmark scripts, and programs that they run."""
+"""What scripts of this folder are made of, and what they run beside this package."""

@@ -1,1 +1,1 @@
-"""One module for each reader, with its `TARGET`."""
+"""One module a reader; each has a `TARGET`."""

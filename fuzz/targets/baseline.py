@@ -1,4 +1,4 @@
-"""Earlier reports of `check`, used as baselines."""
+"""Earlier reports of `check`, to compare with."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Flux networks as ONNX, compared with onnxruntime."""
+"""Flux networks as ONNX, and whether onnxruntime answers as they were read."""
 
 from pathlib import Path
 

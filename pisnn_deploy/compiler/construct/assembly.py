@@ -1,0 +1,185 @@
+"""Populations and synapses of a graph under construction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.compiler.construct.circuit import WORD, Circuit, TooWide
+from pisnn_deploy.compiler.construct.fixed_point import MOST_FRACTION, Fixed, FixedPoint, Real, most_fraction
+from pisnn_deploy.core.rows import from_triplets
+from pisnn_deploy.graph import Synapse
+from pisnn_deploy.graph.connections import Explicit
+from pisnn_deploy.graph.layout import synapses
+from pisnn_deploy.graph.populations import Population
+from pisnn_deploy.programs.interval import Interval
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What an output of a population sends: integers times ``2^-fraction``."""
+
+    population: str
+    size: int
+    fraction: int
+    interval: Interval
+    output: int = 0
+
+
+@dataclass(frozen=True)
+class Tap:
+    """Weighted connections from a signal to neurons.
+
+    Attributes
+    ----------
+    row, column : int64 array [connections]
+        Neuron that receives, and neuron of the signal.
+    weight : int64 array [connections]
+        Whole factors.
+    """
+
+    signal: Signal
+    row: Integers
+    column: Integers
+    weight: Integers
+
+    def scaled_by(self, factor: int | Integers) -> Tap:
+        """The same connections with weights times a factor, or one for each."""
+        return replace(self, weight=self.weight * factor)
+
+
+def tap(signal: Signal, row: Integers, column: Integers, weight: int | Integers = 1) -> Tap:
+    """Connections to those rows whose column is not -1 (outside the domain)."""
+    inside = column >= 0
+    weights = np.broadcast_to(np.asarray(weight, np.int64), row.shape)
+    return Tap(signal, row[inside], column[inside], weights[inside])
+
+
+def reach(taps: Sequence[Tap], size: int, fraction: int) -> tuple[Floats, Floats]:
+    """Least and largest integer that can arrive at each neuron, exact below 2^53."""
+    low, high = np.zeros(size), np.zeros(size)
+    for entry in taps:
+        weight = entry.weight * (1 << (fraction - entry.signal.fraction))
+        ends = [weight * end for end in (entry.signal.interval.lower, entry.signal.interval.upper)]
+        low += np.bincount(entry.row, np.minimum(*ends).astype(np.float64), size)
+        high += np.bincount(entry.row, np.maximum(*ends).astype(np.float64), size)
+    return low, high
+
+
+class Assembly:
+    """Populations and synapses made so far."""
+
+    def __init__(self) -> None:
+        self.populations: list[Population] = []
+        self.synapses: list[Synapse] = []
+
+    def connect(self, taps: Sequence[Tap], target: str, size: int, port: str, fraction: int) -> None:
+        """Add the synapses that bring signals to a port, as integers with `fraction` fraction bits."""
+        for population, output in dict.fromkeys((entry.signal.population, entry.signal.output) for entry in taps):
+            ours = [e for e in taps if (e.signal.population, e.signal.output) == (population, output)]
+            rows = from_triplets(
+                np.concatenate([entry.row for entry in ours]),
+                np.concatenate([entry.column for entry in ours]),
+                np.concatenate([entry.weight * (1 << (fraction - entry.signal.fraction)) for entry in ours]),
+                (size, ours[0].signal.size),
+            ).without_zeros()
+            connections = Explicit(rows.starts, rows.columns, rows.values, rows.width)
+            suffix = port.replace("_", "-")
+            for number, synapse in enumerate(synapses(population, target, connections)):
+                name = f"{population}-{output}-to-{target}-{suffix}" + (f"-{number + 1}" if number else "")
+                self.synapses.append(replace(synapse, name=name, port=port, output=output))
+
+
+class Block:
+    """Neurons that compute expressions of what arrives at them, one or several populations in the end.
+
+    Parameters
+    ----------
+    assembly : Assembly
+        Takes the populations and synapses.
+    name : str
+        Name of the population.
+    size : int
+        Number of neurons.
+    where : str
+        Place of its expressions in the law, for messages.
+    multiplies : bool
+        Whether products are possible.
+    """
+
+    def __init__(self, assembly: Assembly, name: str, size: int, where: str, multiplies: bool = True) -> None:
+        self.assembly, self.name, self.size = assembly, name, size
+        self.circuit = Circuit(name)
+        self.fixed = FixedPoint(self.circuit, MOST_FRACTION, where, multiplies)
+        self._taps: dict[str, tuple[Sequence[Tap], int]] = {}
+        self._parameters: dict[str, Integers] = {}
+        self._known: dict[tuple[str, bytes], Real] = {}
+        self._outputs: list[Fixed] = []
+
+    def sum(self, taps: Sequence[Tap], constant: Floats | None = None) -> Fixed:
+        """Weighted sum of signals, plus a constant for each neuron."""
+        fraction = max(entry.signal.fraction for entry in taps)
+        low, high = reach(taps, self.size, fraction)
+        interval = Interval(int(low.min()), int(high.max()))
+        if interval.bits > WORD:
+            raise TooWide(f"{self.name}: a sum of what arrives needs {interval.bits} signed bits; {WORD} are possible")
+        port = self.circuit.port(f"port{len(self._taps)}" if self._taps else "arrival", interval)
+        self._taps[port] = taps, fraction
+        total: Real = Fixed(port, fraction)
+        if constant is not None and constant.any():
+            total = self.fixed.add(total, self.array(constant, fraction))
+        assert isinstance(total, Fixed)
+        return total
+
+    def array(self, values: Floats, fraction: int) -> Real:
+        """A constant for each neuron; a plain number where all are equal."""
+        if values.size and (values == values[0]).all():
+            return float(values[0])
+        whole = np.rint(values * 2.0**fraction).astype(np.int64)
+        name = f"constant{len(self._parameters)}"
+        self._parameters[name] = whole
+        return Fixed(self.circuit.parameter(name, Interval(int(whole.min()), int(whole.max()))), fraction)
+
+    def known(self, name: str, values: Floats) -> Real:
+        """A known function of place: one parameter for equal values."""
+        key = name, values.tobytes()
+        if key not in self._known:
+            largest = float(np.abs(values).max(initial=0.0))
+            fraction = min(MOST_FRACTION, most_fraction(largest)) if largest else MOST_FRACTION
+            self._known[key] = self.array(values, fraction)
+        return self._known[key]
+
+    def send(self, value: Real, fraction: int) -> int:
+        """Send a value with some fraction bits; returns its number among the block's signals."""
+        sent = self.fixed.at(value, fraction)
+        if not isinstance(sent.operand, str) or sent.operand in {*self.circuit.ports, *self.circuit.parameters}:
+            sent = Fixed(self.circuit.named(sent.operand), fraction)
+        self._outputs.append(sent)
+        return len(self._outputs) - 1
+
+    def finish(self) -> list[Signal]:
+        """Make the populations; the signals in the order of `send`."""
+        names = list(dict.fromkeys(str(sent.operand) for sent in self._outputs))
+        known: dict[str, Signal] = {}
+        each = np.arange(self.size, dtype=np.int64)
+        fractions = {str(sent.operand): sent.fraction for sent in self._outputs}
+        for stage in self.circuit.stages(names):
+            program = stage.program
+            parameters = {name: self._parameters[name] for name in program.parameters}
+            self.assembly.populations.append(Population(stage.name, self.size, program, parameters))
+            for port in program.ports:
+                if port in self._taps:
+                    self.assembly.connect(self._taps[port][0], stage.name, self.size, port, self._taps[port][1])
+                else:
+                    inner = tap(known[port], each, each)
+                    self.assembly.connect([inner], stage.name, self.size, port, known[port].fraction)
+            for output, name in enumerate(program.sends):
+                interval = self.circuit.interval(name)
+                known[name] = Signal(stage.name, self.size, fractions.get(name, 0), interval, output)
+        return [known[str(sent.operand)] for sent in self._outputs]

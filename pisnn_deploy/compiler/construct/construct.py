@@ -1,0 +1,232 @@
+"""From the recipe of a law to an integer graph that is not bounded yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.compiler.construct.assembly import Assembly, Signal
+from pisnn_deploy.compiler.construct.channels import TooFine, Way, add_channels
+from pisnn_deploy.compiler.construct.circuit import TooWide
+from pisnn_deploy.compiler.construct.diffusion import diffusion
+from pisnn_deploy.compiler.construct.fluxes import Crossing, crossings, flux_way
+from pisnn_deploy.compiler.construct.grid import Grid
+from pisnn_deploy.compiler.construct.muscl import Reconstruction, face_fluxes, reconstruction
+from pisnn_deploy.compiler.construct.plan import Plan, Term
+from pisnn_deploy.compiler.construct.quadrature import unit_quadrature
+from pisnn_deploy.compiler.construct.reactions import rates_of_cells
+from pisnn_deploy.compiler.construct.time_step import clock, rates
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.graph import IntegerGraph, OperatingWindow, Quantisation, kinds
+from pisnn_deploy.graph.fields import Field, Ledger, equal_volumes
+from pisnn_deploy.laws.conditions import SIDES
+from pisnn_deploy.laws.expression import evaluate
+from pisnn_deploy.laws.law import Law
+from pisnn_deploy.laws.spec import LawSpec
+from pisnn_deploy.mesh import structured_mesh
+from pisnn_deploy.mesh.boundary import Sides
+from pisnn_deploy.programs.interval import Interval
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+FINEST = 19
+"""Bits of the magnitude of a mass in the first attempt."""
+MOST_ATTEMPTS = 24
+
+
+def construct(spec: LawSpec, shape: tuple[int, ...], *, multiplies: bool = True) -> IntegerGraph:
+    """Build the integer graph of a law.
+
+    Holders are named like their fields. Channels are ``<field>-flux`` (all axes), and one population for each source
+    and exchange; what drives them is computed by populations without states. Quanta are as fine as masses, currents and
+    everything that programs compute fit 24 bits.
+
+    Parameters
+    ----------
+    spec : LawSpec
+        Recipe of the law.
+    shape : tuple of int
+        Cells along each axis.
+    multiplies : bool
+        Whether the target's neurons multiply two values; without that, functions of one value are plain tables.
+
+    Returns
+    -------
+    IntegerGraph
+        Neither scheduled nor bounded; it starts from the recipe's initial values.
+
+    Raises
+    ------
+    UsageError
+        A term that no fixed-point program computes within its words; names the term and the place.
+    """
+    law = spec.parsed().numeric()
+    periodic = tuple(spec.conditions[pair[0]][law.fields[0]].kind == "periodic" for pair in SIDES[: law.dimensions])
+    if len(shape) != law.dimensions:
+        raise UsageError(f"the mesh has {len(shape)} axes, the law {law.dimensions}")
+    grid = Grid(tuple(shape), spec.lengths, spec.domain.lower, periodic)
+    rate = rates(law, spec.range, grid)
+    time = clock(rate, grid, law, spec.courant)
+    bits = _first_bits(spec, law)
+    for attempt in range(MOST_ATTEMPTS):
+        plan = Plan(law, grid, spec.range, spec.conditions, bits, {}, time, Assembly(), rate.speeds, multiplies)
+        try:
+            return _built(spec, plan)
+        except TooFine as error:
+            joined, excess = _joined(law, error.field), error.bits
+            problem: UsageError = error
+        except TooWide as error:
+            joined, excess, problem = set(law.fields), 1, error
+        if joined & spec.quantum_bits.keys() or attempt == MOST_ATTEMPTS - 1:
+            raise problem
+        bits = {name: value - excess if name in joined else value for name, value in bits.items()}
+    raise AssertionError
+
+
+def _first_bits(spec: LawSpec, law: Law) -> dict[str, int]:
+    """Fraction bits of each field by its range; fields that exchange something share a quantum."""
+    bits = {name: FINEST - int(np.ceil(np.log2(max(abs(end) for end in spec.range[name])))) for name in law.fields}
+    bits |= spec.quantum_bits
+    for exchange in law.exchange:
+        joined = _joined(law, exchange.source_field)
+        chosen = {name: spec.quantum_bits[name] for name in joined if name in spec.quantum_bits}
+        if len(set(chosen.values())) > 1:
+            raise UsageError(f"quantum_bits: {', '.join(sorted(chosen))} exchange quanta, so they need the same value")
+        common = next(iter(chosen.values()), min(bits[name] for name in joined))
+        bits |= dict.fromkeys(joined, common)
+    return bits
+
+
+def _joined(law: Law, field: str) -> set[str]:
+    """Fields that exchange quanta with a field, directly or not, and the field itself."""
+    joined = {field}
+    for _ in law.exchange:
+        for exchange in law.exchange:
+            ends = {exchange.source_field, exchange.target_field}
+            joined |= ends if joined & ends else set()
+    return joined
+
+
+def _built(spec: LawSpec, plan: Plan) -> IntegerGraph:
+    law, grid = plan.law, plan.grid
+    sides_of = {name: crossings(plan, name) for name in law.fields}
+    holders, ledgers, signals = {}, {}, dict[str, Signal]()
+    for name in law.fields:
+        sides = [(grid.side_name(c.axis, c.upper), c.cells.size) for c in sides_of[name]]
+        own = [(source.name, grid.cells) for source in law.sources if source.field == name]
+        ledgers[name] = tuple(Ledger(label, size) for label, size in (*sides, *own))
+        holders[name] = grid.cells + sum(ledger.reservoirs for ledger in ledgers[name])
+    for name in law.fields:
+        low, high = _window(plan, name)
+        signals[name] = Signal(name, holders[name], plan.bits[name], Interval(low, high))
+    plan = replace(plan, signals=signals)
+    ways = _ways(plan, sides_of, holders)
+    channels = add_channels(plan, ways, holders)
+    fields = [_field(spec, plan, name, ledgers[name]) for name in law.fields]
+    start = initial(spec, plan)
+    populations = [kinds.holders(f, start[f.name]) for f in fields] + plan.assembly.populations
+    boundary: tuple[Sides, ...] = tuple(
+        ("periodic", "periodic") if closed else ("no-flux", "no-flux") for closed in grid.periodic
+    )
+    graph = IntegerGraph(
+        spec=cast(Any, spec),
+        mesh=structured_mesh(grid.shape, grid.lengths, boundary),
+        time_step=plan.clock.time_step,
+        populations=tuple(populations),
+        synapses=tuple(plan.assembly.synapses),
+        fields=tuple(fields),
+        channels=channels,
+        quantisation=Quantisation(0, None, None),
+    )
+    return replace(graph, populations=tuple(map(graph.population, graph.depths)))
+
+
+def _window(plan: Plan, name: str) -> tuple[int, int]:
+    unit = 2.0 ** plan.bits[name]
+    low, high = plan.ranges[name]
+    return int(np.floor(low * unit)), int(np.ceil(high * unit))
+
+
+def _field(spec: LawSpec, plan: Plan, name: str, ledgers: tuple[Ledger, ...]) -> Field:
+    low, high = _window(plan, name)
+    volume = float(np.prod(plan.grid.spacing))
+    reservoirs = sum(ledger.reservoirs for ledger in ledgers)
+    return Field(
+        name,
+        name,
+        2.0 ** -plan.bits[name] * volume,
+        OperatingWindow(low, high, None),
+        equal_volumes(plan.grid.cells),
+        volume,
+        np.zeros(reservoirs, np.int64),
+        np.zeros(reservoirs),
+        ledgers,
+        spec.parsed().units.get(name, ""),
+    )
+
+
+def initial(spec: LawSpec, plan: Plan) -> dict[str, Integers]:
+    """Masses at the start: averages by Gauss quadrature, in quanta."""
+    nodes, weights = unit_quadrature(4)
+    grid, law = plan.grid, plan.law
+    centres, masses = grid.centres(), {}
+    offsets = np.stack(np.meshgrid(*[nodes] * len(grid.shape), indexing="ij")).reshape(len(grid.shape), -1)
+    parts = np.stack(np.meshgrid(*[weights] * len(grid.shape), indexing="ij")).reshape(len(grid.shape), -1)
+    for name, expression in spec.initial_expressions.items():
+        average = np.zeros(grid.cells)
+        for offset, part in zip(offsets.T, parts.T, strict=True):
+            places: dict[str, float | Floats] = {
+                axis: centres[axis] + shift * width
+                for axis, shift, width in zip(law.coordinates, offset, grid.spacing, strict=True)
+            }
+            values: dict[str, float | Floats] = {**law.parameters, **places}
+            values |= {given: evaluate(entry, values) for given, entry in law.given.items()}
+            average += float(np.prod(part)) * evaluate(expression, values)
+        masses[name] = np.rint(average * 2.0 ** plan.bits[name]).astype(np.int64)
+    return masses
+
+
+def _ways(plan: Plan, sides_of: Mapping[str, list[Crossing]], holders: Mapping[str, int]) -> list[Way]:
+    law = plan.law
+    has_flux = any(law.flux)
+    cells = reconstruction(plan) if has_flux else Reconstruction({}, {})
+    fluxes = face_fluxes(plan, cells) if has_flux else {}
+    ways = []
+    for name in law.fields:
+        spread = diffusion(plan, name)
+        if spread or any((name, axis) in fluxes for axis in range(law.dimensions)) or sides_of[name]:
+            ways.append(flux_way(plan, name, fluxes, spread, sides_of[name]))
+    expressions = {f"law.sources.{s.field}.{s.name}": s.rate for s in law.sources}
+    expressions |= {f"law.exchange.{e.name}": e.rate for e in law.exchange}
+    rates_by_place = rates_of_cells(plan, expressions, cells.changes) if expressions else {}
+    each = np.arange(plan.grid.cells, dtype=np.int64)
+    taken = {*law.fields, *(way.name for way in ways)}
+    behind = {name: holders[name] - plan.grid.cells * sum(s.field == name for s in law.sources) for name in law.fields}
+    for source in law.sources:
+        rate = rates_by_place[f"law.sources.{source.field}.{source.name}"]
+        reservoirs = behind[source.field] + each
+        behind[source.field] += plan.grid.cells
+        ways.append(_way(_free_name(source.name, taken), source.field, source.field, reservoirs, each, rate))
+    for exchange in law.exchange:
+        rate = rates_by_place[f"law.exchange.{exchange.name}"]
+        name = _free_name(exchange.name, taken)
+        ways.append(_way(name, exchange.source_field, exchange.target_field, each, each, rate))
+    return ways
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    """Name of a population that no other has."""
+    while name in taken:
+        name += "-rate"
+    taken.add(name)
+    return name
+
+
+def _way(name: str, source: str, target: str, leaves: Integers, enters: Integers, rate: Term | float) -> Way:
+    if isinstance(rate, Term):
+        return Way(name, source, target, leaves, enters, [rate], np.zeros(leaves.size))
+    return Way(name, source, target, leaves, enters, [], np.full(leaves.size, rate))

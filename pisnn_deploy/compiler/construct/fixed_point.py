@@ -1,0 +1,378 @@
+"""Expressions in fixed point: every value is an integer times a power of two, with a proved interval.
+
+Products keep as many fraction bits as fit a word. Functions of one value are tables with linear interpolation, clamped
+to the range of their argument; a reciprocal whose table is coarse takes one step of Newton's method.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.compiler.construct.circuit import WORD, Circuit, TooWide
+from pisnn_deploy.compiler.construct.kinds_of_expressions import (
+    factors,
+    is_linear,
+    is_polynomial,
+    is_reciprocal,
+    is_smooth,
+    whole,
+)
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.laws.expression import Call, Expression, Number, Symbol, evaluate, free_names, to_text
+from pisnn_deploy.programs.interval import Interval
+from pisnn_deploy.programs.language import MAX_TABLE_ENTRIES, Operand
+
+MOST_SHIFT = 30
+MOST_FRACTION = 28
+_Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+_MAGNITUDE = WORD - 1
+_KNOT_BITS = 10
+"""A table has 2^10 to 2^11 pieces where its argument has as many bits."""
+_COARSE = 2.0**-18
+"""Relative error of a reciprocal beyond which a step of Newton's method follows."""
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A value ``operand * 2^-fraction`` of a circuit."""
+
+    operand: Operand
+    fraction: int
+
+
+Real = Fixed | float
+"""A value of a circuit, or a constant that is rounded where it meets one."""
+
+
+class FixedPoint:
+    """Lowers expressions to operations of one circuit.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Takes the operations.
+    fraction : int
+        Most fraction bits of a value.
+    where : str
+        Place of the expressions in the law, for messages.
+    multiplies : bool
+        Whether products of two values are possible; without them, functions of one value are tables alone.
+    """
+
+    def __init__(self, circuit: Circuit, fraction: int, where: str, multiplies: bool = True) -> None:
+        self.circuit, self.fraction, self.where, self.multiplies = circuit, fraction, where, multiplies
+        self._known: dict[Expression, Real] = {}
+
+    def name(self, symbol: str, value: Real) -> None:
+        """Give the value of a symbol."""
+        self._known[Symbol(symbol)] = value
+
+    def lower(self, expression: Expression) -> Real:
+        """Value of an expression of named symbols.
+
+        Raises
+        ------
+        UsageError
+            A part of it is not defined in the whole range, or leaves its word.
+        """
+        known = self._known.get(expression)
+        if known is None:
+            try:
+                known = self._lowered(expression)
+            except TooWide as error:
+                text = to_text(expression)
+                raise UsageError(f"{self.where}: {text} {error}; narrow the range") from None
+            self._known[expression] = known
+        return known
+
+    def _lowered(self, expression: Expression) -> Real:
+        if isinstance(expression, Number):
+            return float(expression.value)
+        if isinstance(expression, Symbol):
+            raise KeyError(expression.name)
+        names = free_names(expression)
+        if not names:
+            return float(evaluate(expression, {}))
+        if len(names) == 1:
+            table = self._univariate(expression, next(iter(names)))
+            if table is not None:
+                return table
+        function, arguments = expression.function, expression.arguments
+        if function in ("mul", "div", "pow") and (function != "pow" or whole(arguments[1]) is not None):
+            return self._product(expression)
+        if function == "pow":
+            return self.lower(Call("exp", (Call("mul", (arguments[1], Call("log", (arguments[0],)))),)))
+        values = [self.lower(argument) for argument in arguments]
+        return self._call(expression, function, values)
+
+    def _call(self, expression: Call, function: str, values: list[Real]) -> Real:
+        if function in ("sqrt", "exp", "log", "sin", "cos", "tanh"):
+            (value,) = values
+            assert isinstance(value, Fixed)
+            return self.table(value, lambda x: evaluate(Call(function, (Symbol("x"),)), {"x": x}), to_text(expression))
+        if function == "neg":
+            return self.negated(values[0])
+        if function == "abs":
+            (value,) = values
+            assert isinstance(value, Fixed)
+            return Fixed(self.circuit.apply("abs", value.operand), value.fraction)
+        if function == "where":
+            low, high, then, other = values
+            a, b = self.aligned(low, high)
+            c, d = self.aligned(then, other)
+            condition = self.circuit.apply("lt", a.operand, b.operand)
+            return Fixed(self.circuit.apply("select", condition, c.operand, d.operand), c.fraction)
+        if function == "add":
+            return self.add(values[0], values[1])
+        if function == "sub":
+            return self.add(values[0], values[1], "sub")
+        a, b = self.aligned(values[0], values[1])
+        return Fixed(self.circuit.apply(function, a.operand, b.operand), a.fraction)
+
+    # Arithmetic of values
+
+    def interval(self, value: Fixed) -> Interval:
+        """Interval of the integer of a value."""
+        return self.circuit.interval(value.operand)
+
+    def negated(self, value: Real) -> Real:
+        """Negative of a value."""
+        if isinstance(value, float):
+            return -value
+        return Fixed(self.circuit.apply("neg", value.operand), value.fraction)
+
+    def clamped(self, value: Fixed, lower: float, upper: float) -> Fixed:
+        """The value within limits, which are rounded inwards."""
+        low, high = (math.ceil(lower * 2.0**value.fraction), math.floor(upper * 2.0**value.fraction))
+        raised = self.circuit.apply("max", value.operand, low)
+        return Fixed(self.circuit.apply("min", raised, high), value.fraction)
+
+    def at(self, value: Real, fraction: int, rounded: bool = True) -> Fixed:
+        """The value with another number of fraction bits."""
+        if isinstance(value, float):
+            return Fixed(_nearest(value, fraction), fraction)
+        shift = value.fraction - fraction
+        if shift <= 0:
+            return Fixed(self.circuit.apply("shl", value.operand, -shift), fraction)
+        operand = value.operand
+        if rounded:
+            operand = self.circuit.apply("add", operand, 1 << (shift - 1))
+        return Fixed(self.circuit.apply("asr", operand, min(shift, MOST_SHIFT)), fraction)
+
+    def largest(self, value: Real) -> float:
+        """Largest magnitude of a value."""
+        if isinstance(value, float):
+            return abs(value)
+        interval = self.interval(value)
+        return max(abs(interval.lower), abs(interval.upper)) * 2.0**-value.fraction
+
+    def _aligned(self, first: Real, second: Real, largest: float) -> tuple[Fixed, Fixed]:
+        """Both values with the same fraction bits, as many as one of them has and as fit a value up to `largest`."""
+        fractions = [value.fraction for value in (first, second) if isinstance(value, Fixed)]
+        common = min(max(fractions, default=self.fraction), most_fraction(largest))
+        a, b = (self.at(value, common, rounded=False) for value in (first, second))
+        return a, b
+
+    def aligned(self, first: Real, second: Real) -> tuple[Fixed, Fixed]:
+        """Both values with the same fraction bits, as many as fit."""
+        return self._aligned(first, second, max(self.largest(first), self.largest(second)))
+
+    def add(self, first: Real, second: Real, operation: str = "add") -> Real:
+        """Sum or difference of two values."""
+        if isinstance(first, float) and isinstance(second, float):
+            return first + second if operation == "add" else first - second
+        if second == 0.0:
+            return first
+        if first == 0.0:
+            return second if operation == "add" else self.negated(second)
+        a, b = self._aligned(first, second, self.largest(first) + self.largest(second))
+        return Fixed(self.circuit.apply(operation, a.operand, b.operand), a.fraction)
+
+    def scaled(self, value: Real, factor: float) -> Real:
+        """Product with a constant: a power of two costs nothing."""
+        if isinstance(value, float):
+            return value * factor
+        if factor == 0.0:
+            return 0.0
+        mantissa, exponent = math.frexp(abs(factor))
+        if mantissa == 0.5:
+            scaled = Fixed(value.operand, value.fraction - (exponent - 1))
+            return self.negated(scaled) if factor < 0 else scaled
+        # The largest value decides how many fraction bits fit; the constant has at most 22 bits.
+        fraction = min(self.fraction, most_fraction(self.largest(value) * abs(factor)))
+        bits = 22 - exponent
+        shift = value.fraction + bits - fraction
+        if shift > MOST_SHIFT:
+            bits -= shift - MOST_SHIFT
+            shift = MOST_SHIFT
+        if shift < 0:
+            fraction, shift = fraction + shift, 0
+        constant = round(factor * 2.0**bits)
+        return Fixed(self.circuit.apply("mul_shr", value.operand, constant, shift), fraction)
+
+    def multiplied(self, first: Real, second: Real) -> Real:
+        """Product of two values."""
+        if isinstance(first, float):
+            return self.scaled(second, first)
+        if isinstance(second, float):
+            return self.scaled(first, second)
+        if not self.multiplies:
+            raise UsageError(f"{self.where}: needs products of two values, which the target lacks")
+        a, b = self.interval(first), self.interval(second)
+        largest = max(abs(x * y) for x in (a.lower, a.upper) for y in (b.lower, b.upper)) or 1
+        both = first.fraction + second.fraction
+        fraction = min(self.fraction, most_fraction(largest * 2.0**-both))
+        shift = both - fraction
+        if shift < 0:
+            fraction, shift = both, 0
+        elif shift > MOST_SHIFT:
+            fraction, shift = both - MOST_SHIFT, MOST_SHIFT
+        product = self.circuit.apply("mul_shr", *sorted((str(first.operand), str(second.operand))), shift)
+        if first.operand == second.operand:
+            product = self.circuit.apply("max", product, 0)  # always true, but intervals alone do not show it
+        return Fixed(product, fraction)
+
+    # Products and powers
+
+    def _product(self, expression: Expression) -> Real:
+        """Product of factors with whole exponents; each divisor is paired with a factor, to keep sizes moderate."""
+        constant, powers = factors(expression)
+        values, divisors = [], []
+        for factor, exponent in powers.items():
+            if exponent > 0:
+                values += [self.lower(factor)] * exponent
+            elif exponent < 0:
+                inverse = self._reciprocal(factor)
+                divisors += [inverse] * -exponent
+        paired: list[Real] = []
+        for number, divisor in enumerate(divisors):
+            paired.append(self.multiplied(values[number], divisor) if number < len(values) else divisor)
+        paired += values[len(divisors) :]
+        while len(paired) > 1:
+            # Equal factors first: their products are shared.
+            pairs = [
+                self.multiplied(paired[n], paired[n + 1]) if n + 1 < len(paired) else paired[n]
+                for n in range(0, len(paired), 2)
+            ]
+            paired = pairs
+        product = paired[0] if paired else 1.0
+        return self.scaled(product, constant)
+
+    def _reciprocal(self, factor: Expression) -> Real:
+        inverse = Call("div", (Number(1.0), factor))
+        known = self._known.get(inverse)
+        if known is not None:
+            return known
+        value = self.lower(factor)
+        if isinstance(value, float):
+            raise AssertionError("constants are folded")
+        interval = self.interval(value)
+        if interval.lower <= 0 <= interval.upper:
+            raise UsageError(f"{self.where}: {to_text(factor)} may be 0 inside the range, and the law divides by it")
+        made = self.table(value, lambda x: 1.0 / x, to_text(inverse))
+        nearest = min(abs(interval.lower), abs(interval.upper))
+        step = 1 << self._piece(interval)
+        error = (step / nearest) ** 2 / 4
+        if error > _COARSE and self.multiplies:
+            made = self._refined(value, made, min(1.0, 2 * error))
+        self._known[inverse] = made
+        return made
+
+    def _refined(self, value: Fixed, inverse: Fixed, most: float) -> Fixed:
+        """Step of Newton's method, ``y + y (1 - x y)``, whose bracket is at most `most` in size."""
+        rest = self.add(1.0, self.multiplied(value, inverse), "sub")
+        assert isinstance(rest, Fixed)
+        correction = self.multiplied(inverse, self.clamped(rest, -most, most))
+        total = self.add(inverse, correction)
+        assert isinstance(total, Fixed)
+        return total
+
+    # Tables
+
+    def _univariate(self, expression: Call, name: str) -> Real | None:
+        """Value of a function of one symbol as one table, unless products are as good."""
+        value = self._known.get(Symbol(name))
+        if not isinstance(value, Fixed) or (self.multiplies and is_polynomial(expression)):
+            return None
+        if not self.multiplies and is_linear(expression):
+            return None
+        if self.multiplies and not is_smooth(expression):
+            return None
+        if self.multiplies and is_reciprocal(expression):
+            return None
+        return self.table(value, lambda x: evaluate(expression, {name: x}), to_text(expression))
+
+    def _piece(self, interval: Interval) -> int:
+        """Bits of an argument within one piece of a table."""
+        span = interval.upper - interval.lower
+        bits = max(0, span.bit_length() - _KNOT_BITS)
+        while bits and (span >> (bits - 1)) + 2 <= MAX_TABLE_ENTRIES:
+            bits -= 1
+        while (span >> bits) + 2 > MAX_TABLE_ENTRIES:
+            bits += 1
+        return bits
+
+    def table(self, value: Fixed, function: _Function, text: str) -> Fixed:
+        """A function of one value as a table over its interval, with linear interpolation.
+
+        Parameters
+        ----------
+        function : callable
+            Takes and returns float64 arrays.
+        text : str
+            The function, for messages.
+        """
+        interval = self.interval(value)
+        bits = self._piece(interval)
+        pieces = (interval.upper - interval.lower >> bits) + 1
+        knots = interval.lower + np.arange(pieces + (bits > 0), dtype=np.int64) * (1 << bits)
+        # The last knot may lie beyond the range, where the function need not be defined.
+        inside = np.minimum(knots, interval.upper).astype(np.float64) * 2.0**-value.fraction
+        entries = np.asarray(function(inside), np.float64)
+        if not np.isfinite(entries).all():
+            place = inside[~np.isfinite(entries)][0]
+            raise UsageError(f"{self.where}: {text} has no finite value at {place:.6g}, inside its range")
+        entries = _extended(entries, knots, interval.upper, bits)
+        circuit = self.circuit
+        largest = float(np.abs(entries).max() + np.abs(np.diff(entries)).max(initial=0.0))
+        fraction = min(self.fraction, most_fraction(largest))
+        numbers = np.rint(entries * 2.0**fraction).astype(np.int64)
+        offset = circuit.apply("sub", value.operand, interval.lower)
+        if not bits:
+            return Fixed(circuit.apply("table", offset, circuit.table(numbers.tolist())), fraction)
+        index = circuit.apply("asr", offset, bits)
+        first = circuit.apply("table", index, circuit.table(numbers[:-1].tolist()))
+        if not self.multiplies:
+            return Fixed(first, fraction)
+        slope = circuit.apply("table", index, circuit.table(np.diff(numbers).tolist()))
+        rest = circuit.apply("sub", offset, circuit.apply("shl", index, bits))
+        # Always true, but intervals alone do not show it.
+        rest = circuit.apply("min", circuit.apply("max", rest, 0), (1 << bits) - 1)
+        return Fixed(circuit.apply("add", first, circuit.apply("mul_shr", slope, rest, bits)), fraction)
+
+
+def _nearest(value: float, fraction: int) -> int:
+    nearest = round(value * 2.0**fraction)
+    if abs(nearest) >= 1 << _MAGNITUDE:
+        raise TooWide(f"the constant {value:g} needs more than {WORD} bits with {fraction} fraction bits")
+    return nearest
+
+
+def most_fraction(largest: float) -> int:
+    """Most fraction bits of values up to `largest`."""
+    return _MAGNITUDE - math.frexp(largest)[1] if largest else MOST_FRACTION
+
+
+def _extended(entries: NDArray[np.float64], knots: NDArray[np.int64], upper: int, bits: int) -> NDArray[np.float64]:
+    """Entries whose last piece passes through the value at the end of the range, which may lie within the piece."""
+    rest = upper - int(knots[-2]) if bits else 0
+    if not bits or rest == 1 << bits:
+        return entries
+    extended = entries.copy()
+    extended[-1] = entries[-2] + ((entries[-1] - entries[-2]) * (1 << bits) / rest if rest > 0 else 0.0)
+    return extended

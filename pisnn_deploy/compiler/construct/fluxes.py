@@ -1,0 +1,141 @@
+"""Channels of a field through faces: between cells, and at the sides of the domain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.compiler.construct.assembly import tap
+from pisnn_deploy.compiler.construct.boundary import carries, condition, given_value, side_places
+from pisnn_deploy.compiler.construct.channels import Way
+from pisnn_deploy.compiler.construct.diffusion import Diffusion
+from pisnn_deploy.compiler.construct.fixed_point import Fixed
+from pisnn_deploy.compiler.construct.grid import Faces
+from pisnn_deploy.compiler.construct.plan import Plan, Term
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Faces of a side that carry a field, each with a reservoir behind it.
+
+    Attributes
+    ----------
+    cells : int64 array [faces]
+        Cells inside.
+    faces : int64 array [faces]
+        Numbers among the faces of the axis.
+    first : int
+        First reservoir among the holders of the field.
+    """
+
+    axis: int
+    upper: int
+    cells: Integers
+    faces: Integers
+    first: int
+
+
+def crossings(plan: Plan, name: str) -> list[Crossing]:
+    """Sides that carry a field, in the order of their reservoirs."""
+    first, found = plan.grid.cells, []
+    for faces in plan.grid.faces:
+        for upper, at in enumerate(faces.sides):
+            if at.size and carries(plan, name, faces.axis, upper):
+                cells = (faces.right, faces.left)[upper][at]
+                found.append(Crossing(faces.axis, upper, cells, at, first))
+                first += at.size
+    return found
+
+
+def flux_way(
+    plan: Plan,
+    name: str,
+    fluxes: Mapping[tuple[str, int], Term],
+    spread: Sequence[Diffusion],
+    across: Sequence[Crossing],
+) -> Way:
+    """Channels of a field through the faces of all axes; on each axis, those of the sides come last.
+
+    Parameters
+    ----------
+    fluxes : mapping of (str, int) to Term
+        Fluxes along each axis; rows are faces of the axis.
+    spread : sequence of Diffusion
+        For each axis, or empty.
+    across : sequence of Crossing
+        Sides that carry the field.
+    """
+    sources: list[Integers] = []
+    targets: list[Integers] = []
+    constants: list[Floats] = []
+    terms: list[Term] = []
+    count = 0
+    for faces in plan.grid.faces:
+        numbers, source, target = _numbered(faces, across, count)
+        parts = [fluxes[name, faces.axis]] if (name, faces.axis) in fluxes else []
+        constant = np.zeros(faces.size)
+        if spread:
+            parts += spread[faces.axis].terms
+            constant += spread[faces.axis].constant
+        is_given = np.zeros(faces.size, bool)
+        for crossing in across:
+            if crossing.axis == faces.axis and condition(plan, name, faces.axis, crossing.upper).kind in _GIVEN:
+                is_given[crossing.faces] = True
+                term, constant[crossing.faces] = _given_flux(plan, name, crossing)
+                terms += [replace(term, row=numbers[crossing.faces][term.row])] if term else []
+        for part in parts:
+            kept = (numbers[part.row] >= 0) & ~is_given[part.row]
+            terms.append(replace(part, row=numbers[part.row][kept], column=part.column[kept], sign=part.sign[kept]))
+        at = np.flatnonzero(numbers >= 0)
+        constants.append(constant[at[np.argsort(numbers[at], kind="stable")]])
+        sources.append(source)
+        targets.append(target)
+        count += source.size
+    ends = np.concatenate(sources), np.concatenate(targets)
+    return Way(f"{name}-flux", name, name, *ends, terms, np.concatenate(constants))
+
+
+_GIVEN = ("flux", "robin")
+"""Conditions that give the whole flux through a side."""
+
+
+def _numbered(faces: Faces, across: Sequence[Crossing], count: int) -> tuple[Integers, Integers, Integers]:
+    """Channel of each face of an axis (-1 without one), and the holders at both ends of these channels."""
+    numbers = np.full(faces.size, -1, np.int64)
+    numbers[: faces.inner] = count + np.arange(faces.inner, dtype=np.int64)
+    source, target = [faces.left[: faces.inner]], [faces.right[: faces.inner]]
+    count += faces.inner
+    for crossing in (crossing for crossing in across if crossing.axis == faces.axis):
+        size = crossing.cells.size
+        numbers[crossing.faces] = count + np.arange(size, dtype=np.int64)
+        count += size
+        reservoirs = crossing.first + np.arange(size, dtype=np.int64)
+        ends = (crossing.cells, reservoirs) if crossing.upper else (reservoirs, crossing.cells)
+        source.append(ends[0])
+        target.append(ends[1])
+    return numbers, np.concatenate(source), np.concatenate(target)
+
+
+def _given_flux(plan: Plan, name: str, crossing: Crossing) -> tuple[Term | None, Floats]:
+    """Flux through a side that its condition gives: constant, or linear in the cell; positive along the axis."""
+    at = condition(plan, name, crossing.axis, crossing.upper)
+    places = side_places(plan, crossing.axis, crossing.upper, crossing.cells)
+    sign = -1.0 if crossing.upper else 1.0
+    factor = sign * plan.clock.scale / plan.grid.spacing[crossing.axis]
+    values = [given_value(plan, value, places) for value in at.values]
+    if at.kind == "flux":
+        return None, factor * values[0]
+    coefficient, outside = values
+    each = np.arange(crossing.cells.size, dtype=np.int64)
+    side = plan.grid.side_name(crossing.axis, crossing.upper)
+    block = plan.block(f"{name}-{side}", crossing.cells.size, f"domain.boundary.{side}.{name}")
+    inside = block.fixed.clamped(block.sum([tap(plan.signals[name], each, crossing.cells)]), *plan.ranges[name])
+    value = block.fixed.multiplied(block.known("coefficient", -factor * coefficient), inside)
+    assert isinstance(value, Fixed)
+    return Term(block, value, each, each, np.ones(each.size, np.int64)), factor * coefficient * outside

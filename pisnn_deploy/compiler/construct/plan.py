@@ -1,0 +1,113 @@
+"""What the schemes need to know: the law in numbers, the grid, quanta, and the time step as an integer weight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pisnn_deploy.compiler.construct.assembly import Assembly, Block, Signal
+from pisnn_deploy.compiler.construct.fixed_point import Fixed
+from pisnn_deploy.compiler.construct.grid import Grid
+from pisnn_deploy.laws.conditions import Conditions
+from pisnn_deploy.laws.expression import Expression, evaluate, free_names
+from pisnn_deploy.laws.law import Law
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The time step: what channels add in a PDE step is ``weight * 2^-exponent`` times a rate times `scale`.
+
+    Attributes
+    ----------
+    scale : float
+        Rates are expressed as multiples of ``1 / scale``; so the time step is ``scale * weight * 2^-exponent``.
+    """
+
+    weight: int
+    exponent: int
+    scale: float
+
+    @property
+    def fraction(self) -> float:
+        """Part of `scale` that a PDE step takes."""
+        return self.weight * 2.0**-self.exponent
+
+    @property
+    def time_step(self) -> float:
+        """Physical time of a PDE step."""
+        return self.scale * self.fraction
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Law, grid and numbers of a graph under construction.
+
+    Attributes
+    ----------
+    law : Law
+        With numbers in place of its parameters.
+    bits : dict of str to int
+        Fraction bits of each field: its quantum is ``2^-bits``.
+    signals : dict of str to Signal
+        What the holders of each field send.
+    speeds : tuple of float
+        Largest wave speed along each axis.
+    multiplies : bool
+        Whether programs may multiply two values.
+    levels : dict of str to Signal
+        Levels made so far that several populations use.
+    """
+
+    law: Law
+    grid: Grid
+    ranges: Mapping[str, tuple[float, float]]
+    conditions: Conditions
+    bits: Mapping[str, int]
+    signals: Mapping[str, Signal]
+    clock: Clock
+    assembly: Assembly
+    speeds: tuple[float, ...]
+    multiplies: bool = True
+    levels: dict[str, Signal] = field(default_factory=dict)
+
+    def block(self, name: str, size: int, where: str) -> Block:
+        """Neurons to compute with."""
+        return Block(self.assembly, name, size, where, self.multiplies)
+
+    def known(self, expression: Expression, places: Mapping[str, Floats]) -> dict[str, Floats]:
+        """Values of the known functions of place that an expression names, at some places."""
+        size = next(iter(places.values())).size
+        values = {}
+        for name in free_names(expression):
+            if name in places:
+                values[name] = places[name]
+            elif name in self.law.given:
+                values[name] = np.broadcast_to(evaluate(self.law.given[name], places), size).astype(np.float64)
+        return values
+
+
+@dataclass(frozen=True)
+class Term:
+    """What a block adds to the rate of some channels.
+
+    Attributes
+    ----------
+    value : Fixed
+        Value of the block, in units of the field times `Clock.scale` per time and cell.
+    row, column : int64 array [connections]
+        Channel (numbered within the channels of the term's kind) and neuron of the block.
+    sign : int64 array [connections]
+        Whole factors.
+    """
+
+    block: Block
+    value: Fixed
+    row: Integers
+    column: Integers
+    sign: Integers

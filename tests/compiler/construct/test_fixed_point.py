@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pisnn_deploy.compiler.construct.circuit import WORD, Circuit
+from pisnn_deploy.compiler.construct.fixed_point import MOST_FRACTION, Fixed, FixedPoint
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.laws.expression import evaluate, parse
+from pisnn_deploy.programs import run
+from pisnn_deploy.programs.arrays import Arrays
+from pisnn_deploy.programs.interval import Interval
+from pisnn_deploy.programs.intervals import bounds
+
+BITS = 16
+Ranges = dict[str, tuple[float, float]]
+
+
+def lowered(text: str, ranges: Ranges, multiplies: bool = True) -> tuple[Circuit, Fixed]:
+    circuit = Circuit("case")
+    fixed = FixedPoint(circuit, MOST_FRACTION, "law.flux.q", multiplies)
+    for name, (low, high) in ranges.items():
+        circuit.port(name, Interval(round(low * 2**BITS), round(high * 2**BITS)))
+        fixed.name(name, Fixed(name, BITS))
+    value = fixed.lower(parse(text, list(ranges), "case"))
+    assert isinstance(value, Fixed)
+    return circuit, value
+
+
+def largest_error(text: str, ranges: Ranges, multiplies: bool = True) -> float:
+    """Largest error on a lattice that includes the corners, relative to the largest value."""
+    circuit, value = lowered(text, ranges, multiplies)
+    intervals = [circuit.interval(name) for name in ranges]
+    axes = [np.unique(np.linspace(i.lower, i.upper, 200).astype(np.int64)) for i in intervals]
+    known = {name: axis.reshape(-1) for name, axis in zip(ranges, np.meshgrid(*axes), strict=True)}
+    inputs = dict(known)
+    for stage in circuit.stages([str(value.operand)]):
+        assert len(stage.program.ports) <= 8 and len(stage.program.sends) <= 4
+        result = run(stage.program, Arrays(), {name: known[name] for name in stage.program.inputs})
+        known |= dict(zip(stage.program.sends, result.sends, strict=True))
+        proved = bounds(stage.program, {name: circuit.interval(name) for name in stage.program.inputs})
+        for name, integers in result.values.items():
+            assert proved[name].bits <= WORD
+            assert proved[name].lower <= integers.min() and integers.max() <= proved[name].upper
+    expected = evaluate(parse(text, list(ranges), "case"), {name: inputs[name] * 2.0**-BITS for name in ranges})
+    computed = known[str(value.operand)] * 2.0**-value.fraction
+    return float(np.abs(computed - expected).max() / np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    ("text", "ranges"),
+    [
+        ("q**2/h + 9.81*h**2/2", {"h": (0.9, 2.1), "q": (-0.2, 1.3)}),
+        ("sqrt(9.81*h)", {"h": (0.9, 2.1)}),
+        ("-2.5*u*(1 - u/1.5)", {"u": (0, 1.5)}),
+        ("u**3 - u", {"u": (-1.6, 1.6)}),
+        ("u*v**2", {"u": (0, 1), "v": (0, 0.5)}),
+        ("max(u, 0)**2 + where(u < v, sin(u), cos(v))*abs(v) - min(u, v)", {"u": (-1, 1), "v": (-0.5, 0.5)}),
+        ("u**1.5 + exp(-u) + log(u + 2) + tanh(u)", {"u": (0, 1)}),
+        ("u**v", {"u": (0.5, 1), "v": (1, 2)}),
+        ("u**2/(u**2 + (1 - u)**2)", {"u": (0, 1)}),
+        ("(u + 3*v)/(v*v + 1)", {"u": (0, 1), "v": (-1, 1)}),
+    ],
+)
+def test_expressions_are_as_exact_as_their_words(text: str, ranges: Ranges) -> None:
+    assert largest_error(text, ranges) < 4e-6
+
+
+def test_a_coarse_reciprocal_takes_a_step_of_newton() -> None:
+    assert largest_error("1/h", {"h": (0.01, 2.1)}) < 2e-5
+
+
+def test_without_products_a_function_of_one_value_is_a_table() -> None:
+    circuit, value = lowered("u**3 - u", {"u": (-1.6, 1.6)}, multiplies=False)
+    (stage,) = circuit.stages([str(value.operand)])
+    assert "mul_shr" not in {operation.name for operation in stage.program.operations}
+    assert largest_error("u**3 - u", {"u": (-1.6, 1.6)}, multiplies=False) < 5e-3
+
+
+def test_equal_parts_are_computed_once() -> None:
+    circuit, _ = lowered("(q/h)*q + (q/h)**2", {"h": (1, 2), "q": (0, 1)})
+    assert sum(operation.name == "table" for operation in circuit.operations) == 2  # value and slope of 1/h
+
+
+def test_a_division_by_zero_is_refused_with_its_term() -> None:
+    with pytest.raises(UsageError) as refusal:
+        lowered("q/h", {"h": (-1, 1), "q": (0, 1)})
+    assert str(refusal.value) == "law.flux.q: h may be 0 inside the range, and the law divides by it"
+
+
+def test_an_undefined_function_is_refused_with_its_place() -> None:
+    with pytest.raises(UsageError) as refusal:
+        lowered("sqrt(u)", {"u": (-0.5, 1)})
+    assert str(refusal.value) == "law.flux.q: sqrt(u) has no finite value at -0.5, inside its range"
+
+
+def test_products_that_the_target_lacks_are_refused() -> None:
+    with pytest.raises(UsageError) as refusal:
+        lowered("u*v", {"u": (0, 1), "v": (0, 1)}, multiplies=False)
+    assert str(refusal.value) == "law.flux.q: needs products of two values, which the target lacks"
