@@ -16,7 +16,7 @@ FIND_PYTHON = for candidate in "$$PYTHON" python3.10 \
 # A set-up that was interrupted leaves a .venv without pip; one of another Python cannot hold Lava.
 VENV_IS_USABLE = { $(BIN)/python -c '$(IS_3_10)' && $(BIN)/python -m pip --version; } >/dev/null 2>&1
 
-help: ## show this text
+help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 setup: $(STAMP) ## build .venv from the pinned constraints (about 2 minutes, 6 GB)
@@ -49,22 +49,22 @@ demo: setup ## compile heat1d, run it on Lava, verify it, draw it: build/demo/he
 # Neighbouring tests share kernels and fixtures, so each process gets neighbours; one that is done takes from the other.
 PYTEST = $(BIN)/python -m pytest -q -n auto --dist worksteal --durations 20
 
-test: lint browser fuzzers ## ruff, mypy and all tests, with the 20 that take longest
+test: lint browser fuzzers ## run ruff, mypy and all tests, and list the 20 slowest
 	$(PYTEST)
 
-test-all: lint browser fuzzers ## the same with ten times as many random examples, on every newer Python (hours)
+test-all: lint browser fuzzers ## the same with ten times the random examples, and on newer Pythons (hours)
 	PISNN_EXAMPLES=10 PISNN_CASES=1000 PISNN_ALL_PYTHONS=1 $(PYTEST) --timeout 3600
 
-newer: setup ## the wheel on every Python from 3.11 to 3.14 that this machine has
+newer: setup ## test the wheel on every installed Python from 3.11 to 3.14
 	PISNN_ALL_PYTHONS=1 $(BIN)/python -m pytest -q tests/test_newer_pythons.py
 
-lint: setup ## ruff and mypy
+lint: setup ## run ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy pisnn_deploy tests fuzz benchmarks
 
 # Reports are tested in a real browser, and playwright's own would be another download of 200 MB.
-browser: ## chromium for the tests of reports; from Debian's packages where it is missing
+browser: ## install chromium for the tests of reports, from Debian's packages, if missing
 	@if command -v chromium >/dev/null 2>&1; then exit 0; fi; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then \
 		echo "The tests of reports need chromium, and there is none on the path; install it, for example with" \
@@ -74,15 +74,15 @@ browser: ## chromium for the tests of reports; from Debian's packages where it i
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 		chromium fonts-dejavu-core
 
-format: setup ## let ruff rewrite the sources
+format: setup ## format the sources with ruff
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 # The theme's makers warn of another MkDocs than the one that is kept up as properdocs.
-docs: setup ## build the documentation into build/site, links checked; nothing is fetched
+docs: setup ## build the documentation into build/site and check links, without network
 	NO_MKDOCS_2_WARNING=1 $(BIN)/properdocs build --strict
 
-bench: setup ## speed beside Lava's own parts, numpy, py-pde and FiPy, into docs/results/performance.md (15 minutes)
+bench: setup ## compare speed with Lava's own processes, numpy, py-pde and FiPy (15 minutes)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev,baselines]'
 	$(BIN)/python -m benchmarks.performance
 
@@ -91,7 +91,7 @@ figures: setup ## measure the figures and the picture of README.md and write the
 
 PROBLEMS := heat1d heat2d laplace2d advection_diffusion1d burgers1d
 
-results: setup ## measure the zoo and its baselines into docs/results (75 minutes; trainings and long runs are kept in build)
+results: setup ## measure the zoo and its baselines for docs/results (75 minutes; keeps trainings in build)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev,baselines]'
 	@for problem in $(PROBLEMS); do $(BIN)/python -m benchmarks.baselines --problem $$problem || exit 1; done
 	$(BIN)/python -m benchmarks.ablation
@@ -118,7 +118,7 @@ FIND_FUZZING = for needed in "import ensurepip; " ""; do \
 	echo "$$candidate"; exit; fi; done; done
 
 # Readers run on any Python, the fuzzing on fewer; without one, tests judge the seeds alone.
-fuzzers: ## environment of the fuzzing, .venv-fuzz, where there is a Python from 3.11 to 3.13
+fuzzers: ## build .venv-fuzz for fuzzing, if there is a Python from 3.11 to 3.13
 	@if [ -n "$$($(FIND_FUZZING))" ]; then $(MAKE) --no-print-directory $(FUZZ_STAMP); else \
 		echo "There is no Python from 3.11 to 3.13 here: readers are tried with the seeds of the fuzzing alone." >&2; fi
 
@@ -143,12 +143,12 @@ $(FUZZ_STAMP): setup.cfg constraints-newer.txt
 
 MINUTES ?= 60
 
-fuzz: $(FUZZ_STAMP) ## fuzz every reader for MINUTES=60 in all, into docs (goes on where it was; findings in build/fuzz)
+fuzz: $(FUZZ_STAMP) ## fuzz all readers for MINUTES=60 in total; resumes (findings in build/fuzz)
 	$(FUZZ_VENV)/bin/python -m fuzz --minutes $(MINUTES) --page docs/results/fuzzing.md
 
-models: setup ## train the zoo again, into build/models
+models: setup ## train the zoo again into build/models
 	@mkdir -p build/models
 	@for problem in $(PROBLEMS); do $(BIN)/pisnn-deploy train $$problem -o build/models/$$problem.pt || exit 1; done
 
-clean: ## remove what was built, but not .venv
+clean: ## remove build products, but not .venv
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

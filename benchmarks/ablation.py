@@ -1,6 +1,6 @@
-"""What each switch of training and compilation is worth: writes ``docs/results/ablation.md``.
+"""Ablation of training and compilation options: writes ``docs/results/ablation.md``.
 
-Run it from the root of a checkout with ``make results``. Each line trains the zoo's recipe with one thing changed.
+Run it from the root of a checkout with ``make results``. Each row trains the zoo's recipe with one change.
 """
 
 from __future__ import annotations
@@ -23,63 +23,63 @@ from pisnn_deploy.training.trainer import train
 PAGE = PAGES / "ablation.md"
 STATE = BUILD / "ablation.state"
 
-BEFORE = """# What each switch is worth
+BEFORE = """# Ablation
 
-Each line trains the zoo's recipe with one thing changed, compiles it and runs it on integers. Errors are relative L2
-at the horizon T: of the float weights, of the nearest integers, and of those that the compiler's search finds; of the
-latter also at 10 T.
+Each row trains the zoo's recipe with one change, compiles it and runs it on integers. Errors are relative L2 at the
+horizon T of the float weights, the nearest integers and the integers found by the compiler's search; the last also at
+10 T.
 
 """
-AFTER = """Where two lines deploy the same integers, the compiler's search of the kernels beside the nearest one has
-made up for the difference.
+AFTER = """Where two rows deploy the same integers, the compiler's search of neighbouring kernels made up for the
+difference.
 
 Made by `make results`.
 """
-COLUMNS = ("what", "float", "nearest integers", "searched integers", "at 10 T", "run")
+COLUMNS = ("change", "float", "nearest integers", "searched integers", "at 10 T", "run")
 NEVER = {"training": {"quantised_from": 1.0}}
 CHANGES: dict[str, tuple[tuple[str, dict[str, dict[str, Any]]], ...]] = {
     "heat1d": (
-        ("as it is: integers from 80 % of the epochs on", {}),
-        ("integers from the first epoch on", {"training": {"quantised_from": 0.0}}),
-        ("never integers in training", NEVER),
-        ("one PDE step, no rollouts", {"training": {"horizons": (1,)}}),
+        ("baseline: integers in the last 20 % of the epochs", {}),
+        ("integers from the first epoch", {"training": {"quantised_from": 0.0}}),
+        ("no integers in training", NEVER),
+        ("single PDE steps, no rollouts", {"training": {"horizons": (1,)}}),
         ("longest rollouts from the start", {"training": {"horizons": (16,)}}),
-        ("no moments built in", {"training": {"consistent": False}}),
-        ("no symmetry built in", {"training": {"symmetric": False}}),
-        ("noise of 1e-3 on the starts", {"training": {"noise": 1e-3}}),
+        ("moments not built in", {"training": {"consistent": False}}),
+        ("symmetry not built in", {"training": {"symmetric": False}}),
+        ("initial fields with noise of 1e-3", {"training": {"noise": 1e-3}}),
         ("penalty on growing waves", {"training": {"stability": 1.0}}),
     ),
     "advection_diffusion1d": (
-        ("as it is: with a penalty on growing waves", {}),
+        ("baseline: penalty on growing waves", {}),
         ("no penalty", {"training": {"stability": 0.0}}),
-        ("no moments built in", {"training": {"consistent": False}}),
-        ("noise of 1e-3 on the starts", {"training": {"noise": 1e-3}}),
-        ("never integers in training", NEVER),
+        ("moments not built in", {"training": {"consistent": False}}),
+        ("initial fields with noise of 1e-3", {"training": {"noise": 1e-3}}),
+        ("no integers in training", NEVER),
     ),
     "heat2d": (
-        ("as it is: a face sees the lines beside its own", {}),
-        ("a face sees its own line alone", {"model": {"transverse": 0}}),
-        ("no symmetry built in", {"training": {"symmetric": False}}),
+        ("baseline: a face also sees the neighbouring lines", {}),
+        ("a face sees only its own line", {"model": {"transverse": 0}}),
+        ("symmetry not built in", {"training": {"symmetric": False}}),
     ),
     "laplace2d": (
-        ("as it is: parabolas beyond the reservoirs, friction", {}),
-        ("odd reflections beyond the reservoirs", {"model": {"wall": "reflection"}}),
-        ("one cell on either side", {"model": {"half_width": 1}}),
+        ("baseline: parabolic ghost cells, friction", {}),
+        ("odd reflection in ghost cells", {"model": {"wall": "reflection"}}),
+        ("one cell on each side", {"model": {"half_width": 1}}),
         ("half the friction", {"model": {"damping": 4.45}}),
         ("twice the friction", {"model": {"damping": 17.8}}),
         ("no penalty on growing waves", {"training": {"stability": 0.0}}),
     ),
     "burgers1d": (
-        ("as it is: rounding with compensation", {}),
-        ("rounding to the nearest integers", {"training": {"rounding": "nearest"}}),
-        ("rollouts of 32 PDE steps only", {"training": {"horizons": (32,), "iterations": (8,)}}),
+        ("baseline: compensated rounding", {}),
+        ("rounding to nearest", {"training": {"rounding": "nearest"}}),
+        ("rollouts of only 32 PDE steps", {"training": {"horizons": (32,), "iterations": (8,)}}),
         ("no quiet fields", {"training": {"quiet_fields": 0}}),
     ),
 }
 
 
 def changed(recipe: Recipe, changes: dict[str, dict[str, Any]]) -> Recipe:
-    """A recipe with some fields changed, checked again."""
+    """Recipe with some fields changed, validated again."""
     plain = recipe.model_dump(mode="json")
     for part, fields in changes.items():
         plain[part].update(fields)
@@ -87,7 +87,7 @@ def changed(recipe: Recipe, changes: dict[str, dict[str, Any]]) -> Recipe:
 
 
 def measured(what: str, recipe: Recipe) -> str:
-    """One line of the table."""
+    """Train and run one recipe; return a row of the table."""
     try:
         trained = train(recipe, state_path=STATE)
         graph = compiled(trained.model)
@@ -107,7 +107,7 @@ def measured(what: str, recipe: Recipe) -> str:
 
 
 def section(name: str) -> str:
-    """Measure the lines of one problem; a part of the page."""
+    """Measure the rows of one problem; return a section of the page."""
     with recipe_path(name) as path:
         recipe = read_recipe(path)
     rows = []
@@ -120,7 +120,7 @@ def section(name: str) -> str:
 def main() -> None:
     """Train, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=tuple(CHANGES), action="append", help="measure these alone, keep the rest")
+    parser.add_argument("--only", choices=tuple(CHANGES), action="append", help="measure only these, keep the rest")
     only = parser.parse_args().only or tuple(CHANGES)
     STATE.parent.mkdir(parents=True, exist_ok=True)
     known = dict(re.findall(r"(?ms)^## (\w+)\n(.*?\n)(?=^## |^Where)", PAGE.read_text())) if PAGE.exists() else {}

@@ -1,4 +1,4 @@
-"""Seconds that ``pisnn-deploy check`` takes, start-up included: writes ``docs/results/check.md``.
+"""Wall-clock time of ``pisnn-deploy check``, including start-up: writes ``docs/results/check.md``.
 
 Run it from the root of a checkout: ``python -m benchmarks.check_speed``.
 """
@@ -35,10 +35,10 @@ def main() -> None:
             rows.append(line(model, mesh, profile, f"{took:.2f} s", f"{goal:g} s", verdict))
             sys.stderr.write(f"{rows[-1]}\n")
     lines = "\n".join(table(("model", "mesh", "profile", "time", "goal", "met"), rows))
-    text = f"""# Time of the check
+    text = f"""# Time of `check`
 
-`pisnn-deploy check ARTIFACT --profile PROFILE` with start-up and the verifier of the certificate: medians of {ROUNDS}
-runs on {cores()} cores, load average {load():.1f} at the end.
+Wall-clock time of `pisnn-deploy check ARTIFACT --profile PROFILE`, including start-up and verification: medians of
+{ROUNDS} runs on {cores()} cores, load average {load():.1f} at the end.
 
 {lines}
 

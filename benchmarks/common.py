@@ -1,7 +1,7 @@
-"""What several scripts share: seconds in turns, the machine, tables and pages.
+"""Shared by several scripts: timing in turns, the machine, tables and pages.
 
-It imports nothing beyond the standard library: the largest memory of a process counts what its parent held when it
-started, so what measures a command must be smaller than the command.
+It imports only the standard library: a process inherits the peak memory of its parent, so the parent must be smaller
+than the command that it measures.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ Key = TypeVar("Key", bound=Hashable)
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs" / "results"
 BUILD = ROOT / "build" / "results"
-"""What is kept from one run to the next; git ignores it."""
+"""Files kept between runs; git ignores them."""
 COMMAND = (str(Path(sys.executable).with_name("pisnn-deploy")),)
-"""The command line as users start it."""
+"""The command as users start it."""
 
 
 def seconds(action: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
@@ -34,7 +34,7 @@ def seconds(action: Callable[[], object], clock: Callable[[], float] = time.perf
 
 
 def in_turns(measures: Mapping[Key, Callable[[], float]], rounds: int) -> dict[Key, list[float]]:
-    """Take measures in turns, so that all of them see the same machine; the values of each, round by round."""
+    """Take measurements in turns, so that all see the same machine load; return the values of each, by round."""
     values: dict[Key, list[float]] = {key: [] for key in measures}
     for _ in range(rounds):
         for key, measure in measures.items():
@@ -43,12 +43,12 @@ def in_turns(measures: Mapping[Key, Callable[[], float]], rounds: int) -> dict[K
 
 
 def medians_in_turns(measures: Mapping[Key, Callable[[], float]], rounds: int) -> dict[Key, float]:
-    """Medians of measures that were taken in turns."""
+    """Take measurements in turns; return the medians."""
     return {key: statistics.median(values) for key, values in in_turns(measures, rounds).items()}
 
 
 def command(*words: str) -> None:
-    """Run a command of ours in a process of its own."""
+    """Run ``pisnn-deploy`` in a separate process."""
     subprocess.run([*COMMAND, *words], capture_output=True, check=True)
 
 
@@ -68,37 +68,37 @@ def times(shape: Iterable[int]) -> str:
 
 
 def line(*cells: object) -> str:
-    """A line of a table in Markdown."""
+    """Format a row of a Markdown table."""
     return f"| {' | '.join(map(str, cells))} |"
 
 
 def table(columns: Iterable[str], rows: Iterable[str]) -> list[str]:
-    """The lines of a table in Markdown, from its columns and from lines that `line` gave."""
+    """Lines of a Markdown table with the given columns and rows, which `line` formats."""
     names = tuple(columns)
     return [line(*names), line(*["---"] * len(names)), *rows]
 
 
 def page_parser(doc: str | None) -> argparse.ArgumentParser:
-    """Parser of a script that writes a page, which has ``--dry-run``; `doc` is the script's docstring."""
+    """Create the parser of a script that writes a page, with ``--dry-run``; `doc` is the script's docstring."""
     parser = argparse.ArgumentParser(description=doc)
     parser.add_argument("--dry-run", action="store_true", help="print the page and write nothing")
     return parser
 
 
 def publish(page: Path, text: str, *, dry_run: bool) -> None:
-    """Print a page, and write it unless it is a dry run."""
+    """Print a page, and write it unless this is a dry run."""
     sys.stdout.write(text)
     if not dry_run:
         page.write_text(text, encoding="utf-8")
 
 
 def fill(path: Path, name: str, text: str) -> None:
-    """Put `text` between the marks ``<!-- NAME -->`` and ``<!-- /NAME -->`` of a file.
+    """Replace the text between ``<!-- NAME -->`` and ``<!-- /NAME -->`` in a file.
 
     Raises
     ------
     ValueError
-        It does not have both marks once, in this order.
+        The file does not have both marks once, in this order.
     """
     opening, closing = f"<!-- {name} -->", f"<!-- /{name} -->"
     before, *middle = path.read_text(encoding="utf-8").split(opening)

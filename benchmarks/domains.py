@@ -1,4 +1,4 @@
-"""Scaling of a field that is cut into domains over a Dask cluster of this machine's, into docs/results/domains.md.
+"""Scaling of a run divided into domains on a local Dask cluster: writes docs/results/domains.md.
 
 Each worker has one thread, so that one worker and two can be compared. Usage: python -m benchmarks.domains
 """
@@ -27,12 +27,12 @@ STEPS = 480
 
 
 def compiled(mesh: str) -> IntegerGraph:
-    """heat2d on a mesh, unplaced."""
+    """Compile heat2d on a mesh, without placement."""
     return compile_requested(compile_request("heat2d", mesh=mesh, placement="none"))[0]
 
 
 def seconds(graph: IntegerGraph, parts: int) -> float:
-    """Median time of a run in so many domains, each with a worker of its own; 1 is the undivided run."""
+    """Median time of a run with one worker per domain; 1 is the undivided run."""
     options = RunOptions(STEPS, every=STEPS)
     times = []
     for _ in range(ROUNDS):
@@ -58,7 +58,7 @@ def main() -> None:
     times["large_2"] = seconds(large, 2)
     strong = times["large_1"] / times["large_2"]
     weak = times["small_1"] / times["large_2"]
-    # Least model that has both: t = a * cells of a domain with its halos + b for each exchange.
+    # Smallest model with both costs: t = a * cells of a domain with its halos + b for each exchange.
     a = times["large_1"] / (large.mesh.cells * STEPS)
     rounds = rounds_of(large, 2)
     halo = large.model_spec.half_width * rounds
@@ -79,7 +79,7 @@ def main() -> None:
         rate=1e-6 / a,
         exchange=1e3 * b,
         rounds=rounds,
-        rows="\n".join(table(("workers", "speed-up", "part of the time for exchange"), rows)),
+        rows="\n".join(table(("workers", "speed-up", "time spent on exchange"), rows)),
         **times,
     )
     sys.stderr.write(json.dumps(times | {"strong": strong, "weak": weak}, indent=2) + "\n")
@@ -91,25 +91,25 @@ def rounds_of_rows(rows: int, reach: int) -> int:
     return int(min(MOST_ROUNDS, max(1, LARGEST_HALO * rows / 2 // reach)))
 
 
-PAGE_TEXT = """# Domains on a Dask cluster, measured
+PAGE_TEXT = """# Domains on a Dask cluster
 
-`python -m benchmarks.domains` writes this page. heat2d, {steps} PDE steps, medians of three runs, one thread a
-worker, both workers on one machine of two cores; the halos of a domain are exchanged every {rounds} PDE steps. The
-integers are those of the undivided run (`tests/domains`).
+`python -m benchmarks.domains` writes this page. heat2d, {steps} PDE steps, medians of three runs, one thread per
+worker, both workers on one machine with two cores; domains exchange halos every {rounds} PDE steps. The integers equal
+those of the undivided run (`tests/runs/domains`).
 
 | cells | undivided, 1 thread | 2 domains, 2 workers |
 | --- | --- | --- |
 | 768 x 768 | {small_1:.2f} s | {small_2:.2f} s |
 | 1086 x 1086 | {large_1:.2f} s | {large_2:.2f} s |
 
-* strong scaling (1086 x 1086): {strong:.2f} times as fast with 2 workers
-* weak scaling (590,000 cells a worker): efficiency {weak:.0%}
+* strong scaling (1086 x 1086): speed-up {strong:.2f} with 2 workers
+* weak scaling (590,000 cells per worker): efficiency {weak:.0%}
 
-## What more workers would give
-A model, not a measurement: a PDE step takes the cells that a domain holds, halos included, times the time of one cell
-({rate:.0f} million cells a second on one thread here), and an exchange the time that was measured here for 1086 columns
-({exchange:.1f} ms, all strips through one client on one machine), in proportion to the columns, and the same however
-many domains there are. A network, and a client that serves many workers, will be slower. For 8192 x 8192 cells:
+## More workers: an estimate
+A model, not a measurement. The time of a PDE step is proportional to a domain's cells, halos included ({rate:.0f}
+million cells per second on one thread here). The time of an exchange is proportional to the columns ({exchange:.1f} ms
+measured here for 1086 columns, all strips through one client on one machine) and independent of the number of domains.
+A network, and a client that serves many workers, will be slower. For 8192 x 8192 cells:
 
 {rows}
 """

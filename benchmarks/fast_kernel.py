@@ -1,7 +1,7 @@
-"""Speed of the kernels of the `fast` backend beside the bandwidth of the memory: writes ``docs/results/fast.md``.
+"""Speed of the `fast` backend's kernels compared with memory bandwidth: writes ``docs/results/fast.md``.
 
-Run it from the root of a checkout: ``python -m benchmarks.fast_kernel``. Bandwidth, kernels with and without their
-audit, and plain numpy take turns in one process, so that all see the same machine; medians are reported.
+Run it from the root of a checkout: ``python -m benchmarks.fast_kernel``. Bandwidth, kernels with and without audit,
+and plain numpy are measured in turns in one process, so that all see the same load; medians are reported.
 """
 
 from __future__ import annotations
@@ -30,7 +30,18 @@ MESHES: dict[str, tuple[tuple[int, ...], ...]] = {
     "heat2d": ((256, 256), (1024, 1024), (2048, 2048)),
     "laplace2d": ((256, 256), (1024, 1024), (2048, 2048)),
 }
-COLUMNS = (*("problem", "mesh", "bytes a cell", "threads", "million cells a second", "memory", "audit", "times numpy"),)
+COLUMNS = (
+    *(
+        "problem",
+        "mesh",
+        "bytes per cell",
+        "threads",
+        "million cells per second",
+        "memory",
+        "audit",
+        "speed-up over numpy",
+    ),
+)
 SMALL_LINE = (128,)
 ROUNDS = 7
 RUN_SECONDS = 0.25
@@ -46,7 +57,7 @@ def _triad(a, b, c):
 
 
 def bandwidth(threads: int) -> float:
-    """Bytes a second of ``a = b + 3 c`` over 32-bit words, 12 bytes a word, far beyond any cache; one measure."""
+    """Bytes per second of ``a = b + 3 c`` over 32-bit words (12 bytes per word), on arrays larger than any cache."""
     arrays = [np.ones(TRIAD_WORDS, np.int32) for _ in range(3)]
     cuts = [slice(TRIAD_WORDS * t // threads, TRIAD_WORDS * (t + 1) // threads) for t in range(threads)]
     with ThreadPoolExecutor(threads) as pool:
@@ -59,7 +70,7 @@ def bandwidth(threads: int) -> float:
 
 
 def bytes_of_step(stepper: StructuredStepper, faces: int, cells: int) -> float:
-    """Bytes a cell that a step must touch: each number of the state read once and written once."""
+    """Bytes a cell that a step must move: each number of the state is read once and written once."""
     arrays = stepper.arrays
     return 2 * (
         stepper.mass.itemsize
@@ -69,7 +80,7 @@ def bytes_of_step(stepper: StructuredStepper, faces: int, cells: int) -> float:
 
 @dataclass
 class Case:
-    """One mesh, its steppers, and how many steps a measure of each takes."""
+    """A mesh, its steppers, and the steps of one measurement of each."""
 
     name: str
     graph: IntegerGraph
@@ -77,16 +88,16 @@ class Case:
     steps: dict[tuple[int, bool], int]
 
     def rate(self, key: tuple[int, bool]) -> float:
-        """Cells a second of one stepper."""
+        """Cells per second of one stepper."""
         stepper, steps = self.steppers[key], self.steps[key]
         return steps * self.graph.mesh.cells / seconds(partial(stepper.advance, steps))
 
 
 def graph_of(name: str, shape: tuple[int, ...]) -> IntegerGraph:
-    """A model of the zoo on a mesh.
+    """Compile a model of the zoo on a mesh.
 
-    On a line of a million cells neighbours differ by a few quanta, less than rounding adds; its operating range is
-    widened for the sake of the measurement.
+    On a line of a million cells, neighbours differ by a few quanta, less than rounding adds, so its operating range is
+    widened for the measurement.
     """
     graph = compiled(name, shape)
     if len(shape) == 1 and shape != SMALL_LINE:
@@ -98,7 +109,7 @@ def graph_of(name: str, shape: tuple[int, ...]) -> IntegerGraph:
 
 
 def case_of(name: str, shape: tuple[int, ...], threads: tuple[int, ...]) -> Case:
-    """Prepare the steppers of a mesh and find how many steps a measure takes."""
+    """Prepare the steppers of a mesh and choose the steps of one measurement."""
     graph = graph_of(name, shape)
     plan = plan_of(graph)
     assert plan is not None
@@ -114,7 +125,7 @@ def case_of(name: str, shape: tuple[int, ...], threads: tuple[int, ...]) -> Case
 
 
 def numpy_rate(graph: IntegerGraph) -> float:
-    """Cells a second of the reference without its audit."""
+    """Cells per second of the reference without its audit."""
     semantics = Semantics(graph)
     state = semantics.step(semantics.start(graph.initial))
     return graph.mesh.cells / statistics.median(seconds(partial(semantics.step, state)) for _ in range(3))
@@ -175,13 +186,13 @@ def page(figures: dict) -> str:
     speeds = [f"{value / 1e9:.1f} GB/s on {count} thread{'s' * (count > 1)}" for count, value in bytes_a_second.items()]
     head = f"""# Speed of the fast backend
 
-Linear models of the zoo on compiled kernels, the audit on at every PDE step. The machine has {cores} cores; its load
-average was up to {busiest:.1f}, the benchmark's own threads included. The bandwidth of the memory, as the triad
-`a = b + 3 c` over 32-bit words has it (12 bytes a word), was measured in turns with the kernels: {", ".join(speeds)}.
+Linear models of the zoo on compiled kernels, audited at every PDE step. The machine has {cores} cores; its load average
+was up to {busiest:.1f}, including the benchmark's own threads. Memory bandwidth is that of the triad `a = b + 3 c` over
+32-bit words (12 bytes per word), measured in turns with the kernels: {", ".join(speeds)}.
 
-A step must touch each number of its state twice: masses and sums of packets of 32 bits, residues of 16, currents of 32
-where the leak keeps them. `memory` is what the kernel moves of that, over the bandwidth on as many threads. `audit` is
-the time that it adds. Numpy is the reference without its audit.
+A step must read and write each number of its state: masses and sums of packets (32 bits), residues (16 bits), and
+currents (32 bits) if the leak keeps them. `memory` is this traffic relative to the bandwidth on the same number of
+threads. `audit` is the extra time of the audit. Numpy is the reference without its audit.
 """
     rows = []
     for row in figures["rows"]:
@@ -195,7 +206,7 @@ the time that it adds. Numpy is the reference without its audit.
     rate = aim["rate"][cores]
     share = rate * aim["bytes"] / bytes_a_second[cores]
     verdicts = {
-        f"{TARGET_RATE / 1e6:.0f} million cells a second": rate >= TARGET_RATE,
+        f"{TARGET_RATE / 1e6:.0f} million cells per second": rate >= TARGET_RATE,
         f"{TARGET_NUMPY:.0f} times numpy": rate >= TARGET_NUMPY * aim["numpy"],
         f"an audit under {TARGET_AUDIT:.0%}": aim["audit"][cores] < TARGET_AUDIT,
         f"{TARGET_BANDWIDTH:.0%} of the bandwidth": share >= TARGET_BANDWIDTH,
@@ -207,7 +218,7 @@ the time that it adds. Numpy is the reference without its audit.
         f"Targets for heat2d on 1024x1024 cells and {cores} cores: "
         + "; ".join(f"{what}: {'met' if met else 'missed'}" for what, met in verdicts.items())
         + ".",
-        f"heat1d on {small['mesh']} cells does {small['rate'][1] / small['cells']:,.0f} PDE steps a second.",
+        f"heat1d on {small['mesh']} cells does {small['rate'][1] / small['cells']:,.0f} PDE steps per second.",
         "",
         "Made by `python -m benchmarks.fast_kernel`.",
         "",

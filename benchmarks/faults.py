@@ -1,7 +1,7 @@
 """Fault campaigns on `fast` and `cpu`: writes ``docs/results/faults.md``.
 
-Run it from the root of a checkout: ``python -m benchmarks.faults``. Whether a mass total or an invariant was broken is
-found here, by books of this script's own, and then compared with what the audit said.
+Run it from the root of a checkout: ``python -m benchmarks.faults``. The script
+decides by its own bookkeeping whether a mass total or an invariant was broken, and compares that with the audit.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ PAGE = PAGES / "faults.md"
 FAST, CPU, HEALED = 10_500, 200, 1_500
 """Injections on `fast`, on `cpu`, and on `fast` with recovery."""
 LATEST = 24
-"""PDE step before which faults come."""
+"""PDE step before which faults are injected."""
 AFTER = 20
 """PDE steps after a fault at which its error is measured."""
 PARTS = 4
-"""Number of shares of the injections on `fast`; each has its own seed."""
+"""Number of parts of the campaign on `fast`; each has its own seed."""
 AFTER_ON_CPU = 4
 """PDE steps of a run on `cpu` after its last fault."""
 APART = 5
@@ -51,7 +51,7 @@ LASTING = ("flip weight of the route", "dead core", "sign mode of the route")
 
 @dataclass(frozen=True)
 class Setting:
-    """A graph that is hit, on small cores so that one of several can die."""
+    """A graph to inject faults into, on small cores, so that one of several can die."""
 
     model: str
     shape: tuple[int, ...]
@@ -62,7 +62,7 @@ class Setting:
 
     @property
     def text(self) -> str:
-        """The setting as one line of the page."""
+        """Description of the setting, one line."""
         leak = "" if self.leak == MEMORYLESS else f", a current that keeps {1 - self.leak / MEMORYLESS:.0%}"
         return f"{self.model} on {times(self.shape)} cells, {self.boundary}, {self.coding} coding{leak}"
 
@@ -75,7 +75,7 @@ SETTINGS = (
     Setting("burgers1d", (256,), "periodic", "delta", 3000),
 )
 TURNS = (*SETTINGS[:-1], *SETTINGS[:-1], SETTINGS[-1])
-"""The hidden layer of the last takes most of the time."""
+"""The last one is rarer: its hidden layer takes most of the time."""
 
 
 @lru_cache
@@ -91,12 +91,12 @@ def graph_of(setting: Setting) -> IntegerGraph:
 
 @lru_cache
 def states_of(setting: Setting) -> tuple[RunState, ...]:
-    """The run without faults of a setting."""
+    """Run a setting without faults."""
     return faultless(graph_of(setting))
 
 
 def faultless(graph: IntegerGraph) -> tuple[RunState, ...]:
-    """The run without faults, from the reference semantics."""
+    """Run a graph without faults, by the reference semantics."""
     stepper = ReferenceStepper(graph, start_of(graph, graph.initial), LATEST + AFTER)
     stepper.begin()
     states = [stepper.state()]
@@ -108,7 +108,7 @@ def faultless(graph: IntegerGraph) -> tuple[RunState, ...]:
 
 @dataclass
 class Verdict:
-    """What became of one injection: ``detected``, ``silent``, ``no effect`` or ``missed``."""
+    """Outcome of one injection: ``detected``, ``silent``, ``no effect`` or ``missed``."""
 
     family: str
     fault: str
@@ -123,7 +123,7 @@ class Verdict:
 def on_fast(
     graph: IntegerGraph, states: Sequence[RunState], family: str, fault: Fault, *, recovers: bool = False
 ) -> Verdict:
-    """One injection into a run that goes on from the state before it."""
+    """Inject a fault into a run that continues from the state before it."""
     start = max(0, fault.step - 1)
     end = fault.step + AFTER
     injector = Injector(graph, (fault,), end)
@@ -139,7 +139,7 @@ def on_fast(
         not np.array_equal(getattr(last, name), getattr(true, name)) for name in ("mass", "residue", "current")
     )
     first = run.detections[0] if run.detections else None
-    # Where the run went on, its first violation is long past: PDE step and place are compared, not the phase.
+    # If the run continued, its first violation is long past: compare PDE step and place, not the phase.
     is_past = first is not None and first.healed and witness.broken is not None
     verdict = judge(witness.broken, witness.broken.time if is_past and witness.broken else witness.last, first, changed)
     if sum(last.mass.tolist()) != sum(true.mass.tolist()) and stopped is None:
@@ -158,14 +158,14 @@ def on_fast(
 
 
 def on_cpu(setting: Setting, names: Sequence[str], faults: Sequence[Fault]) -> list[Verdict]:
-    """Injections into one run on Lava that is healed after each, compared with the same run on `fast`."""
+    """Inject faults into one run on Lava that recovers after each, and compare it with the same run on `fast`."""
     graph = graph_of(setting)
     options = RunOptions(faults[-1].step + AFTER_ON_CPU, everything=True, faults=tuple(faults), recovers=True)
     run = run_graph("cpu", graph, graph.initial, options)
     twin = run_graph("fast", graph, graph.initial, options)
     is_equal = run.detections == twin.detections and np.array_equal(run.trace.mass, twin.trace.mass)
     is_right = is_equal and not rows_broken(graph, run)
-    # A value that leaves its width stops a run; what was to come later was not injected.
+    # A value that leaves its width stops a run; later faults were not injected.
     reached = options.steps if not run.failure else run.detections[-1].step - 1
     return [
         Verdict(
@@ -193,7 +193,7 @@ def injections(count: int, seed: int) -> Iterator[tuple[Setting, str, Fault]]:
 
 
 def sequences(seed: int) -> Iterator[tuple[Setting, list[str], list[Fault]]]:
-    """Random faults for one run each: all that pass or stay silent, and at the end one that lasts."""
+    """Draw random faults for one run each: all transient kinds, then a permanent one."""
     generator = np.random.default_rng(seed)
     passing = [name for name in FAMILIES if name not in LASTING]
     for number in itertools.count():
@@ -205,7 +205,7 @@ def sequences(seed: int) -> Iterator[tuple[Setting, list[str], list[Fault]]]:
 
 
 def campaign(name: str, count: int, seed: int) -> list[Verdict]:
-    """Judge injections; what was judged before is read from the folder ``build``."""
+    """Judge injections; earlier verdicts are read from the folder ``build``."""
     path = BUILD / f"faults-{name}-{seed}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     judged = [Verdict(**json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
@@ -224,7 +224,7 @@ def campaign(name: str, count: int, seed: int) -> list[Verdict]:
 
 
 def campaign_on_cpu(count: int, seed: int) -> list[Verdict]:
-    """At least so many injections into Lava; runs that were judged before are read from the folder ``build``."""
+    """Judge at least `count` injections into Lava; earlier runs are read from the folder ``build``."""
     path = BUILD / f"faults-cpu-{seed}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     done = path.read_text().splitlines() if path.exists() else []
@@ -244,22 +244,22 @@ def campaign_on_cpu(count: int, seed: int) -> list[Verdict]:
 
 
 def fast_table(verdicts: Sequence[Verdict]) -> list[str]:
-    """Rows of the page."""
+    """Format the table of injections on `fast`."""
     rows = []
     for family in (*FAMILIES, "all"):
         own = [verdict for verdict in verdicts if family in (verdict.family, "all")]
-        counts = [sum(v.verdict == wanted for v in own) for wanted in ("detected", "silent", "no effect", "missed")]
+        counts = [sum(v.verdict == name for v in own) for name in ("detected", "silent", "no effect", "missed")]
         rows.append(line(family, len(own), *counts, errors(own, "silent")))
-    silent = "error of silent ones, median / largest"
+    silent = "error if silent, median / largest"
     return table(("fault", "injected", "detected", "silent", "no effect", "missed", silent), rows)
 
 
 def cpu_table(verdicts: Sequence[Verdict]) -> list[str]:
-    """Rows of the page on Lava."""
+    """Format the table of injections on Lava."""
     rows = []
     for family in (*FAMILIES, "all"):
         own = [verdict for verdict in verdicts if family in (verdict.family, "all")]
-        counts = [sum(v.verdict == wanted for v in own) for wanted in ("detected", "not detected", "missed")]
+        counts = [sum(v.verdict == name for v in own) for name in ("detected", "not detected", "missed")]
         rows.append(line(family, len(own), *counts))
     return table(("fault", "injected", "detected", "not detected, mass conserved", "missed"), rows)
 
@@ -271,21 +271,21 @@ def errors(verdicts: Sequence[Verdict], kind: str) -> str:
 
 
 def healed_table(verdicts: Sequence[Verdict]) -> list[str]:
-    """Rows of the page on recovery."""
+    """Format the table of recovery."""
     rows = []
     for family in FAMILIES:
         own = [verdict for verdict in verdicts if verdict.family == family]
         healed = [verdict for verdict in own if verdict.verdict == "healed"]
-        stopped, missed = (sum(v.verdict == wanted for v in own) for wanted in ("stopped", "missed"))
+        stopped, missed = (sum(v.verdict == name for v in own) for name in ("stopped", "missed"))
         if healed or stopped:
             equal = sum(verdict.equal for verdict in healed)
             rows.append(line(family, len(own), len(healed), equal, stopped, missed, errors(own, "healed")))
-    as_without = "of these equal to the run without it"
-    return table(("fault", "injected", "healed", as_without, "stopped", "missed", "error of healed ones"), rows)
+    exactly = "healed exactly"
+    return table(("fault", "injected", "healed", exactly, "stopped", "missed", "error if healed"), rows)
 
 
 def page(fast: Sequence[Verdict], cpu: Sequence[Verdict], healed: Sequence[Verdict]) -> str:
-    """The page."""
+    """Format the page."""
     kinds = [verdict.kind for verdict in fast if verdict.verdict == "detected"]
     return _PAGE.format(
         settings="\n".join(f"* {setting.text}, {_cores(setting)} cores" for setting in SETTINGS),
@@ -308,34 +308,35 @@ def _cores(setting: Setting) -> int:
 
 _PAGE = """# Fault campaigns
 
-One random fault a run ([grammar](../explanation/faults.md)), at a random place, bit and time step, all kinds in turn,
+One random fault per run ([grammar](../explanation/faults.md)), at a random place, bit and time step, all kinds in turn,
 on:
 
 {settings}
 
-*Missed*: a mass total or one of I1 to I3 was wrong, by books of the script's own, and the audit said nothing, said it
-in a later time step, or named a place where nothing is wrong. *Silent*: nothing of this was wrong, mass is conserved,
-and the field differs from that of the run without the fault; its error is the relative L2 distance of the two. *No
-effect*: all integers are those of the run without the fault.
+*Missed*: according to the script's own bookkeeping, a mass total or one of I1 to I3 was wrong, and the audit reported
+nothing, reported it in a later time step, or named the wrong place. *Silent*: no invariant was broken and mass is
+conserved, but the field differs from the run without the fault; the error is the relative L2 distance of the two. *No
+effect*: all integers equal those of the run without the fault.
 
 ## `fast`: {fast:,} injections
 
-Errors {after} PDE steps after the fault. {breaking:,} injections broke a total or an invariant. Detected as: {by_kind}.
+Errors are measured {after} PDE steps after the fault. {breaking:,} injections broke a total or an invariant. Detected
+as: {by_kind}.
 
 {fast_table}
 
 ## `cpu`: {cpu:,} injections into Lava
 
-Several faults a run, which goes on after each (`--recover`) up to one that lasts. Masses, packets, currents and
-residues of every PDE step were checked by the script, and compared with the same run on `fast`: kind, PDE step and
-place of every detection and all masses are equal, or all faults of the run would count as missed.
+Each run has several faults, continues after each (`--recover`), and ends with a permanent one. The script checks
+masses, packets, currents and residues of every PDE step and compares the run with the same one on `fast`: if kind, PDE
+step or place of a detection, or any mass differs, all faults of the run count as missed.
 
 {cpu_table}
 
 ## `--recover` on `fast`: {healed:,} injections
 
-Runs that a violation need not stop. *Healed*: the run went on to its end, without drift. *Stopped*: the fault lasts, or
-a value left its declared width or the operating range. Faults that broke nothing are not counted here.
+*Healed*: the run continued to its end, without drift. *Stopped*: the fault is permanent, or a value left its declared
+width or the operating range. Faults that broke nothing are not listed.
 
 {healed_table}
 
@@ -346,8 +347,8 @@ Made by `python -m benchmarks.faults`.
 def main() -> int:
     """Run the campaigns and write the page; 1 if anything was missed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=("fast", "cpu", "healed"), help="one part, without the page")
-    parser.add_argument("--part", type=int, choices=range(PARTS), help="one part of `fast`, to share them out")
+    parser.add_argument("--only", choices=("fast", "cpu", "healed"), help="run one campaign, without the page")
+    parser.add_argument("--part", type=int, choices=range(PARTS), help="run one part of the campaign on `fast`")
     arguments = parser.parse_args()
     parts_to_do = (arguments.only,) if arguments.only else ("cpu", "fast", "healed")
     verdicts: dict[str, list[Verdict]] = {}

@@ -1,6 +1,6 @@
-"""Measure the figures of README.md, and its picture, and write them there.
+"""Measure the figures and the picture of README.md, and write them.
 
-Run it from the root of a checkout with ``make figures``. Everything is measured anew; nothing is typed by hand.
+Run it from the root of a checkout with ``make figures``. Everything is measured again; no figure is typed by hand.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ def explicit_euler(cells: int) -> tuple[int, float]:
 
 
 def row(graph: IntegerGraph, boundary: str, run: Run) -> str:
-    """One line of the table."""
+    """Row of the table."""
     reached, away = f"{run.steps * graph.time_step:.4f}", f"{error(graph, run.trace.mass[-1], run.steps):.1e}"
     violations = sum(run.violations.values())
     return line(graph.mesh.cells, boundary, run.backend, run.steps, reached, away, drift(run), violations)
 
 
 def accuracy() -> list[str]:
-    """The accuracy table, with a long run on Lava at its end."""
+    """Table of accuracy, with a long run on Lava at its end."""
     rows = []
     for cells, boundary, backend in CASES:
         graph = compiled("heat1d", (cells,), boundary)
@@ -87,7 +87,7 @@ def help_seconds() -> float:
 
 
 def picture(path: Path) -> None:
-    """The picture of the README: heat1d on Lava."""
+    """Draw the picture of the README: heat1d on Lava."""
     graph = compiled("heat1d", (128,), "periodic")
     steps = horizon_steps(graph)
     run = run_graph("cpu", graph, graph.initial, RunOptions(steps))

@@ -1,7 +1,7 @@
-"""Sizes and seconds of the core and of each extra: the wheel in new environments, into docs/how-to/install.md.
+"""Size and install time of the core and of each extra, in new environments: writes docs/how-to/install.md.
 
-In each environment the commands that its extra is for are called, and in that of the core those that lack a package,
-too. Called with names of extras, it measures these alone and prints the rows.
+Each environment runs the commands that its extra provides; that of the core also runs those that need an extra. Called
+with names of extras, the script measures only these and prints the rows.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ WORKS: dict[str, tuple[tuple[str, ...], ...]] = {
     "train": (),
     "all": (HEAT, ("simulate", "heat.pisnn", "--backend", "cpu", "--against", "fast")),
 }
-"""Commands that succeed, by extra."""
+"""Commands that must succeed, by extra."""
 LACKS: tuple[tuple[str, ...], ...] = (
     ("simulate", "heat.pisnn", "--backend", "cpu"),
     ("simulate", "heat.pisnn", "--backend", "onnx"),
@@ -66,7 +66,7 @@ LACKS: tuple[tuple[str, ...], ...] = (
     ("compile", "heat1d", "--mesh", "4096", "--profile", "loihi2", "--placement", "metis"),
     ("compile", "heat2d", "--mesh", "square.msh"),
 )
-"""Commands that the core refuses in one line with exit code 2."""
+"""Commands that the core must refuse in one line with exit code 2."""
 PLAN = "models: [heat1d]\nmeshes: ['16']\nsteps: [2]\n"
 SQUARE = """$MeshFormat
 2.2 0 8
@@ -92,7 +92,7 @@ MEGABYTE = 10**6
 
 @dataclass(frozen=True)
 class Installed:
-    """What an extra takes beyond an empty environment, the core included."""
+    """Size and time of an extra, including the core, beyond an empty environment."""
 
     extra: str
     megabytes: float
@@ -107,12 +107,12 @@ class Installed:
 
 
 def disk_usage(folder: Path) -> int:
-    """Bytes that the files of a folder take on the disk, bytecode included."""
+    """Disk space of a folder in bytes, including bytecode."""
     return sum(path.lstat().st_blocks * 512 for path in folder.rglob("*"))
 
 
 def install(wheel: Path, extra: str, folder: Path) -> Installed:
-    """Download the wheel's requirements with an extra, and install them from there into a new environment."""
+    """Download the requirements of the wheel with an extra, and install them into a new environment."""
     environment, wheels = folder / "environment", folder / "wheels"
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
     (packages,) = environment.glob("lib/*/site-packages")
@@ -140,14 +140,14 @@ def install(wheel: Path, extra: str, folder: Path) -> Installed:
 
 
 def call(environment: Path, words: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
-    """Call a command in the environment's folder."""
+    """Run a command in the environment's folder."""
     program = environment / "bin" / "pisnn-deploy"
     clean = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PISNN_LAVA_PYTHON")}
     return subprocess.run([program, *words], cwd=environment, env=clean, capture_output=True, text=True, check=False)
 
 
 def try_out(environment: Path, extra: str) -> None:
-    """Call what must work, and in the core what must be refused."""
+    """Run the commands that must work and, in the core, those that must be refused."""
     (environment / "plan.yaml").write_text(PLAN)
     (environment / "square.msh").write_text(SQUARE)
     for words in WORKS[extra]:
@@ -162,7 +162,7 @@ def try_out(environment: Path, extra: str) -> None:
 
 
 def measured(wheel: Path, extra: str, folder: Path) -> Installed:
-    """Install and try; nothing is left behind."""
+    """Install an extra, run its commands, and remove it."""
     installed = install(wheel, extra, folder)
     try_out(folder / "environment", extra)
     shutil.rmtree(folder / "environment")
@@ -171,7 +171,7 @@ def measured(wheel: Path, extra: str, folder: Path) -> Installed:
 
 
 def main(extras: list[str]) -> None:
-    """Measure all extras and write the page, or those that are named and print them."""
+    """Measure all extras and write the page, or measure the named ones and print them."""
     with tempfile.TemporaryDirectory(prefix="pisnn-install-") as name:
         folder = Path(name)
         build: list[str | Path] = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", folder, ROOT]

@@ -1,8 +1,8 @@
-"""What ``--limiter positivity`` changes: writes ``docs/results/limiter.md``.
+"""Effect and cost of ``--limiter positivity``: writes ``docs/results/limiter.md``.
 
-Run it from the root of a checkout: ``python -m benchmarks.limiter``. Each start runs with and without the limiter on
-the same mesh, kernel and quantum; what was withheld is worked out from the trace. Speeds are PDE steps in a second of
-processor time of one thread, the median of rounds in which all take turns.
+Run it from the root of a checkout: ``python -m benchmarks.limiter``. Each initial field runs with and without the
+limiter on the same mesh, kernel and quantum; withheld quanta are derived from the trace. Speeds are PDE steps per
+second of processor time on one thread, medians of rounds measured in turns.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ Reference = Callable[[IntegerGraph, float], Field]
 
 PAGE = PAGES / "limiter.md"
 MODES = 400
-"""Cosines of the exact solution of a box; those beyond have decayed after the first PDE step."""
+"""Cosines in the exact solution of a box; higher ones decay within the first PDE step."""
 ROUNDS = 7
 ROUND_SECONDS = 0.3
 LIMITERS: tuple[Limiter, ...] = ("none", "positivity")
 
 HEAD = """# The limiter
 
-`compile --limiter positivity`: a face never takes more than its source can give. The same starts with it and without,
-on the same mesh, kernel and quantum; all are compiled without the search for better integers, so that both have the
-same ones. Errors are relative L2 against exact cell averages. A *packet* counts as withheld where a face carries less
-than would have fired; *part* is what was withheld of all quanta that would have fired.
+With `compile --limiter positivity`, a face never takes more than its source can give. Here the same initial fields run
+with and without it, on the same mesh, kernel and quantum, compiled without the search for better integers so that the
+kernels agree. Errors are relative L2 against exact cell averages. A packet counts as *withheld* if a face carries less
+than would have fired; *share* is the withheld part of all quanta that would have fired.
 
-A cell gives at most `m >> s` through each face, in 1D half of its mass. Flows that carry more than that through a face
-in a PDE step are cut: the model of advection moves a field by about one cell a step, and with friction the currents of
-Laplace swing. Where no flow is that strong, the integers are the same with the limiter and without.
+A cell gives at most `m >> s` through each face, in 1D half of its mass. Stronger flows are cut: the advection model
+moves a field by about one cell per PDE step, and with friction the currents of Laplace oscillate. If no flow is that
+strong, the integers are the same with and without the limiter.
 
-The model of Laplace declares a largest flux of 0.21, which its swings exceed with the limiter: of `compile laplace2d
---limiter positivity`, a run from the problem's own start stops, and `compile` warns about it. Here ranges are declared
-without limits of slope and flux; on the command line, `--range -1,2 --flux 3` does so for Laplace.
+The Laplace model declares a largest flux of 0.21, which its oscillations exceed with the limiter: a run of
+`compile laplace2d --limiter positivity` from the problem's own start stops, and `compile` warns about it. The ranges
+here have no limits on slope and flux; on the command line, `--range -1,2 --flux 3` does the same for Laplace.
 
 """
 COLUMNS = (
@@ -65,12 +65,12 @@ COLUMNS = (
     "lowest mass",
     "packets withheld",
     "quanta withheld",
-    "part",
+    "share",
 )
 SPEED = """
 ## Speed
 
-PDE steps in a second of processor time, one thread, `fast`.
+PDE steps per second of processor time, one thread, `fast`.
 
 """
 SPEED_COLUMNS = ("model", "cells", "structured kernel", "structured kernel, limiter", "general kernel, limiter")
@@ -87,9 +87,9 @@ class Case:
     limits : tuple of float
         Range of values that both graphs are compiled for.
     steps : int or None
-        PDE steps; to the problem's horizon unless given.
+        PDE steps; None runs to the problem's horizon.
     initial : callable or None
-        Cell averages at the start; the problem's own unless given.
+        Cell averages at the start; None takes the problem's own.
     reference : callable
         Exact cell averages at a time.
     """
@@ -109,7 +109,7 @@ def box(graph: IntegerGraph) -> Field:
 
 
 def exact_box(graph: IntegerGraph, at: float) -> Field:
-    """The box after a time, cell averages: each cosine moves with the velocity and decays, on a periodic line."""
+    """Cell averages of the box after a time on a periodic line: each cosine moves with the velocity and decays."""
     if at == 0:
         return box(graph)
     spec, cells = graph.model_spec, graph.mesh.cells
@@ -121,19 +121,19 @@ def exact_box(graph: IntegerGraph, at: float) -> Field:
 
 
 CASES = (
-    Case("heat1d", "its own", (0.0, 2.0), None, exact),
+    Case("heat1d", "own", (0.0, 2.0), None, exact),
     Case("heat1d", "box", (-1.0, 2.0), box, exact_box, 4),
     Case("heat1d", "box", (-1.0, 2.0), box, exact_box, 40),
-    Case("advection_diffusion1d", "its own", (-1.0, 2.0), None, exact),
+    Case("advection_diffusion1d", "own", (-1.0, 2.0), None, exact),
     Case("advection_diffusion1d", "box", (-1.0, 2.0), box, exact_box, 4),
     Case("advection_diffusion1d", "box", (-1.0, 2.0), box, exact_box, 40),
     Case("advection_diffusion1d", "box", (-1.0, 2.0), box, exact_box),
-    Case("laplace2d", "its own", (-1.0, 2.0), None, exact),
+    Case("laplace2d", "own", (-1.0, 2.0), None, exact),
 )
 
 
 def withheld(graph: IntegerGraph, run: Run) -> tuple[int, int, int]:
-    """Faces that carried less than would have fired, the quanta that they withheld, and all quanta that would have."""
+    """Count withheld packets, withheld quanta, and all quanta that would have fired."""
     flux, exponent = run.trace.flux, known_face(graph).exponent
     assert flux is not None
     packets, current, residue = flux[1:, 0], flux[1:, 1], flux[:, 2]
@@ -143,10 +143,10 @@ def withheld(graph: IntegerGraph, run: Run) -> tuple[int, int, int]:
 
 
 def lines(case: Case) -> tuple[list[str], bool]:
-    """The rows of a case, and whether the limiter changed an integer."""
+    """Rows of a case, and whether the limiter changed an integer."""
     rows, masses = [], []
     for limiter in LIMITERS:
-        # Declared slopes are those of smooth fields; boxes are steeper.
+        # The models declare slopes of smooth fields; boxes are steeper.
         limits = OperatingRange(lower=case.limits[0], upper=case.limits[1])
         graph = compiled(case.model, limits=limits, search=False, limiter=limiter, placement="none")
         steps = case.steps or horizon_steps(graph)
@@ -164,12 +164,12 @@ def lines(case: Case) -> tuple[list[str], bool]:
 
 
 def rate(stepper: KernelStepper, steps: int) -> float:
-    """PDE steps in a second of processor time."""
+    """PDE steps per second of processor time."""
     return steps / seconds(partial(stepper.advance, steps), time.process_time)
 
 
 def speed(name: str, shape: tuple[int, ...]) -> str:
-    """A row of the table of speeds."""
+    """Measure speeds; return a row of the table."""
     free, limited = (compiled(name, shape, search=False, limiter=limiter, placement="none") for limiter in LIMITERS)
     many = 1 << 40
     start = start_of(free, free.initial)
@@ -195,9 +195,9 @@ def main() -> None:
         case_rows, differs = lines(case)
         rows += case_rows
         changed.append((case, differs))
-    same = [f"{case.model} from {case.start}" for case, differs in changed if not differs]
+    same = [f"{case.model}, {case.start} start" for case, differs in changed if not differs]
     speeds = [speed("heat1d", (1 << 16,)), speed("heat2d", (256, 256))]
-    untouched = f"\nThe same integers at every PDE step with the limiter and without: {', '.join(same) or 'none'}.\n"
+    untouched = f"\nSame integers at every PDE step with and without the limiter: {', '.join(same) or 'none'}.\n"
     text = (
         HEAD
         + "\n".join(table(COLUMNS, rows))

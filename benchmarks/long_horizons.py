@@ -1,8 +1,8 @@
-"""Conservation and accuracy over millions of PDE steps, into ``docs/results/long_horizons.md``.
+"""Conservation and accuracy over millions of PDE steps: writes ``docs/results/long_horizons.md``.
 
 Run it from the root of a checkout: ``python -m benchmarks.long_horizons`` (30 minutes). Runs are recorded under
-``build/long_horizons``: one that was interrupted goes on where it stood, and one that is done is not done again while
-its artifact is the same. Counts that depend on no machine are all that the page holds beside wall-clock times.
+``build/long_horizons``: an interrupted run resumes, and a finished one is reused while its artifact is the same. Apart
+from speeds, the page has only counts that do not depend on the machine.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ Field = NDArray[np.float64]
 PAGE = PAGES / "long_horizons.md"
 DATA = ROOT / "build" / "long_horizons"
 WORD = 2**63 - 1
-"""Largest count that 64 bits hold."""
+"""Largest count in 64 bits."""
 LARGEST_ERROR = 5e-5
 
 
 @dataclass(frozen=True)
 class Case:
-    """One run: a model on a mesh, a backend, PDE steps (None: to the problem's horizon), and how many rows apart."""
+    """A run: a model on a mesh, a backend, PDE steps (None: to the horizon), and the steps between kept rows."""
 
     model: str
     cells: int
@@ -53,7 +53,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        """Name of its files."""
+        """Stem of the run's files."""
         return f"{self.model}-{self.cells}-{self.boundary.replace('=', '-').replace(',', '-')}-{self.backend}"
 
 
@@ -68,7 +68,7 @@ CASES = (
 
 
 def measured(case: Case, *, run_on: bool = True) -> dict[str, Any] | None:
-    """What a run gave: run, resumed, or read where it is done; unless it may run on, what is recorded of it."""
+    """Figures of a run, which is started, resumed or read; without `run_on`, only what is recorded."""
     graph, provenance = compile_requested(
         compile_request(
             case.model, mesh=str(case.cells), boundary=None if case.boundary == "periodic" else case.boundary
@@ -88,7 +88,7 @@ def measured(case: Case, *, run_on: bool = True) -> dict[str, Any] | None:
         progress = record.progressed()
         if progress is None:
             return None
-        none = dict.fromkeys(KINDS, 0)  # a run that was stopped by one is not gone on with
+        none = dict.fromkeys(KINDS, 0)  # a violation would have ended the run
         return _figures(graph, identity, record.trace(progress.rows), progress.state, none, progress.seconds)
     options = RunOptions(steps, case.every, deadline_seconds=24 * 3600.0)
     reported = [time.monotonic()]
@@ -132,11 +132,11 @@ def _figures(
 
 
 _COMMON_ROWS = 101
-"""Rows that the runs on `cpu` and on `fast` share, and whose masses are compared."""
+"""Rows that the runs on `cpu` and `fast` share; their masses are compared."""
 
 
 def _errors(graph: IntegerGraph, steps: NDArray[np.int64], masses: NDArray[np.int64]) -> list[dict[str, float]]:
-    """Against the exact solution after the first kept step, after each power of ten, and at the end."""
+    """Errors against the exact solution at the first kept step, at each power of ten, and at the end."""
     shown = {int(steps[1]), int(steps[-1])} | {10**n for n in range(3, 8)}
     errors = []
     for row, step in enumerate(steps.tolist()):
@@ -157,7 +157,7 @@ def _errors(graph: IntegerGraph, steps: NDArray[np.int64], masses: NDArray[np.in
 
 
 def _rest(graph: IntegerGraph, truth: Field) -> Field:
-    """Where the exact solution comes to rest: the mean, or the line between two reservoirs."""
+    """Rest state of the exact solution: the mean, or the line between two reservoirs."""
     levels = graph.reservoir_values()
     if not levels.size:
         return np.full_like(truth, truth.mean())
@@ -166,7 +166,7 @@ def _rest(graph: IntegerGraph, truth: Field) -> Field:
 
 
 def _counters(graph: IntegerGraph, end: RunState) -> list[dict[str, Any]]:
-    """Each counter: what it came to, what it could come to at most by the proved widths, and what it holds."""
+    """Value of each counter, its bound by the proved widths, and the capacity of its word."""
     bounds = {(bound.population, bound.quantity): bound for bound in graph.bounds}
     packet = max(abs(end) for end in (bounds[FLUX, "packet"].lower, bounds[FLUX, "packet"].upper))
     faces, cells = graph.mesh.faces, graph.mesh.cells
@@ -185,7 +185,7 @@ def _counters(graph: IntegerGraph, end: RunState) -> list[dict[str, Any]]:
     if graph.mesh.reservoirs:
         ledger = bounds[MEMBRANE, "ledger"]
         counters.append(("a ledger", int(np.abs(end.mass[cells:]).max()), packet * steps, ledger.upper))
-    return [dict(zip(("counter", "found", "most", "holds"), row, strict=True)) for row in counters]
+    return [dict(zip(("counter", "value", "most", "holds"), row, strict=True)) for row in counters]
 
 
 def _neurons(graph: IntegerGraph, population: str) -> int:
@@ -194,7 +194,7 @@ def _neurons(graph: IntegerGraph, population: str) -> int:
 
 
 def page(results: dict[Case, dict[str, Any]], floats: list[dict[str, Any]]) -> str:
-    """The page, in Markdown."""
+    """Format the page."""
     parts = [BEFORE, _fine(results, floats), _runs(results), _error_table(results), _counter_table(results)]
     done = {case: results[case]["done"] if case in results else 0 for case in CASES if case.steps}
     short = [
@@ -203,14 +203,14 @@ def page(results: dict[Case, dict[str, Any]], floats: list[dict[str, Any]]) -> s
         if case.steps and steps < case.steps
     ]
     if short:
-        parts.append("Still under way when this page was written: " + "; ".join(short) + ".\n")
+        parts.append("Not finished when this page was written: " + "; ".join(short) + ".\n")
     return "\n".join([*parts, AFTER])
 
 
 BEFORE = """# Long horizons
 
-What is left of conservation and accuracy after millions of PDE steps. The zoo's models compiled for `loihi2`, on the
-problems' own starts; every PDE step is audited (I1 to I3, widths, operating range).
+Conservation and accuracy over millions of PDE steps. The zoo's models, compiled for `loihi2`, run from the problems'
+own initial fields; every PDE step is audited (I1 to I3, widths, operating range).
 """
 AFTER = """Made by `python -m benchmarks.long_horizons`.
 """
@@ -229,14 +229,14 @@ def _fine(results: dict[Case, dict[str, Any]], floats: list[dict[str, Any]]) -> 
     verdict = "met" if end["relative_l2"] <= LARGEST_ERROR and figures["drift"] == 0 else "missed"
     return f"""## {FINE_CELLS} cells to t = 1
 
-The heat equation on a fine line, periodic. Drift is the change of the total mass, relative to it. Aim: error at most
+The heat equation on a fine periodic line. Drift is the relative change of the total mass. Goal: error at most
 {LARGEST_ERROR:.0e}, drift 0: {verdict}.
 
 {chr(10).join(table(("solver", "PDE steps", "relative L2 error", "drift"), rows))}
 
-No width had to grow for that: 24-bit states and a quantum of {figures["value_per_quantum"]:.2g}. A residue keeps what a
-face did not fire, so a face is never more than half a quantum behind its currents, however many PDE steps it takes:
-that is I3. A float loses what it rounds away in each of them.
+This needs no wider states: 24 bits and a quantum of {figures["value_per_quantum"]:.2g}. A residue keeps what a face did
+not fire, so a face never lags its currents by more than half a quantum, however many PDE steps it takes (I3). A float
+loses its rounding error in each step.
 """
 
 
@@ -250,8 +250,8 @@ def _runs(results: dict[Case, dict[str, Any]]) -> str:
         rows.append(line(_title(case), case.backend, f"{steps:,}", reached, *kept, speed))
     text = """## Runs
 
-Violations are counted over all PDE steps. Drift is the largest difference in quanta of the mass of cells and ledgers
-from that of the start, over the rows that were kept.
+Violations are counted over all PDE steps. Drift is the largest change of the mass of cells and ledgers, in quanta, over
+the kept rows.
 
 """
     columns = ("model", "backend", "PDE steps", "time", "drift", "rows", "violations", "PDE steps per second")
@@ -282,18 +282,18 @@ def _error_table(results: dict[Case, dict[str, Any]]) -> str:
     ]
     return f"""## Errors
 
-Against the exact cell averages. "Left" is how far the exact solution is from where it comes to rest: once it is less
-than a quantum the field has decayed, and the error says how well rest is kept, no longer how well decay is followed.
+Against exact cell averages. *Left* is the distance of the exact solution from its rest state. Once it is less than a
+quantum, the field has decayed, and the error measures how well the rest state is kept.
 
-{chr(10).join(table(("model", "PDE step", "time", "relative L2 error", "largest, in quanta", "left"), rows))}
+{chr(10).join(table(("model", "PDE step", "time", "relative L2 error", "largest error (quanta)", "left"), rows))}
 """
 
 
 def _counter_table(results: dict[Case, dict[str, Any]]) -> str:
     rows = [
         line(
-            *(_title(case), row["counter"], f"{row['found']:,}", f"{row['most']:,}"),
-            f"{row['holds'].bit_length() + 1} bits, {row['holds'] / row['most']:.1e} times as much",
+            *(_title(case), row["counter"], f"{row['value']:,}", f"{row['most']:,}"),
+            f"{row['holds'].bit_length() + 1} bits, {row['holds'] / row['most']:.1e} times the bound",
         )
         for case, figures in results.items()
         if case.backend == "fast"
@@ -301,20 +301,20 @@ def _counter_table(results: dict[Case, dict[str, Any]]) -> str:
     ]
     return f"""## Counters
 
-What counters came to, and what they could have come to at most: the proved widths of packets and masses times the PDE
-steps. The last column says how many times as much their words hold. Beyond that, counts of packets, quanta and events
-are moved into Python's integers every second and have no end; a run whose sums of packets could leave 64 bits is
-refused before it starts; a ledger that leaves its 48 bits stops the run (`tests/runs/test_counters.py`).
+Final values of counters, and their upper bounds: the proved widths of packets and masses times the PDE steps. The last
+column compares the capacity of their words with the bound. Counts of packets, quanta and events are moved into Python's
+integers every second, so they cannot overflow; a run whose sums of packets could leave 64 bits is refused before it
+starts; a ledger that leaves its 48 bits stops the run (`tests/runs/test_counters.py`).
 
-{chr(10).join(table(("model", "counter", "found", "at most", "holds"), rows))}
+{chr(10).join(table(("model", "counter", "value", "bound", "word"), rows))}
 """
 
 
 def main() -> None:
     """Run, compare, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", metavar="CASE", help="do only the run of this name, and write no page")
-    parser.add_argument("--so-far", action="store_true", help="write the page from what is recorded, and run nothing")
+    parser.add_argument("--only", metavar="CASE", help="run only this case, and write no page")
+    parser.add_argument("--so-far", action="store_true", help="write the page from recorded runs only")
     arguments = parser.parse_args()
     DATA.mkdir(parents=True, exist_ok=True)
     cases = [case for case in CASES if arguments.only in (None, case.name)]

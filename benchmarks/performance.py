@@ -1,8 +1,8 @@
-"""Speed beside what users would take instead, measured in one run: writes docs/results/performance.md.
+"""Speed compared with alternatives, measured in one run: writes docs/results/performance.md.
 
 Run it from the root of a checkout: ``python -m benchmarks.performance`` (``make bench``). Lava's figures are PDE steps
-a second of the `cpu` backend beside the same network without arithmetic and beside Lava's own LIF and Sparse; the
-others are seconds for one problem, heat1d to time 1.
+per second of the `cpu` backend, of the same network without arithmetic, and of Lava's own LIF and Sparse; the others
+are seconds for one problem, heat1d to time 1.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ MESHES = (
 MEASURE_SECONDS = 2.0
 ROUNDS = 3
 CELLS = 128
-LAVA_COLUMNS = ("problem", "mesh", "PDE steps a second", "time over no arithmetic", "stock LIF and Sparse")
-SOLVER_COLUMNS = ("solver", "seconds", "relative L2 error", "drift", "time over ours")
+LAVA_COLUMNS = ("problem", "mesh", "PDE steps per second", "time / no arithmetic", "stock network")
+SOLVER_COLUMNS = ("solver", "seconds", "relative L2 error", "drift", "time / ours")
 
 
 def lava_row(name: str, mesh: str) -> dict[str, object]:
-    """PDE steps a second on Lava, beside the same network without arithmetic and a stock one."""
+    """Measure PDE steps per second on Lava, and compare with the network without arithmetic and a stock network."""
     graph = compile_requested(compile_request(name, mesh=mesh, placement="none"))[0]
     trial = measure(graph, 4, 1)
     steps = max(4, int(MEASURE_SECONDS * float(str(trial["steps_per_second"]))))
@@ -57,7 +57,7 @@ def lava_row(name: str, mesh: str) -> dict[str, object]:
 
 
 def stock(neurons: int, entries: int, steps: int) -> float:
-    """Seconds of a stock Lava network of as many neurons and synapses."""
+    """Seconds of a stock Lava network with the given numbers of neurons and synapses."""
     command = [
         sys.executable,
         str(ROOT / "benchmarks" / "parts" / "stock_lava.py"),
@@ -67,7 +67,7 @@ def stock(neurons: int, entries: int, steps: int) -> float:
 
 
 def solver_rows() -> list[dict[str, object]]:
-    """Seconds and relative L2 errors of heat1d to time 1 on 128 cells; compiling is not counted."""
+    """Seconds and relative L2 errors of heat1d to time 1 on 128 cells, without compilation."""
     graph = compile_requested(compile_request("heat1d", mesh=str(CELLS)))[0]
     start = np.asarray(problem_of(graph).initial(graph.grid, np.zeros(0), None), np.float64)
     ftcs = round(graph.model_spec.diffusivity * CELLS**2 / 0.4)
@@ -91,7 +91,7 @@ def solver_rows() -> list[dict[str, object]]:
 
 
 def ours(graph: IntegerGraph, backend: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """The zoo's own model."""
+    """Run the zoo's model."""
     steps = round(1.0 / graph.time_step)
     run = {"fast": fast, "onnx": onnx}[backend].run(graph, graph.initial, RunOptions(steps, every=steps))
     if not run.conserved:
@@ -151,30 +151,29 @@ def fipy_implicit(
 
 PAGE_TEXT = """# Performance
 
-`make bench` measures all of this in one run and writes the page and `build/bench/performance.json`; medians of
-{rounds} runs on {cores} cores, load average {load:.1f} at the end. The kernels of `fast` beside the bandwidth of the
-memory are in [fast.md](fast.md), large meshes in [scale.md](scale.md), domains on a Dask cluster in
-[domains.md](domains.md).
+`make bench` measures everything in one run and writes this page and `build/bench/performance.json`; medians of
+{rounds} runs on {cores} cores, load average {load:.1f} at the end. See [fast.md](fast.md) for the kernels of `fast`
+compared with memory bandwidth, [scale.md](scale.md) for large meshes and [domains.md](domains.md) for domains on a
+Dask cluster.
 
 ## On Lava's simulator
-PDE steps a second of the `cpu` backend; the time over that of the same network, messages and ports without arithmetic;
-and a stock network, two layers of Lava's LIF and a Sparse with as many neurons and synapses, over as many time steps.
-It computes something else and sends binary spikes; it says what Lava's own parts cost.
+PDE steps per second of the `cpu` backend; its time relative to the same network and messages without arithmetic; and
+the speed of a stock network: two layers of Lava's LIF and a Sparse with the same number of neurons, synapses and time
+steps. The stock network computes something else and sends binary spikes; it shows the cost of Lava itself.
 
 {lava}
 
 ## One problem, several solvers
-heat1d on 128 cells to time 1, one solution, without compiling. `drift` is the relative change of the total mass.
+heat1d on 128 cells to time 1, without compilation. `drift` is the relative change of the total mass.
 
 {solvers}
 
-On a processor compiled floats are faster: integers are for chips that have nothing else, and for a total that never
-drifts.
+On a CPU, compiled floats are faster. Integers are for chips without floats, and for a total mass that never drifts.
 """
 
 
 def page(figures: dict[str, Any]) -> str:
-    """The page of the results."""
+    """Format the page."""
     lava = []
     for row in figures["lava"]:
         speed, ratio = f"{row['steps_per_second']:.3g}", f"{row['ratio_without_arithmetic']:.2f}"

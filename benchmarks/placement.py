@@ -1,7 +1,7 @@
-"""What the compiler's placement saves: writes ``docs/results/placement.md``.
+"""Traffic saved by the compiler's placement: writes ``docs/results/placement.md``.
 
 Run it from the root of a checkout with ``python -m benchmarks.placement``. Models of the zoo are compiled for loihi2
-and placed by each method; everything is counted anew.
+and placed by each method; everything is counted again.
 """
 
 from __future__ import annotations
@@ -30,30 +30,30 @@ CASES: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("laplace2d", (128, 128)),
 )
 SMALL_CHIP = 4
-"""Cores of the chip of the second table, so that meshes of this size take several chips."""
+"""Cores per chip in the second table, so that small meshes need several chips."""
 COLUMNS = (
     *("mesh", "method", "cores", "chips", "axons between cores", "factor", "axons between chips", "factor", "seconds"),
 )
 
 BEFORE = """# Placement
 
-Populations are cut onto the cores of loihi2, within its limits, in the order of their indices (consecutive cells), into
-blocks as near to cubes as possible, or by METIS. An axon between cores is a source neuron that reaches a core other
-than its own; the factor is that of the index order over the method. Seconds are those of the pass `place`.
+Populations are cut onto the cores of loihi2, within its limits: in the order of their indices (consecutive cells), into
+blocks as close to cubes as possible, or by METIS. An axon between cores is a source neuron that reaches another core;
+the factor is the axons of the index order divided by those of the method. Seconds are those of the pass `place`.
 
 """
 BETWEEN = f"""
-The same with chips of {SMALL_CHIP} cores, for the meshes that then take several:
+The same with {SMALL_CHIP} cores per chip, for meshes that then need several chips:
 
 """
 AFTER = """
-Along a line blocks are the index order. Made by `python -m benchmarks.placement`.
+On a line, blocks equal the index order. Made by `python -m benchmarks.placement`.
 """
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one placement costs."""
+    """Cost of a placement."""
 
     cores: int
     chips: int
@@ -63,7 +63,7 @@ class Cost:
 
 
 def cost(graph: IntegerGraph, method: PlacementMethod, usable: int | None) -> Cost:
-    """Place a graph on loihi2, or on one with chips of `usable` cores and as many as it takes, and count axons."""
+    """Place a graph on loihi2, or on any number of chips with `usable` cores each, and count axons."""
     profile = load_profile("loihi2")
     if usable is not None:
         few = profile.chip.cores_usable.model_copy(update={"value": usable, "low": None, "high": None})
@@ -85,12 +85,12 @@ def cost(graph: IntegerGraph, method: PlacementMethod, usable: int | None) -> Co
 
 
 def factor(baseline: int, value: int) -> str:
-    """How many times fewer, for the table."""
+    """Ratio of baseline to value, for the table."""
     return "-" if not value else f"{baseline / value:.2f}"
 
 
 def compared(graphs: dict[str, IntegerGraph], usable: int | None) -> tuple[list[str], dict[str, list[float]]]:
-    """Lines of one table, and the factors of each method between cores on planes that take several cores."""
+    """Lines of one table, and each method's factors between cores on planes that need several cores."""
     rows = []
     factors: dict[str, list[float]] = {method: [] for method in METHODS}
     for name, graph in graphs.items():
@@ -110,7 +110,7 @@ def compared(graphs: dict[str, IntegerGraph], usable: int | None) -> tuple[list[
 
 
 def spread(factors: list[float]) -> str:
-    """Range and geometric mean."""
+    """Format the range and the geometric mean."""
     mean = math.exp(sum(map(math.log, factors)) / len(factors))
     return f"{min(factors):.2f} to {max(factors):.2f} (geometric mean {mean:.2f})"
 
@@ -125,8 +125,8 @@ def main() -> None:
     lines, factors = compared(graphs, None)
     small, _ = compared(graphs, SMALL_CHIP)
     verdict = (
-        "On planes that take several cores, there are fewer axons between cores than in the index order by a factor of "
-        f"{spread(factors['blocks'])} with blocks and of {spread(factors['metis'])} with METIS."
+        "On planes that need several cores, the index order has more axons between cores by a factor of "
+        f"{spread(factors['blocks'])} than blocks and of {spread(factors['metis'])} than METIS."
     )
     text = BEFORE + "\n".join([*lines, "", verdict, ""]) + BETWEEN + "\n".join([*small, ""]) + AFTER
     publish(PAGE, text, dry_run=arguments.dry_run)

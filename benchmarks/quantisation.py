@@ -1,4 +1,4 @@
-"""What the search of integers gains over the nearest ones, model by model: writes ``docs/results/quantisation.md``.
+"""Gain of searched over nearest integers for each model: writes ``docs/results/quantisation.md``.
 
 Run it from the root of a checkout: ``python -m benchmarks.quantisation``.
 """
@@ -15,19 +15,20 @@ from pisnn_deploy.physics.model import Model
 PAGE = PAGES / "quantisation.md"
 MODELS = ("heat1d", "heat2d", "laplace2d", "advection_diffusion1d", "burgers1d")
 PROFILES = ("loihi2", "generic-int")
-BEFORE = """# What the search of integers gains
+BEFORE = """# Search for better integers
 
-Each model of the zoo, compiled for a target with 24-bit states (loihi2) and one with 32 (generic-int). Errors are
-relative L2 on the problem's own start at its horizon: of the float weights, of the nearest integers, and of those that
-the compiler chose (kernel beside the nearest one, threshold; see [compiler.md](../explanation/compiler.md)).
+Each model of the zoo, compiled for a target with 24-bit states (loihi2) and one with 32-bit states (generic-int).
+Errors are relative L2 at the problem's horizon, from its own initial field: of the float weights, the nearest integers,
+and the integers that the compiler chose (neighbouring kernels and thresholds; see
+[compiler.md](../explanation/compiler.md)).
 
 """
 BETWEEN = """
-## What a finer threshold costs and gives
+## Finer thresholds
 
-What the compiler measured before it chose. A threshold of one bit more rounds weights half as much; where states are
-full it costs a bit of the quantum, and weights beyond 127 take a second synapse population (high and low part). It is
-taken if it halves the error.
+Errors that the compiler measured before it chose. One more threshold bit halves the rounding of weights. It costs a bit
+of the quantum if states are full, and a second synapse population (high and low part) for weights beyond 127. It is
+chosen if it halves the error.
 
 """
 COLUMNS = (
@@ -39,7 +40,7 @@ Made by `python -m benchmarks.quantisation`.
 
 
 def own_mesh(model: Model) -> tuple[int, ...]:
-    """The mesh that a model belongs to, where its equation has a length of its own; else nothing."""
+    """Mesh of a model whose equation has a length scale; else the default."""
     if model.spec.cell_width is None:
         return ()
     return tuple(round(length / model.spec.cell_width) for length in model.spec.lengths)

@@ -1,7 +1,7 @@
 """Measure every model of the zoo and write ``docs/results/``: one page and one picture a problem, and an overview.
 
 Run it from the root of a checkout with ``make results``, which trains and measures the baselines first. Everything is
-measured anew but the trainings of the baselines, which are kept under ``build/``; nothing is typed by hand.
+measured again except the trainings of the baselines, which are kept under ``build/``; no figure is typed by hand.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pisnn_deploy.training.recipe import read_recipe
 
 MULTIPLES = (1, 2, 10, 100)
 MEASURED = tuple(name for name in NAMES if name in names())
-"""Problems that the zoo has a model of."""
+"""Problems with a model in the zoo."""
 
 TARGETS = {
     "heat1d": ("2e-6 in at most 200 PDE steps", 2e-6),
@@ -48,7 +48,7 @@ CLASSICAL = ("tab:green", "tab:olive", "tab:brown")
 
 
 def number(value: float) -> str:
-    """A figure for a table."""
+    """Format a figure for a table."""
     return "-" if math.isnan(value) else f"{value:.1e}"
 
 
@@ -66,22 +66,22 @@ def comparison(results: Results, case: Setting) -> list[str]:
 
 
 def integers_did(results: Results, case: Setting) -> list[str]:
-    """The part of a page on what the integers did: conservation, bounds, growth of the error, ledgers."""
+    """Section on the integers: conservation, bounds, growth of the error, ledgers."""
     graph, far, horizon = results.graph, results.far, case.problem.horizon
     growth = results.curves[0].at(10 * horizon)[0] / results.curves[0].at(horizon)[0]
     lines = [
-        "## What the integers did",
+        "## Behaviour of the integers",
         "",
         f"- {results.lava}",
         f"- Over {round(far.time[-1] / graph.time_step)} PDE steps on `fast` ({far.time[-1] / horizon:.0f} T): largest "
         f"drift {int(np.abs(far.drift).max())} quanta, largest local conservation residual {int(far.residual.max())} "
-        "quanta (kept steps; the audit looks at every step: violations 0).",
-        f"- Maximum principle: cells leave the range of the start by at most {int(far.overshoot.max())} quanta "
-        f"({far.overshoot.max() * graph.value_per_quantum:.1e}). Energy never rises by more than "
-        f"{max(0.0, float(np.diff(far.energy).max())):.1e} of the start's between kept steps."
+        "quanta (kept steps; the audit checks every step: violations 0).",
+        f"- Maximum principle: cells leave the initial range by at most {int(far.overshoot.max())} quanta "
+        f"({far.overshoot.max() * graph.value_per_quantum:.1e}). Energy rises by at most "
+        f"{max(0.0, float(np.diff(far.energy).max())):.1e} of its initial value between kept steps."
         if not case.is_steady
         else f"- Cells leave the range of the reservoirs by at most {int(far.overshoot.max())} quanta "
-        f"({far.overshoot.max() * graph.value_per_quantum:.1e}) on the way.",
+        f"({far.overshoot.max() * graph.value_per_quantum:.1e}) during the run.",
         f"- From T to 10 T the error grows by a factor of {growth:.2g}; linear growth would be 10."
         if not math.isnan(growth)
         else "- No growth to report.",
@@ -90,7 +90,7 @@ def integers_did(results: Results, case: Setting) -> list[str]:
         at_end = results.short.trace.ledger[-1].tolist()
         lines.append(
             f"- Ledgers after {results.short.steps} PDE steps: the reservoirs gave {-sum(x for x in at_end if x < 0)} "
-            f"quanta and took {sum(x for x in at_end if x > 0)}; with the cells that makes the sum of the start."
+            f"quanta and took {sum(x for x in at_end if x > 0)}; with the cells, that equals the initial sum."
         )
     lines += [
         f"- Held-out start `{initial}`: relative L2 error {error:.1e} at T."
@@ -100,7 +100,7 @@ def integers_did(results: Results, case: Setting) -> list[str]:
 
 
 def page(name: str, results: Results) -> str:
-    """The page of a problem."""
+    """Format the page of a problem."""
     case, graph = setting(name), results.graph
     spec, quantisation = graph.model_spec, graph.quantisation
     horizon = case.problem.horizon
@@ -125,29 +125,29 @@ def page(name: str, results: Results) -> str:
         "",
         f"![fields, error and drift of {name}]({name}.png)",
         "",
-        "## Against the exact solution, and against what else one could take",
+        "## Comparison with the exact solution and other methods",
         "",
-        "Relative L2 error of cell averages, and mass drift. T is the horizon that the PINN was trained for; it solves "
-        "one instance, the PISNN an operator. Drift is from each method's own start, relative for floats, and the "
-        "difference of integer sums for integers. "
+        "Relative L2 error of cell averages, and mass drift. T is the training horizon of the PINN, which solves one "
+        "instance; the PISNN learns an operator. Drift is measured from each method's own start: relative for floats, "
+        "the difference of integer sums for integers. "
         + (
-            "The float PISNN has the same weights, which lie on their grid, and float biases and arithmetic."
+            "The float PISNN has the same weights (they are exact integers), but float biases and arithmetic."
             if graph.between_fields
-            else "The float PISNN is trained like the deployed one, but never rounded."
+            else "The float PISNN is trained like the deployed one, without rounding."
         ),
         "",
         *comparison(results, case),
         "",
-        "Finite volumes in float64 conserve to rounding as well; they take the PISNN's time step, cut into equal parts "
-        "where they would be unstable. lava-dl's integrate-and-fire neurons reset to zero and lose what they hold "
-        "above their threshold, so its rate code converges slowly.",
+        "Finite volumes in float64 also conserve mass up to rounding; they use the PISNN's time step, divided into "
+        "equal parts if it is unstable. lava-dl's integrate-and-fire neurons reset to zero and lose the excess above "
+        "their threshold, so the rate code converges slowly.",
         "",
         *integers_did(results, case),
     ]
     if results.variants:
         lines += [
             "",
-            "## The same model on other meshes and between other sides",
+            "## The same model with other meshes and boundaries",
             "",
             "| mesh | boundary | PDE steps | float | integer | drift |",
             "| --- | --- | --- | --- | --- | --- |",
@@ -161,15 +161,15 @@ def page(name: str, results: Results) -> str:
 
 
 def trained_on(name: str, graph: IntegerGraph) -> str:
-    """How far the rollouts of the training reached; a sentence."""
+    """Sentence on the length of the training rollouts."""
     with recipe_path(name) as path:
         longest = max(read_recipe(path).training.horizons)
     part = longest * graph.time_step / setting(name).problem.horizon
-    return f"Trained on rollouts of at most {longest} PDE steps, {part:.2g} T. All that lies beyond is extrapolation."
+    return f"Trained on rollouts of at most {longest} PDE steps, {part:.2g} T. Everything beyond is extrapolation."
 
 
 def picture(name: str, results: Results, path: Path) -> None:
-    """Fields, error over time, drift over time."""
+    """Plot fields, error over time, and drift over time."""
     case, graph = setting(name), results.graph
     figure = Figure(figsize=(13, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
@@ -223,7 +223,7 @@ def picture(name: str, results: Results, path: Path) -> None:
 
 
 def goals(everything: dict[str, Results], folder: str) -> list[str]:
-    """Goals, and what was reached; pages are linked in `folder`."""
+    """Table of goals and results; pages are linked in `folder`."""
     rows = []
     for name, results in everything.items():
         integer = results.graph.quantisation.relative_l2_integer or math.nan
@@ -237,7 +237,7 @@ def goals(everything: dict[str, Results], folder: str) -> list[str]:
 
 
 def overview(everything: dict[str, Results]) -> str:
-    """The first page."""
+    """Format the overview page."""
     missed = [
         name
         for name, results in everything.items()
@@ -248,22 +248,22 @@ def overview(everything: dict[str, Results]) -> str:
         "# Results",
         "",
         "Every model of the zoo, deployed on integers: 8-bit weights, states and payloads within 24 bits, loihi2. "
-        "Errors are relative L2 against exact cell averages at the physical time that the integers say. Drift is the "
-        "difference of integer sums, ledgers included, at its largest over 100 T (Laplace: 10 T). The float model is "
-        "trained like the deployed one, but never rounded.",
+        "Errors are relative L2 against exact cell averages at the physical time of the integer run. Drift is the "
+        "largest change of the integer sum, ledgers included, over 100 T (Laplace: 10 T). The float model is trained "
+        "like the deployed one, without rounding.",
         "",
         *goals(everything, ""),
         "",
-        "Goal of integers against float: at most 1.1 times the error, or 1e-5. "
+        "Goal: the integer error is at most 1.1 times the float error, or 1e-5. "
         + (f"Missed by: {', '.join(missed)}." if missed else "Met by all."),
         "",
-        "What each switch of the training is worth: [ablation.md](ablation.md). What the compiler's search of integers "
-        "gains: [quantisation.md](quantisation.md). Cores: [placement.md](placement.md). Large meshes: "
+        "Ablation of training options: [ablation.md](ablation.md). Search for better integers: "
+        "[quantisation.md](quantisation.md). Cores: [placement.md](placement.md). Large meshes: "
         "[scale.md](scale.md). Speed: [fast.md](fast.md). Millions of PDE steps: [long_horizons.md](long_horizons.md). "
         "Faults: [faults.md](faults.md). The limiter: [limiter.md](limiter.md). Lava's own processes: "
         "[stock.md](stock.md). Damaged files: [fuzzing.md](fuzzing.md).",
         "",
-        "Made by `make results`. The figures of the baselines are of one training each, on one core.",
+        "Made by `make results`. Each baseline was trained once, on one core.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -286,7 +286,7 @@ def fill_card(name: str, results: Results) -> None:
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=MEASURED, action="append", help="measure these alone, and leave the overview")
+    parser.add_argument("--only", choices=MEASURED, action="append", help="measure only these, and keep the overview")
     arguments = parser.parse_args()
     PAGES.mkdir(parents=True, exist_ok=True)
     everything: dict[str, Any] = {}

@@ -1,7 +1,7 @@
 """Time, memory and file size of compiling large meshes: writes ``docs/results/scale.md``.
 
-Run it from the root of a checkout: ``python -m benchmarks.scale``. Each mesh is compiled in a process of its own
-through the command line, so that times and memory are those of a user.
+Run it from the root of a checkout: ``python -m benchmarks.scale``. Each mesh is compiled by the command in a separate
+process, so that times and memory are what a user sees.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ BOUNDARIES = ("periodic", "no-flux")
 LIMIT_SECONDS, LIMIT_BYTES = 60, 6e9
 BEFORE = """# Large meshes
 
-heat2d compiled for loihi2 by `pisnn-deploy compile`, and its artifact proved again by `pisnn-deploy verify`:
-wall-clock times with start-up, largest memory of the process, on {cores} cores.
+heat2d compiled for loihi2 by `pisnn-deploy compile`, and verified by `pisnn-deploy verify`: wall-clock times including
+start-up, and peak memory of the process, on {cores} cores.
 
 """
 COLUMNS = (
@@ -38,7 +38,7 @@ Made by `python -m benchmarks.scale`.
 
 
 def run(*arguments: str) -> tuple[float, float, str]:
-    """Seconds, bytes and output of a command of ours."""
+    """Run ``pisnn-deploy``; return seconds, peak memory in bytes, and output."""
     started = time.perf_counter()
     process = subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""What a graph of Lava's own processes costs and gives beside C-LIF: writes ``docs/results/stock.md``.
+"""Cost and accuracy of Lava's own processes compared with C-LIF: writes ``docs/results/stock.md``.
 
 Run it from the root of a checkout with ``python -m benchmarks.stock``. Models of the zoo are compiled both ways; errors
 come from runs to the problem's horizon on the reference, speeds from runs on Lava.
@@ -42,39 +42,39 @@ COMPARED_COLUMNS = (
     *("events", "PDE steps/s on Lava", "time/s on Lava"),
 )
 THRESHOLD_COLUMNS = (
-    *("threshold", "in values", "error", "packets", f"in {LONG_STEPS} PDE steps", "in the last 1000 of them", "drift"),
+    *("threshold", "in values", "error", "packets", f"in {LONG_STEPS} PDE steps", "in the last 1000", "drift"),
 )
 
-BEFORE = f"""# Lava's own processes beside C-LIF
+BEFORE = f"""# Lava's own processes compared with C-LIF
 
-`compile --processes stock` against the usual graph, both for loihi2
+`compile --processes stock` compared with the default graph, both for loihi2
 ([how it works](../explanation/stock.md)). Errors are relative L2 errors at the problem's horizon;
-drift is what the sum of all masses has changed by. Events are spikes up to the horizon.
-Speeds are of {TIMED_STEPS} PDE steps on Lava's CPU simulator with the audit inside, the best of {TIMES} runs
-on two cores that were busy with other work: they are rough. A stock step lasts about a third as long as the other.
+drift is the change of the sum of all masses. Events are spikes up to the horizon.
+Speeds are those of {TIMED_STEPS} audited PDE steps on Lava's CPU simulator, the best of {TIMES} runs on two cores
+that were busy with other work, so they are rough. A stock step covers about a third of the time of a C-LIF step.
 
 """
 PARTS_TEXT = """
 ## A third of the flux
 
-Where fluxes are one step old, `z^2 - z + s = 0`. A step that lasts a third of the one that a network was trained for
-matches the equation to second order. heat1d on 128 periodic cells, with its weights divided by several numbers:
+If fluxes are one step old, `z^2 - z + s = 0`. A step of a third of the trained one matches the equation to second
+order. heat1d on 128 periodic cells, with its weights divided by several numbers:
 
 """
 ROUNDING_TEXT = """
 ## Rounding
 
-A `Sparse` floors the sum that it shifts. A neuron that always sends half a unit turns that into rounding to nearest.
-heat1d on 128 cells; the last column is the largest difference between a field and the mirror image of the run from the
-mirrored start, in quanta:
+A `Sparse` floors the shifted sum. A neuron that always sends half a unit turns this into rounding to nearest. heat1d on
+128 cells; the last column is the largest difference, in quanta, between a field and the mirrored field of the run from
+the mirrored start:
 
 """
 THRESHOLD_TEXT = """
 ## Sending less
 
-With `--send-threshold` a `SigmaDelta` keeps what is smaller in its residue. heat1d on 128 periodic cells. With a
-threshold of 1 a settled field is silent, because drives of less than half a quantum are rounded away; with larger ones
-faces go on exchanging what has added up in them:
+With `--send-threshold`, a `SigmaDelta` keeps smaller packets in its residue. heat1d on 128 periodic cells. With a
+threshold of 1, a settled field is silent, because drives below half a quantum are rounded away; with larger thresholds,
+faces keep exchanging what accumulates in them:
 
 """
 AFTER = """
@@ -83,7 +83,7 @@ Made by `python -m benchmarks.stock`.
 
 
 def compared() -> list[str]:
-    """Lines of the table of both kinds."""
+    """Table of both kinds of graphs."""
     rows = []
     for name, shape, boundary in CASES:
         for kind in KINDS:
@@ -94,7 +94,7 @@ def compared() -> list[str]:
             timed = [cpu.run(graph, graph.initial, options) for _ in range(TIMES)]
             assert run.conserved and all(timed_run.conserved and drift(timed_run) == 0 for timed_run in timed)
             speed = TIMED_STEPS / min(timed_run.wall_seconds for timed_run in timed)
-            # The neuron that rounds, and its synapses, are part of a stock graph.
+            # A stock graph includes the rounding neuron and its synapses.
             neurons, synapses = graph.neurons, sum(synapse.entries for synapse in graph.synapses)
             if kind == "stock":
                 neurons, synapses = neurons + 1, synapses + graph.mesh.faces
@@ -108,7 +108,7 @@ def compared() -> list[str]:
 
 
 def parts() -> list[str]:
-    """Lines of the table of steps that last different parts of the trained one."""
+    """Table of steps of different fractions of the trained one."""
     model, rows = zoo_model("heat1d"), []
     for part in PARTS:
         scaled = replace(model, weights=tuple(weight * (3 / part) for weight in model.weights))
@@ -117,11 +117,11 @@ def parts() -> list[str]:
         off = "unstable, or no wave decays like the equation" if symbol_error is None else f"{symbol_error:.1e}"
         mass = Semantics(replace(graph, bounds=())).masses_after(graph.initial, steps)
         rows.append(line(part, steps, off, f"{error(graph, mass, steps):.1e}"))
-    return table(("divided by", "PDE steps", "decay rate off by", "error"), rows)
+    return table(("divided by", "PDE steps", "error of the decay rate", "error"), rows)
 
 
 def floored_masses(graph: IntegerGraph, mass: Integers, steps: int) -> Integers:
-    """Masses after some PDE steps without the neuron that rounds, so with the floor of the shifted sum."""
+    """Masses after some PDE steps without the rounding neuron: shifted sums are floored."""
     weights, route, shift = graph.matrix(MEMBRANE, FLUX), graph.matrix(FLUX, MEMBRANE), known_face(graph).exponent
     current = (weights @ mass) >> shift
     for _ in range(steps):
@@ -131,7 +131,7 @@ def floored_masses(graph: IntegerGraph, mass: Integers, steps: int) -> Integers:
 
 
 def roundings() -> list[str]:
-    """Lines of the table of roundings."""
+    """Table of roundings."""
     rows = []
     for boundary in ("periodic", "no-flux"):
         graph = compiled("heat1d", (128,), boundary, **STOCK)
@@ -144,11 +144,11 @@ def roundings() -> list[str]:
             mass, mirrored = (masses_after(field, steps) for field in (start, start[::-1].copy()))
             distance, off = f"{error(graph, mass, steps):.1e}", np.abs(mass - mirrored[::-1]).max()
             rows.append(line(boundary, name, distance, off))
-    return table(("boundary", "rounding", "error", "not mirrored by"), rows)
+    return table(("boundary", "rounding", "error", "asymmetry"), rows)
 
 
 def thresholds() -> list[str]:
-    """Lines of the table of send thresholds."""
+    """Table of send thresholds."""
     rows = []
     for threshold in THRESHOLDS:
         graph = compiled("heat1d", (128,), "periodic", **STOCK, send_threshold=threshold)
@@ -164,7 +164,7 @@ def thresholds() -> list[str]:
 
 
 def page() -> str:
-    """The whole page."""
+    """Format the page."""
     tables: Sequence[tuple[str, list[str]]] = (
         (BEFORE, compared()),
         (PARTS_TEXT, parts()),

@@ -1,4 +1,4 @@
-"""What scripts called before the Python API took every option: `pisnn_deploy.compile` does the same."""
+"""Older entry point for scripts; `pisnn_deploy.compile` does the same."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pisnn_deploy.project.request import compile_request
 
 
 def compile_file(model: str, *, limits: str | None = None, **options: Any) -> tuple[IntegerGraph, dict[str, Any]]:
-    """A compiled graph and what it was compiled from.
+    """Compile a model; return the graph and its provenance.
 
     Parameters
     ----------
@@ -19,6 +19,6 @@ def compile_file(model: str, *, limits: str | None = None, **options: Any) -> tu
     limits : str, optional
         Lowest and highest cell value, ``LOWER,UPPER``.
     **options
-        Those of `pisnn_deploy.compile`.
+        Options of `pisnn_deploy.compile`.
     """
     return compile_requested(compile_request(model, value_range=limits, **options))

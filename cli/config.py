@@ -1,4 +1,4 @@
-"""Options that a project keeps in a file: ``pisnn.toml``, or sections of ``setup.cfg``."""
+"""Project defaults from ``pisnn.toml`` or sections of ``setup.cfg``."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ else:
 FILE = "pisnn.toml"
 SETUP = "setup.cfg"
 PREFIX = "pisnn-deploy."
-"""Prefix of our sections in setup.cfg, as in ``[pisnn-deploy.compile]``."""
+"""Prefix of this program's sections in setup.cfg, as in ``[pisnn-deploy.compile]``."""
 READ = ("baseline", "capacity", "conductivity", "events", "materials")
-"""Options with the name of a file that is read."""
+"""Options that name an input file."""
 LARGEST = 1 << 20
-"""Largest size of a file of options, in bytes."""
+"""Largest size of an options file, in bytes."""
 
 Sections = Mapping[str, Mapping[str, object]]
-"""Options by name, without dashes in front, by command."""
+"""Options of each command, by name without leading dashes."""
 
 
 def find_config(folder: Path) -> Path | None:
-    """The file of options in a folder.
+    """Find the options file in a folder.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def find_config(folder: Path) -> Path | None:
 
 
 def read_config(path: Path) -> Sections:
-    """Read a file of options.
+    """Read an options file.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def read_config(path: Path) -> Sections:
         tables: Mapping[str, Any] = _sections(text) if path.suffix == ".cfg" else tomllib.loads(text)
     except (tomllib.TOMLDecodeError, configparser.Error, RecursionError) as error:
         raise FileError(path, f"cannot be understood: {' '.join(str(error).split())}") from error
-    except ValueError as error:  # Python reads no integers of more than 4300 digits
+    except ValueError as error:  # Python parses no integer of more than 4300 digits
         raise FileError(path, "has a number of too many digits") from error
     for name, table in tables.items():
         if not isinstance(table, dict):
@@ -90,16 +90,16 @@ def defaults_of(command: click.Command, options: Mapping[str, object], path: Pat
     Parameters
     ----------
     options : mapping of str to object
-        By the long names of options.
+        Values by long option name.
     path : Path
-        Where they stand, for error messages.
+        The options file, for error messages.
     named : bool
-        Whether the user named the file, so that it may say where to write and to whom to connect.
+        Whether the user named the file; only then may it set outputs and addresses.
 
     Returns
     -------
     dict of str to object
-        By the names of parameters, as click wants them.
+        Values by parameter name, as click expects them.
 
     Raises
     ------
@@ -133,10 +133,10 @@ def defaults_of(command: click.Command, options: Mapping[str, object], path: Pat
 
 
 def _names_a_place(option: click.Option) -> bool:
-    """Whether an option says where to write, to whom to connect, or to go on with what lies there.
+    """Whether an option sets an output, an address, or a run to resume.
 
-    A file of options may lie in a folder that was only entered. Options that name files are such, unless they are known
-    to be read.
+    The options file may belong to a folder that the user merely entered. Options that name files count as outputs,
+    unless they are known inputs.
     """
     if isinstance(option.type, click.Path):
         return option.name not in READ
@@ -144,7 +144,7 @@ def _names_a_place(option: click.Option) -> bool:
 
 
 def _require_kind(option: click.Option, value: object, path: Path, field: str) -> None:
-    """Refuse what click would take for something else, or stumble over."""
+    """Refuse values that click would misread or fail on."""
     if isinstance(value, list) and not option.multiple:
         raise FileError(path, "must be one value, not a list", field=field)
     for each in value if isinstance(value, list) else [value]:
@@ -157,7 +157,7 @@ def _require_kind(option: click.Option, value: object, path: Path, field: str) -
             raise FileError(path, "must not contain the character NUL", field=field)
         expected, fits = _expected(option, each)
         if option.is_flag and isinstance(each, str):
-            fits = path.suffix == ".cfg"  # which has texts alone
+            fits = path.suffix == ".cfg"  # all its values are strings
         if not fits or not _is_readable(option, each):
             raise FileError(path, f"must be {expected}, not {each!r:.40}", field=field)
         try:
@@ -167,7 +167,7 @@ def _require_kind(option: click.Option, value: object, path: Path, field: str) -
 
 
 def _is_readable(option: click.Option, value: str | float) -> bool:
-    """Whether a number, or true or false, can be read from a value, in or out of the range of an option."""
+    """Whether a value parses as a number or Boolean, even if it is out of the option's range."""
     plain: click.ParamType[Any] | None = None
     if option.is_flag:
         plain = click.BOOL
@@ -182,7 +182,7 @@ def _is_readable(option: click.Option, value: str | float) -> bool:
 
 
 def _expected(option: click.Option, value: str | float) -> tuple[str, bool]:
-    """What an option takes, in words, and whether a value is of that kind; texts are read like typed ones."""
+    """Description of the values that an option accepts, and whether a value is one; strings are parsed."""
     if option.is_flag:
         return "true or false", isinstance(value, bool | str)
     if isinstance(option.type, click.Path | click.Choice):

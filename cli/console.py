@@ -1,4 +1,4 @@
-"""What commands print: tables and JSON on stdout, progress on stderr."""
+"""Output of commands: tables and JSON on stdout, progress on stderr."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ Row = tuple[Cell, ...]
 
 
 def print_text(text: str, *, commands: bool = False) -> None:
-    """Print lines on stdout; a reader that has gone does not change how the command ends.
+    """Print lines on stdout; a closed pipe does not change the exit code.
 
     Parameters
     ----------
     text : str
-        Without the last line break. What is not printable is spelled out.
+        Without the last line break. Unprintable characters are escaped.
     commands : bool
-        Whether lines are meant as workflow commands, and may look like such.
+        Whether lines may be workflow commands.
     """
     _write("\n".join(map(printable, text.split("\n"))) if commands else printable_lines(text))
 
 
 def print_line(text: str) -> None:
-    """Print one line on stdout, whatever line breaks names in it have."""
+    """Print one line on stdout; line breaks in names are escaped."""
     print_text(printable(text))
 
 
@@ -51,7 +51,7 @@ def _write(text: str) -> None:
     try:
         click.echo(text)
     except BrokenPipeError:
-        # What comes after this, and the interpreter's flush at exit, must not complain again.
+        # Later output and the interpreter's flush at exit must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -77,12 +77,12 @@ def print_table(title: Cell, rows: Sequence[Row], columns: Sequence[str] = ()) -
     console = Console(color_system=None if os.environ.get("NO_COLOR") else "auto")
     with console.capture() as captured:
         console.print(table)
-    # Long titles are cut into lines, so that any word may come to stand at the start of one.
+    # Long titles are wrapped, so any word may start a line.
     _write(without_commands(captured.get().removesuffix("\n")))
 
 
 def _plain(cell: Cell) -> Text:
-    """Names and messages come from users' files: brackets in them are no markup, and controls are spelled out."""
+    """Text without markup: names and messages come from users' files, so controls are escaped."""
     if isinstance(cell, str):
         return Text(printable(cell))
     plain = printable(cell.plain)
@@ -96,7 +96,7 @@ def progress(title: str, total: int, *, quiet: bool) -> Iterator[Callable[[int],
     Yields
     ------
     callable
-        To be called with what is done so far.
+        Call it with the number of steps done so far.
     """
     title = printable(title)
     console = Console(stderr=True)
@@ -125,7 +125,7 @@ class _Lines:
 
     def __call__(self, done: int) -> None:
         now = time.monotonic()
-        if not self._done and not done:  # what came before the first step is no part of a step's time
+        if not self._done and not done:  # start-up is not part of a step's time
             self._last = now
         if now - self._last >= SECONDS_BETWEEN_LINES:
             rate = (done - self._done) / (now - self._last)
@@ -135,7 +135,7 @@ class _Lines:
 
 
 def listener(*, quiet: bool) -> Listener:
-    """Listener that shows the progress and the messages of a run or a training on stderr."""
+    """Create a listener that shows progress and messages of a run or a training on stderr."""
     from pisnn_deploy.project.listener import Listener
 
     return Listener(partial(progress, quiet=quiet), lambda sentence: print_message(with_options(sentence)))

@@ -1,4 +1,4 @@
-"""Ctrl-C, whenever it comes: the command is unwound, says so in one word, and ends with 130."""
+"""Ctrl-C at any time: the command cleans up, prints one word and exits with 130."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _LONGEST_IMPORT_SECONDS = 2.0
 
 
 class Interrupts:
-    """Turns SIGINT into `KeyboardInterrupt` where that is understood.
+    """Turns SIGINT into `KeyboardInterrupt` where code can handle it.
 
-    Libraries that are being imported take it for anything but that: they print it, replace it, or go on without a part
-    of themselves. So it waits until the import has ended, if the command has begun; else, and with a second one, the
-    process ends at once. What destructors and callbacks of libraries swallow is raised again.
+    Libraries mishandle it during their import: they print it, replace it, or continue half loaded. So once the command
+    has begun, it waits for the end of the import; before that, and at a second SIGINT, the process ends at once. An
+    interrupt that destructors or callbacks swallow is raised again.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Interrupts:
 
     @contextmanager
     def heard(self) -> Iterator[None]:
-        """Answer SIGINT in here, unless it was ignored or this is not the main thread."""
+        """Handle SIGINT within the context, unless it was ignored or this is not the main thread."""
         before = signal.getsignal(signal.SIGINT)
         if before is signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
             yield
@@ -59,7 +59,7 @@ class Interrupts:
             signal.signal(signal.SIGINT, before)
 
     def end(self) -> None:
-        """Raise nothing any more: the command has ended, one way or another."""
+        """Stop raising: the command has ended."""
         self._is_over = True
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:

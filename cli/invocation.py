@@ -1,4 +1,4 @@
-"""What a user asked for, as a report notes it."""
+"""Command line of an invocation, for reports."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from click.core import ParameterSource
 
 
 def command_line(context: click.Context) -> str:
-    """The command as it was called, for a shell; options from files and the environment are spelled out.
+    """Quote the command as it was called, including options from files and the environment.
 
     Parameters
     ----------
     context : click.Context
-        Of the command.
+        Context of the command.
 
     Returns
     -------
     str
-        Without what was left at its default; options in the order of ``--help``.
+        Only options that differ from their defaults, in the order of ``--help``.
     """
     words = ["pisnn-deploy", str(context.info_name)]
     for parameter in context.command.params:

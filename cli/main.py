@@ -64,17 +64,17 @@ LOG_FORMAT = "%(levelname)s %(name)s: %(message)s"
 
 
 def documented(command: click.Command) -> click.Command:
-    """Give a command its help where the interpreter has dropped docstrings.
+    """Restore a command's help if the interpreter dropped docstrings.
 
     Parameters
     ----------
     command : click.Command
-        With all its subcommands.
+        The command with its subcommands.
 
     Returns
     -------
     click.Command
-        The same one.
+        The same command.
     """
     if command.help is None and command.callback is not None:
         command.help = docstring(command.callback)
@@ -102,13 +102,13 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, context: click.Context, words: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, and note what was typed after its name."""
+        """Find the command, and note the arguments typed after its name."""
         name, command, rest = super().resolve_command(context, words)
         context.meta[REST] = tuple(rest)
         return name, command, rest
 
     def invoke(self, context: click.Context) -> object:
-        """Run a command; its errors name options where they named fields."""
+        """Run a command; in its errors, options replace field names."""
         try:
             return super().invoke(context)
         except PisnnError as error:
@@ -162,7 +162,7 @@ def group(context: click.Context, config: Path | None, log_level: str) -> None:
 
 
 def _set_defaults(context: click.Context, config: Path | None) -> None:
-    """Take defaults of the command that is called from a file of options."""
+    """Set the called command's defaults from an options file."""
     from pisnn_deploy.cli.config import defaults_of, find_config, read_config
 
     default_path = find_config(Path()) if config is None else None
@@ -183,7 +183,7 @@ def _set_defaults(context: click.Context, config: Path | None) -> None:
 
 
 def _report_options(context: click.Context, command: click.Command, options: Options, path: Path) -> None:
-    """Say which options a command takes from a file that was only found, unless the user asked for silence."""
+    """Report options that come from a file the user did not name, unless ``--quiet`` is given."""
     with command.make_context(command.name, list(context.meta[REST]), parent=context, resilient_parsing=True) as parsed:
         typed = {name for name in parsed.params if parsed.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     arguments = [
@@ -206,9 +206,9 @@ def main() -> None:
 
 
 def _run(interrupts: Interrupts) -> int:
-    """Run the command line; its exit code."""
+    """Run the command line and return its exit code."""
     for stream in (sys.stdout, sys.stderr):
-        # A file name that the terminal's encoding lacks is no reason to lose a result.
+        # A file name that the terminal cannot encode must not lose a result.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     make_warnings_printable()
@@ -220,7 +220,7 @@ def _run(interrupts: Interrupts) -> int:
         raise
     except BaseException as error:
         interrupts.end()
-        # Whatever came of an interrupt on its way through the libraries, it was one.
+        # Libraries may have turned the interrupt into another exception.
         if not interrupts.happened and not isinstance(error, click.Abort | KeyboardInterrupt):
             return _exit_code(error)
         interrupts.happened = True
@@ -233,12 +233,12 @@ def _run(interrupts: Interrupts) -> int:
 
 
 def _exit_code(error: BaseException) -> int:
-    """Say what went wrong; the exit code. What is a defect of this program is raised again."""
+    """Print what went wrong and return the exit code; defects of this program are raised again."""
     if isinstance(error, click.ClickException):
         show_wrong_usage(error)
         return error.exit_code
     if isinstance(error, BrokenPipeError):
-        # The reader of our output has gone; the interpreter must not complain about it at exit either.
+        # The pipe was closed; the interpreter must not fail on it at exit either.
         _forget_output()
         return 0
     logging.getLogger(__name__).debug("where the error arose", exc_info=error)
@@ -248,7 +248,7 @@ def _exit_code(error: BaseException) -> int:
         problems, code = [_lack(error)], UNUSABLE
     if not any(problems):
         raise error
-    # The stream of errors may be as full as the other.
+    # stderr may be full as well.
     with contextlib.suppress(OSError):
         for problem in problems:
             print_message(f"error: {problem}")
@@ -267,7 +267,7 @@ def _lack(error: BaseException) -> str:
         return f"output cannot be written ({error.strerror})"
     limit = memory_limit()
     if limit is not None and isinstance(error, Exception):
-        # Libraries have a hundred ways of failing where memory is short.
+        # Libraries fail in many ways if memory runs out.
         kind = type(error).__name__
         allowed = f"the process may take {limit // MEGABYTE} MB (ulimit -v)"
         return f"{kind} where {allowed}; allow it more, or see --log-level debug"
@@ -275,7 +275,7 @@ def _lack(error: BaseException) -> str:
 
 
 def _forget_output() -> None:
-    if sys.stdout is not None:  # closed by whoever started us
+    if sys.stdout is not None:  # the caller may have closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -1,4 +1,4 @@
-"""What commands say on stderr, line by line; text of files and of their names is made fit for a terminal."""
+"""Messages of commands on stderr, one line each; text from files and file names is made safe for a terminal."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pisnn_deploy.core.printable import printable, printable_lines, without_comm
 
 _FIELD = re.compile(r"`([a-z_]+)`")
 _OPTIONS = {"value_range": "range", "faults": "fault"}
-"""Options that are not called as their fields, because Python has something else of the name."""
+"""Options named unlike their fields, because the name is taken in Python."""
 _LABEL = "Error: "
 """Start of the last line of click's usage errors."""
 
 
 class PrintableFormatter(logging.Formatter):
-    """Formats records of which each is one line, but for a traceback below it."""
+    """Formats each record as one line, with a traceback below it if there is one."""
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name that logging calls it by
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """The line without its traceback."""
         return printable(super().formatMessage(record))
 
@@ -33,7 +33,7 @@ class PrintableFormatter(logging.Formatter):
 
 
 def make_warnings_printable() -> None:
-    """Have Python's own warnings, which may quote a file, printed like everything else."""
+    """Escape Python's own warnings as well; they may quote a file."""
     warnings.formatwarning = _formatted_warning
 
 
@@ -42,18 +42,18 @@ def _formatted_warning(message: Warning | str, *rest: Any, **named: Any) -> str:
 
 
 def with_options(text: str) -> str:
-    """The text of an error, with the fields that it names in backticks as the options that set them."""
+    """Text of an error, with field names in backticks replaced by options."""
     return _FIELD.sub(lambda field: f"--{_OPTIONS.get(field[1], field[1]).replace('_', '-')}", text)
 
 
 def print_message(text: str) -> None:
-    """Print one line on stderr, whatever line breaks names in it have."""
+    """Print one line on stderr; line breaks in names are escaped."""
     click.echo(without_commands(printable(text)), err=True)
 
 
 def show_wrong_usage(error: click.ClickException) -> None:
-    """Say what click found wrong with the words of a command, of which some may be names of files."""
-    if isinstance(error, click.MissingParameter | NoArgsIsHelpError):  # several lines, and none of a file
+    """Print click's usage error; its arguments may be file names."""
+    if isinstance(error, click.MissingParameter | NoArgsIsHelpError):  # several lines, without user text
         error.show()
         return
     buffer = io.StringIO()

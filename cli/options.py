@@ -1,4 +1,4 @@
-"""Options that commands have in common."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def timeout(help_text: str) -> Callable[[Command], Command]:
     Parameters
     ----------
     help_text : str
-        What is stopped after that time.
+        What the time limit stops.
     """
     return click.option(
         "--timeout",

@@ -1,4 +1,4 @@
-"""Where a file lies in its repository: code scanning and annotations count from its root, not from where one stands."""
+"""Paths relative to the repository root, as code scanning and annotations expect them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 WORKSPACE = "GITHUB_WORKSPACE"
-"""Environment variable that names the root of the checkout where a workflow of GitHub runs."""
+"""Environment variable with the root of the checkout in a GitHub workflow."""
 
 
 def in_repository(path: Path, here: Path) -> Path:
-    """A path from the root of its repository.
+    """Path relative to the root of the repository.
 
     The root is what `WORKSPACE` names, if there is such a folder; else the nearest folder above the current one that
     has a ``.git``, or above the file. A link to a file is where the link lies, because that is what the repository has;
@@ -38,7 +38,7 @@ def in_repository(path: Path, here: Path) -> Path:
 
 
 def _roots(here: Path, file: Path) -> Iterator[Path]:
-    """Folders that paths may count from, the best first."""
+    """Candidate root folders, best first."""
     workspace = os.environ.get(WORKSPACE, "")
     if workspace and Path(workspace).is_dir():
         yield Path(os.path.normpath(here / workspace))

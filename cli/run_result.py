@@ -1,4 +1,4 @@
-"""The table that shows the result of ``simulate``."""
+"""Result table of ``simulate``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pisnn_deploy.runs.plausibility import plausibility
 
 
 def result_rows(graph: IntegerGraph, run: Run, result: Mapping[str, Any]) -> list[Row]:
-    """The result as a table of names and values.
+    """Rows of names and values for a result.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def result_rows(graph: IntegerGraph, run: Run, result: Mapping[str, Any]) -> lis
 
 
 def _balance(graph: IntegerGraph, run: Run, mass: Mapping[str, int]) -> list[Row]:
-    """The masses of the first and the last kept row."""
+    """Masses of the first and the last kept row."""
     if not run.trace.step.size:
         return [("mass", "no PDE step was kept")]
     end = "the end" if run.trace.step[-1] == run.steps and not run.failure else f"PDE step {run.trace.step[-1]}"

@@ -1,6 +1,6 @@
-"""Where the command begins; to be imported by nothing else: importing it decides how Ctrl-C is answered.
+"""Entry point of the command. Import it nowhere else: importing it sets the handler of Ctrl-C.
 
-Whatever is imported before the handler stands shows a traceback instead.
+Modules imported before the handler is set would show a traceback instead.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 
-TYPE_CHECKING = False  # as typing's, which takes long to import
+TYPE_CHECKING = False  # like typing's, which is slow to import
 if TYPE_CHECKING:
     from types import FrameType
     from typing import NoReturn
@@ -17,12 +17,12 @@ INTERRUPTED = 130
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:
-    """End at once: nothing has begun that would have to be ended."""
+    """Exit at once: nothing has begun that needs cleaning up."""
     os.write(2, b"interrupted\n")
     os._exit(INTERRUPTED)
 
 
-if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as it is in a shell's background jobs
+if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # ignored in a shell's background jobs
     signal.signal(signal.SIGINT, _leave)
 
 
@@ -35,7 +35,7 @@ def main() -> None:
     except KeyboardInterrupt:
         _leave(signal.SIGINT, None)
     finally:
-        # What is left is Python's own clearing up, which Ctrl-C would fill with tracebacks.
+        # Ctrl-C during Python's own shutdown would print tracebacks.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

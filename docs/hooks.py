@@ -1,4 +1,4 @@
-"""What `properdocs build` does beyond the files of docs/: examples, the changelog, and the command line from click."""
+"""Hooks of `properdocs build`: add the examples, the changelog, and the help of the command line."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from pisnn_deploy.cli.main import group
 ROOT = Path(__file__).parents[1]
 EXAMPLES = "examples"
 SHOWN = {".ipynb", ".md", ".png", ".py", ".sh", ".yaml"}
-"""What pages of the site may lead to."""
+"""Suffixes of files that pages may link to."""
 CHANGELOG = "CHANGELOG.md"
 COMMANDS_HERE = "<!-- commands -->"
-"""Where `cli.md` wants the help of every command."""
+"""Mark in `cli.md` that is replaced by the help of every command."""
 LINK_UPWARDS = re.compile(r"(?<=\]\()\.\./[^)#\s]+")
 
 
 def on_files(files: Files, *, config: ProperDocsConfig) -> Files:
-    """Let what stands beside docs/ be part of the site."""
+    """Add files outside docs/ to the site."""
     texts = sorted(path for path in (ROOT / EXAMPLES).rglob("*") if path.suffix in SHOWN)
     for path in (*texts, ROOT / CHANGELOG):
         name = path.relative_to(ROOT).as_posix()
@@ -34,7 +34,7 @@ def on_files(files: Files, *, config: ProperDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Page, config: ProperDocsConfig, files: Files) -> str:
-    """Lead links between docs/ and what stands beside it, and write the command line's help."""
+    """Fix links between docs/ and files outside it, and insert the help of the command line."""
     here = page.file.src_uri
     in_repository = PurePosixPath(here if here.startswith(f"{EXAMPLES}/") else f"docs/{here}").parent
 
@@ -46,7 +46,7 @@ def on_page_markdown(markdown: str, *, page: Page, config: ProperDocsConfig, fil
 
 
 def command_line() -> Iterator[str]:
-    """Give the help of every command, as the terminal shows it, in Markdown."""
+    """Yield the help of every command as Markdown, formatted as in the terminal."""
     yield from _helped(group.make_context("pisnn-deploy", [], resilient_parsing=True, terminal_width=80), 2)
 
 

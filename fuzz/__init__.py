@@ -1,1 +1,1 @@
-"""Coverage-guided fuzzing of every reader of files that may come from anyone (docs/security.md)."""
+"""Coverage-guided fuzzing of every reader of untrusted files (docs/security.md)."""

@@ -1,6 +1,6 @@
-"""Fuzz every reader of files that may come from anyone; ``make fuzz`` prepares the environment.
+"""Fuzz every reader of untrusted files; ``make fuzz`` prepares the environment.
 
-Run it from the root of a checkout: ``python -m fuzz``. It goes on with the corpus of earlier runs.
+Run it from the root of a checkout: ``python -m fuzz``. It continues with the corpus of earlier runs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MISSING = "fuzzing needs atheris, which runs on Python 3.11 to 3.13: make fuzz"
 
 
 def main() -> int:
-    """Fuzz, and tell what was found.
+    """Fuzz and report findings.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def _words() -> argparse.Namespace:
 
 
 def _show(prepared: Prepared, file: Path) -> int:
-    """What becomes of one file."""
+    """Judge one file and print the outcome."""
     content = file.read_bytes()
     with tempfile.TemporaryDirectory(prefix="pisnn-fuzzing-") as work:
         os.chdir(work)

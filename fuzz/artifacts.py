@@ -1,4 +1,4 @@
-"""Artifacts taken apart and sealed again: of others the reader tells little more than that a hash is wrong."""
+"""Artifacts taken apart and sealed again; without a new seal, the reader would only report a wrong hash."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ SEALED = ("certificate.json", "provenance.json")
 
 
 def sealed(members: Members) -> Members:
-    """Members of an artifact with the hashes of what they are."""
+    """Members of an artifact with matching hashes."""
     proved = {name: content for name, content in members.items() if name == "graph.json" or name.startswith("arrays/")}
     changed = dict(members)
-    with contextlib.suppress(ValueError):  # a certificate that is no JSON is sealed as it is
+    with contextlib.suppress(ValueError):  # an invalid certificate is sealed unchanged
         certificate = json.loads(members["certificate.json"])
         if isinstance(certificate, dict):
             certificate["members"] = {name: hashlib.sha256(content).hexdigest() for name, content in proved.items()}
@@ -50,7 +50,7 @@ class Parts:
     arrays : dict of str to array
         Arrays by the names of their members.
     raw : dict of str to bytes
-        Members that are stored as they are, whatever else is said of them.
+        Members that are stored unchanged.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -68,7 +68,7 @@ class Parts:
         return graph
 
     def sealed(self) -> bytes:
-        """The artifact, with the hashes of what it is made of."""
+        """The artifact with matching hashes."""
         members = {name: npy(array) for name, array in self.arrays.items()}
         members |= {name: json_bytes(value) for name, value in self.json.items()}
         return zipped(sealed(members | self.raw))

@@ -1,4 +1,4 @@
-"""Small graphs that seeds are made of, and what is asked of every graph that was read."""
+"""Small graphs for seeds, and the checks of every accepted graph."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def profile_named(name: str) -> Profile:
 def artifact_seeds(folder: Path) -> list[bytes]:
     """Artifacts of each kind of graph: runs of equal numbers, dense coding, binary spikes, a plane, a mesh of cells."""
     (folder / "plate.msh").write_bytes(mesh_bytes(".msh", folder, 2, file_format="gmsh22"))
-    asked: tuple[tuple[str, dict[str, Any]], ...] = (
+    requests: tuple[tuple[str, dict[str, Any]], ...] = (
         ("heat1d", {"mesh": "72"}),
         ("heat1d", {"mesh": "12", "boundary": "dirichlet=0,1", "coding": "dense", "limiter": "positivity"}),
         ("heat1d", {"mesh": "10", "profile": "loihi1"}),
         ("heat2d", {"mesh": "4x4", "boundary": "x=periodic y=dirichlet=0,1"}),
         ("heat2d", {"mesh": str(folder / "plate.msh"), "boundary": "left=dirichlet=1"}),
     )
-    return [artifact_bytes(*_compiled(name, **options)) for name, options in asked]
+    return [artifact_bytes(*_compiled(name, **options)) for name, options in requests]
 
 
 def _compiled(name: str, **options: Any) -> tuple[IntegerGraph, dict[str, object]]:
@@ -72,7 +72,7 @@ def _compiled(name: str, **options: Any) -> tuple[IntegerGraph, dict[str, object
 
 
 def read_and_use(path: Path) -> None:
-    """Read an artifact; one that is accepted reads the same again, is shown, proved, checked and run."""
+    """Read an artifact; if accepted, read it again, inspect, verify, check and run it."""
     read = read_artifact(path)
     graph = read.graph
     require(not list(defects(graph)), "an artifact was accepted whose graph has defects")
@@ -80,14 +80,14 @@ def read_and_use(path: Path) -> None:
     require_printable(printed(print_artifact, path, read) + dot_text(graph) + json_text(read.provenance))
     wrong = tuple((claim.claim, claim.text) for claim in check_certificate(graph, read.altered) if not claim.holds)
     check(graph, profile_named("loihi2"), wrong)
-    require_compiled(str(path), graph)  # whoever forges an artifact seals it anew
-    # Numba would compile kernels for each new program. That an invariant breaks is a result, exit code 1.
+    require_compiled(str(path), graph)  # a forger would seal it again
+    # On numpy, because numba would compile kernels for each new program. A broken invariant is a result (exit code 1).
     with contextlib.suppress(CheckError):
         stepped_run("fast", graph, ReferenceStepper(graph, start_of(graph, graph.initial), 3), RunOptions(3))
 
 
 def _require_same(path: Path, read: Artifact) -> None:
-    """An artifact written anew is sealed, and has the same bytes when it is read and written once more."""
+    """Require that a rewritten artifact is sealed, and has the same bytes once it is read and written again."""
     written = artifact_bytes(read.graph, read.provenance)
     copy = path.with_name("copy.pisnn")
     copy.write_bytes(written)
@@ -99,7 +99,7 @@ def _require_same(path: Path, read: Artifact) -> None:
 
 
 def printed(show: Any, *arguments: object) -> str:
-    """What a function prints."""
+    """Output of a function."""
     text = io.StringIO()
     with contextlib.redirect_stdout(text):
         show(*arguments)
@@ -107,7 +107,7 @@ def printed(show: Any, *arguments: object) -> str:
 
 
 def require_printable(text: str) -> None:
-    """Fail if text would steer a terminal, or has a line that GitHub takes for a command."""
+    """Fail if text contains terminal controls, or a line that GitHub would run as a command."""
     for line in text.split("\n"):
         require(line.isprintable(), f"not printable: {ascii(line)[:100]}")
         require(not line.lstrip().startswith("::") and "##[" not in line, f"a command of a CI: {ascii(line)[:100]}")

@@ -1,4 +1,4 @@
-"""Drives targets with libFuzzer (atheris), each in a process forked from one that has everything loaded."""
+"""Run targets with libFuzzer (atheris), each in a fork of one process that has everything loaded."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ _DONE = re.compile(r"Done (\d+) runs in (\d+) second")
 
 @dataclass
 class Tally:
-    """What a target was given, and what became of it.
+    """Counts of a target's inputs and their outcomes.
 
     Attributes
     ----------
     seconds, processor : float
-        Time that libFuzzer had, and processor time of its processes.
+        Wall-clock time of libFuzzer, and processor time of its processes.
     executions, accepted, refused : int
         Inputs.
     edges, features, corpus : int
@@ -77,11 +77,11 @@ class Tally:
 
     @classmethod
     def none(cls) -> Tally:
-        """Nothing so far."""
+        """Empty tally."""
         return cls(0.0, 0.0, 0, 0, 0, 0, 0, 0, 0.0, 0, {})
 
     def added(self, later: Tally) -> Tally:
-        """Sum with the tally of a later run, whose corpus holds that of the earlier ones."""
+        """Add the tally of a later run, whose corpus includes the earlier one."""
         return Tally(
             self.seconds + later.seconds,
             self.processor + later.processor,
@@ -104,9 +104,9 @@ class Prepared:
     Attributes
     ----------
     made : tuple of bytes
-        Seeds that the target makes, which its reader must accept.
+        Seeds made by the target; its reader must accept them.
     committed : tuple of bytes
-        Seeds in the repository, which must offend nobody.
+        Seeds in the repository; none may be offending.
     """
 
     name: str
@@ -116,12 +116,12 @@ class Prepared:
 
 
 def prepare(names: Sequence[str], *, counted: bool) -> list[Prepared]:
-    """Load targets and what they read with, and make their seeds.
+    """Load targets and their readers, and make their seeds.
 
     Parameters
     ----------
     counted : bool
-        Whether branches are counted, which takes atheris.
+        Whether to count branches, which needs atheris.
     """
     if counted:
         atheris: Any = importlib.import_module("atheris")
@@ -144,18 +144,18 @@ def prepare(names: Sequence[str], *, counted: bool) -> list[Prepared]:
 
 
 def run_target(prepared: Prepared, seconds: float, folder: Path, seed: int = 0, inputs: int = -1) -> Tally:
-    """Fuzz one target, or judge its seeds alone.
+    """Fuzz one target, or only judge its seeds.
 
     Parameters
     ----------
     seconds : float
-        How long; 0 for the seeds alone.
+        Duration; 0 judges only the seeds.
     folder : Path
-        Where its corpus and its offending inputs are kept; what is there is gone on with.
+        Folder of its corpus and offending inputs; existing ones are reused.
     seed : int
         Seed of libFuzzer; 0 for the time.
     inputs : int
-        Number of inputs to stop at; -1 for the time alone.
+        Number of inputs to stop at; -1 for no limit but the time.
     """
     (folder / "corpus").mkdir(parents=True, exist_ok=True)
     (folder / "offending").mkdir(exist_ok=True)
@@ -202,17 +202,17 @@ def run_target(prepared: Prepared, seconds: float, folder: Path, seed: int = 0, 
 
 
 def counts_of_judge() -> Any:
-    """Numbers that a judge and whoever waits for its process share."""
+    """Counts in memory shared by a judge and the waiting process."""
     return np.frombuffer(mmap.mmap(-1, 8 * len(_FIELDS)), np.int64)
 
 
 def offences_in(folder: Path) -> dict[str, str]:
-    """Offending inputs that are kept in a target's folder, and what was wrong with each."""
+    """Offending inputs in a target's folder, with the reason of each."""
     return {path.stem: path.read_text().split("\n")[0] for path in sorted((folder / "offending").glob("*.txt"))}
 
 
 def _waited(process: int, seconds: float) -> tuple[int, float]:
-    """Exit code of a process, negative for a signal, and its processor seconds; it is killed after some time."""
+    """Exit code of a process (negative for a signal) and its processor seconds; it is killed after a time limit."""
     until = time.monotonic() + seconds
     while True:
         ended, status, used = os.wait4(process, os.WNOHANG)
@@ -224,14 +224,14 @@ def _waited(process: int, seconds: float) -> tuple[int, float]:
 
 
 def _drive(prepared: Prepared, seconds: float, folder: Path, counts: Any, options: tuple[str, ...]) -> None:
-    """The forked process: it never returns."""
+    """Run the forked process; never returns."""
     code = 1
-    sys.dont_write_bytecode = True  # a module that a reader imports late is no file that it writes
+    sys.dont_write_bytecode = True  # bytecode of a late import must not count as a written file
     try:
         descriptor = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
-        sys.stderr = os.fdopen(2, "w", closefd=False)  # of pytest it is another one
+        sys.stderr = os.fdopen(2, "w", closefd=False)  # pytest replaces it
         folder = folder.resolve()
         work = folder / "work"
         shutil.rmtree(work, ignore_errors=True)
@@ -247,7 +247,7 @@ def _drive(prepared: Prepared, seconds: float, folder: Path, counts: Any, option
         if seconds > 0:
             _fuzz(prepared, seconds, folder, judge, options)
         code = 0
-    except SystemExit as ended:  # libFuzzer's own end
+    except SystemExit as ended:  # raised by libFuzzer at its end
         code = ended.code if isinstance(ended.code, int) else 1
     except BaseException:
         traceback.print_exc()
@@ -286,7 +286,7 @@ def _fuzz(prepared: Prepared, seconds: float, folder: Path, judge: Judge, option
     if mutate is None:
         atheris.Setup(arguments, one)
     else:
-        # Another function once `Fuzz` has been called, so it is looked up each time.
+        # `Fuzz` replaces the function, so look it up each time.
         atheris.Setup(
             arguments, one, custom_mutator=_safely(mutate, lambda part, most: bytes(atheris.Mutate(part, most)))
         )
@@ -294,7 +294,7 @@ def _fuzz(prepared: Prepared, seconds: float, folder: Path, judge: Judge, option
 
 
 def _safely(mutate: Mutate, change: Change) -> Callable[[bytes, int, int], bytes]:
-    """A mutation as atheris calls it: what was changed before may not be what it looks for."""
+    """Wrap a mutation for atheris: it may fail on inputs that earlier mutations broke."""
 
     def mutated(content: bytes, most: int, seed: int) -> bytes:
         try:
@@ -307,16 +307,16 @@ def _safely(mutate: Mutate, change: Change) -> Callable[[bytes, int, int], bytes
 
 
 class Judge:
-    """Hands inputs to the reader of a target, counts what becomes of them, and keeps one of each offence.
+    """Runs a target's reader on inputs, counts the outcomes, and keeps one input of each offence.
 
     Parameters
     ----------
     path : Path
-        Where each input is stored.
+        File in which each input is stored.
     kept : Path
         Folder for offending inputs.
     counts : int64 array
-        Shared with the process that waits.
+        In memory shared with the waiting process.
     """
 
     def __init__(self, target: Target, path: Path, kept: Path, counts: Any) -> None:
@@ -324,12 +324,12 @@ class Judge:
         self._oracle: Oracle | None = None
 
     def warm_up(self, content: bytes) -> None:
-        """Read a seed, which must be accepted: what is loaded at first use must not count as an offence."""
+        """Read a seed once, so that loading modules at first use does not count as an offence."""
         self._path.write_bytes(content)
         try:
             self._target.read(self._path)
             self._path.write_bytes(content[: len(content) // 2])
-            with contextlib.suppress(PisnnError):  # a refusal loads what prints it
+            with contextlib.suppress(PisnnError):  # a refusal loads the code that prints it
                 self._target.read(self._path)
         except BaseException as error:
             traceback.print_exc()
@@ -337,11 +337,11 @@ class Judge:
             os._exit(NOT_SOUND)
 
     def begin(self, folder: Path) -> None:
-        """Watch the process from here on."""
+        """Start watching the process."""
         self._oracle = Oracle(folder)
 
     def offending_before(self) -> list[bytes]:
-        """Inputs that offended earlier runs; they are forgotten, to be judged anew."""
+        """Offending inputs of earlier runs; they are removed, to be judged again."""
         contents = []
         for report in self._kept.glob("*.txt"):
             kept = report.with_suffix(".input")
@@ -367,7 +367,7 @@ class Judge:
         self._counts[4] = max(int(self._counts[4]), outcome.growth)
 
     def _keep(self, content: bytes, offence: str) -> None:
-        """One input for each kind of offence: what differs only in numbers and texts is one kind."""
+        """Keep one input for each kind of offence; offences that differ only in numbers and text are one kind."""
         kind = re.sub(r"'.*?'|\".*?\"|-?\d+", "", offence.split(": ", 1)[0] + offence[:120])
         key = hashlib.sha256(kind.encode(errors="replace")).hexdigest()[:12]
         report = self._kept / f"{key}.txt"
@@ -378,7 +378,7 @@ class Judge:
 
 @contextlib.contextmanager
 def _quiet() -> Any:
-    """No line on standard error for each module whose branches are counted."""
+    """Silence atheris, which prints a line for each instrumented module."""
     sys.stderr.flush()
     kept = os.dup(2)
     null = os.open(os.devnull, os.O_WRONLY)

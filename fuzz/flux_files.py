@@ -28,11 +28,11 @@ def onnx_bytes(
     shape: Sequence[int | str],
     metadata: Mapping[str, str] | None = None,
 ) -> bytes:
-    """A model from input ``u`` to output ``flux``."""
-    given = helper.make_tensor_value_info("u", TensorProto.FLOAT, list(shape))
+    """ONNX model from input ``u`` to output ``flux``."""
+    source = helper.make_tensor_value_info("u", TensorProto.FLOAT, list(shape))
     answer = helper.make_tensor_value_info("flux", TensorProto.FLOAT, None)
     tensors = [numpy_helper.from_array(np.asarray(values), name) for name, values in constants.items()]
-    graph = helper.make_graph(list(nodes), "flux", [given], [answer], tensors)
+    graph = helper.make_graph(list(nodes), "flux", [source], [answer], tensors)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     if metadata:
         helper.set_model_props(model, dict(metadata))
@@ -40,7 +40,7 @@ def onnx_bytes(
 
 
 def conv_onnx(kernel: NDArray[np.float64] = KERNEL, metadata: Mapping[str, str] | None = None) -> bytes:
-    """One convolution over lines of any length."""
+    """ONNX model of one convolution over lines of any length."""
     node = helper.make_node("Conv", ["u", "w"], ["flux"], "slide")
     weight = kernel.reshape(1, 1, -1).astype(np.float32)
     return onnx_bytes([node], {"w": weight}, ["batch", 1, "cells"], metadata)
@@ -94,13 +94,13 @@ SPIKING = (
 
 
 def written(path: Path, content: bytes) -> Path:
-    """A file with that content."""
+    """Write a file with the given content."""
     path.write_bytes(content)
     return path
 
 
 def tree_of(data: bytes) -> Tree:
-    """An HDF5 file's content, without the process that `read_tree` starts."""
+    """Content of an HDF5 file, read without the process that `read_tree` starts."""
     with h5py.File(io.BytesIO(data), "r") as file:
         return _Reader(h5py).group(file, "", 0)
 
@@ -113,7 +113,7 @@ def nir_file(graph: Any) -> bytes:
 
 
 def nir_bytes(*nodes: Any, size: int | tuple[int, ...] = 8, metadata: dict[str, Any] | None = None) -> bytes:
-    """A chain of NIR nodes between an input of that shape and an output."""
+    """NIR chain from an input of the given shape to an output."""
     names = {
         "u": nir.Input(np.atleast_1d(size)),
         **{f"n{at}": node for at, node in enumerate(nodes)},

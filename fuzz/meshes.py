@@ -1,4 +1,4 @@
-"""Small meshes as files of each format, and what is asked of every mesh that was read."""
+"""Small mesh files of each format, and the checks of every accepted mesh."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def mesh_bytes(suffix: str, folder: Path, dims: int, **options: Any) -> bytes:
         points = np.column_stack([points, np.zeros(len(points))])
     groups = [np.ones(len(blocks[0][1]), np.int64), np.arange(len(blocks[1][1])) % 2 + 2]
     content: dict[str, Any] = {}
-    if options.get("file_format") == "gmsh":  # of which meshio writes no groups
+    if options.get("file_format") == "gmsh":  # meshio writes no groups in it
         blocks = blocks[1:]
     elif suffix == ".msh":
         content = {
@@ -44,12 +44,12 @@ def mesh_bytes(suffix: str, folder: Path, dims: int, **options: Any) -> bytes:
 
 
 def mesh_seeds(suffix: str, *options: dict[str, Any], more: tuple[bytes, ...] = ()) -> Any:
-    """Seeds of a format: both dimensions with each set of meshio's options, and files spelled out."""
+    """Seeds of a format: both dimensions with each set of meshio's options, and handwritten files."""
     return lambda folder: [*(mesh_bytes(suffix, folder, dims, **each) for each in options for dims in (2, 3)), *more]
 
 
 def read_mesh(path: Path) -> None:
-    """Read a mesh; one that is accepted has no defects, with and without reservoirs."""
+    """Read a mesh; an accepted one must have no defects, with and without reservoirs."""
     read = read_mesh_file(path)
     for names in ((), read.group_names[:1]):
         mesh = read.with_reservoirs(names)

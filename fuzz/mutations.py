@@ -1,7 +1,7 @@
-"""Mutations that know a format, for what bytes changed at random never get through: checksums, lengths, hashes.
+"""Mutations that know a format, because random bytes never get past checksums, lengths and hashes.
 
-They only take a file apart and put it together again; what changes inside is libFuzzer's choice, a number at the edge
-of a type, or a part of the same file. They raise whatever they like of an input that was damaged before.
+They take a file apart and put it together again. Inside, libFuzzer changes bytes, or a value is replaced by the limit
+of a type or by another part of the file. They may raise any exception on an input that was damaged before.
 """
 
 from __future__ import annotations
@@ -56,20 +56,20 @@ def plain_changed(random: Random, value: Any, change: Change) -> Any:
                 holder[key] = copy.deepcopy(source[at])
             else:
                 holder[key] = _other(random, holder[key], changed, change)
-        except (KeyError, IndexError, TypeError):  # it went with a change before
+        except (KeyError, IndexError, TypeError):  # an earlier change removed it
             continue
     return changed
 
 
 def _places(value: Any) -> Any:
-    """Every place of plain data: what holds it, and its key or index."""
+    """Every place in plain data: its container, and its key or index."""
     for key in list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
         yield value, key
         yield from _places(value[key])
 
 
 def _other(random: Random, value: Any, whole: Any, change: Change) -> Any:
-    """Something else in the place of a value, mostly of its type."""
+    """Replacement of a value, mostly of the same type."""
     if random.random() < 0.1:
         return random.choice((*OTHERS, *NUMBERS, *FLOATS))
     if isinstance(value, str):
@@ -119,7 +119,7 @@ def lines_changed(random: Random, content: bytes, change: Change) -> bytes:
 
 
 def npy(array: Any) -> bytes:
-    """An array as a file."""
+    """Content of an .npy file."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()
@@ -157,7 +157,7 @@ def _array_changed(random: Random, array: Any, kind: int, change: Change) -> Any
 
 
 def members_of(content: bytes) -> Members:
-    """Contents of an archive by name, of members with the same name the last."""
+    """Contents of an archive by name; the last one for a repeated name."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return {info.filename: archive.read(info) for info in archive.infolist()}
 
@@ -172,7 +172,7 @@ def zipped(members: Members) -> bytes:
 
 
 def member_changed(random: Random, name: str, content: bytes, change: Change) -> bytes:
-    """A member of an archive, by what its name ends in."""
+    """Mutate a member of an archive, by its suffix."""
     known: dict[str, Mutate] = {".json": json_changed, ".npy": npy_changed, ".npz": Archive()}
     with contextlib.suppress(Exception):
         return known[PurePath(name).suffix](random, content, change)
@@ -181,14 +181,14 @@ def member_changed(random: Random, name: str, content: bytes, change: Change) ->
 
 @dataclass(frozen=True)
 class Archive:
-    """Zip files: one member or two changed, gone, twice or exchanged; lengths and checksums are right again.
+    """Mutates zip files: changes, drops, repeats or exchanges one or two members, with correct lengths and checksums.
 
     Attributes
     ----------
     seal : callable, optional
-        Puts right what members say of one another.
+        Updates what members state about each other.
     member : callable
-        How a member is changed, by its name.
+        Mutates a member, given its name.
     """
 
     seal: Callable[[Members], Members] | None = None

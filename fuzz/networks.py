@@ -1,4 +1,4 @@
-"""Flux networks of other formats: how they are imported here, and what is asked of every model."""
+"""Import of flux networks from other formats, and the checks of every accepted model."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HIDDEN = Request("heat1d", diffusion_number=0.25, shape=(16,))
 
 
 def import_file(path: Path) -> Imported:
-    """Import a model as `import_model` does; onnxruntime answers in this process, one of its own takes a second."""
+    """Import a model as `import_model` does, but run onnxruntime in this process: a separate one takes a second."""
     if format_of(path) != "onnx":
         raise FileError(path, "is of another kind")
     vars(replica)["evaluated"] = _evaluated
@@ -42,12 +42,12 @@ def import_file(path: Path) -> Imported:
 def _evaluated(path: Path, model: bytes, fields: Any, seconds: float = 0.0) -> Any:
     try:
         return evaluation.run(model, fields)
-    except Exception as error:  # the process would tell its reason in one line
+    except Exception as error:  # the reader process would give a reason in one line
         raise FileError(path, "could not be compared") from error
 
 
 def import_tree(path: Path, group: str, read: Callable[[Path, Tree, Request], Network]) -> Imported:
-    """Import a packed tree as `import_model` does an HDF5 file that has that group."""
+    """Import a packed tree as `import_model` would import an HDF5 file with that group."""
     tree = tree_in(path)
     if group not in tree:
         raise FileError(path, "is of another kind")
@@ -65,7 +65,7 @@ def import_tree(path: Path, group: str, read: Callable[[Path, Tree, Request], Ne
 
 
 def _imported(read: Callable[[Request], Imported]) -> Imported:
-    """What a network is read as. A difference to what its own library answers is an offence."""
+    """Import a network; a difference from its own library's output is an offence."""
     try:
         try:
             return read(LINEAR)
@@ -78,18 +78,18 @@ def _imported(read: Callable[[Request], Imported]) -> Imported:
 
 
 def require_model(model: Model) -> None:
-    """Fail if a model was accepted that has problems, or weights that are no numbers."""
+    """Fail if an accepted model has problems or weights that are not finite."""
     require(not list(model.problems()), "a model was accepted that has problems")
     for array in (*model.weights, *model.biases):
         require(bool(np.isfinite(array).all()), "weights were accepted that are no numbers")
 
 
 def tree_in(path: Path) -> Tree:
-    """What an HDF5 file would hold: mutations change it packed, much as the process that reads HDF5 hands it over."""
+    """Content of an HDF5 file, packed as the HDF5 reader process returns it; mutations change it in this form."""
     try:
         members = members_of(path.read_bytes())
         tree = _unpacked(json.loads(members["tree.json"]), members)
-    except Exception as error:  # our own process never hands over such bytes
+    except Exception as error:  # the reader process never returns such bytes
         raise FileError(path, "is no packed tree") from error
     if not isinstance(tree, dict):
         raise FileError(path, "is no packed tree")
@@ -97,7 +97,7 @@ def tree_in(path: Path) -> Tree:
 
 
 def _unpacked(value: Any, members: Members) -> Any:
-    """A tree with nothing in it but what `pisnn_deploy.formats.netx.hdf5_reader` gives."""
+    """Unpack a tree; it holds only types that `pisnn_deploy.formats.netx.hdf5_reader` returns."""
     if "group" in value:
         return {str(key): _unpacked(inner, members) for key, inner in value["group"].items()}
     if "array" in value:
@@ -108,7 +108,7 @@ def _unpacked(value: Any, members: Members) -> Any:
 
 
 def packed_tree(data: bytes) -> bytes:
-    """An HDF5 file as `tree_in` takes it."""
+    """Pack an HDF5 file for `tree_in`."""
     with h5py.File(io.BytesIO(data), "r") as file:
         members = members_of(packed(hdf5_reader._Reader(h5py).group(file, "", 0)))
     described = np.load(io.BytesIO(members.pop("tree.npy"))).tobytes()

@@ -1,4 +1,4 @@
-"""What a reader may do with an input: accept it or refuse it in one line, within bounds, and nothing else."""
+"""Judge a reader: it may accept an input or refuse it in one line, within limits, and do nothing else."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ _CHANGES = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.sym
 
 
 class TooSlow(BaseException):
-    """The alarm rang. No reader must catch it."""
+    """Raised by the alarm; no reader may catch it."""
 
 
 class Offence(AssertionError):
-    """A reader accepted what it must not, or does not read what was written of it."""
+    """A reader accepted a malformed input, or cannot read back what it accepted."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one input.
+    """Result of one input.
 
     Attributes
     ----------
     verdict : str
         ``accepted``, ``refused`` or ``offending``.
     text : str
-        Message of a refusal, or the offence.
+        Message of the refusal, or the offence.
     seconds : float
         Processor time.
     growth : int
@@ -67,7 +67,7 @@ class Outcome:
 
 
 class Oracle:
-    """Watches this process while it reads. It cannot be taken down again: Python's audit hooks stay for ever.
+    """Watches this process while it reads. It cannot be removed: Python's audit hooks are permanent.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ class Oracle:
 
     def _read(self, read: Callable[[Path], object], path: Path) -> tuple[str, str]:
         signal.setitimer(signal.ITIMER_PROF, 2 * LARGEST_SECONDS)
-        # What hangs in a library hears no exception; this signal ends the process.
+        # An exception cannot stop a library that hangs; this signal ends the process.
         signal.setitimer(signal.ITIMER_VIRTUAL, 3 * LARGEST_SECONDS)
         self._active = True
         try:
@@ -182,7 +182,7 @@ class Oracle:
 
 
 def require(holds: object, offence: str) -> None:
-    """Fail with an offence unless something holds."""
+    """Raise an offence unless a condition holds."""
     if not holds:
         raise Offence(offence)
 
@@ -199,7 +199,7 @@ def _ring(number: int, frame: FrameType | None) -> None:
 
 @contextlib.contextmanager
 def _captured_output() -> Iterator[list[str]]:
-    """Catch what Python code prints; the list holds it."""
+    """Capture the output of Python code in a list."""
     printed: list[str] = []
 
     class Capture:
@@ -217,5 +217,5 @@ def _captured_output() -> Iterator[list[str]]:
 
 
 def _largest_memory() -> int:
-    """Bytes, the most that this process has taken so far."""
+    """Largest memory of this process so far, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,4 +1,4 @@
-"""The page of results: what each target was given, and what was found."""
+"""Results page: inputs of each target, and findings."""
 
 from __future__ import annotations
 
@@ -15,34 +15,35 @@ from fuzz.target import SEEDS
 from pisnn_deploy.core.output import write_whole
 
 FOUND = SEEDS / "found.json"
-"""What the fuzzing found: target, committed input, what happened, and what was done."""
+"""Findings: target, committed input, what happened, and the fix."""
 PAGE = """# Fuzzing
 
-Each reader of files that may come from anyone ([security.md]({security})) has a target in `fuzz/targets`, driven by
-[atheris](https://github.com/google/atheris): libFuzzer changes inputs, keeps those that reach a branch of
-`pisnn_deploy` that no other reached, and changes these again. Where bytes changed at random would not get past a
-checksum or a hash (archives, sealed artifacts, arrays), mutations take the file apart and put it together again.
+Each reader of untrusted files ([security.md]({security})) has a target in `fuzz/targets`, driven by
+[atheris](https://github.com/google/atheris): libFuzzer mutates inputs and keeps those that reach new branches of
+`pisnn_deploy`. Where random bytes would not get past a checksum or a hash (archives, sealed artifacts, arrays),
+mutations take the file apart and put it together again.
 
 An input is *offending* if its reader raises anything but the one-line error with exit code 2; takes more than
-{seconds:g} s of processor time or {memory} MiB of memory; opens a file beside its own folder, writes outside of it,
-starts a program, connects, prints or warns; or if what it accepts is not well formed, or reads differently once it
-is written. An accepted artifact is shown by `inspect`, proved by `verify`, judged by `check`, and runs three PDE
-steps in numpy; of a network in the format of others its own library must give the answers of the one that was
-read; a program is read by the compiler's reader and by the checker's, and both must compute the same.
+{seconds:g} s of processor time or {memory} MiB of memory; opens or writes a file outside its own folder,
+starts a program, connects, prints or warns; or if an accepted input is malformed, or differs after it is written and
+read again. An accepted artifact must pass through `inspect`, `verify`, `check` and three PDE steps in numpy; an
+imported network must agree with its own library; a program must mean the same to the readers of the compiler and of
+the checker.
 
-| target | minutes | of a processor | inputs | accepted | refused | branches | corpus | slowest | memory | offending |
+| target | minutes | CPU minutes | inputs | accepted | refused | branches | corpus | slowest | memory | offending |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 {rows}
 
-Minutes are those that libFuzzer had, by the clock and of a processor that had other work; branches are those reached
-of `pisnn_deploy`, corpus the inputs kept for them, slowest the processor seconds of one input, memory what one input
-added. Python {python}, atheris {atheris}; made by `make fuzz`. `make test` runs each target for 2 s.
+Minutes are wall-clock time on a machine with other work, and processor time of libFuzzer. *Branches* counts those of
+`pisnn_deploy` that were reached, *corpus* the inputs kept for them, *slowest* the processor time of the slowest input,
+*memory* the largest growth by one input. Python {python}, atheris {atheris}; made by `make fuzz`.
+`make test` runs 400 inputs of each target.
 
-## What was found
+## Findings
 
 Each input is kept in `fuzz/seeds` and judged first in every run.
 
-| target | what happened | what was done |
+| target | what happened | fix |
 | --- | --- | --- |
 {found}
 
@@ -50,7 +51,7 @@ Each input is kept in `fuzz/seeds` and judged first in every run.
 
 
 def read_tallies(path: Path) -> dict[str, Tally]:
-    """Tallies of earlier runs by target; none without such a file."""
+    """Tallies of earlier runs by target; empty without a file."""
     if not path.exists():
         return {}
     return {name: Tally(**facts) for name, facts in json.loads(path.read_text()).items()}
@@ -62,7 +63,7 @@ def write_tallies(path: Path, tallies: Mapping[str, Tally]) -> None:
 
 
 def table(tallies: Mapping[str, Tally]) -> str:
-    """A row for each target, and one of their sums."""
+    """Rows of the targets and of their sums."""
     rows = [_row(name.replace("_", " "), tally) for name, tally in sorted(tallies.items())]
     total = Tally.none()
     for tally in tallies.values():
@@ -101,6 +102,6 @@ def page(tallies: Mapping[str, Tally], security: str) -> str:
 
 
 def findings() -> list[dict[str, str]]:
-    """What was found so far."""
+    """Findings so far."""
     entries: list[dict[str, str]] = json.loads(FOUND.read_text())
     return entries

@@ -1,4 +1,4 @@
-"""What a fuzz target is, and the list of all."""
+"""Fuzz targets, and the list of all of them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Mutate = Callable[[Random, bytes, Change], bytes]
 
 @dataclass(frozen=True)
 class Target:
-    """One reader of files that may come from anyone.
+    """A reader of untrusted files.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Target:
 
 
 def target_names() -> tuple[str, ...]:
-    """Names of all targets: the modules of `fuzz.targets`."""
+    """List all targets: the modules of `fuzz.targets`."""
     return tuple(sorted(module.name for module in pkgutil.iter_modules(targets.__path__)))
 
 
@@ -73,18 +73,18 @@ def committed_seeds(name: str) -> dict[str, bytes]:
 
 
 def text_of(path: Path) -> str:
-    """The text of an input, as whoever hands one over would have decoded it."""
+    """Text of an input, as the caller would have decoded it."""
     try:
         return path.read_bytes().decode()
     except UnicodeDecodeError as error:
         raise UsageError("no text") from error
 
 
-def given(*contents: bytes) -> Callable[[Path], Sequence[bytes]]:
-    """Seeds that are spelled out."""
+def literal(*contents: bytes) -> Callable[[Path], Sequence[bytes]]:
+    """Seeds given literally."""
     return lambda folder: contents
 
 
 def files(*patterns: str) -> Callable[[Path], Sequence[bytes]]:
-    """Seeds that are files of this repository."""
+    """Seeds from files of this repository."""
     return lambda folder: [path.read_bytes() for pattern in patterns for path in sorted(ROOT.glob(pattern))]

@@ -1,1 +1,1 @@
-"""What users would otherwise pick: physics-informed networks, their naive conversions, and finite volumes."""
+"""Alternatives for users: physics-informed networks, their naive conversions, and finite volumes."""

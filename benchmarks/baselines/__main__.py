@@ -20,16 +20,16 @@ from pisnn_deploy.physics.problems import NAMES
 from pisnn_deploy.project.zoo import names
 
 SERIES = 41
-"""Times between 0 and twice the horizon at which errors are kept."""
+"""Number of times up to twice the horizon at which errors are kept."""
 MULTIPLES = (1, 2, 10, 100)
 TIME_STEPS = (64, 256, 1024)
-"""Time steps over which spikes are counted; the longest in one dimension only, because it is slow."""
+"""Time steps over which spikes are counted; the longest only in one dimension, because it is slow."""
 RATE_CODED_SERIES = 9
 CACHE = Path("build/baselines")
 
 
 def times(case: Setting, series: int = SERIES) -> list[float]:
-    """Times at which a baseline is compared: a series over twice the horizon, and beyond."""
+    """Times at which a baseline is compared: a series up to twice the horizon, and later ones."""
     horizon = case.problem.horizon
     if case.is_steady:
         return [horizon]
@@ -57,13 +57,13 @@ def measured(
 
 
 def row(case: Setting, own_start: Field, time_: float, field: Field) -> dict[str, float | None]:
-    """Error, and drift from the method's own start, at one time; a steady state has no drift."""
+    """Error at one time, and drift from the method's own start; a steady state has no drift."""
     drift = None if case.is_steady else mass_drift(field, own_start)
     return {"time": time_, "relative_l2": relative_l2(field, case.exact(time_)), "drift": drift}
 
 
 def finite_volumes(case: Setting, time_step: float) -> list[dict[str, Any]]:
-    """Classical schemes with the time step of the deployed network."""
+    """Run classical schemes with the time step of the deployed network."""
     if case.is_steady:
         solution = classical.direct_laplace(case)
         return [measured("two-point finite volumes, direct", case, lambda _: solution, times(case))]
@@ -81,7 +81,7 @@ def finite_volumes(case: Setting, time_step: float) -> list[dict[str, Any]]:
 
 
 def networks(case: Setting, quick: bool) -> list[dict[str, Any]]:
-    """The conventional PINN and its conversions."""
+    """Run the conventional PINN and its conversions."""
     network = pinn.trained(case, CACHE, *((50, 0) if quick else ()))
     horizon = case.problem.horizon
     corner = np.ones(len(case.mesh.shape))

@@ -21,7 +21,7 @@ _SAFETY = 0.9
 
 
 def schemes(setting: Setting) -> dict[str, tuple[Step, float]]:
-    """The schemes that suit a problem, each with its largest stable time step.
+    """Schemes for a problem, each with its largest stable time step.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def trajectory(step: Step, limit: float, start: Field, time_step: float, steps: 
 
 
 def substeps(limit: float, time_step: float) -> int:
-    """Equal parts into which a time step is cut to be stable."""
+    """Number of equal parts of a time step that are stable."""
     return max(1, math.ceil(time_step / (_SAFETY * limit)))
 
 
@@ -104,7 +104,7 @@ def direct_laplace(setting: Setting) -> Field:
 
 
 def _face_weights(mesh: Mesh) -> Field:
-    """1 between cells, and 2 at half a cell's distance from a side, float64 [faces]."""
+    """Inverse distance factors: 1 between cells, 2 at a side (half a cell away), float64 [faces]."""
     return np.where(np.maximum(mesh.source, mesh.target) < mesh.cells, 1.0, 2.0)
 
 
@@ -122,7 +122,7 @@ def _advect(u: Field, dt: float, width: float, speed: float, diffusivity: float,
 
 
 def _burgers(u: Field, width: float, diffusivity: float, *, second_order: bool) -> Field:
-    """Rate of change; flux at the lower face of each cell by the exact Riemann solver for u^2 / 2."""
+    """Rate of change, with the exact Riemann flux of u^2 / 2 at the lower face of each cell."""
     half = _minmod(u - np.roll(u, 1), np.roll(u, -1) - u) / 2 if second_order else np.zeros_like(u)
     lower, upper = np.roll(u + half, 1), u - half
     flux = np.maximum(np.maximum(lower, 0) ** 2, np.minimum(upper, 0) ** 2) / 2

@@ -22,7 +22,7 @@ CALIBRATION_POINTS = 2000
 
 @dataclass(frozen=True)
 class Int8:
-    """The network on onnxruntime with int8 weights and activations."""
+    """Network on onnxruntime with int8 weights and activations."""
 
     session: Any
 
@@ -33,7 +33,7 @@ class Int8:
 
 
 def int8(network: Network, lower: Field, upper: Field) -> Int8:
-    """Static post-training quantisation, per tensor, calibrated on uniform points.
+    """Quantise a network statically after training, per tensor, calibrated on uniform points.
 
     The quantised graph is evaluated without fusing: on processors without 8-bit dot products onnxruntime's fused
     kernels saturate at 16 bits, which is an error of the kernel and not of the quantisation.
@@ -74,9 +74,9 @@ def int8(network: Network, lower: Field, upper: Field) -> Int8:
 
 @dataclass(frozen=True)
 class RateCoded:
-    """A ReLU student of the network as integrate-and-fire neurons of lava-dl, read by firing rates.
+    """ReLU student of a network, as integrate-and-fire neurons of lava-dl whose firing rates are read.
 
-    lava-dl's neurons reset to zero, so what a potential has above its threshold is lost. A threshold of
+    lava-dl's neurons reset to zero, so the excess of a potential over its threshold is lost. A threshold of
     ``sqrt(time_steps) / 2`` times the largest activation balances that loss against too few spikes.
 
     Attributes
@@ -84,9 +84,9 @@ class RateCoded:
     layers : tuple of (float32 tensor [outputs, inputs], float32 tensor [outputs])
         Scaled so that the largest activation of each layer is 1.
     time_steps : int
-        Over which spikes are counted.
+        Time steps over which spikes are counted.
     lower, upper : float64 array [inputs]
-        What the inputs are scaled from.
+        Range of the inputs before scaling.
     """
 
     layers: tuple[tuple[Any, Any], ...]
@@ -116,7 +116,7 @@ class RateCoded:
 
 
 def student(network: Network, lower: Field, upper: Field) -> tuple[tuple[Any, Any], ...]:
-    """Layers of a ReLU network that imitates `network`, balanced for firing rates.
+    """Train a ReLU network that imitates `network`, balanced for firing rates.
 
     Parameters
     ----------

@@ -50,7 +50,7 @@ class Network:
 
 
 def trained(setting: Setting, cache: Path, adam: int = ADAM_ITERATIONS, lbfgs: int = LBFGS_ITERATIONS) -> Network:
-    """The network of a problem, trained to its horizon, or taken from the cache.
+    """Train the network of a problem to its horizon, or load it from the cache.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def trained(setting: Setting, cache: Path, adam: int = ADAM_ITERATIONS, lbfgs: i
 def field(
     network: Callable[[NDArray[Any]], NDArray[Any]], setting: Setting, at: float, *, centres: bool = False
 ) -> Field:
-    """Cell averages at a time by a function of points, float64 [cells]; from the cells' centres alone if asked."""
+    """Cell averages at a time of a function of points, float64 [cells]; optionally only from the cells' centres."""
     points = setting.points()
     if centres:
         points = points.mean(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""A problem as the baselines see it: mesh, reservoirs, coefficients, and the exact solution."""
+"""Setting of a problem for the baselines: mesh, reservoirs, coefficients, and the exact solution."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Setting:
 
 
 def setting(name: str) -> Setting:
-    """The setting of a problem.
+    """Setting of a problem.
 
     Parameters
     ----------

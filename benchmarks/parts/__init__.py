@@ -1,1 +1,1 @@
-"""What scripts of this folder are made of, and what they run beside this package."""
+"""Parts of the benchmark scripts, and programs that they run."""

@@ -1,4 +1,4 @@
-"""Books of masses and residues, kept apart from the audit's own: whether a total or an invariant was broken."""
+"""Bookkeeping of masses and residues, independent of the audit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Broken:
-    """The first time step in which a total or an invariant was wrong, and where."""
+    """First time step with a wrong total or invariant, and its place."""
 
     time: tuple[int, int]
     holders: tuple[int, ...]
@@ -28,7 +28,7 @@ class Broken:
 
 
 class Witness(Machine):
-    """A machine whose memories are looked at after every time step, by books that are not the audit's."""
+    """Machine whose memories are checked after every time step, independently of the audit."""
 
     def __init__(self, graph: IntegerGraph, step: int, mass: Integers, flux: Integers, *rest: Any, **more: Any) -> None:
         super().__init__(graph, step, mass, flux, *rest, **more)
@@ -42,7 +42,7 @@ class Witness(Machine):
         self._last_phase = int(graph.period or 0) - 1
 
     def advance(self) -> None:
-        """Do one time step, then look."""
+        """Do one time step, then check."""
         self.last = self.time
         super().advance()
         phase = self.last[1]
@@ -61,7 +61,7 @@ class Witness(Machine):
 
 
 def incidence_of(graph: IntegerGraph) -> sparse.csr_matrix:
-    """``D``, [holders, faces], from the mesh alone."""
+    """Incidence matrix ``D``, [holders, faces], from the mesh alone."""
     faces = np.arange(graph.mesh.faces)
     ones = np.ones(faces.size, np.int64)
     return sparse.csr_matrix(
@@ -74,7 +74,7 @@ def incidence_of(graph: IntegerGraph) -> sparse.csr_matrix:
 
 
 def judge(broken: Broken | None, time: tuple[int, int], detection: Detection | None, changed: bool) -> str:
-    """Compare what happened with what the audit said.
+    """Compare what happened with the audit's report.
 
     A violation that is found a time step late, or at a place where nothing is wrong, counts as missed.
     """
@@ -88,7 +88,7 @@ def judge(broken: Broken | None, time: tuple[int, int], detection: Detection | N
 
 
 def rows_broken(graph: IntegerGraph, run: Run) -> bool:
-    """Whether totals or invariants are wrong in what the trace of an audited run holds."""
+    """Whether totals or invariants are wrong in the trace of an audited run."""
     trace = run.trace
     assert trace.flux is not None
     holdings = np.concatenate([trace.mass, trace.ledger], axis=1)

@@ -15,7 +15,7 @@ _Draw = Callable[[IntegerGraph, np.random.Generator, int], Fault]
 
 
 def random_fault(graph: IntegerGraph, family: str, step: int, generator: np.random.Generator) -> Fault:
-    """A fault at a random place.
+    """Draw a fault at a random place.
 
     Parameters
     ----------
@@ -97,4 +97,4 @@ FAMILIES: Mapping[str, _Draw] = {
     "stale membrane": _stale(of_membranes=True),
     "stale flux network": _stale(of_membranes=False),
 }
-"""What can be drawn, by name."""
+"""Families of faults, by name."""

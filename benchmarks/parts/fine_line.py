@@ -1,4 +1,4 @@
-"""The heat equation on a fine line in float32 and float64, beside which the integers are put."""
+"""The heat equation on a fine line in float32 and float64, for comparison with the integers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FINE_CELLS = 8192
 
 @njit
 def _central_step(values, new, ratio):
-    """Forward Euler with second differences, as textbooks have it."""
+    """Take a step of forward Euler with second differences, the textbook scheme."""
     cells = values.size
     for i in range(cells):
         new[i] = values[i] + ratio * (values[(i + 1) % cells] - values[i] - values[i] + values[i - 1])
@@ -30,7 +30,7 @@ def _central_step(values, new, ratio):
 
 @njit
 def _wide_step(padded, flux, weights, half):
-    """The trained kernel in flux form: what one cell gives is what its neighbour takes, but for rounding."""
+    """Take a step of the trained kernel in flux form: a cell gives what its neighbour takes, up to rounding."""
     cells = flux.size
     for i in range(half):
         padded[i] = padded[cells + i]
@@ -59,7 +59,7 @@ def _wide_run(padded, flux, weights, half, steps):
 
 
 def floating(path: Path) -> list[dict[str, Any]]:
-    """Relative L2 error and drift of the mass at the horizon, by solver and type; read from `path` if it is there."""
+    """Relative L2 error and mass drift at the horizon, by solver and type; read from `path` if it exists."""
     if path.exists():
         results: list[dict[str, Any]] = json.loads(path.read_text())
         return results

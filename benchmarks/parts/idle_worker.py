@@ -1,4 +1,4 @@
-"""The worker of the `cpu` backend with models that compute nothing: ``python idle_worker.py REQUEST.json``."""
+"""Worker of the `cpu` backend with models that compute nothing: ``python idle_worker.py REQUEST.json``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pisnn_deploy.lava.worker import serve
 
 
 def idle_models() -> dict[type, type]:
-    """Models without arithmetic; importing them imports Lava, which `serve` must prepare first."""
+    """Import the models without arithmetic; this imports Lava, which `serve` must prepare first."""
     from idle_models.models import IDLE_MODELS
 
     return dict(IDLE_MODELS)

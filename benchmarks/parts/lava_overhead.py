@@ -1,4 +1,4 @@
-"""What the arithmetic, the audit and the trace cost on top of Lava's own messages and synchronisation.
+"""Cost of arithmetic, audit and trace on top of Lava's messages and synchronisation.
 
 Runs a linear graph on the `cpu` backend in turns with the same network, the same ports and the same messages, whose
 models compute nothing, and compares the median times. Usage::
@@ -69,7 +69,7 @@ def measure(graph: IntegerGraph, steps: int, rounds: int) -> dict[str, object]:
 
 
 def table(result: dict[str, object]) -> str:
-    """The result as a table."""
+    """Format the result as a table."""
     lines = [f"{'N = ' + str(result['cells']):28} {'steps/s':>9}"]
     for title, key in (
         ("Lava, full", "steps_per_second"),
@@ -81,7 +81,7 @@ def table(result: dict[str, object]) -> str:
 
 
 def main() -> int:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--artifact", type=Path, required=True, help="a linear graph, written by pisnn-deploy compile")
     parser.add_argument("--steps", type=int, default=500, help="PDE steps of one run")

@@ -26,12 +26,12 @@ OPTIONS = (
     "--disable-component-update",
     "--disable-sync",
 )
-"""For a browser without a window that root may start and that asks no network for anything."""
+"""Options of a headless browser that root may start, without network access."""
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Debian's chromium without a window, with an empty profile."""
+    """Start Debian's chromium, headless, with an empty profile."""
     path = shutil.which("chromium")
     assert path is not None, "there is no chromium on the path: make browser installs it"
     with sync_playwright() as playwright:
@@ -41,7 +41,7 @@ def chromium() -> Iterator[Browser]:
 
 
 def main() -> None:
-    """Run heat2d, open its report and write the picture."""
+    """Run heat2d, open its report, and write the picture."""
     with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         words = ("simulate", "heat2d", "--backend", "fast", "--report", "heat2d.html", "--quiet")
         subprocess.run([*COMMAND, *words], cwd=folder, check=True)

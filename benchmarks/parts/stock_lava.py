@@ -1,4 +1,4 @@
-"""Seconds that Lava's own LIF neurons and a Sparse take: python stock_lava.py NEURONS ENTRIES STEPS."""
+"""Time Lava's own LIF neurons and a Sparse: python stock_lava.py NEURONS ENTRIES STEPS."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scipy import sparse
 
 
 def main() -> None:
-    """Two layers of LIF with a Sparse between them, driven by biases so that spikes travel."""
+    """Build two layers of LIF with a Sparse between them, with biases so that they spike."""
     neurons, entries, steps = map(int, sys.argv[1:])
     random = np.random.default_rng(0)
     source, target = random.integers(0, neurons, (2, entries))

@@ -28,7 +28,7 @@ Field = NDArray[np.float64]
 
 
 def zoo_model(name: str) -> Model:
-    """A model of the zoo."""
+    """Load a model of the zoo."""
     with model_path(name) as path:
         return read_checkpoint(path)
 
@@ -71,7 +71,7 @@ def compiled(
 
 
 def problem_of(graph: IntegerGraph) -> Problem:
-    """The problem that a graph solves, with the coefficients of its model."""
+    """Problem that a graph solves, with its model's coefficients."""
     return problem(graph.model_spec.problem, graph.model_spec.diffusivity, graph.model_spec.velocity)
 
 

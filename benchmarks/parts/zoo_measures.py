@@ -58,7 +58,7 @@ class Curve:
     exact: bool = False
 
     def at(self, when: float) -> tuple[float, float]:
-        """Error and drift at the known time that is nearest; NaN if none is within a hundredth."""
+        """Error and drift at the nearest known time; NaN if none is within 2 %."""
         nearest = int(np.argmin(np.abs(self.time - when)))
         if abs(self.time[nearest] - when) > 0.02 * when:
             return math.nan, math.nan
@@ -67,7 +67,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Results:
-    """What was measured of one model."""
+    """Measurements of one model."""
 
     graph: IntegerGraph
     model: Model
@@ -81,7 +81,7 @@ class Results:
 
 
 def float_model(name: str) -> Model:
-    """A model of the zoo, trained without ever being rounded, or taken from the cache.
+    """Train a model of the zoo without rounding, or load it from the cache.
 
     Compensated rounding moves Burgers' weights onto their grid and leaves its biases free, so its network in float64 is
     the float model.
@@ -100,13 +100,13 @@ def float_model(name: str) -> Model:
 
 
 def float_curve(model: Model, case: Setting, rows: Sequence[float]) -> Curve:
-    """A network in float64, with the time step of its own float weights."""
+    """Run a network in float64, with the time step of its float weights."""
     graph: FloatGraph = Lower(case.mesh.shape, case.problem.default_boundary(case.mesh.shape))(model)
     lasts = graph.time_step
-    wanted = sorted({round(t / lasts) for t in rows})
+    numbers = sorted({round(t / lasts) for t in rows})
     cells = graph.mesh.cells
-    steps = enumerate(itertools.islice(graph.fields(), wanted[-1] + 1))
-    rows_kept = [(step * lasts, values) for step, values in steps if step in wanted]
+    steps = enumerate(itertools.islice(graph.fields(), numbers[-1] + 1))
+    rows_kept = [(step * lasts, values) for step, values in steps if step in numbers]
     start = rows_kept[0][1]
     drift = [mass_drift(field, start) for _, field in rows_kept]
     errors = [relative_l2(field[:cells], case.exact(t)) for t, field in rows_kept]
@@ -114,7 +114,7 @@ def float_curve(model: Model, case: Setting, rows: Sequence[float]) -> Curve:
 
 
 def baseline_curves(name: str) -> list[Curve]:
-    """Curves that ``benchmarks.baselines`` has measured."""
+    """Read the curves measured by ``benchmarks.baselines``."""
     content = json.loads((BASELINES / f"{name}.json").read_text())
     return [
         Curve(
@@ -164,12 +164,12 @@ def measured(name: str) -> Results:
         run = run_graph("fast", other, other.initial, RunOptions(count, every=count))
         assert run.conserved, run.failure
         errors_ = (other.quantisation.relative_l2_float or math.nan, other.quantisation.relative_l2_integer)
-        variants.append((mesh, boundary or "the problem's own", count, *errors_, drift(run)))
+        variants.append((mesh, boundary or "default", count, *errors_, drift(run)))
     return Results(graph, model, short, measures, far, tuple(curves), held_out, lava_run(graph, steps), tuple(variants))
 
 
 def lava_run(graph: IntegerGraph, steps: int) -> str:
-    """Run on Lava and compare every kept integer with the `fast` backend; a sentence."""
+    """Run on Lava, compare every kept integer with the `fast` backend, and describe the result."""
     options = RunOptions(steps, every=max(1, steps // 50))
     on_lava, on_fast = (run_graph(name, graph, graph.initial, options) for name in ("cpu", "fast"))
     same = all(

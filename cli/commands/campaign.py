@@ -77,7 +77,7 @@ def command(
       pisnn-deploy campaign plan.yaml -o results.parquet --scheduler tcp://host:8786
       pisnn-deploy campaign plan.yaml --resume
 
-    Results are recorded in a folder beside the table (plan.parquet.partial) as they arrive, so an interrupted campaign
+    Results are recorded in a folder next to the table (plan.parquet.partial) as they arrive, so an interrupted campaign
     loses only the running cases; the table is written at the end. Exit code 1 if a case failed, or lost mass without an
     injected fault; a refused case is a result.
     """
@@ -158,7 +158,7 @@ def _run(
                 done = 0
                 for rows in run_cases(client, waiting, options):
                     others = recorded.refuted_by(rows)
-                    # In one write: no kill leaves rows that contradict each other.
+                    # One write, so that a kill never leaves contradictory rows.
                     record.append([*rows, *(failed_row(case, _REFUTED) for case in others)])
                     refuted += others
                     done += len(rows)

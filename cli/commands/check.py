@@ -101,7 +101,7 @@ def command(artifacts: tuple[Path, ...], form: str, output: Path | None, quiet: 
     content = FORMATS[form](outcomes)
     if output is not None:
         write_whole(output, content.encode())
-    # Programs that ask for JSON read it from stdout, whether or not it is kept in a file too.
+    # JSON goes to stdout even if it is also written to a file.
     if form == "json" or (form != "text" and output is None):
         if content:
             print_text(content.removesuffix("\n"), commands=form == "github")

@@ -159,7 +159,7 @@ def command(
     warnings: list[str] = provenance.get("warnings", [])
     refused = strict and bool(warnings)
     digest = "" if refused else write_artifact(path, graph, provenance)
-    # Where the quantum had to be made coarser, passes ran more than once: their last times are shown.
+    # Passes run again if the quantum must be coarser; their last times are shown.
     took = [seconds[record.name] for record in graph.history]
     passes = [(r.text, f"{s:.2f} s", r.summary) for r, s in zip(graph.history, took, strict=True)]
     imported = provenance.get("imported")

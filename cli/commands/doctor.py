@@ -107,7 +107,7 @@ def command(trial: bool, as_json: bool, quiet: bool) -> None:
 
 
 def _can_be_tried(diagnosis: Diagnosis) -> bool:
-    # Loading torch takes longer than the other trials together.
+    # Loading torch takes longer than the other checks together.
     return diagnosis.status == "works" and diagnosis.name in ("backend cpu", "backend fast", "backend onnx")
 
 
@@ -158,11 +158,11 @@ def _abilities() -> Iterator[Diagnosis]:
 
 
 def _imported(name: str, module: str, how: str) -> Diagnosis:
-    """Whether a compiled package can really be imported: some wheels do not fit the machine."""
+    """Whether a compiled package can be imported: some wheels do not fit the machine."""
     if not is_installed(module):
         return Diagnosis(name, "missing", f"needs {lack_of(module)}")
     lack = lack_for(name)
-    if lack:  # even looking might hang
+    if lack:  # even an import might hang
         return Diagnosis(name, "broken", lack)
     program = f"import {module}{_ASKS.get(module, '')}"
     done = subprocess.run(python_command(program), cwd=NEUTRAL, capture_output=True, text=True, check=False)
@@ -239,7 +239,7 @@ def _trials(backends: list[str]) -> Iterator[Diagnosis]:
 
 
 def _majority(runs: Mapping[str, Run]) -> list[str]:
-    """Those of more than half of the runs that end with the same integers; none if there are no such runs."""
+    """Backends that agree on the integers, if they are the majority; else none."""
     for first in runs.values():
         alike = [name for name, run in runs.items() if not _difference(first, run)]
         if 2 * len(alike) > len(runs):

@@ -124,7 +124,7 @@ def print_artifact(path: Path, read: Artifact) -> None:
         print_table(f"program of {population.name}", _program(graph, population), ("line", "bits"))
     rows: list[Row] = []
     for synapse in graph.synapses:
-        # Those of all connections would be millions.
+        # All connections would be millions of lines.
         distinct = synapse.distinct_mantissas
         low, high = (int(distinct.min()), int(distinct.max())) if distinct.size else (0, 0)
         rows.append(

@@ -88,7 +88,7 @@ def show(name: str, as_json: bool, quiet: bool) -> None:
     plain = load_profile(name).model_dump(mode="json")
     parents = parents_of(name)
     if as_json:
-        # What is printed is a profile's file again, since JSON is YAML.
+        # The output is a valid profile file, since JSON is YAML.
         print_json({"extends": parents[0], **plain} if parents else plain)
         return
     if quiet:

@@ -114,7 +114,7 @@ def command(
       pisnn-deploy simulate heat.pisnn --backend fast --steps 1000000 --every 1000 --save run.npz --resume
       pisnn-deploy simulate heat1d --backend fast --fault flip:membrane[17].bit5@40 --fault drop:packet[3]@12 --recover
 
-    With --save, checkpoints go to a folder beside the trace (run.npz.partial). If the run is interrupted, repeat the
+    With --save, checkpoints go to a folder next to the trace (run.npz.partial). If the run is interrupted, repeat the
     command with --resume: the trace will be the same, byte for byte.
     """
     request = simulate_request(initial=initial, everything=page is not None, **options)
@@ -147,7 +147,7 @@ def command(
 
 
 def _judge(simulation: Simulation, *, strict: bool) -> None:
-    """Fail for what differs or is violated; warn of what is conserved and implausible all the same."""
+    """Fail on differences and violations; warn of runs that conserve mass but are implausible."""
     run, compared = simulation.run, simulation.comparison
     if compared is not None:
         against = str(simulation.request.against)

@@ -1,1 +1,1 @@
-"""One module a reader; each has a `TARGET`."""
+"""One module for each reader, with its `TARGET`."""

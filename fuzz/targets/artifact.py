@@ -1,4 +1,4 @@
-"""Artifacts as they are, members changed: zip, JSON, arrays, hashes."""
+"""Artifacts with changed members: zip, JSON, arrays, hashes."""
 
 from fuzz.compiled import artifact_seeds, read_and_use
 from fuzz.mutations import Archive

@@ -1,4 +1,4 @@
-"""Artifacts of the version before, which had no programs, changed and sealed again."""
+"""Artifacts of format version 5, which had no programs, changed and sealed again."""
 
 from fuzz.artifacts import sealed
 from fuzz.compiled import read_and_use

@@ -1,4 +1,4 @@
-"""Earlier reports of `check`, to compare with."""
+"""Earlier reports of `check`, used as baselines."""
 
 import json
 from pathlib import Path

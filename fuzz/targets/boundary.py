@@ -6,7 +6,7 @@ import numpy as np
 
 from fuzz.mutations import yaml_changed
 from fuzz.oracle import require
-from fuzz.target import Target, given
+from fuzz.target import Target, literal
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.mesh.boundary import Boundary, parse_boundary, reservoir_values
 from pisnn_deploy.project.conditions import read_boundary
@@ -32,8 +32,8 @@ def _boundary(path: Path) -> Boundary:
         return read_boundary(str(path), 2)
     try:
         return parse_boundary(content.decode(), 2)
-    except UnicodeDecodeError as error:  # whoever hands over a text has decoded it
+    except UnicodeDecodeError as error:  # callers pass decoded text
         raise UsageError("no text") from error
 
 
-TARGET = Target("input.yaml", _read, given(*SEEDS), yaml_changed, size=1024)
+TARGET = Target("input.yaml", _read, literal(*SEEDS), yaml_changed, size=1024)

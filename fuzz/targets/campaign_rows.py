@@ -33,10 +33,10 @@ def _read(path: Path) -> None:
 
 
 def _changed(random: Random, content: bytes, change: Change) -> bytes:
-    """A row with other facts, and the hash of these."""
+    """Change the facts of a row and update their hash."""
     lines = content.split(b"\n")
     at = random.randrange(len(lines))
-    with contextlib.suppress(Exception):  # the row was damaged before
+    with contextlib.suppress(Exception):  # an earlier mutation damaged the row
         facts = plain_changed(random, json.loads(lines[at]), change)
         facts.pop("sha256", None)
         facts["sha256"] = hashlib.sha256(json.dumps(facts, allow_nan=False).encode()).hexdigest()

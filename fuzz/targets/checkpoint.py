@@ -1,4 +1,4 @@
-"""Checkpoints in torch's format, of ours and of others, and what an interrupted training left."""
+"""Checkpoints in torch's format, from this package and others, and states of interrupted trainings."""
 
 from pathlib import Path
 from random import Random
@@ -20,7 +20,7 @@ def _seeds(folder: Path) -> list[bytes]:
 
 
 def _read(path: Path) -> None:
-    """Tensors are read first, as of the state of a training, whatever they are of."""
+    """Read all tensors, as for a training state, then the checkpoint."""
     _require_plain(read_tensors(path), 0, set())
     model = read_checkpoint(path)
     require(not list(model.problems()), "a model was accepted that has problems")
@@ -31,13 +31,13 @@ def _read(path: Path) -> None:
 
 
 def _require_plain(value: object, depth: int, seen: set[int]) -> None:
-    if depth > DEEPEST or id(value) in seen:  # a list may stand in itself, and is refused by who reads on
+    if depth > DEEPEST or id(value) in seen:  # a list may contain itself; the caller refuses it
         return
     known = (type(None), bool, int, float, str, list, tuple, dict, np.ndarray, np.dtype)
     require(isinstance(value, known) or callable(value), f"a {type(value).__name__} was read from a pickle")
     if isinstance(value, np.ndarray):
         require(not value.flags.writeable or value.size == 0, "a tensor can be written to")
-        float(value.sum(dtype=np.float64))  # every number of a view is there
+        float(value.sum(dtype=np.float64))  # reads every number of the view
     if isinstance(value, list | tuple | dict):
         seen = seen | {id(value)}
         inner = [*value, *value.values()] if isinstance(value, dict) else value

@@ -1,4 +1,4 @@
-"""Checkpoints as safetensors: a header of JSON with the spec in it, then the numbers of the tensors."""
+"""Checkpoints as safetensors: a JSON header with the spec, then the tensors."""
 
 import json
 from pathlib import Path
@@ -37,11 +37,13 @@ def _read(path: Path) -> None:
     again = read_checkpoint(copy)
     arrays = zip((*model.weights, *model.biases), (*again.weights, *again.biases), strict=True)
     require(again.spec == model.spec, "a spec reads differently once it is written")
-    require(all(np.array_equal(one, other) for one, other in arrays), "weights read differently once they are written")
+    require(
+        all(np.array_equal(before, after) for before, after in arrays), "weights read differently once they are written"
+    )
 
 
 def _changed(random: Random, content: bytes, change: Change) -> bytes:
-    """Other JSON in the header, whose length is right again; or other bytes."""
+    """Change the JSON header and update its length, or change bytes."""
     end = PREFIX + int.from_bytes(content[:PREFIX], "little")
     if random.random() < 0.2:
         return change(content, len(content) + 64)

@@ -1,9 +1,9 @@
-"""Faults as text: of options and plans."""
+"""Faults as text, from options and plans."""
 
 from pathlib import Path
 
 from fuzz.oracle import require
-from fuzz.target import Target, given, text_of
+from fuzz.target import Target, literal, text_of
 from pisnn_deploy.faults.spec import EXAMPLES, parse_fault
 
 
@@ -13,4 +13,4 @@ def _read(path: Path) -> None:
     require(parse_fault(str(fault)) == fault, "a fault reads differently once it is written")
 
 
-TARGET = Target("input.txt", _read, given(*(text.encode() for text in EXAMPLES.values())), size=256)
+TARGET = Target("input.txt", _read, literal(*(text.encode() for text in EXAMPLES.values())), size=256)

@@ -1,4 +1,4 @@
-"""Names of files: whatever is printed of them is fit for a terminal and a CI."""
+"""File names: their printed form must be safe for terminals and CI logs."""
 
 import os
 from functools import lru_cache
@@ -7,7 +7,7 @@ from typing import Any
 
 from fuzz.compiled import printed, profile_named, require_printable, small_graph
 from fuzz.oracle import require
-from fuzz.target import Target, given
+from fuzz.target import Target, literal
 from pisnn_deploy.checks import check
 from pisnn_deploy.checks.formats import FORMATS
 from pisnn_deploy.checks.outcome import Outcome
@@ -41,5 +41,5 @@ def _report() -> Any:
 
 SEEDS = (b"heat.pisnn", "W\u00e4rme [red]x[/red].pisnn".encode(), b"a\n::error file=x::planted", b"##[error]%0A")
 TARGET = Target(
-    "input.txt", _read, given(*SEEDS), words=("\u202e".encode(), b"\x1b[2J", b"\xc2\x9b", b"::error::"), size=200
+    "input.txt", _read, literal(*SEEDS), words=("\u202e".encode(), b"\x1b[2J", b"\xc2\x9b", b"::error::"), size=200
 )

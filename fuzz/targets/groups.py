@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fuzz.mutations import yaml_changed
 from fuzz.oracle import require
-from fuzz.target import Target, given
+from fuzz.target import Target, literal
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.project.conditions import read_groups
 
@@ -20,9 +20,9 @@ def _read(path: Path) -> None:
     else:
         try:
             values = read_groups(content.decode(), KNOWN)
-        except UnicodeDecodeError as error:  # whoever hands over a text has decoded it
+        except UnicodeDecodeError as error:  # callers pass decoded text
             raise UsageError("no text") from error
     require(set(values) <= set(KNOWN) and all(map(math.isfinite, values.values())), "values of no group were accepted")
 
 
-TARGET = Target("input.yaml", _read, given(*SEEDS), yaml_changed, size=1024)
+TARGET = Target("input.yaml", _read, literal(*SEEDS), yaml_changed, size=1024)

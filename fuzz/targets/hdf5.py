@@ -1,4 +1,4 @@
-"""HDF5 files, read in this process as h5py does it in one of its own for whoever imports a network."""
+"""HDF5 files, read in this process instead of the separate one that imports use."""
 
 import io
 from pathlib import Path

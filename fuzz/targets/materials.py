@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fuzz.mutations import yaml_changed
 from fuzz.oracle import require
-from fuzz.target import Target, given
+from fuzz.target import Target, literal
 from pisnn_deploy.project.conditions import read_materials
 
 
@@ -16,4 +16,4 @@ def _read(path: Path) -> None:
 
 
 SEED = b"default: {conductivity: 16.0, capacity: 3.8}\ntin: {conductivity: 67}\n"
-TARGET = Target("input.yaml", _read, given(SEED), yaml_changed, size=1024)
+TARGET = Target("input.yaml", _read, literal(SEED), yaml_changed, size=1024)

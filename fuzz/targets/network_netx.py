@@ -1,4 +1,4 @@
-"""Flux networks in lava-dl's layout, as the tree that its HDF5 file holds."""
+"""Flux networks in lava-dl's layout, as the tree of the HDF5 file."""
 
 from pathlib import Path
 

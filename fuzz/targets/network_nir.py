@@ -1,4 +1,4 @@
-"""Flux networks as NIR graphs, as the tree that the HDF5 file holds, and whether the graph answers as it was read."""
+"""Flux networks as NIR graphs (trees of the HDF5 file), compared with the graph's own output."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Flux networks as ONNX, and whether onnxruntime answers as they were read."""
+"""Flux networks as ONNX, compared with onnxruntime."""
 
 from pathlib import Path
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from click import Context
 
 from fuzz.mutations import lines_changed
-from fuzz.target import Target, given
+from fuzz.target import Target, literal
 from pisnn_deploy.cli.config import defaults_of, read_config
 from pisnn_deploy.cli.main import group
 
@@ -16,7 +16,7 @@ SEEDS = (
 
 
 def read_options(path: Path) -> None:
-    """Read a file of options, and take those of each command that there is."""
+    """Read an options file and the defaults of each command."""
     for name, options in read_config(path).items():
         command = group.get_command(Context(group), name)
         if command is not None:
@@ -34,4 +34,4 @@ WORDS = (
     b'"""',
     b"2001-01-01",
 )
-TARGET = Target("pisnn.toml", read_options, given(*SEEDS), lines_changed, words=WORDS, size=1024)
+TARGET = Target("pisnn.toml", read_options, literal(*SEEDS), lines_changed, words=WORDS, size=1024)

@@ -1,6 +1,6 @@
 """Options of commands in setup.cfg."""
 
-from fuzz.target import Target, given
+from fuzz.target import Target, literal
 from fuzz.targets.options import read_options
 
 SEEDS = (
@@ -8,4 +8,4 @@ SEEDS = (
     b"[pisnn-deploy.check]\nprofile = loihi2\n  loihi1\nignore = PD105\nmax-growth = 2\n",
 )
 WORDS = (b"[pisnn-deploy.verify]\n", b"[DEFAULT]\n", b"%(x)s", b"\xef\xbb\xbf")
-TARGET = Target("setup.cfg", read_options, given(*SEEDS), words=WORDS, size=1024)
+TARGET = Target("setup.cfg", read_options, literal(*SEEDS), words=WORDS, size=1024)

@@ -6,7 +6,7 @@ import yaml
 
 from fuzz.mutations import yaml_changed
 from fuzz.oracle import require
-from fuzz.target import Target, given
+from fuzz.target import Target, literal
 from pisnn_deploy.campaign.plan import cases_of, read_plan
 
 
@@ -20,4 +20,4 @@ def _read(path: Path) -> None:
 
 
 SEED = b"models: [heat1d]\nmeshes: [16, 4x4]\nsteps: [2]\nbackends: [cpu]\ninitial: [random]\nseeds: [1, 2]\n"
-TARGET = Target("input.yaml", _read, given(SEED), yaml_changed, size=1024)
+TARGET = Target("input.yaml", _read, literal(SEED), yaml_changed, size=1024)

@@ -42,7 +42,7 @@ def _read(path: Path) -> None:
 
 
 class _BeyondWords(Exception):
-    """A value that no word holds: squares of squares would have no end."""
+    """A value that fits no word; repeated squares would grow without end."""
 
 
 class _Words(Whole):

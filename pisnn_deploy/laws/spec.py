@@ -15,6 +15,8 @@ from pisnn_deploy.laws.conditions import Conditions, Flaw, read_conditions
 from pisnn_deploy.laws.expression import Expression, ExpressionError, parse
 from pisnn_deploy.laws.law import COORDINATES, Law
 from pisnn_deploy.laws.law_text import FieldName, Finite, LawText, Terms
+from pisnn_deploy.laws.states import States
+from pisnn_deploy.laws.wellposed import judge, values_outside
 from pisnn_deploy.mesh.boundary import MAXIMUM_CELLS
 
 MOST_FLAWS = 64
@@ -161,6 +163,16 @@ class LawSpec(BaseModel):
         """Start of each field; may use parameters and given functions."""
         return self._initial
 
+    def states(self) -> States:
+        """States within the operating range and the domain, of the law with numbers for its parameters."""
+        return States(self._law.numeric(), {**self.range, **self.box})
+
+    @property
+    def box(self) -> dict[str, tuple[float, float]]:
+        """Extent of the domain along each coordinate."""
+        corners = zip(self.domain.lower, self.domain.upper, strict=True)
+        return dict(zip(self._law.coordinates, corners, strict=True))
+
     def parsed(self) -> Law:
         """Meaning of the section `law`."""
         return self._law
@@ -206,14 +218,14 @@ def is_law(document: dict[str, Any]) -> bool:
 
 
 def read_law(path: Path) -> LawSpec:
-    """Read the recipe of a law.
+    """Read the recipe of a law, and check that it is well-posed over its operating range.
 
     Raises
     ------
     FileError
         The file cannot be read.
     SeveralErrors
-        Fields are invalid or contradict each other; one error per line, `MOST_FLAWS` at most.
+        Fields are invalid or contradict each other, or the law is ill-posed; one error per line, `MOST_FLAWS` at most.
     """
     return law_from_mapping(path, read_mapping(path))
 
@@ -221,12 +233,22 @@ def read_law(path: Path) -> LawSpec:
 def law_from_mapping(path: Path, document: dict[str, Any]) -> LawSpec:
     """Read the recipe of a law from the content of a file; see `read_law`."""
     flaws = law_flaws(document)
-    if flaws:
-        errors = [FileError(path, problem, field=field) for field, problem in flaws[:MOST_FLAWS]]
-        if len(flaws) > MOST_FLAWS:
-            errors.append(FileError(path, f"has {len(flaws) - MOST_FLAWS} more flaws"))
-        raise SeveralErrors(errors)
-    return LawSpec.model_validate(document)
+    if not flaws:
+        spec = LawSpec.model_validate(document)
+        flaws = posedness_flaws(spec)
+        if not flaws:
+            return spec
+    errors = [FileError(path, problem, field=field) for field, problem in flaws[:MOST_FLAWS]]
+    if len(flaws) > MOST_FLAWS:
+        errors.append(FileError(path, f"has {len(flaws) - MOST_FLAWS} more flaws"))
+    raise SeveralErrors(errors)
+
+
+def posedness_flaws(spec: LawSpec) -> list[Flaw]:
+    """What is ill-posed in a valid recipe: in the law, or initial and boundary values outside the operating range."""
+    states = spec.states()
+    outside = values_outside(states.law, spec.box, spec.range, spec.initial_expressions, spec.conditions)
+    return [*judge(states).flaws, *outside]
 
 
 def law_flaws(document: dict[str, Any]) -> list[Flaw]:

@@ -23,7 +23,7 @@ from fuzz.engine import Prepared, Tally, run_target
 from fuzz.mutations import Archive, members_of, npy, npy_changed, plain_changed, yaml_changed, zipped
 from fuzz.oracle import CANARY, Offence, require
 from fuzz.page import findings, table
-from fuzz.target import ROOT, SEEDS, Target, given, load_target, target_names
+from fuzz.target import ROOT, SEEDS, Target, literal, load_target, target_names
 from pisnn_deploy.core.errors import CheckError, SeveralErrors, UsageError
 from pisnn_deploy.formats.onnx import evaluation, replica
 
@@ -58,7 +58,7 @@ def judged(read: Callable[[Path], object], folder: Path) -> str:
     def on_others(path: Path) -> object:
         return read(path) if path.read_bytes() == b"other" else None
 
-    target = Target("input", on_others, given(b"seed"))
+    target = Target("input", on_others, literal(b"seed"))
     tally = run_target(Prepared("ours", target, (b"seed",), (b"other",)), 0, folder)
     return next(iter(tally.offences.values()), "")
 
@@ -128,7 +128,7 @@ def test_the_input_that_ended_a_process_is_kept_unless_the_product_reads_it_apar
     assert judged(end, tmp_path) == "ended the process (-9)"
     assert (tmp_path / "offending" / "crash-1.input").read_bytes() == b"other"
     target = Target(
-        "input", lambda path: end(path) if path.read_bytes() == b"other" else 0, given(b"seed"), is_apart=True
+        "input", lambda path: end(path) if path.read_bytes() == b"other" else 0, literal(b"seed"), is_apart=True
     )
     tally = run_target(Prepared("ours", target, (b"seed",), (b"other",)), 0, tmp_path / "apart")
     assert tally.offences == {}
@@ -143,7 +143,7 @@ def test_an_offence_is_kept_with_its_input_and_judged_again(tmp_path: Path) -> N
 
 
 def test_a_seed_that_is_refused_ends_the_run(tmp_path: Path) -> None:
-    target = Target("input", raising(UsageError("no")), given(b"seed"))
+    target = Target("input", raising(UsageError("no")), literal(b"seed"))
     with pytest.raises(SystemExit, match="ours: a seed is not accepted: UsageError: no"):
         run_target(Prepared("ours", target, (b"seed",), ()), 0, tmp_path)
 

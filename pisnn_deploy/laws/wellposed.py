@@ -1,0 +1,287 @@
+"""Whether a law is well-posed over its operating range.
+
+Interval bounds decide where they can, for all states. Where they cannot, a lattice of states with the corners of the
+range decides; what it finds is refused with the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from pisnn_deploy.laws.calculus import ZERO, add, derivative, mul, simplified, sub
+from pisnn_deploy.laws.conditions import SIDES, Conditions, Flaw
+from pisnn_deploy.laws.intervals import Interval, may_be_undefined
+from pisnn_deploy.laws.law import Law, mobility
+from pisnn_deploy.laws.nodes import (
+    Array,
+    Call,
+    Expression,
+    ExpressionTooLarge,
+    Number,
+    evaluate,
+    free_names,
+    substitute,
+)
+from pisnn_deploy.laws.speeds import diffusivity, eigenvalues, fourth_order, jacobian
+from pisnn_deploy.laws.states import States, shown_number
+from pisnn_deploy.laws.text import to_text
+
+_REAL = 1e-6
+"""Imaginary parts up to this fraction of the largest speed come from rounding, where speeds coincide."""
+
+
+@dataclass(frozen=True)
+class Posedness:
+    """What was found about a law.
+
+    Attributes
+    ----------
+    flaws : tuple of (str, str)
+        Places in a recipe, and what is wrong there.
+    proved, sampled : int
+        Properties that hold for all states by interval bounds, and those that hold on a lattice.
+    """
+
+    flaws: tuple[Flaw, ...]
+    proved: int
+    sampled: int
+
+
+def judge(states: States) -> Posedness:
+    """Check that every term has finite values and slopes, that diffusion damps, and that speeds are real."""
+    judgement = _Judgement(states)
+    law = states.law
+    try:
+        for place, expression in law.terms():
+            judgement.require_finite(place, expression)
+        if not judgement.flaws:
+            judgement.require_finite_slopes()
+        if not judgement.flaws:
+            judgement.require_damping()
+            judgement.require_real_speeds()
+    except ExpressionTooLarge as error:
+        judgement.flaws.append(("law", str(error)))
+    return Posedness(tuple(dict.fromkeys(judgement.flaws)), judgement.proved, judgement.sampled)
+
+
+class _Judgement:
+    """Checks that count how they were decided."""
+
+    def __init__(self, states: States) -> None:
+        self.flaws: list[Flaw] = []
+        self.proved = self.sampled = 0
+        self._states, self._law = states, states.law
+
+    def require_finite(self, place: str, expression: Expression, what: str = "") -> None:
+        """Refuse an expression without a finite value in some state."""
+        if may_be_undefined(without_laplacians(expression), self._states.intervals) is None:
+            self.proved += 1
+            return
+        self.sampled += 1
+        expression = without_laplacians(expression)
+        values = self._states.lattice([expression])
+        bad = np.flatnonzero(~np.isfinite(np.atleast_1d(evaluate(expression, values))))
+        if bad.size:
+            index = int(bad[0])
+            state = {name: array[min(index, array.size - 1)] for name, array in values.items()}
+            culprit = to_text(_culprit(expression, state))
+            shown = culprit if len(culprit) <= 60 else f"{culprit[:60]}..."
+            where = self._states.place(values, index)
+            self.flaws.append((place, f"{what}{shown} has no finite value where {where}, inside the range"))
+
+    def require_finite_slopes(self) -> None:
+        """Refuse fluxes, levels and rates whose slopes are unbounded: no time step resolves them."""
+        law = self._law
+        for place, expression in law.terms():
+            if place.startswith("law.diffusion."):
+                continue
+            for name in law.fields:
+                slope = derivative(expression, name)
+                if slope != ZERO:
+                    self.require_finite(place, slope, f"no time step resolves it: in its slope by {name}, ")
+
+    def require_damping(self) -> None:
+        """Refuse diffusion that amplifies short waves."""
+        law = self._law
+        for name in law.fields:
+            place = f"law.level.{name}" if name in law.level else f"law.diffusion.{name}"
+            bending = fourth_order(law, name)
+            self._require_not_negative(place, bending, "the factor of -laplacian({0}), {1},", name)
+            if bending == ZERO:
+                words = (
+                    "the slope of the level times the mobility, {1}," if name in law.level else "the diffusivity {1}"
+                )
+                self._require_not_negative(place, diffusivity(law, name), words, name)
+            elif name in law.level:
+                self._require_not_negative(f"law.diffusion.{name}", mobility(law, name), "the mobility {1}", name)
+
+    def _require_not_negative(self, place: str, expression: Expression, words: str, name: str) -> None:
+        if expression == ZERO:
+            return
+        if self._states.bounds(expression)[0] >= 0:
+            self.proved += 1
+            return
+        self.sampled += 1
+        values = self._states.lattice([expression])
+        numbers = np.atleast_1d(evaluate(expression, values))
+        index = int(np.argmin(numbers))
+        # Rounding of a sum of terms may leave less than 0.
+        if numbers[index] < -1e-12 * float(np.abs(numbers).max()):
+            where = self._states.place(values, index)
+            subject = words.format(name, to_text(simplified(expression)))
+            value = shown_number(float(numbers[index]))
+            at = f" where {where}" if where else ""
+            self.flaws.append((place, f"{subject} is {value}{at}; diffusion must not be negative"))
+
+    def require_real_speeds(self) -> None:
+        """Refuse systems that are not hyperbolic along an axis or a diagonal."""
+        fields = self._law.fields
+        matrices = [jacobian(flux, fields) for flux in self._law.flux]
+        for direction in product((1.0, 0.0, -1.0), repeat=len(matrices)):
+            first = next((number for number in direction if number), 0.0)
+            if first <= 0:
+                continue  # the opposite direction has the same speeds, negated
+            matrix = [
+                [
+                    _combination(direction, [axis_matrix[row][column] for axis_matrix in matrices])
+                    for column in range(len(fields))
+                ]
+                for row in range(len(fields))
+            ]
+            if any(entry != ZERO for row in matrix for entry in row):
+                self._require_real(matrix, _direction_text(direction))
+
+    def _require_real(self, matrix: Sequence[Sequence[Expression]], direction: str) -> None:
+        if _is_real_by_bounds(matrix, self._states):
+            self.proved += 1
+            return
+        self.sampled += 1
+        values, speeds = eigenvalues(self._states, matrix)
+        excess = np.abs(speeds.imag).max(axis=1)
+        index = int(np.argmax(excess))
+        if excess[index] > _REAL * max(1e-300, float(np.abs(speeds).max())):
+            where = self._states.place(values, index)
+            speed = speeds[index][int(np.argmax(np.abs(speeds[index].imag)))]
+            text = f"{shown_number(float(speed.real))} + {shown_number(abs(float(speed.imag)))}i"
+            at = f" where {where}" if where else ""
+            self.flaws.append(
+                (
+                    "law.flux",
+                    f"the characteristic speeds along {direction} are complex, {text}{at}; no waves carry this flux",
+                )
+            )
+
+
+def without_laplacians(expression: Expression) -> Expression:
+    """A level with 0 for its Laplacians."""
+    names = [name for name in free_names(expression) if name.startswith("laplacian(")]
+    return substitute(expression, dict.fromkeys(names, ZERO)) if names else expression
+
+
+def _combination(direction: Sequence[float], entries: Sequence[Expression]) -> Expression:
+    total: Expression = ZERO
+    for factor, entry in zip(direction, entries, strict=True):
+        total = add(total, mul(Number(factor), entry))
+    return total
+
+
+def _direction_text(direction: Sequence[float]) -> str:
+    letters = [
+        f"{'-' if number < 0 else ''}{letter}" for number, letter in zip(direction, "xyz", strict=False) if number
+    ]
+    return letters[0] if len(letters) == 1 else f"the diagonal ({', '.join(letters)})"
+
+
+def _is_real_by_bounds(matrix: Sequence[Sequence[Expression]], states: States) -> bool:
+    """Whether all eigenvalues are real for all states: triangular, symmetric, or two rows with a discriminant >= 0."""
+    size = range(len(matrix))
+    upper = all(matrix[row][column] == ZERO for row in size for column in size if column < row)
+    lower = all(matrix[row][column] == ZERO for row in size for column in size if column > row)
+    symmetric = all(matrix[row][column] == matrix[column][row] for row in size for column in size)
+    if upper or lower or symmetric:
+        return True
+    if len(matrix) != 2:
+        return False
+    (a, b), (c, d) = matrix
+    spread = sub(a, d)
+    square = Call("pow", (spread, Number(2.0))) if spread != ZERO else ZERO
+    return states.bounds(simplified(add(square, mul(Number(4.0), mul(b, c)))))[0] >= 0
+
+
+def _culprit(expression: Expression, state: Mapping[str, Array]) -> Expression:
+    """Innermost part without a finite value in a state whose own parts all have one."""
+    node = expression
+    while isinstance(node, Call):
+        arguments = node.arguments
+        if node.function == "where":
+            low, high = (float(evaluate(argument, state)) for argument in arguments[:2])
+            arguments = (*arguments[:2], arguments[2] if low < high else arguments[3])
+        inner = next((part for part in arguments if not np.isfinite(float(evaluate(part, state)))), None)
+        if inner is None:
+            return node
+        node = inner
+    return node
+
+
+def values_outside(
+    law: Law,
+    box: Mapping[str, Interval],
+    ranges: Mapping[str, Interval],
+    initial: Mapping[str, Expression],
+    conditions: Conditions,
+) -> Iterator[Flaw]:
+    """Initial and boundary values outside the operating range.
+
+    Parameters
+    ----------
+    law : Law
+        With numbers in place of its parameters.
+    box : mapping of str to (float, float)
+        Extent of the domain along each coordinate.
+    initial : mapping of str to Expression
+        Start of each field.
+    """
+    starts = {name: (f"initial.{name}", expression) for name, expression in initial.items()}
+    yield from _outside(law, box, starts, ranges)
+    sides = {side: (axis, end) for axis, pair in enumerate(SIDES[: law.dimensions]) for end, side in enumerate(pair)}
+    for side, by_field in conditions.items():
+        axis, end = sides[side]
+        coordinate = law.coordinates[axis]
+        at_side = {**box, coordinate: (box[coordinate][end],) * 2}
+        places = {
+            name: (f"domain.boundary.{side}", condition.values[-1])
+            for name, condition in by_field.items()
+            if condition.kind in ("held", "inflow", "robin")
+        }
+        yield from _outside(law, at_side, places, ranges)
+
+
+def _outside(
+    law: Law,
+    box: Mapping[str, Interval],
+    places: Mapping[str, tuple[str, Expression]],
+    ranges: Mapping[str, Interval],
+) -> Iterator[Flaw]:
+    states = States(law, box)
+    parameters: dict[str, Expression] = {name: Number(value) for name, value in law.parameters.items()}
+    for name, (place, symbolic) in places.items():
+        expression = substitute(symbolic, parameters)
+        lower, upper = ranges[name]
+        least, most = states.bounds(expression)
+        if lower <= least and most <= upper:
+            continue
+        values = states.lattice([expression])
+        numbers = np.atleast_1d(evaluate(expression, values))
+        tolerance = 1e-9 * (upper - lower)
+        bad = np.flatnonzero(~((lower - tolerance <= numbers) & (numbers <= upper + tolerance)))
+        if bad.size:
+            excess = np.maximum(lower - numbers[bad], numbers[bad] - upper)
+            index = int(bad[np.argmax(np.where(np.isnan(excess), np.inf, excess))])
+            where = states.place(values, index)
+            at = f" where {where}" if where else ""
+            limits = f"{shown_number(lower)} to {shown_number(upper)}"
+            yield place, f"{name} is {shown_number(float(numbers[index]))}{at}, outside its range {limits}"
