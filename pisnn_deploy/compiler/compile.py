@@ -6,12 +6,43 @@ from dataclasses import replace
 
 from pisnn_deploy.compiler.analysis.growth import require_stable_floats
 from pisnn_deploy.compiler.options import CompileOptions
-from pisnn_deploy.compiler.pipeline import LOWERING, PLACING, asked
+from pisnn_deploy.compiler.pipeline import INTEGERS, LOWERING, PLACING, asked
 from pisnn_deploy.compiler.runner import Report, run_passes, silent
 from pisnn_deploy.compiler.search import better_threshold, finest_that_fits
-from pisnn_deploy.core.errors import DoesNotFit, UnstableError
+from pisnn_deploy.core.errors import DoesNotFit, UnstableError, UsageError
 from pisnn_deploy.graph import FloatGraph, IntegerGraph
 from pisnn_deploy.physics.model import Model
+
+
+def compile_integers(graph: IntegerGraph, options: CompileOptions, report: Report = silent) -> IntegerGraph:
+    """Schedule, bound, prove and place a graph that no model was lowered to.
+
+    Parameters
+    ----------
+    graph : IntegerGraph
+        Without a flux network.
+    report : callable
+        As for `compile_model`.
+
+    Returns
+    -------
+    IntegerGraph
+        ``history`` records what each pass did.
+
+    Raises
+    ------
+    UsageError
+        Options ask for a limiter or for stock processes, which only flux networks have.
+    CompileError
+        The graph does not fit the target; the message names the pass.
+    """
+    for option, value in (("limiter", options.graph.limiter), ("processes", options.graph.processes)):
+        if value not in ("none", "c-lif"):
+            raise UsageError(f"`{option}` {value}: only graphs of a flux network support it")
+    named = replace(graph, profile=options.profile.name)
+    compiled, records = run_passes(named, asked((*INTEGERS, *PLACING), options), report)
+    done: IntegerGraph = replace(compiled, history=(*graph.history, *records))
+    return done
 
 
 def compile_model(model: Model, options: CompileOptions, report: Report = silent) -> IntegerGraph:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pisnn_deploy.graph import FloatGraph, IntegerGraph, TwoPointGraph
-from pisnn_deploy.programs.neurons import UNDECLARED
+from pisnn_deploy.programs.neurons import undeclared
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,6 @@ class Fact:
     holds: Callable[[object], bool]
 
 
-def _quantised(graph: object) -> bool:
-    return isinstance(graph, IntegerGraph) and (bool(graph.operator) or graph.materials is not None)
-
-
 def _bounded(graph: object) -> bool:
     """Whether every payload, sum of a synapse and value of a program that needs a width has one."""
     if not isinstance(graph, IntegerGraph):
@@ -37,7 +33,7 @@ def _bounded(graph: object) -> bool:
     for population in graph.populations:
         program = population.program
         values = {*program.ports, *(result for operation in program.operations for result in operation.results)}
-        declared |= {(population.name, population.quantity(value)) for value in values - UNDECLARED}
+        declared |= {(population.name, population.quantity(value)) for value in values - undeclared(program)}
     return declared <= bounded
 
 
@@ -58,7 +54,7 @@ UNRECORDED = {"recorded": False}
 
 LOWERED = Fact("lowered", lambda graph: isinstance(graph, FloatGraph))
 TWO_POINT = Fact("lowered to two-point fluxes", lambda graph: isinstance(graph, TwoPointGraph))
-QUANTISED = Fact("quantised", _quantised)
+QUANTISED = Fact("quantised", lambda graph: isinstance(graph, IntegerGraph))
 SCHEDULED = Fact(
     "scheduled", lambda graph: isinstance(graph, IntegerGraph) and None not in (graph.coding, graph.period)
 )

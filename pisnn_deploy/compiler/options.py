@@ -93,8 +93,8 @@ class CompileOptions:
 
     Attributes
     ----------
-    lower : Lower or LowerTwoPoint
-        The mesh with its boundary, and the materials of cells that differ.
+    lower : Lower or LowerTwoPoint or None
+        The mesh with its boundary, and the materials of cells that differ; None for graphs that no model is lowered to.
     profile : Profile
         The target.
     operating_range : OperatingRange or None
@@ -105,7 +105,7 @@ class CompileOptions:
         State width for which the quantum is chosen, if it is to be coarser than the target allows.
     """
 
-    lower: Lower | LowerTwoPoint
+    lower: Lower | LowerTwoPoint | None
     profile: Profile
     graph: GraphOptions = PLAIN
     operating_range: OperatingRange | None = None

@@ -35,6 +35,9 @@ Method = Literal[
     "conductances",
     "other-law",
     "unknown-program",
+    "joined-holders",
+    "operating-windows",
+    "no-theorem",
 ]
 Figure = int | float
 FigureName = Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,63}$")]
@@ -64,6 +67,11 @@ _SENTENCES: dict[Method, str] = {
     "{conductance_error:.2%} off at most, and so is each capacity, {capacity_error:.2%} off at most",
     "other-law": "the integers solve a different law from the model's: {coefficients}",
     "unknown-program": "not claimed: no theorem covers the programs of the faces, or of the neurons before them",
+    "joined-holders": "as the target stores them, the packets of all {channels} channels leave one holder and enter "
+    "another, so the mass of each of {sets} joined sets of holders is constant",
+    "operating-windows": "all {bounds} widths hold while the masses of all {fields} fields stay in their operating "
+    "windows; every run checks this at every PDE step and stops at the first value outside",
+    "no-theorem": "not claimed: no theorem covers graphs of a law",
 }
 LARGEST_DEVIATION = 0.05
 """Largest relative error of a coefficient with which the integers still count as the model's law."""
@@ -101,7 +109,7 @@ class Claim(Stored):
         if self.method in ("moments", "states", "other-law"):
             figures["coefficients"] = self._coefficients
         text = _SENTENCES[self.method].format_map(figures)
-        if self.method == "incidence" and self.figures.get("reservoirs"):
+        if self.method in ("incidence", "joined-holders") and self.figures.get("reservoirs"):
             text += f"; the ledgers of {figures['reservoirs']} reservoirs cannot wrap"
             text += f" within {figures['ledger_steps']} steps"
         if self.method == "operating-window":

@@ -85,7 +85,18 @@ UNDECLARED = frozenset(
         *("source_positive", "target_positive", "source_gives", "target_gives"),
     }
 )
-"""Values that need no declared width, because other declared values bound them."""
+"""Values that may need no declared width, because other declared values bound them."""
+
+
+def undeclared(program: Program) -> frozenset[str]:
+    """Values of a program that need no declared width.
+
+    What arrives needs one, unless the program adds a constant, a parameter or a state to it: then it keeps that sum.
+    """
+    sums = (operation.values for operation in program.operations if operation.name == "add")
+    others = {value for values in sums if "arrival" in values for value in values}
+    is_kept = any(isinstance(value, int) or value in (*program.parameters, *program.states) for value in others)
+    return UNDECLARED if is_kept else UNDECLARED - {"arrival"}
 
 
 def membrane() -> Program:

@@ -226,13 +226,28 @@ def _declared(reading: Reading) -> dict[str, int]:
     names = {
         name: number
         for name, number in reading.names.items()
-        if name not in UNDECLARED and name not in reading.parameters
+        if (name not in UNDECLARED or (name == "arrival" and not _keeps_sum(reading)))
+        and name not in reading.parameters
     }
     # A delayed input is declared as `drive`, too.
     if not reading.heard.intersection(reading.sends):
         waiting = [number for number in reading.after.values() if number in reading.heard]
         names |= {"drive": waiting[0]} if waiting else {}
     return names
+
+
+def _keeps_sum(reading: Reading) -> bool:
+    """Whether what arrives is added to a constant, a parameter or a state, so that the sum is kept and declared."""
+    arrival, kept = (
+        reading.names.get("arrival"),
+        {reading.names[name] for name in (*reading.parameters, *reading.states)},
+    )
+    return any(
+        node.name == "add"
+        and arrival in node.values
+        and any(value in kept or reading.nodes[value].name == "constant" for value in node.values)
+        for node in reading.nodes
+    )
 
 
 def _spans(reading: Reading, inputs: dict[str, Span], starts: Mapping[str, Span], current: int | None) -> Spans:

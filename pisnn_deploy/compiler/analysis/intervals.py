@@ -20,7 +20,7 @@ from pisnn_deploy.programs import Operation, Program
 from pisnn_deploy.programs.interval import Interval
 from pisnn_deploy.programs.intervals import Excluded, TooWide, Unbounded, bounds, invariant
 from pisnn_deploy.programs.language import WORD_BITS
-from pisnn_deploy.programs.neurons import UNDECLARED
+from pisnn_deploy.programs.neurons import undeclared
 
 Integers = NDArray[np.int64]
 FARTHEST = 1 << 62
@@ -29,7 +29,8 @@ FARTHEST = 1 << 62
 
 def declared_names(program: Program) -> tuple[str, ...]:
     """Values of a program that have a declared width, in order of computation."""
-    return tuple(name for name in program.names if name not in UNDECLARED and name not in program.parameters)
+    without = {*undeclared(program), *program.parameters}
+    return tuple(name for name in program.names if name not in without)
 
 
 class Heard(NamedTuple):

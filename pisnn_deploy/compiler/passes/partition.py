@@ -8,10 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.compiler.analysis.faces import has_levels
 from pisnn_deploy.core.optional import require
 from pisnn_deploy.core.rows import Rows, from_triplets, nothing
-from pisnn_deploy.graph import IntegerGraph
 from pisnn_deploy.graph.integer import Integers
 from pisnn_deploy.target.axons import Axons, Link
 
@@ -21,29 +19,6 @@ _SHAPES = 8
 """Most shapes tried for one number of blocks: those with the least surface."""
 _HEAVIEST = 1 << 14
 """Largest weight of a vertex or edge for METIS, which sums weights in 32 bits."""
-
-
-def home_cells(graph: IntegerGraph) -> dict[str, Integers]:
-    """The cell whose core each neuron shares.
-
-    A face and its hidden neurons share the core of the cell that their positive packets leave, or of the other cell if
-    that is a reservoir. A reservoir shares the core of its neighbour; a cell's level that of the cell.
-
-    Returns
-    -------
-    dict of str to int64 array
-        By population.
-    """
-    mesh = graph.mesh
-    owner = np.where(mesh.source < mesh.cells, mesh.source, mesh.target)
-    holders = np.arange(mesh.holders, dtype=np.int64)
-    outer = np.maximum(mesh.source, mesh.target)
-    beside = outer >= mesh.cells
-    holders[outer[beside]] = owner[beside]
-    homes = {name: np.repeat(owner, graph.size(name) // max(mesh.faces, 1)) for name in graph.chain[1:]}
-    if has_levels(graph):
-        homes[graph.chain[1]] = np.arange(mesh.cells, dtype=np.int64)
-    return {graph.chain[0]: holders, **homes}
 
 
 def cut_evenly(shape: tuple[int, ...], blocks: tuple[int, ...]) -> Integers:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pisnn_deploy.compiler.facts import PLACED, PROVED, Fact
+from pisnn_deploy.compiler.passes.homes import home_cells
 from pisnn_deploy.compiler.passes.partition import (
     axon_runs,
     block_shapes,
@@ -22,7 +23,6 @@ from pisnn_deploy.compiler.passes.partition import (
     core_traffic,
     cut_evenly,
     cut_surface,
-    home_cells,
     metis_parts,
 )
 from pisnn_deploy.core.errors import CompileError
@@ -55,7 +55,7 @@ class Place:
     """Cut the mesh onto cores and the cores onto chips, with little traffic between them.
 
     1. A face and its hidden neurons live on the core of the cell on their lower side, so most packets stay local. A
-       reservoir lives on the core of its neighbour.
+       reservoir lives on the core of its neighbour. All fields of a cell share its core.
     2. ``blocks`` cuts a structured mesh into boxes as near to cubes as possible: of the fewest cores on which no limit
        of the profile is exceeded, those with the least surface. ``metis`` cuts the graph of the cells, whatever the
        mesh. ``index`` cuts consecutive cells; it is what the others are compared with.
@@ -341,7 +341,7 @@ def _tried(problem: _Problem, blocks: tuple[int, ...], periodic: tuple[bool, ...
     """Try a cut: the cut if it is within all limits, and the use nearest to its limit."""
     shape = problem.graph.mesh.shape
     core = cut_evenly(shape, blocks)
-    if problem.synapses > _LARGE and math.prod(blocks) > 3 ** len(shape):
+    if problem.graph.has_flux_network and problem.synapses > _LARGE and math.prod(blocks) > 3 ** len(shape):
         for block in _blocks_to_probe(problem, blocks):
             near = _cells_near(problem, blocks, periodic, block)
             which = int(np.ravel_multi_index(block, blocks))

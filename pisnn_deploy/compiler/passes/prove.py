@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 import numpy as np
 
 from pisnn_deploy.compiler.analysis.changes import reservoirs_extend
+from pisnn_deploy.compiler.analysis.channels import as_stored, certificate_of, wrong_route
 from pisnn_deploy.compiler.analysis.equation import equation_claim
 from pisnn_deploy.compiler.analysis.faces import has_unknown_programs
 from pisnn_deploy.compiler.analysis.invariance import lattice_kernel, lattice_shape, rounding_drift
@@ -17,8 +18,8 @@ from pisnn_deploy.compiler.passes.bound import LARGEST_LEDGER
 from pisnn_deploy.compiler.passes.limit import most_faces
 from pisnn_deploy.core.arithmetic import MEMORYLESS
 from pisnn_deploy.core.errors import CompileError
-from pisnn_deploy.core.rows import Rows, added, diagonal
-from pisnn_deploy.graph import Certificate, Claim, IntegerGraph, Synapse
+from pisnn_deploy.core.rows import added, diagonal
+from pisnn_deploy.graph import Certificate, Claim, IntegerGraph
 from pisnn_deploy.graph.claims import Figure, Method
 from pisnn_deploy.graph.connections import Incidence, Stencil
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
@@ -26,7 +27,6 @@ from pisnn_deploy.graph.kinds import face_of, known_face
 from pisnn_deploy.graph.layout import route_matrix, window_matrix, window_stencil
 from pisnn_deploy.graph.parts import Part, restricted
 from pisnn_deploy.graph.shape import is_incidence
-from pisnn_deploy.graph.synapse import effective, truncated
 from pisnn_deploy.mesh import Boxes, structured_mesh, window_cells
 from pisnn_deploy.mesh.window import QUADRATIC
 from pisnn_deploy.physics.symbol import amplification, delayed_root, gain, largest_root
@@ -65,6 +65,9 @@ class Prove:
     5. *Equation*: the coefficients that the integers have in physical units, compared with those of the model
        (`pisnn_deploy.compiler.analysis.equation`).
     6. Stability and equation are not claimed if no theorem covers the programs of faces, or of neurons before them.
+    7. For a graph without a flux network, *conservation* follows from its shape: each packet leaves one holder and
+       enters another as the target stores the route, so the mass of each joined set of holders is constant.
+       *Overflow* is assumed from the operating windows of all fields. Stability and equation are not claimed.
     """
 
     name: ClassVar[str] = "prove"
@@ -84,6 +87,11 @@ class Prove:
         CompileError
             The route of the packets does not conserve mass.
         """
+        if not graph.has_flux_network:
+            wrong = wrong_route(graph)
+            if wrong:
+                raise CompileError(self.name, wrong)
+            return replace(graph, certificate=certificate_of(graph, LARGEST_LEDGER))
         claims = (self._conservation(graph), _overflow(graph), stability_claim(graph), _positivity(graph))
         return replace(graph, certificate=Certificate(*claims, equation_claim(graph)))
 
@@ -117,17 +125,6 @@ class Prove:
 def _holder(graph: IntegerGraph, number: np.int64) -> str:
     cells = graph.mesh.cells
     return f"cell {int(number)}" if number < cells else f"reservoir {int(number) - cells}"
-
-
-def as_stored(synapse: Synapse) -> Rows:
-    """Effective weights after the target's truncation: mixed-sign mantissas are floored to even numbers.
-
-    Returns
-    -------
-    Rows, int64 [outputs, inputs]
-        ``floor(mantissa) * 2^exponent``, floored as the target floors a sum that one input alone drives.
-    """
-    return synapse.mantissa_matrix().valued(lambda mantissas: effective(truncated(mantissas), synapse.exponent))
 
 
 def _overflow(graph: IntegerGraph) -> Claim:

@@ -50,7 +50,7 @@ class Schedule:
         CompileError
             Stock processes cannot send changes.
         """
-        if graph.sole_channels.is_late:
+        if any(graph.population(channels.population).is_late for channels in graph.channels):
             if self.coding != "dense":
                 raise CompileError(self.name, "stock cells send their states, so delta coding is impossible")
             return replace(graph, coding="dense", period=1)

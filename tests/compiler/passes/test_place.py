@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from spelled_out import rows_of
 
 from pisnn_deploy.compiler.options import PlacementMethod
+from pisnn_deploy.compiler.passes.homes import home_cells
 from pisnn_deploy.compiler.passes.partition import (
     block_shapes,
     chips_by_traffic,
     chips_of_blocks,
     cut_evenly,
     cut_surface,
-    home_cells,
     metis_parts,
 )
 from pisnn_deploy.compiler.passes.place import Place
