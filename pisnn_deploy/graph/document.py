@@ -39,6 +39,7 @@ from pisnn_deploy.graph.stored import (
     plain,
 )
 from pisnn_deploy.graph.synapse import ARRIVAL, Synapse
+from pisnn_deploy.laws.spec import LawSpec
 from pisnn_deploy.mesh import PERIODIC, CellMesh, FaceMesh, Side, structured_mesh
 from pisnn_deploy.mesh.boundary import MAXIMUM_CELLS
 from pisnn_deploy.physics.model import ModelSpec, PositiveFloat
@@ -124,7 +125,7 @@ class _Notes(Stored):
 class _Document(Stored):
     schema: Literal["pisnn-deploy/artifact"]
     version: Literal[6]
-    spec: ModelSpec
+    spec: Annotated[ModelSpec | LawSpec, Field(discriminator="equation")]
     mesh: Annotated[Annotated[_Grid | _Cells, Field(discriminator="kind")], AfterValidator(_laid_out)]
     time_step: PositiveFloat
     populations: Annotated[tuple[Population, ...], Field(max_length=MOST_POPULATIONS)]

@@ -28,6 +28,7 @@ from pisnn_deploy.graph.claims import Certificate
 from pisnn_deploy.graph.fields import Channels, Field, OperatingWindow
 from pisnn_deploy.graph.populations import Population, depths
 from pisnn_deploy.graph.synapse import ARRIVAL, Synapse
+from pisnn_deploy.laws.spec import LawSpec
 from pisnn_deploy.mesh import FaceMesh, Mesh
 from pisnn_deploy.physics.model import ModelSpec
 from pisnn_deploy.programs.neurons import rectifier_shift
@@ -73,8 +74,8 @@ class IntegerGraph:
 
     Attributes
     ----------
-    spec : ModelSpec
-        Specification of the model, with the operating range that the graph was compiled for.
+    spec : ModelSpec or LawSpec
+        Specification of the model, with the operating range that the graph was compiled for, or recipe of the law.
     time_step : float
         Physical time of one PDE step, derived from the integer weights.
     populations : tuple of Population
@@ -93,7 +94,7 @@ class IntegerGraph:
         Only for a graph of two-point fluxes.
     """
 
-    spec: ModelSpec
+    spec: ModelSpec | LawSpec
     mesh: FaceMesh
     time_step: float
     populations: tuple[Population, ...]
@@ -113,7 +114,15 @@ class IntegerGraph:
 
     @property
     def model_spec(self) -> ModelSpec:
-        """Specification of the model of a graph that is known to be compiled from one."""
+        """Specification of the model of a graph that is known to be compiled from one.
+
+        Raises
+        ------
+        TypeError
+            It was compiled from a law.
+        """
+        if self.spec.equation == "law":
+            raise TypeError(f"the graph of the law {self.spec.name} has no model")
         return self.spec
 
     @property

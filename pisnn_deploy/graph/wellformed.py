@@ -46,6 +46,8 @@ def _sizes(graph: IntegerGraph) -> Iterator[str]:
 
 SMALLEST_SIZE = 1e-60
 """Smallest physical quantity, and inverse of the largest; its cube is a volume."""
+LARGEST_WINDOW_OF_LAWS = 32
+"""Most cells in the window of a face of a law's graph."""
 FARTHEST = 2**31
 """Largest offset of a stencil in cells; a larger one could wrap when it is added to a cell's coordinates."""
 
@@ -89,6 +91,8 @@ def _one_synapse(graph: IntegerGraph, synapse: Synapse) -> Iterator[str]:
 
 def _window(graph: IntegerGraph) -> int:
     """Cells in the window of a face."""
+    if graph.spec.equation == "law":
+        return LARGEST_WINDOW_OF_LAWS
     inputs: int = graph.model_spec.layer_shapes[0][1]
     return inputs
 

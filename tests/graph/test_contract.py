@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from graphs_by_hand import reaction, sink, synapse, two_fields
+from graphs_by_hand import of_a_law, reaction, sink, synapse, two_fields
 from models_under_test import compiled, hidden_model, oscillating_model, plane_model, stock_box
 
 from pisnn_deploy.cli.main import group
@@ -291,6 +291,16 @@ def test_ledgers_have_the_names_of_sides_or_their_own() -> None:
         "bottom": [3, 5],
         "top": [4, 6],
     }
+
+
+@pytest.mark.parametrize("build", [two_fields, sink, reaction])
+def test_the_recipe_of_a_law_is_stored(build: Callable[[], IntegerGraph], tmp_path: Path) -> None:
+    graph = of_a_law(build(), -100, 100)
+    write_artifact(tmp_path / "a.pisnn", graph, {})
+    read = read_artifact(tmp_path / "a.pisnn").graph
+    assert read.spec == graph.spec and read.spec.equation == "law"
+    with pytest.raises(TypeError, match="the graph of the law by-hand has no model"):
+        _ = read.model_spec
 
 
 def test_ledgers_and_unit_are_stored_where_there_are_any(tmp_path: Path) -> None:

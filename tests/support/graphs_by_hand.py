@@ -20,6 +20,7 @@ from pisnn_deploy.graph.connections import Explicit
 from pisnn_deploy.graph.fields import Channels, Field, Ledger, equal_volumes
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.graph.shape import incidence
+from pisnn_deploy.laws.spec import LawSpec
 from pisnn_deploy.mesh import Mesh, structured_mesh
 from pisnn_deploy.programs import Operation, Program, Result, parse, run
 from pisnn_deploy.programs.neurons import FaceConstants, flux
@@ -33,6 +34,29 @@ LARGEST_SENT = 1 << 15
 Named = TypeVar("Named", Population, Synapse, Field, Channels, Bound)
 
 
+def of_a_law(graph: IntegerGraph, lower: int = -(2**40), upper: int = 2**40) -> IntegerGraph:
+    """The graph with the recipe of a law of its fields and ledgers, and with operating windows of these quanta."""
+    fields = [field.name for field in graph.fields]
+    window = OperatingWindow(lower, upper, None)
+    scales = {field.name: field.value_per_quantum for field in graph.fields}
+    spec = LawSpec.model_validate(
+        {
+            "name": "by-hand",
+            "law": {
+                "fields": fields,
+                "flux": {name: name for name in fields},
+                "sources": {f.name: {ledger.name: "1" for ledger in f.ledgers} for f in graph.fields if f.ledgers},
+            },
+            "domain": {"lengths": [1.0], "boundary": "periodic"},
+            "initial": dict.fromkeys(fields, "0"),
+            "range": {name: [lower * scale, upper * scale] for name, scale in scales.items()},
+            "time": 1.0,
+            "mesh": [graph.mesh.cells],
+        }
+    )
+    return replace(graph, spec=spec, fields=tuple(replace(field, window=window) for field in graph.fields))
+
+
 def ring(cells: int) -> Mesh:
     return structured_mesh((cells,), (1.0,), (("periodic", "periodic"),))
 
@@ -42,7 +66,7 @@ def field_on(mesh: Mesh, name: str, reservoirs: int = 0) -> Field:
     shown = np.zeros(reservoirs, np.int64)
     ledgers = (Ledger("outside", reservoirs),) if reservoirs else ()
     volumes, held = equal_volumes(mesh.cells), shown.astype(np.float64)
-    return Field(name, name, 1.0, window, volumes, mesh.volume, shown, held, ledgers)
+    return Field(name, name, mesh.volume, window, volumes, mesh.volume, shown, held, ledgers)
 
 
 def connected(weights: Integers) -> Explicit:
