@@ -89,7 +89,7 @@ def call(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
         (("compile", "heat1d", "--mesh", "4096", *METIS), "placement by METIS", "pymetis", "meshes"),
         (("compile", "flux.onnx"), "flux.onnx: reading ONNX", "onnx", "onnx"),
         (("compile", "flux.nir"), "flux.nir: reading HDF5", "h5py", "netx"),
-        (("compile", "heat2d", "--mesh", "plate.vtk"), "plate.vtk: reading VTK", "meshio", "meshes"),
+        (("compile", "heat2d", "--mesh", "plate.vtk"), "plate.vtk: reading a mesh", "scipy", "meshes"),
     ],
 )
 def test_a_door_without_its_package_names_the_extra(
