@@ -9,16 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from pisnn_deploy.core.arithmetic import signed_width
 from pisnn_deploy.core.errors import SumTooLarge
 from pisnn_deploy.core.rows import diagonal
-from pisnn_deploy.graph import Claim, IntegerGraph
+from pisnn_deploy.graph import Certificate, Claim, IntegerGraph
 from pisnn_deploy.graph.connections import Blocks
 from pisnn_deploy.graph.integer import FLUX, MEMBRANE
 from pisnn_deploy.graph.traits import SEVERAL_FIELDS
+from pisnn_deploy.verify import laws
 from pisnn_deploy.verify.clock import clock, is_linear, named_law
 from pisnn_deploy.verify.conservation import conservation
 from pisnn_deploy.verify.equation import equation
@@ -77,44 +79,65 @@ def check_certificate(graph: IntegerGraph, altered: tuple[str, ...] = ()) -> tup
     tuple of Finding
         One per claim; the artifact can be trusted if all hold.
     """
-    if SEVERAL_FIELDS.is_of(graph):
-        return (Finding("certificate", False, f"verification does not support graphs {SEVERAL_FIELDS.text}"),)
     if graph.certificate is None:
         return (Finding("certificate", False, "the graph has no certificate; compile the model again"),)
-    checks: tuple[tuple[str, Callable[[IntegerGraph], Iterator[str]], str], ...] = (
-        (
-            "law",
-            named_law,
-            f"the problem {graph.spec.problem} is one of {graph.spec.equation}, and the mesh is the model's",
-        ),
-        ("layout", _layout, "synapses and biases are those of the flux network on this mesh"),
-        ("clock", _clock, "time step, leak, period and exponents follow from the integer weights"),
-        ("units", _units, "operating window and reservoirs are the operating range and the reservoir values in quanta"),
-        ("conservation", _conservation, graph.certificate.conservation.details),
-        (
-            "bounds",
-            _bounds,
-            f"all {len(graph.bounds)} bounds contain the intervals of the analysis and fit their declared bits",
-        ),
-        ("overflow", _overflow, graph.certificate.overflow.details),
-        ("stability", _stability, graph.certificate.stability.details),
-    )
-    positive = graph.certificate.positivity
-    face = known_face(graph)
-    if positive is not None or (face is not None and face.share_bits is not None):
-        checks = (*checks, ("positivity", _positivity, "" if positive is None else positive.details))
-    solved = graph.certificate.equation
-    checks = (*checks, ("equation", _equation, "" if solved is None else solved.details))
+    if graph.spec.equation != "law" and SEVERAL_FIELDS.is_of(graph):
+        return (Finding("certificate", False, f"the graph of a model is one {SEVERAL_FIELDS.text}"),)
     seal = next((f"{name} is not what the certificate was issued for" for name in altered), "")
     findings = [Finding("seal", not seal, seal or "every member matches its hash in the certificate")]
-    for claim, check, text in checks:
-        if any(finding.claim == "layout" and not finding.holds for finding in findings):
+    for claim, check, text, missing in _checks(graph, graph.certificate):
+        if any(finding.claim in STRUCTURE and not finding.holds for finding in findings):
             problem = "not checked: it depends on the layout, which failed"
         else:
             problem = _first(check, graph)
-        missing = _not_claimed(graph, claim)
         findings.append(Finding(claim, not problem, problem or missing or text, bool(problem) or not missing))
     return tuple(findings)
+
+
+STRUCTURE = ("layout", "fields")
+"""Claims without which no other is checked."""
+Check = Callable[[IntegerGraph], Iterator[str]]
+
+
+def _checks(graph: IntegerGraph, certificate: Certificate) -> Iterator[tuple[str, Check, str, str]]:
+    """Yield each claim with its check, what it says, and what it leaves out (empty for nothing)."""
+    if graph.spec.equation == "law":
+        yield from _checks_of_law(graph, certificate)
+        return
+    law = f"the problem {graph.spec.problem} is one of {graph.spec.equation}, and the mesh is the model's"
+    solved, positive, face = certificate.equation, certificate.positivity, known_face(graph)
+    checks: list[tuple[str, Check, str]] = [
+        ("law", named_law, law),
+        ("layout", _layout, "synapses and biases are those of the flux network on this mesh"),
+        ("clock", _clock, "time step, leak, period and exponents follow from the integer weights"),
+        ("units", _units, "operating window and reservoirs are the operating range and the reservoir values in quanta"),
+        ("conservation", _conservation, certificate.conservation.details),
+        ("bounds", _bounds, _BOUNDS.format(len(graph.bounds))),
+        ("overflow", _overflow, certificate.overflow.details),
+        ("stability", _stability, certificate.stability.details),
+    ]
+    if positive is not None or (face is not None and face.share_bits is not None):
+        checks.append(("positivity", _positivity, "" if positive is None else positive.details))
+    checks.append(("equation", _equation, "" if solved is None else solved.details))
+    yield from ((claim, check, text, _not_claimed(graph, claim)) for claim, check, text in checks)
+
+
+_BOUNDS = "all {} bounds contain the intervals of the analysis and fit their declared bits"
+
+
+def _checks_of_law(graph: IntegerGraph, certificate: Certificate) -> Iterator[tuple[str, Check, str, str]]:
+    name = laws.law_of(graph).name
+    yield "fields", laws.named_law, f"fields, units, domain and ledgers are those of the law {name}", ""
+    yield "layout", _odd_mantissas, "targets store every mantissa unchanged", ""
+    yield "clock", laws.schedule, "", laws.LEFT_OUT["clock"]
+    yield "units", laws.windows, "operating windows and reservoirs are the ranges and values of the law in quanta", ""
+    yield "conservation", _conservation, certificate.conservation.details, ""
+    yield "bounds", _bounds, _BOUNDS.format(len(graph.bounds)), ""
+    yield "overflow", partial(laws.overflow, claim=certificate.overflow), certificate.overflow.details, ""
+    if certificate.positivity is not None:
+        yield "positivity", laws.no_limiter, "", ""
+    yield "stability", partial(laws.left_out, certificate.stability), "", laws.LEFT_OUT["stability"]
+    yield "equation", partial(laws.left_out, certificate.equation), "", laws.LEFT_OUT["equation"]
 
 
 def _first(check: Callable[[IntegerGraph], Iterator[str]], graph: IntegerGraph) -> str:
@@ -141,11 +164,15 @@ def _not_claimed(graph: IntegerGraph, claim: str) -> str:
     return f"not claimed: {missing[claim]}; {why}" if claim in missing else ""
 
 
-def _layout(graph: IntegerGraph) -> Iterator[str]:
+def _odd_mantissas(graph: IntegerGraph) -> Iterator[str]:
     for synapse in graph.synapses:
         mantissas = synapse.distinct_mantissas
         if mantissas.size and mantissas.min() < 0 < mantissas.max() and (mantissas % 2).any():
             yield f"synapse {synapse.name} mixes signs and has an odd mantissa, whose lowest bit the target would clear"
+
+
+def _layout(graph: IntegerGraph) -> Iterator[str]:
+    yield from _odd_mantissas(graph)
     if graph.materials is not None:
         yield from medium_layout(graph)
         return

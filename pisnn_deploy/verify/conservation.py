@@ -12,7 +12,7 @@ import numpy as np
 
 from pisnn_deploy.core.rows import from_triplets
 from pisnn_deploy.graph import Claim, IntegerGraph
-from pisnn_deploy.graph.fields import Channels
+from pisnn_deploy.graph.fields import Channels, Field
 from pisnn_deploy.verify.programs import Node, Reading, read
 from pisnn_deploy.verify.ranges import declared_bits
 from pisnn_deploy.verify.stored import summed
@@ -35,7 +35,7 @@ def conservation(graph: IntegerGraph, claim: Claim) -> Iterator[str]:
             yield f"synapse {synapse.name} sends {synapse.target} something other than packets of its channels"
     for channels in graph.channels:
         yield from _route(graph, channels)
-    yield from _ledgers(graph, claim)
+    yield from _sets(graph, claim) if graph.spec.equation == "law" else _ledgers(graph, claim)
 
 
 def only_adds(reading: Reading) -> bool:
@@ -63,7 +63,9 @@ def _route(graph: IntegerGraph, channels: Channels) -> Iterator[str]:
         for name, ends, sign in channels.ends:
             if name == holder:
                 wrong = wrong - from_triplets(ends, number, np.full(number.size, sign, np.int64), shape)
-        if wrong.entries:
+        if wrong.entries and graph.spec.equation == "law":
+            yield f"the stored route of {channels.population} [{wrong.columns.min()}] differs from its ends in {holder}"
+        elif wrong.entries:
             yield f"the stored route of face {wrong.columns.min()} differs from the mesh"
 
 
@@ -83,3 +85,56 @@ def _ledgers(graph: IntegerGraph, claim: Claim) -> Iterator[str]:
             yield f"a ledger may wrap after {lasts} PDE steps, but the claim says more"
     if (claim.status, claim.method, dict(claim.figures)) != ("proved", "incidence", figures):
         yield "the claim differs from what the checker proved"
+
+
+def _sets(graph: IntegerGraph, claim: Claim) -> Iterator[str]:
+    """Check the claim on joined sets of holders, and on how many PDE steps their ledgers last."""
+    figures: dict[str, float] = {
+        "channels": sum(int(channels.source.size) for channels in graph.channels),
+        "sets": joined_sets(graph),
+        "reservoirs": sum(int(field.reservoirs.size) for field in graph.fields),
+    }
+    lasts = min((_lasting(graph, field) for field in graph.fields if field.reservoirs.size), default=None)
+    if lasts is not None:
+        claimed = claim.figures.get("ledger_steps", lasts + 1)
+        figures["ledger_steps"] = min(lasts, claimed)
+        if claimed > lasts:
+            yield f"a ledger may wrap after {lasts} PDE steps, but the claim says more"
+    if (claim.status, claim.method, dict(claim.figures)) != ("proved", "joined-holders", figures):
+        yield "the claim differs from what the checker proved"
+
+
+def _lasting(graph: IntegerGraph, field: Field) -> int:
+    """PDE steps in which no ledger of a field can wrap."""
+    packets = {(b.population, b.quantity): max(-b.lower, b.upper) for b in graph.bounds}
+    most: dict[int, int] = {}
+    for channels in graph.channels:
+        packet = packets.get((channels.population, "packet"), 1 << 62)
+        for holder, ends, _ in channels.ends:
+            if holder == field.holder:
+                numbers, counts = np.unique(ends[ends >= field.cells], return_counts=True)
+                for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
+                    most[number] = most.get(number, 0) + count * packet
+    largest = (1 << (declared_bits(graph, field.holder, "ledger") - 1)) - 1
+    return largest // max(1, *most.values(), 1)
+
+
+def joined_sets(graph: IntegerGraph) -> int:
+    """Number of sets of holders, of all fields, that channels join directly or through others."""
+    first: dict[str, int] = {}
+    for field in graph.fields:
+        first[field.holder] = sum(graph.size(holder) for holder in first)
+    parents = [*range(sum(graph.size(holder) for holder in first))]
+
+    def root(number: int) -> int:
+        while parents[number] != number:
+            parents[number] = parents[parents[number]]
+            number = parents[number]
+        return number
+
+    for channels in graph.channels:
+        (source_holder, source, _), (target_holder, target, _) = channels.ends
+        pairs = zip((first[source_holder] + source).tolist(), (first[target_holder] + target).tolist(), strict=True)
+        for one_end, other_end in pairs:
+            parents[root(one_end)] = root(other_end)
+    return sum(parent == number for number, parent in enumerate(parents))

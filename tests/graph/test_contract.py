@@ -219,8 +219,7 @@ def test_graphs_of_several_fields_are_read(build: Callable[[], IntegerGraph], tm
     (finding,) = check_certificate(read)
     assert (finding.holds, finding.text) == (
         False,
-        "verification does not support graphs with several fields or channels, or with names other than membrane and "
-        "flux",
+        "the graph of a model is one with several fields or channels, or with names other than membrane and flux",
     )
     done = CliRunner().invoke(group, ["check", str(path), "-q"])
     assert isinstance(done.exception, FileError) and str(done.exception) == (
