@@ -145,7 +145,7 @@ def _contradictions(row: Row) -> Iterator[str]:
 def _of_a_run(row: Row, counts: dict[str, int | None]) -> Iterator[str]:
     """Yield contradictions within the row of a completed run; a count that is too large for the table is None."""
     known = {kind: count for kind, count in counts.items() if count is not None}
-    judgement = verdict.Verdict(final=row.drift or 0, violations=known)
+    judgement = verdict.Verdict((verdict.Balance(final=row.drift or 0),), known)
     if row.verdict == "conserved":
         if row.drift is None or len(known) < len(counts) or not judgement.conserved:
             yield f"conserved, but {judgement.reason or 'figures are missing'}"

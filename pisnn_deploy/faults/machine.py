@@ -71,8 +71,8 @@ class Machine:
         self._guards = {name: payload_guard(graph, name) for name in graph.chain}
         self._synapses = [(line.synapse, injector.synapse(line, self.phases)) for line in stored_synapses(graph)]
         # The graph has no bounds here, because widths are checked when values are used.
-        answers = Semantics(replace(graph, bounds=())).activations(mass)
-        self._last_sent = dict(zip(graph.chain, answers, strict=False)) | {MEMBRANE: mass.copy()}
+        answers = Semantics(replace(graph, bounds=())).between(mass)
+        self._last_sent = {MEMBRANE: mass.copy()} | {name: result.sends[0] for name, result in answers.items()}
         self._unsent = np.zeros_like(mass)
         ports = [(population.name, port) for population in self._answering for port in population.program.ports]
         self._arriving = {(name, port): np.zeros(graph.size(name), np.int64) for name, port in ports}

@@ -19,6 +19,7 @@ import numpy as np
 
 from pisnn_deploy.core.arithmetic import require_width
 from pisnn_deploy.core.rows import Rows
+from pisnn_deploy.graph.columns import columns_of
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.programs import Prepared, Result
@@ -31,16 +32,16 @@ class State:
 
     Attributes
     ----------
-    mass : int64 array [cells + reservoirs]
-        Masses of the cells, then ledgers.
-    current : int64 array [faces]
-        Current that each face added to its residue in the last PDE step, in flux units.
-    residue : int64 array [faces]
-        What each face has not fired yet, in flux units.
-    packets : int64 array [faces]
-        Packets that each face fired in the last PDE step.
-    kept_current : int64 array [faces]
-        Current that each face keeps for the next PDE step; 0 where its program keeps none.
+    mass : int64 array [holders]
+        Masses of the cells, then ledgers; field by field.
+    current : int64 array [channels]
+        Current that each channel added to its residue in the last PDE step, in flux units.
+    residue : int64 array [channels]
+        What each channel has not fired yet, in flux units.
+    packets : int64 array [channels]
+        Packets that each channel fired in the last PDE step.
+    kept_current : int64 array [channels]
+        Current that each channel keeps for the next PDE step; 0 where its program keeps none.
     """
 
     mass: Integers
@@ -52,6 +53,8 @@ class State:
 
 States = dict[str, dict[str, Integers]]
 """All states between two PDE steps, by population and by state of its program."""
+Results = dict[str, Result[Integers]]
+"""Results of programs in a PDE step, by population."""
 
 
 class Semantics:
@@ -72,9 +75,12 @@ class Semantics:
             for name in population.program.names
             if (population.name, population.quantity(name)) in self._bits
         }
+        self._columns = columns_of(graph)
+        self._channels = [graph.population(channels.population) for channels in graph.channels]
+        self._between = tuple(population.name for population in graph.between_fields)
         self._answering = [p for p in map(graph.population, graph.depths) if p.name not in graph.holders]
         self._weights: dict[tuple[str, str], list[tuple[str, int, Rows]]] = {
-            (population.name, port): _weights(graph, population.name, port)
+            (population.name, port): weights_of_port(graph, population.name, port)
             for population in graph.populations
             for port in population.program.ports
         }
@@ -107,7 +113,7 @@ class Semantics:
                 states[population.name] |= {state: first[population.name].states[state] for state in heard}
         return states
 
-    def advance(self, states: States, step: int = 0) -> tuple[States, dict[str, Result[Integers]]]:
+    def advance(self, states: States, step: int = 0, between: Results | None = None) -> tuple[States, Results]:
         """Run one PDE step of any graph.
 
         Parameters
@@ -116,6 +122,8 @@ class Semantics:
             Unchanged.
         step : int
             Its number, counted from 0, for error messages.
+        between : dict of str to Result, optional
+            Results of some populations, if they are known.
 
         Returns
         -------
@@ -129,7 +137,7 @@ class Semantics:
         OverflowViolation
             A value outside its declared bits.
         """
-        results = self._answers(states, step)
+        results = self._answers(states, step, known=between)
         sends = {name: result.sends for name, result in results.items()}
         after = {name: result.states for name, result in results.items()}
         for field in self._graph.fields:
@@ -142,48 +150,49 @@ class Semantics:
         return after, results
 
     def start(self, mass: Integers) -> State:
-        """State of a graph of one field before the first PDE step.
+        """State before the first PDE step.
 
         Parameters
         ----------
         mass : int64 array [cells]
-            Masses of the cells.
+            Masses of the cells, field by field.
 
         Returns
         -------
         State
-            Nothing has fired; faces that are one step late keep the current of these masses.
+            Nothing has fired; channels that are one step late keep the current of these masses.
         """
-        holder, faces = self._graph.sole_field.holder, self._graph.sole_channels
-        states = self.begin({holder: mass})
-        nothing = np.zeros(faces.size, np.int64)
-        (holders,) = states[holder].values()
-        kept, _ = _current_and_residue(faces, states[faces.name])
-        return State(holders, nothing, nothing, nothing, kept)
+        columns = self._columns
+        states = self.begin({field.holder: mass[field.cells] for field in columns.fields})
+        nothing = np.zeros(columns.size, np.int64)
+        kept = [_current_and_residue(p, states[p.name])[0] for p in self._channels]
+        return State(columns.holdings(mass), nothing, nothing, nothing, _joint(kept))
 
-    def activations(self, mass: Integers, step: int = 0) -> list[Integers]:
-        """Activation of each population of a graph of one field before its faces.
+    def between(self, mass: Integers, step: int = 0) -> Results:
+        """Results of the populations that neither hold mass nor carry packets.
 
         Parameters
         ----------
-        mass : int64 array [cells + reservoirs]
-            Masses at the start of the PDE step.
+        mass : int64 array [holders]
+            Masses and ledgers at the start of the PDE step.
         step : int
             PDE step, for error messages.
 
         Returns
         -------
-        list of int64 array
-            The masses, then each hidden population.
-        """
-        graph = self._graph
-        states = {population.name: population.started() for population in graph.between_fields}
-        states[graph.sole_field.holder] = {"mass": mass}
-        hidden = [p for p in self._answering if p.name in states]
-        return [mass, *(result.sends[0] for result in self._answers(states, step, hidden).values())]
+        dict of str to Result
+            In the order of depth.
 
-    def step(self, state: State, step: int = 0) -> State:
-        """Run one PDE step of a graph of one field.
+        Raises
+        ------
+        OverflowViolation
+            A value outside its declared bits.
+        """
+        states = {name: self._graph.population(name).started() for name in self._between}
+        return self._answers(states | self._held(mass), step, [p for p in self._answering if p.name in self._between])
+
+    def step(self, state: State, step: int = 0, between: Results | None = None) -> State:
+        """Run one PDE step of a graph whose channels have the states that `contract` requires.
 
         Parameters
         ----------
@@ -191,6 +200,8 @@ class Semantics:
             Unchanged.
         step : int
             Its number, counted from 0, for error messages.
+        between : dict of str to Result, optional
+            What `between` returns for the masses of `state`, if known.
 
         Returns
         -------
@@ -202,30 +213,43 @@ class Semantics:
         OverflowViolation
             A value outside its declared bits.
         """
-        holder, faces = self._graph.sole_field.holder, self._graph.sole_channels
-        states = {population.name: population.started() for population in self._graph.between_fields}
-        states[holder] = dict.fromkeys(self._graph.population(holder).program.states, state.mass)
-        kept = zip(reversed(faces.program.states), (state.residue, state.kept_current), strict=False)
-        states[faces.name] = dict(kept)
-        after, results = self.advance(states, step)
-        fired = results[faces.name]
-        (mass,) = after[holder].values()
-        kept_current, residue = _current_and_residue(faces, after[faces.name])
-        return State(mass, fired.values["current"], residue, fired.sends[0], kept_current)
+        states = {name: self._graph.population(name).started() for name in self._between} | self._held(state.mass)
+        for population, columns in zip(self._channels, self._columns.channels, strict=True):
+            values = state.residue[columns.part], state.kept_current[columns.part]
+            states[population.name] = dict(zip(reversed(population.program.states), values, strict=False))
+        after, results = self.advance(states, step, between)
+        fired = [results[population.name] for population in self._channels]
+        memories = [_current_and_residue(p, after[p.name]) for p in self._channels]
+        return State(
+            _joint([next(iter(after[field.holder].values())) for field in self._columns.fields]),
+            _joint([_of_all(result.values["current"], result.sends[0].size) for result in fired]),
+            _joint([residue for _, residue in memories]),
+            _joint([result.sends[0] for result in fired]),
+            _joint([kept for kept, _ in memories]),
+        )
+
+    def _held(self, mass: Integers) -> States:
+        """States of the holders."""
+        states: States = {}
+        for columns in self._columns.fields:
+            (name,) = self._graph.population(columns.holder).program.states
+            holders = slice(columns.held_cells.start, columns.held_reservoirs.stop)
+            states[columns.holder] = {name: mass[holders]}
+        return states
 
     def masses_after(self, mass: Integers, steps: int) -> Integers:
-        """Masses and ledgers of a graph of one field after some PDE steps.
+        """Masses and ledgers after some PDE steps.
 
         Parameters
         ----------
         mass : int64 array [cells]
-            At the start.
+            At the start, field by field.
         steps : int
             PDE steps.
 
         Returns
         -------
-        int64 array [cells + reservoirs]
+        int64 array [holders]
             At the end.
         """
         state = self.start(mass)
@@ -234,13 +258,21 @@ class Semantics:
         return state.mass
 
     def _answers(
-        self, states: States, step: int, populations: list[Population] | None = None, *, checked: bool = True
-    ) -> dict[str, Result[Integers]]:
+        self,
+        states: States,
+        step: int,
+        populations: list[Population] | None = None,
+        *,
+        known: Results | None = None,
+        checked: bool = True,
+    ) -> Results:
         """Results of the populations for given masses, in order of depth."""
-        results: dict[str, Result[Integers]] = {}
-        sends: dict[str, tuple[Integers, ...]] = {}
+        results: Results = dict(known or {})
+        sends = {name: result.sends for name, result in results.items()}
         self._step = step
         for population in self._answering if populations is None else populations:
+            if population.name in results:
+                continue
             inputs = self._inputs(population, states, sends)
             prepared = self._run[population.name] if checked else Prepared(population.program, Arrays())
             for name, values in inputs.items() if checked else ():
@@ -280,8 +312,19 @@ class Semantics:
             require_width(values, bits, population, quantity, step)
 
 
-def _weights(graph: IntegerGraph, target: str, port: str) -> list[tuple[str, int, Rows]]:
-    """Sources of a port: each with its output and the summed effective weights."""
+def weights_of_port(graph: IntegerGraph, target: str, port: str) -> list[tuple[str, int, Rows]]:
+    """Sources of a port.
+
+    Parameters
+    ----------
+    target, port : str
+        Population and its port.
+
+    Returns
+    -------
+    list of (str, int, Rows)
+        Population and output that send, and the sum of the effective weights, int64 [target, source].
+    """
     sums: dict[tuple[str, int], Rows] = {}
     for synapse in graph.into(target, port):
         key = synapse.source, synapse.output
@@ -292,12 +335,13 @@ def _weights(graph: IntegerGraph, target: str, port: str) -> list[tuple[str, int
 
 def _spread(result: Result[Integers], size: int) -> Result[Integers]:
     """Expand constants in a result to one value per neuron."""
+    states = {name: _of_all(value, size) for name, value in result.states.items()}
+    return Result(states, tuple(_of_all(value, size) for value in result.sends), result.values)
 
-    def spread(value: Integers) -> Integers:
-        return value if np.shape(value) else np.full(size, value, np.int64)
 
-    states = {name: spread(value) for name, value in result.states.items()}
-    return Result(states, tuple(map(spread, result.sends)), result.values)
+def _of_all(value: Integers, size: int) -> Integers:
+    """Expand a constant to one value per neuron."""
+    return value if np.shape(value) else np.full(size, value, np.int64)
 
 
 def _current_and_residue(faces: Population, states: Mapping[str, Integers]) -> tuple[Integers, Integers]:
@@ -306,39 +350,50 @@ def _current_and_residue(faces: Population, states: Mapping[str, Integers]) -> t
     return (kept[0] if kept else np.zeros_like(residue)), residue
 
 
+def _joint(parts: list[Integers]) -> Integers:
+    """Concatenate arrays; the only one is not copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate([*parts, np.zeros(0, np.int64)])
+
+
 def first_kept_current(graph: IntegerGraph, mass: Integers) -> Integers:
-    """Current that the faces of a graph keep before the first PDE step.
+    """Current that the channels of a graph keep before the first PDE step.
 
     Parameters
     ----------
     graph : IntegerGraph
         At least quantised.
-    mass : int64 array [cells + reservoirs]
-        Masses at the start.
+    mass : int64 array [cells]
+        Masses of the cells at the start, field by field.
 
     Returns
     -------
-    int64 array [faces]
-        The current of these masses for faces that add arrivals one step late, else 0.
+    int64 array [channels]
+        The current of these masses for channels that add arrivals one step late, else 0.
     """
-    if not graph.sole_channels.is_late:  # avoids building the matrices of a large mesh
-        return np.zeros(graph.sole_channels.size, np.int64)
-    return Semantics(graph).start(mass[: graph.sole_field.cells]).kept_current
+    channels = [graph.population(channels.population) for channels in graph.channels]
+    if not any(population.is_late for population in channels):  # avoids building the matrices of a large mesh
+        return np.zeros(sum(population.size for population in channels), np.int64)
+    return Semantics(graph).start(mass).kept_current
 
 
 def kept_current(graph: IntegerGraph, current: Integers) -> Integers:
-    """Current that faces keep from a PDE step, if they are not late.
+    """Current that channels keep from a PDE step, if they are not late.
 
     Parameters
     ----------
     graph : IntegerGraph
         At least quantised.
-    current : int64 array [faces]
+    current : int64 array [channels]
         Current of the PDE step.
 
     Returns
     -------
-    int64 array [faces]
-        The current, or 0 where its program forgets it.
+    int64 array [channels]
+        The current, or 0 where their program forgets it.
     """
-    return current if len(graph.sole_channels.program.states) > 1 else np.zeros_like(current)
+    parts = [np.zeros(0, np.int64)]
+    for columns in columns_of(graph).channels:
+        part = current[columns.part]
+        forgets = len(graph.population(columns.population).program.states) < 2
+        parts.append(np.zeros_like(part) if forgets else part)
+    return np.concatenate(parts)

@@ -42,7 +42,7 @@ from pisnn_deploy.graph.semantics import kept_current
 from pisnn_deploy.lava import exchange
 from pisnn_deploy.lava.exchange import Exchange
 from pisnn_deploy.lava.plan import require_process
-from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, RunState, Trace, start_of
+from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, RunState, start_of, trace_of
 from pisnn_deploy.runs.states import first_true, misfit
 
 _POLL_SECONDS = 0.05
@@ -305,16 +305,15 @@ def _collect(
         _require_memory(f"{result['failure']}\n{result['traceback']}", files)
         details = str(result["traceback"]).rstrip() or _tail(files.log)
         raise WorkerError(f"{result['failure']} (PDE step {int(status[exchange.STEPS])})", details)
-    cells = graph.mesh.cells
     steps, rows = int(status[exchange.STEPS]), int(status[exchange.ROWS])
     counted = files.events(graph.chain)
     events = {name: count + start.events[name] for name, count in counted.items()}
     packets_sent = start.packets_sent + int(status[exchange.PACKETS])
     quanta_sent = start.quanta_sent + int(status[exchange.QUANTA])
-    trace = Trace(
+    trace = trace_of(
+        graph,
         trace_steps[:rows],
-        np.array(files.array("mass")[:rows, :cells]),
-        np.array(files.array("mass")[:rows, cells:]),
+        np.array(files.array("mass")[:rows]),
         np.array(files.array("transported")[:rows]),
         np.array(files.array("in_flight")[:rows]),
         np.array(files.array("flux")[:rows]) if options.everything else None,

@@ -41,7 +41,7 @@ def result_of(simulation: Simulation, artifact: str) -> dict[str, Any]:
         "time_steps": run.time_steps,
         "period": graph.period,
         "kept": {"steps": run.trace.step.size, "last": int(run.trace.step[-1]) if run.trace.step.size else None},
-        "mass": run.verdict.mass(),
+        "mass": run.verdict.balances[0].figures() if len(run.verdict.balances) == 1 else None,
         "violations": run.violations,
         "plausible": plausibility(graph, run).to_dict(),
         # Domains do not count spikes, because those in halos are sent twice.

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
+from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.runs.registry import run_graph
-from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, Trace
+from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, Trace, row_bytes
 
 STRETCH_BYTES = 1 << 27
 """Memory for the integers of one backend, in bytes."""
@@ -83,7 +83,7 @@ def compare(
     progress : callable, optional
         Called with the number of PDE steps that both have completed.
     """
-    stretch = max(1, STRETCH_BYTES // (8 * (graph.mesh.holders + 4 * graph.mesh.faces)))
+    stretch = max(1, STRETCH_BYTES // row_bytes(graph, everything=True))
     starts = [options.start, options.start]
     done, integers = options.first_step, 0
     while True:
@@ -127,7 +127,9 @@ def first_difference(first: Trace, second: Trace) -> Difference | None:
 def _parts(trace: Trace) -> Iterator[tuple[str, str, Integers]]:
     """Yield the parts of a trace in the order in which a PDE step computes them."""
     assert trace.flux is not None
-    for number, quantity in ((1, "current"), (0, "packet"), (2, "residue")):
-        yield FLUX, quantity, trace.flux[:, number]
-    yield MEMBRANE, "mass", trace.mass
-    yield MEMBRANE, "ledger", trace.ledger
+    for channels in trace.columns.channels:
+        for number, quantity in ((1, "current"), (0, "packet"), (2, "residue")):
+            yield channels.population, quantity, trace.flux[:, number, channels.part]
+    for field in trace.columns.fields:
+        yield field.holder, "mass", trace.mass[:, field.cells]
+        yield field.holder, "ledger", trace.ledger[:, field.reservoirs]

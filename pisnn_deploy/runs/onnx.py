@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.semantics import State, kept_current
@@ -43,9 +45,11 @@ def _session(graph: IntegerGraph) -> Any:
 
 def _states(graph: IntegerGraph, start: RunState, session: Any) -> Iterator[State]:
     mass, current, residue = start.mass, start.current, start.residue
-    is_late = graph.sole_channels.is_late
+    late = np.concatenate(
+        [np.full(channels.size, graph.population(channels.population).is_late) for channels in graph.channels]
+    )
     while True:
         inputs = {"mass": mass, "current": current, "residue": residue}
         mass, current, residue, packets = session.run(None, inputs)
-        added = inputs["current"] if is_late else current
+        added = np.where(late, inputs["current"], current)
         yield State(mass, added, residue, packets, kept_current(graph, current))

@@ -21,6 +21,7 @@ import numpy as np
 
 from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.core.output import is_leftover
+from pisnn_deploy.graph.columns import columns_of
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.runs.run import Integers, RunState, Trace
 from pisnn_deploy.runs.snapshot import REMEDY, Snapshot, read_snapshot, write_snapshot
@@ -144,7 +145,8 @@ class Recording:
 
     def trace(self, rows: int) -> Trace:
         """Map the rows on disk for reading."""
-        return Trace(*(self._mapped(name, rows) for name in _PARTS))
+        step, mass, ledger, transported, in_flight = (self._mapped(name, rows) for name in _PARTS)
+        return Trace(step, mass, ledger, transported, in_flight, columns_of(self.graph))
 
     def _digest(self, rows: int) -> str:
         with self._raw("in_flight").open("rb") as stream:
@@ -158,8 +160,8 @@ class Recording:
         return self.folder / f"{name}.int64"
 
     def _width(self, name: str) -> tuple[int, ...]:
-        mesh = self.graph.mesh
-        widths = {"mass": mesh.cells, "ledger": mesh.reservoirs, "transported": mesh.faces}
+        columns = columns_of(self.graph)
+        widths = {"mass": columns.cells, "ledger": columns.reservoirs, "transported": columns.size}
         return (widths[name],) if name in widths else ()
 
     def _row_bytes(self, name: str) -> int:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from pisnn_deploy.graph.connections import Incidence
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
-from pisnn_deploy.runs.run import Integers, RunOptions, RunState, Trace
-from pisnn_deploy.runs.states import first_true
+from pisnn_deploy.graph.columns import columns_of, incidence_of
+from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.runs.run import Integers, RunOptions, RunState, Trace, row_bytes
+from pisnn_deploy.runs.states import first_true, largest_packet
 
 CHUNK_BYTES = 1 << 25
 """Approximate size of the chunks of rows that are checked together, in bytes."""
@@ -45,13 +45,12 @@ def _problems(graph: IntegerGraph, mass: Integers, trace: Trace, options: RunOpt
     if (row := first_true(trace.step != steps)) is not None:
         yield f"rows of other PDE steps: step, row {row}: {trace.step[row]}, not {steps[row]}"
     yield from _unlike_the_snapshot(graph, trace, end)
-    width = graph.mesh.holders + graph.mesh.faces
-    number = max(1, CHUNK_BYTES // (8 * width))
+    number = max(1, CHUNK_BYTES // row_bytes(graph))
     judge = _Judge(graph, mass)
     for first in range(0, steps.size, number):
         rows = trace.at(np.arange(first, min(steps.size, first + number), dtype=np.int64))
         # Include the previous row, so that packets between two chunks are checked, too.
-        before = trace.transported[first - 1 : first] if first else np.zeros((1, graph.mesh.faces), np.int64)
+        before = trace.transported[first - 1 : first] if first else np.zeros((1, trace.transported.shape[1]), np.int64)
         since = int(steps[first - 1]) if first else 0
         yield from judge.problems(rows, np.asarray(before), since)
     last = int(steps[-1])
@@ -64,10 +63,10 @@ def _problems(graph: IntegerGraph, mass: Integers, trace: Trace, options: RunOpt
 def _unlike_the_snapshot(graph: IntegerGraph, trace: Trace, end: RunState) -> Iterator[str]:
     if not trace.step.size or int(trace.step[-1]) != end.step:
         return
-    cells, row = graph.mesh.cells, trace.step.size - 1
+    (mass, ledger), row = columns_of(graph).split(end.mass), trace.step.size - 1
     for name, recorded, expected in (
-        ("mass", trace.mass[-1], end.mass[:cells]),
-        ("ledger", trace.ledger[-1], end.mass[cells:]),
+        ("mass", trace.mass[-1], mass),
+        ("ledger", trace.ledger[-1], ledger),
         ("transported", trace.transported[-1], end.transported),
         ("in_flight", trace.in_flight[-1:], np.array([end.in_flight])),
     ):
@@ -82,20 +81,16 @@ class _Judge:
     """Checks rows in chunks."""
 
     def __init__(self, graph: IntegerGraph, mass: Integers) -> None:
-        mesh = graph.mesh
         self._graph = graph
-        self._start = graph.sole_field.holdings(mass)
-        self._incidence = Incidence(mesh.source, mesh.target, mesh.holders, 1).rows
-        self._most = 1 << (graph.bits(FLUX, "packet") - 1)
+        self._columns = columns_of(graph)
+        self._start = self._columns.holdings(mass)
+        self._incidence = incidence_of(graph)
+        self._most = {ends.population: largest_packet(graph, ends.population) for ends in graph.channels}
 
     def problems(self, rows: Trace, before: Integers, since: int) -> Iterator[str]:
         """Yield errors in consecutive rows; `before` has the packets of the previous row, of PDE step `since`."""
-        cells = self._graph.mesh.cells
-        expected = self._start + np.asarray((self._incidence @ rows.transported.T).T)
-        for name, recorded, right in (
-            ("mass", rows.mass, expected[:, :cells]),
-            ("ledger", rows.ledger, expected[:, cells:]),
-        ):
+        mass, ledger = self._columns.split(self._start + np.asarray((self._incidence @ rows.transported.T).T))
+        for name, recorded, right in (("mass", rows.mass, mass), ("ledger", rows.ledger, ledger)):
             if (place := _place(recorded != right)) is not None:
                 row, index = place
                 yield (
@@ -114,10 +109,13 @@ class _Judge:
         # Unsigned, because the difference of two signed 64-bit integers may wrap.
         high, low = np.maximum(after, before), np.minimum(after, before)
         sent = high.astype(np.uint64) - low.astype(np.uint64)
-        limits = [min(self._most * gap, (1 << 64) - 1) for gap in gaps.tolist()]
-        place = _place(sent > np.array(limits, np.uint64)[:, None])
-        if place is not None:
-            row, index = place
+        for channels in self._columns.channels:
+            most = self._most[channels.population]
+            limits = [min(most * gap, (1 << 64) - 1) for gap in gaps.tolist()]
+            place = _place(sent[:, channels.part] > np.array(limits, np.uint64)[:, None])
+            if place is None:
+                continue
+            row, index = place[0], channels.first + place[1]
             where = name or f"PDE step {0 if steps is None else steps[row]}"
             yield (
                 f"more packets than {gaps[row]} PDE steps can send: transported [{index}] of {where} is "
@@ -126,23 +124,25 @@ class _Judge:
 
     def _beyond(self, rows: Trace) -> Iterator[str]:
         """Yield masses and ledgers that the audit would have refused."""
-        graph = self._graph
-        window, levels = graph.window, graph.sole_field.levels(rows.mass)
-        if (place := _place((levels < window.lower) | (levels > window.upper))) is not None:
-            row, index = place
-            yield (
-                f"masses outside the operating range: mass [{index}] of PDE step {rows.step[row]} is "
-                f"{rows.mass[row, index]}"
-            )
-        half = 1 << (graph.bits(MEMBRANE, "ledger") - 1) if graph.mesh.reservoirs else 0
-        if (place := _place((rows.ledger < -half) | (rows.ledger >= half))) is not None:
-            row, index = place
-            ledger = rows.ledger[row, index]
-            yield f"a ledger exceeds its bits: ledger [{index}] of PDE step {rows.step[row]} is {ledger}"
+        for columns in self._columns.fields:
+            window, levels = columns.field.window, columns.field.levels(rows.mass[:, columns.cells])
+            if (place := _place((levels < window.lower) | (levels > window.upper))) is not None:
+                row, index = place[0], columns.first_cell + place[1]
+                yield (
+                    f"masses outside the operating range: mass [{index}] of PDE step {rows.step[row]} is "
+                    f"{rows.mass[row, index]}"
+                )
+            if not columns.field.reservoirs.size:
+                continue
+            half, ledgers = 1 << (self._graph.bits(columns.holder, "ledger") - 1), rows.ledger[:, columns.reservoirs]
+            if (place := _place((ledgers < -half) | (ledgers >= half))) is not None:
+                row, index = place[0], columns.first_reservoir + place[1]
+                ledger = rows.ledger[row, index]
+                yield f"a ledger exceeds its bits: ledger [{index}] of PDE step {rows.step[row]} is {ledger}"
 
     def _in_flight(self, rows: Trace, before: Integers, gaps: Integers) -> Iterator[str]:
         packets = np.abs(np.diff(rows.transported, axis=0, prepend=before)).sum(axis=1)
-        most = self._most * self._graph.mesh.faces
+        most = sum(self._most[channels.population] * channels.count for channels in self._columns.channels)
         wrong = (rows.in_flight < 0) | (rows.in_flight > most)
         wrong |= (gaps == 1) & (rows.in_flight != packets) | (rows.step == 0) & (rows.in_flight != 0)
         if (row := first_true(wrong)) is not None:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from pisnn_deploy.audit.recovery import Detection
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.faults.spec import Fault
-from pisnn_deploy.graph.integer import FLUX, IntegerGraph
+from pisnn_deploy.graph.columns import Columns, columns_of
+from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.semantics import first_kept_current
-from pisnn_deploy.mesh import FaceMesh
-from pisnn_deploy.runs.verdict import Verdict, exact_sums, verdict_of
+from pisnn_deploy.runs.verdict import Balance, Verdict, balance_of, totals_of
 
 Integers = NDArray[np.int64]
 Progress = Callable[[int], None]
@@ -30,12 +30,12 @@ class RunState:
     ----------
     step : int
         Number of completed PDE steps.
-    mass : int64 array [cells + reservoirs]
-        Masses of the cells, then ledgers, in quanta.
-    current, residue : int64 array [faces]
-        Current that the program of a face keeps (0 if it keeps none) and residue, in flux units.
-    transported : int64 array [faces]
-        Sum of the packets through each face since the start, in quanta.
+    mass : int64 array [holders]
+        Masses of the cells, then ledgers, in quanta; field by field.
+    current, residue : int64 array [channels]
+        Current that the program of a channel keeps (0 if it keeps none) and residue, in flux units.
+    transported : int64 array [channels]
+        Sum of the packets through each channel since the start, in quanta.
     in_flight : int
         Sum of the absolute packets of the last PDE step.
     packets_sent, quanta_sent : int
@@ -61,13 +61,13 @@ def start_of(graph: IntegerGraph, mass: Integers) -> RunState:
     Parameters
     ----------
     mass : int64 array [cells]
-        Initial masses in quanta.
+        Initial masses in quanta, field by field.
     """
-    residue, transported = np.zeros((2, graph.mesh.faces), np.int64)
-    holders = graph.sole_field.holdings(mass)
-    current = first_kept_current(graph, holders)
+    columns = columns_of(graph)
+    residue, transported = np.zeros((2, columns.size), np.int64)
+    current = first_kept_current(graph, mass)
     events = dict.fromkeys(graph.chain, 0)
-    return RunState(0, holders, current, residue, transported, events=events)
+    return RunState(0, columns.holdings(mass), current, residue, transported, events=events)
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def require_room(graph: IntegerGraph, options: RunOptions) -> None:
     UsageError
         If there are too many PDE steps.
     """
-    bits = graph.bits(FLUX, "packet")
+    bits = max((graph.bits(channels.population, "packet") for channels in graph.channels), default=1)
     sums = np.zeros(0, np.int64) if options.start is None else options.start.transported
     most = max(int(sums.max(initial=0)), -int(sums.min(initial=0)))
     room = max(0, LARGEST_SUM - most) >> (bits - 1)
@@ -154,6 +154,8 @@ LARGEST_SUM = (1 << 63) - 1
 class Trace:
     """Recorded integers of a run.
 
+    Arrays list the cells, the reservoirs and the channels of all fields, field by field.
+
     Attributes
     ----------
     step : int64 array [n]
@@ -162,11 +164,13 @@ class Trace:
         Masses after the step, in quanta.
     ledger : int64 array [n, reservoirs]
         Net mass that each reservoir has taken since the start, in quanta.
-    transported : int64 array [n, faces]
-        Sum of the packets through each face since the start, in quanta.
+    transported : int64 array [n, channels]
+        Sum of the packets through each channel since the start, in quanta.
     in_flight : int64 array [n]
         Sum of the absolute packets of the step, in quanta.
-    flux : int64 array [n, 3, faces], or None
+    columns : Columns
+        Positions of fields and channels in the arrays.
+    flux : int64 array [n, 3, channels], or None
         Packets of the step (quanta), and currents and residues after firing (flux units); optional.
     """
 
@@ -175,6 +179,7 @@ class Trace:
     ledger: Integers
     transported: Integers
     in_flight: Integers
+    columns: Columns
     flux: Integers | None = None
 
     def at(self, rows: Integers | slice) -> Trace:
@@ -189,28 +194,89 @@ class Trace:
             part[rows] for part in (self.mass, self.ledger, self.transported, self.in_flight)
         )
         flux = None if self.flux is None else self.flux[rows]
-        return Trace(self.step[rows], mass, ledger, transported, in_flight, flux)
+        return Trace(self.step[rows], mass, ledger, transported, in_flight, self.columns, flux)
 
     def totals(self) -> list[int]:
-        """Total mass of cells and ledgers in each row, as Python integers, because it may exceed 64 bits."""
-        sums = zip(exact_sums(self.mass), exact_sums(self.ledger), strict=True)
-        return [mass + ledger for mass, ledger in sums]
+        """Total mass of cells and ledgers in each row, if channels join all fields.
+
+        Returns
+        -------
+        list of int
+            Python integers, because they may exceed 64 bits.
+
+        Raises
+        ------
+        TypeError
+            Channels do not join all fields, so that quanta of one are not those of another.
+        """
+        if len(self.columns.joined) != 1:
+            raise TypeError("channels do not join all fields")
+        return totals_of([self.mass, self.ledger])
+
+    def balances(self) -> tuple[Balance, ...]:
+        """Mass balance of each set of fields that channels join."""
+        return tuple(
+            balance_of(
+                tuple(columns.name for columns in fields),
+                self.step,
+                [self.mass[:, columns.cells] for columns in fields],
+                [self.ledger[:, columns.reservoirs] for columns in fields],
+            )
+            for fields in self.columns.joined
+        )
 
 
-def empty_trace(mesh: FaceMesh, steps: Integers, *, everything: bool = False) -> Trace:
+def trace_of(
+    graph: IntegerGraph,
+    steps: Integers,
+    holdings: Integers,
+    transported: Integers,
+    in_flight: Integers,
+    flux: Integers | None = None,
+) -> Trace:
+    """Create a trace from masses and ledgers in one array.
+
+    Parameters
+    ----------
+    steps : int64 array [n]
+        PDE step of each row.
+    holdings : int64 array [n, holders]
+        Masses and ledgers, field by field.
+    transported, in_flight, flux
+        See `Trace`.
+    """
+    columns = columns_of(graph)
+    mass, ledger = columns.split(holdings)
+    return Trace(steps, mass, ledger, transported, in_flight, columns, flux)
+
+
+def empty_trace(graph: IntegerGraph, steps: Integers, *, everything: bool = False) -> Trace:
     """Create a trace of zeros.
 
     Parameters
     ----------
-    kept : int64 array [n]
+    steps : int64 array [n]
         PDE step of each row.
     everything : bool
-        Whether it includes flux compartments.
+        Whether it includes currents and residues of channels.
     """
-    rows = steps.size
-    mass, ledger, transported = (np.zeros((rows, n), np.int64) for n in (mesh.cells, mesh.reservoirs, mesh.faces))
-    flux = np.zeros((rows, 3, mesh.faces), np.int64) if everything else None
-    return Trace(steps, mass, ledger, transported, np.zeros(rows, np.int64), flux)
+    rows, columns = steps.size, columns_of(graph)
+    sizes = columns.cells, columns.reservoirs, columns.size
+    mass, ledger, transported = (np.zeros((rows, n), np.int64) for n in sizes)
+    flux = np.zeros((rows, 3, columns.size), np.int64) if everything else None
+    return Trace(steps, mass, ledger, transported, np.zeros(rows, np.int64), columns, flux)
+
+
+def row_bytes(graph: IntegerGraph, *, everything: bool = False) -> int:
+    """Size of a row of a trace in bytes.
+
+    Parameters
+    ----------
+    everything : bool
+        Whether it includes currents and residues of channels.
+    """
+    columns = columns_of(graph)
+    return 8 * (columns.holders + (4 if everything else 1) * columns.size)
 
 
 @dataclass(frozen=True)
@@ -255,10 +321,9 @@ class Run:
     @cached_property
     def verdict(self) -> Verdict:
         """Verdict computed from the run's figures."""
-        trace = self.trace
-        return verdict_of(trace.step, trace.mass, trace.ledger, self.violations, self.failure)
+        return Verdict(self.trace.balances(), self.violations, self.failure)
 
     @property
     def conserved(self) -> bool:
-        """Whether the run was completed without violations, and all rows have the same total mass."""
+        """Whether the run had no violations, and every row has the same total mass of each set of fields."""
         return self.verdict.conserved

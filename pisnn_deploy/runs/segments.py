@@ -13,7 +13,7 @@ from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.runs.recording import Recording
 from pisnn_deploy.runs.registry import run_graph
 from pisnn_deploy.runs.rows import rows_problem
-from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, RunState, Trace
+from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, RunState, Trace, row_bytes
 from pisnn_deploy.runs.snapshot import REMEDY, Snapshot
 from pisnn_deploy.runs.states import first_true, state_problem
 
@@ -164,5 +164,4 @@ def _finished(backend: str, graph: IntegerGraph, end: RunState, trace: Trace, se
 
 def _longest(graph: IntegerGraph, options: RunOptions) -> int:
     """Longest segment whose rows fit into memory, in PDE steps."""
-    row = 8 * (graph.mesh.holders + graph.mesh.faces)
-    return max(1, ROWS_BYTES // max(row, 1)) * options.every
+    return max(1, ROWS_BYTES // max(row_bytes(graph), 1)) * options.every

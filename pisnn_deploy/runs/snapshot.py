@@ -16,6 +16,7 @@ from pisnn_deploy.core.errors import FileError
 from pisnn_deploy.core.npy import DAMAGED_ARCHIVE, int64_array, write_arrays
 from pisnn_deploy.core.output import whole_file
 from pisnn_deploy.core.pointers import require_content
+from pisnn_deploy.graph.columns import columns_of
 from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.runs.run import Integers, RunState
 
@@ -117,9 +118,10 @@ def read_snapshot(path: Path, graph: IntegerGraph) -> Snapshot:
     except (*DAMAGED_ARCHIVE, TypeError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())[:_LONGEST_REASON]
         raise FileError(path, f"is damaged ({reason})", remedy=REMEDY) from error
+    columns = columns_of(graph)
     for snapshot_state in (state, before):
         sizes = None if snapshot_state is None else [getattr(snapshot_state, name).shape for name in _ARRAYS]
-        if sizes is not None and sizes != [(graph.mesh.holders,), *[(graph.mesh.faces,)] * 3]:
+        if sizes is not None and sizes != [(columns.holders,), *[(columns.size,)] * 3]:
             raise FileError(path, "is damaged (arrays of another mesh)", remedy=REMEDY)
     return snapshot
 
@@ -150,7 +152,8 @@ def _counted(value: object, limit: int) -> int:
 
 def _largest(graph: IntegerGraph) -> int:
     """Largest size of a snapshot in bytes; larger files are refused before reading."""
-    return _LARGEST_TEXT + 16 * (graph.mesh.holders + len(_ARRAYS) * graph.mesh.faces)
+    columns = columns_of(graph)
+    return _LARGEST_TEXT + 16 * (columns.holders + len(_ARRAYS) * columns.size)
 
 
 def _members(path: Path, largest: int) -> dict[str, Integers]:

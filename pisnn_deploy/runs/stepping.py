@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -18,9 +19,10 @@ from pisnn_deploy.audit.invariants import KINDS, Audit
 from pisnn_deploy.audit.recovery import Detection, detection_of
 from pisnn_deploy.core.arithmetic import require_width
 from pisnn_deploy.core.errors import InvariantViolation, OverflowViolation
-from pisnn_deploy.graph.integer import FLUX, MEMBRANE, IntegerGraph
+from pisnn_deploy.graph.columns import columns_of
+from pisnn_deploy.graph.integer import IntegerGraph
 from pisnn_deploy.graph.lines import spikes
-from pisnn_deploy.graph.semantics import Semantics, State
+from pisnn_deploy.graph.semantics import Results, Semantics, State
 from pisnn_deploy.runs.run import Integers, Progress, Run, RunOptions, RunState, empty_trace
 
 SLICE_SECONDS = 0.1
@@ -81,19 +83,22 @@ class ReferenceStepper:
 
     def __init__(self, graph: IntegerGraph, start: RunState, steps: int, states: Iterator[State] | None = None) -> None:
         self._graph = graph
+        self._columns = columns_of(graph)
         self._steps = steps
         self._go_on(start, None if states is None else _within_widths(graph, start.step, states))
 
     def _go_on(self, start: RunState, states: Iterator[State] | None = None) -> None:
-        self._states = _reference_states(self._graph, start) if states is None else states
         self._now = start
         self._count = _EventCount(self._graph, start.events)
+        self._states = _reference_states(self._graph, start, self._count) if states is None else states
         self._audit = Audit(self._graph, start)
 
     def begin(self) -> None:
         """Check the initial state and count its spikes."""
         mass = self._now.mass
-        require_width(mass[: self._graph.mesh.cells], self._graph.bits(MEMBRANE, "mass"), MEMBRANE, "mass", 0)
+        for field in self._columns.fields:
+            bits = self._graph.bits(field.holder, "mass")
+            require_width(mass[field.held_cells], bits, field.holder, "mass", 0)
         self._audit.observe_membranes(0, mass, absorbing=True)
         self._count.start(mass, sends=self._steps > 0)
         self._now = replace(self._now, events=dict(self._count.events))
@@ -104,7 +109,11 @@ class ReferenceStepper:
         for _ in range(steps):
             step = self._now.step
             state = next(self._states)
-            self._audit.observe_flux(step, state.packets, state.current, state.residue, firing=True)
+            for number, channels in enumerate(self._columns.channels):
+                packets, current, residue = (
+                    values[channels.part] for values in (state.packets, state.current, state.residue)
+                )
+                self._audit.observe_flux(step, packets, current, residue, firing=True, number=number)
             self._audit.observe_membranes(step + 1, state.mass, absorbing=True)
             self._count.add(step + 1, state, sends=step + 1 < self._steps)
             self._now = RunState(
@@ -141,28 +150,33 @@ class ReferenceStepper:
         )
 
 
-def _reference_states(graph: IntegerGraph, start: RunState) -> Iterator[State]:
+def _reference_states(graph: IntegerGraph, start: RunState, count: _EventCount) -> Iterator[State]:
     # A generator, because kernels use a reference only for the start, and its matrices may be large.
-    semantics, step = Semantics(graph), start.step
+    semantics, step = count.semantics, start.step
     nothing = np.zeros_like(start.residue)
     state = State(start.mass, nothing, start.residue, nothing, start.current)
     while True:
-        state = semantics.step(state, step)
+        state = semantics.step(state, step, count.between)
         step += 1
         yield state
 
 
 def _within_widths(graph: IntegerGraph, step: int, states: Iterator[State]) -> Iterator[State]:
     bits = {(bound.population, bound.quantity): bound.bits for bound in graph.bounds}
-    cells = graph.mesh.cells
+    columns = columns_of(graph)
     for state in states:
-        parts: tuple[tuple[str, str, Integers, int], ...] = (
-            (FLUX, "current", state.current, step),
-            (FLUX, "packet", state.packets, step),
-            (FLUX, "residue", state.residue, step),
-            (MEMBRANE, "mass", state.mass[:cells], step + 1),
-            (MEMBRANE, "ledger", state.mass[cells:], step + 1),
-        )
+        parts = [
+            (channels.population, quantity, values[channels.part], step)
+            for channels in columns.channels
+            for quantity, values in (
+                ("current", state.current),
+                ("packet", state.packets),
+                ("residue", state.residue),
+            )
+        ]
+        for field in columns.fields:
+            parts.append((field.holder, "mass", state.mass[field.held_cells], step + 1))
+            parts.append((field.holder, "ledger", state.mass[field.held_reservoirs], step + 1))
         for population, quantity, values, at in parts:
             if (population, quantity) in bits:
                 require_width(values, bits[population, quantity], population, quantity, at)
@@ -223,7 +237,7 @@ class _Rows:
     def __init__(self, graph: IntegerGraph, options: RunOptions) -> None:
         self._graph = graph
         self._last = options.last_step
-        self.trace = empty_trace(graph.mesh, options.kept_steps(), everything=options.everything)
+        self.trace = empty_trace(graph, options.kept_steps(), everything=options.everything)
         self.kept = 0
 
     @property
@@ -240,12 +254,12 @@ class _Rows:
         before : RunState or None
             State one PDE step before; needed only for traces with flux compartments.
         """
-        trace, row, cells = self.trace, self.kept, self._graph.mesh.cells
+        trace, row = self.trace, self.kept
         if row == trace.step.size or state.step != trace.step[row]:
             return
         if trace.flux is not None and before is not None:
             trace.flux[row] = _flux(self._graph, before, state)
-        trace.mass[row], trace.ledger[row] = state.mass[:cells], state.mass[cells:]
+        trace.mass[row], trace.ledger[row] = trace.columns.split(state.mass)
         trace.transported[row], trace.in_flight[row] = state.transported, state.in_flight
         self.kept += 1
 
@@ -275,59 +289,96 @@ def _advance(stepper: Stepper, rows: _Rows, options: RunOptions, progress: Progr
 
 def _flux(graph: IntegerGraph, before: RunState, after: RunState) -> Integers:
     """Packets, currents and residues of a PDE step; the current follows from the change of the residue."""
-    (facts,) = channel_facts(graph)
-    if facts.firing is None or facts.firing.withholding is not None:
+    rules = [facts.firing for facts in channel_facts(graph)]
+    if any(rule is None or rule.withholding is not None for rule in rules):
         # Withheld packets are not in the state, so repeat the step.
         nothing = np.zeros_like(before.residue)
         last = State(before.mass, nothing, before.residue, nothing, before.current)
         state = Semantics(graph).step(last, before.step)
         return np.stack([state.packets, state.current, state.residue])
     packets = after.transported - before.transported
-    current = (packets << facts.firing.exponent) + after.residue - before.residue
+    exponents = np.array([0 if rule is None else rule.exponent for rule in rules], np.int64)
+    sizes = [channels.size for channels in graph.channels]
+    current = (packets << np.repeat(exponents, sizes)) + after.residue - before.residue
     return np.stack([packets, current, after.residue])
 
 
+Sends = dict[str, tuple[Integers, ...]]
+
+
 class _EventCount:
-    """Counts spikes by population, according to the schedule of the graph."""
+    """Counts spikes by population, according to the schedule of the graph.
+
+    Attributes
+    ----------
+    events : dict of str to int
+        Spikes so far.
+    between : dict of str to Result
+        Results of the populations between holders and channels, for the last masses that are sent.
+    """
 
     def __init__(self, graph: IntegerGraph, events: Mapping[str, int]) -> None:
         self.events = dict.fromkeys(graph.chain, 0) | dict(events)
+        self.between: Results = {}
         self._graph = graph
-        self._cells = graph.mesh.cells
+        self._columns = columns_of(graph)
         self._delta = graph.coding == "delta"
-        self._semantics = Semantics(graph) if graph.between_fields else None
-        self._last: list[Integers] = []
+        self._outputs = {(synapse.source, synapse.output) for synapse in graph.synapses}
+        self._last: Sends = {}
+
+    @cached_property
+    def semantics(self) -> Semantics:
+        """The graph prepared for stepping."""
+        return Semantics(self._graph)
 
     def start(self, mass: Integers, *, sends: bool) -> None:
-        """Count the spikes of the initial masses, and of hidden layers if there is a first PDE step."""
-        self._last = self._activations(mass, 0)
+        """Count the spikes of the initial masses, and of populations between if there is a first PDE step."""
+        self._last = self._sends(mass, 0)
         if not self._delta:
-            self._count(self._last if sends else self._last[:1])
+            self._count(self._last if sends else self._masses(mass))
 
     def resume(self, mass: Integers) -> None:
         """Continue from masses whose spikes are counted already."""
         if not self._last:
-            self._last = self._activations(mass, 0)
+            self._last = self._sends(mass, 0)
 
     def add(self, step: int, state: State, *, sends: bool) -> None:
-        """Count the packets of a state, and its activations if there is a next PDE step."""
-        self.events[FLUX] += spikes(self._graph, FLUX, state.packets)
+        """Count the packets of a state, and what it sends if there is a next PDE step."""
+        for channels in self._columns.channels:
+            self._add(channels.population, state.packets[channels.part])
+        masses = self._masses(state.mass)
         if self._delta:
-            payload = state.mass[: self._cells] - self._last[0][: self._cells]
-            require_width(payload, self._graph.bits(MEMBRANE, "payload"), MEMBRANE, "payload", step)
+            for holder, (mass,) in self._changes(masses).items():
+                require_width(mass, self._graph.bits(holder, "payload"), holder, "payload", step)
         if not sends:
-            self._count([payload if self._delta else state.mass])
+            self.between = {}
+            self._count(self._changes(masses) if self._delta else masses)
             return
-        activations = self._activations(state.mass, step)
-        self._count(
-            [new - old for new, old in zip(activations, self._last, strict=True)] if self._delta else activations
-        )
-        self._last = activations
+        sent = self._sends(state.mass, step)
+        self._count(self._changes(sent) if self._delta else sent)
+        self._last = sent
 
-    def _activations(self, mass: Integers, step: int) -> list[Integers]:
-        return [mass] if self._semantics is None else self._semantics.activations(mass, step)
+    def _masses(self, mass: Integers) -> Sends:
+        """Masses that holders send; reservoirs send nothing."""
+        return {field.holder: (mass[field.held_cells],) for field in self._columns.fields}
 
-    def _count(self, payloads: list[Integers]) -> None:
-        for name, payload in zip(self._graph.chain, payloads, strict=False):
-            sent = payload[: self._cells] if name == MEMBRANE else payload
-            self.events[name] += spikes(self._graph, name, sent)
+    def _sends(self, mass: Integers, step: int) -> Sends:
+        """Values that holders and populations between send."""
+        self.between = self.semantics.between(mass, step) if self._graph.between_fields else {}
+        return self._masses(mass) | {name: result.sends for name, result in self.between.items()}
+
+    def _changes(self, sent: Sends) -> Sends:
+        """Changes of values since they were sent last."""
+        return {
+            name: tuple(new - old for new, old in zip(values, self._last[name], strict=True))
+            for name, values in sent.items()
+        }
+
+    def _count(self, payloads: Sends) -> None:
+        for name, values in payloads.items():
+            for output, payload in enumerate(values):
+                if (name, output) in self._outputs:
+                    self._add(name, payload)
+
+    def _add(self, population: str, payload: Integers) -> None:
+        self.events[population] += spikes(self._graph, population, payload)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 import numpy as np
 import torch
 
 from pisnn_deploy.core.rows import Rows
+from pisnn_deploy.graph.columns import columns_of
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.populations import Population
 from pisnn_deploy.graph.semantics import State
@@ -76,11 +78,16 @@ class Tensors:
         return torch.where(condition != 0, a, b)
 
     def table(self, index: torch.Tensor, entries: tuple[int, ...]) -> torch.Tensor:
-        return torch.tensor(entries, dtype=torch.int64)[index.clamp(0, len(entries) - 1)]
+        return _tensor(entries)[index.clamp(0, len(entries) - 1)]
 
     def fire(self, potential: torch.Tensor, exponent: int) -> tuple[torch.Tensor, torch.Tensor]:
         packet = torch.sign(potential) * ((potential.abs() + ((1 << exponent) // 2 - 1)) >> exponent)
         return packet, potential - (packet << exponent)
+
+
+@lru_cache(maxsize=64)
+def _tensor(entries: tuple[int, ...]) -> torch.Tensor:
+    return torch.tensor(entries, dtype=torch.int64)
 
 
 States = dict[str, dict[str, torch.Tensor]]
@@ -150,20 +157,32 @@ def _tensor_matrix(matrix: Rows) -> torch.Tensor:
 
 
 def _states(graph: IntegerGraph, start: RunState) -> Iterator[State]:
-    network, holder, channels = Network(graph), graph.sole_field.holder, graph.sole_channels
-    names = channels.program.states
-    memories = zip(reversed(names), (torch.tensor(start.residue), torch.tensor(start.current)), strict=False)
+    network, columns = Network(graph), columns_of(graph)
+    channels = [(graph.population(part.population), part.part) for part in columns.channels]
     states: States = {
         population.name: {name: torch.tensor(values) for name, values in population.started().items()}
         for population in graph.between_fields
     }
-    states[holder] = dict.fromkeys(graph.population(holder).program.states, torch.tensor(start.mass))
-    states[channels.name] = dict(memories)
-    nothing = np.zeros_like(start.residue)
+    for field in columns.fields:
+        holders = torch.tensor(start.mass[field.held_cells.start : field.held_reservoirs.stop])
+        states[field.holder] = dict.fromkeys(graph.population(field.holder).program.states, holders)
+    for population, part in channels:
+        memories = (torch.tensor(start.residue[part]), torch.tensor(start.current[part]))
+        states[population.name] = dict(zip(reversed(population.program.states), memories, strict=False))
     while True:
         states, results = network.advance(states)
-        fired = results[channels.name]
-        (mass,) = states[holder].values()
-        *current, residue = (states[channels.name][name].numpy() for name in names)
-        values = fired.values["current"].numpy()
-        yield State(mass.numpy(), values, residue, fired.sends[0].numpy(), current[0] if current else nothing)
+        mass = [next(iter(states[field.holder].values())) for field in columns.fields]
+        current, residue, packets, kept = [], [], [], []
+        for population, _ in channels:
+            *currents, rest = (states[population.name][name] for name in population.program.states)
+            fired = results[population.name]
+            current.append(fired.values["current"].expand(population.size))
+            residue.append(rest.expand(population.size))
+            packets.append(fired.sends[0].expand(population.size))
+            kept.append(currents[0].expand(population.size) if currents else torch.zeros_like(residue[-1]))
+        yield State(_joint(mass), _joint(current), _joint(residue), _joint(packets), _joint(kept))
+
+
+def _joint(parts: list[torch.Tensor]) -> Integers:
+    """Concatenate tensors to an array."""
+    return np.asarray(torch.cat(parts).numpy()) if parts else np.zeros(0, np.int64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,29 +17,26 @@ _CHUNK_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Verdict on a run.
+class Balance:
+    """Mass of a set of fields that channels join, in the rows of a run.
 
     Attributes
     ----------
+    fields : tuple of str
+        Names of the fields.
     initial, final : int
         Mass of all cells in the first and the last row, in quanta; 0 without rows.
     ledger : int
         Net mass that the reservoirs took from the first to the last row, in quanta.
     adrift : tuple of (int, int)
         PDE step and drift (quanta) of each row whose total differs from the first row's.
-    violations : mapping of str to int
-        Number of violations by kind.
-    failure : str
-        Violation that stopped the run, or an empty string.
     """
 
+    fields: tuple[str, ...] = ()
     initial: int = 0
     final: int = 0
     ledger: int = 0
     adrift: tuple[tuple[int, int], ...] = ()
-    violations: Mapping[str, int] = field(default_factory=dict)
-    failure: str = ""
 
     @property
     def drift(self) -> int:
@@ -47,31 +44,12 @@ class Verdict:
         return self.final + self.ledger - self.initial
 
     @property
-    def conserved(self) -> bool:
-        """Whether the run was completed without violations, and all rows have the same total mass."""
-        return not (self.failure or self.drift or self.adrift or any(self.violations.values()))
+    def holds(self) -> bool:
+        """Whether all rows have the same total mass."""
+        return not (self.drift or self.adrift)
 
-    @property
-    def word(self) -> Word:
-        """``conserved`` or ``violated``."""
-        return "conserved" if self.conserved else "violated"
-
-    @property
-    def reason(self) -> str:
-        """Why the run is violated, in one sentence; empty if mass is conserved."""
-        if self.conserved or self.failure:
-            return self.failure
-        if self.adrift:
-            step, drift = self.adrift[0]
-            number = len(self.adrift)
-            return f"the rows of the run do not add up: {drift:+d} quanta at PDE step {step}; wrong rows: {number}"
-        if self.drift:
-            return f"the mass of all cells and ledgers changed by {self.drift:+d} quanta"
-        counts = ", ".join(f"{kind} {count}" for kind, count in self.violations.items() if count)
-        return f"the audit found violations: {counts}"
-
-    def mass(self) -> dict[str, int]:
-        """Return the figures of the mass for reports, in quanta.
+    def figures(self) -> dict[str, int]:
+        """Return the figures for reports, in quanta.
 
         Packets in flight count as 0, because both membranes change on arrival.
         """
@@ -85,27 +63,92 @@ class Verdict:
         }
 
 
-def verdict_of(
-    step: Integers, mass: Integers, ledger: Integers, violations: Mapping[str, int], failure: str
-) -> Verdict:
-    """Compute the verdict on the rows of a trace.
+@dataclass(frozen=True)
+class Verdict:
+    """Verdict on a run.
+
+    Attributes
+    ----------
+    balances : tuple of Balance
+        One for each set of fields that channels join.
+    violations : mapping of str to int
+        Number of violations by kind.
+    failure : str
+        Violation that stopped the run, or an empty string.
+    """
+
+    balances: tuple[Balance, ...] = ()
+    violations: Mapping[str, int] = field(default_factory=dict)
+    failure: str = ""
+
+    @property
+    def drift(self) -> int:
+        """Drift of the set of fields where it is largest, in quanta."""
+        return max((balance.drift for balance in self.balances), key=abs, default=0)
+
+    @property
+    def conserved(self) -> bool:
+        """Whether the run had no violations, and every row has the same total mass of each set of fields."""
+        return not self.failure and all(b.holds for b in self.balances) and not any(self.violations.values())
+
+    @property
+    def word(self) -> Word:
+        """``conserved`` or ``violated``."""
+        return "conserved" if self.conserved else "violated"
+
+    @property
+    def reason(self) -> str:
+        """Why the run is violated, in one sentence; empty if mass is conserved."""
+        if self.conserved or self.failure:
+            return self.failure
+        for balance in self.balances:
+            of = f" of {' and '.join(balance.fields)}" if len(self.balances) > 1 else ""
+            if balance.adrift:
+                step, drift = balance.adrift[0]
+                number = len(balance.adrift)
+                return (
+                    f"the rows of the run do not add up: {drift:+d} quanta{of} at PDE step {step}; wrong rows: {number}"
+                )
+            if balance.drift:
+                return f"the mass{of} of all cells and ledgers changed by {balance.drift:+d} quanta"
+        counts = ", ".join(f"{kind} {count}" for kind, count in self.violations.items() if count)
+        return f"the audit found violations: {counts}"
+
+
+def balance_of(
+    fields: tuple[str, ...], step: Integers, masses: Sequence[Integers], ledgers: Sequence[Integers]
+) -> Balance:
+    """Compute the mass balance of fields in the rows of a trace.
 
     Parameters
     ----------
+    fields : tuple of str
+        Names of the fields.
     step : int64 array [n]
         PDE step of each row.
-    mass : int64 array [n, cells]
-        Masses in quanta.
-    ledger : int64 array [n, reservoirs]
+    masses : sequence of int64 array [n, cells]
+        Masses of each field in quanta.
+    ledgers : sequence of int64 array [n, reservoirs]
         Net mass taken by each reservoir since the start, in quanta.
     """
     if not step.size:
-        return Verdict(violations=violations, failure=failure)
-    cells, ledgers = exact_sums(mass), exact_sums(ledger)
-    total = cells[0] + ledgers[0]
-    drifts = (inside + outside - total for inside, outside in zip(cells, ledgers, strict=True))
+        return Balance(fields)
+    inside, outside = totals_of(masses), totals_of(ledgers)
+    total = inside[0] + outside[0]
+    drifts = (cells + ledger - total for cells, ledger in zip(inside, outside, strict=True))
     adrift = tuple((at, drift) for at, drift in zip(step.tolist(), drifts, strict=True) if drift)
-    return Verdict(cells[0], cells[-1], ledgers[-1] - ledgers[0], adrift, violations, failure)
+    return Balance(fields, inside[0], inside[-1], outside[-1] - outside[0], adrift)
+
+
+def totals_of(parts: Sequence[Integers]) -> list[int]:
+    """Sum of each row of arrays side by side, as Python integers, because it may exceed 64 bits.
+
+    Parameters
+    ----------
+    parts : sequence of int64 array [n, width]
+        At least one.
+    """
+    return [sum(row) for row in zip(*map(exact_sums, parts), strict=True)]
 
 
 def exact_sums(rows: Integers) -> list[int]:

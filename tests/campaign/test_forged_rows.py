@@ -20,7 +20,7 @@ from pisnn_deploy.campaign.row import Row
 from pisnn_deploy.campaign.seal import sealed_line
 from pisnn_deploy.campaign.table import write_table
 from pisnn_deploy.core.errors import FileError
-from pisnn_deploy.runs.verdict import Verdict
+from pisnn_deploy.runs.verdict import Balance, Verdict
 
 PLAN = """\
 models: heat1d
@@ -223,4 +223,4 @@ def test_a_row_of_a_run_has_the_verdict_of_its_figures(rows: list[Row]) -> None:
             counts = {
                 kind: getattr(row, f"violations_{kind}") for kind in ("global", "local", "flux", "overflow", "range")
             }
-            assert row.verdict == Verdict(final=row.drift or 0, violations=counts).word
+            assert row.verdict == Verdict((Balance(final=row.drift or 0),), counts).word

@@ -45,7 +45,7 @@ def test_what_was_reached_is_what_the_semantics_says(coding: Coding) -> None:
     masses = np.array([graph.initial, *(s.mass for s in states)])
     assert found["membrane", "mass"] == ends(masses)
     assert found["membrane", "payload"] == ends(masses if coding == "dense" else np.diff(masses, axis=0))
-    activations = np.array([semantics.activations(mass)[1] for mass in masses])
+    activations = np.array([semantics.between(mass)["hidden1"].sends[0] for mass in masses])
     assert found["hidden1", "activation"] == ends(activations)
 
 

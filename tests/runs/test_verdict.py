@@ -12,7 +12,7 @@ from pisnn_deploy.api.run import SimulationRun
 from pisnn_deploy.audit.invariants import KINDS
 from pisnn_deploy.report.picture import figure_of_run
 from pisnn_deploy.runs import RunOptions, fast
-from pisnn_deploy.runs.verdict import Verdict, exact_sums
+from pisnn_deploy.runs.verdict import Balance, Verdict, exact_sums
 
 CLEAN = dict.fromkeys(KINDS, 0)
 
@@ -20,13 +20,13 @@ CLEAN = dict.fromkeys(KINDS, 0)
 @pytest.mark.parametrize(
     ("verdict", "reason"),
     [
-        (Verdict(final=77, violations=CLEAN), "the mass of all cells and ledgers changed by +77 quanta"),
-        (Verdict(9, 8, 0, (), CLEAN), "the mass of all cells and ledgers changed by -1 quanta"),
-        (Verdict(ledger=-2), "the mass of all cells and ledgers changed by -2 quanta"),
+        (Verdict((Balance(final=77),), CLEAN), "the mass of all cells and ledgers changed by +77 quanta"),
+        (Verdict((Balance(("u",), 9, 8),), CLEAN), "the mass of all cells and ledgers changed by -1 quanta"),
+        (Verdict((Balance(ledger=-2),)), "the mass of all cells and ledgers changed by -2 quanta"),
         (Verdict(violations=CLEAN | {"local": 5, "flux": 1}), "the audit found violations: local 5, flux 1"),
         (Verdict(failure="stopped"), "stopped"),
         (
-            Verdict(adrift=((7, -3), (9, 1))),
+            Verdict((Balance(adrift=((7, -3), (9, 1))),)),
             "the rows of the run do not add up: -3 quanta at PDE step 7; wrong rows: 2",
         ),
     ],
@@ -36,7 +36,7 @@ def test_figures_that_say_otherwise_are_violated(verdict: Verdict, reason: str) 
 
 
 def test_figures_that_add_up_are_conserved() -> None:
-    verdict = Verdict(9, 5, 4, (), CLEAN)
+    verdict = Verdict((Balance(("u",), 9, 5, 4),), CLEAN)
     assert verdict.conserved and verdict.word == "conserved" and verdict.reason == "" and verdict.drift == 0
 
 

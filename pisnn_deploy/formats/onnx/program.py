@@ -42,7 +42,7 @@ class OnnxNodes:
 
     def constant(self, number: int) -> str:
         if number not in self._constants:
-            name = f"{self._prefix}constant{len(self._constants)}"
+            name = f"{self._prefix}/constant{len(self._constants)}"
             self._constants[number] = self._nodes.constant(name, np.asarray(number, np.int64))
         return self._constants[number]
 
@@ -51,7 +51,7 @@ class OnnxNodes:
 
     def _node(self, operator: str, *inputs: str) -> str:
         self._made += 1
-        return self._nodes.node(operator, inputs, f"{self._prefix}part{self._made}")
+        return self._nodes.node(operator, inputs, f"{self._prefix}/part{self._made}")
 
     def _truth(self, condition: str) -> str:
         return self._node("Where", condition, self.constant(1), self.constant(0))
@@ -104,7 +104,7 @@ class OnnxNodes:
 
     def table(self, index: str, entries: tuple[int, ...]) -> str:
         self._made += 1
-        table = self._nodes.constant(f"{self._prefix}table{self._made}", np.asarray(entries, np.int64))
+        table = self._nodes.constant(f"{self._prefix}/table{self._made}", np.asarray(entries, np.int64))
         first, last = self.constant(0), self.constant(len(entries) - 1)
         return self._node("Gather", table, self.min(self.max(index, first), last))
 

@@ -113,7 +113,7 @@ def divided_run(
         If sums of packets may wrap within the number of PDE steps.
     """
     require_room(graph, options)
-    trace = empty_trace(graph.mesh, options.kept_steps())
+    trace = empty_trace(graph, options.kept_steps())
     trace_steps = trace.step
     nobody: list[tuple[Any, ...]] = [()] * len(domains)
     ring = domains[0].first < 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from pisnn_deploy.graph.contract import is_of_one_field
 from pisnn_deploy.graph.integer import IntegerGraph
+from pisnn_deploy.runs.kernels.faces import UnservedError
 from pisnn_deploy.runs.kernels.general_stepper import GeneralStepper
 from pisnn_deploy.runs.kernels.stepper import KernelStepper
 from pisnn_deploy.runs.kernels.structured_stepper import StructuredStepper, plan_of
@@ -17,7 +19,14 @@ def kernel_stepper(graph: IntegerGraph, start: RunState, steps: int, threads: in
     ----------
     threads : int, optional
         Number of threads (default: by the size of the mesh).
+
+    Raises
+    ------
+    UnservedError
+        If kernels do not support the graph.
     """
+    if not is_of_one_field(graph):
+        raise UnservedError("kernels support graphs of one field and one population of channels")
     plan, threads = plan_of(graph), threads or thread_count(graph.mesh.cells)
     if plan is not None:
         return StructuredStepper(graph, plan, start, steps, threads)

@@ -1,0 +1,204 @@
+"""Nodes of one PDE step of an integer graph.
+
+Sums over synapses are gathers over padded rows, so the size of a model grows linearly with the mesh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.core.rows import Rows
+from pisnn_deploy.formats.onnx.program import OnnxNodes
+from pisnn_deploy.graph.columns import ChannelColumns, Columns, columns_of
+from pisnn_deploy.graph.contract import SOURCE_MASS, TARGET_MASS, is_of_one_field
+from pisnn_deploy.graph.integer import IntegerGraph, Integers
+from pisnn_deploy.graph.populations import Population
+from pisnn_deploy.graph.semantics import weights_of_port
+from pisnn_deploy.programs import Program, Result, run
+
+LARGEST_MODEL = 2_000_000_000
+"""Maximum size of a model in bytes; the limit of protobuf messages is 2^31."""
+Senders = dict[tuple[str, int], tuple[str, int]]
+"""Tensor of each output of each population, and the position of its first neuron in the tensor."""
+
+
+@dataclass
+class StepBuilder:
+    """Nodes and constants of one PDE step."""
+
+    graph: IntegerGraph
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    initializers: list[onnx.TensorProto] = field(default_factory=list)
+
+    @cached_property
+    def columns(self) -> Columns:
+        """Positions of fields and channels in the arrays of the state."""
+        return columns_of(self.graph)
+
+    def node(self, operator: str, inputs: Sequence[str], output: str) -> str:
+        """Add a node with one output and return its name."""
+        attributes: Any = _ATTRIBUTES.get(operator, {})
+        self.nodes.append(helper.make_node(operator, list(inputs), [output], **attributes))
+        return output
+
+    def constant(self, name: str, values: NDArray[np.integer[Any]]) -> str:
+        """Add an initializer and return its name."""
+        self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        return name
+
+    def described(self, name: str, quantity: str) -> onnx.ValueInfoProto:
+        """Describe an input or output of the model."""
+        size = self.columns.holders if quantity == "mass" else self.columns.size
+        return helper.make_tensor_value_info(name, TensorProto.INT64, [size], doc_string=_UNITS[quantity])
+
+    def step(self, state: Mapping[str, str]) -> None:
+        """Add the nodes from a state to its successor.
+
+        Parameters
+        ----------
+        state : mapping of str to str
+            Names of the tensors of ``mass``, ``current`` and ``residue``.
+
+        Raises
+        ------
+        UsageError
+            The model would be larger than a protobuf message can be.
+        """
+        graph, columns = self.graph, self.columns
+        size = sum(matrix.shape[0] * _longest(matrix) * 12 for matrix in self._matrices()) + 64 * graph.neurons
+        if size > LARGEST_MODEL:
+            raise UsageError(
+                f"onnx: a model of {graph.mesh.cells} cells would take {size} bytes, and a protobuf message holds "
+                f"{LARGEST_MODEL}; choose a coarser mesh"
+            )
+        senders: Senders = {(part.holder, 0): (state["mass"], part.first_holder) for part in columns.fields}
+        for population in graph.between_fields:
+            ports = {port: self._arrival(population, port, senders) for port in population.program.ports}
+            sends = zip(population.program.sends, self._neurons(population, ports, {}).sends, strict=True)
+            for output, (value, sent) in enumerate(sends):
+                senders[population.name, output] = self._of_all(population, value, sent), 0
+        fired = [self._channels(part, state, senders) for part in columns.channels]
+        for name, parts in zip(("packets", "current_next", "residue_next"), zip(*fired, strict=True), strict=True):
+            if parts != (name,):
+                self.node("Identity" if len(parts) == 1 else "Concat", parts, name)
+        senders |= {
+            (part.population, 0): (packets, 0) for part, (packets, *_) in zip(columns.channels, fired, strict=True)
+        }
+        holders = [graph.population(part.holder) for part in columns.fields]
+        gains = [self._arrival(population, population.program.ports[0], senders) for population in holders]
+        gain = gains[0] if len(gains) == 1 else self.node("Concat", gains, "gain")
+        self.node("Add", (state["mass"], gain), "mass_next")
+
+    def _channels(self, part: ChannelColumns, state: Mapping[str, str], senders: Senders) -> tuple[str, str, str]:
+        """Add the nodes of a population of channels; return its packets, kept currents and residues."""
+        population = self.graph.population(part.population)
+        program, is_alone = population.program, len(self.columns.channels) == 1
+        before = [self._part(part, state[name]) for name in ("residue", "current")[: len(program.states)]]
+        inputs = dict(zip(reversed(program.states), before, strict=True))
+        for port in program.ports:
+            if port in (SOURCE_MASS, TARGET_MASS) and is_of_one_field(self.graph):
+                inputs[port] = self._mass_at_end(state["mass"], port)
+            else:
+                inputs[port] = self._arrival(population, port, senders)
+        result = self._neurons(population, inputs, {"packet": "packets"} if is_alone else {})
+        *kept, residue = zip(program.after, result.states.values(), strict=True)
+        current = kept[0] if kept else ("current", result.values["current"])
+        ends = ((program.sends[0], result.sends[0]), current, residue)
+        packets, current_next, residue_next = (self._of_all(population, value, name) for value, name in ends)
+        return packets, current_next, residue_next
+
+    def _part(self, part: ChannelColumns, values: str) -> str:
+        """Part of an array of all channels."""
+        if len(self.columns.channels) == 1:
+            return values
+        name = f"{values}/{part.population}"
+        numbers = np.arange(part.part.start, part.part.stop, dtype=np.int32)
+        return self.node("Gather", (values, self.constant(f"{name}/at", numbers)), name)
+
+    def _neurons(self, population: Population, inputs: Mapping[str, str], names: dict[str, str]) -> Result[str]:
+        """Add the nodes of a program, given the names of its ports and states."""
+        prefix = f"{population.name}_"
+        parameters = {
+            name: self.constant(f"{prefix}{name}", np.asarray(values, np.int64))
+            for name, values in population.parameters.items()
+        }
+        return run(population.program, OnnxNodes(self, prefix, names), {**inputs, **parameters})
+
+    def _of_all(self, population: Population, value: str, name: str) -> str:
+        """Tensor of a value with one number for each neuron, which constants lack."""
+        if value in _varying(population.program):
+            return name
+        zeros = self.constant(f"{name}/zeros", np.zeros(population.size, np.int64))
+        return self.node("Add", (name, zeros), f"{name}/of_all")
+
+    def _arrival(self, population: Population, port: str, senders: Senders) -> str:
+        """Add the sum over the synapses of a port."""
+        name = f"{population.name}/{port}"
+        total = ""
+        for number, (source, output, matrix) in enumerate(weights_of_port(self.graph, population.name, port)):
+            values, first = senders[source, output]
+            added = self._weighted(values, first, matrix, f"{name}/{number}")
+            total = self.node("Add", (total, added), f"{name}/{number}/total") if total else added
+        return total or self.constant(f"{name}/nothing", np.zeros(population.size, np.int64))
+
+    def _weighted(self, values: str, first: int, matrix: Rows, name: str) -> str:
+        """Add ``matrix @ values[first:]``, as gathers over rows padded to the longest one."""
+        column, weight = _padded(matrix)
+        gathered = self.node("Gather", (values, self.constant(f"{name}/from", column + first)), f"{name}/inputs")
+        products = self.node("Mul", (gathered, self.constant(f"{name}/weight", weight)), f"{name}/products")
+        return self.node("ReduceSum", (products, self.constant(f"{name}/axis", np.array([1]))), f"{name}/sum")
+
+    def _mass_at_end(self, mass: str, port: str) -> str:
+        """Masses at one end of each face of a graph of one field."""
+        holder = {SOURCE_MASS: self.graph.mesh.source, TARGET_MASS: self.graph.mesh.target}[port]
+        return self.node("Gather", (mass, self.constant(f"{port}_of_face", holder.astype(np.int32))), port)
+
+    def _matrices(self) -> list[Rows]:
+        """Effective weights of all ports."""
+        return [
+            matrix
+            for population in self.graph.populations
+            for port in population.program.ports
+            for _, _, matrix in weights_of_port(self.graph, population.name, port)
+        ]
+
+
+_UNITS = {
+    "mass": "Masses of the cells in quanta, then what the ledger of each reservoir took less what it gave.",
+    "current": "Leaky current of each face, in 1/theta of a quantum.",
+    "residue": "What each face has not fired yet, in 1/theta of a quantum.",
+    "packets": "Quanta that crossed each face in the step.",
+    "transported": "Quanta that crossed each face in all steps.",
+}
+_ATTRIBUTES = {"ReduceSum": {"keepdims": 0}, "Gather": {"axis": 0}, "Concat": {"axis": 0}}
+
+
+def _varying(program: Program) -> set[str]:
+    """Values of a program that depend on an input, and so have one number for each neuron."""
+    varying = set(program.inputs)
+    for operation in program.operations:
+        if varying.intersection(value for value in operation.values if isinstance(value, str)):
+            varying.update(operation.results)
+    return varying
+
+
+def _longest(matrix: Rows) -> int:
+    return max(1, int(matrix.lengths.max(initial=0)))
+
+
+def _padded(matrix: Rows) -> tuple[NDArray[np.int32], Integers]:
+    """Columns and weights of each row, padded with weights of 0."""
+    shape = matrix.shape[0], _longest(matrix)
+    column, weight = np.zeros(shape, np.int32), np.zeros(shape, np.int64)
+    at = np.arange(matrix.entries) - np.repeat(matrix.starts[:-1], matrix.lengths)
+    column[matrix.row_of, at], weight[matrix.row_of, at] = matrix.columns, matrix.values
+    return column, weight
