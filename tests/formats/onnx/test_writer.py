@@ -25,7 +25,7 @@ from models_under_test import (
 from onnx import TensorProto
 
 from pisnn_deploy.core.errors import UsageError
-from pisnn_deploy.formats.onnx import writer as onnx_model
+from pisnn_deploy.formats.onnx import step
 from pisnn_deploy.formats.onnx.writer import run_model, step_model
 from pisnn_deploy.graph.integer import IntegerGraph, Integers
 from pisnn_deploy.graph.kinds import known_face
@@ -143,6 +143,6 @@ def test_the_same_graph_gives_the_same_bytes(make: Callable[..., onnx.ModelProto
 
 
 def test_a_model_beyond_what_protobuf_holds_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_model, "LARGEST_MODEL", 1000)
+    monkeypatch.setattr(step, "LARGEST_MODEL", 1000)
     with pytest.raises(UsageError, match=r"onnx: a model of 16 cells would take .* choose a coarser mesh"):
         step_model(compiled())
