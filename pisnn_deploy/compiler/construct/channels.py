@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pisnn_deploy.compiler.construct.assembly import Block, Signal, Tap
 from pisnn_deploy.compiler.construct.circuit import WORD
+from pisnn_deploy.compiler.construct.fixed_point import MOST_FRACTION
 from pisnn_deploy.compiler.construct.plan import Plan, Term
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.core.rows import from_triplets
@@ -58,7 +59,7 @@ class Way:
     terms : sequence of Term
         Rates, whose rows are channels.
     constant : float64 array [channels]
-        Rate that never changes.
+        What is always added, times ``2^exponent`` of the clock.
     """
 
     name: str
@@ -91,18 +92,21 @@ def fraction_of_rates(plan: Plan, way: Way) -> int:
     low, high = way.constant.copy(), way.constant.copy()
     for term in way.terms:
         interval, unit = term.block.fixed.interval(term.value), 2.0**-term.value.fraction
-        ends = [term.sign * end * unit for end in (interval.lower, interval.upper)]
+        ends = [term.factor * end * unit for end in (interval.lower, interval.upper)]
         low += np.bincount(term.row, np.minimum(*ends), low.size)
         high += np.bincount(term.row, np.maximum(*ends), high.size)
     largest = max(float(-low.min(initial=0.0)), float(high.max(initial=0.0)))
+    roundings = 1 + sum(int(np.abs(term.factor).max(initial=0)) for term in way.terms)
+    most = min((term.value.fraction - 1 for term in way.terms if term.is_local), default=MOST_FRACTION)
     for guard in range(MOST_GUARD, -1, -1):
         fraction, exponent = bits + guard, plan.clock.exponent + guard
-        terms = sum(int(np.abs(term.sign).max(initial=0)) for term in way.terms)
         # Each rate is rounded once, and the constant.
-        current = plan.clock.weight * (largest * 2.0**fraction + terms + 1)
+        current = largest * 2.0**fraction + roundings
+        if guard and fraction > most:
+            continue
         if 1 <= exponent <= MOST_EXPONENT and current + 2.0 ** (exponent - 1) < 2.0 ** (WORD - 1):
             return fraction
-    excess = plan.clock.weight * largest * 2.0**bits + 2.0 ** (plan.clock.exponent - 1)
+    excess = largest * 2.0**bits + roundings + 2.0 ** (plan.clock.exponent - 1)
     raise TooFine(way.source_field, max(1, int(np.ceil(np.log2(max(excess, 1.0) / 2.0 ** (WORD - 1))))))
 
 
@@ -129,10 +133,10 @@ def _channels(
     way, clock = scaled.way, plan.clock
     size, assembly = int(way.source.size), plan.assembly
     exponent = clock.exponent + scaled.fraction - plan.bits[way.source_field]
-    bias = np.rint(way.constant * clock.weight * 2.0**scaled.fraction).astype(np.int64)
+    bias = np.rint(way.constant * 2.0**scaled.fraction).astype(np.int64)
     assembly.populations.append(Population(way.name, size, flux(exponent), {"bias": bias}))
     taps = [
-        Tap(sent[term.block][number], term.row, term.column, term.sign * clock.weight)
+        Tap(sent[term.block][number], term.row, term.column, term.factor)
         for term, number in zip(way.terms, scaled.numbers, strict=True)
     ]
     assembly.connect(taps, way.name, size, "arrival", scaled.fraction)

@@ -71,7 +71,11 @@ def _of_levels(plan: Plan, name: str, level: Level, factor: float) -> list[Diffu
     block = plan.block(f"{name}-level", grid.cells, f"law.level.{name}")
     value = _cell_level(plan, block, name, level)
     for faces in grid.faces:
+        # Without products, the weight of the clock is in the synapses.
         per_cell = plan.clock.scale / grid.spacing[faces.axis] ** 2 * factor
+        weight = plan.clock.weight
+        if plan.multiplies:
+            per_cell, weight = per_cell * weight, 1
         scaled = block.fixed.scaled(value, per_cell)
         assert isinstance(scaled, Fixed)
         rows, columns, signs, constant = [], [], [], np.zeros(faces.size)
@@ -79,7 +83,7 @@ def _of_levels(plan: Plan, name: str, level: Level, factor: float) -> list[Diffu
         for cells, sign in ((faces.left, 1), (faces.right, -1)):
             rows.append(each)
             columns.append(cells[: faces.inner])
-            signs.append(np.full(faces.inner, sign, np.int64))
+            signs.append(np.full(faces.inner, sign * weight, np.int64))
         for upper, outside in enumerate(faces.sides):
             cells = (faces.right, faces.left)[upper][outside]
             holds, outer = _held(plan, name, faces.axis, upper, cells)
@@ -87,9 +91,9 @@ def _of_levels(plan: Plan, name: str, level: Level, factor: float) -> list[Diffu
             rows.append(outside[holds])
             columns.append(cells[holds])
             # The side is half a cell away.
-            signs.append(np.full(int(holds.sum()), 2 * sign, np.int64))
+            signs.append(np.full(int(holds.sum()), 2 * sign * weight, np.int64))
             if holds.any():
-                constant[outside[holds]] = -2 * sign * per_cell * _level_at(plan, name, level, outer[holds])
+                constant[outside[holds]] = -2 * sign * weight * per_cell * _level_at(plan, name, level, outer[holds])
         term = Term(block, scaled, np.concatenate(rows), np.concatenate(columns), np.concatenate(signs))
         results.append(Diffusion((term,), constant))
     return results
@@ -200,9 +204,7 @@ def _of_faces(plan: Plan, name: str, level: Expression | None, factor: Expressio
         if at.size:
             constant[at] = -2 * sign * _level_at(plan, name, level or Symbol(name), outer[at])
     difference = block.sum(taps, constant)
-    total = block.fixed.scaled(
-        block.fixed.multiplied(mean, difference), plan.clock.scale / plan.grid.spacing[axis] ** 2
-    )
+    total = block.fixed.scaled(block.fixed.multiplied(mean, difference), plan.clock.flow / plan.grid.spacing[axis] ** 2)
     assert isinstance(total, Fixed)
     at = np.concatenate([inner, np.flatnonzero(holds)])
     return Diffusion((Term(block, total, at, at, np.ones(at.size, np.int64)),), np.zeros(faces.size))

@@ -31,8 +31,12 @@ MOST_SHIFT = 30
 MOST_FRACTION = 28
 _Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 _MAGNITUDE = WORD - 1
+_MOST_DIGITS = 8
+"""Powers of two of which a constant is the sum where nothing multiplies."""
 _KNOT_BITS = 10
 """A table has 2^10 to 2^11 pieces where its argument has as many bits."""
+_SQUARED_BITS = 9
+"""Bits of the place within a piece that a product by a table of squares sees."""
 _COARSE = 2.0**-18
 """Relative error of a reciprocal beyond which a step of Newton's method follows."""
 
@@ -62,10 +66,17 @@ class FixedPoint:
         Place of the expressions in the law, for messages.
     multiplies : bool
         Whether products of two values are possible; without them, functions of one value are tables alone.
+
+    Attributes
+    ----------
+    is_unbiased : bool
+        Whether products are rounded to the nearest rather than down, for one bit and two operations each. Fluxes need
+        no such care: neighbouring faces round alike.
     """
 
     def __init__(self, circuit: Circuit, fraction: int, where: str, multiplies: bool = True) -> None:
         self.circuit, self.fraction, self.where, self.multiplies = circuit, fraction, where, multiplies
+        self.is_unbiased = False
         self._known: dict[Expression, Real] = {}
 
     def name(self, symbol: str, value: Real) -> None:
@@ -175,7 +186,7 @@ class FixedPoint:
         """Both values with the same fraction bits, as many as one of them has and as fit a value up to `largest`."""
         fractions = [value.fraction for value in (first, second) if isinstance(value, Fixed)]
         common = min(max(fractions, default=self.fraction), most_fraction(largest))
-        a, b = (self.at(value, common, rounded=False) for value in (first, second))
+        a, b = (self.at(value, common, rounded=self.is_unbiased) for value in (first, second))
         return a, b
 
     def aligned(self, first: Real, second: Real) -> tuple[Fixed, Fixed]:
@@ -203,6 +214,8 @@ class FixedPoint:
         if mantissa == 0.5:
             scaled = Fixed(value.operand, value.fraction - (exponent - 1))
             return self.negated(scaled) if factor < 0 else scaled
+        if not self.multiplies:
+            return self._shifted(value, factor)
         # The largest value decides how many fraction bits fit; the constant has at most 22 bits.
         fraction = min(self.fraction, most_fraction(self.largest(value) * abs(factor)))
         bits = 22 - exponent
@@ -213,7 +226,20 @@ class FixedPoint:
         if shift < 0:
             fraction, shift = fraction + shift, 0
         constant = round(factor * 2.0**bits)
-        return Fixed(self.circuit.apply("mul_shr", value.operand, constant, shift), fraction)
+        return self._rounded(Fixed(self.circuit.apply("mul_shr", value.operand, constant, shift), fraction), shift)
+
+    def _shifted(self, value: Fixed, factor: float) -> Real:
+        """Product with a constant as a sum of shifted values: the nearest powers of two, one after the other."""
+        total: Real = 0.0
+        rest = factor
+        for _ in range(_MOST_DIGITS):
+            mantissa, exponent = math.frexp(rest)
+            power = math.copysign(2.0 ** (exponent - (abs(mantissa) < 0.75)), rest)
+            total = self.add(total, self.scaled(value, power))
+            rest -= power
+            if abs(rest) < 2.0**-22 * abs(factor):
+                break
+        return total
 
     def multiplied(self, first: Real, second: Real) -> Real:
         """Product of two values."""
@@ -235,7 +261,11 @@ class FixedPoint:
         product = self.circuit.apply("mul_shr", *sorted((str(first.operand), str(second.operand))), shift)
         if first.operand == second.operand:
             product = self.circuit.apply("max", product, 0)  # always true, but intervals alone do not show it
-        return Fixed(product, fraction)
+        return self._rounded(Fixed(product, fraction), shift)
+
+    def _rounded(self, product: Fixed, shift: int) -> Fixed:
+        """A product with one bit less, rounded to the nearest, where rounding must not have a bias."""
+        return self.at(product, product.fraction - 1) if shift and self.is_unbiased else product
 
     # Products and powers
 
@@ -347,13 +377,30 @@ class FixedPoint:
             return Fixed(circuit.apply("table", offset, circuit.table(numbers.tolist())), fraction)
         index = circuit.apply("asr", offset, bits)
         first = circuit.apply("table", index, circuit.table(numbers[:-1].tolist()))
-        if not self.multiplies:
-            return Fixed(first, fraction)
-        slope = circuit.apply("table", index, circuit.table(np.diff(numbers).tolist()))
         rest = circuit.apply("sub", offset, circuit.apply("shl", index, bits))
         # Always true, but intervals alone do not show it.
         rest = circuit.apply("min", circuit.apply("max", rest, 0), (1 << bits) - 1)
-        return Fixed(circuit.apply("add", first, circuit.apply("mul_shr", slope, rest, bits)), fraction)
+        if self.multiplies:
+            slope = circuit.apply("table", index, circuit.table(np.diff(numbers).tolist()))
+            return Fixed(circuit.apply("add", first, circuit.apply("mul_shr", slope, rest, bits)), fraction)
+        return Fixed(
+            circuit.apply("add", first, self._product_by_squares(index, np.diff(numbers), rest, bits)), fraction
+        )
+
+    def _product_by_squares(self, index: Operand, rises: NDArray[np.int64], rest: Operand, bits: int) -> Operand:
+        """``(rises[index] * rest) >> bits`` without a product: ``a b = (a + b)^2 / 4 - (a - b)^2 / 4`` by a table."""
+        apply, circuit = self.circuit.apply, self.circuit
+        dropped = max(0, bits - _SQUARED_BITS)
+        rest, bits = apply("asr", rest, dropped), bits - dropped
+        most = MAX_TABLE_ENTRIES - (1 << bits)
+        largest = int(np.abs(rises).max(initial=0))
+        # Both are halved as often as needed for the sum of the operands to be an index.
+        shift = max(0, (largest // most).bit_length())
+        slope = apply("table", index, circuit.table(np.rint(rises / 2.0**shift).astype(np.int64).tolist()))
+        squares = circuit.table([number * number // 4 for number in range(MAX_TABLE_ENTRIES)])
+        whole, difference = (apply("table", apply("abs", apply(name, slope, rest)), squares) for name in ("add", "sub"))
+        product = apply("sub", whole, difference)
+        return apply("asr", product, bits - shift) if bits >= shift else apply("shl", product, shift - bits)
 
 
 def _nearest(value: float, fraction: int) -> int:

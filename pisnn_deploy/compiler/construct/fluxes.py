@@ -91,7 +91,7 @@ def flux_way(
                 terms += [replace(term, row=numbers[crossing.faces][term.row])] if term else []
         for part in parts:
             kept = (numbers[part.row] >= 0) & ~is_given[part.row]
-            terms.append(replace(part, row=numbers[part.row][kept], column=part.column[kept], sign=part.sign[kept]))
+            terms.append(replace(part, row=numbers[part.row][kept], column=part.column[kept], factor=part.factor[kept]))
         at = np.flatnonzero(numbers >= 0)
         constants.append(constant[at[np.argsort(numbers[at], kind="stable")]])
         sources.append(source)
@@ -127,7 +127,7 @@ def _given_flux(plan: Plan, name: str, crossing: Crossing) -> tuple[Term | None,
     at = condition(plan, name, crossing.axis, crossing.upper)
     places = side_places(plan, crossing.axis, crossing.upper, crossing.cells)
     sign = -1.0 if crossing.upper else 1.0
-    factor = sign * plan.clock.scale / plan.grid.spacing[crossing.axis]
+    factor = sign * plan.clock.flow / plan.grid.spacing[crossing.axis]
     values = [given_value(plan, value, places) for value in at.values]
     if at.kind == "flux":
         return None, factor * values[0]

@@ -175,7 +175,7 @@ def face_fluxes(plan: Plan, cells: Reconstruction) -> dict[tuple[str, int], Term
             mean = fixed.scaled(fixed.add(values[0][0][name], values[1][0][name]), 0.5)
             jump = fixed.add(states[1][name], states[0][name], "sub")
             spread = fixed.scaled(fixed.multiplied(fastest, jump), 0.5)
-            total = fixed.scaled(fixed.add(mean, spread, "sub"), plan.clock.scale / plan.grid.spacing[axis])
+            total = fixed.scaled(fixed.add(mean, spread, "sub"), plan.clock.flow / plan.grid.spacing[axis])
             if isinstance(total, Fixed):
                 terms[name, axis] = Term(block, total, each, each, np.ones(faces.size, np.int64))
     return terms

@@ -21,12 +21,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Clock:
-    """The time step: what channels add in a PDE step is ``weight * 2^-exponent`` times a rate times `scale`.
+    """The time step ``scale * weight * 2^-exponent``, an integer in units of a power of two.
 
     Attributes
     ----------
     scale : float
-        Rates are expressed as multiples of ``1 / scale``; so the time step is ``scale * weight * 2^-exponent``.
+        Unit of time in which rates are about as large as fields.
     """
 
     weight: int
@@ -37,6 +37,11 @@ class Clock:
     def fraction(self) -> float:
         """Part of `scale` that a PDE step takes."""
         return self.weight * 2.0**-self.exponent
+
+    @property
+    def flow(self) -> float:
+        """What a rate is multiplied by to be added by a channel: whole units of ``2^-exponent`` of the field."""
+        return self.scale * self.weight
 
     @property
     def time_step(self) -> float:
@@ -99,15 +104,18 @@ class Term:
     Attributes
     ----------
     value : Fixed
-        Value of the block, in units of the field times `Clock.scale` per time and cell.
+        Value of the block; times `factor`, the change of the field in a PDE step times ``2^exponent``.
     row, column : int64 array [connections]
         Channel (numbered within the channels of the term's kind) and neuron of the block.
-    sign : int64 array [connections]
-        Whole factors.
+    factor : int64 array [connections]
+        Weights of the connections.
+    is_local : bool
+        Whether no neighbour has the same rounding, so that it must not have a bias.
     """
 
     block: Block
     value: Fixed
     row: Integers
     column: Integers
-    sign: Integers
+    factor: Integers
+    is_local: bool = False

@@ -27,7 +27,7 @@ def rates_of_cells(
     Returns
     -------
     dict of str to Term or float
-        Rate of each cell times the scale of the clock; a number where it is constant.
+        What each cell gains in a PDE step times ``2^exponent`` of the clock; a number where it is constant.
     """
     cells = np.arange(plan.grid.cells, dtype=np.int64)
     block = plan.block("rates", plan.grid.cells, "law.sources")
@@ -40,13 +40,17 @@ def rates_of_cells(
         block.fixed.where = place
         value = _rate(plan, block, expression)
         if isinstance(value, Fixed):
-            rates[place] = Term(block, value, cells, cells, np.ones(cells.size, np.int64))
+            rates[place] = Term(block, value, cells, cells, np.ones(cells.size, np.int64), is_local=True)
         else:
             rates[place] = value
     return rates
 
 
 def _rate(plan: Plan, block: Block, expression: Expression) -> Real:
+    block.fixed.is_unbiased = True
     for name, values in plan.known(expression, plan.grid.centres()).items():
         block.fixed.name(name, block.known(name, values))
-    return block.fixed.scaled(block.fixed.lower(expression), plan.clock.scale)
+    rate = block.fixed.lower(expression)
+    # Rounded down here, because what is sent is rounded to the nearest again: both biases cancel.
+    block.fixed.is_unbiased = False
+    return block.fixed.scaled(rate, plan.clock.flow)
