@@ -75,3 +75,81 @@ def masses_after(graph: IntegerGraph, steps: int) -> dict[str, Integers]:
 def values(graph: IntegerGraph, masses: dict[str, Integers]) -> dict[str, Floats]:
     """Cell values of every field."""
     return {f.name: masses[f.holder][: f.cells] * f.value_per_quantum for f in graph.fields}
+
+
+def porous_medium(scheme: str = "auto") -> LawSpec:
+    """Barenblatt's profile spreads; the range leaves room for the small undershoots of wide differences."""
+    return recipe(
+        {"fields": ["u"], "level": {"u": "max(u, 0)**2"}},
+        lengths=8.0,
+        domain={"origin": -4.0},
+        initial={"u": "max(0.5 - x**2/12, 0)"},
+        range={"u": [-0.001, 0.55]},
+        time=3.0,
+        scheme=scheme,
+    )
+
+
+def gray_scott(cells: int) -> LawSpec:
+    """Two species with feed and kill."""
+    return recipe(
+        {
+            "fields": ["u", "v"],
+            "diffusion": {"u": 0.16, "v": 0.08},
+            "sources": {"u": {"feed": "0.0352*(1 - u)"}, "v": {"kill": "-0.0938*v"}},
+            "exchange": [{"name": "reaction", "from": "u", "to": "v", "rate": "u*v**2"}],
+            "positive": ["u", "v"],
+        },
+        lengths=[float(cells)] * 2,
+        initial={"u": "1 - 0.5*exp(-((x - 8)**2 + (y - 9)**2)/9)", "v": "0.3*exp(-((x - 8)**2 + (y - 9)**2)/9)"},
+        range={"u": [0, 1.02], "v": [0, 0.5]},
+        time=1000.0,
+    )
+
+
+def cahn_hilliard(cells: int) -> LawSpec:
+    """Separation of two phases."""
+    return recipe(
+        {"fields": ["u"], "level": {"u": "u**3 - u - laplacian(u)"}},
+        lengths=[float(cells)] * 2,
+        initial={"u": "0.05 + 0.1*sin(1.7*x)*cos(2.3*y + x)"},
+        range={"u": [-1.2, 1.2]},
+        time=100.0,
+        courant=0.9,
+    )
+
+
+def lake(surface: str = "0") -> LawSpec:
+    """Water over a bed that slopes and has a hump; `s` is the surface above its level at rest."""
+    return recipe(
+        {
+            "fields": ["s", "q"],
+            "parameters": {"g": 9.81},
+            "given": {"depth": "1 - 0.5*x - 0.2*exp(-((x - 0.5)/0.1)**2)"},
+            "flux": {"s": "q", "q": "q**2/(s + depth) + g*(s**2/2 + s*depth)"},
+            "vector": ["q"],
+            "sources": {"q": {"bed": "g*s*dx(depth)"}},
+        },
+        "wall",
+        initial={"s": surface, "q": "0"},
+        range={"s": [-0.1, 0.1], "q": [-0.5, 0.5]},
+    )
+
+
+def radial_dam_break() -> LawSpec:
+    """A round column of water between four walls."""
+    return recipe(
+        {
+            "fields": ["h", "qx", "qy"],
+            "parameters": {"g": 1.0},
+            "flux": {"h": "qx", "qx": "qx**2/h + g*h**2/2", "qy": "qx*qy/h"},
+            "vector": [["qx", "qy"]],
+            "positive": ["h"],
+        },
+        "wall",
+        [2.0, 2.0],
+        domain={"origin": [-1.0, -1.0]},
+        initial={"h": "where(x**2 + y**2 < 0.25, 2, 1)", "qx": "0", "qy": "0"},
+        range={"h": [0.7, 2.1], "qx": [-1, 1], "qy": [-1, 1]},
+        time=0.4,
+    )

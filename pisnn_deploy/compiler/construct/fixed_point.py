@@ -7,11 +7,7 @@ to the range of their argument; a reciprocal whose table is coarse takes one ste
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
 
 from pisnn_deploy.compiler.construct.circuit import WORD, Circuit, TooWide
 from pisnn_deploy.compiler.construct.kinds_of_expressions import (
@@ -22,21 +18,18 @@ from pisnn_deploy.compiler.construct.kinds_of_expressions import (
     is_smooth,
     whole,
 )
+from pisnn_deploy.compiler.construct.tables import Function, Undefined, interpolated, piece_bits
+from pisnn_deploy.compiler.construct.tables import most_fraction as fraction_within
 from pisnn_deploy.core.errors import UsageError
 from pisnn_deploy.laws.expression import Call, Expression, Number, Symbol, evaluate, free_names, to_text
 from pisnn_deploy.programs.interval import Interval
-from pisnn_deploy.programs.language import MAX_TABLE_ENTRIES, Operand
+from pisnn_deploy.programs.language import Operand
 
 MOST_SHIFT = 30
 MOST_FRACTION = 28
-_Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 _MAGNITUDE = WORD - 1
 _MOST_DIGITS = 8
 """Powers of two of which a constant is the sum where nothing multiplies."""
-_KNOT_BITS = 10
-"""A table has 2^10 to 2^11 pieces where its argument has as many bits."""
-_SQUARED_BITS = 9
-"""Bits of the place within a piece that a product by a table of squares sees."""
 _COARSE = 2.0**-18
 """Relative error of a reciprocal beyond which a step of Newton's method follows."""
 
@@ -306,7 +299,7 @@ class FixedPoint:
             raise UsageError(f"{self.where}: {to_text(factor)} may be 0 inside the range, and the law divides by it")
         made = self.table(value, lambda x: 1.0 / x, to_text(inverse))
         nearest = min(abs(interval.lower), abs(interval.upper))
-        step = 1 << self._piece(interval)
+        step = 1 << piece_bits(interval)
         error = (step / nearest) ** 2 / 4
         if error > _COARSE and self.multiplies:
             made = self._refined(value, made, min(1.0, 2 * error))
@@ -337,18 +330,8 @@ class FixedPoint:
             return None
         return self.table(value, lambda x: evaluate(expression, {name: x}), to_text(expression))
 
-    def _piece(self, interval: Interval) -> int:
-        """Bits of an argument within one piece of a table."""
-        span = interval.upper - interval.lower
-        bits = max(0, span.bit_length() - _KNOT_BITS)
-        while bits and (span >> (bits - 1)) + 2 <= MAX_TABLE_ENTRIES:
-            bits -= 1
-        while (span >> bits) + 2 > MAX_TABLE_ENTRIES:
-            bits += 1
-        return bits
-
-    def table(self, value: Fixed, function: _Function, text: str) -> Fixed:
-        """A function of one value as a table over its interval, with linear interpolation.
+    def table(self, value: Fixed, function: Function, text: str) -> Fixed:
+        """A function of one value as a table over its interval.
 
         Parameters
         ----------
@@ -357,50 +340,15 @@ class FixedPoint:
         text : str
             The function, for messages.
         """
-        interval = self.interval(value)
-        bits = self._piece(interval)
-        pieces = (interval.upper - interval.lower >> bits) + 1
-        knots = interval.lower + np.arange(pieces + (bits > 0), dtype=np.int64) * (1 << bits)
-        # The last knot may lie beyond the range, where the function need not be defined.
-        inside = np.minimum(knots, interval.upper).astype(np.float64) * 2.0**-value.fraction
-        entries = np.asarray(function(inside), np.float64)
-        if not np.isfinite(entries).all():
-            place = inside[~np.isfinite(entries)][0]
-            raise UsageError(f"{self.where}: {text} has no finite value at {place:.6g}, inside its range")
-        entries = _extended(entries, knots, interval.upper, bits)
-        circuit = self.circuit
-        largest = float(np.abs(entries).max() + np.abs(np.diff(entries)).max(initial=0.0))
-        fraction = min(self.fraction, most_fraction(largest))
-        numbers = np.rint(entries * 2.0**fraction).astype(np.int64)
-        offset = circuit.apply("sub", value.operand, interval.lower)
-        if not bits:
-            return Fixed(circuit.apply("table", offset, circuit.table(numbers.tolist())), fraction)
-        index = circuit.apply("asr", offset, bits)
-        first = circuit.apply("table", index, circuit.table(numbers[:-1].tolist()))
-        rest = circuit.apply("sub", offset, circuit.apply("shl", index, bits))
-        # Always true, but intervals alone do not show it.
-        rest = circuit.apply("min", circuit.apply("max", rest, 0), (1 << bits) - 1)
-        if self.multiplies:
-            slope = circuit.apply("table", index, circuit.table(np.diff(numbers).tolist()))
-            return Fixed(circuit.apply("add", first, circuit.apply("mul_shr", slope, rest, bits)), fraction)
-        return Fixed(
-            circuit.apply("add", first, self._product_by_squares(index, np.diff(numbers), rest, bits)), fraction
-        )
-
-    def _product_by_squares(self, index: Operand, rises: NDArray[np.int64], rest: Operand, bits: int) -> Operand:
-        """``(rises[index] * rest) >> bits`` without a product: ``a b = (a + b)^2 / 4 - (a - b)^2 / 4`` by a table."""
-        apply, circuit = self.circuit.apply, self.circuit
-        dropped = max(0, bits - _SQUARED_BITS)
-        rest, bits = apply("asr", rest, dropped), bits - dropped
-        most = MAX_TABLE_ENTRIES - (1 << bits)
-        largest = int(np.abs(rises).max(initial=0))
-        # Both are halved as often as needed for the sum of the operands to be an index.
-        shift = max(0, (largest // most).bit_length())
-        slope = apply("table", index, circuit.table(np.rint(rises / 2.0**shift).astype(np.int64).tolist()))
-        squares = circuit.table([number * number // 4 for number in range(MAX_TABLE_ENTRIES)])
-        whole, difference = (apply("table", apply("abs", apply(name, slope, rest)), squares) for name in ("add", "sub"))
-        product = apply("sub", whole, difference)
-        return apply("asr", product, bits - shift) if bits >= shift else apply("shl", product, shift - bits)
+        try:
+            operand, fraction = interpolated(
+                self.circuit, value.operand, value.fraction, function, self.fraction, self.multiplies
+            )
+        except Undefined as error:
+            raise UsageError(
+                f"{self.where}: {text} has no finite value at {error.place:.6g}, inside its range"
+            ) from None
+        return Fixed(operand, fraction)
 
 
 def _nearest(value: float, fraction: int) -> int:
@@ -412,14 +360,4 @@ def _nearest(value: float, fraction: int) -> int:
 
 def most_fraction(largest: float) -> int:
     """Most fraction bits of values up to `largest`."""
-    return _MAGNITUDE - math.frexp(largest)[1] if largest else MOST_FRACTION
-
-
-def _extended(entries: NDArray[np.float64], knots: NDArray[np.int64], upper: int, bits: int) -> NDArray[np.float64]:
-    """Entries whose last piece passes through the value at the end of the range, which may lie within the piece."""
-    rest = upper - int(knots[-2]) if bits else 0
-    if not bits or rest == 1 << bits:
-        return entries
-    extended = entries.copy()
-    extended[-1] = entries[-2] + ((entries[-1] - entries[-2]) * (1 << bits) / rest if rest > 0 else 0.0)
-    return extended
+    return fraction_within(largest, MOST_FRACTION)
