@@ -26,6 +26,9 @@ from pisnn_deploy.laws.law_text import LawText
 from pisnn_deploy.laws.nodes import LARGEST_EXPONENT
 from pisnn_deploy.laws.units import UnitError, parse_unit, unit_flaws
 
+MOST_NODES = 3000
+"""Nodes of all expressions of a law."""
+
 
 def build_law(text: LawText, dimensions: int) -> tuple[Law, list[Flaw]]:
     """Parse a law.
@@ -236,6 +239,10 @@ def _unit_text_flaws(text: LawText) -> Iterator[Flaw]:
 
 
 def _law_flaws(law: Law) -> Iterator[Flaw]:
+    size = sum(expression.size for _, expression in law.terms()) + sum(given.size for given in law.given.values())
+    if size > MOST_NODES:
+        yield "law", f"has {size} numbers, names and functions in its expressions, expected at most {MOST_NODES}"
+        return
     zero = Number(0.0)
     moved = {name for fluxes in law.flux for name, flux in fluxes.items() if flux != zero}
     moved |= {name for name, diffusivity in law.diffusion.items() if diffusivity != zero} | set(law.level)

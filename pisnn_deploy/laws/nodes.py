@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -179,9 +180,12 @@ def evaluate(expression: Expression, values: Mapping[str, float | Array]) -> Arr
 
 def evaluate_all(expressions: Sequence[Expression], values: Mapping[str, float | Array]) -> list[Array]:
     """Evaluate several expressions, shared nodes once; see `evaluate`."""
+    order = postorder(*expressions)
+    uses = Counter(id(argument) for node in order if isinstance(node, Call) for argument in node.arguments)
+    uses.update(map(id, expressions))
     results: dict[int, Array] = {}
     with np.errstate(all="ignore"):
-        for node in postorder(*expressions):
+        for node in order:
             if isinstance(node, Number):
                 results[id(node)] = np.asarray(node.value, np.float64)
             elif isinstance(node, Symbol):
@@ -189,6 +193,10 @@ def evaluate_all(expressions: Sequence[Expression], values: Mapping[str, float |
             else:
                 arguments = [results[id(argument)] for argument in node.arguments]
                 results[id(node)] = np.asarray(FUNCTIONS[node.function].evaluate(*arguments), np.float64)
+                for argument in node.arguments:
+                    uses[id(argument)] -= 1
+                    if not uses[id(argument)]:
+                        del results[id(argument)]  # arrays of a large expression would fill the memory
     return [results[id(expression)] for expression in expressions]
 
 

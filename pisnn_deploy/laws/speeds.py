@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.laws.calculus import ZERO, derivative, mul, neg
 from pisnn_deploy.laws.law import Law, mobility, split_level
 from pisnn_deploy.laws.nodes import Array, Expression, evaluate
-from pisnn_deploy.laws.states import States
+from pisnn_deploy.laws.states import MOST_STATES, States
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,8 @@ def eigenvalues(
         Sorted by their real parts.
     """
     entries = [entry for row in matrix for entry in row]
-    values = states.lattice(entries)
+    # The time for eigenvalues grows with the cube of the rows.
+    values = states.lattice(entries, MOST_STATES // max(1, len(matrix) - 3) ** 2)
     count = max((array.size for array in values.values()), default=1)
     numbers = np.empty((count, len(matrix), len(matrix)))
     for row, expressions in enumerate(matrix):

@@ -9,13 +9,15 @@ import numpy as np
 
 from pisnn_deploy.laws.intervals import EVERYTHING, Interval, bounds
 from pisnn_deploy.laws.law import COORDINATES, Law
-from pisnn_deploy.laws.nodes import Array, Expression, evaluate, free_names, laplacian_of
+from pisnn_deploy.laws.nodes import Array, Expression, evaluate, free_names, laplacian_of, postorder
 from pisnn_deploy.laws.text import number_text
 
 MOST_STATES = 1 << 14
 """States of a lattice."""
-_MOST_ALONG, _FEWEST_ALONG = 1025, 3
+_MOST_ALONG = 1025
 """Points of a lattice along a field or coordinate."""
+_MOST_EVALUATIONS = 1 << 23
+"""States times nodes."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,13 @@ class States:
             names |= free_names(self.law.given[name])
         return tuple(name for name in (*self.law.fields, *COORDINATES) if name in names)
 
-    def lattice(self, expressions: Sequence[Expression]) -> dict[str, Array]:
-        """Values of all names at a lattice of states with the corners of the range, at most about `MOST_STATES`.
+    def lattice(self, expressions: Sequence[Expression], most: int = MOST_STATES) -> dict[str, Array]:
+        """Values of all names at a lattice of states with the corners of the range.
+
+        Parameters
+        ----------
+        most : int, optional
+            Number of states, exceeded only to have the corners. Large expressions get fewer.
 
         Returns
         -------
@@ -59,9 +66,10 @@ class States:
             Only names that the expressions need.
         """
         variables = self.variables(expressions)
-        along = int(MOST_STATES ** (1 / max(1, len(variables))) + 1e-9)
+        most = min(most, _MOST_EVALUATIONS // len(postorder(*expressions)))
+        along = int(max(most, 1) ** (1 / max(1, len(variables))) + 1e-9)
         # An odd number has the middle, where the other extreme of an even function is.
-        count = max(_FEWEST_ALONG, min(_MOST_ALONG, along - (along + 1) % 2))
+        count = max(2, min(_MOST_ALONG, along - (along + 1) % 2))
         axes = [np.linspace(*self.ranges[name], count) for name in variables]
         states = np.meshgrid(*axes, indexing="ij") if axes else []
         values = {name: grid.reshape(-1) for name, grid in zip(variables, states, strict=True)}
