@@ -40,6 +40,7 @@ from pisnn_deploy.core.surroundings import shut_out_current_folder
 
 COMMANDS: Mapping[str, str] = {
     "models": "List the models of the zoo, or show one.",
+    "law": "Explain the recipe of a conservation law.",
     "train": "Train a model from a recipe.",
     "compile": "Compile a model to an artifact.",
     "simulate": "Run an artifact and audit every step.",

@@ -49,6 +49,7 @@ def may_be_undefined(expression: Expression, ranges: Mapping[str, Interval]) -> 
 def all_bounds(expression: Expression, ranges: Mapping[str, Interval]) -> dict[int, Interval]:
     """Bounds of every node of an expression, by the node's ``id``."""
     intervals: dict[int, Interval] = {}
+    undefined: set[int] = set()
     for node in postorder(expression):
         if isinstance(node, Number):
             intervals[id(node)] = (node.value, node.value)
@@ -57,7 +58,13 @@ def all_bounds(expression: Expression, ranges: Mapping[str, Interval]) -> dict[i
         elif node.function == "pow":
             intervals[id(node)] = _power(node, intervals)
         else:
-            intervals[id(node)] = _RULES[node.function](*(intervals[id(argument)] for argument in node.arguments))
+            parts = [intervals[id(argument)] for argument in node.arguments]
+            if node.function == "where" and any(id(side) in undefined for side in node.arguments[:2]):
+                parts[:2] = EVERYTHING, EVERYTHING  # a comparison with NaN is false, whatever the bounds say
+            intervals[id(node)] = _RULES[node.function](*parts)
+        inner = node.arguments if isinstance(node, Call) else ()
+        if not all(map(math.isfinite, intervals[id(node)])) or any(id(part) in undefined for part in inner):
+            undefined.add(id(node))
     return intervals
 
 

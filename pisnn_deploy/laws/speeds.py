@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pisnn_deploy.laws.calculus import ZERO, derivative, mul, neg
 from pisnn_deploy.laws.law import Law, mobility, split_level
 from pisnn_deploy.laws.nodes import Array, Expression, evaluate
-from pisnn_deploy.laws.states import MOST_STATES, States
+from pisnn_deploy.laws.states import MOST_STATES, States, first_largest
 
 
 @dataclass(frozen=True)
@@ -168,5 +168,5 @@ def _extremes(states: States, expression: Expression, sizes: list[int]) -> Extre
 
 
 def _extremes_of(states: States, values: dict[str, Array], numbers: Array) -> Extremes:
-    place = states.place(values, int(np.argmax(np.abs(numbers)))) if numbers.size > 1 else ""
+    place = states.place(values, first_largest(np.abs(numbers))) if numbers.size > 1 else ""
     return Extremes(float(numbers.min()), float(numbers.max()), place)

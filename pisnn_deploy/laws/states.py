@@ -87,6 +87,12 @@ class States:
         return ", ".join(f"{name} = {shown_number(float(values[name][index]))}" for name in names)
 
 
+def first_largest(numbers: Array) -> int:
+    """First index of the largest number, among those that are equal to it but for rounding."""
+    largest = float(numbers.max())
+    return int(np.argmax(numbers >= largest - 1e-9 * abs(largest)))
+
+
 def shown_number(value: float) -> str:
     """Number for a message, with at most six digits."""
     return number_text(float(f"{value:.6g}")) if np.isfinite(value) else str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 
@@ -38,6 +39,8 @@ def to_latex(expression: Expression) -> str:
 
 def number_text(value: float) -> str:
     """Shortest text of a number that gives it back."""
+    if value == math.pi:
+        return "pi"
     return str(int(value)) if abs(value) < 1e15 and value.is_integer() else repr(value)
 
 
@@ -81,6 +84,8 @@ def symbol_latex(name: str) -> str:
 
 def number_latex(value: float) -> str:
     """Number as LaTeX, with a power of ten instead of an ``e``."""
+    if value == math.pi:
+        return r"\pi"
     digits, _, exponent = number_text(value).partition("e")
     return rf"{digits} \times 10^{{{int(exponent)}}}" if exponent else digits
 

@@ -27,7 +27,7 @@ from pisnn_deploy.laws.nodes import (
     substitute,
 )
 from pisnn_deploy.laws.speeds import diffusivity, eigenvalues, fourth_order, jacobian
-from pisnn_deploy.laws.states import States, shown_number
+from pisnn_deploy.laws.states import States, first_largest, shown_number
 from pisnn_deploy.laws.text import to_text
 
 _REAL = 1e-6
@@ -128,7 +128,7 @@ class _Judgement:
         self.sampled += 1
         values = self._states.lattice([expression])
         numbers = np.atleast_1d(evaluate(expression, values))
-        index = int(np.argmin(numbers))
+        index = first_largest(-numbers)
         # Rounding of a sum of terms may leave less than 0.
         if numbers[index] < -1e-12 * float(np.abs(numbers).max()):
             where = self._states.place(values, index)
@@ -162,7 +162,7 @@ class _Judgement:
         self.sampled += 1
         values, speeds = eigenvalues(self._states, matrix)
         excess = np.abs(speeds.imag).max(axis=1)
-        index = int(np.argmax(excess))
+        index = first_largest(excess)
         if excess[index] > _REAL * max(1e-300, float(np.abs(speeds).max())):
             where = self._states.place(values, index)
             speed = speeds[index][int(np.argmax(np.abs(speeds[index].imag)))]
@@ -280,7 +280,7 @@ def _outside(
         bad = np.flatnonzero(~((lower - tolerance <= numbers) & (numbers <= upper + tolerance)))
         if bad.size:
             excess = np.maximum(lower - numbers[bad], numbers[bad] - upper)
-            index = int(bad[np.argmax(np.where(np.isnan(excess), np.inf, excess))])
+            index = int(bad[first_largest(np.where(np.isfinite(excess), excess, 1e300))])
             where = states.place(values, index)
             at = f" where {where}" if where else ""
             limits = f"{shown_number(lower)} to {shown_number(upper)}"

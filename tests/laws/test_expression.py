@@ -91,7 +91,11 @@ def test_bad_text_is_refused(text: str) -> None:
     assert str(error.value) == f"law.flux.q: {BAD[text]}"
 
 
-@pytest.mark.parametrize("text", ["(" * 900 + "h" + ")" * 900, "-" * 1999 + "h", "[" * 1999, "h" + "**h" * 600])
+@pytest.mark.parametrize(
+    "text",
+    ["(" * 900 + "h" + ")" * 900, "-" * 1999 + "h", "[" * 1999, "h" + "**h" * 600],
+    ids=["parentheses", "signs", "brackets", "powers"],
+)
 def test_deep_and_long_texts_are_refused(text: str) -> None:
     with pytest.raises(ExpressionError):
         parse(text, FIELDS, "law.flux.q")
@@ -105,7 +109,7 @@ def test_functions_of_names() -> None:
         parse("laplacian(u*u)", NAMES, "law.level.u", of_names)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(expressions)
 def test_text_is_read_back(expression: Expression) -> None:
     assert parse(to_text(expression), NAMES, "drawn") == expression
@@ -125,7 +129,7 @@ def sample(ranges: dict[str, tuple[float, float]], seed: int) -> dict[str, float
 _limits = st.one_of(st.integers(-4, 4).map(float), st.floats(-1e3, 1e3, allow_nan=False))
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(expressions, st.lists(_limits, min_size=4, max_size=4), st.integers(0, 2**32 - 1))
 def test_bounds_contain_every_value(expression: Expression, limits: list[float], seed: int) -> None:
     ranges = {name: (min(pair), max(pair)) for name, pair in zip(NAMES, (limits[:2], limits[2:]), strict=True)}
@@ -135,6 +139,12 @@ def test_bounds_contain_every_value(expression: Expression, limits: list[float],
     assert (lower <= defined).all() and (defined <= upper).all()
     if may_be_undefined(expression, ranges) is None:
         assert np.isfinite(values).all()
+
+
+def test_a_comparison_with_nan_is_not_decided() -> None:
+    """NaN is less than nothing, so the second value is taken."""
+    expression = parsed("where(min(0, sqrt(-1)) < 1, 0, 1)")
+    assert float(evaluate(expression, {})) == 1.0 and bounds(expression, {}) == (0.0, 1.0)
 
 
 def test_bounds_are_tight_for_a_law() -> None:
@@ -151,7 +161,7 @@ def test_bounds_are_tight_for_a_law() -> None:
     assert may_be_undefined(parsed("u + tanh(1/v)"), ranges) == parsed("1/v")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(expressions, st.floats(0.3, 2.0), st.floats(-2.0, 2.0))
 def test_derivative_agrees_with_dual_numbers(expression: Expression, u: float, v: float) -> None:
     """A second way: each function's rule on pairs of value and slope, node by node, without simplification."""
@@ -223,7 +233,7 @@ def test_derivative_agrees_with_finite_differences(text: str) -> None:
             assert exact == pytest.approx((above - below) / (2 * step), rel=1e-7, abs=1e-7)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(expressions, st.floats(0.3, 2.0), st.floats(-2.0, 2.0))
 def test_simplification_keeps_the_value(expression: Expression, u: float, v: float) -> None:
     values = {"u": u, "v": v}

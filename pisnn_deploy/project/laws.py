@@ -1,0 +1,178 @@
+"""What the recipe of a law means: its equations, speeds, time step and graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pisnn_deploy.compiler.construct import construct
+from pisnn_deploy.core.errors import UsageError
+from pisnn_deploy.core.plain_yaml import read_mapping
+from pisnn_deploy.graph import IntegerGraph
+from pisnn_deploy.laws.conditions import Condition
+from pisnn_deploy.laws.equations import equations, latex_equations
+from pisnn_deploy.laws.law import Law
+from pisnn_deploy.laws.pace import COURANT, Pace, pace
+from pisnn_deploy.laws.spec import LawSpec, is_law, law_from_mapping
+from pisnn_deploy.laws.speeds import Speeds, characteristic_speeds
+from pisnn_deploy.laws.states import States
+from pisnn_deploy.laws.text import to_text
+from pisnn_deploy.laws.wellposed import Posedness, judge
+from pisnn_deploy.mesh import parse_shape
+from pisnn_deploy.physics.laws import law_of
+from pisnn_deploy.project import zoo
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The time step of a law on a mesh.
+
+    Attributes
+    ----------
+    mesh : tuple of int
+        Cells along each axis.
+    spacing : tuple of float
+        Cell width along each axis.
+    pace : Pace
+        What the law does per time on this mesh.
+    time_step : float
+        Physical time of a PDE step.
+    count : int
+        PDE steps to the final time.
+    """
+
+    mesh: tuple[int, ...]
+    spacing: tuple[float, ...]
+    pace: Pace
+    time_step: float
+    count: int
+
+    @property
+    def share(self) -> float:
+        """Time step times the sum of the rates; the recipe bounds it."""
+        return self.time_step * self.pace.total
+
+
+@dataclass(frozen=True)
+class PopulationSize:
+    """A population of the graph: its neurons, and the operations of each."""
+
+    name: str
+    neurons: int
+    operations: int
+
+
+@dataclass(frozen=True)
+class Understood:
+    """A law, and what follows from it.
+
+    Attributes
+    ----------
+    law : Law
+        With names of parameters.
+    states : States or None
+        States within the operating range; None for an equation whose range is not known for all fields.
+    spec : LawSpec or None
+        Recipe; None for a trained model, whose equation is shown alone.
+    """
+
+    name: str
+    law: Law
+    equations: tuple[str, ...]
+    latex: tuple[str, ...]
+    states: States
+    speeds: Speeds
+    posedness: Posedness
+    spec: LawSpec | None = None
+    steps: Steps | None = None
+    populations: tuple[PopulationSize, ...] = ()
+    ledgers: tuple[tuple[str, str, int], ...] = ()
+
+
+def understood(name: str, mesh: str | None = None) -> Understood:
+    """Explain a law.
+
+    Parameters
+    ----------
+    name : str
+        Recipe with a section ``law`` or ``model``, or a name of the zoo. Of a trained model, the equation is shown.
+    mesh : str, optional
+        Cells along each axis, such as ``64x64``; the recipe's own without.
+
+    Raises
+    ------
+    UsageError
+        There is no such recipe or model, the recipe is invalid or ill-posed, or no graph can be made of it.
+    """
+    path = Path(name)
+    if path.suffix or path.exists():
+        return _of_file(path, mesh)
+    with zoo.recipe_path(name) as path:
+        return _of_file(path, mesh)
+
+
+def _of_file(path: Path, mesh: str | None) -> Understood:
+    document = read_mapping(path)
+    if is_law(document):
+        spec = law_from_mapping(path, document)
+        return _of_recipe(spec, spec.mesh if mesh is None else parse_shape(mesh))
+    if mesh is not None:
+        raise UsageError(f"{path}: only a recipe with a section law is shown on a `mesh`")
+    if "model" not in document:
+        raise UsageError(f"{path}: has no section law, and no section model either")
+    from pisnn_deploy.training.recipe import read_recipe
+
+    model = read_recipe(path).model
+    law = law_of(model)
+    limits = (model.operating_range.lower, model.operating_range.upper)
+    box = {name: (0.0, length) for name, length in zip(law.coordinates, model.lengths, strict=True)}
+    # Speeds do not depend on currents, so the range of these does not matter.
+    states = States(law.numeric(), {**dict.fromkeys(law.fields, limits), **box})
+    return _understood(model.name, law, states)
+
+
+def _understood(name: str, law: Law, states: States) -> Understood:
+    return Understood(
+        name, law, equations(law), latex_equations(law), states, characteristic_speeds(states), judge(states)
+    )
+
+
+def _of_recipe(spec: LawSpec, shape: tuple[int, ...]) -> Understood:
+    law = spec.parsed()
+    plain = _understood(spec.name, law, spec.states())
+    if len(shape) != spec.dimensions:
+        raise UsageError(f"`mesh`: has {len(shape)} axes, but {spec.name} has {spec.dimensions}")
+    spacing = tuple(length / cells for length, cells in zip(spec.lengths, shape, strict=True))
+    graph = construct(spec, shape)
+    steps = Steps(shape, spacing, pace(plain.speeds, spacing), graph.time_step, round(spec.time / graph.time_step))
+    populations = tuple(
+        PopulationSize(each.name, graph.size(each.name), len(each.program.operations)) for each in graph.populations
+    )
+    return Understood(
+        plain.name,
+        law,
+        plain.equations,
+        plain.latex,
+        plain.states,
+        plain.speeds,
+        plain.posedness,
+        spec,
+        steps,
+        populations,
+        tuple(_ledgers(graph)),
+    )
+
+
+def _ledgers(graph: IntegerGraph) -> Sequence[tuple[str, str, int]]:
+    return [(field.name, ledger.name, ledger.reservoirs) for field in graph.fields for ledger in field.ledgers]
+
+
+def condition_text(condition: Condition) -> str:
+    """Format a boundary condition, such as ``held 1``."""
+    return " ".join((condition.kind, ", ".join(to_text(value) for value in condition.values))).strip()
+
+
+def courant_text(spec: LawSpec) -> str:
+    """Courant number asked for, and by whom."""
+    return f"{COURANT:g}, the default" if spec.courant is None else f"{spec.courant:g}, by the recipe"
