@@ -139,7 +139,7 @@ class Sides:
         return self._places[end]
 
     def _enters(self, end: int, number: int, nearest: Field) -> Field | bool:
-        """Where a side's value counts: everywhere if it is held, else where the field flows in or has no velocity."""
+        """Where a side's value counts: everywhere if it is held or flows with other fields, else where it flows in."""
         if self._conditions[end][number].kind == "held":
             return True
         velocity = self._terms.velocity(self._axis, number, nearest, self._terms.given(self._places[end]))

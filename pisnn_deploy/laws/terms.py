@@ -94,9 +94,11 @@ class Terms:
         return fastest
 
     def velocity(self, axis: int, field: int, state: Field, places: Values) -> Field | None:
-        """Derivative of a field's flux along an axis by the field itself; None if it is 0 everywhere."""
-        entry = self.jacobians[axis][field][field] if axis < len(self.law.flux) else _ZERO
-        return None if entry == _ZERO else self._evaluate(entry, state, places)
+        """Derivative of a field's flux along an axis by the field itself; None if the flux depends on other fields."""
+        row = self.jacobians[axis][field]
+        if any(entry != _ZERO for other, entry in enumerate(row) if other != field):
+            return None
+        return self._evaluate(row[field], state, places)
 
     @cached_property
     def diffuses(self) -> tuple[int, ...]:

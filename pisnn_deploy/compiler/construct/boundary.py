@@ -95,7 +95,7 @@ def flows_in(
         return np.zeros(size, bool)
     slope = derivative(flux, name)
     values = {**plan.known(flux, places), name: value}
-    if not free_names(slope) <= values.keys():
+    if not free_names(flux) <= values.keys():
         return np.ones(size, bool)
     speed = np.broadcast_to(evaluate(slope, values), size)
     return np.asarray(speed < 0 if upper else speed > 0)
